@@ -1,0 +1,59 @@
+# Every command that a user or a developer needs; CI runs the same ones.
+#
+#   make lab         set up, then open JupyterLab on the quickstart (LAB_ARGS=--no-browser)
+#   make demo        set up, then place one order against the simulator, in the terminal
+#   make test        set up, then lint, format check, types and all tests
+#   make check       lint, format check, types
+#   make format      mend what can be mended by itself
+#   make notebooks   run the notebooks and save their outputs
+#   make bench       the measured comparisons; their tables go to docs/
+#   make clean       remove environments and caches
+#
+# PYTHON=python3.13 uses another interpreter, in an environment of its own.
+
+PYTHON ?= python3
+LAB_ARGS ?=
+PYTEST_ARGS ?=
+VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help lab demo test check format notebooks bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/.installed: pyproject.toml scripts/setup
+	@scripts/setup $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml scripts/setup
+	@scripts/setup $(PYTHON) $(VENV) dev
+	@touch $@ $(VENV)/.installed
+
+lab: $(VENV)/.installed
+	@$(BIN)/firmly-nb lab $(LAB_ARGS)
+
+demo: $(VENV)/.installed
+	@$(BIN)/firmly-nb demo
+
+test: check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: $(VENV)/.installed-dev
+	$(BIN)/python scripts/run_notebooks.py
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,167 @@
+"""Errors as the API names them.
+
+firmly-api.md, section 7: two body shapes exist (``{code, error, description}`` and ``{error, message}``),
+statuses contradict each other between pages, so the name decides and never the status alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from firmly_nb.api.secrets import redact_text
+
+
+class FirmlyError(Exception):
+    """An error that firmly's API answered with.
+
+    Attributes
+    ----------
+    error
+        The API's own name (``ErrorPaymentDeclined``), or ``HTTP <status>`` where the body had none.
+    description
+        The API's own words, secrets taken out.
+    http_status
+        Status of the answer; None for an ``error`` event inside a stream.
+
+    Examples
+    --------
+    >>> raise_from = error_from_body(404, b'{"code":404,"error":"ErrorProductNotFound","description":"x"}')
+    >>> type(raise_from).__name__, raise_from.error, raise_from.http_status
+    ('ProductNotFound', 'ErrorProductNotFound', 404)
+    """
+
+    advice = ""
+
+    def __init__(self, error: str, description: str = "", http_status: int | None = None) -> None:
+        self.error = error
+        self.description = description
+        self.http_status = http_status
+        super().__init__(error, description, http_status)
+
+    def __str__(self) -> str:
+        status = f" (HTTP {self.http_status})" if self.http_status else ""
+        text = f": {self.description}" if self.description else ""
+        return f"{self.error}{status}{text}" + (f" {self.advice}" if self.advice else "")
+
+
+class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its errors
+    """The request did not pass the API's validation."""
+
+    advice = "Compare the order's fields with firmly's Place Order page."
+
+
+class Unauthorized(FirmlyError):  # noqa: N818
+    """The device token is missing, malformed or too old."""
+
+    advice = "lab.session(renew=True) gets a new token."
+
+
+class InvalidAppId(FirmlyError):  # noqa: N818
+    """The app id is missing or unknown."""
+
+    advice = "Pass app_id=..., or set FIRMLY_APP_ID."
+
+
+class ProductNotFound(FirmlyError):  # noqa: N818
+    """The merchant has no such variant."""
+
+    advice = "lab.products(domain) lists what can be ordered."
+
+
+class NotEnoughStock(FirmlyError):  # noqa: N818
+    """The merchant has fewer than asked for."""
+
+    advice = "Ask for a smaller quantity or another variant."
+
+
+class PaymentDeclined(FirmlyError):  # noqa: N818
+    """The payment was declined; nothing was ordered."""
+
+
+class StoreUnavailable(FirmlyError):  # noqa: N818
+    """The merchant cannot be reached just now."""
+
+    advice = "Try again later."
+
+
+class CartNotFound(FirmlyError):  # noqa: N818
+    """This device has no cart at that merchant."""
+
+
+class RateLimited(FirmlyError):  # noqa: N818
+    """Too many requests."""
+
+    advice = "Wait, then try again more slowly."
+
+
+KINDS: dict[str, type[FirmlyError]] = {
+    "ErrorInvalidInputBody": InvalidInput,
+    "ErrorMissingRequiredParameters": InvalidInput,
+    "ErrorCountryNotSupported": InvalidInput,
+    "ErrorInvalidState": InvalidInput,
+    "BadRequest": InvalidInput,
+    "InvalidRequest": InvalidInput,
+    "ValidationError": InvalidInput,
+    "InvalidAppId": InvalidAppId,
+    "TokenExpired": Unauthorized,
+    "Unauthorized": Unauthorized,
+    "ErrorUnauthorized": Unauthorized,
+    "MissingAuthHeader": Unauthorized,
+    "InvalidToken": Unauthorized,
+    "InvalidJWTToken": Unauthorized,
+    "InvalidAPIToken": Unauthorized,
+    "ErrorProductNotFound": ProductNotFound,
+    "ErrorNotEnoughStock": NotEnoughStock,
+    "ErrorPaymentDeclined": PaymentDeclined,
+    "ErrorStoreUnavailable": StoreUnavailable,
+    "ServiceUnavailable": StoreUnavailable,
+    "ErrorCartNotFound": CartNotFound,
+    "RateLimitExceeded": RateLimited,
+}
+
+
+def make_error(error: str, description: str = "", http_status: int | None = None) -> FirmlyError:
+    """Make the error of the kind that its name says."""
+    return KINDS.get(error, FirmlyError)(error, redact_text(description), http_status)
+
+
+def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyError:
+    """Read an error out of decoded JSON, whichever of the known shapes it has.
+
+    Tolerates ``{code, error, description}``, ``{error, message}``, ``{error: {...}}``, and anything
+    else (firmly-api.md, sections 4.4 and 7.1).
+
+    Examples
+    --------
+    >>> error_from_payload({"error": "InvalidAppId", "message": "unknown"}, 400).description
+    'unknown'
+    >>> error_from_payload({"error": {"code": 422, "error": "ErrorPaymentDeclined"}}).error
+    'ErrorPaymentDeclined'
+    >>> error_from_payload(["?"]).error
+    'UnknownError'
+    """
+    fallback = f"HTTP {http_status}" if http_status else "UnknownError"
+    if not isinstance(payload, dict):
+        return make_error(fallback, "" if payload is None else _short(payload), http_status)
+    if isinstance(payload.get("error"), dict):
+        return error_from_payload(payload["error"], http_status)
+    name = payload.get("error") or payload.get("name") or fallback
+    text = payload.get("description") or payload.get("message") or ""
+    return make_error(_short(name), _short(text), http_status)
+
+
+def error_from_body(http_status: int, body: bytes) -> FirmlyError:
+    """Read an error out of an answer's body; a body that is no JSON is quoted, shortened."""
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        text = _short(body.decode("utf-8", "replace").strip())
+        return make_error(f"HTTP {http_status}", text or "empty body", http_status)
+    return error_from_payload(payload, http_status)
+
+
+def _short(value: Any, limit: int = 500) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,285 @@
+"""What an order is made of, with the API's own field names.
+
+firmly-api.md, sections 4.1 and 6.5. Every model refuses unknown fields, and never repeats a value in
+an error: an address or a token must not end up in a traceback.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from firmly_nb.api.secrets import SecretStr
+
+CONFIG = ConfigDict(
+    extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
+)
+DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
+
+
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
+        raise ValueError("is no e-mail address; expected a form like ada@example.test")
+    return value
+
+
+def _domain(value: str) -> str:
+    name = value.lower().rstrip(".")
+    if not DOMAIN.fullmatch(name):
+        raise ValueError("is no merchant domain; expected a bare host name like staging.luma.gift")
+    return name
+
+
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Address(BaseModel):
+    """Where an order goes to, or who pays (firmly-api.md, section 6.5).
+
+    Examples
+    --------
+    >>> Address.example().city
+    'Seattle'
+    """
+
+    model_config = CONFIG
+
+    first_name: Text
+    last_name: Text
+    email: Annotated[str, AfterValidator(_email)]
+    phone: Text
+    address1: Text
+    address2: str | None = None
+    company: str | None = None
+    city: Text
+    state_or_province: Text
+    country: Text
+    postal_code: Text
+
+    @classmethod
+    def example(cls, **changes: Any) -> Self:
+        """Return a made-up address in Seattle, with any field changed by name."""
+        return cls(**{**EXAMPLE_ADDRESS, **changes})
+
+
+EXAMPLE_ADDRESS = {
+    "first_name": "Ada",
+    "last_name": "Example",
+    "email": "ada@example.test",
+    "phone": "2065550100",
+    "address1": "10 Sample Way",
+    "city": "Seattle",
+    "state_or_province": "WA",
+    "country": "US",
+    "postal_code": "98101",
+}
+
+
+class Item(BaseModel):
+    """One product variant and how many of it; on the wire ``{add_to_cart_ref, quantity}``.
+
+    Examples
+    --------
+    >>> Item(variant_id="WS12-XS-Orange", quantity=2).wire()
+    {'add_to_cart_ref': {'variant_id': 'WS12-XS-Orange'}, 'quantity': 2}
+    """
+
+    model_config = CONFIG
+
+    variant_id: Text
+    product_id: str | None = None
+    variant_handles: tuple[str, ...] | None = None
+    quantity: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 1
+
+    def wire(self) -> dict[str, Any]:
+        """Return the item as Place Order v2 wants it."""
+        ref = self.model_dump(exclude={"quantity"}, exclude_none=True, mode="json")
+        return {"add_to_cart_ref": ref, "quantity": self.quantity}
+
+
+def _digits(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return re.sub(r"[\s-]", "", value) if isinstance(value, str) else value
+
+
+SecretDigits = Annotated[SecretStr, BeforeValidator(_digits)]
+
+
+class Card(BaseModel):
+    """A payment card. Number and CVV are secrets: no repr, error or dump shows them.
+
+    Examples
+    --------
+    >>> Card.test()
+    Card(Visa test, ends in 1111)
+    """
+
+    model_config = CONFIG
+
+    number: SecretDigits
+    name: Text = "Ada Example"
+    verification_value: SecretDigits
+    month: Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])$")]
+    year: Annotated[str, Field(pattern=r"^20\d\d$")]
+
+    @field_validator("number")
+    @classmethod
+    def _number_is_possible(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"\d{12,19}", value.get_secret_value()):
+            raise ValueError("must be 12 to 19 digits")
+        return value
+
+    @field_validator("verification_value")
+    @classmethod
+    def _verification_value_is_possible(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"\d{3,4}", value.get_secret_value()):
+            raise ValueError("must be 3 or 4 digits")
+        return value
+
+    @classmethod
+    def test(cls, kind: str = "visa", **changes: Any) -> Self:
+        """Return a well-known test card: one of :data:`TEST_CARDS` by name.
+
+        Raises
+        ------
+        ValueError
+            If there is no test card of that name.
+        """
+        if kind not in TEST_CARDS:
+            raise ValueError(f"no test card {kind!r}; there are {', '.join(TEST_CARDS)}")
+        cvv = "1234" if kind == "amex" else "123"
+        fields = {"number": TEST_CARDS[kind], "verification_value": cvv, "month": "12", "year": "2030"}
+        return cls(**{**fields, **changes})
+
+    @property
+    def is_test(self) -> bool:
+        """Whether the number is one of the well-known test numbers."""
+        return self.number.get_secret_value() in TEST_CARDS.values()
+
+    def __repr__(self) -> str:
+        number = self.number.get_secret_value()
+        kind = next((k for k, v in TEST_CARDS.items() if v == number), None)
+        label = f"{kind.capitalize()} test" if kind else "not a test card"
+        return f"Card({label}, ends in {number[-4:]})"
+
+    __str__ = __repr__
+
+
+# Published by the card networks and payment processors for testing; none belongs to anyone.
+TEST_CARDS = {
+    "visa": "4111111111111111",
+    "visa2": "4242424242424242",
+    "mastercard": "5555555555554444",
+    "amex": "378282246310005",
+    "discover": "6011111111111117",
+    "declined": "4000000000000002",
+}
+
+
+class Order(BaseModel):
+    """What to order, where, and for whom (firmly-api.md, section 4.1). The card is passed apart.
+
+    Examples
+    --------
+    >>> order = Order.example(quantity=2)
+    >>> order.domain, order.items[0].variant_id, order.items[0].quantity
+    ('staging.luma.gift', 'WS12-XS-Orange', 2)
+    >>> Order.example(quantity=0)
+    Traceback (most recent call last):
+    ...
+    firmly_nb.api.models.InvalidOrder: the order cannot be sent:
+      items[0].quantity: input should be greater than or equal to 1
+    """
+
+    model_config = CONFIG
+
+    domain: Annotated[str, AfterValidator(_domain)]
+    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=1_000)]
+    shipping_info: Address
+    billing_info: Address | None = None
+    captcha_token: SecretStr | None = None
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise InvalidOrder.of(error) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_are_fine(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and isinstance(fields.get("items"), Item):
+            raise ValueError("items must be a list of Item, also when there is only one")
+        return fields
+
+    @classmethod
+    def example(cls, quantity: int = 1, **changes: Any) -> Self:
+        """Return an order that the simulator and ``staging.luma.gift`` can fulfil."""
+        item = {
+            "variant_id": "WS12-XS-Orange",
+            "product_id": "WS12",
+            "variant_handles": ("radiant-tee", "xs-orange"),
+            "quantity": quantity,
+        }
+        fields: dict[str, Any] = {
+            "domain": "staging.luma.gift",
+            "items": [item],
+            "shipping_info": EXAMPLE_ADDRESS,
+        }
+        return cls(**{**fields, **changes})
+
+    @property
+    def quantity(self) -> int:
+        """How many pieces are ordered in all."""
+        return sum(item.quantity for item in self.items)
+
+    def wire(self, encrypted_card: str) -> dict[str, Any]:
+        """Return the body of Place Order v2; billing falls back to the shipping address."""
+        shipping = self.shipping_info.model_dump(exclude_none=True)
+        billing = self.billing_info or self.shipping_info
+        body: dict[str, Any] = {
+            "encrypted_card": encrypted_card,
+            "billing_info": billing.model_dump(exclude_none=True),
+            "shipping_info": shipping,
+            "items": [item.wire() for item in self.items],
+        }
+        if self.captcha_token is not None:
+            body["captcha_token"] = self.captcha_token.get_secret_value()
+        return body
+
+
+class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
+    """An order that was refused before anything was sent: each field, what is wrong, what is expected."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  {field}: {text}" for field, text in self.problems)
+        super().__init__(f"the order cannot be sent:{lines}")
+
+    @classmethod
+    def of(cls, error: ValidationError) -> Self:
+        """Make it from pydantic's error, without the values."""
+        return cls([(_path(e["loc"]), _sentence(e["msg"])) for e in error.errors(include_input=False)])
+
+
+def _path(parts: Sequence[str | int]) -> str:
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts)
+    return path.lstrip(".") or "order"
+
+
+def _sentence(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]

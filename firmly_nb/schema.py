@@ -1,0 +1,76 @@
+"""What a table is: its columns as data, and the one way to build it.
+
+Every table of the toolkit is declared once with these two classes; the empty table, the real one,
+the page that documents it and the tests are all derived from the declaration. This module is a leaf:
+``recording``, ``carts`` and ``latency`` use it and it uses none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: name, pandas dtype, unit (empty where there is none) and meaning."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: a name, what one row is, and its columns in order.
+
+    Examples
+    --------
+    >>> table = Table("gaps", "one row an event", (Column("gap_ms", "float64", "ms", "since the last"),))
+    >>> table.empty().dtypes.to_dict()
+    {'gap_ms': dtype('float64')}
+    >>> table.frame([{"gap_ms": 1}, {}])["gap_ms"].tolist()
+    [1.0, nan]
+    """
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The column names in order."""
+        return [column.name for column in self.columns]
+
+    def empty(self) -> pd.DataFrame:
+        """Return the table without rows, with every dtype in place."""
+        return self.frame([])
+
+    def frame(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """Build the table from one mapping a row; a missing key is a null."""
+        return self.from_columns({name: [row.get(name) for row in rows] for name in self.names})
+
+    def from_columns(self, values: Mapping[str, Iterable[Any]]) -> pd.DataFrame:
+        """Build the table from one sequence a column; every column must be given."""
+        import pandas as pd
+
+        # An explicit dtype for each column: pandas guesses float64 for an empty or null one.
+        return pd.DataFrame(
+            {c.name: pd.Series(list(values[c.name]), dtype=c.dtype) for c in self.columns}  # type: ignore[call-overload]  # dtype comes as data
+        )
+
+    def concat(self, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+        """Put tables of this kind under one another, dtypes kept."""
+        import pandas as pd
+
+        parts = [frame for frame in frames if len(frame)]
+        if not parts:
+            return self.empty()
+        joined = pd.concat(parts, ignore_index=True)
+        # Categories that differ between the parts come out as objects.
+        return joined.astype({c.name: c.dtype for c in self.columns if c.dtype == "category"})
