@@ -1,17 +1,18 @@
 """What a table is: its columns as data, and the one way to build it.
 
 Every table of the toolkit is declared once with these two classes; the empty table, the real one,
-the page that documents it and the tests are all derived from the declaration. This module is a leaf:
-``recording``, ``carts`` and ``latency`` use it and it uses none of them.
+the page that documents it and the tests are all derived from the declaration. This module is a
+leaf: ``recording``, ``carts`` and ``latency`` use it and it uses none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     import pandas as pd
 
 
@@ -31,7 +32,8 @@ class Table:
 
     Examples
     --------
-    >>> table = Table("gaps", "one row an event", (Column("gap_ms", "float64", "ms", "since the last"),))
+    >>> gap = Column("gap_ms", "float64", "ms", "time since the last event")
+    >>> table = Table("gaps", "one row an event", (gap,))
     >>> table.empty().dtypes.to_dict()
     {'gap_ms': dtype('float64')}
     >>> table.frame([{"gap_ms": 1}, {}])["gap_ms"].tolist()
@@ -61,7 +63,7 @@ class Table:
 
         # An explicit dtype for each column: pandas guesses float64 for an empty or null one.
         return pd.DataFrame(
-            {c.name: pd.Series(list(values[c.name]), dtype=c.dtype) for c in self.columns}  # type: ignore[call-overload]  # dtype comes as data
+            {c.name: pd.Series(list(values[c.name]), dtype=c.dtype) for c in self.columns}
         )
 
     def concat(self, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """Errors as the API names them.
 
-firmly-api.md, section 7: two body shapes exist (``{code, error, description}`` and ``{error, message}``),
-statuses contradict each other between pages, so the name decides and never the status alone.
+firmly-api.md, section 7: two body shapes exist (``{code, error, description}`` and
+``{error, message}``), statuses contradict each other between pages, so the name decides and never
+the status alone.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class FirmlyError(Exception):
 
     Examples
     --------
-    >>> raise_from = error_from_body(404, b'{"code":404,"error":"ErrorProductNotFound","description":"x"}')
-    >>> type(raise_from).__name__, raise_from.error, raise_from.http_status
+    >>> error = error_from_body(404, b'{"error": "ErrorProductNotFound", "description": "no mug"}')
+    >>> type(error).__name__, error.error, error.http_status
     ('ProductNotFound', 'ErrorProductNotFound', 404)
     """
 
@@ -87,7 +88,7 @@ class StoreUnavailable(FirmlyError):  # noqa: N818
 
 
 class CartNotFound(FirmlyError):  # noqa: N818
-    """This device has no cart at that merchant."""
+    """The device has no cart at that merchant."""
 
 
 class RateLimited(FirmlyError):  # noqa: N818

@@ -1,14 +1,13 @@
 """What an order is made of, with the API's own field names.
 
-firmly-api.md, sections 4.1 and 6.5. Every model refuses unknown fields, and never repeats a value in
-an error: an address or a token must not end up in a traceback.
+firmly-api.md, sections 4.1 and 6.5. Every model refuses unknown fields, and never repeats a value
+in an error: an address or a token must not end up in a traceback.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,15 +17,16 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from firmly_nb.api.secrets import SecretStr
 
-CONFIG = ConfigDict(
-    extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DOMAIN = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+"
 )
-DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 
 
 def _email(value: str) -> str:
@@ -42,10 +42,69 @@ def _domain(value: str) -> str:
     return name
 
 
+class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
+    """What was refused before anything was sent: each field, what is wrong, what is expected."""
+
+    def __init__(self, model: str, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  {field}: {text}" for field, text in self.problems)
+        super().__init__(f"{model} is not valid:{lines}")
+
+    @classmethod
+    def of(cls, error: ValidationError) -> Self:
+        """Make it from pydantic's error, without the values."""
+        problems: dict[str, str] = {}
+        for entry in error.errors(include_input=False, include_url=False):
+            inner = entry.get("ctx", {}).get("error")
+            path = _path(entry["loc"])
+            if isinstance(inner, InvalidOrder):
+                problems.update({_join(path, field): text for field, text in inner.problems})
+            else:
+                problems[path or "fields"] = WORDS.get(entry["type"]) or _sentence(entry["msg"])
+        # A list with a wrong entry is also reported as too short: that is no second problem.
+        wrong = [p for p in problems if any(q.startswith((f"{p}[", f"{p}.")) for q in problems)]
+        return cls(error.title, [(p, text) for p, text in problems.items() if p not in wrong])
+
+
+class ApiModel(BaseModel):
+    """What all request models share: frozen, strict about names, silent about values."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
+    )
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise InvalidOrder.of(error) from None
+
+
+# Where pydantic's own words speak of types rather than of what to do.
+WORDS = {
+    "extra_forbidden": "is not a field of the API",
+    "missing": "is required",
+    "string_too_short": "must not be empty",
+}
+
+
+def _path(parts: Sequence[str | int]) -> str:
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip(".")
+
+
+def _join(path: str, field: str) -> str:
+    return f"{path}.{field}" if path else field
+
+
+def _sentence(message: str) -> str:
+    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return text[:1].lower() + text[1:]
+
+
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Address(BaseModel):
+class Address(ApiModel):
     """Where an order goes to, or who pays (firmly-api.md, section 6.5).
 
     Examples
@@ -53,8 +112,6 @@ class Address(BaseModel):
     >>> Address.example().city
     'Seattle'
     """
-
-    model_config = CONFIG
 
     first_name: Text
     last_name: Text
@@ -87,7 +144,7 @@ EXAMPLE_ADDRESS = {
 }
 
 
-class Item(BaseModel):
+class Item(ApiModel):
     """One product variant and how many of it; on the wire ``{add_to_cart_ref, quantity}``.
 
     Examples
@@ -95,8 +152,6 @@ class Item(BaseModel):
     >>> Item(variant_id="WS12-XS-Orange", quantity=2).wire()
     {'add_to_cart_ref': {'variant_id': 'WS12-XS-Orange'}, 'quantity': 2}
     """
-
-    model_config = CONFIG
 
     variant_id: Text
     product_id: str | None = None
@@ -118,7 +173,7 @@ def _digits(value: Any) -> Any:
 SecretDigits = Annotated[SecretStr, BeforeValidator(_digits)]
 
 
-class Card(BaseModel):
+class Card(ApiModel):
     """A payment card. Number and CVV are secrets: no repr, error or dump shows them.
 
     Examples
@@ -127,13 +182,11 @@ class Card(BaseModel):
     Card(Visa test, ends in 1111)
     """
 
-    model_config = CONFIG
-
     number: SecretDigits
     name: Text = "Ada Example"
     verification_value: SecretDigits
-    month: Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])$")]
-    year: Annotated[str, Field(pattern=r"^20\d\d$")]
+    month: str
+    year: str
 
     @field_validator("number")
     @classmethod
@@ -149,6 +202,20 @@ class Card(BaseModel):
             raise ValueError("must be 3 or 4 digits")
         return value
 
+    @field_validator("month")
+    @classmethod
+    def _month_is_possible(cls, value: str) -> str:
+        if not re.fullmatch(r"0[1-9]|1[0-2]", value):
+            raise ValueError("must be two digits, 01 to 12")
+        return value
+
+    @field_validator("year")
+    @classmethod
+    def _year_is_possible(cls, value: str) -> str:
+        if not re.fullmatch(r"20\d\d", value):
+            raise ValueError("must be four digits, like 2030")
+        return value
+
     @classmethod
     def test(cls, kind: str = "visa", **changes: Any) -> Self:
         """Return a well-known test card: one of :data:`TEST_CARDS` by name.
@@ -161,7 +228,12 @@ class Card(BaseModel):
         if kind not in TEST_CARDS:
             raise ValueError(f"no test card {kind!r}; there are {', '.join(TEST_CARDS)}")
         cvv = "1234" if kind == "amex" else "123"
-        fields = {"number": TEST_CARDS[kind], "verification_value": cvv, "month": "12", "year": "2030"}
+        fields = {
+            "number": TEST_CARDS[kind],
+            "verification_value": cvv,
+            "month": "12",
+            "year": "2030",
+        }
         return cls(**{**fields, **changes})
 
     @property
@@ -178,6 +250,10 @@ class Card(BaseModel):
     __str__ = __repr__
 
 
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, Item) else value
+
+
 # Published by the card networks and payment processors for testing; none belongs to anyone.
 TEST_CARDS = {
     "visa": "4111111111111111",
@@ -189,8 +265,8 @@ TEST_CARDS = {
 }
 
 
-class Order(BaseModel):
-    """What to order, where, and for whom (firmly-api.md, section 4.1). The card is passed apart.
+class Order(ApiModel):
+    """What to order, where, and for whom (firmly-api.md, section 4.1); the card goes apart.
 
     Examples
     --------
@@ -200,30 +276,17 @@ class Order(BaseModel):
     >>> Order.example(quantity=0)
     Traceback (most recent call last):
     ...
-    firmly_nb.api.models.InvalidOrder: the order cannot be sent:
+    firmly_nb.api.models.InvalidOrder: Order is not valid:
       items[0].quantity: input should be greater than or equal to 1
     """
 
-    model_config = CONFIG
-
     domain: Annotated[str, AfterValidator(_domain)]
-    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=1_000)]
+    items: Annotated[
+        tuple[Item, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=1_000)
+    ]
     shipping_info: Address
     billing_info: Address | None = None
     captcha_token: SecretStr | None = None
-
-    def __init__(self, **fields: Any) -> None:
-        try:
-            super().__init__(**fields)
-        except ValidationError as error:
-            raise InvalidOrder.of(error) from None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists_are_fine(cls, fields: Any) -> Any:
-        if isinstance(fields, dict) and isinstance(fields.get("items"), Item):
-            raise ValueError("items must be a list of Item, also when there is only one")
-        return fields
 
     @classmethod
     def example(cls, quantity: int = 1, **changes: Any) -> Self:
@@ -259,27 +322,3 @@ class Order(BaseModel):
         if self.captcha_token is not None:
             body["captcha_token"] = self.captcha_token.get_secret_value()
         return body
-
-
-class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
-    """An order that was refused before anything was sent: each field, what is wrong, what is expected."""
-
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        self.problems = tuple(problems)
-        lines = "".join(f"\n  {field}: {text}" for field, text in self.problems)
-        super().__init__(f"the order cannot be sent:{lines}")
-
-    @classmethod
-    def of(cls, error: ValidationError) -> Self:
-        """Make it from pydantic's error, without the values."""
-        return cls([(_path(e["loc"]), _sentence(e["msg"])) for e in error.errors(include_input=False)])
-
-
-def _path(parts: Sequence[str | int]) -> str:
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts)
-    return path.lstrip(".") or "order"
-
-
-def _sentence(message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]

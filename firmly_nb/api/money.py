@@ -1,7 +1,7 @@
 """Money as the API sends it, held exactly, in minor units.
 
-firmly-api.md, section 6.3: ``{currency, value, number?, symbol?}``, where ``number`` is the value in
-minor units and is missing at times.
+firmly-api.md, section 6.3: ``{currency, value, number?, symbol?}``, where ``number`` is the value
+in minor units and is missing at times.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 # ISO 4217 exponents that are not 2. A currency that is not listed has two decimals.
+NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
+FOUR_DECIMALS = "CLF UYW"
 MINOR_DIGITS = {
-    **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-    ),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
+    **dict.fromkeys(NO_DECIMALS.split(), 0),
+    **dict.fromkeys(THREE_DECIMALS.split(), 3),
+    **dict.fromkeys(FOUR_DECIMALS.split(), 4),
 }
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "KWD": "KD"}
 

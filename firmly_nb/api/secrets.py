@@ -1,7 +1,7 @@
 """The one type for secrets, and the one function that takes them out of what leaves the process.
 
-Card data, tokens, app id, ``encrypted_card``, ``payment_handle``, ``handle``, ``session.cookies`` and
-the captcha token never reach a repr, a log, an exception, a journal, a table or a notebook
+Card data, tokens, app id, ``encrypted_card``, ``payment_handle``, ``handle``, ``session.cookies``
+and the captcha token never reach a repr, a log, an exception, a journal, a table or a notebook
 (design.md, section 9). Values that we hold are ``SecretStr``; values inside what a server sent are
 removed by :func:`redact` before anything else sees them.
 """
@@ -16,6 +16,8 @@ from pydantic import SecretStr
 __all__ = ["REDACTED", "SecretStr", "mask_personal", "redact", "redact_text"]
 
 REDACTED = "[redacted]"
+TOO_DEEP = "[nested too deeply]"
+MAX_DEPTH = 64  # firmly's carts are 5 levels deep; Python's own limit lies near 500 here
 
 SECRET_KEYS = frozenset(
     {
@@ -65,7 +67,9 @@ CARD_NUMBER = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 
 def _is_card_number(text: str) -> bool:
     digits = [int(c) for c in text if c.isdigit()]
-    doubled = [d if i % 2 == 0 else (d * 2 - 9 if d > 4 else d * 2) for i, d in enumerate(digits[::-1])]
+    doubled = [
+        d if i % 2 == 0 else (d * 2 - 9 if d > 4 else d * 2) for i, d in enumerate(digits[::-1])
+    ]
     return sum(doubled) % 10 == 0
 
 
@@ -86,7 +90,7 @@ def redact_text(text: str, secrets: tuple[str, ...] = ()) -> str:
     return CARD_NUMBER.sub(lambda m: REDACTED if _is_card_number(m[0]) else m[0], text)
 
 
-def redact(value: Any, secrets: tuple[str, ...] = ()) -> Any:
+def redact(value: Any, secrets: tuple[str, ...] = (), depth: int = MAX_DEPTH) -> Any:
     """Return a JSON value with every secret field and secret-looking text replaced.
 
     Parameters
@@ -95,6 +99,8 @@ def redact(value: Any, secrets: tuple[str, ...] = ()) -> Any:
         Anything that JSON can hold.
     secrets
         Further texts that must not get out (a token, a card number, a CVV).
+    depth
+        How many levels are looked into; what lies deeper is replaced whole.
 
     Examples
     --------
@@ -103,15 +109,17 @@ def redact(value: Any, secrets: tuple[str, ...] = ()) -> Any:
     """
     if isinstance(value, str):
         return redact_text(value, secrets)
-    if isinstance(value, list):
-        return [redact(item, secrets) for item in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, (list, dict)):
         return value
+    if depth <= 0:
+        return TOO_DEEP
+    if isinstance(value, list):
+        return [redact(item, secrets, depth - 1) for item in value]
     owns_handle = not HANDLE_OWNERS.isdisjoint(value)
     return {
         redact_text(key, secrets): REDACTED
         if item is not None and _is_secret(key, owns_handle)
-        else redact(item, secrets)
+        else redact(item, secrets, depth - 1)
         for key, item in value.items()
     }
 

@@ -1,0 +1,1 @@
+"""Place staging orders through firmly and record every event with a time that can be trusted."""

@@ -1,0 +1,89 @@
+"""The card becomes a compact JWE, in the process of whoever typed it.
+
+firmly-api.md, section 3: ``RSA-OAEP-256`` with ``A256GCM``, protected header exactly ``alg``,
+``enc`` and ``kid``, plaintext the five documented keys, all strings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from firmly_nb.api.errors import FirmlyError
+
+if TYPE_CHECKING:
+    from firmly_nb.api.models import Card
+
+ALGORITHM = "RSA-OAEP-256"
+ENCRYPTION = "A256GCM"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The key that cards are encrypted with: its id and the JWK (public parts only)."""
+
+    kid: str
+    jwk: dict[str, Any]
+
+
+def read_public_key(jwk: Any, header_kid: str | None) -> PublicKey:
+    """Check a JWK as the payment key endpoint sends it.
+
+    Parameters
+    ----------
+    jwk
+        The decoded body: ``kid``, ``kty`` "RSA", ``n``, ``e``, ``use`` "enc".
+    header_kid
+        Response header ``x-firmly-kid``; it wins over the body's ``kid``.
+
+    Raises
+    ------
+    FirmlyError
+        If it is no RSA encryption key, or names another algorithm than ours.
+
+    Examples
+    --------
+    >>> read_public_key({"kty": "RSA", "n": "AQAB", "e": "AQAB", "use": "enc"}, "k1").kid
+    'k1'
+    """
+    if not isinstance(jwk, dict) or jwk.get("kty") != "RSA" or not (jwk.get("n") and jwk.get("e")):
+        raise FirmlyError("UnusableKey", "the payment key endpoint sent no RSA public key")
+    if jwk.get("use", "enc") != "enc" or jwk.get("alg", ALGORITHM) != ALGORITHM:
+        raise FirmlyError("UnusableKey", f"the payment key is not meant for {ALGORITHM} encryption")
+    kid = header_kid or jwk.get("kid")
+    if not isinstance(kid, str) or not kid:
+        raise FirmlyError("UnusableKey", "the payment key came without a key id")
+    return PublicKey(kid, {"kty": "RSA", "n": jwk["n"], "e": jwk["e"]})
+
+
+def encrypt_card(card: Card, key: PublicKey) -> str:
+    """Encrypt a card for one request.
+
+    Returns
+    -------
+    str
+        Compact JWE: five base64url parts, a fresh content key each time (RFC 7516).
+    """
+    from jwcrypto import jwe, jwk
+
+    token = jwe.JWE(
+        plaintext=_plaintext(card),
+        protected=orjson.dumps({"alg": ALGORITHM, "enc": ENCRYPTION, "kid": key.kid}).decode(),
+    )
+    token.add_recipient(jwk.JWK(**key.jwk))
+    compact: str = token.serialize(compact=True)
+    return compact
+
+
+def _plaintext(card: Card) -> bytes:
+    return orjson.dumps(
+        {
+            "number": card.number.get_secret_value(),
+            "name": card.name,
+            "verification_value": card.verification_value.get_secret_value(),
+            "month": card.month,
+            "year": card.year,
+        }
+    )

@@ -1,0 +1,148 @@
+"""Where the hosts are, and the guard that says what may be ordered where.
+
+firmly-api.md, section 1: the host alone does not prove that an order is harmless, because UAT also
+reaches live merchants. So three things must hold before a card leaves the process: a host known not
+to be production, a merchant on the allow-list, and a well-known test card.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from firmly_nb.api.models import Card
+
+DEMO_MERCHANT = "staging.luma.gift"
+PRODUCTION = ("firmly.online", "firmly.live", "firmlyaperture.com")
+NOT_PRODUCTION = ("firmly.work", "firmly.tools", "firmlyci.com", "goiaba.art", "lvh.me")
+
+Name = Literal["simulator", "staging", "custom"]
+
+
+class GuardError(PermissionError):
+    """Something that may not be ordered, or not there; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where orders go: a name, the two base URLs and the merchants that may be ordered from."""
+
+    name: Name
+    api_url: str
+    card_url: str
+    allow_domains: frozenset[str]
+
+
+def staging(allow_domains: frozenset[str] = frozenset()) -> Environment:
+    """Return firmly's UAT environment; only the demo merchant is allowed by itself.
+
+    Examples
+    --------
+    >>> sorted(staging().allow_domains)
+    ['staging.luma.gift']
+    """
+    return Environment(
+        "staging",
+        "https://api.firmly.work",
+        "https://cc.firmly.work",
+        frozenset({DEMO_MERCHANT}) | allow_domains,
+    )
+
+
+def custom(api_url: str, card_url: str | None, allow_domains: frozenset[str]) -> Environment:
+    """Return an environment at URLs of one's own; the hosts are checked at once.
+
+    Without ``card_url`` it is derived as firmly's own front end does: ``api.`` becomes ``cc.``.
+
+    Examples
+    --------
+    >>> custom("http://127.0.0.1:8000", None, frozenset()).card_url
+    'http://127.0.0.1:8000'
+    >>> custom("https://api.firmly.online", None, frozenset())
+    Traceback (most recent call last):
+    ...
+    firmly_nb.environments.GuardError: api.firmly.online is a production host of firmly. Orders \
+there buy real things, so it is always refused; there is no switch.
+    """
+    card_url = card_url or api_url.replace("//api.", "//cc.", 1)
+    for url in (api_url, card_url):
+        check_host(url)
+    return Environment("custom", api_url, card_url, allow_domains)
+
+
+def check_host(url: str) -> None:
+    """Refuse a URL that is not known to be harmless.
+
+    Raises
+    ------
+    GuardError
+        For a production host, for any host that is not known, and for plain HTTP beyond loopback.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
+        raise GuardError(
+            "an environment's URL must be like https://host or http://127.0.0.1:port, "
+            "without user name or password"
+        )
+    if _is_below(host, PRODUCTION):
+        raise GuardError(
+            f"{host} is a production host of firmly. Orders there buy real things, so it is always "
+            "refused; there is no switch."
+        )
+    if is_loopback(host):
+        return
+    if not _is_below(host, NOT_PRODUCTION):
+        raise GuardError(
+            f"{host} is not known to be a staging host, so it is refused. Known are "
+            f"{', '.join(NOT_PRODUCTION)} and this machine (127.0.0.1)."
+        )
+    if parts.scheme != "https":
+        raise GuardError(f"{host} must be reached by https: tokens and cards travel to it")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost.example.com")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def guard(environment: Environment, domain: str, card: Card | None) -> None:
+    """Say whether an order may be sent; called before the first byte leaves.
+
+    Raises
+    ------
+    GuardError
+        With what is refused, why, and how to allow it where it can be allowed.
+    """
+    for url in (environment.api_url, environment.card_url):
+        check_host(url)
+    if domain not in environment.allow_domains:
+        allowed = ", ".join(sorted(environment.allow_domains)) or "none"
+        raise GuardError(
+            f"{domain} is not on the allow-list of this lab ({allowed}). Staging also reaches live "
+            "merchants, where an order can be real, so a merchant has to be named before anything "
+            f'is sent: fnb.connect(..., allow_domains=["{domain}"]) if it is a test shop.'
+        )
+    if card is not None and environment.name != "simulator" and not card.is_test:
+        raise GuardError(
+            "only well-known test cards may be used outside of the simulator: "
+            'fnb.Card.test(), or fnb.Card.test("mastercard")'
+        )
+
+
+def _is_below(host: str, parents: tuple[str, ...]) -> bool:
+    return any(host == parent or host.endswith(f".{parent}") for parent in parents)
