@@ -1,0 +1,306 @@
+"""A non-blocking TCP or unix socket on asyncio, whose every read is stamped.
+
+What is left to `firmly_nb.recording.network` is httpcore's interface and its errors; here deadlines
+are times of the event loop, and errors are those of the operating system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import select
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from firmly_nb.recording.arrivals import (
+    ArrivalLedger,
+    SocketRead,
+    TcpCounters,
+    monotonic_ns,
+    sample_offset,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Channel", "DeadlinePassedError", "SocketChannel", "request_kernel_stamps"]
+
+BUFFER_SIZE: Final = 64 * 1024
+"""As much as httpcore asks for at once."""
+
+READS_IN_A_ROW: Final = 4
+"""So many reads may find data waiting before other tasks of the event loop get their turn."""
+
+# Constants and layouts of Linux; the socket module does not name them (or not before 3.14).
+_SO_TIMESTAMPNS: Final = 35
+_SO_MEMINFO: Final = 55
+_TIMESPEC: Final = struct.Struct("@ll")
+_ANCILLARY_SIZE: Final = socket.CMSG_SPACE(_TIMESPEC.size) if sys.platform == "linux" else 0
+# struct tcp_info of <linux/tcp.h>: tcpi_rtt at 68, tcpi_total_retrans at 100, tcpi_bytes_received
+# at 128, tcpi_data_segs_in at 152, tcpi_rcv_ooopack at 224 (since Linux 5.4).
+_TCP_INFO: Final = struct.Struct("=68xI28xI24xQ16xI68xI")
+
+
+class DeadlinePassedError(TimeoutError):
+    """The deadline of an operation passed; unlike ETIMEDOUT, it was ours."""
+
+
+class Channel(Protocol):
+    """Bytes in both directions: a socket, or TLS over another channel."""
+
+    async def receive(self, max_bytes: int, deadline: float | None) -> bytes:
+        """Wait for bytes; none means that the peer has sent its last."""
+        ...
+
+    async def send(self, data: bytes | memoryview, deadline: float | None) -> None:
+        """Hand all of `data` to the network."""
+        ...
+
+    def send_now(self, data: bytes) -> None:
+        """Hand over what can be handed over without waiting; errors do not matter."""
+        ...
+
+    def close(self) -> None:
+        """Close at once; a second time does nothing."""
+        ...
+
+    def extra_info(self, name: str) -> Any:
+        """Return what httpcore or the recorder asks for by name, or None."""
+        ...
+
+
+def request_kernel_stamps(sock: socket.socket) -> bool:
+    """Ask the kernel to stamp what `sock` receives; must come before ``connect``."""
+    if sys.platform != "linux":
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+class SocketChannel:
+    """A connected socket; stamps its reads and waits on the running event loop.
+
+    Parameters
+    ----------
+    sock
+        A non-blocking stream socket; it is closed with the channel.
+    opened_ns
+        Monotonic time before it was connected.
+    stamped
+        Whether `request_kernel_stamps` succeeded for it.
+    """
+
+    def __init__(self, sock: socket.socket, *, opened_ns: int, stamped: bool) -> None:
+        self.ledger = ArrivalLedger(opened_ns)
+        self._socket = sock
+        self._stamped = stamped
+        self._counted = sys.platform == "linux" and sock.family != getattr(socket, "AF_UNIX", None)
+        # One buffer for the connection's life: a new one of 64 KiB for each small event is waste.
+        self._buffer = memoryview(bytearray(BUFFER_SIZE))
+        self._reads_in_a_row = 0
+        self._sending = asyncio.Lock()
+        self._waiting: dict[asyncio.Future[None], Callable[[int], Any]] = {}
+        self._receiving = False
+
+    async def connect(self, address: Any, deadline: float | None) -> None:
+        """Connect to `address`."""
+        try:
+            self._socket.connect(address)
+        except (BlockingIOError, InterruptedError):
+            loop = asyncio.get_running_loop()
+            await self._wait(loop.add_writer, loop.remove_writer, deadline)
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, f"{os.strerror(code)}: {_shown(address)}") from None
+
+    async def receive(self, max_bytes: int, deadline: float | None) -> bytes:
+        """Read what there is, or wait until there is something."""
+        if self._receiving:
+            raise OSError(errno.EBUSY, "another task is reading from this connection")
+        self._receiving = True
+        try:
+            return await self._receive(self._buffer[:max_bytes], deadline)
+        finally:
+            self._receiving = False
+
+    async def _receive(self, room: memoryview, deadline: float | None) -> bytes:
+        loop = asyncio.get_running_loop()
+        if self._reads_in_a_row >= READS_IN_A_ROW:
+            # Before the read, not after it: bytes that were read must not be lost by cancellation.
+            self._reads_in_a_row = 0
+            await asyncio.sleep(0)
+        while True:
+            asked_ns = monotonic_ns()
+            try:
+                size, stamp_ns, read_ns = self._read_once(room)
+            except (BlockingIOError, InterruptedError):
+                self.ledger.found_empty(asked_ns)
+                self._reads_in_a_row = 0
+                await self._wait(loop.add_reader, loop.remove_reader, deadline)
+                continue
+            self._reads_in_a_row += 1
+            if size:
+                self._note(asked_ns, read_ns, stamp_ns, size, limited=size == len(room))
+            return bytes(room[:size])
+
+    def _read_once(self, room: memoryview) -> tuple[int, int | None, int]:
+        if not self._stamped:
+            return self._socket.recv_into(room), None, monotonic_ns()
+        size, ancillary, _, _ = self._socket.recvmsg_into([room], _ANCILLARY_SIZE)
+        read_ns = monotonic_ns()
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack_from(payload)
+                return size, seconds * 1_000_000_000 + nanoseconds, read_ns
+        return size, None, read_ns
+
+    def _note(
+        self, asked_ns: int, read_ns: int, stamp_ns: int | None, size: int, *, limited: bool
+    ) -> None:
+        offset_ns, error_ns, counted_ns = sample_offset(read_ns)
+        counters = self._counters() if self._counted else None
+        self.ledger.record(
+            SocketRead(
+                asked_ns=asked_ns,
+                read_ns=read_ns,
+                counted_ns=counted_ns,
+                offset_ns=offset_ns,
+                offset_error_ns=error_ns,
+                stamp_ns=stamp_ns,
+                size=size,
+                limited=limited,
+                counters=counters,
+            )
+        )
+        if self.ledger.disordered and self._kernel_holds_nothing():
+            self.ledger.settled()
+
+    def _counters(self) -> TcpCounters | None:
+        try:
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        except OSError:
+            info = b""
+        if len(info) < _TCP_INFO.size:
+            # An old kernel does not count segments out of order; without that, no claim is safe.
+            self._counted = False
+            return None
+        return TcpCounters._make(_TCP_INFO.unpack(info))
+
+    def _kernel_holds_nothing(self) -> bool:
+        """Whether no segment waits in the kernel, neither in order nor ahead of a gap."""
+        try:
+            memory = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)
+        except OSError:
+            return False
+        return len(memory) == 4 and memory == b"\0\0\0\0"
+
+    async def send(self, data: bytes | memoryview, deadline: float | None) -> None:
+        """Hand all of `data` to the kernel."""
+        loop = asyncio.get_running_loop()
+        rest = memoryview(data)
+        async with self._sending:
+            while rest:
+                try:
+                    sent = self._socket.send(rest)
+                except (BlockingIOError, InterruptedError):
+                    await self._wait(loop.add_writer, loop.remove_writer, deadline)
+                    continue
+                rest = rest[sent:]
+
+    def send_now(self, data: bytes) -> None:
+        """Send as far as the kernel takes it at once."""
+        try:
+            self._socket.send(data)
+        except OSError:
+            return
+
+    async def _wait(
+        self,
+        watch: Callable[..., Any],
+        unwatch: Callable[[int], Any],
+        deadline: float | None,
+    ) -> None:
+        """Wait until the socket is ready; leaves nothing registered, however it ends."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        descriptor = self._socket.fileno()
+        if descriptor < 0:
+            raise _closed_error()
+        timer = None if deadline is None else loop.call_at(deadline, _expire, ready)
+        watch(descriptor, _wake, ready)
+        self._waiting[ready] = unwatch
+        try:
+            await ready
+        finally:
+            # close() takes its waiters off itself: by now the number may be another socket's.
+            if self._waiting.pop(ready, None) is not None:
+                unwatch(descriptor)
+            if timer is not None:
+                timer.cancel()
+
+    def close(self) -> None:
+        """Close the socket and wake whoever waits for it."""
+        descriptor = self._socket.fileno()
+        while self._waiting:
+            ready, unwatch = self._waiting.popitem()
+            unwatch(descriptor)
+            if not ready.done():
+                ready.set_exception(_closed_error())
+        self._socket.close()
+
+    def extra_info(self, name: str) -> Any:
+        """Return what is known under `name`, or None."""
+        if name == "last_read":
+            return self.ledger.last
+        if name == "reads":
+            return self.ledger.count
+        if name == "socket":
+            return self._socket
+        if name == "is_readable":
+            return _is_readable(self._socket)
+        if name in {"client_addr", "server_addr"}:
+            return _address(self._socket, peer=name == "server_addr")
+        return None
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _expire(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_exception(DeadlinePassedError("the deadline passed"))
+
+
+def _shown(address: Any) -> str:
+    return str(address) if isinstance(address, str) else f"{address[0]} port {address[1]}"
+
+
+def _closed_error() -> OSError:
+    return OSError(errno.EBADF, "the connection was closed")
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    # A closed socket counts as readable, as in httpcore: a read would end at once.
+    descriptor = sock.fileno()
+    if descriptor < 0:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _address(sock: socket.socket, *, peer: bool) -> Any:
+    try:
+        return sock.getpeername() if peer else sock.getsockname()
+    except OSError:
+        return None
