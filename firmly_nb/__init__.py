@@ -1,1 +1,80 @@
-"""Place staging orders through firmly and record every event with a time that can be trusted."""
+"""Place staging orders through firmly's Place Order API and trust every time that is recorded.
+
+Three lines place an order on the embedded simulator::
+
+    import firmly_nb as fnb
+    lab = fnb.connect()
+    rec = lab.place(fnb.Order.example(), card=fnb.Card.test())
+
+``rec`` is a :class:`Recording`: ``rec.events`` has each Server-Sent Event with its arrival and how
+far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` the last cart,
+``rec.outcome`` and ``rec.error`` how it ended. What you can hold in your hand:
+
+- :func:`connect`, :class:`Lab`: where orders go, and every verb;
+- :class:`Order`, :class:`Item`, :class:`Address`, :class:`Card`: what is ordered;
+- :class:`Recording`, :class:`Recordings`: what happened, as pandas tables; :func:`load` reads
+  them back;
+- :class:`FirmlyError`, :class:`GuardError`, :class:`InvalidOrder`: what can go wrong, and says what
+  to do;
+- :func:`allow_nested_loops`: for other libraries' ``asyncio.run`` in your cells.
+
+Importing this package is cheap: each name loads what it needs when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firmly_nb.api.errors import FirmlyError
+    from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
+    from firmly_nb.environments import GuardError
+    from firmly_nb.lab import Lab, connect
+    from firmly_nb.nested import allow_nested_loops
+    from firmly_nb.recording.recording import Recording, Recordings
+    from firmly_nb.recording.store import load
+
+__all__ = [
+    "Address",
+    "Card",
+    "FirmlyError",
+    "GuardError",
+    "InvalidOrder",
+    "Item",
+    "Lab",
+    "Order",
+    "Recording",
+    "Recordings",
+    "allow_nested_loops",
+    "connect",
+    "load",
+]
+
+_HOMES = {
+    "Address": "api.models",
+    "Card": "api.models",
+    "FirmlyError": "api.errors",
+    "GuardError": "environments",
+    "InvalidOrder": "api.models",
+    "Item": "api.models",
+    "Lab": "lab",
+    "Order": "api.models",
+    "Recording": "recording.recording",
+    "Recordings": "recording.recording",
+    "allow_nested_loops": "nested",
+    "connect": "lab",
+    "load": "recording.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,31 @@
+"""The event names of Place Order: two official pages, two vocabularies.
+
+firmly-api.md, section 4.4: the endpoint's reference page and the one-step-checkout guide contradict
+each other and nothing settles it, so both are understood and unknown names are kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+REFERENCE = ("creating-cart", "item-added", "shipping-updated", "order-placed")
+GUIDE = ("order_processing", "payment_processing", "order_completed")
+ERROR = "error"
+SUCCESS = frozenset({REFERENCE[-1], GUIDE[-1]})
+
+
+def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
+    """Say which vocabulary a stream speaks; the reference page's where nothing tells.
+
+    Examples
+    --------
+    >>> vocabulary(["order_processing", "error"])
+    ('order_processing', 'payment_processing', 'order_completed')
+    >>> vocabulary(["creating-cart"])[-1]
+    'order-placed'
+    """
+    seen = set(names)
+    return GUIDE if seen.isdisjoint(REFERENCE) and not seen.isdisjoint(GUIDE) else REFERENCE

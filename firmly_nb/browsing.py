@@ -1,0 +1,161 @@
+"""Everything of the API but placing: session, key, catalogue, cart, as tables where they are lists.
+
+Async, on the portal's loop; ``Lab`` is its thin face.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.api.money import Money
+from firmly_nb.api.secrets import redact
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from firmly_nb.placing import Bench
+
+PRODUCTS = Table(
+    "products",
+    "one row a product of a merchant",
+    (
+        Column("domain", "str", "", "the merchant"),
+        Column("handle", "str", "", "name of the product in URLs"),
+        Column("title", "str", "", "its title"),
+        Column("url", "str", "", "its page"),
+    ),
+)
+VARIANTS = Table(
+    "variants",
+    "one row a variant of a product",
+    (
+        Column("variant_id", "str", "", "what Item wants"),
+        Column("product_id", "str", "", "what Item may have"),
+        Column("variant_handles", "object", "", "what Item may have: a tuple of texts"),
+        Column("title", "str", "", "its title"),
+        Column("price_minor", "Int64", "minor units", "price of one"),
+        Column("currency", "str", "", "ISO 4217"),
+        Column("available", "boolean", "", "whether it can be ordered now"),
+    ),
+)
+FOUND = Table(
+    "found",
+    "one row a product that a search found",
+    (
+        Column("domain", "str", "", "the merchant; empty where firmly does not say"),
+        Column("handle", "str", "", "name of the product in URLs"),
+        Column("title", "str", "", "its title"),
+        Column("min_price_minor", "Int64", "minor units", "cheapest variant"),
+        Column("max_price_minor", "Int64", "minor units", "dearest variant"),
+        Column("available", "boolean", "", "whether any variant can be ordered now"),
+    ),
+)
+
+
+async def session(bench: Bench, *, renew: bool) -> pd.Series[Any]:
+    """Return what may be shown of the first free device's session."""
+    import pandas as pd
+
+    async with bench.devices().take() as device:
+        if renew:
+            await bench.devices().renew(device)
+        expires = pd.Timestamp(device.session.expires, unit="s", tz="UTC")
+        facts = {"device_id": device.session.device_id, "expires": expires}
+    return pd.Series(facts, name="session", dtype=object)
+
+
+async def public_key(bench: Bench) -> dict[str, Any]:
+    """Return the key for cards: ``kid`` beside the JWK's public parts."""
+    key = await bench.client().payment_key()
+    return {"kid": key.kid, **key.jwk}
+
+
+async def products(bench: Bench, domain: str) -> pd.DataFrame:
+    """List a merchant's products, all pages."""
+    size, page, found = 500, 1, []
+    async with bench.devices().take() as device:
+        while True:
+            token = device.session.access_token
+            batch = await bench.client().products(domain, token, page=page, size=size)
+            found += batch
+            if len(batch) < size:
+                break
+            page += 1
+    return PRODUCTS.frame(
+        [
+            {
+                "domain": domain,
+                "handle": _text(product, "handle"),
+                "title": _text(product, "title"),
+                "url": _text(product, "loc"),
+            }
+            for product in found
+            if isinstance(product, dict)
+        ]
+    )
+
+
+async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
+    """List what can be ordered of a product."""
+    async with bench.devices().take() as device:
+        product = await bench.client().product(domain, handle, device.session.access_token)
+    rows = []
+    for variant in product.get("variants") or []:
+        reference = variant.get("add_to_cart_ref") or {}
+        price_minor, currency = _price(variant.get("price"))
+        rows.append(
+            {
+                "variant_id": _text(reference, "variant_id"),
+                "product_id": _text(reference, "product_id"),
+                "variant_handles": tuple(reference.get("variant_handles") or ()),
+                "title": _text(variant, "title") or _text(variant, "display_name"),
+                "price_minor": price_minor,
+                "currency": currency,
+                "available": variant.get("available"),
+            }
+        )
+    return VARIANTS.frame(rows)
+
+
+async def search(bench: Bench, query: str, filters: dict[str, Any]) -> pd.DataFrame:
+    """Search products over all merchants."""
+    async with bench.devices().take() as device:
+        found = await bench.client().search(query, device.session.access_token, filters)
+    return FOUND.frame(
+        [
+            {
+                "domain": _text(hit, "domain"),
+                "handle": _text(hit, "handle"),
+                "title": _text(hit, "title"),
+                # Discovery gives integer cents, carts decimals (firmly-api.md, section 10).
+                "min_price_minor": (hit.get("price_range") or {}).get("min"),
+                "max_price_minor": (hit.get("price_range") or {}).get("max"),
+                "available": hit.get("has_available_variants"),
+            }
+            for hit in found
+            if isinstance(hit, dict)
+        ]
+    )
+
+
+async def cart(bench: Bench, domain: str) -> dict[str, Any]:
+    """Return the first free device's cart at a merchant, secrets taken out."""
+    async with bench.devices().take() as device:
+        answer: dict[str, Any] = redact(
+            await bench.client().cart(domain, device.session.access_token)
+        )
+    return answer
+
+
+def _text(values: dict[str, Any], key: str) -> str | None:
+    value = values.get(key)
+    return None if value is None else str(value)
+
+
+def _price(price: Any) -> tuple[int | None, str | None]:
+    try:
+        money = Money.model_validate(price)
+    except ValueError:
+        return None, None
+    return money.minor, money.currency

@@ -1,0 +1,69 @@
+"""The devices of a lab: sessions, renewed in time, one call at a time for each.
+
+A token stands for a device and carts belong to devices (firmly-api.md, section 2.1); the API does
+not guard against two calls for one device at once (section 7.4). So whoever needs a device takes
+one for the length of the call; the first is taken again and again as long as it is free, and
+orders that run at the same time get devices of their own.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from firmly_nb.api.errors import Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from firmly_nb.api.client import FirmlyClient, Session
+    from firmly_nb.api.secrets import SecretStr
+
+# A token must outlive the order that is placed with it.
+RENEW_BEFORE_S = 180.0
+
+
+@dataclass
+class Device:
+    """One device: its place in the list (the first is 0) and its session."""
+
+    number: int
+    session: Session
+
+
+@dataclass
+class Devices:
+    """The devices that a lab has opened."""
+
+    client: FirmlyClient
+    app_id: SecretStr
+    free: list[Device] = field(default_factory=list)
+    opened: int = 0
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[Device]:
+        """Hand out a free device with a token that lasts, opening one if there is none."""
+        if self.free:
+            device = self.free.pop(0)
+        else:
+            # Counted before the call, so that two at once are two devices.
+            number, self.opened = self.opened, self.opened + 1
+            device = Device(number, await self.client.browser_session(self.app_id))
+        try:
+            if device.session.expires - time.time() < RENEW_BEFORE_S:
+                await self.renew(device)
+            yield device
+        finally:
+            self.free.append(device)
+            self.free.sort(key=lambda d: d.number)
+
+    async def renew(self, device: Device) -> None:
+        """Exchange the token; the device, and so its carts, stay the same where it can."""
+        try:
+            session = await self.client.browser_session(self.app_id, device.session.access_token)
+        except Unauthorized:
+            # Older than a week: only a new device is to be had.
+            session = await self.client.browser_session(self.app_id)
+        device.session = session

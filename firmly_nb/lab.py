@@ -1,0 +1,363 @@
+"""``connect()`` and ``Lab``: what an analyst holds in her hand.
+
+Every verb has two faces over one async implementation: ``lab.place(order)`` waits, also inside a
+running event loop; ``await lab.place_async(order)`` lets others run. Both behave the same in a
+cell, a script and a thread (design.md, section 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+import weakref
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from firmly_nb import browsing, environments
+from firmly_nb.api.models import Card, Order
+from firmly_nb.api.secrets import SecretStr
+from firmly_nb.environments import DEMO_MERCHANT, Environment, guard
+from firmly_nb.placing import Bench, Options
+from firmly_nb.portal import awaited, close_at_exit, forget, submit, wait
+from firmly_nb.progress import EventLines
+from firmly_nb.recording.journal import default_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    import pandas as pd
+
+    from firmly_nb.recording.recording import Recording
+    from firmly_nb.recording.records import Record
+    from firmly_nb.sim.server import Simulator
+
+SHOW_EVERY_S = 0.05
+CANCEL_TIMEOUT_S = 6.0
+
+
+def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave alone
+    environment: str | None = None,
+    *,
+    app_id: str | SecretStr | None = None,
+    api_url: str | None = None,
+    card_url: str | None = None,
+    allow_domains: Iterable[str] = (),
+    ca_file: str | Path | None = None,
+    journal: str | Path | None = None,
+    keep_personal: bool = False,
+    milestones: Iterable[str] | None = None,
+    **simulator_options: Any,
+) -> Lab:
+    """Open a lab: on the embedded simulator, on staging, or at URLs of your own.
+
+    Parameters
+    ----------
+    environment
+        ``"simulator"`` (the default), ``"staging"``, or nothing together with ``api_url``.
+    app_id
+        firmly's app id; by default ``FIRMLY_APP_ID`` from the environment or a ``.env`` file. The
+        simulator has its own.
+    api_url, card_url
+        A custom environment. Only hosts known not to be production are taken.
+    allow_domains
+        Further merchants that may be ordered from. Staging allows only its demo merchant by
+        itself, the simulator its own catalogue.
+    ca_file
+        Certificates to trust, for a simulator with TLS. TLS is always verified.
+    journal
+        Folder for journals; by default the user's state directory, or ``FIRMLY_NB_HOME``.
+    keep_personal
+        Whether journals hold addresses unmasked.
+    milestones
+        Event names in order, where a stream speaks another vocabulary than the documented ones.
+    **simulator_options
+        For the simulator: ``profile``, ``seed`` and so on; see docs/simulator.md.
+
+    Returns
+    -------
+    Lab
+
+    Raises
+    ------
+    GuardError
+        If a host is, or may be, a production host.
+    ValueError
+        If there is no app id, or the environment is unknown.
+
+    Examples
+    --------
+    >>> with connect(profile="instant") as lab:
+    ...     lab.place(Order.example(), progress=False).outcome
+    'placed'
+    """
+    domains = frozenset(str(domain).lower() for domain in allow_domains)
+    simulator: Simulator | None = None
+    if api_url is not None:
+        where = environments.custom(api_url, card_url, domains)
+    elif environment in {None, "simulator"}:
+        simulator, where = _start_simulator(domains, simulator_options)
+        app_id, simulator_options = simulator.app_id, {}
+    elif environment == "staging":
+        where = environments.staging(domains)
+    else:
+        raise ValueError(
+            f"unknown environment {environment!r}: use 'simulator', 'staging' or api_url=..."
+        )
+    if simulator_options:
+        raise TypeError(f"only the simulator knows the options {', '.join(simulator_options)}")
+    return Lab(
+        Bench(
+            where,
+            _app_id(app_id),
+            Path(journal) if journal else default_directory(),
+            ca_file=str(ca_file) if ca_file else None,
+            keep_personal=keep_personal,
+            milestones=tuple(milestones) if milestones else None,
+            simulator=simulator,
+        )
+    )
+
+
+class Lab:
+    """A place to order from: one environment, its session, its recorder.
+
+    Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
+    forgotten is closed by itself.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        # The finalizer closes a forgotten lab, the exit hook one that is still there at the end.
+        at_exit = close_at_exit(bench.aclose)
+        self._finalizer = weakref.finalize(self, _close_in_background, bench, at_exit)
+        self._finalizer.atexit = False
+        self._at_exit = at_exit
+
+    @property
+    def environment(self) -> Environment:
+        """Where it orders."""
+        return self._bench.environment
+
+    @property
+    def simulator(self) -> Simulator | None:
+        """The embedded simulator, where that is the environment."""
+        return self._bench.simulator
+
+    @property
+    def last(self) -> Recording | None:
+        """The recording of the last order, also of a cancelled one."""
+        return self._bench.last
+
+    @property
+    def journal(self) -> Path:
+        """The folder where each event is written before it is shown."""
+        return self._bench.journal
+
+    def place(
+        self, order: Order, card: Card | None = None, *, progress: bool = True, **options: Any
+    ) -> Recording:
+        """Place an order and record it; a line is shown for each event as it arrives.
+
+        Parameters
+        ----------
+        order
+            What to order.
+        card
+            A test card; by default ``Card.test()``. It is encrypted in this process.
+        progress
+            Whether lines are shown.
+        **options
+            ``sse=False``: the plain call without events. ``warm=False``: measure the connection
+            too. ``isolated=False``: record in this process. ``timeout_s``: limit, 120 by default.
+            ``keep_raw``: keep each event's exact text. ``run_id``, ``tags``: for later.
+
+        Returns
+        -------
+        Recording
+            Whatever the outcome: a declined order is a result, not an exception.
+
+        Raises
+        ------
+        GuardError
+            If it may not be ordered there; nothing was sent.
+        FirmlyError
+            If no session or key could be had; nothing was ordered.
+        KeyboardInterrupt
+            On Ctrl-C. The stream is closed and ``lab.last`` has what was recorded.
+        """
+        attempt = self._attempt(order, card, Options(**options))
+        return attempt.wait(EventLines() if progress else None)
+
+    async def place_async(
+        self, order: Order, card: Card | None = None, *, progress: bool = True, **options: Any
+    ) -> Recording:
+        """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
+        attempt = self._attempt(order, card, Options(**options))
+        return await attempt.wait_async(EventLines() if progress else None)
+
+    def session(self, *, renew: bool = False) -> pd.Series[Any]:
+        """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
+        return wait(submit(partial(browsing.session, renew=renew), self._bench))
+
+    async def session_async(self, *, renew: bool = False) -> pd.Series[Any]:
+        """See :meth:`session`."""
+        return await awaited(submit(partial(browsing.session, renew=renew), self._bench))
+
+    def public_key(self) -> dict[str, Any]:
+        """Return the public key for cards: ``kid`` and the JWK."""
+        return wait(submit(browsing.public_key, self._bench))
+
+    async def public_key_async(self) -> dict[str, Any]:
+        """See :meth:`public_key`."""
+        return await awaited(submit(browsing.public_key, self._bench))
+
+    def products(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """List a merchant's products: ``handle``, ``title``, ``url``."""
+        return wait(submit(browsing.products, self._bench, domain))
+
+    async def products_async(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """See :meth:`products`."""
+        return await awaited(submit(browsing.products, self._bench, domain))
+
+    def variants(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """List what can be ordered of a product: one row a variant, with what ``Item`` needs."""
+        return wait(submit(browsing.variants, self._bench, domain, handle))
+
+    async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """See :meth:`variants`."""
+        return await awaited(submit(browsing.variants, self._bench, domain, handle))
+
+    def search(self, query: str, **filters: Any) -> pd.DataFrame:
+        """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
+        return wait(submit(browsing.search, self._bench, query, filters))
+
+    async def search_async(self, query: str, **filters: Any) -> pd.DataFrame:
+        """See :meth:`search`."""
+        return await awaited(submit(browsing.search, self._bench, query, filters))
+
+    def cart(self, domain: str = DEMO_MERCHANT) -> dict[str, Any]:
+        """Return this device's cart at a merchant, secrets taken out.
+
+        After an order with an unknown end: ``cart_status`` "submitted" with a
+        ``platform_order_number`` means that it went through.
+        """
+        return wait(submit(browsing.cart, self._bench, domain))
+
+    async def cart_async(self, domain: str = DEMO_MERCHANT) -> dict[str, Any]:
+        """See :meth:`cart`."""
+        return await awaited(submit(browsing.cart, self._bench, domain))
+
+    def close(self) -> None:
+        """Close connections, recorder and simulator; safe to call again."""
+        if self._finalizer.detach():
+            forget(self._at_exit)
+            wait(submit(self._bench.aclose))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        domains = ", ".join(sorted(self.environment.allow_domains)) or "no merchant yet"
+        return f"Lab({self.environment.name}; orders allowed at {domains})"
+
+    def _attempt(self, order: Order, card: Card | None, options: Options) -> Attempt:
+        if not isinstance(order, Order):
+            raise TypeError(f"place() takes an Order, got {type(order).__name__}")
+        card = card or Card.test()
+        guard(self.environment, order.domain, card)
+        return Attempt(self._bench, order, card, options)
+
+
+class Attempt:
+    """One order on its way, and whoever waits for it."""
+
+    def __init__(self, bench: Bench, order: Order, card: Card, options: Options) -> None:
+        self._records: queue.SimpleQueue[Record] = queue.SimpleQueue()
+        self._finished = threading.Event()
+        self._future = submit(self._place, bench, order, card, options)
+
+    def wait(self, lines: EventLines | None) -> Recording:
+        """Wait in this thread, showing records as they come."""
+        try:
+            while not self._finished.wait(SHOW_EVERY_S):
+                self._show(lines)
+            self._show(lines)
+            return self._future.result()
+        except KeyboardInterrupt:
+            self._future.cancel()
+            # The stream is closed and the recording kept before the cell ends.
+            self._finished.wait(CANCEL_TIMEOUT_S)
+            self._show(lines)
+            raise
+
+    async def wait_async(self, lines: EventLines | None) -> Recording:
+        """Wait on the running loop, showing records as they come."""
+        future = asyncio.wrap_future(self._future)
+        try:
+            while not future.done():
+                await asyncio.wait({future}, timeout=SHOW_EVERY_S)
+                self._show(lines)
+            return future.result()
+        except asyncio.CancelledError:
+            self._future.cancel()
+            await asyncio.to_thread(self._finished.wait, CANCEL_TIMEOUT_S)
+            self._show(lines)
+            raise
+
+    def _show(self, lines: EventLines | None) -> None:
+        while not self._records.empty():
+            record = self._records.get()
+            if lines:
+                lines.show(record)
+
+    async def _place(self, bench: Bench, order: Order, card: Card, options: Options) -> Recording:
+        try:
+            return await bench.place(order, card, options, self._records.put)
+        finally:
+            self._finished.set()
+
+
+def _start_simulator(
+    allow_domains: frozenset[str], options: dict[str, Any]
+) -> tuple[Simulator, Environment]:
+    from firmly_nb.sim.server import start
+
+    simulator = start(**options)
+    domains = simulator.domains | allow_domains
+    return simulator, Environment("simulator", simulator.url, simulator.url, domains)
+
+
+def _app_id(given: str | SecretStr | None) -> SecretStr:
+    """Return the app id from the argument, the environment or a ``.env`` file, in this order."""
+    if isinstance(given, SecretStr):
+        return given
+    found = given or os.environ.get("FIRMLY_APP_ID") or _from_dotenv()
+    if not found:
+        raise ValueError(
+            "no app id: pass app_id=..., set FIRMLY_APP_ID, or put FIRMLY_APP_ID=... into a .env "
+            "file that is not under version control"
+        )
+    return SecretStr(found)
+
+
+def _from_dotenv() -> str | None:
+    from dotenv import dotenv_values, find_dotenv
+
+    return dotenv_values(find_dotenv(usecwd=True)).get("FIRMLY_APP_ID")
+
+
+def _close_in_background(bench: Bench, at_exit: object) -> None:
+    forget(at_exit)
+    submit(bench.aclose)

@@ -1,0 +1,1 @@
+"""What the times say. Everything here reads tables and knows neither network nor widgets."""

@@ -1,0 +1,116 @@
+"""From events to stages: how long each step of an order took.
+
+metrics.md, section 2: milestones are the configured event names in order; a repeated event counts
+at its last occurrence; the stages telescope to ``time_to_order_placed``; a missing milestone leaves
+its stage null and the next one is labelled ``a->c``; out-of-order milestones give a negative
+duration that is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.api.event_names import GUIDE, REFERENCE, vocabulary
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+STAGES = Table(
+    "stages",
+    "one row a stage of an order",
+    (
+        Column("recording_id", "str", "", "which recording"),
+        Column("stage", "category", "", "the milestone it ends with; a->c where one was missed"),
+        Column("from_milestone", "category", "", "where it begins; start is the request"),
+        Column("to_milestone", "category", "", "where it ends"),
+        Column("start_ms", "float64", "ms", "begin after t_start; null if the stage is"),
+        Column("end_ms", "float64", "ms", "end after t_start; null if not reached"),
+        Column("duration_ms", "float64", "ms", "end minus begin; negative if out of order"),
+        Column("uncertainty_us", "float64", "µs", "how far off the duration can be"),
+    ),
+)
+START = "start"
+
+
+def stages(
+    events: pd.DataFrame,
+    milestones: Sequence[str] | None = None,
+    recording_ids: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return the stages of every recording in an events table.
+
+    Parameters
+    ----------
+    events
+        Columns ``recording_id``, ``event``, ``t_ms``, ``uncertainty_us``; in order of arrival.
+    milestones
+        Event names in order; by default the vocabulary that each stream speaks.
+    recording_ids
+        Which recordings get rows, in this order; one without events gets null stages. By default
+        those that have events.
+
+    Returns
+    -------
+    DataFrame
+        ``STAGES``: for each recording one row a milestone, reached or not.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> events = pd.DataFrame({"recording_id": "r", "event": ["creating-cart", "shipping-updated"],
+    ...                        "t_ms": [100.0, 900.0], "uncertainty_us": [1.0, 2.0]})
+    >>> stages(events)[["stage", "duration_ms"]].to_dict("list")  # doctest: +NORMALIZE_WHITESPACE
+    {'stage': ['creating-cart', 'item-added', 'creating-cart->shipping-updated', 'order-placed'],
+     'duration_ms': [100.0, nan, 800.0, nan]}
+    """
+    names = ("recording_id", "event", "t_ms", "uncertainty_us")
+    columns = (events[name].tolist() for name in names)
+    # A dict keeps the last occurrence of a name, which is the one that counts.
+    seen: dict[str, dict[str, tuple[float, float]]] = {r: {} for r in recording_ids or ()}
+    for recording_id, name, t_ms, uncertainty_us in zip(*columns, strict=True):
+        seen.setdefault(recording_id, {})[name] = (t_ms, uncertainty_us)
+    return STAGES.frame(
+        [
+            {"recording_id": recording_id, **row}
+            for recording_id, times in seen.items()
+            for row in _stages_of(times, tuple(milestones or vocabulary(times)))
+        ]
+    )
+
+
+def _stages_of(
+    times: dict[str, tuple[float, float]], milestones: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    reached, begin, begin_uncertainty = START, 0.0, 0.0
+    previous = START
+    for name in milestones:
+        row: dict[str, Any] = {"stage": name, "from_milestone": previous, "to_milestone": name}
+        if name in times:
+            end, uncertainty = times[name]
+            if reached != previous:
+                row |= {"stage": f"{reached}->{name}", "from_milestone": reached}
+            row |= {
+                "start_ms": begin,
+                "end_ms": end,
+                "duration_ms": end - begin,
+                "uncertainty_us": begin_uncertainty + uncertainty,
+            }
+            reached, begin, begin_uncertainty = name, end, uncertainty
+        rows.append(row)
+        previous = name
+    return rows
+
+
+def milestone_of(event: str, milestones: Sequence[str] | None = None) -> str | None:
+    """Return the milestone that an event stands for, or None.
+
+    Examples
+    --------
+    >>> milestone_of("item-added"), milestone_of("heartbeat")
+    ('item-added', None)
+    """
+    return event if event in (milestones or (*REFERENCE, *GUIDE)) else None

@@ -1,0 +1,189 @@
+"""From a validated order to a recording: session, key, encryption, recorder.
+
+Async, on the portal's loop; ``Lab`` is its thin face.
+"""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from firmly_nb.api.card import encrypt_card
+from firmly_nb.devices import Devices
+from firmly_nb.recording.isolation import WorkerProcess
+from firmly_nb.recording.journal import Journal, RecordLog
+from firmly_nb.recording.lanes import Lanes
+from firmly_nb.recording.recorder import Job, record
+from firmly_nb.recording.recording import Recording
+from firmly_nb.recording.records import Record, Start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from firmly_nb.api.client import FirmlyClient
+    from firmly_nb.api.models import Card, Order
+    from firmly_nb.api.secrets import SecretStr
+    from firmly_nb.environments import Environment
+    from firmly_nb.sim.server import Simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an order is placed and recorded; the arguments of ``lab.place``."""
+
+    sse: bool = True
+    warm: bool = True
+    isolated: bool = True
+    timeout_s: float = 120.0
+    keep_raw: bool = False
+    run_id: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Bench:
+    """Everything of a lab that lives on the background loop or in another process.
+
+    Kept apart from ``Lab`` so that it can be closed when the lab itself is gone.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        app_id: SecretStr,
+        journal: Path,
+        *,
+        ca_file: str | None = None,
+        keep_personal: bool = False,
+        milestones: tuple[str, ...] | None = None,
+        simulator: Simulator | None = None,
+    ) -> None:
+        self.environment = environment
+        self.app_id = app_id
+        self.journal = journal
+        self.ca_file = ca_file
+        self.keep_personal = keep_personal
+        self.milestones = milestones
+        self.simulator = simulator
+        self.last: Recording | None = None
+        self._client: FirmlyClient | None = None
+        self._devices: Devices | None = None
+        self._worker: WorkerProcess | None = None
+        self._lanes: Lanes | None = None
+
+    def client(self) -> FirmlyClient:
+        """Return the client for everything but placing."""
+        if self._client is None:
+            from firmly_nb.api.client import FirmlyClient
+            from firmly_nb.environments import is_loopback
+
+            urls = (self.environment.api_url, self.environment.card_url)
+            local = all(is_loopback(httpx.URL(url).host) for url in urls)
+            # This machine is never reached through a proxy.
+            http = httpx.AsyncClient(verify=self._tls(), trust_env=not local)
+            self._client = FirmlyClient(http, *urls)
+        return self._client
+
+    def devices(self) -> Devices:
+        """Return the devices of this lab."""
+        if self._devices is None:
+            self._devices = Devices(self.client(), self.app_id)
+        return self._devices
+
+    def worker(self) -> WorkerProcess:
+        """Return the recorder's process; it is started by its first order."""
+        if self._worker is None:
+            self._worker = WorkerProcess(
+                self.environment.card_url, self.journal, self.ca_file, self.keep_personal
+            )
+        return self._worker
+
+    async def place(
+        self, order: Order, card: Card, options: Options, on_record: Callable[[Record], None]
+    ) -> Recording:
+        """Place one order. The guard must have been asked before.
+
+        A cancelled order leaves its recording in ``last`` and then raises.
+        """
+        records: list[Record] = []
+
+        def keep(item: Record) -> None:
+            records.append(item)
+            on_record(item)
+
+        try:
+            async with self.devices().take() as device:
+                key = await self.client().payment_key()
+                job = Job(
+                    start=self._start(order, options),
+                    body=order.wire(encrypt_card(card, key)),
+                    token=device.session.access_token,
+                    headers=options.headers,
+                    keep_raw=options.keep_raw,
+                )
+                if options.isolated:
+                    await self.worker().place(job, keep)
+                else:
+                    await self._place_here(job, keep)
+        finally:
+            if records:
+                self.last = Recording(records)
+        if self.last is None:
+            raise RuntimeError("the recorder gave no record of the order")
+        return Recording(records)
+
+    async def aclose(self) -> None:
+        """Close connections and processes."""
+        if self._worker:
+            await self._worker.aclose()
+        if self._lanes:
+            await self._lanes.aclose()
+        if self._client:
+            await self._client.http.aclose()
+        if self.simulator:
+            self.simulator.stop()
+
+    async def _place_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
+        if self._lanes is None:
+            self._lanes = Lanes(self.environment.card_url, self._tls())
+        log = RecordLog(Journal(self.journal, keep_personal=self.keep_personal))
+        try:
+            async with self._lanes.take(warm=job.start.connection == "warm") as lane:
+                await record(job, lane, lambda item: on_record(log.write(item)))
+        finally:
+            log.journal.close()
+
+    def _tls(self) -> Any:
+        return httpx.create_ssl_context(verify=self.ca_file) if self.ca_file else _default_tls()
+
+    def _start(self, order: Order, options: Options) -> Start:
+        return Start(
+            recording_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}",
+            started_at_ns=time.time_ns(),
+            environment=self.environment.name,
+            domain=order.domain,
+            items=[{"variant_id": i.variant_id, "quantity": i.quantity} for i in order.items],
+            sse=options.sse,
+            connection="warm" if options.warm else "cold",
+            timeout_s=options.timeout_s,
+            milestones=list(self.milestones) if self.milestones else None,
+            run_id=options.run_id,
+            tags=dict(options.tags),
+            recorder={
+                "firmly_nb": version("firmly-nb"),
+                "python": platform.python_version(),
+                "platform": f"{platform.system()} {platform.machine()}",
+                "process": "own" if options.isolated else "shared",
+            },
+        )
+
+
+def _default_tls() -> Any:
+    return httpx.create_ssl_context()

@@ -1,0 +1,146 @@
+"""How recordings show themselves: as text in a terminal, as HTML in a notebook.
+
+The HTML is a table with bars made of plain elements: no script, no style sheet, no image, so that
+it survives untrusted notebooks, code hosts and exports. Colours come from JupyterLab's theme where
+there is one. Everything that a server sent is escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.recording.words import MARKS, milliseconds, precision, verdict
+
+if TYPE_CHECKING:
+    from firmly_nb.recording.recording import Recording, Recordings
+
+# Okabe and Ito's palette: told apart with every kind of colour vision. By place of the milestone.
+STAGE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+OUTCOME_COLOURS = {"placed": "#2e7d32", "cancelled": "#757575", "incomplete": "#b26a00"}
+FAILED_COLOUR = "#c62828"
+TEXT_BAR_WIDTH = 40
+FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:13px;"
+NUMBER = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;"
+QUIET = "color:var(--jp-ui-font-color2,#767676);"
+
+
+class Waterfall:
+    """The stages of one order as bars on the time since the request."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    def __repr__(self) -> str:
+        return waterfall_text(self.recording)
+
+    def _repr_html_(self) -> str:
+        return waterfall_html(self.recording)
+
+
+def waterfall_text(rec: Recording) -> str:
+    """Draw the stages with block characters, one line each."""
+    rows = _bars(rec)
+    width = max((len(row["stage"]) for row in rows), default=0)
+    lines = [f"  {'':{width}}  {'ms':>10}"]
+    for row in rows:
+        begin = round(row["left"] * TEXT_BAR_WIDTH)
+        bar = "▇" * max(round(row["share"] * TEXT_BAR_WIDTH), 1 if row["reached"] else 0)
+        lines.append(f"  {row['stage']:{width}}  {row['ms']:>10}  {' ' * begin}{bar}".rstrip())
+    return "\n".join(lines)
+
+
+def recording_text(rec: Recording) -> str:
+    """Return the headline, the stages and what else is to be said."""
+    head = f"{MARKS[rec.outcome]} {verdict(rec)}"
+    where = f"  {rec.domain} · {rec.environment} · {precision(rec)}"
+    notes = [f"  ! {warning}" for warning in rec.warnings]
+    return "\n".join([head, where, *([waterfall_text(rec)] if len(rec.events) else []), *notes])
+
+
+def recording_html(rec: Recording) -> str:
+    """Return the headline, the waterfall and what else is to be said."""
+    colour = OUTCOME_COLOURS.get(rec.outcome, FAILED_COLOUR)
+    head = (
+        f'<span style="color:{colour};font-weight:600">{MARKS[rec.outcome]} '
+        f"{escape(rec.outcome.replace('_', ' '))}</span> {escape(verdict(rec))}"
+    )
+    where = f"{escape(rec.domain)} · {escape(rec.environment)} · {escape(precision(rec))}"
+    notes = "".join(
+        f'<div style="color:#b26a00">! {escape(warning)}</div>' for warning in rec.warnings
+    )
+    bars = waterfall_html(rec) if len(rec.events) else ""
+    return (
+        f'<div style="{FONT}max-width:900px"><div>{head}</div>'
+        f'<div style="{QUIET}">{where}</div>{bars}{notes}</div>'
+    )
+
+
+def waterfall_html(rec: Recording) -> str:
+    """Return a table with one row a stage: name, duration, bar."""
+    cells = []
+    for row in _bars(rec):
+        style = "" if row["reached"] else QUIET
+        bar = (
+            f'<div style="margin-left:{row["left"]:.2%};width:{row["share"]:.2%};min-width:2px;'
+            f'height:12px;background-color:{row["colour"]}"></div>'
+            if row["reached"]
+            else ""
+        )
+        cells.append(
+            f'<tr style="background:none"><td style="text-align:left;{style}">'
+            f'{escape(row["stage"])}</td><td style="{NUMBER}{style}">{row["ms"]} ms</td>'
+            f'<td style="width:100%;text-align:left">{bar}</td></tr>'
+        )
+    return (
+        f'<table style="{FONT}width:100%;max-width:900px;margin:6px 0;border:none">'
+        f"<tbody>{''.join(cells)}</tbody></table>"
+    )
+
+
+def recordings_text(recs: Recordings) -> str:
+    """Return how many there are, and of which outcomes."""
+    counts = _outcome_counts(recs)
+    parts = ", ".join(f"{count} {outcome}" for outcome, count in counts)
+    return f"{len(recs)} recordings" + (f": {parts}" if parts else "")
+
+
+def recordings_html(recs: Recordings) -> str:
+    """Return the outcomes and, for each order, one line."""
+    rows = "".join(
+        f'<tr style="background:none"><td style="text-align:left">{MARKS[rec.outcome]} '
+        f'{escape(rec.outcome)}</td><td style="text-align:left">{escape(rec.domain)}</td>'
+        f'<td style="text-align:left">{escape(rec.order_number or "")}</td><td style="{NUMBER}">'
+        f"{milliseconds(float(rec.orders['order_latency_ms'].iloc[0]))} ms</td></tr>"
+        for rec in recs[:10]
+    )
+    more = f'<div style="{QUIET}">and {len(recs) - 10} more</div>' if len(recs) > 10 else ""
+    head = f"<div><b>{escape(recordings_text(recs))}</b></div>"
+    return f'<div style="{FONT}">{head}<table style="{FONT}border:none">{rows}</table>{more}</div>'
+
+
+def _bars(rec: Recording) -> list[dict[str, Any]]:
+    table = rec.stages
+    ends = [end for end in table["end_ms"] if not math.isnan(end)]
+    scale = max(ends, default=0.0) or 1.0
+    bars = []
+    for place, row in enumerate(table.to_dict("records")):
+        reached = not math.isnan(row["duration_ms"])
+        left = min(row["start_ms"], row["end_ms"]) / scale if reached else 0.0
+        bars.append(
+            {
+                "stage": row["stage"],
+                "ms": milliseconds(row["duration_ms"]),
+                "reached": reached,
+                "left": max(left, 0.0),
+                "share": abs(row["duration_ms"]) / scale if reached else 0.0,
+                "colour": STAGE_COLOURS[place % len(STAGE_COLOURS)],
+            }
+        )
+    return bars
+
+
+def _outcome_counts(recs: Recordings) -> list[tuple[str, int]]:
+    counts = recs.orders["outcome"].value_counts()
+    return [(str(outcome), int(count)) for outcome, count in counts.items() if count]

@@ -1,0 +1,78 @@
+"""The body of an answer, grouped by the socket read that brought it.
+
+A task of its own takes the chunks off the connection and notes for each which read it came with. It
+does nothing else, and it goes on without a pause while chunks of the same read are at hand. So a
+group is always whole: whoever takes it knows which bytes were the last of their read, and with
+that how far off an event's time can be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from firmly_nb.recording.network import Read
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+Group = tuple[Read, list[bytes]]
+
+
+def last_read(response: httpx.Response) -> Read:
+    """Return the stamped read that the answer's connection did last.
+
+    Raises
+    ------
+    TypeError
+        If the answer did not come over a stamping transport.
+    """
+    stream = response.extensions.get("network_stream")
+    read = stream.get_extra_info("last_read") if stream is not None else None
+    if not isinstance(read, Read):
+        raise TypeError("recording needs firmly_nb.recording.transport.StampingTransport")
+    return read
+
+
+@asynccontextmanager
+async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[Group]]:
+    """Read an answer's body in a task of its own; iterate over ``(read, chunks)``.
+
+    The iterator raises what the connection raised, after every group that came before it.
+    """
+    groups: deque[Group] = deque()
+    arrived = asyncio.Event()
+
+    async def read_all() -> None:
+        try:
+            async for chunk in response.aiter_raw():
+                read = last_read(response)
+                if groups and groups[-1][0] is read:
+                    groups[-1][1].append(chunk)
+                else:
+                    groups.append((read, [chunk]))
+                arrived.set()
+        finally:
+            arrived.set()
+
+    async def take() -> AsyncIterator[Group]:
+        while True:
+            await arrived.wait()
+            arrived.clear()
+            while groups:
+                yield groups.popleft()
+            if reader.done():
+                reader.result()
+                return
+
+    reader = asyncio.create_task(read_all())
+    try:
+        yield take()
+    finally:
+        reader.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await reader

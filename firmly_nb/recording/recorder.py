@@ -1,0 +1,321 @@
+"""One order: request, stream, milestones, outcome.
+
+The reader task only reads, notes the stamp of the read and queues; parsing, JSON and the journal
+come after it, so that they cost no accuracy. Nothing is ever sent twice: a second POST is a second
+order (firmly-api.md, section 7.4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+
+from firmly_nb.api.errors import FirmlyError, error_from_body, error_from_payload
+from firmly_nb.api.event_names import ERROR, SUCCESS
+from firmly_nb.api.secrets import SecretStr, redact, redact_text
+from firmly_nb.recording.network import (
+    Read,
+    event_uncertainty_us,
+    monotonic_ns,
+    wall_clock_offset,
+)
+from firmly_nb.recording.phases import PhaseClock
+from firmly_nb.recording.read_groups import last_read, read_groups
+from firmly_nb.recording.records import End, Event, Outcome, Record, Start
+from firmly_nb.recording.sse import EventStreamError, EventStreamParser, ServerSentEvent
+
+if TYPE_CHECKING:
+    from firmly_nb.api.client import FirmlyClient
+
+# After its last event a server may leave the stream open; the outcome is known by then.
+CLOSE_GRACE_S = 5.0
+EVENT_STREAM = "text/event-stream"
+MAX_ERROR_BODY_BYTES = 1024 * 1024
+MAX_COMMENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One order to record: what to say of it, and what to send."""
+
+    start: Start
+    body: dict[str, Any]
+    token: SecretStr
+    headers: dict[str, str] = field(default_factory=dict)
+    keep_raw: bool = False
+    max_event_bytes: int = 8 * 1024 * 1024
+    max_stream_bytes: int = 64 * 1024 * 1024
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text of the request that must not come back out."""
+        texts = [self.token.get_secret_value(), self.body.get("encrypted_card")]
+        texts.append(self.body.get("captcha_token"))
+        return tuple(text for text in texts if isinstance(text, str) and text)
+
+
+async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> End:
+    """Place an order and give out its records as they come: the start, each event, the end.
+
+    Parameters
+    ----------
+    job
+        The order, its token and its limits.
+    client
+        Its transport should stamp reads (``recording.transport.StampingTransport``).
+    emit
+        Called with each record in order, from this task. The start is given out before anything
+        is sent; an exception of ``emit`` then means that nothing was ordered.
+
+    Returns
+    -------
+    End
+        The last record. A cancelled task gives it out with outcome ``cancelled`` and then raises.
+    """
+    run = _Run(job, client, emit)
+    try:
+        await run.follow()
+    except asyncio.CancelledError:
+        run.end("cancelled", None, "cancelled by the analyst; the order may exist")
+        run.finish()
+        raise
+    return run.finish()
+
+
+class _Run:
+    """The state of one order while it is recorded."""
+
+    def __init__(self, job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> None:
+        self.job = job
+        self.client = client
+        self.emit = emit
+        self.phases = PhaseClock()
+        self.parser = EventStreamParser(
+            max_event_bytes=job.max_event_bytes, max_stream_bytes=job.max_stream_bytes
+        )
+        self.deadline = asyncio.timeout(None)
+        self.t_start = 0
+        self.t_headers: int | None = None
+        self.t_end: int | None = None  # arrival of the body's end, where it came
+        self.offsets: list[int] = []
+        self.offset_error = 0
+        self.seq = 0
+        self.last_read_no: int | None = None
+        self.comments: list[int] = []
+        self.ended: dict[str, Any] = {}
+        self.succeeded = False
+        self.warnings: list[str] = []
+        self.http_status: int | None = None
+        self.confirmation: Any = None
+
+    async def follow(self) -> None:
+        """Send the order and read the answer to its end; why it ended goes to ``ended``."""
+        start = self.job.start
+        self.emit(replace(start, started_at_ns=monotonic_ns() + wall_clock_offset()[0]))
+        self.t_start = monotonic_ns()
+        try:
+            async with asyncio.timeout(start.timeout_s) as self.deadline:
+                await self._exchange()
+        except (TimeoutError, httpx.TimeoutException):
+            if self.decided:
+                self.warnings.append(f"the server left the stream open for {CLOSE_GRACE_S:g} s")
+            self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
+        except EventStreamError as error:
+            self.end("transport_error", type(error).__name__, str(error))
+        except httpx.HTTPError as error:
+            self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
+
+    async def _exchange(self) -> None:
+        start = self.job.start
+        async with self.client.stream_order(
+            start.domain,
+            self.job.body,
+            self.job.token,
+            sse=start.sse,
+            limits=httpx.Timeout(start.timeout_s),
+            headers=self.job.headers,
+            extensions={"trace": self.phases.trace},
+        ) as response:
+            self.http_status = response.status_code
+            read = last_read(response)
+            self.t_headers = read.arrived_ns
+            self._note(read)
+            if response.status_code != 200 or (_media_type(response) == EVENT_STREAM) != start.sse:
+                await self._read_unexpected(response)
+            elif start.sse:
+                await self._read_events(response)
+            else:
+                await self._read_confirmation(response)
+
+    async def _read_events(self, response: httpx.Response) -> None:
+        async with read_groups(response) as groups:
+            async for read, chunks in groups:
+                was_decided = self.decided
+                self._take(read, chunks)
+                if self.decided and not was_decided:
+                    self.deadline.reschedule(asyncio.get_running_loop().time() + CLOSE_GRACE_S)
+        self.t_end = last_read(response).arrived_ns
+        self.parser.close()
+        self.end("incomplete", None, "the stream ended without order-placed and without error")
+
+    def _take(self, read: Read, chunks: list[bytes]) -> None:
+        """Turn the bytes of one read into records."""
+        self._note(read)
+        comments = self.parser.comments
+        events = [event for chunk in chunks for event in self.parser.feed(chunk)]
+        beats = min(self.parser.comments - comments, MAX_COMMENTS - len(self.comments))
+        self.comments.extend([read.arrived_ns - self.t_start] * beats)
+        whole = self.parser.pending_bytes == 0
+        for position, event in enumerate(events, start=1):
+            self._take_event(event, read, last_in_read=whole and position == len(events))
+
+    def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
+        self.seq += 1
+        data = self._decode(event)
+        self.emit(
+            Event(
+                seq=self.seq,
+                event=redact_text(event.event, self.job.secrets),
+                data=data,
+                t_ns=read.arrived_ns - self.t_start,
+                wall_ns=read.arrived_ns + read.wall_offset_ns,
+                clock=read.clock,
+                uncertainty_us=event_uncertainty_us(read, last_in_read=last_in_read),
+                read_no=read.read_no,
+                coalesced=read.read_no == self.last_read_no,
+                read_delay_us=(read.read_ns - read.arrived_ns) / 1000,
+                size=len(event.raw_data),
+                rtt_us=read.rtt_us,
+                retransmits=read.retransmits,
+                id=redact_text(event.id, self.job.secrets),
+                raw=self._raw(event, data) if self.job.keep_raw else None,
+            )
+        )
+        self.last_read_no = read.read_no
+        self._judge(event.event, data)
+
+    def _judge(self, name: str, data: Any) -> None:
+        success = {self.job.start.milestones[-1]} if self.job.start.milestones else SUCCESS
+        if name in success:
+            self.succeeded = True
+            if self.ended:
+                self.warnings.append(
+                    f"{name} came after an error event; the order counts as placed"
+                )
+        elif name == ERROR:
+            error = error_from_payload(data)
+            if self.succeeded:
+                self.warnings.append(f"error event after the order was placed: {error.error}")
+            elif not self.ended:
+                self.end("error_event", error.error, error.description)
+
+    def _decode(self, event: ServerSentEvent) -> Any:
+        try:
+            return redact(orjson.loads(event.raw_data), self.job.secrets)
+        except orjson.JSONDecodeError:
+            return redact_text(event.data, self.job.secrets) or None
+
+    def _raw(self, event: ServerSentEvent, data: Any) -> str:
+        """Return the exact text, or where it holds secrets the JSON without them."""
+        try:
+            exact = orjson.loads(event.raw_data) == data
+        except orjson.JSONDecodeError:
+            return redact_text(event.data, self.job.secrets)
+        return event.data if exact else orjson.dumps(data).decode()
+
+    async def _read_confirmation(self, response: httpx.Response) -> None:
+        answer = await self._read_json(response, self.job.max_stream_bytes)
+        self.confirmation = answer
+        if isinstance(answer, dict) and answer.get("platform_order_number"):
+            self.succeeded = True
+        else:
+            # 200 does not always mean ordered (firmly-api.md, section 5.1).
+            notice = answer.get("notice") if isinstance(answer, dict) else None
+            self.end("incomplete", None, f"no order number in the answer; notice: {notice}")
+
+    async def _read_unexpected(self, response: httpx.Response) -> None:
+        body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
+        error = error_from_body(response.status_code, body)
+        if response.status_code == 200:
+            wanted = "an event stream" if self.job.start.sse else "JSON"
+            kind = _media_type(response) or "no content type"
+            error = FirmlyError("UnexpectedContentType", f"expected {wanted}, got {kind}")
+            self.warnings.append("the answer was not what was asked for; the order may exist")
+        self.end("http_error", error.error, error.description)
+
+    async def _read_json(self, response: httpx.Response, limit: int) -> Any:
+        body = await self._read_body(response, limit)
+        try:
+            return redact(orjson.loads(body), self.job.secrets)
+        except orjson.JSONDecodeError:
+            return None
+
+    async def _read_body(self, response: httpx.Response, limit: int) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            self._note(last_read(response))
+            body += chunk
+            if len(body) > limit:
+                self.warnings.append(f"the answer's body was cut at {limit} bytes")
+                break
+        else:
+            self.t_end = last_read(response).arrived_ns
+        return bytes(body)
+
+    def _note(self, read: Read) -> None:
+        """Keep what tells whether the wall clock was stepped while we measured by it."""
+        offset, error = read.wall_offset_ns, read.wall_offset_error_ns
+        self.offset_error = max(self.offset_error, error)
+        if not self.offsets:
+            self.offsets = [offset, offset]
+        self.offsets = [min(self.offsets[0], offset), max(self.offsets[1], offset)]
+
+    @property
+    def decided(self) -> bool:
+        """Whether the outcome is known, whatever else may come."""
+        return self.succeeded or bool(self.ended)
+
+    def end(self, outcome: Outcome, code: str | None, description: str) -> None:
+        """Say why it ended; the first reason counts."""
+        if not self.decided:
+            text = redact_text(description, self.job.secrets)
+            self.ended = {"outcome": outcome, "error_code": code, "error_description": text}
+
+    def finish(self) -> End:
+        """Give out the last record."""
+        t_end = self.t_end or monotonic_ns()
+        verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
+        step_us = self._clock_step_us()
+        if step_us:
+            self.warnings.append(f"the wall clock was stepped by {step_us:.0f} µs while recording")
+        record = End(
+            **verdict,
+            t_end_ns=t_end - self.t_start,
+            t_headers_ns=self.t_headers - self.t_start if self.t_headers else None,
+            http_status=self.http_status,
+            phases=self.phases.phases(self.t_start, self.t_headers),
+            connection="cold" if self.phases.connected else "warm",
+            confirmation=self.confirmation,
+            comments_ns=self.comments,
+            unfinished_bytes=self.parser.unfinished_bytes,
+            clock_step_us=step_us,
+            warnings=self.warnings,
+        )
+        self.emit(record)
+        return record
+
+    def _clock_step_us(self) -> float:
+        if not self.offsets:
+            return 0.0
+        moved = self.offsets[1] - self.offsets[0]
+        return moved / 1000 if moved > 2 * self.offset_error + 1_000 else 0.0
+
+
+def _media_type(response: httpx.Response) -> str:
+    kind: str = response.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower()

@@ -1,0 +1,250 @@
+"""``Recording``: one order and its tables. ``Recordings``: many, with the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from firmly_nb.latency.stages import STAGES, stages
+from firmly_nb.recording.records import End, Event, Record, Start
+from firmly_nb.recording.rows import (
+    error_of,
+    event_rows,
+    last_snapshot,
+    order_number,
+    order_row,
+)
+from firmly_nb.recording.tables import EVENTS, ORDERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from firmly_nb.api.errors import FirmlyError
+
+
+class Recording:
+    """One order: what was asked for, each event with its time, how it ended.
+
+    Made by ``lab.place`` and ``fnb.load``, not by hand. The tables are plain DataFrames, built when
+    first asked for; their columns are described in docs/tables.md.
+
+    Parameters
+    ----------
+    records
+        The start, the events, and the end where it was reached.
+    warnings
+        What is to be said beside what the recorder said.
+    """
+
+    def __init__(self, records: Sequence[Record], warnings: Sequence[str] = ()) -> None:
+        start = records[0]
+        if not isinstance(start, Start):
+            raise TypeError("a recording begins with a start record")
+        self._start = start
+        self._events = [record for record in records if isinstance(record, Event)]
+        last = records[-1]
+        self.cut_off = not isinstance(last, End)
+        self._end = last if isinstance(last, End) else _end_of_cut_off(start, self._events)
+        self.warnings = [*self._end.warnings, *warnings]
+
+    @property
+    def recording_id(self) -> str:
+        """Its id, the key of every table."""
+        return self._start.recording_id
+
+    @property
+    def domain(self) -> str:
+        """The merchant."""
+        return self._start.domain
+
+    @property
+    def environment(self) -> str:
+        """Where it was placed: simulator, staging or custom."""
+        return self._start.environment
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: one of the seven outcomes of metrics.md, section 3."""
+        return self._end.outcome
+
+    @property
+    def error(self) -> FirmlyError | None:
+        """The error that ended it, with the API's name; None if it was placed."""
+        return error_of(self._end)
+
+    @property
+    def order_number(self) -> str | None:
+        """The merchant's order number; None unless there is an order."""
+        return order_number(self.cart)
+
+    @property
+    def cart(self) -> dict[str, Any] | None:
+        """The last cart or order that was seen, as the API sent it, secrets taken out."""
+        return last_snapshot(self._events, self._end)
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What was asked for: ``variant_id`` and ``quantity`` of each line."""
+        return [dict(item) for item in self._start.items]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the analyst noted, by name."""
+        return dict(self._start.tags)
+
+    @property
+    def comments_ms(self) -> list[float]:
+        """Arrival of each comment (heartbeat) of the stream, in ms; they are not events."""
+        return [t / 1e6 for t in self._end.comments_ns]
+
+    @property
+    def recorder(self) -> dict[str, str]:
+        """With what it was recorded: versions, platform, how the recorder ran."""
+        return dict(self._start.recorder)
+
+    @property
+    def timeout_s(self) -> float:
+        """The limit that was set, in seconds."""
+        return self._start.timeout_s
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row an event; see ``EVENTS``."""
+        return EVENTS.frame(event_rows(self._start, self._events))
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """The order's one row; see ``ORDERS``."""
+        return ORDERS.frame([order_row(self._start, self._events, self._end)])
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """One row a stage, reached or not; see ``STAGES``."""
+        return stages(self.events, self._start.milestones, [self.recording_id])
+
+    def records(self) -> list[Record]:
+        """Return what it is made of, for journals and stores."""
+        end: list[Record] = [] if self.cut_off else [self._end]
+        return [self._start, *self._events, *end]
+
+    def waterfall(self) -> Any:
+        """Show each stage as a bar on the time since the request."""
+        from firmly_nb.recording.display import Waterfall
+
+        return Waterfall(self)
+
+    def __repr__(self) -> str:
+        from firmly_nb.recording.display import recording_text
+
+        return recording_text(self)
+
+    def _repr_html_(self) -> str:
+        from firmly_nb.recording.display import recording_html
+
+        return recording_html(self)
+
+
+class Recordings(Sequence[Recording]):
+    """Many recordings, with the tables of one; it filters like a DataFrame.
+
+    Examples
+    --------
+    >>> recs = Recordings([])
+    >>> len(recs), list(recs.stages.columns)[:3]
+    (0, ['recording_id', 'stage', 'from_milestone'])
+    """
+
+    def __init__(self, recordings: Iterable[Recording], warnings: Sequence[str] = ()) -> None:
+        self._recordings = list(recordings)
+        self.warnings = list(warnings)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """All events, order by order; see ``EVENTS``."""
+        rows = (event_rows(r._start, r._events) for r in self._recordings)  # noqa: SLF001 - same room
+        return EVENTS.frame([row for group in rows for row in group])
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """One row an order; see ``ORDERS``."""
+        return ORDERS.frame(
+            [order_row(r._start, r._events, r._end) for r in self._recordings]  # noqa: SLF001 - same room
+        )
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """All stages, order by order; see ``STAGES``."""
+        return STAGES.concat(r.stages for r in self._recordings)
+
+    def where(self, **conditions: Any) -> Recordings:
+        """Return those whose order has these values; a list means any of them.
+
+        Examples
+        --------
+        >>> Recordings([]).where(outcome="placed", domain=["a.test", "b.test"])
+        0 recordings
+        """
+        unknown = set(conditions) - set(ORDERS.names)
+        if unknown:
+            raise KeyError(f"no column {sorted(unknown)} in orders; there are {ORDERS.names}")
+        mask = [True] * len(self)
+        for name, wanted in conditions.items():
+            values = wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
+            mask = [a and b for a, b in zip(mask, self.orders[name].isin(values), strict=True)]
+        return self[mask]
+
+    @overload
+    def __getitem__(self, key: int) -> Recording: ...
+    @overload
+    def __getitem__(self, key: slice | Sequence[bool]) -> Recordings: ...
+    def __getitem__(self, key: Any) -> Recording | Recordings:
+        """Return one by its place, or those of a slice or of a mask over ``orders``."""
+        if isinstance(key, int):
+            return self._recordings[key]
+        if isinstance(key, slice):
+            return Recordings(self._recordings[key])
+        mask = list(key)
+        if len(mask) != len(self):
+            raise IndexError(f"the mask has {len(mask)} values for {len(self)} recordings")
+        return Recordings(r for r, keep in zip(self._recordings, mask, strict=True) if keep)
+
+    def __len__(self) -> int:
+        return len(self._recordings)
+
+    def __iter__(self) -> Iterator[Recording]:
+        return iter(self._recordings)
+
+    def __add__(self, other: Recordings) -> Recordings:
+        """Return both, each recording once."""
+        seen = {r.recording_id: r for r in (*self, *other)}
+        return Recordings(seen.values())
+
+    def __repr__(self) -> str:
+        from firmly_nb.recording.display import recordings_text
+
+        return recordings_text(self)
+
+    def _repr_html_(self) -> str:
+        from firmly_nb.recording.display import recordings_html
+
+        return recordings_html(self)
+
+
+def _end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
+    """Say what can be said of an order whose recorder was killed: what the events tell."""
+    from firmly_nb.api.errors import error_from_payload
+    from firmly_nb.api.event_names import ERROR, SUCCESS
+
+    success = {start.milestones[-1]} if start.milestones else SUCCESS
+    t_end = events[-1].t_ns if events else 0
+    if any(event.event in success for event in events):
+        return End("placed", t_end)
+    failed = next((event for event in events if event.event == ERROR), None)
+    if failed:
+        error = error_from_payload(failed.data)
+        return End(
+            "error_event", t_end, error_code=error.error, error_description=error.description
+        )
+    text = "the recording was cut off before the order's end; the order may exist"
+    return End("incomplete", t_end, error_description=text)

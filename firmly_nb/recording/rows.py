@@ -1,0 +1,153 @@
+"""From the records of one recording to the rows of its tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.api.errors import FirmlyError, make_error
+from firmly_nb.api.event_names import SUCCESS
+from firmly_nb.api.money import Money
+from firmly_nb.latency.stages import milestone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firmly_nb.recording.records import End, Event, Start
+
+
+def snapshot_of(data: Any) -> dict[str, Any] | None:
+    """Return the cart or order inside an event's data, or None.
+
+    Examples
+    --------
+    >>> snapshot_of({"cart": {"cart_id": "c1"}})
+    {'cart_id': 'c1'}
+    >>> snapshot_of({"error": "ErrorPaymentDeclined"}) is None
+    True
+    """
+    if not isinstance(data, dict):
+        return None
+    for key in ("order", "cart"):
+        if isinstance(data.get(key), dict):
+            snapshot: dict[str, Any] = data[key]
+            return snapshot
+    return data if "cart_id" in data or "line_items" in data else None
+
+
+def total_of(snapshot: dict[str, Any] | None) -> tuple[int | None, str | None]:
+    """Return a snapshot's total in minor units and its currency; None where there is none."""
+    total = (snapshot or {}).get("total")
+    try:
+        money = Money.model_validate(total)
+    except ValueError:
+        return None, None
+    return money.minor, money.currency
+
+
+def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return one row an event, in the form of ``EVENTS``."""
+    rows = []
+    before: Event | None = None
+    for event in events:
+        snapshot = snapshot_of(event.data)
+        total_minor, currency = total_of(snapshot)
+        cart_id = (snapshot or {}).get("cart_id")
+        rows.append(
+            {
+                "recording_id": start.recording_id,
+                "seq": event.seq,
+                "event": event.event,
+                "milestone": milestone_of(event.event, start.milestones),
+                "t_ms": event.t_ns / 1e6,
+                "gap_ms": (event.t_ns - before.t_ns) / 1e6 if before else None,
+                "at": event.wall_ns,
+                "clock": event.clock,
+                "uncertainty_us": event.uncertainty_us,
+                "coalesced": event.coalesced,
+                "read_no": event.read_no,
+                "bytes": event.size,
+                "rtt_us": event.rtt_us,
+                "retransmits": event.retransmits,
+                "cart_id": str(cart_id) if cart_id is not None else None,
+                "total_minor": total_minor,
+                "currency": currency,
+                "data": event.data,
+                "raw": event.raw,
+            }
+        )
+        before = event
+    return rows
+
+
+def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]:
+    """Return the row of the order, in the form of ``ORDERS``."""
+    last = last_snapshot(events, end)
+    total_minor, currency = total_of(last)
+    milestones = [e.event for e in events if milestone_of(e.event, start.milestones)]
+    lag_ms = _ms(start.schedule_lag_ns)
+    latency_ms = end.t_end_ns / 1e6
+    return {
+        "recording_id": start.recording_id,
+        "run_id": start.run_id,
+        "started_at": start.started_at_ns,
+        "environment": start.environment,
+        "domain": start.domain,
+        "n_items": len(start.items),
+        "quantity": sum(item.get("quantity", 1) for item in start.items),
+        "outcome": end.outcome,
+        "error_code": end.error_code,
+        "error_description": end.error_description,
+        "order_number": order_number(last),
+        "http_status": end.http_status,
+        "last_milestone": milestones[-1] if milestones else None,
+        "time_to_headers_ms": _ms(end.t_headers_ns),
+        "time_to_first_event_ms": events[0].t_ns / 1e6 if events else None,
+        "time_to_order_placed_ms": _placed_ms(start, events, end),
+        "order_latency_ms": latency_ms,
+        "scheduled_order_latency_ms": None if lag_ms is None else latency_ms + lag_ms,
+        "schedule_lag_ms": lag_ms,
+        "blocked_ms": _ms(end.phases.blocked_ns),
+        "connecting_ms": _ms(end.phases.connecting_ns),
+        "tls_ms": _ms(end.phases.tls_ns),
+        "sending_ms": _ms(end.phases.sending_ns),
+        "waiting_ms": _ms(end.phases.waiting_ns),
+        "total_minor": total_minor,
+        "currency": currency,
+        "connection": end.connection,
+        "tags": dict(start.tags),
+    }
+
+
+def last_snapshot(events: Sequence[Event], end: End) -> dict[str, Any] | None:
+    """Return the last cart or order that was seen, from the events or the plain answer."""
+    plain = snapshot_of(end.confirmation)
+    if plain:
+        return plain
+    return next((s for e in reversed(events) if (s := snapshot_of(e.data))), None)
+
+
+def order_number(snapshot: dict[str, Any] | None) -> str | None:
+    """Return the merchant's order number, a text even when numeric (firmly-api.md, section 6.7)."""
+    number = (snapshot or {}).get("platform_order_number")
+    return None if number is None else str(number)
+
+
+def error_of(end: End) -> FirmlyError | None:
+    """Return the error that ended an order, or None."""
+    if end.error_code is None:
+        return None
+    status = end.http_status if end.outcome == "http_error" else None
+    return make_error(end.error_code, end.error_description or "", status)
+
+
+def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
+    if end.outcome != "placed":
+        return None
+    success = {start.milestones[-1]} if start.milestones else SUCCESS
+    times = [e.t_ns for e in events if e.event in success]
+    # Without events the confirmation itself is the moment.
+    return (times[-1] if times else end.t_end_ns) / 1e6
+
+
+def _ms(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6

@@ -1,0 +1,116 @@
+"""The recorder in a process of its own: ``python -m firmly_nb.recording.worker``.
+
+A notebook that computes holds Python's lock and its event loop; times taken there are late by as
+much (design.md, section 5). Here nothing computes. The process reads orders from its standard input
+and writes records to its standard output (``pipe`` has the protocol); it ends when its input ends
+or the process that started it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from firmly_nb.recording.journal import Journal, JournalError, RecordLog
+from firmly_nb.recording.lanes import Lanes
+from firmly_nb.recording.pipe import VERSION, frame, read_frame, read_job
+from firmly_nb.recording.recorder import Job, record
+
+if TYPE_CHECKING:
+    from firmly_nb.recording.records import Record
+
+PARENT_CHECK_S = 1.0
+
+
+class Worker:
+    """Orders in flight, and the way back to the notebook."""
+
+    def __init__(self, hello: dict[str, Any], output: asyncio.WriteTransport) -> None:
+        context = httpx.create_ssl_context(verify=hello["ca_file"]) if hello["ca_file"] else None
+        self.lanes = Lanes(hello["card_url"], context)
+        self.journal_directory = Path(hello["journal"])
+        self.keep_personal = bool(hello["keep_personal"])
+        self.output = output
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """Do what a message asks for."""
+        order_id = message["id"]
+        if message["type"] == "place":
+            task = asyncio.create_task(self._place(order_id, read_job(message["job"])))
+            self.tasks[order_id] = task
+            task.add_done_callback(lambda _: self.tasks.pop(order_id, None))
+        elif message["type"] == "cancel" and order_id in self.tasks:
+            self.tasks[order_id].cancel()
+
+    async def finish(self) -> None:
+        """Close every stream that is still open; each leaves a recording that says so."""
+        tasks = list(self.tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.lanes.aclose()
+
+    async def _place(self, order_id: str, job: Job) -> None:
+        log = RecordLog(Journal(self.journal_directory, keep_personal=self.keep_personal))
+
+        def emit(item: Record) -> None:
+            self.output.write(frame({"type": "record", "id": order_id, "record": log.write(item)}))
+
+        try:
+            async with self.lanes.take(warm=job.start.connection == "warm") as lane:
+                await record(job, lane, emit)
+        except JournalError as error:
+            message = {"type": "failed", "id": order_id, "message": str(error)}
+            self.output.write(frame(message))
+        finally:
+            log.journal.close()
+
+
+async def serve() -> None:
+    """Read messages until the notebook is gone."""
+    loop = asyncio.get_running_loop()
+    # What a library prints must not get between the frames.
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    output, _ = await loop.connect_write_pipe(asyncio.Protocol, out)
+    hello = await read_frame(reader)
+    if hello is None or hello.get("version") != VERSION:
+        sys.exit(f"this recorder speaks version {VERSION} of the protocol")
+    worker = Worker(hello, output)
+    output.write(frame({"type": "ready", "version": VERSION, "pid": os.getpid()}))
+    # What is here now stays: nothing that the collector needs to look at while events come.
+    gc.collect()
+    gc.freeze()
+    watcher = asyncio.create_task(_end_with_parent(reader))
+    while (message := await read_frame(reader)) is not None:
+        worker.handle(message)
+    watcher.cancel()
+    await worker.finish()
+
+
+async def _end_with_parent(reader: asyncio.StreamReader) -> None:
+    """End the input when the parent is gone: a forked relative may hold the pipe open."""
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing announces it
+        await asyncio.sleep(PARENT_CHECK_S)
+    reader.feed_eof()
+
+
+def main() -> None:
+    """Run until the notebook is gone; its Ctrl-C is not meant for this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()
