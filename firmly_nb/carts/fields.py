@@ -1,0 +1,290 @@
+"""Reading many objects of one kind column by column, whatever types their fields have.
+
+Merchants' data is not to be trusted: a quantity may be ``"2"``, a price a list, a name a number.
+A value that says plainly what it means is read; any other becomes a null and is kept, as sent, in
+``other``. Whole columns are tested for their types at once, so that a good column costs a few
+nanoseconds a value and only a bad one is looked at value by value.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from itertools import chain, repeat
+from operator import eq
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.api.money import to_minor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from firmly_nb.carts.find import Json
+
+INT64_MAX = 2**63 - 1
+MONEY_FIELDS = frozenset({"currency", "value", "number", "symbol"})
+MOST_DIGITS = 18  # an int64 holds them all
+_WHOLE = re.compile(rf"[+-]?\d{{1,{MOST_DIGITS}}}", re.ASCII)
+_MISFIT: Any = object()
+
+
+def read_text(value: object) -> Any:
+    """Return a text, a whole number as text, or the mark of a misfit."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if type(value) is int and value.bit_length() < 64:
+        return str(value)
+    return _MISFIT
+
+
+def read_whole(value: object) -> Any:
+    """Return a whole number that an int64 can hold, or the mark of a misfit."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        return int(value)
+    if type(value) is int and -INT64_MAX <= value <= INT64_MAX:
+        return value
+    return _MISFIT
+
+
+def read_flag(value: object) -> Any:
+    """Return a truth value, or the mark of a misfit."""
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "false": False}
+    return known.get(value.strip().lower(), _MISFIT) if isinstance(value, str) else _MISFIT
+
+
+def read_object(value: object) -> Any:
+    """Return an object of the JSON, or the mark of a misfit."""
+    return value if isinstance(value, dict) else _MISFIT
+
+
+def value_in_minor(value: object, currency: object) -> int | None:
+    """Turn the ``value`` of a money object into minor units; None where it is no amount.
+
+    Examples
+    --------
+    >>> value_in_minor(46.99, "USD"), value_in_minor("1250", "JPY"), value_in_minor("free", "USD")
+    (4699, 1250, None)
+    """
+    if not isinstance(currency, str) or type(value) not in (int, float, str):
+        return None
+    return _exactly(value, currency)
+
+
+@lru_cache(maxsize=10_000, typed=True)
+def _exactly(value: float | str, currency: str) -> int | None:
+    try:
+        amount = Decimal(str(value).strip())
+    except (InvalidOperation, ValueError):  # ValueError: an int of thousands of digits
+        return None
+    # Far too large or small amounts would be rounded, or take gigabytes to write out.
+    if not amount.is_finite() or not -MOST_DIGITS <= amount.adjusted() < MOST_DIGITS - 4:
+        return 0 if amount == 0 else None
+    return to_minor(amount, currency)
+
+
+def money_in_minor(money: object) -> int | None:
+    """Turn a money object into minor units, exactly: ``number`` where it is there, else ``value``.
+
+    Examples
+    --------
+    >>> money_in_minor({"currency": "KWD", "value": 1.005})
+    1005
+    >>> money_in_minor({"currency": "USD", "value": None}) is None
+    True
+    """
+    if not isinstance(money, dict):
+        return None
+    number = read_whole(money.get("number"))
+    if number is not _MISFIT:
+        return int(number)
+    return value_in_minor(money.get("value"), money.get("currency"))
+
+
+def spread(objects: list[Json]) -> dict[str, list[Any]]:
+    """Turn objects into columns; a field that an object lacks is None.
+
+    Objects of one merchant mostly have the same fields in the same order. Their values are laid
+    out in one long list, of which every n-th is a column; that is ten times as fast as asking
+    each object for each field.
+
+    Examples
+    --------
+    >>> spread([{"sku": "A", "quantity": 1}, {"sku": "B"}])
+    {'sku': ['A', 'B'], 'quantity': [1, None]}
+    """
+    fields = tuple(objects[0]) if objects else ()
+    if all(map(eq, map(tuple, objects), repeat(fields))):
+        flat = list(chain.from_iterable(map(dict.values, objects)))
+        return {field: flat[place :: len(fields)] for place, field in enumerate(fields)}
+    every = dict.fromkeys(chain.from_iterable(objects))
+    return {field: [row.get(field) for row in objects] for field in every}
+
+
+class Rows:
+    """Objects of one kind, to be read column by column.
+
+    Parameters
+    ----------
+    objects
+        One mapping a row of the table to be.
+    documented
+        Names of the fields that are known; any other field is kept by `other`.
+
+    Examples
+    --------
+    >>> lines = [{"sku": "MUG", "quantity": "2"}, {"sku": 7, "gift": True}]
+    >>> rows = Rows(lines, ("sku", "quantity"))
+    >>> rows.text("sku"), rows.whole("quantity"), rows.other()
+    (['MUG', '7'], [2, None], [None, {'gift': True}])
+    """
+
+    def __init__(self, objects: list[Json], documented: Iterable[str]) -> None:
+        self._objects = objects
+        self._columns = spread(objects)
+        self._unknown = self._columns.keys() - set(documented)
+        self._misfits: dict[int, Json] = {}
+        self._currencies: list[str | None] = [None] * len(objects)
+        self._nested: list[tuple[str, Rows]] = []
+
+    def raw(self, field: str) -> list[Any]:
+        """Return a field of every object as it is."""
+        values = self._columns.get(field)
+        return [None] * len(self._objects) if values is None else values.copy()
+
+    def has(self, *fields: str) -> bool:
+        """Tell whether any object has any of the fields."""
+        return not self._columns.keys().isdisjoint(fields)
+
+    def text(self, *fields: str) -> list[str | None]:
+        """Read a text: the first of the fields that an object has."""
+        values = self._first(fields, str, read_text)
+        try:
+            "\n".join(filter(None, values)).encode()
+        except UnicodeEncodeError:  # a lone half of a surrogate pair: no table can store it
+            return [value and read_text(value) for value in values]
+        return values
+
+    def whole(self, field: str) -> list[int | None]:
+        """Read a whole number."""
+        values = self.raw(field)
+        return values if _all_whole(values) else self._first((field,), None, read_whole)
+
+    def flag(self, field: str) -> list[bool | None]:
+        """Read a truth value."""
+        return self._first((field,), bool, read_flag)
+
+    def nested(self, field: str, documented: Iterable[str]) -> Rows:
+        """Return the object that each object holds in a field, as rows of their own."""
+        inner = self._column(field, dict, read_object)
+        rows = Rows([value or {} for value in inner], documented)
+        self._nested.append((field, rows))
+        return rows
+
+    def money(self, *fields: str) -> list[int | None]:
+        """Read an amount in minor units: the first of the fields that an object has."""
+        amounts = self._money(fields[0])
+        for field in fields[1:]:
+            if None in amounts:
+                more = self._money(field)
+                amounts = [b if a is None else a for a, b in zip(amounts, more, strict=True)]
+        return amounts
+
+    def currency(self) -> list[str | None]:
+        """Return the currency of the amounts read so far: that of the first which has one."""
+        return self._currencies
+
+    def keep(self, row: int, field: str, value: object) -> None:
+        """Keep a value that no column can hold."""
+        self._misfits.setdefault(row, {})[field] = value
+
+    def other(self) -> list[Json | None]:
+        """Return the fields that are undocumented, and the values that could not be read."""
+        left: list[Json | None] = [None] * len(self._objects)
+        if self._unknown:
+            for place, row in enumerate(self._objects):
+                left[place] = {key: row[key] for key in row if key in self._unknown} or None
+        inner = ((f"{field}.", rows.other()) for field, rows in self._nested)
+        kept = [self._misfits.get(place) for place in range(len(left))] if self._misfits else []
+        for prefix, others in (("", kept), *inner):
+            for place, fields in enumerate(others):
+                if fields:
+                    named = {f"{prefix}{key}": value for key, value in fields.items()}
+                    left[place] = (left[place] or {}) | named
+        return left
+
+    def _first(
+        self, fields: tuple[str, ...], kind: type | None, read: Callable[[Any], Any]
+    ) -> list[Any]:
+        result = self._column(fields[0], kind, read)
+        for field in fields[1:]:
+            if None in result:
+                more = self._column(field, kind, read)
+                result = [b if a is None else a for a, b in zip(result, more, strict=True)]
+        return result
+
+    def _column(self, field: str, kind: type | None, read: Callable[[Any], Any]) -> list[Any]:
+        values = self.raw(field)
+        if kind is not None and set(map(type, values)) <= {kind, NoneType}:
+            return values
+        for place, value in enumerate(values):
+            if value is None:
+                continue
+            values[place] = clean = read(value)
+            if clean is _MISFIT:
+                values[place] = None
+                self.keep(place, field, value)
+        return values
+
+    def _money(self, field: str) -> list[int | None]:
+        moneys = self._column(field, dict, read_object)
+        amounts: list[int | None] = [None] * len(moneys)
+        there = moneys if None not in moneys else list(filter(None, moneys))
+        if not there:
+            return amounts
+        columns = spread(there)
+        if len(there) == len(moneys) and _all_whole(columns.get("number", ())):
+            amounts = columns["number"]
+        else:
+            for place, money in enumerate(moneys):
+                amounts[place] = self._amount(place, field, money) if money else None
+        self._fill_currencies(moneys, columns)
+        if not MONEY_FIELDS.issuperset(columns):
+            for place, money in enumerate(moneys):
+                if money and not MONEY_FIELDS.issuperset(money):
+                    self.keep(place, field, money)
+        return amounts
+
+    def _amount(self, place: int, field: str, money: Json) -> int | None:
+        number = money.get("number")
+        if type(number) is int and -INT64_MAX <= number <= INT64_MAX:
+            return number
+        amount = money_in_minor(money)
+        if amount is None and (number is not None or money.get("value") is not None):
+            self.keep(place, field, money)
+        return amount
+
+    def _fill_currencies(self, moneys: list[Json | None], columns: dict[str, list[Any]]) -> None:
+        if None not in self._currencies:
+            return
+        currencies = columns.get("currency", [])
+        if len(currencies) == len(moneys) and set(map(type, currencies)) == {str}:
+            known = self._currencies
+            self._currencies = [a or b for a, b in zip(known, currencies, strict=True)]
+            return
+        for place, money in enumerate(moneys):
+            if money and not self._currencies[place]:
+                currency = money.get("currency")
+                self._currencies[place] = currency if isinstance(currency, str) else None
+
+
+def _all_whole(numbers: Collection[Any]) -> bool:
+    """Tell whether every one of the numbers is an int that an int64 can hold."""
+    if set(map(type, numbers)) != {int}:
+        return False
+    return bool(min(numbers) >= -INT64_MAX and max(numbers) <= INT64_MAX)

@@ -1,0 +1,255 @@
+"""Every cart becomes the same tables, whatever its version, spelling or state of repair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from firmly_nb.carts import tables
+from firmly_nb.carts.fields import money_in_minor
+from firmly_nb.carts.schemas import DISCOUNTS, LINE_ITEMS, NOTICES, SHIPMENTS, SNAPSHOTS
+
+ALL = {
+    "snapshots": SNAPSHOTS,
+    "line_items": LINE_ITEMS,
+    "shipments": SHIPMENTS,
+    "notices": NOTICES,
+    "discounts": DISCOUNTS,
+}
+
+
+def one(table: pd.DataFrame) -> dict[str, Any]:
+    assert len(table) == 1
+    return {name: None if _is_null(v) else v for name, v in table.iloc[0].to_dict().items()}
+
+
+def _is_null(value: Any) -> bool:
+    return not isinstance(value, (list, dict)) and bool(pd.isna(value))
+
+
+def from_cart(build: Any, cart: Any, event: str = "item-added") -> pd.DataFrame:
+    return build.events([(event, {"cart": cart})])
+
+
+def test_three_snapshots_of_one_order(build):
+    table = tables.snapshots(build.events(build.recording()))
+    assert table["event"].tolist() == ["item-added", "shipping-updated", "order-placed"]
+    assert table["seq"].tolist() == [1, 2, 3]
+    assert table["kind"].tolist() == ["cart", "cart", "order"]
+    assert table["total_minor"].tolist() == [2200, 3047, 3047]
+    assert table["tax_total_minor"].tolist() == [0, 222, 222]
+    assert table["order_number"].tolist()[2] == "100004711"
+    assert table["submitted_at"].iloc[2] == pd.Timestamp("2026-01-15T12:34:56.789Z")
+    assert table["shipping_region"].tolist()[1:] == ["WA", "WA"]
+    assert table["shipping_method"].tolist()[1:] == ["GROUND", "GROUND"]
+    assert table["other"].isna().all()
+
+
+def test_lines_and_shipments_join_with_their_snapshot(build):
+    lines = [build.line(number=1), build.line("MUG-BLUE", 1850, 2, number=2)]
+    all_of_them = tables.cart_tables(build.events(build.recording(lines), build.recording()))
+    keys = ["recording_id", "seq", "event"]
+    joined = all_of_them.line_items.merge(all_of_them.snapshots, on=keys, validate="many_to_one")
+    assert len(joined) == len(all_of_them.line_items) == 9
+    sums = joined.groupby(keys[:2])["line_price_minor"].sum()
+    assert sums.to_list() == all_of_them.snapshots["sub_total_minor"].tolist()
+    assert all_of_them.line_items["line_no"].tolist() == [1, 2] * 3 + [1] * 3
+    assert all_of_them.shipments["n_lines"].tolist() == [2] * 3 + [1] * 3
+
+
+def test_each_table_alone_is_the_table_of_the_whole(build):
+    events = build.events(build.recording(), build.recording())
+    for name, table in tables.cart_tables(events)._asdict().items():
+        pd.testing.assert_frame_equal(table, getattr(tables, name)(events))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_events_give_the_declared_columns(build, name):
+    table = getattr(tables, name)(build.events())
+    pd.testing.assert_frame_equal(table, ALL[name].empty())
+
+
+@pytest.mark.parametrize(
+    ("money", "minor"),
+    [
+        ({"currency": "USD", "value": 46.99, "number": 4699}, 4699),
+        ({"currency": "USD", "value": 46.99}, 4699),
+        ({"currency": "JPY", "value": 1250}, 1250),
+        ({"currency": "KWD", "value": 1.005}, 1005),
+        ({"currency": "USD", "value": "46.99"}, 4699),
+        ({"currency": "USD", "number": "4699"}, 4699),
+        ({"currency": "USD", "value": 1, "number": 4699.0}, 4699),
+        ({"currency": "USD", "value": -3.5}, -350),
+        ({"currency": "ZZZ", "value": 1.5}, 150),
+        ({"value": 46.99}, None),
+        ({"currency": "USD"}, None),
+        ({"currency": "USD", "value": float("nan")}, None),
+        ({"currency": "USD", "value": float("inf")}, None),
+        ({"currency": "USD", "value": 1e300}, None),
+        ({"currency": "USD", "value": "1e999999999"}, None),
+        ({"currency": "USD", "value": 10**5000}, None),
+        ({"currency": "USD", "value": True, "number": True}, None),
+        ({"currency": ["USD"], "value": 1}, None),
+        ("46.99", None),
+        (None, None),
+    ],
+)
+def test_money_is_read_exactly_or_not_at_all(build, money, minor):
+    assert money_in_minor(money) == minor
+    row = one(tables.snapshots(from_cart(build, {"cart_id": "c", "total": money})))
+    assert row["total_minor"] == minor
+    said_nothing = money is None or (minor is None and money == {"currency": "USD"})
+    assert (row["other"] is None) == (minor is not None or said_nothing)
+
+
+def test_number_beyond_an_int64_is_kept_but_not_read(build):
+    total = {"currency": "USD", "number": 2**63}
+    row = one(tables.snapshots(from_cart(build, {"cart_id": "c", "total": total})))
+    assert row["total_minor"] is None
+    assert row["other"] == {"total": total}
+
+
+def test_amounts_beside_each_other_are_read_each_by_its_own_form(build):
+    moneys = [{"currency": "USD", "value": 1.1}, None, {"currency": "USD", "number": 7}, "free"]
+    cart = {"line_items": [{"line_price": money} for money in moneys]}
+    table = tables.line_items(from_cart(build, cart))
+    assert table["line_price_minor"].fillna(-1).tolist() == [110, -1, 7, -1]
+    assert table["other"].tolist() == [None, None, None, {"line_price": "free"}]
+
+
+def test_both_spellings_give_the_same_tables(build):
+    v1 = {
+        "cart_id": "c1",
+        "tax": build.money(222),
+        "promo_codes": ["SAVE10"],
+        "notice": ["CART_ITEMS_REMOVED"],
+        "line_items": [{"id": "MUG", "image": {"src": "https://x.test/a.jpg", "alt": "mug"}}],
+        "shipping_method": {"sku": "GROUND", "description": "Ground", "price": build.money(625)},
+        "shipping_method_options": [{"sku": "GROUND"}, {"sku": "AIR"}],
+    }
+    v2 = {
+        "cart_id": "c1",
+        "tax_total": build.money(222),
+        "coupons": ["SAVE10"],
+        "notices": [{"code": "CART_ITEMS_REMOVED"}],
+        "line_items": [{"sku": "MUG", "image": {"url": "https://x.test/a.jpg", "alt": "mug"}}],
+        "shipments": [
+            {
+                "shipping_method": {
+                    "id": "GROUND",
+                    "description": "Ground",
+                    "price": build.money(625),
+                },
+                "shipping_method_options": [{"id": "GROUND"}, {"id": "AIR"}],
+            }
+        ],
+    }
+    old, new = (tables.cart_tables(from_cart(build, cart)) for cart in (v1, v2))
+    assert one(old.snapshots)["tax_total_minor"] == one(new.snapshots)["tax_total_minor"] == 222
+    assert one(old.snapshots)["shipping_method"] == one(new.snapshots)["shipping_method"]
+    pd.testing.assert_frame_equal(old.line_items, new.line_items)
+    pd.testing.assert_frame_equal(old.shipments, new.shipments)
+    pd.testing.assert_frame_equal(old.notices, new.notices)
+    assert one(old.discounts) | {"field": "coupons"} == one(new.discounts)
+    assert one(new.shipments)["method_price_minor"] == 625
+    assert one(new.shipments)["n_methods"] == 2
+
+
+def test_discounts_are_found_wherever_they_stand(build):
+    cart = {
+        "cart_discount": build.money(-500),
+        "coupons": [{"code": "SAVE10", "description": "Ten off", "amount": build.money(1000)}],
+        "line_items": [
+            {"line_item_id": "a", "line_discount": build.money(100)},
+            {"line_item_id": "b", "discounts": [build.money(30), {"amount": build.money(20)}]},
+        ],
+    }
+    found = tables.discounts(from_cart(build, cart))
+    assert found["amount_minor"].tolist() == [-500, 1000, 100, 30, 20]
+    assert found["field"].tolist() == [
+        "cart_discount",
+        "coupons",
+        "line_discount",
+        "discounts",
+        "discounts",
+    ]
+    assert found["line_item_id"].fillna("").tolist() == ["", "", "a", "b", "b"]
+    lines = tables.line_items(from_cart(build, cart))
+    assert lines["discount_minor"].tolist() == [100, 50]
+
+
+def test_unknown_fields_are_kept(build):
+    cart = build.cart()
+    cart["loyalty"] = {"points": 7}
+    cart["line_items"][0]["gift"] = True
+    cart["line_items"][0]["image"]["width"] = 80
+    cart["line_items"][0]["price"]["formatted"] = "$22"
+    both = tables.cart_tables(from_cart(build, cart))
+    assert one(both.snapshots)["other"] == {"loyalty": {"points": 7}}
+    other = one(both.line_items)["other"]
+    assert other["gift"] is True
+    assert other["image.width"] == 80
+    assert other["price"]["formatted"] == "$22"
+    assert one(both.line_items)["price_minor"] == 2200
+
+
+def test_what_has_the_wrong_type_becomes_null_and_is_kept(build):
+    cart = {
+        "cart_id": ["c"],
+        "line_items": [{"sku": 7, "quantity": "2", "requires_shipping": "true"}, None, "text"],
+        "shipments": {"a": 1},
+        "coupons": "SAVE10",
+        "submitted_at": "yesterday",
+    }
+    both = tables.cart_tables(from_cart(build, cart))
+    assert one(both.snapshots)["cart_id"] is None
+    assert one(both.snapshots)["other"] == {
+        "cart_id": ["c"],
+        "line_items": [None, "text"],
+        "shipments": {"a": 1},
+        "coupons": "SAVE10",
+        "submitted_at": "yesterday",
+    }
+    row = one(both.line_items)
+    assert (row["sku"], row["quantity"], row["requires_shipping"]) == ("7", 2, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        ({"cart": {"cart_id": "c"}}, 1),
+        ({"order": {"cart_id": "c"}}, 1),
+        ({"cart_id": "c"}, 1),
+        ({"line_items": []}, 1),
+        ({"cart": {}}, 1),
+        ({"order": {"id": 1}, "cart": {"cart_id": "c"}}, 1),
+        ({"cart": None}, 0),
+        ({"cart": []}, 0),
+        ({}, 0),
+        (None, 0),
+        ("text", 0),
+        ([1], 0),
+        (float("nan"), 0),
+    ],
+)
+def test_a_cart_is_found_where_it_may_stand(build, data, count):
+    assert len(tables.snapshots(build.events([("item-added", data)]))) == count
+
+
+def test_a_lone_surrogate_does_not_stop_a_table(build):
+    table = tables.line_items(from_cart(build, {"line_items": [{"sku": "\ud800"}, {"sku": "B"}]}))
+    assert table["sku"].tolist() == ["?", "B"]
+
+
+def test_five_thousand_lines(build):
+    cart = build.cart([build.line(number=number) for number in range(5000)])
+    both = tables.cart_tables(from_cart(build, cart))
+    assert one(both.snapshots)["quantity"] == len(both.line_items) == 5000
+
+
+def test_many_batches_keep_their_order(build):
+    orders = [build.recording([build.line(price=100 + number)]) for number in range(120)]
+    lines = tables.line_items(build.events(*orders))
+    assert lines["price_minor"].tolist() == [100 + n for n in range(120) for _ in range(3)]
