@@ -1,0 +1,26 @@
+"""Run the simulator in this process: ``python -m firmly_nb.sim --profile calm``."""
+
+from __future__ import annotations
+
+import sys
+
+from firmly_nb.sim.settings import parse
+
+HELD = "--held"
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    words = sys.argv[1:]
+    held = HELD in words
+    try:
+        settings = parse([word for word in words if word != HELD])
+    except ValueError as error:
+        sys.exit(str(error))
+    from firmly_nb.sim.serving import serve
+
+    serve(settings, held=held)
+
+
+if __name__ == "__main__":
+    main()

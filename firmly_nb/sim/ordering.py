@@ -1,0 +1,86 @@
+"""From a validated order to its answer: fault, profile, delays, and a stream or a plain body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.sim.answers import invalid
+from firmly_nb.sim.behaviour import FAULTS
+from firmly_nb.sim.cart_faults import spoil_carts
+from firmly_nb.sim.catalog import Merchant, fault_of
+from firmly_nb.sim.delays import draw, make_rng
+from firmly_nb.sim.placement import Attempt, Step, play
+from firmly_nb.sim.plain import PlainAnswer
+from firmly_nb.sim.script import write_script
+from firmly_nb.sim.stream import EventStream
+from firmly_nb.sim.stream_faults import spoil
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from firmly_nb.sim.world import World
+
+LONGEST_REQUEST_ID = 200
+
+
+def chosen_fault(
+    world: World, request: Request, merchant: Merchant, variant_ids: Sequence[str]
+) -> str:
+    """Return the fault of an order: by header, by a ``FAULT-...`` item, or the server's; or none.
+
+    Raises
+    ------
+    ApiError
+        ``ErrorInvalidInputBody``, if the header names none that exists.
+    """
+    asked = request.headers.get("x-sim-fault", "").strip().lower()
+    if asked and asked not in FAULTS:
+        raise invalid("x-sim-fault: there is no such fault")
+    by_item = next((name for name in map(fault_of, variant_ids) if name), "")
+    if asked or by_item:
+        return asked or by_item
+    settings = world.settings
+    if settings.fault and world.happens(settings.fault_rate, merchant.domain, world.n_orders):
+        return settings.fault
+    return ""
+
+
+def answer_order(world: World, request: Request, device_id: str, attempt: Attempt) -> Response:
+    """Work an order out, draw its delays, and return the answer that will be sent in their time."""
+    domain = attempt.merchant.domain
+    order_no = world.orders_at(domain) - 1
+    rng = make_rng(world.settings.seed, domain, order_no)
+    profile_name, profile = world.profile(attempt.merchant, request.headers.get("x-sim-profile"))
+    moment = world.moment(order_no)
+    delays = draw(profile, rng, len(attempt.items), moment)
+    steps = spoil_carts(play(attempt, rng), attempt.fault)
+    sse = request.query_params.get("sse", "false").lower() == "true"
+    facts = _facts(request, attempt, steps, "sse" if sse else "plain", profile_name)
+    world.recent.append(facts)
+    if not sse:
+        return PlainAnswer(world, steps, delays, device_id, facts)
+    script = spoil(write_script(steps, delays, world.settings), attempt.fault)
+    stream = EventStream(world, script, device_id, facts)
+    if attempt.fault == "content-type":
+        stream.headers["content-type"] = "text/html; charset=utf-8"
+    return stream
+
+
+def _facts(
+    request: Request, attempt: Attempt, steps: Sequence[Step], mode: str, profile: str
+) -> dict[str, Any]:
+    last = steps[-1]
+    return {
+        "order": int(attempt.order_number),
+        "request_id": request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID],
+        "domain": attempt.merchant.domain,
+        "cart_id": last.cart.cart_id,
+        "order_number": "" if last.error else attempt.order_number,
+        "error": last.error.error if last.error else "",
+        "mode": mode,
+        "profile": profile,
+        "fault": attempt.fault,
+    }

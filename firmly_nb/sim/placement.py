@@ -1,0 +1,172 @@
+"""One order, step by step: what Place Order does to a cart, and what it says after each step.
+
+Everything is worked out before the first byte is sent, as a list of steps; sending them at their
+times is another matter (:mod:`firmly_nb.sim.stream`). firmly-api.md, sections 4 and 6.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.sim.answers import ApiError
+from firmly_nb.sim.cart import (
+    Cart,
+    Confirmation,
+    Notice,
+    add_line,
+    bill_to,
+    check_stock,
+    half_up,
+    new_cart,
+    ship_to,
+)
+from firmly_nb.sim.cart_json import full_cart, simple_cart
+
+if TYPE_CHECKING:
+    import random
+
+    from firmly_nb.sim.card import PaymentSummary
+    from firmly_nb.sim.catalog import Merchant
+
+STOCK_RACE_SHARE = 0.3
+PRICE_INCREASE_PERCENT = 5
+# Faults that make a step fail as the API would: step, error, words.
+FAILING: Mapping[str, tuple[str, str, str]] = {
+    "product-not-found": ("item-added", "ErrorProductNotFound", "the merchant has no such variant"),
+    "not-enough-stock": (
+        "order-placed",
+        "ErrorNotEnoughStock",
+        "the last piece has just been sold",
+    ),
+    "payment-declined": ("order-placed", "ErrorPaymentDeclined", "the card was declined"),
+    "store-unavailable": ("item-added", "ErrorStoreUnavailable", "the merchant does not answer"),
+    "error-event": ("shipping-updated", "ErrorStoreUnavailable", "the merchant does not answer"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is said after a step: an event's stage and payload, and the cart as it then is."""
+
+    stage: str
+    payload: Mapping[str, Any]
+    cart: Cart
+    error: ApiError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An order that passed validation.
+
+    Attributes
+    ----------
+    cart
+        The cart to complete, or None where the order brings its items itself.
+    order_number
+        The number that it gets if all goes well.
+    version
+        1 or 2: which form of cart is answered.
+    """
+
+    merchant: Merchant
+    items: Sequence[tuple[Mapping[str, Any], int]]
+    shipping_info: Mapping[str, str] | None
+    billing_info: Mapping[str, str]
+    payment: PaymentSummary
+    order_number: str
+    version: int = 2
+    fault: str = ""
+    cart: Cart | None = None
+
+    def form(self, cart: Cart) -> dict[str, Any]:
+        """Return a cart in the form of the asked version."""
+        return full_cart(cart) if self.version == 2 else simple_cart(cart)
+
+
+def play(attempt: Attempt, rng: random.Random) -> list[Step]:
+    """Work an order out, up to its end or its first error."""
+    steps: list[Step] = []
+    cart = attempt.cart or new_cart(attempt.merchant)
+    for stage, change in _changes(attempt, rng):
+        try:
+            _fail_on_purpose(attempt, stage)
+            cart = change(cart)
+        except ApiError as error:
+            steps.append(Step(stage, {}, cart, error))
+            break
+        steps.append(Step(stage, _payload(attempt, stage, cart), cart))
+    return steps
+
+
+Change = Callable[[Cart], Cart]
+
+
+def _changes(attempt: Attempt, rng: random.Random) -> Iterator[tuple[str, Change]]:
+    if attempt.cart is None:
+        yield "creating-cart", lambda cart: cart
+        for reference, quantity in attempt.items:
+            yield "item-added", partial(add_line, reference=reference, quantity=quantity)
+        yield "shipping-updated", lambda cart: _ship(attempt, cart)
+    yield "order-placed", lambda cart: _submit(attempt, cart, rng)
+
+
+def _payload(attempt: Attempt, stage: str, cart: Cart) -> dict[str, Any]:
+    if stage == "creating-cart":
+        return {}
+    return {"order" if stage == "order-placed" else "cart": attempt.form(cart)}
+
+
+def _fail_on_purpose(attempt: Attempt, stage: str) -> None:
+    where, error, words = FAILING.get(attempt.fault, ("", "", ""))
+    if where == stage:
+        raise ApiError(error, words)
+    if stage in {"item-added", "order-placed"} and "closed" in attempt.merchant.traits:
+        raise ApiError("ErrorStoreUnavailable", "the merchant is temporarily unavailable")
+
+
+def _ship(attempt: Attempt, cart: Cart) -> Cart:
+    cart = ship_to(cart, attempt.shipping_info or {})
+    cart = bill_to(cart, attempt.billing_info)
+    traits = attempt.merchant.traits
+    if "price-increase" in traits:
+        cart = _raise_prices(cart)
+    if "removes-items" in traits and len(cart.lines) > 1:
+        cart = _remove_last_line(cart)
+    if "notices" in traits:
+        notice = Notice("LOW_STOCK", "There are few pieces left.", _ids(cart))
+        cart = replace(cart, notices=(*cart.notices, notice))
+    return cart
+
+
+def _raise_prices(cart: Cart) -> Cart:
+    raised = tuple(
+        replace(line, price=half_up(line.price * (100 + PRICE_INCREASE_PERCENT), 100))
+        for line in cart.lines
+    )
+    notice = Notice("PRICE_INCREASED", "The price has gone up since you added it.", _ids(cart))
+    return replace(cart, lines=raised, notices=(*cart.notices, notice))
+
+
+def _remove_last_line(cart: Cart) -> Cart:
+    gone = cart.lines[-1]
+    notice = Notice("CART_ITEMS_REMOVED", f"{gone.variant.title} is no longer available.")
+    return replace(cart, lines=cart.lines[:-1], notices=(*cart.notices, notice))
+
+
+def _ids(cart: Cart) -> tuple[str, ...]:
+    return tuple(line.line_item_id for line in cart.lines)
+
+
+def _submit(attempt: Attempt, cart: Cart, rng: random.Random) -> Cart:
+    for line in cart.lines:
+        check_stock(line.variant, line.quantity)
+    if "stock-race" in attempt.merchant.traits and rng.random() < STOCK_RACE_SHARE:
+        raise ApiError("ErrorNotEnoughStock", "the last piece has just been sold")
+    attempt.payment.charge()
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    confirmation = Confirmation(attempt.order_number, now, attempt.payment)
+    return replace(bill_to(cart, attempt.billing_info), confirmation=confirmation)

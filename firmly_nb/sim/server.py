@@ -1,0 +1,235 @@
+"""Starting the simulator in a process of its own, and the handle to it.
+
+This module imports neither starlette nor uvicorn: only the child does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+
+from firmly_nb.sim.settings import Settings, checked
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 3.0
+
+
+class MoreOptions(TypedDict, total=False):
+    """The less common settings; see :class:`firmly_nb.sim.settings.Settings`."""
+
+    error_shape: str
+    error_event: str
+    statuses: str
+    token_lifetime_s: int
+    fault: str
+    fault_rate: float
+    clock_rate: float
+    lenient_card: bool
+    tls: bool
+    access_log: bool
+
+
+class SimulatorError(RuntimeError):
+    """The simulator could not be started, or does not answer; its log is quoted."""
+
+
+def start(
+    *,
+    profile: str = "typical",
+    seed: int = 7,
+    port: int = 0,
+    event_names: str = "reference",
+    **more: Unpack[MoreOptions],
+) -> Simulator:
+    """Start a simulator on loopback and return when it answers.
+
+    It ends with :meth:`Simulator.stop`, at the end of a ``with`` block, or with this process,
+    however that ends.
+
+    Parameters
+    ----------
+    profile
+        Latency profile: ``calm``, ``typical``, ``slow-shipping``, ``bimodal``, ``degrading``,
+        ``daily``, ``deploy`` or ``instant``.
+    seed
+        Of every draw.
+    port
+        0 takes a free one.
+    event_names
+        ``reference`` or ``guide``: firmly's pages name two sets.
+    **more
+        Any other field of :class:`firmly_nb.sim.settings.Settings`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    SimulatorError
+        If it does not start.
+
+    Examples
+    --------
+    >>> with start(profile="instant") as simulator:
+    ...     simulator.truth()
+    []
+    """
+    settings = checked(
+        Settings(profile=profile, seed=seed, port=port, event_names=event_names, **more)
+    )
+    return Simulator(settings)
+
+
+class Simulator:
+    """A running simulator.
+
+    Attributes
+    ----------
+    url
+        Base URL of both the API's and the card service's paths.
+    app_id
+        The app id that it accepts. Made anew at each start.
+    pid
+        The process it runs in.
+    domains
+        Its merchants.
+    settings
+        What it was started with.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._folder = Path(tempfile.mkdtemp(prefix="firmly-sim-"))
+        self._turn = threading.Lock()
+        self._process = self._spawn()
+        weakref.finalize(self, _clean_up, self._process, self._folder)
+        ready = self._read_line()
+        if not ready:
+            self.stop()
+            raise SimulatorError(f"the simulator did not start:\n{self.logs()}")
+        self.url: str = ready["url"]
+        self.app_id: str = ready["app_id"]
+        self.pid: int = ready["pid"]
+        self.domains: frozenset[str] = frozenset(ready["domains"])
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        folder = self._folder
+        words = [*self.settings.flags(), "--truth-file", str(folder / "truth.jsonl"), "--held"]
+        package = str(Path(__file__).resolve().parents[2])
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        with (folder / "log.txt").open("wb") as log:
+            return subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
+                [sys.executable, "-m", "firmly_nb.sim", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                encoding="utf-8",
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                start_new_session=True,  # an interrupt of the notebook is not meant for it
+            )
+
+    def _read_line(self) -> dict[str, Any]:
+        """Read a line that the child says, or nothing if it says none in time."""
+        lines: list[str] = []
+        stream = self._process.stdout
+        reader = threading.Thread(
+            target=lambda: lines.append(stream.readline() if stream else ""), daemon=True
+        )
+        reader.start()
+        reader.join(START_TIMEOUT_S)
+        return json.loads(lines[0]) if lines and lines[0] else {}
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
+    def _command(self, word: str) -> dict[str, Any]:
+        with self._turn:
+            try:
+                self._tell(word)
+            except OSError:
+                raise SimulatorError(f"the simulator is not running:\n{self.logs()}") from None
+            return self._read_line()
+
+    def _tell(self, word: str) -> None:
+        if self._process.stdin is None:
+            raise BrokenPipeError
+        self._process.stdin.write(word + "\n")
+        self._process.stdin.flush()
+
+    def truth(self) -> list[dict[str, Any]]:
+        """Return what was really sent, and when: one entry for each event, in order of sending.
+
+        Keys: ``order``, ``request_id``, ``domain``, ``cart_id``, ``order_number``, ``error`` (how
+        the order ends), ``mode`` (``sse`` or ``plain``), ``profile``, ``fault``, ``seq``,
+        ``stage``, ``event``, ``drawn_ms`` (the stage's drawn delay), ``due_ms`` (since the start
+        of the stream), ``sent_wall_ns``, ``sent_mono_ns`` (clocks read immediately before the
+        write), ``late_us``, ``bytes``. It can be read after the simulator has stopped, too.
+        """
+        from firmly_nb.sim.truth import read_truth
+
+        if self.running:
+            self._command("flush")
+        return read_truth(self._folder / "truth.jsonl")
+
+    def rotate_key(self) -> str:
+        """Put a new card key in place, and return its id; the key before it stays valid."""
+        return str(self._command("rotate")["kid"])
+
+    def logs(self) -> str:
+        """Return what the process has logged."""
+        path = self._folder / "log.txt"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
+    def stop(self) -> None:
+        """End the process; again is fine."""
+        with contextlib.suppress(OSError, ValueError):
+            self._tell("stop")
+        _end(self._process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = self.url if self.running else "stopped"
+        return f"<Simulator {state}, profile {self.settings.profile}, seed {self.settings.seed}>"
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Close the pipe that keeps the child alive, and wait for its end."""
+    with contextlib.suppress(OSError, ValueError):
+        if process.stdin:
+            process.stdin.close()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def _clean_up(process: subprocess.Popen[str], folder: Path) -> None:
+    import shutil
+
+    _end(process)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,133 @@
+"""What can be set for the whole simulator, defined once: the command line is made from it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _option(default: Any, meaning: str, choices: Sequence[str] = ()) -> Any:
+    return field(default=default, metadata={"help": meaning, "choices": tuple(choices) or None})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a simulator is started with.
+
+    Where firmly's own pages contradict each other, the default is what the endpoint's reference
+    page says, and an option gives the other variant.
+
+    Examples
+    --------
+    >>> Settings(profile="calm").flags()
+    ['--profile', 'calm']
+    >>> parse(["--event-names", "guide", "--lenient-card"]).event_names
+    'guide'
+    """
+
+    profile: str = _option("typical", "latency profile of merchants without one of their own")
+    seed: int = _option(7, "seed of every draw: delays, faults, catalogues")
+    port: int = _option(0, "port on 127.0.0.1; 0 takes a free one")
+    event_names: str = _option(
+        "reference", "which of the two documented event vocabularies", ("reference", "guide")
+    )
+    error_shape: str = _option(
+        "documented",
+        "error bodies: each page's own, or one shape everywhere",
+        ("documented", "code", "message"),
+    )
+    error_event: str = _option(
+        "flat", "data of the error event", ("flat", "nested", "message", "string")
+    )
+    statuses: str = _option(
+        "error-codes",
+        "statuses that pages contradict each other on: the error-codes page's or the endpoint's",
+        ("error-codes", "endpoint"),
+    )
+    token_lifetime_s: int = _option(3600, "lifetime of a device token; negative makes expired ones")
+    fault: str = _option("", "a fault for every order, by name (see /sim/faults)")
+    fault_rate: float = _option(1.0, "share of the orders that get that fault")
+    clock_rate: float = _option(1.0, "speed of the clock that drift and shifts follow")
+    lenient_card: bool = _option(False, "also accept the card keys of firmly's v5 front end")
+    tls: bool = _option(False, "serve HTTPS with a self-signed certificate made at start")
+    access_log: bool = _option(False, "log a line for each request")
+    truth_file: str = _option("", "where to write the truth log (JSON lines)")
+
+    def flags(self) -> list[str]:
+        """Return the command line that makes these settings."""
+        words: list[str] = []
+        for name, value in asdict(self).items():
+            if value == _defaults()[name]:
+                continue
+            flag = "--" + name.replace("_", "-")
+            words += [flag] if value is True else [flag, str(value)]
+        return words
+
+
+def _defaults() -> dict[str, Any]:
+    return {f.name: f.default for f in fields(Settings) if f.default is not MISSING}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser, one flag for each setting."""
+    made = argparse.ArgumentParser(
+        prog="python -m firmly_nb.sim", description="A simulator of firmly's API on loopback."
+    )
+    for one in fields(Settings):
+        flag = "--" + one.name.replace("_", "-")
+        text = one.metadata["help"]
+        if isinstance(one.default, bool):
+            made.add_argument(flag, action="store_true", help=text)
+        else:
+            made.add_argument(
+                flag,
+                type=type(one.default),
+                default=one.default,
+                choices=one.metadata["choices"],
+                help=text,
+            )
+    return made
+
+
+def parse(words: Sequence[str]) -> Settings:
+    """Read settings from a command line."""
+    return checked(Settings(**vars(parser().parse_args(words))))
+
+
+def checked(settings: Settings) -> Settings:
+    """Return the settings, or say what is wrong with them.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a number out of range.
+
+    Examples
+    --------
+    >>> checked(Settings(profile="fast"))
+    Traceback (most recent call last):
+    ...
+    ValueError: no latency profile 'fast'; there are bimodal, calm, daily, degrading, ...
+    """
+    from firmly_nb.sim.behaviour import FAULTS, PROFILES
+
+    if settings.profile not in PROFILES:
+        raise ValueError(f"no latency profile {settings.profile!r}; there are {_names(PROFILES)}")
+    if settings.fault and settings.fault not in FAULTS:
+        raise ValueError(f"no fault {settings.fault!r}; there are {_names(FAULTS)}")
+    for one in fields(Settings):
+        choices = one.metadata["choices"]
+        if choices and getattr(settings, one.name) not in choices:
+            raise ValueError(f"{one.name} must be one of {', '.join(choices)}")
+    if not 0 <= settings.port <= 65535 or not 0 <= settings.fault_rate <= 1:
+        raise ValueError("port must be 0 to 65535, and fault_rate 0 to 1")
+    return settings
+
+
+def _names(known: Any) -> str:
+    return re.sub(r"((?:[\w-]+, ){4}).*", r"\1...", ", ".join(sorted(known)))

@@ -1,0 +1,47 @@
+"""The truth log: when each event was really sent, and which delay had been drawn for it.
+
+One JSON object a line, in a file, so that memory stays flat; the last ones are kept for the page.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import orjson
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEPT = 1_000
+
+
+class TruthLog:
+    """Appends what was sent."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._file: BinaryIO | None = path.open("ab") if path else None
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a record."""
+        self.recent.append(record)
+        if self._file:
+            self._file.write(orjson.dumps(record) + b"\n")
+
+    def flush(self) -> None:
+        """Put everything where another process can read it."""
+        if self._file:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._file:
+            self._file.close()
+
+
+def read_truth(path: Path) -> list[dict[str, Any]]:
+    """Read a truth log; a last line that is not whole is left out."""
+    if not path.exists():
+        return []
+    return [orjson.loads(line) for line in path.read_bytes().split(b"\n")[:-1] if line]

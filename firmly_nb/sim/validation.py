@@ -1,0 +1,194 @@
+"""Whether a body is what the API's pages ask for; errors name the field, never its value."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from firmly_nb.sim.answers import ApiError, invalid
+from firmly_nb.sim.regions import COUNTRIES, country_code, find_region
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+REQUIRED_IN_ADDRESS = (
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "address1",
+    "city",
+    "state_or_province",
+    "country",
+    "postal_code",
+)
+OPTIONAL_IN_ADDRESS = ("address2", "company")
+LONGEST_TEXT = 500
+MOST_ITEMS = 1_000
+MOST_PIECES = 1_000_000
+LARGEST_BODY = 1 << 20
+POSTAL_CODES = {"US": r"\d{5}(-\d{4})?", "CA": r"[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d"}
+
+
+async def read_body(request: Request, largest: int = LARGEST_BODY) -> bytes:
+    """Read a request's body, up to a size; a larger one is refused."""
+    parts = bytearray()
+    async for part in request.stream():
+        if len(parts) <= largest:
+            parts += part
+    if len(parts) > largest:
+        raise invalid(f"the body is larger than {largest} bytes", 413)
+    return bytes(parts)
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """Read a request's body as a JSON object.
+
+    Raises
+    ------
+    ApiError
+        ``ErrorInvalidInputBody``, if the content type is another, the body no JSON or no object.
+    """
+    body = await read_body(request)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise invalid("Content-Type must be application/json")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise invalid(f"the body is no JSON (line {error.lineno}, column {error.colno})") from None
+    if not isinstance(value, dict):
+        raise invalid("the body must be a JSON object")
+    return value
+
+
+async def read_optional_object(request: Request) -> dict[str, Any]:
+    """Read a body that may be absent."""
+    if request.headers.get("content-length", "0") == "0" and (
+        "transfer-encoding" not in request.headers
+    ):
+        return {}
+    return await read_object(request)
+
+
+def text(value: Any, where: str, longest: int = LONGEST_TEXT) -> str:
+    """Return a non-empty text of bounded length.
+
+    Examples
+    --------
+    >>> text(" Ada ", "first_name")
+    'Ada'
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise invalid(f"{where}: must be a non-empty string")
+    if len(value) > longest:
+        raise invalid(f"{where}: must have at most {longest} characters")
+    return value.strip()
+
+
+def quantity(value: Any, where: str, least: int = 1) -> int:
+    """Return a number of pieces; JSON has one number type, so 2.0 is one too.
+
+    Examples
+    --------
+    >>> quantity(2.0, "quantity")
+    2
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid(f"{where}: must be a whole number")
+    if isinstance(value, float) and not value.is_integer():
+        raise invalid(f"{where}: must be a whole number")
+    if not least <= value <= MOST_PIECES:
+        raise invalid(f"{where}: must be {least} to {MOST_PIECES}")
+    return int(value)
+
+
+def address(value: Any, where: str, phone_required: bool = True) -> dict[str, str]:
+    """Return a checked address with its known fields, country as its code (section 6.5).
+
+    Raises
+    ------
+    ApiError
+        ``ErrorInvalidInputBody``, naming the field; ``ErrorCountryNotSupported`` for a country that
+        no merchant here ships to.
+    """
+    if not isinstance(value, dict):
+        raise invalid(f"{where}: must be an object")
+    optional = OPTIONAL_IN_ADDRESS if phone_required else (*OPTIONAL_IN_ADDRESS, "phone")
+    required = [name for name in REQUIRED_IN_ADDRESS if name not in optional]
+    checked = {name: text(value.get(name), f"{where}.{name}") for name in required}
+    for name in optional:
+        if value.get(name) is not None:
+            checked[name] = _optional_text(value[name], f"{where}.{name}")
+    _check_place(checked, where)
+    return checked
+
+
+def _optional_text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise invalid(f"{where}: must be a string of at most {LONGEST_TEXT} characters")
+    return value.strip()
+
+
+def _check_place(checked: dict[str, str], where: str) -> None:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", checked["email"]):
+        raise invalid(f"{where}.email: must be an e-mail address")
+    country = country_code(checked["country"])
+    if country is None:
+        known = ", ".join(COUNTRIES)
+        raise ApiError("ErrorCountryNotSupported", f"{where}.country: supported are {known}")
+    checked["country"] = country
+    pattern = POSTAL_CODES.get(country, r"[\w -]{2,12}")
+    if not re.fullmatch(pattern, checked["postal_code"]):
+        raise invalid(f"{where}.postal_code: is no postal code of {country}")
+    if find_region(country, checked["state_or_province"]) is None:
+        raise invalid(f"{where}.state_or_province: is no state of {country}")
+
+
+def product_reference(value: Any, where: str) -> dict[str, Any]:
+    """Return a checked ``add_to_cart_ref``: ``variant_id``, and what else was given."""
+    if not isinstance(value, dict):
+        raise invalid(f"{where}: must be an object with a variant_id")
+    checked: dict[str, Any] = {"variant_id": text(value.get("variant_id"), f"{where}.variant_id")}
+    if value.get("product_id") is not None:
+        checked["product_id"] = text(value["product_id"], f"{where}.product_id")
+    handles = value.get("variant_handles")
+    if handles is not None:
+        checked["variant_handles"] = texts(handles, f"{where}.variant_handles")
+    return checked
+
+
+def texts(value: Any, where: str, most: int = 100) -> list[str]:
+    """Return a checked list of texts."""
+    if not isinstance(value, list) or len(value) > most:
+        raise invalid(f"{where}: must be a list of at most {most} strings")
+    return [text(one, f"{where}[{n}]") for n, one in enumerate(value)]
+
+
+def items(value: Any) -> list[tuple[dict[str, Any], int]]:
+    """Return the checked items of a Place Order v2 body (section 4.1)."""
+    _check_item_list(value)
+    checked = []
+    for n, one in enumerate(value):
+        if not isinstance(one, dict):
+            raise invalid(f"items[{n}]: must be an object")
+        reference = product_reference(one.get("add_to_cart_ref"), f"items[{n}].add_to_cart_ref")
+        checked.append((reference, quantity(one.get("quantity"), f"items[{n}].quantity")))
+    return checked
+
+
+def simple_items(value: Any) -> list[tuple[dict[str, Any], int]]:
+    """Return the checked items of a Place Order v1 body: ``{variant_id, quantity}`` (inferred)."""
+    _check_item_list(value)
+    checked = []
+    for n, one in enumerate(value):
+        reference = product_reference(one, f"items[{n}]")
+        checked.append((reference, quantity(one.get("quantity"), f"items[{n}].quantity")))
+    return checked
+
+
+def _check_item_list(value: Any) -> None:
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_ITEMS:
+        raise invalid(f"items: must be a list of 1 to {MOST_ITEMS} items")

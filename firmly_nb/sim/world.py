@@ -1,0 +1,138 @@
+"""What the simulator knows while it runs: keys, shops, carts of devices, orders, and its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import Counter, OrderedDict, deque
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.sim.answers import ApiError
+from firmly_nb.sim.behaviour import PROFILES, Profile
+from firmly_nb.sim.crypto import KeyRing
+from firmly_nb.sim.delays import Moment, make_rng
+from firmly_nb.sim.merchants import merchants
+from firmly_nb.sim.tokens import Claims, Tokens
+from firmly_nb.sim.truth import TruthLog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from firmly_nb.sim.cart import Cart
+    from firmly_nb.sim.catalog import Merchant
+    from firmly_nb.sim.settings import Settings
+
+MOST_CARTS = 2_000
+FIRST_ORDER_NUMBER = 100_004_711
+RECENT_ORDERS = 50
+
+
+class World:
+    """The state that the routes share. It lives on one event loop and needs no locks of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.app_id = str(uuid.uuid4())
+        self.keys = KeyRing()
+        self.tokens = Tokens(self.app_id)
+        self.merchants = merchants()
+        self.truth = TruthLog(Path(settings.truth_file) if settings.truth_file else None)
+        self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_ORDERS)
+        self.postal_codes: OrderedDict[str, str] = OrderedDict()
+        self._carts: OrderedDict[tuple[str, str], Cart] = OrderedDict()
+        self._turns: OrderedDict[str, asyncio.Lock] = OrderedDict()
+        self._orders: Counter[str] = Counter()
+        self._started = time.monotonic()
+        self._started_at = time.time()
+
+    def close(self) -> None:
+        """End the threads and write what is left."""
+        self.keys.close()
+        self.truth.close()
+
+    def device(self, request: Request) -> Claims:
+        """Return who asks (section 2.1)."""
+        return self.tokens.check(request.headers.get("x-firmly-authorization"))
+
+    def merchant(self, domain: str) -> Merchant:
+        """Return a shop.
+
+        Raises
+        ------
+        ApiError
+            ``Forbidden``: stores are switched on for each app id (section 1.4). Which error the
+            real service gives for another domain is unknown.
+        """
+        found = self.merchants.get(domain.lower())
+        if found is None:
+            raise ApiError("Forbidden", "the app id has no access to a merchant of that domain")
+        return found
+
+    def cart(self, device_id: str, merchant: Merchant) -> Cart | None:
+        """Return a device's cart at a shop."""
+        key = (device_id, merchant.domain)
+        if key in self._carts:
+            self._carts.move_to_end(key)
+        return self._carts.get(key)
+
+    def put_cart(self, device_id: str, cart: Cart) -> None:
+        """Keep a device's cart; those that were touched longest ago make room."""
+        key = (device_id, cart.merchant.domain)
+        self._carts[key] = cart
+        self._carts.move_to_end(key)
+        while len(self._carts) > MOST_CARTS:
+            self._carts.popitem(last=False)
+
+    def carts_of(self, device_id: str) -> list[Cart]:
+        """Return all carts of a device."""
+        return [cart for (owner, _), cart in self._carts.items() if owner == device_id]
+
+    @asynccontextmanager
+    async def turn(self, device_id: str) -> AsyncIterator[None]:
+        """Wait until no other request of the device is being worked on (section 7.4)."""
+        lock = self._turns.setdefault(device_id, asyncio.Lock())
+        self._turns.move_to_end(device_id)
+        async with lock:
+            yield
+        while len(self._turns) > MOST_CARTS and not next(iter(self._turns.values())).locked():
+            self._turns.popitem(last=False)
+
+    def count_order(self, domain: str) -> str:
+        """Count an order at a shop, and return the number that it gets if it goes through."""
+        self._orders[domain] += 1
+        return str(FIRST_ORDER_NUMBER + self.n_orders - 1)
+
+    def orders_at(self, domain: str) -> int:
+        """How many orders were attempted at a shop."""
+        return self._orders[domain]
+
+    @property
+    def n_orders(self) -> int:
+        """How many orders were attempted."""
+        return self._orders.total()
+
+    def moment(self, order_no: int) -> Moment:
+        """Return what drift and shifts depend on, on the simulator's own clock."""
+        elapsed_s = (time.monotonic() - self._started) * self.settings.clock_rate
+        hour = (self._started_at + elapsed_s) / 3600 % 24
+        return Moment(order_no, elapsed_s / 3600, hour)
+
+    def profile(self, merchant: Merchant, asked: str | None) -> tuple[str, Profile]:
+        """Return the latency profile of an order: the asked one, the shop's, or the server's.
+
+        A server that is ``instant`` is so everywhere.
+        """
+        if asked is not None and asked not in PROFILES:
+            raise ApiError("ErrorInvalidInputBody", "x-sim-profile: there is no such profile")
+        default = self.settings.profile
+        name = asked or (default if default == "instant" else merchant.profile or default)
+        return name, PROFILES[name]
+
+    def happens(self, share: float, *what: object) -> bool:
+        """Whether something of that probability happens; the same for the same seed."""
+        return share >= 1 or make_rng(self.settings.seed, *what).random() < share
