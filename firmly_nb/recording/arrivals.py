@@ -74,8 +74,8 @@ class Read:
     size
         Number of bytes read.
     segments
-        At most so many TCP segments brought these bytes: the exact number unless another segment
-        came in the instant after the read. None where the system does not say.
+        How many TCP segments brought these bytes, or None: the system does not say, or more bytes
+        came while they were counted.
     rtt_us
         The kernel's smoothed round-trip time of the connection, or None.
     retransmits
@@ -195,6 +195,8 @@ class ArrivalLedger:
     ----------
     opened_ns
         Monotonic time before the connection was made: nothing can have arrived earlier.
+    offset
+        The wall clock's offset then, and its error (see `wall_clock_offset`).
     """
 
     __slots__ = (
@@ -205,12 +207,13 @@ class ArrivalLedger:
         "_offset",
         "_out_of_order",
         "_stamped_ns",
+        "_stepped",
         "count",
         "disordered",
         "last",
     )
 
-    def __init__(self, opened_ns: int) -> None:
+    def __init__(self, opened_ns: int, offset: tuple[int, int]) -> None:
         self.last: Read | None = None
         self.count = 0
         self.disordered = False
@@ -221,11 +224,13 @@ class ArrivalLedger:
         self._counted_segments = 0  # segments received when nothing was left to read
         self._emptying_reads = 0  # reads since then that left nothing behind
         self._out_of_order = 0
-        self._offset: tuple[int, int] | None = None
+        self._offset = offset
+        self._stepped = False  # the wall clock was, and what was stamped before may still wait
 
     def found_empty(self, asked_ns: int) -> None:
         """Note that a read begun at `asked_ns` found nothing."""
         self._empty_ns = asked_ns
+        self._stepped = False
 
     def settled(self) -> None:
         """Note that the kernel holds nothing for this connection, in order or not."""
@@ -238,7 +243,7 @@ class ArrivalLedger:
         counters = raw.counters
         self._notice_disorder(counters)
         caught_up = counters is not None and counters.bytes_received == self._consumed
-        segments = self._segments_of_this_read(counters)
+        segments = self._segments_of_this_read(counters, caught_up=caught_up)
         emptied = caught_up or not raw.limited
         arrived_ns = self._trusted_arrival(raw)
         clock: Literal["kernel", "user"] = "user" if arrived_ns is None else "kernel"
@@ -272,25 +277,30 @@ class ArrivalLedger:
             self._out_of_order = counters.out_of_order
             self.disordered = True
 
-    def _segments_of_this_read(self, counters: TcpCounters | None) -> int | None:
+    def _segments_of_this_read(
+        self, counters: TcpCounters | None, *, caught_up: bool
+    ) -> int | None:
         if counters is None or counters.bytes_received < self._consumed:
             return None  # emulated kernels answer with zeros
         arrived = (counters.segments_received - self._counted_segments) & _COUNTER_MASK
-        # Each read that left nothing behind had at least one segment for itself.
+        # Each earlier read that left nothing behind had at least one of them for itself.
         at_most = arrived - self._emptying_reads
-        return at_most if at_most >= 1 and not self.disordered else None
+        certain = at_most == 1 or (caught_up and at_most == arrived > 0)
+        return at_most if certain and not self.disordered else None
 
     def _trusted_arrival(self, raw: SocketRead) -> int | None:
         """Convert the kernel's stamp to the monotonic clock, unless it would mislead."""
-        previous, self._offset = self._offset, (raw.offset_ns, raw.offset_error_ns)
+        (offset_ns, error_ns), self._offset = self._offset, (raw.offset_ns, raw.offset_error_ns)
+        if abs(raw.offset_ns - offset_ns) > raw.offset_error_ns + error_ns:
+            self._stepped = True
         if raw.stamp_ns is None:
             return None
         # A queue that was out of order ends with the stamp of a segment that came before the one
         # it had to wait for.
         if self.disordered:
             return None
-        # The wall clock was stepped between two reads: the stamp is from before or after it.
-        if previous and abs(raw.offset_ns - previous[0]) > raw.offset_error_ns + previous[1]:
+        # The stamp may be from before the step or from after it.
+        if self._stepped:
             return None
         arrived_ns = raw.stamp_ns - raw.offset_ns
         if arrived_ns > raw.read_ns + raw.offset_error_ns:
@@ -300,6 +310,7 @@ class ArrivalLedger:
     def _learn(self, raw: SocketRead, *, emptied: bool, caught_up: bool) -> None:
         if caught_up and raw.counters is not None:
             self._empty_ns = raw.counted_ns
+            self._stepped = False
             self._counted_segments = raw.counters.segments_received
             self._emptying_reads = 0
         elif emptied:

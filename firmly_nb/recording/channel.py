@@ -21,6 +21,7 @@ from firmly_nb.recording.arrivals import (
     TcpCounters,
     monotonic_ns,
     sample_offset,
+    wall_clock_offset,
 )
 
 if TYPE_CHECKING:
@@ -34,14 +35,24 @@ BUFFER_SIZE: Final = 64 * 1024
 READS_IN_A_ROW: Final = 4
 """So many reads may find data waiting before other tasks of the event loop get their turn."""
 
+LOOK_INTERVAL_S: Final = 0.01
+LOOK_SHARE: Final = 0.01
+"""How often a waiting read looks whether the queue is still empty: each 10 ms, later each time that
+another hundredth of the wait has passed.
+
+Of several segments that come close together the kernel tells when the last one came; the first came
+after the last such look. Without looks that could be seconds, at the end of a long silence.
+"""
+
 # Constants and layouts of Linux; the socket module does not name them (or not before 3.14).
 _SO_TIMESTAMPNS: Final = 35
 _SO_MEMINFO: Final = 55
 _TIMESPEC: Final = struct.Struct("@ll")
 _ANCILLARY_SIZE: Final = socket.CMSG_SPACE(_TIMESPEC.size) if sys.platform == "linux" else 0
-# struct tcp_info of <linux/tcp.h>: tcpi_rtt at 68, tcpi_total_retrans at 100, tcpi_bytes_received
-# at 128, tcpi_data_segs_in at 152, tcpi_rcv_ooopack at 224 (since Linux 5.4).
-_TCP_INFO: Final = struct.Struct("=68xI28xI24xQ16xI68xI")
+# struct tcp_info of <linux/tcp.h>: tcpi_state at 0, tcpi_rtt at 68, tcpi_total_retrans at 100,
+# tcpi_bytes_received at 128, tcpi_data_segs_in at 152, tcpi_rcv_ooopack at 224 (since Linux 5.4).
+_TCP_INFO: Final = struct.Struct("=B67xI28xI24xQ16xI68xI")
+_CLOSE_WAIT: Final = 8
 
 
 class DeadlinePassedError(TimeoutError):
@@ -97,13 +108,14 @@ class SocketChannel:
     """
 
     def __init__(self, sock: socket.socket, *, opened_ns: int, stamped: bool) -> None:
-        self.ledger = ArrivalLedger(opened_ns)
+        self.ledger = ArrivalLedger(opened_ns, wall_clock_offset())
         self._socket = sock
         self._stamped = stamped
         self._counted = sys.platform == "linux" and sock.family != getattr(socket, "AF_UNIX", None)
         # One buffer for the connection's life: a new one of 64 KiB for each small event is waste.
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._reads_in_a_row = 0
+        self._next_look: asyncio.TimerHandle
         self._sending = asyncio.Lock()
         self._waiting: dict[asyncio.Future[None], Callable[[int], Any]] = {}
         self._receiving = False
@@ -130,7 +142,6 @@ class SocketChannel:
             self._receiving = False
 
     async def _receive(self, room: memoryview, deadline: float | None) -> bytes:
-        loop = asyncio.get_running_loop()
         if self._reads_in_a_row >= READS_IN_A_ROW:
             # Before the read, not after it: bytes that were read must not be lost by cancellation.
             self._reads_in_a_row = 0
@@ -142,7 +153,7 @@ class SocketChannel:
             except (BlockingIOError, InterruptedError):
                 self.ledger.found_empty(asked_ns)
                 self._reads_in_a_row = 0
-                await self._wait(loop.add_reader, loop.remove_reader, deadline)
+                await self._wait_for_data(deadline)
                 continue
             self._reads_in_a_row += 1
             if size:
@@ -190,7 +201,10 @@ class SocketChannel:
             # An old kernel does not count segments out of order; without that, no claim is safe.
             self._counted = False
             return None
-        return TcpCounters._make(_TCP_INFO.unpack(info))
+        state, rtt_us, retransmitted, received, segments, out_of_order = _TCP_INFO.unpack(info)
+        # The peer's last word (FIN) is counted as a byte once it has come.
+        received -= state == _CLOSE_WAIT
+        return TcpCounters(rtt_us, retransmitted, received, segments, out_of_order)
 
     def _kernel_holds_nothing(self) -> bool:
         """Whether no segment waits in the kernel, neither in order nor ahead of a gap."""
@@ -219,6 +233,21 @@ class SocketChannel:
             self._socket.send(data)
         except OSError:
             return
+
+    async def _wait_for_data(self, deadline: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        self._next_look = loop.call_later(LOOK_INTERVAL_S, self._look, loop, loop.time())
+        try:
+            await self._wait(loop.add_reader, loop.remove_reader, deadline)
+        finally:
+            self._next_look.cancel()
+
+    def _look(self, loop: asyncio.AbstractEventLoop, began: float) -> None:
+        now_ns = monotonic_ns()
+        if not _is_readable(self._socket):
+            self.ledger.found_empty(now_ns)
+            pause_s = max(LOOK_INTERVAL_S, LOOK_SHARE * (loop.time() - began))
+            self._next_look = loop.call_later(pause_s, self._look, loop, began)
 
     async def _wait(
         self,

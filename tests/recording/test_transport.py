@@ -1,0 +1,404 @@
+"""The httpx transport, against real servers and proxies on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import select
+import socket
+import ssl
+import threading
+
+import httpcore
+import httpx
+import pytest
+
+from firmly_nb.recording.network import Read, StampingBackend
+from firmly_nb.recording.transport import StampingTransport
+
+pytestmark = pytest.mark.anyio
+
+PROXY_NAMES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies_from_outside(monkeypatch):
+    for name in PROXY_NAMES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def request_head(peer: socket.socket) -> bytes:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += peer.recv(1)
+    return head
+
+
+def answer(body: bytes, *headers: str) -> bytes:
+    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+class Server:
+    """Answers each request on a connection with its own head, and keeps the heads."""
+
+    def __init__(self, requests: int = 1) -> None:
+        self.heads: list[bytes] = []
+        self.requests = requests
+
+    def __call__(self, peer: socket.socket) -> None:
+        for _ in range(self.requests):
+            self.heads.append(request_head(peer))
+            peer.sendall(answer(self.heads[-1]))
+
+
+class Proxy:
+    """A forward proxy for one connection: CONNECT tunnels, or a request passed on to `port`."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.heads: list[bytes] = []
+
+    def __call__(self, peer: socket.socket) -> None:
+        self.heads.append(request_head(peer))
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as beyond:
+            if self.heads[0].startswith(b"CONNECT "):
+                peer.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                beyond.sendall(self.heads[0])
+            relay(peer, beyond)
+
+
+def relay(near: socket.socket, far: socket.socket) -> None:
+    """Pass bytes on until either side ends; in one thread, as TLS sockets ask for."""
+    while True:
+        pending = isinstance(near, ssl.SSLSocket) and near.pending()
+        for source in [near] if pending else select.select([near, far], [], [], 20)[0]:
+            data = source.recv(65536)
+            if not data:
+                return
+            (far if source is near else near).sendall(data)
+
+
+async def test_a_response_carries_the_read_that_brought_it(serve):
+    server = Server()
+    with serve(server) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            response = await client.get(f"http://127.0.0.1:{port}/path?q=1")
+            read = response.extensions["network_stream"].get_extra_info("last_read")
+    assert response.status_code == 200
+    assert response.http_version == "HTTP/1.1"
+    assert response.content == server.heads[0]
+    assert server.heads[0].startswith(b"GET /path?q=1 HTTP/1.1\r\n")
+    assert isinstance(read, Read)
+    assert read.size >= len(response.content)
+
+
+async def test_each_chunk_of_a_stream_is_seen_with_its_own_read(serve):
+    """A chunk is handed out as soon as it is whole, and the read is then the one that ended it."""
+    go = threading.Semaphore(0)
+
+    def stream_events(peer: socket.socket) -> None:
+        request_head(peer)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(5):
+            assert go.acquire(timeout=20)
+            event = b"data: %d\n\n" % number
+            peer.sendall(b"%x\r\n%b\r\n" % (len(event), event))
+        peer.sendall(b"0\r\n\r\n")
+
+    with serve(stream_events) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            numbers, chunks = [], []
+            async with client.stream("GET", f"http://127.0.0.1:{port}/") as response:
+                stream = response.extensions["network_stream"]
+                go.release()
+                async for chunk in response.aiter_raw():
+                    chunks.append(chunk)
+                    numbers.append(stream.get_extra_info("last_read").read_no)
+                    go.release()
+    assert chunks == [b"data: %d\n\n" % number for number in range(5)]
+    assert numbers == sorted(set(numbers))
+
+
+async def test_connections_are_kept_for_the_next_request_and_expire(serve):
+    server = Server(requests=2)
+    with serve(server) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            first = await client.get(f"http://127.0.0.1:{port}/1")
+            second = await client.get(f"http://127.0.0.1:{port}/2")
+    streams = [response.extensions["network_stream"] for response in (first, second)]
+    assert streams[0] is streams[1]
+    with serve(Server(), peers=2) as port:
+        transport = StampingTransport(keepalive_expiry=0.0)
+        async with httpx.AsyncClient(transport=transport) as client:
+            first = await client.get(f"http://127.0.0.1:{port}/1")
+            second = await client.get(f"http://127.0.0.1:{port}/2")
+    streams = [response.extensions["network_stream"] for response in (first, second)]
+    assert streams[0] is not streams[1]
+
+
+async def test_the_trace_of_a_request_is_called(serve, certificates):
+    seen = []
+
+    async def trace(name, _):
+        seen.append(name)
+
+    with serve(Server(), tls=certificates.server) as port:
+        transport = StampingTransport(ssl_context=certificates.client)
+        async with httpx.AsyncClient(transport=transport) as client:
+            await client.get(f"https://127.0.0.1:{port}/", extensions={"trace": trace})
+    expected = ["connect_tcp", "start_tls"]
+    assert [name.split(".")[1] for name in seen if name.startswith("connection.")] == [
+        name for name in expected for _ in range(2)
+    ]
+    assert "http11.receive_response_headers.complete" in seen
+
+
+async def test_bodies_of_ten_megabytes_go_up_and_come_down(serve, certificates):
+    body = b"0123456789" * 1_000_000
+
+    def echo(peer: socket.socket) -> None:
+        request_head(peer)
+        received = bytearray()
+        while len(received) < len(body):
+            received += peer.recv(1 << 20)
+        peer.sendall(answer(bytes(received)))
+
+    with serve(echo, tls=certificates.server) as port:
+        transport = StampingTransport(ssl_context=certificates.client)
+        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+            response = await client.post(f"https://127.0.0.1:{port}/", content=body)
+    assert response.content == body
+
+
+async def test_the_environments_authorities_are_trusted(serve, certificates, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    with serve(Server(requests=2), tls=certificates.server) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            assert (await client.get(f"https://localhost:{port}/")).status_code == 200
+            await client.get(f"https://localhost:{port}/")
+
+
+async def test_an_unknown_authority_is_refused(serve, certificates):
+    def refused(peer: socket.socket) -> None:
+        with pytest.raises(ssl.SSLError):
+            certificates.server.wrap_socket(peer, server_side=True).recv(1)
+
+    with serve(refused) as port:
+        async with httpx.AsyncClient(transport=StampingTransport(trust_env=False)) as client:
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                await client.get(f"https://localhost:{port}/")
+
+
+def test_there_is_no_way_around_verification():
+    careless = ssl.create_default_context()
+    careless.check_hostname = False
+    with pytest.raises(ValueError, match="must verify"):
+        StampingTransport(ssl_context=careless)
+    careless.verify_mode = ssl.CERT_NONE
+    with pytest.raises(ValueError, match="must verify"):
+        StampingTransport(ssl_context=careless)
+
+
+def reset_after(head: bytes):
+    def handler(peer: socket.socket) -> None:
+        request_head(peer)
+        peer.sendall(head)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (b"", httpx.ReadError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", httpx.ReadError),
+    ],
+)
+async def test_a_reset_is_httpxs_read_error_and_names_the_request(serve, sent, error):
+    with serve(reset_after(sent)) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            with pytest.raises(error) as caught:
+                await client.get(f"http://127.0.0.1:{port}/")
+    assert caught.value.request.url.port == port
+    assert isinstance(caught.value.__cause__, httpcore.ReadError)
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (b"", httpx.RemoteProtocolError),
+        (b"nonsense\r\n\r\n", httpx.RemoteProtocolError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", httpx.RemoteProtocolError),
+    ],
+)
+async def test_broken_answers_are_httpxs_protocol_errors(serve, sent, error):
+    def handler(peer: socket.socket) -> None:
+        request_head(peer)
+        peer.sendall(sent)
+
+    with serve(handler) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            with pytest.raises(error):
+                await client.get(f"http://127.0.0.1:{port}/")
+
+
+async def test_timeouts_have_httpxs_names(serve):
+    done = threading.Event()
+    with serve(lambda _: done.wait(20)) as port:
+        url = f"http://127.0.0.1:{port}/"
+        async with httpx.AsyncClient(transport=StampingTransport(), timeout=0.05) as client:
+            with pytest.raises(httpx.ReadTimeout):
+                await client.get(url)
+        done.set()
+    done.clear()
+    with serve(lambda _: done.wait(20)) as port:
+        url = f"http://127.0.0.1:{port}/"
+        async with httpx.AsyncClient(transport=StampingTransport(), timeout=0.1) as client:
+            with pytest.raises(httpx.WriteTimeout):
+                await client.post(url, content=b"x" * 50_000_000)
+        done.set()
+
+
+async def test_a_second_request_waits_for_the_only_connection(serve):
+    done = threading.Event()
+    with serve(lambda _: done.wait(20)) as port:
+        url = f"http://127.0.0.1:{port}/"
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            first = asyncio.create_task(client.get(url, timeout=20))
+            await asyncio.sleep(0)
+            with pytest.raises(httpx.PoolTimeout):
+                await client.get(url, timeout=httpx.Timeout(20, pool=0.05))
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+        done.set()
+
+
+async def test_other_failures_have_httpxs_names():
+    async with httpx.AsyncClient(transport=StampingTransport()) as client:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"http://127.0.0.1:{port}/")
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await client.get("ftp://127.0.0.1/")
+
+
+async def test_a_body_for_synchronous_clients_is_refused():
+    class Body(httpx.SyncByteStream):
+        def __iter__(self):
+            yield b""
+
+    transport = StampingTransport()
+    with pytest.raises(TypeError, match="synchronous"):
+        await transport.handle_async_request(
+            httpx.Request("POST", "http://127.0.0.1/", stream=Body())
+        )
+    await transport.aclose()
+
+
+async def test_a_cancelled_request_closes_its_connection(serve):
+    hung_up = []
+
+    def wait_for_the_end(peer: socket.socket) -> None:
+        request_head(peer)
+        hung_up.append(peer.recv(1))
+
+    with serve(wait_for_the_end) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await client.get(f"http://127.0.0.1:{port}/", timeout=None)
+    assert hung_up == [b""]
+
+
+async def test_a_given_backend_is_used_and_left_open(serve):
+    backend = StampingBackend(kernel_stamps=False)
+    with serve(Server(), peers=2) as port:
+        for _ in range(2):
+            async with httpx.AsyncClient(transport=StampingTransport(backend=backend)) as client:
+                response = await client.get(f"http://127.0.0.1:{port}/")
+                stream = response.extensions["network_stream"]
+                assert stream.get_extra_info("last_read").clock == "user"
+    backend.close()
+
+
+async def test_plain_requests_are_forwarded_by_the_proxy(serve, monkeypatch):
+    server = Server()
+    with serve(server) as port:
+        proxy = Proxy(port)
+        with serve(proxy) as proxy_port:
+            monkeypatch.setenv("http_proxy", f"http://user:p%40ss@127.0.0.1:{proxy_port}")
+            async with httpx.AsyncClient(transport=StampingTransport()) as client:
+                response = await client.get("http://shop.test/cart")
+    assert response.content == server.heads[0]
+    assert proxy.heads[0].startswith(b"GET http://shop.test/cart HTTP/1.1\r\n")
+    credentials = base64.b64encode(b"user:p@ss")
+    assert b"Proxy-Authorization: Basic " + credentials in proxy.heads[0]
+    assert response.extensions["network_stream"].get_extra_info("reads") > 0
+
+
+@pytest.mark.parametrize("proxy_scheme", ["http", "https"])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
+async def test_secure_requests_are_tunnelled_and_still_stamped(
+    serve, monkeypatch, certificates, variable, proxy_scheme
+):
+    server = Server(requests=2)
+    proxy_tls = certificates.server if proxy_scheme == "https" else None
+    with serve(server, tls=certificates.server) as port:
+        proxy = Proxy(port)
+        with serve(proxy, tls=proxy_tls) as proxy_port:
+            monkeypatch.setenv(variable, f"{proxy_scheme}://127.0.0.1:{proxy_port}")
+            transport = StampingTransport(ssl_context=certificates.client)
+            async with httpx.AsyncClient(transport=transport) as client:
+                await client.get("https://shop.test/one")
+                response = await client.get("https://shop.test/two")
+    assert proxy.heads[0].startswith(b"CONNECT shop.test:443 HTTP/1.1\r\n")
+    assert [head.split()[1] for head in server.heads] == [b"/one", b"/two"]
+    read = response.extensions["network_stream"].get_extra_info("last_read")
+    assert read.size > len(response.content)
+
+
+async def test_a_proxy_that_refuses_is_a_proxy_error(serve, monkeypatch):
+    def refuse(peer: socket.socket) -> None:
+        request_head(peer)
+        peer.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+    with serve(refuse) as proxy_port:
+        monkeypatch.setenv("https_proxy", f"127.0.0.1:{proxy_port}")
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            with pytest.raises(httpx.ProxyError, match="407"):
+                await client.get("https://shop.test/")
+
+
+async def test_loopback_no_proxy_and_distrust_go_around_the_proxy(serve, monkeypatch):
+    """The named proxy does not exist: a request that tried it would fail."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = listener.getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{dead}")
+    with serve(Server()) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            assert (await client.get(f"http://127.0.0.1:{port}/")).status_code == 200
+    # Neither may ask the proxy, so both fail at the name.
+    for transport in (StampingTransport(trust_env=False), exempt_transport(monkeypatch)):
+        async with httpx.AsyncClient(transport=transport) as client:
+            with pytest.raises(httpx.ConnectError, match=r"(?i)name|address"):
+                await client.get("http://no-such-host.invalid/")
+
+
+def exempt_transport(monkeypatch) -> StampingTransport:
+    with monkeypatch.context() as patch:
+        patch.setenv("no_proxy", "invalid")
+        return StampingTransport()
+
+
+async def test_a_proxy_of_an_unknown_kind_is_refused_without_its_password(monkeypatch):
+    monkeypatch.setenv("http_proxy", "gopher://user:secret@127.0.0.1:70")
+    async with httpx.AsyncClient(transport=StampingTransport()) as client:
+        with pytest.raises(ValueError, match="gopher") as caught:
+            await client.get("http://shop.test/")
+    assert "secret" not in str(caught.value)
