@@ -112,7 +112,7 @@ NOTICES = Table(
         Column("notice_no", "int64", "", "place in the cart; the first is 1"),
         Column("code", "str", "", "such as ITEM_OUT_OF_STOCK"),
         Column("message", "str", "", "the notice in words"),
-        Column("line_item_id", "str", "", "the line it speaks of"),
+        Column("line_item_ids", "object", "", "the lines it speaks of, a list"),
         OTHER,
     ),
 )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Reader = tuple[Table, Callable[[Batch], Columns]]
 
 METHOD_FIELDS = "id sku description price estimated_delivery applicable_line_items"
+NOTICE_FIELDS = "code id message description line_item_id line_item_ids"
 CART_TEXTS = "cart_id platform_id shop_id display_name cart_status schema_version"
 LINE_TEXTS = (
     "line_item_id platform_line_item_id base_sku variant_id description variant_description"
@@ -196,12 +197,14 @@ def _shipments(batch: Batch) -> Columns:
 def _notices(batch: Batch) -> Columns:
     counts = list(map(len, batch.notices))
     flat = list(chain.from_iterable(batch.notices))
-    rows = Rows(flat, {"code", "id", "message", "description", "line_item_id"})
+    rows = Rows(flat, NOTICE_FIELDS.split())
+    one_line = rows.text("line_item_id")
+    lines = _listed(rows, "line_item_ids")
     return batch.found.keys(counts) | {
         "notice_no": _numbers(counts),
         "code": rows.text("code", "id"),
         "message": rows.text("message", "description"),
-        "line_item_id": rows.text("line_item_id"),
+        "line_item_ids": [b or ([a] if a else []) for a, b in zip(one_line, lines, strict=True)],
         "other": rows.other(),
     }
 

@@ -1,0 +1,170 @@
+"""A change is said once, where it is, and in words; what means nothing is left out."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from firmly_nb.carts.changes import changes, differences
+from firmly_nb.carts.pairing import pair
+from firmly_nb.carts.schemas import CHANGES
+from firmly_nb.carts.words import summary
+
+
+def told(build: Any, before: Any, after: Any, **options: Any) -> list[tuple[Any, ...]]:
+    return [tuple(each)[:4] for each in differences(before, after, **options)]
+
+
+def test_an_order_in_words(build):
+    lines = [build.line("MUG-BLUE-S", 1850, 2)]
+    events = build.events(build.recording(lines, shipping=625, tax=374))
+    found = changes(events)
+    shipping = found[found["event"] == "shipping-updated"]
+    assert summary(shipping[shipping["currency"].notna() & (shipping["kind"] == "changed")]) == (
+        "shipping-updated: shipping 0.00 -> 6.25, tax 0.00 -> 3.74, total 37.00 -> 46.99"
+    )
+    first, second = summary(found).splitlines()
+    assert first.startswith("shipping-updated: shipping method Ground, shipping 0.00 -> 6.25, tax")
+    assert second == "order-placed: order 100004711, status active -> submitted"
+
+
+def test_each_snapshot_is_compared_with_the_one_before_in_its_own_recording(build):
+    found = changes(build.events(build.recording(), build.recording()))
+    assert set(zip(found["seq_before"], found["seq_after"], strict=True)) == {(1, 2), (2, 3)}
+    halves = [rows.drop(columns="recording_id") for _, rows in found.groupby("recording_id")]
+    assert halves[0].reset_index(drop=True).equals(halves[1].reset_index(drop=True))
+
+
+def test_events_out_of_order_are_put_in_order(build):
+    events = build.events(build.recording())
+    assert changes(events.iloc[::-1]).equals(changes(events))
+
+
+def test_a_price_is_one_change_and_lines_are_found_wherever_they_stand(build):
+    before = build.cart([build.line("A", number=1), build.line("B", number=2)])
+    after = copy.deepcopy(before)
+    after["line_items"].reverse()
+    after["line_items"][0]["price"] = build.money(2300)
+    assert told(build, before, after) == [("line_items[B].price", "changed", 2200, 2300)]
+
+
+def test_a_line_added_and_a_line_removed(build):
+    before, after = build.cart([build.line("A", number=1)]), build.cart([build.line("B", number=2)])
+    after["shipments"] = before["shipments"]
+    found = told(build, before, after)
+    assert [(path, kind) for path, kind, *_ in found] == [
+        ("line_items[A]", "removed"),
+        ("line_items[B]", "added"),
+    ]
+    assert found[1][3]["sku"] == "B"
+
+
+def test_lines_with_ids_made_anew_are_the_same_lines(build):
+    before = build.cart([build.line("A", number=1), build.line("B", number=2)])
+    after = build.cart([build.line("A", number=8), build.line("B", number=9)])
+    after["shipments"][0]["shipment_id"] = "ship_2"
+    assert told(build, before, after) == []
+    loud = told(build, before, after, ignore_noise=False)
+    assert ("line_items[B].line_item_id", "changed", "item_2", "item_9") in loud
+    assert ("shipments[SHIP_TO_ADDRESS].shipment_id", "changed", "ship_1", "ship_2") in loud
+
+
+def test_two_lines_of_one_name_are_told_apart(build):
+    before = build.cart([build.line("A", number=1), build.line("A", number=2)])
+    after = copy.deepcopy(before)
+    after["line_items"][1]["quantity"] = 3
+    after["line_items"].append(build.line("A", number=3))
+    assert [path for path, *_ in told(build, before, after)] == [
+        "line_items[A#2].quantity",
+        "line_items[A#3]",
+    ]
+
+
+def test_signatures_of_urls_and_times_of_submission_are_noise(build):
+    before = build.cart() | {"submitted_at": "2026-01-15T12:34:56Z", "coupons": []}
+    after = copy.deepcopy(before) | {"submitted_at": "2026-01-15T12:34:57Z"}
+    after["line_items"][0]["image"]["url"] = "https://cdn.example.test/tee.jpg?sig=2"
+    del after["coupons"]
+    assert told(build, before, after) == []
+    assert len(told(build, before, after, ignore_noise=False)) == 3
+    after["line_items"][0]["image"]["url"] = "https://cdn.example.test/other.jpg?sig=2"
+    assert len(told(build, before, after)) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"currency": "USD", "value": 37.0}, {"currency": "USD", "number": 3700}, []),
+        (
+            {"currency": "JPY", "value": 37},
+            {"currency": "JPY", "value": 38},
+            [("x", "changed", 37, 38, "JPY")],
+        ),
+        (
+            {"currency": "USD", "value": 37.0},
+            {"currency": "EUR", "value": 37.0},
+            [("x", "changed", "37.00 USD", "37.00 EUR", None)],
+        ),
+        (None, {"currency": "USD", "value": 1.5}, [("x", "added", None, 150, "USD")]),
+        ({"currency": "USD", "value": 1.5}, None, [("x", "removed", 150, None, "USD")]),
+        (
+            {"currency": "USD", "value": "free"},
+            {"currency": "USD", "value": "FREE"},
+            [("x.value", "changed", "free", "FREE", None)],
+        ),
+        (float("nan"), float("nan"), []),
+        ({"a": [1]}, [1], [("x", "changed", {"a": [1]}, [1], None)]),
+        ([1, 2, 2], [2, 1], [("x[2#2]", "removed", 2, None, None)]),
+        ([{"q": 1}], [{"q": 2}], [("x[1].q", "changed", 1, 2, None)]),
+    ],
+)
+def test_one_value_against_another(before, after, expected):
+    assert [tuple(each) for each in differences({"x": before}, {"x": after})] == expected
+
+
+def test_pairs_lose_no_element_and_use_none_twice():
+    before = [{"id": 1}, {"sku": "A"}, "x", ["deep"], None, {"sku": "A"}, {}]
+    after = [["deeper"], {"sku": "A"}, "x", "x", {"id": 2}, {}]
+    pairs = pair(before, after)
+    names = [label for label, _, _ in pairs]
+    assert len(set(names)) == len(names)
+    assert sum("ABSENT" not in repr(old) for _, old, _ in pairs) == len(before)
+    assert sum("ABSENT" not in repr(new) for _, _, new in pairs) == len(after)
+
+
+def test_one_snapshot_or_none_has_no_changes(build):
+    for events in (build.events(), build.events(build.recording()[:2])):
+        found = changes(events)
+        assert found.empty
+        assert found.dtypes.equals(CHANGES.empty().dtypes)
+        assert summary(found) == "no changes"
+
+
+def test_a_thousand_levels_are_compared_level_by_level():
+    def deep(bottom: int) -> Any:
+        node: Any = bottom
+        for _ in range(1500):
+            node = {"a": [node]}
+        return node
+
+    gone, come = differences(deep(1), deep(2))
+    assert (gone.kind, gone.before, come.kind, come.after) == ("removed", 1, "added", 2)
+    assert gone.path.startswith("a[1].a[1].a[1]")
+
+
+def test_five_thousand_lines_are_compared(build):
+    before = build.cart([build.line(f"S-{n}", number=n) for n in range(5000)])
+    after = copy.deepcopy(before)
+    after["line_items"][4321]["quantity"] = 2
+    assert [d.path for d in differences(before, after)] == ["line_items[S-4321].quantity"]
+
+
+def test_words_shorten_what_is_long_and_count_the_rest(build):
+    before = {"cart_id": "c", "line_items": []}
+    after = before | {f"field_{n}": "x" * 100 for n in range(12)}
+    events = build.events([("item-added", {"cart": before}), ("order-placed", {"order": after})])
+    text = summary(changes(events), most=2)
+    assert text.endswith("and 10 more")
+    assert "x" * 39 + "…" in text
