@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -37,7 +36,6 @@ class Silence(Response):
         """Wait, or break off."""
         if self._reset:
             scope["wire"].reset()
-            await asyncio.sleep(0)
         while (await receive())["type"] != "http.disconnect":
             pass
 

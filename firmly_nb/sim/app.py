@@ -10,7 +10,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 
-from firmly_nb.sim import cart_routes, catalog_routes, payment_routes, session_routes
+from firmly_nb.sim import (
+    cart_routes,
+    catalog_routes,
+    device_routes,
+    payment_routes,
+    session_routes,
+    simple_cart_routes,
+)
 from firmly_nb.sim.answers import ApiError, error_answer
 
 if TYPE_CHECKING:
@@ -26,6 +33,8 @@ def build_app(world: World) -> Starlette:
             *session_routes.ROUTES,
             *payment_routes.ROUTES,
             *cart_routes.ROUTES,
+            *simple_cart_routes.ROUTES,
+            *device_routes.ROUTES,
             *catalog_routes.ROUTES,
         ],
         middleware=[

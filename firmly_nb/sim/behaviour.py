@@ -202,7 +202,7 @@ FAULTS: Mapping[str, Fault] = {
     "garbage": _harmless("bytes that are no UTF-8 and no field, between the events"),
     "garbage-data": Fault("the data of item-added is no JSON", "placed", "placed", placed=True),
     "trickle": _harmless("every event byte by byte"),
-    "split": _harmless("every event in two writes, cut within a multi-byte character or field"),
+    "split": _harmless("every event in two writes, cut within the data"),
     "buffered": _harmless("all events at once at the end, as behind a buffering proxy"),
     "duplicated": _harmless("every event twice"),
     "reordered": _harmless("shipping-updated before item-added"),

@@ -23,6 +23,12 @@ def spoil_carts(steps: list[Step], fault: str) -> list[Step]:
     return [_spoil(step, change) for step in steps]
 
 
+def spoil_cart(cart: Json, fault: str) -> Json:
+    """Return a single cart with a fault in it, as it would be late in an order."""
+    change = CART_FAULTS.get(fault)
+    return change("order-placed", dict(cart)) if change else cart
+
+
 def _spoil(step: Step, change: Callable[[str, Json], Json]) -> Step:
     payload = {name: change(step.stage, dict(cart)) for name, cart in step.payload.items()}
     return replace(step, payload=payload)

@@ -18,6 +18,7 @@ TRAITS: Mapping[str, str] = {
     "price-increase": "prices rise by 5 % after item-added, with the notice PRICE_INCREASED",
     "removes-items": "the last of several lines is gone when shipping is set (CART_ITEMS_REMOVED)",
     "notices": "carts carry a notice about low stock",
+    "crooked": "every order's carts have a fault, each of the cart-... faults in turn",
     "pickup": "shipments can be picked up in a store",
     "scheduled": "shipments can be delivered on a chosen day",
 }
@@ -99,6 +100,15 @@ def _shops() -> Iterator[Merchant]:
         "prices rise and lines vanish between snapshots; notices",
         (*_candles(), fault_product()),
         traits=frozenset({"price-increase", "removes-items", "notices"}),
+    )
+    yield Merchant(
+        "tangle.example.test",
+        "Tangle Goods",
+        "bigcommerce",
+        "its carts are wrong: each order has the next of the cart-... faults",
+        (*_homeware(), fault_product()),
+        profile="calm",
+        traits=frozenset({"crooked"}),
     )
     yield Merchant(
         "sora.example.test",

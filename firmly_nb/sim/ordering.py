@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.sim.answers import invalid
 from firmly_nb.sim.behaviour import FAULTS
-from firmly_nb.sim.cart_faults import spoil_carts
+from firmly_nb.sim.cart_faults import CART_FAULTS, spoil_carts
 from firmly_nb.sim.catalog import Merchant, fault_of
 from firmly_nb.sim.delays import draw, make_rng
 from firmly_nb.sim.placement import Attempt, Step, play
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from firmly_nb.sim.world import World
 
 LONGEST_REQUEST_ID = 200
+CROOKED = tuple(CART_FAULTS)
 
 
 def chosen_fault(
@@ -36,16 +37,30 @@ def chosen_fault(
     ApiError
         ``ErrorInvalidInputBody``, if the header names none that exists.
     """
-    asked = request.headers.get("x-sim-fault", "").strip().lower()
-    if asked and asked not in FAULTS:
-        raise invalid("x-sim-fault: there is no such fault")
+    asked = fault_by_header(request)
     by_item = next((name for name in map(fault_of, variant_ids) if name), "")
     if asked or by_item:
         return asked or by_item
+    if "crooked" in merchant.traits:
+        return CROOKED[world.orders_at(merchant.domain) % len(CROOKED)]
     settings = world.settings
     if settings.fault and world.happens(settings.fault_rate, merchant.domain, world.n_orders):
         return settings.fault
     return ""
+
+
+def fault_by_header(request: Request) -> str:
+    """Return the fault that a request's ``x-sim-fault`` names, or none.
+
+    Raises
+    ------
+    ApiError
+        ``ErrorInvalidInputBody``, if there is none of that name.
+    """
+    asked = request.headers.get("x-sim-fault", "").strip().lower()
+    if asked and asked not in FAULTS:
+        raise invalid("x-sim-fault: there is no such fault")
+    return asked
 
 
 def answer_order(world: World, request: Request, device_id: str, attempt: Attempt) -> Response:
@@ -56,8 +71,10 @@ def answer_order(world: World, request: Request, device_id: str, attempt: Attemp
     profile_name, profile = world.profile(attempt.merchant, request.headers.get("x-sim-profile"))
     moment = world.moment(order_no)
     delays = draw(profile, rng, len(attempt.items), moment)
+    delays = delays[-1:] if attempt.cart else delays
     steps = spoil_carts(play(attempt, rng), attempt.fault)
-    sse = request.query_params.get("sse", "false").lower() == "true"
+    asked = request.query_params.get("sse", "false").lower() == "true"
+    sse = asked and attempt.cart is None  # complete-order has no such parameter
     facts = _facts(request, attempt, steps, "sse" if sse else "plain", profile_name)
     world.recent.append(facts)
     if not sse:

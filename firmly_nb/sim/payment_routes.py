@@ -13,15 +13,17 @@ from firmly_nb.sim import validation
 from firmly_nb.sim.answer_faults import answer_instead
 from firmly_nb.sim.answers import ApiError, invalid, json_answer
 from firmly_nb.sim.card import PaymentSummary, read_card
+from firmly_nb.sim.cart_change import FORMS, InTurn, who_and_where
 from firmly_nb.sim.crypto import open_jwe, public_jwk, public_pem
 from firmly_nb.sim.ordering import answer_order, chosen_fault
-from firmly_nb.sim.placement import Attempt
+from firmly_nb.sim.placement import Attempt, remove_last_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
 
+    from firmly_nb.sim.cart import Cart
     from firmly_nb.sim.catalog import Merchant
     from firmly_nb.sim.world import World
 
@@ -62,9 +64,7 @@ async def place_order_v1(request: Request) -> Response:
 
 
 async def _place(request: Request, version: int) -> Response:
-    world: World = request.app.state.world
-    device_id = world.device(request).device_id
-    merchant = world.merchant(request.path_params["domain"])
+    world, device_id, merchant = who_and_where(request)
     body = await validation.read_object(request)
     read_items = validation.items if version == 2 else validation.simple_items
     items = read_items(body.get("items"))
@@ -85,6 +85,63 @@ async def _place(request: Request, version: int) -> Response:
         fault=fault,
     )
     return answer_order(world, request, device_id, attempt)
+
+
+async def complete_order(request: Request) -> Response:
+    """Complete Order v2 (firmly-api.md, section 5.1).
+
+    Documented: an existing Full Cart, ``encrypted_card``, ``billing_info``, the five errors; no
+    ``sse``. Inferred: an empty or absent cart is ``ErrorCartNotFound``, a missing address
+    ``ErrorMissingRequiredParameters``, a submitted cart ``ErrorInvalidState``. A shop may answer
+    200 with a changed cart instead of an order (``CART_ITEMS_REMOVED``, seen in code).
+    """
+    return await _complete(request, 2)
+
+
+async def complete_order_v1(request: Request) -> Response:
+    """Complete Order v1 (firmly-api.md, section 5.1): the same for a Simple Cart."""
+    return await _complete(request, 1)
+
+
+async def _complete(request: Request, version: int) -> Response:
+    world, device_id, merchant = who_and_where(request)
+    body = await validation.read_object(request)
+    paid = await _read_payment(world, merchant, body)
+    fault = chosen_fault(world, request, merchant, [])
+    instead = answer_instead(fault)
+    if instead:
+        return instead
+
+    def complete() -> Response:
+        cart = _completable(world.cart(device_id, merchant))
+        if "removes-items" in merchant.traits and len(cart.lines) > 1:
+            cart = remove_last_line(cart)
+            world.put_cart(device_id, cart)
+            return json_answer(FORMS[version](cart))
+        attempt = Attempt(
+            merchant=merchant,
+            items=[],
+            shipping_info=cart.shipping_info,
+            billing_info=paid.billing_info,
+            payment=paid.summary,
+            order_number=world.count_order(merchant.domain),
+            version=version,
+            fault=fault,
+            cart=cart,
+        )
+        return answer_order(world, request, device_id, attempt)
+
+    return InTurn(world, device_id, complete)
+
+
+def _completable(cart: Cart | None) -> Cart:
+    if cart is None or not cart.lines:
+        raise ApiError("ErrorCartNotFound", "this device has nothing in a cart at this merchant")
+    if cart.confirmation:
+        raise ApiError("ErrorInvalidState", "the cart was submitted and can only be read")
+    if cart.shipping_info is None:
+        raise ApiError("ErrorMissingRequiredParameters", "shipping_info: is not set")
+    return cart
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +172,6 @@ ROUTES = [
     Route("/api/v1/payment/key", public_key, methods=["GET"]),
     Route(PAYMENT.format(version=1, verb="place-order"), place_order_v1, methods=["POST"]),
     Route(PAYMENT.format(version=2, verb="place-order"), place_order, methods=["POST"]),
+    Route(PAYMENT.format(version=1, verb="complete-order"), complete_order_v1, methods=["POST"]),
+    Route(PAYMENT.format(version=2, verb="complete-order"), complete_order, methods=["POST"]),
 ]

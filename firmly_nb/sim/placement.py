@@ -135,7 +135,7 @@ def _ship(attempt: Attempt, cart: Cart) -> Cart:
     if "price-increase" in traits:
         cart = _raise_prices(cart)
     if "removes-items" in traits and len(cart.lines) > 1:
-        cart = _remove_last_line(cart)
+        cart = remove_last_line(cart)
     if "notices" in traits:
         notice = Notice("LOW_STOCK", "There are few pieces left.", _ids(cart))
         cart = replace(cart, notices=(*cart.notices, notice))
@@ -151,7 +151,8 @@ def _raise_prices(cart: Cart) -> Cart:
     return replace(cart, lines=raised, notices=(*cart.notices, notice))
 
 
-def _remove_last_line(cart: Cart) -> Cart:
+def remove_last_line(cart: Cart) -> Cart:
+    """Take the last line out of a cart, and say so in a notice."""
     gone = cart.lines[-1]
     notice = Notice("CART_ITEMS_REMOVED", f"{gone.variant.title} is no longer available.")
     return replace(cart, lines=cart.lines[:-1], notices=(*cart.notices, notice))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from firmly_nb.sim.answers import error_answer
-from firmly_nb.sim.stream import sleep_until
+from firmly_nb.sim.stream import sleep_until, until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +60,7 @@ class PlainAnswer(Response):
         if done:
             self._world.put_cart(self._device_id, done[-1].cart)
         if fault == "stall":
-            await asyncio.Event().wait()
+            await until_gone(receive)
         if fault in RESET:
             scope["wire"].reset()
             return
@@ -97,6 +96,7 @@ class PlainAnswer(Response):
                 "due_ms": self._due_ms,
                 "sent_wall_ns": wire.wall_ns,
                 "sent_mono_ns": wire.mono_ns,
+                "ended_wall_ns": wire.wall_ns,
                 "late_us": (wire.mono_ns - due_ns) / 1000,
                 "bytes": size,
             }

@@ -43,8 +43,6 @@ class Emission:
         The delay that was drawn for its stage.
     chunks
         What is sent, each in one send.
-    gap_ms
-        Time between two chunks.
     cart
         What the device's cart is from then on; None leaves it as it is.
     then
@@ -57,7 +55,6 @@ class Emission:
     due_ms: float
     drawn_ms: float
     chunks: tuple[bytes, ...]
-    gap_ms: float = 0.0
     cart: Cart | None = None
     then: str = "on"
 

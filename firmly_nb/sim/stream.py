@@ -1,7 +1,8 @@
 """Sending a script over a connection: each event in one write, at its time.
 
 Times are absolute deadlines, so that a late event does not make the next one late too. The stream
-starts when the request has passed validation; delays count from there.
+starts when the request has passed validation; delays count from there. An order goes on when its
+client has gone away, as it would at most services (inferred).
 """
 
 from __future__ import annotations
@@ -45,18 +46,14 @@ class EventStream(Response):
         self._facts = facts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Play the script until its end, or until the client is gone."""
-        gone = asyncio.create_task(_until_gone(receive))
-        playing = asyncio.create_task(self._play(scope["wire"], send))
+        """Play the script to its end, whether or not the client is still there to hear it."""
+        gone = asyncio.create_task(until_gone(receive))
         try:
-            await asyncio.wait({gone, playing}, return_when=asyncio.FIRST_COMPLETED)
+            await self._play(scope["wire"], send, gone)
         finally:
             gone.cancel()
-            playing.cancel()
-        if playing.done() and not playing.cancelled():
-            playing.result()
 
-    async def _play(self, wire: StampedTransport, send: Send) -> None:
+    async def _play(self, wire: StampedTransport, send: Send, gone: asyncio.Task[None]) -> None:
         start = time.monotonic_ns()
         await send(
             {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
@@ -66,34 +63,28 @@ class EventStream(Response):
             await sleep_until(due_ns)
             if one.cart is not None:
                 self._world.put_cart(self._device_id, one.cart)
-            for n, chunk in enumerate(one.chunks):
-                await self._send_chunk(send, chunk, n, one)
-                if n == 0:
-                    self._note(wire, one, seq, due_ns)
-            if await self._broke_off(wire, one):
+            if one.chunks and not gone.done():
+                await self._send_chunks(wire, send, one, seq, due_ns)
+            if one.then == "stall":
+                await gone
+            if _broke_off(wire, one.then):
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send_chunk(self, send: Send, chunk: bytes, n: int, one: Emission) -> None:
-        if n and one.gap_ms:
-            await asyncio.sleep(one.gap_ms / 1000)
-        elif n:
+    async def _send_chunks(
+        self, wire: StampedTransport, send: Send, one: Emission, seq: int, due_ns: int
+    ) -> None:
+        first, *others = one.chunks
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        sent = wire.wall_ns, wire.mono_ns
+        for chunk in others:
             await asyncio.sleep(0)
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self._note(one, seq, due_ns, sent, wire.wall_ns)
 
-    async def _broke_off(self, wire: StampedTransport, one: Emission) -> bool:
-        if one.then == "stall":
-            await asyncio.Event().wait()
-        elif one.then == "reset":
-            wire.reset()
-        elif one.then == "cut":
-            wire.close()
-        elif one.then == "broken-chunk":
-            wire.write(b"ZZZ this is no chunk size\r\n")
-            wire.close()
-        return one.then in {"reset", "cut", "broken-chunk"}
-
-    def _note(self, wire: StampedTransport, one: Emission, seq: int, due_ns: int) -> None:
+    def _note(
+        self, one: Emission, seq: int, due_ns: int, sent: tuple[int, int], ended_wall_ns: int
+    ) -> None:
         self._world.truth.add(
             {
                 **self._facts,
@@ -102,12 +93,24 @@ class EventStream(Response):
                 "event": one.event,
                 "drawn_ms": one.drawn_ms,
                 "due_ms": one.due_ms,
-                "sent_wall_ns": wire.wall_ns,
-                "sent_mono_ns": wire.mono_ns,
-                "late_us": (wire.mono_ns - due_ns) / 1000,
+                "sent_wall_ns": sent[0],
+                "sent_mono_ns": sent[1],
+                "ended_wall_ns": ended_wall_ns,
+                "late_us": (sent[1] - due_ns) / 1000,
                 "bytes": sum(map(len, one.chunks)),
             }
         )
+
+
+def _broke_off(wire: StampedTransport, how: str) -> bool:
+    """Break the connection off, if that is what happens now."""
+    if how == "broken-chunk":
+        wire.write(b"ZZZ this is no chunk size\r\n")
+    if how in {"cut", "broken-chunk"}:
+        wire.close()
+    if how == "reset":
+        wire.reset()
+    return how in {"cut", "broken-chunk", "reset"}
 
 
 async def sleep_until(mono_ns: int) -> None:
@@ -117,6 +120,7 @@ async def sleep_until(mono_ns: int) -> None:
         await asyncio.sleep(left / 1e9)
 
 
-async def _until_gone(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client has gone away."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,32 @@ def _check_place(checked: dict[str, str], where: str) -> None:
         raise invalid(f"{where}.postal_code: is no postal code of {country}")
     if find_region(country, checked["state_or_province"]) is None:
         raise invalid(f"{where}.state_or_province: is no state of {country}")
+
+
+def is_postal_code(value: str) -> bool:
+    """Whether a text can be a postal code somewhere.
+
+    Examples
+    --------
+    >>> is_postal_code("98101"), is_postal_code("?")
+    (True, False)
+    """
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 -]{1,8}[A-Za-z0-9]", value.strip()))
+
+
+def date(value: Any, where: str) -> str:
+    """Return a day in the form YYYY-MM-DD."""
+    try:
+        return dt.date.fromisoformat(text(value, where)).isoformat()
+    except ValueError:
+        raise invalid(f"{where}: must be a day as YYYY-MM-DD") from None
+
+
+def flag(value: str | None, where: str) -> bool:
+    """Return a query's ``true`` or ``false``; absent is false."""
+    if value not in {None, "true", "false"}:
+        raise invalid(f"{where}: must be true or false")
+    return value == "true"
 
 
 def product_reference(value: Any, where: str) -> dict[str, Any]:

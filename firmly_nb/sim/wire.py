@@ -44,6 +44,8 @@ class StampedTransport:
 
     def reset(self) -> None:
         """Break the connection off with a TCP reset."""
+        if self._transport.is_closing():
+            return
         sock = self._transport.get_extra_info("socket")
         linger = struct.pack("ii", 1, 0)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

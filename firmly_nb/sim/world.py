@@ -43,7 +43,8 @@ class World:
         self.merchants = merchants()
         self.truth = TruthLog(Path(settings.truth_file) if settings.truth_file else None)
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_ORDERS)
-        self.postal_codes: OrderedDict[str, str] = OrderedDict()
+        self._postal_codes: OrderedDict[str, str] = OrderedDict()
+        self._changes = 0
         self._carts: OrderedDict[tuple[str, str], Cart] = OrderedDict()
         self._turns: OrderedDict[str, asyncio.Lock] = OrderedDict()
         self._orders: Counter[str] = Counter()
@@ -92,6 +93,16 @@ class World:
         """Return all carts of a device."""
         return [cart for (owner, _), cart in self._carts.items() if owner == device_id]
 
+    def postal_code(self, device_id: str) -> str:
+        """Return a device's postal code, or an empty text."""
+        return self._postal_codes.get(device_id, "")
+
+    def set_postal_code(self, device_id: str, postal_code: str) -> None:
+        """Keep a device's postal code."""
+        self._postal_codes[device_id] = postal_code
+        while len(self._postal_codes) > MOST_CARTS:
+            self._postal_codes.popitem(last=False)
+
     @asynccontextmanager
     async def turn(self, device_id: str) -> AsyncIterator[None]:
         """Wait until no other request of the device is being worked on (section 7.4)."""
@@ -106,6 +117,11 @@ class World:
         """Count an order at a shop, and return the number that it gets if it goes through."""
         self._orders[domain] += 1
         return str(FIRST_ORDER_NUMBER + self.n_orders - 1)
+
+    def count_change(self) -> int:
+        """Count a change to a cart, and return its running number."""
+        self._changes += 1
+        return self._changes
 
     def orders_at(self, domain: str) -> int:
         """How many orders were attempted at a shop."""
