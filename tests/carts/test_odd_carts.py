@@ -10,7 +10,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmly_nb.carts import tables
-from firmly_nb.carts.schemas import DISCOUNTS, LINE_ITEMS, NOTICES, SHIPMENTS, SNAPSHOTS
+from firmly_nb.carts.changes import changes
+from firmly_nb.carts.checks import run_checks
+from firmly_nb.carts.schemas import (
+    CHANGES,
+    CHECK_SUMMARY,
+    DISCOUNTS,
+    FINDINGS,
+    LINE_ITEMS,
+    NOTICES,
+    SHIPMENTS,
+    SNAPSHOTS,
+)
+from firmly_nb.carts.words import summary
 
 scalars = (
     st.none()
@@ -141,3 +153,24 @@ def test_a_deep_cart_survives(build, depth):
         deep = {"deeper": [deep]}
     cart = build.cart() | {"addons": deep, "more": deep}
     assert len(tables.line_items(build.events([("item-added", {"cart": cart})]))) == 1
+
+
+@odd
+@given(st.lists(recordings, max_size=2))
+def test_every_check_answers_whatever_the_cart(build, many):
+    report = run_checks(build.events(*many), {"r1": [{"variant_id": "a", "quantity": 1}]})
+    assert_declared(report.findings, FINDINGS)
+    assert_declared(report.summary, CHECK_SUMMARY)
+    assert not report.findings["sentence"].str.contains("check itself failed").any()
+    looked = report.summary["snapshots"] + report.summary["skipped"]
+    assert looked.nunique() == 1
+
+
+@odd
+@given(st.lists(recordings, max_size=2), st.booleans())
+def test_changes_are_declared_and_a_cart_against_itself_has_none(build, many, quiet):
+    found = changes(build.events(*many), ignore_noise=quiet)
+    assert_declared(found, CHANGES)
+    assert summary(found)
+    twice = [recording[:1] * 2 for recording in many]
+    assert changes(build.events(*twice), ignore_noise=quiet).empty

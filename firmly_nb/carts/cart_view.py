@@ -1,0 +1,203 @@
+"""A cart as a check sees it: its rows in the tables, the snapshot before, what was asked for."""
+
+from __future__ import annotations
+
+from collections import Counter, namedtuple
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.carts.batch import Batch
+from firmly_nb.carts.fields import read_text, read_whole
+from firmly_nb.carts.find import Json, find_carts
+from firmly_nb.carts.pairing import label_of
+from firmly_nb.carts.tables import cart_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import pandas as pd
+
+    Asked = pd.DataFrame | Mapping[str, Iterable[Mapping[str, Any]]]
+
+
+@dataclass(eq=False)
+class CartView:
+    """One snapshot, ready to be checked.
+
+    Attributes
+    ----------
+    row
+        The row of `SNAPSHOTS`: ``row.total_minor``, ``row.cart_status``, ...; nulls are None.
+    lines, shipments
+        The rows of `LINE_ITEMS` and `SHIPMENTS`, in the same form.
+    data
+        The cart as the merchant sent it.
+    before
+        The snapshot of the same order before this one, or None.
+    asked
+        Pieces asked for, by variant id; None where that is not known.
+    is_partial
+        Whether the cart is still being filled: another ``item-added`` follows.
+    """
+
+    row: Any
+    data: Json
+    lines: list[Any] = field(default_factory=list)
+    shipments: list[Any] = field(default_factory=list)
+    before: CartView | None = None
+    asked: Counter[str] | None = None
+    is_partial: bool = False
+
+    @property
+    def is_order(self) -> bool:
+        """Whether this is the order that a cart became."""
+        return bool(self.row.kind == "order")
+
+    @property
+    def last_cart(self) -> CartView | None:
+        """The last snapshot before this one that was a cart."""
+        view = self.before
+        while view is not None and view.is_order:
+            view = view.before
+        return view
+
+    @cached_property
+    def currencies(self) -> Counter[str]:
+        """How many amounts anywhere in the cart are in each currency."""
+        found = (money.get("currency") for _, money in amounts_in(self.data))
+        return Counter(currency for currency in found if isinstance(currency, str))
+
+
+def line_name(line: Any) -> str:
+    """Name a line as the paths of changes do.
+
+    Examples
+    --------
+    >>> from firmly_nb.carts.schemas import LINE_ITEMS
+    >>> row = next(records(LINE_ITEMS.frame([{"line_no": 3, "seq": 1, "sku": "MUG"}])))
+    >>> line_name(row)
+    'MUG'
+    """
+    named = {"sku": line.sku, "variant_id": line.variant_id, "base_sku": line.base_sku}
+    label = label_of(
+        {key: value for key, value in named.items() if value}
+        | {"description": line.description or "", "line_item_id": line.line_item_id or ""},
+        "line_items",
+    )
+    return label or str(line.line_no)
+
+
+def cart_views(events: pd.DataFrame, asked: Asked | None = None) -> list[CartView]:
+    """Prepare every snapshot of a table of events for its checks.
+
+    Parameters
+    ----------
+    events
+        Needs ``recording_id``, ``seq``, ``event`` and ``data`` (a dict or None in each row).
+    asked
+        What was asked for: a table with ``recording_id``, ``variant_id`` and ``quantity``, or for
+        each recording_id a list of mappings with the last two.
+    """
+    found, read = find_carts(events), cart_tables(events)
+    rows = records(read.snapshots)
+    views = [CartView(row, cart) for row, cart in zip(rows, found.carts, strict=True)]
+    lines, shipments = records(read.line_items), records(read.shipments)
+    for view, n_shipments in zip(views, map(len, Batch(found).shipments), strict=True):
+        view.lines = [next(lines) for _ in range(view.row.n_lines)]
+        view.shipments = [next(shipments) for _ in range(n_shipments)]
+    wanted = _asked_by_recording(asked)
+    for places in found.by_recording():
+        _connect([views[place] for place in places], wanted)
+    return views
+
+
+def amounts_in(cart: Json) -> Iterator[tuple[tuple[Any, ...], Json]]:
+    """Yield every money object of a cart, however deep, with the keys that lead to it."""
+    stack: list[tuple[tuple[Any, ...], Any]] = [((), cart)]
+    while stack:
+        keys, node = stack.pop()
+        if type(node) is dict:
+            if "currency" in node and ("value" in node or "number" in node):
+                yield keys, node
+                continue
+            items: Iterable[tuple[Any, Any]] = node.items()
+        else:
+            items = enumerate(node)
+        # Where it came from is a linked pair: a tuple that grew would cost its length each time.
+        stack += [((keys, key), value) for key, value in items if type(value) in (dict, list)]
+
+
+def path_of(cart: Json, keys: tuple[Any, ...]) -> str:
+    """Write the keys of `amounts_in` as a path, lines by their names.
+
+    Examples
+    --------
+    >>> cart = {"line_items": [{"sku": "MUG", "price": {"currency": "USD", "value": 1}}]}
+    >>> [path_of(cart, keys) for keys, _ in amounts_in(cart)]
+    ['line_items[MUG].price']
+    """
+    flat: list[Any] = []
+    while keys:
+        keys, key = keys
+        flat.append(key)
+    node: Any = cart
+    path, name = "", ""
+    for key in reversed(flat):
+        if isinstance(node, dict):
+            name = str(read_text(str(key)))
+            path += f".{name}" if path else name
+        else:
+            path += f"[{label_of(node[key], name) or key + 1}]"
+        node = node[key]
+    return path
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows of a table as named tuples, nulls as None."""
+    kind = namedtuple("Row", frame.columns.tolist())  # type: ignore[misc]  # noqa: PYI024
+    return map(kind._make, zip(*(_values(frame[name]) for name in frame), strict=True))
+
+
+def _values(column: pd.Series[Any]) -> list[Any]:
+    values: list[Any] = column.tolist()
+    if column.dtype == object:
+        return values
+    nulls = column.isna().to_numpy()
+    if not nulls.any():
+        return values
+    return [None if null else value for value, null in zip(values, nulls.tolist(), strict=True)]
+
+
+def _connect(views: list[CartView], wanted: dict[str, Counter[str]]) -> None:
+    adding = [view for view in views if view.row.event == "item-added"]
+    for view in adding[:-1]:
+        view.is_partial = True
+    before = None
+    for view in views:
+        view.before, before = before, view
+        view.asked = wanted.get(view.row.recording_id)
+
+
+def _asked_by_recording(asked: Asked | None) -> dict[str, Counter[str]]:
+    if asked is None:
+        return {}
+    wanted: dict[str, Counter[str]] = {}
+    for recording_id, item in _asked_items(asked):
+        pieces = read_whole(item.get("quantity", 1))
+        if isinstance(pieces, int):
+            wanted.setdefault(recording_id, Counter())[str(item["variant_id"])] += pieces
+    return wanted
+
+
+def _asked_items(asked: Asked) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    import pandas as pd
+
+    if isinstance(asked, pd.DataFrame):
+        columns = (asked[name].tolist() for name in ("recording_id", "variant_id", "quantity"))
+        for recording_id, variant_id, pieces in zip(*columns, strict=True):
+            yield recording_id, {"variant_id": variant_id, "quantity": pieces}
+    else:
+        for recording_id, items in asked.items():
+            for item in items:
+                yield recording_id, item
