@@ -84,7 +84,7 @@ class Read:
         was lost with nothing sent after it leaves no trace on the receiving side.
     emptied
         Whether the read took everything that had arrived by `arrived_ns`; only then did its last
-        byte come with the stamped segment.
+        byte come with the stamped segment. With TLS also: whether the read ended with a record.
     """
 
     read_no: int

@@ -11,23 +11,21 @@ import errno
 import os
 import select
 import socket
-import struct
-import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from firmly_nb.recording.arrivals import (
     ArrivalLedger,
     SocketRead,
-    TcpCounters,
     monotonic_ns,
     sample_offset,
     wall_clock_offset,
 )
+from firmly_nb.recording.kernel import holds_nothing, receive_stamped, stamp_of, tcp_counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Channel", "DeadlinePassedError", "SocketChannel", "request_kernel_stamps"]
+__all__ = ["Channel", "DeadlinePassedError", "SocketChannel"]
 
 BUFFER_SIZE: Final = 64 * 1024
 """As much as httpcore asks for at once."""
@@ -43,16 +41,6 @@ another hundredth of the wait has passed.
 Of several segments that come close together the kernel tells when the last one came; the first came
 after the last such look. Without looks that could be seconds, at the end of a long silence.
 """
-
-# Constants and layouts of Linux; the socket module does not name them (or not before 3.14).
-_SO_TIMESTAMPNS: Final = 35
-_SO_MEMINFO: Final = 55
-_TIMESPEC: Final = struct.Struct("@ll")
-_ANCILLARY_SIZE: Final = socket.CMSG_SPACE(_TIMESPEC.size) if sys.platform == "linux" else 0
-# struct tcp_info of <linux/tcp.h>: tcpi_state at 0, tcpi_rtt at 68, tcpi_total_retrans at 100,
-# tcpi_bytes_received at 128, tcpi_data_segs_in at 152, tcpi_rcv_ooopack at 224 (since Linux 5.4).
-_TCP_INFO: Final = struct.Struct("=B67xI28xI24xQ16xI68xI")
-_CLOSE_WAIT: Final = 8
 
 
 class DeadlinePassedError(TimeoutError):
@@ -83,17 +71,6 @@ class Channel(Protocol):
         ...
 
 
-def request_kernel_stamps(sock: socket.socket) -> bool:
-    """Ask the kernel to stamp what `sock` receives; must come before ``connect``."""
-    if sys.platform != "linux":
-        return False
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    except OSError:
-        return False
-    return True
-
-
 class SocketChannel:
     """A connected socket; stamps its reads and waits on the running event loop.
 
@@ -104,14 +81,14 @@ class SocketChannel:
     opened_ns
         Monotonic time before it was connected.
     stamped
-        Whether `request_kernel_stamps` succeeded for it.
+        Whether `firmly_nb.recording.kernel.request_kernel_stamps` succeeded for it.
     """
 
     def __init__(self, sock: socket.socket, *, opened_ns: int, stamped: bool) -> None:
         self.ledger = ArrivalLedger(opened_ns, wall_clock_offset())
         self._socket = sock
         self._stamped = stamped
-        self._counted = sys.platform == "linux" and sock.family != getattr(socket, "AF_UNIX", None)
+        self._counted = True
         # One buffer for the connection's life: a new one of 64 KiB for each small event is waste.
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._reads_in_a_row = 0
@@ -163,19 +140,16 @@ class SocketChannel:
     def _read_once(self, room: memoryview) -> tuple[int, int | None, int]:
         if not self._stamped:
             return self._socket.recv_into(room), None, monotonic_ns()
-        size, ancillary, _, _ = self._socket.recvmsg_into([room], _ANCILLARY_SIZE)
+        size, ancillary = receive_stamped(self._socket, room)
         read_ns = monotonic_ns()
-        for level, kind, payload in ancillary:
-            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-                seconds, nanoseconds = _TIMESPEC.unpack_from(payload)
-                return size, seconds * 1_000_000_000 + nanoseconds, read_ns
-        return size, None, read_ns
+        return size, stamp_of(ancillary), read_ns
 
     def _note(
         self, asked_ns: int, read_ns: int, stamp_ns: int | None, size: int, *, limited: bool
     ) -> None:
         offset_ns, error_ns, counted_ns = sample_offset(read_ns)
-        counters = self._counters() if self._counted else None
+        counters = tcp_counters(self._socket) if self._counted else None
+        self._counted = counters is not None
         self.ledger.record(
             SocketRead(
                 asked_ns=asked_ns,
@@ -189,30 +163,8 @@ class SocketChannel:
                 counters=counters,
             )
         )
-        if self.ledger.disordered and self._kernel_holds_nothing():
+        if self.ledger.disordered and holds_nothing(self._socket):
             self.ledger.settled()
-
-    def _counters(self) -> TcpCounters | None:
-        try:
-            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        except OSError:
-            info = b""
-        if len(info) < _TCP_INFO.size:
-            # An old kernel does not count segments out of order; without that, no claim is safe.
-            self._counted = False
-            return None
-        state, rtt_us, retransmitted, received, segments, out_of_order = _TCP_INFO.unpack(info)
-        # The peer's last word (FIN) is counted as a byte once it has come.
-        received -= state == _CLOSE_WAIT
-        return TcpCounters(rtt_us, retransmitted, received, segments, out_of_order)
-
-    def _kernel_holds_nothing(self) -> bool:
-        """Whether no segment waits in the kernel, neither in order nor ahead of a gap."""
-        try:
-            memory = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)
-        except OSError:
-            return False
-        return len(memory) == 4 and memory == b"\0\0\0\0"
 
     async def send(self, data: bytes | memoryview, deadline: float | None) -> None:
         """Hand all of `data` to the kernel."""

@@ -35,8 +35,8 @@ from firmly_nb.recording.channel import (
     Channel,
     DeadlinePassedError,
     SocketChannel,
-    request_kernel_stamps,
 )
+from firmly_nb.recording.kernel import request_kernel_stamps
 from firmly_nb.recording.tls import TlsChannel
 
 if TYPE_CHECKING:

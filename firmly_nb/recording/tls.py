@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -20,9 +21,12 @@ from firmly_nb.recording.channel import BUFFER_SIZE, Channel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmly_nb.recording.arrivals import Read
+
 __all__ = ["TlsChannel"]
 
 _RECORD_SIZE: Final = 16 * 1024
+_HEADER_SIZE: Final = 5
 _T = TypeVar("_T")
 
 
@@ -49,6 +53,9 @@ class TlsChannel:
             self._incoming, self._outgoing, server_side=False, server_hostname=server_hostname
         )
         self._closed = False
+        self._header = b""  # what has come of the next record's header
+        self._missing = 0  # how much of the present record is still to come
+        self._cut: Read | None = None
 
     async def handshake(self, deadline: float | None) -> None:
         """Agree on keys and verify the server; ssl.SSLError says what is wrong with it."""
@@ -63,9 +70,11 @@ class TlsChannel:
         """Return all plaintext that is whole, or wait for a record to be completed."""
         while True:
             plaintext = self._decrypt(max_bytes)
-            await self._flush(deadline)
             if plaintext is not None:
+                # Nothing may wait here, or a cancellation would lose it. What OpenSSL wants to
+                # answer goes out with the next read or write.
                 return plaintext
+            await self._flush(deadline)
             await self._fill(deadline)
 
     def _decrypt(self, max_bytes: int) -> bytes | None:
@@ -124,6 +133,8 @@ class TlsChannel:
         """Return what is known under `name`, or None."""
         if name == "ssl_object":
             return self._tls
+        if name == "last_read":
+            return self._last_read()
         if name == "is_readable" and self._tls.pending():
             return True
         return self._below.extra_info(name)
@@ -148,5 +159,34 @@ class TlsChannel:
         data = await self._below.receive(BUFFER_SIZE, deadline)
         if data:
             self._incoming.write(data)
+            self._follow_records(data)
         else:
             self._incoming.write_eof()
+
+    def _follow_records(self, data: bytes) -> None:
+        """Keep count of where records end; OpenSSL does not say."""
+        at = 0
+        while at < len(data):
+            if self._missing:
+                step = min(self._missing, len(data) - at)
+                self._missing -= step
+            else:
+                step = min(_HEADER_SIZE - len(self._header), len(data) - at)
+                self._header += data[at : at + step]
+                if len(self._header) == _HEADER_SIZE:
+                    self._missing = int.from_bytes(self._header[3:])
+                    self._header = b""
+            at += step
+
+    def _last_read(self) -> Read | None:
+        """Return the last socket read; if it ended within a record, as one that was not emptied.
+
+        The plaintext then ended before the read did, and the stamp of the read's last segment is
+        not that of the plaintext's last byte.
+        """
+        read: Read | None = self._below.extra_info("last_read")
+        if read is None or not (self._missing or self._header):
+            return read
+        if self._cut is None or self._cut.read_no != read.read_no:
+            self._cut = replace(read, emptied=False)
+        return self._cut

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.request import getproxies
 
@@ -66,7 +67,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
     Raises
     ------
     ValueError
-        If `ssl_context` does not verify, or the environment names a proxy of an unknown kind.
+        If `ssl_context` does not verify.
 
     Examples
     --------
@@ -145,7 +146,14 @@ class StampingTransport(httpx.AsyncBaseTransport):
         return self._pools[proxy_url]
 
     def _proxy(self, url: str) -> httpcore.Proxy:
-        proxy = httpx.Proxy(url)
+        try:
+            proxy = httpx.Proxy(url)
+        except ValueError as error:
+            raise httpx.ProxyError(str(error)) from None
+        if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
+            raise httpx.ProxyError(
+                "the environment names a SOCKS proxy; to use it: pip install 'httpx[socks]'"
+            )
         secure = proxy.url.scheme == "https"
         return httpcore.Proxy(
             url=_core_url(proxy.url),

@@ -15,7 +15,7 @@ from firmly_nb.recording.network import StampingBackend
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def backend():
     backend = StampingBackend()
     yield backend
@@ -178,17 +178,7 @@ async def test_tls_inside_tls_keeps_the_stamps(backend, serve, certificates):
     def proxy_and_host(peer: ssl.SSLSocket) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         host = certificates.server.wrap_bio(incoming, outgoing, server_side=True)
-        finished = False
-        while not finished:
-            try:
-                host.do_handshake()
-                finished = True
-            except ssl.SSLWantReadError:
-                pass
-            if outgoing.pending:
-                peer.sendall(outgoing.read())
-            if not finished:
-                incoming.write(peer.recv(65536))
+        handshake(host, incoming, outgoing, peer)
         host.write(b"from inside")
         peer.sendall(outgoing.read())
         incoming.write(peer.recv(65536))
@@ -202,3 +192,66 @@ async def test_tls_inside_tls_keeps_the_stamps(backend, serve, certificates):
         await inner.write(b"thanks", timeout=10)
         await inner.aclose()
         assert outer.get_extra_info("socket").fileno() == -1
+
+
+async def test_an_event_before_half_a_record_is_not_dated_by_that_half(
+    backend, serve, certificates
+):
+    """The stamp is that of the segment with the half record; the event may be older.
+
+    The plaintext ends with the event, so its reader cannot see that the socket read did not.
+    """
+    go = threading.Semaphore(0)
+    sent = threading.Semaphore(0)
+
+    def send(peer: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = certificates.server.wrap_bio(incoming, outgoing, server_side=True)
+        handshake(tls, incoming, outgoing, peer)
+        for text in (b"tickets", b"event", b"half"):
+            tls.write(text)
+            record = outgoing.read()
+            if text == b"half":
+                for piece in (record[:3], record[3:9], record[9:]):
+                    peer.sendall(piece)
+                    sent.release()
+                    assert go.acquire(timeout=20)
+            else:
+                peer.sendall(record)
+
+    with serve(send) as port:
+        stream = await secured(backend, port, certificates.client)
+        assert sent.acquire(timeout=20)
+        plaintext = b""
+        while plaintext != b"ticketsevent":
+            plaintext += await stream.read(65536, timeout=10)
+        first = stream.get_extra_info("last_read")
+        with pytest.raises(httpcore.ReadTimeout):  # takes the first piece, if it was not there yet
+            await stream.read(65536, timeout=0.05)
+        cut = stream.get_extra_info("last_read")
+        assert not cut.emptied
+        assert stream.get_extra_info("last_read") is cut
+        assert first.read_no <= cut.read_no
+        go.release()
+        with pytest.raises(httpcore.ReadTimeout):
+            await stream.read(65536, timeout=0.05)
+        assert not stream.get_extra_info("last_read").emptied
+        go.release()
+        assert await stream.read(65536, timeout=10) == b"half"
+        assert stream.get_extra_info("last_read").emptied
+        go.release()
+        await stream.aclose()
+
+
+def handshake(tls: ssl.SSLObject, incoming, outgoing, peer: socket.socket) -> None:
+    finished = False
+    while not finished:
+        try:
+            tls.do_handshake()
+            finished = True
+        except ssl.SSLWantReadError:
+            pass
+        if outgoing.pending:
+            peer.sendall(outgoing.read())
+        if not finished:
+            incoming.write(peer.recv(65536))

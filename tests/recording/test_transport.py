@@ -396,9 +396,11 @@ def exempt_transport(monkeypatch) -> StampingTransport:
         return StampingTransport()
 
 
-async def test_a_proxy_of_an_unknown_kind_is_refused_without_its_password(monkeypatch):
-    monkeypatch.setenv("http_proxy", "gopher://user:secret@127.0.0.1:70")
+@pytest.mark.parametrize(("scheme", "advice"), [("gopher", "gopher"), ("socks5", "pip install")])
+async def test_a_proxy_of_another_kind_is_refused_without_its_password(monkeypatch, scheme, advice):
+    monkeypatch.setattr("firmly_nb.recording.transport.find_spec", lambda _: None)
+    monkeypatch.setenv("http_proxy", f"{scheme}://user:secret@127.0.0.1:70")
     async with httpx.AsyncClient(transport=StampingTransport()) as client:
-        with pytest.raises(ValueError, match="gopher") as caught:
+        with pytest.raises(httpx.ProxyError, match=advice) as caught:
             await client.get("http://shop.test/")
     assert "secret" not in str(caught.value)
