@@ -211,18 +211,18 @@ def test_any_stream_with_any_cuts_is_read_as_the_standard_words_it(chunks: list[
 @given(cut_streams())
 def test_the_bytes_since_the_last_event_are_counted_at_any_cut(chunks: list[bytes]) -> None:
     parser = EventStreamParser()
-    fed = b""
-    ends = [0]
-    byte_by_byte = EventStreamParser()
+    by_bytes = EventStreamParser()
+    fed = since_event = b""
     for chunk in chunks:
         parser.feed(chunk)
         for byte in pieces_of(chunk, 1):
-            swallowed = byte == b"\n" and fed[-1:] == b"\r" and ends[-1] == len(fed) > 0
+            if not fed.endswith(b"\r") or byte != b"\n":
+                since_event += byte
             fed += byte
-            if byte_by_byte.feed(byte) or swallowed:
-                ends.append(len(fed))
-        assert parser.pending_bytes == len(fed) - ends[-1]
-        assert parser.unfinished_bytes <= len(fed)
+            if by_bytes.feed(byte):
+                since_event = b""
+        assert parser.pending_bytes == len(since_event)
+        assert parser.unfinished_bytes <= len(since_event)
 
 
 @settings(max_examples=500, deadline=None)
@@ -302,7 +302,7 @@ def test_a_long_comment_in_many_pieces_is_a_comment() -> None:
         ([b"data: 1\n\ndata: 2\nda"], 10, 10),
         ([b"data: 1\n\n", b": ping\n\n"], 8, 0),
         ([b"data: 1\n\n: ping\nid: 4\n"], 13, 6),
-        ([b"data: 1\n\n: ping\r\nid: 4\r\n"], 15, 7),
+        ([b"data: 1\n\n: ping\r\nid: 4\r\n"], 13, 6),
         ([b"data: 1\n\n", b": pi", b"ng\n", b"d"], 8, 1),
         ([b"data: 1\n\n", b"data: 2", b"2\n"], 9, 9),
         ([b"data: 1\r\r", b"data: 2", b"2\rid"], 11, 11),
@@ -348,6 +348,17 @@ def test_a_closed_parser_takes_no_more_bytes_and_may_be_closed_again() -> None:
     parser.close()
     with pytest.raises(ValueError, match="closed"):
         parser.feed(b"data: 1\n\n")
+
+
+def test_a_parser_that_was_interrupted_says_so_and_still_knows_what_it_had() -> None:
+    parser = EventStreamParser()
+    assert len(parser.feed(b"id: 7\ndata: 1\n\n")) == 1
+    assert parser.last_event_id == "7"
+    with pytest.raises(TypeError):
+        parser.feed("text")  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="interrupted"):
+        parser.feed(b"data: 2\n\n")
+    assert parser.last_event_id == "7"
 
 
 # -- limits --------------------------------------------------------------------------------------
