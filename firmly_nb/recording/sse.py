@@ -189,8 +189,10 @@ class EventStreamParser:
         return self._settle().block_bytes
 
     def _settle(self) -> Ledger:
-        if self._machine.gi_frame is not None:  # else it was interrupted: what is written stays
+        try:
             self._machine.send(b"")
+        except StopIteration:  # it was interrupted: what has been written down stays
+            return self._ledger
         return self._ledger
 
     def _feed_in_portions(self, chunk: bytes) -> list[ServerSentEvent]:
