@@ -156,9 +156,9 @@ def _is_mixed(cart: CartView) -> bool:
     """Tell whether amounts cannot be added up; `one_currency` says so, not the sums."""
     totals = ("sub_total", "shipping_total", "tax_total", "tax", "addon_total", "total")
     moneys = [cart.data.get(name) for name in (*totals, "cart_discount")]
-    found = {money.get("currency") for money in moneys if isinstance(money, dict)}
-    found |= {line.currency for line in cart.lines}
-    return len({each for each in found if isinstance(each, str)}) > 1
+    said = [money.get("currency") for money in moneys if isinstance(money, dict)]
+    said += [line.currency for line in cart.lines]
+    return len({each for each in said if isinstance(each, str)}) > 1
 
 
 def _in_other_currencies(cart: CartView, usual: str) -> Iterator[tuple[str, str]]:

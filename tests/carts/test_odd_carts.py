@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from firmly_nb.carts import tables
 from firmly_nb.carts.changes import changes
 from firmly_nb.carts.checks import run_checks
+from firmly_nb.carts.schema_watch import field_presence, schema_drift
 from firmly_nb.carts.schemas import (
     CHANGES,
     CHECK_SUMMARY,
     DISCOUNTS,
+    FIELD_PRESENCE,
     FINDINGS,
     LINE_ITEMS,
     NOTICES,
+    SCHEMA_DRIFT,
     SHIPMENTS,
     SNAPSHOTS,
 )
@@ -115,7 +118,7 @@ datas = or_odd(
 names = st.sampled_from(["item-added", "shipping-updated", "order-placed", "what"])
 recordings = st.lists(st.tuples(names, datas), max_size=4)
 odd = settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -174,3 +177,14 @@ def test_changes_are_declared_and_a_cart_against_itself_has_none(build, many, qu
     assert summary(found)
     twice = [recording[:1] * 2 for recording in many]
     assert changes(build.events(*twice), ignore_noise=quiet).empty
+
+
+@odd
+@given(st.lists(recordings, max_size=2), st.lists(recordings, max_size=2))
+def test_fields_of_any_carts_are_counted_and_compared(build, many, others):
+    presence = field_presence(build.events(*many))
+    assert_declared(presence, FIELD_PRESENCE)
+    assert presence["presence"].between(0, 1, inclusive="right").all()
+    assert not presence.duplicated(["event", "domain", "path"]).any()
+    assert_declared(schema_drift(build.events(*many), build.events(*others)), SCHEMA_DRIFT)
+    assert schema_drift(build.events(*many), build.events(*many)).empty
