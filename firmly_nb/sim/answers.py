@@ -86,9 +86,11 @@ class ApiError(Exception):
         self.auth_page = error in MESSAGE_SHAPED
 
 
-def invalid(description: str, status: int | None = None) -> ApiError:
+def invalid(
+    description: str, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> ApiError:
     """Return the error for a request that does not pass validation."""
-    return ApiError("ErrorInvalidInputBody", description, status)
+    return ApiError("ErrorInvalidInputBody", description, status, headers)
 
 
 def status_of(error: ApiError, settings: Settings) -> int:

@@ -14,10 +14,12 @@ from firmly_nb.sim import (
     cart_routes,
     catalog_routes,
     device_routes,
+    own_routes,
     payment_routes,
     session_routes,
     simple_cart_routes,
 )
+from firmly_nb.sim.access_log import AccessLog
 from firmly_nb.sim.answers import ApiError, error_answer
 
 if TYPE_CHECKING:
@@ -26,26 +28,29 @@ if TYPE_CHECKING:
     from firmly_nb.sim.world import World
 
 
+# Permissive, as was seen of the real API (section 9).
+ANY_ORIGIN = Middleware(
+    CORSMiddleware,
+    allow_origins=["*"],
+    allow_methods=["*"],
+    allow_headers=["*"],
+    expose_headers=["x-firmly-kid", "retry-after"],
+)
+
+
 def build_app(world: World) -> Starlette:
     """Return the application that serves a world."""
+    api_routes = [
+        *session_routes.ROUTES,
+        *payment_routes.ROUTES,
+        *cart_routes.ROUTES,
+        *simple_cart_routes.ROUTES,
+        *device_routes.ROUTES,
+        *catalog_routes.ROUTES,
+    ]
     app = Starlette(
-        routes=[
-            *session_routes.ROUTES,
-            *payment_routes.ROUTES,
-            *cart_routes.ROUTES,
-            *simple_cart_routes.ROUTES,
-            *device_routes.ROUTES,
-            *catalog_routes.ROUTES,
-        ],
-        middleware=[
-            Middleware(
-                CORSMiddleware,
-                allow_origins=["*"],
-                allow_methods=["*"],
-                allow_headers=["*"],
-                expose_headers=["x-firmly-kid", "retry-after"],
-            )
-        ],
+        routes=[*api_routes, *own_routes.ROUTES],
+        middleware=[*([Middleware(AccessLog)] if world.settings.access_log else []), ANY_ORIGIN],
         exception_handlers={
             ApiError: _api_error,
             HTTPException: _http_error,
@@ -55,6 +60,7 @@ def build_app(world: World) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.world = world
+    app.state.api_routes = api_routes
     return app
 
 

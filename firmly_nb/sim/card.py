@@ -86,9 +86,9 @@ def read_card(plaintext: bytes, lenient: bool = False) -> PaymentSummary:
     fields = _fields(plaintext, lenient)
     number, cvv = fields["number"], fields["verification_value"]
     brand = _brand(number)
-    if not re.fullmatch(r"\d{12,19}", number) or not passes_luhn(number):
+    if not re.fullmatch(r"[0-9]{12,19}", number) or not passes_luhn(number):
         raise invalid("encrypted_card: number is no card number")
-    if not re.fullmatch(r"\d{4}" if brand == "American Express" else r"\d{3}", cvv):
+    if not re.fullmatch("[0-9]{4}" if brand == "American Express" else "[0-9]{3}", cvv):
         raise invalid("encrypted_card: verification_value has the wrong length")
     month, year = _expiry(fields["month"], fields["year"])
     refusal = DECLINED.get(number)
@@ -116,7 +116,7 @@ def _fields(plaintext: bytes, lenient: bool) -> dict[str, str]:
 def _expiry(month: str, year: str) -> tuple[int, int]:
     if not re.fullmatch(r"0[1-9]|1[0-2]", month):
         raise invalid("encrypted_card: month must be two digits, 01 to 12")
-    if not re.fullmatch(r"\d{4}", year):
+    if not re.fullmatch("[0-9]{4}", year):
         raise invalid("encrypted_card: year must be four digits")
     now = time.gmtime()
     if (int(year), int(month)) < (now.tm_year, now.tm_mon):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.api.money import SYMBOLS, from_minor
 from firmly_nb.sim.cart import Cart, Line, totals
 from firmly_nb.sim.shipping import FULFILMENT, Method, Shipment, shipments
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Json = dict[str, Any]
+# Symbol and number of decimals of the currencies that occur here.
+CURRENCIES = {"USD": ("$", 2), "EUR": ("€", 2), "JPY": ("¥", 0)}
 
 
 def money(minor: int, currency: str) -> Json:
@@ -25,9 +26,11 @@ def money(minor: int, currency: str) -> Json:
     --------
     >>> money(625, "USD")
     {'currency': 'USD', 'value': 6.25, 'number': 625, 'symbol': '$'}
+    >>> money(625, "JPY")["value"]
+    625.0
     """
-    value = float(from_minor(minor, currency))
-    symbol = SYMBOLS.get(currency, currency)
+    symbol, decimals = CURRENCIES[currency]
+    value = minor / 10**decimals  # the float next to the exact amount
     return {"currency": currency, "value": value, "number": minor, "symbol": symbol}
 
 

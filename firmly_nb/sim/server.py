@@ -38,6 +38,7 @@ class MoreOptions(TypedDict, total=False):
     lenient_card: bool
     tls: bool
     access_log: bool
+    patience_s: float
 
 
 class SimulatorError(RuntimeError):
@@ -103,6 +104,8 @@ class Simulator:
         The process it runs in.
     domains
         Its merchants.
+    certificate
+        With TLS, the file of the self-signed certificate to trust; else None.
     settings
         What it was started with.
     """
@@ -120,11 +123,12 @@ class Simulator:
         self.url: str = ready["url"]
         self.app_id: str = ready["app_id"]
         self.pid: int = ready["pid"]
+        self.certificate: str | None = ready.get("certificate")
         self.domains: frozenset[str] = frozenset(ready["domains"])
 
     def _spawn(self) -> subprocess.Popen[str]:
         folder = self._folder
-        words = [*self.settings.flags(), "--truth-file", str(folder / "truth.jsonl"), "--held"]
+        words = [*self.settings.flags(), "--folder", str(folder), "--held"]
         package = str(Path(__file__).resolve().parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         with (folder / "log.txt").open("wb") as log:
@@ -181,7 +185,7 @@ class Simulator:
 
         if self.running:
             self._command("flush")
-        return read_truth(self._folder / "truth.jsonl")
+        return read_truth(self._folder)
 
     def rotate_key(self) -> str:
         """Put a new card key in place, and return its id; the key before it stays valid."""

@@ -7,9 +7,12 @@ import contextlib
 import gc
 import json
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -33,15 +36,16 @@ def serve(settings: Settings, *, held: bool) -> None:
     Parameters
     ----------
     held
-        A parent process holds the other end of stdin: commands come from there, and the server
-        ends when the parent does.
+        A parent process holds the other end of stdin: commands come from there, and the server ends
+        when the parent does. If that one did not say goodbye, its folder is removed, too.
     """
     world = World(settings)
-    with listening_socket(settings.port) as sock:
-        server = make_server(world, sock.getsockname()[1])
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(world, server, sock, held=held))
+    parent = Parent(world) if held else None
+    with listening_socket(settings.port) as sock, contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(world, sock, parent))
     world.close()
+    if parent and not parent.said_stop and settings.folder:
+        shutil.rmtree(settings.folder, ignore_errors=True)
 
 
 def listening_socket(port: int) -> socket.socket:
@@ -69,9 +73,10 @@ class Server(uvicorn.Server):
 
 def make_server(world: World, port: int) -> Server:
     """Return the uvicorn server, which will say its URL and the app id that it accepts."""
+    settings = world.settings
     config = uvicorn.Config(
         build_app(world),
-        http=SimProtocol,
+        http=type("Protocol", (SimProtocol,), {"patience_s": settings.patience_s}),
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -81,60 +86,85 @@ def make_server(world: World, port: int) -> Server:
         timeout_keep_alive=75,
         backlog=BACKLOG,
     )
-    facts = {
-        "url": f"http://{HOST}:{port}",
+    config.load()
+    scheme = "https" if settings.tls else "http"
+    facts: dict[str, object] = {
+        "url": f"{scheme}://{HOST}:{port}",
         "app_id": world.app_id,
         "pid": os.getpid(),
         "domains": list(world.merchants),
     }
+    if settings.tls:
+        facts["certificate"] = str(_use_tls(config, settings.folder))
     return Server(config, lambda: _say(facts))
 
 
-async def _serve(world: World, server: Server, sock: socket.socket, *, held: bool) -> None:
+def _use_tls(config: uvicorn.Config, folder: str) -> Path:
+    """Make a certificate, serve with it, and return where clients find it."""
+    from firmly_nb.sim.certificate import make_certificate, server_context
+
+    certificate, private = make_certificate()
+    config.ssl = server_context(certificate, private)
+    path = Path(folder or tempfile.mkdtemp(prefix="firmly-sim-")) / "certificate.pem"
+    path.write_bytes(certificate)
+    return path
+
+
+async def _serve(world: World, sock: socket.socket, parent: Parent | None) -> None:
+    server = make_server(world, sock.getsockname()[1])
+
     def stop() -> None:
         server.should_exit = server.force_exit = True
 
-    if held:
+    if parent is None:
+        await server.serve(sockets=[sock])
+        return
+    watching = parent.watch(stop)
+    await server.serve(sockets=[sock])
+    watching.cancel()
+
+
+class Parent:
+    """The process that started this one: its commands, and whether it is still there."""
+
+    def __init__(self, world: World) -> None:
+        self.said_stop = False
+        self._world = world
+        self._pid = os.getppid()
+
+    def watch(self, stop: Callable[[], None]) -> asyncio.Task[None]:
+        """Obey what comes over stdin, and stop when the parent is gone, however it went."""
         loop = asyncio.get_running_loop()
-        obey = _commands(world, stop)
-        reader = threading.Thread(target=_read_commands, args=(loop, obey), daemon=True)
+        reader = threading.Thread(target=self._read, args=(loop, stop), daemon=True)
         reader.start()
-        watching = asyncio.create_task(_watch_parent(os.getppid(), stop))
-        await server.serve(sockets=[sock])
-        watching.cancel()
-    else:
-        await server.serve(sockets=[sock])
+        return asyncio.create_task(self._look(stop))
 
+    def _read(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(self._obey, line.strip(), stop)
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(stop)
 
-def _commands(world: World, stop: Callable[[], None]) -> Callable[[str], None]:
-    """Return what a command of the parent does; each but ``stop`` answers with a line."""
-
-    def obey(command: str) -> None:
+    def _obey(self, command: str, stop: Callable[[], None]) -> None:
         if command == "flush":
-            world.truth.flush()
+            self._world.truth.flush()
             _say({"done": command})
         elif command == "rotate":
-            _say({"done": command, "kid": world.keys.rotate()})
-        else:
+            _say({"done": command, "kid": self._world.keys.rotate()})
+        elif command == "stop":
+            self.said_stop = True
             stop()
 
-    return obey
-
-
-def _read_commands(loop: asyncio.AbstractEventLoop, obey: Callable[[str], None]) -> None:
-    for line in sys.stdin:
-        loop.call_soon_threadsafe(obey, line.strip())
-    with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-        loop.call_soon_threadsafe(obey, "stop")
-
-
-async def _watch_parent(parent: int, stop: Callable[[], None]) -> None:
-    """Stop when the process that started this one is gone, however it went."""
-    while os.getppid() == parent:  # noqa: ASYNC110 - nobody tells when a parent dies
-        await asyncio.sleep(1)
-    stop()
+    async def _look(self, stop: Callable[[], None]) -> None:
+        while os.getppid() == self._pid:  # noqa: ASYNC110 - nobody tells when a parent dies
+            await asyncio.sleep(1)
+        stop()
 
 
 def _say(message: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
+    """Say something to the parent as a line of JSON, or to a person in words."""
+    words = json.dumps(message)
+    if sys.stdout.isatty():
+        words = "".join(f"{name:12} {value}\n" for name, value in message.items())
+    sys.stdout.write(words + "\n")
     sys.stdout.flush()

@@ -56,7 +56,8 @@ class Settings:
     lenient_card: bool = _option(False, "also accept the card keys of firmly's v5 front end")
     tls: bool = _option(False, "serve HTTPS with a self-signed certificate made at start")
     access_log: bool = _option(False, "log a line for each request")
-    truth_file: str = _option("", "where to write the truth log (JSON lines)")
+    patience_s: float = _option(10.0, "how long a request may take to arrive")
+    folder: str = _option("", "where to write truth.jsonl and certificate.pem")
 
     def flags(self) -> list[str]:
         """Return the command line that makes these settings."""
@@ -124,6 +125,8 @@ def checked(settings: Settings) -> Settings:
         choices = one.metadata["choices"]
         if choices and getattr(settings, one.name) not in choices:
             raise ValueError(f"{one.name} must be one of {', '.join(choices)}")
+    if settings.patience_s <= 0 or settings.clock_rate < 0:
+        raise ValueError("patience_s must be more than 0, and clock_rate not less than 0")
     if not 0 <= settings.port <= 65535 or not 0 <= settings.fault_rate <= 1:
         raise ValueError("port must be 0 to 65535, and fault_rate 0 to 1")
     return settings

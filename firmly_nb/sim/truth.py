@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = 1_000
+FILE = "truth.jsonl"
 
 
 class TruthLog:
     """Appends what was sent."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        self._file: BinaryIO | None = path.open("ab") if path else None
+        self._file: BinaryIO | None = (folder / FILE).open("ab") if folder else None
 
     def add(self, record: dict[str, Any]) -> None:
         """Keep a record."""
@@ -40,8 +41,9 @@ class TruthLog:
             self._file.close()
 
 
-def read_truth(path: Path) -> list[dict[str, Any]]:
-    """Read a truth log; a last line that is not whole is left out."""
+def read_truth(folder: Path) -> list[dict[str, Any]]:
+    """Read a folder's truth log; a last line that is not whole is left out."""
+    path = folder / FILE
     if not path.exists():
         return []
     return [orjson.loads(line) for line in path.read_bytes().split(b"\n")[:-1] if line]

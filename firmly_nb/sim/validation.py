@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from firmly_nb.sim.regions import COUNTRIES, country_code, find_region
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from firmly_nb.sim.settings import Settings
 
 REQUIRED_IN_ADDRESS = (
     "first_name",
@@ -30,17 +33,29 @@ LONGEST_TEXT = 500
 MOST_ITEMS = 1_000
 MOST_PIECES = 1_000_000
 LARGEST_BODY = 1 << 20
-POSTAL_CODES = {"US": r"\d{5}(-\d{4})?", "CA": r"[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d"}
+# So much of a body that is too large is read nevertheless, so that its sender reads the answer.
+MOST_DRAINED = 16 << 20
+HANG_UP = {"connection": "close"}
+POSTAL_CODES = {"US": r"[0-9]{5}(-[0-9]{4})?", "CA": r"[A-Za-z][0-9][A-Za-z] ?[0-9][A-Za-z][0-9]"}
 
 
 async def read_body(request: Request, largest: int = LARGEST_BODY) -> bytes:
     """Read a request's body, up to a size; a larger one is refused."""
+    settings: Settings = request.app.state.world.settings
     parts = bytearray()
-    async for part in request.stream():
-        if len(parts) <= largest:
-            parts += part
-    if len(parts) > largest:
-        raise invalid(f"the body is larger than {largest} bytes", 413)
+    size = 0
+    try:
+        async with asyncio.timeout(settings.patience_s):
+            async for part in request.stream():
+                size += len(part)
+                if size <= largest:
+                    parts += part
+                elif size > MOST_DRAINED:
+                    break
+    except TimeoutError:
+        raise invalid("the body did not arrive in time", 408, HANG_UP) from None
+    if size > largest:
+        raise invalid(f"the body is larger than {largest} bytes", 413, HANG_UP)
     return bytes(parts)
 
 
@@ -141,7 +156,7 @@ def _check_place(checked: dict[str, str], where: str) -> None:
         known = ", ".join(COUNTRIES)
         raise ApiError("ErrorCountryNotSupported", f"{where}.country: supported are {known}")
     checked["country"] = country
-    pattern = POSTAL_CODES.get(country, r"[\w -]{2,12}")
+    pattern = POSTAL_CODES.get(country, r"[A-Za-z0-9 -]{2,12}")
     if not re.fullmatch(pattern, checked["postal_code"]):
         raise invalid(f"{where}.postal_code: is no postal code of {country}")
     if find_region(country, checked["state_or_province"]) is None:

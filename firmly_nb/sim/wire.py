@@ -13,13 +13,13 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+import h11
 import orjson
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     import asyncio
 
-HEAD_TIMEOUT_S = 10.0
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -53,10 +53,18 @@ class StampedTransport:
 
 
 class SimProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with stamps; the application finds the transport in ``scope["wire"]``."""
+    """uvicorn's HTTP/1.1 with stamps; the application finds the transport in ``scope["wire"]``.
+
+    Attributes
+    ----------
+    patience_s
+        How long the head of a request may take from its first byte on.
+    """
+
+    patience_s = 10.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the stamping transport in front, and start the clock for the request's head."""
+        """Put the stamping transport in front."""
         wire = StampedTransport(transport)
         app: Any = self.app
 
@@ -65,29 +73,44 @@ class SimProtocol(H11Protocol):
             await app(scope, receive, send)
 
         self.app = with_wire
+        self._impatience: asyncio.TimerHandle | None = None
         super().connection_made(wire)  # type: ignore[arg-type]
-        self._impatience = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
-        self._impatience.cancel()
+        self._stop_clock()
         super().connection_lost(exc)
 
-    def _give_up(self) -> None:
-        cycle: Any = self.cycle  # None until the first head is complete, whatever its annotation
-        if cycle is None and not self.transport.is_closing():
-            self._refuse(408, "Request Timeout", "the request did not arrive in time")
+    def data_received(self, data: bytes) -> None:
+        """Read, and watch that a head that has begun is completed in time."""
+        super().data_received(data)
+        begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+        if not begun:
+            self._stop_clock()
+        elif self._impatience is None:
+            self._impatience = self.loop.call_later(self.patience_s, self._give_up)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Answer what is no HTTP."""
+    def _stop_clock(self) -> None:
+        if self._impatience is not None:
+            self._impatience.cancel()
+            self._impatience = None
+
+    def _give_up(self) -> None:
+        self._refuse(408, "Request Timeout", "the request did not arrive in time")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; uvicorn's words are not needed."""
+        del msg
         self._refuse(400, "Bad Request", "this is no HTTP/1.1 request")
 
     def _refuse(self, status: int, phrase: str, description: str) -> None:
+        """Answer without the application, if nothing has been answered yet, and hang up."""
         body = {"code": status, "error": "ErrorInvalidInputBody", "description": description}
         payload = orjson.dumps(body)
         head = (
             f"HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(payload)}\r\nConnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + payload)
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.write(head.encode() + payload)
         self.transport.close()

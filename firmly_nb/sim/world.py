@@ -41,7 +41,7 @@ class World:
         self.keys = KeyRing()
         self.tokens = Tokens(self.app_id)
         self.merchants = merchants()
-        self.truth = TruthLog(Path(settings.truth_file) if settings.truth_file else None)
+        self.truth = TruthLog(Path(settings.folder) if settings.folder else None)
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_ORDERS)
         self._postal_codes: OrderedDict[str, str] = OrderedDict()
         self._changes = 0
@@ -50,6 +50,10 @@ class World:
         self._orders: Counter[str] = Counter()
         self._started = time.monotonic()
         self._started_at = time.time()
+
+    async def rotate_key(self) -> str:
+        """Put a new card key in place, without keeping others waiting, and return its id."""
+        return await asyncio.to_thread(self.keys.rotate)
 
     def close(self) -> None:
         """End the threads and write what is left."""

@@ -52,16 +52,18 @@ def test_stopping_twice_is_fine_and_ends_the_process():
         httpx.get(simulator.url)
 
 
-def test_it_ends_when_its_parent_is_killed():
+def test_it_ends_and_leaves_nothing_when_its_parent_is_killed():
     code = (
-        "from firmly_nb import sim; s = sim.start(); print(s.pid, flush=True); "
+        "from firmly_nb import sim; s = sim.start(); print(s.pid, s._folder, flush=True); "
         "import signal; signal.pause()"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
-        pid = int(parent.stdout.readline())
-        assert not gone(pid)
+        pid, folder = parent.stdout.readline().decode().split()
+        assert not gone(int(pid))
+        assert Path(folder).exists()
         parent.send_signal(signal.SIGKILL)
-    assert wait_until(lambda: gone(pid))
+    assert wait_until(lambda: gone(int(pid)))
+    assert not Path(folder).exists()
 
 
 def test_it_stops_while_a_client_waits_for_ever(start):

@@ -1,0 +1,231 @@
+"""The OpenAPI document, made from the routes themselves, their docstrings and the schemas."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.sim.catalog_routes import LARGEST_PAGE, PAGE_SIZES
+from firmly_nb.sim.schemas import (
+    ADDRESS_WORDS,
+    ANY_OBJECT,
+    COMPONENTS,
+    PIECES,
+    REFERENCE,
+    TEXT,
+    WORD,
+    Schema,
+    array,
+    ref,
+    thing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from starlette.routing import Route
+
+ERRORS: Mapping[str, str] = {
+    "400": "The request, or what the shop makes of it, is refused",
+    "401": "The token is missing, not valid or too old",
+    "403": "No access to that merchant",
+    "404": "There is no such thing",
+    "408": "The request did not arrive in time",
+    "413": "The body is too large",
+    "422": "The shop refuses it",
+    "429": "Too many requests (a fault)",
+    "500": "A fault, or a contradiction between pages",
+    "503": "The shop or the service is not available",
+}
+BOOL_QUERY: Schema = {"enum": ["true", "false"]}
+SHIPMENT = {"shipment_id": WORD}
+CODES = thing({"promo_codes": array(WORD, minItems=1, maxItems=10)})
+BELOW: Schema = {**PIECES, "minimum": 0}
+PAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 10_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a route takes and answers with, beyond what its path and docstring say."""
+
+    answer: Schema
+    body: Schema | None = None
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    auth: bool = True
+    stream: bool = False
+    body_required: bool = True
+    headers: Mapping[str, bool] = field(default_factory=dict)
+
+
+CART, SIMPLE = ref("Cart"), ref("SimpleCart")
+FLUSH = {"flush_cart": BOOL_QUERY}
+# By module and function name.
+OPERATIONS: Mapping[str, Operation] = {
+    "session.browser_session": Operation(
+        ref("Session"),
+        {"type": "object", "properties": {"access_token": TEXT}},
+        auth=False,
+        body_required=False,
+        headers={"x-firmly-app-id": True, "x-sim-token-lifetime": False},
+    ),
+    "payment.public_key": Operation(
+        ref("PublicKey"), query={"format": {"enum": ["JWK", "PEM", "RSA"]}}, auth=False
+    ),
+    "payment.place_order": Operation(
+        CART, ref("PlaceOrder"), query={"sse": BOOL_QUERY}, stream=True
+    ),
+    "payment.place_order_v1": Operation(
+        SIMPLE, ref("SimplePlaceOrder"), query={"sse": BOOL_QUERY}, stream=True
+    ),
+    "payment.complete_order": Operation(CART, ref("CompleteOrder")),
+    "payment.complete_order_v1": Operation(SIMPLE, ref("CompleteOrder")),
+    "cart.get_cart": Operation(CART),
+    "cart.add_line_item": Operation(
+        CART, thing({"add_to_cart_ref": REFERENCE, "quantity": PIECES}), FLUSH
+    ),
+    "cart.update_line_item": Operation(CART, thing({"quantity": BELOW})),
+    "cart.clear_cart": Operation(CART),
+    "cart.set_shipping_info": Operation(CART, ref("Address")),
+    "cart.set_billing_info": Operation(CART, ref("Address")),
+    "cart.set_shipping_method": Operation(
+        CART,
+        thing(
+            {**SHIPMENT, "shipping_method_id": WORD},
+            notes={**WORD, "type": ["string", "null"]},
+            selected_date={"type": ["string", "null"], "format": "date"},
+        ),
+    ),
+    "cart.set_fulfillment_type": Operation(
+        CART, thing({**SHIPMENT, "fulfillment_type": WORD}, location_id=WORD)
+    ),
+    "cart.get_availability": Operation(ANY_OBJECT, thing(SHIPMENT)),
+    "cart.add_promo_codes": Operation(CART, CODES),
+    "cart.clear_promo_codes": Operation(CART),
+    "simple_cart.get_cart": Operation(SIMPLE),
+    "simple_cart.add_item": Operation(
+        SIMPLE,
+        thing({}, variant_handles=array(WORD, maxItems=100)),
+        {**FLUSH, "fast_mode": BOOL_QUERY},
+        body_required=False,
+    ),
+    "simple_cart.update_item": Operation(
+        SIMPLE,
+        thing({"quantity": BELOW}, variant_handles=array(WORD, maxItems=100)),
+        {"fast_mode": BOOL_QUERY},
+    ),
+    "simple_cart.clear_cart": Operation(SIMPLE),
+    "simple_cart.set_shipping_info": Operation(
+        SIMPLE, thing(ADDRESS_WORDS, phone={"type": ["string", "null"], "maxLength": 500})
+    ),
+    "simple_cart.set_shipping_method": Operation(SIMPLE, thing({"shipping_method": WORD})),
+    "simple_cart.add_promo_codes": Operation(SIMPLE, CODES),
+    "simple_cart.clear_promo_codes": Operation(SIMPLE),
+    "device.active_domains": Operation(thing({"domains": array(TEXT)})),
+    "device.active_carts": Operation(
+        thing({"domains": array(TEXT), "carts": array(CART)}), query={"excludes": TEXT}
+    ),
+    "device.get_postal_code": Operation(thing({"postal_code": TEXT})),
+    "device.set_postal_code": Operation(thing({"postal_code": TEXT}), thing({"postal_code": WORD})),
+    "catalog.all_products": Operation(
+        array(ref("ProductEntry")), query={"page": PAGE, "size": {"enum": list(PAGE_SIZES)}}
+    ),
+    "catalog.expanded_products": Operation(array(ref("Product")), auth=False),
+    "catalog.one_product": Operation(ref("Product"), query={"postal_code": TEXT}),
+    "catalog.product_from_url": Operation(
+        ref("Product"), query={"url": {**WORD, "maxLength": 2_000}, "postal_code": TEXT}
+    ),
+    "catalog.search": Operation(
+        ref("SearchResult"),
+        thing(
+            {"query": WORD},
+            page_size={"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
+            filters=thing(
+                {},
+                domains=array(WORD, maxItems=100),
+                min_price=BELOW,
+                max_price=BELOW,
+                in_stock={"type": "boolean"},
+            ),
+        ),
+        {"page": PAGE},
+    ),
+    "catalog.search_options": Operation(ANY_OBJECT),
+}
+
+
+def build_openapi(routes: Iterable[Route]) -> dict[str, Any]:
+    """Return the document for the routes of the API."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            paths.setdefault(path, {})[method.lower()] = _operation(route, path, method)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "A simulator of firmly's API",
+            "version": "1",
+            "description": "Made from what is known of the API; what is inferred is said to be.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": COMPONENTS,
+            "securitySchemes": {
+                "device": {"type": "apiKey", "in": "header", "name": "x-firmly-authorization"}
+            },
+        },
+    }
+
+
+def operation_name(endpoint: Callable[..., Any]) -> str:
+    """Return under which name an endpoint stands in :data:`OPERATIONS`."""
+    module = endpoint.__module__.rpartition(".")[2].removesuffix("_routes")
+    return f"{module}.{endpoint.__name__}"
+
+
+def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
+    known = OPERATIONS[operation_name(route.endpoint)]
+    summary, _, details = inspect.cleandoc(route.endpoint.__doc__ or "").partition("\n")
+    slug = re.sub(r"\W+", "_", f"{method.lower()}{path}").strip("_")
+    made: dict[str, Any] = {
+        "operationId": slug if not path.endswith("/") else f"{slug}_slash",
+        "summary": summary,
+        "description": details.strip(),
+        "parameters": _parameters(path, known),
+        "responses": {"200": _success(known, route.endpoint.__name__), **_errors()},
+        "security": [{"device": []}] if known.auth else [],
+    }
+    if known.body is not None:
+        made["requestBody"] = {
+            "required": known.body_required,
+            "content": {"application/json": {"schema": known.body}},
+        }
+    return made
+
+
+def _parameters(path: str, known: Operation) -> Sequence[dict[str, Any]]:
+    return [
+        *(_parameter(name, "path", WORD, True) for name in re.findall(r"\{(\w+)\}", path)),
+        *(_parameter(name, "query", schema, name == "url") for name, schema in known.query.items()),
+        *(_parameter(name, "header", TEXT, needed) for name, needed in known.headers.items()),
+    ]
+
+
+def _parameter(name: str, where: str, schema: Schema, required: bool) -> dict[str, Any]:
+    return {"name": name, "in": where, "required": required, "schema": schema}
+
+
+def _success(known: Operation, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": known.answer}}
+    if known.stream:
+        content["text/event-stream"] = {"schema": TEXT}
+    if name == "public_key":
+        content["text/plain"] = {"schema": TEXT}
+    return {"description": "As asked for", "content": content}
+
+
+def _errors() -> dict[str, Any]:
+    content = {"application/json": {"schema": ref("Error")}}
+    return {status: {"description": text, "content": content} for status, text in ERRORS.items()}
