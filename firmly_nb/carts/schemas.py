@@ -204,3 +204,28 @@ SCHEMA_DRIFT = Table(
         Column("sentence", "str", "", "the difference in words"),
     ),
 )
+
+EXPLANATIONS = Table(
+    "explanations",
+    "one row a field tried as an explanation of the orders' latency",
+    (
+        Column("field", "str", "", "the field"),
+        Column("kind", "category", "", "numeric or categorical"),
+        Column("n", "int64", "", "placed orders that have it"),
+        Column("n_levels", "Int64", "", "different values"),
+        Column("measure", "category", "", "Spearman rho, or epsilon squared"),
+        Column("effect", "float64", "", "the effect size"),
+        Column("low", "float64", "", "lower end of its interval"),
+        Column("high", "float64", "", "upper end of its interval"),
+        Column("explained", "float64", "share", "of the latency ranks' variance"),
+        Column("by_chance", "float64", "share", "what a field without effect would explain"),
+        Column("p_value", "float64", "", "if the field had no effect; for this field alone"),
+        Column("p_holm", "float64", "", "adjusted: false alarm anywhere in the table"),
+        Column("p_bh", "float64", "", "adjusted: share of false alarms (Benjamini-Hochberg)"),
+        Column("fastest", "str", "", "the fastest part of the orders"),
+        Column("slowest", "str", "", "the slowest part of the orders"),
+        Column("ratio", "float64", "", "geometric mean latency, slowest over fastest"),
+        Column("goes_with", "str", "", "fields that cannot be told apart from it"),
+        Column("sentence", "str", "", "all this in words"),
+    ),
+)
