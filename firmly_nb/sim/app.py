@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Match, Route
 
 from firmly_nb.sim import (
     cart_routes,
@@ -78,10 +79,17 @@ async def _api_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     """Answer what no route answers (``RouteNotFound``, section 7.2)."""
     if isinstance(error, HTTPException) and error.status_code == 405:
-        headers = dict(error.headers or {})
-        refused = ApiError("MethodNotAllowed", "this path has no such method", headers=headers)
+        allowed = {"allow": ", ".join(_methods(request))}
+        refused = ApiError("MethodNotAllowed", "this path has no such method", headers=allowed)
         return _answer(request, refused)
     return _answer(request, ApiError("RouteNotFound", "there is no such route"))
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what a path allows; several routes may share it."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [one for one in routes if one.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for one in fitting for method in one.methods or ()})
 
 
 async def _nobody_there(request: Request, error: Exception) -> Response:

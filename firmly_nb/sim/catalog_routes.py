@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZES = (100, 500, 1000, 2000)
 LARGEST_PAGE = 100
+HIGHEST_PRICE = 10**12
 
 
 async def all_products(request: Request) -> Response:
@@ -71,12 +73,12 @@ async def search(request: Request) -> Response:
     world.device(request)
     body = await validation.read_object(request)
     words = validation.text(body.get("query"), "query").lower().split()
-    filters = body.get("filters") or {}
+    filters = _filters(body)
     size = validation.quantity(body.get("page_size", 20), "page_size")
-    if size > LARGEST_PAGE or not isinstance(filters, dict):
-        raise ApiError("InvalidRequest", f"page_size is at most {LARGEST_PAGE}; filters an object")
+    if size > LARGEST_PAGE:
+        raise ApiError("InvalidRequest", f"page_size: is at most {LARGEST_PAGE}")
     page = _number(request, "page", 1)
-    hits = [hit for hit in _all(world, _domains(filters)) if _matches(hit, words, filters)]
+    hits = [hit for hit in _all(world, filters.domains) if _matches(hit, words, filters)]
     shown = hits[(page - 1) * size : page * size]
     more = f"/api/v1/discovery/search?page={page + 1}" if page * size < len(hits) else None
     products = [_hit(merchant, product) for merchant, product in shown]
@@ -107,27 +109,44 @@ def _all(world: World, domains: list[str] | None) -> list[Hit]:
     ]
 
 
-def _domains(filters: dict[str, Any]) -> list[str] | None:
-    if filters.get("domains") is None:
-        return None
-    return validation.texts(filters["domains"], "filters.domains")
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a search is narrowed to; prices in cents."""
+
+    domains: list[str] | None
+    min_price: int
+    max_price: int
+    in_stock: bool
 
 
-def _matches(hit: Hit, words: list[str], filters: dict[str, Any]) -> bool:
+def _filters(body: dict[str, Any]) -> Filters:
+    asked = body.get("filters") or {}
+    if not isinstance(asked, dict) or not isinstance(asked.get("in_stock", False), bool):
+        raise ApiError("InvalidRequest", "filters: must be an object, in_stock true or false")
+    domains = asked.get("domains")
+    return Filters(
+        domains=None if domains is None else validation.texts(domains, "filters.domains"),
+        min_price=_bound(asked, "min_price", 0),
+        max_price=_bound(asked, "max_price", HIGHEST_PRICE),
+        in_stock=asked.get("in_stock", False),
+    )
+
+
+def _bound(asked: dict[str, Any], name: str, default: int) -> int:
+    value = asked.get(name)
+    return default if value is None else validation.quantity(value, f"filters.{name}", 0)
+
+
+def _matches(hit: Hit, words: list[str], filters: Filters) -> bool:
     product = hit[1]
     text = f"{product.title} {product.kind} {product.handle} {hit[0].domain}".lower()
     prices = [variant.price for variant in product.variants]
     return (
         all(word in text for word in words)
-        and min(prices) <= _bound(filters, "max_price", 10**12)
-        and max(prices) >= _bound(filters, "min_price", 0)
-        and (not filters.get("in_stock") or any(variant.stock for variant in product.variants))
+        and min(prices) <= filters.max_price
+        and max(prices) >= filters.min_price
+        and (not filters.in_stock or any(variant.stock for variant in product.variants))
     )
-
-
-def _bound(filters: dict[str, Any], name: str, default: int) -> int:
-    value = filters.get(name)
-    return default if value is None else validation.quantity(value, f"filters.{name}", 0)
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.sim.catalog_routes import LARGEST_PAGE, PAGE_SIZES
+from firmly_nb.sim.merchants import merchants
 from firmly_nb.sim.schemas import (
     ADDRESS_WORDS,
     ANY_OBJECT,
@@ -32,6 +33,7 @@ ERRORS: Mapping[str, str] = {
     "401": "The token is missing, not valid or too old",
     "403": "No access to that merchant",
     "404": "There is no such thing",
+    "405": "The path has no such method",
     "408": "The request did not arrive in time",
     "413": "The body is too large",
     "422": "The shop refuses it",
@@ -59,6 +61,10 @@ class Operation:
     headers: Mapping[str, bool] = field(default_factory=dict)
 
 
+IN_PATH: Mapping[str, Schema] = {
+    "domain": {"type": "string", "enum": list(merchants())},
+    "quantity": {"type": "string", "pattern": "^[1-9][0-9]{0,5}$"},
+}
 CART, SIMPLE = ref("Cart"), ref("SimpleCart")
 FLUSH = {"flush_cart": BOOL_QUERY}
 # By module and function name.
@@ -207,7 +213,10 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
 
 def _parameters(path: str, known: Operation) -> Sequence[dict[str, Any]]:
     return [
-        *(_parameter(name, "path", WORD, True) for name in re.findall(r"\{(\w+)\}", path)),
+        *(
+            _parameter(name, "path", IN_PATH.get(name, WORD), True)
+            for name in re.findall(r"\{(\w+)\}", path)
+        ),
         *(_parameter(name, "query", schema, name == "url") for name, schema in known.query.items()),
         *(_parameter(name, "header", TEXT, needed) for name, needed in known.headers.items()),
     ]

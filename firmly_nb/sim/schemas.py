@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from firmly_nb.sim.regions import COUNTRIES
 from firmly_nb.sim.validation import LONGEST_TEXT, MOST_ITEMS, MOST_PIECES
 
 Schema = dict[str, Any]
@@ -51,7 +52,7 @@ ADDRESS_WORDS = {
     "address1": WORD,
     "city": WORD,
     "state_or_province": WORD,
-    "country": WORD,
+    "country": {"type": "string", "enum": [*COUNTRIES, *COUNTRIES.values()]},
     "postal_code": WORD,
 }
 REFERENCE = thing(
