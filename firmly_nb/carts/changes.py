@@ -17,11 +17,14 @@ from firmly_nb.carts.fields import money_in_minor, read_text
 from firmly_nb.carts.find import Json, find_carts, parts
 from firmly_nb.carts.pairing import ABSENT, label_of, pair
 from firmly_nb.carts.schemas import CHANGES
+from firmly_nb.carts.words import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
+
+__all__ = ["Difference", "changes", "differences", "summary"]
 
 # Made anew by the merchant or by firmly for each answer; they say nothing of the cart.
 GENERATED = frozenset(

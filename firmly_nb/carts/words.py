@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,9 @@ def _described(value: Any) -> str:
         for name in ("description", "name", "id", "sku", "code", "city"):
             if isinstance(value.get(name), str):
                 return str(value[name])
-    return repr(value)
+    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        return ", ".join(map(_described, value[:LONGEST_VALUE]))
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _phrases(rows: pd.DataFrame) -> list[str]:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from firmly_nb.carts import tables
 from firmly_nb.carts.changes import changes
+from firmly_nb.carts.changes_display import changes_html, changes_text
 from firmly_nb.carts.checks import run_checks
+from firmly_nb.carts.display import cart_html, cart_text
 from firmly_nb.carts.schema_watch import field_presence, schema_drift
 from firmly_nb.carts.schemas import (
     CHANGES,
@@ -188,3 +190,16 @@ def test_fields_of_any_carts_are_counted_and_compared(build, many, others):
     assert not presence.duplicated(["event", "domain", "path"]).any()
     assert_declared(schema_drift(build.events(*many), build.events(*others)), SCHEMA_DRIFT)
     assert schema_drift(build.events(*many), build.events(*many)).empty
+
+
+@odd
+@given(recordings)
+def test_any_cart_and_its_changes_can_be_looked_at(build, recording):
+    found = changes(build.events(recording), ignore_noise=False)
+    for text in (changes_html(found), changes_text(found)):
+        assert text.encode()
+    for _, data in recording:
+        if isinstance(data, dict):
+            for text in (cart_html(data), cart_text(data)):
+                assert text.encode()
+                assert "<script" not in cart_html(data)
