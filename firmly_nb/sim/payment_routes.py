@@ -66,25 +66,26 @@ async def place_order_v1(request: Request) -> Response:
 async def _place(request: Request, version: int) -> Response:
     world, device_id, merchant = who_and_where(request)
     body = await validation.read_object(request)
-    read_items = validation.items if version == 2 else validation.simple_items
-    items = read_items(body.get("items"))
-    fault = chosen_fault(world, request, merchant, [ref["variant_id"] for ref, _ in items])
-    shipping_info = validation.address(body.get("shipping_info"), "shipping_info")
-    paid = await _read_payment(world, merchant, body)
-    instead = answer_instead(fault)
-    if instead:
-        return instead
-    attempt = Attempt(
-        merchant=merchant,
-        items=items,
-        shipping_info=shipping_info,
-        billing_info=paid.billing_info,
-        payment=paid.summary,
-        order_number=world.count_order(merchant.domain),
-        version=version,
-        fault=fault,
-    )
-    return answer_order(world, request, device_id, attempt)
+    async with world.desk:
+        read_items = validation.items if version == 2 else validation.simple_items
+        items = read_items(body.get("items"))
+        fault = chosen_fault(world, request, merchant, [ref["variant_id"] for ref, _ in items])
+        shipping_info = validation.address(body.get("shipping_info"), "shipping_info")
+        paid = await _read_payment(world, merchant, body)
+        instead = answer_instead(fault)
+        if instead:
+            return instead
+        attempt = Attempt(
+            merchant=merchant,
+            items=items,
+            shipping_info=shipping_info,
+            billing_info=paid.billing_info,
+            payment=paid.summary,
+            order_number=world.count_order(merchant.domain),
+            version=version,
+            fault=fault,
+        )
+        return answer_order(world, request, device_id, attempt)
 
 
 async def complete_order(request: Request) -> Response:

@@ -45,6 +45,9 @@ class World:
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_ORDERS)
         self._postal_codes: OrderedDict[str, str] = OrderedDict()
         self._changes = 0
+        # Working an order out takes a millisecond or two. When hundreds come at once they do so one
+        # by one, so that the events of the streams that run are still sent at their times.
+        self.desk = asyncio.Semaphore(1)
         self._carts: OrderedDict[tuple[str, str], Cart] = OrderedDict()
         self._turns: OrderedDict[str, asyncio.Lock] = OrderedDict()
         self._orders: Counter[str] = Counter()
