@@ -1,4 +1,4 @@
-"""Does the simulator keep its times under load, and its memory over many orders?
+"""Whether the simulator keeps its times under load, and its memory over many orders.
 
 ``python -m benchmarks.simulator`` opens 200 event streams at once, several times over, and compares
 the time at which each event was sent with the time that had been drawn for it; then it places

@@ -86,6 +86,29 @@ class Client:
         return self.http.request(method, path, headers=self.auth, json=body, **options)
 
 
+def add_up(full):
+    """Check what must be true of every v2 cart that is sent."""
+
+    def minor(money):
+        return money["number"]
+
+    lines = full["line_items"]
+    for line in lines:
+        assert minor(line["line_price"]) == minor(line["price"]) * line["quantity"] > 0
+    assert minor(full["sub_total"]) == sum(minor(line["line_price"]) for line in lines)
+    discount = minor(full["cart_discount"]) if "cart_discount" in full else 0
+    assert 0 <= discount <= minor(full["sub_total"])
+    methods = [part.get("shipping_method") for part in full["shipments"]]
+    paid = [method["price"] for method in methods if method]
+    assert minor(full["shipping_total"]) == sum(map(minor, paid))
+    parts = ("sub_total", "shipping_total", "tax_total", "addon_total")
+    assert minor(full["total"]) == sum(minor(full[part]) for part in parts) - discount
+    assert minor(full["tax_total"]) >= 0
+    assert "shipping_info" in full or minor(full["tax_total"]) == minor(full["shipping_total"]) == 0
+    shipped = [line_id for part in full["shipments"] for line_id in part["line_item_ids"]]
+    assert sorted(shipped) == sorted({line["line_item_id"] for line in lines})
+
+
 def events(text):
     """Parse a plain stream: pairs of event name and decoded data."""
     found = re.findall(r"event: (.+)\ndata: (.+)\n\n", text)
@@ -139,3 +162,8 @@ def address():
 @pytest.fixture
 def card():
     return dict(CARD)
+
+
+@pytest.fixture(scope="session")
+def assert_adds_up():
+    return add_up

@@ -71,30 +71,8 @@ def minor(money):
     return money["number"]
 
 
-def assert_consistent(cart):
-    """What must be true of every cart, said of what is sent and not of how it is made."""
+def assert_both_forms_agree(cart):
     full, simple = full_cart(cart), simple_cart(cart)
-    lines = full["line_items"]
-    for line in lines:
-        assert minor(line["line_price"]) == minor(line["price"]) * line["quantity"] > 0
-    assert minor(full["sub_total"]) == sum(minor(line["line_price"]) for line in lines)
-    discount = minor(full["cart_discount"]) if "cart_discount" in full else 0
-    assert 0 <= discount <= minor(full["sub_total"])
-    methods = [part.get("shipping_method") for part in full["shipments"]]
-    paid = [method["price"] for method in methods if method]
-    assert minor(full["shipping_total"]) == sum(map(minor, paid))
-    assert minor(full["total"]) == (
-        minor(full["sub_total"])
-        - discount
-        + minor(full["shipping_total"])
-        + minor(full["tax_total"])
-        + minor(full["addon_total"])
-    )
-    assert minor(full["tax_total"]) >= 0
-    assert "shipping_info" in full or minor(full["tax_total"]) == minor(full["shipping_total"]) == 0
-    shipped = [line_id for part in full["shipments"] for line_id in part["line_item_ids"]]
-    assert sorted(shipped) == sorted(line["line_item_id"] for line in lines)
-    assert len(set(shipped)) == len(shipped)
     for name in ("total", "sub_total", "shipping_total"):
         assert simple[name] == full[name]
     assert simple["tax"] == full["tax_total"]
@@ -105,14 +83,14 @@ def assert_consistent(cart):
 
 @given(changes())
 @settings(max_examples=150, deadline=None)
-def test_totals_always_add_up(case):
+def test_totals_always_add_up(assert_adds_up, case):
     merchant, steps = case
     cart = carts.new_cart(merchant)
-    assert_consistent(cart)
-    for step in steps:
+    for step in [None, *steps]:
         with contextlib.suppress(ApiError):  # refused: the cart stays as it was
-            cart = apply(cart, step)
-        assert_consistent(cart)
+            cart = apply(cart, step) if step else cart
+        assert_adds_up(full_cart(cart))
+        assert_both_forms_agree(cart)
 
 
 def test_the_cheapest_method_is_the_default_and_another_can_be_chosen():

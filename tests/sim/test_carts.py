@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 HARBOR = "harbor.example.test"
 
@@ -271,3 +273,61 @@ def test_faults_reach_cart_calls_by_header(client):
     assert get("bad-gateway").headers["content-type"].startswith("text/html")
     assert get("cart-wrong-total").json()["total"]["number"] == 2201
     assert get("cart-missing-field").json().keys() & {"sub_total"} == set()
+
+
+CALLS = st.one_of(
+    st.tuples(
+        st.just("add"),
+        st.sampled_from(["WS12-XS-Orange", "MJ01-XS-Green", "none"]),
+        st.integers(0, 4),
+    ),
+    st.tuples(st.just("set"), st.integers(-1, 3), st.integers(0, 3)),
+    st.tuples(st.just("clear"), st.none(), st.none()),
+    st.tuples(st.just("ship"), st.sampled_from(["WA", "NY", "Narnia"]), st.none()),
+    st.tuples(st.just("code"), st.sampled_from(["LUMA10", "LUMA25", "none"]), st.none()),
+    st.tuples(st.just("method"), st.sampled_from(["GROUND", "TWO_DAY", "none"]), st.none()),
+    st.tuples(st.just("order"), st.sampled_from(["complete", "place"]), st.none()),
+)
+
+
+def make_call(client, cart, address, call):
+    """Make one call of a sequence, sensible or not."""
+    verb, one, two = call
+    if verb == "order":
+        return complete(client) if one == "complete" else client.place()
+    line_ids = [line["line_item_id"] for line in cart["line_items"]] or ["none"]
+    shipment_ids = [part["shipment_id"] for part in cart["shipments"]] or ["none"]
+    where = {**address, "state_or_province": one, "postal_code": "10001"}
+    arguments = {
+        "add": ("POST", "/line-items", {"add_to_cart_ref": {"variant_id": one}, "quantity": two}),
+        "set": ("PUT", f"/line-items/{line_ids[(two or 0) % len(line_ids)]}", {"quantity": one}),
+        "clear": ("DELETE", "/line-items"),
+        "ship": ("POST", "/shipping-info", where),
+        "code": ("POST", "/promo-codes", {"promo_codes": [one]}),
+        "method": (
+            "POST",
+            "/shipment/methods",
+            {"shipment_id": shipment_ids[0], "shipping_method_id": one},
+        ),
+    }
+    return client.call(*arguments[verb])
+
+
+@given(st.lists(CALLS, min_size=1, max_size=10))
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # one device for all sequences
+)
+def test_any_sequence_of_calls_leaves_a_consistent_cart(client, address, assert_adds_up, calls):
+    cart = client.call("GET", "").json()
+    for call in calls:
+        answer = make_call(client, cart, address, call)
+        after = client.call("GET", "").json()
+        assert_adds_up(after)
+        if answer.status_code == 200:
+            assert answer.json() == after  # every mutation answers with the whole cart
+        else:
+            assert answer.json()["error"].startswith("Error")
+            assert after == cart  # what was refused changed nothing
+        cart = after
