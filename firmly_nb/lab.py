@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from firmly_nb import browsing, environments
+from firmly_nb import browsing, calibrating, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.environments import DEMO_MERCHANT, Environment, guard
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from firmly_nb.recording.calibration import Calibration
     from firmly_nb.recording.recording import Recording
     from firmly_nb.recording.records import Record
     from firmly_nb.sim.server import Simulator
@@ -250,6 +251,20 @@ class Lab:
     async def cart_async(self, domain: str = DEMO_MERCHANT) -> dict[str, Any]:
         """See :meth:`cart`."""
         return await awaited(submit(browsing.cart, self._bench, domain))
+
+    def calibrate(self, *, events: int = 200, seed: int = 7, tls: bool = False) -> Calibration:
+        """Measure how far off recorded times are on this machine, now; takes some 5 seconds.
+
+        A local sender sends a known pattern through the path that an order takes, once while this
+        process waits and once while it computes. Nothing is ordered, nothing is kept.
+        """
+        return calibrating.calibrate(events=events, seed=seed, tls=tls)
+
+    async def calibrate_async(
+        self, *, events: int = 200, seed: int = 7, tls: bool = False
+    ) -> Calibration:
+        """See :meth:`calibrate`."""
+        return await calibrating.calibrate_async(events=events, seed=seed, tls=tls)
 
     def close(self) -> None:
         """Close connections, recorder and simulator; safe to call again."""

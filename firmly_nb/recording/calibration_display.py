@@ -1,0 +1,162 @@
+"""How a calibration shows itself: a sentence, a small table, and where the errors lie.
+
+The picture is one histogram a condition over a common logarithmic axis, made of table cells alone,
+so that it survives untrusted notebooks and exports; without its colours the table still says it.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from firmly_nb.recording.display import FONT, NUMBER, QUIET, STAGE_COLOURS
+from firmly_nb.recording.words import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+BINS_PER_DECADE = 12
+BAR_HEIGHT_PX = 56
+LOWEST_MS, HIGHEST_MS = 0.001, 0.1  # the least that the axis covers: from one microsecond
+TEXT_BARS = " ▁▂▃▄▅▆▇█"
+TITLE = "How far off is an arrival?"
+LINE = "1px solid var(--jp-border-color1,#9e9e9e)"
+PLAIN = "padding:0;border:none;background:none;"
+_HEADINGS = (
+    "condition",
+    "events",
+    "median ms",
+    "p99 ms",
+    "max ms",
+    "own median ms",
+    "own p99 ms",
+    "in bound",
+)
+
+
+def calibration_text(sentence: str, table: pd.DataFrame, *, tls: bool) -> str:
+    """Return the sentence and the table as plain text."""
+    rows = [_HEADINGS, *_cells(table)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADINGS))]
+    lines = [
+        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+        for row in rows
+    ]
+    return "\n".join([sentence, *lines, f"  {_caption(table, tls=tls)}"])
+
+
+def calibration_html(sentence: str, table: pd.DataFrame, errors: pd.DataFrame, *, tls: bool) -> str:
+    """Return the sentence, the table and the picture."""
+    head = "".join(f'<th style="{NUMBER}{QUIET}font-weight:400">{h}</th>' for h in _HEADINGS)
+    body = "".join(
+        '<tr style="background:none">'
+        f'<td style="text-align:left">{_swatch(place)} {escape(row[0])}</td>'
+        + "".join(f'<td style="{NUMBER}">{escape(cell)}</td>' for cell in row[1:])
+        + "</tr>"
+        for place, row in enumerate(_cells(table))
+    )
+    return (
+        f'<div style="{FONT}max-width:900px"><div><b>{escape(sentence)}</b></div>'
+        f'<table style="{FONT}border:none;margin:6px 0"><thead><tr style="background:none">{head}'
+        f"</tr></thead><tbody>{body}</tbody></table>{_picture(errors)}"
+        f'<div style="{QUIET}">{escape(_caption(table, tls=tls))}</div></div>'
+    )
+
+
+def _cells(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    return [
+        (
+            row["condition"],
+            str(row["events"]),
+            milliseconds(row["median_ms"], 3),
+            milliseconds(row["p99_ms"], 3),
+            milliseconds(row["max_ms"], 3),
+            milliseconds(row["own_median_ms"], 3),
+            milliseconds(row["own_p99_ms"], 3),
+            f"{row['inside_share']:.1%}",
+        )
+        for row in table.to_dict("records")
+    ]
+
+
+def _caption(table: pd.DataFrame, *, tls: bool) -> str:
+    clocks = ", ".join(sorted(set(table["clock"])))
+    way = "TLS" if tls else "plain HTTP"
+    return (
+        f"Recorded arrival minus the sender's own time of sending ({way}, {clocks} clock); own: "
+        "minus the moment at which the sender's kernel handed the event over."
+    )
+
+
+def _swatch(place: int) -> str:
+    colour = STAGE_COLOURS[place % len(STAGE_COLOURS)]
+    return (
+        f'<span style="display:inline-block;width:10px;height:10px;background-color:{colour}">'
+        "</span>"
+    )
+
+
+def _picture(errors: pd.DataFrame) -> str:
+    first, last = _decades(errors["error_ms"])
+    bins = (last - first) * BINS_PER_DECADE
+    rows = [
+        _histogram(str(name), _counts(group["error_ms"], first, bins), place)
+        for place, (name, group) in enumerate(
+            errors.groupby("condition", observed=True, sort=False)
+        )
+    ]
+    labels = "".join(
+        f'<td colspan="{BINS_PER_DECADE}" style="{PLAIN}border-left:{LINE};text-align:left;'
+        f'font-size:11px;padding-left:2px">{_decade_label(decade)}</td>'
+        for decade in range(first, last)
+    )
+    axis = f'<td style="{PLAIN}"></td>{labels}'
+    return (
+        f'<div style="{QUIET}margin-top:6px">{TITLE} Share of events by error, logarithmic axis'
+        f'</div><table style="{FONT}border:none;border-collapse:collapse;table-layout:fixed;'
+        f'width:100%;max-width:720px;margin:2px 0"><tbody>{"".join(rows)}'
+        f'<tr style="background:none">{axis}</tr></tbody></table>'
+    )
+
+
+def _histogram(name: str, counts: Sequence[int], place: int) -> str:
+    """Return one row: a label, then a bar for each bin, standing on the axis."""
+    colour = STAGE_COLOURS[place % len(STAGE_COLOURS)]
+    tallest = max(counts, default=0) or 1
+    total = sum(counts) or 1
+    cells = "".join(
+        f'<td style="{PLAIN}border-bottom:{LINE};vertical-align:bottom;height:{BAR_HEIGHT_PX}px">'
+        + (_bar(count / tallest, colour, f"{count / total:.1%}") if count else "")
+        + "</td>"
+        for count in counts
+    )
+    label = f'<td style="{PLAIN}width:64px;text-align:left;vertical-align:bottom">{escape(name)}'
+    return f'<tr style="background:none">{label}</td>{cells}</tr>'
+
+
+def _bar(share: float, colour: str, title: str) -> str:
+    height = max(round(share * BAR_HEIGHT_PX), 2)
+    return f'<div title="{title}" style="height:{height}px;background-color:{colour}"></div>'
+
+
+def _decades(errors: pd.Series[float]) -> tuple[int, int]:
+    """Return the powers of ten (ms) that the axis runs between."""
+    lowest = min([LOWEST_MS, *errors[errors > 0]])
+    highest = max([HIGHEST_MS, *errors])
+    first = max(math.floor(math.log10(lowest) + 1e-9), -6)
+    return first, max(math.floor(math.log10(highest)) + 1, first + 1)
+
+
+def _counts(errors: pd.Series[float], first: int, bins: int) -> list[int]:
+    counts = [0] * bins
+    for error in errors:
+        exact = (math.log10(error) - first) * BINS_PER_DECADE if error > 0 else 0.0
+        counts[min(max(int(exact), 0), bins - 1)] += 1
+    return counts
+
+
+def _decade_label(decade: int) -> str:
+    return f"{10**decade:g} ms" if decade >= -2 else f"{10 ** (decade + 3):g} µs"
