@@ -52,7 +52,10 @@ def listening_socket(port: int) -> socket.socket:
     """Return a socket on loopback; the only place where an address is chosen."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((HOST, port))
+    try:
+        sock.bind((HOST, port))
+    except OSError as error:
+        sys.exit(f"cannot listen on port {port}: {error.strerror}")
     sock.listen(BACKLOG)
     return sock
 

@@ -31,7 +31,7 @@ class Settings:
     """
 
     profile: str = _option("typical", "latency profile of merchants without one of their own")
-    seed: int = _option(7, "seed of every draw: delays, faults, catalogues")
+    seed: int = _option(7, "seed of every draw")
     port: int = _option(0, "port on 127.0.0.1; 0 takes a free one")
     event_names: str = _option(
         "reference", "which of the two documented event vocabularies", ("reference", "guide")
@@ -77,7 +77,7 @@ def _defaults() -> dict[str, Any]:
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser, one flag for each setting."""
     made = argparse.ArgumentParser(
-        prog="python -m firmly_nb.sim", description="A simulator of firmly's API on loopback."
+        prog="firmly-nb sim", description="A simulator of firmly's API on loopback."
     )
     for one in fields(Settings):
         flag = "--" + one.name.replace("_", "-")

@@ -41,7 +41,7 @@ class World:
         self.keys = KeyRing()
         self.tokens = Tokens(self.app_id)
         self.merchants = merchants()
-        self.truth = TruthLog(Path(settings.folder) if settings.folder else None)
+        self.truth = TruthLog(_folder(settings.folder))
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_ORDERS)
         self._postal_codes: OrderedDict[str, str] = OrderedDict()
         self._changes = 0
@@ -159,3 +159,10 @@ class World:
     def happens(self, share: float, *what: object) -> bool:
         """Whether something of that probability happens; the same for the same seed."""
         return share >= 1 or make_rng(self.settings.seed, *what).random() < share
+
+
+def _folder(path: str) -> Path | None:
+    if not path:
+        return None
+    Path(path).mkdir(parents=True, exist_ok=True)
+    return Path(path)
