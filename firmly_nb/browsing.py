@@ -156,6 +156,7 @@ def _text(values: dict[str, Any], key: str) -> str | None:
 def _price(price: Any) -> tuple[int | None, str | None]:
     try:
         money = Money.model_validate(price)
+        minor = money.minor
     except ValueError:
         return None, None
-    return money.minor, money.currency
+    return minor, money.currency

@@ -7,6 +7,7 @@ to be production, a merchant on the allow-list, and a well-known test card.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 DEMO_MERCHANT = "staging.luma.gift"
 PRODUCTION = ("firmly.online", "firmly.live", "firmlyaperture.com")
 NOT_PRODUCTION = ("firmly.work", "firmly.tools", "firmlyci.com", "goiaba.art", "lvh.me")
+
+# As in DNS. Whatever else stands in a host name is read differently by different programs.
+HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 
 Name = Literal["simulator", "staging", "custom"]
 
@@ -67,7 +71,7 @@ def custom(api_url: str, card_url: str | None, allow_domains: frozenset[str]) ->
     firmly_nb.environments.GuardError: api.firmly.online is a production host of firmly. Orders \
 there buy real things, so it is always refused; there is no switch.
     """
-    card_url = card_url or api_url.replace("//api.", "//cc.", 1)
+    card_url = card_url or re.sub(r"(?i)(?<=//)api(?=\.)", "cc", api_url, count=1)
     for url in (api_url, card_url):
         check_host(url)
     return Environment("custom", api_url, card_url, allow_domains)
@@ -81,13 +85,7 @@ def check_host(url: str) -> None:
     GuardError
         For a production host, for any host that is not known, and for plain HTTP beyond loopback.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".").lower()
-    if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
-        raise GuardError(
-            "an environment's URL must be like https://host or http://127.0.0.1:port, "
-            "without user name or password"
-        )
+    scheme, host = _scheme_and_host(url)
     if _is_below(host, PRODUCTION):
         raise GuardError(
             f"{host} is a production host of firmly. Orders there buy real things, so it is always "
@@ -100,8 +98,30 @@ def check_host(url: str) -> None:
             f"{host} is not known to be a staging host, so it is refused. Known are "
             f"{', '.join(NOT_PRODUCTION)} and this machine (127.0.0.1)."
         )
-    if parts.scheme != "https":
+    if scheme != "https":
         raise GuardError(f"{host} must be reached by https: tokens and cards travel to it")
+
+
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    """Take a URL apart; only one that every program reads in the same way is taken."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").removesuffix(".").lower()
+        # Asked for because it raises where it is no port.
+        plain = parts.port is None or parts.port > 0
+    except ValueError:
+        scheme, host, plain = "", "", False
+    else:
+        scheme = parts.scheme
+        plain = plain and "@" not in parts.netloc and url.isascii() and url.isprintable()
+        plain = plain and not re.search(r"[\s\\]", url)
+    is_host = bool(HOST_NAME.fullmatch(host)) or is_loopback(host)
+    if not (plain and is_host and scheme in {"http", "https"}):
+        raise GuardError(
+            "an environment's URL must be like https://host or http://127.0.0.1:port, "
+            "without user name or password"
+        )
+    return scheme, host
 
 
 def is_loopback(host: str) -> bool:
@@ -128,7 +148,8 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
     GuardError
         With what is refused, why, and how to allow it where it can be allowed.
     """
-    for url in (environment.api_url, environment.card_url):
+    urls = (environment.api_url, environment.card_url)
+    for url in urls:
         check_host(url)
     if domain not in environment.allow_domains:
         allowed = ", ".join(sorted(environment.allow_domains)) or "none"
@@ -137,7 +158,11 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
             "merchants, where an order can be real, so a merchant has to be named before anything "
             f'is sent: fnb.connect(..., allow_domains=["{domain}"]) if it is a test shop.'
         )
-    if card is not None and environment.name != "simulator" and not card.is_test:
+    # A name alone proves nothing: the simulator is on this machine.
+    simulated = environment.name == "simulator" and all(
+        is_loopback(_scheme_and_host(url)[1]) for url in urls
+    )
+    if card is not None and not simulated and not card.is_test:
         raise GuardError(
             "only well-known test cards may be used outside of the simulator: "
             'fnb.Card.test(), or fnb.Card.test("mastercard")'

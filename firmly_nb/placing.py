@@ -135,7 +135,7 @@ class Bench:
         finally:
             if records:
                 self.last = Recording(records)
-        if self.last is None:
+        if not records:
             raise RuntimeError("the recorder gave no record of the order")
         return Recording(records)
 

@@ -27,7 +27,7 @@ KEY_TIMEOUT = httpx.Timeout(10.0)
 READ_TIMEOUT = httpx.Timeout(30.0)
 # Merchants are asked live while the request waits (firmly-api.md, section 9).
 ORDER_TIMEOUT = httpx.Timeout(120.0, connect=15.0)
-MAX_BODY_BYTES = 64 * 1024 * 1024
+BODY_SECRETS = ("access_token", "encrypted_card", "captcha_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +204,20 @@ class FirmlyClient:
             text = f"{_where(url)} cannot be reached: {type(error).__name__}"
             raise FirmlyError("TransportError", text) from None
         if not response.is_success:
-            raise error_from_body(response.status_code, response.content)
+            raise error_from_body(response.status_code, response.content, _secrets_of(options))
         return response
 
 
 def authorization(token: SecretStr) -> dict[str, str]:
     """Return the header that carries the device token, raw (firmly-api.md, section 2.1)."""
     return {"x-firmly-authorization": token.get_secret_value()}
+
+
+def _secrets_of(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the texts of a request that its answer must not bring back out."""
+    headers, body = options.get("headers") or {}, options.get("json") or {}
+    texts = [*headers.values(), *(body.get(key) for key in BODY_SECRETS)]
+    return tuple(text for text in texts if isinstance(text, str) and text)
 
 
 def _json(response: httpx.Response) -> Any:

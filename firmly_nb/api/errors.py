@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from firmly_nb.api.secrets import redact_text
+from firmly_nb.api.secrets import redact, redact_text
 
 
 class FirmlyError(Exception):
@@ -125,7 +125,8 @@ KINDS: dict[str, type[FirmlyError]] = {
 
 def make_error(error: str, description: str = "", http_status: int | None = None) -> FirmlyError:
     """Make the error of the kind that its name says."""
-    return KINDS.get(error, FirmlyError)(error, redact_text(description), http_status)
+    kind = KINDS.get(error, FirmlyError)
+    return kind(redact_text(error), redact_text(description), http_status)
 
 
 def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyError:
@@ -153,14 +154,18 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     return make_error(_short(name), _short(text), http_status)
 
 
-def error_from_body(http_status: int, body: bytes) -> FirmlyError:
-    """Read an error out of an answer's body; a body that is no JSON is quoted, shortened."""
+def error_from_body(http_status: int, body: bytes, secrets: tuple[str, ...] = ()) -> FirmlyError:
+    """Read an error out of an answer's body; a body that is no JSON is quoted, shortened.
+
+    ``secrets`` are texts of the request that the answer may repeat; they are taken out first, so
+    that shortening cannot cut one in half.
+    """
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
-        text = _short(body.decode("utf-8", "replace").strip())
+        text = _short(redact_text(body.decode("utf-8", "replace").strip(), secrets))
         return make_error(f"HTTP {http_status}", text or "empty body", http_status)
-    return error_from_payload(payload, http_status)
+    return error_from_payload(redact(payload, secrets), http_status)
 
 
 def _short(value: Any, limit: int = 500) -> str:

@@ -49,6 +49,11 @@ class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
         self.problems = tuple(problems)
         lines = "".join(f"\n  {field}: {text}" for field, text in self.problems)
         super().__init__(f"{model} is not valid:{lines}")
+        self.model = model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes."""
+        return type(self), (self.model, self.problems)
 
     @classmethod
     def of(cls, error: ValidationError) -> Self:
@@ -191,14 +196,14 @@ class Card(ApiModel):
     @field_validator("number")
     @classmethod
     def _number_is_possible(cls, value: SecretStr) -> SecretStr:
-        if not re.fullmatch(r"\d{12,19}", value.get_secret_value()):
+        if not re.fullmatch(r"[0-9]{12,19}", value.get_secret_value()):
             raise ValueError("must be 12 to 19 digits")
         return value
 
     @field_validator("verification_value")
     @classmethod
     def _verification_value_is_possible(cls, value: SecretStr) -> SecretStr:
-        if not re.fullmatch(r"\d{3,4}", value.get_secret_value()):
+        if not re.fullmatch(r"[0-9]{3,4}", value.get_secret_value()):
             raise ValueError("must be 3 or 4 digits")
         return value
 
@@ -212,7 +217,7 @@ class Card(ApiModel):
     @field_validator("year")
     @classmethod
     def _year_is_possible(cls, value: str) -> str:
-        if not re.fullmatch(r"20\d\d", value):
+        if not re.fullmatch(r"20[0-9]{2}", value):
             raise ValueError("must be four digits, like 2030")
         return value
 

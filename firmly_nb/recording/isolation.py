@@ -12,13 +12,24 @@ import time
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from anyio import CancelScope
+
+from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.recording.journal import JournalError
-from firmly_nb.recording.pipe import VERSION, frame, job_message, read_frame
-from firmly_nb.recording.records import End, Record, Start, from_dict
+from firmly_nb.recording.cut_off import told_by_events
+from firmly_nb.recording.journal import JournalError, find_journal, read_journal
+from firmly_nb.recording.pipe import (
+    GREETING,
+    VERSION,
+    PipeError,
+    frame,
+    job_message,
+    read_frame,
+)
+from firmly_nb.recording.records import End, Event, Record, Start, from_dict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,17 +42,42 @@ CANCEL_TIMEOUT_S = 5.0
 
 
 class RecorderError(RuntimeError):
-    """The recorder's process could not be started; nothing was sent."""
+    """The recorder's process did not start, or ended before the order; nothing was sent."""
 
 
 @dataclass(slots=True)
 class _Pending:
-    """An order in flight: who is told, and how its end is awaited."""
+    """An order in flight: who records it, who is told, and how its end is awaited."""
 
     job: Job
+    process: asyncio.subprocess.Process
     on_record: Callable[[Record], None]
     done: asyncio.Future[End]
-    started: Start | None = None
+    start: Start | None = None
+    events: list[Event] = field(default_factory=list)
+
+    def deliver(self, record: Record) -> None:
+        """Pass a record on; an error of whoever is told ends the waiting, not the pump."""
+        if self.done.done():
+            return
+        if isinstance(record, Start):
+            self.start = record
+        elif isinstance(record, Event):
+            # Carts are the listener's to keep; what an error says tells the end.
+            told = record.event == ERROR
+            self.events.append(record if told else replace(record, data=None, raw=None))
+        try:
+            self.on_record(record)
+        except Exception as error:  # noqa: BLE001 - raised again where the order is awaited
+            self.done.set_exception(error)
+            return
+        if isinstance(record, End):
+            self.done.set_result(record)
+
+    def fail(self, error: Exception) -> None:
+        """End the waiting with an error."""
+        if not self.done.done():
+            self.done.set_exception(error)
 
 
 @dataclass
@@ -85,46 +121,50 @@ class WorkerProcess:
         Raises
         ------
         RecorderError
-            If the process cannot be started.
+            If the process cannot be started, or ended before the order was sent.
         JournalError
             If the journal cannot be written; nothing was sent.
         """
-        await self._start()
+        process = await self._started()
         order_id = job.start.recording_id
         done: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        self._pending[order_id] = _Pending(job, on_record, done)
+        pending = self._pending[order_id] = _Pending(job, process, on_record, done)
         try:
-            self._send({"type": "place", "id": order_id, "job": job_message(job)})
+            _send(process, {"type": "place", "id": order_id, "job": job_message(job)})
             return await asyncio.shield(done)
         except asyncio.CancelledError:
-            self._send({"type": "cancel", "id": order_id})
-            with suppress(TimeoutError, JournalError):
-                async with asyncio.timeout(CANCEL_TIMEOUT_S):
-                    await done
+            _send(process, {"type": "cancel", "id": order_id})
+            # The portal's scope would cancel this waiting, too, again and again.
+            with CancelScope(shield=True):
+                await self._cancelled(pending)
             raise
         finally:
             self._pending.pop(order_id, None)
+            if done.done() and not done.cancelled():
+                done.exception()  # it may be that nobody awaits it any more
 
     async def aclose(self) -> None:
         """End the recorder; orders in flight are cancelled by it."""
-        process, self.process = self.process, None
-        if process is None:
-            return
-        if process.stdin:
-            process.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-        if self._pump:
-            await self._pump
-
-    async def _start(self) -> None:
         async with self._starting:
-            if self.pid is not None:
+            process, self.process = self.process, None
+            if process is None:
                 return
+            if process.stdin:
+                process.stdin.close()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+            if self._pump:
+                await self._pump
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        """Return the running recorder, started if need be."""
+        async with self._starting:
+            if self.process is not None and self.process.returncode is None:
+                return self.process
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -135,77 +175,131 @@ class WorkerProcess:
                 # A session of its own: Ctrl-C in a terminal is for the notebook.
                 start_new_session=True,
             )
-            self.process = process
             self._last_words.clear()
             listener = asyncio.create_task(self._listen(process))
-            self._send(
-                {
-                    "type": "hello",
-                    "version": VERSION,
-                    "card_url": self.card_url,
-                    "ca_file": self.ca_file,
-                    "journal": str(self.journal),
-                    "keep_personal": self.keep_personal,
-                }
-            )
+            ready = False
             try:
-                async with asyncio.timeout(START_TIMEOUT_S):
-                    ready = await read_frame(_stdout(process))
-            except TimeoutError:
-                process.kill()
-                ready = None
-            if ready is None:
-                await process.wait()
-                await listener
+                ready = await self._greet(process)
+            finally:
+                # Also when this was cancelled: a recorder that nobody listens to must not be kept.
+                if not ready:
+                    with CancelScope(shield=True):
+                        _kill(process)
+                        await process.wait()
+                        await listener
+            if not ready:
                 raise RecorderError(
                     f"the recorder's process did not start: {self._said()}. "
                     "lab.place(..., isolated=False) records in this process instead."
                 )
             self._pump = asyncio.create_task(self._receive(process, listener))
+            self.process = process
+            return process
 
-    async def _receive(self, process: asyncio.subprocess.Process, listener: Any) -> None:
-        while (message := await read_frame(_stdout(process))) is not None:
-            pending = self._pending.get(message["id"])
-            if pending is None:
-                continue
-            if message["type"] == "failed":
-                if not pending.done.done():
-                    pending.done.set_exception(JournalError(message["message"]))
-                continue
-            self._deliver(pending, from_dict(message["record"]))
+    async def _greet(self, process: asyncio.subprocess.Process) -> bool:
+        """Say hello and return whether the recorder answered."""
+        hello = {
+            "type": "hello",
+            "version": VERSION,
+            "card_url": self.card_url,
+            "ca_file": self.ca_file,
+            "journal": str(self.journal),
+            "keep_personal": self.keep_personal,
+        }
+        _send(process, hello)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await _stdout(process).readuntil(GREETING)
+                ready = await read_frame(_stdout(process))
+        except (TimeoutError, PipeError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return False
+        return ready is not None and ready.get("version") == VERSION
+
+    async def _receive(
+        self, process: asyncio.subprocess.Process, listener: asyncio.Task[None]
+    ) -> None:
+        """Pass on what the recorder says until it is gone; then see to what it left."""
+        try:
+            while (message := await read_frame(_stdout(process))) is not None:
+                self._take(message)
+        except (PipeError, KeyError) as error:
+            self._last_words.append(f"it said what is no message: {error}")
+            _kill(process)
         await process.wait()
         await listener
         for pending in list(self._pending.values()):
-            self._bury(pending, process.returncode)
+            if pending.process is process:
+                self._bury(pending, f"ended (status {process.returncode}): {self._said()}")
 
-    def _deliver(self, pending: _Pending, record: Record) -> None:
-        if isinstance(record, Start):
-            pending.started = record
-        pending.on_record(record)
-        if isinstance(record, End) and not pending.done.done():
-            pending.done.set_result(record)
+    def _take(self, message: dict[str, Any]) -> None:
+        pending = self._pending.get(message["id"])
+        if pending is None:
+            return
+        if message["type"] == "failed":
+            self._failed(pending, message["error"], message["message"])
+            return
+        try:
+            record = from_dict(message["record"])
+        except ValueError as error:
+            raise PipeError(str(error)) from None
+        pending.deliver(record)
 
-    def _bury(self, pending: _Pending, returncode: int | None) -> None:
-        """End an order whose recorder died under it."""
+    def _failed(self, pending: _Pending, error: str, text: str) -> None:
+        if pending.start is not None:
+            self._bury(pending, f"failed: {error}: {text}")
+        elif error == "JournalError":
+            pending.fail(JournalError(text))
+        else:
+            pending.fail(RecorderError(f"nothing was sent; the recorder failed: {error}: {text}"))
+
+    async def _cancelled(self, pending: _Pending) -> None:
+        """Wait for the end of an order that was cancelled; make one if none comes."""
+        await asyncio.wait({pending.done}, timeout=CANCEL_TIMEOUT_S)
+        if not pending.done.done() and pending.start is not None:
+            text = "cancelled by the analyst, the recorder did not answer; the order may exist"
+            pending.deliver(
+                End("cancelled", _since(pending.start), error_description=text, warnings=[text])
+            )
+
+    def _bury(self, pending: _Pending, what_happened: str) -> None:
+        """End an order whose recorder died under it, with everything that it wrote."""
+        for record in self._left_on_disk(pending):
+            pending.deliver(record)
         if pending.done.done():
             return
-        now = time.time_ns()
-        if pending.started is None:
-            self._deliver(pending, pending.job.start)
-        begun = pending.started.started_at_ns if pending.started else now
-        text = (
-            f"the recorder's process ended (status {returncode}) during the order: {self._said()}"
-        )
-        self._deliver(
-            pending,
-            End(
+        if pending.start is None:
+            # The start is on disk before anything is sent.
+            text = f"nothing was sent; the recorder's process {what_happened}"
+            pending.fail(RecorderError(text))
+            return
+        warning = "the recorder died before the end of the order"
+        told = told_by_events(pending.start, pending.events)
+        pending.deliver(
+            replace(told, warnings=[warning])
+            if told
+            else End(
                 "transport_error",
-                t_end_ns=max(now - begun, 0),
+                _since(pending.start),
                 error_code="RecorderDied",
-                error_description=text,
-                warnings=["the recorder died; the order may exist"],
-            ),
+                error_description=f"the recorder's process {what_happened}",
+                warnings=[f"{warning}; the order may exist"],
+            )
         )
+
+    def _left_on_disk(self, pending: _Pending) -> list[Record]:
+        """Return what the recorder wrote down and could not tell any more."""
+        path = find_journal(self.journal, pending.job.start.recording_id)
+        try:
+            records = read_journal(path)[0] if path else []
+        except JournalError:
+            return []
+        seen = pending.events[-1].seq if pending.events else 0
+        return [
+            record
+            for record in records
+            if (pending.start is None if isinstance(record, Start) else True)
+            and not (isinstance(record, Event) and record.seq <= seen)
+        ]
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         if process.stderr:
@@ -215,9 +309,19 @@ class WorkerProcess:
     def _said(self) -> str:
         return self._last_words[-1] if self._last_words else "it said nothing"
 
-    def _send(self, message: dict[str, Any]) -> None:
-        if self.process and self.process.stdin and not self.process.stdin.is_closing():
-            self.process.stdin.write(frame(message))
+
+def _send(process: asyncio.subprocess.Process, message: dict[str, Any]) -> None:
+    if process.stdin and not process.stdin.is_closing():
+        process.stdin.write(frame(message))
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+
+
+def _since(start: Start) -> int:
+    return max(time.time_ns() - start.started_at_ns, 0)
 
 
 def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:

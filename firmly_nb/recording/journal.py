@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +71,8 @@ class Journal:
             self._write(b"\n" + line if self._torn else line)
         except OSError as error:
             where = self.path or self.directory
+            if isinstance(record, Start):
+                self._discard()
             raise JournalError(
                 f"the journal {where} cannot be written: {error.strerror or error}. Free some "
                 "space or set FIRMLY_NB_HOME to a folder that can be written."
@@ -81,6 +85,14 @@ class Journal:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _discard(self) -> None:
+        """Leave no file behind of an order that will not be sent."""
+        self.close()
+        if self.path:
+            with suppress(OSError):
+                self.path.unlink()
+            self.path = None
 
     def _create(self, record: Record) -> None:
         day = self.directory / time.strftime("%Y-%m-%d", time.gmtime())
@@ -112,17 +124,20 @@ class RecordLog:
 
     def write(self, record: Record) -> Record:
         """Write a record and return it as it may be shown."""
-        if self.failure and isinstance(record, End):
-            record = replace(record, warnings=[*record.warnings, self.failure])
+        shown = self._with_failure(record)
         try:
-            self.journal.append(record)
+            self.journal.append(shown)
         except JournalError as error:
             if isinstance(record, Start):
                 raise
             self.failure = self.failure or f"not everything is on disk: {error}"
-            if isinstance(record, End):
-                return replace(record, warnings=[*record.warnings, self.failure])
-        return record
+            return self._with_failure(record)
+        return shown
+
+    def _with_failure(self, record: Record) -> Record:
+        if self.failure is None or not isinstance(record, End):
+            return record
+        return replace(record, warnings=[*record.warnings, self.failure])
 
 
 def _masked(record: Record) -> Record:
@@ -167,6 +182,11 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
             f"the recording was cut off after {events} events: the process that wrote it ended"
         )
     return records, warnings
+
+
+def find_journal(directory: Path, recording_id: str) -> Path | None:
+    """Return the journal of a recording, or None if there is none."""
+    return next(directory.glob(f"*/{escape(recording_id)}{SUFFIX}"), None)
 
 
 def journals(path: Path) -> Iterator[Path]:

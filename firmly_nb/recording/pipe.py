@@ -1,6 +1,8 @@
 """The protocol between a notebook and its recorder, version 1.
 
 Both directions carry frames: four bytes of length (big endian), then one JSON object with ``type``.
+The recorder's first frame comes after ``GREETING``: whatever stands before it was printed by
+something else while the interpreter started, and is passed over.
 
 To the recorder:
 
@@ -20,7 +22,8 @@ From the recorder:
 ========== ==================================================== ===================================
 ``ready``  ``version``, ``pid``                                 answer to ``hello``
 ``record`` ``id``, ``record``                                   one of ``records``, in order
-``failed`` ``id``, ``message``                                  nothing was sent, and why
+``failed`` ``id``, ``error``, ``message``                       no end will follow, and why; without
+                                                                a start before it nothing was sent
 ========== ==================================================== ===================================
 
 The pipe is the only way a secret (token, encrypted card) takes to the recorder: not the command
@@ -42,28 +45,55 @@ if TYPE_CHECKING:
     from firmly_nb.recording.recorder import Job
 
 VERSION = 1
+GREETING = b"\0firmly-nb recorder\n"
 LENGTH = struct.Struct(">I")
+# An event is at most 8 MiB unless more is asked for. Text that is taken for a length is always
+# longer than this.
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+
+
+class PipeError(ValueError):
+    """What came or was to go through the pipe is no message."""
 
 
 def frame(message: dict[str, Any]) -> bytes:
     r"""Write one message.
 
+    Raises
+    ------
+    PipeError
+        If it is longer than ``MAX_FRAME_BYTES``.
+
     Examples
     --------
     >>> frame({"type": "cancel", "id": "a"})
-    b'\x00\x00\x00\x1c{"type":"cancel","id":"a"}'
+    b'\x00\x00\x00\x1a{"type":"cancel","id":"a"}'
     """
     body = orjson.dumps(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise PipeError(f"a message of {len(body)} bytes is too long for the pipe")
     return LENGTH.pack(len(body)) + body
 
 
 async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """Read one message; None when the other side is gone."""
+    """Read one message; None when the other side is gone.
+
+    Raises
+    ------
+    PipeError
+        If what comes is no message. The pipe cannot be read any further then.
+    """
     try:
         (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-        message: dict[str, Any] = orjson.loads(await reader.readexactly(size))
+        if size > MAX_FRAME_BYTES:
+            raise PipeError(f"a message of {size} bytes was announced: that is no message")
+        message = orjson.loads(await reader.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
+    except orjson.JSONDecodeError:
+        raise PipeError("a message is no JSON") from None
+    if not isinstance(message, dict):
+        raise PipeError("a message is no JSON object")
     return message
 
 

@@ -37,6 +37,8 @@ CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
+# What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
+NOTEBOOK_GONE = "cut off: the notebook's process ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,9 @@ class Job:
     """One order to record: what to say of it, and what to send."""
 
     start: Start
-    body: dict[str, Any]
+    body: dict[str, Any] = field(repr=False)  # holds the encrypted card
     token: SecretStr
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
     keep_raw: bool = False
     max_event_bytes: int = 8 * 1024 * 1024
     max_stream_bytes: int = 64 * 1024 * 1024
@@ -76,14 +78,26 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
     -------
     End
         The last record. A cancelled task gives it out with outcome ``cancelled`` and then raises.
+        An error of our own after the start is an end like any other: the order may exist.
     """
     run = _Run(job, client, emit)
     try:
         await run.follow()
-    except asyncio.CancelledError:
-        run.end("cancelled", None, "cancelled by the analyst; the order may exist")
+    except asyncio.CancelledError as error:
+        reason = NOTEBOOK_GONE if NOTEBOOK_GONE in error.args else "cancelled by the analyst"
+        run.end("cancelled", None, f"{reason}; the order may exist")
+        if reason == NOTEBOOK_GONE:
+            run.warnings.append(f"the recording was {NOTEBOOK_GONE}")
         run.finish()
         raise
+    except Exception as error:
+        if not run.t_start:
+            raise
+        run.end("transport_error", type(error).__name__, f"the recorder failed: {error}")
+        run.warnings.append(
+            f"the recorder failed ({type(error).__name__}); events may be missing, and the order "
+            "may exist. Please report this."
+        )
     return run.finish()
 
 
@@ -123,7 +137,7 @@ class _Run:
                 await self._exchange()
         except (TimeoutError, httpx.TimeoutException):
             if self.decided:
-                self.warnings.append(f"the server left the stream open for {CLOSE_GRACE_S:g} s")
+                self.warnings.append("the server left the stream open after the last event")
             self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
         except EventStreamError as error:
             self.end("transport_error", type(error).__name__, str(error))
@@ -158,10 +172,15 @@ class _Run:
                 was_decided = self.decided
                 self._take(read, chunks)
                 if self.decided and not was_decided:
-                    self.deadline.reschedule(asyncio.get_running_loop().time() + CLOSE_GRACE_S)
+                    self._wait_no_longer_than(CLOSE_GRACE_S)
         self.t_end = last_read(response).arrived_ns
         self.parser.close()
         self.end("incomplete", None, "the stream ended without order-placed and without error")
+
+    def _wait_no_longer_than(self, seconds: float) -> None:
+        at = asyncio.get_running_loop().time() + seconds
+        limit = self.deadline.when()
+        self.deadline.reschedule(at if limit is None else min(at, limit))
 
     def _take(self, read: Read, chunks: list[bytes]) -> None:
         """Turn the bytes of one read into records."""
@@ -240,7 +259,7 @@ class _Run:
 
     async def _read_unexpected(self, response: httpx.Response) -> None:
         body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
-        error = error_from_body(response.status_code, body)
+        error = error_from_body(response.status_code, body, self.job.secrets)
         if response.status_code == 200:
             wanted = "an event stream" if self.job.start.sse else "JSON"
             kind = _media_type(response) or "no content type"
@@ -283,8 +302,11 @@ class _Run:
     def end(self, outcome: Outcome, code: str | None, description: str) -> None:
         """Say why it ended; the first reason counts."""
         if not self.decided:
-            text = redact_text(description, self.job.secrets)
-            self.ended = {"outcome": outcome, "error_code": code, "error_description": text}
+            self.ended = {
+                "outcome": outcome,
+                "error_code": redact_text(code, self.job.secrets) if code else None,
+                "error_description": redact_text(description, self.job.secrets),
+            }
 
     def finish(self) -> End:
         """Give out the last record."""

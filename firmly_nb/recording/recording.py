@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.latency.stages import STAGES, stages
+from firmly_nb.recording.cut_off import end_of_cut_off
 from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.rows import (
     error_of,
@@ -45,7 +46,7 @@ class Recording:
         self._events = [record for record in records if isinstance(record, Event)]
         last = records[-1]
         self.cut_off = not isinstance(last, End)
-        self._end = last if isinstance(last, End) else _end_of_cut_off(start, self._events)
+        self._end = last if isinstance(last, End) else end_of_cut_off(start, self._events)
         self.warnings = [*self._end.warnings, *warnings]
 
     @property
@@ -229,22 +230,3 @@ class Recordings(Sequence[Recording]):
         from firmly_nb.recording.display import recordings_html
 
         return recordings_html(self)
-
-
-def _end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
-    """Say what can be said of an order whose recorder was killed: what the events tell."""
-    from firmly_nb.api.errors import error_from_payload
-    from firmly_nb.api.event_names import ERROR, SUCCESS
-
-    success = {start.milestones[-1]} if start.milestones else SUCCESS
-    t_end = events[-1].t_ns if events else 0
-    if any(event.event in success for event in events):
-        return End("placed", t_end)
-    failed = next((event for event in events if event.event == ERROR), None)
-    if failed:
-        error = error_from_payload(failed.data)
-        return End(
-            "error_event", t_end, error_code=error.error, error_description=error.description
-        )
-    text = "the recording was cut off before the order's end; the order may exist"
-    return End("incomplete", t_end, error_description=text)

@@ -9,6 +9,8 @@ from firmly_nb.api.event_names import SUCCESS
 from firmly_nb.api.money import Money
 from firmly_nb.latency.stages import milestone_of
 
+MAX_MINOR = 2**63 - 1  # what a column holds; nothing costs as much
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -39,9 +41,10 @@ def total_of(snapshot: dict[str, Any] | None) -> tuple[int | None, str | None]:
     total = (snapshot or {}).get("total")
     try:
         money = Money.model_validate(total)
+        minor = money.minor
     except ValueError:
         return None, None
-    return money.minor, money.currency
+    return (minor, money.currency) if abs(minor) <= MAX_MINOR else (None, None)
 
 
 def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:

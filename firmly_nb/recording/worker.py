@@ -13,15 +13,18 @@ import gc
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from firmly_nb.recording.journal import Journal, JournalError, RecordLog
+from firmly_nb.api.secrets import redact_text
+from firmly_nb.recording.journal import Journal, RecordLog
 from firmly_nb.recording.lanes import Lanes
-from firmly_nb.recording.pipe import VERSION, frame, read_frame, read_job
-from firmly_nb.recording.recorder import Job, record
+from firmly_nb.recording.pipe import GREETING, VERSION, frame, read_frame, read_job
+from firmly_nb.recording.recorder import NOTEBOOK_GONE, record
+from firmly_nb.recording.records import End
 
 if TYPE_CHECKING:
     from firmly_nb.recording.records import Record
@@ -39,14 +42,16 @@ class Worker:
         self.keep_personal = bool(hello["keep_personal"])
         self.output = output
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.without_end: set[str] = set()
 
     def handle(self, message: dict[str, Any]) -> None:
         """Do what a message asks for."""
         order_id = message["id"]
         if message["type"] == "place":
-            task = asyncio.create_task(self._place(order_id, read_job(message["job"])))
+            task = asyncio.create_task(self._place(order_id, message["job"]))
             self.tasks[order_id] = task
-            task.add_done_callback(lambda _: self.tasks.pop(order_id, None))
+            self.without_end.add(order_id)
+            task.add_done_callback(partial(self._over, order_id))
         elif message["type"] == "cancel" and order_id in self.tasks:
             self.tasks[order_id].cancel()
 
@@ -54,24 +59,36 @@ class Worker:
         """Close every stream that is still open; each leaves a recording that says so."""
         tasks = list(self.tasks.values())
         for task in tasks:
-            task.cancel()
+            task.cancel(NOTEBOOK_GONE)
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.lanes.aclose()
 
-    async def _place(self, order_id: str, job: Job) -> None:
+    async def _place(self, order_id: str, message: dict[str, Any]) -> None:
+        job = read_job(message)
         log = RecordLog(Journal(self.journal_directory, keep_personal=self.keep_personal))
 
         def emit(item: Record) -> None:
             self.output.write(frame({"type": "record", "id": order_id, "record": log.write(item)}))
+            if isinstance(item, End):
+                self.without_end.discard(order_id)
 
         try:
             async with self.lanes.take(warm=job.start.connection == "warm") as lane:
                 await record(job, lane, emit)
-        except JournalError as error:
-            message = {"type": "failed", "id": order_id, "message": str(error)}
-            self.output.write(frame(message))
         finally:
             log.journal.close()
+
+    def _over(self, order_id: str, task: asyncio.Task[None]) -> None:
+        """Say of an order that no end will come, so that nobody waits for it."""
+        del self.tasks[order_id]
+        error = None if task.cancelled() else task.exception()
+        if order_id not in self.without_end:
+            return
+        self.without_end.discard(order_id)
+        kind = type(error).__name__ if error else "Cancelled"
+        message = redact_text(str(error)) if error else "cancelled before anything was sent"
+        failed = {"type": "failed", "id": order_id, "error": kind, "message": message}
+        self.output.write(frame(failed))
 
 
 async def serve() -> None:
@@ -87,15 +104,17 @@ async def serve() -> None:
     if hello is None or hello.get("version") != VERSION:
         sys.exit(f"this recorder speaks version {VERSION} of the protocol")
     worker = Worker(hello, output)
-    output.write(frame({"type": "ready", "version": VERSION, "pid": os.getpid()}))
+    output.write(GREETING + frame({"type": "ready", "version": VERSION, "pid": os.getpid()}))
     # What is here now stays: nothing that the collector needs to look at while events come.
     gc.collect()
     gc.freeze()
     watcher = asyncio.create_task(_end_with_parent(reader))
-    while (message := await read_frame(reader)) is not None:
-        worker.handle(message)
-    watcher.cancel()
-    await worker.finish()
+    try:
+        while (message := await read_frame(reader)) is not None:
+            worker.handle(message)
+    finally:
+        watcher.cancel()
+        await worker.finish()
 
 
 async def _end_with_parent(reader: asyncio.StreamReader) -> None:

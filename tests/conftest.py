@@ -1,0 +1,71 @@
+"""One simulator for all tests that need no special one, and a lab on it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb import sim
+
+WAIT_S = 20.0
+
+
+@pytest.fixture(scope="session")
+def simulator():
+    """A simulator without delays."""
+    with sim.start(profile="instant") as started:
+        yield started
+
+
+@pytest.fixture
+def connect(simulator):
+    """Open labs; each is closed with the test. By default they share the simulator."""
+    with ExitStack() as stack:
+
+        def open_lab(**options):
+            if "environment" not in options and "api_url" not in options:
+                options = {
+                    "api_url": simulator.url,
+                    "app_id": simulator.app_id,
+                    "allow_domains": simulator.domains,
+                    **options,
+                }
+            lab = fnb.connect(**options)
+            stack.callback(lab.close)
+            return lab
+
+        yield open_lab
+
+
+@pytest.fixture
+def lab(connect):
+    """A lab on the shared simulator."""
+    return connect()
+
+
+def wait_until(condition, what="the condition"):
+    """Wait until a condition holds, and return its value; fail if it never does."""
+    limit = time.monotonic() + WAIT_S
+    while not (value := condition()):
+        assert time.monotonic() < limit, f"{what} did not come within {WAIT_S:g} s"
+        time.sleep(0.005)
+    return value
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Wait for a condition."""
+    return wait_until
+
+
+@pytest.fixture
+def unused_port():
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as held:
+        # Bound and not listening: nobody else gets it, and connecting to it is refused.
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
