@@ -25,6 +25,7 @@ from firmly_nb.recording.lanes import Lanes
 from firmly_nb.recording.pipe import GREETING, VERSION, frame, read_frame, read_job
 from firmly_nb.recording.recorder import NOTEBOOK_GONE, record
 from firmly_nb.recording.records import End
+from firmly_nb.recording.scheduling import ask_for_short_turns
 
 if TYPE_CHECKING:
     from firmly_nb.recording.records import Record
@@ -128,6 +129,7 @@ async def _end_with_parent(reader: asyncio.StreamReader) -> None:
 def main() -> None:
     """Run until the notebook is gone; its Ctrl-C is not meant for this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ask_for_short_turns()
     asyncio.run(serve())
 
 
