@@ -63,12 +63,15 @@ class PlainAnswer(Response):
             await until_gone(receive)
         if fault in RESET:
             scope["wire"].reset()
+            await until_gone(receive)
             return
         answer = self._answer(fault)
+        if fault in CUT:
+            await _cut_short(answer, scope, send)
+            await until_gone(receive)
+            return
         await answer(scope, receive, send)
         self._note(scope, due_ns, len(answer.body))
-        if fault in CUT:
-            scope["wire"].close()
 
     def _answer(self, fault: str) -> Response:
         last = self._steps[-1]
@@ -80,8 +83,6 @@ class PlainAnswer(Response):
         answer = Response(body, media_type="application/json")
         if fault == "content-type":
             answer.headers["content-type"] = "text/html"
-        if fault in CUT:
-            answer.headers["content-length"] = str(len(body) + 1)
         return answer
 
     def _note(self, scope: Scope, due_ns: int, size: int) -> None:
@@ -101,3 +102,12 @@ class PlainAnswer(Response):
                 "bytes": size,
             }
         )
+
+
+async def _cut_short(answer: Response, scope: Scope, send: Send) -> None:
+    """Send the first half of an answer, then hang up."""
+    head = {"type": "http.response.start", "status": 200, "headers": answer.raw_headers}
+    await send(head)
+    half = answer.body[: len(answer.body) // 2]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+    scope["wire"].close()

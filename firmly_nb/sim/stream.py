@@ -68,6 +68,7 @@ class EventStream(Response):
             if one.then == "stall":
                 await gone
             if _broke_off(wire, one.then):
+                await gone
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

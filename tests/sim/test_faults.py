@@ -105,6 +105,15 @@ def test_a_strange_form_still_says_the_same(client, fault):
     assert order["total"]["number"] == 3047
 
 
+def test_no_fault_is_a_mistake_of_the_server(start):
+    client = start()
+    for fault in FAULTS:
+        for sse in (True, False):
+            place(client, fault, sse=sse, timeout=0.3)
+    client.simulator.stop()
+    assert client.simulator.logs() == ""
+
+
 def raw_stream(client, fault):
     return client.place(sse=True, headers={"x-sim-fault": fault}).content
 

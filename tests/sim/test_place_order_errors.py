@@ -26,6 +26,7 @@ def assert_error(answer, status, name, *words):
         ({"items": [{"add_to_cart_ref": {"variant_id": "x"}, "quantity": 0}]}, "quantity"),
         ({"items": [{"add_to_cart_ref": {"variant_id": "x"}, "quantity": 1.5}]}, "quantity"),
         ({"items": [{"add_to_cart_ref": {"variant_id": 3}, "quantity": 1}]}, "variant_id"),
+        ({"items": [{"add_to_cart_ref": {"variant_id": "x"}, "quantity": 1}] * 251}, "items"),
         ({"billing_info": None}, "billing_info"),
         ({"shipping_info": {}}, "shipping_info.first_name"),
         ({"encrypted_card": None}, "encrypted_card"),
