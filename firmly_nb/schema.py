@@ -58,13 +58,16 @@ class Table:
         return self.from_columns({name: [row.get(name) for row in rows] for name in self.names})
 
     def from_columns(self, values: Mapping[str, Iterable[Any]]) -> pd.DataFrame:
-        """Build the table from one sequence a column; every column must be given."""
+        """Build the table from one sequence or array a column; every column must be given."""
         import pandas as pd
 
+        # An array is taken as it is: a copy would fetch every text of a long column again.
+        held = {
+            name: values[name] if hasattr(values[name], "dtype") else list(values[name])
+            for name in self.names
+        }
         # An explicit dtype for each column: pandas guesses float64 for an empty or null one.
-        return pd.DataFrame(
-            {c.name: pd.Series(list(values[c.name]), dtype=c.dtype) for c in self.columns}
-        )
+        return pd.DataFrame({c.name: pd.Series(held[c.name], dtype=c.dtype) for c in self.columns})
 
     def concat(self, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
         """Put tables of this kind under one another, dtypes kept."""

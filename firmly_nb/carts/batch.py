@@ -17,7 +17,7 @@ from firmly_nb.carts.find import Found, Json, as_list, parts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CARTS_AT_ONCE = 50
+CARTS_AT_ONCE = 100
 CART_FIELDS = """
     cart_id platform_id shop_id display_name cart_status line_items shipments sub_total
     shipping_total total tax tax_total addon_total cart_discount addons coupons promo_codes

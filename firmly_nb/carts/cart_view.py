@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.carts.batch import Batch
 from firmly_nb.carts.fields import read_text, read_whole
 from firmly_nb.carts.find import Json, find_carts
-from firmly_nb.carts.pairing import label_of
+from firmly_nb.carts.pairing import LINE_LABELS, label_of
 from firmly_nb.carts.tables import cart_tables
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class CartView:
     row
         The row of `SNAPSHOTS`: ``row.total_minor``, ``row.cart_status``, ...; nulls are None.
     lines, shipments
-        The rows of `LINE_ITEMS` and `SHIPMENTS`, in the same form.
+        The rows of `LINE_ITEMS` and `SHIPMENTS`, in the same form. A line has also a ``name``,
+        the one that the paths of changes use.
     data
         The cart as the merchant sent it.
     before
@@ -63,29 +64,15 @@ class CartView:
         return view
 
     @cached_property
+    def amounts(self) -> list[tuple[tuple[Any, ...], Json]]:
+        """Every money object anywhere in the cart; `path_of` writes where it is."""
+        return list(amounts_in(self.data))
+
+    @cached_property
     def currencies(self) -> Counter[str]:
         """How many amounts anywhere in the cart are in each currency."""
-        found = (money.get("currency") for _, money in amounts_in(self.data))
+        found = (money.get("currency") for _, money in self.amounts)
         return Counter(currency for currency in found if isinstance(currency, str))
-
-
-def line_name(line: Any) -> str:
-    """Name a line as the paths of changes do.
-
-    Examples
-    --------
-    >>> from firmly_nb.carts.schemas import LINE_ITEMS
-    >>> row = next(records(LINE_ITEMS.frame([{"line_no": 3, "seq": 1, "sku": "MUG"}])))
-    >>> line_name(row)
-    'MUG'
-    """
-    named = {"sku": line.sku, "variant_id": line.variant_id, "base_sku": line.base_sku}
-    label = label_of(
-        {key: value for key, value in named.items() if value}
-        | {"description": line.description or "", "line_item_id": line.line_item_id or ""},
-        "line_items",
-    )
-    return label or str(line.line_no)
 
 
 def cart_views(events: pd.DataFrame, asked: Asked | None = None) -> list[CartView]:
@@ -102,7 +89,8 @@ def cart_views(events: pd.DataFrame, asked: Asked | None = None) -> list[CartVie
     found, read = find_carts(events), cart_tables(events)
     rows = records(read.snapshots)
     views = [CartView(row, cart) for row, cart in zip(rows, found.carts, strict=True)]
-    lines, shipments = records(read.line_items), records(read.shipments)
+    lines = records(read.line_items.assign(name=_names(read.line_items)))
+    shipments = records(read.shipments)
     for view, n_shipments in zip(views, map(len, Batch(found).shipments), strict=True):
         view.lines = [next(lines) for _ in range(view.row.n_lines)]
         view.shipments = [next(shipments) for _ in range(n_shipments)]
@@ -157,6 +145,13 @@ def records(frame: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a table as named tuples, nulls as None."""
     kind = namedtuple("Row", frame.columns.tolist())  # type: ignore[misc]  # noqa: PYI024
     return map(kind._make, zip(*(_values(frame[name]) for name in frame), strict=True))
+
+
+def _names(lines: pd.DataFrame) -> list[str]:
+    columns = (_values(lines[name]) for name in (*LINE_LABELS, "line_no"))
+    return [
+        label_of(next((value for value in row if value), "")) for row in zip(*columns, strict=True)
+    ]
 
 
 def _values(column: pd.Series[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
-from firmly_nb.carts.cart_view import CartView, amounts_in, line_name, path_of
+from firmly_nb.carts.cart_view import CartView, path_of
 from firmly_nb.carts.check_registry import Finding, check
 from firmly_nb.carts.fields import money_in_minor, read_text, value_in_minor
 
@@ -35,7 +35,7 @@ def line_price(cart: CartView) -> list[Finding] | None:
         off = abs(line.discount_minor or 0)
         if line.line_price_minor in (full, full - off):
             continue
-        name, money = line_name(line), _form(line.currency)
+        name, money = line.name, _form(line.currency)
         less = f" - {money(off)}" if off else ""
         expected = f"{line.quantity} x {money(line.price_minor)}{less} = {money(full - off)}"
         found = money(line.line_price_minor)
@@ -107,7 +107,7 @@ def number_agrees_with_value(cart: CartView) -> list[Finding] | None:
     """Check that an amount's number (minor units) and value (decimal) say the same."""
     looked = False
     findings: list[Finding] = []
-    for keys, money in amounts_in(cart.data):
+    for keys, money in cart.amounts:
         if None in (money.get("number"), money.get("value")):
             continue
         if not isinstance(money["currency"], str):
@@ -166,7 +166,7 @@ def _in_other_currencies(cart: CartView, usual: str) -> Iterator[tuple[str, str]
         return
     others = [
         (keys, money["currency"])
-        for keys, money in amounts_in(cart.data)
+        for keys, money in cart.amounts
         if isinstance(money["currency"], str) and money["currency"] != usual
     ]
     for keys, currency in others[:MOST_FINDINGS]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from firmly_nb.carts.cart_view import CartView, line_name
 from firmly_nb.carts.check_registry import Finding, check
+
+if TYPE_CHECKING:
+    from firmly_nb.carts.cart_view import CartView
 
 # Fields that both versions of the API document (firmly-api.md, section 6.4), and from when on.
 CART_FIELDS = ("cart_id", "cart_status", "line_items")
@@ -33,7 +35,7 @@ def required_fields(cart: CartView) -> list[Finding] | None:
     raw_lines = cart.data.get("line_items")
     sent = [each for each in raw_lines if type(each) is dict] if type(raw_lines) is list else []
     for line, raw in zip(cart.lines, sent, strict=True):
-        name = line_name(line)
+        name = line.name
         findings += [_lacking(f"line_items[{name}].{f}", f, line, raw) for f in LINE_FIELDS]
     return [finding for finding in findings if finding][:MOST_FINDINGS]
 

@@ -6,11 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
-from firmly_nb.carts.cart_view import CartView, line_name
 from firmly_nb.carts.check_registry import Finding, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from firmly_nb.carts.cart_view import CartView
 
 
 @check(name="quantity", severity="error")
@@ -21,10 +22,10 @@ def quantity(cart: CartView) -> list[Finding] | None:
         return None
     return [
         Finding(
-            f"line_items[{line_name(line)}].quantity",
+            f"line_items[{line.name}].quantity",
             "at least 1",
             str(line.quantity),
-            f"The line {line_name(line)} holds {line.quantity} pieces.",
+            f"The line {line.name} holds {line.quantity} pieces.",
         )
         for line in looked
         if line.quantity < 1
@@ -48,7 +49,7 @@ def lines_once(cart: CartView) -> list[Finding] | None:
         if count > 1
     ]
     variants = Counter(
-        line_name(line)
+        line.name
         for line in cart.lines
         if (line.variant_id or line.sku) and ids[line.line_item_id] <= 1
     )
@@ -92,7 +93,7 @@ def prices_kept(cart: CartView) -> list[Finding] | None:
     for old, new in pairs:
         if old.price_minor == new.price_minor:
             continue
-        name, currency = line_name(new), new.currency or ""
+        name, currency = new.name, new.currency or ""
         was, now = (format_minor(line.price_minor, currency) for line in (old, new))
         sentence = f"The price of {name} went from {was} to {now}."
         findings.append(Finding(f"line_items[{name}].price", was, now, sentence))
@@ -135,7 +136,7 @@ def shipments_cover_lines(cart: CartView) -> list[Finding] | None:
     for line_id, line in lines.items():
         allowed = (0, 1) if line.requires_shipping is False else (1,)
         if times[line_id] not in allowed:
-            name = line_name(line)
+            name = line.name
             sentence = f"The line {name} is in {times[line_id]} shipments."
             findings.append(
                 Finding(f"line_items[{name}]", "1 shipment", str(times[line_id]), sentence)
@@ -156,14 +157,14 @@ def _as_many(asked: int, held: int) -> list[Finding]:
 def _pairs(before: CartView, after: CartView) -> Iterator[tuple[Any, Any | None]]:
     """Match lines by their ids or, where those were made anew, by their names."""
     by_id = {line.line_item_id: line for line in after.lines if line.line_item_id}
-    by_name = {line_name(line): line for line in reversed(after.lines)}
+    by_name = {line.name: line for line in reversed(after.lines)}
     for line in before.lines:
-        yield line, by_id.get(line.line_item_id) or by_name.get(line_name(line))
+        yield line, by_id.get(line.line_item_id) or by_name.get(line.name)
 
 
 def _lost(cart: CartView, before: CartView) -> Iterator[Finding]:
     for old, new in _pairs(before, cart):
-        name = line_name(old)
+        name = old.name
         if new is None:
             pieces = f"{old.quantity} of {name}" if old.quantity is not None else name
             sentence = f"{pieces} was in the cart before and is not in it now."

@@ -12,7 +12,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import chain, repeat
-from operator import eq
+from operator import eq, itemgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 INT64_MAX = 2**63 - 1
 MONEY_FIELDS = frozenset({"currency", "value", "number", "symbol"})
 MOST_DIGITS = 18  # an int64 holds them all
+MOST_SHAPES = 8
 _WHOLE = re.compile(rf"[+-]?\d{{1,{MOST_DIGITS}}}", re.ASCII)
 _MISFIT: Any = object()
 
@@ -120,10 +121,35 @@ def spread(objects: list[Json]) -> dict[str, list[Any]]:
     """
     fields = tuple(objects[0]) if objects else ()
     if all(map(eq, map(tuple, objects), repeat(fields))):
-        flat = list(chain.from_iterable(map(dict.values, objects)))
-        return {field: flat[place :: len(fields)] for place, field in enumerate(fields)}
-    every = dict.fromkeys(chain.from_iterable(objects))
-    return {field: [row.get(field) for row in objects] for field in every}
+        return _strided(objects, fields)
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for place, shape in enumerate(map(tuple, objects)):
+        shapes.setdefault(shape, []).append(place)
+    if len(shapes) > MOST_SHAPES:
+        every = dict.fromkeys(chain.from_iterable(shapes))
+        return {field: [row.get(field) for row in objects] for field in every}
+    return _gathered(objects, shapes)
+
+
+def _strided(objects: list[Json], fields: tuple[str, ...]) -> dict[str, list[Any]]:
+    flat = list(chain.from_iterable(map(dict.values, objects)))
+    return {field: flat[place :: len(fields)] for place, field in enumerate(fields)}
+
+
+def _gathered(
+    objects: list[Json], shapes: dict[tuple[str, ...], list[int]]
+) -> dict[str, list[Any]]:
+    """Lay out each shape by itself, then put the rows back into their order."""
+    parts = [_strided([objects[p] for p in places], shape) for shape, places in shapes.items()]
+    order = list(chain.from_iterable(shapes.values()))
+    back = itemgetter(*sorted(range(len(order)), key=order.__getitem__))
+    nothing = [[None] * len(places) for places in shapes.values()]
+    return {
+        field: list(
+            back([v for part, no in zip(parts, nothing, strict=True) for v in part.get(field, no)])
+        )
+        for field in dict.fromkeys(chain.from_iterable(shapes))
+    }
 
 
 class Rows:
@@ -247,14 +273,17 @@ class Rows:
         there = moneys if None not in moneys else list(filter(None, moneys))
         if not there:
             return amounts
-        columns = spread(there)
-        if len(there) == len(moneys) and _all_whole(columns.get("number", ())):
-            amounts = columns["number"]
-        else:
+        numbers = [money.get("number") for money in there]
+        if not _all_whole(numbers):
             for place, money in enumerate(moneys):
                 amounts[place] = self._amount(place, field, money) if money else None
-        self._fill_currencies(moneys, columns)
-        if not MONEY_FIELDS.issuperset(columns):
+        elif len(there) == len(moneys):
+            amounts = numbers
+        else:
+            each = iter(numbers)
+            amounts = [next(each) if money else None for money in moneys]
+        self._fill_currencies(moneys)
+        if not all(map(MONEY_FIELDS.issuperset, there)):
             for place, money in enumerate(moneys):
                 if money and not MONEY_FIELDS.issuperset(money):
                     self.keep(place, field, money)
@@ -269,18 +298,13 @@ class Rows:
             self.keep(place, field, money)
         return amount
 
-    def _fill_currencies(self, moneys: list[Json | None], columns: dict[str, list[Any]]) -> None:
+    def _fill_currencies(self, moneys: list[Json | None]) -> None:
         if None not in self._currencies:
             return
-        currencies = columns.get("currency", [])
-        if len(currencies) == len(moneys) and set(map(type, currencies)) == {str}:
-            known = self._currencies
-            self._currencies = [a or b for a, b in zip(known, currencies, strict=True)]
-            return
-        for place, money in enumerate(moneys):
-            if money and not self._currencies[place]:
-                currency = money.get("currency")
-                self._currencies[place] = currency if isinstance(currency, str) else None
+        said = [money.get("currency") if money else None for money in moneys]
+        if not set(map(type, said)) <= {str, NoneType}:
+            said = [each if isinstance(each, str) else None for each in said]
+        self._currencies = [a or b for a, b in zip(self._currencies, said, strict=True)]
 
 
 def _all_whole(numbers: Collection[Any]) -> bool:

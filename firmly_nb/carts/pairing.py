@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "ABSENT"})()
 IDENTITIES = ("line_item_id", "shipment_id", "addon_id", "slot_id", "window_id", "id", "code")
-LINE_LABELS = ("sku", "variant_id", "id", "base_sku", "description", "line_item_id")
+LINE_LABELS = ("sku", "variant_id", "base_sku", "description", "line_item_id")
 LABELS = ("sku", "id", "code", "type", "name", "date", "addon_id", "description", "shipment_id")
 LONGEST_LABEL = 60
 
@@ -37,7 +37,7 @@ def label_of(element: object, field: str = "") -> str:
         kind = element.get("fulfillment_type")
         name = kind.get("id") if isinstance(kind, dict) else kind
         return _short(name) if isinstance(name, str) and name else label_of(element)
-    names = LINE_LABELS if field == "line_items" else LABELS
+    names = ("sku", "id", *LINE_LABELS) if field == "line_items" else LABELS
     values = (element.get(name) for name in names)
     return next((_short(v) for v in values if isinstance(v, (str, int)) and v != ""), "")
 
@@ -127,5 +127,6 @@ def _is_huge(value: object) -> bool:
 
 def _short(value: object) -> str:
     text = "a huge number" if _is_huge(value) else str(value)
-    clean = str(read_text(text)).replace("\n", " ")
+    clean = text if text.isascii() else str(read_text(text))
+    clean = clean.replace("\n", " ")
     return clean if len(clean) <= LONGEST_LABEL else clean[: LONGEST_LABEL - 1] + "…"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.carts.batch import SHIPMENT_FIELDS, Batch, batches
+from firmly_nb.carts.batch import CARTS_AT_ONCE, SHIPMENT_FIELDS, Batch, batches
 from firmly_nb.carts.discounts import discount_columns, line_discounts
 from firmly_nb.carts.fields import INT64_MAX, Rows, read_text
 from firmly_nb.carts.find import Json, find_carts
@@ -99,14 +99,15 @@ def discounts(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(events: pd.DataFrame, *readers: Reader) -> list[pd.DataFrame]:
-    collected: list[Columns] = [{name: [] for name in table.names} for table, _ in readers]
-    for batch in batches(find_carts(events)):
-        for columns, (_, read) in zip(collected, readers, strict=True):
-            for name, values in read(batch).items():
-                columns[name].extend(values)
-    return [
-        table.from_columns(columns) for columns, (table, _) in zip(collected, readers, strict=True)
-    ]
+    from firmly_nb.carts.columns import GrowingTable  # numpy, which an import should not cost
+
+    found = find_carts(events)
+    n_batches = -(-len(found.carts) // CARTS_AT_ONCE)
+    growing = [GrowingTable(table, n_batches) for table, _ in readers]
+    for batch in batches(found):
+        for table, (_, read) in zip(growing, readers, strict=True):
+            table.add(read(batch))
+    return [table.frame() for table in growing]
 
 
 def _snapshots(batch: Batch) -> Columns:
