@@ -5,6 +5,7 @@ Async, on the portal's loop; ``Lab`` is its thin face.
 
 from __future__ import annotations
 
+import os
 import platform
 import secrets
 import time
@@ -77,6 +78,7 @@ class Bench:
         self._devices: Devices | None = None
         self._worker: WorkerProcess | None = None
         self._lanes: Lanes | None = None
+        self._owner_pid = os.getpid()
 
     def client(self) -> FirmlyClient:
         """Return the client for everything but placing."""
@@ -140,7 +142,9 @@ class Bench:
         return Recording(records)
 
     async def aclose(self) -> None:
-        """Close connections and processes."""
+        """Close connections and processes; those of a parent are the parent's to close."""
+        if self._owner_pid != os.getpid():
+            return
         if self._worker:
             await self._worker.aclose()
         if self._lanes:

@@ -1,0 +1,198 @@
+"""The guard: nothing real is ever bought by accident."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import firmly_nb as fnb
+from firmly_nb.api.models import TEST_CARDS, Card, Order
+from firmly_nb.environments import (
+    NOT_PRODUCTION,
+    PRODUCTION,
+    Environment,
+    GuardError,
+    check_host,
+    custom,
+    guard,
+    staging,
+)
+
+REAL_CARD = Card.test(number="4012888888881881")
+STAGING_SHOP = "staging.luma.gift"
+
+
+def disguises(host):
+    """Ways to write a URL that leads to a host, or that some program may think does."""
+    return [
+        f"https://{host}",
+        f"http://{host}",
+        f"https://{host.upper()}",
+        f"https://{host}.",
+        f"https://{host}:443",
+        f"https://{host}:8443/path",
+        f"https://api.{host}",
+        f"https://a.b.c.{host}/",
+        f"https://user:pass@{host}",
+        f"https://user@{host}",
+        f"https://@{host}",
+        f"https://api.firmly.work@{host}",
+        f"https://api.firmly.work:443@{host}",
+        f"https://127.0.0.1@{host}",
+        f"https://{host}#.firmly.work",
+        f"https://{host}?.firmly.work",
+        f"https://{host}/.firmly.work",
+        f"https://{host}\\.firmly.work",
+        f"https://{host}\\@api.firmly.work",
+        f"https://{host}%2f.firmly.work",
+        f"https://{host}%00.firmly.work",
+        f"https://{host}\t.firmly.work",
+        f"https://{host}\n",
+        f" https://{host}",
+        f"https:\\\\{host}",
+        f"https:/{host}",
+        f"https:{host}",
+        f"//{host}",
+        host,
+        f"HTTPS://{host}",
+        f"ftp://{host}",
+        "https://" + host.replace("firmly", "\uff46irmly"),
+        "https://" + host.replace(".", "\u3002"),
+        "https://" + host.replace("i", "\u0456"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", [*PRODUCTION, "cc.firmly.online", "api.firmly.online"])
+def test_a_production_host_is_refused_in_every_disguise(host):
+    for url in disguises(host):
+        with pytest.raises(GuardError):
+            check_host(url)
+        with pytest.raises(GuardError):
+            custom(url, None, frozenset())
+        with pytest.raises(GuardError):
+            custom("https://api.firmly.work", url, frozenset())
+
+
+def test_the_message_for_production_says_that_there_is_no_switch():
+    with pytest.raises(GuardError, match=r"api\.firmly\.online is a production host .* no switch"):
+        fnb.connect(api_url="https://API.firmly.online.", app_id="x", allow_domains=[STAGING_SHOP])
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["example.com", "firmly.work.example.com", "notfirmly.work", "firmly-work.com", "firmly.works",
+     "api.firmly.work.", "firmly.wor", "work", "192.168.0.1", "10.0.0.1", "8.8.8.8", "0.0.0.0",
+     "2130706433", "0x7f000001", "127.1", "[::]", "[fe80::1]", "localhost.example.com",
+     "127.0.0.1.example.com", "", "-.firmly.work", "a..firmly.work", "firmly.work..",
+     "x" * 64 + ".firmly.work"],
+)  # fmt: skip
+def test_a_host_that_is_not_known_is_refused(host):
+    if host == "api.firmly.work.":
+        check_host(f"https://{host}")  # the same host, written out
+        return
+    with pytest.raises(GuardError):
+        check_host(f"https://{host}")
+
+
+@pytest.mark.parametrize("host", NOT_PRODUCTION)
+def test_a_known_staging_host_is_taken_by_https_only(host):
+    for name in (host, f"api.{host}", f"CC.{host.upper()}"):
+        check_host(f"https://{name}")
+        check_host(f"https://{name}:8899/")
+        with pytest.raises(GuardError, match="must be reached by https"):
+            check_host(f"http://{name}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "LOCALHOST", "[::1]"])
+def test_this_machine_is_taken_by_http_too(host):
+    check_host(f"http://{host}:8000")
+    check_host(f"https://{host}")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://127.0.0.1:0", ""]
+)
+def test_what_is_no_url_is_refused_by_the_guard(url):
+    with pytest.raises(GuardError, match="must be like https://host"):
+        check_host(url)
+
+
+@given(st.text(max_size=40), st.sampled_from(["https://", "http://", ""]))
+def test_no_text_gets_past_the_guard_but_known_hosts(text, scheme):
+    url = scheme + text
+    try:
+        check_host(url)
+    except GuardError:
+        return
+    host = url.split("//")[1].split("/")[0].split("?")[0].split("#")[0].rpartition(":")
+    name = (host[0] or host[2]).rstrip(".").lower()
+    assert name == "localhost" or name.startswith(("127.", "[::1")) or name.endswith(NOT_PRODUCTION)
+
+
+@pytest.mark.parametrize(
+    ("api_url", "card_url"),
+    [
+        ("https://api.firmly.work", "https://cc.firmly.work"),
+        ("https://API.firmly.work/", "https://cc.firmly.work/"),
+        ("https://api.api.lvh.me", "https://cc.api.lvh.me"),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+    ],
+)
+def test_the_card_host_follows_from_the_api_host(api_url, card_url):
+    assert custom(api_url, None, frozenset()).card_url == card_url
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["bestbuy.com", "luma.gift", "staging.luma.gift.evil.com", "xstaging.luma.gift", "a.luma.gift"],
+)
+def test_a_merchant_that_is_not_named_is_refused(domain):
+    with pytest.raises(GuardError) as caught:
+        guard(staging(), domain, Card.test())
+    assert f'allow_domains=["{domain}"]' in str(caught.value)
+    assert "can be real" in str(caught.value)
+
+
+def test_a_merchant_is_allowed_by_name():
+    guard(staging(frozenset({"shop.test"})), "shop.test", Card.test())
+    guard(staging(), STAGING_SHOP, Card.test())
+
+
+@pytest.mark.parametrize("kind", TEST_CARDS)
+def test_every_test_card_may_be_used_on_staging(kind):
+    guard(staging(), STAGING_SHOP, Card.test(kind))
+
+
+def test_another_card_may_be_used_on_the_simulator_only():
+    here = "http://127.0.0.1:8000"
+    allowed = frozenset({STAGING_SHOP})
+    guard(Environment("simulator", here, here, allowed), STAGING_SHOP, REAL_CARD)
+    for environment in (
+        staging(),
+        custom(here, None, allowed),
+        # Whoever makes an environment by hand: the name alone is no simulator.
+        Environment("simulator", "https://api.firmly.work", here, allowed),
+        Environment("simulator", here, "https://cc.firmly.work", allowed),
+    ):
+        with pytest.raises(GuardError, match="only well-known test cards") as caught:
+            guard(environment, STAGING_SHOP, REAL_CARD)
+        assert "4012888888881881" not in str(caught.value)
+
+
+def test_the_guard_asks_again_at_each_order():
+    for url in ("https://api.firmly.online", "https://example.com"):
+        for urls in ((url, "http://127.0.0.1"), ("http://127.0.0.1", url)):
+            with pytest.raises(GuardError):
+                guard(Environment("custom", *urls, frozenset({"a.test"})), "a.test", None)
+
+
+def test_a_refused_order_sends_nothing(connect, simulator):
+    lab = connect(allow_domains=["shop.test"])
+    before = len(simulator.truth())
+    for order, card in ((Order.example(), None), (Order.example(domain="shop.test"), REAL_CARD)):
+        with pytest.raises(GuardError):
+            lab.place(order, card, progress=False)
+    assert len(simulator.truth()) == before
+    assert lab.last is None
+    assert not lab.journal.exists()
