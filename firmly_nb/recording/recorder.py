@@ -37,6 +37,7 @@ CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
+UNEXPECTED = "the answer was not what was asked for; the order may exist"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
 NOTEBOOK_GONE = "cut off: the notebook's process ended"
 
@@ -248,7 +249,13 @@ class _Run:
         return event.data if exact else orjson.dumps(data).decode()
 
     async def _read_confirmation(self, response: httpx.Response) -> None:
-        answer = await self._read_json(response, self.job.max_stream_bytes)
+        body = await self._read_body(response, self.job.max_stream_bytes)
+        try:
+            answer = redact(orjson.loads(body), self.job.secrets)
+        except orjson.JSONDecodeError:
+            self.warnings.append(UNEXPECTED)
+            self.end("http_error", "UnexpectedAnswer", "the answer is no whole JSON")
+            return
         self.confirmation = answer
         if isinstance(answer, dict) and answer.get("platform_order_number"):
             self.succeeded = True
@@ -264,15 +271,8 @@ class _Run:
             wanted = "an event stream" if self.job.start.sse else "JSON"
             kind = _media_type(response) or "no content type"
             error = FirmlyError("UnexpectedContentType", f"expected {wanted}, got {kind}")
-            self.warnings.append("the answer was not what was asked for; the order may exist")
+            self.warnings.append(UNEXPECTED)
         self.end("http_error", error.error, error.description)
-
-    async def _read_json(self, response: httpx.Response, limit: int) -> Any:
-        body = await self._read_body(response, limit)
-        try:
-            return redact(orjson.loads(body), self.job.secrets)
-        except orjson.JSONDecodeError:
-            return None
 
     async def _read_body(self, response: httpx.Response, limit: int) -> bytes:
         body = bytearray()
