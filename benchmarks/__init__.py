@@ -1,0 +1,1 @@
+"""Measured comparisons, run by hand or nightly and never by the tests."""
