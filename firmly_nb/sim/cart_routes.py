@@ -103,8 +103,9 @@ async def set_fulfillment_type(request: Request) -> Response:
     body = await validation.read_object(request)
     shipment_id = validation.text(body.get("shipment_id"), "shipment_id")
     kind = validation.text(body.get("fulfillment_type"), "fulfillment_type")
-    location = body.get("location_id")
-    details = chosen_location(validation.text(location, "location_id")) if location else {}
+    details = {}
+    if body.get("location_id") is not None:
+        details = chosen_location(validation.text(body["location_id"], "location_id"))
 
     def choose(cart: carts.Cart) -> carts.Cart:
         cart = shipping.choose_fulfilment(cart, shipment_id, kind)

@@ -120,7 +120,7 @@ class Filters:
 
 
 def _filters(body: dict[str, Any]) -> Filters:
-    asked = body.get("filters") or {}
+    asked = {} if body.get("filters") is None else body["filters"]
     if not isinstance(asked, dict) or not isinstance(asked.get("in_stock", False), bool):
         raise ApiError("InvalidRequest", "filters: must be an object, in_stock true or false")
     domains = asked.get("domains")

@@ -43,6 +43,7 @@ ERRORS: Mapping[str, str] = {
 }
 BOOL_QUERY: Schema = {"enum": ["true", "false"]}
 SHIPMENT = {"shipment_id": WORD}
+HANDLES: Schema = {"type": ["array", "null"], "items": WORD, "maxItems": 100}
 CODES = thing({"promo_codes": array(WORD, minItems=1, maxItems=10)})
 BELOW: Schema = {**PIECES, "minimum": 0}
 PAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 10_000}
@@ -64,6 +65,29 @@ class Operation:
 IN_PATH: Mapping[str, Schema] = {
     "domain": {"type": "string", "enum": list(merchants())},
     "quantity": {"type": "string", "pattern": "^[1-9][0-9]{0,5}$"},
+    "handle": {**WORD, "examples": ["radiant-tee"]},
+    "sku": {**WORD, "examples": ["WS12-XS-Orange"]},
+}
+ITEM = {"add_to_cart_ref": {"variant_id": "WS12-XS-Orange"}, "quantity": 1}
+ADDRESS = {
+    "first_name": "Ada",
+    "last_name": "Example",
+    "email": "ada@example.test",
+    "phone": "2065550100",
+    "address1": "10 Sample Way",
+    "city": "Seattle",
+    "state_or_province": "WA",
+    "country": "US",
+    "postal_code": "98101",
+}
+# Bodies that are accepted as they stand, by the last part of the path.
+EXAMPLES: Mapping[str, Any] = {
+    "line-items": ITEM,
+    "shipping-info": ADDRESS,
+    "billing-info": ADDRESS,
+    "promo-codes": {"promo_codes": ["LUMA10"]},
+    "postal-code": {"postal_code": "98101"},
+    "search": {"query": "hoodie", "page_size": 5},
 }
 CART, SIMPLE = ref("Cart"), ref("SimpleCart")
 FLUSH = {"flush_cart": BOOL_QUERY}
@@ -104,7 +128,10 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
     ),
     "cart.set_fulfillment_type": Operation(
-        CART, thing({**SHIPMENT, "fulfillment_type": WORD}, location_id=WORD)
+        CART,
+        thing(
+            {**SHIPMENT, "fulfillment_type": WORD}, location_id={**WORD, "type": ["string", "null"]}
+        ),
     ),
     "cart.get_availability": Operation(ANY_OBJECT, thing(SHIPMENT)),
     "cart.add_promo_codes": Operation(CART, CODES),
@@ -112,13 +139,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "simple_cart.get_cart": Operation(SIMPLE),
     "simple_cart.add_item": Operation(
         SIMPLE,
-        thing({}, variant_handles=array(WORD, maxItems=100)),
+        thing({}, variant_handles=HANDLES),
         {**FLUSH, "fast_mode": BOOL_QUERY},
         body_required=False,
     ),
     "simple_cart.update_item": Operation(
         SIMPLE,
-        thing({"quantity": BELOW}, variant_handles=array(WORD, maxItems=100)),
+        thing({"quantity": BELOW}, variant_handles=HANDLES),
         {"fast_mode": BOOL_QUERY},
     ),
     "simple_cart.clear_cart": Operation(SIMPLE),
@@ -147,13 +174,15 @@ OPERATIONS: Mapping[str, Operation] = {
         thing(
             {"query": WORD},
             page_size={"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
-            filters=thing(
-                {},
-                domains=array(WORD, maxItems=100),
-                min_price=BELOW,
-                max_price=BELOW,
-                in_stock={"type": "boolean"},
-            ),
+            filters={
+                "type": ["object", "null"],
+                "properties": {
+                    "domains": {"type": ["array", "null"], "items": WORD, "maxItems": 100},
+                    "min_price": {**BELOW, "type": ["integer", "null"]},
+                    "max_price": {**BELOW, "type": ["integer", "null"]},
+                    "in_stock": {"type": "boolean"},
+                },
+            },
         ),
         {"page": PAGE},
     ),
@@ -204,19 +233,21 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
         "security": [{"device": []}] if known.auth else [],
     }
     if known.body is not None:
+        media: dict[str, Any] = {"schema": known.body}
+        example = EXAMPLES.get(path.rpartition("/")[2])
+        if example:
+            media["example"] = example
         made["requestBody"] = {
             "required": known.body_required,
-            "content": {"application/json": {"schema": known.body}},
+            "content": {"application/json": media},
         }
     return made
 
 
 def _parameters(path: str, known: Operation) -> Sequence[dict[str, Any]]:
+    names = re.findall(r"\{(\w+)\}", path)
     return [
-        *(
-            _parameter(name, "path", IN_PATH.get(name, WORD), True)
-            for name in re.findall(r"\{(\w+)\}", path)
-        ),
+        *(_parameter(name, "path", IN_PATH.get(name, WORD), True) for name in names),
         *(_parameter(name, "query", schema, name == "url") for name, schema in known.query.items()),
         *(_parameter(name, "header", TEXT, needed) for name, needed in known.headers.items()),
     ]
