@@ -165,6 +165,8 @@ def _plants() -> Iterator[Product]:
     for number, title in enumerate(["Boston Fern", "Maidenhair", "Bird's Nest Fern", "Staghorn"]):
         handle = title.lower().replace(" ", "-").replace("'", "")
         yield product((f"FN{number:02}", handle), title, 1299 + 350 * number, pots, kind="Plants")
+    soil = {"Mix": ("Fern", "Orchid", "Cactus"), "Size": ("2 l", "5 l")}
+    yield product(("FN-SOIL", "potting-soil"), "Potting Soil", 895, soil, weight_g=2_200)
     yield product(("FN-MIST", "brass-mister"), "Brass Mister", 2450, {"Finish": ("Raw", "Aged")})
 
 
@@ -191,6 +193,8 @@ def _sneakers() -> Iterator[Product]:
 def _candles() -> Iterator[Product]:
     scents = {"Scent": ("Cedar", "Fig", "Smoke"), "Size": ("Small", "Large")}
     yield product(("EC-CDL", "soy-candle"), "Soy Candle", 2400, scents, kind="Candles")
+    oils = {"Scent": ("Cedar", "Fig", "Smoke", "Rose", "Salt"), "Size": ("Small", "Large")}
+    yield product(("EC-OIL", "scented-oil"), "Scented Oil", 1650, oils, kind="Candles")
     yield product(("EC-MTC", "long-matches"), "Long Matches", 650, {"Tip": ("Red", "Green")})
     yield product(("EC-SNF", "snuffer"), "Snuffer", 1850, {"Metal": ("Brass", "Steel")})
 
@@ -198,5 +202,9 @@ def _candles() -> Iterator[Product]:
 def _stationery() -> Iterator[Product]:
     inks = {"Ink": ("Black", "Blue", "Red")}
     yield product(("SR-PEN", "fountain-pen"), "Fountain Pen", 4800, inks, kind="Writing")
+    nibs = {"Nib": ("EF", "F", "M", "B"), "Color": ("Black", "Indigo", "Jade")}
+    yield product(("SR-BRS", "brush-pen"), "Brush Pen", 620, nibs, kind="Writing")
+    tape = {"Pattern": ("Waves", "Cranes", "Plain")}
+    yield product(("SR-TPE", "paper-tape"), "Paper Tape", 380, tape, kind="Paper", weight_g=40)
     sizes = {"Size": ("A5", "A6"), "Ruling": ("Dots", "Lines")}
     yield product(("SR-NTB", "notebook"), "Notebook", 1250, sizes, kind="Paper")
