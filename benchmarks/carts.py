@@ -195,8 +195,8 @@ def report(
     return f"""# Reading carts: how long it takes
 
 Written by `python -m benchmarks.carts`. {options.recordings:,} recordings of {len(EVENTS)}
-snapshots with {options.lines} lines each, {n_lines:,} lines in all. Python {python}, pandas {pd.__version__};
-medians of {options.rounds} rounds in one process.
+snapshots with {options.lines} lines each, {n_lines:,} lines in all.
+Python {python}, pandas {pd.__version__}; medians of {options.rounds} rounds in one process.
 
 | what | s | µs a line | times as long as all tables |
 | --- | ---: | ---: | ---: |
@@ -204,9 +204,9 @@ medians of {options.rounds} rounds in one process.
 
 Wanted: all five tables in at most a fifth of the time that `pandas.json_normalize` needs for the
 line items with the keys that join them to their events (`record_path` and `meta`): the factor in
-the first row is to be at least {TARGET:g}. The second row is the least that `json_normalize` can do:
-lines picked out beforehand, and no keys. Its columns are of mixed types, amounts are floats beside
-integers, and nothing that a merchant got wrong is mended or kept apart.
+the first row is to be at least {TARGET:g}. The second row is the least that `json_normalize` can
+do: lines picked out beforehand, no keys, one table of the five. Its amounts are integers beside
+floats, and nothing that a merchant got wrong is mended or kept apart.
 """
 
 

@@ -98,8 +98,9 @@ def run_checks(
     rows: list[dict[str, Any]] = []
     looked: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
-    views = cart_views(events, asked)
-    for view in views:
+    views = cart_views(events, asked)[::-1]
+    while views:  # a cart is let go once it has been looked at: ten thousand fill the memory
+        view = views.pop()
         for each in chosen:
             findings = _look(each, view)
             if findings is None:
