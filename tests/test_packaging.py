@@ -1,0 +1,74 @@
+"""What is installed is said once and repeated without a difference."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = ROOT / "environment.yml"
+
+
+def requirement(line):
+    """Name and bounds of a requirement, in one spelling for pip and conda."""
+    found = re.fullmatch(r"([A-Za-z0-9._-]+?)(\[[a-z,]+\])?\s*([<>=!~].*)?", line.strip())
+    assert found, line
+    name = re.sub(r"[-_.]+", "-", found[1]).lower()
+    return name, frozenset(re.sub(r"\s", "", found[3] or "").split(",")) - {""}
+
+
+def conda():
+    listed = yaml.safe_load(CONDA.read_text())["dependencies"]
+    plain = dict(requirement(entry) for entry in listed if isinstance(entry, str))
+    by_pip = [line for entry in listed if isinstance(entry, dict) for line in entry["pip"]]
+    own = [line for line in by_pip if line.startswith(("-e ", "--editable ", "."))]
+    return plain, dict(requirement(line) for line in by_pip if line not in own), own
+
+
+needs_conda = pytest.mark.skipif(not CONDA.exists(), reason="environment.yml is not there yet")
+
+
+@needs_conda
+def test_conda_installs_the_same_packages_with_the_same_bounds():
+    plain, by_pip, _ = conda()
+    python = plain.pop("python")
+    assert python == {PROJECT["requires-python"].replace(" ", "")}
+    assert not set(plain) & set(by_pip)
+    listed = {name: bounds for name, bounds in {**plain, **by_pip}.items() if name != "pip"}
+    wanted = dict(map(requirement, PROJECT["dependencies"]))
+    assert {name: listed.get(name) for name in wanted} == wanted
+    further = dict(map(requirement, PROJECT["optional-dependencies"]["dev"]))
+    extra = {name: bounds for name, bounds in listed.items() if name not in wanted}
+    assert extra.items() <= further.items()
+
+
+@needs_conda
+def test_conda_has_pip_where_pip_is_used():
+    plain, by_pip, own = conda()
+    assert not (by_pip or own) or "pip" in plain
+
+
+def test_each_package_has_a_lower_bound_that_can_be_tested():
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    for line in (line for group in groups for line in group):
+        name, bounds = requirement(line)
+        if name != "firmly-nb":
+            assert any(bound.startswith(">=") for bound in bounds), line
+
+
+def test_the_classifiers_name_the_versions_that_are_supported():
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    named = [c.rpartition(":: ")[2] for c in PROJECT["classifiers"] if ":: Python :: 3." in c]
+    assert named[0] == lowest
+    assert named == sorted(named, key=lambda text: tuple(map(int, text.split("."))))
+
+
+def test_every_package_of_ours_is_in_the_wheel():
+    folders = {path.parent for path in (ROOT / "firmly_nb").rglob("*.py")}
+    assert all((folder / "__init__.py").exists() for folder in folders)
+    assert (ROOT / "firmly_nb" / "py.typed").exists()
