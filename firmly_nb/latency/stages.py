@@ -14,7 +14,7 @@ from firmly_nb.api.event_names import GUIDE, REFERENCE, vocabulary
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -76,18 +76,27 @@ def stages(
         [
             {"recording_id": recording_id, **row}
             for recording_id, times in seen.items()
-            for row in _stages_of(times, tuple(milestones or vocabulary(times)))
+            for row in stage_rows(times, milestones)
         ]
     )
 
 
-def _stages_of(
-    times: dict[str, tuple[float, float]], milestones: tuple[str, ...]
+def stage_rows(
+    times: Mapping[str, tuple[float, float]], milestones: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
+    """Return the stages of one order as rows.
+
+    Parameters
+    ----------
+    times
+        For each event name its last arrival in ms and the uncertainty of that in µs.
+    milestones
+        Event names in order; by default the vocabulary that the names belong to.
+    """
     rows: list[dict[str, Any]] = []
     reached, begin, begin_uncertainty = START, 0.0, 0.0
     previous = START
-    for name in milestones:
+    for name in milestones or vocabulary(times):
         row: dict[str, Any] = {"stage": name, "from_milestone": previous, "to_milestone": name}
         if name in times:
             end, uncertainty = times[name]

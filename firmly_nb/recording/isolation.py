@@ -184,8 +184,7 @@ class WorkerProcess:
                 # Also when this was cancelled: a recorder that nobody listens to must not be kept.
                 if not ready:
                     with CancelScope(shield=True):
-                        _kill(process)
-                        await process.wait()
+                        await _end(process)
                         await listener
             if not ready:
                 raise RecorderError(
@@ -224,7 +223,7 @@ class WorkerProcess:
                 self._take(message)
         except (PipeError, KeyError) as error:
             self._last_words.append(f"it said what is no message: {error}")
-            _kill(process)
+            await _end(process)
         await process.wait()
         await listener
         for pending in list(self._pending.values()):
@@ -315,9 +314,12 @@ def _send(process: asyncio.subprocess.Process, message: dict[str, Any]) -> None:
         process.stdin.write(frame(message))
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
+    # Its end is not noticed before everything that it said has been read.
+    await _stdout(process).read()
+    await process.wait()
 
 
 def _since(start: Start) -> int:

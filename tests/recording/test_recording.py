@@ -1,0 +1,241 @@
+"""The tables: exact columns and types, empty ones too; built once; filters."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmly_nb.latency.stages import STAGES
+from firmly_nb.recording.recording import Recording, Recordings
+from firmly_nb.recording.records import End, Event, Start
+from firmly_nb.recording.rows import total_of
+from firmly_nb.recording.tables import EVENTS, ORDERS
+
+TABLES = {"events": EVENTS, "orders": ORDERS, "stages": STAGES}
+# design.md, section 6: the columns in this order.
+COLUMNS = {
+    "events": "recording_id seq event milestone t_ms gap_ms at clock uncertainty_us coalesced "
+    "read_no bytes rtt_us retransmits cart_id total_minor currency data raw",
+    "orders": "recording_id run_id started_at environment domain n_items quantity outcome "
+    "error_code error_description order_number http_status last_milestone time_to_headers_ms "
+    "time_to_first_event_ms time_to_order_placed_ms order_latency_ms scheduled_order_latency_ms "
+    "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
+    "connection tags",
+    "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
+    "uncertainty_us",
+}
+STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
+
+
+def start(number=1, **changes):
+    values = {
+        "recording_id": f"r{number}",
+        "started_at_ns": 1_790_000_000_000_000_000 + number,
+        "environment": "custom",
+        "domain": "a.test",
+        "items": [{"variant_id": "a", "quantity": 2}, {"variant_id": "b"}],
+        "sse": True,
+        "connection": "warm",
+        "timeout_s": 1.0,
+    }
+    return Start(**{**values, **changes})
+
+
+def event(seq, name, data=None, **changes):
+    values = {
+        "seq": seq,
+        "event": name,
+        "data": data,
+        "t_ns": seq * 10_000_000,
+        "wall_ns": 1_790_000_000_000_000_000 + seq,
+        "clock": "kernel",
+        "uncertainty_us": 5.0,
+        "read_no": seq,
+        "coalesced": False,
+        "read_delay_us": 1.0,
+        "size": 2,
+    }
+    return Event(**{**values, **changes})
+
+
+def cart(total):
+    return {"cart": {"cart_id": "c1", "total": total}}
+
+
+def placed(number=1, **changes):
+    events = [event(n, name) for n, name in enumerate(STREAMED, start=1)]
+    return Recording([start(number, **changes), *events, End("placed", 50_000_000)])
+
+
+def failed(number=2, **changes):
+    end = End("error_event", 20_000_000, error_code="ErrorPaymentDeclined", http_status=200)
+    return Recording([start(number, **changes), event(1, "creating-cart"), end])
+
+
+def same_types(frame, table):
+    assert list(frame.columns) == table.names
+    assert frame.dtypes.astype("str").to_dict() == {c.name: c.dtype for c in table.columns}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_columns_are_those_of_the_design(name):
+    assert TABLES[name].names == COLUMNS[name].split()
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "recs",
+    [
+        [],
+        [placed()],
+        [failed()],
+        [placed(), failed()],
+        [Recording([start()])],
+        [Recording([start(), End("timeout", 5)])],
+    ],
+)
+def test_each_table_has_its_columns_and_types_whatever_is_in_it(name, recs):
+    same_types(getattr(Recordings(recs), name), TABLES[name])
+    for rec in recs:
+        same_types(getattr(rec, name), TABLES[name])
+
+
+def test_a_table_is_built_once():
+    recs = Recordings([placed(), failed()])
+    for name in TABLES:
+        assert getattr(recs, name) is getattr(recs, name)
+        assert getattr(recs[0], name) is getattr(recs[0], name)
+
+
+def test_tables_of_many_are_the_tables_of_each_under_one_another():
+    parts = [placed(1), failed(2), placed(3)]
+    recs = Recordings(parts)
+    for name in TABLES:
+        joined = pd.concat([getattr(part, name).astype(object) for part in parts])
+        pd.testing.assert_frame_equal(
+            getattr(recs, name).astype(object), joined.reset_index(drop=True)
+        )
+
+
+def test_tables_of_many_cost_no_more_than_their_rows():
+    """A small table for each recording made a thousand of them take seconds."""
+    recs = Recordings([placed(n) for n in range(2_000)])
+
+    begun = time.process_time()
+    for name in TABLES:
+        assert len(getattr(recs, name)) in {2_000, 8_000}
+    assert time.process_time() - begun < 3.0
+
+
+def test_the_order_has_what_its_records_say():
+    rec = Recording(
+        [
+            start(run_id="run", schedule_lag_ns=1_000_000, tags={"a": "b"}),
+            event(1, "creating-cart"),
+            event(2, "order-placed", {"order": {"platform_order_number": 7, "cart_id": 5}}),
+            End("placed", 50_000_000, t_headers_ns=2_000_000, http_status=200),
+        ]
+    )
+    order = rec.orders.iloc[0]
+    assert (order["n_items"], order["quantity"], order["order_number"]) == (2, 3, "7")
+    assert (order["order_latency_ms"], order["scheduled_order_latency_ms"]) == (50.0, 51.0)
+    assert (order["time_to_headers_ms"], order["time_to_first_event_ms"]) == (2.0, 10.0)
+    assert (order["time_to_order_placed_ms"], order["last_milestone"]) == (20.0, "order-placed")
+    assert (order["tags"], order["run_id"]) == ({"a": "b"}, "run")
+    assert order["started_at"].tz is not None
+    assert rec.events["cart_id"].tolist()[1] == "5"
+    assert rec.events["gap_ms"].tolist()[1] == 10.0
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [
+        ({"currency": "USD", "value": 46.99}, (4699, "USD")),
+        ({"currency": "JPY", "value": 1250.0, "number": 1250}, (1250, "JPY")),
+        (None, (None, None)),
+        ("46.99", (None, None)),
+        ({"currency": "USD", "value": "much"}, (None, None)),
+        ({"currency": "USD", "value": 1e300}, (None, None)),
+        ({"currency": "USD", "value": 1, "number": 10**30}, (None, None)),
+        ({"currency": "USD", "value": float("nan")}, (None, None)),
+        ({"currency": "USD", "value": float("inf")}, (None, None)),
+    ],
+)
+def test_an_odd_total_stops_no_table(total, expected):
+    """A total beyond 64 bits, which any merchant can send, made every table of the order fail."""
+    assert total_of({"total": total}) == expected
+    rec = Recording([start(), event(1, "item-added", cart(total)), End("timeout", 1)])
+    same_types(rec.events, EVENTS)
+    same_types(rec.orders, ORDERS)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["cart", "order", "cart_id", "total", "value", "currency", "number"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*STREAMED, "error", "x"]), json_values), max_size=5))
+def test_whatever_a_merchant_sends_the_tables_stand(sent):
+    events = [event(n, name, data) for n, (name, data) in enumerate(sent, start=1)]
+    rec = Recording([start(), *events])
+    for name, table in TABLES.items():
+        same_types(getattr(rec, name), table)
+    assert isinstance(repr(rec), str)
+    assert "<script" not in rec._repr_html_()
+
+
+def test_html_escapes_what_a_merchant_sends():
+    rec = Recording(
+        [
+            start(domain="a.test", environment="custom"),
+            event(1, "<script>alert(1)</script>"),
+            End("error_event", 1, error_code="<b>", error_description="<img src=x>"),
+        ]
+    )
+    shown = rec._repr_html_() + Recordings([rec])._repr_html_() + rec.waterfall()._repr_html_()
+    assert "<script" not in shown
+    assert "<b>Error" not in shown
+    assert "<img" not in shown
+
+
+def test_filters_take_values_lists_masks_and_slices():
+    recs = Recordings([placed(1), failed(2), placed(3, domain="b.test")])
+    ids = lambda found: [rec.recording_id for rec in found]  # noqa: E731
+    assert ids(recs.where(outcome="placed")) == ["r1", "r3"]
+    assert ids(recs.where(outcome="placed", domain=["b.test", "c.test"])) == ["r3"]
+    assert ids(recs.where()) == ["r1", "r2", "r3"]
+    assert ids(recs[recs.orders["outcome"] == "error_event"]) == ["r2"]
+    assert ids(recs[1:]) == ["r2", "r3"]
+    assert recs[-1].recording_id == "r3"
+    assert ids(recs[:1] + recs) == ["r1", "r2", "r3"]
+    with pytest.raises(KeyError, match="no column"):
+        recs.where(colour="red")
+    with pytest.raises(IndexError, match="the mask has 1 values for 3"):
+        recs[[True]]
+
+
+def test_a_recording_begins_with_a_start():
+    with pytest.raises(TypeError, match="begins with a start"):
+        Recording([End("placed", 1)])
+
+
+@given(st.permutations(range(6)))
+def test_adding_keeps_each_recording_once(order):
+    recs = [placed(n) for n in order]
+    cut = random.Random(0).randrange(7)
+    both = Recordings(recs[:cut]) + Recordings(recs)
+    assert sorted(rec.recording_id for rec in both) == [f"r{n}" for n in range(6)]

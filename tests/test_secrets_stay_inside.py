@@ -1,0 +1,182 @@
+"""Plant secrets, run everything with every log on, print everything; then search it all for them.
+
+The program runs in a process of its own, so that whatever it and its children write can be seen.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from urllib.parse import quote
+
+import pytest
+
+PROGRAM = """
+    import asyncio, json, logging, os, sys, traceback, warnings
+    from pathlib import Path
+    logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+    for name in ("httpx", "httpcore", "asyncio", "anyio", "firmly_nb"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    import firmly_nb as fnb
+    from firmly_nb import sim
+    planted = json.loads(sys.stdin.read())
+    card = fnb.Card.test(number=planted["number"], verification_value=planted["cvv"])
+    order = fnb.Order.example(captcha_token=planted["captcha"])
+    told = []
+
+    def show(*things):
+        for thing in things:
+            html = getattr(thing, "_repr_html_", None)
+            print(repr(thing), thing, [thing], html() if html else "")
+
+    def note(lab):
+        # The token is made by the simulator: it tells the test here, and nowhere else.
+        for device in lab._bench.devices().free:
+            told.append(device.session.access_token.get_secret_value())
+
+    def processes(lab):
+        worker = lab._bench._worker
+        for pid in (worker.pid if worker else None, lab.simulator.pid):
+            if pid:
+                for name in ("cmdline", "environ"):
+                    print(Path(f"/proc/{pid}/{name}").read_bytes())
+
+    with fnb.connect(profile="instant") as lab:
+        told.append(lab.simulator.app_id)
+        show(lab, lab.environment, lab.simulator, card, order, lab.session(), lab.public_key())
+        show(vars(card), card.model_dump(), card.model_dump_json(), order.model_dump_json())
+        for fault in (None, *json.loads(sys.argv[1])):
+            for isolated in (True, False):
+                for sse in (True, False):
+                    headers = {"x-sim-fault": fault} if fault else {}
+                    rec = lab.place(order, card, headers=headers, isolated=isolated, sse=sse,
+                                    keep_raw=True, timeout_s=5)
+                    show(rec, rec.error, rec.waterfall(), rec.cart, rec.recorder, rec.records())
+                    for table in (rec.events, rec.orders, rec.stages):
+                        show(table, table.to_dict("records"), table.to_csv())
+                note(lab)
+            processes(lab)
+        show(lab.session(renew=True), lab.cart(), lab.products(), lab.search("tee"), lab.last)
+        note(lab)
+
+        async def cancelled():
+            task = asyncio.create_task(
+                lab.place_async(order, card, headers={"x-sim-fault": "stall"}))
+            while not lab._bench.worker()._pending:
+                await asyncio.sleep(0.01)
+            show(task, asyncio.all_tasks(), lab._bench.worker(), lab._bench.worker()._pending)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        asyncio.run(cancelled(), debug=True)
+
+        def fails(call):
+            try:
+                call()
+            except Exception as error:
+                traceback.print_exc()
+                show(error, error.args, vars(error), error.__cause__, error.__context__)
+        fails(lambda: lab.place(order.model_copy(update={"domain": "bestbuy.com"}), card))
+        fails(lambda: fnb.Card(number=planted["number"] + "x", verification_value=planted["cvv"],
+                               month="1", year=planted["captcha"]))
+        fails(lambda: fnb.Order(domain="?", items=[], shipping_info=planted["captcha"],
+                                captcha_token=[planted["captcha"]]))
+        fails(lambda: lab.variants("nothing"))
+        os.kill(lab._bench.worker().pid, 9)
+        show(lab.place(order, card))
+        from firmly_nb.recording import isolation
+        executable, sys.executable = sys.executable, "/bin/false"
+        os.kill(lab._bench.worker().pid, 9)
+        for _ in range(2):
+            fails(lambda: lab.place(order, card))
+        sys.executable = executable
+        other = fnb.connect(api_url=lab.simulator.url, app_id=planted["app_id"],
+                            allow_domains=["staging.luma.gift"])
+        show(other, vars(other), other._bench.app_id)
+        fails(lambda: other.place(order))
+        fails(other.session)
+        note(lab)
+        loaded = fnb.load()
+        show(loaded, *loaded, loaded.events.to_dict("records"))
+    Path(sys.argv[2]).write_text(json.dumps(told))
+"""
+FAULTS = [
+    "payment-declined",
+    "invalid-input",
+    "token-expired",
+    "bad-gateway",
+    "redirect",
+    "content-type",
+    "early-end",
+    "reset",
+    "reset-at-once",
+    "broken-chunk",
+    "garbage-data",
+    "unknown-events",
+]
+
+
+def forms(secret):
+    """A secret as it is, in base64 of both alphabets at each alignment, quoted, and in hex."""
+    raw = secret.encode()
+    yield secret
+    yield quote(secret, safe="")
+    yield raw.hex()
+    for pad in range(3):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            whole = encode(b"\0" * pad + raw).decode().rstrip("=")
+            yield whole[4 if pad else 0 : len(whole) - 1]
+
+
+@pytest.mark.timeout(180)
+def test_no_planted_secret_gets_out(home, tmp_path):
+    planted = {
+        "number": "4012888888881881",
+        "cvv": "9371",
+        "captcha": "planted-captcha-/+?=Zq7kP0vX",
+        "app_id": "5b0c0f6e-planted-4c1d-9f4e-appid0000001",
+    }
+    made_by_simulator = tmp_path / "told.json"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "dev",
+            "-c",
+            textwrap.dedent(PROGRAM),
+            json.dumps(FAULTS),
+            str(made_by_simulator),
+        ],
+        input=json.dumps(planted),
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+        env={**os.environ, "PYTHONASYNCIODEBUG": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    tokens = set(json.loads(made_by_simulator.read_text()))
+    assert len(tokens) >= 3
+    written = {"stdout": done.stdout, "stderr": done.stderr}
+    for path in home.rglob("*"):
+        if path.is_file():
+            written[path.name] = path.read_text("utf-8", "replace")
+    assert len(written) > 40
+    # That the search can find something: what is public is there.
+    assert "Card(not a test card, ends in 1881)" in done.stdout
+    assert "DEBUG:httpcore" in done.stderr
+    for secret in [*(planted[key] for key in ("number", "captcha", "app_id")), *tokens]:
+        for form in forms(secret):
+            found = [name for name, text in written.items() if form in text]
+            assert not found, f"a planted secret is in {found}: {around(written[found[0]], form)}"
+    # A CVV is short: it is looked for where nothing else could write it by chance.
+    for form in (f'"{planted["cvv"]}"', f"'{planted['cvv']}'", f"={planted['cvv']}"):
+        assert not [name for name, text in written.items() if form in text]
+
+
+def around(text, form):
+    place = text.index(form)
+    return text[max(place - 200, 0) : place + len(form) + 50]
