@@ -5,6 +5,7 @@ Async, on the portal's loop; ``Lab`` is its thin face.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import secrets
@@ -14,6 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.devices import Devices
@@ -155,6 +157,18 @@ class Bench:
             self.simulator.stop()
 
     async def _place_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
+        """Record in this process, in a task that is cancelled once and then left to clean up."""
+        task = asyncio.create_task(self._record_here(job, on_record))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            # The portal's scope would cancel this waiting, too, again and again.
+            with CancelScope(shield=True):
+                await asyncio.wait({task})
+            raise
+
+    async def _record_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
         if self._lanes is None:
             self._lanes = Lanes(self.environment.card_url, self._tls())
         log = RecordLog(Journal(self.journal, keep_personal=self.keep_personal))

@@ -36,14 +36,17 @@ class Lanes:
     async def take(self, *, warm: bool) -> AsyncIterator[FirmlyClient]:
         """Hand out a lane for one order; a warm one has just been used for another request."""
         lane = self.idle.pop() if warm and self.idle else self._new()
+        whole = False
         try:
             if warm:
                 # Public, without a token, and small. Should it fail, the order itself will tell.
                 with suppress(FirmlyError):
                     await lane.payment_key()
             yield lane
+            whole = True
         finally:
-            if warm and len(self.idle) < MAX_IDLE:
+            # After a cancelled order nobody knows in which state its connection was left.
+            if warm and whole and len(self.idle) < MAX_IDLE:
                 self.idle.append(lane)
             else:
                 await lane.http.aclose()

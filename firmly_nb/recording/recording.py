@@ -55,6 +55,11 @@ class Recording:
         return self._start.recording_id
 
     @property
+    def started_at_ns(self) -> int:
+        """When it began, by the wall clock, in Unix nanoseconds."""
+        return self._start.started_at_ns
+
+    @property
     def domain(self) -> str:
         """The merchant."""
         return self._start.domain

@@ -37,7 +37,11 @@ def load(path: str | Path | None = None) -> Recordings:
     unreadable: list[str] = []
     for file in journals(where):
         try:
-            found.append(Recording(*read_journal(file)))
+            records, warnings = read_journal(file)
         except JournalError as error:
             unreadable.append(str(error))
+        else:
+            found.append(Recording(records, warnings))
+    # Names of files tell the second only.
+    found.sort(key=lambda recording: recording.started_at_ns)
     return Recordings(found, warnings=unreadable)

@@ -1,0 +1,243 @@
+"""A lab in a script, a thread, a running loop; Ctrl-C; and its end, however that comes."""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import gc
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb.placing import Options
+
+ORDER = fnb.Order.example()
+STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
+
+
+def gone(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def test_an_order_in_a_script(lab, capsys):
+    rec = lab.place(ORDER)
+    assert rec.outcome == "placed"
+    assert rec.events["event"].astype("str").tolist() == STREAMED
+    assert lab.last.recording_id == rec.recording_id
+    shown = capsys.readouterr().out
+    assert [line.split()[0] for line in shown.splitlines()][1:5] == STREAMED
+
+
+def test_an_order_in_a_thread(lab):
+    recs = []
+    thread = threading.Thread(target=lambda: recs.append(lab.place(ORDER, progress=False)))
+    thread.start()
+    thread.join()
+    assert recs[0].outcome == "placed"
+
+
+def test_orders_inside_a_running_loop(lab):
+    async def main():
+        waited = lab.place(ORDER, progress=False)
+        awaited = await lab.place_async(ORDER, progress=False)
+        return waited, awaited
+
+    assert [rec.outcome for rec in asyncio.run(main())] == ["placed", "placed"]
+
+
+def test_an_order_in_this_process(lab):
+    rec = lab.place(ORDER, progress=False, isolated=False)
+    assert rec.outcome == "placed"
+    assert rec.recorder["process"] == "shared"
+    assert lab._bench._worker is None
+
+
+def test_the_plain_call(lab):
+    rec = lab.place(ORDER, progress=False, sse=False)
+    assert (rec.outcome, len(rec.events)) == ("placed", 0)
+    assert rec.order_number == rec.cart["platform_order_number"]
+
+
+def test_a_declined_order_is_a_result(lab):
+    rec = lab.place(ORDER, progress=False, headers={"x-sim-fault": "payment-declined"})
+    assert (rec.outcome, rec.error.error) == ("error_event", "ErrorPaymentDeclined")
+
+
+def test_what_was_noted_is_kept(lab):
+    rec = lab.place(ORDER, progress=False, run_id="monday", tags={"who": "ada"}, timeout_s=33.0)
+    assert (rec.tags, rec.timeout_s) == ({"who": "ada"}, 33.0)
+    assert rec.orders["run_id"].tolist() == ["monday"]
+
+
+def test_the_rest_of_the_api_has_both_faces(lab):
+    async def main():
+        return (
+            await lab.session_async(),
+            await lab.public_key_async(),
+            await lab.products_async(),
+            await lab.variants_async("radiant-tee"),
+            await lab.search_async("tee"),
+            await lab.cart_async(),
+        )
+
+    twins = asyncio.run(main())
+    waited = (
+        lab.session(),
+        lab.public_key(),
+        lab.products(),
+        lab.variants("radiant-tee"),
+        lab.search("tee"),
+        lab.cart(),
+    )
+    for one, other in zip(waited, twins, strict=True):
+        assert type(one) is type(other)
+        assert str(one) == str(other)
+    assert "WS12-XS-Orange" in waited[3]["variant_id"].tolist()
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_ctrl_c_leaves_a_recording_that_says_so(lab, until, isolated):
+    """The portal cancels whatever cleans up after a cancelled order, too.
+
+    The outcome was incomplete, and the next order of the same process waited for ever for the
+    connection that had not been given back.
+    """
+    lab.place(ORDER, progress=False, isolated=isolated)
+
+    class Lines:
+        def show(self, record):
+            if record.kind == "event" and record.event == "item-added":
+                _thread.interrupt_main()
+
+    options = Options(headers={"x-sim-fault": "stall"}, isolated=isolated)
+    attempt = lab._attempt(ORDER, None, options)
+    with pytest.raises(KeyboardInterrupt):
+        attempt.wait(Lines())
+    assert lab.last.outcome == "cancelled"
+    assert not lab.last.cut_off
+    assert lab.last.events["event"].astype("str").tolist() == STREAMED[:2]
+    assert fnb.load(lab.journal)[-1].outcome == "cancelled"
+    assert lab.place(ORDER, progress=False, isolated=isolated).outcome == "placed"
+
+
+def test_cancelling_the_task_cancels_the_order(lab, until):
+    async def main():
+        task = asyncio.create_task(
+            lab.place_async(ORDER, progress=False, headers={"x-sim-fault": "stall"})
+        )
+        await asyncio.to_thread(until, lambda: list(lab.journal.rglob("*.jsonl")))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert lab.last.outcome == "cancelled"
+
+
+def test_what_is_no_order_is_refused(lab):
+    with pytest.raises(TypeError, match="takes an Order, got dict"):
+        lab.place({})
+
+
+def test_connecting_says_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="no app id: pass app_id="):
+        fnb.connect("staging")
+    with pytest.raises(ValueError, match="unknown environment 'production'"):
+        fnb.connect("production")
+    with pytest.raises(TypeError, match="only the simulator knows the options profile"):
+        fnb.connect("staging", app_id="x", profile="calm")
+
+
+def test_the_app_id_may_come_from_a_file(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("FIRMLY_APP_ID=from-file\n")
+    monkeypatch.chdir(tmp_path)
+    with fnb.connect("staging") as lab:
+        assert lab._bench.app_id.get_secret_value() == "from-file"
+        assert "from-file" not in repr(lab)
+
+
+def test_closing_ends_simulator_and_recorder_and_may_be_repeated():
+    lab = fnb.connect(profile="instant")
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+    pids = lab.simulator.pid, lab._bench.worker().pid
+    lab.close()
+    lab.close()
+    assert all(map(gone, pids))
+
+
+def test_a_forgotten_lab_is_closed(until):
+    lab = fnb.connect(profile="instant")
+    lab.place(ORDER, progress=False)
+    pids = lab.simulator.pid, lab._bench.worker().pid
+    del lab
+    gc.collect()
+    until(lambda: all(map(gone, pids)), "the end of both processes")
+
+
+SCRIPT = """
+    import sys, time
+    import firmly_nb as fnb
+    lab = fnb.connect(profile="instant")
+    lab.place(fnb.Order.example(), progress=False)
+    print(lab.simulator.pid, lab._bench.worker().pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("", 0),
+        ("raise SystemExit(3)", 3),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("import os; os._exit(4)", 4),
+    ],
+)
+def test_both_processes_end_with_their_parent(until, ending, status):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(SCRIPT) + ending],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert done.stderr == ""
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 2
+    until(lambda: all(map(gone, pids)), "the end of both processes")
+
+
+NESTED = """
+    import asyncio, sys
+    import firmly_nb as fnb
+    applied = fnb.allow_nested_loops()
+    lab = fnb.connect(api_url=sys.argv[1], app_id=sys.argv[2], allow_domains=["staging.luma.gift"])
+    async def inner():
+        return (await lab.place_async(fnb.Order.example(), progress=False)).outcome
+    async def main():
+        nested = asyncio.run(inner())
+        return nested, await inner(), lab.place(fnb.Order.example(), progress=False).outcome
+    print(applied.startswith("nest_asyncio"), *asyncio.run(main()))
+"""
+
+
+def test_it_works_where_loops_were_allowed_to_nest(simulator):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(NESTED), simulator.url, simulator.app_id],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "True placed placed placed\n", done.stderr
