@@ -102,6 +102,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     elif environment in {None, "simulator"}:
         simulator, where = _start_simulator(domains, simulator_options)
         app_id, simulator_options = simulator.app_id, {}
+        ca_file = ca_file or simulator.certificate
     elif environment == "staging":
         where = environments.staging(domains)
     else:

@@ -6,7 +6,7 @@ in minor units and is missing at times.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +20,7 @@ MINOR_DIGITS = {
     **dict.fromkeys(THREE_DECIMALS.split(), 3),
     **dict.fromkeys(FOUR_DECIMALS.split(), 4),
 }
+MAX_DIGITS = 18  # what an int64 holds
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "KWD": "KD"}
 
 
@@ -51,7 +52,8 @@ def to_minor(value: Decimal | float | str, currency: str) -> int:
     """
     try:
         amount = Decimal(str(value)).scaleb(minor_digits(currency))
-        return int(amount.to_integral_value(ROUND_HALF_EVEN))
+        # quantize refuses what an int64 cannot hold; an exponent of a billion would be all zeros.
+        return int(amount.quantize(Decimal(1), ROUND_HALF_EVEN, Context(prec=MAX_DIGITS)))
     except (InvalidOperation, OverflowError, ValueError):
         raise ValueError(f"{value!r} is no amount of money in {currency}") from None
 

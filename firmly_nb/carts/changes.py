@@ -2,9 +2,8 @@
 
 Own code instead of a diff library: a cart is a tree of lists whose elements have an identity and
 of amounts that are objects. Told that much, sixty lines say ``line_items[WS12-XS-Orange].price``
-2200 -> 2300; a general library (deepdiff was tried, keyed and with ``ignore_order``) reports the
-three fields of one amount as three changes, names lines by position or by generated ids, and
-would have to be post-processed by as much code.
+2200 -> 2300; a general library reports the three fields of one amount as three changes and names
+lines by position or by generated ids, so its answer would have to be worked over by as much code.
 """
 
 from __future__ import annotations

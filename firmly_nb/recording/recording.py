@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.latency.stages import STAGES, stage_rows, stages
+from firmly_nb.recording.cart_face import CartFace, Shown
 from firmly_nb.recording.cut_off import end_of_cut_off
 from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.rows import (
@@ -15,6 +16,7 @@ from firmly_nb.recording.rows import (
     last_snapshot,
     order_number,
     order_row,
+    snapshot_of,
 )
 from firmly_nb.recording.tables import EVENTS, ORDERS
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
 
 
-class Recording:
+class Recording(CartFace):
     """One order: what was asked for, each event with its time, how it ended.
 
     Made by ``lab.place`` and ``fnb.load``, not by hand. The tables are plain DataFrames, built when
@@ -129,6 +131,26 @@ class Recording:
         """One row a stage, reached or not; see ``STAGES``."""
         return stages(self.events, self._start.milestones, [self.recording_id])
 
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for, by recording id."""
+        return {self.recording_id: self.items}
+
+    def show_cart(self, seq: int | None = None) -> Shown:
+        """Show a cart as a shopper would see it: the last one, or that of event number ``seq``.
+
+        Raises
+        ------
+        LookupError
+            If there is no cart, or none in that event.
+        """
+        from firmly_nb.carts.display import cart_html, cart_text
+
+        event = next((e for e in self._events if e.seq == seq), None)
+        cart = self.cart if seq is None else snapshot_of(event.data if event else None)
+        if cart is None:
+            raise LookupError("there is no cart" + ("" if seq is None else f" in event {seq}"))
+        return Shown(cart_text(cart), cart_html(cart))
+
     def records(self) -> list[Record]:
         """Return what it is made of, for journals and stores."""
         end: list[Record] = [] if self.cut_off else [self._end]
@@ -151,7 +173,7 @@ class Recording:
         return recording_html(self)
 
 
-class Recordings(Sequence[Recording]):
+class Recordings(CartFace, Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
 
     Examples
@@ -192,6 +214,34 @@ class Recordings(Sequence[Recording]):
                 )
             ]
         )
+
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for, by recording id."""
+        return {r.recording_id: r.items for r in self}
+
+    def schema_drift(self, other: Recordings) -> pd.DataFrame:
+        """Say which cart fields appeared, vanished or changed type from these to the others."""
+        from firmly_nb.carts.schema_watch import schema_drift
+
+        return schema_drift(self._events_with_domain, other._events_with_domain)
+
+    def field_presence(self) -> pd.DataFrame:
+        """Say which cart fields appear in which event of which merchant, and how often."""
+        from firmly_nb.carts.schema_watch import field_presence
+
+        return field_presence(self._events_with_domain)
+
+    def explain(self, target: str = "order_latency_ms", **options: Any) -> pd.DataFrame:
+        """Say which fields go along with slow orders; see ``carts.explain``."""
+        from firmly_nb.carts.explain import explain
+        from firmly_nb.carts.features import features
+
+        return explain(features(self.events, self.orders), target, **options)
+
+    @cached_property
+    def _events_with_domain(self) -> pd.DataFrame:
+        domains = self.orders.set_index("recording_id")["domain"]
+        return self.events.assign(domain=self.events["recording_id"].map(domains))
 
     def where(self, **conditions: Any) -> Recordings:
         """Return those whose order has these values; a list means any of them.

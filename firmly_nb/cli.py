@@ -1,0 +1,274 @@
+"""The command line: ``firmly-nb demo | lab | place | sim | load | doctor``.
+
+Output is for people (rich; plain when piped) or, with ``--json``, for machines. The exit code says
+the outcome: 0 placed, 1 not placed, 2 refused before anything was sent, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from firmly_nb.api.errors import FirmlyError
+from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Item, Order
+from firmly_nb.environments import DEMO_MERCHANT, GuardError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from firmly_nb.recording.recording import Recording
+
+NOT_PLACED, REFUSED, INTERRUPTED = 1, 2, 130
+LOAD_SHOWS = 20
+PIPE_WIDTH = 160
+EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
+STAGE_COLUMNS = {
+    "stage": "stage",
+    "start_ms": "from ms",
+    "end_ms": "to ms",
+    "duration_ms": "duration ms",
+}
+
+app = typer.Typer(
+    name="firmly-nb",
+    help="Place staging orders through firmly and record every event with a time you can trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals can hold a token
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
+
+
+@app.command()
+def demo(
+    profile: Annotated[str, typer.Option(help="Latency profile of the simulator.")] = "typical",
+    seed: Annotated[int, typer.Option(help="Seed of the simulator's delays.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Place one order on the embedded simulator and show each event as it arrives."""
+    with _lab(None, profile=profile, seed=seed) as lab:
+        _finish(_place(lab, Order.example(), Card.test(), quiet=as_json), as_json=as_json)
+
+
+@app.command()
+def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
+    environment: Annotated[str, typer.Option("--env", help="simulator or staging.")] = "simulator",
+    domain: Annotated[str, typer.Option(help="Merchant domain.")] = DEMO_MERCHANT,
+    item: Annotated[
+        list[str] | None,
+        typer.Option(help="VARIANT_ID or VARIANT_ID=QUANTITY; may be given again."),
+    ] = None,
+    card: Annotated[str, typer.Option(help=f"Test card: {', '.join(TEST_CARDS)}.")] = "visa",
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A further merchant that may be ordered from.")
+    ] = None,
+    sse: Annotated[bool, typer.Option(help="Ask for events.")] = True,
+    warm: Annotated[bool, typer.Option(help="Open the connection beforehand.")] = True,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Limit in seconds.")] = 120.0,
+    as_json: AsJson = False,
+) -> None:
+    """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""
+    changes: dict[str, Any] = {"items": _items(item)} if item else {}
+    order = Order.example(domain=domain, **changes)
+    with _lab(environment, allow_domains=allow or []) as lab:
+        rec = _place(
+            lab, order, Card.test(card), quiet=as_json, sse=sse, warm=warm, timeout_s=timeout_s
+        )
+        _finish(rec, as_json=as_json)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open JupyterLab on the quickstart notebook; further arguments go to JupyterLab."""
+    from firmly_nb.jupyter import run_lab
+
+    raise typer.Exit(run_lab(context.args))
+
+
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    }
+)
+def sim(context: typer.Context) -> None:
+    """Run the simulator by itself, for a client of your own; see sim --help."""
+    from firmly_nb.sim.__main__ import main as run_simulator
+
+    sys.argv = ["firmly-nb sim", *context.args]
+    run_simulator()
+
+
+@app.command()
+def load(
+    path: Annotated[
+        Path | None, typer.Argument(help="A journal or a folder; by default all on this machine.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show recordings that were made before, also those that were cut off."""
+    from firmly_nb.recording.store import load as load_recordings
+
+    try:
+        recs = load_recordings(path)
+    except FileNotFoundError as error:
+        _fail(str(error))
+    if as_json:
+        _print_json(recs.orders)
+        return
+    console = _console()
+    console.print(repr(recs), markup=False, highlight=False)
+    _print_table(
+        console,
+        [
+            {
+                "recording": o.recording_id,
+                "merchant": o.domain,
+                "outcome": o.outcome,
+                "order": o.order_number,
+                "ms": o.order_latency_ms,
+            }
+            for o in recs.orders.tail(LOAD_SHOWS).itertuples()
+        ],
+    )
+    if len(recs) > LOAD_SHOWS:
+        console.print(f"the last {LOAD_SHOWS} of {len(recs)}", style="dim")
+    for warning in [*recs.warnings, *(w for rec in recs for w in rec.warnings if rec.cut_off)]:
+        console.print(f"! {warning}", style="yellow", markup=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Say how well times can be taken on this machine, with versions and platform facts."""
+    from firmly_nb.doctor import run
+
+    raise typer.Exit(run(_console()))
+
+
+def main() -> None:
+    """Run the command line; what is foreseeable ends in a sentence, not in a traceback."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except (GuardError, InvalidOrder, FirmlyError, ValueError, OSError) as error:
+        _fail(str(error))
+    except Exception as error:
+        # typer's own words for a wrong option
+        if hasattr(error, "show"):
+            error.show()
+            sys.exit(REFUSED)
+        raise
+
+
+def _lab(environment: str | None, **options: Any) -> Any:
+    from firmly_nb.lab import connect
+
+    return connect(environment, **options)
+
+
+def _place(lab: Any, order: Order, card: Card, *, quiet: bool, **options: Any) -> Recording:
+    rec: Recording = lab.place(order, card, progress=not quiet, **options)
+    return rec
+
+
+def _items(texts: list[str]) -> list[Item]:
+    items = []
+    for text in texts:
+        variant_id, _, quantity = text.partition("=")
+        if quantity and not quantity.isdigit():
+            raise ValueError(f"--item {text}: the quantity must be a whole number")
+        items.append(Item(variant_id=variant_id, quantity=int(quantity or 1)))
+    return items
+
+
+def _finish(rec: Recording, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(rec.orders, rec.events.drop(columns=["data", "raw"]))
+    else:
+        _print_recording(rec)
+    raise typer.Exit(0 if rec.outcome == "placed" else NOT_PLACED)
+
+
+def _print_recording(rec: Recording) -> None:
+    from firmly_nb.recording.words import MARKS, precision, verdict
+
+    console = _console()
+    good = rec.outcome == "placed"
+    console.print()
+    console.print(
+        f"{MARKS[rec.outcome]} {verdict(rec)}",
+        style="bold green" if good else "bold red",
+        markup=False,
+        soft_wrap=True,
+    )
+    where = f"{rec.domain}, {rec.environment}, {precision(rec)}"
+    console.print(where, style="dim", markup=False, soft_wrap=True)
+    if len(rec.events):
+        for table, columns in ((rec.events, EVENT_COLUMNS), (rec.stages, STAGE_COLUMNS)):
+            console.print()
+            shown = table[list(columns)].rename(columns=columns).to_dict("records")
+            _print_table(console, [{str(k): v for k, v in row.items()} for row in shown])
+    for warning in rec.warnings:
+        console.print(f"! {warning}", style="yellow", markup=False)
+
+
+def _print_table(console: Console, rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    align: Literal["left", "right"]
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    for place, name in enumerate(rows[0] if rows else ()):
+        is_time = name.endswith("ms")
+        # In a narrow terminal a name may be cut, a number may not.
+        width = max(len(row[place]) for row in cells) if is_time else None
+        align = "right" if is_time else "left"
+        table.add_column(name, justify=align, no_wrap=True, min_width=width)
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    from firmly_nb.recording.words import milliseconds
+
+    if isinstance(value, float):
+        return milliseconds(value)
+    return "-" if value is None else escape(str(value))
+
+
+def _print_json(*tables: Any) -> None:
+    import orjson
+
+    names = ("orders", "events")
+    content = {
+        name: orjson.loads(table.to_json(orient="records", date_format="iso", date_unit="ns"))
+        for name, table in zip(names, tables, strict=False)
+    }
+    sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # Piped output is for programs and files: nothing is cut to the width of a screen.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def _fail(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(
+        f"firmly-nb: {text}", style="red", markup=False, soft_wrap=True
+    )
+    sys.exit(REFUSED)
