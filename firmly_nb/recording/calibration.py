@@ -25,12 +25,17 @@ ERRORS = Table(
         Column("error_ms", "float64", "ms", "recorded arrival minus sent_at"),
         Column("own_error_us", "float64", "µs", "recorded arrival minus the kernel's hand-over"),
         Column("uncertainty_us", "float64", "µs", "how much earlier it can have come, as recorded"),
-        Column("inside", "bool", "", "the recorded interval agrees with the sender's times"),
+        Column(
+            "inside",
+            "bool",
+            "",
+            "the recorded interval agrees with when it was sent",
+        ),
         Column("clock", "category", "", "kernel: receive stamp; user: time after the read"),
         Column("coalesced", "bool", "", "came in the same read as the event before"),
         Column("read_no", "int64", "", "number of the read that brought its last byte"),
         Column("read_delay_us", "float64", "µs", "from the stamp to the recorder having the bytes"),
-        Column("send_us", "float64", "µs", "from sent_at to the end of the sender's call"),
+        Column("send_us", "float64", "µs", "from sent_at to the end of the sender's call; or null"),
     ),
 )
 

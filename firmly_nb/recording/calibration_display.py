@@ -60,8 +60,9 @@ def calibration_html(sentence: str, table: pd.DataFrame, errors: pd.DataFrame, *
     )
     return (
         f'<div style="{FONT}max-width:900px"><div><b>{escape(sentence)}</b></div>'
-        f'<table style="{FONT}border:none;margin:6px 0"><thead><tr style="background:none">{head}'
-        f"</tr></thead><tbody>{body}</tbody></table>{_picture(errors)}"
+        f'<table style="{FONT}color:inherit;border:none;margin:6px 0"><thead>'
+        f'<tr style="background:none">{head}</tr></thead><tbody>{body}</tbody></table>'
+        f"{_picture(errors)}"
         f'<div style="{QUIET}">{escape(_caption(table, tls=tls))}</div></div>'
     )
 
@@ -116,8 +117,8 @@ def _picture(errors: pd.DataFrame) -> str:
     axis = f'<td style="{PLAIN}"></td>{labels}'
     return (
         f'<div style="{QUIET}margin-top:6px">{TITLE} Share of events by error, logarithmic axis'
-        f'</div><table style="{FONT}border:none;border-collapse:collapse;table-layout:fixed;'
-        f'width:100%;max-width:720px;margin:2px 0"><tbody>{"".join(rows)}'
+        f'</div><table style="{FONT}color:inherit;border:none;border-collapse:collapse;'
+        f'table-layout:fixed;width:100%;max-width:720px;margin:2px 0"><tbody>{"".join(rows)}'
         f'<tr style="background:none">{axis}</tr></tbody></table>'
     )
 
@@ -159,4 +160,4 @@ def _counts(errors: pd.Series[float], first: int, bins: int) -> list[int]:
 
 
 def _decade_label(decade: int) -> str:
-    return f"{10**decade:g} ms" if decade >= -2 else f"{10 ** (decade + 3):g} µs"
+    return f"{10**decade:g} ms"

@@ -102,10 +102,20 @@ class Sender:
 
 
 class CalibrationRun:
-    """A sender and a recorder that is connected to it, for as many patterns as one likes."""
+    """A sender and a recorder that is connected to it, for as many patterns as one likes.
+
+    Attributes
+    ----------
+    url
+        Where the sender listens, once started.
+    trusted
+        With TLS, the file of the certificate to trust.
+    """
 
     def __init__(self, *, tls: bool = False) -> None:
         self.tls = tls
+        self.url = ""
+        self.trusted: Path | None = None
         self.sender = Sender()
         self.worker: WorkerProcess | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="firmly-nb-calibration-")
@@ -113,13 +123,11 @@ class CalibrationRun:
     async def start(self) -> None:
         """Start both processes and send a few events that nobody counts."""
         folder = Path(self._folder.name)
-        trusted, chain = write_certificate(folder) if self.tls else (None, None)
+        self.trusted, chain = write_certificate(folder) if self.tls else (None, None)
         await self.sender.start(chain)
-        scheme = "https" if self.tls else "http"
+        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.sender.port}"
         self.worker = WorkerProcess(
-            f"{scheme}://127.0.0.1:{self.sender.port}",
-            folder / "journals",
-            str(trusted) if trusted else None,
+            self.url, folder / "journals", str(self.trusted) if self.trusted else None
         )
         await self.measure("warm-up", Pattern(WARM_UP_EVENTS))
 
@@ -192,12 +200,15 @@ def _rows(condition: str, events: list[Event], end: End, pattern: Pattern) -> li
             f"{len(sent)} of {pattern.events} events came before the stream ended ({end.outcome}: "
             f"{end.error_description or 'no reason given'})"
         )
-    return [
-        _row(condition, event, handed, returned)
-        for event, handed, returned in zip(
-            sent, times["handed_wall_ns"], times["returned_wall_ns"], strict=True
-        )
-    ]
+    handed, returned = times["handed_wall_ns"], times["returned_wall_ns"]
+    if any(handed):
+        # What the kernel did not hand over at once it kept back: the recorder was slow to read, and
+        # the event left at any time after the call.
+        returned = [
+            end if begin else sys.maxsize for begin, end in zip(handed, returned, strict=True)
+        ]
+    rows = zip(sent, handed, returned, strict=True)
+    return [_row(condition, *row) for row in rows]
 
 
 def _row(condition: str, event: Event, handed: int | None, returned: int) -> dict[str, Any]:
@@ -209,12 +220,12 @@ def _row(condition: str, event: Event, handed: int | None, returned: int) -> dic
         "sent_at": sent,
         "error_ms": (event.wall_ns - sent) / 1e6,
         "uncertainty_us": event.uncertainty_us,
-        # The event came between the moment it was sent and the moment the kernel was done with it.
-        "inside": sent <= event.wall_ns and earliest <= returned,
+        # It came after the kernel handed it over, and before the sender's call was done.
+        "inside": (handed or sent) <= event.wall_ns and earliest <= returned,
         "clock": event.clock,
         "coalesced": event.coalesced,
         "read_no": event.read_no,
         "read_delay_us": event.read_delay_us,
         "own_error_us": None if handed is None else (event.wall_ns - handed) / 1000,
-        "send_us": (returned - sent) / 1000,
+        "send_us": (returned - sent) / 1000 if returned < sys.maxsize else None,
     }

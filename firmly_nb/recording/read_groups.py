@@ -4,11 +4,16 @@ A task of its own takes the chunks off the connection and notes for each which r
 does nothing else, and it goes on without a pause while chunks of the same read are at hand. So a
 group is always whole: whoever takes it knows which bytes were the last of their read, and with
 that how far off an event's time can be.
+
+Groups are given out one at a time, over all streams of the event loop, and between two of them the
+loop looks at its sockets: what waits in a socket while the groups of others are worked on could be
+two events, and those would have one stamp.
 """
 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -21,6 +26,10 @@ if TYPE_CHECKING:
     import httpx
 
 Group = tuple[Read, list[bytes]]
+
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def last_read(response: httpx.Response) -> Read:
@@ -60,14 +69,14 @@ async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[G
             arrived.set()
 
     async def take() -> AsyncIterator[Group]:
-        while True:
+        while groups or not reader.done():
             await arrived.wait()
-            arrived.clear()
-            while groups:
+            await _turn()
+            if groups:
                 yield groups.popleft()
-            if reader.done():
-                reader.result()
-                return
+            if not groups and not reader.done():
+                arrived.clear()
+        reader.result()
 
     reader = asyncio.create_task(read_all())
     try:
@@ -76,3 +85,14 @@ async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[G
         reader.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await reader
+
+
+async def _turn() -> None:
+    """Wait until the event loop has read its sockets since the last turn.
+
+    In one pass it finds those that have something, in the next one their readers read.
+    """
+    lock = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with lock:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)

@@ -18,6 +18,7 @@ import orjson
 from firmly_nb.api.errors import FirmlyError, error_from_body, error_from_payload
 from firmly_nb.api.event_names import ERROR, SUCCESS
 from firmly_nb.api.secrets import SecretStr, redact, redact_text
+from firmly_nb.recording.decoding import decode
 from firmly_nb.recording.network import (
     Read,
     event_uncertainty_us,
@@ -107,6 +108,7 @@ class _Run:
 
     def __init__(self, job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> None:
         self.job = job
+        self.secrets = job.secrets
         self.client = client
         self.emit = emit
         self.phases = PhaseClock()
@@ -200,7 +202,7 @@ class _Run:
         self.emit(
             Event(
                 seq=self.seq,
-                event=redact_text(event.event, self.job.secrets),
+                event=redact_text(event.event, self.secrets),
                 data=data,
                 t_ns=read.arrived_ns - self.t_start,
                 wall_ns=read.arrived_ns + read.wall_offset_ns,
@@ -212,7 +214,7 @@ class _Run:
                 size=len(event.raw_data),
                 rtt_us=read.rtt_us,
                 retransmits=read.retransmits,
-                id=redact_text(event.id, self.job.secrets),
+                id=redact_text(event.id, self.secrets),
                 raw=self._raw(event, data) if self.job.keep_raw else None,
             )
         )
@@ -236,22 +238,22 @@ class _Run:
 
     def _decode(self, event: ServerSentEvent) -> Any:
         try:
-            return redact(orjson.loads(event.raw_data), self.job.secrets)
+            return decode(event.raw_data, self.secrets)
         except orjson.JSONDecodeError:
-            return redact_text(event.data, self.job.secrets) or None
+            return redact_text(event.data, self.secrets) or None
 
     def _raw(self, event: ServerSentEvent, data: Any) -> str:
         """Return the exact text, or where it holds secrets the JSON without them."""
         try:
             exact = orjson.loads(event.raw_data) == data
         except orjson.JSONDecodeError:
-            return redact_text(event.data, self.job.secrets)
+            return redact_text(event.data, self.secrets)
         return event.data if exact else orjson.dumps(data).decode()
 
     async def _read_confirmation(self, response: httpx.Response) -> None:
         body = await self._read_body(response, self.job.max_stream_bytes)
         try:
-            answer = redact(orjson.loads(body), self.job.secrets)
+            answer = redact(orjson.loads(body), self.secrets)
         except orjson.JSONDecodeError:
             self.warnings.append(UNEXPECTED)
             self.end("http_error", "UnexpectedAnswer", "the answer is no whole JSON")
@@ -266,7 +268,7 @@ class _Run:
 
     async def _read_unexpected(self, response: httpx.Response) -> None:
         body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
-        error = error_from_body(response.status_code, body, self.job.secrets)
+        error = error_from_body(response.status_code, body, self.secrets)
         if response.status_code == 200:
             wanted = "an event stream" if self.job.start.sse else "JSON"
             kind = _media_type(response) or "no content type"
@@ -304,8 +306,8 @@ class _Run:
         if not self.decided:
             self.ended = {
                 "outcome": outcome,
-                "error_code": redact_text(code, self.job.secrets) if code else None,
-                "error_description": redact_text(description, self.job.secrets),
+                "error_code": redact_text(code, self.secrets) if code else None,
+                "error_description": redact_text(description, self.secrets),
             }
 
     def finish(self) -> End:
