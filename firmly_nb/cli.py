@@ -152,9 +152,8 @@ def doctor() -> None:
 def main() -> None:
     """Run the command line; what is foreseeable ends in a sentence, not in a traceback."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        # Without its standalone mode typer returns the code that a command ended with.
+        sys.exit(app(standalone_mode=False))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except (GuardError, InvalidOrder, FirmlyError, ValueError, OSError) as error:

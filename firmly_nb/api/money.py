@@ -6,7 +6,7 @@ in minor units and is missing at times.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -20,7 +20,7 @@ MINOR_DIGITS = {
     **dict.fromkeys(THREE_DECIMALS.split(), 3),
     **dict.fromkeys(FOUR_DECIMALS.split(), 4),
 }
-MAX_DIGITS = 18  # what an int64 holds
+MAX_DIGITS = 30  # more than any table holds, few enough to compute with
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "KWD": "KD"}
 
 
@@ -52,9 +52,9 @@ def to_minor(value: Decimal | float | str, currency: str) -> int:
     """
     try:
         amount = Decimal(str(value)).scaleb(minor_digits(currency))
-        # quantize refuses what an int64 cannot hold; an exponent of a billion would be all zeros.
+        # Bounded: an exponent of a billion would fill the memory with zeros.
         return int(amount.quantize(Decimal(1), ROUND_HALF_EVEN, Context(prec=MAX_DIGITS)))
-    except (InvalidOperation, OverflowError, ValueError):
+    except (ArithmeticError, ValueError):
         raise ValueError(f"{value!r} is no amount of money in {currency}") from None
 
 

@@ -103,7 +103,8 @@ def recordings_text(recs: Recordings) -> str:
     """Return how many there are, and of which outcomes."""
     counts = _outcome_counts(recs)
     parts = ", ".join(f"{count} {outcome}" for outcome, count in counts)
-    return f"{len(recs)} recordings" + (f": {parts}" if parts else "")
+    noun = "recording" if len(recs) == 1 else "recordings"
+    return f"{len(recs)} {noun}" + (f": {parts}" if parts else "")
 
 
 def recordings_html(recs: Recordings) -> str:
