@@ -6,6 +6,7 @@
 #   make check       lint, format check, types
 #   make format      mend what can be mended by itself
 #   make notebooks   run the notebooks and save their outputs
+#   make docs        write the pages that are made from the code
 #   make bench       the measured comparisons; their tables go to docs/
 #   make clean       remove environments and caches
 #
@@ -18,7 +19,7 @@ VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test check format notebooks bench clean
+.PHONY: help lab demo test check format notebooks docs bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -30,6 +31,10 @@ $(VENV)/.installed: pyproject.toml scripts/setup
 $(VENV)/.installed-dev: pyproject.toml scripts/setup
 	@scripts/setup $(PYTHON) $(VENV) dev
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml scripts/setup
+	@scripts/setup $(PYTHON) $(VENV) dev,bench
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-dev
 
 lab: $(VENV)/.installed
 	@$(BIN)/firmly-nb lab $(LAB_ARGS)
@@ -44,6 +49,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/write_tables_page.py --check
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
@@ -52,7 +58,10 @@ format: $(VENV)/.installed-dev
 notebooks: $(VENV)/.installed-dev
 	$(BIN)/python scripts/run_notebooks.py
 
-bench: $(VENV)/.installed-dev
+docs: $(VENV)/.installed-dev
+	$(BIN)/python scripts/write_tables_page.py
+
+bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks
 
 clean:

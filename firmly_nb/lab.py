@@ -95,7 +95,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     ...     lab.place(Order.example(), progress=False).outcome
     'placed'
     """
-    domains = frozenset(str(domain).lower() for domain in allow_domains)
+    domains = frozenset(str(domain).lower().rstrip(".") for domain in allow_domains)
     simulator: Simulator | None = None
     if api_url is not None:
         where = environments.custom(api_url, card_url, domains)
@@ -291,6 +291,8 @@ class Lab:
     def _attempt(self, order: Order, card: Card | None, options: Options) -> Attempt:
         if not isinstance(order, Order):
             raise TypeError(f"place() takes an Order, got {type(order).__name__}")
+        if not self._finalizer.alive:
+            raise RuntimeError("this lab is closed; fnb.connect() opens another")
         card = card or Card.test()
         guard(self.environment, order.domain, card)
         return Attempt(self._bench, order, card, options)

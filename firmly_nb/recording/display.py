@@ -104,7 +104,8 @@ def recordings_text(recs: Recordings) -> str:
     counts = _outcome_counts(recs)
     parts = ", ".join(f"{count} {outcome}" for outcome, count in counts)
     noun = "recording" if len(recs) == 1 else "recordings"
-    return f"{len(recs)} {noun}" + (f": {parts}" if parts else "")
+    notes = "".join(f"\n! {warning}" for warning in recs.warnings)
+    return f"{len(recs)} {noun}" + (f": {parts}" if parts else "") + notes
 
 
 def recordings_html(recs: Recordings) -> str:

@@ -51,7 +51,11 @@ def verdict(rec: Recording) -> str:
             text = f"{who} ({code}){after}, {at}. Nothing was ordered."
         case "http_error":
             said = "" if code.startswith("HTTP") else f" ({code})"
-            text = f"Refused with HTTP {row['http_status']}{said}, {at}."
+            # 200 with something else than an event stream says nothing about the order.
+            refused = row["http_status"] != 200
+            begin = "Refused with" if refused else "Not understood:"
+            text = f"{begin} HTTP {row['http_status']}{said}, {at}."
+            text += "" if refused else f" {_unknown(rec)}"
         case "transport_error":
             text = f"The connection failed{after}, {at} ({code}). {_unknown(rec)}"
         case "timeout":
