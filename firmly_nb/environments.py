@@ -152,7 +152,9 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
     for url in urls:
         check_host(url)
     if domain not in environment.allow_domains:
-        allowed = ", ".join(sorted(environment.allow_domains)) or "none"
+        names = sorted(environment.allow_domains)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        allowed = (", ".join(names[:3]) or "none") + more
         raise GuardError(
             f"{domain} is not on the allow-list of this lab ({allowed}). Staging also reaches live "
             "merchants, where an order can be real, so a merchant has to be named before anything "

@@ -285,8 +285,10 @@ class Lab:
         self.close()
 
     def __repr__(self) -> str:
-        domains = ", ".join(sorted(self.environment.allow_domains)) or "no merchant yet"
-        return f"Lab({self.environment.name}; orders allowed at {domains})"
+        domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))
+        where = ", ".join(domains[:3]) or "no merchant yet"
+        more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
+        return f"Lab({self.environment.name}; orders allowed at {where}{more})"
 
     def _attempt(self, order: Order, card: Card | None, options: Options) -> Attempt:
         if not isinstance(order, Order):

@@ -62,9 +62,10 @@ def recording_text(rec: Recording) -> str:
 def recording_html(rec: Recording) -> str:
     """Return the headline, the waterfall and what else is to be said."""
     colour = OUTCOME_COLOURS.get(rec.outcome, FAILED_COLOUR)
+    word, _, rest = verdict(rec).partition(" ")
     head = (
-        f'<span style="color:{colour};font-weight:600">{MARKS[rec.outcome]} '
-        f"{escape(rec.outcome.replace('_', ' '))}</span> {escape(verdict(rec))}"
+        f'<span style="color:{colour};font-weight:600">{MARKS[rec.outcome]} {escape(word)}</span> '
+        f"{escape(rest)}"
     )
     where = f"{escape(rec.domain)} · {escape(rec.environment)} · {escape(precision(rec))}"
     notes = "".join(
@@ -80,7 +81,10 @@ def recording_html(rec: Recording) -> str:
 def waterfall_html(rec: Recording) -> str:
     """Return a table with one row a stage: name, duration, bar."""
     cells = []
-    for row in _bars(rec):
+    rows = _bars(rec)
+    # Notebooks lay tables out in equal columns unless told otherwise.
+    name_width = 12 + 8 * max((len(row["stage"]) for row in rows), default=0)
+    for row in rows:
         style = "" if row["reached"] else QUIET
         bar = (
             f'<div style="margin-left:{row["left"]:.2%};width:{row["share"]:.2%};min-width:2px;'
@@ -89,12 +93,14 @@ def waterfall_html(rec: Recording) -> str:
             else ""
         )
         cells.append(
-            f'<tr style="background:none"><td style="text-align:left;{style}">'
-            f'{escape(row["stage"])}</td><td style="{NUMBER}{style}">{row["ms"]} ms</td>'
-            f'<td style="width:100%;text-align:left">{bar}</td></tr>'
+            f'<tr style="background:none"><td style="text-align:left;white-space:nowrap;'
+            f'width:{name_width}px;{style}">{escape(row["stage"])}</td>'
+            f'<td style="{NUMBER}width:80px;{style}">{row["ms"]} ms</td>'
+            f'<td style="text-align:left">{bar}</td></tr>'
         )
     return (
-        f'<table style="{FONT}width:100%;max-width:900px;margin:6px 0;border:none">'
+        f'<table style="{FONT}width:100%;max-width:900px;margin:6px 0;border:none;'
+        f'table-layout:fixed">'
         f"<tbody>{''.join(cells)}</tbody></table>"
     )
 
@@ -119,7 +125,8 @@ def recordings_html(recs: Recordings) -> str:
     )
     more = f'<div style="{QUIET}">and {len(recs) - 10} more</div>' if len(recs) > 10 else ""
     head = f"<div><b>{escape(recordings_text(recs))}</b></div>"
-    return f'<div style="{FONT}">{head}<table style="{FONT}border:none">{rows}</table>{more}</div>'
+    table = f'<table style="{FONT}border:none;table-layout:auto">{rows}</table>'
+    return f'<div style="{FONT}">{head}{table}{more}</div>'
 
 
 def _bars(rec: Recording) -> list[dict[str, Any]]:

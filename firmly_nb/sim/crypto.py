@@ -30,8 +30,11 @@ LONGEST_JWE = 8_192
 
 
 def make_key() -> jwk.JWK:
-    """Make an RSA key pair with an id of its own."""
-    return jwk.JWK.generate(kty="RSA", size=2048, kid=secrets.token_hex(8), use="enc")
+    """Make an RSA key pair with an id of its own, checked and ready to decrypt."""
+    key = jwk.JWK.generate(kty="RSA", size=2048, kid=secrets.token_hex(8), use="enc")
+    # The first use of a private key checks it, which takes a tenth of a second: not in an order.
+    key.get_op_key("decrypt")
+    return key
 
 
 class KeyRing:

@@ -33,13 +33,20 @@ class Claims:
     expires: int
 
 
+def _make_key() -> jwk.JWK:
+    key = jwk.JWK.generate(kty="RSA", size=2048)
+    # As with the card key: the check at the first use is not to be part of a request.
+    key.get_op_key("sign")
+    return key
+
+
 class Tokens:
     """Issues tokens and reads them back."""
 
     def __init__(self, app_id: str) -> None:
         self.app_id = app_id
         maker = ThreadPoolExecutor(1, "firmly-sim-token-key")
-        self._key: Future[jwk.JWK] = maker.submit(jwk.JWK.generate, kty="RSA", size=2048)
+        self._key: Future[jwk.JWK] = maker.submit(_make_key)
         maker.shutdown(wait=False)
 
     def issue(self, device_id: str, lifetime_s: int) -> tuple[str, Claims]:
