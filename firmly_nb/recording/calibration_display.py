@@ -14,12 +14,13 @@ from firmly_nb.recording.display import FONT, NUMBER, QUIET, STAGE_COLOURS
 from firmly_nb.recording.words import milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
 BINS_PER_DECADE = 12
 BAR_HEIGHT_PX = 56
+LABEL_PX_A_LETTER = 7
 LOWEST_MS, HIGHEST_MS = 0.001, 0.1  # the least that the axis covers: from one microsecond
 TEXT_BARS = " ▁▂▃▄▅▆▇█"
 TITLE = "How far off is an arrival?"
@@ -62,7 +63,7 @@ def calibration_html(sentence: str, table: pd.DataFrame, errors: pd.DataFrame, *
         f'<div style="{FONT}max-width:900px"><div><b>{escape(sentence)}</b></div>'
         f'<table style="{FONT}color:inherit;border:none;margin:6px 0"><thead>'
         f'<tr style="background:none">{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"{_picture(errors)}"
+        f"{errors_picture(_by_condition(errors))}"
         f'<div style="{QUIET}">{escape(_caption(table, tls=tls))}</div></div>'
     )
 
@@ -100,30 +101,41 @@ def _swatch(place: int) -> str:
     )
 
 
-def _picture(errors: pd.DataFrame) -> str:
-    first, last = _decades(errors["error_ms"])
+def errors_picture(errors: Mapping[str, Sequence[float]]) -> str:
+    """Draw one histogram above the other, on one logarithmic axis, as HTML.
+
+    Parameters
+    ----------
+    errors
+        Errors in milliseconds, by what they are called.
+    """
+    first, last = _decades([error for part in errors.values() for error in part])
     bins = (last - first) * BINS_PER_DECADE
+    width = max((len(name) for name in errors), default=0) * LABEL_PX_A_LETTER + 8
     rows = [
-        _histogram(str(name), _counts(group["error_ms"], first, bins), place)
-        for place, (name, group) in enumerate(
-            errors.groupby("condition", observed=True, sort=False)
-        )
+        _histogram(name, _counts(part, first, bins), place, width)
+        for place, (name, part) in enumerate(errors.items())
     ]
     labels = "".join(
         f'<td colspan="{BINS_PER_DECADE}" style="{PLAIN}border-left:{LINE};text-align:left;'
-        f'font-size:11px;padding-left:2px">{_decade_label(decade)}</td>'
+        f'font-size:11px;padding-left:2px">{10**decade:g} ms</td>'
         for decade in range(first, last)
     )
     axis = f'<td style="{PLAIN}"></td>{labels}'
     return (
-        f'<div style="{QUIET}margin-top:6px">{TITLE} Share of events by error, logarithmic axis'
-        f'</div><table style="{FONT}color:inherit;border:none;border-collapse:collapse;'
-        f'table-layout:fixed;width:100%;max-width:720px;margin:2px 0"><tbody>{"".join(rows)}'
+        f'<div style="{FONT}{QUIET}margin-top:6px">{TITLE} Share of events by error, logarithmic '
+        f'axis</div><table style="{FONT}color:inherit;border:none;border-collapse:collapse;'
+        f'table-layout:fixed;width:100%;max-width:900px;margin:2px 0"><tbody>{"".join(rows)}'
         f'<tr style="background:none">{axis}</tr></tbody></table>'
     )
 
 
-def _histogram(name: str, counts: Sequence[int], place: int) -> str:
+def _by_condition(errors: pd.DataFrame) -> dict[str, Sequence[float]]:
+    groups = errors.groupby("condition", observed=True, sort=False)["error_ms"]
+    return {str(name): group.tolist() for name, group in groups}
+
+
+def _histogram(name: str, counts: Sequence[int], place: int, width: int) -> str:
     """Return one row: a label, then a bar for each bin, standing on the axis."""
     colour = STAGE_COLOURS[place % len(STAGE_COLOURS)]
     tallest = max(counts, default=0) or 1
@@ -134,8 +146,9 @@ def _histogram(name: str, counts: Sequence[int], place: int) -> str:
         + "</td>"
         for count in counts
     )
-    label = f'<td style="{PLAIN}width:64px;text-align:left;vertical-align:bottom">{escape(name)}'
-    return f'<tr style="background:none">{label}</td>{cells}</tr>'
+    style = f"{PLAIN}width:{width}px;text-align:left;vertical-align:bottom;white-space:nowrap"
+    label = f'<td style="{style}">{escape(name)}</td>'
+    return f'<tr style="background:none">{label}{cells}</tr>'
 
 
 def _bar(share: float, colour: str, title: str) -> str:
@@ -143,21 +156,17 @@ def _bar(share: float, colour: str, title: str) -> str:
     return f'<div title="{title}" style="height:{height}px;background-color:{colour}"></div>'
 
 
-def _decades(errors: pd.Series[float]) -> tuple[int, int]:
+def _decades(errors: Sequence[float]) -> tuple[int, int]:
     """Return the powers of ten (ms) that the axis runs between."""
-    lowest = min([LOWEST_MS, *errors[errors > 0]])
+    lowest = min([LOWEST_MS, *(error for error in errors if error > 0)])
     highest = max([HIGHEST_MS, *errors])
     first = max(math.floor(math.log10(lowest) + 1e-9), -6)
     return first, max(math.floor(math.log10(highest)) + 1, first + 1)
 
 
-def _counts(errors: pd.Series[float], first: int, bins: int) -> list[int]:
+def _counts(errors: Sequence[float], first: int, bins: int) -> list[int]:
     counts = [0] * bins
     for error in errors:
         exact = (math.log10(error) - first) * BINS_PER_DECADE if error > 0 else 0.0
         counts[min(max(int(exact), 0), bins - 1)] += 1
     return counts
-
-
-def _decade_label(decade: int) -> str:
-    return f"{10**decade:g} ms"
