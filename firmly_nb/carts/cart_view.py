@@ -39,7 +39,8 @@ class CartView:
     asked
         Pieces asked for, by variant id; None where that is not known.
     is_partial
-        Whether the cart is still being filled: another ``item-added`` follows.
+        Whether the cart is still being filled: it is one of an ``item-added``, and another such
+        event follows or no other snapshot does, as where the order failed on the way.
     """
 
     row: Any
@@ -166,8 +167,10 @@ def _values(column: pd.Series[Any]) -> list[Any]:
 
 def _connect(views: list[CartView], wanted: dict[str, Counter[str]]) -> None:
     adding = [view for view in views if view.row.event == "item-added"]
-    for view in adding[:-1]:
-        view.is_partial = True
+    # What was seen last says nothing of what was still to be added.
+    filled = adding[-1:] if adding and views[-1] is not adding[-1] else []
+    for view in adding:
+        view.is_partial = view not in filled
     before = None
     for view in views:
         view.before, before = before, view

@@ -51,6 +51,16 @@ class CheckReport(NamedTuple):
         )
         return f"✗ {failed} of {len(ran)} checks: {', '.join(words)}"
 
+    def __repr__(self) -> str:
+        from firmly_nb.carts.checks_display import checks_text
+
+        return checks_text(self)
+
+    def _repr_html_(self) -> str:
+        from firmly_nb.carts.checks_display import checks_html
+
+        return checks_html(self)
+
 
 def checks(events: pd.DataFrame, asked: Asked | None = None) -> pd.DataFrame:
     """Find what is wrong with the carts; see `run_checks`."""

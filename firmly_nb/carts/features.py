@@ -63,9 +63,7 @@ def _of_carts(events: pd.DataFrame) -> pd.DataFrame:
 
     carts = snapshots(events).sort_values(["recording_id", "seq"], kind="stable")
     last = carts.drop_duplicates("recording_id", keep="last")
-    known = last[["recording_id", *FROM_CARTS, "n_shipments"]].assign(
-        has_notice=last["n_notices"] > 0
-    )
+    known = last[["recording_id", *FROM_CARTS]].assign(has_notice=last["n_notices"] > 0)
     with_discount = set(discounts(events)["recording_id"].tolist())
     known["has_discount"] = known["recording_id"].isin(with_discount)
     currencies = last["currency"].dropna().unique()
