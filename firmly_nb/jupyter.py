@@ -32,7 +32,9 @@ def run_lab(arguments: list[str]) -> int:
     folder = notebooks_directory()
     command = [sys.executable, "-m", "jupyterlab", *arguments]
     if folder:
-        command += [f"--ServerApp.root_dir={folder}", str(folder / QUICKSTART)]
+        # The address leads to the notebook also where it is printed and not opened.
+        page = f"--LabApp.default_url=/lab/tree/{QUICKSTART}"
+        command += [f"--ServerApp.root_dir={folder}", page]
     # As root JupyterLab refuses to start; in containers one usually is root.
     if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in arguments:
         command.append("--allow-root")
