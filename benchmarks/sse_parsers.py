@@ -272,8 +272,8 @@ PARSERS = [
         "langgraph-sdk",
         "langgraph-sdk",
         _langgraph,
-        remark="brings twelve packages, so it stays out of the extra; its JSON decoding replaced by "
-        "decoding to text",
+        remark="brings twelve packages, so it stays out of the extra; its JSON decoding is "
+        "replaced by decoding to text",
     ),
     Parser(
         "urllib3-future",
