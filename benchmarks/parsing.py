@@ -154,10 +154,10 @@ def passed_vectors(parser: Parser, read: Read) -> tuple[int, int, int]:
 def growth(pattern: Pattern, rounds: int) -> float:
     """Give the exponent of the time when the size is made four times as large; 1 is linear."""
     larger = replace(pattern, size=4 * pattern.size)
-    small, large = (
-        [in_new_process(BYTES, one, 60) for _ in range(rounds)] for one in (pattern, larger)
-    )
-    return math.log(min(map(float, large)) / min(map(float, small)), 4)
+    pairs = [
+        [float(in_new_process(BYTES, one, 60)) for one in (pattern, larger)] for _ in range(rounds)
+    ]
+    return median(math.log(large / small, 4) for small, large in pairs)
 
 
 # -- reporting -----------------------------------------------------------------------------------
