@@ -56,7 +56,7 @@ def checks_html(report: CheckReport, most: int = MOST_FINDINGS) -> str:
     )
     table = (
         '<table style="margin:4px 0 0;border:0;border-collapse:separate;border-spacing:0 2px;'
-        f'width:100%;font-size:inherit;color:inherit"><tbody>{rows}</tbody></table>'
+        f'width:100%;table-layout:auto;font-size:inherit;color:inherit"><tbody>{rows}</tbody></table>'
     )
     return (
         f'<div style="font-family:{FONT};color:{INK};font-size:13px;line-height:1.45;'
@@ -84,11 +84,11 @@ def _others(report: CheckReport, most: int) -> list[str]:
 def _row(where: str, severity: str, check: str, sentence: str) -> str:
     tint = TINTS[severity]
     cell = f"{LEFT};background:rgba({tint},.10);padding:3px 8px"
+    narrow = f"{cell};white-space:nowrap;width:1%"
     return (
-        f'<tr style="background:none"><td style="{cell};border-left:3px solid rgb({tint});'
-        f'white-space:nowrap;width:1%">{severity}</td>'
-        f'<td style="{cell};font-family:{CODE};font-size:12px;white-space:nowrap;width:1%">'
+        f'<tr style="background:none"><td style="{narrow};border-left:3px solid rgb({tint})">'
+        f'{severity}</td><td style="{narrow};font-family:{CODE};font-size:12px">'
         f"{escape(check)}</td>"
-        f'<td style="{cell}"><bdi>{escape(sentence)}</bdi> '
-        f'<small style="color:{FAINT}"><bdi>{escape(where)}</bdi></small></td></tr>'
+        f'<td style="{cell}"><bdi>{escape(sentence)}</bdi></td>'
+        f'<td style="{narrow};color:{FAINT}"><bdi>{escape(where)}</bdi></td></tr>'
     )
