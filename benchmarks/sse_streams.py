@@ -97,7 +97,7 @@ def workloads() -> list[Workload]:
             "typical", "orders of 6 events, 2-8 KB of JSON, an event a chunk", typical, 3, 1.6
         ),
         Workload("64 KiB", "the same in reads of 64 KiB", pieces(stream, 1 << 16), 3, 1.6),
-        Workload("ASCII", "typical without a non-ASCII name", orders(400, ascii_only=True)),
+        Workload("ASCII", "typical in ASCII alone", orders(400, ascii_only=True), 3, 1.6),
         Workload("CRLF", "typical with CRLF", orders(400, line_end="\r\n")),
         Workload("CR", "typical with CR", orders(400, line_end="\r")),
         Workload("tiny", "50,000 times `data: N` in reads of 16 KiB", pieces(tiny, 1 << 14)),
