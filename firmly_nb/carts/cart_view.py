@@ -95,9 +95,9 @@ def cart_views(events: pd.DataFrame, asked: Asked | None = None) -> list[CartVie
     for view, n_shipments in zip(views, map(len, Batch(found).shipments), strict=True):
         view.lines = [next(lines) for _ in range(view.row.n_lines)]
         view.shipments = [next(shipments) for _ in range(n_shipments)]
-    wanted = _asked_by_recording(asked)
+    wanted, last_added = _asked_by_recording(asked), _last_added(events)
     for places in found.by_recording():
-        _connect([views[place] for place in places], wanted)
+        _connect([views[place] for place in places], wanted, last_added)
     return views
 
 
@@ -165,16 +165,24 @@ def _values(column: pd.Series[Any]) -> list[Any]:
     return [None if null else value for value, null in zip(values, nulls.tolist(), strict=True)]
 
 
-def _connect(views: list[CartView], wanted: dict[str, Counter[str]]) -> None:
-    adding = [view for view in views if view.row.event == "item-added"]
-    # What was seen last says nothing of what was still to be added.
-    filled = adding[-1:] if adding and views[-1] is not adding[-1] else []
-    for view in adding:
-        view.is_partial = view not in filled
+def _connect(
+    views: list[CartView], wanted: dict[str, Counter[str]], last_added: dict[str, int]
+) -> None:
+    for view in views:
+        if view.row.event == "item-added":
+            # What was seen last says nothing of what was still to be added.
+            last = last_added.get(str(view.row.recording_id), view.row.seq)
+            view.is_partial = view is views[-1] or view.row.seq < last
     before = None
     for view in views:
         view.before, before = before, view
         view.asked = wanted.get(view.row.recording_id)
+
+
+def _last_added(events: pd.DataFrame) -> dict[str, int]:
+    """Find each recording's last ``item-added``, also one whose cart could not be read."""
+    added = events[events["event"] == "item-added"]
+    return {str(name): seq for name, seq in added.groupby("recording_id")["seq"].max().items()}
 
 
 def _asked_by_recording(asked: Asked | None) -> dict[str, Counter[str]]:

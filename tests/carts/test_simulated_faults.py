@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.carts.checks import CHECKS
+from firmly_nb.carts.checks import CHECKS, run_checks
 from firmly_nb.sim.cart_faults import CART_FAULTS
 from firmly_nb.sim.merchants import TRAITS, merchants
 
@@ -153,3 +153,19 @@ def test_an_order_that_failed_while_it_was_filled_is_no_wrong_cart(lab):
     assert recording.outcome == "error_event"
     assert recording.line_items["variant_id"].tolist()[-2:] == ["WS12-XS-Orange", "MH07-XS-Gray"]
     assert recording.checks.findings.empty, repr(recording.checks)
+
+
+def test_a_cart_that_could_not_be_read_leaves_the_one_before_it_unfinished(lab):
+    """The last item-added was no JSON, so the first one was taken for the filled cart."""
+    recording = place(lab, fnb.Order.example(items=TWO_LINES), "garbage-data")
+    assert recording.events["event"].tolist().count("item-added") == 2
+    assert recording.snapshots["event"].tolist().count("item-added") == 1
+    assert recording.checks.findings.empty, repr(recording.checks)
+
+
+def test_a_table_typed_in_by_hand_may_number_its_orders(build):
+    events = build.events(build.recording(), build.recording()).assign(
+        recording_id=[1] * 4 + [2] * 4
+    )
+    assert run_checks(events).findings.empty
+    assert run_checks(events.assign(recording_id=None)).headline().startswith(("✓", "✗", "no"))
