@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class CartFace:
-    """Cart tables over ``events``; built when first asked for, then kept."""
+    """Cart tables over ``cart_events``; built when first asked for, then kept."""
 
     @property
-    def events(self) -> pd.DataFrame:
-        """The events that carry the carts."""
+    def cart_events(self) -> pd.DataFrame:
+        """The events, and the answer of an order that was placed without events."""
         raise NotImplementedError
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
@@ -59,14 +59,14 @@ class CartFace:
         """What changed from snapshot to snapshot; see ``carts.schemas.CHANGES``."""
         from firmly_nb.carts.changes import changes
 
-        return changes(self.events)
+        return changes(self.cart_events)
 
     @cached_property
     def checks(self) -> CheckReport:
         """What must be true of a cart and is not: ``.findings``, ``.summary``, ``.headline()``."""
         from firmly_nb.carts.checks import run_checks
 
-        return run_checks(self.events, self.asked())
+        return run_checks(self.cart_events, self.asked())
 
     def show_changes(self) -> Shown:
         """Show the changes as a person would want to read them."""
@@ -78,7 +78,7 @@ class CartFace:
     def _cart_tables(self) -> CartTables:
         from firmly_nb.carts.tables import cart_tables
 
-        return cart_tables(self.events)
+        return cart_tables(self.cart_events)
 
 
 @dataclass(frozen=True, slots=True)

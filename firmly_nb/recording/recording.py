@@ -11,6 +11,7 @@ from firmly_nb.recording.cart_face import CartFace, Shown
 from firmly_nb.recording.cut_off import end_of_cut_off
 from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.rows import (
+    confirmation_rows,
     error_of,
     event_rows,
     last_snapshot,
@@ -135,6 +136,12 @@ class Recording(CartFace):
         """Return what was asked for, by recording id."""
         return {self.recording_id: self.items}
 
+    @cached_property
+    def cart_events(self) -> pd.DataFrame:
+        """What carries carts: the events, and the answer where no events were asked for."""
+        answer = EVENTS.frame(confirmation_rows(self._start, self._end))
+        return EVENTS.concat([self.events, answer])
+
     def show_cart(self, seq: int | None = None) -> Shown:
         """Show a cart as a shopper would see it: the last one, or that of event number ``seq``.
 
@@ -219,6 +226,13 @@ class Recordings(CartFace, Sequence[Recording]):
         """Return what was asked for, by recording id."""
         return {r.recording_id: r.items for r in self}
 
+    @cached_property
+    def cart_events(self) -> pd.DataFrame:
+        """What carries carts: the events, and the answers where no events were asked for."""
+        rows = (confirmation_rows(r._start, r._end) for r in self._recordings)  # noqa: SLF001 - same room
+        answers = EVENTS.frame([row for group in rows for row in group])
+        return EVENTS.concat([self.events, answers])
+
     def schema_drift(self, other: Recordings) -> pd.DataFrame:
         """Say which cart fields appeared, vanished or changed type from these to the others."""
         from firmly_nb.carts.schema_watch import schema_drift
@@ -240,8 +254,10 @@ class Recordings(CartFace, Sequence[Recording]):
 
     @cached_property
     def _events_with_domain(self) -> pd.DataFrame:
-        domains = self.orders.set_index("recording_id")["domain"]
-        return self.events.assign(domain=self.events["recording_id"].map(domains))
+        orders = self.orders.drop_duplicates("recording_id")
+        domains = orders.set_index("recording_id")["domain"]
+        events = self.cart_events
+        return events.assign(domain=events["recording_id"].map(domains))
 
     def where(self, **conditions: Any) -> Recordings:
         """Return those whose order has these values; a list means any of them.

@@ -82,6 +82,22 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
     return rows
 
 
+def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
+    """Return the plain answer as a row for the cart tables: event ``confirmation``, number 0."""
+    if snapshot_of(end.confirmation) is None:
+        return []
+    return [
+        {
+            "recording_id": start.recording_id,
+            "seq": 0,
+            "event": "confirmation",
+            "coalesced": False,
+            "bytes": 0,
+            "data": {"order": snapshot_of(end.confirmation)},
+        }
+    ]
+
+
 def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]:
     """Return the row of the order, in the form of ``ORDERS``."""
     last = last_snapshot(events, end)

@@ -296,3 +296,14 @@ def test_other_targets_can_be_explained():
     assert table["field"].tolist() == ["n_items"]
     with pytest.raises(KeyError):
         recs.explain("no_such_time")
+
+
+def test_an_order_placed_without_events_has_its_cart_in_the_tables(lab):
+    rec = lab.place(fnb.Order.example(), sse=False, progress=False)
+    assert len(rec.events) == 0
+    assert rec.snapshots["event"].tolist() == ["confirmation"]
+    assert rec.line_items["quantity"].tolist() == [1]
+    assert rec.checks.findings.empty
+    assert rec.checks.headline().startswith("✓")
+    both = Recordings([rec, rec])
+    assert set(both.field_presence()["domain"]) == {rec.domain}
