@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmly_nb.recording import sse_grammar
 from firmly_nb.recording.sse import (
     EventStreamError,
     EventStreamParser,
@@ -204,6 +206,17 @@ def test_any_stream_with_any_cuts_is_read_as_the_standard_words_it(chunks: list[
     assert events == reference.events
     assert parser.last_event_id == reference.last_event_id
     assert parser.reconnection_time == reference.reconnection_time
+    assert parser.comments == reference.comments
+
+
+@settings(max_examples=500, deadline=None)
+@given(cut_streams())
+def test_what_is_gathered_in_portions_reads_the_same(chunks: list[bytes]) -> None:
+    # The way of a big event, with portions so small that any line may be one.
+    with patch.object(sse_grammar, "PORTION_BYTES", 32):
+        events, parser = parsed(chunks)
+    reference = Reference().read(b"".join(chunks))
+    assert events == reference.events
     assert parser.comments == reference.comments
 
 
