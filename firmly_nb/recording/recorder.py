@@ -189,12 +189,21 @@ class _Run:
         """Turn the bytes of one read into records."""
         self._note(read)
         comments = self.parser.comments
-        events = [event for chunk in chunks for event in self.parser.feed(chunk)]
+        events: list[ServerSentEvent] = []
+        failure: EventStreamError | None = None
+        try:
+            for chunk in chunks:
+                events += self.parser.feed(chunk)
+        except EventStreamError as error:
+            # The events of the chunks before it are whole, and are kept.
+            failure = error
         beats = min(self.parser.comments - comments, MAX_COMMENTS - len(self.comments))
         self.comments.extend([read.arrived_ns - self.t_start] * beats)
         whole = self.parser.pending_bytes == 0
         for position, event in enumerate(events, start=1):
             self._take_event(event, read, last_in_read=whole and position == len(events))
+        if failure:
+            raise failure
 
     def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
         self.seq += 1

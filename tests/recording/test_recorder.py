@@ -368,6 +368,20 @@ async def test_an_event_that_is_too_big_ends_the_recording():
     assert names(rec) == ["creating-cart"]
 
 
+async def test_what_came_whole_in_the_same_read_as_something_too_big_is_kept():
+    # Two HTTP chunks in one write: the second one's event breaks the limit before it is whole, and
+    # the first one's event used to be lost with it.
+    async def behave(wire):
+        unfinished = b"data: " + b"x" * 5_000
+        await wire.stream(event("creating-cart"))
+        await wire.send(chunk(event("item-added")) + chunk(unfinished))
+        await wire.gone()
+
+    rec = await run(behave, max_event_bytes=1_000)
+    assert rec.outcome == "transport_error"
+    assert names(rec) == ["creating-cart", "item-added"]
+
+
 async def cancelled(last, reason=None):
     seen = asyncio.Event()
     records = []
