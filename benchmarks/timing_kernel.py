@@ -5,10 +5,12 @@ import json
 import random
 import time
 from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.quiet import undisturbed
 from benchmarks.timing_clients import CLIENTS, Address, errors_ms
 from benchmarks.timing_work import WORK, Step
 from firmly_nb.portal import awaited, submit
@@ -16,7 +18,6 @@ from firmly_nb.recording.calibration_run import CalibrationRun, Pattern
 
 OURS = "firmly-nb"
 BREATH_S = 0.005
-SETTLE_S = 0.2
 
 
 async def measure(rounds: int, events: int, results: str) -> None:
@@ -37,8 +38,12 @@ async def measure(rounds: int, events: int, results: str) -> None:
                 ]
                 dice.shuffle(turns)
                 for run, condition, client in turns:
-                    row = await _turn(run, client, steps[condition], Pattern(events, seed=turn))
+                    measured = partial(
+                        _turn, run, client, steps[condition], Pattern(events, seed=turn)
+                    )
+                    row, tries, foreign = await undisturbed(measured)
                     row |= {"round": turn, "condition": condition, "client": client, "tls": run.tls}
+                    row |= {"tries": tries, "foreign": foreign}
                     file.write(json.dumps(row) + "\n")
                     file.flush()
                 print(f"round {turn + 1} of {rounds}")
@@ -50,7 +55,6 @@ async def measure(rounds: int, events: int, results: str) -> None:
 async def _turn(
     run: CalibrationRun, client: str, step: Step | None, pattern: Pattern
 ) -> dict[str, Any]:
-    await asyncio.sleep(SETTLE_S)
     if client == OURS:
         rows, steps = await _meanwhile(awaited(submit(run.measure, "", pattern)), step)
         return {

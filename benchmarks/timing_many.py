@@ -3,10 +3,13 @@
 import asyncio
 import gc
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import psutil
 
+from benchmarks.quiet import undisturbed
 from firmly_nb.recording.calibration_run import CalibrationRun, Pattern
 
 REPEATS = 3
@@ -60,9 +63,13 @@ async def at_once(run: CalibrationRun, orders: int, events: int, *, calm: bool) 
     rows = []
     for repeat in range(REPEATS):
         patterns = [Pattern(events, seed=100 * repeat + n, **gaps) for n in range(orders)]
-        for found in await asyncio.gather(*(run.measure("at once", p) for p in patterns)):
-            rows += found
+        parts, _, _ = await undisturbed(partial(_together, run, patterns))
+        rows += [row for part in parts for row in part]
     return AtOnce(orders, name, pd.DataFrame(rows))
+
+
+async def _together(run: CalibrationRun, patterns: list[Pattern]) -> list[list[dict[str, Any]]]:
+    return await asyncio.gather(*(run.measure("at once", pattern) for pattern in patterns))
 
 
 async def memory(run: CalibrationRun) -> list[list[str]]:
@@ -88,11 +95,13 @@ async def memory(run: CalibrationRun) -> list[list[str]]:
 
 async def _orders(run: CalibrationRun, first: int) -> None:
     for batch in range(0, MEMORY_EVERY, MEMORY_AT_ONCE):
-        patterns = [
-            Pattern(6, seed=first + batch + n, min_gap_ms=0.5, max_gap_ms=3.0)
-            for n in range(MEMORY_AT_ONCE)
-        ]
-        await asyncio.gather(*(run.measure("memory", pattern) for pattern in patterns))
+        await _together(
+            run,
+            [
+                Pattern(6, seed=first + batch + n, min_gap_ms=0.5, max_gap_ms=3.0)
+                for n in range(MEMORY_AT_ONCE)
+            ],
+        )
 
 
 async def many(events: int) -> tuple[list[AtOnce], list[list[str]]]:
