@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import psutil
 
-from benchmarks.quiet import undisturbed
+from benchmarks.quiet import FOREIGN_SHARE, undisturbed
 from firmly_nb.recording.calibration_run import CalibrationRun, Pattern
 
 REPEATS = 3
@@ -26,6 +26,7 @@ class AtOnce:
     orders: int
     pattern: str
     errors: pd.DataFrame
+    disturbed: int
 
     def row(self) -> list[str]:
         """Return the cells of the page's table."""
@@ -38,6 +39,7 @@ class AtOnce:
             *(f"{part.quantile(q):.3f}" for part in (error, own, sender) for q in (0.5, 0.99)),
             f"{self.errors['coalesced'].mean():.1%}",
             f"{self.errors['inside'].mean():.2%}",
+            f"{self.disturbed} of {REPEATS}",
         ]
 
 
@@ -53,6 +55,7 @@ AT_ONCE_HEAD = [
     "sender p99 ms",
     "share a read",
     "in bound",
+    "disturbed",
 ]
 
 
@@ -60,12 +63,13 @@ async def at_once(run: CalibrationRun, orders: int, events: int, *, calm: bool) 
     """Let one recorder follow so many orders at once."""
     gaps = CALM if calm else {}
     name = "20-300 ms" if calm else "0.5-30 ms"
-    rows = []
+    rows, disturbed = [], 0
     for repeat in range(REPEATS):
         patterns = [Pattern(events, seed=100 * repeat + n, **gaps) for n in range(orders)]
-        parts, _, _ = await undisturbed(partial(_together, run, patterns))
+        parts, _, foreign = await undisturbed(partial(_together, run, patterns))
+        disturbed += foreign > FOREIGN_SHARE
         rows += [row for part in parts for row in part]
-    return AtOnce(orders, name, pd.DataFrame(rows))
+    return AtOnce(orders, name, pd.DataFrame(rows), disturbed)
 
 
 async def _together(run: CalibrationRun, patterns: list[Pattern]) -> list[list[dict[str, Any]]]:
