@@ -7,10 +7,7 @@ cell, a script and a thread (design.md, section 4).
 
 from __future__ import annotations
 
-import asyncio
 import os
-import queue
-import threading
 import weakref
 from functools import partial
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from firmly_nb import browsing, calibrating, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
+from firmly_nb.attempts import Attempt
 from firmly_nb.environments import DEMO_MERCHANT, Environment, guard
 from firmly_nb.placing import Bench, Options
 from firmly_nb.portal import awaited, close_at_exit, forget, submit, wait
@@ -26,7 +24,7 @@ from firmly_nb.progress import EventLines
 from firmly_nb.recording.journal import default_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     import pandas as pd
@@ -35,9 +33,6 @@ if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording
     from firmly_nb.recording.records import Record
     from firmly_nb.sim.server import Simulator
-
-SHOW_EVERY_S = 0.05
-CANCEL_TIMEOUT_S = 6.0
 
 
 def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave alone
@@ -194,6 +189,22 @@ class Lab:
         attempt = self._attempt(order, card, Options(**options))
         return attempt.wait(EventLines() if progress else None)
 
+    def start(
+        self,
+        order: Order,
+        card: Card | None = None,
+        *,
+        on_record: Callable[[Record], None] | None = None,
+        **options: Any,
+    ) -> Attempt:
+        """Begin an order and return at once; nothing is shown.
+
+        The attempt can be waited for, cancelled and asked for its recording. ``on_record`` gets
+        each record once it is in the journal, on the background thread: it must not block.
+        The other arguments and the errors are those of :meth:`place`.
+        """
+        return self._attempt(order, card, Options(**options), on_record)
+
     async def place_async(
         self, order: Order, card: Card | None = None, *, progress: bool = True, **options: Any
     ) -> Recording:
@@ -290,63 +301,20 @@ class Lab:
         more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
         return f"Lab({self.environment.name}; orders allowed at {where}{more})"
 
-    def _attempt(self, order: Order, card: Card | None, options: Options) -> Attempt:
+    def _attempt(
+        self,
+        order: Order,
+        card: Card | None,
+        options: Options,
+        on_record: Callable[[Record], None] | None = None,
+    ) -> Attempt:
         if not isinstance(order, Order):
             raise TypeError(f"place() takes an Order, got {type(order).__name__}")
         if not self._finalizer.alive:
             raise RuntimeError("this lab is closed; fnb.connect() opens another")
         card = card or Card.test()
         guard(self.environment, order.domain, card)
-        return Attempt(self._bench, order, card, options)
-
-
-class Attempt:
-    """One order on its way, and whoever waits for it."""
-
-    def __init__(self, bench: Bench, order: Order, card: Card, options: Options) -> None:
-        self._records: queue.SimpleQueue[Record] = queue.SimpleQueue()
-        self._finished = threading.Event()
-        self._future = submit(self._place, bench, order, card, options)
-
-    def wait(self, lines: EventLines | None) -> Recording:
-        """Wait in this thread, showing records as they come."""
-        try:
-            while not self._finished.wait(SHOW_EVERY_S):
-                self._show(lines)
-            self._show(lines)
-            return self._future.result()
-        except KeyboardInterrupt:
-            self._future.cancel()
-            # The stream is closed and the recording kept before the cell ends.
-            self._finished.wait(CANCEL_TIMEOUT_S)
-            self._show(lines)
-            raise
-
-    async def wait_async(self, lines: EventLines | None) -> Recording:
-        """Wait on the running loop, showing records as they come."""
-        future = asyncio.wrap_future(self._future)
-        try:
-            while not future.done():
-                await asyncio.wait({future}, timeout=SHOW_EVERY_S)
-                self._show(lines)
-            return future.result()
-        except asyncio.CancelledError:
-            self._future.cancel()
-            await asyncio.to_thread(self._finished.wait, CANCEL_TIMEOUT_S)
-            self._show(lines)
-            raise
-
-    def _show(self, lines: EventLines | None) -> None:
-        while not self._records.empty():
-            record = self._records.get()
-            if lines:
-                lines.show(record)
-
-    async def _place(self, bench: Bench, order: Order, card: Card, options: Options) -> Recording:
-        try:
-            return await bench.place(order, card, options, self._records.put)
-        finally:
-            self._finished.set()
+        return Attempt(self._bench, order, card, options, on_record)
 
 
 def _start_simulator(

@@ -115,6 +115,16 @@ def test_recording_knows_nobody_above_it(module):
     assert {room(name) for name in ALL[module]} - {""} <= allowed
 
 
+@pytest.mark.parametrize("module", [m for m in ALL if room(m) == "sweep"])
+def test_a_sweep_knows_neither_the_lab_nor_widgets(module):
+    assert not {room(name) for name in ALL[module]} & {"lab", "widgets", "cli", "attempts"}
+
+
+@pytest.mark.parametrize("module", [m for m in ALL if room(m) not in {"", "widgets", "cli"}])
+def test_nothing_below_the_bench_knows_widgets(module):
+    assert "widgets" not in {room(name) for name in ALL[module]}
+
+
 def test_the_schema_is_a_leaf():
     assert ALL["firmly_nb.schema"] == set()
 
