@@ -65,6 +65,12 @@ class InvalidAppId(FirmlyError):  # noqa: N818
     advice = "Pass app_id=..., or set FIRMLY_APP_ID."
 
 
+class Forbidden(FirmlyError):  # noqa: N818
+    """The app id has no access to that merchant."""
+
+    advice = "Ask firmly to switch the merchant on for your app id, or order from another."
+
+
 class ProductNotFound(FirmlyError):  # noqa: N818
     """The merchant has no such variant."""
 
@@ -113,6 +119,7 @@ KINDS: dict[str, type[FirmlyError]] = {
     "InvalidToken": Unauthorized,
     "InvalidJWTToken": Unauthorized,
     "InvalidAPIToken": Unauthorized,
+    "Forbidden": Forbidden,
     "ErrorProductNotFound": ProductNotFound,
     "ErrorNotEnoughStock": NotEnoughStock,
     "ErrorPaymentDeclined": PaymentDeclined,
