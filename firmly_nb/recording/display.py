@@ -11,15 +11,12 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.latency.colours import STAGE_COLOURS, outcome_colour
 from firmly_nb.recording.words import MARKS, milliseconds, precision, verdict
 
 if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording, Recordings
 
-# Okabe and Ito's palette: told apart with every kind of colour vision. By place of the milestone.
-STAGE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-OUTCOME_COLOURS = {"placed": "#2e7d32", "cancelled": "#757575", "incomplete": "#b26a00"}
-FAILED_COLOUR = "#c62828"
 TEXT_BAR_WIDTH = 40
 FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:13px;"
 NUMBER = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;"
@@ -61,7 +58,7 @@ def recording_text(rec: Recording) -> str:
 
 def recording_html(rec: Recording) -> str:
     """Return the headline, the waterfall and what else is to be said."""
-    colour = OUTCOME_COLOURS.get(rec.outcome, FAILED_COLOUR)
+    colour = outcome_colour(rec.outcome)
     word, _, rest = verdict(rec).partition(" ")
     head = (
         f'<span style="color:{colour};font-weight:600">{MARKS[rec.outcome]} {escape(word)}</span> '
