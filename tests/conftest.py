@@ -1,10 +1,13 @@
-"""One simulator for all tests that need no special one, and a lab on it."""
+"""One simulator for all tests that need no special one, a lab on it, and a browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +72,29 @@ def unused_port():
         # Bound and not listening: nobody else gets it, and connecting to it is refused.
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for a module: a longer life would leave its event loop to everybody's tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=_chromium(playwright.chromium.executable_path),
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+        )
+        yield chromium
+        chromium.close()
+
+
+def _chromium(of_playwright):
+    """Return the system's browser, or Playwright's own; CI may not do without."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = os.environ.get("FIRMLY_NB_CHROMIUM") or next(filter(None, map(shutil.which, names)), "")
+    if found or Path(of_playwright).exists():
+        return found or of_playwright
+    reason = "no chromium: apt-get install chromium, or name one in FIRMLY_NB_CHROMIUM"
+    if os.environ.get("FIRMLY_NB_REQUIRE_BROWSER"):
+        pytest.fail(reason)
+    pytest.skip(reason)
