@@ -34,6 +34,7 @@ VARIANTS = Table(
         Column("product_id", "str", "", "what Item may have"),
         Column("variant_handles", "object", "", "what Item may have: a tuple of texts"),
         Column("title", "str", "", "its title"),
+        Column("options", "object", "", "what tells it from the others: texts by name (Size: XS)"),
         Column("price_minor", "Int64", "minor units", "price of one"),
         Column("currency", "str", "", "ISO 4217"),
         Column("available", "boolean", "", "whether it can be ordered now"),
@@ -100,6 +101,7 @@ async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
     """List what can be ordered of a product."""
     async with bench.devices().take() as device:
         product = await bench.client().product(domain, handle, device.session.access_token)
+    names = _option_names(product.get("variant_option_values"))
     rows = []
     for variant in product.get("variants") or []:
         reference = variant.get("add_to_cart_ref") or {}
@@ -110,6 +112,7 @@ async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
                 "product_id": _text(reference, "product_id"),
                 "variant_handles": tuple(reference.get("variant_handles") or ()),
                 "title": _text(variant, "title") or _text(variant, "display_name"),
+                "options": _options(names, variant.get("variant_option_list")),
                 "price_minor": price_minor,
                 "currency": currency,
                 "available": variant.get("available"),
@@ -151,6 +154,22 @@ async def cart(bench: Bench, domain: str) -> dict[str, Any]:
 def _text(values: dict[str, Any], key: str) -> str | None:
     value = values.get(key)
     return None if value is None else str(value)
+
+
+def _option_names(options: Any) -> list[str]:
+    """Return the names of a product's options in the order of its variants' values."""
+    known = [one for one in options or () if isinstance(one, dict)]
+    known.sort(key=lambda one: one["position"] if isinstance(one.get("position"), int) else 0)
+    return [str(one.get("display_name") or "") for one in known]
+
+
+def _options(names: list[str], values: Any) -> dict[str, str]:
+    """Return a variant's options by name; one without a name is called by its place."""
+    texts = [str(value) for value in values] if isinstance(values, list) else []
+    return {
+        (names[n] if n < len(names) and names[n] else f"Option {n + 1}"): text
+        for n, text in enumerate(texts)
+    }
 
 
 def _price(price: Any) -> tuple[int | None, str | None]:
