@@ -8,6 +8,7 @@ orders that run at the same time get devices of their own.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # A token must outlive the order that is placed with it.
 RENEW_BEFORE_S = 180.0
+# Many orders at once need many devices; the API is asked for a few at a time.
+OPENED_AT_ONCE = 2
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Devices:
     app_id: SecretStr
     free: list[Device] = field(default_factory=list)
     opened: int = 0
+    opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[Device]:
@@ -50,7 +54,9 @@ class Devices:
         else:
             # Counted before the call, so that two at once are two devices.
             number, self.opened = self.opened, self.opened + 1
-            device = Device(number, await self.client.browser_session(self.app_id))
+            async with self.opening:
+                session = await self.client.browser_session(self.app_id)
+            device = Device(number, session)
         try:
             if device.session.expires - time.time() < RENEW_BEFORE_S:
                 await self.renew(device)

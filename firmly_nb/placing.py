@@ -10,6 +10,8 @@ import os
 import platform
 import secrets
 import time
+from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -116,6 +118,27 @@ class Bench:
 
         A cancelled order leaves its recording in ``last`` and then raises.
         """
+        async with self.prepared(order, card, options) as job:
+            return await self.record(job, on_record)
+
+    @asynccontextmanager
+    async def prepared(self, order: Order, card: Card, options: Options) -> AsyncIterator[Job]:
+        """Make an order ready to be sent: a device of its own for so long, and the card encrypted.
+
+        Keys rotate and tokens expire: what is ready is to be sent within seconds.
+        """
+        async with self.devices().take() as device:
+            key = await self.client().payment_key()
+            yield Job(
+                start=self._start(order, options),
+                body=order.wire(encrypt_card(card, key)),
+                token=device.session.access_token,
+                headers=options.headers,
+                keep_raw=options.keep_raw,
+            )
+
+    async def record(self, job: Job, on_record: Callable[[Record], None]) -> Recording:
+        """Send what was prepared, at its planned time where it has one, and record it."""
         records: list[Record] = []
 
         def keep(item: Record) -> None:
@@ -123,19 +146,10 @@ class Bench:
             on_record(item)
 
         try:
-            async with self.devices().take() as device:
-                key = await self.client().payment_key()
-                job = Job(
-                    start=self._start(order, options),
-                    body=order.wire(encrypt_card(card, key)),
-                    token=device.session.access_token,
-                    headers=options.headers,
-                    keep_raw=options.keep_raw,
-                )
-                if options.isolated:
-                    await self.worker().place(job, keep)
-                else:
-                    await self._place_here(job, keep)
+            if job.start.recorder["process"] == "own":
+                await self.worker().place(job, keep)
+            else:
+                await self._place_here(job, keep)
         finally:
             if records:
                 self.last = Recording(records)

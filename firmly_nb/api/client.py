@@ -16,7 +16,7 @@ import httpx
 import orjson
 
 from firmly_nb.api.card import PublicKey, read_public_key
-from firmly_nb.api.errors import FirmlyError, error_from_body
+from firmly_nb.api.errors import FirmlyError, error_from_body, seconds_to_wait
 from firmly_nb.api.secrets import SecretStr
 
 if TYPE_CHECKING:
@@ -204,7 +204,9 @@ class FirmlyClient:
             text = f"{_where(url)} cannot be reached: {type(error).__name__}"
             raise FirmlyError("TransportError", text) from None
         if not response.is_success:
-            raise error_from_body(response.status_code, response.content, _secrets_of(options))
+            error = error_from_body(response.status_code, response.content, _secrets_of(options))
+            error.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
+            raise error
         return response
 
 

@@ -7,11 +7,16 @@ the status alone.
 
 from __future__ import annotations
 
+import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
 
 from firmly_nb.api.secrets import redact, redact_text
+
+# Whoever asks for a longer pause than a day has another clock than ours.
+MAX_WAIT_S = 86_400.0
 
 
 class FirmlyError(Exception):
@@ -34,6 +39,8 @@ class FirmlyError(Exception):
     """
 
     advice = ""
+    # Seconds that the answer asked to wait before anything else is sent, where it did.
+    retry_after_s: float | None = None
 
     def __init__(self, error: str, description: str = "", http_status: int | None = None) -> None:
         self.error = error
@@ -173,6 +180,26 @@ def error_from_body(http_status: int, body: bytes, secrets: tuple[str, ...] = ()
         text = _short(redact_text(body.decode("utf-8", "replace").strip(), secrets))
         return make_error(f"HTTP {http_status}", text or "empty body", http_status)
     return error_from_payload(redact(payload, secrets), http_status)
+
+
+def seconds_to_wait(retry_after: str | None) -> float | None:
+    """Read a ``Retry-After`` header, seconds or a date (RFC 9110, section 10.2.3); None if neither.
+
+    Examples
+    --------
+    >>> seconds_to_wait("2"), seconds_to_wait("Wed, 21 Oct 2015 07:28:00 GMT")
+    (2.0, 0.0)
+    >>> seconds_to_wait("soon") is None
+    True
+    """
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), MAX_WAIT_S)
+    try:
+        seconds = parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), MAX_WAIT_S)
 
 
 def _short(value: Any, limit: int = 500) -> str:

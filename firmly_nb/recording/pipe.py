@@ -105,6 +105,7 @@ def job_message(job: Job) -> dict[str, Any]:
         "token": job.token.get_secret_value(),
         "headers": job.headers,
         "keep_raw": job.keep_raw,
+        "planned_ns": job.planned_ns,
         "max_event_bytes": job.max_event_bytes,
         "max_stream_bytes": job.max_stream_bytes,
     }

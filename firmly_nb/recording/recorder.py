@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 
-from firmly_nb.api.errors import FirmlyError, error_from_body, error_from_payload
+from firmly_nb.api.errors import (
+    FirmlyError,
+    error_from_body,
+    error_from_payload,
+    seconds_to_wait,
+)
 from firmly_nb.api.event_names import ERROR, SUCCESS
 from firmly_nb.api.secrets import SecretStr, redact, redact_text
 from firmly_nb.recording.decoding import decode
@@ -54,6 +59,7 @@ class Job:
     keep_raw: bool = False
     max_event_bytes: int = 8 * 1024 * 1024
     max_stream_bytes: int = 64 * 1024 * 1024
+    planned_ns: int | None = None  # when to send, on the clock of `monotonic_ns`; None: at once
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -80,8 +86,10 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
     -------
     End
         The last record. A cancelled task gives it out with outcome ``cancelled`` and then raises.
-        An error of our own after the start is an end like any other: the order may exist.
+        An error of our own after the start is an end like any other: the order may exist. Cancelled
+        before a planned start, it gives out nothing: nothing was sent.
     """
+    await _planned_start(job)
     run = _Run(job, client, emit)
     try:
         await run.follow()
@@ -101,6 +109,12 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
             "may exist. Please report this."
         )
     return run.finish()
+
+
+async def _planned_start(job: Job) -> None:
+    """Wait for the moment that was planned; the clock is the same one in every process."""
+    while job.planned_ns is not None and (early_ns := job.planned_ns - monotonic_ns()) > 0:  # noqa: ASYNC110 - waits for a time
+        await asyncio.sleep(early_ns / 1e9)
 
 
 class _Run:
@@ -129,11 +143,18 @@ class _Run:
         self.warnings: list[str] = []
         self.http_status: int | None = None
         self.confirmation: Any = None
+        self.retry_after_s: float | None = None
 
     async def follow(self) -> None:
         """Send the order and read the answer to its end; why it ended goes to ``ended``."""
         start = self.job.start
-        self.emit(replace(start, started_at_ns=monotonic_ns() + wall_clock_offset()[0]))
+        self.emit(
+            replace(
+                start,
+                started_at_ns=monotonic_ns() + wall_clock_offset()[0],
+                schedule_lag_ns=self._lag_ns(monotonic_ns()),
+            )
+        )
         self.t_start = monotonic_ns()
         try:
             async with asyncio.timeout(start.timeout_s) as self.deadline:
@@ -147,6 +168,9 @@ class _Run:
         except httpx.HTTPError as error:
             self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
 
+    def _lag_ns(self, now_ns: int) -> int | None:
+        return None if self.job.planned_ns is None else now_ns - self.job.planned_ns
+
     async def _exchange(self) -> None:
         start = self.job.start
         async with self.client.stream_order(
@@ -159,6 +183,7 @@ class _Run:
             extensions={"trace": self.phases.trace},
         ) as response:
             self.http_status = response.status_code
+            self.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
             read = last_read(response)
             self.t_headers = read.arrived_ns
             self._note(read)
@@ -338,6 +363,9 @@ class _Run:
             unfinished_bytes=self.parser.unfinished_bytes,
             clock_step_us=step_us,
             warnings=self.warnings,
+            # The start was written down before it: this one is exact.
+            schedule_lag_ns=self._lag_ns(self.t_start),
+            retry_after_s=self.retry_after_s,
         )
         self.emit(record)
         return record

@@ -96,6 +96,8 @@ class End:
     unfinished_bytes: int = 0
     clock_step_us: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    schedule_lag_ns: int | None = None  # t_start after the planned start, where one was planned
+    retry_after_s: float | None = None  # how long the answer asked to wait
     kind: Literal["end"] = "end"
 
 

@@ -103,7 +103,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     last = last_snapshot(events, end)
     total_minor, currency = total_of(last)
     milestones = [e.event for e in events if milestone_of(e.event, start.milestones)]
-    lag_ms = _ms(start.schedule_lag_ns)
+    lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
+    lag_ms = _ms(lag_ns)
     latency_ms = end.t_end_ns / 1e6
     return {
         "recording_id": start.recording_id,

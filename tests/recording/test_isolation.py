@@ -31,7 +31,7 @@ def names(rec):
 def stalled(lab, until, fault="stall", count=2):
     """Begin an order that never ends; return its attempt once so many events were told."""
     attempt = lab._attempt(ORDER, None, options(headers={"x-sim-fault": fault}))
-    until(lambda: attempt._records.qsize() >= count + 1, "the events")
+    until(lambda: len(attempt._records) >= count + 1, "the events")
     return attempt
 
 
@@ -111,7 +111,7 @@ def test_whenever_the_recorder_is_killed_nothing_that_was_shown_is_lost(lab, unt
         lab.place(ORDER, progress=False)
         attempt = lab._attempt(ORDER, None, options(headers={"x-sim-profile": "calm"}))
         shown = draw.randrange(0, 5)
-        until(lambda n=shown, a=attempt: a._records.qsize() >= n, "the records")
+        until(lambda n=shown, a=attempt: len(a._records) >= n, "the records")
         until(lambda a=attempt: worker_of(lab)._pending or a._finished.is_set(), "the order")
         os.kill(worker_of(lab).pid, signal.SIGKILL)
         try:
