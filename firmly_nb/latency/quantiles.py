@@ -1,0 +1,208 @@
+"""Quantiles of times with exact intervals, or the plain statement that there is none.
+
+metrics.md, section 4. The estimate is type 7 of Hyndman and Fan, as numpy and R have it. The
+interval runs from one of the measured times to another and holds whatever the distribution is:
+how many of n orders are faster than the true quantile is a binomial number (W. J. Conover,
+"Practical Nonparametric Statistics", 1999, section 3.2; ``scipy.stats.quantile_test``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+ECDF = Table(
+    "ecdf",
+    "one row a distinct value",
+    (
+        Column("value", "float64", "as given", "a measured value"),
+        Column("share", "float64", "", "share of the values that are not larger"),
+        Column("low", "float64", "", "simultaneous band (Dvoretzky-Kiefer-Wolfowitz), lower end"),
+        Column("high", "float64", "", "the same, upper end"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """A quantile of ``n`` values with its interval.
+
+    Attributes
+    ----------
+    p
+        Which one: 0.95 for p95.
+    n
+        Values that there are.
+    estimate
+        Type 7; not a number where the quantile is not estimable.
+    low, high
+        The interval; infinite where an end is open.
+    needed
+        Values from which both ends exist.
+    """
+
+    p: float
+    n: int
+    estimate: float
+    low: float
+    high: float
+    needed: int
+
+    @property
+    def estimable(self) -> bool:
+        """Whether the interval has both ends."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def name(self) -> str:
+        """Its name, such as p95.
+
+        Examples
+        --------
+        >>> Quantile(0.999, 0, math.nan, -math.inf, math.inf, 3688).name
+        'p99.9'
+        """
+        return f"p{self.p * 100:.10g}"
+
+    def __str__(self) -> str:
+        if self.estimable:
+            return f"{self.estimate:,.1f} ({self.low:,.1f} to {self.high:,.1f})"
+        said = f"not estimable: {self.name} needs {self.needed:,} values, there are {self.n:,}"
+        if math.isfinite(self.low):
+            return f">= {self.low:,.1f} ({said})"
+        return f"<= {self.high:,.1f} ({said})" if math.isfinite(self.high) else said
+
+
+def quantile(values: ArrayLike, p: float, level: float = 0.95) -> Quantile:
+    """Return a quantile with its exact order-statistics interval.
+
+    Parameters
+    ----------
+    values
+        Measured values; nulls are left out.
+    p
+        Which quantile, between 0 and 1.
+    level
+        How often, at least, such intervals hold the true quantile.
+
+    Examples
+    --------
+    >>> print(quantile(range(1, 101), 0.5))
+    50.5 (40.0 to 61.0)
+    >>> print(quantile(range(1, 101), 0.99))
+    >= 97.0 (not estimable: p99 needs 368 values, there are 100)
+    """
+    return quantiles(values, (p,), level)[0]
+
+
+def quantiles(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:
+    """Return several quantiles; the values are sorted once."""
+    return quantiles_of_sorted(in_order(values), ps, level)
+
+
+def in_order(values: ArrayLike) -> Floats:
+    """Return the values sorted, without nulls."""
+    found = np.asarray(values, dtype=np.float64).ravel()
+    return np.sort(found[~np.isnan(found)])
+
+
+def quantiles_of_sorted(x: Floats, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:
+    """Return quantiles of values that are sorted and have no nulls."""
+    found = []
+    for p in ps:
+        lower, upper = interval_ranks(len(x), p, level)
+        low = float(x[lower - 1]) if lower >= 1 else -math.inf
+        high = float(x[upper - 1]) if upper <= len(x) else math.inf
+        both = math.isfinite(low) and math.isfinite(high)
+        estimate = type_7(x, p) if both else math.nan
+        found.append(Quantile(p, len(x), estimate, low, high, values_needed(p, level)))
+    return found
+
+
+def type_7(x: Floats, p: float) -> float:
+    """Return the quantile of sorted values, with linear interpolation (type 7)."""
+    if not len(x):
+        return math.nan
+    whole, part = divmod((len(x) - 1) * p, 1)
+    low = float(x[int(whole)])
+    return low if part == 0 else low + part * (float(x[int(whole) + 1]) - low)
+
+
+def interval_ranks(n: int, p: float, level: float = 0.95) -> tuple[int, int]:
+    """Return which of n sorted values, counted from 1, bound the quantile.
+
+    A lower rank of 0 or an upper one of n + 1 says that the interval is open on that side.
+
+    Examples
+    --------
+    >>> interval_ranks(100, 0.5), interval_ranks(30, 0.9)
+    ((40, 61), (23, 31))
+    """
+    if not n:
+        return 0, 1
+    tail = (1 - level) / 2
+    return _binomial_quantile(tail, n, p), n - _binomial_quantile(tail, n, 1 - p) + 1
+
+
+def values_needed(p: float, level: float = 0.95) -> int:
+    """Return from how many values the interval of a quantile has both ends.
+
+    Examples
+    --------
+    >>> [values_needed(p) for p in (0.5, 0.75, 0.9, 0.95, 0.99, 0.999)]
+    [6, 13, 36, 72, 368, 3688]
+    """
+    if not 0 < p < 1:
+        raise ValueError(f"a quantile lies between 0 and 1, not at {p}")
+    tail, extreme = (1 - level) / 2, max(p, 1 - p)
+    return math.ceil(math.log(tail) / math.log(extreme) - 1e-12)
+
+
+def ecdf(values: ArrayLike, level: float = 0.95) -> pd.DataFrame:
+    """Return the share of values up to each value, with a band for the whole curve.
+
+    The band is simultaneous: it holds the whole true curve at the given level
+    (Dvoretzky-Kiefer-Wolfowitz with Massart's constant).
+
+    Examples
+    --------
+    >>> ecdf([1.0, 2.0, 2.0, 4.0])[["value", "share"]].to_dict("list")
+    {'value': [1.0, 2.0, 4.0], 'share': [0.25, 0.75, 1.0]}
+    """
+    x = in_order(values)
+    last = np.flatnonzero(np.concatenate([x[1:] != x[:-1], np.ones(min(len(x), 1), bool)]))
+    share = (last + 1) / max(len(x), 1)
+    half = math.sqrt(math.log(2 / (1 - level)) / (2 * max(len(x), 1)))
+    return ECDF.from_columns(
+        {
+            "value": x[last],
+            "share": share,
+            "low": np.maximum(share - half, 0.0),
+            "high": np.minimum(share + half, 1.0),
+        }
+    )
+
+
+def _binomial_quantile(q: float, n: int, p: float) -> int:
+    """Return the smallest k with P(X <= k) >= q, X binomial."""
+    from scipy.special import bdtr, bdtrik
+
+    k = bdtrik(q, n, p)
+    guess = max(math.ceil(float(k)), 0) if math.isfinite(k) else 0
+    # The continuous inverse can be off by rounding, at most by one.
+    if guess and bdtr(guess - 1, n, p) >= q:
+        guess -= 1
+    return guess if bdtr(guess, n, p) >= q else guess + 1
