@@ -117,7 +117,7 @@ def test_whenever_the_recorder_is_killed_nothing_that_was_shown_is_lost(lab, unt
         try:
             rec = attempt.wait(None)
         except RecorderError:
-            assert attempt._records.empty()
+            assert attempt._records == []
             continue
         assert rec.outcome in {"transport_error", "placed"}
         [twin] = fnb.load(next(lab.journal.rglob(f"{rec.recording_id}.jsonl")))
