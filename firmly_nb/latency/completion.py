@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from firmly_nb.latency.columns import floats, is_value
 from firmly_nb.latency.outcomes import CANCELLED, PLACED, Share, attempted, share, wilson
 from firmly_nb.schema import Column, Table
 
@@ -100,18 +101,17 @@ def good_fraction(
 
 def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.bool_]:
     """Say for each order whether it was placed and kept every limit."""
-    good = (orders["outcome"] == PLACED).to_numpy(bool, na_value=False)
+    good = is_value(orders["outcome"], PLACED)
     for name, limit in limits_ms.items():
-        good &= orders[name].to_numpy(np.float64, na_value=np.inf) <= limit
+        good &= floats(orders[name]) <= limit
     return good
 
 
 def is_censored(orders: pd.DataFrame) -> bool:
     """Say whether some orders could only be watched for less long than others."""
-    outcome = orders["outcome"].astype("str")
-    if (outcome == CANCELLED).any():
+    if is_value(orders["outcome"], CANCELLED).any():
         return True
-    limits = orders.loc[(outcome == "timeout").to_numpy(bool), "order_latency_ms"]
+    limits = orders.loc[is_value(orders["outcome"], "timeout"), "order_latency_ms"]
     longest = max(limits.max(), orders["time_to_order_placed_ms"].max(), 0.0)
     return bool(len(limits) and longest > limits.min() * SAME_LIMIT)
 
@@ -157,18 +157,21 @@ def _incidence(orders: pd.DataFrame) -> _Curve:
 
 def _by_time(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
     """Return the distinct times of ends; at each, how many were placed, ended and at risk."""
-    outcome = orders["outcome"].astype("str").to_numpy()
-    is_placed = outcome == PLACED
-    placed_ms = orders["time_to_order_placed_ms"].to_numpy(np.float64)
-    ended_ms = np.where(is_placed, placed_ms, orders["order_latency_ms"].to_numpy(np.float64))
+    is_placed, is_cancelled, is_timeout = (
+        is_value(orders["outcome"], name) for name in (PLACED, CANCELLED, "timeout")
+    )
+    placed_ms, latency_ms = (
+        floats(orders[name]) for name in ("time_to_order_placed_ms", "order_latency_ms")
+    )
+    ended_ms = np.where(is_placed, placed_ms, latency_ms)
     t_ms, place = np.unique(ended_ms, return_inverse=True)
-    is_watched_to_its_end = (outcome != CANCELLED) & (outcome != "timeout")
+    is_watched_to_its_end = ~(is_cancelled | is_timeout)
     size = len(t_ms)
     all_here = np.bincount(place, minlength=size)
     at_risk = len(orders) - np.concatenate([[0], np.cumsum(all_here)[:-1]])[:size]
     placed = np.bincount(place, weights=is_placed, minlength=size)
     ended = np.bincount(place, weights=is_watched_to_its_end, minlength=size)
-    return t_ms, placed, ended, at_risk.astype(np.float64)
+    return t_ms.astype(float), placed.astype(float), ended.astype(float), at_risk.astype(float)
 
 
 def _variance(

@@ -6,10 +6,12 @@ cancelled; failures stay in it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from firmly_nb.latency.columns import coded, is_value, places
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ FUNNEL = Table(
 )
 
 
-class Share(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Share:
     """A share of orders with its interval."""
 
     count: int
@@ -117,7 +120,7 @@ def share(k: int, n: int, level: float = 0.95) -> Share:
 
 def attempted(orders: pd.DataFrame) -> pd.DataFrame:
     """Return the orders that count: all but the cancelled ones."""
-    return orders[(orders["outcome"] != CANCELLED).to_numpy(bool, na_value=False)]
+    return orders[~is_value(orders["outcome"], CANCELLED)]
 
 
 def success_rate(orders: pd.DataFrame, level: float = 0.95) -> Share:
@@ -131,7 +134,7 @@ def success_rate(orders: pd.DataFrame, level: float = 0.95) -> Share:
     3
     """
     counted = attempted(orders)
-    return share(int((counted["outcome"] == PLACED).sum()), len(counted), level)
+    return share(int(is_value(counted["outcome"], PLACED).sum()), len(counted), level)
 
 
 def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
@@ -163,7 +166,7 @@ def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     n = sum(counts.values()) - counts.get(CANCELLED, 0)
     rows = []
     for name in names:
-        row = {"outcome": name, "count": counts.get(name, 0), "attempted": n}
+        row: dict[str, Any] = {"outcome": name, "count": counts.get(name, 0), "attempted": n}
         if name != CANCELLED and n:
             found_share = share(row["count"], n, level)
             row |= {"share": found_share.share, "low": found_share.low, "high": found_share.high}
@@ -226,16 +229,15 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95) -> p
 
 
 def _ratio(k: NDArray[np.int64], n: NDArray[np.int64]) -> Floats:
-    return np.divide(k, n, out=np.full(len(k), np.nan), where=n > 0)
+    found: Floats = np.divide(k, n, out=np.full(len(k), np.nan), where=n > 0)
+    return found
 
 
 def _seen(stages: pd.DataFrame, orders: pd.DataFrame) -> tuple[NDArray[np.bool_], list[str]]:
     """Return, order by milestone, whether the milestone's event came; and the milestones' names."""
-    import pandas as pd
-
-    ids, names = pd.factorize(stages["to_milestone"].astype("str"))
+    ids, names = coded(stages["to_milestone"])
     # Rows of a recording stand together, its milestones in order.
-    place = pd.Index(orders["recording_id"]).get_indexer(stages["recording_id"])
+    place = places(orders, stages)
     common = _common_vocabulary(ids, place)
     column = np.full(len(names), -1)
     column[common] = np.arange(len(common))
@@ -245,7 +247,7 @@ def _seen(stages: pd.DataFrame, orders: pd.DataFrame) -> tuple[NDArray[np.bool_]
     seen[place[wanted], column[ids[wanted]]] = came
     speaks = np.zeros(len(orders), dtype=bool)
     speaks[place[wanted]] = True
-    return seen[speaks | _without_stages(place, len(orders))], [str(names[i]) for i in common]
+    return seen[speaks | _without_stages(place, len(orders))], [names[i] for i in common]
 
 
 def _without_stages(place: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
