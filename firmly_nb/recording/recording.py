@@ -125,7 +125,11 @@ class Recording(CartFace):
     @cached_property
     def orders(self) -> pd.DataFrame:
         """The order's one row; see ``ORDERS``."""
-        return ORDERS.frame([order_row(self._start, self._events, self._end)])
+        return ORDERS.frame([self.summary()])
+
+    def summary(self) -> dict[str, Any]:
+        """Return the order's row as it is before it becomes a table: cheap, None where null."""
+        return order_row(self._start, self._events, self._end)
 
     @cached_property
     def stages(self) -> pd.DataFrame:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.api.money import format_minor
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from firmly_nb.recording.recording import Recording
 
 MARKS = {
@@ -39,8 +37,8 @@ def milliseconds(value: float | None, digits: int = 1) -> str:
 
 def verdict(rec: Recording) -> str:
     """Return one sentence or two: how it ended, after what, and whether something was ordered."""
-    row = rec.orders.iloc[0]
-    after = "" if row.isna()["last_milestone"] else f" after {row['last_milestone']}"
+    row = rec.summary()
+    after = f" after {row['last_milestone']}" if row["last_milestone"] else ""
     at = f"{milliseconds(row['order_latency_ms'], 0)} ms"
     error, code = rec.error, rec.error.error if rec.error else ""
     match rec.outcome:
@@ -88,10 +86,10 @@ def _detail(error: Exception | None) -> str:
     return f"{sentence} {advice}".strip()
 
 
-def _total(row: pd.Series[Any]) -> str:
-    if row.isna()["total_minor"]:
+def _total(row: dict[str, Any]) -> str:
+    if row["total_minor"] is None:
         return ""
-    return f", {format_minor(int(row['total_minor']), row['currency'])} {row['currency']}"
+    return f", {format_minor(row['total_minor'], row['currency'])} {row['currency']}"
 
 
 def _unknown(rec: Recording) -> str:
