@@ -14,6 +14,7 @@ far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` t
 - :class:`Order`, :class:`Item`, :class:`Address`, :class:`Card`: what is ordered;
 - :class:`Recording`, :class:`Recordings`: what happened, as pandas tables; :func:`load` reads
   them back;
+- :func:`grid`, :class:`Budget`, :class:`Sweep`: many orders, with ``lab.sweep``;
 - :class:`FirmlyError`, :class:`GuardError`, :class:`InvalidOrder`: what can go wrong, and says what
   to do;
 - :func:`allow_nested_loops`: for other libraries' ``asyncio.run`` in your cells.
@@ -34,9 +35,13 @@ if TYPE_CHECKING:
     from firmly_nb.nested import allow_nested_loops
     from firmly_nb.recording.recording import Recording, Recordings
     from firmly_nb.recording.store import load
+    from firmly_nb.sweep.budget import Budget
+    from firmly_nb.sweep.grid import grid
+    from firmly_nb.sweep.handle import Sweep
 
 __all__ = [
     "Address",
+    "Budget",
     "Card",
     "FirmlyError",
     "GuardError",
@@ -46,13 +51,16 @@ __all__ = [
     "Order",
     "Recording",
     "Recordings",
+    "Sweep",
     "allow_nested_loops",
     "connect",
+    "grid",
     "load",
 ]
 
 _HOMES = {
     "Address": "api.models",
+    "Budget": "sweep.budget",
     "Card": "api.models",
     "FirmlyError": "api.errors",
     "GuardError": "environments",
@@ -62,8 +70,10 @@ _HOMES = {
     "Order": "api.models",
     "Recording": "recording.recording",
     "Recordings": "recording.recording",
+    "Sweep": "sweep.handle",
     "allow_nested_loops": "nested",
     "connect": "lab",
+    "grid": "sweep.grid",
     "load": "recording.store",
 }
 

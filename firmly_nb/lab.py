@@ -30,9 +30,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.recording.calibration import Calibration
-    from firmly_nb.recording.recording import Recording
+    from firmly_nb.recording.recording import Recording, Recordings
     from firmly_nb.recording.records import Record
     from firmly_nb.sim.server import Simulator
+    from firmly_nb.sweep.handle import Sweep
+    from firmly_nb.sweep.plan import Orders
+    from firmly_nb.sweep.progress import Progress
+
+CLOSED = "this lab is closed; fnb.connect() opens another"
 
 
 def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave alone
@@ -128,6 +133,7 @@ class Lab:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self._last_sweep: Sweep | None = None
         # The finalizer closes a forgotten lab, the exit hook one that is still there at the end.
         at_exit = close_at_exit(bench.aclose)
         self._finalizer = weakref.finalize(self, _close_in_background, bench, at_exit)
@@ -148,6 +154,11 @@ class Lab:
     def last(self) -> Recording | None:
         """The recording of the last order, also of a cancelled one."""
         return self._bench.last
+
+    @property
+    def last_sweep(self) -> Sweep | None:
+        """The last sweep, also one that was stopped: its recordings, progress and run id."""
+        return self._last_sweep
 
     @property
     def journal(self) -> Path:
@@ -211,6 +222,86 @@ class Lab:
         """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
         attempt = self._attempt(order, card, Options(**options))
         return await attempt.wait_async(EventLines() if progress else None)
+
+    def sweep(
+        self,
+        orders: Orders,
+        card: Card | None = None,
+        *,
+        progress: bool = True,
+        resume: str | None = None,
+        **arguments: Any,
+    ) -> Recordings:
+        """Place many orders on a schedule, within a budget, and record each.
+
+        Ctrl-C closes the streams, keeps everything (``lab.last_sweep.recordings``) and raises.
+
+        Parameters
+        ----------
+        orders
+            An ``Order``, a list or generator of them, or ``fnb.grid(order, quantity=[1, 5])``.
+            Where there are several and ``count`` is larger, they are interleaved.
+        card
+            A test card; by default ``Card.test()``.
+        progress
+            Whether a bar is shown.
+        resume
+            The ``run_id`` of a sweep that was stopped: what it has not placed is placed. An order
+            with an unknown end is not placed again. Give the same ``orders``.
+        **arguments
+            ``count``: how many orders. ``rate``: orders a second, or ``"30/min"``; they start on
+            time whatever is still running. ``concurrency``: how many are in flight at most; without
+            a rate, always. ``arrival``: ``"constant"``, ``"poisson"`` or ``"closed"``.
+            ``duration``: seconds, or ``"10 min"``. ``seed``: of everything random. ``budget``:
+            a :class:`Budget`. ``name``, ``run_id``, ``tags``: to find it again. Everything else is
+            an option of :meth:`place`.
+
+        Returns
+        -------
+        Recordings
+            Oldest first, also of the earlier parts of a resumed run.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong. :class:`BudgetError`: the plan is beyond the budget.
+        GuardError
+            If something of it may not be ordered there; nothing was sent.
+        """
+        started = self.start_sweep(orders, card, resume=resume, **arguments)
+        return started.wait(_bar(progress))
+
+    async def sweep_async(
+        self,
+        orders: Orders,
+        card: Card | None = None,
+        *,
+        progress: bool = True,
+        resume: str | None = None,
+        **arguments: Any,
+    ) -> Recordings:
+        """Place many orders; see :meth:`sweep`. Cancelling the task stops it."""
+        started = self.start_sweep(orders, card, resume=resume, **arguments)
+        return await started.wait_async(_bar(progress))
+
+    def start_sweep(
+        self,
+        orders: Orders,
+        card: Card | None = None,
+        *,
+        resume: str | None = None,
+        **arguments: Any,
+    ) -> Sweep:
+        """Begin a sweep and return at once; nothing is shown. See :meth:`sweep`.
+
+        The sweep can be watched (``.progress``), stopped and waited for.
+        """
+        from firmly_nb.sweep.begin import begin
+
+        if not self._finalizer.alive:
+            raise RuntimeError(CLOSED)
+        self._last_sweep = begin(self._bench, orders, card, resume, arguments)
+        return self._last_sweep
 
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
         """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
@@ -311,7 +402,7 @@ class Lab:
         if not isinstance(order, Order):
             raise TypeError(f"place() takes an Order, got {type(order).__name__}")
         if not self._finalizer.alive:
-            raise RuntimeError("this lab is closed; fnb.connect() opens another")
+            raise RuntimeError(CLOSED)
         card = card or Card.test()
         guard(self.environment, order.domain, card)
         return Attempt(self._bench, order, card, options, on_record)
@@ -344,6 +435,14 @@ def _from_dotenv() -> str | None:
     from dotenv import dotenv_values, find_dotenv
 
     return dotenv_values(find_dotenv(usecwd=True)).get("FIRMLY_APP_ID")
+
+
+def _bar(progress: bool) -> Callable[[Progress], None] | None:
+    if not progress:
+        return None
+    from firmly_nb.sweep.bar import Bar
+
+    return Bar().show
 
 
 def _close_in_background(bench: Bench, at_exit: object) -> None:

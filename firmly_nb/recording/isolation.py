@@ -112,6 +112,10 @@ class WorkerProcess:
         alive = self.process is not None and self.process.returncode is None
         return self.process.pid if alive and self.process else None
 
+    async def ready(self) -> None:
+        """Have the process running, so that the next order need not wait for it."""
+        await self._started()
+
     async def place(self, job: Job, on_record: Callable[[Record], None]) -> End:
         """Have one order recorded.
 

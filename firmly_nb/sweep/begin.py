@@ -1,0 +1,221 @@
+"""From the arguments of ``lab.sweep`` to a sweep that runs.
+
+Everything is checked before anything is sent.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import httpx
+
+from firmly_nb.api.models import Card
+from firmly_nb.environments import Environment, guard, is_loopback
+from firmly_nb.placing import Options
+from firmly_nb.recording.recording import Recording
+from firmly_nb.sweep.budget import Budget, BudgetError
+from firmly_nb.sweep.handle import Sweep
+from firmly_nb.sweep.ledger import Ledger
+from firmly_nb.sweep.plan import Plan
+from firmly_nb.sweep.plan_file import PlanFile, checked_run_id, kinds_of, recorded
+from firmly_nb.sweep.run import Run
+from firmly_nb.sweep.schedule import ARRIVALS, Arrival, Schedule, per_second, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from firmly_nb.placing import Bench
+
+GENTLE_RATE = "20/min"
+# How many orders an open loop may have in flight where nothing is said.
+STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
+MAX_CONCURRENCY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of ``lab.sweep`` that say how; each None is a default."""
+
+    count: int | None = None
+    rate: float | str | None = None
+    concurrency: int | None = None
+    arrival: str | None = None
+    duration: float | str | None = None
+    seed: int | None = None
+    budget: Budget | Mapping[str, Any] | None = None
+    name: str | None = None
+    run_id: str | None = None
+    tags: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """Take what is a sweep's own out of the arguments; the rest are options of each order."""
+        own = {f.name for f in fields(cls)}
+        return cls(**{n: v for n, v in arguments.items() if n in own}), {
+            n: v for n, v in arguments.items() if n not in own
+        }
+
+
+def begin(
+    bench: Bench,
+    orders: Any,
+    card: Card | None,
+    resume: str | None,
+    arguments: Mapping[str, Any],
+) -> Sweep:
+    """Check everything, write the plan down and start the sweep.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong; BudgetError if the plan is beyond the budget.
+    GuardError
+        If something of it may not be ordered there. Nothing was sent.
+    """
+    request, options = Request.of(arguments)
+    before = PlanFile.read(bench.journal, resume) if resume else None
+    local = is_local(bench.environment)
+    written = _plan_file(bench.environment.name, request, before, local=local)
+    plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
+    written = replace(written, kinds=kinds_of(plan))
+    _check_same(before, written)
+    card = card or Card.test()
+    for variant in plan.variants:
+        guard(bench.environment, variant.order.domain, variant.card or card)
+    run = Run(
+        bench,
+        plan,
+        _schedule(written),
+        Ledger(Budget.of(written.budget)),
+        _options(written, options),
+        card,
+    )
+    earlier = list(recorded(bench.journal, resume, before.began_at_ns)) if resume and before else []
+    for records, _ in earlier:
+        run.was_done(records)
+    _check_budget(run, explicit=request.budget is not None)
+    written.write(bench.journal)
+    return Sweep(run, written, bench.journal, [Recording(*kept) for kept in earlier])
+
+
+def is_local(environment: Environment) -> bool:
+    """Whether nobody else's system is behind an environment: every host is this machine."""
+    urls = (environment.api_url, environment.card_url)
+    return all(is_loopback(httpx.URL(url).host) for url in urls)
+
+
+def _plan_file(
+    environment: str, request: Request, before: PlanFile | None, *, local: bool
+) -> PlanFile:
+    """Return what the sweep is to be: what was asked for, else what it was, else the defaults."""
+    given = _checked(request)
+    if before:
+        if before.environment != environment:
+            raise ValueError(
+                f"the sweep {before.run_id} was placed on {before.environment}; this lab orders on "
+                f"{environment}"
+            )
+        if request.budget is not None:
+            given["budget"] = asdict(Budget.of(request.budget).within(local=local))
+        return replace(before, **given, run_id=before.run_id, message="")
+    budget = Budget.of(request.budget).within(local=local)
+    blank = PlanFile(
+        run_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}",
+        name="",
+        tags={},
+        environment=environment,
+        began_at_ns=time.time_ns(),
+        arrival="closed",
+        rate_per_s=None,
+        concurrency=1,
+        duration_s=None,
+        count=None,
+        seed=0,
+        budget=asdict(budget),
+    )
+    return replace(blank, **{**_default_schedule(request, local=local), **given})
+
+
+def _default_schedule(request: Request, *, local: bool) -> dict[str, Any]:
+    """Return how orders follow one another where it is not said: gently, where others are met."""
+    is_open = request.rate is not None or request.arrival in {"constant", "poisson"}
+    if not is_open and request.arrival is None and not local:
+        is_open = True
+    if not is_open:
+        return {}
+    if request.rate is None and local:
+        raise ValueError(f'arrival={request.arrival!r} needs a rate, like rate="30/min"')
+    return {
+        "arrival": "constant",
+        "rate_per_s": per_second(GENTLE_RATE),
+        "concurrency": LOCAL_CONCURRENCY if local else STAGING_CONCURRENCY,
+    }
+
+
+def _checked(request: Request) -> dict[str, Any]:
+    """Return what was given, each thing checked, by its name in the plan."""
+    given: dict[str, Any] = {}
+    if request.arrival is not None and request.arrival not in ARRIVALS:
+        raise ValueError(f"arrival {request.arrival!r}: there are {', '.join(ARRIVALS)}")
+    if request.rate is not None and request.arrival == "closed":
+        raise ValueError("a closed loop has no rate: the next order starts when one ends")
+    if request.concurrency is not None and not 1 <= request.concurrency <= MAX_CONCURRENCY:
+        raise ValueError(
+            f"concurrency {request.concurrency!r}: must be 1 to {MAX_CONCURRENCY} orders in flight"
+        )
+    if request.rate is not None:
+        given["rate_per_s"] = per_second(request.rate)
+    if request.duration is not None:
+        given["duration_s"] = seconds(request.duration)
+    if request.run_id is not None:
+        given["run_id"] = checked_run_id(request.run_id)
+    if request.tags is not None:
+        given["tags"] = {str(name): str(value) for name, value in request.tags.items()}
+    names = ("arrival", "concurrency", "count", "seed", "name")
+    return given | {n: getattr(request, n) for n in names if getattr(request, n) is not None}
+
+
+def _schedule(written: PlanFile) -> Schedule:
+    return Schedule(
+        cast("Arrival", written.arrival),
+        written.concurrency,
+        written.rate_per_s,
+        written.duration_s,
+        written.seed,
+    )
+
+
+def _options(written: PlanFile, given: Mapping[str, Any]) -> Options:
+    """Return the place options, with the run's id, name and tags."""
+    allowed = {f.name for f in fields(Options)} - {"run_id", "tags"}
+    unknown = sorted(set(given) - allowed)
+    if unknown:
+        raise TypeError(
+            f"a sweep knows no option {unknown[0]!r}; lab.place has {', '.join(sorted(allowed))}"
+        )
+    tags = {"sweep": written.name} if written.name else {}
+    return Options(run_id=written.run_id, tags={**tags, **written.tags}, **given)
+
+
+def _check_same(before: PlanFile | None, now: PlanFile) -> None:
+    """Refuse to go on with other orders than the sweep began with."""
+    if before and before.kinds and now.kinds and before.kinds != now.kinds:
+        raise ValueError(
+            f"the sweep {before.run_id} began with other orders than these; give it the same "
+            "orders in the same sequence, or begin a new sweep"
+        )
+
+
+def _check_budget(run: Run, *, explicit: bool) -> None:
+    """Refuse a plan that is known to be beyond the budget."""
+    limit, size = run.ledger.budget.orders, run.plan.size
+    if limit is None or size is None or size <= limit:
+        return
+    whose = "its budget" if explicit else "the budget that is set where none is given"
+    raise BudgetError(
+        f"the sweep has {size:,} orders, and {whose} is {limit:,}: "
+        f"budget=fnb.Budget(orders={size}) allows them. Nothing was sent."
+    )

@@ -1,0 +1,99 @@
+"""What a sweep may use up: orders, minutes, money. Asked before each order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - read at run time by the dataclass
+from dataclasses import dataclass, fields
+from typing import Any
+
+from firmly_nb.api.money import format_minor
+
+# Behind staging stands somebody's test system, which also others use.
+STAGING_ORDERS, STAGING_MINUTES = 25, 15.0
+LOCAL_ORDERS, LOCAL_MINUTES = 10_000, 240.0
+
+
+class BudgetError(ValueError):
+    """A sweep that would go beyond its budget; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a sweep may use up; what is not given is the environment's own limit.
+
+    Parameters
+    ----------
+    orders
+        How many orders may be started; by default 25, on this machine's simulator 10,000.
+    minutes
+        After how many minutes no order is started any more; by default 15 and 240.
+    total_minor
+        How much may be ordered for, by currency, in minor units: ``{"USD": 50_000}`` is 500.00
+        dollars. Orders in another currency are not started then. By default no limit: what an
+        order costs is known only once a cart was seen, so until then one order of its kind runs
+        alone.
+
+    Examples
+    --------
+    >>> Budget(orders=50, total_minor={"USD": 50_000})
+    Budget(50 orders, 500.00 USD)
+    """
+
+    orders: int | None = None
+    minutes: float | None = None
+    total_minor: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse limits that are none."""
+        for name in ("orders", "minutes"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not value > 0):
+                raise ValueError(f"budget: {name} must be above 0, got {value!r}")
+        for currency, minor in (self.total_minor or {}).items():
+            if not isinstance(minor, int) or minor < 0:
+                raise ValueError(
+                    f"budget: total_minor[{currency!r}] must be a whole number of minor units "
+                    f"(cents), got {minor!r}"
+                )
+
+    @classmethod
+    def of(cls, given: Budget | Mapping[str, Any] | None) -> Budget:
+        """Return a budget from what was given for it.
+
+        Examples
+        --------
+        >>> Budget.of({"orders": 5})
+        Budget(5 orders)
+        """
+        if given is None or isinstance(given, Budget):
+            return given or cls()
+        unknown = set(given) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(
+                f"budget: unknown {', '.join(sorted(unknown))}; there are orders, minutes and "
+                "total_minor"
+            )
+        return cls(**given)
+
+    def within(self, *, local: bool) -> Budget:
+        """Return the budget with the environment's own limits where none was given."""
+        orders = self.orders or (LOCAL_ORDERS if local else STAGING_ORDERS)
+        minutes = self.minutes or (LOCAL_MINUTES if local else STAGING_MINUTES)
+        return Budget(orders, minutes, self.total_minor)
+
+    def __repr__(self) -> str:
+        parts = [f"{self.orders:,} orders"] if self.orders else []
+        parts += [f"{self.minutes:g} minutes"] if self.minutes else []
+        parts += [money_text(minor, c) for c, minor in (self.total_minor or {}).items()]
+        return f"Budget({', '.join(parts) or 'the environment decides'})"
+
+
+def money_text(minor: int, currency: str) -> str:
+    """Write an amount with its currency.
+
+    Examples
+    --------
+    >>> money_text(50_000, "USD")
+    '500.00 USD'
+    """
+    return f"{format_minor(minor, currency)} {currency}"

@@ -1,0 +1,127 @@
+"""A sweep's plan on disk, beside the journals: what is needed to go on with it.
+
+It names no address and holds no secret, so an order itself is not in it: who resumes brings the
+orders again, and what they are is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+
+from firmly_nb.recording.journal import JournalError, read_journal
+from firmly_nb.sweep.ledger import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from firmly_nb.recording.records import Record
+    from firmly_nb.sweep.plan import Plan
+
+FOLDER = "sweeps"
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """What is written down of a sweep."""
+
+    run_id: str
+    name: str
+    tags: dict[str, str]
+    environment: str
+    began_at_ns: int
+    arrival: str
+    rate_per_s: float | None
+    concurrency: int
+    duration_s: float | None
+    count: int | None
+    seed: int
+    budget: dict[str, Any]
+    kinds: list[Any] = field(default_factory=list)  # merchant, items and quantity; no address
+    message: str = ""  # why it stopped, once it has
+
+    def write(self, journal: Path) -> None:
+        """Write it; whoever reads it finds the old one or the new one whole.
+
+        Raises
+        ------
+        JournalError
+            If it cannot be written; nothing was sent.
+        """
+        path = _path(journal, self.run_id)
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
+            draft.replace(path)
+        except OSError as error:
+            raise JournalError(
+                f"the sweep's plan {path} cannot be written: {error.strerror or error}. Free some "
+                "space or set FIRMLY_NB_HOME to a folder that can be written."
+            ) from error
+
+    @classmethod
+    def read(cls, journal: Path, run_id: str) -> Self:
+        """Read it back.
+
+        Raises
+        ------
+        LookupError
+            If there is no such sweep here.
+        ValueError
+            If the file is damaged.
+        """
+        path = _path(journal, checked_run_id(run_id))
+        if not path.exists():
+            known = sorted(p.stem for p in path.parent.glob("*.json"))[-5:]
+            there = f"the last ones are {', '.join(known)}" if known else "there is none yet"
+            raise LookupError(f"there is no sweep {run_id} in {path.parent}; {there}")
+        try:
+            values = orjson.loads(path.read_bytes())
+            return cls(**{name: values[name] for name in cls.__dataclass_fields__})
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"the sweep's plan {path} is damaged: {error}") from None
+
+
+def checked_run_id(run_id: str) -> str:
+    """Refuse a run id that would not be a file's name."""
+    if not RUN_ID.fullmatch(run_id):
+        raise ValueError(
+            f"run_id {run_id!r}: use letters, digits, '.', '_' and '-', at most 100 of them"
+        )
+    return run_id
+
+
+def kinds_of(plan: Plan) -> list[Any]:
+    """Return what a plan orders where, as JSON can hold it."""
+    return [
+        [domain, [list(item) for item in items], variant.tags]
+        for variant in plan.variants
+        for domain, items in [kind_of(variant.order)]
+    ]
+
+
+def recorded(journal: Path, run_id: str, since_ns: int) -> Iterator[tuple[list[Record], list[str]]]:
+    """Give out the recordings of a run that are in the journals, with their warnings."""
+    wanted = f'"run_id":{orjson.dumps(run_id).decode()}'.encode()
+    for path in sorted(journal.glob("*/*.jsonl")):
+        if path.stat().st_mtime_ns < since_ns:
+            continue
+        with path.open("rb") as file:
+            # Its start is the first line: enough to see whose it is.
+            if wanted not in file.readline():
+                continue
+        try:
+            yield read_journal(path)
+        except JournalError:
+            continue
+
+
+def _path(journal: Path, run_id: str) -> Path:
+    return journal / FOLDER / f"{run_id}.json"
