@@ -15,6 +15,7 @@ far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` t
 - :class:`Recording`, :class:`Recordings`: what happened, as pandas tables; :func:`load` reads
   them back;
 - :func:`grid`, :class:`Budget`, :class:`Sweep`: many orders, with ``lab.sweep``;
+- :class:`CartView`: the cart of an order, event by event, as a widget;
 - :class:`FirmlyError`, :class:`GuardError`, :class:`InvalidOrder`: what can go wrong, and says what
   to do;
 - :func:`allow_nested_loops`: for other libraries' ``asyncio.run`` in your cells.
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from firmly_nb.sweep.budget import Budget
     from firmly_nb.sweep.grid import grid
     from firmly_nb.sweep.handle import Sweep
+    from firmly_nb.widgets.cart_view import CartView
 
 __all__ = [
     "Address",
     "Budget",
     "Card",
+    "CartView",
     "FirmlyError",
     "GuardError",
     "InvalidOrder",
@@ -62,6 +65,7 @@ _HOMES = {
     "Address": "api.models",
     "Budget": "sweep.budget",
     "Card": "api.models",
+    "CartView": "widgets.cart_view",
     "FirmlyError": "api.errors",
     "GuardError": "environments",
     "InvalidOrder": "api.models",

@@ -14,6 +14,7 @@ KEPT = {
     "Address",
     "Budget",
     "Card",
+    "CartView",
     "FirmlyError",
     "GuardError",
     "InvalidOrder",

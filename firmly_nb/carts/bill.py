@@ -75,7 +75,19 @@ def bill(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> Bill:
     events = pd.DataFrame({"recording_id": "", "seq": 0, "event": "", "data": data})
     read = cart_tables(events)
     (row,) = records(read.snapshots)
-    lines = list(records(read.line_items.head(most_lines)))
+    return bill_of(
+        row,
+        list(records(read.line_items.head(most_lines))),
+        list(records(read.shipments.head(most_lines))),
+        read.discounts["code"].dropna().tolist()[:most_lines],
+        list(records(read.notices.head(most_lines))),
+    )
+
+
+def bill_of(
+    row: Any, lines: list[Any], shipments: list[Any], codes: list[str], notices: list[Any]
+) -> Bill:
+    """Write a bill from the rows of one snapshot in the tables; nulls are None."""
     currency = row.currency or next((line.currency for line in lines if line.currency), "")
     return Bill(
         shop=clean(row.display_name or row.shop_id or "Cart"),
@@ -84,11 +96,11 @@ def bill(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> Bill:
         currency=clean(currency),
         lines=[_line(line, currency) for line in lines],
         n_lines=row.n_lines,
-        shipments=[_shipment(part, currency) for part in records(read.shipments.head(most_lines))],
-        codes=[clean(code) for code in read.discounts["code"].dropna().tolist()[:most_lines]],
+        shipments=[_shipment(part, currency) for part in shipments],
+        codes=[clean(code) for code in codes],
         totals=_totals(row, currency),
         total=_amount(row.total_minor, currency),
-        notices=[_notice(notice) for notice in records(read.notices.head(most_lines))],
+        notices=[_notice(notice) for notice in notices],
     )
 
 

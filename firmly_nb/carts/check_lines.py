@@ -38,9 +38,10 @@ def lines_once(cart: CartView) -> list[Finding] | None:
     if not cart.lines:
         return None
     ids = Counter(line.line_item_id for line in cart.lines if line.line_item_id)
+    names = {line.line_item_id: line.name for line in cart.lines}
     twice = [
         Finding(
-            "line_items",
+            f"line_items[{names[line_id]}]",
             f"{line_id} once",
             f"{count} times",
             f"The line {line_id} is in the cart {count} times.",

@@ -25,7 +25,20 @@ NAMES = {
     "store_credit": "store credit",
     "total": "total",
 }
+FIELDS = NAMES | {
+    "shipping_info": "shipping address",
+    "billing_info": "billing address",
+    "payment_summary": "payment",
+    "urls": "links",
+    "shipping_method_options": "shipping methods offered",
+    "fulfillment_type_options": "ways of delivery offered",
+    "line_item_ids": "lines",
+    "line_items": "line",
+    "shipments": "shipment",
+}
 LINE = re.compile(r"line_items\[(?P<label>.*)\](?:\.(?P<field>\w+))?", re.DOTALL)
+# A name in brackets ends where a field follows or another name; it can hold brackets itself.
+PART = re.compile(r"(?P<field>[^.\[]*)(?:\[(?P<name>.*?)\](?=[.\[]|$))?\.?", re.DOTALL)
 LONGEST_VALUE = 40
 
 
@@ -64,7 +77,25 @@ def summary(changes: pd.DataFrame, *, most: int = 8) -> str:
     return "\n".join(told)
 
 
-def amount_or_value(value: Any, currency: Any) -> str:
+def path_in_words(path: str) -> str:
+    """Write a path as one would say it.
+
+    Examples
+    --------
+    >>> path_in_words("shipments[SHIP_TO_ADDRESS].shipping_method_options")
+    'shipment SHIP_TO_ADDRESS, shipping methods offered'
+    >>> path_in_words("tax_total")
+    'tax'
+    """
+    said = []
+    for part in PART.finditer(path):
+        field, name = part["field"], part["name"]
+        words = FIELDS.get(field, field.replace("_", " "))
+        said.append(f"{words} {name}" if name else words)
+    return ", ".join(each for each in said if each.strip()) or path
+
+
+def amount_or_value(value: Any, currency: Any, longest: int = LONGEST_VALUE) -> str:
     """Write one side of a change: an amount in its currency's form, or a value, shortened."""
     if isinstance(currency, str) and type(value) is int:
         return format_minor(value, currency)
@@ -75,17 +106,29 @@ def amount_or_value(value: Any, currency: Any) -> str:
     except (RecursionError, ValueError):  # too deep, or an int of thousands of digits
         text = "a value too large to show"
     clean = " ".join(str(read_text(text)).split())
-    return clean if len(clean) <= LONGEST_VALUE else clean[: LONGEST_VALUE - 1] + "…"
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
 def _described(value: Any) -> str:
-    if isinstance(value, dict):
-        for name in ("description", "name", "id", "sku", "code", "city"):
-            if isinstance(value.get(name), str):
-                return str(value[name])
-    if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
         return ", ".join(map(_described, value[:LONGEST_VALUE]))
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    for name in ("description", "name", "id", "sku", "code", "city"):
+        if isinstance(value.get(name), str):
+            return str(value[name])
+    if isinstance(value.get("last_four"), str):  # how an order was paid
+        kind = next((value[n] for n in ("card_type", "payment_type") if n in value), "card")
+        return f"{kind} ending in {value['last_four']}"
+    said = ", ".join(f"{key.replace('_', ' ')} {_inner(each)}" for key, each in value.items())
+    return said or "nothing in it"
+
+
+def _inner(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return "…" if value else "empty"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text.removeprefix("https://")
 
 
 def _phrases(rows: pd.DataFrame) -> list[str]:

@@ -29,7 +29,7 @@ def test_what_a_module_imports_is_written_before_it_once(name):
 def test_modules_keep_to_the_form_that_is_put_together(name):
     text = source(name)
     assert len(re.findall(r"^\s*import\b", text, re.MULTILINE)) == len(IMPORT.findall(text))
-    exports = re.findall(r"^\s*export\b.*", text, re.MULTILINE)
+    exports = re.findall(r"^[ \t]*export\b.*", text, re.MULTILINE)
     others = [line for line in exports if not EXPORT.match(line)]
     assert others in ([], ["export default { render };"])
 

@@ -1,0 +1,263 @@
+"""One cart of an order, ready to be drawn: what a shopper sees, what changed, what is wrong.
+
+Nothing is computed here that another module of this room computes: a bill says what a cart holds,
+the table of changes what it held before, the table of findings what is wrong. A sheet puts these
+beside one another: every change and every finding is on it, beside its line or amount or, where
+it has none, in a list of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.carts.bill import NOTHING, Bill, BillLine, bill_of
+from firmly_nb.carts.cart_view import records
+from firmly_nb.carts.find import Json, find_carts
+from firmly_nb.carts.pairing import pair
+from firmly_nb.carts.sheet_parts import (
+    Changed,
+    Note,
+    SheetAmount,
+    SheetLine,
+    Value,
+    changed_of,
+    note_of,
+    short,
+)
+from firmly_nb.carts.sheet_places import Places
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from firmly_nb.carts.tables import CartTables
+
+MOST_LINES = 250
+MOST_PARTS = 50  # shipments, codes, notices
+MOST_NOTES = 200  # changes, or findings, of one event
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """All that is drawn of one event; every text is safe to show and bounded."""
+
+    seq: int
+    shop: str
+    status: Value
+    order_number: str
+    currency: str
+    lines: list[SheetLine]
+    lines_left_out: int
+    shipments: list[SheetAmount]
+    codes: list[str]
+    totals: list[SheetAmount]
+    notices: list[str]
+    changes: list[Changed]
+    changes_left_out: int
+    findings: list[Note]
+    severities: dict[str, int]
+    is_first: bool
+
+
+class Sheets:
+    """The sheets of one order, each made when it is asked for.
+
+    Parameters
+    ----------
+    events
+        The events of one recording that carry its carts: ``rec.cart_events``.
+    tables
+        Their tables, as `firmly_nb.carts.tables.cart_tables` reads them.
+    changes, findings
+        As `firmly_nb.carts.changes.changes` and `firmly_nb.carts.checks.checks` find them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from firmly_nb.carts.changes import changes
+    >>> from firmly_nb.carts.checks import checks
+    >>> from firmly_nb.carts.tables import cart_tables
+    >>> def cart(minor):
+    ...     return {"cart": {"tax": {"currency": "USD", "number": minor}, "line_items": []}}
+    >>> events = pd.DataFrame({
+    ...     "recording_id": ["r1", "r1"], "seq": [1, 2], "event": ["item-added"] * 2,
+    ...     "data": [cart(0), cart(374)],
+    ... })
+    >>> sheets = Sheets(events, cart_tables(events), changes(events), checks(events))
+    >>> [(row.label, row.amount) for row in sheets.sheet(2).totals if row.state]
+    [('tax', Value(now='3.74', was='0.00'))]
+    """
+
+    def __init__(
+        self,
+        events: pd.DataFrame,
+        tables: CartTables,
+        changes: pd.DataFrame,
+        findings: pd.DataFrame,
+    ) -> None:
+        found = find_carts(events)
+        self._carts = dict(sorted(zip(found.seqs, found.carts, strict=True), key=lambda c: c[0]))
+        self.seqs = list(self._carts)
+        self._before = dict(zip(self.seqs[1:], self.seqs, strict=False))
+        self._rows = {row.seq: row for row in records(tables.snapshots)}
+        self._lines = _by_seq(tables.line_items)
+        self._shipments = _by_seq(tables.shipments)
+        self._notices = _by_seq(tables.notices)
+        self._discounts = _by_seq(tables.discounts)
+        self._changes = _by_seq(changes, "seq_after")
+        self._findings = _by_seq(findings)
+
+    def severities(self, seq: int) -> dict[str, int]:
+        """Count the findings of an event by their severity."""
+        return dict(Counter(row.severity for row in self._findings.get(seq, ())))
+
+    def shown_at(self, seq: int) -> int | None:
+        """Return the event whose cart is the one at this moment: its own, or the last before."""
+        return next((each for each in reversed(self.seqs) if each <= seq), None)
+
+    def sheet(self, seq: int, *, marks: bool = True) -> Sheet:
+        """Draw up the sheet of an event that carries a cart.
+
+        Parameters
+        ----------
+        seq
+            The event's number.
+        marks
+            Say what changed and what is wrong; without, the cart alone.
+
+        Raises
+        ------
+        KeyError
+            If that event carries none.
+        """
+        before = self._before.get(seq) if marks else None
+        now, was = self._bill(seq), None if before is None else self._bill(before)
+        cart, old = self._carts[seq], None if before is None else self._carts[before]
+        lines, totals = _lines(cart, old, now, was), _totals(now)
+        shipments = _shipments(cart, old, now, was)
+        places = Places(lines, shipments, totals)
+        changes = [
+            each
+            for each in map(changed_of, self._changes.get(seq, ()) if marks else ())
+            if not places.take_change(each)
+        ]
+        findings = [
+            each
+            for each in map(note_of, self._findings.get(seq, ())[:MOST_NOTES] if marks else ())
+            if not places.take_finding(each)
+        ]
+        return Sheet(
+            seq=seq,
+            shop=short(now.shop),
+            status=Value(short(now.status), places.status_was),
+            order_number=short(now.order_number),
+            currency=short(now.currency),
+            lines=lines[:MOST_LINES],
+            lines_left_out=max(len(lines) - MOST_LINES, 0),
+            shipments=shipments,
+            codes=[short(code) for code in now.codes],
+            totals=totals,
+            notices=[short(notice) for notice in now.notices],
+            changes=changes[:MOST_NOTES],
+            changes_left_out=max(len(changes) - MOST_NOTES, 0),
+            findings=findings,
+            severities=self.severities(seq) if marks else {},
+            is_first=before is None,
+        )
+
+    def _bill(self, seq: int) -> Bill:
+        codes = (row.code for row in self._discounts.get(seq, ()))
+        return bill_of(
+            self._rows[seq],
+            self._lines.get(seq, []),
+            self._shipments.get(seq, [])[:MOST_PARTS],
+            [code for code in codes if code is not None][:MOST_PARTS],
+            self._notices.get(seq, [])[:MOST_PARTS],
+        )
+
+
+def _by_seq(frame: pd.DataFrame, key: str = "seq") -> dict[int, list[Any]]:
+    rows: dict[int, list[Any]] = defaultdict(list)
+    for row in records(frame):
+        rows[getattr(row, key)].append(row)
+    return dict(rows)
+
+
+def _lines(cart: Json, before: Json | None, now: Bill, was: Bill | None) -> list[SheetLine]:
+    """Return the lines in the cart's order, those that were removed where they stood before."""
+    new, old = _elements(cart, "line_items"), _elements(before, "line_items")
+    bills = dict(zip(_objects(new), now.lines, strict=True))
+    bills |= dict(zip(_objects(old), was.lines if was else (), strict=True))
+    pairs = [(name, id(a), id(b)) for name, a, b in pair(old, new, "line_items")]
+    known = [(name, a, b) for name, a, b in pairs if b in bills]
+    lines_of = {
+        b: _line(name, bills[b], "added" if was and a not in bills else "") for name, a, b in known
+    }
+    gone = {
+        a: _line(name, bills[a], "removed") for name, a, b in pairs if a in bills and b not in bills
+    }
+    lines = [lines_of[each] for each in _objects(new)]
+    for place, each in enumerate(_objects(old)):
+        if each in gone:
+            lines.insert(min(place, len(lines)), gone[each])
+    return lines
+
+
+def _line(label: str, line: BillLine, state: str = "") -> SheetLine:
+    return SheetLine(
+        label=label,
+        name=short(line.name),
+        detail=short(" · ".join(word for word in (line.variant, line.sku) if word)),
+        quantity=Value(short(line.quantity)),
+        each=Value(short(line.each)),
+        price=Value(short(line.price)),
+        discount=short(line.discount),
+        state=state,
+    )
+
+
+def _shipments(cart: Json, before: Json | None, now: Bill, was: Bill | None) -> list[SheetAmount]:
+    new, old = _elements(cart, "shipments"), _elements(before, "shipments")
+    earlier = was.shipments if was else []
+    if not _objects(new):  # version 1 of the API: the cart itself has a shipping method
+        first = earlier[0] if earlier and not _objects(old) else None
+        return [_shipment("", words, first, was) for words in now.shipments[:1]]
+    texts = dict(zip(_objects(new), now.shipments, strict=False))
+    texts |= dict(zip(_objects(old), earlier, strict=False))
+    pairs = {id(b): (name, id(a)) for name, a, b in pair(old, new, "shipments")}
+    return [
+        _shipment(name, texts[each], texts.get(earlier_one), was)
+        for each in _objects(new)[: len(now.shipments)]
+        for name, earlier_one in [pairs[each]]
+    ]
+
+
+def _shipment(
+    label: str, now: tuple[str, str], was: tuple[str, str] | None, before: Bill | None
+) -> SheetAmount:
+    if was is None:
+        words, amount = (Value(short(text)) for text in now)
+        return SheetAmount(label, words, amount, "added" if before else "")
+    words, amount = (
+        Value(short(new), short(old or NOTHING) if old != new else None)
+        for new, old in zip(now, was, strict=True)
+    )
+    return SheetAmount(label, words, amount, "changed" if now != was else "")
+
+
+def _totals(now: Bill) -> list[SheetAmount]:
+    rows = (*now.totals, ("total", now.total))
+    return [SheetAmount(label, Value(label), Value(short(amount))) for label, amount in rows]
+
+
+def _elements(cart: Json | None, field: str) -> list[Any]:
+    """Return a list of the cart, its objects as copies: one that is there twice is two."""
+    values = (cart or {}).get(field)
+    if type(values) is not list:
+        return []
+    return [dict(each) if type(each) is dict else each for each in values]
+
+
+def _objects(elements: list[Any]) -> list[int]:
+    return [id(each) for each in elements if type(each) is dict]

@@ -1,0 +1,202 @@
+// The cart of an order, event by event: a slider, the cart with what changed and what is wrong,
+// and the JSON of the event, which is asked for when it is opened.
+
+import { h, replace, milliseconds } from "./dom.js";
+import { jsonTree } from "./json_tree.js";
+import { cartSheet, findingWords } from "./cart_view_sheet.js";
+
+const MOST_MARKS = 60;
+const MOST_NAMES = 5;
+const ANSWER_WITHIN_MS = 4000;
+
+function render({ model, el }) {
+  const view = cartView(model);
+  el.append(view.element);
+  const names = ["_steps", "_sheets", "_about", "seq"].map((name) => `change:${name}`).join(" ");
+  // Several traits come with one message: they are drawn once.
+  let waits = false;
+  const drawSoon = () => {
+    if (waits) return;
+    waits = true;
+    queueMicrotask(() => {
+      waits = false;
+      view.draw();
+    });
+  };
+  const onMessage = (message) => view.onMessage(message);
+  model.on(names, drawSoon);
+  model.on("msg:custom", onMessage);
+  view.draw();
+  return () => {
+    model.off(names, drawSoon);
+    model.off("msg:custom", onMessage);
+  };
+}
+
+function cartView(model) {
+  const parts = {
+    slider: stepSlider((place) => choose(model, place)),
+    body: h("div", { class: "cart-body" }),
+    tree: jsonTree("JSON of the event"),
+  };
+  parts.json = jsonDetails(model, parts);
+  parts.full = h("div", {}, parts.slider.element, parts.body, parts.json.element);
+  parts.empty = emptyCart();
+  const element = h("section", { class: "firmly cart-view", "aria-label": "Cart" }, parts.empty, parts.full);
+  return {
+    element,
+    draw: () => drawCart(model, parts),
+    onMessage: (message) => parts.json.onMessage(message),
+  };
+}
+
+function choose(model, place) {
+  const step = model.get("_steps")[place];
+  if (!step || step.seq === model.get("seq")) return;
+  model.set("seq", step.seq);
+  model.save_changes();
+}
+
+function drawCart(model, parts) {
+  const steps = model.get("_steps") ?? [];
+  const about = model.get("_about") ?? {};
+  const seq = model.get("seq");
+  const place = steps.findIndex((step) => step.seq === seq);
+  parts.empty.hidden = Boolean(steps.length) || Boolean(about.recording_id);
+  parts.full.hidden = !parts.empty.hidden;
+  parts.slider.draw(steps, place, about);
+  const sheet = (model.get("_sheets") ?? {})[String(seq)];
+  parts.body.setAttribute("aria-busy", String(place >= 0 && !sheet));
+  replace(parts.body, place < 0 ? noCart(about) : cartSheet(sheet, steps[place], about, steps));
+  parts.json.draw(place < 0 ? null : steps[place], about.recording_id);
+}
+
+function noCart(about) {
+  return h("p", { class: "cart-note" }, about.note || "No event so far, and no cart.");
+}
+
+/** A range over the events, named by event and time. */
+function stepSlider(onChoose) {
+  const title = h("p", { class: "cart-title" });
+  const range = h("input", { type: "range", min: 0, step: 1, "aria-label": "Event", class: "cart-range" });
+  const marks = h("div", { class: "cart-marks", "aria-hidden": "true" });
+  const names = h("div", { class: "cart-names quiet", "aria-hidden": "true" });
+  range.addEventListener("input", () => onChoose(Number(range.value)));
+  // The notebook's own keys would move to another cell.
+  range.addEventListener("keydown", (event) => event.stopPropagation());
+  const rail = h("div", { class: "cart-rail" }, range, marks, names);
+  const draw = (steps, place, about) => {
+    const step = steps[place];
+    rail.hidden = steps.length < 2;
+    title.hidden = !step;
+    if (!step) return;
+    range.max = steps.length - 1;
+    range.value = place;
+    range.setAttribute("aria-valuetext", stepWords(step, place, steps.length));
+    const left = about.steps_left_out ? ` (${about.steps_left_out} earlier ones are not listed)` : "";
+    const time = step.t_ms === null ? "" : `${milliseconds(step.t_ms)} ms`;
+    replace(
+      title,
+      "Cart after ",
+      h("strong", {}, h("bdi", {}, step.event)),
+      h("span", { class: "quiet" }, ` ${time} · event ${place + 1} of ${steps.length}${left}`),
+    );
+    drawMarks(marks, names, steps, place);
+  };
+  return { element: h("div", { class: "cart-head" }, title, rail), draw };
+}
+
+/** Say a step for those who do not see the slider. */
+export function stepWords(step, place, count) {
+  const time = step.t_ms === null ? "" : `, ${milliseconds(step.t_ms)} milliseconds`;
+  const cart = step.has_cart ? "" : ", without a cart";
+  const found = findingWords(step.findings);
+  return `${step.event}${time}, event ${place + 1} of ${count}${cart}${found ? `, ${found}` : ""}`;
+}
+
+function drawMarks(marks, names, steps, place) {
+  const many = steps.length - 1 || 1;
+  const at = (index) => `left:calc(8px + ${index / many} * (100% - 16px))`;
+  marks.hidden = steps.length > MOST_MARKS;
+  replace(
+    marks,
+    marks.hidden
+      ? []
+      : steps.map((step, index) => {
+          const { sign, kind } = markOf(step);
+          return h("span", { class: `cart-mark ${kind}`, style: at(index) }, sign);
+        }),
+  );
+  names.hidden = steps.length > MOST_NAMES;
+  replace(
+    names,
+    names.hidden
+      ? []
+      : steps.map((step, index) => {
+          const end = index === 0 ? "first" : index === many ? "last" : "";
+          const chosen = index === place ? "chosen" : "";
+          return h("span", { class: `${end} ${chosen}`, style: end ? null : at(index) }, h("bdi", {}, step.event));
+        }),
+  );
+}
+
+function markOf(step) {
+  if (step.findings.error) return { sign: "✗", kind: "bad" };
+  if (step.findings.warning) return { sign: "!", kind: "warn" };
+  return step.has_cart ? { sign: "●", kind: "quiet" } : { sign: "○", kind: "quiet" };
+}
+
+/** The JSON of the event: asked for when it is opened, and again when the event changes. */
+function jsonDetails(model, parts) {
+  let wanted = null;
+  let shown = "";
+  let timer = 0;
+  const summary = h("summary", {}, "JSON of this event");
+  const details = h("details", { class: "cart-json" }, summary, parts.tree.element);
+  const key = () => JSON.stringify(wanted);
+  const ask = () => {
+    if (!wanted || !details.open || shown === key()) return;
+    shown = key();
+    parts.tree.say("Asking the kernel …");
+    clearTimeout(timer);
+    timer = setTimeout(
+      () => parts.tree.say("No answer yet: the kernel is busy, or it has stopped. The JSON comes when it answers."),
+      ANSWER_WITHIN_MS,
+    );
+    model.send({ ask: "json", seq: wanted.seq });
+  };
+  details.addEventListener("toggle", ask);
+  return {
+    element: details,
+    draw: (step, recording) => {
+      details.hidden = step === null;
+      wanted = step && { seq: step.seq, recording };
+      ask();
+    },
+    onMessage: (message) => {
+      if (message?.answer !== "json" || !wanted || message.seq !== wanted.seq || shown !== key()) return;
+      if (message.recording_id !== wanted.recording) return;
+      clearTimeout(timer);
+      parts.tree.show(message.text, message.left_out);
+    },
+  };
+}
+
+function emptyCart() {
+  return h(
+    "div",
+    { class: "cart-empty" },
+    h("p", {}, h("strong", {}, "No cart yet.")),
+    h("p", { class: "quiet" }, "Place an order, or show a recording, to see its cart after each event:"),
+    h(
+      "ul",
+      { class: "quiet" },
+      h("li", {}, "the lines, shipping, tax and total, as a shopper sees them;"),
+      h("li", {}, "what the event changed, with the value before: + added, − removed, → changed;"),
+      h("li", {}, "what the checks found, beside the line or amount;"),
+      h("li", {}, "the JSON as it was sent, with a search."),
+    ),
+  );
+}
+
+export default { render };

@@ -1,0 +1,417 @@
+// A tree of JSON that can be searched, for JSON that nobody has vouched for: children are made when
+// their parent is opened, at most a hundred under one parent (more are grouped into ranges), the
+// search stops at limits and says so, and text is only ever text.
+//
+// const tree = jsonTree("JSON of the event");  tree.element goes into the page;
+// tree.show(text, leftOut) with what Python's event_json wrote;  tree.say(words) instead of a tree.
+
+import { h, replace } from "./dom.js";
+
+const MOST_CHILDREN = 100;
+const MOST_SEARCHED = 200000;
+const MOST_MATCHES = 1000;
+const LONGEST_SHOWN = 300;
+const LONGEST_TITLE = 3000;
+const SEARCH_AFTER_MS = 150;
+// The marks of event_json.py: a number as it was sent, words of ours, a text that begins so itself.
+const NUMBER_MARK = "\ue000";
+const NOTE_MARK = "\ue001";
+const TEXT_MARK = "\ue002";
+// What would turn the line round, or not be seen at all.
+const UNSEEN = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+let treesMade = 0;
+
+/** Make a tree with a search field above it. */
+export function jsonTree(label) {
+  const id = `firmly-tree-${(treesMade += 1)}`;
+  const tree = { id, label, root: null, value: undefined, query: "", matches: [], at: -1, made: 0 };
+  tree.list = h("ul", { role: "tree", class: "json-tree", "aria-label": label });
+  tree.list.addEventListener("keydown", (event) => onTreeKey(tree, event));
+  tree.list.addEventListener("click", (event) => onTreeClick(tree, event));
+  tree.words = h("p", { class: "json-said quiet", role: "status" });
+  tree.bar = searchBar(tree);
+  tree.element = h("div", { class: "json" }, tree.bar, tree.words, tree.list);
+  sayInstead(tree, "");
+  return {
+    element: tree.element,
+    show: (text, leftOut = "") => showJson(tree, text, leftOut),
+    say: (words) => sayInstead(tree, words),
+  };
+}
+
+/** Find where a text occurs: paths of positions, in the order of the document, and if it is all. */
+export function findInJson(value, query, most = MOST_MATCHES) {
+  const wanted = query.toLowerCase();
+  const found = [];
+  const stack = [{ value, name: "", path: null }];
+  let searched = 0;
+  while (stack.length && wanted) {
+    const { value: here, name, path } = stack.pop();
+    searched += 1;
+    if (searched > MOST_SEARCHED || found.length >= most) return { found, whole: false };
+    if (isJsonMatch(here, name, wanted)) found.push(path);
+    for (const child of childrenOf(here).reverse()) {
+      stack.push({ value: child.value, name: child.name, path: { up: path, index: child.index } });
+    }
+  }
+  return { found, whole: true };
+}
+
+/** Group the children of a value: themselves, or ranges where they are more than a hundred. */
+export function groupsOf(first, end) {
+  const count = end - first;
+  let size = 1;
+  while (count / size > MOST_CHILDREN) size *= MOST_CHILDREN;
+  const groups = [];
+  for (let at = first; at < end; at += size) {
+    groups.push({ first: at, end: Math.min(at + size, end) });
+  }
+  return groups;
+}
+
+/** Write a leaf as JSON, with what cannot be seen as escapes. */
+export function leafText(value) {
+  if (typeof value !== "string") return String(value);
+  if (value.startsWith(NUMBER_MARK) || value.startsWith(NOTE_MARK)) return value.slice(1);
+  return visibleText(JSON.stringify(plainText(value)));
+}
+
+/** Split a text at what is searched for, for highlighting. */
+export function splitAtMatches(text, query) {
+  if (!query) return [{ text, match: false }];
+  const parts = [];
+  const lower = text.toLowerCase();
+  // Lower case can be longer than the text (in Turkish): then nothing is highlighted.
+  if (lower.length !== text.length) return [{ text, match: false }];
+  const wanted = query.toLowerCase();
+  let from = 0;
+  for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, from)) {
+    if (at > from) parts.push({ text: text.slice(from, at), match: false });
+    parts.push({ text: text.slice(at, at + wanted.length), match: true });
+    from = at + wanted.length;
+  }
+  if (from < text.length) parts.push({ text: text.slice(from), match: false });
+  return parts;
+}
+
+function showJson(tree, text, leftOut) {
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    sayInstead(tree, "This cannot be read as JSON.");
+    return;
+  }
+  tree.value = value;
+  tree.words.textContent = leftOut;
+  tree.words.hidden = !leftOut;
+  tree.list.hidden = false;
+  tree.bar.hidden = false;
+  tree.root = makeItem(tree, null, { name: "", value, index: 0 });
+  replace(tree.list, tree.root.element);
+  tree.root.element.tabIndex = 0;
+  openItem(tree, tree.root);
+  searchTree(tree, false);
+}
+
+function sayInstead(tree, words) {
+  tree.root = null;
+  tree.value = undefined;
+  tree.words.textContent = words;
+  tree.words.hidden = !words;
+  tree.list.hidden = true;
+  tree.bar.hidden = true;
+  replace(tree.list);
+}
+
+function searchBar(tree) {
+  const name = `${tree.id}-search`;
+  tree.input = h("input", { type: "search", id: name, autocomplete: "off", spellcheck: "false" });
+  tree.count = h("span", { class: "json-count", role: "status" });
+  let waiting = 0;
+  tree.input.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => searchTree(tree, true), SEARCH_AFTER_MS);
+  });
+  tree.input.addEventListener("keydown", (event) => {
+    event.stopPropagation(); // the notebook has keys of its own
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    clearTimeout(waiting);
+    if (tree.input.value !== tree.query) searchTree(tree, true);
+    else goToMatch(tree, tree.at + (event.shiftKey ? -1 : 1));
+  });
+  const step = (words, sign, by) =>
+    h("button", { type: "button", "aria-label": words, title: words, onclick: () => goToMatch(tree, tree.at + by) }, sign);
+  return h(
+    "div",
+    { class: "json-bar", role: "search", "aria-label": tree.label },
+    h("label", { for: name }, "Search in the JSON"),
+    tree.input,
+    step("Previous match", "↑", -1),
+    step("Next match", "↓", 1),
+    tree.count,
+  );
+}
+
+function searchTree(tree, goes) {
+  tree.query = tree.input.value;
+  const { found, whole } = findInJson(tree.value, tree.query);
+  tree.matches = found;
+  tree.whole = whole;
+  tree.at = -1;
+  drawAgain(tree, tree.root);
+  if (goes && found.length) goToMatch(tree, 0);
+  else sayCount(tree);
+}
+
+function sayCount(tree) {
+  const { matches, whole, at, query } = tree;
+  const more = whole ? "" : " or more: the search stopped there";
+  const count = `${matches.length} ${matches.length === 1 ? "match" : "matches"}${more}`;
+  tree.count.textContent = !query ? "" : at < 0 ? count : `${at + 1} of ${count}`;
+  for (const button of tree.bar.querySelectorAll("button")) button.disabled = !matches.length;
+}
+
+function goToMatch(tree, place) {
+  const many = tree.matches.length;
+  if (!many) return;
+  tree.current?.element.classList.remove("current");
+  tree.at = (place + many) % many;
+  const item = reachItem(tree, tree.matches[tree.at]);
+  tree.current = item;
+  item.element.classList.add("current");
+  moveToItem(tree, item, false);
+  item.row.scrollIntoView({ block: "nearest" });
+  sayCount(tree);
+}
+
+/** Open all that holds a place in the JSON, and return its item. */
+function reachItem(tree, path) {
+  const places = [];
+  for (let step = path; step; step = step.up) places.push(step.index);
+  let item = tree.root;
+  for (const place of places.reverse()) {
+    openItem(tree, item);
+    item = item.children.find((child) => child.first <= place && place < child.end);
+    while (item.isRange) {
+      openItem(tree, item);
+      item = item.children.find((child) => child.first <= place && place < child.end);
+    }
+  }
+  return item;
+}
+
+function makeItem(tree, parent, child) {
+  const item = { parent, children: null, isOpen: false, ...child };
+  item.first ??= child.index;
+  item.end ??= child.index + 1;
+  item.isRange = Boolean(child.isRange);
+  item.count = item.isRange ? item.end - item.first : countOfJson(item.value);
+  tree.made += 1;
+  const id = `${tree.id}-${tree.made}`;
+  item.row = h("span", { class: "json-row", id });
+  item.group = item.count ? h("ul", { role: "group", hidden: true }) : null;
+  item.element = h(
+    "li",
+    {
+      role: "treeitem",
+      tabindex: "-1",
+      "aria-labelledby": id,
+      "aria-level": levelOfItem(item),
+      "aria-expanded": item.count ? "false" : null,
+    },
+    item.row,
+    item.group,
+  );
+  item.element.jsonItem = item;
+  drawRow(tree, item);
+  return item;
+}
+
+function drawRow(tree, item) {
+  const twisty = h("span", { class: "json-twisty", "aria-hidden": "true" }, item.count ? (item.isOpen ? "▾" : "▸") : "");
+  replace(item.row, twisty, item.isRange ? rangeWords(item) : rowParts(tree, item));
+}
+
+function rangeWords(item) {
+  return h("span", { class: "quiet" }, `${item.first} … ${item.end - 1}`);
+}
+
+function rowParts(tree, item) {
+  const isNote = typeof item.value === "string" && item.value.startsWith(NOTE_MARK);
+  const name = isNote && item.name.startsWith(NOTE_MARK) ? "" : visibleText(plainText(item.name));
+  const key = name && h("bdi", { class: "json-key" }, highlighted(clipText(name), tree.query));
+  return [key, name ? ": " : "", item.count !== null ? sizeWords(item) : leafOf(tree, item)];
+}
+
+function leafOf(tree, item) {
+  const whole = leafText(item.value);
+  const shown = clipTextAround(whole, tree.query);
+  const title = shown === whole ? null : whole.slice(0, LONGEST_TITLE);
+  return h("bdi", { class: `json-${kindOfJson(item.value)}`, title }, highlighted(shown, tree.query));
+}
+
+function sizeWords(item) {
+  const isList = Array.isArray(item.value);
+  const noun = isList ? (item.count === 1 ? "element" : "elements") : item.count === 1 ? "field" : "fields";
+  return h("span", { class: "quiet" }, `${isList ? "[" : "{"} ${item.count} ${noun} ${isList ? "]" : "}"}`);
+}
+
+function highlighted(text, query) {
+  return splitAtMatches(text, query).map((part) => (part.match ? h("mark", {}, part.text) : part.text));
+}
+
+function openItem(tree, item) {
+  if (!item.count || item.isOpen) return;
+  if (!item.children) {
+    item.children = childItems(tree, item);
+    const size = item.children.length;
+    item.children.forEach((child, place) => {
+      child.element.setAttribute("aria-setsize", size);
+      child.element.setAttribute("aria-posinset", place + 1);
+    });
+    replace(item.group, item.children.map((child) => child.element));
+  }
+  setItemOpen(tree, item, true);
+}
+
+function closeItem(tree, item) {
+  if (item.isOpen) setItemOpen(tree, item, false);
+}
+
+function setItemOpen(tree, item, isOpen) {
+  item.isOpen = isOpen;
+  item.group.hidden = !isOpen;
+  item.element.setAttribute("aria-expanded", String(isOpen));
+  drawRow(tree, item);
+}
+
+function childItems(tree, item) {
+  const first = item.isRange ? item.first : 0;
+  const end = item.isRange ? item.end : item.count;
+  const keys = Array.isArray(item.value) ? null : (item.keys ??= Object.keys(item.value));
+  return groupsOf(first, end).map((group) => {
+    const { first: at } = group;
+    if (group.end - at > 1) {
+      return makeItem(tree, item, { name: "", value: item.value, keys, index: at, ...group, isRange: true });
+    }
+    const name = keys ? keys[at] : String(at);
+    return makeItem(tree, item, { name, value: item.value[keys ? name : at], index: at });
+  });
+}
+
+function drawAgain(tree, item) {
+  if (!item) return;
+  drawRow(tree, item);
+  for (const child of item.children ?? []) drawAgain(tree, child);
+}
+
+function onTreeClick(tree, event) {
+  const item = event.target.closest('[role="treeitem"]')?.jsonItem;
+  if (!item) return;
+  moveToItem(tree, item, true);
+  if (item.isOpen) closeItem(tree, item);
+  else openItem(tree, item);
+}
+
+function onTreeKey(tree, event) {
+  const item = event.target.closest('[role="treeitem"]')?.jsonItem;
+  if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+  const moves = {
+    ArrowDown: () => nextItem(item),
+    ArrowUp: () => previousItem(item),
+    ArrowRight: () => (item.isOpen ? item.children?.[0] : openItem(tree, item)),
+    ArrowLeft: () => (item.isOpen ? closeItem(tree, item) : item.parent),
+    Home: () => tree.root,
+    End: () => lastItem(tree.root),
+    Enter: () => (item.isOpen ? closeItem(tree, item) : openItem(tree, item)),
+    " ": () => (item.isOpen ? closeItem(tree, item) : openItem(tree, item)),
+  };
+  if (!(event.key in moves)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const target = moves[event.key]();
+  if (target) moveToItem(tree, target, true);
+}
+
+function moveToItem(tree, item, focuses) {
+  tree.list.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
+  item.element.tabIndex = 0;
+  if (focuses) item.element.focus();
+}
+
+function nextItem(item) {
+  if (item.isOpen) return item.children[0];
+  for (let here = item; here.parent; here = here.parent) {
+    const after = here.parent.children[here.parent.children.indexOf(here) + 1];
+    if (after) return after;
+  }
+  return null;
+}
+
+function previousItem(item) {
+  if (!item.parent) return null;
+  const before = item.parent.children[item.parent.children.indexOf(item) - 1];
+  return before ? lastItem(before) : item.parent;
+}
+
+function lastItem(item) {
+  let last = item;
+  while (last.isOpen) last = last.children.at(-1);
+  return last;
+}
+
+function levelOfItem(item) {
+  let level = 1;
+  for (let up = item.parent; up; up = up.parent) level += 1;
+  return level;
+}
+
+function childrenOf(value) {
+  if (Array.isArray(value)) return value.map((each, index) => ({ value: each, name: "", index }));
+  if (!isBranch(value)) return [];
+  return Object.keys(value).map((name, index) => ({ value: value[name], name, index }));
+}
+
+function isJsonMatch(value, name, wanted) {
+  if (plainText(name).toLowerCase().includes(wanted)) return true;
+  if (isBranch(value)) return false;
+  const text = typeof value === "string" ? value.replace(/^[\ue000-\ue002]/, "") : String(value);
+  return text.toLowerCase().includes(wanted);
+}
+
+function isBranch(value) {
+  return typeof value === "object" && value !== null;
+}
+
+function countOfJson(value) {
+  if (!isBranch(value)) return null;
+  return Array.isArray(value) ? value.length : Object.keys(value).length;
+}
+
+function kindOfJson(value) {
+  if (value === null) return "null";
+  if (typeof value !== "string") return typeof value;
+  if (value.startsWith(NUMBER_MARK)) return "number";
+  return value.startsWith(NOTE_MARK) ? "note" : "string";
+}
+
+function plainText(text) {
+  return text.startsWith(TEXT_MARK) ? text.slice(1) : text;
+}
+
+function visibleText(text) {
+  return text.replace(UNSEEN, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function clipText(text) {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+
+function clipTextAround(text, query) {
+  const at = query ? text.toLowerCase().indexOf(query.toLowerCase()) : -1;
+  if (at < LONGEST_SHOWN / 2) return clipText(text);
+  return `…${clipText(text.slice(at - LONGEST_SHOWN / 4))}`;
+}
