@@ -7,7 +7,6 @@ cell, a script and a thread (design.md, section 4).
 
 from __future__ import annotations
 
-import os
 import weakref
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from firmly_nb import browsing, calibrating, environments
 from firmly_nb.api.models import Card, Order
-from firmly_nb.api.secrets import SecretStr
+from firmly_nb.app_id import find_app_id
 from firmly_nb.attempts import Attempt
 from firmly_nb.environments import DEMO_MERCHANT, Environment, guard
 from firmly_nb.placing import Bench, Options
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from firmly_nb.api.secrets import SecretStr
     from firmly_nb.recording.calibration import Calibration
     from firmly_nb.recording.recording import Recording, Recordings
     from firmly_nb.recording.records import Record
     from firmly_nb.sim.server import Simulator
     from firmly_nb.sweep.handle import Sweep
     from firmly_nb.sweep.plan import Orders
-    from firmly_nb.sweep.progress import Progress
 
 CLOSED = "this lab is closed; fnb.connect() opens another"
 
@@ -114,7 +113,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     return Lab(
         Bench(
             where,
-            _app_id(app_id),
+            find_app_id(app_id),
             Path(journal) if journal else default_directory(),
             ca_file=str(ca_file) if ca_file else None,
             keep_personal=keep_personal,
@@ -224,13 +223,7 @@ class Lab:
         return await attempt.wait_async(EventLines() if progress else None)
 
     def sweep(
-        self,
-        orders: Orders,
-        card: Card | None = None,
-        *,
-        progress: bool = True,
-        resume: str | None = None,
-        **arguments: Any,
+        self, orders: Orders, card: Card | None = None, *, progress: bool = True, **arguments: Any
     ) -> Recordings:
         """Place many orders on a schedule, within a budget, and record each.
 
@@ -240,67 +233,50 @@ class Lab:
         ----------
         orders
             An ``Order``, a list or generator of them, or ``fnb.grid(order, quantity=[1, 5])``.
-            Where there are several and ``count`` is larger, they are interleaved.
+            Several are interleaved where ``count`` is larger.
         card
             A test card; by default ``Card.test()``.
         progress
             Whether a bar is shown.
-        resume
-            The ``run_id`` of a sweep that was stopped: what it has not placed is placed. An order
-            with an unknown end is not placed again. Give the same ``orders``.
         **arguments
             ``count``: how many orders. ``rate``: orders a second, or ``"30/min"``; they start on
             time whatever is still running. ``concurrency``: how many are in flight at most; without
             a rate, always. ``arrival``: ``"constant"``, ``"poisson"`` or ``"closed"``.
-            ``duration``: seconds, or ``"10 min"``. ``seed``: of everything random. ``budget``:
-            a :class:`Budget`. ``name``, ``run_id``, ``tags``: to find it again. Everything else is
-            an option of :meth:`place`.
-
-        Returns
-        -------
-        Recordings
-            Oldest first, also of the earlier parts of a resumed run.
+            ``duration``: seconds, or ``"10 min"``. ``seed``: of everything random. ``budget``: a
+            :class:`Budget`. ``name``, ``run_id``, ``tags``: to find it again. ``resume``: the run
+            id of a sweep that was stopped; with the same ``orders``, what it has not sent is sent.
+            Everything else is an option of :meth:`place`.
 
         Raises
         ------
         ValueError
-            If an argument is wrong. :class:`BudgetError`: the plan is beyond the budget.
+            If an argument is wrong, or the plan is beyond the budget; nothing was sent.
         GuardError
             If something of it may not be ordered there; nothing was sent.
         """
-        started = self.start_sweep(orders, card, resume=resume, **arguments)
-        return started.wait(_bar(progress))
+        from firmly_nb.sweep.bar import bar
+
+        return self.start_sweep(orders, card, **arguments).wait(bar().show if progress else None)
 
     async def sweep_async(
-        self,
-        orders: Orders,
-        card: Card | None = None,
-        *,
-        progress: bool = True,
-        resume: str | None = None,
-        **arguments: Any,
+        self, orders: Orders, card: Card | None = None, *, progress: bool = True, **arguments: Any
     ) -> Recordings:
         """Place many orders; see :meth:`sweep`. Cancelling the task stops it."""
-        started = self.start_sweep(orders, card, resume=resume, **arguments)
-        return await started.wait_async(_bar(progress))
+        from firmly_nb.sweep.bar import bar
 
-    def start_sweep(
-        self,
-        orders: Orders,
-        card: Card | None = None,
-        *,
-        resume: str | None = None,
-        **arguments: Any,
-    ) -> Sweep:
-        """Begin a sweep and return at once; nothing is shown. See :meth:`sweep`.
+        started = self.start_sweep(orders, card, **arguments)
+        return await started.wait_async(bar().show if progress else None)
 
-        The sweep can be watched (``.progress``), stopped and waited for.
+    def start_sweep(self, orders: Orders, card: Card | None = None, **arguments: Any) -> Sweep:
+        """Begin a sweep and return at once: it can be watched, stopped and waited for.
+
+        Nothing is shown. The arguments and errors are those of :meth:`sweep`.
         """
         from firmly_nb.sweep.begin import begin
 
         if not self._finalizer.alive:
             raise RuntimeError(CLOSED)
-        self._last_sweep = begin(self._bench, orders, card, resume, arguments)
+        self._last_sweep = begin(self._bench, orders, card, arguments)
         return self._last_sweep
 
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
@@ -416,33 +392,6 @@ def _start_simulator(
     simulator = start(**options)
     domains = simulator.domains | allow_domains
     return simulator, Environment("simulator", simulator.url, simulator.url, domains)
-
-
-def _app_id(given: str | SecretStr | None) -> SecretStr:
-    """Return the app id from the argument, the environment or a ``.env`` file, in this order."""
-    if isinstance(given, SecretStr):
-        return given
-    found = given or os.environ.get("FIRMLY_APP_ID") or _from_dotenv()
-    if not found:
-        raise ValueError(
-            "no app id: pass app_id=..., set FIRMLY_APP_ID, or put FIRMLY_APP_ID=... into a .env "
-            "file that is not under version control"
-        )
-    return SecretStr(found)
-
-
-def _from_dotenv() -> str | None:
-    from dotenv import dotenv_values, find_dotenv
-
-    return dotenv_values(find_dotenv(usecwd=True)).get("FIRMLY_APP_ID")
-
-
-def _bar(progress: bool) -> Callable[[Progress], None] | None:
-    if not progress:
-        return None
-    from firmly_nb.sweep.bar import Bar
-
-    return Bar().show
 
 
 def _close_in_background(bench: Bench, at_exit: object) -> None:

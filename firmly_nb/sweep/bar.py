@@ -1,20 +1,41 @@
-"""The progress bar of a sweep, moved by whoever waits for it.
+"""How far a sweep is, shown by whoever waits for it.
 
-In a notebook, tqdm's own widget; in a terminal, its line; where neither is, a line now and then.
+In a terminal tqdm's bar; in a notebook one of our own, whose last state is plain HTML in the saved
+notebook (tqdm's is a widget there: whoever opens the notebook later finds an error in its place);
+piped, a line now and then.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from firmly_nb.latency.colours import outcome_colour
 
 if TYPE_CHECKING:
     from firmly_nb.sweep.progress import Progress
 
-MARKS = {"placed": "✓"}
+LINE_EVERY_S = 10.0
+ENDED = {"finished", "stopped"}
 
 
-class Bar:
-    """Shows how far a sweep is: counts by outcome, and what is left."""
+class Bar(Protocol):
+    """Whatever shows how far a sweep is."""
+
+    def show(self, progress: Progress) -> None:
+        """Show it as it is now."""
+
+
+def bar() -> Bar:
+    """Return the bar that fits where this runs."""
+    if _in_notebook():
+        return NotebookBar()
+    return TerminalBar() if sys.stderr.isatty() else Lines(sys.stderr)
+
+
+class TerminalBar:
+    """tqdm's bar."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -22,18 +43,63 @@ class Bar:
     def show(self, progress: Progress) -> None:
         """Show it as it is now."""
         if self._bar is None:
-            from tqdm.auto import tqdm
+            from tqdm import tqdm
 
-            self._bar = tqdm(total=progress.planned, unit=" orders", dynamic_ncols=True)
-        self._bar.set_postfix_str(words(progress), refresh=False)
-        self._bar.n = progress.finished + progress.not_started
-        self._bar.refresh()
-        if progress.state in {"finished", "stopped"}:
+            known = "{percentage:3.0f}% {bar:24} {n_fmt}/{total_fmt} {postfix}"
+            form = known if progress.planned is not None else "{n_fmt} orders {postfix}"
+            self._bar = tqdm(total=progress.planned, bar_format=form, dynamic_ncols=True)
+        self._bar.n = ended(progress)
+        self._bar.set_postfix_str(words(progress), refresh=True)
+        if progress.state in ENDED:
             self._bar.close()
 
 
+class NotebookBar:
+    """A bar in the output of the cell that waits."""
+
+    def __init__(self) -> None:
+        self._display: Any = None
+        self._shown = ""
+
+    def show(self, progress: Progress) -> None:
+        """Show it as it is now; what has not changed is not sent again."""
+        from IPython.display import HTML, display
+
+        html = bar_html(progress)
+        if html == self._shown:
+            return
+        self._shown = html
+        if self._display is None:
+            self._display = display(HTML(html), display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._display.update(HTML(html))  # type: ignore[no-untyped-call]
+
+
+class Lines:
+    """A line now and then, for log files."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._last_s: float | None = None
+
+    def show(self, progress: Progress) -> None:
+        """Print a line if the last one is a while ago, and one at the end."""
+        now_s = time.monotonic()
+        due = self._last_s is None or now_s - self._last_s >= LINE_EVERY_S
+        if not due and progress.state not in ENDED:
+            return
+        self._last_s = now_s
+        of = f"/{progress.planned:,}" if progress.planned is not None else ""
+        print(f"{ended(progress):,}{of} {words(progress)}", file=self._out, flush=True)
+
+
+def ended(progress: Progress) -> int:
+    """Return how many orders there is nothing more to expect of."""
+    return progress.finished + progress.not_started
+
+
 def words(progress: Progress) -> str:
-    """Say how far it is.
+    """Say how far it is, and what is left.
 
     Examples
     --------
@@ -45,5 +111,33 @@ def words(progress: Progress) -> str:
     parts += [f"{progress.not_started:,} not sent"] if progress.not_started else []
     parts += [f"{progress.running:,} in flight"] if progress.running else []
     parts += [f"{progress.left:,} left"] if progress.left else []
-    parts += [progress.message] if progress.message else []
-    return ", ".join(parts)
+    said = ", ".join(parts) or progress.state
+    return f"{said}; {progress.message}" if progress.message else said
+
+
+def bar_html(progress: Progress) -> str:
+    """Write it as HTML that needs no script: a strip of the outcomes, and the words."""
+    from html import escape
+
+    total = max(progress.planned or ended(progress), 1)
+    strips = "".join(
+        f'<span style="width:{100 * n / total:.2f}%;background:{outcome_colour(outcome)}"></span>'
+        for outcome, n in progress.outcomes.items()
+    )
+    of = f" of {progress.planned:,}" if progress.planned is not None else ""
+    text = f"{ended(progress):,}{of} orders: {words(progress)}"
+    return (
+        '<div role="progressbar" aria-valuemin="0" '
+        f'aria-valuemax="{total}" aria-valuenow="{ended(progress)}" '
+        f'aria-valuetext="{escape(text)}" style="max-width:48em">'
+        '<div style="display:flex;height:8px;margin:4px 0;'
+        'background:var(--jp-layout-color3, #e0e0e0)">'
+        f"{strips}</div><div>{escape(text)}</div></div>"
+    )
+
+
+def _in_notebook() -> bool:
+    """Whether a front end shows what is displayed; IPython is looked at, not loaded."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel")

@@ -49,6 +49,7 @@ class Request:
     name: str | None = None
     run_id: str | None = None
     tags: Mapping[str, str] | None = None
+    resume: str | None = None
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
@@ -63,7 +64,6 @@ def begin(
     bench: Bench,
     orders: Any,
     card: Card | None,
-    resume: str | None,
     arguments: Mapping[str, Any],
 ) -> Sweep:
     """Check everything, write the plan down and start the sweep.
@@ -76,7 +76,7 @@ def begin(
         If something of it may not be ordered there. Nothing was sent.
     """
     request, options = Request.of(arguments)
-    before = PlanFile.read(bench.journal, resume) if resume else None
+    before = PlanFile.read(bench.journal, request.resume) if request.resume else None
     local = is_local(bench.environment)
     written = _plan_file(bench.environment.name, request, before, local=local)
     plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
@@ -93,7 +93,7 @@ def begin(
         _options(written, options),
         card,
     )
-    earlier = list(recorded(bench.journal, resume, before.began_at_ns)) if resume and before else []
+    earlier = list(recorded(bench.journal, before.run_id, before.began_at_ns)) if before else []
     for records, _ in earlier:
         run.was_done(records)
     _check_budget(run, explicit=request.budget is not None)
