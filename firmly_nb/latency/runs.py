@@ -188,7 +188,7 @@ def quantiles_by_run(
     if count < 2:
         return exact
     drawn = drawn_runs(count)
-    return [_widened(q, _resampled(groups, ordered, q.p, drawn), level, count) for q in exact]
+    return [_widened(q, resampled_quantile(groups, q.p, drawn), level, count) for q in exact]
 
 
 def _widened(exact: Quantile, draws: Floats, level: float, runs: int) -> Quantile:
@@ -196,9 +196,9 @@ def _widened(exact: Quantile, draws: Floats, level: float, runs: int) -> Quantil
     return replace(exact, low=min(low, exact.low), high=max(high, exact.high))
 
 
-def _resampled(groups: list[Floats], ordered: Floats, p: float, drawn: Floats) -> Floats:
+def resampled_quantile(groups: list[Floats], p: float, drawn: Floats) -> Floats:
     """Return the quantile of each resample, to within a 400th of the range of the resamples."""
-    points = ordered
+    points = np.sort(np.concatenate(groups))
     if len(points) > CELLS:
         coarse = points[np.linspace(0, len(points) - 1, CELLS).round().astype(int)]
         found = _crossings(groups, coarse, p, drawn)

@@ -1,0 +1,331 @@
+"""B against A: is it slower, in which stage, and are fewer orders placed? A verdict in a sentence.
+
+metrics.md, section 4. The margin is stated before looking: a change within it is none that matters.
+The whole order, each stage and the success rate are as many questions; each interval is at a level
+raised so that all of them hold together (Bonferroni). So a verdict that names a stage after looking
+at all of them is wrong as seldom as the level says.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.latency.outcomes import CANCELLED, PLACED, Share, success_rate
+from firmly_nb.latency.quantiles import in_order, type_7
+from firmly_nb.latency.rank_effect import effect, logs, probability, ratio
+from firmly_nb.latency.run_effect import Sample, probability_by_run, ratio_by_run
+from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
+from firmly_nb.latency.shift import SHIFT, shift_function
+from firmly_nb.latency.verdicts import UNDECIDED, decide, more_orders, sentence
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["COMPARISON", "SHIFT", "Comparison", "Difference", "SuccessDifference", "compare",
+           "newcombe", "shift_function"]  # fmt: skip
+
+FEWEST = 10  # orders of a side, below which a rank test says nothing
+ORDER = "order"
+
+COMPARISON = Table(
+    "comparison",
+    "one row a stage, or the whole order",
+    (
+        Column("stage", "str", "", "the stage; order: the time to order-placed"),
+        Column("n_a", "int64", "orders", "orders of A that completed it"),
+        Column("n_b", "int64", "orders", "orders of B that completed it"),
+        Column("p50_a_ms", "float64", "ms", "median of A"),
+        Column("p50_b_ms", "float64", "ms", "median of B"),
+        Column("ratio", "float64", "", "how many times as long B takes (Hodges-Lehmann)"),
+        Column("ratio_low", "float64", "", "its interval, lower end; holds with all others"),
+        Column("ratio_high", "float64", "", "its interval, upper end"),
+        Column("probability", "float64", "", "P(B > A) + 0.5 P(B = A)"),
+        Column("probability_low", "float64", "", "its interval, lower end; holds with all others"),
+        Column("probability_high", "float64", "", "its interval, upper end"),
+        Column("p_value", "float64", "", "Brunner and Munzel's, not adjusted; null with runs"),
+        Column("verdict", "str", "", "slower, faster, no change, not enough data"),
+        Column("more_orders", "Int64", "orders", "about so many more on each side would tell"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How B differs from A in one time; the fields are the columns of ``COMPARISON``."""
+
+    stage: str
+    n_a: int
+    n_b: int
+    p50_a_ms: float = math.nan
+    p50_b_ms: float = math.nan
+    ratio: float = math.nan
+    ratio_low: float = math.nan
+    ratio_high: float = math.nan
+    probability: float = math.nan
+    probability_low: float = math.nan
+    probability_high: float = math.nan
+    p_value: float = math.nan
+    verdict: str = UNDECIDED
+    more_orders: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessDifference:
+    """How the shares of placed orders differ: B minus A, with Newcombe's interval."""
+
+    a: Share
+    b: Share
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether fewer or more orders are placed, or that it is not known."""
+        if self.high < 0:
+            return "fewer placed"
+        return "more placed" if self.low > 0 else UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What ``compare`` found; it shows itself.
+
+    Attributes
+    ----------
+    verdict
+        One sentence.
+    order
+        The whole order: the time to order-placed.
+    differences
+        The stages.
+    shift
+        ``SHIFT``: by how many ms each quantile of the whole order differs.
+    success
+        The shares of placed orders.
+    margin
+        What was stated as a change that matters: 0.10 for 10 %.
+    level, level_each
+        How often all intervals hold together, and each alone.
+    notes
+        What qualifies the verdict, as sentences.
+    """
+
+    verdict: str
+    order: Difference
+    differences: tuple[Difference, ...]
+    shift: pd.DataFrame
+    success: SuccessDifference
+    margin: float
+    level: float
+    level_each: float
+    notes: tuple[str, ...]
+
+    @property
+    def stages(self) -> pd.DataFrame:
+        """One row a stage; see ``COMPARISON``."""
+        return COMPARISON.frame([_fields(difference) for difference in self.differences])
+
+    def __repr__(self) -> str:
+        from firmly_nb.latency.compare_display import comparison_text
+
+        return comparison_text(self)
+
+    def _repr_html_(self) -> str:
+        from firmly_nb.latency.compare_display import comparison_html
+
+        return comparison_html(self)
+
+
+class _Side(NamedTuple):
+    """The times of one side: of the whole order and of each stage, each with its run."""
+
+    times: dict[str, Sample]
+    runs: int
+    orders: pd.DataFrame
+
+
+def compare(
+    stages_a: pd.DataFrame,
+    orders_a: pd.DataFrame,
+    stages_b: pd.DataFrame,
+    orders_b: pd.DataFrame,
+    margin: float = 0.10,
+    level: float = 0.95,
+) -> Comparison:
+    """Compare B with A: the whole order, each stage, and how many are placed.
+
+    Parameters
+    ----------
+    stages_a, stages_b
+        ``STAGES`` of each side.
+    orders_a, orders_b
+        Need ``recording_id``, ``outcome``, ``time_to_order_placed_ms``; ``run_id`` where there are
+        runs: with two or more on both sides the intervals come from drawing whole runs again.
+    margin
+        The smallest change that matters, stated before looking: 0.10 for 10 %.
+    level
+        How often all intervals hold together.
+
+    Returns
+    -------
+    Comparison
+        The verdict, and what it rests on.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from firmly_nb.latency.stages import STAGES
+    >>> times = np.linspace(900, 1100, 60)
+    >>> ids = [f"r{i}" for i in range(60)]
+    >>> a = pd.DataFrame({"recording_id": ids, "outcome": "placed"})
+    >>> a["time_to_order_placed_ms"] = times
+    >>> b = a.assign(time_to_order_placed_ms=times * 1.5)
+    >>> compare(STAGES.empty(), a, STAGES.empty(), b).order.verdict
+    'slower'
+    """
+    if not 0 < margin < 10:
+        raise ValueError(f"the margin is a share such as 0.10 for 10 %, not {margin}")
+    a, b = _side(stages_a, orders_a), _side(stages_b, orders_b)
+    shared = [name for name in a.times if name in b.times and name != ORDER]
+    named = [name for name in shared if _is_enough(a.times[name], b.times[name])]
+    level_each = 1 - (1 - level) / (len(named) + 2)
+    by_run = min(a.runs, b.runs) >= 2
+    order, *differences = (
+        _difference(name, a.times[name], b.times[name], margin, level_each, by_run=by_run)
+        for name in (ORDER, *shared)
+    )
+    success = newcombe(success_rate(orders_a, level_each), success_rate(orders_b, level_each))
+    codes = (a.times[ORDER].codes, b.times[ORDER].codes) if by_run else None
+    return Comparison(
+        verdict=sentence(order, differences, success, margin, FEWEST),
+        order=order,
+        differences=tuple(differences),
+        shift=shift_function(a.times[ORDER].values, b.times[ORDER].values, level, codes),
+        success=success,
+        margin=margin,
+        level=level,
+        level_each=level_each,
+        notes=tuple(_notes(a, b, success)),
+    )
+
+
+def newcombe(a: Share, b: Share) -> SuccessDifference:
+    """Return the difference of two shares, b - a, with Newcombe's interval.
+
+    At the level of the shares' own Wilson intervals (R. G. Newcombe, "Interval estimation for the
+    difference between independent proportions", Statistics in Medicine 17, 1998, method 10).
+
+    Examples
+    --------
+    >>> from firmly_nb.latency.outcomes import share
+    >>> found = newcombe(share(98, 100), share(90, 100))
+    >>> round(found.difference, 2), round(found.low, 3), round(found.high, 3)
+    (-0.08, -0.156, -0.013)
+    """
+    difference = b.share - a.share
+    low = difference - math.hypot(b.share - b.low, a.high - a.share)
+    high = difference + math.hypot(b.high - b.share, a.share - a.low)
+    return SuccessDifference(a, b, difference, low, high)
+
+
+def _fields(difference: Difference) -> dict[str, object]:
+    return {name: getattr(difference, name) for name in COMPARISON.names}
+
+
+def _is_enough(a: Sample, b: Sample) -> bool:
+    return min(len(a.values), len(b.values)) >= FEWEST
+
+
+def _difference(
+    name: str, a: Sample, b: Sample, margin: float, level: float, *, by_run: bool
+) -> Difference:
+    x, y = in_order(a.values), in_order(b.values)
+    middle_a, middle_b = type_7(x, 0.5), type_7(y, 0.5)
+    if not _is_enough(a, b):
+        return Difference(name, len(x), len(y), middle_a, middle_b)
+    if by_run and min(len(np.unique(side.codes)) for side in (a, b)) >= 2:
+        found = ratio_by_run(_logs(a), _logs(b), level)
+        chance, p_value = probability_by_run(a, b, level), math.nan
+    else:
+        found = ratio(logs(x), logs(y), level)
+        chance, p_value = probability(x, y, level), effect(x, y).p_value
+    verdict = decide(found, margin)
+    more = more_orders(found, margin, max(len(x), len(y))) if verdict == UNDECIDED else None
+    return Difference(
+        stage=name,
+        n_a=len(x),
+        n_b=len(y),
+        p50_a_ms=middle_a,
+        p50_b_ms=middle_b,
+        ratio=found.estimate,
+        ratio_low=found.low,
+        ratio_high=found.high,
+        probability=chance.estimate,
+        probability_low=chance.low,
+        probability_high=chance.high,
+        p_value=p_value,
+        verdict=verdict,
+        more_orders=more,
+    )
+
+
+def _logs(sample: Sample) -> Sample:
+    from firmly_nb.latency.rank_effect import SHORTEST_MS
+
+    return Sample(np.log(np.maximum(sample.values, SHORTEST_MS)), sample.codes)
+
+
+def _side(stages: pd.DataFrame, orders: pd.DataFrame) -> _Side:
+    runs = runs_of(orders)
+    codes = runs.codes if runs else np.zeros(len(orders), dtype=np.intp)
+    placed_ms = floats(orders["time_to_order_placed_ms"])
+    placed = is_value(orders["outcome"], PLACED) & ~np.isnan(placed_ms)
+    times = {ORDER: Sample(placed_ms[placed], codes[placed])}
+    place = places(orders, stages)
+    duration = floats(stages["duration_ms"])
+    done = (place >= 0) & ~np.isnan(duration)
+    done[done] = ~is_value(orders["outcome"], CANCELLED)[place[done]]
+    labels, names = coded(stages["stage"])
+    for code, name in enumerate(names):
+        rows = done & (labels == code)
+        times[name] = Sample(duration[rows], codes[place[rows]])
+    return _Side(times, len(runs.names) if runs else 1, orders)
+
+
+def _notes(a: _Side, b: _Side, success: SuccessDifference) -> list[str]:
+    notes = []
+    known = [("run_id" in side.orders and side.orders["run_id"].notna().any()) for side in (a, b)]
+    fewest = min(a.runs, b.runs)
+    if fewest >= 2:
+        notes.append(
+            f"Orders of one run are alike: intervals come from drawing whole runs again, "
+            f"{a.runs} of A and {b.runs} of B."
+        )
+        if fewest < ENOUGH_RUNS:
+            notes.append(
+                f"There are few runs: {fewest} on one side. From {ENOUGH_RUNS} on the intervals "
+                f"become useful."
+            )
+    elif all(known):
+        one = " and ".join(name for name, side in (("A", a), ("B", b)) if side.runs == 1)
+        notes.append(
+            f"There is only one run of {one}: what differs between any two runs cannot be told "
+            f"from what differs between A and B. Several interleaved runs of each would."
+        )
+    failed = [name for name, rate in (("A", success.a), ("B", success.b)) if rate.count < rate.of]
+    if failed:
+        notes.append(
+            f"Times are those of orders that got so far; of {' and '.join(failed)} some failed: "
+            f"placed {success.a} of A, {success.b} of B."
+        )
+    return notes
