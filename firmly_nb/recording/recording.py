@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from firmly_nb.latency.stages import STAGES, stage_rows, stages
+from firmly_nb.latency.stages import stages
 from firmly_nb.recording.cart_face import CartFace, Shown
 from firmly_nb.recording.cut_off import end_of_cut_off
 from firmly_nb.recording.records import End, Event, Record, Start
@@ -19,7 +19,9 @@ from firmly_nb.recording.rows import (
     order_row,
     snapshot_of,
 )
-from firmly_nb.recording.tables import EVENTS, ORDERS
+from firmly_nb.recording.sources import Held, Joined, Source
+from firmly_nb.recording.store_face import StoreFace
+from firmly_nb.recording.tables import EVENTS, ORDERS, WIDE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +124,11 @@ class Recording(CartFace):
         """One row an event; see ``EVENTS``."""
         return EVENTS.frame(event_rows(self._start, self._events))
 
+    @property
+    def event_times(self) -> pd.DataFrame:
+        """The events without what came in them; see ``EVENT_TIMES``."""
+        return self.events.drop(columns=list(WIDE))
+
     @cached_property
     def orders(self) -> pd.DataFrame:
         """The order's one row; see ``ORDERS``."""
@@ -184,7 +191,7 @@ class Recording(CartFace):
         return recording_html(self)
 
 
-class Recordings(CartFace, Sequence[Recording]):
+class Recordings(CartFace, StoreFace, Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
 
     Examples
@@ -194,48 +201,50 @@ class Recordings(CartFace, Sequence[Recording]):
     (0, ['recording_id', 'stage', 'from_milestone'])
     """
 
-    def __init__(self, recordings: Iterable[Recording], warnings: Sequence[str] = ()) -> None:
-        self._recordings = list(recordings)
-        self.warnings = list(warnings)
+    def __init__(
+        self, recordings: Iterable[Recording] | Source, warnings: Sequence[str] = ()
+    ) -> None:
+        self._source = recordings if isinstance(recordings, Source) else Held(list(recordings))
+        self._warnings = list(warnings)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read; where it comes from a saved set, so far."""
+        return list(dict.fromkeys([*self._warnings, *self._source.warnings]))
 
     @cached_property
     def events(self) -> pd.DataFrame:
         """All events, order by order; see ``EVENTS``."""
-        rows = (event_rows(r._start, r._events) for r in self._recordings)  # noqa: SLF001 - same room
-        return EVENTS.frame([row for group in rows for row in group])
+        return self._source.events()
+
+    @cached_property
+    def event_times(self) -> pd.DataFrame:
+        """All events without what came in them: small also where there are millions."""
+        return self._source.event_times()
 
     @cached_property
     def orders(self) -> pd.DataFrame:
         """One row an order; see ``ORDERS``."""
-        return ORDERS.frame(
-            [order_row(r._start, r._events, r._end) for r in self._recordings]  # noqa: SLF001 - same room
-        )
+        return self._source.orders()
 
     @cached_property
     def stages(self) -> pd.DataFrame:
         """All stages, order by order; see ``STAGES``."""
-        # From the records at once: a table for each recording would cost a thousand times more.
-        return STAGES.frame(
-            [
-                {"recording_id": r.recording_id, **row}
-                for r in self._recordings
-                for row in stage_rows(
-                    {e.event: (e.t_ns / 1e6, e.uncertainty_us) for e in r._events},  # noqa: SLF001 - same room
-                    r._start.milestones,  # noqa: SLF001 - same room
-                )
-            ]
-        )
+        return self._source.stages()
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
-        return {r.recording_id: r.items for r in self}
+        return self._source.asked()
 
     @cached_property
     def cart_events(self) -> pd.DataFrame:
         """What carries carts: the events, and the answers where no events were asked for."""
-        rows = (confirmation_rows(r._start, r._end) for r in self._recordings)  # noqa: SLF001 - same room
-        answers = EVENTS.frame([row for group in rows for row in group])
-        return EVENTS.concat([self.events, answers])
+        return EVENTS.concat([self.events, self._source.answers()])
+
+    @property
+    def cut_off(self) -> Recordings:
+        """Those that have no end: their process was killed."""
+        return self[self._source.cut_off()]
 
     def schema_drift(self, other: Recordings) -> pd.DataFrame:
         """Say which cart fields appeared, vanished or changed type from these to the others."""
@@ -287,24 +296,28 @@ class Recordings(CartFace, Sequence[Recording]):
     def __getitem__(self, key: Any) -> Recording | Recordings:
         """Return one by its place, or those of a slice or of a mask over ``orders``."""
         if isinstance(key, int):
-            return self._recordings[key]
+            return self._source.recording(range(len(self))[key])
         if isinstance(key, slice):
-            return Recordings(self._recordings[key])
+            return Recordings(self._source.take(range(len(self))[key]))
         mask = list(key)
         if len(mask) != len(self):
             raise IndexError(f"the mask has {len(mask)} values for {len(self)} recordings")
-        return Recordings(r for r, keep in zip(self._recordings, mask, strict=True) if keep)
+        return Recordings(self._source.take([place for place, keep in enumerate(mask) if keep]))
 
     def __len__(self) -> int:
-        return len(self._recordings)
+        return len(self._source)
 
     def __iter__(self) -> Iterator[Recording]:
-        return iter(self._recordings)
+        return iter(self._source)
 
     def __add__(self, other: Recordings) -> Recordings:
         """Return both, each recording once."""
-        seen = {r.recording_id: r for r in (*self, *other)}
-        return Recordings(seen.values())
+        sources = (self._source, other._source)
+        first: dict[str, int] = {}
+        for place, recording_id in enumerate(x for source in sources for x in source.ids()):
+            first.setdefault(recording_id, place)
+        both = Joined(sources).take(list(first.values()))
+        return Recordings(both, [*self._warnings, *other._warnings])
 
     def __repr__(self) -> str:
         from firmly_nb.recording.display import recordings_text

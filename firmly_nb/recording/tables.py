@@ -30,6 +30,13 @@ EVENTS = Table(
     ),
 )
 
+WIDE = ("data", "raw")  # what came in an event; all else is small
+EVENT_TIMES = Table(
+    "event_times",
+    "one row a server-sent event, without what came in it",
+    tuple(column for column in EVENTS.columns if column.name not in WIDE),
+)
+
 ORDERS = Table(
     "orders",
     "one row an attempted order",

@@ -1,0 +1,345 @@
+"""Recordings of a saved set: tables straight from its columns, single recordings on demand."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
+
+from firmly_nb.latency.stages import STAGES
+from firmly_nb.recording.manifest import NewerFormatError, StoreError, read_manifest
+from firmly_nb.recording.parquet_files import is_locked, parts_on_disk
+from firmly_nb.recording.parquet_rows import records_of
+from firmly_nb.recording.parquet_schema import series
+from firmly_nb.recording.recording import Recording
+from firmly_nb.recording.records import End, Start, decode
+from firmly_nb.recording.rows import confirmation_rows
+from firmly_nb.recording.sources import Source
+from firmly_nb.recording.stored_set import DAMAGED, Part, PartFile, StoredSet
+from firmly_nb.recording.stored_stages import Arrivals, stage_columns
+from firmly_nb.recording.tables import EVENT_TIMES, EVENTS, ORDERS, WIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from firmly_nb.schema import Table
+
+    Places = NDArray[np.int64]
+
+# Decoded JSON takes about ten times the memory of its text.
+MOST_JSON_BYTES = 256 * 1024 * 1024
+GROUPS_KEPT = 4
+ORDER_PARTS = ["recording_id", "start", "end", "warnings", "n_events"]
+EVENT_PARTS = [
+    "seq",
+    "event",
+    "data",
+    "t_ns",
+    "at",
+    "clock",
+    "uncertainty_us",
+    "read_no",
+    "coalesced",
+    "read_delay_us",
+    "bytes",
+    "rtt_us",
+    "retransmits",
+    "event_id",
+    "raw",
+]
+Columns = dict[str, list[Any]]
+
+
+class Stored(Source):
+    """Recordings of one saved set, by default all of it, oldest first.
+
+    Parameters
+    ----------
+    stored_set
+        The set; selections of it share what was read.
+    rows
+        Which of its recordings, in which order.
+    """
+
+    def __init__(self, stored_set: StoredSet, rows: Places | None = None) -> None:
+        self._set = stored_set
+        self._rows = _oldest_first(stored_set) if rows is None else rows
+        self._groups: OrderedDict[tuple[str, int], Columns] = OrderedDict()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read so far: damage inside a file shows when it is read."""
+        return list(self._set.warnings)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noted at each saving of the set."""
+        return list(self._set.notes)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the set."""
+        return len(self) == len(self._set)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Recording]:
+        return (self.recording(place) for place in range(len(self)))
+
+    def take(self, places: Sequence[int]) -> Stored:
+        """Return those at these places; nothing is read."""
+        return Stored(self._set, self._rows[np.asarray(places, dtype=np.int64)])
+
+    def ids(self) -> list[str]:
+        """Return the recording ids."""
+        found: list[str] = self._set.recording_ids.take(pa.array(self._rows)).to_pylist()
+        return found
+
+    def started_at_ns(self) -> list[int]:
+        """Return when each began."""
+        found: list[int] = self._set.started_at_ns[self._rows].tolist()
+        return found
+
+    def cut_off(self) -> list[bool]:
+        """Say of each whether it has no end."""
+        found: list[bool] = pc.is_null(self._order_column("end")).to_pylist()
+        return found
+
+    def recording(self, place: int) -> Recording:
+        """Make one.
+
+        Raises
+        ------
+        StoreError
+            If what is stored of it is damaged.
+        """
+        part, row = self._set.part_of(int(self._rows[place]))
+        try:
+            order = self._row(part.orders, row, ORDER_PARTS)
+            records, warnings = records_of(order, self._event_rows(part, row))
+        except DAMAGED as error:
+            found = part.index["recording_id"][row].as_py()
+            raise StoreError(
+                f"the recording {found!r:.80} in {part.orders.path} is damaged: {error!s:.200}"
+            ) from None
+        return Recording(records, warnings)
+
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for, by recording id."""
+        starts = (decode(text.encode()) for text in self._order_column("start").to_pylist())
+        return {s.recording_id: s.items for s in starts if isinstance(s, Start)}
+
+    def orders(self) -> pd.DataFrame:
+        """Return one row an order."""
+        names = {c.name: "merchant" if c.name == "domain" else c.name for c in ORDERS.columns}
+        found = self._set.orders(list(names.values()))
+        take = self._taken
+        return ORDERS.from_columns(
+            {c.name: series(take(found[names[c.name]]), c) for c in ORDERS.columns}
+        )
+
+    def event_times(self) -> pd.DataFrame:
+        """Return one row an event, without what came in it."""
+        return EVENT_TIMES.from_columns(self._narrow(EVENT_TIMES))
+
+    def events(self) -> pd.DataFrame:
+        """Return one row an event, its JSON decoded.
+
+        Raises
+        ------
+        MemoryError
+            If that would not fit: more than 256 MiB of JSON.
+        """
+        columns = self._narrow(EVENT_TIMES)
+        size = int(columns["bytes"].sum())
+        if size > MOST_JSON_BYTES:
+            raise MemoryError(
+                f"what came in these {len(columns['bytes']):,} events is {size / 1e9:.1f} GB of "
+                "JSON, ten times as much when decoded. Narrow them with where(...) or a slice, "
+                'use event_times, which is without it, or ask relation("events").'
+            )
+        wide = self._wide()
+        return EVENTS.from_columns(
+            columns | {c.name: series(wide[c.name], c) for c in EVENTS.columns if c.name in WIDE}
+        )
+
+    def stages(self) -> pd.DataFrame:
+        """Return all stages."""
+        rows, owner = self._set.event_places.rows(self._rows)
+        found = self._set.events(["event", "t_ms", "uncertainty_us"])
+        names = series(self._at(found["event"], rows), EVENTS.columns[EVENTS.names.index("event")])
+        arrivals = Arrivals(
+            owner,
+            np.asarray(names.cat.codes, dtype=np.int64),
+            list(names.cat.categories),
+            self._at(found["t_ms"], rows).to_numpy(),
+            self._at(found["uncertainty_us"], rows).to_numpy(),
+        )
+        made = stage_columns(arrivals, len(self), self._milestones())
+        ids = self._set.recording_ids.take(pa.array(self._rows[made.owner]))
+        columns: dict[str, Any] = {n: getattr(made, n) for n in STAGES.names if n != "recording_id"}
+        return STAGES.from_columns(columns | {"recording_id": series(ids, STAGES.columns[0])})
+
+    def answers(self) -> pd.DataFrame:
+        """Return the answers of orders without events."""
+        texts = self._order_column("end")
+        without = pc.fill_null(pc.match_substring(texts, '"confirmation":null'), fill_value=True)
+        rows: list[dict[str, Any]] = []
+        for place in np.flatnonzero(~without.to_numpy()):
+            start = decode(self._order_column("start")[place].as_py().encode())
+            end = decode(texts[place].as_py().encode())
+            if isinstance(start, Start) and isinstance(end, End):
+                rows += confirmation_rows(start, end)
+        return EVENTS.frame(rows)
+
+    def paths(self, kind: str) -> list[str]:
+        """Return the files of the set: ``orders`` or ``events``."""
+        files = [getattr(part, kind) for part in self._set.parts]
+        return [str(file.path) for file in files if file is not None]
+
+    @cached_property
+    def _in_place(self) -> bool:
+        return np.array_equal(self._rows, np.arange(len(self._set)))
+
+    def _taken(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        return values if self._in_place else values.take(pa.array(self._rows))
+
+    def _order_column(self, name: str) -> pa.ChunkedArray:
+        return self._taken(self._set.orders([name])[name])
+
+    def _at(self, values: pa.ChunkedArray, rows: Places) -> pa.ChunkedArray:
+        whole = len(rows) == len(values) and np.array_equal(rows, np.arange(len(rows)))
+        return values if whole else values.take(pa.array(rows))
+
+    def _narrow(self, table: Table) -> dict[str, Any]:
+        """Return the columns of a table of events; ids are those of the orders."""
+        names = [name for name in table.names if name != "recording_id"]
+        # Places first: a part that cannot be read is known then.
+        self._set.events(names)
+        rows, owner = self._set.event_places.rows(self._rows)
+        found = self._set.events(names)
+        ids = self._set.recording_ids.take(pa.array(self._rows[owner]))
+        columns = {c.name: c for c in table.columns}
+        return {"recording_id": series(ids, columns["recording_id"])} | {
+            name: series(self._at(found[name], rows), columns[name]) for name in names
+        }
+
+    def _wide(self) -> dict[str, pa.ChunkedArray]:
+        """Return the wide columns of these events, read from the groups that have any of them."""
+        rows, _ = self._set.event_places.rows(self._rows)
+        wanted = np.unique(rows)
+        tables = []
+        for part, begin in zip(self._set.parts, self._set.event_begins, strict=False):
+            if part.events is not None:
+                end = begin + part.events.rows
+                own = wanted[(wanted >= begin) & (wanted < end)] - begin
+                tables.append(_read_rows(part.events, own, list(WIDE)))
+        joined = pa.concat_tables(tables) if tables else None
+        places = pa.array(np.searchsorted(wanted, rows))
+        if joined is None:
+            return dict.fromkeys(WIDE, pa.chunked_array([], pa.string()))
+        return {name: joined[name].take(places) for name in WIDE}
+
+    def _milestones(self) -> list[tuple[tuple[str, ...], Places]]:
+        """Return the orders that have event names of their own, by these names."""
+        found = self._order_column("milestones").unify_dictionaries()
+        if found.null_count == len(found):
+            return []
+        texts = np.array(found.to_pylist(), dtype=object)
+        configured = {text for text in texts if text is not None}
+        return [
+            (tuple(orjson.loads(text)), np.flatnonzero(texts == text))
+            for text in sorted(configured)
+        ]
+
+    def _event_rows(self, part: Part, row: int) -> list[dict[str, Any]]:
+        if part.events is None:
+            return []
+        rows, _ = self._set.places_of(part).rows(np.array([row]))
+        # A part whose ids could not be read has lost its events just now.
+        file = part.events
+        return [self._row(file, int(place), EVENT_PARTS) for place in rows] if file else []
+
+    def _row(self, file: PartFile, row: int, names: list[str]) -> dict[str, Any]:
+        group = int(np.searchsorted(file.bounds, row, side="right")) - 1
+        columns = self._group(file, group, names)
+        place = row - int(file.bounds[group])
+        return {name: columns[name][place] for name in names}
+
+    def _group(self, file: PartFile, group: int, names: list[str]) -> Columns:
+        """Return a group of rows as lists; the last few are kept, since neighbours are asked."""
+        key = (str(file.path), group)
+        if key not in self._groups:
+            table = file.read(names, [group])
+            self._groups[key] = {
+                name: (table[name].cast(pa.int64()) if name == "at" else table[name]).to_pylist()
+                for name in names
+            }
+            while len(self._groups) > GROUPS_KEPT:
+                self._groups.popitem(last=False)
+        self._groups.move_to_end(key)
+        return self._groups[key]
+
+
+def open_set(root: Path) -> Stored:
+    """Open a saved set; what is damaged is left out, with a warning.
+
+    Raises
+    ------
+    StoreError
+        If only a newer version can read it.
+    """
+    warnings: list[str] = []
+    notes: list[str] = []
+    try:
+        manifest = read_manifest(root)
+        if manifest is None:
+            warnings.append(f"{root} has no manifest: every part that lies there was loaded")
+    except NewerFormatError:
+        raise
+    except StoreError as error:
+        warnings.append(f"{error}; every part that lies there was loaded")
+        manifest = None
+    found = parts_on_disk(root)
+    if manifest is not None:
+        notes = manifest.notes
+        names = manifest.parts
+        unlisted = len(set(found) - set(names))
+        # Whoever saves there now moves parts in before it lists them.
+        if unlisted and not is_locked(root):
+            warnings.append(
+                f"{unlisted} parts in {root} are not in its manifest and are left out: a save was "
+                "cut off, or they were put there by hand"
+            )
+    else:
+        names = found
+    return Stored(StoredSet(root, names, warnings, notes))
+
+
+def _oldest_first(stored_set: StoredSet) -> Places:
+    """Return the rows of all recordings, each id once."""
+    order = np.argsort(stored_set.started_at_ns, kind="stable")
+    ids = stored_set.recording_ids.take(pa.array(order)).to_pandas()
+    # Two savings at once on a file system without locks can both add a recording.
+    found: Places = order[~ids.duplicated().to_numpy()]
+    return found
+
+
+def _read_rows(file: PartFile, rows: Places, names: list[str]) -> pa.Table:
+    """Read some rows of a file, in ascending order."""
+    group_of = np.searchsorted(file.bounds, rows, side="right") - 1
+    groups = np.unique(group_of)
+    sizes = np.diff(file.bounds)[groups]
+    begins = np.cumsum(sizes) - sizes  # of the groups in what is read
+    places = rows - file.bounds[group_of] + begins[np.searchsorted(groups, group_of)]
+    return file.read(names, groups.tolist()).take(pa.array(places))

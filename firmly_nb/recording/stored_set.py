@@ -1,0 +1,288 @@
+"""A saved set while it is read: columns as they are asked for, each once; what is damaged is said.
+
+The order of its recordings is that of its parts, and within a part that of the file. ``Stored``
+gives them another order, selects among them and makes tables and recordings.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
+
+from firmly_nb.recording.parquet_schema import (
+    STORED_EVENTS,
+    STORED_ORDERS,
+    arrow_schema,
+    conform,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from firmly_nb.schema import Table
+
+    Places = NDArray[np.int64]
+
+TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
+DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
+
+
+class PartFile:
+    """One Parquet file of a set, opened when it is read."""
+
+    def __init__(self, path: Path, table: Table) -> None:
+        self.path = path
+        self.table = table
+        with pq.ParquetFile(path) as file:
+            self._metadata = file.metadata
+        groups = range(self._metadata.num_row_groups)
+        counts = [self._metadata.row_group(group).num_rows for group in groups]
+        self.bounds = np.cumsum([0, *counts])
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return int(self.bounds[-1])
+
+    def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
+        """Read columns, of all groups of rows or of some."""
+        with pq.ParquetFile(
+            self.path, metadata=self._metadata, page_checksum_verification=True
+        ) as file:
+            there = [name for name in names if name in file.schema_arrow.names]
+            wanted = range(self._metadata.num_row_groups) if groups is None else groups
+            found = file.read_row_groups(list(wanted), columns=there)
+        if not there:
+            rows = sum(int(self.bounds[g + 1] - self.bounds[g]) for g in wanted)
+            found = pa.table({"": pa.nulls(rows)})
+        return conform(found, self.table, names)
+
+
+class Part:
+    """The orders of a part, and its events where they can be read."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.name = name
+        self.orders = PartFile(root / "orders" / name, STORED_ORDERS)
+        self.index = self.orders.read(["recording_id", "started_at", "n_events"])
+        self.events: PartFile | None = None
+        self.places: EventPlaces | None = None
+        self.problem: str | None = None
+        if self.index["recording_id"].null_count:
+            raise ValueError("an order has no recording_id")
+        try:
+            self.events = PartFile(root / "events" / name, STORED_EVENTS)
+        except DAMAGED as error:
+            self.problem = lost_events(root, name, len(self.index), error)
+
+
+def lost_events(root: Path, name: str, orders: int, error: Exception) -> str:
+    """Say that the events of a part cannot be read."""
+    return (
+        f"{root / 'events' / name} cannot be read ({_short(error)}): "
+        f"its {orders} orders are there without their events"
+    )
+
+
+class StoredSet:
+    """The parts of a set that can be read, and their columns.
+
+    Parameters
+    ----------
+    root
+        The folder of the set.
+    names
+        Its parts.
+    warnings, notes
+        What the manifest told.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str],
+        warnings: Sequence[str] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.root = root
+        self.notes = list(notes)
+        self.warnings = list(warnings)
+        self.parts: list[Part] = []
+        for name in names:
+            try:
+                part = Part(root, name)
+            except DAMAGED as error:
+                path = root / "orders" / name
+                self.warnings.append(f"{path} cannot be read and is left out: {_short(error)}")
+                continue
+            self.parts.append(part)
+            if part.problem:
+                self.warnings.append(part.problem)
+        self._columns: dict[tuple[str, str], pa.ChunkedArray] = {}
+        self._begins = np.cumsum([0, *(len(part.index) for part in self.parts)])
+
+    def __len__(self) -> int:
+        return int(self._begins[-1])
+
+    @cached_property
+    def recording_ids(self) -> pa.ChunkedArray:
+        """The id of each recording."""
+        return self._joined("recording_id", [part.index for part in self.parts])
+
+    @cached_property
+    def started_at_ns(self) -> Places:
+        """When each began, by the wall clock."""
+        found = self._joined("started_at", [part.index for part in self.parts])
+        return _numbers(found.cast(pa.int64()))
+
+    def part_of(self, row: int) -> tuple[Part, int]:
+        """Return the part that a recording is in, and its row there."""
+        place = int(np.searchsorted(self._begins, row, side="right")) - 1
+        return self.parts[place], row - int(self._begins[place])
+
+    def orders(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """Return columns of orders; one that is damaged in a part is null there."""
+        for name in names:
+            if ("orders", name) not in self._columns:
+                tables = [self._order_column(part, name) for part in self.parts]
+                self._columns["orders", name] = self._joined(name, tables)
+        return {name: self._columns["orders", name] for name in names}
+
+    def events(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """Return columns of events, read once; for the narrow ones.
+
+        A part whose events turn out to be damaged is left out from then on, with a warning.
+        """
+        missing = [name for name in names if ("events", name) not in self._columns]
+        if missing:
+            tables = []
+            for part in self.parts:
+                if part.events is None:
+                    continue
+                try:
+                    tables.append(part.events.read(missing))
+                except DAMAGED as error:
+                    self.leave_out_events(part, error)
+                    return self.events(names)
+            for name in missing:
+                self._columns["events", name] = self._joined(name, tables, "events")
+        return {name: self._columns["events", name] for name in names}
+
+    def leave_out_events(self, part: Part, error: Exception) -> None:
+        """Go on without the events of a part."""
+        part.events, part.places = None, None
+        part.problem = lost_events(self.root, part.name, len(part.index), error)
+        self.warnings.append(part.problem)
+        for key in [key for key in self._columns if key[0] == "events"]:
+            del self._columns[key]
+        self.__dict__.pop("event_places", None)
+
+    def places_of(self, part: Part) -> EventPlaces:
+        """Return where the events of each order of a part are, counted from the part's first."""
+        if part.places is None:
+            part.places = EventPlaces.none(len(part.index))
+            if part.events is not None:
+                try:
+                    ids = part.events.read(["recording_id"])["recording_id"]
+                    part.places = EventPlaces.of(part.index, ids)
+                except DAMAGED as error:
+                    self.leave_out_events(part, error)
+        return part.places
+
+    @cached_property
+    def event_places(self) -> EventPlaces:
+        """Return where the events of each order are, counted over all parts that have events."""
+        return EventPlaces.joined([self.places_of(part) for part in self.parts], self.event_begins)
+
+    @property
+    def event_begins(self) -> list[int]:
+        """Where the events of each part begin among all events."""
+        rows = [part.events.rows if part.events else 0 for part in self.parts]
+        return [0, *np.cumsum(rows).tolist()]
+
+    def _order_column(self, part: Part, name: str) -> pa.Table:
+        try:
+            return part.orders.read([name])
+        except DAMAGED as error:
+            self.warnings.append(
+                f"{part.orders.path}: the column {name} cannot be read and is null: {_short(error)}"
+            )
+            return conform(pa.table({"": pa.nulls(len(part.index))}), STORED_ORDERS, [name])
+
+    def _joined(self, name: str, tables: list[pa.Table], kind: str = "orders") -> pa.ChunkedArray:
+        empty = arrow_schema(TABLES[kind]).field(name).type
+        chunks = [chunk for table in tables for chunk in table[name].chunks]
+        return pa.chunked_array(chunks, type=empty)
+
+
+class EventPlaces:
+    """For each order of a set where its events begin, and how many there are."""
+
+    def __init__(self, first: Places, count: Places, order: Places | None = None) -> None:
+        self.first = first
+        self.count = count
+        self.order = order  # the rows as they should stand; None where they do
+
+    @classmethod
+    def none(cls, orders: int) -> EventPlaces:
+        """Return it for orders without events."""
+        return cls(np.zeros(orders, np.int64), np.zeros(orders, np.int64))
+
+    @classmethod
+    def of(cls, index: pa.Table, event_ids: pa.ChunkedArray) -> EventPlaces:
+        """Find the events of each order of a part."""
+        count = np.maximum(_numbers(index["n_events"]), 0)
+        owner = np.repeat(np.arange(len(index)), count)
+        if len(owner) == len(event_ids) and _same(index["recording_id"], owner, event_ids):
+            return cls(np.cumsum(count) - count, count)
+        # Another program wrote the file, or rows are missing: look each one up.
+        ids = index["recording_id"].combine_chunks()
+        found = pc.fill_null(pc.index_in(event_ids, value_set=ids), -1)
+        owner = _numbers(found.cast(pa.int64()))
+        order = np.argsort(owner, kind="stable")
+        order = order[owner[order] >= 0]
+        count = np.bincount(owner[order], minlength=len(index))
+        return cls(np.cumsum(count) - count, count, order)
+
+    @classmethod
+    def joined(cls, parts: Sequence[EventPlaces], begins: Sequence[int]) -> EventPlaces:
+        """Return one for all parts, whose events begin at these rows."""
+        nothing = np.empty(0, np.int64)
+        orders = [
+            (np.arange(part.count.sum()) if part.order is None else part.order) + begin
+            for part, begin in zip(parts, begins, strict=False)
+        ]
+        order = np.concatenate([nothing, *orders])
+        count = np.concatenate([nothing, *(part.count for part in parts)])
+        in_place = bool(np.array_equal(order, np.arange(len(order))))
+        return cls(np.cumsum(count) - count, count, None if in_place else order)
+
+    def rows(self, orders: Places) -> tuple[Places, Places]:
+        """Return the rows of the events of some orders, and for each the place of its order."""
+        count = self.count[orders]
+        owner = np.repeat(np.arange(len(orders)), count)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        rows = self.first[orders][owner] + within
+        return (rows if self.order is None else self.order[rows]), owner
+
+
+def _same(ids: pa.ChunkedArray, owner: Places, event_ids: pa.ChunkedArray) -> bool:
+    expected = ids.combine_chunks().take(pa.array(owner))
+    return bool(pc.all(pc.equal(expected, event_ids.combine_chunks()), min_count=0).as_py())
+
+
+def _numbers(values: pa.ChunkedArray | pa.Array) -> Places:
+    found: Any = values.to_numpy()
+    return np.asarray(found, dtype=np.int64)
+
+
+def _short(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
