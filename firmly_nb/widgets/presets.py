@@ -1,0 +1,175 @@
+"""Order forms saved by name: one small JSON file each, in the user's state directory.
+
+No secret is in them, because none is in a draft. Addresses are as they were typed, so only the user
+may read the files. A preset can come from anywhere: it is read as data of a known form and size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from firmly_nb.recording.journal import default_directory
+
+SUFFIX = ".json"
+LONGEST_NAME = 80
+LARGEST_FILE = 1 << 20
+
+Short = Annotated[str, Field(max_length=500)]
+Texts = dict[Annotated[str, Field(max_length=40)], Short]
+
+
+class PresetError(OSError):
+    """A preset that cannot be saved or read: which, why, what to do."""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    variant_id: Short | None = ""
+    product_id: Short | None = None
+    variant_handles: Annotated[list[Short], Field(max_length=20)] | None = None
+    quantity: int | Short | None = 1
+    handle: Short = ""
+    title: Short = ""
+    raw: bool = False
+
+
+class _Preset(BaseModel):
+    """What a file holds; what it does not know is left out when it is read."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    format_version: int = 1
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+    merchant: Short = ""
+    items: Annotated[list[_Row], Field(max_length=1_000)]
+    shipping: Texts
+    same_billing: bool = True
+    billing: Texts
+    card_name: Short = "visa"
+    card: Texts
+    sse: bool = True
+    warm: bool = True
+    times: int | None = 1
+
+
+class Presets:
+    """The presets of a folder; by default those of this user.
+
+    Parameters
+    ----------
+    directory
+        By default ``presets`` beside the journals.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or default_directory().parent / "presets"
+
+    def names(self) -> list[str]:
+        """Return the names of all that can be read, in order."""
+        found = []
+        for path in self.directory.glob(f"*{SUFFIX}"):
+            with suppress(PresetError):
+                found.append(_read(path).name)
+        return sorted(found, key=str.casefold)
+
+    def save(self, name: str, draft: dict[str, Any]) -> None:
+        """Write a preset, whole or not at all; one of the same name is replaced.
+
+        Raises
+        ------
+        ValueError
+            If the name cannot be one, or the form holds something that no preset can hold.
+        PresetError
+            If the folder cannot be written.
+        """
+        name = checked_name(name)
+        try:
+            preset = _Preset(name=name, **draft)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+            raise ValueError(f"{where} is too long or of another kind than a form holds") from None
+        content = orjson.dumps(preset.model_dump(), option=orjson.OPT_INDENT_2)
+        try:
+            self._write(self._path(name), content)
+        except OSError as error:
+            raise PresetError(
+                f"the preset cannot be saved in {self.directory}: {error.strerror or error}. Set "
+                "FIRMLY_NB_HOME to a folder that can be written."
+            ) from error
+
+    def load(self, name: str) -> dict[str, Any]:
+        """Return the fields of a draft.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        PresetError
+            If its file is damaged.
+        """
+        path = self._path(checked_name(name))
+        if not path.exists():
+            raise KeyError(f"there is no preset {name!r}; there are {', '.join(self.names())}")
+        return _read(path).model_dump(exclude={"name", "format_version"})
+
+    def delete(self, name: str) -> None:
+        """Delete a preset; that there is none is fine."""
+        self._path(checked_name(name)).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        # A name can be anything; the name of a file cannot.
+        return self.directory / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}{SUFFIX}"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, half = tempfile.mkstemp(dir=self.directory)  # readable by the user alone
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(half).replace(path)
+        except BaseException:
+            Path(half).unlink(missing_ok=True)
+            raise
+
+
+def checked_name(name: str) -> str:
+    """Return a preset's name without outer blanks.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, too long or cannot be printed.
+
+    Examples
+    --------
+    >>> checked_name(" Two tees, Seattle ")
+    'Two tees, Seattle'
+    """
+    text = str(name).strip()
+    if not text or len(text) > LONGEST_NAME or not text.isprintable():
+        raise ValueError(f"a preset's name has 1 to {LONGEST_NAME} printable characters")
+    return text
+
+
+def _read(path: Path) -> _Preset:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise PresetError(f"the preset {path} is larger than any form; delete it")
+        return _Preset.model_validate(orjson.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        if isinstance(error, PresetError):
+            raise
+        raise PresetError(
+            f"the preset {path} cannot be read ({type(error).__name__}); delete it or save it again"
+        ) from None

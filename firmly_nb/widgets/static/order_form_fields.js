@@ -1,0 +1,129 @@
+// Fields: a label, an input, and beside it what is wrong.
+
+import { h } from "./dom.js";
+
+const EMPTY = "must not be empty";
+
+/** A field of the draft: it is sent as it is typed, and shows what Python says of it. */
+export function field(form, { path, label, value, change, wide, optional, ...attributes }) {
+  const input = h("input", {
+    id: `${form.id}-${path}`,
+    type: "text",
+    dir: "auto",
+    autocomplete: "off",
+    spellcheck: "false",
+    value: value ?? "",
+    oninput: () => change(input.value),
+    ...attributes,
+  });
+  const made = withMessage(form, path, input);
+  const hint = optional ? h("span", { class: "quiet" }, " (optional)") : null;
+  const classes = wide ? "field wide" : "field";
+  made.element = h("div", { class: classes }, h("label", { for: input.id }, label, hint), input, made.message);
+  return made;
+}
+
+/** Tie an input to the message beside it, and enter it as the field of a path. */
+export function withMessage(form, path, input, label = "") {
+  const message = h("div", { class: "message", id: `${input.id}-message`, hidden: true });
+  let touched = false;
+  const made = {
+    input,
+    message,
+    label,
+    /** Show what is wrong; an empty field that nobody was in yet is left in peace. */
+    show(text, attempted) {
+      const shown = text && (text !== EMPTY || touched || attempted) ? text : "";
+      message.textContent = shown;
+      message.hidden = !shown;
+      input.setAttribute("aria-invalid", shown ? "true" : "false");
+      if (shown) input.setAttribute("aria-describedby", message.id);
+      else input.removeAttribute("aria-describedby");
+    },
+    /** Show a value that came from Python, unless someone is typing here. */
+    put(value) {
+      if (document.activeElement !== input && input.value !== value) input.value = value;
+    },
+  };
+  input.addEventListener("blur", () => {
+    touched = true;
+    form.showProblems();
+  });
+  form.fields.set(path, made);
+  return made;
+}
+
+/** A field whose text never leaves the page but once, and is kept nowhere. */
+export function secretField(form, { name, label, rule, describe, ...attributes }) {
+  const input = h("input", {
+    id: `${form.id}-secret-${name}`,
+    type: "text",
+    autocomplete: "off",
+    autocapitalize: "off",
+    autocorrect: "off",
+    spellcheck: "false",
+    "data-lpignore": "true",
+    "data-1p-ignore": "true",
+    oninput: () => form.secretsChanged(),
+    ...attributes,
+  });
+  const message = h("div", { class: "message", id: `${input.id}-message`, hidden: true });
+  const pattern = rule ? new RegExp(`^(?:${rule[0]})$`) : null;
+  const made = {
+    name,
+    label,
+    input,
+    /** What is wrong, in the model's words; the text itself is never looked at elsewhere. */
+    problem() {
+      const typed = input.value.replace(/[\s-]/g, "");
+      if (typed === "") return "must be typed; it was kept nowhere";
+      return pattern && !pattern.test(typed) ? rule[1] : "";
+    },
+    isEmpty: () => input.value.trim() === "",
+    take() {
+      const text = input.value;
+      input.value = "";
+      return text;
+    },
+  };
+  input.addEventListener("blur", () => {
+    const text = made.isEmpty() ? "" : made.problem();
+    message.textContent = text;
+    message.hidden = !text;
+    input.setAttribute("aria-invalid", text ? "true" : "false");
+  });
+  input.setAttribute("aria-describedby", `${message.id}${describe ? ` ${describe}` : ""}`);
+  made.element = h("div", { class: "field" }, h("label", { for: input.id }, label), input, message);
+  return made;
+}
+
+/** A part that can be closed, with one line that says enough while it is. */
+export function section(form, { title, prefixes, body, names }) {
+  const text = h("span", { class: "summary-text", dir: "auto" });
+  const edit = h("span", { class: "summary-edit", "aria-hidden": "true" }, "edit");
+  const details = h(
+    "details",
+    { class: "section" },
+    h("summary", {}, h("span", { class: "section-title" }, title), text, edit),
+    h("div", { class: "section-body", role: "group", "aria-label": title }, body),
+  );
+  details.addEventListener("toggle", () => {
+    edit.textContent = details.open ? "close" : "edit";
+  });
+  form.sections.push({
+    isWrong: (paths) => paths.some((path) => prefixes.some((prefix) => path.startsWith(prefix))),
+    isOpen: () => details.open,
+    open: () => {
+      details.open = true;
+    },
+  });
+  return {
+    element: details,
+    details,
+    names,
+    say(words) {
+      text.textContent = words;
+      text.title = words;
+    },
+  };
+}

@@ -1,0 +1,272 @@
+// What is ordered: rows with pickers from the catalogue, and rows for what it does not know.
+
+import { h, replace } from "./dom.js";
+import { closestVariant, optionNames, optionValues } from "./order_form_catalogue.js";
+import { combobox } from "./order_form_combobox.js";
+import { withMessage } from "./order_form_fields.js";
+
+/** A row in which nothing is picked yet. */
+export function blankItem(raw = false) {
+  return {
+    variant_id: "", product_id: "", variant_handles: null, quantity: 1, handle: "", title: "", raw,
+  };
+}
+
+/** Make the rows and the buttons below them. */
+export function itemsSection(form) {
+  const { model } = form;
+  const list = h("div", { class: "items" });
+  let rows = [];
+
+  const items = () => model.get("items");
+  const put = (place, changes) =>
+    form.edit({ items: items().map((item, n) => (n === place ? { ...item, ...changes } : item)) });
+
+  function add(raw) {
+    form.edit({ items: [...items(), blankItem(raw)] });
+    build();
+    rows.at(-1).focus();
+  }
+
+  function remove(place) {
+    form.edit({ items: items().filter((_, n) => n !== place) });
+    build();
+    (rows[Math.min(place, rows.length - 1)] ?? { focus: () => more.focus() }).focus();
+  }
+
+  function build() {
+    for (const path of form.fields.keys()) if (path.startsWith("items[")) form.fields.delete(path);
+    rows = items().map((item, place) => {
+      const tools = { place, put: (changes) => put(place, changes), remove: () => remove(place) };
+      return item.raw ? rawRow(form, item, tools) : catalogueRow(form, item, tools);
+    });
+    replace(list, rows.map((row) => row.element));
+    form.showProblems();
+  }
+
+  function update() {
+    const now = items();
+    const same = rows.length === now.length && rows.every((row, n) => row.raw === now[n].raw);
+    if (same) rows.forEach((row, n) => row.update(now[n]));
+    else build();
+  }
+
+  const more = h("button", { type: "button", class: "link", onclick: () => add(false) }, "+ Add item");
+  const raw = h(
+    "button",
+    { type: "button", class: "link", onclick: () => add(true) },
+    "+ Raw reference",
+  );
+  const message = withMessage(form, "items", more).message;
+  form.merchantChanged = build;
+  form.on("change:items", update);
+  build();
+  return h(
+    "div",
+    { class: "row" },
+    h("div", { class: "row-title", "aria-hidden": "true" }, "Items"),
+    h("div", { role: "group", "aria-label": "Items" }, list, h("div", { class: "links" }, more, raw), message),
+  );
+}
+
+/** A row whose product and options are picked. */
+function catalogueRow(form, first, { place, put, remove }) {
+  let item = first;
+  let products = [];
+  let variants = [];
+  let takeFirst = false;
+  const domain = () => form.model.get("merchant");
+  const options = h("span", { class: "options" });
+  const about = h("div", { class: "about quiet", hidden: true });
+  const note = h("div", { class: "message quiet", hidden: true });
+  const box = combobox({
+    id: `${form.id}-item-${place}-product`,
+    label: `Product of item ${place + 1}`,
+    placeholder: "pick a product",
+    value: nameOf(item),
+    type: () => {},
+    pick: (choice) => {
+      takeFirst = true;
+      const none = { variant_id: "", product_id: "", variant_handles: null };
+      put({ ...none, handle: choice.value, title: choice.text });
+    },
+    commit: () => box.put(nameOf(item)),
+  });
+  const quantity = quantityField(form, place, item, put);
+  const product = withMessage(form, `items[${place}].variant_id`, box.input);
+
+  function nameOf(one) {
+    const known = products.find((product) => product.handle === one.handle);
+    return one.title || known?.title || one.handle || one.variant_id || "";
+  }
+
+  function say(text) {
+    note.textContent = text;
+    note.hidden = !text;
+  }
+
+  function load() {
+    const { handle } = item;
+    if (!handle) return draw();
+    form.catalogue.variants(domain(), handle, (answer) => {
+      if (handle !== item.handle) return;
+      variants = answer.found ?? [];
+      say(answer.problem ? `The catalogue does not know it: ${answer.problem}` : "");
+      if (takeFirst && variants.length) choose(variants.find((one) => one.available) ?? variants[0]);
+      takeFirst = false;
+      draw();
+    });
+  }
+
+  function choose(variant) {
+    const { variant_id, product_id, variant_handles } = variant;
+    put({ variant_id, product_id, variant_handles });
+  }
+
+  function draw() {
+    const now = variants.find((variant) => variant.variant_id === item.variant_id);
+    const chosen = now?.options ?? {};
+    about.textContent = now ? [now.price, now.variant_id].filter(Boolean).join(" · ") : "";
+    about.hidden = !now;
+    const focused = options.contains(document.activeElement) ? document.activeElement.name : null;
+    replace(options, optionNames(variants).map((name) => picker(name, chosen)));
+    if (focused) options.querySelector(`[name="${CSS.escape(focused)}"]`)?.focus();
+    if (!now && item.variant_id && variants.length) say(`Variant ${item.variant_id} is not in the catalogue.`);
+  }
+
+  function picker(name, chosen) {
+    const values = optionValues(variants, name);
+    const select = h(
+      "select",
+      {
+        name,
+        "aria-label": `${name} of item ${place + 1}`,
+        title: name,
+        onchange: () => choose(closestVariant(variants, chosen, name, select.value)),
+      },
+      chosen[name] ? null : h("option", { value: "", disabled: true, selected: true }, name),
+      values.map((value) => {
+        const variant = closestVariant(variants, chosen, name, value);
+        const text = variant?.available ? value : `${value} (sold out)`;
+        return h("option", { value, selected: value === chosen[name] }, text);
+      }),
+    );
+    return select;
+  }
+
+  form.catalogue.products(domain(), (answer) => {
+    products = answer.found ?? [];
+    box.offer(products.map(({ handle, title }) => ({ value: handle, text: title || handle, note: "" })));
+    box.put(nameOf(item));
+    if (answer.problem) say(`This merchant's catalogue cannot be read (${answer.problem}). Use a raw reference.`);
+  });
+  load();
+  const line = [box.element, options, quantity.input, removeButton(place, remove)];
+  return {
+    raw: false,
+    element: h("div", { class: "item" }, h("div", { class: "item-line" }, line), about, product.message, quantity.message, note),
+    focus: () => box.input.focus(),
+    update(next) {
+      const other = next.handle !== item.handle;
+      item = next;
+      box.put(nameOf(item));
+      quantity.put(String(item.quantity ?? ""));
+      if (other) {
+        variants = [];
+        draw();
+        load();
+      } else draw();
+    },
+  };
+}
+
+/** A row in which an add_to_cart_ref is typed. */
+function rawRow(form, first, { place, put, remove }) {
+  const text = (name, label, value, change) => {
+    const input = h("input", {
+      id: `${form.id}-item-${place}-${name}`,
+      type: "text",
+      dir: "auto",
+      "aria-label": `${label} of item ${place + 1}`,
+      placeholder: label,
+      title: label,
+      autocomplete: "off",
+      spellcheck: "false",
+      value,
+      oninput: () => change(input.value),
+    });
+    return withMessage(form, `items[${place}].${name}`, input);
+  };
+  const fields = {
+    variant_id: text("variant_id", "Variant id", first.variant_id ?? "", (typed) => put(reference(typed))),
+    product_id: text("product_id", "Product id", first.product_id ?? "", (typed) => put({ product_id: typed.trim() })),
+    variant_handles: text("variant_handles", "Handles, with commas", handlesText(first), (typed) =>
+      put({ variant_handles: handlesOf(typed) }),
+    ),
+  };
+  const quantity = quantityField(form, place, first, put);
+  const made = Object.values(fields);
+  return {
+    raw: true,
+    element: h(
+      "div",
+      { class: "item raw" },
+      h("div", { class: "item-line" }, made.map((one) => one.input), quantity.input, removeButton(place, remove)),
+      made.map((one) => one.message),
+      quantity.message,
+    ),
+    focus: () => fields.variant_id.input.focus(),
+    update(next) {
+      fields.variant_id.put(next.variant_id ?? "");
+      fields.product_id.put(next.product_id ?? "");
+      fields.variant_handles.put(handlesText(next));
+      quantity.put(String(next.quantity ?? ""));
+    },
+  };
+}
+
+/** What was typed as a variant id; a whole add_to_cart_ref that was pasted is taken apart. */
+export function reference(typed) {
+  if (!typed.trim().startsWith("{")) return { variant_id: typed.trim() };
+  try {
+    const pasted = JSON.parse(typed);
+    const found = pasted.add_to_cart_ref ?? pasted;
+    const handles = Array.isArray(found.variant_handles) ? found.variant_handles.map(String) : null;
+    const text = (value) => (value === null || value === undefined ? "" : String(value));
+    return { variant_id: text(found.variant_id), product_id: text(found.product_id), variant_handles: handles };
+  } catch {
+    return { variant_id: typed.trim() };
+  }
+}
+
+/** Handles out of a text with commas; none at all if there is nothing in it. */
+export function handlesOf(typed) {
+  const handles = typed.split(",").map((one) => one.trim()).filter(Boolean);
+  return handles.length ? handles : null;
+}
+
+function handlesText(item) {
+  return (item.variant_handles ?? []).join(", ");
+}
+
+function quantityField(form, place, item, put) {
+  const input = h("input", {
+    id: `${form.id}-item-${place}-quantity`,
+    class: "number quantity",
+    type: "number",
+    min: 1,
+    step: 1,
+    inputmode: "numeric",
+    "aria-label": `Quantity of item ${place + 1}`,
+    title: "Quantity",
+    autocomplete: "off",
+    value: String(item.quantity ?? ""),
+    oninput: () => put({ quantity: input.value === "" ? null : Number(input.value) }),
+  });
+  return withMessage(form, `items[${place}].quantity`, input);
+}
+
+function removeButton(place, remove) {
+  const label = `Remove item ${place + 1}`;
+  return h("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick: remove }, "×");
+}

@@ -1,0 +1,218 @@
+// The one button, why it cannot be pressed, and how the last order ended.
+
+import { h, replace } from "./dom.js";
+import { withMessage } from "./order_form_fields.js";
+
+const DOUBLE_CLICK_MS = 500;
+const BUSY_AFTER_MS = 1500;
+const NAMES = {
+  domain: "Merchant", items: "Items", shipping_info: "Ship to", billing_info: "Bill to",
+  card: "Card", card_name: "Card", times: "Orders",
+};
+
+/** Make the lowest part of the form. */
+export function placeSection(form) {
+  const { model } = form;
+  const state = { pressedAt: 0, sentTurn: -1, slow: false };
+  const why = h("div", { class: "why", id: `${form.id}-why` });
+  const status = h("div", { class: "status", role: "status", "aria-live": "polite" });
+  const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
+  const button = h("button", {
+    type: "button",
+    class: "place primary",
+    "aria-describedby": why.id,
+    onclick: (event) => press(event),
+    // A key that is held down must not place and cancel in turn.
+    onkeydown: (event) => event.repeat && event.key === "Enter" && event.preventDefault(),
+  });
+
+  function press(event) {
+    const isSecondOfTwo = event.detail > 1 || Date.now() - state.pressedAt < DOUBLE_CLICK_MS;
+    if (isSecondOfTwo) return;
+    state.pressedAt = Date.now();
+    if (isRunning()) model.send({ type: "cancel" });
+    else if (reason()) showFirstProblem();
+    else send();
+  }
+
+  function send() {
+    const secrets = {};
+    for (const one of form.cardSecrets()) secrets[one.name] = one.take();
+    if (!form.captcha.isEmpty()) secrets.captcha_token = form.captcha.take().trim();
+    state.sentTurn = model.get("turn");
+    model.save_changes();
+    const message = { type: "place", turn: state.sentTurn, draft: form.draft() };
+    // In a buffer, because what logs messages does not log buffers.
+    model.send(message, undefined, [new TextEncoder().encode(JSON.stringify(secrets)).buffer]);
+    setTimeout(() => {
+      state.slow = isSent();
+      draw();
+    }, BUSY_AFTER_MS);
+    draw();
+  }
+
+  function showFirstProblem() {
+    form.attempted = true;
+    form.showProblems();
+    const path = Object.keys(model.get("problems")).find((one) => form.fields.has(one));
+    const secret = [...form.cardSecrets(), form.captcha].find((one) => secretProblem(one));
+    const target = (path ? form.fields.get(path).input : secret?.input) ?? null;
+    target?.closest("details")?.setAttribute("open", "");
+    target?.focus();
+  }
+
+  const isRunning = () => ["running", "cancelling"].includes(model.get("run").state);
+  const isSent = () => state.sentTurn === model.get("turn") && !isRunning();
+
+  function secretProblem(secret) {
+    if (secret !== form.captcha) return secret.problem();
+    return form.needsCaptcha() && secret.isEmpty() ? "this merchant asks for one" : "";
+  }
+
+  /** Why no order can be placed now; nothing if one can. */
+  function reason() {
+    if (!form.live) return "The kernel is gone. Run the cell again for a new form.";
+    if (isSent()) return state.slow ? "The kernel is busy; the order goes out when it is free." : "Sending …";
+    if (model.get("run").state === "cancelling") return "Closing the stream …";
+    const found = Object.entries(model.get("problems"));
+    if (found.length) return problemWords(found);
+    const secret = [...form.cardSecrets(), form.captcha].find((one) => secretProblem(one));
+    if (secret) return `${secret.label}: ${secretProblem(secret)}`;
+    if (!form.captcha.isEmpty() && model.get("times") > 1) {
+      return "Orders: a captcha token is good for one order, so place 1.";
+    }
+    return form.isChecked() ? "" : "Being checked …";
+  }
+
+  function draw() {
+    const run = model.get("run");
+    const text = isRunning() ? "" : reason();
+    why.textContent = text;
+    button.textContent = buttonWords(run);
+    button.classList.toggle("primary", !isRunning());
+    const blocked = (!isRunning() && text !== "") || run.state === "cancelling" || !form.live;
+    button.setAttribute("aria-disabled", String(blocked));
+    notice.textContent = model.get("notice");
+    notice.hidden = !model.get("notice");
+    replace(status, statusParts(run));
+  }
+
+  function buttonWords(run) {
+    if (run.state === "cancelling") return "Cancelling …";
+    if (isRunning()) return run.of > 1 ? `Cancel (${run.number} of ${run.of})` : "Cancel";
+    const times = model.get("times");
+    const again = model.get("result").outcome ? "again" : "";
+    if (times > 1) return `Place ${times} ${again || "orders"}`;
+    return again ? "Place again" : "Place order";
+  }
+
+  function statusParts(run) {
+    if (!form.live) return gone();
+    const told = run.told ? h("div", { class: "told" }, run.told) : null;
+    if (isRunning()) return [h("div", {}, runWords(run)), told];
+    const result = model.get("result");
+    return [result.outcome ? resultParts(result) : emptyParts(), told];
+  }
+
+  function emptyParts() {
+    const domain = model.get("merchant") || "the merchant";
+    return h(
+      "div",
+      { class: "quiet" },
+      `The first press places one order at ${domain}: a cart is made, the items are added, shipping is chosen, the card is charged. Each step appears beside this form when it happens, with its time.`,
+    );
+  }
+
+  function resultParts(result) {
+    const looked = model.get("looked");
+    return [
+      h("div", { class: `headline ${result.tone}` }, h("span", { "aria-hidden": "true" }, result.mark), " ", h("bdi", {}, result.headline)),
+      result.facts.length ? h("dl", {}, result.facts.map(([name, text]) => [h("dt", {}, name), h("dd", { dir: "auto", title: text }, text)])) : null,
+      result.next ? h("div", { class: "next" }, `→ ${result.next}`) : null,
+      result.warnings.map((text) => h("div", { class: "warn" }, `! ${text}`)),
+      result.unsure ? h("button", { type: "button", onclick: () => model.send({ type: "look" }) }, "Look at the cart") : null,
+      looked ? h("div", { class: "looked" }, looked) : null,
+    ];
+  }
+
+  function watch() {
+    for (const name of ["run", "result", "notice", "looked", "problems", "checked", "edit", "turn", "times", "merchant", "captcha", "card_name"]) {
+      form.on(`change:${name}`, draw);
+    }
+    // The manager says so of every model when its kernel ends.
+    form.on("comm_live_update", () => {
+      form.live = false;
+      draw();
+    });
+  }
+
+  form.secretsChanged = draw;
+  watch();
+  draw();
+  return h("div", { class: "place-area" }, howRow(form, button), why, notice, status);
+}
+
+function gone() {
+  return [
+    h("div", { class: "headline bad" }, "✕ The kernel is gone."),
+    h("div", {}, "What was recorded is in the journal: ", h("code", {}, "fnb.load()"), " brings it back. Whether the last order went through, only the merchant knows."),
+  ];
+}
+
+function runWords(run) {
+  const which = run.of > 1 ? `Order ${run.number} of ${run.of}` : "The order is on its way";
+  return run.doing ? `${which}: ${run.doing}` : which;
+}
+
+/** The first thing that is wrong, and how many more there are. */
+export function problemWords(found) {
+  const [path, text] = found[0];
+  const part = path.split(/[.[]/)[0];
+  const last = path.match(/\.([a-z0-9_]+)$/)?.[1];
+  const name = [NAMES[part] ?? part, last?.replaceAll("_", " ")].filter(Boolean).join(", ");
+  const more = found.length > 1 ? ` (and ${found.length - 1} more)` : "";
+  return `${name}: ${text}${more}`;
+}
+
+/** How it is placed: the button, how many, with events, over a warm connection. */
+function howRow(form, button) {
+  const { model } = form;
+  const tick = (name, label, title) => {
+    const box = h("input", {
+      type: "checkbox",
+      checked: model.get(name),
+      onchange: () => form.edit({ [name]: box.checked }),
+    });
+    form.on(`change:${name}`, () => {
+      box.checked = model.get(name);
+    });
+    return h("label", { class: "tick", title }, box, label);
+  };
+  const times = h("input", {
+    id: `${form.id}-times`,
+    class: "number quantity",
+    type: "number",
+    min: 1,
+    max: model.get("facts").most_times,
+    step: 1,
+    inputmode: "numeric",
+    autocomplete: "off",
+    value: String(model.get("times") ?? ""),
+    oninput: () => {
+      const number = Math.trunc(Number(times.value));
+      form.edit({ times: times.value === "" || !Number.isSafeInteger(number) ? null : number });
+    },
+  });
+  const made = withMessage(form, "times", times);
+  form.on("change:times", () => made.put(String(model.get("times") ?? "")));
+  const row = h(
+    "div",
+    { class: "how" },
+    button,
+    h("label", { class: "tick", for: times.id, title: "One after another" }, "×", h("span", { class: "visually-hidden" }, "Number of orders")),
+    times,
+    tick("sse", "Events", "Ask for an event at each step (SSE); without, there is one answer at the end"),
+    tick("warm", "Warm", "Open the connection beforehand; a cold one is measured, too"),
+  );
+  return h("div", {}, row, made.message);
+}

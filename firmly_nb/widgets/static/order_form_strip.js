@@ -1,0 +1,90 @@
+// The strip on top: where one is; the code and the presets open below it.
+
+import { h, replace } from "./dom.js";
+
+function render({ model, el }) {
+  const id = `strip-${Math.random().toString(36).slice(2, 10)}`;
+  const panel = h("div", { class: "panel", id: `${id}-panel`, hidden: true });
+  const toggles = { code: toggle("code", "Show code"), presets: toggle("presets", "Presets") };
+  const place = h("div", { class: "place-name" });
+  const bar = h("div", { class: "strip-bar" }, place, h("div", { class: "strip-buttons" }, toggles.code, toggles.presets));
+  const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
+
+  function toggle(name, label) {
+    const attributes = { type: "button", "aria-expanded": "false", "aria-controls": panel.id };
+    return h("button", { ...attributes, onclick: () => show(model.get("shown") === name ? "" : name) }, label);
+  }
+
+  function show(name) {
+    model.set("shown", name);
+    model.save_changes();
+  }
+
+  function draw() {
+    const { name, label, text } = model.get("environment");
+    bar.dataset.environment = name;
+    replace(place, h("b", {}, label), h("bdi", { title: text }, text));
+    const shown = model.get("shown");
+    for (const [key, button] of Object.entries(toggles)) button.setAttribute("aria-expanded", String(key === shown));
+    panel.hidden = !shown;
+    notice.textContent = model.get("notice");
+    notice.hidden = !model.get("notice");
+  }
+
+  function fill() {
+    const shown = model.get("shown");
+    if (shown === "code") replace(panel, codePanel(model));
+    else if (shown === "presets") replace(panel, presetsPanel(model, id));
+    else replace(panel);
+  }
+
+  const calls = [["change:environment", draw], ["change:notice", draw], ["change:shown", draw], ["change:shown", fill], ["change:presets", fill], ["change:code", fill]];
+  for (const [name, call] of calls) model.on(name, call);
+  draw();
+  fill();
+  const root = h("div", { class: "firmly strip", "data-lm-suppress-shortcuts": "true" }, bar, panel, notice);
+  el.append(root);
+  return () => calls.forEach(([name, call]) => model.off(name, call));
+}
+
+function codePanel(model) {
+  const code = model.get("code");
+  const said = h("span", { class: "quiet", role: "status" });
+  async function copy() {
+    try {
+      await navigator.clipboard.writeText(code);
+      said.textContent = "Copied.";
+    } catch {
+      said.textContent = "The browser does not allow it: select the text and copy it.";
+    }
+  }
+  return [
+    h("div", { class: "panel-bar" }, h("span", {}, "The same in Python; secrets are asked for when it runs."), h("button", { type: "button", onclick: copy }, "Copy"), said),
+    h("pre", { tabindex: "0", "aria-label": "Python code" }, h("code", {}, code)),
+  ];
+}
+
+function presetsPanel(model, id) {
+  const send = (type, name) => model.send({ type, name });
+  const name = h("input", { id: `${id}-name`, type: "text", maxlength: 80, dir: "auto", autocomplete: "off" });
+  const save = () => {
+    send("save", name.value);
+    name.value = "";
+  };
+  const names = model.get("presets");
+  const rows = names.map((one) =>
+    h(
+      "li",
+      {},
+      h("bdi", { class: "preset-name", title: one }, one),
+      h("button", { type: "button", "aria-label": `Load preset ${one}`, onclick: () => send("load", one) }, "Load"),
+      h("button", { type: "button", "aria-label": `Delete preset ${one}`, onclick: () => send("delete", one) }, "Delete"),
+    ),
+  );
+  return [
+    h("div", { class: "panel-bar" }, h("label", { for: name.id }, "Save this form as"), name, h("button", { type: "button", onclick: save }, "Save"), h("span", { class: "quiet" }, "Addresses are saved as typed, secrets never.")),
+    rows.length ? h("ul", { class: "presets" }, rows) : h("div", { class: "quiet" }, "No presets yet."),
+  ];
+}
+
+export default { render };
