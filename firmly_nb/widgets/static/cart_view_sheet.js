@@ -46,62 +46,75 @@ function cartName(sheet) {
 }
 
 function cartTable(sheet) {
-  const head = ["Item", "Qty", "Each", "Price"].map((name, place) =>
-    h("th", { scope: "col", class: place ? "number" : "" }, name),
-  );
+  const each = sheet.lines.some((line) => line.each.now);
+  const names = ["Item", "Qty", each ? "Each" : null, "Price"].filter(Boolean);
+  const head = names.map((name, place) => h("th", { scope: "col", class: place ? "number" : "" }, name));
+  const columns = names.length + 1;
   const change = h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, "Change"));
   const left = sheet.lines_left_out;
-  const lines = sheet.lines.length ? sheet.lines.map(lineRow) : wideRow("The cart is empty.");
+  const lines = sheet.lines.length ? sheet.lines.map((line) => lineRows(line, each)) : wideRow("The cart is empty.", columns);
   return h(
     "table",
     { class: "cart-table" },
     h("caption", { class: "visually-hidden" }, `Cart of ${sheet.shop}`),
     h("thead", {}, h("tr", {}, change, head)),
-    h("tbody", {}, lines, left ? wideRow(`… and ${left} more lines; the JSON has them all.`) : null),
+    h("tbody", {}, lines, left ? wideRow(`… and ${left} more lines; the JSON has them all.`, columns) : null),
     sheet.shipments.length || sheet.codes.length
-      ? h("tbody", { class: "ruled" }, sheet.shipments.map((part) => amountRow(part, "")), sheet.codes.map(codeRow))
+      ? h("tbody", { class: "ruled" }, sheet.shipments.map((part) => amountRows(part, "", columns)), sheet.codes.map((code) => codeRow(code, columns)))
       : null,
-    h("tbody", { class: "ruled" }, sheet.totals.map((row) => amountRow(row, sheet.currency))),
+    h("tbody", { class: "ruled" }, sheet.totals.map((row) => amountRows(row, sheet.currency, columns))),
   );
 }
 
-function lineRow(line) {
-  const gone = line.state === "removed";
-  return h(
+function lineRows(line, each) {
+  const name = h("bdi", {}, line.name);
+  const detail = line.detail && h("div", { class: "cart-detail quiet", title: titleOf(line.detail) }, h("bdi", {}, line.detail));
+  const also = line.also.length ? h("ul", { class: "cart-also" }, line.also.map(changeItem)) : null;
+  const discount = line.discount && h("div", { class: "quiet" }, `discount ${line.discount}`);
+  const row = h(
     "tr",
     { class: line.state },
     signCell(line.state),
     h(
       "th",
       { scope: "row" },
-      h("div", { class: "cart-item", title: titleOf(line.name) }, gone ? h("s", {}, h("bdi", {}, line.name)) : h("bdi", {}, line.name)),
-      line.detail && h("div", { class: "cart-detail quiet", title: titleOf(line.detail) }, h("bdi", {}, line.detail)),
-      line.also.length ? h("ul", { class: "cart-also" }, line.also.map(changeItem)) : null,
-      notes(line.findings),
+      h("div", { class: "cart-item", title: titleOf(line.name) }, line.state === "removed" ? h("s", {}, name) : name),
+      detail,
+      also,
     ),
     h("td", { class: "number" }, changed(line.quantity)),
-    h("td", { class: "number quiet" }, changed(line.each)),
-    h("td", { class: "number" }, changed(line.price), line.discount && h("div", { class: "quiet" }, `discount ${line.discount}`)),
+    each ? h("td", { class: "number quiet" }, changed(line.each)) : null,
+    h("td", { class: "number" }, changed(line.price), discount),
   );
+  return [row, findingsRow(line, each ? 5 : 4)];
 }
 
-function amountRow(row, currency) {
+function amountRows(row, currency, columns) {
   const isTotal = row.label === "total" && currency;
-  return h(
+  const code = isTotal ? h("small", { class: "quiet" }, h("bdi", {}, currency), " ") : null;
+  const shown = h(
     "tr",
-    { class: [row.state, isTotal ? "cart-total" : ""].join(" ") },
+    { class: `${row.state} ${isTotal ? "cart-total" : ""}` },
     signCell(row.state),
-    h("th", { scope: "row", colspan: 3 }, changed(row.words), notes(row.findings)),
-    h("td", { class: "number" }, isTotal ? h("small", { class: "quiet" }, h("bdi", {}, currency), " ") : null, changed(row.amount)),
+    h("th", { scope: "row", colspan: columns - 2 }, changed(row.words)),
+    h("td", { class: "number" }, code, changed(row.amount)),
   );
+  return [shown, findingsRow(row, columns)];
 }
 
-function codeRow(code) {
-  return h("tr", {}, signCell(""), h("th", { scope: "row", colspan: 4 }, "code ", h("bdi", {}, code)));
+/** What the checks found, under the row that it concerns and as wide as the cart. */
+function findingsRow({ state, findings }, columns) {
+  if (!findings.length) return null;
+  const list = h("ul", { class: "cart-notes" }, findings.map(findingItem));
+  return h("tr", { class: `${state} cart-found` }, signCell(""), h("td", { colspan: columns - 1 }, list));
 }
 
-function wideRow(words) {
-  return h("tr", {}, h("td", { colspan: 5, class: "quiet" }, words));
+function codeRow(code, columns) {
+  return h("tr", {}, signCell(""), h("th", { scope: "row", colspan: columns - 1 }, "code ", h("bdi", {}, code)));
+}
+
+function wideRow(words, columns) {
+  return h("tr", {}, h("td", { colspan: columns, class: "quiet" }, words));
 }
 
 function signCell(state) {
@@ -120,10 +133,6 @@ function changed(value) {
   ];
 }
 
-function notes(findings) {
-  return findings.length ? h("ul", { class: "cart-notes" }, findings.map(findingItem)) : null;
-}
-
 function findingItem(finding) {
   return h(
     "li",
@@ -140,15 +149,17 @@ function noticeItem(words) {
 }
 
 function changeItem(change) {
-  const sides = [change.was && h("del", {}, h("bdi", {}, change.was)), change.was && change.now && " → ", change.now && h("ins", {}, h("bdi", {}, change.now))];
+  const was = change.was && h("del", {}, h("bdi", {}, change.was));
+  const now = change.now && h("ins", {}, h("bdi", {}, change.now));
+  // An element of a list of texts is named by its value already.
+  const isNamed = change.kind !== "changed" && change.words.endsWith(` ${change.was || change.now}`);
   return h(
     "li",
     { title: change.path },
     h("span", { "aria-hidden": "true" }, `${SIGNS[change.kind]} `),
     h("bdi", {}, change.words),
     h("span", { class: "visually-hidden" }, ` ${change.kind}`),
-    ": ",
-    sides,
+    isNamed ? null : [": ", was, was && now ? " → " : null, now],
   );
 }
 
