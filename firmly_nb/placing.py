@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from firmly_nb.api.card import PublicKey
     from firmly_nb.api.client import FirmlyClient
     from firmly_nb.api.models import Card, Order
     from firmly_nb.api.secrets import SecretStr
@@ -122,13 +123,16 @@ class Bench:
             return await self.record(job, on_record)
 
     @asynccontextmanager
-    async def prepared(self, order: Order, card: Card, options: Options) -> AsyncIterator[Job]:
+    async def prepared(
+        self, order: Order, card: Card, options: Options, key: PublicKey | None = None
+    ) -> AsyncIterator[Job]:
         """Make an order ready to be sent: a device of its own for so long, and the card encrypted.
 
-        Keys rotate and tokens expire: what is ready is to be sent within seconds.
+        Keys rotate and tokens expire: what is ready is to be sent within seconds, and a key that
+        is given was fetched within the last ones.
         """
         async with self.devices().take() as device:
-            key = await self.client().payment_key()
+            key = key or await self.client().payment_key()
             yield Job(
                 start=self._start(order, options),
                 body=order.wire(encrypt_card(card, key)),

@@ -23,6 +23,7 @@ from firmly_nb.recording.isolation import RecorderError
 from firmly_nb.recording.recording import Recording
 from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.rows import order_row
+from firmly_nb.sweep.keys import FreshKey
 from firmly_nb.sweep.ledger import WAIT, YES, Kind, Ledger, kind_of
 from firmly_nb.sweep.progress import Counts, Point, Progress, State
 
@@ -81,6 +82,7 @@ class Run:
         self.state: State = "preparing"
         self.on_change: Callable[[], None] = lambda: None
         self._done_before: dict[int, Kind] = {}
+        self._key = FreshKey(bench.client())
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(schedule.concurrency)
         self._ahead = asyncio.Semaphore(_orders_ahead(schedule))
@@ -147,7 +149,7 @@ class Run:
             if self.options.isolated:
                 await self.bench.worker().ready()
             async with self.bench.devices().take():
-                await self.bench.client().payment_key()
+                await self._key.get()
         lead_ns = round(AHEAD_S * 1e9) if self.schedule.is_open else 0
         self._began_ns = monotonic_ns() + lead_ns
         self.began_at_ns = time.time_ns() + lead_ns
@@ -213,7 +215,8 @@ class Run:
     ) -> None:
         card = planned.variant.card or self.card
         options = self._options_of(planned)
-        async with self.bench.prepared(planned.variant.order, card, options) as ready:
+        order, key = planned.variant.order, await self._key.get()
+        async with self.bench.prepared(order, card, options, key) as ready:
             ready_ns = monotonic_ns()
             if offset_ns is not None:
                 await self._sleep_until_planned(offset_ns, HANDED_OVER_S)
@@ -227,7 +230,7 @@ class Run:
             await self._record(planned, replace(job, planned_ns=planned_ns), held)
 
     async def _made_ready_again(self, job: Job, card: Card) -> Job:
-        key = await self.bench.client().payment_key()
+        key = await self._key.get()
         return replace(job, body={**job.body, "encrypted_card": encrypt_card(card, key)})
 
     async def _may_start(self, planned: Planned) -> bool:
