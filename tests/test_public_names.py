@@ -24,6 +24,7 @@ KEPT = {
     "Recording",
     "Recordings",
     "Sweep",
+    "Timeline",
     "allow_nested_loops",
     "connect",
     "grid",

@@ -1,0 +1,193 @@
+// The timeline: puts the parts together, listens to the kernel, and lets time pass.
+
+import { h, isStill } from "./dom.js";
+import { orderComparison } from "./timeline_compare.js";
+import { eventDetails } from "./timeline_details.js";
+import { emptyExample } from "./timeline_example.js";
+import { orderList } from "./timeline_list.js";
+import { orderView } from "./timeline_order.js";
+import { alignedAt, axisFor, axisTicks, dropOld, newestFirst, takeEvent, takeOrder } from "./timeline_state.js";
+
+const STILL_EVERY_MS = 1000;
+
+function render({ model, el }) {
+  const timeline = makeTimeline(model);
+  el.append(timeline.element);
+  const listeners = {
+    "change:_orders": () => readState(timeline),
+    "change:_live": () => readState(timeline),
+    "change:_first": () => readState(timeline),
+    "change:_left_out": () => redraw(timeline),
+    "change:selected": () => redraw(timeline),
+    "change:compared": () => redraw(timeline),
+    "change:align": () => redraw(timeline),
+    "msg:custom": (content) => onMessage(timeline, content),
+  };
+  for (const [name, listen] of Object.entries(listeners)) model.on(name, listen);
+  readState(timeline);
+  return () => {
+    for (const [name, listen] of Object.entries(listeners)) model.off(name, listen);
+    stopTime(timeline);
+  };
+}
+
+function makeTimeline(model) {
+  const timeline = { model, orders: new Map(), floors: new Map(), frame: 0, timer: 0, told: "" };
+  const setState = (name, value) => {
+    model.set(name, value);
+    model.save_changes();
+    redraw(timeline);
+  };
+  timeline.look = (recording_id, seq = null) => setState("selected", { recording_id, seq });
+  timeline.order = orderView({ onPick: (seq) => timeline.look(timeline.current.recording_id, seq) });
+  timeline.list = orderList({
+    onLook: (id) => timeline.look(id),
+    onCompare: (id) => setState("compared", model.get("compared") === id ? null : id),
+    onAlign: (name) => setState("align", name),
+  });
+  timeline.comparison = orderComparison({ onEnd: () => setState("compared", null) });
+  timeline.details = eventDetails({
+    ask: (recording_id, seq) => model.send({ kind: "details", recording_id, seq }),
+    onEnd: () => timeline.look(timeline.current.recording_id),
+  });
+  timeline.live = h("p", { class: "visually-hidden", role: "status" });
+  timeline.example = emptyExample();
+  timeline.element = h(
+    "div",
+    { class: "firmly timeline", role: "region", "aria-label": "Timeline of orders" },
+    timeline.example,
+    timeline.order.element,
+    timeline.list.element,
+    timeline.comparison.element,
+    timeline.details.element,
+    timeline.live,
+  );
+  return timeline;
+}
+
+function readState(timeline) {
+  const { model, orders } = timeline;
+  const listed = [...model.get("_orders"), ...model.get("_live")];
+  dropOld(orders, model.get("_first"), listed);
+  for (const order of listed) setOrigin(takeOrder(orders, order));
+  redraw(timeline);
+}
+
+function onMessage(timeline, content) {
+  const { orders } = timeline;
+  if (content.kind === "details") return timeline.details.receive(content);
+  if (content.kind === "order") {
+    const order = takeOrder(orders, content.order);
+    if (!order.end) setOrigin(order, 0);
+    tellOutcome(timeline, order);
+  }
+  if (content.kind === "event") {
+    setOrigin(takeEvent(orders, content), content.event.t_ms);
+    markDrawn(content);
+  }
+  return redraw(timeline);
+}
+
+/** Say where the request lies on the browser's own clock, the better the sooner a message came. */
+function setOrigin(order, t_ms = null) {
+  if (order.end) return;
+  const now = performance.now();
+  if (t_ms !== null) order.origin = Math.min(order.origin ?? Infinity, now - t_ms);
+  // After a reload only the wall clock tells, and it can be off: never before the last event.
+  const last = order.events.at(-1)?.t_ms ?? 0;
+  order.origin ??= now - Math.max(last, Date.now() - order.started_at_ms);
+}
+
+function elapsedOf(order) {
+  return order.end || order.origin === null ? 0 : Math.max(0, performance.now() - order.origin);
+}
+
+function redraw(timeline) {
+  const { model } = timeline;
+  const orders = newestFirst(timeline.orders);
+  const selected = model.get("selected");
+  const current = timeline.orders.get(selected?.recording_id) ?? orders[0];
+  timeline.current = current;
+  if (current) timeline.example.remove();
+  else timeline.element.prepend(timeline.example);
+  timeline.order.element.hidden = !current;
+  if (current) drawCurrent(timeline, current, orders, selected);
+  else timeline.list.element.hidden = true;
+  timeline.comparison.show(current, current && timeline.orders.get(model.get("compared")));
+  timeline.details.show(current, selected?.recording_id === current?.recording_id ? selected : null);
+  letTimePass(timeline);
+}
+
+function drawCurrent(timeline, current, orders, selected) {
+  const align = timeline.model.get("align");
+  const axis = axisOf(timeline, current, orders, align);
+  const zero = alignedAt(current, align) ?? 0;
+  timeline.order.show(current, axis, zero, elapsedOf(current), selected);
+  timeline.list.show(orders, {
+    axis,
+    align,
+    current: current.recording_id,
+    compared: timeline.model.get("compared"),
+    leftOut: timeline.model.get("_left_out"),
+    elapsed: elapsedOf,
+  });
+}
+
+/** The axis only grows while an order is under way, and stays so when it has ended. */
+function axisOf(timeline, current, orders, align) {
+  const others = orders.filter((order) => order !== current && order.end);
+  const key = `${current.recording_id} ${align}`;
+  const before = timeline.floors.get(key) ?? (current.end ? 0 : axisFor(others, null, align).to);
+  const axis = axisFor(orders, current, align, elapsedOf, before);
+  if (!current.end) timeline.floors.set(key, axis.to);
+  return { ...axis, ticks: axisTicks(axis), key };
+}
+
+function letTimePass(timeline) {
+  stopTime(timeline);
+  if (![...timeline.orders.values()].some((order) => !order.end)) return;
+  const step = () => {
+    passTime(timeline);
+    if (isStill()) timeline.timer = setTimeout(step, STILL_EVERY_MS);
+    else timeline.frame = requestAnimationFrame(step);
+  };
+  if (isStill()) timeline.timer = setTimeout(step, STILL_EVERY_MS);
+  else timeline.frame = requestAnimationFrame(step);
+}
+
+function passTime(timeline) {
+  const { current } = timeline;
+  const axis = axisOf(timeline, current, newestFirst(timeline.orders), timeline.model.get("align"));
+  if (axis.to !== timeline.drawnTo) {
+    timeline.drawnTo = axis.to;
+    redraw(timeline);
+    return;
+  }
+  timeline.order.tick(elapsedOf(current));
+  timeline.list.tick(elapsedOf);
+}
+
+function stopTime(timeline) {
+  cancelAnimationFrame(timeline.frame);
+  clearTimeout(timeline.timer);
+}
+
+function tellOutcome(timeline, order) {
+  if (!order.end || timeline.told === order.recording_id) return;
+  timeline.told = order.recording_id;
+  timeline.live.textContent = order.end.verdict;
+}
+
+/** Leave a mark in the browser's own record of how late an event was on the screen. */
+function markDrawn({ recording_id, event, arrived_at_ms }) {
+  const start = performance.now();
+  const mark = () => {
+    const end = performance.now();
+    const late_ms = performance.timeOrigin + end - arrived_at_ms;
+    performance.measure("firmly-nb:drawn", { start, end, detail: { recording_id, seq: event.seq, late_ms } });
+  };
+  // The first frame paints it, the second comes after the paint.
+  requestAnimationFrame(() => requestAnimationFrame(mark));
+}
+
+export default { render };

@@ -1,0 +1,126 @@
+// The lane of an order: its stages as bars on the axis, one below the other or all in one line.
+
+import { h, replace, svg } from "./dom.js";
+import { percent, stageInProgress } from "./timeline_state.js";
+
+let gradientsMade = 0;
+
+/** Return the class that gives a stage its colour: the same place, the same colour, everywhere. */
+export function stageColour(index) {
+  return `stage-${(index % 6) + 1}`;
+}
+
+/** Draw one stage into a lane of its own. */
+export function drawStage(lane, stage, index, axis, zero) {
+  replace(lane, gridLines(axis), reachedBar(stage, index, axis, zero), boundsOf(stage, axis, zero));
+}
+
+/** Draw the stage in progress; `growBar` moves its end. */
+export function drawRunning(lane, index, axis, begin_ms, end_ms) {
+  const bar = svg("rect", { class: `bar running ${stageColour(index)}`, y: "3", height: "10", rx: "1" });
+  replace(lane, gridLines(axis), bar);
+  return growBar(bar, axis, begin_ms, end_ms);
+}
+
+/** Move the end of a running bar; returns it. */
+export function growBar(bar, axis, begin_ms, end_ms) {
+  const left = percent(begin_ms, axis);
+  bar.setAttribute("x", `${left}%`);
+  bar.setAttribute("width", `${Math.max(percent(end_ms, axis) - left, 0)}%`);
+  return bar;
+}
+
+/** Draw all stages of an order in one line; returns the running bar and its begin, if any. */
+export function drawLine(lane, order, axis, zero, elapsed) {
+  const bars = order.stages.map((stage, index) => reachedBar(stage, index, axis, zero));
+  const now = stageInProgress(order);
+  const bar = now && svg("rect", { class: `bar running ${stageColour(now.index)}`, y: "3", height: "10" });
+  const span = order.end ? order.end.t_ms : elapsed;
+  const rest = order.end && order.end.outcome !== "placed" ? failureMark(order, axis, zero) : null;
+  const cut = percent(span - zero, axis) > 100.5;
+  replace(lane, gridLines(axis), bars, bar, rest, cut ? beyondMark() : null);
+  if (bar) growBar(bar, axis, now.begin_ms - zero, elapsed - zero);
+  return bar ? { bar, begin_ms: now.begin_ms - zero } : null;
+}
+
+/** Draw the lines that help the eye from the axis down. */
+export function gridLines(axis) {
+  const lines = axis.ticks.map((t_ms) => {
+    const x = `${percent(t_ms, axis)}%`;
+    return svg("line", { class: t_ms === 0 ? "grid zero" : "grid", x1: x, x2: x, y1: "0", y2: "100%" });
+  });
+  return lines;
+}
+
+/** Make an empty lane; what is in it is told in words elsewhere. */
+export function emptyLane() {
+  return svg("svg", { class: "lane", "aria-hidden": "true", focusable: "false" });
+}
+
+/** Make the axis: round numbers over the lanes. */
+export function axisLabels(axis, write) {
+  return axis.ticks.map((t_ms) => {
+    const left = percent(t_ms, axis);
+    const side = left < 4 ? "first" : left > 96 ? "last" : "";
+    return h("span", { class: `axis-label ${side}`, style: `left:${left}%` }, write(t_ms));
+  });
+}
+
+function reachedBar(stage, index, axis, zero) {
+  if (stage.end_ms === null || stage.end_ms === undefined) return null;
+  const [begin, end] = [stage.start_ms, stage.end_ms].sort((a, b) => a - b);
+  const left = percent(begin - zero, axis);
+  const width = percent(end - zero, axis) - left;
+  const backwards = stage.duration_ms < 0 ? " backwards" : "";
+  return [
+    svg("rect", {
+      class: `bar ${stageColour(index)}${backwards}`,
+      x: `${left}%`,
+      width: `${width}%`,
+      y: "3",
+      height: "10",
+      rx: "1",
+    }),
+    // A stage of no length is still there.
+    svg("rect", { class: `edge ${stageColour(index)}`, x: `${percent(stage.end_ms - zero, axis)}%`, width: "2", y: "3", height: "10", transform: "translate(-1.5)" }),
+    stage.uncertainty_us > 1000 ? fadingEdge(stage, index, axis, zero) : null,
+  ];
+}
+
+/** An end that is not sure within a millisecond fades over the time in which it can be. */
+function fadingEdge(stage, index, axis, zero) {
+  const bound_ms = stage.uncertainty_us / 1000;
+  const id = `firmly-fade-${(gradientsMade += 1)}`;
+  const stop = (offset, opacity) =>
+    svg("stop", { offset, "stop-color": "var(--firmly-back)", "stop-opacity": opacity });
+  const left = percent(Math.max(stage.end_ms - bound_ms, stage.start_ms) - zero, axis);
+  return [
+    svg("linearGradient", { id }, stop("0", "0"), stop("1", "0.9")),
+    svg("rect", {
+      class: "fading",
+      fill: `url(#${id})`,
+      x: `${left}%`,
+      width: `${percent(stage.end_ms - zero, axis) - left}%`,
+      y: "2",
+      height: "12",
+    }),
+  ];
+}
+
+function boundsOf(stage, axis, zero) {
+  if (stage.end_ms === null || stage.end_ms === undefined) return null;
+  const bound_ms = stage.uncertainty_us / 1000;
+  const x1 = `${percent(stage.end_ms - bound_ms - zero, axis)}%`;
+  const x2 = `${percent(stage.end_ms + bound_ms - zero, axis)}%`;
+  const line = (from, to, y1, y2) => svg("line", { x1: from, x2: to, y1, y2 });
+  return svg("g", { class: "bounds" }, line(x1, x2, 8, 8), line(x1, x1, 1, 15), line(x2, x2, 1, 15));
+}
+
+function failureMark(order, axis, zero) {
+  const x = `${Math.min(percent(order.end.t_ms - zero, axis), 99)}%`;
+  return svg("text", { class: `mark ${order.end.tone}`, x, y: "12", "text-anchor": "end" }, order.end.mark);
+}
+
+function beyondMark() {
+  return svg("text", { class: "mark quiet", x: "100%", y: "12", "text-anchor": "end" }, "▸");
+}

@@ -1,0 +1,321 @@
+"""``Timeline``: orders as bars on the time since the request, while they run and afterwards."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from firmly_nb.api.event_names import GUIDE, REFERENCE
+from firmly_nb.latency.stages import START
+from firmly_nb.recording.recording import Recording, Recordings
+from firmly_nb.recording.records import Event, Record, Start
+from firmly_nb.widgets.event_json import event_json
+from firmly_nb.widgets.frontend import module, style
+from firmly_nb.widgets.throttle import Throttle
+from firmly_nb.widgets.timeline_orders import Json, ended_order, event_row, live_order, stage_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOST_ORDERS = 300
+SHOW_EVERY_S = 0.1
+log = logging.getLogger(__name__)
+
+
+class Timeline(anywidget.AnyWidget):
+    """Orders as bars on the time since the request, live or recorded.
+
+    Each event is sent to the browser the moment it arrives. What an event carried is sent when it
+    is looked at.
+
+    Parameters
+    ----------
+    source
+        A recording, several, or nothing yet.
+    align
+        What the orders are lined up on: ``"start"``, the request, or the name of a milestone.
+
+    Attributes
+    ----------
+    selected
+        The event that is looked at, as ``{"recording_id": ..., "seq": ...}``; ``seq`` is None for
+        the order as a whole, and all is None where the newest order is shown. Can be set and
+        observed; a click sets it.
+    compared
+        The id of the order that the one looked at is compared with, or None.
+    align
+        Can be set and observed, too.
+
+    Examples
+    --------
+    A live order: ``lab.start(order, on_record=timeline.feed)``. A recorded one:
+
+    >>> Timeline()
+    Timeline: no orders yet
+    """
+
+    _esm = module("timeline")
+    _css = f"{style('json_tree')}\n{style('timeline')}"
+    _orders = traitlets.List(traitlets.Dict()).tag(sync=True)
+    _live = traitlets.List(traitlets.Dict()).tag(sync=True)
+    _first = traitlets.Int(1).tag(sync=True)
+    _left_out = traitlets.Int(0).tag(sync=True)
+    align = traitlets.Unicode(START).tag(sync=True)
+    selected: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    compared = traitlets.Unicode(allow_none=True, default_value=None).tag(sync=True)
+
+    def __init__(
+        self, source: Recording | Iterable[Recording] | None = None, *, align: str = START
+    ) -> None:
+        self._lock = threading.RLock()
+        self._numbers: dict[str, int] = {}
+        self._running: dict[str, list[Record]] = {}
+        self._ended: dict[str, Recording] = {}
+        self._states: dict[str, Json] = {}
+        self._numbered = 0
+        self._newest: str | None = None
+        self._throttle = Throttle(self._show, SHOW_EVERY_S)
+        for recording in _recordings(source):
+            self._keep(recording)
+        super().__init__(align=align)
+        self._show()
+        self.on_msg(self._answer)
+
+    @property
+    def recordings(self) -> Recordings:
+        """The orders that have ended, in the order in which they began here."""
+        with self._lock:
+            return Recordings(self._ended[i] for i in self._numbers if i in self._ended)
+
+    @property
+    def feed(self) -> Feed:
+        """Where the records of an order go: ``lab.start(order, on_record=timeline.feed)``.
+
+        Each use gives a feed of its own, so that orders under way at once are kept apart. It can
+        be called on any thread.
+        """
+        return Feed(self)
+
+    def add(self, recording: Recording) -> None:
+        """Show a recording; one that is there already takes its own place."""
+        (recording,) = _recordings(recording)
+        with self._lock:
+            self._keep(recording)
+        self._throttle.soon()
+
+    def clear(self) -> None:
+        """Show no order any more; nor the rest of those that are under way."""
+        with self._lock:
+            for kept in (self._numbers, self._running, self._ended, self._states):
+                kept.clear()
+            self._newest = None
+            self.selected = self.compared = None
+        self._throttle.now()
+
+    def select(self, recording_id: str | None, seq: int | None = None) -> None:
+        """Look at an order, or at one of its events; None looks at the newest order.
+
+        Raises
+        ------
+        LookupError
+            If there is no such order or event.
+        """
+        try:
+            self.selected = None if recording_id is None else _selection(recording_id, seq)
+        except traitlets.TraitError as error:
+            raise LookupError(str(error)) from None
+
+    def take(self, record: Record, recording_id: str | None) -> str | None:
+        """Take a record of an order, or of the newest one; return the order's id."""
+        with self._lock:
+            if isinstance(record, Start):
+                return self._begin(record)
+            recording_id = recording_id or self._newest
+            if recording_id in self._running:
+                records = self._running[recording_id]
+                records.append(record)
+                if isinstance(record, Event):
+                    self._arrived(recording_id, records, record)
+                else:
+                    self._finish(recording_id, records)
+            return recording_id
+
+    def _begin(self, start: Start) -> str:
+        if self._looked_at() in {None, self._newest}:
+            # Who looks at the newest order goes on to the next; who studies an older one stays.
+            self.selected = None
+        number = self._number(start.recording_id)
+        self._running[start.recording_id] = [start]
+        self._newest = start.recording_id
+        self.send({"kind": "order", "order": live_order(number, [start])})
+        self._throttle.soon()
+        return start.recording_id
+
+    def _arrived(self, recording_id: str, records: list[Record], event: Event) -> None:
+        start, *events = records
+        known = [each for each in events if isinstance(each, Event)]
+        milestones = start.milestones if isinstance(start, Start) else None
+        self.send(
+            {
+                "kind": "event",
+                "recording_id": recording_id,
+                "event": event_row(event),
+                "stages": stage_list(known, milestones),
+                "arrived_at_ms": event.wall_ns / 1e6,
+            }
+        )
+        self._throttle.soon()
+
+    def _finish(self, recording_id: str, records: list[Record]) -> None:
+        self._keep(Recording(records))
+        self.send({"kind": "order", "order": self._states[recording_id]})
+        self._throttle.now()
+
+    def _keep(self, recording: Recording) -> None:
+        number = self._number(recording.recording_id)
+        self._running.pop(recording.recording_id, None)
+        self._ended[recording.recording_id] = recording
+        self._states[recording.recording_id] = ended_order(number, recording)
+        if number == self._numbered:
+            self._newest = recording.recording_id
+
+    def _number(self, recording_id: str) -> int:
+        if recording_id not in self._numbers:
+            self._numbered += 1
+            self._numbers[recording_id] = self._numbered
+        return self._numbers[recording_id]
+
+    def _show(self) -> None:
+        """Bring the state that reloaded pages and further views start from up to date."""
+        with self._lock:
+            shown = list(self._numbers)[-MOST_ORDERS:]
+            pinned = [i for i in (self._looked_at(), self.compared) if i in self._numbers]
+            ids = sorted({*shown, *pinned}, key=lambda i: self._numbers[i])
+            self._first = self._numbers[shown[0]] if shown else self._numbered + 1
+            self._left_out = len(self._numbers) - len(ids)
+            self._orders = [self._states[i] for i in ids if i in self._states]
+            self._live = [
+                live_order(self._numbers[i], self._running[i]) for i in ids if i in self._running
+            ]
+
+    def _answer(self, _: object, content: Any, __: object) -> None:
+        """Send what an event carried, when the browser asks for it."""
+        if not isinstance(content, dict) or content.get("kind") != "details":
+            return
+        recording_id, seq = content.get("recording_id"), content.get("seq")
+        event = self._event(recording_id, seq)
+        if event is None:
+            return
+        text, left_out = event_json(event.data)
+        self.send(
+            {
+                "kind": "details",
+                "recording_id": recording_id,
+                "seq": seq,
+                "json": text,
+                "left_out": left_out,
+            }
+        )
+
+    def _event(self, recording_id: Any, seq: Any) -> Event | None:
+        with self._lock:
+            ended = self._ended.get(recording_id)
+            records = ended.records() if ended else self._running.get(recording_id, [])
+            events = (record for record in records if isinstance(record, Event))
+            return next((event for event in events if event.seq == seq), None)
+
+    @traitlets.validate("selected")
+    def _check_selected(self, proposal: Any) -> Json | None:
+        chosen: Json | None = proposal["value"]
+        if chosen is None:
+            return None
+        recording_id, seq = chosen.get("recording_id"), chosen.get("seq")
+        with self._lock:
+            if recording_id not in self._numbers:
+                raise traitlets.TraitError(f"there is no order {recording_id!r} on this timeline")
+            if seq is not None and self._event(recording_id, seq) is None:
+                raise traitlets.TraitError(f"order {recording_id!r} has no event {seq!r}")
+        return _selection(recording_id, seq)
+
+    @traitlets.validate("compared")
+    def _check_compared(self, proposal: Any) -> str | None:
+        recording_id: str | None = proposal["value"]
+        if recording_id is not None and recording_id not in self._numbers:
+            raise traitlets.TraitError(f"there is no order {recording_id!r} on this timeline")
+        return recording_id
+
+    @traitlets.validate("align")
+    def _check_align(self, proposal: Any) -> str:
+        name: str = proposal["value"]
+        known = {START, *REFERENCE, *GUIDE, *self._milestones()}
+        if self._numbers and name not in known:
+            raise traitlets.TraitError(
+                f"no order has a milestone {name!r}; there are {', '.join(sorted(known))}"
+            )
+        return name
+
+    def _milestones(self) -> set[str]:
+        with self._lock:
+            starts = [records[0] for records in self._running.values()]
+            starts += [recording.records()[0] for recording in self._ended.values()]
+        return {name for start in starts for name in getattr(start, "milestones", None) or ()}
+
+    @traitlets.observe("selected", "compared")
+    def _pin(self, _: object) -> None:
+        """Have also an order in the browser that is too old to be among the newest."""
+        if self._left_out:
+            self._throttle.soon()
+
+    def __repr__(self) -> str:
+        with self._lock:
+            counts = Counter(recording.outcome for recording in self._ended.values())
+            running = len(self._running)
+        parts = [f"{count} {outcome}" for outcome, count in counts.most_common()]
+        parts += [f"{running} under way"] if running else []
+        return f"Timeline: {', '.join(parts) or 'no orders yet'}"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Beside the live view, give a still picture for pages without a front end."""
+        from firmly_nb.widgets.timeline_still import still_html
+
+        made = super()._repr_mimebundle_(**kwargs)
+        if made is None:
+            return None
+        data, metadata = made
+        looked_at = self._ended.get(self._looked_at() or self._newest or "")
+        return data | {"text/html": still_html(self.recordings, looked_at)}, metadata
+
+    def _looked_at(self) -> str | None:
+        return self.selected["recording_id"] if self.selected else None
+
+
+class Feed:
+    """Takes the records of one order after another; made by ``Timeline.feed``."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._recording_id: str | None = None
+
+    def __call__(self, record: Record) -> None:
+        """Take a record; a failure to show it never harms the order."""
+        try:
+            self._recording_id = self._timeline.take(record, self._recording_id)
+        except Exception:
+            log.exception("a %s record could not be shown", record.kind)
+
+
+def _selection(recording_id: str, seq: int | None) -> Json:
+    return {"recording_id": recording_id, "seq": seq}
+
+
+def _recordings(source: Recording | Iterable[Recording] | None) -> list[Recording]:
+    given = [source] if isinstance(source, Recording) else list(source or ())
+    for each in given:
+        if not isinstance(each, Recording):
+            raise TypeError(f"a timeline shows recordings, got {type(each).__name__}")
+    return given
