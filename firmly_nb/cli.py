@@ -1,4 +1,4 @@
-"""The command line: ``firmly-nb demo | lab | place | sim | load | doctor``.
+"""The command line: ``firmly-nb demo | lab | place | sweep | sim | load | doctor``.
 
 Output is for people (rich; plain when piped) or, with ``--json``, for machines. The exit code says
 the outcome: 0 placed, 1 not placed, 2 refused before anything was sent, 130 interrupted.
@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from firmly_nb.api.errors import FirmlyError
-from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Item, Order
+from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order
 from firmly_nb.environments import DEMO_MERCHANT, GuardError
+from firmly_nb.sweep_command import sweep
+from firmly_nb.terminal import console_of, items_of, print_json, print_table
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from firmly_nb.recording.recording import Recording
 
 NOT_PLACED, REFUSED, INTERRUPTED = 1, 2, 130
 LOAD_SHOWS = 20
-PIPE_WIDTH = 160
 EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
 STAGE_COLUMNS = {
     "stage": "stage",
@@ -39,6 +38,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals can hold a token
 )
+app.command()(sweep)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
 
 
@@ -71,7 +71,7 @@ def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
     as_json: AsJson = False,
 ) -> None:
     """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""
-    changes: dict[str, Any] = {"items": _items(item)} if item else {}
+    changes: dict[str, Any] = {"items": items_of(item)} if item else {}
     order = Order.example(domain=domain, **changes)
     with _lab(environment, allow_domains=allow or []) as lab:
         rec = _place(
@@ -118,11 +118,11 @@ def load(
     except FileNotFoundError as error:
         _fail(str(error))
     if as_json:
-        _print_json(recs.orders)
+        print_json(recs.orders)
         return
-    console = _console()
+    console = console_of()
     console.print(repr(recs), markup=False, highlight=False)
-    _print_table(
+    print_table(
         console,
         [
             {
@@ -146,7 +146,7 @@ def doctor() -> None:
     """Say how well times can be taken on this machine, with versions and platform facts."""
     from firmly_nb.doctor import run
 
-    raise typer.Exit(run(_console()))
+    raise typer.Exit(run(console_of()))
 
 
 def main() -> None:
@@ -177,19 +177,9 @@ def _place(lab: Any, order: Order, card: Card, *, quiet: bool, **options: Any) -
     return rec
 
 
-def _items(texts: list[str]) -> list[Item]:
-    items = []
-    for text in texts:
-        variant_id, _, quantity = text.partition("=")
-        if quantity and not quantity.isdigit():
-            raise ValueError(f"--item {text}: the quantity must be a whole number")
-        items.append(Item(variant_id=variant_id, quantity=int(quantity or 1)))
-    return items
-
-
 def _finish(rec: Recording, *, as_json: bool) -> None:
     if as_json:
-        _print_json(rec.orders, rec.events.drop(columns=["data", "raw"]))
+        print_json(rec.orders, rec.events.drop(columns=["data", "raw"]))
     else:
         _print_recording(rec)
     raise typer.Exit(0 if rec.outcome == "placed" else NOT_PLACED)
@@ -198,7 +188,7 @@ def _finish(rec: Recording, *, as_json: bool) -> None:
 def _print_recording(rec: Recording) -> None:
     from firmly_nb.recording.words import MARKS, precision, verdict
 
-    console = _console()
+    console = console_of()
     good = rec.outcome == "placed"
     console.print()
     console.print(
@@ -213,55 +203,9 @@ def _print_recording(rec: Recording) -> None:
         for table, columns in ((rec.events, EVENT_COLUMNS), (rec.stages, STAGE_COLUMNS)):
             console.print()
             shown = table[list(columns)].rename(columns=columns).to_dict("records")
-            _print_table(console, [{str(k): v for k, v in row.items()} for row in shown])
+            print_table(console, [{str(k): v for k, v in row.items()} for row in shown])
     for warning in rec.warnings:
         console.print(f"! {warning}", style="yellow", markup=False)
-
-
-def _print_table(console: Console, rows: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    align: Literal["left", "right"]
-    cells = [[_cell(value) for value in row.values()] for row in rows]
-    for place, name in enumerate(rows[0] if rows else ()):
-        is_time = name.endswith("ms")
-        # In a narrow terminal a name may be cut, a number may not.
-        width = max(len(row[place]) for row in cells) if is_time else None
-        align = "right" if is_time else "left"
-        table.add_column(name, justify=align, no_wrap=True, min_width=width)
-    for row in cells:
-        table.add_row(*row)
-    console.print(table)
-
-
-def _cell(value: Any) -> str:
-    from rich.markup import escape
-
-    from firmly_nb.recording.words import milliseconds
-
-    if isinstance(value, float):
-        return milliseconds(value)
-    return "-" if value is None else escape(str(value))
-
-
-def _print_json(*tables: Any) -> None:
-    import orjson
-
-    names = ("orders", "events")
-    content = {
-        name: orjson.loads(table.to_json(orient="records", date_format="iso", date_unit="ns"))
-        for name, table in zip(names, tables, strict=False)
-    }
-    sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    # Piped output is for programs and files: nothing is cut to the width of a screen.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def _fail(text: str) -> None:

@@ -134,7 +134,7 @@ def _settle_missing_imports() -> None:
     folder of the path would be searched again: a tenth of the recorder's work.
     """
     if find_spec("sniffio") is None:
-        sys.modules["sniffio"] = None  # type: ignore[assignment] - how Python notes "not there"
+        sys.modules["sniffio"] = None  # type: ignore[assignment]  # Python notes so what is not there
 
 
 def main() -> None:
