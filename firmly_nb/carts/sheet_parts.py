@@ -85,7 +85,7 @@ def short(text: str) -> str:
 
 def changed_of(row: Any) -> Changed:
     """Read a row of the table of changes; what names a person is masked."""
-    kind, path = str(row.kind), clean(str(row.path))
+    kind, path = str(row.kind), short(clean(str(row.path)))
     old, new = (
         MASKED
         if path.rpartition(".")[2] in PERSONAL_KEYS and value is not None
@@ -93,7 +93,7 @@ def changed_of(row: Any) -> Changed:
         for value in (row.before, row.after)
     )
     was, now = ("" if kind == "added" else old), ("" if kind == "removed" else new)
-    return Changed(short(path), short(clean(path_in_words(path))), kind, was, now)
+    return Changed(path, short(path_in_words(path)), kind, was, now)
 
 
 def note_of(row: Any) -> Note:

@@ -3,6 +3,7 @@ them missing or of a wrong type."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from firmly_nb.carts.schemas import (
     SHIPMENTS,
     SNAPSHOTS,
 )
+from firmly_nb.carts.sheet import Sheets
 from firmly_nb.carts.words import summary
 
 scalars = (
@@ -203,3 +205,22 @@ def test_any_cart_and_its_changes_can_be_looked_at(build, recording):
             for text in (cart_html(data), cart_text(data)):
                 assert text.encode()
                 assert "<script" not in cart_html(data)
+
+
+@settings(odd, max_examples=40)
+@given(recordings)
+def test_any_cart_has_a_sheet_with_all_that_was_found_of_it(build, recording):
+    events = build.events(recording)
+    found, changed = run_checks(events).findings, changes(events)
+    sheets = Sheets(events, tables.cart_tables(events), changed, found)
+    for seq in sheets.seqs:
+        sheet = sheets.sheet(seq)
+        assert str(asdict(sheet)).encode()
+        rows = (*sheet.lines, *sheet.shipments, *sheet.totals)
+        beside = sum(len(row.findings) for row in rows)
+        assert beside + len(sheet.findings) == (found["seq"] == seq).sum()
+        if (changed["seq_after"] == seq).any():
+            marks = [row.state for row in rows] + [sheet.status.was]
+            assert any(marks) or sheet.changes or sheet.notices or sheet.order_number
+        alone = sheets.sheet(seq, marks=False)
+        assert not any(row.state or row.findings for row in (*alone.lines, *alone.totals))

@@ -96,8 +96,9 @@ function amountRows(row, currency, columns) {
     "tr",
     { class: `${row.state} ${isTotal ? "cart-total" : ""}` },
     signCell(row.state),
-    h("th", { scope: "row", colspan: columns - 2 }, changed(row.words)),
-    h("td", { class: "number" }, code, changed(row.amount)),
+    h("th", { scope: "row" }, changed(row.words)),
+    // As wide as all numbers of a line, since a changed amount is twice as long.
+    h("td", { class: "number", colspan: columns - 2 }, code, changed(row.amount)),
   );
   return [shown, findingsRow(row, columns)];
 }
