@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.latency.stages import stages
 from firmly_nb.recording.cart_face import CartFace, Shown
+from firmly_nb.recording.charts_face import ChartsFace
 from firmly_nb.recording.cut_off import end_of_cut_off
 from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.rows import (
@@ -191,7 +192,7 @@ class Recording(CartFace):
         return recording_html(self)
 
 
-class Recordings(CartFace, StoreFace, Sequence[Recording]):
+class Recordings(CartFace, ChartsFace, StoreFace, Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
 
     Examples

@@ -1,0 +1,29 @@
+"""Every chart: takes tables, returns a Plotly figure that asks one question and answers it.
+
+The title is the question, the line under it the computed answer, the line at the foot says how many
+orders are in it and which are not. In a notebook a chart is drawn by Plotly and, where nobody else
+does it, has a picture beside it; where neither can be shown its answer is there as text.
+"""
+
+from firmly_nb.latency.charts.before_after import compare
+from firmly_nb.latency.charts.cart_chart import cart_total
+from firmly_nb.latency.charts.chart import Chart
+from firmly_nb.latency.charts.distribution import ecdf, percentiles
+from firmly_nb.latency.charts.outcome_charts import funnel
+from firmly_nb.latency.charts.stage_charts import ridge, stages
+from firmly_nb.latency.charts.time_charts import heatmap, over_time
+from firmly_nb.latency.charts.waterfall_chart import waterfall
+
+__all__ = [
+    "Chart",
+    "cart_total",
+    "compare",
+    "ecdf",
+    "funnel",
+    "heatmap",
+    "over_time",
+    "percentiles",
+    "ridge",
+    "stages",
+    "waterfall",
+]

@@ -1,0 +1,199 @@
+"""How far orders come, and what became of those that did not arrive."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
+
+from firmly_nb.latency.charts.chart import Chart, make
+from firmly_nb.latency.charts.parts import milestones, nothing
+from firmly_nb.latency.charts.theme import LIGHT, pattern
+from firmly_nb.latency.charts.words import (
+    OUTCOME_WORDS,
+    clean,
+    count,
+    excluded,
+    listed,
+    percent,
+    shown,
+)
+from firmly_nb.latency.colours import stage_colour
+from firmly_nb.latency.outcomes import PLACED, attempted, success_rate
+from firmly_nb.latency.outcomes import funnel as funnel_table
+from firmly_nb.latency.stages import START
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROW_PX = 52
+MOST_REASONS = 3
+
+
+def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
+    """Draw how many orders reached each milestone, and beside it what the lost ones ended in.
+
+    The figures are those of `firmly_nb.latency.outcomes.funnel`.
+    """
+    question = "Where are orders lost?"
+    counted = attempted(orders)
+    table = funnel_table(stages, orders) if len(counted) else None
+    if table is None or table.empty:
+        return nothing(question, f"No order was attempted: {excluded(orders)}")
+    names = table["milestone"].tolist()
+    lost = _reasons(counted, names)
+    labels = ["attempted", *names]
+    return make(
+        [_reached(table, names, len(counted), milestones(stages)), _lost(table, len(counted))],
+        question=question,
+        sentence=_where_lost(counted, lost),
+        caption=f"{count(len(orders), 'order')}, {count(len(counted))} attempted (cancelled ones "
+        "are not). Intervals: 95 %, Wilson.",
+        height_px=ROW_PX * len(labels),
+        left_px=34 + round(7.2 * max(min(len(label), 48) for label in labels)),
+        right_px=250,
+        extra={
+            "barmode": "stack",
+            "bargap": 0.3,
+            "xaxis": {
+                "title": {"text": "orders"},
+                "range": [0, len(counted) * 1.001],
+                "tickformat": ",d",
+            },
+            "yaxis": {
+                "tickvals": list(range(len(labels))),
+                "ticktext": [shown(label) for label in labels],
+                "range": [len(labels) - 0.5, -0.5],
+                "showgrid": False,
+                "ticks": "",
+            },
+            "annotations": [
+                *(_share_words(row, at + 1) for at, row in enumerate(table.to_dict("records"))),
+                *_reason_words(lost, names),
+            ],
+        },
+    )
+
+
+def _reached(table: pd.DataFrame, names: list[str], n: int, ends: list[str]) -> Any:
+    shapes = [pattern(name, ends) for name in names]
+    words = [
+        f"<b>{shown(row['milestone'])}</b>: {count(row['reached'])} of {count(row['came_from'])} "
+        f"came on, {percent(row['conversion'])} ({percent(row['low'])} to {percent(row['high'])})"
+        for row in table.to_dict("records")
+    ]
+    return go.Bar(
+        x=[n, *table["reached"]],
+        y=list(range(len(names) + 1)),
+        orientation="h",
+        name="reached it",
+        marker={
+            "color": [LIGHT.quiet, *(stage_colour(name, ends) for name in names)],
+            "pattern": {
+                "shape": ["", *(shape["shape"] for shape in shapes)],
+                "fgcolor": shapes[0]["fgcolor"],
+                "size": shapes[0]["size"],
+                "solidity": shapes[0]["solidity"],
+            },
+        },
+        customdata=[f"{count(n, 'order')} attempted", *words],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _lost(table: pd.DataFrame, n: int) -> Any:
+    came_from = [n, *table["came_from"]]
+    reached = [n, *table["reached"]]
+    return go.Bar(
+        x=[a - b for a, b in zip(came_from, reached, strict=True)],
+        y=list(range(len(reached))),
+        orientation="h",
+        name="lost on the way there",
+        marker={
+            "color": LIGHT.mark,
+            "pattern": {"shape": "x", "fgcolor": "rgba(255,255,255,0.8)", "size": 6},
+        },
+        hovertemplate="%{x:,d} lost on the way there<extra></extra>",
+    )
+
+
+def _reasons(counted: pd.DataFrame, names: list[str]) -> dict[str, list[tuple[str, int]]]:
+    """Return, by the last milestone reached, what lost orders ended in and how often."""
+    gone = counted[(counted["outcome"] != PLACED).to_numpy(bool)]
+    last = gone["last_milestone"].astype("object").where(gone["last_milestone"].notna(), START)
+    codes = gone["error_code"].astype("object")
+    # The API's name says more than the kind; where there is none the kind must do.
+    said = codes.where(codes.notna(), gone["outcome"].astype("str").map(_words))
+    found: dict[str, Counter[str]] = {}
+    for milestone, reason in zip(last.astype("str"), said.astype("str"), strict=True):
+        found.setdefault(milestone, Counter())[reason] += 1
+    order = {name: at for at, name in enumerate([START, *names])}
+    return {
+        milestone: sorted(found[milestone].items(), key=lambda pair: (-pair[1], pair[0]))
+        for milestone in sorted(found, key=lambda name: order.get(name, len(order)))
+    }
+
+
+def _words(outcome: str) -> str:
+    return OUTCOME_WORDS.get(outcome, outcome)
+
+
+def _share_words(row: dict[Any, Any], place: int) -> dict[str, Any]:
+    return {
+        **_note(place),
+        "text": f"<b>{count(row['reached'])}</b>  {percent(row['share'])} "
+        f"({percent(row['share_low'])} to {percent(row['share_high'])})",
+        "yanchor": "bottom",
+        "yshift": -6,
+        "font": {"size": 12},
+    }
+
+
+def _reason_words(lost: dict[str, list[tuple[str, int]]], names: list[str]) -> list[dict[str, Any]]:
+    """Write beside a milestone what ended the orders that did not reach it."""
+    places = {name: at + 1 for at, name in enumerate([START, *names])}
+    return [
+        {
+            **_note(places[milestone]),
+            "text": f"lost: {_most(reasons, 1)}",
+            "yanchor": "top",
+            "yshift": -6,
+            "font": {"size": 11, "color": LIGHT.mark},
+        }
+        for milestone, reasons in lost.items()
+        if places.get(milestone, len(names) + 1) <= len(names)
+    ]
+
+
+def _note(place: int) -> dict[str, Any]:
+    return {
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "left",
+        "xshift": 10,
+        "y": place,
+        "align": "left",
+        "showarrow": False,
+    }
+
+
+def _most(reasons: list[tuple[str, int]], most: int, longest: int = 26) -> str:
+    named = [f"{count(number)} {shown(reason, longest)}" for reason, number in reasons[:most]]
+    rest = sum(number for _, number in reasons[most:])
+    return ", ".join([*named, *([count(rest, "other")] if rest else [])])
+
+
+def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -> str:
+    rate = success_rate(counted)
+    said = (
+        f"{count(rate.count)} of {count(rate.of, 'order')} were placed: {percent(rate.share)} "
+        f"({percent(rate.low)} to {percent(rate.high)})"
+    )
+    if not lost:
+        return f"{said}; none was lost."
+    worst = max(lost, key=lambda name: sum(number for _, number in lost[name]))
+    reasons = lost[worst]
+    where = "before the first milestone" if worst == START else f"after {clean(worst)}"
+    named = [f"{count(number)} {clean(reason)}" for reason, number in reasons[:MOST_REASONS]]
+    return f"{said}; most were lost {where}: {listed(named)}."

@@ -1,0 +1,172 @@
+"""What charts have in common: which orders are drawn, how failures look, what hovering tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
+
+from firmly_nb.latency.charts.chart import Chart, make
+from firmly_nb.latency.charts.theme import FAILURE_SYMBOL, LIGHT
+from firmly_nb.latency.charts.words import OUTCOME_WORDS, count, shown
+from firmly_nb.latency.colours import outcome_colour
+from firmly_nb.latency.outcomes import PLACED
+from firmly_nb.latency.quantiles import quantiles
+from firmly_nb.latency.runs import quantiles_by_run, runs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+
+    from firmly_nb.latency.quantiles import Quantile
+
+MEASURES = {
+    "time_to_order_placed_ms": "time to order-placed",
+    "order_latency_ms": "order latency",
+    "scheduled_order_latency_ms": "order latency from the planned start",
+    "time_to_first_event_ms": "time to the first event",
+    "time_to_headers_ms": "time to the headers",
+}
+DEFAULT_MEASURE = "time_to_order_placed_ms"
+
+
+def measure_name(measure: str) -> str:
+    """Say a column's name in words."""
+    return MEASURES.get(measure, measure.removesuffix("_ms").replace("_", " "))
+
+
+def placed(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> pd.DataFrame:
+    """Return the placed orders whose time is known.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column of times.
+    """
+    if measure not in orders:
+        raise KeyError(f"orders has no column {measure!r}; use one of {', '.join(MEASURES)}")
+    return orders[(orders["outcome"] == PLACED).to_numpy(bool) & orders[measure].notna()]
+
+
+def failed(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders that did not end in an order, cancelled ones too."""
+    return orders[(orders["outcome"] != PLACED).to_numpy(bool)]
+
+
+def times(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> Any:
+    """Return the times of the placed orders as an array."""
+    return placed(orders, measure)[measure].to_numpy("float64")
+
+
+def order_quantiles(
+    orders: pd.DataFrame, ps: Iterable[float], measure: str = DEFAULT_MEASURE
+) -> list[Quantile]:
+    """Return quantiles of the placed orders' times, as the table of latencies has them.
+
+    Where there are two runs or more the intervals are those of resampled runs.
+    """
+    through = placed(orders, measure)
+    runs = runs_of(through)
+    values = through[measure].to_numpy("float64")
+    return quantiles_by_run(values, runs.codes, ps) if runs else quantiles(values, ps)
+
+
+def interval_words(orders: pd.DataFrame) -> str:
+    """Say how the intervals came about."""
+    runs = runs_of(placed(orders, "order_latency_ms"))
+    if runs is None:
+        return "Intervals: 95 %, exact order statistics."
+    return f"Intervals: 95 %, from {count(len(runs.names))} resampled runs."
+
+
+def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit: str) -> list[Any]:
+    """Draw failures: a cross of its own colour for each outcome, with what hovering tells.
+
+    Parameters
+    ----------
+    lost
+        Orders that were not placed.
+    x, y
+        Where they stand, in the same order.
+    unit
+        What y is, for hovering.
+    """
+    traces = []
+    outcomes = lost["outcome"].astype("str").tolist()
+    ids, codes = lost["recording_id"].tolist(), lost["error_code"].astype("object").tolist()
+    for outcome in sorted(set(outcomes)):
+        rows = [row for row, name in enumerate(outcomes) if name == outcome]
+        colour = LIGHT.quiet if outcome == "cancelled" else outcome_colour(outcome)
+        traces.append(
+            go.Scatter(
+                x=[x[row] for row in rows],
+                y=[y[row] for row in rows],
+                mode="markers",
+                name=shown(f"{outcome} ({count(len(rows))})"),
+                marker={
+                    "symbol": FAILURE_SYMBOL,
+                    "size": 9,
+                    "line": {"width": 2, "color": colour},
+                    "color": colour,
+                },
+                customdata=[[shown(ids[row]), shown_code(codes[row])] for row in rows],
+                hovertemplate=f"<b>{shown(OUTCOME_WORDS.get(outcome, outcome))}</b> "
+                f"%{{customdata[1]}}<br>{unit} %{{y:,.1f}} ms<br>%{{customdata[0]}}<extra></extra>",
+            )
+        )
+    return traces
+
+
+def order_hover(unit: str, merchant: str) -> str:
+    """Return what hovering over a placed order tells."""
+    return (
+        f"<b>order %{{customdata[1]}}</b><br>{unit} %{{y:,.1f}} ms<br>"
+        f"{shown(merchant)}<br>%{{customdata[0]}}<extra></extra>"
+    )
+
+
+def order_data(orders: pd.DataFrame) -> list[list[str]]:
+    """Return what leads from a point to its recording: the id and the order number."""
+    numbers = orders["order_number"].astype("object").where(orders["order_number"].notna(), "")
+    ids = orders["recording_id"].tolist()
+    return [[shown(a), shown(b)] for a, b in zip(ids, numbers.tolist(), strict=True)]
+
+
+def domains(orders: pd.DataFrame) -> list[str]:
+    """Return the merchants, the one with most orders first."""
+    counts = orders["domain"].astype("str").value_counts()
+    return [str(name) for name, number in counts.items() if number]
+
+
+def milestones(stages: pd.DataFrame) -> list[str]:
+    """Return the milestones in the order of the orders' way."""
+    return [str(name) for name in stages["to_milestone"].astype("str").drop_duplicates()]
+
+
+def nothing(question: str, said: str) -> Chart:
+    """Return an empty chart that says why it is empty."""
+    note = {
+        "text": shown(said, 200),
+        "showarrow": False,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.5,
+        "y": 0.5,
+        "font": {"size": 14, "color": LIGHT.quiet},
+    }
+    blank = {"visible": False}
+    return make(
+        [],
+        question=question,
+        sentence=said,
+        caption="",
+        height_px=120,
+        legend=False,
+        extra={"annotations": [note], "xaxis": blank, "yaxis": blank},
+    )
+
+
+def shown_code(code: Any) -> str:
+    """Write the API's name of an error; nothing where there is none."""
+    return shown(code) if isinstance(code, str) else ""

@@ -1,0 +1,106 @@
+"""How every chart looks: one theme, dark ink on a light card, and the same turned for the night.
+
+A notebook's page can be light or dark and a chart does not know which, so it brings its own ground
+along. Colour is never alone: stages have a pattern or a dash too, failures a mark.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.latency.colours import STAGE_COLOURS, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+TITLE_PX, ANSWER_PX, TEXT_PX, CAPTION_PX = 17, 13.5, 12, 11.5
+EDGE_PX = 16
+PATTERNS = ("", "/", ".", "\\", "x", "-")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon")
+FAILURE_SYMBOL = "x-thin"
+SERIES = (STAGE_COLOURS[0], STAGE_COLOURS[5], STAGE_COLOURS[2], *STAGE_COLOURS[3:5])
+# Counts of orders: light to dark, told apart in black and white.
+COUNTS = ("#e3eef7", "#9cc5e3", "#4a94c8", "#0b5d98", "#03294a")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The colours of the paper and of what is written on it."""
+
+    paper: str
+    ink: str
+    quiet: str
+    line: str
+    mark: str
+
+
+LIGHT = Ground("#ffffff", "#1c1c1e", "#5a5d63", "#e4e5e8", "#b3261e")
+DARK = Ground("#17181b", "#ececf0", "#a9acb4", "#34363c", "#ff8a80")
+
+
+def layout(ground: Ground = LIGHT) -> dict[str, Any]:
+    """Return the layout that all charts share."""
+    axis = {
+        "gridcolor": ground.line,
+        "linecolor": ground.quiet,
+        "tickcolor": ground.quiet,
+        "zeroline": False,
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        "automargin": False,
+        "title": {"font": {"size": TEXT_PX, "color": ground.quiet}, "standoff": 8},
+        "tickfont": {"size": TEXT_PX, "color": ground.ink},
+    }
+    return {
+        "paper_bgcolor": ground.paper,
+        "plot_bgcolor": ground.paper,
+        "font": {"family": FONT, "size": TEXT_PX, "color": ground.ink},
+        "colorway": list(SERIES),
+        "hoverlabel": {
+            "bgcolor": ground.paper,
+            "bordercolor": ground.quiet,
+            "font": {"family": FONT, "size": TEXT_PX, "color": ground.ink},
+            "align": "left",
+        },
+        "legend": {
+            "orientation": "h",
+            "traceorder": "normal",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": TEXT_PX, "color": ground.ink},
+        },
+        "xaxis": axis,
+        "yaxis": axis,
+        "dragmode": "zoom",
+        "separators": ".\u2009",
+    }
+
+
+def pattern(milestone: str, milestones: Sequence[str]) -> dict[str, Any]:
+    """Return the pattern that tells a stage without its colour."""
+    shape = PATTERNS[place_of(milestone, milestones) % len(PATTERNS)]
+    return {"shape": shape, "fgcolor": "rgba(255,255,255,0.75)", "size": 7, "solidity": 0.25}
+
+
+def dash(place: int) -> str:
+    """Return the dash that tells a line without its colour."""
+    return DASHES[place % len(DASHES)]
+
+
+def faint(colour: str, opacity: float = 0.18) -> str:
+    """Return a colour, see-through, for bands.
+
+    Examples
+    --------
+    >>> faint("#0072B2")
+    'rgba(0,114,178,0.18)'
+    """
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"

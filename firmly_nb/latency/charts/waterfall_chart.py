@@ -1,0 +1,316 @@
+"""Many orders under one another: each stage a bar, each failure a cross where it came to an end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
+
+from firmly_nb.latency.charts.chart import Chart, make
+from firmly_nb.latency.charts.parts import milestones, nothing, shown_code
+from firmly_nb.latency.charts.theme import FAILURE_SYMBOL, LIGHT, pattern
+from firmly_nb.latency.charts.words import (
+    OUTCOME_WORDS,
+    clean,
+    count,
+    excluded,
+    ms,
+    percent,
+    shown,
+)
+from firmly_nb.latency.colours import outcome_colour, stage_colour
+from firmly_nb.latency.outcomes import CANCELLED, PLACED
+from firmly_nb.latency.stages import START
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+MOST_ROWS, NAMED_ROWS = 40, 16
+SLOW_SHARE = 0.1
+FEWEST_TO_SPLIT = 20
+
+
+def waterfall(
+    stages: pd.DataFrame, orders: pd.DataFrame, *, align: str = START, most: int = MOST_ROWS
+) -> Chart:
+    """Draw orders under one another, the slowest on top, each stage a bar.
+
+    Parameters
+    ----------
+    stages, orders
+        As in docs/tables.md.
+    align
+        The milestone that stands at zero; ``start`` is the request. An order that never reached
+        it stands with its end at zero.
+    most
+        How many orders are drawn: of more, some that stand for all, evenly by their time.
+
+    Raises
+    ------
+    KeyError
+        If no order has such a milestone.
+    """
+    question = "Where do slow orders spend their time?"
+    names = milestones(stages)
+    if align not in {START, *names}:
+        raise KeyError(f"no milestone {align!r}; there are {', '.join([START, *names])}")
+    if orders.empty or not stages["end_ms"].notna().any():
+        return nothing(question, f"No stage was reached: {excluded(orders)}")
+    rows = chosen(orders, most)
+    kept = stages[stages["recording_id"].isin(rows["recording_id"])]
+    origin = _origins(kept, rows, align)
+    place = {recording_id: at for at, recording_id in enumerate(rows["recording_id"])}
+    drawn = kept[kept["duration_ms"].notna()]
+    traces = [
+        _bars(drawn[drawn["stage"].astype("str") == stage], stage, names, place, origin)
+        for stage in _ordered(drawn, names)
+    ]
+    lost, view = rows[rows["outcome"] != PLACED], _view(rows, origin)
+    if len(lost):
+        traces += [
+            _waiting(kept, lost, place, origin),
+            _crosses(lost, place, origin, view),
+        ]
+    return make(
+        traces,
+        question=question,
+        sentence=_slow_against_others(stages, orders),
+        caption=f"{excluded(orders)} {_selection(orders, rows)}{_aligned(align, kept, rows)}",
+        height_px=max(len(rows) * (22 if len(rows) <= NAMED_ROWS else 13), 140),
+        left_px=126 if len(rows) <= NAMED_ROWS else 52,
+        extra={
+            "barmode": "overlay",
+            "bargap": 0.18,
+            "xaxis": {
+                "title": {"text": f"time since {'the request' if align == START else align}, ms"},
+                "tickformat": ",.0~f",
+                "zeroline": align != START,
+                "zerolinecolor": LIGHT.ink,
+                "zerolinewidth": 1.4,
+                "range": list(view),
+            },
+            "yaxis": _row_axis(rows),
+            "annotations": _beyond(rows, origin, view),
+        },
+    )
+
+
+def chosen(orders: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
+    """Return the orders to draw: placed ones by their time, slowest first, then the failed ones.
+
+    Of many, every k-th is taken; of failures at least five, so that none of their kind is lost.
+    """
+    is_placed = (orders["outcome"] == PLACED).to_numpy(bool)
+    through = orders[is_placed].sort_values("order_latency_ms", ascending=False)
+    lost = orders[~is_placed].sort_values("order_latency_ms", ascending=False)
+    if len(orders) <= most:
+        return _under_one_another(through, lost)
+    share = round(most * len(lost) / len(orders))
+    losses = min(len(lost), max(share, min(5, most // 2)))
+    return _under_one_another(_every(through, most - losses), _every(lost, losses))
+
+
+def _under_one_another(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([part for part in (first, second) if len(part)])
+
+
+def _every(table: pd.DataFrame, wanted: int) -> pd.DataFrame:
+    if len(table) <= wanted:
+        return table
+    # With the slowest and the fastest among them.
+    return table.iloc[np.linspace(0, len(table) - 1, wanted).round().astype(int)]
+
+
+def _origins(stages: pd.DataFrame, rows: pd.DataFrame, align: str) -> dict[str, float]:
+    """Return for each order what stands at zero, in ms since its request."""
+    if align == START:
+        return dict.fromkeys(rows["recording_id"], 0.0)
+    at = stages[(stages["to_milestone"].astype("str") == align) & stages["end_ms"].notna()]
+    found = dict(zip(rows["recording_id"], rows["order_latency_ms"], strict=True))
+    return found | dict(zip(at["recording_id"], at["end_ms"], strict=True))
+
+
+def _ordered(stages: pd.DataFrame, names: list[str]) -> list[str]:
+    found = stages["stage"].astype("str").drop_duplicates().tolist()
+    place = {name: at for at, name in enumerate(names)}
+    return sorted(found, key=lambda stage: (place[stage.split("->")[-1]], "->" in stage))
+
+
+def _bars(
+    part: pd.DataFrame,
+    stage: str,
+    names: list[str],
+    place: dict[str, int],
+    origin: dict[str, float],
+) -> Any:
+    ids = part["recording_id"].tolist()
+    shift = np.array([origin[recording_id] for recording_id in ids])
+    last = stage.rsplit("->", maxsplit=1)[-1]
+    shape = pattern(last, names) if last == stage else {"shape": "+", "size": 6, "solidity": 0.4}
+    return go.Bar(
+        orientation="h",
+        y=[place[recording_id] for recording_id in ids],
+        base=part["start_ms"].to_numpy(np.float64) - shift,
+        x=part["duration_ms"].to_numpy(np.float64),
+        name=shown(stage),
+        marker={"color": stage_colour(last, names), "pattern": shape, "line": {"width": 0}},
+        customdata=[
+            [shown(recording_id), duration]
+            for recording_id, duration in zip(ids, part["duration_ms"].tolist(), strict=True)
+        ],
+        hovertemplate=f"<b>{shown(stage)}</b> %{{customdata[1]:,.1f}} ms<br>%{{customdata[0]}}"
+        "<extra></extra>",
+    )
+
+
+def _waiting(
+    stages: pd.DataFrame, lost: pd.DataFrame, place: dict[str, int], origin: dict[str, float]
+) -> Any:
+    """Draw what passed between the last milestone of a failed order and its end."""
+    reached = stages.groupby("recording_id")["end_ms"].max().to_dict()
+    ids = lost["recording_id"].tolist()
+    start = np.array([np.nan_to_num(reached.get(each, 0.0)) for each in ids])
+    shift = np.array([origin[each] for each in ids])
+    return go.Bar(
+        orientation="h",
+        y=[place[each] for each in ids],
+        base=start - shift,
+        x=np.maximum(lost["order_latency_ms"].to_numpy(np.float64) - start, 0.0),
+        name="no further milestone",
+        marker={"color": LIGHT.line, "line": {"width": 1, "color": LIGHT.quiet}},
+        hovertemplate="no further milestone for %{x:,.1f} ms<extra></extra>",
+    )
+
+
+def _crosses(
+    lost: pd.DataFrame,
+    place: dict[str, int],
+    origin: dict[str, float],
+    view: tuple[float, float],
+) -> Any:
+    """Mark where failed orders came to an end; one beyond the view is marked at its edge."""
+    ids, ends = lost["recording_id"].tolist(), lost["order_latency_ms"].tolist()
+    outcomes, codes = lost["outcome"].astype("str"), lost["error_code"].astype("object").tolist()
+    colours = [LIGHT.quiet if name == CANCELLED else outcome_colour(name) for name in outcomes]
+    said = [
+        f"<b>{shown(OUTCOME_WORDS.get(name, name))}</b> {shown_code(code)}<br>"
+        f"after {ms(end)}<br>{shown(each)}"
+        for name, code, end, each in zip(outcomes, codes, ends, ids, strict=True)
+    ]
+    return go.Scatter(
+        x=np.minimum(ends - np.array([origin[each] for each in ids]), view[1]),
+        y=[place[each] for each in ids],
+        mode="markers",
+        cliponaxis=False,
+        name="failed",
+        marker={
+            "symbol": FAILURE_SYMBOL,
+            "size": 9,
+            "color": colours,
+            "line": {"width": 2.2, "color": colours},
+        },
+        customdata=said,
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _view(rows: pd.DataFrame, origin: dict[str, float]) -> tuple[float, float]:
+    """Return what the axis shows: an order that timed out must not press the others together."""
+    shift = rows["recording_id"].map(origin)
+    begins, ends = -shift, rows["order_latency_ms"] - shift
+    through = (rows["outcome"] == PLACED).to_numpy(bool)
+    if not through.any():
+        return float(begins.min()), 1.05 * float(ends.max()) + 1
+    width = max(float((ends - begins)[through].max()), 1.0)
+    begin = max(float(begins.min()), float(begins[through].min()) - 0.3 * width)
+    end = min(float(ends.max()), float(ends[through].max()) + 0.3 * width)
+    room = 0.02 * (end - begin)
+    return begin - (room if begin < 0 else 0), end + room
+
+
+def _beyond(
+    rows: pd.DataFrame, origin: dict[str, float], view: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """Write the whole time on the bars that the view cuts off."""
+    columns = (rows[name].tolist() for name in ("recording_id", "order_latency_ms"))
+    return [
+        {
+            "x": min(end - origin[recording_id], view[1]),
+            "y": at,
+            "xanchor": "right",
+            "xshift": -14,
+            "text": f"{ms(end)} in all",
+            "showarrow": False,
+            "font": {"size": 10.5, "color": LIGHT.ink},
+        }
+        for at, (recording_id, end) in enumerate(zip(*columns, strict=True))
+        if end - origin[recording_id] > view[1] or -origin[recording_id] < view[0]
+    ]
+
+
+def _row_axis(rows: pd.DataFrame) -> dict[str, Any]:
+    axis = {"range": [len(rows) - 0.4, -0.6], "showgrid": False, "ticks": ""}
+    if len(rows) > NAMED_ROWS:
+        title = {"text": "orders, the slowest on top, failed ones below"}
+        return {**axis, "showticklabels": False, "title": title}
+    numbers = rows["order_number"].astype("object").tolist()
+    outcomes = rows["outcome"].astype("str").tolist()
+    labels = [
+        shown(number if isinstance(number, str) else outcome, 16)
+        for number, outcome in zip(numbers, outcomes, strict=True)
+    ]
+    return {**axis, "tickvals": list(range(len(rows))), "ticktext": labels}
+
+
+def _selection(orders: pd.DataFrame, rows: pd.DataFrame) -> str:
+    if len(rows) == len(orders):
+        return "Every order is drawn."
+    lost = int((rows["outcome"] != PLACED).sum())
+    return (
+        f"{count(len(rows))} are drawn, {count(len(rows) - lost)} placed ones evenly by their "
+        f"time and {count(lost)} failed; the sentence is about all."
+    )
+
+
+def _aligned(align: str, stages: pd.DataFrame, rows: pd.DataFrame) -> str:
+    if align == START:
+        return ""
+    reached = (stages["to_milestone"].astype("str") == align) & stages["end_ms"].notna()
+    missing = len(rows) - stages.loc[reached, "recording_id"].nunique()
+    said = f" Zero is {align}"
+    return f"{said}; {count(missing)} that never reached it end there." if missing else f"{said}."
+
+
+def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
+    """Say which stage has more of the time in slow orders than in the others."""
+    through = orders[(orders["outcome"] == PLACED).to_numpy(bool)]
+    times = through["time_to_order_placed_ms"]
+    if through.empty:
+        return "No order was placed; the crosses tell how far each one came."
+    ordered = through.loc[times.sort_values(ascending=False).index, "recording_id"]
+    slow = max(round(SLOW_SHARE * len(ordered)), 1)
+    of_slow = _shares(stages, ordered.iloc[:slow])
+    if len(ordered) < FEWEST_TO_SPLIT:
+        top = max(of_slow, key=lambda name: of_slow[name])
+        return (
+            f"The slowest order took {ms(float(times.max()))}, "
+            f"{percent(of_slow[top])} of it in {clean(top)}."
+        )
+    of_others = _shares(stages, ordered.iloc[slow:])
+    top = max(of_slow, key=lambda name: of_slow[name] - of_others.get(name, 0.0))
+    return (
+        f"In the slowest tenth ({count(slow, 'order')}) {clean(top)} takes {percent(of_slow[top])} "
+        f"of the time, in the others {percent(of_others.get(top, 0.0))}."
+    )
+
+
+def _shares(stages: pd.DataFrame, ids: pd.Series[Any]) -> dict[str, float]:
+    part = stages[stages["recording_id"].isin(ids)]
+    sums = part.groupby(part["stage"].astype("str"))["duration_ms"].sum()
+    return {str(name): float(value) / float(sums.sum()) for name, value in sums.items()}

@@ -1,0 +1,147 @@
+"""How numbers and names are written in charts; and how a stranger's name is made harmless."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import textwrap
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+THIN_SPACE = "\u2009"
+UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
+SPACES = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
+LONGEST_NAME = 48
+# Said of outcomes; the names themselves are those of metrics.md, section 3.
+OUTCOME_WORDS = {
+    "error_event": "ended by an error event",
+    "http_error": "refused over HTTP",
+    "transport_error": "lost their connection",
+    "timeout": "timed out",
+    "incomplete": "ended without an answer",
+    "cancelled": "cancelled",
+}
+
+
+def ms(value: float) -> str:
+    r"""Write a time with as many digits as matter.
+
+    Examples
+    --------
+    >>> [ascii(ms(value)) for value in (1204.3, 12.34, 0.123, float("nan"))]
+    ["'1\\u2009204\\xa0ms'", "'12.3\\xa0ms'", "'0.12\\xa0ms'", "'-'"]
+    """
+    if math.isnan(value):
+        return "-"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
+    return f"{value:,.{digits}f}".replace(",", THIN_SPACE) + f"{UNIT_SPACE}ms"
+
+
+def between(low: float, high: float) -> str:
+    """Write an interval in ms; an open end is said.
+
+    Examples
+    --------
+    >>> [between(*ends).replace(UNIT_SPACE, " ") for ends in ((100, 120), (100, math.inf))]
+    ['100 to 120 ms', '100 ms or more']
+    """
+    if not math.isfinite(low):
+        return f"at most {ms(high)}"
+    if not math.isfinite(high):
+        return f"{ms(low)} or more"
+    return f"{ms(low).removesuffix(UNIT_SPACE + 'ms')} to {ms(high)}"
+
+
+def percent(share: float) -> str:
+    """Write a share.
+
+    Examples
+    --------
+    >>> [percent(share).replace(UNIT_SPACE, " ") for share in (0.965, 1.0, 0.0004)]
+    ['96.5 %', '100 %', '0.04 %']
+    """
+    if math.isnan(share):
+        return "-"
+    value = share * 100
+    digits = 2 if 0 < abs(value) < 0.1 else 0 if value in {0, 100} else 1
+    return f"{value:.{digits}f}{UNIT_SPACE}%"
+
+
+def count(number: int, noun: str = "", nouns: str = "") -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> count(1, "order"), count(2, "order"), count(100000).replace("\u2009", "_")
+    ('1 order', '2 orders', '100_000')
+    """
+    written = f"{number:,}".replace(",", THIN_SPACE)
+    return f"{written} {noun if number == 1 else nouns or noun + 's'}" if noun else written
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Put words in a row.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *first, last = list(parts) or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def excluded(orders: pd.DataFrame) -> str:
+    """Say how many orders were attempted and which are not among the placed ones.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> excluded(pd.DataFrame({"outcome": ["placed", "placed", "timeout"]}))
+    '3 orders, 2 placed; not in the times: 1 timed out.'
+    """
+    counts = orders["outcome"].astype("str").value_counts()
+    placed = int(counts.get("placed", 0))
+    others = [
+        f"{count(int(number))} {OUTCOME_WORDS.get(str(outcome), clean(str(outcome)))}"
+        for outcome, number in counts.items()
+        if outcome != "placed" and number
+    ]
+    said = f"{count(len(orders), 'order')}, {count(placed)} placed"
+    return f"{said}; not in the times: {listed(others)}." if others else f"{said}."
+
+
+def clean(text: object, longest: int = LONGEST_NAME) -> str:
+    r"""Make a stranger's text one bounded line: no control characters, no turned direction.
+
+    Examples
+    --------
+    >>> clean("a\nb\u202ec", 10), clean("x" * 9, 5)
+    ('a bc', 'xxxx…')
+    """
+    spaced = SPACES.sub(" ", str(text)[: longest * 4]).strip()
+    line = "".join(c for c in spaced if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co"})
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def shown(text: object, longest: int = LONGEST_NAME) -> str:
+    """Write a stranger's text for Plotly, which reads some HTML, templates and TeX in text.
+
+    Examples
+    --------
+    >>> shown("<b>5</b> & $x$"), shown("%{x}")
+    ('&lt;b&gt;5&lt;/b&gt; &amp; &#36;x&#36;', '&#37;{x}')
+    """
+    escaped = html.escape(clean(text, longest), quote=False)
+    return escaped.replace("$", "&#36;").replace("%{", "&#37;{")
+
+
+def lines(text: str, width: int) -> list[str]:
+    """Break a text into lines and make each harmless for Plotly."""
+    return [shown(line, 2 * width) for line in textwrap.wrap(text, width)]
