@@ -1,0 +1,40 @@
+"""Charts in a real JupyterLab: drawn at once, and saved with a picture for readers without one."""
+
+from __future__ import annotations
+
+import base64
+
+from playwright.sync_api import expect
+
+ORDERS = """
+import os, time
+import firmly_nb as fnb
+with fnb.connect(profile="instant") as lab:
+    recs = fnb.Recordings([lab.place(fnb.Order.example(), progress=False) for _ in range(8)])
+"""
+WHO_DRAWS = "from firmly_nb.latency.charts import pictures; pictures.wanted()"
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+def test_a_chart_is_drawn_by_jupyterlab_and_saved_with_a_picture_that_nobody_waited_for(
+    notebook, artefact, until
+):
+    bench = notebook(ORDERS, "recs.charts", "recs.charts.waterfall()", WHO_DRAWS)
+    bench.run_cell(0)
+    expect(bench.run_cell(1)).to_contain_text("Where are orders lost?")
+    drawn = bench.run_cell(2).locator(".js-plotly-plot")
+    expect(drawn.locator(".gtitle")).to_have_text("Where do slow orders spend their time?")
+    expect(drawn.locator(".bars path").first).to_be_visible()
+    expect(bench.run_cell(3).locator("pre")).to_have_text("False")
+
+    def saved():
+        data = bench.save()["cells"][2]["outputs"][0]["data"]
+        return data if "image/png" in data else None
+
+    data = until(saved, "the picture that JupyterLab saves")
+    assert set(data) == {PLOTLY, "image/png", "text/plain"}
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert "The slowest order took" in "".join(data["text/plain"])
+    for scheme in ("dark", "light"):
+        bench.theme(scheme)
+        assert artefact(scheme, bench.page).stat().st_size > 1000
