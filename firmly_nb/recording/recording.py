@@ -10,6 +10,7 @@ from firmly_nb.latency.stages import stages
 from firmly_nb.recording.cart_face import CartFace, Shown
 from firmly_nb.recording.charts_face import ChartsFace
 from firmly_nb.recording.cut_off import end_of_cut_off
+from firmly_nb.recording.latency_face import LatencyFace
 from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.rows import (
     confirmation_rows,
@@ -192,7 +193,7 @@ class Recording(CartFace):
         return recording_html(self)
 
 
-class Recordings(CartFace, ChartsFace, StoreFace, Sequence[Recording]):
+class Recordings(CartFace, LatencyFace, ChartsFace, StoreFace, Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
 
     Examples

@@ -1,0 +1,125 @@
+"""The latency summary for the eye: outcomes, the table with intervals, then what to know."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.latency.grid import QUIET, Grid, grid_html, grid_text, page, whole_ms
+from firmly_nb.latency.outcomes import CANCELLED
+from firmly_nb.latency.quantiles import values_needed
+from firmly_nb.latency.table import ORDER, SHOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from firmly_nb.latency.summary import LatencySummary
+
+HEADS = (
+    "ms", "orders", *(f"p{100 * p:.0f}" for p in SHOWN), "max", "of order time", "reached",
+    "coalesced", "± p99",
+)  # fmt: skip
+
+
+def summary_text(found: LatencySummary) -> str:
+    """Write a summary as plain text."""
+    if not len(found.table):
+        return "no orders"
+    lines = [outcomes_words(found.outcomes), found.where, "", grid_text(_grid(found)), _how(found)]
+    return "\n".join([*lines, *(f"! {sentence}" for sentence in found.sentences)])
+
+
+def summary_html(found: LatencySummary) -> str:
+    """Show a summary."""
+    if not len(found.table):
+        return page("no orders")
+    return page(
+        f"<div><b>{escape(outcomes_words(found.outcomes))}</b></div>"
+        f'<div style="{QUIET}">{escape(found.where)}</div>{grid_html(_grid(found))}'
+        f'<div style="{QUIET}">{escape(_how(found))}</div>{sentences_html(found.sentences)}'
+    )
+
+
+def sentences_html(sentences: tuple[str, ...]) -> str:
+    """Show what the rules said, each on a line of its own."""
+    return "".join(
+        '<div style="margin-top:4px;padding:2px 8px;border-left:3px solid '
+        f'var(--jp-warn-color1,#e08a00);background:rgba(224,138,0,.12)">{escape(sentence)}</div>'
+        for sentence in sentences
+    )
+
+
+def outcomes_words(outcomes: pd.DataFrame) -> str:
+    """Say how orders ended, each outcome with its interval.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from firmly_nb.latency.outcomes import outcome_table
+    >>> outcomes_words(outcome_table(pd.DataFrame({"outcome": ["placed"] * 9 + ["timeout"]})))
+    '10 orders: 9 placed, 90% (60% to 98%); 1 timeout, 10% (2% to 40%)'
+    """
+    rows = outcomes.to_dict("records")
+    total = sum(row["count"] for row in rows)
+    told = "; ".join(_outcome(row) for row in rows)
+    return f"{total:,} {'order' if total == 1 else 'orders'}: {told}"
+
+
+def _outcome(row: dict[Any, Any]) -> str:
+    counted = f"{row['count']:,} {row['outcome'].replace('_', ' ')}"
+    if row["outcome"] == CANCELLED or math.isnan(row["share"]):
+        return counted
+    digits = 0 if row["attempted"] < 200 else 1
+    share, low, high = (f"{row[name]:.{digits}%}" for name in ("share", "low", "high"))
+    return f"{counted}, {share} ({low} to {high})"
+
+
+def _grid(found: LatencySummary) -> Grid:
+    rows = found.table.to_dict("records")
+    bold = tuple(i for i, row in enumerate(rows) if row["stage"] == ORDER)
+    return Grid(HEADS, tuple(_row(row, found.level) for row in rows), bold)
+
+
+def _row(row: dict[Any, Any], level: float) -> tuple[str, ...]:
+    reached = f"{row['reached']:,}/{row['attempted']:,}"
+    if row["attempted"]:
+        reached += f" [{row['reached_low']:.0%}, {row['reached_high']:.0%}]"
+    bound = row["uncertainty_p99_us"]
+    return (
+        row["stage"],
+        f"{row['n']:,}",
+        *(_quantile(row, p, level) for p in SHOWN),
+        whole_ms(row["max_ms"]),
+        _percent(row["share_of_order"]),
+        reached,
+        _percent(row["coalesced_share"]),
+        "-"
+        if math.isnan(bound)
+        else f"{bound / 1000:.3f}"
+        if bound < 100
+        else whole_ms(bound / 1000),
+    )
+
+
+def _quantile(row: dict[Any, Any], p: float, level: float) -> str:
+    name = f"p{100 * p:.0f}"
+    estimate, low, high = (row[f"{name}{part}_ms"] for part in ("", "_low", "_high"))
+    if not math.isnan(estimate):
+        return f"{whole_ms(estimate)} [{whole_ms(low)}, {whole_ms(high)}]"
+    needed = f"{values_needed(p, level)} needed"
+    if math.isfinite(low):
+        return f"\u2265 {whole_ms(low)} ({needed})"
+    return needed if row["n"] else "-"
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{share:.0%}"
+
+
+def _how(found: LatencySummary) -> str:
+    kind = "by drawing whole runs again" if found.by_run else "exact, from order statistics"
+    return (
+        f"In brackets {found.level:.0%} intervals, {kind}. Times of orders that got so far; "
+        f"cancelled ones are left out. Definitions {found.definitions}."
+    )
