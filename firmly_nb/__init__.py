@@ -15,6 +15,7 @@ far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` t
 - :class:`Recording`, :class:`Recordings`: what happened, as pandas tables; :func:`load` reads
   them back;
 - :func:`grid`, :class:`Budget`, :class:`Sweep`: many orders, with ``lab.sweep``;
+- :class:`OrderForm`: a form that places orders, with what happens to them beside it;
 - :class:`Timeline`: orders as bars on the time since the request, live or recorded, as a widget;
 - :class:`CartView`: the cart of an order, event by event, as a widget;
 - :class:`FirmlyError`, :class:`GuardError`, :class:`InvalidOrder`: what can go wrong, and says what
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from firmly_nb.sweep.grid import grid
     from firmly_nb.sweep.handle import Sweep
     from firmly_nb.widgets.cart_view import CartView
+    from firmly_nb.widgets.order_form import OrderForm
     from firmly_nb.widgets.timeline import Timeline
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Item",
     "Lab",
     "Order",
+    "OrderForm",
     "Recording",
     "Recordings",
     "Sweep",
@@ -75,6 +78,7 @@ _HOMES = {
     "Item": "api.models",
     "Lab": "lab",
     "Order": "api.models",
+    "OrderForm": "widgets.order_form",
     "Recording": "recording.recording",
     "Recordings": "recording.recording",
     "Sweep": "sweep.handle",

@@ -21,6 +21,7 @@ KEPT = {
     "Item",
     "Lab",
     "Order",
+    "OrderForm",
     "Recording",
     "Recordings",
     "Sweep",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder
 from firmly_nb.environments import GuardError, guard
@@ -48,12 +48,17 @@ def _for_people(path: str, text: str, draft: Draft) -> str:
     """Say what to do where the model only says what it got."""
     if path == "items":
         return "add at least one item"
-    row = VARIANT_ID.fullmatch(path)
-    if row and not draft.items[int(row[1])].get("raw"):
+    if VARIANT_ID.fullmatch(path) and not _is_raw(path, draft):
         return "pick a product and each of its options"
     if path.endswith(".quantity"):
         return "must be a whole number from 1 to 100 000"
     return text
+
+
+def _is_raw(path: str, draft: Draft) -> bool:
+    found = VARIANT_ID.fullmatch(path)
+    row: Any = draft.items[int(found[1])] if found else None
+    return isinstance(row, dict) and bool(row.get("raw"))
 
 
 def _refused(draft: Draft, environment: Environment) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 import { h } from "./dom.js";
 
-const EMPTY = "must not be empty";
-
 /** A field of the draft: it is sent as it is typed, and shows what Python says of it. */
 export function field(form, { path, label, value, change, wide, optional, ...attributes }) {
   const input = h("input", {
@@ -33,10 +31,10 @@ export function withMessage(form, path, input, label = "") {
     label,
     /** Show what is wrong; an empty field that nobody was in yet is left in peace. */
     show(text, attempted) {
-      const shown = text && (text !== EMPTY || touched || attempted) ? text : "";
+      const shown = text && (input.value || touched || attempted) ? text : "";
       message.textContent = shown;
       message.hidden = !shown;
-      input.setAttribute("aria-invalid", shown ? "true" : "false");
+      if (input.tagName !== "BUTTON") input.setAttribute("aria-invalid", String(Boolean(shown)));
       if (shown) input.setAttribute("aria-describedby", message.id);
       else input.removeAttribute("aria-describedby");
     },

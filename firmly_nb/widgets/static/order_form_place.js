@@ -115,7 +115,7 @@ export function placeSection(form) {
   }
 
   function emptyParts() {
-    const domain = model.get("merchant") || "the merchant";
+    const domain = model.get("problems").domain ? "the merchant" : model.get("merchant");
     return h(
       "div",
       { class: "quiet" },

@@ -1,0 +1,389 @@
+"""``OrderForm``: the bench. A form that places orders, and beside it what happens to them.
+
+The form is a view: whatever it can do is a property or a method here, and ``form.code()`` gives the
+Python that needs no form at all.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets  # type: ignore[import-untyped]  # it has no types of its own
+
+from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order
+from firmly_nb.api.secrets import SecretStr
+from firmly_nb.environments import GuardError
+from firmly_nb.recording.recording import Recording, Recordings
+from firmly_nb.widgets.cart_view import CartView
+from firmly_nb.widgets.form_code import code_for
+from firmly_nb.widgets.form_problems import MOST_TIMES, problems
+from firmly_nb.widgets.form_requests import Requests
+from firmly_nb.widgets.form_state import CARD_FIELDS, FIELDS, TYPED, changes_for, order_from
+from firmly_nb.widgets.form_view import FormView, StripView, Typed, take_secrets
+from firmly_nb.widgets.form_watcher import FormWatcher
+from firmly_nb.widgets.form_words import place_words, safe_text
+from firmly_nb.widgets.order_form_picture import form_html, form_text
+from firmly_nb.widgets.order_run import OrderRun
+from firmly_nb.widgets.presets import Presets
+from firmly_nb.widgets.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from firmly_nb.lab import Lab
+    from firmly_nb.placing import Bench
+
+NARROW = "330px"
+WIDE = "370px"
+
+
+class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """The lab bench: an order form, the timeline of its orders and their carts.
+
+    It begins with an order that works (``Order.example()``), so one press places it. Card numbers,
+    verification values and captcha tokens that are typed leave the page once, at that press, and
+    are kept nowhere.
+
+    Parameters
+    ----------
+    lab
+        Where it orders.
+    order
+        What it begins with; by default ``Order.example()``.
+
+    Attributes
+    ----------
+    timeline, cart_view
+        What stands beside the form: a :class:`Timeline` and a :class:`CartView`.
+
+    Examples
+    --------
+    >>> import firmly_nb as fnb
+    >>> with fnb.connect(profile="instant") as lab:
+    ...     form = fnb.OrderForm(lab)
+    ...     form.place().wait()[0].outcome
+    'placed'
+    """
+
+    def __init__(self, lab: Lab, order: Order | None = None) -> None:
+        self._lab = lab
+        self._turns = threading.Lock()
+        self._run: OrderRun | None = None
+        self._recordings: list[Recording] = []
+        self._presets = Presets()
+        self._typed_as: str | None = None
+        self._form = FormView(self._pressed)
+        self._strip = StripView(self._asked)
+        self.timeline = Timeline()
+        self.cart_view = CartView()
+        self._watcher = FormWatcher(self._form, self.timeline, self.cart_view, self._keep)
+        self._requests = Requests(self._bench, self._form)
+        super().__init__([self._strip, self._columns()])
+        self.layout = ipywidgets.Layout(overflow="visible", width="100%")
+        self.add_class("firmly-bench")
+        self.order = order or Order.example()
+        self._form.card = dict.fromkeys(CARD_FIELDS, "")
+        self._strip.environment = place_words(lab)
+        self._strip.presets = self._presets.names()
+        self._form.observe(self._shown(self._check), [*FIELDS, "edit"])
+        self._strip.observe(self._shown(self._write_code), "shown")
+        self.timeline.observe(self._shown(self._follow), "selected")
+        self._check()
+
+    @property
+    def lab(self) -> Lab:
+        """Where it orders."""
+        return self._lab
+
+    @property
+    def order(self) -> Order | None:
+        """The order as it stands in the form; None while something in it is wrong.
+
+        Set it to fill the form in. A captcha token is not kept: the form asks when it places.
+        """
+        try:
+            return order_from(self._form.draft())
+        except InvalidOrder:
+            return None
+
+    @order.setter
+    def order(self, order: Order) -> None:
+        if not isinstance(order, Order):
+            raise TypeError(f"form.order takes an Order, got {type(order).__name__}")
+        self._form.put(changes_for(order))
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong, by the field's path; empty if the order can be placed."""
+        return problems(self._form.draft(), self._lab.environment)
+
+    @property
+    def card_name(self) -> str:
+        """The card: a test card by name, or ``"typed"`` for one that is typed in the page."""
+        return str(self._form.card_name)
+
+    @card_name.setter
+    def card_name(self, name: str) -> None:
+        if name not in {*TEST_CARDS, TYPED}:
+            raise ValueError(f"no test card {name!r}; there are {', '.join(TEST_CARDS)}, {TYPED}")
+        self._form.card_name = name
+
+    @property
+    def sse(self) -> bool:
+        """Whether events are asked for; without them there is only the last answer."""
+        return bool(self._form.sse)
+
+    @sse.setter
+    def sse(self, value: bool) -> None:
+        self._form.sse = value
+
+    @property
+    def warm(self) -> bool:
+        """Whether the connection is opened beforehand; a cold one is measured, too."""
+        return bool(self._form.warm)
+
+    @warm.setter
+    def warm(self, value: bool) -> None:
+        self._form.warm = value
+
+    @property
+    def times(self) -> int | None:
+        """How many orders a press places, one after another."""
+        value: int | None = self._form.times
+        return value
+
+    @times.setter
+    def times(self, value: int) -> None:
+        self._form.times = value
+
+    @property
+    def running(self) -> bool:
+        """Whether an order is on its way."""
+        return self._run is not None and not self._run.done
+
+    @property
+    def recording(self) -> Recording | None:
+        """The recording of the last order that ended."""
+        return self._recordings[-1] if self._recordings else None
+
+    @property
+    def recordings(self) -> Recordings:
+        """The recordings of all orders of this form, oldest first."""
+        return Recordings(list(self._recordings))
+
+    @property
+    def error(self) -> str:
+        """What went wrong beside the orders, as it stands in the form; empty if nothing did."""
+        return str(self._form.notice)
+
+    def place(
+        self, card: Card | None = None, captcha_token: str | SecretStr | None = None
+    ) -> OrderRun:
+        """Place the order that stands in the form, as a press does; returns at once.
+
+        Parameters
+        ----------
+        card
+            By default the test card that is picked. A card that is typed in the page is known to
+            the page alone, so then one has to be given.
+        captcha_token
+            Where the merchant asks for one; it is not kept.
+
+        Returns
+        -------
+        OrderRun
+            ``.wait()`` waits and returns the recordings, ``.cancel()`` cancels.
+
+        Raises
+        ------
+        InvalidOrder
+            If something in the form is wrong; nothing was sent.
+        GuardError
+            If it may not be ordered there; nothing was sent.
+        RuntimeError
+            If an order is on its way.
+        """
+        token = SecretStr(captcha_token) if isinstance(captcha_token, str) else captcha_token
+        return self._start(card or self._picked_card(), token, self.times)
+
+    def place_times(self, count: int, card: Card | None = None) -> OrderRun:
+        """Place the order several times, one after another; see :meth:`place`.
+
+        Raises
+        ------
+        ValueError
+            If it is more than a form places; ``lab.sweep`` places more.
+        """
+        if not 1 <= count <= MOST_TIMES:
+            raise ValueError(f"a form places 1 to {MOST_TIMES} orders; lab.sweep() places more")
+        return self._start(card or self._picked_card(), None, count)
+
+    def cancel(self) -> None:
+        """Cancel the order that is on its way, and those after it; nothing happens if none is."""
+        if self._run is not None and not self._run.done:
+            self._form.run = {**self._form.run, "state": "cancelling"}
+            self._run.cancel()
+
+    def code(self) -> str:
+        """Return the Python that does the same; it holds no secret.
+
+        Raises
+        ------
+        InvalidOrder
+            While something in the form is wrong.
+        """
+        draft = self._form.draft()
+        captcha = draft.merchant in self._form.captcha
+        return code_for(draft, self._lab, typed_as=self._typed_as, captcha=captcha)
+
+    @property
+    def presets(self) -> list[str]:
+        """The names of the presets that can be loaded."""
+        return self._presets.names()
+
+    def save_preset(self, name: str) -> None:
+        """Save what stands in the form by name, addresses as typed, without secrets."""
+        self._presets.save(name, vars(self._form.draft()))
+        self._strip.presets = self._presets.names()
+
+    def load_preset(self, name: str) -> None:
+        """Fill the form in from a preset."""
+        self._form.put(self._presets.load(name))
+
+    def delete_preset(self, name: str) -> None:
+        """Delete a preset; that there is none of that name is fine."""
+        self._presets.delete(name)
+        self._strip.presets = self._presets.names()
+
+    def __repr__(self) -> str:
+        return form_text(self)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**options)
+        if isinstance(bundle, dict):
+            bundle["text/html"] = form_html(self)
+        return bundle
+
+    @property
+    def _bench(self) -> Bench:
+        return self._lab._bench  # noqa: SLF001 - the form is the lab's own face
+
+    def _columns(self) -> ipywidgets.Box:
+        self._form.layout = ipywidgets.Layout(flex=f"1 1 {NARROW}", min_width="0", width="auto")
+        right = ipywidgets.VBox([self.timeline, self.cart_view])
+        right.layout = ipywidgets.Layout(flex=f"1.3 1 {WIDE}", min_width="0", overflow="visible")
+        columns = ipywidgets.Box([self._form, right])
+        columns.layout = ipywidgets.Layout(flex_flow="row wrap", overflow="visible", width="100%")
+        return columns
+
+    def _picked_card(self) -> Card:
+        if self.card_name == TYPED:
+            raise ValueError(
+                "a typed card is known to the page alone: press Place there, or give card=..."
+            )
+        return Card.test(self.card_name)
+
+    def _start(self, card: Card, token: SecretStr | None, count: int | None) -> OrderRun:
+        draft = self._form.draft()
+        order = order_from(draft, token)
+        found = problems(draft, self._lab.environment)
+        if found:
+            raise InvalidOrder("OrderForm", list(found.items()))
+        if token is not None and count != 1:
+            raise ValueError("a captcha token is good for one order: set the number of orders to 1")
+        with self._turns:
+            if self.running:
+                raise RuntimeError("an order is on its way; form.cancel() ends it")
+            start = partial(self._lab.start, order, card, sse=draft.sse, warm=draft.warm)
+            self._watcher.begin(count or 1)
+            try:
+                self._run = OrderRun(start, count or 1, self._watcher)
+            except BaseException:
+                self._form.run = {"state": "idle"}
+                raise
+            return self._run
+
+    def _pressed(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take what the form's page sends; nothing that goes wrong may leave this method."""
+        answers: dict[str, Callable[[], None]] = {
+            "place": lambda: self._place_pressed(content, take_secrets(buffers)),
+            "cancel": self.cancel,
+            "look": lambda: self._requests.look(self._form.draft().merchant),
+            "catalogue": lambda: self._requests.answer(content),
+        }
+        answer = answers.get(str(content.get("type")))
+        if answer:
+            self._guarded(self._form, answer)
+
+    def _place_pressed(self, content: Mapping[str, Any], typed: Typed) -> None:
+        with self._turns:
+            if content.get("turn") != self._form.turn or self.running:
+                return
+            self._form.turn += 1
+        self._form.notice = ""
+        # What is ordered is what the one who pressed could see.
+        self._form.put(content.get("draft") or {})
+        try:
+            token = typed.captcha_token if typed.captcha_token.get_secret_value() else None
+            self._start(self._card(typed), token, self.times)
+        except (InvalidOrder, GuardError, ValueError) as error:
+            self._form.notice = f"Nothing was sent. {safe_text(error)}"
+
+    def _card(self, typed: Typed) -> Card:
+        if self.card_name != TYPED:
+            return self._picked_card()
+        known = {name: self._form.card.get(name, "") for name in CARD_FIELDS}
+        card = Card(number=typed.number, verification_value=typed.verification_value, **known)
+        number = card.number.get_secret_value()
+        self._typed_as = next((name for name, test in TEST_CARDS.items() if test == number), None)
+        return card
+
+    def _asked(self, content: Mapping[str, Any], _: Sequence[Any]) -> None:
+        """Take what the strip's page sends."""
+        verbs: dict[str, Callable[[str], None]] = {
+            "save": self.save_preset,
+            "load": self.load_preset,
+            "delete": self.delete_preset,
+        }
+        verb = verbs.get(str(content.get("type")))
+        if verb:
+            self._strip.notice = ""
+            self._guarded(self._strip, lambda: verb(str(content.get("name", ""))))
+
+    def _check(self, _: Any = None) -> None:
+        with self._form.hold_sync():
+            self._form.problems = self.problems
+            self._form.checked = self._form.edit
+        self._write_code()
+
+    def _write_code(self, _: Any = None) -> None:
+        if self._strip.shown != "code":
+            return
+        try:
+            self._strip.code = self.code()
+        except InvalidOrder:
+            told = "\n".join(f"# {path}: {text}" for path, text in self.problems.items())
+            self._strip.code = f"# Something in the form is not right yet.\n{told}\n"
+
+    def _follow(self, change: Any) -> None:
+        """Show the cart of the event that was picked in the timeline."""
+        picked = change["new"] or {}
+        for recording in reversed(self._recordings):
+            if recording.recording_id == picked.get("recording_id"):
+                self.cart_view.show(recording, picked.get("seq"))
+                return
+
+    def _keep(self, recording: Recording) -> None:
+        self._recordings.append(recording)
+
+    def _shown(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+        return lambda change: self._guarded(self._form, lambda: handler(change))
+
+    def _guarded(self, view: FormView | StripView, action: Callable[[], None]) -> None:
+        """Do what a page asked for; what goes wrong is said where the user looks."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - a kernel's log is where nobody looks
+            view.notice = f"{type(error).__name__}: {safe_text(error)}"
