@@ -82,9 +82,9 @@ class CartView(anywidget.AnyWidget):
     def show(self, recording: Recording | None, seq: int | None = None) -> None:
         """Show an order, or None to show nothing; from any thread.
 
-        An order that still runs can be shown again with each event: off the main thread the
-        drawing is then left to a thread of its own and done at most ten times a second, and the
-        last call counts. The slider follows the events unless it was moved.
+        An order that still runs can be shown again with each event. Off the main thread the
+        drawing is left to a thread of its own, is done at most ten times a second, and the last
+        call counts. The slider follows the events unless it was moved.
 
         Raises
         ------
@@ -94,11 +94,10 @@ class CartView(anywidget.AnyWidget):
         if recording is not None and seq is not None and seq not in _numbers(recording):
             raise LookupError(f"there is no event {seq}; there are {_numbers(recording)}")
         wanted = (next(self._turns), recording, seq)
-        runs = recording is not None and recording.cut_off
-        if runs and threading.current_thread() is not threading.main_thread():
-            self._draw_soon(wanted)
-        else:
+        if threading.current_thread() is threading.main_thread():
             self._draw(wanted)
+        else:
+            self._draw_soon(wanted)
 
     def _draw_soon(self, wanted: Wanted) -> None:
         with self._lock:
@@ -164,7 +163,7 @@ class CartView(anywidget.AnyWidget):
         if not isinstance(content, dict) or content.get("ask") != "json" or reading is None:
             return
         seq = content.get("seq")
-        if seq in reading.data:
+        if isinstance(seq, int) and seq in reading.data:
             text, left_out = event_json(reading.data[seq])
             self.send(
                 {

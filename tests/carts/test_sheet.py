@@ -142,6 +142,13 @@ def test_long_and_odd_texts_are_bounded_and_show_what_cannot_be_seen(build):
     assert row.detail.startswith("·")
 
 
+def test_a_name_with_odd_spaces_and_signs_still_finds_its_line(build):
+    before, after = (build.cart([build.line("T  [x].\u202e y", price)]) for price in (100, 200))
+    (line,) = sheet_of(build, before, after).lines
+    assert line.price.was == "1.00"
+    assert [note.check for note in line.findings] == ["prices-kept"]
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

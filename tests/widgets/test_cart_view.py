@@ -1,0 +1,309 @@
+"""The cart view without a kernel: its state, its slider, its still page, its threads."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from html.parser import HTMLParser
+
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb.recording.recording import Recording
+from firmly_nb.widgets import cart_view_reading
+from firmly_nb.widgets.cart_view import CartView
+
+EMBER_ITEMS = [
+    fnb.Item(variant_id="EC-CDL-Cedar-Small"),
+    fnb.Item(variant_id="EC-SNF-Steel", quantity=2),
+]
+TOKYO = {"city": "Tokyo", "state_or_province": "Tokyo", "country": "JP", "postal_code": "100-0001"}
+TANGLE_ITEMS = [fnb.Item(variant_id="BR00-Sand"), fnb.Item(variant_id="LN-TAB-Olive", quantity=2)]
+
+
+@pytest.fixture
+def place(lab):
+    def order(fault="", *, sse=True, **options):
+        headers = {"x-sim-fault": fault} if fault else {}
+        given = fnb.Order.example(**options)
+        return lab.place(given, progress=False, headers=headers, isolated=False, sse=sse)
+
+    return order
+
+
+def sheet(view):
+    return view._sheets[str(view.seq)]
+
+
+def names(view):
+    return [step["event"] for step in view._steps]
+
+
+def until_event(recording, count):
+    """The recording as it was when so many events had come."""
+    start, *events = recording.records()
+    return Recording([start, *events[:count]])
+
+
+def test_an_order_is_shown_after_its_last_event_with_a_step_for_each(place):
+    recording = place()
+    view = fnb.CartView(recording)
+    assert names(view) == recording.events["event"].tolist()
+    assert [step["t_ms"] for step in view._steps] == recording.events["t_ms"].tolist()
+    assert view.seq == 4
+    assert sheet(view)["order_number"] == recording.order_number
+    assert view._about["checks"] == recording.checks.headline()
+    assert view.recording is recording
+
+
+def test_all_sheets_of_a_small_order_are_sent_ahead(place):
+    view = CartView(place())
+    assert sorted(view._sheets) == ["1", "2", "3", "4"]
+    assert view._sheets["1"]["lines"] is None
+
+
+def test_the_slider_can_be_set_from_python_and_observed(place):
+    view = CartView(place(), seq=2)
+    seen = []
+    view.observe(lambda change: seen.append(change["new"]), "seq")
+    view.seq = 3
+    view.seq = 99
+    view.seq = -1
+    assert seen == [3, 4, 1]
+
+
+def test_the_slider_of_the_page_sets_it_too(place):
+    view = CartView(place())
+    view.set_state({"seq": 3})
+    totals = {row["label"]: row["amount"] for row in sheet(view)["totals"]}
+    assert totals["tax"] == {"now": "2.22", "was": "0.00"}
+
+
+def test_an_event_that_is_not_there_is_a_lookup_error(place):
+    with pytest.raises(LookupError, match=r"no event 9; there are \[1, 2, 3, 4\]"):
+        CartView(place(), seq=9)
+
+
+def test_a_sheet_that_was_too_heavy_to_send_ahead_is_sent_when_chosen(place, monkeypatch):
+    monkeypatch.setattr(cart_view_reading, "AHEAD_BYTES", 100)
+    view = CartView(place())
+    assert set(view._sheets) == {"4"}
+    view.set_state({"seq": 3})
+    assert set(view._sheets) == {"3"}
+
+
+def test_an_event_without_a_cart_shows_the_one_before_without_marks(place):
+    view = CartView(place("payment-declined"))
+    view.seq = view._steps[-1]["seq"]
+    assert names(view)[-1] == "error"
+    assert not view._steps[-1]["has_cart"]
+    assert sheet(view)["from_seq"] == view.seq - 1
+    assert not any(row["state"] for row in sheet(view)["totals"])
+
+
+def test_an_order_that_failed_says_so_and_shows_the_last_cart(place):
+    view = CartView(place("payment-declined"))
+    assert view._about["note"] == (
+        "Not placed: error event (ErrorPaymentDeclined). This is the last cart that was seen."
+    )
+    assert sheet(view)["lines"]
+
+
+def test_an_order_that_was_refused_has_no_cart_and_says_so(place):
+    view = CartView(place("invalid-input"))
+    assert view._about["note"].endswith("No cart was seen.")
+    assert (view.seq, view._steps) == (None, [])
+    assert "No cart was seen" in repr(view)
+
+
+def test_an_order_without_events_shows_the_cart_of_its_confirmation(place):
+    recording = place(sse=False)
+    view = CartView(recording)
+    assert names(view) == ["confirmation"]
+    assert view._steps[0]["t_ms"] == recording.orders["order_latency_ms"].item()
+    assert sheet(view)["order_number"] == recording.order_number
+
+
+def test_a_price_that_rose_and_a_line_that_went_are_said_beside_their_lines(place):
+    """At ember prices rise and lines vanish."""
+    view = CartView(place(domain="ember.example.test", items=EMBER_ITEMS), seq=4)
+    candle, snuffer = sheet(view)["lines"]
+    assert [note["check"] for note in candle["findings"]] == ["prices-kept"]
+    assert candle["price"] == {"now": "25.20", "was": "24.00"}
+    assert snuffer["state"] == "removed"
+    assert {note["check"] for note in snuffer["findings"]} == {"lines-kept", "as-asked"}
+    assert view._steps[3]["findings"] == {"error": 3}
+
+
+def test_each_fault_of_tangle_is_said_beside_what_it_concerns(place):
+    """Its orders have the six faults of carts, one after the other."""
+    beside = {}
+    for _ in range(6):
+        view = CartView(place(domain="tangle.example.test", items=TANGLE_ITEMS))
+        for step in view._steps:
+            shown = view._sheets[str(step["seq"])]
+            rows = [("line", row) for row in shown["lines"] or ()]
+            rows += [(row["label"], row) for row in shown.get("totals", ())]
+            for label, row in rows:
+                for note in row["findings"]:
+                    beside.setdefault(note["check"], label)
+    assert (
+        beside.items()
+        >= {
+            "total": "total",
+            "prices-kept": "line",
+            "lines-kept": "line",
+            "required-fields": "subtotal",
+            "one-currency": "shipping",
+            "lines-once": "line",
+        }.items()
+    )
+
+
+def test_yen_have_no_decimals(place):
+    address = fnb.Address.example(**TOKYO)
+    items = [fnb.Item(variant_id="SR-PEN-Black", quantity=2)]
+    view = CartView(place(domain="sora.example.test", items=items, shipping_info=address))
+    totals = {row["label"]: row["amount"]["now"] for row in sheet(view)["totals"]}
+    assert sheet(view)["currency"] == "JPY"
+    assert all("." not in amount for amount in totals.values())
+
+
+def test_a_growing_order_is_followed_until_the_slider_is_moved(place):
+    recording = place()
+    view = CartView()
+    shown = []
+    for count in (2, 3, 4):
+        view.show(until_event(recording, count))
+        shown.append(view.seq)
+        if count == 3:
+            view.set_state({"seq": 2})
+    assert shown == [2, 3, 2]
+    view.show(place())
+    assert view.seq == 4
+
+
+def test_from_another_thread_the_last_call_counts(place, until):
+    recording = place()
+    view = CartView()
+    taken = []
+
+    def calls():
+        for count in (1, 2, 3, 4):
+            begun = time.perf_counter()
+            view.show(until_event(recording, count))
+            taken.append(time.perf_counter() - begun)
+        view.show(recording)
+
+    thread = threading.Thread(target=calls)
+    thread.start()
+    thread.join()
+    until(lambda: view.recording is recording and view.seq == 4, "the last cart")
+    assert sheet(view)["order_number"] == recording.order_number
+    until(lambda: view._refresher is None, "the end of the thread")
+
+
+def test_what_cannot_be_drawn_in_a_thread_is_said_in_the_view(place, until, monkeypatch):
+    view = CartView(place())
+    monkeypatch.setattr("firmly_nb.widgets.cart_view.CartReading", lambda _: 1 / 0)
+    recording = view.recording
+    threading.Thread(target=view.show, args=(recording,)).start()
+    until(lambda: "ZeroDivisionError" in view._about["note"], "the note")
+
+
+def test_nothing_to_show_is_said(place):
+    view = CartView(place())
+    view.show(None)
+    assert (view.seq, view._steps, view._sheets, view._about) == (None, [], {}, {})
+    assert repr(view) == "CartView: no cart yet; show(recording) shows one."
+
+
+def test_setting_the_recording_shows_it(place):
+    view = CartView()
+    view.recording = recording = place()
+    assert view.recording is recording
+    assert view.seq == 4
+
+
+def test_json_is_sent_when_it_is_asked_for_and_kept_in_no_state(place):
+    view = CartView(place())
+    sent = []
+    view.send = sent.append
+    view._handle_custom_msg({"ask": "json", "seq": 3}, [])
+    (answer,) = sent
+    assert answer["recording_id"] == view.recording.recording_id
+    assert json.loads(answer["text"])["cart"]["line_items"][0]["quantity"] == 1
+    for wrong in (
+        {"ask": "json", "seq": 99},
+        {"ask": "json", "seq": []},
+        {"ask": "x"},
+        "json",
+        None,
+    ):
+        view._handle_custom_msg(wrong, [])
+    assert len(sent) == 1
+
+
+def test_no_name_of_a_person_is_in_the_state(place):
+    view = CartView(place())
+    state = json.dumps(view.get_state())
+    for word in ("Ada", "ada@example.test", "10 Sample Way", "2065550100", "Example"):
+        assert word not in state.replace("firmly", "")
+
+
+class Tags(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.tags = set()
+        self.attributes = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def test_the_still_page_shows_cart_changes_and_checks_as_escaped_text(place):
+    view = CartView(place(domain="ember.example.test", items=EMBER_ITEMS), seq=4)
+    bundle = view._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    page = data["text/html"]
+    for words in ("shipping-updated", "Soy Candle", "24.00", "25.20", "prices-kept", "34.00"):
+        assert words in page
+        assert words in data["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in data
+    found = Tags(page)
+    assert not found.tags & {"script", "img", "a", "iframe", "link", "style"}
+    assert found.attributes <= {"style", "title", "colspan"}
+
+
+def test_hostile_texts_are_only_text_and_bounded(place):
+    start, *events = place().records()
+    evil = "<script>alert(1)</script>\u202e javascript:alert(2) " + "x" * 9000
+    for event in events[:-1]:
+        cart = (event.data or {}).get("cart") or (event.data or {}).get("order")
+        if cart:
+            cart["line_items"][0] |= {"description": evil, "variant_description": evil, "sku": evil}
+            cart["display_name"] = cart["cart_status"] = evil
+            cart["notices"] = [{"code": evil, "message": evil}]
+            cart["shipments"][0]["shipping_method"] = {"description": evil}
+            cart["urls"] = {evil: evil}
+    view = CartView(Recording([start, *events]))
+    assert len(json.dumps(view._sheets)) < 60_000
+    assert "\u202e" not in json.dumps(view.get_state(), ensure_ascii=False)
+    bundle = view._repr_mimebundle_()
+    page = (bundle[0] if isinstance(bundle, tuple) else bundle)["text/html"]
+    assert "<script" not in page
+    assert not Tags(page).tags & {"script", "img", "a"}
+
+
+def test_a_large_order_is_light_to_send(place):
+    items = [fnb.Item(variant_id="WS12-XS-Orange", quantity=1)] + [
+        fnb.Item(variant_id="MH07-XS-Gray", quantity=n) for n in range(1, 60)
+    ]
+    view = CartView(place(items=items))
+    assert len(view._steps) == 63
+    assert len(json.dumps(view._sheets)) < 700_000
+    view.set_state({"seq": 2})
+    assert view._sheets["2"]["lines"]
