@@ -37,4 +37,8 @@ def test_a_chart_is_drawn_by_jupyterlab_and_saved_with_a_picture_that_nobody_wai
     assert "The slowest order took" in "".join(data["text/plain"])
     for scheme in ("dark", "light"):
         bench.theme(scheme)
+        # JupyterLab gives a chart no height of its own: it must bring one and keep it.
+        box = bench.output(2).locator(".main-svg").first.bounding_box()
+        assert box["height"] > 300
+        assert box["width"] > 700
         assert artefact(scheme, bench.page).stat().st_size > 1000
