@@ -165,7 +165,13 @@ class Lab:
         return self._bench.journal
 
     def place(
-        self, order: Order, card: Card | None = None, *, progress: bool = True, **options: Any
+        self,
+        order: Order,
+        card: Card | None = None,
+        *,
+        progress: bool = True,
+        on_record: Callable[[Record], None] | None = None,
+        **options: Any,
     ) -> Recording:
         """Place an order and record it; a line is shown for each event as it arrives.
 
@@ -177,6 +183,8 @@ class Lab:
             A test card; by default ``Card.test()``. It is encrypted in this process.
         progress
             Whether lines are shown.
+        on_record
+            Gets each record as it comes, e.g. ``timeline.feed``; see :meth:`start`.
         **options
             ``sse=False``: the plain call without events. ``warm=False``: measure the connection
             too. ``isolated=False``: record in this process. ``timeout_s``: limit, 120 by default.
@@ -196,7 +204,7 @@ class Lab:
         KeyboardInterrupt
             On Ctrl-C. The stream is closed and ``lab.last`` has what was recorded.
         """
-        attempt = self._attempt(order, card, Options(**options))
+        attempt = self._attempt(order, card, Options(**options), on_record)
         return attempt.wait(EventLines() if progress else None)
 
     def start(
@@ -216,10 +224,16 @@ class Lab:
         return self._attempt(order, card, Options(**options), on_record)
 
     async def place_async(
-        self, order: Order, card: Card | None = None, *, progress: bool = True, **options: Any
+        self,
+        order: Order,
+        card: Card | None = None,
+        *,
+        progress: bool = True,
+        on_record: Callable[[Record], None] | None = None,
+        **options: Any,
     ) -> Recording:
         """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
-        attempt = self._attempt(order, card, Options(**options))
+        attempt = self._attempt(order, card, Options(**options), on_record)
         return await attempt.wait_async(EventLines() if progress else None)
 
     def sweep(

@@ -14,9 +14,9 @@ from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.latency.stages import START
 from firmly_nb.recording.recording import Recording, Recordings
 from firmly_nb.recording.records import Event, Record, Start
-from firmly_nb.widgets.event_json import event_json
 from firmly_nb.widgets.frontend import module, style
 from firmly_nb.widgets.throttle import Throttle
+from firmly_nb.widgets.timeline_details import EventDetails
 from firmly_nb.widgets.timeline_orders import Json, ended_order, event_row, live_order, stage_list
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Timeline(anywidget.AnyWidget):
         A recording, several, or nothing yet.
     align
         What the orders are lined up on: ``"start"``, the request, or the name of a milestone.
+    details
+        Whether an event that is clicked shows its cart and its JSON below the bars.
 
     Attributes
     ----------
@@ -48,29 +50,34 @@ class Timeline(anywidget.AnyWidget):
         observed; a click sets it.
     compared
         The id of the order that the one looked at is compared with, or None.
-    align
+    align, details
         Can be set and observed, too.
 
     Examples
     --------
-    A live order: ``lab.start(order, on_record=timeline.feed)``. A recorded one:
+    A live order: ``lab.place(order, on_record=timeline.feed)``; a recorded one: ``Timeline(rec)``.
 
     >>> Timeline()
     Timeline: no orders yet
     """
 
     _esm = module("timeline")
-    _css = f"{style('json_tree')}\n{style('timeline')}"
+    _css = "\n".join(style(name) for name in ("json_tree", "cart_view", "timeline"))
     _orders = traitlets.List(traitlets.Dict()).tag(sync=True)
     _live = traitlets.List(traitlets.Dict()).tag(sync=True)
     _first = traitlets.Int(1).tag(sync=True)
     _left_out = traitlets.Int(0).tag(sync=True)
     align = traitlets.Unicode(START).tag(sync=True)
+    details = traitlets.Bool(True).tag(sync=True)
     selected: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     compared = traitlets.Unicode(allow_none=True, default_value=None).tag(sync=True)
 
     def __init__(
-        self, source: Recording | Iterable[Recording] | None = None, *, align: str = START
+        self,
+        source: Recording | Iterable[Recording] | None = None,
+        *,
+        align: str = START,
+        details: bool = True,
     ) -> None:
         self._lock = threading.RLock()
         self._numbers: dict[str, int] = {}
@@ -79,10 +86,11 @@ class Timeline(anywidget.AnyWidget):
         self._states: dict[str, Json] = {}
         self._numbered = 0
         self._newest: str | None = None
+        self._carried = EventDetails()
         self._throttle = Throttle(self._show, SHOW_EVERY_S)
         for recording in _recordings(source):
             self._keep(recording)
-        super().__init__(align=align)
+        super().__init__(align=align, details=details)
         self._show()
         self.on_msg(self._answer)
 
@@ -207,27 +215,18 @@ class Timeline(anywidget.AnyWidget):
         """Send what an event carried, when the browser asks for it."""
         if not isinstance(content, dict) or content.get("kind") != "details":
             return
-        recording_id, seq = content.get("recording_id"), content.get("seq")
-        event = self._event(recording_id, seq)
-        if event is None:
-            return
-        text, left_out = event_json(event.data)
-        self.send(
-            {
-                "kind": "details",
-                "recording_id": recording_id,
-                "seq": seq,
-                "json": text,
-                "left_out": left_out,
-            }
-        )
+        recording = self._recording(content.get("recording_id"))
+        event = _event(recording, content.get("seq")) if recording else None
+        if recording and event:
+            for message in self._carried.of(recording, event):
+                self.send(message)
 
-    def _event(self, recording_id: Any, seq: Any) -> Event | None:
+    def _recording(self, recording_id: Any) -> Recording | None:
+        """Return an order as far as it has come."""
         with self._lock:
-            ended = self._ended.get(recording_id)
-            records = ended.records() if ended else self._running.get(recording_id, [])
-            events = (record for record in records if isinstance(record, Event))
-            return next((event for event in events if event.seq == seq), None)
+            if recording_id in self._running:
+                return Recording(self._running[recording_id])
+            return self._ended.get(recording_id)
 
     @traitlets.validate("selected")
     def _check_selected(self, proposal: Any) -> Json | None:
@@ -235,12 +234,12 @@ class Timeline(anywidget.AnyWidget):
         if chosen is None:
             return None
         recording_id, seq = chosen.get("recording_id"), chosen.get("seq")
-        with self._lock:
-            if recording_id not in self._numbers:
-                raise traitlets.TraitError(f"there is no order {recording_id!r} on this timeline")
-            if seq is not None and self._event(recording_id, seq) is None:
-                raise traitlets.TraitError(f"order {recording_id!r} has no event {seq!r}")
-        return _selection(recording_id, seq)
+        recording = self._recording(recording_id)
+        if recording is None:
+            raise traitlets.TraitError(f"there is no order {recording_id!r} on this timeline")
+        if seq is not None and _event(recording, seq) is None:
+            raise traitlets.TraitError(f"order {recording_id!r} has no event {seq!r}")
+        return _selection(recording.recording_id, seq)
 
     @traitlets.validate("compared")
     def _check_compared(self, proposal: Any) -> str | None:
@@ -307,6 +306,11 @@ class Feed:
             self._recording_id = self._timeline.take(record, self._recording_id)
         except Exception:
             log.exception("a %s record could not be shown", record.kind)
+
+
+def _event(recording: Recording, seq: Any) -> Event | None:
+    events = (record for record in recording.records() if isinstance(record, Event))
+    return next((event for event in events if event.seq == seq), None)
 
 
 def _selection(recording_id: str, seq: int | None) -> Json:

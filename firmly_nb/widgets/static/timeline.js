@@ -21,6 +21,7 @@ function render({ model, el }) {
     "change:selected": () => redraw(timeline),
     "change:compared": () => redraw(timeline),
     "change:align": () => redraw(timeline),
+    "change:details": () => redraw(timeline),
     "msg:custom": (content) => onMessage(timeline, content),
   };
   for (const [name, listen] of Object.entries(listeners)) model.on(name, listen);
@@ -75,7 +76,7 @@ function readState(timeline) {
 
 function onMessage(timeline, content) {
   const { orders } = timeline;
-  if (content.kind === "details") return timeline.details.receive(content);
+  if (content.kind === "json" || content.kind === "cart") return timeline.details.receive(content);
   if (content.kind === "order") {
     const order = takeOrder(orders, content.order);
     if (!order.end) setOrigin(order, 0);
@@ -114,7 +115,8 @@ function redraw(timeline) {
   if (current) drawCurrent(timeline, current, orders, selected);
   else timeline.list.element.hidden = true;
   timeline.comparison.show(current, current && timeline.orders.get(model.get("compared")));
-  timeline.details.show(current, selected?.recording_id === current?.recording_id ? selected : null);
+  const looksAtEvent = model.get("details") && selected?.recording_id === current?.recording_id;
+  timeline.details.show(current, looksAtEvent ? selected : null);
   letTimePass(timeline);
 }
 

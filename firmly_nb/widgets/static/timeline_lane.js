@@ -1,7 +1,7 @@
 // The lane of an order: its stages as bars on the axis, one below the other or all in one line.
 
 import { h, replace, svg } from "./dom.js";
-import { percent, stageInProgress } from "./timeline_state.js";
+import { percent, stageAwaited, stageInProgress } from "./timeline_state.js";
 
 let gradientsMade = 0;
 
@@ -22,6 +22,11 @@ export function drawRunning(lane, index, axis, begin_ms, end_ms) {
   return growBar(bar, axis, begin_ms, end_ms);
 }
 
+/** Draw for how long a stage was waited for that never came. */
+export function drawWaited(lane, order, axis, zero) {
+  replace(lane, gridLines(axis), waitedBar(order, axis, zero), failureMark(order, axis, zero));
+}
+
 /** Move the end of a running bar; returns it. */
 export function growBar(bar, axis, begin_ms, end_ms) {
   const left = percent(begin_ms, axis);
@@ -36,7 +41,8 @@ export function drawLine(lane, order, axis, zero, elapsed) {
   const now = stageInProgress(order);
   const bar = now && svg("rect", { class: `bar running ${stageColour(now.index)}`, y: "3", height: "10" });
   const span = order.end ? order.end.t_ms : elapsed;
-  const rest = order.end && order.end.outcome !== "placed" ? failureMark(order, axis, zero) : null;
+  const failed = order.end && order.end.outcome !== "placed" && stageAwaited(order);
+  const rest = failed ? [waitedBar(order, axis, zero), failureMark(order, axis, zero)] : null;
   const cut = percent(span - zero, axis) > 100.5;
   replace(lane, gridLines(axis), bars, bar, rest, cut ? beyondMark() : null);
   if (bar) growBar(bar, axis, now.begin_ms - zero, elapsed - zero);
@@ -116,9 +122,17 @@ function boundsOf(stage, axis, zero) {
   return svg("g", { class: "bounds" }, line(x1, x2, 8, 8), line(x1, x1, 1, 15), line(x2, x2, 1, 15));
 }
 
+function waitedBar(order, axis, zero) {
+  const { begin_ms } = stageAwaited(order);
+  const bar = svg("rect", { class: "bar waited", y: "3", height: "10", rx: "1" });
+  return growBar(bar, axis, begin_ms - zero, order.end.t_ms - zero);
+}
+
 function failureMark(order, axis, zero) {
-  const x = `${Math.min(percent(order.end.t_ms - zero, axis), 99)}%`;
-  return svg("text", { class: `mark ${order.end.tone}`, x, y: "12", "text-anchor": "end" }, order.end.mark);
+  const left = percent(order.end.t_ms - zero, axis);
+  // Beside the end of the bar, before it where there is no room behind.
+  const place = left > 97 ? { "text-anchor": "end", dx: "-3" } : { dx: "3" };
+  return svg("text", { class: `mark ${order.end.tone}`, x: `${left}%`, y: "12", ...place }, order.end.mark);
 }
 
 function beyondMark() {

@@ -55,7 +55,7 @@ function newRow(list, id) {
   const lane = emptyLane();
   lane.addEventListener("click", () => list.onLook(id));
   const time = h("span", { class: "number" });
-  const row = { look, compare, lane, time, drawn: "", element: h("li", { class: "row order-row" }, look, lane, time, compare) };
+  const row = { look, compare, lane, time, drawn: "", element: h("li", { class: "row order-row" }, h("span", { class: "order-name" }, look, compare), lane, time) };
   list.rows.set(id, row);
   return row;
 }

@@ -4,9 +4,9 @@
 // view.tick(elapsed) while a stage is in progress: it moves the bar and counts, nothing else.
 
 import { h, milliseconds, replace } from "./dom.js";
-import { axisLabels, drawRunning, drawStage, emptyLane, growBar, stageColour } from "./timeline_lane.js";
+import { axisLabels, drawRunning, drawStage, drawWaited, emptyLane, growBar, stageColour } from "./timeline_lane.js";
 import { eventLane } from "./timeline_events.js";
-import { stageInProgress } from "./timeline_state.js";
+import { stageAwaited, stageInProgress } from "./timeline_state.js";
 import { boundWords, eventWords, precisionWords, timeWords } from "./timeline_words.js";
 
 let orderViewsMade = 0;
@@ -66,7 +66,8 @@ function showOrder(view, order, axis, zero, elapsed, selected) {
 function drawHead(view, order, elapsed) {
   const { end } = order;
   const word = end ? [h("span", { "aria-hidden": "true" }, `${end.mark} `), end.word] : "under way";
-  const name = end?.order_number ? ["order ", h("bdi", {}, end.order_number)] : h("bdi", {}, order.domain);
+  const number = end?.order_number ? ["order ", h("bdi", {}, end.order_number), " · "] : null;
+  const name = [number, h("bdi", { class: number ? "quiet" : "" }, order.domain)];
   view.total.textContent = `${milliseconds(end ? end.t_ms : elapsed, 0)} ms`;
   replace(
     view.head,
@@ -92,7 +93,7 @@ function drawStages(view, order, axis, zero, elapsed, selected) {
     const row = view.rows[index];
     const runs = now?.index === index;
     const picked = selected?.seq !== null && selected?.seq !== undefined && selected.seq === stage.seq;
-    drawStageRow(row, stage, index, { axis, zero, runs, picked, ended: order.end });
+    drawStageRow(row, stage, index, { order, axis, zero, runs, picked });
     if (!runs) return;
     const bar = drawRunning(row.lane, index, axis, now.begin_ms - zero, elapsed - zero);
     view.running = { bar, row, begin_ms: now.begin_ms };
@@ -116,8 +117,9 @@ function newStageRow(view, index) {
   return row;
 }
 
-function drawStageRow(row, stage, index, { axis, zero, runs, picked, ended }) {
+function drawStageRow(row, stage, index, { order, axis, zero, runs, picked }) {
   const reached = stage.end_ms !== null && stage.end_ms !== undefined;
+  const waited = !reached && order.end && order.end.outcome !== "placed" && stageAwaited(order)?.index === index;
   const state = reached ? "reached" : runs ? "in-progress" : "not-reached";
   row.button.className = `row stage-row ${state} ${stageColour(index)}${picked ? " picked" : ""}`;
   row.button.setAttribute("aria-disabled", String(!reached));
@@ -125,8 +127,9 @@ function drawStageRow(row, stage, index, { axis, zero, runs, picked, ended }) {
   else row.button.removeAttribute("aria-current");
   row.name.textContent = stage.stage;
   row.name.title = stage.stage;
-  row.time.textContent = reached ? timeWords(stage.duration_ms, stage.uncertainty_us) : ended ? "-" : "";
-  if (!runs) drawStage(row.lane, stage, index, axis, zero);
+  row.time.textContent = reached ? timeWords(stage.duration_ms, stage.uncertainty_us) : order.end ? "-" : "";
+  if (waited) drawWaited(row.lane, order, axis, zero);
+  else if (!runs) drawStage(row.lane, stage, index, axis, zero);
 }
 
 function tickOrder(view, elapsed) {
@@ -146,8 +149,12 @@ function stageWords(order, index) {
     const took = `${timeWords(stage.duration_ms, stage.uncertainty_us)} ms ${boundWords(stage.uncertainty_us)}`;
     return [`${stage.stage} took ${took}`, eventWords(event)];
   }
-  if (order.end) return [`${stage.stage} was not reached`];
-  const runs = stageInProgress(order)?.index === index;
+  const awaited = stageAwaited(order);
+  const runs = awaited?.index === index;
+  if (order.end) {
+    const waited = runs ? `; it was waited for ${milliseconds(order.end.t_ms - awaited.begin_ms, 0)} ms` : "";
+    return [`${stage.stage} was not reached${waited}`];
+  }
   return [runs ? `waiting for ${stage.stage}` : `${stage.stage} comes later`];
 }
 

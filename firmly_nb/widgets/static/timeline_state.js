@@ -45,7 +45,11 @@ export function dropOld(orders, first, listed) {
 
 /** Say which stage is in progress and since when; null where nothing is. */
 export function stageInProgress(order) {
-  if (order.end) return null;
+  return order.end ? null : stageAwaited(order);
+}
+
+/** Say which stage would come next, also where an order ended without it. */
+export function stageAwaited(order) {
   const reached = order.stages.map((stage) => stage.end_ms !== null && stage.end_ms !== undefined);
   const index = reached.lastIndexOf(true) + 1;
   if (index >= order.stages.length) return null;

@@ -15,9 +15,8 @@ export function boundWords(uncertainty_us) {
 
 /** Say all about an event in one line. */
 export function eventWords(event) {
-  const bound = event.uncertainty_us < 1000 ? `±${(event.uncertainty_us / 1000).toFixed(3)} ms` : boundWords(event.uncertainty_us);
   const parts = [
-    `${milliseconds(event.t_ms, event.uncertainty_us > 1000 ? 1 : 2)} ms after the request, ${bound}`,
+    `${timeWords(event.t_ms, event.uncertainty_us)} ms after the request ${boundWords(event.uncertainty_us)}`,
     `${event.clock} clock`,
     sizeOfData(event.bytes),
     event.coalesced ? "came together with the one before" : "",
@@ -37,10 +36,11 @@ export function precisionWords(order) {
     .join(" · ");
 }
 
-/** Name an order for a list: its number at the merchant, or how it stands. */
+/** Name an order for a list: its number at the merchant, or how it stands and which one it is. */
 export function orderName(order) {
-  if (!order.end) return "under way";
-  return order.end.order_number || order.end.word;
+  const which = Number.isFinite(order.number) ? ` (${order.number})` : "";
+  if (!order.end) return `under way${which}`;
+  return order.end.order_number || `${order.end.word}${which}`;
 }
 
 /** Write a difference with its sign. */
