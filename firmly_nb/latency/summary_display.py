@@ -6,6 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.latency.colours import STAGE_COLOURS, place_of
 from firmly_nb.latency.grid import QUIET, Grid, grid_html, grid_text, page, whole_ms
 from firmly_nb.latency.outcomes import CANCELLED
 from firmly_nb.latency.quantiles import values_needed
@@ -36,9 +37,50 @@ def summary_html(found: LatencySummary) -> str:
         return page("no orders")
     return page(
         f"<div><b>{escape(outcomes_words(found.outcomes))}</b></div>"
-        f'<div style="{QUIET}">{escape(found.where)}</div>{grid_html(_grid(found))}'
-        f'<div style="{QUIET}">{escape(_how(found))}</div>{sentences_html(found.sentences)}'
+        f'<div style="{QUIET}">{escape(found.where)}</div>{strip_html(found.table)}'
+        f'{grid_html(_grid(found))}<div style="{QUIET}">{escape(_how(found))}</div>'
+        f"{sentences_html(found.sentences)}"
     )
+
+
+def strip_html(table: pd.DataFrame) -> str:
+    """Show where the time of placed orders goes, as one bar.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"stage": ["<b>", "order"], "share_of_order": [1.0, 1.0]})
+    >>> "&lt;b&gt; 100%" in strip_html(table)
+    True
+    """
+    parts = [
+        (str(stage), float(share))
+        for stage, share in zip(table["stage"], table["share_of_order"], strict=True)
+        if stage != ORDER and share > 0
+    ]
+    names = [stage for stage, _ in parts]
+    whole = sum(share for _, share in parts)
+    bars = "".join(
+        f'<div style="width:{share / whole:.2%};height:14px;'
+        f'background-color:{_colour(stage, names)}"></div>'
+        for stage, share in parts
+    )
+    words = "".join(
+        f'<span style="margin-right:18px;white-space:nowrap"><span style="display:inline-block;'
+        f"width:9px;height:9px;margin-right:5px;background-color:{_colour(stage, names)}"
+        f'"></span>{escape(stage)} {share:.0%}</span>'
+        for stage, share in parts
+    )
+    if not parts:
+        return ""
+    return (
+        f'<div style="display:flex;max-width:700px;margin:8px 0 2px">{bars}</div><div>{words}</div>'
+    )
+
+
+def _colour(stage: str, stages: list[str]) -> str:
+    milestone = stage.rpartition("->")[2]
+    return STAGE_COLOURS[place_of(milestone, stages) % len(STAGE_COLOURS)]
 
 
 def sentences_html(sentences: tuple[str, ...]) -> str:
@@ -85,7 +127,6 @@ def _row(row: dict[Any, Any], level: float) -> tuple[str, ...]:
     reached = f"{row['reached']:,}/{row['attempted']:,}"
     if row["attempted"]:
         reached += f" [{row['reached_low']:.0%}, {row['reached_high']:.0%}]"
-    bound = row["uncertainty_p99_us"]
     return (
         row["stage"],
         f"{row['n']:,}",
@@ -94,11 +135,7 @@ def _row(row: dict[Any, Any], level: float) -> tuple[str, ...]:
         _percent(row["share_of_order"]),
         reached,
         _percent(row["coalesced_share"]),
-        "-"
-        if math.isnan(bound)
-        else f"{bound / 1000:.3f}"
-        if bound < 100
-        else whole_ms(bound / 1000),
+        _bound(row["uncertainty_p99_us"]),
     )
 
 
@@ -115,6 +152,12 @@ def _quantile(row: dict[Any, Any], p: float, level: float) -> str:
 
 def _percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{share:.0%}"
+
+
+def _bound(uncertainty_us: float) -> str:
+    if uncertainty_us < 100:
+        return f"{uncertainty_us / 1000:.3f}"
+    return whole_ms(uncertainty_us / 1000)
 
 
 def _how(found: LatencySummary) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording, Recordings
 
 TEXT_BAR_WIDTH = 40
+MOST_LISTED = 10  # orders; more are told by their statistics
 FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:13px;"
 NUMBER = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;"
 QUIET = "color:var(--jp-ui-font-color2,#767676);"
@@ -112,18 +113,22 @@ def recordings_text(recs: Recordings) -> str:
 
 
 def recordings_html(recs: Recordings) -> str:
-    """Return the outcomes and, for each order, one line."""
+    """Return a line for each of a few orders; of many the outcomes and the times of the stages."""
+    head = f"<div><b>{escape(recordings_text(recs))}</b></div>"
+    if len(recs) > MOST_LISTED:
+        from firmly_nb.latency.summary_display import summary_html
+
+        notes = "".join(f"<div>! {escape(warning)}</div>" for warning in recs.warnings)
+        return f'<div style="{FONT}">{notes}{summary_html(recs.latency())}</div>'
     rows = "".join(
         f'<tr style="background:none"><td style="text-align:left">{MARKS[rec.outcome]} '
         f'{escape(rec.outcome)}</td><td style="text-align:left">{escape(rec.domain)}</td>'
         f'<td style="text-align:left">{escape(rec.order_number or "")}</td><td style="{NUMBER}">'
         f"{milliseconds(float(rec.orders['order_latency_ms'].iloc[0]))} ms</td></tr>"
-        for rec in recs[:10]
+        for rec in recs
     )
-    more = f'<div style="{QUIET}">and {len(recs) - 10} more</div>' if len(recs) > 10 else ""
-    head = f"<div><b>{escape(recordings_text(recs))}</b></div>"
     table = f'<table style="{FONT}border:none;table-layout:auto">{rows}</table>'
-    return f'<div style="{FONT}">{head}{table}{more}</div>'
+    return f'<div style="{FONT}">{head}{table}</div>'
 
 
 def _bars(rec: Recording) -> list[dict[str, Any]]:
