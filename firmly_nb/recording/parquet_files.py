@@ -34,8 +34,7 @@ WRITING = ".writing-"
 PLAN = "parts.json"
 LONGEST_NAME = 100
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-# What a folder without a value is called by everything that reads such folders.
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+NO_DOMAIN = "~"  # the usual name of a folder without a value is a null that pandas cannot read
 
 
 def partition(started_at_ns: int, domain: str) -> str:
@@ -57,7 +56,7 @@ def part_name() -> str:
 
 def _value(domain: str) -> str:
     if not domain:
-        return NO_VALUE
+        return NO_DOMAIN
     coded = _quoted(domain)
     if len(coded) <= LONGEST_NAME:
         return coded

@@ -141,7 +141,7 @@ def _adopted(root: Path) -> Manifest:
     if not parts:
         return Manifest()
     counts = {kind: sum(_rows(root / kind / part) for part in parts) for kind in KINDS}
-    notes = "the manifest was missing and was made again from the parts that were there"
+    notes = "the manifest was missing and was made again from the parts there"
     return Manifest((Save(now(), counts["orders"], counts["events"], tuple(parts), notes),))
 
 

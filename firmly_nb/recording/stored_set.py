@@ -150,9 +150,10 @@ class StoredSet:
 
     def orders(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
         """Return columns of orders; one that is damaged in a part is null there."""
-        for name in names:
-            if ("orders", name) not in self._columns:
-                tables = [self._order_column(part, name) for part in self.parts]
+        missing = [name for name in names if ("orders", name) not in self._columns]
+        if missing:
+            tables = [self._order_columns(part, missing) for part in self.parts]
+            for name in missing:
                 self._columns["orders", name] = self._joined(name, tables)
         return {name: self._columns["orders", name] for name in names}
 
@@ -208,14 +209,18 @@ class StoredSet:
         rows = [part.events.rows if part.events else 0 for part in self.parts]
         return [0, *np.cumsum(rows).tolist()]
 
-    def _order_column(self, part: Part, name: str) -> pa.Table:
+    def _order_columns(self, part: Part, names: Sequence[str]) -> pa.Table:
         try:
-            return part.orders.read([name])
+            return part.orders.read(names)
         except DAMAGED as error:
+            if len(names) > 1:
+                columns = [self._order_columns(part, [name])[name] for name in names]
+                return pa.table(columns, names=list(names))
             self.warnings.append(
-                f"{part.orders.path}: the column {name} cannot be read and is null: {_short(error)}"
+                f"{part.orders.path}: the column {names[0]} cannot be read and is null: "
+                f"{_short(error)}"
             )
-            return conform(pa.table({"": pa.nulls(len(part.index))}), STORED_ORDERS, [name])
+            return conform(pa.table({"": pa.nulls(len(part.index))}), STORED_ORDERS, names)
 
     def _joined(self, name: str, tables: list[pa.Table], kind: str = "orders") -> pa.ChunkedArray:
         empty = arrow_schema(TABLES[kind]).field(name).type
