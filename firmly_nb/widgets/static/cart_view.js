@@ -12,7 +12,7 @@ const ANSWER_WITHIN_MS = 4000;
 function render({ model, el }) {
   const view = cartView(model);
   el.append(view.element);
-  const names = ["_steps", "_sheets", "_about", "seq"].map((name) => `change:${name}`).join(" ");
+  const names = ["_steps", "_sheets", "_about", "seq"].map((name) => `change:${name}`);
   // Several traits come with one message: they are drawn once.
   let waits = false;
   const drawSoon = () => {
@@ -24,11 +24,11 @@ function render({ model, el }) {
     });
   };
   const onMessage = (message) => view.onMessage(message);
-  model.on(names, drawSoon);
+  for (const name of names) model.on(name, drawSoon);
   model.on("msg:custom", onMessage);
   view.draw();
   return () => {
-    model.off(names, drawSoon);
+    for (const name of names) model.off(name, drawSoon);
     model.off("msg:custom", onMessage);
   };
 }
