@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PLOTLY = "application/vnd.plotly.v1+json"
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+CONFIG = {
+    "displaylogo": False,
+    # Plotly would offer to upload the chart to its own cloud.
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d"],
+}
 ANSWER_LETTERS, CAPTION_LETTERS = 112, 132
 LINE_PX = 18
 LEGEND_WIDTH_PX = 740
