@@ -76,7 +76,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._typed_as: str | None = None
         self._form = FormView(self._pressed)
         self._strip = StripView(self._asked)
-        self.timeline = Timeline()
+        self.timeline = Timeline(details=False)  # the cart view beside it has both
         self.cart_view = CartView()
         self._watcher = FormWatcher(self._form, self.timeline, self.cart_view, self._keep)
         self._requests = Requests(self._bench, self._form)
