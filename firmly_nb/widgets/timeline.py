@@ -223,6 +223,8 @@ class Timeline(anywidget.AnyWidget):
 
     def _recording(self, recording_id: Any) -> Recording | None:
         """Return an order as far as it has come."""
+        if not isinstance(recording_id, str):
+            return None
         with self._lock:
             if recording_id in self._running:
                 return Recording(self._running[recording_id])
