@@ -43,6 +43,7 @@ CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
+WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for; the order may exist"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
 NOTEBOOK_GONE = "cut off: the notebook's process ended"
@@ -87,15 +88,19 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
     End
         The last record. A cancelled task gives it out with outcome ``cancelled`` and then raises.
         An error of our own after the start is an end like any other: the order may exist. Cancelled
-        before a planned start, it gives out nothing: nothing was sent.
+        well before a planned start, it gives out nothing: nothing was sent.
     """
-    await _planned_start(job)
+    await _until(job.planned_ns, early_ns=WRITE_AHEAD_NS)
     run = _Run(job, client, emit)
     try:
         await run.follow()
     except asyncio.CancelledError as error:
         reason = NOTEBOOK_GONE if NOTEBOOK_GONE in error.args else "cancelled by the analyst"
-        run.end("cancelled", None, f"{reason}; the order may exist")
+        after = (
+            "; the order may exist" if run.t_start else " before it was sent; nothing was ordered"
+        )
+        run.t_start = run.t_start or monotonic_ns()
+        run.end("cancelled", None, f"{reason}{after}")
         if reason == NOTEBOOK_GONE:
             run.warnings.append(f"the recording was {NOTEBOOK_GONE}")
         run.finish()
@@ -111,10 +116,10 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
     return run.finish()
 
 
-async def _planned_start(job: Job) -> None:
-    """Wait for the moment that was planned; the clock is the same one in every process."""
-    while job.planned_ns is not None and (early_ns := job.planned_ns - monotonic_ns()) > 0:  # noqa: ASYNC110 - waits for a time
-        await asyncio.sleep(early_ns / 1e9)
+async def _until(planned_ns: int | None, early_ns: int = 0) -> None:
+    """Wait for a planned moment; the clock is the same one in every process."""
+    while planned_ns is not None and (rest_ns := planned_ns - early_ns - monotonic_ns()) > 0:  # noqa: ASYNC110 - waits for a time
+        await asyncio.sleep(rest_ns / 1e9)
 
 
 class _Run:
@@ -148,13 +153,17 @@ class _Run:
     async def follow(self) -> None:
         """Send the order and read the answer to its end; why it ended goes to ``ended``."""
         start = self.job.start
+        planned_ns = self.job.planned_ns
+        # What is planned is written down a little ahead: a file takes its time.
+        expected_ns = max(monotonic_ns(), planned_ns or 0)
         self.emit(
             replace(
                 start,
-                started_at_ns=monotonic_ns() + wall_clock_offset()[0],
-                schedule_lag_ns=self._lag_ns(monotonic_ns()),
+                started_at_ns=expected_ns + wall_clock_offset()[0],
+                schedule_lag_ns=self._lag_ns(expected_ns),
             )
         )
+        await _until(planned_ns)
         self.t_start = monotonic_ns()
         try:
             async with asyncio.timeout(start.timeout_s) as self.deadline:
@@ -363,7 +372,7 @@ class _Run:
             unfinished_bytes=self.parser.unfinished_bytes,
             clock_step_us=step_us,
             warnings=self.warnings,
-            # The start was written down before it: this one is exact.
+            # That of the start was expected, this one is exact.
             schedule_lag_ns=self._lag_ns(self.t_start),
             retry_after_s=self.retry_after_s,
         )

@@ -109,7 +109,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     return {
         "recording_id": start.recording_id,
         "run_id": start.run_id,
-        "started_at": start.started_at_ns,
+        # Written down when it was expected; where that is known, it was later by so much.
+        "started_at": start.started_at_ns + (lag_ns or 0) - (start.schedule_lag_ns or 0),
         "environment": start.environment,
         "domain": start.domain,
         "n_items": len(start.items),

@@ -17,10 +17,18 @@ from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.placing import Options
 from firmly_nb.recording.recording import Recording
 from firmly_nb.sweep.budget import Budget, BudgetError
+from firmly_nb.sweep.claim import Claim
 from firmly_nb.sweep.handle import Sweep
 from firmly_nb.sweep.ledger import Ledger
 from firmly_nb.sweep.plan import Plan
-from firmly_nb.sweep.plan_file import PlanFile, checked_run_id, kinds_of, recorded
+from firmly_nb.sweep.plan_file import (
+    FOLDER,
+    PlanFile,
+    checked_run_id,
+    is_known,
+    kinds_of,
+    recorded,
+)
 from firmly_nb.sweep.run import Run
 from firmly_nb.sweep.schedule import ARRIVALS, Arrival, Schedule, per_second, seconds
 
@@ -60,12 +68,7 @@ class Request:
         }
 
 
-def begin(
-    bench: Bench,
-    orders: Any,
-    card: Card | None,
-    arguments: Mapping[str, Any],
-) -> Sweep:
+def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, Any]) -> Sweep:
     """Check everything, write the plan down and start the sweep.
 
     Raises
@@ -77,28 +80,45 @@ def begin(
     """
     request, options = Request.of(arguments)
     before = PlanFile.read(bench.journal, request.resume) if request.resume else None
-    local = is_local(bench.environment)
-    written = _plan_file(bench.environment.name, request, before, local=local)
+    written = _plan_file(bench.environment, request, before)
     plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
     written = replace(written, kinds=kinds_of(plan))
     _check_same(before, written)
     card = card or Card.test()
     for variant in plan.variants:
         guard(bench.environment, variant.order.domain, variant.card or card)
-    run = Run(
-        bench,
-        plan,
-        _schedule(written),
-        Ledger(Budget.of(written.budget)),
-        _options(written, options),
-        card,
-    )
-    earlier = list(recorded(bench.journal, before.run_id, before.began_at_ns)) if before else []
-    for records, _ in earlier:
-        run.was_done(records)
+    ledger = Ledger(Budget.of(written.budget))
+    run = Run(bench, plan, _schedule(written), ledger, _options(written, options), card)
     _check_budget(run, explicit=request.budget is not None)
-    written.write(bench.journal)
-    return Sweep(run, written, bench.journal, [Recording(*kept) for kept in earlier])
+    claim = Claim(bench.journal / FOLDER, written.run_id)
+    try:
+        earlier = _earlier(bench, run, before)
+        if before is None:
+            _check_new(bench, written.run_id)
+        written.write(bench.journal)
+    except BaseException:
+        claim.release()
+        raise
+    return Sweep(run, written, bench.journal, earlier, claim)
+
+
+def _earlier(bench: Bench, run: Run, before: PlanFile | None) -> list[Recording]:
+    """Take over what earlier parts of the run placed."""
+    if before is None:
+        return []
+    found = list(recorded(bench.journal, before.run_id, before.began_at_ns))
+    for records, _ in found:
+        run.was_done(records)
+    return [Recording(*kept) for kept in found]
+
+
+def _check_new(bench: Bench, run_id: str) -> None:
+    """Refuse an id that is taken: what would be resumed with it would be two sweeps."""
+    if is_known(bench.journal, run_id):
+        raise ValueError(
+            f"there is a sweep {run_id} already: resume={run_id!r} goes on with it; or give "
+            "another run_id"
+        )
 
 
 def is_local(environment: Environment) -> bool:
@@ -107,10 +127,9 @@ def is_local(environment: Environment) -> bool:
     return all(is_loopback(httpx.URL(url).host) for url in urls)
 
 
-def _plan_file(
-    environment: str, request: Request, before: PlanFile | None, *, local: bool
-) -> PlanFile:
+def _plan_file(where: Environment, request: Request, before: PlanFile | None) -> PlanFile:
     """Return what the sweep is to be: what was asked for, else what it was, else the defaults."""
+    environment, local = where.name, is_local(where)
     given = _checked(request)
     if before:
         if before.environment != environment:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firmly_nb.recording.records import Record
+    from firmly_nb.sweep.claim import Claim
     from firmly_nb.sweep.plan_file import PlanFile
     from firmly_nb.sweep.progress import Progress
     from firmly_nb.sweep.run import Problem, Run
@@ -35,12 +36,18 @@ class Sweep:
     """
 
     def __init__(
-        self, run: Run, plan_file: PlanFile, journal: Path, earlier: list[Recording]
+        self,
+        run: Run,
+        plan_file: PlanFile,
+        journal: Path,
+        earlier: list[Recording],
+        claim: Claim,
     ) -> None:
         self._run = run
         self._plan_file = plan_file
         self._journal = journal
         self._earlier = earlier
+        self._claim = claim
         self._listeners: list[Callable[[Sweep], None]] = []
         self._finished = threading.Event()
         run.on_change = self._tell
@@ -189,6 +196,7 @@ class Sweep:
             await self._run.follow()
         finally:
             self._write_ending()
+            self._claim.release()
             self._finished.set()
             self._tell()
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
 from firmly_nb.recording.journal import JournalError, read_journal
+from firmly_nb.recording.records import Start
 from firmly_nb.sweep.ledger import kind_of
 
 if TYPE_CHECKING:
@@ -89,6 +91,11 @@ class PlanFile:
             raise ValueError(f"the sweep's plan {path} is damaged: {error}") from None
 
 
+def is_known(journal: Path, run_id: str) -> bool:
+    """Whether a sweep of this id was begun here."""
+    return _path(journal, run_id).exists()
+
+
 def checked_run_id(run_id: str) -> str:
     """Refuse a run id that would not be a file's name."""
     if not RUN_ID.fullmatch(run_id):
@@ -117,10 +124,11 @@ def recorded(journal: Path, run_id: str, since_ns: int) -> Iterator[tuple[list[R
             # Its start is the first line: enough to see whose it is.
             if wanted not in file.readline():
                 continue
-        try:
-            yield read_journal(path)
-        except JournalError:
-            continue
+        with suppress(JournalError):
+            records, warnings = read_journal(path)
+            # The same text may stand in a tag.
+            if isinstance(records[0], Start) and records[0].run_id == run_id:
+                yield records, warnings
 
 
 def _path(journal: Path, run_id: str) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.card import encrypt_card
-from firmly_nb.api.errors import FirmlyError, Forbidden, InvalidAppId, RateLimited, Unauthorized
+from firmly_nb.api.errors import FirmlyError
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.recording.arrivals import monotonic_ns
 from firmly_nb.recording.cut_off import end_of_cut_off
@@ -26,9 +26,10 @@ from firmly_nb.recording.rows import order_row
 from firmly_nb.sweep.keys import FreshKey
 from firmly_nb.sweep.ledger import WAIT, YES, Kind, Ledger, kind_of
 from firmly_nb.sweep.progress import Counts, Point, Progress, State
+from firmly_nb.sweep.setbacks import Setbacks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from firmly_nb.api.models import Card
     from firmly_nb.placing import Bench, Options
@@ -42,8 +43,6 @@ AHEAD_S = 1.0
 HANDED_OVER_S = 0.6
 # What was made ready longer ago is made ready again: keys rotate.
 FRESH_S = 5.0
-FAILURES_IN_A_ROW = 5
-PAUSE_S = 5.0  # after "too many requests" without a time
 STOPPED = "stopped by the analyst"
 ORDER_NUMBER_TAG = "order_no"
 KEPT_RECORDINGS = 10_000
@@ -90,9 +89,7 @@ class Run:
         self._ended = asyncio.Event()  # set whenever an order ends, for whoever waits for one
         self.began_at_ns = time.time_ns()  # by the wall clock, for the eye
         self._began_ns = monotonic_ns()
-        self._shift_ns = 0  # how far pauses have moved the plan
-        self._paused_until_ns = 0
-        self._failures = 0
+        self._setbacks = Setbacks()
 
     def progress(self) -> Progress:
         """Return how far it is now."""
@@ -111,7 +108,7 @@ class Run:
         start, row = records[0], row_of(records)
         if not isinstance(start, Start):
             return
-        number = int(start.tags[ORDER_NUMBER_TAG])
+        number = int(start.tags.get(ORDER_NUMBER_TAG, 0))
         kind = (start.domain, tuple((i["variant_id"], i["quantity"]) for i in start.items))
         self._done_before[number] = kind
         self.ledger.begin(number, kind)
@@ -123,13 +120,15 @@ class Run:
         """Place every order of the plan, or those until it is stopped."""
         try:
             await self._make_ready()
-            self.state = "running" if self.state == "preparing" else self.state
             await self._start_all()
-            await self._all_ended()
+        except asyncio.CancelledError:
+            self.stop(STOPPED)
+            raise
         finally:
-            await self._close()
-        left = self.counts.picture(self.state).left
-        self.state = "stopped" if self._stopping.is_set() or left else "finished"
+            # Whatever went wrong with the plan, orders in flight are followed to their end.
+            await self._all_ended()
+            left = self.counts.picture(self.state).left
+            self.state = "stopped" if self._stopping.is_set() or left else "finished"
 
     def stop(self, why: str, *, let_finish: bool = False) -> None:
         """Start no order any more; those in flight are closed unless they may finish."""
@@ -155,8 +154,10 @@ class Run:
         self.began_at_ns = time.time_ns() + lead_ns
 
     async def _start_all(self) -> None:
+        self.state = "stopping" if self._stopping.is_set() else "running"
         offsets = self.schedule.offsets_ns()
-        for planned in self.plan:
+        planned_orders = iter(self.plan)
+        while planned := await self._next(planned_orders):
             if planned.number in self._done_before:
                 self._check_same(planned)
                 continue
@@ -166,8 +167,14 @@ class Run:
             task = asyncio.create_task(self._place(planned, offset_ns))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if not self.message and self._time_is_over():
+        if planned and not self.message:
             self.message = "the time is over"
+
+    async def _next(self, planned_orders: Iterator[Planned]) -> Planned | None:
+        """Return the next order of the plan; a generator may take its time, or ask somebody."""
+        if self.plan.variants:
+            return next(planned_orders, None)
+        return await asyncio.to_thread(next, planned_orders, None)
 
     async def _turn(self, offset_ns: int | None) -> bool:
         """Wait until the next order is to be made ready; False if it is not any more."""
@@ -188,7 +195,8 @@ class Run:
             )
 
     def _time_is_over(self) -> bool:
-        limit_s = self.schedule.duration_s
+        """Whether a closed loop has gone on for long enough; an open one has planned starts."""
+        limit_s = None if self.schedule.is_open else self.schedule.duration_s
         return limit_s is not None and monotonic_ns() - self._began_ns >= limit_s * 1e9
 
     async def _place(self, planned: Planned, offset_ns: int | None) -> None:
@@ -198,13 +206,8 @@ class Run:
             await self._follow_order(planned, offset_ns, held)
         except asyncio.CancelledError:
             return
-        except GuardError as error:
-            self._failed(planned, error)
-            self.stop(str(error), let_finish=True)
-        except (FirmlyError, RecorderError, OSError) as error:
-            self._failed(planned, error)
         except Exception as error:  # noqa: BLE001 - one order's mishap is not the others'
-            self._failed(planned, error)
+            self._not_sent(planned, error)
         finally:
             for places in held:
                 places.release()
@@ -238,9 +241,9 @@ class Run:
         kind = kind_of(planned.variant.order)
         while not self._stopping.is_set():
             self._check_guard(planned.variant)
-            pause_ns = self._paused_until_ns - monotonic_ns()
-            if pause_ns > 0 and not self.schedule.is_open:
-                await self._unless_stopped(asyncio.sleep(pause_ns / 1e9))
+            pause_s = 0.0 if self.schedule.is_open else self._setbacks.pause_left_s()
+            if pause_s:
+                await self._unless_stopped(asyncio.sleep(pause_s))
                 continue
             answer = self.ledger.asks(kind, self._minutes())
             if answer == YES:
@@ -286,43 +289,22 @@ class Run:
         self.counts.end(point_of(planned.number, row, started_s))
         if len(self.recordings) < KEPT_RECORDINGS:
             self.recordings.append(Recording(records))
-        self._judge(row, records[-1])
+        self._heed(self._setbacks.ended(row, records[-1]))
         self.on_change()
 
-    def _judge(self, row: dict[str, Any], last: Record) -> None:
-        """Heed an answer that asks to wait, and stop at a door that stays shut."""
-        if isinstance(last, End) and last.retry_after_s:
-            self._pause(last.retry_after_s, f"HTTP {last.http_status}")
-        elif row["http_status"] == 429:
-            self._pause(PAUSE_S, "HTTP 429")
-        shut = row["outcome"] == "http_error" and row["http_status"] in {401, 403}
-        self._failures = self._failures + 1 if shut else 0
-        self._stop_if_hopeless(f"{row['error_code']} (HTTP {row['http_status']})")
-
-    def _failed(self, planned: Planned, error: Exception) -> None:
+    def _not_sent(self, planned: Planned, error: Exception) -> None:
         """Note an order of which nothing was sent."""
         self.problems.append(Problem(planned.number, f"{type(error).__name__}: {error}"))
         self.counts.not_started += 1
-        self._failures += 1
-        if isinstance(error, RateLimited):
-            self._pause(error.retry_after_s or PAUSE_S, "HTTP 429")
-        if isinstance(error, Unauthorized | InvalidAppId | Forbidden):
-            self.stop(f"nothing can be ordered with this app id: {error}", let_finish=True)
-        self._stop_if_hopeless(str(error))
+        why = str(error) if isinstance(error, GuardError) else self._setbacks.not_sent(error)
+        self._heed(why)
 
-    def _stop_if_hopeless(self, last: str) -> None:
-        if self._failures >= FAILURES_IN_A_ROW:
-            self.stop(f"{self._failures} failures in a row, the last: {last}", let_finish=True)
-
-    def _pause(self, seconds: float, why: str) -> None:
-        """Send nothing for a while; what is planned moves back as a whole."""
-        now_ns = monotonic_ns()
-        until_ns = now_ns + round(seconds * 1e9)
-        added_ns = until_ns - max(self._paused_until_ns, now_ns)
-        if added_ns > 0:
-            self._shift_ns += added_ns
-            self._paused_until_ns = until_ns
-            self.message = f"{why}: asked to wait, paused for {seconds:g} s; the plan moves back"
+    def _heed(self, why: str) -> None:
+        """Stop if there is a reason to; say of a pause that there was one."""
+        if why:
+            self.stop(why, let_finish=True)
+        elif not self._stopping.is_set():
+            self.message = self._setbacks.message
 
     def _options_of(self, planned: Planned) -> Options:
         tags = {**self.options.tags, **planned.variant.tags, ORDER_NUMBER_TAG: str(planned.number)}
@@ -336,7 +318,7 @@ class Run:
         return (monotonic_ns() - self._began_ns) / 60e9
 
     def _planned_ns(self, offset_ns: int) -> int:
-        return self._began_ns + offset_ns + self._shift_ns
+        return self._began_ns + offset_ns + self._setbacks.shift_ns
 
     async def _sleep_until_planned(self, offset_ns: int, before_s: float) -> None:
         """Sleep until so long before a planned start, also where the plan moves meanwhile."""
@@ -359,12 +341,6 @@ class Run:
     async def _all_ended(self) -> None:
         while self._tasks:
             await asyncio.wait(set(self._tasks))
-
-    async def _close(self) -> None:
-        """However it ends, no order is left behind."""
-        for task in list(self._tasks):
-            task.cancel()
-        await self._all_ended()
 
 
 def _orders_ahead(schedule: Schedule) -> int:
