@@ -36,7 +36,7 @@ def code_for(draft: Draft, lab: Lab, *, typed_as: str | None = None, captcha: bo
     order = order_from(draft)
     asks = captcha or (draft.card_name == TYPED and typed_as is None)
     fields = [
-        f"domain={order.domain!r},",
+        f"domain={_quoted(order.domain)},",
         "items=[",
         *_indented([_item(item) + "," for item in order.items]),
         "],",
@@ -64,12 +64,12 @@ def _connect(lab: Lab, domain: str) -> str:
         arguments = ", ".join(_simulator_options(lab))
         return f"lab = fnb.connect({arguments})"
     allowed = [] if environment.name == "staging" and domain == DEMO_MERCHANT else [domain]
-    more = f"allow_domains={allowed!r}" if allowed else ""
+    more = f"allow_domains={_quoted(allowed)}" if allowed else ""
     # The app id comes from FIRMLY_APP_ID or a .env file.
     if environment.name == "staging":
         arguments = ", ".join(filter(None, ['"staging"', more]))
         return f"lab = fnb.connect({arguments})"
-    urls = f"api_url={environment.api_url!r}, card_url={environment.card_url!r}"
+    urls = f"api_url={_quoted(environment.api_url)}, card_url={_quoted(environment.card_url)}"
     return f"lab = fnb.connect({urls}, {more})"
 
 
@@ -80,7 +80,7 @@ def _simulator_options(lab: Lab) -> list[str]:
     if settings is None:
         return []
     return [
-        f"{one.name}={getattr(settings, one.name)!r}"
+        f"{one.name}={_quoted(getattr(settings, one.name))}"
         for one in fields(settings)
         # A port and a folder of its own.
         if getattr(settings, one.name) != one.default and one.name not in {"port", "folder"}
@@ -91,22 +91,24 @@ def _item(item: Item) -> str:
     given = {"variant_id": item.variant_id, "product_id": item.product_id}
     given_more: dict[str, Any] = {"variant_handles": item.variant_handles}
     values = {**given, **given_more, "quantity": item.quantity}
-    words = [f"{name}={value!r}" for name, value in values.items() if value is not None]
+    words = [f"{name}={_quoted(value)}" for name, value in values.items() if value is not None]
     return f"fnb.Item({', '.join(words)})"
 
 
 def _address(name: str, address: Address) -> list[str]:
     values = {field: getattr(address, field) for field in ADDRESS_FIELDS}
-    words = [f"{field}={value!r}," for field, value in values.items() if value is not None]
+    words = [f"{field}={_quoted(value)}," for field, value in values.items() if value is not None]
     return [f"{name}=fnb.Address(", *_indented(words), "),"]
 
 
 def _card(draft: Draft, typed_as: str | None) -> str:
     if draft.card_name != TYPED:
-        return f"fnb.Card.test({draft.card_name!r})"
-    known = ", ".join(f"{name}={draft.card.get(name, '')!r}" for name in ("name", "month", "year"))
+        return f"fnb.Card.test({_quoted(draft.card_name)})"
+    known = ", ".join(
+        f"{name}={_quoted(draft.card.get(name, ''))}" for name in ("name", "month", "year")
+    )
     if typed_as is not None:
-        return f"fnb.Card.test({typed_as!r}, {known})"
+        return f"fnb.Card.test({_quoted(typed_as)}, {known})"
     return (
         f'fnb.Card(number=getpass("Card number: "), verification_value=getpass("CVV: "), {known})'
     )
@@ -122,3 +124,13 @@ def _place(draft: Draft) -> list[str]:
 
 def _indented(lines: list[str]) -> list[str]:
     return [INDENT + line for line in lines]
+
+
+def _quoted(value: Any) -> str:
+    """Return a value as Python, texts in double quotes where that needs no escape."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_quoted, value))}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_quoted, value))}{',' if len(value) == 1 else ''})"
+    text = repr(value)
+    return f'"{text[1:-1]}"' if text.startswith("'") and '"' not in text else text

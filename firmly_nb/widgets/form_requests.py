@@ -6,6 +6,7 @@ page.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from firmly_nb.widgets import catalogue
 from firmly_nb.widgets.form_words import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from concurrent.futures import Future
 
     from firmly_nb.placing import Bench
@@ -28,6 +29,7 @@ class Requests:
     def __init__(self, bench: Bench, form: FormView) -> None:
         self._bench = bench
         self._form = form
+        self._turn = asyncio.Lock()
 
     def answer(self, question: Mapping[str, Any]) -> None:
         """Look something up in the catalogue and send it: ``merchants``, ``products`` and so on."""
@@ -38,19 +40,26 @@ class Requests:
             allowed = sorted(self._bench.environment.allow_domains)
             self._form.send({**reply, "found": allowed})
         elif about == "products":
-            self._send_later(reply, submit(catalogue.products, self._bench, domain))
+            self._send_later(reply, self._ask(catalogue.products, domain))
         elif about == "variants":
-            self._send_later(reply, submit(catalogue.variants, self._bench, domain, handle))
+            self._send_later(reply, self._ask(catalogue.variants, domain, handle))
         elif about == "search":
             words = str(question.get("words", ""))[:200]
-            found = submit(catalogue.search, self._bench, words)
-            self._send_later({**reply, "words": words}, found)
+            self._send_later({**reply, "words": words}, self._ask(catalogue.search, words))
 
     def look(self, domain: str) -> None:
         """Look at the cart that the device has at a merchant, and say what became of the order."""
         self._form.looked = f"Looking at the cart at {domain} …"
         future = submit(browsing.cart, self._bench, domain)
         future.add_done_callback(partial(_say, self._put_looked, domain))
+
+    def _ask(self, question: Callable[..., Coroutine[Any, Any, Any]], *about: str) -> Future[Any]:
+        async def in_turn() -> Any:
+            # One call at a time needs one device; at once each would open its own.
+            async with self._turn:
+                return await question(self._bench, *about)
+
+        return submit(in_turn)
 
     def _put_looked(self, text: str) -> None:
         self._form.looked = text

@@ -276,6 +276,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         right.layout = ipywidgets.Layout(flex=f"1.3 1 {WIDE}", min_width="0", overflow="visible")
         columns = ipywidgets.Box([self._form, right])
         columns.layout = ipywidgets.Layout(flex_flow="row wrap", overflow="visible", width="100%")
+        columns.add_class("firmly-bench-columns")
         return columns
 
     def _picked_card(self) -> Card:

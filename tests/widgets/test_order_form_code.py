@@ -102,7 +102,7 @@ def test_a_typed_number_that_is_a_test_card_is_named_once_it_was_placed(form):
     content = {"type": "place", "turn": form._form.turn, "draft": {}}
     form._form._handle_custom_msg(content, [orjson.dumps(PLAIN)])
     form._run.wait(30)
-    assert "fnb.Card.test('visa', name='Ada Canary', month='11', year='2031')" in form.code()
+    assert 'fnb.Card.test("visa", name="Ada Canary", month="11", year="2031")' in form.code()
     assert PLAIN["number"] not in form.code()
 
 
@@ -117,7 +117,7 @@ def test_the_open_panel_shows_the_code_as_the_form_changes(form):
     form._strip.set_state({"shown": "code"})
     assert form._strip.code == form.code()
     form.card_name = "discover"
-    assert "fnb.Card.test('discover')" in form._strip.code
+    assert 'fnb.Card.test("discover")' in form._strip.code
     form._form.set_state({"items": []})
     assert form._strip.code == (
         "# Something in the form is not right yet.\n# items: add at least one item\n"
@@ -134,8 +134,8 @@ DRAFT = Draft(**changes_for(fnb.Order.example()))
         (
             environments.custom("https://api.firmly.tools", None, frozenset()),
             (
-                "lab = fnb.connect(api_url='https://api.firmly.tools', "
-                "card_url='https://cc.firmly.tools', allow_domains=['staging.luma.gift'])"
+                'lab = fnb.connect(api_url="https://api.firmly.tools", '
+                'card_url="https://cc.firmly.tools", allow_domains=["staging.luma.gift"])'
             ),
         ),
     ],
@@ -150,7 +150,7 @@ def test_a_merchant_beside_the_demo_is_named_to_staging():
     draft = Draft(**{**vars(DRAFT), "merchant": "shop.example.test"})
     where = Elsewhere(environments.staging(frozenset({"shop.example.test"})))
     code = code_for(draft, where)
-    assert "lab = fnb.connect(\"staging\", allow_domains=['shop.example.test'])" in code
+    assert 'lab = fnb.connect("staging", allow_domains=["shop.example.test"])' in code
 
 
 TEXTS = st.text(min_size=1, max_size=40).filter(lambda text: text.strip())
