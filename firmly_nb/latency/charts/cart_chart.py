@@ -131,7 +131,7 @@ def _points(through: pd.DataFrame, measure: str, currency: str) -> list[Any]:
                 marker={
                     "size": 6,
                     "symbol": SYMBOLS[at % len(SYMBOLS)],
-                    "opacity": 0.65,
+                    "opacity": 0.85,
                     "color": SERIES[at % len(SERIES)],
                     "line": {"width": 0.5, "color": LIGHT.paper},
                 },

@@ -14,10 +14,10 @@ from firmly_nb.latency.charts import pictures
 from firmly_nb.latency.charts.theme import (
     ANSWER_PX,
     CAPTION_PX,
-    DARK,
     EDGE_PX,
     LIGHT,
     TITLE_PX,
+    TURNED,
     layout,
 )
 from firmly_nb.latency.charts.words import lines
@@ -25,6 +25,7 @@ from firmly_nb.latency.charts.words import lines
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+CAPTION = "caption"
 PLOTLY = "application/vnd.plotly.v1+json"
 CONFIG = {
     "displaylogo": False,
@@ -63,12 +64,25 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
 
     def dark(self) -> Chart:
         """Return the same chart for a dark page."""
-        turned = Chart(self)
-        turned.update_layout(template={"layout": layout(DARK)})
-        turned.for_each_annotation(
-            lambda note: note.update(font={"color": DARK.quiet}), {"name": "caption"}
+        text = str(self.to_json())
+        for day, night in TURNED.items():
+            text = text.replace(f'"{day}"', f'"{night}"')
+        return Chart(json.loads(text))
+
+    def bare(self) -> Chart:
+        """Return it without title, answer and caption, for a page that says them itself."""
+        room = self.layout.meta["room"]
+        plain = Chart(self)
+        cut = self.layout.margin.t + self.layout.margin.b - room["top"] - room["bottom"]
+        plain.layout.annotations = [
+            note for note in plain.layout.annotations if note.name != CAPTION
+        ]
+        plain.update_layout(
+            title=None,
+            height=self._height_px - cut,
+            margin={"t": room["top"], "b": room["bottom"]},
         )
-        return turned
+        return plain
 
     def picture(self) -> bytes | None:
         """Return it as PNG; None where this machine has no browser to draw it."""
@@ -134,12 +148,18 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     answer = lines(sentence, ANSWER_LETTERS)
     foot = lines(caption, CAPTION_LETTERS)
     named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
-    top = EDGE_PX + 24 + LINE_PX * len(answer) + (_legend_px(named) if legend else 14)
+    above = _legend_px(named) if legend else 14
+    top = EDGE_PX + 26 + LINE_PX * len(answer) + above
     bottom = below_px + LINE_PX * len(foot)
     chart = Chart(traces)
     chart.update_layout(
         template={"layout": layout()},
-        meta={"question": question, "sentence": sentence, "caption": caption},
+        meta={
+            "question": question,
+            "sentence": sentence,
+            "caption": caption,
+            "room": {"top": above, "bottom": below_px},
+        },
         title={
             "text": f"<b>{'<br>'.join(lines(question, ANSWER_LETTERS))}</b>",
             "font": {"size": TITLE_PX},
@@ -158,7 +178,7 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     )
     chart.update_layout(extra or {})
     chart.add_annotation(
-        name="caption",
+        name=CAPTION,
         text="<br>".join(foot),
         font={"size": CAPTION_PX, "color": LIGHT.quiet},
         xref="paper",
@@ -179,4 +199,4 @@ def _legend_px(names: Sequence[str]) -> int:
     """Return the height of a legend, whose entries have the width of the widest."""
     widest = max((len(html.unescape(name)) for name in names), default=0)
     in_a_row = max(LEGEND_WIDTH_PX // (48 + 7 * widest), 1)
-    return 14 + 20 * math.ceil(len(names) / in_a_row)
+    return 18 + 20 * math.ceil(len(names) / in_a_row)

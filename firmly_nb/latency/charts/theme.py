@@ -6,10 +6,10 @@ along. Colour is never alone: stages have a pattern or a dash too, failures a ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.latency.colours import STAGE_COLOURS, place_of
+from firmly_nb.latency.colours import FAILED_COLOUR, STAGE_COLOURS, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,9 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon")
 FAILURE_SYMBOL = "x-thin"
 SERIES = (STAGE_COLOURS[0], STAGE_COLOURS[5], STAGE_COLOURS[2], *STAGE_COLOURS[3:5])
-# Counts of orders: light to dark, told apart in black and white.
+# Counts of orders, few to many: told apart in black and white; for the night the other way round.
 COUNTS = ("#e3eef7", "#9cc5e3", "#4a94c8", "#0b5d98", "#03294a")
+COUNTS_DARK = ("#1d3146", "#22537f", "#2f83bd", "#79b8e4", "#d9edfb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,17 @@ class Ground:
     mark: str
 
 
-LIGHT = Ground("#ffffff", "#1c1c1e", "#5a5d63", "#e4e5e8", "#b3261e")
+LIGHT = Ground("#fefefe", "#1c1c1e", "#5a5d63", "#e4e5e8", "#b3261e")
 DARK = Ground("#17181b", "#ececf0", "#a9acb4", "#34363c", "#ff8a80")
+# A chart is written for the day; for the night these colours are exchanged in it. Those of stages
+# stay: the same stage has the same colour everywhere.
+TURNED = dict(
+    zip(
+        (*astuple(LIGHT), *COUNTS, FAILED_COLOUR),
+        (*astuple(DARK), *COUNTS_DARK, "#ff6b60"),
+        strict=True,
+    )
+)
 
 
 def layout(ground: Ground = LIGHT) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def _points(through: pd.DataFrame, measure: str, where: Along) -> list[Any]:
                 marker={
                     "size": 6,
                     "symbol": SYMBOLS[place % len(SYMBOLS)],
-                    "opacity": 0.7,
+                    "opacity": 0.85,
                     "color": SERIES[place % len(SERIES)],
                     "line": {"width": 0.5, "color": LIGHT.paper},
                 },
