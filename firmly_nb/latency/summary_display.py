@@ -27,7 +27,13 @@ def summary_text(found: LatencySummary) -> str:
     """Write a summary as plain text."""
     if not len(found.table):
         return "no orders"
-    lines = [outcomes_words(found.outcomes), found.where, "", grid_text(_grid(found)), _how(found)]
+    lines = [
+        outcomes_words(found.outcomes),
+        found.where,
+        "",
+        grid_text(summary_grid(found)),
+        _how(found),
+    ]
     return "\n".join([*lines, *(f"! {sentence}" for sentence in found.sentences)])
 
 
@@ -38,7 +44,7 @@ def summary_html(found: LatencySummary) -> str:
     return page(
         f"<div><b>{escape(outcomes_words(found.outcomes))}</b></div>"
         f'<div style="{QUIET}">{escape(found.where)}</div>{strip_html(found.table)}'
-        f'{grid_html(_grid(found))}<div style="{QUIET}">{escape(_how(found))}</div>'
+        f'{grid_html(summary_grid(found))}<div style="{QUIET}">{escape(_how(found))}</div>'
         f"{sentences_html(found.sentences)}"
     )
 
@@ -117,7 +123,8 @@ def _outcome(row: dict[Any, Any]) -> str:
     return f"{counted}, {share} ({low} to {high})"
 
 
-def _grid(found: LatencySummary) -> Grid:
+def summary_grid(found: LatencySummary) -> Grid:
+    """Return the table of a summary as texts."""
     rows = found.table.to_dict("records")
     bold = tuple(i for i, row in enumerate(rows) if row["stage"] == ORDER)
     return Grid(HEADS, tuple(_row(row, found.level) for row in rows), bold)
