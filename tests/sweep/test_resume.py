@@ -1,0 +1,191 @@
+"""A sweep that was killed loses no finished order, and resumed places only what is missing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb import sim
+
+ORDER = fnb.Order.example()
+PLANNED = 30
+CHILD = """
+    import sys
+    import firmly_nb as fnb
+    url, app_id, journal = sys.argv[1:]
+    lab = fnb.connect(
+        api_url=url, app_id=app_id, journal=journal, allow_domains=["staging.luma.gift"]
+    )
+    lab.sweep(
+        fnb.grid(fnb.Order.example(), quantity=[1, 2]), count=30, rate=15, run_id="killed", seed=4
+    )
+"""
+
+
+@pytest.fixture
+def calm():
+    with sim.start(profile="calm") as simulator:
+        yield simulator
+
+
+def orders_of(simulator):
+    """Return how often each order number occurs as a placed order in the simulator's truth."""
+    return Counter(
+        line["order_number"] for line in simulator.truth() if line["event"] == "order-placed"
+    )
+
+
+def finished(journal):
+    if not journal.exists():
+        return []
+    return [rec for rec in fnb.load(journal) if not rec.cut_off]
+
+
+def test_killed_half_way_no_finished_order_is_lost_and_none_is_placed_twice(
+    calm, connect, tmp_path, until
+):
+    journal = tmp_path / "journals"
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(CHILD), calm.url, calm.app_id, str(journal)],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: len(finished(journal)) >= 8, "eight finished orders")
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    # The recorder outlives its notebook by the moment that it needs to close what is open.
+    until(lambda: finished(journal) and not _still_open(journal), "the recorder's last words")
+    before = fnb.load(journal)
+    assert 8 <= len(before) < PLANNED
+    placed_before = {rec.order_number for rec in before.where(outcome="placed")}
+    assert len(placed_before) >= 8
+    assert placed_before <= set(orders_of(calm)), "and each of them is true"
+
+    lab = connect(api_url=calm.url, app_id=calm.app_id, allow_domains=calm.domains, journal=journal)
+    grid = fnb.grid(ORDER, quantity=[1, 2])
+    recs = lab.sweep(grid, resume="killed", progress=False)
+
+    numbers = Counter(int(rec.tags["order_no"]) for rec in recs)
+    assert numbers == Counter(range(1, PLANNED + 1)), "each planned order, and each once"
+    assert Counter(rec.tags["quantity"] for rec in recs) == {"1": PLANNED // 2, "2": PLANNED // 2}
+    unknown = [rec for rec in before if rec.outcome != "placed"]
+    assert {rec.recording_id for rec in unknown} <= {rec.recording_id for rec in recs}
+    true = orders_of(calm)
+    assert set(true.values()) == {1}
+    # What was in flight when the process was killed may have become an order, and was left alone.
+    told = {rec.order_number for rec in recs.where(outcome="placed")}
+    assert told <= set(true)
+    assert len(true) <= PLANNED
+    assert PLANNED - len(unknown) == len(told)
+    assert lab.last_sweep.progress.resumed == len(before)
+
+    again = lab.sweep(grid, resume="killed", progress=False)
+    assert len(again) == PLANNED
+    assert orders_of(calm) == true, "nothing is missing, nothing is placed"
+
+
+def _still_open(journal):
+    return [rec for rec in fnb.load(journal) if rec.cut_off]
+
+
+def test_a_stopped_sweep_goes_on_where_it_stopped(lab):
+    first = lab.sweep(ORDER, count=4, run_id="two-parts", progress=False, budget={"orders": 4})
+    assert len(first) == 4
+    whole = lab.sweep(
+        ORDER, resume="two-parts", count=7, progress=False, budget={"orders": 7}, name="later"
+    )
+    assert sorted(int(rec.tags["order_no"]) for rec in whole) == [1, 2, 3, 4, 5, 6, 7]
+    assert {rec.recording_id for rec in first} < {rec.recording_id for rec in whole}
+    assert lab.last_sweep.progress.resumed == 4
+    assert set(whole.orders["run_id"]) == {"two-parts"}
+
+
+def test_the_budget_is_that_of_the_whole_run(lab):
+    def orders():
+        while True:
+            yield ORDER
+
+    first = lab.sweep(orders(), run_id="limited", progress=False, budget={"orders": 3})
+    again = lab.sweep(orders(), resume="limited", progress=False)
+    assert len(first) == len(again) == 3
+    assert "the budget of 3 orders is used up" in again.warnings[0]
+
+
+def test_an_order_whose_end_is_unknown_is_not_placed_again(lab, until):
+    started = lab.start_sweep(
+        ORDER, count=3, concurrency=3, run_id="stalled", headers={"x-sim-fault": "stall"}
+    )
+    until(lambda: started.progress.running == 3, "three orders")
+    started.stop()
+    stopped = started.wait()
+    assert [rec.outcome for rec in stopped] == ["cancelled"] * 3
+    again = lab.sweep(ORDER, resume="stalled", progress=False)
+    assert {rec.recording_id for rec in again} == {rec.recording_id for rec in stopped}
+
+
+def test_other_orders_are_not_taken_for_the_same_run(lab):
+    lab.sweep(ORDER, count=2, run_id="mine", progress=False)
+    with pytest.raises(ValueError, match="the sweep mine began with other orders"):
+        lab.sweep(fnb.Order.example(quantity=3), resume="mine", count=4, progress=False)
+
+
+def test_a_generator_that_brings_other_orders_is_noticed(lab):
+    lab.sweep(iter([ORDER, ORDER]), run_id="listed", progress=False)
+    other = fnb.Order.example(quantity=3)
+    with pytest.raises(ValueError, match=r"order 2 of this run was at .* Resume with the same"):
+        lab.sweep(iter([ORDER, other, other]), resume="listed", progress=False)
+    assert len(fnb.load(lab.journal)) == 2
+
+
+def test_a_run_is_placed_by_one_sweep_at_a_time(lab, connect, until):
+    started = lab.start_sweep(ORDER, count=3, run_id="one", headers={"x-sim-fault": "stall"})
+    until(lambda: started.progress.running == 1, "an order in flight")
+    other = connect(journal=lab.journal)
+    with pytest.raises(ValueError, match="the sweep one is still running"):
+        other.sweep(ORDER, resume="one", progress=False)
+    started.stop()
+    started.wait()
+    with pytest.raises(ValueError, match="there is a sweep one already: resume='one'"):
+        lab.sweep(ORDER, count=3, run_id="one", progress=False)
+
+
+def test_a_run_goes_on_where_it_began(lab, connect):
+    lab.sweep(ORDER, count=1, run_id="here", progress=False)
+    elsewhere = connect(environment="simulator", profile="instant", journal=lab.journal)
+    with pytest.raises(ValueError, match="was placed on custom; this lab orders on simulator"):
+        elsewhere.sweep(ORDER, resume="here", progress=False)
+
+
+def test_a_damaged_plan_is_said_and_touches_nothing(lab):
+    lab.sweep(ORDER, count=1, run_id="torn", progress=False)
+    path = lab.journal / "sweeps" / "torn.json"
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ValueError, match=r"torn\.json is damaged"):
+        lab.sweep(ORDER, resume="torn", progress=False)
+
+
+def test_a_full_or_read_only_disk_sends_nothing(connect, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    lab = connect(journal=tmp_path / "file" / "journals")
+    with pytest.raises(OSError, match="FIRMLY_NB_HOME"):
+        lab.sweep(ORDER, count=2, progress=False)
+    assert lab.last_sweep is None
+
+
+def test_killing_the_recorder_costs_the_orders_in_flight_and_no_more(lab, until):
+    started = lab.start_sweep(ORDER, count=12, concurrency=2, headers={"x-sim-profile": "calm"})
+    until(lambda: started.progress.finished >= 2, "two orders")
+    os.kill(lab._bench.worker().pid, signal.SIGKILL)
+    recs = started.wait()
+    outcomes = Counter(rec.outcome for rec in recs)
+    assert len(recs) + len(started.problems) == 12
+    assert outcomes["placed"] >= 8
+    assert len({rec.tags["order_no"] for rec in recs}) == len(recs)
