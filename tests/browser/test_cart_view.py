@@ -1,0 +1,97 @@
+"""The cart view in a real JupyterLab: by keyboard, in both themes, with carts that mean harm."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+EMBER = """
+import firmly_nb as fnb
+lab = fnb.connect(profile="instant")
+items = [fnb.Item(variant_id="EC-CDL-Cedar-Small"), fnb.Item(variant_id="EC-SNF-Steel", quantity=2)]
+rec = lab.place(fnb.Order.example(domain="ember.example.test", items=items), progress=False)
+view = fnb.CartView(rec)
+view
+"""
+HOSTILE = """
+from firmly_nb.recording.recording import Recording
+start, *events = lab.place(fnb.Order.example(), progress=False).records()
+evil = '<img src="http://outside.test/x.png" onerror="alert(1)"><script>alert(2)</script>'
+rtl = "\\u202eMug \\u0645\\u0631\\u062d\\u0628\\u0627"
+words = {"script": evil, "rtl": rtl, "emoji": "\\U0001f469\\u200d\\U0001f52c", "long": "Tee " * 75}
+for event in events[:-1]:
+    cart = event.data.get("cart") or event.data.get("order")
+    if cart:
+        line = cart["line_items"][0]
+        more = [{**line, "line_item_id": k, "sku": k, "description": w} for k, w in words.items()]
+        cart["line_items"] += [{**each, "image": {"url": "javascript:alert(3)"}} for each in more]
+        cart["line_items"] += [{**line, "line_item_id": f"{n}", "sku": f"S{n}"} for n in range(250)]
+        cart["display_name"] = cart["cart_status"] = evil
+        cart["shipping_info"] = cart["total"] = evil
+        cart["huge"] = {"text": "x" * 4_000_000, "list": list(range(100_000))}
+        cart["urls"] = {"thank_you_page": "javascript:alert(4)", "http://outside.test/y.png": evil}
+hostile = fnb.CartView(Recording([start, *events]))
+hostile
+"""
+
+
+def test_a_cart_is_read_by_keyboard_and_does_no_harm(notebook, axe, artefact):
+    bench = notebook(EMBER, HOSTILE)
+    page = bench.page
+    asked, dialogs = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.type), dialog.accept()))
+
+    view = bench.run_cell(0).locator(".cart-view")
+    slider = view.get_by_role("slider", name="Event")
+    slider.focus()
+    slider.press("ArrowLeft")
+    expect(slider).to_have_attribute(
+        "aria-valuetext",
+        re.compile(r"^shipping-updated, .* milliseconds, event 4 of 5, 3 errors$"),
+    )
+    candle = view.get_by_role("row", name="Soy Candle")
+    expect(candle.locator("del")).to_have_text("was 24.00")
+    expect(candle.locator("xpath=following-sibling::tr[1]")).to_contain_text("went from 24.00")
+    expect(view.get_by_role("row", name="Snuffer")).to_contain_text("removed")
+
+    slider.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # opens the JSON
+    search = view.get_by_role("searchbox", name="Search in the JSON")
+    search.fill("ground")
+    expect(view.locator(".json-count")).to_have_text("1 of 4 matches")
+    search.press("Enter")
+    expect(view.locator(".json-count")).to_have_text("2 of 4 matches")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    expect(view.get_by_role("treeitem")).to_have_count(1)
+
+    hostile = bench.run_cell(1).locator(".cart-view")
+    expect(hostile).to_contain_text('<img src="http://outside.test/x.png" onerror="alert(1)">')
+    expect(hostile).to_contain_text("… and 5 more lines")
+    hostile.get_by_text("JSON of this event").click()
+    expect(hostile.locator(".json-said")).to_contain_text("1 long text was cut")
+    hostile.get_by_role("searchbox").fill("outside.test")
+    expect(hostile.locator(".json-count")).to_contain_text("1 of ")
+    assert hostile.locator("img, script, a, iframe").count() == 0
+
+    for scheme in ("light", "dark"):
+        bench.theme(scheme)
+        for name, shown in (("ember", view), ("hostile", hostile)):
+            axe(shown)
+            artefact(f"{name}-{scheme}", shown)
+
+    bench.reload()
+    view = bench.output(0).locator(".cart-view")
+    expect(view.get_by_role("slider")).to_have_attribute(
+        "aria-valuetext", re.compile("event 4 of 5")
+    )
+    view.get_by_text("JSON of this event").click()
+    expect(view.get_by_role("tree")).to_be_visible()
+    assert set(dialogs) <= {"beforeunload"}  # JupyterLab's own, for what is not saved
+    allowed = (bench.server.url, "data:", "blob:")
+    assert [url for url in asked if not url.startswith(allowed)] == []
