@@ -97,7 +97,7 @@ def wilson(k: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Flo
     from scipy.special import ndtri
 
     n = np.asarray(n, dtype=np.float64)
-    some = np.maximum(n, 1e-300)
+    some = np.where(n > 0, n, 1.0)
     p, z2 = np.asarray(k, dtype=np.float64) / some, ndtri(0.5 + level / 2) ** 2
     half = np.sqrt(z2 * p * (1 - p) / some + z2**2 / (4 * some**2))
     middle, scale = p + z2 / (2 * some), 1 + z2 / some

@@ -123,12 +123,13 @@ def quantiles_of_sorted(x: Floats, ps: Iterable[float], level: float = 0.95) -> 
     """Return quantiles of values that are sorted and have no nulls."""
     found = []
     for p in ps:
+        needed = values_needed(p, level)
         lower, upper = interval_ranks(len(x), p, level)
         low = float(x[lower - 1]) if lower >= 1 else -math.inf
         high = float(x[upper - 1]) if upper <= len(x) else math.inf
         both = math.isfinite(low) and math.isfinite(high)
         estimate = type_7(x, p) if both else math.nan
-        found.append(Quantile(p, len(x), estimate, low, high, values_needed(p, level)))
+        found.append(Quantile(p, len(x), estimate, low, high, needed))
     return found
 
 
