@@ -7,7 +7,7 @@ import { h, milliseconds, replace } from "./dom.js";
 import { axisLabels, drawRunning, drawStage, drawWaited, emptyLane, growBar, stageColour } from "./timeline_lane.js";
 import { eventLane } from "./timeline_events.js";
 import { stageAwaited, stageInProgress } from "./timeline_state.js";
-import { boundWords, eventWords, precisionWords, timeWords } from "./timeline_words.js";
+import { axisWords, boundWords, eventWords, precisionWords, timeWords } from "./timeline_words.js";
 
 let orderViewsMade = 0;
 
@@ -54,7 +54,7 @@ function showOrder(view, order, axis, zero, elapsed, selected) {
   view.order = order;
   view.drawn = { axis, zero };
   drawHead(view, order, elapsed);
-  replace(view.axis, axisLabels(axis, (t_ms) => milliseconds(t_ms, 0)));
+  replace(view.axis, axisLabels(axis, axisWords));
   drawStages(view, order, axis, zero, elapsed, selected);
   view.events.show(order, axis, zero, selected);
   const warnings = order.end?.warnings ?? [];

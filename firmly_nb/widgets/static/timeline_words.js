@@ -7,6 +7,11 @@ export function timeWords(value_ms, uncertainty_us = 0) {
   return milliseconds(value_ms, uncertainty_us > 1000 ? 0 : 1);
 }
 
+/** Write a time of the axis, before or after zero. */
+export function axisWords(t_ms) {
+  return `${t_ms < 0 ? "\u2212" : ""}${milliseconds(Math.abs(t_ms), 0)}`;
+}
+
 /** Write how far off a time can be. */
 export function boundWords(uncertainty_us) {
   const ms = uncertainty_us / 1000;
