@@ -1,0 +1,69 @@
+"""firmly-nb sweep: progress for people, JSON for machines, and an exit code for cron."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import firmly_nb as fnb
+
+
+def firmly_nb(*arguments, home):
+    return subprocess.run(
+        [sys.executable, "-m", "firmly_nb", "sweep", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env={**os.environ, "FIRMLY_NB_HOME": str(home), "PYTHONWARNINGS": "error"},
+        check=False,
+    )
+
+
+def test_a_run_from_cron_says_how_it_went_saves_it_and_goes_on_later(tmp_path):
+    first = firmly_nb(
+        *("--count", "4", "--concurrency", "2", "--profile", "instant", "--run-id", "nightly"),
+        *("--max-orders", "4", "--tag", "release=7", "--save", str(tmp_path / "saved")),
+        home=tmp_path,
+    )
+    assert first.returncode == 0, first.stderr
+    assert "run nightly: finished" in first.stdout
+    assert "4 placed" in first.stdout
+    assert first.stderr.splitlines()[-1] == "4/4 4 placed", "plain where it is piped"
+    saved = fnb.load(tmp_path / "saved")
+    assert {rec.tags["release"] for rec in saved} == {"7"}
+
+    second = firmly_nb(
+        *("--resume", "nightly", "--count", "6", "--max-orders", "6", "--profile", "instant"),
+        "--json",
+        home=tmp_path,
+    )
+    answer = json.loads(second.stdout)
+    assert second.returncode == 0
+    assert (answer["run_id"], answer["state"]) == ("nightly", "finished")
+    assert answer["outcomes"] == {"placed": 6}
+    assert len(answer["orders"]) == 6
+    assert second.stderr == ""
+
+
+def test_orders_that_were_not_placed_are_in_the_exit_code(tmp_path):
+    done = firmly_nb("--count", "2", "--domain", "closed.luma.gift", home=tmp_path)
+    assert done.returncode == 1
+    assert "error_event" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "say how many"),
+        (["--count", "2", "--rate", "fast"], "give orders per second"),
+        (["--count", "9", "--max-orders", "5"], "budget is 5"),
+        (["--count", "2", "--max-total", "USD=5.00"], "expected CURRENCY=MINOR_UNITS"),
+    ],
+)
+def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, tmp_path):
+    done = firmly_nb(*arguments, home=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
