@@ -14,15 +14,11 @@ from contextlib import suppress
 from dataclasses import replace
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import platformdirs
 
 from firmly_nb.api.secrets import mask_personal
 from firmly_nb.recording.records import End, Event, Record, Start, decode, encode
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SUFFIX = ".jsonl"
 
@@ -187,11 +183,3 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
 def find_journal(directory: Path, recording_id: str) -> Path | None:
     """Return the journal of a recording, or None if there is none."""
     return next(directory.glob(f"*/{escape(recording_id)}{SUFFIX}"), None)
-
-
-def journals(path: Path) -> Iterator[Path]:
-    """Find the journals at a path, the file itself or all in a folder, oldest first."""
-    if path.is_file():
-        yield path
-    else:
-        yield from sorted(path.rglob(f"*{SUFFIX}"))

@@ -16,23 +16,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from firmly_nb.recording.parquet_schema import FORMAT_VERSION
+from firmly_nb.recording.stored_names import KIND, MANIFEST, NewerFormatError, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAME = "manifest.json"
-KIND = "firmly-nb recordings"
 MAX_BYTES = 64 * 1024 * 1024
 # Below orders/ and below events/; no step of it leads out of the set.
 PART = re.compile(r"day=[0-9-]{1,12}/domain=[\w.%~-]{1,200}/[\w-]{1,80}\.parquet", re.ASCII)
-
-
-class StoreError(OSError):
-    """A set of recordings that cannot be saved or loaded: where, why, what to do."""
-
-
-class NewerFormatError(StoreError):
-    """A set that only a newer version of firmly-nb can read."""
 
 
 class _NewerError(ValueError):
@@ -126,7 +117,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     StoreError
         If it cannot be read, is damaged, or only a newer version can read the set.
     """
-    path = folder / NAME
+    path = folder / MANIFEST
     try:
         if path.stat().st_size > MAX_BYTES:
             raise StoreError(f"{path} is no manifest: it is larger than {MAX_BYTES} bytes")

@@ -20,7 +20,8 @@ from urllib.parse import quote
 import orjson
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.recording.manifest import NAME, PART, Manifest, StoreError
+from firmly_nb.recording.manifest import PART, Manifest
+from firmly_nb.recording.stored_names import KINDS, LOCK, MANIFEST, WRITING, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-KINDS = ("orders", "events")
-LOCK = ".lock"
-WRITING = ".writing-"
 PLAN = "parts.json"
 LONGEST_NAME = 100
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -181,7 +179,7 @@ def move_in(root: Path, staging: Path, parts: list[str], manifest: Manifest) -> 
                 target = root / kind / part
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 (staging / kind / part).rename(target)
-        write_whole(root / NAME, manifest.encode())
+        write_whole(root / MANIFEST, manifest.encode())
     except BaseException:
         _remove(root, parts)
         raise

@@ -13,13 +13,11 @@ from firmly_nb.api.secrets import redact_text
 from firmly_nb.recording.manifest import (
     Manifest,
     Save,
-    StoreError,
     now,
     read_manifest,
     written_with,
 )
 from firmly_nb.recording.parquet_files import (
-    KINDS,
     clear_leftovers,
     explained,
     locked,
@@ -28,6 +26,7 @@ from firmly_nb.recording.parquet_files import (
     staged,
 )
 from firmly_nb.recording.parquet_groups import Written, write_parts
+from firmly_nb.recording.stored_names import KINDS, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

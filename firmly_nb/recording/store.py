@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firmly_nb.recording.journal import JournalError, default_directory, journals, read_journal
+from firmly_nb.recording.journal import SUFFIX, JournalError, default_directory, read_journal
 from firmly_nb.recording.recording import Recording, Recordings
 from firmly_nb.recording.sources import Held, Joined
+from firmly_nb.recording.stored_names import KIND, KINDS, MANIFEST, WRITING, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,17 +49,43 @@ def load(path: str | Path | None = None) -> Recordings:
     where = Path(path) if path is not None else default_directory()
     if not where.exists():
         raise FileNotFoundError(f"there is nothing at {where}; recordings are kept there once made")
+    folders, files = find(where)
     warnings: list[str] = []
-    stored = _sets(where, warnings)
-    held = _journals(where, warnings)
-    if stored and not len(held):
-        return Recordings(_oldest_first(stored), warnings)
-    return Recordings(_oldest_first([*stored, held]) if stored else held, warnings)
+    held = _journals(files, warnings)
+    stored = _sets(folders, where, warnings) if folders else []
+    if not stored:
+        return Recordings(held, warnings)
+    return Recordings(_oldest_first([*stored, held] if len(held) else stored), warnings)
 
 
-def _journals(where: Path, warnings: list[str]) -> Held:
+def find(where: Path) -> tuple[list[Path], list[Path]]:
+    """Find the folders of saved sets and the files of journals at a path and below it."""
+    if where.is_file():
+        return [], [where]
+    sets, files = [], []
+    # Folders may vanish meanwhile, where somebody saves: os.walk takes that as it comes.
+    for name, below, names in os.walk(where):
+        folder = Path(name)
+        if _is_set(folder, below, names):
+            sets.append(folder)
+            below[:] = [each for each in below if each not in KINDS]
+        below[:] = [each for each in below if not each.startswith(WRITING)]
+        files += [folder / each for each in names if each.endswith(SUFFIX)]
+    return sorted(sets), sorted(files)
+
+
+def _is_set(folder: Path, below: list[str], names: list[str]) -> bool:
+    """Say whether a folder is a saved set, also one that lost its manifest."""
+    if MANIFEST in names:
+        with suppress(OSError), (folder / MANIFEST).open("rb") as file:
+            if KIND.encode() in file.read(4096):
+                return True
+    return "orders" in below and any((folder / "orders").glob("day=*/domain=*/*.parquet"))
+
+
+def _journals(files: list[Path], warnings: list[str]) -> Held:
     found: list[Recording] = []
-    for file in journals(where):
+    for file in files:
         try:
             records, told = read_journal(file)
         except JournalError as error:
@@ -67,13 +96,9 @@ def _journals(where: Path, warnings: list[str]) -> Held:
     return Held(sorted(found, key=lambda recording: recording.started_at_ns))
 
 
-def _sets(where: Path, warnings: list[str]) -> list[Stored]:
-    """Open the sets at a path and below it."""
-    folders = _set_folders(where)
-    if not folders:
-        return []
+def _sets(folders: list[Path], where: Path, warnings: list[str]) -> list[Stored]:
+    """Open sets."""
     # Parquet is not loaded for whoever has journals only.
-    from firmly_nb.recording.manifest import StoreError
     from firmly_nb.recording.stored import open_set
 
     found = []
@@ -85,27 +110,6 @@ def _sets(where: Path, warnings: list[str]) -> list[Stored]:
                 raise
             warnings.append(str(error))
     return found
-
-
-def _set_folders(where: Path) -> list[Path]:
-    """Find the folders of sets: those with a manifest, and those with parts that lost theirs."""
-    if not where.is_dir():
-        return []
-    parts = {path.parents[3] for path in where.rglob("orders/day=*/domain=*/*.parquet")}
-    manifests = {path.parent for path in where.rglob("manifest.json") if _is_ours(path)}
-    return sorted(
-        folder
-        for folder in parts | manifests
-        if not any(part.startswith(".writing-") for part in folder.parts)
-    )
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return b'"firmly-nb recordings"' in file.read(4096)
-    except OSError:
-        return False
 
 
 def _oldest_first(sources: Sequence[Source]) -> Source:

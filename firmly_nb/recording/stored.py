@@ -12,7 +12,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.latency.stages import STAGES
-from firmly_nb.recording.manifest import NewerFormatError, StoreError, read_manifest
+from firmly_nb.recording.manifest import read_manifest
 from firmly_nb.recording.parquet_files import is_locked, parts_on_disk
 from firmly_nb.recording.parquet_rows import records_of
 from firmly_nb.recording.parquet_schema import series
@@ -20,6 +20,7 @@ from firmly_nb.recording.recording import Recording
 from firmly_nb.recording.records import End, Start, decode
 from firmly_nb.recording.rows import confirmation_rows
 from firmly_nb.recording.sources import Source
+from firmly_nb.recording.stored_names import NewerFormatError, StoreError
 from firmly_nb.recording.stored_set import DAMAGED, Part, PartFile, StoredSet
 from firmly_nb.recording.stored_stages import Arrivals, stage_columns
 from firmly_nb.recording.tables import EVENT_TIMES, EVENTS, ORDERS, WIDE

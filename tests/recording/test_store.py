@@ -115,7 +115,7 @@ odd = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(odd)
 def test_odd_records_come_back_as_they_were(made):
     made = [
@@ -371,7 +371,7 @@ def test_an_empty_set_is_a_set(tmp_path):
 names = st.sampled_from([*NAMES, "order_processing", "order_completed", "error", "x"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(
         st.tuples(
