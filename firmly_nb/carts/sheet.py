@@ -153,7 +153,7 @@ class Sheets:
             status=Value(short(now.status), places.status_was),
             order_number=short(now.order_number),
             currency=short(now.currency),
-            lines=lines[:MOST_LINES],
+            lines=_most_telling(lines),
             lines_left_out=max(len(lines) - MOST_LINES, 0),
             shipments=shipments,
             codes=[short(code) for code in now.codes],
@@ -202,6 +202,16 @@ def _lines(cart: Json, before: Json | None, now: Bill, was: Bill | None) -> list
         if each in gone:
             lines.insert(min(place, len(lines)), gone[each])
     return lines
+
+
+def _most_telling(lines: list[SheetLine]) -> list[SheetLine]:
+    """Of too many lines keep those with findings and changes, and of the others the first."""
+    if len(lines) <= MOST_LINES:
+        return lines
+    order = sorted(
+        range(len(lines)), key=lambda at: (not lines[at].findings, not lines[at].state, at)
+    )
+    return [lines[at] for at in sorted(order[:MOST_LINES])]
 
 
 def _line(label: str, line: BillLine, state: str = "") -> SheetLine:

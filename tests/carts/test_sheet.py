@@ -134,6 +134,15 @@ def test_a_cart_of_a_thousand_lines_is_bounded_and_says_so(build):
     assert (len(sheet.lines), sheet.lines_left_out) == (MOST_LINES, 1000 - MOST_LINES)
 
 
+def test_of_too_many_lines_those_that_are_wrong_or_changed_are_kept(build):
+    before = [build.line(f"SKU-{n}", number=n) for n in range(1000)]
+    after = [build.line(f"SKU-{n}", 2200 + (n == 990), number=n) for n in range(995)]
+    sheet = sheet_of(build, build.cart(before), build.cart(after))
+    assert [line.label for line in sheet.lines[-6:]] == [
+        f"SKU-{n}" for n in (990, *range(995, 1000))
+    ]
+
+
 def test_long_and_odd_texts_are_bounded_and_show_what_cannot_be_seen(build):
     line = build.line() | {"description": "\u202e" + "x" * 9000, "variant_description": "\x07"}
     (row,) = sheets_of(build.events([("item-added", build.cart([line]))])).sheet(0).lines

@@ -1,9 +1,10 @@
 // One cart: lines, shipments, totals, each with what it was before and what the checks found.
 
-import { h, milliseconds } from "./dom.js";
+import { h, milliseconds, replace } from "./dom.js";
 
 const SIGNS = { added: "+", removed: "−", changed: "→" };
 const FINDING_SIGNS = { error: "✗", warning: "!", info: "i" };
+const MOST_AT_ONCE = 30;
 const SEVERITIES = ["error", "warning", "info"];
 
 /** Draw the cart at one step; ``sheet`` is undefined until the kernel has sent it. */
@@ -51,19 +52,44 @@ function cartTable(sheet) {
   const head = names.map((name, place) => h("th", { scope: "col", class: place ? "number" : "" }, name));
   const columns = names.length + 1;
   const change = h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, "Change"));
-  const left = sheet.lines_left_out;
-  const lines = sheet.lines.length ? sheet.lines.map((line) => lineRows(line, each)) : wideRow("The cart is empty.", columns);
+  const lines = sheet.lines.length ? h("tbody", {}, lineGroup(sheet, each)) : h("tbody", {}, wideRow("The cart is empty.", columns));
   return h(
     "table",
     { class: "cart-table" },
     h("caption", { class: "visually-hidden" }, `Cart of ${sheet.shop}`),
     h("thead", {}, h("tr", {}, change, head)),
-    h("tbody", {}, lines, left ? wideRow(`… and ${left} more lines; the JSON has them all.`, columns) : null),
+    lines,
     sheet.shipments.length || sheet.codes.length
       ? h("tbody", { class: "ruled" }, sheet.shipments.map((part) => amountRows(part, "", columns)), sheet.codes.map((code) => codeRow(code, columns)))
       : null,
     h("tbody", { class: "ruled" }, sheet.totals.map((row) => amountRows(row, sheet.currency, columns))),
   );
+}
+
+/** The lines; of many only the telling ones, until all are asked for. */
+function lineGroup(sheet, each) {
+  const columns = each ? 5 : 4;
+  const left = sheet.lines_left_out;
+  const end = left ? wideRow(`… and ${left} more lines; the JSON has them all.`, columns) : null;
+  const shown = tellingLines(sheet.lines, MOST_AT_ONCE);
+  const rows = shown.map((line) => lineRows(line, each));
+  if (shown.length === sheet.lines.length) return [rows, end];
+  const all = (event) => {
+    const body = event.target.closest("tbody");
+    replace(body, sheet.lines.map((line) => lineRows(line, each)), end);
+    body.querySelector("th").focus();
+  };
+  const words = `Show all ${sheet.lines.length} lines`;
+  return [rows, wideRow(h("button", { type: "button", onclick: all }, words), columns), end];
+}
+
+/** Choose lines: all with findings, then those that changed, then the first of the others. */
+export function tellingLines(lines, most) {
+  const rank = (line) => (line.findings.length ? 0 : line.state ? 1 : 2);
+  const order = lines.map((line, place) => ({ line, place }));
+  order.sort((a, b) => rank(a.line) - rank(b.line) || a.place - b.place);
+  const kept = order.filter(({ line }, at) => at < most || line.findings.length);
+  return kept.sort((a, b) => a.place - b.place).map(({ line }) => line);
 }
 
 function lineRows(line, each) {
@@ -77,7 +103,7 @@ function lineRows(line, each) {
     signCell(line.state),
     h(
       "th",
-      { scope: "row" },
+      { scope: "row", tabindex: "-1" },
       h("div", { class: "cart-item", title: titleOf(line.name) }, line.state === "removed" ? h("s", {}, name) : name),
       detail,
       also,

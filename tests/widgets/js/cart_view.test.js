@@ -1,4 +1,5 @@
 import widget, { stepWords } from "/static/cart_view.js";
+import { tellingLines } from "/static/cart_view_sheet.js";
 import { test, equal, ok, until, stage, model } from "./harness.js";
 
 const value = (now, was = null) => ({ now, was });
@@ -130,6 +131,22 @@ test("the table has headers for its columns and rows, and Each only where it say
   equal(view.querySelector("tbody th").scope, "row");
   const many = show({ _sheets: { 2: sheet(2, { lines: [line("Tee", { each: value("11.00") })] }) } });
   equal(many.view.querySelectorAll("thead th").length, 5);
+});
+
+test("of many lines those that are wrong or changed are shown, and all when asked for", () => {
+  const lines = Array.from({ length: 250 }, (_, n) => line(`L${n}`, { state: n === 240 ? "added" : "" }));
+  const { view } = show({ _sheets: { 2: sheet(2, { lines, lines_left_out: 7 }) } });
+  const count = () => view.querySelectorAll(".cart-item").length;
+  equal(count(), 30);
+  ok([...view.querySelectorAll(".cart-item")].at(-1).textContent === "L240");
+  const [button] = view.querySelectorAll("tbody button");
+  equal(button.textContent, "Show all 250 lines");
+  button.click();
+  equal(count(), 250);
+  ok(view.textContent.includes("… and 7 more lines"));
+  ok(view.contains(document.activeElement) && document.activeElement.tagName === "TH", "focus stays in the cart");
+  const wrong = Array.from({ length: 9 }, (_, n) => line(`L${n}`, { findings: n > 3 ? [NOTE] : [] }));
+  equal(tellingLines(wrong, 3).map((each) => each.label), ["L4", "L5", "L6", "L7", "L8"]);
 });
 
 test("texts of a merchant make no markup, no link and no picture", () => {
