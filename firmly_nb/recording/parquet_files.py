@@ -78,7 +78,9 @@ class PartWriter:
         self._writers: dict[str, pq.ParquetWriter] = {}
         for kind, path in zip(KINDS, self._paths, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._writers[kind] = pq.ParquetWriter(path, schemas[kind], compression="zstd")
+            self._writers[kind] = pq.ParquetWriter(
+                path, schemas[kind], compression="zstd", write_page_checksum=True
+            )
 
     def write(self, kind: str, table: pa.Table) -> None:
         """Add rows as one group."""

@@ -188,14 +188,13 @@ class StoredSet:
 
     def places_of(self, part: Part) -> EventPlaces:
         """Return where the events of each order of a part are, counted from the part's first."""
-        if part.places is None:
-            part.places = EventPlaces.none(len(part.index))
-            if part.events is not None:
-                try:
-                    ids = part.events.read(["recording_id"])["recording_id"]
-                    part.places = EventPlaces.of(part.index, ids)
-                except DAMAGED as error:
-                    self.leave_out_events(part, error)
+        if part.places is None and part.events is not None:
+            try:
+                ids = part.events.read(["recording_id"])["recording_id"]
+                part.places = EventPlaces.of(part.index, ids)
+            except DAMAGED as error:
+                self.leave_out_events(part, error)
+        part.places = part.places or EventPlaces.none(len(part.index))
         return part.places
 
     @cached_property
