@@ -17,7 +17,14 @@ from firmly_nb.recording.records import Event, Record, Start
 from firmly_nb.widgets.frontend import module, style
 from firmly_nb.widgets.throttle import Throttle
 from firmly_nb.widgets.timeline_details import EventDetails
-from firmly_nb.widgets.timeline_orders import Json, ended_order, event_row, live_order, stage_list
+from firmly_nb.widgets.timeline_orders import (
+    Json,
+    ended_order,
+    event_row,
+    live_order,
+    shown,
+    stage_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -201,10 +208,10 @@ class Timeline(anywidget.AnyWidget):
     def _show(self) -> None:
         """Bring the state that reloaded pages and further views start from up to date."""
         with self._lock:
-            shown = list(self._numbers)[-MOST_ORDERS:]
+            newest = list(self._numbers)[-MOST_ORDERS:]
             pinned = [i for i in (self._looked_at(), self.compared) if i in self._numbers]
-            ids = sorted({*shown, *pinned}, key=lambda i: self._numbers[i])
-            self._first = self._numbers[shown[0]] if shown else self._numbered + 1
+            ids = sorted({*newest, *pinned}, key=lambda i: self._numbers[i])
+            self._first = self._numbers[newest[0]] if newest else self._numbered + 1
             self._left_out = len(self._numbers) - len(ids)
             self._orders = [self._states[i] for i in ids if i in self._states]
             self._live = [
@@ -264,7 +271,10 @@ class Timeline(anywidget.AnyWidget):
         with self._lock:
             starts = [records[0] for records in self._running.values()]
             starts += [recording.records()[0] for recording in self._ended.values()]
-        return {name for start in starts for name in getattr(start, "milestones", None) or ()}
+        # In the words in which the page knows them.
+        return {
+            shown(name) for start in starts for name in getattr(start, "milestones", None) or ()
+        }
 
     @traitlets.observe("selected", "compared")
     def _pin(self, _: object) -> None:

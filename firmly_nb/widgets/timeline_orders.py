@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.carts.bill import clean
 from firmly_nb.latency.stages import stage_rows
 from firmly_nb.recording.records import Event, Record, Start
 from firmly_nb.recording.words import MARKS, verdict
@@ -49,7 +50,7 @@ def live_order(number: int, records: Sequence[Record]) -> Json:
     return {
         "recording_id": start.recording_id,
         "number": number,
-        "domain": _short(start.domain),
+        "domain": shown(start.domain),
         "environment": start.environment,
         "started_at_ms": start.started_at_ns / 1e6,
         "events": [event_row(event) for event in events[:MOST_EVENTS]],
@@ -76,7 +77,7 @@ def event_row(event: Event) -> Json:
     """
     return {
         "seq": event.seq,
-        "event": _short(event.event),
+        "event": shown(event.event),
         "t_ms": event.t_ns / 1e6,
         "uncertainty_us": event.uncertainty_us,
         "clock": event.clock,
@@ -93,8 +94,8 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
     seqs = {event.event: event.seq for event in events}
     return [
         {
-            "stage": _short(row["stage"]),
-            "milestone": _short(row["to_milestone"]),
+            "stage": shown(row["stage"]),
+            "milestone": shown(row["to_milestone"]),
             "seq": seqs.get(row["to_milestone"]),
             "start_ms": row.get("start_ms"),
             "end_ms": row.get("end_ms"),
@@ -114,14 +115,20 @@ def _end(recording: Recording) -> Json:
         "mark": MARKS[recording.outcome],
         "tone": TONES.get(recording.outcome, "bad"),
         "t_ms": row["order_latency_ms"],
-        "order_number": _short(recording.order_number or ""),
-        "verdict": _short(verdict(recording), 2_000),
+        "order_number": shown(recording.order_number or ""),
+        "verdict": shown(verdict(recording), 2_000),
         "comments_ms": recording.comments_ms[:MOST_EVENTS],
-        "warnings": [_short(warning, 1_000) for warning in recording.warnings[:20]],
+        "warnings": [shown(warning, 1_000) for warning in recording.warnings[:20]],
     }
 
 
-def _short(text: str, longest: int = LONGEST_NAME) -> str:
-    """Bound a text, and mend what cannot be sent to a browser."""
-    clean = text.encode("utf-8", "replace").decode()
-    return clean if len(clean) <= longest else f"{clean[:longest]}…"
+def shown(text: str, longest: int = LONGEST_NAME) -> str:
+    """Bound a text; what would turn a line round or cannot be seen becomes a dot.
+
+    Examples
+    --------
+    >>> shown("item\u202eadded"), shown("x" * 999, 3)
+    ('item·added', 'xxx…')
+    """
+    safe = clean(text[: longest + 1])
+    return safe if len(text) <= longest else f"{safe[:longest]}…"

@@ -21,7 +21,10 @@ FILES = sorted(path.name for path in TESTS.glob("*.test.js"))
 NAMED = re.compile(r'^test\(\s*("(?:[^"\\]|\\.)*")', re.MULTILINE)
 WIDGETS = sorted(p.stem for p in STATIC.glob("*.js") if "export default" in p.read_text("utf-8"))
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
-PAGE = '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="/static/theme.css"><body>'
+SHEETS = "".join(
+    f'<link rel="stylesheet" href="/static/{path.name}">' for path in sorted(STATIC.glob("*.css"))
+)
+PAGE = f'<!doctype html><meta charset="utf-8">{SHEETS}<body>'
 
 
 def names(file):

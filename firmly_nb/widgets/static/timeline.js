@@ -55,7 +55,7 @@ function makeTimeline(model) {
   timeline.example = emptyExample();
   timeline.element = h(
     "div",
-    { class: "firmly timeline", role: "region", "aria-label": "Timeline of orders" },
+    { class: "firmly timeline", dir: "ltr", role: "region", "aria-label": "Timeline of orders" },
     timeline.example,
     timeline.order.element,
     timeline.list.element,

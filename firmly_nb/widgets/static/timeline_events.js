@@ -6,6 +6,8 @@ import { emptyLane, gridLines, stageColour } from "./timeline_lane.js";
 import { groupEvents, kindOfEvent, percent } from "./timeline_state.js";
 import { eventWords } from "./timeline_words.js";
 
+const MOST_NAMED = 5;
+
 /** Make the lane of events. */
 export function eventLane({ tip, onPick }) {
   const lane = {
@@ -58,10 +60,16 @@ function newTick(lane, seq) {
   const button = h("button", { type: "button", tabindex: "-1" });
   lane.known.set(seq, button);
   button.addEventListener("click", () => lane.onPick(nextOf(button.events, lane.selected)));
-  const tell = () => lane.tip(button, button.events.flatMap((event) => [`${event.seq}  ${event.event}`, eventWords(event)]));
+  const tell = () => lane.tip(button, tickWords(button.events));
   for (const kind of ["mouseenter", "focus"]) button.addEventListener(kind, tell);
   for (const kind of ["mouseleave", "blur"]) button.addEventListener(kind, () => lane.tip(null));
   return button;
+}
+
+function tickWords(events) {
+  const named = events.slice(0, MOST_NAMED).map((event) => [`event ${event.seq}: `, h("bdi", {}, event.event)]);
+  const more = events.length > MOST_NAMED ? [`and ${events.length - MOST_NAMED} more with them`] : [];
+  return [...named, ...more, eventWords(events[0])];
 }
 
 /** Of events that share a tick, each click takes the next. */

@@ -49,6 +49,11 @@ export function drawLine(lane, order, axis, zero, elapsed) {
   return bar ? { bar, begin_ms: now.begin_ms - zero } : null;
 }
 
+/** Say that an order did not reach what the others are lined up on. */
+export function drawNothing(lane, words) {
+  replace(lane, svg("text", { class: "mark quiet", x: "0", y: "12" }, words));
+}
+
 /** Draw the lines that help the eye from the axis down. */
 export function gridLines(axis) {
   const lines = axis.ticks.map((t_ms) => {
@@ -131,7 +136,7 @@ function waitedBar(order, axis, zero) {
 function failureMark(order, axis, zero) {
   const left = percent(order.end.t_ms - zero, axis);
   // Beside the end of the bar, before it where there is no room behind.
-  const place = left > 97 ? { "text-anchor": "end", dx: "-3" } : { dx: "3" };
+  const place = left > 94 ? { "text-anchor": "end", dx: "-3" } : { dx: "3" };
   return svg("text", { class: `mark ${order.end.tone}`, x: `${left}%`, y: "12", ...place }, order.end.mark);
 }
 

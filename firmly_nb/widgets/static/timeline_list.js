@@ -2,7 +2,7 @@
 // One stop for the tab key: up and down go from order to order, right to its compare button.
 
 import { h, milliseconds, replace } from "./dom.js";
-import { drawLine, emptyLane, growBar } from "./timeline_lane.js";
+import { drawLine, drawNothing, emptyLane, growBar } from "./timeline_lane.js";
 import { alignedAt } from "./timeline_state.js";
 import { orderName } from "./timeline_words.js";
 
@@ -78,7 +78,7 @@ function drawOrderRow(list, row, order, { axis, align, current, compared, elapse
   row.compare.setAttribute("aria-label", `compare order ${name} with the one shown above`);
   row.compare.title = "compare with the order shown above";
   row.time.textContent = end ? milliseconds(end.t_ms, 0) : "";
-  if (zero === null) return void replace(row.lane);
+  if (zero === null) return void drawNothing(row.lane, `did not reach ${align}`);
   const running = drawLine(row.lane, order, axis, zero, elapsed(order));
   if (running) list.running.push({ ...running, row, order, zero, axis });
 }

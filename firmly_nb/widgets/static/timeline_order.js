@@ -144,18 +144,19 @@ function tickOrder(view, elapsed) {
 
 function stageWords(order, index) {
   const stage = order.stages[index];
+  const name = h("bdi", {}, stage.stage);
   const event = order.events.find((each) => each.seq === stage.seq);
   if (event) {
     const took = `${timeWords(stage.duration_ms, stage.uncertainty_us)} ms ${boundWords(stage.uncertainty_us)}`;
-    return [`${stage.stage} took ${took}`, eventWords(event)];
+    return [[name, ` took ${took}`], eventWords(event)];
   }
   const awaited = stageAwaited(order);
   const runs = awaited?.index === index;
   if (order.end) {
     const waited = runs ? `; it was waited for ${milliseconds(order.end.t_ms - awaited.begin_ms, 0)} ms` : "";
-    return [`${stage.stage} was not reached${waited}`];
+    return [[name, ` was not reached${waited}`]];
   }
-  return [runs ? `waiting for ${stage.stage}` : `${stage.stage} comes later`];
+  return [runs ? ["waiting for ", name] : [name, " comes later"]];
 }
 
 function showTip(view, button, lines = []) {
@@ -163,7 +164,7 @@ function showTip(view, button, lines = []) {
   view.described = button;
   view.tip.hidden = !button;
   if (!button) return;
-  replace(view.tip, lines.map((line) => h("div", {}, h("bdi", {}, line))));
+  replace(view.tip, lines.map((line) => h("div", {}, line)));
   button.setAttribute("aria-describedby", view.tip.id);
   const [place, own] = [button.getBoundingClientRect(), view.element.getBoundingClientRect()];
   view.tip.style.top = `${place.bottom - own.top + 2}px`;
