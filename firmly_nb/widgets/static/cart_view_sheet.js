@@ -79,17 +79,19 @@ function lineGroup(sheet, each) {
     replace(body, sheet.lines.map((line) => lineRows(line, each)), end);
     body.querySelector("th").focus();
   };
-  const words = `Show all ${sheet.lines.length} lines`;
+  const found = (lines) => lines.filter((line) => line.findings.length).length;
+  const hidden = found(sheet.lines) - found(shown);
+  const words = `Show all ${sheet.lines.length} lines${hidden ? `, ${hidden} more with findings` : ""}`;
   return [rows, wideRow(h("button", { type: "button", onclick: all }, words), columns), end];
 }
 
-/** Choose lines: all with findings, then those that changed, then the first of the others. */
+/** Choose lines: those with findings, then those that changed, then the first of the others. */
 export function tellingLines(lines, most) {
   const rank = (line) => (line.findings.length ? 0 : line.state ? 1 : 2);
   const order = lines.map((line, place) => ({ line, place }));
   order.sort((a, b) => rank(a.line) - rank(b.line) || a.place - b.place);
-  const kept = order.filter(({ line }, at) => at < most || line.findings.length);
-  return kept.sort((a, b) => a.place - b.place).map(({ line }) => line);
+  const kept = order.slice(0, most).sort((a, b) => a.place - b.place);
+  return kept.map(({ line }) => line);
 }
 
 function lineRows(line, each) {
