@@ -18,6 +18,7 @@ far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` t
 - :class:`OrderForm`: a form that places orders, with what happens to them beside it;
 - :class:`Timeline`: orders as bars on the time since the request, live or recorded, as a widget;
 - :class:`CartView`: the cart of an order, event by event, as a widget;
+- :class:`SweepPanel`: many orders from a form, counts and percentiles while they run, as a widget;
 - :class:`FirmlyError`, :class:`GuardError`, :class:`InvalidOrder`: what can go wrong, and says what
   to do;
 - :func:`allow_nested_loops`: for other libraries' ``asyncio.run`` in your cells.
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from firmly_nb.sweep.handle import Sweep
     from firmly_nb.widgets.cart_view import CartView
     from firmly_nb.widgets.order_form import OrderForm
+    from firmly_nb.widgets.sweep_view import SweepPanel
     from firmly_nb.widgets.timeline import Timeline
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "Recording",
     "Recordings",
     "Sweep",
+    "SweepPanel",
     "Timeline",
     "allow_nested_loops",
     "connect",
@@ -82,6 +85,7 @@ _HOMES = {
     "Recording": "recording.recording",
     "Recordings": "recording.recording",
     "Sweep": "sweep.handle",
+    "SweepPanel": "widgets.sweep_view",
     "Timeline": "widgets.timeline",
     "allow_nested_loops": "nested",
     "connect": "lab",

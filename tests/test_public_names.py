@@ -25,6 +25,7 @@ KEPT = {
     "Recording",
     "Recordings",
     "Sweep",
+    "SweepPanel",
     "Timeline",
     "allow_nested_loops",
     "connect",
