@@ -106,8 +106,13 @@ def sim(context: typer.Context) -> None:
 @app.command()
 def load(
     path: Annotated[
-        Path | None, typer.Argument(help="A journal or a folder; by default all on this machine.")
+        Path | None,
+        typer.Argument(help="A saved set, a journal or a folder; by default all on this machine."),
     ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Also save them to this folder, as Parquet files.")
+    ] = None,
+    notes: Annotated[str, typer.Option(help="A note for whoever loads what is saved.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show recordings that were made before, also those that were cut off."""
@@ -117,6 +122,7 @@ def load(
         recs = load_recordings(path)
     except FileNotFoundError as error:
         _fail(str(error))
+    saved = recs.save(save, notes=notes) if save else None
     if as_json:
         print_json(recs.orders)
         return
@@ -137,8 +143,12 @@ def load(
     )
     if len(recs) > LOAD_SHOWS:
         console.print(f"the last {LOAD_SHOWS} of {len(recs)}", style="dim")
-    for warning in [*recs.warnings, *(w for rec in recs for w in rec.warnings if rec.cut_off)]:
+    for note in recs.notes:
+        console.print(f"note: {note}", style="dim", markup=False)
+    for warning in (warning for rec in recs.cut_off for warning in rec.warnings):
         console.print(f"! {warning}", style="yellow", markup=False)
+    if saved:
+        console.print(repr(saved), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -68,6 +68,21 @@ def test_load_lists_what_was_recorded(tmp_path):
     assert "1 recording: 1 placed" in done.stdout
 
 
+def test_load_saves_and_lists_what_was_saved(tmp_path):
+    firmly_nb("demo", "--profile", "instant", home=tmp_path)
+    folder = str(tmp_path / "set")
+    done = firmly_nb("load", "--save", folder, "--notes", "for Ada", home=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"saved 1 recording to {folder}" in done.stdout
+    done = firmly_nb("load", folder, home=tmp_path)
+    assert "1 recording: 1 placed" in done.stdout
+    assert "note: for Ada" in done.stdout
+    (tmp_path / "file").touch()
+    done = firmly_nb("load", "--save", str(tmp_path / "file"), home=tmp_path)
+    assert done.returncode == 2
+    assert "nothing was added to" in done.stderr
+
+
 def test_load_says_where_it_looked_when_there_is_nothing(tmp_path):
     done = firmly_nb("load", str(tmp_path / "none"), home=tmp_path)
     assert done.returncode == 2
