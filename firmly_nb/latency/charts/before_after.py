@@ -41,12 +41,19 @@ def compare(
     names
         What the two sides are called.
     """
+    found = compare_orders(stages_a, orders_a, stages_b, orders_b, margin)
+    return comparison_chart(found, orders_a, orders_b, names)
+
+
+def comparison_chart(
+    found: Comparison, orders_a: pd.DataFrame, orders_b: pd.DataFrame, names: tuple[str, str]
+) -> Chart:
+    """Draw a comparison that was made before."""
     question = f"Is {clean(names[1])} slower than {clean(names[0])}?"
     a, b = times(orders_a), times(orders_b)
     if not len(a) or not len(b):
         missing = names[0] if not len(a) else names[1]
         return nothing(question, f"No order of {clean(missing)} was placed.")
-    found = compare_orders(stages_a, orders_a, stages_b, orders_b, margin)
     shift = [_shift(trace) for trace in _shift_traces(found)]
     return make(
         [*ecdf_traces(a, names[0], 0), *ecdf_traces(b, names[1], 1), *shift],

@@ -45,7 +45,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     lost = _reasons(counted, names)
     labels = ["attempted", *names]
     return make(
-        [_reached(table, names, len(counted), milestones(stages)), _lost(table, len(counted))],
+        [*_reached(table, len(counted), milestones(stages)), _lost(table, len(counted))],
         question=question,
         sentence=_where_lost(counted, lost),
         caption=f"{count(len(orders), 'order')}, {count(len(counted))} attempted (cancelled ones "
@@ -76,28 +76,29 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     )
 
 
-def _reached(table: pd.DataFrame, names: list[str], n: int, ends: list[str]) -> Any:
-    shapes = [pattern(name, ends) for name in names]
-    words = [
-        f"<b>{shown(row['milestone'])}</b>: {count(row['reached'])} of {count(row['came_from'])} "
-        f"came on, {percent(row['conversion'])} ({percent(row['low'])} to {percent(row['high'])})"
-        for row in table.to_dict("records")
-    ]
+def _reached(table: pd.DataFrame, n: int, ends: list[str]) -> list[Any]:
+    bars = [_bar(0, n, f"{count(n, 'order')} attempted", {"color": LIGHT.quiet})]
+    for place, row in enumerate(table.to_dict("records"), 1):
+        name = str(row["milestone"])
+        words = (
+            f"<b>{shown(name)}</b>: {count(row['reached'])} of {count(row['came_from'])} came on, "
+            f"{percent(row['conversion'])} ({percent(row['low'])} to {percent(row['high'])})"
+        )
+        look = {"color": stage_colour(name, ends), "pattern": pattern(name, ends)}
+        bars.append(_bar(place, int(row["reached"]), words, look))
+    return bars
+
+
+def _bar(place: int, number: int, words: str, look: dict[str, Any]) -> Any:
     return go.Bar(
-        x=[n, *table["reached"]],
-        y=list(range(len(names) + 1)),
+        x=[number],
+        y=[place],
         orientation="h",
         name="reached it",
-        marker={
-            "color": [LIGHT.quiet, *(stage_colour(name, ends) for name in names)],
-            "pattern": {
-                "shape": ["", *(shape["shape"] for shape in shapes)],
-                "fgcolor": shapes[0]["fgcolor"],
-                "size": shapes[0]["size"],
-                "solidity": shapes[0]["solidity"],
-            },
-        },
-        customdata=[f"{count(n, 'order')} attempted", *words],
+        legendgroup="reached",
+        showlegend=not place,
+        marker=look,
+        customdata=[words],
         hovertemplate="%{customdata}<extra></extra>",
     )
 

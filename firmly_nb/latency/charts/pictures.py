@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SETTING = "FIRMLY_NB_PICTURES"
 OPEN_LIMIT_S, DRAW_LIMIT_S, CLOSE_LIMIT_S = 30.0, 20.0, 5.0
 IDLE_S = 120.0
-WIDTH_PX, SCALE = 900, 1.5
+WIDTH_PX, SCALE = 900, 1  # more pixels would make notebooks megabytes large
 
 
 def wanted() -> bool:
@@ -47,7 +47,7 @@ def picture(figure: Mapping[str, Any], height_px: int, *, width_px: int = WIDTH_
     figure
         A Plotly figure as plain data.
     height_px, width_px
-        Its size as shown; it has one and a half times as many pixels each way.
+        Its size in pixels.
     """
     size = {"width": width_px, "height": height_px, "scale": SCALE}
     return _browser.draw(figure, {"format": "png", **size})

@@ -41,10 +41,9 @@ def stages(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
     if table.empty:
         return nothing(question, f"No stage was reached: {excluded(orders)}")
     names, ends = table["stage"].tolist(), milestones(stages)
-    middle = [_middle(row) for row in table.to_dict("records")]
     return make(
         [
-            _median_bars(table, names, middle, ends),
+            *_median_bars(table, ends),
             _tails(table, names),
         ],
         question=question,
@@ -60,6 +59,7 @@ def stages(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
             "yaxis": _stage_axis(names),
             "annotations": [_beside(row, at) for at, row in enumerate(table.to_dict("records"))],
             "bargap": 0.42,
+            "barmode": "overlay",
         },
     )
 
@@ -129,30 +129,26 @@ def _right_end(table: pd.DataFrame) -> float:
     return 1.08 * max(float(tails[np.isfinite(tails)].max(initial=0.0)), *bars)
 
 
-def _median_bars(
-    table: pd.DataFrame, names: list[str], middle: list[float], ends: list[str]
-) -> Any:
-    last = [name.split("->")[-1] for name in names]
-    shapes = [pattern(name, ends) for name in last]
-    return go.Bar(
-        x=middle,
-        y=list(range(len(names))),
-        orientation="h",
-        name="median with its interval",
-        marker={
-            "color": [stage_colour(name, ends) for name in last],
-            "line": {"width": 1, "color": LIGHT.quiet},
-            "pattern": {
-                "shape": [shape["shape"] for shape in shapes],
-                "fgcolor": shapes[0]["fgcolor"],
-                "size": shapes[0]["size"],
-                "solidity": shapes[0]["solidity"],
-            },
-        },
-        error_x=_whiskers(table, "p50"),
-        customdata=[_row_words(row) for row in table.to_dict("records")],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+def _median_bars(table: pd.DataFrame, ends: list[str]) -> list[Any]:
+    bars = []
+    for place, row in enumerate(table.to_dict("records")):
+        name = str(row["stage"]).split("->")[-1]
+        look = {"color": stage_colour(name, ends), "pattern": pattern(name, ends)}
+        bars.append(
+            go.Bar(
+                x=[_middle(row)],
+                y=[place],
+                orientation="h",
+                name="median with its interval",
+                legendgroup="median",
+                showlegend=not place,
+                marker={**look, "line": {"width": 1, "color": LIGHT.quiet}},
+                error_x=_whiskers(table.iloc[[place]], "p50"),
+                customdata=[_row_words(row)],
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    return bars
 
 
 def _tails(table: pd.DataFrame, names: list[str]) -> Any:
