@@ -1,0 +1,215 @@
+"""B against A: the parts of a comparison, its sentence, and what it shows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.proportion import confint_proportions_2indep
+
+from firmly_nb.latency.compare import COMPARISON, compare, newcombe
+from firmly_nb.latency.outcomes import share
+from firmly_nb.latency.rank_effect import Interval
+from firmly_nb.latency.verdicts import decide, more_orders
+
+
+@pytest.fixture
+def pair(delays, tables):
+    """Two sets of orders; the second with slower stages."""
+
+    def make(seed=1, n=150, slower=None, **options):
+        rng = np.random.default_rng(seed)
+        a = tables(delays(rng, n), ids="a")
+        return a, tables(delays(rng, n, slower=slower), ids="b", **options)
+
+    return make
+
+
+def compared(pair, **options):
+    (_, stages_a, orders_a), (_, stages_b, orders_b) = pair
+    return compare(stages_a, orders_a, stages_b, orders_b, **options)
+
+
+some = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(some, some)
+def test_the_success_difference_has_newcombes_interval_as_in_statsmodels(a, b):
+    found = newcombe(share(*a), share(*b))
+    low, high = confint_proportions_2indep(*b, *a, method="newcomb", compare="diff")
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    assert found.low <= found.difference <= found.high
+
+
+def test_its_figures_are_those_of_scipy_on_the_same_times(pair):
+    both = pair(slower={"item-added": 1.2})
+    found = compared(both)
+    (_, _, orders_a), (_, _, orders_b) = both
+    a, b = (orders["time_to_order_placed_ms"].to_numpy() for orders in (orders_a, orders_b))
+    reference = stats.brunnermunzel(a, b)
+    assert found.order.p_value == pytest.approx(reference.pvalue)
+    assert found.order.ratio == pytest.approx(
+        np.exp(np.median(np.subtract.outer(np.log(b), np.log(a))))
+    )
+    assert found.order.p50_a_ms == pytest.approx(np.median(a))
+    assert found.level_each == pytest.approx(1 - 0.05 / 6)
+
+
+def test_every_stage_has_a_row_with_its_verdict(pair):
+    table = compared(pair(slower={"shipping-updated": 1.4})).stages
+    assert table.dtypes.astype("str").to_dict() == {c.name: c.dtype for c in COMPARISON.columns}
+    verdicts = dict(zip(table["stage"], table["verdict"], strict=True))
+    assert verdicts["shipping-updated"] == "slower"
+    assert set(verdicts.values()) - {"slower"} <= {"no change", "not enough data"}
+    assert ((table["ratio_low"] <= table["ratio"]) & (table["ratio"] <= table["ratio_high"])).all()
+
+
+def test_a_change_is_told_in_one_sentence_that_names_the_stage(pair):
+    found = compared(pair(n=400, slower={"shipping-updated": 1.4}))
+    assert found.verdict.startswith("Slower: orders take 1.")
+    assert "; what changed: shipping-updated is slower, 1." in found.verdict
+    assert found.verdict.endswith(").")
+    assert ". " not in found.verdict
+
+
+def test_a_stage_that_hides_in_the_whole_order_is_told_too(pair):
+    found = compared(pair(n=1000, slower={"creating-cart": 1.3}))
+    assert found.verdict.startswith("No change beyond 10%: orders take ")
+    assert "; but creating-cart is slower, 1." in found.verdict
+
+
+def test_turned_around_slower_is_faster(pair):
+    a, b = pair(n=400, slower={"shipping-updated": 1.4})
+    one, other = compared((a, b)), compared((b, a))
+    assert (one.order.verdict, other.order.verdict) == ("slower", "faster")
+    assert other.order.ratio == pytest.approx(1 / one.order.ratio)
+    assert other.order.ratio_low == pytest.approx(1 / one.order.ratio_high, rel=1e-3)
+
+
+def test_a_change_within_the_margin_is_none_that_matters(pair):
+    both = pair(n=4000, slower=dict.fromkeys(["item-added", "shipping-updated"], 1.06))
+    assert compared(both).order.verdict == "no change"
+    assert compared(both, margin=0.01).order.verdict == "slower"
+
+
+def test_too_little_data_says_about_how_much_more(pair):
+    found = compared(pair(n=30))
+    assert found.order.verdict == "not enough data"
+    assert found.verdict.startswith("Not enough data: orders take ")
+    assert f"about {found.order.more_orders:,} more orders on each side would tell" in found.verdict
+
+
+def test_about_as_many_more_orders_as_it_says_do_tell(pair):
+    more = compared(pair(n=40)).order.more_orders
+    before, after = (
+        [compared(pair(seed, n=n)).order.verdict for seed in range(12)] for n in (40, 40 + more)
+    )
+    assert before.count("not enough data") >= 10
+    assert after.count("not enough data") <= 7
+
+
+def test_a_handful_of_orders_says_what_is_the_least(pair):
+    found = compared(pair(n=4))
+    assert found.verdict == (
+        "Not enough data: 4 and 4 placed orders, and 10 on each side is the least."
+    )
+    assert found.stages["ratio"].isna().all()
+
+
+def test_fewer_placed_orders_are_part_of_the_verdict(pair):
+    failing = pair(n=200, outcomes=["placed"] * 150 + ["timeout"] * 50)
+    found = compared(failing)
+    assert "; fewer orders are placed, 75.0% instead of 100.0% (" in found.verdict
+    assert found.success.verdict == "fewer placed"
+    assert any("of B some failed" in note for note in found.notes)
+
+
+def test_nothing_at_all_can_be_compared(tables, delays, pair):
+    none = tables(delays(np.random.default_rng(1), 0))
+    found = compared((none, none))
+    assert found.verdict.startswith("Not enough data: 0 and 0 placed orders")
+    assert found.shift.empty
+    assert "one side has no orders" in repr(found)
+
+
+def test_one_run_each_cannot_tell_releases_from_runs(pair):
+    both = pair(n=60, run_ids=["monday"] * 60)
+    both[0][2]["run_id"] = "sunday"
+    notes = compared(both).notes
+    assert any("only one run of A and B" in note for note in notes)
+
+
+def test_with_runs_whole_runs_are_drawn_again(pair, tables, delays):
+    rng = np.random.default_rng(1)
+    runs = [f"run {i // 20}" for i in range(120)]
+    levels = np.exp(rng.normal(0, 0.15, 6)).repeat(20)[:, None]
+    a = tables(delays(rng, 120) * levels, run_ids=runs)
+    b = tables(delays(rng, 120) * levels[::-1], run_ids=runs)
+    by_run = compared((a, b))
+    alone = compared((a, (b[0], b[1], b[2].drop(columns="run_id"))))
+    width = [found.order.ratio_high / found.order.ratio_low for found in (alone, by_run)]
+    assert width[1] > 1.2 * width[0]
+    assert np.isnan(by_run.order.p_value)
+    assert any("drawing whole runs again, 6 of A and 6 of B" in note for note in by_run.notes)
+
+
+@pytest.mark.parametrize("margin", [0, -0.1, 10])
+def test_a_margin_is_a_share(pair, margin):
+    with pytest.raises(ValueError, match="the margin is a share such as"):
+        compared(pair(n=10), margin=margin)
+
+
+ratios = st.tuples(*[st.floats(-1.5, 1.5)] * 3).map(sorted).map(np.exp)
+
+
+@given(ratios, st.floats(0.01, 1))
+def test_a_verdict_follows_from_the_interval_alone(ends, margin):
+    low, middle, high = map(float, ends)
+    found = decide(Interval(middle, low, high), margin)
+    if found == "no change":
+        assert 1 / (1 + margin) <= low <= high <= 1 + margin
+    elif found in {"slower", "faster"}:
+        assert low > 1 or high < 1
+        assert not (1 / (1 + margin) <= low and high <= 1 + margin)
+    else:
+        assert low <= 1 <= high
+    assert more_orders(Interval(middle, low, high), margin, 100) >= 1
+
+
+def test_an_order_that_went_out_of_order_stops_no_comparison(pair):
+    a, b = pair(n=50)
+    b[1].loc[::4, "duration_ms"] = -3.0
+    assert np.isfinite(compared((a, b)).stages["ratio"]).all()
+
+
+def test_it_shows_itself_and_escapes_what_a_merchant_named(pair):
+    both = pair(n=60)
+    for _, stages, _ in both:
+        stages["stage"] = stages["stage"].cat.rename_categories({"item-added": "<script>x"})
+        stages["to_milestone"] = stages["stage"]
+    found = compared(both)
+    shown = found._repr_html_()
+    assert "&lt;script&gt;x" in shown
+    assert "<script" not in shown
+    assert found.verdict in repr(found)
+    assert "Margin 10%. All intervals hold together with 95% (99.2% each)." in repr(found)
+
+
+def test_stages_after_a_gap_are_compared_where_both_have_them(pair):
+    a, b = pair(n=40)
+    for _, stages, _ in (a, b):
+        stages["stage"] = stages["stage"].astype("str")
+        stages.loc[stages["stage"] == "item-added", "stage"] = "start->item-added"
+    a[1]["stage"] = a[1]["stage"].replace("order-placed", "only in a")
+    names = compared((a, b)).stages["stage"].tolist()
+    assert "start->item-added" in names
+    assert "only in a" not in names
+
+
+def test_tables_need_nothing_but_the_columns_that_are_named(pair):
+    a, b = pair(n=40)
+    few = ["recording_id", "outcome", "time_to_order_placed_ms"]
+    found = compare(a[1], a[2][few], b[1], b[2][few])
+    assert isinstance(found.stages, pd.DataFrame)
+    assert found.notes == ()
