@@ -13,7 +13,8 @@ far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` t
 - :func:`connect`, :class:`Lab`: where orders go, and every verb;
 - :class:`Order`, :class:`Item`, :class:`Address`, :class:`Card`: what is ordered;
 - :class:`Recording`, :class:`Recordings`: what happened, as pandas tables; :func:`load` reads
-  them back;
+  them back; ``recs.latency()`` says how long orders take, ``recs.charts`` draws it;
+- :func:`report`: what they say, as one HTML page for others;
 - :func:`grid`, :class:`Budget`, :class:`Sweep`: many orders, with ``lab.sweep``;
 - :class:`OrderForm`: a form that places orders, with what happens to them beside it;
 - :class:`Timeline`: orders as bars on the time since the request, live or recorded, as a widget;
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
     from firmly_nb.environments import GuardError
     from firmly_nb.lab import Lab, connect
+    from firmly_nb.latency.report import report
     from firmly_nb.nested import allow_nested_loops
     from firmly_nb.recording.recording import Recording, Recordings
     from firmly_nb.recording.store import load
@@ -68,6 +70,7 @@ __all__ = [
     "connect",
     "grid",
     "load",
+    "report",
 ]
 
 _HOMES = {
@@ -91,6 +94,7 @@ _HOMES = {
     "connect": "lab",
     "grid": "sweep.grid",
     "load": "recording.store",
+    "report": "latency.report",
 }
 
 

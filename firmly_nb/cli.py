@@ -1,4 +1,4 @@
-"""The command line: ``firmly-nb demo | lab | place | sweep | sim | load | doctor``.
+"""The command line: ``firmly-nb demo | lab | place | sweep | sim | report | load | doctor``.
 
 Output is for people (rich; plain when piped) or, with ``--json``, for machines. The exit code says
 the outcome: 0 placed, 1 not placed, 2 refused before anything was sent, 130 interrupted.
@@ -15,6 +15,7 @@ import typer
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order
 from firmly_nb.environments import DEMO_MERCHANT, GuardError
+from firmly_nb.report_command import report
 from firmly_nb.sweep_command import sweep
 from firmly_nb.terminal import console_of, items_of, print_json, print_table
 
@@ -39,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals can hold a token
 )
 app.command()(sweep)
+app.command()(report)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
 
 

@@ -31,6 +31,7 @@ KEPT = {
     "connect",
     "grid",
     "load",
+    "report",
 }
 LAB = {
     "place", "place_async", "session", "session_async", "public_key", "public_key_async",
