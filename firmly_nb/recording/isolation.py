@@ -20,7 +20,7 @@ from anyio import CancelScope
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.recording.cut_off import told_by_events
-from firmly_nb.recording.journal import JournalError, find_journal, read_journal
+from firmly_nb.recording.journal import JournalError, append_end, find_journal, read_journal
 from firmly_nb.recording.pipe import (
     GREETING,
     VERSION,
@@ -277,7 +277,7 @@ class WorkerProcess:
             return
         warning = "the recorder died before the end of the order"
         told = told_by_events(pending.start, pending.events)
-        pending.deliver(
+        end = (
             replace(told, warnings=[warning])
             if told
             else End(
@@ -288,6 +288,17 @@ class WorkerProcess:
                 warnings=[f"{warning}; the order may exist"],
             )
         )
+        pending.deliver(self._written(pending, end))
+
+    def _written(self, pending: _Pending, end: End) -> End:
+        """Put the end of an order into the journal that the dead recorder left without one."""
+        path = find_journal(self.journal, pending.job.start.recording_id)
+        try:
+            if path:
+                append_end(path, end)
+        except JournalError as error:
+            return replace(end, warnings=[*end.warnings, f"not everything is on disk: {error}"])
+        return end
 
     def _left_on_disk(self, pending: _Pending) -> list[Record]:
         """Return what the recorder wrote down and could not tell any more."""

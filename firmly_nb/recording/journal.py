@@ -180,6 +180,25 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     return records, warnings
 
 
+def append_end(path: Path, end: End) -> None:
+    """Write the end into a journal whose recorder died, so that loading tells the same.
+
+    Raises
+    ------
+    JournalError
+        If the file cannot be written.
+    """
+    try:
+        with path.open("r+b") as file:
+            last = file.seek(0, os.SEEK_END) - 1
+            file.seek(max(last, 0))
+            # The recorder may have died in the middle of a line.
+            line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
+            file.write(line_end + encode(_masked(end)) + b"\n")
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be written: {error.strerror}") from error
+
+
 def find_journal(directory: Path, recording_id: str) -> Path | None:
     """Return the journal of a recording, or None if there is none."""
     return next(directory.glob(f"*/{escape(recording_id)}{SUFFIX}"), None)

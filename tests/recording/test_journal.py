@@ -16,6 +16,7 @@ from firmly_nb.recording.journal import (
     Journal,
     JournalError,
     RecordLog,
+    append_end,
     default_directory,
     find_journal,
     read_journal,
@@ -102,6 +103,21 @@ def test_a_damaged_line_costs_that_line_only(tmp_path, junk):
     records, warnings = read_journal(path)
     assert records == [START, event(2), END]
     assert warnings == ["line 2 of the journal is damaged and was left out"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30])
+def test_an_end_can_be_added_to_what_a_dead_recorder_left(tmp_path, cut):
+    path = write(tmp_path, START, event(1), event(2))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - cut])
+    end = replace(END, confirmation={"billing_info": ADDRESS})
+    append_end(path, end)
+    records, warnings = read_journal(path)
+    kept = [START, event(1), event(2)][: 3 if cut < 2 else 2]
+    assert records == [*kept, replace(END, confirmation={"billing_info": MASKED})]
+    assert warnings == ([] if cut < 2 else ["line 3 of the journal is damaged and was left out"])
+    with pytest.raises(JournalError, match="cannot be written"):
+        append_end(tmp_path / "gone.jsonl", END)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"hello", b'{"kind":"end"}\n'])
