@@ -26,7 +26,7 @@ PROGRAM = """
     planted = json.loads(sys.stdin.read())
     card = fnb.Card.test(number=planted["number"], verification_value=planted["cvv"])
     order = fnb.Order.example(captcha_token=planted["captcha"])
-    told = []
+    told, made = [], []
 
     def show(*things):
         for thing in things:
@@ -61,6 +61,7 @@ PROGRAM = """
                     rec = lab.place(order, card, headers=headers, isolated=isolated, sse=sse,
                                     keep_raw=True, timeout_s=5)
                     show(rec, rec.error, rec.waterfall(), rec.cart, rec.recorder, rec.records())
+                    made.append(rec)
                     for table in (rec.events, rec.orders, rec.stages):
                         show(table, table.to_dict("records"), table.to_csv())
                 note(lab)
@@ -105,6 +106,12 @@ PROGRAM = """
         note(lab)
         loaded = fnb.load()
         show(loaded, *loaded, loaded.events.to_dict("records"))
+        # Parquet is compressed: what is in a saved set is printed to be searched.
+        import pyarrow.parquet as pq
+        (loaded + fnb.Recordings(made)).save("set", keep_personal=True, notes=planted["number"])
+        for path in Path("set").rglob("*.parquet"):
+            print(pq.read_schema(path).metadata, pq.ParquetFile(path).read().to_pylist())
+        print(Path("set", "manifest.json").read_text(), "that is the set")
     Path(sys.argv[2]).write_text(json.dumps(told))
 """
 FAULTS = [
@@ -160,6 +167,7 @@ def test_no_planted_secret_gets_out(home, tmp_path):
         timeout=170,
         check=False,
         env={**os.environ, "PYTHONASYNCIODEBUG": "1"},
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     tokens = set(json.loads(made_by_simulator.read_text()))
@@ -172,6 +180,8 @@ def test_no_planted_secret_gets_out(home, tmp_path):
     # That the search can find something: what is public is there.
     assert "Card(not a test card, ends in 1881)" in done.stdout
     assert "DEBUG:httpcore" in done.stderr
+    assert done.stdout.endswith("that is the set\n")
+    assert "'merchant': 'staging.luma.gift'" in done.stdout
     for secret in [*(planted[key] for key in ("number", "captcha", "app_id")), *tokens]:
         for form in forms(secret):
             found = [name for name, text in written.items() if form in text]
