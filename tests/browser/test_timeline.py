@@ -1,0 +1,165 @@
+"""The timeline in a real JupyterLab: events appear as they arrive, and are found again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+SETUP = """
+import concurrent.futures, firmly_nb as fnb
+lab = fnb.connect(profile="typical")
+timeline = fnb.Timeline()
+timeline
+"""
+ONE = "lab.place(fnb.Order.example(), progress=False, on_record=timeline.feed).outcome"
+STALLED = """
+attempt = lab.start(fnb.Order.example(), on_record=timeline.feed,
+                    headers={"x-sim-fault": "stall", "x-sim-profile": "calm"})
+"""
+CANCEL = "attempt.cancel()"
+# One after another on a calm shop, then four at once on an ordinary one.
+MANY = """
+def place(profile):
+    headers = {"x-sim-profile": profile}
+    return lab.place(fnb.Order.example(), progress=False, on_record=timeline.feed, headers=headers)
+for _ in range(8):
+    place("calm")
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    recs = list(pool.map(place, ["typical"] * 8))
+"""
+LOADED = """
+timeout = lab.place(fnb.Order.example(), progress=False, timeout_s=1.0,
+                    headers={"x-sim-fault": "stall", "x-sim-profile": "calm"})
+declined = lab.place(fnb.Order.example(), progress=False, headers={
+    "x-sim-fault": "payment-declined", "x-sim-profile": "instant"})
+loaded = fnb.Timeline([recs[0], timeout, declined])
+loaded
+"""
+STATE = "print(len(timeline.recordings), timeline.selected, [r.outcome for r in loaded.recordings])"
+# How many stages were reached and which was in progress, each time that changed.
+WATCH = """shown => {
+    window.seen = [];
+    const look = () => {
+        const rows = [...shown.querySelectorAll(".stage-row")].map(row => row.classList);
+        const runs = rows.findIndex(row => row.contains("in-progress"));
+        const now = [rows.filter(row => row.contains("reached")).length, runs];
+        if (String(now) !== String(window.seen.at(-1))) window.seen.push(now);
+    };
+    new MutationObserver(look).observe(shown, {subtree: true, attributes: true, childList: true});
+}"""
+MARKS = "performance.getEntriesByName('firmly-nb:drawn').map(m => ({at: m.startTime, ...m.detail}))"
+GENEROUS_MS = 1000
+
+
+@pytest.fixture
+def live(notebook):
+    """A timeline in a notebook, with nothing on it."""
+    bench = notebook(SETUP, ONE, STALLED, CANCEL, MANY, LOADED, STATE, "timeline")
+    return bench, bench.run_cell(0).locator(".timeline")
+
+
+def test_events_appear_as_they_arrive_and_are_found_again(live, page, artefact, axe, until, capsys):
+    bench, shown = live
+    expect(shown.get_by_text("Place an order to see yours.")).to_be_visible()
+    artefact("empty", shown)
+    axe(shown)
+
+    watch_one_order(bench, shown, artefact)
+    watch_a_stalled_order(bench, shown, artefact, until)
+    bench.run_cell(4)
+    expect(shown.get_by_text("18 orders")).to_be_visible()
+    marks = page.evaluate(MARKS)
+    assert sorted(each_seq(marks).values()) == [[1, 2], *[[1, 2, 3, 4]] * 17]
+    tell_lateness([mark["late_ms"] for mark in marks], capsys)
+
+    look_at_what_an_event_carried(bench, shown)
+    artefact("event", shown)
+    axe(shown)
+    for scheme in ("dark", "light"):
+        bench.theme(scheme)
+        compared = look_at_loaded(bench)
+        artefact(f"compared-{scheme}", compared)
+        axe(compared)
+
+    saved = json.dumps(bench.save())
+    assert "creating-cart" in saved  # the state is there,
+    assert "cart_id" not in saved  # what events carried is not
+    bench.reload()
+    for index, orders in ((0, 18), (5, 3)):
+        again = bench.output(index).locator(".timeline")
+        expect(again.locator(".order-row")).to_have_count(orders)
+        expect(again.locator(".stage-row.reached").first).to_be_visible()
+    look_at_what_an_event_carried(bench, bench.output(0).locator(".timeline"))
+    expect(bench.run_cell(7).locator(".timeline .order-row")).to_have_count(18)
+
+
+def watch_one_order(bench, shown, artefact):
+    """Rows are there from the start; each is reached in its turn, and the next one runs then."""
+    shown.evaluate(WATCH)
+    bench.run_cell(1)
+    expect(shown.locator(".head .word")).to_have_text("✓ placed")
+    expect(shown.get_by_role("status").first).to_contain_text("Placed: order")
+    seen = bench.page.evaluate("window.seen")
+    assert seen[-5:] == [[0, 0], [1, 1], [2, 2], [3, 3], [4, -1]]
+    artefact("placed", shown)
+
+
+def watch_a_stalled_order(bench, shown, artefact, until):
+    """The bar of the stage in progress grows without the kernel, until the order is cancelled."""
+    bench.run_cell(2)
+    bar = shown.locator(".stage-row").nth(2).locator(".running")
+    expect(bar).to_be_visible()
+    artefact("running", shown)
+    before = bar.bounding_box()["width"]
+    until(lambda: bar.bounding_box()["width"] > before + 1, "a wider bar")
+    bench.run_cell(3)
+    expect(shown.locator(".head .word")).to_have_text("■ cancelled")
+    expect(shown.locator(".verdict")).to_contain_text("The order may exist")
+    artefact("cancelled", shown)
+
+
+def each_seq(marks):
+    """Return the numbers of the events that were drawn of each order, in the order of drawing."""
+    drawn = {}
+    for mark in sorted(marks, key=lambda mark: mark["at"]):
+        drawn.setdefault(mark["recording_id"], []).append(mark["seq"])
+    return drawn
+
+
+def tell_lateness(late_ms, capsys):
+    """Print how late events were on the screen; benchmarks/widgets.py holds the figure itself."""
+    ordered = sorted(late_ms)
+    p50, p95 = (ordered[round(len(ordered) * share) - 1] for share in (0.5, 0.95))
+    with capsys.disabled():
+        words = f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, {len(ordered)} events"
+        print(f"\n[from an event's arrival to its bar on the screen: {words}]")
+    assert p95 < GENEROUS_MS
+
+
+def look_at_what_an_event_carried(bench, shown):
+    """By keyboard: to the second stage, Enter, and there are its cart and its JSON."""
+    row = shown.locator(".stage-row").nth(1)
+    row.focus()
+    expect(shown.get_by_role("tooltip")).to_contain_text("item-added took")
+    row.press("Enter")
+    details = shown.get_by_label("the event that is looked at")
+    expect(details.get_by_role("tree")).to_contain_text("cart")
+    expect(details.get_by_role("table")).to_contain_text("Radiant Tee")
+    row.press("Escape")
+
+
+def look_at_loaded(bench):
+    """Of loaded orders one is looked at and one compared; Python knows what was clicked."""
+    loaded = bench.run_cell(5).locator(".timeline")
+    expect(loaded.locator(".head .word")).to_have_text("✕ declined")
+    expect(loaded.locator(".verdict")).to_contain_text("ErrorPaymentDeclined")
+    loaded.locator(".look").last.click()
+    expect(loaded.locator(".head .word")).to_have_text("✓ placed")
+    loaded.locator(".compare:not(:disabled)").last.click()
+    expect(loaded.get_by_role("table")).to_contain_text("shipping-updated")
+    said = bench.run_cell(6)
+    expect(said).to_contain_text("18 {'recording_id':")
+    expect(said).to_contain_text("'seq': 2} ['placed', 'timeout', 'error_event']")
+    return loaded
