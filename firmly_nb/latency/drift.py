@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 FEWEST_A_SIDE = 3
-FEWEST = 9  # fewer runs have too few orders to stand in for a split to be as rare as the alarm
+FEWEST = 11  # even the best split of fewer runs is hardly rarer than the alarm: 2 of 252 orders
 ALARM = 0.01
 PERMUTATIONS = 999
 BATCH = 1_000_000  # distances held at a time

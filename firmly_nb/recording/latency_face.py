@@ -95,7 +95,7 @@ class LatencyFace:
     def drift(self, stage: str | None = None) -> RunDrift:
         """Say whether orders, or one stage of them, became slower or faster with time.
 
-        Among nine runs or more change points are looked for; within runs, a trend.
+        Among eleven runs or more change points are looked for; within runs, a trend.
 
         Parameters
         ----------
