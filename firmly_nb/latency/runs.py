@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,8 +124,12 @@ def design_effect(values: ArrayLike, codes: Codes) -> float:
     return 1 + max(size - 1, 0.0) * intraclass_correlation(values, codes)
 
 
+@lru_cache(maxsize=4)
 def drawn_runs(count: int, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
-    """Draw runs with replacement; return how often each run is in each resample."""
+    """Draw runs with replacement; return how often each run is in each resample.
+
+    The same draws serve every figure of the same runs, so they are kept.
+    """
     rng = np.random.default_rng(seed)
     return rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
 
@@ -183,7 +188,9 @@ def quantiles_by_run(
     x, present = x[known], np.unique(codes[known], return_inverse=True)[1]
     ordered = in_order(x)
     count = int(present.max()) + 1 if len(present) else 0
-    groups = [np.sort(x[present == run]) for run in range(count)]
+    # By run and within it by size; a look through all values for each run would be slow for many.
+    by_run = x[np.lexsort((x, present))]
+    groups = np.split(by_run, np.cumsum(np.bincount(present, minlength=count))[:-1])
     exact = quantiles_of_sorted(ordered, ps, level)
     if count < 2:
         return exact
