@@ -8,7 +8,15 @@ from pathlib import Path
 
 from firmly_nb import browsing
 from firmly_nb.carts import schemas
+from firmly_nb.latency.compare import COMPARISON
+from firmly_nb.latency.completion import COMPLETION
+from firmly_nb.latency.drift import RUN_MEDIANS
+from firmly_nb.latency.outcomes import FUNNEL, OUTCOMES
+from firmly_nb.latency.quantiles import ECDF
+from firmly_nb.latency.shift import SHIFT
 from firmly_nb.latency.stages import STAGES
+from firmly_nb.latency.table import LATENCY
+from firmly_nb.latency.throughput import CONCURRENCY
 from firmly_nb.recording.tables import EVENTS, ORDERS
 from firmly_nb.schema import Table
 
@@ -19,7 +27,7 @@ INTRODUCTION = """\
 Every table is a plain pandas DataFrame with these columns, in this order, also when it is empty.
 Times are milliseconds after the request was handed to the client (`t_start`) unless the name ends
 in `_us`. Amounts are whole numbers in minor units (cents) with a currency column, never decimals.
-`recording_id` joins all of them.
+`recording_id` joins all that have it.
 
 This page is made from the declarations in the code (`make docs`); a test compares the two.
 """
@@ -29,6 +37,17 @@ def tables() -> list[Table]:
     """Return every declared table, in the order in which a reader wants them."""
     found = [EVENTS, ORDERS, STAGES]
     found += [value for value in vars(schemas).values() if isinstance(value, Table)]
+    found += [
+        LATENCY,
+        OUTCOMES,
+        FUNNEL,
+        COMPLETION,
+        ECDF,
+        COMPARISON,
+        SHIFT,
+        RUN_MEDIANS,
+        CONCURRENCY,
+    ]
     found += [browsing.PRODUCTS, browsing.VARIANTS, browsing.FOUND]
     return found
 
