@@ -105,6 +105,8 @@ def report(
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name a file in it")
+    # Before the work, not after it.
+    target.parent.mkdir(parents=True, exist_ok=True)
     html = report_html(
         recs,
         title,
@@ -156,7 +158,6 @@ def report_html(
 
 def _write(target: Path, text: str) -> None:
     """Write all or nothing: beside the target first, then in its place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -84,7 +84,7 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "comparison",
         (
-            "How many times as long: the median of all ratios between the two sides (Hodges- "
+            "How many times as long: the median of all ratios between the two sides (Hodges-"
             "Lehmann). The verdict holds the interval against a margin that was stated before "
             "looking: inside it is no change; wholly above or below 1 is slower or faster; else "
             "data are not enough."

@@ -96,7 +96,7 @@ def grid_table(grid: Grid, caption: str) -> str:
     heads = "".join(f'<th scope="col">{escape(head) or "stage"}</th>' for head in grid.heads)
     rows = "".join(
         f'<tr{" class=bold" if at in grid.bold else ""}><th scope="row"><bdi>{escape(row[0])}</bdi>'
-        f"</th>{''.join(f'<td><bdi>{escape(cell)}</bdi></td>' for cell in row[1:])}</tr>\n"
+        f"</th>{''.join(f'<td><bdi>{_cell(cell)}</bdi></td>' for cell in row[1:])}</tr>\n"
         for at, row in enumerate(grid.rows)
     )
     return (
@@ -118,6 +118,11 @@ def term_list(pairs: Iterable[tuple[str, str]]) -> str:
 def notes_html(notes: Sequence[str]) -> str:
     """Show sentences that qualify what is around them."""
     return "".join(f'<p class="note"><bdi>{escape(note)}</bdi></p>\n' for note in notes)
+
+
+def _cell(text: str) -> str:
+    # A narrow page may break a cell before its interval, and nowhere else.
+    return escape(text.replace("\u2009", "\u202f").replace(", ", ",\u00a0"))
 
 
 def _inside_script(text: str) -> str:

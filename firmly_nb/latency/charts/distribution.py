@@ -32,6 +32,9 @@ from firmly_nb.latency.quantiles import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 MARKED = (0.5, 0.9, 0.95)
 TAIL = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
@@ -159,7 +162,7 @@ def percentiles(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Char
     limit = max((q.p for q in estimable), default=math.nan)
     traces = [*_interval_band(estimable), _percentile_line(x, measure_name(measure), 0)]
     drawn, late = x, in_order(through[measure] + through["schedule_lag_ms"])
-    if (len(late) and late[-1] > VISIBLE * x[-1]) or np.median(late) > VISIBLE * np.median(x):
+    if len(late) and _differs(late, x):
         traces.append(_percentile_line(late, "from the planned start", 1))
         drawn = np.concatenate([x, late])
     return make(
@@ -203,6 +206,10 @@ def _percentile_line(x: Any, name: str, place: int) -> Any:
         line={"color": SERIES[place], "width": 2.2, "dash": dash(place)},
         hovertemplate="%{customdata:.3%} within %{y:,.1f} ms<extra></extra>",
     )
+
+
+def _differs(late: Floats, x: Floats) -> bool:
+    return bool(late[-1] > VISIBLE * x[-1] or np.median(late) > VISIBLE * np.median(x))
 
 
 def _lag_words(through: pd.DataFrame) -> str:

@@ -272,9 +272,10 @@ def _selection(orders: pd.DataFrame, rows: pd.DataFrame) -> str:
     if len(rows) == len(orders):
         return "Every order is drawn."
     lost = int((rows["outcome"] != PLACED).sum())
+    failures = f" and {count(lost)} failed" if lost else ""
     return (
         f"{count(len(rows))} are drawn, {count(len(rows) - lost)} placed ones evenly by their "
-        f"time and {count(lost)} failed; the sentence is about all."
+        f"time{failures}; the sentence is about all."
     )
 
 
