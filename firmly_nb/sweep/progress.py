@@ -98,13 +98,17 @@ class Counts:
     def end(self, point: Point) -> None:
         """Count an order that ended."""
         self.running -= 1
-        self.add(point)
+        self.latest.append(point)
+        self._count(point)
 
-    def add(self, point: Point) -> None:
-        """Count an order that has ended, also one of an earlier part of the run."""
+    def resume(self, point: Point) -> None:
+        """Count an order of an earlier part of the run; it was not in this one's time."""
+        self.resumed += 1
+        self._count(point)
+
+    def _count(self, point: Point) -> None:
         self.finished += 1
         self.outcomes[point.outcome] += 1
-        self.latest.append(point)
         if point.outcome == "placed":
             self.latencies_ms.append(point.latency_ms)
 

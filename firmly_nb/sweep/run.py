@@ -113,8 +113,7 @@ class Run:
         self._done_before[number] = kind
         self.ledger.begin(number, kind)
         self.ledger.end(number, kind, row["outcome"], _total(row))
-        self.counts.resumed += 1
-        self.counts.add(point_of(number, row, 0.0))
+        self.counts.resume(point_of(number, row, 0.0))
 
     async def follow(self) -> None:
         """Place every order of the plan, or those until it is stopped."""

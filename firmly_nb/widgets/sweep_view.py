@@ -20,7 +20,14 @@ from firmly_nb.widgets.sweep_draft import (
     value_of,
 )
 from firmly_nb.widgets.sweep_still import panel_html, panel_text
-from firmly_nb.widgets.sweep_words import IDLE, orders_words, place_name, points, sweep_words
+from firmly_nb.widgets.sweep_words import (
+    IDLE,
+    orders_words,
+    percentile_words,
+    place_name,
+    points,
+    sweep_words,
+)
 from firmly_nb.widgets.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -93,10 +100,11 @@ class SweepPanel(anywidget.AnyWidget):
         self._sweep: Sweep | None = None
         self._starting = threading.Lock()
         self._showing = threading.Lock()
-        self._show_soon = Throttle(self._show, SHOW_EVERY_S)
-        self._draw_soon = Throttle(self._draw, DRAW_EVERY_S)
+        self._show_soon = Throttle(_beside(self._show), SHOW_EVERY_S)
+        self._draw_soon = Throttle(_beside(self._draw), DRAW_EVERY_S)
         draft = {**first_draft(lab.environment), **_texts(fields)}
-        super().__init__(_draft=draft, _place=place_name(lab.environment))
+        idle = {**IDLE, "percentiles": percentile_words([])}
+        super().__init__(_draft=draft, _place=place_name(lab.environment), _view=idle)
         self._describe()
         self.on_msg(self._asked)
 
@@ -184,7 +192,7 @@ class SweepPanel(anywidget.AnyWidget):
         return sweep
 
     def _changed(self) -> None:
-        """Show what has changed; on the background thread, at most ten times a second."""
+        """Show what has changed, at most ten times a second."""
         if self._sweep is not None and self._sweep.done:
             self._show_soon.now()
             self._draw_soon.now()
@@ -253,6 +261,11 @@ class SweepPanel(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return panel_text(self._still())
+
+
+def _beside(call: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls on a thread of its own: the background loop has orders to start."""
+    return lambda: threading.Thread(target=call, daemon=True).start()
 
 
 def _texts(fields: dict[str, Any]) -> dict[str, str]:

@@ -94,7 +94,7 @@ def facts(progress: Progress) -> list[tuple[str, str]]:
     rows = [("time", f"{progress.elapsed_s:,.0f} s")] if progress.elapsed_s >= 1 else []
     lags = [point.schedule_lag_ms for point in progress.latest if point.schedule_lag_ms is not None]
     if lags:
-        rows.append(("latest start late by at most", f"{milliseconds(max(lags))} ms"))
+        rows.append(("latest starts late by at most", f"{milliseconds(max(lags))} ms"))
     ordered = [money_text(minor, currency) for currency, minor in progress.spent_minor.items()]
     if ordered:
         rows.append(("ordered for", " + ".join(ordered)))

@@ -57,8 +57,10 @@ export function sweepFields(id, change) {
         const text = problems[name] ?? "";
         message.textContent = text;
         message.hidden = !text;
+        // What is wrong says how to write it, too.
+        if (note) note.hidden = Boolean(text);
         input.setAttribute("aria-invalid", String(Boolean(text)));
-        const described = [text ? message.id : "", note?.id ?? ""].filter(Boolean).join(" ");
+        const described = text ? message.id : note?.id;
         if (described) input.setAttribute("aria-describedby", described);
         else input.removeAttribute("aria-describedby");
       }
