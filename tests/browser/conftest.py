@@ -1,247 +1,27 @@
-"""A real JupyterLab on loopback, and notebooks in a real browser that drive it like a person.
+"""Fixtures of the browser tests: a JupyterLab for all, a page and a notebook for each.
 
-The server has its own configuration, data, settings and home, saves widget state with the notebook
-(the setting under which a secret would leak), and its log is kept. Needs Debian's chromium, no
-`playwright install`; the fixture `browser` is in tests/conftest.py.
+Needs Debian's chromium, no `playwright install`; the fixture `browser` is in tests/conftest.py.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 
+from tests.browser.jupyter import Notebook, running_jupyter, write_notebook
+
 expect.set_options(timeout=20_000)  # a busy machine is no failure
-START_S = 60
-CELL_MS = 60_000
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
-# Read by JupyterLab at start: no news, no update check, the theme follows the browser's colour
-# scheme (`page.emulate_media`), and widget state goes into saved notebooks.
-SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-    },
-    "@jupyterlab/apputils-extension/themes": {"adaptive-theme": True},
-    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
-}
-
-
-@dataclass(frozen=True)
-class JupyterServer:
-    """A running JupyterLab: where it is, and where it writes."""
-
-    url: str
-    token: str
-    home: Path  # everything it and its kernels write is below
-    root: Path  # the notebooks
-    log: Path
-
-    def ask(self, path, method="GET"):
-        """Ask its own API."""
-        headers = {"Authorization": f"token {self.token}"}
-        request = urllib.request.Request(f"{self.url}/{path}", headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.loads(answer.read() or "null")
-
-    def end_kernels(self):
-        """End every running kernel."""
-        for session in self.ask("api/sessions"):
-            self.ask(f"api/sessions/{session['id']}", "DELETE")
 
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory):
-    """One server for all tests; it ends its kernels itself."""
-    home = tmp_path_factory.mktemp("jupyter")
-    server = JupyterServer(
-        f"http://127.0.0.1:{_free_port()}",
-        secrets.token_urlsafe(24),
-        home,
-        home / "notebooks",
-        home / "server.log",
-    )
-    server.root.mkdir()
-    for name, values in SETTINGS.items():
-        path = home / "settings" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
-    with server.log.open("wb") as sink:
-        process = subprocess.Popen(
-            _command(server),
-            env=os.environ | _environment(server),
-            cwd=server.root,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _wait_until_up(server, process)
+    """One server for all tests."""
+    with running_jupyter(tmp_path_factory.mktemp("jupyter")) as server:
         yield server
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
-
-
-def _environment(server):
-    """Folders of its own; the token is here so that it is not in the process list."""
-    return {
-        "JUPYTER_TOKEN": server.token,
-        "JUPYTER_CONFIG_DIR": str(server.home / "config"),
-        "JUPYTER_DATA_DIR": str(server.home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(server.home / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(server.home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(server.home / "workspaces"),
-        "IPYTHONDIR": str(server.home / "ipython"),
-        "FIRMLY_NB_HOME": str(server.home / "firmly"),
-    }
-
-
-def _command(server):
-    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    return [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"),
-        f"--port={server.url.rpartition(':')[2]}",
-        "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={server.root}",
-        "--LabApp.expose_app_in_browser=True",  # window.jupyterapp, to run commands
-        *root,
-    ]
-
-
-def _wait_until_up(server, process):
-    limit = time.monotonic() + START_S
-    while True:
-        assert process.poll() is None, f"JupyterLab ended at once:\n{server.log.read_text()}"
-        try:
-            return server.ask("api/status")
-        except OSError:
-            assert time.monotonic() < limit, f"no JupyterLab:\n{server.log.read_text()}"
-            time.sleep(0.1)
-
-
-class Notebook:
-    """A notebook that is open in the browser."""
-
-    def __init__(self, server, page, path):
-        self.server = server
-        self.page = page
-        self.path = path
-
-    def open(self):
-        """Open it in single-document mode and wait for its kernel."""
-        # The toolbar's circle says "idle" before the kernel is connected, and keys pressed then
-        # are lost. The status bar's text is the one to wait for.
-        self.page.goto(f"{self.server.url}/doc/tree/{self.path.name}?token={self.server.token}")
-        self.wait_until_idle()
-        return self
-
-    def wait_until_idle(self):
-        """Wait until the kernel is there and has nothing to do."""
-        expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=CELL_MS)
-
-    def cell(self, index):
-        """Return a code cell, by its place from 0."""
-        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
-
-    def output(self, index):
-        """Return what a cell shows; look only in here, since the code repeats the same words."""
-        return self.cell(index).locator(".jp-Cell-outputArea")
-
-    def run_cell(self, index, *, wait=True):
-        """Run a cell by keyboard and return its output; unless told not to, wait for its end."""
-        cell = self.cell(index)
-        cell.locator(".cm-content").click()
-        before = cell.locator(".jp-InputPrompt").inner_text()
-        self.page.keyboard.press("Control+Enter")
-        prompt = cell.locator(".jp-InputPrompt")
-        expect(prompt).not_to_have_text(before, timeout=CELL_MS)
-        if wait:
-            expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=CELL_MS)
-            self.wait_until_idle()
-            assert not self.errors(), self.errors()
-        return self.output(index)
-
-    def errors(self):
-        """Return the errors that cells show, also those that callbacks raised."""
-        return self.page.evaluate(
-            "() => window.jupyterapp.shell.currentWidget.content.widgets"
-            ".flatMap(cell => cell.model.outputs?.toJSON() ?? [])"
-            ".filter(output => output.output_type === 'error')"
-            ".map(output => `${output.ename}: ${output.evalue}`)"
-        )
-
-    def run_all(self):
-        """Run all cells as the menu does, and wait for the end."""
-        self.command("notebook:run-all-cells")
-        self.wait_until_idle()
-
-    def command(self, name, **arguments):
-        """Run one of JupyterLab's commands and wait for it."""
-        self.page.evaluate(
-            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
-            [name, arguments],
-        )
-
-    def save(self):
-        """Save and return what is in the file then."""
-        self.command("docmanager:save")
-        return json.loads(self.path.read_text())
-
-    def reload(self, *, save=True):
-        """Reload the page as a person does; the kernel stays."""
-        if save:
-            self.save()
-        self.page.reload()
-        self.wait_until_idle()
-
-    def restart_kernel(self):
-        """Restart the kernel from the menu and say yes."""
-        self.page.evaluate(
-            "() => { window.restarting = window.jupyterapp.commands.execute("
-            "'notebook:restart-kernel') }"
-        )
-        self.page.locator(".jp-Dialog .jp-mod-accept").click()
-        self.page.evaluate("() => window.restarting.then(() => null)")
-        self.wait_until_idle()
-
-    def theme(self, scheme):
-        """Switch to "light" or "dark"."""
-        self.page.emulate_media(color_scheme=scheme)
-        light = "true" if scheme == "light" else "false"
-        expect(self.page.locator(f'body[data-jp-theme-light="{light}"]')).to_be_attached()
-
-    def dom(self):
-        """Return the page's whole HTML, with what stands in its fields (HTML has not that)."""
-        values = self.page.evaluate(
-            "() => [...document.querySelectorAll('input, textarea, select')].map(e => e.value)"
-        )
-        return "\n".join([self.page.content(), *values])
 
 
 @pytest.fixture(scope="module")
@@ -272,9 +52,7 @@ def notebook(jupyter, page, artefact, request):
     def open_notebook(*cells):
         name = re.sub(r"\W+", "-", request.node.name)[:60]
         path = jupyter.root / f"{name}-{next(numbers)}.ipynb"
-        made = new_notebook(cells=[new_code_cell(cell) for cell in cells])
-        made.metadata["kernelspec"] = KERNEL
-        nbformat.write(made, path)
+        write_notebook(path, cells)
         return Notebook(jupyter, page, path).open()
 
     yield open_notebook
