@@ -322,8 +322,11 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         with self._turns:
             if content.get("turn") != self._form.turn or self.running:
                 return
-            self._form.turn += 1
-        self._form.notice = ""
+            with self._form.hold_sync():
+                # In one message, so that nobody takes the last order's end for this one's.
+                self._form.turn += 1
+                self._form.notice = self._form.looked = ""
+                self._form.result = {}
         # What is ordered is what the one who pressed could see.
         self._form.put(content.get("draft") or {})
         try:

@@ -7,6 +7,7 @@ import { itemsSection } from "./order_form_items.js";
 import { merchantSection } from "./order_form_merchant.js";
 import { placeSection } from "./order_form_place.js";
 import { addressSection, billingSection, cardSection, captchaSection } from "./order_form_sections.js";
+import { keepShortcutsOut } from "./shortcuts.js";
 
 const SAVE_AFTER_MS = 150;
 const DRAFT = [
@@ -74,18 +75,6 @@ function showProblems(form) {
   const wrong = form.sections.filter((section) => section.isWrong(Object.keys(problems)));
   // One that is open already shows what to do; otherwise the first wrong one opens.
   if (wrong.length && !wrong.some((section) => section.isOpen())) wrong[0].open();
-}
-
-/** Letters and Enter that are meant for the form are no commands to the notebook around it. */
-function keepShortcutsOut(root) {
-  const mark = "data-lm-suppress-shortcuts";
-  root.setAttribute(mark, "true");
-  // Ctrl+S still saves the notebook: while such a key is down, shortcuts go through.
-  root.addEventListener("keydown", (event) => {
-    if (event.key === "Control" || event.key === "Meta") root.removeAttribute(mark);
-  });
-  root.addEventListener("keyup", () => root.setAttribute(mark, "true"));
-  root.addEventListener("focusin", () => root.setAttribute(mark, "true"));
 }
 
 export default { render };

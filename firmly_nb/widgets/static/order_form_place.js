@@ -61,7 +61,7 @@ export function placeSection(form) {
     target?.focus();
   }
 
-  const isRunning = () => ["running", "cancelling"].includes(model.get("run").state);
+  const isRunning = () => form.live && ["running", "cancelling"].includes(model.get("run").state);
   const isSent = () => state.sentTurn === model.get("turn") && !isRunning();
 
   function secretProblem(secret) {
@@ -73,7 +73,6 @@ export function placeSection(form) {
   function reason() {
     if (!form.live) return "The kernel is gone. Run the cell again for a new form.";
     if (isSent()) return state.slow ? "The kernel is busy; the order goes out when it is free." : "Sending …";
-    if (model.get("run").state === "cancelling") return "Closing the stream …";
     const found = Object.entries(model.get("problems"));
     if (found.length) return problemWords(found);
     const secret = [...form.cardSecrets(), form.captcha].find((one) => secretProblem(one));
@@ -90,7 +89,7 @@ export function placeSection(form) {
     why.textContent = text;
     button.textContent = buttonWords(run);
     button.classList.toggle("primary", !isRunning());
-    const blocked = (!isRunning() && text !== "") || run.state === "cancelling" || !form.live;
+    const blocked = text !== "" || run.state === "cancelling";
     button.setAttribute("aria-disabled", String(blocked));
     notice.textContent = model.get("notice");
     notice.hidden = !model.get("notice");
@@ -98,7 +97,7 @@ export function placeSection(form) {
   }
 
   function buttonWords(run) {
-    if (run.state === "cancelling") return "Cancelling …";
+    if (isRunning() && run.state === "cancelling") return "Cancelling …";
     if (isRunning()) return run.of > 1 ? `Cancel (${run.number} of ${run.of})` : "Cancel";
     const times = model.get("times");
     const again = model.get("result").outcome ? "again" : "";
@@ -110,6 +109,8 @@ export function placeSection(form) {
     if (!form.live) return gone();
     const told = run.told ? h("div", { class: "told" }, run.told) : null;
     if (isRunning()) return [h("div", {}, runWords(run)), told];
+    // What the last order came to is no longer what one waits for.
+    if (isSent()) return h("div", {}, "The order is handed to the kernel.");
     const result = model.get("result");
     return [result.outcome ? resultParts(result) : emptyParts(), told];
   }

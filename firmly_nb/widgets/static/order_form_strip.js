@@ -1,6 +1,7 @@
 // The strip on top: where one is; the code and the presets open below it.
 
 import { h, replace } from "./dom.js";
+import { keepShortcutsOut } from "./shortcuts.js";
 
 function render({ model, el }) {
   const id = `strip-${Math.random().toString(36).slice(2, 10)}`;
@@ -42,7 +43,8 @@ function render({ model, el }) {
   for (const [name, call] of calls) model.on(name, call);
   draw();
   fill();
-  const root = h("div", { class: "firmly strip", "data-lm-suppress-shortcuts": "true" }, bar, panel, notice);
+  const root = h("div", { class: "firmly strip" }, bar, panel, notice);
+  keepShortcutsOut(root);
   el.append(root);
   return () => calls.forEach(([name, call]) => model.off(name, call));
 }

@@ -1,0 +1,369 @@
+"""The order form in a real JupyterLab: by keyboard, while orders run, and after mishaps."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from firmly_nb.sim.behaviour import FAULTS
+
+# A kernel's first order starts the recorder, which takes its time where others compute, too.
+expect.set_options(timeout=20_000)
+LAB = """\
+import firmly_nb as fnb
+lab = fnb.connect(profile="{profile}")
+form = fnb.OrderForm(lab)
+form"""
+STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
+# Notes down whatever an element says from now on.
+NOTE = """element => {
+    window.told = "";
+    new MutationObserver(() => { window.told += element.innerText + "\\n" })
+        .observe(element, { childList: true, subtree: true });
+}"""
+RUNNING = re.compile("after (creating-cart|item-added|shipping-updated)")
+# Errors that Place Order documents, and whatever else is refused with an answer.
+DOCUMENTED = [
+    "product-not-found",
+    "not-enough-stock",
+    "payment-declined",
+    "store-unavailable",
+    "error-event",
+    "invalid-input",
+    "token-expired",
+    "rate-limited",
+    "unavailable",
+]
+
+
+def focused(page):
+    """Return the name of what has the focus, as a screen reader says it."""
+    return page.evaluate(
+        "() => { const e = document.activeElement;"
+        " return e.getAttribute('aria-label') ?? e.labels?.[0]?.textContent ?? e.textContent }"
+    )
+
+
+def tab_to(page, name):
+    """Go on with the Tab key until something of that name has the focus."""
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        if focused(page).startswith(name):
+            return
+    raise AssertionError(f"the Tab key does not lead to {name!r}; it is at {focused(page)!r}")
+
+
+def place(shown):
+    return shown.locator("button.place")
+
+
+def status(shown):
+    return shown.locator(".order-form .status")
+
+
+def pick_a_product(page, shown):
+    """Choose a merchant, a product, one of its options and how many, with keys alone."""
+    shown.get_by_role("button", name="Show code").focus()
+    tab_to(page, "Merchant")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("harbor")
+    expect(shown.get_by_role("option", name="harbor.example.test").first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(place(shown)).to_have_attribute("aria-disabled", "true")
+    expect(shown.locator(".why")).to_contain_text("pick a product")
+    tab_to(page, "Product of item 1")
+    page.keyboard.type("paddle")
+    expect(shown.get_by_role("option", name="Paddle")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(shown.get_by_label("Length of item 1")).to_have_value("220")
+    tab_to(page, "Length of item 1")
+    page.keyboard.press("ArrowDown")
+    tab_to(page, "Quantity of item 1")
+    page.keyboard.type("2")
+
+
+def fill_in_the_rest(page, shown, look):
+    """Change the address, wrong at first, and the card; then go to the button."""
+    tab_to(page, "Ship to")
+    page.keyboard.press("Enter")
+    tab_to(page, "E-mail")
+    page.keyboard.type("grace")
+    expect(shown.get_by_text("is no e-mail address").first).to_be_visible()
+    expect(shown.get_by_label("E-mail").first).to_have_attribute("aria-invalid", "true")
+    look()
+    page.keyboard.type("@example.test")
+    tab_to(page, "Card")
+    # In a notebook's command mode m, a and r are commands; here they are a card's name.
+    page.keyboard.type("Master")
+    tab_to(page, "Place order")
+    expect(place(shown)).to_have_attribute("aria-disabled", "false")
+
+
+def stages_told(page):
+    """Return the milestones that the form named, in order."""
+    told = page.evaluate("() => window.told").splitlines()
+    return [found[1] for text in told if (found := RUNNING.search(text))]
+
+
+def test_an_order_by_keyboard_alone(notebook, axe, artefact):
+    bench = notebook(LAB.format(profile="typical"))
+    shown, page = bench.run_cell(0), bench.page
+    form = shown.locator(".firmly-bench")
+
+    def look(name, scheme="light"):
+        bench.theme(scheme)
+        axe(form)
+        artefact(f"{name}-{scheme}", shown)
+
+    expect(status(shown)).to_contain_text("The first press places one order")
+    inside = page.evaluate("() => document.activeElement.closest('.firmly')")
+    assert inside is None, "the form took the focus"
+    look("1-empty")
+    pick_a_product(page, shown)
+    fill_in_the_rest(page, shown, lambda: look("2-wrong"))
+    status(shown).evaluate(NOTE)
+    page.keyboard.press("Enter")
+    expect(place(shown)).to_have_text("Cancel")
+    for number in (1, 2, 3):
+        # Pictures for whoever looks; what was said in between is read below.
+        artefact(f"3-running-{number}", shown)
+    expect(status(shown)).to_contain_text("Placed: order ")
+    seen = stages_told(page)
+    assert len(set(seen)) >= 2, "events came one after another"
+    assert sorted(seen, key=STREAMED.index) == seen
+    # The button has become "Place again" where it stood, and kept the focus.
+    assert focused(page) == "Place again"
+    expect(shown.get_by_text("Paddle").last).to_be_visible()
+    look("4-placed", "dark")
+    look("4-placed", "light")
+
+    bench.reload()
+    shown = bench.output(0)
+    expect(status(shown)).to_contain_text("Placed: order ")
+    expect(shown.get_by_role("combobox", name="Merchant")).to_have_value("harbor.example.test")
+    expect(shown.get_by_label("Length of item 1")).to_have_value("230")
+    expect(shown.get_by_label("Quantity of item 1")).to_have_value("2")
+    expect(shown.get_by_label("Card", exact=True)).to_have_value("mastercard")
+    place(shown).click()
+    expect(place(shown)).to_have_text("Cancel")
+    expect(status(shown)).to_contain_text("Placed: order ")
+
+
+TWO_FORMS = """\
+import firmly_nb as fnb
+lab = fnb.connect(profile="typical")
+form, other = fnb.OrderForm(lab), fnb.OrderForm(lab)
+form"""
+SAME_FORM = "form"
+COUNT = "len(form.recordings), len(other.recordings), form.running"
+
+
+def test_while_an_order_runs(notebook, artefact):
+    bench = notebook(TWO_FORMS, SAME_FORM, "other", COUNT, "sum(range(10)), form.running")
+    bench.page.set_viewport_size({"width": 700, "height": 900})
+    one, same, other = (bench.run_cell(n) for n in range(3))
+    artefact("narrow", one)
+
+    # Slow on purpose: two warehouses quote shipping.
+    merchant = one.get_by_role("combobox", name="Merchant")
+    merchant.fill("harbor.example.test")
+    merchant.press("Enter")
+    one.get_by_role("combobox", name="Product of item 1").fill("Paddle")
+    one.get_by_role("option", name="Paddle").click()
+    expect(one.get_by_label("Length of item 1")).to_have_value("220")
+    # The other view of the same form follows, the other form does not.
+    expect(same.get_by_role("combobox", name="Merchant")).to_have_value("harbor.example.test")
+    expect(other.get_by_role("combobox", name="Merchant")).to_have_value("staging.luma.gift")
+
+    # A double click, and the same form's other view at once, are one order.
+    expect(place(same)).to_have_attribute("aria-disabled", "false")
+    place(one).dblclick()
+    place(same).dispatch_event("click")
+    expect(place(one)).to_have_text("Cancel")
+    expect(status(one)).to_contain_text(RUNNING)
+
+    # The kernel is free meanwhile.
+    expect(bench.run_cell(4).locator("pre")).to_have_text("(45, True)")
+    place(one).click()
+    expect(status(one)).to_contain_text("Cancelled", timeout=10_000)
+    expect(status(one)).to_contain_text("Reached")
+    artefact("cancelled", one)
+    one.get_by_role("button", name="Look at the cart").click()
+    expect(one.locator(".looked")).to_contain_text("The cart at harbor.example.test")
+    expect(bench.run_cell(3).locator("pre")).to_have_text("(1, 0, False)")
+
+    # Several, one after another, and cancelled in between.
+    other.get_by_label("Number of orders").fill("3")
+    expect(place(other)).to_have_text("Place 3 orders")
+    place(other).click()
+    expect(place(other)).to_have_text("Cancel (2 of 3)")
+    place(other).click()
+    expect(status(other)).to_contain_text("1 placed, 1 cancelled; 1 of 3 not placed: cancelled")
+
+
+def test_each_documented_error_is_told_in_the_form(notebook, artefact):
+    bench = notebook(LAB.format(profile="instant"), "form.recordings.orders['error_code'].tolist()")
+    shown = bench.run_cell(0)
+    shown.get_by_role("button", name="Remove item 1").click()
+    expect(place(shown)).to_have_attribute("aria-disabled", "true")
+    shown.get_by_role("button", name="+ Raw reference").click()
+    names = []
+    for name in DOCUMENTED:
+        shown.get_by_label("Variant id of item 1").fill(f"FAULT-{name.upper()}")
+        expect(place(shown)).to_have_attribute("aria-disabled", "false")
+        place(shown).click()
+        expect(shown.locator(".headline")).to_contain_text(
+            "Refused" if name != "payment-declined" else "Declined"
+        )
+        expect(place(shown)).to_have_text("Place again")
+        told = shown.locator(".status dd")
+        names.append(told.nth(1).inner_text())
+        assert told.nth(0).inner_text() in {"none", *STREAMED}
+        expect(shown.locator(".next")).to_contain_text("→")
+        if FAULTS[name].outcome == "error_event":
+            artefact(name, shown)
+        # The next press clears what the last one said.
+        shown.get_by_label("Variant id of item 1").fill("")
+        expect(place(shown)).to_have_attribute("aria-disabled", "true")
+    kernel = bench.run_cell(1).locator("pre").inner_text()
+    assert names == re.findall(r"'(\w+)'", kernel)
+    assert len(set(names)) >= 7
+
+
+CANARY = {"number": "378282246310005", "cvv": "8317", "captcha": "captcha-canary-Zq7kP0vX"}
+WATCHED = """\
+import logging, firmly_nb as fnb
+logging.getLogger("Comm").setLevel(logging.DEBUG)
+logging.getLogger("Comm").addHandler(logging.FileHandler("comm.log"))
+%xmode Verbose
+lab = fnb.connect(profile="instant")
+form = fnb.OrderForm(lab)
+form"""
+
+
+def test_what_is_typed_in_secret_is_nowhere_afterwards(notebook, jupyter, widget_log, artefact):
+    bench = notebook(WATCHED, "form.save_preset('typed'); print(form.code(), form, vars(form))")
+    shown = bench.run_cell(0)
+    page = bench.page
+
+    def type_secrets():
+        shown.get_by_label("Card number").fill(f" {CANARY['number'][:4]} {CANARY['number'][4:]}")
+        shown.get_by_label("CVV").fill(CANARY["cvv"])
+        shown.get_by_label("Captcha token").fill(CANARY["captcha"])
+
+    shown.get_by_label("Card", exact=True).select_option("typed")
+    for label, text in (("Month", "11"), ("Year", "2031"), ("Name on the card", "Ada")):
+        shown.get_by_label(label).fill(text)
+    expect(shown.locator(".why")).to_contain_text("Card number: must be typed")
+    shown.get_by_label("Card number").fill("3782")
+    shown.get_by_label("CVV").focus()
+    expect(shown.get_by_text("must be 12 to 19 digits").first).to_be_visible()
+    shown.locator("summary", has_text="Captcha").click()
+    type_secrets()
+    expect(place(shown)).to_have_attribute("aria-disabled", "false")
+    # While they stand in the fields they are in the page alone.
+    typed = json.dumps(bench.save())
+    assert not [name for name, secret in CANARY.items() if secret in typed]
+    place(shown).click()
+    expect(status(shown)).to_contain_text("Placed: order ")
+    expect(shown.locator(".why")).to_contain_text("Card number: must be typed; it was kept nowhere")
+    for label in ("Card number", "CVV", "Captcha token"):
+        expect(shown.get_by_label(label)).to_have_value("")
+    # Again, refused by the guard or by the shop: the other ways that a press can go.
+    type_secrets()
+    shown.get_by_label("Variant id").or_(shown.get_by_label("Quantity of item 1")).fill("3")
+    place(shown).click()
+    expect(place(shown)).to_have_attribute("aria-disabled", "true")
+    bench.run_cell(1)
+    artefact("placed", shown)
+
+    written = {"page": bench.dom(), "notebook": json.dumps(bench.save()), "log": widget_log()}
+    for path in jupyter.home.rglob("*"):
+        if path.is_file() and path.stat().st_size < 20_000_000:
+            written[str(path.relative_to(jupyter.home))] = path.read_text("utf-8", "replace")
+    assert "handle_msg" in written["notebooks/comm.log"], "the log that tells most was on"
+    assert any(name.startswith("firmly/presets/") for name in written)
+    assert any(name.startswith("firmly/journals/") for name in written)
+    assert "OrderForm(" in written["notebook"]
+    for name in ("number", "captcha"):
+        found = [where for where, text in written.items() if CANARY[name] in text]
+        assert found == [], f"the {name} is in {found}"
+    # Four digits are looked for where no other number can hold them by chance.
+    for text in (f'"{CANARY["cvv"]}"', f"'{CANARY['cvv']}'", f">{CANARY['cvv']}<"):
+        assert [where for where, all_of_it in written.items() if text in all_of_it] == []
+    page.get_by_text("Placed").first.wait_for()
+
+
+RECOVER = "import firmly_nb as fnb; rec = fnb.load()[-1]; rec.cut_off, len(rec.events)"
+
+
+def test_a_kernel_that_is_restarted_in_the_middle_of_an_order(notebook, artefact):
+    bench = notebook(LAB.format(profile="instant"), RECOVER)
+    shown = bench.run_cell(0)
+    shown.get_by_role("button", name="+ Raw reference").click()
+    shown.get_by_label("Variant id of item 2").fill("FAULT-STALL")
+    expect(place(shown)).to_have_attribute("aria-disabled", "false")
+    place(shown).click()
+    expect(status(shown)).to_contain_text("after item-added")
+    bench.restart_kernel()
+    expect(status(shown)).to_contain_text("The kernel is gone.")
+    expect(status(shown)).to_contain_text("fnb.load()")
+    expect(place(shown)).to_have_attribute("aria-disabled", "true")
+    expect(shown.locator(".why")).to_contain_text("Run the cell again")
+    artefact("gone", shown)
+    # What was shown is in the journal: two events, or three with both items.
+    expect(bench.run_cell(1).locator("pre")).to_have_text(re.compile(r"\((True|False), [23]\)"))
+
+
+HOSTILE = """\
+import firmly_nb as fnb
+from firmly_nb.widgets import catalogue
+evil = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2">'
+names = [evil, "\\u202e" + "rtl tee", "حذاء رياضي", "🧦 socks", "long " * 60]
+async def products(bench, domain):
+    return [{"handle": n, "title": n} for n in names]
+async def variants(bench, domain, handle):
+    return [{"variant_id": f"FAULT-{n}", "product_id": "", "variant_handles": [handle], "title": n,
+             "options": {evil: n}, "price": evil, "available": n != evil} for n in names]
+catalogue.products, catalogue.variants = products, variants
+lab = fnb.connect(profile="instant")
+address = fnb.Address.example(first_name=names[1], city=evil)
+form = fnb.OrderForm(lab, fnb.Order.example(shipping_info=address))
+form.save_preset(evil[:60])
+form"""
+TOLD = """\
+form._form.result = {"outcome": "error_event", "tone": "bad", "mark": "x", "headline": evil,
+    "facts": [["Error", evil], ["It says", names[4]], ["Reached", names[2]]], "next": evil,
+    "unsure": True, "recording_id": "", "warnings": [evil, names[1]]}
+form._form.notice = form._form.looked = form._strip.notice = evil"""
+
+
+def test_hostile_names_are_shown_harmlessly(notebook, artefact):
+    bench = notebook(HOSTILE, TOLD)
+    shown = bench.run_cell(0)
+    bench.run_cell(1)
+    product = shown.get_by_role("combobox", name="Product of item 1")
+    product.click()
+    expect(shown.locator(".combobox li")).to_have_count(5)
+    artefact("list", shown)
+    shown.locator(".combobox li").first.click()
+    expect(shown.locator(".options select")).to_be_visible()
+    shown.get_by_role("button", name="Presets").click()
+    expect(shown.get_by_text("<script>").first).to_be_visible()
+    artefact("told", shown)
+    inside = shown.locator(".firmly-bench")
+    assert inside.locator("script, img").count() == 0
+    assert bench.page.evaluate("() => window.hacked ?? null") is None
+    # Nothing makes the bench wider than its cell.
+    assert inside.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+
+
+@pytest.fixture(autouse=True)
+def own_home(jupyter):
+    """The kernels' home is the server's; journals of earlier tests stay out of the way."""
+    for path in (jupyter.home / "firmly").rglob("*.jsonl"):
+        path.unlink()
