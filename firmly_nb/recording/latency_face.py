@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class LatencyFace:
-    """Figures over the tables ``event_times``, ``stages`` and ``orders``."""
+    """Figures over the tables ``event_ends``, ``stages`` and ``orders``."""
 
     @property
-    def event_times(self) -> pd.DataFrame:
-        """One row an event, without what came in it."""
+    def event_ends(self) -> pd.DataFrame:
+        """One row an event: the columns of ``EVENTS`` that figures of stages need."""
         raise NotImplementedError
 
     @property
@@ -56,7 +56,7 @@ class LatencyFace:
             return self._latency
         from firmly_nb.latency.summary import summary
 
-        return summary(self.event_times, self.stages, self.orders, level)
+        return summary(self.event_ends, self.stages, self.orders, level)
 
     def outcomes(self) -> pd.DataFrame:
         """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
@@ -110,4 +110,4 @@ class LatencyFace:
     def _latency(self) -> LatencySummary:
         from firmly_nb.latency.summary import summary
 
-        return summary(self.event_times, self.stages, self.orders)
+        return summary(self.event_ends, self.stages, self.orders)

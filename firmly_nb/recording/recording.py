@@ -23,7 +23,7 @@ from firmly_nb.recording.rows import (
 )
 from firmly_nb.recording.sources import Held, Joined, Source
 from firmly_nb.recording.store_face import StoreFace
-from firmly_nb.recording.tables import EVENTS, ORDERS, WIDE
+from firmly_nb.recording.tables import EVENT_ENDS, EVENTS, ORDERS, WIDE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,6 +223,13 @@ class Recordings(CartFace, LatencyFace, ChartsFace, StoreFace, Sequence[Recordin
     def event_times(self) -> pd.DataFrame:
         """All events without what came in them: small also where there are millions."""
         return self._source.event_times()
+
+    @property
+    def event_ends(self) -> pd.DataFrame:
+        """Of all events only what figures of stages need; of a saved set no more is read."""
+        if "event_times" in self.__dict__:
+            return self.event_times
+        return self._source.event_times(EVENT_ENDS)
 
     @cached_property
     def orders(self) -> pd.DataFrame:

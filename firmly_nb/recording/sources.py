@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.latency.stages import STAGES, stage_rows
 from firmly_nb.recording.rows import confirmation_rows, event_rows, order_row
-from firmly_nb.recording.tables import EVENT_TIMES, EVENTS, ORDERS, WIDE
+from firmly_nb.recording.tables import EVENT_TIMES, EVENTS, ORDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -93,8 +93,8 @@ class Source(ABC):
         """Return ``EVENTS``."""
 
     @abstractmethod
-    def event_times(self) -> pd.DataFrame:
-        """Return ``EVENTS`` without its wide columns."""
+    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
+        """Return ``EVENTS`` without its wide columns, or another selection of its columns."""
 
     @abstractmethod
     def stages(self) -> pd.DataFrame:
@@ -152,9 +152,9 @@ class Held(Source):
         rows = (event_rows(r._start, r._events) for r in self._recordings)  # noqa: SLF001 - same room
         return EVENTS.frame([row for group in rows for row in group])
 
-    def event_times(self) -> pd.DataFrame:
+    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
         """Return one row an event, without what came in it."""
-        return self.events().drop(columns=list(WIDE))
+        return self.events()[table.names]
 
     def stages(self) -> pd.DataFrame:
         """Return all stages."""
@@ -276,9 +276,9 @@ class Joined(Source):
         """Return one row an event."""
         return self._table(EVENTS, lambda source: source.events())
 
-    def event_times(self) -> pd.DataFrame:
+    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
         """Return one row an event, without what came in it."""
-        return self._table(EVENT_TIMES, lambda source: source.event_times())
+        return self._table(table, lambda source: source.event_times(table))
 
     def stages(self) -> pd.DataFrame:
         """Return all stages."""

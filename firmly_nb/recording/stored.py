@@ -149,9 +149,9 @@ class Stored(Source):
             {c.name: series(take(found[names[c.name]]), c) for c in ORDERS.columns}
         )
 
-    def event_times(self) -> pd.DataFrame:
+    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
         """Return one row an event, without what came in it."""
-        return EVENT_TIMES.from_columns(self._narrow(EVENT_TIMES))
+        return table.from_columns(self._narrow(table))
 
     def events(self) -> pd.DataFrame:
         """Return one row an event, its JSON decoded.

@@ -36,6 +36,15 @@ EVENT_TIMES = Table(
     "one row a server-sent event, without what came in it",
     tuple(column for column in EVENTS.columns if column.name not in WIDE),
 )
+EVENT_ENDS = Table(
+    "event_ends",
+    "one row a server-sent event, what figures of stages need",
+    tuple(
+        column
+        for column in EVENTS.columns
+        if column.name in {"recording_id", "milestone", "uncertainty_us", "coalesced"}
+    ),
+)
 
 ORDERS = Table(
     "orders",
