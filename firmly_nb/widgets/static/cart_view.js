@@ -4,6 +4,7 @@
 import { h, replace, milliseconds } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { cartSheet, findingWords } from "./cart_view_sheet.js";
+import { keepShortcutsOut } from "./shortcuts.js";
 
 const MOST_MARKS = 60;
 const MOST_NAMES = 5;
@@ -12,6 +13,7 @@ const ANSWER_WITHIN_MS = 4000;
 function render({ model, el }) {
   const view = cartView(model);
   el.append(view.element);
+  keepShortcutsOut(view.element);
   const names = ["_steps", "_sheets", "_about", "seq"].map((name) => `change:${name}`);
   // Several traits come with one message: they are drawn once.
   let waits = false;

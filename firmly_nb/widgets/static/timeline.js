@@ -1,6 +1,7 @@
 // The timeline: puts the parts together, listens to the kernel, and lets time pass.
 
 import { h, isStill } from "./dom.js";
+import { keepShortcutsOut } from "./shortcuts.js";
 import { orderComparison } from "./timeline_compare.js";
 import { eventDetails } from "./timeline_details.js";
 import { emptyExample } from "./timeline_example.js";
@@ -13,6 +14,7 @@ const STILL_EVERY_MS = 1000;
 function render({ model, el }) {
   const timeline = makeTimeline(model);
   el.append(timeline.element);
+  keepShortcutsOut(timeline.element);
   const listeners = {
     "change:_orders": () => readState(timeline),
     "change:_live": () => readState(timeline),
