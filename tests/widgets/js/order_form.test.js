@@ -1,0 +1,252 @@
+import { closestVariant, optionNames, optionValues } from "/static/order_form_catalogue.js";
+import { combobox } from "/static/order_form_combobox.js";
+import { handlesOf, reference } from "/static/order_form_items.js";
+import { problemWords } from "/static/order_form_place.js";
+import { addressWords } from "/static/order_form_sections.js";
+import orderForm from "/static/order_form.js";
+import { keepShortcutsOut } from "/static/shortcuts.js";
+import { equal, model, ok, stage, test, until } from "./harness.js";
+
+const variant = (size, color, available = true) => ({
+  variant_id: `${size}-${color}`, product_id: "P", variant_handles: ["tee"], title: "Tee",
+  options: { Size: size, Color: color }, price: "22.00 USD", available,
+});
+const VARIANTS = [variant("XS", "Orange"), variant("XS", "Blue", false), variant("S", "Blue")];
+const ADDRESS = { first_name: "Ada", last_name: "Example", city: "Seattle" };
+
+/** A form in the page, with what Python would hold; sent messages keep their buffers. */
+function form(changes = {}) {
+  const state = model({
+    merchant: "a.test",
+    items: [{ variant_id: "XS-Orange", product_id: "P", variant_handles: ["tee"], quantity: 1, handle: "tee", title: "Tee", raw: false }],
+    shipping: ADDRESS, same_billing: true, billing: {}, card_name: "visa",
+    card: { name: "", month: "", year: "" }, sse: true, warm: true, times: 1, edit: 0, checked: 0,
+    problems: {}, captcha: [], run: { state: "idle" }, result: {}, notice: "", looked: "", turn: 0,
+    facts: {
+      cards: [["visa", "Visa test, ends in 1111"]], most_times: 100,
+      rules: { number: ["[0-9]{12,19}", "must be 12 to 19 digits"], verification_value: ["[0-9]{3,4}", "must be 3 or 4 digits"] },
+    },
+    ...changes,
+  });
+  state.send = (content, _, buffers = []) => state.sent.push({ ...content, buffers });
+  const el = stage();
+  orderForm.render({ model: state, el });
+  return { state, el, button: el.querySelector("button.place"), find: (what) => el.querySelector(what) };
+}
+
+const sent = (state, type) => state.sent.filter((message) => message.type === type);
+const secretsIn = (message) => JSON.parse(new TextDecoder().decode(message.buffers[0]));
+const told = (name, value, state) => state.set(name, value);
+
+function type(input, text) {
+  input.value = text;
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+test("options come in the order of the variants, each value once", () => {
+  equal(optionNames(VARIANTS), ["Size", "Color"]);
+  equal(optionValues(VARIANTS, "Size"), ["XS", "S"]);
+  equal(optionValues(VARIANTS, "Nothing"), []);
+});
+
+test("changing one option keeps as much of the others as there is", () => {
+  const chosen = { Size: "XS", Color: "Orange" };
+  equal(closestVariant(VARIANTS, chosen, "Color", "Blue").variant_id, "XS-Blue");
+  equal(closestVariant(VARIANTS, chosen, "Size", "S").variant_id, "S-Blue");
+  equal(closestVariant(VARIANTS, chosen, "Size", "XXL"), null);
+});
+
+test("a whole add_to_cart_ref that is pasted is taken apart", () => {
+  equal(reference(" WS12 "), { variant_id: "WS12" });
+  const pasted = { add_to_cart_ref: { variant_id: 7, product_id: null, variant_handles: ["a", 1] } };
+  equal(reference(JSON.stringify(pasted)), { variant_id: "7", product_id: "", variant_handles: ["a", "1"] });
+  equal(reference("{no json"), { variant_id: "{no json" });
+  equal(handlesOf(" a, b ,,"), ["a", "b"]);
+  equal(handlesOf(" "), null);
+});
+
+test("what is wrong is named by its part, the first thing and how many more", () => {
+  equal(problemWords([["shipping_info.postal_code", "must not be empty"]]), "Ship to, postal code: must not be empty");
+  equal(problemWords([["items[0].quantity", "x"], ["times", "y"]]), "Items, quantity: x (and 1 more)");
+  equal(problemWords([["domain", "is none"]]), "Merchant: is none");
+});
+
+test("an address in one line is who and where", () => {
+  equal(addressWords(ADDRESS), "Ada Example, Seattle");
+  equal(addressWords({}), "not filled in yet");
+});
+
+test("a combobox is moved through by keys and takes any text", () => {
+  const calls = [];
+  const box = combobox({
+    id: "b", label: "Fruit", placeholder: "", value: "",
+    type: () => {}, pick: (choice) => calls.push(["pick", choice.value]), commit: (text) => calls.push(["commit", text]),
+  });
+  stage().append(box.element);
+  box.offer(["apple", "pear"].map((value) => ({ value, text: value, note: "" })));
+  const key = (name) => box.input.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+  box.input.focus();
+  key("ArrowDown");
+  key("ArrowDown");
+  equal(box.input.getAttribute("aria-expanded"), "true");
+  const active = document.getElementById(box.input.getAttribute("aria-activedescendant"));
+  equal([active.textContent, active.getAttribute("aria-selected")], ["pear", "true"]);
+  key("Enter");
+  equal([box.input.value, box.input.getAttribute("aria-expanded")], ["pear", "false"]);
+  type(box.input, "quince");
+  key("Enter");
+  equal(calls, [["pick", "pear"], ["commit", "quince"]]);
+  key("Escape");
+  equal(box.element.querySelector("ul").hidden, true);
+});
+
+test("a press sends the draft and the turn once, also for a double click", () => {
+  const { state, button } = form();
+  button.click();
+  button.dispatchEvent(new MouseEvent("click", { detail: 2, bubbles: true }));
+  button.click();
+  const [message, ...more] = sent(state, "place");
+  equal(more, []);
+  equal([message.turn, message.draft.merchant, message.draft.items.length], [0, "a.test", 1]);
+  equal(secretsIn(message), {});
+  equal(sent(state, "cancel"), []);
+  equal(button.getAttribute("aria-disabled"), "true");
+});
+
+test("a key that is held down does not press again", () => {
+  const { button } = form();
+  const held = new KeyboardEvent("keydown", { key: "Enter", repeat: true, cancelable: true });
+  button.dispatchEvent(held);
+  equal(held.defaultPrevented, true);
+});
+
+test("the button becomes Cancel and cancels", async () => {
+  const { state, button } = form({ run: { state: "running", number: 2, of: 3, doing: "after item-added", told: "1 placed" } });
+  equal(button.textContent, "Cancel (2 of 3)");
+  button.click();
+  equal(sent(state, "cancel").length, 1);
+  told("run", { state: "cancelling" }, state);
+  equal([button.textContent, button.getAttribute("aria-disabled")], ["Cancelling …", "true"]);
+});
+
+test("secrets leave in a buffer and are cleared at once", () => {
+  const { state, el, button, find } = form({ card_name: "typed", card: { name: "A", month: "12", year: "2030" } });
+  const number = find('[id$="-secret-number"]');
+  const cvv = find('[id$="-secret-verification_value"]');
+  equal(button.getAttribute("aria-disabled"), "true");
+  ok(find(".why").textContent.startsWith("Card number: must be typed"));
+  type(number, "4111");
+  equal(find(".why").textContent, "Card number: must be 12 to 19 digits");
+  type(number, "4111 1111 1111 1111");
+  type(cvv, "917");
+  equal(button.getAttribute("aria-disabled"), "false");
+  button.click();
+  const [message] = sent(state, "place");
+  equal(secretsIn(message), { number: "4111 1111 1111 1111", verification_value: "917" });
+  equal([number.value, cvv.value], ["", ""]);
+  const rest = JSON.stringify([{ ...message, buffers: [] }, state.sent.map(({ buffers, ...one }) => one), el.outerHTML]);
+  equal(/4111 1111|917/.test(rest), false);
+});
+
+test("secret fields keep browsers from remembering them", () => {
+  const { el } = form({ card_name: "typed" });
+  for (const input of el.querySelectorAll('input[id*="-secret-"]')) {
+    equal([input.autocomplete, input.spellcheck, input.type], ["off", false, "text"]);
+  }
+});
+
+test("a captcha token is asked for where the merchant wants one, and is good for one order", () => {
+  const { state, button, find } = form({ captcha: ["a.test"] });
+  equal(find(".why").textContent, "Captcha token: this merchant asks for one");
+  const token = find('[id$="-secret-captcha_token"]');
+  ok(token.closest("details").open, "an open section");
+  type(token, "a token");
+  equal(button.getAttribute("aria-disabled"), "false");
+  told("times", 2, state);
+  ok(find(".why").textContent.includes("good for one order"));
+  told("times", 1, state);
+  button.click();
+  equal([secretsIn(sent(state, "place")[0]), token.value], [{ captcha_token: "a token" }, ""]);
+});
+
+test("the first wrong section opens itself and the button says why it cannot be pressed", () => {
+  const { state, button, find } = form();
+  const section = find('[id$="-shipping_info.city"]').closest("details");
+  equal(section.open, false);
+  told("problems", { "shipping_info.city": "must not be empty" }, state);
+  equal(section.open, true);
+  equal(find(".why").textContent, "Ship to, city: must not be empty");
+  equal(button.getAttribute("aria-describedby"), find(".why").id);
+  button.click();
+  equal(sent(state, "place"), []);
+  equal(document.activeElement.id.endsWith("shipping_info.city"), true);
+});
+
+test("a message stands beside its field and belongs to it", () => {
+  const { state, find } = form();
+  const email = find('[id$="-shipping_info.email"]');
+  type(email, "ada");
+  told("problems", { "shipping_info.email": "is no e-mail address" }, state);
+  const message = document.getElementById(email.getAttribute("aria-describedby"));
+  equal([message.textContent, message.hidden, email.getAttribute("aria-invalid")], ["is no e-mail address", false, "true"]);
+  told("problems", {}, state);
+  equal([message.hidden, email.getAttribute("aria-invalid")], [true, "false"]);
+});
+
+test("an edit is not placed before it was checked", () => {
+  const { state, button, find } = form();
+  type(find('[id$="-shipping_info.city"]'), "Tacoma");
+  equal([state.get("shipping").city, state.get("edit")], ["Tacoma", 1]);
+  equal([button.getAttribute("aria-disabled"), find(".why").textContent], ["true", "Being checked …"]);
+  told("checked", 1, state);
+  equal(button.getAttribute("aria-disabled"), "false");
+});
+
+test("what is typed is not overwritten by an answer that comes late", () => {
+  const { state, find } = form();
+  const city = find('[id$="-shipping_info.city"]');
+  city.closest("details").open = true;
+  city.focus();
+  type(city, "Taco");
+  told("shipping", { ...ADDRESS, city: "T" }, state);
+  equal(city.value, "Taco");
+});
+
+test("options are picked from what the catalogue answers", async () => {
+  const { state, el } = form();
+  const asked = sent(state, "catalogue").map(({ about }) => about);
+  equal(asked, ["merchants", "products", "variants"]);
+  state.receive({ type: "catalogue", about: "variants", domain: "a.test", handle: "tee", found: VARIANTS });
+  const [size, color] = el.querySelectorAll(".options select");
+  equal([size.value, color.value], ["XS", "Orange"]);
+  color.value = "Blue";
+  color.dispatchEvent(new Event("change"));
+  equal(state.get("items")[0].variant_id, "XS-Blue");
+  await until(() => el.textContent.includes("22.00 USD · XS-Blue"));
+});
+
+test("rows are added, typed by hand and removed", () => {
+  const { state, el, find } = form();
+  const [more, raw] = el.querySelectorAll("button.link");
+  raw.click();
+  type(find('[id$="-item-1-variant_id"]'), "SKU-1");
+  equal(state.get("items")[1].variant_id, "SKU-1");
+  el.querySelector('[aria-label="Remove item 1"]').click();
+  equal(state.get("items").map((item) => item.variant_id), ["SKU-1"]);
+  el.querySelector('[aria-label="Remove item 1"]').click();
+  equal([state.get("items"), document.activeElement === more], [[], true]);
+});
+
+test("shortcuts are kept out of what has the focus, but for Ctrl", () => {
+  const root = stage();
+  const button = document.createElement("button");
+  root.append(button);
+  keepShortcutsOut(root);
+  button.focus();
+  const mark = () => button.getAttribute("data-lm-suppress-shortcuts");
+  equal(mark(), "true");
+  button.dispatchEvent(new KeyboardEvent("keydown", { key: "Control", bubbles: true }));
+  equal(mark(), null);
+  button.dispatchEvent(new KeyboardEvent("keyup", { key: "s", bubbles: true }));
+  equal(mark(), "true");
+});
