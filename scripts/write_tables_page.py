@@ -17,6 +17,7 @@ from firmly_nb.latency.shift import SHIFT
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.latency.table import LATENCY
 from firmly_nb.latency.throughput import CONCURRENCY
+from firmly_nb.recording.parquet_schema import STORED_EVENTS, STORED_ORDERS
 from firmly_nb.recording.tables import EVENTS, ORDERS
 from firmly_nb.schema import Table
 
@@ -49,6 +50,7 @@ def tables() -> list[Table]:
         CONCURRENCY,
     ]
     found += [browsing.PRODUCTS, browsing.VARIANTS, browsing.FOUND]
+    found += [STORED_ORDERS, STORED_EVENTS]
     return found
 
 
