@@ -56,10 +56,10 @@ def waterfall(
     """
     question = "Where do slow orders spend their time?"
     names = milestones(stages)
-    if align not in {START, *names}:
-        raise KeyError(f"no milestone {align!r}; there are {', '.join([START, *names])}")
     if orders.empty or not stages["end_ms"].notna().any():
         return nothing(question, f"No stage was reached: {excluded(orders)}")
+    if align not in {START, *names}:
+        raise KeyError(f"no milestone {align!r}; there are {', '.join([START, *names])}")
     rows = chosen(orders, most)
     kept = stages[stages["recording_id"].isin(rows["recording_id"])]
     origin = _origins(kept, rows, align)
