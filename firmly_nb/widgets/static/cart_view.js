@@ -4,6 +4,7 @@
 import { h, replace, milliseconds } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { cartSheet, findingWords } from "./cart_view_sheet.js";
+import { KERNEL_GONE, onKernelGone, sendToKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 
 const MOST_MARKS = 60;
@@ -28,8 +29,10 @@ function render({ model, el }) {
   const onMessage = (message) => view.onMessage(message);
   for (const name of names) model.on(name, drawSoon);
   model.on("msg:custom", onMessage);
+  const stop = onKernelGone(model, view.onGone);
   view.draw();
   return () => {
+    stop();
     for (const name of names) model.off(name, drawSoon);
     model.off("msg:custom", onMessage);
   };
@@ -48,6 +51,10 @@ function cartView(model) {
   return {
     element,
     draw: () => drawCart(model, parts),
+    onGone: () => {
+      parts.isGone = true;
+      drawCart(model, parts);
+    },
     onMessage: (message) => parts.json.onMessage(message),
   };
 }
@@ -61,14 +68,15 @@ function choose(model, place) {
 
 function drawCart(model, parts) {
   const steps = model.get("_steps") ?? [];
-  const about = model.get("_about") ?? {};
+  const told = model.get("_about") ?? {};
+  const about = parts.isGone ? { ...told, gone: KERNEL_GONE } : told;
   const seq = model.get("seq");
   const place = steps.findIndex((step) => step.seq === seq);
   parts.empty.hidden = Boolean(steps.length) || Boolean(about.recording_id);
   parts.full.hidden = !parts.empty.hidden;
   parts.slider.draw(steps, place, about);
   const sheet = (model.get("_sheets") ?? {})[String(seq)];
-  parts.body.setAttribute("aria-busy", String(place >= 0 && !sheet));
+  parts.body.setAttribute("aria-busy", String(place >= 0 && !sheet && !about.gone));
   replace(parts.body, place < 0 ? noCart(about) : cartSheet(sheet, steps[place], about, steps));
   parts.json.draw(place < 0 ? null : steps[place], about.recording_id);
 }
@@ -165,7 +173,9 @@ function jsonDetails(model, parts) {
       () => parts.tree.say("No answer yet: the kernel is busy, or it has stopped. The JSON comes when it answers."),
       ANSWER_WITHIN_MS,
     );
-    model.send({ ask: "json", seq: wanted.seq });
+    if (sendToKernel(model, { ask: "json", seq: wanted.seq })) return;
+    clearTimeout(timer);
+    parts.tree.say(KERNEL_GONE);
   };
   details.addEventListener("toggle", ask);
   return {

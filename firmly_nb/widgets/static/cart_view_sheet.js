@@ -9,8 +9,10 @@ const SEVERITIES = ["error", "warning", "info"];
 
 /** Draw the cart at one step; ``sheet`` is undefined until the kernel has sent it. */
 export function cartSheet(sheet, step, about, steps) {
-  const note = about.note && h("p", { class: "cart-note warn" }, h("bdi", {}, about.note));
-  if (!sheet) return [note, h("p", { class: "cart-note quiet" }, "Reading this cart …")];
+  const note = [about.note, about.gone]
+    .filter(Boolean)
+    .map((words) => h("p", { class: "cart-note warn" }, h("bdi", {}, words)));
+  if (!sheet) return [note, about.gone ? null : h("p", { class: "cart-note quiet" }, "Reading this cart …")];
   if (!sheet.lines) return [note, h("p", { class: "cart-note quiet" }, withoutCart(step, null))];
   const from = steps.find((each) => each.seq === sheet.from_seq);
   const isOwn = sheet.from_seq === sheet.seq;

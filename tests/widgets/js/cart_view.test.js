@@ -183,6 +183,18 @@ test("JSON is asked for when it is opened, not before, and again for another eve
   equal(kernel.sent[1], { ask: "json", seq: 3 });
 });
 
+test("a kernel that is gone is said, in the cart and where JSON was asked for", async () => {
+  const { kernel, view } = show({ _sheets: {} });
+  kernel.send = () => {
+    throw new Error("Cannot send");
+  };
+  kernel.gone();
+  ok(view.querySelector(".cart-body").textContent.startsWith("The kernel is gone"));
+  equal(view.querySelector(".cart-body").getAttribute("aria-busy"), "false");
+  view.querySelector(".cart-json").open = true;
+  await until(() => view.querySelector(".json-said").textContent.startsWith("The kernel is gone"));
+});
+
 test("a view that is taken down listens no more", () => {
   const { kernel, end } = show();
   ok(kernel.listening() > 0);

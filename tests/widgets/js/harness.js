@@ -58,6 +58,8 @@ export function model(state = {}) {
     },
     /** As if the kernel had sent a custom message. */
     receive: (content, buffers = []) => call("msg:custom", content, buffers),
+    /** As if the kernel had ended. */
+    gone: () => call("comm_live_update"),
     listening: () => Object.values(listeners).flat().length,
   };
 }
