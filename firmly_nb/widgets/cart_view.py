@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,9 @@ class CartView(anywidget.AnyWidget):
         self.on_msg(self._answer)
         if recording is not None:
             self.show(recording, seq)
+        else:
+            # Loaded while nobody waits: the first cart of an order would be a second late.
+            threading.Thread(target=import_module, args=("pandas",), daemon=True).start()
 
     @property
     def recording(self) -> Recording | None:
