@@ -52,11 +52,7 @@ class Devices:
         if self.free:
             device = self.free.pop(0)
         else:
-            # Counted before the call, so that two at once are two devices.
-            number, self.opened = self.opened, self.opened + 1
-            async with self.opening:
-                session = await self.client.browser_session(self.app_id)
-            device = Device(number, session)
+            device = await self._open()
         try:
             if device.session.expires - time.time() < RENEW_BEFORE_S:
                 await self.renew(device)
@@ -64,6 +60,20 @@ class Devices:
         finally:
             self.free.append(device)
             self.free.sort(key=lambda d: d.number)
+
+    async def ready(self, number: int) -> None:
+        """Open devices, a few at a time, until there are so many."""
+        missing = max(number - self.opened, 0)
+        await asyncio.gather(*(self._add() for _ in range(missing)))
+
+    async def _add(self) -> None:
+        self.free.append(await self._open())
+
+    async def _open(self) -> Device:
+        # Counted before the call, so that two at once are two devices.
+        number, self.opened = self.opened, self.opened + 1
+        async with self.opening:
+            return Device(number, await self.client.browser_session(self.app_id))
 
     async def renew(self, device: Device) -> None:
         """Exchange the token; the device, and so its carts, stay the same where it can."""

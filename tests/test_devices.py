@@ -10,7 +10,7 @@ import pytest
 from firmly_nb.api.client import Session
 from firmly_nb.api.errors import Unauthorized
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.devices import RENEW_BEFORE_S, Devices
+from firmly_nb.devices import OPENED_AT_ONCE, RENEW_BEFORE_S, Devices
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +103,37 @@ async def test_a_device_comes_back_whatever_happened_to_the_call():
 
 async def test_the_app_id_is_not_shown():
     assert "planted" not in repr(Devices(Desk(), SecretStr("planted")))
+
+
+async def test_devices_can_be_opened_ahead_a_few_at_a_time():
+    desk, most = Desk(), 0
+    devices = Devices(desk, SecretStr("app"))
+    ask = desk.browser_session
+
+    async def watched(*arguments):
+        nonlocal most
+        most = max(most, OPENED_AT_ONCE - devices.opening._value)
+        return await ask(*arguments)
+
+    desk.browser_session = watched
+    await devices.ready(7)
+    await devices.ready(5)
+    assert (len(devices.free), len(desk.asked), most) == (7, 7, OPENED_AT_ONCE)
+    async with devices.take() as device:
+        assert device.number in range(7)
+
+
+async def test_devices_that_were_opened_are_kept_where_another_could_not_be():
+    desk = Desk()
+    devices = Devices(desk, SecretStr("app"))
+    ask = desk.browser_session
+
+    async def refused_at_last(*arguments):
+        if len(desk.asked) == 2:
+            raise Unauthorized("InvalidAppId")
+        return await ask(*arguments)
+
+    desk.browser_session = refused_at_last
+    with pytest.raises(Unauthorized):
+        await devices.ready(3)
+    assert len(devices.free) == 2

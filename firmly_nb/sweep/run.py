@@ -146,11 +146,19 @@ class Run:
         with suppress(FirmlyError, RecorderError):
             if self.options.isolated:
                 await self.bench.worker().ready()
-            async with self.bench.devices().take():
-                await self._key.get()
+            await self._key.get()
+            await self._unless_stopped(self.bench.devices().ready(self._devices_at_first()))
         lead_ns = round(AHEAD_S * 1e9) if self.schedule.is_open else 0
         self._began_ns = monotonic_ns() + lead_ns
         self.began_at_ns = time.time_ns() + lead_ns
+
+    def _devices_at_first(self) -> int:
+        """Return how many devices the first orders need; more are opened when they are needed."""
+        needed = self.schedule.concurrency
+        if self.schedule.rate_per_s is not None:
+            needed = min(needed, math.ceil(self.schedule.rate_per_s * 2 * AHEAD_S))
+        left = self.counts.picture(self.state).left
+        return needed if left is None else min(needed, left)
 
     async def _start_all(self) -> None:
         self.state = "stopping" if self._stopping.is_set() else "running"
@@ -333,6 +341,8 @@ class Run:
         stopped = asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
         finally:
             for one in (task, stopped):
                 one.cancel()
