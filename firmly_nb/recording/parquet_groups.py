@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording
 
 # A group is what is held in memory while writing, and what reading one recording costs.
-GROUP_EVENTS = 16_384
-GROUP_BYTES = 32 * 1024 * 1024
-HELD_BYTES = 4 * GROUP_BYTES  # over all partitions
+GROUP_EVENTS = 8_192
+GROUP_ORDERS = 8_192
+GROUP_BYTES = 8 * 1024 * 1024
+HELD_BYTES = 16 * GROUP_BYTES  # over all partitions
 OPEN_PARTS = 100  # two files each
 
 Row = dict[str, Any]
@@ -61,6 +62,7 @@ class _Group:
     held: list[Rows] = field(default_factory=list)
     events: int = 0
     size: int = 0
+    orders: list[pa.Table] = field(default_factory=list)
 
     def add(self, rows: Rows) -> int:
         self.held.append(rows)
@@ -74,13 +76,30 @@ class _Group:
         return self.events >= GROUP_EVENTS or self.size >= GROUP_BYTES
 
     def flush(self, written: Written) -> int:
-        """Write what is held; return how many bytes are free by that."""
+        """Write the events that are held; return how many bytes are free by that."""
         for orders, events, rows in _tables(self.held, written.left_out):
-            self.writer.write("orders", orders)
             self.writer.write("events", events)
+            self.orders.append(orders)
             for order, _ in rows:
                 written.count(order)
+        if sum(map(len, self.orders)) >= GROUP_ORDERS:
+            self.flush_orders()
         size, self.held, self.events, self.size = self.size, [], 0, 0
+        return size
+
+    def flush_orders(self) -> None:
+        """Write the orders; they are small, so their groups are of several groups of events."""
+        if self.orders:
+            joined = pa.concat_tables(self.orders).unify_dictionaries().combine_chunks()
+            self.writer.write("orders", joined)
+            self.orders = []
+
+    def close(self, written: Written) -> int:
+        """Write what is left, and finish the part; return how many bytes are free by that."""
+        size = self.flush(written)
+        self.flush_orders()
+        self.writer.close()
+        written.parts.append(self.writer.part)
         return size
 
 
@@ -106,7 +125,7 @@ def write_parts(
                 continue
             if where not in groups:
                 if len(groups) >= OPEN_PARTS:
-                    held -= sum(_close(group, written) for group in groups.values())
+                    held -= sum(group.close(written) for group in groups.values())
                     groups.clear()
                 groups[where] = _Group(PartWriter(staging, f"{where}/{part_name()}", schemas))
             held += groups[where].add(rows)
@@ -115,19 +134,12 @@ def write_parts(
             elif held > HELD_BYTES:
                 held -= sum(group.flush(written) for group in groups.values())
         for group in groups.values():
-            _close(group, written)
+            group.close(written)
     except BaseException:
         for group in groups.values():
             group.writer.discard()
         raise
     return written
-
-
-def _close(group: _Group, written: Written) -> int:
-    size = group.flush(written)
-    group.writer.close()
-    written.parts.append(group.writer.part)
-    return size
 
 
 def _tables(
