@@ -129,5 +129,5 @@ def usual():
 
 @pytest.fixture(scope="session")
 def many():
-    """A hundred thousand orders."""
-    return made_orders(100_000, failures=0.01, runs=8)
+    """So many orders that they are binned."""
+    return made_orders(20_000, failures=0.01, runs=8)

@@ -30,10 +30,16 @@ DRAW = {
 OWN_MARKUP = re.compile(r"</?b>|<br>|<extra>|</extra>")
 
 
-@pytest.fixture(params=DRAW)
+@pytest.fixture(scope="module", params=DRAW)
 def draw(request):
     """Each chart."""
     return DRAW[request.param]
+
+
+@pytest.fixture(scope="module")
+def chart(draw, usual):
+    """Each chart of usual orders, drawn once."""
+    return draw(usual)
 
 
 def texts(value):
@@ -53,8 +59,7 @@ def content(chart):
     return json.loads(chart.to_json())
 
 
-def test_it_asks_answers_and_says_what_is_in_it(draw, usual):
-    chart = draw(usual)
+def test_it_asks_answers_and_says_what_is_in_it(chart):
     assert chart.question.endswith("?")
     assert re.search(r"\d", chart.sentence)
     assert chart.sentence.endswith(".")
@@ -62,8 +67,8 @@ def test_it_asks_answers_and_says_what_is_in_it(draw, usual):
     assert repr(chart).splitlines()[:2] == [chart.question, f"  {chart.sentence}"]
 
 
-def test_every_axis_of_numbers_has_a_name_with_its_unit(draw, usual):
-    layout = content(draw(usual))["layout"]
+def test_every_axis_of_numbers_has_a_name_with_its_unit(chart):
+    layout = content(chart)["layout"]
     axes = {name: axis for name, axis in layout.items() if name[1:5] == "axis"}
     assert axes
     for name, axis in axes.items():
@@ -77,8 +82,7 @@ def test_every_axis_of_numbers_has_a_name_with_its_unit(draw, usual):
         assert any(unit in title for unit in known), title
 
 
-def test_failures_are_told_of_in_each_chart(draw, usual):
-    chart = draw(usual)
+def test_failures_are_told_of_in_each_chart(chart, usual):
     lost = int((usual.orders["outcome"] != "placed").sum())
     assert lost > 5
     if chart.question != "Where are orders lost?":
@@ -96,7 +100,7 @@ def test_no_orders_give_an_empty_chart_that_says_so(draw, made):
     assert draw(made(0)).sentence
 
 
-def test_a_hundred_thousand_orders_stay_small(draw, many):
+def test_very_many_orders_stay_small(draw, many):
     chart = draw(many)
     assert len(chart.to_json()) < 200_000
     if chart.question in {"Is latency steady while orders are placed?", "When were orders slow?"}:
@@ -114,7 +118,7 @@ def test_strangers_names_are_shown_as_they_are_and_do_nothing(draw, made, hostil
     for text in texts(content(draw(tables))):
         assert "<" not in OWN_MARKUP.sub("", text), text
         assert "$" not in text.replace("&#36;", ""), text
-    assert "%{x} $" not in str(draw(tables).data)
+        assert "%{x} &" not in text, text
 
 
 def test_the_notebook_gets_a_drawing_text_and_a_picture_where_it_is_wanted(usual, monkeypatch):
@@ -154,8 +158,7 @@ def test_stages_are_told_without_their_colour(usual):
     assert len(set(shapes)) == len(shapes) == 4
 
 
-def test_a_dark_chart_has_the_same_data_and_no_light_paper(draw, usual):
-    chart = draw(usual)
+def test_a_dark_chart_has_the_same_data_and_no_light_paper(chart):
     dark = chart.dark()
     assert dark.sentence == chart.sentence
     assert len(dark.data) == len(chart.data)
@@ -163,8 +166,7 @@ def test_a_dark_chart_has_the_same_data_and_no_light_paper(draw, usual):
     assert f'"{LIGHT.ink}"' not in dark.to_json()
 
 
-def test_a_bare_chart_leaves_its_words_to_the_page(draw, usual):
-    chart = draw(usual)
+def test_a_bare_chart_leaves_its_words_to_the_page(chart):
     bare = chart.bare()
     assert bare.layout.title.text is None
     assert bare.layout.height < chart.layout.height
