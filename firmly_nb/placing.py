@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -212,13 +213,18 @@ class Bench:
             milestones=list(self.milestones) if self.milestones else None,
             run_id=options.run_id,
             tags=dict(options.tags),
-            recorder={
-                "firmly_nb": version("firmly-nb"),
-                "python": platform.python_version(),
-                "platform": f"{platform.system()} {platform.machine()}",
-                "process": "own" if options.isolated else "shared",
-            },
+            recorder={**_machine(), "process": "own" if options.isolated else "shared"},
         )
+
+
+@cache
+def _machine() -> dict[str, str]:
+    """Return what is the same for every order; looking the version up reads a file."""
+    return {
+        "firmly_nb": version("firmly-nb"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
 
 
 def _default_tls() -> Any:
