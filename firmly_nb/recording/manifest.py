@@ -31,6 +31,25 @@ class _NewerError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class RunEntry:
+    """A run: how many of its orders, and the tags that all of them have, a sweep's name too."""
+
+    recordings: int
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def plus(self, other: RunEntry) -> RunEntry:
+        """Return both together.
+
+        Examples
+        --------
+        >>> RunEntry(1, {"a": "1", "no": "1"}).plus(RunEntry(1, {"a": "1", "no": "2"}))
+        RunEntry(recordings=2, tags={'a': '1'})
+        """
+        common = {k: v for k, v in self.tags.items() if other.tags.get(k) == v}
+        return RunEntry(self.recordings + other.recordings, common)
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     """One saving: what it added, by what, when, with which notes and tags."""
 
@@ -41,7 +60,7 @@ class Save:
     notes: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     environments: tuple[str, ...] = ()
-    runs: dict[str, int] = field(default_factory=dict)
+    runs: dict[str, RunEntry] = field(default_factory=dict)
     written_with: dict[str, str] = field(default_factory=dict)
 
 
@@ -75,10 +94,10 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Write it as JSON, the totals first."""
-        runs: dict[str, int] = {}
+        runs: dict[str, RunEntry] = {}
         for save in self.saves:
-            for run_id, count in save.runs.items():
-                runs[run_id] = runs.get(run_id, 0) + count
+            for run_id, entry in save.runs.items():
+                runs[run_id] = runs[run_id].plus(entry) if run_id in runs else entry
         content = {
             "kind": KIND,
             "format_version": FORMAT_VERSION,
@@ -186,9 +205,14 @@ def _save(values: dict[str, Any]) -> Save:
         notes=str(values.get("notes") or ""),
         tags=_texts(values.get("tags")),
         environments=tuple(str(name) for name in values.get("environments") or ()),
-        runs={k: _count(v) for k, v in _mapping(values.get("runs")).items()},
+        runs={k: _run(v) for k, v in _mapping(values.get("runs")).items()},
         written_with=_texts(values.get("written_with")),
     )
+
+
+def _run(value: Any) -> RunEntry:
+    entry = _mapping(value)
+    return RunEntry(_count(entry.get("recordings")), _texts(entry.get("tags")))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

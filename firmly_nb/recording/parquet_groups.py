@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.recording.manifest import RunEntry
 from firmly_nb.recording.parquet_files import PartWriter, part_name, partition
 from firmly_nb.recording.parquet_rows import stored_rows
 from firmly_nb.recording.parquet_schema import (
@@ -42,7 +43,7 @@ class Written:
     recordings: int = 0
     events: int = 0
     environments: set[str] = field(default_factory=set)
-    runs: Counter[str] = field(default_factory=Counter)
+    runs: dict[str, RunEntry] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     def count(self, order: Row) -> None:
@@ -50,8 +51,10 @@ class Written:
         self.recordings += 1
         self.events += order["n_events"]
         self.environments.add(order["environment"])
-        if order["run_id"] is not None:
-            self.runs[order["run_id"]] += 1
+        run_id = order["run_id"]
+        if run_id is not None:
+            entry = RunEntry(1, orjson.loads(order["tags"] or "{}"))
+            self.runs[run_id] = self.runs[run_id].plus(entry) if run_id in self.runs else entry
 
 
 @dataclass

@@ -118,7 +118,7 @@ def _entry(written: Written, tags: dict[str, str], notes: str) -> Save:
         notes=notes,
         tags=tags,
         environments=tuple(sorted(written.environments)),
-        runs=dict(written.runs),
+        runs=written.runs,
         written_with=written_with(),
     )
 

@@ -335,7 +335,8 @@ def _oldest_first(stored_set: StoredSet) -> Places:
         return order
     # Two savings at once on a file system without locks can both add a recording.
     again = ids.take(pa.array(order)).to_pandas().duplicated().to_numpy()
-    return order[~again]
+    once: Places = order[~again]
+    return once
 
 
 def _read_rows(file: PartFile, rows: Places, names: list[str]) -> pa.Table:
