@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_ORDERS = 300
+# The state of all orders is half a megabyte, so it is sent once for so many that have ended.
+MOST_RECENT = 25
 SHOW_EVERY_S = 0.1
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Timeline(anywidget.AnyWidget):
     _esm = module("timeline")
     _css = "\n".join(style(name) for name in ("json_tree", "cart_view", "timeline"))
     _orders = traitlets.List(traitlets.Dict()).tag(sync=True)
-    _live = traitlets.List(traitlets.Dict()).tag(sync=True)
+    _recent = traitlets.List(traitlets.Dict()).tag(sync=True)
     _first = traitlets.Int(1).tag(sync=True)
     _left_out = traitlets.Int(0).tag(sync=True)
     align = traitlets.Unicode(START).tag(sync=True)
@@ -91,6 +93,8 @@ class Timeline(anywidget.AnyWidget):
         self._running: dict[str, list[Record]] = {}
         self._ended: dict[str, Recording] = {}
         self._states: dict[str, Json] = {}
+        self._settled: set[str] = set()
+        self._kept: list[str] = []
         self._numbered = 0
         self._newest: str | None = None
         self._carried = EventDetails()
@@ -126,8 +130,9 @@ class Timeline(anywidget.AnyWidget):
     def clear(self) -> None:
         """Show no order any more; nor the rest of those that are under way."""
         with self._lock:
-            for kept in (self._numbers, self._running, self._ended, self._states):
+            for kept in (self._numbers, self._running, self._ended, self._states, self._settled):
                 kept.clear()
+            self._kept = []
             self._newest = None
             self.selected = self.compared = None
         self._throttle.now()
@@ -208,15 +213,23 @@ class Timeline(anywidget.AnyWidget):
     def _show(self) -> None:
         """Bring the state that reloaded pages and further views start from up to date."""
         with self._lock:
-            newest = list(self._numbers)[-MOST_ORDERS:]
-            pinned = [i for i in (self._looked_at(), self.compared) if i in self._numbers]
-            ids = sorted({*newest, *pinned}, key=lambda i: self._numbers[i])
-            self._first = self._numbers[newest[0]] if newest else self._numbered + 1
-            self._left_out = len(self._numbers) - len(ids)
-            self._orders = [self._states[i] for i in ids if i in self._states]
-            self._live = [
-                live_order(self._numbers[i], self._running[i]) for i in ids if i in self._running
-            ]
+            recent = [i for i in self._numbers if i not in self._settled]
+            if sum(i in self._ended for i in recent) > MOST_RECENT:
+                self._settled.update(i for i in recent if i in self._ended)
+                self._kept = [i for i in self._numbers if i in self._settled][-MOST_ORDERS:]
+                recent = [i for i in recent if i not in self._settled]
+            pinned = {i for i in (self._looked_at(), self.compared) if i in self._settled}
+            older = sorted(pinned | set(self._kept), key=lambda i: self._numbers[i])
+            first = next(iter([*self._kept, *recent]), None)
+            self._first = self._numbers[first] if first else self._numbered + 1
+            self._left_out = len(self._numbers) - len(older) - len(recent)
+            self._orders = [self._states[i] for i in older]
+            self._recent = [self._state(i) for i in recent]
+
+    def _state(self, recording_id: str) -> Json:
+        if recording_id in self._states:
+            return self._states[recording_id]
+        return live_order(self._numbers[recording_id], self._running[recording_id])
 
     def _answer(self, _: object, content: Any, __: object) -> None:
         """Send what an event carried, when the browser asks for it."""

@@ -72,11 +72,10 @@ def test_a_page_that_loads_later_finds_everything_in_the_state(sent, until):
     for record in before:
         feed(record)
     # The last of a quick sequence is shown when the moment is over.
-    until(lambda: timeline._live and len(timeline._live[0]["events"]) == 4)
-    assert timeline._orders == []
+    until(lambda: timeline._recent and len(timeline._recent[0]["events"]) == 4)
     feed(end)
-    assert timeline._live == []
-    assert timeline._orders[0]["events"] == [message["event"] for message in sent[1:5]]
+    assert timeline._recent[0]["end"]["word"] == "placed"
+    assert timeline._recent[0]["events"] == [message["event"] for message in sent[1:5]]
 
 
 def test_the_state_is_sent_ten_times_a_second_at_most(sent, monkeypatch):
@@ -113,12 +112,12 @@ def test_a_recording_is_the_same_live_and_loaded():
     feed = live.feed
     for record in order():
         feed(record)
-    assert live._orders == loaded._orders
+    assert live._recent == loaded._recent
 
 
 def test_it_takes_one_recording_or_several():
     recs = Recordings([Recording(order("a")), Recording(order("b"))])
-    assert Timeline(recs)._orders == Timeline(list(recs))._orders
+    assert Timeline(recs)._recent == Timeline(list(recs))._recent
     assert len(Timeline(recs[0]).recordings) == 1
     with pytest.raises(TypeError, match="recordings, got str"):
         Timeline(["a"])
@@ -126,9 +125,9 @@ def test_it_takes_one_recording_or_several():
 
 def test_adding_a_recording_again_replaces_it():
     timeline = Timeline(Recording(order()[:-2]))
-    assert timeline._orders[0]["end"]["word"] == "unknown"
+    assert timeline._recent[0]["end"]["word"] == "unknown"
     timeline.add(Recording(order()))
-    assert [state["end"]["word"] for state in timeline._orders] == ["placed"]
+    assert [state["end"]["word"] for state in timeline._recent] == ["placed"]
 
 
 def test_an_end_in_another_thread_than_its_start_is_fine(sent):
@@ -194,7 +193,7 @@ def test_it_aligns_on_milestones_of_any_vocabulary():
     own = [start(milestones=["paid", "sent"]), event(1, "paid", 5.0)]
     timeline = Timeline(Recording(own), align="paid")
     timeline.align = "item-added"
-    assert [stage["milestone"] for stage in timeline._orders[0]["stages"]] == ["paid", "sent"]
+    assert [stage["milestone"] for stage in timeline._recent[0]["stages"]] == ["paid", "sent"]
 
 
 def test_who_looks_at_the_newest_order_goes_on_to_the_next(sent):
@@ -217,6 +216,22 @@ def test_of_very_many_orders_the_newest_are_drawn_and_the_rest_is_counted(until)
     until(lambda: timeline._orders[0]["recording_id"] == "r7")
 
 
+def test_the_state_of_all_orders_is_sent_again_only_now_and_then(sent):
+    timeline = Timeline([Recording(order(f"r{n}")) for n in range(timeline_module.MOST_ORDERS)])
+    changes = []
+    timeline.observe(lambda change: changes.append(len(change["new"])), "_orders")
+    for number in range(timeline_module.MOST_RECENT):
+        feed = timeline.feed
+        for record in order(f"new{number}"):
+            feed(record)
+    assert changes == []
+    assert len(timeline._recent) == timeline_module.MOST_RECENT
+    timeline.add(Recording(order("one more")))
+    timeline._show()
+    assert changes == [timeline_module.MOST_ORDERS]
+    assert (timeline._recent, timeline._left_out) == ([], timeline_module.MOST_RECENT + 1)
+
+
 def test_clearing_takes_everything_away(sent):
     timeline = Timeline(Recording(order("a")))
     feed = timeline.feed
@@ -224,7 +239,7 @@ def test_clearing_takes_everything_away(sent):
     timeline.select("a", 1)
     timeline.clear()
     feed(event(1, "creating-cart", 5.0))
-    assert (len(timeline.recordings), timeline._orders, timeline._live) == (0, [], [])
+    assert (len(timeline.recordings), timeline._orders, timeline._recent) == (0, [], [])
     assert timeline.selected is None
     assert timeline._first == 3
 
@@ -255,7 +270,7 @@ def test_a_failure_to_show_never_harms_the_order(monkeypatch, caplog):
 )
 def test_how_it_ended_is_a_word_a_mark_a_colour_and_a_sentence(outcome, error, word, tone, said):
     timeline = Timeline(Recording(order("r", outcome, error_code=error, http_status=400)))
-    end = timeline._orders[0]["end"]
+    end = timeline._recent[0]["end"]
     assert (end["word"], end["tone"]) == (word, tone)
     assert end["mark"]
     assert said in end["verdict"]
@@ -263,7 +278,7 @@ def test_how_it_ended_is_a_word_a_mark_a_colour_and_a_sentence(outcome, error, w
 
 def test_names_of_merchants_are_bounded_and_sendable():
     records = [start(domain="d" * 999), event(1, f"{HOSTILE}\ud800" + "x" * 999, 5.0)]
-    state = Timeline(Recording(records))._orders[0]
+    state = Timeline(Recording(records))._recent[0]
     assert len(state["domain"]) <= 301
     name = state["events"][0]["event"]
     assert name.startswith("<script>alert(1)</script>·\U0001f9e8")
@@ -273,7 +288,7 @@ def test_names_of_merchants_are_bounded_and_sendable():
 
 def test_a_stream_of_thousands_of_events_stays_small():
     records = [start(), *[event(n, "tick", n) for n in range(1, 3001)]]
-    state = Timeline(Recording(records))._orders[0]
+    state = Timeline(Recording(records))._recent[0]
     assert (len(state["events"]), state["events_left_out"]) == (500, 2500)
 
 
@@ -295,7 +310,7 @@ def test_a_live_order_of_the_simulator_is_drawn_as_it_was_recorded(lab, sent):
     rec = lab.place(fnb.Order.example(), progress=False, on_record=timeline.feed)
     (shown,) = timeline.recordings
     assert shown.records() == rec.records()
-    assert timeline._orders[0]["end"]["order_number"] == rec.order_number
+    assert timeline._recent[0]["end"]["order_number"] == rec.order_number
     assert [m["event"]["event"] for m in sent if m["kind"] == "event"] == rec.events[
         "event"
     ].tolist()

@@ -17,19 +17,21 @@ function render({ model, el }) {
   keepShortcutsOut(timeline.element);
   const listeners = {
     "change:_orders": () => readState(timeline),
-    "change:_live": () => readState(timeline),
+    "change:_recent": () => readState(timeline),
     "change:_first": () => readState(timeline),
-    "change:_left_out": () => redraw(timeline),
-    "change:selected": () => redraw(timeline),
-    "change:compared": () => redraw(timeline),
-    "change:align": () => redraw(timeline),
-    "change:details": () => redraw(timeline),
+    "change:_left_out": () => redrawSoon(timeline),
+    "change:selected": () => redrawSoon(timeline),
+    "change:compared": () => redrawSoon(timeline),
+    "change:align": () => redrawSoon(timeline),
+    "change:details": () => redrawSoon(timeline),
     "msg:custom": (content) => onMessage(timeline, content),
   };
   for (const [name, listen] of Object.entries(listeners)) model.on(name, listen);
   readState(timeline);
+  redraw(timeline);
   return () => {
     for (const [name, listen] of Object.entries(listeners)) model.off(name, listen);
+    cancelAnimationFrame(timeline.due);
     stopTime(timeline);
   };
 }
@@ -70,10 +72,15 @@ function makeTimeline(model) {
 
 function readState(timeline) {
   const { model, orders } = timeline;
-  const listed = [...model.get("_orders"), ...model.get("_live")];
+  const listed = [...model.get("_orders"), ...model.get("_recent")];
   dropOld(orders, model.get("_first"), listed);
   for (const order of listed) setOrigin(takeOrder(orders, order));
-  redraw(timeline);
+  redrawSoon(timeline);
+}
+
+/** Draw with the next frame, once for all that comes before it; it could not be seen sooner. */
+function redrawSoon(timeline) {
+  timeline.due ||= requestAnimationFrame(() => redraw(timeline));
 }
 
 function onMessage(timeline, content) {
@@ -88,7 +95,7 @@ function onMessage(timeline, content) {
     setOrigin(takeEvent(orders, content), content.event.t_ms);
     markDrawn(content);
   }
-  return redraw(timeline);
+  return redrawSoon(timeline);
 }
 
 /** Say where the request lies on the browser's own clock, the better the sooner a message came. */
@@ -107,6 +114,8 @@ function elapsedOf(order) {
 
 function redraw(timeline) {
   const { model } = timeline;
+  cancelAnimationFrame(timeline.due);
+  timeline.due = 0;
   const orders = newestFirst(timeline.orders);
   const selected = model.get("selected");
   const current = timeline.orders.get(selected?.recording_id) ?? orders[0];
@@ -125,6 +134,7 @@ function redraw(timeline) {
 function drawCurrent(timeline, current, orders, selected) {
   const align = timeline.model.get("align");
   const axis = axisOf(timeline, current, orders, align);
+  timeline.drawnTo = axis.to;
   const zero = alignedAt(current, align) ?? 0;
   timeline.order.show(current, axis, zero, elapsedOf(current), selected);
   timeline.list.show(orders, {
@@ -151,9 +161,9 @@ function letTimePass(timeline) {
   stopTime(timeline);
   if (![...timeline.orders.values()].some((order) => !order.end)) return;
   const step = () => {
+    // First the next turn, since drawing may begin all turns anew.
+    letTimePass(timeline);
     passTime(timeline);
-    if (isStill()) timeline.timer = setTimeout(step, STILL_EVERY_MS);
-    else timeline.frame = requestAnimationFrame(step);
   };
   if (isStill()) timeline.timer = setTimeout(step, STILL_EVERY_MS);
   else timeline.frame = requestAnimationFrame(step);
@@ -162,11 +172,7 @@ function letTimePass(timeline) {
 function passTime(timeline) {
   const { current } = timeline;
   const axis = axisOf(timeline, current, newestFirst(timeline.orders), timeline.model.get("align"));
-  if (axis.to !== timeline.drawnTo) {
-    timeline.drawnTo = axis.to;
-    redraw(timeline);
-    return;
-  }
+  if (axis.to !== timeline.drawnTo) return redraw(timeline);
   timeline.order.tick(elapsedOf(current));
   timeline.list.tick(elapsedOf);
 }

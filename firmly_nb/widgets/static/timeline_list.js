@@ -6,6 +6,10 @@ import { drawLine, drawNothing, emptyLane, growBar } from "./timeline_lane.js";
 import { alignedAt } from "./timeline_state.js";
 import { orderName } from "./timeline_words.js";
 
+const ROW_HEIGHT = 24; // as in the style sheet
+const ROWS_SEEN = 11;
+const ROWS_AROUND = 8;
+
 /** Make the list. */
 export function orderList({ onLook, onCompare, onAlign }) {
   const list = {
@@ -13,6 +17,7 @@ export function orderList({ onLook, onCompare, onAlign }) {
     onCompare,
     rows: new Map(),
     running: [],
+    scrolled: 0,
     count: h("span", { class: "count" }),
     choice: h("select", { onchange: (event) => onAlign(event.target.value) }),
     names: "",
@@ -21,6 +26,10 @@ export function orderList({ onLook, onCompare, onAlign }) {
   };
   const align = h("label", { class: "align" }, "aligned on ", list.choice);
   list.rowsElement.addEventListener("keydown", (event) => onListKey(list, event));
+  list.rowsElement.addEventListener("scroll", () => {
+    list.scrolled = list.rowsElement.scrollTop;
+    drawVisibleLanes(list);
+  });
   list.element = h("section", { class: "many", "aria-label": "all orders" }, h("div", { class: "bar-above" }, list.count, align), list.rowsElement, list.note);
   return {
     element: list.element,
@@ -29,7 +38,8 @@ export function orderList({ onLook, onCompare, onAlign }) {
   };
 }
 
-function showList(list, orders, { axis, align, current, compared, leftOut, elapsed }) {
+function showList(list, orders, shown) {
+  const { align, current, leftOut } = shown;
   list.element.hidden = orders.length < 2 && !leftOut;
   list.count.textContent = `${milliseconds(orders.length, 0)} orders`;
   list.note.hidden = !leftOut;
@@ -37,15 +47,11 @@ function showList(list, orders, { axis, align, current, compared, leftOut, elaps
   drawChoice(list, orders, align);
   const ids = new Set(orders.map((order) => order.recording_id));
   for (const id of list.rows.keys()) if (!ids.has(id)) list.rows.delete(id);
-  list.running = [];
-  const rows = orders.map((order) => {
-    const row = list.rows.get(order.recording_id) ?? newRow(list, order.recording_id);
-    drawOrderRow(list, row, order, { axis, align, current, compared, elapsed });
-    return row.element;
-  });
-  if (rows.some((row, n) => list.rowsElement.children[n] !== row) || rows.length !== list.rowsElement.children.length) {
-    keepingFocus(list, () => replace(list.rowsElement, rows));
-  }
+  list.shown = { ...shown, orders };
+  const rows = orders.map((order) => list.rows.get(order.recording_id) ?? newRow(list, order.recording_id));
+  orders.forEach((order, n) => drawName(rows[n], order, shown));
+  placeRows(list.rowsElement, rows.map((row) => row.element));
+  drawVisibleLanes(list);
   ensureTabStop(list, current);
 }
 
@@ -60,27 +66,51 @@ function newRow(list, id) {
   return row;
 }
 
-function drawOrderRow(list, row, order, { axis, align, current, compared, elapsed }) {
+function drawName(row, order, { current, compared }) {
   const { end } = order;
   const isCurrent = order.recording_id === current;
   const isCompared = order.recording_id === compared;
+  const name = orderName(order);
+  const named = JSON.stringify([name, end?.mark, end?.t_ms, isCurrent, isCompared]);
+  if (named === row.named) return;
+  row.named = named;
   row.element.className = `row order-row${isCurrent ? " current" : ""}${isCompared ? " compared" : ""}`;
   row.look.setAttribute("aria-current", String(isCurrent));
-  row.compare.setAttribute("aria-pressed", String(isCompared));
-  row.compare.disabled = isCurrent;
-  const zero = alignedAt(order, align);
-  const drawn = JSON.stringify([order.stages, end?.outcome, axis.from, axis.to, zero]);
-  if (end && drawn === row.drawn) return;
-  row.drawn = drawn;
-  const name = orderName(order);
   row.look.title = `${name} · ${order.domain}`;
   replace(row.look, h("span", { class: end?.tone ?? "quiet" }, end ? end.mark : "…"), " ", h("bdi", {}, name));
+  row.compare.setAttribute("aria-pressed", String(isCompared));
+  row.compare.disabled = isCurrent;
   row.compare.setAttribute("aria-label", `compare order ${name} with the one shown above`);
   row.compare.title = "compare with the order shown above";
   row.time.textContent = end ? milliseconds(end.t_ms, 0) : "";
+}
+
+/** Of hundreds of rows ten can be seen; only they, and a few around them, are drawn. */
+function drawVisibleLanes(list) {
+  const first = Math.max(Math.floor(list.scrolled / ROW_HEIGHT) - ROWS_AROUND, 0);
+  const visible = list.shown.orders.slice(first, first + ROWS_SEEN + 2 * ROWS_AROUND);
+  list.running = [];
+  for (const order of visible) drawLane(list, list.rows.get(order.recording_id), order);
+}
+
+function drawLane(list, row, order) {
+  const { axis, align, elapsed } = list.shown;
+  const zero = alignedAt(order, align);
+  const drawn = JSON.stringify([order.stages, order.end?.outcome, axis.from, axis.to, zero]);
+  if (order.end && drawn === row.drawn) return;
+  row.drawn = drawn;
   if (zero === null) return void drawNothing(row.lane, `did not reach ${align}`);
   const running = drawLine(row.lane, order, axis, zero, elapsed(order));
   if (running) list.running.push({ ...running, row, order, zero, axis });
+}
+
+/** Put rows in their places and move none that is there already: a focused one keeps the focus. */
+function placeRows(element, rows) {
+  const wanted = new Set(rows);
+  for (const child of [...element.children]) if (!wanted.has(child)) child.remove();
+  rows.forEach((row, n) => {
+    if (element.children[n] !== row) element.insertBefore(row, element.children[n] ?? null);
+  });
 }
 
 function tickList(list, elapsed) {
@@ -101,14 +131,6 @@ function drawChoice(list, orders, align) {
     replace(list.choice, [...names].map((name) => h("option", { value: name }, words(name))));
   }
   list.choice.value = align;
-}
-
-function keepingFocus(list, change) {
-  const focused = list.rowsElement.contains(document.activeElement) ? document.activeElement : null;
-  const { scrollTop } = list.rowsElement;
-  change();
-  list.rowsElement.scrollTop = scrollTop;
-  focused?.focus({ preventScroll: true });
 }
 
 function ensureTabStop(list, current) {

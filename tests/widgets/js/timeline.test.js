@@ -27,10 +27,15 @@ function order(number, times, changes = {}) {
 const WHOLE = [100, 200, 300, 400];
 
 function show(state = {}) {
-  const made = model({ _orders: [], _live: [], _first: 1, _left_out: 0, align: "start", details: true, selected: null, compared: null, ...state });
+  const made = model({ _orders: [], _recent: [], _first: 1, _left_out: 0, align: "start", details: true, selected: null, compared: null, ...state });
   const el = stage();
   const leave = timeline.render({ model: made, el });
   return { model: made, el, leave, find: (what) => el.querySelector(what), all: (what) => [...el.querySelectorAll(what)] };
+}
+
+/** What messages bring is drawn with the next frame. */
+function drawn() {
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }
 
 function rows(page) {
@@ -45,19 +50,23 @@ test("without an order there is an example that cannot be used, and what to do",
   page.leave();
 });
 
-test("each event is drawn when its message comes, and the state that follows changes nothing", () => {
+test("each event is drawn when its message comes, and the state that follows changes nothing", async () => {
   const page = show();
   page.model.receive({ kind: "order", order: order(1, []) });
+  await drawn();
   equal(page.find(".example"), null);
   equal(page.all(".stage-row.not-reached").length, 3);
   const row = page.find(".stage-row");
   page.model.receive({ kind: "event", recording_id: "r1", event: event(1, 100), stages: stages([100]), arrived_at_ms: Date.now() });
+  await drawn();
   equal(page.find(".stage-row"), row);
   equal(rows(page)[0], "100.0");
   equal(page.all(".tick").length, 1);
-  page.model.set("_live", [order(1, [100])]);
+  page.model.set("_recent", [order(1, [100])]);
+  await drawn();
   equal(page.all(".tick").length, 1);
   page.model.receive({ kind: "order", order: order(1, WHOLE, { end: end() }) });
+  await drawn();
   equal(rows(page), ["100.0", "100.0", "100.0", "100.0"]);
   equal(page.find(".head .word").textContent, "✓ placed");
   equal(page.find("[role=status].visually-hidden").textContent, "Placed: order 1004.");
@@ -68,6 +77,7 @@ test("the stage in progress grows and counts without a message", async () => {
   const page = show();
   page.model.receive({ kind: "order", order: order(1, []) });
   page.model.receive({ kind: "event", recording_id: "r1", event: event(1, 5), stages: stages([5]), arrived_at_ms: Date.now() });
+  await drawn();
   const width = () => parseFloat(page.find(".stage-row.in-progress .bar.running").getAttribute("width"));
   const count = () => Number(page.find(".stage-row.in-progress .number").textContent);
   const [wide, long] = [width(), count()];
@@ -77,22 +87,38 @@ test("the stage in progress grows and counts without a message", async () => {
 });
 
 test("the axis grows by itself when an order takes longer, and never shrinks while it runs", async () => {
-  const page = show({ _live: [order(1, [5], { started_at_ms: Date.now() - 90 })] });
+  const page = show({ _recent: [order(1, [5], { started_at_ms: Date.now() - 90 })] });
   const last = () => page.all(".timeline > .order .axis-label").at(-1).textContent;
   equal(last(), "100");
   await until(() => last() !== "100", "a longer axis");
   page.leave();
 });
 
+test("however often it is drawn anew, time passes once a frame", async () => {
+  const { requestAnimationFrame: ask } = window;
+  let turns = 0;
+  window.requestAnimationFrame = (f) => ask((time) => ((turns += 1), f(time)));
+  const page = show({ _recent: [order(1, [5], { started_at_ms: Date.now() - 90 })] });
+  const last = () => page.all(".timeline > .order .axis-label").at(-1).textContent;
+  await until(() => last() !== "100", "a longer axis");
+  page.model.set("_recent", [order(1, [5, 50])]);
+  await drawn();
+  turns = 0;
+  await new Promise((done) => ask(() => ask(() => ask(done))));
+  ok(turns >= 2 && turns <= 4, `a turn a frame, not ${turns} in three frames`);
+  page.leave();
+  window.requestAnimationFrame = ask;
+});
+
 test("a page that is loaded later shows what the state has", () => {
-  const page = show({ _orders: [order(1, WHOLE, { end: end() })], _live: [order(2, [100])] });
+  const page = show({ _orders: [order(1, WHOLE, { end: end() })], _recent: [order(2, [100])] });
   equal(page.all(".order-row").length, 2);
   equal(page.find(".head .word").textContent, "under way");
   page.leave();
 });
 
 test("time stops when the page is left and listeners are gone", async () => {
-  const page = show({ _live: [order(1, [100])] });
+  const page = show({ _recent: [order(1, [100])] });
   page.leave();
   equal(page.model.listening(), 0);
   const bar = page.find(".bar.running");
@@ -127,7 +153,7 @@ test("where another view shows it, what an event carried is not asked for", () =
 });
 
 test("a stage that was not reached cannot be looked at", () => {
-  const page = show({ _live: [order(1, [100])] });
+  const page = show({ _recent: [order(1, [100])] });
   page.all(".stage-row")[2].click();
   equal(page.model.get("selected"), null);
   page.leave();
@@ -231,11 +257,12 @@ test("in the list arrows go from order to order and to its compare button", () =
   page.leave();
 });
 
-test("a row keeps the focus when further orders come", () => {
+test("a row keeps the focus when further orders come", async () => {
   const page = show({ _orders: [1, 2].map((n) => order(n, WHOLE, { end: end() })) });
   page.find(".look").focus();
   const focused = document.activeElement;
   page.model.receive({ kind: "order", order: order(3, []) });
+  await drawn();
   equal(document.activeElement, focused);
   equal(page.all(".order-row").length, 3);
   page.leave();
@@ -259,10 +286,11 @@ test("what is left out is said", () => {
   page.leave();
 });
 
-test("cleared, it shows the example again", () => {
+test("cleared, it shows the example again", async () => {
   const page = show({ _orders: [order(1, WHOLE, { end: end() })] });
   page.model.set("_orders", []);
   page.model.set("_first", 2);
+  await drawn();
   ok(page.find(".example"));
   equal(page.find(".timeline > .order").hidden, true);
   page.leave();
@@ -298,9 +326,27 @@ test("when it was on the screen is left as a mark", async () => {
   page.leave();
 });
 
-test("three hundred orders are drawn quickly enough to be looked through", () => {
+test("of three hundred orders those are drawn that can be seen, the others when they come into sight", async () => {
   const page = show({ _orders: Array.from({ length: 300 }, (_, n) => order(n + 1, WHOLE.map((t) => t + n), { end: end() })) });
+  const lanes = page.all(".order-row .lane");
+  const isDrawn = (n) => lanes[n].childElementCount > 0;
   equal(page.all(".order-row").length, 300);
   equal(page.all(".orders button").filter((button) => button.tabIndex === 0).length, 1);
+  equal([isDrawn(0), isDrawn(10), isDrawn(200)], [true, true, false]);
+  page.find(".orders").scrollTop = 200 * 24;
+  await until(() => isDrawn(200) && isDrawn(210), "the rows in sight");
   page.leave();
+});
+
+test("for those who asked for less movement, the count goes on once a second", async () => {
+  const { matchMedia } = window;
+  window.matchMedia = () => ({ matches: true });
+  const page = show({ _recent: [order(1, [5])] });
+  const count = () => page.find(".stage-row.in-progress .number").textContent;
+  const before = count();
+  for (let frame = 0; frame < 10; frame += 1) await drawn();
+  equal(count(), before);
+  await until(() => count() !== before, "the next second");
+  page.leave();
+  window.matchMedia = matchMedia;
 });
