@@ -63,7 +63,8 @@ def _happened(form: OrderForm) -> str:
     recording = form.recording
     if recording is None:
         return f'<div style="padding:4px 8px;{QUIET}">No order was placed from it yet.</div>'
-    return f'<div style="padding:4px 8px">{recording._repr_html_()}</div>'
+    cart = "" if recording.cart is None else recording.show_cart().html
+    return f'<div style="padding:4px 8px">{recording._repr_html_()}{cart}</div>'
 
 
 def _merchant(form: OrderForm) -> str:
