@@ -11,11 +11,10 @@ import { findInJson, groupsOf, leafText, splitAtMatches, countOfJson, kindOfJson
 const LONGEST_TITLE = 3000;
 const SEARCH_AFTER_MS = 150;
 
-let treesMade = 0;
-
 /** Make a tree with a search field above it. */
 export function jsonTree(label) {
-  const id = `firmly-tree-${(treesMade += 1)}`;
+  // Each widget has this module anew, so counting would give two trees of a page one id.
+  const id = `firmly-tree-${Math.random().toString(36).slice(2)}`;
   const tree = { id, label, root: null, value: undefined, query: "", matches: [], at: -1, made: 0 };
   tree.list = h("ul", { role: "tree", class: "json-tree", "aria-label": label });
   tree.list.addEventListener("keydown", (event) => onTreeKey(tree, event));

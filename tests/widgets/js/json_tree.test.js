@@ -34,6 +34,19 @@ test("a tree shows its first level and makes the next when it is opened", () => 
   equal(rows(element).slice(2), ["line_items: [ 1 element ]", 'method: "Ground"']);
 });
 
+test("two trees of a page share no id, also where each widget has the module anew", async () => {
+  const source = await (await fetch("/static/json_tree.js")).text();
+  const whole = source.replaceAll('from "./', `from "${location.origin}/static/`);
+  const again = await import(URL.createObjectURL(new Blob([whole], { type: "text/javascript" })));
+  const ids = [jsonTree, again.jsonTree].flatMap((make) => {
+    const made = make("JSON");
+    made.show("[1, 2]");
+    return [...made.element.querySelectorAll("[id]")].map((element) => element.id);
+  });
+  equal(ids.length, 8);
+  equal(new Set(ids).size, ids.length);
+});
+
 test("a second click closes what the first opened", () => {
   const element = tree(CART);
   items(element)[1].click();
