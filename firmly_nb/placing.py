@@ -30,7 +30,7 @@ from firmly_nb.recording.recording import Recording
 from firmly_nb.recording.records import Record, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from firmly_nb.api.card import PublicKey
@@ -84,6 +84,8 @@ class Bench:
         self._devices: Devices | None = None
         self._worker: WorkerProcess | None = None
         self._lanes: Lanes | None = None
+        # What has to end before the rest is closed: a sweep would start new orders.
+        self.before_close: list[Callable[[], Awaitable[None]]] = []
         self._owner_pid = os.getpid()
 
     def client(self) -> FirmlyClient:
@@ -166,6 +168,8 @@ class Bench:
         """Close connections and processes; those of a parent are the parent's to close."""
         if self._owner_pid != os.getpid():
             return
+        for end in list(self.before_close):
+            await end()
         if self._worker:
             await self._worker.aclose()
         if self._lanes:

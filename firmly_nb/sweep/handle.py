@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SHOW_EVERY_S = 0.1
 # Closing the streams takes a moment, a recorder that does not answer five seconds.
 STOP_TIMEOUT_S = 10.0
+CLOSED = "stopped: the lab was closed"
 
 
 class Sweep:
@@ -50,7 +51,9 @@ class Sweep:
         self._claim = claim
         self._listeners: list[Callable[[Sweep], None]] = []
         self._finished = threading.Event()
+        self._over = asyncio.Event()  # the same, for the background loop
         run.on_change = self._tell
+        run.bench.before_close.append(self._end)
         self._future = submit(self._follow)
 
     @property
@@ -179,6 +182,14 @@ class Sweep:
         label = f" {self.name!r}" if self.name else ""
         return f"Sweep({self.run_id}{label}; {progress.state}; {progress.finished:,}{of}: {counts})"
 
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from firmly_nb.sweep.bar import bar_html
+
+        label = f"{self.name}, run {self.run_id}" if self.name else f"Run {self.run_id}"
+        return f"<div><b>{escape(label)}</b>{bar_html(self.progress)}</div>"
+
     def _ended_how(self) -> str:
         progress = self.progress
         done = progress.finished + progress.not_started
@@ -191,13 +202,19 @@ class Sweep:
     async def _stop(self, let_finish: bool) -> None:
         self._run.stop(STOPPED, let_finish=let_finish)
 
+    async def _end(self) -> None:
+        self._run.stop(CLOSED)
+        await self._over.wait()
+
     async def _follow(self) -> None:
         try:
             await self._run.follow()
         finally:
+            self._run.bench.before_close.remove(self._end)
             self._write_ending()
             self._claim.release()
             self._finished.set()
+            self._over.set()
             self._tell()
 
     def _write_ending(self) -> None:

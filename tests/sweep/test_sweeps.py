@@ -174,6 +174,19 @@ def test_orders_in_flight_may_be_followed_to_their_end(lab, until):
     assert sweep.progress.started < 50
 
 
+def test_closing_the_lab_stops_its_sweeps(connect, simulator, tmp_path, until):
+    lab = connect(journal=tmp_path)
+    sweep = lab.start_sweep(ORDER, count=500, concurrency=2, headers=CALM, name="<b>open</b>")
+    until(lambda: sweep.progress.finished >= 2, "two orders")
+    lab.close()
+    assert sweep.done
+    assert sweep.progress.state == "stopped"
+    assert sweep.progress.message == "stopped: the lab was closed"
+    assert len(fnb.load(tmp_path)) == sweep.progress.started < 500
+    assert "&lt;b&gt;open" in sweep._repr_html_()
+    assert "<b>open" not in sweep._repr_html_()
+
+
 def test_ctrl_c_raises_once_everything_is_on_disk(lab, until):
     def interrupt():
         until(lambda: lab.last_sweep and lab.last_sweep.progress.running == 2, "two orders")
