@@ -40,7 +40,7 @@ def _row(one: Difference) -> tuple[str, ...]:
         return (*counts, *medians, "-", "-", one.verdict)
     ratio = f"{one.ratio:.2f} ({one.ratio_low:.2f} to {one.ratio_high:.2f})"
     chance = f"{one.probability:.0%} ({one.probability_low:.0%} to {one.probability_high:.0%})"
-    more = f", {one.more_orders:,} more?" if one.more_orders else ""
+    more = f" ({one.more_orders:,} more?)" if one.more_orders else ""
     return (*counts, *medians, ratio, chance, f"{one.verdict}{more}")
 
 

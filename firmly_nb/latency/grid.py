@@ -13,7 +13,10 @@ from typing import NamedTuple
 FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:13px;line-height:1.45;"
 QUIET = "color:var(--jp-ui-font-color2,#767676);"
 RULE = "1px solid var(--jp-border-color2,rgba(128,128,128,.35))"
-CELL = "border:0;background:none;padding:2px 0 2px 18px;white-space:nowrap;"
+CELL = (
+    "border:0;background:none;padding:2px 0 2px 18px;white-space:nowrap;line-height:1.25;"
+    "vertical-align:top;"
+)
 NUMBER = "text-align:right;font-variant-numeric:tabular-nums;"
 THIN_SPACE = "\u2009"
 LONGEST = 48  # characters of a name
@@ -84,10 +87,23 @@ def page(body: str) -> str:
 def _row(row: tuple[str, ...], is_bold: bool) -> str:
     weight = "font-weight:600;" if is_bold else ""
     cells = "".join(
-        f'<td style="{CELL}{_side(i)}{weight}"><bdi>{escape(_short(cell))}</bdi></td>'
+        f'<td style="{CELL}{_side(i)}{weight}">{_cell(cell) if i else _isolated(cell)}</td>'
         for i, cell in enumerate(row)
     )
     return f'<tr style="background:none">{cells}</tr>'
+
+
+def _cell(text: str) -> str:
+    """Put what stands in brackets on a line of its own: so a row fits into a notebook's cell."""
+    begin = min((text.find(mark) for mark in (" [", " (") if mark in text), default=-1)
+    if begin < 0:
+        return _isolated(text)
+    small = f'<small style="{QUIET}font-weight:400">{escape(text[begin + 1 :])}</small>'
+    return f"{_isolated(text[:begin])}<br>{small}"
+
+
+def _isolated(text: str) -> str:
+    return f"<bdi>{escape(_short(text))}</bdi>"
 
 
 def _side(column: int) -> str:
