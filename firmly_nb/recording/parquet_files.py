@@ -103,12 +103,14 @@ class PartWriter:
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Be the only one who saves there; waits for another one to end."""
+def locked(root: Path) -> Iterator[bool]:
+    """Be the only one who saves there; waits for another one to end.
+
+    Gives whether that is sure: there are file systems without locks.
+    """
     file = os.open(root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(file, wait=True)
-        yield
+        yield _lock(file, wait=True) is not None
     finally:
         os.close(file)
 
@@ -120,12 +122,13 @@ def is_locked(root: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _lock(file, wait=False)
+        return _lock(file, wait=False) is False
     finally:
         os.close(file)
 
 
-def _lock(file: int, *, wait: bool) -> bool:
+def _lock(file: int, *, wait: bool) -> bool | None:
+    """Lock a file and say whether it is; None if its file system has no locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -135,8 +138,7 @@ def _lock(file: int, *, wait: bool) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        # A file system without locks: then loading sorts out what two savings did at once.
-        return True
+        return None
     return True
 
 
@@ -175,15 +177,18 @@ def move_in(root: Path, staging: Path, parts: list[str], manifest: Manifest) -> 
     """
     # Written before the first move: whoever comes after a crash knows what to clear away.
     write_whole(staging / PLAN, orjson.dumps(parts))
+    content = manifest.encode()
     try:
         for kind in KINDS:
             for part in parts:
                 target = root / kind / part
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 (staging / kind / part).rename(target)
-        write_whole(root / MANIFEST, manifest.encode())
+        write_whole(root / MANIFEST, content)
     except BaseException:
-        _remove(root, parts)
+        # An interrupt may come when the manifest names them already.
+        if not _is_now(root / MANIFEST, content):
+            _remove(root, parts)
         raise
 
 
@@ -235,6 +240,13 @@ def explained(root: Path, error: Exception) -> StoreError:
     )
 
 
+def _is_now(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
 def _remove(root: Path, parts: list[str]) -> None:
     for part in parts:
         for kind in KINDS:
@@ -243,7 +255,7 @@ def _remove(root: Path, parts: list[str]) -> None:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

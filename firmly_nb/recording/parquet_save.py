@@ -57,6 +57,15 @@ class Saved:
         return f"saved {self.added} {noun} to {self.path}{before}{notes}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How a saving is done."""
+
+    tags: dict[str, str]
+    notes: str
+    keep_personal: bool
+
+
 def save(
     recordings: Iterable[Recording],
     path: str | Path,
@@ -70,8 +79,12 @@ def save(
     tags = {str(key): redact_text(str(text)) for key, text in (tags or {}).items()}
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with locked(root):
-            return _save(root, recordings, tags, redact_text(notes), keep_personal=keep_personal)
+        with locked(root) as alone:
+            manifest = _manifest(root)
+            if alone:
+                clear_leftovers(root, manifest)
+            options = _Options(tags, redact_text(notes), keep_personal)
+            return _save(root, recordings, manifest, options)
     except StoreError:
         raise
     except (OSError, pa.ArrowException) as error:
@@ -79,16 +92,9 @@ def save(
 
 
 def _save(
-    root: Path,
-    recordings: Iterable[Recording],
-    tags: dict[str, str],
-    notes: str,
-    *,
-    keep_personal: bool,
+    root: Path, recordings: Iterable[Recording], manifest: Manifest, options: _Options
 ) -> Saved:
     """Save while the lock is held."""
-    manifest = _manifest(root)
-    clear_leftovers(root, manifest)
     known = _known_ids(root, manifest)
     before = 0
 
@@ -102,21 +108,21 @@ def _save(
                 yield recording
 
     with staged(root) as staging:
-        written = write_parts(staging, new(), tags, keep_personal=keep_personal)
+        written = write_parts(staging, new(), options.tags, keep_personal=options.keep_personal)
         # A set of no recordings is a set, too; saving nothing new to one changes nothing.
-        if written.parts or notes or not manifest.saves:
-            move_in(root, staging, written.parts, manifest.plus(_entry(written, tags, notes)))
+        if written.parts or options.notes or not manifest.saves:
+            move_in(root, staging, written.parts, manifest.plus(_entry(written, options)))
     return Saved(root, written.recordings, before, tuple(written.left_out))
 
 
-def _entry(written: Written, tags: dict[str, str], notes: str) -> Save:
+def _entry(written: Written, options: _Options) -> Save:
     return Save(
         at=now(),
         recordings=written.recordings,
         events=written.events,
         parts=tuple(written.parts),
-        notes=notes,
-        tags=tags,
+        notes=options.notes,
+        tags=options.tags,
         environments=tuple(sorted(written.environments)),
         runs=written.runs,
         written_with=written_with(),

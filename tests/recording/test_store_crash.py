@@ -242,3 +242,32 @@ def test_a_forgotten_lock_file_stops_nobody(folder):
     os.unlink(folder / ".lock")  # noqa: PTH108 - as another program would
     assert not parquet_files.is_locked(folder)
     assert fnb.Recordings([placed(30)]).save(folder).added == 1
+
+
+def test_an_interrupt_after_the_manifest_was_replaced_takes_nothing_out(folder, monkeypatch):
+    real = parquet_files.write_whole
+
+    def interrupted(path, content):
+        real(path, content)
+        if path.name == "manifest.json":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(parquet_files, "write_whole", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fnb.Recordings([placed(60)]).save(folder)
+    found = fnb.load(folder)
+    assert (len(found), found.warnings, len(found.events)) == (9, [], 22)
+
+
+def test_where_there_are_no_locks_what_others_are_writing_is_left_alone(folder, monkeypatch):
+    import fcntl
+
+    def unsupported(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    others = folder / ".writing-others"
+    others.mkdir()
+    assert fnb.Recordings([placed(60)]).save(folder).added == 1
+    assert others.exists()
+    assert len(fnb.load(folder)) == 9
