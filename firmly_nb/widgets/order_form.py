@@ -88,7 +88,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._strip.environment = place_words(lab)
         self._strip.presets = self._presets.names()
         self._form.observe(self._shown(self._check), [*FIELDS, "edit"])
-        self._strip.observe(self._shown(self._write_code), "shown")
+        self._strip.observe(self._shown(self._fill_panel), "shown")
         self.timeline.observe(self._shown(self._follow), "selected")
         self._check()
 
@@ -362,7 +362,13 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             self._form.checked = self._form.edit
         self._write_code()
 
-    def _write_code(self, _: Any = None) -> None:
+    def _fill_panel(self, _: Any) -> None:
+        self._write_code()
+        if self._strip.shown == "presets":
+            # Another form may have saved one.
+            self._strip.presets = self._presets.names()
+
+    def _write_code(self) -> None:
         if self._strip.shown != "code":
             return
         try:

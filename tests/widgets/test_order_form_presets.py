@@ -74,6 +74,13 @@ def test_the_strip_saves_loads_and_deletes(lab):
     )
 
 
+def test_an_open_panel_has_what_another_form_saved(lab):
+    form, other = OrderForm(lab), OrderForm(lab)
+    other.save_preset("theirs")
+    form._strip.set_state({"shown": "presets"})
+    assert form._strip.presets == ["theirs"]
+
+
 def test_a_form_that_is_not_finished_can_be_saved_too(lab):
     form = OrderForm(lab)
     form._form.put({"merchant": "", "items": []})

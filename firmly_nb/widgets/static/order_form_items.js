@@ -35,12 +35,14 @@ export function itemsSection(form) {
   }
 
   function build() {
+    const focused = list.contains(document.activeElement) ? document.activeElement.id : "";
     for (const path of form.fields.keys()) if (path.startsWith("items[")) form.fields.delete(path);
     rows = items().map((item, place) => {
       const tools = { place, put: (changes) => put(place, changes), remove: () => remove(place) };
       return item.raw ? rawRow(form, item, tools) : catalogueRow(form, item, tools);
     });
     replace(list, rows.map((row) => row.element));
+    if (focused) document.getElementById(focused)?.focus();
     form.showProblems();
   }
 

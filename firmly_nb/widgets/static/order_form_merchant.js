@@ -27,7 +27,8 @@ export function merchantSection(form) {
       timer = setTimeout(() => search(text.trim()), SEARCH_AFTER_MS);
     },
     pick: (choice) => moveTo(choice.value, choice.product),
-    commit: (text) => moveTo(text.trim(), null),
+    // Later, when the focus has moved on to where it is going.
+    commit: (text) => setTimeout(() => moveTo(text.trim(), null)),
   });
 
   function search(words) {
@@ -51,6 +52,7 @@ export function merchantSection(form) {
     clearTimeout(timer);
     offer([]);
     box.input.value = domain;
+    if (domain === before && !product) return form.edit({ merchant: domain });
     const changes = { merchant: domain };
     if (domain !== before) {
       kept.set(before, model.get("items"));
@@ -64,11 +66,22 @@ export function merchantSection(form) {
     form.merchantChanged();
   }
 
+  /** Follow a merchant that Python, a preset or another view of this form has set. */
+  function follow() {
+    box.put(model.get("merchant"));
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (document.activeElement === box.input || model.get("merchant") === before) return;
+      before = model.get("merchant");
+      form.merchantChanged();
+    }, SEARCH_AFTER_MS);
+  }
+
   form.catalogue.merchants((answer) => {
     allowed = answer.found ?? [];
     offer([]);
   });
-  form.on("change:merchant", () => box.put(model.get("merchant")));
+  form.on("change:merchant", () => document.activeElement !== box.input && follow());
   const message = withMessage(form, "domain", box.input).message;
   return h(
     "div",

@@ -5,6 +5,7 @@ import { withMessage } from "./order_form_fields.js";
 
 const DOUBLE_CLICK_MS = 500;
 const BUSY_AFTER_MS = 1500;
+const BUSY = " The kernel is busy; it answers when it is free.";
 const NAMES = {
   domain: "Merchant", items: "Items", shipping_info: "Ship to", billing_info: "Bill to",
   card: "Card", card_name: "Card", times: "Orders",
@@ -13,7 +14,7 @@ const NAMES = {
 /** Make the lowest part of the form. */
 export function placeSection(form) {
   const { model } = form;
-  const state = { pressedAt: 0, sentTurn: -1, slow: false };
+  const state = { pressedAt: 0, sentTurn: -1, slow: false, busy: false, checkTimer: null };
   const why = h("div", { class: "why", id: `${form.id}-why` });
   const status = h("div", { class: "status", role: "status", "aria-live": "polite" });
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
@@ -80,7 +81,18 @@ export function placeSection(form) {
     if (!form.captcha.isEmpty() && model.get("times") > 1) {
       return "Orders: a captcha token is good for one order, so place 1.";
     }
-    return form.isChecked() ? "" : "Being checked …";
+    return form.isChecked() ? "" : `Being checked …${state.busy ? BUSY : ""}`;
+  }
+
+  /** A kernel that computes something else does not answer; say so if it takes long. */
+  function watchChecks() {
+    clearTimeout(state.checkTimer);
+    state.busy = false;
+    if (form.isChecked()) return;
+    state.checkTimer = setTimeout(() => {
+      state.busy = !form.isChecked();
+      draw();
+    }, BUSY_AFTER_MS);
   }
 
   function draw() {
@@ -137,6 +149,8 @@ export function placeSection(form) {
   }
 
   function watch() {
+    form.on("change:edit", watchChecks);
+    form.on("change:checked", watchChecks);
     for (const name of ["run", "result", "notice", "looked", "problems", "checked", "edit", "turn", "times", "merchant", "captcha", "card_name"]) {
       form.on(`change:${name}`, draw);
     }

@@ -34,9 +34,11 @@ function render({ model, el }) {
 
   function fill() {
     const shown = model.get("shown");
+    const above = panel.querySelector("pre")?.scrollTop ?? 0;
     if (shown === "code") replace(panel, codePanel(model));
     else if (shown === "presets") replace(panel, presetsPanel(model, id));
     else replace(panel);
+    if (shown === "code") panel.querySelector("pre").scrollTop = above;
   }
 
   const calls = [["change:environment", draw], ["change:notice", draw], ["change:shown", draw], ["change:shown", fill], ["change:presets", fill], ["change:code", fill]];

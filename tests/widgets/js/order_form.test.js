@@ -225,6 +225,36 @@ test("options are picked from what the catalogue answers", async () => {
   await until(() => el.textContent.includes("22.00 USD · XS-Blue"));
 });
 
+test("leaving a merchant that was typed keeps the focus where it went", async () => {
+  const { state, find } = form();
+  const merchant = find('[role="combobox"]');
+  merchant.focus();
+  type(merchant, "b.test");
+  find('[id$="-item-0-product"]').focus();
+  await until(() => state.get("items")[0].handle === "", "the other merchant's empty row");
+  equal(document.activeElement === find('[id$="-item-0-product"]'), true);
+  equal(state.get("merchant"), "b.test");
+  // Whoever comes back finds the rows of before.
+  merchant.focus();
+  type(merchant, "a.test");
+  find('[id$="-item-0-product"]').focus();
+  await until(() => state.get("items")[0].handle === "tee", "the rows of before");
+});
+
+test("a merchant that Python set brings its own products", async () => {
+  const { state } = form();
+  told("merchant", "c.test", state);
+  const asked = () => sent(state, "catalogue").filter((one) => one.about === "products");
+  await until(() => asked().length === 2);
+  equal(asked().at(-1).domain, "c.test");
+});
+
+test("a kernel that does not answer is said to be busy", async () => {
+  const { find } = form();
+  type(find('[id$="-shipping_info.city"]'), "Tacoma");
+  await until(() => find(".why").textContent.includes("The kernel is busy"));
+});
+
 test("rows are added, typed by hand and removed", () => {
   const { state, el, find } = form();
   const [more, raw] = el.querySelectorAll("button.link");
