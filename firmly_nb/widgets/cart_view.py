@@ -58,6 +58,7 @@ class CartView(anywidget.AnyWidget):
     _about = traitlets.Dict().tag(sync=True)
 
     def __init__(self, recording: Recording | None = None, seq: int | None = None) -> None:
+        self._recording: Recording | None = None
         self._reading: CartReading | None = None
         self._turns = count(1)
         self._drawn = 0
@@ -76,8 +77,8 @@ class CartView(anywidget.AnyWidget):
 
     @property
     def recording(self) -> Recording | None:
-        """The order that is shown; None before the first."""
-        return self._reading.recording if self._reading else None
+        """The order that is shown, or is just being drawn; None before the first."""
+        return self._recording
 
     @recording.setter
     def recording(self, recording: Recording | None) -> None:
@@ -97,7 +98,9 @@ class CartView(anywidget.AnyWidget):
         """
         if recording is not None and seq is not None and seq not in _numbers(recording):
             raise LookupError(f"there is no event {seq}; there are {_numbers(recording)}")
-        wanted = (next(self._turns), recording, seq)
+        with self._lock:
+            wanted = (next(self._turns), recording, seq)
+            self._recording = recording
         if threading.current_thread() is threading.main_thread():
             self._draw(wanted)
         else:
@@ -132,7 +135,7 @@ class CartView(anywidget.AnyWidget):
             if turn < self._drawn:
                 return  # a later one was faster
             self._drawn = turn
-            before = self.recording
+            before = self._reading.recording if self._reading else None
             self._reading = reading = CartReading(recording) if recording else None
             is_same = before and recording and before.recording_id == recording.recording_id
             self._follows = seq is None and (self._follows or not is_same)

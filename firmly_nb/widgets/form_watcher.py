@@ -77,7 +77,8 @@ class FormWatcher:
             self._form.result = failure_words(error or RuntimeError("cancelled before it was sent"))
             return
         self._keep(recording)
-        self._show_cart(recording)
+        # Also one that has no cart: that of the order before would be taken for its own.
+        self._try(lambda: self._cart_view.show(recording))
         self._learn(recording)
         self._form.result = result_words(recording)
 

@@ -327,6 +327,14 @@ def test_a_session_that_cannot_be_had_is_said_in_the_form(connect, simulator, un
     assert dict(result["facts"])["Error"] == "InvalidAppId"
 
 
+def test_an_order_without_a_cart_does_not_leave_the_one_before_beside_it(form, until):
+    form.place().wait(20)
+    form.order = fault("invalid-input")
+    (refused,) = form.place().wait(20)
+    assert form.cart_view.recording.recording_id == refused.recording_id
+    until(lambda: "No cart was seen" in form.cart_view._about.get("note", ""), "the note")
+
+
 def test_a_picture_that_cannot_be_drawn_does_not_harm_the_order(form, monkeypatch, until):
     def broken(*_):
         raise ZeroDivisionError("no such picture")
