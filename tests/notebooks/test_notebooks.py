@@ -20,6 +20,8 @@ kernel_runs = pytest.mark.filterwarnings("ignore::Warning")
 @pytest.mark.timeout(300)
 def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
     monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
+    # What is committed has the pictures; drawing them is tested where charts are.
+    monkeypatch.setenv("FIRMLY_NB_PICTURES", "never")
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -50,6 +52,17 @@ def test_a_committed_notebook_is_fit_to_be_shared(path):
     counts = [cell["execution_count"] for cell in code]
     assert counts == list(range(1, len(code) + 1)), "run by make notebooks, in one go"
     assert not [o for cell in code for o in cell["outputs"] if o["output_type"] == "error"]
+
+
+@by_name
+def test_each_chart_of_a_committed_notebook_has_a_picture(path):
+    """A code host draws no Plotly chart: without the picture a reader sees nothing."""
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    charts = [o.data for o in outputs if "application/vnd.plotly.v1+json" in o.get("data", {})]
+    assert all("image/png" in data and "text/plain" in data for data in charts)
+    if path.stem in {"05-latency-study", "06-before-and-after"}:
+        assert charts
 
 
 def test_there_are_notebooks_and_the_quickstart_is_the_first():
