@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.recording.records import Event, Start
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from firmly_nb.widgets.timeline import Timeline
 
 IDLE: dict[str, Any] = {"state": "idle"}
+# A sign of life, so that a page can tell a long stage from a kernel that died.
+BEAT_EVERY_S = 2.0
 
 
 class FormWatcher:
@@ -100,6 +103,7 @@ class FormWatcher:
             "of": run.count,
             "doing": doing,
             "told": told,
+            "beat": int(time.monotonic() / BEAT_EVERY_S),
         }
 
     def _show_cart(self, recording: Recording | None) -> None:

@@ -128,9 +128,10 @@ def test_an_order_by_keyboard_alone(notebook, axe, artefact):
     status(shown).evaluate(NOTE)
     page.keyboard.press("Enter")
     expect(place(shown)).to_have_text("Cancel")
-    for number in (1, 2, 3):
-        # Pictures for whoever looks; what was said in between is read below.
-        artefact(f"3-running-{number}", shown)
+    # Pictures for whoever looks; what was said in between is read below.
+    for reached in range(3):
+        expect(status(shown)).to_contain_text(re.compile("|".join([*STREAMED[reached:], "Placed"])))
+        artefact(f"3-after-{STREAMED[reached]}", shown)
     expect(status(shown)).to_contain_text("Placed: order ")
     seen = stages_told(page)
     assert len(set(seen)) >= 2, "events came one after another"

@@ -146,6 +146,16 @@ def test_cancelling_ends_the_orders_that_would_follow(form, until):
     assert form._form.run["told"] == "1 cancelled; 4 of 5 not placed: cancelled"
 
 
+def test_a_long_stage_gives_signs_of_life(form, until):
+    form.order = fault("stall")
+    run = form.place()
+    until(lambda: "item-added" in form._form.run["doing"])
+    first = form._form.run["beat"]
+    until(lambda: form._form.run["beat"] > first + 1)
+    form.cancel()
+    run.wait(20)
+
+
 def test_after_a_cancelled_order_another_can_be_placed(form, until):
     form.order = fault("stall")
     run = form.place()

@@ -5,6 +5,8 @@ import { withMessage } from "./order_form_fields.js";
 
 const DOUBLE_CLICK_MS = 500;
 const BUSY_AFTER_MS = 1500;
+// The kernel gives a sign of life every two seconds while an order runs.
+const SILENT_AFTER_MS = 8000;
 const BUSY = " The kernel is busy; it answers when it is free.";
 const NAMES = {
   domain: "Merchant", items: "Items", shipping_info: "Ship to", billing_info: "Bill to",
@@ -14,7 +16,7 @@ const NAMES = {
 /** Make the lowest part of the form. */
 export function placeSection(form) {
   const { model } = form;
-  const state = { pressedAt: 0, sentTurn: -1, slow: false, busy: false, checkTimer: null };
+  const state = { pressedAt: 0, sentTurn: -1, slow: false, busy: false, silent: false, checkTimer: null, beatTimer: null };
   const why = h("div", { class: "why", id: `${form.id}-why` });
   const status = h("div", { class: "status", role: "status", "aria-live": "polite" });
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
@@ -95,6 +97,17 @@ export function placeSection(form) {
     }, BUSY_AFTER_MS);
   }
 
+  /** Notice a kernel that ended without a word, which nobody else tells of. */
+  function watchBeats() {
+    clearTimeout(state.beatTimer);
+    state.silent = false;
+    if (!isRunning()) return;
+    state.beatTimer = setTimeout(() => {
+      state.silent = true;
+      draw();
+    }, SILENT_AFTER_MS);
+  }
+
   function draw() {
     const run = model.get("run");
     const text = isRunning() ? "" : reason();
@@ -118,7 +131,8 @@ export function placeSection(form) {
   }
 
   function statusParts(run) {
-    if (!form.live) return gone();
+    if (!form.live) return gone("The kernel is gone.");
+    if (state.silent) return gone("There is no word from the kernel: it is gone, or cannot answer.");
     const told = run.told ? h("div", { class: "told" }, run.told) : null;
     if (isRunning()) return [h("div", {}, runWords(run)), told];
     // What the last order came to is no longer what one waits for.
@@ -149,6 +163,7 @@ export function placeSection(form) {
   }
 
   function watch() {
+    form.on("change:run", watchBeats);
     form.on("change:edit", watchChecks);
     form.on("change:checked", watchChecks);
     for (const name of ["run", "result", "notice", "looked", "problems", "checked", "edit", "turn", "times", "merchant", "captcha", "card_name"]) {
@@ -163,13 +178,14 @@ export function placeSection(form) {
 
   form.secretsChanged = draw;
   watch();
+  watchBeats();
   draw();
   return h("div", { class: "place-area" }, howRow(form, button), why, notice, status);
 }
 
-function gone() {
+function gone(words) {
   return [
-    h("div", { class: "headline bad" }, "✕ The kernel is gone."),
+    h("div", { class: "headline bad" }, `✕ ${words}`),
     h("div", {}, "What was recorded is in the journal: ", h("code", {}, "fnb.load()"), " brings it back. Whether the last order went through, only the merchant knows."),
   ];
 }

@@ -255,6 +255,21 @@ test("a kernel that does not answer is said to be busy", async () => {
   await until(() => find(".why").textContent.includes("The kernel is busy"));
 });
 
+test("a kernel that ended without a word is noticed, and heard again if it speaks", async () => {
+  const run = { state: "running", number: 1, of: 1, doing: "after item-added", told: "", beat: 1 };
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 100);
+  try {
+    const { state, find } = form({ run });
+    await until(() => find(".status").textContent.includes("no word from the kernel"));
+    ok(find(".status").textContent.includes("fnb.load()"), "what to do");
+    told("run", { ...run, beat: 2 }, state);
+    equal(find(".status").textContent, "The order is on its way: after item-added");
+  } finally {
+    window.setTimeout = real;
+  }
+});
+
 test("rows are added, typed by hand and removed", () => {
   const { state, el, find } = form();
   const [more, raw] = el.querySelectorAll("button.link");
