@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from importlib import import_module
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Wanted = tuple[int, Recording | None, int | None]
 
 SHOW_EVERY_S = 0.1
+REST_FOR_EACH = 3
 EMPTY = "CartView: no cart yet; show(recording) shows one."
 
 
@@ -115,12 +117,15 @@ class CartView(anywidget.AnyWidget):
 
     def _keep_up(self) -> None:
         while wanted := self._take():
+            begun = time.monotonic()
             try:
                 self._draw(wanted)
             except Exception as error:  # noqa: BLE001 - shown where the reader looks, see below
                 problem = f"This cart could not be drawn: {type(error).__name__}."
                 self._about = self._about | {"note": problem}
-            threading.Event().wait(SHOW_EVERY_S)
+            # Most of the kernel's time stays for others, also where drawing takes long.
+            took_s = time.monotonic() - begun
+            time.sleep(max(SHOW_EVERY_S, took_s * REST_FOR_EACH))
 
     def _take(self) -> Wanted | None:
         with self._lock:
