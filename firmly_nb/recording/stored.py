@@ -15,7 +15,7 @@ from firmly_nb.latency.stages import STAGES
 from firmly_nb.recording.manifest import read_manifest
 from firmly_nb.recording.parquet_files import is_locked, parts_on_disk
 from firmly_nb.recording.parquet_rows import records_of
-from firmly_nb.recording.parquet_schema import series
+from firmly_nb.recording.parquet_schema import STORED_EVENTS, arrow_schema, series
 from firmly_nb.recording.recording import Recording
 from firmly_nb.recording.records import End, Start, decode
 from firmly_nb.recording.rows import confirmation_rows
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 # Decoded JSON takes about ten times the memory of its text.
 MOST_JSON_BYTES = 256 * 1024 * 1024
+FEW = 8  # of so many recordings one: not worth reading all of a set
 GROUPS_KEPT = 24  # orders of a dozen merchants take turns
 ORDER_PARTS = ["recording_id", "start", "end", "warnings", "n_events"]
 EVENT_PARTS = [
@@ -151,7 +152,7 @@ class Stored(Source):
 
     def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
         """Return one row an event, without what came in it."""
-        return table.from_columns(self._narrow(table))
+        return self._event_table(table)
 
     def events(self) -> pd.DataFrame:
         """Return one row an event, its JSON decoded.
@@ -161,30 +162,26 @@ class Stored(Source):
         MemoryError
             If that would not fit: more than 256 MiB of JSON.
         """
-        columns = self._narrow(EVENT_TIMES)
-        size = int(columns["bytes"].sum())
+        sizes = self._event_columns(["bytes"])[0]["bytes"]
+        size = pc.sum(sizes).as_py() or 0
         if size > MOST_JSON_BYTES:
             raise MemoryError(
-                f"what came in these {len(columns['bytes']):,} events is {size / 1e9:.1f} GB of "
+                f"what came in these {len(sizes):,} events is {size / 1e9:.1f} GB of "
                 "JSON, ten times as much when decoded. Narrow them with where(...) or a slice, "
                 'use event_times, which is without it, or ask relation("events").'
             )
-        wide = self._wide()
-        return EVENTS.from_columns(
-            columns | {c.name: series(wide[c.name], c) for c in EVENTS.columns if c.name in WIDE}
-        )
+        return self._event_table(EVENTS)
 
     def stages(self) -> pd.DataFrame:
         """Return all stages."""
-        rows, owner = self._set.event_places.rows(self._rows)
-        found = self._set.events(["event", "t_ms", "uncertainty_us"])
-        names = series(self._at(found["event"], rows), EVENTS.columns[EVENTS.names.index("event")])
+        found, owner = self._event_columns(["event", "t_ms", "uncertainty_us"])
+        names = series(found["event"], EVENTS.columns[EVENTS.names.index("event")])
         arrivals = Arrivals(
             owner,
             np.asarray(names.cat.codes, dtype=np.int64),
             list(names.cat.categories),
-            self._at(found["t_ms"], rows).to_numpy(),
-            self._at(found["uncertainty_us"], rows).to_numpy(),
+            found["t_ms"].to_numpy(),
+            found["uncertainty_us"].to_numpy(),
         )
         made = stage_columns(arrivals, len(self), self._milestones())
         ids = self._set.recording_ids.take(pa.array(self._rows[made.owner]))
@@ -222,34 +219,47 @@ class Stored(Source):
         whole = len(rows) == len(values) and np.array_equal(rows, np.arange(len(rows)))
         return values if whole else values.take(pa.array(rows))
 
-    def _narrow(self, table: Table) -> dict[str, Any]:
-        """Return the columns of a table of events; ids are those of the orders."""
+    def _event_table(self, table: Table) -> pd.DataFrame:
         names = [name for name in table.names if name != "recording_id"]
-        # Places first: a part that cannot be read is known then.
-        self._set.events(names)
-        rows, owner = self._set.event_places.rows(self._rows)
-        found = self._set.events(names)
-        ids = self._set.recording_ids.take(pa.array(self._rows[owner]))
-        columns = {c.name: c for c in table.columns}
-        return {"recording_id": series(ids, columns["recording_id"])} | {
-            name: series(self._at(found[name], rows), columns[name]) for name in names
-        }
+        found, owner = self._event_columns(names)
+        # Ids are those of the orders: the column of the events need not be read again.
+        found["recording_id"] = self._set.recording_ids.take(pa.array(self._rows[owner]))
+        return table.from_columns({c.name: series(found[c.name], c) for c in table.columns})
 
-    def _wide(self) -> dict[str, pa.ChunkedArray]:
-        """Return the wide columns of these events, read from the groups that have any of them."""
-        rows, _ = self._set.event_places.rows(self._rows)
+    def _event_columns(self, names: Sequence[str]) -> tuple[dict[str, pa.ChunkedArray], Places]:
+        """Return columns of these events, and for each event the place of its order.
+
+        The columns of a whole set are kept. Wide ones, and those of a few orders, are read from
+        the groups of rows that are needed.
+        """
+        while True:
+            seen = len(self._set.warnings)
+            few = len(self._rows) * FEW < len(self._set)
+            whole = [name for name in names if name not in WIDE and not few]
+            # A part that cannot be read is known after this, and the places are without it.
+            kept = self._set.events(whole)
+            rows, owner = self._set.event_places.rows(self._rows)
+            found = {name: self._at(kept[name], rows) for name in whole}
+            found |= self._read(rows, [name for name in names if name not in whole])
+            if len(self._set.warnings) == seen:
+                return found, owner
+
+    def _read(self, rows: Places, names: list[str]) -> dict[str, pa.ChunkedArray]:
+        """Read columns of some events from the groups that have any of them."""
         wanted = np.unique(rows)
-        tables = []
+        schema = arrow_schema(STORED_EVENTS)
+        tables = [pa.schema([schema.field(name) for name in names]).empty_table()]
         for part, begin in zip(self._set.parts, self._set.event_begins, strict=False):
-            if part.events is not None:
-                end = begin + part.events.rows
-                own = wanted[(wanted >= begin) & (wanted < end)] - begin
-                tables.append(_read_rows(part.events, own, list(WIDE)))
-        joined = pa.concat_tables(tables) if tables else None
-        places = pa.array(np.searchsorted(wanted, rows))
-        if joined is None:
-            return dict.fromkeys(WIDE, pa.chunked_array([], pa.string()))
-        return {name: joined[name].take(places) for name in WIDE}
+            if part.events is None or not names:
+                continue
+            own = wanted[(wanted >= begin) & (wanted < begin + part.events.rows)] - begin
+            try:
+                tables.append(_read_rows(part.events, own, names))
+            except DAMAGED as error:
+                self._set.leave_out_events(part, error)
+                return {}
+        joined, places = pa.concat_tables(tables), pa.array(np.searchsorted(wanted, rows))
+        return {name: joined[name].take(places) for name in names}
 
     def _milestones(self) -> list[tuple[tuple[str, ...], Places]]:
         """Return the orders that have event names of their own, by these names."""
