@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("import_time", "parsing", "timing", "carts", "store", "simulator", "sweep")
+NAMES = ("import_time", "parsing", "timing", "carts", "store", "simulator", "sweep", "widgets", "charts")
 
 for name in NAMES:
     print(f"== {name}", flush=True)

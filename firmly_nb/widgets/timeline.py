@@ -74,6 +74,7 @@ class Timeline(anywidget.AnyWidget):
     _css = "\n".join(style(name) for name in ("json_tree", "cart_view", "timeline"))
     _orders = traitlets.List(traitlets.Dict()).tag(sync=True)
     _recent = traitlets.List(traitlets.Dict()).tag(sync=True)
+    _live = traitlets.List(traitlets.Dict()).tag(sync=True)
     _first = traitlets.Int(1).tag(sync=True)
     _left_out = traitlets.Int(0).tag(sync=True)
     align = traitlets.Unicode(START).tag(sync=True)
@@ -224,12 +225,9 @@ class Timeline(anywidget.AnyWidget):
             self._first = self._numbers[first] if first else self._numbered + 1
             self._left_out = len(self._numbers) - len(older) - len(recent)
             self._orders = [self._states[i] for i in older]
-            self._recent = [self._state(i) for i in recent]
-
-    def _state(self, recording_id: str) -> Json:
-        if recording_id in self._states:
-            return self._states[recording_id]
-        return live_order(self._numbers[recording_id], self._running[recording_id])
+            self._recent = [self._states[i] for i in recent if i in self._states]
+            running = ((self._numbers[i], self._running[i]) for i in recent if i in self._running)
+            self._live = [live_order(number, records) for number, records in running]
 
     def _answer(self, _: object, content: Any, __: object) -> None:
         """Send what an event carried, when the browser asks for it."""

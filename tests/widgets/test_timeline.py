@@ -7,8 +7,10 @@ import json
 import threading
 from dataclasses import replace
 
+import nbformat
 import pytest
 import traitlets
+from nbconvert import HTMLExporter
 
 import firmly_nb as fnb
 from firmly_nb.recording.recording import Recording, Recordings
@@ -72,8 +74,10 @@ def test_a_page_that_loads_later_finds_everything_in_the_state(sent, until):
     for record in before:
         feed(record)
     # The last of a quick sequence is shown when the moment is over.
-    until(lambda: timeline._recent and len(timeline._recent[0]["events"]) == 4)
+    until(lambda: timeline._live and len(timeline._live[0]["events"]) == 4)
+    assert timeline._recent == []
     feed(end)
+    assert timeline._live == []
     assert timeline._recent[0]["end"]["word"] == "placed"
     assert timeline._recent[0]["events"] == [message["event"] for message in sent[1:5]]
 
@@ -239,7 +243,7 @@ def test_clearing_takes_everything_away(sent):
     timeline.select("a", 1)
     timeline.clear()
     feed(event(1, "creating-cart", 5.0))
-    assert (len(timeline.recordings), timeline._orders, timeline._recent) == (0, [], [])
+    assert (len(timeline.recordings), timeline._recent, timeline._live) == (0, [], [])
     assert timeline.selected is None
     assert timeline._first == 3
 
@@ -303,6 +307,15 @@ def test_without_a_front_end_there_is_a_still_picture():
     assert "&lt;script&gt;" in data["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in data
     assert "place an order" in Timeline()._repr_mimebundle_()[0]["text/html"]
+
+
+def test_an_exported_page_shows_the_still_picture():
+    data, metadata = Timeline(Recording(order()))._repr_mimebundle_()
+    shown = nbformat.v4.new_output("execute_result", data, metadata=metadata, execution_count=1)
+    cell = nbformat.v4.new_code_cell("timeline", outputs=[shown])
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    assert "Placed: order" in page
+    assert "creating-cart" in page
 
 
 def test_a_live_order_of_the_simulator_is_drawn_as_it_was_recorded(lab, sent):

@@ -1,6 +1,7 @@
 // The timeline: puts the parts together, listens to the kernel, and lets time pass.
 
 import { h, isStill } from "./dom.js";
+import { KERNEL_GONE, onKernelGone, sendToKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 import { orderComparison } from "./timeline_compare.js";
 import { eventDetails } from "./timeline_details.js";
@@ -18,6 +19,7 @@ function render({ model, el }) {
   const listeners = {
     "change:_orders": () => readState(timeline),
     "change:_recent": () => readState(timeline),
+    "change:_live": () => readState(timeline),
     "change:_first": () => readState(timeline),
     "change:_left_out": () => redrawSoon(timeline),
     "change:selected": () => redrawSoon(timeline),
@@ -27,9 +29,11 @@ function render({ model, el }) {
     "msg:custom": (content) => onMessage(timeline, content),
   };
   for (const [name, listen] of Object.entries(listeners)) model.on(name, listen);
+  const stop = onKernelGone(model, () => freeze(timeline));
   readState(timeline);
   redraw(timeline);
   return () => {
+    stop();
     for (const [name, listen] of Object.entries(listeners)) model.off(name, listen);
     cancelAnimationFrame(timeline.due);
     stopTime(timeline);
@@ -52,14 +56,16 @@ function makeTimeline(model) {
   });
   timeline.comparison = orderComparison({ onEnd: () => setState("compared", null) });
   timeline.details = eventDetails({
-    ask: (recording_id, seq) => model.send({ kind: "details", recording_id, seq }),
+    ask: (recording_id, seq) => sendToKernel(model, { kind: "details", recording_id, seq }),
     onEnd: () => timeline.look(timeline.current.recording_id),
   });
   timeline.live = h("p", { class: "visually-hidden", role: "status" });
+  timeline.gone = h("p", { class: "warn", role: "status", hidden: true }, KERNEL_GONE);
   timeline.example = emptyExample();
   timeline.element = h(
     "div",
     { class: "firmly timeline", dir: "ltr", role: "region", "aria-label": "Timeline of orders" },
+    timeline.gone,
     timeline.example,
     timeline.order.element,
     timeline.list.element,
@@ -72,7 +78,7 @@ function makeTimeline(model) {
 
 function readState(timeline) {
   const { model, orders } = timeline;
-  const listed = [...model.get("_orders"), ...model.get("_recent")];
+  const listed = ["_orders", "_recent", "_live"].flatMap((name) => model.get(name));
   dropOld(orders, model.get("_first"), listed);
   for (const order of listed) setOrigin(takeOrder(orders, order));
   redrawSoon(timeline);
@@ -108,7 +114,16 @@ function setOrigin(order, t_ms = null) {
   order.origin ??= now - Math.max(last, Date.now() - order.started_at_ms);
 }
 
+/** Stop the time of orders of which nothing will come any more. */
+function freeze(timeline) {
+  for (const order of timeline.orders.values()) order.stopped = elapsedOf(order);
+  timeline.gone.hidden = false;
+  timeline.isGone = true;
+  redraw(timeline);
+}
+
 function elapsedOf(order) {
+  if (order.stopped !== undefined) return order.stopped;
   return order.end || order.origin === null ? 0 : Math.max(0, performance.now() - order.origin);
 }
 
@@ -121,7 +136,7 @@ function redraw(timeline) {
   const current = timeline.orders.get(selected?.recording_id) ?? orders[0];
   timeline.current = current;
   if (current) timeline.example.remove();
-  else timeline.element.prepend(timeline.example);
+  else timeline.gone.after(timeline.example);
   timeline.order.element.hidden = !current;
   if (current) drawCurrent(timeline, current, orders, selected);
   else timeline.list.element.hidden = true;
@@ -159,7 +174,7 @@ function axisOf(timeline, current, orders, align) {
 
 function letTimePass(timeline) {
   stopTime(timeline);
-  if (![...timeline.orders.values()].some((order) => !order.end)) return;
+  if (timeline.isGone || ![...timeline.orders.values()].some((order) => !order.end)) return;
   const step = () => {
     // First the next turn, since drawing may begin all turns anew.
     letTimePass(timeline);

@@ -27,7 +27,7 @@ function order(number, times, changes = {}) {
 const WHOLE = [100, 200, 300, 400];
 
 function show(state = {}) {
-  const made = model({ _orders: [], _recent: [], _first: 1, _left_out: 0, align: "start", details: true, selected: null, compared: null, ...state });
+  const made = model({ _orders: [], _recent: [], _live: [], _first: 1, _left_out: 0, align: "start", details: true, selected: null, compared: null, ...state });
   const el = stage();
   const leave = timeline.render({ model: made, el });
   return { model: made, el, leave, find: (what) => el.querySelector(what), all: (what) => [...el.querySelectorAll(what)] };
@@ -62,7 +62,7 @@ test("each event is drawn when its message comes, and the state that follows cha
   equal(page.find(".stage-row"), row);
   equal(rows(page)[0], "100.0");
   equal(page.all(".tick").length, 1);
-  page.model.set("_recent", [order(1, [100])]);
+  page.model.set("_live", [order(1, [100])]);
   await drawn();
   equal(page.all(".tick").length, 1);
   page.model.receive({ kind: "order", order: order(1, WHOLE, { end: end() }) });
@@ -87,7 +87,7 @@ test("the stage in progress grows and counts without a message", async () => {
 });
 
 test("the axis grows by itself when an order takes longer, and never shrinks while it runs", async () => {
-  const page = show({ _recent: [order(1, [5], { started_at_ms: Date.now() - 90 })] });
+  const page = show({ _live: [order(1, [5], { started_at_ms: Date.now() - 90 })] });
   const last = () => page.all(".timeline > .order .axis-label").at(-1).textContent;
   equal(last(), "100");
   await until(() => last() !== "100", "a longer axis");
@@ -98,10 +98,10 @@ test("however often it is drawn anew, time passes once a frame", async () => {
   const { requestAnimationFrame: ask } = window;
   let turns = 0;
   window.requestAnimationFrame = (f) => ask((time) => ((turns += 1), f(time)));
-  const page = show({ _recent: [order(1, [5], { started_at_ms: Date.now() - 90 })] });
+  const page = show({ _live: [order(1, [5], { started_at_ms: Date.now() - 90 })] });
   const last = () => page.all(".timeline > .order .axis-label").at(-1).textContent;
   await until(() => last() !== "100", "a longer axis");
-  page.model.set("_recent", [order(1, [5, 50])]);
+  page.model.set("_live", [order(1, [5, 50])]);
   await drawn();
   turns = 0;
   await new Promise((done) => ask(() => ask(() => ask(done))));
@@ -111,14 +111,14 @@ test("however often it is drawn anew, time passes once a frame", async () => {
 });
 
 test("a page that is loaded later shows what the state has", () => {
-  const page = show({ _orders: [order(1, WHOLE, { end: end() })], _recent: [order(2, [100])] });
+  const page = show({ _orders: [order(1, WHOLE, { end: end() })], _live: [order(2, [100])] });
   equal(page.all(".order-row").length, 2);
   equal(page.find(".head .word").textContent, "under way");
   page.leave();
 });
 
 test("time stops when the page is left and listeners are gone", async () => {
-  const page = show({ _recent: [order(1, [100])] });
+  const page = show({ _live: [order(1, [100])] });
   page.leave();
   equal(page.model.listening(), 0);
   const bar = page.find(".bar.running");
@@ -153,7 +153,7 @@ test("where another view shows it, what an event carried is not asked for", () =
 });
 
 test("a stage that was not reached cannot be looked at", () => {
-  const page = show({ _recent: [order(1, [100])] });
+  const page = show({ _live: [order(1, [100])] });
   page.all(".stage-row")[2].click();
   equal(page.model.get("selected"), null);
   page.leave();
@@ -341,7 +341,7 @@ test("of three hundred orders those are drawn that can be seen, the others when 
 test("for those who asked for less movement, the count goes on once a second", async () => {
   const { matchMedia } = window;
   window.matchMedia = () => ({ matches: true });
-  const page = show({ _recent: [order(1, [5])] });
+  const page = show({ _live: [order(1, [5])] });
   const count = () => page.find(".stage-row.in-progress .number").textContent;
   const before = count();
   for (let frame = 0; frame < 10; frame += 1) await drawn();
