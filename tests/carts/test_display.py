@@ -156,3 +156,19 @@ def test_no_changes_say_so(build):
     found = changes(build.events())
     assert "no changes" in shown(changes_html(found)).text
     assert changes_text(found) == "no changes"
+
+
+def test_payment_and_links_are_told_in_words_not_as_json(build):
+    before, after = build.cart(), build.order(build.cart())
+    after["payment_summary"] = {
+        "payment_type": "CreditCard",
+        "card_holder_name": "Ada Example",
+        "last_four": "1111",
+        "card_type": "Visa",
+    }
+    after["urls"] = {"thank_you_page": "https://shop.test/thanks", "more": {"a": 1}}
+    found = changes(build.events([("item-added", before), ("order-placed", {"order": after})]))
+    text = changes_text(found)
+    assert re.search(r"payment_summary +Visa ending in 1111$", text, re.MULTILINE)
+    assert re.search(r"urls +thank you page shop\.test/thanks, more …$", text, re.MULTILINE)
+    assert "{" not in text
