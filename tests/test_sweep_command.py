@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.sweep_command import _budget, _tags
 
 
 def firmly_nb(*arguments, home):
@@ -57,9 +58,7 @@ def test_orders_that_were_not_placed_are_in_the_exit_code(tmp_path):
     ("arguments", "words"),
     [
         ([], "say how many"),
-        (["--count", "2", "--rate", "fast"], "give orders per second"),
         (["--count", "9", "--max-orders", "5"], "budget is 5"),
-        (["--count", "2", "--max-total", "USD=5.00"], "expected CURRENCY=MINOR_UNITS"),
     ],
 )
 def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, tmp_path):
@@ -67,3 +66,19 @@ def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, tmp_pat
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_budget_is_read_from_words():
+    assert _budget(5, None, ["usd=50000", "JPY=900"]) == {
+        "orders": 5,
+        "total_minor": {"USD": 50_000, "JPY": 900},
+    }
+    assert _budget(None, None, []) is None
+    with pytest.raises(ValueError, match=r"--max-total USD=5\.00: expected CURRENCY=MINOR_UNITS"):
+        _budget(None, None, ["USD=5.00"])
+
+
+def test_tags_are_read_from_words():
+    assert _tags(["release=7", "note=a=b"]) == {"release": "7", "note": "a=b"}
+    with pytest.raises(ValueError, match="expected NAME=VALUE"):
+        _tags(["release"])

@@ -60,9 +60,8 @@ def test_an_order_that_the_cap_holds_back_says_how_late_it_was(lab):
         assert lag >= least - 10
 
 
-def test_a_closed_loop_keeps_as_many_in_flight_as_said_each_on_a_device_of_its_own(connect):
-    lab = connect(environment="simulator", profile="calm")
-    recs = sweep(lab, count=9, concurrency=3)
+def test_a_closed_loop_keeps_as_many_in_flight_as_said_each_on_a_device_of_its_own(lab):
+    recs = sweep(lab, count=9, concurrency=3, headers=CALM)
     starts = recs.orders["started_at"].astype("int64") / 1e6
     ends = starts + recs.orders["order_latency_ms"]
     assert max(((starts <= t) & (ends > t)).sum() for t in starts) == 3
