@@ -76,8 +76,8 @@ class FormWatcher:
 
     def finished(self, recording: Recording | None, error: Exception | None) -> None:
         """Say how an order ended; the next one may already follow."""
-        if recording is None or (error is not None and recording.cut_off):
-            self._form.result = failure_words(error or RuntimeError("cancelled before it was sent"))
+        if recording is None:
+            self._form.result = failure_words(error)
             return
         self._keep(recording)
         # Also one that has no cart: that of the order before would be taken for its own.

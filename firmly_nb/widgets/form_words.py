@@ -105,19 +105,31 @@ def suggestion(recording: Recording) -> str:
     return NEXT_BY_OUTCOME[recording.outcome]
 
 
-def failure_words(error: BaseException) -> dict[str, Any]:
-    """Return what to show where there is no order of which to tell: nothing was sent."""
+def failure_words(error: BaseException | None) -> dict[str, Any]:
+    """Return what to show where there is no order of which to tell, since nothing was sent.
+
+    Without an error it was cancelled before.
+    """
+    if error is None:
+        text = "Cancelled before anything was sent. Nothing was ordered."
+        return _not_sent("quiet", MARKS["cancelled"], text, [], "")
     if isinstance(error, FirmlyError):
         facts = [["Error", error.error], ["It says", error.description or "nothing more"]]
         advice = error.advice or "Nothing was sent. Try again."
     else:
         facts = [["Error", type(error).__name__], ["It says", safe_text(error)]]
         advice = ""
+    return _not_sent("bad", "✕", "Nothing was ordered: it could not be sent.", facts, advice)
+
+
+def _not_sent(
+    tone: str, mark: str, headline: str, facts: list[list[str]], advice: str
+) -> dict[str, Any]:
     return {
         "outcome": "not_sent",
-        "tone": "bad",
-        "mark": "✕",
-        "headline": "Nothing was ordered: it could not be sent.",
+        "tone": tone,
+        "mark": mark,
+        "headline": headline,
         "facts": facts,
         "next": advice,
         "unsure": False,

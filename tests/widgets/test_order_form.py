@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import anyio
 import orjson
 import pytest
 
@@ -144,6 +145,24 @@ def test_cancelling_ends_the_orders_that_would_follow(form, until):
     assert len(run.wait(20)) == 1
     until(lambda: at_rest(form))
     assert form._form.run["told"] == "1 cancelled; 4 of 5 not placed: cancelled"
+
+
+def test_what_is_cancelled_before_it_is_sent_was_not_ordered(form, monkeypatch, until):
+    started = threading.Event()
+
+    async def never(*_):
+        started.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(form._bench, "place", never)
+    run = form.place()
+    until(started.is_set)
+    form.cancel()
+    assert len(run.wait(20)) == 0
+    until(lambda: at_rest(form))
+    assert form._form.result["headline"] == (
+        "Cancelled before anything was sent. Nothing was ordered."
+    )
 
 
 def test_a_long_stage_gives_signs_of_life(form, until):

@@ -16,7 +16,7 @@ const NAMES = {
 /** Make the lowest part of the form. */
 export function placeSection(form) {
   const { model } = form;
-  const state = { pressedAt: 0, sentTurn: -1, slow: false, busy: false, silent: false, checkTimer: null, beatTimer: null };
+  const state = { pressedAt: 0, becameCancelAt: 0, wasRunning: false, sentTurn: -1, slow: false, busy: false, silent: false, checkTimer: null, beatTimer: null };
   const why = h("div", { class: "why", id: `${form.id}-why` });
   const status = h("div", { class: "status", role: "status", "aria-live": "polite" });
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
@@ -30,8 +30,9 @@ export function placeSection(form) {
   });
 
   function press(event) {
-    const isSecondOfTwo = event.detail > 1 || Date.now() - state.pressedAt < DOUBLE_CLICK_MS;
-    if (isSecondOfTwo) return;
+    // Whoever presses again because nothing happened yet does not mean to cancel.
+    const since = Date.now() - Math.max(state.pressedAt, state.becameCancelAt);
+    if (event.detail > 1 || since < DOUBLE_CLICK_MS) return;
     state.pressedAt = Date.now();
     if (isRunning()) model.send({ type: "cancel" });
     else if (reason()) showFirstProblem();
@@ -110,6 +111,8 @@ export function placeSection(form) {
 
   function draw() {
     const run = model.get("run");
+    if (isRunning() && !state.wasRunning) state.becameCancelAt = Date.now();
+    state.wasRunning = isRunning();
     const text = isRunning() ? "" : reason();
     why.textContent = text;
     button.textContent = buttonWords(run);
@@ -177,6 +180,7 @@ export function placeSection(form) {
   }
 
   form.secretsChanged = draw;
+  state.wasRunning = isRunning();
   watch();
   watchBeats();
   draw();

@@ -120,6 +120,14 @@ test("a key that is held down does not press again", () => {
   equal(held.defaultPrevented, true);
 });
 
+test("a press that comes just when the button has become Cancel does not cancel", async () => {
+  const { state, button } = form();
+  told("run", { state: "running", number: 1, of: 1, doing: "", told: "" }, state);
+  equal(button.textContent, "Cancel");
+  button.click();
+  equal(state.sent.filter((one) => one.type !== "catalogue"), []);
+});
+
 test("the button becomes Cancel and cancels", async () => {
   const { state, button } = form({ run: { state: "running", number: 2, of: 3, doing: "after item-added", told: "1 placed" } });
   equal(button.textContent, "Cancel (2 of 3)");
