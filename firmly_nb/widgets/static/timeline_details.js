@@ -3,6 +3,7 @@
 import { cartSheet } from "./cart_view_sheet.js";
 import { h, replace } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
+import { KERNEL_GONE } from "./kernel.js";
 import { eventWords } from "./timeline_words.js";
 
 /** Make the panel; `ask(recording_id, seq)` asks the kernel, `onEnd` is called when it is closed. */
@@ -37,7 +38,7 @@ function showDetails(panel, order, selected) {
   panel.words.textContent = eventWords(event);
   replace(panel.cart);
   panel.tree.say("Asking the kernel for what it carried; a busy kernel answers when its cell is done.");
-  panel.ask(order.recording_id, event.seq);
+  if (panel.ask(order.recording_id, event.seq) === false) panel.tree.say(KERNEL_GONE);
 }
 
 function receiveDetails(panel, message) {
