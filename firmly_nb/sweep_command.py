@@ -94,6 +94,9 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
 def _follow(started: Sweep, *, quiet: bool) -> int:
     from firmly_nb.sweep.bar import bar
 
+    if not quiet:
+        # Said at the beginning: whoever is killed cannot say it at the end.
+        print(f"run {started.run_id}", file=sys.stderr, flush=True)
     try:
         recs = started.wait(None if quiet else bar().show)
     except KeyboardInterrupt:
@@ -144,7 +147,8 @@ def _print(started: Sweep, recs: Recordings) -> None:
     console = console_of()
     progress = started.progress
     console.print(f"run {started.run_id}: {progress.state}", style="bold", markup=False)
-    console.print(repr(recs), markup=False, highlight=False, soft_wrap=True)
+    shown = repr(recs.latency()) if len(recs) else repr(recs)
+    console.print(shown, markup=False, highlight=False, soft_wrap=True)
     for warning in recs.warnings:
         console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
     if progress.state == "stopped":

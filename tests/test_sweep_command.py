@@ -31,6 +31,7 @@ def test_a_run_from_cron_says_how_it_went_saves_it_and_goes_on_later(tmp_path):
     assert first.returncode == 0, first.stderr
     assert "run nightly: finished" in first.stdout
     assert "4 placed" in first.stdout
+    assert first.stderr.splitlines()[0] == "run nightly"
     assert first.stderr.splitlines()[-1] == "4/4 4 placed", "plain where it is piped"
     saved = fnb.load(tmp_path / "saved")
     assert {rec.tags["release"] for rec in saved} == {"7"}
@@ -51,7 +52,7 @@ def test_a_run_from_cron_says_how_it_went_saves_it_and_goes_on_later(tmp_path):
 def test_orders_that_were_not_placed_are_in_the_exit_code(tmp_path):
     done = firmly_nb("--count", "2", "--domain", "closed.luma.gift", home=tmp_path)
     assert done.returncode == 1
-    assert "error_event" in done.stdout
+    assert "2 error event" in done.stdout
 
 
 @pytest.mark.parametrize(
