@@ -194,14 +194,14 @@ class Timeline(anywidget.AnyWidget):
 
     def _finish(self, recording_id: str, records: list[Record]) -> None:
         self._keep(Recording(records))
-        self.send({"kind": "order", "order": self._states[recording_id]})
+        self.send({"kind": "order", "order": self._state(recording_id)})
         self._throttle.now()
 
     def _keep(self, recording: Recording) -> None:
         number = self._number(recording.recording_id)
         self._running.pop(recording.recording_id, None)
         self._ended[recording.recording_id] = recording
-        self._states[recording.recording_id] = ended_order(number, recording)
+        self._states.pop(recording.recording_id, None)
         if number == self._numbered:
             self._newest = recording.recording_id
 
@@ -224,10 +224,17 @@ class Timeline(anywidget.AnyWidget):
             first = next(iter([*self._kept, *recent]), None)
             self._first = self._numbers[first] if first else self._numbered + 1
             self._left_out = len(self._numbers) - len(older) - len(recent)
-            self._orders = [self._states[i] for i in older]
-            self._recent = [self._states[i] for i in recent if i in self._states]
+            self._orders = [self._state(i) for i in older]
+            self._recent = [self._state(i) for i in recent if i in self._ended]
             running = ((self._numbers[i], self._running[i]) for i in recent if i in self._running)
             self._live = [live_order(number, records) for number, records in running]
+
+    def _state(self, recording_id: str) -> Json:
+        """Return an ended order as the page gets it; made for those only that are shown."""
+        if recording_id not in self._states:
+            number = self._numbers[recording_id]
+            self._states[recording_id] = ended_order(number, self._ended[recording_id])
+        return self._states[recording_id]
 
     def _answer(self, _: object, content: Any, __: object) -> None:
         """Send what an event carried, when the browser asks for it."""

@@ -218,6 +218,7 @@ def test_of_very_many_orders_the_newest_are_drawn_and_the_rest_is_counted(until)
     assert len(timeline.recordings) == len(recs)
     timeline.select("r7")
     until(lambda: timeline._orders[0]["recording_id"] == "r7")
+    assert len(timeline._states) == timeline_module.MOST_ORDERS + 1
 
 
 def test_the_state_of_all_orders_is_sent_again_only_now_and_then(sent):

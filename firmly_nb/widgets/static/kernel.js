@@ -12,6 +12,15 @@ export function sendToKernel(model, content) {
   }
 }
 
+/** Tell the kernel what was set; without one the page goes on by itself. */
+export function saveToKernel(model) {
+  try {
+    model.save_changes();
+  } catch {
+    // The manager throws when the kernel is gone, and the page says that already.
+  }
+}
+
 /** Call something once the kernel has ended; returns how to stop listening. */
 export function onKernelGone(model, call) {
   // The manager says so of every model when its kernel ends.

@@ -1,7 +1,7 @@
 // The timeline: puts the parts together, listens to the kernel, and lets time pass.
 
 import { h, isStill } from "./dom.js";
-import { KERNEL_GONE, onKernelGone, sendToKernel } from "./kernel.js";
+import { KERNEL_GONE, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 import { orderComparison } from "./timeline_compare.js";
 import { eventDetails } from "./timeline_details.js";
@@ -44,7 +44,7 @@ function makeTimeline(model) {
   const timeline = { model, orders: new Map(), floors: new Map(), frame: 0, timer: 0, told: "" };
   const setState = (name, value) => {
     model.set(name, value);
-    model.save_changes();
+    saveToKernel(model);
     redraw(timeline);
   };
   timeline.look = (recording_id, seq = null) => setState("selected", { recording_id, seq });

@@ -143,6 +143,16 @@ test("a click on a stage looks at its event and asks the kernel for what it carr
   page.leave();
 });
 
+test("with the kernel gone a click still looks at an order", () => {
+  const page = show({ _orders: [1, 2].map((n) => order(n, WHOLE, { end: end({ order_number: `N${n}` }) })) });
+  page.model.save_changes = () => {
+    throw new Error("Cannot send");
+  };
+  page.all(".look")[1].click();
+  ok(page.find(".head .name").textContent.includes("N1"));
+  page.leave();
+});
+
 test("where another view shows it, what an event carried is not asked for", () => {
   const page = show({ _orders: [order(1, WHOLE, { end: end() })], details: false });
   page.all(".stage-row")[1].click();
