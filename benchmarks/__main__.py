@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-NAMES = ("import_time", "parsing", "timing", "carts", "store", "simulator", "sweep", "widgets", "charts")
+NAMES = (
+    "import_time",
+    "parsing",
+    "timing",
+    "carts",
+    "store",
+    "simulator",
+    "sweep",
+    "widgets",
+    "charts",
+)
 
 for name in NAMES:
     print(f"== {name}", flush=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firmly_nb.latency import report_sections as sections
-from firmly_nb.latency.report_page import figure_html, figure_json, whole_page
+from firmly_nb.latency.report_page import figure_html, whole_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +136,7 @@ def report_html(
     found = summary(recs.event_times, recs.stages, recs.orders)
     comparison = sections.comparison(recs, compare_with, margin)
     charts = sections.charts(recs, compare_with, comparison, names)
+    bare = {name: chart.bare() for name, chart in charts.items()}
     heading = title or "How orders went"
     body = [
         sections.header(heading, found),
@@ -143,8 +144,8 @@ def report_html(
         sections.tables(recs, found),
         '<h2 id="charts">Charts</h2>\n',
         *(
-            figure_html(chart, name, chart.bare().picture() if pictures else None)
-            for name, chart in charts.items()
+            figure_html(chart, name, chart.picture() if pictures else None)
+            for name, chart in bare.items()
         ),
         sections.environment(recs),
         sections.calibration(calibration),
@@ -152,7 +153,7 @@ def report_html(
         sections.definitions(),
         sections.footer(found),
     ]
-    figures = {name: figure_json(chart) for name, chart in charts.items()}
+    figures = {name: str(chart.to_json()) for name, chart in bare.items()}
     return whole_page(heading, "".join(body), figures)
 
 

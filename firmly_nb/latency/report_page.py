@@ -69,8 +69,8 @@ def whole_page(title: str, body: str, figures: Mapping[str, str]) -> str:
 
 
 def figure_html(chart: Chart, name: str, picture: bytes | None) -> str:
-    """Show a chart: question, answer, drawing, caption; a picture until it is drawn."""
-    height = int(chart.bare().layout.height)
+    """Show a bare chart: question, answer, drawing, caption; a picture until it is drawn."""
+    height = int(chart.layout.height)
     if picture is None:
         # Goes when the chart is drawn.
         instead = '<p class="instead">The drawing needs JavaScript; the answer is above.</p>'
@@ -83,12 +83,6 @@ def figure_html(chart: Chart, name: str, picture: bytes | None) -> str:
         f'<div class="plot" data-figure="{name}" style="min-height:{height}px">{instead}</div>\n'
         f"<figcaption>{escape(chart.caption)}</figcaption>\n</figure>\n"
     )
-
-
-def figure_json(chart: Chart) -> str:
-    """Return a chart as JSON, without the words that the page says itself."""
-    content = json.loads(str(chart.bare().to_json()))
-    return json.dumps(content, separators=(",", ":"))
 
 
 def grid_table(grid: Grid, caption: str) -> str:

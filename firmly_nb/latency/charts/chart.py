@@ -71,18 +71,14 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
 
     def bare(self) -> Chart:
         """Return it without title, answer and caption, for a page that says them itself."""
-        room = self.layout.meta["room"]
-        plain = Chart(self)
-        cut = self.layout.margin.t + self.layout.margin.b - room["top"] - room["bottom"]
-        plain.layout.annotations = [
-            note for note in plain.layout.annotations if note.name != CAPTION
-        ]
-        plain.update_layout(
-            title=None,
-            height=self._height_px - cut,
-            margin={"t": room["top"], "b": room["bottom"]},
-        )
-        return plain
+        content = json.loads(self.to_json())
+        plain = content["layout"]
+        room, margin = plain["meta"]["room"], plain["margin"]
+        plain["height"] -= margin["t"] + margin["b"] - room["top"] - room["bottom"]
+        plain["margin"] = margin | {"t": room["top"], "b": room["bottom"]}
+        plain["annotations"] = [n for n in plain["annotations"] if n.get("name") != CAPTION]
+        del plain["title"]
+        return Chart(content)
 
     def picture(self) -> bytes | None:
         """Return it as PNG; None where this machine has no browser to draw it."""
@@ -151,48 +147,57 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     above = _legend_px(named) if legend else 14
     top = EDGE_PX + 26 + LINE_PX * len(answer) + above
     bottom = below_px + LINE_PX * len(foot)
-    chart = Chart(traces)
-    chart.update_layout(
-        template={"layout": layout()},
-        meta={
-            "question": question,
-            "sentence": sentence,
-            "caption": caption,
-            "room": {"top": above, "bottom": below_px},
+    note = {
+        "name": CAPTION,
+        "text": "<br>".join(foot),
+        "font": {"size": CAPTION_PX, "color": LIGHT.quiet},
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": 0,
+        "xshift": EDGE_PX - left_px,
+        "yshift": -below_px,
+        "xanchor": "left",
+        "yanchor": "top",
+        "align": "left",
+        "showarrow": False,
+    }
+    given = dict(extra or {})
+    notes = [*given.pop("annotations", ()), note]
+    # At once: Plotly checks a figure again with each later change.
+    return Chart(
+        traces,
+        {
+            "template": {"layout": layout()},
+            "meta": {
+                "question": question,
+                "sentence": sentence,
+                "caption": caption,
+                "room": {"top": above, "bottom": below_px},
+            },
+            "title": _title(question, answer),
+            "height": height_px + top + bottom,
+            "margin": {"l": left_px, "r": right_px, "t": top, "b": bottom},
+            "showlegend": legend,
+            "annotations": notes,
+            **given,
         },
-        title={
-            "text": f"<b>{'<br>'.join(lines(question, ANSWER_LETTERS))}</b>",
-            "font": {"size": TITLE_PX},
-            "subtitle": {"text": "<br>".join(answer), "font": {"size": ANSWER_PX}},
-            "x": 0,
-            "xref": "container",
-            "xanchor": "left",
-            "y": 1,
-            "yref": "container",
-            "yanchor": "top",
-            "pad": {"t": EDGE_PX, "l": EDGE_PX},
-        },
-        height=height_px + top + bottom,
-        margin={"l": left_px, "r": right_px, "t": top, "b": bottom},
-        showlegend=legend,
     )
-    chart.update_layout(extra or {})
-    chart.add_annotation(
-        name=CAPTION,
-        text="<br>".join(foot),
-        font={"size": CAPTION_PX, "color": LIGHT.quiet},
-        xref="paper",
-        yref="paper",
-        x=0,
-        y=0,
-        xshift=EDGE_PX - left_px,
-        yshift=-below_px,
-        xanchor="left",
-        yanchor="top",
-        align="left",
-        showarrow=False,
-    )
-    return chart
+
+
+def _title(question: str, answer: Sequence[str]) -> dict[str, Any]:
+    return {
+        "text": f"<b>{'<br>'.join(lines(question, ANSWER_LETTERS))}</b>",
+        "font": {"size": TITLE_PX},
+        "subtitle": {"text": "<br>".join(answer), "font": {"size": ANSWER_PX}},
+        "x": 0,
+        "xref": "container",
+        "xanchor": "left",
+        "y": 1,
+        "yref": "container",
+        "yanchor": "top",
+        "pad": {"t": EDGE_PX, "l": EDGE_PX},
+    }
 
 
 def _legend_px(names: Sequence[str]) -> int:

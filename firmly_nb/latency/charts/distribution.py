@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MARKED = (0.5, 0.9, 0.95)
 TAIL = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
-GRID = tuple((1 - np.geomspace(0.9, 1e-5, 48)).tolist())
+GRID = tuple((1 - np.geomspace(0.9, 1e-5, 28)).tolist())
 VISIBLE = 1.01  # a line that is less than this above another lies on it
 MOST_MERCHANTS = 4
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.parts import milestones, nothing
-from firmly_nb.latency.charts.theme import LIGHT, pattern
+from firmly_nb.latency.charts.theme import LIGHT, over, pattern
 from firmly_nb.latency.charts.words import (
     OUTCOME_WORDS,
     clean,
@@ -113,7 +113,7 @@ def _lost(table: pd.DataFrame, n: int) -> Any:
         name="lost on the way there",
         marker={
             "color": LIGHT.mark,
-            "pattern": {"shape": "x", "fgcolor": "rgba(255,255,255,0.8)", "size": 6},
+            "pattern": over("x"),
         },
         hovertemplate="%{x:,d} lost on the way there<extra></extra>",
     )

@@ -141,7 +141,7 @@ def domains(orders: pd.DataFrame) -> list[str]:
 
 def milestones(stages: pd.DataFrame) -> list[str]:
     """Return the milestones in the order of the orders' way."""
-    return [str(name) for name in stages["to_milestone"].astype("str").drop_duplicates()]
+    return [str(name) for name in stages["to_milestone"].drop_duplicates()]
 
 
 def nothing(question: str, said: str) -> Chart:

@@ -105,7 +105,7 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
 def _durations(stages: pd.DataFrame, orders: pd.DataFrame) -> dict[str, Floats]:
     gone = orders.loc[(orders["outcome"] == CANCELLED).to_numpy(bool), "recording_id"]
     kept = stages[~stages["recording_id"].isin(gone)] if len(gone) else stages
-    groups = kept.groupby(kept["stage"].astype("str"), sort=False)["duration_ms"]
+    groups = kept.groupby("stage", sort=False, observed=True)["duration_ms"]
     found = {str(name): positive(group) for name, group in groups}
     order = {name: at for at, name in enumerate(milestones(stages))}
     names = sorted(found, key=lambda name: (order.get(name.split("->")[-1], 0), "->" in name))

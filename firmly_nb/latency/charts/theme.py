@@ -95,8 +95,14 @@ def layout(ground: Ground = LIGHT) -> dict[str, Any]:
 
 def pattern(milestone: str, milestones: Sequence[str]) -> dict[str, Any]:
     """Return the pattern that tells a stage without its colour."""
-    shape = PATTERNS[place_of(milestone, milestones) % len(PATTERNS)]
-    return {"shape": shape, "fgcolor": "rgba(255,255,255,0.75)", "size": 7, "solidity": 0.25}
+    return over(PATTERNS[place_of(milestone, milestones) % len(PATTERNS)])
+
+
+def over(shape: str) -> dict[str, Any]:
+    """Return a pattern that lies on a bar's own colour."""
+    # Plotly would draw the pattern instead of the bar.
+    look = {"fillmode": "overlay", "fgcolor": "rgba(255,255,255,0.75)", "size": 7}
+    return {"shape": shape, "solidity": 0.25, **look}
 
 
 def dash(place: int) -> str:

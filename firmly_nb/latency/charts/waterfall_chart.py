@@ -9,7 +9,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.parts import milestones, nothing, shown_code
-from firmly_nb.latency.charts.theme import FAILURE_SYMBOL, LIGHT, pattern
+from firmly_nb.latency.charts.theme import FAILURE_SYMBOL, LIGHT, over, pattern
 from firmly_nb.latency.charts.words import (
     OUTCOME_WORDS,
     clean,
@@ -152,7 +152,7 @@ def _bars(
     ids = part["recording_id"].tolist()
     shift = np.array([origin[recording_id] for recording_id in ids])
     last = stage.rsplit("->", maxsplit=1)[-1]
-    shape = pattern(last, names) if last == stage else {"shape": "+", "size": 6, "solidity": 0.4}
+    shape = pattern(last, names) if last == stage else over("+")
     return go.Bar(
         orientation="h",
         y=[place[recording_id] for recording_id in ids],
@@ -313,5 +313,5 @@ def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
 
 def _shares(stages: pd.DataFrame, ids: pd.Series[Any]) -> dict[str, float]:
     part = stages[stages["recording_id"].isin(ids)]
-    sums = part.groupby(part["stage"].astype("str"))["duration_ms"].sum()
+    sums = part.groupby("stage", observed=True)["duration_ms"].sum()
     return {str(name): float(value) / float(sums.sum()) for name, value in sums.items()}

@@ -158,6 +158,12 @@ def test_stages_are_told_without_their_colour(usual):
     assert len(set(shapes)) == len(shapes) == 4
 
 
+def test_a_pattern_never_takes_the_place_of_its_bar(chart):
+    for trace in chart.data:
+        if trace.type == "bar" and trace.marker.pattern.shape:
+            assert trace.marker.pattern.fillmode == "overlay"
+
+
 def test_a_dark_chart_has_the_same_data_and_no_light_paper(chart):
     dark = chart.dark()
     assert dark.sentence == chart.sentence

@@ -1,0 +1,61 @@
+"""``firmly-nb report``: the exit code says how it went, and cron hears nothing unless asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import firmly_nb as fnb
+
+
+@pytest.fixture(scope="module")
+def saved(simulator, tmp_path_factory):
+    """A saved set of a dozen orders."""
+    folder = tmp_path_factory.mktemp("sets") / "monday"
+    options = {"app_id": simulator.app_id, "allow_domains": simulator.domains}
+    with fnb.connect(api_url=simulator.url, **options) as lab:
+        recs = [lab.place(fnb.Order.example(), progress=False) for _ in range(12)]
+    fnb.Recordings(recs).save(folder)
+    return folder
+
+
+def report(*arguments):
+    command = [sys.executable, "-m", "firmly_nb", "report", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_a_page_is_written_and_said_in_a_line(saved, tmp_path):
+    page = tmp_path / "monday.html"
+    done = report(saved, "-o", page, "--title", "Monday", "--no-pictures")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{page}: 12 orders, ")
+    assert "<title>Monday</title>" in page.read_text("utf-8")
+
+
+def test_cron_hears_nothing_and_a_check_of_the_same_orders_finds_nothing(saved, tmp_path):
+    page = tmp_path / "monday.html"
+    done = report(saved, "-o", page, "-q", "--no-pictures", "--compare", saved, "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "Is now slower than before?" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nowhere",), "there is nothing at nowhere"),
+        (("SAVED", "--check"), "--check needs --compare"),
+        (("SAVED", "-o", "."), "is a folder; name a file in it"),
+        (("SAVED", "--compare", "SAVED", "--margin", "0"), "the margin is a share such as 0.10"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(saved, tmp_path, arguments, said):
+    given = [str(saved) if word == "SAVED" else word for word in arguments]
+    page = [] if "-o" in given else ["-o", str(tmp_path / "page.html")]
+    done = report(*given, *page)
+    assert done.returncode == 2
+    assert done.stderr.startswith("firmly-nb: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
