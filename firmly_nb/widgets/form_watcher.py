@@ -93,6 +93,8 @@ class FormWatcher:
             because = run.stopped_because or ("cancelled" if run.cancelled else "see below")
             told = f"{told}; {left} of {run.count} not placed: {because}".removeprefix("; ")
         self._form.run = {**IDLE, "told": told}
+        # Once more, since ipywidgets can lose a change that is made while another thread sends.
+        self._form.send_state(["run", "result", "notice"])
 
     def _put_run(self, state: str, run: OrderRun, doing: str) -> None:
         told = counts_words(run.recordings) if run.count > 1 else ""
