@@ -89,6 +89,7 @@ class Run:
         self._ended = asyncio.Event()  # set whenever an order ends, for whoever waits for one
         self.began_at_ns = time.time_ns()  # by the wall clock, for the eye
         self._began_ns = monotonic_ns()
+        self._over_ns = 0
         self._setbacks = Setbacks()
 
     def progress(self) -> Progress:
@@ -97,7 +98,7 @@ class Run:
             self.state,
             spent_minor=dict(self.ledger.spent),
             message=self.message,
-            elapsed_s=max(monotonic_ns() - self._began_ns, 0) / 1e9,
+            elapsed_s=max((self._over_ns or monotonic_ns()) - self._began_ns, 0) / 1e9,
         )
 
     def was_done(self, records: Sequence[Record]) -> None:
@@ -126,6 +127,7 @@ class Run:
         finally:
             # Whatever went wrong with the plan, orders in flight are followed to their end.
             await self._all_ended()
+            self._over_ns = monotonic_ns()
             left = self.counts.picture(self.state).left
             self.state = "stopped" if self._stopping.is_set() or left else "finished"
 

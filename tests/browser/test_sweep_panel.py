@@ -28,10 +28,8 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
     panel = bench.run_cell(0).locator(".sweep-view")
     start = panel.get_by_role("button", name="Start", exact=True)
     expect(panel).to_contain_text("SIMULATOR 2 variants, interleaved")
-    for scheme in ("light", "dark"):
-        bench.theme(scheme)
-        axe(panel)
-        artefact(f"empty-{scheme}", panel)
+    bench.theme("light")
+    artefact("empty", panel)
 
     # What is wrong is said beside its field, and the button says why it cannot be pressed.
     rate = panel.get_by_label("Rate")
@@ -42,15 +40,15 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
     expect(start).to_have_accessible_description(re.compile("^Rate: type orders per second"))
     axe(panel)
     artefact("wrong", panel)
-    rate.fill("8/s")
+    rate.fill("12/s")
     expect(start).to_have_attribute("aria-disabled", "false")
-    panel.get_by_label("Orders", exact=True).first.fill("60")
+    panel.get_by_label("Orders", exact=True).first.fill("48")
     expect(start).to_have_attribute("aria-disabled", "false")
 
     start.focus()
     start.press("Enter")
     bar = panel.get_by_role("progressbar")
-    expect(bar).to_have_attribute("aria-valuemax", "60")
+    expect(bar).to_have_attribute("aria-valuemax", "48")
     expect(panel.locator(".chart circle")).not_to_have_count(0)
     expect(panel.locator(".chart path.failed")).not_to_have_count(0)
     expect(rate).to_be_disabled()
@@ -74,7 +72,7 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
     resume = panel.get_by_role("button", name="Resume")
     resume.press("Enter")
     expect(panel.locator(".headline")).to_have_text(
-        "Finished: 60 of 60 orders ended", timeout=30_000
+        "Finished: 48 of 48 orders ended", timeout=30_000
     )
     expect(resume).to_be_disabled()
     expect(panel.locator(".percentiles")).to_contain_text(re.compile(r"p50\d+ ms \(95 %: "))
@@ -84,9 +82,9 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
         artefact(f"finished-{scheme}", panel)
     page.set_viewport_size({"width": 560, "height": 900})
     artefact("narrow", panel)
-    assert re.search(r"8/s 60 60 60", bench.run_cell(2).inner_text())
+    assert re.search(r"12/s 48 48 48", bench.run_cell(2).inner_text())
 
     saved = bench.save()
     shown = saved["cells"][0]["outputs"][0]["data"]
-    assert "60 of 60 orders" not in "".join(shown["text/plain"]), "as it was when it was shown"
+    assert "48 of 48 orders" not in "".join(shown["text/plain"]), "as it was when it was shown"
     assert "needs a running kernel" in "".join(shown["text/html"])

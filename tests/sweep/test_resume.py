@@ -57,6 +57,7 @@ def test_killed_half_way_no_finished_order_is_lost_and_none_is_placed_twice(
         stderr=subprocess.DEVNULL,
     )
     try:
+        until(lambda: finished(journal), "the first finished order")
         until(lambda: len(finished(journal)) >= 8, "eight finished orders")
     finally:
         child.send_signal(signal.SIGKILL)

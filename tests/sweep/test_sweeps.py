@@ -224,6 +224,7 @@ def test_progress_can_be_followed_by_a_listener(lab):
     assert seen == sorted(seen)
     assert len(sweep.latencies_ms) == 5
     assert sweep.progress.latest[-1].outcome == "placed"
+    assert sweep.progress.elapsed_s == sweep.progress.elapsed_s > 0, "time stands still at the end"
 
 
 def test_a_door_that_stays_shut_ends_the_sweep_in_a_sentence(lab):
