@@ -19,7 +19,7 @@ from firmly_nb.recording.tables import EVENTS, ORDERS
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -142,8 +142,8 @@ def series(values: pa.ChunkedArray, column: Column) -> pd.Series[Any]:
             texts = values.to_pylist()
             if column.name in JSON:
                 # An order without tags has an empty mapping, an event without data has none.
-                nothing = "{}" if column.name == "tags" else "null"
-                texts = [orjson.loads(nothing if text is None else text) for text in texts]
+                nothing: Callable[[], Any] = dict if column.name == "tags" else type(None)
+                texts = [nothing() if text is None else orjson.loads(text) for text in texts]
             return pd.Series(texts, dtype="object")
         case "Int64" | "Float64":
             kind: Any = pd.Int64Dtype() if column.dtype == "Int64" else pd.Float64Dtype()

@@ -246,11 +246,13 @@ class Stored(Source):
 
     def _read(self, rows: Places, names: list[str]) -> dict[str, pa.ChunkedArray]:
         """Read columns of some events from the groups that have any of them."""
-        wanted = np.unique(rows)
+        if not names:
+            return {}
+        wanted = np.sort(rows)
         schema = arrow_schema(STORED_EVENTS)
         tables = [pa.schema([schema.field(name) for name in names]).empty_table()]
         for part, begin in zip(self._set.parts, self._set.event_begins, strict=False):
-            if part.events is None or not names:
+            if part.events is None:
                 continue
             own = wanted[(wanted >= begin) & (wanted < begin + part.events.rows)] - begin
             try:
@@ -339,14 +341,14 @@ def open_set(root: Path) -> Stored:
 
 def _oldest_first(stored_set: StoredSet) -> Places:
     """Return the rows of all recordings, each id once."""
-    order: Places = np.argsort(stored_set.started_at_ns, kind="stable")
-    ids = stored_set.recording_ids
-    if pc.count_distinct(ids).as_py() == len(ids):
-        return order
-    # Two savings at once on a file system without locks can both add a recording.
-    again = ids.take(pa.array(order)).to_pandas().duplicated().to_numpy()
-    once: Places = order[~again]
-    return once
+    started = stored_set.started_at_ns
+    order: Places = np.argsort(started, kind="stable")
+    # Two savings at once on a file system without locks can both add a recording: it began at the
+    # same nanosecond, so no other ids need be looked at.
+    same = np.diff(started[order]) == 0
+    tied = np.flatnonzero(np.append(same, [False] * bool(len(order))) | np.insert(same, 0, False))
+    ids = stored_set.recording_ids.take(pa.array(order[tied])).to_pandas()
+    return np.delete(order, tied[ids.duplicated().to_numpy()])
 
 
 def _read_rows(file: PartFile, rows: Places, names: list[str]) -> pa.Table:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Places = NDArray[np.int64]
 
 TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
+MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
 DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
 
 
@@ -57,7 +58,8 @@ class PartFile:
         with pq.ParquetFile(
             self.path, metadata=self._metadata, page_checksum_verification=True
         ) as file:
-            there = [name for name in names if name in file.schema_arrow.names]
+            known = set(file.schema_arrow.names)
+            there = [name for name in names if name in known]
             wanted = range(self._metadata.num_row_groups) if groups is None else groups
             found = file.read_row_groups(list(wanted), columns=there)
         if not there:
@@ -224,7 +226,11 @@ class StoredSet:
     def _joined(self, name: str, tables: list[pa.Table], kind: str = "orders") -> pa.ChunkedArray:
         empty = arrow_schema(TABLES[kind]).field(name).type
         chunks = [chunk for table in tables for chunk in table[name].chunks]
-        return pa.chunked_array(chunks, type=empty)
+        joined = pa.chunked_array(chunks, type=empty).unify_dictionaries()
+        # Picking rows from hundreds of chunks takes ten times as long as from one.
+        if len(chunks) > 1 and joined.nbytes < MOST_IN_ONE:
+            return pa.chunked_array([joined.combine_chunks()])
+        return joined
 
 
 class EventPlaces:
