@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOW_EVERY_S = 0.1
 REST_FOR_EACH = 3
+LONGEST_REST_S = 0.6
 EMPTY = "CartView: no cart yet; show(recording) shows one."
 
 
@@ -123,9 +124,9 @@ class CartView(anywidget.AnyWidget):
             except Exception as error:  # noqa: BLE001 - shown where the reader looks, see below
                 problem = f"This cart could not be drawn: {type(error).__name__}."
                 self._about = self._about | {"note": problem}
-            # Most of the kernel's time stays for others, also where drawing takes long.
+            # Time of the kernel stays for others, also where drawing takes long.
             took_s = time.monotonic() - begun
-            time.sleep(max(SHOW_EVERY_S, took_s * REST_FOR_EACH))
+            time.sleep(min(max(SHOW_EVERY_S, took_s * REST_FOR_EACH), LONGEST_REST_S))
 
     def _take(self) -> Wanted | None:
         with self._lock:
@@ -167,7 +168,7 @@ class CartView(anywidget.AnyWidget):
                 return
             self._follows = seq == reading.last
             if str(seq) not in self._sheets:
-                self._sheets = reading.sheets(seq)
+                self._sheets = reading.sheets(seq, self._sheets)
 
     def _answer(self, _: Any, content: Any, __: Any) -> None:
         """Send the JSON of an event to the page that asks for it; it is in no saved state."""

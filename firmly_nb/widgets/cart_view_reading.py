@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +18,8 @@ from firmly_nb.carts.sheet import Sheets
 from firmly_nb.carts.tables import CartTables
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from firmly_nb.recording.recording import Recording
 
 Json = dict[str, Any]
@@ -25,6 +28,7 @@ LONGEST_NAME = 60
 # How much goes to the browser ahead of its asking: moving the slider then needs no kernel.
 AHEAD_BYTES = 400_000
 AHEAD_LIVE_BYTES = 60_000
+NO_SHEETS: Mapping[str, Json] = MappingProxyType({})
 
 
 class CartReading:
@@ -85,19 +89,29 @@ class CartReading:
         sheet = asdict(self._sheets.sheet(shown, marks=shown == seq))
         return sheet | {"seq": seq, "from_seq": shown}
 
-    def sheets(self, seq: int | None) -> dict[str, Json]:
-        """Return an event's sheet and as many others, the last first, as are light to send."""
+    def sheets(self, seq: int | None, held: Mapping[str, Json] = NO_SHEETS) -> dict[str, Json]:
+        """Return an event's sheet and as many of those around it as are light to send.
+
+        Parameters
+        ----------
+        seq
+            The event.
+        held
+            Sheets of this recording that were made before.
+        """
         if seq is None:
             return {}
-        kept = {str(seq): self.sheet(seq)}
+        numbers: list[int] = [step["seq"] for step in self.steps]
+        here = numbers.index(seq)
+        nearest_first = sorted(range(len(numbers)), key=lambda place: abs(place - here))
+        kept: dict[str, Json] = {}
         room = AHEAD_LIVE_BYTES if self.recording.cut_off else AHEAD_BYTES
-        for step in reversed(self.steps):
-            if str(step["seq"]) not in kept:
-                sheet = self.sheet(step["seq"])
-                room -= len(orjson.dumps(sheet))
-                if room < 0:
-                    break
-                kept[str(step["seq"])] = sheet
+        for number in (numbers[place] for place in nearest_first):
+            sheet = held.get(str(number)) or self.sheet(number)
+            room -= len(orjson.dumps(sheet))
+            if kept and room < 0:
+                break
+            kept[str(number)] = sheet
         return kept
 
     @cached_property

@@ -295,12 +295,18 @@ def test_hostile_texts_are_only_text_and_bounded(place):
     assert not Tags(page).tags & {"script", "img", "a"}
 
 
-def test_a_large_order_is_light_to_send(place):
+def test_of_a_large_order_the_sheets_around_the_slider_are_sent(place, monkeypatch):
+    monkeypatch.setattr(cart_view_reading, "AHEAD_BYTES", 20_000)
     items = [fnb.Item(variant_id="WS12-XS-Orange", quantity=1)] + [
         fnb.Item(variant_id="MH07-XS-Gray", quantity=n) for n in range(1, 60)
     ]
     view = CartView(place(items=items))
     assert len(view._steps) == 63
-    assert len(json.dumps(view._sheets)) < 700_000
-    view.set_state({"seq": 2})
-    assert view._sheets["2"]["lines"]
+    assert len(json.dumps(view._sheets)) < 30_000
+    view.set_state({"seq": 30})
+    assert {"29", "30", "31"} <= set(view._sheets)
+    assert "63" not in view._sheets
+    made = []
+    monkeypatch.setattr(view._reading, "sheet", made.append)
+    view.set_state({"seq": 31})
+    assert made == []
