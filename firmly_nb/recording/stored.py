@@ -256,7 +256,7 @@ class Stored(Source):
                 continue
             own = wanted[(wanted >= begin) & (wanted < begin + part.events.rows)] - begin
             try:
-                tables.append(_read_rows(part.events, own, names))
+                tables += [_read_rows(part.events, own, names)] if len(own) else []
             except DAMAGED as error:
                 self._set.leave_out_events(part, error)
                 return {}
