@@ -77,7 +77,8 @@ function drawName(row, order, { current, compared }) {
   row.element.className = `row order-row${isCurrent ? " current" : ""}${isCompared ? " compared" : ""}`;
   row.look.setAttribute("aria-current", String(isCurrent));
   row.look.title = `${name} · ${order.domain}`;
-  replace(row.look, h("span", { class: end?.tone ?? "quiet" }, end ? end.mark : "…"), " ", h("bdi", {}, name));
+  const word = end?.order_number ? h("span", { class: "visually-hidden" }, `${end.word} `) : null;
+  replace(row.look, h("span", { class: end?.tone ?? "quiet", "aria-hidden": "true" }, end ? end.mark : "…"), " ", word, h("bdi", {}, name));
   row.compare.setAttribute("aria-pressed", String(isCompared));
   row.compare.disabled = isCurrent;
   row.compare.setAttribute("aria-label", `compare order ${name} with the one shown above`);

@@ -238,11 +238,11 @@ test("a failure says how, after what, and for how long the next stage was waited
 test("of several orders one is looked at and one compared", () => {
   const page = show({ _orders: [1, 2, 3].map((n) => order(n, WHOLE.map((t) => t + n), { end: end({ order_number: `N${n}` }) })) });
   const names = () => page.all(".order-row .look").map((look) => look.textContent);
-  equal(names(), ["✓ N3", "✓ N2", "✓ N1"]);
+  equal(names(), ["✓ placed N3", "✓ placed N2", "✓ placed N1"]);
   page.all(".look")[2].click();
   equal(page.model.get("selected"), { recording_id: "r1", seq: null });
   ok(page.find(".head .name").textContent.includes("N1"));
-  equal(names(), ["✓ N3", "✓ N2", "✓ N1"]);
+  equal(names(), ["✓ placed N3", "✓ placed N2", "✓ placed N1"]);
   page.all(".compare")[0].click();
   equal(page.model.get("compared"), "r3");
   const cells = page.all(".comparison tbody tr").map((row) => row.lastChild.textContent);
