@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -21,24 +22,50 @@ def saved(simulator, tmp_path_factory):
     return folder
 
 
-def report(*arguments):
-    command = [sys.executable, "-m", "firmly_nb", "report", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+@pytest.fixture
+def report(monkeypatch, capsys):
+    """Run the command in this process: its exit code and what it said."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["firmly-nb", "report", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return run
 
 
 def test_a_page_is_written_and_said_in_a_line(saved, tmp_path):
     page = tmp_path / "monday.html"
-    done = report(saved, "-o", page, "--title", "Monday", "--no-pictures")
+    command = [sys.executable, "-m", "firmly_nb", "report", saved, "-o", page, "--title", "Monday"]
+    done = subprocess.run(
+        [*command, "--no-pictures"], capture_output=True, text=True, timeout=100, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{page}: 12 orders, ")
     assert "<title>Monday</title>" in page.read_text("utf-8")
 
 
-def test_cron_hears_nothing_and_a_check_of_the_same_orders_finds_nothing(saved, tmp_path):
+def test_cron_hears_nothing_and_a_check_of_the_same_orders_finds_nothing(saved, tmp_path, report):
     page = tmp_path / "monday.html"
-    done = report(saved, "-o", page, "-q", "--no-pictures", "--compare", saved, "--check")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    same = ["--compare", saved, "--check"]
+    assert report(saved, "-o", page, "-q", "--no-pictures", *same) == (0, "", "")
     assert "Is now slower than before?" in page.read_text("utf-8")
+
+
+def test_a_check_that_finds_fewer_placed_ends_with_one(saved, simulator, tmp_path, report):
+    options = {"app_id": simulator.app_id, "allow_domains": simulator.domains}
+    declined = fnb.Card.test("declined")
+    with fnb.connect(api_url=simulator.url, **options) as lab:
+        recs = [lab.place(fnb.Order.example(), declined, progress=False) for _ in range(12)]
+    fnb.Recordings(recs).save(tmp_path / "tuesday")
+    code, said, _ = report(
+        *(tmp_path / "tuesday", "-o", tmp_path / "page.html", "--no-pictures"),
+        *("--compare", saved, "--check"),
+    )
+    assert code == 1
+    assert "fewer" in said
 
 
 @pytest.mark.parametrize(
@@ -50,12 +77,14 @@ def test_cron_hears_nothing_and_a_check_of_the_same_orders_finds_nothing(saved, 
         (("SAVED", "--compare", "SAVED", "--margin", "0"), "the margin is a share such as 0.10"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(saved, tmp_path, arguments, said):
+def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
+    saved, tmp_path, report, arguments, said
+):
     given = [str(saved) if word == "SAVED" else word for word in arguments]
     page = [] if "-o" in given else ["-o", str(tmp_path / "page.html")]
-    done = report(*given, *page)
-    assert done.returncode == 2
-    assert done.stderr.startswith("firmly-nb: ")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, heard = report(*given, *page)
+    assert code == 2
+    assert heard.startswith("firmly-nb: ")
+    assert said in " ".join(heard.split())
+    assert "Traceback" not in heard
     assert list(tmp_path.iterdir()) == []
