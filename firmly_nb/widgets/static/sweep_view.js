@@ -1,6 +1,7 @@
 // A sweep: its form, its buttons, and what has become of its orders so far.
 
 import { h, replace } from "./dom.js";
+import { keepShortcutsOut } from "./shortcuts.js";
 import { latencyChart } from "./sweep_view_chart.js";
 import { NAMES, sweepFields } from "./sweep_view_fields.js";
 
@@ -142,6 +143,7 @@ function render({ model, el }) {
       h("div", { class: "title" }, "How long do orders take, over the run?"), chart.element,
       h("div", { class: "title" }, "Time to order-placed, placed orders only"), percentiles));
   el.append(root);
+  keepShortcutsOut(root);
   drawForm();
   drawView();
   chart.draw(model.get("_points"));
