@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cached_property
+from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import orjson
 from firmly_nb.carts.bill import clean
 from firmly_nb.carts.changes_display import changes_html, changes_text
 from firmly_nb.carts.checks_display import checks_html, checks_text
-from firmly_nb.carts.display import cart_html, cart_text
+from firmly_nb.carts.display import FONT, INK, cart_html, cart_text
 from firmly_nb.carts.find import cart_in
 from firmly_nb.carts.sheet import Sheets
 from firmly_nb.carts.tables import CartTables
@@ -135,8 +136,6 @@ class CartReading:
 
     def html(self, seq: int | None) -> str:
         """Return what is shown as a still page: no script, no picture, no link."""
-        from html import escape
-
         cart, rec = self._cart(seq), self.recording
         note = f"<div>{escape(_note(rec))}</div>"
         if cart is None:
@@ -144,7 +143,8 @@ class CartReading:
         after = next((s["event"] for s in self.steps if s["seq"] == seq), "")
         head = f"<div>cart after <b><bdi>{escape(after)}</bdi></b></div>"
         changed = changes_html(self._changes(seq))
-        return f"<div>{note}{head}{cart_html(cart)}{changed}{checks_html(rec.checks)}</div>"
+        inside = f"{note}{head}{cart_html(cart)}{changed}{checks_html(rec.checks)}"
+        return f'<div style="font-family:{FONT};color:{INK};font-size:13px">{inside}</div>'
 
     def _cart(self, seq: int | None) -> Json | None:
         shown = None if seq is None else self._sheets.shown_at(seq)

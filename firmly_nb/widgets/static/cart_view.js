@@ -4,7 +4,7 @@
 import { h, replace, milliseconds } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { cartSheet, findingWords } from "./cart_view_sheet.js";
-import { KERNEL_GONE, onKernelGone, sendToKernel } from "./kernel.js";
+import { KERNEL_GONE, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 
 const MOST_MARKS = 60;
@@ -47,7 +47,7 @@ function cartView(model) {
   parts.json = jsonDetails(model, parts);
   parts.full = h("div", {}, parts.slider.element, parts.body, parts.json.element);
   parts.empty = emptyCart();
-  const element = h("section", { class: "firmly cart-view", "aria-label": "Cart" }, parts.empty, parts.full);
+  const element = h("section", { class: "firmly cart-view", dir: "ltr", "aria-label": "Cart" }, parts.empty, parts.full);
   return {
     element,
     draw: () => drawCart(model, parts),
@@ -63,7 +63,7 @@ function choose(model, place) {
   const step = model.get("_steps")[place];
   if (!step || step.seq === model.get("seq")) return;
   model.set("seq", step.seq);
-  model.save_changes();
+  saveToKernel(model);
 }
 
 function drawCart(model, parts) {
