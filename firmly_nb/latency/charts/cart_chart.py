@@ -126,7 +126,7 @@ def _points(through: pd.DataFrame, measure: str, currency: str) -> list[Any]:
                 x=_totals(part, currency),
                 y=part[measure].to_numpy(np.float64),
                 mode="markers",
-                name=shown(f"{clean(name)} ({count(len(part))})"),
+                name=f"{shown(name)} ({count(len(part))})",
                 showlegend=place < MOST_MERCHANTS,
                 marker={
                     "size": 6,

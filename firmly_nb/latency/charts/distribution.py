@@ -20,7 +20,7 @@ from firmly_nb.latency.charts.parts import (
     placed,
 )
 from firmly_nb.latency.charts.theme import LIGHT, SERIES, dash, faint
-from firmly_nb.latency.charts.words import between, clean, count, excluded, ms, percent, shown
+from firmly_nb.latency.charts.words import between, count, excluded, ms, percent, shown
 from firmly_nb.latency.outcomes import success_rate
 from firmly_nb.latency.quantiles import (
     Quantile,
@@ -119,7 +119,7 @@ def ecdf_traces(values: Any, name: str, place: int) -> list[Any]:
         go.Scatter(
             x=x,
             y=drawn["share"].to_numpy(),
-            name=shown(f"{clean(name)} ({count(len(values))})"),
+            name=f"{shown(name)} ({count(len(values))})",
             mode="lines",
             line={"color": colour, "width": 2.2, "dash": dash(place), **steps},
             hovertemplate=f"%{{y:.1%}} within %{{x:,.1f}} ms<extra>{shown(name)}</extra>",

@@ -166,7 +166,7 @@ def _points(through: pd.DataFrame, measure: str, where: Along) -> list[Any]:
                 x=where.at(nanoseconds(part)),
                 y=part[measure].to_numpy(np.float64),
                 mode="markers",
-                name=shown(f"{name_shown} ({count(len(part))})"),
+                name=f"{shown(name_shown)} ({count(len(part))})",
                 marker={
                     "size": 6,
                     "symbol": SYMBOLS[place % len(SYMBOLS)],

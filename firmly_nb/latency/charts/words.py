@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 THIN_SPACE = "\u2009"
 UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
+UNITS = re.compile(r"(?<=\d) (?=%|ms\b)")
 SPACES = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
 LONGEST_NAME = 48
 # Said of outcomes; the names themselves are those of metrics.md, section 3.
@@ -143,5 +144,6 @@ def shown(text: object, longest: int = LONGEST_NAME) -> str:
 
 
 def lines(text: str, width: int) -> list[str]:
-    """Break a text into lines and make each harmless for Plotly."""
-    return [shown(line, 2 * width) for line in textwrap.wrap(text, width)]
+    """Break a text into lines and make each harmless for Plotly; units stay with their numbers."""
+    together = UNITS.sub(UNIT_SPACE, text)
+    return [shown(line, 2 * width) for line in textwrap.wrap(together, width)]

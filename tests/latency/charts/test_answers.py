@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,6 +46,13 @@ def test_the_curve_rises_to_one_and_the_dashed_one_to_the_share_placed(usual):
     placed = (usual.orders["outcome"] == "placed").mean()
     assert trace(chart, "placed orders").y[-1] == 1.0
     assert trace(chart, "all attempted").y[-1] == pytest.approx(placed)
+
+
+def test_a_long_name_is_cut_and_keeps_its_count(made):
+    chart = charts.ecdf(made(40, failures=0, domains=("x" * 80, "b.test")).orders, by_merchant=True)
+    named = [t.name for t in chart.data if t.name]
+    assert len(named) == 2
+    assert all(re.fullmatch(r".{1,48} \(\d+\)", name) for name in named)
 
 
 def test_a_percentile_that_is_not_estimable_is_not_told(made):
