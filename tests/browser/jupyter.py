@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 START_S = 60
 CELL_MS = 60_000
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+CONNECTED = """() => {
+    const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+    return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
 # Read by JupyterLab at start: no news, no update check, the theme follows the browser's colour
 # scheme (`page.emulate_media`), and widget state goes into saved notebooks.
 SETTINGS = {
@@ -169,6 +173,8 @@ class Notebook:
 
     def wait_until_idle(self):
         """Wait until the kernel is there and has nothing to do."""
+        # What the page shows can be of before a restart; keys pressed then are lost.
+        self.page.wait_for_function(CONNECTED, timeout=CELL_MS)
         expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=CELL_MS)
 
     def cell(self, index):
