@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.recording.arrivals import monotonic_ns
@@ -225,38 +224,43 @@ class Run:
     async def _follow_order(
         self, planned: Planned, offset_ns: int | None, held: set[asyncio.Semaphore]
     ) -> None:
+        """Make an order ready and have it sent; what had to wait for too long, once more."""
+        while not await self._sent_while_fresh(planned, offset_ns, held):
+            pass
+
+    async def _sent_while_fresh(
+        self, planned: Planned, offset_ns: int | None, held: set[asyncio.Semaphore]
+    ) -> bool:
+        """Return False if it was ready for so long that key and token may be too old."""
         card = planned.variant.card or self.card
         options = self._options_of(planned)
         order, key = planned.variant.order, await self._key.get()
-        async with self.bench.prepared(order, card, options, key) as ready:
+        async with self.bench.prepared(order, card, options, key) as job:
             ready_ns = monotonic_ns()
-            if offset_ns is not None:
+            if offset_ns is not None and self._slots not in held:
                 await self._sleep_until_planned(offset_ns, HANDED_OVER_S)
                 await self._slots.acquire()
                 held.add(self._slots)
             if not await self._may_start(planned):
-                return
-            stale = monotonic_ns() - ready_ns > FRESH_S * 1e9
-            job = await self._made_ready_again(ready, card) if stale else ready
+                return True
+            if monotonic_ns() - ready_ns > FRESH_S * 1e9:
+                return False
+            # Nothing is waited for since the budget was asked.
+            self.ledger.begin(planned.number, kind_of(order))
             planned_ns = None if offset_ns is None else self._planned_ns(offset_ns)
             await self._record(planned, replace(job, planned_ns=planned_ns), held)
-
-    async def _made_ready_again(self, job: Job, card: Card) -> Job:
-        key = await self._key.get()
-        return replace(job, body={**job.body, "encrypted_card": encrypt_card(card, key)})
+            return True
 
     async def _may_start(self, planned: Planned) -> bool:
         """Ask guard, budget and pauses; where the answer is no, the sweep ends."""
         kind = kind_of(planned.variant.order)
         while not self._stopping.is_set():
             self._check_guard(planned.variant)
-            pause_s = 0.0 if self.schedule.is_open else self._setbacks.pause_left_s()
-            if pause_s:
+            if pause_s := self._setbacks.pause_left_s():
                 await self._unless_stopped(asyncio.sleep(pause_s))
                 continue
             answer = self.ledger.asks(kind, self._minutes())
             if answer == YES:
-                self.ledger.begin(planned.number, kind)
                 return True
             if answer != WAIT:
                 self.stop(answer, let_finish=True)

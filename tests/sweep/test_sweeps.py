@@ -261,6 +261,35 @@ def test_asked_to_wait_it_waits_and_sends_no_order_twice(connect):
     assert len({line["order"] for line in lab.simulator.truth()}) == 3
 
 
+def test_asked_to_wait_an_open_loop_moves_its_plan_back_and_sends_no_burst(lab):
+    refused = fnb.sweep.plan.Variant(ORDER, options={"headers": {"x-sim-fault": "rate-limited"}})
+    recs = sweep(lab, [refused, *[ORDER] * 9], rate=5)
+    orders = recs.orders.sort_values("started_at")
+    gaps_s = orders["started_at"].diff().dt.total_seconds().dropna()
+    assert gaps_s.max() >= 1.5, "nothing was sent for Retry-After: 2"
+    paused = int(gaps_s.to_numpy().argmax())
+    assert paused <= 5, "only what was on its way already went out"
+    assert gaps_s.iloc[paused + 1 :].median() == pytest.approx(0.2, abs=0.1)
+    assert "paused for 2 s; the plan moved back" in recs.warnings[0]
+
+
+def test_what_was_ready_for_too_long_is_made_ready_again(lab, monkeypatch):
+    monkeypatch.setattr("firmly_nb.sweep.run.FRESH_S", 0.3)
+    made = []
+    prepared = lab._bench.prepared
+
+    def counted(order, card, options, key):
+        made.append(options.tags["order_no"])
+        return prepared(order, card, options, key)
+
+    monkeypatch.setattr(lab._bench, "prepared", counted)
+    recs = sweep(lab, count=4, rate=100, concurrency=1, headers=CALM)
+    assert [rec.outcome for rec in recs] == ["placed"] * 4
+    assert sorted(set(made)) == ["1", "2", "3", "4"]
+    # The second waited for half a second, the others for longer: each was made ready twice.
+    assert [made.count(number) for number in ("2", "3", "4")] == [2, 2, 2]
+
+
 def test_an_option_that_nobody_knows_is_refused(lab):
     with pytest.raises(TypeError, match="a sweep knows no option 'colour'"):
         sweep(lab, count=1, colour="red")
