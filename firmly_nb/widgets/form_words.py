@@ -27,15 +27,14 @@ NEXT = {
     "ErrorMissingRequiredParameters": "Fill in the field that it names.",
     "ErrorCountryNotSupported": "Ship to a country that the merchant delivers to.",
 }
-NEXT_BY_OUTCOME = {
+CHANGE_AND_AGAIN = "Change what it names, and place again."
+MAY_BE_TWICE = "The order may exist. “Look at the cart” tells; placing again may be twice."
+LOOK_FIRST = {
     "cancelled": "The merchant may hold an order. “Look at the cart” tells.",
     "incomplete": "Nobody said how it ended. “Look at the cart” tells.",
     "timeout": "Nobody said how it ended. “Look at the cart” tells.",
-    "transport_error": "The order may exist. “Look at the cart” tells; placing again may be twice.",
-    "http_error": "Read what the service said above, change that, and place again.",
-    "error_event": "Change what it names, and place again.",
 }
-UNSURE = frozenset({"cancelled", "incomplete", "timeout", "transport_error"})
+UNSURE = frozenset({*LOOK_FIRST, "transport_error"})
 
 
 def place_words(lab: Lab) -> dict[str, str]:
@@ -79,30 +78,36 @@ def result_words(recording: Recording) -> dict[str, Any]:
         "headline": headline,
         "facts": facts,
         "next": suggestion(recording),
-        "unsure": outcome in UNSURE,
+        "unsure": is_unsure(recording),
         "recording_id": recording.recording_id,
         "warnings": [str(warning)[:LONGEST] for warning in recording.warnings[:3]],
     }
 
 
 def suggestion(recording: Recording) -> str:
-    """Return the one thing to do next, or nothing if the order was placed.
-
-    Examples
-    --------
-    >>> NEXT["ErrorStoreUnavailable"]
-    'Try again later, or pick another merchant.'
-    """
+    """Return the one thing to do next, or nothing if the order was placed."""
     error = recording.error
     name = error.error if error else ""
     if recording.outcome == "placed":
         return ""
     if needs_captcha(recording):
         return "Type the captcha token that this merchant asks for."
+    if is_unsure(recording):
+        return LOOK_FIRST.get(recording.outcome, MAY_BE_TWICE)
     by_name = NEXT.get(name) or getattr(error, "advice", "")
-    if recording.outcome in {"error_event", "http_error"} and by_name:
-        return str(by_name)
-    return NEXT_BY_OUTCOME[recording.outcome]
+    return str(by_name) or CHANGE_AND_AGAIN
+
+
+def is_unsure(recording: Recording) -> bool:
+    """Whether nobody knows if there is an order; then placing again may be the second one.
+
+    So it is after an answer that was no event stream, and after a server's error without a name
+    that we know.
+    """
+    if recording.outcome != "http_error":
+        return recording.outcome in UNSURE
+    status = recording.orders["http_status"].iloc[0]
+    return bool(status == 200 or (status >= 500 and not getattr(recording.error, "advice", "")))
 
 
 def failure_words(error: BaseException | None) -> dict[str, Any]:

@@ -236,6 +236,25 @@ def test_an_unclear_end_says_where_to_look(form, until, name, outcome):
     assert form._form.looked.startswith("It went through" if went_through else "The cart at ")
 
 
+@pytest.mark.parametrize(
+    ("name", "unsure"),
+    [
+        ("content-type", True),
+        ("bad-gateway", True),
+        ("internal-error", True),
+        ("invalid-input", False),
+        ("unavailable", False),
+        ("rate-limited", False),
+        ("payment-declined", False),
+    ],
+)
+def test_nobody_is_told_to_place_again_where_an_order_may_exist(form, name, unsure):
+    form.order = fault(name)
+    form.place().wait(20)
+    assert form._form.result["unsure"] is unsure
+    assert ("may be twice" in form._form.result["next"]) is unsure
+
+
 def test_the_test_card_that_is_always_declined_is_declined(form):
     form.card_name = "declined"
     (rec,) = form.place().wait(20)
