@@ -346,7 +346,10 @@ def _oldest_first(stored_set: StoredSet) -> Places:
     # Two savings at once on a file system without locks can both add a recording: it began at the
     # same nanosecond, so no other ids need be looked at.
     same = np.diff(started[order]) == 0
-    tied = np.flatnonzero(np.append(same, [False] * bool(len(order))) | np.insert(same, 0, False))
+    is_tied = np.zeros(len(order), dtype=bool)
+    is_tied[1:] |= same
+    is_tied[:-1] |= same
+    tied = np.flatnonzero(is_tied)
     ids = stored_set.recording_ids.take(pa.array(order[tied])).to_pandas()
     return np.delete(order, tied[ids.duplicated().to_numpy()])
 

@@ -6,6 +6,8 @@ gives them another order, selects among them and makes tables and recordings.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from firmly_nb.recording.parquet_schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
 MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
+MOST_AT_ONCE = 8
 DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
 
 
@@ -118,16 +121,13 @@ class StoredSet:
         self.notes = list(notes)
         self.warnings = list(warnings)
         self.parts: list[Part] = []
-        for name in names:
-            try:
-                part = Part(root, name)
-            except DAMAGED as error:
+        for name, part in zip(names, _at_once(lambda name: Part(root, name), names), strict=True):
+            if isinstance(part, Part):
+                self.parts.append(part)
+                self.warnings += [part.problem] if part.problem else []
+            else:
                 path = root / "orders" / name
-                self.warnings.append(f"{path} cannot be read and is left out: {_short(error)}")
-                continue
-            self.parts.append(part)
-            if part.problem:
-                self.warnings.append(part.problem)
+                self.warnings.append(f"{path} cannot be read and is left out: {_short(part)}")
         self._columns: dict[tuple[str, str], pa.ChunkedArray] = {}
         self._begins = np.cumsum([0, *(len(part.index) for part in self.parts)])
 
@@ -154,7 +154,11 @@ class StoredSet:
         """Return columns of orders; one that is damaged in a part is null there."""
         missing = [name for name in names if ("orders", name) not in self._columns]
         if missing:
-            tables = [self._order_columns(part, missing) for part in self.parts]
+            read = _at_once(lambda part: part.orders.read(missing), self.parts)
+            tables = [
+                self._one_by_one(part, missing) if isinstance(table, Exception) else table
+                for part, table in zip(self.parts, read, strict=True)
+            ]
             for name in missing:
                 self._columns["orders", name] = self._joined(name, tables)
         return {name: self._columns["orders", name] for name in names}
@@ -166,15 +170,10 @@ class StoredSet:
         """
         missing = [name for name in names if ("events", name) not in self._columns]
         if missing:
-            tables = []
-            for part in self.parts:
-                if part.events is None:
-                    continue
-                try:
-                    tables.append(part.events.read(missing))
-                except DAMAGED as error:
-                    self.leave_out_events(part, error)
-                    return self.events(names)
+            there = [part for part in self.parts if part.events is not None]
+            tables = _at_once(lambda part: _read_events(part, missing), there)
+            if self._left_out(there, tables):
+                return self.events(names)
             for name in missing:
                 self._columns["events", name] = self._joined(name, tables, "events")
         return {name: self._columns["events", name] for name in names}
@@ -190,19 +189,33 @@ class StoredSet:
 
     def places_of(self, part: Part) -> EventPlaces:
         """Return where the events of each order of a part are, counted from the part's first."""
-        if part.places is None and part.events is not None:
-            try:
-                ids = part.events.read(["recording_id"])["recording_id"]
-                part.places = EventPlaces.of(part.index, ids)
-            except DAMAGED as error:
-                self.leave_out_events(part, error)
-        part.places = part.places or EventPlaces.none(len(part.index))
-        return part.places
+        self._find_places([part])
+        return part.places or EventPlaces.none(len(part.index))
 
     @cached_property
     def event_places(self) -> EventPlaces:
         """Return where the events of each order are, counted over all parts that have events."""
+        self._find_places(self.parts)
         return EventPlaces.joined([self.places_of(part) for part in self.parts], self.event_begins)
+
+    def _find_places(self, parts: Sequence[Part]) -> None:
+        there = [part for part in parts if part.events is not None and part.places is None]
+
+        def find(part: Part) -> EventPlaces:
+            ids = _read_events(part, ["recording_id"])["recording_id"]
+            return EventPlaces.of(part.index, ids)
+
+        found = _at_once(find, there)
+        self._left_out(there, found)
+        for part, places in zip(there, found, strict=True):
+            part.places = places if isinstance(places, EventPlaces) else None
+
+    def _left_out(self, parts: Sequence[Part], found: Sequence[Any]) -> bool:
+        """Go on without the events that could not be read; return whether there were any."""
+        damaged = [(p, error) for p, error in zip(parts, found, strict=True) if _failed(error)]
+        for part, error in damaged:
+            self.leave_out_events(part, error)
+        return bool(damaged)
 
     @property
     def event_begins(self) -> list[int]:
@@ -210,18 +223,20 @@ class StoredSet:
         rows = [part.events.rows if part.events else 0 for part in self.parts]
         return [0, *np.cumsum(rows).tolist()]
 
-    def _order_columns(self, part: Part, names: Sequence[str]) -> pa.Table:
-        try:
-            return part.orders.read(names)
-        except DAMAGED as error:
-            if len(names) > 1:
-                columns = [self._order_columns(part, [name])[name] for name in names]
-                return pa.table(columns, names=list(names))
-            self.warnings.append(
-                f"{part.orders.path}: the column {names[0]} cannot be read and is null: "
-                f"{_short(error)}"
-            )
-            return conform(pa.table({"": pa.nulls(len(part.index))}), STORED_ORDERS, names)
+    def _one_by_one(self, part: Part, names: Sequence[str]) -> pa.Table:
+        """Read columns of orders of which one is damaged."""
+        columns = []
+        for name in names:
+            try:
+                table = part.orders.read([name])
+            except DAMAGED as error:
+                table = conform(pa.table({"": pa.nulls(len(part.index))}), STORED_ORDERS, [name])
+                self.warnings.append(
+                    f"{part.orders.path}: the column {name} cannot be read and is null: "
+                    f"{_short(error)}"
+                )
+            columns.append(table[name])
+        return pa.table(columns, names=list(names))
 
     def _joined(self, name: str, tables: list[pa.Table], kind: str = "orders") -> pa.ChunkedArray:
         empty = arrow_schema(TABLES[kind]).field(name).type
@@ -282,6 +297,31 @@ class EventPlaces:
         within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
         rows = self.first[orders][owner] + within
         return (rows if self.order is None else self.order[rows]), owner
+
+
+def _at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Do the same for each, several at a time; where a file is damaged the error is the result."""
+
+    def safely(item: Any) -> Any:
+        try:
+            return work(item)
+        except DAMAGED as error:
+            return error
+
+    if len(items) < 2:
+        return [safely(item) for item in items]
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
+        return list(pool.map(safely, items))
+
+
+def _failed(found: Any) -> bool:
+    return isinstance(found, Exception)
+
+
+def _read_events(part: Part, names: Sequence[str]) -> pa.Table:
+    if part.events is None:
+        raise FileNotFoundError(part.name)
+    return part.events.read(names)
 
 
 def _same(ids: pa.ChunkedArray, owner: Places, event_ids: pa.ChunkedArray) -> bool:

@@ -111,7 +111,8 @@ def _last(arrivals: Arrivals, orders: int, name: str) -> tuple[NDArray[np.bool_]
         rows = np.flatnonzero(arrivals.codes == list(arrivals.names).index(name))
         owner = arrivals.owner[rows]
         # Of several events of an order the last one counts: its row is the next order's neighbour.
-        last = np.append(owner[1:] != owner[:-1], [True] * bool(len(owner)))
+        last = np.ones(len(owner), dtype=bool)
+        last[:-1] = owner[1:] != owner[:-1]
         rows, owner = rows[last], owner[last]
         there[owner] = True
         t_ms[owner] = arrivals.t_ms[rows]

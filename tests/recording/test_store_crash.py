@@ -198,7 +198,7 @@ def test_parts_that_cannot_be_moved_in_are_taken_out_again(folder, before):
 
 
 def test_two_processes_at_once_lose_and_double_nothing(folder, before):
-    processes = [child(TOGETHER, folder, n, n + 8) for n in (100, 200)]
+    processes = [child(TOGETHER, folder, n, n + 5) for n in (100, 200)]
     try:
         for process in processes:
             assert process.stdout.readline() == "ready\n"
@@ -214,9 +214,9 @@ def test_two_processes_at_once_lose_and_double_nothing(folder, before):
         for process in processes:
             process.communicate(timeout=60)
     assert [process.returncode for process in processes] == [0, 0]
-    new = [f"r{n}" for begin in (100, 200) for n in range(begin, begin + 8)]
+    new = [f"r{n}" for begin in (100, 200) for n in range(begin, begin + 5)]
     assert sorted(ids(folder)) == sorted([*before, *new])
-    assert manifest(folder)["recordings"] == len(before) + 16
+    assert manifest(folder)["recordings"] == len(before) + 10
 
 
 def test_what_is_damaged_before_is_not_made_worse(folder):
