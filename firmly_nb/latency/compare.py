@@ -302,9 +302,14 @@ def _side(stages: pd.DataFrame, orders: pd.DataFrame) -> _Side:
     return _Side(times, len(runs.names) if runs else 1, orders)
 
 
+def _run_ids(orders: pd.DataFrame) -> set[str]:
+    return set(coded(orders["run_id"])[1]) if "run_id" in orders else set()
+
+
 def _notes(a: _Side, b: _Side, success: SuccessDifference) -> list[str]:
     notes = []
-    known = [("run_id" in side.orders and side.orders["run_id"].notna().any()) for side in (a, b)]
+    # Orders of both sides that took turns within one run differ by the side alone.
+    ids = [_run_ids(side.orders) for side in (a, b)]
     fewest = min(a.runs, b.runs)
     if fewest >= 2:
         notes.append(
@@ -316,7 +321,7 @@ def _notes(a: _Side, b: _Side, success: SuccessDifference) -> list[str]:
                 f"There are few runs: {fewest} on one side. From {ENOUGH_RUNS} on the intervals "
                 f"become useful."
             )
-    elif all(known):
+    elif all(ids) and ids[0] != ids[1]:
         one = " and ".join(name for name, side in (("A", a), ("B", b)) if side.runs == 1)
         notes.append(
             f"There is only one run of {one}: what differs between any two runs cannot be told "

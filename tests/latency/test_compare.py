@@ -138,6 +138,8 @@ def test_one_run_each_cannot_tell_releases_from_runs(pair):
     both[0][2]["run_id"] = "sunday"
     notes = compared(both).notes
     assert any("only one run of A and B" in note for note in notes)
+    both[0][2]["run_id"] = "monday"  # they took turns within one run
+    assert compared(both).notes == ()
 
 
 def test_with_runs_whole_runs_are_drawn_again(pair, tables, delays):
