@@ -16,9 +16,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
@@ -56,17 +57,28 @@ class JupyterServer:
     root: Path  # the notebooks
     log: Path
 
-    def ask(self, path, method="GET"):
+    def ask(self, path, method="GET", body=None):
         """Ask its own API."""
-        headers = {"Authorization": f"token {self.token}"}
-        request = urllib.request.Request(f"{self.url}/{path}", headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        request = urllib.request.Request(
+            f"{self.url}/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or "null")
+
+    def begin_kernel(self, name):
+        """Start a notebook's kernel, which its page then finds."""
+        kernel = {"name": KERNEL["name"]}
+        session = {"path": name, "name": name, "type": "notebook", "kernel": kernel}
+        self.ask("api/sessions", "POST", session)
 
     def end_kernels(self):
         """End every running kernel."""
         for session in self.ask("api/sessions"):
-            self.ask(f"api/sessions/{session['id']}", "DELETE")
+            with suppress(HTTPError):  # it can have ended meanwhile
+                self.ask(f"api/sessions/{session['id']}", "DELETE")
 
 
 @contextmanager
@@ -165,6 +177,9 @@ class Notebook:
 
     def open(self):
         """Open it in single-document mode and wait for its kernel."""
+        # Begun here, the kernel starts while the page loads; and a page that had begun its own was
+        # seen, on a busy machine, to lose it at once ("No Kernel").
+        self.server.begin_kernel(self.path.name)
         # The toolbar's circle says "idle" before the kernel is connected, and keys pressed then
         # are lost. The status bar's text is the one to wait for.
         self.page.goto(f"{self.server.url}/doc/tree/{self.path.name}?token={self.server.token}")
