@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SETTING = "FIRMLY_NB_PICTURES"
 OPEN_LIMIT_S, DRAW_LIMIT_S, CLOSE_LIMIT_S = 30.0, 20.0, 5.0
 IDLE_S = 120.0
+TRIES = 3
 WIDTH_PX, SCALE = 900, 1  # more pixels would make notebooks megabytes large
 
 
@@ -63,15 +64,16 @@ class _Browser:
 
     def __init__(self) -> None:
         self.failure: str | None = None
+        self._tries_left = TRIES
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kaleido: Any = None
         self._idle: asyncio.TimerHandle | None = None
 
     def draw(self, figure: Mapping[str, Any], options: Mapping[str, Any]) -> bytes | None:
-        """Return the picture's bytes, or None and the reason in ``failure``."""
+        """Return the picture's bytes, or None; then ``failure`` says why."""
         with self._lock:
-            if self.failure is not None:
+            if self._tries_left <= 0:
                 return None
             try:
                 self._wait(self._open(), OPEN_LIMIT_S)
@@ -79,8 +81,11 @@ class _Browser:
             # Whatever goes wrong in a browser: a chart without a picture is still a chart.
             except Exception as error:  # noqa: BLE001
                 self.failure = f"{type(error).__name__}: {str(error).split('. ', 1)[0]}"
+                # One that opens may have stumbled over one drawing; one that does not, will not.
+                self._tries_left = self._tries_left - 1 if self._kaleido is not None else 0
                 self._close()
                 return None
+            self.failure, self._tries_left = None, TRIES
             return drawn
 
     def close(self) -> None:
@@ -111,7 +116,12 @@ class _Browser:
             from kaleido import Kaleido  # type: ignore[import-untyped] # kaleido has no types
 
             browser = Kaleido(n=1, timeout=DRAW_LIMIT_S, mathjax=False)
-            await browser.open()
+            try:
+                await browser.open()
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    await browser.close()
+                raise
             self._kaleido = browser
 
     async def _draw(self, figure: Mapping[str, Any], options: Mapping[str, Any]) -> bytes:

@@ -121,6 +121,18 @@ def test_a_browser_that_never_answers_is_given_up(funnel, monkeypatch):
     assert "TimeoutError" in pictures.why_none()
 
 
+def test_one_figure_that_cannot_be_drawn_in_time_spoils_no_other(drawn, funnel, monkeypatch):
+    alone = pictures._Browser()
+    monkeypatch.setattr(pictures, "_browser", alone)
+    with monkeypatch.context() as hurry:
+        hurry.setattr(pictures, "DRAW_LIMIT_S", 0.001)
+        assert funnel.picture() is None
+    assert "TimeoutError" in pictures.why_none()
+    assert funnel.picture().startswith(b"\x89PNG")
+    assert pictures.why_none() is None
+    alone.close()
+
+
 @pytest.mark.parametrize(
     ("setting", "session", "wanted"),
     [
