@@ -1,5 +1,5 @@
-// The order form. It shows what Python holds, sends what is typed a moment after it is typed, and
-// decides nothing: what is wrong, and whether an order may go, is Python's to say.
+// The order form. It shows what Python holds, sends what is typed, and decides
+// nothing: what is wrong, and whether an order may go, is Python's to say.
 
 import { h } from "./dom.js";
 import { catalogueOf } from "./order_form_catalogue.js";
@@ -9,7 +9,6 @@ import { placeSection } from "./order_form_place.js";
 import { addressSection, billingSection, cardSection, captchaSection } from "./order_form_sections.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 
-const SAVE_AFTER_MS = 150;
 const DRAFT = [
   "merchant", "items", "shipping", "same_billing", "billing", "card_name", "card", "sse", "warm",
   "times",
@@ -37,7 +36,6 @@ function render({ model, el }) {
 /** What the sections share: the model, the fields by path, and how something is changed. */
 function formOf(model) {
   const listeners = [];
-  let timer = null;
   const form = {
     model,
     id: `order-form-${Math.random().toString(36).slice(2, 10)}`,
@@ -53,14 +51,14 @@ function formOf(model) {
     edit(changes) {
       for (const [name, value] of Object.entries(changes)) model.set(name, value);
       model.set("edit", model.get("edit") + 1);
-      clearTimeout(timer);
-      timer = setTimeout(() => model.save_changes(), SAVE_AFTER_MS);
+      // At once: until it is sent, an answer to the edit before would overwrite this one. The
+      // manager itself holds back what comes while a message is under way, and sends the last.
+      model.save_changes();
     },
     draft: () => Object.fromEntries(DRAFT.map((name) => [name, model.get(name)])),
     isChecked: () => model.get("edit") === model.get("checked"),
     showProblems: () => showProblems(form),
     close() {
-      clearTimeout(timer);
       for (const [name, call] of listeners) model.off(name, call);
       form.catalogue.close();
     },

@@ -201,6 +201,15 @@ test("a message stands beside its field and belongs to it", () => {
   equal([message.hidden, email.getAttribute("aria-invalid")], [true, "false"]);
 });
 
+test("an edit is sent at once, so that no late answer can overwrite it", () => {
+  // Held back for a moment, it was lost when the kernel's echo of the edit before came in between.
+  const { state, find } = form();
+  const saved = [];
+  state.save_changes = () => saved.push(state.get("shipping").city);
+  for (const text of ["T", "Ta"]) type(find('[id$="-shipping_info.city"]'), text);
+  equal(saved, ["T", "Ta"]);
+});
+
 test("an edit is not placed before it was checked", () => {
   const { state, button, find } = form();
   type(find('[id$="-shipping_info.city"]'), "Tacoma");
