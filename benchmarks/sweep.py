@@ -61,8 +61,8 @@ What others say of themselves:
 
 {many_rate} orders a second for {many_seconds} s, profile `{many_profile}`. The error is the
 recorded arrival minus the simulator's own stamp, taken immediately before it sends the event, so
-the simulator's delay between the two counts as error, too. "In bound" is the share of events that were
-sent no earlier than their recorded arrival minus its error bound.
+the simulator's delay between the two counts as error, too. "In bound" is the share of events that
+were sent no earlier than their recorded arrival minus its error bound.
 
 {errors}
 """
