@@ -12,6 +12,7 @@ from firmly_nb.sim.behaviour import FAULTS
 
 # A kernel's first order starts the recorder, which takes its time where others compute, too.
 expect.set_options(timeout=20_000)
+pytestmark = pytest.mark.timeout(300)
 LAB = """\
 import firmly_nb as fnb
 lab = fnb.connect(profile="{profile}")
@@ -122,7 +123,7 @@ def test_an_order_by_keyboard_alone(notebook, axe, artefact):
     expect(status(shown)).to_contain_text("The first press places one order")
     inside = page.evaluate("() => document.activeElement.closest('.firmly')")
     assert inside is None, "the form took the focus"
-    look("1-empty")
+    artefact("1-empty", shown)
     pick_a_product(page, shown)
     fill_in_the_rest(page, shown, lambda: look("2-wrong"))
     status(shown).evaluate(NOTE)
