@@ -17,6 +17,13 @@ from tests.browser.jupyter import Notebook, running_jupyter, write_notebook
 expect.set_options(timeout=20_000)  # a busy machine is no failure
 
 
+def pytest_collection_modifyitems(items):
+    """Give these tests longer: a server, a browser and kernels on whatever else runs there."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(300), append=False)
+
+
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory):
     """One server for all tests."""
