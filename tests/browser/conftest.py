@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items):
     """Give these tests longer: a server, a browser and kernels on whatever else runs there."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.timeout(300), append=False)
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture(scope="session")
