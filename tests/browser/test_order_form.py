@@ -11,7 +11,6 @@ from playwright.sync_api import expect
 from firmly_nb.sim.behaviour import FAULTS
 
 # A kernel's first order starts the recorder, which takes its time where others compute, too.
-expect.set_options(timeout=20_000)
 pytestmark = pytest.mark.timeout(300)
 LAB = """\
 import firmly_nb as fnb
