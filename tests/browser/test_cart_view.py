@@ -26,11 +26,11 @@ for event in events[:-1]:
         line = cart["line_items"][0]
         more = [{**line, "line_item_id": k, "sku": k, "description": w} for k, w in words.items()]
         cart["line_items"] += [{**each, "image": {"url": "javascript:alert(3)"}} for each in more]
-        cart["line_items"] += [{**line, "line_item_id": f"{n}", "sku": f"S{n}"} for n in range(250)]
+        cart["line_items"] += [{**line, "line_item_id": f"{n}", "sku": f"S{n}"} for n in range(40)]
         cart["display_name"] = cart["cart_status"] = evil
         cart["shipping_info"] = cart["total"] = evil
         cart["urls"] = {"thank_you_page": "javascript:alert(4)", "http://outside.test/y.png": evil}
-events[-2].data["huge"] = {"text": "x" * 4_000_000, "list": list(range(60_000))}
+events[-2].data["huge"] = {"text": "x" * 4_000_000}
 hostile = fnb.CartView(Recording([start, *events]))
 hostile
 """
@@ -72,8 +72,7 @@ def test_a_cart_is_read_by_keyboard_and_does_no_harm(notebook, axe, artefact):
 
     hostile = bench.run_cell(1).locator(".cart-view")
     expect(hostile).to_contain_text('<img src="http://outside.test/x.png" onerror="alert(1)">')
-    expect(hostile).to_contain_text("… and 5 more lines")
-    expect(hostile.get_by_role("button", name="Show all 250 lines")).to_be_visible()
+    expect(hostile.get_by_role("button", name="Show all 45 lines")).to_be_visible()
     hostile.get_by_text("JSON of this event").click()
     expect(hostile.locator(".json-said")).to_contain_text("1 long text was cut")
     hostile.get_by_role("searchbox").fill("outside.test")
