@@ -24,7 +24,8 @@ CHILD = """
         api_url=url, app_id=app_id, journal=journal, allow_domains=["staging.luma.gift"]
     )
     lab.sweep(
-        fnb.grid(fnb.Order.example(), quantity=[1, 2]), count=30, rate=15, run_id="killed", seed=4
+        fnb.grid(fnb.Order.example(), quantity=[1, 2]),
+        count=30, rate=15, concurrency=4, run_id="killed", seed=4,
     )
 """
 
