@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SHORTEST_MS = 0.001  # the stamps' resolution: a shorter time counts as this in a ratio
-FINE = 1e-4  # to which part of the interval its ends are found
+FINE = 1e-3  # to which part of the interval its ends are found
 
 
 class Interval(NamedTuple):

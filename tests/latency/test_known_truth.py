@@ -92,9 +92,9 @@ def test_with_unequal_spread_and_size_false_verdicts_stay_rare(delays, tables):
     """Where Mann and Whitney's test gives 14 of 100 (metrics.md, section 6)."""
     rng = np.random.default_rng(14)
     wrong = 0
-    for _ in range(150):
+    for _ in range(100):
         narrow = np.full((150, 4), 250.0) * np.exp(0.1 * rng.standard_normal((150, 1)))
         wide = np.full((40, 4), 250.0) * np.exp(0.5 * rng.standard_normal((40, 1)))
         a, b = tables(narrow), tables(wide)
         wrong += bool(changes(compare(a[1], a[2], b[1], b[2])))
-    assert wrong <= 7
+    assert wrong <= 5

@@ -29,8 +29,8 @@ def test_where_nothing_is_amiss_nothing_is_said(study):
 @pytest.mark.parametrize("profile", ["typical", "slow-shipping"])
 @pytest.mark.parametrize("n", [80, 200])
 def test_a_false_alarm_of_any_rule_is_rare(study, profile, n):
-    alarms = [sentences(*study(seed, n, profile)) for seed in range(60)]
-    assert sum(map(bool, alarms)) <= 3, alarms
+    alarms = [sentences(*study(seed, n, profile)) for seed in range(40)]
+    assert sum(map(bool, alarms)) <= 2, alarms
 
 
 def test_no_orders_need_no_rule(study):
