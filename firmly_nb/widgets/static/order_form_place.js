@@ -32,7 +32,7 @@ export function placeSection(form) {
   function press(event) {
     // Whoever presses again because nothing happened yet does not mean to cancel.
     const since = Date.now() - Math.max(state.pressedAt, state.becameCancelAt);
-    if (event.detail > 1 || since < DOUBLE_CLICK_MS) return;
+    if (event.detail > 1 || (isRunning() && since < DOUBLE_CLICK_MS)) return;
     state.pressedAt = Date.now();
     if (isRunning()) model.send({ type: "cancel" });
     else if (reason()) showFirstProblem();

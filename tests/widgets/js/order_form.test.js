@@ -113,6 +113,16 @@ test("a press sends the draft and the turn once, also for a double click", () =>
   equal(button.getAttribute("aria-disabled"), "true");
 });
 
+test("after a quick order the next press is a press", () => {
+  const { state, button } = form();
+  button.click();
+  told("turn", 1, state);
+  told("run", { state: "running", number: 1, of: 1, doing: "", told: "" }, state);
+  told("run", { state: "idle", told: "" }, state);
+  button.click();
+  equal(sent(state, "place").map(({ turn }) => turn), [0, 1]);
+});
+
 test("a key that is held down does not press again", () => {
   const { button } = form();
   const held = new KeyboardEvent("keydown", { key: "Enter", repeat: true, cancelable: true });
