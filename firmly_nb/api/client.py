@@ -204,9 +204,9 @@ class FirmlyClient:
             text = f"{_where(url)} cannot be reached: {type(error).__name__}"
             raise FirmlyError("TransportError", text) from None
         if not response.is_success:
-            error = error_from_body(response.status_code, response.content, _secrets_of(options))
-            error.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
-            raise error
+            refusal = error_from_body(response.status_code, response.content, _secrets_of(options))
+            refusal.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
+            raise refusal
         return response
 
 
