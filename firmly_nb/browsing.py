@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.placing import Bench
+    from firmly_nb.recording.recording import Recording
 
 PRODUCTS = Table(
     "products",
@@ -142,9 +143,25 @@ async def search(bench: Bench, query: str, filters: dict[str, Any]) -> pd.DataFr
     )
 
 
-async def cart(bench: Bench, domain: str) -> dict[str, Any]:
-    """Return the first free device's cart at a merchant, secrets taken out."""
-    async with bench.devices().take() as device:
+async def cart(bench: Bench, of: str | Recording) -> dict[str, Any]:
+    """Return the cart of an order, or of the last order at a merchant, secrets taken out.
+
+    Raises
+    ------
+    LookupError
+        If the order was not placed in this lab.
+    """
+    devices = bench.devices()
+    if isinstance(of, str):
+        domain, number = of, devices.by_domain.get(of)
+    else:
+        domain, number = of.domain, devices.by_recording.get(of.recording_id)
+        if number is None:
+            raise LookupError(
+                f"recording {of.recording_id} was not placed in this lab; a cart is seen only with "
+                "the session that it was made with"
+            )
+    async with devices.take(number) as device:
         answer: dict[str, Any] = redact(
             await bench.client().cart(domain, device.session.access_token)
         )

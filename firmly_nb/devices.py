@@ -45,11 +45,20 @@ class Devices:
     free: list[Device] = field(default_factory=list)
     opened: int = 0
     opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
+    given_back: asyncio.Event = field(default_factory=asyncio.Event)
+    # Whose cart an order's is: the number of its device by recording id, and of the last by domain.
+    by_recording: dict[str, int] = field(default_factory=dict)
+    by_domain: dict[str, int] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[Device]:
-        """Hand out a free device with a token that lasts, opening one if there is none."""
-        if self.free:
+    async def take(self, number: int | None = None) -> AsyncIterator[Device]:
+        """Hand out a free device with a token that lasts, opening one if there is none.
+
+        With a number, that device; a call that is still running for it is waited for.
+        """
+        if number is not None:
+            device = await self._numbered(number)
+        elif self.free:
             device = self.free.pop(0)
         else:
             device = await self._open()
@@ -60,6 +69,19 @@ class Devices:
         finally:
             self.free.append(device)
             self.free.sort(key=lambda d: d.number)
+            self.given_back.set()
+
+    def note(self, device: Device, recording_id: str, domain: str) -> None:
+        """Remember which device places an order: only its session shows that order's cart."""
+        self.by_recording[recording_id] = self.by_domain[domain] = device.number
+
+    async def _numbered(self, number: int) -> Device:
+        while True:
+            for place, device in enumerate(self.free):
+                if device.number == number:
+                    return self.free.pop(place)
+            self.given_back.clear()
+            await self.given_back.wait()
 
     async def ready(self, number: int) -> None:
         """Open devices, a few at a time, until there are so many."""

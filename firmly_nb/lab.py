@@ -333,17 +333,18 @@ class Lab:
         """See :meth:`search`."""
         return await awaited(submit(browsing.search, self._bench, query, filters))
 
-    def cart(self, domain: str = DEMO_MERCHANT) -> dict[str, Any]:
-        """Return this device's cart at a merchant, secrets taken out.
+    def cart(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
+        """Return the cart of an order, or of this lab's last order at a merchant.
 
         After an order with an unknown end: ``cart_status`` "submitted" with a
-        ``platform_order_number`` means that it went through.
+        ``platform_order_number`` means that it went through. Orders that ran at the same time have
+        carts of their own: give the recording then. Secrets are taken out.
         """
-        return wait(submit(browsing.cart, self._bench, domain))
+        return wait(submit(browsing.cart, self._bench, of))
 
-    async def cart_async(self, domain: str = DEMO_MERCHANT) -> dict[str, Any]:
+    async def cart_async(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
         """See :meth:`cart`."""
-        return await awaited(submit(browsing.cart, self._bench, domain))
+        return await awaited(submit(browsing.cart, self._bench, of))
 
     def calibrate(self, *, events: int = 200, seed: int = 7, tls: bool = False) -> Calibration:
         """Measure how far off recorded times are on this machine, now; takes some 5 seconds.

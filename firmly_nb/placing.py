@@ -136,8 +136,10 @@ class Bench:
         """
         async with self.devices().take() as device:
             key = key or await self.client().payment_key()
+            start = self._start(order, options)
+            self.devices().note(device, start.recording_id, order.domain)
             yield Job(
-                start=self._start(order, options),
+                start=start,
                 body=order.wire(encrypt_card(card, key)),
                 token=device.session.access_token,
                 headers=options.headers,

@@ -105,6 +105,31 @@ def test_the_rest_of_the_api_has_both_faces(lab):
     assert "WS12-XS-Orange" in waited[3]["variant_id"].tolist()
 
 
+def test_orders_that_ran_at_the_same_time_each_have_their_own_cart(lab):
+    async def main():
+        return await asyncio.gather(*(lab.place_async(ORDER, progress=False) for _ in range(3)))
+
+    recs = asyncio.run(main())
+    numbers = [rec.order_number for rec in recs]
+    assert len(set(numbers)) == 3
+    assert [lab.cart(rec)["platform_order_number"] for rec in recs] == numbers
+    assert lab.cart(ORDER.domain)["platform_order_number"] in numbers
+
+
+def test_the_cart_of_a_merchant_is_that_of_the_last_order_there(lab, until):
+    slow = lab.start(ORDER, headers={"x-sim-profile": "typical"})
+    until(lambda: slow.recording, "its first record")
+    quick = lab.place(ORDER, progress=False)
+    assert lab.cart(ORDER.domain)["platform_order_number"] == quick.order_number
+    slow.wait()
+
+
+def test_a_cart_is_only_seen_by_the_lab_that_placed_the_order(connect):
+    rec = connect().place(ORDER, progress=False)
+    with pytest.raises(LookupError, match="was not placed in this lab"):
+        connect().cart(rec)
+
+
 @pytest.mark.parametrize("isolated", [True, False])
 def test_ctrl_c_leaves_a_recording_that_says_so(lab, until, isolated):
     """The portal cancels whatever cleans up after a cancelled order, too.
