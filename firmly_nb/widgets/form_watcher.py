@@ -50,6 +50,7 @@ class FormWatcher:
 
     def begin(self, count: int) -> None:
         """Show that orders are about to be sent."""
+        self._timeline.expecting = True
         with self._form.hold_sync():
             self._form.notice = self._form.looked = ""
             self._form.result = {}
@@ -87,6 +88,7 @@ class FormWatcher:
 
     def ended(self, run: OrderRun) -> None:
         """Say that all is done, and how many ended how."""
+        self._timeline.expecting = False
         told = counts_words(run.recordings) if run.count > 1 else ""
         left = run.count - len(run.recordings)
         if left and run.count > 1:

@@ -61,6 +61,9 @@ class Timeline(anywidget.AnyWidget):
         The id of the order that the one looked at is compared with, or None.
     align, details
         Can be set and observed, too.
+    expecting
+        Whether an order was sent of which nothing is recorded yet: it is said so, where else an
+        example would stand.
 
     Examples
     --------
@@ -79,6 +82,7 @@ class Timeline(anywidget.AnyWidget):
     _left_out = traitlets.Int(0).tag(sync=True)
     align = traitlets.Unicode(START).tag(sync=True)
     details = traitlets.Bool(True).tag(sync=True)
+    expecting = traitlets.Bool(False).tag(sync=True)
     selected: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     compared = traitlets.Unicode(allow_none=True, default_value=None).tag(sync=True)
 

@@ -26,6 +26,7 @@ function render({ model, el }) {
     "change:compared": () => redrawSoon(timeline),
     "change:align": () => redrawSoon(timeline),
     "change:details": () => redrawSoon(timeline),
+    "change:expecting": () => redrawSoon(timeline),
     "msg:custom": (content) => onMessage(timeline, content),
   };
   for (const [name, listen] of Object.entries(listeners)) model.on(name, listen);
@@ -66,7 +67,7 @@ function makeTimeline(model) {
     "div",
     { class: "firmly timeline", dir: "ltr", role: "region", "aria-label": "Timeline of orders" },
     timeline.gone,
-    timeline.example,
+    timeline.example.element,
     timeline.order.element,
     timeline.list.element,
     timeline.comparison.element,
@@ -135,8 +136,9 @@ function redraw(timeline) {
   const selected = model.get("selected");
   const current = timeline.orders.get(selected?.recording_id) ?? orders[0];
   timeline.current = current;
-  if (current) timeline.example.remove();
-  else timeline.gone.after(timeline.example);
+  timeline.example.expect(model.get("expecting") === true);
+  if (current) timeline.example.element.remove();
+  else timeline.gone.after(timeline.example.element);
   timeline.order.element.hidden = !current;
   if (current) drawCurrent(timeline, current, orders, selected);
   else timeline.list.element.hidden = true;

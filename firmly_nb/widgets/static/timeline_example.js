@@ -11,6 +11,8 @@ const EXAMPLE = [
   ["order-placed", 987, 1204],
 ];
 
+const INVITATION = "Place an order to see yours.";
+
 /** Make the example; nothing in it can be used. */
 export function emptyExample() {
   const view = orderView({ onPick: () => {} });
@@ -18,7 +20,16 @@ export function emptyExample() {
   view.show(exampleOrder(), { ...axis, ticks: axisTicks(axis) }, 0, 0, null);
   view.element.inert = true;
   view.element.setAttribute("aria-hidden", "true");
-  return h("div", { class: "example" }, view.element, h("p", { class: "invitation" }, "Place an order to see yours."));
+  const words = h("p", { class: "invitation" }, INVITATION);
+  const element = h("div", { class: "example" }, view.element, words);
+  return {
+    element,
+    /** Say that an order was sent of which nothing is recorded yet; an example would mislead now. */
+    expect(isExpecting) {
+      element.classList.toggle("expecting", isExpecting);
+      words.textContent = isExpecting ? "The order is on its way." : INVITATION;
+    },
+  };
 }
 
 function exampleOrder() {

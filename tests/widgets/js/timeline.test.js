@@ -27,7 +27,7 @@ function order(number, times, changes = {}) {
 const WHOLE = [100, 200, 300, 400];
 
 function show(state = {}) {
-  const made = model({ _orders: [], _recent: [], _live: [], _first: 1, _left_out: 0, align: "start", details: true, selected: null, compared: null, ...state });
+  const made = model({ _orders: [], _recent: [], _live: [], _first: 1, _left_out: 0, align: "start", details: true, expecting: false, selected: null, compared: null, ...state });
   const el = stage();
   const leave = timeline.render({ model: made, el });
   return { model: made, el, leave, find: (what) => el.querySelector(what), all: (what) => [...el.querySelectorAll(what)] };
@@ -293,6 +293,16 @@ test("lined up on a milestone, zero is where all have it", () => {
 test("what is left out is said", () => {
   const page = show({ _orders: [order(1, WHOLE, { end: end() })], _left_out: 9700 });
   ok(page.find(".note").textContent.startsWith("9\u2009700 older orders are not drawn"));
+  page.leave();
+});
+
+test("an order that is sent and not recorded yet is said to be on its way, without an example", async () => {
+  const page = show();
+  page.model.set("expecting", true);
+  await until(() => page.find(".invitation").textContent === "The order is on its way.");
+  ok(page.find(".example").classList.contains("expecting"));
+  page.model.set("expecting", false);
+  await until(() => page.find(".invitation").textContent === "Place an order to see yours.");
   page.leave();
 });
 
