@@ -162,6 +162,14 @@ def test_a_deep_cart_survives(build, depth):
     assert len(tables.line_items(build.events([("item-added", {"cart": cart})]))) == 1
 
 
+def test_a_currency_that_is_no_text_of_unicode_stops_no_table(build):
+    cart = build.cart() | {"cart_discount": {"currency": "\ud800"}}
+    events = build.events([("item-added", {"cart": cart})])
+    assert tables.snapshots(events)["currency"].tolist() == ["USD"]
+    odd_cart = {"cart": {"cart_id": "a", "total": {"currency": "\ud800", "value": 1}}}
+    assert tables.snapshots(build.events([("item-added", odd_cart)]))["currency"].tolist() == ["?"]
+
+
 @odd
 @given(st.lists(recordings, max_size=2))
 def test_every_check_answers_whatever_the_cart(build, many):
