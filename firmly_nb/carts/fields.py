@@ -224,8 +224,9 @@ class Rows:
     def currency(self) -> list[str | None]:
         """Return the currency of the amounts read so far: that of the first which has one."""
         # A text that is no Unicode has no place in a column; there are few different ones.
-        texts = {said: read_text(said) for said in set(self._currencies) if said is not None}
-        return [texts.get(said) for said in self._currencies]
+        texts: dict[str | None, str | None] = {None: None}
+        texts |= {said: read_text(said) for said in self._currencies if said not in texts}
+        return [texts[said] for said in self._currencies]
 
     def keep(self, row: int, field: str, value: object) -> None:
         """Keep a value that no column can hold."""
