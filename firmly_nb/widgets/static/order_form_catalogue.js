@@ -1,5 +1,7 @@
 // What the page asks of the catalogue; each answer is kept, so that nothing is asked twice.
 
+import { sendToKernel } from "./kernel.js";
+
 /** Make the asking side of one view. */
 export function catalogueOf(model) {
   const known = new Map();
@@ -13,7 +15,7 @@ export function catalogueOf(model) {
     }
     const others = waiting.get(key) ?? [];
     waiting.set(key, [...others, call]);
-    if (others.length === 0) model.send({ type: "catalogue", about, ...more });
+    if (others.length === 0) sendToKernel(model, { type: "catalogue", about, ...more });
   }
 
   function take(answer) {

@@ -1,6 +1,7 @@
 // The one button, why it cannot be pressed, and how the last order ended.
 
 import { h, replace } from "./dom.js";
+import { sendToKernel } from "./kernel.js";
 import { withMessage } from "./order_form_fields.js";
 
 const DOUBLE_CLICK_MS = 500;
@@ -34,7 +35,7 @@ export function placeSection(form) {
     const since = Date.now() - Math.max(state.pressedAt, state.becameCancelAt);
     if (event.detail > 1 || (isRunning() && since < DOUBLE_CLICK_MS)) return;
     state.pressedAt = Date.now();
-    if (isRunning()) model.send({ type: "cancel" });
+    if (isRunning()) sendToKernel(model, { type: "cancel" });
     else if (reason()) showFirstProblem();
     else send();
   }
@@ -160,7 +161,7 @@ export function placeSection(form) {
       result.facts.length ? h("dl", {}, result.facts.map(([name, text]) => [h("dt", {}, name), h("dd", { dir: "auto", title: text }, text)])) : null,
       result.next ? h("div", { class: "next" }, `→ ${result.next}`) : null,
       result.warnings.map((text) => h("div", { class: "warn" }, `! ${text}`)),
-      result.unsure ? h("button", { type: "button", onclick: () => model.send({ type: "look" }) }, "Look at the cart") : null,
+      result.unsure ? h("button", { type: "button", onclick: () => sendToKernel(model, { type: "look" }) }, "Look at the cart") : null,
       looked ? h("div", { class: "looked" }, looked) : null,
     ];
   }

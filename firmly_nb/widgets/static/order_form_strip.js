@@ -1,6 +1,7 @@
 // The strip on top: where one is; the code and the presets open below it.
 
 import { h, replace } from "./dom.js";
+import { sendToKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 
 function render({ model, el }) {
@@ -69,7 +70,7 @@ function codePanel(model) {
 }
 
 function presetsPanel(model, id) {
-  const send = (type, name) => model.send({ type, name });
+  const send = (type, name) => sendToKernel(model, { type, name });
   const name = h("input", { id: `${id}-name`, type: "text", maxlength: 80, dir: "auto", autocomplete: "off" });
   const save = () => {
     send("save", name.value);

@@ -1,6 +1,7 @@
 // A sweep: its form, its buttons, and what has become of its orders so far.
 
 import { h, replace } from "./dom.js";
+import { sendToKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 import { latencyChart } from "./sweep_view_chart.js";
 import { NAMES, sweepFields } from "./sweep_view_fields.js";
@@ -40,7 +41,7 @@ function render({ model, el }) {
 
   function send(type, more = {}) {
     page.sent = type;
-    model.send({ type, ...more });
+    sendToKernel(model, { type, ...more });
     drawForm();
   }
 
