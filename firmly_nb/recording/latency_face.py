@@ -35,6 +35,11 @@ class LatencyFace:
         """One row an order."""
         raise NotImplementedError
 
+    @property
+    def order_ends(self) -> pd.DataFrame:
+        """One row an order, what figures of stages need."""
+        raise NotImplementedError
+
     def latency(self, level: float = 0.95) -> LatencySummary:
         """Return how long each stage takes, how sure that is, and what to know about it.
 
@@ -56,7 +61,7 @@ class LatencyFace:
             return self._latency
         from firmly_nb.latency.summary import summary
 
-        return summary(self.event_ends, self.stages, self.orders, level)
+        return summary(self.event_ends, self.stages, self.order_ends, level)
 
     def outcomes(self) -> pd.DataFrame:
         """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
@@ -110,4 +115,4 @@ class LatencyFace:
     def _latency(self) -> LatencySummary:
         from firmly_nb.latency.summary import summary
 
-        return summary(self.event_ends, self.stages, self.orders)
+        return summary(self.event_ends, self.stages, self.order_ends)

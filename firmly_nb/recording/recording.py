@@ -23,7 +23,7 @@ from firmly_nb.recording.rows import (
 )
 from firmly_nb.recording.sources import Held, Joined, Source
 from firmly_nb.recording.store_face import StoreFace
-from firmly_nb.recording.tables import EVENT_ENDS, EVENTS, ORDERS, WIDE
+from firmly_nb.recording.tables import EVENT_ENDS, EVENTS, ORDER_ENDS, ORDERS, WIDE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,6 +230,11 @@ class Recordings(CartFace, LatencyFace, ChartsFace, StoreFace, Sequence[Recordin
         if "event_times" in self.__dict__:
             return self.event_times
         return self._source.event_times(EVENT_ENDS)
+
+    @property
+    def order_ends(self) -> pd.DataFrame:
+        """Of all orders only what figures of stages need; of a saved set no more is read."""
+        return self.orders if "orders" in self.__dict__ else self._source.orders(ORDER_ENDS)
 
     @cached_property
     def orders(self) -> pd.DataFrame:

@@ -85,8 +85,8 @@ class Source(ABC):
         """Return what was asked for, by recording id."""
 
     @abstractmethod
-    def orders(self) -> pd.DataFrame:
-        """Return ``ORDERS``."""
+    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
+        """Return ``ORDERS``, or a selection of its columns."""
 
     @abstractmethod
     def events(self) -> pd.DataFrame:
@@ -141,9 +141,9 @@ class Held(Source):
         """Return what was asked for."""
         return {r.recording_id: r.items for r in self._recordings}
 
-    def orders(self) -> pd.DataFrame:
+    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
         """Return one row an order."""
-        return ORDERS.frame(
+        return table.frame(
             [order_row(r._start, r._events, r._end) for r in self._recordings]  # noqa: SLF001 - same room
         )
 
@@ -268,9 +268,9 @@ class Joined(Source):
         found = {k: v for source in self._sources for k, v in source.asked().items()}
         return {recording_id: found[recording_id] for recording_id in self.ids()}
 
-    def orders(self) -> pd.DataFrame:
+    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
         """Return one row an order."""
-        return self._table(ORDERS, lambda source: source.orders())
+        return self._table(table, lambda source: source.orders(table))
 
     def events(self) -> pd.DataFrame:
         """Return one row an event."""

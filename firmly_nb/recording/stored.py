@@ -141,13 +141,13 @@ class Stored(Source):
         starts = (decode(text.encode()) for text in self._order_column("start").to_pylist())
         return {s.recording_id: s.items for s in starts if isinstance(s, Start)}
 
-    def orders(self) -> pd.DataFrame:
+    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
         """Return one row an order."""
-        names = {c.name: "merchant" if c.name == "domain" else c.name for c in ORDERS.columns}
+        names = {c.name: "merchant" if c.name == "domain" else c.name for c in table.columns}
         found = self._set.orders(list(names.values()))
         take = self._taken
-        return ORDERS.from_columns(
-            {c.name: series(take(found[names[c.name]]), c) for c in ORDERS.columns}
+        return table.from_columns(
+            {c.name: series(take(found[names[c.name]]), c) for c in table.columns}
         )
 
     def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:

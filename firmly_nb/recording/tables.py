@@ -80,3 +80,26 @@ ORDERS = Table(
         Column("tags", "object", "", "what the analyst noted, by name"),
     ),
 )
+
+# Of a saved set only these are read for the figures of stages.
+ORDER_ENDS = Table(
+    "order_ends",
+    "one row an attempted order, what figures of stages need",
+    tuple(
+        column
+        for column in ORDERS.columns
+        if column.name
+        in {
+            "recording_id",
+            "run_id",
+            "started_at",
+            "environment",
+            "domain",
+            "outcome",
+            "time_to_headers_ms",
+            "time_to_first_event_ms",
+            "time_to_order_placed_ms",
+            "schedule_lag_ms",
+        }
+    ),
+)
