@@ -8,25 +8,23 @@ cell, a script and a thread (design.md, section 4).
 from __future__ import annotations
 
 import weakref
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from firmly_nb import browsing, calibrating, environments
+from firmly_nb import calibrating, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.app_id import find_app_id
 from firmly_nb.attempts import Attempt
+from firmly_nb.browsing_face import BrowsingFace
 from firmly_nb.environments import DEMO_MERCHANT, Environment, guard
 from firmly_nb.placing import Bench, Options
-from firmly_nb.portal import awaited, close_at_exit, forget, submit, wait
+from firmly_nb.portal import close_at_exit, forget, submit, wait
 from firmly_nb.progress import EventLines
 from firmly_nb.recording.journal import default_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
-
-    import pandas as pd
 
     from firmly_nb.api.secrets import SecretStr
     from firmly_nb.recording.calibration import Calibration
@@ -123,7 +121,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     )
 
 
-class Lab:
+class Lab(BrowsingFace):
     """A place to order from: one environment, its session, its recorder.
 
     Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
@@ -292,59 +290,6 @@ class Lab:
             raise RuntimeError(CLOSED)
         self._last_sweep = begin(self._bench, orders, card, arguments)
         return self._last_sweep
-
-    def session(self, *, renew: bool = False) -> pd.Series[Any]:
-        """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
-        return wait(submit(partial(browsing.session, renew=renew), self._bench))
-
-    async def session_async(self, *, renew: bool = False) -> pd.Series[Any]:
-        """See :meth:`session`."""
-        return await awaited(submit(partial(browsing.session, renew=renew), self._bench))
-
-    def public_key(self) -> dict[str, Any]:
-        """Return the public key for cards: ``kid`` and the JWK."""
-        return wait(submit(browsing.public_key, self._bench))
-
-    async def public_key_async(self) -> dict[str, Any]:
-        """See :meth:`public_key`."""
-        return await awaited(submit(browsing.public_key, self._bench))
-
-    def products(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """List a merchant's products: ``handle``, ``title``, ``url``."""
-        return wait(submit(browsing.products, self._bench, domain))
-
-    async def products_async(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """See :meth:`products`."""
-        return await awaited(submit(browsing.products, self._bench, domain))
-
-    def variants(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """List what can be ordered of a product: one row a variant, with what ``Item`` needs."""
-        return wait(submit(browsing.variants, self._bench, domain, handle))
-
-    async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """See :meth:`variants`."""
-        return await awaited(submit(browsing.variants, self._bench, domain, handle))
-
-    def search(self, query: str, **filters: Any) -> pd.DataFrame:
-        """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
-        return wait(submit(browsing.search, self._bench, query, filters))
-
-    async def search_async(self, query: str, **filters: Any) -> pd.DataFrame:
-        """See :meth:`search`."""
-        return await awaited(submit(browsing.search, self._bench, query, filters))
-
-    def cart(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
-        """Return the cart of an order, or of this lab's last order at a merchant.
-
-        After an order with an unknown end: ``cart_status`` "submitted" with a
-        ``platform_order_number`` means that it went through. Orders that ran at the same time have
-        carts of their own: give the recording then. Secrets are taken out.
-        """
-        return wait(submit(browsing.cart, self._bench, of))
-
-    async def cart_async(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
-        """See :meth:`cart`."""
-        return await awaited(submit(browsing.cart, self._bench, of))
 
     def calibrate(self, *, events: int = 200, seed: int = 7, tls: bool = False) -> Calibration:
         """Measure how far off recorded times are on this machine, now; takes some 5 seconds.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import threading
 
@@ -17,7 +16,6 @@ from firmly_nb.widgets.order_form import OrderForm
 from firmly_nb.widgets.presets import LARGEST_FILE, LONGEST_NAME, PresetError, Presets
 
 DRAFT = vars(Draft(**changes_for(fnb.Order.example())))
-as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
 
 @pytest.fixture
