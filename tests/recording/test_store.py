@@ -21,20 +21,14 @@ from firmly_nb.recording import parquet_groups, stored
 from firmly_nb.recording.journal import Journal
 from firmly_nb.recording.parquet_files import partition
 from firmly_nb.recording.parquet_schema import STORED_EVENTS, STORED_ORDERS, arrow_schema
-from firmly_nb.recording.records import End
 from tests.recording.stored_recordings import (
-    ADDRESS,
     BEGIN,
     DAY,
-    MASKED,
     NAMES,
-    cart,
     declined,
-    event,
     placed,
     plain,
     several,
-    start,
 )
 from tests.recording.test_records import ends, events, starts, text
 
@@ -193,36 +187,6 @@ def test_notes_and_tags_do_not_carry_card_numbers(tmp_path, recs):
     recs.save(tmp_path, notes="paid with 4111 1111 1111 1111", tags={"card": "4111111111111111"})
     assert fnb.load(tmp_path).notes == ["paid with [redacted]"]
     assert b"4111" not in b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
-
-
-def test_addresses_are_masked_unless_asked_for(tmp_path):
-    made = fnb.Recordings(
-        [
-            fnb.Recording(
-                [
-                    start(),
-                    event(1, "item-added", cart(shipping_info=ADDRESS), raw="Ada"),
-                    End("placed", 5, confirmation={"billing_info": ADDRESS}),
-                ]
-            )
-        ]
-    )
-    made.save(tmp_path / "masked")
-    [rec] = fnb.load(tmp_path / "masked")
-    _, shown, end = rec.records()
-    assert shown.data["cart"]["shipping_info"] == MASKED
-    assert (shown.raw, end.confirmation) == (None, {"billing_info": MASKED})
-    made.save(tmp_path / "kept", keep_personal=True)
-    assert fnb.load(tmp_path / "kept")[0].records() == made[0].records()
-
-
-@pytest.mark.parametrize("value", ["Ada", 7, True, ["x"], {"a": 1}, 0.5, -1])
-def test_whatever_a_personal_field_holds_is_masked(tmp_path, value):
-    data = {"cart": {"city": "Seattle", "first_name": value, "email": "", "phone": None}}
-    fnb.Recordings([fnb.Recording([start(), event(1, "x", data)])]).save(tmp_path)
-    [rec] = fnb.load(tmp_path)
-    expected = {"city": "Seattle", "first_name": "***", "email": "", "phone": None}
-    assert rec.events["data"][0] == {"cart": expected}
 
 
 @pytest.mark.parametrize(
