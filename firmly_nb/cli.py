@@ -13,11 +13,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from firmly_nb.api.errors import FirmlyError
-from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order
+from firmly_nb.api.models import Card, InvalidOrder, Order
 from firmly_nb.environments import DEMO_MERCHANT, GuardError
 from firmly_nb.report_command import report
 from firmly_nb.sweep_command import sweep
-from firmly_nb.terminal import console_of, items_of, print_json, print_table
+from firmly_nb.terminal import (
+    Allowed,
+    CardName,
+    EnvironmentName,
+    Items,
+    TimeoutS,
+    Warm,
+    WithEvents,
+    console_of,
+    items_of,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording
@@ -57,19 +69,14 @@ def demo(
 
 @app.command()
 def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
-    environment: Annotated[str, typer.Option("--env", help="simulator or staging.")] = "simulator",
+    environment: EnvironmentName = "simulator",
     domain: Annotated[str, typer.Option(help="Merchant domain.")] = DEMO_MERCHANT,
-    item: Annotated[
-        list[str] | None,
-        typer.Option(help="VARIANT_ID or VARIANT_ID=QUANTITY; may be given again."),
-    ] = None,
-    card: Annotated[str, typer.Option(help=f"Test card: {', '.join(TEST_CARDS)}.")] = "visa",
-    allow: Annotated[
-        list[str] | None, typer.Option(help="A further merchant that may be ordered from.")
-    ] = None,
-    sse: Annotated[bool, typer.Option(help="Ask for events.")] = True,
-    warm: Annotated[bool, typer.Option(help="Open the connection beforehand.")] = True,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Limit in seconds.")] = 120.0,
+    item: Items = None,
+    card: CardName = "visa",
+    allow: Allowed = None,
+    sse: WithEvents = True,
+    warm: Warm = True,
+    timeout_s: TimeoutS = 120.0,
     as_json: AsJson = False,
 ) -> None:
     """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""

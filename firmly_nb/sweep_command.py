@@ -12,9 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from firmly_nb.api.models import TEST_CARDS, Card, Order
+from firmly_nb.api.models import Card, Order
 from firmly_nb.environments import DEMO_MERCHANT
-from firmly_nb.terminal import console_of, items_of
+from firmly_nb.terminal import (
+    Allowed,
+    CardName,
+    EnvironmentName,
+    Items,
+    TimeoutS,
+    Warm,
+    WithEvents,
+    console_of,
+    items_of,
+)
 
 if TYPE_CHECKING:
     from firmly_nb.lab import Lab
@@ -45,21 +55,17 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     resume: Annotated[
         str | None, typer.Option(help="Id of a run that was stopped: place what is missing.")
     ] = None,
-    environment: Annotated[str, typer.Option("--env", help="simulator or staging.")] = "simulator",
+    environment: EnvironmentName = "simulator",
     profile: Annotated[
         str | None, typer.Option(help="Latency profile of the embedded simulator.")
     ] = None,
     domain: Annotated[str | None, typer.Option(help="Merchant domain.")] = None,
-    item: Annotated[
-        list[str] | None, typer.Option(help="VARIANT_ID or VARIANT_ID=QUANTITY; repeatable.")
-    ] = None,
-    card: Annotated[str, typer.Option(help=f"Test card: {', '.join(TEST_CARDS)}.")] = "visa",
-    allow: Annotated[
-        list[str] | None, typer.Option(help="A further merchant that may be ordered from.")
-    ] = None,
-    sse: Annotated[bool, typer.Option(help="Ask for events.")] = True,
-    warm: Annotated[bool, typer.Option(help="Open connections beforehand.")] = True,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Limit of an order, s.")] = 120.0,
+    item: Items = None,
+    card: CardName = "visa",
+    allow: Allowed = None,
+    sse: WithEvents = True,
+    warm: Warm = True,
+    timeout_s: TimeoutS = 120.0,
     save: Annotated[
         Path | None, typer.Option(help="Folder to save the recordings in, as Parquet.")
     ] = None,

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from firmly_nb.api.models import Item
+import typer
+
+from firmly_nb.api.models import TEST_CARDS, Item
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 160
+
+# Options that mean the same for one order and for many.
+EnvironmentName = Annotated[str, typer.Option("--env", help="simulator or staging.")]
+Items = Annotated[
+    list[str] | None,
+    typer.Option(help="VARIANT_ID or VARIANT_ID=QUANTITY; may be given again."),
+]
+CardName = Annotated[str, typer.Option(help=f"Test card: {', '.join(TEST_CARDS)}.")]
+Allowed = Annotated[
+    list[str] | None, typer.Option(help="A further merchant that may be ordered from.")
+]
+WithEvents = Annotated[bool, typer.Option(help="Ask for events.")]
+Warm = Annotated[bool, typer.Option(help="Open connections beforehand.")]
+TimeoutS = Annotated[float, typer.Option("--timeout", help="Limit of an order in seconds.")]
 
 
 def items_of(texts: list[str]) -> list[Item]:
