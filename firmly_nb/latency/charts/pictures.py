@@ -4,6 +4,7 @@ Kaleido drives the Chrome or Chromium of the machine. It stands here behind a th
 its own, so that it works inside a running kernel, with limits of time, because its own synchronous
 server waits for ever if its browser dies. Where there is no browser there is no picture: nothing
 is raised, and nothing is tried again. It opens local files only: MathJax from the network is off.
+What its libraries log reaches who set up logging, and no cell: what went wrong, ``failure`` says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 SETTING = "FIRMLY_NB_PICTURES"
 OPEN_LIMIT_S, DRAW_LIMIT_S, CLOSE_LIMIT_S = 30.0, 20.0, 5.0
 IDLE_S = 120.0
+LIBRARIES = ("kaleido", "choreographer")
 TRIES = 3
 WIDTH_PX, SCALE = 900, 1  # more pixels would make notebooks megabytes large
 
@@ -115,6 +118,7 @@ class _Browser:
         if self._kaleido is None:
             from kaleido import Kaleido  # type: ignore[import-untyped] # kaleido has no types
 
+            _keep_off_the_screen()
             browser = Kaleido(n=1, timeout=DRAW_LIMIT_S, mathjax=False)
             try:
                 await browser.open()
@@ -138,6 +142,13 @@ class _Browser:
             await browser.close()
 
 
+def _keep_off_the_screen() -> None:
+    # Without a handler of their own Python prints their warnings and errors in the cell. One of
+    # them is about nothing: a farewell that reaches the pipe together with a last message.
+    for name in LIBRARIES:
+        logging.getLogger(name).addHandler(_nobody)
+
+
 def _in_terminal() -> bool:
     interactive = sys.modules.get("IPython")
     shell = interactive.get_ipython() if interactive is not None else None
@@ -151,5 +162,6 @@ def _fresh_browser() -> None:
 
 
 _browser = _Browser()
+_nobody = logging.NullHandler()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_fresh_browser)
