@@ -132,7 +132,7 @@ def make_product(
             msrp=price + price // 5 // 100 * 100,
             stock=(stocks or {}).get(variant_id, PLENTY),
             weight_g=weight_g,
-            image=f"https://cdn.example.test/{product_id.lower()}.jpg",
+            image=f"https://images.example.test/{product_id.lower()}.jpg",
             warehouse=warehouse,
         )
 
