@@ -1,12 +1,20 @@
-"""What holds for every test, the doctests included: nothing is written to anyone's home."""
+"""What holds for every test, the doctests included: no home is written to, no clock decides."""
 
 from __future__ import annotations
 
 from itertools import count
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _numbers = count()
+
+# How long an example takes is the machine's business: 200 ms are soon over where four test
+# processes share two cores. Speed is measured in benchmarks/.
+settings.register_profile(
+    "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb import sim
 
-WAIT_S = 20.0
+# What comes late on a slow machine comes; only what never comes is to fail.
+WAIT_S = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +64,20 @@ def wait_until(condition, what="the condition"):
 def until():
     """Wait for a condition."""
     return wait_until
+
+
+@pytest.fixture(scope="session")
+def gone():
+    """Whether a process has ended; a zombie that nobody has waited for yet has, too."""
+
+    def has_ended(pid):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        return stat.rpartition(")")[2].split()[0] == "Z"
+
+    return has_ended
 
 
 @pytest.fixture

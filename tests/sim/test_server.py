@@ -1,7 +1,6 @@
 """The simulator's process: it starts quickly, ends surely, tells the truth and no secrets."""
 
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -14,33 +13,12 @@ import pytest
 from firmly_nb import sim
 
 
-def gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    return stat.rpartition(")")[2].split()[0] == "Z"  # a zombie has ended, too
-
-
-def wait_until(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)  # between two looks, not instead of one
-    return False
-
-
-def test_it_answers_as_soon_as_start_returns_and_within_two_seconds():
-    begin = time.monotonic()
+def test_it_answers_as_soon_as_start_returns():
     with sim.start() as simulator:
-        took = time.monotonic() - begin
-        assert httpx.get(f"{simulator.url}/api/v1/payment/key").status_code == 200
-    assert took < 2
+        assert httpx.get(f"{simulator.url}/api/v1/payment/key", timeout=60).status_code == 200
 
 
-def test_stopping_twice_is_fine_and_ends_the_process():
+def test_stopping_twice_is_fine_and_ends_the_process(gone):
     simulator = sim.start(profile="instant")
     assert simulator.url in repr(simulator)
     simulator.stop()
@@ -52,7 +30,7 @@ def test_stopping_twice_is_fine_and_ends_the_process():
         httpx.get(simulator.url)
 
 
-def test_it_ends_and_leaves_nothing_when_its_parent_is_killed():
+def test_it_ends_and_leaves_nothing_when_its_parent_is_killed(gone, until):
     code = (
         "from firmly_nb import sim; s = sim.start(); print(s.pid, s._folder, flush=True); "
         "import signal; signal.pause()"
@@ -62,22 +40,23 @@ def test_it_ends_and_leaves_nothing_when_its_parent_is_killed():
         assert not gone(int(pid))
         assert Path(folder).exists()
         parent.send_signal(signal.SIGKILL)
-    assert wait_until(lambda: gone(int(pid)))
+    until(lambda: gone(int(pid)), "the end of the simulator")
     assert not Path(folder).exists()
 
 
-def test_it_stops_while_a_client_waits_for_ever(start):
+def test_it_stops_while_a_client_waits_for_ever(start, monkeypatch):
+    # Whoever waits this long has a server that does not end by itself.
+    monkeypatch.setattr("firmly_nb.sim.server.STOP_TIMEOUT_S", 60.0)
     client = start(fault="silent")
     with pytest.raises(httpx.ReadTimeout):
         client.http.post(
             "/api/v2/payment/domains/staging.luma.gift/place-order",
             headers=client.auth,
             json=client.body(),
-            timeout=0.2,
+            timeout=httpx.Timeout(60, read=0.2),
         )
-    begin = time.monotonic()
     client.simulator.stop()
-    assert time.monotonic() - begin < 2
+    assert client.simulator._process.returncode == 0, "ended by itself, not killed"
 
 
 def test_it_listens_on_loopback_only(simulator):
@@ -103,11 +82,13 @@ def test_the_truth_tells_of_every_event(start):
     assert before < sent[0]
     assert sent == sorted(sent)
     assert sent[-1] < time.time_ns()
-    # From event to event, the monotonic clock tells the drawn delay.
+    # From event to event, the monotonic clock tells the drawn delay, but for what each was late.
     for earlier, later in itertools.pairwise(truth):
         gap_ms = (later["sent_mono_ns"] - earlier["sent_mono_ns"]) / 1e6
-        assert gap_ms == pytest.approx(later["drawn_ms"], abs=25)
+        late_ms = (later["late_us"] - earlier["late_us"]) / 1000
+        assert gap_ms - late_ms == pytest.approx(later["drawn_ms"], abs=0.01)
         assert later["late_us"] >= 0
+    assert (sent[-1] - before) / 1e6 >= sum(one["drawn_ms"] for one in truth)
     client.simulator.stop()
     assert client.simulator.truth() == truth
 
