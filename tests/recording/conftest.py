@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from firmly_nb.recording.network import StampingBackend
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -72,6 +74,31 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     server.load_cert_chain(authority, secret)
     server.set_alpn_protocols(["http/1.1"])
     return Certificates(server, ssl.create_default_context(cafile=str(authority)), authority)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[StampingBackend]:
+    # One for all: stamping is switched on once, and the switch takes a moment.
+    backend = StampingBackend()
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def secure(
+    request: pytest.FixtureRequest, certificates: Certificates
+) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """The server's side and the client's side of a connection with or without TLS."""
+    if request.param == "plain":
+        return None, None
+    return certificates.server, certificates.client
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import sys
 
@@ -15,6 +14,7 @@ from firmly_nb.recording.kernel import (
     stamp_of,
     tcp_counters,
 )
+from tests.recording.peers import wait_until_queued
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
 
@@ -31,20 +31,13 @@ def pair():
             yield near, far
 
 
-def wait_for(sock: socket.socket, size: int) -> None:
-    queued = 0
-    while queued < size:
-        select.select([sock], [], [])
-        queued = len(sock.recv(size, socket.MSG_PEEK))
-
-
 def test_bytes_and_segments_are_counted(pair):
     near, far = pair
     before = tcp_counters(near)
     assert (before.bytes_received, before.segments_received) == (0, 0)
     for count in (1, 2, 3):
         far.sendall(b"x" * 100)
-        wait_for(near, 100 * count)
+        wait_until_queued(near, 100 * count)
     after = tcp_counters(near)
     assert (after.bytes_received, after.segments_received) == (300, 3)
     assert (after.retransmitted, after.out_of_order) == (0, 0)
@@ -64,7 +57,7 @@ def test_what_waits_is_seen_and_what_was_read_is_gone(pair):
     near, far = pair
     assert holds_nothing(near)
     far.sendall(b"x" * 100)
-    wait_for(near, 100)
+    wait_until_queued(near, 100)
     assert not holds_nothing(near)
     near.recv(50)
     assert not holds_nothing(near)
@@ -75,7 +68,7 @@ def test_what_waits_is_seen_and_what_was_read_is_gone(pair):
 def test_a_stamp_comes_with_the_bytes(pair):
     near, far = pair
     far.sendall(b"stamped")
-    wait_for(near, 7)
+    wait_until_queued(near, 7)
     room = bytearray(100)
     size, ancillary = receive_stamped(near, memoryview(room))
     assert room[:size] == b"stamped"

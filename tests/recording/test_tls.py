@@ -10,16 +10,7 @@ from contextlib import suppress
 import httpcore
 import pytest
 
-from firmly_nb.recording.network import StampingBackend
-
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def backend():
-    backend = StampingBackend()
-    yield backend
-    backend.close()
 
 
 async def secured(backend, port, context, name="localhost"):
@@ -233,6 +224,7 @@ async def test_an_event_before_half_a_record_is_not_dated_by_that_half(
         assert stream.get_extra_info("last_read") is cut
         assert first.read_no <= cut.read_no
         go.release()
+        assert sent.acquire(timeout=20)
         with pytest.raises(httpcore.ReadTimeout):
             await stream.read(65536, timeout=0.05)
         assert not stream.get_extra_info("last_read").emptied
