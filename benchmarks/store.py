@@ -95,8 +95,9 @@ def table(folder: str) -> dict[str, float]:
     recs = found["recs"]
     # The first row is a whole stage; what it is made of must have been there.
     assert len(found["table"]) >= 6, found["table"]
-    runs = recs.orders.assign(run_id=[f"r{n // ORDERS_A_RUN}" for n in range(len(recs))])
-    row["runs_s"] = _timed(lambda: summary(recs.event_ends, recs.stages, runs))
+    ends = recs.ends
+    runs = ends.orders.assign(run_id=[f"r{n // ORDERS_A_RUN}" for n in range(len(recs))])
+    row["runs_s"] = _timed(lambda: summary(ends.events, ends.stages, runs))
     again = fnb.load(folder)
     places = np.random.default_rng(7).integers(0, len(again), 20)
     row["one_s"] = median(_timed(lambda p=p: again[int(p)].records()) for p in places)

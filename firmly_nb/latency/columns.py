@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     Codes = NDArray[np.intp]
     Floats = NDArray[np.float64]
+    Places = NDArray[np.signedinteger[Any]]
 
 
 def coded(column: pd.Series) -> tuple[Codes, list[str]]:
@@ -42,7 +43,7 @@ def floats(column: pd.Series) -> Floats:
     return column.to_numpy(np.float64, na_value=np.nan)
 
 
-def places(orders: pd.DataFrame, rows: pd.DataFrame) -> Codes:
+def places(orders: pd.DataFrame, rows: pd.DataFrame) -> Places:
     """Return for each row the place of its order in ``orders``; -1 where there is none.
 
     Examples
@@ -54,13 +55,22 @@ def places(orders: pd.DataFrame, rows: pd.DataFrame) -> Codes:
     """
     import pandas as pd
 
-    asked = rows["recording_id"]
+    ids, asked = orders["recording_id"], rows["recording_id"]
+    if ids.dtype.kind == asked.dtype.kind == "i" and np.array_equal(ids, np.arange(len(ids))):
+        return _within(asked.to_numpy(), len(ids))
     # The rows of an order stand together: each id is looked up once, and not at all where they are
     # those of the orders, one by one. Of a million rows every look-up counts.
     first = asked.ne(asked.shift()).to_numpy(bool)
     group = np.cumsum(first) - 1
     heads = asked[first]
-    if heads.array.equals(orders["recording_id"].array):
+    if heads.array.equals(ids.array):
         return np.asarray(group, dtype=np.intp)
-    found = pd.Index(orders["recording_id"]).get_indexer(pd.Index(heads))
+    found = pd.Index(ids).get_indexer(pd.Index(heads))
     return np.asarray(found[group], dtype=np.intp)
+
+
+def _within(numbers: Places, count: int) -> Places:
+    """Return ids that are places already, those of no order as -1."""
+    if not len(numbers) or (numbers.min() >= -1 and numbers.max() < count):
+        return numbers
+    return np.where((numbers >= 0) & (numbers < count), numbers, -1)

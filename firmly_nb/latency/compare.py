@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmly_nb.latency.columns import coded, floats, is_value, places
-from firmly_nb.latency.outcomes import CANCELLED, PLACED, Share, success_rate
+from firmly_nb.latency.columns import coded, floats, is_value
+from firmly_nb.latency.outcomes import PLACED, Share, success_rate
 from firmly_nb.latency.quantiles import in_order, type_7
 from firmly_nb.latency.rank_effect import effect, logs, probability, ratio
 from firmly_nb.latency.run_effect import Sample, probability_by_run, ratio_by_run
 from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
 from firmly_nb.latency.shift import SHIFT, shift_function
+from firmly_nb.latency.stage_times import stage_times
 from firmly_nb.latency.verdicts import UNDECIDED, decide, more_orders, sentence
 from firmly_nb.schema import Column, Table
 
@@ -291,14 +292,8 @@ def _side(stages: pd.DataFrame, orders: pd.DataFrame) -> _Side:
     placed_ms = floats(orders["time_to_order_placed_ms"])
     placed = is_value(orders["outcome"], PLACED) & ~np.isnan(placed_ms)
     times = {ORDER: Sample(placed_ms[placed], codes[placed])}
-    place = places(orders, stages)
-    duration = floats(stages["duration_ms"])
-    done = (place >= 0) & ~np.isnan(duration)
-    done[done] = ~is_value(orders["outcome"], CANCELLED)[place[done]]
-    labels, names = coded(stages["stage"])
-    for code, name in enumerate(names):
-        rows = done & (labels == code)
-        times[name] = Sample(duration[rows], codes[place[rows]])
+    for one in stage_times(stages, orders):
+        times[one.name] = Sample(one.times_ms, codes[one.orders])
     return _Side(times, len(runs.names) if runs else 1, orders)
 
 

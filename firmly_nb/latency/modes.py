@@ -129,8 +129,10 @@ def _widest(
 def _minorant(x: Floats, y: Floats) -> tuple[Floats, NDArray[np.intp]]:
     """Return the greatest convex function below the points, and where it touches them."""
     hull: list[int] = []
-    for i in range(len(x)):
-        while len(hull) > 1 and _turns_down(x, y, hull[-2], hull[-1], i):
+    # Plain floats: of an array each single one would be wrapped anew.
+    xs, ys = x.tolist(), y.tolist()
+    for i in range(len(xs)):
+        while len(hull) > 1 and _turns_down(xs, ys, hull[-2], hull[-1], i):
             hull.pop()
         hull.append(i)
     touches = np.array(hull)
@@ -142,9 +144,9 @@ def _majorant(x: Floats, y: Floats) -> tuple[Floats, NDArray[np.intp]]:
     return -mirrored, touches
 
 
-def _turns_down(x: Floats, y: Floats, a: int, b: int, c: int) -> bool:
+def _turns_down(x: list[float], y: list[float], a: int, b: int, c: int) -> bool:
     """Whether the point b lies on or above the line from a to c."""
-    return bool((y[b] - y[a]) * (x[c] - x[a]) >= (y[c] - y[a]) * (x[b] - x[a]))
+    return (y[b] - y[a]) * (x[c] - x[a]) >= (y[c] - y[a]) * (x[b] - x[a])
 
 
 def _best_cut(x: Floats) -> int:

@@ -7,16 +7,17 @@ speaks where nothing is wrong.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.latency.columns import floats, is_value
 from firmly_nb.latency.grid import whole_ms
 from firmly_nb.latency.modes import two_modes
-from firmly_nb.latency.outcomes import CANCELLED, PLACED
-from firmly_nb.latency.quantiles import in_order, type_7, values_needed
+from firmly_nb.latency.outcomes import PLACED
+from firmly_nb.latency.quantiles import estimate, values_needed
 from firmly_nb.latency.runs import ENOUGH_RUNS, design_effect, runs_of
+from firmly_nb.latency.stage_times import StageTimes, stage_times
 from firmly_nb.latency.within_run import drift_within, warm_up
 
 if TYPE_CHECKING:
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
 
 PART = 0.05  # of a stage: errors and lags above it, and shares of coalesced events
 ALIKE = 1.5  # design effect from which the runs' likeness is told
-
-
-class Stage(NamedTuple):
-    """The times of one stage and how far off they can be."""
-
-    name: str
-    times_ms: Floats
-    uncertainty_us: Floats
-
-    @property
-    def median_ms(self) -> float:
-        """The median time."""
-        return type_7(in_order(self.times_ms), 0.5)
 
 
 def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[str]:
@@ -69,7 +57,7 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
     """
     if not len(orders):
         return []
-    parts = stages_of(stages, orders)
+    parts = [part for part in stage_times(stages, orders) if len(part.times_ms)]
     found = [
         *_few_orders(orders),
         *_warm_up(orders),
@@ -84,28 +72,12 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
     return list(found)
 
 
-def stages_of(stages: pd.DataFrame, orders: pd.DataFrame) -> list[Stage]:
-    """Return the completed stages of orders that were not cancelled, name by name."""
-    place = places(orders, stages)
-    duration = floats(stages["duration_ms"])
-    done = (place >= 0) & ~np.isnan(duration)
-    done[done] = ~is_value(orders["outcome"], CANCELLED)[place[done]]
-    codes, names = coded(stages["stage"])
-    uncertainty = floats(stages["uncertainty_us"])
-    rows = [np.flatnonzero(done & (codes == code)) for code in range(len(names))]
-    return [
-        Stage(name, duration[mine], uncertainty[mine])
-        for name, mine in zip(names, rows, strict=True)
-        if len(mine)
-    ]
-
-
 def _placed(orders: pd.DataFrame) -> Floats:
     return floats(orders["time_to_order_placed_ms"])[is_value(orders["outcome"], PLACED)]
 
 
 def _few_orders(orders: pd.DataFrame) -> Iterator[str]:
-    n, needed = len(in_order(_placed(orders))), values_needed(0.95)
+    n, needed = int((~np.isnan(_placed(orders))).sum()), values_needed(0.95)
     if n < needed:
         yield f"Too few orders for p95: {needed} placed orders are needed, there are {n}."
 
@@ -153,7 +125,7 @@ def _runs(orders: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _modes(parts: list[Stage]) -> Iterator[str]:
+def _modes(parts: list[StageTimes]) -> Iterator[str]:
     for part in parts:
         found = two_modes(part.times_ms)
         if found:
@@ -164,9 +136,9 @@ def _modes(parts: list[Stage]) -> Iterator[str]:
             )
 
 
-def _error_bounds(parts: list[Stage]) -> Iterator[str]:
+def _error_bounds(parts: list[StageTimes]) -> Iterator[str]:
     for part in parts:
-        bound_ms = type_7(in_order(part.uncertainty_us), 0.99) / 1000
+        bound_ms = estimate(part.uncertainty_us, 0.99) / 1000
         if bound_ms > PART * part.median_ms:
             yield (
                 f"Error bound: times of {part.name} can be off by {whole_ms(bound_ms)} ms (p99), "
@@ -174,10 +146,10 @@ def _error_bounds(parts: list[Stage]) -> Iterator[str]:
             )
 
 
-def _lag(orders: pd.DataFrame, parts: list[Stage]) -> Iterator[str]:
+def _lag(orders: pd.DataFrame, parts: list[StageTimes]) -> Iterator[str]:
     if "schedule_lag_ms" not in orders:
         return
-    lag = type_7(in_order(floats(orders["schedule_lag_ms"])), 0.99)
+    lag = estimate(floats(orders["schedule_lag_ms"]), 0.99)
     shortest = min(parts, key=lambda part: part.median_ms, default=None)
     if shortest is not None and lag > PART * shortest.median_ms:
         yield (
@@ -199,7 +171,7 @@ def _coalesced(events: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _out_of_order(parts: list[Stage]) -> Iterator[str]:
+def _out_of_order(parts: list[StageTimes]) -> Iterator[str]:
     for part in parts:
         count = int((part.times_ms < 0).sum())
         if count:

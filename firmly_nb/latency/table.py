@@ -5,14 +5,16 @@ metrics.md, section 5. Orders that the analyst cancelled are left out of everyth
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from firmly_nb.latency.columns import coded, floats, is_value, places
 from firmly_nb.latency.outcomes import CANCELLED, PLACED, wilson
-from firmly_nb.latency.quantiles import in_order, quantiles_of_sorted, type_7
+from firmly_nb.latency.quantiles import estimate, in_order_for, quantiles_of_sorted
 from firmly_nb.latency.runs import Runs, quantiles_by_run, runs_of
+from firmly_nb.latency.stage_times import stage_times
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from firmly_nb.latency.quantiles import Quantile
 
-    Codes = NDArray[np.intp]
     Floats = NDArray[np.float64]
 
 SHOWN = (0.5, 0.9, 0.95)
@@ -109,16 +110,15 @@ def latency_table(
     counted = ~is_value(orders["outcome"], CANCELLED)
     attempted = int(counted.sum())
     runs = runs_of(orders)
-    place = places(orders, stages)
     parts = [
-        *_stage_parts(events, stages, orders, place, counted, runs),
+        *_stage_parts(events, stages, orders, runs),
         *_order_parts(orders, counted, runs),
     ]
     return LATENCY.frame([_row(part, attempted, level) for part in parts])
 
 
 def _row(part: _Part, attempted: int, level: float) -> dict[str, Any]:
-    values = in_order(part.values)
+    values = in_order_for(part.values, SHOWN, level)
     found = _quantiles(part, values, level)
     reached = int(part.extra.get("reached", len(values)))
     low, high = wilson(reached, attempted, level)
@@ -162,57 +162,32 @@ def _order_parts(
 
 
 def _stage_parts(
-    events: pd.DataFrame,
-    stages: pd.DataFrame,
-    orders: pd.DataFrame,
-    place: Codes,
-    counted: NDArray[np.bool_],
-    runs: Runs | None,
+    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, runs: Runs | None
 ) -> list[_Part]:
-    kept = place >= 0
-    kept[kept] = counted[place[kept]]
-    labels, names = _labels(stages)
-    duration = floats(stages["duration_ms"])
-    uncertainty = floats(stages["uncertainty_us"])
-    done = kept & ~np.isnan(duration)
-    together = _ends_coalesced(events, stages, orders, place)
+    together = _ends_coalesced(events, stages, orders)
     placed_ms = floats(orders["time_to_order_placed_ms"])
     is_placed = is_value(orders["outcome"], PLACED)
-    of_placed = done.copy()
-    of_placed[done] = is_placed[place[done]]
     whole = float(np.nansum(placed_ms[is_placed]))
     parts = []
-    for code, name in enumerate(names):
-        mine = labels == code
-        rows = done & mine
+    for one in stage_times(stages, orders):
         extra = {
-            "share_of_order": float(duration[of_placed & mine].sum()) / whole if whole else None,
-            "coalesced_share": float(together[rows].mean()) if rows.any() else None,
-            "uncertainty_p99_us": _p99(uncertainty[rows]),
+            "share_of_order": float(one.times_ms[is_placed[one.orders]].sum()) / whole
+            if whole
+            else None,
+            "coalesced_share": float(together[one.rows].mean()) if len(one.rows) else None,
+            "uncertainty_p99_us": _p99(one.uncertainty_us),
         }
-        parts.append(_Part(name, duration[rows], runs and runs.at(place[rows]), extra))
+        parts.append(_Part(one.name, one.times_ms, runs and runs.at(one.orders), extra))
     return parts
 
 
 def _p99(values: Floats) -> float | None:
-    known = in_order(values)
-    return type_7(known, 0.99) if len(known) else None
-
-
-def _labels(stages: pd.DataFrame) -> tuple[Codes, list[str]]:
-    """Return the stages' codes and names, sorted by milestone, those after a gap last."""
-    codes, names = coded(stages["stage"])
-    ends, milestones = coded(stages["to_milestone"])
-    end_of = np.zeros(len(names), dtype=np.intp)
-    end_of[codes] = ends
-    order = sorted(range(len(names)), key=lambda i: (end_of[i], names[i] != milestones[end_of[i]]))
-    rank = np.empty(len(names), dtype=np.intp)
-    rank[order] = np.arange(len(names))
-    return rank[codes], [names[i] for i in order]
+    found = estimate(values, 0.99)
+    return None if math.isnan(found) else found
 
 
 def _ends_coalesced(
-    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, place: Codes
+    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame
 ) -> NDArray[np.bool_]:
     """Say for each stage whether the event that ended it shares its read with the one before."""
     ends, milestones = coded(stages["to_milestone"])
@@ -223,4 +198,4 @@ def _ends_coalesced(
     found = np.zeros((len(orders) + 1, len(milestones) + 1), dtype=bool)
     # Of several assignments to one place the last one stays, as the last event counts.
     found[places(orders, events), code_of[came]] = events["coalesced"].to_numpy(bool)
-    return np.asarray(found[place, ends], dtype=bool)
+    return np.asarray(found[places(orders, stages), ends], dtype=bool)

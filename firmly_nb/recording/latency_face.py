@@ -15,29 +15,15 @@ if TYPE_CHECKING:
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.run_drift import RunDrift
     from firmly_nb.latency.summary import LatencySummary
+    from firmly_nb.recording.ends import Ends
 
 
 class LatencyFace:
-    """Figures over the tables ``event_ends``, ``stages`` and ``orders``."""
+    """Figures over ``ends``."""
 
     @property
-    def event_ends(self) -> pd.DataFrame:
-        """One row an event: the columns of ``EVENTS`` that figures of stages need."""
-        raise NotImplementedError
-
-    @property
-    def stages(self) -> pd.DataFrame:
-        """One row a stage."""
-        raise NotImplementedError
-
-    @property
-    def orders(self) -> pd.DataFrame:
-        """One row an order."""
-        raise NotImplementedError
-
-    @property
-    def order_ends(self) -> pd.DataFrame:
-        """One row an order, what figures of stages need."""
+    def ends(self) -> Ends:
+        """The tables that figures are made of."""
         raise NotImplementedError
 
     def latency(self, level: float = 0.95) -> LatencySummary:
@@ -61,25 +47,25 @@ class LatencyFace:
             return self._latency
         from firmly_nb.latency.summary import summary
 
-        return summary(self.event_ends, self.stages, self.order_ends, level)
+        return summary(self.ends.events, self.ends.stages, self.ends.orders, level)
 
     def outcomes(self) -> pd.DataFrame:
         """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
         from firmly_nb.latency.outcomes import outcome_table
 
-        return outcome_table(self.orders)
+        return outcome_table(self.ends.orders)
 
     def funnel(self) -> pd.DataFrame:
         """Return how many orders reached each milestone, of those before it; see ``FUNNEL``."""
         from firmly_nb.latency.outcomes import funnel
 
-        return funnel(self.stages, self.orders)
+        return funnel(self.ends.stages, self.ends.orders)
 
     def completion(self) -> pd.DataFrame:
         """Return which share of orders was placed within how long; see ``COMPLETION``."""
         from firmly_nb.latency.completion import completion_curve
 
-        return completion_curve(self.orders)
+        return completion_curve(self.ends.orders)
 
     def compare(self, other: Any, margin: float = 0.10, level: float = 0.95) -> Comparison:
         """Compare other recordings with these: a verdict on the order and on each stage.
@@ -95,7 +81,8 @@ class LatencyFace:
         """
         from firmly_nb.latency.compare import compare
 
-        return compare(self.stages, self.orders, other.stages, other.orders, margin, level)
+        a, b = self.ends, getattr(other, "ends", other)
+        return compare(a.stages, a.orders, b.stages, b.orders, margin, level)
 
     def drift(self, stage: str | None = None) -> RunDrift:
         """Say whether orders, or one stage of them, became slower or faster with time.
@@ -109,10 +96,10 @@ class LatencyFace:
         """
         from firmly_nb.latency.run_drift import run_drift
 
-        return run_drift(self.stages, self.orders, stage)
+        return run_drift(self.ends.stages, self.ends.orders, stage)
 
     @cached_property
     def _latency(self) -> LatencySummary:
         from firmly_nb.latency.summary import summary
 
-        return summary(self.event_ends, self.stages, self.order_ends)
+        return summary(self.ends.events, self.ends.stages, self.ends.orders)

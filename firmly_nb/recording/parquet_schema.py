@@ -157,11 +157,23 @@ def series(values: pa.ChunkedArray, column: Column) -> pd.Series[Any]:
 
 def _categorical(values: pa.ChunkedArray) -> pd.Categorical[Any]:
     """Return categories in their order, those that occur, as pandas makes them from a list."""
-    coded = values.unify_dictionaries()
-    dictionary = coded.chunk(0).dictionary if coded.num_chunks else pa.array([], pa.string())
-    chunks = [pc.fill_null(chunk.indices, -1).to_numpy() for chunk in coded.chunks]
-    codes = np.concatenate(chunks) if chunks else np.empty(0, "int32")
-    return categorical(codes, dictionary.to_pylist())
+    return categorical(*coded(values))
+
+
+def coded(values: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
+    """Return for each text its number, -1 for a null, and the texts.
+
+    Examples
+    --------
+    >>> coded(pa.chunked_array([["b", None], ["a", "b"]]))
+    (array([ 0, -1,  1,  0], dtype=int32), ['b', 'a'])
+    """
+    whole = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    whole = whole.unify_dictionaries()
+    dictionary = whole.chunk(0).dictionary if whole.num_chunks else pa.array([], pa.string())
+    chunks = [pc.fill_null(chunk.indices, -1).to_numpy() for chunk in whole.chunks]
+    codes = np.concatenate(chunks) if chunks else np.empty(0, np.int32)
+    return codes, dictionary.to_pylist()
 
 
 def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:
@@ -172,9 +184,9 @@ def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any
     >>> categorical(np.array([2, -1, 0]), ["b", "unused", "a"]).categories.to_list()
     ['a', 'b']
     """
-    present = np.bincount(codes[codes >= 0], minlength=len(names)) > 0
+    present = np.bincount(codes + 1, minlength=len(names) + 1)[1:] > 0
     order = sorted(np.flatnonzero(present).tolist(), key=lambda code: names[code])
-    places = np.full(len(names) + 1, -1)  # the last place is for code -1
+    places = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
     places[order] = np.arange(len(order))
     kept = [names[code] for code in order]
     found: pd.Categorical[Any] = pd.Categorical.from_codes(places[codes], categories=pd.Index(kept))

@@ -10,6 +10,7 @@ from firmly_nb.latency.stages import stages
 from firmly_nb.recording.cart_face import CartFace, Shown
 from firmly_nb.recording.charts_face import ChartsFace
 from firmly_nb.recording.cut_off import end_of_cut_off
+from firmly_nb.recording.ends import HeldEnds
 from firmly_nb.recording.latency_face import LatencyFace
 from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.rows import (
@@ -23,12 +24,13 @@ from firmly_nb.recording.rows import (
 )
 from firmly_nb.recording.sources import Held, Joined, Source
 from firmly_nb.recording.store_face import StoreFace
-from firmly_nb.recording.tables import EVENT_ENDS, EVENTS, ORDER_ENDS, ORDERS, WIDE
+from firmly_nb.recording.tables import EVENTS, ORDERS, WIDE
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.api.errors import FirmlyError
+    from firmly_nb.recording.ends import Ends
 
 
 class Recording(CartFace):
@@ -225,16 +227,9 @@ class Recordings(CartFace, LatencyFace, ChartsFace, StoreFace, Sequence[Recordin
         return self._source.event_times()
 
     @property
-    def event_ends(self) -> pd.DataFrame:
-        """Of all events only what figures of stages need; of a saved set no more is read."""
-        if "event_times" in self.__dict__:
-            return self.event_times
-        return self._source.event_times(EVENT_ENDS)
-
-    @property
-    def order_ends(self) -> pd.DataFrame:
-        """Of all orders only what figures of stages need; of a saved set no more is read."""
-        return self.orders if "orders" in self.__dict__ else self._source.orders(ORDER_ENDS)
+    def ends(self) -> Ends:
+        """What figures are made of; of a saved set no more is read."""
+        return self._source.ends or HeldEnds(self)
 
     @cached_property
     def orders(self) -> pd.DataFrame:

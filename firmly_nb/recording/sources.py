@@ -7,9 +7,11 @@ another one, so that a saved set is read as late and as little as can be.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.latency.stages import STAGES, stage_rows
+from firmly_nb.recording.ends import JoinedEnds
 from firmly_nb.recording.rows import confirmation_rows, event_rows, order_row
 from firmly_nb.recording.tables import EVENT_TIMES, EVENTS, ORDERS
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from firmly_nb.recording.ends import Ends
     from firmly_nb.recording.recording import Recording
     from firmly_nb.schema import Table
 
@@ -44,6 +47,11 @@ class Source(ABC):
     def places(self) -> Sequence[int]:
         """Return which recordings of its parts it has, in order."""
         return range(len(self))
+
+    @property
+    def ends(self) -> Ends | None:
+        """What figures are made of; None if it is the tables, which are at hand."""
+        return None
 
     def paths(self, kind: str) -> list[str] | None:  # noqa: ARG002 - of those that have files
         """Return the files of ``orders`` or ``events``; None if they are in memory."""
@@ -209,6 +217,13 @@ class Joined(Source):
     def notes(self) -> list[str]:
         """What was noted when they were saved."""
         return [text for source in self._sources for text in source.notes]
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What figures are made of; None if all of it is in memory."""
+        if all(source.ends is None for source in self._sources):
+            return None
+        return JoinedEnds(self._sources, self._places)
 
     @property
     def parts(self) -> list[Source]:

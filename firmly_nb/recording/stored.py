@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
@@ -20,9 +19,9 @@ from firmly_nb.recording.recording import Recording
 from firmly_nb.recording.records import End, Start, decode
 from firmly_nb.recording.rows import confirmation_rows
 from firmly_nb.recording.sources import Source
+from firmly_nb.recording.stored_ends import StoredEnds
 from firmly_nb.recording.stored_names import NewerFormatError, StoreError
-from firmly_nb.recording.stored_set import DAMAGED, Part, PartFile, StoredSet
-from firmly_nb.recording.stored_stages import Arrivals, stage_columns
+from firmly_nb.recording.stored_set import DAMAGED, Part, PartFile, StoredSet, read_rows
 from firmly_nb.recording.tables import EVENT_TIMES, EVENTS, ORDERS, WIDE
 
 if TYPE_CHECKING:
@@ -172,18 +171,14 @@ class Stored(Source):
             )
         return self._event_table(EVENTS)
 
+    @cached_property
+    def ends(self) -> StoredEnds:
+        """What figures are made of, without the rest."""
+        return StoredEnds(self._set, self._rows)
+
     def stages(self) -> pd.DataFrame:
         """Return all stages."""
-        found, owner = self._event_columns(["event", "t_ms", "uncertainty_us"])
-        names = series(found["event"], EVENTS.columns[EVENTS.names.index("event")])
-        arrivals = Arrivals(
-            owner,
-            np.asarray(names.cat.codes, dtype=np.int64),
-            list(names.cat.categories),
-            found["t_ms"].to_numpy(),
-            found["uncertainty_us"].to_numpy(),
-        )
-        made = stage_columns(arrivals, len(self), self._milestones())
+        made = self.ends.stage_columns()
         ids = self._set.recording_ids.take(pa.array(self._rows[made.owner]))
         columns: dict[str, Any] = {n: getattr(made, n) for n in STAGES.names if n != "recording_id"}
         return STAGES.from_columns(columns | {"recording_id": series(ids, STAGES.columns[0])})
@@ -256,24 +251,12 @@ class Stored(Source):
                 continue
             own = wanted[(wanted >= begin) & (wanted < begin + part.events.rows)] - begin
             try:
-                tables += [_read_rows(part.events, own, names)] if len(own) else []
+                tables += [read_rows(part.events, own, names)] if len(own) else []
             except DAMAGED as error:
                 self._set.leave_out_events(part, error)
                 return {}
         joined, places = pa.concat_tables(tables), pa.array(np.searchsorted(wanted, rows))
         return {name: joined[name].take(places) for name in names}
-
-    def _milestones(self) -> list[tuple[tuple[str, ...], Places]]:
-        """Return the orders that have event names of their own, by these names."""
-        found = self._order_column("milestones").unify_dictionaries()
-        if found.null_count == len(found):
-            return []
-        texts = np.array(found.to_pylist(), dtype=object)
-        configured = {text for text in texts if text is not None}
-        return [
-            (tuple(orjson.loads(text)), np.flatnonzero(texts == text))
-            for text in sorted(configured)
-        ]
 
     def _event_rows(self, part: Part, row: int) -> list[dict[str, Any]]:
         if part.events is None:
@@ -352,13 +335,3 @@ def _oldest_first(stored_set: StoredSet) -> Places:
     tied = np.flatnonzero(is_tied)
     ids = stored_set.recording_ids.take(pa.array(order[tied])).to_pandas()
     return np.delete(order, tied[ids.duplicated().to_numpy()])
-
-
-def _read_rows(file: PartFile, rows: Places, names: list[str]) -> pa.Table:
-    """Read some rows of a file, in ascending order."""
-    group_of = np.searchsorted(file.bounds, rows, side="right") - 1
-    groups = np.unique(group_of)
-    sizes = np.diff(file.bounds)[groups]
-    begins = np.cumsum(sizes) - sizes  # of the groups in what is read
-    places = rows - file.bounds[group_of] + begins[np.searchsorted(groups, group_of)]
-    return file.read(names, groups.tolist()).take(pa.array(places))

@@ -121,7 +121,7 @@ class StoredSet:
         self.notes = list(notes)
         self.warnings = list(warnings)
         self.parts: list[Part] = []
-        for name, part in zip(names, _at_once(lambda name: Part(root, name), names), strict=True):
+        for name, part in zip(names, at_once(lambda name: Part(root, name), names), strict=True):
             if isinstance(part, Part):
                 self.parts.append(part)
                 self.warnings += [part.problem] if part.problem else []
@@ -151,17 +151,22 @@ class StoredSet:
         return self.parts[place], row - int(self._begins[place])
 
     def orders(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
-        """Return columns of orders; one that is damaged in a part is null there."""
+        """Return columns of orders, read once; one that is damaged in a part is null there."""
         missing = [name for name in names if ("orders", name) not in self._columns]
-        if missing:
-            read = _at_once(lambda part: part.orders.read(missing), self.parts)
-            tables = [
-                self._one_by_one(part, missing) if isinstance(table, Exception) else table
-                for part, table in zip(self.parts, read, strict=True)
-            ]
-            for name in missing:
-                self._columns["orders", name] = self._joined(name, tables)
+        for name, column in self.fresh_orders(missing).items():
+            self._columns["orders", name] = column
         return {name: self._columns["orders", name] for name in names}
+
+    def fresh_orders(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """Return columns of orders; they are not kept."""
+        if not names:
+            return {}
+        read = at_once(lambda part: part.orders.read(names), self.parts)
+        tables = [
+            self._one_by_one(part, names) if failed(table) else table
+            for part, table in zip(self.parts, read, strict=True)
+        ]
+        return {name: self._joined(name, tables) for name in names}
 
     def events(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
         """Return columns of events, read once; for the narrow ones.
@@ -171,7 +176,7 @@ class StoredSet:
         missing = [name for name in names if ("events", name) not in self._columns]
         if missing:
             there = [part for part in self.parts if part.events is not None]
-            tables = _at_once(lambda part: _read_events(part, missing), there)
+            tables = at_once(lambda part: _read_events(part, missing), there)
             if self._left_out(there, tables):
                 return self.events(names)
             for name in missing:
@@ -184,7 +189,7 @@ class StoredSet:
         part.problem = lost_events(self.root, part.name, len(part.index), error)
         self.warnings.append(part.problem)
         for key in [key for key in self._columns if key[0] == "events"]:
-            del self._columns[key]
+            self._columns.pop(key, None)  # another thread may have done so
         self.__dict__.pop("event_places", None)
 
     def places_of(self, part: Part) -> EventPlaces:
@@ -205,14 +210,14 @@ class StoredSet:
             ids = _read_events(part, ["recording_id"])["recording_id"]
             return EventPlaces.of(part.index, ids)
 
-        found = _at_once(find, there)
+        found = at_once(find, there)
         self._left_out(there, found)
         for part, places in zip(there, found, strict=True):
             part.places = places if isinstance(places, EventPlaces) else None
 
     def _left_out(self, parts: Sequence[Part], found: Sequence[Any]) -> bool:
         """Go on without the events that could not be read; return whether there were any."""
-        damaged = [(p, error) for p, error in zip(parts, found, strict=True) if _failed(error)]
+        damaged = [(p, error) for p, error in zip(parts, found, strict=True) if failed(error)]
         for part, error in damaged:
             self.leave_out_events(part, error)
         return bool(damaged)
@@ -299,7 +304,7 @@ class EventPlaces:
         return (rows if self.order is None else self.order[rows]), owner
 
 
-def _at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+def at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """Do the same for each, several at a time; where a file is damaged the error is the result."""
 
     def safely(item: Any) -> Any:
@@ -314,7 +319,8 @@ def _at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         return list(pool.map(safely, items))
 
 
-def _failed(found: Any) -> bool:
+def failed(found: Any) -> bool:
+    """Say whether what ``at_once`` gave for an item is an error."""
     return isinstance(found, Exception)
 
 
@@ -322,6 +328,16 @@ def _read_events(part: Part, names: Sequence[str]) -> pa.Table:
     if part.events is None:
         raise FileNotFoundError(part.name)
     return part.events.read(names)
+
+
+def read_rows(file: PartFile, rows: Places, names: Sequence[str]) -> pa.Table:
+    """Read some rows of a file, in ascending order."""
+    group_of = np.searchsorted(file.bounds, rows, side="right") - 1
+    groups = np.unique(group_of)
+    sizes = np.diff(file.bounds)[groups]
+    begins = np.cumsum(sizes) - sizes  # of the groups in what is read
+    places = rows - file.bounds[group_of] + begins[np.searchsorted(groups, group_of)]
+    return file.read(names, groups.tolist()).take(pa.array(places))
 
 
 def _same(ids: pa.ChunkedArray, owner: Places, event_ids: pa.ChunkedArray) -> bool:

@@ -15,24 +15,36 @@ from firmly_nb.latency.stages import START
 from firmly_nb.recording.parquet_schema import categorical
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    Ints = NDArray[np.int64]
+    Ints = NDArray[np.integer[Any]]
     Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+    Group = tuple[tuple[str, ...], Ints]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
-    """What came, one place an event, those of an order together and in order of arrival."""
+class LastArrivals:
+    """The last arrival of one event, one place an order: whether it came, when and how sure."""
 
-    owner: Ints  # place of the order
-    codes: Ints  # place of the name in names
-    names: Sequence[str]
+    came: Flags
     t_ms: Floats
     uncertainty_us: Floats
+
+    @classmethod
+    def none(cls, orders: int) -> LastArrivals:
+        """Return it for an event that came to no order so far."""
+        nowhere = np.full(orders, np.nan)
+        return cls(np.zeros(orders, dtype=bool), nowhere, nowhere.copy())
+
+    def note(self, orders: Ints, t_ms: Floats, uncertainty_us: Floats) -> None:
+        """Note arrivals; of several of one order the last one stays."""
+        self.came[orders] = True
+        self.t_ms[orders] = t_ms
+        self.uncertainty_us[orders] = uncertainty_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,109 +62,96 @@ class StageColumns:
 
 
 def stage_columns(
-    arrivals: Arrivals, orders: int, configured: Sequence[tuple[tuple[str, ...], Ints]] = ()
+    arrived: Mapping[str, LastArrivals], orders: int, configured: Sequence[Group] = ()
 ) -> StageColumns:
     """Return the stages of orders 0, 1, ... in this order.
 
     Parameters
     ----------
-    arrivals
-        Their events.
+    arrived
+        Their events by name; a name that is not there came to none.
     orders
         How many there are.
     configured
         Orders with event names of their own: the names and the places. All others go by the
         vocabulary that their stream speaks.
     """
-    groups = [*configured, *_vocabularies(arrivals, orders, configured)]
+    groups = [*configured, *_vocabularies(arrived, orders, configured)]
     labels: dict[str, int] = {}
-    blocks = [_block(arrivals, orders, names, places, labels) for names, places in groups]
+    blocks = [_block(arrived, orders, names, places, labels) for names, places in groups]
     columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
     if len(groups) > 1:
         order = np.argsort(columns[0], kind="stable")
         columns = [column[order] for column in columns]
-    names = list(labels)
-    return StageColumns(
-        columns[0],
-        categorical(columns[1], names),
-        categorical(columns[2], names),
-        categorical(columns[3], names),
-        *columns[4:],
-    )
+    owner, *coded, start_ms, end_ms, duration_ms, uncertainty_us = columns
+    stage, begin, end = (categorical(codes, list(labels)) for codes in coded)
+    return StageColumns(owner, stage, begin, end, start_ms, end_ms, duration_ms, uncertainty_us)
 
 
 def _vocabularies(
-    arrivals: Arrivals, orders: int, configured: Sequence[tuple[tuple[str, ...], Ints]]
-) -> list[tuple[tuple[str, ...], Ints]]:
+    arrived: Mapping[str, LastArrivals], orders: int, configured: Sequence[Group]
+) -> list[Group]:
     """Sort the orders by the vocabulary of their stream, as ``event_names.vocabulary`` does."""
-    guide = _has(arrivals, orders, GUIDE) & ~_has(arrivals, orders, REFERENCE)
+    guide = _has(arrived, orders, GUIDE) & ~_has(arrived, orders, REFERENCE)
     free = np.ones(orders, dtype=bool)
     for _, places in configured:
         free[places] = False
     return [
-        (REFERENCE, np.flatnonzero(free & ~guide)),
-        *([(GUIDE, np.flatnonzero(free & guide))] if (free & guide).any() else []),
+        (REFERENCE, np.flatnonzero(free & ~guide).astype(np.int32)),
+        *([(GUIDE, np.flatnonzero(free & guide).astype(np.int32))] if (free & guide).any() else []),
     ]
 
 
-def _has(arrivals: Arrivals, orders: int, names: Sequence[str]) -> NDArray[np.bool_]:
+def _has(arrived: Mapping[str, LastArrivals], orders: int, names: Sequence[str]) -> Flags:
     found = np.zeros(orders, dtype=bool)
-    for code, name in enumerate(arrivals.names):
-        if name in names:
-            found[arrivals.owner[arrivals.codes == code]] = True
+    for name in names:
+        if name in arrived:
+            found |= arrived[name].came
     return found
 
 
-def _last(arrivals: Arrivals, orders: int, name: str) -> tuple[NDArray[np.bool_], Floats, Floats]:
-    """Return of each order whether the event came, and when and how sure for the last time."""
-    there = np.zeros(orders, dtype=bool)
-    t_ms, uncertainty_us = np.full(orders, np.nan), np.full(orders, np.nan)
-    if name in arrivals.names:
-        rows = np.flatnonzero(arrivals.codes == list(arrivals.names).index(name))
-        owner = arrivals.owner[rows]
-        # Of several events of an order the last one counts: its row is the next order's neighbour.
-        last = np.ones(len(owner), dtype=bool)
-        last[:-1] = owner[1:] != owner[:-1]
-        rows, owner = rows[last], owner[last]
-        there[owner] = True
-        t_ms[owner] = arrivals.t_ms[rows]
-        uncertainty_us[owner] = arrivals.uncertainty_us[rows]
-    return there, t_ms, uncertainty_us
-
-
 def _block(
-    arrivals: Arrivals, orders: int, names: tuple[str, ...], places: Ints, labels: dict[str, int]
-) -> list[NDArray[np.generic]]:
+    arrived: Mapping[str, LastArrivals],
+    orders: int,
+    names: tuple[str, ...],
+    places: Ints,
+    labels: dict[str, int],
+) -> list[NDArray[Any]]:
     """Return the columns of orders that share their milestones, order by order."""
 
     def code(label: str) -> int:
         return labels.setdefault(label, len(labels))
 
-    reached = np.full(len(places), code(START))
+    # One row an order and one column a milestone: read row by row, an order's stages follow.
+    shape = (len(places), len(names))
+    stage, begins, ends = (np.empty(shape, dtype=np.int32) for _ in range(3))
+    start_ms, end_ms, duration_ms, uncertainty_us = (np.empty(shape) for _ in range(4))
+    everything = len(places) == orders
+    reached = np.full(len(places), code(START), dtype=np.int32)
     begin, begin_us = np.zeros(len(places)), np.zeros(len(places))
     previous = START
-    rows: list[list[NDArray[np.generic]]] = []
-    for name in names:
-        there, end, end_us = (column[places] for column in _last(arrivals, orders, name))
-        skipped = there & (reached != code(previous))
-        stage = np.full(len(places), code(name))
-        for missed in np.unique(reached[skipped]):
-            label = f"{list(labels)[missed]}->{name}"
-            stage[skipped & (reached == missed)] = code(label)
-        rows.append(
-            [
-                places,
-                stage,
-                np.where(skipped, reached, code(previous)),
-                np.full(len(places), code(name)),
-                np.where(there, begin, np.nan),
-                end,
-                np.where(there, end - begin, np.nan),
-                np.where(there, begin_us + end_us, np.nan),
-            ]
+    for column, name in enumerate(names):
+        one = arrived.get(name) or LastArrivals.none(orders)
+        came, end, end_us = (
+            values if everything else values[places]
+            for values in (one.came, one.t_ms, one.uncertainty_us)
         )
-        reached = np.where(there, code(name), reached)
-        begin, begin_us = np.where(there, end, begin), np.where(there, end_us, begin_us)
+        skipped = came & (reached != code(previous))
+        stage[:, column] = code(name)
+        begins[:, column] = code(previous)
+        ends[:, column] = code(name)
+        if skipped.any():
+            begins[skipped, column] = reached[skipped]
+            for missed in np.unique(reached[skipped]):
+                label = f"{list(labels)[missed]}->{name}"
+                stage[skipped & (reached == missed), column] = code(label)
+        start_ms[:, column] = np.where(came, begin, np.nan)
+        end_ms[:, column] = end
+        duration_ms[:, column] = end - begin
+        uncertainty_us[:, column] = begin_us + end_us
+        reached = np.where(came, np.int32(code(name)), reached)
+        begin, begin_us = np.where(came, end, begin), np.where(came, end_us, begin_us)
         previous = name
-    # One row a milestone so far, one column an order: turned, so that an order's stages follow.
-    return [np.stack(column, axis=1).ravel() for column in zip(*rows, strict=True)]
+    owner = np.repeat(places, len(names))
+    columns = (stage, begins, ends, start_ms, end_ms, duration_ms, uncertainty_us)
+    return [owner, *(values.ravel() for values in columns)]

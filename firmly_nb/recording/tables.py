@@ -36,15 +36,6 @@ EVENT_TIMES = Table(
     "one row a server-sent event, without what came in it",
     tuple(column for column in EVENTS.columns if column.name not in WIDE),
 )
-EVENT_ENDS = Table(
-    "event_ends",
-    "one row a server-sent event, what figures of stages need",
-    tuple(
-        column
-        for column in EVENTS.columns
-        if column.name in {"recording_id", "milestone", "uncertainty_us", "coalesced"}
-    ),
-)
 
 ORDERS = Table(
     "orders",
@@ -78,28 +69,5 @@ ORDERS = Table(
         Column("currency", "category", "", "ISO 4217"),
         Column("connection", "category", "", "warm: was open before; cold: opened for it"),
         Column("tags", "object", "", "what the analyst noted, by name"),
-    ),
-)
-
-# Of a saved set only these are read for the figures of stages.
-ORDER_ENDS = Table(
-    "order_ends",
-    "one row an attempted order, what figures of stages need",
-    tuple(
-        column
-        for column in ORDERS.columns
-        if column.name
-        in {
-            "recording_id",
-            "run_id",
-            "started_at",
-            "environment",
-            "domain",
-            "outcome",
-            "time_to_headers_ms",
-            "time_to_first_event_ms",
-            "time_to_order_placed_ms",
-            "schedule_lag_ms",
-        }
     ),
 )

@@ -1,0 +1,199 @@
+"""What figures need of a saved set, read part by part: some fifty bytes for each event.
+
+The full tables are for looking at orders; those of ten million would not fit into memory. Here each
+part is read, the last arrival of each event is noted with its order, and the part is let go.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import orjson
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+
+from firmly_nb.api.event_names import GUIDE, REFERENCE
+from firmly_nb.recording.ends import EVENT_ENDS, ORDER_ENDS, STAGE_ENDS, compact
+from firmly_nb.recording.parquet_schema import categorical, coded, series
+from firmly_nb.recording.stored_set import at_once, failed, read_rows
+from firmly_nb.recording.stored_stages import LastArrivals, StageColumns, stage_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from firmly_nb.recording.stored_set import Part, StoredSet
+
+    Numbers = NDArray[np.int32]
+    Places = NDArray[np.int64]
+
+FEW = 8  # of so many orders of a part one: not worth reading all of it
+COLUMNS = ("event", "t_ms", "uncertainty_us", "coalesced")
+
+
+class _Events(NamedTuple):
+    """Events of a part: the number of the order, the name and whether it shares its read."""
+
+    orders: Numbers
+    names: NDArray[np.int32]
+    coalesced: NDArray[np.bool_]
+
+
+class StoredEnds:
+    """The tables that figures are made of, of some recordings of a set.
+
+    Parameters
+    ----------
+    stored_set
+        The set.
+    rows
+        Which of its recordings, in which order; each once.
+    """
+
+    def __init__(self, stored_set: StoredSet, rows: Places) -> None:
+        self._set = stored_set
+        self._rows = rows
+        self._number = np.full(len(stored_set), -1, dtype=np.int32)
+        self._number[rows] = np.arange(len(rows))
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """Return ``ORDER_ENDS``."""
+        stored = {c.name: "merchant" if c.name == "domain" else c.name for c in ORDER_ENDS.columns}
+        stored.pop("recording_id")
+        found = self._set.fresh_orders(list(stored.values()))
+        columns: dict[str, Any] = {
+            c.name: series(self._chosen(found[stored[c.name]]), c)
+            for c in ORDER_ENDS.columns
+            if c.name in stored
+        }
+        numbers = np.arange(len(self._rows), dtype=np.int32)
+        return compact(ORDER_ENDS, columns | {"recording_id": numbers})
+
+    @property
+    def stages(self) -> pd.DataFrame:
+        """Return ``STAGE_ENDS``."""
+        return self._tables[1]
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """Return ``EVENT_ENDS``."""
+        return self._tables[0]
+
+    def stage_columns(self) -> StageColumns:
+        """Return the columns of ``STAGES``."""
+        return self._stages(self._read().arrived)
+
+    @cached_property
+    def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        found = self._read()
+        made = self._stages(found.arrived)
+        stages = {name: getattr(made, name) for name in STAGE_ENDS.names if name != "recording_id"}
+        return found.events(), compact(STAGE_ENDS, stages | {"recording_id": made.owner})
+
+    def _stages(self, arrived: dict[str, LastArrivals]) -> StageColumns:
+        return stage_columns(arrived, len(self._rows), self._configured)
+
+    @cached_property
+    def _configured(self) -> list[tuple[tuple[str, ...], NDArray[np.int32]]]:
+        """Return the orders that have event names of their own, by these names."""
+        codes, texts = coded(self._chosen(self._set.fresh_orders(["milestones"])["milestones"]))
+        return [
+            (tuple(orjson.loads(texts[code])), np.flatnonzero(codes == code).astype(np.int32))
+            for code in sorted(np.unique(codes[codes >= 0]), key=lambda code: texts[code])
+        ]
+
+    def _chosen(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        return values.take(pa.array(self._rows))
+
+    def _read(self) -> _Arrivals:
+        """Read the events of all parts; one that is damaged is left out, with a warning."""
+        configured = {name for names, _ in self._configured for name in names}
+        found = _Arrivals(len(self._rows), {*REFERENCE, *GUIDE, *configured})
+
+        def read(part: Part, numbers: Numbers) -> None:
+            columns, orders = _columns(self._set, part, numbers)
+            if columns is not None:
+                found.add(columns, orders)
+
+        ends = np.cumsum([len(part.index) for part in self._set.parts], dtype=np.int64)
+        each = list(zip(self._set.parts, np.split(self._number, ends), strict=False))
+        for (part, _), error in zip(each, at_once(lambda one: read(*one), each), strict=True):
+            if failed(error):
+                self._set.leave_out_events(part, error)
+        return found
+
+
+class _Arrivals:
+    """What came, as the parts are read, several at a time.
+
+    Parameters
+    ----------
+    orders
+        How many there are.
+    names
+        The events whose last arrival counts.
+    """
+
+    def __init__(self, orders: int, names: set[str]) -> None:
+        self.arrived: dict[str, LastArrivals] = {}
+        self._orders = orders
+        self._wanted = names
+        self._names: dict[str, int] = {}
+        self._parts: list[_Events] = []
+        self._lock = Lock()
+
+    def add(self, columns: dict[str, pa.ChunkedArray], orders: Numbers) -> None:
+        """Add the events of a part; those of an order stand together, in order of arrival."""
+        codes, names = coded(columns["event"])
+        t_ms, uncertainty_us, coalesced = (_numbers(columns[name]) for name in COLUMNS[1:])
+        with self._lock:
+            shared = [self._names.setdefault(name, len(self._names)) for name in names]
+            for name in self._wanted.intersection(names).difference(self.arrived):
+                self.arrived[name] = LastArrivals.none(self._orders)
+            renumbered = np.array([*shared, -1], dtype=np.int32)[codes]
+            self._parts.append(_Events(orders, renumbered, coalesced))
+        for code, name in enumerate(names):
+            if name in self._wanted:
+                mine = np.flatnonzero(codes == code)
+                self.arrived[name].note(orders[mine], t_ms[mine], uncertainty_us[mine])
+
+    def events(self) -> pd.DataFrame:
+        """Return ``EVENT_ENDS``."""
+        parts = self._parts or [_Events(*(np.empty(0, kind) for kind in ("i4", "i4", "?")))]
+        orders, names, coalesced = (np.concatenate(column) for column in zip(*parts, strict=True))
+        milestone = categorical(names, list(self._names))
+        return compact(
+            EVENT_ENDS,
+            {"recording_id": orders, "milestone": milestone, "coalesced": coalesced},
+        )
+
+
+def _columns(
+    stored_set: StoredSet, part: Part, numbers: Numbers
+) -> tuple[dict[str, pa.ChunkedArray] | None, Numbers]:
+    """Read the events of the chosen orders of a part, and the number of each one's order."""
+    chosen = np.flatnonzero(numbers >= 0)
+    nothing = None, numbers[:0]
+    if not len(chosen) or part.events is None:
+        return nothing
+    rows, owner = stored_set.places_of(part).rows(chosen)
+    if part.events is None or not len(rows):  # its ids could not be read
+        return nothing
+    if len(rows) * FEW < part.events.rows:
+        wanted = np.sort(rows)
+        table = read_rows(part.events, wanted, COLUMNS).take(
+            pa.array(np.searchsorted(wanted, rows))
+        )
+    else:
+        table = part.events.read(COLUMNS)
+        if not np.array_equal(rows, np.arange(len(table))):
+            table = table.take(pa.array(rows))
+    return {name: table[name] for name in COLUMNS}, numbers[chosen[owner]]
+
+
+def _numbers(values: pa.ChunkedArray) -> NDArray[Any]:
+    found: NDArray[Any] = values.to_numpy()
+    return found
