@@ -7,7 +7,8 @@ leave the page once, at the moment of placing (design.md, section 9).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.models import Address, Order
@@ -54,6 +55,43 @@ class Draft:
 
 
 FIELDS = tuple(Draft.__dataclass_fields__)
+KINDS: dict[str, tuple[type, ...]] = {
+    "merchant": (str,),
+    "items": (list,),
+    "shipping": (dict,),
+    "same_billing": (bool,),
+    "billing": (dict,),
+    "card_name": (str,),
+    "card": (dict,),
+    "sse": (bool,),
+    "warm": (bool,),
+    "times": (int, type(None)),
+}
+
+
+def changed_draft(draft: Draft, changes: Any) -> Draft:
+    """Return a draft with some of its fields changed; names that are none are left out.
+
+    What is in a field may be wrong, which its form then says; but it must be of the field's kind.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+
+    Examples
+    --------
+    >>> changed_draft(Draft(), {"merchant": "staging.luma.gift", "other": 1}).merchant
+    'staging.luma.gift'
+    """
+    if not isinstance(changes, Mapping):
+        raise TypeError(f"a draft is changed by its fields' names, not by {_kind(changes)}")
+    known = {name: changes[name] for name in FIELDS if name in changes}
+    for name, value in known.items():
+        if not isinstance(value, KINDS[name]):
+            wanted = " or ".join(kind.__name__ for kind in KINDS[name])
+            raise TypeError(f"{name} takes {wanted}, got {_kind(value)}")
+    return replace(draft, **known)
 
 
 def order_from(draft: Draft, captcha_token: SecretStr | None = None) -> Order:
@@ -88,6 +126,10 @@ def changes_for(order: Order) -> dict[str, Any]:
         "same_billing": billing is None,
         "billing": _typed_address(billing) if billing else no_address(),
     }
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
 
 
 def _item(row: Any) -> dict[str, Any]:

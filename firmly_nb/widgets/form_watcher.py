@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.recording.records import Event, Start
@@ -13,6 +12,7 @@ from firmly_nb.widgets.form_words import (
     result_words,
     safe_text,
 )
+from firmly_nb.widgets.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from firmly_nb.widgets.timeline import Timeline
 
 IDLE: dict[str, Any] = {"state": "idle"}
-# A sign of life, so that a page can tell a long stage from a kernel that died.
-BEAT_EVERY_S = 2.0
 
 
 class FormWatcher:
@@ -44,17 +42,25 @@ class FormWatcher:
         self._timeline = timeline
         self._cart_view = cart_view
         self._feed = timeline.feed
+        self._heart = Heartbeat(form.send)
         self._keep = keep
         self._last: Event | None = None
         self._shown = 0
 
     def begin(self, count: int) -> None:
         """Show that orders are about to be sent."""
+        self._heart.begin()
         self._timeline.expecting = True
         with self._form.hold_sync():
             self._form.notice = self._form.looked = ""
             self._form.result = {}
             self._form.run = {"state": "running", "number": 1, "of": count, "doing": "", "told": ""}
+
+    def failed(self) -> None:
+        """Show that nothing could be sent after all."""
+        self._heart.end()
+        self._timeline.expecting = False
+        self._form.run = IDLE
 
     def seen(self, record: Record) -> None:
         """Hand a record on the moment it is there; on the background loop."""
@@ -81,13 +87,15 @@ class FormWatcher:
             self._form.result = failure_words(error)
             return
         self._keep(recording)
-        # Also one that has no cart: that of the order before would be taken for its own.
-        self._try(lambda: self._cart_view.show(recording))
+        if self._is_looked_at(recording):
+            # Also one that has no cart: that of the order before would be taken for its own.
+            self._try(lambda: self._cart_view.show(recording))
         self._learn(recording)
         self._form.result = result_words(recording)
 
     def ended(self, run: OrderRun) -> None:
         """Say that all is done, and how many ended how."""
+        self._heart.end()
         self._timeline.expecting = False
         told = counts_words(run.recordings) if run.count > 1 else ""
         left = run.count - len(run.recordings)
@@ -107,12 +115,16 @@ class FormWatcher:
             "of": run.count,
             "doing": doing,
             "told": told,
-            "beat": int(time.monotonic() / BEAT_EVERY_S),
         }
 
     def _show_cart(self, recording: Recording | None) -> None:
-        if recording is not None and recording.cart is not None:
+        if recording is not None and recording.cart is not None and self._is_looked_at(recording):
             self._try(lambda: self._cart_view.show(recording))
+
+    def _is_looked_at(self, recording: Recording) -> bool:
+        """Whether the timeline shows this order; who studies another one is left in peace."""
+        picked = self._timeline.selected
+        return picked is None or picked["recording_id"] == recording.recording_id
 
     def _learn(self, recording: Recording) -> None:
         known = list(self._form.captcha)

@@ -20,13 +20,14 @@ from firmly_nb.widgets.cart_view import CartView
 from firmly_nb.widgets.form_code import code_for
 from firmly_nb.widgets.form_problems import MOST_TIMES, problems
 from firmly_nb.widgets.form_requests import Requests
-from firmly_nb.widgets.form_state import CARD_FIELDS, FIELDS, TYPED, changes_for, order_from
-from firmly_nb.widgets.form_view import FormView, StripView, Typed, take_secrets
+from firmly_nb.widgets.form_state import CARD_FIELDS, TYPED, Draft, changes_for, order_from
+from firmly_nb.widgets.form_strip import FormStrip
+from firmly_nb.widgets.form_view import FormView, Typed, guarded, take_secrets
 from firmly_nb.widgets.form_watcher import FormWatcher
 from firmly_nb.widgets.form_words import place_words, safe_text
 from firmly_nb.widgets.order_form_picture import form_html, form_text
 from firmly_nb.widgets.order_run import OrderRun
-from firmly_nb.widgets.presets import Presets
+from firmly_nb.widgets.shared_draft import SharedDraft
 from firmly_nb.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -72,25 +73,19 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._turns = threading.Lock()
         self._run: OrderRun | None = None
         self._recordings: list[Recording] = []
-        self._presets = Presets()
         self._typed_as: str | None = None
         self._form = FormView(self._pressed)
-        self._strip = StripView(self._asked)
+        self._draft = SharedDraft(self._form.send, self._wrong, self._changed)
+        self._strip = FormStrip(place_words(lab), self._draft, self.code)
         self.timeline = Timeline(details=False)  # the cart view beside it has both
         self.cart_view = CartView()
         self._watcher = FormWatcher(self._form, self.timeline, self.cart_view, self._keep)
         self._requests = Requests(self._bench, self._form)
-        super().__init__([self._strip, self._columns()])
+        super().__init__([self._strip.view, self._columns()])
         self.layout = ipywidgets.Layout(overflow="visible", width="100%")
         self.add_class("firmly-bench")
         self.order = order or Order.example()
-        self._form.card = dict.fromkeys(CARD_FIELDS, "")
-        self._strip.environment = place_words(lab)
-        self._strip.presets = self._presets.names()
-        self._form.observe(self._shown(self._check), [*FIELDS, "edit"])
-        self._strip.observe(self._shown(self._fill_panel), "shown")
-        self.timeline.observe(self._shown(self._follow), "selected")
-        self._check()
+        self.timeline.observe(self._follow, "selected")
 
     @property
     def lab(self) -> Lab:
@@ -104,7 +99,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         Set it to fill the form in. A captcha token is not kept: the form asks when it places.
         """
         try:
-            return order_from(self._form.draft())
+            return order_from(self._draft.now)
         except InvalidOrder:
             return None
 
@@ -112,51 +107,50 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def order(self, order: Order) -> None:
         if not isinstance(order, Order):
             raise TypeError(f"form.order takes an Order, got {type(order).__name__}")
-        self._form.put(changes_for(order))
+        self._draft.put(changes_for(order))
 
     @property
     def problems(self) -> dict[str, str]:
         """What is wrong, by the field's path; empty if the order can be placed."""
-        return problems(self._form.draft(), self._lab.environment)
+        return self._draft.problems
 
     @property
     def card_name(self) -> str:
         """The card: a test card by name, or ``"typed"`` for one that is typed in the page."""
-        return str(self._form.card_name)
+        return self._draft.now.card_name
 
     @card_name.setter
     def card_name(self, name: str) -> None:
         if name not in {*TEST_CARDS, TYPED}:
             raise ValueError(f"no test card {name!r}; there are {', '.join(TEST_CARDS)}, {TYPED}")
-        self._form.card_name = name
+        self._draft.put({"card_name": name})
 
     @property
     def sse(self) -> bool:
         """Whether events are asked for; without them there is only the last answer."""
-        return bool(self._form.sse)
+        return self._draft.now.sse
 
     @sse.setter
     def sse(self, value: bool) -> None:
-        self._form.sse = value
+        self._draft.put({"sse": value})
 
     @property
     def warm(self) -> bool:
         """Whether the connection is opened beforehand; a cold one is measured, too."""
-        return bool(self._form.warm)
+        return self._draft.now.warm
 
     @warm.setter
     def warm(self, value: bool) -> None:
-        self._form.warm = value
+        self._draft.put({"warm": value})
 
     @property
     def times(self) -> int | None:
         """How many orders a press places, one after another."""
-        value: int | None = self._form.times
-        return value
+        return self._draft.now.times
 
     @times.setter
     def times(self, value: int) -> None:
-        self._form.times = value
+        self._draft.put({"times": value})
 
     @property
     def running(self) -> bool:
@@ -234,28 +228,26 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         InvalidOrder
             While something in the form is wrong.
         """
-        draft = self._form.draft()
+        draft = self._draft.now
         captcha = draft.merchant in self._form.captcha
         return code_for(draft, self._lab, typed_as=self._typed_as, captcha=captcha)
 
     @property
     def presets(self) -> list[str]:
         """The names of the presets that can be loaded."""
-        return self._presets.names()
+        return self._strip.presets
 
     def save_preset(self, name: str) -> None:
         """Save what stands in the form by name, addresses as typed, without secrets."""
-        self._presets.save(name, vars(self._form.draft()))
-        self._strip.presets = self._presets.names()
+        self._strip.save(name)
 
     def load_preset(self, name: str) -> None:
         """Fill the form in from a preset."""
-        self._form.put(self._presets.load(name))
+        self._strip.load(name)
 
     def delete_preset(self, name: str) -> None:
         """Delete a preset; that there is none of that name is fine."""
-        self._presets.delete(name)
-        self._strip.presets = self._presets.names()
+        self._strip.delete(name)
 
     def __repr__(self) -> str:
         return form_text(self)
@@ -287,9 +279,9 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         return Card.test(self.card_name)
 
     def _start(self, card: Card, token: SecretStr | None, count: int | None) -> OrderRun:
-        draft = self._form.draft()
+        draft = self._draft.now
         order = order_from(draft, token)
-        found = problems(draft, self._lab.environment)
+        found = self._wrong(draft)
         if found:
             raise InvalidOrder("OrderForm", list(found.items()))
         if token is not None and count != 1:
@@ -302,23 +294,27 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             try:
                 self._run = OrderRun(start, count or 1, self._watcher)
             except BaseException:
-                self._form.run = {"state": "idle"}
+                self._watcher.failed()
                 raise
             return self._run
 
     def _pressed(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Take what the form's page sends; nothing that goes wrong may leave this method."""
         answers: dict[str, Callable[[], None]] = {
-            "place": lambda: self._place_pressed(content, take_secrets(buffers)),
+            "draft": lambda: self._draft.tell(content),
+            "edit": lambda: self._draft.take(content, buffers[0]),
+            "place": lambda: self._place_pressed(content, buffers),
             "cancel": self.cancel,
-            "look": lambda: self._requests.look(self._form.draft().merchant),
+            "look": lambda: self._requests.look(self._draft.now.merchant),
             "catalogue": lambda: self._requests.answer(content),
         }
         answer = answers.get(str(content.get("type")))
         if answer:
-            self._guarded(self._form, answer)
+            guarded(self._form, answer)
 
-    def _place_pressed(self, content: Mapping[str, Any], typed: Typed) -> None:
+    def _place_pressed(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        secrets, *draft = buffers
+        typed = take_secrets(secrets)
         with self._turns:
             if content.get("turn") != self._form.turn or self.running:
                 return
@@ -327,8 +323,9 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
                 self._form.turn += 1
                 self._form.notice = self._form.looked = ""
                 self._form.result = {}
-        # What is ordered is what the one who pressed could see.
-        self._form.put(content.get("draft") or {})
+        if draft:
+            # What is ordered is what the one who pressed could see.
+            self._draft.take(content, draft[0])
         try:
             token = typed.captcha_token if typed.captcha_token.get_secret_value() else None
             self._start(self._card(typed), token, self.times)
@@ -338,62 +335,24 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def _card(self, typed: Typed) -> Card:
         if self.card_name != TYPED:
             return self._picked_card()
-        known = {name: self._form.card.get(name, "") for name in CARD_FIELDS}
+        known = {name: self._draft.now.card.get(name, "") for name in CARD_FIELDS}
         card = Card(number=typed.number, verification_value=typed.verification_value, **known)
         number = card.number.get_secret_value()
         self._typed_as = next((name for name, test in TEST_CARDS.items() if test == number), None)
         return card
 
-    def _asked(self, content: Mapping[str, Any], _: Sequence[Any]) -> None:
-        """Take what the strip's page sends."""
-        verbs: dict[str, Callable[[str], None]] = {
-            "save": self.save_preset,
-            "load": self.load_preset,
-            "delete": self.delete_preset,
-        }
-        verb = verbs.get(str(content.get("type")))
-        if verb:
-            self._strip.notice = ""
-            self._guarded(self._strip, lambda: verb(str(content.get("name", ""))))
+    def _wrong(self, draft: Draft) -> dict[str, str]:
+        return problems(draft, self._lab.environment)
 
-    def _check(self, _: Any = None) -> None:
-        with self._form.hold_sync():
-            self._form.problems = self.problems
-            self._form.checked = self._form.edit
-        self._write_code()
-
-    def _fill_panel(self, _: Any) -> None:
-        self._write_code()
-        if self._strip.shown == "presets":
-            # Another form may have saved one.
-            self._strip.presets = self._presets.names()
-
-    def _write_code(self) -> None:
-        if self._strip.shown != "code":
-            return
-        try:
-            self._strip.code = self.code()
-        except InvalidOrder:
-            told = "\n".join(f"# {path}: {text}" for path, text in self.problems.items())
-            self._strip.code = f"# Something in the form is not right yet.\n{told}\n"
+    def _changed(self) -> None:
+        self._strip.write_code()
 
     def _follow(self, change: Any) -> None:
-        """Show the cart of the event that was picked in the timeline."""
-        picked = change["new"] or {}
-        for recording in reversed(self._recordings):
-            if recording.recording_id == picked.get("recording_id"):
-                self.cart_view.show(recording, picked.get("seq"))
-                return
+        """Show the cart of the event that was picked in the timeline, of a running order too."""
+        picked = change["new"]
+        recording = picked and self.timeline.recording(picked["recording_id"])
+        if recording:
+            guarded(self._form, lambda: self.cart_view.show(recording, picked["seq"]))
 
     def _keep(self, recording: Recording) -> None:
         self._recordings.append(recording)
-
-    def _shown(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
-        return lambda change: self._guarded(self._form, lambda: handler(change))
-
-    def _guarded(self, view: FormView | StripView, action: Callable[[], None]) -> None:
-        """Do what a page asked for; what goes wrong is said where the user looks."""
-        try:
-            action()
-        except Exception as error:  # noqa: BLE001 - a kernel's log is where nobody looks
-            view.notice = f"{type(error).__name__}: {safe_text(error)}"

@@ -11,6 +11,7 @@ import traitlets
 from firmly_nb.api.models import Order
 from firmly_nb.recording.recording import Recordings
 from firmly_nb.widgets.frontend import module, style
+from firmly_nb.widgets.heartbeat import Heartbeat
 from firmly_nb.widgets.sweep_draft import (
     arguments,
     cleaned,
@@ -103,6 +104,7 @@ class SweepPanel(anywidget.AnyWidget):
         self._show_soon = Throttle(_beside(self._show), SHOW_EVERY_S)
         self._draw_soon = Throttle(_beside(self._draw), DRAW_EVERY_S)
         draft = {**first_draft(lab.environment), **_texts(fields)}
+        self._heart = Heartbeat(self.send)
         idle = {**IDLE, "percentiles": percentile_words([])}
         super().__init__(_draft=draft, _place=place_name(lab.environment), _view=idle)
         self._describe()
@@ -187,6 +189,7 @@ class SweepPanel(anywidget.AnyWidget):
                 raise RuntimeError("a sweep is running in this panel; stop it first")
             self._notice = ""
             self._sweep = sweep = self._lab.start_sweep(self._orders, **given)
+        self._heart.begin()
         sweep.on_progress(lambda _: self._changed())
         self._changed()
         return sweep
@@ -194,6 +197,7 @@ class SweepPanel(anywidget.AnyWidget):
     def _changed(self) -> None:
         """Show what has changed, at most ten times a second."""
         if self._sweep is not None and self._sweep.done:
+            self._heart.end()
             self._show_soon.now()
             self._draw_soon.now()
             return

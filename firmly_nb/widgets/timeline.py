@@ -15,6 +15,7 @@ from firmly_nb.latency.stages import START
 from firmly_nb.recording.recording import Recording, Recordings
 from firmly_nb.recording.records import Event, Record, Start
 from firmly_nb.widgets.frontend import module, style
+from firmly_nb.widgets.heartbeat import Heartbeat
 from firmly_nb.widgets.throttle import Throttle
 from firmly_nb.widgets.timeline_details import EventDetails
 from firmly_nb.widgets.timeline_orders import (
@@ -107,6 +108,7 @@ class Timeline(anywidget.AnyWidget):
         for recording in _recordings(source):
             self._keep(recording)
         super().__init__(align=align, details=details)
+        self._heart = Heartbeat(self.send)
         self._show()
         self.on_msg(self._answer)
 
@@ -137,6 +139,7 @@ class Timeline(anywidget.AnyWidget):
         with self._lock:
             for kept in (self._numbers, self._running, self._ended, self._states, self._settled):
                 kept.clear()
+            self._heart.end()
             self._kept = []
             self._newest = None
             self.selected = self.compared = None
@@ -154,6 +157,15 @@ class Timeline(anywidget.AnyWidget):
             self.selected = None if recording_id is None else _selection(recording_id, seq)
         except traitlets.TraitError as error:
             raise LookupError(str(error)) from None
+
+    def recording(self, recording_id: Any) -> Recording | None:
+        """Return an order as far as it has come; None if it is not here."""
+        if not isinstance(recording_id, str):
+            return None
+        with self._lock:
+            if recording_id in self._running:
+                return Recording(self._running[recording_id])
+            return self._ended.get(recording_id)
 
     def take(self, record: Record, recording_id: str | None) -> str | None:
         """Take a record of an order, or of the newest one; return the order's id."""
@@ -176,6 +188,7 @@ class Timeline(anywidget.AnyWidget):
             self.selected = None
         number = self._number(start.recording_id)
         self._running[start.recording_id] = [start]
+        self._heart.begin()
         self._newest = start.recording_id
         self.send({"kind": "order", "order": live_order(number, [start])})
         self._throttle.soon()
@@ -203,7 +216,8 @@ class Timeline(anywidget.AnyWidget):
 
     def _keep(self, recording: Recording) -> None:
         number = self._number(recording.recording_id)
-        self._running.pop(recording.recording_id, None)
+        if self._running.pop(recording.recording_id, None) and not self._running:
+            self._heart.end()
         self._ended[recording.recording_id] = recording
         self._states.pop(recording.recording_id, None)
         if number == self._numbered:
@@ -244,20 +258,11 @@ class Timeline(anywidget.AnyWidget):
         """Send what an event carried, when the browser asks for it."""
         if not isinstance(content, dict) or content.get("kind") != "details":
             return
-        recording = self._recording(content.get("recording_id"))
+        recording = self.recording(content.get("recording_id"))
         event = _event(recording, content.get("seq")) if recording else None
         if recording and event:
             for message in self._carried.of(recording, event):
                 self.send(message)
-
-    def _recording(self, recording_id: Any) -> Recording | None:
-        """Return an order as far as it has come."""
-        if not isinstance(recording_id, str):
-            return None
-        with self._lock:
-            if recording_id in self._running:
-                return Recording(self._running[recording_id])
-            return self._ended.get(recording_id)
 
     @traitlets.validate("selected")
     def _check_selected(self, proposal: Any) -> Json | None:
@@ -265,7 +270,7 @@ class Timeline(anywidget.AnyWidget):
         if chosen is None:
             return None
         recording_id, seq = chosen.get("recording_id"), chosen.get("seq")
-        recording = self._recording(recording_id)
+        recording = self.recording(recording_id)
         if recording is None:
             raise traitlets.TraitError(f"there is no order {recording_id!r} on this timeline")
         if seq is not None and _event(recording, seq) is None:

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import firmly_nb as fnb
 from firmly_nb.widgets.form_requests import cart_words
 from firmly_nb.widgets.order_form import OrderForm
-
-
-@pytest.fixture(scope="module")
-def lab(simulator):
-    options = {"app_id": simulator.app_id, "allow_domains": simulator.domains}
-    with fnb.connect(api_url=simulator.url, **options) as opened:
-        yield opened
 
 
 @pytest.fixture

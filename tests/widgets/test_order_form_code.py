@@ -6,7 +6,6 @@ import ast
 import builtins
 import getpass
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from firmly_nb import environments
 from firmly_nb.api.models import TEST_CARDS
 from firmly_nb.widgets.form_code import code_for
 from firmly_nb.widgets.form_state import Draft, changes_for
-from firmly_nb.widgets.order_form import OrderForm
+from tests.widgets.pages import edit, press
 
 TYPED = {"name": "Ada Canary", "month": "11", "year": "2031"}
 PLAIN = {"number": TEST_CARDS["visa"], "verification_value": "917"}
@@ -36,11 +35,6 @@ def lab():
     """A lab with a simulator of its own, of which the code must say how it was started."""
     with fnb.connect(profile="instant", seed=11, event_names="guide") as opened:
         yield opened
-
-
-@pytest.fixture
-def form(lab):
-    return OrderForm(lab)
 
 
 def run(code):
@@ -80,7 +74,7 @@ def test_several_orders_without_events_over_cold_connections(form):
 
 def test_a_typed_card_and_a_captcha_token_are_asked_for(form, monkeypatch):
     form.card_name = "typed"
-    form._form.card = TYPED
+    edit(form, card=TYPED)
     form._form.captcha = [form.order.domain]
     answers = {"Card number: ": PLAIN["number"], "CVV: ": "917", "Captcha token: ": "a-token"}
     monkeypatch.setattr(getpass, "getpass", answers.get)
@@ -97,29 +91,28 @@ def test_a_typed_card_and_a_captcha_token_are_asked_for(form, monkeypatch):
 
 def test_a_typed_number_that_is_a_test_card_is_named_once_it_was_placed(form):
     form.card_name = "typed"
-    form._form.card = TYPED
+    edit(form, card=TYPED)
     assert "getpass" in form.code()
-    content = {"type": "place", "turn": form._form.turn, "draft": {}}
-    form._form._handle_custom_msg(content, [orjson.dumps(PLAIN)])
-    form._run.wait(30)
+    press(form, PLAIN).wait(30)
     assert 'fnb.Card.test("visa", name="Ada Canary", month="11", year="2031")' in form.code()
     assert PLAIN["number"] not in form.code()
 
 
 def test_a_form_with_something_wrong_has_no_code(form):
-    form._form.merchant = "?"
+    edit(form, merchant="?")
     with pytest.raises(fnb.InvalidOrder, match="domain: is no merchant domain"):
         form.code()
 
 
 def test_the_open_panel_shows_the_code_as_the_form_changes(form):
-    assert form._strip.code == ""
-    form._strip.set_state({"shown": "code"})
-    assert form._strip.code == form.code()
+    view = form._strip.view
+    assert view.code == ""
+    view.set_state({"shown": "code"})
+    assert view.code == form.code()
     form.card_name = "discover"
-    assert 'fnb.Card.test("discover")' in form._strip.code
-    form._form.set_state({"items": []})
-    assert form._strip.code == (
+    assert 'fnb.Card.test("discover")' in view.code
+    edit(form, items=[])
+    assert view.code == (
         "# Something in the form is not right yet.\n# items: add at least one item\n"
     )
 

@@ -23,13 +23,6 @@ def presets(tmp_path):
     return Presets(tmp_path / "presets")
 
 
-@pytest.fixture(scope="module")
-def lab(simulator):
-    options = {"app_id": simulator.app_id, "allow_domains": simulator.domains}
-    with fnb.connect(api_url=simulator.url, **options) as opened:
-        yield opened
-
-
 def test_a_form_comes_back_as_it_was_saved(lab, home):
     form = OrderForm(lab)
     assert form.presets == []
@@ -55,19 +48,19 @@ def test_the_strip_saves_loads_and_deletes(lab):
     form = OrderForm(lab)
 
     def send(kind, name):
-        form._strip._handle_custom_msg({"type": kind, "name": name}, [])
+        form._strip.view._handle_custom_msg({"type": kind, "name": name}, [])
 
     send("save", "Tee")
-    assert form._strip.presets == ["Tee"]
+    assert form._strip.view.presets == ["Tee"]
     form.card_name = "amex"
     send("load", "Tee")
     assert form.card_name == "visa"
     send("delete", "Tee")
-    assert form._strip.presets == []
+    assert form._strip.view.presets == []
     send("load", "Tee")
-    assert form._strip.notice.startswith("KeyError: ")
+    assert form._strip.view.notice.startswith("KeyError: ")
     send("save", " ")
-    assert form._strip.notice == (
+    assert form._strip.view.notice == (
         f"ValueError: a preset's name has 1 to {LONGEST_NAME} printable characters"
     )
 
@@ -75,14 +68,14 @@ def test_the_strip_saves_loads_and_deletes(lab):
 def test_an_open_panel_has_what_another_form_saved(lab):
     form, other = OrderForm(lab), OrderForm(lab)
     other.save_preset("theirs")
-    form._strip.set_state({"shown": "presets"})
-    assert form._strip.presets == ["theirs"]
+    form._strip.view.set_state({"shown": "presets"})
+    assert form._strip.view.presets == ["theirs"]
 
 
 def test_a_form_that_is_not_finished_can_be_saved_too(lab):
     form = OrderForm(lab)
-    form._form.put({"merchant": "", "items": []})
-    form._form.shipping = {**form._form.shipping, "city": ""}
+    city = {**form._draft.now.shipping, "city": ""}
+    form._draft.put({"merchant": "", "items": [], "shipping": city})
     form.save_preset("half")
     other = OrderForm(lab)
     other.load_preset("half")

@@ -12,7 +12,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.widgets.form_view import MOST_SECRETS, take_secrets
-from firmly_nb.widgets.order_form import OrderForm
+from tests.widgets.pages import edit
 
 CANARY = {
     "number": "3782 8224-6310 005",
@@ -23,33 +23,24 @@ DIGITS = "378282246310005"
 TYPED = {"name": "Ada", "month": "11", "year": "2031"}
 
 
-@pytest.fixture(scope="module")
-def lab(simulator):
-    options = {"app_id": simulator.app_id, "allow_domains": simulator.domains}
-    with fnb.connect(api_url=simulator.url, **options) as opened:
-        yield opened
-
-
 @pytest.fixture
-def form(lab):
-    made = OrderForm(lab)
-    made.card_name = "typed"
-    made._form.card = TYPED
-    return made
+def form(form):
+    """A form in which a card is typed."""
+    edit(form, card_name="typed", card=TYPED)
+    return form
 
 
 def deliver(form, secrets, **changes):
     """Hand a message to the widget as the kernel does, with every log on."""
-    draft = {"merchant": form._form.merchant, **changes}
-    content = {"type": "place", "turn": form._form.turn, "draft": draft}
-    buffers = [memoryview(orjson.dumps(secrets))]
+    content = {"type": "place", "turn": form._form.turn}
+    buffers = [memoryview(orjson.dumps(one)) for one in (secrets, changes)]
     message = {"content": {"data": {"method": "custom", "content": content}}, "buffers": buffers}
     form._form.comm.handle_msg(message)
 
 
 def searched(form, home, *more):
     """Everything that could hold a secret, as one text."""
-    views = (form._form, form._strip, form.timeline, form.cart_view, form)
+    views = (form._form, form._strip.view, form.timeline, form.cart_view, form)
     states = [view.get_state() for view in views]
     shown = [repr(form), repr(form._form), form._repr_mimebundle_(), form.error]
     held = [vars(form), form._run and vars(form._run), form.recordings.orders.to_dict()]
@@ -89,7 +80,7 @@ def test_no_typed_secret_is_anywhere_afterwards(form, home, caplog, capsys, unti
 
 
 def test_what_held_a_card_lets_go_of_it(form, until):
-    form._form.card = {**TYPED, "name": "Held Once"}
+    edit(form, card={**TYPED, "name": "Held Once"})
     deliver(form, CANARY)
     run = form._run
     run.wait(20)
@@ -128,11 +119,11 @@ JUNK = [b"", b"{", b"[]", b"7", b'{"pin": "1234-canary"}', b"\xff\xfe-canary", b
 @pytest.mark.parametrize("buffer", [*JUNK, b'{"number": "1"}' + b" " * MOST_SECRETS])
 def test_a_buffer_that_cannot_be_read_is_never_quoted(buffer):
     with pytest.raises(ValueError, match="cannot be read") as caught:
-        take_secrets([memoryview(buffer)])
+        take_secrets(memoryview(buffer))
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_without_a_buffer_there_is_nothing_typed():
-    typed = take_secrets([])
+def test_where_nothing_was_typed_there_is_nothing():
+    typed = take_secrets(b"{}")
     assert [one.get_secret_value() for one in (typed.number, typed.captcha_token)] == ["", ""]
     assert "SecretStr('')" in repr(typed)

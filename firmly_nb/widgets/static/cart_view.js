@@ -4,7 +4,7 @@
 import { h, replace, milliseconds } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { cartSheet, findingWords } from "./cart_view_sheet.js";
-import { KERNEL_GONE, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
+import { KERNEL_GONE, NO_ANSWER, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 
 const MOST_MARKS = 60;
@@ -33,6 +33,7 @@ function render({ model, el }) {
   view.draw();
   return () => {
     stop();
+    view.leave();
     for (const name of names) model.off(name, drawSoon);
     model.off("msg:custom", onMessage);
   };
@@ -56,6 +57,7 @@ function cartView(model) {
       drawCart(model, parts);
     },
     onMessage: (message) => parts.json.onMessage(message),
+    leave: () => clearTimeout(parts.timer),
   };
 }
 
@@ -70,6 +72,7 @@ function drawCart(model, parts) {
   const steps = model.get("_steps") ?? [];
   const told = model.get("_about") ?? {};
   const about = parts.isGone ? { ...told, gone: KERNEL_GONE } : told;
+  clearTimeout(parts.timer);
   const seq = model.get("seq");
   const place = steps.findIndex((step) => step.seq === seq);
   parts.empty.hidden = Boolean(steps.length) || Boolean(about.recording_id);
@@ -78,6 +81,10 @@ function drawCart(model, parts) {
   const sheet = (model.get("_sheets") ?? {})[String(seq)];
   parts.body.setAttribute("aria-busy", String(place >= 0 && !sheet && !about.gone));
   replace(parts.body, place < 0 ? noCart(about) : cartSheet(sheet, steps[place], about, steps));
+  if (place >= 0 && !sheet && !about.gone) {
+    const say = () => parts.body.append(h("p", { class: "cart-note warn", role: "status" }, NO_ANSWER));
+    parts.timer = setTimeout(say, ANSWER_WITHIN_MS);
+  }
   parts.json.draw(place < 0 ? null : steps[place], about.recording_id);
 }
 
@@ -170,7 +177,7 @@ function jsonDetails(model, parts) {
     parts.tree.say("Asking the kernel …");
     clearTimeout(timer);
     timer = setTimeout(
-      () => parts.tree.say("No answer yet: the kernel is busy, or it has stopped. The JSON comes when it answers."),
+      () => parts.tree.say(`${NO_ANSWER} The JSON comes when it answers.`),
       ANSWER_WITHIN_MS,
     );
     if (sendToKernel(model, { ask: "json", seq: wanted.seq })) return;

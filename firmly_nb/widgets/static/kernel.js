@@ -1,11 +1,16 @@
 // Talking to a kernel that may have stopped: then nothing can be sent, and the page is told so.
 
 export const KERNEL_GONE = "The kernel is gone: what is shown stays as it was. Run the cell again.";
+export const NO_ANSWER = "No answer yet: the kernel is busy, or it has stopped.";
+export const KERNEL_SILENT = "There is no word from the kernel: it is gone, or cannot answer.";
+
+// Beats come every two seconds (heartbeat.py).
+const SILENT_AFTER_MS = 8000;
 
 /** Send a message; false if the kernel is gone (its manager throws then). */
-export function sendToKernel(model, content) {
+export function sendToKernel(model, content, buffers = []) {
   try {
-    model.send(content);
+    model.send(content, undefined, buffers);
     return true;
   } catch {
     return false;
@@ -26,4 +31,50 @@ export function onKernelGone(model, call) {
   // The manager says so of every model when its kernel ends.
   model.on("comm_live_update", call);
   return () => model.off("comm_live_update", call);
+}
+
+/**
+ * Watch for a kernel that is gone, told or untold: while something runs (`isDue`) it beats, and one
+ * that does not is gone, cannot answer, or cannot be reached. `tell` is called when that changes.
+ */
+export function watchKernel(model, { isDue, tell }) {
+  const state = { isGone: false, isSilent: false, timer: 0 };
+
+  /** Begin to wait for the next beat, or cease to. */
+  function look() {
+    clearTimeout(state.timer);
+    state.timer = isDue() && !state.isGone ? setTimeout(() => setSilent(true), SILENT_AFTER_MS) : 0;
+    if (!isDue()) setSilent(false);
+  }
+
+  function setSilent(isSilent) {
+    if (isSilent === state.isSilent) return;
+    state.isSilent = isSilent;
+    tell();
+  }
+
+  function heard() {
+    setSilent(false);
+    look();
+  }
+
+  const stop = onKernelGone(model, () => {
+    state.isGone = true;
+    look();
+    tell();
+  });
+  model.on("msg:custom", heard);
+  look();
+  return {
+    isGone: () => state.isGone,
+    isSilent: () => state.isSilent,
+    /** Why nothing comes any more, in words; nothing if all is well. */
+    words: () => (state.isGone ? KERNEL_GONE : state.isSilent ? KERNEL_SILENT : ""),
+    look,
+    close() {
+      stop();
+      clearTimeout(state.timer);
+      model.off("msg:custom", heard);
+    },
+  };
 }

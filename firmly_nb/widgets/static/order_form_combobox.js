@@ -121,8 +121,14 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
       choices = found;
       if (!list.hidden || (typed && document.activeElement === input)) open();
     },
+    /** Show a name, unless someone is typing here. */
     put(text) {
       if (document.activeElement !== input || !typed) input.value = text;
+    },
+    /** Show a value, whatever was typed here. */
+    set(text) {
+      typed = false;
+      input.value = text;
     },
   };
 }

@@ -21,14 +21,17 @@ export function field(form, { path, label, value, change, wide, optional, ...att
   return made;
 }
 
-/** Tie an input to the message beside it, and enter it as the field of a path. */
-export function withMessage(form, path, input, label = "") {
+/**
+ * Tie an input to the message beside it, and enter it as the field of a path. `read` says what the
+ * draft makes of a text that is typed, so that "01" is not typed anew as "1".
+ */
+export function withMessage(form, path, input, read = (text) => text) {
   const message = h("div", { class: "message", id: `${input.id}-message`, hidden: true });
   let touched = false;
+  let known = read(input.value);
   const made = {
     input,
     message,
-    label,
     /** Show what is wrong; an empty field that nobody was in yet is left in peace. */
     show(text, attempted) {
       const shown = text && (input.value || touched || attempted) ? text : "";
@@ -38,11 +41,15 @@ export function withMessage(form, path, input, label = "") {
       if (shown) input.setAttribute("aria-describedby", message.id);
       else input.removeAttribute("aria-describedby");
     },
-    /** Show a value that came from Python, unless someone is typing here. */
+    /** Show the draft's value, where it is another one than what is typed here means. */
     put(value) {
-      if (document.activeElement !== input && input.value !== value) input.value = value;
+      if (value === known) return;
+      known = value;
+      input.value = value;
     },
   };
+  // Before the field's own listener, which changes the draft.
+  input.addEventListener("input", () => (known = read(input.value)), { capture: true });
   input.addEventListener("blur", () => {
     touched = true;
     form.showProblems();

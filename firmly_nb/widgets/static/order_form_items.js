@@ -14,22 +14,22 @@ export function blankItem(raw = false) {
 
 /** Make the rows and the buttons below them. */
 export function itemsSection(form) {
-  const { model } = form;
+  const { draft } = form;
   const list = h("div", { class: "items" });
   let rows = [];
 
-  const items = () => model.get("items");
+  const items = () => draft.get("items");
   const put = (place, changes) =>
-    form.edit({ items: items().map((item, n) => (n === place ? { ...item, ...changes } : item)) });
+    draft.edit({ items: items().map((item, n) => (n === place ? { ...item, ...changes } : item)) });
 
   function add(raw) {
-    form.edit({ items: [...items(), blankItem(raw)] });
+    draft.edit({ items: [...items(), blankItem(raw)] });
     build();
     rows.at(-1).focus();
   }
 
   function remove(place) {
-    form.edit({ items: items().filter((_, n) => n !== place) });
+    draft.edit({ items: items().filter((_, n) => n !== place) });
     build();
     (rows[Math.min(place, rows.length - 1)] ?? { focus: () => more.focus() }).focus();
   }
@@ -61,7 +61,7 @@ export function itemsSection(form) {
   );
   const message = withMessage(form, "items", more).message;
   form.merchantChanged = build;
-  form.on("change:items", update);
+  draft.on("items", update);
   build();
   return h(
     "div",
@@ -77,7 +77,7 @@ function catalogueRow(form, first, { place, put, remove }) {
   let products = [];
   let variants = [];
   let takeFirst = false;
-  const domain = () => form.model.get("merchant");
+  const domain = () => form.draft.get("merchant");
   const options = h("span", { class: "options" });
   const about = h("div", { class: "about quiet", hidden: true });
   const note = h("div", { class: "message quiet", hidden: true });
@@ -184,7 +184,7 @@ function catalogueRow(form, first, { place, put, remove }) {
 
 /** A row in which an add_to_cart_ref is typed. */
 function rawRow(form, first, { place, put, remove }) {
-  const text = (name, label, value, change) => {
+  const text = (name, label, value, change, read) => {
     const input = h("input", {
       id: `${form.id}-item-${place}-${name}`,
       type: "text",
@@ -197,13 +197,18 @@ function rawRow(form, first, { place, put, remove }) {
       value,
       oninput: () => change(input.value),
     });
-    return withMessage(form, `items[${place}].${name}`, input);
+    return withMessage(form, `items[${place}].${name}`, input, read);
   };
+  const trimmed = (typed) => typed.trim();
   const fields = {
-    variant_id: text("variant_id", "Variant id", first.variant_id ?? "", (typed) => put(reference(typed))),
-    product_id: text("product_id", "Product id", first.product_id ?? "", (typed) => put({ product_id: typed.trim() })),
-    variant_handles: text("variant_handles", "Handles, with commas", handlesText(first), (typed) =>
-      put({ variant_handles: handlesOf(typed) }),
+    variant_id: text("variant_id", "Variant id", first.variant_id ?? "", (typed) => put(reference(typed)), trimmed),
+    product_id: text("product_id", "Product id", first.product_id ?? "", (typed) => put({ product_id: typed.trim() }), trimmed),
+    variant_handles: text(
+      "variant_handles",
+      "Handles, with commas",
+      handlesText(first),
+      (typed) => put({ variant_handles: handlesOf(typed) }),
+      (typed) => handlesText({ variant_handles: handlesOf(typed) }),
     ),
   };
   const quantity = quantityField(form, place, first, put);
@@ -252,6 +257,7 @@ function handlesText(item) {
 }
 
 function quantityField(form, place, item, put) {
+  const read = (typed) => (typed === "" ? null : Number(typed));
   const input = h("input", {
     id: `${form.id}-item-${place}-quantity`,
     class: "number quantity",
@@ -263,9 +269,9 @@ function quantityField(form, place, item, put) {
     title: "Quantity",
     autocomplete: "off",
     value: String(item.quantity ?? ""),
-    oninput: () => put({ quantity: input.value === "" ? null : Number(input.value) }),
+    oninput: () => put({ quantity: read(input.value) }),
   });
-  return withMessage(form, `items[${place}].quantity`, input);
+  return withMessage(form, `items[${place}].quantity`, input, (typed) => String(read(typed) ?? ""));
 }
 
 function removeButton(place, remove) {

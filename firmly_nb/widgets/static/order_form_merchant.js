@@ -10,10 +10,10 @@ const SHORTEST_SEARCH = 3;
 
 /** Make the merchant's row. */
 export function merchantSection(form) {
-  const { model } = form;
+  const { draft } = form;
   const kept = new Map(); // each merchant's rows, for whoever comes back to it
   let allowed = [];
-  let before = model.get("merchant");
+  let before = draft.get("merchant");
   let timer = null;
 
   const box = combobox({
@@ -22,7 +22,7 @@ export function merchantSection(form) {
     placeholder: "a merchant, or what you look for",
     value: before,
     type: (text) => {
-      form.edit({ merchant: text.trim() });
+      draft.edit({ merchant: text.trim() });
       clearTimeout(timer);
       timer = setTimeout(() => search(text.trim()), SEARCH_AFTER_MS);
     },
@@ -52,27 +52,28 @@ export function merchantSection(form) {
     clearTimeout(timer);
     offer([]);
     box.input.value = domain;
-    if (domain === before && !product) return form.edit({ merchant: domain });
+    if (domain === before && !product) return draft.edit({ merchant: domain });
     const changes = { merchant: domain };
     if (domain !== before) {
-      kept.set(before, model.get("items"));
+      kept.set(before, draft.get("items"));
       changes.items = kept.get(domain) ?? [blankItem()];
       before = domain;
     }
     if (product) {
       changes.items = [{ ...blankItem(), handle: product.handle, title: product.title }];
     }
-    form.edit(changes);
+    draft.edit(changes);
     form.merchantChanged();
   }
 
   /** Follow a merchant that Python, a preset or another view of this form has set. */
   function follow() {
-    box.put(model.get("merchant"));
+    box.set(draft.get("merchant"));
     clearTimeout(timer);
+    // In another view someone may be typing it: its products are asked for when it stands.
     timer = setTimeout(() => {
-      if (document.activeElement === box.input || model.get("merchant") === before) return;
-      before = model.get("merchant");
+      if (draft.get("merchant") === before) return;
+      before = draft.get("merchant");
       form.merchantChanged();
     }, SEARCH_AFTER_MS);
   }
@@ -81,7 +82,7 @@ export function merchantSection(form) {
     allowed = answer.found ?? [];
     offer([]);
   });
-  form.on("change:merchant", () => document.activeElement !== box.input && follow());
+  draft.on("merchant", (isOwn) => isOwn || follow());
   const message = withMessage(form, "domain", box.input).message;
   return h(
     "div",

@@ -1,13 +1,12 @@
 // The one button, why it cannot be pressed, and how the last order ended.
 
 import { h, replace } from "./dom.js";
-import { sendToKernel } from "./kernel.js";
+import { KERNEL_SILENT, sendToKernel } from "./kernel.js";
+import { packed } from "./order_form_draft.js";
 import { withMessage } from "./order_form_fields.js";
 
 const DOUBLE_CLICK_MS = 500;
 const BUSY_AFTER_MS = 1500;
-// The kernel gives a sign of life every two seconds while an order runs.
-const SILENT_AFTER_MS = 8000;
 const BUSY = " The kernel is busy; it answers when it is free.";
 const NAMES = {
   domain: "Merchant", items: "Items", shipping_info: "Ship to", billing_info: "Bill to",
@@ -16,8 +15,8 @@ const NAMES = {
 
 /** Make the lowest part of the form. */
 export function placeSection(form) {
-  const { model } = form;
-  const state = { pressedAt: 0, becameCancelAt: 0, wasRunning: false, sentTurn: -1, slow: false, busy: false, silent: false, checkTimer: null, beatTimer: null };
+  const { model, draft, isRunning } = form;
+  const state = { pressedAt: 0, becameCancelAt: 0, wasRunning: false, sentTurn: -1, slow: false, busy: false, checkTimer: null };
   const why = h("div", { class: "why", id: `${form.id}-why` });
   const status = h("div", { class: "status", role: "status", "aria-live": "polite" });
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
@@ -45,10 +44,9 @@ export function placeSection(form) {
     for (const one of form.cardSecrets()) secrets[one.name] = one.take();
     if (!form.captcha.isEmpty()) secrets.captcha_token = form.captcha.take().trim();
     state.sentTurn = model.get("turn");
-    model.save_changes();
-    const message = { type: "place", turn: state.sentTurn, draft: form.draft() };
-    // In a buffer, because what logs messages does not log buffers.
-    model.send(message, undefined, [new TextEncoder().encode(JSON.stringify(secrets)).buffer]);
+    const { about, buffer } = draft.whole();
+    // In buffers, because what logs messages does not log those.
+    sendToKernel(model, { type: "place", turn: state.sentTurn, ...about }, [packed(secrets), buffer]);
     setTimeout(() => {
       state.slow = isSent();
       draw();
@@ -59,14 +57,13 @@ export function placeSection(form) {
   function showFirstProblem() {
     form.attempted = true;
     form.showProblems();
-    const path = Object.keys(model.get("problems")).find((one) => form.fields.has(one));
+    const path = Object.keys(draft.problems()).find((one) => form.fields.has(one));
     const secret = [...form.cardSecrets(), form.captcha].find((one) => secretProblem(one));
     const target = (path ? form.fields.get(path).input : secret?.input) ?? null;
     target?.closest("details")?.setAttribute("open", "");
     target?.focus();
   }
 
-  const isRunning = () => form.live && ["running", "cancelling"].includes(model.get("run").state);
   const isSent = () => state.sentTurn === model.get("turn") && !isRunning();
 
   function secretProblem(secret) {
@@ -76,38 +73,27 @@ export function placeSection(form) {
 
   /** Why no order can be placed now; nothing if one can. */
   function reason() {
-    if (!form.live) return "The kernel is gone. Run the cell again for a new form.";
+    if (form.kernel.isGone()) return "The kernel is gone. Run the cell again for a new form.";
     if (isSent()) return state.slow ? "The kernel is busy; the order goes out when it is free." : "Sending …";
-    const found = Object.entries(model.get("problems"));
+    const found = Object.entries(draft.problems());
     if (found.length) return problemWords(found);
     const secret = [...form.cardSecrets(), form.captcha].find((one) => secretProblem(one));
     if (secret) return `${secret.label}: ${secretProblem(secret)}`;
-    if (!form.captcha.isEmpty() && model.get("times") > 1) {
+    if (!form.captcha.isEmpty() && draft.get("times") > 1) {
       return "Orders: a captcha token is good for one order, so place 1.";
     }
-    return form.isChecked() ? "" : `Being checked …${state.busy ? BUSY : ""}`;
+    return draft.isChecked() ? "" : `Being checked …${state.busy ? BUSY : ""}`;
   }
 
   /** A kernel that computes something else does not answer; say so if it takes long. */
   function watchChecks() {
     clearTimeout(state.checkTimer);
     state.busy = false;
-    if (form.isChecked()) return;
+    if (draft.isChecked()) return;
     state.checkTimer = setTimeout(() => {
-      state.busy = !form.isChecked();
+      state.busy = !draft.isChecked();
       draw();
     }, BUSY_AFTER_MS);
-  }
-
-  /** Notice a kernel that ended without a word, which nobody else tells of. */
-  function watchBeats() {
-    clearTimeout(state.beatTimer);
-    state.silent = false;
-    if (!isRunning()) return;
-    state.beatTimer = setTimeout(() => {
-      state.silent = true;
-      draw();
-    }, SILENT_AFTER_MS);
   }
 
   function draw() {
@@ -128,15 +114,15 @@ export function placeSection(form) {
   function buttonWords(run) {
     if (isRunning() && run.state === "cancelling") return "Cancelling …";
     if (isRunning()) return run.of > 1 ? `Cancel (${run.number} of ${run.of})` : "Cancel";
-    const times = model.get("times");
+    const times = draft.get("times");
     const again = model.get("result").outcome ? "again" : "";
     if (times > 1) return `Place ${times} ${again || "orders"}`;
     return again ? "Place again" : "Place order";
   }
 
   function statusParts(run) {
-    if (!form.live) return gone("The kernel is gone.");
-    if (state.silent) return gone("There is no word from the kernel: it is gone, or cannot answer.");
+    if (form.kernel.isGone()) return gone("The kernel is gone.");
+    if (form.kernel.isSilent()) return gone(KERNEL_SILENT);
     const told = run.told ? h("div", { class: "told" }, run.told) : null;
     if (isRunning()) return [h("div", {}, runWords(run)), told];
     // What the last order came to is no longer what one waits for.
@@ -146,7 +132,7 @@ export function placeSection(form) {
   }
 
   function emptyParts() {
-    const domain = model.get("problems").domain ? "the merchant" : model.get("merchant");
+    const domain = draft.problems().domain ? "the merchant" : draft.get("merchant");
     return h(
       "div",
       { class: "quiet" },
@@ -167,23 +153,17 @@ export function placeSection(form) {
   }
 
   function watch() {
-    form.on("change:run", watchBeats);
-    form.on("change:edit", watchChecks);
-    form.on("change:checked", watchChecks);
-    for (const name of ["run", "result", "notice", "looked", "problems", "checked", "edit", "turn", "times", "merchant", "captcha", "card_name"]) {
-      form.on(`change:${name}`, draw);
-    }
-    // The manager says so of every model when its kernel ends.
-    form.on("comm_live_update", () => {
-      form.live = false;
+    for (const name of ["run", "result", "notice", "looked", "turn", "captcha"]) form.on(`change:${name}`, draw);
+    draft.on(null, () => {
+      watchChecks();
       draw();
     });
+    form.kernelChanged = draw;
   }
 
   form.secretsChanged = draw;
   state.wasRunning = isRunning();
   watch();
-  watchBeats();
   draw();
   return h("div", { class: "place-area" }, howRow(form, button), why, notice, status);
 }
@@ -212,17 +192,21 @@ export function problemWords(found) {
 
 /** How it is placed: the button, how many, with events, over a warm connection. */
 function howRow(form, button) {
-  const { model } = form;
+  const { draft, model } = form;
   const tick = (name, label, title) => {
     const box = h("input", {
       type: "checkbox",
-      checked: model.get(name),
-      onchange: () => form.edit({ [name]: box.checked }),
+      checked: draft.get(name),
+      onchange: () => draft.edit({ [name]: box.checked }),
     });
-    form.on(`change:${name}`, () => {
-      box.checked = model.get(name);
+    draft.on(name, () => {
+      box.checked = draft.get(name);
     });
     return h("label", { class: "tick", title }, box, label);
+  };
+  const read = (typed) => {
+    const number = Math.trunc(Number(typed));
+    return typed === "" || !Number.isSafeInteger(number) ? null : number;
   };
   const times = h("input", {
     id: `${form.id}-times`,
@@ -233,14 +217,11 @@ function howRow(form, button) {
     step: 1,
     inputmode: "numeric",
     autocomplete: "off",
-    value: String(model.get("times") ?? ""),
-    oninput: () => {
-      const number = Math.trunc(Number(times.value));
-      form.edit({ times: times.value === "" || !Number.isSafeInteger(number) ? null : number });
-    },
+    value: String(draft.get("times") ?? ""),
+    oninput: () => draft.edit({ times: read(times.value) }),
   });
-  const made = withMessage(form, "times", times);
-  form.on("change:times", () => made.put(String(model.get("times") ?? "")));
+  const made = withMessage(form, "times", times, (typed) => String(read(typed) ?? ""));
+  draft.on("times", () => made.put(String(draft.get("times") ?? "")));
   const row = h(
     "div",
     { class: "how" },

@@ -19,20 +19,20 @@ const ADDRESS = [
 
 /** An address: its fields, and in one line who and where. */
 export function addressSection(form, name, path, title) {
-  const { model } = form;
+  const { draft } = form;
   const fields = ADDRESS.map(([key, label, more]) => {
-    const value = model.get(name)[key];
-    const change = (text) => form.edit({ [name]: { ...model.get(name), [key]: text } });
+    const value = draft.get(name)[key];
+    const change = (text) => draft.edit({ [name]: { ...draft.get(name), [key]: text } });
     return [key, field(form, { path: `${path}.${key}`, label, value, change, ...more })];
   });
   const body = h("div", { class: "fields" }, fields.map(([, one]) => one.element));
   const made = section(form, { title, prefixes: [path], body });
   function update() {
-    const address = model.get(name);
+    const address = draft.get(name);
     for (const [key, one] of fields) one.put(address[key] ?? "");
     made.say(addressWords(address));
   }
-  form.on(`change:${name}`, update);
+  draft.on(name, update);
   update();
   return made.element;
 }
@@ -45,13 +45,13 @@ export function addressWords(address) {
 
 /** Who pays: as shipping, or an address of its own. */
 export function billingSection(form) {
-  const { model } = form;
+  const { draft } = form;
   const own = addressSection(form, "billing", "billing_info", "Bill to");
   const same = h("input", {
     type: "checkbox",
     id: `${form.id}-same-billing`,
-    checked: model.get("same_billing"),
-    onchange: () => form.edit({ same_billing: same.checked }),
+    checked: draft.get("same_billing"),
+    onchange: () => draft.edit({ same_billing: same.checked }),
   });
   const row = h(
     "div",
@@ -60,22 +60,22 @@ export function billingSection(form) {
     h("label", { class: "tick" }, same, "Bill to the shipping address"),
   );
   function update() {
-    same.checked = model.get("same_billing");
+    same.checked = draft.get("same_billing");
     own.hidden = same.checked;
   }
-  form.on("change:same_billing", update);
+  draft.on("same_billing", update);
   update();
   return h("div", {}, row, own);
 }
 
 /** The card: a test card by name, or one that is typed and leaves the page once. */
 export function cardSection(form) {
-  const { model } = form;
+  const { draft, model } = form;
   const { cards, rules } = model.get("facts");
   const known = [...cards, ["typed", "Type a card…"]];
   const select = h(
     "select",
-    { id: `${form.id}-card`, onchange: () => form.edit({ card_name: select.value }) },
+    { id: `${form.id}-card`, onchange: () => draft.edit({ card_name: select.value }) },
     known.map(([name, label]) => h("option", { value: name }, label)),
   );
   const hint = h(
@@ -94,8 +94,8 @@ export function cardSection(form) {
     ["year", "Year (four digits)"],
     ["name", "Name on the card", { wide: true }],
   ].map(([key, label, more]) => {
-    const change = (text) => form.edit({ card: { ...model.get("card"), [key]: text } });
-    return [key, field(form, { path: `card.${key}`, label, value: model.get("card")[key], change, ...more })];
+    const change = (text) => draft.edit({ card: { ...draft.get("card"), [key]: text } });
+    return [key, field(form, { path: `card.${key}`, label, value: draft.get("card")[key], change, ...more })];
   });
   const typed = h(
     "div",
@@ -105,13 +105,13 @@ export function cardSection(form) {
     hint,
   );
   function update() {
-    select.value = model.get("card_name");
-    typed.hidden = model.get("card_name") !== "typed";
-    for (const [key, one] of plain) one.put(model.get("card")[key] ?? "");
+    select.value = draft.get("card_name");
+    typed.hidden = draft.get("card_name") !== "typed";
+    for (const [key, one] of plain) one.put(draft.get("card")[key] ?? "");
   }
-  form.cardSecrets = () => (model.get("card_name") === "typed" ? secrets : []);
-  form.on("change:card_name", update);
-  form.on("change:card", update);
+  form.cardSecrets = () => (draft.get("card_name") === "typed" ? secrets : []);
+  draft.on("card_name", update);
+  draft.on("card", update);
   update();
   return h(
     "div",
@@ -123,7 +123,7 @@ export function cardSection(form) {
 
 /** The captcha token: asked for where the merchant asks for one, possible everywhere. */
 export function captchaSection(form) {
-  const { model } = form;
+  const { draft, model } = form;
   const token = secretField(form, { name: "captcha_token", label: "Captcha token", maxlength: 4096 });
   const hint = h(
     "p",
@@ -134,14 +134,14 @@ export function captchaSection(form) {
   token.element.classList.add("wide");
   const made = section(form, { title: "Captcha", prefixes: [], body });
   form.captcha = token;
-  form.needsCaptcha = () => model.get("captcha").includes(model.get("merchant"));
+  form.needsCaptcha = () => model.get("captcha").includes(draft.get("merchant"));
   function update() {
     const needed = form.needsCaptcha();
     made.say(needed ? "this merchant asks for a token" : "not asked for here so far");
     if (needed) made.details.open = true;
   }
   form.on("change:captcha", update);
-  form.on("change:merchant", update);
+  draft.on("merchant", update);
   update();
   return made.element;
 }

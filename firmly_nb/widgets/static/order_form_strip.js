@@ -1,7 +1,7 @@
 // The strip on top: where one is; the code and the presets open below it.
 
 import { h, replace } from "./dom.js";
-import { sendToKernel } from "./kernel.js";
+import { saveToKernel, sendToKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 
 function render({ model, el }) {
@@ -11,6 +11,7 @@ function render({ model, el }) {
   const place = h("div", { class: "place-name" });
   const bar = h("div", { class: "strip-bar" }, place, h("div", { class: "strip-buttons" }, toggles.code, toggles.presets));
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
+  let code = null; // it holds addresses, so it is in no state that is saved
 
   function toggle(name, label) {
     const attributes = { type: "button", "aria-expanded": "false", "aria-controls": panel.id };
@@ -19,7 +20,7 @@ function render({ model, el }) {
 
   function show(name) {
     model.set("shown", name);
-    model.save_changes();
+    saveToKernel(model);
   }
 
   function draw() {
@@ -36,24 +37,30 @@ function render({ model, el }) {
   function fill() {
     const shown = model.get("shown");
     const above = panel.querySelector("pre")?.scrollTop ?? 0;
-    if (shown === "code") replace(panel, codePanel(model));
+    if (shown === "code") replace(panel, codePanel(code ?? ""));
     else if (shown === "presets") replace(panel, presetsPanel(model, id));
     else replace(panel);
     if (shown === "code") panel.querySelector("pre").scrollTop = above;
   }
 
-  const calls = [["change:environment", draw], ["change:notice", draw], ["change:shown", draw], ["change:shown", fill], ["change:presets", fill], ["change:code", fill]];
+  function receive(content, buffers) {
+    if (content?.type !== "code") return;
+    code = new TextDecoder().decode(buffers[0]);
+    fill();
+  }
+
+  const calls = [["change:environment", draw], ["change:notice", draw], ["change:shown", draw], ["change:shown", fill], ["change:presets", fill], ["msg:custom", receive]];
   for (const [name, call] of calls) model.on(name, call);
   draw();
   fill();
+  if (model.get("shown") === "code") sendToKernel(model, { type: "code" });
   const root = h("div", { class: "firmly strip" }, bar, panel, notice);
   keepShortcutsOut(root);
   el.append(root);
   return () => calls.forEach(([name, call]) => model.off(name, call));
 }
 
-function codePanel(model) {
-  const code = model.get("code");
+function codePanel(code) {
   const said = h("span", { class: "quiet", role: "status" });
   async function copy() {
     try {

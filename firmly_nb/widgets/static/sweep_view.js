@@ -1,7 +1,7 @@
 // A sweep: its form, its buttons, and what has become of its orders so far.
 
 import { h, replace } from "./dom.js";
-import { sendToKernel } from "./kernel.js";
+import { KERNEL_SILENT, sendToKernel, watchKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 import { latencyChart } from "./sweep_view_chart.js";
 import { NAMES, sweepFields } from "./sweep_view_fields.js";
@@ -10,7 +10,7 @@ const RUNNING = ["preparing", "running", "stopping"];
 
 function render({ model, el }) {
   const id = `sweep-${Math.random().toString(36).slice(2, 10)}`;
-  const page = { live: true, sent: "" };
+  const page = { sent: "" };
   const fields = sweepFields(id, edit);
   const chart = latencyChart();
   const what = h("div", { class: "what" });
@@ -54,9 +54,11 @@ function render({ model, el }) {
   }
 
   const isRunning = () => RUNNING.includes(model.get("_view").state);
+  const kernel = watchKernel(model, { isDue: isRunning, tell: () => drawForm() });
 
   function reason() {
-    if (!page.live) return "The kernel is gone. Run the cell again for a new panel; fnb.load() has what was recorded.";
+    if (kernel.isGone()) return "The kernel is gone. Run the cell again for a new panel; fnb.load() has what was recorded.";
+    if (kernel.isSilent()) return `${KERNEL_SILENT} fnb.load() has what was recorded.`;
     if (isRunning()) return "A sweep is running.";
     if (page.sent === "start" || page.sent === "resume") return "Being started …";
     const found = Object.entries(model.get("_problems"));
@@ -69,15 +71,15 @@ function render({ model, el }) {
   function drawForm() {
     const running = isRunning();
     const problems = model.get("_problems");
-    fields.show(model.get("_draft"), problems, running || !page.live);
+    fields.show(model.get("_draft"), problems, running || kernel.isGone());
     replace(what, h("b", {}, model.get("_place").label), " ", h("bdi", {}, model.get("_orders_words")));
     what.dataset.environment = model.get("_place").name;
     const text = reason();
     why.textContent = text;
     start.setAttribute("aria-disabled", String(text !== ""));
     const stopping = model.get("_view").state === "stopping" || page.sent === "stop";
-    stop.disabled = finish.disabled = !running || stopping || !page.live;
-    resume.disabled = !model.get("_view").can_resume || running || !page.live || page.sent === "resume";
+    stop.disabled = finish.disabled = !running || stopping || kernel.isGone();
+    resume.disabled = !model.get("_view").can_resume || running || kernel.isGone() || page.sent === "resume";
     notice.textContent = model.get("_notice");
     notice.hidden = !model.get("_notice");
   }
@@ -122,17 +124,13 @@ function render({ model, el }) {
     },
     _view: () => {
       page.sent = "";
+      kernel.look();
       drawForm();
       drawView();
     },
     _points: () => chart.draw(model.get("_points")),
   };
-  const gone = () => {
-    page.live = false;
-    drawForm();
-  };
   for (const [name, draw] of Object.entries(changed)) model.on(`change:${name}`, draw);
-  model.on("comm_live_update", gone);
 
   const root = h("section", { class: "firmly sweep-view", "aria-label": "Sweep" },
     what,
@@ -150,7 +148,7 @@ function render({ model, el }) {
   chart.draw(model.get("_points"));
   return () => {
     for (const [name, draw] of Object.entries(changed)) model.off(`change:${name}`, draw);
-    model.off("comm_live_update", gone);
+    kernel.close();
   };
 }
 

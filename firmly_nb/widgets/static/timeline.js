@@ -1,7 +1,7 @@
 // The timeline: puts the parts together, listens to the kernel, and lets time pass.
 
 import { h, isStill } from "./dom.js";
-import { KERNEL_GONE, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
+import { saveToKernel, sendToKernel, watchKernel } from "./kernel.js";
 import { keepShortcutsOut } from "./shortcuts.js";
 import { orderComparison } from "./timeline_compare.js";
 import { eventDetails } from "./timeline_details.js";
@@ -30,11 +30,14 @@ function render({ model, el }) {
     "msg:custom": (content) => onMessage(timeline, content),
   };
   for (const [name, listen] of Object.entries(listeners)) model.on(name, listen);
-  const stop = onKernelGone(model, () => freeze(timeline));
+  timeline.kernel = watchKernel(model, {
+    isDue: () => [...timeline.orders.values()].some((order) => !order.end),
+    tell: () => kernelChanged(timeline),
+  });
   readState(timeline);
   redraw(timeline);
   return () => {
-    stop();
+    timeline.kernel.close();
     for (const [name, listen] of Object.entries(listeners)) model.off(name, listen);
     cancelAnimationFrame(timeline.due);
     stopTime(timeline);
@@ -61,7 +64,7 @@ function makeTimeline(model) {
     onEnd: () => timeline.look(timeline.current.recording_id),
   });
   timeline.live = h("p", { class: "visually-hidden", role: "status" });
-  timeline.gone = h("p", { class: "warn", role: "status", hidden: true }, KERNEL_GONE);
+  timeline.gone = h("p", { class: "warn", role: "status", hidden: true });
   timeline.example = emptyExample();
   timeline.element = h(
     "div",
@@ -82,6 +85,7 @@ function readState(timeline) {
   const listed = ["_orders", "_recent", "_live"].flatMap((name) => model.get(name));
   dropOld(orders, model.get("_first"), listed);
   for (const order of listed) setOrigin(takeOrder(orders, order));
+  timeline.kernel.look();
   redrawSoon(timeline);
 }
 
@@ -92,6 +96,7 @@ function redrawSoon(timeline) {
 
 function onMessage(timeline, content) {
   const { orders } = timeline;
+  if (content.type === "beat") return undefined;
   if (content.kind === "json" || content.kind === "cart") return timeline.details.receive(content);
   if (content.kind === "order") {
     const order = takeOrder(orders, content.order);
@@ -115,11 +120,12 @@ function setOrigin(order, t_ms = null) {
   order.origin ??= now - Math.max(last, Date.now() - order.started_at_ms);
 }
 
-/** Stop the time of orders of which nothing will come any more. */
-function freeze(timeline) {
-  for (const order of timeline.orders.values()) order.stopped = elapsedOf(order);
-  timeline.gone.hidden = false;
-  timeline.isGone = true;
+/** Stop the time of orders while nothing comes of them, and let it go on with the next word. */
+function kernelChanged(timeline) {
+  const words = timeline.kernel.words();
+  for (const order of timeline.orders.values()) order.stopped = words ? elapsedOf(order) : undefined;
+  timeline.gone.textContent = words;
+  timeline.gone.hidden = !words;
   redraw(timeline);
 }
 
@@ -176,7 +182,7 @@ function axisOf(timeline, current, orders, align) {
 
 function letTimePass(timeline) {
   stopTime(timeline);
-  if (timeline.isGone || ![...timeline.orders.values()].some((order) => !order.end)) return;
+  if (timeline.kernel.words() || ![...timeline.orders.values()].some((order) => !order.end)) return;
   const step = () => {
     // First the next turn, since drawing may begin all turns anew.
     letTimePass(timeline);

@@ -14,6 +14,7 @@ export function takeOrder(orders, order) {
   if (known?.end && !order.end) merged.end = known.end;
   merged.stages = furtherStages(known?.stages, order.stages);
   merged.origin = known?.origin ?? null;
+  merged.stopped = known?.stopped;
   orders.set(order.recording_id, merged);
   return merged;
 }

@@ -5,6 +5,7 @@ import { problemWords } from "/static/order_form_place.js";
 import { addressWords } from "/static/order_form_sections.js";
 import orderForm from "/static/order_form.js";
 import { keepShortcutsOut } from "/static/shortcuts.js";
+import { formKernel } from "./form_kernel.js";
 import { equal, model, ok, stage, test, until } from "./harness.js";
 
 const variant = (size, color, available = true) => ({
@@ -14,28 +15,29 @@ const variant = (size, color, available = true) => ({
 const VARIANTS = [variant("XS", "Orange"), variant("XS", "Blue", false), variant("S", "Blue")];
 const ADDRESS = { first_name: "Ada", last_name: "Example", city: "Seattle" };
 
-/** A form in the page, with what Python would hold; sent messages keep their buffers. */
-function form(changes = {}) {
-  const state = model({
-    merchant: "a.test",
-    items: [{ variant_id: "XS-Orange", product_id: "P", variant_handles: ["tee"], quantity: 1, handle: "tee", title: "Tee", raw: false }],
-    shipping: ADDRESS, same_billing: true, billing: {}, card_name: "visa",
-    card: { name: "", month: "", year: "" }, sse: true, warm: true, times: 1, edit: 0, checked: 0,
-    problems: {}, captcha: [], run: { state: "idle" }, result: {}, notice: "", looked: "", turn: 0,
-    facts: {
-      cards: [["visa", "Visa test, ends in 1111"]], most_times: 100,
-      rules: { number: ["[0-9]{12,19}", "must be 12 to 19 digits"], verification_value: ["[0-9]{3,4}", "must be 3 or 4 digits"] },
-    },
-    ...changes,
-  });
-  state.send = (content, _, buffers = []) => state.sent.push({ ...content, buffers });
+const DRAFT = {
+  merchant: "a.test",
+  items: [{ variant_id: "XS-Orange", product_id: "P", variant_handles: ["tee"], quantity: 1, handle: "tee", title: "Tee", raw: false }],
+  shipping: ADDRESS, same_billing: true, billing: {}, card_name: "visa",
+  card: { name: "", month: "", year: "" }, sse: true, warm: true, times: 1,
+};
+const FACTS = {
+  cards: [["visa", "Visa test, ends in 1111"]], most_times: 100,
+  rules: { number: ["[0-9]{12,19}", "must be 12 to 19 digits"], verification_value: ["[0-9]{3,4}", "must be 3 or 4 digits"] },
+};
+
+/** A form in the page and the kernel behind it; sent messages keep their buffers. */
+function form(changes = {}, traits = {}) {
+  const state = model({ captcha: [], run: { state: "idle" }, result: {}, notice: "", looked: "", turn: 0, facts: FACTS, ...traits });
+  const kernel = formKernel(state, { ...DRAFT, ...changes });
   const el = stage();
   orderForm.render({ model: state, el });
-  return { state, el, button: el.querySelector("button.place"), find: (what) => el.querySelector(what) };
+  return { state, kernel, el, button: el.querySelector("button.place"), find: (what) => el.querySelector(what) };
 }
 
 const sent = (state, type) => state.sent.filter((message) => message.type === type);
 const secretsIn = (message) => JSON.parse(new TextDecoder().decode(message.buffers[0]));
+const draftIn = (message) => JSON.parse(new TextDecoder().decode(message.buffers[1]));
 const told = (name, value, state) => state.set(name, value);
 
 function type(input, text) {
@@ -107,7 +109,8 @@ test("a press sends the draft and the turn once, also for a double click", () =>
   button.click();
   const [message, ...more] = sent(state, "place");
   equal(more, []);
-  equal([message.turn, message.draft.merchant, message.draft.items.length], [0, "a.test", 1]);
+  equal([message.turn, draftIn(message)], [0, DRAFT]);
+  equal("draft" in message, false, "a draft that is logged");
   equal(secretsIn(message), {});
   equal(sent(state, "cancel"), []);
   equal(button.getAttribute("aria-disabled"), "true");
@@ -135,11 +138,11 @@ test("a press that comes just when the button has become Cancel does not cancel"
   told("run", { state: "running", number: 1, of: 1, doing: "", told: "" }, state);
   equal(button.textContent, "Cancel");
   button.click();
-  equal(state.sent.filter((one) => one.type !== "catalogue"), []);
+  equal(sent(state, "cancel"), []);
 });
 
 test("the button becomes Cancel and cancels", async () => {
-  const { state, button } = form({ run: { state: "running", number: 2, of: 3, doing: "after item-added", told: "1 placed" } });
+  const { state, button } = form({}, { run: { state: "running", number: 2, of: 3, doing: "after item-added", told: "1 placed" } });
   equal(button.textContent, "Cancel (2 of 3)");
   button.click();
   equal(sent(state, "cancel").length, 1);
@@ -162,7 +165,7 @@ test("secrets leave in a buffer and are cleared at once", () => {
   const [message] = sent(state, "place");
   equal(secretsIn(message), { number: "4111 1111 1111 1111", verification_value: "917" });
   equal([number.value, cvv.value], ["", ""]);
-  const rest = JSON.stringify([{ ...message, buffers: [] }, state.sent.map(({ buffers, ...one }) => one), el.outerHTML]);
+  const rest = JSON.stringify([draftIn(message), state.sent.map(({ buffers, ...one }) => one), el.outerHTML]);
   equal(/4111 1111|917/.test(rest), false);
 });
 
@@ -174,24 +177,24 @@ test("secret fields keep browsers from remembering them", () => {
 });
 
 test("a captcha token is asked for where the merchant wants one, and is good for one order", () => {
-  const { state, button, find } = form({ captcha: ["a.test"] });
+  const { state, kernel, button, find } = form({}, { captcha: ["a.test"] });
   equal(find(".why").textContent, "Captcha token: this merchant asks for one");
   const token = find('[id$="-secret-captcha_token"]');
   ok(token.closest("details").open, "an open section");
   type(token, "a token");
   equal(button.getAttribute("aria-disabled"), "false");
-  told("times", 2, state);
+  kernel.put({ times: 2 });
   ok(find(".why").textContent.includes("good for one order"));
-  told("times", 1, state);
+  kernel.put({ times: 1 });
   button.click();
   equal([secretsIn(sent(state, "place")[0]), token.value], [{ captcha_token: "a token" }, ""]);
 });
 
 test("the first wrong section opens itself and the button says why it cannot be pressed", () => {
-  const { state, button, find } = form();
+  const { state, kernel, button, find } = form();
   const section = find('[id$="-shipping_info.city"]').closest("details");
   equal(section.open, false);
-  told("problems", { "shipping_info.city": "must not be empty" }, state);
+  kernel.find({ "shipping_info.city": "must not be empty" });
   equal(section.open, true);
   equal(find(".why").textContent, "Ship to, city: must not be empty");
   equal(button.getAttribute("aria-describedby"), find(".why").id);
@@ -201,46 +204,28 @@ test("the first wrong section opens itself and the button says why it cannot be 
 });
 
 test("a message stands beside its field and belongs to it", () => {
-  const { state, find } = form();
+  const { kernel, find } = form();
   const email = find('[id$="-shipping_info.email"]');
   type(email, "ada");
-  told("problems", { "shipping_info.email": "is no e-mail address" }, state);
+  kernel.find({ "shipping_info.email": "is no e-mail address" });
   const message = document.getElementById(email.getAttribute("aria-describedby"));
   equal([message.textContent, message.hidden, email.getAttribute("aria-invalid")], ["is no e-mail address", false, "true"]);
-  told("problems", {}, state);
+  kernel.find({});
   equal([message.hidden, email.getAttribute("aria-invalid")], [true, "false"]);
 });
 
-test("an edit is sent at once, so that no late answer can overwrite it", () => {
-  // Held back for a moment, it was lost when the kernel's echo of the edit before came in between.
-  const { state, find } = form();
-  const saved = [];
-  state.save_changes = () => saved.push(state.get("shipping").city);
-  for (const text of ["T", "Ta"]) type(find('[id$="-shipping_info.city"]'), text);
-  equal(saved, ["T", "Ta"]);
-});
-
 test("an edit is not placed before it was checked", () => {
-  const { state, button, find } = form();
+  const { kernel, button, find } = form();
+  kernel.isBusy = true;
   type(find('[id$="-shipping_info.city"]'), "Tacoma");
-  equal([state.get("shipping").city, state.get("edit")], ["Tacoma", 1]);
   equal([button.getAttribute("aria-disabled"), find(".why").textContent], ["true", "Being checked …"]);
-  told("checked", 1, state);
+  kernel.answer();
+  equal(kernel.draft.shipping.city, "Tacoma");
   equal(button.getAttribute("aria-disabled"), "false");
 });
 
-test("what is typed is not overwritten by an answer that comes late", () => {
-  const { state, find } = form();
-  const city = find('[id$="-shipping_info.city"]');
-  city.closest("details").open = true;
-  city.focus();
-  type(city, "Taco");
-  told("shipping", { ...ADDRESS, city: "T" }, state);
-  equal(city.value, "Taco");
-});
-
 test("options are picked from what the catalogue answers", async () => {
-  const { state, el } = form();
+  const { state, kernel, el } = form();
   const asked = sent(state, "catalogue").map(({ about }) => about);
   equal(asked, ["merchants", "products", "variants"]);
   state.receive({ type: "catalogue", about: "variants", domain: "a.test", handle: "tee", found: VARIANTS });
@@ -248,49 +233,50 @@ test("options are picked from what the catalogue answers", async () => {
   equal([size.value, color.value], ["XS", "Orange"]);
   color.value = "Blue";
   color.dispatchEvent(new Event("change"));
-  equal(state.get("items")[0].variant_id, "XS-Blue");
+  equal(kernel.draft.items[0].variant_id, "XS-Blue");
   await until(() => el.textContent.includes("22.00 USD · XS-Blue"));
 });
 
 test("leaving a merchant that was typed keeps the focus where it went", async () => {
-  const { state, find } = form();
+  const { kernel, find } = form();
   const merchant = find('[role="combobox"]');
   merchant.focus();
   type(merchant, "b.test");
   find('[id$="-item-0-product"]').focus();
-  await until(() => state.get("items")[0].handle === "", "the other merchant's empty row");
+  await until(() => kernel.draft.items[0].handle === "", "the other merchant's empty row");
   equal(document.activeElement === find('[id$="-item-0-product"]'), true);
-  equal(state.get("merchant"), "b.test");
+  equal(kernel.draft.merchant, "b.test");
   // Whoever comes back finds the rows of before.
   merchant.focus();
   type(merchant, "a.test");
   find('[id$="-item-0-product"]').focus();
-  await until(() => state.get("items")[0].handle === "tee", "the rows of before");
+  await until(() => kernel.draft.items[0].handle === "tee", "the rows of before");
 });
 
 test("a merchant that Python set brings its own products", async () => {
-  const { state } = form();
-  told("merchant", "c.test", state);
+  const { state, kernel } = form();
+  kernel.put({ merchant: "c.test" });
   const asked = () => sent(state, "catalogue").filter((one) => one.about === "products");
   await until(() => asked().length === 2);
   equal(asked().at(-1).domain, "c.test");
 });
 
 test("a kernel that does not answer is said to be busy", async () => {
-  const { find } = form();
+  const { kernel, find } = form();
+  kernel.isBusy = true;
   type(find('[id$="-shipping_info.city"]'), "Tacoma");
   await until(() => find(".why").textContent.includes("The kernel is busy"));
 });
 
 test("a kernel that ended without a word is noticed, and heard again if it speaks", async () => {
-  const run = { state: "running", number: 1, of: 1, doing: "after item-added", told: "", beat: 1 };
+  const run = { state: "running", number: 1, of: 1, doing: "after item-added", told: "" };
   const real = window.setTimeout;
   window.setTimeout = (call, ms) => real(call, ms / 100);
   try {
-    const { state, find } = form({ run });
+    const { state, find } = form({}, { run });
     await until(() => find(".status").textContent.includes("no word from the kernel"));
     ok(find(".status").textContent.includes("fnb.load()"), "what to do");
-    told("run", { ...run, beat: 2 }, state);
+    state.receive({ type: "beat" });
     equal(find(".status").textContent, "The order is on its way: after item-added");
   } finally {
     window.setTimeout = real;
@@ -298,15 +284,15 @@ test("a kernel that ended without a word is noticed, and heard again if it speak
 });
 
 test("rows are added, typed by hand and removed", () => {
-  const { state, el, find } = form();
+  const { kernel, el, find } = form();
   const [more, raw] = el.querySelectorAll("button.link");
   raw.click();
   type(find('[id$="-item-1-variant_id"]'), "SKU-1");
-  equal(state.get("items")[1].variant_id, "SKU-1");
+  equal(kernel.draft.items[1].variant_id, "SKU-1");
   el.querySelector('[aria-label="Remove item 1"]').click();
-  equal(state.get("items").map((item) => item.variant_id), ["SKU-1"]);
+  equal(kernel.draft.items.map((item) => item.variant_id), ["SKU-1"]);
   el.querySelector('[aria-label="Remove item 1"]').click();
-  equal([state.get("items"), document.activeElement === more], [[], true]);
+  equal([kernel.draft.items, document.activeElement === more], [[], true]);
 });
 
 test("shortcuts are kept out of what has the focus, but for Ctrl", () => {
@@ -321,4 +307,54 @@ test("shortcuts are kept out of what has the focus, but for Ctrl", () => {
   equal(mark(), null);
   button.dispatchEvent(new KeyboardEvent("keyup", { key: "s", bubbles: true }));
   equal(mark(), "true");
+});
+
+test("while the kernel computes the form says so, and is there when it is free", async () => {
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 100);
+  try {
+    const state = model({ captcha: [], run: { state: "idle" }, result: {}, notice: "", looked: "", turn: 0, facts: FACTS });
+    const kernel = formKernel(state, DRAFT);
+    kernel.isBusy = true;
+    const el = stage();
+    const leave = orderForm.render({ model: state, el });
+    ok(el.textContent.startsWith("Asking the kernel"), "what is waited for");
+    await until(() => el.textContent.startsWith("The kernel is busy"));
+    kernel.answer();
+    equal(el.querySelector("button.place").textContent, "Place order");
+    leave();
+    equal(state.listening(), 0);
+  } finally {
+    window.setTimeout = real;
+  }
+});
+
+test("without a kernel there is no form, and it is said what to do", () => {
+  const state = model({ captcha: [], run: { state: "idle" }, result: {}, notice: "", looked: "", turn: 0, facts: FACTS });
+  state.send = () => {
+    throw new Error("Cannot send");
+  };
+  const el = stage();
+  orderForm.render({ model: state, el });
+  equal(el.textContent, "The kernel is gone. Run the cell again for a new form.");
+});
+
+test("a whole reference that is pasted into a row is shown taken apart", () => {
+  const { kernel, el, find } = form();
+  el.querySelectorAll("button.link")[1].click();
+  const id = find('[id$="-item-1-variant_id"]');
+  id.focus();
+  type(id, '{"variant_id": "V7", "product_id": "P7", "variant_handles": ["a", "b"]}');
+  equal(kernel.draft.items[1].variant_id, "V7");
+  equal([id.value, find('[id$="-item-1-product_id"]').value, find('[id$="-item-1-variant_handles"]').value], ["V7", "P7", "a, b"]);
+});
+
+test("what Python sets is shown, also in the field that has the focus", () => {
+  const { kernel, find } = form();
+  const city = find('[id$="-shipping_info.city"]');
+  city.closest("details").open = true;
+  city.focus();
+  type(city, "Taco");
+  kernel.put({ shipping: { ...ADDRESS, city: "Spokane" } });
+  equal([city.value, find(".summary-text").textContent], ["Spokane", "Ada Example, Spokane"]);
 });

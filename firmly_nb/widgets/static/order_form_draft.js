@@ -1,0 +1,70 @@
+// What stands in the form. The kernel holds it; each view of the form has a copy: it asks for it
+// when it is drawn, sends what is typed, and follows what Python or another view changes.
+//
+// It is never in the model, since a model's state is saved with the notebook, and it travels in
+// the buffers of messages, since logs of messages leave those out.
+
+import { sendToKernel } from "./kernel.js";
+
+/** Make a view's copy. */
+export function draftOf(model) {
+  const view = Math.random().toString(36).slice(2, 12);
+  const unanswered = new Map(); // by field: the number of its last edit that has no answer yet
+  const listeners = [];
+  let values = null;
+  let problems = {};
+  let number = 0;
+
+  function tell(names, isOwn) {
+    for (const [name, call] of [...listeners]) if (name === null || names.includes(name)) call(isOwn);
+  }
+
+  function take(content, buffers) {
+    if (content?.type !== "draft") return;
+    if (content.view === view) {
+      for (const [name, edited] of unanswered) if (edited <= content.number) unanswered.delete(name);
+    }
+    const told = unpacked(buffers[0]);
+    // What was typed since is on its way, and its own answer follows.
+    const names = Object.keys(told).filter((name) => !unanswered.has(name) && !isSame(values?.[name], told[name]));
+    values = { ...values, ...Object.fromEntries(names.map((name) => [name, told[name]])) };
+    ({ problems } = content);
+    tell(names, false);
+  }
+
+  model.on("msg:custom", take);
+  return {
+    isThere: () => values !== null,
+    get: (name) => values[name],
+    problems: () => problems,
+    isChecked: () => unanswered.size === 0,
+    /** Ask for it; false if there is no kernel. */
+    ask: () => sendToKernel(model, { type: "draft", view, number }),
+    /** Change fields here and in the kernel. It is sent at once, so that a reload loses nothing. */
+    edit(changes) {
+      number += 1;
+      values = { ...values, ...changes };
+      for (const name of Object.keys(changes)) unanswered.set(name, number);
+      sendToKernel(model, { type: "edit", view, number }, [packed(changes)]);
+      tell(Object.keys(changes), true);
+    },
+    /** What goes with a press: all as it is seen here. */
+    whole: () => ({ about: { view, number }, buffer: packed(values) }),
+    /** Call something when a field changes, or with null at every change and answer. */
+    on: (name, call) => listeners.push([name, call]),
+    close: () => model.off("msg:custom", take),
+  };
+}
+
+/** Write JSON into a buffer. */
+export function packed(value) {
+  return new TextEncoder().encode(JSON.stringify(value)).buffer;
+}
+
+function unpacked(buffer) {
+  return JSON.parse(new TextDecoder().decode(buffer));
+}
+
+function isSame(one, other) {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

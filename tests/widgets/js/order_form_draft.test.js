@@ -1,0 +1,114 @@
+import { draftOf } from "/static/order_form_draft.js";
+import { withMessage } from "/static/order_form_fields.js";
+import { formKernel } from "./form_kernel.js";
+import { equal, model, ok, stage, test } from "./harness.js";
+
+/** Views of one form, as they are in a page: each hears whatever the kernel sends. */
+function views(count, isBusy = false) {
+  const state = model();
+  const kernel = formKernel(state, { merchant: "a.test", shipping: { city: "Seattle" }, times: 1 });
+  const made = Array.from({ length: count }, () => draftOf(state));
+  for (const one of made) one.ask();
+  kernel.isBusy = isBusy;
+  return { state, kernel, made };
+}
+
+/** Words of a number, always the same ones. */
+function dice(seed) {
+  let now = seed;
+  return (faces) => {
+    now = (now * 1103515245 + 12345) % 2147483648;
+    return now % faces;
+  };
+}
+
+test("a view has nothing until the kernel has told it", () => {
+  const state = model();
+  const draft = draftOf(state);
+  equal(draft.isThere(), false);
+  formKernel(state, { merchant: "a.test" });
+  ok(draft.ask(), "a question that is sent");
+  equal([draft.isThere(), draft.get("merchant")], [true, "a.test"]);
+});
+
+test("nothing of a draft is in the model, whose state is saved, or in a message's content", () => {
+  const { state, made } = views(1);
+  made[0].edit({ shipping: { city: "canary" } });
+  const { about } = made[0].whole();
+  equal(JSON.stringify([about, state.sent.map(({ buffers, ...content }) => content)]).includes("canary"), false);
+  equal(state.get("shipping"), undefined);
+});
+
+test("an edit is sent at once and shows in every other view", () => {
+  const { kernel, made: [one, other] } = views(2);
+  one.edit({ shipping: { city: "T" } });
+  equal(kernel.draft.shipping.city, "T");
+  equal(other.get("shipping").city, "T");
+});
+
+test("an answer that comes late is never put over newer typing", () => {
+  const { kernel, made: [draft] } = views(1, true);
+  const seen = [];
+  draft.on("shipping", () => seen.push(draft.get("shipping").city));
+  for (const city of ["T", "Ta", "Tac"]) draft.edit({ shipping: { city } });
+  equal([draft.isChecked(), kernel.held.length], [false, 3]);
+  kernel.answer(1);
+  kernel.answer(1);
+  equal([draft.get("shipping").city, draft.isChecked()], ["Tac", false]);
+  kernel.answer();
+  equal([draft.get("shipping").city, draft.isChecked()], ["Tac", true]);
+  equal(seen, ["T", "Ta", "Tac"]);
+});
+
+test("what Python sets while one types in another field is there at once", () => {
+  const { kernel, made: [draft] } = views(1, true);
+  draft.edit({ shipping: { city: "Tacoma" } });
+  kernel.put({ merchant: "b.test", shipping: { city: "Spokane" } });
+  equal([draft.get("merchant"), draft.get("shipping").city], ["b.test", "Tacoma"]);
+  kernel.answer();
+  equal([draft.get("shipping").city, kernel.draft.shipping.city], ["Tacoma", "Tacoma"]);
+});
+
+test("whatever overtakes what, kernel and views end with the same, and nothing typed last is lost", () => {
+  for (let seed = 1; seed <= 300; seed += 1) {
+    const roll = dice(seed);
+    const { kernel, made } = views(3, true);
+    const names = ["merchant", "shipping", "times"];
+    let last = null;
+    for (let step = 0; step < 30; step += 1) {
+      const what = roll(4);
+      const name = names[roll(3)];
+      if (what === 0) kernel.answer(1 + roll(2));
+      else if (what === 1) kernel.put({ [name]: `python ${step}` });
+      else made[roll(3)].edit({ [name]: `typed ${step}` });
+    }
+    kernel.answer();
+    made[roll(3)].edit({ times: "the last" });
+    last = "the last";
+    kernel.answer();
+    for (const draft of made) {
+      equal(names.map((name) => draft.get(name)), names.map((name) => kernel.draft[name]), `seed ${seed}:`);
+      equal([draft.isChecked(), draft.get("times")], [true, last], `seed ${seed}:`);
+    }
+  }
+});
+
+test("what is typed is not typed anew by its own answer, but what Python sets is shown", () => {
+  const form = { fields: new Map(), showProblems() {} };
+  const input = document.createElement("input");
+  stage().append(input);
+  const field = withMessage(form, "times", input, (text) => String(Number(text)));
+  input.focus();
+  input.value = "01";
+  input.dispatchEvent(new Event("input"));
+  field.put("1");
+  equal(input.value, "01");
+  field.put("7");
+  equal([input.value, document.activeElement === input], ["7", true]);
+});
+
+test("a view that is gone hears nothing any more", () => {
+  const { state, made } = views(2);
+  made[0].close();
+  equal(state.listening(), 1);
+});

@@ -1,0 +1,119 @@
+"""How orders of a form end, and what it says of it and of what to do next."""
+
+from __future__ import annotations
+
+import pytest
+
+from firmly_nb.sim.behaviour import FAULTS
+from firmly_nb.widgets.order_form import OrderForm
+from tests.widgets.pages import at_rest, fault, press, send
+
+STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
+ERRORS = sorted(
+    name for name, one in FAULTS.items() if one.outcome in {"error_event", "http_error"}
+)
+
+
+@pytest.mark.parametrize("name", [n for n in ERRORS if n != "content-type"])
+def test_each_error_is_told_with_its_name_what_was_reached_and_what_to_do(form, name):
+    form.order = fault(name)
+    (rec,) = form.place().wait(20)
+    result = form._form.result
+    facts = dict(result["facts"])
+    assert result["outcome"] == FAULTS[name].outcome
+    assert (result["tone"], result["mark"]) == ("bad", "✕")
+    assert facts["Error"] == rec.error.error
+    assert facts["It says"] == rec.error.description
+    assert facts["Reached"] in {"none", *STREAMED}
+    assert result["next"]
+    # Each thing is said once.
+    assert rec.error.description not in result["headline"]
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        ("early-end", "incomplete"),
+        ("reset", "transport_error"),
+        ("lost-confirmation", "incomplete"),
+    ],
+)
+def test_an_unclear_end_says_where_to_look(form, until, name, outcome):
+    form.order = fault(name)
+    form.place().wait(20)
+    assert form._form.result["outcome"] == outcome
+    assert form._form.result["unsure"]
+    send(form._form, type="look")
+    until(lambda: "…" not in form._form.looked and form._form.looked)
+    went_through = FAULTS[name].placed
+    assert form._form.looked.startswith("It went through" if went_through else "The cart at ")
+
+
+@pytest.mark.parametrize(
+    ("name", "unsure"),
+    [
+        ("content-type", True),
+        ("bad-gateway", True),
+        ("internal-error", True),
+        ("invalid-input", False),
+        ("unavailable", False),
+        ("rate-limited", False),
+        ("payment-declined", False),
+    ],
+)
+def test_nobody_is_told_to_place_again_where_an_order_may_exist(form, name, unsure):
+    form.order = fault(name)
+    form.place().wait(20)
+    assert form._form.result["unsure"] is unsure
+    assert ("may be twice" in form._form.result["next"]) is unsure
+
+
+def test_the_test_card_that_is_always_declined_is_declined(form):
+    form.card_name = "declined"
+    (rec,) = form.place().wait(20)
+    assert rec.error.error == "ErrorPaymentDeclined"
+    assert form._form.result["headline"].startswith("Declined by the merchant")
+    assert "another card" in form._form.result["next"]
+
+
+def test_three_refusals_in_a_row_end_the_rest(form, until):
+    form.order = fault("rate-limited")
+    recs = form.place_times(10).wait(30)
+    until(lambda: at_rest(form))
+    assert [rec.outcome for rec in recs] == ["http_error"] * 3
+    assert form._form.run["told"].endswith("7 of 10 not placed: 3 in a row were refused")
+
+
+def test_declined_orders_do_not_end_the_rest(form):
+    form.order = fault("payment-declined")
+    assert len(form.place_times(5).wait(30)) == 5
+
+
+def test_a_closed_lab_is_said_in_the_form(connect):
+    lab = connect()
+    form = OrderForm(lab)
+    lab.close()
+    press(form)
+    assert form.error == "RuntimeError: this lab is closed; fnb.connect() opens another"
+    assert form._form.run == {"state": "idle"}
+    assert not form.timeline.expecting
+    assert form._watcher._heart._over is None
+
+
+def test_a_session_that_cannot_be_had_is_said_in_the_form(connect, simulator, until):
+    lab = connect(api_url=simulator.url, app_id="unknown", allow_domains=["staging.luma.gift"])
+    form = OrderForm(lab)
+    run = form.place()
+    assert len(run.wait(20)) == 0
+    until(lambda: at_rest(form))
+    result = form._form.result
+    assert result["headline"] == "Nothing was ordered: it could not be sent."
+    assert dict(result["facts"])["Error"] == "InvalidAppId"
+
+
+def test_an_order_without_a_cart_does_not_leave_the_one_before_beside_it(form, until):
+    form.place().wait(20)
+    form.order = fault("invalid-input")
+    (refused,) = form.place().wait(20)
+    assert form.cart_view.recording.recording_id == refused.recording_id
+    until(lambda: "No cart was seen" in form.cart_view._about.get("note", ""), "the note")
