@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.app_id import from_dotenv
 from firmly_nb.recording.journal import default_directory
 
 if TYPE_CHECKING:
@@ -282,13 +283,14 @@ def _journal(folder: Path) -> Finding:
 
 
 def _app_id() -> Finding:
-    from dotenv import dotenv_values, find_dotenv
-
     name = "app id"
     if os.environ.get("FIRMLY_APP_ID"):
         return Finding(name, "set (FIRMLY_APP_ID)")
-    if dotenv_values(find_dotenv(usecwd=True)).get("FIRMLY_APP_ID"):
-        return Finding(name, "set (.env)")
+    try:
+        if from_dotenv():
+            return Finding(name, "set (.env)")
+    except ValueError as error:
+        return Finding(name, str(error), None, "Only staging needs an app id.")
     advice = "Only staging needs one: set FIRMLY_APP_ID, or put it into a .env file."
     return Finding(name, "not set", None, advice)
 

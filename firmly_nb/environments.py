@@ -13,8 +13,10 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from firmly_nb.api.models import Card, bare_domain
+
 if TYPE_CHECKING:
-    from firmly_nb.api.models import Card
+    from collections.abc import Iterable, Mapping
 
 DEMO_MERCHANT = "staging.luma.gift"
 PRODUCTION = ("firmly.online", "firmly.live", "firmlyaperture.com")
@@ -22,6 +24,8 @@ NOT_PRODUCTION = ("firmly.work", "firmly.tools", "firmlyci.com", "goiaba.art", "
 
 # As in DNS. Whatever else stands in a host name is read differently by different programs.
 HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+
+SIMULATOR_HEADER = re.compile(r"x-sim-[a-z-]+", re.ASCII | re.IGNORECASE)
 
 Name = Literal["simulator", "staging", "custom"]
 
@@ -74,7 +78,44 @@ there buy real things, so it is always refused; there is no switch.
     card_url = card_url or re.sub(r"(?i)(?<=//)api(?=\.)", "cc", api_url, count=1)
     for url in (api_url, card_url):
         check_host(url)
+    if is_local(api_url) != is_local(card_url):
+        raise GuardError(
+            "api_url and card_url must be of one environment: one of them is this machine, the "
+            "other is not, and would get the other's tokens"
+        )
     return Environment("custom", api_url, card_url, allow_domains)
+
+
+def merchants(names: Iterable[str]) -> frozenset[str]:
+    """Read an allow-list: each merchant named, as it is compared with an order's.
+
+    Raises
+    ------
+    GuardError
+        For what names no single merchant.
+
+    Examples
+    --------
+    >>> sorted(merchants(["Shop.test.", "shop.test"]))
+    ['shop.test']
+    >>> merchants(["*"])
+    Traceback (most recent call last):
+    ...
+    firmly_nb.environments.GuardError: allow_domains: '*' is no merchant domain; expected a bare \
+host name like staging.luma.gift. Each merchant is named: there is no wildcard.
+    """
+    if isinstance(names, str):
+        raise GuardError(f"allow_domains must be a list of merchants, like [{names!r}]")
+    allowed = set()
+    for name in names:
+        try:
+            allowed.add(bare_domain(name))
+        except (AttributeError, TypeError, ValueError):
+            raise GuardError(
+                f"allow_domains: {name!r} is no merchant domain; expected a bare host name like "
+                f"{DEMO_MERCHANT}. Each merchant is named: there is no wildcard."
+            ) from None
+    return frozenset(allowed)
 
 
 def check_host(url: str) -> None:
@@ -140,6 +181,32 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_local(url: str) -> bool:
+    """Whether a URL is one of this machine."""
+    return is_loopback(_scheme_and_host(url)[1])
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse headers that are not the simulator's.
+
+    Behind one address there can be several services: what ``Host`` names gets the order, whatever
+    the URL says. Tokens and the kind of answer are not for a caller to set, either.
+
+    Raises
+    ------
+    GuardError
+        With the header's name, never its value.
+    """
+    for name, value in headers.items():
+        if not (isinstance(name, str) and SIMULATOR_HEADER.fullmatch(name)):
+            raise GuardError(
+                f"header {name!r}: an order takes only the simulator's headers (x-sim-fault, "
+                "x-sim-profile, ...); any other could lead it elsewhere"
+            )
+        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+            raise GuardError(f"header {name!r}: its value must be a text of one line")
+
+
 def guard(environment: Environment, domain: str, card: Card | None) -> None:
     """Say whether an order may be sent; called before the first byte leaves.
 
@@ -160,10 +227,10 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
             "merchants, where an order can be real, so a merchant has to be named before anything "
             f'is sent: fnb.connect(..., allow_domains=["{domain}"]) if it is a test shop.'
         )
+    if card is not None and not isinstance(card, Card):
+        raise TypeError(f"the card must be a fnb.Card, got {type(card).__name__}")
     # A name alone proves nothing: the simulator is on this machine.
-    simulated = environment.name == "simulator" and all(
-        is_loopback(_scheme_and_host(url)[1]) for url in urls
-    )
+    simulated = environment.name == "simulator" and all(map(is_local, urls))
     if card is not None and not simulated and not card.is_test:
         raise GuardError(
             "only well-known test cards may be used outside of the simulator: "

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from firmly_nb import calibrating, environments
 from firmly_nb.api.models import Card, Order
+from firmly_nb.api.secrets import SecretStr
 from firmly_nb.app_id import find_app_id
 from firmly_nb.attempts import Attempt
 from firmly_nb.browsing_face import BrowsingFace
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from firmly_nb.api.secrets import SecretStr
     from firmly_nb.recording.calibration import Calibration
     from firmly_nb.recording.recording import Recording, Recordings
     from firmly_nb.recording.records import Record
@@ -92,13 +92,19 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     ...     lab.place(Order.example(), progress=False).outcome
     'placed'
     """
-    domains = frozenset(str(domain).lower().rstrip(".") for domain in allow_domains)
+    # Before anything can fail: a traceback may show the locals of its frames.
+    app_id = SecretStr(app_id) if isinstance(app_id, str) else app_id
+    if environment is not None and api_url is not None:
+        raise ValueError(f"environment={environment!r} or api_url=..., not both")
+    if card_url is not None and api_url is None:
+        raise ValueError("card_url goes with api_url: give both, or an environment")
+    domains = environments.merchants(allow_domains)
     simulator: Simulator | None = None
     if api_url is not None:
         where = environments.custom(api_url, card_url, domains)
     elif environment in {None, "simulator"}:
         simulator, where = _start_simulator(domains, simulator_options)
-        app_id, simulator_options = simulator.app_id, {}
+        app_id, simulator_options = SecretStr(simulator.app_id), {}
         ca_file = ca_file or simulator.certificate
     elif environment == "staging":
         where = environments.staging(domains)
@@ -321,6 +327,10 @@ class Lab(BrowsingFace):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse to be pickled or copied: the app id would be in it, and connections are not."""
+        raise TypeError("a lab is not pickled or copied: open another with fnb.connect(...)")
 
     def __repr__(self) -> str:
         domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))

@@ -21,7 +21,9 @@ import httpx
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
+from firmly_nb.api.secrets import redact_text
 from firmly_nb.devices import Devices
+from firmly_nb.environments import check_headers
 from firmly_nb.recording.isolation import WorkerProcess
 from firmly_nb.recording.journal import Journal, RecordLog
 from firmly_nb.recording.lanes import Lanes
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from firmly_nb.environments import Environment
     from firmly_nb.sim.server import Simulator
 
+MAX_TIMEOUT_S = 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -53,6 +57,16 @@ class Options:
     run_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be sent, or not be waited for."""
+        check_headers(self.headers)
+        limit = self.timeout_s
+        if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):
+            raise ValueError(
+                f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, "
+                f"got {limit!r}"
+            )
 
 
 class Bench:
@@ -218,7 +232,7 @@ class Bench:
             timeout_s=options.timeout_s,
             milestones=list(self.milestones) if self.milestones else None,
             run_id=options.run_id,
-            tags=dict(options.tags),
+            tags={redact_text(str(k)): redact_text(str(v)) for k, v in options.tags.items()},
             recorder={**_machine(), "process": "own" if options.isolated else "shared"},
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from firmly_nb.api.printable import printable
 from firmly_nb.recording.records import End, Event, Start
 from firmly_nb.recording.words import milliseconds
 
@@ -39,7 +40,7 @@ class EventLines:
             bar = "▇" * min(max(round(gap_ms / MS_PER_BLOCK), 1), MAX_BLOCKS)
             time = milliseconds(record.t_ns / 1e6)
             gap = milliseconds(gap_ms)
-            name = "".join(c if c.isprintable() else "?" for c in record.event)[:60]
+            name = printable(record.event)[:60]
             self._print(f"  {name:<{NAME_WIDTH}} {time:>9} ms  +{gap:>7}  {bar}")
         elif isinstance(record, End):
             self.out.flush()

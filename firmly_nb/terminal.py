@@ -68,11 +68,12 @@ def print_table(console: Console, rows: list[dict[str, Any]]) -> None:
 def _cell(value: Any) -> str:
     from rich.markup import escape
 
+    from firmly_nb.api.printable import printable
     from firmly_nb.recording.words import milliseconds
 
     if isinstance(value, float):
         return milliseconds(value)
-    return "-" if value is None else escape(str(value))
+    return "-" if value is None else escape(printable(str(value)))
 
 
 def print_json(*tables: Any) -> None:

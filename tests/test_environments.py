@@ -13,6 +13,7 @@ from firmly_nb.environments import (
     PRODUCTION,
     Environment,
     GuardError,
+    check_headers,
     check_host,
     custom,
     guard,
@@ -196,3 +197,73 @@ def test_a_refused_order_sends_nothing(connect, simulator):
     assert len(simulator.truth()) == before
     assert lab.last is None
     assert not lab.journal.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Host", "host", "HOST ", "x-firmly-authorization", "X-Forwarded-Host", "Content-Length",
+     "Transfer-Encoding", "Connection", "Authorization", "Cookie", "Accept", "x-sim-fault\r\nHost",
+     "x-sim-\u017fault", "x-sim-", "", ":authority", b"Host", 5],
+)  # fmt: skip
+def test_no_header_leads_an_order_elsewhere(name, lab, simulator):
+    """``Host`` would have gone to a staging address, and named another service behind it."""
+    before = len(simulator.truth())
+    for isolated in (True, False):
+        with pytest.raises(GuardError, match="only the simulator's headers") as caught:
+            lab.place(Order.example(), headers={name: "cc.firmly.online"}, isolated=isolated)
+        assert "cc.firmly.online" not in str(caught.value)
+    with pytest.raises(GuardError):
+        lab.sweep(Order.example(), count=2, headers={name: "cc.firmly.online"}, progress=False)
+    assert len(simulator.truth()) == before
+
+
+@pytest.mark.parametrize("value", ["a\r\nHost: cc.firmly.online", "\u00e9", None, b"stall"])
+def test_no_value_of_a_header_begins_another(value):
+    with pytest.raises(GuardError, match="text of one line"):
+        check_headers({"X-Sim-Fault": value})
+    check_headers({"X-Sim-Fault": "stall"})
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["*", "shop.test", ["*"], ["*.luma.gift"], ["luma.*"], [""], ["."], ["https://shop.test"],
+     ["shop.test/"], ["shop.test:443"], ["a@shop.test"], ["st\u0430ging.luma.gift"], ["shop"],
+     ["shop\u3002test"], ["a b.test"], [".."], ["../shop.test"], [None], [b"shop.test"], [5]],
+)  # fmt: skip
+def test_an_allow_list_names_each_merchant(names):
+    """A text was taken letter by letter, and a wildcard as a merchant that nobody has."""
+    with pytest.raises(GuardError, match="allow_domains"):
+        fnb.connect("staging", app_id="x", allow_domains=names)
+
+
+def test_an_environment_and_urls_are_not_mixed():
+    here = "http://127.0.0.1:8000"
+    for urls in ((here, "https://cc.firmly.work"), ("https://api.firmly.work", here)):
+        with pytest.raises(GuardError, match="of one environment"):
+            custom(*urls, frozenset())
+    for wrong in ({"environment": "staging", "api_url": here}, {"card_url": here}):
+        with pytest.raises(ValueError, match="both"):
+            fnb.connect(**wrong, app_id="x")
+
+
+def test_only_a_card_is_taken_for_one():
+    for thing in ("4111111111111111", {"number": "4111111111111111"}, 4111111111111111):
+        with pytest.raises(TypeError, match=r"must be a fnb\.Card") as caught:
+            guard(staging(), STAGING_SHOP, thing)
+        assert "4111" not in str(caught.value)
+
+
+def test_a_generator_of_orders_is_asked_about_each(lab, simulator):
+    """The first orders of a sweep are known beforehand, the later ones are not."""
+
+    def orders():
+        yield Order.example()
+        yield Order.example(domain="bestbuy.com")
+        yield Order.example()
+
+    before = len(simulator.truth())
+    recs = lab.sweep(orders(), concurrency=1, progress=False)
+    assert set(recs.orders["domain"]) <= {STAGING_SHOP}
+    assert any("bestbuy.com is not on the allow-list" in text for text in recs.warnings)
+    domains = {entry["domain"] for entry in simulator.truth()[before:]}
+    assert domains <= {STAGING_SHOP}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ALGORITHM = "RSA-OAEP-256"
 ENCRYPTION = "A256GCM"
+MIN_BITS = 2048  # RFC 7518, section 4.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,41 @@ def encrypt_card(card: Card, key: PublicKey) -> str:
     -------
     str
         Compact JWE: five base64url parts, a fresh content key each time (RFC 7516).
-    """
-    from jwcrypto import jwe, jwk
 
-    token = jwe.JWE(
-        plaintext=_plaintext(card),
-        protected=orjson.dumps({"alg": ALGORITHM, "enc": ENCRYPTION, "kid": key.kid}).decode(),
-    )
-    token.add_recipient(jwk.JWK(**key.jwk))
+    Raises
+    ------
+    FirmlyError
+        If nothing can be encrypted with the key, or what is could be read by others.
+    """
+    from jwcrypto import jwe
+
+    # Before there is a plaintext: a traceback may show the locals of its frames.
+    recipient = _recipient(key)
+    token = jwe.JWE(_plaintext(card), _protected(key.kid))
+    token.add_recipient(recipient)
     compact: str = token.serialize(compact=True)
     return compact
+
+
+def _recipient(key: PublicKey) -> Any:
+    """Read the key's numbers, and try it on nothing."""
+    from jwcrypto import jwe, jwk
+    from jwcrypto.common import JWException
+
+    try:
+        recipient = jwk.JWK(**key.jwk)
+        bits = getattr(recipient.get_op_key("encrypt"), "key_size", 0)
+        jwe.JWE(b"", _protected(key.kid)).add_recipient(recipient)
+    except (JWException, ValueError, TypeError) as error:
+        text = f"the payment key cannot be used: {type(error).__name__}"
+        raise FirmlyError("UnusableKey", text) from None
+    if bits < MIN_BITS:
+        raise FirmlyError("UnusableKey", f"the payment key has {bits} bits, fewer than {MIN_BITS}")
+    return recipient
+
+
+def _protected(kid: str) -> str:
+    return orjson.dumps({"alg": ALGORITHM, "enc": ENCRYPTION, "kid": kid}).decode()
 
 
 def _plaintext(card: Card) -> bytes:

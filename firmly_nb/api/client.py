@@ -1,14 +1,18 @@
 """One async method for each endpoint that an order needs.
 
 Stateless: tokens go in and come out as values; who keeps them is decided elsewhere (``lab``).
-Redirects are not followed, nothing is sent twice (firmly-api.md, section 7.4).
+Redirects are not followed, nothing is sent twice (firmly-api.md, section 7.4). Secrets are opened
+in the call that sends them and nowhere before: a traceback may show the locals of its frames.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
+import re
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,7 +21,7 @@ import orjson
 
 from firmly_nb.api.card import PublicKey, read_public_key
 from firmly_nb.api.errors import FirmlyError, error_from_body, seconds_to_wait
-from firmly_nb.api.secrets import SecretStr
+from firmly_nb.api.secrets import Secret, SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +31,12 @@ KEY_TIMEOUT = httpx.Timeout(10.0)
 READ_TIMEOUT = httpx.Timeout(30.0)
 # Merchants are asked live while the request waits (firmly-api.md, section 9).
 ORDER_TIMEOUT = httpx.Timeout(120.0, connect=15.0)
+# However slowly an answer trickles and however large it is.
+ANSWER_TIMEOUT_S = 150.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 BODY_SECRETS = ("access_token", "encrypted_card", "captcha_token")
+# What a header can carry (RFC 9110, section 5.5), and no token needs more of.
+TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,16 @@ class Session:
     device_id: str
     expires: float
     device_created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: its status, and from where."""
+
+    status: int
+    where: str
+    headers: httpx.Headers = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class FirmlyClient:
@@ -61,45 +80,32 @@ class FirmlyClient:
 
         firmly-api.md, section 2.1.
         """
-        headers = {"x-firmly-app-id": app_id.get_secret_value()}
-        body = {"access_token": renew.get_secret_value()} if renew else None
-        answer = await self._call(
+        answer = await self._send(
             "POST",
             f"{self.api_url}/api/v1/browser-session",
-            headers=headers,
-            json=body,
-            timeout=SESSION_TIMEOUT,
+            {"x-firmly-app-id": app_id},
+            Secret({"access_token": renew.get_secret_value()}) if renew else None,
+            limits=SESSION_TIMEOUT,
         )
-        try:
-            return Session(
-                access_token=SecretStr(answer["access_token"]),
-                device_id=str(answer["device_id"]),
-                expires=float(answer["expires"]),
-                device_created=bool(answer.get("device_created", False)),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise FirmlyError(
-                "UnexpectedAnswer", f"the session lacks or garbles a field: {type(error).__name__}"
-            ) from None
+        session = _session(answer)
+        if session is None:
+            raise FirmlyError("UnexpectedAnswer", "the session lacks or garbles a field")
+        return session
 
     async def payment_key(self) -> PublicKey:
         """Get the public key for cards. Keys rotate: ask before each encryption (section 3.1)."""
-        response = await self._send(
-            "GET", f"{self.card_url}/api/v1/payment/key", timeout=KEY_TIMEOUT
-        )
-        return read_public_key(_json(response), response.headers.get("x-firmly-kid"))
+        answer = await self._send("GET", f"{self.card_url}/api/v1/payment/key", limits=KEY_TIMEOUT)
+        return read_public_key(_json(answer), answer.headers.get("x-firmly-kid"))
 
     async def place_order(
         self, domain: str, body: Mapping[str, Any], token: SecretStr
     ) -> dict[str, Any]:
         """Place an order without events and return the confirmation (section 4.2)."""
-        answer = await self._call(
-            "POST",
-            self.place_order_url(domain),
-            headers=authorization(token),
-            json=body,
-            timeout=ORDER_TIMEOUT,
+        url = self.place_order_url(domain)
+        sent = await self._send(
+            "POST", url, authorization(token), Secret(dict(body)), limits=ORDER_TIMEOUT
         )
+        answer = _json(sent)
         if not isinstance(answer, dict):
             raise FirmlyError("UnexpectedAnswer", "the confirmation is no JSON object")
         return answer
@@ -125,7 +131,7 @@ class FirmlyClient:
             "POST",
             self.place_order_url(domain, sse=sse),
             headers={
-                **authorization(token),
+                **_opened(authorization(token)),
                 "Accept": accept,
                 # A compressor on the way would gather events.
                 "Accept-Encoding": "identity",
@@ -154,30 +160,45 @@ class FirmlyClient:
         """
         url = f"{self.api_url}/api/v2/domains/{quote(domain, safe='')}/cart"
         try:
-            answer = await self._call("GET", url, headers=authorization(token))
+            answer = await self._call("GET", url, token)
         except FirmlyError as error:
             if error.error not in {"RouteNotFound", "HTTP 404"}:
                 raise
-            answer = await self._call("GET", f"{url}/", headers=authorization(token))
+            answer = await self._call("GET", f"{url}/", token)
         if not isinstance(answer, dict):
             raise FirmlyError("UnexpectedAnswer", "the cart is no JSON object")
         return answer
+
+    async def change_cart(
+        self,
+        method: str,
+        domain: str,
+        path: str,
+        token: SecretStr,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Change this device's cart at a merchant and return all of it (section 6.1).
+
+        ``path`` is what stands behind ``/cart/``: ``line-items``, ``shipping-info``. A body may
+        hold an address, so it is kept from tracebacks.
+        """
+        url = f"{self.api_url}/api/v2/domains/{quote(domain, safe='')}/cart/{path}"
+        answer = await self._call(method, url, token, Secret(dict(body)) if body else None)
+        return answer if isinstance(answer, dict) else {}
 
     async def products(
         self, domain: str, token: SecretStr, page: int = 1, size: int = 500
     ) -> list[dict[str, Any]]:
         """List a merchant's products: ``loc``, ``handle``, ``title``, ``image`` (section 10)."""
         url = f"{self.api_url}/api/v1/domains-products/{quote(domain, safe='')}"
-        answer = await self._call(
-            "GET", url, headers=authorization(token), params={"page": page, "size": size}
-        )
+        answer = await self._call("GET", f"{url}?page={page}&size={size}", token)
         return answer if isinstance(answer, list) else []
 
     async def product(self, domain: str, handle: str, token: SecretStr) -> dict[str, Any]:
         """Get one product with its variants and their ``add_to_cart_ref`` (section 10)."""
         path = f"{quote(domain, safe='')}/{quote(handle, safe='')}"
         url = f"{self.api_url}/api/v1/domains-products/{path}"
-        answer = await self._call("GET", url, headers=authorization(token))
+        answer = await self._call("GET", url, token)
         return answer if isinstance(answer, dict) else {}
 
     async def search(
@@ -188,48 +209,113 @@ class FirmlyClient:
         if filters:
             body["filters"] = dict(filters)
         url = f"{self.api_url}/api/v1/discovery/search"
-        answer = await self._call("POST", url, headers=authorization(token), json=body)
+        answer = await self._call("POST", url, token, Secret(body))
         return list(answer.get("products", [])) if isinstance(answer, dict) else []
 
-    async def _call(self, method: str, url: str, **options: Any) -> Any:
-        return _json(await self._send(method, url, **options))
+    async def _call(
+        self, method: str, url: str, token: SecretStr, body: Secret[Any] | None = None
+    ) -> Any:
+        return _json(await self._send(method, url, authorization(token), body))
 
-    async def _send(self, method: str, url: str, **options: Any) -> httpx.Response:
-        options.setdefault("timeout", READ_TIMEOUT)
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, SecretStr] | None = None,
+        body: Secret[Any] | None = None,
+        limits: httpx.Timeout = READ_TIMEOUT,
+    ) -> Answer:
+        """Send a request once and return its answer; a status that is no success is raised."""
+        failure: FirmlyError | None = None
         try:
-            response = await self.http.request(method, url, follow_redirects=False, **options)
-        except httpx.TimeoutException:
-            raise FirmlyError("Timeout", f"{_where(url)} did not answer in time") from None
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await self._exchange(method, url, headers or {}, body, limits)
+        except (TimeoutError, httpx.TimeoutException):
+            failure = FirmlyError("Timeout", f"{_where(url)} did not answer in time")
+        except (httpx.HTTPError, UnicodeError) as error:
             text = f"{_where(url)} cannot be reached: {type(error).__name__}"
-            raise FirmlyError("TransportError", text) from None
-        if not response.is_success:
-            refusal = error_from_body(response.status_code, response.content, _secrets_of(options))
-            refusal.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
+            failure = FirmlyError("TransportError", text)
+        # Raised out here: chained to it would be the request, secrets and all.
+        if failure:
+            raise failure
+        if len(answer.body) > MAX_ANSWER_BYTES:
+            text = f"{answer.where} answered with more than {MAX_ANSWER_BYTES} bytes"
+            raise FirmlyError("UnexpectedAnswer", text, answer.status)
+        if not 200 <= answer.status < 300:
+            refusal = error_from_body(answer.status, answer.body, _texts_of(headers, body))
+            refusal.retry_after_s = seconds_to_wait(answer.headers.get("retry-after"))
             raise refusal
-        return response
+        return answer
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, SecretStr],
+        body: Secret[Any] | None,
+        limits: httpx.Timeout,
+    ) -> Answer:
+        """Send a request and read what comes, up to a little more than is taken."""
+        request = self.http.build_request(
+            method,
+            url,
+            headers=_opened(headers),
+            json=body.get_secret_value() if body else None,
+            timeout=limits,
+        )
+        response = await self.http.send(request, stream=True, follow_redirects=False)
+        content = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_ANSWER_BYTES:
+                    break
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, _where(url), response.headers, bytes(content))
 
 
-def authorization(token: SecretStr) -> dict[str, str]:
+def authorization(token: SecretStr) -> dict[str, SecretStr]:
     """Return the header that carries the device token, raw (firmly-api.md, section 2.1)."""
-    return {"x-firmly-authorization": token.get_secret_value()}
+    return {"x-firmly-authorization": token}
 
 
-def _secrets_of(options: Mapping[str, Any]) -> tuple[str, ...]:
+def _opened(headers: Mapping[str, SecretStr]) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in headers.items()}
+
+
+def _texts_of(headers: Mapping[str, SecretStr] | None, body: Secret[Any] | None) -> tuple[str, ...]:
     """Return the texts of a request that its answer must not bring back out."""
-    headers, body = options.get("headers") or {}, options.get("json") or {}
-    texts = [*headers.values(), *(body.get(key) for key in BODY_SECRETS)]
+    values = body.get_secret_value() if body else {}
+    texts = [*_opened(headers or {}).values(), *(values.get(key) for key in BODY_SECRETS)]
     return tuple(text for text in texts if isinstance(text, str) and text)
 
 
-def _json(response: httpx.Response) -> Any:
+def _session(answer: Answer) -> Session | None:
+    """Read a session; None where a field is missing or is not what it has to be."""
+    values = _json(answer)
     try:
-        return orjson.loads(response.content)
+        token, expires = values["access_token"], float(values["expires"])
+        if not TOKEN.fullmatch(token) or not math.isfinite(expires):
+            return None
+        return Session(
+            SecretStr(token),
+            str(values["device_id"]),
+            expires,
+            device_created=bool(values.get("device_created", False)),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         raise FirmlyError(
             "UnexpectedAnswer",
-            f"{_where(str(response.url))} answered with a body that is no JSON",
-            response.status_code,
+            f"{answer.where} answered with a body that is no JSON",
+            answer.status,
         ) from None
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from firmly_nb.api.secrets import redact, redact_text
+from firmly_nb.api.printable import printable
+from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
 
 # Whoever asks for a longer pause than a day has another clock than ours.
 MAX_WAIT_S = 86_400.0
@@ -50,8 +51,14 @@ class FirmlyError(Exception):
 
     def __str__(self) -> str:
         status = f" (HTTP {self.http_status})" if self.http_status else ""
-        text = f": {self.description}" if self.description else ""
-        return f"{self.error}{status}{text}" + (f" {self.advice}" if self.advice else "")
+        said = printable(self.description)
+        text = f": {said}" if said else ""
+        if self.advice:
+            text += ("" if said.endswith((".", "!", "?")) else ".") + f" {self.advice}"
+        return f"{printable(self.error)}{status}{text}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its errors
@@ -177,7 +184,7 @@ def error_from_body(http_status: int, body: bytes, secrets: tuple[str, ...] = ()
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
-        text = _short(redact_text(body.decode("utf-8", "replace").strip(), secrets))
+        text = _short(redact_broken_json(body.decode("utf-8", "replace").strip(), secrets))
         return make_error(f"HTTP {http_status}", text or "empty body", http_status)
     return error_from_payload(redact(payload, secrets), http_status)
 

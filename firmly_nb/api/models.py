@@ -7,7 +7,7 @@ in an error: an address or a token must not end up in a traceback.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -35,7 +35,8 @@ def _email(value: str) -> str:
     return value
 
 
-def _domain(value: str) -> str:
+def bare_domain(value: str) -> str:
+    """Return a merchant's domain as it is compared; ValueError for what is none."""
     name = value.lower().rstrip(".")
     if not DOMAIN.fullmatch(name):
         raise ValueError("is no merchant domain; expected a bare host name like staging.luma.gift")
@@ -79,10 +80,28 @@ class ApiModel(BaseModel):
     )
 
     def __init__(self, **fields: Any) -> None:
+        refused: InvalidOrder | None = None
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise InvalidOrder.of(error) from None
+            refused = InvalidOrder.of(error)
+        if refused:
+            # A traceback may show locals (%xmode Verbose), and a chained error its values.
+            fields.clear()
+            raise refused
+
+
+Model = TypeVar("Model", bound=ApiModel)
+
+
+def _made(model: type[Model], fields: dict[str, Any], changes: dict[str, Any]) -> Model:
+    """Make a model; afterwards nobody on the way holds what was given, as in ``__init__``."""
+    fields = {**fields, **changes}
+    changes.clear()
+    try:
+        return model(**fields)
+    finally:
+        fields.clear()
 
 
 # Where pydantic's own words speak of types rather than of what to do.
@@ -133,7 +152,7 @@ class Address(ApiModel):
     @classmethod
     def example(cls, **changes: Any) -> Self:
         """Return a made-up address in Seattle, with any field changed by name."""
-        return cls(**{**EXAMPLE_ADDRESS, **changes})
+        return _made(cls, EXAMPLE_ADDRESS, changes)
 
 
 EXAMPLE_ADDRESS = {
@@ -239,14 +258,20 @@ class Card(ApiModel):
             "month": "12",
             "year": "2030",
         }
-        return cls(**{**fields, **changes})
+        return _made(cls, fields, changes)
 
     @property
     def is_test(self) -> bool:
         """Whether the number is one of the well-known test numbers."""
         return self.number.get_secret_value() in TEST_CARDS.values()
 
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse to be pickled: that would be the number and the CVV in plain text."""
+        raise TypeError("a card is not pickled: make it where the order is placed")
+
     def __repr__(self) -> str:
+        if "number" not in self.__dict__:
+            return "Card()"  # as a traceback of a refused one may show it
         number = self.number.get_secret_value()
         kind = next((k for k, v in TEST_CARDS.items() if v == number), None)
         label = f"{kind.capitalize()} test" if kind else "not a test card"
@@ -285,7 +310,7 @@ class Order(ApiModel):
       items[0].quantity: input should be greater than or equal to 1
     """
 
-    domain: Annotated[str, AfterValidator(_domain)]
+    domain: Annotated[str, AfterValidator(bare_domain)]
     items: Annotated[
         tuple[Item, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=1_000)
     ]
@@ -307,7 +332,13 @@ class Order(ApiModel):
             "items": [item],
             "shipping_info": EXAMPLE_ADDRESS,
         }
-        return cls(**{**fields, **changes})
+        return _made(cls, fields, changes)
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        """Refuse to be pickled with a captcha token: it would be there in plain text."""
+        if self.captcha_token is not None:
+            raise TypeError("an order with a captcha token is not pickled: add it where it is used")
+        return super().__reduce_ex__(protocol)
 
     @property
     def quantity(self) -> int:

@@ -9,12 +9,27 @@ removed by :func:`redact` before anything else sees them.
 from __future__ import annotations
 
 import re
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
+import orjson
+from pydantic import Secret, SecretStr
 
-__all__ = ["REDACTED", "SecretStr", "mask_personal", "redact", "redact_text"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+__all__ = [
+    "REDACTED",
+    "Secret",
+    "SecretStr",
+    "mask_personal",
+    "redact",
+    "redact_broken_json",
+    "redact_text",
+    "without_app_id",
+]
+
+APP_ID_VARIABLE = "FIRMLY_APP_ID"
 REDACTED = "[redacted]"
 TOO_DEEP = "[nested too deeply]"
 MAX_DEPTH = 64  # firmly's carts are 5 levels deep; Python's own limit lies near 500 here
@@ -25,6 +40,7 @@ SECRET_KEYS = frozenset(
         "app_id",
         "authorization",
         "captcha_token",
+        "card_number",
         "cookie",
         "cookies",
         "cvc",
@@ -36,12 +52,14 @@ SECRET_KEYS = frozenset(
         "payment_token",
         "paypal_token",
         "refresh_token",
+        "security_code",
         "set-cookie",
         "verification_value",
         "x-firmly-app-id",
         "x-firmly-authorization",
     }
 )
+SECRET_NAMES = frozenset(key.replace("-", "").replace("_", "") for key in SECRET_KEYS)
 # A catalogue handle ("radiant-tee") is public; an order's or cart's handle is not. They are told
 # apart by what stands beside them: products have no cart_id and no order number.
 HANDLE_OWNERS = frozenset({"cart_id", "platform_order_number"})
@@ -66,9 +84,26 @@ DOTTED = re.compile(r"[\w.-]+", re.ASCII)
 JSON_BEGIN = "eyJ"  # base64 of {"
 TOKEN_MIN = 11
 DIGITS = re.compile(r"(?<![\w.])\d+(?:[ -]\d+)*(?!\w)", re.ASCII)
+# A field of JSON, as far as a text that is none has them; its value; and what goes on until where.
+FIELD = re.compile(r'"((?:[^"\\]|\\.){1,80})"\s*:\s*', re.DOTALL)
+VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[^\s,\[\]{}]+', re.DOTALL)
+NESTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
 CARD_DIGITS = range(13, 20)
 # 3 to 6, and Mastercard's 2. Times in milliseconds begin with 1 until 2033.
 CARD_BEGINS = frozenset("23456")
+VISA_DIGITS = frozenset({13, 16, 19})
+MASTERCARD_DIGITS = 16
+
+
+def without_app_id(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for a child process that has no use for firmly's app id.
+
+    Examples
+    --------
+    >>> without_app_id({"HOME": "/home/ada", "FIRMLY_APP_ID": "1234-abcd"})
+    {'HOME': '/home/ada'}
+    """
+    return {name: value for name, value in environ.items() if name != APP_ID_VARIABLE}
 
 
 def _redact_tokens(match: re.Match[str]) -> str:
@@ -85,6 +120,11 @@ def _redact_tokens(match: re.Match[str]) -> str:
 
 def _is_card_number(digits: str) -> bool:
     if len(digits) not in CARD_DIGITS or digits[0] not in CARD_BEGINS:
+        return False
+    # Shops number their variants with as many digits as no Visa and no Mastercard has.
+    if digits[0] == "4" and len(digits) not in VISA_DIGITS:
+        return False
+    if "51" <= digits[:2] <= "55" and len(digits) != MASTERCARD_DIGITS:
         return False
     doubled = [
         d if i % 2 == 0 else (d * 2 - 9 if d > 4 else d * 2)
@@ -138,6 +178,47 @@ def redact_text(text: str, secrets: tuple[str, ...] = ()) -> str:
     return DIGITS.sub(_redact_digits, text)
 
 
+def redact_broken_json(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """Take secrets out of a text that ought to be JSON, its secret fields with them.
+
+    What is cut off or holds a NaN is no JSON, and has the same fields.
+
+    Examples
+    --------
+    >>> redact_broken_json('{"total": NaN, "payment_handle": "ab|cd", "session": {"cookies": ["a')
+    '{"total": NaN, "payment_handle": "[redacted]", "session": {"cookies": "[redacted]"'
+    """
+    owns_handle = any(f'"{owner}"' in text for owner in HANDLE_OWNERS)
+    kept, place = [], 0
+    while match := FIELD.search(text, place):
+        kept.append(text[place : match.end()])
+        place = match.end()
+        if _is_secret(_unescaped(match[1]), owns_handle):
+            kept.append(f'"{REDACTED}"')
+            place = _end_of_value(text, place)
+    return redact_text("".join([*kept, text[place:]]), secrets)
+
+
+def _unescaped(name: str) -> str:
+    try:
+        return str(orjson.loads(f'"{name}"')) if "\\" in name else name
+    except orjson.JSONDecodeError:
+        return name
+
+
+def _end_of_value(text: str, place: int) -> int:
+    """Return where the value that begins here ends; one without an end goes on to the last."""
+    if text[place : place + 1] not in {"[", "{"}:
+        match = VALUE.match(text, place)
+        return match.end() if match else place
+    depth = 0
+    for part in NESTED.finditer(text, place):
+        depth += (part[0] in "[{") - (part[0] in "]}")
+        if depth == 0:
+            return part.end()
+    return len(text)
+
+
 def redact(value: Any, secrets: tuple[str, ...] = (), depth: int = MAX_DEPTH) -> Any:
     """Return a JSON value with every secret field and secret-looking text replaced.
 
@@ -175,8 +256,13 @@ def redact(value: Any, secrets: tuple[str, ...] = (), depth: int = MAX_DEPTH) ->
 
 
 def _is_secret(key: str, owns_handle: bool) -> bool:
-    name = key.lower()
-    return name in SECRET_KEYS and (name != "handle" or owns_handle)
+    return _is_secret_name(key) and (owns_handle or key.lower() != "handle")
+
+
+@lru_cache(maxsize=4096)
+def _is_secret_name(key: str) -> bool:
+    """Whether a field has a secret's name, however it is spelled: app_id, appId, App-Id."""
+    return key.lower().replace("-", "").replace("_", "") in SECRET_NAMES
 
 
 def mask_personal(value: Any) -> Any:

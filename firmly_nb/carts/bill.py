@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
+from firmly_nb.api.printable import printable
 from firmly_nb.carts.cart_view import records
 from firmly_nb.carts.find import cart_in
 from firmly_nb.carts.tables import cart_tables
@@ -90,29 +91,18 @@ def bill_of(
     """Write a bill from the rows of one snapshot in the tables; nulls are None."""
     currency = row.currency or next((line.currency for line in lines if line.currency), "")
     return Bill(
-        shop=clean(row.display_name or row.shop_id or "Cart"),
-        status=clean(row.cart_status or ""),
-        order_number=clean(row.order_number or ""),
-        currency=clean(currency),
+        shop=printable(row.display_name or row.shop_id or "Cart"),
+        status=printable(row.cart_status or ""),
+        order_number=printable(row.order_number or ""),
+        currency=printable(currency),
         lines=[_line(line, currency) for line in lines],
         n_lines=row.n_lines,
         shipments=[_shipment(part, currency) for part in shipments],
-        codes=[clean(code) for code in codes],
+        codes=[printable(code) for code in codes],
         totals=_totals(row, currency),
         total=_amount(row.total_minor, currency),
         notices=[_notice(notice) for notice in notices],
     )
-
-
-def clean(text: str) -> str:
-    r"""Make a merchant's text safe to show: nothing that moves a cursor or turns the line round.
-
-    Examples
-    --------
-    >>> clean("red\x1b[31m")
-    'red·[31m'
-    """
-    return "".join(char if char.isprintable() else "·" for char in " ".join(text.split()))
 
 
 def _line(line: Any, currency: str) -> BillLine:
@@ -121,9 +111,9 @@ def _line(line: Any, currency: str) -> BillLine:
     mark = f" {own}" if own != currency else ""
     return BillLine(
         quantity=NOTHING if line.quantity is None else str(line.quantity),
-        name=clean(line.description or line.sku or line.variant_id or "(no name)"),
-        variant=clean(line.variant_description or ""),
-        sku=clean(line.sku or ""),
+        name=printable(line.description or line.sku or line.variant_id or "(no name)"),
+        variant=printable(line.variant_description or ""),
+        sku=printable(line.sku or ""),
         each=_amount(line.price_minor, own) if many and line.price_minor is not None else "",
         price=_amount(line.line_price_minor, own) + mark,
         discount=_amount(-abs(line.discount_minor), own) if line.discount_minor else "",
@@ -136,7 +126,7 @@ def _shipment(part: Any, currency: str) -> tuple[str, str]:
         part.estimated_delivery or "",
         part.fulfillment_name or part.fulfillment_type or "",
     )
-    words = " · ".join(clean(word) for word in said if word) or "shipment"
+    words = " · ".join(printable(word) for word in said if word) or "shipment"
     if part.method_price_minor is None:
         return words, ""
     return words, _amount(part.method_price_minor, part.currency or currency)
@@ -154,7 +144,7 @@ def _totals(row: Any, currency: str) -> list[tuple[str, str]]:
 
 def _notice(notice: Any) -> str:
     words = (notice.code or "", notice.message or "")
-    return ": ".join(clean(word) for word in words if word) or "a notice without words"
+    return ": ".join(printable(word) for word in words if word) or "a notice without words"
 
 
 def _amount(minor: int | None, currency: str) -> str:

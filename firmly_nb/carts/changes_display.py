@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.carts.bill import MINUS, clean
+from firmly_nb.api.printable import printable
+from firmly_nb.carts.bill import MINUS
 from firmly_nb.carts.display import CODE, FAINT, FONT, INK, LEFT, RULE
 from firmly_nb.carts.words import amount_or_value
 
@@ -87,16 +88,16 @@ def _blocks(changes: pd.DataFrame) -> Iterator[tuple[str, list[Shown]]]:
     many = changes["recording_id"].nunique() > 1
     names = ("kind", "path", "before", "after", "currency")
     for (recording_id, _), rows in changes.groupby(["recording_id", "seq_after"], sort=False):
-        event = clean(str(rows["event"].iloc[0]))
+        event = printable(str(rows["event"].iloc[0]))
         columns = (rows[name].tolist() for name in names)
         shown = [_shown(*row) for row in zip(*columns, strict=True)]
         yield (f"{recording_id} · {event}" if many else event), shown
 
 
 def _shown(kind: str, path: str, before: Any, after: Any, currency: Any) -> Shown:
-    old = "" if kind == "added" else clean(amount_or_value(before, currency))
-    new = "" if kind == "removed" else clean(amount_or_value(after, currency))
-    return kind, clean(path), old, new
+    old = "" if kind == "added" else printable(amount_or_value(before, currency))
+    new = "" if kind == "removed" else printable(amount_or_value(after, currency))
+    return kind, printable(path), old, new
 
 
 def _row(change: Shown) -> str:

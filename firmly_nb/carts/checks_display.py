@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from firmly_nb.carts.bill import clean
+from firmly_nb.api.printable import printable
 from firmly_nb.carts.display import CODE, FAINT, FONT, INK, LEFT, RULE
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _rows(report: CheckReport, most: int) -> Iterator[tuple[str, str, str, str]]
     for recording_id, event, *rest in zip(*(shown[name].tolist() for name in names), strict=True):
         severity, check, sentence = map(str, rest)
         where = f"{recording_id} · {event}" if many else str(event)
-        yield clean(where), severity, check, clean(sentence)
+        yield printable(where), severity, check, printable(sentence)
 
 
 def _others(report: CheckReport, most: int) -> list[str]:

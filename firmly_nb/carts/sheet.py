@@ -12,7 +12,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.carts.bill import NOTHING, Bill, BillLine, bill_of, clean
+from firmly_nb.api.printable import printable
+from firmly_nb.carts.bill import NOTHING, Bill, BillLine, bill_of
 from firmly_nb.carts.cart_view import records
 from firmly_nb.carts.find import Json, find_carts
 from firmly_nb.carts.pairing import pair
@@ -216,7 +217,7 @@ def _most_telling(lines: list[SheetLine]) -> list[SheetLine]:
 
 def _line(label: str, line: BillLine, state: str = "") -> SheetLine:
     return SheetLine(
-        label=clean(label),  # as it is in the paths of changes and findings
+        label=printable(label),  # as it is in the paths of changes and findings
         name=short(line.name),
         detail=short(" · ".join(word for word in (line.variant, line.sku) if word)),
         quantity=Value(short(line.quantity)),
@@ -237,7 +238,7 @@ def _shipments(cart: Json, before: Json | None, now: Bill, was: Bill | None) -> 
     texts |= dict(zip(_objects(old), earlier, strict=False))
     pairs = {id(b): (name, id(a)) for name, a, b in pair(old, new, "shipments")}
     return [
-        _shipment(clean(name), texts[each], texts.get(earlier_one), was)
+        _shipment(printable(name), texts[each], texts.get(earlier_one), was)
         for each in _objects(new)[: len(now.shipments)]
         for name, earlier_one in [pairs[each]]
     ]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from firmly_nb.api.printable import printable
 from firmly_nb.api.secrets import PERSONAL_KEYS
-from firmly_nb.carts.bill import clean
 from firmly_nb.carts.words import amount_or_value, path_in_words
 
 MOST_TEXT = 500
@@ -85,11 +85,11 @@ def short(text: str) -> str:
 
 def changed_of(row: Any) -> Changed:
     """Read a row of the table of changes; what names a person is masked."""
-    kind, path = str(row.kind), short(clean(str(row.path)))
+    kind, path = str(row.kind), short(printable(str(row.path)))
     old, new = (
         MASKED
         if path.rpartition(".")[2] in PERSONAL_KEYS and value is not None
-        else short(clean(amount_or_value(value, row.currency, MOST_TEXT)))
+        else short(printable(amount_or_value(value, row.currency, MOST_TEXT)))
         for value in (row.before, row.after)
     )
     was, now = ("" if kind == "added" else old), ("" if kind == "removed" else new)
@@ -98,5 +98,5 @@ def changed_of(row: Any) -> Changed:
 
 def note_of(row: Any) -> Note:
     """Read a row of the table of findings."""
-    path, sentence = short(clean(row.path)), short(clean(row.sentence))
+    path, sentence = short(printable(row.path)), short(printable(row.sentence))
     return Note(path, str(row.severity), str(row.check), sentence)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from firmly_nb.api.secrets import SecretStr
+from firmly_nb.api.secrets import SecretStr, without_app_id
 from firmly_nb.recording.calibration_sender import EVENT, LAST_EVENT
 from firmly_nb.recording.isolation import WorkerProcess
 from firmly_nb.recording.recorder import Job
@@ -75,6 +76,7 @@ class Sender:
             "firmly_nb.recording.calibration_sender",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env=without_app_id(os.environ),
             start_new_session=True,  # Ctrl-C is for the notebook
         )
         settings = {"certificate": str(certificate) if certificate else None}

@@ -11,6 +11,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.api.printable import printable
 from firmly_nb.latency.colours import STAGE_COLOURS, outcome_colour
 from firmly_nb.recording.words import MARKS, milliseconds, precision, verdict
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording, Recordings
 
 TEXT_BAR_WIDTH = 40
+LONGEST_NAME = 60  # of a stage, in characters
 MOST_LISTED = 10  # orders; more are told by their statistics
 FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:13px;"
 NUMBER = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;"
@@ -53,7 +55,7 @@ def recording_text(rec: Recording) -> str:
     """Return the headline, the stages and what else is to be said."""
     head = f"{MARKS[rec.outcome]} {verdict(rec)}"
     where = f"  {rec.domain} · {rec.environment} · {precision(rec)}"
-    notes = [f"  ! {warning}" for warning in rec.warnings]
+    notes = [f"  ! {printable(warning)}" for warning in rec.warnings]
     return "\n".join([head, where, *([waterfall_text(rec)] if len(rec.events) else []), *notes])
 
 
@@ -108,7 +110,7 @@ def recordings_text(recs: Recordings) -> str:
     counts = _outcome_counts(recs)
     parts = ", ".join(f"{count} {outcome}" for outcome, count in counts)
     noun = "recording" if len(recs) == 1 else "recordings"
-    notes = "".join(f"\n! {warning}" for warning in recs.warnings)
+    notes = "".join(f"\n! {printable(warning)}" for warning in recs.warnings)
     return f"{len(recs)} {noun}" + (f": {parts}" if parts else "") + notes
 
 
@@ -141,7 +143,7 @@ def _bars(rec: Recording) -> list[dict[str, Any]]:
         left = min(row["start_ms"], row["end_ms"]) / scale if reached else 0.0
         bars.append(
             {
-                "stage": row["stage"],
+                "stage": printable(row["stage"])[:LONGEST_NAME],
                 "ms": milliseconds(row["duration_ms"]),
                 "reached": reached,
                 "left": max(left, 0.0),

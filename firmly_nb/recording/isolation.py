@@ -7,6 +7,7 @@ everything async here.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections import deque
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import CancelScope
 
 from firmly_nb.api.event_names import ERROR
-from firmly_nb.api.secrets import redact_text
+from firmly_nb.api.secrets import redact_text, without_app_id
 from firmly_nb.recording.cut_off import told_by_events
 from firmly_nb.recording.journal import JournalError, append_end, find_journal, read_journal
 from firmly_nb.recording.pipe import (
@@ -176,6 +177,7 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
+                env=without_app_id(os.environ),
                 # A session of its own: Ctrl-C in a terminal is for the notebook.
                 start_new_session=True,
             )

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from firmly_nb.api.secrets import SecretStr
+from firmly_nb.api.secrets import Secret, SecretStr
 from firmly_nb.recording.records import Start, from_dict
 
 if TYPE_CHECKING:
@@ -69,10 +69,16 @@ def frame(message: dict[str, Any]) -> bytes:
     >>> frame({"type": "cancel", "id": "a"})
     b'\x00\x00\x00\x1a{"type":"cancel","id":"a"}'
     """
-    body = orjson.dumps(message)
+    body = orjson.dumps(message, default=_opened)
     if len(body) > MAX_FRAME_BYTES:
         raise PipeError(f"a message of {len(body)} bytes is too long for the pipe")
     return LENGTH.pack(len(body)) + body
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, Secret | SecretStr):
+        return value.get_secret_value()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON can hold")
 
 
 async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
@@ -98,11 +104,11 @@ async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 
 
 def job_message(job: Job) -> dict[str, Any]:
-    """Write a job, secrets and all, for the pipe."""
+    """Write a job for the pipe; what is secret is opened by :func:`frame` and not before."""
     return {
         "start": job.start,
-        "body": job.body,
-        "token": job.token.get_secret_value(),
+        "body": Secret(job.body),
+        "token": job.token,
         "headers": job.headers,
         "keep_raw": job.keep_raw,
         "planned_ns": job.planned_ns,

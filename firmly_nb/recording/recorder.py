@@ -22,7 +22,7 @@ from firmly_nb.api.errors import (
     seconds_to_wait,
 )
 from firmly_nb.api.event_names import ERROR, SUCCESS
-from firmly_nb.api.secrets import SecretStr, redact, redact_text
+from firmly_nb.api.secrets import SecretStr, redact, redact_broken_json, redact_text
 from firmly_nb.recording.decoding import decode
 from firmly_nb.recording.network import (
     Read,
@@ -283,14 +283,16 @@ class _Run:
         try:
             return decode(event.raw_data, self.secrets)
         except orjson.JSONDecodeError:
-            return redact_text(event.data, self.secrets) or None
+            return redact_broken_json(event.data, self.secrets) or None
 
     def _raw(self, event: ServerSentEvent, data: Any) -> str:
         """Return the exact text, or where it holds secrets the JSON without them."""
+        # The text is looked at, too: of two fields of one name JSON keeps the last.
+        text = redact_broken_json(event.data, self.secrets)
         try:
-            exact = orjson.loads(event.raw_data) == data
+            exact = orjson.loads(event.raw_data) == data and text == event.data
         except orjson.JSONDecodeError:
-            return redact_text(event.data, self.secrets)
+            return text
         return event.data if exact else orjson.dumps(data).decode()
 
     async def _read_confirmation(self, response: httpx.Response) -> None:

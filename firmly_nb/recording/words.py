@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
+from firmly_nb.api.printable import printable
 
 if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording
@@ -38,12 +39,12 @@ def milliseconds(value: float | None, digits: int = 1) -> str:
 def verdict(rec: Recording) -> str:
     """Return one sentence or two: how it ended, after what, and whether something was ordered."""
     row = rec.summary()
-    after = f" after {row['last_milestone']}" if row["last_milestone"] else ""
+    after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
     at = f"{milliseconds(row['order_latency_ms'], 0)} ms"
-    error, code = rec.error, rec.error.error if rec.error else ""
+    error, code = rec.error, printable(rec.error.error) if rec.error else ""
     match rec.outcome:
         case "placed":
-            text = f"Placed: order {rec.order_number} in {at}{_total(row)}."
+            text = f"Placed: order {printable(rec.order_number or '')} in {at}{_total(row)}."
         case "error_event":
             who = "Declined by the merchant" if code == "ErrorPaymentDeclined" else "Refused"
             text = f"{who} ({code}){after}, {at}. Nothing was ordered."
@@ -80,7 +81,7 @@ def precision(rec: Recording) -> str:
 
 
 def _detail(error: Exception | None) -> str:
-    text = getattr(error, "description", "")
+    text = printable(getattr(error, "description", ""))
     advice = getattr(error, "advice", "")
     sentence = f"{text[:1].upper()}{text[1:]}." if text and not text.endswith(".") else text
     return f"{sentence} {advice}".strip()
@@ -89,7 +90,8 @@ def _detail(error: Exception | None) -> str:
 def _total(row: dict[str, Any]) -> str:
     if row["total_minor"] is None:
         return ""
-    return f", {format_minor(row['total_minor'], row['currency'])} {row['currency']}"
+    currency = printable(row["currency"])
+    return f", {format_minor(row['total_minor'], currency)} {currency}"
 
 
 def _unknown(rec: Recording) -> str:

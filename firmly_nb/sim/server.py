@@ -131,6 +131,8 @@ class Simulator:
         words = [*self.settings.flags(), "--folder", str(folder), "--held"]
         package = str(Path(__file__).resolve().parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        # What is meant for staging is not for everyone who can look at this process.
+        inherited = {name: v for name, v in os.environ.items() if name != "FIRMLY_APP_ID"}
         with (folder / "log.txt").open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
                 [sys.executable, "-m", "firmly_nb.sim", *words],
@@ -138,7 +140,7 @@ class Simulator:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 encoding="utf-8",
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env={**inherited, "PYTHONPATH": os.pathsep.join(paths)},
                 start_new_session=True,  # an interrupt of the notebook is not meant for it
             )
 

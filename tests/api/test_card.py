@@ -90,3 +90,17 @@ def test_a_key_that_does_not_fit_is_refused(body):
     with pytest.raises(FirmlyError) as caught:
         read_public_key(body, None)
     assert caught.value.error == "UnusableKey"
+
+
+@pytest.mark.parametrize("n", ["!!!", "AQAB", "a" * 10, 5, ["x"], {"a": 1}])
+def test_a_key_of_which_nothing_can_be_made_is_told(n):
+    key = read_public_key({**PUBLIC, "n": n}, None)
+    with pytest.raises(FirmlyError) as caught:
+        encrypt_card(Card.test(), key)
+    assert caught.value.error == "UnusableKey"
+
+
+def test_no_card_is_encrypted_with_a_key_that_others_can_break():
+    weak = json.loads(jwk.JWK.generate(kty="RSA", size=1024).export_public())
+    with pytest.raises(FirmlyError, match="1024 bits, fewer than 2048"):
+        encrypt_card(Card.test(), read_public_key({**weak, "kid": "k"}, None))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import json
 from contextlib import asynccontextmanager
 
@@ -234,3 +236,45 @@ async def test_a_host_that_says_nothing_is_told(client, session, monkeypatch):
     with pytest.raises(FirmlyError) as caught:
         await client.place_order(SHOP, Order.example().wire(card), session.access_token)
     assert caught.value.error == "Timeout"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"access_token": 5}, {"access_token": ""}, {"access_token": "a\r\nHost: b"},
+     {"access_token": "t\u00f6ken"}, {"access_token": "x" * 20_000}, {"access_token": None},
+     {"expires": None}, {"expires": []}, {"expires": "nan"}, {"expires": "inf"},
+     {"expires": 10**400}],
+)  # fmt: skip
+async def test_a_session_that_cannot_be_used_is_an_error_with_a_name(change):
+    """Its token goes into a header: one that cannot was an error of httpx's, token and all."""
+    good = {"access_token": "planted-token", "device_id": "d", "expires": 5}
+    async with Stranger(good).client() as client:
+        assert (await client.browser_session(SecretStr("a"))).expires == 5
+    async with Stranger({**good, **change}).client() as client:
+        with pytest.raises(FirmlyError) as caught:
+            await client.browser_session(SecretStr("a"))
+    assert caught.value.error == "UnexpectedAnswer"
+    assert "planted" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_an_answer_without_an_end_is_left_where_it_is(packed, monkeypatch):
+    """However it is packed: a few kB of zipped zeros are gigabytes."""
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 100_000)
+    body, headers = b'"' + b"x" * 5_000_000, {"content-encoding": "gzip"} if packed else {}
+    async with Stranger(
+        gzip.compress(body) if packed else body, headers=headers
+    ).client() as client:
+        with pytest.raises(FirmlyError, match="more than 100000 bytes"):
+            await client.product(SHOP, "h", SecretStr("some-token"))
+
+
+async def test_an_answer_that_trickles_is_not_waited_for(client, monkeypatch):
+    monkeypatch.setattr(client_module, "ANSWER_TIMEOUT_S", 0.05)
+
+    async def never(request):
+        await asyncio.Event().wait()
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as http:
+        with pytest.raises(FirmlyError, match="did not answer in time"):
+            await FirmlyClient(http, "https://a.test", "https://a.test").payment_key()

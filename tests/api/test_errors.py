@@ -82,7 +82,8 @@ def test_any_bytes_are_an_error_that_can_be_shown(body, status):
 def test_an_error_says_its_name_its_status_its_words_and_what_to_do():
     error = make_error("ErrorNotEnoughStock", "only 2 left", 409)
     assert str(error) == (
-        "ErrorNotEnoughStock (HTTP 409): only 2 left Ask for a smaller quantity or another variant."
+        "ErrorNotEnoughStock (HTTP 409): only 2 left. "
+        "Ask for a smaller quantity or another variant."
     )
 
 

@@ -19,6 +19,7 @@ from firmly_nb.api.secrets import (
     SecretStr,
     mask_personal,
     redact,
+    redact_broken_json,
     redact_text,
 )
 
@@ -186,3 +187,47 @@ def test_personal_data_is_masked_and_nothing_else(tree):
 def test_a_secret_shows_itself_nowhere():
     secret = SecretStr(PLANTED)
     assert PLANTED not in f"{secret} {secret!r} {[secret]} { ({'a': secret}) }"
+
+
+@pytest.mark.parametrize("name", ["accessToken", "Access-Token", "ACCESS_TOKEN", "xFirmlyAppId"])
+def test_a_secret_field_is_found_however_its_name_is_spelled(name):
+    assert redact({name: "x"}) == {name: REDACTED}
+    assert redact_broken_json(f'{{"{name}": "x", NaN') == f'{{"{name}": "{REDACTED}", NaN'
+
+
+@given(
+    st.sampled_from(sorted(SECRET_KEYS - {"handle"})),
+    st.sampled_from(['"{}"', '["a","{}"]', '{{"a":["{}","]"]}}', '"{}', '["{}"', '"\\"{}"', "{}"]),
+    st.sampled_from(["", ", NaN}", "}", "]]", ',"a":1e400}', " \ud800"]),
+    st.sampled_from(["", '{"a":', '[1,{"b":"\\\\","c":[', "garbage "]),
+)
+def test_a_secret_field_is_taken_out_of_what_is_no_json(key, value, after, before):
+    """An event with a NaN was kept as a text, and whatever was in its fields with it."""
+    text = f'{before}"{key}" : {value.format(PLANTED)}{after}'
+    assert PLANTED not in redact_broken_json(text)
+
+
+def test_what_is_no_json_and_holds_no_secret_stays():
+    for text in ("<html>", '{"total": NaN, "sku": "a', "", '"', "\\", '{"handle": "tee",'):
+        assert redact_broken_json(text) == text
+    assert redact_broken_json('{"cart_id": 1, "handle": "x",') == (
+        f'{{"cart_id": 1, "handle": "{REDACTED}",'
+    )
+
+
+@pytest.mark.parametrize("number", ["42487642161375", "45678901234567", "51234567890127"])
+def test_the_number_of_a_variant_is_no_card(number):
+    """Large shops number variants with 14 digits; one in ten of those was taken for a card."""
+    for value in (number, int(number), f"gid://shop/Variant/{number}"):
+        assert redact({"variant_id": value}) == {"variant_id": value}
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["4222222222222", "30569309025904", "378282246310005", "36227206271667", "2223003122003222",
+     "5555555555554444", "6011111111111117", "3566002020360505", "4000000000000000006",
+     "6759649826438453", "6205500000000000004"],
+)  # fmt: skip
+def test_a_card_of_every_network_is_one(number):
+    """Visa (13, 16, 19 digits), Diners, Amex, Mastercard, Discover, JCB, Maestro, UnionPay."""
+    assert redact_text(f"card {number}") == f"card {REDACTED}"
