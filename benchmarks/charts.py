@@ -16,9 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pandas as pd
 import plotly
 from plotly.offline import get_plotlyjs
@@ -27,18 +26,15 @@ from benchmarks.quiet import Foreign
 from firmly_nb.latency import charts
 from firmly_nb.latency.charts import pictures
 from firmly_nb.latency.report import report
-from firmly_nb.latency.stages import STAGES
-from firmly_nb.recording.tables import EVENT_TIMES, ORDERS
+from tests.latency.charts.made_orders import Made, made_orders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from playwright.sync_api import Page
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-charts.md"
 TARGET_S = 3.0
-MILESTONES = np.array(["creating-cart", "item-added", "shipping-updated", "order-placed"], object)
-MEDIAN_MS, SIGMA = np.array([100.0, 400.0, 500.0, 220.0]), np.array([0.25, 0.35, 0.4, 0.3])
 # Two frames later the browser has painted what was drawn.
 DRAW = """async ([text]) => {
   const begin = performance.now();
@@ -49,18 +45,6 @@ DRAW = """async ([text]) => {
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   return performance.now() - begin;
 }"""
-
-
-class Made(NamedTuple):
-    """Tables of orders, as recordings have them."""
-
-    orders: pd.DataFrame
-    stages: pd.DataFrame
-    event_times: pd.DataFrame
-    warnings: tuple[str, ...] = ()
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(())
 
 
 class Timed(NamedTuple):
@@ -75,84 +59,8 @@ class Timed(NamedTuple):
 
 
 def made(n: int, seed: int = 7) -> Made:
-    """Make orders of two merchants in eight runs; one in a hundred is declined."""
-    draw = np.random.default_rng(seed)
-    durations = MEDIAN_MS * np.exp(SIGMA * draw.standard_normal((n, 4)))
-    ends = durations.cumsum(axis=1)
-    is_lost = draw.random(n) < 0.01
-    ids = np.array([f"{seed:04x}{i:028x}" for i in range(n)], object)
-    starts_ns = (draw.exponential(2.0, n).cumsum() * 1e9).astype(np.int64)
-    null, none = np.full(n, np.nan), np.full(n, None)
-    text = dict.fromkeys(ORDERS.names, none)
-    times = {name: null for name in ORDERS.names if name.endswith("_ms")}
-    orders = ORDERS.from_columns(
-        text
-        | times
-        | {
-            "recording_id": ids,
-            "run_id": np.array([f"run {i * 8 // n}" for i in range(n)], object),
-            "started_at": pd.Timestamp("2026-01-05", tz="UTC").as_unit("ns")
-            + pd.to_timedelta(starts_ns, unit="ns"),
-            "environment": np.full(n, "simulator"),
-            "domain": draw.choice(np.array(["a.test", "b.test"], object), n),
-            "n_items": np.ones(n, int),
-            "quantity": np.ones(n, int),
-            "outcome": np.where(is_lost, "error_event", "placed"),
-            "error_code": np.where(is_lost, "ErrorPaymentDeclined", None),
-            "last_milestone": np.where(is_lost, MILESTONES[2], MILESTONES[3]),
-            "time_to_headers_ms": np.full(n, 20.0),
-            "time_to_first_event_ms": ends[:, 0],
-            "time_to_order_placed_ms": np.where(is_lost, np.nan, ends[:, 3]),
-            "order_latency_ms": np.where(is_lost, ends[:, 2] + 90, ends[:, 3]),
-            "total_minor": draw.lognormal(8.2, 0.6, n).astype(int),
-            "currency": np.full(n, "USD"),
-            "connection": np.full(n, "warm"),
-        }
-    )
-    return Made(orders, *_rows(ids, durations, ends, ~is_lost))
-
-
-def _rows(
-    ids: np.ndarray[Any, Any],
-    durations: np.ndarray[Any, Any],
-    ends: np.ndarray[Any, Any],
-    is_placed: np.ndarray[Any, Any],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    n = len(ids)
-    came = np.column_stack([np.ones((n, 3), bool), is_placed]).ravel()
-    starts = np.column_stack([np.zeros(n), ends[:, :3]])
-    before = np.array(["start", *MILESTONES[:3]], object)
-    stages = STAGES.from_columns(
-        {
-            "recording_id": np.repeat(ids, 4),
-            "stage": np.tile(MILESTONES, n),
-            "from_milestone": np.tile(before, n),
-            "to_milestone": np.tile(MILESTONES, n),
-            "start_ms": np.where(came, starts.ravel(), np.nan),
-            "end_ms": np.where(came, ends.ravel(), np.nan),
-            "duration_ms": np.where(came, durations.ravel(), np.nan),
-            "uncertainty_us": np.where(came, 60.0, np.nan),
-        }
-    )
-    rows = int(came.sum())
-    events = EVENT_TIMES.from_columns(
-        {name: np.full(rows, None) for name in EVENT_TIMES.names}
-        | {
-            "recording_id": np.repeat(ids, 4)[came],
-            "seq": np.tile(np.arange(1, 5), n)[came],
-            "event": np.tile(MILESTONES, n)[came],
-            "milestone": np.tile(MILESTONES, n)[came],
-            "t_ms": ends.ravel()[came],
-            "gap_ms": durations.ravel()[came],
-            "at": np.full(rows, pd.Timestamp("2026-01-05", tz="UTC")),
-            "clock": np.full(rows, "kernel"),
-            "uncertainty_us": np.full(rows, 60.0),
-            "coalesced": np.zeros(rows, bool),
-            "read_no": np.ones(rows, int),
-            "bytes": np.full(rows, 900),
-        }
-    )
-    return stages, events
+    """Make orders of two merchants in eight runs; one in a hundred fails."""
+    return made_orders(n, seed=seed, failures=0.01, runs=8)
 
 
 def kinds(a: Made) -> dict[str, Callable[[], charts.Chart]]:

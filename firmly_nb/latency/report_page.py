@@ -76,7 +76,7 @@ def figure_html(chart: Chart, name: str, picture: bytes | None) -> str:
         instead = '<p class="instead">The drawing needs JavaScript; the answer is above.</p>'
     else:
         data = base64.b64encode(picture).decode()
-        instead = f'<img alt="{escape(chart.sentence)}" src="data:image/png;base64,{data}">'
+        instead = f'<img alt="{escape(chart.alt)}" src="data:image/png;base64,{data}">'
     return (
         f'<figure class="chart" aria-labelledby="{name}-question">\n'
         f'<h3 id="{name}-question">{escape(chart.question)}</h3>\n<p>{escape(chart.sentence)}</p>\n'

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_POINTS = 2_000
 MOST_STEPS = 1_200
 LOG_FROM_RATIO = 10.0
+FEWEST_TICKS = 3
+TICK_STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
 
 
 def positive(values: ArrayLike) -> Floats:
@@ -55,28 +57,51 @@ def time_axis(values: ArrayLike, title: str, *, log: bool | None = None) -> dict
     if not log or not len(found):
         top = float(found.max()) * 1.05 if len(found) else 1.0
         return {"title": {"text": f"{title}, ms"}, "range": [0, top], "tickformat": ",.0~f"}
-    low, high = float(found.min()) / 1.15, float(found.max()) * 1.15
+    return log_axis(found, f"{title}, ms", room=1.15)
+
+
+def log_axis(values: ArrayLike, title: str, *, room: float) -> dict[str, Any]:
+    """Return a logarithmic axis over the values above zero.
+
+    Parameters
+    ----------
+    values
+        What is drawn.
+    title
+        What they are, with their unit.
+    room
+        How many times as far as the last value the axis goes, at both ends.
+    """
+    found = positive(values)
+    low, high = float(found.min()) / room, float(found.max()) * room
     ticks = log_ticks(low, high)
     return {
-        "title": {"text": f"{title}, ms (logarithmic)"},
+        "title": {"text": f"{title} (logarithmic)"},
         "type": "log",
         "range": [math.log10(low), math.log10(high)],
         "tickvals": ticks,
-        "ticktext": [f"{tick:,g}".replace(",", THIN_SPACE) for tick in ticks],
+        "ticktext": [f"{tick:,.10g}".replace(",", THIN_SPACE) for tick in ticks],
     }
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return round values between two: 1, 2, 5 in each decade, or 1 where decades are many.
+    """Return round values between two: as many in each decade as there is room for.
 
     Examples
     --------
-    >>> log_ticks(90, 1100)
-    [100.0, 200.0, 500.0, 1000.0]
+    >>> log_ticks(90, 1100), log_ticks(95, 103)
+    ([100.0, 200.0, 500.0, 1000.0], [96.0, 98.0, 100.0, 102.0])
     """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if math.log10(high / low) <= 3 else (1,)
-    return [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
+    for steps in TICK_STEPS[math.log10(high / low) <= 3 :]:
+        ticks = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
+        if len(ticks) >= FEWEST_TICKS:
+            return ticks
+    # So narrow that it is as good as linear: some four steps of 1, 2 or 5.
+    rough = (high - low) / 4
+    decade = 10.0 ** math.floor(math.log10(rough))
+    step = next(s for s in (1, 2, 5, 10) if s * decade >= rough) * decade
+    return [tick * step for tick in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def edges(values: ArrayLike, bins: int) -> Floats:

@@ -13,12 +13,16 @@ from firmly_nb.latency.charts.distribution import ecdf_traces, share_axis
 from firmly_nb.latency.charts.parts import nothing, times
 from firmly_nb.latency.charts.theme import LIGHT, SERIES, faint
 from firmly_nb.latency.charts.words import clean, excluded, percent, shown
+from firmly_nb.latency.compare import FEWEST
 from firmly_nb.latency.compare import compare as compare_orders
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.latency.compare import Comparison
+
+NAME_LETTERS = 28
+WIDEST_BAND = 4.0  # times the largest shift; where the band is wider it leaves the picture
 
 
 def compare(
@@ -49,45 +53,60 @@ def comparison_chart(
     found: Comparison, orders_a: pd.DataFrame, orders_b: pd.DataFrame, names: tuple[str, str]
 ) -> Chart:
     """Draw a comparison that was made before."""
-    question = f"Is {clean(names[1])} slower than {clean(names[0])}?"
+    question = f"Is {clean(names[1], NAME_LETTERS)} slower than {clean(names[0], NAME_LETTERS)}?"
     a, b = times(orders_a), times(orders_b)
     if not len(a) or not len(b):
         missing = names[0] if not len(a) else names[1]
         return nothing(question, f"No order of {clean(missing)} was placed.")
-    shift = [_shift(trace) for trace in _shift_traces(found)]
+    curves = [*ecdf_traces(a, names[0], 0), *ecdf_traces(b, names[1], 1)]
+    above = {"xaxis": time_axis(np.concatenate([a, b]), "time to order-placed")}
+    above["yaxis"] = share_axis()
+    enough = min(len(a), len(b)) >= FEWEST
     return make(
-        [*ecdf_traces(a, names[0], 0), *ecdf_traces(b, names[1], 1), *shift],
+        [*curves, *(_shift_traces(found) if enough else ())],
         question=question,
         sentence=found.verdict,
-        caption=_caption(found, orders_a, orders_b, names),
-        height_px=560,
-        left_px=84,
-        extra={
-            "xaxis": {**time_axis(np.concatenate([a, b]), "time to order-placed"), "anchor": "y"},
-            "yaxis": {**share_axis(), "domain": [0.47, 1]},
-            "xaxis2": {
-                "title": {"text": "percentile of the placed orders, %"},
-                "range": [0.05, 1],
-                "tickvals": [0.1, 0.25, 0.5, 0.75, 0.9, 0.95],
-                "ticktext": ["10", "25", "50", "75", "90", "95"],
-                "anchor": "y2",
-            },
-            "yaxis2": {
-                "title": {"text": f"{shown(names[1], 12)} minus {shown(names[0], 12)}, ms"},
-                "domain": [0, 0.31],
-                "tickformat": "+,.0~f",
-                "zeroline": True,
-                "zerolinecolor": LIGHT.ink,
-                "zerolinewidth": 1.4,
-                "rangemode": "tozero",
-            },
-        },
+        caption=_caption(found, orders_a, orders_b, names) + (_below(found) if enough else ""),
+        height_px=560 if enough else 330,
+        extra=_two_parts(above, found, names) if enough else above,
     )
 
 
-def _shift(trace: Any) -> Any:
-    trace.update(xaxis="x2", yaxis="y2")
-    return trace
+def _two_parts(above: dict[str, Any], found: Comparison, names: tuple[str, str]) -> dict[str, Any]:
+    """Return the axes of both parts, one above the other."""
+    return {
+        "xaxis": {**above["xaxis"], "anchor": "y"},
+        "yaxis": {**above["yaxis"], "domain": [0.47, 1]},
+        "xaxis2": {
+            "title": {"text": "percentile of the placed orders, %"},
+            "range": [0.05, 1],
+            "tickvals": [0.1, 0.25, 0.5, 0.75, 0.9, 0.95],
+            "ticktext": ["10", "25", "50", "75", "90", "95"],
+            "anchor": "y2",
+        },
+        "yaxis2": {
+            "title": {"text": f"{shown(names[1], 12)} minus {shown(names[0], 12)}, ms"},
+            "domain": [0, 0.31],
+            "tickformat": "+,.0~f",
+            "labelalias": {"+0": "0"},
+            "zeroline": True,
+            "zerolinecolor": LIGHT.ink,
+            "zerolinewidth": 1.4,
+            "range": _shift_range(found),
+        },
+    }
+
+
+def _shift_range(found: Comparison) -> list[float]:
+    """Return what the axis of shifts shows: a wide band of the last must not flatten the others."""
+    table = found.shift
+    drawn = [table["shift_ms"].abs().max(), found.margin * table["a_ms"].abs().max()]
+    most = WIDEST_BAND * float(max(drawn))
+    low, high = (table[name].clip(-most, most) for name in ("low_ms", "high_ms"))
+    allowed = found.margin * float(table["a_ms"].max())
+    ends = min(float(low.min()), -allowed), max(float(high.max()), allowed)
+    room = 0.06 * (ends[1] - ends[0])
+    return [ends[0] - room, ends[1] + room]
 
 
 def _shift_traces(found: Comparison) -> list[Any]:
@@ -96,6 +115,8 @@ def _shift_traces(found: Comparison) -> list[Any]:
     bounded = np.isfinite(table[["low_ms", "high_ms"]].to_numpy(np.float64)).all(axis=1)
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     allowed = found.margin * table["a_ms"].to_numpy(np.float64)
+    below = {"xaxis": "x2", "yaxis": "y2"}
+    edge |= below
     return [
         go.Scatter(
             x=[*q, *q[::-1]],
@@ -105,7 +126,8 @@ def _shift_traces(found: Comparison) -> list[Any]:
             fillcolor="rgba(90,93,99,0.14)",
             line={"color": LIGHT.quiet, "width": 1, "dash": "dot"},
             hoverinfo="skip",
-            name=f"margin of {found.margin * 100:g} %",
+            name=f"margin of {found.margin * 100:g}%",
+            **below,
         ),
         go.Scatter(x=q[bounded], y=table["low_ms"].to_numpy(np.float64)[bounded], **edge),
         go.Scatter(
@@ -125,6 +147,7 @@ def _shift_traces(found: Comparison) -> list[Any]:
             customdata=table[["a_ms", "b_ms"]].to_numpy(np.float64),
             hovertemplate="p%{x:.0%}: %{y:+,.1f} ms<br>%{customdata[0]:,.1f} to "
             "%{customdata[1]:,.1f} ms<extra></extra>",
+            **below,
         ),
     ]
 
@@ -137,7 +160,11 @@ def _caption(
         f"Placed: {percent(found.success.a.share)} and {percent(found.success.b.share)}, "
         f"{found.success.verdict}."
     )
+    return f"{sides} {placed}"
+
+
+def _below(found: Comparison) -> str:
     return (
-        f"{sides} {placed} Lower part: shift with its band, {found.level * 100:g} % for all "
-        f"percentiles together; grey: the margin stated beforehand."
+        f" Lower part: shift with its band, {found.level * 100:g}% for all percentiles together; "
+        "grey: the margin stated beforehand."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,23 +14,31 @@ from firmly_nb.latency.charts.axes import (
     binned_words,
     edges,
     is_wide,
-    log_ticks,
+    log_axis,
     time_axis,
 )
+from firmly_nb.latency.charts.cells import cells
 from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.parts import (
     DEFAULT_MEASURE,
-    domains,
     failed,
+    failure_heights,
     failure_points,
     measure_name,
     nothing,
-    order_data,
-    order_hover,
+    order_points,
     placed,
+    untimed,
 )
-from firmly_nb.latency.charts.theme import COUNTS, LIGHT, SERIES, SYMBOLS
-from firmly_nb.latency.charts.words import THIN_SPACE, clean, count, excluded, ms, shown
+from firmly_nb.latency.charts.theme import LIGHT
+from firmly_nb.latency.charts.words import (
+    clean,
+    count,
+    excluded,
+    ms,
+    shown,
+    there_are,
+)
 from firmly_nb.latency.quantiles import quantile
 
 if TYPE_CHECKING:
@@ -42,9 +49,8 @@ if TYPE_CHECKING:
 
 FEWEST_TO_JUDGE, FIFTHS = 20, 5
 BINS = 60
-MOST_MERCHANTS = 4
 RESAMPLES, RESAMPLED_ORDERS, SEED = 500, 5_000, 7
-MEDIANS_SAID = " Diamonds: median of each fifth of the carts, with its 95 % interval."
+MEDIANS_SAID = " Diamonds: median of each fifth of the carts, with its 95% interval."
 
 
 def cart_total(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
@@ -62,6 +68,8 @@ def cart_total(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart
     question = "Do bigger carts take longer?"
     known = orders[orders["total_minor"].notna() & orders["currency"].notna()]
     through = placed(known, measure)
+    if placed(orders, measure).empty:
+        return untimed(question, orders, measure)
     if through.empty:
         return nothing(question, f"No placed order has a cart total: {excluded(orders)}")
     currency = str(through["currency"].astype("str").value_counts().index[0])
@@ -70,15 +78,17 @@ def cart_total(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart
     lost = lost[(lost["currency"] == currency).to_numpy(bool)]
     totals, times = _totals(through, currency), through[measure].to_numpy(np.float64)
     many = len(through) > MOST_POINTS
-    traces = [_cells(totals, times)] if many else _points(through, measure, currency)
-    upper = 1.6 * float(times.max())
+    if many:
+        traces = [_binned(totals, times)]
+    else:
+        traces = order_points(through, measure, lambda part: _totals(part, currency))
     drawn_lost = lost if len(lost) <= MOST_POINTS // 4 else lost.iloc[:0]
-    medians = _fifths(totals, times)
-    traces += medians
-    heights = np.minimum(drawn_lost["order_latency_ms"].to_numpy(np.float64), upper).tolist()
+    heights, lost_totals = failure_heights(drawn_lost, times), _totals(drawn_lost, currency)
     traces += failure_points(
-        drawn_lost, _totals(drawn_lost, currency).tolist(), heights, "time to the failure"
+        drawn_lost, lost_totals.tolist(), heights.tolist(), "time to the failure"
     )
+    medians = _fifths(totals, times, halo=many)
+    traces += medians
     others = len(placed(orders, measure)) - len(through)
     return make(
         traces,
@@ -88,9 +98,9 @@ def cart_total(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart
         f"{' ' + binned_words(len(through)) if many else ''}"
         f"{_left_out(others, currency)}{_not_drawn(lost, drawn_lost)}",
         extra={
-            "xaxis": _amount_axis(totals, currency),
+            "xaxis": _amount_axis(np.append(totals, lost_totals), currency),
             "yaxis": time_axis(
-                np.append(times, upper if len(drawn_lost) else np.nan), measure_name(measure)
+                np.append(times, heights), measure_name(measure), log=is_wide(times)
             ),
         },
     )
@@ -102,66 +112,25 @@ def _totals(orders: pd.DataFrame, currency: str) -> Floats:
     return np.asarray(minor / 10 ** minor_digits(currency), dtype=np.float64)
 
 
+def _is_log(totals: Floats) -> bool:
+    # A cart that costs nothing has no place on a logarithmic axis.
+    return is_wide(totals) and bool(totals.min() > 0)
+
+
 def _amount_axis(totals: Floats, currency: str) -> dict[str, Any]:
-    if not is_wide(totals):
-        return {"title": {"text": f"cart total, {shown(currency)}"}, "tickformat": ",~f"}
-    low, high = (float(f(totals[totals > 0])) for f in (np.min, np.max))
-    ticks = log_ticks(low / 1.1, high * 1.1)
-    return {
-        "title": {"text": f"cart total, {shown(currency)} (logarithmic)"},
-        "type": "log",
-        "range": [math.log10(low / 1.1), math.log10(high * 1.1)],
-        "tickvals": ticks,
-        "ticktext": [f"{tick:,g}".replace(",", THIN_SPACE) for tick in ticks],
-    }
+    title = f"cart total, {shown(currency)}"
+    if _is_log(totals):
+        return log_axis(totals, title, room=1.1)
+    return {"title": {"text": title}, "tickformat": ",~f"}
 
 
-def _points(through: pd.DataFrame, measure: str, currency: str) -> list[Any]:
-    traces = []
-    for place, name in enumerate(domains(through)):
-        part = through[(through["domain"] == name).to_numpy(bool)]
-        at = min(place, MOST_MERCHANTS)
-        traces.append(
-            go.Scatter(
-                x=_totals(part, currency),
-                y=part[measure].to_numpy(np.float64),
-                mode="markers",
-                name=f"{shown(name)} ({count(len(part))})",
-                showlegend=place < MOST_MERCHANTS,
-                marker={
-                    "size": 6,
-                    "symbol": SYMBOLS[at % len(SYMBOLS)],
-                    "opacity": 0.85,
-                    "color": SERIES[at % len(SERIES)],
-                    "line": {"width": 0.5, "color": LIGHT.paper},
-                },
-                customdata=order_data(part),
-                hovertemplate=order_hover(measure_name(measure), name),
-            )
-        )
-    return traces
-
-
-def _cells(totals: Floats, times: Floats) -> Any:
-    x = edges(totals, BINS) if is_wide(totals) else np.histogram_bin_edges(totals, BINS)
+def _binned(totals: Floats, times: Floats) -> Any:
+    x = edges(totals, BINS) if _is_log(totals) else np.histogram_bin_edges(totals, BINS)
     y = edges(times, BINS)
-    found = np.histogram2d(totals, times, [x, y])[0].T
-    filled = np.where(found > 0, found, np.nan)
-    return go.Heatmap(
-        x=x,
-        y=y,
-        z=np.log10(filled).astype(np.float32),
-        customdata=filled.astype(np.float32),
-        zmin=-0.05,
-        colorscale=[[at / (len(COUNTS) - 1), colour] for at, colour in enumerate(COUNTS)],
-        showscale=False,
-        hovertemplate="%{customdata:,d} orders of about %{y:,.0f} ms<extra></extra>",
-        name="",
-        showlegend=False,
-    )
+    return cells(np.histogram2d(totals, times, [x, y])[0], x, y)
 
 
-def _fifths(totals: Floats, times: Floats) -> list[Any]:
+def _fifths(totals: Floats, times: Floats, *, halo: bool) -> list[Any]:
     """Draw the median time of each fifth of the carts, where orders suffice for its interval."""
     if len(totals) < FEWEST_TO_JUDGE:
         return []
@@ -185,13 +154,14 @@ def _fifths(totals: Floats, times: Floats) -> list[Any]:
         "thickness": 1.8,
         "width": 6,
     }
-    look = {"x": x, "y": middle, "mode": "lines"}
+    # Dark on dark cells would not be seen without a light line below; points must not be hidden.
+    light = {"mode": "lines", "line": {"color": LIGHT.paper, "width": 5}, "hoverinfo": "skip"}
     return [
+        *([go.Scatter(x=x, y=middle, showlegend=False, **light)] if halo else []),
         go.Scatter(
-            **look, line={"color": LIGHT.paper, "width": 5}, hoverinfo="skip", showlegend=False
-        ),
-        go.Scatter(
-            **{**look, "mode": "lines+markers"},
+            x=x,
+            y=middle,
+            mode="lines+markers",
             name="median of a fifth",
             error_y=ends,
             marker={
@@ -208,9 +178,8 @@ def _fifths(totals: Floats, times: Floats) -> list[Any]:
 
 def _together(totals: Floats, times: Floats, currency: str) -> str:
     if len(totals) < FEWEST_TO_JUDGE:
-        return (
-            f"Too few to say: {FEWEST_TO_JUDGE} placed orders are needed, there are {len(totals)}."
-        )
+        there = there_are(len(totals))
+        return f"Too few to say: {FEWEST_TO_JUDGE} placed orders are needed, {there}."
     if len(np.unique(totals)) < 2:
         return f"Every cart has the same total, {totals[0]:,.2f} {clean(currency)}: nothing to see."
     # Its interval comes from a bootstrap: of very many orders some suffice.

@@ -20,7 +20,7 @@ from firmly_nb.latency.charts.theme import (
     TURNED,
     layout,
 )
-from firmly_nb.latency.charts.words import lines
+from firmly_nb.latency.charts.words import clean, lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ CONFIG = {
     "plotlyServerURL": "",
     "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d"],
 }
-ANSWER_LETTERS, CAPTION_LETTERS = 112, 132
-LINE_PX = 18
-LEGEND_WIDTH_PX = 740
+QUESTION_LETTERS, ANSWER_LETTERS, CAPTION_LETTERS = 80, 112, 132
+ALT_LETTERS = 400
+LINE_PX, QUESTION_LINE_PX = 18, 23
 
 
 class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
@@ -61,6 +61,11 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
     def caption(self) -> str:
         """How many orders are in it, which are not, and how it is drawn."""
         return str(self._said("caption"))
+
+    @property
+    def alt(self) -> str:
+        """What a reader hears who does not see the picture: the question and its answer."""
+        return f"{clean(self.question, ALT_LETTERS)} {clean(self.sentence, ALT_LETTERS)}"
 
     def dark(self) -> Chart:
         """Return the same chart for a dark page."""
@@ -107,8 +112,9 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         if drawn is None:
             return shown, {}
         shown["image/png"] = base64.b64encode(drawn).decode()
+        # nbconvert reads "alt" here; JupyterLab draws the chart itself.
         size = {"width": pictures.WIDTH_PX, "height": self._height_px}
-        return shown, {"image/png": size}
+        return shown, {"image/png": {**size, "alt": self.alt}}
 
 
 def make(  # noqa: PLR0913 - each is a part of a chart
@@ -118,7 +124,7 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     sentence: str,
     caption: str,
     height_px: int = 420,
-    left_px: int = 76,
+    left_px: int = 84,
     right_px: int = 24,
     legend: bool = True,
     below_px: int = 58,
@@ -141,11 +147,11 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     extra
         Further layout: axes, shapes, annotations.
     """
-    answer = lines(sentence, ANSWER_LETTERS)
+    asked, answer = lines(question, QUESTION_LETTERS), lines(sentence, ANSWER_LETTERS)
     foot = lines(caption, CAPTION_LETTERS)
     named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
-    above = _legend_px(named) if legend else 14
-    top = EDGE_PX + 26 + LINE_PX * len(answer) + above
+    above = _legend_px(named, pictures.WIDTH_PX - left_px - right_px) if legend else 14
+    top = EDGE_PX + 3 + QUESTION_LINE_PX * len(asked) + LINE_PX * len(answer) + above
     bottom = below_px + LINE_PX * len(foot)
     note = {
         "name": CAPTION,
@@ -175,7 +181,7 @@ def make(  # noqa: PLR0913 - each is a part of a chart
                 "caption": caption,
                 "room": {"top": above, "bottom": below_px},
             },
-            "title": _title(question, answer),
+            "title": _title(asked, answer),
             "height": height_px + top + bottom,
             "margin": {"l": left_px, "r": right_px, "t": top, "b": bottom},
             "showlegend": legend,
@@ -185,9 +191,9 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     )
 
 
-def _title(question: str, answer: Sequence[str]) -> dict[str, Any]:
+def _title(asked: Sequence[str], answer: Sequence[str]) -> dict[str, Any]:
     return {
-        "text": f"<b>{'<br>'.join(lines(question, ANSWER_LETTERS))}</b>",
+        "text": f"<b>{'<br>'.join(asked)}</b>",
         "font": {"size": TITLE_PX},
         "subtitle": {"text": "<br>".join(answer), "font": {"size": ANSWER_PX}},
         "x": 0,
@@ -200,8 +206,8 @@ def _title(question: str, answer: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _legend_px(names: Sequence[str]) -> int:
-    """Return the height of a legend, whose entries have the width of the widest."""
-    widest = max((len(html.unescape(name)) for name in names), default=0)
-    in_a_row = max(LEGEND_WIDTH_PX // (48 + 7 * widest), 1)
-    return 18 + 20 * math.ceil(len(names) / in_a_row)
+def _legend_px(names: Sequence[str], width_px: int) -> int:
+    """Return the height of a legend: one row, or where that is too long a grid of equal widths."""
+    widths = [48 + 7 * len(html.unescape(name)) for name in names] or [0]
+    in_a_row = len(widths) if sum(widths) <= width_px else max(width_px // max(widths), 1)
+    return 18 + 20 * math.ceil(len(widths) / in_a_row)

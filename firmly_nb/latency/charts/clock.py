@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     Nanoseconds = NDArray[np.int64]
 
 BUSY_SHARE = 0.35
-MOST_TICKS = 10
+MOST_TICKS = 7
 LEAST_APART = 0.05  # of the axis: labels closer than this would lie over one another
 DAY_NS = 86_400_000_000_000
+LEAST_ROOM_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +62,11 @@ class Along:
     def axis(self) -> dict[str, Any]:
         """Return the axis."""
         if not self.side_by_side:
-            return {"title": {"text": "start of the order (UTC)"}, "type": "date"}
+            first, last = int(self.starts_ns[0]), int(self.starts_ns[-1])
+            # Of one order, or of few at once, the axis must not count microseconds.
+            room = max((last - first) // 50, LEAST_ROOM_NS)
+            ends = texts(np.array([first - room, last + room]))
+            return {"title": {"text": "start of the order (UTC)"}, "type": "date", "range": ends}
         places = np.searchsorted(self.starts_ns, self.breaks_ns)
         kept: list[int] = []
         for run, place in enumerate(places.tolist()):

@@ -15,20 +15,24 @@ from firmly_nb.latency.charts.parts import (
     domains,
     interval_words,
     measure_name,
-    nothing,
+    order_data,
     order_quantiles,
     placed,
+    untimed,
 )
-from firmly_nb.latency.charts.theme import LIGHT, SERIES, dash, faint
-from firmly_nb.latency.charts.words import between, count, excluded, ms, percent, shown
+from firmly_nb.latency.charts.theme import LIGHT, SERIES, SYMBOLS, dash, faint
+from firmly_nb.latency.charts.words import (
+    between,
+    count,
+    excluded,
+    ms,
+    percent,
+    shown,
+    there_are,
+)
 from firmly_nb.latency.outcomes import success_rate
-from firmly_nb.latency.quantiles import (
-    Quantile,
-    in_order,
-)
-from firmly_nb.latency.quantiles import (
-    ecdf as ecdf_table,
-)
+from firmly_nb.latency.quantiles import Quantile, in_order
+from firmly_nb.latency.quantiles import ecdf as ecdf_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 MARKED = (0.5, 0.9, 0.95)
 TAIL = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
 GRID = tuple((1 - np.geomspace(0.9, 1e-5, 28)).tolist())
+FEW = 60  # so few are drawn one by one
 VISIBLE = 1.01  # a line that is less than this above another lies on it
 MOST_MERCHANTS = 4
 
@@ -63,7 +68,7 @@ def ecdf(
     question = "How long does an order take?"
     through = placed(orders, measure)
     if through.empty:
-        return nothing(question, f"No order was placed: {excluded(orders)}")
+        return untimed(question, orders, measure)
     parts = {"placed orders": through}
     if by_merchant:
         parts = {name: through[through["domain"] == name] for name in domains(through)}
@@ -71,17 +76,17 @@ def ecdf(
     traces = [
         trace
         for place, (name, part) in enumerate(parts.items())
-        for trace in ecdf_traces(part[measure].to_numpy("float64"), name, place)
+        for trace in ecdf_traces(part[measure].to_numpy("float64"), name, place, len(parts))
     ]
-    x = in_order(through[measure])
+    x, found = in_order(through[measure]), order_quantiles(orders, MARKED, measure)
     rate = success_rate(orders)
     if not by_merchant and rate.share < 1:
         traces.append(_all_attempted(x, rate.share))
     return make(
         traces,
         question=question,
-        sentence=_middle_and_tail(order_quantiles(orders, MARKED, measure)),
-        caption=f"{excluded(orders)} {interval_words(orders)} Band: 95 % for the whole curve "
+        sentence=_middle_and_tail(found),
+        caption=f"{excluded(orders)}{_intervals(orders, found)} Band: 95% for the whole curve "
         "(Dvoretzky-Kiefer-Wolfowitz), orders taken as independent."
         f"{_left_out(through, by_merchant=by_merchant)}",
         extra={
@@ -97,15 +102,15 @@ def share_axis(title: str = "share of orders that are through") -> dict[str, Any
     return {"title": {"text": title}, "range": [0, 1.02], "tickformat": ".0%", "dtick": 0.25}
 
 
-def ecdf_traces(values: Any, name: str, place: int) -> list[Any]:
-    """Draw one curve and its band."""
+def ecdf_traces(values: Any, name: str, place: int, curves: int = 2) -> list[Any]:
+    """Draw one curve and its band, the fainter the more curves there are."""
     table = ecdf_table(values)
     drawn = table.iloc[thinned(len(table))]
     colour, steps = SERIES[place % len(SERIES)], {"shape": "hv"}
     x = drawn["value"].to_numpy()
     group = {"legendgroup": f"curve {place}"}
     edge = {"mode": "lines", "line": {"width": 0, **steps}, "hoverinfo": "skip", **group}
-    band = faint(colour, 0.16)
+    band = faint(colour, 0.16 if curves <= 2 else 0.08)
     return [
         go.Scatter(x=x, y=drawn["low"].to_numpy(), showlegend=False, **edge),
         go.Scatter(
@@ -117,10 +122,12 @@ def ecdf_traces(values: Any, name: str, place: int) -> list[Any]:
             **edge,
         ),
         go.Scatter(
-            x=x,
-            y=drawn["share"].to_numpy(),
+            # From zero: the curve of a single order is one step.
+            x=[x[0], *x],
+            y=[0.0, *drawn["share"]],
             name=f"{shown(name)} ({count(len(values))})",
-            mode="lines",
+            mode="lines+markers" if len(values) <= FEW else "lines",
+            marker={"size": 5, "symbol": SYMBOLS[place % len(SYMBOLS)]},
             line={"color": colour, "width": 2.2, "dash": dash(place), **steps},
             hovertemplate=f"%{{y:.1%}} within %{{x:,.1f}} ms<extra>{shown(name)}</extra>",
             **group,
@@ -131,9 +138,9 @@ def ecdf_traces(values: Any, name: str, place: int) -> list[Any]:
 def _all_attempted(x: Any, rate: float) -> Any:
     ranks = thinned(len(x))
     return go.Scatter(
-        x=x[ranks],
-        y=(ranks + 1) / len(x) * rate,
-        name=f"all attempted: {percent(rate)} are placed",
+        x=[x[0], *x[ranks]],
+        y=[0.0, *((ranks + 1) / len(x) * rate)],
+        name=f"all attempted ({percent(rate)} placed)",
         mode="lines",
         line={"color": LIGHT.mark, "width": 1.4, "dash": "dash", "shape": "hv"},
         hovertemplate="%{y:.1%} of all attempted, within %{x:,.1f} ms<extra></extra>",
@@ -154,23 +161,25 @@ def percentiles(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Char
         Which time: a column of ``orders``.
     """
     question = "How bad is the tail?"
-    through = placed(orders, measure)
+    through = placed(orders, measure).sort_values(measure)
     if through.empty:
-        return nothing(question, f"No order was placed: {excluded(orders)}")
+        return untimed(question, orders, measure)
     x = in_order(through[measure])
+    found = order_quantiles(orders, TAIL, measure)
     estimable = [q for q in order_quantiles(orders, GRID, measure) if q.estimable]
     limit = max((q.p for q in estimable), default=math.nan)
-    traces = [*_interval_band(estimable), _percentile_line(x, measure_name(measure), 0)]
-    drawn, late = x, in_order(through[measure] + through["schedule_lag_ms"])
+    traces = [*_interval_band(estimable), _percentile_line(through, x, measure_name(measure), 0)]
+    waited = through.assign(late_ms=through[measure] + through["schedule_lag_ms"])
+    waited = waited[waited["late_ms"].notna()].sort_values("late_ms")
+    drawn, late = x, in_order(waited["late_ms"])
     if len(late) and _differs(late, x):
-        traces.append(_percentile_line(late, "from the planned start", 1))
+        traces.append(_percentile_line(waited, late, "from the planned start", 1))
         drawn = np.concatenate([x, late])
     return make(
         traces,
         question=question,
-        sentence=_tail(order_quantiles(orders, TAIL, measure)),
-        caption=f"{excluded(orders)} {interval_words(orders)} Where the band ends, orders are too "
-        f"few to bound the percentile.{_lag_words(through)}",
+        sentence=_tail(found),
+        caption=f"{excluded(orders)}{_intervals(orders, found)}{_lag_words(through)}",
         extra={
             "xaxis": _nines(len(x)),
             "yaxis": time_axis(drawn, measure_name(measure)),
@@ -192,19 +201,24 @@ def _nines(n: int) -> dict[str, Any]:
     }
 
 
-def _percentile_line(x: Any, name: str, place: int) -> Any:
+def _percentile_line(through: pd.DataFrame, x: Floats, name: str, place: int) -> Any:
+    """Draw the times ``x`` of orders that are sorted by them."""
     ranks = thinned(len(x))
     # The i-th of n values stands for the share (i - 0.5) / n.
     p = (ranks + 0.5) / len(x)
     return go.Scatter(
         x=1 / (1 - p),
         y=x[ranks],
-        customdata=p,
+        customdata=[
+            [f"{at:.3%}", *who[:2]]
+            for at, who in zip(p, order_data(through.iloc[ranks]), strict=True)
+        ],
         name=name,
-        mode="lines+markers" if len(x) <= 60 else "lines",
-        marker={"size": 5, "symbol": "circle" if not place else "diamond"},
+        mode="lines+markers" if len(x) <= FEW else "lines",
+        marker={"size": 5, "symbol": SYMBOLS[place]},
         line={"color": SERIES[place], "width": 2.2, "dash": dash(place)},
-        hovertemplate="%{customdata:.3%} within %{y:,.1f} ms<extra></extra>",
+        hovertemplate="%{customdata[0]} within %{y:,.1f} ms<br>order %{customdata[2]}<br>"
+        "%{customdata[1]}<extra></extra>",
     )
 
 
@@ -215,11 +229,13 @@ def _differs(late: Floats, x: Floats) -> bool:
 def _lag_words(through: pd.DataFrame) -> str:
     lag = through["schedule_lag_ms"].max()
     if math.isnan(lag):
-        return " No order had a planned start."
+        return ""
     return f" Orders started at most {ms(float(lag))} after their planned start."
 
 
 def _interval_band(found: list[Quantile]) -> list[Any]:
+    if not found:
+        return []
     at = [1 / (1 - q.p) for q in found]
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     return [
@@ -227,7 +243,7 @@ def _interval_band(found: list[Quantile]) -> list[Any]:
         go.Scatter(
             x=at,
             y=[q.high for q in found],
-            name="95 % interval",
+            name="95% interval",
             fill="tonexty",
             fillcolor=faint(SERIES[0], 0.2),
             **edge,
@@ -255,7 +271,7 @@ def _too_few_words(limit: float) -> list[dict[str, Any]]:
             "xanchor": "left",
             "xshift": 4,
             "showarrow": False,
-            "text": "too few orders<br>to bound it",
+            "text": "beyond: too few<br>orders to bound it",
             "align": "left",
             "font": {"size": 11, "color": LIGHT.quiet},
         }
@@ -266,20 +282,18 @@ def _middle_and_tail(found: list[Quantile]) -> str:
     middle, *others = found
     tail = next((q for q in reversed(others) if q.estimable), None)
     if not middle.estimable:
-        return f"Too few to say: the median needs {middle.needed} placed orders, {_there(middle)}."
+        return _too_few_to_say(middle)
     said = f"Half of the placed orders take at most {ms(middle.estimate)} ({_range(middle)})"
     if tail is None:
-        return f"{said}; p90 needs {others[0].needed}, {_there(middle)}."
-    return f"{said}, {tail.p * 100:g} % at most {ms(tail.estimate)} ({_range(tail)})."
+        return f"{said}; p90 needs {others[0].needed} placed orders, {there_are(middle.n)}."
+    return f"{said}, {tail.p * 100:g}% at most {ms(tail.estimate)} ({_range(tail)})."
 
 
 def _tail(found: list[Quantile]) -> str:
     estimable = [q for q in found if q.estimable]
     missing = next((q for q in found if not q.estimable), None)
     if not estimable:
-        return (
-            f"Too few to say: the median needs {found[0].needed} placed orders, {_there(found[0])}."
-        )
+        return _too_few_to_say(found[0])
     median, last = found[0], estimable[-1]
     said = f"The median is {ms(median.estimate)} ({_range(median)})"
     if last is not median:
@@ -287,11 +301,16 @@ def _tail(found: list[Quantile]) -> str:
         said += f"; {last.name} is {times:.1f} times that, {ms(last.estimate)} ({_range(last)})"
     if missing is None:
         return f"{said}."
-    return f"{said}; {missing.name} needs {count(missing.needed)} placed orders, {_there(missing)}."
+    needs = f"{missing.name} needs {count(missing.needed)} placed orders"
+    return f"{said}; {needs}, {there_are(missing.n)}."
 
 
-def _there(q: Quantile) -> str:
-    return f"there {'is' if q.n == 1 else 'are'} {count(q.n)}"
+def _too_few_to_say(q: Quantile) -> str:
+    return f"Too few to say: the median needs {q.needed} placed orders, {there_are(q.n)}."
+
+
+def _intervals(orders: pd.DataFrame, found: list[Quantile]) -> str:
+    return f" {interval_words(orders)}" if any(q.estimable for q in found) else ""
 
 
 def _range(q: Quantile) -> str:

@@ -9,17 +9,16 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.parts import milestones, nothing
-from firmly_nb.latency.charts.theme import LIGHT, over, pattern
+from firmly_nb.latency.charts.theme import LIGHT, over, stage_look
 from firmly_nb.latency.charts.words import (
     OUTCOME_WORDS,
     clean,
     count,
-    excluded,
     listed,
+    none_placed,
     percent,
     shown,
 )
-from firmly_nb.latency.colours import stage_colour
 from firmly_nb.latency.outcomes import PLACED, attempted, success_rate
 from firmly_nb.latency.outcomes import funnel as funnel_table
 from firmly_nb.latency.stages import START
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 ROW_PX = 52
 MOST_REASONS = 3
+BESIDE_PX = 250
+FEW = 8  # with fewer an axis would have fractions of an order
 
 
 def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
@@ -40,19 +41,23 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     counted = attempted(orders)
     table = funnel_table(stages, orders) if len(counted) else None
     if table is None or table.empty:
-        return nothing(question, f"No order was attempted: {excluded(orders)}")
+        return nothing(question, none_placed(orders))
     names = table["milestone"].tolist()
     lost = _reasons(counted, names)
     labels = ["attempted", *names]
+    beside = [
+        *(_share_words(row, at + 1) for at, row in enumerate(table.to_dict("records"))),
+        *_reason_words(lost, names),
+    ]
     return make(
-        [*_reached(table, len(counted), milestones(stages)), _lost(table, len(counted))],
+        [*_reached(table, len(counted), milestones(stages)), *_lost(table, len(counted))],
         question=question,
         sentence=_where_lost(counted, lost),
         caption=f"{count(len(orders), 'order')}, {count(len(counted))} attempted (cancelled ones "
-        "are not). Intervals: 95 %, Wilson.",
+        "are not). Intervals: 95%, Wilson.",
         height_px=ROW_PX * len(labels),
         left_px=34 + round(7.2 * max(min(len(label), 48) for label in labels)),
-        right_px=250,
+        right_px=max(BESIDE_PX, 20 + round(6.2 * max(len(note["text"]) for note in beside))),
         extra={
             "barmode": "stack",
             "bargap": 0.3,
@@ -60,6 +65,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
                 "title": {"text": "orders"},
                 "range": [0, len(counted) * 1.001],
                 "tickformat": ",d",
+                **({"dtick": 1} if len(counted) < FEW else {}),
             },
             "yaxis": {
                 "tickvals": list(range(len(labels))),
@@ -68,10 +74,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
                 "showgrid": False,
                 "ticks": "",
             },
-            "annotations": [
-                *(_share_words(row, at + 1) for at, row in enumerate(table.to_dict("records"))),
-                *_reason_words(lost, names),
-            ],
+            "annotations": beside,
         },
     )
 
@@ -84,8 +87,7 @@ def _reached(table: pd.DataFrame, n: int, ends: list[str]) -> list[Any]:
             f"<b>{shown(name)}</b>: {count(row['reached'])} of {count(row['came_from'])} came on, "
             f"{percent(row['conversion'])} ({percent(row['low'])} to {percent(row['high'])})"
         )
-        look = {"color": stage_colour(name, ends), "pattern": pattern(name, ends)}
-        bars.append(_bar(place, int(row["reached"]), words, look))
+        bars.append(_bar(place, int(row["reached"]), words, stage_look(name, ends)))
     return bars
 
 
@@ -103,20 +105,22 @@ def _bar(place: int, number: int, words: str, look: dict[str, Any]) -> Any:
     )
 
 
-def _lost(table: pd.DataFrame, n: int) -> Any:
+def _lost(table: pd.DataFrame, n: int) -> list[Any]:
     came_from = [n, *table["came_from"]]
     reached = [n, *table["reached"]]
-    return go.Bar(
-        x=[a - b for a, b in zip(came_from, reached, strict=True)],
-        y=list(range(len(reached))),
-        orientation="h",
-        name="lost on the way there",
-        marker={
-            "color": LIGHT.mark,
-            "pattern": over("x"),
-        },
-        hovertemplate="%{x:,d} lost on the way there<extra></extra>",
-    )
+    lost = [a - b for a, b in zip(came_from, reached, strict=True)]
+    if not any(lost):
+        return []
+    return [
+        go.Bar(
+            x=lost,
+            y=list(range(len(reached))),
+            orientation="h",
+            name="lost on the way there",
+            marker={"color": LIGHT.mark, "pattern": over("x")},
+            hovertemplate="%{x:,d} lost on the way there<extra></extra>",
+        )
+    ]
 
 
 def _reasons(counted: pd.DataFrame, names: list[str]) -> dict[str, list[tuple[str, int]]]:
@@ -179,7 +183,7 @@ def _note(place: int) -> dict[str, Any]:
     }
 
 
-def _most(reasons: list[tuple[str, int]], most: int, longest: int = 26) -> str:
+def _most(reasons: list[tuple[str, int]], most: int, longest: int = 22) -> str:
     named = [f"{count(number)} {shown(reason, longest)}" for reason, number in reasons[:most]]
     rest = sum(number for _, number in reasons[most:])
     return ", ".join([*named, *([count(rest, "other")] if rest else [])])
@@ -188,13 +192,21 @@ def _most(reasons: list[tuple[str, int]], most: int, longest: int = 26) -> str:
 def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -> str:
     rate = success_rate(counted)
     said = (
-        f"{count(rate.count)} of {count(rate.of, 'order')} were placed: {percent(rate.share)} "
-        f"({percent(rate.low)} to {percent(rate.high)})"
+        f"{count(rate.count)} of {count(rate.of, 'order')} {'was' if rate.of == 1 else 'were'} "
+        f"placed: {percent(rate.share)} ({percent(rate.low)} to {percent(rate.high)})"
     )
     if not lost:
         return f"{said}; none was lost."
-    worst = max(lost, key=lambda name: sum(number for _, number in lost[name]))
-    reasons = lost[worst]
+    worst = max(lost, key=lambda name: _number(lost[name]))
+    reasons, gone = lost[worst], rate.of - rate.count
     where = "before the first milestone" if worst == START else f"after {clean(worst)}"
     named = [f"{count(number)} {clean(reason)}" for reason, number in reasons[:MOST_REASONS]]
-    return f"{said}; most were lost {where}: {listed(named)}."
+    rest = _number(reasons[MOST_REASONS:])
+    named += [f"{count(rest)} of other kinds"] if rest else []
+    here, was = _number(reasons), "was" if gone == 1 else "were"
+    most = "" if here == gone else f", {count(here)} of them"
+    return f"{said}; {count(gone)} {was} lost{most} {where}: {listed(named)}."
+
+
+def _number(reasons: list[tuple[str, int]]) -> int:
+    return sum(number for _, number in reasons)

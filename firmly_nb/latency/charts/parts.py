@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
 
+from firmly_nb.latency.charts.axes import is_wide
 from firmly_nb.latency.charts.chart import Chart, make
-from firmly_nb.latency.charts.theme import FAILURE_SYMBOL, LIGHT
-from firmly_nb.latency.charts.words import OUTCOME_WORDS, count, shown
-from firmly_nb.latency.colours import outcome_colour
+from firmly_nb.latency.charts.theme import LIGHT, SERIES, SYMBOLS, failure_look
+from firmly_nb.latency.charts.words import OUTCOME_WORDS, clean, count, none_placed, shown
 from firmly_nb.latency.outcomes import PLACED
 from firmly_nb.latency.quantiles import quantiles
 from firmly_nb.latency.runs import quantiles_by_run, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -29,6 +29,7 @@ MEASURES = {
     "time_to_headers_ms": "time to the headers",
 }
 DEFAULT_MEASURE = "time_to_order_placed_ms"
+MOST_MERCHANTS = 4
 
 
 def measure_name(measure: str) -> str:
@@ -76,12 +77,64 @@ def interval_words(orders: pd.DataFrame) -> str:
     """Say how the intervals came about."""
     runs = runs_of(placed(orders, "order_latency_ms"))
     if runs is None:
-        return "Intervals: 95 %, exact order statistics."
-    return f"Intervals: 95 %, from {count(len(runs.names))} resampled runs."
+        return "Intervals: 95%, exact order statistics."
+    return f"Intervals: 95%, from {count(len(runs.names))} resampled runs."
+
+
+def failure_heights(lost: pd.DataFrame, times: Any) -> Any:
+    """Return where failures stand beside placed orders: at their time, at most a little outside.
+
+    A time-out's time is the limit, not the merchant's; it must not press the others together.
+    """
+    found = lost["order_latency_ms"].to_numpy("float64")
+    return found.clip(times.min() / 1.15 if is_wide(times) else 0, 1.15 * times.max())
+
+
+def order_points(
+    through: pd.DataFrame, measure: str, x: Callable[[pd.DataFrame], Any]
+) -> list[Any]:
+    """Draw placed orders: a mark for each of the merchants with most orders, one for the rest.
+
+    Parameters
+    ----------
+    through
+        Placed orders.
+    measure
+        How high they stand: a column of times.
+    x
+        Where some of them stand.
+    """
+    names = domains(through)
+    own = names if len(names) <= MOST_MERCHANTS else names[: MOST_MERCHANTS - 1]
+    parts = [(clean(name), through["domain"] == name) for name in own]
+    if len(own) < len(names):
+        rest = f"{count(len(names) - len(own))} more merchants"
+        parts.append((rest, ~through["domain"].isin(own)))
+    traces = []
+    for place, (name, inside) in enumerate(parts):
+        part = through[inside.to_numpy(bool)]
+        traces.append(
+            go.Scatter(
+                x=x(part),
+                y=part[measure].to_numpy("float64"),
+                mode="markers",
+                name=f"{shown(name)} ({count(len(part))})",
+                marker={
+                    "size": 6,
+                    "symbol": SYMBOLS[place],
+                    "opacity": 0.85,
+                    "color": SERIES[place],
+                    "line": {"width": 0.5, "color": LIGHT.paper},
+                },
+                customdata=order_data(part),
+                hovertemplate=order_hover(measure_name(measure)),
+            )
+        )
+    return traces
 
 
 def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit: str) -> list[Any]:
-    """Draw failures: a cross of its own colour for each outcome, with what hovering tells.
+    """Draw failures: a mark of its own for each outcome, with what hovering tells.
 
     Parameters
     ----------
@@ -97,19 +150,13 @@ def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit:
     ids, codes = lost["recording_id"].tolist(), lost["error_code"].astype("object").tolist()
     for outcome in sorted(set(outcomes)):
         rows = [row for row, name in enumerate(outcomes) if name == outcome]
-        colour = LIGHT.quiet if outcome == "cancelled" else outcome_colour(outcome)
         traces.append(
             go.Scatter(
                 x=[x[row] for row in rows],
                 y=[y[row] for row in rows],
                 mode="markers",
                 name=shown(f"{outcome} ({count(len(rows))})"),
-                marker={
-                    "symbol": FAILURE_SYMBOL,
-                    "size": 9,
-                    "line": {"width": 2, "color": colour},
-                    "color": colour,
-                },
+                marker=failure_look(outcome),
                 customdata=[[shown(ids[row]), shown_code(codes[row])] for row in rows],
                 hovertemplate=f"<b>{shown(OUTCOME_WORDS.get(outcome, outcome))}</b> "
                 f"%{{customdata[1]}}<br>{unit} %{{y:,.1f}} ms<br>%{{customdata[0]}}<extra></extra>",
@@ -118,19 +165,19 @@ def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit:
     return traces
 
 
-def order_hover(unit: str, merchant: str) -> str:
+def order_hover(unit: str) -> str:
     """Return what hovering over a placed order tells."""
     return (
         f"<b>order %{{customdata[1]}}</b><br>{unit} %{{y:,.1f}} ms<br>"
-        f"{shown(merchant)}<br>%{{customdata[0]}}<extra></extra>"
+        "%{customdata[2]}<br>%{customdata[0]}<extra></extra>"
     )
 
 
 def order_data(orders: pd.DataFrame) -> list[list[str]]:
-    """Return what leads from a point to its recording: the id and the order number."""
+    """Return what leads from a point to its recording: id, order number, and the merchant."""
     numbers = orders["order_number"].astype("object").where(orders["order_number"].notna(), "")
-    ids = orders["recording_id"].tolist()
-    return [[shown(a), shown(b)] for a, b in zip(ids, numbers.tolist(), strict=True)]
+    columns = orders["recording_id"], numbers, orders["domain"].astype("object")
+    return [[shown(value) for value in row] for row in zip(*columns, strict=True)]
 
 
 def domains(orders: pd.DataFrame) -> list[str]:
@@ -144,16 +191,23 @@ def milestones(stages: pd.DataFrame) -> list[str]:
     return [str(name) for name in stages["to_milestone"].drop_duplicates()]
 
 
+def untimed(question: str, orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> Chart:
+    """Return the empty chart of orders of which none has the time that was asked for."""
+    if (orders["outcome"] == PLACED).any():
+        return nothing(question, f"No placed order has a known {measure_name(measure)}.")
+    return nothing(question, none_placed(orders))
+
+
 def nothing(question: str, said: str) -> Chart:
-    """Return an empty chart that says why it is empty."""
+    """Return an empty chart; its answer says why it is empty."""
     note = {
-        "text": shown(said, 200),
+        "text": "nothing to draw",
         "showarrow": False,
         "xref": "paper",
         "yref": "paper",
         "x": 0.5,
         "y": 0.5,
-        "font": {"size": 14, "color": LIGHT.quiet},
+        "font": {"size": 13, "color": LIGHT.quiet},
     }
     blank = {"visible": False}
     return make(
@@ -161,7 +215,8 @@ def nothing(question: str, said: str) -> Chart:
         question=question,
         sentence=said,
         caption="",
-        height_px=120,
+        height_px=40,
+        below_px=14,
         legend=False,
         extra={"annotations": [note], "xaxis": blank, "yaxis": blank},
     )

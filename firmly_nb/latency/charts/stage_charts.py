@@ -11,10 +11,19 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 from firmly_nb.latency.charts.axes import edges, positive, time_axis
 from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.parts import interval_words, milestones, nothing
-from firmly_nb.latency.charts.theme import LIGHT, faint, pattern
-from firmly_nb.latency.charts.words import between, clean, count, excluded, ms, percent, shown
-from firmly_nb.latency.colours import stage_colour
-from firmly_nb.latency.outcomes import CANCELLED
+from firmly_nb.latency.charts.theme import LIGHT, faint, stage_look
+from firmly_nb.latency.charts.words import (
+    between,
+    clean,
+    count,
+    excluded,
+    ms,
+    none_placed,
+    percent,
+    shown,
+    there_are,
+)
+from firmly_nb.latency.outcomes import CANCELLED, PLACED
 from firmly_nb.latency.quantiles import Quantile, quantiles
 from firmly_nb.latency.table import FIRST_EVENT, HEADERS, ORDER, latency_table
 
@@ -25,8 +34,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ROW_PX = 62
-RIDGE_BINS, RIDGE_HEIGHT = 160, 0.86
-FEW = 60
+RIDGE_BINS, RIDGE_HEIGHT, RIDGE_ROOM = 160, 0.86, 1.6
+# Fewer times than this have no median (metrics.md, section 4), and no hill that means anything.
+FEWEST_IN_A_HILL, FEW = 6, 60
+STROKE_PX = 12
 
 
 def stages(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
@@ -39,17 +50,14 @@ def stages(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
     table = whole[~whole["stage"].isin([ORDER, FIRST_EVENT, HEADERS])]
     table = table[table["n"] > 0].reset_index(drop=True)
     if table.empty:
-        return nothing(question, f"No stage was reached: {excluded(orders)}")
+        return nothing(question, _none_reached(orders))
     names, ends = table["stage"].tolist(), milestones(stages)
     return make(
-        [
-            *_median_bars(table, ends),
-            _tails(table, names),
-        ],
+        [*_median_bars(table, ends), *_tails(table, names)],
         question=question,
         sentence=_largest(table),
-        caption=f"{excluded(orders)} Share: of all time to order-placed. {interval_words(orders)}"
-        f"{_not_estimable(table)}",
+        caption=f"{excluded(orders)}{_shares_said(table)}{_how_certain(table, orders)}"
+        f"{_backwards(stages)}",
         height_px=max(ROW_PX * len(names), 130),
         left_px=_label_px(names),
         right_px=150,
@@ -72,10 +80,10 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     question = "How much does each stage vary?"
     found = _durations(stages, orders)
     if not found:
-        return nothing(question, f"No stage was reached: {excluded(orders)}")
+        return nothing(question, _none_reached(orders))
     ends, names = milestones(stages), list(found)
     everything = np.concatenate(list(found.values()))
-    grid = edges([everything.min() / 1.3, everything.max() * 1.3], RIDGE_BINS)
+    grid = edges([everything.min() / RIDGE_ROOM, everything.max() * RIDGE_ROOM], RIDGE_BINS)
     traces: list[Any] = []
     # From the top downwards each hill stands before the one behind it.
     for place, name in reversed(list(enumerate(reversed(names)))):
@@ -84,9 +92,8 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
         traces,
         question=question,
         sentence=_steadiest(found),
-        caption=f"{excluded(orders)} Hills: share of the stage's orders by time, smoothed, all of "
-        "one height; line: median. Stages reached by failed orders are in it; cancelled orders "
-        "are not.",
+        caption=f"{excluded(orders)}{_hills_said(found)} Stages reached by failed orders are in "
+        f"it; cancelled orders are not.{_backwards(stages, ', and not drawn here')}",
         height_px=max(ROW_PX * len(names), 150) + 30,
         left_px=_label_px(names),
         legend=False,
@@ -117,10 +124,37 @@ def _middle(row: dict[Any, Any]) -> float:
     return float(row["max_ms"] if math.isnan(row["p50_ms"]) else row["p50_ms"])
 
 
-def _not_estimable(table: pd.DataFrame) -> str:
-    if not table["p50_ms"].isna().any():
+def _hills_said(found: dict[str, Floats]) -> str:
+    if max(len(values) for values in found.values()) < FEWEST_IN_A_HILL:
+        return " Strokes: single orders."
+    return " Hills: share of the stage's orders by time, smoothed, all of one height; line: median."
+
+
+def _none_reached(orders: pd.DataFrame) -> str:
+    said = none_placed(orders) if not (orders["outcome"] == PLACED).any() else ""
+    return f"No stage was reached. {said}".strip() if len(orders) else said
+
+
+def _shares_said(table: pd.DataFrame) -> str:
+    return " Share: of all time to order-placed." if table["share_of_order"].notna().any() else ""
+
+
+def _how_certain(table: pd.DataFrame, orders: pd.DataFrame) -> str:
+    if table["p50_ms"].isna().all():
+        return " Bars: the longest time, since there are too few for a median."
+    short = " Where there are too few for a median the bar is the longest time, without interval."
+    return f" {interval_words(orders)}{short if table['p50_ms'].isna().any() else ''}"
+
+
+def _backwards(stages: pd.DataFrame, besides: str = "") -> str:
+    """Say how many milestones came before the one that they should follow."""
+    number = int((stages["duration_ms"] < 0).sum())
+    if not number:
         return ""
-    return " Where there are too few for a median the bar is the longest time, without interval."
+    return (
+        f" {count(number, 'time')} below zero, of milestones out of order, "
+        f"{'is' if number == 1 else 'are'} kept{besides}."
+    )
 
 
 def _right_end(table: pd.DataFrame) -> float:
@@ -131,18 +165,20 @@ def _right_end(table: pd.DataFrame) -> float:
 
 def _median_bars(table: pd.DataFrame, ends: list[str]) -> list[Any]:
     bars = []
+    name = "longest time" if table["p50_ms"].isna().all() else "median with its interval"
     for place, row in enumerate(table.to_dict("records")):
-        name = str(row["stage"]).split("->")[-1]
-        look = {"color": stage_colour(name, ends), "pattern": pattern(name, ends)}
         bars.append(
             go.Bar(
                 x=[_middle(row)],
                 y=[place],
                 orientation="h",
-                name="median with its interval",
+                name=name,
                 legendgroup="median",
                 showlegend=not place,
-                marker={**look, "line": {"width": 1, "color": LIGHT.quiet}},
+                marker={
+                    **stage_look(str(row["stage"]), ends),
+                    "line": {"width": 1, "color": LIGHT.quiet},
+                },
                 error_x=_whiskers(table.iloc[[place]], "p50"),
                 customdata=[_row_words(row)],
                 hovertemplate="%{customdata}<extra></extra>",
@@ -151,22 +187,26 @@ def _median_bars(table: pd.DataFrame, ends: list[str]) -> list[Any]:
     return bars
 
 
-def _tails(table: pd.DataFrame, names: list[str]) -> Any:
-    return go.Scatter(
-        x=table["p95_ms"].tolist(),
-        y=list(range(len(names))),
-        mode="markers",
-        name="p95 with its interval",
-        marker={
-            "symbol": "diamond-open",
-            "size": 10,
-            "color": LIGHT.ink,
-            "line": {"width": 2},
-        },
-        error_x=_whiskers(table, "p95"),
-        customdata=[_row_words(row) for row in table.to_dict("records")],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+def _tails(table: pd.DataFrame, names: list[str]) -> list[Any]:
+    if table["p95_ms"].isna().all():
+        return []
+    return [
+        go.Scatter(
+            x=table["p95_ms"].tolist(),
+            y=list(range(len(names))),
+            mode="markers",
+            name="p95 with its interval",
+            marker={
+                "symbol": "diamond-open",
+                "size": 10,
+                "color": LIGHT.ink,
+                "line": {"width": 2},
+            },
+            error_x=_whiskers(table, "p95"),
+            customdata=[_row_words(row) for row in table.to_dict("records")],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    ]
 
 
 def _whiskers(table: pd.DataFrame, name: str) -> dict[str, Any]:
@@ -178,8 +218,8 @@ def _whiskers(table: pd.DataFrame, name: str) -> dict[str, Any]:
     return {
         "type": "data",
         "symmetric": False,
-        "array": np.where(open_end, 0, up),
-        "arrayminus": np.where(open_end, 0, down),
+        "array": np.where(open_end, np.nan, up),
+        "arrayminus": np.where(open_end, np.nan, down),
         "color": LIGHT.ink,
         "thickness": 1.6,
         "width": 6,
@@ -187,9 +227,10 @@ def _whiskers(table: pd.DataFrame, name: str) -> dict[str, Any]:
 
 
 def _beside(row: dict[Any, Any], place: int) -> dict[str, Any]:
+    share = row["share_of_order"]
+    of_the_time = "" if math.isnan(share) else f"<b>{percent(share)}</b> of the time<br>"
     return {
-        "text": f"<b>{percent(row['share_of_order'])}</b> of the time<br>"
-        f"{percent(row['reached_share'])} came through",
+        "text": f"{of_the_time}{percent(row['reached_share'])} came through",
         "xref": "paper",
         "x": 1,
         "xanchor": "left",
@@ -224,17 +265,36 @@ def _row_words(row: dict[Any, Any]) -> str:
 def _largest(table: pd.DataFrame) -> str:
     known = table[table["share_of_order"].notna()]
     if known.empty:
-        return "No order was placed, so no stage has a share of its time."
+        return _longest(table)
     top = known.sort_values("share_of_order").to_dict("records")[-1]
     said = f"{clean(top['stage'])} takes {percent(top['share_of_order'])} of the time"
     if math.isnan(top["p50_ms"]):
         return f"{said}; orders are too few for its median."
-    interval = between(top["p50_low_ms"], top["p50_high_ms"])
-    return f"{said}; its median is {ms(top['p50_ms'])} ({interval})."
+    median = _median_said(top)
+    if top["p50_ms"] >= table["p50_ms"].max():
+        return f"{said}; its median is {median}."
+    return f"{said}; its median is {median}, but its longest {ms(top['max_ms'])}."
+
+
+def _longest(table: pd.DataFrame) -> str:
+    """Say which stage took longest where none has a share, since no order was placed."""
+    said = "No order was placed; of the stages that were reached"
+    known = table[table["p50_ms"].notna()]
+    if known.empty:
+        top = table.sort_values("max_ms").to_dict("records")[-1]
+        return f"{said} {clean(top['stage'])} took longest, at most {ms(top['max_ms'])}."
+    top = known.sort_values("p50_ms").to_dict("records")[-1]
+    return f"{said} {clean(top['stage'])} took longest: median {_median_said(top)}."
+
+
+def _median_said(row: dict[Any, Any]) -> str:
+    return f"{ms(row['p50_ms'])} ({between(row['p50_low_ms'], row['p50_high_ms'])})"
 
 
 def _hill(values: Floats, name: str, place: int, grid: Floats, ends: list[str]) -> list[Any]:
-    colour = stage_colour(name.rsplit("->", maxsplit=1)[-1], ends)
+    if len(values) < FEWEST_IN_A_HILL:
+        return [_rug(values, place, name, STROKE_PX)]
+    colour = stage_look(name, ends)["color"]
     x = np.sqrt(grid[:-1] * grid[1:])
     height = _smooth(values, grid)
     y = place + RIDGE_HEIGHT * height
@@ -261,19 +321,22 @@ def _hill(values: Floats, name: str, place: int, grid: Floats, ends: list[str]) 
         line={"color": LIGHT.ink, "width": 2},
         hovertemplate=f"{hover}<br>median {ms(middle)}<extra></extra>",
     )
-    return [base, hill, median, *(_rug(values, place) if len(values) <= FEW else [])]
-
-
-def _rug(values: Floats, place: int) -> list[Any]:
     return [
-        go.Scatter(
-            x=values,
-            y=np.full(len(values), place - 0.08),
-            mode="markers",
-            marker={"symbol": "line-ns-open", "size": 7, "color": LIGHT.ink},
-            hovertemplate="%{x:,.1f} ms<extra></extra>",
-        )
+        base,
+        hill,
+        median,
+        *([_rug(values, place - 0.08, name, 5)] if len(values) <= FEW else []),
     ]
+
+
+def _rug(values: Floats, height: float, name: str, size_px: int) -> Any:
+    return go.Scatter(
+        x=values,
+        y=np.full(len(values), height),
+        mode="markers",
+        marker={"symbol": "line-ns", "size": size_px, "line": {"width": 1.4, "color": LIGHT.ink}},
+        hovertemplate=f"{shown(name)} %{{x:,.1f}} ms<extra></extra>",
+    )
 
 
 def _smooth(values: Floats, grid: Floats) -> Floats:
@@ -294,7 +357,7 @@ def _steadiest(found: dict[str, Floats]) -> str:
     known = {name: pair for name, pair in spread.items() if pair[1].estimable}
     if not known:
         n = max(len(values) for values in found.values())
-        return f"Too few to compare: p90 needs 36 orders in a stage, there are {count(n)}."
+        return f"Too few to compare: p90 needs 36 orders in a stage, {there_are(n)}."
     most = max(known, key=lambda name: _ratio(known[name]))
     least = min(known, key=lambda name: _ratio(known[name]))
     said = f"{clean(most)} varies most: its p90 is {_ratio(known[most]):.1f} times its median"

@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.latency.colours import FAILED_COLOUR, STAGE_COLOURS, place_of
+from firmly_nb.latency.colours import (
+    FAILED_COLOUR,
+    STAGE_COLOURS,
+    outcome_colour,
+    place_of,
+    stage_colour,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +26,15 @@ EDGE_PX = 16
 PATTERNS = ("", "/", ".", "\\", "x", "-")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon")
-FAILURE_SYMBOL = "x-thin"
+# Lines only, so that one over another is seen; told apart without their colour.
+FAILURE_SYMBOLS = {
+    "error_event": "x-thin",
+    "http_error": "cross-thin",
+    "transport_error": "hash",
+    "timeout": "asterisk",
+    "incomplete": "y-down",
+    "cancelled": "line-ew",
+}
 SERIES = (STAGE_COLOURS[0], STAGE_COLOURS[5], STAGE_COLOURS[2], *STAGE_COLOURS[3:5])
 # Counts of orders, few to many: told apart in black and white; for the night the other way round.
 COUNTS = ("#e3eef7", "#9cc5e3", "#4a94c8", "#0b5d98", "#03294a")
@@ -93,9 +107,21 @@ def layout(ground: Ground = LIGHT) -> dict[str, Any]:
     }
 
 
-def pattern(milestone: str, milestones: Sequence[str]) -> dict[str, Any]:
-    """Return the pattern that tells a stage without its colour."""
-    return over(PATTERNS[place_of(milestone, milestones) % len(PATTERNS)])
+def stage_look(stage: str, milestones: Sequence[str]) -> dict[str, Any]:
+    """Return how a stage's bar looks: the colour of its end, and a pattern that tells it without.
+
+    One that spans a missing milestone (``a->c``) has the colour of its end and bars across.
+    """
+    first, arrow, end = stage.rpartition("->")
+    shape = "|" if first and arrow else PATTERNS[place_of(end, milestones) % len(PATTERNS)]
+    return {"color": stage_colour(end, milestones), "pattern": over(shape)}
+
+
+def failure_look(outcome: str, size: float = 9) -> dict[str, Any]:
+    """Return how the mark of a failed order looks, for each outcome another."""
+    colour = LIGHT.quiet if outcome == "cancelled" else outcome_colour(outcome)
+    symbol = FAILURE_SYMBOLS.get(outcome, "x-thin")
+    return {"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}}
 
 
 def over(shape: str) -> dict[str, Any]:

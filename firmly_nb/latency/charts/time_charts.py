@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
 
-from firmly_nb.latency.charts.axes import MOST_POINTS, binned_words, edges, time_axis
+from firmly_nb.latency.charts.axes import MOST_POINTS, binned_words, edges, is_wide, time_axis
+from firmly_nb.latency.charts.cells import cells
 from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.clock import Along, along, nanoseconds, texts
 from firmly_nb.latency.charts.parts import (
     DEFAULT_MEASURE,
-    domains,
     failed,
+    failure_heights,
     failure_points,
     measure_name,
-    nothing,
-    order_data,
-    order_hover,
+    order_points,
     placed,
+    untimed,
 )
-from firmly_nb.latency.charts.theme import COUNTS, LIGHT, SERIES, SYMBOLS
-from firmly_nb.latency.charts.words import (
-    between,
-    clean,
-    count,
-    excluded,
-    ms,
-    percent,
-    shown,
-)
+from firmly_nb.latency.charts.theme import LIGHT
+from firmly_nb.latency.charts.words import between, count, excluded, ms, percent, there_are
 from firmly_nb.latency.outcomes import wilson
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.runs import runs_of
@@ -47,7 +38,6 @@ STRETCH_ORDERS, MOST_STRETCHES = 25, 24
 BELOW_PX = 74
 FEWEST_IN_A_BIN = 12
 MOST_RUNS_DRAWN = 200
-MOST_MERCHANTS = 4
 
 
 def over_time(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
@@ -65,31 +55,32 @@ def over_time(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
     question = "Is latency steady while orders are placed?"
     through = placed(orders, measure)
     if through.empty:
-        return nothing(question, f"No order was placed: {excluded(orders)}")
+        return untimed(question, orders, measure)
     lost, many = failed(orders), len(orders) > MOST_POINTS
     parts, where = _parts(orders), along(orders)
-    upper = 1.6 * float(through[measure].max())
     drawn = through[measure].to_numpy(np.float64)
+    log = is_wide(drawn)
     if many:
         traces = [*_binned(through, lost, measure, where, scale=False)]
     else:
-        # A time-out stands at the upper edge: its time is the limit, not the merchant's.
-        heights = np.minimum(lost["order_latency_ms"].to_numpy(np.float64), upper)
+        heights = failure_heights(lost, drawn)
+        traces = order_points(through, measure, lambda part: where.at(nanoseconds(part)))
         x = list(where.at(nanoseconds(lost)))
-        traces = [*_points(through, measure, where)]
         traces += failure_points(lost, x, heights.tolist(), "time to the failure")
-        drawn = np.append(drawn, upper if len(lost) else np.nan)
+        drawn = np.append(drawn, heights)
+    medians = _medians(parts, measure, where, halo=many)
     return make(
-        [*traces, *_medians(parts, measure, where)],
+        [*traces, *medians],
         question=question,
         sentence=_drift(parts, measure, has_runs=runs_of(orders) is not None),
-        caption=f"{excluded(orders)} {_how_failures_look(lost, many=many)}Steps: medians with "
-        f"95 % intervals.{' ' + binned_words(len(through)) if many else ''}",
+        caption=f"{excluded(orders)}{_how_failures_look(lost, many=many)}"
+        f"{' Steps: medians with 95% intervals.' if medians else ''}"
+        f"{' ' + binned_words(len(through)) if many else ''}",
         below_px=BELOW_PX,
         extra={
             "xaxis": where.axis(),
             "yaxis": {
-                **time_axis(drawn, measure_name(measure)),
+                **time_axis(drawn, measure_name(measure), log=log),
                 **({"domain": [0, 0.84]} if many else {}),
             },
             **({"yaxis2": _strip_axis(traces[-1])} if many else {}),
@@ -110,11 +101,11 @@ def heatmap(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
     question = "When were orders slow?"
     through, lost = placed(orders, measure), failed(orders)
     if through.empty:
-        return nothing(question, f"No order was placed: {excluded(orders)}")
+        return untimed(question, orders, measure)
     where = along(orders)
-    cells, strip = _binned(through, lost, measure, where, scale=True)
+    counts, strip = _binned(through, lost, measure, where, scale=True)
     return make(
-        [cells, strip],
+        [counts, strip],
         question=question,
         sentence=_slowest_stretch(through, measure, where),
         caption=f"{excluded(orders)} Cell: number of placed orders that started then and took so "
@@ -148,37 +139,8 @@ def _how_failures_look(lost: pd.DataFrame, *, many: bool) -> str:
     if lost.empty:
         return ""
     if many:
-        return "Strip above: failed and cancelled orders. "
-    return "Crosses: failures, at their time to the failure, at most at the upper edge. "
-
-
-def _points(through: pd.DataFrame, measure: str, where: Along) -> list[Any]:
-    names = domains(through)
-    traces = []
-    for place, name in enumerate(names[:MOST_MERCHANTS]):
-        part = through[(through["domain"] == name).to_numpy(bool)]
-        last = place == MOST_MERCHANTS - 1 and len(names) > MOST_MERCHANTS
-        if last:
-            part = through[through["domain"].isin(names[place:]).to_numpy(bool)]
-        name_shown = f"{count(len(names) - place)} more merchants" if last else clean(name)
-        traces.append(
-            go.Scatter(
-                x=where.at(nanoseconds(part)),
-                y=part[measure].to_numpy(np.float64),
-                mode="markers",
-                name=f"{shown(name_shown)} ({count(len(part))})",
-                marker={
-                    "size": 6,
-                    "symbol": SYMBOLS[place % len(SYMBOLS)],
-                    "opacity": 0.85,
-                    "color": SERIES[place % len(SERIES)],
-                    "line": {"width": 0.5, "color": LIGHT.paper},
-                },
-                customdata=order_data(part),
-                hovertemplate=order_hover(measure_name(measure), name_shown),
-            )
-        )
-    return traces
+        return " Strip above: failed and cancelled orders."
+    return " Crosses and stars: failures, at the time to the failure or at the edge."
 
 
 def _binned(
@@ -190,34 +152,11 @@ def _binned(
     up = edges(values, int(min(max(1.5 * len(values) ** 0.5, 6), LATENCY_BINS)))
     found = np.histogram2d(nanoseconds(through), values, [begins, up])[0]
     x = where.at(begins)
-    return _cells(found, x, up, scale=scale), _failure_strip(lost, begins, x)
+    return cells(found, x, up, scale=scale, hover="<br>%{x}"), _failure_strip(lost, begins, x)
 
 
 def _bins(n: int) -> int:
     return int(min(max(n / FEWEST_IN_A_BIN, 6), TIME_BINS))
-
-
-def _cells(found: Floats, x: Any, up: Floats, *, scale: bool) -> Any:
-    filled = np.where(found.T > 0, found.T, np.nan)
-    most = float(found.max())
-    ticks = sorted({1, *(round(most / 10**step) for step in (0, 1, 2) if most >= 10**step)})
-    bar = {"title": {"text": "orders", "side": "top"}, "thickness": 12, "outlinewidth": 0}
-    bar |= {"len": 0.84, "y": 0, "yanchor": "bottom"}
-    return go.Heatmap(
-        x=x,
-        y=up,
-        # Counts span decades; a cell with one order must still be seen.
-        z=np.log10(filled).astype(np.float32),
-        customdata=filled.astype(np.float32),
-        zmin=-0.05,
-        zmax=max(math.log10(most), 0.3),
-        colorscale=[[at / (len(COUNTS) - 1), colour] for at, colour in enumerate(COUNTS)],
-        showscale=scale,
-        showlegend=False,
-        colorbar={**bar, "tickvals": np.log10(ticks), "ticktext": [count(t) for t in ticks]},
-        hovertemplate="%{customdata:,d} orders of about %{y:,.0f} ms<br>%{x}<extra></extra>",
-        name="",
-    )
 
 
 def _failure_strip(lost: pd.DataFrame, begins: NDArray[np.int64], x: Any) -> Any:
@@ -247,7 +186,7 @@ def _parts(orders: pd.DataFrame) -> list[pd.DataFrame]:
     return [ordered.iloc[rows] for rows in quarters]
 
 
-def _medians(parts: list[pd.DataFrame], measure: str, where: Along) -> list[Any]:
+def _medians(parts: list[pd.DataFrame], measure: str, where: Along, *, halo: bool) -> list[Any]:
     """Draw the median of each part as a step, and its interval as a band."""
     x: list[Any] = []
     middle: list[float | None] = []
@@ -280,8 +219,8 @@ def _medians(parts: list[pd.DataFrame], measure: str, where: Along) -> list[Any]
         line={"color": LIGHT.ink, "width": 2.4},
         hovertemplate="median %{y:,.1f} ms<extra></extra>",
     )
-    # Dark on dark cells would not be seen without a light line below.
-    halo = go.Scatter(
+    # Dark on dark cells would not be seen without a light line below; points must not be hidden.
+    light = go.Scatter(
         x=x,
         y=middle,
         mode="lines",
@@ -289,7 +228,7 @@ def _medians(parts: list[pd.DataFrame], measure: str, where: Along) -> list[Any]
         hoverinfo="skip",
         showlegend=False,
     )
-    return [band, halo, line] if x else []
+    return [band, *([light] if halo else []), line] if x else []
 
 
 def _drift(parts: list[pd.DataFrame], measure: str, *, has_runs: bool) -> str:
@@ -318,7 +257,7 @@ def _slowest_stretch(through: pd.DataFrame, measure: str, where: Along) -> str:
     """Say when the share of slow orders was largest, if chance alone does not explain it."""
     tail = quantile(through[measure], 0.9)
     if not tail.estimable:
-        return f"Too few to say: p90 needs {tail.needed} placed orders, there are {tail.n}."
+        return f"Too few to say: p90 needs {tail.needed} placed orders, {there_are(tail.n)}."
     slow = (through[measure] > tail.estimate).to_numpy(bool)
     at = nanoseconds(through)
     # Coarser than the cells: a stretch must hold enough orders to be told from chance.
@@ -330,7 +269,7 @@ def _slowest_stretch(through: pd.DataFrame, measure: str, where: Along) -> str:
     top = int(np.argmax(low))
     slowness = f"longer than the overall p90 ({ms(tail.estimate)})"
     if low[top] <= 0.1:
-        return f"No stretch of time stands out: in none clearly more than 10 % took {slowness}."
+        return f"No stretch of time stands out: in none clearly more than 10% took {slowness}."
     begin, end = (where.label(int(edge)) for edge in begins[[top, top + 1]])
     rest = (found.sum() - found[top]) / max(total.sum() - total[top], 1)
     return (

@@ -9,18 +9,18 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.parts import milestones, nothing, shown_code
-from firmly_nb.latency.charts.theme import FAILURE_SYMBOL, LIGHT, over, pattern
+from firmly_nb.latency.charts.theme import LIGHT, failure_look, stage_look
 from firmly_nb.latency.charts.words import (
     OUTCOME_WORDS,
     clean,
     count,
     excluded,
     ms,
+    none_placed,
     percent,
     shown,
 )
-from firmly_nb.latency.colours import outcome_colour, stage_colour
-from firmly_nb.latency.outcomes import CANCELLED, PLACED
+from firmly_nb.latency.outcomes import PLACED
 from firmly_nb.latency.stages import START
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MOST_ROWS, NAMED_ROWS = 40, 16
+CUT_OFF = " Bars that leave the picture have their whole time written on them."
 SLOW_SHARE = 0.1
 FEWEST_TO_SPLIT = 20
+# One order that took far longer than the others must not press them together.
+WIDEST = 3.0  # times as long as nine tenths of those that are drawn
+ROW_PX, THIN_ROW_PX, LEAST_PX = 26, 13, 70
 
 
 def waterfall(
@@ -57,7 +61,7 @@ def waterfall(
     question = "Where do slow orders spend their time?"
     names = milestones(stages)
     if orders.empty or not stages["end_ms"].notna().any():
-        return nothing(question, f"No stage was reached: {excluded(orders)}")
+        return nothing(question, none_placed(orders) if len(orders) else "There are no orders.")
     if align not in {START, *names}:
         raise KeyError(f"no milestone {align!r}; there are {', '.join([START, *names])}")
     rows = chosen(orders, most)
@@ -69,18 +73,18 @@ def waterfall(
         _bars(drawn[drawn["stage"].astype("str") == stage], stage, names, place, origin)
         for stage in _ordered(drawn, names)
     ]
+    traces += _backwards(drawn, place, origin)
     lost, view = rows[rows["outcome"] != PLACED], _view(rows, origin)
     if len(lost):
-        traces += [
-            _waiting(kept, lost, place, origin),
-            _crosses(lost, place, origin, view),
-        ]
+        traces += [_waiting(kept, lost, place, origin), *_failures(lost, place, origin, view)]
+    cut_off = _beyond(rows, origin, view)
     return make(
         traces,
         question=question,
         sentence=_slow_against_others(stages, orders),
-        caption=f"{excluded(orders)} {_selection(orders, rows)}{_aligned(align, kept, rows)}",
-        height_px=max(len(rows) * (22 if len(rows) <= NAMED_ROWS else 13), 140),
+        caption=f"{excluded(orders)}{_selection(orders, rows)}{_aligned(align, kept, rows)}"
+        f"{CUT_OFF if cut_off else ''}",
+        height_px=max(len(rows) * (ROW_PX if len(rows) <= NAMED_ROWS else THIN_ROW_PX), LEAST_PX),
         left_px=126 if len(rows) <= NAMED_ROWS else 52,
         extra={
             "barmode": "overlay",
@@ -94,7 +98,7 @@ def waterfall(
                 "range": list(view),
             },
             "yaxis": _row_axis(rows),
-            "annotations": _beyond(rows, origin, view),
+            "annotations": cut_off,
         },
     )
 
@@ -151,15 +155,13 @@ def _bars(
 ) -> Any:
     ids = part["recording_id"].tolist()
     shift = np.array([origin[recording_id] for recording_id in ids])
-    last = stage.rsplit("->", maxsplit=1)[-1]
-    shape = pattern(last, names) if last == stage else over("+")
     return go.Bar(
         orientation="h",
         y=[place[recording_id] for recording_id in ids],
         base=part["start_ms"].to_numpy(np.float64) - shift,
         x=part["duration_ms"].to_numpy(np.float64),
         name=shown(stage),
-        marker={"color": stage_colour(last, names), "pattern": shape, "line": {"width": 0}},
+        marker={**stage_look(stage, names), "line": {"width": 0}},
         customdata=[
             [shown(recording_id), duration]
             for recording_id, duration in zip(ids, part["duration_ms"].tolist(), strict=True)
@@ -167,6 +169,34 @@ def _bars(
         hovertemplate=f"<b>{shown(stage)}</b> %{{customdata[1]:,.1f}} ms<br>%{{customdata[0]}}"
         "<extra></extra>",
     )
+
+
+def _backwards(drawn: pd.DataFrame, place: dict[str, int], origin: dict[str, float]) -> list[Any]:
+    """Mark milestones that came before the one they should follow: their time is below zero."""
+    part = drawn[(drawn["duration_ms"] < 0).to_numpy(bool)]
+    if part.empty:
+        return []
+    ids, ends = part["recording_id"].tolist(), part["end_ms"].tolist()
+    columns = (part["stage"].tolist(), part["duration_ms"].tolist(), ids)
+    return [
+        go.Scatter(
+            x=[end - origin[each] for each, end in zip(ids, ends, strict=True)],
+            y=[place[each] for each in ids],
+            mode="markers",
+            name="out of order",
+            marker={
+                "symbol": "triangle-left",
+                "size": 9,
+                "color": LIGHT.ink,
+                "line": {"width": 1, "color": LIGHT.paper},
+            },
+            customdata=[
+                f"<b>{shown(stage)}</b> came out of order: {ms(duration)}<br>{shown(each)}"
+                for stage, duration, each in zip(*columns, strict=True)
+            ],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    ]
 
 
 def _waiting(
@@ -188,50 +218,57 @@ def _waiting(
     )
 
 
-def _crosses(
+def _failures(
     lost: pd.DataFrame,
     place: dict[str, int],
     origin: dict[str, float],
     view: tuple[float, float],
-) -> Any:
+) -> list[Any]:
     """Mark where failed orders came to an end; one beyond the view is marked at its edge."""
-    ids, ends = lost["recording_id"].tolist(), lost["order_latency_ms"].tolist()
-    outcomes, codes = lost["outcome"].astype("str"), lost["error_code"].astype("object").tolist()
-    colours = [LIGHT.quiet if name == CANCELLED else outcome_colour(name) for name in outcomes]
-    said = [
-        f"<b>{shown(OUTCOME_WORDS.get(name, name))}</b> {shown_code(code)}<br>"
-        f"after {ms(end)}<br>{shown(each)}"
-        for name, code, end, each in zip(outcomes, codes, ends, ids, strict=True)
-    ]
-    return go.Scatter(
-        x=np.minimum(ends - np.array([origin[each] for each in ids]), view[1]),
-        y=[place[each] for each in ids],
-        mode="markers",
-        cliponaxis=False,
-        name="failed",
-        marker={
-            "symbol": FAILURE_SYMBOL,
-            "size": 9,
-            "color": colours,
-            "line": {"width": 2.2, "color": colours},
-        },
-        customdata=said,
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+    traces = []
+    for name, part in lost.groupby(lost["outcome"].astype("str")):
+        ids, ends = part["recording_id"].tolist(), part["order_latency_ms"].tolist()
+        said = [
+            f"<b>{shown(OUTCOME_WORDS.get(str(name), name))}</b> {shown_code(code)}<br>"
+            f"after {ms(end)}<br>{shown(each)}"
+            for code, end, each in zip(part["error_code"].tolist(), ends, ids, strict=True)
+        ]
+        traces.append(
+            go.Scatter(
+                x=np.minimum(ends - np.array([origin[each] for each in ids]), view[1]),
+                y=[place[each] for each in ids],
+                mode="markers",
+                cliponaxis=False,
+                name=shown(name),
+                marker=failure_look(str(name)),
+                customdata=said,
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    return traces
 
 
 def _view(rows: pd.DataFrame, origin: dict[str, float]) -> tuple[float, float]:
-    """Return what the axis shows: an order that timed out must not press the others together."""
+    """Return what the axis shows: a few that took very long must not press others together."""
     shift = rows["recording_id"].map(origin)
     begins, ends = -shift, rows["order_latency_ms"] - shift
-    through = (rows["outcome"] == PLACED).to_numpy(bool)
-    if not through.any():
-        return float(begins.min()), 1.05 * float(ends.max()) + 1
-    width = max(float((ends - begins)[through].max()), 1.0)
-    begin = max(float(begins.min()), float(begins[through].min()) - 0.3 * width)
-    end = min(float(ends.max()), float(ends[through].max()) + 0.3 * width)
+    widths = rows["order_latency_ms"].to_numpy(np.float64)
+    own = _with_a_time_of_their_own(rows)
+    near = own & (widths <= WIDEST * np.quantile(widths[own], 0.9))
+    width = max(float(widths[near].max()), 1.0)
+    begin = max(float(begins.min()), float(begins[near].min()) - 0.3 * width)
+    end = min(float(ends.max()), float(ends[near].max()) + 0.3 * width)
     room = 0.02 * (end - begin)
     return begin - (room if begin < 0 else 0), end + room
+
+
+def _with_a_time_of_their_own(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which orders say how wide the picture is: the time of a time-out is only a limit."""
+    outcomes = rows["outcome"].astype("str")
+    for wanted in (outcomes == PLACED, outcomes != "timeout"):
+        if wanted.any():
+            return np.asarray(wanted, dtype=np.bool_)
+    return np.ones(len(rows), dtype=np.bool_)
 
 
 def _beyond(
@@ -248,6 +285,8 @@ def _beyond(
             "text": f"{ms(end)} in all",
             "showarrow": False,
             "font": {"size": 10.5, "color": LIGHT.ink},
+            "bgcolor": LIGHT.paper,
+            "borderpad": 0,
         }
         for at, (recording_id, end) in enumerate(zip(*columns, strict=True))
         if end - origin[recording_id] > view[1] or -origin[recording_id] < view[0]
@@ -270,11 +309,11 @@ def _row_axis(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _selection(orders: pd.DataFrame, rows: pd.DataFrame) -> str:
     if len(rows) == len(orders):
-        return "Every order is drawn."
+        return " Every order is drawn." if len(orders) > 1 else ""
     lost = int((rows["outcome"] != PLACED).sum())
     failures = f" and {count(lost)} failed" if lost else ""
     return (
-        f"{count(len(rows))} are drawn, {count(len(rows) - lost)} placed ones evenly by their "
+        f" {count(len(rows))} are drawn, {count(len(rows) - lost)} placed ones evenly by their "
         f"time{failures}; the sentence is about all."
     )
 
@@ -293,16 +332,20 @@ def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
     through = orders[(orders["outcome"] == PLACED).to_numpy(bool)]
     times = through["time_to_order_placed_ms"]
     if through.empty:
-        return "No order was placed; the crosses tell how far each one came."
+        return f"{none_placed(orders)} The marks tell how far each one came."
+    lost = len(orders) - len(through)
     ordered = through.loc[times.sort_values(ascending=False).index, "recording_id"]
     slow = max(round(SLOW_SHARE * len(ordered)), 1)
     of_slow = _shares(stages, ordered.iloc[:slow])
     if len(ordered) < FEWEST_TO_SPLIT:
         top = max(of_slow, key=lambda name: of_slow[name])
+        which = "slowest order" if len(ordered) > 1 else "placed order" if lost else "order"
         return (
-            f"The slowest order took {ms(float(times.max()))}, "
+            f"The {which} took {ms(float(times.max()))}, "
             f"{percent(of_slow[top])} of it in {clean(top)}."
         )
+    if len(of_slow) == 1:
+        return f"Only one stage is known, {clean(next(iter(of_slow)))}: it takes all of the time."
     of_others = _shares(stages, ordered.iloc[slow:])
     top = max(of_slow, key=lambda name: of_slow[name] - of_others.get(name, 0.0))
     return (

@@ -9,6 +9,8 @@ import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
+from firmly_nb.latency.outcomes import PLACED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 THIN_SPACE = "\u2009"
 UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
-UNITS = re.compile(r"(?<=\d) (?=%|ms\b)")
+UNITS = re.compile(r"(?<=\d) (?=ms\b)")
 SPACES = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
 LONGEST_NAME = 48
 # Said of outcomes; the names themselves are those of metrics.md, section 3.
@@ -64,14 +66,14 @@ def percent(share: float) -> str:
 
     Examples
     --------
-    >>> [percent(share).replace(UNIT_SPACE, " ") for share in (0.965, 1.0, 0.0004)]
-    ['96.5 %', '100 %', '0.04 %']
+    >>> [percent(share) for share in (0.965, 1.0, 0.0004)]
+    ['96.5%', '100%', '0.04%']
     """
     if math.isnan(share):
         return "-"
     value = share * 100
     digits = 2 if 0 < abs(value) < 0.1 else 0 if value in {0, 100} else 1
-    return f"{value:.{digits}f}{UNIT_SPACE}%"
+    return f"{value:.{digits}f}%"
 
 
 def count(number: int, noun: str = "", nouns: str = "") -> str:
@@ -107,15 +109,48 @@ def excluded(orders: pd.DataFrame) -> str:
     >>> excluded(pd.DataFrame({"outcome": ["placed", "placed", "timeout"]}))
     '3 orders, 2 placed; not in the times: 1 timed out.'
     """
+    placed = int((orders["outcome"] == PLACED).sum())
+    said = f"{count(len(orders), 'order')}, {count(placed)} placed"
+    others = _others(orders)
+    return f"{said}; not in the times: {listed(others)}." if others else f"{said}."
+
+
+def none_placed(orders: pd.DataFrame) -> str:
+    """Say that no order was placed, and what became of them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> none_placed(pd.DataFrame({"outcome": ["timeout", "timeout", "cancelled"]}))
+    'None of 3 orders was placed: 2 timed out and 1 cancelled.'
+    >>> none_placed(pd.DataFrame({"outcome": []}))
+    'There are no orders.'
+    """
+    if orders.empty:
+        return "There are no orders."
+    n = len(orders)
+    who = "The one order was not" if n == 1 else f"None of {count(n, 'order')} was"
+    return f"{who} placed: {listed(_others(orders))}."
+
+
+def there_are(number: int) -> str:
+    """Say how many there are.
+
+    Examples
+    --------
+    >>> there_are(1), there_are(12)
+    ('there is 1', 'there are 12')
+    """
+    return f"there {'is' if number == 1 else 'are'} {count(number)}"
+
+
+def _others(orders: pd.DataFrame) -> list[str]:
     counts = orders["outcome"].astype("str").value_counts()
-    placed = int(counts.get("placed", 0))
-    others = [
+    return [
         f"{count(int(number))} {OUTCOME_WORDS.get(str(outcome), clean(str(outcome)))}"
         for outcome, number in counts.items()
-        if outcome != "placed" and number
+        if outcome != PLACED and number
     ]
-    said = f"{count(len(orders), 'order')}, {count(placed)} placed"
-    return f"{said}; not in the times: {listed(others)}." if others else f"{said}."
 
 
 def clean(text: object, longest: int = LONGEST_NAME) -> str:

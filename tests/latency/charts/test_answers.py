@@ -141,9 +141,117 @@ def test_the_funnel_says_where_most_are_lost_and_to_what(made):
         ["shipping-updated", "order-placed"]
     )
     stages = tables.stages.assign(end_ms=tables.stages["end_ms"].where(~gone))
-    sentence = charts.funnel(stages, orders).sentence.replace("\u00a0", " ")
-    assert sentence.startswith("40 of 50 orders were placed: 80.0 %")
-    assert sentence.endswith("most were lost after item-added: 10 ErrorOutOfStock.")
+    sentence = charts.funnel(stages, orders).sentence
+    assert sentence.startswith("40 of 50 orders were placed: 80.0%")
+    assert sentence.endswith("10 were lost after item-added: 10 ErrorOutOfStock.")
+
+
+def test_the_funnel_does_not_say_most_of_what_is_a_part(made):
+    tables = made(300, failures=0.2)
+    said = charts.funnel(tables.stages, tables.orders).sentence
+    lost, here = map(int, re.search(r"; (\d+) were lost, (\d+) of them", said).groups())
+    assert lost == (tables.orders["outcome"] != "placed").sum()
+    last = tables.orders.loc[tables.orders["outcome"] != "placed", "last_milestone"]
+    assert here == last.astype("object").fillna("start").value_counts().max()
+    assert here == sum(map(int, re.findall(r"(?:: |, |and )(\d+) ", said.split("of them")[1])))
+
+
+def test_one_order_that_took_very_long_does_not_press_the_others_together(made):
+    tables = made(30, failures=0)
+    slow = tables.orders["recording_id"].iloc[3]
+    orders = tables.orders.copy()
+    orders.loc[orders["recording_id"] == slow, "order_latency_ms"] = 90_000.0
+    chart = charts.waterfall(tables.stages, orders)
+    assert chart.layout.xaxis.range[1] < 10_000
+    assert any("90\u2009000\u00a0ms in all" in note.text for note in chart.layout.annotations)
+    assert "Bars that leave the picture" in chart.caption
+
+
+def test_a_milestone_out_of_order_is_marked_and_counted(made):
+    tables = made(12, failures=0)
+    stages = tables.stages.copy()
+    row = stages.index[stages["stage"] == "shipping-updated"][4]
+    stages.loc[row, ["end_ms", "duration_ms"]] = [stages.loc[row, "start_ms"] - 80, -80.0]
+    mark = trace(charts.waterfall(stages, tables.orders), "out of order")
+    assert list(mark.x) == [stages.loc[row, "end_ms"]]
+    drawn = charts.stages(tables.event_times, stages, tables.orders)
+    assert "1 time below zero, of milestones out of order, is kept." in drawn.caption
+    assert "1 time below zero" in charts.ridge(stages, tables.orders).caption
+
+
+def test_the_stage_that_takes_most_but_is_mostly_short_is_told_with_its_longest(made):
+    tables = made(60, failures=0)
+    stages = tables.stages.copy()
+    row = stages.index[stages["stage"] == "creating-cart"][5]
+    stages.loc[row, ["end_ms", "duration_ms"]] = 600_000.0
+    sentence = charts.stages(tables.event_times, stages, tables.orders).sentence
+    assert sentence.startswith("creating-cart takes")
+    assert "but its longest 600\u2009000\u00a0ms" in sentence
+
+
+@pytest.mark.parametrize("chart", [charts.over_time, charts.cart_total])
+def test_every_failure_stands_inside_the_picture(made, chart):
+    orders = made(120, failures=0.3).orders
+    times = orders["time_to_order_placed_ms"].to_numpy().copy()
+    times[np.flatnonzero(~np.isnan(times))[0]] *= 40  # so that the axis is logarithmic
+    drawn = chart(orders.assign(time_to_order_placed_ms=times))
+    low, high = (10**end for end in drawn.layout.yaxis.range)
+    lost = set(orders.loc[orders["outcome"] != "placed", "outcome"])
+    marks = [t for t in drawn.data if t.name and t.name.split(" (")[0] in lost]
+    assert sum(len(mark.y) for mark in marks) == (orders["outcome"] != "placed").sum()
+    assert all(low < y < high for mark in marks for y in mark.y)
+
+
+@pytest.mark.parametrize("chart", [charts.over_time, charts.cart_total])
+def test_more_merchants_than_colours_are_drawn_together_and_named(made, chart):
+    names = tuple(f"{letter}.test" for letter in "abcdef")
+    drawn = chart(made(90, failures=0, domains=names).orders)
+    points = [t for t in drawn.data if t.mode == "markers"]
+    assert sum(len(t.x) for t in points) == 90
+    assert points[-1].name.startswith("3 more merchants (")
+    assert {who for t in points for *_, who in t.customdata} == set(names)
+
+
+def test_each_kind_of_failure_has_a_mark_of_its_own(made):
+    orders = made(200, failures=0.5).orders
+    lost = set(orders["outcome"]) - {"placed"}
+    named = [t for t in charts.over_time(orders).data if t.name]
+    marks = {t.name.split(" (")[0]: t.marker.symbol for t in named}
+    assert len({marks[name] for name in lost}) == len(lost) == 4
+
+
+def test_the_tail_leads_to_its_orders(made):
+    orders = made(50, failures=0).orders
+    line = trace(charts.percentiles(orders), "time to order-placed")
+    slowest = orders.sort_values("time_to_order_placed_ms").iloc[-1]
+    assert list(line.customdata[-1][1:]) == [slowest["recording_id"], slowest["order_number"]]
+
+
+def test_one_order_has_a_curve(made):
+    line = trace(charts.ecdf(made(1, failures=0).orders), "placed orders")
+    assert list(line.y) == [0.0, 1.0]
+
+
+def test_a_shift_of_too_few_orders_is_not_drawn(made):
+    few = made(9, failures=0)
+    drawn = charts.compare(few.stages, few.orders, few.stages, few.orders)
+    assert not [t for t in drawn.data if t.name and t.name.startswith("shift")]
+    assert "Lower part" not in drawn.caption
+
+
+def test_of_orders_that_all_failed_it_is_said_what_became_of_them(made):
+    orders = made(40, failures=1).orders
+    sentence = charts.ecdf(orders).sentence
+    assert sentence.startswith("None of 40 orders was placed: ")
+    assert sum(map(int, re.findall(r"(\d+) (?=\D)", sentence.split(":")[1]))) == 40
+    assert charts.ecdf(orders.iloc[:0]).sentence == "There are no orders."
+
+
+def test_a_time_that_no_placed_order_has_is_said(made):
+    sentence = charts.ecdf(
+        made(9, failures=0).orders, measure="scheduled_order_latency_ms"
+    ).sentence
+    assert sentence == "No placed order has a known order latency from the planned start."
 
 
 def test_the_verdict_is_that_of_the_comparison(made):

@@ -73,7 +73,8 @@ def test_a_notebook_without_a_server_gets_it_beside_the_drawing(drawn, funnel, m
     monkeypatch.delenv(pictures.SETTING, raising=False)
     shown, sizes = funnel._repr_mimebundle_()
     assert len(shown["image/png"]) > 10_000
-    assert sizes["image/png"] == {"width": 900, "height": funnel.layout.height}
+    alt = f"{funnel.question} {funnel.sentence}"
+    assert sizes["image/png"] == {"width": 900, "height": funnel.layout.height, "alt": alt}
 
 
 def test_an_idle_browser_is_closed_and_comes_back(drawn, funnel, monkeypatch, until):
