@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from firmly_nb.recording.recording import Recording
-from firmly_nb.recording.records import End, Event, Phases, Start
+import pandas as pd
 
-SECOND = 1_000_000_000
-BEGIN = 1_790_000_000 * SECOND
+from firmly_nb.recording.recording import Recording
+from firmly_nb.recording.records import End, Phases
+from tests.recording.made_records import BEGIN, NAMES, SECOND, cart, event, start
+
 DAY = 86_400 * SECOND
-NAMES = ("creating-cart", "item-added", "shipping-updated", "order-placed")
+TABLES = ("orders", "event_times", "stages", "events", "cart_events", "snapshots", "changes")
 ADDRESS = {"first_name": "Ada", "email": "ada@example.test", "city": "Seattle", "company": None}
 MASKED = {"first_name": "***", "email": "***", "city": "Seattle", "company": None}
-
-
-def start(number=1, **changes):
-    values = {
-        "recording_id": f"r{number}",
-        "started_at_ns": BEGIN + number,
-        "environment": "simulator",
-        "domain": "a.test",
-        "items": [{"variant_id": "a", "quantity": 2}],
-        "sse": True,
-        "connection": "warm",
-        "timeout_s": 30.0,
-    }
-    return Start(**{**values, **changes})
-
-
-def event(seq, name, data=None, **changes):
-    values = {
-        "seq": seq,
-        "event": name,
-        "data": data,
-        "t_ns": seq * 10_000_001,
-        "wall_ns": BEGIN + seq,
-        "clock": "kernel",
-        "uncertainty_us": 5.0 + seq,
-        "read_no": seq,
-        "coalesced": seq == 2,
-        "read_delay_us": 1.5,
-        "size": 2,
-        "rtt_us": 40.0,
-        "retransmits": 0,
-    }
-    return Event(**{**values, **changes})
-
-
-def cart(total=100, **more):
-    money = {"currency": "USD", "number": total, "value": total / 100}
-    return {"cart": {"cart_id": "c1", "line_items": [], "total": money, **more}}
 
 
 def placed(number=1, names=NAMES, **changes):
@@ -104,3 +67,25 @@ def several():
         placed(8, names=("item-added", "creating-cart", "order-placed", "item-added", "error"),
                started_at_ns=BEGIN + 2 * DAY + 2, recorder={"python": "3.11"}),
     ]  # fmt: skip
+
+
+def same_table(found, expected):
+    """Two tables are equal; what the categories of a column without values are says nothing."""
+    empty = [
+        name
+        for name, kind in expected.dtypes.items()
+        if kind == "category" and not len(expected[name].cat.categories)
+    ]
+    found, expected = (frame.astype(dict.fromkeys(empty, "str")) for frame in (found, expected))
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def same(found, expected):
+    """Two sets of recordings say the same in every respect."""
+    assert [rec.records() for rec in found] == [rec.records() for rec in expected]
+    for name in ("warnings", "cut_off", "comments_ms", "recorder", "timeout_s", "tags", "items"):
+        assert [getattr(rec, name) for rec in found] == [getattr(rec, name) for rec in expected]
+    assert [rec.outcome for rec in found] == [rec.outcome for rec in expected]
+    for name in TABLES:
+        same_table(getattr(found, name), getattr(expected, name))
+    assert found.asked() == expected.asked()

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.recording.recording import Recording, Recordings
-from firmly_nb.recording.records import End, Event, Start
+from firmly_nb.recording.records import End
 from firmly_nb.recording.rows import total_of
 from firmly_nb.recording.tables import EVENTS, ORDERS
+from tests.recording import made_records
+from tests.recording.made_records import NAMES
 
 TABLES = {"events": EVENTS, "orders": ORDERS, "stages": STAGES}
 # design.md, section 6: the columns in this order.
@@ -29,38 +31,17 @@ COLUMNS = {
     "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
     "uncertainty_us",
 }
-STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
 
 
 def start(number=1, **changes):
-    values = {
-        "recording_id": f"r{number}",
-        "started_at_ns": 1_790_000_000_000_000_000 + number,
-        "environment": "custom",
-        "domain": "a.test",
-        "items": [{"variant_id": "a", "quantity": 2}, {"variant_id": "b"}],
-        "sse": True,
-        "connection": "warm",
-        "timeout_s": 1.0,
-    }
-    return Start(**{**values, **changes})
+    items = [{"variant_id": "a", "quantity": 2}, {"variant_id": "b"}]
+    values = {"environment": "custom", "items": items, "timeout_s": 1.0}
+    return made_records.start(number, **{**values, **changes})
 
 
 def event(seq, name, data=None, **changes):
-    values = {
-        "seq": seq,
-        "event": name,
-        "data": data,
-        "t_ns": seq * 10_000_000,
-        "wall_ns": 1_790_000_000_000_000_000 + seq,
-        "clock": "kernel",
-        "uncertainty_us": 5.0,
-        "read_no": seq,
-        "coalesced": False,
-        "read_delay_us": 1.0,
-        "size": 2,
-    }
-    return Event(**{**values, **changes})
+    plain = {"coalesced": False, "t_ns": seq * 10_000_000, "uncertainty_us": 5.0, "rtt_us": None}
+    return made_records.event(seq, name, data, **{**plain, "retransmits": None, **changes})
 
 
 def cart(total):
@@ -68,7 +49,7 @@ def cart(total):
 
 
 def placed(number=1, **changes):
-    events = [event(n, name) for n, name in enumerate(STREAMED, start=1)]
+    events = [event(n, name) for n, name in enumerate(NAMES, start=1)]
     return Recording([start(number, **changes), *events, End("placed", 50_000_000)])
 
 
@@ -188,7 +169,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from([*STREAMED, "error", "x"]), json_values), max_size=5))
+@given(st.lists(st.tuples(st.sampled_from([*list(NAMES), "error", "x"]), json_values), max_size=5))
 def test_whatever_a_merchant_sends_the_tables_stand(sent):
     events = [event(n, name, data) for n, (name, data) in enumerate(sent, start=1)]
     rec = Recording([start(), *events])
