@@ -24,7 +24,7 @@ from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.devices import Devices
 from firmly_nb.environments import check_headers
-from firmly_nb.recording.isolation import WorkerProcess
+from firmly_nb.recording.isolation import Recalled, WorkerProcess
 from firmly_nb.recording.journal import Journal, RecordLog
 from firmly_nb.recording.lanes import Lanes
 from firmly_nb.recording.recorder import Job, record
@@ -98,6 +98,7 @@ class Bench:
         self._devices: Devices | None = None
         self._worker: WorkerProcess | None = None
         self._lanes: Lanes | None = None
+        self._not_begun: dict[str, asyncio.Task[None]] = {}  # of those recorded in this process
         # What has to end before the rest is closed: a sweep would start new orders.
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         self._owner_pid = os.getpid()
@@ -161,7 +162,13 @@ class Bench:
             )
 
     async def record(self, job: Job, on_record: Callable[[Record], None]) -> Recording:
-        """Send what was prepared, at its planned time where it has one, and record it."""
+        """Send what was prepared, at its planned time where it has one, and record it.
+
+        Raises
+        ------
+        Recalled
+            If it was taken back with :meth:`recall` before it was begun; nothing was sent.
+        """
         records: list[Record] = []
 
         def keep(item: Record) -> None:
@@ -180,6 +187,13 @@ class Bench:
             raise RuntimeError("the recorder gave no record of the order")
         return Recording(records)
 
+    def recall(self, recording_id: str) -> None:
+        """Take an order back that waits for its planned start; one that is begun goes on."""
+        if task := self._not_begun.pop(recording_id, None):
+            task.cancel()
+        elif self._worker:
+            self._worker.recall(recording_id)
+
     async def aclose(self) -> None:
         """Close connections and processes; those of a parent are the parent's to close."""
         if self._owner_pid != os.getpid():
@@ -197,15 +211,27 @@ class Bench:
 
     async def _place_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
         """Record in this process, in a task that is cancelled once and then left to clean up."""
-        task = asyncio.create_task(self._record_here(job, on_record))
+        recording_id = job.start.recording_id
+
+        def begun(item: Record) -> None:
+            self._not_begun.pop(recording_id, None)
+            on_record(item)
+
+        task = asyncio.create_task(self._record_here(job, begun))
+        self._not_begun[recording_id] = task
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if task.cancelled() and not (waiting and waiting.cancelling()):
+                raise Recalled("taken back before it was begun") from None
             task.cancel()
             # The portal's scope would cancel this waiting, too, again and again.
             with CancelScope(shield=True):
                 await asyncio.wait({task})
             raise
+        finally:
+            self._not_begun.pop(recording_id, None)
 
     async def _record_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
         if self._lanes is None:

@@ -46,6 +46,10 @@ class RecorderError(RuntimeError):
     """The recorder's process did not start, or ended before the order; nothing was sent."""
 
 
+class Recalled(Exception):  # noqa: N818 - asked for, so no error
+    """An order was taken back before it was begun; nothing was sent."""
+
+
 @dataclass(slots=True)
 class _Pending:
     """An order in flight: who records it, who is told, and how its end is awaited."""
@@ -55,6 +59,7 @@ class _Pending:
     on_record: Callable[[Record], None]
     done: asyncio.Future[End]
     start: Start | None = None
+    recalled: bool = False
     events: list[Event] = field(default_factory=list)
 
     def deliver(self, record: Record) -> None:
@@ -129,6 +134,8 @@ class WorkerProcess:
             If the process cannot be started, or ended before the order was sent.
         JournalError
             If the journal cannot be written; nothing was sent.
+        Recalled
+            If it was taken back with :meth:`recall` in time; nothing was sent.
         """
         process = await self._started()
         order_id = job.start.recording_id
@@ -147,6 +154,13 @@ class WorkerProcess:
             self._pending.pop(order_id, None)
             if done.done() and not done.cancelled():
                 done.exception()  # it may be that nobody awaits it any more
+
+    def recall(self, order_id: str) -> None:
+        """Take an order back that waits for its planned start; one that is begun goes on."""
+        pending = self._pending.get(order_id)
+        if pending and pending.start is None:
+            pending.recalled = True
+            _send(pending.process, {"type": "recall", "id": order_id})
 
     async def aclose(self) -> None:
         """End the recorder; orders in flight are cancelled by it."""
@@ -254,6 +268,8 @@ class WorkerProcess:
             self._bury(pending, f"failed: {error}: {text}")
         elif error == "JournalError":
             pending.fail(JournalError(text))
+        elif pending.recalled and error == "Cancelled":
+            pending.fail(Recalled(text))
         else:
             pending.fail(RecorderError(f"nothing was sent; the recorder failed: {error}: {text}"))
 

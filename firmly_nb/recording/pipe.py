@@ -13,6 +13,7 @@ To the recorder:
            ``keep_personal``                                    where journals are kept
 ``place``  ``id``, ``job``                                      record this order
 ``cancel`` ``id``                                               close its stream; an end follows
+``recall`` ``id``                                               do not send it, if it is not begun
 ========== ==================================================== ===================================
 
 From the recorder:

@@ -45,6 +45,7 @@ class Worker:
         self.output = output
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.without_end: set[str] = set()
+        self.not_begun: set[str] = set()
 
     def handle(self, message: dict[str, Any]) -> None:
         """Do what a message asks for."""
@@ -53,8 +54,9 @@ class Worker:
             task = asyncio.create_task(self._place(order_id, message["job"]))
             self.tasks[order_id] = task
             self.without_end.add(order_id)
+            self.not_begun.add(order_id)
             task.add_done_callback(partial(self._over, order_id))
-        elif message["type"] == "cancel" and order_id in self.tasks:
+        elif order_id in {"cancel": self.tasks, "recall": self.not_begun}[message["type"]]:
             self.tasks[order_id].cancel()
 
     async def finish(self) -> None:
@@ -70,6 +72,7 @@ class Worker:
         log = RecordLog(Journal(self.journal_directory, keep_personal=self.keep_personal))
 
         def emit(item: Record) -> None:
+            self.not_begun.discard(order_id)
             self.output.write(frame({"type": "record", "id": order_id, "record": log.write(item)}))
             if isinstance(item, End):
                 self.without_end.discard(order_id)
@@ -83,6 +86,7 @@ class Worker:
     def _over(self, order_id: str, task: asyncio.Task[None]) -> None:
         """Say of an order that no end will come, so that nobody waits for it."""
         del self.tasks[order_id]
+        self.not_begun.discard(order_id)
         error = None if task.cancelled() else task.exception()
         if order_id not in self.without_end:
             return

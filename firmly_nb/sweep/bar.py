@@ -39,6 +39,7 @@ class TerminalBar:
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._noted = 0
 
     def show(self, progress: Progress) -> None:
         """Show it as it is now."""
@@ -48,6 +49,9 @@ class TerminalBar:
             known = "{percentage:3.0f}% {bar:24} {n_fmt}/{total_fmt} {postfix}"
             form = known if progress.planned is not None else "{n_fmt} orders {postfix}"
             self._bar = tqdm(total=progress.planned, bar_format=form, dynamic_ncols=True)
+        for note in progress.notes[self._noted :]:
+            self._bar.write(note, file=sys.stderr)
+        self._noted = len(progress.notes)
         self._bar.n = ended(progress)
         self._bar.set_postfix_str(words(progress), refresh=True)
         if progress.state in ENDED:
@@ -81,9 +85,13 @@ class Lines:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._last_s: float | None = None
+        self._noted = 0
 
     def show(self, progress: Progress) -> None:
         """Print a line if the last one is a while ago, and one at the end."""
+        for note in progress.notes[self._noted :]:
+            print(note, file=self._out, flush=True)
+        self._noted = len(progress.notes)
         now_s = time.monotonic()
         due = self._last_s is None or now_s - self._last_s >= LINE_EVERY_S
         if not due and progress.state not in ENDED:
@@ -126,13 +134,14 @@ def bar_html(progress: Progress) -> str:
     )
     of = f" of {progress.planned:,}" if progress.planned is not None else ""
     text = f"{ended(progress):,}{of} orders: {words(progress)}"
+    notes = "".join(f"<div>{escape(note)}</div>" for note in progress.notes)
     return (
         '<div role="progressbar" aria-valuemin="0" '
         f'aria-valuemax="{total}" aria-valuenow="{ended(progress)}" '
         f'aria-valuetext="{escape(text)}" style="max-width:48em">'
         '<div style="display:flex;height:8px;margin:4px 0;'
         'background:var(--jp-layout-color3, #e0e0e0)">'
-        f"{strips}</div><div>{escape(text)}</div></div>"
+        f"{strips}</div><div>{escape(text)}</div>{notes}</div>"
     )
 
 

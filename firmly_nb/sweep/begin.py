@@ -20,6 +20,7 @@ from firmly_nb.sweep.budget import Budget, BudgetError
 from firmly_nb.sweep.claim import Claim
 from firmly_nb.sweep.handle import Sweep
 from firmly_nb.sweep.ledger import Ledger
+from firmly_nb.sweep.pace import Pace
 from firmly_nb.sweep.plan import Plan
 from firmly_nb.sweep.plan_file import (
     FOLDER,
@@ -31,6 +32,8 @@ from firmly_nb.sweep.plan_file import (
 )
 from firmly_nb.sweep.run import Run
 from firmly_nb.sweep.schedule import ARRIVALS, Arrival, Schedule, per_second, seconds
+from firmly_nb.sweep.sender import Sender
+from firmly_nb.sweep.stand_ins import StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,11 +91,13 @@ def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, 
     for variant in plan.variants:
         guard(bench.environment, variant.order.domain, variant.card or card)
     ledger = Ledger(Budget.of(written.budget))
-    run = Run(bench, plan, _schedule(written), ledger, _options(written, options), card)
+    sender = Sender(bench, Pace(_schedule(written)), ledger, _options(written, options), card)
+    run = Run(plan, sender)
     _check_budget(run, explicit=request.budget is not None)
     claim = Claim(bench.journal / FOLDER, written.run_id)
     try:
         earlier = _earlier(bench, run, before)
+        run.stand_ins = [StandIn.read(one) for one in written.stand_ins]
         if before is None:
             _check_new(bench, written.run_id)
         written.write(bench.journal)

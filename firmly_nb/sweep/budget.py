@@ -6,11 +6,15 @@ from collections.abc import Mapping  # noqa: TC003 - read at run time by the dat
 from dataclasses import dataclass, fields
 from typing import Any
 
-from firmly_nb.api.money import format_minor
+from firmly_nb.api.money import format_minor, to_minor
 
 # Behind staging stands somebody's test system, which also others use.
 STAGING_ORDERS, STAGING_MINUTES = 25, 15.0
 LOCAL_ORDERS, LOCAL_MINUTES = 10_000, 240.0
+
+
+# Minor units and their currency.
+Amount = tuple[int, str]
 
 
 class BudgetError(ValueError):
@@ -29,9 +33,9 @@ class Budget:
         After how many minutes no order is started any more; by default 15 and 240.
     total_minor
         How much may be ordered for, by currency, in minor units: ``{"USD": 50_000}`` is 500.00
-        dollars. Orders in another currency are not started then. By default no limit: what an
-        order costs is known only once a cart was seen, so until then one order of its kind runs
-        alone.
+        dollars. Orders in another currency are not started then. What an order costs is asked
+        beforehand, with a cart that is not ordered, and a tenth more is set aside for it. By
+        default money is no limit.
 
     Examples
     --------
@@ -86,6 +90,21 @@ class Budget:
         parts += [f"{self.minutes:g} minutes"] if self.minutes else []
         parts += [money_text(minor, c) for c, minor in (self.total_minor or {}).items()]
         return f"Budget({', '.join(parts) or 'the environment decides'})"
+
+
+def amount_from(text: str | None) -> Amount | None:
+    """Read back what :func:`money_text` wrote; None where it is no amount.
+
+    Examples
+    --------
+    >>> amount_from("500.00 USD"), amount_from("plenty")
+    ((50000, 'USD'), None)
+    """
+    number, _, currency = (text or "").replace(",", "").partition(" ")
+    try:
+        return (to_minor(number, currency), currency) if currency else None
+    except ValueError:
+        return None
 
 
 def money_text(minor: int, currency: str) -> str:

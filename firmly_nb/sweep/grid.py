@@ -35,7 +35,13 @@ class Grid(Sequence[Variant]):
 
     def __repr__(self) -> str:
         axes = ", ".join(f"{name}: {' | '.join(labels)}" for name, labels in self.axes.items())
-        return f"Grid({len(self)} variants; {axes})"
+        return f"Grid({len(self)} variants; {axes}{self._to_be_found()})"
+
+    def _to_be_found(self) -> str:
+        domains = dict.fromkeys(v.order.domain for v in self.variants if v.find_items)
+        if not domains:
+            return ""
+        return f"; what to order at {', '.join(domains)} is looked up when a sweep begins"
 
 
 def grid(order: Order, **axes: Any) -> Grid:
@@ -52,8 +58,11 @@ def grid(order: Order, **axes: Any) -> Grid:
         By name, a list of values, or a dict of label and value: ``domain``, ``items``,
         ``quantity`` (of every line), ``shipping_info``, ``billing_info``, ``card`` (a test card's
         name), and the options of ``lab.place``: ``sse``, ``warm``, ``timeout_s``, ``headers``, ...
-        Other merchants sell other items, so with ``domain`` name them by merchant:
-        ``items={"brook.example.test": fnb.Item(...)}``.
+        Other merchants sell other items: with ``domain`` name them by merchant,
+        ``items={"brook.example.test": fnb.Item(...)}``, or leave it to the sweep. Before its first
+        order it looks for the order's own items there and takes, where they are not sold, the first
+        of the merchant's catalogue, the same number of lines and of pieces. It says so in
+        ``recs.warnings``, and each recording is tagged with its ``items``.
 
     Returns
     -------
@@ -80,7 +89,7 @@ shipping_info, billing_info, card, sse, warm, isolated, timeout_s, keep_raw, hea
     unknown = [name for name in axes if name not in AXES]
     if unknown:
         raise ValueError(f"grid: {unknown[0]!r} cannot be varied; there are {', '.join(AXES)}")
-    items_by_domain = _items_by_domain(order, axes)
+    items_by_domain = _items_by_domain(axes)
     values = {name: _labelled(name, given) for name, given in axes.items()}
     combinations = product(*(pairs.items() for pairs in values.values()))
     variants = tuple(
@@ -90,24 +99,10 @@ shipping_info, billing_info, card, sse, warm, isolated, timeout_s, keep_raw, hea
     return Grid(variants, {name: tuple(pairs) for name, pairs in values.items()})
 
 
-def _items_by_domain(order: Order, axes: dict[str, Any]) -> dict[str, Any]:
-    """Take out of the axes what to order at which merchant, and see that nothing is missing."""
-    if "domain" not in axes:
-        return {}
+def _items_by_domain(axes: dict[str, Any]) -> dict[str, Any]:
+    """Take out of the axes what to order at which merchant."""
     items = axes.get("items")
-    named: dict[str, Any] = {}
-    if isinstance(items, Mapping):
-        named = dict(axes.pop("items"))
-    domains = list(axes["domain"].values() if isinstance(axes["domain"], Mapping) else ())
-    domains = domains or list(_listed("domain", axes["domain"]))
-    strange = [d for d in domains if d != order.domain and d not in named]
-    if strange and "items" not in axes:
-        raise ValueError(
-            f"grid: what is to be ordered at {strange[0]}? Merchants sell different items; name "
-            f'them: items={{"{strange[0]}": fnb.Item(variant_id=...)}}. '
-            f'lab.variants(handle, "{strange[0]}") lists what there is.'
-        )
-    return named
+    return dict(axes.pop("items")) if "domain" in axes and isinstance(items, Mapping) else {}
 
 
 def _labelled(name: str, given: Any) -> dict[str, Any]:
@@ -164,11 +159,15 @@ def _variant(
     except InvalidOrder as error:
         said = "; ".join(f"{field} {text}" for field, text in error.problems)
         raise ValueError(f"grid: {_said(chosen)}: {said}") from None
+    tags = {name: label for name, (label, _) in chosen.items()}
+    if domain is not None:
+        tags.setdefault("items", _label("items", varied.items))
     return Variant(
         varied,
         _card(values.get("card")),
         {name: values[name] for name in PLACE_OPTIONS if name in values},
-        {name: label for name, (label, _) in chosen.items()},
+        tags,
+        find_items="items" not in changes and varied.domain != order.domain,
     )
 
 

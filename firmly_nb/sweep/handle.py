@@ -53,7 +53,8 @@ class Sweep:
         self._finished = threading.Event()
         self._over = asyncio.Event()  # the same, for the background loop
         run.on_change = self._tell
-        run.bench.before_close.append(self._end)
+        run.on_stand_ins = self._write_stand_ins
+        run.sender.bench.before_close.append(self._end)
         self._future = submit(self._follow)
 
     @property
@@ -117,12 +118,12 @@ class Sweep:
     def warnings(self) -> list[str]:
         """What is to be said beside the recordings: why it stopped, what was not sent."""
         told = [f"the sweep {self._ended_how()}"] if self.progress.message else []
+        told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
         problems = self.problems
         if problems:
             first = problems[0]
-            told.append(
-                f"{len(problems)} orders were not sent; order {first.number}: {first.error}"
-            )
+            many = f"{len(problems):,} orders were" if len(problems) > 1 else "1 order was"
+            told.append(f"{many} not sent; order {first.number}: {first.error}")
         return told
 
     def stop(self, *, let_finish: bool = False) -> None:
@@ -210,12 +211,18 @@ class Sweep:
         try:
             await self._run.follow()
         finally:
-            self._run.bench.before_close.remove(self._end)
+            self._run.sender.bench.before_close.remove(self._end)
             self._write_ending()
             self._claim.release()
             self._finished.set()
             self._over.set()
             self._tell()
+
+    def _write_stand_ins(self) -> None:
+        """Write down what was found before anything is sent: resumed, the same is ordered."""
+        found = [one.written() for one in self._run.stand_ins]
+        self._plan_file = replace(self._plan_file, stand_ins=found)
+        self._plan_file.write(self._journal)
 
     def _write_ending(self) -> None:
         self._plan_file = replace(self._plan_file, message=self._run.message)

@@ -7,7 +7,7 @@ merchant that grows slower by the minute is not mistaken for a difference betwee
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,14 +18,39 @@ if TYPE_CHECKING:
     from firmly_nb.api.models import Card
 
 
+# What is ordered where, whoever it is for: what a recording tells of its order, too.
+Kind = tuple[str, tuple[tuple[str, int], ...]]
+
+
+def kind_of(order: Order) -> Kind:
+    """Return the merchant, the items and how many."""
+    return order.domain, tuple((item.variant_id, item.quantity) for item in order.items)
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """An order and what is special about placing it: its card, place options and tags."""
+    """An order and what is special about placing it.
+
+    Attributes
+    ----------
+    order
+        What is ordered.
+    card
+        Its card; None for the sweep's.
+    options
+        Options of ``lab.place`` for it.
+    tags
+        What its recordings are tagged with.
+    find_items
+        Whether its items are those of another merchant: what stands in for them at its own is
+        looked up before the sweep's first order (``stand_ins``).
+    """
 
     order: Order
     card: Card | None = None
     options: dict[str, Any] = field(default_factory=dict, repr=False)  # headers may hold anything
     tags: dict[str, str] = field(default_factory=dict)
+    find_items: bool = False
 
 
 # What a sweep takes: one, several, or as they come.
@@ -78,6 +103,10 @@ class Plan:
     def variants(self) -> Sequence[Variant]:
         """What is known beforehand of what will be ordered; empty for a generator."""
         return self._variants
+
+    def settle(self, settled: Callable[[Variant], Variant]) -> None:
+        """Replace each variant that is known beforehand by what it is found to be."""
+        self._variants = tuple(settled(variant) for variant in self._variants)
 
     def __iter__(self) -> Iterator[Planned]:
         found = self._from_generator() if self._one_pass is not None else self._in_blocks()

@@ -16,7 +16,7 @@ import orjson
 
 from firmly_nb.recording.journal import JournalError, read_journal
 from firmly_nb.recording.records import Start
-from firmly_nb.sweep.ledger import kind_of
+from firmly_nb.sweep.plan import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,8 @@ class PlanFile:
     budget: dict[str, Any]
     kinds: list[Any] = field(default_factory=list)  # merchant, items and quantity; no address
     message: str = ""  # why it stopped, once it has
+    # What was found to be ordered where the order's own items are not sold.
+    stand_ins: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, journal: Path) -> None:
         """Write it; whoever reads it finds the old one or the new one whole.
@@ -86,7 +88,8 @@ class PlanFile:
             raise LookupError(f"there is no sweep {run_id} in {path.parent}; {there}")
         try:
             values = orjson.loads(path.read_bytes())
-            return cls(**{name: values[name] for name in cls.__dataclass_fields__})
+            # What an earlier version did not write down has its default.
+            return cls(**{n: values[n] for n in cls.__dataclass_fields__ if n in values})
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"the sweep's plan {path} is damaged: {error}") from None
 

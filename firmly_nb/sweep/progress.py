@@ -49,6 +49,8 @@ class Progress:
         What was ordered for so far, by currency, in minor units.
     message
         Why it pauses or stopped; empty where there is nothing to say.
+    notes
+        What the analyst should know of the plan: what is ordered where it was not said.
     elapsed_s
         Since the sweep began.
     latest
@@ -65,6 +67,7 @@ class Progress:
     resumed: int = 0
     spent_minor: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
+    notes: tuple[str, ...] = ()
     elapsed_s: float = 0.0
     latest: tuple[Point, ...] = field(default=(), repr=False)
 

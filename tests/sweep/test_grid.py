@@ -19,8 +19,6 @@ def test_every_combination_is_there_once_with_its_tags():
 
 
 def test_other_merchants_sell_other_items():
-    with pytest.raises(ValueError, match=r"what is to be ordered at brook\.example\.test"):
-        fnb.grid(ORDER, domain=[ORDER.domain, "brook.example.test"])
     grid = fnb.grid(
         ORDER,
         domain=[ORDER.domain, "brook.example.test"],
@@ -34,6 +32,20 @@ def test_other_merchants_sell_other_items():
         ("brook.example.test", "mug-1", 1),
         ("brook.example.test", "mug-1", 3),
     }
+    assert all(v.tags["items"] == v.order.items[0].variant_id for v in grid)
+    assert not any(v.find_items for v in grid)
+
+
+def test_what_to_order_at_another_merchant_may_be_left_to_the_sweep_and_the_grid_says_so():
+    grid = fnb.grid(ORDER, domain=[ORDER.domain, "brook.example.test"], quantity=[1, 5])
+    assert {v.order.domain for v in grid if v.find_items} == {"brook.example.test"}
+    assert "what to order at brook.example.test is looked up when a sweep begins" in repr(grid)
+
+
+def test_items_that_are_named_are_ordered_everywhere():
+    grid = fnb.grid(ORDER, domain=[ORDER.domain, "brook.example.test"], items=[MUG])
+    assert {v.order.items[0].variant_id for v in grid} == {"mug-1"}
+    assert not any(v.find_items for v in grid)
 
 
 def test_values_may_have_names_of_their_own():

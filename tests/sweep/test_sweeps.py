@@ -6,7 +6,6 @@ import _thread
 import asyncio
 import threading
 from functools import partial
-from itertools import count
 
 import pytest
 
@@ -119,17 +118,6 @@ def test_an_endless_sweep_ends_with_its_orders(lab):
     assert "the budget of 5 orders is used up" in recs.warnings[0]
 
 
-def test_money_is_a_limit_that_holds(lab):
-    price = lab.place(ORDER, progress=False).orders["total_minor"].iloc[0]
-    limit = int(price * 4.5)
-    recs = sweep(lab, count=20, concurrency=4, budget={"total_minor": {"USD": limit}})
-    spent = recs.orders["total_minor"].sum()
-    assert len(recs) == 4
-    assert spent <= limit
-    assert lab.last_sweep.progress.spent_minor == {"USD": spent}
-    assert "may cost" in recs.warnings[0]
-
-
 def test_where_others_are_met_the_defaults_are_gentle():
     plan = _plan_file(staging(), Request(count=5), None)
     assert (plan.arrival, plan.rate_per_s, plan.concurrency) == (
@@ -227,54 +215,8 @@ def test_progress_can_be_followed_by_a_listener(lab):
     assert sweep.progress.elapsed_s == sweep.progress.elapsed_s > 0, "time stands still at the end"
 
 
-def test_a_door_that_stays_shut_ends_the_sweep_in_a_sentence(lab):
-    recs = sweep(lab, count=50, headers={"x-sim-fault": "token-expired"})
-    assert len(recs) == 5
-    assert "5 failures in a row, the last: " in recs.warnings[0]
-    assert "(HTTP 401)" in recs.warnings[0]
-
-
-def test_orders_that_cannot_even_be_prepared_are_told_and_end_the_sweep(connect, simulator):
-    lab = connect(app_id="unknown")
-    recs = sweep(lab, count=9)
-    assert len(recs) == 0
-    assert "nothing can be ordered with this app id" in recs.warnings[0]
-    assert lab.last_sweep.problems[0].number == 1
-
-
-def test_asked_to_wait_it_waits_and_sends_no_order_twice(connect):
-    lab = connect(environment="simulator", profile="instant")
-    numbers = count()
-
-    def orders():
-        for _ in range(4):
-            first = next(numbers) == 0
-            yield fnb.sweep.plan.Variant(
-                ORDER, options={"headers": {"x-sim-fault": "rate-limited"} if first else {}}
-            )
-
-    recs = sweep(lab, orders(), concurrency=1)
-    orders_ = recs.orders.sort_values("started_at")
-    assert orders_["http_status"].tolist() == [429, 200, 200, 200]
-    waited_s = orders_["started_at"].diff().dt.total_seconds().iloc[1]
-    assert waited_s >= 2.0, "Retry-After: 2"
-    assert len({line["order"] for line in lab.simulator.truth()}) == 3
-
-
-def test_asked_to_wait_an_open_loop_moves_its_plan_back_and_sends_no_burst(lab):
-    refused = fnb.sweep.plan.Variant(ORDER, options={"headers": {"x-sim-fault": "rate-limited"}})
-    recs = sweep(lab, [refused, *[ORDER] * 9], rate=5)
-    orders = recs.orders.sort_values("started_at")
-    gaps_s = orders["started_at"].diff().dt.total_seconds().dropna()
-    assert gaps_s.max() >= 1.5, "nothing was sent for Retry-After: 2"
-    paused = int(gaps_s.to_numpy().argmax())
-    assert paused <= 5, "only what was on its way already went out"
-    assert gaps_s.iloc[paused + 1 :].median() == pytest.approx(0.2, abs=0.1)
-    assert "paused for 2 s; the plan moved back" in recs.warnings[0]
-
-
 def test_what_was_ready_for_too_long_is_made_ready_again(lab, monkeypatch):
-    monkeypatch.setattr("firmly_nb.sweep.run.FRESH_S", 0.3)
+    monkeypatch.setattr("firmly_nb.sweep.sender.FRESH_S", 0.3)
     made = []
     prepared = lab._bench.prepared
 

@@ -1,0 +1,119 @@
+"""A budget of money is asked for with a cart beforehand, and holds from the first order on."""
+
+import pytest
+
+import firmly_nb as fnb
+
+ORDER = fnb.Order.example()
+JAPAN = fnb.Address.example(
+    city="Kyoto", state_or_province="26", country="JP", postal_code="604-8571", phone="0755550100"
+)
+PEN = fnb.Order.example(
+    domain="sora.example.test",
+    items=[fnb.Item(variant_id="SR-PEN-Black")],
+    shipping_info=JAPAN,
+)
+
+
+def sweep(lab, orders=ORDER, **arguments):
+    return lab.sweep(orders, progress=False, **arguments)
+
+
+@pytest.fixture
+def price(lab):
+    return int(lab.place(ORDER, progress=False).orders["total_minor"].iloc[0])
+
+
+def test_not_even_the_first_order_costs_more_than_there_is(lab, price):
+    before = len(fnb.load(lab.journal))
+    recs = sweep(lab, count=5, concurrency=4, budget={"total_minor": {"USD": price}})
+    assert len(recs) == 0
+    assert len(fnb.load(lab.journal)) == before
+    assert "has 30.47 USD left, and the next order may cost 33.52 USD" in recs.warnings[0]
+
+
+def test_what_an_order_costs_is_asked_with_a_cart_of_its_own(lab, price):
+    sweep(lab, count=5, budget={"total_minor": {"USD": 1}})
+    cart = lab.cart(ORDER.domain)
+    assert cart["cart_status"] == "submitted", "the analyst's own last cart was left alone"
+    assert cart["platform_order_number"]
+
+
+def test_money_is_a_limit_that_holds(lab, price):
+    limit = int(price * 4.5)
+    recs = sweep(lab, count=20, concurrency=4, budget={"total_minor": {"USD": limit}})
+    spent = recs.orders["total_minor"].sum()
+    assert len(recs) == 4
+    assert spent <= limit
+    assert lab.last_sweep.progress.spent_minor == {"USD": spent}
+    assert "may cost" in recs.warnings[0]
+    assert {rec.tags["set_aside"] for rec in recs} == {"33.52 USD"}
+
+
+def test_it_holds_for_kinds_and_addresses_that_a_generator_brings(lab):
+    def orders():
+        for number in range(40):
+            home = fnb.Address.example(state_or_province=["WA", "NY", "OR"][number % 3])
+            yield fnb.Order.example(quantity=1 + number % 4, shipping_info=home)
+
+    recs = sweep(lab, orders(), rate=100, concurrency=8, budget={"total_minor": {"USD": 60_000}})
+    assert set(recs.orders["outcome"]) == {"placed"}
+    assert 30_000 < recs.orders["total_minor"].sum() <= 60_000
+
+
+def test_orders_of_unknown_end_count_when_the_run_goes_on(lab, price, until):
+    def orders(stalled):
+        headers = {"headers": {"x-sim-fault": "stall"}} if stalled else {}
+        return iter([fnb.sweep.plan.Variant(ORDER, options=headers)] * 9)
+
+    budget = {"total_minor": {"USD": int(price * 3.5)}}
+    started = lab.start_sweep(orders(stalled=True), run_id="cut", concurrency=1, budget=budget)
+    until(lambda: started.progress.running == 1, "an order in flight")
+    started.stop()
+    [cut] = started.wait()
+    assert (cut.outcome, cut.tags["set_aside"]) == ("cancelled", "33.52 USD")
+    recs = sweep(lab, orders(stalled=False), resume="cut")
+    assert sorted(recs.orders["outcome"].astype(str)) == ["cancelled", "placed", "placed"]
+    assert lab.last_sweep.progress.spent_minor == {"USD": 3352 + 2 * price}
+
+
+def test_a_run_without_a_budget_of_money_is_not_given_one_that_could_not_hold(lab, until):
+    stalled = {"headers": {"x-sim-fault": "stall"}}
+    started = lab.start_sweep(ORDER, count=3, concurrency=1, run_id="free", **stalled)
+    until(lambda: started.progress.running == 1, "an order in flight")
+    started.stop()
+    started.wait()
+    with pytest.raises(fnb.sweep.budget.BudgetError, match="an order whose end is unknown"):
+        sweep(lab, resume="free", budget={"total_minor": {"USD": 90_000}})
+    assert len(fnb.load(lab.journal)) == 1
+    assert len(sweep(lab, resume="free")) == 3, "and the run is free to go on without"
+
+
+def test_each_currency_has_a_budget_of_its_own(lab):
+    both = [ORDER, PEN]
+    only = sweep(lab, both, count=6, seed=1, budget={"total_minor": {"USD": 90_000}})
+    assert set(only.orders["currency"].astype(str)) <= {"USD"}
+    assert "there is no budget in JPY" in only.warnings[0]
+    limits = {"USD": 90_000, "JPY": 14_000}
+    recs = sweep(lab, both, count=20, seed=1, concurrency=3, budget={"total_minor": limits})
+    spent = recs.orders.groupby("currency", observed=True)["total_minor"].sum()
+    assert set(spent.index) == {"USD", "JPY"}
+    assert all(spent[currency] <= limit for currency, limit in limits.items())
+    assert "the budget of 14,000 JPY has" in recs.warnings[0]
+
+
+def test_an_order_whose_price_nobody_says_is_not_sent(lab):
+    closed = fnb.Order.example(domain="closed.luma.gift")
+    recs = sweep(lab, closed, count=9, budget={"total_minor": {"USD": 90_000}})
+    assert len(recs) == 0
+    assert "ErrorStoreUnavailable" in recs.warnings[0]
+    assert "what the order costs is not known, and money is a limit" in recs.warnings[0]
+
+
+def test_prices_that_rise_a_little_after_the_cart_was_asked_stay_within_what_was_set_aside(lab):
+    candle = fnb.Order.example(
+        domain="ember.example.test", items=[fnb.Item(variant_id="EC-MTC-Red")]
+    )
+    recs = sweep(lab, candle, count=12, concurrency=4, budget={"total_minor": {"USD": 7_000}})
+    assert 4_000 < recs.orders["total_minor"].sum() <= 7_000
+    assert lab.last_sweep._run.ledger.beyond() == ""
