@@ -27,37 +27,34 @@ def modules():
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def imports(path, module, *, typing=False):
-    """Names of the modules that a file imports anywhere; those for types only if asked for."""
-    tree = ast.parse(path.read_text())
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
-    known = dict(modules())
-    for node in ast.walk(tree):
-        if not typing and id(node) in for_types:
+MODULES = dict(modules())
+
+
+def imports(module, path):
+    """Names of the modules that a file imports anywhere, but for those that only types need."""
+    nodes = [ast.parse(path.read_text())]
+    for node in nodes:  # grows while it is walked
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            nodes.extend(node.orelse)
             continue
+        nodes.extend(ast.iter_child_nodes(node))
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node) for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relatively"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                yield (whole if whole in known else node.module), node
+                yield whole if whole in MODULES else node.module
 
 
+IMPORTED = {module: set(imports(module, path)) for module, path in MODULES.items()}
 ALL = {
-    module: {name for name, _ in imports(path, module) if name.split(".")[0] == PACKAGE}
-    for module, path in modules()
+    module: {name for name in names if name.split(".")[0] == PACKAGE}
+    for module, names in IMPORTED.items()
 }
 OUTSIDE = {
-    module: {
-        name.split(".")[0] for name, _ in imports(path, module) if name.split(".")[0] != PACKAGE
-    }
-    for module, path in modules()
+    module: {name.split(".")[0] for name in names - ALL[module]}
+    for module, names in IMPORTED.items()
 }
 
 
