@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from firmly_nb.carts.bill import clean
+from firmly_nb.api.printable import printable
 from firmly_nb.carts.changes_display import changes_html, changes_text
 from firmly_nb.carts.checks_display import checks_html, checks_text
 from firmly_nb.carts.display import FONT, INK, cart_html, cart_text
@@ -61,7 +61,7 @@ class CartReading:
         return [
             {
                 "seq": seq,
-                "event": clean(str(event))[:LONGEST_NAME],
+                "event": printable(str(event))[:LONGEST_NAME],
                 "t_ms": self._time(seq, t_ms),
                 "has_cart": seq in with_cart,
                 "findings": self._sheets.severities(seq),
@@ -121,7 +121,7 @@ class CartReading:
         rec = self.recording
         return {
             "recording_id": rec.recording_id,
-            "domain": clean(rec.domain),
+            "domain": printable(rec.domain),
             "checks": rec.checks.headline(),
             "note": _note(rec),
             "steps_left_out": max(len(self._events) - MOST_STEPS, 0),
@@ -166,5 +166,5 @@ def _note(rec: Recording) -> str:
     if rec.cut_off or rec.outcome == "placed":
         return ""
     last = " This is the last cart that was seen." if rec.cart else " No cart was seen."
-    code = f" ({clean(rec.error.error)})" if rec.error else ""
+    code = f" ({printable(rec.error.error)})" if rec.error else ""
     return f"Not placed: {rec.outcome.replace('_', ' ')}{code}.{last}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.carts.bill import clean
+from firmly_nb.api.printable import printable
 from firmly_nb.latency.stages import stage_rows
 from firmly_nb.recording.records import Event, Record, Start
 from firmly_nb.recording.words import MARKS, verdict
@@ -130,5 +130,5 @@ def shown(text: str, longest: int = LONGEST_NAME) -> str:
     >>> shown("item\u202eadded"), shown("x" * 999, 3)
     ('item·added', 'xxx…')
     """
-    safe = clean(text[: longest + 1])
+    safe = printable(text[: longest + 1])
     return safe if len(text) <= longest else f"{safe[:longest]}…"
