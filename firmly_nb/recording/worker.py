@@ -56,7 +56,7 @@ class Worker:
             self.without_end.add(order_id)
             self.not_begun.add(order_id)
             task.add_done_callback(partial(self._over, order_id))
-        elif order_id in {"cancel": self.tasks, "recall": self.not_begun}[message["type"]]:
+        elif order_id in {"cancel": self.tasks, "recall": self.not_begun}.get(message["type"], ()):
             self.tasks[order_id].cancel()
 
     async def finish(self) -> None:
