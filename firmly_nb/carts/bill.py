@@ -14,6 +14,7 @@ from firmly_nb.carts.tables import cart_tables
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LONGEST_CURRENCY = 8  # its name has three letters where all is well
 MOST_LINES = 50
 NOTHING = "—"
 MINUS = "\N{MINUS SIGN}"
@@ -89,12 +90,13 @@ def bill_of(
     row: Any, lines: list[Any], shipments: list[Any], codes: list[str], notices: list[Any]
 ) -> Bill:
     """Write a bill from the rows of one snapshot in the tables; nulls are None."""
-    currency = row.currency or next((line.currency for line in lines if line.currency), "")
+    known = row.currency or next((line.currency for line in lines if line.currency), "")
+    currency = printable(known, LONGEST_CURRENCY)
     return Bill(
         shop=printable(row.display_name or row.shop_id or "Cart"),
         status=printable(row.cart_status or ""),
         order_number=printable(row.order_number or ""),
-        currency=printable(currency),
+        currency=currency,
         lines=[_line(line, currency) for line in lines],
         n_lines=row.n_lines,
         shipments=[_shipment(part, currency) for part in shipments],
@@ -106,7 +108,7 @@ def bill_of(
 
 
 def _line(line: Any, currency: str) -> BillLine:
-    own = line.currency or currency
+    own = printable(line.currency or currency, LONGEST_CURRENCY)
     many = line.quantity != 1
     mark = f" {own}" if own != currency else ""
     return BillLine(

@@ -175,7 +175,7 @@ def _named(line: BillLine) -> str:
 
 def _columns(words: str, amount: str) -> list[str]:
     """Put words on the left, wrapped, and an amount on the right of their first line."""
-    room = WIDTH - len(amount) - 2
+    room = max(WIDTH - len(amount) - 2, WIDTH // 3)
     first, *others = textwrap.wrap(words, room, drop_whitespace=False) or [""]
     indent = " " * 6
     rest = textwrap.wrap("".join(others), room - len(indent))

@@ -172,3 +172,14 @@ def test_payment_and_links_are_told_in_words_not_as_json(build):
     assert re.search(r"payment_summary +Visa ending in 1111$", text, re.MULTILINE)
     assert re.search(r"urls +thank you page shop\.test/thanks, more …$", text, re.MULTILINE)
     assert "{" not in text
+
+
+def test_a_currency_and_a_price_of_any_length_are_shown():
+    """A currency of 40 letters left no room for the words beside it: showing the cart failed."""
+    for currency, number in (("\x1b[31m" * 40, 3700), ("USD", 10**29), ("x" * 10_000, -(10**17))):
+        price = {"currency": currency, "number": number, "value": 1}
+        line = {"description": "Mug" * 900, "quantity": 2, "price": price, "line_price": price}
+        shown = cart_text({"line_items": [line], "total": price, "cart_status": "active"})
+        assert "Mug" in shown
+        assert "\x1b" not in shown
+        assert len(shown) < 3_000
