@@ -38,7 +38,7 @@ def made(number, draw):
         events.append(event(seq, name, t_ns=t_ns, **odd))
     begun = start(
         number,
-        started_at_ns=BEGIN + number * 900 * SECOND,
+        started_at_ns=BEGIN + number * 901 * SECOND,
         domain=draw.choice("abcd") + ".test",
         run_id=draw.choice([None, "one", "two", "three", "four", "five", "six"]),
         schedule_lag_ns=draw.randrange(200_000_000),
