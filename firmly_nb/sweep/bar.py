@@ -46,14 +46,19 @@ class TerminalBar:
         if self._bar is None:
             from tqdm import tqdm
 
-            known = "{percentage:3.0f}% {bar:24} {n_fmt}/{total_fmt} {postfix}"
-            form = known if progress.planned is not None else "{n_fmt} orders {postfix}"
-            self._bar = tqdm(total=progress.planned, bar_format=form, dynamic_ncols=True)
+            known = "{percentage:3.0f}% {bar:24} {n_fmt}/{total_fmt} [{elapsed}<{remaining}] {desc}"
+            form = known if progress.planned is not None else "{n_fmt} orders [{elapsed}] {desc}"
+            self._bar = tqdm(
+                total=progress.planned,
+                initial=progress.resumed,
+                bar_format=form,
+                dynamic_ncols=True,
+            )
         for note in progress.notes[self._noted :]:
             self._bar.write(note, file=sys.stderr)
         self._noted = len(progress.notes)
         self._bar.n = ended(progress)
-        self._bar.set_postfix_str(words(progress), refresh=True)
+        self._bar.set_description_str(words(progress), refresh=True)
         if progress.state in ENDED:
             self._bar.close()
 
@@ -115,7 +120,8 @@ def words(progress: Progress) -> str:
     >>> words(Progress("running", 9, started=4, running=1, finished=3, outcomes={"placed": 3}))
     '3 placed, 1 in flight, 5 left'
     """
-    parts = [f"{n:,} {outcome.replace('_', ' ')}" for outcome, n in progress.outcomes.items()]
+    parts = ["preparing"] if progress.state == "preparing" else []
+    parts += [f"{n:,} {outcome.replace('_', ' ')}" for outcome, n in progress.outcomes.items()]
     parts += [f"{progress.not_started:,} not sent"] if progress.not_started else []
     parts += [f"{progress.running:,} in flight"] if progress.running else []
     parts += [f"{progress.left:,} left"] if progress.left else []

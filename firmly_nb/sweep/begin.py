@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self, cast
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -25,13 +25,13 @@ from firmly_nb.sweep.plan import Plan
 from firmly_nb.sweep.plan_file import (
     FOLDER,
     PlanFile,
-    checked_run_id,
     is_known,
     kinds_of,
     recorded,
 )
+from firmly_nb.sweep.request import Request
 from firmly_nb.sweep.run import Run
-from firmly_nb.sweep.schedule import ARRIVALS, Arrival, Schedule, per_second, seconds
+from firmly_nb.sweep.schedule import Arrival, Schedule, per_second
 from firmly_nb.sweep.sender import Sender
 from firmly_nb.sweep.stand_ins import StandIn
 
@@ -43,32 +43,6 @@ if TYPE_CHECKING:
 GENTLE_RATE = "20/min"
 # How many orders an open loop may have in flight where nothing is said.
 STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
-MAX_CONCURRENCY = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The arguments of ``lab.sweep`` that say how; each None is a default."""
-
-    count: int | None = None
-    rate: float | str | None = None
-    concurrency: int | None = None
-    arrival: str | None = None
-    duration: float | str | None = None
-    seed: int | None = None
-    budget: Budget | Mapping[str, Any] | None = None
-    name: str | None = None
-    run_id: str | None = None
-    tags: Mapping[str, str] | None = None
-    resume: str | None = None
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
-        """Take what is a sweep's own out of the arguments; the rest are options of each order."""
-        own = {f.name for f in fields(cls)}
-        return cls(**{n: v for n, v in arguments.items() if n in own}), {
-            n: v for n, v in arguments.items() if n not in own
-        }
 
 
 def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, Any]) -> Sweep:
@@ -135,7 +109,7 @@ def is_local(environment: Environment) -> bool:
 def _plan_file(where: Environment, request: Request, before: PlanFile | None) -> PlanFile:
     """Return what the sweep is to be: what was asked for, else what it was, else the defaults."""
     environment, local = where.name, is_local(where)
-    given = _checked(request)
+    given = request.checked()
     if before:
         if before.environment != environment:
             raise ValueError(
@@ -177,29 +151,6 @@ def _default_schedule(request: Request, *, local: bool) -> dict[str, Any]:
         "rate_per_s": per_second(GENTLE_RATE),
         "concurrency": LOCAL_CONCURRENCY if local else STAGING_CONCURRENCY,
     }
-
-
-def _checked(request: Request) -> dict[str, Any]:
-    """Return what was given, each thing checked, by its name in the plan."""
-    given: dict[str, Any] = {}
-    if request.arrival is not None and request.arrival not in ARRIVALS:
-        raise ValueError(f"arrival {request.arrival!r}: there are {', '.join(ARRIVALS)}")
-    if request.rate is not None and request.arrival == "closed":
-        raise ValueError("a closed loop has no rate: the next order starts when one ends")
-    if request.concurrency is not None and not 1 <= request.concurrency <= MAX_CONCURRENCY:
-        raise ValueError(
-            f"concurrency {request.concurrency!r}: must be 1 to {MAX_CONCURRENCY} orders in flight"
-        )
-    if request.rate is not None:
-        given["rate_per_s"] = per_second(request.rate)
-    if request.duration is not None:
-        given["duration_s"] = seconds(request.duration)
-    if request.run_id is not None:
-        given["run_id"] = checked_run_id(request.run_id)
-    if request.tags is not None:
-        given["tags"] = {str(name): str(value) for name, value in request.tags.items()}
-    names = ("arrival", "concurrency", "count", "seed", "name")
-    return given | {n: getattr(request, n) for n in names if getattr(request, n) is not None}
 
 
 def _schedule(written: PlanFile) -> Schedule:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - read at run time by the dataclass
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -49,16 +51,16 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Refuse limits that are none."""
-        for name in ("orders", "minutes"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not value > 0):
-                raise ValueError(f"budget: {name} must be above 0, got {value!r}")
-        for currency, minor in (self.total_minor or {}).items():
-            if not isinstance(minor, int) or minor < 0:
-                raise ValueError(
-                    f"budget: total_minor[{currency!r}] must be a whole number of minor units "
-                    f"(cents), got {minor!r}"
-                )
+        _check_number("orders", self.orders, whole=True)
+        _check_number("minutes", self.minutes, whole=False)
+        limits = self.total_minor
+        if limits is not None and not (isinstance(limits, Mapping) and limits):
+            raise ValueError(
+                'budget: total_minor must say how much by currency, like {"USD": 50_000}, '
+                f"got {limits!r}"
+            )
+        for currency, minor in (limits or {}).items():
+            _check_limit(currency, minor)
 
     @classmethod
     def of(cls, given: Budget | Mapping[str, Any] | None) -> Budget:
@@ -71,6 +73,8 @@ class Budget:
         """
         if given is None or isinstance(given, Budget):
             return given or cls()
+        if not isinstance(given, Mapping):
+            raise TypeError(f"budget must be a fnb.Budget or a dict, got {type(given).__name__}")
         unknown = set(given) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(
@@ -90,6 +94,25 @@ class Budget:
         parts += [f"{self.minutes:g} minutes"] if self.minutes else []
         parts += [money_text(minor, c) for c, minor in (self.total_minor or {}).items()]
         return f"Budget({', '.join(parts) or 'the environment decides'})"
+
+
+def _check_number(name: str, value: Any, *, whole: bool) -> None:
+    if value is None:
+        return
+    is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
+        what = "a whole number" if whole else "a number"
+        raise ValueError(f"budget: {name} must be {what} above 0, got {value!r}")
+
+
+def _check_limit(currency: Any, minor: Any) -> None:
+    if not isinstance(currency, str) or not re.fullmatch(r"[A-Z]{3}", currency):
+        raise ValueError(f'budget: {currency!r} is no currency; write it like "USD"')
+    if isinstance(minor, bool) or not isinstance(minor, int) or minor < 0:
+        raise ValueError(
+            f"budget: total_minor[{currency!r}] must be a whole number of minor units "
+            f"(cents), got {minor!r}"
+        )
 
 
 def amount_from(text: str | None) -> Amount | None:

@@ -86,8 +86,6 @@ class Plan:
         self._seed = seed
         self.shuffled = False
         self.size: int | None = count
-        if count is not None and (isinstance(count, bool) or count < 1):
-            raise ValueError(f"count {count!r}: must be a whole number above 0")
         if isinstance(orders, Iterator):
             self._one_pass = orders
             return

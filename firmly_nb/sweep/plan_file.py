@@ -101,7 +101,7 @@ def is_known(journal: Path, run_id: str) -> bool:
 
 def checked_run_id(run_id: str) -> str:
     """Refuse a run id that would not be a file's name."""
-    if not RUN_ID.fullmatch(run_id):
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         raise ValueError(
             f"run_id {run_id!r}: use letters, digits, '.', '_' and '-', at most 100 of them"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from firmly_nb.environments import GuardError
@@ -15,11 +15,12 @@ from firmly_nb.sweep.plan import Kind, kind_of
 from firmly_nb.sweep.progress import Counts, Progress, State
 from firmly_nb.sweep.row import amount_of, point_of, row_of, was_ordered
 from firmly_nb.sweep.stand_ins import StandIn, find_stand_ins, settled
+from firmly_nb.sweep.threads import next_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from firmly_nb.sweep.plan import Plan, Planned
+    from firmly_nb.sweep.plan import Plan, Planned, Variant
     from firmly_nb.sweep.sender import Sender
 
 STOPPED = "stopped by the analyst"
@@ -50,11 +51,12 @@ class Run:
         self.state: State = "preparing"
         self.on_change: Callable[[], None] = lambda: None
         self.on_stand_ins: Callable[[], None] = lambda: None
+        self._why_not_all = ""  # where nothing was stopped, and yet not every order was started
         self._done_before: dict[int, Kind] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         sending.on_start = self._has_started
         sending.on_end = self._has_ended
-        sending.on_refusal = self._may_start_no_more
+        sending.on_refusal = self._allow_no_more
 
     def progress(self) -> Progress:
         """Return how far it is now."""
@@ -93,15 +95,13 @@ class Run:
             # Whatever went wrong with the plan, orders in flight are followed to their end.
             await self._all_ended()
             self.pace.end()
+            self.message = self.message or self._why_not_all
             left = self.counts.picture(self.state).left
             self.state = "stopped" if self.pace.stopping.is_set() or left else "finished"
 
     def stop(self, why: str, *, let_finish: bool = False) -> None:
         """Start no order any more; those in flight are closed unless they may finish."""
-        if not self.pace.stopping.is_set():
-            self.message = why
-            self.pace.stopping.set()
-            self.state = "stopping"
+        self._allow_no_more(why)
         self.sender.hold_back()
         for task in list(self._tasks):
             if not let_finish:
@@ -110,16 +110,16 @@ class Run:
     async def _make_ready(self) -> None:
         """Find out what is not known yet, ask the guard, and open what the first order needs."""
         self.sender.check_guard(*self.plan.variants)
-        await self.pace.unless_stopped(self._find_items())
+        await self.pace.unless_stopped(self._find_items(self.plan.variants))
+        self.plan.settle(lambda variant: settled(variant, self.stand_ins))
         await self.sender.make_ready(self.plan.variants, self.counts.picture(self.state).left)
         self.pace.begin(sender.AHEAD_S if self.pace.schedule.is_open else 0.0)
 
-    async def _find_items(self) -> None:
+    async def _find_items(self, variants: Sequence[Variant]) -> None:
         """Look up what is ordered at merchants that were named without items."""
-        variants = self.plan.variants
-        if any(variant.find_items for variant in variants):
-            self.stand_ins = await find_stand_ins(self.sender.bench, variants, self.stand_ins)
-            self.plan.settle(lambda variant: settled(variant, self.stand_ins))
+        missing = [v for v in variants if settled(v, self.stand_ins).find_items]
+        if missing:
+            self.stand_ins += await find_stand_ins(self.sender.bench, missing)
             self.on_stand_ins()
 
     async def _start_all(self) -> None:
@@ -136,20 +136,28 @@ class Run:
             task = asyncio.create_task(self._place(planned, offset_ns))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if planned and not self.message:
-            self.message = "the time is over"
+        if planned and self.plan.size is not None:
+            self._why_not_all = self._why_not_all or "the time is over"
 
     async def _next(self, planned_orders: Iterator[Planned]) -> Planned | None:
         """Return the next order of the plan; a generator may take its time, or ask somebody."""
         if self.plan.variants:
             return next(planned_orders, None)
-        return await asyncio.to_thread(next, planned_orders, None)
+        # One that never answers keeps nobody from stopping.
+        asked = next_in_thread(planned_orders)
+        await self.pace.unless_stopped(asked)
+        planned = None if asked.cancelled() or not asked.done() else asked.result()
+        if planned and planned.variant.find_items:
+            await self._find_items([planned.variant])
+            planned = replace(planned, variant=settled(planned.variant, self.stand_ins))
+        return planned
 
     async def _turn(self, offset_ns: int | None) -> bool:
         """Wait until the next order is to be made ready; False if it is not any more."""
         if why := self.ledger.too_late(self.pace.minutes(offset_ns)):
-            # Known now: a start that is never to be is not waited for.
-            self.stop(why, let_finish=True)
+            # A start that is never to be is not waited for; those before it are.
+            self._why_not_all = why
+            return False
         return await self.sender.turn(offset_ns) and not self.pace.time_is_over()
 
     def _check_same(self, planned: Planned) -> None:
@@ -195,14 +203,19 @@ class Run:
     def _heed(self, why: str) -> None:
         """Stop if there is a reason to; if there is a pause, hold back what has not begun."""
         if why:
-            self._may_start_no_more(why)
+            self.stop(why, let_finish=True)
         elif not self.pace.stopping.is_set():
             self.message = self.pace.setbacks.message
             if self.pace.setbacks.pause_left_s():
                 self.sender.hold_back()
 
-    def _may_start_no_more(self, why: str) -> None:
-        self.stop(why, let_finish=True)
+    def _allow_no_more(self, why: str) -> None:
+        """Let no order start any more but those that were allowed to; the first reason counts."""
+        if not self.pace.stopping.is_set():
+            self.message = why
+            self.pace.stopping.set()
+            self.state = "stopping"
+        self.sender.wake()
 
     async def _all_ended(self) -> None:
         while self._tasks:

@@ -11,7 +11,7 @@ import math
 import random
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def per_second(rate: float | str) -> float:
     """
     wrong = f'rate {rate!r}: give orders per second (2), or a text like "30/min", "2/s", "100/h"'
     if isinstance(rate, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:/\s*([a-z]+))?\s*", rate)
+        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*([a-z]+))?\s*", rate)
         if not found or (found[2] or "s") not in SECONDS:
             raise ValueError(wrong)
         value = float(found[1]) / SECONDS[found[2] or "s"]
@@ -54,6 +54,24 @@ def per_second(rate: float | str) -> float:
     if not 0 < value <= MAX_PER_SECOND:
         raise ValueError(f"rate {rate!r}: must be above 0 and at most {MAX_PER_SECOND:g} a second")
     return value
+
+
+def whole(name: str, value: Any, most: int) -> int:
+    """Check a number of orders.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number from 1 to ``most``.
+
+    Examples
+    --------
+    >>> whole("count", 20, 1_000)
+    20
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name} {value!r}: must be a whole number from 1 to {most:,}")
+    return int(value)
 
 
 def seconds(duration: float | str) -> float:
@@ -71,7 +89,7 @@ def seconds(duration: float | str) -> float:
     """
     value = float("nan")
     if isinstance(duration, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", duration)
+        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", duration)
         if found and (found[2] or "s") in SECONDS:
             value = float(found[1]) * SECONDS[found[2] or "s"]
     elif not isinstance(duration, bool) and isinstance(duration, int | float):

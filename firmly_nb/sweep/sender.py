@@ -111,11 +111,14 @@ class Sender:
         finally:
             for places in held:
                 places.release()
-            self._ended.set()
+            self.wake()
+
+    def wake(self) -> None:
+        """Let whoever waits for an order to end look again."""
+        self._ended.set()
 
     def hold_back(self) -> None:
         """Take back what the recorder was given ahead of its time and has not begun."""
-        self._ended.set()
         for recording_id in self._handed.values():
             self.bench.recall(recording_id)
 

@@ -14,7 +14,7 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import InvalidOrder, Item, Order
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable
 
     from firmly_nb.api.secrets import SecretStr
     from firmly_nb.placing import Bench
@@ -67,9 +67,7 @@ def settled(variant: Variant, found: Iterable[StandIn]) -> Variant:
     return next((one.settle(variant) for one in found if one.fits(variant)), variant)
 
 
-async def find_stand_ins(
-    bench: Bench, variants: Sequence[Variant], known: Sequence[StandIn]
-) -> list[StandIn]:
+async def find_stand_ins(bench: Bench, variants: Iterable[Variant]) -> list[StandIn]:
     """Look up what is to be ordered where it is not known yet; nothing is ordered.
 
     Raises
@@ -80,11 +78,9 @@ async def find_stand_ins(
         If the catalogue cannot be asked.
     """
     missing = {_key(v.order): v.order for v in variants if v.find_items}
-    for one in known:
-        missing.pop((one.domain, one.instead_of), None)
     async with bench.devices().take() as device:
         shop = _Shop(bench, device.session.access_token)
-        return [*known, *[await shop.find(order) for order in missing.values()]]
+        return [await shop.find(order) for order in missing.values()]
 
 
 @dataclass(frozen=True, slots=True)

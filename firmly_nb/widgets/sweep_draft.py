@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.money import to_minor
 from firmly_nb.environments import GuardError, guard
-from firmly_nb.sweep.begin import MAX_CONCURRENCY, is_local
+from firmly_nb.sweep.begin import is_local
 from firmly_nb.sweep.budget import Budget
 from firmly_nb.sweep.plan import Variant
+from firmly_nb.sweep.request import MAX_CONCURRENCY
 from firmly_nb.sweep.schedule import ARRIVALS, per_second, seconds
 
 if TYPE_CHECKING:

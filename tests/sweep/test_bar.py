@@ -14,6 +14,21 @@ def test_what_is_left_is_said_beside_what_is_done():
     assert words(DONE) == "5 placed, 5 left; the budget is used up"
 
 
+def test_before_the_first_order_it_says_that_it_prepares():
+    assert words(Progress("preparing", 10)) == "preparing, 10 left"
+
+
+def test_what_is_to_be_known_of_the_plan_is_said_once_and_stays_in_the_notebook():
+    noted = Progress("running", 10, notes=("<b> sells no tee",))
+    out = io.StringIO()
+    lines = Lines(out)
+    lines.show(noted)
+    lines.show(noted)
+    assert out.getvalue().splitlines()[0] == "<b> sells no tee"
+    assert out.getvalue().count("sells no tee") == 1
+    assert "<div>&lt;b&gt; sells no tee</div>" in bar_html(noted)
+
+
 def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end():
     out = io.StringIO()
     lines = Lines(out)

@@ -170,8 +170,21 @@ def test_an_amount_is_read_back_as_it_was_written():
 
 
 def test_what_is_no_budget_is_refused():
-    for wrong in ({"orders": 0}, {"minutes": -1}, {"total_minor": {"USD": 9.5}}):
-        with pytest.raises(ValueError, match="budget"):
+    for wrong in (
+        {"orders": 0},
+        {"orders": 2.5},
+        {"orders": "5"},
+        {"minutes": -1},
+        {"minutes": "5"},
+        {"minutes": float("nan")},
+        {"total_minor": 5_000},
+        {"total_minor": {}},
+        {"total_minor": {"usd": 5_000}},
+        {"total_minor": {"USD": 9.5}},
+        {"total_minor": {"USD": True}},
+        {"total_minor": {"USD": -1}},
+    ):
+        with pytest.raises(ValueError, match="budget: "):
             Budget(**wrong)
     with pytest.raises(ValueError, match="unknown money; there are orders, minutes"):
         Budget.of({"money": 3})

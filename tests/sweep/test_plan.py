@@ -69,12 +69,6 @@ def test_what_is_no_order_is_refused(orders):
         Plan(orders, 2, seed=0)
 
 
-@pytest.mark.parametrize("count", [0, -1, True])
-def test_a_count_is_above_zero(count):
-    with pytest.raises(ValueError, match="count"):
-        Plan(A, count, seed=0)
-
-
 def test_no_order_at_all_is_said():
     with pytest.raises(ValueError, match="the list is empty"):
         Plan([], None, seed=0)

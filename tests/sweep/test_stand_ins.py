@@ -49,6 +49,13 @@ def test_what_was_found_is_ordered_again_when_it_is_resumed(lab, monkeypatch):
     assert recs.warnings == [f"{FOUND}BR00-Sand (Stoneware Mug)"]
 
 
+def test_what_a_generator_brings_is_looked_up_when_it_comes(lab):
+    recs = lab.sweep(iter(fnb.grid(ORDER, **GRID)), progress=False, run_id="as-they-come")
+    assert set(recs.orders["outcome"]) == {"placed"}
+    assert {rec.tags["items"] for rec in recs.where(domain=BROOK)} == {"BR00-Sand"}
+    assert recs.warnings == [f"{FOUND}BR00-Sand (Stoneware Mug)"]
+
+
 def test_a_merchant_that_sells_the_same_is_ordered_the_same_from(lab):
     grid = fnb.grid(ORDER, domain=["closed.luma.gift"])
     recs = lab.sweep(grid, progress=False)

@@ -11,7 +11,8 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.environments import staging
-from firmly_nb.sweep.begin import Request, _plan_file
+from firmly_nb.sweep.begin import _plan_file
+from firmly_nb.sweep.request import Request
 
 ORDER = fnb.Order.example()
 CALM = {"x-sim-profile": "calm"}
@@ -104,11 +105,32 @@ def test_a_generator_is_followed_and_its_failure_is_told_after_its_orders_ended(
     assert set(lab.last_sweep.recordings.orders["outcome"]) == {"placed"}
 
 
+def test_a_generator_that_never_answers_keeps_nobody_from_stopping(lab, until):
+    never = threading.Event()
+
+    def orders():
+        yield ORDER
+        never.wait()
+
+    started = lab.start_sweep(orders())
+    until(lambda: started.progress.finished == 1, "the order that came")
+    started.stop()
+    assert [rec.outcome for rec in started.wait()] == ["placed"]
+    assert started.progress.state == "stopped"
+    never.set()
+
+
 def test_a_plan_beyond_the_budget_is_refused_before_anything_is_sent(lab):
     with pytest.raises(fnb.sweep.budget.BudgetError, match=r"budget=fnb\.Budget\(orders=30\)"):
         sweep(lab, count=30, budget=fnb.Budget(orders=20))
     assert lab.last_sweep is None
     assert not lab.journal.exists()
+
+
+def test_a_start_beyond_the_minutes_is_not_waited_for(lab):
+    recs = sweep(lab, count=3, rate="1/h", budget=fnb.Budget(minutes=5))
+    assert len(recs) == 1
+    assert "the budget of 5 minutes is used up" in recs.warnings[0]
 
 
 def test_an_endless_sweep_ends_with_its_orders(lab):
@@ -244,12 +266,22 @@ def test_an_option_that_nobody_knows_is_refused(lab):
         ({"arrival": "closed", "rate": 2}, "a closed loop has no rate"),
         ({"arrival": "poisson"}, "needs a rate"),
         ({"concurrency": 0}, "concurrency 0"),
+        ({"concurrency": 2.5}, "concurrency 2.5: must be a whole number from 1 to 256"),
+        ({"count": 0}, "count 0: must be a whole number from 1"),
+        ({"count": 2.5}, "count 2.5: must be a whole number"),
+        ({"count": "5"}, "count '5': must be a whole number"),
+        ({"count": True}, "count True: must be a whole number"),
+        ({"seed": "x"}, "seed 'x': must be a whole number"),
+        ({"tags": ["a"]}, "tags must be a dict"),
+        ({"tags": {"order_no": "7"}}, "'order_no' is what a sweep itself notes"),
         ({"run_id": "../x"}, "use letters, digits"),
+        ({"run_id": 5}, "run_id 5: use letters"),
         ({"resume": "never"}, "there is no sweep never"),
+        ({"budget": 5}, "budget must be a fnb.Budget or a dict, got int"),
     ],
 )
 def test_arguments_are_checked_before_anything_is_sent(lab, arguments, words):
-    with pytest.raises((ValueError, LookupError), match=words):
+    with pytest.raises((ValueError, LookupError, TypeError), match=words):
         sweep(lab, **{"count": 3, **arguments})
     assert not list(lab.journal.glob("*/*.jsonl"))
 
