@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,6 +50,21 @@ def connect(simulator):
 def lab(connect):
     """A lab on the shared simulator."""
     return connect()
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run ``firmly-nb`` in this process: its exit code, what it printed and what it complained."""
+    from firmly_nb.cli import main
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["firmly-nb", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return run
 
 
 def wait_until(condition, what="the condition"):

@@ -1,6 +1,7 @@
 """What README and the pages say is true: their Python runs, their links lead somewhere."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,23 @@ BLOCKS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A home with one recorded order, as whoever reads on has it."""
+    home = tmp_path_factory.mktemp("recorded")
+    with firmly_nb.connect(profile="instant", journal=home / "journals") as lab:
+        lab.place(firmly_nb.Order.example(), progress=False)
+    return home
+
+
 @pytest.mark.parametrize("code", BLOCKS)
-def test_the_python_of_a_page_runs(code, tmp_path, monkeypatch):
+def test_the_python_of_a_page_runs(code, tmp_path, monkeypatch, recorded, home):
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(recorded, home)
     if '"staging"' in code:
         # Staging is not to be reached by a test: the same code, on the simulator.
         code = code.replace('"staging"', '"simulator"')
     space = {"fnb": firmly_nb}
-    firmly_nb.connect(profile="instant").place(firmly_nb.Order.example(), progress=False)
     exec(compile(code, "page", "exec"), space)
 
 

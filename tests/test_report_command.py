@@ -8,7 +8,6 @@ import sys
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -22,20 +21,6 @@ def saved(simulator, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def report(monkeypatch, capsys):
-    """Run the command in this process: its exit code and what it said."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["firmly-nb", "report", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return run
-
-
 def test_a_page_is_written_and_said_in_a_line(saved, tmp_path):
     page = tmp_path / "monday.html"
     command = [sys.executable, "-m", "firmly_nb", "report", saved, "-o", page, "--title", "Monday"]
@@ -47,20 +32,21 @@ def test_a_page_is_written_and_said_in_a_line(saved, tmp_path):
     assert "<title>Monday</title>" in page.read_text("utf-8")
 
 
-def test_cron_hears_nothing_and_a_check_of_the_same_orders_finds_nothing(saved, tmp_path, report):
+def test_cron_hears_nothing_and_a_check_of_the_same_orders_finds_nothing(saved, tmp_path, command):
     page = tmp_path / "monday.html"
     same = ["--compare", saved, "--check"]
-    assert report(saved, "-o", page, "-q", "--no-pictures", *same) == (0, "", "")
+    assert command("report", saved, "-o", page, "-q", "--no-pictures", *same) == (0, "", "")
     assert "Is now slower than before?" in page.read_text("utf-8")
 
 
-def test_a_check_that_finds_fewer_placed_ends_with_one(saved, simulator, tmp_path, report):
+def test_a_check_that_finds_fewer_placed_ends_with_one(saved, simulator, tmp_path, command):
     options = {"app_id": simulator.app_id, "allow_domains": simulator.domains}
     declined = fnb.Card.test("declined")
     with fnb.connect(api_url=simulator.url, **options) as lab:
         recs = [lab.place(fnb.Order.example(), declined, progress=False) for _ in range(12)]
     fnb.Recordings(recs).save(tmp_path / "tuesday")
-    code, said, _ = report(
+    code, said, _ = command(
+        "report",
         *(tmp_path / "tuesday", "-o", tmp_path / "page.html", "--no-pictures"),
         *("--compare", saved, "--check"),
     )
@@ -78,11 +64,11 @@ def test_a_check_that_finds_fewer_placed_ends_with_one(saved, simulator, tmp_pat
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
-    saved, tmp_path, report, arguments, said
+    saved, tmp_path, command, arguments, said
 ):
     given = [str(saved) if word == "SAVED" else word for word in arguments]
     page = [] if "-o" in given else ["-o", str(tmp_path / "page.html")]
-    code, _, heard = report(*given, *page)
+    code, _, heard = command("report", *given, *page)
     assert code == 2
     assert heard.startswith("firmly-nb: ")
     assert said in " ".join(heard.split())

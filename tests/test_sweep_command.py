@@ -49,10 +49,10 @@ def test_a_run_from_cron_says_how_it_went_saves_it_and_goes_on_later(tmp_path):
     assert second.stderr == ""
 
 
-def test_orders_that_were_not_placed_are_in_the_exit_code(tmp_path):
-    done = firmly_nb("--count", "2", "--domain", "closed.luma.gift", home=tmp_path)
-    assert done.returncode == 1
-    assert "2 error event" in done.stdout
+def test_orders_that_were_not_placed_are_in_the_exit_code(command):
+    code, printed, _ = command("sweep", "--count", "2", "--domain", "closed.luma.gift")
+    assert code == 1
+    assert "2 error event" in printed
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_orders_that_were_not_placed_are_in_the_exit_code(tmp_path):
         (["--count", "9", "--max-orders", "5"], "budget is 5"),
     ],
 )
-def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, tmp_path):
-    done = firmly_nb(*arguments, home=tmp_path)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, command):
+    code, _, complained = command("sweep", *arguments)
+    assert code == 2
+    assert words in complained
+    assert "Traceback" not in complained
 
 
 def test_the_budget_is_read_from_words():
