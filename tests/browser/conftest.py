@@ -79,6 +79,13 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+@pytest.fixture(autouse=True)
+def own_home(jupyter):
+    """The kernels' home is the server's; journals of earlier tests stay out of the way."""
+    for path in (jupyter.home / "firmly").rglob("*.jsonl"):
+        path.unlink()
+
+
 @pytest.fixture
 def widget_log(jupyter):
     """What the server and its kernels have written to the log so far."""

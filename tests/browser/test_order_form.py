@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-import pytest
 from playwright.sync_api import expect
 
-# A kernel's first order starts the recorder, which takes its time where others compute, too.
-pytestmark = pytest.mark.timeout(300)
-LAB = """\
-import firmly_nb as fnb
-lab = fnb.connect(profile="{profile}")
-form = fnb.OrderForm(lab)
-form"""
-STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
+from tests.browser.order_forms import LAB, STREAMED, add_raw, place, status
+
 # Notes down whatever an element says from now on.
 NOTE = """element => {
     window.told = "";
@@ -50,14 +42,6 @@ def tab_to(page, name):
         if focused(page).startswith(name):
             return
     raise AssertionError(f"the Tab key does not lead to {name!r}; it is at {focused(page)!r}")
-
-
-def place(shown):
-    return shown.locator("button.place")
-
-
-def status(shown):
-    return shown.locator(".order-form .status")
 
 
 def pick_a_product(page, shown):
@@ -158,13 +142,6 @@ SAME_FORM = "form"
 COUNT = "len(form.recordings), len(other.recordings), form.running"
 
 
-def add_raw(shown, variant_id):
-    """Add a row with a variant id of one's own as the second."""
-    shown.get_by_role("button", name="+ Raw reference").click()
-    shown.get_by_label("Variant id of item 2").fill(variant_id)
-    expect(place(shown)).to_have_attribute("aria-disabled", "false")
-
-
 def test_while_an_order_runs(notebook, artefact):
     bench = notebook(TWO_FORMS, SAME_FORM, "other", COUNT, "sum(range(10)), form.running")
     bench.page.set_viewport_size({"width": 700, "height": 900})
@@ -191,6 +168,10 @@ def test_while_an_order_runs(notebook, artefact):
     )
     expect(place(one)).to_have_text("Cancel")
     expect(status(one)).to_contain_text("after item-added")
+
+    # A click on one of its events shows the cart as it then was.
+    one.locator(".timeline .stage-row").first.click()
+    expect(one.locator(".cart-title")).to_contain_text("creating-cart")
 
     # The kernel is free meanwhile.
     expect(bench.run_cell(4).locator("pre")).to_have_text("(45, True)")
@@ -244,89 +225,6 @@ def test_each_documented_error_is_told_in_the_form(notebook, artefact):
     assert len(set(names)) == len(DOCUMENTED)
 
 
-CANARY = {"number": "378282246310005", "cvv": "8317", "captcha": "captcha-canary-Zq7kP0vX"}
-WATCHED = """\
-import logging, firmly_nb as fnb
-logging.getLogger("Comm").setLevel(logging.DEBUG)
-logging.getLogger("Comm").addHandler(logging.FileHandler("comm.log"))
-%xmode Verbose
-lab = fnb.connect(profile="instant")
-form = fnb.OrderForm(lab)
-form"""
-
-
-def test_what_is_typed_in_secret_is_nowhere_afterwards(notebook, jupyter, widget_log, artefact):
-    bench = notebook(WATCHED, "form.save_preset('typed'); print(form.code(), form, vars(form))")
-    shown = bench.run_cell(0)
-    page = bench.page
-
-    def type_secrets():
-        shown.get_by_label("Card number").fill(f" {CANARY['number'][:4]} {CANARY['number'][4:]}")
-        shown.get_by_label("CVV").fill(CANARY["cvv"])
-        shown.get_by_label("Captcha token").fill(CANARY["captcha"])
-
-    shown.get_by_label("Card", exact=True).select_option("typed")
-    for label, text in (("Month", "11"), ("Year", "2031"), ("Name on the card", "Ada")):
-        shown.get_by_label(label).fill(text)
-    expect(shown.locator(".why")).to_contain_text("Card number: must be typed")
-    shown.get_by_label("Card number").fill("3782")
-    shown.get_by_label("CVV").focus()
-    expect(shown.get_by_text("must be 12 to 19 digits").first).to_be_visible()
-    shown.locator("summary", has_text="Captcha").click()
-    type_secrets()
-    expect(place(shown)).to_have_attribute("aria-disabled", "false")
-    # While they stand in the fields they are in the page alone.
-    typed = json.dumps(bench.save())
-    assert not [name for name, secret in CANARY.items() if secret in typed]
-    place(shown).click()
-    expect(status(shown)).to_contain_text("Placed: order ")
-    expect(shown.locator(".why")).to_contain_text("Card number: must be typed; it was kept nowhere")
-    for label in ("Card number", "CVV", "Captcha token"):
-        expect(shown.get_by_label(label)).to_have_value("")
-    # Again, refused by the guard or by the shop: the other ways that a press can go.
-    type_secrets()
-    shown.get_by_label("Variant id").or_(shown.get_by_label("Quantity of item 1")).fill("3")
-    place(shown).click()
-    expect(place(shown)).to_have_attribute("aria-disabled", "true")
-    bench.run_cell(1)
-    artefact("placed", shown)
-
-    written = {"page": bench.dom(), "notebook": json.dumps(bench.save()), "log": widget_log()}
-    for path in jupyter.home.rglob("*"):
-        if path.is_file() and path.stat().st_size < 20_000_000:
-            written[str(path.relative_to(jupyter.home))] = path.read_text("utf-8", "replace")
-    assert "handle_msg" in written["notebooks/comm.log"], "the log that tells most was on"
-    assert any(name.startswith("firmly/presets/") for name in written)
-    assert any(name.startswith("firmly/journals/") for name in written)
-    assert "OrderForm(" in written["notebook"]
-    for name in ("number", "captcha"):
-        found = [where for where, text in written.items() if CANARY[name] in text]
-        assert found == [], f"the {name} is in {found}"
-    # Four digits are looked for where no other number can hold them by chance.
-    for text in (f'"{CANARY["cvv"]}"', f"'{CANARY['cvv']}'", f">{CANARY['cvv']}<"):
-        assert [where for where, all_of_it in written.items() if text in all_of_it] == []
-    page.get_by_text("Placed").first.wait_for()
-
-
-RECOVER = "import firmly_nb as fnb; rec = fnb.load()[-1]; rec.cut_off, len(rec.events)"
-
-
-def test_a_kernel_that_is_restarted_in_the_middle_of_an_order(notebook, artefact):
-    bench = notebook(LAB.format(profile="instant"), RECOVER)
-    shown = bench.run_cell(0)
-    add_raw(shown, "FAULT-STALL")
-    place(shown).click()
-    expect(status(shown)).to_contain_text("after item-added")
-    bench.restart_kernel()
-    expect(status(shown)).to_contain_text("The kernel is gone.")
-    expect(status(shown)).to_contain_text("fnb.load()")
-    expect(place(shown)).to_have_attribute("aria-disabled", "true")
-    expect(shown.locator(".why")).to_contain_text("Run the cell again")
-    artefact("gone", shown)
-    # What was shown is in the journal: two events, or three with both items.
-    expect(bench.run_cell(1).locator("pre")).to_have_text(re.compile(r"\((True|False), [23]\)"))
-
-
 HOSTILE = """\
 import firmly_nb as fnb
 from firmly_nb.widgets import catalogue
@@ -368,10 +266,3 @@ def test_hostile_names_are_shown_harmlessly(notebook, artefact):
     assert bench.page.evaluate("() => window.hacked ?? null") is None
     # Nothing makes the bench wider than its cell.
     assert inside.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
-
-
-@pytest.fixture(autouse=True)
-def own_home(jupyter):
-    """The kernels' home is the server's; journals of earlier tests stay out of the way."""
-    for path in (jupyter.home / "firmly").rglob("*.jsonl"):
-        path.unlink()

@@ -231,3 +231,14 @@ def test_names_from_outside_cannot_become_markup(panel):
     panel.name = evil
     still = {**panel._still(), "message": evil, "orders": evil, "headline": evil}
     assert "<img" not in panel_html(still)
+
+
+def test_a_panel_beats_until_its_sweep_has_ended(lab, monkeypatch, until):
+    panel = fnb.SweepPanel(lab, count=50, rate=100)
+    sent = []
+    monkeypatch.setattr(panel._heart, "_send", sent.append)
+    monkeypatch.setattr(panel._heart, "_every_s", 0.01)
+    panel.start().wait()
+    until(lambda: panel._heart._over is None, "the end of the beats")
+    assert sent
+    assert all(one == {"type": "beat"} for one in sent)

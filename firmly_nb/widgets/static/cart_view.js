@@ -48,6 +48,8 @@ function cartView(model) {
   parts.json = jsonDetails(model, parts);
   parts.full = h("div", {}, parts.slider.element, parts.body, parts.json.element);
   parts.empty = emptyCart();
+  parts.gone = h("p", { class: "cart-note warn", role: "status", hidden: true }, KERNEL_GONE);
+  parts.empty.prepend(parts.gone);
   const element = h("section", { class: "firmly cart-view", dir: "ltr", "aria-label": "Cart" }, parts.empty, parts.full);
   return {
     element,
@@ -77,6 +79,7 @@ function drawCart(model, parts) {
   const place = steps.findIndex((step) => step.seq === seq);
   parts.empty.hidden = Boolean(steps.length) || Boolean(about.recording_id);
   parts.full.hidden = !parts.empty.hidden;
+  parts.gone.hidden = !parts.isGone;
   parts.slider.draw(steps, place, about);
   const sheet = (model.get("_sheets") ?? {})[String(seq)];
   parts.body.setAttribute("aria-busy", String(place >= 0 && !sheet && !about.gone));

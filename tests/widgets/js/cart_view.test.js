@@ -201,3 +201,20 @@ test("a view that is taken down listens no more", () => {
   end();
   equal(kernel.listening(), 0);
 });
+
+test("a cart that nobody sends is said to be waited for, and an empty view says that its kernel is gone", async () => {
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 100);
+  try {
+    const { view, end } = show({ _sheets: {} });
+    ok(view.textContent.includes("Reading this cart"), "what is waited for");
+    await until(() => view.textContent.includes("No answer yet: the kernel is busy, or it has stopped."));
+    end();
+    const empty = show({ seq: null, _steps: [], _sheets: {}, _about: {} });
+    equal(empty.view.querySelector(".cart-empty [role=status]").checkVisibility(), false);
+    empty.kernel.gone();
+    equal(empty.view.querySelector(".cart-empty [role=status]").checkVisibility(), true);
+  } finally {
+    window.setTimeout = real;
+  }
+});

@@ -1,6 +1,6 @@
 import widget from "/static/sweep_view.js";
 import { latencyChart, roundUp, said } from "/static/sweep_view_chart.js";
-import { test, equal, ok, stage, model } from "./harness.js";
+import { test, equal, ok, stage, model, until } from "./harness.js";
 
 const DRAFT = {
   count: "20", arrival: "constant", rate: "1/s", concurrency: "4", duration: "", max_orders: "25",
@@ -132,4 +132,19 @@ test("the chart has a dot for each placed order and a cross for others", () => {
 
 test("axes end at round numbers", () => {
   equal([3, 12, 480, 520, 0.7, 1000].map(roundUp), [5, 20, 500, 1000, 1, 1000]);
+});
+
+test("a sweep of which the kernel says no word any more is not shown as running", async () => {
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 100);
+  try {
+    const { kernel, el, end } = show({ _view: RUNNING });
+    equal(el.querySelector(".why").textContent, "A sweep is running.");
+    await until(() => el.querySelector(".why").textContent.startsWith("There is no word from the kernel"));
+    kernel.receive({ type: "beat" });
+    equal(el.querySelector(".why").textContent, "A sweep is running.");
+    end();
+  } finally {
+    window.setTimeout = real;
+  }
 });

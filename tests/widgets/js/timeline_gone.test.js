@@ -46,3 +46,37 @@ test("an event that is picked when the kernel is gone says so in place of its JS
   await until(() => el.querySelector(".json-said")?.textContent.startsWith("The kernel is gone"));
   leave();
 });
+
+test("a kernel that is silent in the middle of an order stops its time, and a beat lets it go on", async () => {
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 100);
+  try {
+    const { made, el, leave } = show();
+    const said = el.querySelector("[role=status].warn");
+    await until(() => said.textContent.startsWith("There is no word from the kernel"));
+    ok(said.checkVisibility());
+    const stopped = total(el);
+    await wait(60);
+    equal(total(el), stopped);
+    made.receive({ type: "beat" });
+    equal(said.checkVisibility(), false);
+    await until(() => total(el) !== stopped, "a later time");
+    leave();
+  } finally {
+    window.setTimeout = real;
+  }
+});
+
+test("where nothing is under way no word is waited for", async () => {
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 100);
+  try {
+    const { made, el, leave } = show();
+    made.receive({ kind: "order", order: { ...running(), end: { outcome: "placed", word: "placed", mark: "✓", tone: "good", t_ms: 400, order_number: "7", warnings: [], comments_ms: [], verdict: "Placed." } } });
+    await wait(120);
+    equal(el.querySelector("[role=status].warn").checkVisibility(), false);
+    leave();
+  } finally {
+    window.setTimeout = real;
+  }
+});
