@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -19,14 +18,6 @@ from firmly_nb.placing import Options
 
 ORDER = fnb.Order.example()
 STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
-
-
-def gone(pid):
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return stat.rsplit(")", 1)[1].split()[0] == "Z"
 
 
 def test_an_order_in_a_script(lab, capsys):
@@ -117,11 +108,12 @@ def test_orders_that_ran_at_the_same_time_each_have_their_own_cart(lab):
 
 
 def test_the_cart_of_a_merchant_is_that_of_the_last_order_there(lab, until):
-    slow = lab.start(ORDER, headers={"x-sim-profile": "typical"})
+    slow = lab.start(ORDER, headers={"x-sim-fault": "stall"})
     until(lambda: slow.recording, "its first record")
     quick = lab.place(ORDER, progress=False)
     assert lab.cart(ORDER.domain)["platform_order_number"] == quick.order_number
-    slow.wait()
+    slow.cancel()
+    until(lambda: slow.done, "its end")
 
 
 def test_a_cart_is_only_seen_by_the_lab_that_placed_the_order(connect):
@@ -192,7 +184,7 @@ def test_the_app_id_may_come_from_a_file(monkeypatch, tmp_path):
         assert "from-file" not in repr(lab)
 
 
-def test_closing_ends_simulator_and_recorder_and_may_be_repeated():
+def test_closing_ends_simulator_and_recorder_and_may_be_repeated(gone):
     lab = fnb.connect(profile="instant")
     assert lab.place(ORDER, progress=False).outcome == "placed"
     pids = lab.simulator.pid, lab._bench.worker().pid
@@ -201,7 +193,7 @@ def test_closing_ends_simulator_and_recorder_and_may_be_repeated():
     assert all(map(gone, pids))
 
 
-def test_a_forgotten_lab_is_closed(until):
+def test_a_forgotten_lab_is_closed(until, gone):
     lab = fnb.connect(profile="instant")
     lab.place(ORDER, progress=False)
     pids = lab.simulator.pid, lab._bench.worker().pid
@@ -228,7 +220,7 @@ SCRIPT = """
         ("import os; os._exit(4)", 4),
     ],
 )
-def test_both_processes_end_with_their_parent(until, ending, status):
+def test_both_processes_end_with_their_parent(until, gone, ending, status):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(SCRIPT) + ending],
         capture_output=True,

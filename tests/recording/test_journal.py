@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -270,7 +269,7 @@ KILLED = """
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("lines", [1, 3, 8])
 def test_every_event_that_was_shown_is_loaded_after_the_notebook_was_killed(
-    simulator, home, until, lines
+    simulator, home, until, gone, lines
 ):
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(KILLED), simulator.url, simulator.app_id],
@@ -290,7 +289,7 @@ def test_every_event_that_was_shown_is_loaded_after_the_notebook_was_killed(
         process.kill()
         said += [line.split() for line in process.stdout]
         process.stderr.read()
-    until(lambda: not alive(worker), "the worker's end")
+    until(lambda: gone(worker), "the worker's end")
     loaded = {rec.recording_id: rec for rec in fnb.load(home / "journals")}
     shown = [words for words in said if words[0] == "event"]
     for _, order, seq, name, t_ns in shown:
@@ -301,13 +300,3 @@ def test_every_event_that_was_shown_is_loaded_after_the_notebook_was_killed(
         rec = loaded[order]
         if rec.outcome != "placed":
             assert any("cut off" in warning for warning in rec.warnings), rec
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A zombie that nobody has waited for yet is no process any more.
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"
