@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from firmly_nb.placing import Bench
     from firmly_nb.recording.recording import Recording
 
+PAGE_SIZE = 500
+MOST_PAGES = 200
+
 PRODUCTS = Table(
     "products",
     "one row a product of a merchant",
@@ -75,15 +78,19 @@ async def public_key(bench: Bench) -> dict[str, Any]:
 
 async def products(bench: Bench, domain: str) -> pd.DataFrame:
     """List a merchant's products, all pages."""
-    size, page, found = 500, 1, []
+    found: list[Any] = []
+    before: list[Any] = []
     async with bench.devices().take() as device:
-        while True:
-            token = device.session.access_token
-            batch = await bench.client().products(domain, token, page=page, size=size)
-            found += batch
-            if len(batch) < size:
+        token = device.session.access_token
+        for page in range(1, MOST_PAGES + 1):
+            batch = await bench.client().products(domain, token, page=page, size=PAGE_SIZE)
+            # Who passes over the number of the page sends the same one for ever.
+            if batch == before:
                 break
-            page += 1
+            found += batch
+            before = batch
+            if len(batch) < PAGE_SIZE:
+                break
     return PRODUCTS.frame(
         [
             {
@@ -92,8 +99,7 @@ async def products(bench: Bench, domain: str) -> pd.DataFrame:
                 "title": _text(product, "title"),
                 "url": _text(product, "loc"),
             }
-            for product in found
-            if isinstance(product, dict)
+            for product in _objects(found)
         ]
     )
 
@@ -104,19 +110,19 @@ async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
         product = await bench.client().product(domain, handle, device.session.access_token)
     names = _option_names(product.get("variant_option_values"))
     rows = []
-    for variant in product.get("variants") or []:
-        reference = variant.get("add_to_cart_ref") or {}
+    for variant in _objects(product.get("variants")):
+        reference = _object(variant.get("add_to_cart_ref"))
         price_minor, currency = _price(variant.get("price"))
         rows.append(
             {
                 "variant_id": _text(reference, "variant_id"),
                 "product_id": _text(reference, "product_id"),
-                "variant_handles": tuple(reference.get("variant_handles") or ()),
+                "variant_handles": tuple(map(str, _list(reference.get("variant_handles")))),
                 "title": _text(variant, "title") or _text(variant, "display_name"),
                 "options": _options(names, variant.get("variant_option_list")),
                 "price_minor": price_minor,
                 "currency": currency,
-                "available": variant.get("available"),
+                "available": _flag(variant.get("available")),
             }
         )
     return VARIANTS.frame(rows)
@@ -133,12 +139,11 @@ async def search(bench: Bench, query: str, filters: dict[str, Any]) -> pd.DataFr
                 "handle": _text(hit, "handle"),
                 "title": _text(hit, "title"),
                 # Discovery gives integer cents, carts decimals (firmly-api.md, section 10).
-                "min_price_minor": (hit.get("price_range") or {}).get("min"),
-                "max_price_minor": (hit.get("price_range") or {}).get("max"),
-                "available": hit.get("has_available_variants"),
+                "min_price_minor": _minor(_object(hit.get("price_range")).get("min")),
+                "max_price_minor": _minor(_object(hit.get("price_range")).get("max")),
+                "available": _flag(hit.get("has_available_variants")),
             }
-            for hit in found
-            if isinstance(hit, dict)
+            for hit in _objects(found)
         ]
     )
 
@@ -168,6 +173,28 @@ async def cart(bench: Bench, of: str | Recording) -> dict[str, Any]:
     return answer
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in _list(value) if isinstance(one, dict)]
+
+
+def _minor(value: Any) -> int | None:
+    """Return whole minor units that a column can hold; None for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and value == value // 1 and abs(value) < 2**63 else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
 def _text(values: dict[str, Any], key: str) -> str | None:
     value = values.get(key)
     return None if value is None else str(value)
@@ -175,14 +202,14 @@ def _text(values: dict[str, Any], key: str) -> str | None:
 
 def _option_names(options: Any) -> list[str]:
     """Return the names of a product's options in the order of its variants' values."""
-    known = [one for one in options or () if isinstance(one, dict)]
+    known = _objects(options)
     known.sort(key=lambda one: one["position"] if isinstance(one.get("position"), int) else 0)
     return [str(one.get("display_name") or "") for one in known]
 
 
 def _options(names: list[str], values: Any) -> dict[str, str]:
     """Return a variant's options by name; one without a name is called by its place."""
-    texts = [str(value) for value in values] if isinstance(values, list) else []
+    texts = [str(value) for value in _list(values)]
     return {
         (names[n] if n < len(names) and names[n] else f"Option {n + 1}"): text
         for n, text in enumerate(texts)
@@ -195,4 +222,4 @@ def _price(price: Any) -> tuple[int | None, str | None]:
         minor = money.minor
     except ValueError:
         return None, None
-    return minor, money.currency
+    return _minor(minor), money.currency

@@ -210,7 +210,8 @@ class FirmlyClient:
             body["filters"] = dict(filters)
         url = f"{self.api_url}/api/v1/discovery/search"
         answer = await self._call("POST", url, token, Secret(body))
-        return list(answer.get("products", [])) if isinstance(answer, dict) else []
+        found = answer.get("products") if isinstance(answer, dict) else None
+        return found if isinstance(found, list) else []
 
     async def _call(
         self, method: str, url: str, token: SecretStr, body: Secret[Any] | None = None

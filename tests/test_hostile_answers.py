@@ -1,0 +1,155 @@
+"""A merchant, or whoever stands in for one, sends what it likes: nothing of it steers us."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from jwcrypto import jwk
+
+import firmly_nb as fnb
+from firmly_nb.progress import EventLines
+
+KEY = json.loads(jwk.JWK.generate(kty="RSA", size=2048).export_public())
+SHOP = "shop.test"
+STEERING = "\x1b[2J\x1b]0;owned\x07[bold]<b>\u202e\x00\x9b31m"
+
+
+class Merchant(ThreadingHTTPServer):
+    """Answers sessions and keys as it should, and everything else as a test tells it to."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.answer = {}
+        self.events = []
+        self.asked = []
+
+
+class Answering(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece: half of one waits for the other side to acknowledge it
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+    def do_GET(self):
+        key = {**KEY, "use": "enc", "kid": "k"}
+        self.send(key if self.path.endswith("/payment/key") else self.server.answer)
+
+    def do_POST(self):
+        self.server.asked.append((self.path, dict(self.headers)))
+        self.rfile.read(int(self.headers["content-length"] or 0))
+        if self.path.endswith("/browser-session"):
+            session = {"access_token": "t", "device_id": "d", "expires": time.time() + 3600}
+            self.send(session)
+        elif "/place-order" in self.path:
+            text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in self.server.events)
+            self.send(text, "text/event-stream")
+        else:
+            self.send(self.server.answer)
+
+    def send(self, answer, kind="application/json"):
+        body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def merchant():
+    with Merchant() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def shop(merchant, connect):
+    return connect(api_url=merchant.url, app_id="a", allow_domains=[SHOP])
+
+
+ODD = [
+    None, 5, "x", [], [None, 5, [5]], {"products": 5, "variants": 5}, {"variants": [5, None, "x"]},
+    {"variants": {"a": 1}, "variant_option_values": 5}, {"products": [{"price_range": 5}]},
+    {"products": [{"price_range": {"min": 2**70, "max": "9"}, "has_available_variants": "yes"}]},
+    {"products": [{"price_range": {"min": 1.5, "max": 1e400}, "title": ["x"], "domain": {}}]},
+    {"variants": [{"add_to_cart_ref": 5, "price": 5, "available": "x", "variant_option_list": 5}]},
+    {"variants": [{"add_to_cart_ref": {"variant_handles": 5}, "available": [1],
+                   "price": {"currency": "USD", "value": 1e300, "number": 2**70}}]},
+]  # fmt: skip
+
+
+def test_a_catalogue_of_any_shape_is_a_table_or_an_error_with_a_name(merchant, shop):
+    for odd in ODD:
+        merchant.answer = odd
+        calls = (lambda: shop.products(SHOP), lambda: shop.variants("h", SHOP))
+        for call in (*calls, lambda: shop.search("q"), lambda: shop.cart(SHOP)):
+            try:
+                assert repr(call())
+            except fnb.FirmlyError as error:
+                assert error.error == "UnexpectedAnswer"  # noqa: PT017 - most raise nothing
+
+
+def test_what_can_be_read_of_a_product_is_read(merchant, shop):
+    price = {"currency": "USD", "value": 2.5}
+    reference = {"variant_id": 7, "variant_handles": ["a", 5]}
+    merchant.answer = {"variants": [5, {"add_to_cart_ref": reference, "price": price}]}
+    (row,) = shop.variants("h", SHOP).to_dict("records")
+    assert (row["variant_id"], row["variant_handles"]) == ("7", ("a", "5"))
+    assert (row["price_minor"], row["currency"]) == (250, "USD")
+    ranged = {"price_range": {"min": 1299.0, "max": 1450}}
+    merchant.answer = {"products": [ranged]}
+    found = shop.search("q")
+    assert found[["min_price_minor", "max_price_minor"]].to_numpy().tolist() == [[1299, 1450]]
+
+
+def test_a_catalogue_without_an_end_is_read_once(merchant, shop):
+    """Whoever passes over the number of the page sends the first one for ever."""
+    merchant.answer = [{"handle": "a"}] * 500
+    assert len(shop.products(SHOP)) == 500
+
+
+def test_nothing_that_a_merchant_sends_steers_a_terminal(merchant, shop, capsys):
+    cart = {"line_items": [{"description": STEERING}], "cart_status": STEERING, "total": STEERING}
+    refused = {"error": STEERING, "description": STEERING, "code": 422}
+    name = STEERING.replace("\x00", "")
+    for last in (("order-placed", json.dumps({"platform_order_number": STEERING})),
+                 ("error", json.dumps(refused))):  # fmt: skip
+        merchant.events = [(name, json.dumps({"cart": cart})), last]
+        rec = shop.place(fnb.Order.example(domain=SHOP))
+        lines = EventLines()
+        for record in rec.records():
+            lines.show(record)
+        recs = fnb.Recordings([rec])
+        told = (rec, rec.waterfall(), rec.error, recs, rec.checks, rec.show_changes())
+        print(*told, *map(repr, told), rec.show_cart(), recs.outcomes())
+        shown = capsys.readouterr().out
+        assert not {"\x1b", "\x07", "\u202e", "\x00", "\x9b"} & set(shown)
+        assert "[bold]" in shown
+
+
+def test_no_secret_of_an_event_that_is_no_json_is_kept(merchant, shop):
+    """With a NaN in it, or the same field twice, an event was kept as it came."""
+    merchant.events = [
+        ("item-added", '{"total": NaN, "payment_handle": "planted-a", "cookies": ["planted-b"]}'),
+        ("item-added", '{"access_token": "planted-c", "access_token": null}'),
+        ("item-added", '{"\\u0063vv": "planted-d", "a": "\\ud800"}'),
+        ("order-placed", '{"accessToken": "planted-e"' + "]" * 2000),
+    ]
+    for isolated in (True, False):
+        rec = shop.place(fnb.Order.example(domain=SHOP), isolated=isolated, keep_raw=True)
+        kept = repr(rec.records()) + rec.events.to_csv()
+        kept += "".join(path.read_text() for path in shop.journal.rglob("*.jsonl"))
+        assert "planted" not in kept
+        assert "payment_handle" in kept
+        assert rec.outcome == "placed"
