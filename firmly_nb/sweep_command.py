@@ -158,7 +158,15 @@ def _print(started: Sweep, recs: Recordings) -> None:
     for warning in recs.warnings:
         console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
     if progress.state == "stopped":
-        console.print(f"firmly-nb sweep --resume {started.run_id} places what is missing")
+        console.print(_how_to_go_on(started), markup=False, highlight=False, soft_wrap=True)
+
+
+def _how_to_go_on(started: Sweep) -> str:
+    """Say what places the rest; the budget of orders and money is that of the whole run."""
+    why = started.progress.message
+    more = " --max-orders MORE" if why.endswith("orders is used up") else ""
+    more = " --max-total CURRENCY=MORE" if "the next order may cost" in why else more
+    return f"firmly-nb sweep --resume {started.run_id}{more} places what is missing"
 
 
 def _print_json(started: Sweep, recs: Recordings) -> None:

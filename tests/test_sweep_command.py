@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.sweep_command import _budget, _tags
+from firmly_nb.sweep.progress import Progress
+from firmly_nb.sweep_command import _budget, _how_to_go_on, _tags
 
 
 def firmly_nb(*arguments, home):
@@ -67,6 +69,22 @@ def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, command
     assert code == 2
     assert words in complained
     assert "Traceback" not in complained
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("the budget of 5 orders is used up", "--resume r-1 --max-orders MORE places"),
+        (
+            "... and the next order may cost 3.00 USD",
+            "--resume r-1 --max-total CURRENCY=MORE places",
+        ),
+        ("the budget of 5 minutes is used up", "--resume r-1 places"),
+    ],
+)
+def test_how_to_go_on_names_what_was_used_up(why, said):
+    stopped = SimpleNamespace(run_id="r-1", progress=Progress("stopped", 9, message=why))
+    assert said in _how_to_go_on(stopped)
 
 
 def test_the_budget_is_read_from_words():

@@ -116,8 +116,9 @@ def _plan_file(where: Environment, request: Request, before: PlanFile | None) ->
                 f"the sweep {before.run_id} was placed on {before.environment}; this lab orders on "
                 f"{environment}"
             )
-        if request.budget is not None:
-            given["budget"] = asdict(Budget.of(request.budget).within(local=local))
+        # What is not said anew stays: more orders are not more money.
+        more = asdict(Budget.of(request.budget))
+        given["budget"] = before.budget | {n: v for n, v in more.items() if v is not None}
         return replace(before, **given, run_id=before.run_id, message="")
     budget = Budget.of(request.budget).within(local=local)
     blank = PlanFile(

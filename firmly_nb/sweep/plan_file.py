@@ -16,6 +16,7 @@ import orjson
 
 from firmly_nb.recording.journal import JournalError, read_journal
 from firmly_nb.recording.records import Start
+from firmly_nb.sweep.budget import Budget
 from firmly_nb.sweep.plan import kind_of
 
 if TYPE_CHECKING:
@@ -29,9 +30,21 @@ FOLDER = "sweeps"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PlanFile:
-    """What is written down of a sweep."""
+    """What is written down of a sweep; ``lab.last_sweep.plan`` says it in a few lines.
+
+    Examples
+    --------
+    >>> PlanFile(
+    ...     run_id="r-1", name="nightly", tags={}, environment="simulator", began_at_ns=0,
+    ...     arrival="poisson", rate_per_s=0.5, concurrency=4, duration_s=None, count=20, seed=7,
+    ...     budget={"orders": 20},
+    ... )
+    run r-1, nightly: 20 orders
+    poisson, 30 a minute, at most 4 in flight
+    within Budget(20 orders), seed 7
+    """
 
     run_id: str
     name: str
@@ -50,6 +63,25 @@ class PlanFile:
     # What was found to be ordered where the order's own items are not sold.
     stand_ins: list[dict[str, Any]] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        lines = [f"run {self.run_id}{f', {self.name}' if self.name else ''}: {self._what()}"]
+        lines += [self._pace(), f"within {Budget.of(self.budget)!r}, seed {self.seed}"]
+        lines += [one["said"] for one in self.stand_ins]
+        return "\n".join(lines)
+
+    def _what(self) -> str:
+        of = f" of {len(self.kinds)} kinds" if len(self.kinds) > 1 else ""
+        return f"{self.count:,} orders{of}" if self.count is not None else f"orders{of}"
+
+    def _pace(self) -> str:
+        for_s = f" for {self.duration_s:g} s" if self.duration_s is not None else ""
+        if self.rate_per_s is None:
+            return f"closed loop, {self.concurrency} in flight{for_s}"
+        rate = f"{self.rate_per_s:g} a second"
+        if self.rate_per_s < 1:
+            rate = f"{self.rate_per_s * 60:g} a minute"
+        return f"{self.arrival}, {rate}{for_s}, at most {self.concurrency} in flight"
+
     def write(self, journal: Path) -> None:
         """Write it; whoever reads it finds the old one or the new one whole.
 
@@ -65,6 +97,8 @@ class PlanFile:
             draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
             draft.replace(path)
         except OSError as error:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
             raise JournalError(
                 f"the sweep's plan {path} cannot be written: {error.strerror or error}. Free some "
                 "space or set FIRMLY_NB_HOME to a folder that can be written."

@@ -73,6 +73,7 @@ class Sender:
         self._quotes = Quotes(bench.client(), bench.app_id)
         # With the recorder and not begun yet: what can still be taken back, by number.
         self._handed: dict[int, str] = {}
+        self._lost_once: set[int] = set()
         self._slots = asyncio.Semaphore(pace.schedule.concurrency)
         self._ahead = asyncio.Semaphore(_orders_ahead(pace.schedule))
         self._ended = asyncio.Event()  # set whenever an order ends, for whoever waits for one
@@ -209,6 +210,12 @@ class Sender:
         try:
             await self.bench.record(job, keep)
         except Recalled:
+            return False
+        except RecorderError:
+            # Nothing was sent: a recorder that died with many orders waiting ends no sweep.
+            if planned.number in self._lost_once:
+                raise
+            self._lost_once.add(planned.number)
             return False
         finally:
             self._handed.pop(planned.number, None)

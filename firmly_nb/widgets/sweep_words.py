@@ -160,7 +160,9 @@ def _message(sweep: Sweep) -> str:
     if progress.message:
         return progress.message
     problems = sweep.problems
-    return f"order {problems[-1].number} was not sent: {problems[-1].error}" if problems else ""
+    if problems:
+        return f"order {problems[-1].number} was not sent: {problems[-1].error}"
+    return "; ".join(progress.notes)
 
 
 def _clipped(text: str) -> str:

@@ -77,6 +77,18 @@ def test_orders_of_unknown_end_count_when_the_run_goes_on(lab, price, until):
     assert lab.last_sweep.progress.spent_minor == {"USD": 3352 + 2 * price}
 
 
+def test_more_orders_are_not_more_money(lab, price):
+    budget = {"orders": 2, "total_minor": {"USD": int(price * 3.5)}}
+    lab.sweep(iter([ORDER] * 9), run_id="more", budget=budget, progress=False)
+    recs = sweep(lab, iter([ORDER] * 9), resume="more", budget={"orders": 9})
+    assert len(recs) == 3
+    assert "the next order may cost 33.52 USD" in recs.warnings[0]
+    assert (
+        len(sweep(lab, iter([ORDER] * 9), resume="more", budget={"total_minor": {"USD": 50_000}}))
+        == 9
+    )
+
+
 def test_a_run_without_a_budget_of_money_is_not_given_one_that_could_not_hold(lab, until):
     stalled = {"headers": {"x-sim-fault": "stall"}}
     started = lab.start_sweep(ORDER, count=3, concurrency=1, run_id="free", **stalled)
