@@ -15,12 +15,15 @@ from firmly_nb.latency.rank_effect import Interval, effect, median_difference
 from firmly_nb.latency.runs import SEED, drawn_runs, percentile_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
 POINTS = 24  # factors at which pairs are counted; between them the share of pairs is interpolated
+MOST_CELLS = 4_000_000  # of a product of resamples, shifts and runs
 MOST_TIMES = 4000  # of one side; longer runs are represented by some of their quantiles
 
 
@@ -42,9 +45,15 @@ class _Side(NamedTuple):
         return np.concatenate(self.runs)
 
     @property
-    def begins(self) -> Codes:
-        lengths = [len(run) for run in self.runs]
-        return np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
+    def lengths(self) -> Codes:
+        return np.array([len(run) for run in self.runs], dtype=np.intp)
+
+
+class _Below(NamedTuple):
+    """The sorted values of all runs; and how many of each run are among so many of the first."""
+
+    values: Floats
+    counts: NDArray[np.int32]
 
 
 def probability_by_run(a: Sample, b: Sample, level: float = 0.95) -> Interval:
@@ -101,19 +110,37 @@ def _shares(a: _Side, b: _Side, shifts: list[float]) -> Floats:
     draws_a = drawn_runs(len(a.runs)) * a.orders
     draws_b = drawn_runs(len(b.runs), seed=SEED + 1) * b.orders
     pairs = draws_a.sum(axis=1) * draws_b.sum(axis=1)
-    found = [((draws_a @ _above(a, b, shift)) * draws_b).sum(axis=1) / pairs for shift in shifts]
-    return np.column_stack(found)
+    below, each = _below(a), 2.0 * np.multiply.outer(a.lengths, b.lengths)
+    found = []
+    # Several shifts in one product: one by one, most of the time goes by between products.
+    for some in _batches(shifts, max(MOST_CELLS // draws_b.size, 1)):
+        above = np.stack([_above(below, b, shift) / each for shift in some], axis=1)
+        weighed = (draws_a @ above.reshape(len(a.runs), -1)).reshape(len(draws_a), len(some), -1)
+        found.append(np.einsum("dsr,dr->ds", weighed, draws_b) / pairs[:, None])
+    return np.concatenate(found, axis=1)
 
 
-def _above(a: _Side, b: _Side, shift: float) -> Floats:
-    """Return for each run of A and of B the share of pairs with b - shift above a."""
-    moved, begins = b.values - shift, b.begins
-    lengths = np.array([len(run) for run in b.runs], dtype=np.float64)
-    rows = []
-    for run in a.runs:
-        below = np.searchsorted(run, moved, "left") + np.searchsorted(run, moved, "right")
-        rows.append(np.add.reduceat(below, begins) / (2 * len(run) * lengths))
-    return np.array(rows)
+def _batches(shifts: list[float], size: int) -> Iterator[list[float]]:
+    return (shifts[begin : begin + size] for begin in range(0, len(shifts), size))
+
+
+def _below(side: _Side) -> _Below:
+    order = np.argsort(side.values, kind="stable")
+    run_of = np.repeat(np.arange(len(side.runs)), side.lengths)[order]
+    counts = np.zeros((len(order) + 1, len(side.runs)), dtype=np.int32)
+    counts[np.arange(1, len(order) + 1), run_of] = 1
+    return _Below(side.values[order], np.cumsum(counts, axis=0, dtype=np.int32))
+
+
+def _above(below: _Below, b: _Side, shift: float) -> Floats:
+    """Return for each run of A and of B twice the number of pairs with b - shift above a."""
+    moved = b.values - shift
+    lengths = b.lengths
+    begins = np.cumsum(lengths) - lengths
+    # An equal pair counts half: it is in one of the two.
+    both = (np.searchsorted(below.values, moved, side) for side in ("left", "right"))
+    counts = sum(np.add.reduceat(below.counts[places], begins, axis=0) for places in both)
+    return np.asarray(counts, dtype=np.float64).T
 
 
 def _crossings(shares: Floats, points: Floats) -> Floats:

@@ -194,8 +194,8 @@ def quantiles_by_run(
     exact = quantiles_of_sorted(ordered, ps, level)
     if count < 2:
         return exact
-    drawn = drawn_runs(count)
-    return [_widened(q, resampled_quantile(groups, q.p, drawn), level, count) for q in exact]
+    draws = resampled_quantiles(groups, [q.p for q in exact], drawn_runs(count))
+    return [_widened(q, drawn, level, count) for q, drawn in zip(exact, draws, strict=True)]
 
 
 def _widened(exact: Quantile, draws: Floats, level: float, runs: int) -> Quantile:
@@ -203,23 +203,35 @@ def _widened(exact: Quantile, draws: Floats, level: float, runs: int) -> Quantil
     return replace(exact, low=min(low, exact.low), high=max(high, exact.high))
 
 
-def resampled_quantile(groups: list[Floats], p: float, drawn: Floats) -> Floats:
-    """Return the quantile of each resample, to within a 400th of the range of the resamples."""
+def resampled_quantiles(groups: list[Floats], ps: Iterable[float], drawn: Floats) -> list[Floats]:
+    """Return quantiles of each resample, to within a 400th of the range of the resamples."""
     points = np.sort(np.concatenate(groups))
-    if len(points) > CELLS:
-        coarse = points[np.linspace(0, len(points) - 1, CELLS).round().astype(int)]
-        found = _crossings(groups, coarse, p, drawn)
-        begin = max(int(np.searchsorted(points, found.min())) - len(points) // CELLS - 1, 0)
-        end = int(np.searchsorted(points, found.max(), side="right"))
-        places = np.linspace(begin, min(end, len(points) - 1), CELLS).round().astype(int)
-        points = points[np.unique(places)]
-    return _crossings(groups, points, p, drawn)
+    if len(points) <= CELLS:
+        counts = _counts(groups, points, drawn)
+        return [_crossings(counts, points, p, groups, drawn) for p in ps]
+    coarse = points[np.linspace(0, len(points) - 1, CELLS).round().astype(int)]
+    counts = _counts(groups, coarse, drawn)
+    found = []
+    for p in ps:
+        near = _crossings(counts, coarse, p, groups, drawn)
+        begin = max(int(np.searchsorted(points, near.min())) - len(points) // CELLS - 1, 0)
+        end = min(int(np.searchsorted(points, near.max(), side="right")), len(points) - 1)
+        fine = points[np.unique(np.linspace(begin, end, CELLS).round().astype(int))]
+        found.append(_crossings(_counts(groups, fine, drawn), fine, p, groups, drawn))
+    return found
 
 
-def _crossings(groups: list[Floats], points: Floats, p: float, drawn: Floats) -> Floats:
-    """Return for each resample the first point up to which at least p of its values lie."""
+def _counts(groups: list[Floats], points: Floats, drawn: Floats) -> Floats:
+    """Return how many values of each resample are not above each point."""
     counts = np.array([np.searchsorted(g, points, side="right") for g in groups], np.float64)
+    found: Floats = drawn @ counts
+    return found
+
+
+def _crossings(
+    counts: Floats, points: Floats, p: float, groups: list[Floats], drawn: Floats
+) -> Floats:
+    """Return for each resample the first point up to which at least p of its values lie."""
     sizes = np.array([len(g) for g in groups], dtype=np.float64)
-    wanted = (p * (drawn @ sizes))[:, None]
-    reached = (drawn @ counts) >= wanted - 1e-9
+    reached = counts >= (p * (drawn @ sizes))[:, None] - 1e-9
     return np.asarray(points[reached.argmax(axis=1)], dtype=np.float64)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firmly_nb.latency.quantiles import in_order, quantiles_of_sorted, type_7
-from firmly_nb.latency.runs import SEED, drawn_runs, expanded_tail, resampled_quantile
+from firmly_nb.latency.runs import SEED, drawn_runs, expanded_tail, resampled_quantiles
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _band_by_run(
         groups = [group for group in groups if len(group)]
         fewest = min(fewest, len(groups))
         drawn = drawn_runs(len(groups), seed=SEED + number)
-        sides.append(np.column_stack([resampled_quantile(groups, q, drawn) for q in qs]))
+        sides.append(np.column_stack(resampled_quantiles(groups, qs, drawn)))
     curves = sides[1] - sides[0]
     # How far out is a curve at its most unusual quantile? Its rank there, from the nearer end.
     ranks = curves.argsort(axis=0).argsort(axis=0)
