@@ -1,7 +1,8 @@
 """``firmly-nb report``: a page about recordings, from a terminal or from cron.
 
 The exit code says how it went: 0 the page is written, 1 it is and ``--check`` found orders slower
-or fewer of them placed, 2 nothing is written.
+or fewer of them placed, 2 nothing is written. With ``--quiet`` it is silent unless something is
+wrong, so that cron mails only then.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     pictures: Annotated[
         bool, typer.Option(help="Pictures of the charts for readers without JavaScript.")
     ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing unless something is wrong.")
+    ] = False,
 ) -> None:
     """Write a page about recordings: sentences, tables, charts; it needs no network to be read."""
     from firmly_nb.latency.report import report as write_report
@@ -53,15 +56,21 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
         raise ValueError("--check needs --compare: earlier recordings to hold these against")
     recs = _loaded(path)
     earlier = _loaded(compare) if compare else None
-    written = write_report(
-        recs,
-        output,
-        title,
-        calibration=_calibration() if calibrate else None,
-        compare_with=earlier,
-        margin=margin,
-        pictures=pictures,
-    )
+    calibration = _calibration() if calibrate else None
+    try:
+        written = write_report(
+            recs,
+            output,
+            title,
+            calibration=calibration,
+            compare_with=earlier,
+            margin=margin,
+            pictures=pictures,
+        )
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise OSError(f"{output} cannot be written: {error.strerror}") from error
     if not quiet:
         console = console_of()
         noun = "order" if len(recs) == 1 else "orders"
@@ -69,13 +78,16 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
         console.print(
             f"{written}: {len(recs):,} {noun}, {size:.1f} MB", markup=False, soft_wrap=True
         )
-    if check and earlier is not None:
-        raise typer.Exit(_verdict(recs, earlier, margin, quiet=quiet))
+    if earlier is not None:
+        worse = _told_worse(recs, earlier, margin, aloud=not quiet, check=check)
+        raise typer.Exit(WORSE if worse else 0)
 
 
 def _loaded(path: Path) -> Recordings:
     from firmly_nb.recording.store import load
 
+    if not path.exists():
+        raise FileNotFoundError(f"there is nothing at {path}")
     recs = load(path)
     if not len(recs):
         raise ValueError(f"there are no recordings in {path}")
@@ -89,9 +101,13 @@ def _calibration() -> Calibration:
         return lab.calibrate()
 
 
-def _verdict(recs: Recordings, earlier: Recordings, margin: float, *, quiet: bool) -> int:
+def _told_worse(
+    recs: Recordings, earlier: Recordings, margin: float, *, aloud: bool, check: bool
+) -> bool:
+    """Say the verdict; return whether a check finds it bad, which is said to cron, too."""
     found = earlier.compare(recs, margin)
-    worse = {found.order.verdict, found.success.verdict, *(d.verdict for d in found.differences)}
-    if not quiet:
+    verdicts = {found.order.verdict, found.success.verdict, *(d.verdict for d in found.differences)}
+    worse = check and not verdicts.isdisjoint(VERDICTS)
+    if aloud or worse:
         sys.stdout.write(f"{found.verdict}\n")
-    return WORSE if worse & set(VERDICTS) else 0
+    return worse

@@ -59,6 +59,7 @@ def test_a_check_that_finds_fewer_placed_ends_with_one(saved, simulator, tmp_pat
     [
         (("nowhere",), "there is nothing at nowhere"),
         (("SAVED", "--check"), "--check needs --compare"),
+        (("SAVED", "-o", f"{__file__}/page.html"), "page.html cannot be written: "),
         (("SAVED", "-o", "."), "is a folder; name a file in it"),
         (("SAVED", "--compare", "SAVED", "--margin", "0"), "the margin is a share such as 0.10"),
     ],

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAMES = ("before", "now")
+LONGEST = 200
 
 
 class Reported(Protocol):
@@ -105,6 +106,9 @@ def report(
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name a file in it")
+    if target.exists() and not target.is_file():
+        # A device would be gone afterwards.
+        raise OSError(f"{target} is not a file that a page could replace; name another")
     # Before the work, not after it.
     target.parent.mkdir(parents=True, exist_ok=True)
     html = report_html(
@@ -131,13 +135,14 @@ def report_html(
     pictures: bool = True,
 ) -> str:
     """Return the page of `report` as text."""
+    from firmly_nb.latency.charts.words import clean
     from firmly_nb.latency.summary import summary
 
     found = summary(recs.event_times, recs.stages, recs.orders)
     comparison = sections.comparison(recs, compare_with, margin)
     charts = sections.charts(recs, compare_with, comparison, names)
     bare = {name: chart.bare() for name, chart in charts.items()}
-    heading = title or "How orders went"
+    heading = clean(title or "How orders went", LONGEST)
     body = [
         sections.header(heading, found),
         sections.summary(charts, found, comparison, names),
@@ -158,7 +163,8 @@ def report_html(
 
 
 def _write(target: Path, text: str) -> None:
-    """Write all or nothing: beside the target first, then in its place."""
+    """Write all or nothing: beside the target first, then in its place; a link stays one."""
+    target = target.resolve()
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

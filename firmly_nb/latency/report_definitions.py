@@ -60,10 +60,11 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "p50, p90, p95",
         (
-            "The time that 50, 90, 95 % of the orders do not exceed (quantile of type 7), over "
+            "The time that 50, 90, 95% of the orders do not exceed (quantile of type 7), over "
             "orders that completed the stage. The interval runs from one measured time to "
             "another and holds whatever the distribution is. Where orders are too few for both "
-            "ends there is no figure: 6, 36 and 72 are needed, 368 for p99."
+            "ends there is no figure: 6, 36 and 72 are needed, 368 for p99. A lower end alone is "
+            "written as \u2265."
         ),
     ),
     (
@@ -76,6 +77,10 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "share of the time",
         "All time spent in the stage by placed orders, of all their time.",
+    ),
+    (
+        "\u00b1 p99",
+        "The bound of the error of 99% of the stage's times, in ms.",
     ),
     (
         "coalesced",

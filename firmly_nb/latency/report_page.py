@@ -37,7 +37,10 @@ def whole_page(title: str, body: str, figures: Mapping[str, str]) -> str:
     """
     from firmly_nb.latency.charts.chart import CONFIG
     from firmly_nb.latency.charts.theme import TURNED
+    from firmly_nb.latency.charts.words import THIN_SPACE
 
+    # No line is to end inside a number.
+    whole = body.replace(THIN_SPACE, "\u202f")
     packed, plotly_hash = _plotly()
     script = _static("report.js")
     policy = "; ".join(
@@ -62,7 +65,7 @@ def whole_page(title: str, body: str, figures: Mapping[str, str]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>{escape(title)}</title>\n<style>\n{_static('report.css')}</style>\n</head>\n"
-        f'<body>\n<div class="page">\n{body}</div>\n{blocks}'
+        f'<body>\n<div class="page">\n{whole}</div>\n{blocks}'
         f'<script type="text/plain" id="plotly">{packed}</script>\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
@@ -80,7 +83,8 @@ def figure_html(chart: Chart, name: str, picture: bytes | None) -> str:
     return (
         f'<figure class="chart" aria-labelledby="{name}-question">\n'
         f'<h3 id="{name}-question">{escape(chart.question)}</h3>\n<p>{escape(chart.sentence)}</p>\n'
-        f'<div class="plot" data-figure="{name}" style="min-height:{height}px">{instead}</div>\n'
+        f'<div class="plot" data-figure="{name}" style="min-height:{height}px" tabindex="0" '
+        f'role="group" aria-label="drawing">{instead}</div>\n'
         f"<figcaption>{escape(chart.caption)}</figcaption>\n</figure>\n"
     )
 
@@ -116,7 +120,7 @@ def notes_html(notes: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     # A narrow page may break a cell before its interval, and nowhere else.
-    return escape(text.replace("\u2009", "\u202f").replace(", ", ",\u00a0"))
+    return escape(text.replace(", ", ",\u00a0"))
 
 
 def _inside_script(text: str) -> str:

@@ -8,6 +8,7 @@ from html import escape
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.latency.charts.words import clean
 from firmly_nb.latency.grid import Grid, whole_ms
 from firmly_nb.latency.report_definitions import DEFINITIONS
 from firmly_nb.latency.report_page import grid_table, notes_html, term_list
@@ -27,6 +28,8 @@ NOT_CALIBRATED = (
     "the table above."
 )
 LOOKED_AT = 200  # recordings whose recorder is read; a saved set would be read as a whole otherwise
+LONGEST, LONGEST_NAME = 200, 80
+SUMMARY = ("compare", "funnel", "ecdf", "stages", "waterfall", "over-time")
 SECTIONS = ("summary", "tables", "charts", "environment", "definitions")
 
 
@@ -68,7 +71,8 @@ def header(title: str, found: LatencySummary) -> str:
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in SECTIONS)
     return (
-        f"<header>\n<h1><bdi>{escape(title)}</bdi></h1>\n<p><bdi>{escape(found.where)}</bdi></p>\n"
+        f"<header>\n<h1><bdi>{escape(title)}</bdi></h1>\n"
+        f"<p><bdi>{escape(clean(found.where, LONGEST))}</bdi></p>\n"
         f'<p>Written {now}.</p>\n</header>\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
         "<main>\n"
     )
@@ -81,10 +85,11 @@ def summary(
     names: tuple[str, str],
 ) -> str:
     """Say the answers first, then what should be known before they are believed."""
-    told = [drawn[name].sentence for name in ("funnel", "ecdf", "stages", "over-time")]
-    if compared is not None:
-        told.insert(0, compared.verdict)
-    items = "".join(f"<li><bdi>{escape(sentence)}</bdi></li>\n" for sentence in told)
+    items = "".join(
+        f'<li><a href="#{name}-question">{escape(drawn[name].question)}</a> '
+        f"<bdi>{escape(drawn[name].sentence)}</bdi></li>\n"
+        for name in _told(drawn)
+    )
     notes = list(found.sentences)
     if compared is not None:
         notes += [f"In the comparison A is {names[0]} and B is {names[1]}.", *compared.notes]
@@ -94,6 +99,12 @@ def summary(
     )
 
 
+def _told(drawn: dict[str, Chart]) -> list[str]:
+    """Return which charts answer in the summary; what two say alike is said once."""
+    known = {drawn[name].sentence: name for name in reversed(SUMMARY) if name in drawn}
+    return [name for name in SUMMARY if name in known.values()]
+
+
 def tables(recs: Reported, found: LatencySummary) -> str:
     """Show outcomes, latencies and, where there are several, merchants."""
     from firmly_nb.latency.summary_display import summary_grid
@@ -101,12 +112,12 @@ def tables(recs: Reported, found: LatencySummary) -> str:
     how = "by drawing whole runs again" if found.by_run else "exact, from order statistics"
     times = (
         f"Times in ms; in brackets {found.level:.0%} intervals, {how}. Of orders that got so far, "
-        "without cancelled ones."
+        "without cancelled ones. Last column: how far off 99% of the times are at most."
     )
     merchants = _merchants(recs.orders)
     return (
         '<h2 id="tables">Tables</h2>\n<div class="card">'
-        f"{grid_table(_outcomes(found.outcomes), 'How orders ended; intervals 95 %, Wilson.')}"
+        f"{grid_table(_outcomes(found.outcomes), 'How orders ended; intervals 95%, Wilson.')}"
         f'</div>\n<div class="card">{grid_table(summary_grid(found), times)}</div>\n{merchants}'
     )
 
@@ -209,12 +220,16 @@ def _merchant(name: str, part: pd.DataFrame) -> tuple[str, ...]:
         else f"{q.needed} needed"
         for q in found
     )
-    return (name, f"{len(part):,}", f"{success_rate(part).share:.1%}", *times)
+    return (clean(name, LONGEST_NAME), f"{len(part):,}", f"{success_rate(part).share:.1%}", *times)
 
 
 def _counted(column: pd.Series[Any]) -> str:
     known = column[column.notna()].astype("str").value_counts()
-    told = [f"{name} ({number:,})" for name, number in known.head(MOST_RECORDERS).items() if number]
+    told = [
+        f"{clean(name, LONGEST_NAME)} ({number:,})"
+        for name, number in known.head(MOST_RECORDERS).items()
+        if number
+    ]
     left = int((known > 0).sum()) - len(told)
     return ", ".join([*told, *([f"{left:,} more"] if left > 0 else [])])
 
@@ -226,7 +241,7 @@ def _recorders(recs: Reported) -> str:
         if number == LOOKED_AT:
             break
         said = ", ".join(f"{name} {value}" for name, value in sorted(rec.recorder.items()))
-        found[said or "not noted"] += 1
+        found[clean(said, LONGEST) or "not noted"] += 1
     told = [f"{said} ({number:,})" for said, number in found.most_common(MOST_RECORDERS)]
     total = found.total()
     return "; ".join(told) + (f"; of the first {total:,}" if total == LOOKED_AT else "")

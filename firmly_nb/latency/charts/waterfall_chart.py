@@ -332,7 +332,7 @@ def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
     through = orders[(orders["outcome"] == PLACED).to_numpy(bool)]
     times = through["time_to_order_placed_ms"]
     if through.empty:
-        return f"{none_placed(orders)} The marks tell how far each one came."
+        return "No order was placed; the marks tell how far each one came."
     lost = len(orders) - len(through)
     ordered = through.loc[times.sort_values(ascending=False).index, "recording_id"]
     slow = max(round(SLOW_SHARE * len(ordered)), 1)

@@ -79,6 +79,24 @@ def test_strangers_names_are_escaped(made, hostile):
     assert hostile in words_of(page)
 
 
+def test_names_that_turn_the_direction_or_never_end_do_not_spoil_the_page(made):
+    recs = made(60, failures=0, domains=("evil\u202emoc.test", "x" * 5000))
+    page = words_of(report_html(recs, "a\u2066b", pictures=False))
+    assert not set(page) & set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
+    assert "evilmoc.test" in page
+    assert "x" * 200 not in page
+
+
+def test_the_summary_says_a_thing_once_and_leads_to_its_chart(compared, made):
+    links = re.findall(r'<li><a href="#([\w-]+)">', compared.split('id="tables"')[0])
+    chapters = [link for link in links if not link.endswith("-question")]
+    answers = [link for link in links if link.endswith("-question")]
+    assert all(f'id="{link}"' in compared for link in (*chapters, *answers))
+    assert answers[0] == "compare-question"
+    summary = report_html(made(40, failures=1), pictures=False).split('id="tables"')[0]
+    assert words_of(summary).count("None of 40 orders was placed") == 1
+
+
 def test_it_is_below_five_megabytes_for_very_many_orders_and_with_pictures(many):
     assert len(report_html(many).encode()) < 5_000_000
 
@@ -136,6 +154,19 @@ def test_its_policy_lets_nothing_of_a_stranger_run(compared, browser, tmp_path):
     page.context.close()
 
 
+def test_on_a_telephone_a_drawing_is_moved_rather_than_pressed(compared, browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(compared, "utf-8")
+    page = browser.new_context(viewport={"width": 390, "height": 800}).new_page()
+    page.goto(path.as_uri())
+    page.locator(DRAWN).wait_for(state="attached")
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 390
+    widths = "() => [...document.querySelectorAll('.main-svg')].map((e) => e.clientWidth)"
+    assert min(page.evaluate(widths)) >= 600
+    assert found_by_axe(page) == []
+    page.context.close()
+
+
 def test_it_prints_on_white_paper(compared, browser, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(compared, "utf-8")
@@ -161,7 +192,10 @@ def test_without_javascript_its_pictures_are_there(made, browser, tmp_path):
     page.goto(path.as_uri())
     pictures = page.locator(".plot img").all()
     assert len(pictures) == 9
-    assert all(picture.get_attribute("alt").endswith(".") for picture in pictures)
+    for picture in pictures:
+        question, answer = picture.get_attribute("alt").split("? ", 1)
+        assert question in words_of(page_html)
+        assert answer.endswith(".")
     context.close()
 
 
@@ -202,6 +236,17 @@ def test_nothing_to_report_and_a_folder_as_target_are_said(made, tmp_path):
         fnb.report(made(0), tmp_path / "report.html")
     with pytest.raises(IsADirectoryError, match="is a folder; name a file in it"):
         fnb.report(made(6), tmp_path)
+
+
+def test_what_is_no_file_is_not_replaced_and_a_link_stays_a_link(made, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is not a file that a page could replace"):
+        fnb.report(made(6), tmp_path / "pipe", pictures=False)
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "latest.html").symlink_to(tmp_path / "monday.html")
+    fnb.report(made(6), tmp_path / "latest.html", pictures=False)
+    assert (tmp_path / "latest.html").is_symlink()
+    assert (tmp_path / "monday.html").read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_figures_are_data_that_cannot_end_their_script(compared):
