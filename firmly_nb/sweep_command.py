@@ -120,7 +120,10 @@ def _order(lab: Lab, resume: str | None, domain: str | None, items: list[str] | 
     if items:
         changes["items"] = items_of(items)
     elif resume and not domain:
-        kinds = PlanFile.read(lab.journal, resume).kinds
+        try:
+            kinds = PlanFile.read(lab.journal, resume).kinds
+        except LookupError as error:
+            raise ValueError(str(error)) from None
         if len(kinds) != 1:
             raise ValueError(
                 f"the run {resume} placed several kinds of orders; resume it from Python, with "
