@@ -1,4 +1,4 @@
-"""An order in a real kernel: interrupted, awaited, and beside other people's nested loops."""
+"""Orders and a sweep in a real kernel: shown, interrupted, awaited, beside other people's loops."""
 
 import queue
 import time
@@ -8,7 +8,7 @@ from jupyter_client.manager import start_new_kernel
 
 # jupyter_client warns that the kernel runs over TCP; it is no concern of ours.
 pytestmark = pytest.mark.filterwarnings("ignore::Warning")
-LIMIT_S = 60
+LIMIT_S = 100
 
 
 class Kernel:
@@ -19,26 +19,38 @@ class Kernel:
         self.client = client
 
     def run(self, code, interrupt_at=None):
-        """Run a cell; interrupt it when a text appears in its output."""
+        """Run a cell and return what it showed as text."""
+        return "".join(map(plain, self.messages(code, interrupt_at)))
+
+    def messages(self, code, interrupt_at=None):
+        """Run a cell and return its messages; interrupt it when a text appears in its output."""
         cell = self.client.execute(code)
-        shown = ""
-        deadline = time.monotonic() + LIMIT_S
-        while time.monotonic() < deadline:
+        told = []
+        limit = time.monotonic() + LIMIT_S
+        while time.monotonic() < limit:
             try:
                 message = self.client.get_iopub_msg(timeout=1)
             except queue.Empty:
                 continue
             if message["parent_header"].get("msg_id") != cell:
                 continue
-            kind, content = message["msg_type"], message["content"]
-            shown += content.get("text", "") or content.get("ename", "")
-            shown += content.get("data", {}).get("text/plain", "")
-            if interrupt_at and interrupt_at in shown:
+            told.append(message)
+            if interrupt_at and interrupt_at in "".join([*map(plain, told), html(message)]):
                 interrupt_at = None
                 self.manager.interrupt_kernel()
-            if kind == "status" and content["execution_state"] == "idle":
-                return shown
-        raise AssertionError(f"the cell did not end; it showed: {shown}")
+            if message["content"].get("execution_state") == "idle":
+                return told
+        raise AssertionError(f"the cell did not end; it showed {told[-3:]}")
+
+
+def plain(message):
+    content = message["content"]
+    shown = content.get("text", "") or content.get("ename", "")
+    return shown + content.get("data", {}).get("text/plain", "")
+
+
+def html(message):
+    return message["content"].get("data", {}).get("text/html", "")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +88,27 @@ def test_the_awaited_twin_shows_lines_too(kernel):
     shown = kernel.run("rec = await lab.place_async(fnb.Order.example()); rec.outcome")
     assert "order-placed" in shown
     assert shown.endswith("'placed'")
+
+
+STALLED = (
+    "lab.sweep(fnb.Order.example(), count=30, concurrency=2, headers={'x-sim-fault': 'stall'})"
+)
+
+
+def test_the_bar_stays_in_the_notebook_and_the_stop_button_keeps_everything(kernel):
+    told = kernel.messages("recs = lab.sweep(fnb.Order.example(), count=6)")
+    kinds = [message["msg_type"] for message in told]
+    assert kinds.count("display_data") == 1, "one bar, which is then moved"
+    assert "comm_open" not in kinds, "no widget: nothing to be missed by a later reader"
+    assert "6 of 6 orders: 6 placed" in [html(message) for message in told if html(message)][-1]
+    assert "stream" not in kinds
+
+    stopped = kernel.messages(STALLED, interrupt_at="2 in flight")
+    assert stopped[-2]["content"].get("ename") == "KeyboardInterrupt"
+    last = [html(message) for message in stopped if html(message)][-1]
+    assert "2 cancelled, 28 left; stopped by the analyst" in last
+    [shown] = [m for m in kernel.messages("lab.last_sweep") if html(m)]
+    assert "2 of 30 orders" in html(shown)
 
 
 def test_it_works_beside_nested_loops_of_other_libraries(kernel):
