@@ -156,7 +156,7 @@ def _print(started: Sweep, recs: Recordings) -> None:
     console = console_of()
     progress = started.progress
     console.print(f"run {started.run_id}: {progress.state}", style="bold", markup=False)
-    shown = repr(recs.latency()) if len(recs) else repr(recs)
+    shown = repr(recs.latency()) if len(recs) else "no order was sent"
     console.print(shown, markup=False, highlight=False, soft_wrap=True)
     for warning in recs.warnings:
         console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from firmly_nb.portal import submit
 from firmly_nb.recording.journal import JournalError
@@ -151,13 +151,13 @@ class Sweep:
         """Wait in this thread until it has ended; Ctrl-C stops it, keeps everything and raises."""
         try:
             while not self._finished.wait(SHOW_EVERY_S):
-                _show(show, self.progress)
+                show = _shown(show, self.progress)
         except KeyboardInterrupt:
             self.stop()
             self._finished.wait(STOP_TIMEOUT_S)
-            _show(show, self.progress)
+            _shown(show, self.progress)
             raise
-        _show(show, self.progress)
+        _shown(show, self.progress)
         self._future.result()
         return self.recordings
 
@@ -167,11 +167,11 @@ class Sweep:
         try:
             while not future.done():
                 await asyncio.wait({future}, timeout=SHOW_EVERY_S)
-                _show(show, self.progress)
+                show = _shown(show, self.progress)
         except asyncio.CancelledError:
             self.stop()
             await asyncio.to_thread(self._finished.wait, STOP_TIMEOUT_S)
-            _show(show, self.progress)
+            _shown(show, self.progress)
             raise
         future.result()
         return self.recordings
@@ -234,6 +234,13 @@ class Sweep:
             call(self)
 
 
-def _show(show: Callable[[Any], None] | None, progress: Progress) -> None:
-    if show:
-        show(progress)
+def _shown(
+    show: Callable[[Progress], None] | None, progress: Progress
+) -> Callable[[Progress], None] | None:
+    """Show how far it is; where nobody reads it any more (a closed pipe), the orders go on."""
+    try:
+        if show:
+            show(progress)
+    except OSError:
+        return None
+    return show
