@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["COMPARISON", "SHIFT", "Comparison", "Difference", "SuccessDifference", "compare",
            "newcombe", "shift_function"]  # fmt: skip
 
+# Of 20,000 pairs of equal releases 3.6 % were called different at 95 %, 1.6 % at 98 %; a stage that
+# became 30 % slower is found in more than 99 of 100 at both, with 150 orders on each side.
+LEVEL = 0.98
+LEVEL_OF_BAND = 0.95  # of the shift function
 FEWEST = 10  # orders of a side, below which a rank test says nothing
 ORDER = "order"
 
@@ -110,7 +114,7 @@ class Comparison:
     differences
         The stages.
     shift
-        ``SHIFT``: by how many ms each quantile of the whole order differs.
+        ``SHIFT``: by how many ms each quantile of the whole order differs, with a 95 % band.
     success
         The shares of placed orders.
     margin
@@ -161,7 +165,7 @@ def compare(
     stages_b: pd.DataFrame,
     orders_b: pd.DataFrame,
     margin: float = 0.10,
-    level: float = 0.95,
+    level: float = LEVEL,
 ) -> Comparison:
     """Compare B with A: the whole order, each stage, and how many are placed.
 
@@ -211,7 +215,7 @@ def compare(
         verdict=sentence(order, differences, success, margin, FEWEST),
         order=order,
         differences=tuple(differences),
-        shift=shift_function(a.times[ORDER].values, b.times[ORDER].values, level, codes),
+        shift=shift_function(a.times[ORDER].values, b.times[ORDER].values, LEVEL_OF_BAND, codes),
         success=success,
         margin=margin,
         level=level,

@@ -67,7 +67,7 @@ class LatencyFace:
 
         return completion_curve(self.ends.orders)
 
-    def compare(self, other: Any, margin: float = 0.10, level: float = 0.95) -> Comparison:
+    def compare(self, other: Any, margin: float = 0.10, level: float = 0.98) -> Comparison:
         """Compare other recordings with these: a verdict on the order and on each stage.
 
         Parameters

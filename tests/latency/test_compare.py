@@ -53,7 +53,7 @@ def test_its_figures_are_those_of_scipy_on_the_same_times(pair):
         np.exp(np.median(np.subtract.outer(np.log(b), np.log(a))))
     )
     assert found.order.p50_a_ms == pytest.approx(np.median(a))
-    assert found.level_each == pytest.approx(1 - 0.05 / 6)
+    assert found.level_each == pytest.approx(1 - 0.02 / 6)
 
 
 def test_every_stage_has_a_row_with_its_verdict(pair):
@@ -195,7 +195,7 @@ def test_it_shows_itself_and_escapes_what_a_merchant_named(pair):
     assert "&lt;script&gt;x" in shown
     assert "<script" not in shown
     assert found.verdict in repr(found)
-    assert "Margin 10%. All intervals hold together with 95% (99.2% each)." in repr(found)
+    assert "Margin 10%. All intervals hold together with 98% (99.7% each)." in repr(found)
 
 
 def test_stages_after_a_gap_are_compared_where_both_have_them(pair):
