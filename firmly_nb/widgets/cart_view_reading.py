@@ -17,6 +17,7 @@ from firmly_nb.carts.display import FONT, INK, cart_html, cart_text
 from firmly_nb.carts.find import cart_in
 from firmly_nb.carts.sheet import Sheets
 from firmly_nb.carts.tables import CartTables
+from firmly_nb.widgets.outcome_words import is_unsure, outcome_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,7 @@ class CartReading:
         if shown is None:
             return {"seq": seq, "lines": None}
         sheet = asdict(self._sheets.sheet(shown, marks=shown == seq))
-        return sheet | {"seq": seq, "from_seq": shown}
+        return sheet | {"seq": seq, "from_seq": shown, "last_words": self._last_words(seq)}
 
     def sheets(self, seq: int | None, held: Mapping[str, Json] = NO_SHEETS) -> dict[str, Json]:
         """Return an event's sheet and as many of those around it as are light to send.
@@ -130,14 +131,15 @@ class CartReading:
     def text(self, seq: int | None) -> str:
         """Write what is shown as plain text."""
         cart, rec = self._cart(seq), self.recording
-        parts = [_note(rec), cart_text(cart) if cart else "no cart"]
+        note = f"{_note(rec)} {self._last_words(seq)}".strip()
+        parts = [note, cart_text(cart) if cart else "no cart"]
         parts += [changes_text(self._changes(seq)), checks_text(rec.checks)] if cart else []
         return "\n".join(part for part in parts if part)
 
     def html(self, seq: int | None) -> str:
         """Return what is shown as a still page: no script, no picture, no link."""
         cart, rec = self._cart(seq), self.recording
-        note = f"<div>{escape(_note(rec))}</div>"
+        note = f"<div>{escape(_note(rec))} {self._last_words(seq)}</div>"
         if cart is None:
             return f"{note}<div>no cart</div>"
         after = next((s["event"] for s in self.steps if s["seq"] == seq), "")
@@ -145,6 +147,11 @@ class CartReading:
         changed = changes_html(self._changes(seq))
         inside = f"{note}{head}{cart_html(cart)}{changed}{checks_html(rec.checks)}"
         return f'<div style="font-family:{FONT};color:{INK};font-size:13px">{inside}</div>'
+
+    def _last_words(self, seq: int | None) -> str:
+        """Say of the last cart of an order that was not placed that none came after it."""
+        is_last = seq is not None and self._sheets.shown_at(seq) == self.last
+        return "This is the last cart that was seen." if is_last and _note(self.recording) else ""
 
     def _cart(self, seq: int | None) -> Json | None:
         shown = None if seq is None else self._sheets.shown_at(seq)
@@ -165,6 +172,8 @@ def _note(rec: Recording) -> str:
     """Say that this is not the cart of an order that was placed, where it is not."""
     if rec.cut_off or rec.outcome == "placed":
         return ""
-    last = " This is the last cart that was seen." if rec.cart else " No cart was seen."
+    begin = "It is not known whether it was placed" if is_unsure(rec) else "Not placed"
+    none = "" if rec.cart else " No cart was seen."
     code = f" ({printable(rec.error.error)})" if rec.error else ""
-    return f"Not placed: {rec.outcome.replace('_', ' ')}{code}.{last}"
+    how = "its stream ended early" if rec.outcome == "incomplete" else outcome_word(rec)
+    return f"{begin}: {how}{code}.{none}"

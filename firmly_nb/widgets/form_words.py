@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.recording.words import MARKS, verdict
+from firmly_nb.widgets.outcome_words import is_unsure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,6 @@ LOOK_FIRST = {
     "incomplete": "Nobody said how it ended. “Look at the cart” tells.",
     "timeout": "Nobody said how it ended. “Look at the cart” tells.",
 }
-UNSURE = frozenset({*LOOK_FIRST, "transport_error"})
 
 
 def place_words(lab: Lab) -> dict[str, str]:
@@ -96,18 +96,6 @@ def suggestion(recording: Recording) -> str:
         return LOOK_FIRST.get(recording.outcome, MAY_BE_TWICE)
     by_name = NEXT.get(name) or getattr(error, "advice", "")
     return str(by_name) or CHANGE_AND_AGAIN
-
-
-def is_unsure(recording: Recording) -> bool:
-    """Whether nobody knows if there is an order; then placing again may be the second one.
-
-    So it is after an answer that was no event stream, and after a server's error without a name
-    that we know.
-    """
-    if recording.outcome != "http_error":
-        return recording.outcome in UNSURE
-    status = recording.orders["http_status"].iloc[0]
-    return bool(status == 200 or (status >= 500 and not getattr(recording.error, "advice", "")))
 
 
 def failure_words(error: BaseException | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from firmly_nb.api.printable import printable
 from firmly_nb.latency.stages import stage_rows
 from firmly_nb.recording.records import Event, Record, Start
 from firmly_nb.recording.words import MARKS, verdict
+from firmly_nb.widgets.outcome_words import outcome_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,15 +23,6 @@ Json = dict[str, Any]
 LONGEST_NAME = 300
 MOST_EVENTS = 500
 TONES = {"placed": "good", "incomplete": "warn", "cancelled": "quiet"}
-WORDS = {
-    "placed": "placed",
-    "error_event": "refused",
-    "http_error": "refused",
-    "transport_error": "connection failed",
-    "timeout": "timeout",
-    "incomplete": "unknown",
-    "cancelled": "cancelled",
-}
 
 
 def live_order(number: int, records: Sequence[Record]) -> Json:
@@ -107,11 +99,10 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
 
 
 def _end(recording: Recording) -> Json:
-    row, error = recording.summary(), recording.error
-    declined = error is not None and error.error == "ErrorPaymentDeclined"
+    row = recording.summary()
     return {
         "outcome": recording.outcome,
-        "word": "declined" if declined else WORDS[recording.outcome],
+        "word": outcome_word(recording),
         "mark": MARKS[recording.outcome],
         "tone": TONES.get(recording.outcome, "bad"),
         "t_ms": row["order_latency_ms"],

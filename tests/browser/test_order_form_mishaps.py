@@ -54,7 +54,8 @@ def test_a_page_that_is_loaded_again_in_the_middle_of_an_order(notebook, artefac
     shown.get_by_label("Number of orders").fill("100")
     expect(place(shown)).to_have_text("Place 100 orders")
     place(shown).click()
-    expect(status(shown)).to_contain_text("Order 1 of 100: after item-added")
+    # Which one it is does not matter: a page that is busy can miss the first.
+    expect(status(shown)).to_contain_text(re.compile(r"Order \d+ of 100: after item-added"))
     bench.reload()
 
     # The orders have gone on, and what came before, meanwhile and after is there.

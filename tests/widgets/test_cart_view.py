@@ -103,10 +103,24 @@ def test_an_event_without_a_cart_shows_the_one_before_without_marks(place):
 
 def test_an_order_that_failed_says_so_and_shows_the_last_cart(place):
     view = CartView(place("payment-declined"))
-    assert view._about["note"] == (
-        "Not placed: error event (ErrorPaymentDeclined). This is the last cart that was seen."
-    )
+    assert view._about["note"] == "Not placed: declined (ErrorPaymentDeclined)."
     assert sheet(view)["lines"]
+    assert sheet(view)["last_words"] == "This is the last cart that was seen."
+    assert "(ErrorPaymentDeclined). This is the last cart" in repr(view)
+    view.seq = 2
+    assert sheet(view)["last_words"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("early-end", "It is not known whether it was placed: its stream ended early."),
+        ("reset", "It is not known whether it was placed: connection failed"),
+        ("invalid-input", "Not placed: refused (ErrorInvalidInputBody)."),
+    ],
+)
+def test_nobody_is_told_that_there_is_no_order_where_there_may_be_one(place, name, words):
+    assert CartView(place(name))._about["note"].startswith(words)
 
 
 def test_an_order_that_was_refused_has_no_cart_and_says_so(place):

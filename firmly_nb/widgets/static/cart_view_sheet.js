@@ -9,7 +9,7 @@ const SEVERITIES = ["error", "warning", "info"];
 
 /** Draw the cart at one step; ``sheet`` is undefined until the kernel has sent it. */
 export function cartSheet(sheet, step, about, steps) {
-  const note = [about.note, about.gone]
+  const note = [[about.note, sheet?.last_words].filter(Boolean).join(" "), about.gone]
     .filter(Boolean)
     .map((words) => h("p", { class: "cart-note warn" }, h("bdi", {}, words)));
   if (!sheet) return [note, about.gone ? null : h("p", { class: "cart-note quiet" }, "Reading this cart …")];

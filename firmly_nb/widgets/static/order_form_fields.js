@@ -59,7 +59,7 @@ export function withMessage(form, path, input, read = (text) => text) {
 }
 
 /** A field whose text never leaves the page but once, and is kept nowhere. */
-export function secretField(form, { name, label, rule, describe, ...attributes }) {
+export function secretField(form, { name, label, rule, describe, double, ...attributes }) {
   const input = h("input", {
     id: `${form.id}-secret-${name}`,
     type: "text",
@@ -98,7 +98,7 @@ export function secretField(form, { name, label, rule, describe, ...attributes }
     input.setAttribute("aria-invalid", text ? "true" : "false");
   });
   input.setAttribute("aria-describedby", `${message.id}${describe ? ` ${describe}` : ""}`);
-  made.element = h("div", { class: "field" }, h("label", { for: input.id }, label), input, message);
+  made.element = h("div", { class: double ? "field double" : "field" }, h("label", { for: input.id }, label), input, message);
   return made;
 }
 

@@ -218,7 +218,13 @@ function rawRow(form, first, { place, put, remove }) {
     element: h(
       "div",
       { class: "item raw" },
-      h("div", { class: "item-line" }, made.map((one) => one.input), quantity.input, removeButton(place, remove)),
+      h(
+        "div",
+        { class: "item-line" },
+        [fields.variant_id.input, quantity.input, removeButton(place, remove)],
+        h("span", { class: "break" }),
+        [fields.product_id.input, fields.variant_handles.input],
+      ),
       made.map((one) => one.message),
       quantity.message,
     ),

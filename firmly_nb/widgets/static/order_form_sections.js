@@ -55,9 +55,9 @@ export function billingSection(form) {
   });
   const row = h(
     "div",
-    { class: "row" },
+    { class: "row ticked" },
     h("div", { class: "row-title", "aria-hidden": "true" }, "Bill to"),
-    h("label", { class: "tick" }, same, "Bill to the shipping address"),
+    h("label", { class: "tick" }, same, h("span", {}, h("span", { class: "visually-hidden" }, "Bill to: "), "same as shipping")),
   );
   function update() {
     same.checked = draft.get("same_billing");
@@ -86,7 +86,7 @@ export function cardSection(form) {
   const secret = (name, label, more) =>
     secretField(form, { name, label, rule: rules[name], inputmode: "numeric", describe: hint.id, ...more });
   const secrets = [
-    secret("number", "Card number", { maxlength: 32 }),
+    secret("number", "Card number", { maxlength: 32, double: true }),
     secret("verification_value", "CVV", { maxlength: 6 }),
   ];
   const plain = [

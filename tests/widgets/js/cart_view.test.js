@@ -42,7 +42,7 @@ test("without an order it says what will be here", () => {
 });
 
 test("an order that was refused has only its note", () => {
-  const about = { ...STATE._about, note: "Not placed: http error. No cart was seen." };
+  const about = { ...STATE._about, note: "Not placed: refused. No cart was seen." };
   const { view } = show({ seq: null, _steps: [], _sheets: {}, _about: about });
   equal(view.querySelector(".cart-body").textContent, about.note);
   ok(view.querySelector(".cart-empty").hidden);
