@@ -13,7 +13,7 @@ from firmly_nb.latency.charts.distribution import ecdf_traces, share_axis
 from firmly_nb.latency.charts.parts import nothing, times
 from firmly_nb.latency.charts.theme import LIGHT, SERIES, faint
 from firmly_nb.latency.charts.words import clean, excluded, percent, shown
-from firmly_nb.latency.compare import FEWEST
+from firmly_nb.latency.compare import FEWEST, LEVEL_OF_BAND
 from firmly_nb.latency.compare import compare as compare_orders
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from firmly_nb.latency.compare import Comparison
 
+BELOW = (
+    f" Lower part: shift with its band, {LEVEL_OF_BAND * 100:g}% for all percentiles together; "
+    "grey: the margin stated beforehand."
+)
 NAME_LETTERS = 28
 WIDEST_BAND = 4.0  # times the largest shift; where the band is wider it leaves the picture
 
@@ -66,7 +70,7 @@ def comparison_chart(
         [*curves, *(_shift_traces(found) if enough else ())],
         question=question,
         sentence=found.verdict,
-        caption=_caption(found, orders_a, orders_b, names) + (_below(found) if enough else ""),
+        caption=_caption(found, orders_a, orders_b, names) + (BELOW if enough else ""),
         height_px=560 if enough else 330,
         extra=_two_parts(above, found, names) if enough else above,
     )
@@ -161,10 +165,3 @@ def _caption(
         f"{found.success.verdict}."
     )
     return f"{sides} {placed}"
-
-
-def _below(found: Comparison) -> str:
-    return (
-        f" Lower part: shift with its band, {found.level * 100:g}% for all percentiles together; "
-        "grey: the margin stated beforehand."
-    )

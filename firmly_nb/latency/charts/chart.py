@@ -112,7 +112,7 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         if drawn is None:
             return shown, {}
         shown["image/png"] = base64.b64encode(drawn).decode()
-        # nbconvert reads "alt" here; JupyterLab draws the chart itself.
+        # nbconvert reads "alt" in its template "classic"; the others have no place for it.
         size = {"width": pictures.WIDTH_PX, "height": self._height_px}
         return shown, {"image/png": {**size, "alt": self.alt}}
 

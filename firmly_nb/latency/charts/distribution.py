@@ -23,8 +23,10 @@ from firmly_nb.latency.charts.parts import (
 from firmly_nb.latency.charts.theme import LIGHT, SERIES, SYMBOLS, dash, faint
 from firmly_nb.latency.charts.words import (
     between,
+    clean,
     count,
     excluded,
+    listed,
     ms,
     percent,
     shown,
@@ -45,7 +47,7 @@ TAIL = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
 GRID = tuple((1 - np.geomspace(0.9, 1e-5, 28)).tolist())
 FEW = 60  # so few are drawn one by one
 VISIBLE = 1.01  # a line that is less than this above another lies on it
-MOST_MERCHANTS = 4
+MOST_MERCHANTS, NAME_LETTERS = 4, 32
 
 
 def ecdf(
@@ -79,13 +81,15 @@ def ecdf(
         for trace in ecdf_traces(part[measure].to_numpy("float64"), name, place, len(parts))
     ]
     x, found = in_order(through[measure]), order_quantiles(orders, MARKED, measure)
+    several = len(parts) > 1
+    said = _middles(orders, list(parts), measure) if several else _middle_and_tail(found)
     rate = success_rate(orders)
     if not by_merchant and rate.share < 1:
         traces.append(_all_attempted(x, rate.share))
     return make(
         traces,
         question=question,
-        sentence=_middle_and_tail(found),
+        sentence=said,
         caption=f"{excluded(orders)}{_intervals(orders, found)} Band: 95% for the whole curve "
         "(Dvoretzky-Kiefer-Wolfowitz), orders taken as independent."
         f"{_left_out(through, by_merchant=by_merchant)}",
@@ -276,6 +280,22 @@ def _too_few_words(limit: float) -> list[dict[str, Any]]:
             "font": {"size": 11, "color": LIGHT.quiet},
         }
     ]
+
+
+def _middles(orders: pd.DataFrame, names: list[str], measure: str) -> str:
+    """Say the median of each merchant: together they are a shop that does not exist."""
+    found = {
+        name: order_quantiles(orders[(orders["domain"] == name).to_numpy(bool)], (0.5,), measure)[0]
+        for name in names
+    }
+    known = [
+        f"{ms(q.estimate)} ({_range(q)}) at {clean(name, NAME_LETTERS)}"
+        for name, q in found.items()
+        if q.estimable
+    ]
+    if not known:
+        return _too_few_to_say(max(found.values(), key=lambda q: q.n))
+    return f"Half of the placed orders take at most {listed(known)}."
 
 
 def _middle_and_tail(found: list[Quantile]) -> str:

@@ -32,6 +32,16 @@ def test_the_ecdf_says_the_median_of_the_table(made):
         assert ms(order[name]).split("\u00a0")[0] in chart.sentence
 
 
+def test_of_several_merchants_each_has_a_median_of_its_own(made):
+    orders = made(120, failures=0.1).orders
+    sentence = charts.ecdf(orders, by_merchant=True).sentence
+    for name in ("a.test", "b.test"):
+        q = quantile(orders.loc[orders["domain"] == name, "time_to_order_placed_ms"], 0.5)
+        assert re.search(f"{ms(q.estimate)} .[^)]*. at {name}", sentence)
+    few = charts.ecdf(made(6, failures=0, domains=tuple("abcd")).orders, by_merchant=True)
+    assert few.sentence.startswith("Too few to say")
+
+
 def test_intervals_of_charts_allow_for_runs_as_the_table_does(made):
     tables = made(300, runs=6)
     table = latency_table(tables.event_times, tables.stages, tables.orders)
