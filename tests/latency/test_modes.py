@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import argrelmax
+from scipy.stats import gaussian_kde
 
-from firmly_nb.latency.modes import LIMIT, dip, two_modes
+from firmly_nb.latency.modes import LIMIT, _critical_width, dip, two_modes
 
 
 def nearest_single_mode(x, mode, dip_tried):
@@ -71,11 +73,54 @@ def test_the_simulators_two_modes_are_found(delays):
     assert np.mean([one.ratio for one in told]) == pytest.approx(4.0, abs=0.3)
 
 
+@pytest.mark.parametrize(("n", "share"), [(60, 0.35), (80, 0.55), (150, 0.9)])
+def test_of_few_orders_two_modes_are_found_so_often(delays, n, share):
+    """By the limit of the uniform distribution alone it is 0.2, 0.37 and 0.82."""
+    rng = np.random.default_rng(6)
+    found = [two_modes(delays(rng, n, "bimodal")[:, 2]) for _ in range(50)]
+    assert np.mean([one is not None for one in found]) >= share
+
+
+@pytest.mark.parametrize("n", [60, 150])
 @pytest.mark.parametrize("profile", ["typical", "calm", "slow-shipping"])
-def test_one_mode_gives_no_alarm(delays, profile):
+def test_one_mode_gives_no_alarm(delays, profile, n):
     rng = np.random.default_rng(3)
-    alarms = [two_modes(times) for _ in range(40) for times in delays(rng, 150, profile).T]
+    alarms = [two_modes(times) for _ in range(40) for times in delays(rng, n, profile).T]
     assert sum(map(bool, alarms)) <= 2
+
+
+@pytest.mark.parametrize("draw", ["exponential", "uniform", "polled"])
+def test_one_mode_of_another_shape_gives_no_alarm(draw):
+    rng = np.random.default_rng(8)
+    times = {
+        "exponential": lambda: 1 + rng.exponential(1, 80),
+        "uniform": lambda: rng.uniform(0, 100, 80),
+        "polled": lambda: 1000 + rng.uniform(0, 500, 80),
+    }[draw]
+    assert sum(two_modes(times()) is not None for _ in range(60)) <= 2
+
+
+def test_groups_that_are_nearly_as_quick_are_not_told():
+    rng = np.random.default_rng(9)
+    x = np.concatenate([rng.normal(100, 2, 200), rng.normal(130, 2, 200)])
+    assert dip(np.sort(x)) * np.sqrt(400) > LIMIT
+    assert two_modes(x) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_smoothed_by_the_critical_width_there_is_one_mode_and_by_less_there_are_more(seed):
+    """Counted on scipy's own kernel estimate."""
+    rng = np.random.default_rng(seed)
+    x = np.sort(np.concatenate([rng.normal(0, 1, 40), rng.normal(4, 1, 30)]))
+    width = _critical_width(x)
+
+    def count(width):
+        at = np.linspace(x[0] - 3, x[-1] + 3, 4000)
+        density = gaussian_kde(x, bw_method=width / x.std(ddof=1))(at)
+        return len(argrelmax(density)[0])
+
+    assert count(1.03 * width) == 1
+    assert count(0.9 * width) > 1
 
 
 def test_of_very_many_orders_some_are_looked_at(delays):
