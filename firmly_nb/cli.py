@@ -6,6 +6,8 @@ the outcome: 0 placed, 1 not placed, 2 refused before anything was sent, 130 int
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +16,7 @@ import typer
 
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import Card, InvalidOrder, Order
+from firmly_nb.api.printable import printable
 from firmly_nb.environments import DEMO_MERCHANT, GuardError
 from firmly_nb.report_command import report
 from firmly_nb.sweep_command import sweep
@@ -36,6 +39,14 @@ if TYPE_CHECKING:
 
 NOT_PLACED, REFUSED, INTERRUPTED = 1, 2, 130
 LOAD_SHOWS = 20
+# What errors say to do in Python, as it is done here.
+TERMINAL_WORDS = {
+    r'fnb\.connect\(\.\.\., allow_domains=\["([^"]+)"\]\)': r"--allow \1",
+    r"pass app_id=\.\.\., set": "set",
+    r", 'staging' or api_url=\.\.\.$": " or 'staging'",
+    r"^timeout_s": "--timeout",
+    r"^allow_domains": "--allow",
+}
 EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
 STAGE_COLUMNS = {
     "stage": "stage",
@@ -51,8 +62,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals can hold a token
 )
-app.command()(sweep)
-app.command()(report)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
 
 
@@ -89,6 +98,10 @@ def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
         _finish(rec, as_json=as_json)
 
 
+app.command()(sweep)
+app.command()(report)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
     """Open JupyterLab on the quickstart notebook; further arguments go to JupyterLab."""
@@ -122,7 +135,7 @@ def load(
         Path | None, typer.Option(help="Also save them to this folder, as Parquet files.")
     ] = None,
     notes: Annotated[str, typer.Option(help="A note for whoever loads what is saved.")] = "",
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the orders as JSON.")] = False,
 ) -> None:
     """Show recordings that were made before, also those that were cut off."""
     from firmly_nb.recording.store import load as load_recordings
@@ -153,9 +166,9 @@ def load(
     if len(recs) > LOAD_SHOWS:
         console.print(f"the last {LOAD_SHOWS} of {len(recs)}", style="dim")
     for note in recs.notes:
-        console.print(f"note: {note}", style="dim", markup=False)
+        console.print(f"note: {printable(note)}", style="dim", markup=False)
     for warning in (warning for rec in recs.cut_off for warning in rec.warnings):
-        console.print(f"! {warning}", style="yellow", markup=False)
+        console.print(f"! {printable(warning)}", style="yellow", markup=False)
     if saved:
         console.print(repr(saved), markup=False, highlight=False, soft_wrap=True)
 
@@ -170,6 +183,10 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command line; what is foreseeable ends in a sentence, not in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # Where a terminal has no "✓", the words are still to be had.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         # Without its standalone mode typer returns the code that a command ended with.
         sys.exit(app(standalone_mode=False))
@@ -192,7 +209,13 @@ def _lab(environment: str | None, **options: Any) -> Any:
 
 
 def _place(lab: Any, order: Order, card: Card, *, quiet: bool, **options: Any) -> Recording:
-    rec: Recording = lab.place(order, card, progress=not quiet, **options)
+    try:
+        rec: Recording = lab.place(order, card, progress=not quiet, **options)
+    except KeyboardInterrupt:
+        # There may be an order now: that is not to go without a word.
+        if lab.last and not quiet:
+            _print_recording(lab.last)
+        raise
     return rec
 
 
@@ -216,7 +239,7 @@ def _print_recording(rec: Recording) -> None:
         markup=False,
         soft_wrap=True,
     )
-    where = f"{rec.domain}, {rec.environment}, {precision(rec)}"
+    where = f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}"
     console.print(where, style="dim", markup=False, soft_wrap=True)
     if len(rec.events):
         for table, columns in ((rec.events, EVENT_COLUMNS), (rec.stages, STAGE_COLUMNS)):
@@ -224,12 +247,14 @@ def _print_recording(rec: Recording) -> None:
             shown = table[list(columns)].rename(columns=columns).to_dict("records")
             print_table(console, [{str(k): v for k, v in row.items()} for row in shown])
     for warning in rec.warnings:
-        console.print(f"! {warning}", style="yellow", markup=False)
+        console.print(f"! {printable(warning)}", style="yellow", markup=False)
 
 
 def _fail(text: str) -> None:
     from rich.console import Console
 
+    for python, terminal in TERMINAL_WORDS.items():
+        text = re.sub(python, terminal, text)
     Console(stderr=True, highlight=False).print(
         f"firmly-nb: {text}", style="red", markup=False, soft_wrap=True
     )

@@ -21,6 +21,7 @@ import httpx
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
+from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.devices import Devices
 from firmly_nb.environments import check_headers
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from firmly_nb.sim.server import Simulator
 
 MAX_TIMEOUT_S = 86_400.0
+SOCKS_PROXY = "the environment names a SOCKS proxy; to use it: pip install 'httpx[socks]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,11 @@ class Bench:
 
             urls = (self.environment.api_url, self.environment.card_url)
             local = all(is_loopback(httpx.URL(url).host) for url in urls)
-            # This machine is never reached through a proxy.
-            http = httpx.AsyncClient(verify=self._tls(), trust_env=not local)
+            try:
+                # This machine is never reached through a proxy.
+                http = httpx.AsyncClient(verify=self._tls(), trust_env=not local)
+            except ImportError:
+                raise FirmlyError("TransportError", SOCKS_PROXY) from None
             self._client = FirmlyClient(http, *urls)
         return self._client
 

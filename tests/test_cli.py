@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+import firmly_nb as fnb
+from firmly_nb import cli
+from firmly_nb.progress import EventLines
+
 
 def firmly_nb(*arguments, home):
     """Run the command as a shell does; whatever warns fails it."""
@@ -110,3 +114,57 @@ def test_sim_prints_its_own_help(tmp_path):
     done = firmly_nb("sim", "--help", home=tmp_path)
     assert done.returncode == 0
     assert "--profile" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--domain", "shop.example.com"], "--allow shop.example.com if it is a test shop"),
+        (["--allow", "*"], "--allow: '*' is no merchant domain"),
+        (["--timeout", "0"], "--timeout must be a number of seconds above 0"),
+        (["--env", "production"], "use 'simulator' or 'staging'"),
+    ],
+)
+def test_what_is_to_be_done_is_said_in_the_terminals_words(arguments, words, command):
+    code, _, complained = command("place", *arguments)
+    assert code == 2
+    assert words in " ".join(complained.split())
+
+
+def test_an_interrupted_order_says_what_may_be_there(command, monkeypatch):
+    """Ctrl-C ended without a word, though the order may exist."""
+    show = EventLines.show
+
+    def show_and_interrupt(lines, record):
+        show(lines, record)
+        if getattr(record, "event", "") == "item-added":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(EventLines, "show", show_and_interrupt)
+    monkeypatch.setattr(cli, "_lab", lambda _, **__: fnb.connect(profile="instant", fault="stall"))
+    code, printed, _ = command("demo")
+    assert code == 130
+    assert "Cancelled after item-added" in printed
+    assert "The order may exist" in printed
+
+
+def test_a_terminal_without_the_marks_gets_the_words(tmp_path):
+    """The order was placed, and then showing it failed as if nothing had been sent."""
+    plain = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "PYTHONIOENCODING": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "firmly_nb", "demo", "--profile", "instant"],
+        capture_output=True,
+        encoding="ascii",
+        timeout=100,
+        env={**os.environ, **plain, "FIRMLY_NB_HOME": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "? Placed: order 1000" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--port", "99999"], ["--profile", "none"]])
+def test_a_simulator_that_cannot_be_is_refused_like_an_order(arguments, tmp_path):
+    done = firmly_nb("sim", *arguments, home=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("firmly-nb sim: ")

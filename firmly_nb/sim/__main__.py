@@ -7,6 +7,7 @@ import sys
 from firmly_nb.sim.settings import parse
 
 HELD = "--held"
+REFUSED = 2  # as for every command
 
 
 def main() -> None:
@@ -16,7 +17,8 @@ def main() -> None:
     try:
         settings = parse([word for word in words if word != HELD])
     except ValueError as error:
-        sys.exit(str(error))
+        sys.stderr.write(f"firmly-nb sim: {error}\n")
+        sys.exit(REFUSED)
     from firmly_nb.sim.serving import serve
 
     serve(settings, held=held)

@@ -55,7 +55,11 @@ def listening_socket(port: int) -> socket.socket:
     try:
         sock.bind((HOST, port))
     except OSError as error:
-        sys.exit(f"cannot listen on port {port}: {error.strerror}")
+        sys.stderr.write(
+            f"firmly-nb sim: cannot listen on port {port}: {error.strerror}. "
+            "--port 0 takes a free one.\n"
+        )
+        sys.exit(2)
     sock.listen(BACKLOG)
     return sock
 
