@@ -92,11 +92,12 @@ def _has_two_modes(x: Floats) -> bool:
 
 def _critical_width(x: Floats) -> float:
     """Return the least width of a normal kernel that leaves sorted values one mode."""
-    low, high = 1e-3 * np.ptp(x), np.ptp(x)
+    high = float(x[-1] - x[0])
+    low = 1e-3 * high
     while high > 1.02 * low:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if _count_modes(x, middle) == 1 else (middle, high)
-    return float(high)
+    return high
 
 
 def _count_modes(x: Floats, width: float) -> int:
