@@ -132,7 +132,7 @@ def loaded_by(code):
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=100,
     )
     return set(done.stdout.split())
 

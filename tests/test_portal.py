@@ -66,13 +66,13 @@ def test_cancelling_the_task_that_awaits_cancels_the_work():
 
     async def main():
         task = asyncio.ensure_future(portal.awaited(portal.submit(work)))
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(begun.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(main())
-    assert ended.wait(10)
+    assert ended.wait(60)
 
 
 def test_waiting_on_the_loops_own_thread_is_refused():
@@ -101,7 +101,7 @@ def run(code, **environment):
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
         env={**os.environ, **environment},
     )

@@ -40,7 +40,8 @@ def shared(simulator, tmp_path_factory):
 
 
 def place(lab, fault, **options):
-    limit = 0.5 if FAULTS[fault].outcome == "timeout" else 20.0
+    # Long enough for the events before a stall to come on any machine.
+    limit = 1.0 if FAULTS[fault].outcome == "timeout" else 60.0
     headers = {"x-sim-fault": fault}
     return lab.place(
         fnb.Order.example(), progress=False, headers=headers, timeout_s=limit, **options
