@@ -193,6 +193,7 @@ class Lab(BrowsingFace):
             ``sse=False``: the plain call without events. ``warm=False``: measure the connection
             too. ``isolated=False``: record in this process. ``timeout_s``: limit, 120 by default.
             ``keep_raw``: keep each event's exact text. ``run_id``, ``tags``: for later.
+            ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
 
         Returns
         -------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 from jwcrypto import jwk
 
@@ -27,6 +29,7 @@ class Merchant(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answering)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.answer = {}
+        self.headers = {}
         self.events = []
         self.asked = []
 
@@ -59,6 +62,8 @@ class Answering(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -136,6 +141,20 @@ def test_nothing_that_a_merchant_sends_steers_a_terminal(merchant, shop, capsys)
         shown = capsys.readouterr().out
         assert not {"\x1b", "\x07", "\u202e", "\x00", "\x9b"} & set(shown)
         assert "[bold]" in shown
+
+
+def test_no_cookie_of_an_answer_is_logged(merchant, shop, caplog):
+    """httpcore logs the head of each answer where debugging is on."""
+    merchant.headers = {"set-cookie": "sid=planted", "x-firmly-authorization": "planted-too"}
+    merchant.events = [("order-placed", '{"platform_order_number": "1"}')]
+    with caplog.at_level(logging.DEBUG):
+        shop.place(fnb.Order.example(domain=SHOP), isolated=False, progress=False)
+        httpx.get(f"{merchant.url}/payment/key", trust_env=False)
+    heads = [m for m in caplog.messages if m.startswith("receive_response_headers.complete")]
+    *ours, others = heads
+    assert len(ours) == 4  # a session, the key, the key again to open the connection, the order
+    assert not [head for head in ours if "planted" in head or " 200, " not in head]
+    assert "sid=planted" in others
 
 
 def test_no_secret_of_an_event_that_is_no_json_is_kept(merchant, shop):

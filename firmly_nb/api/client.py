@@ -21,6 +21,7 @@ import orjson
 
 from firmly_nb.api.card import PublicKey, read_public_key
 from firmly_nb.api.errors import FirmlyError, error_from_body, seconds_to_wait
+from firmly_nb.api.logs import own_request
 from firmly_nb.api.secrets import Secret, SecretStr
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class FirmlyClient:
             timeout=limits,
             extensions=dict(extensions or {}),
         )
-        response = await self.http.send(request, stream=True, follow_redirects=False)
+        with own_request():
+            response = await self.http.send(request, stream=True, follow_redirects=False)
         try:
             yield response
         finally:
@@ -264,7 +266,8 @@ class FirmlyClient:
             json=body.get_secret_value() if body else None,
             timeout=limits,
         )
-        response = await self.http.send(request, stream=True, follow_redirects=False)
+        with own_request():
+            response = await self.http.send(request, stream=True, follow_redirects=False)
         content = bytearray()
         try:
             async for chunk in response.aiter_bytes():
