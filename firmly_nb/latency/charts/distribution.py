@@ -127,8 +127,8 @@ def ecdf_traces(values: Any, name: str, place: int, curves: int = 2) -> list[Any
         ),
         go.Scatter(
             # From zero: the curve of a single order is one step.
-            x=[x[0], *x],
-            y=[0.0, *drawn["share"]],
+            x=np.append(x[:1], x),
+            y=np.append(0.0, drawn["share"].to_numpy()),
             name=f"{shown(name)} ({count(len(values))})",
             mode="lines+markers" if len(values) <= FEW else "lines",
             marker={"size": 5, "symbol": SYMBOLS[place % len(SYMBOLS)]},
@@ -142,8 +142,8 @@ def ecdf_traces(values: Any, name: str, place: int, curves: int = 2) -> list[Any
 def _all_attempted(x: Any, rate: float) -> Any:
     ranks = thinned(len(x))
     return go.Scatter(
-        x=[x[0], *x[ranks]],
-        y=[0.0, *((ranks + 1) / len(x) * rate)],
+        x=np.append(x[:1], x[ranks]),
+        y=np.append(0.0, (ranks + 1) / len(x) * rate),
         name=f"all attempted ({percent(rate)} placed)",
         mode="lines",
         line={"color": LIGHT.mark, "width": 1.4, "dash": "dash", "shape": "hv"},
