@@ -87,7 +87,7 @@ def test_a_slower_profile_is_found_slower(simulator):
                 headers={"x-sim-profile": name},
                 progress=False,
             )
-            for name in ("instant", "calm")
+            for name in ("instant", "typical")
         )
     found = quick.compare(slow)
     assert found.order.verdict == "slower"
