@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
@@ -30,6 +31,8 @@ class Merchant(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.answer = {}
         self.headers = {}
+        self.redirects = ""  # the end of the path that leads to another server
+        self.elsewhere = ""
         self.events = []
         self.asked = []
 
@@ -42,6 +45,7 @@ class Answering(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self):
+        self.server.asked.append((self.path, dict(self.headers)))
         key = {**KEY, "use": "enc", "kid": "k"}
         self.send(key if self.path.endswith("/payment/key") else self.server.answer)
 
@@ -59,7 +63,10 @@ class Answering(BaseHTTPRequestHandler):
 
     def send(self, answer, kind="application/json"):
         body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-        self.send_response(200)
+        away = self.server.redirects and self.path.partition("?")[0].endswith(self.server.redirects)
+        self.send_response(307 if away else 200)
+        if away:
+            self.send_header("location", f"{self.server.elsewhere}/elsewhere")
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         for name, value in self.server.headers.items():
@@ -68,14 +75,20 @@ class Answering(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@pytest.fixture
-def merchant():
-    with Merchant() as server:
+@contextmanager
+def serving(server):
+    with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def merchant():
+    with serving(Merchant()) as server:
+        yield server
 
 
 @pytest.fixture
@@ -141,6 +154,25 @@ def test_nothing_that_a_merchant_sends_steers_a_terminal(merchant, shop, capsys)
         shown = capsys.readouterr().out
         assert not {"\x1b", "\x07", "\u202e", "\x00", "\x9b"} & set(shown)
         assert "[bold]" in shown
+
+
+@pytest.mark.parametrize("asked", ["/browser-session", "/payment/key", "/place-order", "/cart"])
+def test_nothing_is_sent_to_another_server(asked, merchant, shop, monkeypatch):
+    """A 307 asks for the same request, card and token, elsewhere; a proxy would get all of them."""
+    with serving(Merchant()) as other:
+        for scheme in ("http", "https", "all"):
+            monkeypatch.setenv(f"{scheme}_proxy", other.url)
+            monkeypatch.setenv(f"{scheme.upper()}_PROXY", other.url)
+        merchant.redirects, merchant.elsewhere = asked, other.url
+        merchant.events = [("order-placed", '{"platform_order_number": "1"}')]
+        for isolated, sse in ((True, True), (False, True), (False, False)):
+            with suppress(fnb.FirmlyError):
+                order = fnb.Order.example(domain=SHOP)
+                shop.place(order, isolated=isolated, sse=sse, progress=False)
+        with suppress(fnb.FirmlyError):
+            shop.cart(SHOP)
+        assert any(path.partition("?")[0].endswith(asked) for path, _ in merchant.asked)
+        assert other.asked == []
 
 
 def test_no_cookie_of_an_answer_is_logged(merchant, shop, caplog):

@@ -50,7 +50,8 @@ class FirmlyError(Exception):
         super().__init__(error, description, http_status)
 
     def __str__(self) -> str:
-        status = f" (HTTP {self.http_status})" if self.http_status else ""
+        known = self.http_status is None or self.error == f"HTTP {self.http_status}"
+        status = "" if known else f" (HTTP {self.http_status})"
         said = printable(self.description)
         text = f": {said}" if said else ""
         if self.advice:

@@ -87,6 +87,10 @@ def test_an_error_says_its_name_its_status_its_words_and_what_to_do():
     )
 
 
+def test_an_error_without_a_name_says_its_status_once():
+    assert str(error_from_body(307, b"")) == "HTTP 307: empty body"
+
+
 def test_an_error_travels_between_processes():
     error = pickle.loads(pickle.dumps(make_error("ErrorPaymentDeclined", "no", 422)))
     assert (type(error), str(error)) == (
