@@ -24,8 +24,8 @@ NAMES = ("before", "now")
 LONGEST = 200
 
 
-class Reported(Protocol):
-    """What a report is made from: the tables of many recordings."""
+class Orders(Protocol):
+    """What charts are made from: the tables of many recordings."""
 
     @property
     def event_times(self) -> pd.DataFrame: ...  # noqa: D102 - as in Recordings
@@ -33,6 +33,11 @@ class Reported(Protocol):
     def stages(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     @property
     def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+
+
+class Reported(Orders, Protocol):
+    """What a report is made from: the tables, and what was said of the recordings."""
+
     @property
     def warnings(self) -> list[str]: ...  # noqa: D102 - the same
     def __iter__(self) -> Iterator[Any]: ...

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import inspect
 from html import escape
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from firmly_nb.latency.charts import Chart
+    from firmly_nb.latency.report import Orders
 
 MEASURE = "time_to_order_placed_ms"
-
-
-class Orders(Protocol):
-    """What charts are made from: the tables of many recordings."""
-
-    @property
-    def event_times(self) -> pd.DataFrame: ...  # noqa: D102 - as in Recordings
-    @property
-    def stages(self) -> pd.DataFrame: ...  # noqa: D102 - the same
-    @property
-    def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
 
 
 class Charts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
 
 from firmly_nb.latency.charts.chart import Chart, make
-from firmly_nb.latency.charts.parts import milestones, nothing
+from firmly_nb.latency.charts.parts import beside, milestones, nothing
 from firmly_nb.latency.charts.theme import LIGHT, over, stage_look
 from firmly_nb.latency.charts.words import (
     OUTCOME_WORDS,
@@ -45,7 +45,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     names = table["milestone"].tolist()
     lost = _reasons(counted, names)
     labels = ["attempted", *names]
-    beside = [
+    words = [
         *(_share_words(row, at + 1) for at, row in enumerate(table.to_dict("records"))),
         *_reason_words(lost, names),
     ]
@@ -57,7 +57,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
         "are not). Intervals: 95%, Wilson.",
         height_px=ROW_PX * len(labels),
         left_px=34 + round(7.2 * max(min(len(label), 48) for label in labels)),
-        right_px=max(BESIDE_PX, 20 + round(6.2 * max(len(note["text"]) for note in beside))),
+        right_px=max(BESIDE_PX, 20 + round(6.2 * max(len(note["text"]) for note in words))),
         extra={
             "barmode": "stack",
             "bargap": 0.3,
@@ -74,7 +74,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
                 "showgrid": False,
                 "ticks": "",
             },
-            "annotations": beside,
+            "annotations": words,
         },
     )
 
@@ -146,7 +146,7 @@ def _words(outcome: str) -> str:
 
 def _share_words(row: dict[Any, Any], place: int) -> dict[str, Any]:
     return {
-        **_note(place),
+        **beside(place),
         "text": f"<b>{count(row['reached'])}</b>  {percent(row['share'])} "
         f"({percent(row['share_low'])} to {percent(row['share_high'])})",
         "yanchor": "bottom",
@@ -160,7 +160,7 @@ def _reason_words(lost: dict[str, list[tuple[str, int]]], names: list[str]) -> l
     places = {name: at + 1 for at, name in enumerate([START, *names])}
     return [
         {
-            **_note(places[milestone]),
+            **beside(places[milestone]),
             "text": f"lost: {_most(reasons, 1)}",
             "yanchor": "top",
             "yshift": -6,
@@ -169,18 +169,6 @@ def _reason_words(lost: dict[str, list[tuple[str, int]]], names: list[str]) -> l
         for milestone, reasons in lost.items()
         if places.get(milestone, len(names) + 1) <= len(names)
     ]
-
-
-def _note(place: int) -> dict[str, Any]:
-    return {
-        "xref": "paper",
-        "x": 1,
-        "xanchor": "left",
-        "xshift": 10,
-        "y": place,
-        "align": "left",
-        "showarrow": False,
-    }
 
 
 def _most(reasons: list[tuple[str, int]], most: int, longest: int = 22) -> str:

@@ -191,6 +191,19 @@ def milestones(stages: pd.DataFrame) -> list[str]:
     return [str(name) for name in stages["to_milestone"].drop_duplicates()]
 
 
+def beside(place: int) -> dict[str, Any]:
+    """Return where a text stands that belongs to a row: on the right of the axes."""
+    return {
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "left",
+        "xshift": 10,
+        "y": place,
+        "align": "left",
+        "showarrow": False,
+    }
+
+
 def untimed(question: str, orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> Chart:
     """Return the empty chart of orders of which none has the time that was asked for."""
     if (orders["outcome"] == PLACED).any():

@@ -10,7 +10,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.latency.charts.axes import edges, positive, time_axis
 from firmly_nb.latency.charts.chart import Chart, make
-from firmly_nb.latency.charts.parts import interval_words, milestones, nothing
+from firmly_nb.latency.charts.parts import beside, interval_words, milestones, nothing
 from firmly_nb.latency.charts.theme import LIGHT, faint, stage_look
 from firmly_nb.latency.charts.words import (
     between,
@@ -230,14 +230,8 @@ def _beside(row: dict[Any, Any], place: int) -> dict[str, Any]:
     share = row["share_of_order"]
     of_the_time = "" if math.isnan(share) else f"<b>{percent(share)}</b> of the time<br>"
     return {
+        **beside(place),
         "text": f"{of_the_time}{percent(row['reached_share'])} came through",
-        "xref": "paper",
-        "x": 1,
-        "xanchor": "left",
-        "xshift": 10,
-        "y": place,
-        "align": "left",
-        "showarrow": False,
         "font": {"size": 11.5},
     }
 

@@ -17,6 +17,7 @@ from firmly_nb.latency.report import report_html
 from firmly_nb.latency.report_definitions import DEFINITIONS
 
 DRAWN = "html[data-drawn]"
+LIMIT_MS = 100_000  # ten charts on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_a_page_is_drawn_without_a_request_in_light_and_dark(compared, browser, 
         page.on("console", lambda message, said=said: said.append(message.text))
         page.on("pageerror", lambda error, said=said: said.append(str(error)))
         page.goto(path.as_uri())
-        page.locator(DRAWN).wait_for(state="attached")
+        page.locator(DRAWN).wait_for(state="attached", timeout=LIMIT_MS)
         assert page.locator(".plot[data-state=drawn] .main-svg").count() >= 10
         assert page.locator(".instead").count() == 0
         assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
@@ -148,7 +149,7 @@ def test_its_policy_lets_nothing_of_a_stranger_run(compared, browser, tmp_path):
     refused = []
     page.on("console", lambda message: refused.append(message.text))
     page.goto(path.as_uri())
-    page.locator(DRAWN).wait_for(state="attached")
+    page.locator(DRAWN).wait_for(state="attached", timeout=LIMIT_MS)
     assert page.evaluate("() => window.ran") is None
     assert any("Content Security Policy" in text for text in refused)
     page.context.close()
@@ -159,7 +160,7 @@ def test_on_a_telephone_a_drawing_is_moved_rather_than_pressed(compared, browser
     path.write_text(compared, "utf-8")
     page = browser.new_context(viewport={"width": 390, "height": 800}).new_page()
     page.goto(path.as_uri())
-    page.locator(DRAWN).wait_for(state="attached")
+    page.locator(DRAWN).wait_for(state="attached", timeout=LIMIT_MS)
     assert page.evaluate("() => document.documentElement.scrollWidth") == 390
     widths = "() => [...document.querySelectorAll('.main-svg')].map((e) => e.clientWidth)"
     assert min(page.evaluate(widths)) >= 600
@@ -173,9 +174,9 @@ def test_it_prints_on_white_paper(compared, browser, tmp_path):
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()
     page.goto(path.as_uri())
-    page.locator('html[data-drawn="dark"]').wait_for(state="attached")
+    page.locator('html[data-drawn="dark"]').wait_for(state="attached", timeout=LIMIT_MS)
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
-    page.locator('html[data-drawn="light"]').wait_for(state="attached")
+    page.locator('html[data-drawn="light"]').wait_for(state="attached", timeout=LIMIT_MS)
     assert page.pdf().startswith(b"%PDF")
     context.close()
 
