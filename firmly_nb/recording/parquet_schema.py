@@ -189,5 +189,8 @@ def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any
     places = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
     places[order] = np.arange(len(order))
     kept = [names[code] for code in order]
-    found: pd.Categorical[Any] = pd.Categorical.from_codes(places[codes], categories=pd.Index(kept))
+    # pandas keeps few categories in a byte each, and checks wider codes at length.
+    found: pd.Categorical[Any] = pd.Categorical.from_codes(
+        places.astype(np.min_scalar_type(-max(len(kept), 1)))[codes], categories=pd.Index(kept)
+    )
     return found

@@ -333,5 +333,7 @@ def _oldest_first(stored_set: StoredSet) -> Places:
     is_tied[1:] |= same
     is_tied[:-1] |= same
     tied = np.flatnonzero(is_tied)
+    if not len(tied):
+        return order
     ids = stored_set.recording_ids.take(pa.array(order[tied])).to_pandas()
     return np.delete(order, tied[ids.duplicated().to_numpy()])

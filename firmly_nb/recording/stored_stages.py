@@ -79,8 +79,9 @@ def stage_columns(
     groups = [*configured, *_vocabularies(arrived, orders, configured)]
     labels: dict[str, int] = {}
     blocks = [_block(arrived, orders, names, places, labels) for names, places in groups]
-    columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
+    columns = blocks[0]
     if len(groups) > 1:
+        columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
         order = np.argsort(columns[0], kind="stable")
         columns = [column[order] for column in columns]
     owner, *coded, start_ms, end_ms, duration_ms, uncertainty_us = columns
