@@ -28,8 +28,8 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from pathlib import Path
 
-START_S = 60
-CELL_MS = 60_000
+START_S = 120
+CELL_MS = 120_000
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 CONNECTED = """() => {
     const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
@@ -213,6 +213,15 @@ class Notebook:
             self.wait_until_idle()
             assert not self.errors(), self.errors()
         return self.output(index)
+
+    def execute(self, code):
+        """Run code in the kernel without a cell, and wait for its end."""
+        status = self.page.evaluate(
+            "code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+            ".requestExecute({ code, silent: true }).done.then(reply => reply.content.status)",
+            code,
+        )
+        assert status == "ok", code
 
     def errors(self):
         """Return the errors that cells show, also those that callbacks raised."""

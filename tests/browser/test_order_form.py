@@ -90,7 +90,7 @@ def stages_told(page):
 
 
 def test_an_order_by_keyboard_alone(notebook, axe, artefact):
-    bench = notebook(LAB.format(profile="typical"))
+    bench = notebook(LAB.format(profile="slow-shipping"))
     shown, page = bench.run_cell(0), bench.page
     form = shown.locator(".firmly-bench")
 
@@ -114,7 +114,7 @@ def test_an_order_by_keyboard_alone(notebook, axe, artefact):
         artefact(f"3-after-{STREAMED[reached]}", shown)
     expect(status(shown)).to_contain_text("Placed: order ")
     seen = stages_told(page)
-    assert len(set(seen)) >= 2, "events came one after another"
+    assert "item-added" in seen, "told while the next one was waited for"
     assert sorted(seen, key=STREAMED.index) == seen
     # The button has become "Place again" where it stood, and kept the focus.
     assert focused(page) == "Place again"
@@ -176,7 +176,7 @@ def test_while_an_order_runs(notebook, artefact):
     # The kernel is free meanwhile.
     expect(bench.run_cell(4).locator("pre")).to_have_text("(45, True)")
     place(one).click()
-    expect(status(one)).to_contain_text("Cancelled", timeout=10_000)
+    expect(status(one)).to_contain_text("Cancelled")
     expect(status(one)).to_contain_text("Reached")
     artefact("cancelled", one)
     one.get_by_role("button", name="Look at the cart").click()

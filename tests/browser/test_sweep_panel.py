@@ -42,27 +42,24 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
     artefact("wrong", panel)
     rate.fill("12/s")
     expect(start).to_have_attribute("aria-disabled", "false")
-    panel.get_by_label("Orders", exact=True).first.fill("48")
+    panel.get_by_label("Orders", exact=True).first.fill("72")
     expect(start).to_have_attribute("aria-disabled", "false")
 
     start.focus()
     start.press("Enter")
     bar = panel.get_by_role("progressbar")
-    expect(bar).to_have_attribute("aria-valuemax", "48")
+    expect(bar).to_have_attribute("aria-valuemax", "72")
     expect(panel.locator(".chart circle")).not_to_have_count(0)
     expect(panel.locator(".chart path.failed")).not_to_have_count(0)
     expect(rate).to_be_disabled()
-    # The kernel answers while the sweep runs.
-    expect(bench.run_cell(1)).to_contain_text("42")
-    expect(panel.locator(".percentiles")).to_contain_text("needs 72 placed orders")
-    expect(panel.get_by_role("list", name="Outcomes")).to_contain_text(re.compile(r"\d+ placed"))
-    artefact("running", panel)
-
+    # At once: on a slow machine the rest of the six seconds is soon over.
     stop = panel.get_by_role("button", name="Stop", exact=True)
     stop.focus()
     stop.press("Enter")
     expect(panel.locator(".headline")).to_contain_text(re.compile(r"^Stopped: .* not started$"))
     expect(panel.locator(".said")).to_have_text("stopped by the analyst")
+    expect(panel.locator(".percentiles")).to_contain_text("needs 72 placed orders")
+    expect(panel.get_by_role("list", name="Outcomes")).to_contain_text(re.compile(r"\d+ placed"))
     artefact("stopped", panel)
 
     # A page that is loaded anew finds the sweep again, and can go on with it.
@@ -71,8 +68,11 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
     expect(panel.locator(".headline")).to_contain_text(re.compile(r"^Stopped: "))
     resume = panel.get_by_role("button", name="Resume")
     resume.press("Enter")
+    # The kernel answers while the sweep runs.
+    expect(bench.run_cell(1)).to_contain_text("42")
+    artefact("running", panel)
     expect(panel.locator(".headline")).to_have_text(
-        "Finished: 48 of 48 orders ended", timeout=30_000
+        "Finished: 72 of 72 orders ended", timeout=60_000
     )
     expect(resume).to_be_disabled()
     expect(panel.locator(".percentiles")).to_contain_text(re.compile(r"p50\d+ ms \(95 %: "))
@@ -82,9 +82,9 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
         artefact(f"finished-{scheme}", panel)
     page.set_viewport_size({"width": 560, "height": 900})
     artefact("narrow", panel)
-    assert re.search(r"12/s 48 48 48", bench.run_cell(2).inner_text())
+    assert re.search(r"12/s 72 72 72", bench.run_cell(2).inner_text())
 
     saved = bench.save()
     shown = saved["cells"][0]["outputs"][0]["data"]
-    assert "48 of 48 orders" not in "".join(shown["text/plain"]), "as it was when it was shown"
+    assert "72 of 72 orders" not in "".join(shown["text/plain"]), "as it was when it was shown"
     assert "needs a running kernel" in "".join(shown["text/html"])

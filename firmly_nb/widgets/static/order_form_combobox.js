@@ -13,6 +13,7 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
   let choices = [];
   let active = -1;
   let typed = false;
+  let awaited = false; // opened before there was anything to choose from
   const list = h("ul", { id: `${id}-list`, role: "listbox", "aria-label": label, hidden: true });
   const input = h("input", {
     id,
@@ -52,10 +53,12 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
     active = -1;
     replace(list, found.map((choice, place) => option(choice, place)));
     setOpen(found.length > 0);
+    awaited = found.length === 0;
   }
 
   function close() {
     setOpen(false);
+    awaited = false;
   }
 
   function setOpen(isOpen) {
@@ -119,7 +122,7 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
     element: h("div", { class: "combobox" }, input, list),
     offer(found) {
       choices = found;
-      if (!list.hidden || (typed && document.activeElement === input)) open();
+      if (!list.hidden || ((typed || awaited) && document.activeElement === input)) open();
     },
     /** Show a name, unless someone is typing here. */
     put(text) {

@@ -20,7 +20,7 @@ export function ok(value, what = "a true value") {
 
 /** Wait for a condition and return its value; fail if it never holds. */
 export async function until(condition, what = "the condition") {
-  const limit = performance.now() + 5000;
+  const limit = performance.now() + 20000;
   for (;;) {
     const value = condition();
     if (value) return value;

@@ -102,6 +102,20 @@ test("a combobox is moved through by keys and takes any text", () => {
   equal(box.element.querySelector("ul").hidden, true);
 });
 
+test("a list that is opened before the catalogue has answered opens with the answer", () => {
+  const box = combobox({ id: "b", label: "Fruit", placeholder: "", value: "", type: () => {}, pick: () => {}, commit: () => {} });
+  stage().append(box.element);
+  const offer = () => box.offer([{ value: "apple", text: "apple", note: "" }]);
+  box.input.focus();
+  box.input.click();
+  equal(box.input.getAttribute("aria-expanded"), "false");
+  offer();
+  equal(box.input.getAttribute("aria-expanded"), "true");
+  box.input.blur();
+  offer();
+  equal(box.input.getAttribute("aria-expanded"), "false");
+});
+
 test("a press sends the draft and the turn once, also for a double click", () => {
   const { state, button } = form();
   button.click();
