@@ -117,7 +117,7 @@ class Sweep:
     @property
     def warnings(self) -> list[str]:
         """What is to be said beside the recordings: why it stopped, what was not sent."""
-        told = [f"the sweep {self._ended_how()}"] if self.progress.message else []
+        told = [self._message()] if self.progress.message else []
         told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
         problems = self.problems
         if problems:
@@ -191,11 +191,13 @@ class Sweep:
         label = f"{self.name}, run {self.run_id}" if self.name else f"Run {self.run_id}"
         return f"<div><b>{escape(label)}</b>{bar_html(self.progress)}</div>"
 
-    def _ended_how(self) -> str:
+    def _message(self) -> str:
         progress = self.progress
+        if progress.state != "stopped":
+            return progress.message
         done = progress.finished + progress.not_started
         of = f" of {progress.planned:,}" if progress.planned is not None else ""
-        return f"ended after {done:,}{of} orders: {progress.message}"
+        return f"the sweep ended after {done:,}{of} orders: {progress.message}"
 
     def _on_disk(self) -> list[tuple[list[Record], list[str]]]:
         return list(recorded(self._journal, self.run_id, 0))

@@ -153,6 +153,8 @@ class Sender:
         """Return False if it has to be made ready once more: too old by now, or taken back."""
         if offset_ns is not None:
             await self.pace.until(offset_ns, AHEAD_S)
+        if self.pace.stopping.is_set():
+            return True
         order, card = planned.variant.order, planned.variant.card or self.card
         await self._ask_price(order)
         key = await self._key.get()
