@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it w
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import orjson
@@ -35,6 +35,7 @@ ORDER_TIMEOUT = httpx.Timeout(120.0, connect=15.0)
 # However slowly an answer trickles and however large it is.
 ANSWER_TIMEOUT_S = 150.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+LONGEST_PLACE = 200  # of an address in a sentence
 BODY_SECRETS = ("access_token", "encrypted_card", "captcha_token")
 # What a header can carry (RFC 9110, section 5.5), and no token needs more of.
 TOKEN = re.compile(r"[!-~]{1,16384}")
@@ -235,7 +236,7 @@ class FirmlyClient:
                 answer = await self._exchange(method, url, headers or {}, body, limits)
         except (TimeoutError, httpx.TimeoutException):
             failure = FirmlyError("Timeout", f"{_where(url)} did not answer in time")
-        except (httpx.HTTPError, UnicodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             text = f"{_where(url)} cannot be reached: {type(error).__name__}"
             failure = FirmlyError("TransportError", text)
         # Raised out here: chained to it would be the request, secrets and all.
@@ -324,5 +325,5 @@ def _json(answer: Answer) -> Any:
 
 
 def _where(url: str) -> str:
-    parsed = httpx.URL(url)
-    return f"{parsed.host}{parsed.path}"
+    parts = urlsplit(url)
+    return f"{parts.hostname}{parts.path}"[:LONGEST_PLACE]
