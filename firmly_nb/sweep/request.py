@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from firmly_nb.api.secrets import redact_text
 from firmly_nb.sweep.plan_file import checked_run_id
 from firmly_nb.sweep.schedule import ARRIVALS, per_second, seconds, whole
 from firmly_nb.sweep.sender import ORDER_NUMBER_TAG, SET_ASIDE_TAG
@@ -74,10 +75,15 @@ def _seed(seed: Any) -> int:
     return seed
 
 
+def _written(text: Any) -> str:
+    """Return a text as the plan's file may hold it."""
+    return redact_text(str(text))
+
+
 def _tags(tags: Any) -> dict[str, str]:
     if not isinstance(tags, Mapping):
         raise TypeError(f"tags must be a dict of texts by name, got {type(tags).__name__}")
-    noted = {str(name): str(value) for name, value in tags.items()}
+    noted = {_written(name): _written(value) for name, value in tags.items()}
     own = {ORDER_NUMBER_TAG, SET_ASIDE_TAG} & set(noted)
     if own:
         raise ValueError(f"tags: {min(own)!r} is what a sweep itself notes; take another name")
@@ -92,7 +98,7 @@ CHECKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "count": ("count", partial(whole, "count", most=MAX_COUNT)),
     "duration": ("duration_s", seconds),
     "seed": ("seed", _seed),
-    "name": ("name", str),
+    "name": ("name", _written),
     "run_id": ("run_id", checked_run_id),
     "tags": ("tags", _tags),
 }

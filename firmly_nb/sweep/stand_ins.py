@@ -96,7 +96,8 @@ class _Shop:
 
     async def find(self, order: Order) -> StandIn:
         domain, wanted = _key(order)
-        if await self._sells(order):
+        sells = await self._sells(order)
+        if sells:
             items = order.items
             said = f"{domain} sells {_listed(wanted)}, too"
         else:
@@ -104,19 +105,21 @@ class _Shop:
             if len(found) < len(order.items):
                 raise ValueError(_nothing_found(order))
             items = tuple(one.item for one in found)
-            said = (
-                f"{domain} does not sell {_listed(wanted)}: the first of its catalogue is ordered "
-                f"there, {_listed(one.words for one in found)}"
-            )
+            why = f"{domain} does not sell {_listed(wanted)}"
+            if sells is None:
+                why = f"whether {domain} sells {_listed(wanted)} is not known without handles"
+            there = _listed(one.words for one in found)
+            said = f"{why}: the first of its catalogue is ordered there, {there}"
         kept = tuple(item.model_dump(exclude={"quantity"}, mode="json") for item in items)
         return StandIn(domain, wanted, kept, said)
 
-    async def _sells(self, order: Order) -> bool:
-        """Whether a merchant sells each of an order's items, by the handles that they have."""
+    async def _sells(self, order: Order) -> bool | None:
+        """Whether a merchant sells each of an order's items; None if one has no handles to ask."""
+        if not all(item.variant_handles for item in order.items):
+            return None
         for item in order.items:
-            if not item.variant_handles:
-                return False
-            there = await self._variants(order.domain, item.variant_handles[0])
+            handles = item.variant_handles or ()
+            there = await self._variants(order.domain, handles[0])
             if item.variant_id not in {one.item.variant_id for one in there}:
                 return False
         return True
@@ -176,10 +179,10 @@ def _printable(text: Any) -> str:
 
 
 def _nothing_found(order: Order) -> str:
+    wanted, domain = _listed(item.variant_id for item in order.items), order.domain
     return (
-        f"what is to be ordered at {order.domain}? It does not sell "
-        f"{_listed(item.variant_id for item in order.items)}, and its first {LOOKED_AT} products "
-        f'have nothing that can be ordered instead. Name it: items={{"{order.domain}": '
-        f'fnb.Item(variant_id=...)}}; lab.products("{order.domain}") lists what there is. '
-        "Nothing was sent."
+        f"what is to be ordered at {domain}? Neither {wanted} was found there, nor enough in its "
+        f"first {LOOKED_AT} products that can be ordered instead. Name it: "
+        f'items={{"{domain}": fnb.Item(variant_id=...)}}; lab.products("{domain}") lists what '
+        "there is. Nothing was sent."
     )

@@ -73,6 +73,7 @@ def test_as_many_lines_and_pieces_are_ordered_as_the_order_has(lab):
     assert (order.n_items, order.quantity, order.outcome) == (2, 5, "placed")
     assert order.tags["items"] == "BR00-Sand + BR01-Sand"
     assert "BR00-Sand (Stoneware Mug) and BR01-Sand (Serving Bowl)" in recs.warnings[0]
+    assert recs.warnings[0].startswith(f"whether {BROOK} sells WS12-S-Blue and WS12-M-Blue is not")
 
 
 def test_where_nothing_can_be_found_nothing_is_sent(lab):
