@@ -39,6 +39,16 @@ def test_no_card_number_and_no_token_is_kept_as_a_tag(lab):
     assert token not in kept
 
 
+def test_no_card_number_gets_into_the_plan_of_a_sweep(lab):
+    order, named = fnb.Order.example(), f"with {NUMBER}"
+    recs = lab.sweep(order, count=1, tags={"card": NUMBER}, name=named, progress=False)
+    assert recs[0].tags["card"] == "[redacted]"
+    assert recs[0].tags["sweep"] == "with [redacted]"
+    written = [path for path in lab.journal.rglob("*") if path.is_file()]
+    assert any(path.name == f"{lab.last_sweep.run_id}.json" for path in written)
+    assert not [path for path in written if NUMBER in path.read_text("utf-8", "replace")]
+
+
 @pytest.mark.skipif(bool(find_spec("socksio")), reason="this httpx can use SOCKS proxies")
 def test_a_socks_proxy_that_cannot_be_used_is_told_with_what_to_do(monkeypatch):
     """It was an ImportError, and in the terminal a traceback."""
