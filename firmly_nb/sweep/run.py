@@ -148,6 +148,7 @@ class Run:
         await self.pace.unless_stopped(asked)
         planned = None if asked.cancelled() or not asked.done() else asked.result()
         if planned and planned.variant.find_items:
+            self.sender.check_guard(planned.variant)
             await self._find_items([planned.variant])
             planned = replace(planned, variant=settled(planned.variant, self.stand_ins))
         return planned

@@ -155,6 +155,8 @@ class Sender:
             await self.pace.until(offset_ns, AHEAD_S)
         if self.pace.stopping.is_set():
             return True
+        # Where nothing may be ordered nobody is asked for a price either.
+        self.check_guard(planned.variant)
         order, card = planned.variant.order, planned.variant.card or self.card
         await self._ask_price(order)
         key = await self._key.get()

@@ -101,6 +101,21 @@ def test_a_run_without_a_budget_of_money_is_not_given_one_that_could_not_hold(la
     assert len(sweep(lab, resume="free")) == 3, "and the run is free to go on without"
 
 
+def test_where_nothing_may_be_ordered_nobody_is_asked_for_a_price(lab, monkeypatch):
+    asked = []
+    change_cart = lab._bench.client().change_cart
+
+    async def noted(method, domain, *arguments):
+        asked.append(domain)
+        return await change_cart(method, domain, *arguments)
+
+    monkeypatch.setattr(lab._bench.client(), "change_cart", noted)
+    elsewhere = fnb.Order.example(domain="shop.example.com")
+    recs = sweep(lab, iter([ORDER, elsewhere]), budget={"total_minor": {"USD": 90_000}})
+    assert "not on the allow-list" in recs.warnings[0]
+    assert set(asked) == {ORDER.domain}
+
+
 def test_each_currency_has_a_budget_of_its_own(lab):
     both = [ORDER, PEN]
     only = sweep(lab, both, count=6, seed=1, budget={"total_minor": {"USD": 90_000}})

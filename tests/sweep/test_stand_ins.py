@@ -86,8 +86,17 @@ def test_where_nothing_can_be_found_nothing_is_sent(lab):
 
 def test_a_merchant_that_may_not_be_ordered_from_is_not_even_asked(lab, monkeypatch):
     monkeypatch.setattr(lab._bench, "client", lambda: pytest.fail("nobody is asked"))
+    grid = fnb.grid(ORDER, domain=["shop.example.com"])
     with pytest.raises(fnb.GuardError, match=r"shop\.example\.com"):
-        lab.sweep(fnb.grid(ORDER, domain=["shop.example.com"]), progress=False)
+        lab.sweep(grid, progress=False)
+
+
+def test_a_merchant_that_a_generator_brings_is_not_asked_either_if_it_may_not_be(lab, monkeypatch):
+    asked = []
+    monkeypatch.setattr(lab._bench.client(), "product", lambda *given: asked.append(given))
+    with pytest.raises(fnb.GuardError, match=r"shop\.example\.com"):
+        lab.sweep(iter(fnb.grid(ORDER, domain=["shop.example.com"])), progress=False)
+    assert asked == []
 
 
 @pytest.mark.parametrize(
