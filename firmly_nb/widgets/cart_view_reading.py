@@ -131,15 +131,14 @@ class CartReading:
     def text(self, seq: int | None) -> str:
         """Write what is shown as plain text."""
         cart, rec = self._cart(seq), self.recording
-        note = f"{_note(rec)} {self._last_words(seq)}".strip()
-        parts = [note, cart_text(cart) if cart else "no cart"]
+        parts = [self._words(seq), cart_text(cart) if cart else "no cart"]
         parts += [changes_text(self._changes(seq)), checks_text(rec.checks)] if cart else []
         return "\n".join(part for part in parts if part)
 
     def html(self, seq: int | None) -> str:
         """Return what is shown as a still page: no script, no picture, no link."""
         cart, rec = self._cart(seq), self.recording
-        note = f"<div>{escape(_note(rec))} {self._last_words(seq)}</div>"
+        note = f"<div>{escape(self._words(seq))}</div>"
         if cart is None:
             return f"{note}<div>no cart</div>"
         after = next((s["event"] for s in self.steps if s["seq"] == seq), "")
@@ -147,6 +146,9 @@ class CartReading:
         changed = changes_html(self._changes(seq))
         inside = f"{note}{head}{cart_html(cart)}{changed}{checks_html(rec.checks)}"
         return f'<div style="font-family:{FONT};color:{INK};font-size:13px">{inside}</div>'
+
+    def _words(self, seq: int | None) -> str:
+        return f"{_note(self.recording)} {self._last_words(seq)}".strip()
 
     def _last_words(self, seq: int | None) -> str:
         """Say of the last cart of an order that was not placed that none came after it."""

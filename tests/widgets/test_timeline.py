@@ -16,6 +16,7 @@ import firmly_nb as fnb
 from firmly_nb.recording.recording import Recording, Recordings
 from firmly_nb.recording.records import End, Event, Start
 from firmly_nb.widgets import timeline as timeline_module
+from firmly_nb.widgets.heartbeat import BEAT
 from firmly_nb.widgets.timeline import Timeline
 
 HOSTILE = '<script>alert(1)</script>\u202e\U0001f9e8"&'
@@ -49,9 +50,14 @@ def order(name="r1", outcome="placed", **changes):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """Keep the custom messages that timelines send."""
+    """Keep the custom messages that timelines send, but for their signs of life."""
     messages = []
-    monkeypatch.setattr(Timeline, "send", lambda _, content: messages.append(content))
+
+    def keep(_, content):
+        if content != BEAT:
+            messages.append(content)
+
+    monkeypatch.setattr(Timeline, "send", keep)
     return messages
 
 
@@ -117,6 +123,19 @@ def test_a_recording_is_the_same_live_and_loaded():
     for record in order():
         feed(record)
     assert live._recent == loaded._recent
+
+
+def test_an_order_can_be_had_as_far_as_it_has_come():
+    timeline = Timeline()
+    feed = timeline.feed
+    *before, end = order()
+    for record in before[:3]:
+        feed(record)
+    assert timeline.recording("r1").records() == before[:3]
+    for record in [*before[3:], end]:
+        feed(record)
+    assert timeline.recording("r1") is timeline.recordings[0]
+    assert timeline.recording("r2") is timeline.recording(None) is None
 
 
 def test_it_takes_one_recording_or_several():

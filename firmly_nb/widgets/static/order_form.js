@@ -2,7 +2,7 @@
 // nothing: what is wrong, and whether an order may go, is Python's to say.
 
 import { h, replace } from "./dom.js";
-import { watchKernel } from "./kernel.js";
+import { NO_ANSWER, watchKernel } from "./kernel.js";
 import { catalogueOf } from "./order_form_catalogue.js";
 import { draftOf } from "./order_form_draft.js";
 import { itemsSection } from "./order_form_items.js";
@@ -12,7 +12,7 @@ import { addressSection, billingSection, cardSection, captchaSection } from "./o
 import { keepShortcutsOut } from "./shortcuts.js";
 
 const RUNS = ["running", "cancelling"];
-const ASKED_AGAIN_AFTER_MS = 1500;
+const ANSWER_DUE_MS = 1500;
 
 function render({ model, el }) {
   const form = formOf(model);
@@ -72,8 +72,8 @@ function formOf(model) {
       };
       form.on("comm_live_update", gone);
       timer = setTimeout(() => {
-        said.textContent = "The kernel is busy; the form is here when it is free.";
-      }, ASKED_AGAIN_AFTER_MS);
+        said.textContent = `${NO_ANSWER} The form comes when it answers; if it has stopped, run the cell again.`;
+      }, ANSWER_DUE_MS);
       if (!draft.ask()) gone();
     },
     close() {

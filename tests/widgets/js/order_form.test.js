@@ -333,7 +333,7 @@ test("while the kernel computes the form says so, and is there when it is free",
     const el = stage();
     const leave = orderForm.render({ model: state, el });
     ok(el.textContent.startsWith("Asking the kernel"), "what is waited for");
-    await until(() => el.textContent.startsWith("The kernel is busy"));
+    await until(() => el.textContent.startsWith("No answer yet: the kernel is busy, or it has stopped."));
     kernel.answer();
     equal(el.querySelector("button.place").textContent, "Place order");
     leave();
