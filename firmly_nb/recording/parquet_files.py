@@ -227,7 +227,9 @@ def leftovers(root: Path) -> list[Path]:
 def parts_on_disk(root: Path) -> list[str]:
     """Return the parts that have a file of orders, whatever the manifest says."""
     folder = root / "orders"
-    found = (path.relative_to(folder).as_posix() for path in folder.glob("day=*/domain=*/*"))
+    # Only files: to open a pipe would be to wait for ever.
+    files = (path for path in folder.glob("day=*/domain=*/*") if path.is_file())
+    found = (path.relative_to(folder).as_posix() for path in files)
     return sorted(part for part in found if PART.fullmatch(part))
 
 

@@ -100,10 +100,14 @@ class StoredEnds:
     def _configured(self) -> list[tuple[tuple[str, ...], NDArray[np.int32]]]:
         """Return the orders that have event names of their own, by these names."""
         codes, texts = coded(self._chosen(self._set.fresh_orders(["milestones"])["milestones"]))
-        return [
-            (tuple(orjson.loads(texts[code])), np.flatnonzero(codes == code).astype(np.int32))
-            for code in sorted(np.unique(codes[codes >= 0]), key=lambda code: texts[code])
-        ]
+        groups = []
+        for code in sorted(np.unique(codes[codes >= 0]), key=lambda code: texts[code]):
+            names = _event_names(texts[code])
+            if names is None:
+                self._set.warn(f"{self._set.root}: {texts[code]!r:.80} is no list of event names")
+            else:
+                groups.append((names, np.flatnonzero(codes == code).astype(np.int32)))
+        return groups
 
     def _chosen(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
         return values.take(pa.array(self._rows))
@@ -169,6 +173,16 @@ class _Arrivals:
             EVENT_ENDS,
             {"recording_id": orders, "milestone": milestone, "coalesced": coalesced},
         )
+
+
+def _event_names(text: str) -> tuple[str, ...] | None:
+    try:
+        names = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names) or None
 
 
 def _columns(

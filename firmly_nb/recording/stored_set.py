@@ -81,8 +81,9 @@ class Part:
         self.events: PartFile | None = None
         self.places: EventPlaces | None = None
         self.problem: str | None = None
-        if self.index["recording_id"].null_count:
-            raise ValueError("an order has no recording_id")
+        for column in ("recording_id", "started_at"):
+            if self.index[column].null_count:
+                raise ValueError(f"an order has no {column}")
         try:
             self.events = PartFile(root / "events" / name, STORED_EVENTS)
         except DAMAGED as error:
@@ -183,6 +184,11 @@ class StoredSet:
                 self._columns["events", name] = self._joined(name, tables, "events")
         return {name: self._columns["events", name] for name in names}
 
+    def warn(self, text: str) -> None:
+        """Say what is amiss, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
     def leave_out_events(self, part: Part, error: Exception) -> None:
         """Go on without the events of a part."""
         part.events, part.places = None, None
@@ -270,9 +276,11 @@ class EventPlaces:
     def of(cls, index: pa.Table, event_ids: pa.ChunkedArray) -> EventPlaces:
         """Find the events of each order of a part."""
         count = np.maximum(_numbers(index["n_events"]), 0)
-        owner = np.repeat(np.arange(len(index)), count)
-        if len(owner) == len(event_ids) and _same(index["recording_id"], owner, event_ids):
-            return cls(np.cumsum(count) - count, count)
+        # What a file says of itself is looked at before it is believed: it could be any number.
+        if count.sum(dtype=np.float64) == len(event_ids):
+            owner = np.repeat(np.arange(len(index)), count)
+            if _same(index["recording_id"], owner, event_ids):
+                return cls(np.cumsum(count) - count, count)
         # Another program wrote the file, or rows are missing: look each one up.
         ids = index["recording_id"].combine_chunks()
         found = pc.fill_null(pc.index_in(event_ids, value_set=ids), -1)

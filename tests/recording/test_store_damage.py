@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from dataclasses import replace
@@ -14,8 +15,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.recording.stored_names import StoreError
-from tests.recording.stored_recordings import placed, several
-from tests.recording.test_store import same
+from tests.recording.stored_recordings import placed, same, several
 
 FORMAT_1 = Path(__file__).parent / "data" / "set-format-1"
 
@@ -100,6 +100,44 @@ def test_a_missing_column_is_null_and_a_further_one_is_passed_over(folder):
     assert found.event_times["bytes"].tolist()[:4] == [0] * 4
     assert found[0].records()[1].rtt_us is None
     assert found.relation("events").aggregate("count(rtt_us)").fetchall() == [(14,)]
+
+
+@pytest.mark.parametrize("text", ["{no json", "5", "[1]", '{"a": 1}'])
+def test_event_names_that_are_no_list_of_names_are_passed_over_and_said(folder, text):
+    def change(table):
+        place = table.schema.get_field_index("milestones")
+        return table.set_column(place, "milestones", pa.array([text] * len(table)))
+
+    rewrite(part(folder, "orders"), change)
+    found = fnb.load(folder)
+    assert len(found.latency().table) > 4
+    assert sum("is no list of event names" in told for told in found.warnings) == 1
+
+
+@pytest.mark.parametrize("count", [2**40, 2**62, -1])
+def test_a_count_of_events_that_cannot_be_is_not_believed(folder, count):
+    def change(table):
+        place = table.schema.get_field_index("n_events")
+        return table.set_column(place, "n_events", pa.array([count] * len(table)))
+
+    rewrite(part(folder, "orders"), change)
+    for name in ("stages", "event_times"):
+        assert len(getattr(fnb.load(folder), name)) == len(getattr(fnb.load(FORMAT_1), name))
+    assert repr(fnb.load(folder).latency()) == repr(fnb.load(FORMAT_1).latency())
+
+
+def test_orders_without_a_begin_are_left_out_and_said(folder):
+    rewrite(part(folder, "orders"), lambda t: t.drop(["started_at"]))
+    found = fnb.load(folder)
+    assert 0 < len(found) < 8
+    assert "an order has no started_at" in found.warnings[0]
+    assert len(found.latency().table) > 4
+
+
+def test_a_pipe_in_the_folder_is_not_waited_for(folder):
+    (folder / "manifest.json").unlink()
+    os.mkfifo(part(folder, "orders").with_name("pipe.parquet"))
+    assert len(fnb.load(folder)) == 8
 
 
 def test_texts_of_another_kind_are_read_all_the_same(folder):
