@@ -39,6 +39,8 @@ WRONG_INPUT = {
     "month": lambda: fnb.Card(number=NUMBER, verification_value=CVV, month="1", year="2030"),
     "captcha token": lambda: fnb.Order.example(captcha_token=[CAPTCHA]),
     "domain": lambda: fnb.Order.example(domain="?", captcha_token=CAPTCHA),
+    "number set later": lambda: setattr(fnb.Card.test(), "number", NUMBER),
+    "captcha token set later": lambda: setattr(fnb.Order.example(), "captcha_token", CAPTCHA),
     "production": lambda: fnb.connect(api_url=PRODUCTION, app_id=APP_ID),
     "environment": lambda: fnb.connect("stagin", app_id=APP_ID),
     "two environments": lambda: fnb.connect("staging", api_url=PRODUCTION, app_id=APP_ID),

@@ -90,6 +90,12 @@ class ApiModel(BaseModel):
             fields.clear()
             raise refused
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to be changed, without repeating the value as pydantic would."""
+        del value
+        kind = type(self).__name__
+        raise ValueError(f"{kind} is frozen: {name} cannot be set; make another {kind}")
+
 
 Model = TypeVar("Model", bound=ApiModel)
 
