@@ -11,11 +11,11 @@ from tests.browser.order_forms import place, status
 CANARY = {"number": "378282246310005", "cvv": "8317", "captcha": "captcha-token-Zq7kP0vX"}
 # A person who was typed; design.md, section 9: kept only in memory.
 PERSON = {
-    "First name": "Wilhelmina-canary",
-    "Last name": "Quux-canary",
-    "Street": "77 Canary Wharf",
-    "Company": "Canary and Daughters",
-    "E-mail": "canary.typed@example.test",
+    "First name": "Xanthippe",
+    "Last name": "Quux-Xanthippe",
+    "Street": "77 Xanthippe Wharf",
+    "Company": "Xanthippe and Daughters",
+    "E-mail": "xanthippe@example.test",
     "Phone": "2065559137",
 }
 WATCHED = """\
@@ -38,7 +38,7 @@ def type_secrets(shown):
 def type_person(shown):
     """Type what is in memory alone, in the page and in the kernel."""
     shown.get_by_label("Card", exact=True).select_option("typed")
-    for label, text in (("Month", "11"), ("Year", "2031"), ("Name on the card", "A Canary")):
+    for label, text in (("Month", "11"), ("Year", "2031"), ("Name on the card", "A Xanthippe")):
         shown.get_by_label(label).fill(text)
     shown.locator("summary", has_text="Ship to").click()
     for label, text in PERSON.items():
@@ -82,9 +82,9 @@ def test_what_is_typed_is_where_it_may_be_and_nowhere_else(notebook, jupyter, wi
     bench.reload()
     shown = bench.output(0)
     expect(shown.get_by_label("Phone").first).to_have_value(PERSON["Phone"])
-    expect(shown.get_by_label("Name on the card")).to_have_value("A Canary")
-    expect(shown.get_by_label("Python code")).to_contain_text('email="canary.typed@example.test"')
-    assert "canary" not in json.dumps(bench.save()).lower()
+    expect(shown.get_by_label("Name on the card")).to_have_value("A Xanthippe")
+    expect(shown.get_by_label("Python code")).to_contain_text('email="xanthippe@example.test"')
+    assert "xanthippe" not in json.dumps(bench.save()).lower()
 
 
 def everything_written(bench, jupyter, widget_log):
@@ -111,7 +111,7 @@ def expect_no_secret(written):
 
 def expect_no_person(written):
     """The person is in the page, and in the preset that was asked for."""
-    for text in ("canary", PERSON["Phone"]):
+    for text in ("xanthippe", PERSON["Phone"]):
         found = {where for where, all_of_it in written.items() if text in all_of_it.lower()}
         presets = {where for where in found if where.startswith("firmly/presets/")}
         assert presets

@@ -6,6 +6,10 @@
 
 import { sendToKernel } from "./kernel.js";
 
+// A page that was just loaded can lose what it sends or is sent; each repetition waits longer.
+const REPEATED_AFTER_MS = 2000;
+const REPEATED_AT_MOST_AFTER_MS = 60000;
+
 /** Make a view's copy. */
 export function draftOf(model) {
   const view = Math.random().toString(36).slice(2, 12);
@@ -14,6 +18,22 @@ export function draftOf(model) {
   let values = null;
   let problems = {};
   let number = 0;
+  let patience_ms = REPEATED_AFTER_MS;
+  let timer = 0;
+
+  /** Send once more what has no answer: to do so twice changes nothing. */
+  function repeat() {
+    patience_ms = Math.min(2 * patience_ms, REPEATED_AT_MOST_AFTER_MS);
+    const edited = Object.fromEntries([...unanswered.keys()].map((name) => [name, values[name]]));
+    if (values === null) send("draft");
+    else send("edit", [packed(edited)]);
+  }
+
+  function send(type, buffers = []) {
+    clearTimeout(timer);
+    timer = setTimeout(repeat, patience_ms);
+    return sendToKernel(model, { type, view, number }, buffers);
+  }
 
   function tell(names, isOwn) {
     for (const [name, call] of [...listeners]) if (name === null || names.includes(name)) call(isOwn);
@@ -21,9 +41,11 @@ export function draftOf(model) {
 
   function take(content, buffers) {
     if (content?.type !== "draft") return;
+    patience_ms = REPEATED_AFTER_MS;
     if (content.view === view) {
       for (const [name, edited] of unanswered) if (edited <= content.number) unanswered.delete(name);
     }
+    if (unanswered.size === 0) clearTimeout(timer);
     const told = unpacked(buffers[0]);
     // What was typed since is on its way, and its own answer follows.
     const names = Object.keys(told).filter((name) => !unanswered.has(name) && !isSame(values?.[name], told[name]));
@@ -39,20 +61,23 @@ export function draftOf(model) {
     problems: () => problems,
     isChecked: () => unanswered.size === 0,
     /** Ask for it; false if there is no kernel. */
-    ask: () => sendToKernel(model, { type: "draft", view, number }),
+    ask: () => send("draft"),
     /** Change fields here and in the kernel. It is sent at once, so that a reload loses nothing. */
     edit(changes) {
       number += 1;
       values = { ...values, ...changes };
       for (const name of Object.keys(changes)) unanswered.set(name, number);
-      sendToKernel(model, { type: "edit", view, number }, [packed(changes)]);
+      send("edit", [packed(changes)]);
       tell(Object.keys(changes), true);
     },
     /** What goes with a press: all as it is seen here. */
     whole: () => ({ about: { view, number }, buffer: packed(values) }),
     /** Call something when a field changes, or with null at every change and answer. */
     on: (name, call) => listeners.push([name, call]),
-    close: () => model.off("msg:custom", take),
+    close() {
+      clearTimeout(timer);
+      model.off("msg:custom", take);
+    },
   };
 }
 

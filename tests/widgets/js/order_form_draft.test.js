@@ -1,7 +1,7 @@
 import { draftOf } from "/static/order_form_draft.js";
 import { withMessage } from "/static/order_form_fields.js";
 import { formKernel } from "./form_kernel.js";
-import { equal, model, ok, stage, test } from "./harness.js";
+import { equal, model, ok, stage, test, until } from "./harness.js";
 
 /** Views of one form, as they are in a page: each hears whatever the kernel sends. */
 function views(count, isBusy = false) {
@@ -111,4 +111,33 @@ test("a view that is gone hears nothing any more", () => {
   const { state, made } = views(2);
   made[0].close();
   equal(state.listening(), 1);
+});
+
+test("a question or an edit that was lost is sent again, until it is answered and no longer", async () => {
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 100);
+  try {
+    const state = model();
+    const kernel = formKernel(state, { shipping: { city: "Seattle" }, times: 1 });
+    const { send } = state;
+    const lose = () => (state.send = (content) => state.sent.push(content));
+    lose();
+    const draft = draftOf(state);
+    draft.ask();
+    await until(() => state.sent.length === 2, "the question once more");
+    state.send = send;
+    await until(() => draft.isThere(), "an answer");
+    lose();
+    draft.edit({ times: 2 });
+    draft.edit({ shipping: { city: "Tacoma" } });
+    state.send = send;
+    await until(() => draft.isChecked(), "the answer to the edit");
+    equal([kernel.draft.shipping.city, kernel.draft.times], ["Tacoma", 2]);
+    const count = state.sent.length;
+    await new Promise((done) => real(done, 100));
+    equal(state.sent.length, count);
+    draft.close();
+  } finally {
+    window.setTimeout = real;
+  }
 });
