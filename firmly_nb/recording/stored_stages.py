@@ -141,11 +141,10 @@ def _block(
         stage[:, column] = code(name)
         begins[:, column] = code(previous)
         ends[:, column] = code(name)
-        if skipped.any():
-            begins[skipped, column] = reached[skipped]
-            for missed in np.unique(reached[skipped]):
-                label = f"{list(labels)[missed]}->{name}"
-                stage[skipped & (reached == missed), column] = code(label)
+        begins[skipped, column] = reached[skipped]
+        for missed in np.unique(reached[skipped]):
+            label = f"{list(labels)[missed]}->{name}"
+            stage[skipped & (reached == missed), column] = code(label)
         start_ms[:, column] = np.where(came, begin, np.nan)
         end_ms[:, column] = end
         duration_ms[:, column] = end - begin
