@@ -109,7 +109,7 @@ class _Browser:
             ).start()
             atexit.register(self.close)
         # The limit stands on the work too: what is given up must not go on.
-        limited = asyncio.wait_for(work, limit_s)
+        limited = _within(limit_s, work)
         return asyncio.run_coroutine_threadsafe(limited, self._loop).result(limit_s + 1)
 
     async def _open(self) -> None:
@@ -140,6 +140,18 @@ class _Browser:
             self._idle.cancel()
         if browser is not None:
             await browser.close()
+
+
+async def _within(limit_s: float, work: Coroutine[Any, Any, Any]) -> Any:
+    limit = asyncio.timeout(limit_s)
+    try:
+        async with limit:
+            return await work
+    except Exception:
+        # What a browser says that is given up is not the reason why it was.
+        if limit.expired():
+            raise TimeoutError from None
+        raise
 
 
 def _keep_off_the_screen() -> None:
