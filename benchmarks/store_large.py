@@ -111,8 +111,7 @@ def report(events: int, lines: list[str], foreign: float) -> str:
 Written by `python -m benchmarks.store_large`. {events:,} events, in the structure of
 [the smaller set](benchmarks-store.md); {os.cpu_count()} processors. One process, everything
 imported beforehand, files in the system's cache. The processors' time is that of this process;
-other programs used {foreign:.0%} of the machine meanwhile, so by the clock it took longer than
-alone.
+other programs used {foreign:.0%} of the machine meanwhile.
 
 | what | s by the clock | s of processors | MiB at the peak so far |
 | --- | ---: | ---: | ---: |

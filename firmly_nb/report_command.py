@@ -33,7 +33,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
         Path | None, typer.Option(help="Earlier recordings to hold these against.")
     ] = None,
     margin: Annotated[
-        float, typer.Option(help="Smallest change that matters: 0.10 for 10 %.")
+        float, typer.Option(help="Smallest change that matters: 0.10 for 10%.")
     ] = 0.10,
     check: Annotated[
         bool,

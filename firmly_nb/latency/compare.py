@@ -118,7 +118,7 @@ class Comparison:
     success
         The shares of placed orders.
     margin
-        What was stated as a change that matters: 0.10 for 10 %.
+        What was stated as a change that matters: 0.10 for 10%.
     level, level_each
         How often all intervals hold together, and each alone.
     notes
@@ -177,7 +177,7 @@ def compare(
         Need ``recording_id``, ``outcome``, ``time_to_order_placed_ms``; ``run_id`` where there are
         runs: with two or more on both sides the intervals come from drawing whole runs again.
     margin
-        The smallest change that matters, stated before looking: 0.10 for 10 %.
+        The smallest change that matters, stated before looking: 0.10 for 10%.
     level
         How often all intervals hold together.
 
@@ -199,7 +199,7 @@ def compare(
     'slower'
     """
     if not 0 < margin < 10:
-        raise ValueError(f"the margin is a share such as 0.10 for 10 %, not {margin}")
+        raise ValueError(f"the margin is a share such as 0.10 for 10%, not {margin}")
     a, b = _side(stages_a, orders_a), _side(stages_b, orders_b)
     shared = [name for name in a.times if name in b.times and name != ORDER]
     named = [name for name in shared if _is_enough(a.times[name], b.times[name])]

@@ -79,7 +79,7 @@ def report(
     compare_with
         Earlier recordings to hold these against.
     margin
-        The smallest change that matters, stated before looking: 0.10 for 10 %.
+        The smallest change that matters, stated before looking: 0.10 for 10%.
     names
         What the earlier ones and these are called in the comparison.
     pictures

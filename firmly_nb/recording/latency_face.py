@@ -75,7 +75,7 @@ class LatencyFace:
         other
             The recordings that are judged; these are what they are held against.
         margin
-            The smallest change that matters, stated before looking: 0.10 for 10 %.
+            The smallest change that matters, stated before looking: 0.10 for 10%.
         level
             How often all intervals hold together.
         """

@@ -118,7 +118,7 @@ def percentile_row(found: Quantile) -> dict[str, Any]:
     """Return one percentile in words."""
     if found.estimable:
         between = f"{milliseconds(found.low, 0)} to {milliseconds(found.high, 0)}"
-        text = f"{milliseconds(found.estimate, 0)} ms (95 %: {between})"
+        text = f"{milliseconds(found.estimate, 0)} ms (95%: {between})"
     else:
         least = f"at least {milliseconds(found.low, 0)} ms; " if math.isfinite(found.low) else ""
         needs = f"needs {found.needed:,} placed orders, there are {found.n:,}"

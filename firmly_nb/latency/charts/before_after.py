@@ -45,7 +45,7 @@ def compare(
     stages_a, orders_a, stages_b, orders_b
         As in docs/tables.md.
     margin
-        The smallest change that matters, stated before looking: 0.10 for 10 %.
+        The smallest change that matters, stated before looking: 0.10 for 10%.
     names
         What the two sides are called.
     """
