@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -80,6 +82,14 @@ def wait_until(condition, what="the condition"):
 def until():
     """Wait for a condition."""
     return wait_until
+
+
+@pytest.fixture
+def ctrl_c():
+    """Press Ctrl-C, also where a shell started the tests in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield _thread.interrupt_main
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import gc
 import signal
@@ -123,7 +122,7 @@ def test_a_cart_is_only_seen_by_the_lab_that_placed_the_order(connect):
 
 
 @pytest.mark.parametrize("isolated", [True, False])
-def test_ctrl_c_leaves_a_recording_that_says_so(lab, until, isolated):
+def test_ctrl_c_leaves_a_recording_that_says_so(lab, ctrl_c, isolated):
     """The portal cancels whatever cleans up after a cancelled order, too.
 
     The outcome was incomplete, and the next order of the same process waited for ever for the
@@ -134,7 +133,7 @@ def test_ctrl_c_leaves_a_recording_that_says_so(lab, until, isolated):
     class Lines:
         def show(self, record):
             if record.kind == "event" and record.event == "item-added":
-                _thread.interrupt_main()
+                ctrl_c()
 
     options = Options(headers={"x-sim-fault": "stall"}, isolated=isolated)
     attempt = lab._attempt(ORDER, None, options)

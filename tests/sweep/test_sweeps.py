@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import threading
 from functools import partial
@@ -198,10 +197,10 @@ def test_closing_the_lab_stops_its_sweeps(connect, simulator, tmp_path, until):
     assert "<b>open" not in sweep._repr_html_()
 
 
-def test_ctrl_c_raises_once_everything_is_on_disk(lab, until):
+def test_ctrl_c_raises_once_everything_is_on_disk(lab, until, ctrl_c):
     def interrupt():
         until(lambda: lab.last_sweep and lab.last_sweep.progress.running == 2, "two orders")
-        _thread.interrupt_main()
+        ctrl_c()
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
