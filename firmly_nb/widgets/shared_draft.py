@@ -4,6 +4,10 @@ Addresses are personal data, which is kept in memory only (design.md, section 9)
 synced state is saved with notebooks. So a draft is in no trait: a page asks for it when it is
 drawn, sends what is typed, and is told of every change, whoever made it. It travels in the buffers
 of messages, because what logs messages does not log buffers.
+
+Messages can overtake each other and be lost: a kernel may take them on several threads, a page may
+have been loaded that moment. So each edit carries the whole field and a number, an older one is
+never put over a newer, and an answer says which fields it answers and which state it tells.
 """
 
 from __future__ import annotations
@@ -13,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from firmly_nb.widgets.form_state import Draft, changed_draft
+from firmly_nb.widgets.form_state import FIELDS, Draft, changed_draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 MOST_BYTES = 1 << 20
 LONGEST_NAME = 40
+MOST_VIEWS = 100
 
 
 class Send(Protocol):
@@ -33,8 +38,9 @@ class SharedDraft:
     """What stands in a form; it can be changed by pages and by Python, from any thread.
 
     Each change is answered to all pages, in the order in which the changes were made, with the
-    whole draft and what is wrong in it. The answer to a page's edit names the page's view and the
-    edit's number, so that the view keeps what was typed since (``order_form_draft.js``).
+    whole draft and what is wrong in it. The answer to a page's edit names the page's view, the
+    edit's number and its fields, so that the view keeps what was typed since, and sends again what
+    did not arrive (``order_form_draft.js``).
 
     Parameters
     ----------
@@ -57,6 +63,8 @@ class SharedDraft:
         self._changed = changed
         self._turns = threading.RLock()
         self._now = Draft()
+        self._revision = 0
+        self._taken: dict[str, dict[str, int]] = {}  # by view and field: its newest edit so far
 
     @property
     def now(self) -> Draft:
@@ -68,44 +76,76 @@ class SharedDraft:
         """What is wrong in it, by the field's path."""
         return self._check(self._now)
 
-    def put(self, changes: Any, *, answering: Mapping[str, Any] | None = None) -> None:
+    def put(self, changes: Any) -> None:
         """Change fields and tell the pages.
 
         Parameters
         ----------
         changes
             New values by field; names that are none are left out.
-        answering
-            The page's message that this answers, if it does.
 
         Raises
         ------
         TypeError
             If a value is of another kind than its field; then nothing is changed.
         """
+        self._change(changes, {}, ())
+
+    def take(self, content: Mapping[str, Any], buffer: Any) -> None:
+        """Take what a page sends: an edit, or the draft as it stood when something was pressed."""
+        sent = _read(buffer)
+        fields = [name for name in FIELDS if isinstance(sent, dict) and name in sent]
+        with self._turns:
+            newest = self._newest(_view(content))
+            number = _whole(content.get("number"))
+            for name in fields:
+                if number < newest.get(name, number):
+                    del sent[name]  # overtaken by a later edit of the same view
+                else:
+                    newest[name] = number
+            self._change(sent, content, fields)
+
+    def tell(self, answering: Mapping[str, Any] | None = None, fields: Sequence[str] = ()) -> None:
+        """Send the draft and what is wrong in it to all pages.
+
+        Parameters
+        ----------
+        answering
+            The page's message that this answers, if it does.
+        fields
+            The fields that the message had.
+        """
+        asked = answering or {}
+        with self._turns:
+            self._revision += 1
+            answer = {
+                "type": "draft",
+                "revision": self._revision,
+                "view": _view(asked),
+                "number": _whole(asked.get("number")),
+                "fields": list(fields),
+                "problems": self.problems,
+            }
+            self._send(answer, [orjson.dumps(vars(self._now))])
+
+    def _change(self, changes: Any, answering: Mapping[str, Any], fields: Sequence[str]) -> None:
         with self._turns:
             try:
                 self._now = changed_draft(self._now, changes)
             finally:
                 # A page that sent something impossible is told what stands.
-                self.tell(answering)
+                self.tell(answering, fields)
         self._changed()
 
-    def take(self, content: Mapping[str, Any], buffer: Any) -> None:
-        """Take what a page sends: an edit, or the draft as it stood when something was pressed."""
-        self.put(_read(buffer), answering=content)
+    def _newest(self, view: str) -> dict[str, int]:
+        newest = self._taken.setdefault(view, {})
+        if len(self._taken) > MOST_VIEWS:
+            del self._taken[next(iter(self._taken))]
+        return newest
 
-    def tell(self, answering: Mapping[str, Any] | None = None) -> None:
-        """Send the draft and what is wrong in it to all pages."""
-        asked = answering or {}
-        with self._turns:
-            answer = {
-                "type": "draft",
-                "view": str(asked.get("view", ""))[:LONGEST_NAME],
-                "number": _whole(asked.get("number")),
-                "problems": self.problems,
-            }
-            self._send(answer, [orjson.dumps(vars(self._now))])
+
+def _view(content: Mapping[str, Any]) -> str:
+    return str(content.get("view", ""))[:LONGEST_NAME]
 
 
 def _whole(value: Any) -> int:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmly_nb.widgets.form_state import Draft
-from firmly_nb.widgets.shared_draft import LONGEST_NAME, MOST_BYTES, SharedDraft
+from firmly_nb.widgets.shared_draft import LONGEST_NAME, MOST_BYTES, MOST_VIEWS, SharedDraft
 
 
 class Pages:
@@ -39,7 +39,14 @@ def pages():
 def test_what_python_sets_is_told_to_every_page(pages):
     pages.draft.put({"merchant": "a.test", "times": 3})
     ((content, draft),) = pages.told
-    assert content == {"type": "draft", "view": "", "number": 0, "problems": {}}
+    assert content == {
+        "type": "draft",
+        "revision": 1,
+        "view": "",
+        "number": 0,
+        "fields": [],
+        "problems": {},
+    }
     assert draft == {**vars(Draft()), "merchant": "a.test", "times": 3}
     assert pages.draft.now.merchant == "a.test"
     assert pages.changes == 1
@@ -48,9 +55,38 @@ def test_what_python_sets_is_told_to_every_page(pages):
 def test_an_edit_is_answered_by_its_view_and_number_with_what_is_wrong(pages):
     pages.draft.take({"view": "v1", "number": 7}, orjson.dumps({"card_name": "amex"}))
     ((content, draft),) = pages.told
-    problems = {"domain": "must not be empty"}
-    assert content == {"type": "draft", "view": "v1", "number": 7, "problems": problems}
+    assert content == {
+        "type": "draft",
+        "revision": 1,
+        "view": "v1",
+        "number": 7,
+        "fields": ["card_name"],
+        "problems": {"domain": "must not be empty"},
+    }
     assert draft["card_name"] == pages.draft.now.card_name == "amex"
+
+
+def test_an_edit_that_was_overtaken_by_a_later_one_changes_nothing_any_more(pages):
+    """A name that was typed was gone: the edit before it, without it, came after it."""
+
+    def edit(view, number, **changes):
+        pages.draft.take({"view": view, "number": number}, orjson.dumps(changes))
+
+    edit("v1", 1, card={"month": "11"})
+    edit("v1", 3, card={"month": "11", "name": "Ada"})
+    edit("v1", 2, card={"month": "11", "year": "2031"}, merchant="a.test")
+    assert pages.draft.now.card == {"month": "11", "name": "Ada"}
+    assert pages.draft.now.merchant == "a.test", "nothing newer stands there"
+    answered = [(one["number"], one["fields"]) for one, _ in pages.told]
+    assert answered == [(1, ["card"]), (3, ["card"]), (2, ["merchant", "card"])]
+    edit("v2", 1, card={"month": "12"})
+    assert pages.draft.now.card == {"month": "12"}, "another page counts for itself"
+
+
+def test_pages_that_were_left_long_ago_are_forgotten(pages):
+    for number in range(2 * MOST_VIEWS):
+        pages.draft.take({"view": f"v{number}", "number": 1}, b'{"times": 2}')
+    assert len(pages.draft._taken) == MOST_VIEWS
 
 
 def test_a_page_that_is_drawn_asks_and_nothing_changes(pages):

@@ -6,7 +6,9 @@
 
 import { sendToKernel } from "./kernel.js";
 
-// A page that was just loaded can lose what it sends or is sent; each repetition waits longer.
+// Messages can be lost (in a page that was just loaded) and overtake each other (in a kernel that
+// takes them on several threads). An edit carries the whole field, an answer says which fields it
+// answers and which state it tells; what has no answer is sent again, each time after a longer wait.
 const REPEATED_AFTER_MS = 2000;
 const REPEATED_AT_MOST_AFTER_MS = 60000;
 
@@ -16,6 +18,8 @@ export function draftOf(model) {
   const unanswered = new Map(); // by field: the number of its last edit that has no answer yet
   const listeners = [];
   let values = null;
+  let told = {}; // what the kernel said last, and as which state
+  let revision = -1;
   let problems = {};
   let number = 0;
   let patience_ms = REPEATED_AFTER_MS;
@@ -43,14 +47,16 @@ export function draftOf(model) {
     if (content?.type !== "draft") return;
     patience_ms = REPEATED_AFTER_MS;
     if (content.view === view) {
-      for (const [name, edited] of unanswered) if (edited <= content.number) unanswered.delete(name);
+      for (const name of content.fields) if (unanswered.get(name) <= content.number) unanswered.delete(name);
     }
     if (unanswered.size === 0) clearTimeout(timer);
-    const told = unpacked(buffers[0]);
+    if (content.revision > revision) {
+      ({ revision, problems } = content);
+      told = unpacked(buffers[0]);
+    }
     // What was typed since is on its way, and its own answer follows.
     const names = Object.keys(told).filter((name) => !unanswered.has(name) && !isSame(values?.[name], told[name]));
     values = { ...values, ...Object.fromEntries(names.map((name) => [name, told[name]])) };
-    ({ problems } = content);
     tell(names, false);
   }
 

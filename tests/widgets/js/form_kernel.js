@@ -6,6 +6,8 @@ const written = (value) => new DataView(new TextEncoder().encode(JSON.stringify(
 /** Make one for a model; `kernel.isBusy = true` holds answers back until `kernel.answer()`. */
 export function formKernel(model, draft) {
   const held = [];
+  const newest = {};
+  let revision = 0;
   const kernel = {
     draft,
     problems: {},
@@ -20,9 +22,14 @@ export function formKernel(model, draft) {
       kernel.problems = problems;
       kernel.tell();
     },
-    tell({ view = "", number = 0 } = {}) {
-      model.receive({ type: "draft", view, number, problems: kernel.problems }, [written(kernel.draft)]);
+    tell({ view = "", number = 0 } = {}, fields = []) {
+      revision += 1;
+      const answer = { type: "draft", revision, view, number, fields, problems: kernel.problems };
+      kernel.deliver(answer, [written(kernel.draft)]);
     },
+    /** Replaced where answers are late or lost. */
+    deliver: (...answer) => model.receive(...answer),
+    receive: (...answer) => model.receive(...answer),
     /** Take what waits, all of it or so many messages. */
     answer(count = held.length) {
       for (const message of held.splice(0, count)) take(message);
@@ -31,9 +38,19 @@ export function formKernel(model, draft) {
   };
 
   function take(message) {
-    if (message.type === "edit") kernel.draft = { ...kernel.draft, ...read(message.buffers[0]) };
-    if (message.type === "place") kernel.draft = read(message.buffers[1]);
-    if (["draft", "edit", "place"].includes(message.type)) kernel.tell(message);
+    const sent = { edit: 0, place: 1 }[message.type];
+    const fields = sent === undefined ? [] : changed(message, read(message.buffers[sent]));
+    if (["draft", "edit", "place"].includes(message.type)) kernel.tell(message, fields);
+  }
+
+  function changed({ view, number }, changes) {
+    newest[view] ??= {};
+    for (const [name, value] of Object.entries(changes)) {
+      if (number < (newest[view][name] ?? 0)) continue;
+      newest[view][name] = number;
+      kernel.draft = { ...kernel.draft, [name]: value };
+    }
+    return Object.keys(changes);
   }
 
   model.send = (content, _, buffers = []) => {

@@ -93,6 +93,52 @@ test("whatever overtakes what, kernel and views end with the same, and nothing t
   }
 });
 
+test("an answer that was overtaken by a later one tells nothing any more", () => {
+  const { kernel, made: [draft] } = views(1);
+  const late = [];
+  kernel.deliver = (...answer) => late.push(answer);
+  draft.edit({ times: 2 });
+  kernel.put({ times: 3 });
+  for (const answer of late.reverse()) kernel.receive(...answer);
+  equal([draft.get("times"), draft.isChecked()], [3, true]);
+});
+
+test("edits and answers that overtake each other or are lost take nothing back", async () => {
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 1000);
+  try {
+    for (let seed = 1; seed <= 100; seed += 1) {
+      const roll = dice(seed);
+      const { kernel, made: [draft, other] } = views(2, true);
+      const late = [];
+      kernel.deliver = (...answer) => late.push(answer);
+      const some = (list) => list.splice(roll(list.length), 1)[0];
+      const names = ["merchant", "shipping", "times"];
+      const last = {};
+      for (let step = 0; step < 30; step += 1) {
+        const what = roll(5);
+        const name = names[roll(3)];
+        if (what === 0 && kernel.held.length) kernel.held.unshift(some(kernel.held)), kernel.answer(1);
+        else if (what === 1 && late.length) kernel.receive(...some(late));
+        else if (what === 2) some([kernel.held, late]).splice(0, 1); // lost
+        else draft.edit({ [name]: (last[name] = `typed ${step}`) });
+      }
+      kernel.isBusy = false;
+      kernel.deliver = kernel.receive;
+      for (const answer of late) kernel.receive(...answer);
+      kernel.answer();
+      await until(() => draft.isChecked(), "every answer");
+      for (const name of Object.keys(last)) {
+        equal([draft.get(name), other.get(name), kernel.draft[name]], Array(3).fill(last[name]), `seed ${seed}, ${name}:`);
+      }
+      draft.close();
+      other.close();
+    }
+  } finally {
+    window.setTimeout = real;
+  }
+});
+
 test("what is typed is not typed anew by its own answer, but what Python sets is shown", () => {
   const form = { fields: new Map(), showProblems() {} };
   const input = document.createElement("input");
