@@ -9,12 +9,20 @@ import firmly_nb as fnb
 lab = fnb.connect(profile="{profile}")
 form = fnb.OrderForm(lab)
 form"""
+DOUBLE_CLICK_MS = 500  # order_form_place.js
 STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
 
 
 def place(shown):
     """Return the button that places, and cancels."""
     return shown.locator("button.place")
+
+
+def cancel(shown):
+    """Press Cancel, later than what counts as the second half of a double click."""
+    expect(place(shown)).to_contain_text("Cancel")
+    shown.page.wait_for_timeout(2 * DOUBLE_CLICK_MS)
+    place(shown).click()
 
 
 def status(shown):

@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.order_forms import LAB, STREAMED, add_raw, place, status
+from tests.browser.order_forms import LAB, STREAMED, add_raw, cancel, place, status
 
 # Notes down whatever an element says from now on.
 NOTE = """element => {
@@ -175,7 +175,7 @@ def test_while_an_order_runs(notebook, artefact):
 
     # The kernel is free meanwhile.
     expect(bench.run_cell(4).locator("pre")).to_have_text("(45, True)")
-    place(one).click()
+    cancel(one)
     expect(status(one)).to_contain_text("Cancelled")
     expect(status(one)).to_contain_text("Reached")
     artefact("cancelled", one)
@@ -192,7 +192,7 @@ def test_while_an_order_runs(notebook, artefact):
     place(other).click()
     expect(place(other)).to_have_text("Cancel (1 of 3)")
     expect(status(other)).to_contain_text("after item-added")
-    place(other).click()
+    cancel(other)
     expect(status(other)).to_contain_text("1 cancelled; 2 of 3 not placed: cancelled")
 
 
