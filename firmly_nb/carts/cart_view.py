@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.carts.batch import Batch
-from firmly_nb.carts.fields import read_text, read_whole
+from firmly_nb.carts.fields import read_whole
 from firmly_nb.carts.find import Json, find_carts
-from firmly_nb.carts.pairing import LINE_LABELS, label_of
+from firmly_nb.carts.pairing import LINE_LABELS, label_of, labels
+from firmly_nb.carts.paths import below, element
 from firmly_nb.carts.tables import cart_tables
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class CartView:
     row
         The row of `SNAPSHOTS`: ``row.total_minor``, ``row.cart_status``, ...; nulls are None.
     lines, shipments
-        The rows of `LINE_ITEMS` and `SHIPMENTS`, in the same form. A line has also a ``name``,
-        the one that the paths of changes use.
+        The rows of `LINE_ITEMS` and `SHIPMENTS`, in the same form. A line also has a ``name``,
+        what a person would call it, and its ``path``, which no other line of the cart has.
     data
         The cart as the merchant sent it.
     before
@@ -90,7 +91,8 @@ def cart_views(events: pd.DataFrame, asked: Asked | None = None) -> list[CartVie
     found, read = find_carts(events), cart_tables(events)
     rows = records(read.snapshots)
     views = [CartView(row, cart) for row, cart in zip(rows, found.carts, strict=True)]
-    lines = records(read.line_items.assign(name=_names(read.line_items)))
+    paths = [path for cart in found.carts for path in _line_paths(cart)]
+    lines = records(read.line_items.assign(name=_names(read.line_items), path=paths))
     shipments = records(read.shipments)
     for view, n_shipments in zip(views, map(len, Batch(found).shipments), strict=True):
         view.lines = [next(lines) for _ in range(view.row.n_lines)]
@@ -131,13 +133,12 @@ def path_of(cart: Json, keys: tuple[Any, ...]) -> str:
         keys, key = keys
         flat.append(key)
     node: Any = cart
-    path, name = "", ""
+    path, field = "", ""
     for key in reversed(flat):
         if isinstance(node, dict):
-            name = str(read_text(str(key)))
-            path += f".{name}" if path else name
+            path, field = below(path, str(key)), str(key)
         else:
-            path += f"[{label_of(node[key], name) or key + 1}]"
+            path, field = element(path, labels(node, field)[key]), ""
         node = node[key]
     return path
 
@@ -153,6 +154,15 @@ def _names(lines: pd.DataFrame) -> list[str]:
     return [
         label_of(next((value for value in row if value), "")) for row in zip(*columns, strict=True)
     ]
+
+
+def _line_paths(cart: Json) -> list[str]:
+    """Write the path of each line that the tables have."""
+    lines = cart.get("line_items")
+    if type(lines) is not list:
+        return []
+    named = zip(lines, labels(lines, "line_items"), strict=True)
+    return [element("line_items", label) for line, label in named if type(line) is dict]
 
 
 def _values(column: pd.Series[Any]) -> list[Any]:

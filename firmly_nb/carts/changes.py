@@ -15,6 +15,7 @@ from firmly_nb.api.money import format_minor
 from firmly_nb.carts.fields import money_in_minor, read_text
 from firmly_nb.carts.find import Json, find_carts, parts
 from firmly_nb.carts.pairing import ABSENT, label_of, pair
+from firmly_nb.carts.paths import below, element
 from firmly_nb.carts.schemas import CHANGES
 from firmly_nb.carts.words import summary
 
@@ -123,7 +124,7 @@ currency=None)]
             stack += reversed(list(_fields(path, old, new, ignore_noise=ignore_noise)))
         elif isinstance(old, list) and isinstance(new, list):
             stack += reversed(
-                [(f"{path}[{label}]", "", a, b) for label, a, b in pair(old, new, field)]
+                [(element(path, label), "", a, b) for label, a, b in pair(old, new, field)]
             )
         else:
             found.append(_leaf(path, old, new))
@@ -133,9 +134,7 @@ currency=None)]
 def _fields(path: str, old: Json, new: Json, *, ignore_noise: bool) -> Iterator[Node]:
     for field in dict.fromkeys([*old, *new]):
         if not (ignore_noise and field in GENERATED):
-            name = str(read_text(str(field)))
-            inner = f"{path}.{name}" if path else name
-            yield inner, field, old.get(field, ABSENT), new.get(field, ABSENT)
+            yield below(path, str(field)), field, old.get(field, ABSENT), new.get(field, ABSENT)
 
 
 def _leaf(path: str, old: Any, new: Any) -> Difference:

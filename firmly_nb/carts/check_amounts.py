@@ -40,7 +40,7 @@ def line_price(cart: CartView) -> list[Finding] | None:
         expected = f"{line.quantity} x {money(line.price_minor)}{less} = {money(full - off)}"
         found = money(line.line_price_minor)
         sentence = f"The line {name} costs {found}, but {expected}."
-        findings.append(Finding(f"line_items[{name}].line_price", expected, found, sentence))
+        findings.append(Finding(f"{line.path}.line_price", expected, found, sentence))
     return findings[:MOST_FINDINGS]
 
 

@@ -35,8 +35,7 @@ def required_fields(cart: CartView) -> list[Finding] | None:
     raw_lines = cart.data.get("line_items")
     sent = [each for each in raw_lines if type(each) is dict] if type(raw_lines) is list else []
     for line, raw in zip(cart.lines, sent, strict=True):
-        name = line.name
-        findings += [_lacking(f"line_items[{name}].{f}", f, line, raw) for f in LINE_FIELDS]
+        findings += [_lacking(f"{line.path}.{f}", f, line, raw) for f in LINE_FIELDS]
     return [finding for finding in findings if finding][:MOST_FINDINGS]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
 from firmly_nb.carts.check_registry import Finding, check
+from firmly_nb.carts.paths import below, element
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ def quantity(cart: CartView) -> list[Finding] | None:
         return None
     return [
         Finding(
-            f"line_items[{line.name}].quantity",
+            f"{line.path}.quantity",
             "at least 1",
             str(line.quantity),
             f"The line {line.name} holds {line.quantity} pieces.",
@@ -38,10 +39,11 @@ def lines_once(cart: CartView) -> list[Finding] | None:
     if not cart.lines:
         return None
     ids = Counter(line.line_item_id for line in cart.lines if line.line_item_id)
-    names = {line.line_item_id: line.name for line in cart.lines}
+    first = {line.line_item_id: line.path for line in reversed(cart.lines)}
+    first_of_name = {line.name: line.path for line in reversed(cart.lines)}
     twice = [
         Finding(
-            f"line_items[{names[line_id]}]",
+            first[line_id],
             f"{line_id} once",
             f"{count} times",
             f"The line {line_id} is in the cart {count} times.",
@@ -56,7 +58,7 @@ def lines_once(cart: CartView) -> list[Finding] | None:
     )
     split = [
         Finding(
-            f"line_items[{name}]",
+            first_of_name[name],
             "one line",
             f"{count} lines",
             f"{name} is in {count} lines of its own.",
@@ -97,7 +99,7 @@ def prices_kept(cart: CartView) -> list[Finding] | None:
         name, currency = new.name, new.currency or ""
         was, now = (format_minor(line.price_minor, currency) for line in (old, new))
         sentence = f"The price of {name} went from {was} to {now}."
-        findings.append(Finding(f"line_items[{name}].price", was, now, sentence))
+        findings.append(Finding(f"{new.path}.price", was, now, sentence))
     return findings
 
 
@@ -115,7 +117,7 @@ def as_asked(cart: CartView) -> list[Finding] | None:
         return _as_many(cart.asked.total(), held.total())  # the merchant names no variants
     return [
         Finding(
-            f"line_items[{name}].quantity",
+            below(element("line_items", name), "quantity"),
             str(cart.asked[name]),
             str(held[name]),
             f"{cart.asked[name]} of {name} asked for, {held[name]} in the cart.",
@@ -139,9 +141,7 @@ def shipments_cover_lines(cart: CartView) -> list[Finding] | None:
         if times[line_id] not in allowed:
             name = line.name
             sentence = f"The line {name} is in {times[line_id]} shipments."
-            findings.append(
-                Finding(f"line_items[{name}]", "1 shipment", str(times[line_id]), sentence)
-            )
+            findings.append(Finding(line.path, "1 shipment", str(times[line_id]), sentence))
     for line_id in times.keys() - lines.keys():
         sentence = f"A shipment names the line {line_id}, which is not in the cart."
         findings.append(Finding("shipments.line_item_ids", "a line of the cart", line_id, sentence))
@@ -169,10 +169,10 @@ def _lost(cart: CartView, before: CartView) -> Iterator[Finding]:
         if new is None:
             pieces = f"{old.quantity} of {name}" if old.quantity is not None else name
             sentence = f"{pieces} was in the cart before and is not in it now."
-            yield Finding(f"line_items[{name}]", pieces, "not there", sentence)
+            yield Finding(old.path, pieces, "not there", sentence)
         elif None in (old.quantity, new.quantity) or old.quantity == new.quantity:
             continue
         elif new.quantity < old.quantity or not before.is_partial:
             sentence = f"The quantity of {name} went from {old.quantity} to {new.quantity}."
-            path = f"line_items[{name}].quantity"
+            path = f"{new.path}.quantity"
             yield Finding(path, str(old.quantity), str(new.quantity), sentence)

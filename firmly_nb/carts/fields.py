@@ -17,6 +17,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import to_minor
+from firmly_nb.carts.paths import below, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -233,17 +234,21 @@ class Rows:
         self._misfits.setdefault(row, {})[field] = value
 
     def other(self) -> list[Json | None]:
-        """Return the fields that are undocumented, and the values that could not be read."""
+        """Return the fields that are undocumented, and the values that could not be read.
+
+        Their keys are paths: those of a nested object are below its field's.
+        """
         left: list[Json | None] = [None] * len(self._objects)
         if self._unknown:
+            paths = {key: below("", str(key)) for key in self._unknown}
             for place, row in enumerate(self._objects):
-                left[place] = {key: row[key] for key in row if key in self._unknown} or None
-        inner = ((f"{field}.", rows.other()) for field, rows in self._nested)
+                left[place] = {paths[key]: row[key] for key in row if key in paths} or None
+        inner = ((field, rows.other()) for field, rows in self._nested)
         kept = [self._misfits.get(place) for place in range(len(left))] if self._misfits else []
-        for prefix, others in (("", kept), *inner):
+        for above, others in (("", kept), *inner):
             for place, fields in enumerate(others):
                 if fields:
-                    named = {f"{prefix}{key}": value for key, value in fields.items()}
+                    named = {joined(above, path): value for path, value in fields.items()}
                     left[place] = (left[place] or {}) | named
         return left
 

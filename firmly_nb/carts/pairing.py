@@ -117,8 +117,13 @@ def _shape(element: object) -> str:
 
 
 def _numbered(label: str, seen: Counter[str]) -> str:
-    seen[label] += 1
-    return label if seen[label] == 1 else f"{label}#{seen[label]}"
+    number, name = seen[label] + 1, label
+    if number > 1:
+        # An element can be called as we would call the second of its neighbours: MUG#2.
+        while (name := f"{label}#{number}") in seen:
+            number += 1
+    seen[label], seen[name] = number, max(seen[name], 1)
+    return name
 
 
 def _is_huge(value: object) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.carts.fields import read_text
 from firmly_nb.carts.find import Found, Json, find_carts
+from firmly_nb.carts.paths import Step, below, split_last
 from firmly_nb.carts.schemas import FIELD_PRESENCE, SCHEMA_DRIFT
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ TYPE_NAMES = {
     list: "array",
 }
 DEEPEST = 32  # levels; what lies deeper is counted as its parent's type only
+ANY_ELEMENT, ANY_FIELD = Step("any element"), Step("any field")
 MOST_KEYS = 100  # an object with more different keys is a map from ids, not a record
 RARE = 0.2  # a presence that differs by more than this is a drift
 ENOUGH = 20  # parents on both sides, below which a rate says nothing
@@ -154,17 +156,16 @@ def _inside(path: str, objects: list[Any]) -> Iterator[tuple[str, list[Any], int
     lists = [each for each in objects if type(each) is list]
     elements = list(chain.from_iterable(lists))
     if elements:
-        yield f"{path}[]", elements, len(elements)
+        yield below(path, ANY_ELEMENT), elements, len(elements)
     records = [each for each in objects if type(each) is dict]
     keys = list(dict.fromkeys(chain.from_iterable(records)))
     if len(keys) > MOST_KEYS:
         values = list(chain.from_iterable(map(dict.values, records)))
-        yield f"{path}{{}}", values, len(values)
+        yield below(path, ANY_FIELD), values, len(values)
         return
     for key in keys:
-        name = str(read_text(str(key)))
         values = [each[key] for each in records if key in each]
-        yield f"{path}.{name}" if path else name, values, len(records)
+        yield below(path, str(key)), values, len(records)
 
 
 def _by_field(presence: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, Any]]:
@@ -174,9 +175,7 @@ def _by_field(presence: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, An
 
 def _parent(key: tuple[str, str, str]) -> tuple[str, str, str] | None:
     event, domain, path = key
-    if path.endswith(("[]", "{}")):
-        return event, domain, path[:-2]
-    above = path.rpartition(".")[0]
+    above, _ = split_last(path)
     return (event, domain, above) if above else None
 
 

@@ -139,7 +139,12 @@ CHANGES = Table(
         RECORDING,
         Column("seq_before", "int64", "", "event of the earlier snapshot"),
         Column("seq_after", "int64", "", "event of the later snapshot"),
-        Column("path", "str", "", "where, such as line_items[WS12-XS-Orange].price"),
+        Column(
+            "path",
+            "str",
+            "",
+            "where, such as line_items[WS12-XS-Orange].price; odd names are quoted",
+        ),
         Column("kind", "category", "", "added, removed or changed"),
         Column("before", "object", "", "earlier value; an amount in minor units"),
         Column("after", "object", "", "later value; an amount in minor units"),

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from firmly_nb.api.printable import printable
 from firmly_nb.carts.bill import NOTHING, Bill, BillLine, bill_of
 from firmly_nb.carts.cart_view import records
 from firmly_nb.carts.find import Json, find_carts
-from firmly_nb.carts.pairing import pair
+from firmly_nb.carts.pairing import labels, pair
+from firmly_nb.carts.paths import Step
 from firmly_nb.carts.sheet_parts import (
     Changed,
     Note,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from firmly_nb.carts.tables import CartTables
 
+Row = TypeVar("Row", SheetLine, SheetAmount)
+Named = dict[str, Row]
 MOST_LINES = 250
 MOST_PARTS = 50  # shipments, codes, notices
 MOST_NOTES = 200  # changes, or findings, of one event
@@ -135,18 +137,17 @@ class Sheets:
         before = self._before.get(seq) if marks else None
         now, was = self._bill(seq), None if before is None else self._bill(before)
         cart, old = self._carts[seq], None if before is None else self._carts[before]
-        lines, totals = _lines(cart, old, now, was), _totals(now)
-        shipments = _shipments(cart, old, now, was)
-        places = Places(lines, shipments, totals)
+        lines, lines_named = _lines(cart, old, now, was)
+        shipments, shipments_named = _shipments(cart, old, now, was)
+        totals = _totals(now)
+        places = Places(lines_named, shipments_named, totals)
+        changed = self._changes.get(seq, ()) if marks else ()
+        found = self._findings.get(seq, ())[:MOST_NOTES] if marks else ()
         changes = [
-            each
-            for each in map(changed_of, self._changes.get(seq, ()) if marks else ())
-            if not places.take_change(each)
+            change for row in changed if not places.take_change(row.path, change := changed_of(row))
         ]
         findings = [
-            each
-            for each in map(note_of, self._findings.get(seq, ())[:MOST_NOTES] if marks else ())
-            if not places.take_finding(each)
+            note for row in found if not places.take_finding(row.path, note := note_of(row))
         ]
         return Sheet(
             seq=seq,
@@ -185,8 +186,13 @@ def _by_seq(frame: pd.DataFrame, key: str = "seq") -> dict[int, list[Any]]:
     return dict(rows)
 
 
-def _lines(cart: Json, before: Json | None, now: Bill, was: Bill | None) -> list[SheetLine]:
-    """Return the lines in the cart's order, those that were removed where they stood before."""
+def _lines(
+    cart: Json, before: Json | None, now: Bill, was: Bill | None
+) -> tuple[list[SheetLine], tuple[Named[SheetLine], Named[SheetLine]]]:
+    """Return the lines in the cart's order, those that were removed where they stood before.
+
+    Then all lines by the names that changes have for them, and by those that findings have.
+    """
     new, old = _elements(cart, "line_items"), _elements(before, "line_items")
     bills = dict(zip(_objects(new), now.lines, strict=True))
     bills |= dict(zip(_objects(old), was.lines if was else (), strict=True))
@@ -202,7 +208,9 @@ def _lines(cart: Json, before: Json | None, now: Bill, was: Bill | None) -> list
     for place, each in enumerate(_objects(old)):
         if each in gone:
             lines.insert(min(place, len(lines)), gone[each])
-    return lines
+    named = {name: row for name, a, b in pairs if (row := lines_of.get(b) or gone.get(a))}
+    own = _by_own_name(old, "line_items", gone) | _by_own_name(new, "line_items", lines_of)
+    return lines, (named, own)
 
 
 def _most_telling(lines: list[SheetLine]) -> list[SheetLine]:
@@ -217,7 +225,7 @@ def _most_telling(lines: list[SheetLine]) -> list[SheetLine]:
 
 def _line(label: str, line: BillLine, state: str = "") -> SheetLine:
     return SheetLine(
-        label=printable(label),  # as it is in the paths of changes and findings
+        label=Step("element", label).written,  # as it is in the paths of changes
         name=short(line.name),
         detail=short(" · ".join(word for word in (line.variant, line.sku) if word)),
         quantity=Value(short(line.quantity)),
@@ -228,20 +236,33 @@ def _line(label: str, line: BillLine, state: str = "") -> SheetLine:
     )
 
 
-def _shipments(cart: Json, before: Json | None, now: Bill, was: Bill | None) -> list[SheetAmount]:
+def _shipments(
+    cart: Json, before: Json | None, now: Bill, was: Bill | None
+) -> tuple[list[SheetAmount], tuple[Named[SheetAmount], Named[SheetAmount]]]:
+    """Return the shipments, then by the names that changes and that findings have for them."""
     new, old = _elements(cart, "shipments"), _elements(before, "shipments")
     earlier = was.shipments if was else []
     if not _objects(new):  # version 1 of the API: the cart itself has a shipping method
         first = earlier[0] if earlier and not _objects(old) else None
-        return [_shipment("", words, first, was) for words in now.shipments[:1]]
+        row = _shipment("", now.shipments[0], first, was) if now.shipments else None
+        unnamed = {"": row} if row else {}
+        return list(unnamed.values()), (unnamed, unnamed)
     texts = dict(zip(_objects(new), now.shipments, strict=False))
     texts |= dict(zip(_objects(old), earlier, strict=False))
     pairs = {id(b): (name, id(a)) for name, a, b in pair(old, new, "shipments")}
-    return [
-        _shipment(printable(name), texts[each], texts.get(earlier_one), was)
+    rows_of = {
+        each: _shipment(Step("element", name).written, texts[each], texts.get(earlier_one), was)
         for each in _objects(new)[: len(now.shipments)]
         for name, earlier_one in [pairs[each]]
-    ]
+    }
+    named = {pairs[each][0]: row for each, row in rows_of.items()}
+    return list(rows_of.values()), (named, _by_own_name(new, "shipments", rows_of))
+
+
+def _by_own_name(elements: list[Any], field: str, rows: dict[int, Row]) -> Named[Row]:
+    """Find the rows of the elements of one cart by the names they have in it."""
+    named = zip(elements, labels(elements, field), strict=True)
+    return {name: rows[id(each)] for each, name in named if id(each) in rows}
 
 
 def _shipment(

@@ -10,6 +10,7 @@ from typing import Any
 
 from firmly_nb.api.printable import printable
 from firmly_nb.api.secrets import PERSONAL_KEYS
+from firmly_nb.carts.paths import split_last
 from firmly_nb.carts.words import amount_or_value, path_in_words
 
 MOST_TEXT = 500
@@ -85,15 +86,24 @@ def short(text: str) -> str:
 
 def changed_of(row: Any) -> Changed:
     """Read a row of the table of changes; what names a person is masked."""
-    kind, path = str(row.kind), short(printable(str(row.path)))
+    kind, is_personal = str(row.kind), _is_personal(str(row.path))
     old, new = (
         MASKED
-        if path.rpartition(".")[2] in PERSONAL_KEYS and value is not None
+        if is_personal and value is not None
         else short(printable(amount_or_value(value, row.currency, MOST_TEXT)))
         for value in (row.before, row.after)
     )
     was, now = ("" if kind == "added" else old), ("" if kind == "removed" else new)
-    return Changed(path, short(path_in_words(path)), kind, was, now)
+    path, words = (short(printable(text)) for text in (row.path, path_in_words(row.path)))
+    return Changed(path, words, kind, was, now)
+
+
+def _is_personal(path: str) -> bool:
+    try:
+        name = split_last(path)[1].name
+    except ValueError:
+        name = path
+    return name.rpartition(".")[2] in PERSONAL_KEYS
 
 
 def note_of(row: Any) -> Note:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
 from firmly_nb.carts.fields import read_text
+from firmly_nb.carts.paths import Step, read_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +36,6 @@ FIELDS = NAMES | {
     "line_items": "line",
     "shipments": "shipment",
 }
-LINE = re.compile(r"line_items\[(?P<label>.*)\](?:\.(?P<field>\w+))?", re.DOTALL)
-# A name in brackets ends where a field follows or another name; it can hold brackets itself.
-PART = re.compile(r"(?P<field>[^.\[]*)(?:\[(?P<name>.*?)\](?=[.\[]|$))?\.?", re.DOTALL)
 LONGEST_VALUE = 40
 
 
@@ -87,12 +84,15 @@ def path_in_words(path: str) -> str:
     >>> path_in_words("tax_total")
     'tax'
     """
-    said = []
-    for part in PART.finditer(path):
-        field, name = part["field"], part["name"]
-        words = FIELDS.get(field, field.replace("_", " "))
-        said.append(f"{words} {name}" if name else words)
-    return ", ".join(each for each in said if each.strip()) or path
+    said: list[str] = []
+    for step in _steps(path):
+        if step.kind == "field":
+            said.append(FIELDS.get(step.name, step.written.replace("_", " ")))
+        elif said and step.written:
+            said[-1] += f" {step.written}"
+        else:
+            said.append(step.written)
+    return ", ".join(each for each in said if each) or path
 
 
 def amount_or_value(value: Any, currency: Any, longest: int = LONGEST_VALUE) -> str:
@@ -146,11 +146,23 @@ def _phrase(path: str, kind: str, before: Any, after: Any, currency: Any) -> tup
     values = {"added": new, "removed": f"{old} removed"}.get(kind, f"{old} -> {new}")
     if path in NAMES:
         return 1 + list(NAMES).index(path), f"{NAMES[path]} {values}"
-    if path.endswith("shipping_method") and kind == "added":
-        return 3, f"shipping method {new}"
-    line = LINE.fullmatch(path)
-    if line and line["field"] is None:
-        return 0, f"{line['label']} {kind}"
-    if line and line["field"] in ("quantity", "price"):
-        return 0, f"{line['field']} of {line['label']} {values}"
+    match _steps(path):
+        case [*_, Step("field", "shipping_method")] if kind == "added":
+            return 3, f"shipping method {new}"
+        case [Step("field", "line_items"), Step("element") as line]:
+            return 0, f"{line.written} {kind}"
+        case [
+            Step("field", "line_items"),
+            Step("element") as line,
+            Step("field", "quantity" | "price" as field),
+        ]:
+            return 0, f"{field} of {line.written} {values}"
     return 1 + len(NAMES), f"{path} {values}"
+
+
+def _steps(path: str) -> list[Step]:
+    """Read a path; one that somebody wrote in a way of their own has no steps."""
+    try:
+        return read_path(path)
+    except ValueError:
+        return []

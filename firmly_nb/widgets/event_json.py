@@ -7,6 +7,7 @@ on what was left out; ``static/json_tree.js`` reads them.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, NamedTuple
 
 import orjson
@@ -95,7 +96,7 @@ class _Budget:
             if self._is_spent():
                 copy[f"{NOTE}{place}"] = self._rest(len(value) - place)
                 break
-            copy[self._text(str(key))] = self.copy(each, depth + 1)
+            copy[_free(self._text(str(key)), place, copy)] = self.copy(each, depth + 1)
         return copy
 
     def _list(self, value: list[Any], depth: int) -> list[Any]:
@@ -107,9 +108,17 @@ class _Budget:
             copy.append(self.copy(each, depth + 1))
         return copy
 
-    def _rest(self, count: int) -> str:
-        self._dropped += count
-        return f"{NOTE}{count:,} more left out"
+    def _rest(self, left: int) -> str:
+        self._dropped += left
+        return f"{NOTE}{left:,} more left out"
+
+
+def _free(name: str, place: int, taken: dict[str, Any]) -> str:
+    """Tell two names apart that are one after they were cut, or made text that can be sent."""
+    free, numbers = name, count(place + 1)
+    while free in taken:
+        free = f"{name} ({next(numbers)})"
+    return free
 
 
 def _number(value: Any) -> Any:

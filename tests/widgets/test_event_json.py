@@ -101,3 +101,9 @@ def test_depth_ends_in_words():
 
 def test_half_a_surrogate_pair_can_be_sent():
     assert json.loads(event_json({"name": "\ud800"}).text) == {"name": "?"}
+
+
+def test_fields_that_look_alike_once_they_are_sent_are_all_there():
+    fields = ["\ud800", "?", "\ud801", "x" * 30_000, "x" * 30_000 + "y", ""]
+    odd = {name: number for number, name in enumerate(fields)}
+    assert list(json.loads(event_json(odd).text).values()) == [0, 1, 2, 3, 4, 5]

@@ -175,9 +175,14 @@ function rangeWords(item) {
 }
 
 function rowParts(tree, item) {
-  const name = kindOfJson(item.name) === "note" ? "" : visibleText(plainText(item.name));
+  const name = kindOfJson(item.name) === "note" ? "" : nameOfItem(item);
   const key = name && h("bdi", { class: "json-key" }, highlighted(clipText(name), tree.query));
   return [key, name ? ": " : "", item.count !== null ? sizeWords(item) : leafOf(tree, item)];
+}
+
+/** Write the name of an item; a field without one is not mistaken for a field that has none. */
+function nameOfItem(item) {
+  return visibleText(plainText(item.name)) || (item.parent ? '""' : "");
 }
 
 function leafOf(tree, item) {

@@ -34,6 +34,12 @@ test("a tree shows its first level and makes the next when it is opened", () => 
   equal(rows(element).slice(2), ["line_items: [ 1 element ]", 'method: "Ground"']);
 });
 
+test("a field whose name is empty or odd has a name to be seen", () => {
+  const element = tree({ "": { "": 1 }, "a.b": 2, "\ue001": 3 });
+  items(element)[1].click();
+  equal(rows(element), ["{ 3 fields }", '"": { 1 field }', '"": 1', "a.b: 2", "3"]);
+});
+
 test("two trees of a page share no id, also where each widget has the module anew", async () => {
   const source = await (await fetch("/static/json_tree.js")).text();
   const whole = source.replaceAll('from "./', `from "${location.origin}/static/`);
