@@ -50,11 +50,11 @@ def labels(elements: Iterable[object], field: str = "") -> list[str]:
     >>> labels([{"sku": "MUG"}, {"sku": "TEE"}, {"sku": "MUG"}, {}], "line_items")
     ['MUG', 'TEE', 'MUG#2', '4']
     """
+    named = [label_of(element, field) or str(place) for place, element in enumerate(elements, 1)]
+    if len(set(named)) == len(named):
+        return named
     seen: Counter[str] = Counter()
-    return [
-        _numbered(label_of(element, field) or str(place), seen)
-        for place, element in enumerate(elements, 1)
-    ]
+    return [_numbered(name, seen) for name in named]
 
 
 def pair(before: list[Any], after: list[Any], field: str = "") -> list[tuple[str, Any, Any]]:

@@ -9,6 +9,7 @@ escaped, so that a path is safe to show. ``[]`` is any element of a list, ``{}``
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Step(NamedTuple):
         """The name as paths write it, without dot and brackets."""
         if self.kind == "field":
             return self.name if _is_plain(self.name) else _quoted(self.name, '"')
-        return self.name if _is_bare(self.name) else _quoted(self.name, "'")
+        return _element_name(self.name)
 
 
 def below(path: str, *steps: Step | str) -> str:
@@ -72,7 +73,7 @@ def element(path: str, name: str) -> str:
     >>> element("line_items", "WS12-XS-Orange")
     'line_items[WS12-XS-Orange]'
     """
-    return f"{path}[{Step('element', name).written}]"
+    return f"{path}[{_element_name(name)}]"
 
 
 def joined(path: str, rest: str) -> str:
@@ -140,8 +141,10 @@ def _is_plain(name: str) -> bool:
     return name.isidentifier() and name.isprintable()
 
 
-def _is_bare(name: str) -> bool:
-    return name.isprintable() and not _NOT_BARE.search(name)
+@lru_cache(maxsize=10_000)  # the same products are in cart after cart
+def _element_name(name: str) -> str:
+    is_bare = name.isprintable() and not _NOT_BARE.search(name)
+    return name if is_bare else _quoted(name, "'")
 
 
 def _quoted(name: str, quote: str) -> str:
