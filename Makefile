@@ -3,6 +3,7 @@
 #   make lab         set up, then open JupyterLab on the quickstart (LAB_ARGS=--no-browser)
 #   make demo        set up, then place one order against the simulator, in the terminal
 #   make test        set up, then lint, format check, types and all tests
+#   make fuzz        the property tests on random inputs (SECONDS=60 FUZZ_ARGS="tests/carts -k path")
 #   make check       lint, format check, types
 #   make format      mend what can be mended by itself
 #   make notebooks   run the notebooks and save their outputs
@@ -15,6 +16,8 @@
 PYTHON ?= python3
 LAB_ARGS ?=
 PYTEST_ARGS ?=
+SECONDS ?= 60
+FUZZ_ARGS ?=
 VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 # Where the environment forbids it, every process would compile anew what it imports: pandas alone
@@ -22,7 +25,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test check format notebooks docs bench clean
+.PHONY: help lab demo test fuzz check format notebooks docs bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -47,6 +50,9 @@ demo: $(VENV)/.installed
 
 test: check
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python scripts/fuzz.py --seconds $(SECONDS) $(FUZZ_ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

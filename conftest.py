@@ -5,16 +5,29 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 _numbers = count()
 
 # How long an example takes is the machine's business: 200 ms are soon over where four test
 # processes share two cores. Speed is measured in benchmarks/.
 settings.register_profile(
-    "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "any machine",
+    settings(),
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("any machine")
+# `make test` gives the same inputs in each run, `make fuzz` others. An input that fails is told at
+# once, as it is: to make it small can take minutes, longer than the limit of a test. The profiles
+# "fixed-small" and "fuzz-small" do that.
+AT_ONCE = {"phases": [Phase.explicit, Phase.generate]}
+any_machine = settings.get_profile("any machine")
+settings.register_profile("fixed-small", any_machine, derandomize=True)
+settings.register_profile("fixed", any_machine, derandomize=True, **AT_ONCE)
+settings.register_profile("fuzz-small", any_machine, max_examples=300, print_blob=True)
+settings.register_profile("fuzz", settings.get_profile("fuzz-small"), **AT_ONCE)
+settings.load_profile("fixed")
 
 
 @pytest.fixture(autouse=True)
