@@ -18,7 +18,7 @@ import firmly_nb as fnb
 from firmly_nb import sim
 
 # What comes late on a slow machine comes; only what never comes is to fail.
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def firmly_nb(*arguments, home):
         [sys.executable, "-m", "firmly_nb", *arguments],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         env={**os.environ, "FIRMLY_NB_HOME": str(home), "PYTHONWARNINGS": "error"},
         check=False,
     )
@@ -155,7 +155,7 @@ def test_a_terminal_without_the_marks_gets_the_words(tmp_path):
         [sys.executable, "-m", "firmly_nb", "demo", "--profile", "instant"],
         capture_output=True,
         encoding="ascii",
-        timeout=100,
+        timeout=250,
         env={**os.environ, **plain, "FIRMLY_NB_HOME": str(tmp_path)},
         check=False,
     )

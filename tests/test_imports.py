@@ -132,7 +132,7 @@ def loaded_by(code):
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=250,
     )
     return set(done.stdout.split())
 

@@ -224,7 +224,7 @@ def test_both_processes_end_with_their_parent(until, gone, ending, status):
         [sys.executable, "-W", "error", "-c", textwrap.dedent(SCRIPT) + ending],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == status, done.stderr
@@ -253,7 +253,7 @@ def test_it_works_where_loops_were_allowed_to_nest(simulator):
         [sys.executable, "-c", textwrap.dedent(NESTED), simulator.url, simulator.app_id],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.stdout == "True placed placed placed\n", done.stderr

@@ -25,7 +25,7 @@ def test_a_page_is_written_and_said_in_a_line(saved, tmp_path):
     page = tmp_path / "monday.html"
     command = [sys.executable, "-m", "firmly_nb", "report", saved, "-o", page, "--title", "Monday"]
     done = subprocess.run(
-        [*command, "--no-pictures"], capture_output=True, text=True, timeout=100, check=False
+        [*command, "--no-pictures"], capture_output=True, text=True, timeout=250, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{page}: 12 orders, ")

@@ -142,7 +142,7 @@ def forms(secret):
             yield whole[4 if pad else 0 : len(whole) - 1]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_no_planted_secret_gets_out(home, tmp_path):
     planted = {
         "number": "4012888888881881",
@@ -164,7 +164,7 @@ def test_no_planted_secret_gets_out(home, tmp_path):
         input=json.dumps(planted),
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=550,
         check=False,
         env={**os.environ, "PYTHONASYNCIODEBUG": "1"},
         cwd=tmp_path,

@@ -18,7 +18,7 @@ def firmly_nb(*arguments, home):
         [sys.executable, "-m", "firmly_nb", "sweep", *arguments],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
         env={**os.environ, "FIRMLY_NB_HOME": str(home), "PYTHONWARNINGS": "error"},
         check=False,
     )

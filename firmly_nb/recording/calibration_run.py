@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MIN_GAP_MS, MAX_GAP_MS = 0.5, 30.0
-SENDER_TIMEOUT_S = 20.0
+SENDER_TIMEOUT_S = 60.0
 WARM_UP_EVENTS = 5
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.recording.recorder import Job
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 3.0
 CANCEL_TIMEOUT_S = 5.0
 

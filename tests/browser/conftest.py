@@ -14,14 +14,14 @@ from playwright.sync_api import expect
 
 from tests.browser.jupyter import Notebook, running_jupyter, write_notebook
 
-expect.set_options(timeout=60_000)  # a busy machine is no failure
+expect.set_options(timeout=120_000)  # a busy machine is no failure
 
 
 def pytest_collection_modifyitems(items):
     """Give these tests longer: a server, a browser and kernels on whatever else runs there."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def jupyter(tmp_path_factory):
 def context(browser):
     """One browser profile for a module's tests: JupyterLab's own files are fetched once."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     yield context
     context.close()
 

@@ -28,8 +28,8 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from pathlib import Path
 
-START_S = 120
-CELL_MS = 120_000
+START_S = 250
+CELL_MS = 250_000
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 CONNECTED = """() => {
     const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;

@@ -8,7 +8,7 @@ from jupyter_client.manager import start_new_kernel
 
 # jupyter_client warns that the kernel runs over TCP; it is no concern of ours.
 pytestmark = pytest.mark.filterwarnings("ignore::Warning")
-LIMIT_S = 100
+LIMIT_S = 250
 
 
 class Kernel:

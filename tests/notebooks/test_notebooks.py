@@ -17,7 +17,7 @@ kernel_runs = pytest.mark.filterwarnings("ignore::Warning")
 
 @by_name
 @kernel_runs
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
     monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
     # What is committed has the pictures; drawing them is tested where charts are.
@@ -25,7 +25,7 @@ def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
-        timeout=240,
+        timeout=500,
         kernel_name="python3",
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},

@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(server, ssl.create_default_context(cafile=str(authority)), authority)
 
 
+# How a client looks to its server once it has gone: reset, or without TLS's farewell.
+GONE = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
 @pytest.fixture(autouse=True)
 def _no_proxies_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
@@ -111,18 +115,22 @@ def serving(
 ) -> Iterator[int]:
     """Run `handler` in a thread for each of `peers` connections; yield the port.
 
-    An error of the handler is raised at the end, unless the test failed before.
+    An error of the handler is raised at the end, unless the test failed before. That a client has
+    gone is none: whether and when it may is the test's matter, and which of the two notices first
+    is chance.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family)
-    listener.settimeout(20)
+    listener.settimeout(60)
     errors: list[Exception] = []
 
     def handle(peer: socket.socket) -> None:
         try:
-            peer.settimeout(20)
+            peer.settimeout(60)
             with peer if tls is None else tls.wrap_socket(peer, server_side=True) as stream:
                 handler(stream)
+        except GONE:
+            peer.close()
         except Exception as error:  # noqa: BLE001 - raised again in the test's own thread
             errors.append(error)
             peer.close()
@@ -144,6 +152,11 @@ def serving(
     acceptor.start()
     try:
         yield listener.getsockname()[1]
+    except BaseException:
+        # Whoever was still expected does not come any more.
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        raise
     finally:
         acceptor.join()
         listener.close()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from firmly_nb.api.secrets import SecretStr
@@ -77,7 +77,7 @@ class Wire:
 @asynccontextmanager
 async def serving(behave, records):
     """Serve one behaviour to every order, whose records go to a list; yield the URL."""
-    errors = []
+    errors, handlers = [], []
 
     async def handle(reader, writer):
         try:
@@ -89,18 +89,30 @@ async def serving(behave, records):
             size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
             await reader.readexactly(size)
             await behave(Wire(reader, writer, records))
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client has gone, as it may, also before it asked for anything
+        except asyncio.CancelledError:
+            writer.transport.abort()  # nobody reads what may still wait to be sent
+            raise
         except Exception as error:  # noqa: BLE001 - raised in the test's own task
             errors.append(error)
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    def begin(reader, writer):
+        handlers.append(asyncio.create_task(handle(reader, writer)))
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        # None outlives the test, where what it leaves open would be another test's warning.
         server.close()
+        for task in handlers:
+            task.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
     assert not errors
 
 

@@ -12,13 +12,13 @@ from firmly_nb.recording.network import Read, StampingStream
 
 
 async def connected(backend, port, client_tls=None, host="127.0.0.1") -> StampingStream:
-    stream = await backend.connect_tcp(host, port, timeout=10)
-    return stream if client_tls is None else await stream.start_tls(client_tls, host, 10)
+    stream = await backend.connect_tcp(host, port, timeout=60)
+    return stream if client_tls is None else await stream.start_tls(client_tls, host, 60)
 
 
 async def drained(stream) -> bytes:
     parts = []
-    while part := await stream.read(65536, timeout=10):
+    while part := await stream.read(65536, timeout=60):
         parts.append(part)
     return b"".join(parts)
 
@@ -83,7 +83,7 @@ class EventSender:
         self.total = total
 
     def __call__(self, peer: socket.socket) -> None:
-        while len(self.sent_ns) < self.total and self.go.acquire(timeout=20):
+        while len(self.sent_ns) < self.total and self.go.acquire(timeout=60):
             before_ns = time.perf_counter_ns()
             peer.sendall(b"e" * 200)
             self.sent_ns.append((before_ns, time.perf_counter_ns()))

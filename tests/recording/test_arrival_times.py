@@ -42,9 +42,9 @@ async def test_arrival_lies_between_the_senders_own_stamps_and_the_read(
         reads = []
         for _ in range(50):
             sender.go.release()
-            assert await stream.read(65536, timeout=10) == b"e" * 200
+            assert await stream.read(65536, timeout=60) == b"e" * 200
             reads.append(last(stream))
-        assert await stream.read(65536, timeout=10) == b""
+        assert await stream.read(65536, timeout=60) == b""
         await stream.aclose()
     for read, (before_ns, after_ns) in zip(reads, sender.sent_ns, strict=True):
         assert read.earliest_ns - 2 * MS <= after_ns
@@ -60,7 +60,7 @@ async def test_one_segment_is_dated_exactly_however_late_it_is_read(backend, ser
         sender.go.release()
         wait_until_queued(stream.get_extra_info("socket"), 200)
         keep_busy(0.02)
-        await stream.read(65536, timeout=10)
+        await stream.read(65536, timeout=60)
         read = last(stream)
         await stream.aclose()
     assert read.segments == 1
@@ -78,7 +78,7 @@ async def test_segments_that_waited_together_have_a_wide_interval_and_an_exact_e
             sender.go.release()
             wait_until_queued(stream.get_extra_info("socket"), 200 * count)
             keep_busy(0.005)
-        assert len(await stream.read(65536, timeout=10)) == 600
+        assert len(await stream.read(65536, timeout=60)) == 600
         read = last(stream)
         await stream.aclose()
     assert read.segments == 3
@@ -98,9 +98,9 @@ async def test_a_read_that_leaves_bytes_behind_does_not_date_its_end_exactly(bac
         wait_until_queued(stream.get_extra_info("socket"), 200)
         sender.go.release()
         wait_until_queued(stream.get_extra_info("socket"), 400)
-        await stream.read(300, timeout=10)
+        await stream.read(300, timeout=60)
         part = last(stream)
-        await stream.read(65536, timeout=10)
+        await stream.read(65536, timeout=60)
         rest = last(stream)
         await stream.aclose()
     assert (part.size, part.emptied) == (300, False)
@@ -141,7 +141,7 @@ async def test_user_clock_is_used_and_said_where_kernel_stamps_are_not_wanted(se
     with serve(sender, tls=server_tls) as port:
         stream = await connected(backend, port, client_tls)
         sender.go.release()
-        await stream.read(65536, timeout=10)
+        await stream.read(65536, timeout=60)
         read = last(stream)
         await stream.aclose()
     backend.close()
@@ -173,9 +173,9 @@ async def test_reads_are_numbered_and_measured(backend, serve):
         assert stream.get_extra_info("reads") == 0
         for number in (1, 2, 3):
             sender.go.release()
-            await stream.read(65536, timeout=10)
+            await stream.read(65536, timeout=60)
             assert (last(stream).read_no, last(stream).size) == (number, 200)
-        assert await stream.read(65536, timeout=10) == b""
+        assert await stream.read(65536, timeout=60) == b""
         assert stream.get_extra_info("reads") == 3
         offset_ns, error_ns = wall_clock_offset()
         allowed_ns = error_ns + last(stream).wall_offset_error_ns + 50 * MS
@@ -201,7 +201,7 @@ async def test_a_blocked_loop_does_not_make_an_arrival_late(backend, serve):
     sender = EventSender()
     with serve(sender) as port:
         stream = await connected(backend, port)
-        reading = await begun(stream.read(65536, timeout=10))
+        reading = await begun(stream.read(65536, timeout=60))
         sender.go.release()
         wait_until_queued(stream.get_extra_info("socket"), 200)
         keep_busy(0.03)

@@ -129,7 +129,7 @@ def test_the_sender_ends_with_its_input() -> None:
         sender.stdin.flush()
         assert json.loads(sender.stdout.readline())["port"] > 0
         sender.stdin.close()
-        assert sender.wait(100) == 0
+        assert sender.wait(250) == 0
 
 
 def test_the_pattern_is_the_same_for_the_same_seed_and_within_its_bounds() -> None:

@@ -49,4 +49,4 @@ def test_plotly_waits_until_a_chart_is_made():
         "import sys, firmly_nb as fnb; repr(fnb.Recordings([]).charts); "
         "assert 'plotly' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=250)

@@ -234,7 +234,7 @@ def test_a_disk_that_is_really_full(simulator):
         [sys.executable, "-c", textwrap.dedent(LIMITED), simulator.url, simulator.app_id],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.stdout.split("\n") == ["refused True", "placed 4 1", "True True True", ""], (

@@ -120,7 +120,7 @@ def test_a_save_that_is_killed_changes_nothing_and_the_next_one_clears_up(folder
     """Moving six files in three parts, killed between two of them, and after all of them while
     the manifest was being written."""
     with child(KILLED, folder, moved) as process:
-        process.communicate(timeout=100)
+        process.communicate(timeout=250)
     assert process.returncode == -signal.SIGKILL
     assert ids(folder) == before
     found = fnb.load(folder)
@@ -157,7 +157,7 @@ def test_a_save_that_is_killed_while_it_writes_changes_nothing(folder, before):
 @pytest.mark.parametrize("limit", [100, 20_000])
 def test_a_full_disk_is_said_and_changes_nothing(folder, before, limit):
     with child(LIMITED, folder, limit) as process:
-        said, _ = process.communicate(timeout=100)
+        said, _ = process.communicate(timeout=250)
     assert f"nothing was added to {folder}: " in said
     assert "File too large" in said
     assert "What was there before is as it was. Free some space" in said
@@ -212,7 +212,7 @@ def test_two_processes_at_once_lose_and_double_nothing(folder, before):
             assert len(found.events) == 4 * (len(found) - len(before)) + 18
     finally:
         for process in processes:
-            process.communicate(timeout=100)
+            process.communicate(timeout=250)
     assert [process.returncode for process in processes] == [0, 0]
     new = [f"r{n}" for begin in (100, 200) for n in range(begin, begin + 5)]
     assert sorted(ids(folder)) == sorted([*before, *new])

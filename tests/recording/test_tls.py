@@ -14,8 +14,8 @@ pytestmark = pytest.mark.anyio
 
 
 async def secured(backend, port, context, name="localhost"):
-    stream = await backend.connect_tcp("127.0.0.1", port, timeout=10)
-    return await stream.start_tls(context, name, timeout=10)
+    stream = await backend.connect_tcp("127.0.0.1", port, timeout=60)
+    return await stream.start_tls(context, name, timeout=60)
 
 
 async def test_the_negotiated_protocol_and_certificate_can_be_seen(backend, serve, certificates):
@@ -25,7 +25,7 @@ async def test_the_negotiated_protocol_and_certificate_can_be_seen(backend, serv
         tls = stream.get_extra_info("ssl_object")
         assert tls.selected_alpn_protocol() == "http/1.1"
         assert tls.version() == "TLSv1.3"
-        assert await stream.read(100, timeout=10) == b"hi"
+        assert await stream.read(100, timeout=60) == b"hi"
         assert stream.get_extra_info("server_addr") == ("127.0.0.1", port)
         await stream.aclose()
 
@@ -48,7 +48,7 @@ async def test_both_versions_end_with_a_farewell_in_both_directions(
         stream = await secured(backend, port, context)
         received = 0
         while received < 40_000:
-            received += len(await stream.read(65536, timeout=10))
+            received += len(await stream.read(65536, timeout=60))
         await stream.aclose()
     assert ends == [b""]
 
@@ -61,9 +61,9 @@ async def test_an_end_without_farewell_reads_as_an_end(backend, serve, certifica
 
     with serve(hang_up, tls=certificates.server) as port:
         stream = await secured(backend, port, certificates.client)
-        assert await stream.read(100, timeout=10) == b"cut"
-        assert await stream.read(100, timeout=10) == b""
-        assert await stream.read(100, timeout=10) == b""
+        assert await stream.read(100, timeout=60) == b"cut"
+        assert await stream.read(100, timeout=60) == b""
+        assert await stream.read(100, timeout=60) == b""
         await stream.aclose()
 
 
@@ -81,10 +81,10 @@ async def test_plaintext_belongs_to_the_read_that_completed_its_record(
 
     with serve(send, tls=certificates.server) as port:
         stream = await secured(backend, port, certificates.client)
-        assert both.wait(20)
+        assert both.wait(60)
         pieces = []
         while sum(len(piece) for piece, _ in pieces) < 200:
-            piece = await stream.read(70, timeout=10)
+            piece = await stream.read(70, timeout=60)
             pieces.append((piece, stream.get_extra_info("last_read")))
             pending = stream.get_extra_info("ssl_object").pending()
             assert not pending or stream.get_extra_info("is_readable")
@@ -106,8 +106,8 @@ async def test_records_that_came_together_are_read_together(backend, serve, cert
 
     with serve(send, tls=certificates.server) as port:
         stream = await secured(backend, port, certificates.client)
-        assert sent.wait(20)
-        assert await stream.read(65536, timeout=10) == b"a" * 10 + b"b" * 10 + b"c" * 10
+        assert sent.wait(60)
+        assert await stream.read(65536, timeout=60) == b"a" * 10 + b"b" * 10 + b"c" * 10
         await stream.aclose()
 
 
@@ -127,9 +127,9 @@ async def test_a_certificate_that_does_not_fit_is_refused(
         alerts.append(caught.value.reason)
 
     with serve(expect_alert) as port:
-        stream = await backend.connect_tcp("127.0.0.1", port, timeout=10)
+        stream = await backend.connect_tcp("127.0.0.1", port, timeout=60)
         with pytest.raises(httpcore.ConnectError, match=complaint):
-            await stream.start_tls(context, name, timeout=10)
+            await stream.start_tls(context, name, timeout=60)
         assert stream.get_extra_info("socket").fileno() == -1
     assert "ALERT" in alerts[0]
 
@@ -143,15 +143,15 @@ async def test_a_server_that_does_not_speak_tls_gives_a_connect_error(
         peer.sendall(answer)
 
     with serve(plain) as port:
-        stream = await backend.connect_tcp("127.0.0.1", port, timeout=10)
+        stream = await backend.connect_tcp("127.0.0.1", port, timeout=60)
         with pytest.raises(httpcore.ConnectError):
-            await stream.start_tls(certificates.client, "localhost", timeout=10)
+            await stream.start_tls(certificates.client, "localhost", timeout=60)
 
 
 async def test_damaged_records_are_a_read_error(backend, serve, certificates):
     def damage(peer: ssl.SSLSocket) -> None:
         with socket.socket(fileno=peer.detach()) as raw:
-            raw.settimeout(20)
+            raw.settimeout(60)
             raw.sendall(b"\x17\x03\x03\x00\x20" + b"?" * 32)
             with suppress(ConnectionResetError):  # either way of giving up will do
                 raw.recv(4096)
@@ -159,7 +159,7 @@ async def test_damaged_records_are_a_read_error(backend, serve, certificates):
     with serve(damage, tls=certificates.server) as port:
         stream = await secured(backend, port, certificates.client)
         with pytest.raises(httpcore.ReadError):
-            await stream.read(100, timeout=10)
+            await stream.read(100, timeout=60)
         await stream.aclose()
 
 
@@ -177,10 +177,10 @@ async def test_tls_inside_tls_keeps_the_stamps(backend, serve, certificates):
 
     with serve(proxy_and_host, tls=certificates.server) as port:
         outer = await secured(backend, port, certificates.client)
-        inner = await outer.start_tls(certificates.client, "shop.test", timeout=10)
-        assert await inner.read(100, timeout=10) == b"from inside"
+        inner = await outer.start_tls(certificates.client, "shop.test", timeout=60)
+        assert await inner.read(100, timeout=60) == b"from inside"
         assert inner.get_extra_info("last_read").size > len(b"from inside")
-        await inner.write(b"thanks", timeout=10)
+        await inner.write(b"thanks", timeout=60)
         await inner.aclose()
         assert outer.get_extra_info("socket").fileno() == -1
 
@@ -206,16 +206,16 @@ async def test_an_event_before_half_a_record_is_not_dated_by_that_half(
                 for piece in (record[:3], record[3:9], record[9:]):
                     peer.sendall(piece)
                     sent.release()
-                    assert go.acquire(timeout=20)
+                    assert go.acquire(timeout=60)
             else:
                 peer.sendall(record)
 
     with serve(send) as port:
         stream = await secured(backend, port, certificates.client)
-        assert sent.acquire(timeout=20)
+        assert sent.acquire(timeout=60)
         plaintext = b""
         while plaintext != b"ticketsevent":
-            plaintext += await stream.read(65536, timeout=10)
+            plaintext += await stream.read(65536, timeout=60)
         first = stream.get_extra_info("last_read")
         with pytest.raises(httpcore.ReadTimeout):  # takes the first piece, if it was not there yet
             await stream.read(65536, timeout=0.05)
@@ -224,12 +224,12 @@ async def test_an_event_before_half_a_record_is_not_dated_by_that_half(
         assert stream.get_extra_info("last_read") is cut
         assert first.read_no <= cut.read_no
         go.release()
-        assert sent.acquire(timeout=20)
+        assert sent.acquire(timeout=60)
         with pytest.raises(httpcore.ReadTimeout):
             await stream.read(65536, timeout=0.05)
         assert not stream.get_extra_info("last_read").emptied
         go.release()
-        assert await stream.read(65536, timeout=10) == b"half"
+        assert await stream.read(65536, timeout=60) == b"half"
         assert stream.get_extra_info("last_read").emptied
         go.release()
         await stream.aclose()

@@ -40,7 +40,7 @@ async def test_each_chunk_of_a_stream_is_seen_with_its_own_read(serve):
         request_head(peer)
         peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for number in range(5):
-            assert go.acquire(timeout=20)
+            assert go.acquire(timeout=60)
             event = b"data: %d\n\n" % number
             peer.sendall(b"%x\r\n%b\r\n" % (len(event), event))
         peer.sendall(b"0\r\n\r\n")
@@ -105,7 +105,7 @@ async def test_bodies_of_ten_megabytes_go_up_and_come_down(serve, certificates):
 
     with serve(echo, tls=certificates.server) as port:
         transport = StampingTransport(ssl_context=certificates.client)
-        async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+        async with httpx.AsyncClient(transport=transport, timeout=60) as client:
             response = await client.post(f"https://127.0.0.1:{port}/", content=body)
     assert response.content == body
 
@@ -185,17 +185,17 @@ async def test_broken_answers_are_httpxs_protocol_errors(serve, sent, error):
 
 async def test_timeouts_have_httpxs_names(serve):
     done = threading.Event()
-    with serve(lambda _: done.wait(20)) as port:
+    with serve(lambda _: done.wait(60)) as port:
         url = f"http://127.0.0.1:{port}/"
-        limits = httpx.Timeout(20, read=0.05)
+        limits = httpx.Timeout(60, read=0.05)
         async with httpx.AsyncClient(transport=StampingTransport(), timeout=limits) as client:
             with pytest.raises(httpx.ReadTimeout):
                 await client.get(url)
         done.set()
     done.clear()
-    with serve(lambda _: done.wait(20)) as port:
+    with serve(lambda _: done.wait(60)) as port:
         url = f"http://127.0.0.1:{port}/"
-        limits = httpx.Timeout(20, write=0.1)
+        limits = httpx.Timeout(60, write=0.1)
         async with httpx.AsyncClient(transport=StampingTransport(), timeout=limits) as client:
             with pytest.raises(httpx.WriteTimeout):
                 await client.post(url, content=b"x" * 50_000_000)
@@ -204,13 +204,13 @@ async def test_timeouts_have_httpxs_names(serve):
 
 async def test_a_second_request_waits_for_the_only_connection(serve):
     done = threading.Event()
-    with serve(lambda _: done.wait(20)) as port:
+    with serve(lambda _: done.wait(60)) as port:
         url = f"http://127.0.0.1:{port}/"
         async with httpx.AsyncClient(transport=StampingTransport()) as client:
-            first = asyncio.create_task(client.get(url, timeout=20))
+            first = asyncio.create_task(client.get(url, timeout=60))
             await asyncio.sleep(0)
             with pytest.raises(httpx.PoolTimeout):
-                await client.get(url, timeout=httpx.Timeout(20, pool=0.05))
+                await client.get(url, timeout=httpx.Timeout(60, pool=0.05))
             first.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await first
@@ -249,7 +249,7 @@ async def test_a_cancelled_request_closes_its_connection(serve):
     with serve(wait_for_the_end) as port:
         async with httpx.AsyncClient(transport=StampingTransport()) as client:
             request = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/", timeout=None))
-            assert await asyncio.to_thread(asked.wait, 20)
+            assert await asyncio.to_thread(asked.wait, 60)
             request.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await request

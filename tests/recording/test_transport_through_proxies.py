@@ -25,7 +25,7 @@ class Proxy:
 
     def __call__(self, peer: socket.socket) -> None:
         self.heads.append(request_head(peer))
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as beyond:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as beyond:
             if self.heads[0].startswith(b"CONNECT "):
                 peer.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
@@ -37,7 +37,10 @@ def relay(near: socket.socket, far: socket.socket) -> None:
     """Pass bytes on until either side ends; in one thread, as TLS sockets ask for."""
     while True:
         pending = isinstance(near, ssl.SSLSocket) and near.pending()
-        for source in [near] if pending else select.select([near, far], [], [], 20)[0]:
+        ready = [near] if pending else select.select([near, far], [], [], 60)[0]
+        if not ready:
+            raise TimeoutError("neither side said anything or ended")
+        for source in ready:
             data = source.recv(65536)
             if not data:
                 return

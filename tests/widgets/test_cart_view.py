@@ -219,7 +219,9 @@ def test_what_cannot_be_drawn_in_a_thread_is_said_in_the_view(place, until, monk
     view = CartView(place())
     monkeypatch.setattr("firmly_nb.widgets.cart_view.CartReading", lambda _: 1 / 0)
     recording = view.recording
-    threading.Thread(target=view.show, args=(recording,)).start()
+    thread = threading.Thread(target=view.show, args=(recording,))
+    thread.start()
+    thread.join()
     until(lambda: "ZeroDivisionError" in view._about["note"], "the note")
 
 

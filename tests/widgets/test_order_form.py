@@ -43,7 +43,7 @@ def test_a_typed_card_is_known_to_the_page_alone(form):
     edit(form, card={"name": "Ada", "month": "12", "year": "2030"})
     with pytest.raises(ValueError, match="known to the page alone"):
         form.place()
-    assert form.place(card=fnb.Card.test()).wait(20)[0].outcome == "placed"
+    assert form.place(card=fnb.Card.test()).wait(60)[0].outcome == "placed"
 
 
 def test_a_merchant_that_is_not_allowed_is_refused_before_anyone_presses(form):
@@ -69,7 +69,7 @@ def test_what_is_typed_is_checked_as_it_is_typed(form):
 def test_two_forms_know_nothing_of_each_other(lab):
     one, other = OrderForm(lab), OrderForm(lab)
     one.card_name = "amex"
-    one.place().wait(20)
+    one.place().wait(60)
     assert (other.card_name, len(other.recordings), other._form.result) == ("visa", 0, {})
 
 
@@ -102,7 +102,7 @@ def test_no_draft_that_a_page_sends_raises_or_is_ordered(form, draft):
 
 
 def test_an_event_that_is_picked_shows_its_cart(form, until):
-    first, second = (form.place().wait(20)[0] for _ in range(2))
+    first, second = (form.place().wait(60)[0] for _ in range(2))
     form.timeline.select(first.recording_id, 2)
     assert form.cart_view.recording.recording_id == first.recording_id
     assert form.cart_view.seq == 2
@@ -118,19 +118,19 @@ def test_an_event_of_an_order_that_is_under_way_shows_its_cart_and_stays_there(f
     form.timeline.select(running, 1)
     assert (form.cart_view.recording.recording_id, form.cart_view.seq) == (running, 1)
     form.cancel()
-    run.wait(20)
+    run.wait(60)
     until(lambda: form.cart_view.recording is form.recording, "the whole order's cart")
     assert form.cart_view.seq == 1
 
 
 def test_who_studies_an_older_order_is_left_in_peace(form, until):
-    (first,) = form.place().wait(20)
+    (first,) = form.place().wait(60)
     form.order = fault("stall")
     run = form.place()
     until(lambda: "item-added" in form._form.run["doing"])
     form.timeline.select(first.recording_id, 2)
     form.cancel()
-    run.wait(20)
+    run.wait(60)
     until(lambda: at_rest(form))
     assert form.cart_view.recording.recording_id == first.recording_id
     assert form.cart_view.seq == 2
@@ -141,7 +141,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_harm_the_order(form, monkeypatc
         raise ZeroDivisionError("no such picture")
 
     monkeypatch.setattr(form.cart_view, "show", broken)
-    assert form.place().wait(20)[0].outcome == "placed"
+    assert form.place().wait(60)[0].outcome == "placed"
     assert form.error == "ZeroDivisionError: no such picture"
 
 
@@ -149,7 +149,7 @@ def test_a_form_shows_itself_where_no_front_end_is(form):
     assert repr(form) == "OrderForm(custom; staging.luma.gift, 1 piece)"
     before = form._repr_mimebundle_()["text/html"]
     assert "No order was placed from it yet." in before
-    form.place().wait(20)
+    form.place().wait(60)
     bundle = form._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "Placed:" in bundle["text/html"]

@@ -51,7 +51,7 @@ def test_running_it_places_the_same_order(form):
     )
     form.card_name = "amex"
     space = run(form.code())
-    (mine,) = form.place().wait(30)
+    (mine,) = form.place().wait(60)
     its = space["rec"]
     assert space["order"] == form.order
     assert repr(space["card"]) == "Card(Amex test, ends in 0005)"
@@ -93,7 +93,7 @@ def test_a_typed_number_that_is_a_test_card_is_named_once_it_was_placed(form):
     form.card_name = "typed"
     edit(form, card=TYPED)
     assert "getpass" in form.code()
-    press(form, PLAIN).wait(30)
+    press(form, PLAIN).wait(60)
     assert 'fnb.Card.test("visa", name="Ada Canary", month="11", year="2031")' in form.code()
     assert PLAIN["number"] not in form.code()
 

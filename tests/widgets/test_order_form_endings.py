@@ -17,7 +17,7 @@ ERRORS = sorted(
 @pytest.mark.parametrize("name", [n for n in ERRORS if n != "content-type"])
 def test_each_error_is_told_with_its_name_what_was_reached_and_what_to_do(form, name):
     form.order = fault(name)
-    (rec,) = form.place().wait(20)
+    (rec,) = form.place().wait(60)
     result = form._form.result
     facts = dict(result["facts"])
     assert result["outcome"] == FAULTS[name].outcome
@@ -40,7 +40,7 @@ def test_each_error_is_told_with_its_name_what_was_reached_and_what_to_do(form, 
 )
 def test_an_unclear_end_says_where_to_look(form, until, name, outcome):
     form.order = fault(name)
-    form.place().wait(20)
+    form.place().wait(60)
     assert form._form.result["outcome"] == outcome
     assert form._form.result["unsure"]
     send(form._form, type="look")
@@ -63,14 +63,14 @@ def test_an_unclear_end_says_where_to_look(form, until, name, outcome):
 )
 def test_nobody_is_told_to_place_again_where_an_order_may_exist(form, name, unsure):
     form.order = fault(name)
-    form.place().wait(20)
+    form.place().wait(60)
     assert form._form.result["unsure"] is unsure
     assert ("may be twice" in form._form.result["next"]) is unsure
 
 
 def test_the_test_card_that_is_always_declined_is_declined(form):
     form.card_name = "declined"
-    (rec,) = form.place().wait(20)
+    (rec,) = form.place().wait(60)
     assert rec.error.error == "ErrorPaymentDeclined"
     assert form._form.result["headline"].startswith("Declined by the merchant")
     assert "another card" in form._form.result["next"]
@@ -78,7 +78,7 @@ def test_the_test_card_that_is_always_declined_is_declined(form):
 
 def test_three_refusals_in_a_row_end_the_rest(form, until):
     form.order = fault("rate-limited")
-    recs = form.place_times(10).wait(30)
+    recs = form.place_times(10).wait(60)
     until(lambda: at_rest(form))
     assert [rec.outcome for rec in recs] == ["http_error"] * 3
     assert form._form.run["told"].endswith("7 of 10 not placed: 3 in a row were refused")
@@ -86,7 +86,7 @@ def test_three_refusals_in_a_row_end_the_rest(form, until):
 
 def test_declined_orders_do_not_end_the_rest(form):
     form.order = fault("payment-declined")
-    assert len(form.place_times(5).wait(30)) == 5
+    assert len(form.place_times(5).wait(60)) == 5
 
 
 def test_a_closed_lab_is_said_in_the_form(connect):
@@ -104,7 +104,7 @@ def test_a_session_that_cannot_be_had_is_said_in_the_form(connect, simulator, un
     lab = connect(api_url=simulator.url, app_id="unknown", allow_domains=["staging.luma.gift"])
     form = OrderForm(lab)
     run = form.place()
-    assert len(run.wait(20)) == 0
+    assert len(run.wait(60)) == 0
     until(lambda: at_rest(form))
     result = form._form.result
     assert result["headline"] == "Nothing was ordered: it could not be sent."
@@ -112,8 +112,8 @@ def test_a_session_that_cannot_be_had_is_said_in_the_form(connect, simulator, un
 
 
 def test_an_order_without_a_cart_does_not_leave_the_one_before_beside_it(form, until):
-    form.place().wait(20)
+    form.place().wait(60)
     form.order = fault("invalid-input")
-    (refused,) = form.place().wait(20)
+    (refused,) = form.place().wait(60)
     assert form.cart_view.recording.recording_id == refused.recording_id
     until(lambda: "No cart was seen" in form.cart_view._about.get("note", ""), "the note")

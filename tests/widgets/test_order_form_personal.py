@@ -59,7 +59,7 @@ def test_the_form_has_what_was_typed(typed):
 def test_a_saved_notebook_has_nothing_of_it(typed, until, when, tmp_path):
     if when == "placed":
         card = {"number": "378282246310005", "verification_value": "8317"}
-        press(typed, card).wait(20)
+        press(typed, card).wait(60)
         until(lambda: at_rest(typed))
         assert typed.recording.outcome == "placed"
     elif when == "wrong":

@@ -63,7 +63,7 @@ def test_no_typed_secret_is_anywhere_afterwards(form, home, caplog, capsys, unti
         secrets["number"] = f"{CANARY['number']} 12345678"
     deliver(form, secrets, **changes)
     if form._run:
-        form._run.wait(20)
+        form._run.wait(60)
     until(lambda: not form.running)
     form.save_preset("typed")
     expected = {"placed": "placed", "refused": "http_error", "declined": "error_event"}
@@ -83,7 +83,7 @@ def test_what_held_a_card_lets_go_of_it(form, until):
     edit(form, card={**TYPED, "name": "Held Once"})
     deliver(form, CANARY)
     run = form._run
-    run.wait(20)
+    run.wait(60)
     assert form.recording.outcome == "placed"
     until(lambda: run._start is None)
 

@@ -350,11 +350,13 @@ def test_a_live_order_of_the_simulator_is_drawn_as_it_was_recorded(lab, sent):
 
 
 def test_a_timeline_that_is_gone_leaves_no_thread(sent, until):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     timeline = Timeline()
     feed = timeline.feed
     for record in order():
         feed(record)
+    # Others come and go as they like: only those that began here must end.
+    own = set(threading.enumerate()) - before
     del timeline, feed
     gc.collect()
-    until(lambda: threading.active_count() <= before)
+    until(lambda: not any(thread.is_alive() for thread in own), "the end of the threads")

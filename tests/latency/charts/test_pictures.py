@@ -89,7 +89,7 @@ def test_no_browser_is_left_behind(drawn, end, until):
         [sys.executable, "-c", LEAVES_A_BROWSER, end],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=250,
         check=False,
     )
     browser = [int(pid) for pid in done.stdout.split()]
