@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -53,7 +55,7 @@ class JupyterServer:
 
     url: str
     token: str
-    home: Path  # everything it and its kernels write is below
+    home: Path  # all that it and its kernels write to stay is below
     root: Path  # the notebooks
     log: Path
 
@@ -84,6 +86,12 @@ class JupyterServer:
 @contextmanager
 def running_jupyter(home):
     """Start a server that writes below a folder; it ends its kernels itself."""
+    # The names of the kernels' sockets are at most a hundred characters long.
+    with tempfile.TemporaryDirectory(prefix="jupyter-") as runtime:
+        yield from _running(home, runtime)
+
+
+def _running(home, runtime):
     server = JupyterServer(
         f"http://127.0.0.1:{_free_port()}",
         secrets.token_urlsafe(24),
@@ -99,7 +107,7 @@ def running_jupyter(home):
     with server.log.open("wb") as sink:
         process = subprocess.Popen(
             _command(server),
-            env=os.environ | _environment(server),
+            env=os.environ | _environment(server, runtime),
             cwd=server.root,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -118,18 +126,21 @@ def running_jupyter(home):
 
 
 def _free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+    """Find a port below those that the system gives to whoever wants any, so that it stays free."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with suppress(OSError), socket.socket() as held:
+            held.bind(("127.0.0.1", port))
+            return port
 
 
-def _environment(server):
+def _environment(server, runtime):
     """Folders of its own; the token is here so that it is not in the process list."""
     return {
         "JUPYTER_TOKEN": server.token,
         "JUPYTER_CONFIG_DIR": str(server.home / "config"),
         "JUPYTER_DATA_DIR": str(server.home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(server.home / "runtime"),
+        "JUPYTER_RUNTIME_DIR": runtime,
         "JUPYTERLAB_SETTINGS_DIR": str(server.home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(server.home / "workspaces"),
         "IPYTHONDIR": str(server.home / "ipython"),
@@ -143,6 +154,7 @@ def _command(server):
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"),
         f"--port={server.url.rpartition(':')[2]}",
         "--ServerApp.port_retries=0",
+        "--KernelManager.transport=ipc",  # for the same reason: no ports that can be taken
         f"--ServerApp.root_dir={server.root}",
         "--LabApp.expose_app_in_browser=True",  # window.jupyterapp, to run commands
         *root,

@@ -4,9 +4,9 @@ import queue
 import time
 
 import pytest
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager
 
-# jupyter_client warns that the kernel runs over TCP; it is no concern of ours.
+# Warnings of jupyter_client are no concern of ours.
 pytestmark = pytest.mark.filterwarnings("ignore::Warning")
 LIMIT_S = 250
 
@@ -54,11 +54,15 @@ def html(message):
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory):
+def kernel(tmp_path_factory, sockets):
     patch = pytest.MonkeyPatch()
     patch.setenv("FIRMLY_NB_HOME", str(tmp_path_factory.mktemp("home")))
-    manager, client = start_new_kernel()
+    manager = KernelManager(kernel_name="python3", **sockets)
+    manager.start_kernel()
+    client = manager.blocking_client()
+    client.start_channels()
     try:
+        client.wait_for_ready(timeout=LIMIT_S)
         kernel = Kernel(manager, client)
         assert not kernel.run("import firmly_nb as fnb; lab = fnb.connect(profile='instant')")
         yield kernel

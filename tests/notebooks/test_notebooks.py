@@ -7,18 +7,19 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-# The kernel starts with a warning of jupyter_client about TCP; it is no concern of ours.
+# Warnings of jupyter_client are no concern of ours.
 kernel_runs = pytest.mark.filterwarnings("ignore::Warning")
 
 
 @by_name
 @kernel_runs
 @pytest.mark.timeout(600)
-def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
+def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch, sockets):
     monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
     # What is committed has the pictures; drawing them is tested where charts are.
     monkeypatch.setenv("FIRMLY_NB_PICTURES", "never")
@@ -26,6 +27,8 @@ def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
     client = NotebookClient(
         notebook,
         timeout=500,
+        startup_timeout=250,
+        config=Config({"KernelManager": sockets}),
         kernel_name="python3",
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
