@@ -138,10 +138,10 @@ class Ledger:
             return
         # The last cart that was seen of an order without an end may lack shipping and tax.
         known = [total] if ordered and total else [total, set_aside]
-        amounts = [amount for amount in known if amount]
-        if amounts:
-            minor, currency = max(amounts)
-            self.spent[currency] += max(minor, 0)
+        most: dict[str, int] = {}
+        for minor, currency in filter(None, known):
+            most[currency] = max(minor, most.get(currency, 0))
+        self.spent.update(most)
 
     def _at_most(self, what: What) -> Amount:
         """Return what such an order may cost: a tenth more than is known, rounded up."""

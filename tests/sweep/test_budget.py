@@ -1,5 +1,7 @@
 """A budget holds: orders, minutes, and money before anybody knows what the next order costs."""
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -194,3 +196,195 @@ def test_where_nothing_is_said_there_is_a_limit_and_a_low_one_where_others_are_m
     here, there = Budget().within(local=True), Budget().within(local=False)
     assert (here.orders, there.orders, there.minutes) == (10_000, 25, 15.0)
     assert Budget(orders=80).within(local=False).minutes == 15.0
+
+
+def set_aside(account, what):
+    return account.begin(99, what)
+
+
+def test_of_two_prices_of_one_kind_the_dearer_counts():
+    account = ledger({TEE: (3_000, "USD")}, total_minor={"USD": 50_000})
+    account.note_price(TEE, (2_000, "USD"))
+    assert set_aside(account, TEE) == (3_300, "USD")
+    account.note_price(TEE, (4_000, "USD"))
+    assert set_aside(account, TEE) == (4_400, "USD")
+    account.note_price(TEE, (500, "JPY"))  # amounts of two currencies cannot be compared
+    assert set_aside(account, TEE) == (550, "JPY")
+
+
+@given(st.integers(0, 10**12))
+def test_a_tenth_more_is_set_aside_rounded_up_to_a_whole_minor_unit(price):
+    account = ledger({TEE: (price, "USD")}, total_minor={"USD": 1})
+    minor, currency = set_aside(account, TEE)
+    assert isinstance(minor, int)
+    assert 0 <= minor - Fraction(11, 10) * price < 1
+    assert currency == "USD"
+
+
+def test_a_cart_that_gives_money_back_counts_as_nothing():
+    account = ledger({TEE: (-500, "USD")}, total_minor={"USD": 10})
+    assert set_aside(account, TEE) == (0, "USD")
+    account.end(99, TEE, (-500, "USD"), ordered=True)
+    assert account.spent["USD"] == 0
+
+
+def test_money_of_an_order_that_was_never_sent_is_free_again():
+    account = ledger({TEE: (3_000, "USD")}, total_minor={"USD": 3_300}, orders=9)
+    account.begin(1, TEE)
+    assert account.asks(TEE, 0) == WAIT
+    account.take_back(1)
+    assert account.asks(TEE, 0) == YES
+    assert (account.started, account.spent["USD"]) == (0, 0)
+
+
+def test_nobody_waits_where_not_even_a_refusal_of_all_in_flight_would_leave_enough():
+    prices = {TEE: (3_000, "USD"), FIVE: (9_000, "USD")}
+    for limit, answer in (
+        (16_200, YES),
+        (16_199, WAIT),
+        (12_900, WAIT),
+        (
+            12_899,
+            "the budget of 128.99 USD has 98.99 USD left, and the next order may cost 99.00 USD",
+        ),
+    ):
+        account = ledger(prices, total_minor={"USD": limit})
+        account.begin(1, TEE)
+        account.end(1, TEE, (3_000, "USD"), ordered=True)
+        account.begin(2, TEE)
+        assert account.asks(FIVE, 0) == answer
+
+
+def test_a_currency_without_a_budget_is_told_with_what_gives_one():
+    account = ledger({TEE: (3_000, "JPY")}, total_minor={"USD": 1})
+    assert account.asks(TEE, 0) == "there is no budget in JPY: total_minor={'JPY': ...} gives one"
+
+
+@pytest.mark.parametrize(
+    ("ordered", "total", "aside", "counts"),
+    [
+        (True, (3_000, "USD"), (3_300, "USD"), 3_000),
+        (True, (3_000, "USD"), None, 3_000),
+        (True, None, (3_300, "USD"), 3_300),
+        (True, None, None, None),
+        (None, (2_200, "USD"), (3_300, "USD"), 3_300),
+        (None, (4_400, "USD"), (3_300, "USD"), 4_400),
+        (None, None, (3_300, "USD"), 3_300),
+        (None, (2_200, "USD"), None, None),
+        (None, None, None, None),
+        (False, (3_000, "USD"), (3_300, "USD"), 0),
+        (False, None, None, 0),
+    ],
+)
+def test_an_earlier_order_counts_or_is_refused_where_its_money_is_not_known(
+    ordered, total, aside, counts
+):
+    account = ledger(total_minor={"USD": 10_000})
+    if counts is None:
+        with pytest.raises(BudgetError, match="whether a budget of money would hold"):
+            account.take_over(total, aside, ordered=ordered)
+    else:
+        account.take_over(total, aside, ordered=ordered)
+        assert account.spent["USD"] == counts
+    assert account.started == 1
+    free = ledger()
+    free.take_over(total, aside, ordered=ordered)
+    assert free.started == 1
+
+
+@pytest.mark.parametrize("seen", [(2_200, "JPY"), (9_900, "JPY")])
+def test_a_cart_seen_in_another_currency_does_not_free_what_was_set_aside(seen):
+    account = ledger({TEE: (3_000, "USD")}, total_minor={"USD": 10_000, "JPY": 10_000})
+    account.begin(1, TEE)
+    account.end(1, TEE, seen, ordered=None)
+    assert dict(account.spent) == {"USD": 3_300, "JPY": seen[0]}
+
+
+def test_what_goes_beyond_the_budget_is_told_by_currency():
+    account = ledger(total_minor={"USD": 3_000, "CAD": 100})
+    account.take_over((3_000, "USD"), None, ordered=True)
+    account.take_over((99, "CAD"), None, ordered=True)
+    assert account.beyond() == "", "all of it, and no more"
+    account.take_over((3, "CAD"), None, ordered=True)
+    account.take_over((50, "JPY"), None, ordered=True)
+    assert account.beyond() == (
+        "0.02 CAD and 50 JPY more than the budget was ordered for: a merchant charged over a "
+        "tenth more than its own cart had said before"
+    )
+    free = ledger()
+    free.take_over((3_000, "USD"), None, ordered=True)
+    assert free.beyond() == "", "without a budget nothing goes beyond it"
+
+
+def test_an_account_is_not_shown_with_an_address():
+    account = ledger({TEE: (3_000, "USD")}, total_minor={"USD": 10_000})
+    account.begin(1, TEE)
+    account.end(1, TEE, (3_000, "USD"), ordered=True)
+    assert "Sample Way" not in repr(account)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({}, "Budget(the environment decides)"),
+        ({"orders": 12_000}, "Budget(12,000 orders)"),
+        ({"minutes": 2.5}, "Budget(2.5 minutes)"),
+        (
+            {"orders": 5, "minutes": 90, "total_minor": {"USD": 150, "JPY": 20}},
+            "Budget(5 orders, 90 minutes, 1.50 USD, 20 JPY)",
+        ),
+    ],
+)
+def test_a_budget_shows_what_it_limits(given, shown):
+    assert repr(Budget(**given)) == shown
+
+
+def test_a_budget_may_be_given_as_itself_as_a_dict_or_not_at_all():
+    one = Budget(orders=5)
+    assert Budget.of(one) is one
+    assert Budget.of({"orders": 5}) == one
+    assert Budget.of(None) == Budget()
+    with pytest.raises(TypeError, match=r"^budget must be a fnb\.Budget or a dict, got int$"):
+        Budget.of(5)
+
+
+def test_the_least_of_each_limit_is_accepted():
+    least = Budget(orders=1, minutes=0.01, total_minor={"USD": 0})
+    assert (least.orders, least.minutes, least.total_minor) == (1, 0.01, {"USD": 0})
+    assert ledger({TEE: (1, "USD")}, total_minor={"USD": 0}).asks(TEE, 0) == (
+        "the budget of 0.00 USD has 0.00 USD left, and the next order may cost 0.02 USD"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"orders": 0}, "budget: orders must be a whole number above 0, got 0"),
+        ({"orders": True}, "budget: orders must be a whole number above 0, got True"),
+        ({"minutes": 0}, "budget: minutes must be a number above 0, got 0"),
+        ({"minutes": float("inf")}, "budget: minutes must be a number above 0, got inf"),
+        ({"minutes": "5"}, "budget: minutes must be a number above 0, got '5'"),
+        (
+            {"total_minor": 7},
+            'budget: total_minor must say how much by currency, like {"USD": 50_000}, got 7',
+        ),
+        ({"total_minor": {"US": 7}}, "budget: 'US' is no currency; write it like \"USD\""),
+        ({"total_minor": {7: 7}}, 'budget: 7 is no currency; write it like "USD"'),
+        (
+            {"total_minor": {"USD": -1}},
+            "budget: total_minor['USD'] must be a whole number of minor units (cents), got -1",
+        ),
+    ],
+)
+def test_a_refused_limit_is_named_with_what_it_must_be(wrong, words):
+    with pytest.raises(ValueError, match="budget") as caught:
+        Budget(**wrong)
+    assert str(caught.value) == words
+
+
+def test_the_own_limits_of_each_environment_are_those_that_it_says():
+    for limits in ({}, {"total_minor": {"USD": 5}}):
+        money = limits.get("total_minor")
+        assert Budget(**limits).within(local=True) == Budget(10_000, 240.0, money)
+        assert Budget(**limits).within(local=False) == Budget(25, 15.0, money)
+    assert Budget(minutes=300).within(local=False) == Budget(25, 300)

@@ -1,12 +1,13 @@
 """Planned starts: evenly spaced or as shoppers come, fixed beforehand, and over when time is."""
 
+import random
 from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmly_nb.sweep.schedule import Schedule, per_second, seconds
+from firmly_nb.sweep.schedule import Schedule, per_second, seconds, whole
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,57 @@ def test_a_closed_loop_plans_nothing():
     schedule = Schedule("closed", 3)
     assert not schedule.is_open
     assert list(islice(schedule.offsets_ns(), 3)) == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("unit", "length_s"),
+    [("s", 1), ("sec", 1), ("second", 1), ("m", 60), ("min", 60), ("minute", 60), ("h", 3600),
+     ("hour", 3600)],
+)  # fmt: skip
+def test_each_unit_of_time_has_its_length(unit, length_s):
+    assert per_second(f"2.5/{unit}") == pytest.approx(2.5 / length_s)
+    assert seconds(f"2.5 {unit}") == 2.5 * length_s
+
+
+def test_up_to_a_thousand_orders_a_second_may_be_wanted():
+    assert per_second(1_000) == per_second("1000/s") == per_second("60000/min") == 1_000.0
+    for rate in (1_000.5, "1001/s"):
+        with pytest.raises(ValueError, match="above 0 and at most 1000 a second"):
+            per_second(rate)
+
+
+def test_what_is_just_above_nothing_is_accepted():
+    assert per_second(1e-9) == 1e-9
+    assert seconds(0.25) == seconds("0.25") == 0.25
+
+
+def test_a_number_of_orders_is_whole_and_from_1_to_the_most():
+    assert [whole("count", n, 7) for n in (1, 7)] == [1, 7]
+    for wrong in (0, -1, 8, True, 2.0, "5", None):
+        with pytest.raises(ValueError, match="count") as caught:
+            whole("count", wrong, 7)
+        assert str(caught.value) == f"count {wrong!r}: must be a whole number from 1 to 7"
+    with pytest.raises(ValueError, match=r"from 1 to 1,000$"):
+        whole("count", 0, 1_000)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_seed_plans_the_same_starts_in_every_version(seed):
+    """A run that is resumed plans its starts anew, perhaps after an upgrade."""
+    schedule = Schedule("poisson", 1, rate_per_s=10, **({"seed": seed} if seed else {}))
+    draw = random.Random(f"{seed}: starts")
+    expected = [0]
+    at_s = 0.0
+    for _ in range(5):
+        at_s += draw.expovariate(10)
+        expected.append(round(at_s * 1e9))
+    assert list(islice(schedule.offsets_ns(), 6)) == expected
+
+
+@pytest.mark.parametrize("arrival", ["constant", "poisson"])
+def test_an_order_planned_exactly_at_the_end_is_not_started(arrival):
+    offsets = list(Schedule(arrival, 1, rate_per_s=4, duration_s=1.0).offsets_ns())
+    assert offsets[0] == 0
+    assert all(0 <= o < 1e9 for o in offsets)
+    if arrival == "constant":
+        assert offsets == [0, 250_000_000, 500_000_000, 750_000_000]
