@@ -204,7 +204,8 @@ def values_needed(p: float, level: float = 0.95) -> int:
     if not 0 < p < 1:
         raise ValueError(f"a quantile lies between 0 and 1, not at {p}")
     tail, extreme = (1 - level) / 2, max(p, 1 - p)
-    return math.ceil(math.log(tail) / math.log(extreme) - 1e-12)
+    # One more where the tail is met exactly, as ``interval_ranks`` has it.
+    return math.floor(math.log(tail) / math.log(extreme) + 1e-12) + 1
 
 
 def ecdf(values: ArrayLike, level: float = 0.95) -> pd.DataFrame:

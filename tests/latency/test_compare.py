@@ -1,5 +1,7 @@
 """B against A: the parts of a comparison, its sentence, and what it shows."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,16 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from firmly_nb.latency.compare import COMPARISON, compare, newcombe
+from firmly_nb.latency.compare import (
+    COMPARISON,
+    Difference,
+    SuccessDifference,
+    compare,
+    newcombe,
+)
 from firmly_nb.latency.outcomes import share
 from firmly_nb.latency.rank_effect import Interval
-from firmly_nb.latency.verdicts import decide, more_orders
+from firmly_nb.latency.verdicts import decide, more_orders, sentence
 
 
 @pytest.fixture
@@ -215,3 +223,161 @@ def test_tables_need_nothing_but_the_columns_that_are_named(pair):
     found = compare(a[1], a[2][few], b[1], b[2][few])
     assert isinstance(found.stages, pd.DataFrame)
     assert found.notes == ()
+
+
+BELOW_1, ABOVE_1 = math.nextafter(1, 0), math.nextafter(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.8, 1.25, "no change"),  # of a margin of 0.25 both ends, exactly
+        (math.nextafter(0.8, 0), 1.25, "not enough data"),
+        (0.8, math.nextafter(1.25, 2), "not enough data"),
+        (1.0, 1.3, "not enough data"),  # 1 itself is no change
+        (ABOVE_1, 1.3, "slower"),
+        (0.7, 1.0, "not enough data"),
+        (0.7, BELOW_1, "faster"),
+        (1.1, 1.2, "no change"),  # shown to be slower, and not by enough to matter
+        (0.9, 0.95, "no change"),
+    ],
+)
+def test_the_ends_of_the_margin_belong_to_it_and_1_belongs_to_no_side(low, high, verdict):
+    assert decide(Interval(1.0, low, high), 0.25) == verdict
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "verdict"),
+    [
+        (math.nextafter(0, -1), -0.1, "fewer placed"),
+        (0.0, -0.1, "not enough data"),
+        (0.1, 0.0, "not enough data"),
+        (0.1, math.nextafter(0, 1), "more placed"),
+    ],
+)
+def test_fewer_or_more_are_placed_where_the_interval_leaves_0_out(high, low, verdict):
+    one = share(9, 10)
+    assert SuccessDifference(one, one, 0.0, low, high).verdict == verdict
+
+
+undecided = st.tuples(st.floats(-0.3, 0.3), st.floats(0.05, 2.0), st.floats(0.02, 0.5))
+
+
+@given(undecided, st.integers(10, 5000))
+def test_so_many_more_orders_narrow_the_interval_enough_and_fewer_do_not(case, n):
+    """An interval of half width h has h sqrt(n / (n + more)) after so many more orders."""
+    away, half, margin = case
+
+    def after(more):
+        narrow = half * math.sqrt(n / (n + more))
+        return Interval(*np.exp([away, away - narrow, away + narrow]).tolist())
+
+    before = after(0)
+    if decide(before, margin) != "not enough data":
+        return
+    more = more_orders(before, margin, n)
+    assert decide(after(1.001 * more), margin) != "not enough data"
+    if more > 0.11 * n + 1:
+        # Two digits are shown, rounded up: it is too many by a tenth at most.
+        assert decide(after(0.9 * more - 1), margin) == "not enough data"
+
+
+@given(undecided, st.integers(10, 5000))
+def test_as_many_more_are_needed_where_b_is_the_slower_as_where_a_is(case, n):
+    away, half, margin = case
+    ends = np.exp([away, away - half, away + half]).tolist()
+    turned = [1 / ends[0], 1 / ends[2], 1 / ends[1]]
+    one, other = more_orders(Interval(*ends), margin, n), more_orders(Interval(*turned), margin, n)
+    assert one == pytest.approx(other, rel=0.11, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("n", "more"),
+    [(3, 1), (10, 1), (11, 2), (70, 7), (72, 8), (99, 10), (101, 11), (300, 30), (1000, 100),
+     (1230, 130), (9990, 1000), (12_300, 1300)],
+)  # fmt: skip
+def test_it_asks_for_a_tenth_more_at_least_and_shows_two_digits_rounded_up(n, more):
+    nearly = Interval(1.0, 1 / 1.1001, 1.1001)
+    assert more_orders(nearly, 0.1, n) == more
+
+
+def changed(stage, verdict, ratio=1.0, low=0.95, high=1.05, **fields):
+    return Difference(
+        stage, 50, 60, ratio=ratio, ratio_low=low, ratio_high=high, verdict=verdict, **fields
+    )
+
+
+SLOWER = changed("order", "slower", 1.3, 1.2, 1.4)
+CART = changed("creating-cart", "slower", 1.5, 1.25, 1.75)
+ITEM = changed("item-added", "faster", 0.5, 0.25, 0.75)
+SAME = changed("order-placed", "no change")
+AS_BEFORE = newcombe(share(90, 100), share(90, 100))
+
+
+@pytest.mark.parametrize(
+    ("order", "stages", "said"),
+    [
+        (SLOWER, [], "Slower: orders take 1.30 times as long (1.20 to 1.40)."),
+        (
+            SLOWER,
+            [SAME],
+            "Slower: orders take 1.30 times as long (1.20 to 1.40); no single stage can be named.",
+        ),
+        (
+            SLOWER,
+            [CART, SAME],
+            (
+                "Slower: orders take 1.30 times as long (1.20 to 1.40); what changed: "
+                "creating-cart is slower, 1.50 times as long (1.25 to 1.75)."
+            ),
+        ),
+        (
+            SLOWER,
+            [CART, ITEM],
+            (
+                "Slower: orders take 1.30 times as long (1.20 to 1.40); but "
+                "creating-cart is slower, 1.50 times as long (1.25 to 1.75) and "
+                "item-added is faster, 0.50 times as long (0.25 to 0.75)."
+            ),
+        ),
+        (
+            changed("order", "faster", 0.7, 0.6, 0.8),
+            [ITEM],
+            (
+                "Faster: orders take 0.70 times as long (0.60 to 0.80); what changed: "
+                "item-added is faster, 0.50 times as long (0.25 to 0.75)."
+            ),
+        ),
+        (
+            changed("order", "no change"),
+            [SAME],
+            "No change beyond 25%: orders take 1.00 times as long (0.95 to 1.05).",
+        ),
+        (
+            changed("order", "not enough data", 1.1, 0.7, 1.6, more_orders=1200),
+            [SAME],
+            (
+                "Not enough data: orders take 1.10 times as long (0.70 to 1.60), so a change of 25% "
+                "is neither shown nor excluded, and about 1,200 more orders on each side would tell."
+            ),
+        ),
+        (
+            Difference("order", 3, 4),
+            [],
+            "Not enough data: 3 and 4 placed orders, and 10 on each side is the least.",
+        ),
+    ],
+)
+def test_the_sentence_says_what_is_known_of_the_order_and_its_stages(order, stages, said):
+    assert sentence(order, stages, AS_BEFORE, 0.25, 10) == said
+
+
+@pytest.mark.parametrize(("b", "word"), [(70, "fewer"), (100, "more")])
+def test_the_sentence_ends_with_the_success_rate_where_it_differs(b, word):
+    success = newcombe(share(90, 100), share(b, 100))
+    low, high = confint_proportions_2indep(b, 100, 90, 100, method="newcomb", compare="diff")
+    assert sentence(SAME, [], success, 0.1, 10) == (
+        "No change beyond 10%: orders take 1.00 times as long (0.95 to 1.05); "
+        f"{word} orders are placed, {b}.0% instead of 90.0% "
+        f"({100 * low:+.1f} to {100 * high:+.1f} points)."
+    )

@@ -11,9 +11,12 @@ from scipy import stats
 from firmly_nb.latency.quantiles import (
     Quantile,
     ecdf,
+    estimate,
+    in_order_for,
     interval_ranks,
     quantile,
     quantiles,
+    quantiles_of_sorted,
     values_needed,
 )
 
@@ -132,3 +135,66 @@ def test_its_band_holds_the_whole_true_curve_at_the_level():
 
 def test_no_values_have_an_empty_curve():
     assert ecdf([]).empty
+
+
+@given(times, st.floats(0.001, 0.999))
+def test_an_estimate_alone_is_numpys_too(values, p):
+    assert estimate([math.nan, *values], p) == pytest.approx(np.quantile(values, p), rel=1e-9)
+    assert math.isnan(estimate([math.nan], p))
+
+
+@pytest.mark.parametrize("n", [1, 5, 71, 400, 5000])
+def test_many_values_need_not_all_be_sorted_for_the_same_quantiles(n):
+    values = np.random.default_rng(n).lognormal(7, 0.5, n)
+    ordered = np.sort(values)
+    for p in (0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999):
+        assert estimate(values, p) == pytest.approx(np.quantile(values, p), rel=1e-12)
+        found = quantiles_of_sorted(in_order_for(values, [p]), [p])
+        assert repr(found) == repr(quantiles_of_sorted(ordered, [p]))
+        assert in_order_for(values, [p])[-1] == ordered[-1]
+
+
+def test_intervals_are_at_95_percent_where_no_level_is_given():
+    values = np.arange(400.0)
+    assert quantile(values, 0.9) == quantile(values, 0.9, 0.95)
+    assert quantiles(values, [0.9]) == quantiles(values, [0.9], 0.95)
+    assert quantiles_of_sorted(values, [0.9]) == quantiles_of_sorted(values, [0.9], 0.95)
+    assert interval_ranks(400, 0.9) == interval_ranks(400, 0.9, 0.95)
+    assert values_needed(0.99) == values_needed(0.99, 0.95)
+    assert ecdf(values).equals(ecdf(values, 0.95))
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "level"), [(1, 0.99, 0.98), (2, 0.5, 0.5), (1, 0.75, 0.5), (3, 0.5, 0.75)]
+)
+def test_where_the_tail_is_met_exactly_an_interval_is_rather_wide(n, p, level):
+    """The continuous inverse of the binomial distribution is one too high for some of them."""
+    tail = (1 - level) / 2
+    lower, upper = stats.binom.ppf(tail, n, p), n - stats.binom.ppf(tail, n, 1 - p) + 1
+    assert interval_ranks(n, p, level) == (lower, upper)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.75, 0.8, 0.875, 0.9375, 0.98, 0.99, 0.999])
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
+def test_what_is_needed_is_the_first_number_with_both_ends(p, level):
+    needed = values_needed(p, level)
+    for n in (needed - 1, needed):
+        lower, upper = interval_ranks(n, p, level)
+        assert (lower >= 1 and upper <= n) == (n == needed)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
+def test_the_curves_band_is_dvoretzkys_with_massarts_constant(level):
+    table = ecdf([3.0, 1.0, 2.0, 2.0], level)
+    half = math.sqrt(math.log(2 / (1 - level)) / 8)
+    assert table["low"].tolist() == pytest.approx([max(s - half, 0) for s in (0.25, 0.75, 1)])
+    assert table["high"].tolist() == pytest.approx([min(s + half, 1) for s in (0.25, 0.75, 1)])
+
+
+@pytest.mark.parametrize("n", [2000, 50_000])
+def test_the_band_of_many_values_is_narrow(n):
+    table = ecdf(np.arange(float(n)))
+    middle = table.iloc[n // 2]
+    half = math.sqrt(math.log(40) / (2 * n))
+    assert (middle["high"] - middle["low"]) / 2 == pytest.approx(half)
+    assert (table["high"].iloc[-1], table["low"].iloc[0]) == (1.0, 0.0)
