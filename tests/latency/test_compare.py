@@ -357,8 +357,9 @@ AS_BEFORE = newcombe(share(90, 100), share(90, 100))
             changed("order", "not enough data", 1.1, 0.7, 1.6, more_orders=1200),
             [SAME],
             (
-                "Not enough data: orders take 1.10 times as long (0.70 to 1.60), so a change of 25% "
-                "is neither shown nor excluded, and about 1,200 more orders on each side would tell."
+                "Not enough data: orders take 1.10 times as long (0.70 to 1.60), so a change of "
+                "25% is neither shown nor excluded, and about 1,200 more orders on each side "
+                "would tell."
             ),
         ),
         (

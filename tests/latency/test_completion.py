@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from statsmodels.duration.survfunc import CumIncidenceRight
 
 from firmly_nb.latency.completion import (
@@ -117,3 +119,89 @@ def test_concurrency_counts_open_orders():
     table = concurrency(timed([0, 1, 5], [2000, 500, 100], ["placed"] * 3))
     assert table["open"].tolist() == [1, 2, 1, 0, 1, 0]
     assert table["open"].iloc[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "times", "censored"),
+    [
+        (["placed"], [100], False),
+        (["placed", "timeout"], [100, 5000], False),
+        (["placed", "cancelled"], [100, 5000], True),
+        (["placed", "timeout", "timeout"], [100, 1000, 1050], False),
+        (["placed", "timeout", "timeout"], [100, 1000, 1051], True),
+        (["placed", "timeout"], [1050, 1000], False),
+        (["placed", "timeout"], [1051, 1000], True),
+        (["timeout", "timeout", "timeout"], [1000, 1000, 2000], True),
+        (["error_event", "http_error"], [100, 9000], False),
+    ],
+)
+def test_orders_are_censored_where_one_limit_is_a_twentieth_shorter_than_others(
+    outcomes, times, censored
+):
+    assert is_censored(ended(outcomes, times)) is censored
+
+
+ends = st.tuples(st.sampled_from(["placed", "error_event", "cancelled"]), st.integers(1, 12))
+
+
+@given(st.lists(ends, min_size=1, max_size=25))
+def test_the_censored_curve_is_the_one_of_its_definition_written_out(rows):
+    """Cumulative incidence and its delta-method variance, as double sums over the times."""
+    orders = ended(
+        [name for name, _ in [*rows, ("cancelled", 13)]], [t for _, t in [*rows, (0, 13)]]
+    )
+    n = len(orders)
+    at = sorted({t for _, t in rows})
+    survived, so_far, known = 1.0, 0.0, []
+    for t in at:
+        at_risk = 1 + sum(other >= t for _, other in rows)
+        placed = sum(row == ("placed", t) for row in rows)
+        ended_here = sum(name != "cancelled" and other == t for name, other in rows)
+        so_far += survived * placed / at_risk
+        known.append((so_far, survived, placed, ended_here, at_risk))
+        survived *= 1 - ended_here / at_risk
+    curve = completion_curve(orders).set_index("t_ms")
+    assert curve.loc[0.0].tolist()[:2] == [0.0, 0.0]
+    for place, t in enumerate(at):
+        share, _, placed_here, _, _ = known[place]
+        if not placed_here:
+            assert t not in curve.index
+            continue
+        variance = 0.0
+        for before, alive, placed, ended_then, at_risk in known[: place + 1]:
+            variance += (share - before) ** 2 * ended_then / (at_risk * (at_risk - ended_then))
+            variance += alive**2 * placed * (at_risk - placed) / at_risk**3
+            variance -= 2 * (share - before) * alive * placed / at_risk**2
+        assert curve.loc[t, "share"] == pytest.approx(share)
+        of = min(share * (1 - share) / variance, n) if variance > 1e-12 else n
+        low, high = wilson(share * of, of)
+        assert curve.loc[t, "low"] == pytest.approx(float(low), abs=1e-6)
+        assert curve.loc[t, "high"] == pytest.approx(float(high), abs=1e-6)
+
+
+def test_intervals_are_at_95_percent_where_no_level_is_given():
+    orders = ended(["placed", "placed", "http_error"], [100, 300, 20])
+    assert completion_curve(orders).equals(completion_curve(orders, 0.95))
+    assert slo_attainment(orders, 100) == slo_attainment(orders, 100, 0.95)
+    limits = {"order_latency_ms": 100}
+    assert good_fraction(orders, limits) == good_fraction(orders, limits, 0.95)
+    assert slo_attainment(orders, 100, 0.5).high < slo_attainment(orders, 100).high
+
+
+def test_an_order_exactly_at_its_limit_keeps_it_and_one_without_a_time_does_not():
+    orders = ended(["placed", "placed"], [100, 300]).assign(time_to_headers_ms=[10.0, np.nan])
+    assert slo_attainment(orders, 99.999).count == 0
+    assert slo_attainment(orders, 100).count == 1
+    assert good_fraction(orders, {"time_to_headers_ms": 10}).count == 1
+
+
+def test_throughput_without_any_duration_is_unknown():
+    assert np.isnan(throughput(timed([0], [0], ["placed"])))
+
+
+def test_one_order_that_begins_as_another_ends_is_not_open_beside_it():
+    table = concurrency(timed([0, 1], [1000, 500], ["placed"] * 2))
+    assert table["open"].tolist() == [1, 0, 1, 0]
+    begun = pd.Timestamp("2026-01-05T09:00:00Z")
+    seconds = (table["at"] - begun).dt.total_seconds()
+    assert seconds.tolist() == [0.0, 1.0, 1.0, 1.5]

@@ -126,3 +126,78 @@ def test_with_two_vocabularies_the_more_frequent_one_is_shown():
     assert table["milestone"].tolist() == ["a", "b", "c"]
     assert table["reached"].tolist() == [3, 3, 3]
     assert table["came_from"].tolist()[0] == 3
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_intervals_of_very_few_orders_are_those_of_statsmodels(level):
+    for n in range(1, 6):
+        for k in range(n + 1):
+            expected = proportion_confint(k, n, 1 - level, "wilson")
+            assert tuple(map(float, wilson(k, n, level))) == pytest.approx(expected, abs=1e-12)
+    assert wilson([0, 0], [0, 4])[0].tolist() == [0.0, 0.0]
+    assert wilson([0, 4], [0, 4])[1].tolist() == [1.0, 1.0]
+
+
+def test_outcomes_are_told_from_placed_to_cancelled_and_unknown_ones_last():
+    names = ["placed", "error_event", "http_error", "transport_error", "timeout", "incomplete",
+             "cancelled"]  # fmt: skip
+    table = outcome_table(orders_of([*names[::-1], "odd", "even", "placed"]))
+    assert table["outcome"].tolist() == [*names, "even", "odd"]
+    assert table["count"].tolist() == [2] + [1] * 8
+    assert table["attempted"].tolist() == [9] * 9
+    rows = table[table["outcome"] != "cancelled"]
+    for row in rows.itertuples():
+        low, high = proportion_confint(row.count, 9, 0.05, "wilson")
+        assert (row.share, row.low, row.high) == pytest.approx((row.count / 9, low, high))
+
+
+def test_a_share_is_told_with_its_interval_and_what_it_counts():
+    assert str(share(190, 200)) == "95.0% (91.0% to 97.3%; 190 of 200)"
+    assert str(share(0, 0)) == "no orders"
+    assert np.isnan(share(0, 0).share)
+
+
+@given(reached)
+def test_each_step_of_the_funnel_has_its_shares_with_their_intervals(rows):
+    table = funnel(stages_of(rows), orders_of(["placed" if row[-1] else "timeout" for row in rows]))
+    came = [sum(any(row[i:]) for row in rows) for i in range(3)] if rows else []
+    assert table["reached"].tolist() == came
+    assert table["came_from"].tolist() == [len(rows), *came][: len(came)]
+    for row in table.itertuples():
+        of_all = proportion_confint(row.reached, len(rows), 0.05, "wilson")
+        assert row.share == pytest.approx(row.reached / len(rows))
+        assert (row.share_low, row.share_high) == pytest.approx(of_all, abs=1e-12)
+        if row.came_from:
+            of_last = proportion_confint(row.reached, row.came_from, 0.05, "wilson")
+            assert row.conversion == pytest.approx(row.reached / row.came_from)
+            assert (row.low, row.high) == pytest.approx(of_last, abs=1e-12)
+        else:
+            assert np.isnan(row.conversion)
+            assert (row.low, row.high) == (0, 1)
+
+
+def test_intervals_are_at_95_percent_where_no_level_is_given():
+    orders = orders_of(["placed", "placed", "timeout"])
+    stages = stages_of([(True, True, True)] * 2 + [(True, False, False)])
+    for asked, again in (
+        (share(2, 3), share(2, 3, 0.95)),
+        (success_rate(orders), success_rate(orders, 0.95)),
+        (outcome_table(orders), outcome_table(orders, 0.95)),
+        (funnel(stages, orders), funnel(stages, orders, 0.95)),
+    ):
+        assert str(asked) == str(again)
+        assert repr(asked) == repr(again)
+
+
+def test_orders_without_any_event_are_in_the_funnel_as_having_got_nowhere():
+    stages = stages_of([(True, True, False)])
+    table = funnel(stages, orders_of(["timeout", "transport_error", "http_error"]))
+    assert table["came_from"].tolist() == [3, 1, 1]
+    assert table["reached"].tolist() == [1, 1, 0]
+
+
+def test_stages_of_orders_that_are_not_there_count_for_nothing():
+    stages = stages_of([(True, True, True), (True, False, False)])
+    table = funnel(stages, orders_of(["placed"]))
+    assert table["came_from"].tolist() == [1, 1, 1]
+    assert table["seen"].tolist() == [1, 1, 1]

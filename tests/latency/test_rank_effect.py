@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from firmly_nb.latency.rank_effect import effect, logs, median_difference, probability, ratio
+from firmly_nb.latency.rank_effect import (
+    Effect,
+    effect,
+    logs,
+    median_difference,
+    probability,
+    ratio,
+)
 
 numbers = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
 samples = st.lists(numbers, min_size=2, max_size=60)
@@ -89,3 +96,79 @@ def test_equal_constants_do_not_differ():
 
 def test_times_below_the_stamps_resolution_count_as_it():
     assert logs(np.array([-5.0, 0.0, 1.0])).tolist() == [math.log(0.001)] * 2 + [0.0]
+
+
+def last_accepted(a, b, middle, side, level):
+    """How far b can be moved before SciPy's test rejects that it is like a, to nine digits."""
+    inside, outside = 0.0, 0.6
+    while outside - inside > 1e-9:
+        tried = (inside + outside) / 2
+        p_value = stats.brunnermunzel(a, b - middle - side * tried).pvalue
+        inside, outside = (tried, outside) if p_value > 1 - level else (inside, tried)
+    return inside
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_ratios_ends_are_exact_to_a_thousandth_of_their_distance(seed, level):
+    rng = np.random.default_rng(seed)
+    a, b = logs(rng.lognormal(7, 0.3, 60)), logs(rng.lognormal(7.2, 0.5, 35))
+    found = ratio(a, b, level)
+    middle = math.log(found.estimate)
+    for end, side in ((found.low, -1), (found.high, 1)):
+        expected = last_accepted(a, b, middle, side, level)
+        assert side * (math.log(end) - middle) == pytest.approx(expected, rel=1.5e-3)
+
+
+@pytest.mark.parametrize("first_step", [1e-4, 0.01, 0.3, 4.0])
+def test_the_ratios_ends_do_not_depend_on_where_the_search_begins(first_step, monkeypatch):
+    rng = np.random.default_rng(4)
+    a, b = logs(rng.lognormal(7, 0.3, 60)), logs(rng.lognormal(7.2, 0.5, 35))
+    expected = ratio(a, b)
+    monkeypatch.setattr("firmly_nb.latency.rank_effect._spread", lambda *_: first_step)
+    assert np.log(ratio(a, b)) == pytest.approx(np.log(expected), rel=2e-3)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_the_probabilitys_interval_is_the_t_interval_of_its_error(level):
+    rng = np.random.default_rng(5)
+    a, b = both(rng.normal(0, 1, 30), rng.normal(0.4, 2, 18))
+    found, parts = probability(a, b, level), effect(a, b)
+    # Welch's degrees of freedom, of the values' places among the other side.
+    of_b, of_a = ((np.subtract.outer(x, y) > 0).mean(axis=1) for x, y in ((b, a), (a, b)))
+    part_a, part_b = of_a.var(ddof=1) / 30, of_b.var(ddof=1) / 18
+    freedom = (part_a + part_b) ** 2 / (part_a**2 / 29 + part_b**2 / 17)
+    half = stats.t.isf((1 - level) / 2, freedom) * math.sqrt(part_a + part_b)
+    assert parts.freedom == pytest.approx(freedom)
+    assert found.low == pytest.approx(found.estimate - half)
+    assert found.high == pytest.approx(found.estimate + half)
+
+
+def test_a_probability_and_its_ends_stay_between_0_and_1():
+    a, b = np.array([1.0, 2.0, 9.0]), np.array([3.0, 4.0, 5.0, 6.0, 10.0])
+    low, high = probability(a, b, 0.999).low, probability(b, a, 0.999).high
+    assert (low, high) == (0.0, 1.0)
+
+
+def test_intervals_are_at_95_percent_where_no_level_is_given():
+    rng = np.random.default_rng(6)
+    a, b = both(rng.normal(0, 1, 30), rng.normal(0.4, 2, 18))
+    assert ratio(a, b) == ratio(a, b, 0.95)
+    assert probability(a, b) == probability(a, b, 0.95)
+
+
+def test_without_an_error_even_is_certain_and_anything_else_is_infinitely_far_from_it():
+    statistics = [Effect(p, 0.0, math.inf).statistic for p in (0.0, 0.5, 1.0)]
+    assert statistics == [-math.inf, 0.0, math.inf]
+    assert [Effect(p, 0.0, math.inf).rejects(0.999) for p in (0.0, 0.5, 1.0)] == [True, False, True]
+
+
+@pytest.mark.parametrize("level", [0.9, 0.98])
+def test_even_is_rejected_where_the_p_value_is_below_what_the_level_leaves(level):
+    rng = np.random.default_rng(7)
+    answers = set()
+    for _ in range(40):
+        found = effect(*both(rng.normal(0, 1, 12), rng.normal(0.8, 2, 15)))
+        assert found.rejects(level) == (found.p_value < 1 - level)
+        answers.add(found.rejects(level))
+    assert answers == {True, False}

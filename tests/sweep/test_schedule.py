@@ -1,5 +1,6 @@
 """Planned starts: evenly spaced or as shoppers come, fixed beforehand, and over when time is."""
 
+import asyncio
 import random
 from itertools import islice, pairwise
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmly_nb.sweep.pace import Pace
 from firmly_nb.sweep.schedule import Schedule, per_second, seconds, whole
 
 
@@ -119,3 +121,151 @@ def test_an_order_planned_exactly_at_the_end_is_not_started(arrival):
     assert all(0 <= o < 1e9 for o in offsets)
     if arrival == "constant":
         assert offsets == [0, 250_000_000, 500_000_000, 750_000_000]
+
+
+SECOND = 10**9
+OPEN = Schedule("constant", 4, rate_per_s=2.0, duration_s=30.0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Both clocks and the sleep of a sweep; they go on by hand, and by what is slept."""
+
+    class Clock:
+        now_ns = 10**15
+        slept_s = ()
+        meanwhile = staticmethod(lambda: None)  # what happens in a sleep
+
+        async def sleep(self, seconds):
+            self.slept_s += (seconds,)
+            self.now_ns += round(seconds * SECOND)
+            self.meanwhile()
+
+    one = Clock()
+    monkeypatch.setattr("firmly_nb.sweep.pace.monotonic_ns", lambda: one.now_ns)
+    monkeypatch.setattr("firmly_nb.sweep.setbacks.monotonic_ns", lambda: one.now_ns)
+    monkeypatch.setattr("firmly_nb.sweep.pace.time.time_ns", lambda: one.now_ns + 7)
+    return one
+
+
+@pytest.fixture
+def pace(clock):
+    """Start the clock of a schedule, so many seconds from now."""
+
+    def begun(schedule=OPEN, lead_s=0.0):
+        found = Pace(schedule, _began_ns=clock.now_ns)
+        found.begin(lead_s)
+        return found
+
+    return begun
+
+
+def test_the_schedule_begins_on_both_clocks_after_its_lead(clock, pace):
+    begun = pace(lead_s=1.5)
+    assert begun.planned_ns(0) == clock.now_ns + 1.5 * SECOND
+    assert begun.began_at_ns == clock.now_ns + 7 + 1.5 * SECOND
+    assert begun.elapsed_s() == 0.0, "it has not begun yet"
+    clock.now_ns += 4 * SECOND
+    assert begun.elapsed_s() == 2.5
+    begun.end()
+    clock.now_ns += SECOND
+    assert begun.elapsed_s() == 2.5, "time stands still"
+
+
+def test_what_is_planned_moves_with_the_pauses(pace):
+    begun = pace()
+    before = begun.planned_ns(3 * SECOND)
+    begun.setbacks.shift_ns += 2 * SECOND
+    assert begun.planned_ns(3 * SECOND) - before == 2 * SECOND
+
+
+def test_minutes_are_those_at_which_an_order_starts_now_or_as_planned_if_later(clock, pace):
+    begun = pace()
+    clock.now_ns += 90 * SECOND
+    assert begun.minutes(None) == 1.5
+    assert begun.minutes(60 * SECOND) == 1.5
+    assert begun.minutes(120 * SECOND) == 2.0
+    begun.setbacks.shift_ns = 60 * SECOND
+    assert begun.minutes(120 * SECOND) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "over"),
+    [(Schedule("closed", 3, duration_s=30.0), True), (Schedule("closed", 3), False), (OPEN, False)],
+)
+def test_only_a_closed_loop_with_a_duration_is_over_by_the_clock(clock, pace, schedule, over):
+    begun = pace(schedule)
+    clock.now_ns += 30 * SECOND - 1
+    assert not begun.time_is_over()
+    clock.now_ns += 1
+    assert begun.time_is_over() is over
+
+
+def test_it_sleeps_until_so_long_before_a_planned_start(clock, pace, monkeypatch):
+    begun = pace()
+    monkeypatch.setattr("firmly_nb.sweep.pace.asyncio.sleep", clock.sleep)
+    asyncio.run(begun.until(2 * SECOND, 0.5))
+    assert clock.slept_s == (1.5,)
+    asyncio.run(begun.until(2 * SECOND, 0.5))
+    asyncio.run(begun.until(SECOND, 0.0))
+    assert clock.slept_s == (1.5,), "it is time already"
+
+
+def test_it_sleeps_again_where_the_plan_has_moved_meanwhile(clock, pace, monkeypatch):
+    begun = pace()
+
+    def refused_once():
+        begun.setbacks.shift_ns = 3 * SECOND
+
+    clock.meanwhile = refused_once
+    monkeypatch.setattr("firmly_nb.sweep.pace.asyncio.sleep", clock.sleep)
+    asyncio.run(begun.until(2 * SECOND, 0.5))
+    assert clock.slept_s == (1.5, 3.0)
+
+
+def test_nobody_waits_in_a_sweep_that_is_stopping(clock, pace, monkeypatch):
+    begun = pace()
+    monkeypatch.setattr("firmly_nb.sweep.pace.asyncio.sleep", clock.sleep)
+    clock.meanwhile = begun.stopping.set
+    asyncio.run(begun.until(20 * SECOND, 0.0))
+    begun.setbacks.shift_ns = 60 * SECOND
+    asyncio.run(begun.until(20 * SECOND, 0.0))
+    assert clock.slept_s == (20.0,)
+
+
+def test_it_waits_for_a_pause_and_says_whether_there_was_one(clock, pace, monkeypatch):
+    begun = pace()
+    monkeypatch.setattr("firmly_nb.sweep.pace.asyncio.sleep", clock.sleep)
+    assert asyncio.run(begun.pauses()) is False
+    begun.setbacks.paused_until_ns = clock.now_ns + SECOND // 2
+    assert asyncio.run(begun.pauses()) is True
+    assert asyncio.run(begun.pauses()) is False
+    assert clock.slept_s == (0.5,)
+
+
+def test_a_stop_ends_what_is_waited_for_and_an_error_of_it_is_raised():
+    async def main():
+        begun = Pace(OPEN)
+        ended = []
+
+        async def endless():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("endless")
+
+        async def wrong():
+            raise OSError("no way")
+
+        waiting = asyncio.ensure_future(begun.unless_stopped(endless()))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        with pytest.raises(OSError, match="no way"):
+            await begun.unless_stopped(wrong())
+        begun.stopping.set()
+        await waiting
+        await asyncio.sleep(0)
+        assert ended == ["endless"]
+        assert len(asyncio.all_tasks()) == 1, "nobody is left waiting for the stop"
+
+    asyncio.run(main())

@@ -3,7 +3,10 @@
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized
+from firmly_nb.recording.records import End
 from firmly_nb.sweep.plan import Variant
+from firmly_nb.sweep.setbacks import Setbacks
 
 ORDER = fnb.Order.example()
 REFUSED = Variant(ORDER, options={"headers": {"x-sim-fault": "rate-limited"}})  # Retry-After: 2
@@ -80,3 +83,111 @@ def test_a_stop_takes_back_what_the_recorder_was_given_ahead(lab, until, monkeyp
     started.stop(let_finish=True)
     assert len(started.wait()) == 0
     assert started.progress.left == 3
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A monotonic clock that goes on by hand."""
+
+    class Clock:
+        now_ns = 10**15
+
+        def goes_on(self, seconds):
+            self.now_ns += round(seconds * 1e9)
+
+    one = Clock()
+    monkeypatch.setattr("firmly_nb.sweep.setbacks.monotonic_ns", lambda: one.now_ns)
+    return one
+
+
+def heed(setbacks, status, outcome="http_error", retry_after_s=None, error="Odd"):
+    """Tell of an order that ended so."""
+    row = {"http_status": status, "outcome": outcome, "error_code": error}
+    return setbacks.ended(row, End(outcome, 0, retry_after_s=retry_after_s))
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after_s", "pause_s"),
+    [(429, 2.5, 2.5), (503, 7.0, 7.0), (429, None, 5.0), (503, None, 0.0), (200, None, 0.0),
+     (428, None, 0.0), (430, None, 0.0)],
+)  # fmt: skip
+def test_it_pauses_for_as_long_as_it_is_asked_to(clock, status, retry_after_s, pause_s):
+    setbacks = Setbacks()
+    assert heed(setbacks, status, retry_after_s=retry_after_s) == ""
+    assert setbacks.pause_left_s() == pause_s
+    assert setbacks.shift_ns == pause_s * 1e9
+    said = f"HTTP {status}: asked to wait, paused for {pause_s:g} s; the plan moved back"
+    assert setbacks.message == (said if pause_s else "")
+    clock.goes_on(1)
+    assert setbacks.pause_left_s() == max(pause_s - 1, 0)
+
+
+def test_pauses_that_overlap_move_the_plan_by_what_they_last_together(clock):
+    setbacks = Setbacks()
+    heed(setbacks, 429, retry_after_s=5)
+    clock.goes_on(1)
+    heed(setbacks, 429, retry_after_s=4)  # until the same moment
+    heed(setbacks, 429, retry_after_s=2)
+    assert (setbacks.shift_ns, setbacks.pause_left_s()) == (5 * 10**9, 4.0)
+    assert "paused for 5 s" in setbacks.message
+    heed(setbacks, 503, retry_after_s=10)
+    assert (setbacks.shift_ns, setbacks.pause_left_s()) == (11 * 10**9, 10.0)
+    assert setbacks.message.startswith("HTTP 503: asked to wait, paused for 10 s")
+    clock.goes_on(20)
+    assert setbacks.pause_left_s() == 0
+    heed(setbacks, 429, retry_after_s=3)
+    assert setbacks.shift_ns == 14 * 10**9
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_five_refusals_at_the_door_in_a_row_end_it(status):
+    setbacks = Setbacks()
+    for _ in range(4):
+        assert heed(setbacks, status) == ""
+    assert heed(setbacks, status, error="Expired") == (
+        f"5 failures in a row, the last: Expired (HTTP {status})"
+    )
+    assert heed(setbacks, status).startswith("6 failures in a row")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(200, "placed"), (200, "error_event"), (404, "http_error"), (500, "http_error"),
+     (401, "timeout"), (None, "transport_error")],
+)  # fmt: skip
+def test_any_other_end_begins_the_count_anew(status, outcome):
+    setbacks = Setbacks()
+    for _ in range(4):
+        heed(setbacks, 401)
+    for _ in range(9):
+        assert heed(setbacks, status, outcome) == ""
+    assert setbacks.in_a_row == 0
+
+
+@pytest.mark.parametrize("kind", [Unauthorized, InvalidAppId, Forbidden])
+def test_an_app_id_with_which_nothing_can_be_ordered_ends_it_at_once(kind):
+    error = kind("Odd", "not yours", 401)
+    assert Setbacks().not_sent(error) == f"nothing can be ordered with this app id: {error}"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(OSError("no way"), "no way"), (TimeoutError(), "TimeoutError")]
+)
+def test_orders_that_could_not_be_sent_count_as_refusals_do(clock, error, words):
+    setbacks = Setbacks()
+    heed(setbacks, 401)
+    heed(setbacks, 403)
+    assert [setbacks.not_sent(error) for _ in range(3)] == [
+        "", "", f"5 failures in a row, the last: {words}"
+    ]  # fmt: skip
+    assert setbacks.pause_left_s() == 0
+
+
+@pytest.mark.parametrize(("asked_s", "pause_s"), [(3.0, 3.0), (None, 5.0)])
+def test_too_many_requests_before_an_order_is_sent_pause_it_as_well(clock, asked_s, pause_s):
+    setbacks = Setbacks()
+    error = RateLimited("TooManyRequests", "slowly", 429)
+    error.retry_after_s = asked_s
+    assert setbacks.not_sent(error) == ""
+    assert setbacks.pause_left_s() == pause_s
+    assert setbacks.message.startswith("HTTP 429: asked to wait")
