@@ -16,6 +16,7 @@ from firmly_nb.latency.compare import (
     SuccessDifference,
     compare,
     newcombe,
+    shift_function,
 )
 from firmly_nb.latency.outcomes import share
 from firmly_nb.latency.rank_effect import Interval
@@ -382,3 +383,143 @@ def test_the_sentence_ends_with_the_success_rate_where_it_differs(b, word):
         f"{word} orders are placed, {b}.0% instead of 90.0% "
         f"({100 * low:+.1f} to {100 * high:+.1f} points)."
     )
+
+
+def plain(times, ids="a", run_ids=None, outcomes="placed"):
+    """Orders with one stage that is the whole order, from plain lists."""
+    n = len(times)
+    names = [f"{ids}{i}" for i in range(n)]
+    orders = pd.DataFrame({"recording_id": names, "outcome": outcomes})
+    orders["time_to_order_placed_ms"] = np.array(times, dtype=float)
+    if run_ids is not None:
+        orders["run_id"] = run_ids
+    stages = pd.DataFrame({"recording_id": names, "stage": "all", "to_milestone": "all"})
+    stages = stages.astype({"stage": "category", "to_milestone": "category"})
+    return None, stages.assign(duration_ms=times, uncertainty_us=1.0), orders
+
+
+def spread_out(n, shift=0.0):
+    return np.random.default_rng(n).lognormal(7, 0.3, n) + shift
+
+
+def test_all_that_is_told_of_b_against_a_points_the_same_way():
+    a, b = spread_out(40), spread_out(30, 400.0)
+    found = compared((plain(a), plain(b, "b")))
+    assert (found.order.n_a, found.order.n_b) == (40, 30)
+    assert found.order.p50_a_ms == pytest.approx(np.median(a))
+    assert found.order.p50_b_ms == pytest.approx(np.median(b))
+    pairs = np.subtract.outer(b, a)
+    assert found.order.probability == pytest.approx((pairs > 0).mean())
+    assert found.order.probability_low <= found.order.probability <= found.order.probability_high
+    assert found.order.probability_low > 0.5
+    assert found.order.ratio_low > 1
+    assert found.shift.equals(shift_function(a, b, 0.95))
+    assert (found.shift["shift_ms"] > 0).all()
+    [stage] = found.differences
+    assert stage.stage == "all"
+    assert (stage.n_a, stage.probability) == (40, found.order.probability)
+
+
+@pytest.mark.parametrize(("n", "m", "told"), [(10, 10, True), (9, 30, False), (30, 9, False)])
+def test_ten_orders_on_each_side_are_the_least_that_is_compared(n, m, told):
+    a, b = spread_out(n), spread_out(m)
+    found = compared((plain(a), plain(b, "b")))
+    for one in (found.order, *found.differences):
+        assert np.isfinite(one.ratio) == told
+        assert (one.n_a, one.n_b) == (n, m)
+        assert (one.p50_a_ms, one.p50_b_ms) == pytest.approx((np.median(a), np.median(b)))
+    # A stage that cannot be compared is no question whose interval has to hold.
+    assert found.level_each == pytest.approx(1 - 0.02 / (3 if told else 2))
+
+
+def test_the_levels_and_the_margin_are_those_that_are_documented():
+    both = plain(spread_out(40)), plain(spread_out(30), "b")
+    found, asked = compared(both), compared(both, margin=0.1, level=0.98)
+    assert repr(found) == repr(asked)
+    assert (found.margin, found.level) == (0.1, 0.98)
+    assert compared(both, margin=9.99).order.verdict == "no change"
+
+
+def test_only_placed_orders_with_a_time_are_compared():
+    times = spread_out(40)
+    outcomes = ["timeout"] * 10 + ["placed"] * 30
+    holes = np.where(np.arange(40) == 39, np.nan, times)
+    found = compared((plain(holes, outcomes=outcomes), plain(times, "b")))
+    assert (found.order.n_a, found.order.n_b) == (29, 40)
+    assert found.order.p50_a_ms == pytest.approx(np.median(times[10:39]))
+
+
+def test_as_many_more_orders_are_told_as_the_larger_side_would_need():
+    found = compared((plain(spread_out(12)), plain(spread_out(30), "b"))).order
+    ends = Interval(found.ratio, found.ratio_low, found.ratio_high)
+    assert found.verdict == "not enough data"
+    assert found.more_orders == more_orders(ends, 0.1, 30)
+
+
+ONE_RUN = (
+    "There is only one run of {}: what differs between any two runs cannot be told from what "
+    "differs between A and B. Several interleaved runs of each would."
+)
+BY_RUN = (
+    "Orders of one run are alike: intervals come from drawing whole runs again, {} of A and {} of "
+    "B."
+)
+FEW = "There are few runs: {} on one side. From 5 on the intervals become useful."
+
+
+@pytest.mark.parametrize(
+    ("runs_a", "runs_b", "notes"),
+    [
+        (["x"], ["y"], [ONE_RUN.format("A and B")]),
+        (["x"], ["y", "z"], [ONE_RUN.format("A")]),
+        (["x", "w"], ["y"], [ONE_RUN.format("B")]),
+        (["x"], ["x"], []),
+        (["x"], None, []),
+        (None, ["x", "y"], []),
+        (["x", "y"], ["x", "y"], [BY_RUN.format(2, 2), FEW.format(2)]),
+        (list("pqrstu"), list("vwxy"), [BY_RUN.format(6, 4), FEW.format(4)]),
+        (list("pqrst"), list("uvwxyz"), [BY_RUN.format(5, 6)]),
+    ],
+)
+def test_what_the_runs_allow_to_be_told_is_noted(runs_a, runs_b, notes):
+    sides = []
+    for ids, runs in (("a", runs_a), ("b", runs_b)):
+        repeated = np.resize(np.array(runs, dtype=object), 60) if runs else None
+        sides.append(plain(spread_out(60), ids, run_ids=repeated))
+    found = compared(sides)
+    assert found.notes == tuple(notes)
+    by_run = min(len(runs_a or "-"), len(runs_b or "-")) >= 2
+    assert np.isnan(found.order.p_value) == by_run
+
+
+def test_a_stage_seen_in_one_run_only_is_compared_as_if_there_were_no_runs():
+    runs = np.repeat(["x", "y"], 30)
+    (_, stages, orders), b = plain(spread_out(60), run_ids=runs), plain(spread_out(60), "b", runs)
+    found = compared(((None, stages[:30], orders), b))
+    assert np.isnan(found.order.p_value)
+    assert np.isfinite(found.differences[0].p_value)
+
+
+@pytest.mark.parametrize(
+    ("failed_a", "failed_b", "named"), [(0, 0, ""), (5, 0, "A"), (0, 5, "B"), (5, 5, "A and B")]
+)
+def test_failures_qualify_the_times(failed_a, failed_b, named):
+    outcomes = [
+        ["timeout"] * failed + ["placed"] * (40 - failed) for failed in (failed_a, failed_b)
+    ]
+    a, b = (
+        plain(spread_out(40), ids, None, ends) for ids, ends in zip("ab", outcomes, strict=True)
+    )
+    found = compared((a, b))
+    told = (
+        f"Times are those of orders that got so far; of {named} some failed: placed "
+        f"{found.success.a} of A, {found.success.b} of B."
+    )
+    assert found.notes == ((told,) if named else ())
+
+
+def test_a_difference_without_figures_is_undecided():
+    found = Difference("all", 3, 4)
+    assert found.verdict == "not enough data"
+    assert found.more_orders is None
+    assert all(math.isnan(x) for x in (found.ratio, found.ratio_low, found.probability))

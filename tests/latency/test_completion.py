@@ -197,6 +197,7 @@ def test_an_order_exactly_at_its_limit_keeps_it_and_one_without_a_time_does_not(
 
 def test_throughput_without_any_duration_is_unknown():
     assert np.isnan(throughput(timed([0], [0], ["placed"])))
+    assert throughput(timed([0], [250], ["placed"])) == pytest.approx(4)
 
 
 def test_one_order_that_begins_as_another_ends_is_not_open_beside_it():
