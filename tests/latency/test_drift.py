@@ -12,6 +12,8 @@ from firmly_nb.latency.drift import (
     RUN_MEDIANS,
     _best_split,
     _detectable,
+    _rareness,
+    _steps_needed,
     change_points,
     run_medians,
 )
@@ -130,3 +132,98 @@ def test_runs_are_taken_in_order_of_their_first_order(tables, delays):
     first = orders[orders["run_id"] == "run 0"]["time_to_order_placed_ms"]
     assert table["median_ms"].iloc[0] == pytest.approx(first.median())
     assert isinstance(table["started_at"].iloc[0], pd.Timestamp)
+
+
+def test_a_change_is_told_with_the_medians_on_both_sides():
+    x = [*np.resize([105.0, 100.0, 110.0], 15), *np.resize([82.0, 80.0, 84.0, 82.0], 14)]
+    found = change_points(x, [f"day {i}" for i in range(29)])
+    [point] = found.points
+    assert (point.place, point.run_id) == (15, "day 15")
+    assert (point.before, point.after) == (105.0, 82.0)
+    assert point.ratio == 82 / 105
+    assert point.p_value == 1 / 1000, "none of 999 orders is as good"
+    assert found.sentence == (
+        "From run day 15 on orders are faster: 0.78 times as long (105 ms before, 82 ms since; "
+        f"p = 0.001); with 29 runs as noisy as these, a change by {found.detectable - 1:.0%} would "
+        "be found in four of five cases."
+    )
+    assert found.values == tuple(x)
+
+
+def test_where_nothing_changed_it_says_what_would_have_been_found():
+    found = change_points(noisy(np.random.default_rng(9), 20))
+    assert found.points == ()
+    assert found.sentence == (
+        "No change found between runs; with 20 runs as noisy as these, a change by "
+        f"{found.detectable - 1:.0%} would be found in four of five cases."
+    )
+
+
+@pytest.mark.parametrize("bounds", [[0, 30], [0, 12, 30], [0, 8, 20, 30]])
+def test_what_could_be_found_is_a_number_of_standard_deviations_of_the_segments(bounds):
+    x = np.random.default_rng(10).normal(0, 0.1, 30)
+    segments = [x[a:b] for a, b in itertools.pairwise(bounds)]
+    left = np.concatenate([part - np.median(part) for part in segments])
+    noise = np.sqrt((left**2).sum() / (30 - len(segments)))
+    step = np.log(_detectable(x, bounds)) / noise
+    assert step == pytest.approx(round(2 * step) / 2)
+    assert step == pytest.approx(_steps_needed(30))
+
+
+@pytest.mark.parametrize("size", [11, 20, 60])
+def test_a_step_that_is_needed_is_found_in_four_of_five_and_half_a_step_less_is_not(size):
+    rng = np.random.default_rng(size)
+    step = _steps_needed(size)
+
+    def found(step, series=400):
+        x = rng.standard_normal((series, size)) + step * (np.arange(size) >= size // 2)
+        x /= x.std(axis=1, keepdims=True)
+        return _best_split(np.abs(x[:, :, None] - x[:, None, :]))[1]
+
+    limit = np.quantile(found(0.0, 4000), 0.99)
+    assert (found(step) > limit).mean() >= 0.7
+    assert (found(step - 0.5) > limit).mean() <= 0.9
+    assert (found(step - 1.0) > limit).mean() <= 0.8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_change_is_as_rare_as_so_good_a_split_among_runs_in_random_order(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(14) + (1.2 + 0.3 * seed) * (np.arange(14) >= 7)
+    distances = np.abs(np.subtract.outer(x, x))
+    [best] = _best_split(distances[None])[1]
+    orders = (rng.permutation(14) for _ in range(4000))
+    others = np.array([_best_split(distances[np.ix_(o, o)][None])[1][0] for o in orders])
+    expected = (others >= best - 1e-12).mean()
+    found = _rareness(distances, float(best), np.random.default_rng(99))
+    # Once there is surely no change, no more orders are drawn than it takes to say so.
+    assert found == pytest.approx(expected, abs=0.01 if expected < 0.01 else 0.6 * expected)
+    assert (found > 0.01) == (expected > 0.01) or 0.005 < expected < 0.02
+
+
+def test_a_change_is_looked_for_in_each_part_again_and_counted_from_the_beginning():
+    x = noisy(np.random.default_rng(11), 60, 0.03, [(15, 1.5), (30, 1.5), (45, 0.5)])
+    found = change_points(x)
+    assert [point.place for point in found.points] == [15, 30, 45]
+    bounds = [0, 15, 30, 45, 60]
+    medians = [np.median(x[a:b]) for a, b in itertools.pairwise(bounds)]
+    assert [point.before for point in found.points] == pytest.approx(medians[:3])
+    assert [point.after for point in found.points] == pytest.approx(medians[1:])
+
+
+def test_runs_are_named_by_their_numbers_where_no_names_are_given():
+    assert change_points([1.0, 2.0, 3.0]).run_ids == ("0", "1", "2")
+
+
+def test_the_medians_of_runs_are_those_of_orders_with_a_time(tables, delays):
+    ids = np.repeat([f"run {i}" for i in range(4)], 5)
+    _, _, orders = tables(delays(np.random.default_rng(12), 20), run_ids=ids)
+    times = np.arange(20.0)
+    times[[0, 5, 6, 7, 8, 9]] = np.nan
+    table, changes = run_medians(orders, times)
+    assert table["run_id"].tolist() == ["run 0", "run 2", "run 3"]
+    assert table["n"].tolist() == [4, 5, 5]
+    assert table["median_ms"].tolist() == [2.5, 12.0, 17.0]
+    assert table["started_at"].tolist() == orders["started_at"].iloc[[0, 10, 15]].tolist()
+    assert changes.run_ids == ("run 0", "run 2", "run 3")
+    assert changes.values == (2.5, 12.0, 17.0)

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy.signal import argrelmax
 from scipy.stats import gaussian_kde
 
-from firmly_nb.latency.modes import LIMIT, _critical_width, dip, two_modes
+from firmly_nb.latency.modes import (
+    LIMIT,
+    _best_cut,
+    _critical_width,
+    _has_two_modes,
+    _untied,
+    dip,
+    two_modes,
+)
 
 
 def nearest_single_mode(x, mode, dip_tried):
@@ -136,3 +144,106 @@ def test_rounded_times_make_no_modes():
 @pytest.mark.parametrize("times", [[], [5.0], [5.0] * 100, [0.0] * 100, [-1.0] * 50])
 def test_nothing_is_told_of_few_equal_or_impossible_times(times):
     assert two_modes(times) is None
+
+
+def two_groups(quick, slow, ratio):
+    """So many times around 100 ms, and so many around so many times that."""
+    rng = np.random.default_rng(quick + slow)
+    around = [np.exp(0.02 * rng.standard_normal(n)) for n in (quick, slow)]
+    return 100 * around[0], 100 * ratio * around[1]
+
+
+@pytest.mark.parametrize(("quick", "slow"), [(60, 40), (30, 70), (300, 60), (700, 500)])
+def test_both_groups_are_told_with_their_medians_and_the_share_of_the_slow_one(quick, slow):
+    groups = two_groups(quick, slow, 3.0)
+    found = two_modes(np.random.default_rng(1).permutation(np.concatenate(groups)))
+    assert found.slow_share == pytest.approx(slow / (quick + slow))
+    assert np.log(found.quick_ms) == pytest.approx(np.median(np.log(groups[0])))
+    assert np.log(found.slow_ms) == pytest.approx(np.median(np.log(groups[1])))
+    assert found.ratio == pytest.approx(found.slow_ms / found.quick_ms)
+
+
+@pytest.mark.parametrize(("n", "told"), [(39, False), (40, True)])
+def test_forty_times_are_the_least_that_are_looked_at(n, told):
+    times = np.concatenate(two_groups(20, n - 20, 3.0))
+    assert (two_modes(times) is not None) == told
+    assert (two_modes([*times, 0.0, -5.0, np.nan]) is not None) == told
+
+
+@pytest.mark.parametrize(("ratio", "told"), [(1.48, False), (1.52, True)])
+def test_the_slow_group_matters_where_it_takes_half_as_long_again(ratio, told):
+    quick, slow = two_groups(200, 200, 1.0)
+    slow *= ratio * np.median(quick) / np.median(slow)
+    assert (two_modes(np.concatenate([quick, slow])) is not None) == told
+
+
+@pytest.mark.parametrize("unit", [1e-3, 60_000.0])
+def test_two_modes_do_not_depend_on_the_unit(unit):
+    times = np.concatenate(two_groups(60, 40, 3.0))
+    one, other = two_modes(times), two_modes(times * unit)
+    assert other.slow_share == one.slow_share
+    assert other.slow_ms == pytest.approx(one.slow_ms * unit)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_dip_of_uneven_groups_is_the_distance_to_one_mode_as_well(seed):
+    rng = np.random.default_rng(100 + seed)
+    sizes = [(3, 9), (9, 3), (5, 5), (2, 2), (10, 1), (6, 4)][seed % 6]
+    parts = [rng.normal(5 * place, 1 + seed % 3, n) for place, n in enumerate(sizes)]
+    x = np.sort(np.concatenate(parts))
+    found = dip(x)
+    assert any(nearest_single_mode(x, mode, found + 1e-6) for mode in range(len(x)))
+    assert found >= 1 / (2 * len(x))
+    if found > 1 / (2 * len(x)) + 1e-9:
+        assert not any(nearest_single_mode(x, mode, found - 1e-4) for mode in range(len(x)))
+
+
+@given(values)
+def test_the_groups_are_cut_where_their_means_differ_most(numbers):
+    """As between the groups of an analysis of variance."""
+    x = np.sort(numbers)
+
+    def between(k):
+        parts = x[:k], x[k:]
+        return sum(len(part) * (part.mean() - x.mean()) ** 2 for part in parts)
+
+    best = max(between(k) for k in range(1, len(x)))
+    assert between(_best_cut(x)) == pytest.approx(best, rel=1e-6)
+
+
+@given(st.lists(st.integers(0, 12).map(float), min_size=4, max_size=60))
+def test_equal_values_are_spread_half_way_to_their_neighbours(numbers):
+    x = np.sort(numbers)
+    if x[0] == x[-1]:
+        return
+    found = _untied(x)
+    assert (np.diff(found) > 0).all()
+    distinct = np.unique(x)
+    for number, value in enumerate(distinct):
+        spread = found[x == value]
+        if len(distinct) == len(x):
+            assert spread.tolist() == [value]
+            continue
+        low = (value + distinct[max(number - 1, 0)]) / 2
+        high = (value + distinct[min(number + 1, len(distinct) - 1)]) / 2
+        # Evenly: each has a part of its own of the same width, and stands in its middle.
+        part = (high - low) / len(spread)
+        assert spread == pytest.approx(low + part * (np.arange(len(spread)) + 0.5))
+
+
+def test_of_few_times_a_dip_that_one_mode_often_has_is_not_told():
+    """Held against draws from as smooth a distribution as leaves the times one mode."""
+    rng = np.random.default_rng(11)
+    doubtful = 0
+    for _ in range(14):
+        x = np.sort(np.concatenate([rng.normal(0, 1, 60), rng.normal(3.2, 1, 60)]))
+        found = dip(x)
+        if not 0.4 < found * np.sqrt(120) <= LIMIT:
+            continue
+        width = _critical_width(x)
+        noise = width * rng.standard_normal((200, 120))
+        drawn = np.sort(rng.choice(x, (200, 120)) + noise, axis=1)
+        if np.mean([dip(one) >= found for one in drawn]) > 0.03:
+            assert not _has_two_modes(x)
+            doubtful += 1
+    assert doubtful >= 3

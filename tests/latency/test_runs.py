@@ -10,11 +10,14 @@ from scipy import stats
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.run_effect import Sample, probability_by_run, ratio_by_run
 from firmly_nb.latency.runs import (
+    SEED,
     design_effect,
     drawn_runs,
     expanded_tail,
     intraclass_correlation,
+    percentile_interval,
     quantiles_by_run,
+    resampled_quantiles,
     runs_of,
 )
 
@@ -140,3 +143,143 @@ def test_equal_releases_measured_in_runs_are_seldom_called_different():
         assert chance.low <= chance.estimate <= chance.high
         wrong += not ratio.low <= 1 <= ratio.high
     assert wrong / 80 <= 0.08
+
+
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=8), st.integers(0, 10**6))
+def test_the_correlation_of_runs_of_unequal_size_is_that_of_the_analysis_of_variance(sizes, seed):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.random.default_rng(seed).normal(0, 1, len(codes)) + codes % 3
+    n, count = len(codes), len(sizes)
+    groups = [values[codes == run] for run in range(count)]
+    if n == count:
+        assert intraclass_correlation(values, codes) == 0
+        return
+    between = sum(len(g) * (g.mean() - values.mean()) ** 2 for g in groups) / (count - 1)
+    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / (n - count)
+    size = (n - sum(len(g) ** 2 for g in groups) / n) / (count - 1)
+    expected = max((between - within) / (between + (size - 1) * within), 0)
+    assert intraclass_correlation(values, codes) == pytest.approx(expected, abs=1e-9)
+    seen = sum(len(g) ** 2 for g in groups) / n  # the size of the run that an order is in
+    assert design_effect(values, codes) == pytest.approx(1 + (seen - 1) * expected, abs=1e-9)
+
+
+def test_a_run_that_has_no_orders_left_changes_no_correlation():
+    values, codes = like_runs(np.random.default_rng(1), 6, 10)
+    assert intraclass_correlation(values, codes * 2) == intraclass_correlation(values, codes)
+
+
+@pytest.mark.parametrize("runs", [2, 5, 30])
+def test_what_few_runs_leave_out_is_what_a_t_interval_would(runs):
+    """Of normal draws the interval has the t interval's half width, in standard errors."""
+    draws = stats.norm.ppf((np.arange(400_000) + 0.5) / 400_000)
+    low, high = percentile_interval(draws, 0.8, runs)
+    # The resamples' spread is that of n, not of n - 1.
+    expected = stats.t.isf(0.1, runs - 1) * np.sqrt(runs / (runs - 1))
+    assert (low, high) == pytest.approx((-expected, expected), rel=0.01)
+
+
+def test_resamples_without_a_figure_are_left_out_and_one_run_tells_nothing():
+    draws = np.array([np.nan, 1.0, 3.0, 2.0, np.nan])
+    assert percentile_interval(draws, 0.95, 1) == (1.0, 3.0)
+    assert percentile_interval(draws[:1], 0.95, 9) == (-np.inf, np.inf)
+    assert expanded_tail(0.95, 1) == 0.0
+
+
+@pytest.mark.parametrize("orders", [4, 300])
+def test_each_resamples_quantile_is_the_first_value_that_enough_are_not_above(orders):
+    rng = np.random.default_rng(orders)
+    groups = [np.sort(rng.lognormal(0, 0.3, orders + run).round(3)) for run in range(4)]
+    drawn = drawn_runs(4)[:150]
+    ps = (0.1, 0.5, 0.9)
+    found = resampled_quantiles(groups, ps, drawn)
+    for p, of_p in zip(ps, found, strict=True):
+        expected = []
+        for times in drawn.astype(int):
+            ordered = np.sort(
+                np.concatenate([np.repeat(g, k) for g, k in zip(groups, times, strict=True)])
+            )
+            expected.append(ordered[int(np.ceil(p * len(ordered) - 1e-9)) - 1])
+        width = max(expected) - min(expected)
+        # Of more than 400 values: to within a 400th of the resamples' range.
+        assert of_p == pytest.approx(expected, abs=1e-12 if orders == 4 else width / 200)
+
+
+def by_hand(a, b, level):
+    """Resampled shares and median differences, each weighed pair by pair."""
+    draws = [
+        drawn_runs(count, seed=seed)[:, codes]
+        for (_, codes), count, seed in ((a, 6, SEED), (b, 5, SEED + 1))
+    ]
+    differences = np.subtract.outer(b[0], a[0])
+    order = np.argsort(differences, axis=None)
+    above = (differences > 0) + 0.5 * (differences == 0)
+    shares, medians = [], []
+    for of_a, of_b in zip(*draws, strict=True):
+        weights = np.outer(of_b, of_a)
+        shares.append((weights * above).sum() / weights.sum())
+        reached = np.cumsum(weights.ravel()[order]) >= weights.sum() / 2
+        medians.append(differences.ravel()[order][reached.argmax()])
+    tail = expanded_tail(level, 5)
+    return [np.quantile(of, [tail, 1 - tail]) for of in (shares, medians)]
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_intervals_by_runs_are_those_of_the_same_resamples_weighed_pair_by_pair(level):
+    rng = np.random.default_rng(8)
+    a, b = like_runs(rng, 6, 9), like_runs(rng, 5, 12, shift=0.2)
+    shares, medians = by_hand(a, b, level)
+    found = probability_by_run(Sample(*a), Sample(*b), level)
+    assert (found.low, found.high) == pytest.approx(tuple(shares))
+    assert found.estimate == pytest.approx((np.subtract.outer(b[0], a[0]) > 0).mean())
+    factor = ratio_by_run(Sample(*a), Sample(*b), level)
+    width = medians[1] - medians[0]
+    assert np.log([factor.low, factor.high]) == pytest.approx(medians, abs=0.03 * width)
+
+
+def test_equal_times_of_two_runs_count_half():
+    a, b = like_runs(np.random.default_rng(9), 6, 9), like_runs(np.random.default_rng(3), 5, 12)
+    a, b = (a[0].round(1), a[1]), (b[0].round(1), b[1])
+    found = probability_by_run(Sample(*a), Sample(*b))
+    assert (found.low, found.high) == pytest.approx(tuple(by_hand(a, b, 0.95)[0]))
+
+
+def test_runs_of_very_many_orders_are_represented_by_their_quantiles():
+    rng = np.random.default_rng(10)
+    a, b = like_runs(rng, 2, 5000), like_runs(rng, 3, 4000, shift=0.3)
+    found = probability_by_run(Sample(*a), Sample(*b))
+    shares = [
+        [np.searchsorted(np.sort(a[0][a[1] == i]), b[0][b[1] == j]).mean() / 5000 for j in range(3)]
+        for i in range(2)
+    ]
+    weights = [
+        np.outer(x, y) / 6 for x, y in zip(drawn_runs(2), drawn_runs(3, seed=SEED + 1), strict=True)
+    ]
+    tail = expanded_tail(0.95, 2)
+    low, high = np.quantile([(w * shares).sum() for w in weights], [tail, 1 - tail])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=2e-3)
+
+
+def test_intervals_are_at_95_percent_where_no_level_is_given():
+    rng = np.random.default_rng(11)
+    (values, codes), other = like_runs(rng, 6, 9), Sample(*like_runs(rng, 5, 12))
+    one = Sample(values, codes)
+    assert ratio_by_run(one, other) == ratio_by_run(one, other, 0.95)
+    assert probability_by_run(one, other) == probability_by_run(one, other, 0.95)
+    assert quantiles_by_run(values, codes, [0.5]) == quantiles_by_run(values, codes, [0.5], 0.95)
+
+
+def test_nulls_and_runs_that_have_nothing_else_are_left_out():
+    values, codes = like_runs(np.random.default_rng(12), 6, 20)
+    holes = np.concatenate([values, [np.nan, np.nan, np.nan]])
+    found = quantiles_by_run(holes, np.concatenate([codes, [0, 6, 6]]), [0.5])
+    assert found == quantiles_by_run(values, codes, [0.5])
+    alone = quantiles_by_run(np.array([1.0, 2.0, np.nan]), np.array([3, 3, 4]), [0.5])
+    assert repr(alone) == repr([quantile([1.0, 2.0], 0.5)])
+    assert quantiles_by_run([np.nan], np.array([0]), [0.5])[0].n == 0
+
+
+def test_the_runs_of_some_orders_keep_their_names():
+    found = runs_of(pd.DataFrame({"run_id": ["a", "b", "a"]}))
+    assert found.of(np.array([False, True, True])).codes.tolist() == [1, 0]
+    assert found.at(np.array([2, 1])).codes.tolist() == [0, 1]
+    assert found.at(np.array([2])).names == found.of(np.array([True] * 3)).names == ("a", "b")

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal, norm
 
-from firmly_nb.latency.shift import SHIFT, shift_function
+from firmly_nb.latency.quantiles import quantile
+from firmly_nb.latency.runs import expanded_tail
+from firmly_nb.latency.shift import SHIFT, TENTHS, _raised, shift_function
 
 
 def test_the_shifts_are_the_differences_of_quantiles():
@@ -49,8 +52,6 @@ def test_the_band_holds_all_true_shifts_at_once(n, m):
         a, b = rng.lognormal(7, 0.3, n), rng.lognormal(7.1, 0.5, m)
         table = shift_function(a, b)
         if true is None:
-            from scipy.stats import norm
-
             z = norm.ppf(table["q"])
             true = np.exp(7.1 + 0.5 * z) - np.exp(7 + 0.3 * z)
         held += bool(((table["low_ms"] <= true) & (true <= table["high_ms"])).all())
@@ -66,3 +67,55 @@ def test_the_band_by_runs_is_wider_where_runs_differ():
     middle = plain["q"] == 0.5
     width = [(table["high_ms"] - table["low_ms"])[middle].item() for table in (plain, by_run)]
     assert width[1] > 1.5 * width[0]
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_the_raised_level_holds_all_quantiles_at_once(level):
+    """Standardized sample quantiles are jointly normal: their box has the level's probability."""
+    qs = tuple(TENTHS)
+    z = norm.isf((1 - _raised(qs, level)) / 2)
+    p = np.array(qs)
+    covariance = np.minimum.outer(p, p) - np.outer(p, p)
+    spread = np.sqrt(np.diag(covariance))
+    joint = multivariate_normal(cov=covariance / np.outer(spread, spread), seed=1)
+    held = joint.cdf(np.full(len(p), z), lower_limit=np.full(len(p), -z))
+    assert held == pytest.approx(level, abs=0.005)
+
+
+@pytest.mark.parametrize(("n", "m"), [(100, 80), (30, 200)])
+def test_the_band_puts_the_exact_ends_of_both_sides_together(n, m):
+    rng = np.random.default_rng(n)
+    a, b = rng.lognormal(7, 0.4, n), rng.lognormal(7.2, 0.5, m)
+    table = shift_function(a, b, 0.9)
+    single = _raised(tuple(table["q"]), 0.9)
+    for row in table.itertuples():
+        x, y = (np.quantile(values, row.q) for values in (a, b))
+        ends = [quantile(values, row.q, single) for values in (a, b)]
+        assert (row.a_ms, row.b_ms) == pytest.approx((x, y))
+        below = np.hypot(y - ends[1].low, ends[0].high - x)
+        above = np.hypot(ends[1].high - y, x - ends[0].low)
+        assert row.low_ms == pytest.approx(y - x - below)
+        assert row.high_ms == pytest.approx(y - x + above)
+
+
+def test_the_band_is_at_95_percent_where_no_level_is_given():
+    assert shift_function(range(80), range(90)).equals(shift_function(range(80), range(90), 0.95))
+
+
+def test_the_band_by_runs_holds_as_many_whole_resampled_curves_as_its_level_says():
+    rng = np.random.default_rng(5)
+    runs = [np.repeat(np.arange(count), 20) for count in (12, 10)]
+    a, b = (7 + rng.normal(0, 0.5, 12)[codes] + rng.normal(0, 0.02, len(codes)) for codes in runs)
+    a[3] = np.nan
+    table = shift_function(a, b, 0.9, runs=tuple(runs))
+    held = []
+    for _ in range(2000):
+        x, y = (
+            np.concatenate([values[codes == run] for run in rng.choice(count, count)])
+            for values, codes, count in ((a, runs[0], 12), (b, runs[1], 10))
+        )
+        x, y = (np.nanquantile(values, table["q"], method="inverted_cdf") for values in (x, y))
+        curve = y - x
+        held.append(((table["low_ms"] <= curve) & (curve <= table["high_ms"])).all())
+    # A tail at each end, wide enough for the smaller number of runs.
+    assert np.mean(held) == pytest.approx(1 - 2 * expanded_tail(0.9, 10), abs=0.02)

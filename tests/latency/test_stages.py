@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE, vocabulary
+from firmly_nb.latency.stage_times import StageTimes, stage_times
 from firmly_nb.latency.stages import STAGES, milestone_of, stages
 
 NAMES = [*REFERENCE, *GUIDE, "error", "loyalty-points", "message"]
@@ -120,3 +122,36 @@ def test_documented_names_are_milestones_unless_others_are_set(name):
     assert milestone_of(name) == name
     assert milestone_of(name, ["other"]) is None
     assert milestone_of("other", ["other"]) == "other"
+
+
+def test_the_times_of_a_stage_are_those_of_orders_that_completed_it_and_were_not_cancelled():
+    rows = [("creating-cart", 100.0, 1.0), ("item-added", 400.0, 2.0)]
+    events = pd.concat(
+        [table([(name, t + 10 * i, u) for name, t, u in rows], f"r{i}") for i in range(4)]
+    )
+    late = table([("shipping-updated", 900.0, 4.0)], "r9")
+    frame = stages(pd.concat([events, late]))
+    ids = ["r9", "r3", "r2", "r1"]  # r0 is of no order
+    orders = pd.DataFrame({"recording_id": ids, "outcome": ["placed"] * 3 + ["cancelled"]})
+    found = {one.name: one for one in stage_times(frame, orders)}
+    assert list(found) == [
+        "creating-cart",
+        "item-added",
+        "shipping-updated",
+        "start->shipping-updated",
+        "order-placed",
+    ]
+    cart = found["creating-cart"]
+    assert cart.times_ms.tolist() == [120.0, 130.0]
+    assert cart.median_ms == 125.0
+    assert cart.orders.tolist() == [2, 1]
+    assert frame["end_ms"].iloc[cart.rows].tolist() == [120.0, 130.0]
+    assert found["item-added"].uncertainty_us.tolist() == [3.0, 3.0]
+    assert found["start->shipping-updated"].times_ms.tolist() == [900.0]
+    assert len(found["order-placed"].times_ms) == 0
+
+
+def test_the_median_of_a_stage_is_its_median():
+    times = np.array([9.0, 1.0, 5.0, 2.0, 40.0])
+    none = np.zeros(0, dtype=np.intp)
+    assert StageTimes("all", times, times, none, none).median_ms == 5.0
