@@ -328,16 +328,16 @@ def test_an_error_bound_a_lag_and_coalesced_events_are_told_from_5_percent_on(st
         median, off = whole_ms(median_ms), whole_ms(median_ms * percent / 100)
         assert found == [
             (
-                f"Error bound: times of creating-cart can be off by {off} ms (p99), more than 5% of "
-                f"its median of {median} ms."
+                f"Error bound: times of creating-cart can be off by {off} ms (p99), more than 5% "
+                f"of its median of {median} ms."
             ),
             (
                 f"Lag: orders started up to {off} ms after their time (p99), more than 5% of "
                 f"creating-cart ({median} ms); scheduled_order_latency_ms counts it in."
             ),
             (
-                "Coalesced: 5% of the events share a read with the one before; the gaps before them "
-                "are not known, only bounded."
+                "Coalesced: 5% of the events share a read with the one before; the gaps before "
+                "them are not known, only bounded."
             ),
         ]
 
@@ -354,8 +354,8 @@ def test_each_sentence_has_its_numbers(study):
             f"others (40.0 against {whole_ms(others)} ms)."
         ),
         (
-            "Out of order: item-added came before the milestone that it follows in 3 of 200 orders; "
-            "its negative times are kept."
+            "Out of order: item-added came before the milestone that it follows in 3 of 200 "
+            "orders; its negative times are kept."
         ),
     ]
 
@@ -437,3 +437,23 @@ def test_forty_runs_are_shown(study, runs, more):
     assert ("and 1 more" in repr(found)) == more
     assert "run 39" in repr(found)
     assert "run 40" not in repr(found)
+
+
+def test_drift_says_of_what_it_tells(study):
+    _, stages, orders = study(n=60, run_ids=np.repeat(["a", "b", "c"], 20))
+    whole, of_stage = run_drift(stages, orders), run_drift(stages, orders, "item-added")
+    assert (whole.what, of_stage.what) == ("order", "item-added")
+    assert (run_drift(stages, orders[:20]).what, whole.sentences[1]) == (
+        "order",
+        "No drift found within the runs.",
+    )
+    assert "began, UTC  orders  median of item-added, ms  part" in repr(of_stage)
+    with pytest.raises(KeyError) as caught:
+        run_drift(STAGES.empty(), orders, "item")
+    assert caught.value.args == ("no stage 'item'; there are none",)
+
+
+def test_drift_is_looked_for_where_one_run_is_long_enough():
+    ids = np.repeat(["a", "b"], [20, 5])
+    times = np.concatenate([np.linspace(1, 2, 20), [1.0] * 5])
+    assert run_drift(STAGES.empty(), bare(times, ids)).within.startswith("Within the runs order ")
