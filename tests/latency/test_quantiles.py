@@ -189,6 +189,7 @@ def test_the_curves_band_is_dvoretzkys_with_massarts_constant(level):
     half = math.sqrt(math.log(2 / (1 - level)) / 8)
     assert table["low"].tolist() == pytest.approx([max(s - half, 0) for s in (0.25, 0.75, 1)])
     assert table["high"].tolist() == pytest.approx([min(s + half, 1) for s in (0.25, 0.75, 1)])
+    assert ecdf([5.0], 0.5)["low"].tolist() == pytest.approx([1 - math.sqrt(math.log(4) / 2)])
 
 
 @pytest.mark.parametrize("n", [2000, 50_000])

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from firmly_nb.latency.grid import whole_ms
+from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.rules import sentences
 from firmly_nb.latency.run_drift import run_drift
 from firmly_nb.latency.runs import design_effect
@@ -457,3 +458,42 @@ def test_drift_is_looked_for_where_one_run_is_long_enough():
     ids = np.repeat(["a", "b"], [20, 5])
     times = np.concatenate([np.linspace(1, 2, 20), [1.0] * 5])
     assert run_drift(STAGES.empty(), bare(times, ids)).within.startswith("Within the runs order ")
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, False), (4, True)])
+def test_an_error_bound_and_a_lag_are_those_that_one_in_a_hundred_exceeds(study, count, told):
+    events, stages, orders = study(n=200)
+    cart = stages.index[stages["stage"] == "creating-cart"]
+    stages.loc[cart[:count], "uncertainty_us"] = 50_000.0
+    orders.loc[: count - 1, "schedule_lag_ms"] = 50.0
+    found = sentences(events, stages, orders)
+    assert [one.split(":")[0] for one in found] == (["Error bound", "Lag"] if told else [])
+
+
+def test_a_lag_is_held_against_the_shortest_stage(study):
+    events, stages, orders = study(n=200)
+    last = stages["stage"] == "order-placed"
+    stages.loc[last, "duration_ms"] = np.linspace(9.0, 11.0, 200)[np.arange(200) * 7 % 200]
+    orders["schedule_lag_ms"] = 0.6
+    found = only(sentences(events, stages, orders), "Lag")
+    assert len(found) == 1
+    assert "more than 5% of order-placed (10.0 ms)" in found[0]
+    assert only(sentences(events, STAGES.empty(), orders), "Lag") == []
+
+
+def test_a_stage_that_no_order_completed_is_nothing_to_tell_of(study):
+    events, stages, orders = study(n=200)
+    stages.loc[stages["stage"] == "order-placed", "duration_ms"] = np.nan
+    assert sentences(events, stages, orders) == []
+
+
+def test_two_modes_are_told_with_their_figures(study):
+    events, stages, orders = study(profile="bimodal")
+    found = two_modes(stages.loc[stages["stage"] == "shipping-updated", "duration_ms"])
+    assert sentences(events, stages, orders) == [
+        (
+            f"Two modes: shipping-updated takes {found.ratio:.1f} times as long in "
+            f"{found.slow_share:.0%} of the orders ({whole_ms(found.slow_ms)} against "
+            f"{whole_ms(found.quick_ms)} ms)."
+        )
+    ]
