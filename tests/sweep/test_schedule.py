@@ -209,6 +209,8 @@ def test_it_sleeps_until_so_long_before_a_planned_start(clock, pace, monkeypatch
     asyncio.run(begun.until(2 * SECOND, 0.5))
     asyncio.run(begun.until(SECOND, 0.0))
     assert clock.slept_s == (1.5,), "it is time already"
+    asyncio.run(begun.until(2 * SECOND, 0.1))
+    assert clock.slept_s == pytest.approx((1.5, 0.4))
 
 
 def test_it_sleeps_again_where_the_plan_has_moved_meanwhile(clock, pace, monkeypatch):
