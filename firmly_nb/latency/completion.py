@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SAME_LIMIT = 1.05  # a timeout is noticed a little after its limit
+ROUNDING = 1e-12  # of a sum of shares
 
 COMPLETION = Table(
     "completion",
@@ -141,12 +142,19 @@ def _incidence(orders: pd.DataFrame) -> _Curve:
     before = np.concatenate([[1.0], survived[:-1]])
     steps = before * placed / at_risk
     incidence = np.cumsum(steps)
+    is_whole = incidence > 1 - ROUNDING
+    incidence = np.where(is_whole, 1.0, incidence)
     variance = _variance(incidence, before, placed, ended, at_risk)
     first = np.divide(
-        incidence * (1 - incidence), variance, out=np.full(len(t_ms), np.inf), where=variance > 0
+        incidence * (1 - incidence),
+        variance,
+        out=np.full(len(t_ms), np.inf),
+        where=(variance > 0) & ~is_whole,
     )
     shown = placed > 0
     of = np.minimum(first[shown], float(at_risk[0]) if len(at_risk) else 0.0)
+    if len(of) > 1 and is_whole[shown][-1]:
+        of[-1] = of[-2]  # a share of 1 has no variance: it is worth as many orders as the last one
     zero = np.zeros(1)
     return _Curve(
         np.concatenate([zero, t_ms[shown]]),

@@ -206,3 +206,27 @@ def test_one_order_that_begins_as_another_ends_is_not_open_beside_it():
     begun = pd.Timestamp("2026-01-05T09:00:00Z")
     seconds = (table["at"] - begun).dt.total_seconds()
     assert seconds.tolist() == [0.0, 1.0, 1.0, 1.5]
+
+
+def test_an_order_that_failed_before_another_was_placed_is_part_of_the_variance():
+    """One of the two orders still watched fails: the share is 1/2, with a variance of 1/8."""
+    curve = completion_curve(ended(["cancelled", "error_event", "placed"], [1, 2, 3]))
+    low, high = wilson(1, 2)
+    assert curve.iloc[-1].tolist() == pytest.approx([3, 0.5, float(low), float(high)])
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.data())
+def test_a_curve_that_ends_at_1_has_an_interval_there_as_narrow_as_before(placed, data):
+    """All orders are placed but those cancelled earlier; rounding once made it [0, 1]."""
+    late = max(placed)
+    cancelled = data.draw(st.lists(st.integers(0, late - 1), min_size=1, max_size=20))
+    orders = ended(["placed"] * len(placed) + ["cancelled"] * len(cancelled), [*placed, *cancelled])
+    curve = completion_curve(orders)
+    last = curve.iloc[-1]
+    assert (last["share"], last["high"]) == (1.0, 1.0)
+    assert curve["share"].is_monotonic_increasing
+    assert ((curve["low"] <= curve["share"]) & (curve["share"] <= curve["high"])).all()
+    assert curve["low"].iloc[1:].is_monotonic_increasing
+    assert last["low"] > 0
+    if len(curve) == 2:
+        assert last["low"] == pytest.approx(float(wilson(len(orders), len(orders))[0]))
