@@ -1,8 +1,18 @@
 """A budget of money is asked for with a cart beforehand, and holds from the first order on."""
 
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.api.client import FirmlyClient
+from firmly_nb.api.errors import FirmlyError
+from firmly_nb.api.secrets import SecretStr
+from firmly_nb.sweep.quotes import Quotes
 
 ORDER = fnb.Order.example()
 JAPAN = fnb.Address.example(
@@ -144,3 +154,92 @@ def test_prices_that_rise_a_little_after_the_cart_was_asked_stay_within_what_was
     recs = sweep(lab, candle, count=12, concurrency=4, budget={"total_minor": {"USD": 7_000}})
     assert 4_000 < recs.orders["total_minor"].sum() <= 7_000
     assert lab.last_sweep._run.ledger.beyond() == ""
+
+
+@asynccontextmanager
+async def quoting(simulator):
+    async with httpx.AsyncClient(trust_env=False) as http:
+        client = FirmlyClient(http, simulator.url, simulator.url)
+        yield Quotes(client, SecretStr(simulator.app_id))
+
+
+async def items_left(quotes, domain):
+    token = quotes._session.access_token
+    return (await quotes.client.cart(domain, token))["line_items"]
+
+
+def test_a_price_is_that_of_all_items_and_the_cart_is_emptied_afterwards(simulator, price):
+    pen = fnb.Item(variant_id=ORDER.items[0].variant_id, quantity=2)
+    more = fnb.Order.example(items=[*ORDER.items, pen])
+
+    async def main():
+        async with quoting(simulator) as quotes:
+            assert await quotes.ask(ORDER) == (price, "USD")
+            assert await items_left(quotes, ORDER.domain) == []
+            thrice = await quotes.ask(more)
+            assert thrice == await quotes.ask(fnb.Order.example(quantity=3))
+            assert thrice[0] > 2 * price
+            assert await quotes.ask(PEN) == await quotes.ask(PEN)
+            assert await items_left(quotes, PEN.domain) == []
+
+    asyncio.run(main())
+
+
+def test_what_was_left_in_the_cart_does_not_count_and_a_refused_one_is_emptied(simulator, price):
+    unknown = fnb.Order.example(items=[*ORDER.items, fnb.Item(variant_id="nothing")])
+
+    async def main():
+        async with quoting(simulator) as quotes:
+            await quotes.ask(ORDER)
+            token = quotes._session.access_token
+            item = ORDER.items[0].wire()
+            await quotes.client.change_cart("POST", ORDER.domain, "line-items", token, item)
+            assert await quotes.ask(ORDER) == (price, "USD")
+            with pytest.raises(FirmlyError, match="what the order costs is not known, and money"):
+                await quotes.ask(unknown)
+            assert await items_left(quotes, ORDER.domain) == []
+
+    asyncio.run(main())
+
+
+def test_prices_that_are_asked_for_at_once_are_not_mixed_up(simulator, price):
+    async def main():
+        async with quoting(simulator) as quotes:
+            found = await asyncio.gather(*(quotes.ask(one) for one in (ORDER, PEN, ORDER, PEN)))
+            assert found[0] == found[2] == (price, "USD")
+            assert found[1] == found[3]
+            assert found[1][1] == "JPY"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("left_s", "kept"), [(50, False), (70, True)])
+def test_a_session_that_ends_within_a_minute_is_replaced(simulator, left_s, kept):
+    async def main():
+        async with quoting(simulator) as quotes:
+            await quotes.ask(ORDER)
+            before = quotes._session = replace(quotes._session, expires=time.time() + left_s)
+            await quotes.ask(ORDER)
+            assert (quotes._session is before) == kept
+
+    asyncio.run(main())
+
+
+def test_a_cart_without_a_total_is_no_price(simulator, monkeypatch):
+    async def main():
+        async with quoting(simulator) as quotes:
+            change_cart = quotes.client.change_cart
+
+            async def without_a_total(method, domain, path, *arguments):
+                cart = await change_cart(method, domain, path, *arguments)
+                return {} if path == "shipping-info" else cart
+
+            monkeypatch.setattr(quotes.client, "change_cart", without_a_total)
+            with pytest.raises(FirmlyError) as caught:
+                await quotes.ask(ORDER)
+            assert caught.value.error == "NoTotal"
+            assert caught.value.description == (
+                "what the order costs is not known, and money is a limit: its cart has no total"
+            )
+
+    asyncio.run(main())
