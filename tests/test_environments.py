@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from firmly_nb.environments import (
     check_host,
     custom,
     guard,
+    merchants,
     staging,
 )
 
@@ -64,7 +67,26 @@ def disguises(host):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("host", [*PRODUCTION, "cc.firmly.online", "api.firmly.online"])
+# Written out: a host that is lost from the product's own lists must not take its test with it.
+PRODUCTION_HOSTS = ["firmly.online", "firmly.live", "firmlyaperture.com"]
+STAGING_HOSTS = ["firmly.work", "firmly.tools", "firmlyci.com", "goiaba.art", "lvh.me"]
+
+
+def test_the_hosts_are_those_that_firmly_names():
+    assert list(PRODUCTION) == PRODUCTION_HOSTS
+    assert list(NOT_PRODUCTION) == STAGING_HOSTS
+
+
+@pytest.mark.parametrize("host", PRODUCTION_HOSTS)
+def test_a_production_host_is_called_one_and_so_is_all_below_it(host):
+    for name in (host, f"api.{host}", f"a.b.{host}", f"firmly.work.{host}"):
+        with pytest.raises(GuardError, match=f"{name} is a production host"):
+            check_host(f"https://{name}")
+    with pytest.raises(GuardError, match="is not known"):
+        check_host(f"https://x{host}")
+
+
+@pytest.mark.parametrize("host", [*PRODUCTION_HOSTS, "cc.firmly.online", "api.firmly.online"])
 def test_a_production_host_is_refused_in_every_disguise(host):
     for url in disguises(host):
         with pytest.raises(GuardError):
@@ -96,7 +118,28 @@ def test_a_host_that_is_not_known_is_refused(host):
         check_host(f"https://{host}")
 
 
-@pytest.mark.parametrize("host", NOT_PRODUCTION)
+LONGEST_LABEL = "x" * 63
+
+
+@pytest.mark.parametrize(
+    "label", ["a", "0", "a9", "9a", "a-b", "a--b", LONGEST_LABEL, f"{'x' * 31}-{'9' * 31}"]
+)
+def test_a_label_of_a_host_is_letters_digits_and_inner_hyphens(label):
+    """RFC 1123, section 2.1: 1 to 63 of them, wherever in the name the label stands."""
+    for host in (f"{label}.firmly.work", f"a.{label}.firmly.work"):
+        check_host(f"https://{host}")
+
+
+@pytest.mark.parametrize(
+    "label", ["", "-", "-a", "a-", f"x{LONGEST_LABEL}", "a_b", "a*", "a+b", "a~b", "a,b", "a!b"]
+)
+def test_a_host_with_another_label_is_no_host(label):
+    for host in (f"{label}.firmly.work", f"a.{label}.firmly.work", f"firmly.{label}.work"):
+        with pytest.raises(GuardError, match="must be like https://host"):
+            check_host(f"https://{host}")
+
+
+@pytest.mark.parametrize("host", STAGING_HOSTS)
 def test_a_known_staging_host_is_taken_by_https_only(host):
     for name in (host, f"api.{host}", f"CC.{host.upper()}"):
         check_host(f"https://{name}")
@@ -119,6 +162,37 @@ def test_what_is_no_url_is_refused_by_the_guard(url):
         check_host(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["https://user:pass@{}", "https://user@{}", "https://:pass@{}", "https://@{}", "https://:@{}",
+     "https://{0}@{0}", "https://{}/\u00e9", "https://{}/\u200b", "https://{}/a b", "https://{}/a\tb",
+     "https://{}\n", "https://{}/\x00", "https://{}/\x7f", " https://{}", "https://{} ",
+     "https://{}\\", "https://{}/\\x", "https:\\\\{}", "https://{}:0", "https://{}:65536",
+     "https://{}:-1", "https://{}:x", "ftp://{}", "ws://{}", "file://{}/x", "httpss://{}", "//{}",
+     "{}", "https:{}", "https:/{}", "https:///{}"],
+)  # fmt: skip
+@pytest.mark.parametrize("host", ["api.firmly.work", "127.0.0.1", "localhost"])
+def test_only_a_plain_url_leads_to_a_host_that_is_allowed(url, host):
+    """Another program might read it as leading elsewhere, or repeat the password."""
+    check_host(f"https://{host}")
+    with pytest.raises(GuardError, match="must be like https://host") as caught:
+        check_host(url.format(host))
+    assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://", "http://:80", "https://.", "https://?x", "https:///"])
+def test_a_url_without_a_host_is_no_url(url):
+    with pytest.raises(GuardError, match="must be like https://host"):
+        check_host(url)
+
+
+@pytest.mark.parametrize("port", [1, 80, 443, 8443, 65_535])
+def test_every_port_may_be_used(port):
+    for url in ("https://api.firmly.work", "http://127.0.0.1", "http://[::1]", "http://localhost"):
+        check_host(f"{url}:{port}")
+        check_host(f"{url}:{port}/base/path?x=1#y")
+
+
 @given(st.text(max_size=40), st.sampled_from(["https://", "http://", ""]))
 def test_no_text_gets_past_the_guard_but_known_hosts(text, scheme):
     url = scheme + text
@@ -137,11 +211,55 @@ def test_no_text_gets_past_the_guard_but_known_hosts(text, scheme):
         ("https://api.firmly.work", "https://cc.firmly.work"),
         ("https://API.firmly.work/", "https://cc.firmly.work/"),
         ("https://api.api.lvh.me", "https://cc.api.lvh.me"),
+        ("https://api.lvh.me//api.json", "https://cc.lvh.me//api.json"),
+        ("https://apis.lvh.me", "https://apis.lvh.me"),
+        ("https://my-api.lvh.me", "https://my-api.lvh.me"),
+        ("https://lvh.me/api.json", "https://lvh.me/api.json"),
         ("http://127.0.0.1:1", "http://127.0.0.1:1"),
     ],
 )
 def test_the_card_host_follows_from_the_api_host(api_url, card_url):
     assert custom(api_url, None, frozenset()).card_url == card_url
+
+
+def test_staging_is_one_place_with_one_merchant():
+    assert staging() == Environment(
+        "staging",
+        "https://api.firmly.work",
+        "https://cc.firmly.work",
+        frozenset({"staging.luma.gift"}),
+    )
+    assert staging(frozenset({"shop.test"})).allow_domains == {"staging.luma.gift", "shop.test"}
+
+
+def test_urls_of_ones_own_allow_no_merchant_by_themselves():
+    here = "http://127.0.0.1:8000"
+    assert custom(here, None, frozenset()) == Environment("custom", here, here, frozenset())
+    with pytest.raises(GuardError, match=r"not on the allow-list of this lab \(none\)"):
+        guard(custom(here, None, frozenset()), STAGING_SHOP, Card.test())
+
+
+def test_an_environment_is_not_changed_once_it_was_checked():
+    environment = staging()
+    for name, value in (("api_url", "https://x.test"), ("allow_domains", frozenset({"x.test"}))):
+        with pytest.raises(FrozenInstanceError):
+            setattr(environment, name, value)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"),
+    [
+        (["b.test"], "(b.test)"),
+        (["b.test", "a.test", "c.test"], "(a.test, b.test, c.test)"),
+        (["d.test", "b.test", "a.test", "c.test"], "(a.test, b.test, c.test and 1 more)"),
+        ([f"{letter}.test" for letter in "fedcba"], "(a.test, b.test, c.test and 3 more)"),
+    ],
+)
+def test_the_refusal_says_what_is_allowed(allowed, said):
+    here = "http://127.0.0.1:8000"
+    with pytest.raises(GuardError) as caught:
+        guard(custom(here, None, frozenset(allowed)), "x.test", None)
+    assert f"x.test is not on the allow-list of this lab {said}. " in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +352,11 @@ def test_an_allow_list_names_each_merchant(names):
     """A text was taken letter by letter, and a wildcard as a merchant that nobody has."""
     with pytest.raises(GuardError, match="allow_domains"):
         fnb.connect("staging", app_id="x", allow_domains=names)
+
+
+def test_one_text_is_no_list_of_merchants():
+    with pytest.raises(GuardError, match=r"must be a list of merchants, like \['shop\.test'\]"):
+        merchants("shop.test")
 
 
 def test_an_environment_and_urls_are_not_mixed():
