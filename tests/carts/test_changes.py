@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firmly_nb.carts.changes import changes, differences
-from firmly_nb.carts.pairing import pair
+from firmly_nb.carts.pairing import ABSENT, label_of, labels, pair
 from firmly_nb.carts.schemas import CHANGES
 from firmly_nb.carts.words import summary
 
@@ -168,3 +168,132 @@ def test_words_shorten_what_is_long_and_count_the_rest(build):
     text = summary(changes(events), most=2)
     assert text.endswith("and 10 more")
     assert "x" * 39 + "…" in text
+
+
+LINE_NAMES = ("sku", "id", "variant_id", "base_sku", "description", "line_item_id")
+OTHER_NAMES = ("sku", "id", "code", "type", "name", "date", "addon_id", "description")
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+@pytest.mark.parametrize("first", range(len(LINE_NAMES)))
+def test_a_line_is_called_by_the_first_name_it_has(first, nothing):
+    line = {name: f"its {name}" for name in reversed(LINE_NAMES[first:])}
+    nameless = dict.fromkeys(LINE_NAMES[:first], nothing)
+    assert label_of(line | nameless, "line_items") == f"its {LINE_NAMES[first]}"
+
+
+@pytest.mark.parametrize("first", range(len(OTHER_NAMES) + 1))
+def test_an_element_of_another_list_is_called_by_the_first_name_it_has(first):
+    names = (*OTHER_NAMES, "shipment_id")
+    element = {name: f"its {name}" for name in reversed(names[first:])}
+    for field in ("", "coupons"):
+        assert label_of(element, field) == f"its {names[first]}"
+
+
+@pytest.mark.parametrize(
+    ("shipment", "label"),
+    [
+        ({"fulfillment_type": {"id": "PICKUP"}, "shipment_id": "s"}, "PICKUP"),
+        ({"fulfillment_type": "PICKUP", "shipment_id": "s"}, "PICKUP"),
+        ({"fulfillment_type": {"id": ""}, "shipment_id": "s"}, "s"),
+        ({"fulfillment_type": {"id": 7}, "shipment_id": "s"}, "s"),
+        ({"fulfillment_type": "", "shipment_id": "s"}, "s"),
+        ({"fulfillment_type": None, "shipment_id": "s"}, "s"),
+        ({"shipment_id": "s"}, "s"),
+        ({}, ""),
+    ],
+)
+def test_a_shipment_is_called_by_the_way_it_goes(shipment, label):
+    assert label_of(shipment, "shipments") == label
+
+
+@pytest.mark.parametrize(
+    ("element", "label"),
+    [
+        ("TEN", "TEN"),
+        (7, "7"),
+        (0, "0"),
+        ({"sku": 0}, "0"),
+        ({"sku": 1.5, "id": "A"}, "A"),
+        ({"sku": ["A"]}, ""),
+        (["A"], ""),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 59 + "\u2026"),
+        ("a\nb", "a b"),
+        (2**64 - 1, str(2**64 - 1)),
+        (2**64, "a huge number"),
+        (-(2**64), "a huge number"),
+        ("M\u00fctze", "M\u00fctze"),
+        ("\ud800", "?"),
+    ],
+)
+def test_a_label_is_short_and_of_one_line(element, label):
+    assert label_of(element) == label
+
+
+def test_what_has_no_name_is_called_by_its_place_and_a_name_is_given_once():
+    elements = [{}, {"sku": "A"}, ["x"], {"sku": "A"}, {"sku": "A"}, {}]
+    assert labels(elements, "line_items") == ["1", "A", "3", "A#2", "A#3", "6"]
+
+
+def test_each_pair_has_the_label_of_the_element_before_or_of_the_new_one():
+    """Labels of what came new go on counting where those before ended."""
+    before = [{"q": 1}, {"sku": "A", "line_item_id": 1}, {"sku": "B"}, {"sku": "A"}]
+    after = [
+        {"sku": "C"},
+        {"sku": "Z", "line_item_id": 1},
+        {"sku": "A"},
+        {"sku": "A"},
+        ["new"],
+        {"q": 2},
+    ]
+    assert pair(before, after, "line_items") == [
+        ("1", before[0], after[5]),
+        ("A", before[1], after[1]),
+        ("B", before[2], ABSENT),
+        ("A#2", before[3], after[2]),
+        ("C", ABSENT, after[0]),
+        ("A#3", ABSENT, after[3]),
+        ("5", ABSENT, after[4]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["line_item_id", "shipment_id", "addon_id", "slot_id", "window_id", "id", "code"]
+)
+@pytest.mark.parametrize("ids", [("x", "y"), (0, 1), (2**64 - 1, 2**64 - 2)])
+def test_an_identity_counts_more_than_a_name_or_a_place(name, ids):
+    one, other = ids
+    before = [{"sku": "A", name: one}, {"sku": "B", name: other}]
+    after = [{"sku": "A", name: other}, {"sku": "B", name: one}]
+    assert pair(before, after) == [("A", before[0], after[1]), ("B", before[1], after[0])]
+
+
+@pytest.mark.parametrize("identity", ["", None, 1.5, [1], 2**64])
+def test_what_cannot_be_an_identity_leaves_it_to_the_names(identity):
+    before = [{"sku": "A", "line_item_id": identity}, {"sku": "B", "line_item_id": identity}]
+    after = before[::-1]
+    assert pair(before, after) == [("A", before[0], after[1]), ("B", before[1], after[0])]
+
+
+def test_an_identity_is_of_one_kind_and_one_type():
+    before = [{"sku": "A", "id": 1}, {"sku": "B", "code": "x"}]
+    after = [{"sku": "C", "id": "1"}, {"sku": "D", "id": "x"}]
+    assert [old is not ABSENT and new is not ABSENT for _, old, new in pair(before, after)] == [
+        False
+    ] * 4
+
+
+def test_of_elements_that_are_alike_the_first_is_the_first():
+    before = [{"sku": "A", "n": 1}, {"sku": "A", "n": 2}, [1], [2], {"n": 3}, {"n": 4}, "x", "x"]
+    after = [["a"], {"n": 5}, {"sku": "A", "n": 6}, ["b"], {"n": 7}, {"sku": "A", "n": 8}, "x"]
+    assert [(old, new) for _, old, new in pair(before, after)] == [
+        (before[0], after[2]),
+        (before[1], after[5]),
+        ([1], ["a"]),
+        ([2], ["b"]),
+        ({"n": 3}, {"n": 5}),
+        ({"n": 4}, {"n": 7}),
+        ("x", "x"),
+        ("x", ABSENT),
+    ]

@@ -264,6 +264,58 @@ def test_a_merchant_that_blocks_the_cart_is_a_warning(build):
     assert "item_not_shippable" in found["sentence"].item()
 
 
+@pytest.mark.parametrize(
+    ("severities", "said"),
+    [
+        (["error"], "1 error"),
+        (["error"] * 2, "2 errors"),
+        (["warning"], "1 warning"),
+        (["warning"] * 2, "2 warnings"),
+        (["info"] * 2, "2 info"),
+        (["info", "warning", "error", "error"], "2 errors, 1 warning, 1 info"),
+    ],
+)
+def test_the_headline_counts_each_severity(build, severities, said):
+    @check(name="own", severity="info")
+    def own(_cart: Any) -> list[Finding]:
+        return [Finding("x", "1", "2", "three", severity) for severity in severities]
+
+    try:
+        report = run_checks(build.events(one(build.cart())), only=["own", "total"])
+    finally:
+        remove_check("own")
+    assert report.headline() == f"✗ 1 of 2 checks: {said}"
+    assert report.summary["findings"].tolist() == [len(severities), 0]
+
+
+def test_a_check_that_only_skipped_did_not_run(build):
+    report = run_checks(build.events(one(build.cart())), only=["total", "order-total"])
+    assert report.headline() == "✓ 1 checks"
+    with pytest.raises(KeyError):
+        run_checks(build.events(), only=["no such check"])
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("Check that all is well.\n\nMore.", "All is well."),
+        ("  See that.  \nMore.", "See that.  "),
+        (None, "Own"),
+    ],
+)
+def test_the_first_line_of_a_check_is_its_meaning(text, meaning):
+    def own(_cart: Any) -> None:
+        return None
+
+    own.__doc__ = text
+    try:
+        assert check(name="own")(own) is own
+        assert CHECKS["own"].meaning == meaning
+        assert CHECKS["own"].severity == "error"
+    finally:
+        remove_check("own")
+
+
 def test_headline_counts_what_was_found(build):
     report = run_checks(build.events(plant(clean(build), wrong_total)))
     assert report.headline() == f"✗ 1 of {len(CHECKS) - 1} checks: 2 errors"
@@ -324,11 +376,24 @@ def test_findings_of_one_cart_are_bounded(build):
     assert 0 < len(found) < 200
 
 
+COLUMNS = ["path", "expected", "found", "sentence", "severity"]
+
+
 def of(events: pd.DataFrame, name: str) -> list[tuple[Any, ...]]:
     """Return what one check found: path, expected, found, sentence and severity."""
     found = run_checks(events, only=[name]).findings
-    columns = ["path", "expected", "found", "sentence", "severity"]
-    return list(found[columns].itertuples(index=False, name=None))
+    return list(found[COLUMNS].itertuples(index=False, name=None))
+
+
+def of_each(
+    build: Any, carts: list[Json], name: str, event: str = "item-added"
+) -> list[list[tuple[Any, ...]]]:
+    """Return what one check found in each of many carts, every one of a recording of its own."""
+    found = run_checks(build.events(*(one(cart, event) for cart in carts)), only=[name]).findings
+    per_cart: list[list[tuple[Any, ...]]] = [[] for _ in carts]
+    for number, *row in found[["recording_id", *COLUMNS]].itertuples(index=False, name=None):
+        per_cart[int(number.removeprefix("r")) - 1].append(tuple(row))
+    return per_cart
 
 
 def counted(events: pd.DataFrame, name: str, asked: Any = None) -> tuple[int, int, int]:
@@ -357,17 +422,19 @@ def test_a_wrong_line_price_is_said_in_the_lines_own_currency(build):
 
 @pytest.mark.parametrize("discount", [300, -300])
 def test_a_lines_discount_is_taken_off_its_price_once_or_not_at_all(build, discount):
-    def found(line_price: int) -> list[tuple[Any, ...]]:
+    def discounted(line_price: int) -> Json:
         cart = build.cart([build.line("A", 1850, 2)])
         cart["line_items"][0] |= {
             "line_discount": build.money(discount),
             "line_price": build.money(line_price),
         }
-        return of(build.events(one(cart)), "line-price")
+        return cart
 
-    assert found(3700) == found(3400) == []
-    for wrong in (3100, 3399, 3401, 3699, 3701, 4000):
-        assert [each[1] for each in found(wrong)] == ["2 x 18.50 - 3.00 = 34.00"]
+    prices = [3100, 3399, 3400, 3401, 3699, 3700, 3701, 4000]
+    found = of_each(build, list(map(discounted, prices)), "line-price")
+    for price, findings in zip(prices, found, strict=True):
+        wrong = [] if price in (3400, 3700) else ["2 x 18.50 - 3.00 = 34.00"]
+        assert [each[1] for each in findings] == wrong
 
 
 def test_one_wrong_line_among_others_is_found_wherever_it_stands(build):
@@ -388,16 +455,18 @@ def test_a_line_that_lacks_a_factor_is_not_multiplied(build, field):
 
 
 def test_the_subtotal_is_the_sum_of_the_lines_with_or_without_their_discounts(build):
-    def found(sub_total: int, *discounts: int) -> list[tuple[Any, ...]]:
+    def summed(sub_total: int, discounts: tuple[int, ...] = (300, -200)) -> Json:
         lines = [build.line("A", 1000, 2, 1), build.line("B", 500, 1, 2)]
         for line, discount in zip(lines, discounts, strict=False):
             line["line_discount"] = build.money(discount)
-        cart = build.cart(lines) | {"sub_total": build.money(sub_total)}
-        return of(build.events(one(cart)), "subtotal")
+        return build.cart(lines) | {"sub_total": build.money(sub_total)}
 
-    assert found(2500) == found(2500, 300, -200) == found(2000, 300, -200) == []
-    for wrong in (1999, 2001, 2200, 2300, 2400, 2499, 2600):
-        assert found(wrong, 300, -200) == [
+    right = [summed(2500, ()), summed(2500), summed(2000)]
+    assert of_each(build, right, "subtotal") == [[], [], []]
+    amounts = [1999, 2001, 2200, 2300, 2400, 2499, 2600]
+    found = of_each(build, list(map(summed, amounts)), "subtotal")
+    for wrong, findings in zip(amounts, found, strict=True):
+        assert findings == [
             (
                 "sub_total",
                 "25.00",
@@ -434,10 +503,10 @@ def bill(build: Any, total: int, **parts: int) -> Json:
 @pytest.mark.parametrize("name", PARTS_OF_A_BILL)
 def test_each_part_of_the_bill_counts_once(build, name):
     minor = PARTS_OF_A_BILL[name]
-    right = build.events(one(bill(build, 5000 + minor, **{name: minor})))
-    assert of(right, "total") == []
-    for wrong in (5000, 5000 - minor, 5000 + 2 * minor, 5000 + minor - 1, 5000 + minor + 1):
-        assert len(of(build.events(one(bill(build, wrong, **{name: minor}))), "total")) == 1
+    right = 5000 + minor
+    totals = [right, 5000, 5000 - minor, right + minor, right - 1, right + 1]
+    found = of_each(build, [bill(build, each, **{name: minor}) for each in totals], "total")
+    assert list(map(len, found)) == [0, 1, 1, 1, 1, 1]
 
 
 def test_a_wrong_total_is_said_with_all_parts_of_the_bill(build):
@@ -468,14 +537,19 @@ def test_a_difference_that_is_a_part_of_the_bill_is_named(build, missing, word):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_store_credit_and_discounts_of_lines_may_be_taken_off_the_total_or_not(build, sign):
-    def found(total: int) -> list[tuple[Any, ...]]:
+    def reduced(total: int) -> Json:
         cart = bill(build, total, store_credit=sign * 700)
         cart["line_items"][0]["line_discount"] = build.money(sign * 300)
-        return of(build.events(one(cart)), "total")
+        return cart
 
-    right = [4000, 4300, 4700, 5000]
-    wrong = [3600, 4100, 4400, 4600, 5300, 5400, 5700, 6000]
-    assert [total for total in right + wrong if not found(total)] == right
+    totals = range(3000, 6100, 100)
+    found = of_each(build, list(map(reduced, totals)), "total")
+    assert [total for total, findings in zip(totals, found, strict=True) if not findings] == [
+        4000,
+        4300,
+        4700,
+        5000,
+    ]
 
 
 @pytest.mark.parametrize("field", ["sub_total", "total"])
@@ -886,3 +960,132 @@ def test_a_shipment_without_an_id_is_one(build):
     cart = build.cart()
     cart["shipments"] = [{"line_item_ids": ["item_1"]}, {"line_item_ids": ["item_1"]}]
     assert counted(build.events(one(cart)), "shipments-cover-lines") == (1, 0, 1)
+
+
+def lacking(build: Any, cart: Json, event: str = "item-added") -> list[tuple[str, str]]:
+    return lacking_each(build, [cart], event)[0]
+
+
+def lacking_each(build: Any, carts: list[Json], event: str) -> list[list[tuple[str, str]]]:
+    found = of_each(build, carts, "required-fields", event)
+    assert all(each[1].startswith(("a ", "an ")) for findings in found for each in findings)
+    return [
+        [(each[0], each[3].removeprefix(each[0]).strip(" .")) for each in findings]
+        for findings in found
+    ]
+
+
+ALWAYS = ("cart_id", "cart_status", "line_items")
+FILLED = ("sub_total", "total")
+PRICED = ("shipping_total", "tax_total")
+
+
+@pytest.mark.parametrize(
+    ("event", "fields"),
+    [
+        ("item-added", [*ALWAYS, *FILLED]),
+        ("another-event", [*ALWAYS, *FILLED]),
+        ("shipping-updated", [*ALWAYS, *FILLED, *PRICED]),
+        ("order-placed", [*ALWAYS, *FILLED, *PRICED, "platform_order_number"]),
+    ],
+)
+def test_what_a_cart_must_say_grows_with_the_order(build, event, fields):
+    whole = build.order(build.cart()) if event == "order-placed" else build.cart()
+    # Without its lines a cart is empty, and then other fields are asked for.
+    names = [*ALWAYS[:2], *FILLED, *PRICED, "platform_order_number", "urls", "nothing"]
+    carts = [{key: value for key, value in whole.items() if key != name} for name in names]
+    for name, found in zip(names, lacking_each(build, carts, event), strict=True):
+        assert found == ([(name, "is missing")] if name in fields else [])
+
+
+def test_an_empty_cart_needs_no_amounts(build):
+    empty = {"cart_id": "c", "cart_status": "active", "line_items": []}
+    for event in ("item-added", "shipping-updated"):
+        assert lacking(build, empty, event) == []
+    assert lacking(build, empty, "order-placed") == [("platform_order_number", "is missing")]
+    assert lacking(build, empty | {"line_items": None}) == [("line_items", "is missing")]
+    assert lacking(build, empty | {"line_items": {}}) == [
+        ("line_items", "is there, but is no list")
+    ]
+
+
+@pytest.mark.parametrize("field", ["line_item_id", "quantity", "price", "line_price"])
+def test_each_line_must_say_what_it_is_and_costs(build, field):
+    cart = build.cart([build.line("A", number=1), build.line("B", number=2)])
+    cart["line_items"][1][field] = None
+    assert lacking(build, cart) == [(f"line_items[B].{field}", "is missing")]
+
+
+@pytest.mark.parametrize("field", [*FILLED, *PRICED, "price", "line_price"])
+def test_an_amount_that_cannot_be_read_is_told(build, field):
+    cart = build.order(build.cart())
+    holder, path = (cart, field)
+    if field.endswith("price"):
+        holder, path = cart["line_items"][0], f"line_items[WS12-XS-Orange].{field}"
+    holder[field] = "free"
+    assert lacking(build, cart, "order-placed") == [(path, "is there, but is no amount")]
+
+
+def test_a_quantity_that_is_no_whole_number_is_told(build):
+    cart = build.cart()
+    cart["line_items"][0]["quantity"] = "many"
+    path = "line_items[WS12-XS-Orange].quantity"
+    assert lacking(build, cart) == [(path, "is there, but is no whole number")]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "held"), [("sku", True), ("id", True), ("variant_id", True), ("base_sku", False)]
+)
+def test_a_line_may_name_its_variant_in_three_ways(build, spelling, held):
+    cart = build.cart()
+    line = cart["line_items"][0]
+    line |= {"sku": None, "variant_id": None, "base_sku": None}
+    line[spelling] = "A"
+    assert lacking(build, cart) == ([] if held else [("line_items[A].sku", "is missing")])
+
+
+def test_the_tax_of_the_first_version_is_the_tax(build):
+    cart = build.order(build.cart())
+    cart["tax"] = cart.pop("tax_total")
+    assert lacking(build, cart, "order-placed") == []
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "sentence"),
+    [
+        ("item-added", "active", None),
+        ("shipping-updated", "active", None),
+        ("order-placed", "submitted", None),
+        ("item-added", "submitted", "The status at item-added is submitted; it should be active."),
+        (
+            "shipping-updated",
+            "submitted",
+            "The status at shipping-updated is submitted; it should be active.",
+        ),
+        ("order-placed", "active", "The status at order-placed is active; it should be submitted."),
+        ("item-added", "on_hold", "The merchant says on_hold at item-added."),
+        ("order-placed", "on_hold", "The merchant says on_hold at order-placed."),
+    ],
+)
+def test_the_status_is_that_of_the_event(build, event, status, sentence):
+    cart = build.cart() | {"cart_status": status}
+    expected = "submitted" if event == "order-placed" else "active"
+    severity = "warning" if status == "on_hold" else "error"
+    assert of(build.events(one(cart, event)), "status-fits-event") == (
+        [("cart_status", expected, status, sentence, severity)] if sentence else []
+    )
+
+
+def test_a_status_is_not_asked_of_other_events_nor_where_there_is_none(build):
+    for cart, event in (
+        (build.cart() | {"cart_status": "submitted"}, "session-created"),
+        (build.cart() | {"cart_status": None}, "item-added"),
+    ):
+        assert counted(build.events(one(cart, event)), "status-fits-event") == (0, 1, 0)
+
+
+def test_what_is_no_line_among_the_lines_is_passed_over(build):
+    cart = build.cart([build.line("A", number=1), build.line("B", number=2)])
+    cart["line_items"][1:1] = ["x", None]
+    cart["line_items"][3]["price"] = None
+    assert lacking(build, cart) == [("line_items[B].price", "is missing")]
