@@ -422,3 +422,50 @@ def test_personal_data_is_masked_wherever_it_stands(key):
     assert mask_personal({key: ["x"]}) == {key: "***"}
     for nothing in (None, "", [], {}, 0):
         assert mask_personal({key: nothing}) == {key: nothing}
+
+
+@pytest.mark.parametrize("end", [" ", ",", "]", "}", "[", "{", "\n", "\t", "\r\n", ""])
+@pytest.mark.parametrize("value", ["123", "true", "abc", "-1.5e3", "NaN", "a.b|c"])
+def test_a_secret_without_quotes_ends_where_a_value_can(value, end):
+    rest = f"{end}rest" if end else ""
+    assert redact_broken_json(f'"cvv": {value}{rest}') == f'"cvv": "{REDACTED}"{rest}'
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['"a\\\n{}"', '"a\\\n{}', '"\n{}"', '["a\\\n","{}"]', '{{"]": "{}"}}', '["}}", "{}"]', '"{}\\'],
+)
+def test_a_secret_with_what_json_allows_in_no_text_is_taken_out_whole(value):
+    """A line break behind a backslash, for one, is no JSON; it must not end the search."""
+    assert redact_broken_json(f'{{"cookie": {value.format(PLANTED)}') == (
+        f'{{"cookie": "{REDACTED}"'
+    )
+
+
+@pytest.mark.parametrize("between", ["", " ", "\n", "  \t\r\n "])
+def test_a_name_and_its_value_may_stand_apart(between):
+    text = f'{{"cookie"{between}:{between}"{PLANTED}", NaN'
+    assert redact_broken_json(text) == f'{{"cookie"{between}:{between}"{REDACTED}", NaN'
+
+
+@pytest.mark.parametrize("name", ["c\\u006fokie", "coo\\u006Bie", "\\u0063ookie"])
+def test_a_secret_name_written_with_escapes_is_read(name):
+    assert redact_broken_json(f'{{"{name}": "x", NaN') == f'{{"{name}": "{REDACTED}", NaN'
+
+
+def test_a_name_that_cannot_be_read_is_no_secret_and_hides_none():
+    text = '{"a\\x": 1, "\\": 2, "cookie": "x", NaN'
+    assert redact_broken_json(text) == text.replace('"x"', f'"{REDACTED}"')
+
+
+def test_letters_and_digits_of_other_scripts_end_a_card_number():
+    """A word that goes on in them is not a reason to leave the number in."""
+    assert redact_text("\u00fc4242424242424242\u00fc") == f"\u00fc{REDACTED}\u00fc"
+    arabic = "".join(chr(0x660 + int(digit)) for digit in "4242424242424242")
+    assert redact_text(arabic) == arabic
+
+
+def test_what_was_left_out_says_so():
+    assert redact([[1]], depth=1) == ["[nested too deeply]"]
+    assert redact({"a": {}}, depth=1) == {"a": "[nested too deeply]"}
+    assert redact({"cvc": 1}) == {"cvc": "[redacted]"}

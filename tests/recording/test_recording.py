@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.recording.recording import Recording, Recordings
-from firmly_nb.recording.records import End
-from firmly_nb.recording.rows import total_of
+from firmly_nb.recording.records import End, Phases
+from firmly_nb.recording.rows import (
+    confirmation_rows,
+    error_of,
+    event_rows,
+    last_snapshot,
+    order_row,
+    total_of,
+)
 from firmly_nb.recording.tables import EVENTS, ORDERS
 from tests.recording import made_records
 from tests.recording.made_records import NAMES
@@ -133,6 +140,202 @@ def test_the_order_has_what_its_records_say():
     assert order["started_at"].tz is not None
     assert rec.events["cart_id"].tolist()[1] == "5"
     assert rec.events["gap_ms"].tolist()[1] == 10.0
+
+
+def test_each_column_of_an_event_is_its_own_field():
+    sent = cart({"currency": "USD", "value": 4.5})
+    first = event(1, "creating-cart", t_ns=1_500_000)
+    then = made_records.event(
+        2,
+        "item-added",
+        sent,
+        t_ns=4_000_000,
+        wall_ns=99,
+        read_no=7,
+        size=31,
+        retransmits=3,
+        raw="x",
+    )
+    assert event_rows(start(), [first, then])[1] == {
+        "recording_id": "r1",
+        "seq": 2,
+        "event": "item-added",
+        "milestone": "item-added",
+        "t_ms": 4.0,
+        "gap_ms": 2.5,
+        "at": 9,
+        "clock": "kernel",
+        "uncertainty_us": 7.0,
+        "coalesced": True,
+        "read_no": 7,
+        "bytes": 31,
+        "rtt_us": 40.0,
+        "retransmits": 3,
+        "cart_id": "c1",
+        "total_minor": 450,
+        "currency": "USD",
+        "data": sent,
+        "raw": "x",
+    }
+
+
+def test_an_event_that_names_no_cart_and_no_milestone_has_none():
+    plain, odd = event_rows(start(milestones=["mine"]), [event(1, "item-added"), event(2, "mine")])
+    assert (plain["milestone"], odd["milestone"]) == (None, "mine")
+    assert [plain[name] for name in ("gap_ms", "cart_id", "total_minor", "currency")] == [None] * 4
+    (numbered,) = event_rows(start(), [event(1, "x", {"cart": {"cart_id": 0}})])
+    assert numbered["cart_id"] == "0"
+
+
+def test_each_column_of_an_order_is_its_own_field():
+    phases = Phases(1_000_000, 2_000_000, 3_000_000, 4_000_000, 5_000_000)
+    end = End(
+        "error_event",
+        50_000_000,
+        t_headers_ns=2_000_000,
+        http_status=200,
+        error_code="ErrorPaymentDeclined",
+        error_description="no",
+        phases=phases,
+        connection="warm",
+    )
+    events = [
+        event(1, "creating-cart", t_ns=1_500_000),
+        event(2, "item-added", {"cart": {"platform_order_number": 0, "total": total_in_yen(7)}}),
+        event(3, "beat", {"x": 1}),
+    ]
+    beginning = start(
+        started_at_ns=10_000_000, run_id="run", schedule_lag_ns=4_000_000, tags={"a": "b"}
+    )
+    assert order_row(beginning, events, end) == {
+        "recording_id": "r1",
+        "run_id": "run",
+        "started_at": 10_000_000,
+        "environment": "custom",
+        "domain": "a.test",
+        "n_items": 2,
+        "quantity": 3,
+        "outcome": "error_event",
+        "error_code": "ErrorPaymentDeclined",
+        "error_description": "no",
+        "order_number": "0",
+        "http_status": 200,
+        "last_milestone": "item-added",
+        "time_to_headers_ms": 2.0,
+        "time_to_first_event_ms": 1.5,
+        "time_to_order_placed_ms": None,
+        "order_latency_ms": 50.0,
+        "scheduled_order_latency_ms": 54.0,
+        "schedule_lag_ms": 4.0,
+        "blocked_ms": 1.0,
+        "connecting_ms": 2.0,
+        "tls_ms": 3.0,
+        "sending_ms": 4.0,
+        "waiting_ms": 5.0,
+        "total_minor": 7,
+        "currency": "JPY",
+        "connection": "warm",
+        "tags": {"a": "b"},
+    }
+
+
+def total_in_yen(number):
+    return {"currency": "JPY", "value": number, "number": number}
+
+
+@pytest.mark.parametrize(
+    ("expected_ns", "measured_ns", "started_at_ns", "lag_ms"),
+    [
+        (None, None, 10_000_000, None),
+        (4_000_000, None, 10_000_000, 4.0),
+        (4_000_000, 5_000_000, 11_000_000, 5.0),
+        (4_000_000, 3_000_000, 9_000_000, 3.0),
+        (4_000_000, 0, 6_000_000, 0.0),
+        (None, 5_000_000, 15_000_000, 5.0),
+    ],
+)
+def test_the_lag_that_was_measured_counts_and_moves_the_beginning(
+    expected_ns, measured_ns, started_at_ns, lag_ms
+):
+    begin = start(started_at_ns=10_000_000, schedule_lag_ns=expected_ns)
+    order = order_row(begin, [], End("placed", 20_000_000, schedule_lag_ns=measured_ns))
+    assert (order["started_at"], order["schedule_lag_ms"]) == (started_at_ns, lag_ms)
+    assert order["scheduled_order_latency_ms"] == (None if lag_ms is None else 20.0 + lag_ms)
+
+
+def test_an_order_without_events_says_so():
+    order = order_row(start(), [], End("timeout", 20_000_000))
+    nothing = ("last_milestone", "time_to_headers_ms", "time_to_first_event_ms", "order_number",
+               "time_to_order_placed_ms", "total_minor", "currency", "blocked_ms")  # fmt: skip
+    assert [order[name] for name in nothing] == [None] * len(nothing)
+
+
+@pytest.mark.parametrize(
+    ("names", "milestones", "outcome", "placed_ms"),
+    [
+        (NAMES, None, "placed", 40.0),
+        ((*NAMES, "late"), None, "placed", 40.0),
+        ((*NAMES, "order-placed"), None, "placed", 50.0),
+        (("order_processing", "order_completed"), None, "placed", 20.0),
+        (("begin", "order-placed", "done", "late"), ["begin", "done"], "placed", 30.0),
+        (("begin", "order-placed"), ["begin", "done"], "placed", 90.0),
+        ((), None, "placed", 90.0),
+        (NAMES, None, "timeout", None),
+        (NAMES, None, "error_event", None),
+    ],
+)
+def test_an_order_was_placed_with_the_last_event_that_says_so(
+    names, milestones, outcome, placed_ms
+):
+    events = [event(n, name) for n, name in enumerate(names, start=1)]
+    order = order_row(start(milestones=milestones), events, End(outcome, 90_000_000))
+    assert order["time_to_order_placed_ms"] == placed_ms
+
+
+def test_the_cart_of_an_order_is_the_last_one_and_the_plain_answer_comes_first():
+    first, last = cart(total_in_yen(1)), cart(total_in_yen(2))
+    events = [event(1, "a", first), event(2, "b", last), event(3, "c", {"x": 1}), event(4, "d")]
+    assert last_snapshot(events, End("placed", 1)) == last["cart"]
+    plain = {"order": {"cart_id": "p"}}
+    assert last_snapshot(events, End("placed", 1, confirmation=plain)) == {"cart_id": "p"}
+    assert last_snapshot(events, End("placed", 1, confirmation={"order": {}})) == last["cart"]
+    assert last_snapshot([], End("placed", 1)) is None
+
+
+def test_the_plain_answer_is_a_row_of_its_own():
+    for answer in ({"order": {"cart_id": "p"}}, {"cart": {"cart_id": "p"}}, {"cart_id": "p"}):
+        assert confirmation_rows(start(), End("placed", 1, confirmation=answer)) == [
+            {
+                "recording_id": "r1",
+                "seq": 0,
+                "event": "confirmation",
+                "coalesced": False,
+                "bytes": 0,
+                "data": {"order": {"cart_id": "p"}},
+            }
+        ]
+    for answer in (None, {}, {"id": 1}, [1], "x"):
+        assert confirmation_rows(start(), End("placed", 1, confirmation=answer)) == []
+
+
+def test_the_error_of_an_order_has_the_status_only_where_the_answer_was_the_error():
+    def error(outcome, **fields):
+        return error_of(End(outcome, 1, http_status=422, **fields))
+
+    assert error("placed") is None
+    for outcome, status in (("http_error", 422), ("error_event", None), ("timeout", None)):
+        found = error(outcome, error_code="ErrorNotEnoughStock", error_description="only 2")
+        assert type(found).__name__ == "NotEnoughStock"
+        assert (found.description, found.http_status) == ("only 2", status)
+    assert error("http_error", error_code="x").description == ""
+
+
+def test_the_largest_total_that_a_column_holds_is_kept():
+    for number in (2**63 - 1, -(2**63 - 1)):
+        money = {"currency": "USD", "value": 1.0, "number": number}
+        assert total_of({"total": money}) == (number, "USD")
+        beyond = number + (1 if number > 0 else -1)
+        assert total_of({"total": {**money, "number": beyond}}) == (None, None)
 
 
 @pytest.mark.parametrize(
