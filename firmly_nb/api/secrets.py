@@ -86,9 +86,11 @@ TOKEN_MIN = 11
 SHORTEST_SECRET = 6
 DIGITS = re.compile(r"(?<![\w.])\d+(?:[ -]\d+)*(?!\w)", re.ASCII)
 # A field of JSON, as far as a text that is none has them; its value; and what goes on until where.
+# A text that was cut may end behind a backslash.
 FIELD = re.compile(r'"((?:[^"\\]|\\.){1,80})"\s*:\s*', re.DOTALL)
-VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[^\s,\[\]{}]+', re.DOTALL)
-NESTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
+VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^\s,\[\]{}]+', re.DOTALL)
+NESTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+CLOSED_BY = {"[": "]", "{": "}"}
 CARD_DIGITS = range(13, 20)
 # 3 to 6, and Mastercard's 2. Times in milliseconds begin with 1 until 2033.
 CARD_BEGINS = frozenset("23456")
@@ -210,14 +212,18 @@ def _unescaped(name: str) -> str:
 
 def _end_of_value(text: str, place: int) -> int:
     """Return where the value that begins here ends; one without an end goes on to the last."""
-    if text[place : place + 1] not in {"[", "{"}:
+    if text[place : place + 1] not in CLOSED_BY:
         match = VALUE.match(text, place)
         return match.end() if match else place
-    depth = 0
+    awaited: list[str] = []
     for part in NESTED.finditer(text, place):
-        depth += (part[0] in "[{") - (part[0] in "]}")
-        if depth == 0:
-            return part.end()
+        if part[0] in CLOSED_BY:
+            awaited.append(CLOSED_BY[part[0]])
+        # One that closes something else is as broken as the rest, and ends nothing.
+        elif part[0] == awaited[-1]:
+            awaited.pop()
+            if not awaited:
+                return part.end()
     return len(text)
 
 

@@ -442,6 +442,35 @@ def test_a_secret_with_what_json_allows_in_no_text_is_taken_out_whole(value):
     )
 
 
+marks = st.sampled_from([PLANTED, "\\", '"', "]", "}", "[", "{", ",", ":", " ", "\n"])
+odd = st.lists(marks).map("".join)
+
+
+@given(
+    st.sampled_from(["cookie", "payment_handle", "cvv"]),
+    st.recursive(
+        odd,
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(odd, inner, max_size=2),
+        max_leaves=4,
+    ),
+)
+def test_a_secret_is_taken_out_wherever_the_text_is_cut(key, value):
+    """Behind a backslash a text had no end, and the rest of the secret stayed."""
+    text = orjson.dumps({key: value}).decode()
+    for cut in range(len(text)):
+        assert "planted" not in redact_broken_json(text[:cut])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['["a"}}, "{}"]', '[{{"a": 1], "{}"}}', '{{"a": [1}}, "{}"]}}', '[[1]}}, "{}"]', '{{]"{}"}}'],
+)
+def test_a_bracket_that_closes_another_one_ends_no_secret(value):
+    cleaned = redact_broken_json(f'{{"cookie": {value.format(PLANTED)}, "b": 1}}')
+    assert cleaned.startswith(f'{{"cookie": "{REDACTED}"')
+    assert PLANTED not in cleaned
+
+
 @pytest.mark.parametrize("between", ["", " ", "\n", "  \t\r\n "])
 def test_a_name_and_its_value_may_stand_apart(between):
     text = f'{{"cookie"{between}:{between}"{PLANTED}", NaN'
