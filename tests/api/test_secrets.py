@@ -6,7 +6,7 @@ import copy
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmly_nb.api import secrets
@@ -264,21 +264,19 @@ def is_card(digits: str) -> bool:
     return digits[:1] in set("23456") and len(digits) in possible and luhn(digits)
 
 
-@given(
-    st.sampled_from([*"0123456789", "50", "51", "52", "53", "54", "55", "56"]),
-    st.integers(11, 21),
-    st.integers(0, 10**21),
-    st.booleans(),
-)
-def test_a_number_is_taken_out_if_a_network_has_cards_like_it(begin, length, rest, valid):
-    body = begin + f"{rest:021}"[: length - len(begin) - 1]
-    ends = [last for last in "0123456789" if luhn(body + last) == valid]
-    number = body + ends[rest % len(ends)]
-    expected = REDACTED if is_card(number) else number
-    assert redact_text(number) == expected
-    assert redact_text(f"card {number}, declined") == f"card {expected}, declined"
-    if number[0] != "0":
-        assert redact(int(number)) == (REDACTED if is_card(number) else int(number))
+@pytest.mark.parametrize("begin", [*"0123456789", "50", "51", "52", "53", "54", "55", "56"])
+@pytest.mark.parametrize("valid", [True, False])
+@settings(max_examples=5)
+@given(rest=st.integers(0, 10**21 - 1))
+def test_a_number_is_taken_out_if_a_network_has_cards_like_it(begin, valid, rest):
+    for length in range(11, 23):
+        body = begin + f"{rest:021}"[: length - len(begin) - 1]
+        number = body + next(last for last in "0123456789" if luhn(body + last) == valid)
+        expected = REDACTED if is_card(number) else number
+        assert redact_text(number) == expected
+        assert redact_text(f"card {number}, declined") == f"card {expected}, declined"
+        if number[0] != "0":
+            assert redact(int(number)) == (REDACTED if is_card(number) else int(number))
 
 
 @pytest.mark.parametrize("groups", [(4, 4, 4, 4), (4, 6, 6), (1,) * 16, (8, 8), (2, 14), (16,)])
