@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 
 import pytest
@@ -105,3 +106,83 @@ def test_elsewhere_nothing_is_known(pair, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert tcp_counters(pair[0]) is None
     assert not request_kernel_stamps(pair[0])
+
+
+class Answering:
+    """A socket that gives a made answer to one question, and refuses any other."""
+
+    def __init__(self, level, option, answer):
+        self.question, self.answer = (level, option), answer
+
+    def getsockopt(self, level, option, size):
+        if (level, option) != self.question:
+            raise OSError(92, "no such option")
+        return self.answer[:size]
+
+    def setsockopt(self, level, option, value):
+        if (level, option, value) != (*self.question, self.answer):
+            raise OSError(92, "no such option")
+
+
+def tcp_info(**values):
+    """As <linux/tcp.h> lays out struct tcp_info: where each field stands, and how wide it is."""
+    places = {
+        "state": (0, "=B"),
+        "rtt": (68, "=I"),
+        "total_retrans": (100, "=I"),
+        "bytes_received": (128, "=Q"),
+        "data_segs_in": (152, "=I"),
+        "rcv_ooopack": (224, "=I"),
+    }
+    answer = bytearray(b"\xee" * 248)
+    for name, (at, form) in places.items():
+        struct.pack_into(form, answer, at, values[name])
+    return bytes(answer)
+
+
+@pytest.mark.parametrize(("state", "fin"), [(1, 0), (7, 0), (8, 1), (9, 0)])
+def test_each_counter_is_read_where_the_kernel_puts_it(state, fin):
+    """In state 8, CLOSE_WAIT, the peer's last word has come and is counted as a byte."""
+    info = tcp_info(
+        state=state,
+        rtt=70_001,
+        total_retrans=3,
+        bytes_received=2**40 + 5,
+        data_segs_in=2**32 - 1,
+        rcv_ooopack=4,
+    )
+    asked = Answering(socket.IPPROTO_TCP, socket.TCP_INFO, info)
+    assert tcp_counters(asked) == (70_001, 3, 2**40 + 5 - fin, 2**32 - 1, 4)
+
+
+@pytest.mark.parametrize(("size", "known"), [(227, False), (228, True), (248, True)])
+def test_counters_are_known_if_the_kernel_keeps_all_of_them(size, known):
+    """The last one, of segments out of order, ends at byte 228; Linux has it since 5.4."""
+    info = tcp_info(
+        state=1, rtt=1, total_retrans=0, bytes_received=0, data_segs_in=0, rcv_ooopack=0
+    )
+    asked = Answering(socket.IPPROTO_TCP, socket.TCP_INFO, info[:size])
+    assert (tcp_counters(asked) is not None) == known
+
+
+@pytest.mark.parametrize(
+    ("memory", "nothing"),
+    [(b"\0" * 4, True), (b"\1\0\0\0", False), (b"\0\0\0\1", False), (b"\0" * 3, False)],
+)
+def test_nothing_waits_if_no_memory_is_used(memory, nothing):
+    """SO_MEMINFO is 55 in <asm-generic/socket.h>."""
+    assert holds_nothing(Answering(socket.SOL_SOCKET, 55, memory)) == nothing
+    assert not holds_nothing(Answering(socket.SOL_SOCKET, 56, memory))
+
+
+def test_stamps_are_asked_for_by_their_number():
+    """SO_TIMESTAMPNS is 35 in <asm-generic/socket.h>."""
+    assert request_kernel_stamps(Answering(socket.SOL_SOCKET, 35, 1))
+    assert not request_kernel_stamps(Answering(socket.SOL_SOCKET, 36, 1))
+
+
+def test_a_stamp_is_found_among_other_messages():
+    stamp = struct.pack("@ll", 1_700_000_000, 999_999_999)
+    other = (socket.SOL_SOCKET, 29, stamp)
+    assert stamp_of([other, (socket.IPPROTO_TCP, 35, stamp)]) is None
+    assert stamp_of([other, (socket.SOL_SOCKET, 35, stamp), other]) == 1_700_000_000_999_999_999
