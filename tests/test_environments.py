@@ -335,6 +335,20 @@ def test_no_header_leads_an_order_elsewhere(name, lab, simulator):
     assert len(simulator.truth()) == before
 
 
+@pytest.mark.parametrize("name", ["x-sim-fault", "X-Sim-Profile", "X-SIM-A-B", "x-sim-a"])
+def test_the_simulators_headers_are_taken(name):
+    check_headers({name: ""})
+    check_headers({name: "stall; after=2 ~!"})
+
+
+@pytest.mark.parametrize(
+    "name", ["x-sim-", "x-sim", "x-simfault", "ax-sim-fault", "x-sim-fault1", "x-sim-\u212aelvin"]
+)
+def test_what_is_nearly_a_header_of_the_simulator_is_none(name):
+    with pytest.raises(GuardError, match="only the simulator's headers"):
+        check_headers({"x-sim-fault": "stall", name: "x"})
+
+
 @pytest.mark.parametrize("value", ["a\r\nHost: cc.firmly.online", "\u00e9", None, b"stall"])
 def test_no_value_of_a_header_begins_another(value):
     with pytest.raises(GuardError, match="text of one line"):

@@ -253,3 +253,268 @@ def test_many_batches_keep_their_order(build):
     orders = [build.recording([build.line(price=100 + number)]) for number in range(120)]
     lines = tables.line_items(build.events(*orders))
     assert lines["price_minor"].tolist() == [100 + n for n in range(120) for _ in range(3)]
+
+
+EVENT = {"recording_id": "r1", "seq": 0, "event": "item-added"}
+
+
+def texts(*names: str) -> dict[str, str]:
+    return {name: f"the {name}" for name in names}
+
+
+def test_each_column_of_a_snapshot_is_its_own_field(build):
+    names = ("cart_id", "platform_id", "shop_id", "display_name", "cart_status", "schema_version")
+    amounts = ("sub_total", "shipping_total", "tax_total", "addon_total", "cart_discount",
+               "store_credit", "total")  # fmt: skip
+    cart = texts(*names) | {name: build.money(n) for n, name in enumerate(amounts, 1)}
+    cart |= {
+        "platform_order_number": 77,
+        "submitted_at": "2026-01-15T12:34:56Z",
+        "shipping_info": {"country": "US", "state_or_province": "WA"},
+        "line_items": [{"quantity": 2}, {"quantity": "3"}, {}],
+        "shipments": [
+            {"shipping_method": {"id": "A"}},
+            {"shipping_method": {"sku": "B"}},
+            {"shipping_method": {"id": "A"}},
+            {"shipping_method": {"id": 7}},
+            {},
+        ],
+        "shipping_method": {"id": "C", "sku": "D"},
+        "notices": [{"code": "x"}, "y"],
+        "notice": ["z"],
+    }
+    assert one(tables.snapshots(from_cart(build, cart))) == {
+        **EVENT,
+        **texts(*names),
+        **{f"{name}_minor": n for n, name in enumerate(amounts, 1)},
+        # What has an order number is an order, wherever it stands.
+        "kind": "order",
+        "order_number": "77",
+        "submitted_at": pd.Timestamp("2026-01-15T12:34:56Z"),
+        "shipping_country": "US",
+        "shipping_region": "WA",
+        "shipping_method": "A + B + C",
+        "n_lines": 3,
+        "quantity": 5,
+        "n_shipments": 5,
+        "n_notices": 3,
+        "currency": "USD",
+        "other": None,
+    }
+
+
+def test_an_empty_snapshot_has_nothing_and_counts_none(build):
+    row = one(tables.snapshots(build.events([("order-placed", {"order": {"cart_id": "c"}})])))
+    known = {name: value for name, value in row.items() if value is not None}
+    assert known == {
+        **EVENT,
+        "event": "order-placed",
+        "kind": "order",
+        "cart_id": "c",
+        "n_lines": 0,
+        "quantity": 0,
+        "n_shipments": 0,
+        "n_notices": 0,
+    }
+
+
+def test_each_column_of_a_line_is_its_own_field(build):
+    names = ("line_item_id", "platform_line_item_id", "base_sku", "variant_id", "description",
+             "variant_description", "sku")  # fmt: skip
+    line = texts(*names) | {
+        "id": "another",
+        "quantity": 3,
+        "price": build.money(1),
+        "line_price": build.money(2),
+        "msrp": build.money(4),
+        "line_discount": build.money(5),
+        "discount": build.money(6),
+        "requires_shipping": False,
+        "image": {"url": "u", "src": "s"},
+    }
+    table = tables.line_items(from_cart(build, {"line_items": [{}, line]}))
+    assert one(table.iloc[1:]) == {
+        **EVENT,
+        **texts(*names),
+        "line_no": 2,
+        "quantity": 3,
+        "price_minor": 1,
+        "line_price_minor": 2,
+        "msrp_minor": 4,
+        "discount_minor": 5,
+        "currency": "USD",
+        "requires_shipping": False,
+        "image_url": "u",
+        "other": None,
+    }
+    empty = one(table.iloc[:1])
+    assert {name for name, value in empty.items() if value is not None} == {*EVENT, "line_no"}
+
+
+def test_the_second_spelling_counts_where_the_first_is_not_there(build):
+    line = {"id": "A", "image": {"src": "s"}, "discount": build.money(6)}
+    row = one(tables.line_items(from_cart(build, {"line_items": [line]})))
+    assert (row["sku"], row["image_url"], row["discount_minor"]) == ("A", "s", 6)
+    address = {"country_code": "DE", "state_code": "BE"}
+    row = one(tables.snapshots(from_cart(build, {"cart_id": "c", "shipping_info": address})))
+    assert (row["shipping_country"], row["shipping_region"]) == ("DE", "BE")
+
+
+def test_each_column_of_a_shipment_is_its_own_field(build):
+    shipment = texts("shipment_id", "selected_date", "notes") | {
+        "fulfillment_type": {"id": "PICKUP", "name": "Pick up", "description": "there"},
+        "fulfillment_type_options": [{}, {}, {}],
+        "shipping_method": {
+            "id": "A",
+            "sku": "B",
+            "description": "Air",
+            "price": build.money(9),
+            "estimated_delivery": "soon",
+        },
+        "shipping_method_options": [{}, {}],
+        "line_item_ids": ["a", 7],
+    }
+    table = tables.shipments(from_cart(build, {"cart_id": "c", "shipments": [{}, shipment]}))
+    assert one(table.iloc[1:]) == {
+        **EVENT,
+        **texts("shipment_id", "selected_date", "notes"),
+        "shipment_no": 2,
+        "fulfillment_type": "PICKUP",
+        "fulfillment_name": "Pick up",
+        "method_id": "A",
+        "method_description": "Air",
+        "method_price_minor": 9,
+        "currency": "USD",
+        "estimated_delivery": "soon",
+        "n_methods": 2,
+        "n_fulfillment_types": 3,
+        "n_lines": 2,
+        "line_item_ids": ["a", 7],
+        "other": None,
+    }
+    empty = one(table.iloc[:1])
+    assert (empty["n_methods"], empty["n_fulfillment_types"], empty["n_lines"]) == (0, 0, 0)
+    assert empty["line_item_ids"] == []
+
+
+def test_each_column_of_a_notice_is_its_own_field(build):
+    notices = [
+        {"code": "A", "id": "B", "message": "m", "description": "d", "line_item_ids": ["x", "y"]},
+        {"id": "B", "description": "d", "line_item_id": "z"},
+        {"code": "C", "line_item_id": "z", "line_item_ids": ["x"]},
+        {"code": "D", "line_item_ids": "x", "more": 1},
+        {"code": "E", "line_item_id": ""},
+    ]
+    table = tables.notices(from_cart(build, {"cart_id": "c", "notices": notices}))
+    assert table["notice_no"].tolist() == [1, 2, 3, 4, 5]
+    assert table["code"].tolist() == ["A", "B", "C", "D", "E"]
+    assert table["message"].tolist()[:2] == ["m", "d"]
+    assert table["line_item_ids"].tolist() == [["x", "y"], ["z"], ["x"], [], []]
+    assert table["other"].tolist() == [None] * 3 + [{"line_item_ids": "x", "more": 1}, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2026-01-15T12:34:56.789Z", "2026-01-15T12:34:56.789Z"),
+        ("2026-01-15T12:34:56", "2026-01-15T12:34:56Z"),
+        ("2026-01-15T12:34:56+02:00", "2026-01-15T10:34:56Z"),
+        ("2026-01-15", "2026-01-15T00:00:00Z"),
+        ("1701-01-01T00:00:00Z", "1701-01-01T00:00:00Z"),
+        ("2249-12-31T23:59:59Z", "2249-12-31T23:59:59Z"),
+        ("1700-12-31T23:59:59Z", None),
+        ("2250-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00+23:00", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_a_time_is_read_as_utc_or_kept_as_it_is(build, text, time):
+    row = one(tables.snapshots(from_cart(build, {"cart_id": "c", "submitted_at": text})))
+    assert row["submitted_at"] == (None if time is None else pd.Timestamp(time))
+    assert row["other"] == ({"submitted_at": text} if time is None else None)
+
+
+def test_more_pieces_than_a_column_can_hold_are_not_added_up(build):
+    def quantity(*pieces: int) -> int | None:
+        lines = [{"quantity": each} for each in pieces]
+        return one(tables.snapshots(from_cart(build, {"cart_id": "c", "line_items": lines})))[
+            "quantity"
+        ]
+
+    assert quantity(2**62, 2**62 - 1) == 2**63 - 1
+    assert quantity(2**62, 2**62) is None
+    assert quantity(-(2**62), -(2**62)) is None
+    assert quantity(-(2**62), -(2**62) + 1) == -(2**63) + 1
+
+
+def test_the_pieces_are_those_of_each_cart(build):
+    carts = [{"line_items": [{"quantity": n}] * n} for n in range(4)]
+    table = tables.snapshots(build.events([("item-added", {"cart": cart}) for cart in carts]))
+    assert table["quantity"].tolist() == [0, 1, 4, 9]
+
+
+@pytest.mark.parametrize(
+    ("line", "minor"),
+    [
+        ({"line_discount": 1, "discount": 2, "discounts": [3]}, 1),
+        ({"discount": 2, "discounts": [3]}, 2),
+        ({"discounts": [3, 4]}, 7),
+        ({"discounts": {"amount": 3}}, None),
+        (
+            {"discounts": [{"discount": 3}, {"value": 4}, {"price": 5}, {"amount": 6, "value": 7}]},
+            18,
+        ),
+        ({"discounts": [3, {"code": "TEN"}, -4]}, -1),
+        ({"discounts": [{"code": "TEN"}]}, None),
+        ({"discounts": []}, None),
+        ({"discounts": [2**62, 2**62 - 1]}, 2**63 - 1),
+        ({"discounts": [2**62, 2**62]}, None),
+        ({}, None),
+    ],
+)
+def test_a_lines_discount_is_the_first_that_is_there(build, line, minor):
+    def moneyed(value: Any) -> Any:
+        if isinstance(value, int):
+            return {"currency": "USD", "number": value}
+        if isinstance(value, list):
+            return [moneyed(each) for each in value]
+        if isinstance(value, dict):
+            return {name: moneyed(each) for name, each in value.items()}
+        return value
+
+    # The line beside it has none: each keeps its own.
+    cart = {"line_items": [{"discounts": []}, moneyed(line)]}
+    table = tables.line_items(from_cart(build, cart))
+    assert [None if pd.isna(each) else each for each in table["discount_minor"]] == [None, minor]
+
+
+def test_each_column_of_a_discount_is_its_own_field(build):
+    described = {"code": "TEN", "description": "Ten off", "price": build.money(10)}
+    cart = {
+        "cart_discount": build.money(1),
+        "promo_codes": ["OLD"],
+        "coupons": [described, "NEW"],
+        "line_items": [{"line_item_id": "a", "discount": described, "discounts": ["LINE"]}],
+    }
+    table = tables.discounts(from_cart(build, cart))
+    rows = table[["field", "line_item_id", "code", "description", "amount_minor", "currency"]]
+    assert rows.astype(object).where(rows.notna(), None).to_numpy().tolist() == [
+        ["cart_discount", None, None, None, 1, "USD"],
+        ["coupons", None, "TEN", "Ten off", 10, "USD"],
+        ["coupons", None, "NEW", None, None, None],
+        ["promo_codes", None, "OLD", None, None, None],
+        ["discount", "a", "TEN", "Ten off", 10, "USD"],
+        ["discounts", "a", "LINE", None, None, None],
+    ]
+    assert (table["recording_id"] == "r1").all()
+
+
+def test_discounts_that_are_nothing_are_no_rows(build):
+    cart = {
+        "cart_discount": None,
+        "coupons": [],
+        "promo_codes": None,
+        "line_items": [{"line_discount": None, "discounts": [None, ""]}],
+    }
+    assert tables.discounts(from_cart(build, cart)).empty
