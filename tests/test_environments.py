@@ -273,6 +273,12 @@ def test_a_merchant_that_is_not_named_is_refused(domain):
     assert "can be real" in str(caught.value)
 
 
+def test_an_order_whose_card_is_made_later_is_asked_about_its_place_only():
+    guard(staging(), STAGING_SHOP, None)
+    with pytest.raises(GuardError, match="not on the allow-list"):
+        guard(staging(), "bestbuy.com", None)
+
+
 def test_a_merchant_is_allowed_by_name():
     guard(staging(frozenset({"shop.test"})), "shop.test", Card.test())
     guard(staging(), STAGING_SHOP, Card.test())

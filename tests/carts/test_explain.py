@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from firmly_nb.carts import effects
@@ -179,3 +182,245 @@ def test_features_come_from_orders_carts_and_tags(build):
 def test_totals_in_several_currencies_are_not_compared(build):
     events = build.events(build.recording(), build.recording(currency="JPY"))
     assert "total" not in features(events, pd.DataFrame({"recording_id": ["r1", "r2"]}))
+
+
+def by_holm(p: np.ndarray) -> list[float]:
+    """S. Holm, 1979: the smallest times m, the next times m - 1, ...; none below one before it."""
+    smaller_or_equal = [sorted(each for each in p if each <= one) for one in p]
+    return [
+        min(1.0, max((len(p) - k) * each for k, each in enumerate(below)))
+        for below in smaller_or_equal
+    ]
+
+
+def by_benjamini_and_hochberg(p: np.ndarray) -> list[float]:
+    """Y. Benjamini and Y. Hochberg, 1995: the k-th smallest times m / k; none above one after."""
+    ordered = sorted(p)
+    steps = [(each, len(p) / k * each) for k, each in enumerate(ordered, 1)]
+    return [min(step for each, step in steps if each >= one) for one in p]
+
+
+@given(arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)))
+def test_adjusted_p_values_are_those_of_their_authors(p):
+    np.testing.assert_allclose(effects.holm(p), by_holm(p), atol=1e-12)
+    np.testing.assert_allclose(
+        effects.benjamini_hochberg(p), by_benjamini_and_hochberg(p), atol=1e-12
+    )
+
+
+def test_of_no_p_values_none_is_adjusted():
+    assert effects.holm(np.array([])).tolist() == []
+    assert effects.benjamini_hochberg(np.array([])).tolist() == []
+
+
+@given(st.integers(0, 10_000), st.integers(2, 5), st.integers(2, 5))
+def test_the_association_of_two_categories_agrees_with_scipy(seed, first, second):
+    rng = np.random.default_rng(seed)
+    a = np.concatenate([np.arange(first), rng.integers(0, first, 30)])
+    b = np.concatenate([np.arange(first) % second, np.arange(second), rng.integers(0, second, 30)])
+    b = b[: len(a)]
+    a, b = effects.codes_of(a[: len(b)]), effects.codes_of(b)
+    table = np.array([[((a == i) & (b == j)).sum() for j in range(second)] for i in range(first)])
+    assert effects.cramers_v(a, b) == pytest.approx(stats.contingency.association(table))
+
+
+def test_what_is_all_alike_goes_with_nothing():
+    alike, other = np.zeros(9, dtype=int), np.arange(9) % 3
+    assert effects.cramers_v(alike, other) == effects.cramers_v(other, alike) == 0.0
+    assert effects.spearman(alike, other) == effects.spearman(other, alike) == 0.0
+    assert effects.epsilon_squared(other, alike) == effects.epsilon_squared(alike, other) == 0.0
+
+
+def test_what_is_the_same_goes_with_itself_entirely():
+    x = effects.codes_of(range(30))
+    found = effects.numeric_effect(x, x, **QUICK)
+    assert (found.size, found.high) == (pytest.approx(1), pytest.approx(1))
+    assert found.high <= 1
+    assert 0 <= found.p_value < 1e-100
+    opposite = effects.numeric_effect(x, x[::-1], **QUICK)
+    assert (opposite.size, opposite.low) == (pytest.approx(-1), pytest.approx(-1))
+    assert opposite.low >= -1
+    assert opposite.p_value == pytest.approx(found.p_value)
+    groups = np.repeat([0, 1, 2], 10)
+    of_groups = effects.categorical_effect(groups, groups, **QUICK)
+    assert (of_groups.size, of_groups.by_chance) == (pytest.approx(1), pytest.approx(2 / 29))
+    assert of_groups.high <= 1
+    nothing = effects.categorical_effect(groups, np.tile(np.arange(10), 3), **QUICK)
+    assert nothing.size == pytest.approx(0, abs=1e-12)
+    assert nothing.low == 0
+    assert nothing.p_value == pytest.approx(1)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_an_interval_is_the_quantiles_of_resamples_moved_back_by_their_bias(level, seed):
+    """The same resamples, written out row by row and measured by scipy."""
+    data = np.random.default_rng(11)
+    groups = data.integers(0, 3, 40)
+    x = data.integers(0, 30, 40)
+    y = effects.codes_of(x + groups * 9 + data.integers(0, 30, 40))
+    rng, rhos, epsilons = np.random.default_rng(seed), [], []
+    for _ in range(60):
+        rows = rng.integers(0, 40, 40)
+        rhos.append(stats.spearmanr(x[rows], y[rows]).statistic)
+        parts = [y[rows][groups[rows] == group] for group in range(3)]
+        epsilons.append(stats.kruskal(*(part for part in parts if len(part))).statistic / 39)
+    options = {"resamples": 60, "level": level, "seed": seed}
+    for drawn, found in (
+        (rhos, effects.numeric_effect(effects.codes_of(x), y, **options)),
+        (epsilons, effects.categorical_effect(groups, y, **options)),
+    ):
+        bias = np.mean(drawn) - found.size
+        ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - bias
+        assert [found.low, found.high] == pytest.approx(np.clip(ends, -1, 1).tolist())
+
+
+def told(**changes: object) -> pd.DataFrame:
+    """Forty orders, half of them twice as slow; quick to be judged."""
+    slow = np.arange(40) >= 20
+    columns = {
+        "outcome": "placed",
+        "size": np.where(slow, 5, 2),
+        "kind": np.where(slow, "big", "small"),
+        "order_latency_ms": np.where(slow, 200.0, 100.0) * np.exp(0.001 * np.arange(40)),
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def test_each_column_of_an_explanation_is_its_own():
+    table = explain(told(), fields=["size", "kind"], resamples=50)
+    number, category = row(table, "size"), row(table, "kind")
+    spearman = stats.spearmanr(told()["size"], told()["order_latency_ms"])
+    halves = told()["order_latency_ms"][:20], told()["order_latency_ms"][20:]
+    kruskal = stats.kruskal(*halves)
+    ratio = np.exp(np.log(halves[1]).mean() - np.log(halves[0]).mean())
+    common = {"n": 40, "n_levels": 2, "ratio": pytest.approx(ratio)}
+    names = (*common, "kind", "measure", "fastest", "slowest")
+    assert {name: number[name] for name in names} == {
+        **common,
+        "kind": "numeric",
+        "measure": "Spearman rho",
+        "fastest": "size <= 2",
+        "slowest": "size >= 5",
+    }
+    assert {
+        name: category[name] for name in (*common, "kind", "measure", "fastest", "slowest")
+    } == {
+        **common,
+        "kind": "categorical",
+        "measure": "epsilon squared",
+        "fastest": "kind small",
+        "slowest": "kind big",
+    }
+    assert number["explained"] == pytest.approx(spearman.statistic**2)
+    assert number["by_chance"] == category["by_chance"] == pytest.approx(1 / 39)
+    assert number["p_value"] == pytest.approx(spearman.pvalue)
+    assert category["explained"] == category["effect"] == pytest.approx(kruskal.statistic / 39)
+    assert (number["goes_with"], category["goes_with"]) == ("kind", "size")
+    p_value = table["p_value"].to_numpy()
+    assert table["p_holm"].tolist() == pytest.approx(by_holm(p_value))
+    assert table["p_bh"].tolist() == pytest.approx(by_benjamini_and_hochberg(p_value))
+
+
+@pytest.mark.parametrize(("n", "judged"), [(19, False), (20, True)])
+def test_a_field_is_judged_from_twenty_orders_on(n, judged):
+    table = told().iloc[40 - 2 * n :: 2] if n > 20 else told().iloc[20 - n // 2 : 20 + (n + 1) // 2]
+    found = row(explain(table, fields=["size"], resamples=20), "size")
+    assert found["n"] == n
+    assert pd.notna(found["effect"]) == judged
+    if not judged:
+        assert found["sentence"] == "Not judged: 19 placed orders have it, 20 are needed."
+
+
+@pytest.mark.parametrize(("rare", "levels"), [(4, 2), (5, 3)])
+def test_a_value_of_five_orders_stands_for_itself(rare, levels):
+    names = ["x"] * rare + ["y"] * 3 + ["z"] * (33 - rare) + ["w"] * 4
+    table = told(kind=np.array(names))
+    found = row(explain(table, fields=["kind"], resamples=20), "kind")
+    assert found["n_levels"] == levels
+
+
+def test_a_field_of_rare_values_only_is_not_judged():
+    table = told(kind=[f"k{n}" for n in range(40)])
+    found = row(explain(table, fields=["kind"], resamples=20), "kind")
+    assert found["sentence"] == "Not judged: too few orders of each value, 5 are needed."
+
+
+def test_what_is_no_candidate_is_not_tried():
+    table = told(recording_id="r", shop_ms=1, started_at=1, other=range(40))
+    table["minutes"] = range(40)
+    assert set(explain(table, resamples=20)["field"]) == {"size", "kind", "other", "minutes"}
+    with pytest.raises(KeyError):
+        explain(table, fields=["no such field"])
+    with pytest.raises(KeyError):
+        explain(table, target="no such target")
+
+
+def test_orders_without_a_latency_do_not_count():
+    table = told()
+    table.loc[[0, 39], "order_latency_ms"] = None
+    assert row(explain(table, fields=["size"], resamples=20), "size")["n"] == 38
+
+
+def test_another_target_may_be_explained():
+    table = told(sending_ms=np.where(np.arange(40) % 2, 2.0, 1.0), odd=np.arange(40) % 2)
+    found = explain(table, target="sending_ms", fields=["size", "odd"], resamples=20)
+    assert found["field"].tolist() == ["odd", "size"]
+    assert row(found, "odd")["ratio"] == pytest.approx(2)
+
+
+def test_a_truth_value_is_a_category():
+    table = told(gift=np.arange(40) >= 20)
+    found = row(explain(table, fields=["gift"], resamples=20), "gift")
+    assert (found["kind"], found["slowest"], found["fastest"]) == (
+        "categorical",
+        "gift True",
+        "gift False",
+    )
+
+
+def test_thirds_are_compared_and_the_ends_where_there_are_no_thirds():
+    thirds = told(size=np.arange(40))
+    found = row(explain(thirds, fields=["size"], resamples=20), "size")
+    assert (found["fastest"], found["slowest"]) == ("size <= 13", "size >= 26")
+    one_value = told(size=[1] + [2] * 38 + [3])
+    found = row(explain(one_value, fields=["size"], resamples=20), "size")
+    assert (found["fastest"], found["slowest"]) == ("size <= 1", "size >= 3")
+    assert found["ratio"] == pytest.approx(2 * np.exp(0.039))
+
+
+def test_an_effect_is_said_in_a_sentence_and_its_strength_in_the_words():
+    table = explain(told(), fields=["size"], resamples=50)
+    found = row(table, "size")
+    interval = f"({found['low']:.2f} to {found['high']:.2f})"
+    assert found["sentence"] == (
+        f"size >= 5 took 2.04 times as long as size <= 2: Spearman rho 0.87 {interval}; "
+        "chance alone explains 2.6%, this 75.0%."
+    )
+    assert explain_in_words(table).splitlines()[:3] == [
+        "1 fields were tried on up to 40 placed orders.",
+        "1 stands out after allowing for the number of fields tried (Holm):",
+        f"- {found['sentence']}",
+    ]
+    both = explain(told(), fields=["size", "kind"], resamples=50)
+    assert "\n2 stand out after" in explain_in_words(both)
+    assert (
+        "It goes with kind: these orders cannot tell them apart." in row(both, "size")["sentence"]
+    )
+
+
+def test_what_stands_out_only_before_it_is_adjusted_is_a_hint():
+    """Four fields of one strength: each p is 0.03, by Holm the smallest is 0.12."""
+    rng = np.random.default_rng(26)
+    table = told(order_latency_ms=np.exp(rng.normal(size=40)))
+    for k in range(4):
+        table[f"f{k}"] = table["order_latency_ms"].rank() + 33 * rng.normal(size=40)
+    found = explain(table, fields=[f"f{k}" for k in range(4)], resamples=20)
+    for each in found.to_dict("records"):
+        begin = each["sentence"].split(" ", maxsplit=1)[0]
+        if each["p_holm"] < 0.05:
+            assert begin == each["slowest"].split(" ")[0]
+        elif each["p_bh"] < 0.05:
+            assert each["sentence"].startswith("A hint, no more (Holm-adjusted p = ")
+        else:
+            assert each["sentence"].startswith("No sign that ")
