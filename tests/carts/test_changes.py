@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -296,4 +297,118 @@ def test_of_elements_that_are_alike_the_first_is_the_first():
         ({"n": 4}, {"n": 7}),
         ("x", "x"),
         ("x", ABSENT),
+    ]
+
+
+GENERATED = ("line_item_id", "platform_line_item_id", "shipment_id", "submitted_at", "handle",
+             "payment_handle", "session", "symbol")  # fmt: skip
+
+
+@pytest.mark.parametrize("field", GENERATED)
+def test_what_is_made_anew_for_each_answer_is_noise_wherever_it_stands(build, field):
+    before, after = ({"x": [{"sku": "A", field: value}], field: value} for value in ("p", "q"))
+    assert told(build, before, after) == []
+    assert told(build, before, {"x": [{"sku": "A"}]}) == []
+    loud = told(build, {field: "p"}, {field: "q"}, ignore_noise=False)
+    assert loud == [(field, "changed", "p", "q")]
+    assert told(build, {f"my_{field}": "p"}, {f"my_{field}": "q"}) != []
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["line_item_ids", "applicable_line_items", "eligible_line_item_ids", "selected_line_item_ids",
+     "deselected_line_item_ids"],
+)  # fmt: skip
+def test_lists_of_lines_are_compared_by_the_lines_they_mean(build, field):
+    def cart(ids: str, *listed: Any) -> Any:
+        lines = [{"line_item_id": ids[0], "sku": "A"}, {"line_item_id": ids[1], "sku": "B"}]
+        return {"line_items": lines, "x": {field: list(listed)}}
+
+    assert told(build, cart("12", "1", "2", 7, "gone"), cart("89", "8", "9", 7, "gone")) == []
+    assert told(build, cart("12", "1"), cart("89", "9")) == [
+        (f"x.{field}[A]", "removed", "A", None),
+        (f"x.{field}[B]", "added", None, "B"),
+    ]
+    loud = told(build, cart("12", "1"), cart("89", "8"), ignore_noise=False)
+    assert (f"x.{field}[1]", "removed", "1", None) in loud
+
+
+def test_other_lists_of_texts_are_compared_as_they_are(build):
+    def cart(line_id: str) -> Any:
+        return {"line_items": [{"line_item_id": line_id, "sku": "A"}], "coupons": [line_id]}
+
+    assert [each[:2] for each in told(build, cart("1"), cart("2"))] == [
+        ("coupons[1]", "removed"),
+        ("coupons[2]", "added"),
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("end", ["", "?sig=1", "#top", "?sig=1#top", "?", "#", "?a=b?c"])
+def test_of_a_url_only_what_is_before_its_query_counts(build, scheme, end):
+    url = f"{scheme}://cdn.test/tee.jpg"
+    assert told(build, {"x": url}, {"x": url + end}) == []
+    assert len(told(build, {"x": url}, {"x": f"{url}x{end}"})) == 1
+    loud = told(build, {"x": url}, {"x": url + end}, ignore_noise=False)
+    assert len(loud) == bool(end)
+
+
+@pytest.mark.parametrize("text", ["ftp://x", "see https://x", "x", "httpsx://x", "https:/x"])
+def test_what_is_no_url_of_the_web_is_compared_whole(build, text):
+    assert told(build, {"x": f"{text}?1"}, {"x": f"{text}?2"}) == [
+        ("x", "changed", f"{text}?1", f"{text}?2")
+    ]
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], {}])
+def test_an_empty_field_is_as_if_it_were_not_there(build, nothing):
+    for other in (None, "", [], {}):
+        assert told(build, {"a": 1, "x": nothing}, {"a": 1, "x": other}) == []
+    assert told(build, {"a": 1, "x": nothing}, {"a": 1}) == []
+    assert told(build, {"a": 1}, {"a": 1, "x": nothing}) == []
+    assert told(build, {"x": nothing}, {"x": 0}) == [("x", "added", None, 0)]
+    assert told(build, {"x": False}, {"x": nothing}) == [("x", "removed", False, None)]
+    assert len(told(build, {}, {"x": nothing}, ignore_noise=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        # Two ways to write one amount are no change; its words in another field are.
+        (
+            {"currency": "USD", "number": 100, "value": 1},
+            {"currency": "USD", "number": 100, "value": 2},
+            [],
+        ),
+        (
+            {"currency": "JPY", "number": 1100},
+            {"currency": "KWD", "number": 1100},
+            [("x", "changed", "1,100 JPY", "1.100 KWD", None)],
+        ),
+        ({"currency": "USD", "number": 0}, None, [("x", "removed", 0, None, "USD")]),
+        # One that has no currency or cannot be read is an object like any other.
+        ({"number": 1}, {"number": 2}, [("x.number", "changed", 1, 2, None)]),
+        (
+            {"currency": "USD", "number": 1},
+            {"currency": "USD"},
+            [("x.number", "removed", 1, None, None)],
+        ),
+        ({"currency": "USD", "number": 1}, 1, [("x", "changed", mock.ANY, 1, None)]),
+        ({"currency": 7, "number": 1}, {"currency": 7, "number": 2}, [mock.ANY]),
+    ],
+)
+def test_an_amount_is_one_value(before, after, expected):
+    assert [tuple(each) for each in differences({"x": before}, {"x": after})] == expected
+
+
+def test_fields_come_in_the_order_of_the_cart_and_new_ones_last(build):
+    before = {"c": 1, "a": {"z": 1, "y": 1}, "b": [{"id": 2, "q": 1}, {"id": 1, "q": 1}]}
+    after = {"n": 1, "b": [{"id": 1, "q": 2}, {"id": 2, "q": 2}], "a": {"y": 2, "z": 2}, "c": 2}
+    assert [path for path, *_ in told(build, before, after)] == [
+        "c",
+        "a.z",
+        "a.y",
+        "b[2].q",
+        "b[1].q",
+        "n",
     ]

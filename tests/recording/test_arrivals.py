@@ -492,6 +492,8 @@ def test_stamps_are_distrusted_from_disorder_until_nothing_waits():
         ([(100, 1), (250, 3), (300, 4)], [1, None, None]),
         ([(100, 1), (250, 3), (300, 3)], [1, None, 1]),
         ([(100, 1), (250, 3), (300, 3), (400, 4)], [1, None, 1, 1]),
+        # Two reads before this one had at least a segment each.
+        ([(100, 1), (250, 3), (350, 4), (400, 4)], [1, None, None, 1]),
     ],
 )
 def test_segments_are_counted_where_no_other_read_can_have_had_them(counters, segments):
