@@ -195,7 +195,8 @@ LABEL = "x" * 63
 
 @pytest.mark.parametrize(
     "domain",
-    ["a.b", "0.1", "a1b.c2d", "a-b.c--d.test", f"{LABEL}.test", f"shop.{LABEL}", f"a.{LABEL}.test", "A.B.",
+    ["a.b", "0.1", "a1b.c2d", "a-b.c--d.test", f"{LABEL}.test", f"shop.{LABEL}", "A.B.",
+     f"a.{LABEL}.test",
      ".".join([LABEL, LABEL, LABEL, "x" * 61])],
 )  # fmt: skip
 def test_a_domain_is_labels_of_letters_digits_and_inner_hyphens(domain):
@@ -220,8 +221,8 @@ def test_an_address_that_mail_can_go_to_is_taken(email):
 
 @pytest.mark.parametrize(
     "email",
-    ["", "a", "a@b", "@b.c", "a@.c", "a@b.", "a@b@c.d", "a@b.c@d", "a b@c.d", "a@b c.d", "a@b.c d", "a@@b.c",
-     "a@b.c\nd", "a.b"],
+    ["", "a", "a@b", "@b.c", "a@.c", "a@b.", "a@b@c.d", "a@b.c@d", "a b@c.d", "a@b c.d", "a@b.c d",
+     "a@@b.c", "a@b.c\nd", "a.b"],
 )  # fmt: skip
 def test_what_no_mail_can_go_to_is_refused(email):
     with pytest.raises(InvalidOrder, match="email: is no e-mail address"):

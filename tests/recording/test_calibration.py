@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import subprocess
 import sys
@@ -145,6 +146,72 @@ def test_the_sentence_is_that_of_the_worse_condition() -> None:
     assert calibration.sentence == (
         "On this machine, now, an arrival is off by 0.05 ms (median), 0.19 ms (p99)."
     )
+
+
+def measured(condition: str, errors: list[float], **changes: object) -> list[dict[str, object]]:
+    return [
+        {"condition": condition, "n": n, "error_ms": error, "inside": True, "clock": "kernel"}
+        | changes
+        for n, error in enumerate(errors, start=1)
+    ]
+
+
+def test_each_column_of_the_summary_is_its_own() -> None:
+    """Quantiles of type 7: the 99th percentile of 1 to 101 is 100."""
+    errors = [float(n) for n in range(101, 0, -1)]
+    rows = measured("busy", errors) + measured("idle", [5.0, 9.0], clock="user")
+    for n, row in enumerate(rows[:101], start=1):
+        row |= {"own_error_us": 10.0 * n, "inside": n % 2 == 0, "clock": ["user", "kernel"][n % 2]}
+    busy, idle = Calibration.from_rows(rows).table.to_dict("records")
+    assert busy == {
+        "condition": "busy",
+        "events": 101,
+        "median_ms": 51.0,
+        "p99_ms": 100.0,
+        "max_ms": 101.0,
+        "own_median_ms": pytest.approx(0.51),
+        "own_p99_ms": pytest.approx(1.0),
+        "inside_share": pytest.approx(50 / 101),
+        "clock": "kernel and user",
+    }
+    assert (idle["condition"], idle["events"], idle["clock"]) == ("idle", 2, "user")
+    assert math.isnan(idle["own_median_ms"])
+
+
+@pytest.mark.parametrize("worse", ["idle", "busy"])
+def test_the_worse_condition_is_that_of_the_larger_p99_and_not_of_the_larger_median(
+    worse: str,
+) -> None:
+    better = {"idle": "busy", "busy": "idle"}[worse]
+    rows = measured(better, [0.3] * 100) + measured(worse, [0.1] * 50 + [4.0] * 50)
+    assert "4.00 ms (p99)" in Calibration.from_rows(rows).sentence
+
+
+@pytest.mark.parametrize(
+    ("error_ms", "said"),
+    [(0.009, "0.009"), (0.0099, "0.010"), (0.01, "0.01"), (0.0149, "0.01"), (1.005, "1.00"),
+     (12.3456, "12.35")],
+)  # fmt: skip
+def test_an_error_below_ten_microseconds_has_a_third_decimal(error_ms: float, said: str) -> None:
+    sentence = Calibration.from_rows(measured("idle", [error_ms])).sentence
+    assert f"off by {said} ms (median), {said} ms (p99)." in sentence
+
+
+def test_the_senders_own_delay_is_said_where_it_is_known() -> None:
+    rows = measured("idle", [0.5] * 3, own_error_us=7.0)
+    assert Calibration.from_rows(rows).sentence == (
+        "On this machine, now, an arrival is off by 0.50 ms (median), 0.50 ms (p99); "
+        "without the local sender's own delay 0.007 and 0.007 ms."
+    )
+
+
+def test_what_was_not_measured_is_neither_together_nor_numbered() -> None:
+    calibration = Calibration.from_rows(measured("idle", [0.5]))
+    assert calibration.errors[["coalesced", "read_no"]].to_numpy().tolist() == [[False, 0]]
+    assert not calibration.tls
+    given = Calibration.from_rows(measured("idle", [0.5], coalesced=True, read_no=4), tls=True)
+    assert given.errors[["coalesced", "read_no"]].to_numpy().tolist() == [[True, 4]]
+    assert given.tls
 
 
 def test_the_picture_has_a_bar_where_the_errors_are() -> None:

@@ -200,3 +200,18 @@ def test_a_parser_that_was_interrupted_says_so_and_still_knows_what_it_had() -> 
     with pytest.raises(RuntimeError, match="interrupted"):
         parser.feed(b"data: 2\n\n")
     assert parser.last_event_id == "7"
+
+
+def test_an_event_without_a_type_an_id_or_a_time_has_the_defaults() -> None:
+    parser = EventStreamParser()
+    (event,) = parser.feed(b"data\n\n")
+    assert event == ("message", b"", "", None)
+    assert (parser.last_event_id, parser.reconnection_time) == ("", None)
+    assert (parser.comments, parser.pending_bytes, parser.unfinished_bytes) == (0, 0, 0)
+
+
+def test_a_feed_after_the_end_says_what_to_do() -> None:
+    parser = EventStreamParser()
+    parser.close()
+    with pytest.raises(ValueError, match="a new stream needs a new EventStreamParser"):
+        parser.feed(b"data: 1\n\n")

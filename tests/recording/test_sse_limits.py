@@ -87,3 +87,49 @@ def test_a_limit_below_one_is_refused(limits: dict[str, int]) -> None:
 def test_both_limits_raise_one_kind_of_error(kind: type[EventStreamError]) -> None:
     assert issubclass(kind, EventStreamError)
     assert issubclass(kind, ValueError)
+
+
+MIB = 1024 * 1024
+
+
+def test_by_default_an_event_may_have_eight_mebibytes_and_a_stream_sixty_four() -> None:
+    event = b"data: " + b"x" * (8 * MIB - 8) + b"\n"
+    assert len(event) == 8 * MIB - 1
+    parser = EventStreamParser()
+    for _ in range(8):
+        assert len(parser.feed(event + b"\n")) == 1
+    with pytest.raises(StreamTooLargeError) as stream_error:
+        parser.feed(b":")
+    assert (stream_error.value.limit, stream_error.value.size) == (64 * MIB, 64 * MIB + 1)
+    parser = EventStreamParser()
+    with pytest.raises(EventTooLargeError) as event_error:
+        parser.feed(event + b"id\n")
+    assert (event_error.value.limit, event_error.value.size) == (8 * MIB, 8 * MIB + 2)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_smallest_limit_is_one(limit: int) -> None:
+    for limits in ({"max_event_bytes": limit}, {"max_stream_bytes": limit}):
+        parser = EventStreamParser(**limits)
+        assert parser.feed(b":"[:limit]) == []
+        with pytest.raises(EventStreamError):
+            parser.feed(b"x" * limit)
+
+
+def test_an_error_is_raised_by_close_once_and_by_feed_each_time() -> None:
+    parser = EventStreamParser(max_event_bytes=9)
+    assert len(parser.feed(b"data: 1\n\n" + b"x" * 10)) == 1
+    for _ in range(2):
+        with pytest.raises(EventTooLargeError):
+            parser.feed(b"x")
+    parser.close()
+    parser = EventStreamParser(max_event_bytes=8)
+    with pytest.raises(EventTooLargeError):
+        parser.feed(b"x" * 9)
+    parser.close()
+
+
+def test_where_both_limits_are_met_it_is_that_of_the_stream() -> None:
+    parser = EventStreamParser(max_event_bytes=8, max_stream_bytes=8)
+    with pytest.raises(StreamTooLargeError):
+        parser.feed(b"x" * 9)
