@@ -321,6 +321,10 @@ def test_a_card_shows_its_last_four_digits(kind, shown):
         assert "40128" not in text
 
 
+def test_a_card_that_was_refused_has_nothing_to_show():
+    assert repr(Card.model_construct()) == "Card()"
+
+
 def test_a_test_card_is_complete():
     card = Card.test()
     assert (card.name, card.month, card.year) == ("Ada Example", "12", "2030")

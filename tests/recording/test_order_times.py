@@ -76,6 +76,12 @@ async def test_an_order_that_broke_off_has_the_phases_that_it_went_through(ended
     assert clock.connected == (ended_before > 100)
 
 
+async def test_an_answer_before_the_request_was_sent_whole_has_no_sending_and_no_waiting():
+    clock = PhaseClock()
+    clock.times = {"http11.send_request_headers.started": 20}
+    assert clock.phases(t_start=5, t_headers=50) == Phases(15)
+
+
 async def test_of_two_requests_over_one_connection_the_later_one_counts(monkeypatch):
     """Behind a proxy there are two, CONNECT and ours."""
     now = iter([10, 20, 30])

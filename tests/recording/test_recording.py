@@ -163,7 +163,7 @@ def test_each_column_of_an_event_is_its_own_field():
         "milestone": "item-added",
         "t_ms": 4.0,
         "gap_ms": 2.5,
-        "at": 9,
+        "at": 99,
         "clock": "kernel",
         "uncertainty_us": 7.0,
         "coalesced": True,
