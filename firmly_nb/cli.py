@@ -1,7 +1,8 @@
 """The command line: ``firmly-nb demo | lab | place | sweep | sim | report | load | doctor``.
 
 Output is for people (rich; plain when piped) or, with ``--json``, for machines. The exit code says
-the outcome: 0 placed, 1 not placed, 2 refused before anything was sent, 130 interrupted.
+whether the order exists: 0 yes, 1 no, 2 refused before anything was sent, 3 it may exist, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import Card, InvalidOrder, Order
 from firmly_nb.api.printable import printable
 from firmly_nb.environments import DEMO_MERCHANT, GuardError
+from firmly_nb.outcomes import INTERRUPTED_EXIT, REFUSED_EXIT, TONES, exit_code, outcome
 from firmly_nb.report_command import report
 from firmly_nb.sweep_command import sweep
 from firmly_nb.terminal import (
@@ -37,7 +39,6 @@ from firmly_nb.terminal import (
 if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording
 
-NOT_PLACED, REFUSED, INTERRUPTED = 1, 2, 130
 LOAD_SHOWS = 20
 # What errors say to do in Python, as it is done here.
 TERMINAL_WORDS = {
@@ -156,7 +157,8 @@ def load(
             {
                 "recording": o.recording_id,
                 "merchant": o.domain,
-                "outcome": o.outcome,
+                "outcome": outcome(str(o.outcome)).word,
+                "exists": o.order_exists,
                 "order": o.order_number,
                 "ms": o.order_latency_ms,
             }
@@ -191,14 +193,14 @@ def main() -> None:
         # Without its standalone mode typer returns the code that a command ended with.
         sys.exit(app(standalone_mode=False))
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+        sys.exit(INTERRUPTED_EXIT)
     except (GuardError, InvalidOrder, FirmlyError, ValueError, OSError) as error:
         _fail(str(error))
     except Exception as error:
         # typer's own words for a wrong option
         if hasattr(error, "show"):
             error.show()
-            sys.exit(REFUSED)
+            sys.exit(REFUSED_EXIT)
         raise
 
 
@@ -224,18 +226,18 @@ def _finish(rec: Recording, *, as_json: bool) -> None:
         print_json(rec.orders, rec.events.drop(columns=["data", "raw"]))
     else:
         _print_recording(rec)
-    raise typer.Exit(0 if rec.outcome == "placed" else NOT_PLACED)
+    raise typer.Exit(exit_code([rec.order_exists]))
 
 
 def _print_recording(rec: Recording) -> None:
-    from firmly_nb.recording.words import MARKS, precision, verdict
+    from firmly_nb.recording.words import precision, verdict
 
     console = console_of()
-    good = rec.outcome == "placed"
+    row = outcome(rec.outcome)
     console.print()
     console.print(
-        f"{MARKS[rec.outcome]} {verdict(rec)}",
-        style="bold green" if good else "bold red",
+        f"{row.mark} {verdict(rec)}",
+        style=f"bold {TONES[row.tone].terminal}",
         markup=False,
         soft_wrap=True,
     )
@@ -258,4 +260,4 @@ def _fail(text: str) -> None:
     Console(stderr=True, highlight=False).print(
         f"firmly-nb: {text}", style="red", markup=False, soft_wrap=True
     )
-    sys.exit(REFUSED)
+    sys.exit(REFUSED_EXIT)

@@ -1,7 +1,7 @@
 """``firmly-nb sweep``: many orders from a terminal or from cron.
 
-The exit code says how it went: 0 every order was placed, 1 not all were, 2 refused before anything
-was sent, 130 interrupted.
+The exit code says how it went: 0 every order of the plan exists, 1 not all do, 2 refused before
+anything was sent, 3 an order may exist, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import typer
 
 from firmly_nb.api.models import Card, Order
 from firmly_nb.environments import DEMO_MERCHANT
+from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, YES, exit_code
 from firmly_nb.terminal import (
     Allowed,
     CardName,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from firmly_nb.lab import Lab
     from firmly_nb.recording.recording import Recordings
     from firmly_nb.sweep.handle import Sweep
-
-NOT_ALL_PLACED, INTERRUPTED = 1, 130
 
 
 def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
@@ -106,9 +105,9 @@ def _follow(started: Sweep, *, quiet: bool) -> int:
     try:
         recs = started.wait(None if quiet else bar().show)
     except KeyboardInterrupt:
-        return INTERRUPTED
-    all_placed = started.progress.state == "finished" and not started.problems
-    return 0 if all_placed and all(r.outcome == "placed" for r in recs) else NOT_ALL_PLACED
+        return INTERRUPTED_EXIT
+    all_sent = started.progress.state == "finished" and not started.problems
+    return exit_code([*(rec.order_exists for rec in recs), YES if all_sent else NO])
 
 
 def _order(lab: Lab, resume: str | None, domain: str | None, items: list[str] | None) -> Order:

@@ -145,6 +145,56 @@ KINDS: dict[str, type[FirmlyError]] = {
 }
 
 
+# The errors that the Place Order page names, each of which says that nothing was ordered.
+PLACE_ORDER_ERRORS = frozenset(
+    {
+        "ErrorInvalidInputBody",
+        "ErrorProductNotFound",
+        "ErrorNotEnoughStock",
+        "ErrorPaymentDeclined",
+        "ErrorStoreUnavailable",
+    }
+)
+# Every error that the API's pages name, and its status there. Pages contradict each other about
+# some, and some have none on any page.
+LISTED_STATUSES: dict[str, int] = {
+    "AllProductsNotImplemented": 404,
+    "BadRequest": 400,
+    "ErrorAddonNotFound": 404,
+    "ErrorCannotTransferSession": 422,
+    "ErrorCartNotFound": 404,
+    "ErrorClearPromoCodeNotAllowed": 422,
+    "ErrorCountryNotSupported": 400,
+    "ErrorInvalidInputBody": 400,
+    "ErrorInvalidPromoCode": 422,
+    "ErrorInvalidState": 400,
+    "ErrorMissingAppId": 400,
+    "ErrorMissingRequiredParameters": 400,
+    "ErrorNoLineItem": 422,
+    "ErrorNotEnoughStock": 422,
+    "ErrorPaymentDeclined": 422,
+    "ErrorProductNotFound": 404,
+    "ErrorPromoNotAvailable": 422,
+    "ErrorShipmentNotFound": 404,
+    "ErrorStoreUnavailable": 503,
+    "ErrorUnauthorized": 401,
+    "Forbidden": 403,
+    "InvalidAPIToken": 401,
+    "InvalidAppId": 400,
+    "InvalidJWTToken": 401,
+    "InvalidRequest": 400,
+    "InvalidToken": 401,
+    "MissingAuthHeader": 401,
+    "ProductUrlNotImplemented": 404,
+    "RateLimitExceeded": 429,
+    "RouteNotFound": 404,
+    "ServiceUnavailable": 503,
+    "TokenExpired": 401,
+    "Unauthorized": 401,
+    "ValidationError": 400,
+}
+
+
 def make_error(error: str, description: str = "", http_status: int | None = None) -> FirmlyError:
     """Make the error of the kind that its name says."""
     kind = KINDS.get(error, FirmlyError)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmly_nb.latency.columns import coded, floats, is_value
-from firmly_nb.latency.outcomes import PLACED, Share, success_rate
+from firmly_nb.latency.outcomes import Share, success_rate
 from firmly_nb.latency.quantiles import in_order, type_7
 from firmly_nb.latency.rank_effect import effect, logs, probability, ratio
 from firmly_nb.latency.run_effect import Sample, probability_by_run, ratio_by_run
@@ -23,6 +23,7 @@ from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
 from firmly_nb.latency.shift import SHIFT, shift_function
 from firmly_nb.latency.stage_times import stage_times
 from firmly_nb.latency.verdicts import UNDECIDED, decide, more_orders, sentence
+from firmly_nb.outcomes import PLACED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:

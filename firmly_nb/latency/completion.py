@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmly_nb.latency.columns import floats, is_value
-from firmly_nb.latency.outcomes import CANCELLED, PLACED, Share, attempted, share, wilson
+from firmly_nb.latency.outcomes import Share, attempted, share, wilson
+from firmly_nb.outcomes import CANCELLED, PLACED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:

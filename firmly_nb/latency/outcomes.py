@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firmly_nb.latency.columns import coded, is_value, places
+from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -20,23 +21,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-CANCELLED = "cancelled"
-PLACED = "placed"
-KNOWN = (
-    PLACED,
-    "error_event",
-    "http_error",
-    "transport_error",
-    "timeout",
-    "incomplete",
-    CANCELLED,
-)
-
 OUTCOMES = Table(
     "outcomes",
     "one row an outcome that occurred; placed always",
     (
-        Column("outcome", "str", "", "one of the seven of metrics.md, section 3"),
+        Column("outcome", "str", "", f"one of {', '.join(KNOWN)}"),
         Column("count", "int64", "orders", "orders that ended so"),
         Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
         Column("share", "float64", "", "count / attempted; null for cancelled"),

@@ -12,6 +12,7 @@ from firmly_nb.latency.charts.words import clean
 from firmly_nb.latency.grid import Grid, whole_ms
 from firmly_nb.latency.report_definitions import DEFINITIONS
 from firmly_nb.latency.report_page import grid_table, notes_html, term_list
+from firmly_nb.outcomes import NO, UNKNOWN, YES, outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +119,7 @@ def tables(recs: Reported, found: LatencySummary) -> str:
     return (
         '<h2 id="tables">Tables</h2>\n<div class="card">'
         f"{grid_table(_outcomes(found.outcomes), 'How orders ended; intervals 95%, Wilson.')}"
+        f"<p>{_existence(recs.orders)}</p>"
         f'</div>\n<div class="card">{grid_table(summary_grid(found), times)}</div>\n{merchants}'
     )
 
@@ -181,10 +183,20 @@ def footer(found: LatencySummary) -> str:
 
 def _outcomes(table: pd.DataFrame) -> Grid:
     rows = tuple(
-        (row["outcome"].replace("_", " "), f"{row['count']:,}", *_shares(row))
+        (outcome(row["outcome"]).word, f"{row['count']:,}", *_shares(row))
         for row in table.to_dict("records")
     )
     return Grid(("outcome", "orders", "share", "interval"), rows)
+
+
+def _existence(orders: pd.DataFrame) -> str:
+    """Say how many orders exist; a failure is not yet no order."""
+    found = orders["order_exists"].astype("str").value_counts()
+    exist, none, unsure = (int(found.get(answer, 0)) for answer in (YES, NO, UNKNOWN))
+    if not exist + none + unsure:
+        return ""
+    tell = "; lab.cart(domain) tells" if unsure else ""
+    return f"Orders exist: {exist:,} yes, {none:,} no, {unsure:,} may exist{tell}."
 
 
 def _shares(row: dict[Any, Any]) -> tuple[str, str]:

@@ -14,11 +14,11 @@ import numpy as np
 from firmly_nb.latency.columns import floats, is_value
 from firmly_nb.latency.grid import whole_ms
 from firmly_nb.latency.modes import two_modes
-from firmly_nb.latency.outcomes import PLACED
 from firmly_nb.latency.quantiles import estimate, values_needed
 from firmly_nb.latency.runs import ENOUGH_RUNS, design_effect, runs_of
 from firmly_nb.latency.stage_times import StageTimes, stage_times
 from firmly_nb.latency.within_run import drift_within, warm_up
+from firmly_nb.outcomes import PLACED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.latency.columns import coded, floats, is_value, places
-from firmly_nb.latency.outcomes import CANCELLED
 from firmly_nb.latency.quantiles import estimate
+from firmly_nb.outcomes import CANCELLED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,10 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.latency.colours import STAGE_COLOURS, place_of
 from firmly_nb.latency.grid import QUIET, Grid, grid_html, grid_text, page, whole_ms
-from firmly_nb.latency.outcomes import CANCELLED
 from firmly_nb.latency.quantiles import values_needed
 from firmly_nb.latency.table import ORDER, SHOWN
+from firmly_nb.outcomes import CANCELLED, outcome, stage_colour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +85,7 @@ def strip_html(table: pd.DataFrame) -> str:
 
 def _colour(stage: str, stages: list[str]) -> str:
     milestone = stage.rpartition("->")[2]
-    return STAGE_COLOURS[place_of(milestone, stages) % len(STAGE_COLOURS)]
+    return stage_colour(milestone, stages)
 
 
 def sentences_html(sentences: tuple[str, ...]) -> str:
@@ -115,7 +114,7 @@ def outcomes_words(outcomes: pd.DataFrame) -> str:
 
 
 def _outcome(row: dict[Any, Any]) -> str:
-    counted = f"{row['count']:,} {row['outcome'].replace('_', ' ')}"
+    counted = f"{row['count']:,} {outcome(row['outcome']).word}"
     if row["outcome"] == CANCELLED or math.isnan(row["share"]):
         return counted
     digits = 0 if row["attempted"] < 200 else 1

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.latency.columns import coded, floats, is_value, places
-from firmly_nb.latency.outcomes import CANCELLED, PLACED, wilson
+from firmly_nb.latency.outcomes import wilson
 from firmly_nb.latency.quantiles import estimate, in_order_for, quantiles_of_sorted
 from firmly_nb.latency.runs import Runs, quantiles_by_run, runs_of
 from firmly_nb.latency.stage_times import stage_times
+from firmly_nb.outcomes import CANCELLED, PLACED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmly_nb.latency.columns import coded, floats, is_value
-from firmly_nb.latency.outcomes import CANCELLED
+from firmly_nb.outcomes import CANCELLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from firmly_nb.latency.colours import STAGE_COLOURS
+from firmly_nb.outcomes import STAGE_COLOURS
 from firmly_nb.recording.display import FONT, NUMBER, QUIET
 from firmly_nb.recording.words import milliseconds
 

@@ -29,6 +29,6 @@ def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
 
 def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
     """Return an end for a recording that has none."""
-    text = "the recording was cut off before the order's end; the order may exist"
+    text = "the recording was cut off before the order's end"
     t_end = events[-1].t_ns if events else 0
     return told_by_events(start, events) or End("incomplete", t_end, error_description=text)

@@ -12,8 +12,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.printable import printable
-from firmly_nb.latency.colours import STAGE_COLOURS, outcome_colour
-from firmly_nb.recording.words import MARKS, milliseconds, precision, verdict
+from firmly_nb.outcomes import STAGE_COLOURS, TONES, UNKNOWN, outcome
+from firmly_nb.recording.words import milliseconds, outcome_word, precision, verdict
 
 if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording, Recordings
@@ -53,7 +53,7 @@ def waterfall_text(rec: Recording) -> str:
 
 def recording_text(rec: Recording) -> str:
     """Return the headline, the stages and what else is to be said."""
-    head = f"{MARKS[rec.outcome]} {verdict(rec)}"
+    head = f"{outcome(rec.outcome).mark} {verdict(rec)}"
     where = f"  {rec.domain} · {rec.environment} · {precision(rec)}"
     notes = [f"  ! {printable(warning)}" for warning in rec.warnings]
     return "\n".join([head, where, *([waterfall_text(rec)] if len(rec.events) else []), *notes])
@@ -61,15 +61,16 @@ def recording_text(rec: Recording) -> str:
 
 def recording_html(rec: Recording) -> str:
     """Return the headline, the waterfall and what else is to be said."""
-    colour = outcome_colour(rec.outcome)
-    word, _, rest = verdict(rec).partition(" ")
+    row = outcome(rec.outcome)
+    first, _, rest = verdict(rec).partition(" ")
     head = (
-        f'<span style="color:{colour};font-weight:600">{MARKS[rec.outcome]} {escape(word)}</span> '
+        f'<span style="color:{row.colour};font-weight:600">{row.mark} {escape(first)}</span> '
         f"{escape(rest)}"
     )
     where = f"{escape(rec.domain)} · {escape(rec.environment)} · {escape(precision(rec))}"
+    warn = TONES["warn"].light
     notes = "".join(
-        f'<div style="color:#b26a00">! {escape(warning)}</div>' for warning in rec.warnings
+        f'<div style="color:{warn}">! {escape(warning)}</div>' for warning in rec.warnings
     )
     bars = waterfall_html(rec) if len(rec.events) else ""
     return (
@@ -108,7 +109,9 @@ def waterfall_html(rec: Recording) -> str:
 def recordings_text(recs: Recordings) -> str:
     """Return how many there are, and of which outcomes."""
     counts = _outcome_counts(recs)
-    parts = ", ".join(f"{count} {outcome}" for outcome, count in counts)
+    parts = ", ".join(f"{count} {outcome(name).word}" for name, count in counts)
+    unsure = int((recs.orders["order_exists"] == UNKNOWN).sum())
+    parts += f"; {unsure} may exist" if unsure else ""
     noun = "recording" if len(recs) == 1 else "recordings"
     notes = "".join(f"\n! {printable(warning)}" for warning in recs.warnings)
     return f"{len(recs)} {noun}" + (f": {parts}" if parts else "") + notes
@@ -123,8 +126,8 @@ def recordings_html(recs: Recordings) -> str:
         notes = "".join(f"<div>! {escape(warning)}</div>" for warning in recs.warnings)
         return f'<div style="{FONT}">{notes}{summary_html(recs.latency())}</div>'
     rows = "".join(
-        f'<tr style="background:none"><td style="text-align:left">{MARKS[rec.outcome]} '
-        f'{escape(rec.outcome)}</td><td style="text-align:left">{escape(rec.domain)}</td>'
+        f'<tr style="background:none"><td style="text-align:left">{outcome(rec.outcome).mark} '
+        f'{escape(outcome_word(rec))}</td><td style="text-align:left">{escape(rec.domain)}</td>'
         f'<td style="text-align:left">{escape(rec.order_number or "")}</td><td style="{NUMBER}">'
         f"{milliseconds(float(rec.orders['order_latency_ms'].iloc[0]))} ms</td></tr>"
         for rec in recs
@@ -156,4 +159,4 @@ def _bars(rec: Recording) -> list[dict[str, Any]]:
 
 def _outcome_counts(recs: Recordings) -> list[tuple[str, int]]:
     counts = recs.orders["outcome"].value_counts()
-    return [(str(outcome), int(count)) for outcome, count in counts.items() if count]
+    return [(str(name), int(count)) for name, count in counts.items() if count]

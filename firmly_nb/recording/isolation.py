@@ -277,7 +277,7 @@ class WorkerProcess:
         """Wait for the end of an order that was cancelled; make one if none comes."""
         await asyncio.wait({pending.done}, timeout=CANCEL_TIMEOUT_S)
         if not pending.done.done() and pending.start is not None:
-            text = "cancelled by the analyst, the recorder did not answer; the order may exist"
+            text = "cancelled by the analyst, the recorder did not answer"
             pending.deliver(
                 End("cancelled", _since(pending.start), error_description=text, warnings=[text])
             )
@@ -303,7 +303,7 @@ class WorkerProcess:
                 _since(pending.start),
                 error_code="RecorderDied",
                 error_description=f"the recorder's process {what_happened}",
-                warnings=[f"{warning}; the order may exist"],
+                warnings=[warning],
             )
         )
         pending.deliver(self._written(pending, end))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from firmly_nb.recording.sources import Source
 
 TABLES = {"events": (EVENTS, STORED_EVENTS), "orders": (ORDERS, STORED_ORDERS)}
+NOW = "judged now: "  # no column of a table begins so
 GLOB = re.compile(r"[*?\[]")
 
 
@@ -41,6 +42,9 @@ def _one(source: Source, table: str, connection: Any) -> Any:
     # A path is a pattern to DuckDB: brackets make each of its own signs a plain one.
     plain = [GLOB.sub(lambda found: f"[{found[0]}]", path) for path in paths]
     files = connection.read_parquet(plain, union_by_name=True, hive_partitioning=False)
+    judged = source.judged_now() if table == "orders" else None
+    if judged is not None:
+        files = files.join(connection.from_arrow(_judged(source, judged)), "recording_id", "left")
     found = _as_declared(files, table)
     if source.is_whole:
         return found
@@ -54,8 +58,18 @@ def _as_declared(found: Any, table: str) -> Any:
     for name in TABLES[table][0].names:
         there = "merchant" if name == "domain" else name
         value = f'"{there}"' if there in found.columns else "NULL"
+        if (now := f"{NOW}{name}") in found.columns:
+            value = f'coalesce({value}, "{now}")'
         columns.append(f'{value} AS "{name}"')
     return found.project(", ".join(columns))
+
+
+def _judged(source: Source, judged: Any) -> pa.Table:
+    """Return what was judged now of orders that an older version saved."""
+    ids = source.ids()
+    columns = {name: getattr(judged, name) for name in judged._fields if name != "places"}
+    columns = {f"{NOW}{name}": pa.array(values, pa.string()) for name, values in columns.items()}
+    return pa.table({"recording_id": pa.array([ids[n] for n in judged.places]), **columns})
 
 
 def _in_memory(source: Source, table: str) -> pa.Table:

@@ -10,6 +10,8 @@ from typing import Any
 from firmly_nb.recording.network import monotonic_ns
 from firmly_nb.recording.records import Phases
 
+SENDING = "http11.send_request_headers.started"
+
 
 class PhaseClock:
     """Notes when each phase of a request began and ended.
@@ -19,11 +21,14 @@ class PhaseClock:
 
     def __init__(self) -> None:
         self.times: dict[str, int] = {}
+        self.sent = False  # whether the network was given any byte of the request, or was about to
 
-    async def trace(self, event_name: str, info: dict[str, Any]) -> None:  # noqa: ARG002 - its form is httpcore's
+    async def trace(self, event_name: str, info: dict[str, Any]) -> None:
         """Take one trace event, e.g. ``http11.send_request_headers.started``."""
         # Behind a proxy there are two requests, CONNECT and ours: the later one counts.
         self.times[event_name] = monotonic_ns()
+        if event_name == SENDING:
+            self.sent = self.sent or getattr(info.get("request"), "method", b"") != b"CONNECT"
 
     @property
     def connected(self) -> bool:
@@ -38,7 +43,7 @@ class PhaseClock:
             at("connection.connect_tcp.complete"),
         )
         send0, send1 = (
-            at("http11.send_request_headers.started"),
+            at(SENDING),
             at("http11.send_request_body.complete"),
         )
         tls0, tls1 = at("connection.start_tls.started"), at("connection.start_tls.complete")

@@ -23,6 +23,7 @@ from firmly_nb.api.errors import (
 )
 from firmly_nb.api.event_names import ERROR, SUCCESS
 from firmly_nb.api.secrets import SecretStr, redact, redact_broken_json, redact_text
+from firmly_nb.outcomes import BEFORE_IT_WAS_SENT, order_number_in
 from firmly_nb.recording.decoding import decode
 from firmly_nb.recording.network import (
     Read,
@@ -32,11 +33,12 @@ from firmly_nb.recording.network import (
 )
 from firmly_nb.recording.phases import PhaseClock
 from firmly_nb.recording.read_groups import last_read, read_groups
-from firmly_nb.recording.records import End, Event, Outcome, Record, Start
+from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.sse import EventStreamError, EventStreamParser, ServerSentEvent
 
 if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient
+    from firmly_nb.outcomes import OutcomeName
 
 # After its last event a server may leave the stream open; the outcome is known by then.
 CLOSE_GRACE_S = 5.0
@@ -44,7 +46,7 @@ EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
 WRITE_AHEAD_NS = 10_000_000
-UNEXPECTED = "the answer was not what was asked for; the order may exist"
+UNEXPECTED = "the answer was not what was asked for"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
 NOTEBOOK_GONE = "cut off: the notebook's process ended"
 
@@ -87,7 +89,7 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
     -------
     End
         The last record. A cancelled task gives it out with outcome ``cancelled`` and then raises.
-        An error of our own after the start is an end like any other: the order may exist. Cancelled
+        An error of our own after the start is an end like any other. Cancelled
         well before a planned start, it gives out nothing: nothing was sent.
     """
     await _until(job.planned_ns, early_ns=WRITE_AHEAD_NS)
@@ -96,9 +98,7 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
         await run.follow()
     except asyncio.CancelledError as error:
         reason = NOTEBOOK_GONE if NOTEBOOK_GONE in error.args else "cancelled by the analyst"
-        after = (
-            "; the order may exist" if run.t_start else " before it was sent; nothing was ordered"
-        )
+        after = "" if run.phases.sent else f" {BEFORE_IT_WAS_SENT}"
         run.t_start = run.t_start or monotonic_ns()
         run.end("cancelled", None, f"{reason}{after}")
         if reason == NOTEBOOK_GONE:
@@ -110,8 +110,8 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
             raise
         run.end("transport_error", type(error).__name__, f"the recorder failed: {error}")
         run.warnings.append(
-            f"the recorder failed ({type(error).__name__}); events may be missing, and the order "
-            "may exist. Please report this."
+            f"the recorder failed ({type(error).__name__}); events may be missing. "
+            "Please report this."
         )
     return run.finish()
 
@@ -314,12 +314,22 @@ class _Run:
     async def _read_unexpected(self, response: httpx.Response) -> None:
         body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
         error = error_from_body(response.status_code, body, self.secrets)
+        self._keep_order(body)
         if response.status_code == 200:
             wanted = "an event stream" if self.job.start.sse else "JSON"
             kind = _media_type(response) or "no content type"
             error = FirmlyError("UnexpectedContentType", f"expected {wanted}, got {kind}")
             self.warnings.append(UNEXPECTED)
         self.end("http_error", error.error, error.description)
+
+    def _keep_order(self, body: bytes) -> None:
+        """Keep an answer that was not expected if it has an order number: there is an order."""
+        try:
+            answer = redact(orjson.loads(body), self.secrets)
+        except orjson.JSONDecodeError:
+            return
+        if order_number_in(answer):
+            self.confirmation = answer
 
     async def _read_body(self, response: httpx.Response, limit: int) -> bytes:
         body = bytearray()
@@ -346,7 +356,7 @@ class _Run:
         """Whether the outcome is known, whatever else may come."""
         return self.succeeded or bool(self.ended)
 
-    def end(self, outcome: Outcome, code: str | None, description: str) -> None:
+    def end(self, outcome: OutcomeName, code: str | None, description: str) -> None:
         """Say why it ended; the first reason counts."""
         if not self.decided:
             self.ended = {
@@ -377,6 +387,7 @@ class _Run:
             # That of the start was expected, this one is exact.
             schedule_lag_ns=self._lag_ns(self.t_start),
             retry_after_s=self.retry_after_s,
+            sent=self.phases.sent,
         )
         self.emit(record)
         return record

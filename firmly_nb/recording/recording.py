@@ -17,6 +17,7 @@ from firmly_nb.recording.rows import (
     confirmation_rows,
     error_of,
     event_rows,
+    judgement,
     last_snapshot,
     order_number,
     order_row,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.api.errors import FirmlyError
+    from firmly_nb.outcomes import Judgement
     from firmly_nb.recording.ends import Ends
 
 
@@ -80,8 +82,18 @@ class Recording(CartFace):
 
     @property
     def outcome(self) -> str:
-        """How it ended: one of the seven outcomes of metrics.md, section 3."""
+        """Outcome, one of seven; see ``orders`` in docs/tables.md."""
         return self._end.outcome
+
+    @property
+    def order_exists(self) -> str:
+        """Whether the merchant holds an order: ``yes``, ``no`` or ``unknown``."""
+        return self._judgement.order_exists
+
+    @property
+    def evidence(self) -> str:
+        """What decided ``order_exists``, in a few words."""
+        return self._judgement.evidence
 
     @property
     def error(self) -> FirmlyError | None:
@@ -91,7 +103,7 @@ class Recording(CartFace):
     @property
     def order_number(self) -> str | None:
         """The merchant's order number; None unless there is an order."""
-        return order_number(self.cart)
+        return order_number(self._events, self._end)
 
     @property
     def cart(self) -> dict[str, Any] | None:
@@ -119,6 +131,11 @@ class Recording(CartFace):
         return dict(self._start.recorder)
 
     @property
+    def sse(self) -> bool:
+        """Whether events were asked for."""
+        return self._start.sse
+
+    @property
     def timeout_s(self) -> float:
         """The limit that was set, in seconds."""
         return self._start.timeout_s
@@ -137,6 +154,10 @@ class Recording(CartFace):
     def orders(self) -> pd.DataFrame:
         """The order's one row; see ``ORDERS``."""
         return ORDERS.frame([self.summary()])
+
+    @cached_property
+    def _judgement(self) -> Judgement:
+        return judgement(self._events, self._end)
 
     def summary(self) -> dict[str, Any]:
         """Return the order's row as it is before it becomes a table: cheap, None where null."""

@@ -8,21 +8,14 @@ after ``t_start`` (metrics.md, section 1) on the recorder's monotonic clock.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-FORMAT_VERSION = 1
+if TYPE_CHECKING:
+    from firmly_nb.outcomes import OutcomeName
 
-Outcome = Literal[
-    "placed",
-    "error_event",
-    "http_error",
-    "transport_error",
-    "timeout",
-    "incomplete",
-    "cancelled",
-]
+FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,7 @@ class Phases:
 class End:
     """How it ended."""
 
-    outcome: Outcome
+    outcome: OutcomeName
     t_end_ns: int
     t_headers_ns: int | None = None
     http_status: int | None = None
@@ -91,13 +84,14 @@ class End:
     error_description: str | None = None
     phases: Phases = field(default_factory=Phases)
     connection: Literal["warm", "cold"] = "cold"
-    confirmation: Any = None  # the answer's JSON where no events were asked for
+    confirmation: Any = None  # the answer's JSON: asked for without events, or with an order in it
     comments_ns: list[int] = field(default_factory=list)  # heartbeats
     unfinished_bytes: int = 0
     clock_step_us: float = 0.0
     warnings: list[str] = field(default_factory=list)
     schedule_lag_ns: int | None = None  # t_start after the planned start, where one was planned
     retry_after_s: float | None = None  # how long the answer asked to wait
+    sent: bool | None = None  # whether the network was given any byte of it; None: not known
     kind: Literal["end"] = "end"
 
 

@@ -8,12 +8,14 @@ from firmly_nb.api.errors import FirmlyError, make_error
 from firmly_nb.api.event_names import SUCCESS
 from firmly_nb.api.money import Money
 from firmly_nb.latency.stages import milestone_of
+from firmly_nb.outcomes import ANSWERED, PLACED, Facts, judge, order_number_in, was_sent
 
 MAX_MINOR = 2**63 - 1  # what a column holds; nothing costs as much
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from firmly_nb.outcomes import Judgement
     from firmly_nb.recording.records import End, Event, Start
 
 
@@ -106,6 +108,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
     lag_ms = _ms(lag_ns)
     latency_ms = end.t_end_ns / 1e6
+    judged = judgement(events, end)
     return {
         "recording_id": start.recording_id,
         "run_id": start.run_id,
@@ -116,9 +119,11 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "n_items": len(start.items),
         "quantity": sum(item.get("quantity", 1) for item in start.items),
         "outcome": end.outcome,
+        "order_exists": judged.order_exists,
+        "evidence": judged.evidence,
         "error_code": end.error_code,
         "error_description": end.error_description,
-        "order_number": order_number(last),
+        "order_number": order_number(events, end),
         "http_status": end.http_status,
         "last_milestone": milestones[-1] if milestones else None,
         "time_to_headers_ms": _ms(end.t_headers_ns),
@@ -147,10 +152,39 @@ def last_snapshot(events: Sequence[Event], end: End) -> dict[str, Any] | None:
     return next((s for e in reversed(events) if (s := snapshot_of(e.data))), None)
 
 
-def order_number(snapshot: dict[str, Any] | None) -> str | None:
-    """Return the merchant's order number, a text even when numeric (firmly-api.md, section 6.7)."""
-    number = (snapshot or {}).get("platform_order_number")
-    return None if number is None else str(number)
+def order_number(events: Sequence[Event], end: End) -> str | None:
+    """Return the merchant's order number, a text even when numeric: the last one that came."""
+    number = order_number_in(end.confirmation)
+    if number is not None:
+        return number
+    return next((n for e in reversed(events) if (n := order_number_in(e.data)) is not None), None)
+
+
+def judgement(events: Sequence[Event], end: End) -> Judgement:
+    """Judge whether an order exists by what its recording holds."""
+    return judge(
+        Facts(
+            outcome=end.outcome,
+            has_number=order_number(events, end) is not None,
+            success=end.outcome == PLACED,
+            error_code=end.error_code if end.outcome in ANSWERED else None,
+            http_status=end.http_status,
+            sent=_sent(events, end),
+        )
+    )
+
+
+def _sent(events: Sequence[Event], end: End) -> bool | None:
+    if end.sent is not None:
+        return end.sent
+    return was_sent(
+        error_code=end.error_code,
+        description=end.error_description,
+        responded=end.t_headers_ns is not None or bool(events),
+        cold=end.connection == "cold",
+        blocked=end.phases.blocked_ns is not None,
+        connecting=end.phases.connecting_ns is not None,
+    )
 
 
 def error_of(end: End) -> FirmlyError | None:
@@ -162,7 +196,7 @@ def error_of(end: End) -> FirmlyError | None:
 
 
 def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
-    if end.outcome != "placed":
+    if end.outcome != PLACED:
         return None
     success = {start.milestones[-1]} if start.milestones else SUCCESS
     times = [e.t_ns for e in events if e.event in success]

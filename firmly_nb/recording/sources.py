@@ -53,6 +53,10 @@ class Source(ABC):
         """What figures are made of; None if it is the tables, which are at hand."""
         return None
 
+    def judged_now(self) -> Any:
+        """Return what was judged of orders that were saved without; None where there are none."""
+        return None
+
     def paths(self, kind: str) -> list[str] | None:  # noqa: ARG002 - of those that have files
         """Return the files of ``orders`` or ``events``; None if they are in memory."""
         return None

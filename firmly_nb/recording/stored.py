@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.latency.stages import STAGES
+from firmly_nb.outcomes import JUDGED_BY, judge_rows
 from firmly_nb.recording.manifest import read_manifest
 from firmly_nb.recording.parquet_files import is_locked, parts_on_disk
 from firmly_nb.recording.parquet_rows import records_of
@@ -23,15 +25,13 @@ from firmly_nb.recording.stored_ends import StoredEnds
 from firmly_nb.recording.stored_names import NewerFormatError, StoreError
 from firmly_nb.recording.stored_set import DAMAGED, Part, PartFile, StoredSet, read_rows
 from firmly_nb.recording.tables import EVENT_TIMES, EVENTS, ORDERS, WIDE
+from firmly_nb.schema import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import pandas as pd
     from numpy.typing import NDArray
-
-    from firmly_nb.schema import Table
 
     Places = NDArray[np.int64]
 
@@ -58,6 +58,24 @@ EVENT_PARTS = [
     "raw",
 ]
 Columns = dict[str, list[Any]]
+JUDGED = frozenset({"order_number", "order_exists", "evidence"})
+ORDER_NUMBER = '"platform_order_number":'  # as it stands in an event's JSON
+# What events held is read for orders of older sets; of more orders that would take too long.
+MOST_SEARCHED, SEARCHED_AT_ONCE = 20_000, 1_000
+_JUDGED_BY = Table(
+    "judged_by",
+    f"{ORDERS.row}, what decides whether it exists",
+    tuple(column for column in ORDERS.columns if column.name in JUDGED_BY),
+)
+
+
+class Judged(NamedTuple):
+    """Orders that were saved without a judgement: their places, and what was found."""
+
+    places: Places
+    order_number: list[str | None]
+    order_exists: list[str]
+    evidence: list[str]
 
 
 class Stored(Source):
@@ -145,9 +163,47 @@ class Stored(Source):
         names = {c.name: "merchant" if c.name == "domain" else c.name for c in table.columns}
         found = self._set.orders(list(names.values()))
         take = self._taken
-        return table.from_columns(
-            {c.name: series(take(found[names[c.name]]), c) for c in table.columns}
-        )
+        columns: dict[str, Any] = {
+            c.name: series(take(found[names[c.name]]), c) for c in table.columns
+        }
+        judged = self.judged_now() if table is not _JUDGED_BY else None
+        if judged is not None:
+            for name in JUDGED.intersection(columns):
+                values = columns[name].astype("object").to_numpy(copy=True)
+                values[judged.places] = getattr(judged, name)
+                columns[name] = list(values)
+        return table.from_columns(columns)
+
+    def judged_now(self) -> Judged | None:
+        """Judge the orders that were saved without a judgement; None where there are none."""
+        places = np.flatnonzero(pc.is_null(self._order_column("order_exists")).to_numpy())
+        return self._judged(places) if len(places) else None
+
+    def _judged(self, places: Places) -> Judged:
+        orders = self.take(places.tolist()).orders(_JUDGED_BY)
+        numbers: Any = orders["order_number"].astype("object")
+        numbers = numbers.where(numbers.notna(), None).to_numpy(copy=True)
+        for place, number in self._numbers_in_events(places[orders["order_number"].isna()]):
+            numbers[np.searchsorted(places, place)] = number
+        orders["order_number"] = pd.Series(numbers, dtype="str")
+        return Judged(places, numbers.tolist(), *judge_rows(orders))
+
+    def _numbers_in_events(self, places: Places) -> Iterator[tuple[int, str]]:
+        """Find order numbers that stand in events only: the first edition kept the last cart's."""
+        if len(places) > MOST_SEARCHED:
+            self._set.warn(
+                f"{self._set.root}: {len(places):,} orders were saved without order_exists, and "
+                "order numbers were not looked for in their events. A smaller selection has them."
+            )
+            return
+        for begin in range(0, len(places), SEARCHED_AT_ONCE):
+            some = self.take(places[begin : begin + SEARCHED_AT_ONCE].tolist())
+            texts, owner = some._event_columns(["data"])  # noqa: SLF001 - one of its own
+            hits = pc.fill_null(pc.match_substring(texts["data"], ORDER_NUMBER), fill_value=False)
+            for place in np.unique(owner[hits.to_numpy()]).tolist():
+                number = some.recording(place).order_number
+                if number is not None:
+                    yield int(places[begin + place]), number
 
     def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
         """Return one row an event, without what came in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from firmly_nb.outcomes import KNOWN
 from firmly_nb.schema import Column, Table
 
 EVENTS = Table(
@@ -48,7 +49,9 @@ ORDERS = Table(
         Column("domain", "category", "", "the merchant"),
         Column("n_items", "int64", "", "lines asked for"),
         Column("quantity", "int64", "", "pieces asked for"),
-        Column("outcome", "category", "", "one of the seven of metrics.md, section 3"),
+        Column("outcome", "category", "", f"how it ended: {', '.join(KNOWN)}"),
+        Column("order_exists", "category", "", "whether there is an order: yes, no or unknown"),
+        Column("evidence", "category", "", "what decided order_exists"),
         Column("error_code", "category", "", "the API's name of the error"),
         Column("error_description", "str", "", "its words"),
         Column("order_number", "str", "", "the merchant's order number"),

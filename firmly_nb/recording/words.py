@@ -1,4 +1,4 @@
-"""How an order ended, in words that a person can act on (the words of the ux page)."""
+"""How an order ended, in words that a person can act on."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
 from firmly_nb.api.printable import printable
+from firmly_nb.outcomes import ANSWERED, ANSWERS, PLACED, YES, began, outcome, word
 
 if TYPE_CHECKING:
     from firmly_nb.recording.recording import Recording
 
-MARKS = {
-    "placed": "✓",
-    "error_event": "✕",
-    "http_error": "✕",
-    "transport_error": "✕",
-    "timeout": "✕",
-    "incomplete": "?",
-    "cancelled": "■",
-}
 THIN_SPACE = "\u2009"
 
 
@@ -39,34 +31,55 @@ def milliseconds(value: float | None, digits: int = 1) -> str:
 def verdict(rec: Recording) -> str:
     """Return one sentence or two: how it ended, after what, and whether something was ordered."""
     row = rec.summary()
+    exists, status, error = row["order_exists"], row["http_status"], rec.error
+    code = error.error if error else ""
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
-    at = f"{milliseconds(row['order_latency_ms'], 0)} ms"
-    error, code = rec.error, printable(rec.error.error) if rec.error else ""
-    match rec.outcome:
-        case "placed":
-            text = f"Placed: order {printable(rec.order_number or '')} in {at}{_total(row)}."
-        case "error_event":
-            who = "Declined by the merchant" if code == "ErrorPaymentDeclined" else "Refused"
-            text = f"{who} ({code}){after}, {at}. Nothing was ordered."
-        case "http_error":
-            said = "" if code.startswith("HTTP") else f" ({code})"
-            # 200 with something else than an event stream says nothing about the order.
-            refused = row["http_status"] != 200
-            begin = "Refused with" if refused else "Not understood:"
-            text = f"{begin} HTTP {row['http_status']}{said}, {at}."
-            text += "" if refused else f" {_unknown(rec)}"
-        case "transport_error":
-            text = f"The connection failed{after}, {at} ({code}). {_unknown(rec)}"
-        case "timeout":
-            text = f"No end within {rec.timeout_s:g} s{after}. {_unknown(rec)}"
-        case "cancelled":
-            text = f"Cancelled{after}, {at}. {_unknown(rec)}"
-        case _:
-            text = f"Unknown: the stream ended{after or ' before any event'}. {_unknown(rec)}"
-    detail = (
-        _detail(error) if rec.outcome in {"error_event", "http_error", "transport_error"} else ""
+    number = row["order_number"]
+    text = outcome(rec.outcome).sentence.format(
+        at=f"{milliseconds(row['order_latency_ms'], 0)} ms",
+        after=after,
+        began=began(rec.outcome, exists, code, status),
+        code=printable(code),
+        ended=_ended(rec, after),
+        limit=f"{rec.timeout_s:g} s",
+        named="" if not code or code.startswith("HTTP ") else f" ({printable(code)})",
+        order="success without an order number" if number is None else f"order {printable(number)}",
+        status=status,
+        total=_total(row),
     )
-    return f"{text} {detail}".strip()
+    detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
+    return " ".join(filter(None, [text, existence(rec, 'lab.cart("{domain}")'), detail]))
+
+
+def outcome_word(rec: Recording) -> str:
+    """Return how an order ended, in a word or two."""
+    return word(rec.outcome, rec.order_exists, rec.error.error if rec.error else None)
+
+
+def existence(rec: Recording, how: str) -> str:
+    """Say whether there is an order, unless that was said: a placed one with a number exists.
+
+    Parameters
+    ----------
+    rec
+        The recording.
+    how
+        What tells, where it is not known; ``{domain}`` is the merchant.
+    """
+    if rec.order_exists == YES and rec.outcome == PLACED:
+        return ""
+    return ANSWERS[rec.order_exists].sentence.format(
+        number=printable(rec.order_number or ""), how=how.replace("{domain}", rec.domain)
+    )
+
+
+def _ended(rec: Recording, after: str) -> str:
+    """Say how an order came to no end."""
+    if rec.cut_off:
+        return f"the recording was cut off{after or ' before any event'}"
+    if not rec.sse:
+        return "the answer has no order number"
+    return f"the stream ended{after or ' before any event'}"
 
 
 def precision(rec: Recording) -> str:
@@ -92,7 +105,3 @@ def _total(row: dict[str, Any]) -> str:
         return ""
     currency = printable(row["currency"])
     return f", {format_minor(row['total_minor'], currency)} {currency}"
-
-
-def _unknown(rec: Recording) -> str:
-    return f'The order may exist; lab.cart("{rec.domain}") tells.'

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from firmly_nb.latency.colours import outcome_colour
+from firmly_nb.outcomes import NOT_SENT, outcome
 
 if TYPE_CHECKING:
     from firmly_nb.sweep.progress import Progress
@@ -121,8 +121,8 @@ def words(progress: Progress) -> str:
     '3 placed, 1 in flight, 5 left'
     """
     parts = ["preparing"] if progress.state == "preparing" else []
-    parts += [f"{n:,} {outcome.replace('_', ' ')}" for outcome, n in progress.outcomes.items()]
-    parts += [f"{progress.not_started:,} not sent"] if progress.not_started else []
+    parts += [f"{n:,} {outcome(name).word}" for name, n in progress.outcomes.items()]
+    parts += [f"{progress.not_started:,} {NOT_SENT.word}"] if progress.not_started else []
     parts += [f"{progress.running:,} in flight"] if progress.running else []
     parts += [f"{progress.left:,} left"] if progress.left else []
     said = ", ".join(parts) or progress.state
@@ -135,8 +135,8 @@ def bar_html(progress: Progress) -> str:
 
     total = max(progress.planned or ended(progress), 1)
     strips = "".join(
-        f'<span style="width:{100 * n / total:.2f}%;background:{outcome_colour(outcome)}"></span>'
-        for outcome, n in progress.outcomes.items()
+        f'<span style="width:{100 * n / total:.2f}%;background:{outcome(name).colour}"></span>'
+        for name, n in progress.outcomes.items()
     )
     of = f" of {progress.planned:,}" if progress.planned is not None else ""
     text = f"{ended(progress):,}{of} orders: {words(progress)}"

@@ -6,6 +6,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from firmly_nb.outcomes import PLACED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -112,7 +114,7 @@ class Counts:
     def _count(self, point: Point) -> None:
         self.finished += 1
         self.outcomes[point.outcome] += 1
-        if point.outcome == "placed":
+        if point.outcome == PLACED:
             self.latencies_ms.append(point.latency_ms)
 
     def picture(self, state: State, **more: Any) -> Progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.outcomes import NO, YES
 from firmly_nb.recording.cut_off import end_of_cut_off
 from firmly_nb.recording.records import End, Event, Record, Start
 from firmly_nb.recording.rows import order_row
@@ -43,12 +44,5 @@ def point_of(number: int, row: dict[str, Any], started_s: float) -> Point:
 
 
 def was_ordered(row: dict[str, Any]) -> bool | None:
-    """Whether there is an order; None where nobody knows.
-
-    A refusal is an error event, or a status of the 400s: what a gateway says (500s) tells nothing
-    of the order behind it.
-    """
-    if row["outcome"] == "placed":
-        return True
-    refused = row["outcome"] == "http_error" and 400 <= (row["http_status"] or 0) < 500
-    return False if refused or row["outcome"] == "error_event" else None
+    """Whether there is an order; None where that is not known."""
+    return {YES: True, NO: False}.get(row["order_exists"])

@@ -17,7 +17,8 @@ from firmly_nb.carts.display import FONT, INK, cart_html, cart_text
 from firmly_nb.carts.find import cart_in
 from firmly_nb.carts.sheet import Sheets
 from firmly_nb.carts.tables import CartTables
-from firmly_nb.widgets.outcome_words import is_unsure, outcome_word
+from firmly_nb.outcomes import NO, PLACED, YES
+from firmly_nb.recording.words import existence, outcome_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,10 +173,11 @@ class CartReading:
 
 def _note(rec: Recording) -> str:
     """Say that this is not the cart of an order that was placed, where it is not."""
-    if rec.cut_off or rec.outcome == "placed":
+    if rec.cut_off or rec.outcome == PLACED:
         return ""
-    begin = "It is not known whether it was placed" if is_unsure(rec) else "Not placed"
     none = "" if rec.cart else " No cart was seen."
     code = f" ({printable(rec.error.error)})" if rec.error else ""
-    how = "its stream ended early" if rec.outcome == "incomplete" else outcome_word(rec)
-    return f"{begin}: {how}{code}.{none}"
+    if rec.order_exists == YES:
+        return f"{existence(rec, '')} It ended otherwise: {outcome_word(rec)}{code}.{none}"
+    begin = "Not placed" if rec.order_exists == NO else "It is not known whether it was placed"
+    return f"{begin}: {outcome_word(rec)}{code}.{none}"

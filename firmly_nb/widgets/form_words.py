@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.recording.words import MARKS, verdict
-from firmly_nb.widgets.outcome_words import is_unsure
+from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
+from firmly_nb.recording.words import existence, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from firmly_nb.lab import Lab
     from firmly_nb.recording.recording import Recording
 
-TONES = {"placed": "good", "cancelled": "quiet", "incomplete": "warn", "timeout": "warn"}
 LONGEST = 500
 # One thing to do next, where the error itself does not say one.
 NEXT = {
@@ -29,12 +28,9 @@ NEXT = {
     "ErrorCountryNotSupported": "Ship to a country that the merchant delivers to.",
 }
 CHANGE_AND_AGAIN = "Change what it names, and place again."
-MAY_BE_TWICE = "The order may exist. “Look at the cart” tells; placing again may be twice."
-LOOK_FIRST = {
-    "cancelled": "The merchant may hold an order. “Look at the cart” tells.",
-    "incomplete": "Nobody said how it ended. “Look at the cart” tells.",
-    "timeout": "Nobody said how it ended. “Look at the cart” tells.",
-}
+LOOK = "“Look at the cart”"
+MAY_BE_TWICE = "Placing it again may be twice."
+CAPTCHA = "Type the captcha token that this merchant asks for."
 
 
 def place_words(lab: Lab) -> dict[str, str]:
@@ -57,9 +53,9 @@ def result_words(recording: Recording) -> dict[str, Any]:
     With a failure the facts are the milestone that was reached, the API's name of the error and
     its words.
     """
-    outcome, error = recording.outcome, recording.error
+    look, error = outcome(recording.outcome), recording.error
     facts: list[list[str]] = []
-    if outcome != "placed":
+    if recording.outcome != PLACED:
         row = recording.orders.iloc[0]
         reached = "none" if row.isna()["last_milestone"] else str(row["last_milestone"])
         facts.append(["Reached", reached])
@@ -72,28 +68,30 @@ def result_words(recording: Recording) -> dict[str, Any]:
         # The error's own words and its advice stand below, each on a line of its own.
         headline = headline.partition(_capital(error.description))[0].strip()
     return {
-        "outcome": outcome,
-        "tone": TONES.get(outcome, "bad"),
-        "mark": MARKS[outcome],
+        "outcome": look.name,
+        "order_exists": recording.order_exists,
+        "tone": look.tone,
+        "mark": look.mark,
         "headline": headline,
         "facts": facts,
         "next": suggestion(recording),
-        "unsure": is_unsure(recording),
+        "unsure": recording.order_exists == UNKNOWN,
         "recording_id": recording.recording_id,
         "warnings": [str(warning)[:LONGEST] for warning in recording.warnings[:3]],
     }
 
 
 def suggestion(recording: Recording) -> str:
-    """Return the one thing to do next, or nothing if the order was placed."""
+    """Return the one thing to do next, or nothing if the order exists."""
     error = recording.error
     name = error.error if error else ""
-    if recording.outcome == "placed":
+    if recording.order_exists == YES:
         return ""
-    if needs_captcha(recording):
-        return "Type the captcha token that this merchant asks for."
-    if is_unsure(recording):
-        return LOOK_FIRST.get(recording.outcome, MAY_BE_TWICE)
+    captcha = CAPTCHA if needs_captcha(recording) else ""
+    if recording.order_exists == UNKNOWN:
+        return f"{existence(recording, LOOK)} {MAY_BE_TWICE} {captcha}".strip()
+    if captcha:
+        return captcha
     by_name = NEXT.get(name) or getattr(error, "advice", "")
     return str(by_name) or CHANGE_AND_AGAIN
 
@@ -105,7 +103,7 @@ def failure_words(error: BaseException | None) -> dict[str, Any]:
     """
     if error is None:
         text = "Cancelled before anything was sent. Nothing was ordered."
-        return _not_sent("quiet", MARKS["cancelled"], text, [], "")
+        return _not_sent("quiet", outcome(CANCELLED).mark, text, [], "")
     if isinstance(error, FirmlyError):
         facts = [["Error", error.error], ["It says", error.description or "nothing more"]]
         advice = error.advice or "Nothing was sent. Try again."
@@ -119,7 +117,8 @@ def _not_sent(
     tone: str, mark: str, headline: str, facts: list[list[str]], advice: str
 ) -> dict[str, Any]:
     return {
-        "outcome": "not_sent",
+        "outcome": NOT_SENT.name,
+        "order_exists": NO,
         "tone": tone,
         "mark": mark,
         "headline": headline,
@@ -154,7 +153,7 @@ def counts_words(recordings: Iterable[Recording]) -> str:
     ''
     """
     counts = Counter(recording.outcome for recording in recordings)
-    return ", ".join(f"{n} {outcome.replace('_', ' ')}" for outcome, n in counts.most_common())
+    return ", ".join(f"{n} {outcome(name).word}" for name, n in counts.most_common())
 
 
 def safe_text(error: BaseException) -> str:

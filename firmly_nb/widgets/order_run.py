@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 SHOW_EVERY_S = 0.1
 THREAD_NAME = "firmly-nb-orders"
-# So many refusals in a row say that the rest will be refused, too.
-MOST_REFUSED = 3
-REFUSED = frozenset({"http_error", "transport_error"})
+# So many failures in a row say that the rest will fail.
+MOST_FAILED = 3
+FAILED = frozenset({"http_error", "transport_error"})
 
 
 class Starter(Protocol):
@@ -151,9 +151,9 @@ class OrderRun:
         return self._start_next()
 
     def _is_enough(self, recording: Recording | None) -> bool:
-        last = [rec.outcome in REFUSED for rec in self._recordings[-MOST_REFUSED:]]
-        if len(last) == MOST_REFUSED and all(last) and self.number < self.count:
-            self.stopped_because = f"{MOST_REFUSED} in a row were refused"
+        last = [rec.outcome in FAILED for rec in self._recordings[-MOST_FAILED:]]
+        if len(last) == MOST_FAILED and all(last) and self.number < self.count:
+            self.stopped_because = f"{MOST_FAILED} in a row failed"
             return True
         return recording is None or self.cancelled or self.number >= self.count
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.latency.colours import outcome_colour
+from firmly_nb.outcomes import PLACED, STAGE_COLOURS, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,13 +73,13 @@ def chart_svg(points: Sequence[Sequence[Any]]) -> str:
 
 
 def _mark(point: Sequence[Any], last_s: float, most_ms: float) -> str:
-    at_s, ms, outcome = point
+    at_s, ms, name = point
     x = LEFT + 6 + max(at_s, 0) / last_s * (WIDTH - LEFT - 12)
     y = HEIGHT - BOTTOM - ms / most_ms * (HEIGHT - BOTTOM - 10)
-    if outcome == "placed":
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="#0072B2"/>'
+    if name == PLACED:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{STAGE_COLOURS[0]}"/>'
     path = f"M{x - 3:.1f} {y - 3:.1f}l6 6m0-6l-6 6"
-    return f'<path d="{path}" stroke="{outcome_colour(outcome)}" stroke-width="2" fill="none"/>'
+    return f'<path d="{path}" stroke="{outcome(name).colour}" stroke-width="2" fill="none"/>'
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:

@@ -23,6 +23,7 @@ from firmly_nb.widgets.sweep_draft import (
 from firmly_nb.widgets.sweep_still import panel_html, panel_text
 from firmly_nb.widgets.sweep_words import (
     IDLE,
+    looks,
     orders_words,
     percentile_words,
     place_name,
@@ -89,6 +90,7 @@ class SweepPanel(anywidget.AnyWidget):
     _orders_words = traitlets.Unicode().tag(sync=True)
     _view = traitlets.Dict(IDLE).tag(sync=True)
     _points = traitlets.List(traitlets.List()).tag(sync=True)
+    _looks = traitlets.Dict(looks()).tag(sync=True)
     _notice = traitlets.Unicode().tag(sync=True)
 
     count, arrival, rate, concurrency = Field(), Field(), Field(), Field()

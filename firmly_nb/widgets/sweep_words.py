@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.models import Order
-from firmly_nb.recording.words import MARKS, milliseconds
+from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, outcome
+from firmly_nb.recording.words import milliseconds
 from firmly_nb.sweep.bar import ended
 from firmly_nb.sweep.budget import money_text
 from firmly_nb.sweep.plan import Variant
@@ -77,16 +78,18 @@ def _not_started(progress: Progress) -> str:
 
 def outcome_words(progress: Progress) -> list[dict[str, Any]]:
     """Return each outcome with its mark and how often it was, the placed ones first."""
-    counts = sorted(progress.outcomes.items(), key=lambda item: (item[0] != "placed", -item[1]))
-    rows = [
-        {"outcome": outcome, "words": outcome.replace("_", " "), "mark": MARKS[outcome], "n": n}
-        for outcome, n in counts
+    counts = sorted(progress.outcomes.items(), key=lambda item: (item[0] != PLACED, -item[1]))
+    rows = [(outcome(name), n) for name, n in counts]
+    rows += [(NOT_SENT, progress.not_started)] if progress.not_started else []
+    return [
+        {"outcome": row.name, "words": row.word, "mark": row.mark, "tone": row.tone, "n": n}
+        for row, n in rows
     ]
-    if progress.not_started:
-        rows.append(
-            {"outcome": "not_sent", "words": "not sent", "mark": "-", "n": progress.not_started}
-        )
-    return rows
+
+
+def looks() -> dict[str, dict[str, str]]:
+    """Return how each outcome is called and looks, for the page's chart."""
+    return {name: {"words": row.word, "tone": row.tone} for name, row in ROWS.items()}
 
 
 def facts(progress: Progress) -> list[tuple[str, str]]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.printable import printable
 from firmly_nb.latency.stages import stage_rows
+from firmly_nb.outcomes import outcome
 from firmly_nb.recording.records import Event, Record, Start
-from firmly_nb.recording.words import MARKS, verdict
-from firmly_nb.widgets.outcome_words import outcome_word
+from firmly_nb.recording.words import outcome_word, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 LONGEST_NAME = 300
 MOST_EVENTS = 500
-TONES = {"placed": "good", "incomplete": "warn", "cancelled": "quiet"}
 
 
 def live_order(number: int, records: Sequence[Record]) -> Json:
@@ -99,12 +98,13 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
 
 
 def _end(recording: Recording) -> Json:
-    row = recording.summary()
+    row, look = recording.summary(), outcome(recording.outcome)
     return {
         "outcome": recording.outcome,
+        "order_exists": recording.order_exists,
         "word": outcome_word(recording),
-        "mark": MARKS[recording.outcome],
-        "tone": TONES.get(recording.outcome, "bad"),
+        "mark": look.mark,
+        "tone": look.tone,
         "t_ms": row["order_latency_ms"],
         "order_number": shown(recording.order_number or ""),
         "verdict": shown(verdict(recording), 2_000),

@@ -11,7 +11,6 @@ from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.parts import beside, milestones, nothing
 from firmly_nb.latency.charts.theme import LIGHT, over, stage_look
 from firmly_nb.latency.charts.words import (
-    OUTCOME_WORDS,
     clean,
     count,
     listed,
@@ -19,9 +18,10 @@ from firmly_nb.latency.charts.words import (
     percent,
     shown,
 )
-from firmly_nb.latency.outcomes import PLACED, attempted, success_rate
+from firmly_nb.latency.outcomes import attempted, success_rate
 from firmly_nb.latency.outcomes import funnel as funnel_table
 from firmly_nb.latency.stages import START
+from firmly_nb.outcomes import PLACED, UNKNOWN, outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
         question=question,
         sentence=_where_lost(counted, lost),
         caption=f"{count(len(orders), 'order')}, {count(len(counted))} attempted (cancelled ones "
-        "are not). Intervals: 95%, Wilson.",
+        f"are not). {_may_exist(orders)}Intervals: 95%, Wilson.",
         height_px=ROW_PX * len(labels),
         left_px=34 + round(7.2 * max(min(len(label), 48) for label in labels)),
         right_px=max(BESIDE_PX, 20 + round(6.2 * max(len(note["text"]) for note in words))),
@@ -140,8 +140,8 @@ def _reasons(counted: pd.DataFrame, names: list[str]) -> dict[str, list[tuple[st
     }
 
 
-def _words(outcome: str) -> str:
-    return OUTCOME_WORDS.get(outcome, outcome)
+def _words(name: str) -> str:
+    return outcome(name).clause
 
 
 def _share_words(row: dict[Any, Any], place: int) -> dict[str, Any]:
@@ -194,6 +194,14 @@ def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -
     here, was = _number(reasons), "was" if gone == 1 else "were"
     most = "" if here == gone else f", {count(here)} of them"
     return f"{said}; {count(gone)} {was} lost{most} {where}: {listed(named)}."
+
+
+def _may_exist(orders: pd.DataFrame) -> str:
+    """Say of how many orders it is not known whether they exist; lost is not the same as none."""
+    if "order_exists" not in orders:
+        return ""
+    unsure = int((orders["order_exists"] == UNKNOWN).sum())
+    return f"{count(unsure, 'order')} may exist although nothing says so. " if unsure else ""
 
 
 def _number(reasons: list[tuple[str, int]]) -> int:

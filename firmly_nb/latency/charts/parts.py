@@ -9,10 +9,10 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 from firmly_nb.latency.charts.axes import is_wide
 from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.theme import LIGHT, SERIES, SYMBOLS, failure_look
-from firmly_nb.latency.charts.words import OUTCOME_WORDS, clean, count, none_placed, shown
-from firmly_nb.latency.outcomes import PLACED
+from firmly_nb.latency.charts.words import clean, count, none_placed, shown
 from firmly_nb.latency.quantiles import quantiles
 from firmly_nb.latency.runs import quantiles_by_run, runs_of
+from firmly_nb.outcomes import PLACED, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -148,17 +148,17 @@ def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit:
     traces = []
     outcomes = lost["outcome"].astype("str").tolist()
     ids, codes = lost["recording_id"].tolist(), lost["error_code"].astype("object").tolist()
-    for outcome in sorted(set(outcomes)):
-        rows = [row for row, name in enumerate(outcomes) if name == outcome]
+    for name in sorted(set(outcomes)):
+        rows, said = [row for row, each in enumerate(outcomes) if each == name], outcome(name)
         traces.append(
             go.Scatter(
                 x=[x[row] for row in rows],
                 y=[y[row] for row in rows],
                 mode="markers",
-                name=shown(f"{outcome} ({count(len(rows))})"),
-                marker=failure_look(outcome),
+                name=shown(f"{said.word} ({count(len(rows))})"),
+                marker=failure_look(name),
                 customdata=[[shown(ids[row]), shown_code(codes[row])] for row in rows],
-                hovertemplate=f"<b>{shown(OUTCOME_WORDS.get(outcome, outcome))}</b> "
+                hovertemplate=f"<b>{shown(said.clause)}</b> "
                 f"%{{customdata[1]}}<br>{unit} %{{y:,.1f}} ms<br>%{{customdata[0]}}<extra></extra>",
             )
         )

@@ -23,9 +23,9 @@ from firmly_nb.latency.charts.words import (
     shown,
     there_are,
 )
-from firmly_nb.latency.outcomes import CANCELLED, PLACED
 from firmly_nb.latency.quantiles import Quantile, quantiles
 from firmly_nb.latency.table import FIRST_EVENT, HEADERS, ORDER, latency_table
+from firmly_nb.outcomes import CANCELLED, PLACED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.latency.colours import (
-    FAILED_COLOUR,
+from firmly_nb.outcomes import (
     STAGE_COLOURS,
-    outcome_colour,
+    TONES,
+    outcome,
     place_of,
     stage_colour,
 )
@@ -26,15 +26,6 @@ EDGE_PX = 16
 PATTERNS = ("", "/", ".", "\\", "x", "-")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon")
-# Lines only, so that one over another is seen; told apart without their colour.
-FAILURE_SYMBOLS = {
-    "error_event": "x-thin",
-    "http_error": "cross-thin",
-    "transport_error": "hash",
-    "timeout": "asterisk",
-    "incomplete": "y-down",
-    "cancelled": "line-ew",
-}
 SERIES = (STAGE_COLOURS[0], STAGE_COLOURS[5], STAGE_COLOURS[2], *STAGE_COLOURS[3:5])
 # Counts of orders, few to many: told apart in black and white; for the night the other way round.
 COUNTS = ("#e3eef7", "#9cc5e3", "#4a94c8", "#0b5d98", "#03294a")
@@ -58,8 +49,8 @@ DARK = Ground("#17181b", "#ececf0", "#a9acb4", "#34363c", "#ff8a80")
 # stay: the same stage has the same colour everywhere.
 TURNED = dict(
     zip(
-        (*astuple(LIGHT), *COUNTS, FAILED_COLOUR),
-        (*astuple(DARK), *COUNTS_DARK, "#ff6b60"),
+        (*astuple(LIGHT), *COUNTS, *(tone.light for tone in TONES.values())),
+        (*astuple(DARK), *COUNTS_DARK, *(tone.dark for tone in TONES.values())),
         strict=True,
     )
 )
@@ -117,11 +108,11 @@ def stage_look(stage: str, milestones: Sequence[str]) -> dict[str, Any]:
     return {"color": stage_colour(end, milestones), "pattern": over(shape)}
 
 
-def failure_look(outcome: str, size: float = 9) -> dict[str, Any]:
+def failure_look(name: str, size: float = 9) -> dict[str, Any]:
     """Return how the mark of a failed order looks, for each outcome another."""
-    colour = LIGHT.quiet if outcome == "cancelled" else outcome_colour(outcome)
-    symbol = FAILURE_SYMBOLS.get(outcome, "x-thin")
-    return {"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}}
+    row = outcome(name)
+    line = {"width": 2, "color": row.colour}
+    return {"symbol": row.symbol, "size": size, "color": row.colour, "line": line}
 
 
 def over(shape: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from firmly_nb.latency.charts.chart import Chart, make
 from firmly_nb.latency.charts.parts import milestones, nothing, shown_code
 from firmly_nb.latency.charts.theme import LIGHT, failure_look, stage_look
 from firmly_nb.latency.charts.words import (
-    OUTCOME_WORDS,
     clean,
     count,
     excluded,
@@ -20,8 +19,8 @@ from firmly_nb.latency.charts.words import (
     percent,
     shown,
 )
-from firmly_nb.latency.outcomes import PLACED
 from firmly_nb.latency.stages import START
+from firmly_nb.outcomes import PLACED, outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,7 +228,7 @@ def _failures(
     for name, part in lost.groupby(lost["outcome"].astype("str")):
         ids, ends = part["recording_id"].tolist(), part["order_latency_ms"].tolist()
         said = [
-            f"<b>{shown(OUTCOME_WORDS.get(str(name), name))}</b> {shown_code(code)}<br>"
+            f"<b>{shown(outcome(str(name)).clause)}</b> {shown_code(code)}<br>"
             f"after {ms(end)}<br>{shown(each)}"
             for code, end, each in zip(part["error_code"].tolist(), ends, ids, strict=True)
         ]
@@ -239,7 +238,7 @@ def _failures(
                 y=[place[each] for each in ids],
                 mode="markers",
                 cliponaxis=False,
-                name=shown(name),
+                name=shown(outcome(str(name)).word),
                 marker=failure_look(str(name)),
                 customdata=said,
                 hovertemplate="%{customdata}<extra></extra>",

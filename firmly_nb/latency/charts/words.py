@@ -9,7 +9,7 @@ import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
-from firmly_nb.latency.outcomes import PLACED
+from firmly_nb.outcomes import PLACED, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,15 +21,6 @@ UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
 UNITS = re.compile(r"(?<=\d) (?=ms\b)")
 SPACES = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
 LONGEST_NAME = 48
-# Said of outcomes; the names themselves are those of metrics.md, section 3.
-OUTCOME_WORDS = {
-    "error_event": "ended by an error event",
-    "http_error": "refused over HTTP",
-    "transport_error": "lost their connection",
-    "timeout": "timed out",
-    "incomplete": "ended without an answer",
-    "cancelled": "cancelled",
-}
 
 
 def ms(value: float) -> str:
@@ -147,9 +138,9 @@ def there_are(number: int) -> str:
 def _others(orders: pd.DataFrame) -> list[str]:
     counts = orders["outcome"].astype("str").value_counts()
     return [
-        f"{count(int(number))} {OUTCOME_WORDS.get(str(outcome), clean(str(outcome)))}"
-        for outcome, number in counts.items()
-        if outcome != PLACED and number
+        f"{count(int(number))} {clean(outcome(str(name)).clause)}"
+        for name, number in counts.items()
+        if name != PLACED and number
     ]
 
 

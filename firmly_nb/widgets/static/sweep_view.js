@@ -91,7 +91,7 @@ function render({ model, el }) {
     message.textContent = view.message;
     message.hidden = !view.message;
     drawBar(view);
-    replace(outcomes, view.outcomes.map((one) => h("li", { class: tone(one.outcome) },
+    replace(outcomes, view.outcomes.map((one) => h("li", { class: one.tone },
       h("span", { "aria-hidden": "true" }, one.mark), " ", h("span", { class: "number" }, String(one.n)), ` ${one.words}`)));
     replace(facts, view.facts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
     replace(percentiles, view.percentiles.map((one) => h("div", {}, h("dt", {}, one.name),
@@ -107,7 +107,7 @@ function render({ model, el }) {
     bar.setAttribute("aria-valuenow", String(view.ended));
     bar.setAttribute("aria-valuetext", view.headline || "not started");
     replace(bar, view.outcomes.map((one) => {
-      const part = h("span", { class: tone(one.outcome) });
+      const part = h("span", { class: one.tone });
       part.style.width = `${(100 * one.n) / total}%`;
       return part;
     }));
@@ -128,7 +128,7 @@ function render({ model, el }) {
       drawForm();
       drawView();
     },
-    _points: () => chart.draw(model.get("_points")),
+    _points: () => chart.draw(model.get("_points"), model.get("_looks")),
   };
   for (const [name, draw] of Object.entries(changed)) model.on(`change:${name}`, draw);
 
@@ -145,16 +145,11 @@ function render({ model, el }) {
   keepShortcutsOut(root);
   drawForm();
   drawView();
-  chart.draw(model.get("_points"));
+  chart.draw(model.get("_points"), model.get("_looks"));
   return () => {
     for (const [name, draw] of Object.entries(changed)) model.off(`change:${name}`, draw);
     kernel.close();
   };
-}
-
-function tone(outcome) {
-  if (outcome === "placed") return "good";
-  return ["cancelled", "not_sent"].includes(outcome) ? "quiet" : "bad";
 }
 
 export default { render };

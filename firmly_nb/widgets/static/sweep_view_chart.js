@@ -9,14 +9,14 @@ const RIGHT = 10;
 const TOP = 8;
 const BOTTOM = 26;
 
-/** Make the chart; draw(points) draws it anew. */
+/** Make the chart; draw(points, looks) draws it anew: looks has words and tone of each outcome. */
 export function latencyChart() {
   const element = svg("svg", { class: "chart", role: "img", viewBox: `0 0 ${WIDTH} ${HEIGHT}` });
   return {
     element,
-    draw(points) {
+    draw(points, looks) {
       element.setAttribute("aria-label", points.length ? said(points) : "No order has ended yet.");
-      replace(element, points.length ? drawn(points) : empty());
+      replace(element, points.length ? drawn(points, looks) : empty());
     },
   };
 }
@@ -44,7 +44,7 @@ function empty() {
   ];
 }
 
-function drawn(points) {
+function drawn(points, looks) {
   const start = Math.min(...points.map(([at]) => at), 0);
   const end = Math.max(...points.map(([at]) => at), start + 1);
   const most = roundUp(Math.max(...points.map(([, ms]) => ms), 1));
@@ -59,7 +59,7 @@ function drawn(points) {
     axes(),
     svg("text", { x: LEFT, y: HEIGHT - 8 }, `${milliseconds(start, 0)} s`),
     svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, `started ${milliseconds(end, 0)} s into the sweep`),
-    points.map(([at, ms, outcome]) => mark(x(at), y(ms), outcome, ms)),
+    points.map(([at, ms, outcome]) => mark(x(at), y(ms), ms, outcome, looks[outcome])),
   ];
 }
 
@@ -67,8 +67,8 @@ function axes() {
   return svg("path", { class: "axis", d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${WIDTH - RIGHT}` });
 }
 
-function mark(x, y, outcome, ms) {
-  const title = svg("title", {}, `${outcome.replaceAll("_", " ")}, ${milliseconds(ms)} ms`);
+function mark(x, y, ms, outcome, look = { words: outcome, tone: "bad" }) {
+  const title = svg("title", {}, `${look.words}, ${milliseconds(ms)} ms`);
   if (outcome === "placed") return svg("circle", { class: "placed", cx: x, cy: y, r: 3 }, title);
-  return svg("path", { class: outcome === "cancelled" ? "cancelled" : "failed", d: `M${x - 3.5} ${y - 3.5}l7 7m0-7l-7 7` }, title);
+  return svg("path", { class: `not-placed ${look.tone}`, d: `M${x - 3.5} ${y - 3.5}l7 7m0-7l-7 7` }, title);
 }

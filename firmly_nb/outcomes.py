@@ -1,0 +1,501 @@
+"""What became of an order: the seven outcomes, and the judge of whether the order exists.
+
+Whatever shows or counts outcomes takes words, marks, tones and colours from the one table here,
+and whatever must know whether there is an order asks the one judge. Stages have their colours here
+as well. This module is a leaf: it imports only what the API's pages say (``api``).
+
+Colours are Okabe and Ito's for stages: told apart with every kind of colour vision. A colour is
+never the only sign: there is a mark, a pattern or a word beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from firmly_nb.api.errors import LISTED_STATUSES, PLACE_ORDER_ERRORS
+from firmly_nb.api.event_names import GUIDE, REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+OutcomeName = Literal[
+    "placed",
+    "error_event",
+    "http_error",
+    "transport_error",
+    "timeout",
+    "incomplete",
+    "cancelled",
+]
+Existence = Literal["yes", "no", "unknown"]
+PLACED: OutcomeName = "placed"
+CANCELLED: OutcomeName = "cancelled"
+YES: Existence = "yes"
+NO: Existence = "no"
+UNKNOWN: Existence = "unknown"
+DECLINED = "ErrorPaymentDeclined"
+
+# ------------------------------------------------------------------- how outcomes look and read
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """How good news is, as a colour: on light and on dark ground, and in a terminal."""
+
+    light: str
+    dark: str
+    terminal: str
+
+
+TONES: Mapping[str, Tone] = {
+    "good": Tone("#2e7d32", "#81c784", "green"),
+    "warn": Tone("#a06000", "#ffb74d", "yellow"),
+    "bad": Tone("#c62828", "#ff8a80", "red"),
+    "quiet": Tone("#6b6b6b", "#b8b8b8", "default"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One outcome as people read it.
+
+    Attributes
+    ----------
+    name
+        As it stands in tables.
+    word
+        In lists and counts: ``3 timeout``.
+    clause
+        After a number in a sentence: ``3 timed out``.
+    mark
+        One character.
+    tone
+        A key of ``TONES``.
+    symbol
+        Its mark in charts, of lines only, so that one over another is seen.
+    sentence
+        How one order ended. Fields in braces are filled in by whoever has the order.
+    """
+
+    name: str
+    word: str
+    clause: str
+    mark: str
+    tone: str
+    symbol: str
+    sentence: str
+
+    @property
+    def colour(self) -> str:
+        """The colour on light ground."""
+        return TONES[self.tone].light
+
+
+_ROWS = (
+    Outcome(
+        PLACED, "placed", "placed", "✓", "good", "circle",
+        "Placed: {order} in {at}{total}.",
+    ),
+    Outcome(
+        "error_event", "error event", "ended by an error event", "✕", "bad", "x-thin",
+        "{began} ({code}){after}, {at}.",
+    ),
+    Outcome(
+        "http_error", "HTTP error", "answered with an HTTP error", "✕", "bad", "cross-thin",
+        "{began} HTTP {status}{named}, {at}.",
+    ),
+    Outcome(
+        "transport_error", "connection failed", "lost their connection", "✕", "bad", "hash",
+        "The connection failed{after}, {at} ({code}).",
+    ),
+    Outcome(
+        "timeout", "timeout", "timed out", "✕", "bad", "asterisk",
+        "No end within {limit}{after}.",
+    ),
+    Outcome(
+        "incomplete", "incomplete", "ended without an answer", "?", "warn", "y-down",
+        "Incomplete: {ended}.",
+    ),
+    Outcome(
+        CANCELLED, "cancelled", "cancelled", "■", "quiet", "line-ew",
+        "Cancelled{after}, {at}.",
+    ),
+)  # fmt: skip
+ROWS: Mapping[str, Outcome] = {row.name: row for row in _ROWS}
+KNOWN = tuple(ROWS)
+# An order of which nothing was sent has no outcome; lists that count orders show it so.
+NOT_SENT = Outcome("not_sent", "not sent", "not sent", "-", "quiet", "line-ew", "Not sent.")
+
+
+def outcome(name: str) -> Outcome:
+    """Return the row of an outcome; a name that a newer version wrote is shown as it is.
+
+    Examples
+    --------
+    >>> outcome("timeout").clause, outcome("http_error").word, outcome("half_placed").word
+    ('timed out', 'HTTP error', 'half placed')
+    """
+    if name in ROWS:
+        return ROWS[name]
+    text = name.replace("_", " ")
+    return Outcome(name, text, text, "?", "warn", "x-thin", "Ended otherwise{after}, {at}.")
+
+
+def word(name: str, order_exists: str, error_code: str | None = None) -> str:
+    """Return how one order ended, in a word or two.
+
+    Examples
+    --------
+    >>> word("error_event", "no", "ErrorPaymentDeclined"), word("http_error", "no")
+    ('declined', 'refused')
+    >>> word("http_error", "unknown"), word("placed", "yes")
+    ('HTTP error', 'placed')
+    """
+    if name in ANSWERED and order_exists == NO:
+        return "declined" if error_code == DECLINED else "refused"
+    return outcome(name).word
+
+
+def began(name: str, order_exists: str, error_code: str | None, http_status: int | None) -> str:
+    """Return the first words of the sentence about an order that an error ended.
+
+    Examples
+    --------
+    >>> began("error_event", "no", "ErrorPaymentDeclined", 200)
+    'Declined by the merchant'
+    >>> [began("http_error", *found) for found in (("no", None, 400), ("unknown", None, 500))]
+    ['Refused with', 'Failed with']
+    """
+    if order_exists == NO and error_code == DECLINED:
+        text = "Declined by the merchant"
+    elif name == "http_error" and http_status is not None and 200 <= http_status < 300:
+        return "Not understood:"
+    else:
+        text = "Refused" if order_exists == NO else "Failed"
+    return f"{text} with" if name == "http_error" else text
+
+
+# --------------------------------------------------------------------- does the order exist?
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said and done where an order exists, does not, or may.
+
+    Attributes
+    ----------
+    sentence
+        For one order; ``{number}`` and ``{how}``, how to find out, are filled in.
+    exit_code
+        Of commands that place orders.
+    """
+
+    sentence: str
+    exit_code: int
+
+
+ANSWERS: Mapping[str, Answer] = {
+    YES: Answer("Order {number} exists.", 0),
+    NO: Answer("Nothing was ordered.", 1),
+    UNKNOWN: Answer("The order may exist; {how} tells.", 3),
+}
+REFUSED_EXIT, INTERRUPTED_EXIT = 2, 130  # before anything was sent; by Ctrl-C
+
+# Outcomes whose error code the server gave; other outcomes have codes of our own.
+ANSWERED = frozenset({"error_event", "http_error"})
+# A response with one of these refuses the request, whoever gave it: the API or a gateway.
+REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431})
+# Where the first edition did not note whether the request left: said when it did not.
+BEFORE_IT_WAS_SENT = "before it was sent"
+DEEPEST = 8  # where an order number is looked for, in levels of objects
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was seen of an order that bears on whether it exists.
+
+    Attributes
+    ----------
+    outcome
+        How the recording ended.
+    has_number
+        Whether an order number came, in whichever event or response.
+    success
+        Whether an event or response said, by its name, that the order was placed.
+    error_code
+        The server's name of the error, where an error of the API's form came.
+    http_status
+        Status of the response; None where none came.
+    sent
+        Whether the network was given any byte of the request; None where that is not known.
+    """
+
+    outcome: str
+    has_number: bool = False
+    success: bool = False
+    error_code: str | None = None
+    http_status: int | None = None
+    sent: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether an order exists, and what decided it."""
+
+    order_exists: Existence
+    evidence: str
+
+
+def judge(facts: Facts) -> Judgement:
+    """Say whether an order exists; the first rule that fits decides.
+
+    An order number proves an order, whatever else was said. A success without a number proves
+    nothing, and neither does an error that the API does not list, a response that cannot be read,
+    or an end of the connection, once the request had begun to leave.
+
+    Examples
+    --------
+    >>> judge(Facts("error_event", error_code="ErrorNotEnoughStock", http_status=200))
+    Judgement(order_exists='no', evidence='error ErrorNotEnoughStock')
+    >>> judge(Facts("http_error", http_status=500)).order_exists
+    'unknown'
+    >>> judge(Facts("timeout", has_number=True)).evidence
+    'order number, then timeout'
+    """
+    if facts.has_number:
+        then = "" if facts.outcome == PLACED else f", then {outcome(facts.outcome).word}"
+        return Judgement(YES, f"order number{then}")
+    if facts.success:
+        return Judgement(UNKNOWN, "success without an order number")
+    if facts.error_code is not None and refuses(facts.error_code, facts.http_status):
+        return Judgement(NO, f"error {facts.error_code}")
+    if facts.http_status in REFUSALS:
+        return Judgement(NO, f"HTTP {facts.http_status}")
+    if facts.sent is False:
+        return Judgement(NO, "nothing was sent")
+    return Judgement(UNKNOWN, _why_unknown(facts))
+
+
+def refuses(error_code: str, http_status: int | None = None) -> bool:
+    """Whether an error of this name says that nothing was ordered.
+
+    Each error that the Place Order page names says so whatever the status. Another one of the
+    API's list says so unless it, or the response that carries it, is one of the 500s.
+
+    Examples
+    --------
+    >>> refuses("ErrorStoreUnavailable", 503), refuses("ServiceUnavailable", 503)
+    (True, False)
+    >>> refuses("TokenExpired", 401), refuses("TokenExpired", 502), refuses("ErrorOfTomorrow", 422)
+    (True, False, False)
+    """
+    if error_code in PLACE_ORDER_ERRORS:
+        return True
+    listed = LISTED_STATUSES.get(error_code)
+    return listed is not None and listed < 500 and not (http_status or 0) >= 500
+
+
+def _why_unknown(facts: Facts) -> str:
+    sent, status = " after sending began" if facts.sent else "", facts.http_status
+    if facts.outcome == "http_error":
+        is_good = status is not None and 200 <= status < 300
+        return f"HTTP {status} that cannot be read" if is_good else f"HTTP {status}"
+    return {
+        "error_event": "error event with an error that is not listed",
+        "transport_error": f"connection failed{sent}",
+        "timeout": "no end within the limit",
+        "cancelled": f"cancelled{sent}",
+    }.get(facts.outcome, "neither success nor error came")
+
+
+def order_number_in(data: Any) -> str | None:
+    """Return the order number in the data of an event or response, wherever its objects hold it.
+
+    Lists are not looked into: what is ordered is in them, and whether it was is not.
+
+    Examples
+    --------
+    >>> order_number_in({"order": {"platform_order_number": 100001}})
+    '100001'
+    >>> order_number_in({"cart": {"platform_order_number": None}}) is None
+    True
+    """
+    level = [data] if isinstance(data, dict) else []
+    for _ in range(DEEPEST):
+        for each in level:
+            number = each.get("platform_order_number")
+            if isinstance(number, str | int | float) and not isinstance(number, bool):
+                text = str(number).strip()
+                if text:
+                    return text
+        level = [value for each in level for value in each.values() if isinstance(value, dict)]
+        if not level:
+            break
+    return None
+
+
+def was_sent(
+    *,
+    error_code: str | None,
+    description: str | None,
+    responded: bool,
+    cold: bool,
+    blocked: bool,
+    connecting: bool,
+) -> bool | None:
+    """Say what a recording of the first edition tells of whether its request left.
+
+    Parameters
+    ----------
+    error_code, description
+        The recorder's own.
+    responded
+        Whether anything came back.
+    cold
+        Whether a connection was opened for it.
+    blocked, connecting
+        Whether the times of these phases are known.
+
+    Examples
+    --------
+    >>> known = {"responded": False, "cold": True, "blocked": True, "connecting": True}
+    >>> was_sent(error_code="ConnectError", description="", **known)
+    False
+    >>> was_sent(error_code="ReadError", description="", **known) is None
+    True
+    """
+    if responded:
+        return True
+    never_connected = cold and blocked and not connecting
+    if never_connected or error_code == "ConnectError":
+        return False
+    return False if BEFORE_IT_WAS_SENT in (description or "") else None
+
+
+JUDGED_BY = (
+    "outcome", "order_number", "error_code", "error_description", "http_status", "connection",
+    "blocked_ms", "connecting_ms", "time_to_headers_ms", "time_to_first_event_ms",
+)  # fmt: skip
+
+
+def judge_rows(orders: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Judge orders by their table, for sets that were saved before there was a judge.
+
+    Parameters
+    ----------
+    orders
+        The columns ``JUDGED_BY``.
+
+    Returns
+    -------
+    tuple
+        ``order_exists`` and ``evidence`` of each row.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> row = dict.fromkeys(JUDGED_BY) | {"outcome": "http_error", "http_status": 404}
+    >>> judge_rows(pd.DataFrame([row]))
+    (['no'], ['HTTP 404'])
+    """
+    import pandas as pd
+
+    numbers = orders["order_number"]
+    description = orders["error_description"].astype("object").where(
+        orders["error_description"].notna(), ""
+    )  # fmt: skip
+    responded = orders["time_to_headers_ms"].notna() | orders["time_to_first_event_ms"].notna()
+    code = orders["error_code"].astype("object")
+    # Few combinations occur, however many orders there are.
+    keys = pd.DataFrame(
+        {
+            "outcome": orders["outcome"].astype("object"),
+            "has_number": numbers.notna() & (numbers.astype("object").str.strip() != ""),
+            "error_code": code.where(code.notna(), None),
+            "http_status": orders["http_status"].fillna(-1).astype("int64"),
+            "responded": responded,
+            "cold": orders["connection"].astype("object") == "cold",
+            "blocked": orders["blocked_ms"].notna(),
+            "connecting": orders["connecting_ms"].notna(),
+            "unsent": description.str.contains(BEFORE_IT_WAS_SENT, regex=False).astype(bool),
+        }
+    )
+    groups = keys.groupby(list(keys.columns), dropna=False, sort=False, observed=True).ngroup()
+    first = keys[~groups.duplicated()]
+    judged = [judge(_facts_of_row(row)) for row in first.to_dict("records")]
+    found = [judged[group] for group in groups.to_numpy().tolist()]
+    return [one.order_exists for one in found], [one.evidence for one in found]
+
+
+def _facts_of_row(row: Mapping[Any, Any]) -> Facts:
+    name = "incomplete" if row["outcome"] is None else str(row["outcome"])
+    code = row["error_code"] if isinstance(row["error_code"], str) else None
+    return Facts(
+        outcome=name,
+        has_number=row["has_number"],
+        success=name == PLACED,
+        error_code=code if name in ANSWERED else None,
+        http_status=None if row["http_status"] < 0 else row["http_status"],
+        sent=was_sent(
+            error_code=code,
+            description=BEFORE_IT_WAS_SENT if row["unsent"] else "",
+            responded=row["responded"],
+            cold=row["cold"],
+            blocked=row["blocked"],
+            connecting=row["connecting"],
+        ),
+    )
+
+
+def exit_code(answers: Sequence[str]) -> int:
+    """Return the exit code of a command that placed these orders: the worst of them.
+
+    Where it is not known whether an order exists, somebody has to look; that comes first.
+
+    Examples
+    --------
+    >>> exit_code(["yes", "yes"]), exit_code(["yes", "no"]), exit_code(["no", "unknown", "yes"])
+    (0, 1, 3)
+    """
+    return max((ANSWERS[answer].exit_code for answer in answers), default=0)
+
+
+# -------------------------------------------------------------------------- colours of stages
+
+# By place of the milestone in its vocabulary.
+STAGE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+
+
+def place_of(milestone: str, milestones: Sequence[str] = ()) -> int:
+    """Return the place that decides a stage's colour and pattern.
+
+    Parameters
+    ----------
+    milestone
+        The milestone that the stage ends with.
+    milestones
+        All milestones in order, for those that no vocabulary knows.
+
+    Examples
+    --------
+    >>> place_of("item-added"), place_of("payment_processing"), place_of("b", ["a", "b"])
+    (1, 1, 1)
+    """
+    for names in (REFERENCE, GUIDE, tuple(milestones)):
+        if milestone in names:
+            return names.index(milestone)
+    return len(milestones)
+
+
+def stage_colour(milestone: str, milestones: Sequence[str] = ()) -> str:
+    """Return a stage's colour.
+
+    Examples
+    --------
+    >>> stage_colour("creating-cart")
+    '#0072B2'
+    """
+    return STAGE_COLOURS[place_of(milestone, milestones) % len(STAGE_COLOURS)]
