@@ -101,14 +101,14 @@ def test_the_api_knows_nobody(module):
 
 @pytest.mark.parametrize("module", [m for m in ALL if room(m) in {"carts", "latency"}])
 def test_carts_and_latency_know_neither_network_nor_widgets(module):
-    assert {room(name) for name in ALL[module]} <= {"carts", "latency", "api", "schema"}
+    assert {room(name) for name in ALL[module]} <= {"carts", "latency", "api", "outcomes", "schema"}
     assert not OUTSIDE[module] & {"httpx", "httpcore", "socket", "ipywidgets", "anywidget"}
     assert "firmly_nb.api.client" not in ALL[module]
 
 
 @pytest.mark.parametrize("module", [m for m in ALL if room(m) == "recording"])
 def test_recording_knows_nobody_above_it(module):
-    allowed = {"recording", "api", "latency", "carts", "schema"}
+    allowed = {"recording", "api", "latency", "carts", "outcomes", "schema"}
     assert {room(name) for name in ALL[module]} - {""} <= allowed
 
 
@@ -124,6 +124,10 @@ def test_nothing_below_the_bench_knows_widgets(module):
 
 def test_the_schema_is_a_leaf():
     assert ALL["firmly_nb.schema"] == set()
+
+
+def test_outcomes_know_only_what_the_api_says():
+    assert ALL["firmly_nb.outcomes"] == {"firmly_nb.api.errors", "firmly_nb.api.event_names"}
 
 
 def loaded_by(code):

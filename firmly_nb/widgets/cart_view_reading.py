@@ -179,5 +179,6 @@ def _note(rec: Recording) -> str:
     code = f" ({printable(rec.error.error)})" if rec.error else ""
     if rec.order_exists == YES:
         return f"{existence(rec, '')} It ended otherwise: {outcome_word(rec)}{code}.{none}"
-    begin = "Not placed" if rec.order_exists == NO else "It is not known whether it was placed"
-    return f"{begin}: {outcome_word(rec)}{code}.{none}"
+    if rec.order_exists == NO:
+        return f"Not placed: {outcome_word(rec)}{code}.{none}"
+    return f"It is not known whether it was placed: {rec.evidence}{code}.{none}"

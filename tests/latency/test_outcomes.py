@@ -9,7 +9,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 from firmly_nb.latency.outcomes import (
     FUNNEL,
-    KNOWN,
     OUTCOMES,
     funnel,
     outcome_table,
@@ -17,6 +16,7 @@ from firmly_nb.latency.outcomes import (
     success_rate,
     wilson,
 )
+from firmly_nb.outcomes import KNOWN
 
 
 def orders_of(outcomes):

@@ -43,7 +43,8 @@ async def test_a_plain_answer_without_an_order_number_is_incomplete(body):
 async def test_a_plain_answer_that_is_no_json_is_an_http_error(body):
     rec = await run(answer(body), sse=False)
     assert (rec.outcome, rec.error.error) == ("http_error", "UnexpectedAnswer")
-    assert rec.warnings == ["the answer was not what was asked for; the order may exist"]
+    assert rec.warnings == ["the answer was not what was asked for"]
+    assert rec.order_exists == "unknown"
 
 
 async def test_a_plain_answer_that_is_a_stream_is_an_http_error():

@@ -16,6 +16,7 @@ from firmly_nb.recording import recorder
 from firmly_nb.recording.arrivals import monotonic_ns
 from firmly_nb.recording.lanes import Lanes
 from firmly_nb.recording.recorder import WRITE_AHEAD_NS, Job, record
+from firmly_nb.recording.recording import Recording
 from firmly_nb.recording.records import End, Start
 from firmly_nb.recording.rows import order_row
 
@@ -123,5 +124,6 @@ async def test_cancelled_between_writing_and_sending_nothing_was_ordered(prepare
         await task
     assert isinstance(records[-1], End)
     assert (records[-1].outcome, records[-1].http_status) == ("cancelled", None)
-    assert "nothing was ordered" in records[-1].error_description
+    assert Recording(records).order_exists == "no"
+    assert "before it was sent" in records[-1].error_description
     assert records[-1].t_end_ns < 1_000_000_000

@@ -30,6 +30,7 @@ COLUMNS = {
     "events": "recording_id seq event milestone t_ms gap_ms at clock uncertainty_us coalesced "
     "read_no bytes rtt_us retransmits cart_id total_minor currency data raw",
     "orders": "recording_id run_id started_at environment domain n_items quantity outcome "
+    "order_exists evidence "
     "error_code error_description order_number http_status last_milestone time_to_headers_ms "
     "time_to_first_event_ms time_to_order_placed_ms order_latency_ms scheduled_order_latency_ms "
     "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "

@@ -114,7 +114,7 @@ def test_an_order_that_failed_says_so_and_shows_the_last_cart(place):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("early-end", "It is not known whether it was placed: its stream ended early."),
+        ("early-end", "It is not known whether it was placed: neither success nor error came."),
         ("reset", "It is not known whether it was placed: connection failed"),
         ("invalid-input", "Not placed: refused (ErrorInvalidInputBody)."),
     ],

@@ -148,7 +148,7 @@ def test_it_takes_one_recording_or_several():
 
 def test_adding_a_recording_again_replaces_it():
     timeline = Timeline(Recording(order()[:-2]))
-    assert timeline._recent[0]["end"]["word"] == "unknown"
+    assert timeline._recent[0]["end"]["word"] == "incomplete"
     timeline.add(Recording(order()))
     assert [state["end"]["word"] for state in timeline._recent] == ["placed"]
 
@@ -286,14 +286,15 @@ def test_a_failure_to_show_never_harms_the_order(monkeypatch, caplog):
         ("error_event", "ErrorPaymentDeclined", "declined", "bad", "Declined by the merchant"),
         ("error_event", "ErrorNotEnoughStock", "refused", "bad", "ErrorNotEnoughStock"),
         ("http_error", "TokenExpired", "refused", "bad", "HTTP"),
-        ("transport_error", "ConnectError", "connection failed", "bad", "may exist"),
+        ("transport_error", "ReadError", "connection failed", "bad", "may exist"),
         ("timeout", None, "timeout", "bad", "No end within"),
-        ("incomplete", None, "unknown", "warn", "may exist"),
+        ("incomplete", None, "incomplete", "warn", "may exist"),
         ("cancelled", None, "cancelled", "quiet", "may exist"),
     ],
 )
 def test_how_it_ended_is_a_word_a_mark_a_colour_and_a_sentence(outcome, error, word, tone, said):
-    timeline = Timeline(Recording(order("r", outcome, error_code=error, http_status=400)))
+    status = 401 if outcome == "http_error" else 200
+    timeline = Timeline(Recording(order("r", outcome, error_code=error, http_status=status)))
     end = timeline._recent[0]["end"]
     assert (end["word"], end["tone"]) == (word, tone)
     assert end["mark"]

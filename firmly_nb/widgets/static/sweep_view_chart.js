@@ -70,5 +70,5 @@ function axes() {
 function mark(x, y, ms, outcome, look = { words: outcome, tone: "bad" }) {
   const title = svg("title", {}, `${look.words}, ${milliseconds(ms)} ms`);
   if (outcome === "placed") return svg("circle", { class: "placed", cx: x, cy: y, r: 3 }, title);
-  return svg("path", { class: `not-placed ${look.tone}`, d: `M${x - 3.5} ${y - 3.5}l7 7m0-7l-7 7` }, title);
+  return svg("path", { class: `failed ${look.tone}`, d: `M${x - 3.5} ${y - 3.5}l7 7m0-7l-7 7` }, title);
 }

@@ -17,6 +17,7 @@ from firmly_nb.latency.compare import compare
 from firmly_nb.latency.outcomes import funnel
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.table import latency_table
+from firmly_nb.outcomes import outcome
 
 
 def trace(chart, name):
@@ -206,7 +207,7 @@ def test_every_failure_stands_inside_the_picture(made, chart):
     times[np.flatnonzero(~np.isnan(times))[0]] *= 40  # so that the axis is logarithmic
     drawn = chart(orders.assign(time_to_order_placed_ms=times))
     low, high = (10**end for end in drawn.layout.yaxis.range)
-    lost = set(orders.loc[orders["outcome"] != "placed", "outcome"])
+    lost = {outcome(name).word for name in orders.loc[orders["outcome"] != "placed", "outcome"]}
     marks = [t for t in drawn.data if t.name and t.name.split(" (")[0] in lost]
     assert sum(len(mark.y) for mark in marks) == (orders["outcome"] != "placed").sum()
     assert all(low < y < high for mark in marks for y in mark.y)
@@ -224,7 +225,7 @@ def test_more_merchants_than_colours_are_drawn_together_and_named(made, chart):
 
 def test_each_kind_of_failure_has_a_mark_of_its_own(made):
     orders = made(200, failures=0.5).orders
-    lost = set(orders["outcome"]) - {"placed"}
+    lost = {outcome(name).word for name in set(orders["outcome"]) - {"placed"}}
     named = [t for t in charts.over_time(orders).data if t.name]
     marks = {t.name.split(" (")[0]: t.marker.symbol for t in named}
     assert len({marks[name] for name in lost}) == len(lost) == 4

@@ -10,7 +10,7 @@ import pytest
 from firmly_nb.latency import charts
 from firmly_nb.latency.charts.chart import PLOTLY
 from firmly_nb.latency.charts.theme import LIGHT
-from firmly_nb.latency.colours import stage_colour
+from firmly_nb.outcomes import stage_colour
 
 DRAW = {
     "waterfall": lambda made: charts.waterfall(made.stages, made.orders),

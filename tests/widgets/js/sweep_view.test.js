@@ -12,13 +12,13 @@ const IDLE = {
 };
 const RUNNING = {
   ...IDLE, state: "running", headline: "Running: 5 of 20 orders ended", ended: 5, planned: 20,
-  outcomes: [{ outcome: "placed", words: "placed", mark: "✓", n: 4 }, { outcome: "timeout", words: "timeout", mark: "✕", n: 1 }],
+  outcomes: [{ outcome: "placed", words: "placed", mark: "✓", tone: "good", n: 4 }, { outcome: "timeout", words: "timeout", mark: "✕", tone: "bad", n: 1 }],
 };
 
 function show(state = {}) {
   const kernel = model({
     _draft: DRAFT, _problems: {}, _place: { name: "simulator", label: "SIMULATOR" },
-    _orders_words: "1 x tee", _view: IDLE, _points: [], _notice: "", ...state,
+    _orders_words: "1 x tee", _view: IDLE, _points: [], _looks: {}, _notice: "", ...state,
   });
   const { on } = kernel;
   const ends = [];
@@ -120,11 +120,13 @@ test("after its end it listens no more", () => {
 test("the chart has a dot for each placed order and a cross for others", () => {
   const chart = latencyChart();
   stage().append(chart.element);
-  chart.draw([]);
+  chart.draw([], {});
   equal(chart.element.getAttribute("aria-label"), "No order has ended yet.");
-  chart.draw([[0, 400, "placed"], [1, 800, "placed"], [2, 90, "error_event"], [3, 50, "cancelled"]]);
+  chart.draw([[0, 400, "placed"], [1, 800, "placed"], [2, 90, "error_event"], [3, 50, "cancelled"]], {
+    placed: { words: "placed", tone: "good" }, error_event: { words: "error event", tone: "bad" }, cancelled: { words: "cancelled", tone: "quiet" },
+  });
   const count = (what) => chart.element.querySelectorAll(what).length;
-  equal([count("circle.placed"), count("path.failed"), count("path.cancelled")], [2, 1, 1]);
+  equal([count("circle.placed"), count("path.bad"), count("path.quiet")], [2, 1, 1]);
   const [first, second] = [...chart.element.querySelectorAll("circle")].map((one) => Number(one.getAttribute("cy")));
   ok(second < first, "the slower one higher up");
   ok(said([[0, 400, "placed"]]).includes("1 placed, from 400 to 400 ms"));
