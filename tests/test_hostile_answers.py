@@ -4,87 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-import time
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 
 import httpx
 import pytest
-from jwcrypto import jwk
 
 import firmly_nb as fnb
 from firmly_nb.progress import EventLines
+from tests.merchant_server import Merchant, serving
 
-KEY = json.loads(jwk.JWK.generate(kty="RSA", size=2048).export_public())
 SHOP = "shop.test"
 STEERING = "\x1b[2J\x1b]0;owned\x07[bold]<b>\u202e\x00\x9b31m"
-
-
-class Merchant(ThreadingHTTPServer):
-    """Answers sessions and keys as it should, and everything else as a test tells it to."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.answer = {}
-        self.headers = {}
-        self.redirects = ""  # the end of the path that leads to another server
-        self.elsewhere = ""
-        self.events = []
-        self.asked = []
-
-
-class Answering(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer in one piece: half of one waits for the other side to acknowledge it
-
-    def log_message(self, *_):
-        """Say nothing."""
-
-    def do_GET(self):
-        self.server.asked.append((self.path, dict(self.headers)))
-        key = {**KEY, "use": "enc", "kid": "k"}
-        self.send(key if self.path.endswith("/payment/key") else self.server.answer)
-
-    def do_POST(self):
-        self.server.asked.append((self.path, dict(self.headers)))
-        self.rfile.read(int(self.headers["content-length"] or 0))
-        if self.path.endswith("/browser-session"):
-            session = {"access_token": "t", "device_id": "d", "expires": time.time() + 3600}
-            self.send(session)
-        elif "/place-order" in self.path:
-            text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in self.server.events)
-            self.send(text, "text/event-stream")
-        else:
-            self.send(self.server.answer)
-
-    def send(self, answer, kind="application/json"):
-        body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-        away = self.server.redirects and self.path.partition("?")[0].endswith(self.server.redirects)
-        self.send_response(307 if away else 200)
-        if away:
-            self.send_header("location", f"{self.server.elsewhere}/elsewhere")
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(body)))
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-
-@contextmanager
-def serving(server):
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture
