@@ -42,7 +42,7 @@ Json = dict[str, Any]
 
 def money(minor: int) -> Json:
     """Return a money object."""
-    return Money.of(minor, "USD").wire()
+    return Money(minor, "USD").wire()
 
 
 def line(draw: random.Random, number: int) -> Json:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.api.money import Money
+from firmly_nb.api.money import read_money
 from firmly_nb.api.secrets import redact
+from firmly_nb.api.values import whole_number
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
     rows = []
     for variant in _objects(product.get("variants")):
         reference = _object(variant.get("add_to_cart_ref"))
-        price_minor, currency = _price(variant.get("price"))
+        price_minor, currency = read_money(variant.get("price")) or (None, None)
         rows.append(
             {
                 "variant_id": _text(reference, "variant_id"),
@@ -138,9 +139,9 @@ async def search(bench: Bench, query: str, filters: dict[str, Any]) -> pd.DataFr
                 "domain": _text(hit, "domain"),
                 "handle": _text(hit, "handle"),
                 "title": _text(hit, "title"),
-                # Discovery gives integer cents, carts decimals (firmly-api.md, section 10).
-                "min_price_minor": _minor(_object(hit.get("price_range")).get("min")),
-                "max_price_minor": _minor(_object(hit.get("price_range")).get("max")),
+                # Discovery gives minor units without a currency.
+                "min_price_minor": whole_number(_object(hit.get("price_range")).get("min")),
+                "max_price_minor": whole_number(_object(hit.get("price_range")).get("max")),
                 "available": _flag(hit.get("has_available_variants")),
             }
             for hit in _objects(found)
@@ -185,12 +186,6 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [one for one in _list(value) if isinstance(one, dict)]
 
 
-def _minor(value: Any) -> int | None:
-    """Return whole minor units that a column can hold; None for anything else."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return int(value) if is_number and value == value // 1 and abs(value) < 2**63 else None
-
-
 def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
@@ -214,12 +209,3 @@ def _options(names: list[str], values: Any) -> dict[str, str]:
         (names[n] if n < len(names) and names[n] else f"Option {n + 1}"): text
         for n, text in enumerate(texts)
     }
-
-
-def _price(price: Any) -> tuple[int | None, str | None]:
-    try:
-        money = Money.model_validate(price)
-        minor = money.minor
-    except ValueError:
-        return None, None
-    return _minor(minor), money.currency

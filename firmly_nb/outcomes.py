@@ -210,7 +210,6 @@ ANSWERED = frozenset({"error_event", "http_error"})
 REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431})
 # Where the first edition did not note whether the request left: said when it did not.
 BEFORE_IT_WAS_SENT = "before it was sent"
-DEEPEST = 8  # where an order number is looked for, in levels of objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,32 +308,6 @@ def _why_unknown(facts: Facts) -> str:
         "timeout": "no end within the limit",
         "cancelled": f"cancelled{sent}",
     }.get(facts.outcome, "neither success nor error came")
-
-
-def order_number_in(data: Any) -> str | None:
-    """Return the order number in the data of an event or response, wherever its objects hold it.
-
-    Lists are not looked into: what is ordered is in them, and whether it was is not.
-
-    Examples
-    --------
-    >>> order_number_in({"order": {"platform_order_number": 100001}})
-    '100001'
-    >>> order_number_in({"cart": {"platform_order_number": None}}) is None
-    True
-    """
-    level = [data] if isinstance(data, dict) else []
-    for _ in range(DEEPEST):
-        for each in level:
-            number = each.get("platform_order_number")
-            if isinstance(number, str | int | float) and not isinstance(number, bool):
-                text = str(number).strip()
-                if text:
-                    return text
-        level = [value for each in level for value in each.values() if isinstance(value, dict)]
-        if not level:
-            break
-    return None
 
 
 def was_sent(

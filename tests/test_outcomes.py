@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import firmly_nb as fnb
 from firmly_nb import cli, outcomes
 from firmly_nb.api.errors import KINDS, LISTED_STATUSES, PLACE_ORDER_ERRORS
+from firmly_nb.api.snapshots import order_number
 from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
@@ -33,7 +34,6 @@ from firmly_nb.outcomes import (
     exit_code,
     judge,
     judge_rows,
-    order_number_in,
     refuses,
 )
 from firmly_nb.recording import stored
@@ -214,13 +214,13 @@ def test_the_exit_code_is_the_worst_of_the_orders(answers):
     ],
 )
 def test_an_order_number_is_found_wherever_objects_hold_it(data, number):
-    assert order_number_in(data) == number
+    assert order_number(data) == number
 
 
 def test_an_order_number_in_endless_depth_is_not_looked_for_for_ever():
     data = {}
     data["deeper"] = data
-    assert order_number_in(data) is None
+    assert order_number(data) is None
 
 
 def recording(*events, end=None, **changes):

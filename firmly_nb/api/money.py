@@ -1,15 +1,52 @@
-"""Money as the API sends it, held exactly, in minor units.
+"""Money as merchants send it, held exactly, in minor units.
 
-firmly-api.md, section 6.3: ``{currency, value, number?, symbol?}``, where ``number`` is the value
-in minor units and is missing at times.
+This is the only place that reads an amount. Tables, checks, the catalogue and budgets ask here, so
+all of them read the same from the same bytes.
+
+The API sends ``{"currency": "USD", "value": 46.99, "number": 4699, "symbol": "$"}``. ``number`` is
+the value in minor units; it and ``symbol`` are missing at times. An amount that cannot be told
+from what was sent is not read: null, never a guess.
+
+=========================================  =====================================================
+sent                                       read
+=========================================  =====================================================
+``number`` and ``value``                   ``number``, if they say the same: ``value`` is at most
+                                           half a minor unit off, or as near as a float can be
+``number`` and ``value`` that contradict   null; so is an amount of which one cannot be read
+``number`` alone                           ``number``
+``value`` alone                            ``value``, rounded half to even where it has more
+                                           decimals than the currency
+neither, or null                           null
+text such as ``"12.50"``, ``"4699"``       as the number that it writes; ``"12,50"``, ``"$12"``
+                                           and ``"1_000"`` are no numbers
+``number`` with decimals, such as 46.99    null; ``4699.0`` is whole
+negative                                   as it is
+truth value, NaN, infinite, list, object   null
+beyond an int64 in minor units             null
+``value`` as a float beyond 2**52 minor    null: a float does not hold every cent there; with
+units                                      ``number`` beside it, ``number``
+no ``currency``, or one that is no text    null, though ``number`` is there: yen are not cents
+``currency`` ``" usd "``                   ``USD``
+other currencies                           their ISO 4217 decimals (JPY 0, KWD 3), 2 if unlisted
+``symbol``                                 is not looked at: ``$`` is many currencies
+bare number, text, list, truth value       null: neither unit nor currency is known
+=========================================  =====================================================
 """
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any, Self
+from functools import lru_cache
+from itertools import repeat
+from operator import mul, truediv
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from firmly_nb.api.values import INT64_MAX, all_whole, plain_text, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 # ISO 4217 exponents that are not 2. A currency that is not listed has two decimals.
 NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
@@ -20,7 +57,15 @@ MINOR_DIGITS = {
     **dict.fromkeys(THREE_DECIMALS.split(), 3),
     **dict.fromkeys(FOUR_DECIMALS.split(), 4),
 }
+SCALES: dict[str, int] = {currency: 10**digits for currency, digits in MINOR_DIGITS.items()}
 MAX_DIGITS = 30  # more than any table holds, few enough to compute with
+SHORT = 40  # characters; a longer text is no amount, and is not worth remembering
+HALF = Decimal("0.5")
+# Up to here floats lie closer to one another than minor units do, so that none stands for two.
+MOST_IN_A_FLOAT = 2**52
+_CODE = re.compile(r"[A-Za-z]{3}")
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_WIDE = Context(prec=100)  # compares what a double or a short text says without rounding it
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "KWD": "KD"}
 
 
@@ -51,7 +96,7 @@ def to_minor(value: Decimal | float | str, currency: str) -> int:
     (4699, 1250, 1005)
     """
     try:
-        amount = Decimal(str(value)).scaleb(minor_digits(currency))
+        amount = Decimal(str(value)).scaleb(minor_digits(currency), _WIDE)
         # Bounded: an exponent of a billion would fill the memory with zeros.
         return int(amount.quantize(Decimal(1), ROUND_HALF_EVEN, Context(prec=MAX_DIGITS)))
     except (ArithmeticError, ValueError):
@@ -80,37 +125,202 @@ def format_minor(minor: int, currency: str) -> str:
     return f"{from_minor(minor, currency):,.{minor_digits(currency)}f}"
 
 
-class Money(BaseModel):
-    """A money object of the API (firmly-api.md, section 6.3).
+class Money(NamedTuple):
+    """An amount: whole minor units, and their currency.
 
     Examples
     --------
-    >>> Money(currency="USD", value=46.99).minor
-    4699
-    >>> Money.of(4699, "USD").model_dump(mode="json")
+    >>> Money(4699, "USD").wire()
     {'currency': 'USD', 'value': 46.99, 'number': 4699, 'symbol': '$'}
     """
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
+    minor: int
     currency: str
-    value: float
-    number: int | None = None
-    symbol: str | None = None
-
-    @property
-    def minor(self) -> int:
-        """The amount in minor units: ``number`` where the API sent it, else from ``value``."""
-        return self.number if self.number is not None else to_minor(self.value, self.currency)
-
-    @classmethod
-    def of(cls, minor: int, currency: str) -> Self:
-        """Make the money object for an amount in minor units."""
-        value = float(from_minor(minor, currency))
-        return cls(
-            currency=currency, value=value, number=minor, symbol=SYMBOLS.get(currency, currency)
-        )
 
     def wire(self) -> dict[str, Any]:
-        """Return the object as the API writes it."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """Return the amount as the API writes it."""
+        currency = self.currency
+        return {
+            "currency": currency,
+            "value": float(from_minor(self.minor, currency)),
+            "number": self.minor,
+            "symbol": SYMBOLS.get(currency, currency),
+        }
+
+
+def read_money(sent: object) -> Money | None:
+    """Read an amount by the rules above; None where it cannot be told.
+
+    Examples
+    --------
+    >>> read_money({"currency": "USD", "value": 46.99})
+    Money(minor=4699, currency='USD')
+    >>> read_money({"currency": "KWD", "value": "1.005", "number": 1005})
+    Money(minor=1005, currency='KWD')
+    >>> read_money({"currency": "USD", "value": 46.99, "number": 4700}) is None
+    True
+    """
+    if not isinstance(sent, dict):
+        return None
+    currency = currency_code(sent.get("currency"))
+    if currency is None:
+        return None
+    minor = _minor(sent.get("number"), sent.get("value"), currency)
+    return None if minor is None else Money(minor, currency)
+
+
+def read_amounts(
+    currencies: Sequence[object], numbers: Sequence[object], values: Sequence[object]
+) -> tuple[list[int | None], list[str | None]]:
+    """Read many amounts, laid out in columns, as `read_money` reads each.
+
+    Good columns are tested and read as a whole, which takes a tenth of the time.
+
+    Returns
+    -------
+    tuple of list
+        The minor units, and the currencies of those that were read; None where not.
+
+    Examples
+    --------
+    >>> read_amounts(["USD", "JPY", "USD"], [4699, None, 1], [46.99, 1250, 2])
+    ([4699, 1250, None], ['USD', 'JPY', None])
+    """
+    codes: list[str | None]
+    scales: Iterable[int]
+    first = currencies[0] if currencies else None
+    if type(first) is str and currencies.count(first) == len(currencies):
+        code = currency_code(first)
+        codes, scales = [code] * len(currencies), repeat(_scale(code or ""))
+    elif set(map(type, currencies)) <= {str}:
+        known: dict[Any, str | None] = {said: currency_code(said) for said in set(currencies)}
+        codes = [known[said] for said in currencies]
+        steps = {code: _scale(code or "") for code in known.values()}
+        scales = [steps[code] for code in codes]
+    else:
+        codes, scales = [currency_code(said) for said in currencies], ()
+    amounts = None if None in codes else _read_whole_columns(scales, numbers, values)
+    if amounts is not None:
+        return amounts, codes
+    each = zip(numbers, values, codes, strict=True)
+    amounts = [
+        None if code is None else _minor(number, value, code) for number, value, code in each
+    ]
+    if None in amounts:
+        codes = [None if a is None else code for a, code in zip(amounts, codes, strict=True)]
+    return amounts, codes
+
+
+def contradicts(sent: object) -> bool:
+    """Tell whether an amount has a ``number`` and a ``value`` that do not say the same.
+
+    Examples
+    --------
+    >>> contradicts({"currency": "USD", "value": 46.99, "number": 4700})
+    True
+    >>> contradicts({"currency": "USD", "value": 46.99, "number": None})
+    False
+    """
+    if not isinstance(sent, dict):
+        return False
+    number, value = sent.get("number"), sent.get("value")
+    currency = currency_code(sent.get("currency"))
+    if number is None or value is None or currency is None:
+        return False
+    return not _says_same(whole_number(number), value, currency)
+
+
+def currency_code(sent: object) -> str | None:
+    """Read a currency: three letters in upper case, any other text as it is; None for no text.
+
+    Examples
+    --------
+    >>> currency_code(" usd "), currency_code("US$"), currency_code(" "), currency_code(840)
+    ('USD', 'US$', None, None)
+    """
+    if not isinstance(sent, str):
+        return None
+    return _code(sent) if len(sent) <= SHORT else plain_text(sent.strip()) or None
+
+
+@lru_cache(maxsize=1_000)
+def _code(sent: str) -> str | None:
+    text = sent.strip()
+    return text.upper() if _CODE.fullmatch(text) else plain_text(text) or None
+
+
+def _scale(code: str) -> int:
+    """Return how many minor units make one of a currency."""
+    return SCALES.get(code, 100)
+
+
+def _read_whole_columns(
+    scales: Iterable[int], numbers: Sequence[Any], values: Sequence[Any]
+) -> list[int | None] | None:
+    """Read columns in which every amount is as it should be; None where one may not be.
+
+    A float is the nearest one to an amount exactly if the amount, divided, gives that float.
+    """
+    kinds = set(map(type, values))
+    if not kinds <= {int, float}:
+        if kinds != {NoneType}:
+            return None
+        return list(numbers) if all_whole(numbers) else None
+    if all_whole(numbers):
+        amounts = list(numbers)
+    elif set(map(type, numbers)) == {NoneType}:
+        try:
+            amounts = list(map(round, map(mul, values, scales)))
+        except (OverflowError, ValueError):  # infinite; not a number
+            return None
+        if not -MOST_IN_A_FLOAT <= min(amounts) <= max(amounts) <= MOST_IN_A_FLOAT:
+            return None
+    else:
+        return None
+    return amounts if list(map(truediv, amounts, scales)) == values else None
+
+
+def _minor(number: object, value: object, currency: str) -> int | None:
+    if number is None:
+        return None if value is None else _value_in_minor(value, currency)
+    whole = whole_number(number)
+    return whole if value is None or _says_same(whole, value, currency) else None
+
+
+def _says_same(whole: int | None, value: object, currency: str) -> bool:
+    if whole is None:
+        return False
+    scale = _scale(currency)
+    if type(value) is float and whole / scale == value:
+        return True
+    exact = _exactly(value)
+    if exact is None:
+        return False
+    off = _WIDE.subtract(_WIDE.multiply(exact, scale), whole)
+    return bool(-HALF <= off <= HALF)
+
+
+def _value_in_minor(value: object, currency: str) -> int | None:
+    if type(value) is float and -1e16 < value < 1e16:
+        scale = _scale(currency)
+        minor = round(value * scale)
+        if minor / scale == value and abs(minor) <= MOST_IN_A_FLOAT:
+            return minor
+    exact = _exactly(value)
+    # Far too large amounts would take gigabytes to write out; 1e19 is beyond an int64.
+    if exact is None or exact.adjusted() > 18:
+        return 0 if exact == 0 else None
+    minor = to_minor(exact, currency)
+    return minor if abs(minor) <= (MOST_IN_A_FLOAT if type(value) is float else INT64_MAX) else None
+
+
+def _exactly(value: object) -> Decimal | None:
+    """Return what a value says, digit by digit; a float by its shortest decimal form."""
+    if type(value) is int and value.bit_length() <= 64:
+        return Decimal(value)
+    if type(value) is float:
+        exact = Decimal(repr(value))
+        return exact if exact.is_finite() else None
+    if isinstance(value, str) and len(value) <= SHORT and _DECIMAL.fullmatch(value.strip()):
+        return Decimal(value.strip())
+    return None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
 from firmly_nb.api.printable import printable
+from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.carts.cart_view import records
-from firmly_nb.carts.find import cart_in
 from firmly_nb.carts.tables import cart_tables
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def bill(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> Bill:
     """
     import pandas as pd
 
-    hit = cart_in(dict(snapshot))
-    cart = hit[1] if hit else dict(snapshot)
+    found = find_snapshot(dict(snapshot))
+    cart = found.data if found else dict(snapshot)
     data = pd.Series([{"cart": cart}], dtype="object")
     events = pd.DataFrame({"recording_id": "", "seq": 0, "event": "", "data": data})
     read = cart_tables(events)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.api.money import currency_code
 from firmly_nb.carts.batch import Batch
 from firmly_nb.carts.fields import read_whole
 from firmly_nb.carts.find import Json, find_carts
@@ -73,8 +74,8 @@ class CartView:
     @cached_property
     def currencies(self) -> Counter[str]:
         """How many amounts anywhere in the cart are in each currency."""
-        found = (money.get("currency") for _, money in self.amounts)
-        return Counter(currency for currency in found if isinstance(currency, str))
+        found = (currency_code(money["currency"]) for _, money in self.amounts)
+        return Counter(currency for currency in found if currency is not None)
 
 
 def cart_views(events: pd.DataFrame, asked: Asked | None = None) -> list[CartView]:

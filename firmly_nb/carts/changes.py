@@ -11,8 +11,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.api.money import format_minor
-from firmly_nb.carts.fields import money_in_minor, read_text
+from firmly_nb.api.money import Money, format_minor, read_money
+from firmly_nb.carts.fields import read_text
 from firmly_nb.carts.find import Json, find_carts, parts
 from firmly_nb.carts.pairing import ABSENT, label_of, pair
 from firmly_nb.carts.paths import below, element
@@ -147,29 +147,22 @@ def _leaf(path: str, old: Any, new: Any) -> Difference:
 
 def _amounts(path: str, old: Any, new: Any) -> list[Difference] | None:
     """Compare two amounts, or an amount and nothing; None where there is no amount."""
-    sides = [each for each in (old, new) if each is not ABSENT and each is not None]
-    if not sides or not all(map(_is_money, sides)):
+    before, after = read_money(old), read_money(new)
+    sides = [money for money in (before, after) if money is not None]
+    said = [each for each in (old, new) if each is not ABSENT and each is not None]
+    if not sides or len(sides) < len(said):
         return None
-    before, after = money_in_minor(old), money_in_minor(new)
-    currencies = {str(read_text(each["currency"])) for each in sides}
-    if len(currencies) == 2:
-        return [Difference(path, "changed", _in_words(old), _in_words(new))]
+    if before and after and before.currency != after.currency:
+        return [Difference(path, "changed", _in_words(before), _in_words(after))]
     if before == after:
         return []
-    return [Difference(path, _leaf(path, old, new).kind, before, after, currencies.pop())]
+    old_minor, new_minor = (money.minor if money else None for money in (before, after))
+    kind = _leaf(path, old, new).kind
+    return [Difference(path, kind, old_minor, new_minor, sides[0].currency)]
 
 
-def _is_money(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("currency"), str)
-        and money_in_minor(value) is not None
-    )
-
-
-def _in_words(money: Json) -> str:
-    currency = str(read_text(money["currency"]))
-    return f"{format_minor(money_in_minor(money) or 0, currency)} {currency}"
+def _in_words(money: Money) -> str:
+    return f"{format_minor(money.minor, money.currency)} {money.currency}"
 
 
 def _quiet(field: str, value: Any, names: dict[str, str]) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.api.money import format_minor
+from firmly_nb.api.money import contradicts, currency_code, format_minor
 from firmly_nb.carts.cart_view import CartView, path_of
 from firmly_nb.carts.check_registry import Finding, check
-from firmly_nb.carts.fields import money_in_minor, read_text, value_in_minor
+from firmly_nb.carts.fields import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,24 +102,23 @@ def one_currency(cart: CartView) -> list[Finding] | None:
     return findings
 
 
-@check(name="number-agrees-with-value", severity="warning")
+@check(name="number-agrees-with-value", severity="error")
 def number_agrees_with_value(cart: CartView) -> list[Finding] | None:
-    """Check that an amount's number (minor units) and value (decimal) say the same."""
+    """Check that an amount's number (minor units) and value (decimal) say the same.
+
+    One that contradicts itself is null in every table.
+    """
     looked = False
     findings: list[Finding] = []
     for keys, money in cart.amounts:
-        if None in (money.get("number"), money.get("value")):
-            continue
-        if not isinstance(money["currency"], str):
+        if None in (money.get("number"), money.get("value"), currency_code(money["currency"])):
             continue
         looked = True
-        number = money_in_minor(money)
-        value = value_in_minor(money["value"], money["currency"])
-        if number != value and len(findings) < MOST_FINDINGS:
+        if contradicts(money) and len(findings) < MOST_FINDINGS:
             path = path_of(cart.data, keys)
             expected, found = _plain(money["number"]), _plain(money["value"])
             currency = _plain(money["currency"])
-            sentence = f"{path} says number {expected} and value {found} {currency}."
+            sentence = f"{path} says number {expected} and value {found} {currency}: not read."
             findings.append(Finding(path, f"number {expected}", f"value {found}", sentence))
     return findings if looked else None
 
@@ -156,19 +155,16 @@ def _is_mixed(cart: CartView) -> bool:
     """Tell whether amounts cannot be added up; `one_currency` says so, not the sums."""
     totals = ("sub_total", "shipping_total", "tax_total", "tax", "addon_total", "total")
     moneys = [cart.data.get(name) for name in (*totals, "cart_discount")]
-    said = [money.get("currency") for money in moneys if isinstance(money, dict)]
+    said = [currency_code(money.get("currency")) for money in moneys if isinstance(money, dict)]
     said += [line.currency for line in cart.lines]
-    return len({each for each in said if isinstance(each, str)}) > 1
+    return len(set(said) - {None}) > 1
 
 
 def _in_other_currencies(cart: CartView, usual: str) -> Iterator[tuple[str, str]]:
     if set(cart.currencies) == {usual}:
         return
-    others = [
-        (keys, money["currency"])
-        for keys, money in cart.amounts
-        if isinstance(money["currency"], str) and money["currency"] != usual
-    ]
+    said = ((keys, currency_code(money["currency"])) for keys, money in cart.amounts)
+    others = [(keys, code) for keys, code in said if code is not None and code != usual]
     for keys, currency in others[:MOST_FINDINGS]:
         yield path_of(cart.data, keys), _plain(currency)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.api.money import contradicts
 from firmly_nb.carts.check_registry import Finding, check
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 CART_FIELDS = ("cart_id", "cart_status", "line_items")
 FILLED_FIELDS = ("sub_total", "total")
 PRICED_FIELDS = ("shipping_total", "tax_total")
-ORDER_FIELDS = ("platform_order_number",)
 LINE_FIELDS = ("line_item_id", "sku", "quantity", "price", "line_price")
 SPELLINGS = {"tax_total": ("tax_total", "tax"), "sku": ("sku", "id", "variant_id")}
 AMOUNTS = frozenset({"sub_total", "total", "shipping_total", "tax_total", "price", "line_price"})
@@ -29,9 +29,9 @@ def required_fields(cart: CartView) -> list[Finding] | None:
         names += FILLED_FIELDS
     if cart.lines and (cart.is_order or cart.row.event == "shipping-updated"):
         names += PRICED_FIELDS
-    if cart.is_order:
-        names += ORDER_FIELDS
     findings = [_lacking(name, name, cart.row, cart.data) for name in names]
+    if cart.is_order and cart.row.order_number is None:
+        findings.append(_without_number(cart))
     raw_lines = cart.data.get("line_items")
     sent = [each for each in raw_lines if type(each) is dict] if type(raw_lines) is list else []
     for line, raw in zip(cart.lines, sent, strict=True):
@@ -56,12 +56,21 @@ def status_fits_event(cart: CartView) -> list[Finding] | None:
     return [Finding("cart_status", expected, status, sentence, "warning")]
 
 
+def _without_number(cart: CartView) -> Finding:
+    path = "platform_order_number"
+    if cart.data.get(path) is None:
+        return Finding(path, "a value", "nothing", f"{path} is missing.")
+    return Finding(path, "a number", "no number", f"{path} is there, but is no order number.")
+
+
 def _lacking(path: str, name: str, row: Any, raw: dict[str, Any]) -> Finding | None:
     spellings = SPELLINGS.get(name, (name,))
     sent = [raw[each] for each in spellings if raw.get(each) is not None]
     if not sent:
         return Finding(path, "a value", "nothing", f"{path} is missing.")
     if name in AMOUNTS and getattr(row, f"{name}_minor") is None:
+        if any(map(contradicts, sent)):
+            return None  # the check of numbers and values says it better
         return Finding(path, "an amount", "no amount", f"{path} is there, but is no amount.")
     if name == "line_items" and not isinstance(sent[0], list):
         return Finding(path, "a list", "no list", f"{path} is there, but is no list.")

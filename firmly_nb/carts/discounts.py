@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.carts.fields import INT64_MAX, Rows
+from firmly_nb.api.money import read_money
+from firmly_nb.api.values import INT64_MAX
+from firmly_nb.carts.fields import Rows
 from firmly_nb.carts.find import Json, as_list, parts
 
 if TYPE_CHECKING:
@@ -38,11 +40,25 @@ def line_discounts(lines: Rows) -> list[int | None]:
         return amounts
     for place, listed in enumerate(lines.raw("discounts")):
         if amounts[place] is None and (described := as_list(listed)):
-            each = Rows([_described(value) for value in described], ()).money(*AMOUNT_FIELDS)
-            known = [amount for amount in each if amount is not None]
-            if known and abs(sum(known)) <= INT64_MAX:
-                amounts[place] = sum(known)
+            amounts[place] = _sum([_described(value) for value in described])
     return amounts
+
+
+def _sum(described: list[Json]) -> int | None:
+    """Add discounts up; null where one cannot be read or is in another currency.
+
+    Part of a sum would be a wrong discount. A code without an amount adds nothing.
+    """
+    amounts = []
+    for each in described:
+        sent = [each[field] for field in AMOUNT_FIELDS if each.get(field) is not None]
+        if sent:
+            amounts.append(next(filter(None, map(read_money, sent)), None))
+    known = [money for money in amounts if money is not None]
+    if not known or len(known) < len(amounts) or len({money.currency for money in known}) > 1:
+        return None
+    minor = sum(money.minor for money in known)
+    return minor if abs(minor) <= INT64_MAX else None
 
 
 def _on_cart(cart: Json) -> list[tuple[str, Json]]:

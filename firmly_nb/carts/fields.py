@@ -8,48 +8,35 @@ nanoseconds a value and only a bad one is looked at value by value.
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from itertools import chain, repeat
-from operator import eq, itemgetter
+from operator import contains, itemgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.api.money import to_minor
+from firmly_nb.api.money import read_amounts
+from firmly_nb.api.values import all_whole, plain_text, whole_number
 from firmly_nb.carts.paths import below, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
 
     from firmly_nb.carts.find import Json
 
-INT64_MAX = 2**63 - 1
 MONEY_FIELDS = frozenset({"currency", "value", "number", "symbol"})
-MOST_DIGITS = 18  # an int64 holds them all
 MOST_SHAPES = 8
-_WHOLE = re.compile(rf"[+-]?\d{{1,{MOST_DIGITS}}}", re.ASCII)
 _MISFIT: Any = object()
 
 
 def read_text(value: object) -> Any:
     """Return a text, a whole number as text, or the mark of a misfit."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if type(value) is int and value.bit_length() < 64:
-        return str(value)
-    return _MISFIT
+    text = plain_text(value)
+    return _MISFIT if text is None else text
 
 
 def read_whole(value: object) -> Any:
     """Return a whole number that an int64 can hold, or the mark of a misfit."""
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-        return int(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
-        return int(value)
-    if type(value) is int and -INT64_MAX <= value <= INT64_MAX:
-        return value
-    return _MISFIT
+    number = whole_number(value)
+    return _MISFIT if number is None else number
 
 
 def read_flag(value: object) -> Any:
@@ -65,49 +52,6 @@ def read_object(value: object) -> Any:
     return value if isinstance(value, dict) else _MISFIT
 
 
-def value_in_minor(value: object, currency: object) -> int | None:
-    """Turn the ``value`` of a money object into minor units; None where it is no amount.
-
-    Examples
-    --------
-    >>> value_in_minor(46.99, "USD"), value_in_minor("1250", "JPY"), value_in_minor("free", "USD")
-    (4699, 1250, None)
-    """
-    if not isinstance(currency, str) or type(value) not in (int, float, str):
-        return None
-    return _exactly(value, currency)
-
-
-@lru_cache(maxsize=10_000, typed=True)
-def _exactly(value: float | str, currency: str) -> int | None:
-    try:
-        amount = Decimal(str(value).strip())
-    except (InvalidOperation, ValueError):  # ValueError: an int of thousands of digits
-        return None
-    # Far too large or small amounts would be rounded, or take gigabytes to write out.
-    if not amount.is_finite() or not -MOST_DIGITS <= amount.adjusted() < MOST_DIGITS - 4:
-        return 0 if amount == 0 else None
-    return to_minor(amount, currency)
-
-
-def money_in_minor(money: object) -> int | None:
-    """Turn a money object into minor units, exactly: ``number`` where it is there, else ``value``.
-
-    Examples
-    --------
-    >>> money_in_minor({"currency": "KWD", "value": 1.005})
-    1005
-    >>> money_in_minor({"currency": "USD", "value": None}) is None
-    True
-    """
-    if not isinstance(money, dict):
-        return None
-    number = read_whole(money.get("number"))
-    if number is not _MISFIT:
-        return int(number)
-    return value_in_minor(money.get("value"), money.get("currency"))
-
-
 def spread(objects: list[Json]) -> dict[str, list[Any]]:
     """Turn objects into columns; a field that an object lacks is None.
 
@@ -121,7 +65,9 @@ def spread(objects: list[Json]) -> dict[str, list[Any]]:
     {'sku': ['A', 'B'], 'quantity': [1, None]}
     """
     fields = tuple(objects[0]) if objects else ()
-    if all(map(eq, map(tuple, objects), repeat(fields))):
+    # As many fields each, and all names in a row those of the first over and over.
+    alike = set(map(len, objects)) <= {len(fields)}
+    if alike and list(chain.from_iterable(objects)) == list(fields) * len(objects):
         return _strided(objects, fields)
     shapes: dict[tuple[str, ...], list[int]] = {}
     for place, shape in enumerate(map(tuple, objects)):
@@ -176,7 +122,7 @@ class Rows:
         self._columns = spread(objects)
         self._unknown = self._columns.keys() - set(documented)
         self._misfits: dict[int, Json] = {}
-        self._currencies: list[str | None] = [None] * len(objects)
+        self._currencies: list[str | None] | None = None
         self._nested: list[tuple[str, Rows]] = []
 
     def raw(self, field: str) -> list[Any]:
@@ -200,7 +146,7 @@ class Rows:
     def whole(self, field: str) -> list[int | None]:
         """Read a whole number."""
         values = self.raw(field)
-        return values if _all_whole(values) else self._first((field,), None, read_whole)
+        return values if all_whole(values) else self._first((field,), None, read_whole)
 
     def flag(self, field: str) -> list[bool | None]:
         """Read a truth value."""
@@ -223,11 +169,8 @@ class Rows:
         return amounts
 
     def currency(self) -> list[str | None]:
-        """Return the currency of the amounts read so far: that of the first which has one."""
-        # A text that is no Unicode has no place in a column; there are few different ones.
-        texts: dict[str | None, str | None] = {None: None}
-        texts |= {said: read_text(said) for said in self._currencies if said not in texts}
-        return [texts[said] for said in self._currencies]
+        """Return the currency of the amounts read so far: that of the first that was read."""
+        return self._currencies or [None] * len(self._objects)
 
     def keep(self, row: int, field: str, value: object) -> None:
         """Keep a value that no column can hold."""
@@ -277,46 +220,60 @@ class Rows:
 
     def _money(self, field: str) -> list[int | None]:
         moneys = self._column(field, dict, read_object)
-        amounts: list[int | None] = [None] * len(moneys)
-        there = moneys if None not in moneys else list(filter(None, moneys))
+        there = moneys if None not in moneys else [money for money in moneys if money is not None]
         if not there:
-            return amounts
-        numbers = [money.get("number") for money in there]
-        if not _all_whole(numbers):
-            for place, money in enumerate(moneys):
-                amounts[place] = self._amount(place, field, money) if money else None
-        elif len(there) == len(moneys):
-            amounts = numbers
-        else:
-            each = iter(numbers)
-            amounts = [next(each) if money else None for money in moneys]
-        self._fill_currencies(moneys)
-        if not all(map(MONEY_FIELDS.issuperset, there)):
-            for place, money in enumerate(moneys):
-                if money and not MONEY_FIELDS.issuperset(money):
-                    self.keep(place, field, money)
+            return [None] * len(moneys)
+        said, all_known = _said(there)
+        amounts, currencies = read_amounts(*said)
+        unread = None in amounts
+        if len(there) < len(moneys):
+            amounts = _scattered(amounts, moneys)
+        if self._currencies is None or None in self._currencies:
+            self._fill_currencies(_scattered(currencies, moneys))
+        if unread or not all_known:
+            self._keep_moneys(field, moneys, amounts)
         return amounts
 
-    def _amount(self, place: int, field: str, money: Json) -> int | None:
-        number = money.get("number")
-        if type(number) is int and -INT64_MAX <= number <= INT64_MAX:
-            return number
-        amount = money_in_minor(money)
-        if amount is None and (number is not None or money.get("value") is not None):
-            self.keep(place, field, money)
-        return amount
+    def _keep_moneys(
+        self, field: str, moneys: list[Json | None], amounts: list[int | None]
+    ) -> None:
+        """Keep the amounts that could not be read, and those with more than a column holds."""
+        for place, (money, amount) in enumerate(zip(moneys, amounts, strict=True)):
+            if money is None:
+                continue
+            unread = amount is None and (
+                money.get("number") is not None or money.get("value") is not None
+            )
+            if unread or not MONEY_FIELDS.issuperset(money):
+                self.keep(place, field, money)
 
-    def _fill_currencies(self, moneys: list[Json | None]) -> None:
-        if None not in self._currencies:
-            return
-        said = [money.get("currency") if money else None for money in moneys]
-        if not set(map(type, said)) <= {str, NoneType}:
-            said = [each if isinstance(each, str) else None for each in said]
-        self._currencies = [a or b for a, b in zip(self._currencies, said, strict=True)]
+    def _fill_currencies(self, currencies: list[str | None]) -> None:
+        if self._currencies is None:
+            self._currencies = currencies
+        elif None in self._currencies:
+            both = zip(self._currencies, currencies, strict=True)
+            self._currencies = [b if a is None else a for a, b in both]
 
 
-def _all_whole(numbers: Collection[Any]) -> bool:
-    """Tell whether every one of the numbers is an int that an int64 can hold."""
-    if set(map(type, numbers)) != {int}:
-        return False
-    return bool(min(numbers) >= -INT64_MAX and max(numbers) <= INT64_MAX)
+def _said(moneys: list[Json]) -> tuple[tuple[list[Any], ...], bool]:
+    """Lay money objects out: currencies, numbers, values; and whether they say nothing else."""
+    sizes = set(map(len, moneys))
+    if sizes <= {3, 4}:
+        try:
+            said = tuple(
+                [money[name] for money in moneys] for name in ("currency", "number", "value")
+            )
+            return said, sizes == {3} or all(map(contains, moneys, repeat("symbol")))
+        except KeyError:
+            pass  # number is missing at times
+    columns, nothing = spread(moneys), [None] * len(moneys)
+    said = tuple(columns.get(name, nothing) for name in ("currency", "number", "value"))
+    return said, MONEY_FIELDS.issuperset(columns)
+
+
+def _scattered(read: list[Any], moneys: list[Json | None]) -> list[Any]:
+    """Put what was read of the amounts that are there in their places."""
+    if len(read) == len(moneys):
+        return read
+    each = iter(read)
+    return [None if money is None else next(each) for money in moneys]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.api.snapshots import find_snapshot
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
 Json = dict[str, Any]
-ORDER_EVENTS = frozenset({"order-placed", "order_completed"})
-CART_SIGNS = frozenset({"cart_id", "line_items", "total", "sub_total", "cart_status"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Found:
     events: list[str]
     carts: list[Json]
     kinds: list[str]
+    order_numbers: list[str | None]
 
     def keys(self, counts: Sequence[int] | None = None) -> dict[str, list[Any]]:
         """Return the key columns, each snapshot's repeated as often as ``counts`` says."""
@@ -49,6 +50,7 @@ class Found:
                 self.events[here],
                 self.carts[here],
                 self.kinds[here],
+                self.order_numbers[here],
             )
 
     def by_recording(self) -> list[list[int]]:
@@ -59,32 +61,6 @@ class Found:
         return [sorted(order, key=self.seqs.__getitem__) for order in places.values()]
 
 
-def cart_in(data: object) -> tuple[str, Json] | None:
-    """Find the cart in the data of one event: under ``order``, under ``cart``, or bare.
-
-    Returns
-    -------
-    tuple or None
-        ``order`` or ``cart``, and the cart itself; None where there is no cart.
-
-    Examples
-    --------
-    >>> cart_in({"cart": {"cart_id": "c1"}})
-    ('cart', {'cart_id': 'c1'})
-    >>> cart_in({"message": "working"}) is None
-    True
-    """
-    if not isinstance(data, dict):
-        return None
-    inner = [(key, data[key]) for key in ("order", "cart") if isinstance(data.get(key), dict)]
-    for key, cart in inner:
-        if not CART_SIGNS.isdisjoint(cart):
-            return key, cart
-    if "cart_id" in data or "line_items" in data:
-        return "cart", data
-    return inner[0] if inner else None
-
-
 def find_carts(events: pd.DataFrame) -> Found:
     """Find the snapshots of a table of events, in the table's order.
 
@@ -93,18 +69,17 @@ def find_carts(events: pd.DataFrame) -> Found:
     events
         Needs ``recording_id``, ``seq``, ``event`` and ``data`` (a dict or None in each row).
     """
-    found = Found([], [], [], [], [])
+    found = Found([], [], [], [], [], [])
     columns = (events[name].tolist() for name in ("recording_id", "seq", "event", "data"))
     for recording_id, seq, event, data in zip(*columns, strict=True):
-        if not data or (hit := cart_in(data)) is None:
+        if not data or (snapshot := find_snapshot(data, event)) is None:
             continue
-        kind, cart = hit
-        is_order = event in ORDER_EVENTS or bool(cart.get("platform_order_number"))
         found.recording_ids.append(recording_id)
         found.seqs.append(seq)
         found.events.append(event)
-        found.carts.append(cart)
-        found.kinds.append("order" if is_order else kind)
+        found.carts.append(snapshot.data)
+        found.kinds.append(snapshot.kind)
+        found.order_numbers.append(snapshot.order_number)
     return found
 
 

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firmly_nb.api.values import INT64_MAX
 from firmly_nb.carts.batch import CARTS_AT_ONCE, SHIPMENT_FIELDS, Batch, batches
 from firmly_nb.carts.discounts import discount_columns, line_discounts
-from firmly_nb.carts.fields import INT64_MAX, Rows, read_text
+from firmly_nb.carts.fields import Rows, read_text
 from firmly_nb.carts.find import Json, find_carts
 from firmly_nb.carts.schemas import DISCOUNTS, LINE_ITEMS, NOTICES, SHIPMENTS, SNAPSHOTS
 
@@ -129,7 +130,7 @@ def _snapshots(batch: Batch) -> Columns:
         | amounts
         | {
             "kind": found.kinds,
-            "order_number": rows.text("platform_order_number"),
+            "order_number": _order_numbers(batch),
             "submitted_at": _times(rows, "submitted_at"),
             "shipping_country": address.text("country", "country_code"),
             "shipping_region": address.text("state_or_province", "state_code"),
@@ -144,6 +145,15 @@ def _snapshots(batch: Batch) -> Columns:
             "other": rows.other(),
         }
     )
+
+
+def _order_numbers(batch: Batch) -> list[str | None]:
+    """Return the order numbers that were found; what stands there and is none is kept."""
+    numbers = batch.found.order_numbers
+    for place, sent in enumerate(batch.carts.raw("platform_order_number")):
+        if sent is not None and numbers[place] is None:
+            batch.carts.keep(place, "platform_order_number", sent)
+    return numbers
 
 
 def _line_items(batch: Batch) -> Columns:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from firmly_nb.api.errors import error_from_payload
 from firmly_nb.api.event_names import ERROR, SUCCESS
-from firmly_nb.outcomes import order_number_in
+from firmly_nb.api.snapshots import order_number
 from firmly_nb.recording.records import End
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
 def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
     """Return an end for a recording that has none."""
     text = "the recording was cut off before the order's end"
-    if not any(order_number_in(event.data) for event in events):
+    if not any(order_number(event.data) for event in events):
         text += "; the order may exist"
     t_end = events[-1].t_ns if events else 0
     return told_by_events(start, events) or End("incomplete", t_end, error_description=text)

@@ -23,7 +23,8 @@ from firmly_nb.api.errors import (
 )
 from firmly_nb.api.event_names import ERROR, SUCCESS
 from firmly_nb.api.secrets import SecretStr, redact, redact_broken_json, redact_text
-from firmly_nb.outcomes import BEFORE_IT_WAS_SENT, order_number_in
+from firmly_nb.api.snapshots import order_number
+from firmly_nb.outcomes import BEFORE_IT_WAS_SENT
 from firmly_nb.recording.decoding import decode
 from firmly_nb.recording.network import (
     Read,
@@ -304,7 +305,7 @@ class _Run:
             self.end("http_error", "UnexpectedAnswer", "the answer is no whole JSON")
             return
         self.confirmation = answer
-        if isinstance(answer, dict) and answer.get("platform_order_number"):
+        if order_number(answer) is not None:
             self.succeeded = True
         else:
             # 200 does not always mean ordered (firmly-api.md, section 5.1).
@@ -328,7 +329,7 @@ class _Run:
             answer = redact(orjson.loads(body), self.secrets)
         except orjson.JSONDecodeError:
             return
-        if order_number_in(answer):
+        if order_number(answer):
             self.confirmation = answer
 
     async def _read_body(self, response: httpx.Response, limit: int) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
+from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.latency.stages import stages
 from firmly_nb.recording.cart_face import CartFace, Shown
 from firmly_nb.recording.charts_face import ChartsFace
@@ -18,10 +19,9 @@ from firmly_nb.recording.rows import (
     error_of,
     event_rows,
     judgement,
+    last_order_number,
     last_snapshot,
-    order_number,
     order_row,
-    snapshot_of,
 )
 from firmly_nb.recording.sources import Held, Joined, Source
 from firmly_nb.recording.store_face import StoreFace
@@ -103,12 +103,13 @@ class Recording(CartFace):
     @property
     def order_number(self) -> str | None:
         """The merchant's order number; None unless there is an order."""
-        return order_number(self._events, self._end)
+        return last_order_number(self._events, self._end)
 
     @property
     def cart(self) -> dict[str, Any] | None:
         """The last cart or order that was seen, as the API sent it, secrets taken out."""
-        return last_snapshot(self._events, self._end)
+        last = last_snapshot(self._events, self._end)
+        return last.data if last else None
 
     @property
     def items(self) -> list[dict[str, Any]]:
@@ -189,10 +190,13 @@ class Recording(CartFace):
         from firmly_nb.carts.display import cart_html, cart_text
 
         event = next((e for e in self._events if e.seq == seq), None)
-        cart = self.cart if seq is None else snapshot_of(event.data if event else None)
-        if cart is None:
+        if seq is None:
+            found = last_snapshot(self._events, self._end)
+        else:
+            found = find_snapshot(event.data if event else None)
+        if found is None:
             raise LookupError("there is no cart" + ("" if seq is None else f" in event {seq}"))
-        return Shown(cart_text(cart), cart_html(cart))
+        return Shown(cart_text(found.data), cart_html(found.data))
 
     def records(self) -> list[Record]:
         """Return what it is made of, for journals and stores."""

@@ -6,47 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
 from firmly_nb.api.event_names import SUCCESS
-from firmly_nb.api.money import Money
+from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number
 from firmly_nb.latency.stages import milestone_of
-from firmly_nb.outcomes import ANSWERED, PLACED, Facts, judge, order_number_in, was_sent
-
-MAX_MINOR = 2**63 - 1  # what a column holds; nothing costs as much
+from firmly_nb.outcomes import ANSWERED, PLACED, Facts, judge, was_sent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from firmly_nb.outcomes import Judgement
     from firmly_nb.recording.records import End, Event, Start
-
-
-def snapshot_of(data: Any) -> dict[str, Any] | None:
-    """Return the cart or order inside an event's data, or None.
-
-    Examples
-    --------
-    >>> snapshot_of({"cart": {"cart_id": "c1"}})
-    {'cart_id': 'c1'}
-    >>> snapshot_of({"error": "ErrorPaymentDeclined"}) is None
-    True
-    """
-    if not isinstance(data, dict):
-        return None
-    for key in ("order", "cart"):
-        if isinstance(data.get(key), dict):
-            snapshot: dict[str, Any] = data[key]
-            return snapshot
-    return data if "cart_id" in data or "line_items" in data else None
-
-
-def total_of(snapshot: dict[str, Any] | None) -> tuple[int | None, str | None]:
-    """Return a snapshot's total in minor units and its currency; None where there is none."""
-    total = (snapshot or {}).get("total")
-    try:
-        money = Money.model_validate(total)
-        minor = money.minor
-    except ValueError:
-        return None, None
-    return (minor, money.currency) if abs(minor) <= MAX_MINOR else (None, None)
 
 
 def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -54,9 +22,8 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
     rows = []
     before: Event | None = None
     for event in events:
-        snapshot = snapshot_of(event.data)
-        total_minor, currency = total_of(snapshot)
-        cart_id = (snapshot or {}).get("cart_id")
+        snapshot = find_snapshot(event.data)
+        total_minor, currency = _total(snapshot)
         rows.append(
             {
                 "recording_id": start.recording_id,
@@ -73,7 +40,7 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
                 "bytes": event.size,
                 "rtt_us": event.rtt_us,
                 "retransmits": event.retransmits,
-                "cart_id": str(cart_id) if cart_id is not None else None,
+                "cart_id": snapshot.cart_id if snapshot else None,
                 "total_minor": total_minor,
                 "currency": currency,
                 "data": event.data,
@@ -86,7 +53,7 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
 
 def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
     """Return the plain answer as a row for the cart tables: event ``confirmation``, number 0."""
-    if snapshot_of(end.confirmation) is None:
+    if find_snapshot(end.confirmation) is None:
         return []
     return [
         {
@@ -95,15 +62,14 @@ def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
             "event": "confirmation",
             "coalesced": False,
             "bytes": 0,
-            "data": {"order": snapshot_of(end.confirmation)},
+            "data": end.confirmation,
         }
     ]
 
 
 def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]:
     """Return the row of the order, in the form of ``ORDERS``."""
-    last = last_snapshot(events, end)
-    total_minor, currency = total_of(last)
+    total_minor, currency = _total(last_snapshot(events, end))
     milestones = [e.event for e in events if milestone_of(e.event, start.milestones)]
     lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
     lag_ms = _ms(lag_ns)
@@ -123,7 +89,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "evidence": judged.evidence,
         "error_code": end.error_code,
         "error_description": end.error_description,
-        "order_number": order_number(events, end),
+        "order_number": last_order_number(events, end),
         "http_status": end.http_status,
         "last_milestone": milestones[-1] if milestones else None,
         "time_to_headers_ms": _ms(end.t_headers_ns),
@@ -144,20 +110,9 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     }
 
 
-def last_snapshot(events: Sequence[Event], end: End) -> dict[str, Any] | None:
-    """Return the last cart or order that was seen, from the events or the plain answer."""
-    plain = snapshot_of(end.confirmation)
-    if plain:
-        return plain
-    return next((s for e in reversed(events) if (s := snapshot_of(e.data))), None)
-
-
-def order_number(events: Sequence[Event], end: End) -> str | None:
-    """Return the merchant's order number, a text even when numeric: the last one that came."""
-    number = order_number_in(end.confirmation)
-    if number is not None:
-        return number
-    return next((n for e in reversed(events) if (n := order_number_in(e.data)) is not None), None)
+def last_snapshot(events: Sequence[Event], end: End) -> Snapshot | None:
+    """Return the last cart or order that was seen, from the response or the events."""
+    return next(filter(None, map(find_snapshot, _last_first(events, end))), None)
 
 
 def judgement(events: Sequence[Event], end: End) -> Judgement:
@@ -165,7 +120,7 @@ def judgement(events: Sequence[Event], end: End) -> Judgement:
     return judge(
         Facts(
             outcome=end.outcome,
-            has_number=order_number(events, end) is not None,
+            has_number=last_order_number(events, end) is not None,
             success=end.outcome == PLACED,
             error_code=end.error_code if end.outcome in ANSWERED else None,
             http_status=end.http_status,
@@ -185,6 +140,20 @@ def _sent(events: Sequence[Event], end: End) -> bool | None:
         blocked=end.phases.blocked_ns is not None,
         connecting=end.phases.connecting_ns is not None,
     )
+
+
+def last_order_number(events: Sequence[Event], end: End) -> str | None:
+    """Return the last order number that was seen, whatever came after it."""
+    return next(filter(None, map(order_number, _last_first(events, end))), None)
+
+
+def _last_first(events: Sequence[Event], end: End) -> Iterator[Any]:
+    yield end.confirmation
+    yield from (event.data for event in reversed(events))
+
+
+def _total(snapshot: Snapshot | None) -> tuple[int | None, str | None]:
+    return (snapshot and snapshot.total) or (None, None)
 
 
 def error_of(end: End) -> FirmlyError | None:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError
-from firmly_nb.recording.rows import total_of
+from firmly_nb.api.snapshots import find_snapshot
 
 if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient, Session
@@ -48,16 +48,17 @@ class Quotes:
         async with self._asking:
             token = await self._token()
             try:
-                minor, currency = total_of(await self._cart(order, token))
+                cart = find_snapshot(await self._cart(order, token))
             except FirmlyError as error:
                 error.description = f"{UNKNOWN}: {error.description}"
                 raise
             finally:
                 with suppress(FirmlyError):
                     await self.client.change_cart("DELETE", order.domain, "line-items", token)
-        if minor is None or currency is None:
-            raise FirmlyError("NoTotal", f"{UNKNOWN}: its cart has no total")
-        return minor, currency
+        total = cart.total if cart else None
+        if total is None:
+            raise FirmlyError("NoTotal", f"{UNKNOWN}: its cart has no total that can be read")
+        return total
 
     async def _cart(self, order: Order, token: SecretStr) -> dict[str, Any]:
         change = partial(self.client.change_cart, "POST", order.domain)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from firmly_nb.api.printable import printable
+from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.carts.changes_display import changes_html, changes_text
 from firmly_nb.carts.checks_display import checks_html, checks_text
 from firmly_nb.carts.display import FONT, INK, cart_html, cart_text
-from firmly_nb.carts.find import cart_in
 from firmly_nb.carts.sheet import Sheets
 from firmly_nb.carts.tables import CartTables
 from firmly_nb.outcomes import NO, PLACED, YES
@@ -158,8 +158,8 @@ class CartReading:
 
     def _cart(self, seq: int | None) -> Json | None:
         shown = None if seq is None else self._sheets.shown_at(seq)
-        hit = None if shown is None else cart_in(self.data[shown])
-        return hit[1] if hit else None
+        found = None if shown is None else find_snapshot(self.data[shown])
+        return found.data if found else None
 
     def _changes(self, seq: int | None) -> Any:
         changes = self.recording.changes

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb import browsing
+from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.portal import submit
 from firmly_nb.widgets import catalogue
 from firmly_nb.widgets.form_words import safe_text
@@ -94,7 +95,9 @@ def cart_words(cart: Mapping[str, Any], domain: str) -> str:
     >>> cart_words({"cart_status": "active"}, "a.test")
     'The cart at a.test is active: no order was placed from it.'
     """
-    number, status = cart.get("platform_order_number"), str(cart.get("cart_status") or "unknown")
+    found = find_snapshot(dict(cart))
+    number = found.order_number if found else None
+    status = str((found.data if found else cart).get("cart_status") or "unknown")
     if number and status == "submitted":
         return f"It went through: the cart at {domain} is submitted, order {number}."
     if status == "active":

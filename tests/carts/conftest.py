@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def money(minor: int, currency: str = "USD") -> Json:
-    return Money.of(minor, currency).wire()
+    return Money(minor, currency).wire()
 
 
 def line(

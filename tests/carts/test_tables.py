@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pandas as pd
 import pytest
 
 from firmly_nb.carts import tables
-from firmly_nb.carts.fields import money_in_minor
 from firmly_nb.carts.schemas import DISCOUNTS, LINE_ITEMS, NOTICES, SHIPMENTS, SNAPSHOTS
+from tests.odd_amounts import AMOUNTS
 
 ALL = {
     "snapshots": SNAPSHOTS,
@@ -18,6 +19,8 @@ ALL = {
     "notices": NOTICES,
     "discounts": DISCOUNTS,
 }
+
+NOTHING_SAID = ({"currency": "USD"}, {"currency": "USD", "value": None, "number": None})
 
 
 def one(table: pd.DataFrame) -> dict[str, Any]:
@@ -71,37 +74,36 @@ def test_no_events_give_the_declared_columns(build, name):
     pd.testing.assert_frame_equal(table, ALL[name].empty())
 
 
-@pytest.mark.parametrize(
-    ("money", "minor"),
-    [
-        ({"currency": "USD", "value": 46.99, "number": 4699}, 4699),
-        ({"currency": "USD", "value": 46.99}, 4699),
-        ({"currency": "JPY", "value": 1250}, 1250),
-        ({"currency": "KWD", "value": 1.005}, 1005),
-        ({"currency": "USD", "value": "46.99"}, 4699),
-        ({"currency": "USD", "number": "4699"}, 4699),
-        ({"currency": "USD", "value": 1, "number": 4699.0}, 4699),
-        ({"currency": "USD", "value": -3.5}, -350),
-        ({"currency": "ZZZ", "value": 1.5}, 150),
-        ({"value": 46.99}, None),
-        ({"currency": "USD"}, None),
-        ({"currency": "USD", "value": float("nan")}, None),
-        ({"currency": "USD", "value": float("inf")}, None),
-        ({"currency": "USD", "value": 1e300}, None),
-        ({"currency": "USD", "value": "1e999999999"}, None),
-        ({"currency": "USD", "value": 10**5000}, None),
-        ({"currency": "USD", "value": True, "number": True}, None),
-        ({"currency": ["USD"], "value": 1}, None),
-        ("46.99", None),
-        (None, None),
-    ],
-)
-def test_money_is_read_exactly_or_not_at_all(build, money, minor):
-    assert money_in_minor(money) == minor
+@pytest.mark.parametrize(("sent", "read"), AMOUNTS.items())
+def test_an_amount_that_cannot_be_read_is_kept(build, sent, read):
+    money = orjson.loads(sent)
     row = one(tables.snapshots(from_cart(build, {"cart_id": "c", "total": money})))
-    assert row["total_minor"] == minor
-    said_nothing = money is None or (minor is None and money == {"currency": "USD"})
-    assert (row["other"] is None) == (minor is not None or said_nothing)
+    assert (row["total_minor"], row["currency"]) == (read or (None, None))
+    said = money not in (None, {}) and money not in NOTHING_SAID
+    kept = said and (read is None or "more" in money)
+    assert row["other"] == ({"total": money} if kept else None)
+
+
+def test_a_currency_stands_beside_amounts_that_were_read(build):
+    """Beside 10.00 USD stood the EUR of a total that could not be read: 10.00 EUR."""
+    total = {"currency": "EUR", "value": "free"}
+    cart = {"cart_id": "c", "total": total, "sub_total": build.money(1000)}
+    row = one(tables.snapshots(from_cart(build, cart)))
+    assert (row["total_minor"], row["sub_total_minor"], row["currency"]) == (None, 1000, "USD")
+
+
+def test_of_discounts_that_cannot_all_be_read_there_is_no_sum(build):
+    ten, free = build.money(1000), {"currency": "USD", "value": "free"}
+    lists = {
+        1500: [ten, {"amount": build.money(500)}, {"code": "TEN"}],
+        -1: [ten, free],
+        -2: [ten, {"code": "TEN", "value": 10}],
+        -3: [ten, build.money(5, "EUR")],
+        -4: [{"code": "TEN"}],
+    }
+    lines = [{"discounts": each} for each in lists.values()]
+    table = tables.line_items(from_cart(build, {"line_items": lines}))
+    assert table["discount_minor"].fillna(0).tolist() == [1500, 0, 0, 0, 0]
 
 
 def test_number_beyond_an_int64_is_kept_but_not_read(build):
