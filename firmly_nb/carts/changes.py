@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.api.money import Money, format_minor, read_money
-from firmly_nb.carts.fields import read_text
 from firmly_nb.carts.find import Json, find_carts, parts
 from firmly_nb.carts.pairing import ABSENT, label_of, pair
 from firmly_nb.carts.paths import below, element

@@ -344,7 +344,6 @@ def test_the_largest_total_that_a_column_holds_is_kept():
         assert total(number + (2 if number > 0 else -2)) == (None, None)
 
 
-
 @pytest.mark.parametrize(
     "total",
     [
