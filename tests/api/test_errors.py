@@ -206,6 +206,8 @@ def test_five_hundred_characters_are_quoted_and_the_cut_is_shown(length):
         ("", None),
         (None, None),
         ("Wed, 21 Oct 99999 07:28:00 GMT", None),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999999", None),
     ],
 )
 def test_a_wait_is_seconds_or_a_date_and_no_longer_than_a_day(header, seconds):

@@ -116,6 +116,8 @@ def test_signatures_of_urls_and_times_of_submission_are_noise(build):
             [("x.value", "changed", "free", "FREE", None)],
         ),
         (float("nan"), float("nan"), []),
+        (float("nan"), 1, [("x", "changed", mock.ANY, 1, None)]),
+        (1, float("nan"), [("x", "changed", 1, mock.ANY, None)]),
         ({"a": [1]}, [1], [("x", "changed", {"a": [1]}, [1], None)]),
         ([1, 2, 2], [2, 1], [("x[2#2]", "removed", 2, None, None)]),
         ([{"q": 1}], [{"q": 2}], [("x[1].q", "changed", 1, 2, None)]),

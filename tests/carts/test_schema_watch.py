@@ -233,3 +233,21 @@ def test_a_merchant_that_was_not_noted_is_that_of_the_cart(build):
     events = added(build, {"cart_id": "c", "shop_id": "a.test"}, {"cart_id": "c"})
     events["domain"] = ["noted.test", None]
     assert sorted(set(field_presence(events)["domain"])) == ["", "noted.test"]
+
+
+def test_what_lies_in_a_field_that_only_one_set_has_is_not_told_as_well(build):
+    plain = {"cart_id": "c"}
+    for value in ([1], [[1]], {"a": {"b": 1}}, {f"k{n}": n for n in range(101)}):
+        drift = schema_drift(added(build, plain), added(build, plain | {"x": value}))
+        assert drift["path"].tolist() == ["x"]
+        drift = schema_drift(added(build, plain | {"x": value}), added(build, plain))
+        assert drift["path"].tolist() == ["x"]
+
+
+def test_fields_are_in_order_of_event_merchant_and_path(build):
+    carts = [{"shop_id": shop, "b": 1, "a": {"c": 1}} for shop in ("b.test", "a.test")]
+    events = [("z", {"cart": carts[0]}), ("y", {"cart": carts[0]}), ("y", {"cart": carts[1]})]
+    table = field_presence(build.events(events))
+    keys = list(zip(table["event"], table["domain"], table["path"], strict=True))
+    assert keys == sorted(keys)
+    assert len(keys) == 12

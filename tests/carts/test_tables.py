@@ -520,3 +520,31 @@ def test_discounts_that_are_nothing_are_no_rows(build):
         "line_items": [{"line_discount": None, "discounts": [None, ""]}],
     }
     assert tables.discounts(from_cart(build, cart)).empty
+
+
+def test_what_is_documented_is_not_kept_as_something_else(build):
+    """Also where no column is made of it."""
+    image = {"url": "u", "src": "s", "alt": "a", "type": "t"}
+    method = {"id": "A", "sku": "B", "description": "d", "price": build.money(1),
+              "estimated_delivery": "soon", "applicable_line_items": []}  # fmt: skip
+    kind = {"id": "A", "name": "n", "description": "d"}
+    discount = {"code": "TEN", "amount": build.money(1), "line_item_id": "a"}
+    cart = {
+        "cart_id": "c",
+        "line_items": [{"line_item_id": "a", "image": image}],
+        "shipments": [{"shipping_method": method, "fulfillment_type": kind}],
+        "coupons": [discount],
+        "notices": [{"code": "x", "id": "y", "message": "m", "description": "d"}],
+    }
+    for name, table in tables.cart_tables(from_cart(build, cart))._asdict().items():
+        assert one(table)["other"] is None, name
+    more = {
+        "line_items": [{"image": image | {"width": 1}}],
+        "shipments": [{"shipping_method": method | {"x": 1}, "fulfillment_type": kind | {"y": 2}}],
+    }
+    lines, shipments = (
+        tables.line_items(from_cart(build, more)),
+        tables.shipments(from_cart(build, more)),
+    )
+    assert one(lines)["other"] == {"image.width": 1}
+    assert one(shipments)["other"] == {"shipping_method.x": 1, "fulfillment_type.y": 2}

@@ -59,3 +59,19 @@ def test_a_secret_name_hidden_by_an_escape_is_found() -> None:
 def test_text_that_is_no_json_is_an_error() -> None:
     with pytest.raises(orjson.JSONDecodeError):
         decode(b"[DONE]", ())
+
+
+@pytest.mark.parametrize("value", [5, "text", None, True, 1.5, [], {}])
+def test_json_need_not_be_an_object(value: Any) -> None:
+    assert decode(orjson.dumps(value), (SECRET,)) == value
+
+
+def test_a_secret_field_that_holds_nothing_says_so() -> None:
+    value = {"cookie": None, "cvv": "", "cart_id": None, "handle": None, "x": [{"cvc": None}]}
+    assert decode(orjson.dumps(value), ()) == redact(value) == {**value, "cvv": "[redacted]"}
+
+
+def test_a_handle_is_secret_beside_its_owner_only() -> None:
+    shop = {"handle": "tee", "x": [{"cart_id": "c", "handle": "h", "y": {"handle": "tee"}}]}
+    clean = {"cart_id": "c", "handle": "[redacted]", "y": {"handle": "tee"}}
+    assert decode(orjson.dumps(shop), ()) == {"handle": "tee", "x": [clean]}

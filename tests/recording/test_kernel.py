@@ -186,3 +186,18 @@ def test_a_stamp_is_found_among_other_messages():
     other = (socket.SOL_SOCKET, 29, stamp)
     assert stamp_of([other, (socket.IPPROTO_TCP, 35, stamp)]) is None
     assert stamp_of([other, (socket.SOL_SOCKET, 35, stamp), other]) == 1_700_000_000_999_999_999
+
+
+def test_room_is_made_for_the_stamp():
+    """Without it the kernel drops the stamp, and the time after the read counts."""
+    stamp = (socket.SOL_SOCKET, 35, struct.pack("@ll", 5, 7))
+
+    class Stamping:
+        def recvmsg_into(self, buffers, ancillary_size=0):
+            buffers[0][:2] = b"ab"
+            enough = ancillary_size >= socket.CMSG_SPACE(len(stamp[2]))
+            return 2, [stamp] if enough else [], 0, None
+
+    room = bytearray(4)
+    size, ancillary = receive_stamped(Stamping(), memoryview(room))
+    assert (room[:size], stamp_of(ancillary)) == (b"ab", 5_000_000_007)

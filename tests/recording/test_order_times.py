@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+from itertools import pairwise
+
+import httpx
 import pytest
 
 from firmly_nb.recording import phases
+from firmly_nb.recording.arrivals import Read
 from firmly_nb.recording.phases import PhaseClock
+from firmly_nb.recording.read_groups import last_read, read_groups
 from firmly_nb.recording.records import Phases
 from tests.recording.order_server import chunk, event, run
 
@@ -116,3 +123,143 @@ async def test_events_that_came_with_one_read_are_marked():
     assert events["read_no"].is_monotonic_increasing
     assert events["gap_ms"].iloc[2:].tolist() == [0.0, 0.0]
     assert (events["uncertainty_us"] > 0).all()
+
+
+READ = Read(
+    read_no=1,
+    arrived_ns=0,
+    earliest_ns=0,
+    read_ns=0,
+    clock="user",
+    wall_offset_ns=0,
+    wall_offset_error_ns=0,
+    size=1,
+    segments=None,
+    rtt_us=None,
+    retransmits=None,
+    emptied=True,
+)
+FIRST, SECOND, THIRD = (dataclasses.replace(READ, read_no=number) for number in (1, 2, 3))
+
+
+class Connection(httpx.AsyncByteStream):
+    """A body of chunks, each brought by a read; where None stands it has to be waited for."""
+
+    def __init__(self, *script, fails=None):
+        self.script, self.fails, self.read, self.closed = script, fails, None, asyncio.Event()
+
+    async def __aiter__(self):
+        try:
+            for step in self.script:
+                if step is None:
+                    await asyncio.sleep(0)
+                    continue
+                self.read, chunk = step
+                yield chunk
+            if self.fails:
+                raise self.fails
+        finally:
+            self.closed.set()
+
+    def get_extra_info(self, name):
+        return self.read if name == "last_read" else None
+
+
+def answer(connection):
+    return httpx.Response(200, stream=connection, extensions={"network_stream": connection})
+
+
+async def test_chunks_are_grouped_by_the_read_that_brought_them():
+    connection = Connection(
+        (FIRST, b"a"),
+        (FIRST, b"b"),
+        (SECOND, b"c"),
+        None,
+        None,
+        None,
+        (SECOND, b"d"),
+        (THIRD, b"e"),
+    )
+    async with read_groups(answer(connection)) as groups:
+        taken = [(read.read_no, b"".join(chunks)) async for read, chunks in groups]
+    assert b"".join(chunk for _, chunk in taken) == b"abcde"
+    # A read that was waited for in its midst may be two groups; no group is of two reads.
+    assert taken[0] == (1, b"ab")
+    assert taken[-1] == (3, b"e")
+    assert [number for number, _ in taken] in ([1, 2, 3], [1, 2, 2, 3])
+
+
+async def test_a_read_that_is_equal_to_the_one_before_is_another_one():
+    again = dataclasses.replace(FIRST)
+    connection = Connection((FIRST, b"a"), (again, b"b"))
+    async with read_groups(answer(connection)) as groups:
+        assert [chunks async for _, chunks in groups] == [[b"a"], [b"b"]]
+
+
+async def test_a_body_of_nothing_has_no_groups():
+    async with read_groups(answer(Connection(None, None))) as groups:
+        assert [group async for group in groups] == []
+
+
+@pytest.mark.parametrize("pause", [(), (None,), (None,) * 9])
+async def test_what_came_before_the_connection_broke_is_given_first(pause):
+    broken = httpx.ReadError("gone")
+    connection = Connection((FIRST, b"a"), *pause, (SECOND, b"b"), *pause, fails=broken)
+    taken = []
+
+    async def take():
+        async with read_groups(answer(connection)) as groups:
+            async for _, chunks in groups:
+                taken.extend(chunks)
+
+    with pytest.raises(httpx.ReadError) as caught:
+        await take()
+    assert caught.value is broken
+    assert taken == [b"a", b"b"]
+
+
+async def test_who_leaves_early_ends_the_reading():
+    connection = Connection((FIRST, b"a"), *[None] * 10_000, (SECOND, b"b"))
+    async with read_groups(answer(connection)) as groups:
+        async for _, chunks in groups:
+            assert chunks == [b"a"]
+            break
+        assert not connection.closed.is_set()
+    assert connection.closed.is_set()
+
+
+async def test_an_error_of_the_connection_is_not_raised_to_who_has_left():
+    connection = Connection((FIRST, b"a"), fails=httpx.ReadError("gone"))
+    async with read_groups(answer(connection)) as groups:
+        async for _ in groups:
+            break
+        await connection.closed.wait()
+
+
+async def test_between_two_groups_of_any_streams_the_loop_looks_twice_at_its_sockets():
+    passes, taken = 0, []
+
+    async def count():
+        nonlocal passes
+        while True:
+            passes += 1
+            await asyncio.sleep(0)
+
+    async def take():
+        connection = Connection((FIRST, b"a"), (SECOND, b"b"), (THIRD, b"c"))
+        async with read_groups(answer(connection)) as groups:
+            taken.extend([passes async for _ in groups])
+
+    counting = asyncio.create_task(count())
+    await asyncio.gather(*(take() for _ in range(3)))
+    counting.cancel()
+    assert len(taken) == 9
+    assert all(later - earlier >= 2 for earlier, later in pairwise(sorted(taken)))
+
+
+@pytest.mark.parametrize("extensions", [{}, {"network_stream": None}])
+async def test_without_a_stamping_transport_there_is_nothing_to_date_with(extensions):
+    with pytest.raises(TypeError, match=r"recording needs .*StampingTransport"):
+        last_read(httpx.Response(200, extensions=extensions))
+    with pytest.raises(TypeError, match="recording needs"):
+        last_read(answer(Connection()))
