@@ -63,3 +63,48 @@ def test_the_recorder_and_the_simulator_are_not_given_the_app_id(monkeypatch, co
         environ = Path(f"/proc/{pid}/environ")
         assert b"PATH=" in environ.read_bytes()
         assert b"planted" not in environ.read_bytes()
+
+
+@pytest.mark.parametrize("length", [1, 2, 511, 512])
+@pytest.mark.parametrize("letter", ["!", "~", "a", "="])
+def test_what_a_header_can_carry_is_an_app_id(length, letter):
+    assert find_app_id(SecretStr(letter * length)).get_secret_value() == letter * length
+
+
+@pytest.mark.parametrize("text", ["a" * 513, " ", "\n", "a\x7f", "a\tb", "\u00e4"])
+def test_what_is_too_long_empty_or_not_printable_is_refused(text):
+    with pytest.raises(ValueError, match="which no app id has: copy it again"):
+        find_app_id(SecretStr(text))
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(PermissionError(13, "Permission denied"), "Permission denied"), (OSError(), "OSError")],
+)
+def test_a_file_that_may_not_be_opened_says_why(error, why, monkeypatch, tmp_path):
+    def refuse(_path):
+        raise error
+
+    path = tmp_path / ".env"
+    path.write_text("FIRMLY_APP_ID=planted\n")
+    monkeypatch.setattr("dotenv.dotenv_values", refuse)
+    with pytest.raises(ValueError, match="cannot be read") as caught:
+        from_dotenv()
+    assert str(caught.value) == f"{path} cannot be read: {why}"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "OTHER=1\n", "FIRMLY_APP_ID=\n", "FIRMLY_APP_ID\n", "#FIRMLY_APP_ID=x\n"]
+)
+def test_a_file_without_an_app_id_has_an_empty_one(content, tmp_path):
+    (tmp_path / ".env").write_text(content)
+    assert from_dotenv().get_secret_value() == ""
+    with pytest.raises(ValueError, match=r"no app id: pass app_id=\.\.\., set FIRMLY_APP_ID"):
+        find_app_id(None)
+
+
+def test_a_file_further_up_is_found_from_where_one_works(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("FIRMLY_APP_ID=above\n")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert from_dotenv().get_secret_value() == "above"

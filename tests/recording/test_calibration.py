@@ -190,7 +190,7 @@ def test_the_worse_condition_is_that_of_the_larger_p99_and_not_of_the_larger_med
 @pytest.mark.parametrize(
     ("error_ms", "said"),
     [(0.009, "0.009"), (0.0099, "0.010"), (0.01, "0.01"), (0.0149, "0.01"), (1.005, "1.00"),
-     (12.3456, "12.35")],
+     (12.3456, "12.35"), (0.0, "0.000")],
 )  # fmt: skip
 def test_an_error_below_ten_microseconds_has_a_third_decimal(error_ms: float, said: str) -> None:
     sentence = Calibration.from_rows(measured("idle", [error_ms])).sentence
