@@ -313,7 +313,7 @@ def _why_unknown(facts: Facts) -> str:
 def was_sent(
     *,
     error_code: str | None,
-    description: str | None,
+    cancelled_before: bool,
     responded: bool,
     cold: bool,
     blocked: bool,
@@ -323,8 +323,10 @@ def was_sent(
 
     Parameters
     ----------
-    error_code, description
+    error_code
         The recorder's own.
+    cancelled_before
+        Whether it was cancelled, and its description has ``BEFORE_IT_WAS_SENT``.
     responded
         Whether anything came back.
     cold
@@ -335,17 +337,16 @@ def was_sent(
     Examples
     --------
     >>> known = {"responded": False, "cold": True, "blocked": True, "connecting": True}
-    >>> was_sent(error_code="ConnectError", description="", **known)
+    >>> was_sent(error_code="ConnectError", cancelled_before=False, **known)
     False
-    >>> was_sent(error_code="ReadError", description="", **known) is None
+    >>> was_sent(error_code="ReadError", cancelled_before=False, **known) is None
     True
     """
     if responded:
         return True
     never_connected = cold and blocked and not connecting
-    if never_connected or error_code == "ConnectError":
-        return False
-    return False if BEFORE_IT_WAS_SENT in (description or "") else None
+    unsent = never_connected or cancelled_before or error_code == "ConnectError"
+    return False if unsent else None
 
 
 JUDGED_BY = (
@@ -374,37 +375,42 @@ def judge_rows(orders: pd.DataFrame) -> tuple[list[str], list[str]]:
     >>> judge_rows(pd.DataFrame([row]))
     (['no'], ['HTTP 404'])
     """
+    import numpy as np
     import pandas as pd
 
+    before = orders["outcome"].eq(CANCELLED).to_numpy(bool, copy=True)
+    said = orders["error_description"][before].fillna("").astype("str")
+    before[before] = said.str.contains(BEFORE_IT_WAS_SENT, regex=False).to_numpy(bool)
     numbers = orders["order_number"]
-    description = orders["error_description"].astype("object").where(
-        orders["error_description"].notna(), ""
-    )  # fmt: skip
-    responded = orders["time_to_headers_ms"].notna() | orders["time_to_first_event_ms"].notna()
-    code = orders["error_code"].astype("object")
-    # Few combinations occur, however many orders there are.
-    keys = pd.DataFrame(
-        {
-            "outcome": orders["outcome"].astype("object"),
-            "has_number": numbers.notna() & (numbers.astype("object").str.strip() != ""),
-            "error_code": code.where(code.notna(), None),
-            "http_status": orders["http_status"].fillna(-1).astype("int64"),
-            "responded": responded,
-            "cold": orders["connection"].astype("object") == "cold",
-            "blocked": orders["blocked_ms"].notna(),
-            "connecting": orders["connecting_ms"].notna(),
-            "unsent": description.str.contains(BEFORE_IT_WAS_SENT, regex=False).astype(bool),
-        }
+    columns: dict[str, Any] = {
+        "outcome": orders["outcome"],
+        "has_number": numbers.notna() & numbers.fillna("").astype("str").str.strip().ne(""),
+        "error_code": orders["error_code"],
+        "http_status": orders["http_status"].fillna(-1).astype("int64"),
+        "responded": orders["time_to_headers_ms"].notna()
+        | orders["time_to_first_event_ms"].notna(),
+        "cold": orders["connection"].eq("cold"),
+        "blocked": orders["blocked_ms"].notna(),
+        "connecting": orders["connecting_ms"].notna(),
+        "cancelled_before": before,
+    }
+    # Few combinations occur, however many orders there are: each is judged once.
+    group = np.zeros(len(orders), dtype=np.int64)
+    for values in columns.values():
+        codes, found = pd.factorize(values)
+        group = pd.factorize(group * (len(found) + 1) + codes + 1)[0]
+    first = np.flatnonzero(~pd.Series(group).duplicated().to_numpy())
+    rows = pd.DataFrame(
+        {name: pd.Series(values).iloc[first].tolist() for name, values in columns.items()}
     )
-    groups = keys.groupby(list(keys.columns), dropna=False, sort=False, observed=True).ngroup()
-    first = keys[~groups.duplicated()]
-    judged = [judge(_facts_of_row(row)) for row in first.to_dict("records")]
-    found = [judged[group] for group in groups.to_numpy().tolist()]
-    return [one.order_exists for one in found], [one.evidence for one in found]
+    judged = [judge(_facts_of_row(row)) for row in rows.to_dict("records")]
+    exists = np.array([one.order_exists for one in judged], dtype=object)
+    evidence = np.array([one.evidence for one in judged], dtype=object)
+    return exists[group].tolist(), evidence[group].tolist()
 
 
 def _facts_of_row(row: Mapping[Any, Any]) -> Facts:
-    name = "incomplete" if row["outcome"] is None else str(row["outcome"])
+    name = row["outcome"] if isinstance(row["outcome"], str) else "incomplete"
     code = row["error_code"] if isinstance(row["error_code"], str) else None
     return Facts(
         outcome=name,
@@ -414,7 +420,7 @@ def _facts_of_row(row: Mapping[Any, Any]) -> Facts:
         http_status=None if row["http_status"] < 0 else row["http_status"],
         sent=was_sent(
             error_code=code,
-            description=BEFORE_IT_WAS_SENT if row["unsent"] else "",
+            cancelled_before=row["cancelled_before"],
             responded=row["responded"],
             cold=row["cold"],
             blocked=row["blocked"],

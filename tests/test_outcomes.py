@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import firmly_nb as fnb
@@ -406,7 +406,8 @@ SEEN = st.lists(
 )
 
 
-@given(st.lists(st.tuples(SEEN, FIRST_EDITION_ENDS), max_size=8))
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(SEEN, FIRST_EDITION_ENDS), max_size=3))
 def test_tables_are_judged_as_their_recordings_are(made):
     recs = fnb.Recordings(
         [

@@ -29,6 +29,8 @@ from firmly_nb.api.money import read_money
 from firmly_nb.api.values import plain_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from firmly_nb.api.money import Money
 
 Json = dict[str, Any]
@@ -120,16 +122,18 @@ def order_number(data: object) -> str | None:
         return number
     level = [data]
     for _ in range(DEEPEST):
-        level = [
-            value
-            for each in level
-            for key, value in each.items()
-            if isinstance(value, dict) and key != "merchant_custom_data"
-        ]
+        level = [inner for each in level for inner in _inside(each) if isinstance(inner, dict)]
         for each in level:
             if number := _number(each.get(ORDER_NUMBER)):
                 return number
     return None
+
+
+def _inside(data: Json) -> Iterable[Any]:
+    """Return where an order can be in an object; of a cart not in each of its amounts."""
+    if "line_items" in data:
+        return [data.get(key) for key in NAMES]
+    return [value for key, value in data.items() if key != "merchant_custom_data"]
 
 
 def _beside_the_cart(data: Json) -> str | None:

@@ -158,7 +158,7 @@ class Recording(CartFace):
 
     @cached_property
     def _judgement(self) -> Judgement:
-        return judgement(self._events, self._end)
+        return judgement(self._events, self._end, self.order_number)
 
     def summary(self) -> dict[str, Any]:
         """Return the order's row as it is before it becomes a table: cheap, None where null."""

@@ -8,7 +8,15 @@ from firmly_nb.api.errors import FirmlyError, make_error
 from firmly_nb.api.event_names import SUCCESS
 from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number
 from firmly_nb.latency.stages import milestone_of
-from firmly_nb.outcomes import ANSWERED, PLACED, Facts, judge, was_sent
+from firmly_nb.outcomes import (
+    ANSWERED,
+    BEFORE_IT_WAS_SENT,
+    CANCELLED,
+    PLACED,
+    Facts,
+    judge,
+    was_sent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +82,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
     lag_ms = _ms(lag_ns)
     latency_ms = end.t_end_ns / 1e6
-    judged = judgement(events, end)
+    number = last_order_number(events, end)
+    judged = judgement(events, end, number)
     return {
         "recording_id": start.recording_id,
         "run_id": start.run_id,
@@ -89,7 +98,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "evidence": judged.evidence,
         "error_code": end.error_code,
         "error_description": end.error_description,
-        "order_number": last_order_number(events, end),
+        "order_number": number,
         "http_status": end.http_status,
         "last_milestone": milestones[-1] if milestones else None,
         "time_to_headers_ms": _ms(end.t_headers_ns),
@@ -115,12 +124,12 @@ def last_snapshot(events: Sequence[Event], end: End) -> Snapshot | None:
     return next(filter(None, map(find_snapshot, _last_first(events, end))), None)
 
 
-def judgement(events: Sequence[Event], end: End) -> Judgement:
-    """Judge whether an order exists by what its recording holds."""
+def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgement:
+    """Judge whether an order exists by what its recording holds, of which its order number."""
     return judge(
         Facts(
             outcome=end.outcome,
-            has_number=last_order_number(events, end) is not None,
+            has_number=number is not None,
             success=end.outcome == PLACED,
             error_code=end.error_code if end.outcome in ANSWERED else None,
             http_status=end.http_status,
@@ -134,7 +143,8 @@ def _sent(events: Sequence[Event], end: End) -> bool | None:
         return end.sent
     return was_sent(
         error_code=end.error_code,
-        description=end.error_description,
+        cancelled_before=end.outcome == CANCELLED
+        and BEFORE_IT_WAS_SENT in (end.error_description or ""),
         responded=end.t_headers_ns is not None or bool(events),
         cold=end.connection == "cold",
         blocked=end.phases.blocked_ns is not None,
