@@ -47,7 +47,7 @@ class Answering(BaseHTTPRequestHandler):
         if self.path.endswith("/browser-session"):
             session = {"access_token": "t", "device_id": "d", "expires": time.time() + 3600}
             self.send(session)
-        elif "/place-order" in self.path:
+        elif "/place-order?sse=true" in self.path:
             text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in self.server.events)
             self.send(text, "text/event-stream")
         else:

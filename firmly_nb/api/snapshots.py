@@ -13,7 +13,7 @@ Which object is the cart, first match:
 2. The data itself, if it has a field of a cart. ``total`` alone does not count: progress may be
    told as ``{"done": 1, "total": 4}``. An error counts only with ``line_items``: one that names
    its cart by ``cart_id`` is no cart.
-3. The object under ``order``, then the one under ``cart``, whatever is in it.
+3. The object under ``order``, then the one under ``cart``, if anything is in it.
 4. The data itself, if it has an order number and is no error.
 
 Nothing deeper is a cart of the event: ``merchant_custom_data`` may hold another complete cart,
@@ -157,6 +157,6 @@ def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:
     if "line_items" in data or not (is_error or OWN_FIELDS.isdisjoint(data)):
         return "cart", data
     for key in NAMES:
-        if isinstance(data.get(key), dict):
+        if isinstance(data.get(key), dict) and data[key]:
             return key, data[key]
     return ("order", data) if has_number and not is_error else None

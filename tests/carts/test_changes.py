@@ -379,8 +379,14 @@ def test_an_empty_field_is_as_if_it_were_not_there(build, nothing):
         # Two ways to write one amount are no change; its words in another field are.
         (
             {"currency": "USD", "number": 100, "value": 1},
-            {"currency": "USD", "number": 100, "value": 2},
+            {"currency": "USD", "value": "1.00"},
             [],
+        ),
+        # One that contradicts itself is no amount.
+        (
+            {"currency": "USD", "number": 100, "value": 1},
+            {"currency": "USD", "number": 100, "value": 2},
+            [("x.value", "changed", 1, 2, None)],
         ),
         (
             {"currency": "JPY", "number": 1100},

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 from firmly_nb.latency.quantiles import quantile
-from firmly_nb.latency.runs import expanded_tail
+from firmly_nb.latency.runs import SEED, drawn_runs, expanded_tail
 from firmly_nb.latency.shift import SHIFT, TENTHS, _raised, shift_function
 
 
@@ -102,20 +102,33 @@ def test_the_band_is_at_95_percent_where_no_level_is_given():
     assert shift_function(range(80), range(90)).equals(shift_function(range(80), range(90), 0.95))
 
 
-def test_the_band_by_runs_holds_as_many_whole_resampled_curves_as_its_level_says():
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_the_band_by_runs_leaves_out_as_many_whole_curves_as_its_level_says(level):
+    """Each resample's curve is written out; those furthest out at any quantile are left out."""
     rng = np.random.default_rng(5)
-    runs = [np.repeat(np.arange(count), 20) for count in (12, 10)]
-    a, b = (7 + rng.normal(0, 0.5, 12)[codes] + rng.normal(0, 0.02, len(codes)) for codes in runs)
-    a[3] = np.nan
-    table = shift_function(a, b, 0.9, runs=tuple(runs))
-    held = []
-    for _ in range(2000):
-        x, y = (
-            np.concatenate([values[codes == run] for run in rng.choice(count, count)])
-            for values, codes, count in ((a, runs[0], 12), (b, runs[1], 10))
-        )
-        x, y = (np.nanquantile(values, table["q"], method="inverted_cdf") for values in (x, y))
-        curve = y - x
-        held.append(((table["low_ms"] <= curve) & (curve <= table["high_ms"])).all())
-    # A tail at each end, wide enough for the smaller number of runs.
-    assert np.mean(held) == pytest.approx(1 - 2 * expanded_tail(0.9, 10), abs=0.02)
+    counts, sides = (12, 10), []
+    for number, count in enumerate(counts):
+        codes = np.repeat(np.arange(count), 20)
+        values = 7 + rng.normal(0, 0.5, count)[codes] + rng.normal(0, 0.02, len(codes))
+        values[3] = np.nan
+        sides.append((values, codes, drawn_runs(count, seed=SEED + number).astype(int)))
+    (a, runs_a, _), (b, runs_b, _) = sides
+    # A run without any time is none.
+    found = shift_function([*a, np.nan], b, level, runs=(np.append(runs_a, 12), runs_b))
+    alone = shift_function(a, b, level)
+    qs = found["q"].to_numpy()
+    at = []
+    for values, codes, draws in sides:
+        resamples = (np.concatenate([np.repeat(values, times[codes])]) for times in draws)
+        at.append([np.nanquantile(x, qs, method="inverted_cdf") for x in resamples])
+    curves = np.array(at[1]) - np.array(at[0])
+    ranks = curves.argsort(axis=0).argsort(axis=0)
+    from_the_end = np.minimum(ranks, len(curves) - 1 - ranks).min(axis=1) / len(curves)
+    tail = np.quantile(from_the_end, 2 * expanded_tail(level, 10))
+    low, high = (np.array([np.quantile(x, t) for x in curves.T]) for t in (tail, 1 - tail))
+    assert found["low_ms"].to_numpy() == pytest.approx(np.minimum(low, alone["low_ms"]))
+    assert found["high_ms"].to_numpy() == pytest.approx(np.maximum(high, alone["high_ms"]))
+    assert (low < alone["low_ms"]).any()
+    assert (high > alone["high_ms"]).any()
+    kept = ((low <= curves) & (curves <= high)).all(axis=1).mean()
+    assert kept == pytest.approx(1 - 2 * expanded_tail(level, 10), abs=0.01)
