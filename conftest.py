@@ -7,6 +7,8 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+pytest_plugins = ["tests.loopback"]
+
 _numbers = count()
 
 # How long an example takes is the machine's business: 200 ms are soon over where four test

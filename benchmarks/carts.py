@@ -22,8 +22,8 @@ import pandas as pd
 
 from firmly_nb.api.money import Money
 from firmly_nb.carts.changes import changes
-from firmly_nb.carts.checks import run_checks
-from firmly_nb.carts.schema_watch import field_presence
+from firmly_nb.carts.drift import field_presence
+from firmly_nb.carts.report import run_checks
 from firmly_nb.carts.tables import cart_tables, line_items
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ import plotly
 from plotly.offline import get_plotlyjs
 
 from benchmarks.quiet import Foreign
-from firmly_nb.latency import charts
-from firmly_nb.latency.charts import pictures
-from firmly_nb.latency.report import report
-from tests.latency.charts.made_orders import Made, made_orders
+from firmly_nb import charts
+from firmly_nb.charts import pictures
+from firmly_nb.report.report import report
+from tests.charts.made_orders import Made, made_orders
 
 if TYPE_CHECKING:
     from collections.abc import Callable

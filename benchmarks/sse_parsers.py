@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from firmly_nb.recording.sse import EventStreamParser
+from firmly_nb.wire.sse import EventStreamParser
 
 Fields = tuple[str, str, str, int | None]
 Read = Callable[[Iterable[bytes]], Iterator[Any]]

@@ -28,7 +28,7 @@ from benchmarks.store_recordings import recordings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from firmly_nb.recording.recording import Recording
+    from firmly_nb.recordings.recordings import Recording
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-store.md"
 TARGET_S = 2.0
@@ -44,7 +44,7 @@ class Told:
         self.jsonl_bytes = 0
 
     def __iter__(self) -> Iterator[Recording]:
-        from firmly_nb.recording.records import encode
+        from firmly_nb.recorder.records import encode
 
         begin = time.perf_counter()
         for recording in recordings(self.count):
@@ -56,8 +56,8 @@ class Told:
 
 def write(folder: str, count: int) -> dict[str, float]:
     """Save, and say how long it took and how large it became."""
-    from firmly_nb.recording.manifest import read_manifest
-    from firmly_nb.recording.parquet_save import save
+    from firmly_nb.store.files import read_manifest
+    from firmly_nb.store.write import save
 
     told = Told(count)
     seconds = _timed(lambda: save(told, folder)) - told.making_s
@@ -80,7 +80,7 @@ def table(folder: str) -> dict[str, float]:
     import scipy.stats  # noqa: F401 - the same
 
     import firmly_nb as fnb
-    import firmly_nb.recording.stored
+    import firmly_nb.recordings.stored
     from firmly_nb.latency.summary import summary
 
     found: dict[str, Any] = {}

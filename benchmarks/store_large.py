@@ -86,7 +86,7 @@ def measure(folder: Path) -> list[str]:
     import scipy.stats  # noqa: F401 - loaded beforehand
 
     import firmly_nb as fnb
-    import firmly_nb.recording.stored
+    import firmly_nb.recordings.stored
 
     lines: list[str] = []
 

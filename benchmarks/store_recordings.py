@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from benchmarks.carts import carts
-from firmly_nb.recording.recording import Recording
-from firmly_nb.recording.records import End, Event, Phases, Record, Start
+from firmly_nb.recorder.records import End, Event, Phases, Record, Start
+from firmly_nb.recordings.recordings import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,8 @@ import pandas as pd
 
 import firmly_nb as fnb
 from benchmarks.quiet import FOREIGN_SHARE, TRIES, undisturbed
-from firmly_nb.recording.recording import Recordings
-from firmly_nb.sweep.handle import Sweep
+from firmly_nb.recordings.recordings import Recordings
+from firmly_nb.sweep.sweep import Sweep
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-sweep.md"
 RATE, SECONDS = 50, 20

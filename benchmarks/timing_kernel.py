@@ -13,8 +13,8 @@ from typing import Any
 from benchmarks.quiet import undisturbed
 from benchmarks.timing_clients import CLIENTS, Address, errors_ms
 from benchmarks.timing_work import WORK, Step
-from firmly_nb.portal import awaited, submit
-from firmly_nb.recording.calibration_run import CalibrationRun, Pattern
+from firmly_nb.background import awaited, submit
+from firmly_nb.recorder.calibration import CalibrationRun, Pattern
 
 OURS = "firmly-nb"
 BREATH_S = 0.005

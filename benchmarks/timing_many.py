@@ -10,7 +10,7 @@ import pandas as pd
 import psutil
 
 from benchmarks.quiet import FOREIGN_SHARE, undisturbed
-from firmly_nb.recording.calibration_run import CalibrationRun, Pattern
+from firmly_nb.recorder.calibration import CalibrationRun, Pattern
 
 REPEATS = 3
 # As an order's stream: some events, some ten milliseconds apart.

@@ -51,7 +51,7 @@ for _ in range({orders}):
 """
 CROWD = """
 from dataclasses import replace
-from firmly_nb.recording.recording import Recording
+from firmly_nb.recordings.recordings import Recording
 start, *rest = warm.records()
 for number in range(300):
     timeline.add(Recording([replace(start, recording_id=f"copy {number}"), *rest]))

@@ -37,16 +37,16 @@ if TYPE_CHECKING:
     from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
     from firmly_nb.environments import GuardError
     from firmly_nb.lab import Lab, connect
-    from firmly_nb.latency.report import report
     from firmly_nb.nested import allow_nested_loops
-    from firmly_nb.recording.recording import Recording, Recordings
-    from firmly_nb.recording.store import load
+    from firmly_nb.recordings.recordings import Recording, Recordings
+    from firmly_nb.recordings.stored import load
+    from firmly_nb.report.report import report
     from firmly_nb.sweep.budget import Budget
-    from firmly_nb.sweep.grid import grid
-    from firmly_nb.sweep.handle import Sweep
+    from firmly_nb.sweep.plan import grid
+    from firmly_nb.sweep.sweep import Sweep
     from firmly_nb.widgets.cart_view import CartView
     from firmly_nb.widgets.order_form import OrderForm
-    from firmly_nb.widgets.sweep_view import SweepPanel
+    from firmly_nb.widgets.sweep_panel import SweepPanel
     from firmly_nb.widgets.timeline import Timeline
 
 __all__ = [
@@ -85,16 +85,16 @@ _HOMES = {
     "Lab": "lab",
     "Order": "api.models",
     "OrderForm": "widgets.order_form",
-    "Recording": "recording.recording",
-    "Recordings": "recording.recording",
-    "Sweep": "sweep.handle",
-    "SweepPanel": "widgets.sweep_view",
+    "Recording": "recordings.recordings",
+    "Recordings": "recordings.recordings",
+    "Sweep": "sweep.sweep",
+    "SweepPanel": "widgets.sweep_panel",
     "Timeline": "widgets.timeline",
     "allow_nested_loops": "nested",
     "connect": "lab",
-    "grid": "sweep.grid",
-    "load": "recording.store",
-    "report": "latency.report",
+    "grid": "sweep.plan",
+    "load": "recordings.stored",
+    "report": "report.report",
 }
 
 

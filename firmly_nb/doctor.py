@@ -19,15 +19,16 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.app_id import from_dotenv
-from firmly_nb.recording.journal import default_directory
+from firmly_nb.environments import from_dotenv
+from firmly_nb.recorder.journal import default_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
-    from firmly_nb.recording.calibration import Calibration
+    from firmly_nb.recorder.calibration import Calibration
+
 
 PACKAGES = (
     "httpx",
@@ -197,12 +198,7 @@ def _processors() -> Finding:
 
 def _probe_kernel() -> tuple[bool, bool]:
     """Send some bytes from here to here; return whether they were stamped and counted."""
-    from firmly_nb.recording.kernel import (
-        receive_stamped,
-        request_kernel_stamps,
-        stamp_of,
-        tcp_counters,
-    )
+    from firmly_nb.wire.stamps import receive_stamped, request_kernel_stamps, stamp_of, tcp_counters
 
     with (
         closing(socket.create_server(("127.0.0.1", 0))) as listener,
@@ -296,7 +292,7 @@ def _app_id() -> Finding:
 
 
 def _calibration() -> tuple[Finding, Calibration | None]:
-    from firmly_nb.calibrating import calibrate
+    from firmly_nb.recorder.calibration import calibrate
 
     name = "recorded times"
     calibration = _tried(calibrate)

@@ -7,32 +7,239 @@ cell, a script and a thread (design.md, section 4).
 
 from __future__ import annotations
 
+import asyncio
+import queue
+import sys
+import threading
 import weakref
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 
-from firmly_nb import calibrating, environments
+from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.app_id import find_app_id
-from firmly_nb.attempts import Attempt
-from firmly_nb.browsing_face import BrowsingFace
-from firmly_nb.environments import DEMO_MERCHANT, Environment, guard
-from firmly_nb.placing import Bench, Options
-from firmly_nb.portal import close_at_exit, forget, submit, wait
-from firmly_nb.progress import EventLines
-from firmly_nb.recording.journal import default_directory
+from firmly_nb.background import awaited, close_at_exit, forget, submit, wait
+from firmly_nb.display.text import milliseconds, printable
+from firmly_nb.engine import Bench, Options
+from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
+from firmly_nb.recorder import calibration
+from firmly_nb.recorder.journal import default_directory
+from firmly_nb.recorder.records import End, Event, Start
+from firmly_nb.recordings.recordings import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from firmly_nb.recording.calibration import Calibration
-    from firmly_nb.recording.recording import Recording, Recordings
-    from firmly_nb.recording.records import Record
+    import pandas as pd
+
+    from firmly_nb.recorder.calibration import Calibration
+    from firmly_nb.recorder.records import Record
+    from firmly_nb.recordings.recordings import Recordings
     from firmly_nb.sim.server import Simulator
-    from firmly_nb.sweep.handle import Sweep
     from firmly_nb.sweep.plan import Orders
+    from firmly_nb.sweep.sweep import Sweep
+
+
+# What a lab can ask besides placing orders, each question to be waited for or awaited.
+
+
+class BrowsingFace:
+    """The thin face of ``browsing``; a :class:`Lab` has it."""
+
+    _bench: Bench
+
+    def session(self, *, renew: bool = False) -> pd.Series[Any]:
+        """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
+        return wait(submit(partial(catalogue.session, renew=renew), self._bench))
+
+    async def session_async(self, *, renew: bool = False) -> pd.Series[Any]:
+        """See :meth:`session`."""
+        return await awaited(submit(partial(catalogue.session, renew=renew), self._bench))
+
+    def public_key(self) -> dict[str, Any]:
+        """Return the public key for cards: ``kid`` and the JWK."""
+        return wait(submit(catalogue.public_key, self._bench))
+
+    async def public_key_async(self) -> dict[str, Any]:
+        """See :meth:`public_key`."""
+        return await awaited(submit(catalogue.public_key, self._bench))
+
+    def products(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """List a merchant's products: ``handle``, ``title``, ``url``."""
+        return wait(submit(catalogue.products, self._bench, domain))
+
+    async def products_async(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """See :meth:`products`."""
+        return await awaited(submit(catalogue.products, self._bench, domain))
+
+    def variants(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """List what can be ordered of a product: one row a variant, with what ``Item`` needs."""
+        return wait(submit(catalogue.variants, self._bench, domain, handle))
+
+    async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """See :meth:`variants`."""
+        return await awaited(submit(catalogue.variants, self._bench, domain, handle))
+
+    def search(self, query: str, **filters: Any) -> pd.DataFrame:
+        """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
+        return wait(submit(catalogue.search, self._bench, query, filters))
+
+    async def search_async(self, query: str, **filters: Any) -> pd.DataFrame:
+        """See :meth:`search`."""
+        return await awaited(submit(catalogue.search, self._bench, query, filters))
+
+    def cart(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
+        """Return the cart of an order, or of this lab's last order at a merchant.
+
+        After an order with an unknown end: ``cart_status`` "submitted" with a
+        ``platform_order_number`` means that it went through. Orders that ran at the same time have
+        carts of their own: give the recording then. Secrets are taken out.
+        """
+        return wait(submit(catalogue.cart, self._bench, of))
+
+    async def cart_async(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
+        """See :meth:`cart`."""
+        return await awaited(submit(catalogue.cart, self._bench, of))
+
+
+# One order on its way, and whoever waits for it, watches it or cancels it.
+
+
+SHOW_EVERY_S = 0.05
+CANCEL_TIMEOUT_S = 6.0
+
+
+class Attempt:
+    """One order on its way; made by ``lab.start`` once the guard has been asked."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        order: Order,
+        card: Card,
+        options: Options,
+        on_record: Callable[[Record], None] | None = None,
+    ) -> None:
+        self._records: list[Record] = []
+        self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
+        self._on_record = on_record
+        self._finished = threading.Event()
+        self._future = submit(self._place, bench, order, card, options)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, its recording with it."""
+        return self._finished.is_set()
+
+    @property
+    def recording(self) -> Recording | None:
+        """What is recorded so far; None before the first record. Whole once it is done."""
+        records = list(self._records)
+        return Recording(records) if records else None
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why there is no order of which to tell: no session, no key, no recorder; else None."""
+        if not self._future.done() or self._future.cancelled():
+            return None
+        return self._future.exception()
+
+    def cancel(self) -> None:
+        """Close the stream; whether there is an order then, only the merchant knows."""
+        self._future.cancel()
+
+    def on_done(self, call: Callable[[Attempt], None]) -> None:
+        """Call something once it has ended, on the background thread; it must not block."""
+        self._future.add_done_callback(lambda _: call(self))
+
+    def wait(self, lines: EventLines | None = None) -> Recording:
+        """Wait in this thread, showing records as they come."""
+        try:
+            while not self._finished.wait(SHOW_EVERY_S):
+                self._show(lines)
+            self._show(lines)
+            return self._future.result()
+        except KeyboardInterrupt:
+            self._future.cancel()
+            # The stream is closed and the recording kept before the cell ends.
+            self._finished.wait(CANCEL_TIMEOUT_S)
+            self._show(lines)
+            raise
+
+    async def wait_async(self, lines: EventLines | None = None) -> Recording:
+        """Wait on the running loop, showing records as they come."""
+        future = asyncio.wrap_future(self._future)
+        try:
+            while not future.done():
+                await asyncio.wait({future}, timeout=SHOW_EVERY_S)
+                self._show(lines)
+            return future.result()
+        except asyncio.CancelledError:
+            self._future.cancel()
+            await asyncio.to_thread(self._finished.wait, CANCEL_TIMEOUT_S)
+            self._show(lines)
+            raise
+
+    def _show(self, lines: EventLines | None) -> None:
+        while not self._to_show.empty():
+            record = self._to_show.get()
+            if lines:
+                lines.show(record)
+
+    def _keep(self, record: Record) -> None:
+        self._records.append(record)
+        self._to_show.put(record)
+        if self._on_record:
+            self._on_record(record)
+
+    async def _place(self, bench: Bench, order: Order, card: Card, options: Options) -> Recording:
+        try:
+            return await bench.place(order, card, options, self._keep)
+        finally:
+            self._finished.set()
+
+
+# A line for each event as it arrives, shown by whoever waits for the order.
+#
+# Printing from the background thread would not arrive in a notebook, so records are handed over
+# and the waiting thread prints (design.md, section 4).
+
+
+NAME_WIDTH = 18
+MS_PER_BLOCK = 25
+MAX_BLOCKS = 40
+
+
+class EventLines:
+    """Prints an order while it runs."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stdout
+        self.last_ns = 0
+
+    def show(self, record: Record) -> None:
+        """Print the line of one record; the end prints nothing, the recording speaks for it."""
+        if isinstance(record, Start):
+            n = sum(item.get("quantity", 1) for item in record.items)
+            pieces = "1 piece" if n == 1 else f"{n} pieces"
+            self._print(f"{record.domain} ({record.environment}), {pieces}")
+        elif isinstance(record, Event):
+            gap_ms = (record.t_ns - self.last_ns) / 1e6
+            self.last_ns = record.t_ns
+            bar = "▇" * min(max(round(gap_ms / MS_PER_BLOCK), 1), MAX_BLOCKS)
+            time = milliseconds(record.t_ns / 1e6)
+            gap = milliseconds(gap_ms)
+            name = printable(record.event)[:60]
+            self._print(f"  {name:<{NAME_WIDTH}} {time:>9} ms  +{gap:>7}  {bar}")
+        elif isinstance(record, End):
+            self.out.flush()
+
+    def _print(self, line: str) -> None:
+        encoding = getattr(self.out, "encoding", None) or "utf-8"
+        print(line.encode(encoding, "replace").decode(encoding), file=self.out, flush=True)
+
 
 CLOSED = "this lab is closed; fnb.connect() opens another"
 
@@ -273,7 +480,7 @@ class Lab(BrowsingFace):
         GuardError
             If something of it may not be ordered there; nothing was sent.
         """
-        from firmly_nb.sweep.bar import bar
+        from firmly_nb.sweep.progress import bar
 
         return self.start_sweep(orders, card, **arguments).wait(bar().show if progress else None)
 
@@ -281,7 +488,7 @@ class Lab(BrowsingFace):
         self, orders: Orders, card: Card | None = None, *, progress: bool = True, **arguments: Any
     ) -> Recordings:
         """Place many orders; see :meth:`sweep`. Cancelling the task stops it."""
-        from firmly_nb.sweep.bar import bar
+        from firmly_nb.sweep.progress import bar
 
         started = self.start_sweep(orders, card, **arguments)
         return await started.wait_async(bar().show if progress else None)
@@ -291,7 +498,7 @@ class Lab(BrowsingFace):
 
         Nothing is shown. The arguments and errors are those of :meth:`sweep`.
         """
-        from firmly_nb.sweep.begin import begin
+        from firmly_nb.sweep.sweep import begin
 
         if not self._finalizer.alive:
             raise RuntimeError(CLOSED)
@@ -304,13 +511,13 @@ class Lab(BrowsingFace):
         A local sender sends a known pattern through the path that an order takes, once while this
         process waits and once while it computes. Nothing is ordered, nothing is kept.
         """
-        return calibrating.calibrate(events=events, seed=seed, tls=tls)
+        return calibration.calibrate(events=events, seed=seed, tls=tls)
 
     async def calibrate_async(
         self, *, events: int = 200, seed: int = 7, tls: bool = False
     ) -> Calibration:
         """See :meth:`calibrate`."""
-        return await calibrating.calibrate_async(events=events, seed=seed, tls=tls)
+        return await calibration.calibrate_async(events=events, seed=seed, tls=tls)
 
     def close(self) -> None:
         """Close connections, recorder and simulator; safe to call again."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+
 OutcomeName = Literal[
     "placed",
     "error_event",
@@ -448,7 +449,7 @@ def exit_code(answers: Sequence[str]) -> int:
 STAGE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
 
-def place_of(milestone: str, milestones: Sequence[str] = ()) -> int:
+def stage_index(milestone: str, milestones: Sequence[str] = ()) -> int:
     """Return the place that decides a stage's colour and pattern.
 
     Parameters
@@ -477,4 +478,4 @@ def stage_colour(milestone: str, milestones: Sequence[str] = ()) -> str:
     >>> stage_colour("creating-cart")
     '#0072B2'
     """
-    return STAGE_COLOURS[place_of(milestone, milestones) % len(STAGE_COLOURS)]
+    return STAGE_COLOURS[stage_index(milestone, milestones) % len(STAGE_COLOURS)]

@@ -6,20 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from firmly_nb import browsing
+from firmly_nb import catalogue
 from firmly_nb.carts import schemas
 from firmly_nb.latency.compare import COMPARISON
-from firmly_nb.latency.completion import COMPLETION
 from firmly_nb.latency.drift import RUN_MEDIANS
-from firmly_nb.latency.outcomes import FUNNEL, OUTCOMES
+from firmly_nb.latency.effect import SHIFT
 from firmly_nb.latency.quantiles import ECDF
-from firmly_nb.latency.shift import SHIFT
+from firmly_nb.latency.shares import COMPLETION, CONCURRENCY, FUNNEL, OUTCOMES
 from firmly_nb.latency.stages import STAGES
-from firmly_nb.latency.table import LATENCY
-from firmly_nb.latency.throughput import CONCURRENCY
-from firmly_nb.recording.parquet_schema import STORED_EVENTS, STORED_ORDERS
-from firmly_nb.recording.tables import EVENTS, ORDERS
+from firmly_nb.latency.summary import LATENCY
+from firmly_nb.recorder.tables import EVENTS, ORDERS
 from firmly_nb.schema import Table
+from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "tables.md"
 INTRODUCTION = """\
@@ -49,7 +47,7 @@ def tables() -> list[Table]:
         RUN_MEDIANS,
         CONCURRENCY,
     ]
-    found += [browsing.PRODUCTS, browsing.VARIANTS, browsing.FOUND]
+    found += [catalogue.PRODUCTS, catalogue.VARIANTS, catalogue.FOUND]
     found += [STORED_ORDERS, STORED_EVENTS]
     return found
 

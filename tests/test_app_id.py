@@ -9,7 +9,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.app_id import find_app_id, from_dotenv
+from firmly_nb.environments import find_app_id, from_dotenv
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb import cli
-from firmly_nb.progress import EventLines
+from firmly_nb.lab import EventLines
 
 
 def firmly_nb(*arguments, home):

@@ -10,7 +10,7 @@ import pytest
 from firmly_nb.api.client import Session
 from firmly_nb.api.errors import Unauthorized
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.devices import OPENED_AT_ONCE, RENEW_BEFORE_S, Devices
+from firmly_nb.engine import OPENED_AT_ONCE, RENEW_BEFORE_S, Devices
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from firmly_nb import doctor
 from firmly_nb.doctor import Finding, Report, examine, show
-from firmly_nb.recording.calibration import Calibration
+from firmly_nb.recorder.calibration import Calibration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,7 +146,7 @@ def test_one_bad_finding_makes_the_report_bad() -> None:
 def test_the_exit_code_says_whether_something_needs_to_be_done(
     error_ms: float, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firmly_nb.calibrating.calibrate", lambda: calibration(error_ms))
+    monkeypatch.setattr("firmly_nb.recorder.calibration.calibrate", lambda: calibration(error_ms))
     monkeypatch.setattr(doctor, "versions", list)
     monkeypatch.setattr(doctor, "timing_facts", list)
     output = io.StringIO()
@@ -160,7 +160,7 @@ def test_times_that_cannot_be_measured_are_a_finding_and_not_a_traceback(
     def fail() -> Calibration:
         raise RuntimeError("the recorder's process did not start")
 
-    monkeypatch.setattr("firmly_nb.calibrating.calibrate", fail)
+    monkeypatch.setattr("firmly_nb.recorder.calibration.calibrate", fail)
     report = examine()
     assert not report.ok
     assert "did not start" in report.findings[-1].found

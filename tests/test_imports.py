@@ -153,6 +153,6 @@ def test_an_order_can_be_written_without_the_heavy_parts():
 
 
 def test_the_recorder_loads_only_what_recording_needs():
-    found = loaded_by("import firmly_nb.recording.worker")
+    found = loaded_by("import firmly_nb.recorder.worker")
     assert not found & {*HEAVY, "ipywidgets"}
     assert not {name for name in found if name.startswith(("firmly_nb.carts", "firmly_nb.sim"))}

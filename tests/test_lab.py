@@ -13,7 +13,7 @@ import threading
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.placing import Options
+from firmly_nb.engine import Options
 
 ORDER = fnb.Order.example()
 STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.portal import submit, wait
-from firmly_nb.sweep.quotes import Quotes
-from firmly_nb.sweep.row import amount_of, row_of
+from firmly_nb.background import submit, wait
+from firmly_nb.sweep.budget import Quotes
+from firmly_nb.sweep.run import amount_of, row_of
 from tests.merchant_server import Merchant, serving
 from tests.odd_amounts import AMOUNTS
 

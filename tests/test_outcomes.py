@@ -36,20 +36,19 @@ from firmly_nb.outcomes import (
     judge_rows,
     refuses,
 )
-from firmly_nb.recording import stored
-from firmly_nb.recording.journal import Journal
-from firmly_nb.recording.lanes import Lanes
-from firmly_nb.recording.phases import SENDING, PhaseClock
-from firmly_nb.recording.recorder import record
-from firmly_nb.recording.records import End, Phases
-from firmly_nb.recording.tables import ORDERS
+from firmly_nb.recorder.journal import Journal
+from firmly_nb.recorder.recorder import SENDING, PhaseClock, record
+from firmly_nb.recorder.records import End, Phases
+from firmly_nb.recorder.tables import ORDERS
+from firmly_nb.recorder.worker import Lanes
+from firmly_nb.recordings import stored
 from firmly_nb.sim.behaviour import FAULTS
 from firmly_nb.widgets.cart_view import CartView
 from firmly_nb.widgets.order_form import OrderForm
 from firmly_nb.widgets.timeline import Timeline
-from tests.recording.made_records import cart, event, start
-from tests.recording.order_server import event as sent_event
-from tests.recording.order_server import job, run
+from tests.recorder.made_records import cart, event, start
+from tests.recorder.order_server import event as sent_event
+from tests.recorder.order_server import job, run
 from tests.widgets.pages import fault as fault_order
 
 ORDER = fnb.Order.example()

@@ -93,7 +93,7 @@ PROGRAM = """
         fails(lambda: lab.variants("nothing"))
         kill_worker(lab)
         show(lab.place(order, card))
-        from firmly_nb.recording import isolation
+        from firmly_nb.recorder import process
         executable, sys.executable = sys.executable, "/bin/false"
         kill_worker(lab)
         fails(lambda: lab.place(order, card))

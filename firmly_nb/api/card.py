@@ -16,6 +16,7 @@ from firmly_nb.api.errors import FirmlyError
 if TYPE_CHECKING:
     from firmly_nb.api.models import Card
 
+
 ALGORITHM = "RSA-OAEP-256"
 ENCRYPTION = "A256GCM"
 MIN_BITS = 2048  # RFC 7518, section 4.3

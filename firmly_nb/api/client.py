@@ -8,10 +8,12 @@ in the call that sends them and nowhere before: a traceback may show the locals 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import re
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -21,11 +23,42 @@ import orjson
 
 from firmly_nb.api.card import PublicKey, read_public_key
 from firmly_nb.api.errors import FirmlyError, error_from_body, seconds_to_wait
-from firmly_nb.api.logs import own_request
 from firmly_nb.api.secrets import Secret, SecretStr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+
+# What the libraries below us log of our requests, where somebody switches debugging on.
+#
+# httpcore then writes down the head of each answer, cookies and all (and never that of a request).
+# Of our own answers only the status is left; other people's requests are logged as ever.
+
+
+HEAD = re.compile(r"(?s)(receive_response_headers\.complete return_value=[^\[]*)\[.*")
+
+_ours: ContextVar[bool] = ContextVar("firmly_nb_request", default=False)
+
+
+@contextmanager
+def own_request() -> Iterator[None]:
+    """Mark what is sent and read inside as ours."""
+    before = _ours.get()
+    _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.set(before)
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    if _ours.get() and isinstance(record.msg, str):
+        record.msg = HEAD.sub(r"\1[headers])", record.msg)
+    return True
+
+
+logging.getLogger("httpcore.http11").addFilter(_without_headers)
+
 
 SESSION_TIMEOUT = httpx.Timeout(10.0)
 KEY_TIMEOUT = httpx.Timeout(10.0)

@@ -13,8 +13,16 @@ from typing import Any
 
 import orjson
 
-from firmly_nb.api.printable import printable
 from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
+from firmly_nb.display.text import printable
+
+LONGEST_WORDS = 500
+
+
+def safe_text(error: BaseException) -> str:
+    """Return an error's words, bounded and without anything that looks like a secret."""
+    return redact_text(str(error))[:LONGEST_WORDS] or type(error).__name__
+
 
 # Whoever asks for a longer pause than a day has another clock than ours.
 MAX_WAIT_S = 86_400.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+
 REFERENCE = ("creating-cart", "item-added", "shipping-updated", "order-placed")
 GUIDE = ("order_processing", "payment_processing", "order_completed")
 ERROR = "error"

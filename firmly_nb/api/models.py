@@ -24,6 +24,7 @@ from firmly_nb.api.secrets import SecretStr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
 DOMAIN = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+"
 )

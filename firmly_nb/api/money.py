@@ -48,6 +48,7 @@ from firmly_nb.api.values import INT64_MAX, all_whole, plain_text, whole_number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+
 # ISO 4217 exponents that are not 2. A currency that is not listed has two decimals.
 NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"

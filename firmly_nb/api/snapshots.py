@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.money import Money
 
+
 Json = dict[str, Any]
 NAMES = ("order", "cart")
 ORDER_NUMBER = "platform_order_number"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
 INT64_MAX = 2**63 - 1  # what a column of a table holds
 EXACT = 2**53  # up to here a float holds every whole number
 _WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)

@@ -12,15 +12,181 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.carts import effects
 from firmly_nb.carts.schemas import EXPLANATIONS
+from firmly_nb.carts.tables import discounts, snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
-    from firmly_nb.carts.effects import Codes, Effect
+    Floats = NDArray[np.float64]
+    Codes = NDArray[np.intp]
+
+# How strongly one thing goes with another: effect sizes on ranks, with intervals.
+#
+# Ranks, because latencies are skewed and have outliers; what holds for the ranks of a latency
+# holds for those of its logarithm. Spearman's rho for numbers, epsilon squared of Kruskal and
+# Wallis for categories: H / (n - 1), the share of the ranks' variance that lies between the
+# categories (M. Tomczak and E. Tomczak, "The need to report effect size estimates revisited",
+# 2014).
+
+
+class Effect(NamedTuple):
+    """An effect size with its interval, and what it would be by chance alone."""
+
+    size: float
+    low: float
+    high: float
+    by_chance: float
+    p_value: float
+
+
+def codes_of(values: Sequence[Any] | NDArray[Any]) -> Codes:
+    """Code values by the place of each among the distinct ones."""
+    return np.unique(np.asarray(values), return_inverse=True)[1]
+
+
+def spearman(x: Codes, y: Codes, weights: Floats | None = None) -> float:
+    """Return Spearman's rho of two coded variables; weights say how often each row counts.
+
+    Examples
+    --------
+    >>> x = codes_of([1, 2, 3, 4])
+    >>> round(spearman(x, codes_of([10, 20, 40, 30])), 3)
+    0.8
+    """
+    w = np.ones(len(x)) if weights is None else weights
+    rx, ry = _ranks(x, w), _ranks(y, w)
+    rx, ry = rx - np.average(rx, weights=w), ry - np.average(ry, weights=w)
+    spread = np.sqrt((w * rx * rx).sum() * (w * ry * ry).sum())
+    return float((w * rx * ry).sum() / spread) if spread > 0 else 0.0
+
+
+def epsilon_squared(groups: Codes, y: Codes, weights: Floats | None = None) -> float:
+    """Return epsilon squared: the share of y's rank variance that lies between the groups.
+
+    Examples
+    --------
+    >>> groups = codes_of(["a", "a", "b", "b"])
+    >>> epsilon_squared(groups, codes_of([1, 2, 3, 4]))
+    0.8
+    """
+    w = np.ones(len(y)) if weights is None else weights
+    ranks = _ranks(y, w)
+    ranks = ranks - np.average(ranks, weights=w)
+    sizes = np.bincount(groups, weights=w)
+    sums = np.bincount(groups, weights=w * ranks)
+    between = (sums[sizes > 0] ** 2 / sizes[sizes > 0]).sum()
+    whole = (w * ranks * ranks).sum()
+    return float(between / whole) if whole > 0 else 0.0
+
+
+def cramers_v(a: Codes, b: Codes) -> float:
+    """Return Cramér's V of two categorical variables, 0 to 1.
+
+    Examples
+    --------
+    >>> a = codes_of(["x", "x", "y", "y"])
+    >>> cramers_v(a, a)
+    1.0
+    """
+    table = np.zeros((a.max() + 1, b.max() + 1))
+    np.add.at(table, (a, b), 1)
+    expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
+    smaller = min(table.shape) - 1
+    if smaller == 0:
+        return 0.0
+    chi2 = ((table - expected) ** 2 / expected).sum()
+    return float(np.sqrt(chi2 / (len(a) * smaller)))
+
+
+def numeric_effect(x: Codes, y: Codes, *, resamples: int, seed: int, level: float) -> Effect:
+    """Return rho with its interval; p from the t approximation of its null distribution."""
+    from scipy.stats import t as student
+
+    n, rho = len(x), spearman(x, y)
+    low, high = _interval(spearman, x, y, resamples=resamples, seed=seed, level=level)
+    near_one = min(abs(rho), 1 - 1e-15)
+    score = near_one * np.sqrt((n - 2) / (1 - near_one**2))
+    return Effect(rho, max(low, -1.0), min(high, 1.0), 0.0, float(2 * student.sf(score, n - 2)))
+
+
+def categorical_effect(
+    groups: Codes, y: Codes, *, resamples: int, seed: int, level: float
+) -> Effect:
+    """Return epsilon squared with its interval; p from the chi-squared approximation of H."""
+    from scipy.stats import chi2
+
+    n, others = len(y), int(groups.max())
+    size = epsilon_squared(groups, y)
+    low, high = _interval(epsilon_squared, groups, y, resamples=resamples, seed=seed, level=level)
+    p_value = float(chi2.sf(size * (n - 1), others))
+    return Effect(size, max(low, 0.0), min(high, 1.0), others / (n - 1), p_value)
+
+
+def holm(p_values: Floats) -> Floats:
+    """Adjust p values so that the chance of one false alarm in the whole list is bounded.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values)
+    count = len(p_values)
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(count, 0, -1))
+    adjusted = np.empty(count)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def benjamini_hochberg(p_values: Floats) -> Floats:
+    """Adjust p values so that the share of false alarms among the alarms is bounded.
+
+    Examples
+    --------
+    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(2).tolist()
+    [0.03, 0.04, 0.04]
+    """
+    from scipy.stats import false_discovery_control
+
+    if not len(p_values):
+        return p_values
+    return np.asarray(false_discovery_control(p_values, method="bh"), dtype=np.float64)
+
+
+def _ranks(codes: Codes, weights: Floats) -> Floats:
+    """Rank rows that count ``weights`` times; equal values share their middle rank."""
+    per_value = np.bincount(codes, weights=weights)
+    middle: Floats = np.cumsum(per_value) - per_value / 2 + 0.5
+    return middle[codes]
+
+
+def _interval(
+    measure: Callable[[Codes, Codes, Floats], float],
+    a: Codes,
+    b: Codes,
+    *,
+    resamples: int,
+    seed: int,
+    level: float,
+) -> tuple[float, float]:
+    """Bootstrap an interval: whole orders are drawn again, ranks are taken anew each time.
+
+    A squared measure comes out too large in resamples, by what chance adds to it; the interval is
+    moved back by that much.
+    """
+    rng, n = np.random.default_rng(seed), len(a)
+    drawn = np.empty(resamples)
+    for number in range(resamples):
+        times = np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
+        drawn[number] = measure(a, b, times)
+    bias = drawn.mean() - measure(a, b, np.ones(n))
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - bias
+    return float(low), float(high)
+
 
 NOT_CANDIDATES = frozenset({"recording_id", "outcome"})
 FEWEST_ORDERS = 20
@@ -52,7 +218,7 @@ def explain(
     Parameters
     ----------
     features
-        One row an order, as made by `firmly_nb.carts.features.features`. Where there is an
+        One row an order, as made by `firmly_nb.carts.explain.features`. Where there is an
         ``outcome``, only placed orders count: a declined order is not a fast one.
     target
         The column to be explained, in ms.
@@ -156,13 +322,13 @@ def _field(name: str, column: pd.Series[Any]) -> _Field | None:
     if len(values) < FEWEST_ORDERS or len(set(values.tolist())) < 2:
         return None
     coded = values if is_numeric else values.astype(str)
-    return _Field(name, is_numeric, known.index.to_numpy(), effects.codes_of(coded), values)
+    return _Field(name, is_numeric, known.index.to_numpy(), codes_of(coded), values)
 
 
 def _row(field: _Field, latency: np.ndarray[Any, Any], options: dict[str, Any]) -> dict[str, Any]:
     times = latency[field.rows]
-    judge = effects.numeric_effect if field.is_numeric else effects.categorical_effect
-    found: Effect = judge(field.codes, effects.codes_of(times), **options)
+    judge = numeric_effect if field.is_numeric else categorical_effect
+    found: Effect = judge(field.codes, codes_of(times), **options)
     fast, slow, ratio = _contrast(field, times)
     return {
         "field": field.name,
@@ -205,8 +371,8 @@ def _contrast(field: _Field, times: np.ndarray[Any, Any]) -> tuple[str, str, flo
 def _adjust(rows: list[dict[str, Any]]) -> None:
     p_values = np.array([row["p_value"] for row in rows], dtype=np.float64)
     for name, adjusted in (
-        ("p_holm", effects.holm(p_values)),
-        ("p_bh", effects.benjamini_hochberg(p_values)),
+        ("p_holm", holm(p_values)),
+        ("p_bh", benjamini_hochberg(p_values)),
     ):
         for row, value in zip(rows, adjusted.tolist(), strict=True):
             row[name] = value
@@ -225,13 +391,13 @@ def _association(a: _Field, b: _Field) -> float:
     rows, in_a, in_b = np.intersect1d(a.rows, b.rows, return_indices=True)
     if len(rows) < FEWEST_ORDERS:
         return 0.0
-    first, second = effects.codes_of(a.codes[in_a]), effects.codes_of(b.codes[in_b])
+    first, second = codes_of(a.codes[in_a]), codes_of(b.codes[in_b])
     if a.is_numeric and b.is_numeric:
-        return abs(effects.spearman(first, second))
+        return abs(spearman(first, second))
     if not a.is_numeric and not b.is_numeric:
-        return effects.cramers_v(first, second)
+        return cramers_v(first, second)
     groups, numbers = (second, first) if a.is_numeric else (first, second)
-    return float(np.sqrt(effects.epsilon_squared(groups, numbers)))
+    return float(np.sqrt(epsilon_squared(groups, numbers)))
 
 
 def _sentence(row: dict[str, Any]) -> str:
@@ -260,3 +426,77 @@ def _not_judged(column: pd.Series[Any]) -> str:
     if known.astype("str").nunique() == 1:
         return f"Not judged: it is {known.astype('str').iloc[0]} in all orders."
     return f"Not judged: too few orders of each value, {FEWEST_OF_A_LEVEL} are needed."
+
+
+# What is known of each order besides its times: the candidates for explaining a slow one.
+
+
+FROM_ORDERS = ["domain", "environment", "run_id", "connection", "n_items", "quantity", "currency"]
+FROM_CARTS = [
+    "platform_id",
+    "shipping_method",
+    "shipping_country",
+    "shipping_region",
+    "n_shipments",
+]
+KEPT = ["outcome", "order_latency_ms", "time_to_order_placed_ms"]
+
+
+def features(events: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
+    """Collect what is known of each order, one row an order.
+
+    Parameters
+    ----------
+    events, orders
+        The tables of the recordings; both need ``recording_id``. Of the columns of ``orders``
+        those which are there are used.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``recording_id``, the outcome and the latencies as they are, and the candidates: who sold
+        (``domain``, ``platform_id``), what (``n_items``, ``quantity``, ``total`` in whole units of
+        the currency, if there is only one currency), how it is sent (``shipping_method``,
+        ``n_shipments``, ...), whether there was a discount or a notice (of the last snapshot),
+        when (``minutes_since_first``), how (``connection``, ``environment``, ``run_id``), and one
+        ``tag_...`` for each tag.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> events = pd.DataFrame({"recording_id": ["r1"], "seq": [1], "event": ["item-added"],
+    ...     "data": [{"cart": {"platform_id": "magento", "coupons": ["TEN"]}}]})
+    >>> orders = pd.DataFrame({"recording_id": ["r1"], "n_items": [2], "tags": [{"day": "mon"}]})
+    >>> features(events, orders)[["platform_id", "has_discount", "tag_day"]].to_dict("records")
+    [{'platform_id': 'magento', 'has_discount': True, 'tag_day': 'mon'}]
+    """
+    plain = [name for name in ("recording_id", *KEPT, *FROM_ORDERS) if name in orders]
+    table = orders[plain].reset_index(drop=True)
+    if "started_at" in orders:
+        since = (orders["started_at"] - orders["started_at"].min()).reset_index(drop=True)
+        table["minutes_since_first"] = since.dt.total_seconds() / 60
+    table = table.merge(_of_carts(events), on="recording_id", how="left")
+    tags = _of_tags(orders)
+    return table.assign(**{name: tags[name] for name in tags})
+
+
+def _of_carts(events: pd.DataFrame) -> pd.DataFrame:
+    from firmly_nb.api.money import from_minor
+
+    carts = snapshots(events).sort_values(["recording_id", "seq"], kind="stable")
+    last = carts.drop_duplicates("recording_id", keep="last")
+    known = last[["recording_id", *FROM_CARTS]].assign(has_notice=last["n_notices"] > 0)
+    with_discount = set(discounts(events)["recording_id"].tolist())
+    known["has_discount"] = known["recording_id"].isin(with_discount)
+    currencies = last["currency"].dropna().unique()
+    if len(currencies) == 1:
+        scale = float(from_minor(1, str(currencies[0])))
+        known["total"] = last["total_minor"].astype("Float64") * scale
+    return known
+
+
+def _of_tags(orders: pd.DataFrame) -> dict[str, list[Any]]:
+    sets = orders["tags"].tolist() if "tags" in orders else []
+    tags = [each if isinstance(each, dict) else {} for each in sets]
+    names = dict.fromkeys(name for each in tags for name in each)
+    return {f"tag_{name}": [each.get(name) for each in tags] for name in names}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
 Kind = Literal["field", "element", "any element", "any field"]
 _STEP = re.compile(
     r"""
@@ -65,7 +66,7 @@ def below(path: str, *steps: Step | str) -> str:
     return path
 
 
-def element(path: str, name: str) -> str:
+def element_path(path: str, name: str) -> str:
     """Write the path of the element of a list that has this name.
 
     Examples
@@ -127,7 +128,7 @@ def _step(path: str, step: Step) -> str:
     if step.kind == "field":
         return _field(path, step.name)
     if step.kind == "element":
-        return element(path, step.name)
+        return element_path(path, step.name)
     return f"{path}[]" if step.kind == "any element" else f"{path}{{}}"
 
 

@@ -9,33 +9,235 @@ it has none, in a list of its own.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firmly_nb.carts.bill import NOTHING, Bill, BillLine, bill_of
-from firmly_nb.carts.cart_view import records
-from firmly_nb.carts.find import Json, find_carts
-from firmly_nb.carts.pairing import labels, pair
-from firmly_nb.carts.paths import Step
-from firmly_nb.carts.sheet_parts import (
-    Changed,
-    Note,
-    SheetAmount,
-    SheetLine,
-    Value,
-    changed_of,
-    note_of,
-    short,
-)
-from firmly_nb.carts.sheet_places import Places
+from firmly_nb.api.secrets import PERSONAL_KEYS
+from firmly_nb.carts.changes import amount_or_value, labels, pair, path_in_words
+from firmly_nb.carts.paths import Step, below, joined, read_path, split_last
+from firmly_nb.carts.show import LABELS, NOTHING, Bill, BillLine, bill_of
+from firmly_nb.carts.tables import find_carts, records
+from firmly_nb.display.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from firmly_nb.carts.fields import Json
     from firmly_nb.carts.tables import CartTables
 
+
+# What a sheet is made of: lines, amounts, changes and findings, as texts that are safe to show.
+#
+# Not frozen: changes and findings are put beside them one by one.
+
+
+MOST_TEXT = 500
+MASKED = "***"
+
+
+@dataclass(slots=True)
+class Value:
+    """A text, and what stood there before; ``was`` is None where it did not change."""
+
+    now: str
+    was: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change: where (as a path and in words), its kind, and both sides in words."""
+
+    path: str
+    words: str
+    kind: str
+    was: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A finding of a check."""
+
+    path: str
+    severity: str
+    check: str
+    sentence: str
+
+
+@dataclass(slots=True)
+class SheetLine:
+    """A line of the cart; ``state`` is added, removed, changed or empty."""
+
+    label: str
+    name: str
+    detail: str
+    quantity: Value
+    each: Value
+    price: Value
+    discount: str
+    state: str = ""
+    also: list[Changed] = field(default_factory=list)
+    findings: list[Note] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SheetAmount:
+    """A shipment or an amount of the bill; ``label`` is the name that paths use."""
+
+    label: str
+    words: Value
+    amount: Value
+    state: str = ""
+    findings: list[Note] = field(default_factory=list)
+
+
+def short(text: str) -> str:
+    """Bound a text that is safe to show already.
+
+    Examples
+    --------
+    >>> len(short("x" * 1000))
+    500
+    """
+    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"
+
+
+def changed_of(row: Any) -> Changed:
+    """Read a row of the table of changes; what names a person is masked."""
+    kind, is_personal = str(row.kind), _is_personal(str(row.path))
+    old, new = (
+        MASKED
+        if is_personal and value is not None
+        else short(printable(amount_or_value(value, row.currency, MOST_TEXT)))
+        for value in (row.before, row.after)
+    )
+    was, now = ("" if kind == "added" else old), ("" if kind == "removed" else new)
+    path, words = (short(printable(text)) for text in (row.path, path_in_words(row.path)))
+    return Changed(path, words, kind, was, now)
+
+
+def _is_personal(path: str) -> bool:
+    try:
+        name = split_last(path)[1].name
+    except ValueError:
+        name = path
+    return name.rpartition(".")[2] in PERSONAL_KEYS
+
+
+def note_of(row: Any) -> Note:
+    """Read a row of the table of findings."""
+    path, sentence = short(printable(row.path)), short(printable(row.sentence))
+    return Note(path, str(row.severity), str(row.check), sentence)
+
+
+# Where a change or a finding belongs: the line, the shipment or the amount that its path names.
+
+
+TOTALS = {name.removesuffix("_minor"): label for name, label in LABELS.items()}
+TOTALS |= {"tax": "tax", "total": "total"}
+# What a sheet compares itself, text with text.
+SHIPMENT_WORDS = frozenset(
+    {
+        *("", "shipping_method", "fulfillment_type", "fulfillment_type.id"),
+        *("fulfillment_type.name", "shipping_method.id", "shipping_method.sku"),
+        *("shipping_method.description", "shipping_method.price"),
+        "shipping_method.estimated_delivery",
+    }
+)
+ELSEWHERE = frozenset({"platform_order_number", "notices", "notice"})
+
+
+class Places:
+    """The lines and amounts of a sheet, found by the paths of changes and findings.
+
+    Lines and shipments come by name: under those that the comparison with the snapshot before gave
+    them, for changes, and under those they have in their own cart, for findings. The names differ
+    where elements of one name changed their order.
+    """
+
+    def __init__(
+        self,
+        lines: tuple[dict[str, SheetLine], dict[str, SheetLine]],
+        shipments: tuple[dict[str, SheetAmount], dict[str, SheetAmount]],
+        totals: list[SheetAmount],
+    ) -> None:
+        self.status_was: str | None = None
+        self._lines, self._found_lines = lines
+        self._shipments, self._found_shipments = shipments
+        self._totals = {row.label: row for row in totals}
+
+    def take_change(self, path: str, change: Changed) -> bool:
+        """Put a change where it belongs; say whether there was such a place."""
+        head, label, rest = split_path(path)
+        if head == "line_items" and label in self._lines:
+            _line_changed(self._lines[label], rest, change)
+            return True
+        if head == "line_items" and not label and not rest:
+            return bool(self._lines)  # all at once: each line says so itself
+        if head in ("shipments", "shipping_method") and label in self._shipments:
+            return (rest if head == "shipments" else joined(head, rest)) in SHIPMENT_WORDS
+        if head == "cart_status":
+            self.status_was = change.was
+            return True
+        row = None if label or rest else self._totals.get(TOTALS.get(head, ""))
+        if row is not None:
+            row.amount.was, row.state = change.was or NOTHING, change.kind
+        return row is not None or head in ELSEWHERE
+
+    def take_finding(self, path: str, note: Note) -> bool:
+        """Put a finding beside what it concerns; say whether there was such a place."""
+        head, label, _ = split_path(path)
+        place: SheetLine | SheetAmount | None = None
+        if head == "line_items":
+            place = self._found_lines.get(label)
+        elif head in ("shipments", "shipping_method"):
+            place = self._found_shipments.get(label)
+        elif head in TOTALS:
+            place = self._totals.get(TOTALS[head])
+        if place is not None:
+            place.findings.append(note)
+        return place is not None
+
+
+def split_path(path: str) -> tuple[str, str, str]:
+    """Split a path into its field, the name of the element that follows, and the rest.
+
+    Examples
+    --------
+    >>> split_path("line_items[WS12].price"), split_path("total.currency")
+    (('line_items', 'WS12', 'price'), ('total', '', 'currency'))
+    >>> split_path("somewhere in [the] cart")
+    ('', '', 'somewhere in [the] cart')
+    """
+    try:
+        steps = read_path(path)
+    except ValueError:  # a check of one's own may say where in words
+        return "", "", path
+    head = steps[0].name if steps and steps[0].kind == "field" else ""
+    begin = 1 if head else 0
+    is_element = len(steps) > 1 and steps[1].kind == "element" and bool(head)
+    label = steps[1].name if is_element else ""
+    return head, label, below("", *steps[begin + is_element :])
+
+
+def _line_changed(line: SheetLine, field: str, change: Changed) -> None:
+    if not field:
+        return  # the line was added or removed, and says so itself
+    line.state = line.state or "changed"
+    values = {"quantity": line.quantity, "line_price": line.price, "price": line.each}
+    value = values.get(field)
+    # The price of a single piece is that of the line, and is not shown twice.
+    if value is not None and (value.now or field != "price"):
+        value.was = change.was or NOTHING
+    else:
+        line.also.append(replace(change, words=short(path_in_words(field))))
+    prices = {(each.was, each.now) for each in line.also if each.words == "price"}
+    if (line.price.was, line.price.now) in prices:
+        line.also = [each for each in line.also if each.words != "price"]
+
+
 Row = TypeVar("Row", SheetLine, SheetAmount)
-Named = dict[str, Row]
+ByName = dict[str, Row]
 MOST_LINES = 250
 MOST_PARTS = 50  # shipments, codes, notices
 MOST_NOTES = 200  # changes, or findings, of one event
@@ -73,13 +275,13 @@ class Sheets:
     tables
         Their tables, as `firmly_nb.carts.tables.cart_tables` reads them.
     changes, findings
-        As `firmly_nb.carts.changes.changes` and `firmly_nb.carts.checks.checks` find them.
+        As `firmly_nb.carts.changes.changes` and `firmly_nb.carts.report.checks` find them.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from firmly_nb.carts.changes import changes
-    >>> from firmly_nb.carts.checks import checks
+    >>> from firmly_nb.carts.report import checks
     >>> from firmly_nb.carts.tables import cart_tables
     >>> def cart(minor):
     ...     return {"cart": {"tax": {"currency": "USD", "number": minor}, "line_items": []}}
@@ -188,7 +390,7 @@ def _by_seq(frame: pd.DataFrame, key: str = "seq") -> dict[int, list[Any]]:
 
 def _lines(
     cart: Json, before: Json | None, now: Bill, was: Bill | None
-) -> tuple[list[SheetLine], tuple[Named[SheetLine], Named[SheetLine]]]:
+) -> tuple[list[SheetLine], tuple[ByName[SheetLine], ByName[SheetLine]]]:
     """Return the lines in the cart's order, those that were removed where they stood before.
 
     Then all lines by the names that changes have for them, and by those that findings have.
@@ -238,7 +440,7 @@ def _line(label: str, line: BillLine, state: str = "") -> SheetLine:
 
 def _shipments(
     cart: Json, before: Json | None, now: Bill, was: Bill | None
-) -> tuple[list[SheetAmount], tuple[Named[SheetAmount], Named[SheetAmount]]]:
+) -> tuple[list[SheetAmount], tuple[ByName[SheetAmount], ByName[SheetAmount]]]:
     """Return the shipments, then by the names that changes and that findings have for them."""
     new, old = _elements(cart, "shipments"), _elements(before, "shipments")
     earlier = was.shipments if was else []
@@ -259,7 +461,7 @@ def _shipments(
     return list(rows_of.values()), (named, _by_own_name(new, "shipments", rows_of))
 
 
-def _by_own_name(elements: list[Any], field: str, rows: dict[int, Row]) -> Named[Row]:
+def _by_own_name(elements: list[Any], field: str, rows: dict[int, Row]) -> ByName[Row]:
     """Find the rows of the elements of one cart by the names they have in it."""
     named = zip(elements, labels(elements, field), strict=True)
     return {name: rows[id(each)] for each, name in named if id(each) in rows}

@@ -10,26 +10,320 @@ Each table is read field by field over all carts at once, see `firmly_nb.carts.f
 
 from __future__ import annotations
 
+from collections import namedtuple
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firmly_nb.api.money import read_money
+from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.api.values import INT64_MAX
-from firmly_nb.carts.batch import CARTS_AT_ONCE, SHIPMENT_FIELDS, Batch, batches
-from firmly_nb.carts.discounts import discount_columns, line_discounts
-from firmly_nb.carts.fields import Rows, read_text
-from firmly_nb.carts.find import Json, find_carts
+from firmly_nb.carts.fields import Json, Rows, read_text
 from firmly_nb.carts.schemas import DISCOUNTS, LINE_ITEMS, NOTICES, SHIPMENTS, SNAPSHOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
     from firmly_nb.schema import Table
 
     Columns = dict[str, list[Any]]
-    Reader = tuple[Table, Callable[[Batch], Columns]]
+    Reader = tuple[Table, Callable[["Batch"], Columns]]
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows of a table as named tuples, nulls as None."""
+    kind = namedtuple("Row", frame.columns.tolist())  # type: ignore[misc]  # noqa: PYI024
+    return map(kind._make, zip(*(column_values(frame[name]) for name in frame), strict=True))
+
+
+def column_values(column: pd.Series[Any]) -> list[Any]:
+    """Return the values of a column, nulls as None."""
+    values: list[Any] = column.tolist()
+    if column.dtype == object:
+        return values
+    nulls = column.isna().to_numpy()
+    if not nulls.any():
+        return values
+    return [None if null else value for value, null in zip(values, nulls.tolist(), strict=True)]
+
+
+# Where the carts are: the snapshots in a table of events, and the parts of a cart.
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The carts of a table of events, as parallel lists: one entry a snapshot."""
+
+    recording_ids: list[str]
+    seqs: list[int]
+    events: list[str]
+    carts: list[Json]
+    kinds: list[str]
+    order_numbers: list[str | None]
+
+    def keys(self, counts: Sequence[int] | None = None) -> dict[str, list[Any]]:
+        """Return the key columns, each snapshot's repeated as often as ``counts`` says."""
+        named: dict[str, list[Any]] = {
+            "recording_id": self.recording_ids,
+            "seq": self.seqs,
+            "event": self.events,
+        }
+        if counts is None:
+            return dict(named)
+        return {
+            name: [value for value, count in zip(column, counts, strict=True) for _ in range(count)]
+            for name, column in named.items()
+        }
+
+    def slices(self, size: int) -> Iterator[Found]:
+        """Return the same snapshots, at most ``size`` at a time."""
+        for start in range(0, len(self.carts), size):
+            here = slice(start, start + size)
+            yield Found(
+                self.recording_ids[here],
+                self.seqs[here],
+                self.events[here],
+                self.carts[here],
+                self.kinds[here],
+                self.order_numbers[here],
+            )
+
+    def by_recording(self) -> list[list[int]]:
+        """Return the places of each recording's snapshots, in the order of their events."""
+        places: dict[str, list[int]] = {}
+        for place, recording_id in enumerate(self.recording_ids):
+            places.setdefault(recording_id, []).append(place)
+        return [sorted(order, key=self.seqs.__getitem__) for order in places.values()]
+
+
+def find_carts(events: pd.DataFrame) -> Found:
+    """Find the snapshots of a table of events, in the table's order.
+
+    Parameters
+    ----------
+    events
+        Needs ``recording_id``, ``seq``, ``event`` and ``data`` (a dict or None in each row).
+    """
+    found = Found([], [], [], [], [], [])
+    columns = (events[name].tolist() for name in ("recording_id", "seq", "event", "data"))
+    for recording_id, seq, event, data in zip(*columns, strict=True):
+        if not data or (snapshot := find_snapshot(data, event)) is None:
+            continue
+        found.recording_ids.append(recording_id)
+        found.seqs.append(seq)
+        found.events.append(event)
+        found.carts.append(snapshot.data)
+        found.kinds.append(snapshot.kind)
+        found.order_numbers.append(snapshot.order_number)
+    return found
+
+
+def parts(cart: Json, field: str) -> list[Json]:
+    """Return the objects in a list of the cart, such as its ``line_items``.
+
+    What is no list, or no object in it, is left out here; the snapshot's ``other`` keeps it.
+    """
+    values = cart.get(field)
+    if type(values) is not list:
+        return []
+    if set(map(type, values)) <= {dict}:
+        return values
+    return [value for value in values if type(value) is dict]
+
+
+def as_list(value: object) -> list[Any]:
+    """Return the elements of a list that are not null; nothing for what is no list."""
+    return [each for each in value if each is not None] if isinstance(value, list) else []
+
+
+# A few carts at a time, their parts found once for all tables.
+#
+# A processor reads what it has just touched many times faster than what lies elsewhere in memory.
+# So the tables are read from batches of carts that fit in its cache, all tables from one batch
+# before the next.
+
+
+CARTS_AT_ONCE = 100
+CART_FIELDS = """
+    cart_id platform_id shop_id display_name cart_status line_items shipments sub_total
+    shipping_total total tax tax_total addon_total cart_discount addons coupons promo_codes
+    notices notice shipping_info billing_info shipping_method shipping_method_options
+    payment_method_options shop_properties features urls session payment_handle store_credit
+    schema_version platform_order_number submitted_at payment_summary payment_method handle
+"""
+LINE_FIELDS = """
+    line_item_id platform_line_item_id sku id base_sku variant_id description variant_description
+    quantity price line_price msrp line_discount discount discounts requires_shipping image
+"""
+SHIPMENT_FIELDS = """
+    shipment_id line_item_ids fulfillment_type fulfillment_type_options shipping_method
+    shipping_method_options notes selected_date selected_time_slot selected_location
+"""
+LISTS = ("coupons", "promo_codes", "notices", "notice")
+
+
+class Batch:
+    """A few snapshots and, once asked for, their parts: one list a cart, and rows of all carts."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+
+    @cached_property
+    def carts(self) -> Rows:
+        """The carts themselves; what stands where a list should be is kept as a misfit."""
+        rows = Rows(self.found.carts, CART_FIELDS.split())
+        for field, lists in (("line_items", self.lines), ("shipments", self.shipments_v2)):
+            for place, (sent, good) in enumerate(zip(rows.raw(field), lists, strict=True)):
+                if sent is not good and sent is not None and (strays := _strays(sent)):
+                    rows.keep(place, field, strays)
+        for field in LISTS:
+            for place, value in enumerate(rows.raw(field)):
+                if value is not None and not isinstance(value, list):
+                    rows.keep(place, field, value)
+        return rows
+
+    @cached_property
+    def lines(self) -> list[list[Json]]:
+        """The lines of each cart."""
+        return [parts(cart, "line_items") for cart in self.found.carts]
+
+    @cached_property
+    def line_rows(self) -> Rows:
+        """The lines of all carts."""
+        return Rows(list(chain.from_iterable(self.lines)), LINE_FIELDS.split())
+
+    @cached_property
+    def shipments_v2(self) -> list[list[Json]]:
+        """The shipments of each v2 cart."""
+        return [parts(cart, "shipments") for cart in self.found.carts]
+
+    @cached_property
+    def shipments(self) -> list[list[Json]]:
+        """The shipments of each cart; a v1 cart's shipping method is one."""
+        both = zip(self.found.carts, self.shipments_v2, strict=True)
+        return [shipments or _v1_shipment(cart) for cart, shipments in both]
+
+    @cached_property
+    def notices(self) -> list[list[Json]]:
+        """The notices of each cart: v2's objects and v1's texts."""
+        return [_notices_of(cart) for cart in self.found.carts]
+
+
+def batches(found: Found) -> Iterator[Batch]:
+    """Cut the snapshots into batches."""
+    return map(Batch, found.slices(CARTS_AT_ONCE))
+
+
+def _v1_shipment(cart: Json) -> list[Json]:
+    method = cart.get("shipping_method")
+    if not method or not isinstance(method, dict):
+        return []
+    options = cart.get("shipping_method_options")
+    return [
+        {
+            "line_item_ids": method.get("applicable_line_items"),
+            "shipping_method": method,
+            "shipping_method_options": options if isinstance(options, list) else None,
+        }
+    ]
+
+
+def _notices_of(cart: Json) -> list[Json]:
+    if not (cart.get("notices") or cart.get("notice")):
+        return []
+    notices = [*as_list(cart.get("notices")), *as_list(cart.get("notice"))]
+    return [each if isinstance(each, dict) else {"code": each} for each in notices]
+
+
+def _strays(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [each for each in value if type(each) is not dict]
+
+
+# Discounts: on the cart, on a line, and the codes applied, whichever field they stand in.
+
+
+DISCOUNT_FIELDS = "code description amount discount value price line_item_id"
+AMOUNT_FIELDS = ("amount", "discount", "value", "price")
+ON_A_LINE = ("line_discount", "discount", "discounts")
+
+
+def discount_columns(batch: Batch) -> dict[str, list[Any]]:
+    """Read the columns of `DISCOUNTS` from a batch of carts."""
+    on_lines = batch.line_rows.has(*ON_A_LINE)
+    lists = [_on_cart(cart) + (_on_lines(cart) if on_lines else []) for cart in batch.found.carts]
+    rows = Rows([row for found in lists for _, row in found], DISCOUNT_FIELDS.split())
+    return batch.found.keys(list(map(len, lists))) | {
+        "field": [field for found in lists for field, _ in found],
+        "line_item_id": rows.text("line_item_id"),
+        "code": rows.text("code"),
+        "description": rows.text("description"),
+        "amount_minor": rows.money(*AMOUNT_FIELDS),
+        "currency": rows.currency(),
+        "other": rows.other(),
+    }
+
+
+def line_discounts(lines: Rows) -> list[int | None]:
+    """Read the discount of each line in minor units, from whichever field it stands in."""
+    amounts = lines.money("line_discount", "discount")
+    if not lines.has("discounts"):
+        return amounts
+    for place, listed in enumerate(lines.raw("discounts")):
+        if amounts[place] is None and (described := as_list(listed)):
+            amounts[place] = _sum([_described(value) for value in described])
+    return amounts
+
+
+def _sum(described: list[Json]) -> int | None:
+    """Add discounts up; null where one cannot be read or is in another currency.
+
+    Part of a sum would be a wrong discount. A code without an amount adds nothing.
+    """
+    amounts = []
+    for each in described:
+        sent = [each[field] for field in AMOUNT_FIELDS if each.get(field) is not None]
+        if sent:
+            amounts.append(next(filter(None, map(read_money, sent)), None))
+    known = [money for money in amounts if money is not None]
+    if not known or len(known) < len(amounts) or len({money.currency for money in known}) > 1:
+        return None
+    minor = sum(money.minor for money in known)
+    return minor if abs(minor) <= INT64_MAX else None
+
+
+def _on_cart(cart: Json) -> list[tuple[str, Json]]:
+    found = []
+    if cart.get("cart_discount"):
+        found.append(("cart_discount", _described(cart["cart_discount"])))
+    for field in ("coupons", "promo_codes"):
+        if cart.get(field):
+            found += [(field, _described(value)) for value in as_list(cart[field])]
+    return found
+
+
+def _on_lines(cart: Json) -> list[tuple[str, Json]]:
+    found = []
+    for line in parts(cart, "line_items"):
+        line_id = {"line_item_id": line.get("line_item_id")}
+        for field in ON_A_LINE:
+            value = line.get(field)
+            values = as_list(value) if field == "discounts" else [value]
+            found += [(field, _described(each) | line_id) for each in values if each]
+    return found
+
+
+def _described(value: Any) -> Json:
+    """Bring a code, an amount or a described discount into one form."""
+    if isinstance(value, dict):
+        return {"amount": value} if "currency" in value else value
+    return {"code": value}
+
 
 METHOD_FIELDS = "id sku description price estimated_delivery applicable_line_items"
 NOTICE_FIELDS = "code id message description line_item_id line_item_ids"
@@ -100,7 +394,7 @@ def discounts(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(events: pd.DataFrame, *readers: Reader) -> list[pd.DataFrame]:
-    from firmly_nb.carts.columns import GrowingTable  # numpy, which an import should not cost
+    from firmly_nb.carts.fields import GrowingTable  # numpy, which an import should not cost
 
     found = find_carts(events)
     n_batches = -(-len(found.carts) // CARTS_AT_ONCE)

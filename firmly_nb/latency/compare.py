@@ -10,30 +10,148 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from firmly_nb.display.html import QUIET, Grid, grid_html, grid_text, page, whole_ms
 from firmly_nb.latency.columns import coded, floats, is_value
-from firmly_nb.latency.outcomes import Share, success_rate
+from firmly_nb.latency.effect import (
+    Sample,
+    effect,
+    logs,
+    probability,
+    probability_by_run,
+    ratio,
+    ratio_by_run,
+    shift_function,
+)
 from firmly_nb.latency.quantiles import in_order, type_7
-from firmly_nb.latency.rank_effect import effect, logs, probability, ratio
-from firmly_nb.latency.run_effect import Sample, probability_by_run, ratio_by_run
 from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
-from firmly_nb.latency.shift import SHIFT, shift_function
-from firmly_nb.latency.stage_times import stage_times
-from firmly_nb.latency.verdicts import UNDECIDED, decide, more_orders, sentence
+from firmly_nb.latency.shares import Share, success_rate
+from firmly_nb.latency.stages import stage_times
 from firmly_nb.outcomes import PLACED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.effect import Interval
+
     Floats = NDArray[np.float64]
 
-__all__ = ["COMPARISON", "SHIFT", "Comparison", "Difference", "SuccessDifference", "compare",
-           "newcombe", "shift_function"]  # fmt: skip
+# From an interval to a verdict, and from verdicts to one sentence.
+
+
+CHANGES = ("slower", "faster")
+UNDECIDED = "not enough data"
+
+
+def decide(ratio: Interval, margin: float) -> str:
+    """Say what the interval of a ratio shows against a margin.
+
+    Examples
+    --------
+    >>> from firmly_nb.latency.effect import Interval
+    >>> decide(Interval(1.3, 1.2, 1.4), 0.1), decide(Interval(1.0, 0.95, 1.05), 0.1)
+    ('slower', 'no change')
+    >>> decide(Interval(1.05, 0.9, 1.2), 0.1)
+    'not enough data'
+    """
+    if 1 / (1 + margin) <= ratio.low and ratio.high <= 1 + margin:
+        return "no change"
+    if ratio.low > 1:
+        return "slower"
+    return "faster" if ratio.high < 1 else UNDECIDED
+
+
+def more_orders(ratio: Interval, margin: float, n: int) -> int:
+    """Return about how many more orders on each side would settle it, if the ratio stays.
+
+    An interval narrows with the square root of the number of orders. It is narrow enough when it
+    lies within the margin or leaves 1 out, whichever comes first.
+
+    Examples
+    --------
+    >>> from firmly_nb.latency.effect import Interval
+    >>> more_orders(Interval(1.0, 0.8, 1.25), 0.1, 100)
+    450
+    """
+    away, limit = abs(math.log(ratio.estimate)), math.log(1 + margin)
+    half = (math.log(ratio.high) - math.log(ratio.low)) / 2
+    wanted = max(away, limit - away)
+    more = n * ((half / wanted) ** 2 - 1)
+    return _two_digits(max(more, 0.1 * n, 1.0))
+
+
+def sentence(
+    order: Difference,
+    stages: Sequence[Difference],
+    success: SuccessDifference,
+    margin: float,
+    fewest: int,
+) -> str:
+    """Say in one sentence what is known: of the order, of each stage that changed, of success."""
+    changed = [stage for stage in stages if stage.verdict in CHANGES]
+    text = _of_order(order, margin, fewest)
+    if changed:
+        named = " and ".join(f"{stage.stage} {_times(stage, 'is')}" for stage in changed)
+        text += f"{_joint(order, changed)} {named}"
+    elif order.verdict in CHANGES and stages:
+        text += "; no single stage can be named"
+    return f"{text}{_of_success(success)}."
+
+
+def _of_order(order: Difference, margin: float, fewest: int) -> str:
+    if math.isnan(order.ratio):
+        return (
+            f"Not enough data: {order.n_a} and {order.n_b} placed orders, and {fewest} on each "
+            f"side is the least"
+        )
+    said = f"orders take {_times(order)}"
+    match order.verdict:
+        case "slower" | "faster":
+            return f"{order.verdict.capitalize()}: {said}"
+        case "no change":
+            return f"No change beyond {margin:.0%}: {said}"
+        case _:
+            return (
+                f"Not enough data: {said}, so a change of {margin:.0%} is neither shown nor "
+                f"excluded, and about {order.more_orders:,} more orders on each side would tell"
+            )
+
+
+def _joint(order: Difference, changed: Sequence[Difference]) -> str:
+    agrees = all(stage.verdict == order.verdict for stage in changed)
+    return "; what changed:" if agrees else "; but"
+
+
+def _times(found: Difference, verb: str = "") -> str:
+    words = f"{verb} {found.verdict}, " if verb else ""
+    return (
+        f"{words}{found.ratio:.2f} times as long ({found.ratio_low:.2f} to {found.ratio_high:.2f})"
+    )
+
+
+def _of_success(success: SuccessDifference) -> str:
+    if success.verdict == UNDECIDED:
+        return ""
+    word = "fewer" if success.verdict == "fewer placed" else "more"
+    return (
+        f"; {word} orders are placed, {success.b.share:.1%} instead of {success.a.share:.1%} "
+        f"({100 * success.low:+.1f} to {100 * success.high:+.1f} points)"
+    )
+
+
+def _two_digits(value: float) -> int:
+    """Round up to two digits: what is estimated should not look exact."""
+    scale = int(10 ** max(math.floor(math.log10(value)) - 1, 0))
+    return math.ceil(value / scale - 1e-9) * scale
+
 
 # Of 20,000 pairs of equal releases 3.6 % were called different at 95 %, 1.6 % at 98 %; a stage that
 # became 30 % slower is found in more than 99 of 100 at both, with 150 orders on each side.
@@ -142,13 +260,9 @@ class Comparison:
         return COMPARISON.frame([_fields(difference) for difference in self.differences])
 
     def __repr__(self) -> str:
-        from firmly_nb.latency.compare_display import comparison_text
-
         return comparison_text(self)
 
     def _repr_html_(self) -> str:
-        from firmly_nb.latency.compare_display import comparison_html
-
         return comparison_html(self)
 
 
@@ -233,7 +347,7 @@ def newcombe(a: Share, b: Share) -> SuccessDifference:
 
     Examples
     --------
-    >>> from firmly_nb.latency.outcomes import share
+    >>> from firmly_nb.latency.shares import share
     >>> found = newcombe(share(98, 100), share(90, 100))
     >>> round(found.difference, 2), round(found.low, 3), round(found.high, 3)
     (-0.08, -0.156, -0.013)
@@ -286,7 +400,7 @@ def _difference(
 
 
 def _logs(sample: Sample) -> Sample:
-    from firmly_nb.latency.rank_effect import SHORTEST_MS
+    from firmly_nb.latency.effect import SHORTEST_MS
 
     return Sample(np.log(np.maximum(sample.values, SHORTEST_MS)), sample.codes)
 
@@ -334,3 +448,57 @@ def _notes(a: _Side, b: _Side, success: SuccessDifference) -> list[str]:
             f"placed {success.a} of A, {success.b} of B."
         )
     return notes
+
+
+# A comparison for the eye: the verdict, then a row for the order and for each stage.
+
+
+HEAD = ("", "A, orders", "B, orders", "A p50, ms", "B p50, ms", "times as long", "B longer", "")
+
+
+def comparison_text(found: Comparison) -> str:
+    """Write a comparison as plain text: the verdict, the table, the notes."""
+    notes = [f"! {note}" for note in found.notes]
+    return "\n".join([found.verdict, grid_text(_grid(found)), _success(found), _how(found), *notes])
+
+
+def comparison_html(found: Comparison) -> str:
+    """Show a comparison: the verdict, the table, the notes."""
+    head = f"<div><b>{escape(found.verdict)}</b></div>"
+    under = f'<div>{escape(_success(found))}</div><div style="{QUIET}">{escape(_how(found))}</div>'
+    notes = "".join(f"<div>! {escape(note)}</div>" for note in found.notes)
+    return page(f"{head}{grid_html(_grid(found))}{under}{notes}")
+
+
+def _grid(found: Comparison) -> Grid:
+    rows = tuple(_row(one) for one in (found.order, *found.differences))
+    return Grid(HEAD, rows, bold=(0,))
+
+
+def _row(one: Difference) -> tuple[str, ...]:
+    counts = (one.stage, f"{one.n_a:,}", f"{one.n_b:,}")
+    medians = (whole_ms(one.p50_a_ms), whole_ms(one.p50_b_ms))
+    if math.isnan(one.ratio):
+        return (*counts, *medians, "-", "-", one.verdict)
+    ratio = f"{one.ratio:.2f} ({one.ratio_low:.2f} to {one.ratio_high:.2f})"
+    chance = f"{one.probability:.0%} ({one.probability_low:.0%} to {one.probability_high:.0%})"
+    more = f" ({one.more_orders:,} more?)" if one.more_orders else ""
+    return (*counts, *medians, ratio, chance, f"{one.verdict}{more}")
+
+
+def _success(found: Comparison) -> str:
+    a, b = found.success.a, found.success.b
+    if not a.of or not b.of:
+        return "Placed: one side has no orders."
+    low, high = 100 * found.success.low, 100 * found.success.high
+    return (
+        f"Placed: {a.count:,} of {a.of:,} in A, {b.count:,} of {b.of:,} in B; "
+        f"{100 * found.success.difference:+.1f} points ({low:+.1f} to {high:+.1f})."
+    )
+
+
+def _how(found: Comparison) -> str:
+    return (
+        f"Margin {found.margin:.0%}. All intervals hold together with {found.level:.0%} "
+        f"({found.level_each:.1%} each). B longer: in how many pairs B's order takes longer."
+    )

@@ -11,21 +11,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmly_nb.latency.columns import coded, floats
+from firmly_nb.display.html import Grid, grid_html, grid_text, page, whole_ms
+from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.latency.runs import runs_of
+from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+    Codes = NDArray[np.intp]
 
 FEWEST_A_SIDE = 3
 FEWEST = 11  # even the best split of fewer runs is hardly rarer than the alarm: 2 of 252 orders
@@ -270,3 +275,236 @@ def _steps_needed(size: int) -> float:
 def _goodness(series: Floats) -> Floats:
     scaled = series / series.std(axis=1, keepdims=True)
     return _best_split(np.abs(scaled[:, :, None] - scaled[:, None, :]))[1]
+
+
+# Times that depend on the place in the run: a first order that warms things up, and drift.
+
+
+FEWEST_OF_A_RUN = 20  # orders of a run
+FAR_OUT = 5.0  # robust standard deviations of the logarithms
+MATTERS = 1.2  # a first order this many times the median of the others
+DRIFT_MATTERS = 1.05
+
+
+class WarmUp(NamedTuple):
+    """The first orders of runs are slower than the others."""
+
+    runs: int
+    first_ms: float
+    others_ms: float
+
+
+class Drift(NamedTuple):
+    """Orders become slower or faster in the course of a run."""
+
+    ratio: float  # of the last third to the first
+    p_value: float
+    orders: int
+
+
+def warm_up(orders: pd.DataFrame, column: str) -> WarmUp | None:
+    """Say whether the first order of each run is slower than the rest of it.
+
+    The first order's rank in its run is as good a p value as there is; those of several runs are
+    combined after Fisher. In a single run of less than a hundred orders no rank is rare enough:
+    there the first must be the slowest and far out.
+
+    Parameters
+    ----------
+    orders
+        Needs ``outcome``, ``started_at`` and the column; ``run_id`` where there are runs.
+    column
+        The time that is looked at, such as ``time_to_headers_ms``.
+    """
+    runs = [x for x in series(orders, column) if len(x) >= FEWEST_OF_A_RUN]
+    if not runs:
+        return None
+    ranks = [float((x >= x[0]).sum()) / len(x) for x in runs]
+    is_rare = _fisher(ranks) <= ALARM
+    if len(runs) == 1 and not is_rare:
+        is_rare = bool(ranks[0] * len(runs[0]) == 1 and _is_far_out(runs[0]))
+    found = WarmUp(
+        len(runs),
+        float(np.median([x[0] for x in runs])),
+        float(np.median(np.concatenate([x[1:] for x in runs]))),
+    )
+    return found if is_rare and found.first_ms > MATTERS * found.others_ms else None
+
+
+def drift_within(orders: pd.DataFrame, column: str = "time_to_order_placed_ms") -> Drift | None:
+    """Say whether orders become slower or faster in the course of their runs.
+
+    Spearman's correlation of time and place within each run, runs put together; and how much the
+    last third takes longer than the first, which has to matter.
+    """
+    runs = [x for x in series(orders, column) if len(x) >= FEWEST_OF_A_RUN]
+    if not runs:
+        return None
+    p_value, ratio = _trend(runs), _last_to_first(runs)
+    matters = max(ratio, 1 / ratio) > DRIFT_MATTERS if ratio > 0 else False
+    if p_value > ALARM or not matters:
+        return None
+    return Drift(ratio, p_value, sum(map(len, runs)))
+
+
+def series(orders: pd.DataFrame, column: str) -> list[Floats]:
+    """Return the times of each run in order of start; nulls and cancelled orders left out."""
+    x = floats(orders[column])
+    started = orders["started_at"].astype("int64").to_numpy()
+    codes = coded(orders["run_id"])[0] if "run_id" in orders else np.zeros(len(x), dtype=np.intp)
+    known = ~np.isnan(x) & ~is_value(orders["outcome"], CANCELLED)
+    order = np.lexsort((started, codes))
+    order = order[known[order]]
+    if not len(order):
+        return []
+    ends = np.flatnonzero(np.diff(codes[order])) + 1
+    return list(np.split(x[order], ends))
+
+
+def _fisher(p_values: Iterable[float]) -> float:
+    from scipy.special import chdtrc
+
+    parts = list(p_values)
+    return float(chdtrc(2 * len(parts), -2 * sum(map(math.log, parts))))
+
+
+def _is_far_out(x: Floats) -> bool:
+    logs = np.log(np.maximum(x, 1e-3))
+    middle = np.median(logs[1:])
+    spread = 1.4826 * np.median(np.abs(logs[1:] - middle))
+    return bool(logs[0] - middle > FAR_OUT * spread)
+
+
+def _trend(runs: list[Floats]) -> float:
+    """Return the two-sided p value of Spearman's correlation, runs put together."""
+    from scipy.special import ndtr
+
+    found, variance = 0.0, 0.0
+    for x in runs:
+        place, rank = np.arange(len(x)) / len(x), _ranks(x) / len(x)
+        place, rank = place - place.mean(), rank - rank.mean()
+        found += float(place @ rank)
+        variance += float((place @ place) * (rank @ rank)) / (len(x) - 1)
+    return float(2 * ndtr(-abs(found) / math.sqrt(variance))) if variance > 0 else 1.0
+
+
+def _ranks(x: Floats) -> Floats:
+    """Rank values from 1; equal values share their middle rank."""
+    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    middle: Floats = np.cumsum(counts) - (counts - 1) / 2
+    return middle[place]
+
+
+def _last_to_first(runs: list[Floats]) -> float:
+    """Return the ratio of the medians of the last and the first third, of runs put together."""
+    first, last = [], []
+    for x in runs:
+        third = len(x) // 3
+        middle = np.median(x) or 1.0
+        first.append(x[:third] / middle)
+        last.append(x[-third:] / middle)
+    before = float(np.median(np.concatenate(first)))
+    return float(np.median(np.concatenate(last))) / before if before > 0 else math.nan
+
+
+# Drift of recordings: change points from run to run, and a trend within runs.
+
+
+MOST_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True)
+class RunDrift:
+    """How times changed; it shows itself.
+
+    Attributes
+    ----------
+    what
+        The time that was looked at: a stage, or the order.
+    runs
+        ``RUN_MEDIANS``; empty where there is one run or none.
+    changes
+        The change points among the runs; None where there is one run or none.
+    within
+        What was found within runs, as a sentence.
+    """
+
+    what: str
+    runs: pd.DataFrame
+    changes: Changes | None
+    within: str
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All that was found, in words."""
+        return (*([self.changes.sentence] if self.changes else []), self.within)
+
+    def __repr__(self) -> str:
+        said = "\n".join(self.sentences)
+        return f"{said}\n{grid_text(self._grid())}" if len(self.runs) else said
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<div>{escape(sentence)}</div>" for sentence in self.sentences)
+        return page(said + (grid_html(self._grid()) if len(self.runs) else ""))
+
+    def _grid(self) -> Grid:
+        shown = self.runs.head(MOST_SHOWN)
+        columns = (shown[name].tolist() for name in RUN_MEDIANS.names)
+        rows = [
+            (run_id, f"{began:%Y-%m-%d %H:%M}", f"{n:,}", whole_ms(median_ms), str(segment))
+            for run_id, began, n, median_ms, segment in zip(*columns, strict=True)
+        ]
+        if len(self.runs) > MOST_SHOWN:
+            rows.append((f"and {len(self.runs) - MOST_SHOWN} more", "", "", "", ""))
+        return Grid(
+            ("run", "began, UTC", "orders", f"median of {self.what}, ms", "part"), tuple(rows)
+        )
+
+
+def run_drift(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None = None) -> RunDrift:
+    """Look for change points among runs and for a trend within them.
+
+    Parameters
+    ----------
+    stages, orders
+        The tables of recordings.
+    stage
+        A stage's name; by default the time to order-placed.
+    """
+    times = _times(stages, orders, stage)
+    looked_at = orders.assign(_time_ms=times)
+    within = _within(looked_at, stage or "order")
+    if not len(orders) or runs_of(orders) is None:
+        return RunDrift(stage or "order", RUN_MEDIANS.empty(), None, within)
+    table, changes = run_medians(orders, times)
+    return RunDrift(stage or "order", table, changes, within)
+
+
+def _times(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None) -> NDArray[np.float64]:
+    if stage is None:
+        return floats(orders["time_to_order_placed_ms"])
+    codes, names = coded(stages["stage"])
+    if stage not in names:
+        raise KeyError(f"no stage {stage!r}; there are {', '.join(names) or 'none'}")
+    mine = codes == names.index(stage)
+    times = np.full(len(orders) + 1, np.nan)
+    # What belongs to no order goes to the last place, which is cut off.
+    times[places(orders, stages)[mine]] = floats(stages["duration_ms"])[mine]
+    return times[:-1]
+
+
+def _within(orders: pd.DataFrame, what: str) -> str:
+    sizes = [len(x) for x in series(orders, "_time_ms")]
+    if max(sizes, default=0) < FEWEST_OF_A_RUN:
+        return (
+            f"Too few orders in a run to look for drift within it: {FEWEST_OF_A_RUN} are the least."
+        )
+    found = drift_within(orders, "_time_ms")
+    runs = "the run" if len(sizes) == 1 else "the runs"
+    if found is None:
+        return f"No drift found within {runs}."
+    word = "slower" if found.ratio > 1 else "faster"
+    return (
+        f"Within {runs} {what} grew {word}: the last third took {found.ratio:.2f} times as long "
+        f"as the first (p = {found.p_value:.2g})."
+    )

@@ -2,16 +2,535 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.latency.columns import coded
-from firmly_nb.latency.outcomes import outcome_table
-from firmly_nb.latency.rules import sentences
-from firmly_nb.latency.table import latency_table
+import numpy as np
+
+from firmly_nb.display.html import QUIET, Grid, grid_html, grid_text, page, whole_ms
+from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.latency.drift import drift_within, warm_up
+from firmly_nb.latency.modes import two_modes
+from firmly_nb.latency.quantiles import estimate, in_order_for, quantiles_of_sorted, values_needed
+from firmly_nb.latency.runs import ENOUGH_RUNS, Runs, design_effect, quantiles_by_run, runs_of
+from firmly_nb.latency.shares import outcome_table, wilson
+from firmly_nb.latency.stages import StageTimes, stage_times
+from firmly_nb.outcomes import CANCELLED, PLACED, outcome, stage_colour
+from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
+    from numpy.typing import NDArray
+
+    from firmly_nb.latency.quantiles import Quantile
+
+    Floats = NDArray[np.float64]
+
+# The table of a run: every stage with its quantiles, their intervals and what qualifies them.
+#
+# metrics.md, section 5. Orders that the analyst cancelled are left out of everything.
+
+
+SHOWN = (0.5, 0.9, 0.95)
+ORDER, FIRST_EVENT, HEADERS = "order", "first event", "headers"
+
+
+def _quantile_columns() -> tuple[Column, ...]:
+    columns = []
+    for p in SHOWN:
+        name = f"p{100 * p:.0f}"
+        words = f"the time that {p:.0%} of the orders do not exceed"
+        columns += [
+            Column(f"{name}_ms", "float64", "ms", f"{words}; null: not estimable"),
+            Column(f"{name}_low_ms", "float64", "ms", "its interval, lower end; -inf: open"),
+            Column(f"{name}_high_ms", "float64", "ms", "its interval, upper end; inf: open"),
+        ]
+    return tuple(columns)
+
+
+LATENCY = Table(
+    "latency",
+    "one row a stage, then the whole order, the first event and the headers",
+    (
+        Column("stage", "str", "", "the stage, or what the time runs to"),
+        Column("n", "int64", "orders", "orders that completed it"),
+        *_quantile_columns(),
+        Column("max_ms", "float64", "ms", "the longest"),
+        Column("share_of_order", "float64", "", "its part of all time to placed orders"),
+        Column("reached", "int64", "orders", "orders that came to its end"),
+        Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
+        Column("reached_share", "float64", "", "reached / attempted"),
+        Column("reached_low", "float64", "", "Wilson interval of it, lower end"),
+        Column("reached_high", "float64", "", "Wilson interval of it, upper end"),
+        Column("coalesced_share", "float64", "", "ends that share a read with the event before"),
+        Column("uncertainty_p99_us", "float64", "µs", "how far off the times can be, p99"),
+    ),
+)
+
+
+class _Part(NamedTuple):
+    """What one row is made of."""
+
+    stage: str
+    values: Floats
+    runs: Runs | None
+    extra: dict[str, Any]
+
+
+def latency_table(
+    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95
+) -> pd.DataFrame:
+    """Return the quantiles of every stage with their intervals.
+
+    Where orders belong to two runs or more, the intervals are those of resampled runs; else they
+    are the exact ones of order statistics.
+
+    Parameters
+    ----------
+    events
+        Needs ``recording_id``, ``milestone``, ``coalesced``, ``uncertainty_us``; in order of
+        arrival.
+    stages
+        ``STAGES``: for each order its stages in order.
+    orders
+        Needs ``recording_id``, ``outcome``, ``time_to_order_placed_ms``,
+        ``time_to_first_event_ms``, ``time_to_headers_ms``; ``run_id`` where there are runs.
+    level
+        The intervals' level.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``LATENCY``.
+
+    Examples
+    --------
+    >>> from firmly_nb.latency.stages import STAGES
+    >>> import pandas as pd
+    >>> nothing = pd.DataFrame({"outcome": []})
+    >>> latency_table(pd.DataFrame(), STAGES.empty(), nothing)["stage"].tolist()
+    []
+    """
+    if not len(orders):
+        return LATENCY.empty()
+    counted = ~is_value(orders["outcome"], CANCELLED)
+    attempted = int(counted.sum())
+    runs = runs_of(orders)
+    parts = [
+        *_stage_parts(events, stages, orders, runs),
+        *_order_parts(orders, counted, runs),
+    ]
+    return LATENCY.frame([_row(part, attempted, level) for part in parts])
+
+
+def _row(part: _Part, attempted: int, level: float) -> dict[str, Any]:
+    values = in_order_for(part.values, SHOWN, level)
+    found = _quantiles(part, values, level)
+    reached = int(part.extra.get("reached", len(values)))
+    low, high = wilson(reached, attempted, level)
+    row = {
+        "stage": part.stage,
+        "n": len(values),
+        "max_ms": float(values[-1]) if len(values) else None,
+        **part.extra,
+        "reached": reached,
+        "attempted": attempted,
+        "reached_share": reached / attempted if attempted else None,
+        "reached_low": float(low),
+        "reached_high": float(high),
+    }
+    for q in found:
+        row |= {f"{q.name}_ms": q.estimate, f"{q.name}_low_ms": q.low, f"{q.name}_high_ms": q.high}
+    return row
+
+
+def _quantiles(part: _Part, values: Floats, level: float) -> list[Quantile]:
+    if part.runs is None:
+        return quantiles_of_sorted(values, SHOWN, level)
+    return quantiles_by_run(part.values, part.runs.codes, SHOWN, level)
+
+
+def _order_parts(
+    orders: pd.DataFrame, counted: NDArray[np.bool_], runs: Runs | None
+) -> list[_Part]:
+    """Return the rows of times that run from the request: the order's, and to its first signs."""
+    placed = counted & is_value(orders["outcome"], PLACED)
+    found = []
+    for name, column, mask, share in (
+        (ORDER, "time_to_order_placed_ms", placed, 1.0),
+        (FIRST_EVENT, "time_to_first_event_ms", counted, None),
+        (HEADERS, "time_to_headers_ms", counted, None),
+    ):
+        if column in orders:
+            values = floats(orders[column])[mask]
+            found.append(_Part(name, values, runs and runs.of(mask), {"share_of_order": share}))
+    return found
+
+
+def _stage_parts(
+    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, runs: Runs | None
+) -> list[_Part]:
+    together = _ends_coalesced(events, stages, orders)
+    placed_ms = floats(orders["time_to_order_placed_ms"])
+    is_placed = is_value(orders["outcome"], PLACED)
+    whole = float(np.nansum(placed_ms[is_placed]))
+    parts = []
+    for one in stage_times(stages, orders):
+        extra = {
+            "share_of_order": float(one.times_ms[is_placed[one.orders]].sum()) / whole
+            if whole
+            else None,
+            "coalesced_share": float(together[one.rows].mean()) if len(one.rows) else None,
+            "uncertainty_p99_us": _p99(one.uncertainty_us),
+        }
+        parts.append(_Part(one.name, one.times_ms, runs and runs.at(one.orders), extra))
+    return parts
+
+
+def _p99(values: Floats) -> float | None:
+    found = estimate(values, 0.99)
+    return None if math.isnan(found) else found
+
+
+def _ends_coalesced(
+    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame
+) -> NDArray[np.bool_]:
+    """Say for each stage whether the event that ended it shares its read with the one before."""
+    ends, milestones = coded(stages["to_milestone"])
+    came, names = coded(events["milestone"])
+    number = {name: code for code, name in enumerate(milestones)}
+    # The last row and column take what belongs to no stage; their code is -1.
+    code_of = np.array([*(number.get(name, -1) for name in names), -1], dtype=np.intp)
+    found = np.zeros((len(orders) + 1, len(milestones) + 1), dtype=bool)
+    # Of several assignments to one place the last one stays, as the last event counts.
+    found[places(orders, events), code_of[came]] = events["coalesced"].to_numpy(bool)
+    return np.asarray(found[places(orders, stages), ends], dtype=bool)
+
+
+# The latency summary for the eye: outcomes, the table with intervals, then what to know.
+
+
+HEADS = (
+    "ms", "orders", *(f"p{100 * p:.0f}" for p in SHOWN), "max", "of order time", "reached",
+    "coalesced", "± p99",
+)  # fmt: skip
+
+
+def summary_text(found: LatencySummary) -> str:
+    """Write a summary as plain text."""
+    if not len(found.table):
+        return "no orders"
+    lines = [
+        outcomes_words(found.outcomes),
+        found.where,
+        "",
+        grid_text(summary_grid(found)),
+        _how(found),
+    ]
+    return "\n".join([*lines, *(f"! {sentence}" for sentence in found.sentences)])
+
+
+def summary_html(found: LatencySummary) -> str:
+    """Show a summary."""
+    if not len(found.table):
+        return page("no orders")
+    return page(
+        f"<div><b>{escape(outcomes_words(found.outcomes))}</b></div>"
+        f'<div style="{QUIET}">{escape(found.where)}</div>{strip_html(found.table)}'
+        f'{grid_html(summary_grid(found))}<div style="{QUIET}">{escape(_how(found))}</div>'
+        f"{sentences_html(found.sentences)}"
+    )
+
+
+def strip_html(table: pd.DataFrame) -> str:
+    """Show where the time of placed orders goes, as one bar.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"stage": ["<b>", "order"], "share_of_order": [1.0, 1.0]})
+    >>> "&lt;b&gt; 100%" in strip_html(table)
+    True
+    """
+    parts = [
+        (str(stage), float(share))
+        for stage, share in zip(table["stage"], table["share_of_order"], strict=True)
+        if stage != ORDER and share > 0
+    ]
+    names = [stage for stage, _ in parts]
+    whole = sum(share for _, share in parts)
+    bars = "".join(
+        f'<div style="width:{share / whole:.2%};height:14px;'
+        f'background-color:{_colour(stage, names)}"></div>'
+        for stage, share in parts
+    )
+    words = "".join(
+        f'<span style="margin-right:18px;white-space:nowrap"><span style="display:inline-block;'
+        f"width:9px;height:9px;margin-right:5px;background-color:{_colour(stage, names)}"
+        f'"></span>{escape(stage)} {share:.0%}</span>'
+        for stage, share in parts
+    )
+    if not parts:
+        return ""
+    return (
+        f'<div style="display:flex;max-width:700px;margin:8px 0 2px">{bars}</div><div>{words}</div>'
+    )
+
+
+def _colour(stage: str, stages: list[str]) -> str:
+    milestone = stage.rpartition("->")[2]
+    return stage_colour(milestone, stages)
+
+
+def sentences_html(sentences: tuple[str, ...]) -> str:
+    """Show what the rules said, each on a line of its own."""
+    return "".join(
+        '<div style="margin-top:4px;padding:2px 8px;border-left:3px solid '
+        f'var(--jp-warn-color1,#e08a00);background:rgba(224,138,0,.12)">{escape(sentence)}</div>'
+        for sentence in sentences
+    )
+
+
+def outcomes_words(outcomes: pd.DataFrame) -> str:
+    """Say how orders ended, each outcome with its interval.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from firmly_nb.latency.shares import outcome_table
+    >>> outcomes_words(outcome_table(pd.DataFrame({"outcome": ["placed"] * 9 + ["timeout"]})))
+    '10 orders: 9 placed, 90% (60% to 98%); 1 timeout, 10% (2% to 40%)'
+    """
+    rows = outcomes.to_dict("records")
+    total = sum(row["count"] for row in rows)
+    told = "; ".join(_outcome(row) for row in rows)
+    return f"{total:,} {'order' if total == 1 else 'orders'}: {told}"
+
+
+def _outcome(row: dict[Any, Any]) -> str:
+    counted = f"{row['count']:,} {outcome(row['outcome']).word}"
+    if row["outcome"] == CANCELLED or math.isnan(row["share"]):
+        return counted
+    digits = 0 if row["attempted"] < 200 else 1
+    share, low, high = (f"{row[name]:.{digits}%}" for name in ("share", "low", "high"))
+    return f"{counted}, {share} ({low} to {high})"
+
+
+def summary_grid(found: LatencySummary) -> Grid:
+    """Return the table of a summary as texts."""
+    rows = found.table.to_dict("records")
+    bold = tuple(i for i, row in enumerate(rows) if row["stage"] == ORDER)
+    return Grid(HEADS, tuple(_shown_row(row, found.level) for row in rows), bold)
+
+
+def _shown_row(row: dict[Any, Any], level: float) -> tuple[str, ...]:
+    reached = f"{row['reached']:,}/{row['attempted']:,}"
+    if row["attempted"]:
+        reached += f" [{row['reached_low']:.0%}, {row['reached_high']:.0%}]"
+    return (
+        row["stage"],
+        f"{row['n']:,}",
+        *(_quantile(row, p, level) for p in SHOWN),
+        whole_ms(row["max_ms"]),
+        _percent(row["share_of_order"]),
+        reached,
+        _percent(row["coalesced_share"]),
+        _bound(row["uncertainty_p99_us"]),
+    )
+
+
+def _quantile(row: dict[Any, Any], p: float, level: float) -> str:
+    name = f"p{100 * p:.0f}"
+    estimate, low, high = (row[f"{name}{part}_ms"] for part in ("", "_low", "_high"))
+    if not math.isnan(estimate):
+        return f"{whole_ms(estimate)} [{whole_ms(low)}, {whole_ms(high)}]"
+    needed = f"{values_needed(p, level)} needed"
+    if math.isfinite(low):
+        return f"\u2265 {whole_ms(low)} ({needed})"
+    return needed if row["n"] else "-"
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{share:.0%}"
+
+
+def _bound(uncertainty_us: float) -> str:
+    if uncertainty_us < 100:
+        return f"{uncertainty_us / 1000:.3f}"
+    return whole_ms(uncertainty_us / 1000)
+
+
+def _how(found: LatencySummary) -> str:
+    kind = "by drawing whole runs again" if found.by_run else "exact, from order statistics"
+    return (
+        f"In brackets {found.level:.0%} intervals, {kind}. Times of orders that got so far; "
+        f"cancelled ones are left out. Definitions {found.definitions}."
+    )
+
+
+# Rules that speak up: what someone who reads a table of times should know before she believes it.
+#
+# metrics.md, section 5. Each rule is a sentence with numbers, or nothing where nothing is amiss.
+# The rules that test something alarm at one in a hundred, each; a test measures how often any of
+# them speaks where nothing is wrong.
+
+
+PART = 0.05  # of a stage: errors and lags above it, and shares of coalesced events
+ALIKE = 1.5  # design effect from which the runs' likeness is told
+
+
+def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[str]:
+    """Return what should be known before the times are believed; empty where nothing is amiss.
+
+    Parameters
+    ----------
+    events
+        Needs ``recording_id``, ``coalesced``.
+    stages
+        ``STAGES``.
+    orders
+        Needs ``recording_id``, ``outcome``, ``started_at``, ``time_to_order_placed_ms``,
+        ``time_to_headers_ms``, ``schedule_lag_ms``; ``run_id`` where there are runs.
+
+    Examples
+    --------
+    >>> from firmly_nb.latency.stages import STAGES
+    >>> import pandas as pd
+    >>> EVENTS = pd.DataFrame({"recording_id": ["a"], "coalesced": [False]})
+    >>> orders = pd.DataFrame({"recording_id": ["a"], "outcome": "placed",
+    ...     "started_at": pd.Timestamp("2026-01-01", tz="UTC"), "time_to_order_placed_ms": 900.0})
+    >>> sentences(EVENTS, STAGES.empty(), orders)
+    ['Too few orders for p95: 72 placed orders are needed, there are 1.']
+    """
+    if not len(orders):
+        return []
+    parts = [part for part in stage_times(stages, orders) if len(part.times_ms)]
+    found = [
+        *_few_orders(orders),
+        *_warm_up(orders),
+        *_drift(orders),
+        *_runs(orders),
+        *_modes(parts),
+        *_error_bounds(parts),
+        *_lag(orders, parts),
+        *_coalesced(events),
+        *_out_of_order(parts),
+    ]
+    return list(found)
+
+
+def _placed(orders: pd.DataFrame) -> Floats:
+    return floats(orders["time_to_order_placed_ms"])[is_value(orders["outcome"], PLACED)]
+
+
+def _few_orders(orders: pd.DataFrame) -> Iterator[str]:
+    n, needed = int((~np.isnan(_placed(orders))).sum()), values_needed(0.95)
+    if n < needed:
+        yield f"Too few orders for p95: {needed} placed orders are needed, there are {n}."
+
+
+def _warm_up(orders: pd.DataFrame) -> Iterator[str]:
+    for column, words in (
+        ("time_to_headers_ms", "to the headers"),
+        ("time_to_order_placed_ms", "to order-placed"),
+    ):
+        found = warm_up(orders, column) if column in orders else None
+        if found:
+            which = "the first order" if found.runs == 1 else f"first orders of {found.runs} runs"
+            yield (
+                f"Warm-up: {which} took {found.first_ms / found.others_ms:.1f} times as long "
+                f"{words} as the others ({whole_ms(found.first_ms)} against "
+                f"{whole_ms(found.others_ms)} ms)."
+            )
+            return
+
+
+def _drift(orders: pd.DataFrame) -> Iterator[str]:
+    found = drift_within(orders)
+    if found:
+        word = "slower" if found.ratio > 1 else "faster"
+        yield (
+            f"Drift within the run: orders grew {word}, the last third took {found.ratio:.2f} "
+            f"times as long as the first."
+        )
+
+
+def _runs(orders: pd.DataFrame) -> Iterator[str]:
+    placed = orders[is_value(orders["outcome"], PLACED)]
+    runs = runs_of(placed) if len(placed) else None
+    if runs is None:
+        return
+    count = len(runs.names)
+    if count < ENOUGH_RUNS:
+        yield f"Few runs: {count}; intervals by whole runs become useful from {ENOUGH_RUNS} on."
+    times = np.log(np.maximum(floats(placed["time_to_order_placed_ms"]), 1e-3))
+    effect = design_effect(times, runs.codes)
+    if effect > ALIKE:
+        yield (
+            f"Runs differ: {len(placed):,} orders of {count} runs tell as much as "
+            f"{len(placed) / effect:,.0f} independent ones (design effect {effect:.1f})."
+        )
+
+
+def _modes(parts: list[StageTimes]) -> Iterator[str]:
+    for part in parts:
+        found = two_modes(part.times_ms)
+        if found:
+            yield (
+                f"Two modes: {part.name} takes {found.ratio:.1f} times as long in "
+                f"{found.slow_share:.0%} of the orders ({whole_ms(found.slow_ms)} against "
+                f"{whole_ms(found.quick_ms)} ms)."
+            )
+
+
+def _error_bounds(parts: list[StageTimes]) -> Iterator[str]:
+    for part in parts:
+        bound_ms = estimate(part.uncertainty_us, 0.99) / 1000
+        if bound_ms > PART * part.median_ms:
+            yield (
+                f"Error bound: times of {part.name} can be off by {whole_ms(bound_ms)} ms (p99), "
+                f"more than {PART:.0%} of its median of {whole_ms(part.median_ms)} ms."
+            )
+
+
+def _lag(orders: pd.DataFrame, parts: list[StageTimes]) -> Iterator[str]:
+    if "schedule_lag_ms" not in orders:
+        return
+    lag = estimate(floats(orders["schedule_lag_ms"]), 0.99)
+    shortest = min(parts, key=lambda part: part.median_ms, default=None)
+    if shortest is not None and lag > PART * shortest.median_ms:
+        yield (
+            f"Lag: orders started up to {whole_ms(lag)} ms after their time (p99), more than "
+            f"{PART:.0%} of {shortest.name} ({whole_ms(shortest.median_ms)} ms); "
+            f"scheduled_order_latency_ms counts it in."
+        )
+
+
+def _coalesced(events: pd.DataFrame) -> Iterator[str]:
+    together = events["coalesced"].to_numpy(bool)
+    # The first event of an order has none before it.
+    others = len(events) - events["recording_id"].nunique()
+    share = together.sum() / others if others else 0.0
+    if share > PART:
+        yield (
+            f"Coalesced: {share:.0%} of the events share a read with the one before; the gaps "
+            f"before them are not known, only bounded."
+        )
+
+
+def _out_of_order(parts: list[StageTimes]) -> Iterator[str]:
+    for part in parts:
+        count = int((part.times_ms < 0).sum())
+        if count:
+            yield (
+                f"Out of order: {part.name} came before the milestone that it follows in {count:,} "
+                f"of {len(part.times_ms):,} orders; its negative times are kept."
+            )
+
 
 DEFINITIONS = "1"  # raised when a figure's definition changes (docs/latency.md)
 MOST_NAMED = 3
@@ -48,13 +567,9 @@ class LatencySummary:
     definitions: str = DEFINITIONS
 
     def __repr__(self) -> str:
-        from firmly_nb.latency.summary_display import summary_text
-
         return summary_text(self)
 
     def _repr_html_(self) -> str:
-        from firmly_nb.latency.summary_display import summary_html
-
         return summary_html(self)
 
 

@@ -1,1 +1,1 @@
-"""From bytes on a socket to a Recording."""
+"""recording."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import KeyUsage
 
+
 VALID_HOURS = 24
 
 

@@ -19,7 +19,7 @@ def main() -> None:
     except ValueError as error:
         sys.stderr.write(f"firmly-nb sim: {error}\n")
         sys.exit(REFUSED)
-    from firmly_nb.sim.serving import serve
+    from firmly_nb.sim.app import serve
 
     serve(settings, held=held)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.sim.settings import Settings
 
+
 # firmly-api.md, section 7.2. Where a page shows no status, the default is inferred.
 STATUSES = {
     "InvalidAppId": 400,

@@ -18,13 +18,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.sim.answers import ApiError
-from firmly_nb.sim.regions import find_region
+from firmly_nb.sim.merchants import find_region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from firmly_nb.sim.card import PaymentSummary
-    from firmly_nb.sim.catalog import Merchant, Variant
+    from firmly_nb.sim.keys import PaymentSummary
+    from firmly_nb.sim.merchants import Merchant, Variant
+
 
 MOST_LINES = 1_000
 
@@ -210,7 +211,7 @@ class Totals:
 
 
 def totals(cart: Cart, shipping: int) -> Totals:
-    """Add a cart up, with its shipping as priced by :mod:`firmly_nb.sim.shipping`."""
+    """Add a cart up, with its shipping as priced by :mod:`firmly_nb.sim.cart`."""
     sub_total = sum(line.line_price for line in cart.lines)
     discount = half_up(sub_total * cart.discount_percent, 100)
     return Totals(sub_total, discount, shipping, _tax(cart, sub_total - discount, shipping))
@@ -235,3 +236,359 @@ def half_up(amount: int, divisor: int) -> int:
     (222, 1)
     """
     return (2 * amount + divisor) // (2 * divisor)
+
+
+# Shipments of a cart, how each can be sent and what that costs.
+#
+# firmly-api.md, sections 6.1, 6.4.2 and 6.4.4. Lines from one warehouse travel together. The
+# default is the cheapest method (documented for carts, inferred for place-order).
+
+
+SHIP, PICKUP, SCHEDULED = "SHIP_TO_ADDRESS", "IN_STORE_PICKUP", "SCHEDULED_DELIVERY"
+PICKUP_TWIN = "PICKUP_IN_STORE"  # the same thing on another page (section 6.4.2)
+FULFILMENT: Mapping[str, tuple[str, str]] = {
+    SHIP: ("Ship to Address", "Parcel to your door"),
+    PICKUP: ("In-Store Pickup", "Collect it from a store"),
+    SCHEDULED: ("Scheduled Delivery", "On a day of your choice"),
+}
+INCLUDED_G = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A way of shipping: its price in each zone, and for each started kilogram over two."""
+
+    name: str
+    days: str
+    by_zone: tuple[int, int, int, int | None]
+    per_kg: int
+
+
+RATES: Mapping[str, Rate] = {
+    "GROUND": Rate("Ground", "4-6 business days", (625, 795, 895, 1850), 150),
+    "TWO_DAY": Rate("Two day", "2 business days", (1400, 1650, 1895, None), 300),
+    "OVERNIGHT": Rate("Overnight", "1 business day", (2800, 3400, 3900, None), 550),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method that is offered for a shipment."""
+
+    method_id: str
+    name: str
+    days: str
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Lines that travel together."""
+
+    shipment_id: str
+    lines: tuple[Line, ...]
+    fulfilment: str
+    options: tuple[str, ...]
+    methods: tuple[Method, ...]
+    method: Method | None
+
+    @property
+    def price(self) -> int:
+        """What sending it costs."""
+        return self.method.price if self.method else 0
+
+
+def shipments(cart: Cart) -> tuple[Shipment, ...]:
+    """Return a cart's shipments, one for each warehouse that something comes from."""
+    warehouses = dict.fromkeys(line.variant.warehouse for line in cart.lines)
+    return tuple(_new_shipment(cart, warehouse) for warehouse in warehouses)
+
+
+def shipping_total(cart: Cart) -> int:
+    """Return what sending everything costs."""
+    return sum(shipment.price for shipment in shipments(cart))
+
+
+def _new_shipment(cart: Cart, warehouse: str) -> Shipment:
+    lines = tuple(line for line in cart.lines if line.variant.warehouse == warehouse)
+    shipment_id = f"ship_{cart.cart_id.removeprefix('cart_')}_{warehouse}"
+    options = [SHIP]
+    options += [PICKUP] if "pickup" in cart.merchant.traits else []
+    options += [SCHEDULED] if "scheduled" in cart.merchant.traits else []
+    fulfilment = cart.fulfilment.get(shipment_id, SHIP)
+    methods = _methods(cart, lines) if fulfilment != PICKUP else ()
+    chosen = cart.methods.get(shipment_id)
+    method = next((one for one in methods if one.method_id == chosen), None)
+    if method is None and methods:
+        method = min(methods, key=lambda one: one.price)
+    return Shipment(shipment_id, lines, fulfilment, tuple(options), methods, method)
+
+
+def _methods(cart: Cart, lines: tuple[Line, ...]) -> tuple[Method, ...]:
+    where = cart.shipping_info
+    region = find_region(where["country"], where["state_or_province"]) if where else None
+    if region is None:
+        return ()
+    grams = sum(line.variant.weight_g * line.quantity for line in lines)
+    extra_kg = max(0, -(-(grams - INCLUDED_G) // 1000))
+    offered = []
+    for method_id, rate in RATES.items():
+        base = rate.by_zone[region.zone - 1]
+        if base is not None:
+            price = base + extra_kg * rate.per_kg
+            offered.append(Method(method_id, rate.name, rate.days, price))
+    return tuple(offered)
+
+
+def find_shipment(cart: Cart, shipment_id: Any) -> Shipment:
+    """Return a shipment by its id.
+
+    Raises
+    ------
+    ApiError
+        ``ErrorShipmentNotFound``.
+    """
+    found = next((one for one in shipments(cart) if one.shipment_id == shipment_id), None)
+    if found is None:
+        raise ApiError("ErrorShipmentNotFound", "the cart has no such shipment")
+    return found
+
+
+def choose_method(cart: Cart, shipment_id: Any, method_id: Any) -> Cart:
+    """Choose how a shipment is sent.
+
+    Raises
+    ------
+    ApiError
+        ``ErrorShipmentNotFound``, or ``ErrorInvalidInputBody`` for a method that is not offered.
+    """
+    shipment = find_shipment(cart, shipment_id)
+    if method_id not in {one.method_id for one in shipment.methods}:
+        raise ApiError("ErrorInvalidInputBody", "shipping_method_id: is not among the options")
+    return replace(cart, methods={**cart.methods, shipment.shipment_id: method_id})
+
+
+def choose_fulfilment(cart: Cart, shipment_id: Any, kind: Any) -> Cart:
+    """Choose what happens with a shipment.
+
+    Raises
+    ------
+    ApiError
+        ``ErrorShipmentNotFound``, or ``ErrorInvalidInputBody`` for a type that is not offered.
+    """
+    shipment = find_shipment(cart, shipment_id)
+    kind = PICKUP if kind == PICKUP_TWIN else kind
+    if kind not in shipment.options:
+        raise ApiError("ErrorInvalidInputBody", "fulfillment_type: is not among the options")
+    return replace(cart, fulfilment={**cart.fulfilment, shipment.shipment_id: kind})
+
+
+# A cart as the API writes it: Full Cart (v2), Simple Cart (v1), and the order that comes of it.
+#
+# firmly-api.md, sections 6.3, 6.4, 6.6 and 6.7. The shape of a notice is inferred; that a v2 order
+# says ``tax_total`` is inferred from the v2 cart.
+
+
+Json = dict[str, Any]
+# Symbol and number of decimals of the currencies that occur here.
+CURRENCIES = {"USD": ("$", 2), "EUR": ("€", 2), "JPY": ("¥", 0)}
+
+
+def money(minor: int, currency: str) -> Json:
+    """Return a money object (section 6.3).
+
+    Examples
+    --------
+    >>> money(625, "USD")
+    {'currency': 'USD', 'value': 6.25, 'number': 625, 'symbol': '$'}
+    >>> money(625, "JPY")["value"]
+    625.0
+    """
+    symbol, decimals = CURRENCIES[currency]
+    value = minor / 10**decimals  # the float next to the exact amount
+    return {"currency": currency, "value": value, "number": minor, "symbol": symbol}
+
+
+def status(cart: Cart) -> str:
+    """Return ``cart_status``, computed from the cart's state (section 6.4)."""
+    if cart.confirmation:
+        return "submitted"
+    if any(notice.code == "ITEM_NOT_SHIPPABLE" for notice in cart.notices):
+        return "item_not_shippable"
+    return "active"
+
+
+def full_cart(cart: Cart) -> Json:
+    """Return a cart in v2 form."""
+    parts = shipments(cart)
+    costs = totals(cart, sum(part.price for part in parts))
+    currency = cart.merchant.currency
+    return {
+        **_head(cart),
+        "line_items": [_line(line, currency) for line in cart.lines],
+        "shipments": [_shipment(part, cart) for part in parts],
+        **_addresses(cart),
+        "payment_method_options": [{"type": "CreditCard", "wallet": "user"}],
+        "coupons": list(cart.promo_codes),
+        "notices": [_notice(notice) for notice in cart.notices],
+        "addons": {"offers": [], "selections": []},
+        "sub_total": money(costs.sub_total, currency),
+        **({"cart_discount": money(costs.discount, currency)} if costs.discount else {}),
+        "shipping_total": money(costs.shipping, currency),
+        "tax_total": money(costs.tax, currency),
+        "addon_total": money(0, currency),
+        "total": money(costs.total, currency),
+        **_foot(cart),
+        "schema_version": "2.0",
+    }
+
+
+def simple_cart(cart: Cart) -> Json:
+    """Return a cart in v1 form: flat, one shipping method for the cart."""
+    parts = shipments(cart)
+    costs = totals(cart, sum(part.price for part in parts))
+    currency = cart.merchant.currency
+    made = {
+        **_head(cart),
+        "line_items": [_line(line, currency) for line in cart.lines],
+        **_addresses(cart),
+        "shipping_method_options": [_simple_method(one, currency) for one in _joint(parts)],
+        "payment_method_options": [{"type": "CreditCard", "wallet": "user"}],
+        "coupons": list(cart.promo_codes),
+        "notice": [notice.code for notice in cart.notices],
+        "features": {"promo_codes": bool(cart.merchant.promo_codes), "paypal": False},
+        "sub_total": money(costs.sub_total, currency),
+        **({"cart_discount": money(costs.discount, currency)} if costs.discount else {}),
+        "shipping_total": money(costs.shipping, currency),
+        "tax": money(costs.tax, currency),
+        "total": money(costs.total, currency),
+        **_foot(cart),
+    }
+    chosen = next((part.method for part in parts if part.method), None)
+    if chosen:
+        joint = Method(chosen.method_id, chosen.name, chosen.days, costs.shipping)
+        made["shipping_method"] = _simple_method(joint, currency)
+    return made
+
+
+def _head(cart: Cart) -> Json:
+    return {
+        "cart_id": cart.cart_id,
+        "platform_id": cart.merchant.platform_id,
+        "shop_id": cart.merchant.domain,
+        "display_name": cart.merchant.display_name,
+        "cart_status": status(cart),
+    }
+
+
+def _foot(cart: Cart) -> Json:
+    done = cart.confirmation
+    extra: Json = {"urls": {}}
+    if "captcha" in cart.merchant.traits:
+        extra["shop_properties"] = {"captcha": _captcha(cart.merchant.domain)}
+    if done:
+        page = f"https://{cart.merchant.domain}/checkout/success"
+        extra["urls"] = {"thank_you_page": page}
+        extra["platform_order_number"] = done.order_number
+        extra["submitted_at"] = done.submitted_at
+        extra["payment_summary"] = done.payment.wire()
+    return extra
+
+
+def _captcha(domain: str) -> Json:
+    """Return the signal of section 8; the flag is a text there, not a boolean."""
+    return {
+        "type": "recaptcha-v3",
+        "api_key": "simulated-site-key",
+        "url": f"https://{domain}/",
+        "captcha_on_place_order": "true",
+    }
+
+
+def _addresses(cart: Cart) -> Json:
+    made: Json = {}
+    if cart.shipping_info is not None:
+        made["shipping_info"] = dict(cart.shipping_info)
+    billing = cart.billing_info or (cart.shipping_info if cart.confirmation else None)
+    if billing is not None:
+        made["billing_info"] = dict(billing)
+    return made
+
+
+def _line(line: Line, currency: str) -> Json:
+    variant = line.variant
+    return {
+        "line_item_id": line.line_item_id,
+        "platform_line_item_id": str(line.position),
+        "sku": variant.variant_id,
+        "base_sku": variant.product_id,
+        "variant_id": variant.variant_id,
+        "description": variant.title,
+        "variant_description": variant.description,
+        "quantity": line.quantity,
+        "price": money(line.price, currency),
+        "line_price": money(line.line_price, currency),
+        "msrp": money(max(variant.msrp, line.price), currency),
+        "image": {"url": variant.image, "alt": variant.title, "type": "default"},
+        "requires_shipping": True,
+    }
+
+
+def _shipment(part: Shipment, cart: Cart) -> Json:
+    currency = cart.merchant.currency
+    made: Json = {
+        "shipment_id": part.shipment_id,
+        "line_item_ids": [line.line_item_id for line in part.lines],
+        "fulfillment_type": _fulfilment(part.fulfilment),
+        "fulfillment_type_options": [_fulfilment(kind) for kind in part.options],
+        "shipping_method_options": [_method(one, currency) for one in part.methods],
+    }
+    if part.method:
+        made["shipping_method"] = _method(part.method, currency)
+    return {**made, **cart.details.get(part.shipment_id, {})}
+
+
+def _fulfilment(kind: str) -> Json:
+    name, description = FULFILMENT[kind]
+    return {"id": kind, "name": name, "description": description}
+
+
+def _method(method: Method, currency: str) -> Json:
+    return {
+        "id": method.method_id,
+        "description": method.name,
+        "price": money(method.price, currency),
+        "estimated_delivery": method.days,
+    }
+
+
+def _simple_method(method: Method, currency: str) -> Json:
+    made = _method(method, currency)
+    return {"sku": made.pop("id"), **made}
+
+
+def _joint(parts: tuple[Shipment, ...]) -> list[Method]:
+    """Return the methods that all shipments offer, each with the price of all of them."""
+    offers: list[Mapping[str, Method]] = [
+        {method.method_id: method for method in part.methods} for part in parts if part.methods
+    ]
+    if not offers:
+        return []
+    common = [name for name in offers[0] if all(name in offer for offer in offers)]
+    return [
+        Method(
+            name,
+            offers[0][name].name,
+            offers[0][name].days,
+            sum(offer[name].price for offer in offers),
+        )
+        for name in common
+    ]
+
+
+def _notice(notice: Any) -> Json:
+    return {
+        "code": notice.code,
+        "message": notice.message,
+        "line_item_ids": list(notice.line_item_ids),
+    }

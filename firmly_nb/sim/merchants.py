@@ -2,14 +2,204 @@
 
 from __future__ import annotations
 
-from functools import cache
+import itertools
+import re
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from firmly_nb.sim.catalog import SIZES, Merchant, Product, fault_product, luma_products
-from firmly_nb.sim.catalog import make_product as product
+from firmly_nb.sim.behaviour import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+
+# Merchants and what they sell.
+#
+# firmly-api.md, section 10. The demo merchant's two well-known products carry the ids that
+# firmly's pages show; everything else is invented. Stock is not used up by orders, so that a sweep
+# of thousands of orders sees the same shop from first to last.
+
+
+FAULT_PREFIX = "FAULT-"
+PLENTY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One thing that can be put into a cart."""
+
+    variant_id: str
+    product_id: str
+    handles: tuple[str, ...]
+    title: str
+    options: tuple[str, ...]
+    price: int
+    msrp: int
+    stock: int
+    weight_g: int
+    image: str
+    warehouse: str = "main"
+
+    @property
+    def description(self) -> str:
+        """The options as a person reads them."""
+        return " / ".join(self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product with its variants."""
+
+    product_id: str
+    title: str
+    handle: str
+    description: str
+    kind: str
+    options: Mapping[str, tuple[str, ...]]
+    variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True)
+class Merchant:
+    """A shop: who it is, what it sells and what it is like to order there.
+
+    Attributes
+    ----------
+    profile
+        Latency profile; empty for the server's.
+    traits
+        What is special about it, see :data:`firmly_nb.sim.merchants.TRAITS`.
+    """
+
+    domain: str
+    display_name: str
+    platform_id: str
+    character: str
+    products: tuple[Product, ...]
+    currency: str = "USD"
+    countries: frozenset[str] = frozenset({"US"})
+    profile: str = ""
+    traits: frozenset[str] = frozenset()
+    promo_codes: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def variants(self) -> dict[str, Variant]:
+        """All variants by id."""
+        return {one.variant_id: one for product in self.products for one in product.variants}
+
+    @cached_property
+    def by_handle(self) -> dict[str, Product]:
+        """All products by handle."""
+        return {product.handle: product for product in self.products}
+
+
+def make_product(
+    ids: tuple[str, str],
+    title: str,
+    price: int,
+    options: Mapping[str, tuple[str, ...]],
+    *,
+    kind: str = "Clothing",
+    weight_g: int = 250,
+    stocks: Mapping[str, int] | None = None,
+    warehouse: str = "main",
+) -> Product:
+    """Make a product with a variant for each combination of options.
+
+    Parameters
+    ----------
+    ids
+        Product id and handle.
+    price
+        In minor units.
+    stocks
+        Stock of single variants by id; the others have plenty.
+
+    Examples
+    --------
+    >>> tee = make_product(("WS12", "radiant-tee"), "Radiant Tee", 2200, {"Size": ("XS",)})
+    >>> tee.variants[0].variant_id, tee.variants[0].handles
+    ('WS12-XS', ('radiant-tee', 'xs'))
+    """
+    product_id, handle = ids
+
+    def variant(choice: tuple[str, ...]) -> Variant:
+        variant_id = "-".join([product_id, *choice])
+        return Variant(
+            variant_id=variant_id,
+            product_id=product_id,
+            handles=(handle, "-".join(choice).lower().replace(" ", "-")),
+            title=title,
+            options=choice,
+            price=price,
+            msrp=price + price // 5 // 100 * 100,
+            stock=(stocks or {}).get(variant_id, PLENTY),
+            weight_g=weight_g,
+            image=f"https://images.example.test/{product_id.lower()}.jpg",
+            warehouse=warehouse,
+        )
+
+    made = tuple(variant(choice) for choice in itertools.product(*options.values()))
+    return Product(product_id, title, handle, f"{title}, {kind.lower()}.", kind, options, made)
+
+
+def fault_product() -> Product:
+    """Make the product whose variants provoke a fault each; every merchant has it."""
+    names = tuple(name.upper() for name in FAULTS)
+    return make_product(
+        ("FAULT", "fault"), "Fault sampler", 1000, {"Fault": names}, kind="Testing", weight_g=0
+    )
+
+
+def fault_of(variant_id: str) -> str | None:
+    """Return the fault that a variant id asks for.
+
+    Examples
+    --------
+    >>> fault_of("FAULT-EARLY-END"), fault_of("WS12-XS-Orange")
+    ('early-end', None)
+    """
+    name = variant_id.removeprefix(FAULT_PREFIX).lower()
+    return name if variant_id.startswith(FAULT_PREFIX) and name in FAULTS else None
+
+
+SIZES = ("XS", "S", "M", "L", "XL")
+
+
+def luma_products() -> Iterator[Product]:
+    """Make the demo catalogue of ``staging.luma.gift``."""
+    size_color = {"Size": SIZES, "Color": ("Orange", "Blue", "Purple")}
+    low = {"WS12-XL-Purple": 0, "WS12-L-Purple": 3}
+    yield make_product(("WS12", "radiant-tee"), "Radiant Tee", 2200, size_color, stocks=low)
+    gray = {"Size": SIZES, "Color": ("Gray", "Black", "Red")}
+    yield make_product(("MH07", "hero-hoodie"), "Hero Hoodie", 5400, gray, weight_g=700)
+    for ids, title, price, colors, weight in _CLOTHES:
+        clothes = {"Size": SIZES, "Color": colors}
+        low = {f"{ids[0]}-XS-{colors[0]}": 2, f"{ids[0]}-XL-{colors[-1]}": 0}
+        stocks = low if ids[0] in {"MJ01", "WT09"} else {}
+        yield make_product(ids, title, price, clothes, weight_g=weight, stocks=stocks)
+    for ids, title, price, options, weight in _GEAR:
+        yield make_product(ids, title, price, options, kind="Gear", weight_g=weight)
+
+
+_CLOTHES: tuple[tuple[tuple[str, str], str, int, tuple[str, ...], int], ...] = (
+    (("MJ01", "beacon-jacket"), "Beacon Jacket", 8900, ("Green", "Red"), 900),
+    (("WT09", "breathe-tank"), "Breathe Tank", 3400, ("White", "Yellow"), 150),
+    (("WP03", "karmen-yoga-pant"), "Karmen Yoga Pant", 3900, ("Black", "Gray"), 300),
+    (("MS04", "gobi-tee"), "Gobi Tee", 2900, ("Blue", "Orange"), 200),
+    (("WH02", "selene-hoodie"), "Selene Hoodie", 4200, ("Blue", "Purple"), 600),
+    (("MP12", "cronus-pant"), "Cronus Pant", 4800, ("Black", "Blue"), 450),
+)
+_GEAR: tuple[tuple[tuple[str, str], str, int, Mapping[str, tuple[str, ...]], int], ...] = (
+    (("24-MB01", "joust-duffle"), "Joust Duffle", 3400, {"Color": ("Blue", "Gray")}, 1200),
+    (("24-WG08", "yoga-strap"), "Yoga Strap", 1400, {"Length": ("6 ft", "8 ft", "10 ft")}, 150),
+    (("24-UG06", "water-bottle"), "Water Bottle", 700, {"Color": ("Clear", "Blue")}, 180),
+    (("24-WB04", "push-it-bag"), "Push It Bag", 4500, {"Color": ("Black",)}, 800),
+    (("24-MG04", "aim-watch"), "Aim Watch", 9999, {"Strap": ("Black", "Brown")}, 90),
+    (("24-UG01", "foam-roller"), "Foam Roller", 1999, {"Density": ("Soft", "Firm")}, 2600),
+)
+
 
 TRAITS: Mapping[str, str] = {
     "closed": "every order ends with ErrorStoreUnavailable",
@@ -128,18 +318,20 @@ def _homeware() -> Iterator[Product]:
         [("Stoneware Mug", 1850, 400), ("Serving Bowl", 4200, 1300), ("Side Plate", 1600, 500)]
     ):
         ids = (f"BR{number:02}", title.lower().replace(" ", "-"))
-        yield product(ids, title, price, glaze, kind="Homeware", weight_g=weight)
+        yield make_product(ids, title, price, glaze, kind="Homeware", weight_g=weight)
     for title, price in [("Linen Apron", 3850), ("Tea Towel", 1275), ("Table Runner", 4999)]:
         ids = (f"LN-{title[:3].upper()}", title.lower().replace(" ", "-"))
-        yield product(ids, title, price, {"Color": ("Natural", "Indigo", "Rust", "Olive")})
+        yield make_product(ids, title, price, {"Color": ("Natural", "Indigo", "Rust", "Olive")})
 
 
 def _outdoor() -> Iterator[Product]:
     colors = {"Color": ("Navy", "Sun")}
-    yield product(("HB-JKT", "storm-jacket"), "Storm Jacket", 18900, {"Size": SIZES, **colors})
-    yield product(("HB-TRS", "deck-trousers"), "Deck Trousers", 9450, {"Size": SIZES, **colors})
+    yield make_product(("HB-JKT", "storm-jacket"), "Storm Jacket", 18900, {"Size": SIZES, **colors})
+    yield make_product(
+        ("HB-TRS", "deck-trousers"), "Deck Trousers", 9450, {"Size": SIZES, **colors}
+    )
     boats = {"Model": ("One Seat", "Two Seat")}
-    yield product(
+    yield make_product(
         ("HB-KYK", "folding-kayak"),
         "Folding Kayak",
         64900,
@@ -149,7 +341,7 @@ def _outdoor() -> Iterator[Product]:
         warehouse="boathouse",
     )
     blades = {"Length": ("220", "230", "240")}
-    yield product(
+    yield make_product(
         ("HB-PDL", "paddle"),
         "Paddle",
         7995,
@@ -164,10 +356,14 @@ def _plants() -> Iterator[Product]:
     pots = {"Pot": ("9 cm", "12 cm", "17 cm")}
     for number, title in enumerate(["Boston Fern", "Maidenhair", "Bird's Nest Fern", "Staghorn"]):
         handle = title.lower().replace(" ", "-").replace("'", "")
-        yield product((f"FN{number:02}", handle), title, 1299 + 350 * number, pots, kind="Plants")
+        yield make_product(
+            (f"FN{number:02}", handle), title, 1299 + 350 * number, pots, kind="Plants"
+        )
     soil = {"Mix": ("Fern", "Orchid", "Cactus"), "Size": ("2 l", "5 l")}
-    yield product(("FN-SOIL", "potting-soil"), "Potting Soil", 895, soil, weight_g=2_200)
-    yield product(("FN-MIST", "brass-mister"), "Brass Mister", 2450, {"Finish": ("Raw", "Aged")})
+    yield make_product(("FN-SOIL", "potting-soil"), "Potting Soil", 895, soil, weight_g=2_200)
+    yield make_product(
+        ("FN-MIST", "brass-mister"), "Brass Mister", 2450, {"Finish": ("Raw", "Aged")}
+    )
 
 
 def _department_store() -> Iterator[Product]:
@@ -177,7 +373,9 @@ def _department_store() -> Iterator[Product]:
         kind = ("Shirt", "Dress", "Trousers", "Coat", "Shoe")[number % 5]
         ids = (f"KT{number:03}", f"{kind.lower()}-{number:03}")
         price = 1995 + (number * 737) % 20_000
-        yield product(ids, f"{kind} No. {number}", price, options, weight_g=200 + number * 10 % 900)
+        yield make_product(
+            ids, f"{kind} No. {number}", price, options, weight_g=200 + number * 10 % 900
+        )
 
 
 def _sneakers() -> Iterator[Product]:
@@ -187,24 +385,121 @@ def _sneakers() -> Iterator[Product]:
         stocks = {f"VS{number}-13-Chalk": 1}
         options = {"Size": sizes, "Color": ("Chalk", "Ink")}
         price = 12_000 + 2_500 * number
-        yield product(ids, title, price, options, kind="Shoes", weight_g=1_000, stocks=stocks)
+        yield make_product(ids, title, price, options, kind="Shoes", weight_g=1_000, stocks=stocks)
 
 
 def _candles() -> Iterator[Product]:
     scents = {"Scent": ("Cedar", "Fig", "Smoke"), "Size": ("Small", "Large")}
-    yield product(("EC-CDL", "soy-candle"), "Soy Candle", 2400, scents, kind="Candles")
+    yield make_product(("EC-CDL", "soy-candle"), "Soy Candle", 2400, scents, kind="Candles")
     oils = {"Scent": ("Cedar", "Fig", "Smoke", "Rose", "Salt"), "Size": ("Small", "Large")}
-    yield product(("EC-OIL", "scented-oil"), "Scented Oil", 1650, oils, kind="Candles")
-    yield product(("EC-MTC", "long-matches"), "Long Matches", 650, {"Tip": ("Red", "Green")})
-    yield product(("EC-SNF", "snuffer"), "Snuffer", 1850, {"Metal": ("Brass", "Steel")})
+    yield make_product(("EC-OIL", "scented-oil"), "Scented Oil", 1650, oils, kind="Candles")
+    yield make_product(("EC-MTC", "long-matches"), "Long Matches", 650, {"Tip": ("Red", "Green")})
+    yield make_product(("EC-SNF", "snuffer"), "Snuffer", 1850, {"Metal": ("Brass", "Steel")})
 
 
 def _stationery() -> Iterator[Product]:
     inks = {"Ink": ("Black", "Blue", "Red")}
-    yield product(("SR-PEN", "fountain-pen"), "Fountain Pen", 4800, inks, kind="Writing")
+    yield make_product(("SR-PEN", "fountain-pen"), "Fountain Pen", 4800, inks, kind="Writing")
     nibs = {"Nib": ("EF", "F", "M", "B"), "Color": ("Black", "Indigo", "Jade")}
-    yield product(("SR-BRS", "brush-pen"), "Brush Pen", 620, nibs, kind="Writing")
+    yield make_product(("SR-BRS", "brush-pen"), "Brush Pen", 620, nibs, kind="Writing")
     tape = {"Pattern": ("Waves", "Cranes", "Plain")}
-    yield product(("SR-TPE", "paper-tape"), "Paper Tape", 380, tape, kind="Paper", weight_g=40)
+    yield make_product(("SR-TPE", "paper-tape"), "Paper Tape", 380, tape, kind="Paper", weight_g=40)
     sizes = {"Size": ("A5", "A6"), "Ruling": ("Dots", "Lines")}
-    yield product(("SR-NTB", "notebook"), "Notebook", 1250, sizes, kind="Paper")
+    yield make_product(("SR-NTB", "notebook"), "Notebook", 1250, sizes, kind="Paper")
+
+
+# Where things can go: countries, states, their tax rates and how far away they are.
+#
+# Rates are plausible and fixed, in hundredths of a percent, so that a price can be checked by
+# hand; they are not tax advice. Zone 1 is near the warehouses in Washington, zone 4 over the sea
+# or a border.
+
+
+COUNTRIES = {
+    "US": "United States",
+    "CA": "Canada",
+    "JP": "Japan",
+    "GB": "United Kingdom",
+    "KW": "Kuwait",
+}
+COUNTRY_CODES = {
+    **{name.casefold(): code for code, name in COUNTRIES.items()},
+    **{code.casefold(): code for code in COUNTRIES},
+    "usa": "US",
+    "u.s.": "US",
+    "united states of america": "US",
+    "uk": "GB",
+    "great britain": "GB",
+}
+# Code, name, tax rate in 1/100 %, zone, whether shipping is taxed.
+_STATES = """
+AL,Alabama,924,3,1      AK,Alaska,0,4,0          AZ,Arizona,840,2,0       AR,Arkansas,947,3,1
+CA,California,882,2,0   CO,Colorado,777,2,0      CT,Connecticut,635,3,1   DE,Delaware,0,3,0
+DC,District of Columbia,600,3,1                  FL,Florida,702,3,1       GA,Georgia,735,3,1
+HI,Hawaii,444,4,1       ID,Idaho,602,1,0         IL,Illinois,885,3,1      IN,Indiana,700,3,1
+IA,Iowa,694,3,0         KS,Kansas,868,3,1        KY,Kentucky,600,3,1      LA,Louisiana,955,3,0
+ME,Maine,550,3,0        MD,Maryland,600,3,0      MA,Massachusetts,625,3,0 MI,Michigan,600,3,1
+MN,Minnesota,749,3,1    MS,Mississippi,707,3,1   MO,Missouri,830,3,0      MT,Montana,0,2,0
+NE,Nebraska,694,3,1     NV,Nevada,823,2,0        NH,New Hampshire,0,3,0   NJ,New Jersey,660,3,1
+NM,New Mexico,772,2,1   NY,New York,852,3,1      NC,North Carolina,698,3,1
+ND,North Dakota,696,3,1 OH,Ohio,722,3,1          OK,Oklahoma,895,3,0      OR,Oregon,0,1,0
+PA,Pennsylvania,634,3,1 RI,Rhode Island,700,3,1  SC,South Carolina,744,3,1
+SD,South Dakota,640,3,1 TN,Tennessee,955,3,1     TX,Texas,820,3,1         UT,Utah,719,2,0
+VT,Vermont,624,3,1      VA,Virginia,575,3,0      WA,Washington,1010,1,0   WV,West Virginia,657,3,1
+WI,Wisconsin,543,3,1    WY,Wyoming,536,2,1
+"""
+# Countries whose states are not told apart: tax rate, zone, whether shipping is taxed.
+_ABROAD = {"CA": (500, 4, True), "JP": (1000, 1, True), "GB": (2000, 1, True), "KW": (0, 1, False)}
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A place that prices depend on."""
+
+    country: str
+    state: str
+    tax_rate: int
+    zone: int
+    taxes_shipping: bool
+
+
+def _read_states() -> dict[str, Region]:
+    known: dict[str, Region] = {}
+    for row in re.findall(r"([A-Z]{2}),([A-Za-z ]+?),(\d+),(\d),(\d)", _STATES):
+        code, name, rate, zone, taxes_shipping = row
+        region = Region("US", code, int(rate), int(zone), taxes_shipping == "1")
+        known[code.casefold()] = known[name.casefold()] = region
+    return known
+
+
+STATES = _read_states()
+
+
+def country_code(text: str) -> str | None:
+    """Return the ISO code of a country given by code or name, or None.
+
+    Examples
+    --------
+    >>> country_code("United States"), country_code("us"), country_code("Atlantis")
+    ('US', 'US', None)
+    """
+    return COUNTRY_CODES.get(text.strip().casefold())
+
+
+def find_region(country: str, state: str) -> Region | None:
+    """Return the region of an address, by codes or names, or None where there is none.
+
+    Examples
+    --------
+    >>> find_region("United States", "washington").tax_rate
+    1010
+    >>> find_region("US", "Narnia") is None
+    True
+    """
+    code = country_code(country)
+    if code == "US":
+        return STATES.get(state.strip().casefold())
+    if code is None:
+        return None
+    rate, zone, taxes_shipping = _ABROAD[code]
+    return Region(code, state.strip(), rate, zone, taxes_shipping)

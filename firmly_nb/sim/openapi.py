@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.sim.catalog_routes import LARGEST_PAGE, PAGE_SIZES
-from firmly_nb.sim.merchants import merchants
-from firmly_nb.sim.schemas import (
+from firmly_nb.sim.bodies import (
     ADDRESS_WORDS,
     ANY_OBJECT,
     COMPONENTS,
+    LARGEST_PAGE,
+    PAGE_SIZES,
     PIECES,
     REFERENCE,
     TEXT,
@@ -22,11 +22,13 @@ from firmly_nb.sim.schemas import (
     ref,
     thing,
 )
+from firmly_nb.sim.merchants import merchants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from starlette.routing import Route
+
 
 ERRORS: Mapping[str, str] = {
     "400": "The request, or what the shop makes of it, is refused",

@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.sim.answers import invalid
-from firmly_nb.sim.behaviour import FAULTS
-from firmly_nb.sim.cart_faults import CART_FAULTS, spoil_carts
-from firmly_nb.sim.catalog import Merchant, fault_of
-from firmly_nb.sim.delays import draw, make_rng
-from firmly_nb.sim.placement import Attempt, Step, play
-from firmly_nb.sim.plain import PlainAnswer
-from firmly_nb.sim.script import write_script
-from firmly_nb.sim.stream import EventStream
-from firmly_nb.sim.stream_faults import spoil
+from firmly_nb.sim.behaviour import FAULTS, draw, make_rng
+from firmly_nb.sim.faults import CART_FAULTS, spoil, spoil_carts
+from firmly_nb.sim.merchants import Merchant, fault_of
+from firmly_nb.sim.placement import Attempt, Step, play, write_script
+from firmly_nb.sim.stream import EventStream, PlainAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from firmly_nb.sim.world import World
+
 
 LONGEST_REQUEST_ID = 200
 CROOKED = tuple(CART_FAULTS)

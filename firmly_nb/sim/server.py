@@ -21,6 +21,7 @@ from firmly_nb.sim.settings import Settings, checked
 if TYPE_CHECKING:
     from types import TracebackType
 
+
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 3.0
 

@@ -13,6 +13,7 @@ import orjson
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 KEPT = 1_000
 FILE = "truth.jsonl"
 

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.sim.answers import ApiError
-from firmly_nb.sim.behaviour import PROFILES, Profile
-from firmly_nb.sim.crypto import KeyRing
-from firmly_nb.sim.delays import Moment, make_rng
+from firmly_nb.sim.behaviour import PROFILES, Moment, Profile, make_rng
+from firmly_nb.sim.keys import Claims, KeyRing, Tokens
 from firmly_nb.sim.merchants import merchants
-from firmly_nb.sim.tokens import Claims, Tokens
 from firmly_nb.sim.truth import TruthLog
 
 if TYPE_CHECKING:
@@ -24,8 +22,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from firmly_nb.sim.cart import Cart
-    from firmly_nb.sim.catalog import Merchant
+    from firmly_nb.sim.merchants import Merchant
     from firmly_nb.sim.settings import Settings
+
 
 MOST_CARTS = 2_000
 FIRST_ORDER_NUMBER = 100_004_711

@@ -1,21 +1,211 @@
-"""Which orders a sweep places, numbered, each exactly once.
+"""What to order at a merchant that a grid names without items.
 
-What is compared is interleaved: one of each in a random order, then again one of each, so that a
-merchant that grows slower by the minute is not mistaken for a difference between them.
+Merchants sell different items. Before a sweep's first order the merchant's own catalogue is asked:
+what the order has where that is sold there, else the first things that can be ordered. What was
+found is said, tagged and written down, so that a resumed sweep orders the same.
 """
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice, product
+from typing import TYPE_CHECKING, Any, Self
 
-from firmly_nb.api.models import Order
+import orjson
+
+from firmly_nb.api.errors import FirmlyError
+from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
+from firmly_nb.recorder.journal import JournalError, read_journal
+from firmly_nb.recorder.records import Start
+from firmly_nb.sweep.budget import Budget
 
 if TYPE_CHECKING:
-    from firmly_nb.api.models import Card
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from firmly_nb.api.secrets import SecretStr
+    from firmly_nb.engine import Bench
+    from firmly_nb.recorder.records import Record
+
+
+# A merchant whose first products are all sold out is better asked by a person.
+LOOKED_AT = 20
+PAGE = 100  # the smallest there is
+LONGEST_TITLE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What is ordered at a merchant in place of an order's own items, line by line."""
+
+    domain: str
+    instead_of: tuple[str, ...]
+    items: tuple[dict[str, Any], ...]
+    said: str
+
+    @classmethod
+    def read(cls, written: dict[str, Any]) -> StandIn:
+        """Return it from what was written down."""
+        items = tuple(dict(item) for item in written["items"])
+        return cls(written["domain"], tuple(written["instead_of"]), items, written["said"])
+
+    def written(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return asdict(self)
+
+    def fits(self, variant: Variant) -> bool:
+        """Whether it is what such an order needs."""
+        return variant.find_items and _key(variant.order) == (self.domain, self.instead_of)
+
+    def settle(self, variant: Variant) -> Variant:
+        """Return an order with the items found, as many pieces of each line as it had."""
+        lines = zip(self.items, variant.order.items, strict=True)
+        items = [Item(**{**found, "quantity": line.quantity}) for found, line in lines]
+        order = variant.order
+        fields = {name: getattr(order, name) for name in type(order).model_fields}
+        label = " + ".join(item.variant_id for item in items)
+        tags = {**variant.tags, "items": label}
+        return replace(
+            variant, order=Order(**{**fields, "items": items}), tags=tags, find_items=False
+        )
+
+
+def settled(variant: Variant, found: Iterable[StandIn]) -> Variant:
+    """Return an order as it is to be placed."""
+    return next((one.settle(variant) for one in found if one.fits(variant)), variant)
+
+
+async def find_stand_ins(bench: Bench, variants: Iterable[Variant]) -> list[StandIn]:
+    """Look up what is to be ordered where it is not known yet; nothing is ordered.
+
+    Raises
+    ------
+    ValueError
+        If a merchant has nothing that can be ordered instead.
+    FirmlyError
+        If the catalogue cannot be asked.
+    """
+    missing = {_key(v.order): v.order for v in variants if v.find_items}
+    async with bench.devices().take() as device:
+        shop = _Shop(bench, device.session.access_token)
+        return [await shop.find(order) for order in missing.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    item: Item
+    words: str
+
+
+@dataclass
+class _Shop:
+    bench: Bench
+    token: SecretStr
+
+    async def find(self, order: Order) -> StandIn:
+        domain, wanted = _key(order)
+        sells = await self._sells(order)
+        if sells:
+            items = order.items
+            said = f"{domain} sells {_listed(wanted)}, too"
+        else:
+            found = [one async for one in self._first(domain, len(order.items))]
+            if len(found) < len(order.items):
+                raise ValueError(_nothing_found(order))
+            items = tuple(one.item for one in found)
+            why = f"{domain} does not sell {_listed(wanted)}"
+            if sells is None:
+                why = f"whether {domain} sells {_listed(wanted)} is not known without handles"
+            there = _listed(one.words for one in found)
+            said = f"{why}: the first of its catalogue is ordered there, {there}"
+        kept = tuple(item.model_dump(exclude={"quantity"}, mode="json") for item in items)
+        return StandIn(domain, wanted, kept, said)
+
+    async def _sells(self, order: Order) -> bool | None:
+        """Whether a merchant sells each of an order's items; None if one has no handles to ask."""
+        if not all(item.variant_handles for item in order.items):
+            return None
+        for item in order.items:
+            handles = item.variant_handles or ()
+            there = await self._variants(order.domain, handles[0])
+            if item.variant_id not in {one.item.variant_id for one in there}:
+                return False
+        return True
+
+    async def _first(self, domain: str, number: int) -> AsyncIterator[_Found]:
+        """Give out one variant each of a merchant's first products that can be ordered."""
+        client = self.bench.client()
+        listed = await client.products(domain, self.token, size=PAGE)
+        for entry in listed[:LOOKED_AT]:
+            handle = entry.get("handle") if isinstance(entry, dict) else None
+            there = await self._variants(domain, handle) if isinstance(handle, str) else []
+            if there and number > 0:
+                number -= 1
+                yield there[0]
+            if not number:
+                return
+
+    async def _variants(self, domain: str, handle: str) -> list[_Found]:
+        """Return the variants of a product that can be ordered now."""
+        try:
+            product = await self.bench.client().product(domain, handle, self.token)
+        except FirmlyError as error:
+            if error.http_status == 404:
+                return []
+            raise
+        variants = product.get("variants")
+        found = [_found(product, one) for one in variants] if isinstance(variants, list) else []
+        return [one for one in found if one]
+
+
+def _found(product: dict[str, Any], variant: Any) -> _Found | None:
+    """Return a variant of the catalogue as an item; None if it cannot be ordered."""
+    reference = variant.get("add_to_cart_ref") if isinstance(variant, dict) else None
+    if not isinstance(reference, dict) or variant.get("available") is False:
+        return None
+    names = ("variant_id", "product_id", "variant_handles")
+    try:
+        item = Item(**{name: reference[name] for name in names if reference.get(name)})
+    except InvalidOrder:
+        return None
+    title = _printable(product.get("title"))
+    return _Found(item, f"{_printable(item.variant_id)} ({title})" if title else item.variant_id)
+
+
+def _key(order: Order) -> tuple[str, tuple[str, ...]]:
+    return order.domain, tuple(item.variant_id for item in order.items)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(names)
+
+
+def _printable(text: Any) -> str:
+    """Return a merchant's text fit for a line of a terminal."""
+    words = " ".join(str(text or "").split())
+    return "".join(letter for letter in words if letter.isprintable())[:LONGEST_TITLE]
+
+
+def _nothing_found(order: Order) -> str:
+    wanted, domain = _listed(item.variant_id for item in order.items), order.domain
+    return (
+        f"what is to be ordered at {domain}? Neither {wanted} was found there, nor enough in its "
+        f"first {LOOKED_AT} products that can be ordered instead. Name it: "
+        f'items={{"{domain}": fnb.Item(variant_id=...)}}; lab.products("{domain}") lists what '
+        "there is. Nothing was sent."
+    )
+
+
+# Which orders a sweep places, numbered, each exactly once.
+#
+# What is compared is interleaved: one of each in a random order, then again one of each, so that a
+# merchant that grows slower by the minute is not mistaken for a difference between them.
 
 
 # What is ordered where, whoever it is for: what a recording tells of its order, too.
@@ -150,3 +340,385 @@ def as_variant(order: Any) -> Variant:
     if not isinstance(order, Order):
         raise TypeError(f"a sweep places Orders, got {type(order).__name__}")
     return Variant(order)
+
+
+# ``grid``: one order varied in several ways at once, each recording tagged with how.
+
+
+ORDER_FIELDS = ("domain", "items", "quantity", "shipping_info", "billing_info")
+PLACE_OPTIONS = ("sse", "warm", "isolated", "timeout_s", "keep_raw", "headers")
+AXES = (*ORDER_FIELDS, "card", *PLACE_OPTIONS)
+
+
+@dataclass(frozen=True)
+class Grid(Sequence[Variant]):
+    """Every combination of some values; made by :func:`grid`."""
+
+    variants: tuple[Variant, ...]
+    axes: Mapping[str, tuple[str, ...]]
+    # Compared with one another, so placed in a random order within each round.
+    shuffled: bool = True
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.variants[place]
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    def __iter__(self) -> Iterator[Variant]:
+        return iter(self.variants)
+
+    def __repr__(self) -> str:
+        axes = ", ".join(f"{name}: {' | '.join(labels)}" for name, labels in self.axes.items())
+        return f"Grid({len(self)} variants; {axes}{self._to_be_found()})"
+
+    def _to_be_found(self) -> str:
+        domains = dict.fromkeys(v.order.domain for v in self.variants if v.find_items)
+        if not domains:
+            return ""
+        return f"; what to order at {', '.join(domains)} is looked up when a sweep begins"
+
+
+def grid(order: Order, **axes: Any) -> Grid:
+    """Vary an order: every combination of the values given.
+
+    Each recording is tagged with its values (``rec.tags["quantity"] == "5"``). A sweep places one
+    of each in a random order, then again one of each.
+
+    Parameters
+    ----------
+    order
+        What everything else is taken from.
+    **axes
+        By name, a list of values, or a dict of label and value: ``domain``, ``items``,
+        ``quantity`` (of every line), ``shipping_info``, ``billing_info``, ``card`` (a test card's
+        name), and the options of ``lab.place``: ``sse``, ``warm``, ``timeout_s``, ``headers``, ...
+        Other merchants sell other items: with ``domain`` name them by merchant,
+        ``items={"brook.example.test": fnb.Item(...)}``, or leave it to the sweep. Before its first
+        order it looks for the order's own items there and takes, where they are not sold, the first
+        of the merchant's catalogue, the same number of lines and of pieces. It says so in
+        ``recs.warnings``, and each recording is tagged with its ``items``.
+
+    Returns
+    -------
+    Grid
+        A sequence of variants; ``lab.sweep`` takes it.
+
+    Raises
+    ------
+    ValueError
+        If a name cannot be varied, has no value, or a value is not valid there.
+
+    Examples
+    --------
+    >>> grid(Order.example(), quantity=[1, 5], warm=[True, False])
+    Grid(4 variants; quantity: 1 | 5, warm: True | False)
+    >>> grid(Order.example(), colour=["red"])
+    Traceback (most recent call last):
+    ...
+    ValueError: grid: 'colour' cannot be varied; there are domain, items, quantity, \
+shipping_info, billing_info, card, sse, warm, isolated, timeout_s, keep_raw, headers
+    """
+    if not isinstance(order, Order):
+        raise TypeError(f"grid() varies an Order, got {type(order).__name__}")
+    unknown = [name for name in axes if name not in AXES]
+    if unknown:
+        raise ValueError(f"grid: {unknown[0]!r} cannot be varied; there are {', '.join(AXES)}")
+    items_by_domain = _items_by_domain(axes)
+    values = {name: _labelled(name, given) for name, given in axes.items()}
+    combinations = product(*(pairs.items() for pairs in values.values()))
+    variants = tuple(
+        _variant(order, dict(zip(values, pairs, strict=True)), items_by_domain)
+        for pairs in combinations
+    )
+    return Grid(variants, {name: tuple(pairs) for name, pairs in values.items()})
+
+
+def _items_by_domain(axes: dict[str, Any]) -> dict[str, Any]:
+    """Take out of the axes what to order at which merchant."""
+    items = axes.get("items")
+    return dict(axes.pop("items")) if "domain" in axes and isinstance(items, Mapping) else {}
+
+
+def _labelled(name: str, given: Any) -> dict[str, Any]:
+    """Return the values of an axis by their labels."""
+    if isinstance(given, Mapping):
+        pairs = {str(label): value for label, value in given.items()}
+    else:
+        values = _as_list(name, given)
+        labels = [_label(name, value) for value in values]
+        if len(set(labels)) < len(labels):
+            # Two addresses, say, have no short name of their own.
+            labels = [str(number) for number in range(1, len(values) + 1)]
+        pairs = dict(zip(labels, values, strict=True))
+    if not pairs:
+        raise ValueError(f"grid: {name} has no value")
+    return pairs
+
+
+def _as_list(name: str, given: Any) -> list[Any]:
+    if isinstance(given, str | bytes | Item | Address | Card) or not hasattr(given, "__iter__"):
+        raise ValueError(f"grid: {name} must be a list of values, like {name}=[{given!r}]")
+    return list(given)
+
+
+def _label(name: str, value: Any) -> str:
+    if isinstance(value, Address):
+        return f"{value.city}, {value.state_or_province}"
+    if isinstance(value, Item):
+        return value.variant_id
+    if isinstance(value, Card):
+        return repr(value)
+    if name == "items":
+        return " + ".join(item.variant_id for item in value)
+    if name == "headers":
+        # A header can be a secret; the fault and the profile of the simulator are none.
+        shown = [str(v) for k, v in value.items() if k.lower().startswith("x-sim-")]
+        return " ".join(shown) or "none"
+    return str(value)
+
+
+def _variant(
+    order: Order, chosen: dict[str, tuple[str, Any]], items_by_domain: dict[str, Any]
+) -> Variant:
+    values = {name: value for name, (_, value) in chosen.items()}
+    changes = {name: values[name] for name in ORDER_FIELDS if name in values}
+    quantity = changes.pop("quantity", None)
+    domain = changes.get("domain")
+    if domain in items_by_domain:
+        changes["items"] = items_by_domain[domain]
+    try:
+        varied = Order(**{**_fields(order), **changes})
+        if quantity is not None:
+            varied = Order(**{**_fields(varied), "items": _with_quantity(varied, quantity)})
+    except InvalidOrder as error:
+        said = "; ".join(f"{field} {text}" for field, text in error.problems)
+        raise ValueError(f"grid: {_said(chosen)}: {said}") from None
+    tags = {name: label for name, (label, _) in chosen.items()}
+    if domain is not None:
+        tags.setdefault("items", _label("items", varied.items))
+    return Variant(
+        varied,
+        _card(values.get("card")),
+        {name: values[name] for name in PLACE_OPTIONS if name in values},
+        tags,
+        find_items="items" not in changes and varied.domain != order.domain,
+    )
+
+
+def _with_quantity(order: Order, quantity: Any) -> tuple[Item, ...]:
+    return tuple(Item(**{**dict(item), "quantity": quantity}) for item in order.items)
+
+
+def _fields(order: Order) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in type(order).model_fields}
+
+
+def _said(chosen: dict[str, tuple[str, Any]]) -> str:
+    return ", ".join(f"{name} {label}" for name, (label, _) in chosen.items())
+
+
+def _card(value: Any) -> Card | None:
+    return Card.test(value) if isinstance(value, str) else value
+
+
+# A sweep's plan on disk, beside the journals: what is needed to go on with it.
+#
+# It names no address and holds no secret, so an order itself is not in it: who resumes brings the
+# orders again, and what they are is compared.
+
+
+FOLDER = "sweeps"
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PlanFile:
+    """What is written down of a sweep; ``lab.last_sweep.plan`` says it in a few lines.
+
+    Examples
+    --------
+    >>> PlanFile(
+    ...     run_id="r-1", name="nightly", tags={}, environment="simulator", began_at_ns=0,
+    ...     arrival="poisson", rate_per_s=0.5, concurrency=4, duration_s=None, count=20, seed=7,
+    ...     budget={"orders": 20},
+    ... )
+    run r-1, nightly: 20 orders
+    poisson, 30 a minute, at most 4 in flight
+    within Budget(20 orders), seed 7
+    """
+
+    run_id: str
+    name: str
+    tags: dict[str, str]
+    environment: str
+    began_at_ns: int
+    arrival: str
+    rate_per_s: float | None
+    concurrency: int
+    duration_s: float | None
+    count: int | None
+    seed: int
+    budget: dict[str, Any]
+    kinds: list[Any] = field(default_factory=list)  # merchant, items and quantity; no address
+    message: str = ""  # why it stopped, once it has
+    # What was found to be ordered where the order's own items are not sold.
+    stand_ins: list[dict[str, Any]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        lines = [f"run {self.run_id}{f', {self.name}' if self.name else ''}: {self._what()}"]
+        lines += [self._pace(), f"within {Budget.of(self.budget)!r}, seed {self.seed}"]
+        lines += [one["said"] for one in self.stand_ins]
+        return "\n".join(lines)
+
+    def _what(self) -> str:
+        of = f" of {len(self.kinds)} kinds" if len(self.kinds) > 1 else ""
+        return f"{self.count:,} orders{of}" if self.count is not None else f"orders{of}"
+
+    def _pace(self) -> str:
+        for_s = f" for {self.duration_s:g} s" if self.duration_s is not None else ""
+        if self.rate_per_s is None:
+            return f"closed loop, {self.concurrency} in flight{for_s}"
+        rate = f"{self.rate_per_s:g} a second"
+        if self.rate_per_s < 1:
+            rate = f"{self.rate_per_s * 60:g} a minute"
+        return f"{self.arrival}, {rate}{for_s}, at most {self.concurrency} in flight"
+
+    def write(self, journal: Path) -> None:
+        """Write it; whoever reads it finds the old one or the new one whole.
+
+        Raises
+        ------
+        JournalError
+            If it cannot be written; nothing was sent.
+        """
+        path = _path(journal, self.run_id)
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
+            draft.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise JournalError(
+                f"the sweep's plan {path} cannot be written: {error.strerror or error}. Free some "
+                "space or set FIRMLY_NB_HOME to a folder that can be written."
+            ) from error
+
+    @classmethod
+    def read(cls, journal: Path, run_id: str) -> Self:
+        """Read it back.
+
+        Raises
+        ------
+        LookupError
+            If there is no such sweep here.
+        ValueError
+            If the file is damaged.
+        """
+        path = _path(journal, checked_run_id(run_id))
+        if not path.exists():
+            known = sorted(p.stem for p in path.parent.glob("*.json"))[-5:]
+            there = f"the last ones are {', '.join(known)}" if known else "there is none yet"
+            raise LookupError(f"there is no sweep {run_id} in {path.parent}; {there}")
+        try:
+            values = orjson.loads(path.read_bytes())
+            # What an earlier version did not write down has its default.
+            return cls(**{n: values[n] for n in cls.__dataclass_fields__ if n in values})
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"the sweep's plan {path} is damaged: {error}") from None
+
+
+def is_known(journal: Path, run_id: str) -> bool:
+    """Whether a sweep of this id was begun here."""
+    return _path(journal, run_id).exists()
+
+
+def checked_run_id(run_id: str) -> str:
+    """Refuse a run id that would not be a file's name."""
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
+        raise ValueError(
+            f"run_id {run_id!r}: use letters, digits, '.', '_' and '-', at most 100 of them"
+        )
+    return run_id
+
+
+def kinds_of(plan: Plan) -> list[Any]:
+    """Return what a plan orders where, as JSON can hold it."""
+    return [
+        [domain, [list(item) for item in items], variant.tags]
+        for variant in plan.variants
+        for domain, items in [kind_of(variant.order)]
+    ]
+
+
+def recorded(journal: Path, run_id: str, since_ns: int) -> Iterator[tuple[list[Record], list[str]]]:
+    """Give out the recordings of a run that are in the journals, with their warnings."""
+    wanted = f'"run_id":{orjson.dumps(run_id).decode()}'.encode()
+    for path in sorted(journal.glob("*/*.jsonl")):
+        if path.stat().st_mtime_ns < since_ns:
+            continue
+        with path.open("rb") as file:
+            # Its start is the first line: enough to see whose it is.
+            if wanted not in file.readline():
+                continue
+        with suppress(JournalError):
+            records, warnings = read_journal(path)
+            # The same text may stand in a tag.
+            if isinstance(records[0], Start) and records[0].run_id == run_id:
+                yield records, warnings
+
+
+def _path(journal: Path, run_id: str) -> Path:
+    return journal / FOLDER / f"{run_id}.json"
+
+
+# One run id, one sweep at a time: two that placed the same plan would order everything twice.
+
+
+if sys.platform != "win32":
+    import fcntl
+
+
+class Claim:
+    """Holds a run id as long as the sweep runs; a process that is killed holds it no more.
+
+    Raises
+    ------
+    ValueError
+        If a sweep with this id is running.
+    JournalError
+        If the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        path = folder / f"{run_id}.lock"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise JournalError(
+                f"{path} cannot be written: {error.strerror or error}. Free some space or set "
+                "FIRMLY_NB_HOME to a folder that can be written."
+            ) from error
+        try:
+            _lock(self._file)
+        except OSError:
+            self.release()
+            raise ValueError(
+                f"the sweep {run_id} is still running, here or in another process; stop it first"
+            ) from None
+
+    def release(self) -> None:
+        """Let go of it; safe to call again."""
+        if self._file >= 0:
+            with suppress(OSError):
+                os.close(self._file)
+            self._file = -1
+
+
+def _lock(file: int) -> None:
+    if sys.platform == "win32":
+        return  # there nothing keeps two apart but the analyst
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,20 +1,75 @@
-"""The front-end modules of ``static/``, put together for anywidget.
-
-anywidget loads one module from memory, where relative imports lead nowhere. So what a module
-imports from its own folder is written before it; nothing is built, fetched or stored.
-"""
+"""Showing things no more often than a browser needs."""
 
 from __future__ import annotations
 
 import re
+import threading
+import time
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firmly_nb.outcomes import STAGE_COLOURS, TONES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+
+class Throttle:
+    """Calls at once, or, where the last call is a moment ago, once when that moment is over.
+
+    Parameters
+    ----------
+    call
+        What is called, on the caller's thread or on a timer's. It must be safe on both.
+    every_s
+        The moment.
+
+    Examples
+    --------
+    >>> shown = []
+    >>> throttle = Throttle(lambda: shown.append("shown"), every_s=3600)
+    >>> throttle.soon(), throttle.soon(), shown
+    (None, None, ['shown'])
+    >>> throttle.now(), shown
+    (None, ['shown', 'shown'])
+    """
+
+    def __init__(self, call: Callable[[], None], every_s: float) -> None:
+        self._call = call
+        self._every_s = every_s
+        self._lock = threading.Lock()
+        self._last_s = float("-inf")
+        self._timer: threading.Timer | None = None
+
+    def soon(self) -> None:
+        """Call now or a little later."""
+        with self._lock:
+            if self._timer:
+                return
+            wait_s = self._last_s + self._every_s - time.monotonic()
+            if wait_s > 0:
+                self._timer = threading.Timer(wait_s, self.now)
+                self._timer.daemon = True
+                self._timer.start()
+                return
+        self.now()
+
+    def now(self) -> None:
+        """Call now; what was put off is done with it."""
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = None
+            self._last_s = time.monotonic()
+        self._call()
+
+
+# The front-end modules of ``static/``, put together for anywidget.
+#
+# anywidget loads one module from memory, where relative imports lead nowhere. So what a module
+# imports from its own folder is written before it; nothing is built, fetched or stored.
+
 
 STATIC = Path(__file__).parent / "static"
 DARK = '[data-jp-theme-light="false"] .firmly,\nbody.vscode-dark .firmly'
@@ -74,3 +129,54 @@ def _collect(name: str, needed: list[str]) -> None:
 
 def _source(name: str) -> str:
     return (STATIC / f"{name}.js").read_text("utf-8")
+
+
+# Signs of life, so that a page can tell a long stage from a kernel that is gone.
+
+
+EVERY_S = 2.0  # kernel.js waits for four of them
+BEAT: dict[str, Any] = {"type": "beat"}
+
+
+class Heartbeat:
+    """Sends a beat every two seconds from ``begin`` to ``end``, on a thread of its own.
+
+    The thread goes on while a cell computes; only a kernel that is gone, or that cannot answer
+    anybody, is silent.
+
+    Parameters
+    ----------
+    send
+        Sends a message to the widget's pages.
+
+    Examples
+    --------
+    >>> heart = Heartbeat(print, every_s=3600)
+    >>> heart.begin(), heart.begin(), heart.end()
+    (None, None, None)
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], None], *, every_s: float = EVERY_S) -> None:
+        self._send = send
+        self._every_s = every_s
+        self._turns = threading.Lock()
+        self._over: threading.Event | None = None
+
+    def begin(self) -> None:
+        """Begin, unless it has begun."""
+        with self._turns:
+            if self._over is not None:
+                return
+            self._over = over = threading.Event()
+        threading.Thread(target=self._go_on, args=(over,), daemon=True).start()
+
+    def end(self) -> None:
+        """End, if it has begun."""
+        with self._turns:
+            if self._over is not None:
+                self._over.set()
+            self._over = None
+
+    def _go_on(self, over: threading.Event) -> None:
+        while not over.wait(self._every_s):
+            self._send(BEAT)

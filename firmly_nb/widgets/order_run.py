@@ -7,17 +7,27 @@ that shows what happens, some ten times a second.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
-from firmly_nb.recording.recording import Recording, Recordings
-from firmly_nb.recording.records import End
+from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError, safe_text
+from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
+from firmly_nb.recorder.records import End, Event, Start
+from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.show import existence, verdict
+from firmly_nb.widgets.frontend import Heartbeat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from firmly_nb.attempts import Attempt
-    from firmly_nb.recording.records import Record
+    from firmly_nb.lab import Attempt, Lab
+    from firmly_nb.recorder.records import Record
+    from firmly_nb.widgets.cart_view import CartView
+    from firmly_nb.widgets.form_page import FormView
+    from firmly_nb.widgets.timeline import Timeline
+
 
 SHOW_EVERY_S = 0.1
 THREAD_NAME = "firmly-nb-orders"
@@ -172,3 +182,265 @@ class OrderRun:
             self._attempt.cancel()
             self._over.set()
         return True
+
+
+# What an order form says of where it is, what it will do, and how an order ended.
+
+
+# One thing to do next, where the error itself does not say one.
+NEXT = {
+    "ErrorPaymentDeclined": "Pick another card; the test card “declined” is always declined.",
+    "ErrorNotEnoughStock": "Ask for a smaller quantity or another variant.",
+    "ErrorProductNotFound": "Pick the item from the list again: the catalogue may have changed.",
+    "ErrorStoreUnavailable": "Try again later, or pick another merchant.",
+    "ErrorMissingRequiredParameters": "Fill in the field that it names.",
+    "ErrorCountryNotSupported": "Ship to a country that the merchant delivers to.",
+}
+CHANGE_AND_AGAIN = "Change what it names, and place again."
+LOOK = "“Look at the cart”"
+MAY_BE_TWICE = "Placing it again may be twice."
+CAPTCHA = "Type the captcha token that this merchant asks for."
+
+
+def place_words(lab: Lab) -> dict[str, str]:
+    """Return where a lab orders: ``name``, ``label`` and what else is to be known of it."""
+    environment, simulator = lab.environment, lab.simulator
+    host = urlsplit(environment.api_url).netloc
+    if simulator is not None:
+        made = f"{simulator.settings.profile} · seed {simulator.settings.seed}"
+        text = f"a simulator on this machine · {made} · nothing here is real"
+    elif environment.name == "staging":
+        text = f"{host} · it also reaches live merchants, so only named ones may be ordered from"
+    else:
+        text = f"{host} · an address of your own, not production; only named merchants"
+    return {"name": environment.name, "label": environment.name.upper(), "text": text}
+
+
+def result_words(recording: Recording) -> dict[str, Any]:
+    """Return how an order ended: mark, tone, headline, facts and one suggestion.
+
+    With a failure the facts are the milestone that was reached, the API's name of the error and
+    its words.
+    """
+    look, error = outcome(recording.outcome), recording.error
+    facts: list[list[str]] = []
+    if recording.outcome != PLACED:
+        row = recording.orders.iloc[0]
+        reached = "none" if row.isna()["last_milestone"] else str(row["last_milestone"])
+        facts.append(["Reached", reached])
+        if error is not None and error.error:
+            facts.append(["Error", error.error[:LONGEST_WORDS]])
+        if error is not None and error.description:
+            facts.append(["It says", error.description[:LONGEST_WORDS]])
+    headline = verdict(recording)
+    if error is not None and error.description:
+        # The error's own words and its advice stand below, each on a line of its own.
+        headline = headline.partition(_capital(error.description))[0].strip()
+    return {
+        "outcome": look.name,
+        "order_exists": recording.order_exists,
+        "tone": look.tone,
+        "mark": look.mark,
+        "headline": headline,
+        "facts": facts,
+        "next": suggestion(recording),
+        "unsure": recording.order_exists == UNKNOWN,
+        "recording_id": recording.recording_id,
+        "warnings": [str(warning)[:LONGEST_WORDS] for warning in recording.warnings[:3]],
+    }
+
+
+def suggestion(recording: Recording) -> str:
+    """Return the one thing to do next, or nothing if the order exists."""
+    error = recording.error
+    name = error.error if error else ""
+    if recording.order_exists == YES:
+        return ""
+    captcha = CAPTCHA if needs_captcha(recording) else ""
+    if recording.order_exists == UNKNOWN:
+        return f"{existence(recording, LOOK)} {MAY_BE_TWICE} {captcha}".strip()
+    if captcha:
+        return captcha
+    by_name = NEXT.get(name) or getattr(error, "advice", "")
+    return str(by_name) or CHANGE_AND_AGAIN
+
+
+def failure_words(error: BaseException | None) -> dict[str, Any]:
+    """Return what to show where there is no order of which to tell, since nothing was sent.
+
+    Without an error it was cancelled before.
+    """
+    if error is None:
+        text = "Cancelled before anything was sent. Nothing was ordered."
+        return _not_sent("quiet", outcome(CANCELLED).mark, text, [], "")
+    if isinstance(error, FirmlyError):
+        facts = [["Error", error.error], ["It says", error.description or "nothing more"]]
+        advice = error.advice or "Nothing was sent. Try again."
+    else:
+        facts = [["Error", type(error).__name__], ["It says", safe_text(error)]]
+        advice = ""
+    return _not_sent("bad", "✕", "Nothing was ordered: it could not be sent.", facts, advice)
+
+
+def _not_sent(
+    tone: str, mark: str, headline: str, facts: list[list[str]], advice: str
+) -> dict[str, Any]:
+    return {
+        "outcome": NOT_SENT.name,
+        "order_exists": NO,
+        "tone": tone,
+        "mark": mark,
+        "headline": headline,
+        "facts": facts,
+        "next": advice,
+        "unsure": False,
+        "recording_id": "",
+        "warnings": [],
+    }
+
+
+def needs_captcha(recording: Recording) -> bool:
+    """Whether an order showed that its merchant wants a captcha token (firmly-api.md, section 8).
+
+    Either the cart says so, where the flag is a text, or the refusal names it.
+    """
+    error = recording.error
+    if error is not None and "captcha" in f"{error.error} {error.description}".lower():
+        return True
+    shop = (recording.cart or {}).get("shop_properties")
+    asked = shop.get("captcha") if isinstance(shop, dict) else None
+    flag = asked.get("captcha_on_place_order") if isinstance(asked, dict) else None
+    return str(flag).lower() == "true"
+
+
+def counts_words(recordings: Iterable[Recording]) -> str:
+    """Return how many orders ended how.
+
+    Examples
+    --------
+    >>> counts_words([])
+    ''
+    """
+    counts = Counter(recording.outcome for recording in recordings)
+    return ", ".join(f"{n} {outcome(name).word}" for name, n in counts.most_common())
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+# What an order form shows of its orders while they run, and of how they ended.
+
+
+IDLE: dict[str, Any] = {"state": "idle"}
+
+
+class FormWatcher:
+    """Tells form, timeline and cart view of a run of orders; see ``order_run.Watcher``."""
+
+    def __init__(
+        self,
+        form: FormView,
+        timeline: Timeline,
+        cart_view: CartView,
+        keep: Callable[[Recording], None],
+    ) -> None:
+        self._form = form
+        self._timeline = timeline
+        self._cart_view = cart_view
+        self._feed = timeline.feed
+        self._heart = Heartbeat(form.send)
+        self._keep = keep
+        self._last: Event | None = None
+        self._shown = 0
+
+    def begin(self, count: int) -> None:
+        """Show that orders are about to be sent."""
+        self._heart.begin()
+        self._timeline.expecting = True
+        with self._form.hold_sync():
+            self._form.notice = self._form.looked = ""
+            self._form.result = {}
+            self._form.run = {"state": "running", "number": 1, "of": count, "doing": "", "told": ""}
+
+    def failed(self) -> None:
+        """Show that nothing could be sent after all."""
+        self._heart.end()
+        self._timeline.expecting = False
+        self._form.run = IDLE
+
+    def seen(self, record: Record) -> None:
+        """Hand a record on the moment it is there; on the background loop."""
+        if isinstance(record, Start):
+            self._last, self._shown = None, 0
+            self._feed = self._timeline.feed
+        elif isinstance(record, Event):
+            self._last = record
+        self._try(lambda: self._feed(record))
+
+    def showing(self, run: OrderRun, attempt: Attempt) -> None:
+        """Say which milestone was last, and show the cart as it then was."""
+        last = self._last
+        state = "cancelling" if run.cancelled else "running"
+        doing = f"after {last.event[:100]}" if last else "sent, waiting for the first event"
+        self._put_run(state, run, doing)
+        if last is not None and last.seq != self._shown:
+            self._shown = last.seq
+            self._show_cart(attempt.recording)
+
+    def finished(self, recording: Recording | None, error: Exception | None) -> None:
+        """Say how an order ended; the next one may already follow."""
+        if recording is None:
+            self._form.result = failure_words(error)
+            return
+        self._keep(recording)
+        if self._is_looked_at(recording):
+            # Also one that has no cart: that of the order before would be taken for its own.
+            self._try(lambda: self._cart_view.show(recording))
+        self._learn(recording)
+        self._form.result = result_words(recording)
+
+    def ended(self, run: OrderRun) -> None:
+        """Say that all is done, and how many ended how."""
+        self._heart.end()
+        self._timeline.expecting = False
+        told = counts_words(run.recordings) if run.count > 1 else ""
+        left = run.count - len(run.recordings)
+        if left and run.count > 1:
+            because = run.stopped_because or ("cancelled" if run.cancelled else "see below")
+            told = f"{told}; {left} of {run.count} not placed: {because}".removeprefix("; ")
+        self._form.run = {**IDLE, "told": told}
+        # Once more, since ipywidgets can lose a change that is made while another thread sends.
+        self._form.send_state(["run", "result", "notice"])
+
+    def _put_run(self, state: str, run: OrderRun, doing: str) -> None:
+        told = counts_words(run.recordings) if run.count > 1 else ""
+        # Equal dictionaries are not sent again.
+        self._form.run = {
+            "state": state,
+            "number": run.number,
+            "of": run.count,
+            "doing": doing,
+            "told": told,
+        }
+
+    def _show_cart(self, recording: Recording | None) -> None:
+        if recording is not None and recording.cart is not None and self._is_looked_at(recording):
+            self._try(lambda: self._cart_view.show(recording))
+
+    def _is_looked_at(self, recording: Recording) -> bool:
+        """Whether the timeline shows this order; who studies another one is left in peace."""
+        picked = self._timeline.selected
+        return picked is None or picked["recording_id"] == recording.recording_id
+
+    def _learn(self, recording: Recording) -> None:
+        known = list(self._form.captcha)
+        if needs_captcha(recording) and recording.domain not in known:
+            self._form.captcha = [*known, recording.domain]
+
+    def _try(self, show: Callable[[], None]) -> None:
+        """Show something beside the form; if that fails, the form says so and the order goes on."""
+        try:
+            show()
+        except Exception as error:  # noqa: BLE001 - an order must not fail because of a picture
+            self._form.notice = f"{type(error).__name__}: {safe_text(error)}"

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from firmly_nb.recording.journal import default_directory
+from firmly_nb.recorder.journal import default_directory
 
 SUFFIX = ".json"
 LONGEST_NAME = 80

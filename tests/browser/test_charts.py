@@ -12,7 +12,7 @@ import firmly_nb as fnb
 with fnb.connect(profile="instant") as lab:
     recs = fnb.Recordings([lab.place(fnb.Order.example(), progress=False) for _ in range(8)])
 """
-WHO_DRAWS = "from firmly_nb.latency.charts import pictures; pictures.wanted()"
+WHO_DRAWS = "from firmly_nb.charts import pictures; pictures.wanted()"
 PLOTLY = "application/vnd.plotly.v1+json"
 
 

@@ -227,7 +227,7 @@ def test_each_documented_error_is_told_in_the_form(notebook, artefact):
 
 HOSTILE = """\
 import firmly_nb as fnb
-from firmly_nb.widgets import catalogue
+from firmly_nb import catalogue
 evil = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2">'
 names = [evil, "\\u202e" + "rtl tee", "حذاء رياضي", "🧦 socks", "long " * 60]
 async def products(bench, domain):

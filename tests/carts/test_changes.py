@@ -8,10 +8,8 @@ from unittest import mock
 
 import pytest
 
-from firmly_nb.carts.changes import changes, differences
-from firmly_nb.carts.pairing import ABSENT, label_of, labels, pair
+from firmly_nb.carts.changes import ABSENT, changes, differences, label_of, labels, pair, summary
 from firmly_nb.carts.schemas import CHANGES
-from firmly_nb.carts.words import summary
 
 
 def told(build: Any, before: Any, after: Any, **options: Any) -> list[tuple[Any, ...]]:

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from firmly_nb.carts import cart_view
-from firmly_nb.carts.checks import CHECKS
-from firmly_nb.recording.recording import Recording, Recordings
+from firmly_nb.carts import rules
+from firmly_nb.carts.rules import CHECKS
+from firmly_nb.recordings.recordings import Recording, Recordings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "carts.md").read_text("utf-8")
 
@@ -20,5 +20,5 @@ def test_the_table_of_checks_is_the_codes():
 def test_every_table_and_field_that_is_named_exists():
     for owner, name in re.findall(r"`(recs?)\.(\w+)", PAGE):
         assert hasattr(Recording if owner == "rec" else Recordings, name), name
-    known = dir(cart_view.CartView(row=None, data={}))
+    known = dir(rules.CheckedCart(row=None, data={}))
     assert set(re.findall(r"`cart\.(\w+)", PAGE)) <= set(known)

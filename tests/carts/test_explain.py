@@ -10,9 +10,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from firmly_nb.carts import effects
-from firmly_nb.carts.explain import explain, explain_in_words
-from firmly_nb.carts.features import features
+from firmly_nb.carts.explain import (
+    benjamini_hochberg,
+    categorical_effect,
+    codes_of,
+    cramers_v,
+    epsilon_squared,
+    explain,
+    explain_in_words,
+    features,
+    holm,
+    numeric_effect,
+    spearman,
+)
 from firmly_nb.carts.schemas import EXPLANATIONS
 
 QUICK = {"resamples": 200, "level": 0.95, "seed": 0}
@@ -46,11 +56,11 @@ def test_effects_and_p_values_agree_with_scipy(ties):
     x, y = rng.integers(0, ties, 80), rng.integers(0, ties, 80)
     y = y + x // 2
     groups = rng.integers(0, 4, 80)
-    found = effects.numeric_effect(effects.codes_of(x), effects.codes_of(y), **QUICK)
+    found = numeric_effect(codes_of(x), codes_of(y), **QUICK)
     reference = stats.spearmanr(x, y)
     assert found.size == pytest.approx(reference.statistic)
     assert found.p_value == pytest.approx(reference.pvalue)
-    found = effects.categorical_effect(groups, effects.codes_of(y), **QUICK)
+    found = categorical_effect(groups, codes_of(y), **QUICK)
     h = stats.kruskal(*(y[groups == group] for group in range(4)))
     assert found.size == pytest.approx(h.statistic / 79)
     assert found.p_value == pytest.approx(h.pvalue)
@@ -62,11 +72,9 @@ def test_a_weight_of_two_is_a_row_twice():
     times = rng.integers(0, 3, 40)
     again = np.repeat(np.arange(40), times)
     weights = times.astype(float)
-    assert effects.spearman(x, y, weights) == pytest.approx(
-        stats.spearmanr(x[again], y[again]).statistic
-    )
+    assert spearman(x, y, weights) == pytest.approx(stats.spearmanr(x[again], y[again]).statistic)
     by_group = [y[again][groups[again] == group] for group in range(3)]
-    assert effects.epsilon_squared(groups, y, weights) == pytest.approx(
+    assert epsilon_squared(groups, y, weights) == pytest.approx(
         stats.kruskal(*by_group).statistic / (len(again) - 1)
     )
 
@@ -77,13 +85,13 @@ def test_intervals_cover_the_true_effect_about_as_often_as_they_say():
         x, groups = rng.normal(size=n), rng.integers(0, 3, n)
         return x, groups, 0.6 * x + 0.5 * groups + rng.normal(size=n)
 
-    x, groups, y = (effects.codes_of(each) for each in draw(100_000, 0))
-    true_rho, true_epsilon = effects.spearman(x, y), effects.epsilon_squared(groups, y)
+    x, groups, y = (codes_of(each) for each in draw(100_000, 0))
+    true_rho, true_epsilon = spearman(x, y), epsilon_squared(groups, y)
     hits = np.zeros(2)
     for seed in range(1, 101):
-        x, groups, y = (effects.codes_of(each) for each in draw(150, seed))
-        rho = effects.numeric_effect(x, y, **QUICK)
-        epsilon = effects.categorical_effect(groups, y, **QUICK)
+        x, groups, y = (codes_of(each) for each in draw(150, seed))
+        rho = numeric_effect(x, y, **QUICK)
+        epsilon = categorical_effect(groups, y, **QUICK)
         hits += [rho.low <= true_rho <= rho.high, epsilon.low <= true_epsilon <= epsilon.high]
     assert (hits >= 88).all(), hits
     assert (hits <= 100).all()
@@ -202,15 +210,13 @@ def by_benjamini_and_hochberg(p: np.ndarray) -> list[float]:
 
 @given(arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)))
 def test_adjusted_p_values_are_those_of_their_authors(p):
-    np.testing.assert_allclose(effects.holm(p), by_holm(p), atol=1e-12)
-    np.testing.assert_allclose(
-        effects.benjamini_hochberg(p), by_benjamini_and_hochberg(p), atol=1e-12
-    )
+    np.testing.assert_allclose(holm(p), by_holm(p), atol=1e-12)
+    np.testing.assert_allclose(benjamini_hochberg(p), by_benjamini_and_hochberg(p), atol=1e-12)
 
 
 def test_of_no_p_values_none_is_adjusted():
-    assert effects.holm(np.array([])).tolist() == []
-    assert effects.benjamini_hochberg(np.array([])).tolist() == []
+    assert holm(np.array([])).tolist() == []
+    assert benjamini_hochberg(np.array([])).tolist() == []
 
 
 @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(2, 5))
@@ -219,33 +225,33 @@ def test_the_association_of_two_categories_agrees_with_scipy(seed, first, second
     a = np.concatenate([np.arange(first), rng.integers(0, first, 30)])
     b = np.concatenate([np.arange(first) % second, np.arange(second), rng.integers(0, second, 30)])
     b = b[: len(a)]
-    a, b = effects.codes_of(a[: len(b)]), effects.codes_of(b)
+    a, b = codes_of(a[: len(b)]), codes_of(b)
     table = np.array([[((a == i) & (b == j)).sum() for j in range(second)] for i in range(first)])
-    assert effects.cramers_v(a, b) == pytest.approx(stats.contingency.association(table))
+    assert cramers_v(a, b) == pytest.approx(stats.contingency.association(table))
 
 
 def test_what_is_all_alike_goes_with_nothing():
     alike, other = np.zeros(9, dtype=int), np.arange(9) % 3
-    assert effects.cramers_v(alike, other) == effects.cramers_v(other, alike) == 0.0
-    assert effects.spearman(alike, other) == effects.spearman(other, alike) == 0.0
-    assert effects.epsilon_squared(other, alike) == effects.epsilon_squared(alike, other) == 0.0
+    assert cramers_v(alike, other) == cramers_v(other, alike) == 0.0
+    assert spearman(alike, other) == spearman(other, alike) == 0.0
+    assert epsilon_squared(other, alike) == epsilon_squared(alike, other) == 0.0
 
 
 def test_what_is_the_same_goes_with_itself_entirely():
-    x = effects.codes_of(range(30))
-    found = effects.numeric_effect(x, x, **QUICK)
+    x = codes_of(range(30))
+    found = numeric_effect(x, x, **QUICK)
     assert (found.size, found.high) == (pytest.approx(1), pytest.approx(1))
     assert found.high <= 1
     assert 0 <= found.p_value < 1e-100
-    opposite = effects.numeric_effect(x, x[::-1], **QUICK)
+    opposite = numeric_effect(x, x[::-1], **QUICK)
     assert (opposite.size, opposite.low) == (pytest.approx(-1), pytest.approx(-1))
     assert opposite.low >= -1
     assert opposite.p_value == pytest.approx(found.p_value)
     groups = np.repeat([0, 1, 2], 10)
-    of_groups = effects.categorical_effect(groups, groups, **QUICK)
+    of_groups = categorical_effect(groups, groups, **QUICK)
     assert (of_groups.size, of_groups.by_chance) == (pytest.approx(1), pytest.approx(2 / 29))
     assert of_groups.high <= 1
-    nothing = effects.categorical_effect(groups, np.tile(np.arange(10), 3), **QUICK)
+    nothing = categorical_effect(groups, np.tile(np.arange(10), 3), **QUICK)
     assert nothing.size == pytest.approx(0, abs=1e-12)
     assert nothing.low == 0
     assert nothing.p_value == pytest.approx(1)
@@ -258,7 +264,7 @@ def test_an_interval_is_the_quantiles_of_resamples_moved_back_by_their_bias(leve
     data = np.random.default_rng(11)
     groups = data.integers(0, 3, 40)
     x = data.integers(0, 30, 40)
-    y = effects.codes_of(x + groups * 9 + data.integers(0, 30, 40))
+    y = codes_of(x + groups * 9 + data.integers(0, 30, 40))
     rng, rhos, epsilons = np.random.default_rng(seed), [], []
     for _ in range(60):
         rows = rng.integers(0, 40, 40)
@@ -267,8 +273,8 @@ def test_an_interval_is_the_quantiles_of_resamples_moved_back_by_their_bias(leve
         epsilons.append(stats.kruskal(*(part for part in parts if len(part))).statistic / 39)
     options = {"resamples": 60, "level": level, "seed": seed}
     for drawn, found in (
-        (rhos, effects.numeric_effect(effects.codes_of(x), y, **options)),
-        (epsilons, effects.categorical_effect(groups, y, **options)),
+        (rhos, numeric_effect(codes_of(x), y, **options)),
+        (epsilons, categorical_effect(groups, y, **options)),
     ):
         bias = np.mean(drawn) - found.size
         ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - bias

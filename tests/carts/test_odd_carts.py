@@ -11,11 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from firmly_nb.carts import tables
-from firmly_nb.carts.changes import changes
-from firmly_nb.carts.changes_display import changes_html, changes_text
-from firmly_nb.carts.checks import run_checks
-from firmly_nb.carts.display import cart_html, cart_text
-from firmly_nb.carts.schema_watch import field_presence, schema_drift
+from firmly_nb.carts.changes import changes, summary
+from firmly_nb.carts.drift import field_presence, schema_drift
+from firmly_nb.carts.report import run_checks
 from firmly_nb.carts.schemas import (
     CHANGES,
     CHECK_SUMMARY,
@@ -29,7 +27,7 @@ from firmly_nb.carts.schemas import (
     SNAPSHOTS,
 )
 from firmly_nb.carts.sheet import Sheets
-from firmly_nb.carts.words import summary
+from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
 
 scalars = (
     st.none()

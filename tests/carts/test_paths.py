@@ -8,15 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmly_nb.api.printable import printable
-from firmly_nb.carts.cart_view import amounts_in, cart_views, path_of
-from firmly_nb.carts.changes import differences
-from firmly_nb.carts.checks import checks
+from firmly_nb.carts.changes import differences, labels, path_in_words
+from firmly_nb.carts.drift import field_presence, schema_drift
 from firmly_nb.carts.fields import Rows
-from firmly_nb.carts.pairing import labels
 from firmly_nb.carts.paths import Step, below, joined, read_path, split_last
-from firmly_nb.carts.schema_watch import field_presence, schema_drift
-from firmly_nb.carts.words import path_in_words
+from firmly_nb.carts.report import checks
+from firmly_nb.carts.rules import amounts_in, checked_carts, path_of
+from firmly_nb.display.text import printable
 
 ODD = [
     "",
@@ -209,7 +207,7 @@ def test_lines_of_one_name_have_paths_of_their_own_in_findings(build):
     lines = [build.line("A", number=n) | {"quantity": 0} for n in (1, 2)]
     lines += [build.line("A#2", number=3) | {"quantity": 0}]
     events = build.events([("item-added", {"cart": build.cart(lines)})])
-    (view,) = cart_views(events)
+    (view,) = checked_carts(events)
     paths = [line.path for line in view.lines]
     assert paths == ["line_items[A]", "line_items[A#2]", "line_items[A#2#2]"]
     found = checks(events).query("check == 'quantity'")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from firmly_nb.carts.changes import changes
-from firmly_nb.carts.checks import checks
-from firmly_nb.carts.sheet import MOST_LINES, Sheets
-from firmly_nb.carts.sheet_places import split_path
+from firmly_nb.carts.report import checks
+from firmly_nb.carts.sheet import MOST_LINES, Sheets, split_path
 from firmly_nb.carts.tables import cart_tables
 
 

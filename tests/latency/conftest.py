@@ -1,6 +1,6 @@
 """Orders whose true delay distribution is known: drawn from the simulator's own profiles.
 
-The draw is that of ``firmly_nb.sim.delays``, for many orders at once; a test compares the two.
+The draw is that of ``firmly_nb.sim.behaviour``, for many orders at once; a test compares the two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from firmly_nb.latency.stages import STAGES as STAGES_TABLE
-from firmly_nb.recording.tables import EVENTS, ORDERS
+from firmly_nb.recorder.tables import EVENTS, ORDERS
 from firmly_nb.sim.behaviour import PROFILES, STAGES
 
 NAMES = list(STAGES)

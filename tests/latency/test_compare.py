@@ -15,12 +15,13 @@ from firmly_nb.latency.compare import (
     Difference,
     SuccessDifference,
     compare,
+    decide,
+    more_orders,
     newcombe,
-    shift_function,
+    sentence,
 )
-from firmly_nb.latency.outcomes import share
-from firmly_nb.latency.rank_effect import Interval
-from firmly_nb.latency.verdicts import decide, more_orders, sentence
+from firmly_nb.latency.effect import Interval, shift_function
+from firmly_nb.latency.shares import share
 
 
 @pytest.fixture

@@ -9,14 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import CumIncidenceRight
 
-from firmly_nb.latency.completion import (
+from firmly_nb.latency.shares import (
     completion_curve,
+    concurrency,
     good_fraction,
+    goodput,
     is_censored,
     slo_attainment,
+    success_rate,
+    throughput,
+    wilson,
 )
-from firmly_nb.latency.outcomes import success_rate, wilson
-from firmly_nb.latency.throughput import concurrency, goodput, throughput
 
 
 def ended(outcomes, times):

@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from firmly_nb.latency.compare import LEVEL, compare, newcombe
-from firmly_nb.latency.outcomes import share
+from firmly_nb.latency.compare import LEVEL, UNDECIDED, compare, newcombe
+from firmly_nb.latency.effect import effect, logs
 from firmly_nb.latency.quantiles import quantiles
-from firmly_nb.latency.rank_effect import effect, logs
-from firmly_nb.latency.verdicts import UNDECIDED
-from firmly_nb.sim.behaviour import PROFILES, STAGES
-from firmly_nb.sim.delays import draw
+from firmly_nb.latency.shares import share
+from firmly_nb.sim.behaviour import PROFILES, STAGES, draw
 
 REPETITIONS = 400
 ORDERS = 150  # of each side of a comparison

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from firmly_nb.latency.effect import Sample, probability_by_run, ratio_by_run
 from firmly_nb.latency.quantiles import quantile
-from firmly_nb.latency.run_effect import Sample, probability_by_run, ratio_by_run
 from firmly_nb.latency.runs import (
     SEED,
     design_effect,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
+from firmly_nb.latency.effect import SHIFT, TENTHS, _raised, shift_function
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.runs import SEED, drawn_runs, expanded_tail
-from firmly_nb.latency.shift import SHIFT, TENTHS, _raised, shift_function
 
 
 def test_the_shifts_are_the_differences_of_quantiles():

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE, vocabulary
-from firmly_nb.latency.stage_times import StageTimes, stage_times
-from firmly_nb.latency.stages import STAGES, milestone_of, stages
+from firmly_nb.latency.stages import STAGES, StageTimes, milestone_of, stage_times, stages
 
 NAMES = [*REFERENCE, *GUIDE, "error", "loyalty-points", "message"]
 times = st.floats(0, 1e6, allow_nan=False)

@@ -9,8 +9,8 @@ import struct
 import pytest
 
 from tests.recording import order_server
-from tests.recording.peers import request_head
-from tests.recording.test_transport_through_proxies import relay
+from tests.wire.peers import request_head
+from tests.wire.test_transport_through_proxies import relay
 
 pytestmark = pytest.mark.anyio
 AT_ONCE = struct.pack("ii", 1, 0)  # closed like that, a connection is reset

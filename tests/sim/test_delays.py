@@ -6,8 +6,7 @@ import statistics
 import httpx
 import pytest
 
-from firmly_nb.sim.behaviour import PROFILES, STAGES
-from firmly_nb.sim.delays import Moment, draw, make_rng
+from firmly_nb.sim.behaviour import PROFILES, STAGES, Moment, draw, make_rng
 
 N = 4_000
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from firmly_nb.sim.behaviour import FAULTS
-from firmly_nb.sim.catalog import fault_of
+from firmly_nb.sim.merchants import fault_of
 
 STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
 

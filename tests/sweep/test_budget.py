@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import firmly_nb as fnb
-from firmly_nb.sweep.budget import Budget, BudgetError, amount_from, money_text
-from firmly_nb.sweep.ledger import WAIT, YES, Ledger, what_of
+from firmly_nb.sweep.budget import (
+    GO,
+    WAIT,
+    Budget,
+    BudgetError,
+    Ledger,
+    amount_from,
+    money_text,
+    what_of,
+)
 
 TEE = what_of(fnb.Order.example())
 FIVE = what_of(fnb.Order.example(quantity=5))
@@ -28,12 +36,12 @@ def test_orders_are_counted_when_they_start_and_not_if_they_were_never_sent():
     account.begin(2, TEE)
     assert account.asks(TEE, 0) == "the budget of 2 orders is used up"
     account.take_back(2)
-    assert account.asks(TEE, 0) == YES
+    assert account.asks(TEE, 0) == GO
 
 
 def test_minutes_end():
     account = ledger(minutes=5)
-    assert account.asks(TEE, 4.9) == YES
+    assert account.asks(TEE, 4.9) == GO
     assert account.asks(TEE, 5.0) == "the budget of 5 minutes is used up"
 
 
@@ -48,7 +56,7 @@ def test_where_money_is_a_limit_every_kind_of_order_needs_a_price_before_it_is_s
 def test_the_first_order_is_refused_if_it_may_cost_more_than_there_is():
     account = ledger({TEE: (3_000, "USD")}, total_minor={"USD": 3_299})
     assert "has 32.99 USD left, and the next order may cost 33.00 USD" in account.asks(TEE, 0)
-    assert ledger({TEE: (3_000, "USD")}, total_minor={"USD": 3_300}).asks(TEE, 0) == YES
+    assert ledger({TEE: (3_000, "USD")}, total_minor={"USD": 3_300}).asks(TEE, 0) == GO
 
 
 def test_one_kind_at_a_time_shows_that_it_costs_what_its_cart_said():
@@ -59,7 +67,7 @@ def test_one_kind_at_a_time_shows_that_it_costs_what_its_cart_said():
     account.end(1, TEE, (3_000, "USD"), ordered=True)
     account.begin(2, FIVE)
     assert account.asks(FIVE, 0) == WAIT
-    assert account.asks(TEE, 0) == YES, "tried already"
+    assert account.asks(TEE, 0) == GO, "tried already"
 
 
 def test_orders_in_flight_count_with_what_they_may_cost():
@@ -71,7 +79,7 @@ def test_orders_in_flight_count_with_what_they_may_cost():
     # 3,000 spent, twice 3,300 set aside: a third might be too much, unless one is refused.
     assert account.asks(TEE, 0) == WAIT
     account.end(2, TEE, (3_000, "USD"), ordered=False)
-    assert account.asks(TEE, 0) == YES
+    assert account.asks(TEE, 0) == GO
     account.end(3, TEE, (3_000, "USD"), ordered=True)
     account.begin(4, TEE)
     account.end(4, TEE, (3_000, "USD"), ordered=True)
@@ -94,7 +102,7 @@ def test_another_currency_has_no_budget_and_each_has_its_own():
     account.begin(1, FIVE)
     account.end(1, FIVE, (3_000, "USD"), ordered=True)
     assert "the budget of 33.00 USD has 3.00 USD left" in account.asks(FIVE, 0)
-    assert account.asks(ELSEWHERE, 0) == YES
+    assert account.asks(ELSEWHERE, 0) == GO
 
 
 def test_what_an_earlier_part_of_the_run_set_aside_counts():
@@ -155,7 +163,7 @@ def test_whatever_happens_no_more_is_spent_than_the_budget(limit, orders):
             assert in_flight, "nobody waits for nothing"
             end_one()
             answer = account.asks(what, 0)
-        if answer == YES:
+        if answer == GO:
             account.begin(number, what)
             in_flight.append((number, what, ordered, share))
         for _ in range(min(ending, len(in_flight))):
@@ -233,14 +241,14 @@ def test_money_of_an_order_that_was_never_sent_is_free_again():
     account.begin(1, TEE)
     assert account.asks(TEE, 0) == WAIT
     account.take_back(1)
-    assert account.asks(TEE, 0) == YES
+    assert account.asks(TEE, 0) == GO
     assert (account.started, account.spent["USD"]) == (0, 0)
 
 
 def test_nobody_waits_where_not_even_a_refusal_of_all_in_flight_would_leave_enough():
     prices = {TEE: (3_000, "USD"), FIVE: (9_000, "USD")}
     for limit, answer in (
-        (16_200, YES),
+        (16_200, GO),
         (16_199, WAIT),
         (12_900, WAIT),
         (

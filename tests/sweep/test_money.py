@@ -12,7 +12,7 @@ import firmly_nb as fnb
 from firmly_nb.api.client import FirmlyClient
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.sweep.quotes import Quotes
+from firmly_nb.sweep.budget import Quotes
 
 ORDER = fnb.Order.example()
 JAPAN = fnb.Address.example(

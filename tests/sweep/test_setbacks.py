@@ -4,9 +4,9 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized
-from firmly_nb.recording.records import End
+from firmly_nb.recorder.records import End
+from firmly_nb.sweep.pace import Setbacks
 from firmly_nb.sweep.plan import Variant
-from firmly_nb.sweep.setbacks import Setbacks
 
 ORDER = fnb.Order.example()
 REFUSED = Variant(ORDER, options={"headers": {"x-sim-fault": "rate-limited"}})  # Retry-After: 2
@@ -51,8 +51,8 @@ def test_asked_to_wait_it_holds_back_what_the_recorder_was_given_ahead(
 ):
     """Orders are given to the recorder ahead of their time; those went out into the pause."""
     # So far ahead that the second one is with the recorder when the first one is refused.
-    monkeypatch.setattr("firmly_nb.sweep.sender.HANDED_OVER_S", 1.2)
-    monkeypatch.setattr("firmly_nb.sweep.sender.AHEAD_S", 1.3)
+    monkeypatch.setattr("firmly_nb.sweep.run.HANDED_OVER_S", 1.2)
+    monkeypatch.setattr("firmly_nb.sweep.run.AHEAD_S", 1.3)
     before = true_orders(simulator)
     recs = sweep(lab, [REFUSED, ORDER], rate=1, isolated=isolated)
     orders = recs.orders.sort_values("started_at")
@@ -76,8 +76,8 @@ def test_an_order_that_was_begun_is_not_taken_back(lab, until):
 
 
 def test_a_stop_takes_back_what_the_recorder_was_given_ahead(lab, until, monkeypatch):
-    monkeypatch.setattr("firmly_nb.sweep.sender.HANDED_OVER_S", 60.0)
-    monkeypatch.setattr("firmly_nb.sweep.sender.AHEAD_S", 60.0)
+    monkeypatch.setattr("firmly_nb.sweep.run.HANDED_OVER_S", 60.0)
+    monkeypatch.setattr("firmly_nb.sweep.run.AHEAD_S", 60.0)
     started = lab.start_sweep(ORDER, count=3, rate=50)
     until(lambda: len(started._run.sender._handed) == 3, "three orders with the recorder")
     started.stop(let_finish=True)
@@ -96,7 +96,7 @@ def clock(monkeypatch):
             self.now_ns += round(seconds * 1e9)
 
     one = Clock()
-    monkeypatch.setattr("firmly_nb.sweep.setbacks.monotonic_ns", lambda: one.now_ns)
+    monkeypatch.setattr("firmly_nb.sweep.pace.monotonic_ns", lambda: one.now_ns)
     return one
 
 

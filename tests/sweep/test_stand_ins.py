@@ -3,7 +3,7 @@
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.sweep.stand_ins import StandIn, _found, settled
+from firmly_nb.sweep.plan import StandIn, _found, settled
 
 ORDER = fnb.Order.example()
 BROOK = "brook.example.test"

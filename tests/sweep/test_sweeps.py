@@ -10,8 +10,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.environments import staging
-from firmly_nb.sweep.begin import _plan_file
-from firmly_nb.sweep.request import Request
+from firmly_nb.sweep.sweep import Request, _plan_file
 
 ORDER = fnb.Order.example()
 CALM = {"x-sim-profile": "calm"}
@@ -241,7 +240,7 @@ def test_progress_can_be_followed_by_a_listener(lab):
 
 
 def test_what_was_ready_for_too_long_is_made_ready_again(lab, monkeypatch):
-    monkeypatch.setattr("firmly_nb.sweep.sender.FRESH_S", 0.3)
+    monkeypatch.setattr("firmly_nb.sweep.run.FRESH_S", 0.3)
     made = []
     prepared = lab._bench.prepared
 

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.recording.recording import Recording
-from firmly_nb.widgets import cart_view_reading
+from firmly_nb.recordings.recordings import Recording
+from firmly_nb.widgets import cart_view
 from firmly_nb.widgets.cart_view import CartView
 
 EMBER_ITEMS = [
@@ -85,7 +85,7 @@ def test_an_event_that_is_not_there_is_a_lookup_error(place):
 
 
 def test_a_sheet_that_was_too_heavy_to_send_ahead_is_sent_when_chosen(place, monkeypatch):
-    monkeypatch.setattr(cart_view_reading, "AHEAD_BYTES", 100)
+    monkeypatch.setattr(cart_view, "AHEAD_BYTES", 100)
     view = CartView(place())
     assert set(view._sheets) == {"4"}
     view.set_state({"seq": 3})
@@ -312,7 +312,7 @@ def test_hostile_texts_are_only_text_and_bounded(place):
 
 
 def test_of_a_large_order_the_sheets_around_the_slider_are_sent(place, monkeypatch):
-    monkeypatch.setattr(cart_view_reading, "AHEAD_BYTES", 20_000)
+    monkeypatch.setattr(cart_view, "AHEAD_BYTES", 20_000)
     items = [fnb.Item(variant_id="WS12-XS-Orange", quantity=1)] + [
         fnb.Item(variant_id="MH07-XS-Gray", quantity=n) for n in range(1, 60)
     ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmly_nb.widgets.event_json import (
+from firmly_nb.widgets.cart_view import (
     DEEPEST,
     LONGEST_TEXT,
     MARKS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from firmly_nb.widgets.heartbeat import BEAT, Heartbeat
+from firmly_nb.widgets.frontend import BEAT, Heartbeat
 
 
 def test_it_beats_from_begin_to_end(until):

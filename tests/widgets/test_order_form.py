@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.widgets.form_state import changes_for
+from firmly_nb.widgets.draft import changes_for
 from firmly_nb.widgets.order_form import OrderForm
 from tests.widgets.pages import at_rest, edit, fault, press, send
 

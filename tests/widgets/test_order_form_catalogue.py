@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmly_nb.widgets.form_requests import cart_words
+from firmly_nb.widgets.form_page import cart_words
 from firmly_nb.widgets.order_form import OrderForm
 
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.widgets.form_problems import MOST_TIMES
+from firmly_nb.widgets.draft import MOST_TIMES
 from tests.widgets.pages import at_rest, fault, press, send
 
 ORDER = fnb.Order.example()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import firmly_nb as fnb
-from firmly_nb.widgets.form_state import Draft, changes_for
+from firmly_nb.widgets.draft import Draft, changes_for
 from firmly_nb.widgets.order_form import OrderForm
 from firmly_nb.widgets.presets import LARGEST_FILE, LONGEST_NAME, PresetError, Presets
 

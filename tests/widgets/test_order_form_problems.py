@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 import firmly_nb as fnb
 from firmly_nb import environments
 from firmly_nb.api.models import TEST_CARDS, InvalidOrder
-from firmly_nb.widgets.form_problems import CARD_RULES, problems
-from firmly_nb.widgets.form_state import ADDRESS_FIELDS, FIELDS, Draft, changes_for, order_from
+from firmly_nb.widgets.draft import (
+    ADDRESS_FIELDS,
+    CARD_RULES,
+    FIELDS,
+    Draft,
+    changes_for,
+    order_from,
+    problems,
+)
 
 STAGING = environments.staging()
 GOOD = vars(Draft(**changes_for(fnb.Order.example())))

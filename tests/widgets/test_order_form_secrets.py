@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.widgets.form_view import MOST_SECRETS, take_secrets
+from firmly_nb.widgets.form_page import MOST_SECRETS, take_secrets
 from tests.widgets.pages import edit
 
 CANARY = {

@@ -13,10 +13,10 @@ import traitlets
 from nbconvert import HTMLExporter
 
 import firmly_nb as fnb
-from firmly_nb.recording.recording import Recording, Recordings
-from firmly_nb.recording.records import End, Event, Start
+from firmly_nb.recorder.records import End, Event, Start
+from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.widgets import timeline as timeline_module
-from firmly_nb.widgets.heartbeat import BEAT
+from firmly_nb.widgets.frontend import BEAT
 from firmly_nb.widgets.timeline import Timeline
 
 HOSTILE = '<script>alert(1)</script>\u202e\U0001f9e8"&'

@@ -1,0 +1,237 @@
+"""What must be true of a cart: run all checks, and say which ran and what they found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from firmly_nb.carts.rules import (
+    CHECKS,
+    Check,
+    CheckedCart,
+    Finding,
+    checked_carts,
+)
+from firmly_nb.carts.schemas import CHECK_SUMMARY, FINDINGS
+from firmly_nb.carts.show import CODE, FAINT, FONT, INK, LEFT, RULE
+from firmly_nb.display.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pandas as pd
+
+    from firmly_nb.carts.rules import Asked
+
+
+class CheckReport(NamedTuple):
+    """The findings, and which checks ran on how many snapshots, so that clean can be seen."""
+
+    findings: pd.DataFrame
+    summary: pd.DataFrame
+
+    def headline(self) -> str:
+        """Say it in a line.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> columns = ["recording_id", "seq", "event", "data"]
+        >>> run_checks(pd.DataFrame(columns=columns)).headline()
+        'no cart to check'
+        """
+        ran = self.summary[self.summary["snapshots"] > 0]
+        if ran.empty:
+            return "no cart to check"
+        if self.findings.empty:
+            return f"✓ {len(ran)} checks"
+        failed = self.findings["check"].nunique()
+        counts = Counter(self.findings["severity"].tolist())
+        words = (
+            f"{counts[name]} {name}{'s' if counts[name] > 1 and name != 'info' else ''}"
+            for name in ("error", "warning", "info")
+            if counts[name]
+        )
+        return f"✗ {failed} of {len(ran)} checks: {', '.join(words)}"
+
+    def __repr__(self) -> str:
+        return checks_text(self)
+
+    def _repr_html_(self) -> str:
+        return checks_html(self)
+
+
+def checks(events: pd.DataFrame, asked: Asked | None = None) -> pd.DataFrame:
+    """Find what is wrong with the carts; see `run_checks`."""
+    return run_checks(events, asked).findings
+
+
+def run_checks(
+    events: pd.DataFrame, asked: Asked | None = None, only: Iterable[str] | None = None
+) -> CheckReport:
+    """Run every check on every snapshot.
+
+    Parameters
+    ----------
+    events
+        Needs ``recording_id``, ``seq``, ``event`` and ``data`` (a dict or None in each row).
+    asked
+        What was asked for: a table with ``recording_id``, ``variant_id`` and ``quantity``, or for
+        each recording_id a list of mappings with the last two. Without it ``as-asked`` is skipped.
+    only
+        Names of the checks to run; all by default.
+
+    Returns
+    -------
+    CheckReport
+        ``findings`` with the columns of `FINDINGS`, ``summary`` with those of `CHECK_SUMMARY`.
+
+    Raises
+    ------
+    KeyError
+        If ``only`` names a check that does not exist.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> def usd(minor):
+    ...     return {"currency": "USD", "number": minor}
+    >>> cart = {"sub_total": usd(3700), "tax_total": usd(374), "total": usd(4070)}
+    >>> events = pd.DataFrame(
+    ...     {"recording_id": ["r1"], "seq": [1], "event": ["item-added"], "data": [{"cart": cart}]}
+    ... )
+    >>> run_checks(events, only=["total"]).findings["sentence"].item()
+    'The total is 40.70, but subtotal 37.00 + tax 3.74 = 40.74.'
+    """
+    chosen = list(CHECKS.values()) if only is None else [CHECKS[name] for name in only]
+    rows: list[dict[str, Any]] = []
+    looked: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    views = checked_carts(events, asked)[::-1]
+    while views:  # a cart is let go once it has been looked at: ten thousand fill the memory
+        view = views.pop()
+        for each in chosen:
+            findings = _look(each, view)
+            if findings is None:
+                skipped[each.name] += 1
+                continue
+            looked[each.name] += 1
+            rows += [_row(each, view, finding) for finding in findings]
+    found = Counter(row["check"] for row in rows)
+    summary = [
+        {
+            "check": each.name,
+            "severity": each.severity,
+            "meaning": each.meaning,
+            "snapshots": looked[each.name],
+            "skipped": skipped[each.name],
+            "findings": found[each.name],
+        }
+        for each in chosen
+    ]
+    return CheckReport(FINDINGS.frame(rows), CHECK_SUMMARY.frame(summary))
+
+
+def _look(each: Check, view: CheckedCart) -> list[Finding] | None:
+    try:
+        findings = each.look(view)
+        return None if findings is None else list(findings)
+    except Exception as error:  # noqa: BLE001 - a user's check must not cost all other findings
+        sentence = f"The check itself failed: {type(error).__name__}: {error}"
+        return [Finding("", "an answer", type(error).__name__, sentence, "warning")]
+
+
+def _row(each: Check, view: CheckedCart, finding: Finding) -> dict[str, Any]:
+    return {
+        "recording_id": view.row.recording_id,
+        "seq": view.row.seq,
+        "event": view.row.event,
+        "check": each.name,
+        **finding._asdict(),
+        "severity": finding.severity or each.severity,
+    }
+
+
+# What the checks found, for the eye: the headline, then each finding as a sentence.
+
+
+MOST_FINDINGS = 50
+TINTS = {"error": "218,54,51", "warning": "224,138,0", "info": "56,132,255"}
+
+
+def checks_text(report: CheckReport, most: int = MOST_FINDINGS) -> str:
+    """Write a report as plain text, one line a finding.
+
+    Examples
+    --------
+    >>> from firmly_nb.carts.report import run_checks
+    >>> import pandas as pd
+    >>> data = {"cart": {"line_items": [{"sku": "MUG", "quantity": 0}]}}
+    >>> events = {"recording_id": ["r1"], "seq": [2], "event": ["item-added"], "data": [data]}
+    >>> print(checks_text(run_checks(pd.DataFrame(events), only=["quantity", "total"])))
+    ✗ 1 of 1 checks: 1 error
+      error    item-added         quantity: The line MUG holds 0 pieces.
+    """
+    lines = [report.headline()]
+    lines += [
+        f"  {severity:<8} {where:<18} {check}: {sentence}"
+        for where, severity, check, sentence in _rows(report, most)
+    ]
+    return "\n".join([*lines, *(f"  {words}" for words in _others(report, most))])
+
+
+def checks_html(report: CheckReport, most: int = MOST_FINDINGS) -> str:
+    """Show a report: the headline, then each finding with its event; nothing more where clean.
+
+    Examples
+    --------
+    >>> from firmly_nb.carts.report import run_checks
+    >>> import pandas as pd
+    >>> data = {"cart": {"cart_id": "<b>", "cart_status": "active"}}
+    >>> events = {"recording_id": ["r1"], "seq": [2], "event": ["item-added"], "data": [data]}
+    >>> "✓ 1 checks" in checks_html(run_checks(pd.DataFrame(events), only=["status-fits-event"]))
+    True
+    """
+    rows = "".join(_shown_row(*row) for row in _rows(report, most))
+    rest = "".join(
+        f'<div style="color:{FAINT}">{escape(words)}</div>' for words in _others(report, most)
+    )
+    table = (
+        '<table style="margin:4px 0 0;border:0;border-collapse:separate;border-spacing:0 2px;'
+        f'width:100%;table-layout:auto;font-size:inherit;color:inherit"><tbody>{rows}</tbody></table>'
+    )
+    return (
+        f'<div style="font-family:{FONT};color:{INK};font-size:13px;line-height:1.45;'
+        f'max-width:56em;border:{RULE};border-radius:8px;padding:8px 14px;margin:4px 0">'
+        f"<strong>{escape(report.headline())}</strong>{table if rows else ''}{rest}</div>"
+    )
+
+
+def _rows(report: CheckReport, most: int) -> Iterator[tuple[str, str, str, str]]:
+    """Yield event (with its order where there are several), severity, check and sentence."""
+    shown = report.findings.head(most)
+    many = report.findings["recording_id"].nunique() > 1
+    names = ("recording_id", "event", "severity", "check", "sentence")
+    for recording_id, event, *rest in zip(*(shown[name].tolist() for name in names), strict=True):
+        severity, check, sentence = map(str, rest)
+        where = f"{recording_id} · {event}" if many else str(event)
+        yield printable(where), severity, check, printable(sentence)
+
+
+def _others(report: CheckReport, most: int) -> list[str]:
+    count = len(report.findings) - most
+    return [f"… and {count:,} more findings"] if count > 0 else []
+
+
+def _shown_row(where: str, severity: str, check: str, sentence: str) -> str:
+    tint = TINTS[severity]
+    cell = f"{LEFT};background:rgba({tint},.10);padding:3px 8px"
+    narrow = f"{cell};white-space:nowrap;width:1%"
+    return (
+        f'<tr style="background:none"><td style="{narrow};border-left:3px solid rgb({tint})">'
+        f'{severity}</td><td style="{narrow};font-family:{CODE};font-size:12px">'
+        f"{escape(check)}</td>"
+        f'<td style="{cell}"><bdi>{escape(sentence)}</bdi></td>'
+        f'<td style="{narrow};color:{FAINT}"><bdi>{escape(where)}</bdi></td></tr>'
+    )

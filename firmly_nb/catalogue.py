@@ -1,0 +1,279 @@
+"""Everything of the API but placing: session, key, catalogue, cart, as tables where they are lists.
+
+Async, on the portal's loop; ``Lab`` is its thin face.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.api.money import format_minor, read_money
+from firmly_nb.api.secrets import redact
+from firmly_nb.api.values import whole_number
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from firmly_nb.engine import Bench
+    from firmly_nb.recordings.recordings import Recording
+
+
+PAGE_SIZE = 500
+MOST_PAGES = 200
+
+PRODUCTS = Table(
+    "products",
+    "one row a product of a merchant",
+    (
+        Column("domain", "str", "", "the merchant"),
+        Column("handle", "str", "", "name of the product in URLs"),
+        Column("title", "str", "", "its title"),
+        Column("url", "str", "", "its page"),
+    ),
+)
+VARIANTS = Table(
+    "variants",
+    "one row a variant of a product",
+    (
+        Column("variant_id", "str", "", "what Item wants"),
+        Column("product_id", "str", "", "what Item may have"),
+        Column("variant_handles", "object", "", "what Item may have: a tuple of texts"),
+        Column("title", "str", "", "its title"),
+        Column("options", "object", "", "what tells it from the others: texts by name (Size: XS)"),
+        Column("price_minor", "Int64", "minor units", "price of one"),
+        Column("currency", "str", "", "ISO 4217"),
+        Column("available", "boolean", "", "whether it can be ordered now"),
+    ),
+)
+FOUND = Table(
+    "found",
+    "one row a product that a search found",
+    (
+        Column("domain", "str", "", "the merchant; empty where firmly does not say"),
+        Column("handle", "str", "", "name of the product in URLs"),
+        Column("title", "str", "", "its title"),
+        Column("min_price_minor", "Int64", "minor units", "cheapest variant"),
+        Column("max_price_minor", "Int64", "minor units", "dearest variant"),
+        Column("available", "boolean", "", "whether any variant can be ordered now"),
+    ),
+)
+
+
+async def session(bench: Bench, *, renew: bool) -> pd.Series[Any]:
+    """Return what may be shown of the first free device's session."""
+    import pandas as pd
+
+    async with bench.devices().take() as device:
+        if renew:
+            await bench.devices().renew(device)
+        expires = pd.Timestamp(device.session.expires, unit="s", tz="UTC")
+        facts = {"device_id": device.session.device_id, "expires": expires}
+    return pd.Series(facts, name="session", dtype=object)
+
+
+async def public_key(bench: Bench) -> dict[str, Any]:
+    """Return the key for cards: ``kid`` beside the JWK's public parts."""
+    key = await bench.client().payment_key()
+    return {"kid": key.kid, **key.jwk}
+
+
+async def products(bench: Bench, domain: str) -> pd.DataFrame:
+    """List a merchant's products, all pages."""
+    found: list[Any] = []
+    before: list[Any] = []
+    async with bench.devices().take() as device:
+        token = device.session.access_token
+        for page in range(1, MOST_PAGES + 1):
+            batch = await bench.client().products(domain, token, page=page, size=PAGE_SIZE)
+            # Who passes over the number of the page sends the same one for ever.
+            if batch == before:
+                break
+            found += batch
+            before = batch
+            if len(batch) < PAGE_SIZE:
+                break
+    return PRODUCTS.frame(
+        [
+            {
+                "domain": domain,
+                "handle": _text(product, "handle"),
+                "title": _text(product, "title"),
+                "url": _text(product, "loc"),
+            }
+            for product in _objects(found)
+        ]
+    )
+
+
+async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
+    """List what can be ordered of a product."""
+    async with bench.devices().take() as device:
+        product = await bench.client().product(domain, handle, device.session.access_token)
+    names = _option_names(product.get("variant_option_values"))
+    rows = []
+    for variant in _objects(product.get("variants")):
+        reference = _object(variant.get("add_to_cart_ref"))
+        price_minor, currency = read_money(variant.get("price")) or (None, None)
+        rows.append(
+            {
+                "variant_id": _text(reference, "variant_id"),
+                "product_id": _text(reference, "product_id"),
+                "variant_handles": tuple(map(str, _list(reference.get("variant_handles")))),
+                "title": _text(variant, "title") or _text(variant, "display_name"),
+                "options": _options(names, variant.get("variant_option_list")),
+                "price_minor": price_minor,
+                "currency": currency,
+                "available": _flag(variant.get("available")),
+            }
+        )
+    return VARIANTS.frame(rows)
+
+
+async def search(bench: Bench, query: str, filters: dict[str, Any]) -> pd.DataFrame:
+    """Search products over all merchants."""
+    async with bench.devices().take() as device:
+        found = await bench.client().search(query, device.session.access_token, filters)
+    return FOUND.frame(
+        [
+            {
+                "domain": _text(hit, "domain"),
+                "handle": _text(hit, "handle"),
+                "title": _text(hit, "title"),
+                # Discovery gives minor units without a currency.
+                "min_price_minor": whole_number(_object(hit.get("price_range")).get("min")),
+                "max_price_minor": whole_number(_object(hit.get("price_range")).get("max")),
+                "available": _flag(hit.get("has_available_variants")),
+            }
+            for hit in _objects(found)
+        ]
+    )
+
+
+async def cart(bench: Bench, of: str | Recording) -> dict[str, Any]:
+    """Return the cart of an order, or of the last order at a merchant, secrets taken out.
+
+    Raises
+    ------
+    LookupError
+        If the order was not placed in this lab.
+    """
+    devices = bench.devices()
+    if isinstance(of, str):
+        domain, number = of, devices.by_domain.get(of)
+    else:
+        domain, number = of.domain, devices.by_recording.get(of.recording_id)
+        if number is None:
+            raise LookupError(
+                f"recording {of.recording_id} was not placed in this lab; a cart is seen only with "
+                "the session that it was made with"
+            )
+    async with devices.take(number) as device:
+        answer: dict[str, Any] = redact(
+            await bench.client().cart(domain, device.session.access_token)
+        )
+    return answer
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in _list(value) if isinstance(one, dict)]
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _text(values: dict[str, Any], key: str) -> str | None:
+    value = values.get(key)
+    return None if value is None else str(value)
+
+
+def _option_names(options: Any) -> list[str]:
+    """Return the names of a product's options in the order of its variants' values."""
+    known = _objects(options)
+    known.sort(key=lambda one: one["position"] if isinstance(one.get("position"), int) else 0)
+    return [str(one.get("display_name") or "") for one in known]
+
+
+def _options(names: list[str], values: Any) -> dict[str, str]:
+    """Return a variant's options by name; one without a name is called by its place."""
+    texts = [str(value) for value in _list(values)]
+    return {
+        (names[n] if n < len(names) and names[n] else f"Option {n + 1}"): text
+        for n, text in enumerate(texts)
+    }
+
+
+# What a form asks of the catalogue, as plain JSON of bounded size; async, on the portal's loop.
+
+
+MOST_PRODUCTS = 2_000
+MOST_VARIANTS = 500
+MOST_FOUND = 20
+LONGEST = 500
+
+
+async def product_choices(bench: Bench, domain: str) -> list[dict[str, Any]]:
+    """Return a merchant's products: ``handle``, ``title``."""
+    table = (await products(bench, domain)).head(MOST_PRODUCTS)
+    return [
+        {"handle": _clipped(row["handle"]), "title": _clipped(row["title"])} for row in _rows(table)
+    ]
+
+
+async def variant_choices(bench: Bench, domain: str, handle: str) -> list[dict[str, Any]]:
+    """Return a product's variants: what ``Item`` needs, ``options`` by name, ``price``."""
+    table = (await variants(bench, domain, handle)).head(MOST_VARIANTS)
+    return [
+        {
+            "variant_id": _clipped(row["variant_id"]),
+            "product_id": _clipped(row["product_id"]),
+            "variant_handles": [_clipped(one) for one in row["variant_handles"]],
+            "title": _clipped(row["title"]),
+            "options": {_clipped(name): _clipped(value) for name, value in row["options"].items()},
+            "price": _price_text(row),
+            "available": row["available"] is not False,
+        }
+        for row in _rows(table)
+    ]
+
+
+async def found_choices(bench: Bench, words: str) -> list[dict[str, Any]]:
+    """Return products over all merchants: ``domain``, ``handle``, ``title``."""
+    table = (await search(bench, words, {})).head(MOST_FOUND)
+    return [
+        {name: _clipped(row[name]) for name in ("domain", "handle", "title")}
+        for row in _rows(table)
+    ]
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows in which what is missing is None."""
+    return [
+        {str(name): value if _is_there(value) else None for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _is_there(value: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(value, (tuple, list, dict)) or not pd.isna(value)
+
+
+def _clipped(value: Any) -> str:
+    return "" if value is None else str(value)[:LONGEST]
+
+
+def _price_text(row: dict[str, Any]) -> str:
+    if row["price_minor"] is None or row["currency"] is None:
+        return ""
+    return f"{format_minor(int(row['price_minor']), row['currency'])} {row['currency']}"

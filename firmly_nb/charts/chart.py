@@ -1,0 +1,511 @@
+"""What charts have in common: which orders are drawn, how failures look, what hovering tells."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
+
+from firmly_nb.charts import pictures
+from firmly_nb.charts.look import (
+    ANSWER_PX,
+    CAPTION_PX,
+    EDGE_PX,
+    LIGHT,
+    SERIES,
+    SYMBOLS,
+    TITLE_PX,
+    TURNED,
+    failure_look,
+    is_wide,
+    layout,
+)
+from firmly_nb.display.text import clean, count, lines, listed, shown
+from firmly_nb.latency.quantiles import quantiles
+from firmly_nb.latency.runs import quantiles_by_run, runs_of
+from firmly_nb.outcomes import PLACED, outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from firmly_nb.latency.quantiles import Quantile
+
+
+class Orders(Protocol):
+    """What charts are made from: the tables of many recordings."""
+
+    @property
+    def event_times(self) -> pd.DataFrame: ...  # noqa: D102 - as in Recordings
+    @property
+    def stages(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    @property
+    def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+
+
+def excluded(orders: pd.DataFrame) -> str:
+    """Say how many orders were attempted and which are not among the placed ones.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> excluded(pd.DataFrame({"outcome": ["placed", "placed", "timeout"]}))
+    '3 orders, 2 placed; not in the times: 1 timed out.'
+    """
+    placed = int((orders["outcome"] == PLACED).sum())
+    said = f"{count(len(orders), 'order')}, {count(placed)} placed"
+    others = _others(orders)
+    return f"{said}; not in the times: {listed(others)}." if others else f"{said}."
+
+
+def none_placed(orders: pd.DataFrame) -> str:
+    """Say that no order was placed, and what became of them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> none_placed(pd.DataFrame({"outcome": ["timeout", "timeout", "cancelled"]}))
+    'None of 3 orders was placed: 2 timed out and 1 cancelled.'
+    >>> none_placed(pd.DataFrame({"outcome": []}))
+    'There are no orders.'
+    """
+    if orders.empty:
+        return "There are no orders."
+    n = len(orders)
+    who = "The one order was not" if n == 1 else f"None of {count(n, 'order')} was"
+    return f"{who} placed: {listed(_others(orders))}."
+
+
+def there_are(number: int) -> str:
+    """Say how many there are.
+
+    Examples
+    --------
+    >>> there_are(1), there_are(12)
+    ('there is 1', 'there are 12')
+    """
+    return f"there {'is' if number == 1 else 'are'} {count(number)}"
+
+
+def _others(orders: pd.DataFrame) -> list[str]:
+    counts = orders["outcome"].astype("str").value_counts()
+    return [
+        f"{count(int(number))} {clean(outcome(str(name)).clause)}"
+        for name, number in counts.items()
+        if name != PLACED and number
+    ]
+
+
+# ``Chart``: a Plotly figure that carries its question, its answer and what is in it.
+
+
+CAPTION = "caption"
+PLOTLY = "application/vnd.plotly.v1+json"
+CONFIG = {
+    "displaylogo": False,
+    # Plotly would offer to upload the chart to its own cloud.
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d"],
+}
+QUESTION_LETTERS, ANSWER_LETTERS, CAPTION_LETTERS = 80, 112, 132
+ALT_LETTERS = 400
+LINE_PX, QUESTION_LINE_PX = 18, 23
+
+
+class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
+    """A Plotly figure: ``update_layout``, ``add_trace`` and ``write_html`` are all there.
+
+    Made by the functions of `firmly_nb.charts`, not by hand.
+    """
+
+    # IPython would let Plotly's own way of display win, which leaves no picture and no text.
+    _ipython_display_ = None
+
+    @property
+    def question(self) -> str:
+        """What it answers."""
+        return str(self._said("question"))
+
+    @property
+    def sentence(self) -> str:
+        """The answer, computed from the data."""
+        return str(self._said("sentence"))
+
+    @property
+    def caption(self) -> str:
+        """How many orders are in it, which are not, and how it is drawn."""
+        return str(self._said("caption"))
+
+    @property
+    def alt(self) -> str:
+        """What a reader hears who does not see the picture: the question and its answer."""
+        return f"{clean(self.question, ALT_LETTERS)} {clean(self.sentence, ALT_LETTERS)}"
+
+    def dark(self) -> Chart:
+        """Return the same chart for a dark page."""
+        text = str(self.to_json())
+        for day, night in TURNED.items():
+            text = text.replace(f'"{day}"', f'"{night}"')
+        return Chart(json.loads(text))
+
+    def bare(self) -> Chart:
+        """Return it without title, answer and caption, for a page that says them itself."""
+        content = json.loads(self.to_json())
+        plain = content["layout"]
+        room, margin = plain["meta"]["room"], plain["margin"]
+        plain["height"] -= margin["t"] + margin["b"] - room["top"] - room["bottom"]
+        plain["margin"] = margin | {"t": room["top"], "b": room["bottom"]}
+        plain["annotations"] = [n for n in plain["annotations"] if n.get("name") != CAPTION]
+        del plain["title"]
+        return Chart(content)
+
+    def picture(self) -> bytes | None:
+        """Return it as PNG; None where this machine has no browser to draw it."""
+        return pictures.picture(self.to_dict(), self._height_px)
+
+    def _said(self, name: str) -> str:
+        meta = self.layout.meta
+        return meta.get(name, "") if isinstance(meta, dict) else ""
+
+    @property
+    def _height_px(self) -> int:
+        return int(self.layout.height or 450)
+
+    def __repr__(self) -> str:
+        said = [self.question, f"  {self.sentence}", f"  {self.caption}"]
+        return "\n".join(line.rstrip() for line in said if line.strip())
+
+    def _repr_html_(self) -> None:
+        # Plotly's is megabytes of script.
+        return None
+
+    def _repr_mimebundle_(self, *_: Any, **__: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        shown: dict[str, Any] = {"text/plain": repr(self)}
+        shown[PLOTLY] = json.loads(self.to_json()) | {"config": CONFIG}
+        drawn = self.picture() if pictures.wanted() else None
+        if drawn is None:
+            return shown, {}
+        shown["image/png"] = base64.b64encode(drawn).decode()
+        # nbconvert reads "alt" in its template "classic"; the others have no place for it.
+        size = {"width": pictures.WIDTH_PX, "height": self._height_px}
+        return shown, {"image/png": {**size, "alt": self.alt}}
+
+
+def make(  # noqa: PLR0913 - each is a part of a chart
+    traces: Sequence[Any],
+    *,
+    question: str,
+    sentence: str,
+    caption: str,
+    height_px: int = 420,
+    left_px: int = 84,
+    right_px: int = 24,
+    legend: bool = True,
+    below_px: int = 58,
+    extra: Mapping[str, Any] | None = None,
+) -> Chart:
+    """Put the parts of a chart together.
+
+    Parameters
+    ----------
+    traces
+        What is drawn, as Plotly traces.
+    question, sentence, caption
+        Plain text; nothing in it is taken for markup.
+    height_px
+        Height of the area of the axes; title, answer and caption come on top of it.
+    left_px, right_px, below_px
+        Room for the labels of the axes.
+    legend
+        Whether there is a legend; it stands above the axes.
+    extra
+        Further layout: axes, shapes, annotations.
+    """
+    asked, answer = lines(question, QUESTION_LETTERS), lines(sentence, ANSWER_LETTERS)
+    foot = lines(caption, CAPTION_LETTERS)
+    named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
+    above = _legend_px(named, pictures.WIDTH_PX - left_px - right_px) if legend else 14
+    top = EDGE_PX + 3 + QUESTION_LINE_PX * len(asked) + LINE_PX * len(answer) + above
+    bottom = below_px + LINE_PX * len(foot)
+    note = {
+        "name": CAPTION,
+        "text": "<br>".join(foot),
+        "font": {"size": CAPTION_PX, "color": LIGHT.quiet},
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": 0,
+        "xshift": EDGE_PX - left_px,
+        "yshift": -below_px,
+        "xanchor": "left",
+        "yanchor": "top",
+        "align": "left",
+        "showarrow": False,
+    }
+    given = dict(extra or {})
+    notes = [*given.pop("annotations", ()), note]
+    # At once: Plotly checks a figure again with each later change.
+    return Chart(
+        traces,
+        {
+            "template": {"layout": layout()},
+            "meta": {
+                "question": question,
+                "sentence": sentence,
+                "caption": caption,
+                "room": {"top": above, "bottom": below_px},
+            },
+            "title": _title(asked, answer),
+            "height": height_px + top + bottom,
+            "margin": {"l": left_px, "r": right_px, "t": top, "b": bottom},
+            "showlegend": legend,
+            "annotations": notes,
+            **given,
+        },
+    )
+
+
+def _title(asked: Sequence[str], answer: Sequence[str]) -> dict[str, Any]:
+    return {
+        "text": f"<b>{'<br>'.join(asked)}</b>",
+        "font": {"size": TITLE_PX},
+        "subtitle": {"text": "<br>".join(answer), "font": {"size": ANSWER_PX}},
+        "x": 0,
+        "xref": "container",
+        "xanchor": "left",
+        "y": 1,
+        "yref": "container",
+        "yanchor": "top",
+        "pad": {"t": EDGE_PX, "l": EDGE_PX},
+    }
+
+
+def _legend_px(names: Sequence[str], width_px: int) -> int:
+    """Return the height of a legend: one row, or where that is too long a grid of equal widths."""
+    widths = [48 + 7 * len(html.unescape(name)) for name in names] or [0]
+    in_a_row = len(widths) if sum(widths) <= width_px else max(width_px // max(widths), 1)
+    return 18 + 20 * math.ceil(len(widths) / in_a_row)
+
+
+MEASURES = {
+    "time_to_order_placed_ms": "time to order-placed",
+    "order_latency_ms": "order latency",
+    "scheduled_order_latency_ms": "order latency from the planned start",
+    "time_to_first_event_ms": "time to the first event",
+    "time_to_headers_ms": "time to the headers",
+}
+DEFAULT_MEASURE = "time_to_order_placed_ms"
+MOST_MERCHANTS = 4
+
+
+def measure_name(measure: str) -> str:
+    """Say a column's name in words."""
+    return MEASURES.get(measure, measure.removesuffix("_ms").replace("_", " "))
+
+
+def placed(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> pd.DataFrame:
+    """Return the placed orders whose time is known.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column of times.
+    """
+    if measure not in orders:
+        raise KeyError(f"orders has no column {measure!r}; use one of {', '.join(MEASURES)}")
+    return orders[(orders["outcome"] == PLACED).to_numpy(bool) & orders[measure].notna()]
+
+
+def failed(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders that did not end in an order, cancelled ones too."""
+    return orders[(orders["outcome"] != PLACED).to_numpy(bool)]
+
+
+def times(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> Any:
+    """Return the times of the placed orders as an array."""
+    return placed(orders, measure)[measure].to_numpy("float64")
+
+
+def order_quantiles(
+    orders: pd.DataFrame, ps: Iterable[float], measure: str = DEFAULT_MEASURE
+) -> list[Quantile]:
+    """Return quantiles of the placed orders' times, as the table of latencies has them.
+
+    Where there are two runs or more the intervals are those of resampled runs.
+    """
+    through = placed(orders, measure)
+    runs = runs_of(through)
+    values = through[measure].to_numpy("float64")
+    return quantiles_by_run(values, runs.codes, ps) if runs else quantiles(values, ps)
+
+
+def interval_words(orders: pd.DataFrame) -> str:
+    """Say how the intervals came about."""
+    runs = runs_of(placed(orders, "order_latency_ms"))
+    if runs is None:
+        return "Intervals: 95%, exact order statistics."
+    return f"Intervals: 95%, from {count(len(runs.names))} resampled runs."
+
+
+def failure_heights(lost: pd.DataFrame, times: Any) -> Any:
+    """Return where failures stand beside placed orders: at their time, at most a little outside.
+
+    A time-out's time is the limit, not the merchant's; it must not press the others together.
+    """
+    found = lost["order_latency_ms"].to_numpy("float64")
+    return found.clip(times.min() / 1.15 if is_wide(times) else 0, 1.15 * times.max())
+
+
+def order_points(
+    through: pd.DataFrame, measure: str, x: Callable[[pd.DataFrame], Any]
+) -> list[Any]:
+    """Draw placed orders: a mark for each of the merchants with most orders, one for the rest.
+
+    Parameters
+    ----------
+    through
+        Placed orders.
+    measure
+        How high they stand: a column of times.
+    x
+        Where some of them stand.
+    """
+    names = domains(through)
+    own = names if len(names) <= MOST_MERCHANTS else names[: MOST_MERCHANTS - 1]
+    parts = [(clean(name), through["domain"] == name) for name in own]
+    if len(own) < len(names):
+        rest = f"{count(len(names) - len(own))} more merchants"
+        parts.append((rest, ~through["domain"].isin(own)))
+    traces = []
+    for place, (name, inside) in enumerate(parts):
+        part = through[inside.to_numpy(bool)]
+        traces.append(
+            go.Scatter(
+                x=x(part),
+                y=part[measure].to_numpy("float64"),
+                mode="markers",
+                name=f"{shown(name)} ({count(len(part))})",
+                marker={
+                    "size": 6,
+                    "symbol": SYMBOLS[place],
+                    "opacity": 0.85,
+                    "color": SERIES[place],
+                    "line": {"width": 0.5, "color": LIGHT.paper},
+                },
+                customdata=order_data(part),
+                hovertemplate=order_hover(measure_name(measure)),
+            )
+        )
+    return traces
+
+
+def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit: str) -> list[Any]:
+    """Draw failures: a mark of its own for each outcome, with what hovering tells.
+
+    Parameters
+    ----------
+    lost
+        Orders that were not placed.
+    x, y
+        Where they stand, in the same order.
+    unit
+        What y is, for hovering.
+    """
+    traces = []
+    outcomes = lost["outcome"].astype("str").tolist()
+    ids, codes = lost["recording_id"].tolist(), lost["error_code"].astype("object").tolist()
+    for name in sorted(set(outcomes)):
+        rows, said = [row for row, each in enumerate(outcomes) if each == name], outcome(name)
+        traces.append(
+            go.Scatter(
+                x=[x[row] for row in rows],
+                y=[y[row] for row in rows],
+                mode="markers",
+                name=shown(f"{said.word} ({count(len(rows))})"),
+                marker=failure_look(name),
+                customdata=[[shown(ids[row]), shown_code(codes[row])] for row in rows],
+                hovertemplate=f"<b>{shown(said.clause)}</b> "
+                f"%{{customdata[1]}}<br>{unit} %{{y:,.1f}} ms<br>%{{customdata[0]}}<extra></extra>",
+            )
+        )
+    return traces
+
+
+def order_hover(unit: str) -> str:
+    """Return what hovering over a placed order tells."""
+    return (
+        f"<b>order %{{customdata[1]}}</b><br>{unit} %{{y:,.1f}} ms<br>"
+        "%{customdata[2]}<br>%{customdata[0]}<extra></extra>"
+    )
+
+
+def order_data(orders: pd.DataFrame) -> list[list[str]]:
+    """Return what leads from a point to its recording: id, order number, and the merchant."""
+    numbers = orders["order_number"].astype("object").where(orders["order_number"].notna(), "")
+    columns = orders["recording_id"], numbers, orders["domain"].astype("object")
+    return [[shown(value) for value in row] for row in zip(*columns, strict=True)]
+
+
+def domains(orders: pd.DataFrame) -> list[str]:
+    """Return the merchants, the one with most orders first."""
+    counts = orders["domain"].astype("str").value_counts()
+    return [str(name) for name, number in counts.items() if number]
+
+
+def milestones(stages: pd.DataFrame) -> list[str]:
+    """Return the milestones in the order of the orders' way."""
+    return [str(name) for name in stages["to_milestone"].drop_duplicates()]
+
+
+def beside(place: int) -> dict[str, Any]:
+    """Return where a text stands that belongs to a row: on the right of the axes."""
+    return {
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "left",
+        "xshift": 10,
+        "y": place,
+        "align": "left",
+        "showarrow": False,
+    }
+
+
+def untimed(question: str, orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> Chart:
+    """Return the empty chart of orders of which none has the time that was asked for."""
+    if (orders["outcome"] == PLACED).any():
+        return nothing(question, f"No placed order has a known {measure_name(measure)}.")
+    return nothing(question, none_placed(orders))
+
+
+def nothing(question: str, said: str) -> Chart:
+    """Return an empty chart; its answer says why it is empty."""
+    note = {
+        "text": "nothing to draw",
+        "showarrow": False,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.5,
+        "y": 0.5,
+        "font": {"size": 13, "color": LIGHT.quiet},
+    }
+    blank = {"visible": False}
+    return make(
+        [],
+        question=question,
+        sentence=said,
+        caption="",
+        height_px=40,
+        below_px=14,
+        legend=False,
+        extra={"annotations": [note], "xaxis": blank, "yaxis": blank},
+    )
+
+
+def shown_code(code: Any) -> str:
+    """Write the API's name of an error; nothing where there is none."""
+    return shown(code) if isinstance(code, str) else ""

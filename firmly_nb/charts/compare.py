@@ -1,0 +1,166 @@
+"""B against A: two curves, and by how much each quantile moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
+
+from firmly_nb.charts.chart import Chart, excluded, make, nothing, times
+from firmly_nb.charts.distribution import ecdf_traces, share_axis
+from firmly_nb.charts.look import LIGHT, SERIES, faint, time_axis
+from firmly_nb.display.text import clean, percent, shown
+from firmly_nb.latency.compare import FEWEST, LEVEL_OF_BAND
+from firmly_nb.latency.compare import compare as compare_orders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from firmly_nb.latency.compare import Comparison
+
+
+BELOW = (
+    f" Lower part: shift with its band, {LEVEL_OF_BAND * 100:g}% for all percentiles together; "
+    "grey: the margin stated beforehand."
+)
+NAME_LETTERS = 28
+WIDEST_BAND = 4.0  # times the largest shift; where the band is wider it leaves the picture
+
+
+def compare(
+    stages_a: pd.DataFrame,
+    orders_a: pd.DataFrame,
+    stages_b: pd.DataFrame,
+    orders_b: pd.DataFrame,
+    *,
+    margin: float = 0.10,
+    names: tuple[str, str] = ("A", "B"),
+) -> Chart:
+    """Draw both curves, and below them by how many ms each quantile of B lies above that of A.
+
+    Parameters
+    ----------
+    stages_a, orders_a, stages_b, orders_b
+        As in docs/tables.md.
+    margin
+        The smallest change that matters, stated before looking: 0.10 for 10%.
+    names
+        What the two sides are called.
+    """
+    found = compare_orders(stages_a, orders_a, stages_b, orders_b, margin)
+    return comparison_chart(found, orders_a, orders_b, names)
+
+
+def comparison_chart(
+    found: Comparison, orders_a: pd.DataFrame, orders_b: pd.DataFrame, names: tuple[str, str]
+) -> Chart:
+    """Draw a comparison that was made before."""
+    question = f"Is {clean(names[1], NAME_LETTERS)} slower than {clean(names[0], NAME_LETTERS)}?"
+    a, b = times(orders_a), times(orders_b)
+    if not len(a) or not len(b):
+        missing = names[0] if not len(a) else names[1]
+        return nothing(question, f"No order of {clean(missing)} was placed.")
+    curves = [*ecdf_traces(a, names[0], 0), *ecdf_traces(b, names[1], 1)]
+    above = {"xaxis": time_axis(np.concatenate([a, b]), "time to order-placed")}
+    above["yaxis"] = share_axis()
+    enough = min(len(a), len(b)) >= FEWEST
+    return make(
+        [*curves, *(_shift_traces(found) if enough else ())],
+        question=question,
+        sentence=found.verdict,
+        caption=_caption(found, orders_a, orders_b, names) + (BELOW if enough else ""),
+        height_px=560 if enough else 330,
+        extra=_two_parts(above, found, names) if enough else above,
+    )
+
+
+def _two_parts(above: dict[str, Any], found: Comparison, names: tuple[str, str]) -> dict[str, Any]:
+    """Return the axes of both parts, one above the other."""
+    return {
+        "xaxis": {**above["xaxis"], "anchor": "y"},
+        "yaxis": {**above["yaxis"], "domain": [0.47, 1]},
+        "xaxis2": {
+            "title": {"text": "percentile of the placed orders, %"},
+            "range": [0.05, 1],
+            "tickvals": [0.1, 0.25, 0.5, 0.75, 0.9, 0.95],
+            "ticktext": ["10", "25", "50", "75", "90", "95"],
+            "anchor": "y2",
+        },
+        "yaxis2": {
+            "title": {"text": f"{shown(names[1], 12)} minus {shown(names[0], 12)}, ms"},
+            "domain": [0, 0.31],
+            "tickformat": "+,.0~f",
+            "labelalias": {"+0": "0"},
+            "zeroline": True,
+            "zerolinecolor": LIGHT.ink,
+            "zerolinewidth": 1.4,
+            "range": _shift_range(found),
+        },
+    }
+
+
+def _shift_range(found: Comparison) -> list[float]:
+    """Return what the axis of shifts shows: a wide band of the last must not flatten the others."""
+    table = found.shift
+    drawn = [table["shift_ms"].abs().max(), found.margin * table["a_ms"].abs().max()]
+    most = WIDEST_BAND * float(max(drawn))
+    low, high = (table[name].clip(-most, most) for name in ("low_ms", "high_ms"))
+    allowed = found.margin * float(table["a_ms"].max())
+    ends = min(float(low.min()), -allowed), max(float(high.max()), allowed)
+    room = 0.06 * (ends[1] - ends[0])
+    return [ends[0] - room, ends[1] + room]
+
+
+def _shift_traces(found: Comparison) -> list[Any]:
+    table = found.shift
+    q = table["q"].to_numpy(np.float64)
+    bounded = np.isfinite(table[["low_ms", "high_ms"]].to_numpy(np.float64)).all(axis=1)
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    allowed = found.margin * table["a_ms"].to_numpy(np.float64)
+    below = {"xaxis": "x2", "yaxis": "y2"}
+    edge |= below
+    return [
+        go.Scatter(
+            x=[*q, *q[::-1]],
+            y=[*allowed, *(-allowed)[::-1]],
+            mode="lines",
+            fill="toself",
+            fillcolor="rgba(90,93,99,0.14)",
+            line={"color": LIGHT.quiet, "width": 1, "dash": "dot"},
+            hoverinfo="skip",
+            name=f"margin of {found.margin * 100:g}%",
+            **below,
+        ),
+        go.Scatter(x=q[bounded], y=table["low_ms"].to_numpy(np.float64)[bounded], **edge),
+        go.Scatter(
+            x=q[bounded],
+            y=table["high_ms"].to_numpy(np.float64)[bounded],
+            fill="tonexty",
+            fillcolor=faint(SERIES[1], 0.22),
+            **edge,
+        ),
+        go.Scatter(
+            x=q,
+            y=table["shift_ms"].to_numpy(np.float64),
+            mode="lines+markers",
+            name="shift of each percentile",
+            marker={"size": 7, "symbol": "diamond", "color": SERIES[1]},
+            line={"color": SERIES[1], "width": 2},
+            customdata=table[["a_ms", "b_ms"]].to_numpy(np.float64),
+            hovertemplate="p%{x:.0%}: %{y:+,.1f} ms<br>%{customdata[0]:,.1f} to "
+            "%{customdata[1]:,.1f} ms<extra></extra>",
+            **below,
+        ),
+    ]
+
+
+def _caption(
+    found: Comparison, orders_a: pd.DataFrame, orders_b: pd.DataFrame, names: tuple[str, str]
+) -> str:
+    sides = f"{clean(names[0])}: {excluded(orders_a)} {clean(names[1])}: {excluded(orders_b)}"
+    placed = (
+        f"Placed: {percent(found.success.a.share)} and {percent(found.success.b.share)}, "
+        f"{found.success.verdict}."
+    )
+    return f"{sides} {placed}"

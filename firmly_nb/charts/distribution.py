@@ -1,0 +1,334 @@
+"""How long orders take: the share that is through by then, and the tail stretched out."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
+
+from firmly_nb.charts.chart import (
+    DEFAULT_MEASURE,
+    Chart,
+    domains,
+    excluded,
+    interval_words,
+    make,
+    measure_name,
+    order_data,
+    order_quantiles,
+    placed,
+    there_are,
+    untimed,
+)
+from firmly_nb.charts.look import LIGHT, SERIES, SYMBOLS, dash, faint, thinned, time_axis
+from firmly_nb.display.text import between, clean, count, listed, ms, percent, shown
+from firmly_nb.latency.quantiles import Quantile, in_order
+from firmly_nb.latency.quantiles import ecdf as ecdf_table
+from firmly_nb.latency.shares import success_rate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+MARKED = (0.5, 0.9, 0.95)
+TAIL = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
+GRID = tuple((1 - np.geomspace(0.9, 1e-5, 28)).tolist())
+FEW = 60  # so few are drawn one by one
+VISIBLE = 1.01  # a line that is less than this above another lies on it
+MOST_MERCHANTS, NAME_LETTERS = 4, 32
+
+
+def ecdf(
+    orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE, by_merchant: bool = False
+) -> Chart:
+    """Draw the share of placed orders that are through after each time, with its band.
+
+    The thin dashed line counts all attempted orders: it never gets higher than the share that was
+    placed, so that failures stay visible.
+
+    Parameters
+    ----------
+    orders
+        As in docs/tables.md.
+    measure
+        Which time: a column of ``orders``.
+    by_merchant
+        One curve for each of the merchants (the four with most orders).
+    """
+    question = "How long does an order take?"
+    through = placed(orders, measure)
+    if through.empty:
+        return untimed(question, orders, measure)
+    parts = {"placed orders": through}
+    if by_merchant:
+        parts = {name: through[through["domain"] == name] for name in domains(through)}
+        parts = dict(list(parts.items())[:MOST_MERCHANTS])
+    traces = [
+        trace
+        for place, (name, part) in enumerate(parts.items())
+        for trace in ecdf_traces(part[measure].to_numpy("float64"), name, place, len(parts))
+    ]
+    x, found = in_order(through[measure]), order_quantiles(orders, MARKED, measure)
+    several = len(parts) > 1
+    said = _middles(orders, list(parts), measure) if several else _middle_and_tail(found)
+    rate = success_rate(orders)
+    if not by_merchant and rate.share < 1:
+        traces.append(_all_attempted(x, rate.share))
+    return make(
+        traces,
+        question=question,
+        sentence=said,
+        caption=f"{excluded(orders)}{_intervals(orders, found)} Band: 95% for the whole curve "
+        "(Dvoretzky-Kiefer-Wolfowitz), orders taken as independent."
+        f"{_left_out(through, by_merchant=by_merchant)}",
+        extra={
+            "xaxis": time_axis(x, measure_name(measure)),
+            "yaxis": share_axis(),
+            "hovermode": "closest",
+        },
+    )
+
+
+def share_axis(title: str = "share of orders that are through") -> dict[str, Any]:
+    """Return an axis of shares."""
+    return {"title": {"text": title}, "range": [0, 1.02], "tickformat": ".0%", "dtick": 0.25}
+
+
+def ecdf_traces(values: Any, name: str, place: int, curves: int = 2) -> list[Any]:
+    """Draw one curve and its band, the fainter the more curves there are."""
+    table = ecdf_table(values)
+    drawn = table.iloc[thinned(len(table))]
+    colour, steps = SERIES[place % len(SERIES)], {"shape": "hv"}
+    x = drawn["value"].to_numpy()
+    group = {"legendgroup": f"curve {place}"}
+    edge = {"mode": "lines", "line": {"width": 0, **steps}, "hoverinfo": "skip", **group}
+    band = faint(colour, 0.16 if curves <= 2 else 0.08)
+    return [
+        go.Scatter(x=x, y=drawn["low"].to_numpy(), showlegend=False, **edge),
+        go.Scatter(
+            x=x,
+            y=drawn["high"].to_numpy(),
+            showlegend=False,
+            fill="tonexty",
+            fillcolor=band,
+            **edge,
+        ),
+        go.Scatter(
+            # From zero: the curve of a single order is one step.
+            x=np.append(x[:1], x),
+            y=np.append(0.0, drawn["share"].to_numpy()),
+            name=f"{shown(name)} ({count(len(values))})",
+            mode="lines+markers" if len(values) <= FEW else "lines",
+            marker={"size": 5, "symbol": SYMBOLS[place % len(SYMBOLS)]},
+            line={"color": colour, "width": 2.2, "dash": dash(place), **steps},
+            hovertemplate=f"%{{y:.1%}} within %{{x:,.1f}} ms<extra>{shown(name)}</extra>",
+            **group,
+        ),
+    ]
+
+
+def _all_attempted(x: Any, rate: float) -> Any:
+    ranks = thinned(len(x))
+    return go.Scatter(
+        x=np.append(x[:1], x[ranks]),
+        y=np.append(0.0, (ranks + 1) / len(x) * rate),
+        name=f"all attempted ({percent(rate)} placed)",
+        mode="lines",
+        line={"color": LIGHT.mark, "width": 1.4, "dash": "dash", "shape": "hv"},
+        hovertemplate="%{y:.1%} of all attempted, within %{x:,.1f} ms<extra></extra>",
+    )
+
+
+def percentiles(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
+    """Draw times by percentile on an axis of 1 / (1 - p), which gives each further nine its room.
+
+    Where the orders had a planned start, a second line measures from it: what waiting in front of
+    the door adds (coordinated omission).
+
+    Parameters
+    ----------
+    orders
+        As in docs/tables.md.
+    measure
+        Which time: a column of ``orders``.
+    """
+    question = "How bad is the tail?"
+    through = placed(orders, measure).sort_values(measure)
+    if through.empty:
+        return untimed(question, orders, measure)
+    x = in_order(through[measure])
+    found = order_quantiles(orders, TAIL, measure)
+    estimable = [q for q in order_quantiles(orders, GRID, measure) if q.estimable]
+    limit = max((q.p for q in estimable), default=math.nan)
+    traces = [*_interval_band(estimable), _percentile_line(through, x, measure_name(measure), 0)]
+    waited = through.assign(late_ms=through[measure] + through["schedule_lag_ms"])
+    waited = waited[waited["late_ms"].notna()].sort_values("late_ms")
+    drawn, late = x, in_order(waited["late_ms"])
+    if len(late) and _differs(late, x):
+        traces.append(_percentile_line(waited, late, "from the planned start", 1))
+        drawn = np.concatenate([x, late])
+    return make(
+        traces,
+        question=question,
+        sentence=_tail(found),
+        caption=f"{excluded(orders)}{_intervals(orders, found)}{_lag_words(through)}",
+        extra={
+            "xaxis": _nines(len(x)),
+            "yaxis": time_axis(drawn, measure_name(measure)),
+            "shapes": _too_few(limit),
+            "annotations": _too_few_words(limit),
+        },
+    )
+
+
+def _nines(n: int) -> dict[str, Any]:
+    ticks = {0.0: "0", 0.5: "50", 0.9: "90", 0.95: "95", 0.99: "99", 0.999: "99.9"}
+    ticks |= {0.9999: "99.99", 0.99999: "99.999"}
+    return {
+        "title": {"text": "percentile of the placed orders, % (on 1 / (1 - p))"},
+        "type": "log",
+        "range": [0, math.log10(max(2 * n, 20)) + 0.02],
+        "tickvals": [1 / (1 - p) for p in ticks],
+        "ticktext": list(ticks.values()),
+    }
+
+
+def _percentile_line(through: pd.DataFrame, x: Floats, name: str, place: int) -> Any:
+    """Draw the times ``x`` of orders that are sorted by them."""
+    ranks = thinned(len(x))
+    # The i-th of n values stands for the share (i - 0.5) / n.
+    p = (ranks + 0.5) / len(x)
+    return go.Scatter(
+        x=1 / (1 - p),
+        y=x[ranks],
+        customdata=[
+            [f"{at:.3%}", *who[:2]]
+            for at, who in zip(p, order_data(through.iloc[ranks]), strict=True)
+        ],
+        name=name,
+        mode="lines+markers" if len(x) <= FEW else "lines",
+        marker={"size": 5, "symbol": SYMBOLS[place]},
+        line={"color": SERIES[place], "width": 2.2, "dash": dash(place)},
+        hovertemplate="%{customdata[0]} within %{y:,.1f} ms<br>order %{customdata[2]}<br>"
+        "%{customdata[1]}<extra></extra>",
+    )
+
+
+def _differs(late: Floats, x: Floats) -> bool:
+    return bool(late[-1] > VISIBLE * x[-1] or np.median(late) > VISIBLE * np.median(x))
+
+
+def _lag_words(through: pd.DataFrame) -> str:
+    lag = through["schedule_lag_ms"].max()
+    if math.isnan(lag):
+        return ""
+    return f" Orders started at most {ms(float(lag))} after their planned start."
+
+
+def _interval_band(found: list[Quantile]) -> list[Any]:
+    if not found:
+        return []
+    at = [1 / (1 - q.p) for q in found]
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    return [
+        go.Scatter(x=at, y=[q.low for q in found], showlegend=False, **edge),
+        go.Scatter(
+            x=at,
+            y=[q.high for q in found],
+            name="95% interval",
+            fill="tonexty",
+            fillcolor=faint(SERIES[0], 0.2),
+            **edge,
+        ),
+    ]
+
+
+def _too_few(limit: float) -> list[dict[str, Any]]:
+    if math.isnan(limit):
+        return []
+    line = {"color": LIGHT.quiet, "width": 1, "dash": "dot"}
+    at = 1 / (1 - limit)
+    return [{"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line}]
+
+
+def _too_few_words(limit: float) -> list[dict[str, Any]]:
+    if math.isnan(limit):
+        return []
+    return [
+        {
+            "x": math.log10(1 / (1 - limit)),
+            "y": 0,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "xanchor": "left",
+            "xshift": 4,
+            "showarrow": False,
+            "text": "beyond: too few<br>orders to bound it",
+            "align": "left",
+            "font": {"size": 11, "color": LIGHT.quiet},
+        }
+    ]
+
+
+def _middles(orders: pd.DataFrame, names: list[str], measure: str) -> str:
+    """Say the median of each merchant: together they are a shop that does not exist."""
+    found = {
+        name: order_quantiles(orders[(orders["domain"] == name).to_numpy(bool)], (0.5,), measure)[0]
+        for name in names
+    }
+    known = [
+        f"{ms(q.estimate)} ({_range(q)}) at {clean(name, NAME_LETTERS)}"
+        for name, q in found.items()
+        if q.estimable
+    ]
+    if not known:
+        return _too_few_to_say(max(found.values(), key=lambda q: q.n))
+    return f"Half of the placed orders take at most {listed(known)}."
+
+
+def _middle_and_tail(found: list[Quantile]) -> str:
+    middle, *others = found
+    tail = next((q for q in reversed(others) if q.estimable), None)
+    if not middle.estimable:
+        return _too_few_to_say(middle)
+    said = f"Half of the placed orders take at most {ms(middle.estimate)} ({_range(middle)})"
+    if tail is None:
+        return f"{said}; p90 needs {others[0].needed} placed orders, {there_are(middle.n)}."
+    return f"{said}, {tail.p * 100:g}% at most {ms(tail.estimate)} ({_range(tail)})."
+
+
+def _tail(found: list[Quantile]) -> str:
+    estimable = [q for q in found if q.estimable]
+    missing = next((q for q in found if not q.estimable), None)
+    if not estimable:
+        return _too_few_to_say(found[0])
+    median, last = found[0], estimable[-1]
+    said = f"The median is {ms(median.estimate)} ({_range(median)})"
+    if last is not median:
+        times = last.estimate / median.estimate
+        said += f"; {last.name} is {times:.1f} times that, {ms(last.estimate)} ({_range(last)})"
+    if missing is None:
+        return f"{said}."
+    needs = f"{missing.name} needs {count(missing.needed)} placed orders"
+    return f"{said}; {needs}, {there_are(missing.n)}."
+
+
+def _too_few_to_say(q: Quantile) -> str:
+    return f"Too few to say: the median needs {q.needed} placed orders, {there_are(q.n)}."
+
+
+def _intervals(orders: pd.DataFrame, found: list[Quantile]) -> str:
+    return f" {interval_words(orders)}" if any(q.estimable for q in found) else ""
+
+
+def _range(q: Quantile) -> str:
+    return between(q.low, q.high)
+
+
+def _left_out(through: pd.DataFrame, *, by_merchant: bool) -> str:
+    left = len(domains(through)) - MOST_MERCHANTS
+    return f" {count(left, 'more merchant')} not drawn." if by_merchant and left > 0 else ""

@@ -1,0 +1,201 @@
+"""How far orders come, and what became of those that did not arrive."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
+
+from firmly_nb.charts.chart import Chart, beside, make, milestones, none_placed, nothing
+from firmly_nb.charts.look import LIGHT, over, stage_look
+from firmly_nb.display.text import clean, count, listed, percent, shown
+from firmly_nb.latency.shares import attempted, success_rate
+from firmly_nb.latency.shares import funnel as funnel_table
+from firmly_nb.latency.stages import START
+from firmly_nb.outcomes import PLACED, UNKNOWN, outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+ROW_PX = 52
+MOST_REASONS = 3
+BESIDE_PX = 250
+FEW = 8  # with fewer an axis would have fractions of an order
+
+
+def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
+    """Draw how many orders reached each milestone, and beside it what the lost ones ended in.
+
+    The figures are those of `firmly_nb.latency.shares.funnel`.
+    """
+    question = "Where are orders lost?"
+    counted = attempted(orders)
+    table = funnel_table(stages, orders) if len(counted) else None
+    if table is None or table.empty:
+        return nothing(question, none_placed(orders))
+    names = table["milestone"].tolist()
+    lost = _reasons(counted, names)
+    labels = ["attempted", *names]
+    words = [
+        *(_share_words(row, at + 1) for at, row in enumerate(table.to_dict("records"))),
+        *_reason_words(lost, names),
+    ]
+    return make(
+        [*_reached(table, len(counted), milestones(stages)), *_lost(table, len(counted))],
+        question=question,
+        sentence=_where_lost(counted, lost),
+        caption=f"{count(len(orders), 'order')}, {count(len(counted))} attempted (cancelled ones "
+        f"are not). {_may_exist(orders)}Intervals: 95%, Wilson.",
+        height_px=ROW_PX * len(labels),
+        left_px=34 + round(7.2 * max(min(len(label), 48) for label in labels)),
+        right_px=max(BESIDE_PX, 20 + round(6.2 * max(len(note["text"]) for note in words))),
+        extra={
+            "barmode": "stack",
+            "bargap": 0.3,
+            "xaxis": {
+                "title": {"text": "orders"},
+                "range": [0, len(counted) * 1.001],
+                "tickformat": ",d",
+                **({"dtick": 1} if len(counted) < FEW else {}),
+            },
+            "yaxis": {
+                "tickvals": list(range(len(labels))),
+                "ticktext": [shown(label) for label in labels],
+                "range": [len(labels) - 0.5, -0.5],
+                "showgrid": False,
+                "ticks": "",
+            },
+            "annotations": words,
+        },
+    )
+
+
+def _reached(table: pd.DataFrame, n: int, ends: list[str]) -> list[Any]:
+    bars = [_bar(0, n, f"{count(n, 'order')} attempted", {"color": LIGHT.quiet})]
+    for place, row in enumerate(table.to_dict("records"), 1):
+        name = str(row["milestone"])
+        words = (
+            f"<b>{shown(name)}</b>: {count(row['reached'])} of {count(row['came_from'])} came on, "
+            f"{percent(row['conversion'])} ({percent(row['low'])} to {percent(row['high'])})"
+        )
+        bars.append(_bar(place, int(row["reached"]), words, stage_look(name, ends)))
+    return bars
+
+
+def _bar(place: int, number: int, words: str, look: dict[str, Any]) -> Any:
+    return go.Bar(
+        x=[number],
+        y=[place],
+        orientation="h",
+        name="reached it",
+        legendgroup="reached",
+        showlegend=not place,
+        marker=look,
+        customdata=[words],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _lost(table: pd.DataFrame, n: int) -> list[Any]:
+    came_from = [n, *table["came_from"]]
+    reached = [n, *table["reached"]]
+    lost = [a - b for a, b in zip(came_from, reached, strict=True)]
+    if not any(lost):
+        return []
+    return [
+        go.Bar(
+            x=lost,
+            y=list(range(len(reached))),
+            orientation="h",
+            name="lost on the way there",
+            marker={"color": LIGHT.mark, "pattern": over("x")},
+            hovertemplate="%{x:,d} lost on the way there<extra></extra>",
+        )
+    ]
+
+
+def _reasons(counted: pd.DataFrame, names: list[str]) -> dict[str, list[tuple[str, int]]]:
+    """Return, by the last milestone reached, what lost orders ended in and how often."""
+    gone = counted[(counted["outcome"] != PLACED).to_numpy(bool)]
+    last = gone["last_milestone"].astype("object").where(gone["last_milestone"].notna(), START)
+    codes = gone["error_code"].astype("object")
+    # The API's name says more than the kind; where there is none the kind must do.
+    said = codes.where(codes.notna(), gone["outcome"].astype("str").map(_words))
+    found: dict[str, Counter[str]] = {}
+    for milestone, reason in zip(last.astype("str"), said.astype("str"), strict=True):
+        found.setdefault(milestone, Counter())[reason] += 1
+    order = {name: at for at, name in enumerate([START, *names])}
+    return {
+        milestone: sorted(found[milestone].items(), key=lambda pair: (-pair[1], pair[0]))
+        for milestone in sorted(found, key=lambda name: order.get(name, len(order)))
+    }
+
+
+def _words(name: str) -> str:
+    return outcome(name).clause
+
+
+def _share_words(row: dict[Any, Any], place: int) -> dict[str, Any]:
+    return {
+        **beside(place),
+        "text": f"<b>{count(row['reached'])}</b>  {percent(row['share'])} "
+        f"({percent(row['share_low'])} to {percent(row['share_high'])})",
+        "yanchor": "bottom",
+        "yshift": -6,
+        "font": {"size": 12},
+    }
+
+
+def _reason_words(lost: dict[str, list[tuple[str, int]]], names: list[str]) -> list[dict[str, Any]]:
+    """Write beside a milestone what ended the orders that did not reach it."""
+    places = {name: at + 1 for at, name in enumerate([START, *names])}
+    return [
+        {
+            **beside(places[milestone]),
+            "text": f"lost: {_most(reasons, 1)}",
+            "yanchor": "top",
+            "yshift": -6,
+            "font": {"size": 11, "color": LIGHT.mark},
+        }
+        for milestone, reasons in lost.items()
+        if places.get(milestone, len(names) + 1) <= len(names)
+    ]
+
+
+def _most(reasons: list[tuple[str, int]], most: int, longest: int = 22) -> str:
+    named = [f"{count(number)} {shown(reason, longest)}" for reason, number in reasons[:most]]
+    rest = sum(number for _, number in reasons[most:])
+    return ", ".join([*named, *([count(rest, "other")] if rest else [])])
+
+
+def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -> str:
+    rate = success_rate(counted)
+    said = (
+        f"{count(rate.count)} of {count(rate.of, 'order')} {'was' if rate.of == 1 else 'were'} "
+        f"placed: {percent(rate.share)} ({percent(rate.low)} to {percent(rate.high)})"
+    )
+    if not lost:
+        return f"{said}; none was lost."
+    worst = max(lost, key=lambda name: _number(lost[name]))
+    reasons, gone = lost[worst], rate.of - rate.count
+    where = "before the first milestone" if worst == START else f"after {clean(worst)}"
+    named = [f"{count(number)} {clean(reason)}" for reason, number in reasons[:MOST_REASONS]]
+    rest = _number(reasons[MOST_REASONS:])
+    named += [f"{count(rest)} of other kinds"] if rest else []
+    here, was = _number(reasons), "was" if gone == 1 else "were"
+    most = "" if here == gone else f", {count(here)} of them"
+    return f"{said}; {count(gone)} {was} lost{most} {where}: {listed(named)}."
+
+
+def _may_exist(orders: pd.DataFrame) -> str:
+    """Say of how many orders it is not known whether they exist; lost is not the same as none."""
+    if "order_exists" not in orders:
+        return ""
+    unsure = int((orders["order_exists"] == UNKNOWN).sum())
+    return f"{count(unsure, 'order')} may exist although nothing says so. " if unsure else ""
+
+
+def _number(reasons: list[tuple[str, int]]) -> int:
+    return sum(number for _, number in reasons)

@@ -1,0 +1,263 @@
+"""How every chart looks: one theme, dark ink on a light card, and the same turned for the night.
+
+A notebook's page can be light or dark and a chart does not know which, so it brings its own ground
+along. Colour is never alone: stages have a pattern or a dash too, failures a mark.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firmly_nb.display.text import THIN_SPACE, count
+from firmly_nb.outcomes import STAGE_COLOURS, TONES, outcome, stage_colour, stage_index
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+TITLE_PX, ANSWER_PX, TEXT_PX, CAPTION_PX = 17, 13.5, 12, 11.5
+EDGE_PX = 16
+PATTERNS = ("", "/", ".", "\\", "x", "-")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon")
+SERIES = (STAGE_COLOURS[0], STAGE_COLOURS[5], STAGE_COLOURS[2], *STAGE_COLOURS[3:5])
+# Counts of orders, few to many: told apart in black and white; for the night the other way round.
+COUNTS = ("#e3eef7", "#9cc5e3", "#4a94c8", "#0b5d98", "#03294a")
+COUNTS_DARK = ("#1d3146", "#22537f", "#2f83bd", "#79b8e4", "#d9edfb")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The colours of the paper and of what is written on it."""
+
+    paper: str
+    ink: str
+    quiet: str
+    line: str
+    mark: str
+
+
+LIGHT = Ground("#fefefe", "#1c1c1e", "#5a5d63", "#e4e5e8", "#b3261e")
+DARK = Ground("#17181b", "#ececf0", "#a9acb4", "#34363c", "#ff8a80")
+# A chart is written for the day; for the night these colours are exchanged in it. Those of stages
+# stay: the same stage has the same colour everywhere.
+TURNED = dict(
+    zip(
+        (*astuple(LIGHT), *COUNTS, *(tone.light for tone in TONES.values())),
+        (*astuple(DARK), *COUNTS_DARK, *(tone.dark for tone in TONES.values())),
+        strict=True,
+    )
+)
+
+
+def layout(ground: Ground = LIGHT) -> dict[str, Any]:
+    """Return the layout that all charts share."""
+    axis = {
+        "gridcolor": ground.line,
+        "linecolor": ground.quiet,
+        "tickcolor": ground.quiet,
+        "zeroline": False,
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        "automargin": False,
+        "title": {"font": {"size": TEXT_PX, "color": ground.quiet}, "standoff": 8},
+        "tickfont": {"size": TEXT_PX, "color": ground.ink},
+    }
+    return {
+        "paper_bgcolor": ground.paper,
+        "plot_bgcolor": ground.paper,
+        "font": {"family": FONT, "size": TEXT_PX, "color": ground.ink},
+        "colorway": list(SERIES),
+        "hoverlabel": {
+            "bgcolor": ground.paper,
+            "bordercolor": ground.quiet,
+            "font": {"family": FONT, "size": TEXT_PX, "color": ground.ink},
+            "align": "left",
+        },
+        "legend": {
+            "orientation": "h",
+            "traceorder": "normal",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": TEXT_PX, "color": ground.ink},
+        },
+        "xaxis": axis,
+        "yaxis": axis,
+        "dragmode": "zoom",
+        "separators": ".\u2009",
+    }
+
+
+def stage_look(stage: str, milestones: Sequence[str]) -> dict[str, Any]:
+    """Return how a stage's bar looks: the colour of its end, and a pattern that tells it without.
+
+    One that spans a missing milestone (``a->c``) has the colour of its end and bars across.
+    """
+    first, arrow, end = stage.rpartition("->")
+    shape = "|" if first and arrow else PATTERNS[stage_index(end, milestones) % len(PATTERNS)]
+    return {"color": stage_colour(end, milestones), "pattern": over(shape)}
+
+
+def failure_look(name: str, size: float = 9) -> dict[str, Any]:
+    """Return how the mark of a failed order looks, for each outcome another."""
+    row = outcome(name)
+    line = {"width": 2, "color": row.colour}
+    return {"symbol": row.symbol, "size": size, "color": row.colour, "line": line}
+
+
+def over(shape: str) -> dict[str, Any]:
+    """Return a pattern that lies on a bar's own colour."""
+    # Plotly would draw the pattern instead of the bar.
+    look = {"fillmode": "overlay", "fgcolor": "rgba(255,255,255,0.75)", "size": 7}
+    return {"shape": shape, "solidity": 0.25, **look}
+
+
+def dash(place: int) -> str:
+    """Return the dash that tells a line without its colour."""
+    return DASHES[place % len(DASHES)]
+
+
+def faint(colour: str, opacity: float = 0.18) -> str:
+    """Return a colour, see-through, for bands.
+
+    Examples
+    --------
+    >>> faint("#0072B2")
+    'rgba(0,114,178,0.18)'
+    """
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+# Axes of times, and how many points are too many to draw one by one.
+
+
+# Beyond this, points lie over one another and a notebook grows by megabytes: they are binned.
+MOST_POINTS = 2_000
+MOST_STEPS = 1_200
+LOG_FROM_RATIO = 10.0
+FEWEST_TICKS = 3
+TICK_STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
+
+
+def positive(values: ArrayLike) -> Floats:
+    """Return the values that a time can have: known, finite, above zero."""
+    found = np.asarray(values, dtype=np.float64).ravel()
+    return found[np.isfinite(found) & (found > 0)]
+
+
+def is_wide(values: ArrayLike) -> bool:
+    """Say whether times span a decade, so that a logarithmic axis is needed.
+
+    Examples
+    --------
+    >>> is_wide([100, 200]), is_wide([10, 2000])
+    (False, True)
+    """
+    found = positive(values)
+    return bool(len(found)) and float(found.max() / found.min()) >= LOG_FROM_RATIO
+
+
+def time_axis(values: ArrayLike, title: str, *, log: bool | None = None) -> dict[str, Any]:
+    """Return an axis of times in ms, logarithmic where they span a decade.
+
+    Parameters
+    ----------
+    values
+        The times that are drawn.
+    title
+        What they are; the unit is added.
+    log
+        To decide otherwise.
+    """
+    found = positive(values)
+    log = is_wide(found) if log is None else log
+    if not log or not len(found):
+        top = float(found.max()) * 1.05 if len(found) else 1.0
+        return {"title": {"text": f"{title}, ms"}, "range": [0, top], "tickformat": ",.0~f"}
+    return log_axis(found, f"{title}, ms", room=1.15)
+
+
+def log_axis(values: ArrayLike, title: str, *, room: float) -> dict[str, Any]:
+    """Return a logarithmic axis over the values above zero.
+
+    Parameters
+    ----------
+    values
+        What is drawn.
+    title
+        What they are, with their unit.
+    room
+        How many times as far as the last value the axis goes, at both ends.
+    """
+    found = positive(values)
+    low, high = float(found.min()) / room, float(found.max()) * room
+    ticks = log_ticks(low, high)
+    return {
+        "title": {"text": f"{title} (logarithmic)"},
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,.10g}".replace(",", THIN_SPACE) for tick in ticks],
+    }
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round values between two: as many in each decade as there is room for.
+
+    Examples
+    --------
+    >>> log_ticks(90, 1100), log_ticks(95, 103)
+    ([100.0, 200.0, 500.0, 1000.0], [96.0, 98.0, 100.0, 102.0])
+    """
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in TICK_STEPS[math.log10(high / low) <= 3 :]:
+        ticks = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
+        if len(ticks) >= FEWEST_TICKS:
+            return ticks
+    # So narrow that it is as good as linear: some four steps of 1, 2 or 5.
+    rough = (high - low) / 4
+    decade = 10.0 ** math.floor(math.log10(rough))
+    step = next(s for s in (1, 2, 5, 10) if s * decade >= rough) * decade
+    return [tick * step for tick in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def edges(values: ArrayLike, bins: int) -> Floats:
+    """Return the edges of bins over times, equal on a logarithmic axis."""
+    found = positive(values)
+    low, high = (float(found.min()), float(found.max())) if len(found) else (1.0, 10.0)
+    if low == high:
+        low, high = low / 1.05, high * 1.05
+    return np.geomspace(low * 0.999, high * 1.001, bins + 1)
+
+
+def thinned(n: int) -> NDArray[np.intp]:
+    """Return which of n ranks are drawn: all of few; of many, evenly, and more of both ends.
+
+    Examples
+    --------
+    >>> len(thinned(100)), len(thinned(100_000)) <= MOST_STEPS, int(thinned(100_000)[-1])
+    (100, True, 99999)
+    """
+    if n <= MOST_STEPS:
+        return np.arange(n)
+    even = np.linspace(0, n - 1, MOST_STEPS // 2)
+    tail = np.geomspace(1, n, MOST_STEPS // 4) - 1
+    return np.unique(np.concatenate([even, tail, n - 1 - tail]).astype(np.intp))
+
+
+def binned_words(n: int) -> str:
+    """Say that points were binned."""
+    return f"{count(n, 'order')} are binned: the darker, the more."

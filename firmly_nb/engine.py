@@ -1,0 +1,375 @@
+"""From a validated order to a recording: session, key, encryption, recorder.
+
+Async, on the portal's loop; ``Lab`` is its thin face.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import secrets
+import time
+from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from anyio import CancelScope
+
+from firmly_nb.api.card import encrypt_card
+from firmly_nb.api.errors import FirmlyError, Unauthorized
+from firmly_nb.api.secrets import redact_text
+from firmly_nb.environments import check_headers
+from firmly_nb.recorder.journal import Journal, RecordLog
+from firmly_nb.recorder.process import Recalled, WorkerProcess
+from firmly_nb.recorder.recorder import Job, record
+from firmly_nb.recorder.records import Record, Start
+from firmly_nb.recorder.worker import Lanes
+from firmly_nb.recordings.recordings import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from firmly_nb.api.card import PublicKey
+    from firmly_nb.api.client import FirmlyClient, Session
+    from firmly_nb.api.models import Card, Order
+    from firmly_nb.api.secrets import SecretStr
+    from firmly_nb.environments import Environment
+    from firmly_nb.sim.server import Simulator
+
+
+# The devices of a lab: sessions, renewed in time, one call at a time for each.
+#
+# A token stands for a device and carts belong to devices (firmly-api.md, section 2.1); the API
+# does not guard against two calls for one device at once (section 7.4). So whoever needs a device
+# takes one for the length of the call; the first is taken again and again as long as it is free,
+# and orders that run at the same time get devices of their own.
+
+
+# A token must outlive the order that is placed with it.
+RENEW_BEFORE_S = 180.0
+# Many orders at once need many devices; the API is asked for a few at a time.
+OPENED_AT_ONCE = 2
+
+
+@dataclass
+class Device:
+    """One device: its place in the list (the first is 0) and its session."""
+
+    number: int
+    session: Session
+
+
+@dataclass
+class Devices:
+    """The devices that a lab has opened."""
+
+    client: FirmlyClient
+    app_id: SecretStr
+    free: list[Device] = field(default_factory=list)
+    opened: int = 0
+    opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
+    given_back: asyncio.Event = field(default_factory=asyncio.Event)
+    # Whose cart an order's is: the number of its device by recording id, and of the last by domain.
+    by_recording: dict[str, int] = field(default_factory=dict)
+    by_domain: dict[str, int] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def take(self, number: int | None = None) -> AsyncIterator[Device]:
+        """Hand out a free device with a token that lasts, opening one if there is none.
+
+        With a number, that device; a call that is still running for it is waited for.
+        """
+        if number is not None:
+            device = await self._numbered(number)
+        elif self.free:
+            device = self.free.pop(0)
+        else:
+            device = await self._open()
+        try:
+            if device.session.expires - time.time() < RENEW_BEFORE_S:
+                await self.renew(device)
+            yield device
+        finally:
+            self.free.append(device)
+            self.free.sort(key=lambda d: d.number)
+            self.given_back.set()
+
+    def note(self, device: Device, recording_id: str, domain: str) -> None:
+        """Remember which device places an order: only its session shows that order's cart."""
+        self.by_recording[recording_id] = self.by_domain[domain] = device.number
+
+    async def _numbered(self, number: int) -> Device:
+        while True:
+            for place, device in enumerate(self.free):
+                if device.number == number:
+                    return self.free.pop(place)
+            self.given_back.clear()
+            await self.given_back.wait()
+
+    async def ready(self, number: int) -> None:
+        """Open devices, a few at a time, until there are so many."""
+        missing = max(number - self.opened, 0)
+        await asyncio.gather(*(self._add() for _ in range(missing)))
+
+    async def _add(self) -> None:
+        self.free.append(await self._open())
+
+    async def _open(self) -> Device:
+        # Counted before the call, so that two at once are two devices.
+        number, self.opened = self.opened, self.opened + 1
+        async with self.opening:
+            return Device(number, await self.client.browser_session(self.app_id))
+
+    async def renew(self, device: Device) -> None:
+        """Exchange the token; the device, and so its carts, stay the same where it can."""
+        try:
+            session = await self.client.browser_session(self.app_id, device.session.access_token)
+        except Unauthorized:
+            # Older than a week: only a new device is to be had.
+            session = await self.client.browser_session(self.app_id)
+        device.session = session
+
+
+MAX_TIMEOUT_S = 86_400.0
+SOCKS_PROXY = "the environment names a SOCKS proxy; to use it: pip install 'httpx[socks]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an order is placed and recorded; the arguments of ``lab.place``."""
+
+    sse: bool = True
+    warm: bool = True
+    isolated: bool = True
+    timeout_s: float = 120.0
+    keep_raw: bool = False
+    run_id: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be sent, or not be waited for."""
+        check_headers(self.headers)
+        limit = self.timeout_s
+        if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):
+            raise ValueError(
+                f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, "
+                f"got {limit!r}"
+            )
+
+
+class Bench:
+    """Everything of a lab that lives on the background loop or in another process.
+
+    Kept apart from ``Lab`` so that it can be closed when the lab itself is gone.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        app_id: SecretStr,
+        journal: Path,
+        *,
+        ca_file: str | None = None,
+        keep_personal: bool = False,
+        milestones: tuple[str, ...] | None = None,
+        simulator: Simulator | None = None,
+    ) -> None:
+        self.environment = environment
+        self.app_id = app_id
+        self.journal = journal
+        self.ca_file = ca_file
+        self.keep_personal = keep_personal
+        self.milestones = milestones
+        self.simulator = simulator
+        self.last: Recording | None = None
+        self._client: FirmlyClient | None = None
+        self._devices: Devices | None = None
+        self._worker: WorkerProcess | None = None
+        self._lanes: Lanes | None = None
+        self._not_begun: dict[str, asyncio.Task[None]] = {}  # of those recorded in this process
+        # What has to end before the rest is closed: a sweep would start new orders.
+        self.before_close: list[Callable[[], Awaitable[None]]] = []
+        self._owner_pid = os.getpid()
+
+    def client(self) -> FirmlyClient:
+        """Return the client for everything but placing."""
+        if self._client is None:
+            from firmly_nb.api.client import FirmlyClient
+            from firmly_nb.environments import is_loopback
+
+            urls = (self.environment.api_url, self.environment.card_url)
+            local = all(is_loopback(httpx.URL(url).host) for url in urls)
+            try:
+                # This machine is never reached through a proxy.
+                http = httpx.AsyncClient(verify=self._tls(), trust_env=not local)
+            except ImportError:
+                raise FirmlyError("TransportError", SOCKS_PROXY) from None
+            self._client = FirmlyClient(http, *urls)
+        return self._client
+
+    def devices(self) -> Devices:
+        """Return the devices of this lab."""
+        if self._devices is None:
+            self._devices = Devices(self.client(), self.app_id)
+        return self._devices
+
+    def worker(self) -> WorkerProcess:
+        """Return the recorder's process; it is started by its first order."""
+        if self._worker is None:
+            self._worker = WorkerProcess(
+                self.environment.card_url, self.journal, self.ca_file, self.keep_personal
+            )
+        return self._worker
+
+    async def place(
+        self, order: Order, card: Card, options: Options, on_record: Callable[[Record], None]
+    ) -> Recording:
+        """Place one order. The guard must have been asked before.
+
+        A cancelled order leaves its recording in ``last`` and then raises.
+        """
+        async with self.prepared(order, card, options) as job:
+            return await self.record(job, on_record)
+
+    @asynccontextmanager
+    async def prepared(
+        self, order: Order, card: Card, options: Options, key: PublicKey | None = None
+    ) -> AsyncIterator[Job]:
+        """Make an order ready to be sent: a device of its own for so long, and the card encrypted.
+
+        Keys rotate and tokens expire: what is ready is to be sent within seconds, and a key that
+        is given was fetched within the last ones.
+        """
+        async with self.devices().take() as device:
+            key = key or await self.client().payment_key()
+            start = self._start(order, options)
+            self.devices().note(device, start.recording_id, order.domain)
+            yield Job(
+                start=start,
+                body=order.wire(encrypt_card(card, key)),
+                token=device.session.access_token,
+                headers=options.headers,
+                keep_raw=options.keep_raw,
+            )
+
+    async def record(self, job: Job, on_record: Callable[[Record], None]) -> Recording:
+        """Send what was prepared, at its planned time where it has one, and record it.
+
+        Raises
+        ------
+        Recalled
+            If it was taken back with :meth:`recall` before it was begun; nothing was sent.
+        """
+        records: list[Record] = []
+
+        def keep(item: Record) -> None:
+            records.append(item)
+            on_record(item)
+
+        try:
+            if job.start.recorder["process"] == "own":
+                await self.worker().place(job, keep)
+            else:
+                await self._place_here(job, keep)
+        finally:
+            if records:
+                self.last = Recording(records)
+        if not records:
+            raise RuntimeError("the recorder gave no record of the order")
+        return Recording(records)
+
+    def recall(self, recording_id: str) -> None:
+        """Take an order back that waits for its planned start; one that is begun goes on."""
+        if task := self._not_begun.pop(recording_id, None):
+            task.cancel()
+        elif self._worker:
+            self._worker.recall(recording_id)
+
+    async def aclose(self) -> None:
+        """Close connections and processes; those of a parent are the parent's to close."""
+        if self._owner_pid != os.getpid():
+            return
+        for end in list(self.before_close):
+            await end()
+        if self._worker:
+            await self._worker.aclose()
+        if self._lanes:
+            await self._lanes.aclose()
+        if self._client:
+            await self._client.http.aclose()
+        if self.simulator:
+            self.simulator.stop()
+
+    async def _place_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
+        """Record in this process, in a task that is cancelled once and then left to clean up."""
+        recording_id = job.start.recording_id
+
+        def begun(item: Record) -> None:
+            self._not_begun.pop(recording_id, None)
+            on_record(item)
+
+        task = asyncio.create_task(self._record_here(job, begun))
+        self._not_begun[recording_id] = task
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if task.cancelled() and not (waiting and waiting.cancelling()):
+                raise Recalled("taken back before it was begun") from None
+            task.cancel()
+            # The portal's scope would cancel this waiting, too, again and again.
+            with CancelScope(shield=True):
+                await asyncio.wait({task})
+            raise
+        finally:
+            self._not_begun.pop(recording_id, None)
+
+    async def _record_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
+        if self._lanes is None:
+            self._lanes = Lanes(self.environment.card_url, self._tls())
+        log = RecordLog(Journal(self.journal, keep_personal=self.keep_personal))
+        try:
+            async with self._lanes.take(warm=job.start.connection == "warm") as lane:
+                await record(job, lane, lambda item: on_record(log.write(item)))
+        finally:
+            log.journal.close()
+
+    def _tls(self) -> Any:
+        return httpx.create_ssl_context(verify=self.ca_file) if self.ca_file else _default_tls()
+
+    def _start(self, order: Order, options: Options) -> Start:
+        return Start(
+            recording_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}",
+            started_at_ns=time.time_ns(),
+            environment=self.environment.name,
+            domain=order.domain,
+            items=[{"variant_id": i.variant_id, "quantity": i.quantity} for i in order.items],
+            sse=options.sse,
+            connection="warm" if options.warm else "cold",
+            timeout_s=options.timeout_s,
+            milestones=list(self.milestones) if self.milestones else None,
+            run_id=options.run_id,
+            tags={redact_text(str(k)): redact_text(str(v)) for k, v in options.tags.items()},
+            recorder={**_machine(), "process": "own" if options.isolated else "shared"},
+        )
+
+
+@cache
+def _machine() -> dict[str, str]:
+    """Return what is the same for every order; looking the version up reads a file."""
+    return {
+        "firmly_nb": version("firmly-nb"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _default_tls() -> Any:
+    return httpx.create_ssl_context()

@@ -1,0 +1,502 @@
+"""How orders ended: shares with Wilson intervals, and how far they came.
+
+metrics.md, sections 3 and 4. ``attempted`` is the number of orders without those that the analyst
+cancelled; failures stay in it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+OUTCOMES = Table(
+    "outcomes",
+    "one row an outcome that occurred; placed always",
+    (
+        Column("outcome", "str", "", f"one of {', '.join(KNOWN)}"),
+        Column("count", "int64", "orders", "orders that ended so"),
+        Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
+        Column("share", "float64", "", "count / attempted; null for cancelled"),
+        Column("low", "float64", "", "Wilson interval of the share, lower end"),
+        Column("high", "float64", "", "Wilson interval of the share, upper end"),
+    ),
+)
+FUNNEL = Table(
+    "funnel",
+    "one row a milestone, in order",
+    (
+        Column("milestone", "str", "", "where orders had to come"),
+        Column("came_from", "int64", "orders", "reached the milestone before; first: attempted"),
+        Column("reached", "int64", "orders", "reached it, or a later one"),
+        Column("seen", "int64", "orders", "its own event came"),
+        Column("conversion", "float64", "", "reached / came_from"),
+        Column("low", "float64", "", "Wilson interval of the conversion, lower end"),
+        Column("high", "float64", "", "Wilson interval of the conversion, upper end"),
+        Column("share", "float64", "", "reached / attempted: the product of the conversions"),
+        Column("share_low", "float64", "", "Wilson interval of the share, lower end"),
+        Column("share_high", "float64", "", "Wilson interval of the share, upper end"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of orders with its interval."""
+
+    count: int
+    of: int
+    share: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if not self.of:
+            return "no orders"
+        return f"{self.share:.1%} ({self.low:.1%} to {self.high:.1%}; {self.count} of {self.of})"
+
+
+def wilson(k: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
+    """Return Wilson's interval of the share k / n; without orders, from 0 to 1.
+
+    Parameters
+    ----------
+    k, n
+        How many of how many; numbers or arrays, also fractions (effective numbers).
+    level
+        How often such intervals hold the true share.
+
+    Examples
+    --------
+    >>> low, high = wilson(190, 200)
+    >>> round(float(low), 3), round(float(high), 3)
+    (0.91, 0.973)
+    """
+    from scipy.special import ndtri
+
+    n = np.asarray(n, dtype=np.float64)
+    some = np.where(n > 0, n, 1.0)
+    p, z2 = np.asarray(k, dtype=np.float64) / some, ndtri(0.5 + level / 2) ** 2
+    half = np.sqrt(z2 * p * (1 - p) / some + z2**2 / (4 * some**2))
+    middle, scale = p + z2 / (2 * some), 1 + z2 / some
+    low = np.where(n > 0, np.where(p <= 0, 0.0, (middle - half) / scale), 0.0)
+    high = np.where(n > 0, np.where(p >= 1, 1.0, (middle + half) / scale), 1.0)
+    return low, high
+
+
+def share(k: int, n: int, level: float = 0.95) -> Share:
+    """Return k / n with Wilson's interval; the share of none is unknown.
+
+    Examples
+    --------
+    >>> print(share(190, 200))
+    95.0% (91.0% to 97.3%; 190 of 200)
+    """
+    low, high = wilson(k, n, level)
+    return Share(k, n, k / n if n else np.nan, float(low), float(high))
+
+
+def attempted(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders that count: all but the cancelled ones."""
+    return orders[~is_value(orders["outcome"], CANCELLED)]
+
+
+def success_rate(orders: pd.DataFrame, level: float = 0.95) -> Share:
+    """Return the share of attempted orders that were placed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"outcome": ["placed", "placed", "timeout", "cancelled"]})
+    >>> success_rate(orders).of
+    3
+    """
+    counted = attempted(orders)
+    return share(int(is_value(counted["outcome"], PLACED).sum()), len(counted), level)
+
+
+def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Count how orders ended; each share of the attempted ones has its Wilson interval.
+
+    Parameters
+    ----------
+    orders
+        Needs ``outcome``.
+    level
+        The intervals' level.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``OUTCOMES``: ``placed`` first, then the others that occurred.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"outcome": ["placed"] * 3 + ["timeout"]})
+    >>> outcome_table(orders)[["outcome", "count", "share"]].to_dict("list")
+    {'outcome': ['placed', 'timeout'], 'count': [3, 1], 'share': [0.75, 0.25]}
+    """
+    found = orders["outcome"].value_counts()
+    counts = {str(name): int(count) for name, count in found.items() if count}
+    names = [name for name in KNOWN if name == PLACED or name in counts]
+    names += sorted(set(counts) - set(KNOWN))
+    n = sum(counts.values()) - counts.get(CANCELLED, 0)
+    rows = []
+    for name in names:
+        row: dict[str, Any] = {"outcome": name, "count": counts.get(name, 0), "attempted": n}
+        if name != CANCELLED and n:
+            found_share = share(row["count"], n, level)
+            row |= {"share": found_share.share, "low": found_share.low, "high": found_share.high}
+        rows.append(row)
+    return OUTCOMES.frame(rows)
+
+
+def funnel(stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Count how far orders came: of those that reached a milestone, how many reached the next.
+
+    An order that reached a later milestone has reached the ones before it, also where their events
+    did not come; ``seen`` counts those whose own event came. With two vocabularies of events in
+    the data the milestones of the rarer one are not shown: filter the orders to see them.
+
+    Parameters
+    ----------
+    stages
+        Needs ``recording_id``, ``to_milestone``, ``end_ms``; milestones in order for each order.
+    orders
+        Needs ``recording_id``, ``outcome``.
+    level
+        The intervals' level.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``FUNNEL``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"recording_id": ["a", "b"], "outcome": ["placed", "timeout"]})
+    >>> stages = pd.DataFrame({"recording_id": ["a", "a", "b", "b"],
+    ...                        "to_milestone": ["cart", "done", "cart", "done"],
+    ...                        "end_ms": [1.0, 2.0, 1.0, None]})
+    >>> funnel(stages, orders)[["milestone", "reached", "conversion"]].to_dict("list")
+    {'milestone': ['cart', 'done'], 'reached': [2, 1], 'conversion': [1.0, 0.5]}
+    """
+    counted = attempted(orders)
+    seen, names = _seen(stages, counted)
+    reached = np.logical_or.accumulate(seen[:, ::-1], axis=1)[:, ::-1].sum(axis=0)
+    n = int(seen.shape[0])
+    came_from = np.concatenate([[n], reached[:-1]])[: len(names)]
+    low, high = wilson(reached, came_from, level)
+    share_low, share_high = wilson(reached, n, level)
+    return FUNNEL.from_columns(
+        {
+            "milestone": names,
+            "came_from": came_from,
+            "reached": reached,
+            "seen": seen.sum(axis=0),
+            "conversion": _ratio(reached, came_from),
+            "low": low,
+            "high": high,
+            "share": _ratio(reached, np.full(len(names), n)),
+            "share_low": share_low,
+            "share_high": share_high,
+        }
+    )
+
+
+def _ratio(k: NDArray[np.int64], n: NDArray[np.int64]) -> Floats:
+    found: Floats = np.divide(k, n, out=np.full(len(k), np.nan), where=n > 0)
+    return found
+
+
+def _seen(stages: pd.DataFrame, orders: pd.DataFrame) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return, order by milestone, whether the milestone's event came; and the milestones' names."""
+    ids, names = coded(stages["to_milestone"])
+    # Rows of a recording stand together, its milestones in order.
+    place = places(orders, stages)
+    common = _common_vocabulary(ids, place)
+    column = np.full(len(names), -1)
+    column[common] = np.arange(len(common))
+    wanted = (place >= 0) & (column[ids] >= 0) if len(ids) else np.zeros(0, bool)
+    seen = np.zeros((len(orders), len(common)), dtype=bool)
+    came = stages["end_ms"].notna().to_numpy(bool)[wanted]
+    seen[place[wanted], column[ids[wanted]]] = came
+    speaks = np.zeros(len(orders), dtype=bool)
+    speaks[place[wanted]] = True
+    return seen[speaks | _without_stages(place, len(orders))], [names[i] for i in common]
+
+
+def _without_stages(place: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
+    absent = np.ones(n, dtype=bool)
+    absent[place[place >= 0]] = False
+    return absent
+
+
+def _common_vocabulary(ids: NDArray[np.intp], place: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the milestones, in order, of the sequence that most orders have."""
+    if not len(ids):
+        return ids
+    begins = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))
+    first = np.bincount(ids[begins])
+    start = begins[np.argmax(ids[begins] == first.argmax())]
+    end = np.searchsorted(begins, start, side="right")
+    stop = begins[end] if end < len(begins) else len(ids)
+    return ids[start:stop]
+
+
+# The completion curve: which share of the attempted orders was placed within how long.
+#
+# metrics.md, section 4. With one limit for all orders and none cancelled it is a simple share. An
+# order that was cancelled, or that ran into a shorter limit than others had, says only that it
+# took longer than that: then the curve is the cumulative incidence of ``placed`` by Aalen and
+# Johansen, the other ends being competing risks.
+
+
+SAME_LIMIT = 1.05  # a timeout is noticed a little after its limit
+ROUNDING = 1e-12  # of a sum of shares
+
+COMPLETION = Table(
+    "completion",
+    "one row a time at which an order was placed; from 0",
+    (
+        Column("t_ms", "float64", "ms", "time since the request"),
+        Column("share", "float64", "", "share of the attempted orders placed by then"),
+        Column("low", "float64", "", "pointwise Wilson interval, lower end"),
+        Column("high", "float64", "", "the same, upper end"),
+    ),
+)
+
+
+def completion_curve(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Return the share of orders placed by each time; its last value is the success rate.
+
+    Parameters
+    ----------
+    orders
+        Needs ``outcome``, ``time_to_order_placed_ms``, ``order_latency_ms``.
+    level
+        The level of the interval at each time.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``COMPLETION``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"outcome": ["placed", "placed", "error_event", "placed"],
+    ...     "time_to_order_placed_ms": [100.0, 300.0, None, 200.0],
+    ...     "order_latency_ms": [101.0, 301.0, 50.0, 201.0]})
+    >>> completion_curve(orders)[["t_ms", "share"]].to_dict("list")
+    {'t_ms': [0.0, 100.0, 200.0, 300.0], 'share': [0.0, 0.25, 0.5, 0.75]}
+    """
+    curve = _incidence(orders) if is_censored(orders) else _plain(orders)
+    low, high = wilson(curve.share * curve.of, curve.of, level)
+    return COMPLETION.from_columns(
+        {"t_ms": curve.t_ms, "share": curve.share, "low": low, "high": high}
+    )
+
+
+def slo_attainment(orders: pd.DataFrame, limit_ms: float, level: float = 0.95) -> Share:
+    """Return the share of attempted orders that were placed within a limit.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"outcome": ["placed", "placed", "error_event"],
+    ...     "time_to_order_placed_ms": [100.0, 300.0, None]})
+    >>> slo_attainment(orders, 200).count
+    1
+    """
+    return good_fraction(orders, {"time_to_order_placed_ms": limit_ms}, level)
+
+
+def good_fraction(
+    orders: pd.DataFrame, limits_ms: Mapping[str, float], level: float = 0.95
+) -> Share:
+    """Return the share of attempted orders that were placed and kept every limit.
+
+    Parameters
+    ----------
+    orders
+        Needs ``outcome`` and the limited columns.
+    limits_ms
+        The most that a column of ``orders`` may be, in ms.
+    """
+    counted = attempted(orders)
+    return share(int(is_good(counted, limits_ms).sum()), len(counted), level)
+
+
+def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Say for each order whether it was placed and kept every limit."""
+    good = is_value(orders["outcome"], PLACED)
+    for name, limit in limits_ms.items():
+        good &= floats(orders[name]) <= limit
+    return good
+
+
+def is_censored(orders: pd.DataFrame) -> bool:
+    """Say whether some orders could only be watched for less long than others."""
+    if is_value(orders["outcome"], CANCELLED).any():
+        return True
+    limits = orders.loc[is_value(orders["outcome"], "timeout"), "order_latency_ms"]
+    longest = max(limits.max(), orders["time_to_order_placed_ms"].max(), 0.0)
+    return bool(len(limits) and longest > limits.min() * SAME_LIMIT)
+
+
+class _Curve(NamedTuple):
+    t_ms: Floats
+    share: Floats
+    of: Floats  # orders, or as many as the variance is worth
+
+
+def _plain(orders: pd.DataFrame) -> _Curve:
+    times = np.sort(orders["time_to_order_placed_ms"].dropna().to_numpy(np.float64))
+    t_ms, counts = np.unique(times, return_counts=True)
+    shares = np.concatenate([[0.0], np.cumsum(counts) / max(len(orders), 1)])
+    return _Curve(np.concatenate([[0.0], t_ms]), shares, np.full(len(shares), float(len(orders))))
+
+
+def _incidence(orders: pd.DataFrame) -> _Curve:
+    """Aalen and Johansen's cumulative incidence of ``placed``, with its variance.
+
+    The variance is the delta-method one (E. Marubini and M. G. Valsecchi, "Analysing Survival Data
+    from Clinical Trials and Observational Studies", 1995, section 10.2). The interval is Wilson's
+    for as many orders as have that variance, so that without censoring both ways are the same.
+    """
+    t_ms, placed, ended, at_risk = _by_time(orders)
+    survived = np.cumprod(1 - ended / at_risk)
+    before = np.concatenate([[1.0], survived[:-1]])
+    steps = before * placed / at_risk
+    incidence = np.cumsum(steps)
+    is_whole = incidence > 1 - ROUNDING
+    incidence = np.where(is_whole, 1.0, incidence)
+    variance = _variance(incidence, before, placed, ended, at_risk)
+    first = np.divide(
+        incidence * (1 - incidence),
+        variance,
+        out=np.full(len(t_ms), np.inf),
+        where=(variance > 0) & ~is_whole,
+    )
+    shown = placed > 0
+    of = np.minimum(first[shown], float(at_risk[0]) if len(at_risk) else 0.0)
+    if len(of) > 1 and is_whole[shown][-1]:
+        of[-1] = of[-2]  # a share of 1 has no variance: it is worth as many orders as the last one
+    zero = np.zeros(1)
+    return _Curve(
+        np.concatenate([zero, t_ms[shown]]),
+        np.concatenate([zero, incidence[shown]]),
+        np.concatenate([[float(len(orders))], of]),
+    )
+
+
+def _by_time(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the distinct times of ends; at each, how many were placed, ended and at risk."""
+    is_placed, is_cancelled, is_timeout = (
+        is_value(orders["outcome"], name) for name in (PLACED, CANCELLED, "timeout")
+    )
+    placed_ms, latency_ms = (
+        floats(orders[name]) for name in ("time_to_order_placed_ms", "order_latency_ms")
+    )
+    ended_ms = np.where(is_placed, placed_ms, latency_ms)
+    t_ms, place = np.unique(ended_ms, return_inverse=True)
+    is_watched_to_its_end = ~(is_cancelled | is_timeout)
+    size = len(t_ms)
+    all_here = np.bincount(place, minlength=size)
+    at_risk = len(orders) - np.concatenate([[0], np.cumsum(all_here)[:-1]])[:size]
+    placed = np.bincount(place, weights=is_placed, minlength=size)
+    ended = np.bincount(place, weights=is_watched_to_its_end, minlength=size)
+    return t_ms.astype(float), placed.astype(float), ended.astype(float), at_risk.astype(float)
+
+
+def _variance(
+    incidence: Floats, before: Floats, placed: Floats, ended: Floats, at_risk: Floats
+) -> Floats:
+    """Sum the delta-method variance at each time, in running sums instead of a double loop."""
+    left = at_risk - ended
+    hazard = np.divide(ended, at_risk * left, out=np.zeros(len(ended)), where=left > 0)
+    own = before**2 * placed * (at_risk - placed) / at_risk**3
+    mixed = before * placed / at_risk**2
+    # sum (I - I_j)^2 hazard_j + sum own_j - 2 sum (I - I_j) mixed_j, expanded in powers of I
+    h0, h1, h2 = (np.cumsum(hazard * incidence**power) for power in range(3))
+    m0, m1 = np.cumsum(mixed), np.cumsum(mixed * incidence)
+    found = incidence**2 * h0 - 2 * incidence * h1 + h2 + np.cumsum(own)
+    return np.asarray(np.maximum(found - 2 * (incidence * m0 - m1), 0.0), dtype=np.float64)
+
+
+# Orders per second, and how many were open at a time (metrics.md, section 4).
+
+
+CONCURRENCY = Table(
+    "concurrency",
+    "one row a moment at which an order began or ended",
+    (
+        Column("at", "datetime64[ns, UTC]", "", "that moment"),
+        Column("open", "int64", "orders", "orders open from then on"),
+    ),
+)
+
+
+def throughput(orders: pd.DataFrame) -> float:
+    """Return placed orders per second, from the first start to the last end; of none, unknown.
+
+    Parameters
+    ----------
+    orders
+        Needs ``outcome``, ``started_at``, ``order_latency_ms``.
+    """
+    return goodput(orders, {})
+
+
+def goodput(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> float:
+    """Return the orders per second that were placed and kept every limit.
+
+    Parameters
+    ----------
+    orders
+        Needs ``outcome``, ``started_at``, ``order_latency_ms`` and the limited columns.
+    limits_ms
+        The most that a column of ``orders`` may be, in ms.
+    """
+    window = _window_s(orders)
+    return int(is_good(orders, limits_ms).sum()) / window if window > 0 else math.nan
+
+
+def concurrency(orders: pd.DataFrame) -> pd.DataFrame:
+    """Return how many orders were open, from moment to moment; see ``CONCURRENCY``."""
+    begins, ends = _spans_ns(orders)
+    moments = np.concatenate([begins, ends])
+    steps = np.concatenate([np.ones(len(begins), int), -np.ones(len(ends), int)])
+    # One that begins at the moment at which another ends comes after it.
+    order = np.lexsort((steps, moments))
+    return CONCURRENCY.from_columns({"at": moments[order], "open": np.cumsum(steps[order])})
+
+
+def _spans_ns(orders: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    begins = orders["started_at"].dt.as_unit("ns").astype("int64").to_numpy()
+    lasted = (floats(orders["order_latency_ms"]) * 1e6).astype(np.int64)
+    return begins, begins + lasted
+
+
+def _window_s(orders: pd.DataFrame) -> float:
+    if not len(orders):
+        return 0.0
+    begins, ends = _spans_ns(orders)
+    return float(ends.max() - begins.min()) / 1e9

@@ -1,0 +1,3 @@
+"""From bytes on a socket to a Recording."""
+
+from __future__ import annotations

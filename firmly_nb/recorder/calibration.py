@@ -1,0 +1,632 @@
+"""A known pattern of events through the very same path as an order.
+
+The sender is a process of its own (``calibration_sender``), the recorder the one that orders have
+(``WorkerProcess``), with the same connection, parser, journal and pipe; only the journal's folder
+is a temporary one, so that calibrations are not found among recordings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import secrets
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from firmly_nb.api.secrets import SecretStr, without_app_id
+from firmly_nb.background import awaited, submit, wait
+from firmly_nb.display.html import FONT, NUMBER, QUIET
+from firmly_nb.display.text import milliseconds
+from firmly_nb.outcomes import STAGE_COLOURS
+from firmly_nb.recorder.calibration_sender import EVENT, LAST_EVENT
+from firmly_nb.recorder.process import WorkerProcess
+from firmly_nb.recorder.recorder import Job
+from firmly_nb.recorder.records import End, Event, Record, Start
+from firmly_nb.recording.throwaway_certificate import write_certificate
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    import pandas as pd
+
+
+MIN_GAP_MS, MAX_GAP_MS = 0.5, 30.0
+SENDER_TIMEOUT_S = 60.0
+WARM_UP_EVENTS = 5
+
+
+class CalibrationError(RuntimeError):
+    """The known pattern did not come through; says what came instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What the sender sends: how many events, and the pauses before them."""
+
+    events: int = 200
+    seed: int = 7
+    min_gap_ms: float = MIN_GAP_MS
+    max_gap_ms: float = MAX_GAP_MS
+
+    def body(self) -> dict[str, Any]:
+        """Return the order's body, which is what the sender reads."""
+        return {
+            "events": self.events,
+            "seed": self.seed,
+            "min_gap_ms": self.min_gap_ms,
+            "max_gap_ms": self.max_gap_ms,
+        }
+
+    @property
+    def timeout_s(self) -> float:
+        """How long it may take at most."""
+        return 30.0 + self.events * self.max_gap_ms / 1000
+
+
+class Sender:
+    """The sending process; its input is what keeps it alive."""
+
+    def __init__(self) -> None:
+        self.process: asyncio.subprocess.Process | None = None
+        self.port = 0
+
+    async def start(self, certificate: Path | None) -> None:
+        """Start it and wait until it listens."""
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "firmly_nb.recorder.calibration_sender",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=without_app_id(os.environ),
+            start_new_session=True,  # Ctrl-C is for the notebook
+        )
+        settings = {"certificate": str(certificate) if certificate else None}
+        if self.process.stdin is None or self.process.stdout is None:
+            raise CalibrationError("the sender has no pipes")
+        self.process.stdin.write(json.dumps(settings).encode() + b"\n")
+        async with asyncio.timeout(SENDER_TIMEOUT_S):
+            line = await self.process.stdout.readline()
+        if not line:
+            raise CalibrationError("the local sender did not start")
+        self.port = json.loads(line)["port"]
+
+    async def aclose(self) -> None:
+        """End it."""
+        if self.process is None:
+            return
+        if self.process.stdin:
+            self.process.stdin.close()
+        try:
+            async with asyncio.timeout(SENDER_TIMEOUT_S):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+class CalibrationRun:
+    """A sender and a recorder that is connected to it, for as many patterns as one likes.
+
+    Attributes
+    ----------
+    url
+        Where the sender listens, once started.
+    trusted
+        With TLS, the file of the certificate to trust.
+    """
+
+    def __init__(self, *, tls: bool = False) -> None:
+        self.tls = tls
+        self.url = ""
+        self.trusted: Path | None = None
+        self.sender = Sender()
+        self.worker: WorkerProcess | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="firmly-nb-calibration-")
+
+    async def start(self) -> None:
+        """Start both processes and send a few events that nobody counts."""
+        folder = Path(self._folder.name)
+        self.trusted, chain = write_certificate(folder) if self.tls else (None, None)
+        await self.sender.start(chain)
+        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.sender.port}"
+        self.worker = WorkerProcess(
+            self.url, folder / "journals", str(self.trusted) if self.trusted else None
+        )
+        await self.measure("warm-up", Pattern(WARM_UP_EVENTS))
+
+    async def measure(self, condition: str, pattern: Pattern) -> list[dict[str, Any]]:
+        """Send one pattern; return a row of ``calibration.ERRORS`` for each event.
+
+        Raises
+        ------
+        CalibrationError
+            If not every event came.
+        """
+        if self.worker is None:
+            raise CalibrationError("start() comes first")
+        events: list[Event] = []
+
+        def keep(record: Record) -> None:
+            if isinstance(record, Event):
+                events.append(record)
+
+        end = await self.worker.place(_job(pattern, tls=self.tls), keep)
+        return _rows(condition, events, end, pattern)
+
+    async def aclose(self) -> None:
+        """End both processes and remove what they wrote."""
+        try:
+            if self.worker:
+                await self.worker.aclose()
+        finally:
+            await self.sender.aclose()
+            self._folder.cleanup()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def _job(pattern: Pattern, *, tls: bool) -> Job:
+    start = Start(
+        recording_id=f"calibration-{secrets.token_hex(8)}",
+        started_at_ns=time.time_ns(),
+        environment="calibration",
+        domain="calibration.test",
+        items=[],
+        sse=True,
+        connection="warm",
+        timeout_s=pattern.timeout_s,
+        milestones=[LAST_EVENT],
+        tags={"tls": str(tls)},
+    )
+    return Job(start=start, body=pattern.body(), token=SecretStr(secrets.token_hex(8)))
+
+
+def _rows(condition: str, events: list[Event], end: End, pattern: Pattern) -> list[dict[str, Any]]:
+    sent = [event for event in events if event.event == EVENT]
+    times = next((event.data for event in events if event.event == LAST_EVENT), None)
+    if times is None or len(sent) != pattern.events:
+        raise CalibrationError(
+            f"{len(sent)} of {pattern.events} events came before the stream ended ({end.outcome}: "
+            f"{end.error_description or 'no reason given'})"
+        )
+    handed, returned = times["handed_wall_ns"], times["returned_wall_ns"]
+    if any(handed):
+        # What the kernel did not hand over at once it kept back: the recorder was slow to read, and
+        # the event left at any time after the call.
+        returned = [
+            end if begin else sys.maxsize for begin, end in zip(handed, returned, strict=True)
+        ]
+    rows = zip(sent, handed, returned, strict=True)
+    return [_row(condition, *row) for row in rows]
+
+
+def _row(condition: str, event: Event, handed: int | None, returned: int) -> dict[str, Any]:
+    sent = event.data["sent_wall_ns"]
+    earliest = event.wall_ns - event.uncertainty_us * 1000
+    return {
+        "condition": condition,
+        "n": event.data["n"],
+        "sent_at": sent,
+        "error_ms": (event.wall_ns - sent) / 1e6,
+        "uncertainty_us": event.uncertainty_us,
+        # It came after the kernel handed it over, and before the sender's call was done.
+        "inside": (handed or sent) <= event.wall_ns and earliest <= returned,
+        "clock": event.clock,
+        "coalesced": event.coalesced,
+        "read_no": event.read_no,
+        "read_delay_us": event.read_delay_us,
+        "own_error_us": None if handed is None else (event.wall_ns - handed) / 1000,
+        "send_us": (returned - sent) / 1000 if returned < sys.maxsize else None,
+    }
+
+
+# How a calibration shows itself: a sentence, a small table, and where the errors lie.
+#
+# The picture is one histogram a condition over a common logarithmic axis, made of table cells
+# alone, so that it survives untrusted notebooks and exports; without its colours the table still
+# says it.
+
+
+BINS_PER_DECADE = 12
+BAR_HEIGHT_PX = 56
+LABEL_PX_A_LETTER = 7
+LOWEST_MS, HIGHEST_MS = 0.001, 0.1  # the least that the axis covers: from one microsecond
+TEXT_BARS = " ▁▂▃▄▅▆▇█"
+TITLE = "How far off is an arrival?"
+LINE = "1px solid var(--jp-border-color1,#9e9e9e)"
+PLAIN = "padding:0;border:none;background:none;"
+_HEADINGS = (
+    "condition",
+    "events",
+    "median ms",
+    "p99 ms",
+    "max ms",
+    "own median ms",
+    "own p99 ms",
+    "in bound",
+)
+
+
+def calibration_text(sentence: str, table: pd.DataFrame, *, tls: bool) -> str:
+    """Return the sentence and the table as plain text."""
+    rows = [_HEADINGS, *_cells(table)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADINGS))]
+    lines = [
+        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+        for row in rows
+    ]
+    return "\n".join([sentence, *lines, f"  {_caption(table, tls=tls)}"])
+
+
+def calibration_html(sentence: str, table: pd.DataFrame, errors: pd.DataFrame, *, tls: bool) -> str:
+    """Return the sentence, the table and the picture."""
+    head = "".join(f'<th style="{NUMBER}{QUIET}font-weight:400">{h}</th>' for h in _HEADINGS)
+    body = "".join(
+        '<tr style="background:none">'
+        f'<td style="text-align:left">{_swatch(place)} {escape(row[0])}</td>'
+        + "".join(f'<td style="{NUMBER}">{escape(cell)}</td>' for cell in row[1:])
+        + "</tr>"
+        for place, row in enumerate(_cells(table))
+    )
+    return (
+        f'<div style="{FONT}max-width:900px"><div><b>{escape(sentence)}</b></div>'
+        f'<table style="{FONT}color:inherit;border:none;margin:6px 0"><thead>'
+        f'<tr style="background:none">{head}</tr></thead><tbody>{body}</tbody></table>'
+        f"{errors_picture(_by_condition(errors))}"
+        f'<div style="{QUIET}">{escape(_caption(table, tls=tls))}</div></div>'
+    )
+
+
+def _cells(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    return [
+        (
+            row["condition"],
+            str(row["events"]),
+            milliseconds(row["median_ms"], 3),
+            milliseconds(row["p99_ms"], 3),
+            milliseconds(row["max_ms"], 3),
+            milliseconds(row["own_median_ms"], 3),
+            milliseconds(row["own_p99_ms"], 3),
+            f"{row['inside_share']:.1%}",
+        )
+        for row in table.to_dict("records")
+    ]
+
+
+def _caption(table: pd.DataFrame, *, tls: bool) -> str:
+    clocks = ", ".join(sorted(set(table["clock"])))
+    way = "TLS" if tls else "plain HTTP"
+    return (
+        f"Recorded arrival minus the sender's own time of sending ({way}, {clocks} clock); own: "
+        "minus the moment at which the sender's kernel handed the event over."
+    )
+
+
+def _swatch(place: int) -> str:
+    colour = STAGE_COLOURS[place % len(STAGE_COLOURS)]
+    return (
+        f'<span style="display:inline-block;width:10px;height:10px;background-color:{colour}">'
+        "</span>"
+    )
+
+
+def errors_picture(errors: Mapping[str, Sequence[float]]) -> str:
+    """Draw one histogram above the other, on one logarithmic axis, as HTML.
+
+    Parameters
+    ----------
+    errors
+        Errors in milliseconds, by what they are called.
+    """
+    first, last = _decades([error for part in errors.values() for error in part])
+    bins = (last - first) * BINS_PER_DECADE
+    width = max((len(name) for name in errors), default=0) * LABEL_PX_A_LETTER + 8
+    rows = [
+        _histogram(name, _counts(part, first, bins), place, width)
+        for place, (name, part) in enumerate(errors.items())
+    ]
+    labels = "".join(
+        f'<td colspan="{BINS_PER_DECADE}" style="{PLAIN}border-left:{LINE};text-align:left;'
+        f'font-size:11px;padding-left:2px">{10**decade:g} ms</td>'
+        for decade in range(first, last)
+    )
+    axis = f'<td style="{PLAIN}"></td>{labels}'
+    return (
+        f'<div style="{FONT}{QUIET}margin-top:6px">{TITLE} Share of events by error, logarithmic '
+        f'axis</div><table style="{FONT}color:inherit;border:none;border-collapse:collapse;'
+        f'table-layout:fixed;width:100%;max-width:900px;margin:2px 0"><tbody>{"".join(rows)}'
+        f'<tr style="background:none">{axis}</tr></tbody></table>'
+    )
+
+
+def _by_condition(errors: pd.DataFrame) -> dict[str, Sequence[float]]:
+    groups = errors.groupby("condition", observed=True, sort=False)["error_ms"]
+    return {str(name): group.tolist() for name, group in groups}
+
+
+def _histogram(name: str, counts: Sequence[int], place: int, width: int) -> str:
+    """Return one row: a label, then a bar for each bin, standing on the axis."""
+    colour = STAGE_COLOURS[place % len(STAGE_COLOURS)]
+    tallest = max(counts, default=0) or 1
+    total = sum(counts) or 1
+    cells = "".join(
+        f'<td style="{PLAIN}border-bottom:{LINE};vertical-align:bottom;height:{BAR_HEIGHT_PX}px">'
+        + (_bar(count / tallest, colour, f"{count / total:.1%}") if count else "")
+        + "</td>"
+        for count in counts
+    )
+    style = f"{PLAIN}width:{width}px;text-align:left;vertical-align:bottom;white-space:nowrap"
+    label = f'<td style="{style}">{escape(name)}</td>'
+    return f'<tr style="background:none">{label}{cells}</tr>'
+
+
+def _bar(share: float, colour: str, title: str) -> str:
+    height = max(round(share * BAR_HEIGHT_PX), 2)
+    return f'<div title="{title}" style="height:{height}px;background-color:{colour}"></div>'
+
+
+def _decades(errors: Sequence[float]) -> tuple[int, int]:
+    """Return the powers of ten (ms) that the axis runs between."""
+    lowest = min([LOWEST_MS, *(error for error in errors if error > 0)])
+    highest = max([HIGHEST_MS, *errors])
+    first = max(math.floor(math.log10(lowest) + 1e-9), -6)
+    return first, max(math.floor(math.log10(highest)) + 1, first + 1)
+
+
+def _counts(errors: Sequence[float], first: int, bins: int) -> list[int]:
+    counts = [0] * bins
+    for error in errors:
+        exact = (math.log10(error) - first) * BINS_PER_DECADE if error > 0 else 0.0
+        counts[min(max(int(exact), 0), bins - 1)] += 1
+    return counts
+
+
+# How far off the times are on this machine, now: the result of ``lab.calibrate()``.
+
+
+ERRORS = Table(
+    "calibration errors",
+    "one row an event of the known pattern",
+    (
+        Column("condition", "category", "", "what the notebook did meanwhile: idle or busy"),
+        Column("n", "int64", "", "number of the event in its pattern, from 1"),
+        Column("sent_at", "datetime64[ns, UTC]", "", "the sender's clock immediately before"),
+        Column("error_ms", "float64", "ms", "recorded arrival minus sent_at"),
+        Column("own_error_us", "float64", "µs", "recorded arrival minus the kernel's hand-over"),
+        Column("uncertainty_us", "float64", "µs", "how much earlier it can have come, as recorded"),
+        Column(
+            "inside",
+            "bool",
+            "",
+            "the recorded interval agrees with when it was sent",
+        ),
+        Column("clock", "category", "", "kernel: receive stamp; user: time after the read"),
+        Column("coalesced", "bool", "", "came in the same read as the event before"),
+        Column("read_no", "int64", "", "number of the read that brought its last byte"),
+        Column("read_delay_us", "float64", "µs", "from the stamp to the recorder having the bytes"),
+        Column("send_us", "float64", "µs", "from sent_at to the end of the sender's call; or null"),
+    ),
+)
+
+SUMMARY = Table(
+    "calibration",
+    "one row a condition",
+    (
+        Column("condition", "str", "", "what the notebook did meanwhile: idle or busy"),
+        Column("events", "int64", "", "events sent, all of which came"),
+        Column("median_ms", "float64", "ms", "median of recorded arrival minus time of sending"),
+        Column("p99_ms", "float64", "ms", "99th percentile (type 7) of it"),
+        Column("max_ms", "float64", "ms", "largest of it"),
+        Column("own_median_ms", "float64", "ms", "median without the sender's own delay; or null"),
+        Column("own_p99_ms", "float64", "ms", "99th percentile without it; or null"),
+        Column("inside_share", "float64", "", "share of events inside their own error bound"),
+        Column("clock", "str", "", "how they were stamped"),
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What a known pattern of events from this machine to itself showed.
+
+    Attributes
+    ----------
+    errors
+        One row an event (``ERRORS``); all times in it are the machine's wall clock.
+    tls
+        Whether it went over TLS. What the sender spends on encrypting then counts as error.
+
+    Examples
+    --------
+    >>> rows = [{"condition": "busy", "n": n, "error_ms": n / 100, "inside": True,
+    ...          "clock": "kernel"} for n in range(1, 10)]
+    >>> Calibration.from_rows(rows).sentence
+    'On this machine, now, an arrival is off by 0.05 ms (median), 0.09 ms (p99).'
+    """
+
+    errors: pd.DataFrame
+    tls: bool = False
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, tls: bool = False) -> Calibration:
+        """Make it from one mapping an event; see ``ERRORS``."""
+        unmeasured = {"coalesced": False, "read_no": 0}
+        return cls(ERRORS.frame([{**unmeasured, **row} for row in rows]), tls)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a condition; see ``SUMMARY``."""
+        groups = self.errors.groupby("condition", observed=True, sort=False)
+        return SUMMARY.frame([_summary(str(name), group) for name, group in groups])
+
+    @property
+    def sentence(self) -> str:
+        """The result in one sentence: the condition with the larger p99.
+
+        The sender's clock is read before it sends, so its own delay is part of the error. Where
+        the kernel tells when it handed the bytes over (Linux), the error without it is said too.
+        """
+        worst = self.table.sort_values("p99_ms").to_dict("records")[-1]
+        own = [worst["own_median_ms"], worst["own_p99_ms"]]
+        without = f"; without the local sender's own delay {_ms(own[0])} and {_ms(own[1])} ms"
+        return (
+            f"On this machine, now, an arrival is off by {_ms(worst['median_ms'])} ms (median), "
+            f"{_ms(worst['p99_ms'])} ms (p99){'' if math.isnan(own[0]) else without}."
+        )
+
+    def __repr__(self) -> str:
+        return calibration_text(self.sentence, self.table, tls=self.tls)
+
+    def _repr_html_(self) -> str:
+        return calibration_html(self.sentence, self.table, self.errors, tls=self.tls)
+
+
+def _summary(condition: str, group: pd.DataFrame) -> dict[str, Any]:
+    error = group["error_ms"]
+    return {
+        "condition": condition,
+        "events": len(group),
+        "median_ms": error.median(),
+        "p99_ms": error.quantile(0.99),
+        "max_ms": error.max(),
+        "own_median_ms": group["own_error_us"].median() / 1000,
+        "own_p99_ms": group["own_error_us"].quantile(0.99) / 1000,
+        "inside_share": group["inside"].mean(),
+        "clock": " and ".join(sorted(set(group["clock"].astype(str)))),
+    }
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.3f}"
+
+
+# Calibrate: the sync and the async face, and the work that a busy notebook does meanwhile.
+
+
+IDLE, BUSY = "idle", "busy"
+PYTHON_STEPS = 200_000
+TABLE_ROWS = 200_000
+
+
+def calibrate(*, events: int = 200, seed: int = 7, tls: bool = False) -> Calibration:
+    """Measure how far off recorded arrivals are on this machine, now.
+
+    A local sender sends the same known pattern twice through the path that every order takes:
+    once while this thread waits, once while it computes (pandas and pure Python).
+
+    Parameters
+    ----------
+    events
+        How many, each time; the pauses between them are drawn from 0.5 to 30 ms, 7 ms on average.
+    seed
+        Of the pattern.
+    tls
+        Whether it goes over TLS, with a certificate that is made for it and thrown away.
+
+    Raises
+    ------
+    CalibrationError
+        If not every event came through.
+    RecorderError
+        If the recorder's process cannot be started.
+
+    Examples
+    --------
+    >>> calibrate(events=20).table["events"].tolist()
+    [20, 20]
+    """
+    pattern = _pattern(events, seed)
+    run = CalibrationRun(tls=tls)
+    try:
+        wait(submit(run.start))
+        idle = wait(submit(run.measure, IDLE, pattern))
+        future = submit(run.measure, BUSY, pattern)
+        try:
+            for _ in busy_steps(future.done):
+                pass
+        except BaseException:
+            future.cancel()
+            raise
+        busy = future.result()
+    finally:
+        wait(submit(run.aclose))
+    return Calibration.from_rows([*idle, *busy], tls=tls)
+
+
+async def calibrate_async(*, events: int = 200, seed: int = 7, tls: bool = False) -> Calibration:
+    """See :func:`calibrate`; the work is done on the running loop, which gets turns in between."""
+    pattern = _pattern(events, seed)
+    run = CalibrationRun(tls=tls)
+    try:
+        await awaited(submit(run.start))
+        idle = await awaited(submit(run.measure, IDLE, pattern))
+        future = submit(run.measure, BUSY, pattern)
+        try:
+            for _ in busy_steps(future.done):
+                await asyncio.sleep(0)
+        except BaseException:
+            future.cancel()
+            raise
+        busy = await awaited(future)
+    finally:
+        await awaited(submit(run.aclose))
+    return Calibration.from_rows([*idle, *busy], tls=tls)
+
+
+def busy_steps(done: Callable[[], bool]) -> Iterator[float]:
+    """Compute until it is done: pandas and pure Python in turns; yields the time of each step.
+
+    Examples
+    --------
+    >>> steps = busy_steps(lambda: False)
+    >>> next(steps) > 0
+    True
+    """
+    table = _table()
+    while not done():
+        begun = time.perf_counter()
+        table.groupby("key")["value"].agg(["median", "std"])
+        total = 0
+        for number in range(PYTHON_STEPS):
+            total += number * number % 7
+        yield time.perf_counter() - begun
+
+
+def _table() -> Any:
+    import pandas as pd
+
+    numbers = range(TABLE_ROWS)
+    return pd.DataFrame(
+        {"key": [n * 7919 % 1009 for n in numbers], "value": [float(n % 101) for n in numbers]}
+    )
+
+
+def _pattern(events: int, seed: int) -> Pattern:
+    if events < 1:
+        raise ValueError(f"events must be at least 1, got {events}")
+    return Pattern(events=events, seed=seed)

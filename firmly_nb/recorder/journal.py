@@ -1,0 +1,204 @@
+"""What happened is on disk before anyone is told.
+
+A journal is one file a recording, one record a line (``records``), appended as they come. Secrets
+are out of a record before it gets here; personal data is masked here unless it is asked for. A
+write reaches the operating system before the notebook hears of the event, so killing either process
+loses nothing that was shown; a power failure can.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+from glob import escape
+from pathlib import Path
+
+import platformdirs
+
+from firmly_nb.api.secrets import mask_personal
+from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode
+
+SUFFIX = ".jsonl"
+
+
+class JournalError(OSError):
+    """A journal that cannot be written or read: which file, why, what to do."""
+
+
+def default_directory() -> Path:
+    """Return where journals go: ``FIRMLY_NB_HOME``, else the user's state directory."""
+    home = os.environ.get("FIRMLY_NB_HOME")
+    base = Path(home) if home else platformdirs.user_state_path("firmly-nb", appauthor=False)
+    return base / "journals"
+
+
+class Journal:
+    """The file of one recording; created by the first record.
+
+    Parameters
+    ----------
+    directory
+        Where journals are kept; a folder for each day is made below it.
+    keep_personal
+        Whether names, streets, telephone numbers and e-mail addresses are written.
+    """
+
+    def __init__(self, directory: Path, *, keep_personal: bool = False) -> None:
+        self.directory = directory
+        self.keep_personal = keep_personal
+        self.path: Path | None = None
+        self._file = -1
+        self._torn = False
+
+    def append(self, record: Record) -> None:
+        """Write one record; it is with the operating system when this returns.
+
+        Raises
+        ------
+        JournalError
+            If the folder cannot be written or the disk is full.
+        """
+        line = encode(record if self.keep_personal else _masked(record)) + b"\n"
+        try:
+            if self._file < 0:
+                self._create(record)
+            self._write(b"\n" + line if self._torn else line)
+        except OSError as error:
+            where = self.path or self.directory
+            if isinstance(record, Start):
+                self._discard()
+            raise JournalError(
+                f"the journal {where} cannot be written: {error.strerror or error}. Free some "
+                "space or set FIRMLY_NB_HOME to a folder that can be written."
+            ) from error
+        if isinstance(record, End):
+            self.close()
+
+    def close(self) -> None:
+        """Close the file; safe to call again."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _discard(self) -> None:
+        """Leave no file behind of an order that will not be sent."""
+        self.close()
+        if self.path:
+            with suppress(OSError):
+                self.path.unlink()
+            self.path = None
+
+    def _create(self, record: Record) -> None:
+        day = self.directory / time.strftime("%Y-%m-%d", time.gmtime())
+        day.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = record.recording_id if isinstance(record, Start) else f"unknown-{os.getpid()}"
+        self.path = day / f"{name}{SUFFIX}"
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _write(self, line: bytes) -> None:
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+        finally:
+            # A line that was written in part must not run into the next one.
+            self._torn = 0 < written < len(line)
+
+
+class RecordLog:
+    """A journal that an order survives: what cannot be written any more is said in its end.
+
+    The first record is different. If it cannot be written nothing has been sent yet, so the error
+    is raised and nothing will be.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.failure: str | None = None
+
+    def write(self, record: Record) -> Record:
+        """Write a record and return it as it may be shown."""
+        shown = self._with_failure(record)
+        try:
+            self.journal.append(shown)
+        except JournalError as error:
+            if isinstance(record, Start):
+                raise
+            self.failure = self.failure or f"not everything is on disk: {error}"
+            return self._with_failure(record)
+        return shown
+
+    def _with_failure(self, record: Record) -> Record:
+        if self.failure is None or not isinstance(record, End):
+            return record
+        return replace(record, warnings=[*record.warnings, self.failure])
+
+
+def _masked(record: Record) -> Record:
+    if isinstance(record, Event):
+        return replace(record, data=mask_personal(record.data), raw=None)
+    if isinstance(record, End):
+        return replace(record, confirmation=mask_personal(record.confirmation))
+    return record
+
+
+def read_journal(path: Path) -> tuple[list[Record], list[str]]:
+    """Read one journal; what is damaged is left out and said.
+
+    Returns
+    -------
+    records, warnings
+        The records in order, and a sentence for each thing that was wrong.
+
+    Raises
+    ------
+    JournalError
+        If the file cannot be read, or does not begin with the start of a recording.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    records: list[Record] = []
+    warnings: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(decode(line))
+        except ValueError:
+            warnings.append(f"line {number} of the journal is damaged and was left out")
+    if not records or not isinstance(records[0], Start):
+        raise JournalError(f"{path} is no journal of a recording: it has no start")
+    if not isinstance(records[-1], End):
+        events = sum(isinstance(record, Event) for record in records)
+        warnings.append(
+            f"the recording was cut off after {events} events: the process that wrote it ended"
+        )
+    return records, warnings
+
+
+def append_end(path: Path, end: End) -> None:
+    """Write the end into a journal whose recorder died, so that loading tells the same.
+
+    Raises
+    ------
+    JournalError
+        If the file cannot be written.
+    """
+    try:
+        with path.open("r+b") as file:
+            last = file.seek(0, os.SEEK_END) - 1
+            file.seek(max(last, 0))
+            # The recorder may have died in the middle of a line.
+            line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
+            file.write(line_end + encode(_masked(end)) + b"\n")
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be written: {error.strerror}") from error
+
+
+def find_journal(directory: Path, recording_id: str) -> Path | None:
+    """Return the journal of a recording, or None if there is none."""
+    return next(directory.glob(f"*/{escape(recording_id)}{SUFFIX}"), None)

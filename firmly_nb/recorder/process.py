@@ -1,0 +1,475 @@
+"""The notebook's end of the recorder's pipe.
+
+One recorder process a lab, started at the first order and kept. It runs on the portal's loop, like
+everything async here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import sys
+import time
+from collections import deque
+from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from anyio import CancelScope
+
+from firmly_nb.api.event_names import ERROR
+from firmly_nb.api.secrets import Secret, SecretStr, redact_text, without_app_id
+from firmly_nb.recorder.journal import JournalError, append_end, find_journal, read_journal
+from firmly_nb.recorder.records import End, Event, Record, Start, from_dict, told_by_events
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firmly_nb.recorder.recorder import Job
+
+
+# The protocol between a notebook and its recorder, version 1.
+#
+# Both directions carry frames: four bytes of length (big endian), then one JSON object with
+# ``type``. The recorder's first frame comes after ``GREETING``: whatever stands before it was
+# printed by something else while the interpreter started, and is passed over.
+#
+# To the recorder:
+#
+# ========== ==================================================== ===============================
+# ``type``   further keys                                         meaning
+# ========== ==================================================== ===============================
+# ``hello``  ``version``, ``card_url``, ``ca_file``, ``journal``, first: where orders go, where
+#            ``keep_personal``                                    journals are kept
+# ``place``  ``id``, ``job``                                      record this order
+# ``cancel`` ``id``                                               close its stream; an end follows
+# ``recall`` ``id``                                               do not send it, if it is not begun
+# ========== ==================================================== ===============================
+#
+# From the recorder:
+#
+# ========== ==================================================== ===============================
+# ``type``   further keys                                         meaning
+# ========== ==================================================== ===============================
+# ``ready``  ``version``, ``pid``                                 answer to ``hello``
+# ``record`` ``id``, ``record``                                   one of ``records``, in order
+# ``failed`` ``id``, ``error``, ``message``                       no end will follow, and why; with
+#                                                                 no start before, nothing was sent
+# ========== ==================================================== ===============================
+#
+# The pipe is the only way a secret (token, encrypted card) takes to the recorder: not the command
+# line, not the environment, not a file. Closing the recorder's input ends it.
+
+
+VERSION = 1
+GREETING = b"\0firmly-nb recorder\n"
+LENGTH = struct.Struct(">I")
+# An event is at most 8 MiB unless more is asked for. Text that is taken for a length is always
+# longer than this.
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+
+
+class PipeError(ValueError):
+    """What came or was to go through the pipe is no message."""
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    r"""Write one message.
+
+    Raises
+    ------
+    PipeError
+        If it is longer than ``MAX_FRAME_BYTES``.
+
+    Examples
+    --------
+    >>> frame({"type": "cancel", "id": "a"})
+    b'\x00\x00\x00\x1a{"type":"cancel","id":"a"}'
+    """
+    body = orjson.dumps(message, default=_opened)
+    if len(body) > MAX_FRAME_BYTES:
+        raise PipeError(f"a message of {len(body)} bytes is too long for the pipe")
+    return LENGTH.pack(len(body)) + body
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, Secret | SecretStr):
+        return value.get_secret_value()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON can hold")
+
+
+async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """Read one message; None when the other side is gone.
+
+    Raises
+    ------
+    PipeError
+        If what comes is no message. The pipe cannot be read any further then.
+    """
+    try:
+        (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+        if size > MAX_FRAME_BYTES:
+            raise PipeError(f"a message of {size} bytes was announced: that is no message")
+        message = orjson.loads(await reader.readexactly(size))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    except orjson.JSONDecodeError:
+        raise PipeError("a message is no JSON") from None
+    if not isinstance(message, dict):
+        raise PipeError("a message is no JSON object")
+    return message
+
+
+def job_message(job: Job) -> dict[str, Any]:
+    """Write a job for the pipe; what is secret is opened by :func:`frame` and not before."""
+    return {
+        "start": job.start,
+        "body": Secret(job.body),
+        "token": job.token,
+        "headers": job.headers,
+        "keep_raw": job.keep_raw,
+        "planned_ns": job.planned_ns,
+        "max_event_bytes": job.max_event_bytes,
+        "max_stream_bytes": job.max_stream_bytes,
+    }
+
+
+def read_job(message: dict[str, Any]) -> Job:
+    """Read a job back."""
+    from firmly_nb.recorder.recorder import Job
+
+    start = from_dict(message.pop("start"))
+    if not isinstance(start, Start):
+        raise TypeError("a job begins with a start record")
+    return Job(start=start, token=SecretStr(message.pop("token")), **message)
+
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 3.0
+CANCEL_TIMEOUT_S = 5.0
+
+
+class RecorderError(RuntimeError):
+    """The recorder's process did not start, or ended before the order; nothing was sent."""
+
+
+class Recalled(Exception):  # noqa: N818 - asked for, so no error
+    """An order was taken back before it was begun; nothing was sent."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An order in flight: who records it, who is told, and how its end is awaited."""
+
+    job: Job
+    process: asyncio.subprocess.Process
+    on_record: Callable[[Record], None]
+    done: asyncio.Future[End]
+    start: Start | None = None
+    recalled: bool = False
+    events: list[Event] = field(default_factory=list)
+
+    def deliver(self, record: Record) -> None:
+        """Pass a record on; an error of whoever is told ends the waiting, not the pump."""
+        if self.done.done():
+            return
+        if isinstance(record, Start):
+            self.start = record
+        elif isinstance(record, Event):
+            # Carts are the listener's to keep; what an error says tells the end.
+            told = record.event == ERROR
+            self.events.append(record if told else replace(record, data=None, raw=None))
+        try:
+            self.on_record(record)
+        except Exception as error:  # noqa: BLE001 - raised again where the order is awaited
+            self.done.set_exception(error)
+            return
+        if isinstance(record, End):
+            self.done.set_result(record)
+
+    def fail(self, error: Exception) -> None:
+        """End the waiting with an error."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+@dataclass
+class WorkerProcess:
+    """Starts the recorder when it is needed, again when it died, and talks to it.
+
+    Parameters
+    ----------
+    card_url
+        Where orders go.
+    journal
+        Where journals are kept.
+    ca_file
+        Certificates to trust instead of the usual ones (a simulator with TLS).
+    keep_personal
+        Whether journals hold addresses unmasked.
+    """
+
+    card_url: str
+    journal: Path
+    ca_file: str | None = None
+    keep_personal: bool = False
+    process: asyncio.subprocess.Process | None = None
+    _pending: dict[str, _Pending] = field(default_factory=dict)
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _pump: asyncio.Task[None] | None = None
+    _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+
+    @property
+    def pid(self) -> int | None:
+        """The recorder's process id while it runs."""
+        alive = self.process is not None and self.process.returncode is None
+        return self.process.pid if alive and self.process else None
+
+    async def ready(self) -> None:
+        """Have the process running, so that the next order need not wait for it."""
+        await self._started()
+
+    async def place(self, job: Job, on_record: Callable[[Record], None]) -> End:
+        """Have one order recorded.
+
+        ``on_record`` is called with each record as it comes, the end included. Cancelling closes
+        the order's stream, gives out its end (outcome ``cancelled``) and then raises.
+
+        Raises
+        ------
+        RecorderError
+            If the process cannot be started, or ended before the order was sent.
+        JournalError
+            If the journal cannot be written; nothing was sent.
+        Recalled
+            If it was taken back with :meth:`recall` in time; nothing was sent.
+        """
+        process = await self._started()
+        order_id = job.start.recording_id
+        done: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        pending = self._pending[order_id] = _Pending(job, process, on_record, done)
+        try:
+            _send(process, {"type": "place", "id": order_id, "job": job_message(job)})
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            _send(process, {"type": "cancel", "id": order_id})
+            # The portal's scope would cancel this waiting, too, again and again.
+            with CancelScope(shield=True):
+                await self._cancelled(pending)
+            raise
+        finally:
+            self._pending.pop(order_id, None)
+            if done.done() and not done.cancelled():
+                done.exception()  # it may be that nobody awaits it any more
+
+    def recall(self, order_id: str) -> None:
+        """Take an order back that waits for its planned start; one that is begun goes on."""
+        pending = self._pending.get(order_id)
+        if pending and pending.start is None:
+            pending.recalled = True
+            _send(pending.process, {"type": "recall", "id": order_id})
+
+    async def aclose(self) -> None:
+        """End the recorder; orders in flight are cancelled by it."""
+        async with self._starting:
+            process, self.process = self.process, None
+            if process is None:
+                return
+            if process.stdin:
+                process.stdin.close()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+            if self._pump:
+                await self._pump
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        """Return the running recorder, started if need be."""
+        async with self._starting:
+            if self.process is not None and self.process.returncode is None:
+                return self.process
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "firmly_nb.recorder.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=without_app_id(os.environ),
+                # A session of its own: Ctrl-C in a terminal is for the notebook.
+                start_new_session=True,
+            )
+            self._last_words.clear()
+            listener = asyncio.create_task(self._listen(process))
+            ready = False
+            try:
+                ready = await self._greet(process)
+            finally:
+                # Also when this was cancelled: a recorder that nobody listens to must not be kept.
+                if not ready:
+                    with CancelScope(shield=True):
+                        await _end(process)
+                        await listener
+            if not ready:
+                raise RecorderError(
+                    f"the recorder's process did not start: {self._said()}. "
+                    "lab.place(..., isolated=False) records in this process instead."
+                )
+            self._pump = asyncio.create_task(self._receive(process, listener))
+            self.process = process
+            return process
+
+    async def _greet(self, process: asyncio.subprocess.Process) -> bool:
+        """Say hello and return whether the recorder answered."""
+        hello = {
+            "type": "hello",
+            "version": VERSION,
+            "card_url": self.card_url,
+            "ca_file": self.ca_file,
+            "journal": str(self.journal),
+            "keep_personal": self.keep_personal,
+        }
+        _send(process, hello)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await _stdout(process).readuntil(GREETING)
+                ready = await read_frame(_stdout(process))
+        except (TimeoutError, PipeError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return False
+        return ready is not None and ready.get("version") == VERSION
+
+    async def _receive(
+        self, process: asyncio.subprocess.Process, listener: asyncio.Task[None]
+    ) -> None:
+        """Pass on what the recorder says until it is gone; then see to what it left."""
+        try:
+            while (message := await read_frame(_stdout(process))) is not None:
+                self._take(message)
+        except (PipeError, KeyError) as error:
+            self._last_words.append(f"it said what is no message: {error}")
+            await _end(process)
+        await process.wait()
+        await listener
+        for pending in list(self._pending.values()):
+            if pending.process is process:
+                self._bury(pending, f"ended (status {process.returncode}): {self._said()}")
+
+    def _take(self, message: dict[str, Any]) -> None:
+        pending = self._pending.get(message["id"])
+        if pending is None:
+            return
+        if message["type"] == "failed":
+            self._failed(pending, message["error"], message["message"])
+            return
+        try:
+            record = from_dict(message["record"])
+        except ValueError as error:
+            raise PipeError(str(error)) from None
+        pending.deliver(record)
+
+    def _failed(self, pending: _Pending, error: str, text: str) -> None:
+        if pending.start is not None:
+            self._bury(pending, f"failed: {error}: {text}")
+        elif error == "JournalError":
+            pending.fail(JournalError(text))
+        elif pending.recalled and error == "Cancelled":
+            pending.fail(Recalled(text))
+        else:
+            pending.fail(RecorderError(f"nothing was sent; the recorder failed: {error}: {text}"))
+
+    async def _cancelled(self, pending: _Pending) -> None:
+        """Wait for the end of an order that was cancelled; make one if none comes."""
+        await asyncio.wait({pending.done}, timeout=CANCEL_TIMEOUT_S)
+        if not pending.done.done() and pending.start is not None:
+            text = "cancelled by the analyst, the recorder did not answer"
+            pending.deliver(
+                End("cancelled", _since(pending.start), error_description=text, warnings=[text])
+            )
+
+    def _bury(self, pending: _Pending, what_happened: str) -> None:
+        """End an order whose recorder died under it, with everything that it wrote."""
+        for record in self._left_on_disk(pending):
+            pending.deliver(record)
+        if pending.done.done():
+            return
+        if pending.start is None:
+            # The start is on disk before anything is sent.
+            text = f"nothing was sent; the recorder's process {what_happened}"
+            pending.fail(RecorderError(text))
+            return
+        warning = "the recorder died before the end of the order"
+        told = told_by_events(pending.start, pending.events)
+        end = (
+            replace(told, warnings=[warning])
+            if told
+            else End(
+                "transport_error",
+                _since(pending.start),
+                error_code="RecorderDied",
+                error_description=f"the recorder's process {what_happened}",
+                warnings=[warning],
+            )
+        )
+        pending.deliver(self._written(pending, end))
+
+    def _written(self, pending: _Pending, end: End) -> End:
+        """Put the end of an order into the journal that the dead recorder left without one."""
+        path = find_journal(self.journal, pending.job.start.recording_id)
+        try:
+            if path:
+                append_end(path, end)
+        except JournalError as error:
+            return replace(end, warnings=[*end.warnings, f"not everything is on disk: {error}"])
+        return end
+
+    def _left_on_disk(self, pending: _Pending) -> list[Record]:
+        """Return what the recorder wrote down and could not tell any more."""
+        path = find_journal(self.journal, pending.job.start.recording_id)
+        try:
+            records = read_journal(path)[0] if path else []
+        except JournalError:
+            return []
+        seen = pending.events[-1].seq if pending.events else 0
+        return [
+            record
+            for record in records
+            if (pending.start is None if isinstance(record, Start) else True)
+            and not (isinstance(record, Event) and record.seq <= seen)
+        ]
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        if process.stderr:
+            async for line in process.stderr:
+                self._last_words.append(redact_text(line.decode("utf-8", "replace").strip()))
+
+    def _said(self) -> str:
+        return self._last_words[-1] if self._last_words else "it said nothing"
+
+
+def _send(process: asyncio.subprocess.Process, message: dict[str, Any]) -> None:
+    if process.stdin and not process.stdin.is_closing():
+        process.stdin.write(frame(message))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    # Its end is not noticed before everything that it said has been read.
+    await _stdout(process).read()
+    await process.wait()
+
+
+def _since(start: Start) -> int:
+    return max(time.time_ns() - start.started_at_ns, 0)
+
+
+def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
+    if process.stdout is None:
+        raise RecorderError("the recorder has no output to read")
+    return process.stdout

@@ -1,0 +1,541 @@
+"""One order: request, stream, milestones, outcome.
+
+The reader task only reads, notes the stamp of the read and queues; parsing, JSON and the journal
+come after it, so that they cost no accuracy. Nothing is ever sent twice: a second POST is a second
+order (firmly-api.md, section 7.4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+
+from firmly_nb.api.errors import FirmlyError, error_from_body, error_from_payload, seconds_to_wait
+from firmly_nb.api.event_names import ERROR, SUCCESS
+from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
+from firmly_nb.api.snapshots import order_number
+from firmly_nb.outcomes import BEFORE_IT_WAS_SENT
+from firmly_nb.recorder.records import End, Event, Phases, Record, Start
+from firmly_nb.wire.sse import EventStreamError, EventStreamParser, ServerSentEvent
+from firmly_nb.wire.stamps import Read, event_uncertainty_us, monotonic_ns, wall_clock_offset
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from firmly_nb.api.client import FirmlyClient
+    from firmly_nb.outcomes import OutcomeName
+
+
+# Connection phases of one request, from httpcore's trace extension.
+#
+# metrics.md, section 2: blocked, connecting, tls, sending, waiting.
+
+
+SENDING = "http11.send_request_headers.started"
+
+
+class PhaseClock:
+    """Notes when each phase of a request began and ended.
+
+    Pass :meth:`trace` as the request's ``trace`` extension.
+    """
+
+    def __init__(self) -> None:
+        self.times: dict[str, int] = {}
+        self.sent = False  # whether the network was given any byte of the request, or was about to
+
+    async def trace(self, event_name: str, info: dict[str, Any]) -> None:
+        """Take one trace event, e.g. ``http11.send_request_headers.started``."""
+        # Behind a proxy there are two requests, CONNECT and ours: the later one counts.
+        self.times[event_name] = monotonic_ns()
+        if event_name == SENDING:
+            self.sent = self.sent or getattr(info.get("request"), "method", b"") != b"CONNECT"
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection was opened for this request."""
+        return "connection.connect_tcp.started" in self.times
+
+    def phases(self, t_start: int, t_headers: int | None) -> Phases:
+        """Return the durations that are known, as far as the request got."""
+        at = self.times.get
+        connect0, connect1 = (
+            at("connection.connect_tcp.started"),
+            at("connection.connect_tcp.complete"),
+        )
+        send0, send1 = (
+            at(SENDING),
+            at("http11.send_request_body.complete"),
+        )
+        tls0, tls1 = at("connection.start_tls.started"), at("connection.start_tls.complete")
+        if send1 is not None and t_headers is not None:
+            # The kernel dates the answer; a recorder that was held up notes its sending later.
+            send1 = min(send1, t_headers)
+        return Phases(
+            blocked_ns=_between(t_start, connect0 or send0),
+            connecting_ns=_between(connect0, connect1),
+            tls_ns=_between(tls0, tls1),
+            sending_ns=_between(send0, send1),
+            waiting_ns=_between(send1, t_headers),
+        )
+
+
+def _between(begin: int | None, end: int | None) -> int | None:
+    return None if begin is None or end is None else end - begin
+
+
+# The body of an answer, grouped by the socket read that brought it.
+#
+# A task of its own takes the chunks off the connection and notes for each which read it came with.
+# It does nothing else, and it goes on without a pause while chunks of the same read are at hand.
+# So a group is always whole: whoever takes it knows which bytes were the last of their read, and
+# with that how far off an event's time can be.
+#
+# Groups are given out one at a time, over all streams of the event loop, and between two of them
+# the loop looks at its sockets: what waits in a socket while the groups of others are worked on
+# could be two events, and those would have one stamp.
+
+
+Group = tuple[Read, list[bytes]]
+
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def last_read(response: httpx.Response) -> Read:
+    """Return the stamped read that the answer's connection did last.
+
+    Raises
+    ------
+    TypeError
+        If the answer did not come over a stamping transport.
+    """
+    stream = response.extensions.get("network_stream")
+    read = stream.get_extra_info("last_read") if stream is not None else None
+    if not isinstance(read, Read):
+        raise TypeError("recording needs firmly_nb.wire.transport.StampingTransport")
+    return read
+
+
+@asynccontextmanager
+async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[Group]]:
+    """Read an answer's body in a task of its own; iterate over ``(read, chunks)``.
+
+    The iterator raises what the connection raised, after every group that came before it.
+    """
+    groups: deque[Group] = deque()
+    arrived = asyncio.Event()
+
+    async def read_all() -> None:
+        try:
+            async for chunk in response.aiter_raw():
+                read = last_read(response)
+                if groups and groups[-1][0] is read:
+                    groups[-1][1].append(chunk)
+                else:
+                    groups.append((read, [chunk]))
+                arrived.set()
+        finally:
+            arrived.set()
+
+    async def take() -> AsyncIterator[Group]:
+        while groups or not reader.done():
+            await arrived.wait()
+            await _turn()
+            if groups:
+                yield groups.popleft()
+            if not groups and not reader.done():
+                arrived.clear()
+        reader.result()
+
+    reader = asyncio.create_task(read_all())
+    try:
+        yield take()
+    finally:
+        reader.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await reader
+
+
+async def _turn() -> None:
+    """Wait until the event loop has read its sockets since the last turn.
+
+    In one pass it finds those that have something, in the next one their readers read.
+    """
+    lock = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with lock:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+# After its last event a server may leave the stream open; the outcome is known by then.
+CLOSE_GRACE_S = 5.0
+EVENT_STREAM = "text/event-stream"
+MAX_ERROR_BODY_BYTES = 1024 * 1024
+MAX_COMMENTS = 10_000
+WRITE_AHEAD_NS = 10_000_000
+UNEXPECTED = "the answer was not what was asked for"
+# What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
+NOTEBOOK_GONE = "cut off: the notebook's process ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One order to record: what to say of it, and what to send."""
+
+    start: Start
+    body: dict[str, Any] = field(repr=False)  # holds the encrypted card
+    token: SecretStr
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    keep_raw: bool = False
+    max_event_bytes: int = 8 * 1024 * 1024
+    max_stream_bytes: int = 64 * 1024 * 1024
+    planned_ns: int | None = None  # when to send, on the clock of `monotonic_ns`; None: at once
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text of the request that must not come back out."""
+        texts = [self.token.get_secret_value(), self.body.get("encrypted_card")]
+        texts.append(self.body.get("captcha_token"))
+        return tuple(text for text in texts if isinstance(text, str) and text)
+
+
+async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> End:
+    """Place an order and give out its records as they come: the start, each event, the end.
+
+    Parameters
+    ----------
+    job
+        The order, its token and its limits.
+    client
+        Its transport should stamp reads (``recording.transport.StampingTransport``).
+    emit
+        Called with each record in order, from this task. The start is given out before anything
+        is sent; an exception of ``emit`` then means that nothing was ordered.
+
+    Returns
+    -------
+    End
+        The last record. A cancelled task gives it out with outcome ``cancelled`` and then raises.
+        An error of our own after the start is an end like any other. Cancelled
+        well before a planned start, it gives out nothing: nothing was sent.
+    """
+    await _until(job.planned_ns, early_ns=WRITE_AHEAD_NS)
+    run = _Run(job, client, emit)
+    try:
+        await run.follow()
+    except asyncio.CancelledError as error:
+        reason = NOTEBOOK_GONE if NOTEBOOK_GONE in error.args else "cancelled by the analyst"
+        after = "" if run.phases.sent else f" {BEFORE_IT_WAS_SENT}"
+        run.t_start = run.t_start or monotonic_ns()
+        run.end("cancelled", None, f"{reason}{after}")
+        if reason == NOTEBOOK_GONE:
+            run.warnings.append(f"the recording was {NOTEBOOK_GONE}")
+        run.finish()
+        raise
+    except Exception as error:
+        if not run.t_start:
+            raise
+        run.end("transport_error", type(error).__name__, f"the recorder failed: {error}")
+        run.warnings.append(
+            f"the recorder failed ({type(error).__name__}); events may be missing. "
+            "Please report this."
+        )
+    return run.finish()
+
+
+async def _until(planned_ns: int | None, early_ns: int = 0) -> None:
+    """Wait for a planned moment; the clock is the same one in every process."""
+    while planned_ns is not None and (rest_ns := planned_ns - early_ns - monotonic_ns()) > 0:  # noqa: ASYNC110 - waits for a time
+        await asyncio.sleep(rest_ns / 1e9)
+
+
+class _Run:
+    """The state of one order while it is recorded."""
+
+    def __init__(self, job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> None:
+        self.job = job
+        self.secrets = job.secrets
+        self.client = client
+        self.emit = emit
+        self.phases = PhaseClock()
+        self.parser = EventStreamParser(
+            max_event_bytes=job.max_event_bytes, max_stream_bytes=job.max_stream_bytes
+        )
+        self.deadline = asyncio.timeout(None)
+        self.t_start = 0
+        self.t_headers: int | None = None
+        self.t_end: int | None = None  # arrival of the body's end, where it came
+        self.offsets: list[int] = []
+        self.offset_error = 0
+        self.seq = 0
+        self.last_read_no: int | None = None
+        self.comments: list[int] = []
+        self.ended: dict[str, Any] = {}
+        self.succeeded = False
+        self.warnings: list[str] = []
+        self.http_status: int | None = None
+        self.confirmation: Any = None
+        self.retry_after_s: float | None = None
+
+    async def follow(self) -> None:
+        """Send the order and read the answer to its end; why it ended goes to ``ended``."""
+        start = self.job.start
+        planned_ns = self.job.planned_ns
+        # What is planned is written down a little ahead: a file takes its time.
+        expected_ns = max(monotonic_ns(), planned_ns or 0)
+        self.emit(
+            replace(
+                start,
+                started_at_ns=expected_ns + wall_clock_offset()[0],
+                schedule_lag_ns=self._lag_ns(expected_ns),
+            )
+        )
+        await _until(planned_ns)
+        self.t_start = monotonic_ns()
+        try:
+            async with asyncio.timeout(start.timeout_s) as self.deadline:
+                await self._exchange()
+        except (TimeoutError, httpx.TimeoutException):
+            if self.decided:
+                self.warnings.append("the server left the stream open after the last event")
+            self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
+        except EventStreamError as error:
+            self.end("transport_error", type(error).__name__, str(error))
+        except httpx.HTTPError as error:
+            self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
+
+    def _lag_ns(self, now_ns: int) -> int | None:
+        return None if self.job.planned_ns is None else now_ns - self.job.planned_ns
+
+    async def _exchange(self) -> None:
+        start = self.job.start
+        async with self.client.stream_order(
+            start.domain,
+            self.job.body,
+            self.job.token,
+            sse=start.sse,
+            limits=httpx.Timeout(start.timeout_s),
+            headers=self.job.headers,
+            extensions={"trace": self.phases.trace},
+        ) as response:
+            self.http_status = response.status_code
+            self.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
+            read = last_read(response)
+            self.t_headers = read.arrived_ns
+            self._note(read)
+            if response.status_code != 200 or (_media_type(response) == EVENT_STREAM) != start.sse:
+                await self._read_unexpected(response)
+            elif start.sse:
+                await self._read_events(response)
+            else:
+                await self._read_confirmation(response)
+
+    async def _read_events(self, response: httpx.Response) -> None:
+        async with read_groups(response) as groups:
+            async for read, chunks in groups:
+                was_decided = self.decided
+                self._take(read, chunks)
+                if self.decided and not was_decided:
+                    self._wait_no_longer_than(CLOSE_GRACE_S)
+        self.t_end = last_read(response).arrived_ns
+        self.parser.close()
+        self.end("incomplete", None, "the stream ended without order-placed and without error")
+
+    def _wait_no_longer_than(self, seconds: float) -> None:
+        at = asyncio.get_running_loop().time() + seconds
+        limit = self.deadline.when()
+        self.deadline.reschedule(at if limit is None else min(at, limit))
+
+    def _take(self, read: Read, chunks: list[bytes]) -> None:
+        """Turn the bytes of one read into records."""
+        self._note(read)
+        comments = self.parser.comments
+        events: list[ServerSentEvent] = []
+        failure: EventStreamError | None = None
+        try:
+            for chunk in chunks:
+                events += self.parser.feed(chunk)
+        except EventStreamError as error:
+            # The events of the chunks before it are whole, and are kept.
+            failure = error
+        beats = min(self.parser.comments - comments, MAX_COMMENTS - len(self.comments))
+        self.comments.extend([read.arrived_ns - self.t_start] * beats)
+        whole = self.parser.pending_bytes == 0
+        for position, event in enumerate(events, start=1):
+            self._take_event(event, read, last_in_read=whole and position == len(events))
+        if failure:
+            raise failure
+
+    def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
+        self.seq += 1
+        data = self._decode(event)
+        self.emit(
+            Event(
+                seq=self.seq,
+                event=redact_text(event.event, self.secrets),
+                data=data,
+                t_ns=read.arrived_ns - self.t_start,
+                wall_ns=read.arrived_ns + read.wall_offset_ns,
+                clock=read.clock,
+                uncertainty_us=event_uncertainty_us(read, last_in_read=last_in_read),
+                read_no=read.read_no,
+                coalesced=read.read_no == self.last_read_no,
+                read_delay_us=(read.read_ns - read.arrived_ns) / 1000,
+                size=len(event.raw_data),
+                rtt_us=read.rtt_us,
+                retransmits=read.retransmits,
+                id=redact_text(event.id, self.secrets),
+                raw=self._raw(event, data) if self.job.keep_raw else None,
+            )
+        )
+        self.last_read_no = read.read_no
+        self._judge(event.event, data)
+
+    def _judge(self, name: str, data: Any) -> None:
+        success = {self.job.start.milestones[-1]} if self.job.start.milestones else SUCCESS
+        if name in success:
+            self.succeeded = True
+            if self.ended:
+                self.warnings.append(
+                    f"{name} came after an error event; the order counts as placed"
+                )
+        elif name == ERROR:
+            error = error_from_payload(data)
+            if self.succeeded:
+                self.warnings.append(f"error event after the order was placed: {error.error}")
+            elif not self.ended:
+                self.end("error_event", error.error, error.description)
+
+    def _decode(self, event: ServerSentEvent) -> Any:
+        try:
+            return decode(event.raw_data, self.secrets)
+        except orjson.JSONDecodeError:
+            return redact_broken_json(event.data, self.secrets) or None
+
+    def _raw(self, event: ServerSentEvent, data: Any) -> str:
+        """Return the exact text, or where it holds secrets the JSON without them."""
+        # The text is looked at, too: of two fields of one name JSON keeps the last.
+        text = redact_broken_json(event.data, self.secrets)
+        try:
+            exact = orjson.loads(event.raw_data) == data and text == event.data
+        except orjson.JSONDecodeError:
+            return text
+        return event.data if exact else orjson.dumps(data).decode()
+
+    async def _read_confirmation(self, response: httpx.Response) -> None:
+        body = await self._read_body(response, self.job.max_stream_bytes)
+        try:
+            answer = redact(orjson.loads(body), self.secrets)
+        except orjson.JSONDecodeError:
+            self.warnings.append(UNEXPECTED)
+            self.end("http_error", "UnexpectedAnswer", "the answer is no whole JSON")
+            return
+        self.confirmation = answer
+        if order_number(answer) is not None:
+            self.succeeded = True
+        else:
+            # 200 does not always mean ordered (firmly-api.md, section 5.1).
+            notice = answer.get("notice") if isinstance(answer, dict) else None
+            self.end("incomplete", None, f"no order number in the answer; notice: {notice}")
+
+    async def _read_unexpected(self, response: httpx.Response) -> None:
+        body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
+        error = error_from_body(response.status_code, body, self.secrets)
+        self._keep_order(body)
+        if response.status_code == 200:
+            wanted = "an event stream" if self.job.start.sse else "JSON"
+            kind = _media_type(response) or "no content type"
+            error = FirmlyError("UnexpectedContentType", f"expected {wanted}, got {kind}")
+            self.warnings.append(UNEXPECTED)
+        self.end("http_error", error.error, error.description)
+
+    def _keep_order(self, body: bytes) -> None:
+        """Keep an answer that was not expected if it has an order number: there is an order."""
+        try:
+            answer = redact(orjson.loads(body), self.secrets)
+        except orjson.JSONDecodeError:
+            return
+        if order_number(answer):
+            self.confirmation = answer
+
+    async def _read_body(self, response: httpx.Response, limit: int) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            self._note(last_read(response))
+            body += chunk
+            if len(body) > limit:
+                self.warnings.append(f"the answer's body was cut at {limit} bytes")
+                break
+        else:
+            self.t_end = last_read(response).arrived_ns
+        return bytes(body)
+
+    def _note(self, read: Read) -> None:
+        """Keep what tells whether the wall clock was stepped while we measured by it."""
+        offset, error = read.wall_offset_ns, read.wall_offset_error_ns
+        self.offset_error = max(self.offset_error, error)
+        if not self.offsets:
+            self.offsets = [offset, offset]
+        self.offsets = [min(self.offsets[0], offset), max(self.offsets[1], offset)]
+
+    @property
+    def decided(self) -> bool:
+        """Whether the outcome is known, whatever else may come."""
+        return self.succeeded or bool(self.ended)
+
+    def end(self, outcome: OutcomeName, code: str | None, description: str) -> None:
+        """Say why it ended; the first reason counts."""
+        if not self.decided:
+            self.ended = {
+                "outcome": outcome,
+                "error_code": redact_text(code, self.secrets) if code else None,
+                "error_description": redact_text(description, self.secrets),
+            }
+
+    def finish(self) -> End:
+        """Give out the last record."""
+        t_end = self.t_end or monotonic_ns()
+        verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
+        step_us = self._clock_step_us()
+        if step_us:
+            self.warnings.append(f"the wall clock was stepped by {step_us:.0f} µs while recording")
+        record = End(
+            **verdict,
+            t_end_ns=t_end - self.t_start,
+            t_headers_ns=self.t_headers - self.t_start if self.t_headers else None,
+            http_status=self.http_status,
+            phases=self.phases.phases(self.t_start, self.t_headers),
+            connection="cold" if self.phases.connected else "warm",
+            confirmation=self.confirmation,
+            comments_ns=self.comments,
+            unfinished_bytes=self.parser.unfinished_bytes,
+            clock_step_us=step_us,
+            warnings=self.warnings,
+            # That of the start was expected, this one is exact.
+            schedule_lag_ns=self._lag_ns(self.t_start),
+            retry_after_s=self.retry_after_s,
+            sent=self.phases.sent,
+        )
+        self.emit(record)
+        return record
+
+    def _clock_step_us(self) -> float:
+        if not self.offsets:
+            return 0.0
+        moved = self.offsets[1] - self.offsets[0]
+        return moved / 1000 if moved > 2 * self.offset_error + 1_000 else 0.0
+
+
+def _media_type(response: httpx.Response) -> str:
+    kind: str = response.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower()

@@ -1,0 +1,172 @@
+"""The three kinds of record that make a recording: one start, any number of events, one end.
+
+The same records go down the worker's pipe and into the journal, and a ``Recording`` is made from
+them, so a recording that is read from a journal is the one that was shown. Times are nanoseconds
+after ``t_start`` (metrics.md, section 1) on the recorder's monotonic clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from firmly_nb.api.errors import error_from_payload
+from firmly_nb.api.event_names import ERROR, SUCCESS
+from firmly_nb.api.snapshots import order_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firmly_nb.outcomes import OutcomeName
+
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What was going to be ordered, where and how; written before anything is sent."""
+
+    recording_id: str
+    started_at_ns: int  # wall clock at t_start, Unix nanoseconds
+    environment: str
+    domain: str
+    items: list[dict[str, Any]]  # variant_id, quantity
+    sse: bool
+    connection: Literal["warm", "cold"]  # what was asked for; Phases tell what it was
+    timeout_s: float
+    milestones: list[str] | None = None  # None: the vocabulary that the stream speaks
+    run_id: str | None = None
+    schedule_lag_ns: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    recorder: dict[str, str] = field(default_factory=dict)  # versions and platform
+    format_version: int = FORMAT_VERSION
+    kind: Literal["start"] = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event: what came, when, and how sure that time is."""
+
+    seq: int  # from 1
+    event: str
+    data: Any  # decoded JSON, or the text where it is none; secrets already out
+    t_ns: int
+    wall_ns: int
+    clock: Literal["kernel", "user"]
+    uncertainty_us: float
+    read_no: int
+    coalesced: bool
+    read_delay_us: float
+    size: int  # bytes of data
+    rtt_us: float | None = None
+    retransmits: int | None = None
+    id: str = ""
+    raw: str | None = None
+    kind: Literal["event"] = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Connection phases in nanoseconds (metrics.md, section 2); None where there was none."""
+
+    blocked_ns: int | None = None
+    connecting_ns: int | None = None
+    tls_ns: int | None = None
+    sending_ns: int | None = None
+    waiting_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How it ended."""
+
+    outcome: OutcomeName
+    t_end_ns: int
+    t_headers_ns: int | None = None
+    http_status: int | None = None
+    error_code: str | None = None
+    error_description: str | None = None
+    phases: Phases = field(default_factory=Phases)
+    connection: Literal["warm", "cold"] = "cold"
+    confirmation: Any = None  # the answer's JSON: asked for without events, or with an order in it
+    comments_ns: list[int] = field(default_factory=list)  # heartbeats
+    unfinished_bytes: int = 0
+    clock_step_us: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+    schedule_lag_ns: int | None = None  # t_start after the planned start, where one was planned
+    retry_after_s: float | None = None  # how long the answer asked to wait
+    sent: bool | None = None  # whether the network was given any byte of it; None: not known
+    kind: Literal["end"] = "end"
+
+
+Record = Start | Event | End
+
+
+def encode(record: Record | dict[str, Any]) -> bytes:
+    """Write a record as one line of JSON, without the line end.
+
+    Examples
+    --------
+    >>> decode(encode(End("placed", 1_000))).outcome
+    'placed'
+    """
+    return orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS)
+
+
+def decode(line: bytes) -> Record:
+    """Read a record back; fields that a newer version added are passed over.
+
+    Raises
+    ------
+    ValueError
+        If the line is no whole record.
+    """
+    return from_dict(orjson.loads(line))
+
+
+def from_dict(values: Any) -> Record:
+    """Make a record from its decoded JSON; see :func:`decode`."""
+    kind = values.get("kind") if isinstance(values, dict) else None
+    try:
+        if kind == "start":
+            return Start(**_known(Start, values))
+        if kind == "event":
+            return Event(**_known(Event, values))
+        if kind == "end":
+            values = {**values, "phases": Phases(**_known(Phases, values.get("phases") or {}))}
+            return End(**_known(End, values))
+    except TypeError as error:
+        raise ValueError(f"an incomplete {kind} record: {error}") from None
+    raise ValueError(f"unknown kind of record: {kind!r}")
+
+
+def _known(kind: type[Start | Event | End | Phases], values: dict[str, Any]) -> dict[str, Any]:
+    return {f.name: values[f.name] for f in fields(kind) if f.name in values}
+
+
+# What can be said of an order whose recorder died: what its events tell.
+
+
+def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
+    """Return the end that the events themselves tell (placed, or an error), or None."""
+    success = {start.milestones[-1]} if start.milestones else SUCCESS
+    t_end = events[-1].t_ns if events else 0
+    if any(event.event in success for event in events):
+        return End("placed", t_end)
+    failed = next((event for event in events if event.event == ERROR), None)
+    if failed is None:
+        return None
+    error = error_from_payload(failed.data)
+    return End("error_event", t_end, error_code=error.error, error_description=error.description)
+
+
+def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
+    """Return an end for a recording that has none."""
+    text = "the recording was cut off before the order's end"
+    if not any(order_number(event.data) for event in events):
+        text += "; the order may exist"
+    t_end = events[-1].t_ns if events else 0
+    return told_by_events(start, events) or End("incomplete", t_end, error_description=text)

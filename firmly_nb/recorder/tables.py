@@ -1,0 +1,263 @@
+"""From the records of one recording to the rows of its tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.api.errors import FirmlyError, make_error
+from firmly_nb.api.event_names import SUCCESS
+from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number
+from firmly_nb.latency.stages import milestone_of
+from firmly_nb.outcomes import (
+    ANSWERED,
+    BEFORE_IT_WAS_SENT,
+    CANCELLED,
+    KNOWN,
+    PLACED,
+    Facts,
+    judge,
+    was_sent,
+)
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from firmly_nb.outcomes import Judgement
+    from firmly_nb.recorder.records import End, Event, Start
+
+
+def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return one row an event, in the form of ``EVENTS``."""
+    rows = []
+    before: Event | None = None
+    for event in events:
+        snapshot = find_snapshot(event.data)
+        total_minor, currency = _total(snapshot)
+        rows.append(
+            {
+                "recording_id": start.recording_id,
+                "seq": event.seq,
+                "event": event.event,
+                "milestone": milestone_of(event.event, start.milestones),
+                "t_ms": event.t_ns / 1e6,
+                "gap_ms": (event.t_ns - before.t_ns) / 1e6 if before else None,
+                "at": event.wall_ns,
+                "clock": event.clock,
+                "uncertainty_us": event.uncertainty_us,
+                "coalesced": event.coalesced,
+                "read_no": event.read_no,
+                "bytes": event.size,
+                "rtt_us": event.rtt_us,
+                "retransmits": event.retransmits,
+                "cart_id": snapshot.cart_id if snapshot else None,
+                "total_minor": total_minor,
+                "currency": currency,
+                "data": event.data,
+                "raw": event.raw,
+            }
+        )
+        before = event
+    return rows
+
+
+def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
+    """Return the plain answer as a row for the cart tables: event ``confirmation``, number 0."""
+    if find_snapshot(end.confirmation) is None:
+        return []
+    return [
+        {
+            "recording_id": start.recording_id,
+            "seq": 0,
+            "event": "confirmation",
+            "coalesced": False,
+            "bytes": 0,
+            "data": end.confirmation,
+        }
+    ]
+
+
+def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]:
+    """Return the row of the order, in the form of ``ORDERS``."""
+    total_minor, currency = _total(last_snapshot(events, end))
+    milestones = [e.event for e in events if milestone_of(e.event, start.milestones)]
+    lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
+    lag_ms = _ms(lag_ns)
+    latency_ms = end.t_end_ns / 1e6
+    number = last_order_number(events, end)
+    judged = judgement(events, end, number)
+    return {
+        "recording_id": start.recording_id,
+        "run_id": start.run_id,
+        # Written down when it was expected; where that is known, it was later by so much.
+        "started_at": start.started_at_ns + (lag_ns or 0) - (start.schedule_lag_ns or 0),
+        "environment": start.environment,
+        "domain": start.domain,
+        "n_items": len(start.items),
+        "quantity": sum(item.get("quantity", 1) for item in start.items),
+        "outcome": end.outcome,
+        "order_exists": judged.order_exists,
+        "evidence": judged.evidence,
+        "error_code": end.error_code,
+        "error_description": end.error_description,
+        "order_number": number,
+        "http_status": end.http_status,
+        "last_milestone": milestones[-1] if milestones else None,
+        "time_to_headers_ms": _ms(end.t_headers_ns),
+        "time_to_first_event_ms": events[0].t_ns / 1e6 if events else None,
+        "time_to_order_placed_ms": _placed_ms(start, events, end),
+        "order_latency_ms": latency_ms,
+        "scheduled_order_latency_ms": None if lag_ms is None else latency_ms + lag_ms,
+        "schedule_lag_ms": lag_ms,
+        "blocked_ms": _ms(end.phases.blocked_ns),
+        "connecting_ms": _ms(end.phases.connecting_ns),
+        "tls_ms": _ms(end.phases.tls_ns),
+        "sending_ms": _ms(end.phases.sending_ns),
+        "waiting_ms": _ms(end.phases.waiting_ns),
+        "total_minor": total_minor,
+        "currency": currency,
+        "connection": end.connection,
+        "tags": dict(start.tags),
+    }
+
+
+def last_snapshot(events: Sequence[Event], end: End) -> Snapshot | None:
+    """Return the last cart or order that was seen, from the response or the events."""
+    return next(filter(None, map(find_snapshot, _last_first(events, end))), None)
+
+
+def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgement:
+    """Judge whether an order exists by what its recording holds, of which its order number."""
+    return judge(
+        Facts(
+            outcome=end.outcome,
+            has_number=number is not None,
+            success=end.outcome == PLACED,
+            error_code=end.error_code if end.outcome in ANSWERED else None,
+            http_status=end.http_status,
+            sent=_sent(events, end),
+        )
+    )
+
+
+def _sent(events: Sequence[Event], end: End) -> bool | None:
+    if end.sent is not None:
+        return end.sent
+    return was_sent(
+        error_code=end.error_code,
+        cancelled_before=end.outcome == CANCELLED
+        and BEFORE_IT_WAS_SENT in (end.error_description or ""),
+        responded=end.t_headers_ns is not None or bool(events),
+        cold=end.connection == "cold",
+        blocked=end.phases.blocked_ns is not None,
+        connecting=end.phases.connecting_ns is not None,
+    )
+
+
+def last_order_number(events: Sequence[Event], end: End) -> str | None:
+    """Return the last order number that was seen, whatever came after it."""
+    return next(filter(None, map(order_number, _last_first(events, end))), None)
+
+
+def _last_first(events: Sequence[Event], end: End) -> Iterator[Any]:
+    yield end.confirmation
+    yield from (event.data for event in reversed(events))
+
+
+def _total(snapshot: Snapshot | None) -> tuple[int | None, str | None]:
+    return (snapshot and snapshot.total) or (None, None)
+
+
+def error_of(end: End) -> FirmlyError | None:
+    """Return the error that ended an order, or None."""
+    if end.error_code is None:
+        return None
+    status = end.http_status if end.outcome == "http_error" else None
+    return make_error(end.error_code, end.error_description or "", status)
+
+
+def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
+    if end.outcome != PLACED:
+        return None
+    success = {start.milestones[-1]} if start.milestones else SUCCESS
+    times = [e.t_ns for e in events if e.event in success]
+    # Without events the confirmation itself is the moment.
+    return (times[-1] if times else end.t_end_ns) / 1e6
+
+
+def _ms(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6
+
+
+# The tables of a recording, declared once (design.md, section 6).
+
+
+EVENTS = Table(
+    "events",
+    "one row a server-sent event",
+    (
+        Column("recording_id", "str", "", "which recording"),
+        Column("seq", "int64", "", "place in the stream, from 1"),
+        Column("event", "category", "", "name of the event as it was sent"),
+        Column("milestone", "category", "", "the milestone it stands for; null if none"),
+        Column("t_ms", "float64", "ms", "arrival after t_start"),
+        Column("gap_ms", "float64", "ms", "since the event before; null for the first"),
+        Column("at", "datetime64[ns, UTC]", "", "arrival by the wall clock"),
+        Column("clock", "category", "", "kernel: receive stamp; user: time right after the read"),
+        Column("uncertainty_us", "float64", "µs", "it came at most this much before t_ms"),
+        Column("coalesced", "bool", "", "shares its read with the event before"),
+        Column("read_no", "Int64", "", "number of the socket read that brought its last byte"),
+        Column("bytes", "int64", "bytes", "size of its data"),
+        Column("rtt_us", "Float64", "µs", "the connection's round-trip time then, by the kernel"),
+        Column("retransmits", "Int64", "", "packets lost on the connection so far, by the kernel"),
+        Column("cart_id", "str", "", "the cart in its data"),
+        Column("total_minor", "Int64", "minor units", "the cart's total"),
+        Column("currency", "category", "", "ISO 4217"),
+        Column("data", "object", "", "the decoded JSON, secrets taken out"),
+        Column("raw", "object", "", "exact text; null unless keep_raw=True"),
+    ),
+)
+
+WIDE = ("data", "raw")  # what came in an event; all else is small
+EVENT_TIMES = Table(
+    "event_times",
+    "one row a server-sent event, without what came in it",
+    tuple(column for column in EVENTS.columns if column.name not in WIDE),
+)
+
+ORDERS = Table(
+    "orders",
+    "one row an attempted order",
+    (
+        Column("recording_id", "str", "", "which recording"),
+        Column("run_id", "str", "", "the run it belongs to"),
+        Column("started_at", "datetime64[ns, UTC]", "", "t_start by the wall clock"),
+        Column("environment", "category", "", "simulator, staging or custom"),
+        Column("domain", "category", "", "the merchant"),
+        Column("n_items", "int64", "", "lines asked for"),
+        Column("quantity", "int64", "", "pieces asked for"),
+        Column("outcome", "category", "", f"how it ended: {', '.join(KNOWN)}"),
+        Column("order_exists", "category", "", "whether there is an order: yes, no or unknown"),
+        Column("evidence", "category", "", "what decided order_exists"),
+        Column("error_code", "category", "", "the API's name of the error"),
+        Column("error_description", "str", "", "its words"),
+        Column("order_number", "str", "", "the merchant's order number"),
+        Column("http_status", "Int64", "", "status of the answer"),
+        Column("last_milestone", "category", "", "the last milestone reached"),
+        Column("time_to_headers_ms", "float64", "ms", "response headers complete"),
+        Column("time_to_first_event_ms", "float64", "ms", "first event"),
+        Column("time_to_order_placed_ms", "float64", "ms", "order-placed; null unless placed"),
+        Column("order_latency_ms", "float64", "ms", "end of the answer, or of the attempt"),
+        Column("scheduled_order_latency_ms", "float64", "ms", "the same from the planned start"),
+        Column("schedule_lag_ms", "float64", "ms", "start after the planned start"),
+        Column("blocked_ms", "float64", "ms", "before connecting or sending"),
+        Column("connecting_ms", "float64", "ms", "TCP connection; null if it was open"),
+        Column("tls_ms", "float64", "ms", "TLS handshake; null if none"),
+        Column("sending_ms", "float64", "ms", "sending the request"),
+        Column("waiting_ms", "float64", "ms", "request sent to headers complete"),
+        Column("total_minor", "Int64", "minor units", "total of the last cart or order seen"),
+        Column("currency", "category", "", "ISO 4217"),
+        Column("connection", "category", "", "warm: was open before; cold: opened for it"),
+        Column("tags", "object", "", "what the analyst noted, by name"),
+    ),
+)

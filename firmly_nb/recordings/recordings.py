@@ -1,0 +1,640 @@
+"""``Recording``: one order and its tables. ``Recordings``: many, with the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.charts.charts import ChartsFace
+from firmly_nb.latency.stages import stages
+from firmly_nb.recorder.records import End, Event, Record, Start, end_of_cut_off
+from firmly_nb.recorder.tables import (
+    EVENTS,
+    ORDERS,
+    WIDE,
+    confirmation_rows,
+    error_of,
+    event_rows,
+    judgement,
+    last_order_number,
+    last_snapshot,
+    order_row,
+)
+from firmly_nb.recordings.sources import Held, HeldEnds, Joined, Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from firmly_nb.api.errors import FirmlyError
+    from firmly_nb.carts.report import CheckReport
+    from firmly_nb.carts.tables import CartTables
+    from firmly_nb.latency.compare import Comparison
+    from firmly_nb.latency.drift import RunDrift
+    from firmly_nb.latency.summary import LatencySummary
+    from firmly_nb.outcomes import Judgement
+    from firmly_nb.recordings.sources import Ends
+    from firmly_nb.store.write import Saved
+
+
+# What a recording says of its carts: the tables of ``carts``, read from its events.
+#
+# A base class, because one order and many orders answer the same questions by the same words and
+# differ only in the events and in what was asked for.
+
+
+class CartFace:
+    """Cart tables over ``cart_events``; built when first asked for, then kept."""
+
+    @property
+    def cart_events(self) -> pd.DataFrame:
+        """The events, and the answer of an order that was placed without events."""
+        raise NotImplementedError
+
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for: for each recording its variants and quantities."""
+        raise NotImplementedError
+
+    @property
+    def snapshots(self) -> pd.DataFrame:
+        """One row a cart or order that was seen; see ``carts.schemas.SNAPSHOTS``."""
+        return self._cart_tables.snapshots
+
+    @property
+    def line_items(self) -> pd.DataFrame:
+        """One row a line of each snapshot; see ``carts.schemas.LINE_ITEMS``."""
+        return self._cart_tables.line_items
+
+    @property
+    def shipments(self) -> pd.DataFrame:
+        """One row a shipment of each snapshot; see ``carts.schemas.SHIPMENTS``."""
+        return self._cart_tables.shipments
+
+    @property
+    def notices(self) -> pd.DataFrame:
+        """One row a notice of each snapshot; see ``carts.schemas.NOTICES``."""
+        return self._cart_tables.notices
+
+    @property
+    def discounts(self) -> pd.DataFrame:
+        """One row a discount of each snapshot; see ``carts.schemas.DISCOUNTS``."""
+        return self._cart_tables.discounts
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """What changed from snapshot to snapshot; see ``carts.schemas.CHANGES``."""
+        from firmly_nb.carts.changes import changes
+
+        return changes(self.cart_events)
+
+    @cached_property
+    def checks(self) -> CheckReport:
+        """What must be true of a cart and is not: ``.findings``, ``.summary``, ``.headline()``."""
+        from firmly_nb.carts.report import run_checks
+
+        return run_checks(self.cart_events, self.asked())
+
+    def show_changes(self) -> Shown:
+        """Show the changes as a person would want to read them."""
+        from firmly_nb.carts.show import changes_html, changes_text
+
+        return Shown(changes_text(self.changes), changes_html(self.changes))
+
+    @cached_property
+    def _cart_tables(self) -> CartTables:
+        from firmly_nb.carts.tables import cart_tables
+
+        return cart_tables(self.cart_events)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Something to look at: text in a terminal, HTML in a notebook."""
+
+    text: str
+    html: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+# What recordings say of their times: the figures of ``latency``, read from their tables.
+#
+# A base class of ``Recordings``, so that the verbs stand where the tables are; each is a function
+# of ``latency`` on DataFrames and can be had without recordings, too.
+
+
+class LatencyFace:
+    """Figures over ``ends``."""
+
+    @property
+    def ends(self) -> Ends:
+        """The tables that figures are made of."""
+        raise NotImplementedError
+
+    def latency(self, level: float = 0.95) -> LatencySummary:
+        """Return how long each stage takes, how sure that is, and what to know about it.
+
+        ``.table`` has the numbers (``LATENCY`` in docs/tables.md), ``.sentences`` what should be
+        known before they are believed. A quantile that so few orders cannot tell is null.
+
+        Parameters
+        ----------
+        level
+            The intervals' level.
+
+        Examples
+        --------
+        >>> from firmly_nb.recordings.recordings import Recordings
+        >>> Recordings([]).latency()
+        no orders
+        """
+        if level == 0.95:
+            return self._latency
+        from firmly_nb.latency.summary import summary
+
+        return summary(self.ends.events, self.ends.stages, self.ends.orders, level)
+
+    def outcomes(self) -> pd.DataFrame:
+        """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
+        from firmly_nb.latency.shares import outcome_table
+
+        return outcome_table(self.ends.orders)
+
+    def funnel(self) -> pd.DataFrame:
+        """Return how many orders reached each milestone, of those before it; see ``FUNNEL``."""
+        from firmly_nb.latency.shares import funnel
+
+        return funnel(self.ends.stages, self.ends.orders)
+
+    def completion(self) -> pd.DataFrame:
+        """Return which share of orders was placed within how long; see ``COMPLETION``."""
+        from firmly_nb.latency.shares import completion_curve
+
+        return completion_curve(self.ends.orders)
+
+    def compare(self, other: Any, margin: float = 0.10, level: float = 0.98) -> Comparison:
+        """Compare other recordings with these: a verdict on the order and on each stage.
+
+        Parameters
+        ----------
+        other
+            The recordings that are judged; these are what they are held against.
+        margin
+            The smallest change that matters, stated before looking: 0.10 for 10%.
+        level
+            How often all intervals hold together.
+        """
+        from firmly_nb.latency.compare import compare
+
+        a, b = self.ends, getattr(other, "ends", other)
+        return compare(a.stages, a.orders, b.stages, b.orders, margin, level)
+
+    def drift(self, stage: str | None = None) -> RunDrift:
+        """Say whether orders, or one stage of them, became slower or faster with time.
+
+        Among eleven runs or more change points are looked for; within runs, a trend.
+
+        Parameters
+        ----------
+        stage
+            The stage that is looked at, such as ``"item-added"``; by default the whole order.
+        """
+        from firmly_nb.latency.drift import run_drift
+
+        return run_drift(self.ends.stages, self.ends.orders, stage)
+
+    @cached_property
+    def _latency(self) -> LatencySummary:
+        from firmly_nb.latency.summary import summary
+
+        return summary(self.ends.events, self.ends.stages, self.ends.orders)
+
+
+# What many recordings do with a disk: be saved, tell their notes, be asked by SQL.
+#
+# A base class beside ``CartFace``, so that ``Recordings`` itself stays a short read.
+
+
+class StoreFace:
+    """Saving, notes and relations of ``Recordings``."""
+
+    _source: Source
+
+    def __iter__(self) -> Iterator[Recording]:
+        raise NotImplementedError
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noted when these were saved, oldest first."""
+        return self._source.notes
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        tags: dict[str, str] | None = None,
+        notes: str = "",
+        keep_personal: bool = False,
+    ) -> Saved:
+        """Save them to a folder, as Parquet files that pandas, DuckDB, Polars and Spark read.
+
+        Saving again adds what is new: a recording that is there already is there once. Either
+        everything that is new is added, or nothing is.
+
+        Parameters
+        ----------
+        path
+            The folder; made if need be. docs/recordings.md describes what is in it.
+        tags
+            Given to each recording that is added, beside its own tags, which win.
+        notes
+            A text for whoever loads them: ``recs.notes``.
+        keep_personal
+            Whether names, streets, telephone numbers and e-mail addresses are stored. Otherwise
+            they are masked, and the exact text of events (``keep_raw``) is left out.
+
+        Returns
+        -------
+        Saved
+            How many were added, and how many were there before.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written or the disk is full. What was there stays as it was.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import firmly_nb as fnb
+        >>> folder = tempfile.mkdtemp()
+        >>> fnb.Recordings([]).save(folder, notes="an empty set").added
+        0
+        >>> fnb.load(folder).notes
+        ['an empty set']
+        """
+        from firmly_nb.store.write import save
+
+        return save(self, path, tags=tags, notes=notes, keep_personal=keep_personal)
+
+    def relation(self, table: str = "events", connection: Any = None) -> Any:
+        """Return a table as a DuckDB relation, to be asked by SQL without loading it.
+
+        Parameters
+        ----------
+        table
+            ``"events"`` or ``"orders"``. Of a saved set it is its files, with the columns that
+            docs/tables.md lists for them (``data`` is JSON text); of others the table in memory.
+        connection
+            A DuckDB connection; by default DuckDB's own.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            One row an event or an order, in no order.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> fnb.Recordings([]).relation("orders").aggregate("count(*)").fetchall()
+        [(0,)]
+        """
+        from firmly_nb.recordings.sources import relation
+
+        return relation(self._source, table, connection)
+
+
+class Recording(CartFace):
+    """One order: what was asked for, each event with its time, how it ended.
+
+    Made by ``lab.place`` and ``fnb.load``, not by hand. The tables are plain DataFrames, built when
+    first asked for; their columns are described in docs/tables.md.
+
+    Parameters
+    ----------
+    records
+        The start, the events, and the end where it was reached.
+    warnings
+        What is to be said beside what the recorder said.
+    """
+
+    def __init__(self, records: Sequence[Record], warnings: Sequence[str] = ()) -> None:
+        start = records[0]
+        if not isinstance(start, Start):
+            raise TypeError("a recording begins with a start record")
+        self._start = start
+        self._events = [record for record in records if isinstance(record, Event)]
+        last = records[-1]
+        self.cut_off = not isinstance(last, End)
+        self._end = last if isinstance(last, End) else end_of_cut_off(start, self._events)
+        self.warnings = [*self._end.warnings, *warnings]
+
+    @property
+    def recording_id(self) -> str:
+        """Its id, the key of every table."""
+        return self._start.recording_id
+
+    @property
+    def started_at_ns(self) -> int:
+        """When it began, by the wall clock, in Unix nanoseconds."""
+        return self._start.started_at_ns
+
+    @property
+    def domain(self) -> str:
+        """The merchant."""
+        return self._start.domain
+
+    @property
+    def environment(self) -> str:
+        """Where it was placed: simulator, staging or custom."""
+        return self._start.environment
+
+    @property
+    def outcome(self) -> str:
+        """Outcome, one of seven; see ``orders`` in docs/tables.md."""
+        return self._end.outcome
+
+    @property
+    def order_exists(self) -> str:
+        """Whether the merchant holds an order: ``yes``, ``no`` or ``unknown``."""
+        return self._judgement.order_exists
+
+    @property
+    def evidence(self) -> str:
+        """What decided ``order_exists``, in a few words."""
+        return self._judgement.evidence
+
+    @property
+    def error(self) -> FirmlyError | None:
+        """The error that ended it, with the API's name; None if it was placed."""
+        return error_of(self._end)
+
+    @property
+    def order_number(self) -> str | None:
+        """The merchant's order number; None unless there is an order."""
+        return last_order_number(self._events, self._end)
+
+    @property
+    def cart(self) -> dict[str, Any] | None:
+        """The last cart or order that was seen, as the API sent it, secrets taken out."""
+        last = last_snapshot(self._events, self._end)
+        return last.data if last else None
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What was asked for: ``variant_id`` and ``quantity`` of each line."""
+        return [dict(item) for item in self._start.items]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the analyst noted, by name."""
+        return dict(self._start.tags)
+
+    @property
+    def comments_ms(self) -> list[float]:
+        """Arrival of each comment (heartbeat) of the stream, in ms; they are not events."""
+        return [t / 1e6 for t in self._end.comments_ns]
+
+    @property
+    def recorder(self) -> dict[str, str]:
+        """With what it was recorded: versions, platform, how the recorder ran."""
+        return dict(self._start.recorder)
+
+    @property
+    def sse(self) -> bool:
+        """Whether events were asked for."""
+        return self._start.sse
+
+    @property
+    def timeout_s(self) -> float:
+        """The limit that was set, in seconds."""
+        return self._start.timeout_s
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row an event; see ``EVENTS``."""
+        return EVENTS.frame(event_rows(self._start, self._events))
+
+    @property
+    def event_times(self) -> pd.DataFrame:
+        """The events without what came in them; see ``EVENT_TIMES``."""
+        return self.events.drop(columns=list(WIDE))
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """The order's one row; see ``ORDERS``."""
+        return ORDERS.frame([self.summary()])
+
+    @cached_property
+    def _judgement(self) -> Judgement:
+        return judgement(self._events, self._end, self.order_number)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the order's row as it is before it becomes a table: cheap, None where null."""
+        return order_row(self._start, self._events, self._end)
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """One row a stage, reached or not; see ``STAGES``."""
+        return stages(self.events, self._start.milestones, [self.recording_id])
+
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for, by recording id."""
+        return {self.recording_id: self.items}
+
+    @cached_property
+    def cart_events(self) -> pd.DataFrame:
+        """What carries carts: the events, and the answer where no events were asked for."""
+        answer = EVENTS.frame(confirmation_rows(self._start, self._end))
+        return EVENTS.concat([self.events, answer])
+
+    def show_cart(self, seq: int | None = None) -> Shown:
+        """Show a cart as a shopper would see it: the last one, or that of event number ``seq``.
+
+        Raises
+        ------
+        LookupError
+            If there is no cart, or none in that event.
+        """
+        from firmly_nb.carts.show import cart_html, cart_text
+
+        event = next((e for e in self._events if e.seq == seq), None)
+        if seq is None:
+            found = last_snapshot(self._events, self._end)
+        else:
+            found = find_snapshot(event.data if event else None)
+        if found is None:
+            raise LookupError("there is no cart" + ("" if seq is None else f" in event {seq}"))
+        return Shown(cart_text(found.data), cart_html(found.data))
+
+    def records(self) -> list[Record]:
+        """Return what it is made of, for journals and stores."""
+        end: list[Record] = [] if self.cut_off else [self._end]
+        return [self._start, *self._events, *end]
+
+    def waterfall(self) -> Any:
+        """Show each stage as a bar on the time since the request."""
+        from firmly_nb.recordings.show import Waterfall
+
+        return Waterfall(self)
+
+    def __repr__(self) -> str:
+        from firmly_nb.recordings.show import recording_text
+
+        return recording_text(self)
+
+    def _repr_html_(self) -> str:
+        from firmly_nb.recordings.show import recording_html
+
+        return recording_html(self)
+
+
+class Recordings(CartFace, LatencyFace, ChartsFace, StoreFace, Sequence[Recording]):
+    """Many recordings, with the tables of one; it filters like a DataFrame.
+
+    Examples
+    --------
+    >>> recs = Recordings([])
+    >>> len(recs), list(recs.stages.columns)[:3]
+    (0, ['recording_id', 'stage', 'from_milestone'])
+    """
+
+    def __init__(
+        self, recordings: Iterable[Recording] | Source, warnings: Sequence[str] = ()
+    ) -> None:
+        self._source = recordings if isinstance(recordings, Source) else Held(list(recordings))
+        self._warnings = list(warnings)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read; where it comes from a saved set, so far."""
+        return list(dict.fromkeys([*self._warnings, *self._source.warnings]))
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """All events, order by order; see ``EVENTS``."""
+        return self._source.events()
+
+    @cached_property
+    def event_times(self) -> pd.DataFrame:
+        """All events without what came in them: small also where there are millions."""
+        return self._source.event_times()
+
+    @property
+    def ends(self) -> Ends:
+        """What figures are made of; of a saved set no more is read."""
+        return self._source.ends or HeldEnds(self)
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """One row an order; see ``ORDERS``."""
+        return self._source.orders()
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """All stages, order by order; see ``STAGES``."""
+        return self._source.stages()
+
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for, by recording id."""
+        return self._source.asked()
+
+    @cached_property
+    def cart_events(self) -> pd.DataFrame:
+        """What carries carts: the events, and the answers where no events were asked for."""
+        return EVENTS.concat([self.events, self._source.answers()])
+
+    @property
+    def cut_off(self) -> Recordings:
+        """Those that have no end: their process was killed."""
+        return self[self._source.cut_off()]
+
+    def schema_drift(self, other: Recordings) -> pd.DataFrame:
+        """Say which cart fields appeared, vanished or changed type from these to the others."""
+        from firmly_nb.carts.drift import schema_drift
+
+        return schema_drift(self._events_with_domain, other._events_with_domain)
+
+    def field_presence(self) -> pd.DataFrame:
+        """Say which cart fields appear in which event of which merchant, and how often."""
+        from firmly_nb.carts.drift import field_presence
+
+        return field_presence(self._events_with_domain)
+
+    def explain(self, target: str = "order_latency_ms", **options: Any) -> pd.DataFrame:
+        """Say which fields go along with slow orders; see ``carts.explain``."""
+        from firmly_nb.carts.explain import explain, features
+
+        return explain(features(self.events, self.orders), target, **options)
+
+    @cached_property
+    def _events_with_domain(self) -> pd.DataFrame:
+        orders = self.orders.drop_duplicates("recording_id")
+        domains = orders.set_index("recording_id")["domain"]
+        events = self.cart_events
+        return events.assign(domain=events["recording_id"].map(domains))
+
+    def where(self, **conditions: Any) -> Recordings:
+        """Return those whose order has these values; a list means any of them.
+
+        Examples
+        --------
+        >>> Recordings([]).where(outcome="placed", domain=["a.test", "b.test"])
+        0 recordings
+        """
+        unknown = set(conditions) - set(ORDERS.names)
+        if unknown:
+            raise KeyError(f"no column {sorted(unknown)} in orders; there are {ORDERS.names}")
+        mask = [True] * len(self)
+        for name, wanted in conditions.items():
+            values = wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
+            mask = [a and b for a, b in zip(mask, self.orders[name].isin(values), strict=True)]
+        return self[mask]
+
+    @overload
+    def __getitem__(self, key: int) -> Recording: ...
+    @overload
+    def __getitem__(self, key: slice | Sequence[bool]) -> Recordings: ...
+    def __getitem__(self, key: Any) -> Recording | Recordings:
+        """Return one by its place, or those of a slice or of a mask over ``orders``."""
+        if isinstance(key, int):
+            return self._source.recording(range(len(self))[key])
+        if isinstance(key, slice):
+            return Recordings(self._source.take(range(len(self))[key]))
+        mask = list(key)
+        if len(mask) != len(self):
+            raise IndexError(f"the mask has {len(mask)} values for {len(self)} recordings")
+        return Recordings(self._source.take([place for place, keep in enumerate(mask) if keep]))
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __iter__(self) -> Iterator[Recording]:
+        return iter(self._source)
+
+    def __add__(self, other: Recordings) -> Recordings:
+        """Return both, each recording once."""
+        sources = (self._source, other._source)
+        first: dict[str, int] = {}
+        for place, recording_id in enumerate(x for source in sources for x in source.ids()):
+            first.setdefault(recording_id, place)
+        both = Joined(sources).take(list(first.values()))
+        return Recordings(both, [*self._warnings, *other._warnings])
+
+    def __repr__(self) -> str:
+        from firmly_nb.recordings.show import recordings_text
+
+        return recordings_text(self)
+
+    def _repr_html_(self) -> str:
+        from firmly_nb.recordings.show import recordings_html
+
+        return recordings_html(self)

@@ -1,0 +1,515 @@
+"""Recordings of a saved set: tables straight from its columns, single recordings on demand."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
+
+from firmly_nb.latency.stages import STAGES
+from firmly_nb.outcomes import JUDGED_BY, judge_rows
+from firmly_nb.recorder.journal import SUFFIX, JournalError, default_directory, read_journal
+from firmly_nb.recorder.records import End, Start, decode
+from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, ORDERS, WIDE, confirmation_rows
+from firmly_nb.recordings.figures import StoredEnds
+from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.sources import Held, Joined, Source
+from firmly_nb.schema import Table
+from firmly_nb.store.columns import DAMAGED, Part, PartFile, StoredSet, read_rows
+from firmly_nb.store.files import (
+    KIND,
+    KINDS,
+    MANIFEST,
+    WRITING,
+    NewerFormatError,
+    StoreError,
+    is_locked,
+    parts_on_disk,
+    read_manifest,
+)
+from firmly_nb.store.schema import STORED_EVENTS, arrow_schema, series
+from firmly_nb.store.write import records_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Places = NDArray[np.int64]
+
+# Decoded JSON takes about ten times the memory of its text.
+MOST_JSON_BYTES = 256 * 1024 * 1024
+FEW = 8  # of so many recordings one: not worth reading all of a set
+GROUPS_KEPT = 24  # orders of a dozen merchants take turns
+ORDER_PARTS = ["recording_id", "start", "end", "warnings", "n_events"]
+EVENT_PARTS = [
+    "seq",
+    "event",
+    "data",
+    "t_ns",
+    "at",
+    "clock",
+    "uncertainty_us",
+    "read_no",
+    "coalesced",
+    "read_delay_us",
+    "bytes",
+    "rtt_us",
+    "retransmits",
+    "event_id",
+    "raw",
+]
+Columns = dict[str, list[Any]]
+JUDGED = frozenset({"order_number", "order_exists", "evidence"})
+ORDER_NUMBER = '"platform_order_number":'  # as it stands in an event's JSON
+# What events held is read for orders of older sets; of more orders that would take too long.
+MOST_SEARCHED, SEARCHED_AT_ONCE = 20_000, 1_000
+_JUDGED_BY = Table(
+    "judged_by",
+    f"{ORDERS.row}, what decides whether it exists",
+    tuple(column for column in ORDERS.columns if column.name in JUDGED_BY),
+)
+
+
+class Judged(NamedTuple):
+    """Orders that were saved without a judgement: their places, and what was found."""
+
+    places: Places
+    order_number: list[str | None]
+    order_exists: list[str]
+    evidence: list[str]
+
+
+class Stored(Source):
+    """Recordings of one saved set, by default all of it, oldest first.
+
+    Parameters
+    ----------
+    stored_set
+        The set; selections of it share what was read.
+    rows
+        Which of its recordings, in which order.
+    """
+
+    def __init__(self, stored_set: StoredSet, rows: Places | None = None) -> None:
+        self._set = stored_set
+        self._rows = _oldest_first(stored_set) if rows is None else rows
+        self._groups: OrderedDict[tuple[str, int], Columns] = OrderedDict()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read so far: damage inside a file shows when it is read."""
+        return list(self._set.warnings)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noted at each saving of the set."""
+        return list(self._set.notes)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the set."""
+        return len(self) == len(self._set)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Recording]:
+        return (self.recording(place) for place in range(len(self)))
+
+    def take(self, places: Sequence[int]) -> Stored:
+        """Return those at these places; nothing is read."""
+        return Stored(self._set, self._rows[np.asarray(places, dtype=np.int64)])
+
+    def ids(self) -> list[str]:
+        """Return the recording ids."""
+        found: list[str] = self._set.recording_ids.take(pa.array(self._rows)).to_pylist()
+        return found
+
+    def started_at_ns(self) -> list[int]:
+        """Return when each began."""
+        found: list[int] = self._set.started_at_ns[self._rows].tolist()
+        return found
+
+    def cut_off(self) -> list[bool]:
+        """Say of each whether it has no end."""
+        found: list[bool] = pc.is_null(self._order_column("end")).to_pylist()
+        return found
+
+    def recording(self, place: int) -> Recording:
+        """Make one.
+
+        Raises
+        ------
+        StoreError
+            If what is stored of it is damaged.
+        """
+        part, row = self._set.part_of(int(self._rows[place]))
+        try:
+            order = self._row(part.orders, row, ORDER_PARTS)
+            records, warnings = records_of(order, self._event_rows(part, row))
+        except DAMAGED as error:
+            found = part.index["recording_id"][row].as_py()
+            raise StoreError(
+                f"the recording {found!r:.80} in {part.orders.path} is damaged: {error!s:.200}"
+            ) from None
+        return Recording(records, warnings)
+
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for, by recording id."""
+        starts = (decode(text.encode()) for text in self._order_column("start").to_pylist())
+        return {s.recording_id: s.items for s in starts if isinstance(s, Start)}
+
+    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
+        """Return one row an order."""
+        names = {c.name: "merchant" if c.name == "domain" else c.name for c in table.columns}
+        found = self._set.orders(list(names.values()))
+        take = self._taken
+        columns: dict[str, Any] = {
+            c.name: series(take(found[names[c.name]]), c) for c in table.columns
+        }
+        judged = self.judged_now() if table is not _JUDGED_BY else None
+        if judged is not None:
+            for name in JUDGED.intersection(columns):
+                values = columns[name].astype("object").to_numpy(copy=True)
+                values[judged.places] = getattr(judged, name)
+                columns[name] = list(values)
+        return table.from_columns(columns)
+
+    def judged_now(self) -> Judged | None:
+        """Judge the orders that were saved without a judgement; None where there are none."""
+        places = np.flatnonzero(pc.is_null(self._order_column("order_exists")).to_numpy())
+        return self._judged(places) if len(places) else None
+
+    def _judged(self, places: Places) -> Judged:
+        orders = self.take(places.tolist()).orders(_JUDGED_BY)
+        numbers: Any = orders["order_number"].astype("object")
+        numbers = numbers.where(numbers.notna(), None).to_numpy(copy=True)
+        for place, number in self._numbers_in_events(places[orders["order_number"].isna()]):
+            numbers[np.searchsorted(places, place)] = number
+        orders["order_number"] = pd.Series(numbers, dtype="str")
+        return Judged(places, numbers.tolist(), *judge_rows(orders))
+
+    def _numbers_in_events(self, places: Places) -> Iterator[tuple[int, str]]:
+        """Find order numbers that stand in events only: the first edition kept the last cart's."""
+        if len(places) > MOST_SEARCHED:
+            self._set.warn(
+                f"{self._set.root}: {len(places):,} orders were saved without order_exists, and "
+                "order numbers were not looked for in their events. A smaller selection has them."
+            )
+            return
+        for begin in range(0, len(places), SEARCHED_AT_ONCE):
+            some = self.take(places[begin : begin + SEARCHED_AT_ONCE].tolist())
+            texts, owner = some._event_columns(["data"])  # noqa: SLF001 - one of its own
+            hits = pc.fill_null(pc.match_substring(texts["data"], ORDER_NUMBER), fill_value=False)
+            for place in np.unique(owner[hits.to_numpy()]).tolist():
+                number = some.recording(place).order_number
+                if number is not None:
+                    yield int(places[begin + place]), number
+
+    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
+        """Return one row an event, without what came in it."""
+        return self._event_table(table)
+
+    def events(self) -> pd.DataFrame:
+        """Return one row an event, its JSON decoded.
+
+        Raises
+        ------
+        MemoryError
+            If that would not fit: more than 256 MiB of JSON.
+        """
+        sizes = self._event_columns(["bytes"])[0]["bytes"]
+        size = pc.sum(sizes).as_py() or 0
+        if size > MOST_JSON_BYTES:
+            raise MemoryError(
+                f"what came in these {len(sizes):,} events is {size / 1e9:.1f} GB of "
+                "JSON, ten times as much when decoded. Narrow them with where(...) or a slice, "
+                'use event_times, which is without it, or ask relation("events").'
+            )
+        return self._event_table(EVENTS)
+
+    @cached_property
+    def ends(self) -> StoredEnds:
+        """What figures are made of, without the rest."""
+        return StoredEnds(self._set, self._rows)
+
+    def stages(self) -> pd.DataFrame:
+        """Return all stages."""
+        made = self.ends.stage_columns()
+        ids = self._set.recording_ids.take(pa.array(self._rows[made.owner]))
+        columns: dict[str, Any] = {n: getattr(made, n) for n in STAGES.names if n != "recording_id"}
+        return STAGES.from_columns(columns | {"recording_id": series(ids, STAGES.columns[0])})
+
+    def answers(self) -> pd.DataFrame:
+        """Return the answers of orders without events."""
+        texts = self._order_column("end")
+        without = pc.fill_null(pc.match_substring(texts, '"confirmation":null'), fill_value=True)
+        rows: list[dict[str, Any]] = []
+        for place in np.flatnonzero(~without.to_numpy()):
+            start = decode(self._order_column("start")[place].as_py().encode())
+            end = decode(texts[place].as_py().encode())
+            if isinstance(start, Start) and isinstance(end, End):
+                rows += confirmation_rows(start, end)
+        return EVENTS.frame(rows)
+
+    def paths(self, kind: str) -> list[str]:
+        """Return the files of the set: ``orders`` or ``events``."""
+        files = [getattr(part, kind) for part in self._set.parts]
+        return [str(file.path) for file in files if file is not None]
+
+    @cached_property
+    def _in_place(self) -> bool:
+        return np.array_equal(self._rows, np.arange(len(self._set)))
+
+    def _taken(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        return values if self._in_place else values.take(pa.array(self._rows))
+
+    def _order_column(self, name: str) -> pa.ChunkedArray:
+        return self._taken(self._set.orders([name])[name])
+
+    def _at(self, values: pa.ChunkedArray, rows: Places) -> pa.ChunkedArray:
+        whole = len(rows) == len(values) and np.array_equal(rows, np.arange(len(rows)))
+        return values if whole else values.take(pa.array(rows))
+
+    def _event_table(self, table: Table) -> pd.DataFrame:
+        names = [name for name in table.names if name != "recording_id"]
+        found, owner = self._event_columns(names)
+        # Ids are those of the orders: the column of the events need not be read again.
+        found["recording_id"] = self._set.recording_ids.take(pa.array(self._rows[owner]))
+        return table.from_columns({c.name: series(found[c.name], c) for c in table.columns})
+
+    def _event_columns(self, names: Sequence[str]) -> tuple[dict[str, pa.ChunkedArray], Places]:
+        """Return columns of these events, and for each event the place of its order.
+
+        The columns of a whole set are kept. Wide ones, and those of a few orders, are read from
+        the groups of rows that are needed.
+        """
+        while True:
+            seen = len(self._set.warnings)
+            few = len(self._rows) * FEW < len(self._set)
+            whole = [name for name in names if name not in WIDE and not few]
+            # A part that cannot be read is known after this, and the places are without it.
+            kept = self._set.events(whole)
+            rows, owner = self._set.event_places.rows(self._rows)
+            found = {name: self._at(kept[name], rows) for name in whole}
+            found |= self._read(rows, [name for name in names if name not in whole])
+            if len(self._set.warnings) == seen:
+                return found, owner
+
+    def _read(self, rows: Places, names: list[str]) -> dict[str, pa.ChunkedArray]:
+        """Read columns of some events from the groups that have any of them."""
+        if not names:
+            return {}
+        wanted = np.sort(rows)
+        schema = arrow_schema(STORED_EVENTS)
+        tables = [pa.schema([schema.field(name) for name in names]).empty_table()]
+        for part, begin in zip(self._set.parts, self._set.event_begins, strict=False):
+            if part.events is None:
+                continue
+            own = wanted[(wanted >= begin) & (wanted < begin + part.events.rows)] - begin
+            try:
+                tables += [read_rows(part.events, own, names)] if len(own) else []
+            except DAMAGED as error:
+                self._set.leave_out_events(part, error)
+                return {}
+        joined, places = pa.concat_tables(tables), pa.array(np.searchsorted(wanted, rows))
+        return {name: joined[name].take(places) for name in names}
+
+    def _event_rows(self, part: Part, row: int) -> list[dict[str, Any]]:
+        if part.events is None:
+            return []
+        rows, _ = self._set.places_of(part).rows(np.array([row]))
+        # A part whose ids could not be read has lost its events just now.
+        file = part.events
+        return [self._row(file, int(place), EVENT_PARTS) for place in rows] if file else []
+
+    def _row(self, file: PartFile, row: int, names: list[str]) -> dict[str, Any]:
+        group = int(np.searchsorted(file.bounds, row, side="right")) - 1
+        columns = self._group(file, group, names)
+        place = row - int(file.bounds[group])
+        return {name: columns[name][place] for name in names}
+
+    def _group(self, file: PartFile, group: int, names: list[str]) -> Columns:
+        """Return a group of rows as lists; the last few are kept, since neighbours are asked."""
+        key = (str(file.path), group)
+        if key not in self._groups:
+            table = file.read(names, [group])
+            self._groups[key] = {
+                name: (table[name].cast(pa.int64()) if name == "at" else table[name]).to_pylist()
+                for name in names
+            }
+            while len(self._groups) > GROUPS_KEPT:
+                self._groups.popitem(last=False)
+        self._groups.move_to_end(key)
+        return self._groups[key]
+
+
+def open_set(root: Path) -> Stored:
+    """Open a saved set; what is damaged is left out, with a warning.
+
+    Raises
+    ------
+    StoreError
+        If only a newer version can read it.
+    """
+    warnings: list[str] = []
+    notes: list[str] = []
+    try:
+        manifest = read_manifest(root)
+        if manifest is None:
+            warnings.append(f"{root} has no manifest: every part that lies there was loaded")
+    except NewerFormatError:
+        raise
+    except StoreError as error:
+        warnings.append(f"{error}; every part that lies there was loaded")
+        manifest = None
+    found = parts_on_disk(root)
+    if manifest is not None:
+        notes = manifest.notes
+        names = manifest.parts
+        unlisted = len(set(found) - set(names))
+        # Whoever saves there now moves parts in before it lists them.
+        if unlisted and not is_locked(root):
+            warnings.append(
+                f"{unlisted} parts in {root} are not in its manifest and are left out: a save was "
+                "cut off, or they were put there by hand"
+            )
+    else:
+        names = found
+    return Stored(StoredSet(root, names, warnings, notes))
+
+
+def _oldest_first(stored_set: StoredSet) -> Places:
+    """Return the rows of all recordings, each id once."""
+    started = stored_set.started_at_ns
+    order: Places = np.argsort(started, kind="stable")
+    # Two savings at once on a file system without locks can both add a recording: it began at the
+    # same nanosecond, so no other ids need be looked at.
+    same = np.diff(started[order]) == 0
+    is_tied = np.zeros(len(order), dtype=bool)
+    is_tied[1:] |= same
+    is_tied[:-1] |= same
+    tied = np.flatnonzero(is_tied)
+    if not len(tied):
+        return order
+    ids = stored_set.recording_ids.take(pa.array(order[tied])).to_pandas()
+    return np.delete(order, tied[ids.duplicated().to_numpy()])
+
+
+# Recordings on disk: reading back what was recorded. Nothing that is read is ever run.
+
+
+def load(path: str | Path | None = None) -> Recordings:
+    """Load recordings: a saved set, a journal, a folder of any of these, or all on this machine.
+
+    Of a saved set only ids are read here; its tables are read when they are asked for, its
+    recordings made one by one. A recording whose process was killed is there with every event that
+    was shown; ``rec.cut_off`` and ``rec.warnings`` say so. Addresses are masked as they were
+    written.
+
+    Parameters
+    ----------
+    path
+        The folder of a saved set, a ``.jsonl`` file, or a folder that is searched with everything
+        below it. By default the journals of this machine.
+
+    Returns
+    -------
+    Recordings
+        Oldest first, each once. What cannot be read is left out; ``recordings.warnings`` says so,
+        ``recordings.notes`` is what was noted when they were saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at the path.
+    StoreError
+        If the path is a set that only a newer version can read.
+    """
+    where = Path(path) if path is not None else default_directory()
+    if not where.exists():
+        raise FileNotFoundError(f"there is nothing at {where}; recordings are kept there once made")
+    folders, files = find(where)
+    warnings: list[str] = []
+    held = _journals(files, warnings)
+    stored = _sets(folders, where, warnings) if folders else []
+    if not stored:
+        return Recordings(held, warnings)
+    return Recordings(_joined_by_time([*stored, held] if len(held) else stored), warnings)
+
+
+def find(where: Path) -> tuple[list[Path], list[Path]]:
+    """Find the folders of saved sets and the files of journals at a path and below it."""
+    if where.is_file():
+        return [], [where]
+    sets, files = [], []
+    # Folders may vanish meanwhile, where somebody saves: os.walk takes that as it comes.
+    for name, below, names in os.walk(where):
+        folder = Path(name)
+        if _is_set(folder, below, names):
+            sets.append(folder)
+            below[:] = [each for each in below if each not in KINDS]
+        below[:] = [each for each in below if not each.startswith(WRITING)]
+        files += [folder / each for each in names if each.endswith(SUFFIX)]
+    return sorted(sets), sorted(files)
+
+
+def _is_set(folder: Path, below: list[str], names: list[str]) -> bool:
+    """Say whether a folder is a saved set, also one that lost its manifest."""
+    if MANIFEST in names:
+        with suppress(OSError), (folder / MANIFEST).open("rb") as file:
+            if KIND.encode() in file.read(4096):
+                return True
+    return "orders" in below and any((folder / "orders").glob("day=*/domain=*/*.parquet"))
+
+
+def _journals(files: list[Path], warnings: list[str]) -> Held:
+    found: list[Recording] = []
+    for file in files:
+        try:
+            records, told = read_journal(file)
+        except JournalError as error:
+            warnings.append(str(error))
+        else:
+            found.append(Recording(records, told))
+    # Names of files tell the second only.
+    return Held(sorted(found, key=lambda recording: recording.started_at_ns))
+
+
+def _sets(folders: list[Path], where: Path, warnings: list[str]) -> list[Stored]:
+    """Open sets."""
+    # Parquet is not loaded for whoever has journals only.
+    found = []
+    for folder in folders:
+        try:
+            found.append(open_set(folder))
+        except StoreError as error:
+            if folder == where:
+                raise
+            warnings.append(str(error))
+    return found
+
+
+def _joined_by_time(sources: Sequence[Source]) -> Source:
+    """Join sources in order of time; a recording that is in several is there once."""
+    if len(sources) == 1:
+        return sources[0]
+    started = [x for source in sources for x in source.started_at_ns()]
+    ids = [x for source in sources for x in source.ids()]
+    seen: set[str] = set()
+    places = []
+    for place, recording_id in enumerate(ids):
+        if recording_id not in seen:
+            seen.add(recording_id)
+            places.append(place)
+    places.sort(key=lambda place: (started[place], place))
+    return Joined(sources).take(places)

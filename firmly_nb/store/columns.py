@@ -1,0 +1,357 @@
+"""A saved set while it is read: columns as they are asked for, each once; what is damaged is said.
+
+The order of its recordings is that of its parts, and within a part that of the file. ``Stored``
+gives them another order, selects among them and makes tables and recordings.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
+
+from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_schema, conform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from firmly_nb.schema import Table
+
+    Places = NDArray[np.int64]
+
+TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
+MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
+MOST_AT_ONCE = 8
+DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
+
+
+class PartFile:
+    """One Parquet file of a set, opened when it is read."""
+
+    def __init__(self, path: Path, table: Table) -> None:
+        self.path = path
+        self.table = table
+        with pq.ParquetFile(path) as file:
+            self._metadata = file.metadata
+        groups = range(self._metadata.num_row_groups)
+        counts = [self._metadata.row_group(group).num_rows for group in groups]
+        self.bounds = np.cumsum([0, *counts])
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return int(self.bounds[-1])
+
+    def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
+        """Read columns, of all groups of rows or of some."""
+        with pq.ParquetFile(
+            self.path, metadata=self._metadata, page_checksum_verification=True
+        ) as file:
+            known = set(file.schema_arrow.names)
+            there = [name for name in names if name in known]
+            wanted = range(self._metadata.num_row_groups) if groups is None else groups
+            found = file.read_row_groups(list(wanted), columns=there)
+        if not there:
+            rows = sum(int(self.bounds[g + 1] - self.bounds[g]) for g in wanted)
+            found = pa.table({"": pa.nulls(rows)})
+        return conform(found, self.table, names)
+
+
+class Part:
+    """The orders of a part, and its events where they can be read."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.name = name
+        self.orders = PartFile(root / "orders" / name, STORED_ORDERS)
+        self.index = self.orders.read(["recording_id", "started_at", "n_events"])
+        self.events: PartFile | None = None
+        self.places: EventPlaces | None = None
+        self.problem: str | None = None
+        for column in ("recording_id", "started_at"):
+            if self.index[column].null_count:
+                raise ValueError(f"an order has no {column}")
+        try:
+            self.events = PartFile(root / "events" / name, STORED_EVENTS)
+        except DAMAGED as error:
+            self.problem = lost_events(root, name, len(self.index), error)
+
+
+def lost_events(root: Path, name: str, orders: int, error: Exception) -> str:
+    """Say that the events of a part cannot be read."""
+    return (
+        f"{root / 'events' / name} cannot be read ({_short(error)}): "
+        f"its {orders} orders are there without their events"
+    )
+
+
+class StoredSet:
+    """The parts of a set that can be read, and their columns.
+
+    Parameters
+    ----------
+    root
+        The folder of the set.
+    names
+        Its parts.
+    warnings, notes
+        What the manifest told.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str],
+        warnings: Sequence[str] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.root = root
+        self.notes = list(notes)
+        self.warnings = list(warnings)
+        self.parts: list[Part] = []
+        for name, part in zip(names, at_once(lambda name: Part(root, name), names), strict=True):
+            if isinstance(part, Part):
+                self.parts.append(part)
+                self.warnings += [part.problem] if part.problem else []
+            else:
+                path = root / "orders" / name
+                self.warnings.append(f"{path} cannot be read and is left out: {_short(part)}")
+        self._columns: dict[tuple[str, str], pa.ChunkedArray] = {}
+        self._begins = np.cumsum([0, *(len(part.index) for part in self.parts)])
+
+    def __len__(self) -> int:
+        return int(self._begins[-1])
+
+    @cached_property
+    def recording_ids(self) -> pa.ChunkedArray:
+        """The id of each recording."""
+        return self._joined("recording_id", [part.index for part in self.parts])
+
+    @cached_property
+    def started_at_ns(self) -> Places:
+        """When each began, by the wall clock."""
+        found = self._joined("started_at", [part.index for part in self.parts])
+        return _numbers(found.cast(pa.int64()))
+
+    def part_of(self, row: int) -> tuple[Part, int]:
+        """Return the part that a recording is in, and its row there."""
+        place = int(np.searchsorted(self._begins, row, side="right")) - 1
+        return self.parts[place], row - int(self._begins[place])
+
+    def orders(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """Return columns of orders, read once; one that is damaged in a part is null there."""
+        missing = [name for name in names if ("orders", name) not in self._columns]
+        for name, column in self.fresh_orders(missing).items():
+            self._columns["orders", name] = column
+        return {name: self._columns["orders", name] for name in names}
+
+    def fresh_orders(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """Return columns of orders; they are not kept."""
+        if not names:
+            return {}
+        read = at_once(lambda part: part.orders.read(names), self.parts)
+        tables = [
+            self._one_by_one(part, names) if failed(table) else table
+            for part, table in zip(self.parts, read, strict=True)
+        ]
+        return {name: self._joined(name, tables) for name in names}
+
+    def events(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """Return columns of events, read once; for the narrow ones.
+
+        A part whose events turn out to be damaged is left out from then on, with a warning.
+        """
+        missing = [name for name in names if ("events", name) not in self._columns]
+        if missing:
+            there = [part for part in self.parts if part.events is not None]
+            tables = at_once(lambda part: _read_events(part, missing), there)
+            if self._left_out(there, tables):
+                return self.events(names)
+            for name in missing:
+                self._columns["events", name] = self._joined(name, tables, "events")
+        return {name: self._columns["events", name] for name in names}
+
+    def warn(self, text: str) -> None:
+        """Say what is amiss, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def leave_out_events(self, part: Part, error: Exception) -> None:
+        """Go on without the events of a part."""
+        part.events, part.places = None, None
+        part.problem = lost_events(self.root, part.name, len(part.index), error)
+        self.warnings.append(part.problem)
+        for key in [key for key in self._columns if key[0] == "events"]:
+            self._columns.pop(key, None)  # another thread may have done so
+        self.__dict__.pop("event_places", None)
+
+    def places_of(self, part: Part) -> EventPlaces:
+        """Return where the events of each order of a part are, counted from the part's first."""
+        self._find_places([part])
+        return part.places or EventPlaces.none(len(part.index))
+
+    @cached_property
+    def event_places(self) -> EventPlaces:
+        """Return where the events of each order are, counted over all parts that have events."""
+        self._find_places(self.parts)
+        return EventPlaces.joined([self.places_of(part) for part in self.parts], self.event_begins)
+
+    def _find_places(self, parts: Sequence[Part]) -> None:
+        there = [part for part in parts if part.events is not None and part.places is None]
+
+        def find(part: Part) -> EventPlaces:
+            ids = _read_events(part, ["recording_id"])["recording_id"]
+            return EventPlaces.of(part.index, ids)
+
+        found = at_once(find, there)
+        self._left_out(there, found)
+        for part, places in zip(there, found, strict=True):
+            part.places = places if isinstance(places, EventPlaces) else None
+
+    def _left_out(self, parts: Sequence[Part], found: Sequence[Any]) -> bool:
+        """Go on without the events that could not be read; return whether there were any."""
+        damaged = [(p, error) for p, error in zip(parts, found, strict=True) if failed(error)]
+        for part, error in damaged:
+            self.leave_out_events(part, error)
+        return bool(damaged)
+
+    @property
+    def event_begins(self) -> list[int]:
+        """Where the events of each part begin among all events."""
+        rows = [part.events.rows if part.events else 0 for part in self.parts]
+        return [0, *np.cumsum(rows).tolist()]
+
+    def _one_by_one(self, part: Part, names: Sequence[str]) -> pa.Table:
+        """Read columns of orders of which one is damaged."""
+        columns = []
+        for name in names:
+            try:
+                table = part.orders.read([name])
+            except DAMAGED as error:
+                table = conform(pa.table({"": pa.nulls(len(part.index))}), STORED_ORDERS, [name])
+                self.warnings.append(
+                    f"{part.orders.path}: the column {name} cannot be read and is null: "
+                    f"{_short(error)}"
+                )
+            columns.append(table[name])
+        return pa.table(columns, names=list(names))
+
+    def _joined(self, name: str, tables: list[pa.Table], kind: str = "orders") -> pa.ChunkedArray:
+        empty = arrow_schema(TABLES[kind]).field(name).type
+        chunks = [chunk for table in tables for chunk in table[name].chunks]
+        joined = pa.chunked_array(chunks, type=empty).unify_dictionaries()
+        # Picking rows from hundreds of chunks takes ten times as long as from one.
+        if len(chunks) > 1 and joined.nbytes < MOST_IN_ONE:
+            return pa.chunked_array([joined.combine_chunks()])
+        return joined
+
+
+class EventPlaces:
+    """For each order of a set where its events begin, and how many there are."""
+
+    def __init__(self, first: Places, count: Places, order: Places | None = None) -> None:
+        self.first = first
+        self.count = count
+        self.order = order  # the rows as they should stand; None where they do
+
+    @classmethod
+    def none(cls, orders: int) -> EventPlaces:
+        """Return it for orders without events."""
+        return cls(np.zeros(orders, np.int64), np.zeros(orders, np.int64))
+
+    @classmethod
+    def of(cls, index: pa.Table, event_ids: pa.ChunkedArray) -> EventPlaces:
+        """Find the events of each order of a part."""
+        count = np.maximum(_numbers(index["n_events"]), 0)
+        # What a file says of itself is looked at before it is believed: it could be any number.
+        if count.sum(dtype=np.float64) == len(event_ids):
+            owner = np.repeat(np.arange(len(index)), count)
+            if _same(index["recording_id"], owner, event_ids):
+                return cls(np.cumsum(count) - count, count)
+        # Another program wrote the file, or rows are missing: look each one up.
+        ids = index["recording_id"].combine_chunks()
+        found = pc.fill_null(pc.index_in(event_ids, value_set=ids), -1)
+        owner = _numbers(found.cast(pa.int64()))
+        order = np.argsort(owner, kind="stable")
+        order = order[owner[order] >= 0]
+        count = np.bincount(owner[order], minlength=len(index))
+        return cls(np.cumsum(count) - count, count, order)
+
+    @classmethod
+    def joined(cls, parts: Sequence[EventPlaces], begins: Sequence[int]) -> EventPlaces:
+        """Return one for all parts, whose events begin at these rows."""
+        nothing = np.empty(0, np.int64)
+        orders = [
+            (np.arange(part.count.sum()) if part.order is None else part.order) + begin
+            for part, begin in zip(parts, begins, strict=False)
+        ]
+        order = np.concatenate([nothing, *orders])
+        count = np.concatenate([nothing, *(part.count for part in parts)])
+        in_place = bool(np.array_equal(order, np.arange(len(order))))
+        return cls(np.cumsum(count) - count, count, None if in_place else order)
+
+    def rows(self, orders: Places) -> tuple[Places, Places]:
+        """Return the rows of the events of some orders, and for each the place of its order."""
+        count = self.count[orders]
+        owner = np.repeat(np.arange(len(orders)), count)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        rows = self.first[orders][owner] + within
+        return (rows if self.order is None else self.order[rows]), owner
+
+
+def at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Do the same for each, several at a time; where a file is damaged the error is the result."""
+
+    def safely(item: Any) -> Any:
+        try:
+            return work(item)
+        except DAMAGED as error:
+            return error
+
+    if len(items) < 2:
+        return [safely(item) for item in items]
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
+        return list(pool.map(safely, items))
+
+
+def failed(found: Any) -> bool:
+    """Say whether what ``at_once`` gave for an item is an error."""
+    return isinstance(found, Exception)
+
+
+def _read_events(part: Part, names: Sequence[str]) -> pa.Table:
+    if part.events is None:
+        raise FileNotFoundError(part.name)
+    return part.events.read(names)
+
+
+def read_rows(file: PartFile, rows: Places, names: Sequence[str]) -> pa.Table:
+    """Read some rows of a file, in ascending order."""
+    group_of = np.searchsorted(file.bounds, rows, side="right") - 1
+    groups = np.unique(group_of)
+    sizes = np.diff(file.bounds)[groups]
+    begins = np.cumsum(sizes) - sizes  # of the groups in what is read
+    places = rows - file.bounds[group_of] + begins[np.searchsorted(groups, group_of)]
+    return file.read(names, groups.tolist()).take(pa.array(places))
+
+
+def _same(ids: pa.ChunkedArray, owner: Places, event_ids: pa.ChunkedArray) -> bool:
+    expected = ids.combine_chunks().take(pa.array(owner))
+    return bool(pc.all(pc.equal(expected, event_ids.combine_chunks()), min_count=0).as_py())
+
+
+def _numbers(values: pa.ChunkedArray | pa.Array) -> Places:
+    found: Any = values.to_numpy()
+    return np.asarray(found, dtype=np.int64)
+
+
+def _short(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]

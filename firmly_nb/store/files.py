@@ -1,0 +1,498 @@
+"""The folders and files of a saved set: names that lead nowhere else, and all or nothing.
+
+New parts are written beside the set and moved into it when all of them are whole; the manifest is
+replaced last. A save that is killed leaves the set as it was, and the next one clears away what was
+left. One save at a time: a lock is held that ends with its process.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import platform
+import re
+import secrets
+import shutil
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import orjson
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
+
+from firmly_nb.store.schema import FORMAT_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+
+# How a saved set is laid out, and what can go wrong with it; known without loading Parquet.
+
+
+MANIFEST = "manifest.json"
+KIND = "firmly-nb recordings"
+KINDS = ("orders", "events")
+LOCK = ".lock"
+WRITING = ".writing-"  # begins the folder of a saving that is under way, or was killed
+
+
+class StoreError(OSError):
+    """A set of recordings that cannot be saved or loaded: where, why, what to do."""
+
+
+class NewerFormatError(StoreError):
+    """A set that only a newer version of firmly-nb can read."""
+
+
+# The manifest of a saved set: what belongs to it, who wrote it and when, notes and tags.
+#
+# It is written last and at once, so it decides: a part that it does not list is not in the set.
+# Whatever stands in a manifest that is read is checked before it is used.
+
+
+MAX_BYTES = 64 * 1024 * 1024
+# Below orders/ and below events/; no step of it leads out of the set.
+PART = re.compile(r"day=[0-9-]{1,12}/domain=[\w.%~-]{1,200}/[\w-]{1,80}\.parquet", re.ASCII)
+
+
+class _NewerError(ValueError):
+    """The same, before it is known where."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """A run: how many of its orders, and the tags that all of them have, a sweep's name too."""
+
+    recordings: int
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def plus(self, other: RunEntry) -> RunEntry:
+        """Return both together.
+
+        Examples
+        --------
+        >>> RunEntry(1, {"a": "1", "no": "1"}).plus(RunEntry(1, {"a": "1", "no": "2"}))
+        RunEntry(recordings=2, tags={'a': '1'})
+        """
+        common = {k: v for k, v in self.tags.items() if other.tags.get(k) == v}
+        return RunEntry(self.recordings + other.recordings, common)
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One saving: what it added, by what, when, with which notes and tags."""
+
+    at: str
+    recordings: int
+    events: int
+    parts: tuple[str, ...]
+    notes: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    environments: tuple[str, ...] = ()
+    runs: dict[str, RunEntry] = field(default_factory=dict)
+    written_with: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All savings of a set, oldest first.
+
+    Examples
+    --------
+    >>> saved = Save("2026-11-23T15:00:00Z", 1, 4, ("day=2026-11-23/domain=a.test/p.parquet",))
+    >>> manifest = Manifest((saved,))
+    >>> read(manifest.encode()) == manifest
+    True
+    """
+
+    saves: tuple[Save, ...] = ()
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts of the set: each a path below ``orders/`` and below ``events/``."""
+        return list(dict.fromkeys(part for save in self.saves for part in save.parts))
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noted at each saving that noted something."""
+        return [save.notes for save in self.saves if save.notes]
+
+    def plus(self, save: Save) -> Manifest:
+        """Return it with one more saving."""
+        return replace(self, saves=(*self.saves, save))
+
+    def encode(self) -> bytes:
+        """Write it as JSON, the totals first."""
+        runs: dict[str, RunEntry] = {}
+        for save in self.saves:
+            for run_id, entry in save.runs.items():
+                runs[run_id] = runs[run_id].plus(entry) if run_id in runs else entry
+        content = {
+            "kind": KIND,
+            "format_version": FORMAT_VERSION,
+            "readable_from": FORMAT_VERSION,
+            "created": self.saves[0].at if self.saves else None,
+            "appended": self.saves[-1].at if self.saves else None,
+            "recordings": sum(save.recordings for save in self.saves),
+            "events": sum(save.events for save in self.saves),
+            "environments": sorted({name for save in self.saves for name in save.environments}),
+            "runs": runs,
+            "saves": [asdict(save) for save in self.saves],
+        }
+        return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def now() -> str:
+    """Return the time as the manifest writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def written_with() -> dict[str, str]:
+    """Return by what a set is written; nothing of who or where."""
+    return {
+        "firmly_nb": version("firmly-nb"),
+        "pyarrow": version("pyarrow"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest of a folder; None if there is none.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read, is damaged, or only a newer version can read the set.
+    """
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise StoreError(f"{path} is no manifest: it is larger than {MAX_BYTES} bytes")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return read(content)
+    except _NewerError as error:
+        raise NewerFormatError(f"{path.parent}: {error}") from None
+    except ValueError as error:
+        raise StoreError(f"{path}: {error}") from None
+
+
+def read(content: bytes) -> Manifest:
+    """Read a manifest and check it.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, says what cannot be, or only a newer version can read it.
+    """
+    try:
+        values = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise ValueError("the manifest is damaged: it is no whole JSON") from None
+    if not isinstance(values, dict) or values.get("kind") != KIND:
+        raise ValueError("this is no manifest of recordings")
+    _check_version(values)
+    saves = values.get("saves")
+    if not isinstance(saves, list) or not all(isinstance(save, dict) for save in saves):
+        raise ValueError("the manifest is damaged: it does not list what was saved")
+    return Manifest(tuple(_save(save) for save in saves))
+
+
+def _check_version(values: dict[str, Any]) -> None:
+    needed = values.get("readable_from", values.get("format_version"))
+    if not isinstance(needed, int):
+        # Without a sound version nothing else can be understood.
+        raise ValueError(  # noqa: TRY004 - of what was read, not of a call
+            "the manifest is damaged: it names no format version"
+        )
+    if needed > FORMAT_VERSION:
+        raise _NewerError(
+            f"it was written in format {values.get('format_version')} by a newer version of "
+            f"firmly-nb; this one reads up to format {FORMAT_VERSION}. Upgrade firmly-nb."
+        )
+
+
+def _save(values: dict[str, Any]) -> Save:
+    parts = values.get("parts")
+    if not isinstance(parts, list):
+        raise ValueError(  # noqa: TRY004 - the same
+            "the manifest is damaged: a saving lists no parts"
+        )
+    for part in parts:
+        if not isinstance(part, str) or not PART.fullmatch(part):
+            raise ValueError(f"the manifest names a part that cannot be of this set: {part!r:.100}")
+    return Save(
+        at=str(values.get("at", "")),
+        recordings=_count(values.get("recordings")),
+        events=_count(values.get("events")),
+        parts=tuple(parts),
+        notes=str(values.get("notes") or ""),
+        tags=_texts(values.get("tags")),
+        environments=tuple(str(name) for name in values.get("environments") or ()),
+        runs={k: _run(v) for k, v in _mapping(values.get("runs")).items()},
+        written_with=_texts(values.get("written_with")),
+    )
+
+
+def _run(value: Any) -> RunEntry:
+    entry = _mapping(value)
+    return RunEntry(_count(entry.get("recordings")), _texts(entry.get("tags")))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {key: str(text) for key, text in _mapping(value).items()}
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+PLAN = "parts.json"
+LONGEST_NAME = 100
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+NO_DOMAIN = "~"  # the usual name of a folder without a value is a null that pandas cannot read
+
+
+def partition(started_at_ns: int, domain: str) -> str:
+    """Return the folder of an order below ``orders/`` and ``events/``.
+
+    Examples
+    --------
+    >>> partition(1_790_000_000_000_000_000, "a=b/../c")
+    'day=2026-09-21/domain=a%3Db%2F..%2Fc'
+    """
+    day = (EPOCH + dt.timedelta(seconds=started_at_ns // 10**9)).date().isoformat()
+    return f"day={day}/domain={_value(domain)}"
+
+
+def part_name() -> str:
+    """Return a file name that nobody else takes."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(6)}.parquet"
+
+
+def _value(domain: str) -> str:
+    if not domain:
+        return NO_DOMAIN
+    coded = _quoted(domain)
+    if len(coded) <= LONGEST_NAME:
+        return coded
+    kept = domain[: LONGEST_NAME // 2]
+    while len(_quoted(kept)) > LONGEST_NAME:
+        kept = kept[:-1]
+    # Cut: two long names must not become one.
+    return f"{_quoted(kept)}~{hashlib.sha256(domain.encode()).hexdigest()[:16]}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="").replace("~", "%7E")
+
+
+class PartWriter:
+    """One part: a file of orders and one of events, written in groups of rows."""
+
+    def __init__(self, folder: Path, part: str, schemas: dict[str, pa.Schema]) -> None:
+        self.part = part
+        self._paths = [folder / kind / part for kind in KINDS]
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        for kind, path in zip(KINDS, self._paths, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._writers[kind] = pq.ParquetWriter(
+                path, schemas[kind], compression="zstd", write_page_checksum=True
+            )
+
+    def write(self, kind: str, table: pa.Table) -> None:
+        """Add rows as one group."""
+        if len(table):
+            self._writers[kind].write_table(table, row_group_size=len(table))
+
+    def close(self) -> None:
+        """Finish both files; they are on the disk then."""
+        for writer in self._writers.values():
+            writer.close()
+        for path in self._paths:
+            path.chmod(0o600)
+            _sync(path)
+
+    def discard(self) -> None:
+        """Give up."""
+        for writer in self._writers.values():
+            with suppress(Exception):
+                writer.close()
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[bool]:
+    """Be the only one who saves there; waits for another one to end.
+
+    Gives whether that is sure: there are file systems without locks.
+    """
+    file = os.open(root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield _lock(file, wait=True) is not None
+    finally:
+        os.close(file)
+
+
+def is_locked(root: Path) -> bool:
+    """Say whether somebody saves there now."""
+    try:
+        file = os.open(root / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return _lock(file, wait=False) is False
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, *, wait: bool) -> bool | None:
+    """Lock a file and say whether it is; None if its file system has no locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _lock_on_windows(file, wait=wait)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _lock_on_windows(file: int, *, wait: bool) -> bool:
+    import msvcrt  # type: ignore[import-not-found, unused-ignore]  # another platform's module
+
+    while True:
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]  # the same
+        except OSError:
+            if not wait:
+                return False
+            time.sleep(0.1)
+        else:
+            return True
+
+
+@contextmanager
+def staged(root: Path) -> Iterator[Path]:
+    """Give a folder beside the set to write parts into; it is gone afterwards."""
+    folder = root / f"{WRITING}{secrets.token_hex(6)}"
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def move_in(root: Path, staging: Path, parts: list[str], manifest: Manifest) -> None:
+    """Move whole parts into the set, and make them part of it by its manifest.
+
+    Raises
+    ------
+    OSError
+        If one cannot be moved, or the manifest not be written; nothing is added then.
+    """
+    # Written before the first move: whoever comes after a crash knows what to clear away.
+    write_whole(staging / PLAN, orjson.dumps(parts))
+    content = manifest.encode()
+    try:
+        for kind in KINDS:
+            for part in parts:
+                target = root / kind / part
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                (staging / kind / part).rename(target)
+        write_whole(root / MANIFEST, content)
+    except BaseException:
+        # An interrupt may come when the manifest names them already.
+        if not _is_now(root / MANIFEST, content):
+            _remove(root, parts)
+        raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file by another content, at once."""
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+
+
+def clear_leftovers(root: Path, manifest: Manifest) -> None:
+    """Remove what savings that were killed left; to be called with the lock held."""
+    kept = set(manifest.parts)
+    for folder in leftovers(root):
+        with suppress(OSError, orjson.JSONDecodeError):
+            planned = orjson.loads((folder / PLAN).read_bytes())
+            moved = [p for p in planned if isinstance(p, str) and PART.fullmatch(p)]
+            _remove(root, [part for part in moved if part not in kept])
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def leftovers(root: Path) -> list[Path]:
+    """Return the folders of savings that are under way or were killed."""
+    return sorted(p for p in root.glob(f"{WRITING}*") if p.is_dir() and not p.is_symlink())
+
+
+def parts_on_disk(root: Path) -> list[str]:
+    """Return the parts that have a file of orders, whatever the manifest says."""
+    folder = root / "orders"
+    # Only files: to open a pipe would be to wait for ever.
+    files = (path for path in folder.glob("day=*/domain=*/*") if path.is_file())
+    found = (path.relative_to(folder).as_posix() for path in files)
+    return sorted(part for part in found if PART.fullmatch(part))
+
+
+def explained(root: Path, error: Exception) -> StoreError:
+    """Return the error to raise where a set could not be saved."""
+    why = getattr(error, "strerror", None) or str(error)
+    return StoreError(
+        f"nothing was added to {root}: {why}. What was there before is as it was. Free some space "
+        "or save to a folder that can be written."
+    )
+
+
+def _is_now(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _remove(root: Path, parts: list[str]) -> None:
+    for part in parts:
+        for kind in KINDS:
+            with suppress(OSError):
+                (root / kind / part).unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

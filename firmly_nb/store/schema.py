@@ -1,0 +1,197 @@
+"""What stands in a Parquet file of recordings, and how its columns become those of a table.
+
+Both stored tables are declared like every other one (``schema.Table``); the Parquet schema is made
+from the declaration. They hold the columns of ``EVENTS`` and ``ORDERS``, so that whoever opens a
+file finds what docs/tables.md describes, and beside them what it takes to make the records again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
+
+from firmly_nb.recorder.tables import EVENTS, ORDERS
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+
+FORMAT_VERSION = 1
+JSON = frozenset({"data", "tags"})  # columns of the tables that are JSON text in the files
+
+STORED_EVENTS = Table(
+    "stored_events",
+    "one row a server-sent event, in the files of a saved set",
+    (
+        *EVENTS.columns,
+        Column("t_ns", "int64", "ns", "arrival after t_start, exactly"),
+        Column("read_delay_us", "float64", "µs", "from arrival until the recorder had the bytes"),
+        Column("event_id", "str", "", "the id that the stream gave it"),
+    ),
+)
+STORED_ORDERS = Table(
+    "stored_orders",
+    "one row an attempted order, in the files of a saved set",
+    (
+        # The domain is the name of a folder, where a long one is cut: here it stands whole.
+        *(
+            Column("merchant", c.dtype, c.unit, "the domain, exactly") if c.name == "domain" else c
+            for c in ORDERS.columns
+        ),
+        Column("n_events", "int64", "", "how many events it has"),
+        Column("milestones", "category", "", "its event names in order, as JSON; null for ours"),
+        Column("start", "object", "", "the record of its start, as JSON"),
+        Column("end", "object", "", "the record of its end, as JSON; null if it was cut off"),
+        Column("warnings", "object", "", "what was to be said beside its end, as JSON"),
+    ),
+)
+
+
+def arrow_type(dtype: str) -> pa.DataType:
+    """Return the Parquet type of a column; an object column holds text.
+
+    Examples
+    --------
+    >>> arrow_type("Int64"), arrow_type("object")
+    (DataType(int64), DataType(string))
+    """
+    match dtype:
+        case "int64" | "Int64":
+            return pa.int64()
+        case "float64" | "Float64":
+            return pa.float64()
+        case "bool":
+            return pa.bool_()
+        case "datetime64[ns, UTC]":
+            return pa.timestamp("ns", "UTC")
+        case "category":
+            return pa.dictionary(pa.int32(), pa.string())
+        case _:
+            return pa.string()
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the Parquet schema of a stored table, with the version of the format."""
+    return pa.schema(
+        [pa.field(c.name, arrow_type(c.dtype)) for c in table.columns],
+        metadata={"firmly_nb.format_version": str(FORMAT_VERSION)},
+    )
+
+
+def arrow_table(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Build the Arrow table of a stored table from one mapping a row.
+
+    Raises
+    ------
+    OverflowError, pyarrow.ArrowInvalid, pyarrow.ArrowTypeError
+        If a value does not fit its column.
+    """
+    arrays = []
+    for column in table.columns:
+        values = [row.get(column.name) for row in rows]
+        kind = arrow_type(column.dtype)
+        if column.dtype.startswith("datetime64"):
+            # Whole nanoseconds; a detour over pandas would take the least one for a null.
+            arrays.append(pa.array(values, pa.int64()).cast(kind))
+        elif column.dtype == "category":
+            arrays.append(pa.array(values, pa.string()).dictionary_encode())
+        else:
+            arrays.append(pa.array(values, kind))
+    return pa.Table.from_arrays(arrays, schema=arrow_schema(table))
+
+
+def conform(found: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
+    """Give a table that was read the declared columns: another version may lack some.
+
+    A missing column is null, and 0 or false where its kind has no null; a further one is passed
+    over.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError
+        If a column holds what cannot be made into its kind.
+    """
+    kinds = {c.name: c.dtype for c in table.columns}
+    arrays = []
+    for name in names:
+        kind = arrow_type(kinds[name])
+        if name not in found.column_names:
+            array = pa.chunked_array([pa.nulls(len(found), kind)])
+        else:
+            array = found[name]
+            array = array if array.type == kind else array.cast(kind)
+        if kinds[name] in {"int64", "bool"} and array.null_count:
+            array = array.fill_null(pa.scalar(0).cast(kind))
+        arrays.append(array)
+    return pa.table(arrays, names=list(names))
+
+
+def series(values: pa.ChunkedArray, column: Column) -> pd.Series[Any]:
+    """Return a column of a table from what was read."""
+    match column.dtype:
+        case "category":
+            return pd.Series(_categorical(values))
+        case "object":
+            texts = values.to_pylist()
+            if column.name in JSON:
+                # An order without tags has an empty mapping, an event without data has none.
+                nothing: Callable[[], Any] = dict if column.name == "tags" else type(None)
+                texts = [nothing() if text is None else orjson.loads(text) for text in texts]
+            return pd.Series(texts, dtype="object")
+        case "Int64" | "Float64":
+            kind: Any = pd.Int64Dtype() if column.dtype == "Int64" else pd.Float64Dtype()
+            return pd.Series(kind.__from_arrow__(values))
+        case "float64" | "int64" | "bool":
+            return pd.Series(values.to_numpy(), dtype=column.dtype)
+        case _:
+            found: pd.Series[Any] = values.to_pandas().astype(column.dtype)
+            return found
+
+
+def _categorical(values: pa.ChunkedArray) -> pd.Categorical[Any]:
+    """Return categories in their order, those that occur, as pandas makes them from a list."""
+    return categorical(*coded(values))
+
+
+def coded(values: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
+    """Return for each text its number, -1 for a null, and the texts.
+
+    Examples
+    --------
+    >>> coded(pa.chunked_array([["b", None], ["a", "b"]]))
+    (array([ 0, -1,  1,  0], dtype=int32), ['b', 'a'])
+    """
+    whole = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    whole = whole.unify_dictionaries()
+    dictionary = whole.chunk(0).dictionary if whole.num_chunks else pa.array([], pa.string())
+    chunks = [pc.fill_null(chunk.indices, -1).to_numpy() for chunk in whole.chunks]
+    codes = np.concatenate(chunks) if chunks else np.empty(0, np.int32)
+    return codes, dictionary.to_pylist()
+
+
+def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:
+    """Return categories that occur, in their order; code -1 is no value.
+
+    Examples
+    --------
+    >>> categorical(np.array([2, -1, 0]), ["b", "unused", "a"]).categories.to_list()
+    ['a', 'b']
+    """
+    present = np.bincount(codes + 1, minlength=len(names) + 1)[1:] > 0
+    order = sorted(np.flatnonzero(present).tolist(), key=lambda code: names[code])
+    places = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
+    places[order] = np.arange(len(order))
+    kept = [names[code] for code in order]
+    # pandas keeps few categories in a byte each, and checks wider codes at length.
+    found: pd.Categorical[Any] = pd.Categorical.from_codes(
+        places.astype(np.min_scalar_type(-max(len(kept), 1)))[codes], categories=pd.Index(kept)
+    )
+    return found

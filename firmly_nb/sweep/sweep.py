@@ -1,0 +1,530 @@
+"""``Sweep``: a sweep on its way, and whoever waits for it, watches it or stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import httpx
+
+from firmly_nb.api.models import Card
+from firmly_nb.api.secrets import redact_text
+from firmly_nb.background import submit
+from firmly_nb.engine import Options
+from firmly_nb.environments import Environment, guard, is_loopback
+from firmly_nb.recorder.journal import JournalError
+from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
+from firmly_nb.sweep.pace import ARRIVALS, Arrival, Pace, Schedule, per_second, seconds, whole
+from firmly_nb.sweep.plan import (
+    FOLDER,
+    Claim,
+    Plan,
+    PlanFile,
+    StandIn,
+    checked_run_id,
+    is_known,
+    kinds_of,
+    recorded,
+)
+from firmly_nb.sweep.run import (
+    KEPT_RECORDINGS,
+    ORDER_NUMBER_TAG,
+    SET_ASIDE_TAG,
+    STOPPED,
+    Run,
+    Sender,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firmly_nb.engine import Bench
+    from firmly_nb.recorder.records import Record
+    from firmly_nb.sweep.progress import Progress
+    from firmly_nb.sweep.run import Problem
+
+
+SHOW_EVERY_S = 0.1
+# Closing the streams takes a moment, a recorder that does not answer five seconds.
+STOP_TIMEOUT_S = 10.0
+CLOSED = "stopped: the lab was closed"
+
+
+class Sweep:
+    """Many orders on their way; made by ``lab.start_sweep``.
+
+    It runs in the background. All of it can be read from any thread at any time.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        plan_file: PlanFile,
+        journal: Path,
+        earlier: list[Recording],
+        claim: Claim,
+    ) -> None:
+        self._run = run
+        self._plan_file = plan_file
+        self._journal = journal
+        self._earlier = earlier
+        self._claim = claim
+        self._listeners: list[Callable[[Sweep], None]] = []
+        self._finished = threading.Event()
+        self._over = asyncio.Event()  # the same, for the background loop
+        run.on_change = self._tell
+        run.on_stand_ins = self._write_stand_ins
+        run.sender.bench.before_close.append(self._end)
+        self._future = submit(self._follow)
+
+    @property
+    def run_id(self) -> str:
+        """The id that every recording of it has: ``recs.where(run_id=...)``, ``resume=...``."""
+        return self._plan_file.run_id
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._plan_file.name
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What was noted, by name."""
+        return dict(self._plan_file.tags)
+
+    @property
+    def plan(self) -> PlanFile:
+        """What was asked for: arrival, rate, concurrency, count, seed, budget."""
+        return self._plan_file
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, however it did; everything is on disk then."""
+        return self._finished.is_set()
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is now: planned, started, running, finished, outcomes, latest orders."""
+        return self._run.progress()
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """``time_to_order_placed`` of each placed order so far, in ms."""
+        return list(self._run.counts.latencies_ms)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The orders of which nothing was sent, and why."""
+        return list(self._run.problems)
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the sweep itself failed; None if it did not."""
+        if not self._future.done() or self._future.cancelled():
+            return None
+        return self._future.exception()
+
+    @property
+    def recordings(self) -> Recordings:
+        """The orders that have ended, oldest first; beyond 10,000 they are read from disk."""
+        counts = self._run.counts
+        if counts.finished > KEPT_RECORDINGS:
+            found = [Recording(*kept) for kept in self._on_disk()]
+        else:
+            found = [*self._earlier, *self._run.recordings]
+        return Recordings(sorted(found, key=lambda rec: rec.started_at_ns), self.warnings)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be said beside the recordings: why it stopped, what was not sent."""
+        told = [self._message()] if self.progress.message else []
+        told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
+        problems = self.problems
+        if problems:
+            first = problems[0]
+            many = f"{len(problems):,} orders were" if len(problems) > 1 else "1 order was"
+            told.append(f"{many} not sent; order {first.number}: {first.error}")
+        return told
+
+    def stop(self, *, let_finish: bool = False) -> None:
+        """Start no order any more; returns at once.
+
+        Parameters
+        ----------
+        let_finish
+            Whether orders in flight are followed to their end. Otherwise their streams are closed
+            and they are kept as ``cancelled``; whether there is an order then only the merchant
+            knows.
+        """
+        submit(self._stop, let_finish)
+
+    def on_progress(self, call: Callable[[Sweep], None]) -> Callable[[], None]:
+        """Call something whenever an order starts or ends, and at the end of the sweep.
+
+        It is called on the background thread, must not block, and should not do much: at 50 orders
+        a second it is called 100 times a second. Returns a function that takes it back.
+        """
+        self._listeners.append(call)
+        return lambda: self._listeners.remove(call) if call in self._listeners else None
+
+    def wait(self, show: Callable[[Progress], None] | None = None) -> Recordings:
+        """Wait in this thread until it has ended; Ctrl-C stops it, keeps everything and raises."""
+        try:
+            while not self._finished.wait(SHOW_EVERY_S):
+                show = _shown(show, self.progress)
+        except KeyboardInterrupt:
+            self.stop()
+            self._finished.wait(STOP_TIMEOUT_S)
+            _shown(show, self.progress)
+            raise
+        _shown(show, self.progress)
+        self._future.result()
+        return self.recordings
+
+    async def wait_async(self, show: Callable[[Progress], None] | None = None) -> Recordings:
+        """Wait on the running loop until it has ended; cancelling the task stops it."""
+        future = asyncio.wrap_future(self._future)
+        try:
+            while not future.done():
+                await asyncio.wait({future}, timeout=SHOW_EVERY_S)
+                show = _shown(show, self.progress)
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.to_thread(self._finished.wait, STOP_TIMEOUT_S)
+            _shown(show, self.progress)
+            raise
+        future.result()
+        return self.recordings
+
+    def __repr__(self) -> str:
+        progress = self.progress
+        counts = ", ".join(f"{n:,} {outcome}" for outcome, n in progress.outcomes.items())
+        of = f" of {progress.planned:,}" if progress.planned is not None else ""
+        label = f" {self.name!r}" if self.name else ""
+        return f"Sweep({self.run_id}{label}; {progress.state}; {progress.finished:,}{of}: {counts})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from firmly_nb.sweep.progress import bar_html
+
+        label = f"{self.name}, run {self.run_id}" if self.name else f"Run {self.run_id}"
+        return f"<div><b>{escape(label)}</b>{bar_html(self.progress)}</div>"
+
+    def _message(self) -> str:
+        progress = self.progress
+        if progress.state != "stopped":
+            return progress.message
+        done = progress.finished + progress.not_started
+        of = f" of {progress.planned:,}" if progress.planned is not None else ""
+        return f"the sweep ended after {done:,}{of} orders: {progress.message}"
+
+    def _on_disk(self) -> list[tuple[list[Record], list[str]]]:
+        return list(recorded(self._journal, self.run_id, 0))
+
+    async def _stop(self, let_finish: bool) -> None:
+        self._run.stop(STOPPED, let_finish=let_finish)
+
+    async def _end(self) -> None:
+        self._run.stop(CLOSED)
+        await self._over.wait()
+
+    async def _follow(self) -> None:
+        try:
+            await self._run.follow()
+        finally:
+            self._run.sender.bench.before_close.remove(self._end)
+            self._write_ending()
+            self._claim.release()
+            self._finished.set()
+            self._over.set()
+            self._tell()
+
+    def _write_stand_ins(self) -> None:
+        """Write down what was found before anything is sent: resumed, the same is ordered."""
+        found = [one.written() for one in self._run.stand_ins]
+        self._plan_file = replace(self._plan_file, stand_ins=found)
+        self._plan_file.write(self._journal)
+
+    def _write_ending(self) -> None:
+        self._plan_file = replace(self._plan_file, message=self._run.message)
+        with suppress(JournalError):
+            self._plan_file.write(self._journal)
+
+    def _tell(self) -> None:
+        for call in list(self._listeners):
+            call(self)
+
+
+def _shown(
+    show: Callable[[Progress], None] | None, progress: Progress
+) -> Callable[[Progress], None] | None:
+    """Show how far it is; where nobody reads it any more (a closed pipe), the orders go on."""
+    try:
+        if show:
+            show(progress)
+    except OSError:
+        return None
+    return show
+
+
+# The arguments of ``lab.sweep`` that say how, each checked before anything is sent.
+
+
+MAX_CONCURRENCY = 256
+MAX_COUNT = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for; each None is a default."""
+
+    count: int | None = None
+    rate: float | str | None = None
+    concurrency: int | None = None
+    arrival: str | None = None
+    duration: float | str | None = None
+    seed: int | None = None
+    budget: Budget | Mapping[str, Any] | None = None
+    name: str | None = None
+    run_id: str | None = None
+    tags: Mapping[str, str] | None = None
+    resume: str | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """Take what is a sweep's own out of the arguments; the rest are options of each order."""
+        own = {f.name for f in fields(cls)}
+        return cls(**{n: v for n, v in arguments.items() if n in own}), {
+            n: v for n, v in arguments.items() if n not in own
+        }
+
+    def checked(self) -> dict[str, Any]:
+        """Return what was given, each thing checked, by its name in the plan.
+
+        Raises
+        ------
+        ValueError
+            If something is wrong; TypeError for tags that are no dict.
+        """
+        if self.rate is not None and self.arrival == "closed":
+            raise ValueError("a closed loop has no rate: the next order starts when one ends")
+        if self.resume is not None and self.run_id is not None:
+            raise ValueError("resume names the run already; leave run_id out")
+        given = {name: getattr(self, name) for name in CHECKS}
+        return {
+            key: check(given[name])
+            for name, (key, check) in CHECKS.items()
+            if given[name] is not None
+        }
+
+
+def _arrival(arrival: Any) -> Any:
+    if arrival not in ARRIVALS:
+        raise ValueError(f"arrival {arrival!r}: there are {', '.join(ARRIVALS)}")
+    return arrival
+
+
+def _seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ValueError(f"seed {seed!r}: must be a whole number")  # noqa: TRY004 - as the others
+    return seed
+
+
+def _written(text: Any) -> str:
+    """Return a text as the plan's file may hold it."""
+    return redact_text(str(text))
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    if not isinstance(tags, Mapping):
+        raise TypeError(f"tags must be a dict of texts by name, got {type(tags).__name__}")
+    noted = {_written(name): _written(value) for name, value in tags.items()}
+    own = {ORDER_NUMBER_TAG, SET_ASIDE_TAG} & set(noted)
+    if own:
+        raise ValueError(f"tags: {min(own)!r} is what a sweep itself notes; take another name")
+    return noted
+
+
+# The name in the plan of each argument, and what checks it.
+CHECKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "arrival": ("arrival", _arrival),
+    "rate": ("rate_per_s", per_second),
+    "concurrency": ("concurrency", partial(whole, "concurrency", most=MAX_CONCURRENCY)),
+    "count": ("count", partial(whole, "count", most=MAX_COUNT)),
+    "duration": ("duration_s", seconds),
+    "seed": ("seed", _seed),
+    "name": ("name", _written),
+    "run_id": ("run_id", checked_run_id),
+    "tags": ("tags", _tags),
+}
+
+
+# From the arguments of ``lab.sweep`` to a sweep that runs.
+#
+# Everything is checked before anything is sent.
+
+
+GENTLE_RATE = "20/min"
+# How many orders an open loop may have in flight where nothing is said.
+STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
+
+
+def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, Any]) -> Sweep:
+    """Check everything, write the plan down and start the sweep.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong; BudgetError if the plan is beyond the budget.
+    GuardError
+        If something of it may not be ordered there. Nothing was sent.
+    """
+    request, options = Request.of(arguments)
+    before = PlanFile.read(bench.journal, request.resume) if request.resume else None
+    written = _plan_file(bench.environment, request, before)
+    plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
+    written = replace(written, kinds=kinds_of(plan))
+    _check_same(before, written)
+    card = card or Card.test()
+    for variant in plan.variants:
+        guard(bench.environment, variant.order.domain, variant.card or card)
+    ledger = Ledger(Budget.of(written.budget))
+    sender = Sender(bench, Pace(_schedule(written)), ledger, _options(written, options), card)
+    run = Run(plan, sender)
+    _check_budget(run, explicit=request.budget is not None)
+    claim = Claim(bench.journal / FOLDER, written.run_id)
+    try:
+        earlier = _earlier(bench, run, before)
+        run.stand_ins = [StandIn.read(one) for one in written.stand_ins]
+        if before is None:
+            _check_new(bench, written.run_id)
+        written.write(bench.journal)
+    except BaseException:
+        claim.release()
+        raise
+    return Sweep(run, written, bench.journal, earlier, claim)
+
+
+def _earlier(bench: Bench, run: Run, before: PlanFile | None) -> list[Recording]:
+    """Take over what earlier parts of the run placed."""
+    if before is None:
+        return []
+    found = list(recorded(bench.journal, before.run_id, before.began_at_ns))
+    for records, _ in found:
+        run.was_done(records)
+    return [Recording(*kept) for kept in found]
+
+
+def _check_new(bench: Bench, run_id: str) -> None:
+    """Refuse an id that is taken: what would be resumed with it would be two sweeps."""
+    if is_known(bench.journal, run_id):
+        raise ValueError(
+            f"there is a sweep {run_id} already: resume={run_id!r} goes on with it; or give "
+            "another run_id"
+        )
+
+
+def is_local(environment: Environment) -> bool:
+    """Whether nobody else's system is behind an environment: every host is this machine."""
+    urls = (environment.api_url, environment.card_url)
+    return all(is_loopback(httpx.URL(url).host) for url in urls)
+
+
+def _plan_file(where: Environment, request: Request, before: PlanFile | None) -> PlanFile:
+    """Return what the sweep is to be: what was asked for, else what it was, else the defaults."""
+    environment, local = where.name, is_local(where)
+    given = request.checked()
+    if before:
+        if before.environment != environment:
+            raise ValueError(
+                f"the sweep {before.run_id} was placed on {before.environment}; this lab orders on "
+                f"{environment}"
+            )
+        # What is not said anew stays: more orders are not more money.
+        more = asdict(Budget.of(request.budget))
+        given["budget"] = before.budget | {n: v for n, v in more.items() if v is not None}
+        return replace(before, **given, run_id=before.run_id, message="")
+    budget = Budget.of(request.budget).within(local=local)
+    blank = PlanFile(
+        run_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}",
+        name="",
+        tags={},
+        environment=environment,
+        began_at_ns=time.time_ns(),
+        arrival="closed",
+        rate_per_s=None,
+        concurrency=1,
+        duration_s=None,
+        count=None,
+        seed=0,
+        budget=asdict(budget),
+    )
+    return replace(blank, **{**_default_schedule(request, local=local), **given})
+
+
+def _default_schedule(request: Request, *, local: bool) -> dict[str, Any]:
+    """Return how orders follow one another where it is not said: gently, where others are met."""
+    is_open = request.rate is not None or request.arrival in {"constant", "poisson"}
+    if not is_open and request.arrival is None and not local:
+        is_open = True
+    if not is_open:
+        return {}
+    if request.rate is None and local:
+        raise ValueError(f'arrival={request.arrival!r} needs a rate, like rate="30/min"')
+    return {
+        "arrival": "constant",
+        "rate_per_s": per_second(GENTLE_RATE),
+        "concurrency": LOCAL_CONCURRENCY if local else STAGING_CONCURRENCY,
+    }
+
+
+def _schedule(written: PlanFile) -> Schedule:
+    return Schedule(
+        cast("Arrival", written.arrival),
+        written.concurrency,
+        written.rate_per_s,
+        written.duration_s,
+        written.seed,
+    )
+
+
+def _options(written: PlanFile, given: Mapping[str, Any]) -> Options:
+    """Return the place options, with the run's id, name and tags."""
+    allowed = {f.name for f in fields(Options)} - {"run_id", "tags"}
+    unknown = sorted(set(given) - allowed)
+    if unknown:
+        raise TypeError(
+            f"a sweep knows no option {unknown[0]!r}; lab.place has {', '.join(sorted(allowed))}"
+        )
+    tags = {"sweep": written.name} if written.name else {}
+    return Options(run_id=written.run_id, tags={**tags, **written.tags}, **given)
+
+
+def _check_same(before: PlanFile | None, now: PlanFile) -> None:
+    """Refuse to go on with other orders than the sweep began with."""
+    if before and before.kinds and now.kinds and before.kinds != now.kinds:
+        raise ValueError(
+            f"the sweep {before.run_id} began with other orders than these; give it the same "
+            "orders in the same sequence, or begin a new sweep"
+        )
+
+
+def _check_budget(run: Run, *, explicit: bool) -> None:
+    """Refuse a plan that is known to be beyond the budget."""
+    limit, size = run.ledger.budget.orders, run.plan.size
+    if limit is None or size is None or size <= limit:
+        return
+    whose = "its budget" if explicit else "the budget that is set where none is given"
+    raise BudgetError(
+        f"the sweep has {size:,} orders, and {whose} is {limit:,}: "
+        f"budget=fnb.Budget(orders={size}) allows them. Nothing was sent."
+    )

@@ -1,0 +1,404 @@
+"""The draft of a form: the kernel holds it, each page that shows the form has a copy.
+
+Addresses are personal data, which is kept in memory only (design.md, section 9), and a widget's
+synced state is saved with notebooks. So a draft is in no trait: a page asks for it when it is
+drawn, sends what is typed, and is told of every change, whoever made it. It travels in the buffers
+of messages, because what logs messages does not log buffers.
+
+Messages can overtake each other and be lost: a kernel may take them on several threads, a page may
+have been loaded that moment. So each edit carries the whole field and a number, an older one is
+never put over a newer, and an answer says which fields it answers and which state it tells.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from firmly_nb.api.models import TEST_CARDS, Address, Card, InvalidOrder, Order
+from firmly_nb.environments import GuardError, guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from firmly_nb.api.secrets import SecretStr
+    from firmly_nb.environments import Environment
+
+
+# What stands in an order form, as plain JSON, and the order that it makes.
+#
+# A draft holds what was typed, also where that is wrong or not finished; an ``Order`` is what the
+# models made of it. Number and verification value of a card and captcha tokens are in neither:
+# they leave the page once, at the moment of placing (design.md, section 9).
+
+
+ADDRESS_FIELDS = tuple(Address.model_fields)
+OPTIONAL_FIELDS = frozenset({"address2", "company"})
+TYPED = "typed"  # the name of a card that is no test card by name
+CARD_FIELDS = ("name", "month", "year")
+
+
+def no_address() -> dict[str, str]:
+    """Return an address of which nothing is typed yet."""
+    return dict.fromkeys(ADDRESS_FIELDS, "")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Everything in a form that is no secret.
+
+    Attributes
+    ----------
+    items
+        Rows: what ``Item`` wants, and beside it ``handle`` and ``title`` of the product where it
+        was picked from the catalogue. ``raw`` marks a row that was typed by hand.
+    card_name
+        A test card by name, or ``"typed"``.
+    card
+        What of a typed card is no secret: ``name``, ``month``, ``year``.
+    """
+
+    merchant: str = ""
+    items: list[dict[str, Any]] = field(default_factory=list)
+    shipping: dict[str, str] = field(default_factory=no_address)
+    same_billing: bool = True
+    billing: dict[str, str] = field(default_factory=no_address)
+    card_name: str = "visa"
+    card: dict[str, str] = field(default_factory=lambda: dict.fromkeys(CARD_FIELDS, ""))
+    sse: bool = True
+    warm: bool = True
+    times: int | None = 1
+
+
+FIELDS = tuple(Draft.__dataclass_fields__)
+KINDS: dict[str, tuple[type, ...]] = {
+    "merchant": (str,),
+    "items": (list,),
+    "shipping": (dict,),
+    "same_billing": (bool,),
+    "billing": (dict,),
+    "card_name": (str,),
+    "card": (dict,),
+    "sse": (bool,),
+    "warm": (bool,),
+    "times": (int, type(None)),
+}
+
+
+def changed_draft(draft: Draft, changes: Any) -> Draft:
+    """Return a draft with some of its fields changed; names that are none are left out.
+
+    What is in a field may be wrong, which its form then says; but it must be of the field's kind.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+
+    Examples
+    --------
+    >>> changed_draft(Draft(), {"merchant": "staging.luma.gift", "other": 1}).merchant
+    'staging.luma.gift'
+    """
+    if not isinstance(changes, Mapping):
+        raise TypeError(f"a draft is changed by its fields' names, not by {_kind(changes)}")
+    known = {name: changes[name] for name in FIELDS if name in changes}
+    for name, value in known.items():
+        if not isinstance(value, KINDS[name]):
+            wanted = " or ".join(kind.__name__ for kind in KINDS[name])
+            raise TypeError(f"{name} takes {wanted}, got {_kind(value)}")
+    return replace(draft, **known)
+
+
+def order_from(draft: Draft, captcha_token: SecretStr | None = None) -> Order:
+    """Make the order of a draft.
+
+    Raises
+    ------
+    InvalidOrder
+        With each field that is wrong.
+
+    Examples
+    --------
+    >>> order_from(Draft(**changes_for(Order.example()))) == Order.example()
+    True
+    """
+    return Order(
+        domain=draft.merchant,
+        items=[_item(row) for row in draft.items],
+        shipping_info=_address(draft.shipping),
+        billing_info=None if draft.same_billing else _address(draft.billing),
+        captcha_token=captcha_token,
+    )
+
+
+def changes_for(order: Order) -> dict[str, Any]:
+    """Return the fields of a draft that make this order; a captcha token is left behind."""
+    billing = order.billing_info
+    return {
+        "merchant": order.domain,
+        "items": [_row(item.model_dump(mode="json")) for item in order.items],
+        "shipping": _typed_address(order.shipping_info),
+        "same_billing": billing is None,
+        "billing": _typed_address(billing) if billing else no_address(),
+    }
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
+
+
+def _item(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        return {}
+    handles = row.get("variant_handles")
+    return {
+        "variant_id": row.get("variant_id"),
+        "product_id": row.get("product_id") or None,
+        "variant_handles": tuple(handles) if isinstance(handles, list) and handles else handles,
+        "quantity": row.get("quantity"),
+    }
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
+    handles = item["variant_handles"] or []
+    # The first handle is the product's name in URLs (firmly-api.md, section 10).
+    known = {"handle": handles[0] if handles else "", "title": "", "raw": not handles}
+    return {**item, **known}
+
+
+def _address(typed: Any) -> Any:
+    if not isinstance(typed, dict):
+        return typed
+    return {name: text for name, text in typed.items() if text or name not in OPTIONAL_FIELDS}
+
+
+def _typed_address(address: Address) -> dict[str, str]:
+    return {name: getattr(address, name) or "" for name in ADDRESS_FIELDS}
+
+
+MOST_BYTES = 1 << 20
+LONGEST_NAME = 40
+MOST_VIEWS = 100
+
+
+class Send(Protocol):
+    """Sends a message to every page that shows the form."""
+
+    def __call__(self, content: Mapping[str, Any], buffers: Sequence[bytes] | None = None) -> None:
+        """Send it; from any thread."""
+
+
+class SharedDraft:
+    """What stands in a form; it can be changed by pages and by Python, from any thread.
+
+    Each change is answered to all pages, in the order in which the changes were made, with the
+    whole draft and what is wrong in it. The answer to a page's edit names the page's view, the
+    edit's number and its fields, so that the view keeps what was typed since, and sends again what
+    did not arrive (``order_form_draft.js``).
+
+    Parameters
+    ----------
+    send
+        Sends a message to the pages.
+    check
+        Says what is wrong in a draft, by the field's path.
+    changed
+        Is called after each change.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        check: Callable[[Draft], dict[str, str]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._send = send
+        self._check = check
+        self._changed = changed
+        self._turns = threading.RLock()
+        self._now = Draft()
+        self._revision = 0
+        self._taken: dict[str, dict[str, int]] = {}  # by view and field: its newest edit so far
+
+    @property
+    def now(self) -> Draft:
+        """The draft as it stands."""
+        return self._now
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong in it, by the field's path."""
+        return self._check(self._now)
+
+    def put(self, changes: Any) -> None:
+        """Change fields and tell the pages.
+
+        Parameters
+        ----------
+        changes
+            New values by field; names that are none are left out.
+
+        Raises
+        ------
+        TypeError
+            If a value is of another kind than its field; then nothing is changed.
+        """
+        self._change(changes, {}, ())
+
+    def take(self, content: Mapping[str, Any], buffer: Any) -> None:
+        """Take what a page sends: an edit, or the draft as it stood when something was pressed."""
+        sent = _read(buffer)
+        fields = [name for name in FIELDS if isinstance(sent, dict) and name in sent]
+        with self._turns:
+            newest = self._newest(_view(content))
+            number = _whole(content.get("number"))
+            for name in fields:
+                if number < newest.get(name, number):
+                    del sent[name]  # overtaken by a later edit of the same view
+                else:
+                    newest[name] = number
+            self._change(sent, content, fields)
+
+    def tell(self, answering: Mapping[str, Any] | None = None, fields: Sequence[str] = ()) -> None:
+        """Send the draft and what is wrong in it to all pages.
+
+        Parameters
+        ----------
+        answering
+            The page's message that this answers, if it does.
+        fields
+            The fields that the message had.
+        """
+        asked = answering or {}
+        with self._turns:
+            self._revision += 1
+            answer = {
+                "type": "draft",
+                "revision": self._revision,
+                "view": _view(asked),
+                "number": _whole(asked.get("number")),
+                "fields": list(fields),
+                "problems": self.problems,
+            }
+            self._send(answer, [orjson.dumps(vars(self._now))])
+
+    def _change(self, changes: Any, answering: Mapping[str, Any], fields: Sequence[str]) -> None:
+        with self._turns:
+            try:
+                self._now = changed_draft(self._now, changes)
+            finally:
+                # A page that sent something impossible is told what stands.
+                self.tell(answering, fields)
+        self._changed()
+
+    def _newest(self, view: str) -> dict[str, int]:
+        newest = self._taken.setdefault(view, {})
+        if len(self._taken) > MOST_VIEWS:
+            del self._taken[next(iter(self._taken))]
+        return newest
+
+
+def _view(content: Mapping[str, Any]) -> str:
+    return str(content.get("view", ""))[:LONGEST_NAME]
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _read(buffer: Any) -> Any:
+    """Read JSON from a buffer; nothing that is wrong with it is ever quoted."""
+    raw = bytes(buffer)
+    try:
+        if len(raw) <= MOST_BYTES:
+            return orjson.loads(raw)
+    except ValueError:
+        pass
+    raise ValueError("what the page sent of the form cannot be read") from None
+
+
+# What is wrong in an order form, field by field, in the models' own words.
+
+
+MOST_TIMES = 100
+# What the page asks of the fields that never leave it before the order does; a test compares the
+# words with the model's.
+CARD_RULES = {
+    "number": ("[0-9]{12,19}", "must be 12 to 19 digits"),
+    "verification_value": ("[0-9]{3,4}", "must be 3 or 4 digits"),
+}
+VARIANT_ID = re.compile(r"items\[(\d+)\]\.variant_id")
+
+
+def problems(draft: Draft, environment: Environment) -> dict[str, str]:
+    """Return what is wrong with a draft: the field's path and a sentence; nothing if it is right.
+
+    Paths are those of ``Order``, besides ``card.month``, ``card.year``, ``card.name``,
+    ``card_name`` and ``times``.
+
+    Examples
+    --------
+    >>> from firmly_nb.environments import staging
+    >>> problems(Draft(merchant="shop"), staging())["domain"]
+    'is no merchant domain; expected a bare host name like staging.luma.gift'
+    """
+    found: dict[str, str] = {}
+    try:
+        order_from(draft)
+    except InvalidOrder as error:
+        found = {path: _for_people(path, text, draft) for path, text in error.problems}
+    if "domain" not in found:
+        found.update(_refused(draft, environment))
+    return {**found, **_card(draft), **_times(draft)}
+
+
+def _for_people(path: str, text: str, draft: Draft) -> str:
+    """Say what to do where the model only says what it got."""
+    if path == "items":
+        return "add at least one item"
+    if VARIANT_ID.fullmatch(path) and not _is_raw(path, draft):
+        return "pick a product and each of its options"
+    if path.endswith(".quantity"):
+        return "must be a whole number from 1 to 100 000"
+    return text
+
+
+def _is_raw(path: str, draft: Draft) -> bool:
+    found = VARIANT_ID.fullmatch(path)
+    row: Any = draft.items[int(found[1])] if found else None
+    return isinstance(row, dict) and bool(row.get("raw"))
+
+
+def _refused(draft: Draft, environment: Environment) -> dict[str, str]:
+    """Ask the guard before anyone presses anything; the card is asked about when it is there."""
+    try:
+        guard(environment, draft.merchant.strip().lower().rstrip("."), None)
+    except GuardError as error:
+        return {"domain": str(error)}
+    return {}
+
+
+def _card(draft: Draft) -> dict[str, str]:
+    if draft.card_name in TEST_CARDS:
+        return {}
+    if draft.card_name != TYPED:
+        return {
+            "card_name": f"there is no test card of that name; there are {', '.join(TEST_CARDS)}"
+        }
+    try:
+        Card.test(**{name: draft.card.get(name, "") for name in CARD_FIELDS})
+    except InvalidOrder as error:
+        return {f"card.{path}": text for path, text in error.problems}
+    return {}
+
+
+def _times(draft: Draft) -> dict[str, str]:
+    if isinstance(draft.times, int) and 1 <= draft.times <= MOST_TIMES:
+        return {}
+    return {"times": f"must be 1 to {MOST_TIMES}; lab.sweep() places more"}

@@ -1,0 +1,301 @@
+"""The strip on top of a form: where one is; the code and the presets open below it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import orjson
+import traitlets.traitlets as t
+
+from firmly_nb import catalogue
+from firmly_nb.api.errors import safe_text
+from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder
+from firmly_nb.api.secrets import SecretStr
+from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.background import submit
+from firmly_nb.widgets.draft import CARD_RULES, MOST_TIMES
+from firmly_nb.widgets.frontend import module, style
+from firmly_nb.widgets.presets import Presets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from firmly_nb.engine import Bench
+    from firmly_nb.widgets.draft import SharedDraft
+
+
+# The form's front end as a widget: what it holds, and what it sends.
+#
+# What becomes of orders is in synced traits, so that a page that is loaded again finds it; what is
+# typed is in none (``shared_draft``). Secrets come in the buffer of one message: what logs
+# messages, at any level, does not log buffers.
+
+
+MOST_SECRETS = 16_384  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The secrets that were typed, for as long as it takes to make a card and an order of them."""
+
+    number: SecretStr = field(default_factory=lambda: SecretStr(""))
+    verification_value: SecretStr = field(default_factory=lambda: SecretStr(""))
+    captcha_token: SecretStr = field(default_factory=lambda: SecretStr(""))
+
+
+def take_secrets(buffer: Any) -> Typed:
+    """Read the buffer of a message; nothing that is wrong with it is ever quoted."""
+    raw = bytes(buffer)
+    try:
+        found = orjson.loads(raw) if len(raw) <= MOST_SECRETS else None
+        return Typed(**{name: SecretStr(str(text)) for name, text in found.items()})  # type: ignore[union-attr]  # what is none is caught
+    except (ValueError, TypeError, AttributeError):
+        raise ValueError("what the page sent beside the order cannot be read") from None
+
+
+def known_cards() -> list[list[str]]:
+    """Return the test cards for a picker: name and label."""
+    return [[name, repr(Card.test(name))[5:-1]] for name in TEST_CARDS]
+
+
+def guarded(view: Any, action: Callable[[], object]) -> None:
+    """Do what a page asked for; what goes wrong is said where the user looks."""
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001 - a kernel's log is where nobody looks
+        view.notice = f"{type(error).__name__}: {safe_text(error)}"
+
+
+class FormView(anywidget.AnyWidget):
+    """The form itself. It shows the draft, and says what was pressed; it decides nothing.
+
+    Attributes
+    ----------
+    run
+        What is on its way: ``state`` (idle, running, cancelling), ``number``, ``of``, ``doing``.
+    result
+        How the last order ended (``form_words.result_words``).
+    turn
+        A press counts only for the turn that it was made in, so that a double click, or the same
+        form in two places, is one order.
+    """
+
+    _esm = module("order_form")
+    _css = style("order_form")
+
+    captcha: t.List[str] = t.List(help="merchants that asked for a captcha token").tag(sync=True)
+    run: t.Dict[str, Any] = t.Dict({"state": "idle"}).tag(sync=True)
+    result = t.Dict().tag(sync=True)
+    notice = t.Unicode().tag(sync=True)
+    looked = t.Unicode().tag(sync=True)
+    turn = t.Int(0).tag(sync=True)
+    facts = t.Dict().tag(sync=True)
+
+    def __init__(self, on_message: Callable[[Mapping[str, Any], Sequence[Any]], None]) -> None:
+        super().__init__()
+        self.facts = {"cards": known_cards(), "rules": CARD_RULES, "most_times": MOST_TIMES}
+        self.on_msg(lambda _, content, buffers: on_message(content, buffers))
+
+    def __repr__(self) -> str:
+        return "FormView()"
+
+
+class StripView(anywidget.AnyWidget):
+    """The strip on top: where one is, the code, the presets.
+
+    Attributes
+    ----------
+    shown
+        The panel that is open: ``""``, ``"code"`` or ``"presets"``.
+    code
+        What the open panel shows; written only while it is open. It has addresses in it, so it is
+        sent in a message and is in no saved state.
+    """
+
+    _esm = module("order_form_strip")
+    _css = style("order_form_strip")
+
+    environment = t.Dict().tag(sync=True)
+    shown = t.Unicode().tag(sync=True)
+    presets: t.List[str] = t.List().tag(sync=True)
+    notice = t.Unicode().tag(sync=True)
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        super().__init__(environment=environment)
+        self.code = ""
+
+    def show_code(self, code: str) -> None:
+        """Send the code to the pages."""
+        self.code = code
+        self.send({"type": "code"}, [code.encode()])
+
+    def __repr__(self) -> str:
+        return f"StripView({self.environment.get('label', '')})"
+
+
+class FormStrip:
+    """Keeps the strip's panels up to date and does what its buttons say.
+
+    Parameters
+    ----------
+    environment
+        Where one is (``form_words.place_words``).
+    draft
+        What stands in the form.
+    code
+        Writes the Python that does the same; ``InvalidOrder`` while something is wrong.
+    """
+
+    def __init__(
+        self, environment: dict[str, str], draft: SharedDraft, code: Callable[[], str]
+    ) -> None:
+        self._draft = draft
+        self._code = code
+        self._presets = Presets()
+        self.view = StripView(environment)
+        self.view.presets = self.presets
+        self.view.observe(lambda _: guarded(self.view, self._fill_panel), "shown")
+        self.view.on_msg(lambda _, content, __: self._asked(content))
+
+    @property
+    def presets(self) -> list[str]:
+        """The names of the presets that can be loaded."""
+        return self._presets.names()
+
+    def save(self, name: str) -> None:
+        """Save what stands in the form by name."""
+        self._presets.save(name, vars(self._draft.now))
+        self.view.presets = self.presets
+
+    def load(self, name: str) -> None:
+        """Fill the form in from a preset."""
+        self._draft.put(self._presets.load(name))
+
+    def delete(self, name: str) -> None:
+        """Delete a preset; that there is none of that name is fine."""
+        self._presets.delete(name)
+        self.view.presets = self.presets
+
+    def write_code(self) -> None:
+        """Show the code as it is now, where it is open."""
+        if self.view.shown == "code":
+            self.view.show_code(self._code_or_why_not())
+
+    def _code_or_why_not(self) -> str:
+        try:
+            return self._code()
+        except InvalidOrder:
+            told = "\n".join(f"# {path}: {text}" for path, text in self._draft.problems.items())
+            return f"# Something in the form is not right yet.\n{told}\n"
+
+    def _fill_panel(self) -> None:
+        self.write_code()
+        if self.view.shown == "presets":
+            # Another form may have saved one.
+            self.view.presets = self.presets
+
+    def _asked(self, content: Mapping[str, Any]) -> None:
+        """Take what the strip's page sends."""
+        name = str(content.get("name", ""))
+        answers: dict[str, Callable[[], None]] = {
+            "save": lambda: self.save(name),
+            "load": lambda: self.load(name),
+            "delete": lambda: self.delete(name),
+            "code": self.write_code,
+        }
+        answer = answers.get(str(content.get("type")))
+        if answer:
+            self.view.notice = ""
+            guarded(self.view, answer)
+
+
+# What a form's page asks for while one types: products, variants, a search, the cart.
+#
+# Nothing is waited for: the question goes onto the background loop, the answer from there to the
+# page.
+
+
+class Requests:
+    """Answers the questions of one form's page."""
+
+    def __init__(self, bench: Bench, form: FormView) -> None:
+        self._bench = bench
+        self._form = form
+        self._turn = asyncio.Lock()
+
+    def answer(self, question: Mapping[str, Any]) -> None:
+        """Look something up in the catalogue and send it: ``merchants``, ``products`` and so on."""
+        about = str(question.get("about", ""))
+        domain, handle = str(question.get("domain", "")), str(question.get("handle", ""))
+        reply = {"type": "catalogue", "about": about, "domain": domain, "handle": handle}
+        if about == "merchants":
+            allowed = sorted(self._bench.environment.allow_domains)
+            self._form.send({**reply, "found": allowed})
+        elif about == "products":
+            self._send_later(reply, self._ask(catalogue.product_choices, domain))
+        elif about == "variants":
+            self._send_later(reply, self._ask(catalogue.variant_choices, domain, handle))
+        elif about == "search":
+            words = str(question.get("words", ""))[:200]
+            self._send_later({**reply, "words": words}, self._ask(catalogue.found_choices, words))
+
+    def look(self, domain: str) -> None:
+        """Look at the cart that the device has at a merchant, and say what became of the order."""
+        self._form.looked = f"Looking at the cart at {domain} …"
+        future = submit(catalogue.cart, self._bench, domain)
+        future.add_done_callback(partial(_say, self._put_looked, domain))
+
+    def _ask(self, question: Callable[..., Coroutine[Any, Any, Any]], *about: str) -> Future[Any]:
+        async def in_turn() -> Any:
+            # One call at a time needs one device; at once each would open its own.
+            async with self._turn:
+                return await question(self._bench, *about)
+
+        return submit(in_turn)
+
+    def _put_looked(self, text: str) -> None:
+        self._form.looked = text
+
+    def _send_later(self, reply: dict[str, Any], future: Future[Any]) -> None:
+        def send(done: Future[Any]) -> None:
+            if done.cancelled():
+                return
+            error = done.exception()
+            found = {"problem": safe_text(error)} if error else {"found": done.result()}
+            self._form.send({**reply, **found})
+
+        future.add_done_callback(send)
+
+
+def _say(put: Callable[[str], None], domain: str, future: Future[dict[str, Any]]) -> None:
+    if future.cancelled():
+        return
+    error = future.exception()
+    put(
+        f"The cart cannot be read: {safe_text(error)}"
+        if error
+        else cart_words(future.result(), domain)
+    )
+
+
+def cart_words(cart: Mapping[str, Any], domain: str) -> str:
+    """Say what a cart tells of an order whose end is not known.
+
+    Examples
+    --------
+    >>> cart_words({"cart_status": "active"}, "a.test")
+    'The cart at a.test is active: no order was placed from it.'
+    """
+    found = find_snapshot(dict(cart))
+    number = found.order_number if found else None
+    status = str((found.data if found else cart).get("cart_status") or "unknown")
+    if number and status == "submitted":
+        return f"It went through: the cart at {domain} is submitted, order {number}."
+    if status == "active":
+        return f"The cart at {domain} is active: no order was placed from it."
+    return f"The cart at {domain} has the status {status[:100]}; ask the merchant."

@@ -1,0 +1,705 @@
+"""``SweepPanel``: many orders from a form, their counts and percentiles while they run."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from firmly_nb.api.models import Card, Order
+from firmly_nb.api.money import to_minor
+from firmly_nb.display.text import milliseconds
+from firmly_nb.environments import GuardError, guard
+from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
+from firmly_nb.recordings.recordings import Recordings
+from firmly_nb.sweep.budget import Budget, money_text
+from firmly_nb.sweep.pace import ARRIVALS, per_second, seconds
+from firmly_nb.sweep.plan import Variant
+from firmly_nb.sweep.progress import ended
+from firmly_nb.sweep.sweep import MAX_CONCURRENCY, is_local
+from firmly_nb.widgets.frontend import Heartbeat, Throttle, module, style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from firmly_nb.environments import Environment
+    from firmly_nb.lab import Lab
+    from firmly_nb.latency.quantiles import Quantile
+    from firmly_nb.sweep.progress import Point, Progress
+    from firmly_nb.sweep.sweep import Sweep
+
+
+# What is typed into a sweep panel: from text to the arguments of a sweep, or what is wrong.
+
+
+FIELDS = (
+    "count",
+    "arrival",
+    "rate",
+    "concurrency",
+    "duration",
+    "max_orders",
+    "max_minutes",
+    "max_total",
+    "name",
+)
+WHOLE = {"count", "concurrency", "max_orders"}
+MONEY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]{3})\s*")
+LONGEST_FIELD = 200
+
+
+def first_draft(environment: Environment) -> dict[str, str]:
+    """Return what a panel begins with: few orders, gently, within the environment's own budget."""
+    budget = Budget().within(local=is_local(environment))
+    return {
+        **dict.fromkeys(FIELDS, ""),
+        "count": "20",
+        "arrival": "constant",
+        "rate": "1/s" if is_local(environment) else "20/min",
+        "concurrency": "4",
+        "max_orders": str(budget.orders),
+        "max_minutes": f"{budget.minutes:g}",
+    }
+
+
+def text_of(name: str, value: Any) -> str:
+    """Write a value as it would be typed.
+
+    Examples
+    --------
+    >>> text_of("count", 20), text_of("rate", "30/min"), text_of("rate", None)
+    ('20', '30/min', '')
+    """
+    if name not in FIELDS:
+        raise ValueError(f"a sweep panel has no field {name!r}; there are {', '.join(FIELDS)}")
+    return "" if value is None else str(value)[:LONGEST_FIELD]
+
+
+def value_of(draft: Mapping[str, str], name: str) -> Any:
+    """Return a field as a value: a whole number, minutes, or the text; None if it is empty.
+
+    Examples
+    --------
+    >>> value_of({"count": "20"}, "count"), value_of({"rate": "2/s"}, "rate")
+    (20, '2/s')
+    """
+    text = draft[name].strip()
+    if name in WHOLE and text.isascii() and text.isdigit():
+        return int(text)
+    return text or None
+
+
+def cleaned(draft: Any) -> dict[str, str]:
+    """Return a draft from the page with every field a text, and nothing else in it."""
+    given = draft if isinstance(draft, dict) else {}
+    return {
+        name: str(given[name])[:LONGEST_FIELD]
+        if isinstance(given.get(name), str | int | float)
+        else ""
+        for name in FIELDS
+    }
+
+
+def problems(draft: Mapping[str, str], orders: Any, environment: Environment) -> dict[str, str]:
+    """Return what is wrong, by field; nothing if the sweep can be started."""
+    found: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for name in FIELDS:
+        try:
+            values[name] = _value(name, draft[name].strip(), closed=draft["arrival"] == "closed")
+        except ValueError as error:
+            found[name] = str(error)
+    if isinstance(orders, Order | Variant) and _has_no_end(values):
+        found["count"] = "say how many orders, or for how long"
+    if not {"count", "max_orders"} & set(found) and _is_beyond(values):
+        found["max_orders"] = f"allows fewer than the {values['count']:,} orders"
+    return found | _refused(orders, environment)
+
+
+def arguments(draft: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of ``lab.start_sweep`` that a draft without problems means."""
+    closed = draft["arrival"] == "closed"
+    values = {name: _value(name, draft[name].strip(), closed=closed) for name in FIELDS}
+    limits = {
+        "orders": values.pop("max_orders"),
+        "minutes": values.pop("max_minutes"),
+        "total_minor": values.pop("max_total"),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return {**given, "budget": {name: v for name, v in limits.items() if v is not None}}
+
+
+def _value(name: str, text: str, *, closed: bool) -> Any:  # noqa: PLR0911 - one return a field
+    """Return a field's value; None where it is empty.
+
+    Raises
+    ------
+    ValueError
+        With what to type instead.
+    """
+    if name == "arrival":
+        if text not in ARRIVALS:
+            raise ValueError(f"choose one of {', '.join(ARRIVALS)}")
+        return text
+    if name == "rate":
+        return _rate(text, closed=closed)
+    if not text:
+        return None
+    if name in WHOLE:
+        return _whole(name, text)
+    if name == "duration":
+        try:
+            return seconds(text)
+        except ValueError:
+            raise ValueError('type seconds, or like "10 min"') from None
+    if name == "max_minutes":
+        return _minutes(text)
+    return _money(text) if name == "max_total" else text
+
+
+def _rate(text: str, *, closed: bool) -> str | None:
+    if closed:
+        return None  # the next order starts when one ends
+    try:
+        per_second(text)
+    except ValueError:
+        raise ValueError('type orders per second, or like "30/min"') from None
+    return text
+
+
+def _whole(name: str, text: str) -> int:
+    most = MAX_CONCURRENCY if name == "concurrency" else 10_000_000
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise ValueError(f"type a whole number from 1 to {most:,}")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < 1e6:
+        raise ValueError("type minutes above 0")
+    return minutes
+
+
+def _money(text: str) -> dict[str, int]:
+    found = MONEY.fullmatch(text)
+    if found is None:
+        raise ValueError('type an amount and its currency, like "500.00 USD"')
+    currency = found[2].upper()
+    return {currency: to_minor(found[1], currency)}
+
+
+def _has_no_end(values: Mapping[str, Any]) -> bool:
+    """Whether both were left empty, rather than typed wrongly."""
+    return all(name in values and values[name] is None for name in ("count", "duration"))
+
+
+def _is_beyond(values: Mapping[str, Any]) -> bool:
+    count, most = values["count"], values["max_orders"]
+    return bool(count and most and count > most)
+
+
+def _refused(orders: Any, environment: Environment) -> dict[str, str]:
+    """Ask the guard, where it is known what will be ordered."""
+    known = [orders] if isinstance(orders, Order | Variant) else orders
+    if not isinstance(known, list | tuple) and not hasattr(known, "variants"):
+        return {}
+    cards: dict[str, Card | None] = {}
+    for one in known:
+        variant = one if isinstance(one, Variant) else Variant(one)
+        cards[variant.order.domain] = cards.get(variant.order.domain) or variant.card
+    try:
+        for domain, card in cards.items():
+            guard(environment, domain, card or Card.test())
+    except GuardError as error:
+        return {"orders": str(error)}
+    return {}
+
+
+# What a sweep panel says of a sweep: counts, what is left, percentiles, the latest orders.
+
+
+PERCENTILES = (0.5, 0.9, 0.95)
+SHOWN_POINTS = 300
+LONGEST_WORDS = 300
+IDLE: dict[str, Any] = {
+    "state": "idle",
+    "headline": "",
+    "ended": 0,
+    "planned": None,
+    "outcomes": [],
+    "facts": [],
+    "message": "",
+    "percentiles": [],
+    "run_id": "",
+    "can_resume": False,
+}
+
+
+def sweep_words(sweep: Sweep) -> dict[str, Any]:
+    """Return what is shown of a sweep now."""
+    progress = sweep.progress
+    return {
+        "state": progress.state,
+        "headline": headline(progress),
+        "ended": ended(progress),
+        "planned": progress.planned,
+        "outcomes": outcome_words(progress),
+        "facts": facts(progress),
+        "message": _clipped(_message(sweep)),
+        "percentiles": percentile_words(sweep.latencies_ms),
+        "run_id": sweep.run_id,
+        "can_resume": progress.state == "stopped" and progress.left != 0,
+    }
+
+
+def headline(progress: Progress) -> str:
+    """Say in one line how far it is.
+
+    Examples
+    --------
+    >>> from firmly_nb.sweep.progress import Progress
+    >>> headline(Progress("running", 20, started=7, running=2, finished=5))
+    'Running: 5 of 20 orders ended, 2 in flight, 13 left to start'
+    """
+    of = f" of {progress.planned:,}" if progress.planned is not None else ""
+    parts = [f"{ended(progress):,}{of} orders ended"]
+    if progress.running:
+        parts.append(f"{progress.running:,} in flight")
+    if progress.left:
+        parts.append(f"{progress.left:,} {_not_started(progress)}")
+    return f"{progress.state.capitalize()}: {', '.join(parts)}"
+
+
+def _not_started(progress: Progress) -> str:
+    return "not started" if progress.state == "stopped" else "left to start"
+
+
+def outcome_words(progress: Progress) -> list[dict[str, Any]]:
+    """Return each outcome with its mark and how often it was, the placed ones first."""
+    counts = sorted(progress.outcomes.items(), key=lambda item: (item[0] != PLACED, -item[1]))
+    rows = [(outcome(name), n) for name, n in counts]
+    rows += [(NOT_SENT, progress.not_started)] if progress.not_started else []
+    return [
+        {"outcome": row.name, "words": row.word, "mark": row.mark, "tone": row.tone, "n": n}
+        for row, n in rows
+    ]
+
+
+def looks() -> dict[str, dict[str, str]]:
+    """Return how each outcome is called and looks, for the page's chart."""
+    return {name: {"words": row.word, "tone": row.tone} for name, row in ROWS.items()}
+
+
+def facts(progress: Progress) -> list[tuple[str, str]]:
+    """Return what else is known: for how long, how late, for how much."""
+    rows = [("time", f"{progress.elapsed_s:,.0f} s")] if progress.elapsed_s >= 1 else []
+    lags = [point.schedule_lag_ms for point in progress.latest if point.schedule_lag_ms is not None]
+    if lags:
+        rows.append(("latest starts late by at most", f"{milliseconds(max(lags))} ms"))
+    ordered = [money_text(minor, currency) for currency, minor in progress.spent_minor.items()]
+    if ordered:
+        rows.append(("ordered for", " + ".join(ordered)))
+    return rows
+
+
+def percentile_words(latencies_ms: list[float]) -> list[dict[str, Any]]:
+    """Return each percentile of ``time_to_order_placed`` with its interval, or why there is none.
+
+    Examples
+    --------
+    >>> percentile_words([500.0, 510.0])[0]["text"]
+    'not estimable: needs 6 placed orders, there are 2'
+    """
+    from firmly_nb.latency.quantiles import quantiles
+
+    return [percentile_row(found) for found in quantiles(latencies_ms, PERCENTILES)]
+
+
+def percentile_row(found: Quantile) -> dict[str, Any]:
+    """Return one percentile in words."""
+    if found.estimable:
+        between = f"{milliseconds(found.low, 0)} to {milliseconds(found.high, 0)}"
+        text = f"{milliseconds(found.estimate, 0)} ms (95%: {between})"
+    else:
+        least = f"at least {milliseconds(found.low, 0)} ms; " if math.isfinite(found.low) else ""
+        needs = f"needs {found.needed:,} placed orders, there are {found.n:,}"
+        text = f"{least}not estimable: {needs}"
+    return {"name": found.name, "text": text, "estimable": found.estimable}
+
+
+def points(latest: Iterable[Point]) -> list[list[Any]]:
+    """Return the latest orders for the chart: start in s, time in ms, outcome."""
+    kept = list(latest)[-SHOWN_POINTS:]
+    return [[round(p.started_s, 2), round(p.latency_ms, 1), p.outcome] for p in kept]
+
+
+def orders_words(orders: Any) -> str:
+    """Say what is going to be ordered."""
+    if isinstance(orders, Order):
+        items = ", ".join(f"{item.quantity} x {item.variant_id}" for item in orders.items)
+        return _clipped(f"{items} at {orders.domain}")
+    if isinstance(orders, Variant):
+        return orders_words(orders.order)
+    if hasattr(orders, "axes"):
+        axes = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in orders.axes.items())
+        return _clipped(f"{len(orders)} variants, interleaved ({axes})")
+    if isinstance(orders, list | tuple):
+        return f"{len(orders)} orders in turn" if len(orders) != 1 else orders_words(orders[0])
+    return "orders from a generator"
+
+
+def place_name(environment: Environment) -> dict[str, str]:
+    """Return where it orders, for the strip on top."""
+    labels = {"simulator": "SIMULATOR", "staging": "STAGING", "custom": "CUSTOM"}
+    return {"name": environment.name, "label": labels[environment.name]}
+
+
+def _message(sweep: Sweep) -> str:
+    progress = sweep.progress
+    if sweep.error is not None:
+        return f"{type(sweep.error).__name__}: {sweep.error}"
+    if progress.message:
+        return progress.message
+    problems = sweep.problems
+    if problems:
+        return f"order {problems[-1].number} was not sent: {problems[-1].error}"
+    return "; ".join(progress.notes)
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= LONGEST_WORDS else f"{text[: LONGEST_WORDS - 1]}…"
+
+
+# A sweep panel as a still page and as text, for readers without a kernel.
+
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 160, 56, 24
+LABELS = {
+    "count": "orders",
+    "arrival": "arrival",
+    "rate": "rate",
+    "concurrency": "in flight at most",
+    "duration": "for",
+    "max_orders": "at most orders",
+    "max_minutes": "at most minutes",
+    "max_total": "at most money",
+    "name": "name",
+}
+
+
+def panel_text(still: Mapping[str, Any]) -> str:
+    """Return the panel in a few lines."""
+    head = still["headline"] or "not started"
+    lines = [f"SweepPanel({still['place']}; {still['orders']})", f"  {head}"]
+    lines += [f"  {row['mark']} {row['n']:,} {row['words']}" for row in still["outcomes"]]
+    lines += [f"  {row['name']}: {row['text']}" for row in still["percentiles"]]
+    lines += [f"  {still['message']}"] if still["message"] else []
+    return "\n".join(lines)
+
+
+def panel_html(still: Mapping[str, Any]) -> str:
+    """Return the panel as HTML that needs neither script nor kernel."""
+    settings = [(LABELS[name], text) for name, text in still["draft"].items() if text]
+    outcomes = [(f"{row['mark']} {row['words']}", f"{row['n']:,}") for row in still["outcomes"]]
+    percentiles = [(row["name"], row["text"]) for row in still["percentiles"]]
+    blocks = [_table("Settings", settings), _table("Outcomes", [*outcomes, *still["facts"]])]
+    blocks.append(_table("Time to order-placed", percentiles))
+    head = still["headline"] or "Not started: this panel needs a running kernel to place orders."
+    message = f"<p>{escape(still['message'])}</p>" if still["message"] else ""
+    return (
+        f"<div><p><b>{escape(still['place'])}</b> {escape(still['orders'])}</p>"
+        f"<p><b>{escape(head)}</b></p>{message}"
+        f"{chart_svg(still['points'])}{''.join(blocks)}</div>"
+    )
+
+
+def chart_svg(points: Sequence[Sequence[Any]]) -> str:
+    """Return the times of the latest orders over the run as a picture; nothing without orders."""
+    if not points:
+        return ""
+    last_s = max(1.0, *(at_s for at_s, _, _ in points))
+    most_ms = max(ms for _, ms, _ in points) or 1.0
+    marks = "".join(_mark(point, last_s, most_ms) for point in points)
+    text = f"{len(points)} orders, the slowest {most_ms:,.0f} ms, over {last_s:,.0f} s"
+    return (
+        f'<svg role="img" aria-label="{escape(text)}" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" style="max-width:100%">'
+        f'<text x="{LEFT - 6}" y="12" text-anchor="end" font-size="11" fill="currentColor">'
+        f"{most_ms:,.0f} ms</text>"
+        f'<text x="{LEFT - 6}" y="{HEIGHT - BOTTOM}" text-anchor="end" font-size="11" '
+        'fill="currentColor">0</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT - 6}" text-anchor="end" font-size="11" '
+        f'fill="currentColor">{last_s:,.0f} s after the start</text>'
+        f'<path d="M{LEFT} 4V{HEIGHT - BOTTOM}H{WIDTH}" fill="none" stroke="currentColor" '
+        f'stroke-opacity="0.4"/>{marks}</svg>'
+    )
+
+
+def _mark(point: Sequence[Any], last_s: float, most_ms: float) -> str:
+    at_s, ms, name = point
+    x = LEFT + 6 + max(at_s, 0) / last_s * (WIDTH - LEFT - 12)
+    y = HEIGHT - BOTTOM - ms / most_ms * (HEIGHT - BOTTOM - 10)
+    if name == PLACED:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{STAGE_COLOURS[0]}"/>'
+    path = f"M{x - 3:.1f} {y - 3:.1f}l6 6m0-6l-6 6"
+    return f'<path d="{path}" stroke="{outcome(name).colour}" stroke-width="2" fill="none"/>'
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    if not rows:
+        return ""
+    cells = "".join(
+        f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>'
+        f'<td style="text-align:left">{escape(text)}</td></tr>'
+        for name, text in rows
+    )
+    return f'<table><caption style="text-align:left">{title}</caption>{cells}</table>'
+
+
+SHOW_EVERY_S = 0.1
+DRAW_EVERY_S = 0.5  # the chart is the larger part of what is sent
+
+
+class Field:
+    """A field of the form as an attribute: read as a value, set as a value or a text."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, panel: SweepPanel | None, owner: type | None = None) -> Any:
+        return self if panel is None else value_of(panel._draft, self._name)  # noqa: SLF001 - its own
+
+    def __set__(self, panel: SweepPanel, value: Any) -> None:
+        panel.set(**{self._name: value})
+
+
+class SweepPanel(anywidget.AnyWidget):
+    """Place many orders from a form, and watch them.
+
+    Each field can be set and read by its name (``panel.rate = "30/min"``), and what runs is an
+    ordinary sweep:
+    ``panel.sweep`` and ``panel.recordings`` are what ``lab.start_sweep`` gives.
+
+    Parameters
+    ----------
+    lab
+        Where it orders.
+    orders
+        What it places: an order, a list, ``fnb.grid(...)``; by default ``Order.example()``.
+    **fields
+        ``count``, ``arrival``, ``rate``, ``concurrency``, ``duration``, ``max_orders``,
+        ``max_minutes``, ``max_total`` (``"500.00 USD"``), ``name``: what the form begins with.
+
+    Examples
+    --------
+    >>> import firmly_nb as fnb
+    >>> with fnb.connect(profile="instant") as lab:
+    ...     panel = fnb.SweepPanel(lab, count=3, rate=50)
+    ...     recs = panel.start().wait()
+    >>> len(recs), panel.problems
+    (3, {})
+    """
+
+    _esm = module("sweep_view")
+    _css = style("sweep_view")
+    _draft = traitlets.Dict().tag(sync=True)
+    _problems = traitlets.Dict().tag(sync=True)
+    _place = traitlets.Dict().tag(sync=True)
+    _orders_words = traitlets.Unicode().tag(sync=True)
+    _view = traitlets.Dict(IDLE).tag(sync=True)
+    _points = traitlets.List(traitlets.List()).tag(sync=True)
+    _looks = traitlets.Dict(looks()).tag(sync=True)
+    _notice = traitlets.Unicode().tag(sync=True)
+
+    count, arrival, rate, concurrency = Field(), Field(), Field(), Field()
+    duration, max_orders, max_minutes, max_total = Field(), Field(), Field(), Field()
+    name = Field()
+
+    def __init__(self, lab: Lab, orders: Any = None, **fields: Any) -> None:
+        self._lab = lab
+        self._orders = orders if orders is not None else Order.example()
+        self._sweep: Sweep | None = None
+        self._starting = threading.Lock()
+        self._showing = threading.Lock()
+        self._show_soon = Throttle(_beside(self._show), SHOW_EVERY_S)
+        self._draw_soon = Throttle(_beside(self._draw), DRAW_EVERY_S)
+        draft = {**first_draft(lab.environment), **_texts(fields)}
+        self._heart = Heartbeat(self.send)
+        idle = {**IDLE, "percentiles": percentile_words([])}
+        super().__init__(_draft=draft, _place=place_name(lab.environment), _view=idle)
+        self._describe()
+        self.on_msg(self._asked)
+
+    @property
+    def lab(self) -> Lab:
+        """Where it orders."""
+        return self._lab
+
+    @property
+    def orders(self) -> Any:
+        """What it places; set it to an order, a list, a generator or a grid."""
+        return self._orders
+
+    @orders.setter
+    def orders(self, orders: Any) -> None:
+        self._orders = orders
+        self._describe()
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong, by field; empty if it can be started."""
+        return problems(self._draft, self._orders, self._lab.environment)
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep that runs, or the last one; None before the first."""
+        return self._sweep
+
+    @property
+    def recordings(self) -> Recordings:
+        """The orders that have ended."""
+        return self._sweep.recordings if self._sweep else Recordings([])
+
+    def set(self, **fields: Any) -> None:
+        """Set fields by name; None empties one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such field.
+        """
+        self._draft = {**self._draft, **_texts(fields)}
+
+    def start(self) -> Sweep:
+        """Start a sweep with what the form says.
+
+        Raises
+        ------
+        ValueError
+            If something in the form is wrong.
+        RuntimeError
+            If one is running.
+        """
+        found = self.problems
+        if found:
+            said = "; ".join(f"{name}: {text}" for name, text in found.items())
+            raise ValueError(f"the sweep cannot be started: {said}")
+        return self._begin(**arguments(self._draft))
+
+    def resume(self) -> Sweep:
+        """Go on with the last sweep: what it has not sent is sent.
+
+        Raises
+        ------
+        LookupError
+            If there is none.
+        """
+        if self._sweep is None:
+            raise LookupError("there is no sweep to go on with; start() begins one")
+        return self._begin(resume=self._sweep.run_id)
+
+    def stop(self, *, let_finish: bool = False) -> None:
+        """Start no order any more; see ``Sweep.stop``."""
+        if self._sweep:
+            self._sweep.stop(let_finish=let_finish)
+
+    def _begin(self, **given: Any) -> Sweep:
+        with self._starting:
+            if self._sweep is not None and not self._sweep.done:
+                raise RuntimeError("a sweep is running in this panel; stop it first")
+            self._notice = ""
+            self._sweep = sweep = self._lab.start_sweep(self._orders, **given)
+        self._heart.begin()
+        sweep.on_progress(lambda _: self._changed())
+        self._changed()
+        return sweep
+
+    def _changed(self) -> None:
+        """Show what has changed, at most ten times a second."""
+        if self._sweep is not None and self._sweep.done:
+            self._heart.end()
+            self._show_soon.now()
+            self._draw_soon.now()
+            return
+        self._show_soon.soon()
+        self._draw_soon.soon()
+
+    def _show(self) -> None:
+        # Looked up inside the lock, so that an older state never replaces a newer one.
+        with self._showing:
+            if self._sweep is not None:
+                self._view = sweep_words(self._sweep)
+
+    def _draw(self) -> None:
+        with self._showing:
+            if self._sweep is not None:
+                self._points = points(self._sweep.progress.latest)
+
+    def _describe(self) -> None:
+        self._orders_words = orders_words(self._orders)
+        self._problems = self.problems
+
+    @traitlets.validate("_draft")
+    def _to_texts(self, proposal: Any) -> dict[str, str]:
+        return cleaned(proposal["value"])
+
+    @traitlets.observe("_draft")
+    def _check(self, _: Any) -> None:
+        self._problems = self.problems
+
+    def _asked(self, _: Any, content: Any, __: Any) -> None:
+        """Do what a button says. On whatever thread this is, it must not wait."""
+        kind = content.get("type") if isinstance(content, dict) else None
+        if kind == "stop":
+            self.stop(let_finish=bool(content.get("let_finish")))
+        elif kind in {"start", "resume"}:
+            call = self.start if kind == "start" else self.resume
+            # What was placed before is looked up on disk.
+            threading.Thread(target=self._try, args=(call,), daemon=True).start()
+
+    def _try(self, call: Callable[[], Sweep]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - shown where the reader looks
+            self._notice = str(error)[:1000]
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Add what is shown as a still page, for readers without a kernel."""
+        bundle = super()._repr_mimebundle_(**options)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None:
+            data["text/plain"] = repr(self)
+            data["text/html"] = panel_html(self._still())
+        return bundle
+
+    def _still(self) -> dict[str, Any]:
+        self._show()
+        self._draw()
+        return {
+            **self._view,
+            "place": self._place["label"],
+            "orders": self._orders_words,
+            "draft": self._draft,
+            "points": self._points,
+        }
+
+    def __repr__(self) -> str:
+        return panel_text(self._still())
+
+
+def _beside(call: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls on a thread of its own: the background loop has orders to start."""
+    return lambda: threading.Thread(target=call, daemon=True).start()
+
+
+def _texts(fields: dict[str, Any]) -> dict[str, str]:
+    return {name: text_of(name, value) for name, value in fields.items()}

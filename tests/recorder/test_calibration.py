@@ -1,0 +1,250 @@
+"""What ``lab.calibrate()`` measures, says and leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from firmly_nb.recorder.calibration import (
+    ERRORS,
+    SUMMARY,
+    Calibration,
+    CalibrationError,
+    CalibrationRun,
+    Pattern,
+    calibrate,
+    calibrate_async,
+)
+from firmly_nb.recorder.calibration_sender import gaps_s
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def plain() -> Calibration:
+    return calibrate(events=40)
+
+
+def made_up(idle: list[float], busy: list[float]) -> Calibration:
+    rows = [
+        {"condition": condition, "n": n, "error_ms": error, "inside": True, "clock": "kernel"}
+        for condition, errors in {"idle": idle, "busy": busy}.items()
+        for n, error in enumerate(errors, start=1)
+    ]
+    return Calibration.from_rows(rows)
+
+
+def test_every_event_of_both_conditions_is_there(plain: Calibration) -> None:
+    assert plain.table["condition"].tolist() == ["idle", "busy"]
+    assert plain.table["events"].tolist() == [40, 40]
+    assert plain.errors.groupby("condition", observed=True)["n"].apply(list).tolist() == [
+        list(range(1, 41)),
+        list(range(1, 41)),
+    ]
+
+
+def test_tables_are_as_declared(plain: Calibration) -> None:
+    assert plain.errors.dtypes.astype(str).to_dict() == {c.name: c.dtype for c in ERRORS.columns}
+    assert list(plain.table.columns) == SUMMARY.names
+
+
+def test_no_event_is_stamped_before_it_was_sent(plain: Calibration) -> None:
+    kernel = plain.errors[plain.errors["clock"] == "kernel"]
+    assert (kernel["error_ms"] > 0).all()
+
+
+def test_errors_are_those_of_a_recorder_and_not_of_a_busy_notebook(plain: Calibration) -> None:
+    # Generous: a shared machine. A recorder in the notebook would be off by much more.
+    assert plain.table["median_ms"].max() < 5
+    assert plain.table["inside_share"].min() > 0.9
+
+
+def test_the_senders_own_delay_is_told_apart_on_linux(plain: Calibration) -> None:
+    if sys.platform != "linux":
+        pytest.skip("other kernels do not tell")
+    known = plain.errors.dropna(subset="own_error_us")
+    assert len(known) > 0
+    assert (known["own_error_us"] <= known["error_ms"] * 1000).all()
+
+
+def test_calibration_works_over_tls() -> None:
+    calibration = calibrate(events=5, tls=True)
+    assert calibration.tls
+    assert calibration.table["events"].tolist() == [5, 5]
+    assert "TLS" in repr(calibration)
+
+
+def test_the_async_face_does_the_same_and_lets_others_run() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0.001)
+
+    async def both() -> Calibration:
+        counting = asyncio.create_task(count())
+        result = await calibrate_async(events=5)
+        counting.cancel()
+        return result
+
+    assert asyncio.run(both()).table["events"].tolist() == [5, 5]
+    assert turns > 1
+
+
+def test_nothing_is_left_among_the_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    calibrate(events=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_at_least_one_event_is_needed() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        calibrate(events=0)
+
+
+def test_a_sender_that_dies_is_an_error_that_says_how_far_it_came() -> None:
+    async def run() -> None:
+        async with CalibrationRun() as run:
+            task = asyncio.create_task(run.measure("idle", Pattern(10_000)))
+            await asyncio.sleep(0.2)
+            assert run.sender.process
+            run.sender.process.kill()
+            await task
+
+    with pytest.raises(CalibrationError, match=r"\d+ of 10000 events came .*\(transport_error"):
+        asyncio.run(run())
+
+
+def test_the_sender_ends_with_its_input() -> None:
+    command = [sys.executable, "-m", "firmly_nb.recorder.calibration_sender"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sender:
+        assert sender.stdin
+        assert sender.stdout
+        sender.stdin.write(b'{"certificate": null}\n')
+        sender.stdin.flush()
+        assert json.loads(sender.stdout.readline())["port"] > 0
+        sender.stdin.close()
+        assert sender.wait(250) == 0
+
+
+def test_the_pattern_is_the_same_for_the_same_seed_and_within_its_bounds() -> None:
+    gaps = gaps_s(500, 7, 0.5, 30.0)
+    assert gaps == gaps_s(500, 7, 0.5, 30.0)
+    assert gaps != gaps_s(500, 8, 0.5, 30.0)
+    assert 0.0005 <= min(gaps) < 0.0006
+    assert 0.028 < max(gaps) <= 0.030
+
+
+def test_the_sentence_is_that_of_the_worse_condition() -> None:
+    calibration = made_up([0.01] * 10, [0.05] * 9 + [0.2])
+    assert calibration.sentence == (
+        "On this machine, now, an arrival is off by 0.05 ms (median), 0.19 ms (p99)."
+    )
+
+
+def measured(condition: str, errors: list[float], **changes: object) -> list[dict[str, object]]:
+    return [
+        {"condition": condition, "n": n, "error_ms": error, "inside": True, "clock": "kernel"}
+        | changes
+        for n, error in enumerate(errors, start=1)
+    ]
+
+
+def test_each_column_of_the_summary_is_its_own() -> None:
+    """Quantiles of type 7: the 99th percentile of 1 to 101 is 100."""
+    errors = [float(n) for n in range(101, 0, -1)]
+    rows = measured("busy", errors) + measured("idle", [5.0, 9.0], clock="user")
+    for n, row in enumerate(rows[:101], start=1):
+        row |= {"own_error_us": 10.0 * n, "inside": n % 2 == 0, "clock": ["user", "kernel"][n % 2]}
+    busy, idle = Calibration.from_rows(rows).table.to_dict("records")
+    assert busy == {
+        "condition": "busy",
+        "events": 101,
+        "median_ms": 51.0,
+        "p99_ms": 100.0,
+        "max_ms": 101.0,
+        "own_median_ms": pytest.approx(0.51),
+        "own_p99_ms": pytest.approx(1.0),
+        "inside_share": pytest.approx(50 / 101),
+        "clock": "kernel and user",
+    }
+    assert (idle["condition"], idle["events"], idle["clock"]) == ("idle", 2, "user")
+    assert math.isnan(idle["own_median_ms"])
+
+
+@pytest.mark.parametrize("worse", ["idle", "busy"])
+def test_the_worse_condition_is_that_of_the_larger_p99_and_not_of_the_larger_median(
+    worse: str,
+) -> None:
+    better = {"idle": "busy", "busy": "idle"}[worse]
+    rows = measured(better, [0.3] * 100) + measured(worse, [0.1] * 50 + [4.0] * 50)
+    assert "4.00 ms (p99)" in Calibration.from_rows(rows).sentence
+
+
+@pytest.mark.parametrize(
+    ("error_ms", "said"),
+    [(0.009, "0.009"), (0.0099, "0.010"), (0.01, "0.01"), (0.0149, "0.01"), (1.005, "1.00"),
+     (12.3456, "12.35"), (0.0, "0.000")],
+)  # fmt: skip
+def test_an_error_below_ten_microseconds_has_a_third_decimal(error_ms: float, said: str) -> None:
+    sentence = Calibration.from_rows(measured("idle", [error_ms])).sentence
+    assert f"off by {said} ms (median), {said} ms (p99)." in sentence
+
+
+def test_the_senders_own_delay_is_said_where_it_is_known() -> None:
+    rows = measured("idle", [0.5] * 3, own_error_us=7.0)
+    assert Calibration.from_rows(rows).sentence == (
+        "On this machine, now, an arrival is off by 0.50 ms (median), 0.50 ms (p99); "
+        "without the local sender's own delay 0.007 and 0.007 ms."
+    )
+
+
+def test_what_was_not_measured_is_neither_together_nor_numbered() -> None:
+    calibration = Calibration.from_rows(measured("idle", [0.5]))
+    assert calibration.errors[["coalesced", "read_no"]].to_numpy().tolist() == [[False, 0]]
+    assert not calibration.tls
+    given = Calibration.from_rows(measured("idle", [0.5], coalesced=True, read_no=4), tls=True)
+    assert given.errors[["coalesced", "read_no"]].to_numpy().tolist() == [[True, 4]]
+    assert given.tls
+
+
+def test_the_picture_has_a_bar_where_the_errors_are() -> None:
+    html = made_up([0.02] * 3 + [2.0], [0.5])._repr_html_()
+    assert re.findall(r'title="([^"]+)"', html) == ["75.0%", "25.0%", "100.0%"]
+    assert "0.01 ms" in html
+    assert "1 ms" in html
+
+
+def test_the_picture_needs_no_script_no_style_sheet_and_no_image() -> None:
+    html = made_up([0.02], [0.5])._repr_html_()
+    assert not re.search(r"<(script|style|img|svg)", html)
+
+
+def test_errors_beyond_any_scale_still_make_a_picture() -> None:
+    html = made_up([0.0, -0.1, 1e-9], [1e6, 123.0])._repr_html_()
+    assert html.count("title=") >= 3
+
+
+def test_text_shows_sentence_and_table() -> None:
+    text = repr(made_up([0.02], [0.5]))
+    assert text.startswith("On this machine, now")
+    assert "idle" in text
+    assert "0.020" in text
+
+
+def test_a_calibration_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        made_up([0.02], [0.5]).tls = True  # type: ignore[misc]

@@ -1,0 +1,205 @@
+"""Orders that end otherwise: silence, limits, broken connections, cancelling."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from firmly_nb.recorder import recorder
+from firmly_nb.recorder.recorder import NOTEBOOK_GONE, record
+from firmly_nb.recorder.records import End, Event, Start
+from firmly_nb.recorder.worker import Lanes
+from firmly_nb.recordings.recordings import Recording
+from tests.recorder.order_server import TOKEN, chunk, event, job, names, run, serving
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_reset_is_a_transport_error_with_what_came_before():
+    async def behave(wire):
+        await wire.stream(event("creating-cart"), event("item-added"))
+        await wire.told(2)  # a reset takes with it what was not read yet
+        wire.reset()
+
+    rec = await run(behave)
+    assert rec.outcome == "transport_error"
+    assert names(rec) == ["creating-cart", "item-added"]
+
+
+async def test_a_reset_after_the_order_was_placed_changes_nothing():
+    async def behave(wire):
+        await wire.stream(event("order-placed"))
+        await wire.told(1)
+        wire.reset()
+
+    assert (await run(behave)).outcome == "placed"
+
+
+async def test_a_host_that_is_not_there_is_a_transport_error(unused_port):
+    records = []
+    lanes = Lanes(f"http://127.0.0.1:{unused_port}")
+    async with lanes.take(warm=True) as lane:
+        end = await record(job(), lane, records.append)
+    assert (end.outcome, end.error_code) == ("transport_error", "ConnectError")
+    assert [type(item) for item in records] == [Start, End]
+    await lanes.aclose()
+
+
+@pytest.mark.parametrize(("first", "limit_s"), [(None, 0.2), ("creating-cart", 1.0)])
+async def test_silence_is_a_timeout(first, limit_s):
+    async def behave(wire):
+        if first:
+            await wire.stream(event(first))
+        await wire.gone()
+
+    rec = await run(behave, timeout_s=limit_s)
+    assert (rec.outcome, rec.error.error) == ("timeout", "Timeout")
+    assert rec.orders["order_latency_ms"].iloc[0] >= limit_s * 1000
+    assert names(rec) == ([first] if first else [])
+
+
+async def test_heartbeats_do_not_put_off_the_limit():
+    async def behave(wire):
+        heartbeat = chunk(b": still here\n\n")
+        await wire.stream()
+        await wire.send(heartbeat * 6)
+        while not wire.writer.is_closing():
+            await wire.send(heartbeat)
+            await asyncio.sleep(0.01)
+
+    rec = await run(behave, timeout_s=0.5)
+    assert rec.outcome == "timeout"
+    assert len(rec.comments_ms) > 5
+    assert rec.comments_ms == sorted(rec.comments_ms)
+    assert len(rec.events) == 0
+
+
+@pytest.mark.parametrize(
+    ("last", "outcome"), [("order-placed", "placed"), ("error", "error_event")]
+)
+async def test_a_server_that_leaves_the_stream_open_is_not_waited_for(monkeypatch, last, outcome):
+    monkeypatch.setattr(recorder, "CLOSE_GRACE_S", 0.1)
+
+    async def behave(wire):
+        await wire.stream(event(last))
+        await wire.gone()
+
+    rec = await run(behave, timeout_s=60.0)
+    assert rec.outcome == outcome
+    assert rec.warnings == ["the server left the stream open after the last event"]
+
+
+async def test_the_grace_does_not_put_off_the_limit(monkeypatch):
+    monkeypatch.setattr(recorder, "CLOSE_GRACE_S", 60.0)
+
+    async def behave(wire):
+        await wire.stream(event("order-placed"))
+        await wire.gone()
+
+    rec = await run(behave, timeout_s=1.0)
+    assert rec.outcome == "placed"
+    assert rec.orders["order_latency_ms"].iloc[0] < recorder.CLOSE_GRACE_S * 1000
+
+
+async def test_an_event_that_is_too_big_ends_the_recording():
+    async def behave(wire):
+        await wire.stream(event("creating-cart"), event("item-added", "x" * 5_000))
+        await wire.gone()
+
+    rec = await run(behave, max_event_bytes=1_000)
+    assert rec.outcome == "transport_error"
+    assert "1000" in rec.error.description.replace(",", "").replace("\u202f", "")
+    assert names(rec) == ["creating-cart"]
+
+
+async def test_what_came_whole_in_the_same_read_as_something_too_big_is_kept():
+    # Two HTTP chunks in one write: the second one's event breaks the limit before it is whole, and
+    # the first one's event used to be lost with it.
+    async def behave(wire):
+        unfinished = b"data: " + b"x" * 5_000
+        await wire.stream(event("creating-cart"))
+        await wire.send(chunk(event("item-added")) + chunk(unfinished))
+        await wire.gone()
+
+    rec = await run(behave, max_event_bytes=1_000)
+    assert rec.outcome == "transport_error"
+    assert names(rec) == ["creating-cart", "item-added"]
+
+
+async def cancelled(*sent, reason=None):
+    """Cancel an order once the last of the events that the server sends was recorded."""
+    seen = asyncio.Event()
+    records = []
+
+    def emit(item):
+        records.append(item)
+        if isinstance(item, Event) and item.event == sent[-1]:
+            seen.set()
+
+    async def behave(wire):
+        await wire.stream(*map(event, sent))
+        await wire.gone()
+
+    async with serving(behave, records) as url:
+        lanes = Lanes(url)
+        async with lanes.take(warm=False) as lane:
+            task = asyncio.create_task(record(job(), lane, emit))
+            await seen.wait()
+            task.cancel(*[reason] if reason else [])
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    return Recording(records)
+
+
+async def test_cancelling_leaves_a_recording_that_says_so():
+    rec = await cancelled("creating-cart")
+    assert rec.outcome == "cancelled"
+    assert not rec.cut_off
+    assert rec._end.error_description == "cancelled by the analyst"
+    assert (rec.order_exists, rec.evidence) == ("unknown", "cancelled after sending began")
+
+
+async def test_an_order_that_was_placed_before_it_was_cancelled_is_placed():
+    assert (await cancelled("creating-cart", "order-placed")).outcome == "placed"
+
+
+async def test_a_notebook_that_died_is_told_from_an_analyst_who_cancelled():
+    rec = await cancelled("creating-cart", reason=NOTEBOOK_GONE)
+    assert rec.outcome == "cancelled"
+    assert "analyst" not in rec._end.error_description
+    assert rec.warnings == ["the recording was cut off: the notebook's process ended"]
+
+
+async def test_an_error_of_our_own_still_leaves_an_end():
+    """A bug in whoever is told once left the order without an end, and everyone waiting."""
+
+    async def behave(wire):
+        await wire.stream(event("creating-cart"), event("order-placed"))
+        await wire.gone()
+
+    def stumble(item):
+        if isinstance(item, Event):
+            raise KeyError(TOKEN)
+
+    rec = await run(behave, on_record=stumble)
+    assert (rec.outcome, rec.error.error) == ("transport_error", "KeyError")
+    assert "the recorder failed" in rec.warnings[0]
+    assert TOKEN not in str(rec._end)
+
+
+async def test_where_the_start_cannot_be_told_nothing_is_sent():
+    asked = []
+
+    async def behave(wire):
+        asked.append(wire)
+
+    def refuse(item):
+        raise OSError("disk full")
+
+    async with serving(behave, []) as url:
+        lanes = Lanes(url)
+        with pytest.raises(OSError, match="disk full"):
+            async with lanes.take(warm=False) as lane:
+                await record(job(), lane, refuse)
+    assert not asked

@@ -1,0 +1,276 @@
+"""The recorder in its own process, the notebook's end: many orders, deaths, cancelling."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb.recorder.process import RecorderError
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+ORDER = fnb.Order.example()
+STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
+
+
+def worker_of(lab):
+    return lab._bench.worker()
+
+
+def names(rec):
+    return rec.events["event"].astype("str").tolist()
+
+
+def stalled(lab, until, fault="stall", count=2):
+    """Begin an order that never ends; return its attempt once so many events were told."""
+    attempt = lab._attempt(ORDER, None, options(headers={"x-sim-fault": fault}))
+    until(lambda: len(attempt._records) >= count + 1, "the events")
+    return attempt
+
+
+def options(**values):
+    from firmly_nb.engine import Options
+
+    return Options(**values)
+
+
+def test_one_recorder_serves_all_orders_of_a_lab(lab):
+    pids = set()
+    for _ in range(3):
+        assert lab.place(ORDER, progress=False).outcome == "placed"
+        pids.add(worker_of(lab).pid)
+    assert len(pids) == 1
+    assert pids != {os.getpid()}
+
+
+def test_many_orders_at_once_do_not_mix(lab):
+    async def main():
+        orders = [ORDER.example(quantity=n) for n in range(1, 21)]
+        return await asyncio.gather(*[lab.place_async(o, progress=False) for o in orders])
+
+    recs = asyncio.run(main())
+    assert [rec.outcome for rec in recs] == ["placed"] * 20
+    assert len({rec.order_number for rec in recs}) == 20
+    for quantity, rec in enumerate(recs, start=1):
+        assert rec.cart["line_items"][0]["quantity"] == quantity
+        assert names(rec) == STREAMED
+        assert set(rec.events["cart_id"].dropna()) == {rec.cart["cart_id"]}
+    assert len(list(lab.journal.rglob("*.jsonl"))) == 20
+
+
+def test_a_recorder_that_dies_leaves_what_it_recorded_and_the_next_order_gets_a_new_one(lab, until):
+    attempt = stalled(lab, until)
+    old = worker_of(lab).pid
+    os.kill(old, signal.SIGKILL)
+    rec = attempt.wait(None)
+    assert (rec.outcome, rec.error.error) == ("transport_error", "RecorderDied")
+    assert names(rec) == ["creating-cart", "item-added"]
+    assert rec.warnings == ["the recorder died before the end of the order"]
+    assert rec.order_exists == "unknown"
+    assert "status -9" in rec.error.description
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+    assert worker_of(lab).pid not in {old, None}
+    assert lab.last.outcome == "placed"
+
+
+def test_an_order_that_was_placed_before_the_recorder_died_is_placed(lab, until):
+    """Its success event had been shown; it was called a transport error all the same."""
+    attempt = stalled(lab, until, "error-after-order", 5)
+    rec = attempt.wait(None)
+    assert rec.outcome == "placed"
+    # The same from the pieces: the recorder dies between order-placed and its end.
+    from firmly_nb.recorder.records import told_by_events
+
+    assert told_by_events(rec._start, rec._events).outcome == "placed"
+
+
+def test_a_recorder_that_never_began_the_order_is_told_apart(lab, until, simulator, monkeypatch):
+    """Nothing was sent, so it is no order with an unknown end but an error to try again after."""
+    lab.place(ORDER, progress=False)
+    pid = worker_of(lab).pid
+    before = len(simulator.truth())
+    os.kill(pid, signal.SIGSTOP)
+    attempt = lab._attempt(ORDER, None, options())
+    until(lambda: worker_of(lab)._pending, "the order on its way")
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(RecorderError, match="nothing was sent"):
+        attempt.wait(None)
+    assert len(simulator.truth()) == before
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+
+
+def test_whenever_the_recorder_is_killed_nothing_that_was_shown_is_lost(lab, until):
+    draw = random.Random(7)
+    for _ in range(4):
+        lab.place(ORDER, progress=False)
+        attempt = lab._attempt(ORDER, None, options(headers={"x-sim-profile": "calm"}))
+        shown = draw.randrange(0, 5)
+        until(lambda n=shown, a=attempt: len(a._records) >= n, "the records")
+        until(lambda a=attempt: worker_of(lab)._pending or a._finished.is_set(), "the order")
+        os.kill(worker_of(lab).pid, signal.SIGKILL)
+        try:
+            rec = attempt.wait(None)
+        except RecorderError:
+            assert attempt._records == []
+            continue
+        assert rec.outcome in {"transport_error", "placed"}
+        [twin] = fnb.load(next(lab.journal.rglob(f"{rec.recording_id}.jsonl")))
+        assert names(twin)[: len(rec.events)] == names(rec)
+        assert twin.events["t_ms"].tolist()[: len(rec.events)] == rec.events["t_ms"].tolist()
+        assert len(rec.events) >= shown - 1
+        # Loading said "incomplete" where the lab had said "transport_error".
+        assert (twin.outcome, twin.cut_off) == (rec.outcome, False)
+        assert set(rec.warnings) <= set(twin.warnings)
+        assert twin.orders.equals(rec.orders)
+
+
+def test_cancelling_ends_the_order_and_leaves_the_others_alone(lab, until):
+    async def main():
+        stall = {"x-sim-fault": "stall"}
+        tasks = [
+            asyncio.create_task(lab.place_async(ORDER, progress=False, headers=stall))
+            for _ in range(3)
+        ]
+        await asyncio.to_thread(until, lambda: len(open_orders(lab)) == 3)
+        tasks[1].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[1]
+        assert lab.last.outcome == "cancelled"
+        assert not tasks[0].done()
+        assert not tasks[2].done()
+        for task in tasks[::2]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(main())
+    assert worker_of(lab)._pending == {}
+    assert [rec.outcome for rec in fnb.load(lab.journal)] == ["cancelled"] * 3
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+
+
+def open_orders(lab):
+    worker = lab._bench._worker
+    pending = list(worker._pending.values()) if worker else []
+    return [one for one in pending if len(one.events) == 2]
+
+
+def test_an_order_that_is_cancelled_while_the_recorder_starts_leaves_nothing_half_started(
+    lab, until, tmp_path, monkeypatch
+):
+    """The half-started process stayed: the next order was sent to it and waited for ever."""
+    begun = tmp_path / "begun"
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            sys, "executable", python_that_runs(tmp_path, f"touch {begun}; exec sleep 600")
+        )
+        attempt = lab._attempt(ORDER, None, options())
+        until(begun.exists, "the start")
+        attempt._future.cancel()
+        assert attempt._finished.wait(60)
+    for _ in range(2):  # and at whatever point a real one is
+        attempt = lab._attempt(ORDER, None, options())
+        until(lambda a=attempt: worker_of(lab)._starting.locked() or a._finished.is_set(), "it")
+        attempt._future.cancel()
+        assert attempt._finished.wait(60)
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+
+
+def python_that_runs(folder, script):
+    """An interpreter that runs a script of the shell instead."""
+    made = folder / "python"
+    made.write_text(f"#!/bin/sh\n{script}\n")
+    made.chmod(0o700)
+    return str(made)
+
+
+def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, monkeypatch):
+    monkeypatch.setattr("firmly_nb.recorder.process.CANCEL_TIMEOUT_S", 0.1)
+    attempt = stalled(lab, until)
+    pid = worker_of(lab).pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        attempt._future.cancel()
+        assert attempt._finished.wait(60)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert lab.last.outcome == "cancelled"
+    assert "the recorder did not answer" in lab.last.warnings[0]
+
+
+def test_a_listener_that_fails_is_told_and_stops_no_other_order(lab):
+    from firmly_nb.background import submit, wait
+
+    def fail(_record):
+        raise KeyError("planned")
+
+    async def place(on_record):
+        from firmly_nb.api.models import Card
+
+        return await lab._bench.place(ORDER, Card.test(), options(), on_record)
+
+    with pytest.raises(KeyError, match="planned"):
+        wait(submit(place, fail))
+    assert wait(submit(place, lambda _: None)).outcome == "placed"
+
+
+@pytest.mark.parametrize(
+    ("code", "within_s", "said"),
+    [
+        ("import sys; sys.exit('no disk, no worker')", 60.0, "no disk, no worker"),
+        ("print('hello', flush=True); import time; time.sleep(600)", 0.3, "it said nothing"),
+        ("print('x' * 200_000, flush=True); input()", 60.0, "it said nothing"),
+    ],
+)
+def test_a_recorder_that_cannot_start_is_told(
+    lab, simulator, tmp_path, monkeypatch, code, within_s, said
+):
+    broken = python_that_runs(tmp_path, f'exec {sys.executable} -c "{code}"')
+    lab.public_key()
+    before = len(simulator.truth())
+    with monkeypatch.context() as patch:
+        patch.setattr("firmly_nb.recorder.process.START_TIMEOUT_S", within_s)
+        patch.setattr(sys, "executable", broken)
+        with pytest.raises(RecorderError, match=f"did not start: {said}") as caught:
+            lab.place(ORDER, progress=False)
+    assert "isolated=False" in str(caught.value)
+    assert len(simulator.truth()) == before
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+
+
+def test_what_is_printed_while_the_recorder_starts_does_no_harm(lab, tmp_path, monkeypatch):
+    """A sitecustomize that prints once made the notebook wait for a frame that never came."""
+    (tmp_path / "sitecustomize.py").write_text("print('welcome to this machine', flush=True)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+
+
+def test_garbage_from_the_recorder_ends_it_and_its_orders(lab, until):
+    attempt = stalled(lab, until)
+    process = worker_of(lab).process
+    from firmly_nb.background import submit, wait
+
+    async def inject():
+        process.stdout.feed_data(b"Segmentation fault\n")
+
+    wait(submit(inject))
+    rec = attempt.wait(None)
+    assert (rec.outcome, rec.error.error) == ("transport_error", "RecorderDied")
+    assert process.returncode == -9
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+
+
+def test_closing_ends_the_recorder(connect, until, gone, monkeypatch):
+    # Whoever waits this long has a recorder that does not end by itself.
+    monkeypatch.setattr("firmly_nb.recorder.process.STOP_TIMEOUT_S", 60.0)
+    lab = connect()
+    attempt = stalled(lab, until)
+    process = worker_of(lab).process
+    lab.close()
+    assert process.returncode == 0, "ended by itself, not killed"
+    assert gone(process.pid)
+    assert attempt.wait(None).outcome == "cancelled"

@@ -1,0 +1,179 @@
+"""Records survive the pipe and the journal, whatever is in them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, replace
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmly_nb.api.secrets import SecretStr
+from firmly_nb.recorder import process
+from firmly_nb.recorder.process import LENGTH, PipeError, frame, job_message, read_frame, read_job
+from firmly_nb.recorder.recorder import Job
+from firmly_nb.recorder.records import End, Event, Phases, Start, decode, encode
+
+text = st.text(st.characters(codec="utf-8"), max_size=20)
+int64 = st.integers(-(2**63), 2**63 - 1)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+json_values = st.recursive(
+    st.none() | st.booleans() | int64 | numbers | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=8,
+)
+starts = st.builds(
+    Start,
+    recording_id=text,
+    started_at_ns=int64,
+    environment=text,
+    domain=text,
+    items=st.lists(st.dictionaries(text, json_values, max_size=2), max_size=2),
+    sse=st.booleans(),
+    connection=st.sampled_from(["warm", "cold"]),
+    timeout_s=numbers,
+    milestones=st.none() | st.lists(text, max_size=3),
+    run_id=st.none() | text,
+    schedule_lag_ns=st.none() | int64,
+    tags=st.dictionaries(text, text, max_size=2),
+    recorder=st.dictionaries(text, text, max_size=2),
+)
+events = st.builds(
+    Event,
+    seq=int64,
+    event=text,
+    data=json_values,
+    t_ns=int64,
+    wall_ns=int64,
+    clock=st.sampled_from(["kernel", "user"]),
+    uncertainty_us=numbers,
+    read_no=int64,
+    coalesced=st.booleans(),
+    read_delay_us=numbers,
+    size=int64,
+    rtt_us=st.none() | numbers,
+    retransmits=st.none() | int64,
+    id=text,
+    raw=st.none() | text,
+)
+ns = st.none() | int64
+ends = st.builds(
+    End,
+    outcome=st.sampled_from(["placed", "timeout", "cancelled"]),
+    t_end_ns=int64,
+    t_headers_ns=ns,
+    http_status=ns,
+    error_code=st.none() | text,
+    error_description=st.none() | text,
+    phases=st.builds(Phases, ns, ns, ns, ns, ns),
+    connection=st.sampled_from(["warm", "cold"]),
+    confirmation=json_values,
+    comments_ns=st.lists(int64, max_size=3),
+    unfinished_bytes=int64,
+    clock_step_us=numbers,
+    warnings=st.lists(text, max_size=3),
+)
+jobs = st.builds(
+    Job,
+    start=starts,
+    body=st.dictionaries(text, json_values, max_size=3),
+    token=text.map(SecretStr),
+    headers=st.dictionaries(text, text, max_size=2),
+    keep_raw=st.booleans(),
+    max_event_bytes=int64,
+    max_stream_bytes=int64,
+)
+
+
+@given(starts | events | ends)
+def test_a_record_survives_its_line(record):
+    line = encode(record)
+    assert b"\n" not in line
+    assert decode(line) == record
+
+
+@given(starts | events | ends)
+def test_fields_that_a_newer_version_added_are_passed_over(record):
+    assert decode(orjson.dumps({**asdict(record), "added_later": [1]})) == record
+
+
+@given(starts | events | ends, st.data())
+def test_a_line_that_was_cut_is_no_record(record, data):
+    line = encode(record)
+    with pytest.raises(ValueError, match=r".*"):
+        decode(line[: data.draw(st.integers(0, len(line) - 1))])
+
+
+@given(json_values)
+def test_json_of_another_kind_is_no_record(value):
+    with pytest.raises(ValueError, match="record"):
+        decode(orjson.dumps(value))
+    with pytest.raises(ValueError, match="incomplete start record"):
+        decode(orjson.dumps({"kind": "start", "x": value}))
+
+
+def read(data, *, cut=()):
+    async def feed():
+        reader = asyncio.StreamReader(limit=16)
+        for begin, end in zip([0, *cut], [*cut, len(data)], strict=True):
+            reader.feed_data(data[begin:end])
+        reader.feed_eof()
+        found = []
+        while (message := await read_frame(reader)) is not None:
+            found.append(message)
+        return found
+
+    return asyncio.run(feed())
+
+
+@given(st.lists(st.dictionaries(text, json_values, max_size=3), max_size=3))
+def test_messages_survive_the_pipe(messages):
+    assert read(b"".join(map(frame, messages))) == messages
+
+
+@given(jobs)
+def test_a_job_survives_the_pipe_with_its_secrets(job):
+    [message] = read(frame({"job": job_message(job)}))
+    assert read_job(message["job"]) == job
+
+
+@given(st.dictionaries(text, text, max_size=2), st.data())
+def test_a_message_that_was_cut_is_the_end(message, data):
+    raw = frame(message)
+    assert read(raw[: data.draw(st.integers(0, len(raw) - 1))]) == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"Traceback (most recent call last):\n", b"hello world", b"\xff" * 9]
+)
+def test_text_is_not_waited_for_as_if_it_were_a_long_message(data):
+    """What something printed to the pipe was once taken for the length of a frame of a gigabyte."""
+    with pytest.raises(PipeError, match="no message"):
+        read(data)
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b"null", b'"x"'])
+def test_a_frame_that_is_no_object_is_refused(body):
+    with pytest.raises(PipeError):
+        read(LENGTH.pack(len(body)) + body)
+
+
+def test_a_message_that_is_too_long_is_refused_before_it_is_sent(monkeypatch):
+    monkeypatch.setattr(process, "MAX_FRAME_BYTES", 100)
+    with pytest.raises(PipeError, match="too long for the pipe"):
+        frame({"a": "x" * 100})
+
+
+def test_the_secrets_of_a_job_are_in_no_repr():
+    job = Job(
+        replace(START, recording_id="r"),
+        {"encrypted_card": "planted-1", "captcha_token": "planted-2"},
+        SecretStr("planted-3"),
+        {"x-secret": "planted-4"},
+    )
+    assert "planted" not in repr(job)
+
+
+START = Start("r", 0, "custom", "a.test", [], True, "warm", 1.0)

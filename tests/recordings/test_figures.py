@@ -1,0 +1,167 @@
+"""Figures of a saved set, read as numbers part by part, are those of its full tables."""
+
+from __future__ import annotations
+
+import random
+
+import pandas as pd
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb.latency.stages import STAGES
+from firmly_nb.recorder.journal import Journal
+from firmly_nb.recorder.records import End
+from firmly_nb.recordings import figures
+from firmly_nb.store.columns import PartFile
+from firmly_nb.store.schema import STORED_EVENTS
+from tests.recorder.made_records import BEGIN, NAMES, SECOND, event, start
+from tests.store.stored_recordings import several
+
+GUIDE = ("order_processing", "payment_processing", "order_completed")
+OWN = ("hello", "there")
+FATES = ["placed"] * 14 + ["error_event", "timeout", "cancelled", "incomplete"]
+
+
+def made(number, draw):
+    """One order of a study: four merchants, six runs, some ways to end, some odd streams."""
+    names = draw.choice([NAMES] * 12 + [GUIDE, OWN, ("item-added", "creating-cart")])
+    fate = draw.choice(FATES) if names == NAMES else "incomplete"
+    names = names if fate == "placed" else names[: draw.randrange(len(names) + 1)]
+    if draw.random() < 0.2:
+        names = (*names[:2], *names[1:])  # said twice
+    if draw.random() < 0.1:
+        names = (*names[:1], *names[2:])  # missed
+    t_ns, events = 2_000_000, []
+    for seq, name in enumerate(names, start=1):
+        t_ns += int(draw.lognormvariate(19, 0.4))
+        odd = {"uncertainty_us": draw.uniform(1, 90), "coalesced": draw.random() < 0.1}
+        events.append(event(seq, name, t_ns=t_ns, **odd))
+    begun = start(
+        number,
+        started_at_ns=BEGIN + number * 901 * SECOND,
+        domain=draw.choice("abcd") + ".test",
+        run_id=draw.choice([None, "one", "two", "three", "four", "five", "six"]),
+        schedule_lag_ns=draw.randrange(200_000_000),
+        milestones=list(OWN) if names[:1] == OWN[:1] else None,
+    )
+    return fnb.Recording([begun, *events, End(fate, t_ns + 5_000_000, t_headers_ns=1_500_000)])
+
+
+@pytest.fixture(scope="module")
+def recs():
+    draw = random.Random(7)
+    found = [*several(), *(made(number, draw) for number in range(10, 400))]
+    return fnb.Recordings(sorted(found, key=lambda rec: rec.started_at_ns))
+
+
+@pytest.fixture(scope="module")
+def folder(recs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("set")
+    recs[:250].save(folder)
+    recs.save(folder)
+    return folder
+
+
+def same_figures(found, expected):
+    """Every verb says the same of both, to the last digit."""
+    one, other = found.latency(), expected.latency()
+    pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
+    assert repr(one) == repr(other)
+    assert one.sentences == other.sentences
+    pd.testing.assert_frame_equal(found.outcomes(), expected.outcomes(), check_exact=True)
+    pd.testing.assert_frame_equal(found.funnel(), expected.funnel(), check_exact=True)
+    pd.testing.assert_frame_equal(found.completion(), expected.completion(), check_exact=True)
+    assert repr(found.drift()) == repr(expected.drift())
+
+
+def test_every_verb_says_of_a_set_what_it_says_of_the_tables(folder, recs):
+    found = fnb.load(folder)
+    assert len(recs.latency().sentences) > 3
+    assert len(recs.latency().table) > 8
+    same_figures(found, recs)
+    assert repr(found.drift("item-added")) == repr(recs.drift("item-added"))
+    # No text of an id was made for that.
+    assert set(found.ends.stages["recording_id"]) == set(range(len(recs)))
+
+
+def test_comparing_sets_compares_what_is_in_them(folder, recs):
+    found = fnb.load(folder)
+    for a, b in ((found[:200], found[200:]), (recs[:200], found[200:]), (found[:200], recs[200:])):
+        told = a.compare(b)
+        expected = recs[:200].compare(recs[200:])
+        assert repr(told) == repr(expected)
+        pd.testing.assert_frame_equal(told.stages, expected.stages, check_exact=True)
+        pd.testing.assert_frame_equal(told.shift, expected.shift, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda r: r.where(outcome="placed"),
+        lambda r: r.where(run_id=["one", "two"]),
+        lambda r: r[100:104],
+        lambda r: r[::-1],
+        lambda r: r[5:] + r[:9],
+        lambda r: r[:0],
+    ],
+)
+def test_figures_of_a_selection_are_those_of_its_recordings(folder, recs, pick):
+    same_figures(pick(fnb.load(folder)), pick(recs))
+
+
+def test_figures_of_several_sets_and_journals_are_those_of_all_recordings(tmp_path, recs):
+    recs[::2].save(tmp_path / "one")
+    recs[:300].save(tmp_path / "two")
+    for rec in recs[290:]:
+        journal = Journal(tmp_path / "journals")
+        for record in rec.records():
+            journal.append(record)
+        journal.close()
+    found = fnb.load(tmp_path)
+    assert len(found) == len(recs)
+    same_figures(found, recs)
+
+
+def test_the_numbers_are_those_of_the_tables_of_texts(folder, recs):
+    found, by_text = fnb.load(folder).ends.stages, recs.ends.stages
+    names = [name for name in found if name != "recording_id"]
+    pd.testing.assert_frame_equal(found[names], by_text[names], check_exact=True)
+    number = pd.Index([rec.recording_id for rec in recs]).get_indexer(by_text["recording_id"])
+    assert found["recording_id"].tolist() == number.tolist()
+
+
+def test_a_part_whose_events_are_damaged_is_left_out_of_the_figures(tmp_path, recs):
+    recs.save(tmp_path)
+    path = max((tmp_path / "events").rglob("*.parquet"), key=lambda path: path.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[200:1200] = bytes(1000)
+    path.write_bytes(content)
+    found = fnb.load(tmp_path)
+    lost = found.latency().table.set_index("stage")["n"]
+    kept = recs.latency().table.set_index("stage")["n"]
+    assert lost["creating-cart"] < kept["creating-cart"]
+    assert lost["order"] == kept["order"]  # its time stands with the orders
+    assert any("its" in text and "without their events" in text for text in found.warnings)
+
+
+def test_a_few_orders_are_read_without_the_rest(folder, recs, monkeypatch):
+    monkeypatch.setattr(figures, "FEW", 2)
+    read = set()
+    real = PartFile.read
+
+    def noted(self, names, groups=None):
+        if self.table is STORED_EVENTS:
+            read.add((self.path, groups is None and "event" in names))
+        return real(self, names, groups)
+
+    monkeypatch.setattr(PartFile, "read", noted)
+    chosen = fnb.load(folder)[7:9]
+    assert len(chosen.ends.stages) == len(recs[7:9].stages)
+    assert 1 <= len({path for path, _ in read}) <= 2
+    assert not any(whole for _, whole in read)
+
+
+def test_stages_that_are_read_as_a_table_have_the_ids(folder, recs):
+    stages = fnb.load(folder).stages
+    assert list(stages.columns) == STAGES.names
+    assert set(stages["recording_id"]) == {rec.recording_id for rec in recs}

@@ -1,0 +1,434 @@
+"""The tables: exact columns and types, empty ones too; built once; filters."""
+
+from __future__ import annotations
+
+import random
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmly_nb.latency.stages import STAGES
+from firmly_nb.recorder.records import End, Phases
+from firmly_nb.recorder.tables import (
+    EVENTS,
+    ORDERS,
+    confirmation_rows,
+    error_of,
+    event_rows,
+    last_snapshot,
+    order_row,
+)
+from firmly_nb.recordings.recordings import Recording, Recordings
+from tests.recorder import made_records
+from tests.recorder.made_records import NAMES
+
+TABLES = {"events": EVENTS, "orders": ORDERS, "stages": STAGES}
+# design.md, section 6: the columns in this order.
+COLUMNS = {
+    "events": "recording_id seq event milestone t_ms gap_ms at clock uncertainty_us coalesced "
+    "read_no bytes rtt_us retransmits cart_id total_minor currency data raw",
+    "orders": "recording_id run_id started_at environment domain n_items quantity outcome "
+    "order_exists evidence "
+    "error_code error_description order_number http_status last_milestone time_to_headers_ms "
+    "time_to_first_event_ms time_to_order_placed_ms order_latency_ms scheduled_order_latency_ms "
+    "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
+    "connection tags",
+    "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
+    "uncertainty_us",
+}
+
+
+def start(number=1, **changes):
+    items = [{"variant_id": "a", "quantity": 2}, {"variant_id": "b"}]
+    values = {"environment": "custom", "items": items, "timeout_s": 1.0}
+    return made_records.start(number, **{**values, **changes})
+
+
+def event(seq, name, data=None, **changes):
+    plain = {"coalesced": False, "t_ns": seq * 10_000_000, "uncertainty_us": 5.0, "rtt_us": None}
+    return made_records.event(seq, name, data, **{**plain, "retransmits": None, **changes})
+
+
+def cart(total):
+    return {"cart": {"cart_id": "c1", "total": total}}
+
+
+def placed(number=1, **changes):
+    events = [event(n, name) for n, name in enumerate(NAMES, start=1)]
+    return Recording([start(number, **changes), *events, End("placed", 50_000_000)])
+
+
+def failed(number=2, **changes):
+    end = End("error_event", 20_000_000, error_code="ErrorPaymentDeclined", http_status=200)
+    return Recording([start(number, **changes), event(1, "creating-cart"), end])
+
+
+def same_types(frame, table):
+    assert list(frame.columns) == table.names
+    assert frame.dtypes.astype("str").to_dict() == {c.name: c.dtype for c in table.columns}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_columns_are_those_of_the_design(name):
+    assert TABLES[name].names == COLUMNS[name].split()
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "recs",
+    [
+        [],
+        [placed()],
+        [failed()],
+        [placed(), failed()],
+        [Recording([start()])],
+        [Recording([start(), End("timeout", 5)])],
+    ],
+)
+def test_each_table_has_its_columns_and_types_whatever_is_in_it(name, recs):
+    same_types(getattr(Recordings(recs), name), TABLES[name])
+    for rec in recs:
+        same_types(getattr(rec, name), TABLES[name])
+
+
+def test_a_table_is_built_once():
+    recs = Recordings([placed(), failed()])
+    for name in TABLES:
+        assert getattr(recs, name) is getattr(recs, name)
+        assert getattr(recs[0], name) is getattr(recs[0], name)
+
+
+def test_tables_of_many_are_the_tables_of_each_under_one_another():
+    parts = [placed(1), failed(2), placed(3)]
+    recs = Recordings(parts)
+    for name in TABLES:
+        joined = pd.concat([getattr(part, name).astype(object) for part in parts])
+        pd.testing.assert_frame_equal(
+            getattr(recs, name).astype(object), joined.reset_index(drop=True)
+        )
+
+
+def test_tables_of_many_are_not_put_together_from_tables_of_each(monkeypatch):
+    """A small table for each recording made a thousand of them take seconds."""
+    recs = Recordings([placed(n) for n in range(200)])
+    made = []
+    make = pd.DataFrame.__init__
+    monkeypatch.setattr(
+        pd.DataFrame, "__init__", lambda *args, **how: (made.append(1), make(*args, **how))[1]
+    )
+    for name in TABLES:
+        assert len(getattr(recs, name)) in {200, 800}
+    assert 0 < len(made) < 100
+
+
+def test_the_order_has_what_its_records_say():
+    rec = Recording(
+        [
+            start(run_id="run", schedule_lag_ns=1_000_000, tags={"a": "b"}),
+            event(1, "creating-cart"),
+            event(2, "order-placed", {"order": {"platform_order_number": 7, "cart_id": 5}}),
+            End("placed", 50_000_000, t_headers_ns=2_000_000, http_status=200),
+        ]
+    )
+    order = rec.orders.iloc[0]
+    assert (order["n_items"], order["quantity"], order["order_number"]) == (2, 3, "7")
+    assert (order["order_latency_ms"], order["scheduled_order_latency_ms"]) == (50.0, 51.0)
+    assert (order["time_to_headers_ms"], order["time_to_first_event_ms"]) == (2.0, 10.0)
+    assert (order["time_to_order_placed_ms"], order["last_milestone"]) == (20.0, "order-placed")
+    assert (order["tags"], order["run_id"]) == ({"a": "b"}, "run")
+    assert order["started_at"].tz is not None
+    assert rec.events["cart_id"].tolist()[1] == "5"
+    assert rec.events["gap_ms"].tolist()[1] == 10.0
+
+
+def test_each_column_of_an_event_is_its_own_field():
+    sent = cart({"currency": "USD", "value": 4.5})
+    first = event(1, "creating-cart", t_ns=1_500_000)
+    then = made_records.event(
+        2,
+        "item-added",
+        sent,
+        t_ns=4_000_000,
+        wall_ns=99,
+        read_no=7,
+        size=31,
+        retransmits=3,
+        raw="x",
+    )
+    assert event_rows(start(), [first, then])[1] == {
+        "recording_id": "r1",
+        "seq": 2,
+        "event": "item-added",
+        "milestone": "item-added",
+        "t_ms": 4.0,
+        "gap_ms": 2.5,
+        "at": 99,
+        "clock": "kernel",
+        "uncertainty_us": 7.0,
+        "coalesced": True,
+        "read_no": 7,
+        "bytes": 31,
+        "rtt_us": 40.0,
+        "retransmits": 3,
+        "cart_id": "c1",
+        "total_minor": 450,
+        "currency": "USD",
+        "data": sent,
+        "raw": "x",
+    }
+
+
+def test_an_event_that_names_no_cart_and_no_milestone_has_none():
+    plain, odd = event_rows(start(milestones=["mine"]), [event(1, "item-added"), event(2, "mine")])
+    assert (plain["milestone"], odd["milestone"]) == (None, "mine")
+    assert [plain[name] for name in ("gap_ms", "cart_id", "total_minor", "currency")] == [None] * 4
+    (numbered,) = event_rows(start(), [event(1, "x", {"cart": {"cart_id": 0}})])
+    assert numbered["cart_id"] == "0"
+
+
+def test_each_column_of_an_order_is_its_own_field():
+    phases = Phases(1_000_000, 2_000_000, 3_000_000, 4_000_000, 5_000_000)
+    end = End(
+        "error_event",
+        50_000_000,
+        t_headers_ns=2_000_000,
+        http_status=200,
+        error_code="ErrorPaymentDeclined",
+        error_description="no",
+        phases=phases,
+        connection="warm",
+    )
+    events = [
+        event(1, "creating-cart", t_ns=1_500_000),
+        event(2, "item-added", {"cart": {"platform_order_number": 0, "total": total_in_yen(7)}}),
+        event(3, "beat", {"x": 1}),
+    ]
+    beginning = start(
+        started_at_ns=10_000_000, run_id="run", schedule_lag_ns=4_000_000, tags={"a": "b"}
+    )
+    assert order_row(beginning, events, end) == {
+        "recording_id": "r1",
+        "run_id": "run",
+        "started_at": 10_000_000,
+        "environment": "custom",
+        "domain": "a.test",
+        "n_items": 2,
+        "quantity": 3,
+        "outcome": "error_event",
+        "order_exists": "yes",
+        "evidence": "order number, then error event",
+        "error_code": "ErrorPaymentDeclined",
+        "error_description": "no",
+        "order_number": "0",
+        "http_status": 200,
+        "last_milestone": "item-added",
+        "time_to_headers_ms": 2.0,
+        "time_to_first_event_ms": 1.5,
+        "time_to_order_placed_ms": None,
+        "order_latency_ms": 50.0,
+        "scheduled_order_latency_ms": 54.0,
+        "schedule_lag_ms": 4.0,
+        "blocked_ms": 1.0,
+        "connecting_ms": 2.0,
+        "tls_ms": 3.0,
+        "sending_ms": 4.0,
+        "waiting_ms": 5.0,
+        "total_minor": 7,
+        "currency": "JPY",
+        "connection": "warm",
+        "tags": {"a": "b"},
+    }
+
+
+def total_in_yen(number):
+    return {"currency": "JPY", "value": number, "number": number}
+
+
+@pytest.mark.parametrize(
+    ("expected_ns", "measured_ns", "started_at_ns", "lag_ms"),
+    [
+        (None, None, 10_000_000, None),
+        (4_000_000, None, 10_000_000, 4.0),
+        (4_000_000, 5_000_000, 11_000_000, 5.0),
+        (4_000_000, 3_000_000, 9_000_000, 3.0),
+        (4_000_000, 0, 6_000_000, 0.0),
+        (None, 5_000_000, 15_000_000, 5.0),
+    ],
+)
+def test_the_lag_that_was_measured_counts_and_moves_the_beginning(
+    expected_ns, measured_ns, started_at_ns, lag_ms
+):
+    begin = start(started_at_ns=10_000_000, schedule_lag_ns=expected_ns)
+    order = order_row(begin, [], End("placed", 20_000_000, schedule_lag_ns=measured_ns))
+    assert (order["started_at"], order["schedule_lag_ms"]) == (started_at_ns, lag_ms)
+    assert order["scheduled_order_latency_ms"] == (None if lag_ms is None else 20.0 + lag_ms)
+
+
+def test_an_order_without_events_says_so():
+    order = order_row(start(), [], End("timeout", 20_000_000))
+    nothing = ("last_milestone", "time_to_headers_ms", "time_to_first_event_ms", "order_number",
+               "time_to_order_placed_ms", "total_minor", "currency", "blocked_ms")  # fmt: skip
+    assert [order[name] for name in nothing] == [None] * len(nothing)
+
+
+@pytest.mark.parametrize(
+    ("names", "milestones", "outcome", "placed_ms"),
+    [
+        (NAMES, None, "placed", 40.0),
+        ((*NAMES, "late"), None, "placed", 40.0),
+        ((*NAMES, "order-placed"), None, "placed", 50.0),
+        (("order_processing", "order_completed"), None, "placed", 20.0),
+        (("begin", "order-placed", "done", "late"), ["begin", "done"], "placed", 30.0),
+        (("begin", "order-placed"), ["begin", "done"], "placed", 90.0),
+        ((), None, "placed", 90.0),
+        (NAMES, None, "timeout", None),
+        (NAMES, None, "error_event", None),
+    ],
+)
+def test_an_order_was_placed_with_the_last_event_that_says_so(
+    names, milestones, outcome, placed_ms
+):
+    events = [event(n, name) for n, name in enumerate(names, start=1)]
+    order = order_row(start(milestones=milestones), events, End(outcome, 90_000_000))
+    assert order["time_to_order_placed_ms"] == placed_ms
+
+
+def test_the_cart_of_an_order_is_the_last_one_and_the_plain_answer_comes_first():
+    first, last = cart(total_in_yen(1)), cart(total_in_yen(2))
+    events = [event(1, "a", first), event(2, "b", last), event(3, "c", {"x": 1}), event(4, "d")]
+
+    def seen(events, **fields):
+        snapshot = last_snapshot(events, End("placed", 1, **fields))
+        return snapshot and snapshot.data
+
+    assert seen(events) == last["cart"]
+    assert seen(events, confirmation={"order": {"cart_id": "p"}}) == {"cart_id": "p"}
+    assert seen([]) is None
+
+
+def test_the_plain_answer_is_a_row_of_its_own():
+    for answer in ({"order": {"cart_id": "p"}}, {"cart": {"cart_id": "p"}}):
+        assert confirmation_rows(start(), End("placed", 1, confirmation=answer)) == [
+            {
+                "recording_id": "r1",
+                "seq": 0,
+                "event": "confirmation",
+                "coalesced": False,
+                "bytes": 0,
+                "data": answer,
+            }
+        ]
+    for answer in (None, {}, {"id": 1}, [1], "x"):
+        assert confirmation_rows(start(), End("placed", 1, confirmation=answer)) == []
+
+
+def test_the_error_of_an_order_has_the_status_only_where_the_answer_was_the_error():
+    def error(outcome, **fields):
+        return error_of(End(outcome, 1, http_status=422, **fields))
+
+    assert error("placed") is None
+    for outcome, status in (("http_error", 422), ("error_event", None), ("timeout", None)):
+        found = error(outcome, error_code="ErrorNotEnoughStock", error_description="only 2")
+        assert type(found).__name__ == "NotEnoughStock"
+        assert (found.description, found.http_status) == ("only 2", status)
+    assert error("http_error", error_code="x").description == ""
+
+
+def test_the_largest_total_that_a_column_holds_is_kept():
+    def total(number):
+        money = {"currency": "USD", "number": number}
+        (row,) = event_rows(start(), [event(1, "x", {"cart": {"total": money}})])
+        return row["total_minor"], row["currency"]
+
+    for number in (2**63 - 1, -(2**63 - 1)):
+        assert total(number) == (number, "USD")
+        assert total(number + (2 if number > 0 else -2)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "total",
+    [
+        None,
+        "46.99",
+        {"currency": "USD", "value": "much"},
+        {"currency": "USD", "value": 1e300},
+        {"currency": "USD", "value": 1, "number": 10**30},
+        {"currency": "USD", "value": float("nan")},
+        {"currency": "USD", "value": float("inf")},
+    ],
+)
+def test_an_odd_total_stops_no_table(total):
+    """A total beyond 64 bits, which any merchant can send, made every table of the order fail."""
+    rec = Recording([start(), event(1, "item-added", cart(total)), End("timeout", 1)])
+    assert rec.orders[["total_minor", "currency"]].isna().all(axis=None)
+    same_types(rec.events, EVENTS)
+    same_types(rec.orders, ORDERS)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["cart", "order", "cart_id", "total", "value", "currency", "number"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*list(NAMES), "error", "x"]), json_values), max_size=5))
+def test_whatever_a_merchant_sends_the_tables_stand(sent):
+    events = [event(n, name, data) for n, (name, data) in enumerate(sent, start=1)]
+    rec = Recording([start(), *events])
+    for name, table in TABLES.items():
+        same_types(getattr(rec, name), table)
+    assert isinstance(repr(rec), str)
+    assert "<script" not in rec._repr_html_()
+
+
+def test_html_escapes_what_a_merchant_sends():
+    rec = Recording(
+        [
+            start(domain="a.test", environment="custom"),
+            event(1, "<script>alert(1)</script>"),
+            End("error_event", 1, error_code="<b>", error_description="<img src=x>"),
+        ]
+    )
+    shown = rec._repr_html_() + Recordings([rec])._repr_html_() + rec.waterfall()._repr_html_()
+    assert "<script" not in shown
+    assert "<b>Error" not in shown
+    assert "<img" not in shown
+
+
+def test_filters_take_values_lists_masks_and_slices():
+    recs = Recordings([placed(1), failed(2), placed(3, domain="b.test")])
+    ids = lambda found: [rec.recording_id for rec in found]  # noqa: E731
+    assert ids(recs.where(outcome="placed")) == ["r1", "r3"]
+    assert ids(recs.where(outcome="placed", domain=["b.test", "c.test"])) == ["r3"]
+    assert ids(recs.where()) == ["r1", "r2", "r3"]
+    assert ids(recs[recs.orders["outcome"] == "error_event"]) == ["r2"]
+    assert ids(recs[1:]) == ["r2", "r3"]
+    assert recs[-1].recording_id == "r3"
+    assert ids(recs[:1] + recs) == ["r1", "r2", "r3"]
+    with pytest.raises(KeyError, match="no column"):
+        recs.where(colour="red")
+    with pytest.raises(IndexError, match="the mask has 1 values for 3"):
+        recs[[True]]
+
+
+def test_a_recording_begins_with_a_start():
+    with pytest.raises(TypeError, match="begins with a start"):
+        Recording([End("placed", 1)])
+
+
+@given(st.permutations(range(6)))
+def test_adding_keeps_each_recording_once(order):
+    recs = [placed(n) for n in order]
+    cut = random.Random(0).randrange(7)
+    both = Recordings(recs[:cut]) + Recordings(recs)
+    assert sorted(rec.recording_id for rec in both) == [f"r{n}" for n in range(6)]

@@ -1,0 +1,150 @@
+"""The tables of a saved set, of selections of it and of several: those of the same recordings."""
+
+from __future__ import annotations
+
+import tempfile
+
+import duckdb
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import firmly_nb as fnb
+from firmly_nb.latency.stages import STAGES, stages
+from firmly_nb.recorder.journal import Journal
+from firmly_nb.recordings import stored
+from tests.recorder.made_records import NAMES
+from tests.store.stored_recordings import TABLES, placed, same, same_table, several
+
+
+@pytest.fixture
+def recs():
+    return fnb.Recordings(several())
+
+
+def test_selections_and_sums_stay_on_the_disk(tmp_path, recs, monkeypatch):
+    recs.save(tmp_path, keep_personal=True)
+    made = []
+    real = stored.Recording
+    monkeypatch.setattr(stored, "Recording", lambda *args: made.append(1) or real(*args))
+    found = fnb.load(tmp_path)
+    for pick in (
+        lambda r: r.where(outcome="placed", domain="a.test"),
+        lambda r: r[2:6],
+        lambda r: r[::-1],
+        lambda r: r[[n % 2 == 0 for n in range(len(r))]],
+        lambda r: r[:3] + r[2:],
+        lambda r: (r[5:] + r[:2]).where(outcome="placed"),
+        lambda r: r[:0],
+        lambda r: r.cut_off,
+    ):
+        chosen, expected = pick(found), pick(recs)
+        for name in TABLES:
+            same_table(getattr(chosen, name), getattr(expected, name))
+        assert chosen.asked() == expected.asked()
+        assert len(chosen) == len(expected)
+    assert made == []
+    assert found[-1].records() == recs[-1].records()
+    assert made == [1]
+    with pytest.raises(IndexError):
+        found[len(recs)]
+
+
+def test_memory_and_disk_can_be_added(tmp_path, recs):
+    recs[:4].save(tmp_path, keep_personal=True, notes="four")
+    both = fnb.load(tmp_path) + recs
+    same(both, recs)
+    assert both.notes == ["four"]
+    added = recs[:2]
+    for rec in recs:
+        added = added + fnb.Recordings([rec])
+    same(added, recs)
+
+
+def test_a_folder_with_sets_and_journals_is_loaded_in_order_of_time(tmp_path, recs):
+    recs[:3].save(tmp_path / "one", notes="first")
+    recs[2:5].save(tmp_path / "deep" / "two", notes="second")
+    for rec in recs[4:]:
+        journal = Journal(tmp_path / "journals", keep_personal=True)
+        for record in rec.records():
+            journal.append(record)
+        journal.close()
+    found = fnb.load(tmp_path)
+    assert [rec.recording_id for rec in found] == [f"r{n}" for n in range(1, 9)]
+    assert sorted(found.notes) == ["first", "second"]
+    assert found.orders["recording_id"].tolist() == [f"r{n}" for n in range(1, 9)]
+    same_table(found.stages, recs.stages)
+    found.save(tmp_path / "all")
+    assert len(fnb.load(tmp_path)) == 8
+
+
+def test_an_empty_set_is_a_set(tmp_path):
+    nothing = fnb.Recordings([])
+    assert nothing.save(tmp_path / "set", notes="none").added == 0
+    found = fnb.load(tmp_path / "set")
+    same(found, nothing)
+    assert found.notes == ["none"]
+    assert found.relation("events").aggregate("count(*)").fetchall() == [(0,)]
+
+
+names = st.sampled_from([*NAMES, "order_processing", "order_completed", "error", "x"])
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(names, max_size=6),
+            st.none() | st.lists(names | st.just("start"), min_size=1, max_size=3),
+        ),
+        max_size=5,
+    )
+)
+def test_stages_column_by_column_are_those_of_each_order(made):
+    recs = fnb.Recordings(
+        [placed(n, came, milestones=configured) for n, (came, configured) in enumerate(made)]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        recs.save(folder)
+        found = fnb.load(folder).stages
+    expected = STAGES.concat(
+        [
+            stages(rec.events, configured, [rec.recording_id])
+            for rec, (_, configured) in zip(recs, made, strict=True)
+        ]
+    )
+    same_table(found, recs.stages)
+    pd.testing.assert_frame_equal(
+        found.astype({"stage": str}), expected.astype({"stage": str}), check_categorical=False
+    )
+
+
+def test_events_too_large_for_memory_say_what_to_do(tmp_path, recs, monkeypatch):
+    recs.save(tmp_path)
+    monkeypatch.setattr(stored, "MOST_JSON_BYTES", 10)
+    found = fnb.load(tmp_path)
+    with pytest.raises(MemoryError, match="Narrow them with where"):
+        found.events  # noqa: B018
+    assert len(found.event_times) == 18
+    assert len(found[:1].event_times) == 4
+    assert len(found[6:7].events) == 0
+
+
+def test_relations_are_asked_by_sql(tmp_path, recs):
+    folder = tmp_path / "odd [name]* of?a set"
+    recs[:6].save(folder, keep_personal=True)
+    found = fnb.load(folder)
+    columns = list(recs.events.columns)
+    connection = duckdb.connect()
+    for chosen in (found, found[1:4], found[:0], recs, found + recs, recs[:0]):
+        asked = chosen.relation("events", connection)
+        assert asked.columns == columns
+        assert len(asked.df()) == len(chosen.events)
+        asked = chosen.relation("orders", connection)
+        counts = dict(asked.aggregate("domain, count(*)", "domain").fetchall())
+        assert counts == {k: v for k, v in chosen.orders["domain"].value_counts().items() if v}
+    median = found.relation("events").aggregate("median(t_ms)").fetchall()[0][0]
+    assert median == pytest.approx(found.event_times["t_ms"].median())
+    with pytest.raises(KeyError, match="no relation 'carts'"):
+        found.relation("carts")
