@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from tests.recording import order_server
+from tests.recorder import order_server
 from tests.wire.peers import request_head
 from tests.wire.test_transport_through_proxies import relay
 
