@@ -8,6 +8,7 @@ is a temporary one, so that calibrations are not found among recordings.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import math
 import os
@@ -30,7 +31,6 @@ from firmly_nb.recorder.calibration_sender import EVENT, LAST_EVENT
 from firmly_nb.recorder.process import WorkerProcess
 from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import End, Event, Record, Start
-from firmly_nb.recording.throwaway_certificate import write_certificate
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 MIN_GAP_MS, MAX_GAP_MS = 0.5, 30.0
 SENDER_TIMEOUT_S = 60.0
 WARM_UP_EVENTS = 5
+VALID_HOURS = 24
 
 
 class CalibrationError(RuntimeError):
@@ -123,7 +124,7 @@ class CalibrationRun:
     url
         Where the sender listens, once started.
     trusted
-        With TLS, the file of the certificate to trust.
+        With TLS, the file of the authority to trust.
     """
 
     def __init__(self, *, tls: bool = False) -> None:
@@ -137,8 +138,10 @@ class CalibrationRun:
     async def start(self) -> None:
         """Start both processes and send a few events that nobody counts."""
         folder = Path(self._folder.name)
-        self.trusted, chain = write_certificate(folder) if self.tls else (None, None)
+        self.trusted, chain = _write_certificate(folder) if self.tls else (None, None)
         await self.sender.start(chain)
+        if chain:
+            chain.unlink()  # the sender has read it
         self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.sender.port}"
         self.worker = WorkerProcess(
             self.url, folder / "journals", str(self.trusted) if self.trusted else None
@@ -188,6 +191,24 @@ class CalibrationRun:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _write_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for 127.0.0.1; return the file to trust, and that with the key."""
+    import trustme
+
+    authority = trustme.CA(path_length=0)  # its own key stays in memory
+    now = dt.datetime.now(dt.UTC)
+    made = authority.issue_cert(
+        "127.0.0.1",
+        not_before=now - dt.timedelta(hours=1),
+        not_after=now + dt.timedelta(hours=VALID_HOURS),
+    )
+    trusted, chain = folder / "trusted.pem", folder / "chain.pem"
+    authority.cert_pem.write_to_path(trusted)
+    chain.touch(mode=0o600)
+    made.private_key_and_cert_chain_pem.write_to_path(chain)
+    return trusted, chain
 
 
 def _job(pattern: Pattern, *, tls: bool) -> Job:

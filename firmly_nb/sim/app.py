@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import gc
 import json
 import os
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -160,6 +162,7 @@ async def _own_error(request: Request, error: Exception) -> Response:
 
 HOST = "127.0.0.1"
 BACKLOG = 2048
+CERTIFICATE_DAYS = 7
 
 
 def serve(settings: Settings, *, held: bool) -> None:
@@ -240,12 +243,20 @@ def make_server(world: World, port: int) -> Server:
 
 def _use_tls(config: uvicorn.Config, folder: str) -> Path:
     """Make a certificate, serve with it, and return where clients find it."""
-    from firmly_nb.sim.certificate import make_certificate, server_context
+    import trustme
 
-    certificate, private = make_certificate()
-    config.ssl = server_context(certificate, private)
+    authority = trustme.CA(path_length=0)
+    now = dt.datetime.now(dt.UTC)
+    certificate = authority.issue_cert(
+        "127.0.0.1",
+        "localhost",
+        not_before=now - dt.timedelta(hours=1),
+        not_after=now + dt.timedelta(days=CERTIFICATE_DAYS),
+    )
+    config.ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(config.ssl)  # the key is in a file for that moment only
     path = Path(folder or tempfile.mkdtemp(prefix="firmly-sim-")) / "certificate.pem"
-    path.write_bytes(certificate)
+    authority.cert_pem.write_to_path(path)
     return path
 
 

@@ -106,7 +106,7 @@ class Simulator:
     domains
         Its merchants.
     certificate
-        With TLS, the file of the self-signed certificate to trust; else None.
+        With TLS, the file of the authority to trust; else None.
     settings
         What it was started with.
     """

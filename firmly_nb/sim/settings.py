@@ -54,7 +54,7 @@ class Settings:
     fault_rate: float = _option(1.0, "share of the orders that get that fault")
     clock_rate: float = _option(1.0, "speed of the clock that drift and shifts follow")
     lenient_card: bool = _option(False, "also accept the card keys of firmly's v5 front end")
-    tls: bool = _option(False, "serve HTTPS with a self-signed certificate made at start")
+    tls: bool = _option(False, "serve HTTPS with a certificate made at start")
     access_log: bool = _option(False, "log a line for each request")
     patience_s: float = _option(10.0, "how long a request may take to arrive")
     folder: str = _option("", "where to write truth.jsonl and certificate.pem")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import re
+import ssl
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -19,6 +22,7 @@ from firmly_nb.recorder.calibration import (
     CalibrationError,
     CalibrationRun,
     Pattern,
+    Sender,
     calibrate,
     calibrate_async,
 )
@@ -80,6 +84,58 @@ def test_calibration_works_over_tls() -> None:
     assert calibration.tls
     assert calibration.table["events"].tolist() == [5, 5]
     assert "TLS" in repr(calibration)
+
+
+def test_the_key_of_the_certificate_is_the_users_alone_and_gone_once_the_sender_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    modes = []
+    start = Sender.start
+
+    def look(chain: Path) -> None:
+        assert b"PRIVATE KEY" in chain.read_bytes()
+        modes.append(stat.S_IMODE(chain.stat().st_mode))
+
+    async def look_and_start(sender: Sender, certificate: Path | None) -> None:
+        assert certificate
+        look(certificate)
+        await start(sender, certificate)
+
+    monkeypatch.setattr(Sender, "start", look_and_start)
+
+    def contents() -> list[bytes]:
+        return [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+
+    async def run() -> list[bytes]:
+        async with CalibrationRun(tls=True):
+            return contents()
+
+    mask = os.umask(0)
+    try:
+        there = asyncio.run(run())
+    finally:
+        os.umask(mask)
+    assert modes == [0o600]
+    assert [content for content in there if b"CERTIFICATE" in content]
+    assert not [content for content in there if b"PRIVATE KEY" in content]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_certificate_holds_where_python_verifies_strictly_as_it_does_from_3_13_on() -> None:
+    async def connect() -> str | None:
+        async with CalibrationRun(tls=True) as run:
+            trusting = ssl.create_default_context(cafile=run.trusted)
+            trusting.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+            _, writer = await asyncio.open_connection("127.0.0.1", run.sender.port, ssl=trusting)
+            try:
+                secured: ssl.SSLObject = writer.get_extra_info("ssl_object")
+                return secured.version()
+            finally:
+                writer.close()
+                await writer.wait_closed()
+
+    assert asyncio.run(connect()) == "TLSv1.3"
 
 
 def test_the_async_face_does_the_same_and_lets_others_run() -> None:

@@ -1,6 +1,7 @@
 """What the simulator says about itself: page, OpenAPI, tables, truth, TLS and its access log."""
 
 import ssl
+from pathlib import Path
 
 import httpx
 import pytest
@@ -130,6 +131,24 @@ def test_tls_with_a_certificate_that_can_be_trusted():
         assert answer.status_code == 200
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(f"{simulator.url}/api/v1/payment/key", verify=ssl.create_default_context())
+
+
+def test_its_certificate_holds_where_python_verifies_strictly_as_it_does_from_3_13_on():
+    with sim.start(profile="instant", tls=True) as simulator:
+        trusting = ssl.create_default_context(cafile=simulator.certificate)
+        trusting.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+        for host in ("127.0.0.1", "localhost"):
+            url = simulator.url.replace("127.0.0.1", host)
+            assert httpx.get(f"{url}/api/v1/payment/key", verify=trusting).status_code == 200
+
+
+def test_the_key_of_its_certificate_is_in_no_file_once_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with sim.start(profile="instant", tls=True) as simulator:
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert Path(simulator.certificate) in files
+        assert not [path for path in files if b"PRIVATE KEY" in path.read_bytes()]
 
 
 def test_the_access_log_has_a_line_for_each_request(start):

@@ -113,7 +113,7 @@ async def test_records_that_came_together_are_read_together(backend, serve, cert
 
 @pytest.mark.parametrize(
     ("name", "trusted", "complaint"),
-    [("localhost", False, "self-signed"), ("shop.example", True, "not valid for 'shop.example'")],
+    [("localhost", False, "local issuer"), ("shop.example", True, "not valid for 'shop.example'")],
 )
 async def test_a_certificate_that_does_not_fit_is_refused(
     backend, serve, certificates, name, trusted, complaint
