@@ -21,8 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals a
 BEGIN = """
     import os, resource, signal, sys
     import firmly_nb as fnb
-    from firmly_nb.recorder import files
-    from firmly_nb.store import write
+    from firmly_nb.store import files, write
     from firmly_nb.store.files import StoreError
     from tests.store.stored_recordings import placed, several
     folder, *more = sys.argv[1:]
@@ -44,13 +43,13 @@ KILLED = (
         return real(self, target)
     Path.rename = rename
     if left < 0:
-        real_write = parquet_files.write_whole
+        real_write = files.write_whole
         def write_whole(path, content):
             if path.name == "manifest.json":
                 path.with_name(".manifest.json-half").write_bytes(content[:50])
                 kill()
             real_write(path, content)
-        parquet_files.write_whole = write_whole
+        files.write_whole = write_whole
     fnb.Recordings([placed(n, domain=f"{n % 3}.test") for n in range(10, 16)]).save(folder)
 """
 )
@@ -63,7 +62,7 @@ MID_WRITE = (
                 print("writing", flush=True)
                 sys.stdin.read()
             yield placed(n, domain=f"{n % 3}.test")
-    parquet_groups.GROUP_EVENTS = 1_000
+    write.GROUP_EVENTS = 1_000
     from firmly_nb.store.write import save
     save(recordings(), folder)
 """
@@ -71,7 +70,7 @@ MID_WRITE = (
 LIMITED = (
     BEGIN
     + """
-    parquet_groups.GROUP_EVENTS = 100
+    write.GROUP_EVENTS = 100
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(more[0]), 10**9))
     try:
         fnb.Recordings([placed(n) for n in range(10, 400)]).save(folder)
