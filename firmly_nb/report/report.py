@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
@@ -13,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firmly_nb.charts.chart import Orders
+from firmly_nb.disk import write_whole
 from firmly_nb.display.html import Grid, whole_ms
 from firmly_nb.display.text import clean
 from firmly_nb.outcomes import NO, UNKNOWN, YES, outcome
 from firmly_nb.report.page import figure_html, grid_table, notes_html, term_list, whole_page
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     import pandas as pd
@@ -471,7 +470,8 @@ def report(
         names=names,
         pictures=pictures,
     )
-    _write(target, html)
+    # A link stays one; a report is for others too.
+    write_whole(target.resolve(), html.encode(), mode=0o666)
     return target
 
 
@@ -511,28 +511,3 @@ def report_html(
     ]
     figures = {name: str(chart.to_json()) for name, chart in bare.items()}
     return whole_page(heading, "".join(body), figures)
-
-
-def _write(target: Path, text: str) -> None:
-    """Write all or nothing: beside the target first, then in its place; a link stays one."""
-    target = target.resolve()
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # A temporary file is its owner's alone; a report is for others too.
-        os.chmod(name, _ordinary_mode())  # noqa: PTH101 - the name is a text
-        Path(name).replace(target)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-
-
-def _ordinary_mode() -> int:
-    """Return the mode that a new file gets here."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

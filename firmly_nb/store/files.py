@@ -24,6 +24,7 @@ from urllib.parse import quote
 import orjson
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.disk import clear_unfinished, write_whole
 from firmly_nb.store.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
@@ -426,24 +427,9 @@ def move_in(root: Path, staging: Path, parts: list[str], manifest: Manifest) -> 
         raise
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file by another content, at once."""
-    aside = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
-    try:
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            aside.unlink()
-        raise
-
-
 def clear_leftovers(root: Path, manifest: Manifest) -> None:
     """Remove what savings that were killed left; to be called with the lock held."""
+    clear_unfinished(root / MANIFEST)
     kept = set(manifest.parts)
     for folder in leftovers(root):
         with suppress(OSError, orjson.JSONDecodeError):

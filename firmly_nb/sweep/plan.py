@@ -21,6 +21,7 @@ import orjson
 
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
+from firmly_nb.disk import write_whole
 from firmly_nb.recorder.journal import JournalError, read_journal
 from firmly_nb.recorder.records import Start
 from firmly_nb.sweep.budget import Budget
@@ -593,14 +594,10 @@ class PlanFile:
             If it cannot be written; nothing was sent.
         """
         path = _path(journal, self.run_id)
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft.write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
-            draft.replace(path)
+            write_whole(path, orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
         except OSError as error:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
             raise JournalError(
                 f"the sweep's plan {path} cannot be written: {error.strerror or error}. Free some "
                 "space or set FIRMLY_NB_HOME to a folder that can be written."

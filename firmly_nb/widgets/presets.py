@@ -7,16 +7,17 @@ may read the files. A preset can come from anywhere: it is read as data of a kno
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from contextlib import suppress
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from firmly_nb.disk import write_whole
 from firmly_nb.recorder.journal import default_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUFFIX = ".json"
 LONGEST_NAME = 80
@@ -99,7 +100,8 @@ class Presets:
             raise ValueError(f"{where} is too long or of another kind than a form holds") from None
         content = orjson.dumps(preset.model_dump(), option=orjson.OPT_INDENT_2)
         try:
-            self._write(self._path(name), content)
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(self._path(name), content)
         except OSError as error:
             raise PresetError(
                 f"the preset cannot be saved in {self.directory}: {error.strerror or error}. Set "
@@ -128,19 +130,6 @@ class Presets:
     def _path(self, name: str) -> Path:
         # A name can be anything; the name of a file cannot.
         return self.directory / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}{SUFFIX}"
-
-    def _write(self, path: Path, content: bytes) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, half = tempfile.mkstemp(dir=self.directory)  # readable by the user alone
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(half).replace(path)
-        except BaseException:
-            Path(half).unlink(missing_ok=True)
-            raise
 
 
 def checked_name(name: str) -> str:

@@ -12,7 +12,6 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.latency.shares import success_rate
-from firmly_nb.report import report as report_module
 from firmly_nb.report.report import DEFINITIONS, report_html
 
 DRAWN = "html[data-drawn]"
@@ -217,7 +216,7 @@ def test_it_is_written_as_a_whole_or_not_at_all(made, tmp_path, monkeypatch):
     def full(_descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(report_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left on device"):
         fnb.report(made(12), path, pictures=False)
     assert path.read_text() == "the one of yesterday"

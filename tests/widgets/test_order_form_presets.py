@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 import threading
 
 import orjson
@@ -14,6 +15,7 @@ import firmly_nb as fnb
 from firmly_nb.widgets.draft import Draft, changes_for
 from firmly_nb.widgets.order_form import OrderForm
 from firmly_nb.widgets.presets import LARGEST_FILE, LONGEST_NAME, PresetError, Presets
+from tests.disks import files_of_at_most
 
 DRAFT = vars(Draft(**changes_for(fnb.Order.example())))
 
@@ -178,6 +180,15 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "presets").write_text("a file where the folder should be")
     with pytest.raises(PresetError, match="Set FIRMLY_NB_HOME"):
         Presets(tmp_path / "presets").save("a", DRAFT)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits")
+def test_a_full_disk_is_said_and_leaves_the_preset_as_it_was(presets):
+    presets.save("a", DRAFT)
+    with files_of_at_most(100), pytest.raises(PresetError, match=r"File too large\. Set FIRMLY"):
+        presets.save("a", {**DRAFT, "card_name": "amex"})
+    assert presets.load("a") == DRAFT
+    assert len(list(presets.directory.iterdir())) == 1
 
 
 def test_writers_at_once_leave_one_whole_file(presets):

@@ -1,0 +1,185 @@
+"""A file is there whole or not at all, whatever happens while it is written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from firmly_nb.disk import clear_unfinished, write_whole
+from tests.disks import files_of_at_most, without_permission
+
+OLD, NEW = b"the old one", b"the new one, which is longer" * 1_000
+# Says when the content is beside the file, and waits there to be killed.
+WRITES = """
+import os, sys
+from pathlib import Path
+from firmly_nb.disk import write_whole
+
+def stop(descriptor):
+    print("written", flush=True)
+    sys.stdin.read()
+
+os.fsync = stop
+write_whole(Path(sys.argv[1]), b"new" * 1_000)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_bytes(OLD)
+    return path
+
+
+def names(path):
+    return sorted(each.name for each in path.parent.iterdir())
+
+
+def test_the_content_is_another_one_afterwards_and_nothing_is_beside_it(path):
+    write_whole(path, NEW)
+    assert path.read_bytes() == NEW
+    assert names(path) == ["plan.json"]
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077])
+def test_only_the_user_may_read_it_unless_it_is_for_others_too(path, mask):
+    before = os.umask(mask)
+    try:
+        write_whole(path, NEW)
+        write_whole(path.with_name("shared"), NEW, mode=0o666)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.with_name("shared").stat().st_mode) == 0o666 & ~mask
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits")
+@pytest.mark.parametrize("size", [0, 100, len(NEW) - 1])
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(path, size):
+    with files_of_at_most(size), pytest.raises(OSError, match="File too large") as caught:
+        write_whole(path, NEW)
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == OLD
+    assert names(path) == ["plan.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs permissions of Unix")
+def test_a_folder_that_is_read_only_names_the_file_and_leaves_the_old_one(path):
+    said = without_permission(
+        path.parent,
+        """
+        from pathlib import Path
+        from firmly_nb.disk import write_whole
+
+        try:
+            write_whole(Path("plan.json"), b"new")
+        except PermissionError as error:
+            print(error)
+        """,
+    )
+    assert said == "[Errno 13] Permission denied: 'plan.json'\n"
+    assert path.read_bytes() == OLD
+    assert names(path) == ["plan.json"]
+
+
+def test_a_folder_in_its_place_is_not_replaced(tmp_path):
+    (tmp_path / "plan.json").mkdir()
+    with pytest.raises(OSError, match=r"plan\.json'$"):
+        write_whole(tmp_path / "plan.json", NEW)
+    assert names(tmp_path / "plan.json") == ["plan.json"]
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+def test_an_interrupt_leaves_the_old_one(path, monkeypatch, where):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os if where == "fsync" else Path, where, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, NEW)
+    assert path.read_bytes() == OLD
+    assert names(path) == ["plan.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_a_writer_that_is_killed_leaves_the_old_one_and_what_it_left_can_be_cleared(path):
+    for name in (".plan.json-notes", "plan.json-0123456789ab", ".plan.jso-0123456789ab"):
+        path.with_name(name).write_bytes(b"of the user")
+    before = names(path)
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITES, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as writer:
+        assert writer.stdout.readline() == "written\n"
+        assert path.read_bytes() == OLD
+        writer.kill()
+    assert writer.returncode == -signal.SIGKILL
+    assert path.read_bytes() == OLD
+    assert len(names(path)) == len(before) + 1
+    write_whole(path, NEW)
+    clear_unfinished(path)
+    assert names(path) == before
+    assert path.read_bytes() == NEW
+
+
+def test_what_another_file_of_a_name_with_wildcards_left_is_not_cleared(tmp_path):
+    left = tmp_path / ".plan.json-0123456789ab"
+    left.touch()
+    clear_unfinished(tmp_path / "*.json")
+    assert left.exists()
+    clear_unfinished(tmp_path / "plan.json")
+    assert not left.exists()
+
+
+def is_a_name(text):
+    return text not in {".", ".."} and len(os.fsencode(text)) <= 255
+
+
+@given(
+    name=st.text(
+        st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=255
+    ).filter(is_a_name)
+)
+@example(name="x" * 255)
+@example(name="é" * 127)
+@example(name="🧦" * 63)
+@example(name="[a]*?.json")
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="names are of another kind there")
+def test_a_file_may_have_any_name_that_a_file_can_have(name, tmp_path_factory):
+    path = tmp_path_factory.mktemp("names") / name
+    write_whole(path, NEW)
+    assert path.read_bytes() == NEW
+    assert names(path) == [name]
+
+
+def test_a_name_that_is_no_text_is_one_too(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    write_whole(path, NEW)
+    assert path.read_bytes() == NEW
+
+
+def test_whoever_reads_while_others_write_finds_a_whole_one(path):
+    contents = [bytes([n]) * 1_000 * n for n in range(1, 5)]
+
+    def write(content):
+        for _ in range(20):
+            write_whole(path, content)
+
+    writers = [threading.Thread(target=write, args=(content,)) for content in contents]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert path.read_bytes() in {OLD, *contents}
+    assert path.read_bytes() in contents
+    assert names(path) == ["plan.json"]
