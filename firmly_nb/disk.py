@@ -1,7 +1,8 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and locks that end with their process."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -62,6 +63,101 @@ def clear_unfinished(path: Path) -> None:
     for left in path.parent.glob(escape(_beside(path)) + "?" * 12):
         with suppress(OSError):
             left.unlink()
+
+
+class Lock:
+    """A lock on a file, held until it is released or its process ends, however it ends.
+
+    Attributes
+    ----------
+    sure
+        Whether it keeps others out. False where the file system has no locks.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.sure = False
+        _held.add(self)
+
+    def take(self, *, wait: bool) -> bool:
+        """Lock the file; return False if another one holds it."""
+        from filelock import lock_descriptor
+
+        try:
+            taken = self.sure = lock_descriptor(self._descriptor, blocking=wait)
+        except OSError:
+            return True
+        return taken
+
+    def release(self) -> None:
+        """Let go of it; safe to call again."""
+        from filelock import unlock_descriptor
+
+        if self._descriptor >= 0:
+            # Not by closing alone: a child that is about to run another program has it open, too.
+            with suppress(OSError):
+                unlock_descriptor(self._descriptor)
+            self.close()
+
+    def close(self) -> None:
+        """Close the file; who else has it open still holds the lock."""
+        descriptor, self._descriptor = self._descriptor, -1
+        _held.discard(self)
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+_held: set[Lock] = set()
+
+
+def lock(path: Path, *, wait: bool, create: bool = True) -> Lock:
+    """Take the lock on a file; that the file is there already means nothing.
+
+    Parameters
+    ----------
+    path
+        The file, which is for this only. It stays there, because others may wait at it.
+    wait
+        Whether to wait for another one who holds it, in this process or in another.
+    create
+        Whether to make the file if it is missing; only its owner may read it.
+
+    Raises
+    ------
+    BlockingIOError
+        If another one holds it, and there was no wait.
+    OSError
+        If the file cannot be opened.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     held = lock(Path(folder) / "lock", wait=True)
+    ...     held.sure
+    ...     held.release()
+    True
+    """
+    held = Lock(os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600))
+    try:
+        if held.take(wait=wait):
+            return held
+    except BaseException:
+        held.close()
+        raise
+    held.close()
+    raise BlockingIOError(errno.EAGAIN, "another one holds the lock", str(path))
+
+
+def _close_inherited() -> None:
+    for held in [*_held]:
+        held.close()
+
+
+# A forked child would hold the locks of its parent for longer than that lives.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_inherited)
 
 
 def _beside(path: Path) -> str:

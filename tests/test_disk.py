@@ -1,7 +1,8 @@
-"""A file is there whole or not at all, whatever happens while it is written."""
+"""A file is there whole or not at all, and a lock ends with its process, whatever happens."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmly_nb.disk import clear_unfinished, write_whole
+from firmly_nb import disk
+from firmly_nb.disk import clear_unfinished, lock, write_whole
 from tests.disks import files_of_at_most, without_permission
 
 OLD, NEW = b"the old one", b"the new one, which is longer" * 1_000
@@ -32,12 +34,57 @@ os.fsync = stop
 write_whole(Path(sys.argv[1]), b"new" * 1_000)
 """
 
+# Says that it holds the lock, and holds it until it is killed or its input ends.
+HOLDS = """
+import sys
+from pathlib import Path
+from firmly_nb.disk import lock
+
+held = lock(Path(sys.argv[1]), wait=True)
+print("held", flush=True)
+sys.stdin.read()
+"""
+# Forks while it holds the lock; the child says so and stays.
+FORKS = """
+import os, sys, time
+from pathlib import Path
+from firmly_nb.disk import lock
+
+held = lock(Path(sys.argv[1]), wait=True)
+if os.fork() == 0:
+    held.release()
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+sys.stdin.read()
+"""
+COUNTS = """
+import sys
+from pathlib import Path
+from firmly_nb.disk import lock
+
+path, number = Path(sys.argv[1]), Path(sys.argv[2])
+for _ in range(100):
+    held = lock(path, wait=True)
+    number.write_text(str(int(number.read_text()) + 1))
+    held.release()
+"""
+needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+
 
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "plan.json"
     path.write_bytes(OLD)
     return path
+
+
+def child(program, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def names(path):
@@ -110,17 +157,12 @@ def test_an_interrupt_leaves_the_old_one(path, monkeypatch, where):
     assert names(path) == ["plan.json"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@needs_signals
 def test_a_writer_that_is_killed_leaves_the_old_one_and_what_it_left_can_be_cleared(path):
     for name in (".plan.json-notes", "plan.json-0123456789ab", ".plan.jso-0123456789ab"):
         path.with_name(name).write_bytes(b"of the user")
     before = names(path)
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITES, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as writer:
+    with child(WRITES, path) as writer:
         assert writer.stdout.readline() == "written\n"
         assert path.read_bytes() == OLD
         writer.kill()
@@ -183,3 +225,139 @@ def test_whoever_reads_while_others_write_finds_a_whole_one(path):
         assert path.read_bytes() in {OLD, *contents}
     assert path.read_bytes() in contents
     assert names(path) == ["plan.json"]
+
+
+def is_free(path):
+    try:
+        lock(path, wait=False).release()
+    except BlockingIOError:
+        return False
+    return True
+
+
+def test_a_lock_is_held_by_one_at_a_time_in_this_process_too(path):
+    held = lock(path, wait=False)
+    assert held.sure
+    with pytest.raises(BlockingIOError, match=r"another one holds the lock: .*plan\.json'"):
+        lock(path, wait=False)
+    held.release()
+    held.release()
+    assert is_free(path)
+    assert path.read_bytes() == OLD
+
+
+def test_a_lock_is_for_its_user_alone_and_its_file_stays(tmp_path):
+    before = os.umask(0)
+    try:
+        lock(tmp_path / "lock", wait=True).release()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
+    assert is_free(tmp_path / "lock")
+
+
+def test_a_lock_that_is_only_looked_at_makes_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        lock(tmp_path / "lock", wait=False, create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waits_has_it_once_the_other_lets_go(path):
+    held, got = lock(path, wait=True), []
+    waiting = threading.Thread(target=lambda: got.append(lock(path, wait=True)))
+    waiting.start()
+    held.release()
+    waiting.join()
+    assert got[0].sure
+    assert not is_free(path)
+    got[0].release()
+
+
+@needs_signals
+def test_a_process_that_is_killed_holds_nothing(path):
+    with child(HOLDS, path) as holder:
+        assert holder.stdout.readline() == "held\n"
+        assert not is_free(path)
+        holder.kill()
+    assert is_free(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("ending", ["killed", "by itself"])
+def test_a_forked_child_neither_lets_go_of_its_parents_lock_nor_keeps_it(path, ending):
+    with child(FORKS, path) as parent:
+        forked = int(parent.stdout.readline())
+        try:
+            assert not is_free(path)
+            if ending == "killed":
+                parent.kill()
+            parent.stdin.close()
+            parent.wait()
+            os.kill(forked, 0)  # it is still there
+            assert is_free(path)
+        finally:
+            os.kill(forked, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_lock_is_let_go_of_also_while_a_child_is_about_to_run_another_program(path):
+    held = lock(path, wait=True)
+    copy = os.dup(held._descriptor)  # as a child has it between fork and exec
+    held.release()
+    assert is_free(path)
+    os.close(copy)
+
+
+def test_processes_that_wait_for_one_another_lose_no_turn(path, tmp_path):
+    number = tmp_path / "number"
+    number.write_text("0")
+    counting = [child(COUNTS, path, number) for _ in range(3)]
+    for process in counting:
+        process.communicate(timeout=100)
+    assert [process.returncode for process in counting] == [0, 0, 0]
+    assert number.read_text() == "300"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs permissions of Unix")
+def test_a_lock_in_a_folder_that_is_read_only_is_an_error_that_names_it(tmp_path):
+    said = without_permission(
+        tmp_path,
+        """
+        from pathlib import Path
+        from firmly_nb.disk import lock
+
+        try:
+            lock(Path("lock"), wait=True)
+        except PermissionError as error:
+            print(error)
+        """,
+    )
+    assert said == "[Errno 13] Permission denied: 'lock'\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
+@pytest.mark.parametrize("wait", [False, True])
+def test_where_there_are_no_locks_it_is_not_sure_and_not_refused(path, monkeypatch, number, wait):
+    import fcntl
+
+    def unsupported(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    held = lock(path, wait=wait)
+    assert not held.sure
+    held.release()
+
+
+def test_an_interrupt_while_waiting_leaves_nothing_open(path, monkeypatch):
+    held = lock(path, wait=True)
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        lock(path, wait=True)
+    assert disk._held == {held}
+    held.release()

@@ -24,7 +24,7 @@ from urllib.parse import quote
 import orjson
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.disk import clear_unfinished, write_whole
+from firmly_nb.disk import clear_unfinished, lock, write_whole
 from firmly_nb.store.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
@@ -343,52 +343,22 @@ def locked(root: Path) -> Iterator[bool]:
 
     Gives whether that is sure: there are file systems without locks.
     """
-    file = os.open(root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    held = lock(root / LOCK, wait=True)
     try:
-        yield _lock(file, wait=True) is not None
+        yield held.sure
     finally:
-        os.close(file)
+        held.release()
 
 
 def is_locked(root: Path) -> bool:
     """Say whether somebody saves there now."""
     try:
-        file = os.open(root / LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return _lock(file, wait=False) is False
-    finally:
-        os.close(file)
-
-
-def _lock(file: int, *, wait: bool) -> bool | None:
-    """Lock a file and say whether it is; None if its file system has no locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return _lock_on_windows(file, wait=wait)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        lock(root / LOCK, wait=False, create=False).release()
     except BlockingIOError:
-        return False
+        return True
     except OSError:
-        return None
-    return True
-
-
-def _lock_on_windows(file: int, *, wait: bool) -> bool:
-    import msvcrt  # type: ignore[import-not-found, unused-ignore]  # another platform's module
-
-    while True:
-        try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]  # the same
-        except OSError:
-            if not wait:
-                return False
-            time.sleep(0.1)
-        else:
-            return True
+        return False
+    return False
 
 
 @contextmanager

@@ -7,10 +7,8 @@ found is said, tagged and written down, so that a resumed sweep orders the same.
 
 from __future__ import annotations
 
-import os
 import random
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -21,7 +19,7 @@ import orjson
 
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
-from firmly_nb.disk import write_whole
+from firmly_nb.disk import Lock, lock, write_whole
 from firmly_nb.recorder.journal import JournalError, read_journal
 from firmly_nb.recorder.records import Start
 from firmly_nb.sweep.budget import Budget
@@ -671,15 +669,8 @@ def _path(journal: Path, run_id: str) -> Path:
     return journal / FOLDER / f"{run_id}.json"
 
 
-# One run id, one sweep at a time: two that placed the same plan would order everything twice.
-
-
-if sys.platform != "win32":
-    import fcntl
-
-
-class Claim:
-    """Holds a run id as long as the sweep runs; a process that is killed holds it no more.
+def claim(folder: Path, run_id: str) -> Lock:
+    """Hold a run id: two sweeps that placed the same plan would order everything twice.
 
     Raises
     ------
@@ -688,34 +679,16 @@ class Claim:
     JournalError
         If the folder cannot be written.
     """
-
-    def __init__(self, folder: Path, run_id: str) -> None:
-        path = folder / f"{run_id}.lock"
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise JournalError(
-                f"{path} cannot be written: {error.strerror or error}. Free some space or set "
-                "FIRMLY_NB_HOME to a folder that can be written."
-            ) from error
-        try:
-            _lock(self._file)
-        except OSError:
-            self.release()
-            raise ValueError(
-                f"the sweep {run_id} is still running, here or in another process; stop it first"
-            ) from None
-
-    def release(self) -> None:
-        """Let go of it; safe to call again."""
-        if self._file >= 0:
-            with suppress(OSError):
-                os.close(self._file)
-            self._file = -1
-
-
-def _lock(file: int) -> None:
-    if sys.platform == "win32":
-        return  # there nothing keeps two apart but the analyst
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    path = folder / f"{run_id}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return lock(path, wait=False)
+    except BlockingIOError:
+        raise ValueError(
+            f"the sweep {run_id} is still running, here or in another process; stop it first"
+        ) from None
+    except OSError as error:
+        raise JournalError(
+            f"{path} cannot be written: {error.strerror or error}. Free some space or set "
+            "FIRMLY_NB_HOME to a folder that can be written."
+        ) from error

@@ -25,11 +25,11 @@ from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
 from firmly_nb.sweep.pace import ARRIVALS, Arrival, Pace, Schedule, per_second, seconds, whole
 from firmly_nb.sweep.plan import (
     FOLDER,
-    Claim,
     Plan,
     PlanFile,
     StandIn,
     checked_run_id,
+    claim,
     is_known,
     kinds_of,
     recorded,
@@ -46,6 +46,7 @@ from firmly_nb.sweep.run import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from firmly_nb.disk import Lock
     from firmly_nb.engine import Bench
     from firmly_nb.recorder.records import Record
     from firmly_nb.sweep.progress import Progress
@@ -70,7 +71,7 @@ class Sweep:
         plan_file: PlanFile,
         journal: Path,
         earlier: list[Recording],
-        claim: Claim,
+        claim: Lock,
     ) -> None:
         self._run = run
         self._plan_file = plan_file
@@ -401,7 +402,7 @@ def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, 
     sender = Sender(bench, Pace(_schedule(written)), ledger, _options(written, options), card)
     run = Run(plan, sender)
     _check_budget(run, explicit=request.budget is not None)
-    claim = Claim(bench.journal / FOLDER, written.run_id)
+    held = claim(bench.journal / FOLDER, written.run_id)
     try:
         earlier = _earlier(bench, run, before)
         run.stand_ins = [StandIn.read(one) for one in written.stand_ins]
@@ -409,9 +410,9 @@ def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, 
             _check_new(bench, written.run_id)
         written.write(bench.journal)
     except BaseException:
-        claim.release()
+        held.release()
         raise
-    return Sweep(run, written, bench.journal, earlier, claim)
+    return Sweep(run, written, bench.journal, earlier, held)
 
 
 def _earlier(bench: Bench, run: Run, before: PlanFile | None) -> list[Recording]:

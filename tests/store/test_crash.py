@@ -14,6 +14,7 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb.store import files
 from firmly_nb.store.files import StoreError
+from tests.disks import without_permission
 from tests.store.stored_recordings import placed, several
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and limits")
@@ -189,6 +190,26 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
         with pytest.raises(StoreError, match=r"nothing was added to .*save to a folder that can"):
             fnb.Recordings([placed(1)]).save(path)
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_folder_that_is_read_only_is_said(tmp_path):
+    said = without_permission(
+        tmp_path,
+        """
+        import firmly_nb as fnb
+        from firmly_nb.store.write import save
+
+        try:
+            save([], ".")
+        except OSError as error:
+            print(type(error).__name__, error)
+        """,
+    )
+    assert said == (
+        "StoreError nothing was added to .: Permission denied. What was there before is as it "
+        "was. Free some space or save to a folder that can be written.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_parts_that_cannot_be_moved_in_are_taken_out_again(folder, before):

@@ -1,16 +1,19 @@
-"""What is written down of a sweep is there whole or not at all."""
+"""What is written down of a sweep is there whole or not at all, and one sweep holds its id."""
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
+import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
 from firmly_nb.recorder.journal import JournalError
-from firmly_nb.sweep.plan import FOLDER, PlanFile
-from tests.disks import files_of_at_most
+from firmly_nb.sweep.plan import FOLDER, PlanFile, claim
+from tests.disks import files_of_at_most, without_permission
 
 PLAN = PlanFile(
     run_id="r-1",
@@ -59,3 +62,68 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / FOLDER).write_text("in the way")
     with pytest.raises(JournalError, match=r"cannot be written: File exists\. Free some space"):
         PLAN.write(tmp_path)
+
+
+def test_a_run_id_is_held_by_one_sweep_at_a_time(tmp_path):
+    held = claim(tmp_path / FOLDER, "r-1")
+    with pytest.raises(ValueError, match=r"^the sweep r-1 is still running, here or in another"):
+        claim(tmp_path / FOLDER, "r-1")
+    claim(tmp_path / FOLDER, "r-2").release()
+    held.release()
+    claim(tmp_path / FOLDER, "r-1").release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_a_sweep_that_was_killed_holds_its_id_no_more(tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from firmly_nb.sweep.plan import claim
+
+held = claim(Path(sys.argv[1]), "r-1")
+print("held", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match="still running"):
+            claim(tmp_path, "r-1")
+        other.kill()
+    assert (tmp_path / "r-1.lock").exists()
+    claim(tmp_path, "r-1").release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
+def test_where_there_are_no_locks_sweeps_run_all_the_same(tmp_path, monkeypatch):
+    import fcntl
+
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    assert not claim(tmp_path, "r-1").sure
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs permissions of Unix")
+def test_a_folder_that_is_read_only_is_said_before_anything_is_sent(tmp_path):
+    said = without_permission(
+        tmp_path,
+        """
+        from pathlib import Path
+        from firmly_nb.sweep.plan import claim
+
+        try:
+            claim(Path("."), "r-1")
+        except OSError as error:
+            print(type(error).__name__, error)
+        """,
+    )
+    assert said == (
+        "JournalError r-1.lock cannot be written: Permission denied. Free some space or set "
+        "FIRMLY_NB_HOME to a folder that can be written.\n"
+    )
