@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -122,8 +123,23 @@ def test_nothing_below_the_bench_knows_widgets(module):
     assert "widgets" not in {room(name) for name in ALL[module]}
 
 
-def test_the_schema_is_a_leaf():
-    assert ALL["firmly_nb.schema"] == set()
+@pytest.mark.parametrize("module", ["firmly_nb.schema", "firmly_nb.disk"])
+def test_what_several_rooms_use_is_a_leaf(module):
+    assert ALL[module] == set()
+
+
+def test_a_module_that_locks_is_loaded_without_what_locks():
+    assert "filelock" not in loaded_by("import firmly_nb.store.files, firmly_nb.sweep.plan")
+
+
+def test_files_are_replaced_and_locked_in_one_place():
+    found = {
+        module
+        for module, path in MODULES.items()
+        if re.search(r"\b(fcntl|msvcrt|mkstemp|fsync|filelock)\b|os\.replace", path.read_text())
+    }
+    # The store brings the parts of a set to the disk, which Parquet has written.
+    assert found == {"firmly_nb.disk", "firmly_nb.store.files"}
 
 
 def test_outcomes_know_only_what_the_api_says():
