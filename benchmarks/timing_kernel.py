@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.quiet import undisturbed
 from benchmarks.timing_clients import CLIENTS, Address, errors_ms
 from benchmarks.timing_work import WORK, Step
-from firmly_nb.background import awaited, submit
+from firmly_nb.background import follow_async, submit
 from firmly_nb.recorder.calibration import CalibrationRun, Pattern
 
 OURS = "firmly-nb"
@@ -27,7 +27,7 @@ async def measure(rounds: int, events: int, results: str) -> None:
     dice = random.Random(7)
     try:
         for run in runs:
-            await awaited(submit(run.start))
+            await follow_async(submit(run.start))
         with Path(results).open("a", encoding="utf-8") as file:  # noqa: ASYNC230 - a line a second
             for turn in range(rounds):
                 turns = [
@@ -49,14 +49,14 @@ async def measure(rounds: int, events: int, results: str) -> None:
                 print(f"round {turn + 1} of {rounds}")
     finally:
         for run in runs:
-            await awaited(submit(run.aclose))
+            await follow_async(submit(run.aclose))
 
 
 async def _turn(
     run: CalibrationRun, client: str, step: Step | None, pattern: Pattern
 ) -> dict[str, Any]:
     if client == OURS:
-        rows, steps = await _meanwhile(awaited(submit(run.measure, "", pattern)), step)
+        rows, steps = await _meanwhile(follow_async(submit(run.measure, "", pattern)), step)
         return {
             "errors_ms": [row["error_ms"] for row in rows],
             "own_us": [row["own_error_us"] for row in rows],

@@ -1,7 +1,7 @@
-"""The one background thread with an event loop, and the one way onto it.
+"""The one background thread with an event loop, the way onto it, and waiting for what runs there.
 
-Everything async is written once and runs here; ``Lab`` has a face that waits and a face that can be
-awaited (design.md, section 4). The thread is started at first use and shared by all labs.
+Everything async is written once and runs here: :func:`submit` starts it, :func:`follow` waits for
+it, :func:`follow_async` awaits it. The thread is started at first use and shared by all labs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 # Short enough that Ctrl-C is noticed at once also where waiting cannot be interrupted (Windows).
-WAIT_SLICE_S = 0.1
+SHOW_EVERY_S = 0.1
+# Closing streams takes a moment, a recorder that does not answer five seconds.
+END_TIMEOUT_S = 10.0
 EXIT_TIMEOUT_S = 5.0
 THREAD_NAME = "firmly-nb"
 
@@ -76,8 +78,45 @@ def _start() -> tuple[BlockingPortal, threading.Thread]:
     return ready.result(), thread
 
 
-def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> Future[Result]:
-    """Start a coroutine on the loop; the future can be waited for, awaited or cancelled.
+class Running(Future[Result]):
+    """Something that runs on the loop; made by :func:`submit`.
+
+    A future that can be waited for in any thread. If it is cancelled, it is done only once the
+    work has ended: by then streams are closed and recordings kept.
+    """
+
+    def __init__(self, function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> None:
+        super().__init__()
+        self._task = portal().start_task_soon(self._run, function, args)
+
+    def cancel(self) -> bool:
+        """Ask the work to end; False if it has ended already."""
+        return not self.done() and self._task.cancel()
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why it failed; None while it runs, and if it was cancelled or did not fail."""
+        return self.exception() if self.done() and not self.cancelled() else None
+
+    async def _run(
+        self, function: Callable[..., Coroutine[Any, Any, Result]], args: tuple[Any, ...]
+    ) -> None:
+        try:
+            result = await function(*args)
+        except asyncio.CancelledError:
+            super().cancel()
+            self.set_running_or_notify_cancel()
+            raise
+        except BaseException as error:
+            self.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self.set_result(result)
+
+
+def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> Running[Result]:
+    """Start a coroutine function on the loop and return at once.
 
     Raises
     ------
@@ -88,27 +127,74 @@ def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> 
         raise RuntimeError(
             "a lab cannot be used from its own background loop, where waiting would never end"
         )
-    future: Future[Result] = portal().start_task_soon(function, *args)
-    return future
+    return Running(function, *args)
 
 
-def wait(future: Future[Result]) -> Result:
-    """Wait for a future, in slices; Ctrl-C cancels it, lets it end properly and is raised again."""
+def follow(
+    work: Running[Result],
+    show: Callable[[], object] | None = None,
+    stop: Callable[[], object] | None = None,
+    *,
+    every_s: float = SHOW_EVERY_S,
+) -> Result:
+    """Wait in this thread for what runs on the loop, and return its result.
+
+    Ctrl-C stops the work, waits until it has ended and is raised again.
+
+    Parameters
+    ----------
+    work
+        What to wait for.
+    show
+        Shows how far it is: called every ``every_s`` seconds and once at the end. Printing from the
+        background thread would not arrive in a notebook, so whoever waits does it.
+    stop
+        Ends the work early; by default it is cancelled.
+    """
+    show = show or _nothing
     try:
-        while True:
-            try:
-                return future.result(timeout=WAIT_SLICE_S)
-            except TimeoutError:
-                if future.done():
-                    raise
+        while not _wait_for({work}, every_s).done:
+            show()
     except KeyboardInterrupt:
-        future.cancel()
+        (stop or work.cancel)()
+        _wait_for({work}, END_TIMEOUT_S)
+        show()
         raise
+    show()
+    return work.result()
 
 
-async def awaited(future: Future[Result]) -> Result:
-    """Await a future from any event loop; cancelling the task cancels the future."""
-    return await asyncio.wrap_future(future)
+async def follow_async(
+    work: Running[Result],
+    show: Callable[[], object] | None = None,
+    stop: Callable[[], object] | None = None,
+    *,
+    every_s: float = SHOW_EVERY_S,
+) -> Result:
+    """Wait on the running loop, which goes on meanwhile; cancelling the task is its Ctrl-C.
+
+    The arguments are those of :func:`follow`.
+    """
+    from anyio import CancelScope
+
+    show = show or _nothing
+    future = asyncio.wrap_future(work)
+    try:
+        while not (await asyncio.wait({future}, timeout=every_s))[0]:
+            show()
+    except asyncio.CancelledError:
+        (stop or work.cancel)()
+        # A cancel scope of the caller would cancel this waiting as well, again and again.
+        with CancelScope(shield=True):
+            await asyncio.wait({future}, timeout=END_TIMEOUT_S)
+        show()
+        raise
+    show()
+    return future.result()
+
+
+def _nothing() -> None:
+    """Show nothing."""
 
 
 def close_at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> object:

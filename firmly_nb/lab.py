@@ -7,10 +7,8 @@ cell, a script and a thread (design.md, section 4).
 
 from __future__ import annotations
 
-import asyncio
 import queue
 import sys
-import threading
 import weakref
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.background import awaited, close_at_exit, forget, submit, wait
+from firmly_nb.background import close_at_exit, follow, follow_async, forget, submit
 from firmly_nb.display.text import milliseconds, printable
 from firmly_nb.engine import Bench, Options
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
@@ -52,43 +50,43 @@ class BrowsingFace:
 
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
         """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
-        return wait(submit(partial(catalogue.session, renew=renew), self._bench))
+        return follow(submit(partial(catalogue.session, renew=renew), self._bench))
 
     async def session_async(self, *, renew: bool = False) -> pd.Series[Any]:
         """See :meth:`session`."""
-        return await awaited(submit(partial(catalogue.session, renew=renew), self._bench))
+        return await follow_async(submit(partial(catalogue.session, renew=renew), self._bench))
 
     def public_key(self) -> dict[str, Any]:
         """Return the public key for cards: ``kid`` and the JWK."""
-        return wait(submit(catalogue.public_key, self._bench))
+        return follow(submit(catalogue.public_key, self._bench))
 
     async def public_key_async(self) -> dict[str, Any]:
         """See :meth:`public_key`."""
-        return await awaited(submit(catalogue.public_key, self._bench))
+        return await follow_async(submit(catalogue.public_key, self._bench))
 
     def products(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
         """List a merchant's products: ``handle``, ``title``, ``url``."""
-        return wait(submit(catalogue.products, self._bench, domain))
+        return follow(submit(catalogue.products, self._bench, domain))
 
     async def products_async(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
         """See :meth:`products`."""
-        return await awaited(submit(catalogue.products, self._bench, domain))
+        return await follow_async(submit(catalogue.products, self._bench, domain))
 
     def variants(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
         """List what can be ordered of a product: one row a variant, with what ``Item`` needs."""
-        return wait(submit(catalogue.variants, self._bench, domain, handle))
+        return follow(submit(catalogue.variants, self._bench, domain, handle))
 
     async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
         """See :meth:`variants`."""
-        return await awaited(submit(catalogue.variants, self._bench, domain, handle))
+        return await follow_async(submit(catalogue.variants, self._bench, domain, handle))
 
     def search(self, query: str, **filters: Any) -> pd.DataFrame:
         """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
-        return wait(submit(catalogue.search, self._bench, query, filters))
+        return follow(submit(catalogue.search, self._bench, query, filters))
 
     async def search_async(self, query: str, **filters: Any) -> pd.DataFrame:
         """See :meth:`search`."""
-        return await awaited(submit(catalogue.search, self._bench, query, filters))
+        return await follow_async(submit(catalogue.search, self._bench, query, filters))
 
     def cart(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
         """Return the cart of an order, or of this lab's last order at a merchant.
@@ -97,18 +95,17 @@ class BrowsingFace:
         ``platform_order_number`` means that it went through. Orders that ran at the same time have
         carts of their own: give the recording then. Secrets are taken out.
         """
-        return wait(submit(catalogue.cart, self._bench, of))
+        return follow(submit(catalogue.cart, self._bench, of))
 
     async def cart_async(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
         """See :meth:`cart`."""
-        return await awaited(submit(catalogue.cart, self._bench, of))
+        return await follow_async(submit(catalogue.cart, self._bench, of))
 
 
 # One order on its way, and whoever waits for it, watches it or cancels it.
 
 
 SHOW_EVERY_S = 0.05
-CANCEL_TIMEOUT_S = 6.0
 
 
 class Attempt:
@@ -125,13 +122,12 @@ class Attempt:
         self._records: list[Record] = []
         self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._on_record = on_record
-        self._finished = threading.Event()
-        self._future = submit(self._place, bench, order, card, options)
+        self._work = submit(bench.place, order, card, options, self._keep)
 
     @property
     def done(self) -> bool:
         """Whether it has ended, its recording with it."""
-        return self._finished.is_set()
+        return self._work.done()
 
     @property
     def recording(self) -> Recording | None:
@@ -142,45 +138,23 @@ class Attempt:
     @property
     def error(self) -> BaseException | None:
         """Why there is no order of which to tell: no session, no key, no recorder; else None."""
-        if not self._future.done() or self._future.cancelled():
-            return None
-        return self._future.exception()
+        return self._work.error
 
     def cancel(self) -> None:
         """Close the stream; whether there is an order then, only the merchant knows."""
-        self._future.cancel()
+        self._work.cancel()
 
     def on_done(self, call: Callable[[Attempt], None]) -> None:
         """Call something once it has ended, on the background thread; it must not block."""
-        self._future.add_done_callback(lambda _: call(self))
+        self._work.add_done_callback(lambda _: call(self))
 
     def wait(self, lines: EventLines | None = None) -> Recording:
-        """Wait in this thread, showing records as they come."""
-        try:
-            while not self._finished.wait(SHOW_EVERY_S):
-                self._show(lines)
-            self._show(lines)
-            return self._future.result()
-        except KeyboardInterrupt:
-            self._future.cancel()
-            # The stream is closed and the recording kept before the cell ends.
-            self._finished.wait(CANCEL_TIMEOUT_S)
-            self._show(lines)
-            raise
+        """Wait in this thread, showing records as they come; Ctrl-C cancels the order."""
+        return follow(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
 
     async def wait_async(self, lines: EventLines | None = None) -> Recording:
-        """Wait on the running loop, showing records as they come."""
-        future = asyncio.wrap_future(self._future)
-        try:
-            while not future.done():
-                await asyncio.wait({future}, timeout=SHOW_EVERY_S)
-                self._show(lines)
-            return future.result()
-        except asyncio.CancelledError:
-            self._future.cancel()
-            await asyncio.to_thread(self._finished.wait, CANCEL_TIMEOUT_S)
-            self._show(lines)
-            raise
+        """Wait on the running loop, showing records as they come; cancelling the task cancels."""
+        return await follow_async(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
 
     def _show(self, lines: EventLines | None) -> None:
         while not self._to_show.empty():
@@ -193,12 +167,6 @@ class Attempt:
         self._to_show.put(record)
         if self._on_record:
             self._on_record(record)
-
-    async def _place(self, bench: Bench, order: Order, card: Card, options: Options) -> Recording:
-        try:
-            return await bench.place(order, card, options, self._keep)
-        finally:
-            self._finished.set()
 
 
 # A line for each event as it arrives, shown by whoever waits for the order.
@@ -523,7 +491,7 @@ class Lab(BrowsingFace):
         """Close connections, recorder and simulator; safe to call again."""
         if self._finalizer.detach():
             forget(self._at_exit)
-            wait(submit(self._bench.aclose))
+            follow(submit(self._bench.aclose))
 
     def __enter__(self) -> Self:
         return self

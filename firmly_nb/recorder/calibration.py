@@ -17,13 +17,13 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from firmly_nb.api.secrets import SecretStr, without_app_id
-from firmly_nb.background import awaited, submit, wait
+from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.html import FONT, NUMBER, QUIET
 from firmly_nb.display.text import milliseconds
 from firmly_nb.outcomes import STAGE_COLOURS
@@ -546,7 +546,7 @@ def _ms(value: float) -> str:
     return f"{value:.2f}" if value >= 0.01 else f"{value:.3f}"
 
 
-# Calibrate: the sync and the async face, and the work that a busy notebook does meanwhile.
+# Calibrating, waited for or awaited, and the work that a busy notebook does meanwhile.
 
 
 IDLE, BUSY = "idle", "busy"
@@ -584,18 +584,12 @@ def calibrate(*, events: int = 200, seed: int = 7, tls: bool = False) -> Calibra
     pattern = _pattern(events, seed)
     run = CalibrationRun(tls=tls)
     try:
-        wait(submit(run.start))
-        idle = wait(submit(run.measure, IDLE, pattern))
-        future = submit(run.measure, BUSY, pattern)
-        try:
-            for _ in busy_steps(future.done):
-                pass
-        except BaseException:
-            future.cancel()
-            raise
-        busy = future.result()
+        follow(submit(run.start))
+        idle = follow(submit(run.measure, IDLE, pattern))
+        work = submit(run.measure, BUSY, pattern)
+        busy = follow(work, partial(next, busy_steps(work.done), None), every_s=0)
     finally:
-        wait(submit(run.aclose))
+        follow(submit(run.aclose))
     return Calibration.from_rows([*idle, *busy], tls=tls)
 
 
@@ -604,18 +598,12 @@ async def calibrate_async(*, events: int = 200, seed: int = 7, tls: bool = False
     pattern = _pattern(events, seed)
     run = CalibrationRun(tls=tls)
     try:
-        await awaited(submit(run.start))
-        idle = await awaited(submit(run.measure, IDLE, pattern))
-        future = submit(run.measure, BUSY, pattern)
-        try:
-            for _ in busy_steps(future.done):
-                await asyncio.sleep(0)
-        except BaseException:
-            future.cancel()
-            raise
-        busy = await awaited(future)
+        await follow_async(submit(run.start))
+        idle = await follow_async(submit(run.measure, IDLE, pattern))
+        work = submit(run.measure, BUSY, pattern)
+        busy = await follow_async(work, partial(next, busy_steps(work.done), None), every_s=0)
     finally:
-        await awaited(submit(run.aclose))
+        await follow_async(submit(run.aclose))
     return Calibration.from_rows([*idle, *busy], tls=tls)
 
 

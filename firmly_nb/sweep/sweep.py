@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,7 +15,7 @@ import httpx
 
 from firmly_nb.api.models import Card
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.background import submit
+from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.engine import Options
 from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.recorder.journal import JournalError
@@ -53,9 +52,6 @@ if TYPE_CHECKING:
     from firmly_nb.sweep.run import Problem
 
 
-SHOW_EVERY_S = 0.1
-# Closing the streams takes a moment, a recorder that does not answer five seconds.
-STOP_TIMEOUT_S = 10.0
 CLOSED = "stopped: the lab was closed"
 
 
@@ -79,12 +75,12 @@ class Sweep:
         self._earlier = earlier
         self._claim = claim
         self._listeners: list[Callable[[Sweep], None]] = []
-        self._finished = threading.Event()
-        self._over = asyncio.Event()  # the same, for the background loop
+        self._over = asyncio.Event()  # for the background loop
         run.on_change = self._tell
         run.on_stand_ins = self._write_stand_ins
         run.sender.bench.before_close.append(self._end)
-        self._future = submit(self._follow)
+        self._work = submit(self._follow)
+        self._work.add_done_callback(lambda _: self._tell())
 
     @property
     def run_id(self) -> str:
@@ -109,7 +105,7 @@ class Sweep:
     @property
     def done(self) -> bool:
         """Whether it has ended, however it did; everything is on disk then."""
-        return self._finished.is_set()
+        return self._work.done()
 
     @property
     def progress(self) -> Progress:
@@ -129,9 +125,7 @@ class Sweep:
     @property
     def error(self) -> BaseException | None:
         """Why the sweep itself failed; None if it did not."""
-        if not self._future.done() or self._future.cancelled():
-            return None
-        return self._future.exception()
+        return self._work.error
 
     @property
     def recordings(self) -> Recordings:
@@ -178,31 +172,12 @@ class Sweep:
 
     def wait(self, show: Callable[[Progress], None] | None = None) -> Recordings:
         """Wait in this thread until it has ended; Ctrl-C stops it, keeps everything and raises."""
-        try:
-            while not self._finished.wait(SHOW_EVERY_S):
-                show = _shown(show, self.progress)
-        except KeyboardInterrupt:
-            self.stop()
-            self._finished.wait(STOP_TIMEOUT_S)
-            _shown(show, self.progress)
-            raise
-        _shown(show, self.progress)
-        self._future.result()
+        follow(self._work, self._showing(show), self.stop)
         return self.recordings
 
     async def wait_async(self, show: Callable[[Progress], None] | None = None) -> Recordings:
         """Wait on the running loop until it has ended; cancelling the task stops it."""
-        future = asyncio.wrap_future(self._future)
-        try:
-            while not future.done():
-                await asyncio.wait({future}, timeout=SHOW_EVERY_S)
-                show = _shown(show, self.progress)
-        except asyncio.CancelledError:
-            self.stop()
-            await asyncio.to_thread(self._finished.wait, STOP_TIMEOUT_S)
-            _shown(show, self.progress)
-            raise
-        future.result()
+        await follow_async(self._work, self._showing(show), self.stop)
         return self.recordings
 
     def __repr__(self) -> str:
@@ -219,6 +194,19 @@ class Sweep:
 
         label = f"{self.name}, run {self.run_id}" if self.name else f"Run {self.run_id}"
         return f"<div><b>{escape(label)}</b>{bar_html(self.progress)}</div>"
+
+    def _showing(self, show: Callable[[Progress], None] | None) -> Callable[[], None]:
+        """Show how far it is; where nobody reads it any more (a closed pipe), the orders go on."""
+
+        def once() -> None:
+            nonlocal show
+            try:
+                if show:
+                    show(self.progress)
+            except OSError:
+                show = None
+
+        return once
 
     def _message(self) -> str:
         progress = self.progress
@@ -245,9 +233,7 @@ class Sweep:
             self._run.sender.bench.before_close.remove(self._end)
             self._write_ending()
             self._claim.release()
-            self._finished.set()
             self._over.set()
-            self._tell()
 
     def _write_stand_ins(self) -> None:
         """Write down what was found before anything is sent: resumed, the same is ordered."""
@@ -263,18 +249,6 @@ class Sweep:
     def _tell(self) -> None:
         for call in list(self._listeners):
             call(self)
-
-
-def _shown(
-    show: Callable[[Progress], None] | None, progress: Progress
-) -> Callable[[Progress], None] | None:
-    """Show how far it is; where nobody reads it any more (a closed pipe), the orders go on."""
-    try:
-        if show:
-            show(progress)
-    except OSError:
-        return None
-    return show
 
 
 # The arguments of ``lab.sweep`` that say how, each checked before anything is sent.

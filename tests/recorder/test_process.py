@@ -111,7 +111,7 @@ def test_whenever_the_recorder_is_killed_nothing_that_was_shown_is_lost(lab, unt
         attempt = lab._attempt(ORDER, None, options(headers={"x-sim-profile": "calm"}))
         shown = draw.randrange(0, 5)
         until(lambda n=shown, a=attempt: len(a._records) >= n, "the records")
-        until(lambda a=attempt: worker_of(lab)._pending or a._finished.is_set(), "the order")
+        until(lambda a=attempt: worker_of(lab)._pending or a.done, "the order")
         os.kill(worker_of(lab).pid, signal.SIGKILL)
         try:
             rec = attempt.wait(None)
@@ -170,13 +170,13 @@ def test_an_order_that_is_cancelled_while_the_recorder_starts_leaves_nothing_hal
         )
         attempt = lab._attempt(ORDER, None, options())
         until(begun.exists, "the start")
-        attempt._future.cancel()
-        assert attempt._finished.wait(60)
+        attempt.cancel()
+        until(lambda a=attempt: a.done, "its end")
     for _ in range(2):  # and at whatever point a real one is
         attempt = lab._attempt(ORDER, None, options())
-        until(lambda a=attempt: worker_of(lab)._starting.locked() or a._finished.is_set(), "it")
-        attempt._future.cancel()
-        assert attempt._finished.wait(60)
+        until(lambda a=attempt: worker_of(lab)._starting.locked() or a.done, "it")
+        attempt.cancel()
+        until(lambda a=attempt: a.done, "its end")
     assert lab.place(ORDER, progress=False).outcome == "placed"
 
 
@@ -194,8 +194,8 @@ def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, 
     pid = worker_of(lab).pid
     os.kill(pid, signal.SIGSTOP)
     try:
-        attempt._future.cancel()
-        assert attempt._finished.wait(60)
+        attempt.cancel()
+        until(lambda a=attempt: a.done, "its end")
     finally:
         os.kill(pid, signal.SIGCONT)
     assert lab.last.outcome == "cancelled"
@@ -203,7 +203,7 @@ def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, 
 
 
 def test_a_listener_that_fails_is_told_and_stops_no_other_order(lab):
-    from firmly_nb.background import submit, wait
+    from firmly_nb.background import follow, submit
 
     def fail(_record):
         raise KeyError("planned")
@@ -214,8 +214,8 @@ def test_a_listener_that_fails_is_told_and_stops_no_other_order(lab):
         return await lab._bench.place(ORDER, Card.test(), options(), on_record)
 
     with pytest.raises(KeyError, match="planned"):
-        wait(submit(place, fail))
-    assert wait(submit(place, lambda _: None)).outcome == "placed"
+        follow(submit(place, fail))
+    assert follow(submit(place, lambda _: None)).outcome == "placed"
 
 
 @pytest.mark.parametrize(
@@ -252,12 +252,12 @@ def test_what_is_printed_while_the_recorder_starts_does_no_harm(lab, tmp_path, m
 def test_garbage_from_the_recorder_ends_it_and_its_orders(lab, until):
     attempt = stalled(lab, until)
     process = worker_of(lab).process
-    from firmly_nb.background import submit, wait
+    from firmly_nb.background import follow, submit
 
     async def inject():
         process.stdout.feed_data(b"Segmentation fault\n")
 
-    wait(submit(inject))
+    follow(submit(inject))
     rec = attempt.wait(None)
     assert (rec.outcome, rec.error.error) == ("transport_error", "RecorderDied")
     assert process.returncode == -9
