@@ -1,8 +1,14 @@
-"""``connect()`` and ``Lab``: what an analyst holds in her hand.
+"""``connect()`` and ``Lab``: everything that a lab can be asked.
 
-Every verb has two faces over one async implementation: ``lab.place(order)`` waits, also inside a
-running event loop; ``await lab.place_async(order)`` lets others run. Both behave the same in a
-cell, a script and a thread (design.md, section 4).
+- ``place``, ``start``: one order, waited for or left running (:class:`Attempt`);
+- ``sweep``, ``start_sweep``: many orders on a schedule;
+- ``products``, ``variants``, ``search``: what can be ordered;
+- ``cart``: what a merchant holds; ``session``, ``public_key``: with what it is asked;
+- ``calibrate``: how far off times are on this machine;
+- ``last``, ``last_sweep``, ``environment``, ``simulator``, ``journal``: what is at hand; ``close``.
+
+A verb waits, also inside a running event loop; its twin ``*_async`` is awaited and lets others run.
+Both behave the same in a cell, a script and a thread.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ import sys
 import weakref
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypeVar
 
 from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
@@ -27,11 +33,12 @@ from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
 
     import pandas as pd
 
+    from firmly_nb.background import Running
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recorder.records import Record
     from firmly_nb.recordings.recordings import Recordings
@@ -40,175 +47,7 @@ if TYPE_CHECKING:
     from firmly_nb.sweep.sweep import Sweep
 
 
-# What a lab can ask besides placing orders, each question to be waited for or awaited.
-
-
-class BrowsingFace:
-    """The thin face of ``browsing``; a :class:`Lab` has it."""
-
-    _bench: Bench
-
-    def session(self, *, renew: bool = False) -> pd.Series[Any]:
-        """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
-        return follow(submit(partial(catalogue.session, renew=renew), self._bench))
-
-    async def session_async(self, *, renew: bool = False) -> pd.Series[Any]:
-        """See :meth:`session`."""
-        return await follow_async(submit(partial(catalogue.session, renew=renew), self._bench))
-
-    def public_key(self) -> dict[str, Any]:
-        """Return the public key for cards: ``kid`` and the JWK."""
-        return follow(submit(catalogue.public_key, self._bench))
-
-    async def public_key_async(self) -> dict[str, Any]:
-        """See :meth:`public_key`."""
-        return await follow_async(submit(catalogue.public_key, self._bench))
-
-    def products(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """List a merchant's products: ``handle``, ``title``, ``url``."""
-        return follow(submit(catalogue.products, self._bench, domain))
-
-    async def products_async(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """See :meth:`products`."""
-        return await follow_async(submit(catalogue.products, self._bench, domain))
-
-    def variants(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """List what can be ordered of a product: one row a variant, with what ``Item`` needs."""
-        return follow(submit(catalogue.variants, self._bench, domain, handle))
-
-    async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """See :meth:`variants`."""
-        return await follow_async(submit(catalogue.variants, self._bench, domain, handle))
-
-    def search(self, query: str, **filters: Any) -> pd.DataFrame:
-        """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
-        return follow(submit(catalogue.search, self._bench, query, filters))
-
-    async def search_async(self, query: str, **filters: Any) -> pd.DataFrame:
-        """See :meth:`search`."""
-        return await follow_async(submit(catalogue.search, self._bench, query, filters))
-
-    def cart(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
-        """Return the cart of an order, or of this lab's last order at a merchant.
-
-        After an order with an unknown end: ``cart_status`` "submitted" with a
-        ``platform_order_number`` means that it went through. Orders that ran at the same time have
-        carts of their own: give the recording then. Secrets are taken out.
-        """
-        return follow(submit(catalogue.cart, self._bench, of))
-
-    async def cart_async(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
-        """See :meth:`cart`."""
-        return await follow_async(submit(catalogue.cart, self._bench, of))
-
-
-# One order on its way, and whoever waits for it, watches it or cancels it.
-
-
-SHOW_EVERY_S = 0.05
-
-
-class Attempt:
-    """One order on its way; made by ``lab.start`` once the guard has been asked."""
-
-    def __init__(
-        self,
-        bench: Bench,
-        order: Order,
-        card: Card,
-        options: Options,
-        on_record: Callable[[Record], None] | None = None,
-    ) -> None:
-        self._records: list[Record] = []
-        self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
-        self._on_record = on_record
-        self._work = submit(bench.place, order, card, options, self._keep)
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended, its recording with it."""
-        return self._work.done()
-
-    @property
-    def recording(self) -> Recording | None:
-        """What is recorded so far; None before the first record. Whole once it is done."""
-        records = list(self._records)
-        return Recording(records) if records else None
-
-    @property
-    def error(self) -> BaseException | None:
-        """Why there is no order of which to tell: no session, no key, no recorder; else None."""
-        return self._work.error
-
-    def cancel(self) -> None:
-        """Close the stream; whether there is an order then, only the merchant knows."""
-        self._work.cancel()
-
-    def on_done(self, call: Callable[[Attempt], None]) -> None:
-        """Call something once it has ended, on the background thread; it must not block."""
-        self._work.add_done_callback(lambda _: call(self))
-
-    def wait(self, lines: EventLines | None = None) -> Recording:
-        """Wait in this thread, showing records as they come; Ctrl-C cancels the order."""
-        return follow(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
-
-    async def wait_async(self, lines: EventLines | None = None) -> Recording:
-        """Wait on the running loop, showing records as they come; cancelling the task cancels."""
-        return await follow_async(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
-
-    def _show(self, lines: EventLines | None) -> None:
-        while not self._to_show.empty():
-            record = self._to_show.get()
-            if lines:
-                lines.show(record)
-
-    def _keep(self, record: Record) -> None:
-        self._records.append(record)
-        self._to_show.put(record)
-        if self._on_record:
-            self._on_record(record)
-
-
-# A line for each event as it arrives, shown by whoever waits for the order.
-#
-# Printing from the background thread would not arrive in a notebook, so records are handed over
-# and the waiting thread prints (design.md, section 4).
-
-
-NAME_WIDTH = 18
-MS_PER_BLOCK = 25
-MAX_BLOCKS = 40
-
-
-class EventLines:
-    """Prints an order while it runs."""
-
-    def __init__(self, out: TextIO | None = None) -> None:
-        self.out = out or sys.stdout
-        self.last_ns = 0
-
-    def show(self, record: Record) -> None:
-        """Print the line of one record; the end prints nothing, the recording speaks for it."""
-        if isinstance(record, Start):
-            n = sum(item.get("quantity", 1) for item in record.items)
-            pieces = "1 piece" if n == 1 else f"{n} pieces"
-            self._print(f"{record.domain} ({record.environment}), {pieces}")
-        elif isinstance(record, Event):
-            gap_ms = (record.t_ns - self.last_ns) / 1e6
-            self.last_ns = record.t_ns
-            bar = "▇" * min(max(round(gap_ms / MS_PER_BLOCK), 1), MAX_BLOCKS)
-            time = milliseconds(record.t_ns / 1e6)
-            gap = milliseconds(gap_ms)
-            name = printable(record.event)[:60]
-            self._print(f"  {name:<{NAME_WIDTH}} {time:>9} ms  +{gap:>7}  {bar}")
-        elif isinstance(record, End):
-            self.out.flush()
-
-    def _print(self, line: str) -> None:
-        encoding = getattr(self.out, "encoding", None) or "utf-8"
-        print(line.encode(encoding, "replace").decode(encoding), file=self.out, flush=True)
-
-
+Result = TypeVar("Result")
 CLOSED = "this lab is closed; fnb.connect() opens another"
 
 
@@ -302,7 +141,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     )
 
 
-class Lab(BrowsingFace):
+class Lab:
     """A place to order from: one environment, its session, its recorder.
 
     Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
@@ -384,8 +223,21 @@ class Lab(BrowsingFace):
         KeyboardInterrupt
             On Ctrl-C. The stream is closed and ``lab.last`` has what was recorded.
         """
-        attempt = self._attempt(order, card, Options(**options), on_record)
+        attempt = self.start(order, card, on_record=on_record, **options)
         return attempt.wait(EventLines() if progress else None)
+
+    async def place_async(
+        self,
+        order: Order,
+        card: Card | None = None,
+        *,
+        progress: bool = True,
+        on_record: Callable[[Record], None] | None = None,
+        **options: Any,
+    ) -> Recording:
+        """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
+        attempt = self.start(order, card, on_record=on_record, **options)
+        return await attempt.wait_async(EventLines() if progress else None)
 
     def start(
         self,
@@ -401,20 +253,11 @@ class Lab(BrowsingFace):
         each record once it is in the journal, on the background thread: it must not block.
         The other arguments and the errors are those of :meth:`place`.
         """
-        return self._attempt(order, card, Options(**options), on_record)
-
-    async def place_async(
-        self,
-        order: Order,
-        card: Card | None = None,
-        *,
-        progress: bool = True,
-        on_record: Callable[[Record], None] | None = None,
-        **options: Any,
-    ) -> Recording:
-        """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
-        attempt = self._attempt(order, card, Options(**options), on_record)
-        return await attempt.wait_async(EventLines() if progress else None)
+        if not isinstance(order, Order):
+            raise TypeError(f"place() takes an Order, got {type(order).__name__}")
+        bench, card, how = self._open(), card or Card.test(), Options(**options)
+        guard(self.environment, order.domain, card)
+        return Attempt(bench, order, card, how, on_record)
 
     def sweep(
         self, orders: Orders, card: Card | None = None, *, progress: bool = True, **arguments: Any
@@ -468,10 +311,61 @@ class Lab(BrowsingFace):
         """
         from firmly_nb.sweep.sweep import begin
 
-        if not self._finalizer.alive:
-            raise RuntimeError(CLOSED)
-        self._last_sweep = begin(self._bench, orders, card, arguments)
+        self._last_sweep = begin(self._open(), orders, card, arguments)
         return self._last_sweep
+
+    def session(self, *, renew: bool = False) -> pd.Series[Any]:
+        """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
+        return follow(self._ask(catalogue.session, renew=renew))
+
+    async def session_async(self, *, renew: bool = False) -> pd.Series[Any]:
+        """See :meth:`session`."""
+        return await follow_async(self._ask(catalogue.session, renew=renew))
+
+    def public_key(self) -> dict[str, Any]:
+        """Return the public key for cards: ``kid`` and the JWK."""
+        return follow(self._ask(catalogue.public_key))
+
+    async def public_key_async(self) -> dict[str, Any]:
+        """See :meth:`public_key`."""
+        return await follow_async(self._ask(catalogue.public_key))
+
+    def products(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """List a merchant's products: ``handle``, ``title``, ``url``."""
+        return follow(self._ask(catalogue.products, domain))
+
+    async def products_async(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """See :meth:`products`."""
+        return await follow_async(self._ask(catalogue.products, domain))
+
+    def variants(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """List what can be ordered of a product: one row a variant, with what ``Item`` needs."""
+        return follow(self._ask(catalogue.variants, domain, handle))
+
+    async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
+        """See :meth:`variants`."""
+        return await follow_async(self._ask(catalogue.variants, domain, handle))
+
+    def search(self, query: str, **filters: Any) -> pd.DataFrame:
+        """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
+        return follow(self._ask(catalogue.search, query, filters))
+
+    async def search_async(self, query: str, **filters: Any) -> pd.DataFrame:
+        """See :meth:`search`."""
+        return await follow_async(self._ask(catalogue.search, query, filters))
+
+    def cart(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
+        """Return the cart of an order, or of this lab's last order at a merchant.
+
+        After an order with an unknown end: ``cart_status`` "submitted" with a
+        ``platform_order_number`` means that it went through. Orders that ran at the same time have
+        carts of their own: give the recording then. Secrets are taken out.
+        """
+        return follow(self._ask(catalogue.cart, of))
+
+    async def cart_async(self, of: str | Recording = DEMO_MERCHANT) -> dict[str, Any]:
+        """See :meth:`cart`."""
+        return await follow_async(self._ask(catalogue.cart, of))
 
     def calibrate(self, *, events: int = 200, seed: int = 7, tls: bool = False) -> Calibration:
         """Measure how far off recorded times are on this machine, now; takes some 5 seconds.
@@ -514,20 +408,115 @@ class Lab(BrowsingFace):
         more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
         return f"Lab({self.environment.name}; orders allowed at {where}{more})"
 
-    def _attempt(
-        self,
-        order: Order,
-        card: Card | None,
-        options: Options,
-        on_record: Callable[[Record], None] | None = None,
-    ) -> Attempt:
-        if not isinstance(order, Order):
-            raise TypeError(f"place() takes an Order, got {type(order).__name__}")
+    def _ask(
+        self, question: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **named: Any
+    ) -> Running[Result]:
+        """Put one of the catalogue's questions."""
+        return submit(partial(question, **named), self._open(), *args)
+
+    def _open(self) -> Bench:
         if not self._finalizer.alive:
             raise RuntimeError(CLOSED)
-        card = card or Card.test()
-        guard(self.environment, order.domain, card)
-        return Attempt(self._bench, order, card, options, on_record)
+        return self._bench
+
+
+# One order on its way: who waits for it shows a line for each event as it arrives.
+
+
+SHOW_EVERY_S = 0.05
+NAME_WIDTH = 18
+MS_PER_BLOCK = 25
+MAX_BLOCKS = 40
+
+
+class Attempt:
+    """One order on its way; made by ``lab.start`` once the guard has been asked."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        order: Order,
+        card: Card,
+        options: Options,
+        on_record: Callable[[Record], None] | None = None,
+    ) -> None:
+        self._records: list[Record] = []
+        self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
+        self._on_record = on_record
+        self._work = submit(bench.place, order, card, options, self._keep)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, its recording with it."""
+        return self._work.done()
+
+    @property
+    def recording(self) -> Recording | None:
+        """What is recorded so far; None before the first record. Whole once it is done."""
+        records = list(self._records)
+        return Recording(records) if records else None
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why there is no order of which to tell: no session, no key, no recorder; else None."""
+        return self._work.error
+
+    def cancel(self) -> None:
+        """Close the stream; whether there is an order then, only the merchant knows."""
+        self._work.cancel()
+
+    def on_done(self, call: Callable[[Attempt], None]) -> None:
+        """Call something once it has ended, on the background thread; it must not block."""
+        self._work.add_done_callback(lambda _: call(self))
+
+    def wait(self, lines: EventLines | None = None) -> Recording:
+        """Wait in this thread, showing records as they come; Ctrl-C cancels the order."""
+        return follow(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
+
+    async def wait_async(self, lines: EventLines | None = None) -> Recording:
+        """Wait on the running loop, showing records as they come; cancelling the task cancels."""
+        return await follow_async(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
+
+    def _show(self, lines: EventLines | None) -> None:
+        while not self._to_show.empty():
+            record = self._to_show.get()
+            if lines:
+                lines.show(record)
+
+    def _keep(self, record: Record) -> None:
+        self._records.append(record)
+        self._to_show.put(record)
+        if self._on_record:
+            self._on_record(record)
+
+
+class EventLines:
+    """Prints an order while it runs."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stdout
+        self.last_ns = 0
+
+    def show(self, record: Record) -> None:
+        """Print the line of one record; the end prints nothing, the recording speaks for it."""
+        if isinstance(record, Start):
+            n = sum(item.get("quantity", 1) for item in record.items)
+            pieces = "1 piece" if n == 1 else f"{n} pieces"
+            self._print(f"{record.domain} ({record.environment}), {pieces}")
+        elif isinstance(record, Event):
+            gap_ms = (record.t_ns - self.last_ns) / 1e6
+            self.last_ns = record.t_ns
+            bar = "▇" * min(max(round(gap_ms / MS_PER_BLOCK), 1), MAX_BLOCKS)
+            time = milliseconds(record.t_ns / 1e6)
+            gap = milliseconds(gap_ms)
+            name = printable(record.event)[:60]
+            self._print(f"  {name:<{NAME_WIDTH}} {time:>9} ms  +{gap:>7}  {bar}")
+        elif isinstance(record, End):
+            self.out.flush()
+
+    def _print(self, line: str) -> None:
+        encoding = getattr(self.out, "encoding", None) or "utf-8"
+        print(line.encode(encoding, "replace").decode(encoding), file=self.out, flush=True)
 
 
 def _start_simulator(

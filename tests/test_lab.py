@@ -13,7 +13,6 @@ import threading
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.engine import Options
 
 ORDER = fnb.Order.example()
 STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
@@ -135,8 +134,7 @@ def test_ctrl_c_leaves_a_recording_that_says_so(lab, ctrl_c, isolated):
             if record.kind == "event" and record.event == "item-added":
                 ctrl_c()
 
-    options = Options(headers={"x-sim-fault": "stall"}, isolated=isolated)
-    attempt = lab._attempt(ORDER, None, options)
+    attempt = lab.start(ORDER, headers={"x-sim-fault": "stall"}, isolated=isolated)
     with pytest.raises(KeyboardInterrupt):
         attempt.wait(Lines())
     assert lab.last.outcome == "cancelled"
@@ -190,6 +188,25 @@ def test_closing_ends_simulator_and_recorder_and_may_be_repeated(gone):
     lab.close()
     lab.close()
     assert all(map(gone, pids))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda lab: lab.start(ORDER),
+        lambda lab: lab.place(ORDER),
+        lambda lab: lab.start_sweep(ORDER, count=2),
+        lambda lab: lab.products(),
+        lambda lab: lab.session(renew=True),
+        lambda lab: asyncio.run(lab.place_async(ORDER)),
+        lambda lab: asyncio.run(lab.cart_async()),
+    ],
+)
+def test_a_closed_lab_says_so_whatever_it_is_asked(connect, ask):
+    lab = connect()
+    lab.close()
+    with pytest.raises(RuntimeError, match=r"this lab is closed; fnb\.connect\(\) opens another"):
+        ask(lab)
 
 
 def test_a_forgotten_lab_is_closed(until, gone):

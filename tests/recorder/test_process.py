@@ -28,15 +28,9 @@ def names(rec):
 
 def stalled(lab, until, fault="stall", count=2):
     """Begin an order that never ends; return its attempt once so many events were told."""
-    attempt = lab._attempt(ORDER, None, options(headers={"x-sim-fault": fault}))
+    attempt = lab.start(ORDER, headers={"x-sim-fault": fault})
     until(lambda: len(attempt._records) >= count + 1, "the events")
     return attempt
-
-
-def options(**values):
-    from firmly_nb.engine import Options
-
-    return Options(**values)
 
 
 def test_one_recorder_serves_all_orders_of_a_lab(lab):
@@ -95,7 +89,7 @@ def test_a_recorder_that_never_began_the_order_is_told_apart(lab, until, simulat
     pid = worker_of(lab).pid
     before = len(simulator.truth())
     os.kill(pid, signal.SIGSTOP)
-    attempt = lab._attempt(ORDER, None, options())
+    attempt = lab.start(ORDER)
     until(lambda: worker_of(lab)._pending, "the order on its way")
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(RecorderError, match="nothing was sent"):
@@ -108,7 +102,7 @@ def test_whenever_the_recorder_is_killed_nothing_that_was_shown_is_lost(lab, unt
     draw = random.Random(7)
     for _ in range(4):
         lab.place(ORDER, progress=False)
-        attempt = lab._attempt(ORDER, None, options(headers={"x-sim-profile": "calm"}))
+        attempt = lab.start(ORDER, headers={"x-sim-profile": "calm"})
         shown = draw.randrange(0, 5)
         until(lambda n=shown, a=attempt: len(a._records) >= n, "the records")
         until(lambda a=attempt: worker_of(lab)._pending or a.done, "the order")
@@ -168,12 +162,12 @@ def test_an_order_that_is_cancelled_while_the_recorder_starts_leaves_nothing_hal
         patch.setattr(
             sys, "executable", python_that_runs(tmp_path, f"touch {begun}; exec sleep 600")
         )
-        attempt = lab._attempt(ORDER, None, options())
+        attempt = lab.start(ORDER)
         until(begun.exists, "the start")
         attempt.cancel()
         until(lambda a=attempt: a.done, "its end")
     for _ in range(2):  # and at whatever point a real one is
-        attempt = lab._attempt(ORDER, None, options())
+        attempt = lab.start(ORDER)
         until(lambda a=attempt: worker_of(lab)._starting.locked() or a.done, "it")
         attempt.cancel()
         until(lambda a=attempt: a.done, "its end")
@@ -210,8 +204,9 @@ def test_a_listener_that_fails_is_told_and_stops_no_other_order(lab):
 
     async def place(on_record):
         from firmly_nb.api.models import Card
+        from firmly_nb.engine import Options
 
-        return await lab._bench.place(ORDER, Card.test(), options(), on_record)
+        return await lab._bench.place(ORDER, Card.test(), Options(), on_record)
 
     with pytest.raises(KeyError, match="planned"):
         follow(submit(place, fail))
