@@ -1,8 +1,9 @@
-"""The command line: ``firmly-nb demo | lab | place | sweep | sim | report | load | doctor``.
+"""The command line: ``firmly-nb demo | place | sweep | report | load | lab | sim | doctor``.
 
 Output is for people (rich; plain when piped) or, with ``--json``, for machines. The exit code says
-whether the order exists: 0 yes, 1 no, 2 refused before anything was sent, 3 it may exist, 130
-interrupted.
+whether the order exists (of a sweep: every order of its plan): 0 yes, 1 no, 2 refused before
+anything was sent, 3 it may exist, 130 interrupted; of a report: 0 written, 1 and ``--check`` found
+orders slower or fewer of them placed, 2 not written.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,11 +21,13 @@ import typer
 
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Item, Order
-from firmly_nb.display.text import printable
+from firmly_nb.display.text import milliseconds, printable
 from firmly_nb.environments import DEMO_MERCHANT, GuardError
 from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, REFUSED_EXIT, TONES, YES, exit_code, outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from firmly_nb.lab import Lab
@@ -31,11 +35,35 @@ if TYPE_CHECKING:
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.sweep.sweep import Sweep
 
-
-# What the commands share: items from words, tables and JSON on the terminal.
-
-
+WORSE = 1
 PIPE_WIDTH = 160
+LOAD_SHOWS = 20
+# What errors say to do in Python, as it is done here.
+TERMINAL_WORDS = {
+    r'fnb\.connect\(\.\.\., allow_domains=\["([^"]+)"\]\)': r"--allow \1",
+    r"pass app_id=\.\.\., set": "set",
+    r", 'staging' or api_url=\.\.\.$": " or 'staging'",
+    r"^timeout_s": "--timeout",
+    r"^allow_domains": "--allow",
+}
+EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
+STAGE_COLUMNS = {
+    "stage": "stage",
+    "start_ms": "from ms",
+    "end_ms": "to ms",
+    "duration_ms": "duration ms",
+}
+# What a check of a report calls worse.
+VERDICTS = ("slower", "fewer placed")
+QUICKSTART = "01-quickstart.ipynb"
+
+app = typer.Typer(
+    name="firmly-nb",
+    help="Place staging orders through firmly and record every event with a time you can trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals can hold a token
+)
 
 # Options that mean the same for one order and for many.
 EnvironmentName = Annotated[str, typer.Option("--env", help="simulator or staging.")]
@@ -50,80 +78,59 @@ Allowed = Annotated[
 WithEvents = Annotated[bool, typer.Option(help="Ask for events.")]
 Warm = Annotated[bool, typer.Option(help="Open connections beforehand.")]
 TimeoutS = Annotated[float, typer.Option("--timeout", help="Limit of an order in seconds.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
 
 
-def items_of(texts: list[str]) -> list[Item]:
-    """Read items given as ``VARIANT_ID`` or ``VARIANT_ID=QUANTITY``.
-
-    Examples
-    --------
-    >>> items_of(["WS12-XS-Orange=2"])[0].quantity
-    2
-    """
-    items = []
-    for text in texts:
-        variant_id, _, quantity = text.partition("=")
-        if quantity and not quantity.isdigit():
-            raise ValueError(f"--item {text}: the quantity must be a whole number")
-        items.append(Item(variant_id=variant_id, quantity=int(quantity or 1)))
-    return items
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"firmly-nb {version('firmly-nb')}\n")
+        raise typer.Exit
 
 
-def print_table(console: Console, rows: list[dict[str, Any]]) -> None:
-    """Print rows; a column whose name ends in ms holds times."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    align: Literal["left", "right"]
-    cells = [[_cell(value) for value in row.values()] for row in rows]
-    for place, name in enumerate(rows[0] if rows else ()):
-        is_time = name.endswith("ms")
-        # In a narrow terminal a name may be cut, a number may not.
-        width = max(len(row[place]) for row in cells) if is_time else None
-        align = "right" if is_time else "left"
-        table.add_column(name, justify=align, no_wrap=True, min_width=width)
-    for row in cells:
-        table.add_row(*row)
-    console.print(table)
+@app.callback()
+def _common(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    """Take what goes before every command."""
 
 
-def _cell(value: Any) -> str:
-    from rich.markup import escape
-
-    from firmly_nb.display.text import milliseconds, printable
-
-    if isinstance(value, float):
-        return milliseconds(value)
-    return "-" if value is None else escape(printable(str(value)))
-
-
-def print_json(*tables: Any) -> None:
-    """Print the orders' rows, and the events' where they are given, for machines."""
-    import orjson
-
-    names = ("orders", "events")
-    content = {
-        name: orjson.loads(table.to_json(orient="records", date_format="iso", date_unit="ns"))
-        for name, table in zip(names, tables, strict=False)
-    }
-    sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
+@app.command()
+def demo(
+    profile: Annotated[str, typer.Option(help="Latency profile of the simulator.")] = "typical",
+    seed: Annotated[int, typer.Option(help="Seed of the simulator's delays.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Place one order on the embedded simulator and show each event as it arrives."""
+    with _lab(None, profile=profile, seed=seed) as lab:
+        _finish(_place(lab, Order.example(), Card.test(), quiet=as_json), as_json=as_json)
 
 
-def console_of() -> Console:
-    """Return standard output as rich sees it."""
-    from rich.console import Console
+@app.command()
+def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
+    environment: EnvironmentName = "simulator",
+    domain: Annotated[str, typer.Option(help="Merchant domain.")] = DEMO_MERCHANT,
+    item: Items = None,
+    card: CardName = "visa",
+    allow: Allowed = None,
+    sse: WithEvents = True,
+    warm: Warm = True,
+    timeout_s: TimeoutS = 120.0,
+    as_json: AsJson = False,
+) -> None:
+    """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""
+    changes: dict[str, Any] = {"items": items_of(item)} if item else {}
+    order = Order.example(domain=domain, **changes)
+    with _lab(environment, allow_domains=allow or []) as lab:
+        rec = _place(
+            lab, order, Card.test(card), quiet=as_json, sse=sse, warm=warm, timeout_s=timeout_s
+        )
+        _finish(rec, as_json=as_json)
 
-    # Piped output is for programs and files: nothing is cut to the width of a screen.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
-
-# ``firmly-nb sweep``: many orders from a terminal or from cron.
-#
-# The exit code says how it went: 0 every order of the plan exists, 1 not all do, 2 refused before
-# anything was sent, 3 an order may exist, 130 interrupted.
-
-
+@app.command()
 def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     count: Annotated[int | None, typer.Option(help="How many orders.")] = None,
     rate: Annotated[str | None, typer.Option(help="Orders a second, or like 30/min.")] = None,
@@ -162,136 +169,34 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     as_json: Annotated[bool, typer.Option("--json", help="Print run and orders as JSON.")] = False,
 ) -> None:
     """Place many orders on a schedule, within a budget, and say how long they took."""
-    from firmly_nb.lab import connect
-
-    budget = _budget(max_orders, max_minutes, max_total or [])
     asked: dict[str, Any] = {
         "count": count,
         "rate": rate,
         "concurrency": concurrency,
         "arrival": arrival,
+        "duration": duration,
+        "seed": seed,
+        "budget": _budget(max_orders, max_minutes, max_total or []),
+        "name": name,
+        "tags": _tags(tag) if tag else None,
+        "run_id": run_id,
+        "resume": resume,
     }
-    asked |= {"duration": duration, "seed": seed, "budget": budget, "name": name}
-    asked |= {"tags": _tags(tag) if tag else None, "run_id": run_id, "resume": resume}
-    more: dict[str, Any] = {"profile": profile} if profile else {}
-    with connect(environment, allow_domains=allow or [], **more) as lab:
+    given = {name: value for name, value in asked.items() if value is not None}
+    more = {"profile": profile} if profile else {}
+    with _lab(environment, allow_domains=allow or [], **more) as lab:
         order = _order(lab, resume, domain, item)
         options = {"sse": sse, "warm": warm, "timeout_s": timeout_s}
-        given = {name: value for name, value in asked.items() if value is not None}
         started = lab.start_sweep(order, Card.test(card), **given, **options)
         code = _follow(started, quiet=as_json)
         recs = started.recordings
         if save:
             recs.save(save)
-        (_print_json if as_json else _print)(started, recs)
+        (_print_sweep_json if as_json else _print_sweep)(started, recs)
     raise typer.Exit(code)
 
 
-def _follow(started: Sweep, *, quiet: bool) -> int:
-    from firmly_nb.sweep.progress import bar
-
-    if not quiet:
-        # Said at the beginning: whoever is killed cannot say it at the end.
-        print(f"run {started.run_id}", file=sys.stderr, flush=True)
-    try:
-        recs = started.wait(None if quiet else bar().show)
-    except KeyboardInterrupt:
-        return INTERRUPTED_EXIT
-    all_sent = started.progress.state == "finished" and not started.problems
-    return exit_code([*(rec.order_exists for rec in recs), YES if all_sent else NO])
-
-
-def _order(lab: Lab, resume: str | None, domain: str | None, items: list[str] | None) -> Order:
-    """Return the order: as it is said, else that of the run that is resumed, else the example."""
-    from firmly_nb.api.models import Item
-    from firmly_nb.sweep.plan import PlanFile
-
-    changes: dict[str, Any] = {"domain": domain or DEMO_MERCHANT}
-    if items:
-        changes["items"] = items_of(items)
-    elif resume and not domain:
-        try:
-            kinds = PlanFile.read(lab.journal, resume).kinds
-        except LookupError as error:
-            raise ValueError(str(error)) from None
-        if len(kinds) != 1:
-            raise ValueError(
-                f"the run {resume} placed several kinds of orders; resume it from Python, with "
-                f"lab.sweep(orders, resume={resume!r})"
-            )
-        changes["domain"], pairs, _ = kinds[0]
-        changes["items"] = [Item(variant_id=v, quantity=q) for v, q in pairs]
-    return Order.example(**changes)
-
-
-def _budget(orders: int | None, minutes: float | None, totals: list[str]) -> dict[str, Any] | None:
-    total_minor = {}
-    for text in totals:
-        currency, _, minor = text.partition("=")
-        if not minor.isdigit():
-            raise ValueError(f"--max-total {text}: expected CURRENCY=MINOR_UNITS, like USD=50000")
-        total_minor[currency.upper()] = int(minor)
-    given = {"orders": orders, "minutes": minutes, "total_minor": total_minor or None}
-    return {name: value for name, value in given.items() if value is not None} or None
-
-
-def _tags(texts: list[str]) -> dict[str, str]:
-    for text in texts:
-        if "=" not in text:
-            raise ValueError(f"--tag {text}: expected NAME=VALUE")
-    return dict(text.split("=", 1) for text in texts)
-
-
-def _print(started: Sweep, recs: Recordings) -> None:
-    console = console_of()
-    progress = started.progress
-    console.print(f"run {started.run_id}: {progress.state}", style="bold", markup=False)
-    shown = repr(recs.latency()) if len(recs) else "no order was sent"
-    console.print(shown, markup=False, highlight=False, soft_wrap=True)
-    for warning in recs.warnings:
-        console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
-    if progress.state == "stopped":
-        console.print(_how_to_go_on(started), markup=False, highlight=False, soft_wrap=True)
-
-
-def _how_to_go_on(started: Sweep) -> str:
-    """Say what places the rest; the budget of orders and money is that of the whole run."""
-    why = started.progress.message
-    more = " --max-orders MORE" if why.endswith("orders is used up") else ""
-    more = " --max-total CURRENCY=MORE" if "the next order may cost" in why else more
-    return f"firmly-nb sweep --resume {started.run_id}{more} places what is missing"
-
-
-def _print_json(started: Sweep, recs: Recordings) -> None:
-    import orjson
-
-    progress = started.progress
-    orders = recs.orders.to_json(orient="records", date_format="iso", date_unit="ns")
-    answer = {
-        "run_id": started.run_id,
-        "name": started.name,
-        "state": progress.state,
-        "message": progress.message,
-        "planned": progress.planned,
-        "outcomes": progress.outcomes,
-        "not_sent": progress.not_started,
-        "spent_minor": progress.spent_minor,
-        "orders": orjson.loads(orders),
-    }
-    sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-# ``firmly-nb report``: a page about recordings, from a terminal or from cron.
-#
-# The exit code says how it went: 0 the page is written, 1 it is and ``--check`` found orders
-# slower or fewer of them placed, 2 nothing is written. With ``--quiet`` it is silent unless
-# something is wrong, so that cron mails only then.
-
-
-WORSE = 1
-VERDICTS = ("slower", "fewer placed")
-
-
+@app.command()
 def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     path: Annotated[Path, typer.Argument(help="A saved set, a journal or a folder of journals.")],
     output: Annotated[
@@ -341,130 +246,11 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
             raise
         raise OSError(f"{output} cannot be written: {error.strerror}") from error
     if not quiet:
-        console = console_of()
         noun = "order" if len(recs) == 1 else "orders"
-        size = written.stat().st_size / 1e6
-        console.print(
-            f"{written}: {len(recs):,} {noun}, {size:.1f} MB", markup=False, soft_wrap=True
-        )
+        _say(f"{written}: {len(recs):,} {noun}, {written.stat().st_size / 1e6:.1f} MB")
     if earlier is not None:
         worse = _told_worse(recs, earlier, margin, aloud=not quiet, check=check)
         raise typer.Exit(WORSE if worse else 0)
-
-
-def _loaded(path: Path) -> Recordings:
-    from firmly_nb.recordings.stored import load
-
-    if not path.exists():
-        raise FileNotFoundError(f"there is nothing at {path}")
-    recs = load(path)
-    if not len(recs):
-        raise ValueError(f"there are no recordings in {path}")
-    return recs
-
-
-def _calibration() -> Calibration:
-    from firmly_nb.lab import connect
-
-    with connect() as lab:
-        return lab.calibrate()
-
-
-def _told_worse(
-    recs: Recordings, earlier: Recordings, margin: float, *, aloud: bool, check: bool
-) -> bool:
-    """Say the verdict; return whether a check finds it bad, which is said to cron, too."""
-    found = earlier.compare(recs, margin)
-    verdicts = {found.order.verdict, found.success.verdict, *(d.verdict for d in found.differences)}
-    worse = check and not verdicts.isdisjoint(VERDICTS)
-    if aloud or worse:
-        sys.stdout.write(f"{found.verdict}\n")
-    return worse
-
-
-LOAD_SHOWS = 20
-# What errors say to do in Python, as it is done here.
-TERMINAL_WORDS = {
-    r'fnb\.connect\(\.\.\., allow_domains=\["([^"]+)"\]\)': r"--allow \1",
-    r"pass app_id=\.\.\., set": "set",
-    r", 'staging' or api_url=\.\.\.$": " or 'staging'",
-    r"^timeout_s": "--timeout",
-    r"^allow_domains": "--allow",
-}
-EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
-STAGE_COLUMNS = {
-    "stage": "stage",
-    "start_ms": "from ms",
-    "end_ms": "to ms",
-    "duration_ms": "duration ms",
-}
-
-app = typer.Typer(
-    name="firmly-nb",
-    help="Place staging orders through firmly and record every event with a time you can trust.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_show_locals=False,  # locals can hold a token
-)
-AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
-
-
-@app.command()
-def demo(
-    profile: Annotated[str, typer.Option(help="Latency profile of the simulator.")] = "typical",
-    seed: Annotated[int, typer.Option(help="Seed of the simulator's delays.")] = 7,
-    as_json: AsJson = False,
-) -> None:
-    """Place one order on the embedded simulator and show each event as it arrives."""
-    with _lab(None, profile=profile, seed=seed) as lab:
-        _finish(_place(lab, Order.example(), Card.test(), quiet=as_json), as_json=as_json)
-
-
-@app.command()
-def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
-    environment: EnvironmentName = "simulator",
-    domain: Annotated[str, typer.Option(help="Merchant domain.")] = DEMO_MERCHANT,
-    item: Items = None,
-    card: CardName = "visa",
-    allow: Allowed = None,
-    sse: WithEvents = True,
-    warm: Warm = True,
-    timeout_s: TimeoutS = 120.0,
-    as_json: AsJson = False,
-) -> None:
-    """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""
-    changes: dict[str, Any] = {"items": items_of(item)} if item else {}
-    order = Order.example(domain=domain, **changes)
-    with _lab(environment, allow_domains=allow or []) as lab:
-        rec = _place(
-            lab, order, Card.test(card), quiet=as_json, sse=sse, warm=warm, timeout_s=timeout_s
-        )
-        _finish(rec, as_json=as_json)
-
-
-app.command()(sweep)
-app.command()(report)
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def lab(context: typer.Context) -> None:
-    """Open JupyterLab on the quickstart notebook; further arguments go to JupyterLab."""
-    raise typer.Exit(run_lab(context.args))
-
-
-@app.command(
-    context_settings={
-        "allow_extra_args": True,
-        "ignore_unknown_options": True,
-        "help_option_names": [],
-    }
-)
-def sim(context: typer.Context) -> None:
-    """Run the simulator by itself, for a client of your own; see sim --help."""
-    from firmly_nb.sim.__main__ import main as run_simulator
-
-    sys.argv = ["firmly-nb sim", *context.args]
-    run_simulator()
 
 
 @app.command()
@@ -482,18 +268,13 @@ def load(
     """Show recordings that were made before, also those that were cut off."""
     from firmly_nb.recordings.stored import load as load_recordings
 
-    try:
-        recs = load_recordings(path)
-    except FileNotFoundError as error:
-        _fail(str(error))
+    recs = load_recordings(path)
     saved = recs.save(save, notes=notes) if save else None
     if as_json:
-        print_json(recs.orders)
+        print_json({"orders": recs.orders})
         return
-    console = console_of()
-    console.print(repr(recs), markup=False, highlight=False)
+    _say(repr(recs))
     print_table(
-        console,
         [
             {
                 "recording": o.recording_id,
@@ -507,13 +288,33 @@ def load(
         ],
     )
     if len(recs) > LOAD_SHOWS:
-        console.print(f"the last {LOAD_SHOWS} of {len(recs)}", style="dim")
+        _say(f"the last {LOAD_SHOWS} of {len(recs)}", "dim")
     for note in recs.notes:
-        console.print(f"note: {printable(note)}", style="dim", markup=False)
-    for warning in (warning for rec in recs.cut_off for warning in rec.warnings):
-        console.print(f"! {printable(warning)}", style="yellow", markup=False)
+        _say(f"note: {printable(note)}", "dim")
+    _warn(warning for rec in recs.cut_off for warning in rec.warnings)
     if saved:
-        console.print(repr(saved), markup=False, highlight=False, soft_wrap=True)
+        _say(repr(saved))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open JupyterLab on the quickstart notebook; further arguments go to JupyterLab."""
+    raise typer.Exit(_run_jupyter(context.args))
+
+
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    }
+)
+def sim(context: typer.Context) -> None:
+    """Run the simulator by itself, for a client of your own; see sim --help."""
+    from firmly_nb.sim.__main__ import main as run_simulator
+
+    sys.argv = ["firmly-nb sim", *context.args]
+    run_simulator()
 
 
 @app.command()
@@ -545,54 +346,6 @@ def main() -> None:
         raise
 
 
-def _lab(environment: str | None, **options: Any) -> Any:
-    from firmly_nb.lab import connect
-
-    return connect(environment, **options)
-
-
-def _place(lab: Any, order: Order, card: Card, *, quiet: bool, **options: Any) -> Recording:
-    try:
-        rec: Recording = lab.place(order, card, progress=not quiet, **options)
-    except KeyboardInterrupt:
-        # There may be an order now: that is not to go without a word.
-        if lab.last and not quiet:
-            _print_recording(lab.last)
-        raise
-    return rec
-
-
-def _finish(rec: Recording, *, as_json: bool) -> None:
-    if as_json:
-        print_json(rec.orders, rec.events.drop(columns=["data", "raw"]))
-    else:
-        _print_recording(rec)
-    raise typer.Exit(exit_code([rec.order_exists]))
-
-
-def _print_recording(rec: Recording) -> None:
-    from firmly_nb.recordings.show import precision, verdict
-
-    console = console_of()
-    row = outcome(rec.outcome)
-    console.print()
-    console.print(
-        f"{row.mark} {verdict(rec)}",
-        style=f"bold {TONES[row.tone].terminal}",
-        markup=False,
-        soft_wrap=True,
-    )
-    where = f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}"
-    console.print(where, style="dim", markup=False, soft_wrap=True)
-    if len(rec.events):
-        for table, columns in ((rec.events, EVENT_COLUMNS), (rec.stages, STAGE_COLUMNS)):
-            console.print()
-            shown = table[list(columns)].rename(columns=columns).to_dict("records")
-            print_table(console, [{str(k): v for k, v in row.items()} for row in shown])
-    for warning in rec.warnings:
-        console.print(f"! {printable(warning)}", style="yellow", markup=False)
-
-
 def _fail(text: str) -> None:
     from rich.console import Console
 
@@ -604,32 +357,181 @@ def _fail(text: str) -> None:
     sys.exit(REFUSED_EXIT)
 
 
-# Opening JupyterLab on the notebooks.
+# One order: placed, and what is said of it.
 
 
-QUICKSTART = "01-quickstart.ipynb"
+def _lab(environment: str | None, **options: Any) -> Lab:
+    from firmly_nb.lab import connect
+
+    return connect(environment, **options)
 
 
-def notebooks_directory() -> Path | None:
+def _place(lab: Lab, order: Order, card: Card, *, quiet: bool, **options: Any) -> Recording:
+    try:
+        return lab.place(order, card, progress=not quiet, **options)
+    except KeyboardInterrupt:
+        # There may be an order now: that is not to go without a word.
+        if lab.last and not quiet:
+            _print_recording(lab.last)
+        raise
+
+
+def _finish(rec: Recording, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"orders": rec.orders, "events": rec.events.drop(columns=["data", "raw"])})
+    else:
+        _print_recording(rec)
+    raise typer.Exit(exit_code([rec.order_exists]))
+
+
+def _print_recording(rec: Recording) -> None:
+    from firmly_nb.recordings.show import precision, verdict
+
+    row = outcome(rec.outcome)
+    _say("")
+    _say(f"{row.mark} {verdict(rec)}", f"bold {TONES[row.tone].terminal}")
+    _say(f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}", "dim")
+    if len(rec.events):
+        for table, columns in ((rec.events, EVENT_COLUMNS), (rec.stages, STAGE_COLUMNS)):
+            _say("")
+            shown = table[list(columns)].rename(columns=columns).to_dict("records")
+            print_table([{str(k): v for k, v in row.items()} for row in shown])
+    _warn(rec.warnings)
+
+
+# Many orders: what is asked for, how it went, and how to go on.
+
+
+def _order(lab: Lab, resume: str | None, domain: str | None, items: list[str] | None) -> Order:
+    """Return the order: as it is said, else that of the run that is resumed, else the example."""
+    from firmly_nb.sweep.plan import PlanFile
+
+    changes: dict[str, Any] = {"domain": domain or DEMO_MERCHANT}
+    if items:
+        changes["items"] = items_of(items)
+    elif resume and not domain:
+        try:
+            kinds = PlanFile.read(lab.journal, resume).kinds
+        except LookupError as error:
+            raise ValueError(str(error)) from None
+        if len(kinds) != 1:
+            raise ValueError(
+                f"the run {resume} placed several kinds of orders; resume it from Python, with "
+                f"lab.sweep(orders, resume={resume!r})"
+            )
+        changes["domain"], pairs, _ = kinds[0]
+        changes["items"] = [Item(variant_id=v, quantity=q) for v, q in pairs]
+    return Order.example(**changes)
+
+
+def _budget(orders: int | None, minutes: float | None, totals: list[str]) -> dict[str, Any] | None:
+    total_minor = {}
+    for text in totals:
+        currency, _, minor = text.partition("=")
+        if not minor.isdigit():
+            raise ValueError(f"--max-total {text}: expected CURRENCY=MINOR_UNITS, like USD=50000")
+        total_minor[currency.upper()] = int(minor)
+    given = {"orders": orders, "minutes": minutes, "total_minor": total_minor or None}
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
+def _tags(texts: list[str]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise ValueError(f"--tag {text}: expected NAME=VALUE")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _follow(started: Sweep, *, quiet: bool) -> int:
+    from firmly_nb.sweep.progress import bar
+
+    if not quiet:
+        # Said at the beginning: whoever is killed cannot say it at the end.
+        print(f"run {started.run_id}", file=sys.stderr, flush=True)
+    try:
+        recs = started.wait(None if quiet else bar().show)
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
+    all_sent = started.progress.state == "finished" and not started.problems
+    return exit_code([*(rec.order_exists for rec in recs), YES if all_sent else NO])
+
+
+def _print_sweep(started: Sweep, recs: Recordings) -> None:
+    progress = started.progress
+    _say(f"run {started.run_id}: {progress.state}", "bold")
+    _say(repr(recs.latency()) if len(recs) else "no order was sent")
+    _warn(recs.warnings)
+    if progress.state == "stopped":
+        _say(_how_to_go_on(started))
+
+
+def _how_to_go_on(started: Sweep) -> str:
+    """Say what places the rest; the budget of orders and money is that of the whole run."""
+    why = started.progress.message
+    more = " --max-orders MORE" if why.endswith("orders is used up") else ""
+    more = " --max-total CURRENCY=MORE" if "the next order may cost" in why else more
+    return f"firmly-nb sweep --resume {started.run_id}{more} places what is missing"
+
+
+def _print_sweep_json(started: Sweep, recs: Recordings) -> None:
+    progress = started.progress
+    answer = {
+        "run_id": started.run_id,
+        "name": started.name,
+        "state": progress.state,
+        "message": progress.message,
+        "planned": progress.planned,
+        "outcomes": progress.outcomes,
+        "not_sent": progress.not_started,
+        "spent_minor": progress.spent_minor,
+        "orders": recs.orders,
+    }
+    print_json(answer)
+
+
+# A report: what it is made of, and its verdict.
+
+
+def _loaded(path: Path) -> Recordings:
+    from firmly_nb.recordings.stored import load
+
+    if not path.exists():
+        raise FileNotFoundError(f"there is nothing at {path}")
+    recs = load(path)
+    if not len(recs):
+        raise ValueError(f"there are no recordings in {path}")
+    return recs
+
+
+def _calibration() -> Calibration:
+    with _lab(None) as lab:
+        return lab.calibrate()
+
+
+def _told_worse(
+    recs: Recordings, earlier: Recordings, margin: float, *, aloud: bool, check: bool
+) -> bool:
+    """Say the verdict; return whether a check finds it bad, which is said to cron, too."""
+    found = earlier.compare(recs, margin)
+    verdicts = {found.order.verdict, found.success.verdict, *(d.verdict for d in found.differences)}
+    worse = check and not verdicts.isdisjoint(VERDICTS)
+    if aloud or worse:
+        sys.stdout.write(f"{found.verdict}\n")
+    return worse
+
+
+# JupyterLab, opened on the notebooks.
+
+
+def _notebooks() -> Path | None:
     """Return the folder of the numbered notebooks, if this is a checkout; else None."""
     beside = Path(__file__).resolve().parent.parent / "notebooks"
     return beside if (beside / QUICKSTART).is_file() else None
 
 
-def run_lab(arguments: list[str]) -> int:
-    """Run JupyterLab until it ends, on the quickstart where there is one.
-
-    Parameters
-    ----------
-    arguments
-        Passed on, e.g. ``--no-browser``.
-
-    Returns
-    -------
-    int
-        JupyterLab's exit code.
-    """
-    folder = notebooks_directory()
+def _run_jupyter(arguments: list[str]) -> int:
+    """Run JupyterLab until it ends, on the quickstart where there is one; return its exit code."""
+    folder = _notebooks()
     command = [sys.executable, "-m", "jupyterlab", *arguments]
     if folder:
         # The address leads to the notebook also where it is printed and not opened.
@@ -641,4 +543,80 @@ def run_lab(arguments: list[str]) -> int:
     try:
         return subprocess.call(command)  # noqa: S603 - our own interpreter
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED_EXIT
+
+
+# Items as words, tables and JSON on the terminal.
+
+
+def items_of(texts: list[str]) -> list[Item]:
+    """Read items given as ``VARIANT_ID`` or ``VARIANT_ID=QUANTITY``.
+
+    Examples
+    --------
+    >>> items_of(["WS12-XS-Orange=2"])[0].quantity
+    2
+    """
+    items = []
+    for text in texts:
+        variant_id, _, quantity = text.partition("=")
+        if quantity and not quantity.isdigit():
+            raise ValueError(f"--item {text}: the quantity must be a whole number")
+        items.append(Item(variant_id=variant_id, quantity=int(quantity or 1)))
+    return items
+
+
+def console_of() -> Console:
+    """Return standard output as rich sees it."""
+    from rich.console import Console
+
+    # Piped output is for programs and files: nothing is cut to the width of a screen.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def _say(text: str, style: str | None = None) -> None:
+    """Print a text as it is: what is in it is not rich's own marks."""
+    console_of().print(text, style=style, markup=False, soft_wrap=True)
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        _say(f"! {printable(warning)}", "yellow")
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print rows; a column whose name ends in ms holds times."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    align: Literal["left", "right"]
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    for place, name in enumerate(rows[0] if rows else ()):
+        is_time = name.endswith("ms")
+        # In a narrow terminal a name may be cut, a number may not.
+        width = max(len(row[place]) for row in cells) if is_time else None
+        align = "right" if is_time else "left"
+        table.add_column(name, justify=align, no_wrap=True, min_width=width)
+    for row in cells:
+        table.add_row(*row)
+    console_of().print(table)
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if isinstance(value, float):
+        return milliseconds(value)
+    return "-" if value is None else escape(printable(str(value)))
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print something for machines; a table becomes a list of its rows."""
+    import orjson
+
+    def rows(table: Any) -> Any:
+        return orjson.loads(table.to_json(orient="records", date_format="iso", date_unit="ns"))
+
+    text = orjson.dumps(content, default=rows, option=orjson.OPT_INDENT_2).decode()
+    sys.stdout.write(f"{text}\n")

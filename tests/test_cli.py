@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -54,6 +55,10 @@ def test_demo_speaks_json_to_machines(command):
     assert answer["orders"][0]["outcome"] == "placed"
     assert [event["event"] for event in answer["events"]][-1] == "order-placed"
     assert (code, complained) == (0, "")
+
+
+def test_it_says_its_version(command):
+    assert command("--version") == (0, f"firmly-nb {version('firmly-nb')}\n", "")
 
 
 def test_a_declined_order_ends_with_status_1_and_the_apis_name(command):
