@@ -29,8 +29,9 @@ Importing this package is cheap: each name loads what it needs when it is first 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from firmly_nb.faces import show
 
 if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
@@ -73,38 +74,24 @@ __all__ = [
     "report",
 ]
 
-_HOMES = {
-    "Address": "api.models",
-    "Budget": "sweep.budget",
-    "Card": "api.models",
-    "CartView": "widgets.cart_view",
-    "FirmlyError": "api.errors",
-    "GuardError": "environments",
-    "InvalidOrder": "api.models",
-    "Item": "api.models",
-    "Lab": "lab",
-    "Order": "api.models",
-    "OrderForm": "widgets.order_form",
-    "Recording": "recordings.recordings",
-    "Recordings": "recordings.recordings",
-    "Sweep": "sweep.sweep",
-    "SweepPanel": "widgets.sweep_panel",
-    "Timeline": "widgets.timeline",
-    "allow_nested_loops": "nested",
-    "connect": "lab",
-    "grid": "sweep.plan",
-    "load": "recordings.stored",
-    "report": "report.report",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+show(
+    __name__,
+    {
+        "api.errors": "FirmlyError",
+        "api.models": "Address Card InvalidOrder Item Order",
+        "environments": "GuardError",
+        "lab": "Lab connect",
+        "nested": "allow_nested_loops",
+        "recordings.recordings": "Recording Recordings",
+        "recordings.stored": "load",
+        "report.report": "report",
+        "sweep.budget": "Budget",
+        "sweep.plan": "grid",
+        "sweep.sweep": "Sweep",
+        "widgets.cart_view": "CartView",
+        "widgets.order_form": "OrderForm",
+        "widgets.sweep_panel": "SweepPanel",
+        "widgets.timeline": "Timeline",
+    },
+    distribution="firmly-nb",
+)

@@ -1,15 +1,86 @@
 """What was in the cart, what changed, and what is wrong with it: tables in, tables out.
 
 Every function takes a table of events (``recording_id``, ``seq``, ``event``, ``data``), wherever
-that came from, and returns plain DataFrames, whose columns are declared in `schemas`. The public
-functions, by module:
+that came from, and returns plain DataFrames, whose columns are declared in ``schemas``.
 
-- `tables`: ``snapshots``, ``line_items``, ``shipments``, ``notices``, ``discounts``, and
-  ``cart_tables`` for all at once: what was in the cart, tidy.
-- `changes`: ``changes`` from snapshot to snapshot; ``summary`` says them in words.
-- `checks`: ``checks`` and ``run_checks``: what should be true and is not; ``check`` adds one.
-- `schema_watch`: ``field_presence``, ``presence_matrix``, ``schema_drift``: which fields merchants
-  send, and what drifted.
-- `features`, `explain`: ``features``, ``explain``, ``explain_in_words``: what explains slow orders.
-- `display`, `changes_display`: ``cart_html``, ``cart_text``, ``changes_html``, ``changes_text``.
+- ``tables``: :func:`snapshots`, :func:`line_items`, :func:`shipments`, :func:`notices`,
+  :func:`discounts`, and :func:`cart_tables` for all at once: what was in the cart, tidy;
+- ``changes``: :func:`changes` from snapshot to snapshot, :func:`differences` of two carts;
+  :func:`summary` says changes in words;
+- ``report``: :func:`checks` and :func:`run_checks`: what should be true and is not;
+- ``rules``: :func:`check` adds a check, :func:`remove_check` takes it away; a check gets a
+  :class:`CheckedCart` and gives a :class:`Finding` for each thing that is wrong;
+- ``drift``: :func:`field_presence`, :func:`presence_matrix`, :func:`schema_drift`: which fields
+  merchants send, and what drifted;
+- ``explain``: :func:`features`, :func:`explain`, :func:`explain_in_words`: what explains slow
+  orders;
+- ``show``: :func:`cart_html`, :func:`cart_text`, :func:`changes_html`, :func:`changes_text`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmly_nb.faces import show
+
+if TYPE_CHECKING:
+    from firmly_nb.carts.changes import Difference, changes, differences, summary
+    from firmly_nb.carts.drift import field_presence, presence_matrix, schema_drift
+    from firmly_nb.carts.explain import explain, explain_in_words, features
+    from firmly_nb.carts.report import CheckReport, checks, run_checks
+    from firmly_nb.carts.rules import CHECKS, CheckedCart, Finding, check, remove_check
+    from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
+    from firmly_nb.carts.tables import (
+        CartTables,
+        cart_tables,
+        discounts,
+        line_items,
+        notices,
+        shipments,
+        snapshots,
+    )
+
+__all__ = [
+    "CHECKS",
+    "CartTables",
+    "CheckReport",
+    "CheckedCart",
+    "Difference",
+    "Finding",
+    "cart_html",
+    "cart_tables",
+    "cart_text",
+    "changes",
+    "changes_html",
+    "changes_text",
+    "check",
+    "checks",
+    "differences",
+    "discounts",
+    "explain",
+    "explain_in_words",
+    "features",
+    "field_presence",
+    "line_items",
+    "notices",
+    "presence_matrix",
+    "remove_check",
+    "run_checks",
+    "schema_drift",
+    "shipments",
+    "snapshots",
+    "summary",
+]
+
+show(
+    __name__,
+    {
+        "changes": "Difference changes differences summary",
+        "drift": "field_presence presence_matrix schema_drift",
+        "explain": "explain explain_in_words features",
+        "report": "CheckReport checks run_checks",
+        "rules": "CHECKS CheckedCart Finding check remove_check",
+        "show": "cart_html cart_text changes_html changes_text",
+        "tables": "CartTables cart_tables discounts line_items notices shipments snapshots",
+    },
+)

@@ -7,13 +7,18 @@ does it, has a picture beside it; where neither can be shown its answer is there
 
 from __future__ import annotations
 
-from firmly_nb.charts.chart import Chart
-from firmly_nb.charts.compare import compare
-from firmly_nb.charts.distribution import ecdf, percentiles
-from firmly_nb.charts.funnel import funnel
-from firmly_nb.charts.orders import cart_total, heatmap, over_time
-from firmly_nb.charts.stages import ridge, stages
-from firmly_nb.charts.waterfall import waterfall
+from typing import TYPE_CHECKING
+
+from firmly_nb.faces import show
+
+if TYPE_CHECKING:
+    from firmly_nb.charts.chart import Chart
+    from firmly_nb.charts.compare import compare
+    from firmly_nb.charts.distribution import ecdf, percentiles
+    from firmly_nb.charts.funnel import funnel
+    from firmly_nb.charts.orders import cart_total, heatmap, over_time
+    from firmly_nb.charts.stages import ridge, stages
+    from firmly_nb.charts.waterfall import waterfall
 
 __all__ = [
     "Chart",
@@ -28,3 +33,16 @@ __all__ = [
     "stages",
     "waterfall",
 ]
+
+show(
+    __name__,
+    {
+        "chart": "Chart",
+        "compare": "compare",
+        "distribution": "ecdf percentiles",
+        "funnel": "funnel",
+        "orders": "cart_total heatmap over_time",
+        "stages": "ridge stages",
+        "waterfall": "waterfall",
+    },
+)

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
 
 from firmly_nb.api.money import minor_digits
-from firmly_nb.carts import explain
+from firmly_nb.carts.explain import codes_of, numeric_effect
 from firmly_nb.charts.chart import (
     DEFAULT_MEASURE,
     Chart,
@@ -571,9 +571,9 @@ def _together(totals: Floats, times: Floats, currency: str) -> str:
         return f"Every cart has the same total, {totals[0]:,.2f} {clean(currency)}: nothing to see."
     # Its interval comes from a bootstrap: of very many orders some suffice.
     step = max(len(totals) // RESAMPLED_ORDERS, 1)
-    found = explain.numeric_effect(
-        explain.codes_of(totals[::step]),
-        explain.codes_of(times[::step]),
+    found = numeric_effect(
+        codes_of(totals[::step]),
+        codes_of(times[::step]),
         resamples=RESAMPLES,
         seed=SEED,
         level=0.95,

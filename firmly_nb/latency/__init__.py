@@ -1,1 +1,101 @@
-"""What the times say. Everything here reads tables and knows neither network nor widgets."""
+"""What the times say. Everything here reads tables and knows neither network nor widgets.
+
+- ``stages``: :func:`stages`: how long each step of each order took;
+- ``quantiles``: :func:`quantile`, :func:`quantiles`, :func:`ecdf`: with exact intervals;
+- ``summary``: :func:`summary`, its :func:`latency_table` and :func:`sentences`;
+- ``shares``: :func:`outcome_table`, :func:`funnel`, :func:`completion_curve`,
+  :func:`success_rate`, :func:`slo_attainment`, :func:`good_fraction`, :func:`throughput`,
+  :func:`goodput`: of how many orders, in how much time;
+- ``compare``, ``effect``: :func:`compare`, :func:`effect`, :func:`shift_function`: is B slower?
+- ``drift``, ``modes``: :func:`change_points`, :func:`run_drift`, :func:`drift_within`,
+  :func:`two_modes`: did it change, and are there two kinds of orders?
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmly_nb.faces import show
+
+if TYPE_CHECKING:
+    from firmly_nb.latency.compare import Comparison, compare
+    from firmly_nb.latency.drift import (
+        Changes,
+        Drift,
+        RunDrift,
+        change_points,
+        drift_within,
+        run_drift,
+    )
+    from firmly_nb.latency.effect import Effect, Interval, effect, shift_function
+    from firmly_nb.latency.modes import Modes, two_modes
+    from firmly_nb.latency.quantiles import Quantile, ecdf, quantile, quantiles
+    from firmly_nb.latency.shares import (
+        Share,
+        completion_curve,
+        concurrency,
+        funnel,
+        good_fraction,
+        goodput,
+        outcome_table,
+        share,
+        slo_attainment,
+        success_rate,
+        throughput,
+    )
+    from firmly_nb.latency.stages import stages
+    from firmly_nb.latency.summary import LatencySummary, latency_table, sentences, summary
+
+__all__ = [
+    "Changes",
+    "Comparison",
+    "Drift",
+    "Effect",
+    "Interval",
+    "LatencySummary",
+    "Modes",
+    "Quantile",
+    "RunDrift",
+    "Share",
+    "change_points",
+    "compare",
+    "completion_curve",
+    "concurrency",
+    "drift_within",
+    "ecdf",
+    "effect",
+    "funnel",
+    "good_fraction",
+    "goodput",
+    "latency_table",
+    "outcome_table",
+    "quantile",
+    "quantiles",
+    "run_drift",
+    "sentences",
+    "share",
+    "shift_function",
+    "slo_attainment",
+    "stages",
+    "success_rate",
+    "summary",
+    "throughput",
+    "two_modes",
+]
+
+show(
+    __name__,
+    {
+        "compare": "Comparison compare",
+        "drift": "Changes Drift RunDrift change_points drift_within run_drift",
+        "effect": "Effect Interval effect shift_function",
+        "modes": "Modes two_modes",
+        "quantiles": "Quantile ecdf quantile quantiles",
+        "shares": (
+            "Share completion_curve concurrency funnel good_fraction goodput "
+            "outcome_table share slo_attainment success_rate throughput"
+        ),
+        "stages": "stages",
+        "summary": "LatencySummary latency_table sentences summary",
+    },
+)

@@ -1,1 +1,25 @@
-"""recordings."""
+"""What was recorded, and everything that it can be asked.
+
+- ``recordings``: :class:`Recording` is one order, :class:`Recordings` are many;
+- ``stored``: :func:`load` reads them back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmly_nb.faces import show
+
+if TYPE_CHECKING:
+    from firmly_nb.recordings.recordings import Recording, Recordings
+    from firmly_nb.recordings.stored import load
+
+__all__ = ["Recording", "Recordings", "load"]
+
+show(
+    __name__,
+    {
+        "recordings": "Recording Recordings",
+        "stored": "load",
+    },
+)

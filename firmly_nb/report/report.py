@@ -155,7 +155,7 @@ def charts_section(
     recs: Reported, other: Reported | None, found: Comparison | None, names: tuple[str, str]
 ) -> dict[str, Chart]:
     """Return the charts by the name they have in the page, in the order of the questions."""
-    from firmly_nb import charts_section as draw
+    from firmly_nb import charts as draw
     from firmly_nb.charts.compare import comparison_chart
 
     stages, orders = recs.stages, recs.orders

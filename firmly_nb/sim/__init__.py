@@ -4,8 +4,40 @@
 >>> with sim.start(profile="instant") as simulator:
 ...     simulator.url.startswith("http://127.0.0.1:")
 True
+
+- ``server``: :func:`start`, :class:`Simulator`, :class:`SimulatorError`;
+- ``behaviour``: ``PROFILES`` (how long it takes), ``FAULTS`` (what goes wrong), and with
+  :func:`draw` and :func:`make_rng` the delays of an order;
+- ``faults``: ``CART_FAULTS``, those of them that spoil carts.
 """
 
-from firmly_nb.sim.server import Simulator, SimulatorError, start
+from __future__ import annotations
 
-__all__ = ["Simulator", "SimulatorError", "start"]
+from typing import TYPE_CHECKING
+
+from firmly_nb.faces import show
+
+if TYPE_CHECKING:
+    from firmly_nb.sim.behaviour import FAULTS, PROFILES, draw, make_rng
+    from firmly_nb.sim.faults import CART_FAULTS
+    from firmly_nb.sim.server import Simulator, SimulatorError, start
+
+__all__ = [
+    "CART_FAULTS",
+    "FAULTS",
+    "PROFILES",
+    "Simulator",
+    "SimulatorError",
+    "draw",
+    "make_rng",
+    "start",
+]
+
+show(
+    __name__,
+    {
+        "behaviour": "FAULTS PROFILES draw make_rng",
+        "faults": "CART_FAULTS",
+        "server": "Simulator SimulatorError start",
+    },
+)

@@ -1,0 +1,69 @@
+"""How a package shows its public names and nothing else, each loaded when it is first used.
+
+A package has its public names in ``__all__``, imports them for type checkers, and says here in
+which of its modules they are::
+
+    show(__name__, {"changes": "changes differences", "tables": "line_items snapshots"})
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Face(ModuleType):
+    """A package that takes a public name from its module when it is first asked for it."""
+
+    _homes: dict[str, str]
+
+    def __getattr__(self, name: str) -> Any:
+        home = self._homes.get(name)
+        if home is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value: Any = version(home)
+        else:
+            value = getattr(import_module(f"{self.__name__}.{home}"), name)
+        super().__setattr__(name, value)
+        return value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, except for a module that would hide a public name.
+
+        Python sets each module that is imported as an attribute of its package. What
+        ``firmly_nb.report`` is would then depend on what was imported before.
+        """
+        if not (name in self._homes and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        """Return the public names."""
+        return sorted(self._homes)
+
+
+def show(package: str, modules: Mapping[str, str], *, distribution: str | None = None) -> None:
+    """Let a package show its public names.
+
+    Parameters
+    ----------
+    package
+        Its ``__name__``.
+    modules
+        The public names of each of its modules, separated by spaces.
+    distribution
+        The distribution whose version is the package's ``__version__``.
+    """
+    face = sys.modules[package]
+    homes = {name: module for module, names in modules.items() for name in names.split()}
+    if distribution:
+        homes["__version__"] = distribution
+    vars(face)["_homes"] = homes
+    face.__class__ = Face
