@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+PATH = re.compile(r"`((?:[\w-]+/)*[\w-]+\.(?:py|ipynb|toml|yml))`")
 BLOCKS = [
     pytest.param(block, id=f"{page.stem}-{number}")
     for page in PAGES
@@ -45,6 +46,13 @@ def test_every_link_of_a_page_leads_to_a_file(page):
         link for link in LINK.findall(page.read_text("utf-8")) if not (page.parent / link).exists()
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_file_that_a_page_names_exists(page):
+    named = PATH.findall(page.read_text("utf-8"))
+    folders = [ROOT, ROOT / "firmly_nb", ROOT / "tests"]
+    assert not [path for path in named if not any((at / path).exists() for at in folders)]
 
 
 def test_the_first_screen_of_the_readme_has_the_commands():

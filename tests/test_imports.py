@@ -1,12 +1,17 @@
-"""The rooms and who may import whom (design.md, section 2); and that importing stays cheap."""
+"""The rooms, who may import whom, and that importing stays cheap.
+
+An import that only types need counts like any other: whoever reads a module follows both.
+"""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,31 +19,53 @@ import pytest
 import firmly_nb
 
 ROOT = Path(firmly_nb.__file__).parent
+HOME = ROOT.parent
 PACKAGE = "firmly_nb"
-ORDINARY = {"environments", "devices", "placing", "browsing", "portal", "nested", "schema"}
-WIRE_FORMAT = {"firmly_nb.api.models", "firmly_nb.api.money", "firmly_nb.api.errors"}
-STARTS_SIMULATORS = {"lab", "environments", "placing", "cli"}
-# What each room may not import, besides what the rule of the order of the rooms says.
+# From the street upwards. A room imports what is below it, and nothing beside it.
+FLOORS = [
+    {"faces", "schema", "disk", "nested"},
+    {"display"},
+    {"api"},
+    {"outcomes", "environments", "background"},
+    {"wire"},
+    {"recorder"},
+    {"store", "carts", "latency"},
+    {"charts"},
+    {"report"},
+    {"recordings"},
+    {"engine"},
+    {"catalogue"},
+    {"sweep", "doctor"},
+    {"lab"},
+    {"widgets", "cli"},
+    {"__main__"},
+]
+# These read tables and know neither network nor widgets.
+TABLES = {"carts", "latency", "charts", "report"}
+TABLES_NEED = TABLES | {"api", "display", "outcomes", "schema", "faces"}
+CALLS = {"firmly_nb.api.client", "firmly_nb.api.card"}
+NETWORK = {"httpx", "httpcore", "socket", "ssl", "ipywidgets", "anywidget"}
+STARTS_SIMULATORS = {"lab", "engine", "cli"}
+# A smaller module whose only importer is in its own folder belongs to that importer ...
+SMALL = 150
+# ... unless it is a subject of its own: another language, another library, another kind of page.
+SUBJECTS = {"firmly_nb.nested", "firmly_nb.report.page", "firmly_nb.widgets.code"}
 HEAVY = ["plotly", "duckdb", "scipy", "starlette", "uvicorn", "jwcrypto", "pandas", "IPython"]
 
 
 def modules():
     for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        parts = path.relative_to(HOME).with_suffix("").parts
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
 MODULES = dict(modules())
+PACKAGES = [module for module, path in MODULES.items() if path.name == "__init__.py"]
 
 
 def imports(module, path):
-    """Names of the modules that a file imports anywhere, but for those that only types need."""
-    nodes = [ast.parse(path.read_text())]
-    for node in nodes:  # grows while it is walked
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            nodes.extend(node.orelse)
-            continue
-        nodes.extend(ast.iter_child_nodes(node))
+    """Names of the modules that a file imports anywhere, also of those that only types need."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -49,78 +76,180 @@ def imports(module, path):
 
 
 IMPORTED = {module: set(imports(module, path)) for module, path in MODULES.items()}
+# What the package itself shows is everything: it stands above all, and everybody is in it.
 ALL = {
-    module: {name for name in names if name.split(".")[0] == PACKAGE}
+    module: {name for name in names if name.startswith(f"{PACKAGE}.")} - {module}
     for module, names in IMPORTED.items()
+    if module != PACKAGE
 }
 OUTSIDE = {
-    module: {name.split(".")[0] for name in names - ALL[module]}
-    for module, names in IMPORTED.items()
+    module: {name.split(".")[0] for name in names} - {PACKAGE} for module, names in IMPORTED.items()
 }
 
 
 def room(module):
-    return [*module.split("."), ""][1]
+    return module.split(".")[1]
+
+
+def floor(name):
+    found = [number for number, rooms in enumerate(FLOORS) if name in rooms]
+    assert found, f"{name} has no floor: say in FLOORS what is below it"
+    return found[0]
+
+
+def circles(graph):
+    """Each circle once: a circle that is found is cut at one place, and the next one looked for."""
+    graph = {key: sorted(values) for key, values in sorted(graph.items())}
+    while True:
+        try:
+            list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            *_, before, last = error.args[1]
+            yield " <- ".join(error.args[1])
+            graph[last].remove(before)
+        else:
+            return
 
 
 def test_there_are_modules_to_look_at():
     assert len(ALL) > 50
+    assert "firmly_nb.recordings.recordings" in ALL["firmly_nb.recordings.stored"]
 
 
-def test_no_imports_go_round_in_a_circle():
-    # Also those inside functions: whoever needs them to break a circle has a circle.
-    graph = {module: names - {module, PACKAGE} for module, names in ALL.items()}
-    list(TopologicalSorter(graph).static_order())
+def test_no_modules_import_one_another_in_a_circle():
+    # Also imports inside functions: whoever needs them to break a circle has a circle.
+    found = list(circles(ALL))
+    assert not found, "\n".join(found)
 
 
-def test_rooms_do_not_go_round_in_a_circle():
+def test_no_rooms_import_one_another_in_a_circle():
     graph = {}
     for module, names in ALL.items():
-        if room(module):
-            graph.setdefault(room(module), set()).update(
-                room(name) for name in names if room(name) not in {"", room(module)}
-            )
-    list(TopologicalSorter(graph).static_order())
+        graph.setdefault(room(module), set()).update(map(room, names))
+    graph = {name: others - {name} for name, others in graph.items()}
+    found = list(circles(graph))
+    assert not found, "\n".join(found)
+
+
+def test_a_circle_is_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a", "e"}, "e": {"d"}, "f": {"f"}}
+    found = list(circles(graph))
+    assert {frozenset(circle.split(" <- ")) for circle in found} == {
+        frozenset("abc"),
+        frozenset("de"),
+        frozenset("f"),
+    }
+
+
+@pytest.mark.parametrize("module", [m for m in ALL if room(m) != "sim"])
+def test_a_room_imports_only_what_is_below_it(module):
+    here = floor(room(module))
+    rooms = {room(name) for name in ALL[module]} - {room(module), "sim"}
+    assert {name for name in rooms if floor(name) >= here} == set()
+
+
+@pytest.mark.parametrize("module", [m for m in ALL if room(m) in TABLES])
+def test_what_reads_tables_knows_neither_network_nor_widgets(module):
+    assert {room(name) for name in ALL[module]} <= TABLES_NEED
+    assert not ALL[module] & CALLS or module == "firmly_nb.api"
+    assert not OUTSIDE[module] & NETWORK
 
 
 @pytest.mark.parametrize("module", [m for m in ALL if room(m) == "sim"])
 def test_the_simulator_stands_apart(module):
-    others = {name for name in ALL[module] if room(name) != "sim"} - {PACKAGE}
-    assert others <= WIRE_FORMAT
+    assert {room(name) for name in ALL[module]} <= {"sim", "faces"}
 
 
-@pytest.mark.parametrize("module", [m for m in ALL if room(m) != "sim"])
+@pytest.mark.parametrize("module", [m for m in ALL if room(m) not in {"sim", *STARTS_SIMULATORS}])
 def test_only_those_who_start_it_import_the_simulator(module):
-    if room(module) not in STARTS_SIMULATORS:
-        assert not {name for name in ALL[module] if room(name) == "sim"}
+    assert "sim" not in {room(name) for name in ALL[module]}
 
 
-@pytest.mark.parametrize("module", [m for m in ALL if room(m) == "api"])
-def test_the_api_knows_nobody(module):
-    assert {room(name) for name in ALL[module]} <= {"api"}
+def runs_as_a_process(module):
+    """Whether something starts it with ``python -m``, or it says what to do when it is started."""
+    text = MODULES[module].read_text("utf-8")
+    return module.endswith("__main__") or '__name__ == "__main__"' in text
 
 
-@pytest.mark.parametrize("module", [m for m in ALL if room(m) in {"carts", "latency"}])
-def test_carts_and_latency_know_neither_network_nor_widgets(module):
-    assert {room(name) for name in ALL[module]} <= {"carts", "latency", "api", "outcomes", "schema"}
-    assert not OUTSIDE[module] & {"httpx", "httpcore", "socket", "ipywidgets", "anywidget"}
-    assert "firmly_nb.api.client" not in ALL[module]
+@pytest.mark.parametrize("module", [m for m in ALL if m not in {*SUBJECTS, *PACKAGES}])
+def test_a_small_module_is_needed_by_more_than_one(module):
+    """It would be a part of its only reader, who has to look for it."""
+    if runs_as_a_process(module):
+        return
+    folder = module.rpartition(".")[0]
+    # What a folder shows is no reader: it shows everything.
+    readers = [name for name, names in IMPORTED.items() if module in names and name != folder]
+    lines = len(MODULES[module].read_text("utf-8").splitlines())
+    at_home = all(name.rpartition(".")[0] == folder for name in readers)
+    assert not (lines < SMALL and len(readers) < 2 and at_home), f"{lines} lines for {readers}"
 
 
-@pytest.mark.parametrize("module", [m for m in ALL if room(m) == "recording"])
-def test_recording_knows_nobody_above_it(module):
-    allowed = {"recording", "api", "latency", "carts", "outcomes", "schema"}
-    assert {room(name) for name in ALL[module]} - {""} <= allowed
+# What pages, notebooks and examples name of the package.
+
+IMPORT = re.compile(r"from (firmly_nb[\w.]*) import (\([^)]*\)|.*)")
+NAMED = re.compile(r"firmly_nb(?:\.\w+)+")
+RUN = re.compile(r"python -m firmly_nb[\w.]*")
+PAGES = [*HOME.glob("*.md"), *(HOME / "docs").glob("*.md"), *(HOME / "notebooks").glob("*.ipynb")]
 
 
-@pytest.mark.parametrize("module", [m for m in ALL if room(m) == "sweep"])
-def test_a_sweep_knows_neither_the_lab_nor_widgets(module):
-    assert not {room(name) for name in ALL[module]} & {"lab", "widgets", "cli", "attempts"}
+def said_on(page):
+    """What a page says; of a notebook, what its cells do."""
+    text = page.read_text("utf-8")
+    if page.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        return "\n".join(["".join(cell["source"]) + "\n" for cell in cells])
+    return RUN.sub("", text)
 
 
-@pytest.mark.parametrize("module", [m for m in ALL if room(m) not in {"", "widgets", "cli"}])
-def test_nothing_below_the_bench_knows_widgets(module):
-    assert "widgets" not in {room(name) for name in ALL[module]}
+def examples_in(path):
+    """The examples of the docstrings of a module."""
+    lines = path.read_text("utf-8").splitlines()
+    return "\n".join(line.strip()[4:] for line in lines if re.match(r" *(>>>|\.\.\.) ", line))
+
+
+def is_public(name):
+    """Whether a dotted name is a room, or a public name of one or of the package."""
+    parts = name.split(".")
+    if name in PACKAGES:
+        return True
+    shown = ".".join(parts[:-1])
+    return shown in PACKAGES and parts[-1] in import_module(shown).__all__
+
+
+def deep(text):
+    """What a text names that is neither public nor a room."""
+    imported = [
+        f"{module}.{name.strip().split(' ')[0]}"
+        for module, names in IMPORT.findall(text)
+        for name in names.strip("()").split(",")
+        if name.strip()
+    ]
+    named = [name for name in NAMED.findall(IMPORT.sub("", text)) if not name.endswith(".py")]
+    return [name for name in [*imported, *named] if not is_public(name)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_and_notebooks_name_only_what_is_public(page):
+    assert deep(said_on(page)) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_import_only_what_is_public(module):
+    assert deep(examples_in(MODULES[module])) == []
+
+
+def test_what_is_not_public_is_found():
+    text = """from firmly_nb.carts.rules import check
+        from firmly_nb.carts import (
+            Finding, nothing,
+        )
+        from firmly_nb import sim
+        as `firmly_nb.api.money.to_minor` or `firmly_nb.carts.check`"""
+    assert deep(text) == [
+        "firmly_nb.carts.rules.check",
+        "firmly_nb.carts.nothing",
+        "firmly_nb.api.money.to_minor",
+    ]
 
 
 @pytest.mark.parametrize("module", ["firmly_nb.schema", "firmly_nb.disk"])
@@ -160,7 +289,14 @@ def loaded_by(code):
 def test_importing_the_package_loads_nothing_heavy():
     found = loaded_by("import firmly_nb")
     assert not found & {*HEAVY, "httpx", "pydantic", "asyncio", "ipywidgets"}
-    assert [name for name in found if name.startswith("firmly_nb.")] == []
+    assert [name for name in found if name.startswith("firmly_nb.")] == ["firmly_nb.faces"]
+
+
+def test_what_a_room_shows_is_loaded_when_it_is_used():
+    found = loaded_by(f"import {', '.join(PACKAGES)}")
+    assert not found & {*HEAVY, "httpx", "pydantic", "asyncio", "ipywidgets"}
+    ours = {name for name in found if name.startswith("firmly_nb.")}
+    assert ours <= {*PACKAGES, "firmly_nb.faces"}
 
 
 def test_an_order_can_be_written_without_the_heavy_parts():

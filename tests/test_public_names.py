@@ -1,15 +1,22 @@
-"""The public face: what is named, that it is there, and that nothing else is."""
+"""The public names of the package and of each room: that they are there, and nothing else is."""
 
 from __future__ import annotations
 
 import ast
+import inspect
+import subprocess
+import sys
+import textwrap
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
 import firmly_nb as fnb
 
-# design.md, section 7. A name that is here is kept; new ones are added here when they are made.
+# A name that is here is kept; new ones are added here when they are made.
 KEPT = {
     "Address",
     "Budget",
@@ -38,13 +45,29 @@ LAB = {
     "products", "products_async", "search", "search_async", "cart", "cart_async", "close", "last",
     "sweep", "sweep_async", "start_sweep", "last_sweep",
 }  # fmt: skip
+BOTH_WAYS = [name for name in dir(fnb.Lab) if hasattr(fnb.Lab, f"{name}_async")]
 RECORDING = {
     "outcome", "order_number", "error", "events", "stages", "orders", "waterfall", "warnings",
 }  # fmt: skip
 
 
-def type_checked_names():
-    tree = ast.parse(Path(fnb.__file__).read_text())
+def rooms():
+    for module in iter_modules(fnb.__path__):
+        if module.ispkg:
+            yield import_module(f"firmly_nb.{module.name}")
+
+
+PACKAGES = [fnb, *rooms()]
+by_name = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+EVERY_NAME = [
+    pytest.param(package, name, id=f"{package.__name__}.{name}")
+    for package in PACKAGES
+    for name in getattr(package, "__all__", [])
+]
+
+
+def type_checked_names(package):
+    tree = ast.parse(Path(package.__file__).read_text())
     guarded = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
     found = [node for block in guarded for node in ast.walk(block)]
     return {a.name for n in found if isinstance(n, ast.ImportFrom) for a in n.names}
@@ -54,28 +77,57 @@ def test_what_was_promised_is_there():
     assert set(fnb.__all__) >= KEPT
 
 
-def test_the_list_is_sorted_and_says_each_name_once():
-    assert fnb.__all__ == sorted(set(fnb.__all__))
+@by_name
+def test_a_package_shows_its_public_names_and_nothing_else(package):
+    names = getattr(package, "__all__", [])
+    version = ["__version__"] if package is fnb else []
+    assert len(names) == len(set(names)) > 0
+    assert dir(package) == sorted([*names, *version])
+    assert set(names) == type_checked_names(package)
 
 
-def test_all_places_name_the_same():
-    assert set(fnb.__all__) == set(fnb._HOMES) == type_checked_names()
-    assert set(fnb.__all__) <= set(dir(fnb))
+@pytest.mark.parametrize(("package", "name"), EVERY_NAME)
+def test_each_name_can_be_used_and_is_described(package, name):
+    value = getattr(package, name)
+    if name.isupper():
+        assert f"``{name}``" in package.__doc__, "a constant is described by its package"
+    else:
+        assert value.__doc__
+        assert value.__module__.startswith(package.__name__)
+    if package is fnb:
+        assert name in package.__doc__, "the tour names everything"
 
 
-@pytest.mark.parametrize("name", fnb.__all__)
-def test_each_name_can_be_used_and_is_described(name):
-    assert getattr(fnb, name).__doc__
+@by_name
+def test_another_name_is_an_attribute_error(package):
+    with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
 
 
-def test_the_tour_names_everything():
-    for name in fnb.__all__:
-        assert name in fnb.__doc__, name
+def test_the_version_is_that_of_the_distribution():
+    assert fnb.__version__ == version("firmly-nb")
 
 
-def test_another_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        fnb.nothing  # noqa: B018
+SHADOWS = """
+    import firmly_nb.report.report, firmly_nb.charts.funnel, firmly_nb.carts.changes
+    import firmly_nb as fnb
+    from firmly_nb import carts, charts
+    print(*(callable(one) for one in (fnb.report, charts.funnel, carts.changes)))
+    from firmly_nb.report.page import term_list
+    from firmly_nb.carts import rules
+    print(term_list.__name__, rules.__name__)
+"""
+
+
+def test_a_module_that_was_imported_hides_no_name_that_is_the_same_as_its_own():
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SHADOWS)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.stdout == "True True True\nterm_list firmly_nb.carts.rules\n", done.stderr
 
 
 @pytest.mark.parametrize(("kind", "names"), [("Lab", LAB), ("Recording", RECORDING)])
@@ -87,3 +139,17 @@ def test_what_an_analyst_holds_has_its_verbs(kind, names):
 @pytest.mark.parametrize("name", ["events", "orders", "stages", "where"])
 def test_many_recordings_have_the_tables_of_one(name):
     assert hasattr(fnb.Recordings, name)
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_a_verb_of_the_lab_is_asked_the_same_both_ways(name):
+    """Waited for or awaited: the same arguments, the same defaults, the same result."""
+    waited, awaited = (inspect.signature(getattr(fnb.Lab, n)) for n in (name, f"{name}_async"))
+    assert waited == awaited
+
+
+def test_what_calls_somebody_can_be_awaited():
+    begun = {"start", "start_sweep", "close"}  # return at once, or end everything
+    held = {"last", "last_sweep", "environment", "simulator", "journal"}
+    names = {n for n in dir(fnb.Lab) if not n.startswith("_") and not n.endswith("_async")}
+    assert names == {*BOTH_WAYS, *begun, *held}

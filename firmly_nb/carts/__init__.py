@@ -1,7 +1,8 @@
 """What was in the cart, what changed, and what is wrong with it: tables in, tables out.
 
 Every function takes a table of events (``recording_id``, ``seq``, ``event``, ``data``), wherever
-that came from, and returns plain DataFrames, whose columns are declared in ``schemas``.
+that came from, and returns plain DataFrames, whose columns are declared in ``schemas``
+(``CHANGES`` is one of these).
 
 - ``tables``: :func:`snapshots`, :func:`line_items`, :func:`shipments`, :func:`notices`,
   :func:`discounts`, and :func:`cart_tables` for all at once: what was in the cart, tidy;
@@ -9,7 +10,8 @@ that came from, and returns plain DataFrames, whose columns are declared in ``sc
   :func:`summary` says changes in words;
 - ``report``: :func:`checks` and :func:`run_checks`: what should be true and is not;
 - ``rules``: :func:`check` adds a check, :func:`remove_check` takes it away; a check gets a
-  :class:`CheckedCart` and gives a :class:`Finding` for each thing that is wrong;
+  :class:`CheckedCart` and gives a :class:`Finding` for each thing that is wrong; ``CHECKS`` has
+  them by name;
 - ``drift``: :func:`field_presence`, :func:`presence_matrix`, :func:`schema_drift`: which fields
   merchants send, and what drifted;
 - ``explain``: :func:`features`, :func:`explain`, :func:`explain_in_words`: what explains slow
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from firmly_nb.carts.explain import explain, explain_in_words, features
     from firmly_nb.carts.report import CheckReport, checks, run_checks
     from firmly_nb.carts.rules import CHECKS, CheckedCart, Finding, check, remove_check
+    from firmly_nb.carts.schemas import CHANGES
     from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
     from firmly_nb.carts.tables import (
         CartTables,
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CHANGES",
     "CHECKS",
     "CartTables",
     "CheckReport",
@@ -80,6 +84,7 @@ show(
         "explain": "explain explain_in_words features",
         "report": "CheckReport checks run_checks",
         "rules": "CHECKS CheckedCart Finding check remove_check",
+        "schemas": "CHANGES",
         "show": "cart_html cart_text changes_html changes_text",
         "tables": "CartTables cart_tables discounts line_items notices shipments snapshots",
     },

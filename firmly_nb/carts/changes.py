@@ -196,7 +196,7 @@ def summary(changes: pd.DataFrame, *, most: int = 8) -> str:
 
     Examples
     --------
-    >>> from firmly_nb.carts.schemas import CHANGES
+    >>> from firmly_nb.carts import CHANGES
     >>> row = {"recording_id": "r1", "seq_before": 1, "seq_after": 2, "event": "shipping-updated",
     ...        "path": "shipping_total", "kind": "changed", "before": 0, "after": 625,
     ...        "currency": "USD"}

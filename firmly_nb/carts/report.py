@@ -165,7 +165,6 @@ def checks_text(report: CheckReport, most: int = MOST_FINDINGS) -> str:
 
     Examples
     --------
-    >>> from firmly_nb.carts.report import run_checks
     >>> import pandas as pd
     >>> data = {"cart": {"line_items": [{"sku": "MUG", "quantity": 0}]}}
     >>> events = {"recording_id": ["r1"], "seq": [2], "event": ["item-added"], "data": [data]}
@@ -186,7 +185,6 @@ def checks_html(report: CheckReport, most: int = MOST_FINDINGS) -> str:
 
     Examples
     --------
-    >>> from firmly_nb.carts.report import run_checks
     >>> import pandas as pd
     >>> data = {"cart": {"cart_id": "<b>", "cart_status": "active"}}
     >>> events = {"recording_id": ["r1"], "seq": [2], "event": ["item-added"], "data": [data]}

@@ -280,9 +280,7 @@ class Sheets:
     Examples
     --------
     >>> import pandas as pd
-    >>> from firmly_nb.carts.changes import changes
-    >>> from firmly_nb.carts.report import checks
-    >>> from firmly_nb.carts.tables import cart_tables
+    >>> from firmly_nb.carts import cart_tables, changes, checks
     >>> def cart(minor):
     ...     return {"cart": {"tax": {"currency": "USD", "number": minor}, "line_items": []}}
     >>> events = pd.DataFrame({

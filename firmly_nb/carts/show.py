@@ -353,7 +353,7 @@ def changes_html(changes: pd.DataFrame, most: int = MOST_CHANGES) -> str:
 
     Examples
     --------
-    >>> from firmly_nb.carts.schemas import CHANGES
+    >>> from firmly_nb.carts import CHANGES
     >>> row = {"recording_id": "r1", "seq_before": 1, "seq_after": 2, "event": "shipping-updated",
     ...        "path": "tax", "kind": "changed", "before": 0, "after": 374, "currency": "USD"}
     >>> all(word in changes_html(CHANGES.frame([row])) for word in ("→", "tax", "0.00", "3.74"))
@@ -383,7 +383,7 @@ def changes_text(changes: pd.DataFrame, most: int = MOST_CHANGES) -> str:
 
     Examples
     --------
-    >>> from firmly_nb.carts.schemas import CHANGES
+    >>> from firmly_nb.carts import CHANGES
     >>> row = {"recording_id": "r1", "seq_before": 1, "seq_after": 2, "event": "shipping-updated",
     ...        "path": "tax", "kind": "changed", "before": 0, "after": 374, "currency": "USD"}
     >>> print(changes_text(CHANGES.frame([row])))

@@ -1,6 +1,6 @@
 """What the times say. Everything here reads tables and knows neither network nor widgets.
 
-- ``stages``: :func:`stages`: how long each step of each order took;
+- ``stages``: :func:`stages`: how long each step of each order took; ``STAGES`` declares the table;
 - ``quantiles``: :func:`quantile`, :func:`quantiles`, :func:`ecdf`: with exact intervals;
 - ``summary``: :func:`summary`, its :func:`latency_table` and :func:`sentences`;
 - ``shares``: :func:`outcome_table`, :func:`funnel`, :func:`completion_curve`,
@@ -43,10 +43,11 @@ if TYPE_CHECKING:
         success_rate,
         throughput,
     )
-    from firmly_nb.latency.stages import stages
+    from firmly_nb.latency.stages import STAGES, stages
     from firmly_nb.latency.summary import LatencySummary, latency_table, sentences, summary
 
 __all__ = [
+    "STAGES",
     "Changes",
     "Comparison",
     "Drift",
@@ -95,7 +96,7 @@ show(
             "Share completion_curve concurrency funnel good_fraction goodput "
             "outcome_table share slo_attainment success_rate throughput"
         ),
-        "stages": "stages",
+        "stages": "STAGES stages",
         "summary": "LatencySummary latency_table sentences summary",
     },
 )

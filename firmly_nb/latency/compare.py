@@ -56,7 +56,7 @@ def decide(ratio: Interval, margin: float) -> str:
 
     Examples
     --------
-    >>> from firmly_nb.latency.effect import Interval
+    >>> from firmly_nb.latency import Interval
     >>> decide(Interval(1.3, 1.2, 1.4), 0.1), decide(Interval(1.0, 0.95, 1.05), 0.1)
     ('slower', 'no change')
     >>> decide(Interval(1.05, 0.9, 1.2), 0.1)
@@ -77,7 +77,7 @@ def more_orders(ratio: Interval, margin: float, n: int) -> int:
 
     Examples
     --------
-    >>> from firmly_nb.latency.effect import Interval
+    >>> from firmly_nb.latency import Interval
     >>> more_orders(Interval(1.0, 0.8, 1.25), 0.1, 100)
     450
     """
@@ -304,7 +304,7 @@ def compare(
     Examples
     --------
     >>> import pandas as pd
-    >>> from firmly_nb.latency.stages import STAGES
+    >>> from firmly_nb.latency import STAGES
     >>> times = np.linspace(900, 1100, 60)
     >>> ids = [f"r{i}" for i in range(60)]
     >>> a = pd.DataFrame({"recording_id": ids, "outcome": "placed"})
@@ -347,7 +347,7 @@ def newcombe(a: Share, b: Share) -> SuccessDifference:
 
     Examples
     --------
-    >>> from firmly_nb.latency.shares import share
+    >>> from firmly_nb.latency import share
     >>> found = newcombe(share(98, 100), share(90, 100))
     >>> round(found.difference, 2), round(found.low, 3), round(found.high, 3)
     (-0.08, -0.156, -0.013)

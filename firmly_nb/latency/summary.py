@@ -109,7 +109,7 @@ def latency_table(
 
     Examples
     --------
-    >>> from firmly_nb.latency.stages import STAGES
+    >>> from firmly_nb.latency import STAGES
     >>> import pandas as pd
     >>> nothing = pd.DataFrame({"outcome": []})
     >>> latency_table(pd.DataFrame(), STAGES.empty(), nothing)["stage"].tolist()
@@ -301,7 +301,7 @@ def outcomes_words(outcomes: pd.DataFrame) -> str:
     Examples
     --------
     >>> import pandas as pd
-    >>> from firmly_nb.latency.shares import outcome_table
+    >>> from firmly_nb.latency import outcome_table
     >>> outcomes_words(outcome_table(pd.DataFrame({"outcome": ["placed"] * 9 + ["timeout"]})))
     '10 orders: 9 placed, 90% (60% to 98%); 1 timeout, 10% (2% to 40%)'
     """
@@ -398,7 +398,7 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
 
     Examples
     --------
-    >>> from firmly_nb.latency.stages import STAGES
+    >>> from firmly_nb.latency import STAGES
     >>> import pandas as pd
     >>> EVENTS = pd.DataFrame({"recording_id": ["a"], "coalesced": [False]})
     >>> orders = pd.DataFrame({"recording_id": ["a"], "outcome": "placed",

@@ -152,7 +152,7 @@ class LatencyFace:
 
         Examples
         --------
-        >>> from firmly_nb.recordings.recordings import Recordings
+        >>> from firmly_nb.recordings import Recordings
         >>> Recordings([]).latency()
         no orders
         """

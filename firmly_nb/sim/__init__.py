@@ -6,6 +6,7 @@
 True
 
 - ``server``: :func:`start`, :class:`Simulator`, :class:`SimulatorError`;
+- ``settings``: :class:`Settings`: what :func:`start` can be told;
 - ``behaviour``: ``PROFILES`` (how long it takes), ``FAULTS`` (what goes wrong), and with
   :func:`draw` and :func:`make_rng` the delays of an order;
 - ``faults``: ``CART_FAULTS``, those of them that spoil carts.
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from firmly_nb.sim.behaviour import FAULTS, PROFILES, draw, make_rng
     from firmly_nb.sim.faults import CART_FAULTS
     from firmly_nb.sim.server import Simulator, SimulatorError, start
+    from firmly_nb.sim.settings import Settings
 
 __all__ = [
     "CART_FAULTS",
     "FAULTS",
     "PROFILES",
+    "Settings",
     "Simulator",
     "SimulatorError",
     "draw",
@@ -39,5 +42,6 @@ show(
         "behaviour": "FAULTS PROFILES draw make_rng",
         "faults": "CART_FAULTS",
         "server": "Simulator SimulatorError start",
+        "settings": "Settings",
     },
 )

@@ -99,7 +99,7 @@ def status_of(error: ApiError, settings: Settings) -> int:
 
     Examples
     --------
-    >>> from firmly_nb.sim.settings import Settings
+    >>> from firmly_nb.sim import Settings
     >>> status_of(ApiError("ErrorNotEnoughStock", ""), Settings())
     400
     >>> status_of(ApiError("ErrorNotEnoughStock", ""), Settings(statuses="endpoint"))
@@ -117,7 +117,7 @@ def error_body(error: ApiError, settings: Settings) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from firmly_nb.sim.settings import Settings
+    >>> from firmly_nb.sim import Settings
     >>> error_body(ApiError("InvalidAppId", "unknown"), Settings())
     {'error': 'InvalidAppId', 'message': 'unknown'}
     >>> error_body(ApiError("ErrorProductNotFound", "no such variant"), Settings())
@@ -137,7 +137,7 @@ def error_event(error: ApiError, settings: Settings) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from firmly_nb.sim.settings import Settings
+    >>> from firmly_nb.sim import Settings
     >>> declined = ApiError("ErrorPaymentDeclined", "declined")
     >>> error_event(declined, Settings(error_event="nested"))
     {'error': {'code': 422, 'error': 'ErrorPaymentDeclined', 'description': 'declined'}}

@@ -268,7 +268,6 @@ def draw(
 
     Examples
     --------
-    >>> from firmly_nb.sim.behaviour import PROFILES
     >>> [stage for stage, _ in draw(PROFILES["typical"], make_rng(7), 2)]
     ['creating-cart', 'item-added', 'item-added', 'shipping-updated', 'order-placed']
     >>> sum(ms for _, ms in draw(PROFILES["instant"], make_rng(7), 1))
@@ -294,7 +293,6 @@ def factor(profile: Profile, stage: str, moment: Moment) -> float:
 
     Examples
     --------
-    >>> from firmly_nb.sim.behaviour import PROFILES
     >>> factor(PROFILES["degrading"], "item-added", Moment(uptime_h=0.5))
     1.5
     """

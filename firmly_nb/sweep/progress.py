@@ -119,7 +119,6 @@ def words(progress: Progress) -> str:
 
     Examples
     --------
-    >>> from firmly_nb.sweep.progress import Progress
     >>> words(Progress("running", 9, started=4, running=1, finished=3, outcomes={"placed": 3}))
     '3 placed, 1 in flight, 5 left'
     """

@@ -344,8 +344,9 @@ def problems(draft: Draft, environment: Environment) -> dict[str, str]:
 
     Examples
     --------
-    >>> from firmly_nb.environments import staging
-    >>> problems(Draft(merchant="shop"), staging())["domain"]
+    >>> import firmly_nb as fnb
+    >>> with fnb.connect("staging", app_id="anything") as lab:
+    ...     problems(Draft(merchant="shop"), lab.environment)["domain"]
     'is no merchant domain; expected a bare host name like staging.luma.gift'
     """
     found: dict[str, str] = {}

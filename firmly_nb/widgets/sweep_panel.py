@@ -266,7 +266,7 @@ def headline(progress: Progress) -> str:
 
     Examples
     --------
-    >>> from firmly_nb.sweep.progress import Progress
+    >>> from firmly_nb.sweep import Progress
     >>> headline(Progress("running", 20, started=7, running=2, finished=5))
     'Running: 5 of 20 orders ended, 2 in flight, 13 left to start'
     """
