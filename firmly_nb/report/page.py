@@ -134,7 +134,7 @@ def _hash(script: str) -> str:
 
 
 def _static(name: str) -> str:
-    return (files("firmly_nb.latency") / "static" / name).read_text("utf-8")
+    return (files("firmly_nb.report") / "static" / name).read_text("utf-8")
 
 
 @cache
