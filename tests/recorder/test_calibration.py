@@ -29,6 +29,7 @@ from firmly_nb.recorder.calibration import (
 from firmly_nb.recorder.calibration_sender import gaps_s
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -155,6 +156,41 @@ def test_the_async_face_does_the_same_and_lets_others_run() -> None:
 
     assert asyncio.run(both()).table["events"].tolist() == [5, 5]
     assert turns > 1
+
+
+@pytest.mark.parametrize("face", ["waited for", "awaited"])
+def test_whoever_interrupts_it_leaves_no_process_behind(
+    face: str,
+    ctrl_c: Callable[[], None],
+    gone: Callable[[int], bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[CalibrationRun] = []
+
+    class Seen(CalibrationRun):
+        async def start(self) -> None:
+            runs.append(self)
+            await super().start()
+
+    def interrupted(_: object) -> Iterator[float]:
+        if face == "awaited":
+            raise asyncio.CancelledError
+        ctrl_c()
+        yield 0.0
+
+    monkeypatch.setattr("firmly_nb.recorder.calibration.CalibrationRun", Seen)
+    monkeypatch.setattr("firmly_nb.recorder.calibration.busy_steps", interrupted)
+    if face == "awaited":
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(calibrate_async(events=1000))
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            calibrate(events=1000)
+    [run] = runs
+    assert run.worker
+    assert run.sender.process
+    assert gone(run.sender.process.pid)
+    assert run.worker.pid is None
 
 
 def test_nothing_is_left_among_the_recordings(
