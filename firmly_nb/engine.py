@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 # The devices of a lab: sessions, renewed in time, one call at a time for each.
 #
-# A token stands for a device and carts belong to devices (firmly-api.md, section 2.1); the API
-# does not guard against two calls for one device at once (section 7.4). So whoever needs a device
-# takes one for the length of the call; the first is taken again and again as long as it is free,
-# and orders that run at the same time get devices of their own.
+# A token stands for a device and carts belong to devices; the API does not guard against two calls
+# for one device at once. So whoever needs a device takes one for the length of the call; the first
+# is taken again and again as long as it is free, and orders that run at the same time get devices
+# of their own.
 
 
 # A token must outlive the order that is placed with it.

@@ -1,8 +1,8 @@
 """Where the hosts are, and the guard that says what may be ordered where.
 
-firmly-api.md, section 1: the host alone does not prove that an order is harmless, because UAT also
-reaches live merchants. So three things must hold before a card leaves the process: a host known not
-to be production, a merchant on the allow-list, and a well-known test card.
+The host alone does not prove that an order is harmless, because UAT also reaches live merchants. So
+three things must hold before a card leaves the process: a host known not to be production, a
+merchant on the allow-list, and a well-known test card.
 """
 
 from __future__ import annotations

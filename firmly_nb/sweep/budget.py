@@ -317,8 +317,7 @@ class Ledger:
 #
 # A cart with the same items and the same address is made and its total is read, shipping and tax
 # included; then it is emptied. It is never ordered. It belongs to a device of its own, so that no
-# other cart is touched (firmly-api.md, section 6.1; the cheapest shipping is chosen as in Place
-# Order, section 4.1).
+# other cart is touched. The cheapest shipping is chosen, as Place Order does.
 
 
 FRESH_S = 60.0

@@ -2,7 +2,7 @@
 
 Open loop (``constant``, ``poisson``): the start times are fixed beforehand and do not depend on how
 long orders take, so a slow merchant is not asked less often than a fast one. Closed loop: the next
-order starts when one ends (metrics.md, section 2, ``scheduled_order_latency``).
+order starts when one ends. ``scheduled_order_latency_ms`` counts from the planned start.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def was_ordered(row: dict[str, Any]) -> bool | None:
 
 # The key for cards, asked for at most once a second however many orders are made ready.
 #
-# Keys rotate and are not to be kept for long (firmly-api.md, section 3.1).
+# Keys rotate and are not to be kept for long.
 
 
 KEPT_S = 1.0
