@@ -42,7 +42,7 @@ FLOORS = [
 ]
 # These read tables and know neither network nor widgets.
 TABLES = {"carts", "latency", "charts", "report"}
-TABLES_NEED = TABLES | {"api", "display", "outcomes", "schema", "faces"}
+TABLES_NEED = TABLES | {"api", "display", "outcomes", "schema", "faces", "disk"}
 CALLS = {"firmly_nb.api.client", "firmly_nb.api.card"}
 NETWORK = {"httpx", "httpcore", "socket", "ssl", "ipywidgets", "anywidget"}
 STARTS_SIMULATORS = {"lab", "engine", "cli"}

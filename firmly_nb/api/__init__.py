@@ -2,7 +2,8 @@
 
 - ``models``: :class:`Order`, :class:`Item`, :class:`Address`, :class:`Card`: what is ordered;
 - ``errors``: :class:`FirmlyError` and its kinds: what the API answers where something is wrong;
-- ``money``: :func:`format_minor` and the like: amounts as whole minor units;
+- ``money``: :func:`read_money`, :func:`format_minor` and the like: amounts as whole minor units;
+- ``snapshots``: :func:`find_snapshot` and :func:`order_number`: the cart or order in an event;
 - ``client``, ``card``: :class:`FirmlyClient` makes each call, :func:`encrypt_card` seals a card;
 - ``secrets``: :func:`redact` takes secrets out of what is shown or written.
 """
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
         Unauthorized,
     )
     from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
-    from firmly_nb.api.money import Money, format_minor, from_minor, to_minor
+    from firmly_nb.api.money import Money, format_minor, from_minor, read_money, to_minor
     from firmly_nb.api.secrets import mask_personal, redact, redact_text
+    from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number
 
 __all__ = [
     "Address",
@@ -52,12 +54,16 @@ __all__ = [
     "PublicKey",
     "RateLimited",
     "Session",
+    "Snapshot",
     "StoreUnavailable",
     "Unauthorized",
     "encrypt_card",
+    "find_snapshot",
     "format_minor",
     "from_minor",
     "mask_personal",
+    "order_number",
+    "read_money",
     "read_public_key",
     "redact",
     "redact_text",
@@ -74,7 +80,8 @@ show(
             "PaymentDeclined ProductNotFound RateLimited StoreUnavailable Unauthorized"
         ),
         "models": "Address Card InvalidOrder Item Order",
-        "money": "Money format_minor from_minor to_minor",
+        "money": "Money format_minor from_minor read_money to_minor",
         "secrets": "mask_personal redact redact_text",
+        "snapshots": "Snapshot find_snapshot order_number",
     },
 )

@@ -8,6 +8,7 @@ that came from, and returns plain DataFrames, whose columns are declared in ``sc
   :func:`discounts`, and :func:`cart_tables` for all at once: what was in the cart, tidy;
 - ``changes``: :func:`changes` from snapshot to snapshot, :func:`differences` of two carts;
   :func:`summary` says changes in words;
+- ``paths``: :func:`read_path` reads the path of a place in a cart;
 - ``report``: :func:`checks` and :func:`run_checks`: what should be true and is not;
 - ``rules``: :func:`check` adds a check, :func:`remove_check` takes it away; a check gets a
   :class:`CheckedCart` and gives a :class:`Finding` for each thing that is wrong; ``CHECKS`` has
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from firmly_nb.carts.changes import Difference, changes, differences, summary
     from firmly_nb.carts.drift import field_presence, presence_matrix, schema_drift
     from firmly_nb.carts.explain import explain, explain_in_words, features
+    from firmly_nb.carts.paths import read_path
     from firmly_nb.carts.report import CheckReport, checks, run_checks
     from firmly_nb.carts.rules import CHECKS, CheckedCart, Finding, check, remove_check
     from firmly_nb.carts.schemas import CHANGES
@@ -68,6 +70,7 @@ __all__ = [
     "line_items",
     "notices",
     "presence_matrix",
+    "read_path",
     "remove_check",
     "run_checks",
     "schema_drift",
@@ -82,6 +85,7 @@ show(
         "changes": "Difference changes differences summary",
         "drift": "field_presence presence_matrix schema_drift",
         "explain": "explain explain_in_words features",
+        "paths": "read_path",
         "report": "CheckReport checks run_checks",
         "rules": "CHECKS CheckedCart Finding check remove_check",
         "schemas": "CHANGES",

@@ -106,7 +106,9 @@ def test_where_there_are_no_locks_sweeps_run_all_the_same(tmp_path, monkeypatch)
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    assert not claim(tmp_path, "r-1").sure
+    held = claim(tmp_path, "r-1")
+    assert not held.sure
+    held.release()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs permissions of Unix")
