@@ -1,6 +1,6 @@
 """Everything of the API but placing: session, key, catalogue, cart, as tables where they are lists.
 
-Async, on the portal's loop; ``Lab`` is its thin face.
+Async, on the background loop; ``Lab`` is its thin face. A form asks for the ``*_choices``.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def _option_names(options: Any) -> list[str]:
 
 
 def _options(names: list[str], values: Any) -> dict[str, str]:
-    """Return a variant's options by name; one without a name is called by its place."""
+    """Return a variant's options by name; one without a name is called by its number."""
     texts = [str(value) for value in _list(values)]
     return {
         (names[n] if n < len(names) and names[n] else f"Option {n + 1}"): text
@@ -212,9 +212,7 @@ def _options(names: list[str], values: Any) -> dict[str, str]:
     }
 
 
-# What a form asks of the catalogue, as plain JSON of bounded size; async, on the portal's loop.
-
-
+# What a form asks is plain JSON of bounded size.
 MOST_PRODUCTS = 2_000
 MOST_VARIANTS = 500
 MOST_FOUND = 20

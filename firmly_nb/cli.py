@@ -592,10 +592,10 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     align: Literal["left", "right"]
     cells = [[_cell(value) for value in row.values()] for row in rows]
-    for place, name in enumerate(rows[0] if rows else ()):
+    for index, name in enumerate(rows[0] if rows else ()):
         is_time = name.endswith("ms")
         # In a narrow terminal a name may be cut, a number may not.
-        width = max(len(row[place]) for row in cells) if is_time else None
+        width = max(len(row[index]) for row in cells) if is_time else None
         align = "right" if is_time else "left"
         table.add_column(name, justify=align, no_wrap=True, min_width=width)
     for row in cells:

@@ -114,7 +114,7 @@ def examine(*, measure: bool = True) -> Report:
     >>> examine(measure=False).findings[0].name
     'python'
     """
-    findings = [*versions(), *timing_facts(), *places()]
+    findings = [*versions(), *timing_facts(), *belongings()]
     if not measure:
         return Report(tuple(findings))
     finding, calibration = _calibration()
@@ -257,7 +257,7 @@ def _nested_loops() -> Finding:
     )
 
 
-def places() -> Iterator[Finding]:
+def belongings() -> Iterator[Finding]:
     """Say where recordings go, and whether there is an app id; never which one."""
     yield _journal(default_directory())
     yield _app_id()

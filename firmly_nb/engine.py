@@ -1,6 +1,7 @@
-"""From a validated order to a recording: session, key, encryption, recorder.
+"""What a lab runs on the background loop: from a validated order to its recording.
 
-Async, on the portal's loop; ``Lab`` is its thin face.
+:class:`Devices` holds the sessions, :class:`Bench` client, recorder and all else that is closed
+with the lab. Everything is async; ``Lab`` is its thin face.
 """
 
 from __future__ import annotations
@@ -43,14 +44,6 @@ if TYPE_CHECKING:
     from firmly_nb.sim.server import Simulator
 
 
-# The devices of a lab: sessions, renewed in time, one call at a time for each.
-#
-# A token stands for a device and carts belong to devices; the API does not guard against two calls
-# for one device at once. So whoever needs a device takes one for the length of the call; the first
-# is taken again and again as long as it is free, and orders that run at the same time get devices
-# of their own.
-
-
 # A token must outlive the order that is placed with it.
 RENEW_BEFORE_S = 180.0
 # Many orders at once need many devices; the API is asked for a few at a time.
@@ -59,7 +52,7 @@ OPENED_AT_ONCE = 2
 
 @dataclass
 class Device:
-    """One device: its place in the list (the first is 0) and its session."""
+    """One device: its number (the first is 0) and its session."""
 
     number: int
     session: Session
@@ -67,7 +60,12 @@ class Device:
 
 @dataclass
 class Devices:
-    """The devices that a lab has opened."""
+    """The devices that a lab has opened: sessions, renewed in time.
+
+    Carts belong to devices, and the API does not guard against two calls for one device at once. So
+    whoever needs a device takes one for the length of the call. The first is taken again and again
+    as long as it is free; orders that run at the same time get devices of their own.
+    """
 
     client: FirmlyClient
     app_id: SecretStr
@@ -106,9 +104,9 @@ class Devices:
 
     async def _numbered(self, number: int) -> Device:
         while True:
-            for place, device in enumerate(self.free):
+            for index, device in enumerate(self.free):
                 if device.number == number:
-                    return self.free.pop(place)
+                    return self.free.pop(index)
             self.given_back.clear()
             await self.given_back.wait()
 
@@ -324,7 +322,7 @@ class Bench:
             if task.cancelled() and not (waiting and waiting.cancelling()):
                 raise Recalled("taken back before it was begun") from None
             task.cancel()
-            # The portal's scope would cancel this waiting, too, again and again.
+            # The background loop's scope would cancel this waiting, too, again and again.
             with CancelScope(shield=True):
                 await asyncio.wait({task})
             raise

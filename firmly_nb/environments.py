@@ -1,4 +1,4 @@
-"""Where the hosts are, and the guard that says what may be ordered where.
+"""Where the hosts are, the guard that says what may be ordered where, and firmly's app id.
 
 The host alone does not prove that an order is harmless, because UAT also reaches live merchants. So
 three things must hold before a card leaves the process: a host known not to be production, a
@@ -243,9 +243,6 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
 
 def _is_below(host: str, parents: tuple[str, ...]) -> bool:
     return any(host == parent or host.endswith(f".{parent}") for parent in parents)
-
-
-# firmly's app id: given, in the environment, or in a ``.env`` file; never shown.
 
 
 # What a header can carry; nobody's app id has more.

@@ -142,7 +142,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
 
 
 class Lab:
-    """A place to order from: one environment, its session, its recorder.
+    """Where one orders: one environment, its session, its recorder.
 
     Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
     forgotten is closed by itself.

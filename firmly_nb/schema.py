@@ -2,7 +2,7 @@
 
 Every table of the toolkit is declared once with these two classes; the empty table, the real one,
 the page that documents it and the tests are all derived from the declaration. This module is a
-leaf: ``recording``, ``carts`` and ``latency`` use it and it uses none of them.
+leaf: every room that has tables uses it, and it uses none of them.
 """
 
 from __future__ import annotations

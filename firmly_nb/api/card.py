@@ -1,7 +1,7 @@
 """The card becomes a compact JWE, in the process of whoever typed it.
 
-firmly-api.md, section 3: ``RSA-OAEP-256`` with ``A256GCM``, protected header exactly ``alg``,
-``enc`` and ``kid``, plaintext the five documented keys, all strings.
+As the API asks for it: ``RSA-OAEP-256`` with ``A256GCM``, protected header exactly ``alg``, ``enc``
+and ``kid``, plaintext the five documented keys, all strings.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """One async method for each endpoint that an order needs.
 
 Stateless: tokens go in and come out as values; who keeps them is decided elsewhere (``lab``).
-Redirects are not followed, nothing is sent twice (firmly-api.md, section 7.4). Secrets are opened
-in the call that sends them and nowhere before: a traceback may show the locals of its frames.
+Redirects are not followed, nothing is sent twice: a second POST may be a second order. Secrets
+are opened in the call that sends them and nowhere before: a traceback may show the locals of its
+frames.
 """
 
 from __future__ import annotations
@@ -29,12 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-# What the libraries below us log of our requests, where somebody switches debugging on.
-#
-# httpcore then writes down the head of each answer, cookies and all (and never that of a request).
-# Of our own answers only the status is left; other people's requests are logged as ever.
-
-
+# Where somebody switches debugging on, httpcore logs the head of each answer, cookies and all (and
+# never that of a request). Of our own answers only the status is left.
 HEAD = re.compile(r"(?s)(receive_response_headers\.complete return_value=[^\[]*)\[.*")
 
 _ours: ContextVar[bool] = ContextVar("firmly_nb_request", default=False)
@@ -63,12 +60,12 @@ logging.getLogger("httpcore.http11").addFilter(_without_headers)
 SESSION_TIMEOUT = httpx.Timeout(10.0)
 KEY_TIMEOUT = httpx.Timeout(10.0)
 READ_TIMEOUT = httpx.Timeout(30.0)
-# Merchants are asked live while the request waits (firmly-api.md, section 9).
+# Merchants are asked live while the request waits.
 ORDER_TIMEOUT = httpx.Timeout(120.0, connect=15.0)
 # However slowly an answer trickles and however large it is.
 ANSWER_TIMEOUT_S = 150.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-LONGEST_PLACE = 200  # of an address in a sentence
+LONGEST_URL = 200  # of an address in a sentence
 BODY_SECRETS = ("access_token", "encrypted_card", "captcha_token")
 # What a header can carry (RFC 9110, section 5.5), and no token needs more of.
 TOKEN = re.compile(r"[!-~]{1,16384}")
@@ -102,7 +99,7 @@ class FirmlyClient:
     http
         The client that sends. Its transport decides how, this class decides what.
     api_url, card_url
-        Base URLs: sessions, carts and catalogue; card data (firmly-api.md, section 1.2).
+        Base URLs: sessions, carts and catalogue; what a card goes to.
     """
 
     def __init__(self, http: httpx.AsyncClient, api_url: str, card_url: str) -> None:
@@ -111,10 +108,7 @@ class FirmlyClient:
         self.card_url = card_url.rstrip("/")
 
     async def browser_session(self, app_id: SecretStr, renew: SecretStr | None = None) -> Session:
-        """Get a device token; with the old one the device, and so its carts, stay the same.
-
-        firmly-api.md, section 2.1.
-        """
+        """Get a device token; with the old one the device, and so its carts, stay the same."""
         answer = await self._send(
             "POST",
             f"{self.api_url}/api/v1/browser-session",
@@ -128,14 +122,14 @@ class FirmlyClient:
         return session
 
     async def payment_key(self) -> PublicKey:
-        """Get the public key for cards. Keys rotate: ask before each encryption (section 3.1)."""
+        """Get the public key for cards. Keys rotate: ask before each encryption."""
         answer = await self._send("GET", f"{self.card_url}/api/v1/payment/key", limits=KEY_TIMEOUT)
         return read_public_key(_json(answer), answer.headers.get("x-firmly-kid"))
 
     async def place_order(
         self, domain: str, body: Mapping[str, Any], token: SecretStr
     ) -> dict[str, Any]:
-        """Place an order without events and return the confirmation (section 4.2)."""
+        """Place an order without events and return the confirmation."""
         url = self.place_order_url(domain)
         sent = await self._send(
             "POST", url, authorization(token), Secret(dict(body)), limits=ORDER_TIMEOUT
@@ -157,7 +151,7 @@ class FirmlyClient:
         headers: Mapping[str, str] | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """Send Place Order and hand out the answer while it arrives (section 4.4).
+        """Send Place Order and hand out the answer while it arrives.
 
         Any status comes out as it is: what it means is for the reader of the stream to say.
         """
@@ -190,7 +184,7 @@ class FirmlyClient:
         return f"{url}?sse=true" if sse else url
 
     async def cart(self, domain: str, token: SecretStr) -> dict[str, Any]:
-        """Get this device's cart at a merchant (section 6.1).
+        """Get this device's cart at a merchant.
 
         The sources differ on a trailing slash, so a route that is not found is tried with one.
         """
@@ -213,7 +207,7 @@ class FirmlyClient:
         token: SecretStr,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Change this device's cart at a merchant and return all of it (section 6.1).
+        """Change this device's cart at a merchant and return all of it.
 
         ``path`` is what stands behind ``/cart/``: ``line-items``, ``shipping-info``. A body may
         hold an address, so it is kept from tracebacks.
@@ -225,13 +219,13 @@ class FirmlyClient:
     async def products(
         self, domain: str, token: SecretStr, page: int = 1, size: int = 500
     ) -> list[dict[str, Any]]:
-        """List a merchant's products: ``loc``, ``handle``, ``title``, ``image`` (section 10)."""
+        """List a merchant's products: ``loc``, ``handle``, ``title``, ``image``."""
         url = f"{self.api_url}/api/v1/domains-products/{quote(domain, safe='')}"
         answer = await self._call("GET", f"{url}?page={page}&size={size}", token)
         return answer if isinstance(answer, list) else []
 
     async def product(self, domain: str, handle: str, token: SecretStr) -> dict[str, Any]:
-        """Get one product with its variants and their ``add_to_cart_ref`` (section 10)."""
+        """Get one product with its variants and their ``add_to_cart_ref``."""
         path = f"{quote(domain, safe='')}/{quote(handle, safe='')}"
         url = f"{self.api_url}/api/v1/domains-products/{path}"
         answer = await self._call("GET", url, token)
@@ -240,7 +234,7 @@ class FirmlyClient:
     async def search(
         self, query: str, token: SecretStr, filters: Mapping[str, Any] | None = None
     ) -> list[dict[str, Any]]:
-        """Search products over the merchants enabled for the app id (section 10)."""
+        """Search products over the merchants enabled for the app id."""
         body: dict[str, Any] = {"query": query}
         if filters:
             body["filters"] = dict(filters)
@@ -314,7 +308,7 @@ class FirmlyClient:
 
 
 def authorization(token: SecretStr) -> dict[str, SecretStr]:
-    """Return the header that carries the device token, raw (firmly-api.md, section 2.1)."""
+    """Return the header that carries the device token: the token alone."""
     return {"x-firmly-authorization": token}
 
 
@@ -359,4 +353,4 @@ def _json(answer: Answer) -> Any:
 
 def _where(url: str) -> str:
     parts = urlsplit(url)
-    return f"{parts.hostname}{parts.path}"[:LONGEST_PLACE]
+    return f"{parts.hostname}{parts.path}"[:LONGEST_URL]

@@ -1,8 +1,7 @@
 """Errors as the API names them.
 
-firmly-api.md, section 7: two body shapes exist (``{code, error, description}`` and
-``{error, message}``), statuses contradict each other between pages, so the name decides and never
-the status alone.
+Two body shapes exist (``{code, error, description}`` and ``{error, message}``), and the API's pages
+contradict each other about statuses. So the name decides and never the status alone.
 """
 
 from __future__ import annotations
@@ -213,7 +212,7 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     """Read an error out of decoded JSON, whichever of the known shapes it has.
 
     Tolerates ``{code, error, description}``, ``{error, message}``, ``{error: {...}}``, and anything
-    else (firmly-api.md, sections 4.4 and 7.1).
+    else.
 
     Examples
     --------

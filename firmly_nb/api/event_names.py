@@ -1,7 +1,7 @@
 """The event names of Place Order: two official pages, two vocabularies.
 
-firmly-api.md, section 4.4: the endpoint's reference page and the one-step-checkout guide contradict
-each other and nothing settles it, so both are understood and unknown names are kept.
+The endpoint's reference page and the one-step-checkout guide contradict each other and nothing
+settles it, so both are understood and unknown names are kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an order is made of, with the API's own field names.
 
-firmly-api.md, sections 4.1 and 6.5. Every model refuses unknown fields, and never repeats a value
-in an error: an address or a token must not end up in a traceback.
+Every model refuses unknown fields, and never repeats a value in an error: an address or a token
+must not end up in a traceback.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Address(ApiModel):
-    """Where an order goes to, or who pays (firmly-api.md, section 6.5).
+    """Where an order goes to, or who pays.
 
     Examples
     --------
@@ -303,7 +303,7 @@ TEST_CARDS = {
 
 
 class Order(ApiModel):
-    """What to order, where, and for whom (firmly-api.md, section 4.1); the card goes apart.
+    """What to order, where, and for whom; the card goes apart.
 
     Examples
     --------

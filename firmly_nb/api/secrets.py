@@ -1,9 +1,9 @@
 """The one type for secrets, and the one function that takes them out of what leaves the process.
 
 Card data, tokens, app id, ``encrypted_card``, ``payment_handle``, ``handle``, ``session.cookies``
-and the captcha token never reach a repr, a log, an exception, a journal, a table or a notebook
-(design.md, section 9). Values that we hold are ``SecretStr``; values inside what a server sent are
-removed by :func:`redact` before anything else sees them.
+and the captcha token never reach a repr, a log, an exception, a journal, a table or a notebook.
+Values that we hold are ``SecretStr``; values inside what a server sent are removed by
+:func:`redact` before anything else sees them.
 """
 
 from __future__ import annotations
@@ -113,12 +113,12 @@ def without_app_id(environ: Mapping[str, str]) -> dict[str, str]:
 def _redact_tokens(match: re.Match[str]) -> str:
     """Take tokens out of a run of dotted parts: one that begins as JSON, and two to four more."""
     parts, kept = match[0].split("."), []
-    place = 0
-    while place < len(parts):
-        begin = parts[place].find(JSON_BEGIN)
-        is_token = 0 <= begin <= len(parts[place]) - TOKEN_MIN and place + 2 < len(parts)
-        kept.append(parts[place][:begin] + REDACTED if is_token else parts[place])
-        place += 5 if is_token else 1
+    index = 0
+    while index < len(parts):
+        begin = parts[index].find(JSON_BEGIN)
+        is_token = 0 <= begin <= len(parts[index]) - TOKEN_MIN and index + 2 < len(parts)
+        kept.append(parts[index][:begin] + REDACTED if is_token else parts[index])
+        index += 5 if is_token else 1
     return ".".join(kept)
 
 
@@ -194,14 +194,14 @@ def redact_broken_json(text: str, secrets: tuple[str, ...] = ()) -> str:
     '{"total": NaN, "payment_handle": "[redacted]", "session": {"cookies": "[redacted]"'
     """
     owns_handle = any(f'"{owner}"' in text for owner in HANDLE_OWNERS)
-    kept, place = [], 0
-    while match := FIELD.search(text, place):
-        kept.append(text[place : match.end()])
-        place = match.end()
+    kept, position = [], 0
+    while match := FIELD.search(text, position):
+        kept.append(text[position : match.end()])
+        position = match.end()
         if _is_secret(_unescaped(match[1]), owns_handle):
             kept.append(f'"{REDACTED}"')
-            place = _end_of_value(text, place)
-    return redact_text("".join([*kept, text[place:]]), secrets)
+            position = _end_of_value(text, position)
+    return redact_text("".join([*kept, text[position:]]), secrets)
 
 
 def _unescaped(name: str) -> str:
@@ -211,13 +211,13 @@ def _unescaped(name: str) -> str:
         return name
 
 
-def _end_of_value(text: str, place: int) -> int:
+def _end_of_value(text: str, begin: int) -> int:
     """Return where the value that begins here ends; one without an end goes on to the last."""
-    if text[place : place + 1] not in CLOSED_BY:
-        match = VALUE.match(text, place)
-        return match.end() if match else place
+    if text[begin : begin + 1] not in CLOSED_BY:
+        match = VALUE.match(text, begin)
+        return match.end() if match else begin
     awaited: list[str] = []
-    for part in NESTED.finditer(text, place):
+    for part in NESTED.finditer(text, begin):
         if part[0] in CLOSED_BY:
             awaited.append(CLOSED_BY[part[0]])
         # One that closes something else is as broken as the rest, and ends nothing.
@@ -294,16 +294,11 @@ def mask_personal(value: Any) -> Any:
     }
 
 
-# An event's JSON without its secrets: what ``redact`` gives, in a fraction of the time.
-#
-# Taking secrets out of each text of a cart, one by one, was half of the recorder's work, and
-# whatever it works it does not read. Most texts are clean, and a look at the whole of the JSON
-# tells: what `redact_text` finds in no part it finds nowhere. Then only fields with secret names
-# are left to do.
-
-
 def decode(raw: bytes, secrets: tuple[str, ...]) -> Any:
     """Decode JSON and take the secrets out; the same as ``redact(orjson.loads(raw), secrets)``.
+
+    In a fraction of the time: while the recorder takes secrets out of each text of a cart it does
+    not read. Most texts are clean, and a look at the whole of the JSON tells.
 
     Raises
     ------
@@ -330,9 +325,9 @@ def _without_secret_fields(value: Any, depth: int) -> Any:
     if depth <= 0:
         return TOO_DEEP
     if isinstance(value, list):
-        for place, item in enumerate(value):
+        for index, item in enumerate(value):
             if isinstance(item, (list, dict)):
-                value[place] = _without_secret_fields(item, depth - 1)
+                value[index] = _without_secret_fields(item, depth - 1)
         return value
     owns_handle = not HANDLE_OWNERS.isdisjoint(value)
     for key, item in value.items():

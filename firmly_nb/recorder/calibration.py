@@ -1,8 +1,9 @@
-"""A known pattern of events through the very same path as an order.
+"""How far off recorded times are on this machine, now: ``lab.calibrate()``.
 
-The sender is a process of its own (``calibration_sender``), the recorder the one that orders have
-(``WorkerProcess``), with the same connection, parser, journal and pipe; only the journal's folder
-is a temporary one, so that calibrations are not found among recordings.
+A known pattern of events goes through the very same path as an order. The sender is a process of
+its own (``calibration_sender``), the recorder the one that orders have (``WorkerProcess``), with
+the same connection, parser, journal and pipe; only the journal's folder is a temporary one, so that
+calibrations are not found among recordings.
 """
 
 from __future__ import annotations
@@ -266,13 +267,8 @@ def _row(condition: str, event: Event, handed: int | None, returned: int) -> dic
     }
 
 
-# How a calibration shows itself: a sentence, a small table, and where the errors lie.
-#
-# The picture is one histogram a condition over a common logarithmic axis, made of table cells
-# alone, so that it survives untrusted notebooks and exports; without its colours the table still
-# says it.
-
-
+# How it shows itself. The picture is made of table cells alone, so that it survives untrusted
+# notebooks and exports; without its colours the table still says it.
 BINS_PER_DECADE = 12
 BAR_HEIGHT_PX = 56
 LABEL_PX_A_LETTER = 7
@@ -309,10 +305,10 @@ def calibration_html(sentence: str, table: pd.DataFrame, errors: pd.DataFrame, *
     head = "".join(f'<th style="{NUMBER}{QUIET}font-weight:400">{h}</th>' for h in _HEADINGS)
     body = "".join(
         '<tr style="background:none">'
-        f'<td style="text-align:left">{_swatch(place)} {escape(row[0])}</td>'
+        f'<td style="text-align:left">{_swatch(position)} {escape(row[0])}</td>'
         + "".join(f'<td style="{NUMBER}">{escape(cell)}</td>' for cell in row[1:])
         + "</tr>"
-        for place, row in enumerate(_cells(table))
+        for position, row in enumerate(_cells(table))
     )
     return (
         f'<div style="{FONT}max-width:900px"><div><b>{escape(sentence)}</b></div>'
@@ -348,8 +344,8 @@ def _caption(table: pd.DataFrame, *, tls: bool) -> str:
     )
 
 
-def _swatch(place: int) -> str:
-    colour = STAGE_COLOURS[place % len(STAGE_COLOURS)]
+def _swatch(position: int) -> str:
+    colour = STAGE_COLOURS[position % len(STAGE_COLOURS)]
     return (
         f'<span style="display:inline-block;width:10px;height:10px;background-color:{colour}">'
         "</span>"
@@ -368,8 +364,8 @@ def errors_picture(errors: Mapping[str, Sequence[float]]) -> str:
     bins = (last - first) * BINS_PER_DECADE
     width = max((len(name) for name in errors), default=0) * LABEL_PX_A_LETTER + 8
     rows = [
-        _histogram(name, _counts(part, first, bins), place, width)
-        for place, (name, part) in enumerate(errors.items())
+        _histogram(name, _counts(part, first, bins), position, width)
+        for position, (name, part) in enumerate(errors.items())
     ]
     labels = "".join(
         f'<td colspan="{BINS_PER_DECADE}" style="{PLAIN}border-left:{LINE};text-align:left;'
@@ -390,9 +386,9 @@ def _by_condition(errors: pd.DataFrame) -> dict[str, Sequence[float]]:
     return {str(name): group.tolist() for name, group in groups}
 
 
-def _histogram(name: str, counts: Sequence[int], place: int, width: int) -> str:
+def _histogram(name: str, counts: Sequence[int], position: int, width: int) -> str:
     """Return one row: a label, then a bar for each bin, standing on the axis."""
-    colour = STAGE_COLOURS[place % len(STAGE_COLOURS)]
+    colour = STAGE_COLOURS[position % len(STAGE_COLOURS)]
     tallest = max(counts, default=0) or 1
     total = sum(counts) or 1
     cells = "".join(
@@ -425,9 +421,6 @@ def _counts(errors: Sequence[float], first: int, bins: int) -> list[int]:
         exact = (math.log10(error) - first) * BINS_PER_DECADE if error > 0 else 0.0
         counts[min(max(int(exact), 0), bins - 1)] += 1
     return counts
-
-
-# How far off the times are on this machine, now: the result of ``lab.calibrate()``.
 
 
 ERRORS = Table(
@@ -544,9 +537,6 @@ def _summary(condition: str, group: pd.DataFrame) -> dict[str, Any]:
 
 def _ms(value: float) -> str:
     return f"{value:.2f}" if value >= 0.01 else f"{value:.3f}"
-
-
-# Calibrating, waited for or awaited, and the work that a busy notebook does meanwhile.
 
 
 IDLE, BUSY = "idle", "busy"

@@ -1,7 +1,7 @@
-"""The notebook's end of the recorder's pipe.
+"""The recorder's process seen from the notebook, and the pipe between the two.
 
-One recorder process a lab, started at the first order and kept. It runs on the portal's loop, like
-everything async here.
+One recorder process a lab, started at the first order and kept. Talking to it runs on the
+background loop, like everything async here.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ class WorkerProcess:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
             _send(process, {"type": "cancel", "id": order_id})
-            # The portal's scope would cancel this waiting, too, again and again.
+            # The background loop's scope would cancel this waiting, too, again and again.
             with CancelScope(shield=True):
                 await self._cancelled(pending)
             raise

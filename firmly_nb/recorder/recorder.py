@@ -1,8 +1,8 @@
 """One order: request, stream, milestones, outcome.
 
 The reader task only reads, notes the stamp of the read and queues; parsing, JSON and the journal
-come after it, so that they cost no accuracy. Nothing is ever sent twice: a second POST is a second
-order (firmly-api.md, section 7.4).
+come after it, so that they cost no accuracy. Nothing is ever sent twice: the API knows no
+idempotency key, so a second POST is a second order.
 """
 
 from __future__ import annotations
@@ -34,16 +34,12 @@ if TYPE_CHECKING:
     from firmly_nb.outcomes import OutcomeName
 
 
-# Connection phases of one request, from httpcore's trace extension.
-#
-# metrics.md, section 2: blocked, connecting, tls, sending, waiting.
-
-
+CONNECTING = "connection.connect_tcp.started"
 SENDING = "http11.send_request_headers.started"
 
 
 class PhaseClock:
-    """Notes when each phase of a request began and ended.
+    """Notes when each phase of a request began and ended, as httpcore traces it.
 
     Pass :meth:`trace` as the request's ``trace`` extension.
     """
@@ -62,19 +58,13 @@ class PhaseClock:
     @property
     def connected(self) -> bool:
         """Whether a connection was opened for this request."""
-        return "connection.connect_tcp.started" in self.times
+        return CONNECTING in self.times
 
     def phases(self, t_start: int, t_headers: int | None) -> Phases:
         """Return the durations that are known, as far as the request got."""
         at = self.times.get
-        connect0, connect1 = (
-            at("connection.connect_tcp.started"),
-            at("connection.connect_tcp.complete"),
-        )
-        send0, send1 = (
-            at(SENDING),
-            at("http11.send_request_body.complete"),
-        )
+        connect0, connect1 = at(CONNECTING), at("connection.connect_tcp.complete")
+        send0, send1 = at(SENDING), at("http11.send_request_body.complete")
         tls0, tls1 = at("connection.start_tls.started"), at("connection.start_tls.complete")
         if send1 is not None and t_headers is not None:
             # The kernel dates the answer; a recorder that was held up notes its sending later.
@@ -90,18 +80,6 @@ class PhaseClock:
 
 def _between(begin: int | None, end: int | None) -> int | None:
     return None if begin is None or end is None else end - begin
-
-
-# The body of an answer, grouped by the socket read that brought it.
-#
-# A task of its own takes the chunks off the connection and notes for each which read it came with.
-# It does nothing else, and it goes on without a pause while chunks of the same read are at hand.
-# So a group is always whole: whoever takes it knows which bytes were the last of their read, and
-# with that how far off an event's time can be.
-#
-# Groups are given out one at a time, over all streams of the event loop, and between two of them
-# the loop looks at its sockets: what waits in a socket while the groups of others are worked on
-# could be two events, and those would have one stamp.
 
 
 Group = tuple[Read, list[bytes]]
@@ -130,7 +108,10 @@ def last_read(response: httpx.Response) -> Read:
 async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[Group]]:
     """Read an answer's body in a task of its own; iterate over ``(read, chunks)``.
 
-    The iterator raises what the connection raised, after every group that came before it.
+    The task only reads, without a pause while chunks of the same read are at hand. So a group is
+    always whole: whoever takes it knows which bytes were the last of their read, and with that how
+    far off an event's time can be. The iterator raises what the connection raised, after every
+    group that came before it.
     """
     groups: deque[Group] = deque()
     arrived = asyncio.Event()
@@ -167,9 +148,11 @@ async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[G
 
 
 async def _turn() -> None:
-    """Wait until the event loop has read its sockets since the last turn.
+    """Wait until the event loop has read its sockets since the last turn, of whatever stream.
 
-    In one pass it finds those that have something, in the next one their readers read.
+    What waits in a socket while the groups of others are worked on could be two events, and those
+    would have one stamp. In one pass the loop finds the sockets that have something, in the next
+    one their readers read.
     """
     lock = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     async with lock:
@@ -217,7 +200,7 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
     job
         The order, its token and its limits.
     client
-        Its transport should stamp reads (``recording.transport.StampingTransport``).
+        Its transport should stamp reads (``wire.transport.StampingTransport``).
     emit
         Called with each record in order, from this task. The start is given out before anything
         is sent; an exception of ``emit`` then means that nothing was ordered.
@@ -444,7 +427,7 @@ class _Run:
         if order_number(answer) is not None:
             self.succeeded = True
         else:
-            # 200 does not always mean ordered (firmly-api.md, section 5.1).
+            # 200 does not always mean ordered: the answer may be the cart, with a notice.
             notice = answer.get("notice") if isinstance(answer, dict) else None
             self.end("incomplete", None, f"no order number in the answer; notice: {notice}")
 

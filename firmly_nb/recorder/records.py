@@ -2,7 +2,7 @@
 
 The same records go down the worker's pipe and into the journal, and a ``Recording`` is made from
 them, so a recording that is read from a journal is the one that was shown. Times are nanoseconds
-after ``t_start`` (metrics.md, section 1) on the recorder's monotonic clock.
+after ``t_start``, the moment before the request is sent, on the recorder's monotonic clock.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Connection phases in nanoseconds (metrics.md, section 2); None where there was none."""
+    """How long each phase of the connection took, in nanoseconds; None where there was none."""
 
     blocked_ns: int | None = None
     connecting_ns: int | None = None

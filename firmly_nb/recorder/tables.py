@@ -189,9 +189,6 @@ def _ms(nanoseconds: int | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e6
 
 
-# The tables of a recording, declared once (design.md, section 6).
-
-
 EVENTS = Table(
     "events",
     "one row a server-sent event",

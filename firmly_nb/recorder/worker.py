@@ -1,9 +1,9 @@
 """The recorder in a process of its own: ``python -m firmly_nb.recorder.worker``.
 
 A notebook that computes holds Python's lock and its event loop; times taken there are late by as
-much (design.md, section 5). Here nothing computes. The process reads orders from its standard input
-and writes records to its standard output (``pipe`` has the protocol); it ends when its input ends
-or the process that started it is gone.
+much. Here nothing computes. The process reads orders from its standard input and writes records to
+its standard output (``process`` has the protocol). It ends when its input ends or the process that
+started it is gone.
 """
 
 from __future__ import annotations
@@ -39,18 +39,16 @@ if TYPE_CHECKING:
     from firmly_nb.recorder.records import Record
 
 
-# Connections for orders: one order, one connection.
-#
-# A *lane* is a client with a connection of its own, so that orders in flight at the same time do
-# not wait for each other. A warm order takes a lane whose connection is open, a cold one opens its
-# own and so measures the connection too (design.md, section 5).
-
-
 MAX_IDLE = 64
 
 
 class Lanes:
-    """The lanes to one environment."""
+    """Connections for orders to one environment: one order, one connection.
+
+    A *lane* is a client with a connection of its own, so that orders in flight at the same time do
+    not wait for each other. A warm order takes a lane whose connection is open, a cold one opens
+    its own and so measures the connection too.
+    """
 
     def __init__(self, card_url: str, ssl_context: ssl.SSLContext | None = None) -> None:
         self.card_url = card_url
@@ -88,15 +86,10 @@ class Lanes:
         return FirmlyClient(http, self.card_url, self.card_url)
 
 
-# Asks the system to let the recorder run as soon as something has arrived.
-#
-# The kernel's stamps do not need this: a single event is dated right however late it is read. But
-# when two events wait in the same queue the kernel keeps the later stamp only, so a recorder that
-# gets its processor soon keeps more events apart. On a busy machine with two processors this took
-# the share of events that share a read from 6 % to 2 %, and the 99th percentile of
-# ``read_delay_us`` from 2.4 to 0.3 ms on a quiet one.
-
-
+# A single event is dated right however late it is read. But when two events wait in the same queue
+# the kernel keeps the later stamp only, so a recorder that gets its processor soon keeps more
+# events apart: short turns took the share of events that share a read from 6 % to 2 % on a busy
+# machine with two processors.
 SLICE_NS: Final = 100_000
 """The kernel's least. Who asks for short turns gets the next one sooner, and not more of them."""
 

@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# How a saved set is laid out, and what can go wrong with it; known without loading Parquet.
-
-
 MANIFEST = "manifest.json"
 KIND = "firmly-nb recordings"
 KINDS = ("orders", "events")
@@ -50,12 +47,6 @@ class StoreError(OSError):
 
 class NewerFormatError(StoreError):
     """A set that only a newer version of firmly-nb can read."""
-
-
-# The manifest of a saved set: what belongs to it, who wrote it and when, notes and tags.
-#
-# It is written last and at once, so it decides: a part that it does not list is not in the set.
-# Whatever stands in a manifest that is read is checked before it is used.
 
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -104,6 +95,8 @@ class Save:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """All savings of a set, oldest first.
+
+    It is written last and at once, so it decides: a part that it does not list is not in the set.
 
     Examples
     --------

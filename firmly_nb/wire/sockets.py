@@ -1,4 +1,4 @@
-"""A non-blocking TCP or unix socket on asyncio, whose every read is stamped.
+"""A non-blocking TCP or unix socket on asyncio, whose every read is stamped, and TLS over it.
 
 What is left to `firmly_nb.wire.transport` is httpcore's interface and its errors; here deadlines
 are times of the event loop, and errors are those of the operating system.
@@ -295,16 +295,6 @@ def _address(sock: socket.socket, *, peer: bool) -> Any:
         return None
 
 
-# TLS over a channel whose reads are stamped.
-#
-# The standard library's TLS sockets read the network themselves, without stamps. Here OpenSSL
-# works on two buffers in memory, and every byte between them and the network goes through the
-# channel below. That channel can be TLS itself: an HTTPS proxy on the way to an HTTPS host.
-#
-# Plaintext belongs to the socket read that completed its TLS record, which is the last one:
-# records that were already whole are handed out before the network is read again.
-
-
 _RECORD_SIZE: Final = 16 * 1024
 _HEADER_SIZE: Final = 5
 _T = TypeVar("_T")
@@ -312,6 +302,13 @@ _T = TypeVar("_T")
 
 class TlsChannel:
     """The client's side of a TLS connection.
+
+    The standard library's TLS sockets read the network themselves, without stamps. Here OpenSSL
+    works on two buffers in memory, and every byte between them and the network goes through the
+    channel below. That channel can be TLS itself: an HTTPS proxy on the way to an HTTPS host.
+
+    Plaintext belongs to the socket read that completed its TLS record, which is the last one:
+    records that were already whole are handed out before the network is read again.
 
     Parameters
     ----------

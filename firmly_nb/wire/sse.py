@@ -1,6 +1,12 @@
-"""The grammar of event streams, as a generator that chunks are sent into.
+"""Turn the bytes of an event stream into events, at any cut and without waiting.
 
-Each part of the technique was chosen by measurement (``benchmarks/parsing.py``):
+`EventStreamParser` follows the WHATWG rules for event streams to the letter
+(https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation). It is
+pushed: bytes in, events out, with no reading or waiting of its own, so that times are taken where
+the bytes arrive and not here. Its cost is linear in the bytes, whatever the chunks.
+
+The grammar is a generator that chunks are sent into. Each part of the technique was chosen by
+measurement (``benchmarks/parsing.py``):
 
 - Lines are cut by ``BytesIO``, the one splitter of the standard library that searches with
   ``memchr``. Two-byte needles, ``split`` and ``splitlines`` go byte by byte.
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 _BOM = b"\xef\xbb\xbf"
 _LF, _CR, _SPACE, _COLON, _D, _E, _I = b"\n\r :dei"
 
-# A line that says nothing, in the place of one that has been dealt with.
+# A line that says nothing, instead of one that has been dealt with.
 _IGNORED = b"-\n"
 
 # No more than this is taken at once, so that what is copied on the way stays small beside a big
@@ -320,18 +326,6 @@ def _milliseconds(value: bytes) -> int | None:
         return int(value) if value.isdigit() else None
     except ValueError:  # Python reads no number of many thousand digits
         return None
-
-
-# Turn the bytes of an event stream into events, at any cut and without waiting.
-#
-# The parser follows the WHATWG rules for event streams to the letter
-# (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation). It
-# is pushed: bytes in, events out, with no reading or waiting of its own, so that times are taken
-# where the bytes arrive and not here.
-#
-# It is fast because lines are found by ``memchr`` (``BytesIO``), data stays bytes, a cut line is
-# never copied or searched twice, and the state lives in the local names of a generator;
-# ``sse_grammar`` has the details. Its cost is linear in the bytes, whatever the chunks.
 
 
 class EventStreamError(ValueError):

@@ -3,7 +3,8 @@
 One `Read` describes one read of a socket. The kernel stamps segments, not bytes, and hands over
 only the stamp of the last segment of a read; what can be said about the bytes before it follows
 from what is known about the receive queue. `ArrivalLedger` keeps that knowledge for a connection.
-It does arithmetic only: the system calls are in `firmly_nb.wire.sockets`.
+It does arithmetic only. The functions that ask the kernel stand below it, and
+`firmly_nb.wire.sockets` calls them.
 
 "Arrived" means: received by the kernel and readable in order. A segment that came ahead of a lost
 one counts from the moment at which the gap was closed.
@@ -311,14 +312,11 @@ class ArrivalLedger:
             self._emptying_reads += 1
 
 
-# What Linux tells about a socket beyond its bytes; elsewhere each answer is "not known".
-#
-# Constants and layouts are those of <linux/tcp.h> and <asm-generic/socket.h>: the socket module
-# does not name them, or not in every supported version.
-
-
 Ancillary = list[tuple[int, int, bytes]]
 
+# What Linux tells about a socket beyond its bytes; elsewhere each answer is "not known". Constants
+# and layouts are those of <linux/tcp.h> and <asm-generic/socket.h>: the socket module does not name
+# them, or not in every supported version.
 _SO_TIMESTAMPNS: Final = 35
 _SO_MEMINFO: Final = 55
 _TIMESPEC: Final = struct.Struct("@ll")

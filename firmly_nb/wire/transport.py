@@ -30,10 +30,7 @@ import httpcore
 import httpx
 
 from firmly_nb.wire.sockets import Channel, DeadlinePassedError, SocketChannel, TlsChannel
-from firmly_nb.wire.stamps import (
-    monotonic_ns,
-    request_kernel_stamps,
-)
+from firmly_nb.wire.stamps import monotonic_ns, request_kernel_stamps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -192,7 +189,7 @@ class StampingBackend(httpcore.AsyncNetworkBackend):
 async def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[int, Any]]:
     """Return families and addresses of a host, in the order in which to try them."""
     async with asyncio.timeout_at(deadline):
-        if _is_ip(host):
+        if _ip(host) is not None:
             # Needs no name server, and so no thread that waits for one.
             found = socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
@@ -201,14 +198,6 @@ async def _resolve(host: str, port: int, deadline: float | None) -> list[tuple[i
             loop = asyncio.get_running_loop()
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in found]
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _deadline(timeout: float | None) -> float | None:
@@ -242,15 +231,13 @@ def _connect_errors(on_timeout: str) -> Iterator[None]:
         raise httpcore.ConnectError(str(error)) from error
 
 
-# Which proxy the environment asks for.
-#
-# HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY mean what they mean to httpx (a transport of
-# one's own switches httpx's reading of them off), with two differences: what stays on this machine
-# never goes through a proxy, and NO_PROXY may name a range of addresses (``10.0.0.0/8``).
-
-
 def proxy_for(url: httpx.URL, settings: Mapping[str, str]) -> str | None:
     """Return the URL of the proxy for `url`, or None for a direct connection.
+
+    HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY mean what they mean to httpx (a transport of
+    one's own switches httpx's reading of them off), with two differences: what stays on this
+    machine never goes through a proxy, and NO_PROXY may name a range of addresses
+    (``10.0.0.0/8``).
 
     Parameters
     ----------
@@ -326,14 +313,6 @@ def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-# An httpx transport whose connections are stamped.
-#
-# It does what httpx's own transport does for HTTP/1.1, over `StampingBackend`. The response keeps
-# httpcore's extensions: ``response.extensions["network_stream"].get_extra_info("last_read")`` is
-# the `firmly_nb.wire.transport.Read` that completed the chunk handed out last, and a request's
-# ``trace`` extension is called as usual.
-
-
 KEEPALIVE_EXPIRY_S: Final = 5.0
 """As httpx. A longer one meets more servers that hang up just as the next request is sent, and a
 request that may be an order cannot be sent again."""
@@ -358,6 +337,9 @@ _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
 
 class StampingTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 for `httpx.AsyncClient`, never retried, every read stamped.
+
+    It does what httpx's own transport does, over `StampingBackend`. The response keeps httpcore's
+    extensions, and a request's ``trace`` extension is called as usual.
 
     Parameters
     ----------
