@@ -23,7 +23,7 @@ from firmly_nb.environments import from_dotenv
 from firmly_nb.recorder.journal import default_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.console import Console
 
@@ -295,19 +295,13 @@ def _calibration() -> tuple[Finding, Calibration | None]:
     from firmly_nb.recorder.calibration import calibrate
 
     name = "recorded times"
-    calibration = _tried(calibrate)
-    if isinstance(calibration, Exception):
-        text = f"could not be measured ({type(calibration).__name__}: {calibration})"
+    try:
+        calibration = calibrate()
+    except (OSError, RuntimeError) as error:
+        text = f"could not be measured ({type(error).__name__}: {error})"
         advice = "lab.place(..., isolated=False) records without a process of its own."
         return Finding(name, text, False, advice), None
     p99_ms = float(calibration.table["p99_ms"].max())
     slow = p99_ms > SLOW_P99_MS
     advice = "Something else keeps this machine busy: try again, or end it." if slow else ""
     return Finding(name, f"within {p99_ms:.2f} ms (p99)", not slow, advice), calibration
-
-
-def _tried(measure: Callable[[], Calibration]) -> Calibration | Exception:
-    try:
-        return measure()
-    except (OSError, RuntimeError) as error:
-        return error

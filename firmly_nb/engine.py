@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import secrets
 import time
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 from anyio import CancelScope
@@ -24,15 +21,17 @@ from anyio import CancelScope
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import FirmlyError, Unauthorized
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.environments import check_headers
-from firmly_nb.recorder.journal import Journal, RecordLog
+from firmly_nb.environments import check_headers, is_local
+from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
-from firmly_nb.recorder.recorder import Job, record
-from firmly_nb.recorder.records import Record, Start
-from firmly_nb.recorder.worker import Lanes
+from firmly_nb.recorder.recorder import Job
+from firmly_nb.recorder.records import Record, Start, written_with
+from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.wire.transport import SOCKS_PROXY
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
@@ -135,7 +134,6 @@ class Devices:
 
 
 MAX_TIMEOUT_S = 86_400.0
-SOCKS_PROXY = "the environment names a SOCKS proxy; to use it: pip install 'httpx[socks]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +198,11 @@ class Bench:
         """Return the client for everything but placing."""
         if self._client is None:
             from firmly_nb.api.client import FirmlyClient
-            from firmly_nb.environments import is_loopback
 
             urls = (self.environment.api_url, self.environment.card_url)
-            local = all(is_loopback(httpx.URL(url).host) for url in urls)
             try:
                 # This machine is never reached through a proxy.
-                http = httpx.AsyncClient(verify=self._tls(), trust_env=not local)
+                http = httpx.AsyncClient(verify=self._tls(), trust_env=not all(map(is_local, urls)))
             except ImportError:
                 raise FirmlyError("TransportError", SOCKS_PROXY) from None
             self._client = FirmlyClient(http, *urls)
@@ -332,15 +328,11 @@ class Bench:
     async def _record_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
         if self._lanes is None:
             self._lanes = Lanes(self.environment.card_url, self._tls())
-        log = RecordLog(Journal(self.journal, keep_personal=self.keep_personal))
-        try:
-            async with self._lanes.take(warm=job.start.connection == "warm") as lane:
-                await record(job, lane, lambda item: on_record(log.write(item)))
-        finally:
-            log.journal.close()
+        journal = Journal(self.journal, keep_personal=self.keep_personal)
+        await record_over(self._lanes, journal, job, on_record)
 
-    def _tls(self) -> Any:
-        return httpx.create_ssl_context(verify=self.ca_file) if self.ca_file else _default_tls()
+    def _tls(self) -> ssl.SSLContext:
+        return httpx.create_ssl_context(verify=self.ca_file or True)
 
     def _start(self, order: Order, options: Options) -> Start:
         return Start(
@@ -355,19 +347,5 @@ class Bench:
             milestones=list(self.milestones) if self.milestones else None,
             run_id=options.run_id,
             tags={redact_text(str(k)): redact_text(str(v)) for k, v in options.tags.items()},
-            recorder={**_machine(), "process": "own" if options.isolated else "shared"},
+            recorder={**written_with(), "process": "own" if options.isolated else "shared"},
         )
-
-
-@cache
-def _machine() -> dict[str, str]:
-    """Return what is the same for every order; looking the version up reads a file."""
-    return {
-        "firmly_nb": version("firmly-nb"),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def _default_tls() -> Any:
-    return httpx.create_ssl_context()

@@ -420,6 +420,21 @@ class Lab:
         return self._bench
 
 
+def _start_simulator(
+    allow_domains: frozenset[str], options: dict[str, Any]
+) -> tuple[Simulator, Environment]:
+    from firmly_nb.sim.server import start
+
+    simulator = start(**options)
+    domains = simulator.domains | allow_domains
+    return simulator, Environment("simulator", simulator.url, simulator.url, domains)
+
+
+def _close_in_background(bench: Bench, at_exit: object) -> None:
+    forget(at_exit)
+    submit(bench.aclose)
+
+
 # One order on its way: who waits for it shows a line for each event as it arrives.
 
 
@@ -517,18 +532,3 @@ class EventLines:
     def _print(self, line: str) -> None:
         encoding = getattr(self.out, "encoding", None) or "utf-8"
         print(line.encode(encoding, "replace").decode(encoding), file=self.out, flush=True)
-
-
-def _start_simulator(
-    allow_domains: frozenset[str], options: dict[str, Any]
-) -> tuple[Simulator, Environment]:
-    from firmly_nb.sim.server import start
-
-    simulator = start(**options)
-    domains = simulator.domains | allow_domains
-    return simulator, Environment("simulator", simulator.url, simulator.url, domains)
-
-
-def _close_in_background(bench: Bench, at_exit: object) -> None:
-    forget(at_exit)
-    submit(bench.aclose)

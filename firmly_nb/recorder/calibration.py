@@ -17,7 +17,7 @@ import secrets
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from html import escape
 from pathlib import Path
@@ -29,7 +29,7 @@ from firmly_nb.display.html import FONT, NUMBER, QUIET
 from firmly_nb.display.text import milliseconds
 from firmly_nb.outcomes import STAGE_COLOURS
 from firmly_nb.recorder.calibration_sender import EVENT, LAST_EVENT
-from firmly_nb.recorder.process import WorkerProcess
+from firmly_nb.recorder.process import WorkerProcess, end_by_input
 from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import End, Event, Record, Start
 from firmly_nb.schema import Column, Table
@@ -62,12 +62,7 @@ class Pattern:
 
     def body(self) -> dict[str, Any]:
         """Return the order's body, which is what the sender reads."""
-        return {
-            "events": self.events,
-            "seed": self.seed,
-            "min_gap_ms": self.min_gap_ms,
-            "max_gap_ms": self.max_gap_ms,
-        }
+        return asdict(self)
 
     @property
     def timeout_s(self) -> float:
@@ -105,16 +100,8 @@ class Sender:
 
     async def aclose(self) -> None:
         """End it."""
-        if self.process is None:
-            return
-        if self.process.stdin:
-            self.process.stdin.close()
-        try:
-            async with asyncio.timeout(SENDER_TIMEOUT_S):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        if self.process:
+            await end_by_input(self.process, SENDER_TIMEOUT_S)
 
 
 class CalibrationRun:
@@ -273,7 +260,6 @@ BINS_PER_DECADE = 12
 BAR_HEIGHT_PX = 56
 LABEL_PX_A_LETTER = 7
 LOWEST_MS, HIGHEST_MS = 0.001, 0.1  # the least that the axis covers: from one microsecond
-TEXT_BARS = " ▁▂▃▄▅▆▇█"
 TITLE = "How far off is an arrival?"
 LINE = "1px solid var(--jp-border-color1,#9e9e9e)"
 PLAIN = "padding:0;border:none;background:none;"

@@ -117,10 +117,7 @@ class _Stream:
 
 
 def _send_events(stream: _Stream, order: dict[str, Any]) -> None:
-    head = (
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
-    stream.wire.sendall(head.encode())
+    stream.wire.sendall(_HEAD)
     stream.ask_for_stamps()
     handed: list[int | None] = []
     returned: list[int] = []

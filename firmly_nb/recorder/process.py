@@ -278,14 +278,7 @@ class WorkerProcess:
             process, self.process = self.process, None
             if process is None:
                 return
-            if process.stdin:
-                process.stdin.close()
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+            await end_by_input(process, STOP_TIMEOUT_S)
             if self._pump:
                 await self._pump
 
@@ -314,7 +307,7 @@ class WorkerProcess:
                 # Also when this was cancelled: a recorder that nobody listens to must not be kept.
                 if not ready:
                     with CancelScope(shield=True):
-                        await _end(process)
+                        await _kill(process)
                         await listener
             if not ready:
                 raise RecorderError(
@@ -353,7 +346,7 @@ class WorkerProcess:
                 self._take(message)
         except (PipeError, KeyError) as error:
             self._last_words.append(f"it said what is no message: {error}")
-            await _end(process)
+            await _kill(process)
         await process.wait()
         await listener
         for pending in list(self._pending.values()):
@@ -457,7 +450,19 @@ def _send(process: asyncio.subprocess.Process, message: dict[str, Any]) -> None:
         process.stdin.write(frame(message))
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_by_input(process: asyncio.subprocess.Process, within_s: float) -> None:
+    """End a process that lives as long as its input; kill it if it does not end in time."""
+    if process.stdin:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(within_s):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     # Its end is not noticed before everything that it said has been read.

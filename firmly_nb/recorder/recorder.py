@@ -19,7 +19,7 @@ import httpx
 import orjson
 
 from firmly_nb.api.errors import FirmlyError, error_from_body, error_from_payload, seconds_to_wait
-from firmly_nb.api.event_names import ERROR, SUCCESS
+from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import order_number
 from firmly_nb.outcomes import BEFORE_IT_WAS_SENT
@@ -385,8 +385,7 @@ class _Run:
         self._judge(event.event, data)
 
     def _judge(self, name: str, data: Any) -> None:
-        success = {self.job.start.milestones[-1]} if self.job.start.milestones else SUCCESS
-        if name in success:
+        if name in self.job.start.success:
             self.succeeded = True
             if self.ended:
                 self.warnings.append(

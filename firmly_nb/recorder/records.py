@@ -7,7 +7,10 @@ after ``t_start``, the moment before the request is sent, on the recorder's mono
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, field, fields
+from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -23,6 +26,22 @@ if TYPE_CHECKING:
 
 
 FORMAT_VERSION = 1
+
+
+@cache
+def written_with() -> dict[str, str]:
+    """Return with what is recorded, nothing of who or where; to look the version up reads a file.
+
+    Examples
+    --------
+    >>> sorted(written_with())
+    ['firmly_nb', 'platform', 'python']
+    """
+    return {
+        "firmly_nb": version("firmly-nb"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +63,11 @@ class Start:
     recorder: dict[str, str] = field(default_factory=dict)  # versions and platform
     format_version: int = FORMAT_VERSION
     kind: Literal["start"] = "start"
+
+    @property
+    def success(self) -> frozenset[str]:
+        """Names of the events that say that the order was placed."""
+        return frozenset(self.milestones[-1:]) if self.milestones else SUCCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +171,13 @@ def _known(kind: type[Start | Event | End | Phases], values: dict[str, Any]) -> 
     return {f.name: values[f.name] for f in fields(kind) if f.name in values}
 
 
-# What can be said of an order whose recorder died: what its events tell.
-
-
 def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
-    """Return the end that the events themselves tell (placed, or an error), or None."""
-    success = {start.milestones[-1]} if start.milestones else SUCCESS
+    """Return the end that the events themselves tell (placed, or an error), or None.
+
+    It is all that can be said of an order whose recorder died.
+    """
     t_end = events[-1].t_ns if events else 0
-    if any(event.event in success for event in events):
+    if any(event.event in start.success for event in events):
         return End("placed", t_end)
     failed = next((event for event in events if event.event == ERROR), None)
     if failed is None:

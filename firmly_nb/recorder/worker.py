@@ -34,8 +34,9 @@ from firmly_nb.wire.transport import StampingTransport
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+    from firmly_nb.recorder.recorder import Job
     from firmly_nb.recorder.records import Record
 
 
@@ -84,6 +85,18 @@ class Lanes:
         transport = StampingTransport(ssl_context=self.ssl_context)
         http = httpx.AsyncClient(transport=transport, trust_env=False)
         return FirmlyClient(http, self.card_url, self.card_url)
+
+
+async def record_over(
+    lanes: Lanes, journal: Journal, job: Job, emit: Callable[[Record], None]
+) -> None:
+    """Record an order over a lane of its own; each record is in the journal before it is told."""
+    log = RecordLog(journal)
+    try:
+        async with lanes.take(warm=job.start.connection == "warm") as lane:
+            await record(job, lane, lambda item: emit(log.write(item)))
+    finally:
+        journal.close()
 
 
 # A single event is dated right however late it is read. But when two events wait in the same queue
@@ -141,8 +154,8 @@ class Worker:
     """Orders in flight, and the way back to the notebook."""
 
     def __init__(self, hello: dict[str, Any], output: asyncio.WriteTransport) -> None:
-        context = httpx.create_ssl_context(verify=hello["ca_file"]) if hello["ca_file"] else None
-        self.lanes = Lanes(hello["card_url"], context)
+        trusted = httpx.create_ssl_context(verify=hello["ca_file"] or True)
+        self.lanes = Lanes(hello["card_url"], trusted)
         self.journal_directory = Path(hello["journal"])
         self.keep_personal = bool(hello["keep_personal"])
         self.output = output
@@ -171,20 +184,14 @@ class Worker:
         await self.lanes.aclose()
 
     async def _place(self, order_id: str, message: dict[str, Any]) -> None:
-        job = read_job(message)
-        log = RecordLog(Journal(self.journal_directory, keep_personal=self.keep_personal))
-
-        def emit(item: Record) -> None:
+        def tell(item: Record) -> None:
             self.not_begun.discard(order_id)
-            self.output.write(frame({"type": "record", "id": order_id, "record": log.write(item)}))
+            self.output.write(frame({"type": "record", "id": order_id, "record": item}))
             if isinstance(item, End):
                 self.without_end.discard(order_id)
 
-        try:
-            async with self.lanes.take(warm=job.start.connection == "warm") as lane:
-                await record(job, lane, emit)
-        finally:
-            log.journal.close()
+        journal = Journal(self.journal_directory, keep_personal=self.keep_personal)
+        await record_over(self.lanes, journal, read_job(message), tell)
 
     def _over(self, order_id: str, task: asyncio.Task[None]) -> None:
         """Say of an order that no end will come, so that nobody waits for it."""

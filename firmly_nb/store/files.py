@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
-import platform
 import re
 import secrets
 import shutil
@@ -25,6 +24,7 @@ import orjson
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.disk import clear_unfinished, lock, write_whole
+from firmly_nb.recorder import records
 from firmly_nb.store.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
@@ -150,12 +150,7 @@ def now() -> str:
 
 def written_with() -> dict[str, str]:
     """Return by what a set is written; nothing of who or where."""
-    return {
-        "firmly_nb": version("firmly-nb"),
-        "pyarrow": version("pyarrow"),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
+    return {**records.written_with(), "pyarrow": version("pyarrow")}
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -317,6 +317,8 @@ KEEPALIVE_EXPIRY_S: Final = 5.0
 """As httpx. A longer one meets more servers that hang up just as the next request is sent, and a
 request that may be an order cannot be sent again."""
 
+SOCKS_PROXY = "the environment names a SOCKS proxy; to use it: pip install 'httpx[socks]'"
+
 _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
     httpcore.TimeoutException: httpx.TimeoutException,
     httpcore.ConnectTimeout: httpx.ConnectTimeout,
@@ -442,9 +444,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
         except ValueError as error:
             raise httpx.ProxyError(str(error)) from None
         if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
-            raise httpx.ProxyError(
-                "the environment names a SOCKS proxy; to use it: pip install 'httpx[socks]'"
-            )
+            raise httpx.ProxyError(SOCKS_PROXY)
         secure = proxy.url.scheme == "https"
         return httpcore.Proxy(
             url=_core_url(proxy.url),
