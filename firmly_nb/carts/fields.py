@@ -13,8 +13,6 @@ from operator import contains, itemgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from firmly_nb.api.money import read_amounts
 from firmly_nb.api.values import all_whole, plain_text, whole_number
 from firmly_nb.carts.paths import below, joined
@@ -22,6 +20,7 @@ from firmly_nb.carts.paths import below, joined
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -296,7 +295,7 @@ def _scattered(read: list[Any], moneys: list[Json | None]) -> list[Any]:
 
 
 SPARE = 1.1  # room for batches that are larger than the first
-NUMPY_TYPES = {"int64": np.int64, "Int64": np.int64, "boolean": np.bool_, "category": np.int32}
+NUMPY_TYPES = {"int64": "int64", "Int64": "int64", "boolean": "bool", "category": "int32"}
 
 
 class Growing:
@@ -312,15 +311,19 @@ class Growing:
     """
 
     def __init__(self, dtype: str, batches: int) -> None:
+        import numpy as np  # here and below: importing the tables should not cost it
+
         self._dtype = dtype
         self._batches = batches
         self._size = 0
-        self._values: NDArray[Any] = np.empty(0, NUMPY_TYPES.get(dtype, np.object_))
+        self._values: NDArray[Any] = np.empty(0, NUMPY_TYPES.get(dtype, "object"))
         self._nulls: NDArray[np.bool_] = np.empty(0, np.bool_)
         self._codes: dict[str | None, int] = {None: -1}
 
     def add(self, values: list[Any]) -> None:
         """Add the values of one batch."""
+        import numpy as np
+
         start, self._size = self._size, self._size + len(values)
         if self._size > len(self._values):
             self._make_room(len(values))
@@ -349,6 +352,8 @@ class Growing:
         return values
 
     def _make_room(self, batch: int) -> None:
+        import numpy as np
+
         expected = int(batch * self._batches * SPARE)
         size = max(self._size, expected if not len(self._values) else 2 * len(self._values))
         for name in ("_values", "_nulls"):
@@ -367,6 +372,7 @@ class Growing:
             return [codes[value] for value in values]
 
     def _categorical(self, codes: NDArray[Any]) -> pd.Categorical[Any]:
+        import numpy as np
         import pandas as pd
 
         names = [name for name in self._codes if name is not None]

@@ -71,7 +71,7 @@ def element_path(path: str, name: str) -> str:
 
     Examples
     --------
-    >>> element("line_items", "WS12-XS-Orange")
+    >>> element_path("line_items", "WS12-XS-Orange")
     'line_items[WS12-XS-Orange]'
     """
     return f"{path}[{_element_name(name)}]"

@@ -13,9 +13,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
-from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.api.snapshots import Snapshot, find_snapshot
 from firmly_nb.carts.changes import amount_or_value
-from firmly_nb.carts.tables import cart_tables, records
+from firmly_nb.carts.tables import Found, records, tables_of
 from firmly_nb.display.text import printable
 
 if TYPE_CHECKING:
@@ -82,13 +82,8 @@ def bill(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> Bill:
     >>> read.lines[0].quantity, read.lines[0].name, read.lines[0].price, read.total
     ('2', 'Mug', '37.00', '—')
     """
-    import pandas as pd
-
-    found = find_snapshot(dict(snapshot))
-    cart = found.data if found else dict(snapshot)
-    data = pd.Series([{"cart": cart}], dtype="object")
-    events = pd.DataFrame({"recording_id": "", "seq": 0, "event": "", "data": data})
-    read = cart_tables(events)
+    seen = find_snapshot(dict(snapshot)) or Snapshot("cart", dict(snapshot), None)
+    read = tables_of(Found([""], [0], [""], [seen.data], [seen.kind], [seen.order_number]))
     (row,) = records(read.snapshots)
     return bill_of(
         row,

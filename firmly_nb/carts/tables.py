@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from firmly_nb.api.money import read_money
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.api.values import INT64_MAX
-from firmly_nb.carts.fields import Json, Rows, read_text
+from firmly_nb.carts.fields import GrowingTable, Json, Rows, read_text
 from firmly_nb.carts.schemas import DISCOUNTS, LINE_ITEMS, NOTICES, SHIPMENTS, SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -351,7 +351,12 @@ def cart_tables(events: pd.DataFrame) -> CartTables:
     events
         Needs ``recording_id``, ``seq``, ``event`` and ``data`` (a dict or None in each row).
     """
-    return CartTables(*_read(events, *READERS))
+    return tables_of(find_carts(events))
+
+
+def tables_of(found: Found) -> CartTables:
+    """Read all tables of snapshots that are found already."""
+    return CartTables(*_read(found, *READERS))
 
 
 def snapshots(events: pd.DataFrame) -> pd.DataFrame:
@@ -367,12 +372,12 @@ def snapshots(events: pd.DataFrame) -> pd.DataFrame:
     >>> snapshots(events)[["cart_id", "total_minor", "currency"]].to_dict("records")
     [{'cart_id': 'c1', 'total_minor': 1500, 'currency': 'KWD'}]
     """
-    return _read(events, (SNAPSHOTS, _snapshots))[0]
+    return _read(find_carts(events), (SNAPSHOTS, _snapshots))[0]
 
 
 def line_items(events: pd.DataFrame) -> pd.DataFrame:
     """Read one row a line of a snapshot; columns as in `LINE_ITEMS`."""
-    return _read(events, (LINE_ITEMS, _line_items))[0]
+    return _read(find_carts(events), (LINE_ITEMS, _line_items))[0]
 
 
 def shipments(events: pd.DataFrame) -> pd.DataFrame:
@@ -380,23 +385,20 @@ def shipments(events: pd.DataFrame) -> pd.DataFrame:
 
     A v1 cart has no shipments; its ``shipping_method`` becomes one without a ``shipment_id``.
     """
-    return _read(events, (SHIPMENTS, _shipments))[0]
+    return _read(find_carts(events), (SHIPMENTS, _shipments))[0]
 
 
 def notices(events: pd.DataFrame) -> pd.DataFrame:
     """Read one row a notice of a snapshot, v2's objects and v1's texts; columns as in `NOTICES`."""
-    return _read(events, (NOTICES, _notices))[0]
+    return _read(find_carts(events), (NOTICES, _notices))[0]
 
 
 def discounts(events: pd.DataFrame) -> pd.DataFrame:
     """Read one row a discount or applied code of a snapshot; columns as in `DISCOUNTS`."""
-    return _read(events, (DISCOUNTS, discount_columns))[0]
+    return _read(find_carts(events), (DISCOUNTS, discount_columns))[0]
 
 
-def _read(events: pd.DataFrame, *readers: Reader) -> list[pd.DataFrame]:
-    from firmly_nb.carts.fields import GrowingTable  # numpy, which an import should not cost
-
-    found = find_carts(events)
+def _read(found: Found, *readers: Reader) -> list[pd.DataFrame]:
     n_batches = -(-len(found.carts) // CARTS_AT_ONCE)
     growing = [GrowingTable(table, n_batches) for table, _ in readers]
     for batch in batches(found):
