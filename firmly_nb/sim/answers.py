@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from firmly_nb.sim.settings import Settings
 
 
-# firmly-api.md, section 7.2. Where a page shows no status, the default is inferred.
+# The error-codes page. Where it shows no status, the default is inferred.
 STATUSES = {
     "InvalidAppId": 400,
     "TokenExpired": 401,
@@ -133,7 +133,7 @@ def error_body(error: ApiError, settings: Settings) -> dict[str, Any]:
 
 
 def error_event(error: ApiError, settings: Settings) -> dict[str, Any]:
-    """Return the data of an ``error`` event; firmly's pages do not describe it (section 4.4).
+    """Return the data of an ``error`` event; firmly's pages do not describe it.
 
     Examples
     --------

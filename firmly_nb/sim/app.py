@@ -1,4 +1,4 @@
-"""What runs in the simulator's own process: uvicorn on a loopback socket, and when to end."""
+"""What runs in the simulator's own process: all routes, on a loopback socket, and when to end."""
 
 from __future__ import annotations
 
@@ -41,14 +41,17 @@ if TYPE_CHECKING:
     from firmly_nb.sim.wire import Receive, Scope, Send
 
 
-# A line for each request: time, status, duration, method and path; no headers, no bodies.
-
-
+HOST = "127.0.0.1"
+BACKLOG = 2048
+CERTIFICATE_DAYS = 7
 LONGEST_PATH = 300
 
 
 class AccessLog:
-    """Writes to stderr just before an answer is complete, or when it has broken off."""
+    """Writes a line to stderr just before an answer is complete, or when it has broken off.
+
+    Time, status, duration, method and path; no headers, no bodies.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -82,10 +85,7 @@ def _write(scope: Scope, status: str, begin: float) -> None:
     sys.stderr.flush()
 
 
-# The application: all routes, and errors in the API's form whatever happens.
-
-
-# Permissive, as was seen of the real API (section 9).
+# Permissive, as was seen of the real API.
 ANY_ORIGIN = Middleware(
     CORSMiddleware,
     allow_origins=["*"],
@@ -95,18 +95,13 @@ ANY_ORIGIN = Middleware(
 )
 
 
+API_ROUTES = (*order_routes.ROUTES, *cart_routes.ROUTES, *catalogue_routes.ROUTES)
+
+
 def build_app(world: World) -> Starlette:
-    """Return the application that serves a world."""
-    api_routes = [
-        *order_routes.SESSION_ROUTES,
-        *order_routes.ROUTES,
-        *cart_routes.ROUTES,
-        *cart_routes.SIMPLE_ROUTES,
-        *order_routes.DEVICE_ROUTES,
-        *catalogue_routes.ROUTES,
-    ]
+    """Return the application that serves a world; errors have the API's form whatever happens."""
     app = Starlette(
-        routes=[*api_routes, *own_routes.ROUTES],
+        routes=[*API_ROUTES, *own_routes.ROUTES],
         middleware=[*([Middleware(AccessLog)] if world.settings.access_log else []), ANY_ORIGIN],
         exception_handlers={
             ApiError: _api_error,
@@ -117,7 +112,7 @@ def build_app(world: World) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.world = world
-    app.state.api_routes = api_routes
+    app.state.api_routes = API_ROUTES
     return app
 
 
@@ -133,7 +128,7 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """Answer what no route answers (``RouteNotFound``, section 7.2)."""
+    """Answer what no route answers (``RouteNotFound``)."""
     if isinstance(error, HTTPException) and error.status_code == 405:
         allowed = {"allow": ", ".join(_methods(request))}
         refused = ApiError("MethodNotAllowed", "this path has no such method", headers=allowed)
@@ -158,11 +153,6 @@ async def _own_error(request: Request, error: Exception) -> Response:
     """Answer a mistake of the simulator's own; uvicorn logs where it happened."""
     del error
     return _answer(request, ApiError("InternalError", "the simulator made a mistake; see its log"))
-
-
-HOST = "127.0.0.1"
-BACKLOG = 2048
-CERTIFICATE_DAYS = 7
 
 
 def serve(settings: Settings, *, held: bool) -> None:

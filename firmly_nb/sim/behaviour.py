@@ -1,4 +1,7 @@
-"""Latency profiles and faults, as data: what each does, and what a client should make of it."""
+"""Latency profiles and faults, as data: what each does, and what a client should make of it.
+
+An order's delays are drawn from its profile with a seed, so that a run can be had again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LONGEST_MS = 120_000.0
 STAGES = ("creating-cart", "item-added", "shipping-updated", "order-placed")
 
 
@@ -111,7 +115,7 @@ class Fault:
     what
         What the server does.
     outcome
-        What a client that listens to the stream should report (metrics.md, section 3).
+        What a client that listens to the stream should report, one of the seven outcomes.
     plain
         What a client should report that asked without ``sse=true``.
     placed
@@ -144,7 +148,7 @@ def _cart(what: str) -> Fault:
 
 
 FAULTS: Mapping[str, Fault] = {
-    # Each documented error of Place Order (firmly-api.md, section 4.5), where it is realistic.
+    # Each documented error of Place Order, where it is realistic.
     "product-not-found": _error("ErrorProductNotFound", "when the first item is added"),
     "not-enough-stock": _error("ErrorNotEnoughStock", "when the order is placed"),
     "payment-declined": _error("ErrorPaymentDeclined", "when the order is placed"),
@@ -229,12 +233,6 @@ FAULTS: Mapping[str, Fault] = {
     "cart-other-currency": _cart("shipping_total is in another currency"),
     "cart-duplicated-line": _cart("the first line is there twice, with one id"),
 }
-
-
-# Drawing the delays of an order from a profile: seeded, so that a run can be had again.
-
-
-LONGEST_MS = 120_000.0
 
 
 @dataclass(frozen=True, slots=True)

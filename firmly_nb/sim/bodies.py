@@ -1,4 +1,8 @@
-"""JSON schemas of what goes over the wire; the OpenAPI document is made of them."""
+"""What goes over the wire: how bodies are read and checked, and their JSON schemas.
+
+An error names the field that is wrong, never its value, which may be a secret. The OpenAPI document
+is made of the schemas.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +23,7 @@ if TYPE_CHECKING:
 
 
 PAGE_SIZES = (100, 500, 1000, 2000)
-
-
 LARGEST_PAGE = 100
-
-
-# Whether a body is what the API's pages ask for; errors name the field, never its value.
-
-
 REQUIRED_IN_ADDRESS = (
     "first_name",
     "last_name",
@@ -132,7 +129,7 @@ def quantity(value: Any, where: str, least: int = 1) -> int:
 
 
 def address(value: Any, where: str, phone_required: bool = True) -> dict[str, str]:
-    """Return a checked address with its known fields, country as its code (section 6.5).
+    """Return a checked address with its known fields, country as its code.
 
     Raises
     ------
@@ -148,7 +145,7 @@ def address(value: Any, where: str, phone_required: bool = True) -> dict[str, st
     for name in optional:
         if value.get(name) is not None:
             checked[name] = _optional_text(value[name], f"{where}.{name}")
-    _check_place(checked, where)
+    _check_region(checked, where)
     return checked
 
 
@@ -158,7 +155,7 @@ def _optional_text(value: Any, where: str) -> str:
     return value.strip()
 
 
-def _check_place(checked: dict[str, str], where: str) -> None:
+def _check_region(checked: dict[str, str], where: str) -> None:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", checked["email"]):
         raise invalid(f"{where}.email: must be an e-mail address")
     country = country_code(checked["country"])
@@ -219,38 +216,31 @@ def texts(value: Any, where: str, most: int = 100) -> list[str]:
     return [text(one, f"{where}[{n}]") for n, one in enumerate(value)]
 
 
-def items(value: Any) -> list[tuple[dict[str, Any], int]]:
-    """Return the checked items of a Place Order v2 body (section 4.1)."""
-    _check_item_list(value)
-    checked = []
-    for n, one in enumerate(value):
-        if not isinstance(one, dict):
-            raise invalid(f"items[{n}]: must be an object")
-        reference = product_reference(one.get("add_to_cart_ref"), f"items[{n}].add_to_cart_ref")
-        checked.append((reference, quantity(one.get("quantity"), f"items[{n}].quantity")))
-    return checked
+def items(value: Any, version: int) -> list[tuple[dict[str, Any], int]]:
+    """Return the checked items of a Place Order body, as pairs of reference and quantity.
 
-
-def simple_items(value: Any) -> list[tuple[dict[str, Any], int]]:
-    """Return the checked items of a Place Order v1 body: ``{variant_id, quantity}`` (inferred)."""
-    _check_item_list(value)
-    checked = []
-    for n, one in enumerate(value):
-        reference = product_reference(one, f"items[{n}]")
-        checked.append((reference, quantity(one.get("quantity"), f"items[{n}].quantity")))
-    return checked
-
-
-def _check_item_list(value: Any) -> None:
+    In v2 an item has an ``add_to_cart_ref``, in v1 it is one itself (inferred).
+    """
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_ITEMS:
         raise invalid(f"items: must be a list of 1 to {MOST_ITEMS} items")
+    checked = []
+    for n, one in enumerate(value):
+        if version == 1:
+            reference = product_reference(one, f"items[{n}]")
+        elif isinstance(one, dict):
+            given = one.get("add_to_cart_ref")
+            reference = product_reference(given, f"items[{n}].add_to_cart_ref")
+        else:
+            raise invalid(f"items[{n}]: must be an object")
+        checked.append((reference, quantity(one.get("quantity"), f"items[{n}].quantity")))
+    return checked
 
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 BOOLEAN: Schema = {"type": "boolean"}
 # A text that is not blank.
-WORD: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT, "pattern": r"\S"}
+FILLED: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT, "pattern": r"\S"}
 OPTIONAL_TEXT: Schema = {"type": ["string", "null"], "maxLength": LONGEST_TEXT}
 ANY_OBJECT: Schema = {"type": "object"}
 
@@ -282,22 +272,30 @@ def thing(required: Schema, **optional: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": {**required, **optional}}
 
 
+def place_order_of(item: str) -> Schema:
+    """Return the schema of a Place Order body with items of a kind."""
+    items = array(ref(item), minItems=1, maxItems=MOST_ITEMS)
+    required = {**PAYMENT_FIELDS, "shipping_info": ref("Address"), "items": items}
+    return thing(required, captcha_token=CAPTCHA)
+
+
 MONEY = ref("Money")
 PIECES: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_PIECES}
-ADDRESS_WORDS = {
-    "first_name": WORD,
-    "last_name": WORD,
-    "email": {**WORD, "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"},
-    "address1": WORD,
-    "city": WORD,
-    "state_or_province": WORD,
+ADDRESS_FIELDS = {
+    "first_name": FILLED,
+    "last_name": FILLED,
+    "email": {**FILLED, "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"},
+    "address1": FILLED,
+    "city": FILLED,
+    "state_or_province": FILLED,
     "country": {"type": "string", "enum": [*COUNTRIES, *COUNTRIES.values()]},
-    "postal_code": WORD,
+    "postal_code": FILLED,
 }
+HANDLES: Schema = {"type": ["array", "null"], "items": FILLED, "maxItems": 100}
 REFERENCE = thing(
-    {"variant_id": WORD},
-    product_id={**WORD, "type": ["string", "null"]},
-    variant_handles={"type": ["array", "null"], "items": WORD, "maxItems": 100},
+    {"variant_id": FILLED},
+    product_id={**FILLED, "type": ["string", "null"]},
+    variant_handles=HANDLES,
 )
 PAYMENT_FIELDS = {"encrypted_card": {**TEXT, "maxLength": 8192}, "billing_info": ref("Address")}
 CAPTCHA: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 4096}
@@ -334,29 +332,15 @@ COMPONENTS: dict[str, Schema] = {
         symbol=TEXT,
     ),
     "Address": thing(
-        {**ADDRESS_WORDS, "phone": WORD}, address2=OPTIONAL_TEXT, company=OPTIONAL_TEXT
+        {**ADDRESS_FIELDS, "phone": FILLED}, address2=OPTIONAL_TEXT, company=OPTIONAL_TEXT
     ),
     "SimpleAddress": thing(
-        ADDRESS_WORDS, phone=OPTIONAL_TEXT, address2=OPTIONAL_TEXT, company=OPTIONAL_TEXT
+        ADDRESS_FIELDS, phone=OPTIONAL_TEXT, address2=OPTIONAL_TEXT, company=OPTIONAL_TEXT
     ),
     "Item": thing({"add_to_cart_ref": REFERENCE, "quantity": PIECES}),
-    "SimpleItem": thing({"variant_id": WORD, "quantity": PIECES}),
-    "PlaceOrder": thing(
-        {
-            **PAYMENT_FIELDS,
-            "shipping_info": ref("Address"),
-            "items": array(ref("Item"), minItems=1, maxItems=MOST_ITEMS),
-        },
-        captcha_token=CAPTCHA,
-    ),
-    "SimplePlaceOrder": thing(
-        {
-            **PAYMENT_FIELDS,
-            "shipping_info": ref("Address"),
-            "items": array(ref("SimpleItem"), minItems=1, maxItems=MOST_ITEMS),
-        },
-        captcha_token=CAPTCHA,
-    ),
+    "SimpleItem": thing({"variant_id": FILLED, "quantity": PIECES}),
+    "PlaceOrder": place_order_of("Item"),
+    "SimplePlaceOrder": place_order_of("SimpleItem"),
     "CompleteOrder": thing(PAYMENT_FIELDS, captcha_token=CAPTCHA),
     "LineItem": thing(
         {

@@ -1,7 +1,7 @@
 """A cart and what it costs: plain immutable data, and functions from cart to cart.
 
-firmly-api.md, sections 6.4 and 6.6. All amounts are integers in minor units. Rules (the API's
-pages give none, and their samples do not add up; all inferred):
+All amounts are integers in minor units. Rules (the API's pages give none, and their samples do not
+add up; all inferred):
 
 - ``line_price = price * quantity``; ``sub_total`` is the sum of the line prices;
 - ``cart_discount`` is a percentage of ``sub_total``, rounded half up, and is a positive amount;
@@ -9,11 +9,16 @@ pages give none, and their samples do not add up; all inferred):
 - ``tax_total`` is the rate of the address's state on ``sub_total - cart_discount``, and on
   shipping where the state taxes it, rounded half up once for the cart;
 - ``total = sub_total - cart_discount + shipping_total + tax_total + addon_total``.
+
+Lines from one warehouse travel together, by default in the cheapest way (documented for carts,
+inferred for orders). At the end: a cart as the API writes it, as Full Cart (v2) and as Simple Cart
+(v1).
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +26,13 @@ from firmly_nb.sim.answers import ApiError
 from firmly_nb.sim.merchants import find_region
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from firmly_nb.sim.keys import PaymentSummary
     from firmly_nb.sim.merchants import Merchant, Variant
 
 
 MOST_LINES = 1_000
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +91,20 @@ class Cart:
         return min(sum(self.merchant.promo_codes.get(code, 0) for code in self.promo_codes), 90)
 
 
+# What is done to a cart.
+Change = Callable[[Cart], Cart]
+
+
 def new_cart(merchant: Merchant) -> Cart:
     """Return an empty cart with an id of its own."""
     return Cart(make_id("cart"), merchant)
+
+
+def not_submitted(cart: Cart) -> Cart:
+    """Refuse a cart that has become an order (which error that gives is inferred)."""
+    if cart.confirmation:
+        raise ApiError("ErrorInvalidState", "the cart was submitted and can only be read")
+    return cart
 
 
 def make_id(kind: str) -> str:
@@ -153,7 +169,7 @@ def _with_quantity(cart: Cart, line: Line, quantity: int) -> Cart:
 
 
 def clear(cart: Cart) -> Cart:
-    """Take everything out; id, addresses and payment options stay (section 6.1)."""
+    """Take everything out; id, addresses and payment options stay."""
     return replace(
         cart, lines=(), promo_codes=(), methods={}, fulfilment={}, details={}, notices=()
     )
@@ -210,8 +226,9 @@ class Totals:
         return self.sub_total - self.discount + self.shipping + self.tax
 
 
-def totals(cart: Cart, shipping: int) -> Totals:
-    """Add a cart up, with its shipping as priced by :mod:`firmly_nb.sim.cart`."""
+def totals(cart: Cart, parts: tuple[Shipment, ...]) -> Totals:
+    """Add a cart and its shipments up."""
+    shipping = sum(part.price for part in parts)
     sub_total = sum(line.line_price for line in cart.lines)
     discount = half_up(sub_total * cart.discount_percent, 100)
     return Totals(sub_total, discount, shipping, _tax(cart, sub_total - discount, shipping))
@@ -238,14 +255,8 @@ def half_up(amount: int, divisor: int) -> int:
     return (2 * amount + divisor) // (2 * divisor)
 
 
-# Shipments of a cart, how each can be sent and what that costs.
-#
-# firmly-api.md, sections 6.1, 6.4.2 and 6.4.4. Lines from one warehouse travel together. The
-# default is the cheapest method (documented for carts, inferred for place-order).
-
-
 SHIP, PICKUP, SCHEDULED = "SHIP_TO_ADDRESS", "IN_STORE_PICKUP", "SCHEDULED_DELIVERY"
-PICKUP_TWIN = "PICKUP_IN_STORE"  # the same thing on another page (section 6.4.2)
+PICKUP_TWIN = "PICKUP_IN_STORE"  # the same thing on another page
 FULFILMENT: Mapping[str, tuple[str, str]] = {
     SHIP: ("Ship to Address", "Parcel to your door"),
     PICKUP: ("In-Store Pickup", "Collect it from a store"),
@@ -302,11 +313,6 @@ def shipments(cart: Cart) -> tuple[Shipment, ...]:
     """Return a cart's shipments, one for each warehouse that something comes from."""
     warehouses = dict.fromkeys(line.variant.warehouse for line in cart.lines)
     return tuple(_new_shipment(cart, warehouse) for warehouse in warehouses)
-
-
-def shipping_total(cart: Cart) -> int:
-    """Return what sending everything costs."""
-    return sum(shipment.price for shipment in shipments(cart))
 
 
 def _new_shipment(cart: Cart, warehouse: str) -> Shipment:
@@ -383,19 +389,12 @@ def choose_fulfilment(cart: Cart, shipment_id: Any, kind: Any) -> Cart:
     return replace(cart, fulfilment={**cart.fulfilment, shipment.shipment_id: kind})
 
 
-# A cart as the API writes it: Full Cart (v2), Simple Cart (v1), and the order that comes of it.
-#
-# firmly-api.md, sections 6.3, 6.4, 6.6 and 6.7. The shape of a notice is inferred; that a v2 order
-# says ``tax_total`` is inferred from the v2 cart.
-
-
-Json = dict[str, Any]
 # Symbol and number of decimals of the currencies that occur here.
 CURRENCIES = {"USD": ("$", 2), "EUR": ("€", 2), "JPY": ("¥", 0)}
 
 
 def money(minor: int, currency: str) -> Json:
-    """Return a money object (section 6.3).
+    """Return a money object.
 
     Examples
     --------
@@ -410,7 +409,7 @@ def money(minor: int, currency: str) -> Json:
 
 
 def status(cart: Cart) -> str:
-    """Return ``cart_status``, computed from the cart's state (section 6.4)."""
+    """Return ``cart_status``, computed from the cart's state."""
     if cart.confirmation:
         return "submitted"
     if any(notice.code == "ITEM_NOT_SHIPPABLE" for notice in cart.notices):
@@ -419,22 +418,18 @@ def status(cart: Cart) -> str:
 
 
 def full_cart(cart: Cart) -> Json:
-    """Return a cart in v2 form."""
+    """Return a cart in v2 form; that an order says ``tax_total`` is inferred from carts."""
     parts = shipments(cart)
-    costs = totals(cart, sum(part.price for part in parts))
+    costs = totals(cart, parts)
     currency = cart.merchant.currency
     return {
         **_head(cart),
-        "line_items": [_line(line, currency) for line in cart.lines],
         "shipments": [_shipment(part, cart) for part in parts],
         **_addresses(cart),
-        "payment_method_options": [{"type": "CreditCard", "wallet": "user"}],
-        "coupons": list(cart.promo_codes),
+        **_payment(cart),
         "notices": [_notice(notice) for notice in cart.notices],
         "addons": {"offers": [], "selections": []},
-        "sub_total": money(costs.sub_total, currency),
-        **({"cart_discount": money(costs.discount, currency)} if costs.discount else {}),
-        "shipping_total": money(costs.shipping, currency),
+        **_costs(costs, currency),
         "tax_total": money(costs.tax, currency),
         "addon_total": money(0, currency),
         "total": money(costs.total, currency),
@@ -446,29 +441,29 @@ def full_cart(cart: Cart) -> Json:
 def simple_cart(cart: Cart) -> Json:
     """Return a cart in v1 form: flat, one shipping method for the cart."""
     parts = shipments(cart)
-    costs = totals(cart, sum(part.price for part in parts))
+    costs = totals(cart, parts)
     currency = cart.merchant.currency
     made = {
         **_head(cart),
-        "line_items": [_line(line, currency) for line in cart.lines],
         **_addresses(cart),
         "shipping_method_options": [_simple_method(one, currency) for one in _joint(parts)],
-        "payment_method_options": [{"type": "CreditCard", "wallet": "user"}],
-        "coupons": list(cart.promo_codes),
+        **_payment(cart),
         "notice": [notice.code for notice in cart.notices],
         "features": {"promo_codes": bool(cart.merchant.promo_codes), "paypal": False},
-        "sub_total": money(costs.sub_total, currency),
-        **({"cart_discount": money(costs.discount, currency)} if costs.discount else {}),
-        "shipping_total": money(costs.shipping, currency),
+        **_costs(costs, currency),
         "tax": money(costs.tax, currency),
         "total": money(costs.total, currency),
         **_foot(cart),
     }
     chosen = next((part.method for part in parts if part.method), None)
     if chosen:
-        joint = Method(chosen.method_id, chosen.name, chosen.days, costs.shipping)
+        joint = replace(chosen, price=costs.shipping)
         made["shipping_method"] = _simple_method(joint, currency)
     return made
+
+
+# By the version of the API.
+FORMS: Mapping[int, Callable[[Cart], Json]] = {1: simple_cart, 2: full_cart}
 
 
 def _head(cart: Cart) -> Json:
@@ -478,6 +473,22 @@ def _head(cart: Cart) -> Json:
         "shop_id": cart.merchant.domain,
         "display_name": cart.merchant.display_name,
         "cart_status": status(cart),
+        "line_items": [_line(line, cart.merchant.currency) for line in cart.lines],
+    }
+
+
+def _payment(cart: Cart) -> Json:
+    return {
+        "payment_method_options": [{"type": "CreditCard", "wallet": "user"}],
+        "coupons": list(cart.promo_codes),
+    }
+
+
+def _costs(costs: Totals, currency: str) -> Json:
+    return {
+        "sub_total": money(costs.sub_total, currency),
+        **({"cart_discount": money(costs.discount, currency)} if costs.discount else {}),
+        "shipping_total": money(costs.shipping, currency),
     }
 
 
@@ -496,7 +507,7 @@ def _foot(cart: Cart) -> Json:
 
 
 def _captcha(domain: str) -> Json:
-    """Return the signal of section 8; the flag is a text there, not a boolean."""
+    """Return how a cart says that it needs a captcha; the flag is a text, not a boolean."""
     return {
         "type": "recaptcha-v3",
         "api_key": "simulated-site-key",
@@ -576,17 +587,13 @@ def _joint(parts: tuple[Shipment, ...]) -> list[Method]:
         return []
     common = [name for name in offers[0] if all(name in offer for offer in offers)]
     return [
-        Method(
-            name,
-            offers[0][name].name,
-            offers[0][name].days,
-            sum(offer[name].price for offer in offers),
-        )
+        replace(offers[0][name], price=sum(offer[name].price for offer in offers))
         for name in common
     ]
 
 
-def _notice(notice: Any) -> Json:
+def _notice(notice: Notice) -> Json:
+    """Return a notice; its shape is inferred."""
     return {
         "code": notice.code,
         "message": notice.message,

@@ -12,6 +12,7 @@ from firmly_nb.sim.answers import ApiError, json_answer
 from firmly_nb.sim.bodies import LARGEST_PAGE, PAGE_SIZES
 from firmly_nb.sim.cart import Json, money
 from firmly_nb.sim.merchants import Merchant, Product, Variant
+from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,10 +25,8 @@ HIGHEST_PRICE = 10**12
 
 
 async def all_products(request: Request) -> Response:
-    """Get All Products (firmly-api.md, section 10): a short entry for each, in pages."""
-    world: World = request.app.state.world
-    world.device(request)
-    merchant = world.merchant(request.path_params["domain"])
+    """Get All Products: a short entry for each, in pages."""
+    _, _, merchant = who_and_where(request)
     size = _number(request, "size", 2000)
     page = _number(request, "page", 1)
     if size not in PAGE_SIZES:
@@ -37,22 +36,20 @@ async def all_products(request: Request) -> Response:
 
 
 async def expanded_products(request: Request) -> Response:
-    """Return a shop's full products; seen in demo code, without authentication (section 10)."""
+    """Return a shop's full products; seen in demo code, without authentication."""
     world: World = request.app.state.world
     merchant = world.merchant(request.path_params["domain"])
     return json_answer([product_json(merchant, product) for product in merchant.products])
 
 
 async def one_product(request: Request) -> Response:
-    """Get Product (section 10); an unknown handle is ``ErrorProductNotFound`` (inferred)."""
-    world: World = request.app.state.world
-    world.device(request)
-    merchant = world.merchant(request.path_params["domain"])
+    """Get Product; an unknown handle is ``ErrorProductNotFound`` (inferred)."""
+    _, _, merchant = who_and_where(request)
     return json_answer(product_json(merchant, _find(merchant, request.path_params["handle"])))
 
 
 async def product_from_url(request: Request) -> Response:
-    """Get Product from URL (section 10); the last part of the page's path is the handle."""
+    """Get Product from URL; the last part of the page's path is the handle."""
     world: World = request.app.state.world
     world.device(request)
     url = bodies.text(request.query_params.get("url"), "url", 2_000)
@@ -63,7 +60,7 @@ async def product_from_url(request: Request) -> Response:
 
 
 async def search(request: Request) -> Response:
-    """Discovery Search (firmly-api.md, section 10).
+    """Discovery Search.
 
     Documented: body, answer, prices in integer cents, an empty list where nothing is found or a
     shop is not enabled. Inferred: all words of the query must occur in title, kind or handle;
@@ -88,7 +85,7 @@ async def search(request: Request) -> Response:
 
 
 async def search_options(request: Request) -> Response:
-    """Discovery Options (firmly-api.md, section 10): the options that variants differ in."""
+    """Discovery Options: the options that variants differ in."""
     world: World = request.app.state.world
     world.device(request)
     values: dict[str, dict[str, None]] = {}
@@ -179,7 +176,7 @@ def _entry(merchant: Merchant, product: Product) -> Json:
 
 
 def product_json(merchant: Merchant, product: Product) -> Json:
-    """Return a product in the form of section 10."""
+    """Return a product as the API writes it."""
     return {
         "base_sku": product.product_id,
         "title": product.title,

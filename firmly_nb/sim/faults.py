@@ -1,19 +1,20 @@
-"""What each fault makes of a stream's script: functions from script to script.
+"""What each fault does: to a stream's script, to its carts, or instead of the whole answer.
 
-What the faults are and what a client should report stands in :mod:`firmly_nb.sim.behaviour`.
+What the faults are and what a client should report is in :mod:`firmly_nb.sim.behaviour`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from starlette.responses import Response
 
 from firmly_nb.sim.answers import ApiError
-from firmly_nb.sim.cart import money
+from firmly_nb.sim.cart import Json, money
 from firmly_nb.sim.placement import Emission, format_event
+from firmly_nb.sim.stream import until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Script = list[Emission]
 HUGE_BYTES = 4 << 20
-TRICKLE_MS = 0.2
 GARBAGE = b"\xff\xfe\x00\x80 not: a field \xc3\x28\n: \xf0\x9f\n\n"
 
 
@@ -106,18 +106,14 @@ def _huge(script: Script) -> Script:
 
 def _inserted(extra: bytes) -> Callable[[Script], Script]:
     def change(script: Script) -> Script:
-        return [
-            part
-            for one in script
-            for part in (_aside(one, extra, 0.5), replace(one, due_ms=one.due_ms))
-        ]
+        return [part for one in script for part in (_before(one, extra), one)]
 
     return change
 
 
-def _aside(one: Emission, extra: bytes, share: float) -> Emission:
-    due_ms = one.due_ms - one.drawn_ms * share
-    return Emission("", "", due_ms, 0.0, (extra,))
+def _before(one: Emission, extra: bytes) -> Emission:
+    """Return bytes that are due halfway through the stage that an event ends."""
+    return Emission("", "", one.due_ms - one.drawn_ms * 0.5, 0.0, (extra,))
 
 
 def _bom(script: Script) -> Script:
@@ -185,12 +181,6 @@ REWRITES: Mapping[str, Callable[[bytes], tuple[bytes, ...]]] = {
     "split": _split,
     "ids-and-retry": _with_id,
 }
-
-
-# Faults in what carts say: each makes one thing wrong that a check of carts should find.
-
-
-Json = dict[str, Any]
 
 
 def spoil_carts(steps: list[Step], fault: str) -> list[Step]:
@@ -264,9 +254,6 @@ CART_FAULTS: Mapping[str, Callable[[str, Json], Json]] = {
 }
 
 
-# Faults that come instead of an answer's stream: statuses, pages, silence, resets.
-
-
 HTML = "<!doctype html><title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>"
 ERRORS: Mapping[str, ApiError] = {
     "invalid-input": ApiError("ErrorInvalidInputBody", "refused on purpose"),
@@ -290,8 +277,7 @@ class Silence(Response):
         """Wait, or break off."""
         if self._reset:
             scope["wire"].reset()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await until_gone(receive)
 
 
 def answer_instead(fault: str) -> Response | None:

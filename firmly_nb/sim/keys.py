@@ -1,7 +1,10 @@
-"""What is in an opened card, and whether it can be charged.
+"""The keys of the card service, what they open, and device tokens.
 
-firmly-api.md, section 3.3. Nothing of a number is kept but its first six and last four digits, as
-the documented ``payment_summary`` shows them.
+Nothing of a card number is kept but its first six and last four digits, as the documented
+``payment_summary`` shows them. Inferred: the key size (2048, from firmly's own mock), and that the
+key before the present one still opens cards, because orders are under way when a key rotates.
+Tokens are signed JWTs with the claims of firmly's sample; their key never leaves the process, so
+tokens of an earlier simulator are not valid.
 """
 
 from __future__ import annotations
@@ -9,7 +12,6 @@ from __future__ import annotations
 import re
 import secrets
 import time
-import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +64,7 @@ class PaymentSummary:
             raise ApiError("ErrorPaymentDeclined", self.refusal)
 
     def wire(self) -> dict[str, Any]:
-        """Return ``payment_summary`` as section 6.7 has it."""
+        """Return ``payment_summary`` as an order has it."""
         return {
             "payment_type": "CreditCard",
             "card_holder_name": self.name,
@@ -147,24 +149,18 @@ def passes_luhn(number: str) -> bool:
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
-# The keys of the card service, and opening what was encrypted for it.
-#
-# firmly-api.md, sections 3.1 and 3.2. The key size (2048) is inferred from firmly's own mock; that
-# the key before the present one still opens cards is inferred, because orders are under way when a
-# key rotates.
-
-
 ALGORITHM = "RSA-OAEP-256"
 ENCRYPTION = "A256GCM"
 COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 LONGEST_JWE = 8_192
 
 
-def make_key() -> jwk.JWK:
-    """Make an RSA key pair with an id of its own, checked and ready to decrypt."""
-    key = jwk.JWK.generate(kty="RSA", size=2048, kid=secrets.token_hex(8), use="enc")
+def make_key(use: str) -> jwk.JWK:
+    """Make an RSA key pair with an id of its own to ``decrypt`` or to ``sign``."""
+    purpose = {"decrypt": "enc", "sign": "sig"}[use]
+    key = jwk.JWK.generate(kty="RSA", size=2048, kid=secrets.token_hex(8), use=purpose)
     # The first use of a private key checks it, which takes a tenth of a second: not in an order.
-    key.get_op_key("decrypt")
+    key.get_op_key(use)
     return key
 
 
@@ -173,8 +169,7 @@ class KeyRing:
 
     def __init__(self) -> None:
         self._maker = ThreadPoolExecutor(1, "firmly-sim-keys")
-        self._present: Future[jwk.JWK] = self._maker.submit(make_key)
-        self._next: Future[jwk.JWK] | None = None
+        self._present: Future[jwk.JWK] = self._maker.submit(make_key, "decrypt")
         self._previous: jwk.JWK | None = None
 
     @property
@@ -185,7 +180,7 @@ class KeyRing:
     def rotate(self) -> str:
         """Put a new key in place of the present one, and return its id."""
         self._previous = self.present
-        self._present = self._maker.submit(make_key)
+        self._present = self._maker.submit(make_key, "decrypt")
         return str(self.present["kid"])
 
     def find(self, kid: str | None) -> jwk.JWK | None:
@@ -262,14 +257,9 @@ def decode_part(part: str) -> bytes:
     return urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-# Device tokens: signed JWTs with the claims that firmly's documented sample has.
-#
-# firmly-api.md, section 2.1. A client should treat the token as opaque. The signing key is made at
-# start and never leaves the process, so tokens of an earlier simulator are not valid.
-
-
 RENEWABLE_S = 7 * 24 * 3600
 SIGNATURE = "RS256"
+HEADER = {"alg": SIGNATURE, "typ": "JWT"}
 LONGEST_TOKEN = 4_096
 
 
@@ -283,20 +273,13 @@ class Claims:
     expires: int
 
 
-def _make_key() -> jwk.JWK:
-    key = jwk.JWK.generate(kty="RSA", size=2048)
-    # As with the card key: the check at the first use is not to be part of a request.
-    key.get_op_key("sign")
-    return key
-
-
 class Tokens:
     """Issues tokens and reads them back."""
 
     def __init__(self, app_id: str) -> None:
         self.app_id = app_id
         maker = ThreadPoolExecutor(1, "firmly-sim-token-key")
-        self._key: Future[jwk.JWK] = maker.submit(_make_key)
+        self._key: Future[jwk.JWK] = maker.submit(make_key, "sign")
         maker.shutdown(wait=False)
 
     def issue(self, device_id: str, lifetime_s: int) -> tuple[str, Claims]:
@@ -305,7 +288,7 @@ class Tokens:
         claims = Claims(device_id, self.app_id, now, now + lifetime_s)
         body = {"device_id": device_id, "app_id": self.app_id, "exp": claims.expires, "iat": now}
         token = jws.JWS(orjson.dumps(body))
-        token.add_signature(self._key.result(), None, orjson.dumps(_HEADER).decode())
+        token.add_signature(self._key.result(), None, orjson.dumps(HEADER).decode())
         return token.serialize(compact=True), claims
 
     def read(self, token: str) -> Claims:
@@ -324,7 +307,8 @@ class Tokens:
             signed.deserialize(token, self._key.result())
         except (JWException, ValueError, TypeError):
             raise _bad_token() from None
-        return _claims(orjson.loads(signed.payload))
+        body = orjson.loads(signed.payload)
+        return Claims(body["device_id"], body["app_id"], body["iat"], body["exp"])
 
     def check(self, header: str | None) -> Claims:
         """Check the value of ``x-firmly-authorization``: the raw token, or ``Bearer <token>``.
@@ -358,17 +342,5 @@ class Tokens:
         return claims.device_id
 
 
-_HEADER = {"alg": SIGNATURE, "typ": "JWT"}
-
-
 def _bad_token() -> ApiError:
     return ApiError("InvalidJWTToken", "the device token is not valid")
-
-
-def _claims(body: dict[str, Any]) -> Claims:
-    return Claims(body["device_id"], body["app_id"], body["iat"], body["exp"])
-
-
-def new_device() -> str:
-    """Return a device id."""
-    return str(uuid.uuid4())

@@ -1,4 +1,10 @@
-"""The shops: what each sells and what it is like to order there."""
+"""The shops: what each sells, what it is like to order there, and where things can go.
+
+The demo merchant's two well-known products carry the ids that firmly's pages show; everything else
+is invented. Stock is not used up by orders, so that a sweep of thousands of orders sees the same
+shop from first to last. Tax rates are plausible and fixed, so that a price can be checked by hand;
+they are not tax advice.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +18,6 @@ from firmly_nb.sim.behaviour import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-
-# Merchants and what they sell.
-#
-# firmly-api.md, section 10. The demo merchant's two well-known products carry the ids that
-# firmly's pages show; everything else is invented. Stock is not used up by orders, so that a sweep
-# of thousands of orders sees the same shop from first to last.
 
 
 FAULT_PREFIX = "FAULT-"
@@ -408,13 +407,6 @@ def _stationery() -> Iterator[Product]:
     yield make_product(("SR-NTB", "notebook"), "Notebook", 1250, sizes, kind="Paper")
 
 
-# Where things can go: countries, states, their tax rates and how far away they are.
-#
-# Rates are plausible and fixed, in hundredths of a percent, so that a price can be checked by
-# hand; they are not tax advice. Zone 1 is near the warehouses in Washington, zone 4 over the sea
-# or a border.
-
-
 COUNTRIES = {
     "US": "United States",
     "CA": "Canada",
@@ -431,7 +423,8 @@ COUNTRY_CODES = {
     "uk": "GB",
     "great britain": "GB",
 }
-# Code, name, tax rate in 1/100 %, zone, whether shipping is taxed.
+# Code, name, tax rate in 1/100 %, zone, whether shipping is taxed. Zone 1 is near the warehouses in
+# Washington, zone 4 over the sea or a border.
 _STATES = """
 AL,Alabama,924,3,1      AK,Alaska,0,4,0          AZ,Arizona,840,2,0       AR,Arkansas,947,3,1
 CA,California,882,2,0   CO,Colorado,777,2,0      CT,Connecticut,635,3,1   DE,Delaware,0,3,0
@@ -454,7 +447,7 @@ _ABROAD = {"CA": (500, 4, True), "JP": (1000, 1, True), "GB": (2000, 1, True), "
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A place that prices depend on."""
+    """A state or country, as prices depend on it."""
 
     country: str
     state: str

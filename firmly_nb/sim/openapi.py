@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.sim import cart_routes, catalogue_routes, order_routes
 from firmly_nb.sim.bodies import (
-    ADDRESS_WORDS,
+    ADDRESS_FIELDS,
     ANY_OBJECT,
     COMPONENTS,
+    FILLED,
+    HANDLES,
     LARGEST_PAGE,
+    LONGEST_TEXT,
     PAGE_SIZES,
     PIECES,
     REFERENCE,
     TEXT,
-    WORD,
     Schema,
     array,
     ref,
@@ -44,9 +47,8 @@ ERRORS: Mapping[str, str] = {
     "503": "The shop or the service is not available",
 }
 BOOL_QUERY: Schema = {"enum": ["true", "false"]}
-SHIPMENT = {"shipment_id": WORD}
-HANDLES: Schema = {"type": ["array", "null"], "items": WORD, "maxItems": 100}
-CODES = thing({"promo_codes": array(WORD, minItems=1, maxItems=10)})
+SHIPMENT = {"shipment_id": FILLED}
+CODES = thing({"promo_codes": array(FILLED, minItems=1, maxItems=10)})
 BELOW: Schema = {**PIECES, "minimum": 0}
 PAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 10_000}
 
@@ -67,8 +69,8 @@ class Operation:
 IN_PATH: Mapping[str, Schema] = {
     "domain": {"type": "string", "enum": list(merchants())},
     "quantity": {"type": "string", "pattern": "^[1-9][0-9]{0,5}$"},
-    "handle": {**WORD, "examples": ["radiant-tee"]},
-    "sku": {**WORD, "examples": ["WS12-XS-Orange"]},
+    "handle": {**FILLED, "examples": ["radiant-tee"]},
+    "sku": {**FILLED, "examples": ["WS12-XS-Orange"]},
 }
 ITEM = {"add_to_cart_ref": {"variant_id": "WS12-XS-Orange"}, "quantity": 1}
 ADDRESS = {
@@ -91,95 +93,96 @@ EXAMPLES: Mapping[str, Any] = {
     "postal-code": {"postal_code": "98101"},
     "search": {"query": "hoodie", "page_size": 5},
 }
-CART, SIMPLE = ref("Cart"), ref("SimpleCart")
+CART = ref("Cart")
+# What paths of v1 have instead, where they share a function with v2.
+IN_V1: Sequence[tuple[Schema, Schema]] = (
+    (CART, ref("SimpleCart")),
+    (ref("PlaceOrder"), ref("SimplePlaceOrder")),
+    (
+        ref("Address"),
+        thing(ADDRESS_FIELDS, phone={"type": ["string", "null"], "maxLength": LONGEST_TEXT}),
+    ),
+)
 FLUSH = {"flush_cart": BOOL_QUERY}
-# By module and function name.
-OPERATIONS: Mapping[str, Operation] = {
-    "session.browser_session": Operation(
+# By the function that answers.
+OPERATIONS: Mapping[Callable[..., Any], Operation] = {
+    order_routes.browser_session: Operation(
         ref("Session"),
         {"type": "object", "properties": {"access_token": TEXT}},
         auth=False,
         body_required=False,
         headers={"x-firmly-app-id": True, "x-sim-token-lifetime": False},
     ),
-    "payment.public_key": Operation(
+    order_routes.public_key: Operation(
         ref("PublicKey"), query={"format": {"enum": ["JWK", "PEM", "RSA"]}}, auth=False
     ),
-    "payment.place_order": Operation(
+    order_routes.place_order: Operation(
         CART, ref("PlaceOrder"), query={"sse": BOOL_QUERY}, stream=True
     ),
-    "payment.place_order_v1": Operation(
-        SIMPLE, ref("SimplePlaceOrder"), query={"sse": BOOL_QUERY}, stream=True
-    ),
-    "payment.complete_order": Operation(CART, ref("CompleteOrder")),
-    "payment.complete_order_v1": Operation(SIMPLE, ref("CompleteOrder")),
-    "cart.get_cart": Operation(CART),
-    "cart.add_line_item": Operation(
+    order_routes.complete_order: Operation(CART, ref("CompleteOrder")),
+    cart_routes.get_cart: Operation(CART),
+    cart_routes.add_line_item: Operation(
         CART, thing({"add_to_cart_ref": REFERENCE, "quantity": PIECES}), FLUSH
     ),
-    "cart.update_line_item": Operation(CART, thing({"quantity": BELOW})),
-    "cart.clear_cart": Operation(CART),
-    "cart.set_shipping_info": Operation(CART, ref("Address")),
-    "cart.set_billing_info": Operation(CART, ref("Address")),
-    "cart.set_shipping_method": Operation(
+    cart_routes.update_line_item: Operation(CART, thing({"quantity": BELOW})),
+    cart_routes.clear_cart: Operation(CART),
+    cart_routes.set_shipping_info: Operation(CART, ref("Address")),
+    cart_routes.set_billing_info: Operation(CART, ref("Address")),
+    cart_routes.set_shipping_method: Operation(
         CART,
         thing(
-            {**SHIPMENT, "shipping_method_id": WORD},
-            notes={**WORD, "type": ["string", "null"]},
+            {**SHIPMENT, "shipping_method_id": FILLED},
+            notes={**FILLED, "type": ["string", "null"]},
             selected_date={"type": ["string", "null"], "format": "date"},
         ),
     ),
-    "cart.set_fulfillment_type": Operation(
+    cart_routes.set_fulfillment_type: Operation(
         CART,
         thing(
-            {**SHIPMENT, "fulfillment_type": WORD}, location_id={**WORD, "type": ["string", "null"]}
+            {**SHIPMENT, "fulfillment_type": FILLED},
+            location_id={**FILLED, "type": ["string", "null"]},
         ),
     ),
-    "cart.get_availability": Operation(ANY_OBJECT, thing(SHIPMENT)),
-    "cart.add_promo_codes": Operation(CART, CODES),
-    "cart.clear_promo_codes": Operation(CART),
-    "simple_cart.get_cart": Operation(SIMPLE),
-    "simple_cart.add_item": Operation(
-        SIMPLE,
+    cart_routes.get_availability: Operation(ANY_OBJECT, thing(SHIPMENT)),
+    cart_routes.add_promo_codes: Operation(CART, CODES),
+    cart_routes.clear_promo_codes: Operation(CART),
+    cart_routes.add_item: Operation(
+        CART,
         thing({}, variant_handles=HANDLES),
         {**FLUSH, "fast_mode": BOOL_QUERY},
         body_required=False,
     ),
-    "simple_cart.update_item": Operation(
-        SIMPLE,
+    cart_routes.update_item: Operation(
+        CART,
         thing({"quantity": BELOW}, variant_handles=HANDLES),
         {"fast_mode": BOOL_QUERY},
     ),
-    "simple_cart.clear_cart": Operation(SIMPLE),
-    "simple_cart.set_shipping_info": Operation(
-        SIMPLE, thing(ADDRESS_WORDS, phone={"type": ["string", "null"], "maxLength": 500})
-    ),
-    "simple_cart.set_shipping_method": Operation(SIMPLE, thing({"shipping_method": WORD})),
-    "simple_cart.add_promo_codes": Operation(SIMPLE, CODES),
-    "simple_cart.clear_promo_codes": Operation(SIMPLE),
-    "device.active_domains": Operation(thing({"domains": array(TEXT)})),
-    "device.active_carts": Operation(
+    cart_routes.set_one_shipping_method: Operation(CART, thing({"shipping_method": FILLED})),
+    order_routes.active_domains: Operation(thing({"domains": array(TEXT)})),
+    order_routes.active_carts: Operation(
         thing({"domains": array(TEXT), "carts": array(CART)}), query={"excludes": TEXT}
     ),
-    "device.get_postal_code": Operation(thing({"postal_code": TEXT})),
-    "device.set_postal_code": Operation(thing({"postal_code": TEXT}), thing({"postal_code": WORD})),
-    "catalog.all_products": Operation(
+    order_routes.get_postal_code: Operation(thing({"postal_code": TEXT})),
+    order_routes.set_postal_code: Operation(
+        thing({"postal_code": TEXT}), thing({"postal_code": FILLED})
+    ),
+    catalogue_routes.all_products: Operation(
         array(ref("ProductEntry")), query={"page": PAGE, "size": {"enum": list(PAGE_SIZES)}}
     ),
-    "catalog.expanded_products": Operation(array(ref("Product")), auth=False),
-    "catalog.one_product": Operation(ref("Product"), query={"postal_code": TEXT}),
-    "catalog.product_from_url": Operation(
-        ref("Product"), query={"url": {**WORD, "maxLength": 2_000}, "postal_code": TEXT}
+    catalogue_routes.expanded_products: Operation(array(ref("Product")), auth=False),
+    catalogue_routes.one_product: Operation(ref("Product"), query={"postal_code": TEXT}),
+    catalogue_routes.product_from_url: Operation(
+        ref("Product"), query={"url": {**FILLED, "maxLength": 2_000}, "postal_code": TEXT}
     ),
-    "catalog.search": Operation(
+    catalogue_routes.search: Operation(
         ref("SearchResult"),
         thing(
-            {"query": WORD},
+            {"query": FILLED},
             page_size={"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
             filters={
                 "type": ["object", "null"],
                 "properties": {
-                    "domains": {"type": ["array", "null"], "items": WORD, "maxItems": 100},
+                    "domains": {"type": ["array", "null"], "items": FILLED, "maxItems": 100},
                     "min_price": {**BELOW, "type": ["integer", "null"]},
                     "max_price": {**BELOW, "type": ["integer", "null"]},
                     "in_stock": {"type": "boolean"},
@@ -188,7 +191,7 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         {"page": PAGE},
     ),
-    "catalog.search_options": Operation(ANY_OBJECT),
+    catalogue_routes.search_options: Operation(ANY_OBJECT),
 }
 
 
@@ -216,14 +219,10 @@ def build_openapi(routes: Iterable[Route]) -> dict[str, Any]:
     }
 
 
-def operation_name(endpoint: Callable[..., Any]) -> str:
-    """Return under which name an endpoint stands in :data:`OPERATIONS`."""
-    module = endpoint.__module__.rpartition(".")[2].removesuffix("_routes")
-    return f"{module}.{endpoint.__name__}"
-
-
 def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
-    known = OPERATIONS[operation_name(route.endpoint)]
+    known = OPERATIONS[route.endpoint]
+    if path.startswith("/api/v1/"):
+        known = replace(known, answer=_in_v1(known.answer), body=_in_v1(known.body))
     summary, _, details = inspect.cleandoc(route.endpoint.__doc__ or "").partition("\n")
     slug = re.sub(r"\W+", "_", f"{method.lower()}{path}").strip("_")
     made: dict[str, Any] = {
@@ -246,10 +245,14 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
     return made
 
 
+def _in_v1(schema: Any) -> Any:
+    return next((simple for full, simple in IN_V1 if full == schema), schema)
+
+
 def _parameters(path: str, known: Operation) -> Sequence[dict[str, Any]]:
     names = re.findall(r"\{(\w+)\}", path)
     return [
-        *(_parameter(name, "path", IN_PATH.get(name, WORD), True) for name in names),
+        *(_parameter(name, "path", IN_PATH.get(name, FILLED), True) for name in names),
         *(_parameter(name, "query", schema, name == "url") for name, schema in known.query.items()),
         *(_parameter(name, "header", TEXT, needed) for name, needed in known.headers.items()),
     ]

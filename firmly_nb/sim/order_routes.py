@@ -1,8 +1,12 @@
-"""Routes of the card service: the public key, Place Order and Complete Order."""
+"""Routes of all that an order takes: a session, the public key, Place Order, Complete Order.
+
+And of a device over all shops: its active carts and its postal code.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +15,11 @@ from starlette.routing import Route
 
 from firmly_nb.sim import bodies
 from firmly_nb.sim.answers import ApiError, invalid, json_answer
-from firmly_nb.sim.cart import full_cart
-from firmly_nb.sim.cart_routes import FORMS, InTurn, who_and_where
+from firmly_nb.sim.cart import FORMS, full_cart, not_submitted
+from firmly_nb.sim.cart_routes import version_of
 from firmly_nb.sim.faults import answer_instead
 from firmly_nb.sim.keys import (
     PaymentSummary,
-    new_device,
     open_jwe,
     public_jwk,
     public_pem,
@@ -24,19 +27,24 @@ from firmly_nb.sim.keys import (
 )
 from firmly_nb.sim.ordering import answer_order, chosen_fault
 from firmly_nb.sim.placement import Attempt, remove_last_line
+from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
 
     from firmly_nb.sim.cart import Cart
     from firmly_nb.sim.merchants import Merchant
+    from firmly_nb.sim.wire import Receive, Scope, Send
     from firmly_nb.sim.world import World
 
 
+LIFETIME_LIMIT_S = 400 * 24 * 3600
+
+
 async def public_key(request: Request) -> Response:
-    """Get Public Key (firmly-api.md, section 3.1).
+    """Get Public Key.
 
     Documented: formats JWK, PEM and RSA, header ``x-firmly-kid``, no authentication. Inferred: an
     unknown format is ``ErrorInvalidInputBody``; the format's name is read in any case.
@@ -53,7 +61,7 @@ async def public_key(request: Request) -> Response:
 
 
 async def place_order(request: Request) -> Response:
-    """Place Order v2 (firmly-api.md, sections 4.1 to 4.5).
+    """Place Order; v1 takes items ``{variant_id, quantity}`` (inferred) and gives a Simple Cart.
 
     Documented: request, event names, that ``item-added`` and ``shipping-updated`` carry the cart
     and ``order-placed`` the order. Inferred: what is wrong with the request itself (token, body,
@@ -62,20 +70,11 @@ async def place_order(request: Request) -> Response:
     ``item-added`` for each item; the cheapest shipping is taken; the device's cart at that shop is
     replaced.
     """
-    return await _place(request, 2)
-
-
-async def place_order_v1(request: Request) -> Response:
-    """Place Order v1 (sections 4.1 and 4.2); items ``{variant_id, quantity}`` are inferred."""
-    return await _place(request, 1)
-
-
-async def _place(request: Request, version: int) -> Response:
     world, device_id, merchant = who_and_where(request)
     body = await bodies.read_object(request)
     async with world.desk:
-        read_items = bodies.items if version == 2 else bodies.simple_items
-        items = read_items(body.get("items"))
+        version = version_of(request)
+        items = bodies.items(body.get("items"), version)
         fault = chosen_fault(world, request, merchant, [ref["variant_id"] for ref, _ in items])
         shipping_info = bodies.address(body.get("shipping_info"), "shipping_info")
         paid = await _read_payment(world, merchant, body)
@@ -96,22 +95,13 @@ async def _place(request: Request, version: int) -> Response:
 
 
 async def complete_order(request: Request) -> Response:
-    """Complete Order v2 (firmly-api.md, section 5.1).
+    """Complete Order; v1 is the same for a Simple Cart.
 
-    Documented: an existing Full Cart, ``encrypted_card``, ``billing_info``, the five errors; no
+    Documented: an existing cart, ``encrypted_card``, ``billing_info``, the five errors; no
     ``sse``. Inferred: an empty or absent cart is ``ErrorCartNotFound``, a missing address
     ``ErrorMissingRequiredParameters``, a submitted cart ``ErrorInvalidState``. A shop may answer
     200 with a changed cart instead of an order (``CART_ITEMS_REMOVED``, seen in code).
     """
-    return await _complete(request, 2)
-
-
-async def complete_order_v1(request: Request) -> Response:
-    """Complete Order v1 (firmly-api.md, section 5.1): the same for a Simple Cart."""
-    return await _complete(request, 1)
-
-
-async def _complete(request: Request, version: int) -> Response:
     world, device_id, merchant = who_and_where(request)
     body = await bodies.read_object(request)
     paid = await _read_payment(world, merchant, body)
@@ -125,7 +115,7 @@ async def _complete(request: Request, version: int) -> Response:
         if "removes-items" in merchant.traits and len(cart.lines) > 1:
             cart = remove_last_line(cart)
             world.put_cart(device_id, cart)
-            return json_answer(FORMS[version](cart))
+            return json_answer(FORMS[version_of(request)](cart))
         attempt = Attempt(
             merchant=merchant,
             items=[],
@@ -133,7 +123,7 @@ async def _complete(request: Request, version: int) -> Response:
             billing_info=paid.billing_info,
             payment=paid.summary,
             order_number=world.count_order(merchant.domain),
-            version=version,
+            version=version_of(request),
             fault=fault,
             cart=cart,
         )
@@ -142,12 +132,28 @@ async def _complete(request: Request, version: int) -> Response:
     return InTurn(world, device_id, complete)
 
 
+class InTurn(Response):
+    """An answer that is found and sent while no other request of the device is worked on.
+
+    Two requests to complete one cart must not both find that it can be completed.
+    """
+
+    def __init__(self, world: World, device_id: str, find: Callable[[], Response]) -> None:
+        super().__init__()
+        self._world = world
+        self._device_id = device_id
+        self._find = find
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait for the turn, then answer."""
+        async with self._world.turn(self._device_id):
+            await self._find()(scope, receive, send)
+
+
 def _completable(cart: Cart | None) -> Cart:
     if cart is None or not cart.lines:
         raise ApiError("ErrorCartNotFound", "this device has nothing in a cart at this merchant")
-    if cart.confirmation:
-        raise ApiError("ErrorInvalidState", "the cart was submitted and can only be read")
-    if cart.shipping_info is None:
+    if not_submitted(cart).shipping_info is None:
         raise ApiError("ErrorMissingRequiredParameters", "shipping_info: is not set")
     return cart
 
@@ -168,31 +174,15 @@ async def _read_payment(world: World, merchant: Merchant, body: dict[str, Any]) 
 
 
 def _check_captcha(merchant: Merchant, token: Any) -> None:
-    """Refuse a missing captcha token where one is needed; the error is inferred (section 8)."""
+    """Refuse a missing captcha token where one is needed; the error is inferred."""
     if token is not None:
         bodies.text(token, "captcha_token", 4_096)
     elif "captcha" in merchant.traits:
         raise ApiError("ErrorMissingRequiredParameters", "captcha_token: this merchant needs one")
 
 
-PAYMENT = "/api/v{version}/payment/domains/{{domain}}/{verb}"
-ROUTES = [
-    Route("/api/v1/payment/key", public_key, methods=["GET"]),
-    Route(PAYMENT.format(version=1, verb="place-order"), place_order_v1, methods=["POST"]),
-    Route(PAYMENT.format(version=2, verb="place-order"), place_order, methods=["POST"]),
-    Route(PAYMENT.format(version=1, verb="complete-order"), complete_order_v1, methods=["POST"]),
-    Route(PAYMENT.format(version=2, verb="complete-order"), complete_order, methods=["POST"]),
-]
-
-
-# Routes of the browser session: from an app id to a device token.
-
-
-LIFETIME_LIMIT_S = 400 * 24 * 3600
-
-
 async def browser_session(request: Request) -> Response:
-    """Browser Session (firmly-api.md, section 2.1).
+    """Browser Session: from an app id to a device token.
 
     Documented: header ``x-firmly-app-id``; no body for a new device, ``{"access_token": ...}`` to
     renew until a week after expiry; the answer's fields. Inferred: a renewed session keeps its
@@ -206,7 +196,7 @@ async def browser_session(request: Request) -> Response:
     body = await bodies.read_optional_object(request)
     renewing = body.get("access_token") is not None
     try:
-        device_id = world.tokens.renew(body["access_token"]) if renewing else new_device()
+        device_id = world.tokens.renew(body["access_token"]) if renewing else str(uuid.uuid4())
     except ApiError as error:
         raise _with_message(error.error, error.description) from None
     lifetime_s = _lifetime(request, world.settings.token_lifetime_s)
@@ -242,14 +232,8 @@ def _with_message(error: str, description: str) -> ApiError:
     return made
 
 
-SESSION_ROUTES = [Route("/api/v1/browser-session", browser_session, methods=["POST"])]
-
-
-# Routes of a device over all shops: its active carts and its postal code.
-
-
 async def active_domains(request: Request) -> Response:
-    """Active Domains (section 6.1): shops where the device has a cart with something in it.
+    """Active Domains: shops where the device has a cart with something in it.
 
     Inferred: "active" means that there are lines and the cart was not submitted.
     """
@@ -259,7 +243,7 @@ async def active_domains(request: Request) -> Response:
 
 
 async def active_carts(request: Request) -> Response:
-    """Active Carts (section 6.1): ``{domains, carts}``; ``excludes`` leaves shops out."""
+    """Active Carts: ``{domains, carts}``; ``excludes`` leaves shops out."""
     world: World = request.app.state.world
     carts = _active(world, world.device(request).device_id)
     excluded = request.query_params.get("excludes", "").split(",")
@@ -273,14 +257,14 @@ def _active(world: World, device_id: str) -> list[Cart]:
 
 
 async def get_postal_code(request: Request) -> Response:
-    """Get Postal Code (section 6.1); an unset one is ``""``, as on its own page (section 13.15)."""
+    """Get Postal Code; an unset one is ``""``, as on its own page."""
     world: World = request.app.state.world
     device_id = world.device(request).device_id
     return json_answer({"postal_code": world.postal_code(device_id)})
 
 
 async def set_postal_code(request: Request) -> Response:
-    """Set Postal Code (section 6.1); a wrong one is ``ValidationError`` (section 7.2).
+    """Set Postal Code; a wrong one is ``ValidationError``.
 
     Inferred: which postal codes are right (3 to 10 letters, digits, blanks and dashes).
     """
@@ -294,7 +278,14 @@ async def set_postal_code(request: Request) -> Response:
     return json_answer({"postal_code": postal_code.strip()})
 
 
-DEVICE_ROUTES = [
+PAYMENT = "/api/v{version}/payment/domains/{{domain}}/{verb}"
+ROUTES = [
+    Route("/api/v1/browser-session", browser_session, methods=["POST"]),
+    Route("/api/v1/payment/key", public_key, methods=["GET"]),
+    Route(PAYMENT.format(version=1, verb="place-order"), place_order, methods=["POST"]),
+    Route(PAYMENT.format(version=2, verb="place-order"), place_order, methods=["POST"]),
+    Route(PAYMENT.format(version=1, verb="complete-order"), complete_order, methods=["POST"]),
+    Route(PAYMENT.format(version=2, verb="complete-order"), complete_order, methods=["POST"]),
     Route("/api/v2/carts/active-domains", active_domains, methods=["GET"]),
     Route("/api/v2/carts/active", active_carts, methods=["GET"]),
     Route("/api/v1/carts/active", active_carts, methods=["GET"]),

@@ -100,9 +100,6 @@ ROUTES = [
 ]
 
 
-# The page at ``/``: what there is to order, what can go wrong, and what was ordered last.
-
-
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff }

@@ -1,12 +1,11 @@
 """One order, step by step: what Place Order does to a cart, and what it says after each step.
 
-Everything is worked out before the first byte is sent, as a list of steps; sending them at their
-times is another matter (:mod:`firmly_nb.sim.stream`). firmly-api.md, sections 4 and 6.7.
+Everything is worked out before the first byte is sent: a list of steps, and from it the script of
+the event stream, which bytes are due at what time. :mod:`firmly_nb.sim.stream` sends them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,21 +15,22 @@ import orjson
 
 from firmly_nb.sim.answers import ApiError, error_event
 from firmly_nb.sim.cart import (
+    FORMS,
     Cart,
+    Change,
     Confirmation,
     Notice,
     add_line,
     bill_to,
     check_stock,
-    full_cart,
     half_up,
     new_cart,
     ship_to,
-    simple_cart,
 )
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterator, Mapping, Sequence
 
     from firmly_nb.sim.keys import PaymentSummary
     from firmly_nb.sim.merchants import Merchant
@@ -87,10 +87,6 @@ class Attempt:
     fault: str = ""
     cart: Cart | None = None
 
-    def form(self, cart: Cart) -> dict[str, Any]:
-        """Return a cart in the form of the asked version."""
-        return full_cart(cart) if self.version == 2 else simple_cart(cart)
-
 
 def play(attempt: Attempt, rng: random.Random) -> list[Step]:
     """Work an order out, up to its end or its first error."""
@@ -107,9 +103,6 @@ def play(attempt: Attempt, rng: random.Random) -> list[Step]:
     return steps
 
 
-Change = Callable[[Cart], Cart]
-
-
 def _changes(attempt: Attempt, rng: random.Random) -> Iterator[tuple[str, Change]]:
     if attempt.cart is None:
         yield "creating-cart", lambda cart: cart
@@ -122,7 +115,7 @@ def _changes(attempt: Attempt, rng: random.Random) -> Iterator[tuple[str, Change
 def _payload(attempt: Attempt, stage: str, cart: Cart) -> dict[str, Any]:
     if stage == "creating-cart":
         return {}
-    return {"order" if stage == "order-placed" else "cart": attempt.form(cart)}
+    return {"order" if stage == "order-placed" else "cart": FORMS[attempt.version](cart)}
 
 
 def _fail_on_purpose(attempt: Attempt, stage: str) -> None:
@@ -178,11 +171,8 @@ def _submit(attempt: Attempt, cart: Cart, rng: random.Random) -> Cart:
     return replace(bill_to(cart, attempt.billing_info), confirmation=confirmation)
 
 
-# An order's event stream as a script: which bytes at what time, before anything is sent.
-
-
-# firmly-api.md, section 4.4: the reference page's names, and those of the one-step guide. Which
-# stage of the one is which of the other is inferred; stages without a name are not told.
+# The guide's names for the stages that the reference page names. Which is which is inferred; stages
+# without a name are not told.
 GUIDE_NAMES: Mapping[str, str | None] = {
     "creating-cart": "order_processing",
     "item-added": None,

@@ -1,4 +1,4 @@
-"""Sending a script over a connection: each event in one write, at its time.
+"""Sending an order's answer: its script, each event in one write at its time; or one JSON body.
 
 Times are absolute deadlines, so that a late event does not make the next one late too. The stream
 starts when the request has passed validation; delays count from there. An order goes on when its
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from firmly_nb.sim.answers import error_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from firmly_nb.sim.placement import Emission, Step
     from firmly_nb.sim.wire import Receive, Scope, Send, StampedTransport
@@ -38,7 +38,7 @@ class EventStream(Response):
     """
 
     def __init__(
-        self, world: World, script: Sequence[Emission], device_id: str, facts: Mapping[str, Any]
+        self, world: World, script: Sequence[Emission], device_id: str, facts: dict[str, Any]
     ) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         super().__init__(None, 200, headers, media_type="text/event-stream")
@@ -84,26 +84,15 @@ class EventStream(Response):
         for chunk in others:
             await asyncio.sleep(0)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        self._note(one, seq, due_ns, sent, wire.wall_ns)
-
-    def _note(
-        self, one: Emission, seq: int, due_ns: int, sent: tuple[int, int], ended_wall_ns: int
-    ) -> None:
-        self._world.truth.add(
-            {
-                **self._facts,
-                "seq": seq,
-                "stage": one.stage,
-                "event": one.event,
-                "drawn_ms": one.drawn_ms,
-                "due_ms": one.due_ms,
-                "sent_wall_ns": sent[0],
-                "sent_mono_ns": sent[1],
-                "ended_wall_ns": ended_wall_ns,
-                "late_us": (sent[1] - due_ns) / 1000,
-                "bytes": sum(map(len, one.chunks)),
-            }
-        )
+        what = {
+            "seq": seq,
+            "stage": one.stage,
+            "event": one.event,
+            "drawn_ms": one.drawn_ms,
+            "due_ms": one.due_ms,
+        }
+        size = sum(map(len, one.chunks))
+        self._world.truth.add(_truth(self._facts | what, due_ns, sent, wire.wall_ns, size))
 
 
 def _broke_off(wire: StampedTransport, how: str) -> bool:
@@ -130,9 +119,7 @@ async def until_gone(receive: Receive) -> None:
         pass
 
 
-# The answer without a stream: the same order, the same time in all, one JSON body at the end.
-
-
+# What the faults of streams do to an answer without one.
 HALVED = frozenset({"early-end", "half-event"})
 CUT = frozenset({"cut", "broken-chunk", "lost-confirmation"})
 RESET = frozenset({"reset", "reset-after-order"})
@@ -156,7 +143,7 @@ class PlainAnswer(Response):
         steps: Sequence[Step],
         delays: Sequence[tuple[str, float]],
         device_id: str,
-        facts: Mapping[str, Any],
+        facts: dict[str, Any],
     ) -> None:
         super().__init__()
         self._world = world
@@ -186,7 +173,17 @@ class PlainAnswer(Response):
             await until_gone(receive)
             return
         await answer(scope, receive, send)
-        self._note(scope, due_ns, len(answer.body))
+        what = {
+            "seq": 0,
+            "stage": self._steps[-1].stage,
+            "event": "",
+            "drawn_ms": self._drawn_ms,
+            "due_ms": self._due_ms,
+        }
+        wire = scope["wire"]
+        sent = wire.wall_ns, wire.mono_ns
+        facts = self._facts | what
+        self._world.truth.add(_truth(facts, due_ns, sent, wire.wall_ns, len(answer.body)))
 
     def _answer(self, fault: str) -> Response:
         last = self._steps[-1]
@@ -200,23 +197,19 @@ class PlainAnswer(Response):
             answer.headers["content-type"] = "text/html"
         return answer
 
-    def _note(self, scope: Scope, due_ns: int, size: int) -> None:
-        wire = scope["wire"]
-        self._world.truth.add(
-            {
-                **self._facts,
-                "seq": 0,
-                "stage": self._steps[-1].stage,
-                "event": "",
-                "drawn_ms": self._drawn_ms,
-                "due_ms": self._due_ms,
-                "sent_wall_ns": wire.wall_ns,
-                "sent_mono_ns": wire.mono_ns,
-                "ended_wall_ns": wire.wall_ns,
-                "late_us": (wire.mono_ns - due_ns) / 1000,
-                "bytes": size,
-            }
-        )
+
+def _truth(
+    facts: dict[str, Any], due_ns: int, sent: tuple[int, int], ended_wall_ns: int, size: int
+) -> dict[str, Any]:
+    """Return what the truth log says: sent at which times of both clocks, and how late."""
+    return {
+        **facts,
+        "sent_wall_ns": sent[0],
+        "sent_mono_ns": sent[1],
+        "ended_wall_ns": ended_wall_ns,
+        "late_us": (sent[1] - due_ns) / 1000,
+        "bytes": size,
+    }
 
 
 async def _cut_short(answer: Response, scope: Scope, send: Send) -> None:

@@ -63,7 +63,7 @@ class World:
         self.truth.close()
 
     def device(self, request: Request) -> Claims:
-        """Return who asks (section 2.1)."""
+        """Return who asks."""
         return self.tokens.check(request.headers.get("x-firmly-authorization"))
 
     def merchant(self, domain: str) -> Merchant:
@@ -72,8 +72,8 @@ class World:
         Raises
         ------
         ApiError
-            ``Forbidden``: stores are switched on for each app id (section 1.4). Which error the
-            real service gives for another domain is unknown.
+            ``Forbidden``: stores are switched on for each app id. Which error the real service
+            gives for another domain is unknown.
         """
         found = self.merchants.get(domain.lower())
         if found is None:
@@ -111,7 +111,7 @@ class World:
 
     @asynccontextmanager
     async def turn(self, device_id: str) -> AsyncIterator[None]:
-        """Wait until no other request of the device is being worked on (section 7.4)."""
+        """Wait until no other request of the device is being worked on."""
         lock = self._turns.setdefault(device_id, asyncio.Lock())
         self._turns.move_to_end(device_id)
         async with lock:
@@ -158,6 +158,13 @@ class World:
     def happens(self, share: float, *what: object) -> bool:
         """Whether something of that probability happens; the same for the same seed."""
         return share >= 1 or make_rng(self.settings.seed, *what).random() < share
+
+
+def who_and_where(request: Request) -> tuple[World, str, Merchant]:
+    """Return the state, the device that asks and the shop that it asks."""
+    world: World = request.app.state.world
+    device_id = world.device(request).device_id
+    return world, device_id, world.merchant(request.path_params["domain"])
 
 
 def _folder(path: str) -> Path | None:
