@@ -1,7 +1,8 @@
-"""What a sweep has used up of its budget, and whether there is enough for one order more.
+"""What a sweep may use up, what it has used up, and whether there is enough for one order more.
 
 Money is set aside before an order is sent: what the merchant's own cart said that it costs, or the
-dearest order of its kind so far, and a tenth more.
+dearest order of its kind so far, and a tenth more. The merchant is asked with the cart of a device
+of its own, with the same items and address; it is emptied and never ordered.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient, Session
     from firmly_nb.api.models import Address, Item, Order
     from firmly_nb.api.secrets import SecretStr
-
-
-# What a sweep may use up: orders, minutes, money. Asked before each order.
 
 
 # Behind staging stands somebody's test system, which also others use.
@@ -202,7 +200,7 @@ class Ledger:
         self._prices[what] = amount if amount[1] != known[1] else max(known, amount)
 
     def asks(self, what: What, minutes: float) -> str:
-        """Say whether an order may be started: ``YES``, ``WAIT`` for one in flight, or why not."""
+        """Say whether an order may be started: ``GO``, ``WAIT`` for one in flight, or why not."""
         most = self.budget.orders
         if most is not None and self.started >= most:
             return f"the budget of {most:,} orders is used up"
@@ -313,20 +311,17 @@ class Ledger:
         )
 
 
-# What an order will cost, asked of the merchant beforehand.
-#
-# A cart with the same items and the same address is made and its total is read, shipping and tax
-# included; then it is emptied. It is never ordered. It belongs to a device of its own, so that no
-# other cart is touched. The cheapest shipping is chosen, as Place Order does.
-
-
-FRESH_S = 60.0
+# A session that ends sooner is opened anew.
+SESSION_LEFT_S = 60.0
 UNKNOWN = "what the order costs is not known, and money is a limit"
 
 
 @dataclass
 class Quotes:
-    """Asks merchants what orders cost, one after the other: a device has one call at a time."""
+    """Asks merchants what orders cost, one after the other: a device has one call at a time.
+
+    The total has shipping and tax in it; the cheapest shipping is chosen, as Place Order does.
+    """
 
     client: FirmlyClient
     app_id: SecretStr
@@ -365,6 +360,6 @@ class Quotes:
         return await change("shipping-info", token, address)
 
     async def _token(self) -> SecretStr:
-        if self._session is None or self._session.expires - time.time() < FRESH_S:
+        if self._session is None or self._session.expires - time.time() < SESSION_LEFT_S:
             self._session = await self.client.browser_session(self.app_id)
         return self._session.access_token

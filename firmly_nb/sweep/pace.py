@@ -1,8 +1,10 @@
-"""When each order of a sweep is planned to start.
+"""When each order of a sweep starts: the plan, what moves it, and the end.
 
 Open loop (``constant``, ``poisson``): the start times are fixed beforehand and do not depend on how
 long orders take, so a slow merchant is not asked less often than a fast one. Closed loop: the next
 order starts when one ends. ``scheduled_order_latency_ms`` counts from the planned start.
+
+When the other side says no, the sweep waits where it is asked to and stops where it must.
 """
 
 from __future__ import annotations
@@ -166,9 +168,6 @@ class Schedule:
             at_s += gaps.expovariate(rate_per_s)
 
 
-# What a sweep does when the other side says no: wait where it is asked to, stop where it must.
-
-
 FAILURES_IN_A_ROW = 5
 PAUSE_S = 5.0  # after "too many requests" without a time
 SHUT_DOORS = {401, 403}
@@ -233,9 +232,6 @@ class Setbacks:
             self.shift_ns += added_ns
             self.paused_until_ns = until_ns
             self.message = f"{why}: asked to wait, paused for {seconds:g} s; the plan moved back"
-
-
-# A sweep's clock: when what is planned is to happen, how far pauses have moved it, and the end.
 
 
 @dataclass

@@ -1,8 +1,15 @@
-"""What to order at a merchant that a grid names without items.
+"""Which orders a sweep places: some, a grid, or what a merchant sells; and its plan on disk.
 
-Merchants sell different items. Before a sweep's first order the merchant's own catalogue is asked:
-what the order has where that is sold there, else the first things that can be ordered. What was
-found is said, tagged and written down, so that a resumed sweep orders the same.
+What is compared is interleaved: one of each in a random order, then again one of each, so that a
+merchant that grows slower by the minute is not mistaken for a difference between them.
+
+Merchants sell different items. Where a grid names a merchant without items, its own catalogue is
+asked before the sweep's first order: what the order has where that is sold there, else the first
+things that can be ordered. What was found is said, tagged and written down.
+
+The plan is written beside the journals, so that a sweep can be resumed. It names no address and
+holds no secret, so an order itself is not in it: who resumes brings the orders again, and what they
+are is compared.
 """
 
 from __future__ import annotations
@@ -20,6 +27,7 @@ import orjson
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
+from firmly_nb.display.text import printable
 from firmly_nb.recorder.journal import JournalError, read_journal
 from firmly_nb.recorder.records import Start
 from firmly_nb.sweep.budget import Budget
@@ -33,179 +41,15 @@ if TYPE_CHECKING:
     from firmly_nb.recorder.records import Record
 
 
+ORDER_FIELDS = ("domain", "items", "quantity", "shipping_info", "billing_info")
+PLACE_OPTIONS = ("sse", "warm", "isolated", "timeout_s", "keep_raw", "headers")
+AXES = (*ORDER_FIELDS, "card", *PLACE_OPTIONS)
 # A merchant whose first products are all sold out is better asked by a person.
 LOOKED_AT = 20
 PAGE = 100  # the smallest there is
 LONGEST_TITLE = 60
-
-
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """What is ordered at a merchant in place of an order's own items, line by line."""
-
-    domain: str
-    instead_of: tuple[str, ...]
-    items: tuple[dict[str, Any], ...]
-    said: str
-
-    @classmethod
-    def read(cls, written: dict[str, Any]) -> StandIn:
-        """Return it from what was written down."""
-        items = tuple(dict(item) for item in written["items"])
-        return cls(written["domain"], tuple(written["instead_of"]), items, written["said"])
-
-    def written(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-        return asdict(self)
-
-    def fits(self, variant: Variant) -> bool:
-        """Whether it is what such an order needs."""
-        return variant.find_items and _key(variant.order) == (self.domain, self.instead_of)
-
-    def settle(self, variant: Variant) -> Variant:
-        """Return an order with the items found, as many pieces of each line as it had."""
-        lines = zip(self.items, variant.order.items, strict=True)
-        items = [Item(**{**found, "quantity": line.quantity}) for found, line in lines]
-        order = variant.order
-        fields = {name: getattr(order, name) for name in type(order).model_fields}
-        label = " + ".join(item.variant_id for item in items)
-        tags = {**variant.tags, "items": label}
-        return replace(
-            variant, order=Order(**{**fields, "items": items}), tags=tags, find_items=False
-        )
-
-
-def settled(variant: Variant, found: Iterable[StandIn]) -> Variant:
-    """Return an order as it is to be placed."""
-    return next((one.settle(variant) for one in found if one.fits(variant)), variant)
-
-
-async def find_stand_ins(bench: Bench, variants: Iterable[Variant]) -> list[StandIn]:
-    """Look up what is to be ordered where it is not known yet; nothing is ordered.
-
-    Raises
-    ------
-    ValueError
-        If a merchant has nothing that can be ordered instead.
-    FirmlyError
-        If the catalogue cannot be asked.
-    """
-    missing = {_key(v.order): v.order for v in variants if v.find_items}
-    async with bench.devices().take() as device:
-        shop = _Shop(bench, device.session.access_token)
-        return [await shop.find(order) for order in missing.values()]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    item: Item
-    words: str
-
-
-@dataclass
-class _Shop:
-    bench: Bench
-    token: SecretStr
-
-    async def find(self, order: Order) -> StandIn:
-        domain, wanted = _key(order)
-        sells = await self._sells(order)
-        if sells:
-            items = order.items
-            said = f"{domain} sells {_listed(wanted)}, too"
-        else:
-            found = [one async for one in self._first(domain, len(order.items))]
-            if len(found) < len(order.items):
-                raise ValueError(_nothing_found(order))
-            items = tuple(one.item for one in found)
-            why = f"{domain} does not sell {_listed(wanted)}"
-            if sells is None:
-                why = f"whether {domain} sells {_listed(wanted)} is not known without handles"
-            there = _listed(one.words for one in found)
-            said = f"{why}: the first of its catalogue is ordered there, {there}"
-        kept = tuple(item.model_dump(exclude={"quantity"}, mode="json") for item in items)
-        return StandIn(domain, wanted, kept, said)
-
-    async def _sells(self, order: Order) -> bool | None:
-        """Whether a merchant sells each of an order's items; None if one has no handles to ask."""
-        if not all(item.variant_handles for item in order.items):
-            return None
-        for item in order.items:
-            handles = item.variant_handles or ()
-            there = await self._variants(order.domain, handles[0])
-            if item.variant_id not in {one.item.variant_id for one in there}:
-                return False
-        return True
-
-    async def _first(self, domain: str, number: int) -> AsyncIterator[_Found]:
-        """Give out one variant each of a merchant's first products that can be ordered."""
-        client = self.bench.client()
-        listed = await client.products(domain, self.token, size=PAGE)
-        for entry in listed[:LOOKED_AT]:
-            handle = entry.get("handle") if isinstance(entry, dict) else None
-            there = await self._variants(domain, handle) if isinstance(handle, str) else []
-            if there and number > 0:
-                number -= 1
-                yield there[0]
-            if not number:
-                return
-
-    async def _variants(self, domain: str, handle: str) -> list[_Found]:
-        """Return the variants of a product that can be ordered now."""
-        try:
-            product = await self.bench.client().product(domain, handle, self.token)
-        except FirmlyError as error:
-            if error.http_status == 404:
-                return []
-            raise
-        variants = product.get("variants")
-        found = [_found(product, one) for one in variants] if isinstance(variants, list) else []
-        return [one for one in found if one]
-
-
-def _found(product: dict[str, Any], variant: Any) -> _Found | None:
-    """Return a variant of the catalogue as an item; None if it cannot be ordered."""
-    reference = variant.get("add_to_cart_ref") if isinstance(variant, dict) else None
-    if not isinstance(reference, dict) or variant.get("available") is False:
-        return None
-    names = ("variant_id", "product_id", "variant_handles")
-    try:
-        item = Item(**{name: reference[name] for name in names if reference.get(name)})
-    except InvalidOrder:
-        return None
-    title = _printable(product.get("title"))
-    return _Found(item, f"{_printable(item.variant_id)} ({title})" if title else item.variant_id)
-
-
-def _key(order: Order) -> tuple[str, tuple[str, ...]]:
-    return order.domain, tuple(item.variant_id for item in order.items)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(names)
-
-
-def _printable(text: Any) -> str:
-    """Return a merchant's text fit for a line of a terminal."""
-    words = " ".join(str(text or "").split())
-    return "".join(letter for letter in words if letter.isprintable())[:LONGEST_TITLE]
-
-
-def _nothing_found(order: Order) -> str:
-    wanted, domain = _listed(item.variant_id for item in order.items), order.domain
-    return (
-        f"what is to be ordered at {domain}? Neither {wanted} was found there, nor enough in its "
-        f"first {LOOKED_AT} products that can be ordered instead. Name it: "
-        f'items={{"{domain}": fnb.Item(variant_id=...)}}; lab.products("{domain}") lists what '
-        "there is. Nothing was sent."
-    )
-
-
-# Which orders a sweep places, numbered, each exactly once.
-#
-# What is compared is interleaved: one of each in a random order, then again one of each, so that a
-# merchant that grows slower by the minute is not mistaken for a difference between them.
-
+FOLDER = "sweeps"
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 # What is ordered where, whoever it is for: what a recording tells of its order, too.
 Kind = tuple[str, tuple[tuple[str, int], ...]]
@@ -232,7 +76,7 @@ class Variant:
         What its recordings are tagged with.
     find_items
         Whether its items are those of another merchant: what stands in for them at its own is
-        looked up before the sweep's first order (``stand_ins``).
+        looked up before the sweep's first order.
     """
 
     order: Order
@@ -341,14 +185,6 @@ def as_variant(order: Any) -> Variant:
     return Variant(order)
 
 
-# ``grid``: one order varied in several ways at once, each recording tagged with how.
-
-
-ORDER_FIELDS = ("domain", "items", "quantity", "shipping_info", "billing_info")
-PLACE_OPTIONS = ("sse", "warm", "isolated", "timeout_s", "keep_raw", "headers")
-AXES = (*ORDER_FIELDS, "card", *PLACE_OPTIONS)
-
-
 @dataclass(frozen=True)
 class Grid(Sequence[Variant]):
     """Every combination of some values; made by :func:`grid`."""
@@ -358,8 +194,8 @@ class Grid(Sequence[Variant]):
     # Compared with one another, so placed in a random order within each round.
     shuffled: bool = True
 
-    def __getitem__(self, place: Any) -> Any:
-        return self.variants[place]
+    def __getitem__(self, index: Any) -> Any:
+        return self.variants[index]
 
     def __len__(self) -> int:
         return len(self.variants)
@@ -482,14 +318,15 @@ def _variant(
 ) -> Variant:
     values = {name: value for name, (_, value) in chosen.items()}
     changes = {name: values[name] for name in ORDER_FIELDS if name in values}
-    quantity = changes.pop("quantity", None)
+    quantity, card = changes.pop("quantity", None), values.get("card")
     domain = changes.get("domain")
     if domain in items_by_domain:
         changes["items"] = items_by_domain[domain]
     try:
-        varied = Order(**{**_fields(order), **changes})
+        varied = _changed(order, **changes)
         if quantity is not None:
-            varied = Order(**{**_fields(varied), "items": _with_quantity(varied, quantity)})
+            items = [Item(**{**dict(item), "quantity": quantity}) for item in varied.items]
+            varied = _changed(varied, items=items)
     except InvalidOrder as error:
         said = "; ".join(f"{field} {text}" for field, text in error.problems)
         raise ValueError(f"grid: {_said(chosen)}: {said}") from None
@@ -498,37 +335,171 @@ def _variant(
         tags.setdefault("items", _label("items", varied.items))
     return Variant(
         varied,
-        _card(values.get("card")),
+        Card.test(card) if isinstance(card, str) else card,
         {name: values[name] for name in PLACE_OPTIONS if name in values},
         tags,
         find_items="items" not in changes and varied.domain != order.domain,
     )
 
 
-def _with_quantity(order: Order, quantity: Any) -> tuple[Item, ...]:
-    return tuple(Item(**{**dict(item), "quantity": quantity}) for item in order.items)
-
-
-def _fields(order: Order) -> dict[str, Any]:
-    return {name: getattr(order, name) for name in type(order).model_fields}
+def _changed(order: Order, **changes: Any) -> Order:
+    """Return an order with some fields changed, checked as if it had been written so."""
+    return Order(**{**{name: getattr(order, name) for name in type(order).model_fields}, **changes})
 
 
 def _said(chosen: dict[str, tuple[str, Any]]) -> str:
     return ", ".join(f"{name} {label}" for name, (label, _) in chosen.items())
 
 
-def _card(value: Any) -> Card | None:
-    return Card.test(value) if isinstance(value, str) else value
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What is ordered at a merchant in place of an order's own items, line by line."""
+
+    domain: str
+    instead_of: tuple[str, ...]
+    items: tuple[dict[str, Any], ...]
+    said: str
+
+    @classmethod
+    def read(cls, written: dict[str, Any]) -> StandIn:
+        """Return it from what was written down."""
+        items = tuple(dict(item) for item in written["items"])
+        return cls(written["domain"], tuple(written["instead_of"]), items, written["said"])
+
+    def fits(self, variant: Variant) -> bool:
+        """Whether it is what such an order needs."""
+        return variant.find_items and _key(variant.order) == (self.domain, self.instead_of)
+
+    def settle(self, variant: Variant) -> Variant:
+        """Return an order with the items found, as many pieces of each line as it had."""
+        lines = zip(self.items, variant.order.items, strict=True)
+        items = [Item(**{**found, "quantity": line.quantity}) for found, line in lines]
+        order = _changed(variant.order, items=items)
+        tags = {**variant.tags, "items": _label("items", items)}
+        return replace(variant, order=order, tags=tags, find_items=False)
 
 
-# A sweep's plan on disk, beside the journals: what is needed to go on with it.
-#
-# It names no address and holds no secret, so an order itself is not in it: who resumes brings the
-# orders again, and what they are is compared.
+def settled(variant: Variant, found: Iterable[StandIn]) -> Variant:
+    """Return an order as it is to be placed."""
+    return next((one.settle(variant) for one in found if one.fits(variant)), variant)
 
 
-FOLDER = "sweeps"
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+async def find_stand_ins(bench: Bench, variants: Iterable[Variant]) -> list[StandIn]:
+    """Look up what is to be ordered where it is not known yet; nothing is ordered.
+
+    Raises
+    ------
+    ValueError
+        If a merchant has nothing that can be ordered instead.
+    FirmlyError
+        If the catalogue cannot be asked.
+    """
+    missing = {_key(v.order): v.order for v in variants if v.find_items}
+    async with bench.devices().take() as device:
+        shop = _Shop(bench, device.session.access_token)
+        return [await shop.find(order) for order in missing.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    item: Item
+    named: str
+
+
+@dataclass
+class _Shop:
+    bench: Bench
+    token: SecretStr
+
+    async def find(self, order: Order) -> StandIn:
+        domain, wanted = _key(order)
+        sells = await self._sells(order)
+        if sells:
+            items = order.items
+            said = f"{domain} sells {_listed(wanted)}, too"
+        else:
+            found = [one async for one in self._first(domain, len(order.items))]
+            if len(found) < len(order.items):
+                raise ValueError(_nothing_found(order))
+            items = tuple(one.item for one in found)
+            why = f"{domain} does not sell {_listed(wanted)}"
+            if sells is None:
+                why = f"whether {domain} sells {_listed(wanted)} is not known without handles"
+            there = _listed(one.named for one in found)
+            said = f"{why}: the first of its catalogue is ordered there, {there}"
+        kept = tuple(item.model_dump(exclude={"quantity"}, mode="json") for item in items)
+        return StandIn(domain, wanted, kept, said)
+
+    async def _sells(self, order: Order) -> bool | None:
+        """Whether a merchant sells each of an order's items; None if one has no handles to ask."""
+        if not all(item.variant_handles for item in order.items):
+            return None
+        for item in order.items:
+            handles = item.variant_handles or ()
+            there = await self._variants(order.domain, handles[0])
+            if item.variant_id not in {one.item.variant_id for one in there}:
+                return False
+        return True
+
+    async def _first(self, domain: str, number: int) -> AsyncIterator[_Found]:
+        """Give out one variant each of a merchant's first products that can be ordered."""
+        client = self.bench.client()
+        listed = await client.products(domain, self.token, size=PAGE)
+        for entry in listed[:LOOKED_AT]:
+            handle = entry.get("handle") if isinstance(entry, dict) else None
+            there = await self._variants(domain, handle) if isinstance(handle, str) else []
+            if there and number > 0:
+                number -= 1
+                yield there[0]
+            if not number:
+                return
+
+    async def _variants(self, domain: str, handle: str) -> list[_Found]:
+        """Return the variants of a product that can be ordered now."""
+        try:
+            product = await self.bench.client().product(domain, handle, self.token)
+        except FirmlyError as error:
+            if error.http_status == 404:
+                return []
+            raise
+        variants = product.get("variants")
+        found = [_found(product, one) for one in variants] if isinstance(variants, list) else []
+        return [one for one in found if one]
+
+
+def _found(product: dict[str, Any], variant: Any) -> _Found | None:
+    """Return a variant of the catalogue as an item; None if it cannot be ordered."""
+    reference = variant.get("add_to_cart_ref") if isinstance(variant, dict) else None
+    if not isinstance(reference, dict) or variant.get("available") is False:
+        return None
+    names = ("variant_id", "product_id", "variant_handles")
+    try:
+        item = Item(**{name: reference[name] for name in names if reference.get(name)})
+    except InvalidOrder:
+        return None
+    variant_id, title = (
+        printable(str(text or ""), LONGEST_TITLE)
+        for text in (item.variant_id, product.get("title"))
+    )
+    return _Found(item, f"{variant_id} ({title})" if title else variant_id)
+
+
+def _key(order: Order) -> tuple[str, tuple[str, ...]]:
+    return order.domain, tuple(item.variant_id for item in order.items)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(names)
+
+
+def _nothing_found(order: Order) -> str:
+    wanted, domain = _listed(item.variant_id for item in order.items), order.domain
+    return (
+        f"what is to be ordered at {domain}? Neither {wanted} was found there, nor enough in its "
+        f"first {LOOKED_AT} products that can be ordered instead. Name it: "
+        f'items={{"{domain}": fnb.Item(variant_id=...)}}; lab.products("{domain}") lists what '
+        "there is. Nothing was sent."
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -596,10 +567,7 @@ class PlanFile:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(path, orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
         except OSError as error:
-            raise JournalError(
-                f"the sweep's plan {path} cannot be written: {error.strerror or error}. Free some "
-                "space or set FIRMLY_NB_HOME to a folder that can be written."
-            ) from error
+            raise _cannot_be_written(f"the sweep's plan {path}", error) from error
 
     @classmethod
     def read(cls, journal: Path, run_id: str) -> Self:
@@ -688,7 +656,11 @@ def claim(folder: Path, run_id: str) -> Lock:
             f"the sweep {run_id} is still running, here or in another process; stop it first"
         ) from None
     except OSError as error:
-        raise JournalError(
-            f"{path} cannot be written: {error.strerror or error}. Free some space or set "
-            "FIRMLY_NB_HOME to a folder that can be written."
-        ) from error
+        raise _cannot_be_written(str(path), error) from error
+
+
+def _cannot_be_written(what: str, error: OSError) -> JournalError:
+    return JournalError(
+        f"{what} cannot be written: {error.strerror or error}. Free some space or set "
+        "FIRMLY_NB_HOME to a folder that can be written."
+    )

@@ -1,4 +1,4 @@
-"""How far a sweep is, shown by whoever waits for it.
+"""How far a sweep is: plain values that any thread may read, and the bar of whoever waits for it.
 
 In a terminal tqdm's bar; in a notebook one of our own, whose last state is plain HTML in the saved
 notebook (tqdm's is a widget there: whoever opens the notebook later finds an error in its place);
@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 from firmly_nb.outcomes import NOT_SENT, PLACED, outcome
@@ -19,152 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-LINE_EVERY_S = 10.0
-ENDED = {"finished", "stopped"}
-
-
-class Bar(Protocol):
-    """Whatever shows how far a sweep is."""
-
-    def show(self, progress: Progress) -> None:
-        """Show it as it is now."""
-
-
-def bar() -> Bar:
-    """Return the bar that fits where this runs."""
-    if _in_notebook():
-        return NotebookBar()
-    return TerminalBar() if sys.stderr.isatty() else Lines(sys.stderr)
-
-
-class TerminalBar:
-    """tqdm's bar."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._noted = 0
-
-    def show(self, progress: Progress) -> None:
-        """Show it as it is now."""
-        if self._bar is None:
-            from tqdm import tqdm
-
-            known = "{percentage:3.0f}% {bar:24} {n_fmt}/{total_fmt} [{elapsed}<{remaining}] {desc}"
-            form = known if progress.planned is not None else "{n_fmt} orders [{elapsed}] {desc}"
-            self._bar = tqdm(
-                total=progress.planned,
-                initial=progress.resumed,
-                bar_format=form,
-                dynamic_ncols=True,
-            )
-        for note in progress.notes[self._noted :]:
-            self._bar.write(note, file=sys.stderr)
-        self._noted = len(progress.notes)
-        self._bar.n = ended(progress)
-        self._bar.set_description_str(words(progress), refresh=True)
-        if progress.state in ENDED:
-            self._bar.close()
-
-
-class NotebookBar:
-    """A bar in the output of the cell that waits."""
-
-    def __init__(self) -> None:
-        self._display: Any = None
-        self._shown = ""
-
-    def show(self, progress: Progress) -> None:
-        """Show it as it is now; what has not changed is not sent again."""
-        from IPython.display import HTML, display
-
-        html = bar_html(progress)
-        if html == self._shown:
-            return
-        self._shown = html
-        if self._display is None:
-            self._display = display(HTML(html), display_id=True)  # type: ignore[no-untyped-call]
-        else:
-            self._display.update(HTML(html))  # type: ignore[no-untyped-call]
-
-
-class Lines:
-    """A line now and then, for log files."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._last_s: float | None = None
-        self._noted = 0
-
-    def show(self, progress: Progress) -> None:
-        """Print a line if the last one is a while ago, and one at the end."""
-        for note in progress.notes[self._noted :]:
-            print(note, file=self._out, flush=True)
-        self._noted = len(progress.notes)
-        now_s = time.monotonic()
-        due = self._last_s is None or now_s - self._last_s >= LINE_EVERY_S
-        if not due and progress.state not in ENDED:
-            return
-        self._last_s = now_s
-        of = f"/{progress.planned:,}" if progress.planned is not None else ""
-        print(f"{ended(progress):,}{of} {words(progress)}", file=self._out, flush=True)
-
-
-def ended(progress: Progress) -> int:
-    """Return how many orders there is nothing more to expect of."""
-    return progress.finished + progress.not_started
-
-
-def words(progress: Progress) -> str:
-    """Say how far it is, and what is left.
-
-    Examples
-    --------
-    >>> words(Progress("running", 9, started=4, running=1, finished=3, outcomes={"placed": 3}))
-    '3 placed, 1 in flight, 5 left'
-    """
-    parts = ["preparing"] if progress.state == "preparing" else []
-    parts += [f"{n:,} {outcome(name).word}" for name, n in progress.outcomes.items()]
-    parts += [f"{progress.not_started:,} {NOT_SENT.word}"] if progress.not_started else []
-    parts += [f"{progress.running:,} in flight"] if progress.running else []
-    parts += [f"{progress.left:,} left"] if progress.left else []
-    said = ", ".join(parts) or progress.state
-    return f"{said}; {progress.message}" if progress.message else said
-
-
-def bar_html(progress: Progress) -> str:
-    """Write it as HTML that needs no script: a strip of the outcomes, and the words."""
-    from html import escape
-
-    total = max(progress.planned or ended(progress), 1)
-    strips = "".join(
-        f'<span style="width:{100 * n / total:.2f}%;background:{outcome(name).colour}"></span>'
-        for name, n in progress.outcomes.items()
-    )
-    of = f" of {progress.planned:,}" if progress.planned is not None else ""
-    text = f"{ended(progress):,}{of} orders: {words(progress)}"
-    notes = "".join(f"<div>{escape(note)}</div>" for note in progress.notes)
-    return (
-        '<div role="progressbar" aria-valuemin="0" '
-        f'aria-valuemax="{total}" aria-valuenow="{ended(progress)}" '
-        f'aria-valuetext="{escape(text)}" style="max-width:48em">'
-        '<div style="display:flex;height:8px;margin:4px 0;'
-        'background:var(--jp-layout-color3, #e0e0e0)">'
-        f"{strips}</div><div>{escape(text)}</div>{notes}</div>"
-    )
-
-
-def _in_notebook() -> bool:
-    """Whether a front end shows what is displayed; IPython is looked at, not loaded."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return hasattr(shell, "kernel")
-
-
-# How far a sweep is, as plain values that any thread may read.
-
-
 State = Literal["preparing", "running", "stopping", "finished", "stopped"]
 LATEST = 500
+LINE_EVERY_S = 10.0
+ENDED = {"finished", "stopped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,3 +142,148 @@ class Counts:
             latest=tuple(self.latest),
             **more,
         )
+
+
+class Bar(Protocol):
+    """Whatever shows how far a sweep is."""
+
+    def show(self, progress: Progress) -> None:
+        """Show it as it is now."""
+
+
+def bar() -> Bar:
+    """Return the bar that fits where this runs."""
+    if _in_notebook():
+        return NotebookBar()
+    return TerminalBar() if sys.stderr.isatty() else Lines(sys.stderr)
+
+
+class TerminalBar:
+    """tqdm's bar."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._noted = 0
+
+    def show(self, progress: Progress) -> None:
+        """Show it as it is now."""
+        if self._bar is None:
+            from tqdm import tqdm
+
+            known = "{percentage:3.0f}% {bar:24} {n_fmt}/{total_fmt} [{elapsed}<{remaining}] {desc}"
+            form = known if progress.planned is not None else "{n_fmt} orders [{elapsed}] {desc}"
+            self._bar = tqdm(
+                total=progress.planned,
+                initial=progress.resumed,
+                bar_format=form,
+                dynamic_ncols=True,
+            )
+        for note in progress.notes[self._noted :]:
+            self._bar.write(note, file=sys.stderr)
+        self._noted = len(progress.notes)
+        self._bar.n = ended(progress)
+        self._bar.set_description_str(words(progress), refresh=True)
+        if progress.state in ENDED:
+            self._bar.close()
+
+
+class NotebookBar:
+    """A bar in the output of the cell that waits."""
+
+    def __init__(self) -> None:
+        self._display: Any = None
+        self._shown = ""
+
+    def show(self, progress: Progress) -> None:
+        """Show it as it is now; what has not changed is not sent again."""
+        from IPython.display import HTML, display
+
+        html = bar_html(progress)
+        if html == self._shown:
+            return
+        self._shown = html
+        if self._display is None:
+            self._display = display(HTML(html), display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._display.update(HTML(html))  # type: ignore[no-untyped-call]
+
+
+class Lines:
+    """A line now and then, for log files."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._last_s: float | None = None
+        self._noted = 0
+
+    def show(self, progress: Progress) -> None:
+        """Print a line if the last one is a while ago, and one at the end."""
+        for note in progress.notes[self._noted :]:
+            print(note, file=self._out, flush=True)
+        self._noted = len(progress.notes)
+        now_s = time.monotonic()
+        due = self._last_s is None or now_s - self._last_s >= LINE_EVERY_S
+        if not due and progress.state not in ENDED:
+            return
+        self._last_s = now_s
+        of = f"/{progress.planned:,}" if progress.planned is not None else ""
+        print(f"{ended(progress):,}{of} {words(progress)}", file=self._out, flush=True)
+
+
+def of_planned(progress: Progress) -> str:
+    """Say of how many, where that is known.
+
+    Examples
+    --------
+    >>> of_planned(Progress("running", 2_000)), of_planned(Progress("running", None))
+    (' of 2,000', '')
+    """
+    return f" of {progress.planned:,}" if progress.planned is not None else ""
+
+
+def ended(progress: Progress) -> int:
+    """Return how many orders there is nothing more to expect of."""
+    return progress.finished + progress.not_started
+
+
+def words(progress: Progress) -> str:
+    """Say how far it is, and what is left.
+
+    Examples
+    --------
+    >>> words(Progress("running", 9, started=4, running=1, finished=3, outcomes={"placed": 3}))
+    '3 placed, 1 in flight, 5 left'
+    """
+    parts = ["preparing"] if progress.state == "preparing" else []
+    parts += [f"{n:,} {outcome(name).word}" for name, n in progress.outcomes.items()]
+    parts += [f"{progress.not_started:,} {NOT_SENT.word}"] if progress.not_started else []
+    parts += [f"{progress.running:,} in flight"] if progress.running else []
+    parts += [f"{progress.left:,} left"] if progress.left else []
+    said = ", ".join(parts) or progress.state
+    return f"{said}; {progress.message}" if progress.message else said
+
+
+def bar_html(progress: Progress) -> str:
+    """Write it as HTML that needs no script: a strip of the outcomes, and the words."""
+    total = max(progress.planned or ended(progress), 1)
+    strips = "".join(
+        f'<span style="width:{100 * n / total:.2f}%;background:{outcome(name).colour}"></span>'
+        for name, n in progress.outcomes.items()
+    )
+    text = f"{ended(progress):,}{of_planned(progress)} orders: {words(progress)}"
+    notes = "".join(f"<div>{escape(note)}</div>" for note in progress.notes)
+    return (
+        '<div role="progressbar" aria-valuemin="0" '
+        f'aria-valuemax="{total}" aria-valuenow="{ended(progress)}" '
+        f'aria-valuetext="{escape(text)}" style="max-width:48em">'
+        '<div style="display:flex;height:8px;margin:4px 0;'
+        'background:var(--jp-layout-color3, #e0e0e0)">'
+        f"{strips}</div><div>{escape(text)}</div>{notes}</div>"
+    )
+
+
+def _in_notebook() -> bool:
+    """Whether a front end shows what is displayed; IPython is looked at, not loaded."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel")

@@ -1,4 +1,4 @@
-"""Getting one order of a sweep sent: made ready ahead of its time, asked for, handed over.
+"""A sweep while it runs: each order gets its turn, is sent, and what became of it counts.
 
 Everything that costs time (a session, the key, the encryption, a connection) happens before the
 planned start. The recorder's own process, where nothing computes, then sends the order at the
@@ -39,14 +39,32 @@ if TYPE_CHECKING:
     from firmly_nb.sweep.plan import Plan, Planned, Variant
 
 
-# What a sweep reads off a recording: its row, its total, its place in the progress.
+# Keys rotate and are not to be kept for long.
+KEPT_S = 1.0
+# Made ready so long before its start: a session, the key, the encryption.
+AHEAD_S = 1.0
+# Given to the recorder so long before its start: its connection.
+HANDED_OVER_S = 0.6
+# What was made ready longer ago is made ready again: keys rotate.
+FRESH_S = 5.0
+ORDER_NUMBER_TAG = "order_no"
+# In the recording itself, so that it counts in a budget of money also after `kill -9`.
+SET_ASIDE_TAG = "set_aside"
+STOPPED = "stopped by the analyst"
+KEPT_RECORDINGS = 10_000
+
+
+def start_of(records: Sequence[Record]) -> Start:
+    """Return what a recording begins with."""
+    start = records[0]
+    if not isinstance(start, Start):
+        raise TypeError("a recording begins with a start record")
+    return start
 
 
 def row_of(records: Sequence[Record]) -> dict[str, Any]:
     """Return a recording's row of the table of orders, without a table."""
-    start, last = records[0], records[-1]
-    if not isinstance(start, Start):
-        raise TypeError("a recording begins with a start record")
+    start, last = start_of(records), records[-1]
     events = [record for record in records if isinstance(record, Event)]
     end = last if isinstance(last, End) else end_of_cut_off(start, events)
     return order_row(start, events, end)
@@ -74,17 +92,9 @@ def was_ordered(row: dict[str, Any]) -> bool | None:
     return {YES: True, NO: False}.get(row["order_exists"])
 
 
-# The key for cards, asked for at most once a second however many orders are made ready.
-#
-# Keys rotate and are not to be kept for long.
-
-
-KEPT_S = 1.0
-
-
 @dataclass
 class FreshKey:
-    """Gives out the key; those who ask at the same time wait for one answer."""
+    """Gives out the key for cards, asked for at most once a second however many want it."""
 
     client: FirmlyClient
     _key: PublicKey | None = None
@@ -100,17 +110,6 @@ class FreshKey:
             return self._key
 
 
-# Made ready so long before its start: a session, the key, the encryption.
-AHEAD_S = 1.0
-# Given to the recorder so long before its start: its connection.
-HANDED_OVER_S = 0.6
-# What was made ready longer ago is made ready again: keys rotate.
-FRESH_S = 5.0
-ORDER_NUMBER_TAG = "order_no"
-# In the recording itself, so that it counts in a budget of money also after `kill -9`.
-SET_ASIDE_TAG = "set_aside"
-
-
 class Sender:
     """Sends a sweep's orders, as many at a time as there may be.
 
@@ -119,7 +118,7 @@ class Sender:
     on_start
         Called when an order is begun.
     on_end
-        Called with what was recorded of an order.
+        Called with what was recorded of an order, and its row.
     on_refusal
         Called with the reason when the budget allows no order more.
     """
@@ -133,7 +132,7 @@ class Sender:
         self.options = options
         self.card = card
         self.on_start: Callable[[], None] = lambda: None
-        self.on_end: Callable[[Planned, list[Record]], None] = lambda _planned, _records: None
+        self.on_end: Callable[[Planned, list[Record], dict[str, Any]], None] = lambda *_: None
         self.on_refusal: Callable[[str], None] = lambda _why: None
         self._key = FreshKey(bench.client())
         self._quotes = Quotes(bench.client(), bench.app_id)
@@ -164,7 +163,7 @@ class Sender:
         return not self.pace.stopping.is_set()
 
     async def send(self, planned: Planned, offset_ns: int | None) -> None:
-        """See one order through whose turn it is; whatever happens, its places are given back.
+        """See one order through whose turn it is; whatever happens, its slots are given back.
 
         Raises
         ------
@@ -176,8 +175,8 @@ class Sender:
             while not await self._sent_while_fresh(planned, offset_ns, held):
                 pass
         finally:
-            for places in held:
-                places.release()
+            for slots in held:
+                slots.release()
             self.wake()
 
     def wake(self) -> None:
@@ -306,7 +305,7 @@ class Sender:
             return
         row, what = row_of(records), what_of(planned.variant.order)
         self.ledger.end(planned.number, what, amount_of(row), ordered=was_ordered(row))
-        self.on_end(planned, records)
+        self.on_end(planned, records, row)
 
     def _options_of(self, planned: Planned) -> Options:
         tags = {**self.options.tags, **planned.variant.tags, ORDER_NUMBER_TAG: str(planned.number)}
@@ -315,9 +314,6 @@ class Sender:
 
 def _orders_ahead(schedule: Schedule) -> int:
     return max(4, math.ceil((schedule.rate_per_s or 0) * AHEAD_S * 1.5) + 2)
-
-
-# Asking somebody else's code for the next order, without anybody having to wait for it.
 
 
 Thing = TypeVar("Thing")
@@ -351,13 +347,6 @@ def next_in_thread(things: Iterator[Thing]) -> asyncio.Future[Thing | None]:
 
     threading.Thread(target=ask, name="firmly-nb orders", daemon=True).start()
     return answer
-
-
-# A sweep while it runs: each order gets its turn, and what became of it counts.
-
-
-STOPPED = "stopped by the analyst"
-KEPT_RECORDINGS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,9 +395,7 @@ class Run:
 
         Nor is one whose end is unknown: there may be an order.
         """
-        start, row = records[0], row_of(records)
-        if not isinstance(start, Start):
-            return
+        start, row = start_of(records), row_of(records)
         number = int(start.tags.get(ORDER_NUMBER_TAG, 0))
         items = tuple((item["variant_id"], item["quantity"]) for item in start.items)
         self._done_before[number] = (start.domain, items)
@@ -515,12 +502,9 @@ class Run:
         self.counts.begin()
         self.on_change()
 
-    def _has_ended(self, planned: Planned, records: list[Record]) -> None:
+    def _has_ended(self, planned: Planned, records: list[Record], row: dict[str, Any]) -> None:
         """Count how an order ended, and keep its recording."""
-        start, row = records[0], row_of(records)
-        if not isinstance(start, Start):
-            return
-        started_s = (start.started_at_ns - self.pace.began_at_ns) / 1e9
+        started_s = (start_of(records).started_at_ns - self.pace.began_at_ns) / 1e9
         self.counts.end(point_of(planned.number, row, started_s))
         if len(self.recordings) < KEPT_RECORDINGS:
             self.recordings.append(Recording(records))

@@ -1,4 +1,8 @@
-"""``Sweep``: a sweep on its way, and whoever waits for it, watches it or stops it."""
+"""``Sweep``: a sweep on its way, and whoever waits for it, watches it or stops it.
+
+And :func:`begin`, which makes one of the arguments of ``lab.sweep``. Everything is checked before
+anything is sent.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
@@ -33,6 +38,7 @@ from firmly_nb.sweep.plan import (
     kinds_of,
     recorded,
 )
+from firmly_nb.sweep.progress import bar_html, ended, of_planned
 from firmly_nb.sweep.run import (
     KEPT_RECORDINGS,
     ORDER_NUMBER_TAG,
@@ -53,6 +59,11 @@ if TYPE_CHECKING:
 
 
 CLOSED = "stopped: the lab was closed"
+MAX_CONCURRENCY = 256
+MAX_COUNT = 10_000_000
+GENTLE_RATE = "20/min"
+# How many orders an open loop may have in flight where nothing is said.
+STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
 
 
 class Sweep:
@@ -183,15 +194,11 @@ class Sweep:
     def __repr__(self) -> str:
         progress = self.progress
         counts = ", ".join(f"{n:,} {outcome}" for outcome, n in progress.outcomes.items())
-        of = f" of {progress.planned:,}" if progress.planned is not None else ""
+        of = of_planned(progress)
         label = f" {self.name!r}" if self.name else ""
         return f"Sweep({self.run_id}{label}; {progress.state}; {progress.finished:,}{of}: {counts})"
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        from firmly_nb.sweep.progress import bar_html
-
         label = f"{self.name}, run {self.run_id}" if self.name else f"Run {self.run_id}"
         return f"<div><b>{escape(label)}</b>{bar_html(self.progress)}</div>"
 
@@ -212,9 +219,8 @@ class Sweep:
         progress = self.progress
         if progress.state != "stopped":
             return progress.message
-        done = progress.finished + progress.not_started
-        of = f" of {progress.planned:,}" if progress.planned is not None else ""
-        return f"the sweep ended after {done:,}{of} orders: {progress.message}"
+        done = f"{ended(progress):,}{of_planned(progress)}"
+        return f"the sweep ended after {done} orders: {progress.message}"
 
     def _on_disk(self) -> list[tuple[list[Record], list[str]]]:
         return list(recorded(self._journal, self.run_id, 0))
@@ -237,7 +243,7 @@ class Sweep:
 
     def _write_stand_ins(self) -> None:
         """Write down what was found before anything is sent: resumed, the same is ordered."""
-        found = [one.written() for one in self._run.stand_ins]
+        found = [asdict(one) for one in self._run.stand_ins]
         self._plan_file = replace(self._plan_file, stand_ins=found)
         self._plan_file.write(self._journal)
 
@@ -249,13 +255,6 @@ class Sweep:
     def _tell(self) -> None:
         for call in list(self._listeners):
             call(self)
-
-
-# The arguments of ``lab.sweep`` that say how, each checked before anything is sent.
-
-
-MAX_CONCURRENCY = 256
-MAX_COUNT = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,16 +340,6 @@ CHECKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "run_id": ("run_id", checked_run_id),
     "tags": ("tags", _tags),
 }
-
-
-# From the arguments of ``lab.sweep`` to a sweep that runs.
-#
-# Everything is checked before anything is sent.
-
-
-GENTLE_RATE = "20/min"
-# How many orders an open loop may have in flight where nothing is said.
-STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
 
 
 def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, Any]) -> Sweep:

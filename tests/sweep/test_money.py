@@ -239,7 +239,8 @@ def test_a_cart_without_a_total_is_no_price(simulator, monkeypatch):
                 await quotes.ask(ORDER)
             assert caught.value.error == "NoTotal"
             assert caught.value.description == (
-                "what the order costs is not known, and money is a limit: its cart has no total"
+                "what the order costs is not known, and money is a limit: its cart has no total "
+                "that can be read"
             )
 
     asyncio.run(main())

@@ -1,5 +1,7 @@
 """What a sweep orders at a merchant that a grid names without items: found, said, kept."""
 
+from dataclasses import asdict
+
 import pytest
 
 import firmly_nb as fnb
@@ -120,15 +122,15 @@ def test_what_a_catalogue_says_cannot_write_to_the_terminal():
     found = _found(
         {"title": "\x1b[2J Mug\n" + "x" * 500}, {"add_to_cart_ref": {"variant_id": "a\x1b"}}
     )
-    assert found.words.isprintable()
-    assert len(found.words) < 100
+    assert found.named.isprintable()
+    assert len(found.named) < 100
 
 
 def test_what_was_written_down_is_read_back():
     [variant] = fnb.grid(ORDER, domain=[BROOK])
     items = ({"variant_id": "BR00-Sand", "product_id": None, "variant_handles": None},)
     one = StandIn(BROOK, ("WS12-XS-Orange",), items, "found")
-    assert StandIn.read(one.written()) == one
+    assert StandIn.read(asdict(one)) == one
     assert settled(variant, [one]).order.items == (fnb.Item(variant_id="BR00-Sand"),)
     other = StandIn("fern.example.test", ("WS12-XS-Orange",), items, "found")
     assert settled(variant, [other]) is variant
