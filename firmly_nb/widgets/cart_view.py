@@ -1,4 +1,9 @@
-"""``CartView``: the cart at each event of an order, what changed in it, what is wrong with it."""
+"""``CartView``: the cart at each event of an order, what changed in it, what is wrong with it.
+
+A page gets the sheets around the event that is looked at. It gets the JSON of an event when it asks
+for it, made small enough: what is left out says so where it was. A browser's numbers have 53 bits
+and no ``22.0``, and a reader of raw JSON wants what was sent.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +29,7 @@ from firmly_nb.carts.tables import CartTables
 from firmly_nb.display.text import printable
 from firmly_nb.outcomes import NO, PLACED, YES
 from firmly_nb.recordings.show import existence, outcome_word
-from firmly_nb.widgets.frontend import module, style
+from firmly_nb.widgets.frontend import SHOW_EVERY_S, module, style, with_static
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +38,6 @@ if TYPE_CHECKING:
 
     Wanted = tuple[int, Recording | None, int | None]
 
-# A recording as its cart view shows it: steps for the slider, sheets, and what is said beside.
-
-
 Json = dict[str, Any]
 MOST_STEPS = 1_000
 LONGEST_NAME = 60
@@ -43,165 +45,12 @@ LONGEST_NAME = 60
 AHEAD_BYTES = 400_000
 AHEAD_LIVE_BYTES = 60_000
 NO_SHEETS: Mapping[str, Json] = MappingProxyType({})
+REST_FOR_EACH = 3
+LONGEST_REST_S = 0.6
+EMPTY = "CartView: no cart yet; show(recording) shows one."
 
-
-class CartReading:
-    """What there is to show of one recording; made anew when it has grown."""
-
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
-        self._events = recording.cart_events
-        tables = CartTables(
-            recording.snapshots,
-            recording.line_items,
-            recording.shipments,
-            recording.notices,
-            recording.discounts,
-        )
-        self._sheets = Sheets(self._events, tables, recording.changes, recording.checks.findings)
-
-    @cached_property
-    def data(self) -> dict[int, Any]:
-        """What each event carries, by its number."""
-        return dict(zip(self._events["seq"].tolist(), self._events["data"].tolist(), strict=True))
-
-    @cached_property
-    def steps(self) -> list[Json]:
-        """One entry an event: number, name, time, and how many findings of each severity."""
-        with_cart = set(self._sheets.seqs)
-        names = ("seq", "event", "t_ms")
-        columns = (self._events[name].tolist()[-MOST_STEPS:] for name in names)
-        return [
-            {
-                "seq": seq,
-                "event": printable(str(event))[:LONGEST_NAME],
-                "t_ms": self._time(seq, t_ms),
-                "has_cart": seq in with_cart,
-                "findings": self._sheets.severities(seq),
-            }
-            for seq, event, t_ms in zip(*columns, strict=True)
-        ]
-
-    @property
-    def last(self) -> int | None:
-        """The last event that carries a cart; the last of all where none does."""
-        last = self.steps[-1]["seq"] if self.steps else None
-        return next((s["seq"] for s in reversed(self.steps) if s["has_cart"]), last)
-
-    def nearest(self, seq: int | None) -> int | None:
-        """Return an event's number, or the next lower one that there is."""
-        seqs: list[int] = [step["seq"] for step in self.steps]
-        if seq is None or not seqs:
-            return None
-        return max((each for each in seqs if each <= seq), default=seqs[0])
-
-    def sheet(self, seq: int) -> Json:
-        """Return the sheet of an event; of one without a cart, the cart that was there before."""
-        shown = self._sheets.shown_at(seq)
-        if shown is None:
-            return {"seq": seq, "lines": None}
-        sheet = asdict(self._sheets.sheet(shown, marks=shown == seq))
-        return sheet | {"seq": seq, "from_seq": shown, "last_words": self._last_words(seq)}
-
-    def sheets(self, seq: int | None, held: Mapping[str, Json] = NO_SHEETS) -> dict[str, Json]:
-        """Return an event's sheet and as many of those around it as are light to send.
-
-        Parameters
-        ----------
-        seq
-            The event.
-        held
-            Sheets of this recording that were made before.
-        """
-        if seq is None:
-            return {}
-        numbers: list[int] = [step["seq"] for step in self.steps]
-        here = numbers.index(seq)
-        nearest_first = sorted(range(len(numbers)), key=lambda place: abs(place - here))
-        kept: dict[str, Json] = {}
-        room = AHEAD_LIVE_BYTES if self.recording.cut_off else AHEAD_BYTES
-        for number in (numbers[place] for place in nearest_first):
-            sheet = held.get(str(number)) or self.sheet(number)
-            room -= len(orjson.dumps(sheet))
-            if kept and room < 0:
-                break
-            kept[str(number)] = sheet
-        return kept
-
-    @cached_property
-    def about(self) -> Json:
-        """Return what is said of the order as a whole."""
-        rec = self.recording
-        return {
-            "recording_id": rec.recording_id,
-            "domain": printable(rec.domain),
-            "checks": rec.checks.headline(),
-            "note": _note(rec),
-            "steps_left_out": max(len(self._events) - MOST_STEPS, 0),
-        }
-
-    def text(self, seq: int | None) -> str:
-        """Write what is shown as plain text."""
-        cart, rec = self._cart(seq), self.recording
-        parts = [self._words(seq), cart_text(cart) if cart else "no cart"]
-        parts += [changes_text(self._changes(seq)), checks_text(rec.checks)] if cart else []
-        return "\n".join(part for part in parts if part)
-
-    def html(self, seq: int | None) -> str:
-        """Return what is shown as a still page: no script, no picture, no link."""
-        cart, rec = self._cart(seq), self.recording
-        note = f"<div>{escape(self._words(seq))}</div>"
-        if cart is None:
-            return f"{note}<div>no cart</div>"
-        after = next((s["event"] for s in self.steps if s["seq"] == seq), "")
-        head = f"<div>cart after <b><bdi>{escape(after)}</bdi></b></div>"
-        changed = changes_html(self._changes(seq))
-        inside = f"{note}{head}{cart_html(cart)}{changed}{checks_html(rec.checks)}"
-        return f'<div style="font-family:{FONT};color:{INK};font-size:13px">{inside}</div>'
-
-    def _words(self, seq: int | None) -> str:
-        return f"{_note(self.recording)} {self._last_words(seq)}".strip()
-
-    def _last_words(self, seq: int | None) -> str:
-        """Say of the last cart of an order that was not placed that none came after it."""
-        is_last = seq is not None and self._sheets.shown_at(seq) == self.last
-        return "This is the last cart that was seen." if is_last and _note(self.recording) else ""
-
-    def _cart(self, seq: int | None) -> Json | None:
-        shown = None if seq is None else self._sheets.shown_at(seq)
-        found = None if shown is None else find_snapshot(self.data[shown])
-        return found.data if found else None
-
-    def _changes(self, seq: int | None) -> Any:
-        changes = self.recording.changes
-        return changes[changes["seq_after"] == seq]
-
-    def _time(self, seq: int, t_ms: float) -> float | None:
-        if seq == 0:  # the answer of an order without events: it came at the end
-            t_ms = float(self.recording.orders["order_latency_ms"].iloc[0])
-        return None if t_ms != t_ms else t_ms  # noqa: PLR0124 - NaN is not itself
-
-
-def _note(rec: Recording) -> str:
-    """Say that this is not the cart of an order that was placed, where it is not."""
-    if rec.cut_off or rec.outcome == PLACED:
-        return ""
-    none = "" if rec.cart else " No cart was seen."
-    code = f" ({printable(rec.error.error)})" if rec.error else ""
-    if rec.order_exists == YES:
-        return f"{existence(rec, '')} It ended otherwise: {outcome_word(rec)}{code}.{none}"
-    if rec.order_exists == NO:
-        return f"Not placed: {outcome_word(rec)}{code}.{none}"
-    return f"It is not known whether it was placed: {rec.evidence}{code}.{none}"
-
-
-# The JSON of one event, made small enough for a page: what is left out says so in its place.
-#
-# A browser's numbers have 53 bits and no ``22.0``, and a reader of raw JSON wants what was sent.
-# So a number that a browser would write in another way goes as a text behind a mark, and so does a
+# A number that a browser would write in another way goes as a text behind a mark, and so does a
 # note on what was left out; ``static/json_tree.js`` reads them.
-
-
 NUMBER = "\ue000"  # a number follows, as it was sent
 NOTE = "\ue001"  # words of ours follow
 TEXT = "\ue002"  # a text follows that itself begins with one of these three
@@ -211,125 +60,6 @@ MOST_BYTES = 2_000_000
 LONGEST_TEXT = 20_000
 DEEPEST = 100
 SAFE = 2**53
-
-
-class EventJson(NamedTuple):
-    """JSON for ``json_tree.js``, and a sentence on what is not in it; empty where all is."""
-
-    text: str
-    left_out: str
-
-
-def event_json(data: Any) -> EventJson:
-    """Write an event's data for the browser, bounded.
-
-    Examples
-    --------
-    >>> event_json({"total": 22}).text
-    '{"total":22}'
-    >>> event_json({"note": "x" * 50_000}).left_out
-    'This JSON is not whole: 1 long text was cut. The recording has all of it.'
-    """
-    budget = _Budget()
-    copy = budget.copy(data, 0)
-    return EventJson(orjson.dumps(copy).decode(), budget.sentence())
-
-
-class _Budget:
-    """Copies a JSON value until so many parts, or so many bytes, are used up."""
-
-    def __init__(self) -> None:
-        self._parts, self._bytes = MOST_PARTS, MOST_BYTES
-        self._cut = self._dropped = 0
-
-    def copy(self, value: Any, depth: int) -> Any:
-        self._parts -= 1
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, (dict, list)):
-            if depth >= DEEPEST and value:
-                self._dropped += len(value)
-                return f"{NOTE}{len(value):,} more below, nested too deeply to show"
-            return (
-                self._object(value, depth) if isinstance(value, dict) else self._list(value, depth)
-            )
-        self._bytes -= 8
-        return value if value is None or isinstance(value, bool) else _number(value)
-
-    def sentence(self) -> str:
-        """Say what is missing."""
-        said = []
-        if self._cut:
-            said.append(
-                f"{_count(self._cut, 'long text')} {'was' if self._cut == 1 else 'were'} cut"
-            )
-        if self._dropped:
-            said.append(f"{_count(self._dropped, 'part')} left out")
-        words = " and ".join(said)
-        return f"This JSON is not whole: {words}. The recording has all of it." if said else ""
-
-    def _is_spent(self) -> bool:
-        return self._parts <= 0 or self._bytes <= 0
-
-    def _text(self, text: str) -> str:
-        clean = text.encode("utf-8", "replace").decode()
-        room = min(LONGEST_TEXT, max(self._bytes, 0))
-        if len(clean) > room:
-            self._cut += 1
-            clean = f"{clean[:room]}… ({len(text):,} characters)"
-        self._bytes -= len(clean)
-        return TEXT + clean if clean.startswith(MARKS) else clean
-
-    def _object(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
-        copy: dict[str, Any] = {}
-        for place, (key, each) in enumerate(value.items()):
-            if self._is_spent():
-                copy[f"{NOTE}{place}"] = self._rest(len(value) - place)
-                break
-            copy[_free(self._text(str(key)), place, copy)] = self.copy(each, depth + 1)
-        return copy
-
-    def _list(self, value: list[Any], depth: int) -> list[Any]:
-        copy: list[Any] = []
-        for place, each in enumerate(value):
-            if self._is_spent():
-                copy.append(self._rest(len(value) - place))
-                break
-            copy.append(self.copy(each, depth + 1))
-        return copy
-
-    def _rest(self, left: int) -> str:
-        self._dropped += left
-        return f"{NOTE}{left:,} more left out"
-
-
-def _free(name: str, place: int, taken: dict[str, Any]) -> str:
-    """Tell two names apart that are one after they were cut, or made text that can be sent."""
-    free, numbers = name, count(place + 1)
-    while free in taken:
-        free = f"{name} ({next(numbers)})"
-    return free
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, int) and abs(value) <= SAFE:
-        return value
-    if isinstance(value, float) and not value.is_integer() and 1e-6 < abs(value) < SAFE:
-        return value
-    try:
-        return f"{NUMBER}{value!r}"
-    except ValueError:  # an int of thousands of digits
-        return f"{NOTE}a number of more than 4,000 digits"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-SHOW_EVERY_S = 0.1
-REST_FOR_EACH = 3
-LONGEST_REST_S = 0.6
-EMPTY = "CartView: no cart yet; show(recording) shows one."
 
 
 class CartView(anywidget.AnyWidget):
@@ -495,14 +225,9 @@ class CartView(anywidget.AnyWidget):
             )
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Add what is shown as a still page, for readers without a kernel."""
-        bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data is not None:
-            data["text/plain"] = repr(self)
-            if self._reading:
-                data["text/html"] = self._reading.html(self.seq)
-        return bundle
+        """Add what is shown as a static page, for readers without a kernel."""
+        html = self._reading.html(self.seq) if self._reading else None
+        return with_static(super()._repr_mimebundle_(**options), html, repr(self))
 
     def __repr__(self) -> str:
         return self._reading.text(self.seq) if self._reading else EMPTY
@@ -510,3 +235,266 @@ class CartView(anywidget.AnyWidget):
 
 def _numbers(recording: Recording) -> list[int]:
     return [int(seq) for seq in recording.cart_events["seq"]]
+
+
+class CartReading:
+    """What there is to show of one recording; made anew when it has grown."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self._events = recording.cart_events
+        tables = CartTables(
+            recording.snapshots,
+            recording.line_items,
+            recording.shipments,
+            recording.notices,
+            recording.discounts,
+        )
+        self._sheets = Sheets(self._events, tables, recording.changes, recording.checks.findings)
+
+    @cached_property
+    def data(self) -> dict[int, Any]:
+        """What each event carries, by its number."""
+        return dict(zip(self._events["seq"].tolist(), self._events["data"].tolist(), strict=True))
+
+    @cached_property
+    def steps(self) -> list[Json]:
+        """One entry an event: number, name, time, and how many findings of each severity."""
+        with_cart = set(self._sheets.seqs)
+        names = ("seq", "event", "t_ms")
+        columns = (self._events[name].tolist()[-MOST_STEPS:] for name in names)
+        return [
+            {
+                "seq": seq,
+                "event": printable(str(event), LONGEST_NAME),
+                "t_ms": self._time(seq, t_ms),
+                "has_cart": seq in with_cart,
+                "findings": self._sheets.severities(seq),
+            }
+            for seq, event, t_ms in zip(*columns, strict=True)
+        ]
+
+    @property
+    def last(self) -> int | None:
+        """The last event that carries a cart; the last of all where none does."""
+        last = self.steps[-1]["seq"] if self.steps else None
+        return next((s["seq"] for s in reversed(self.steps) if s["has_cart"]), last)
+
+    def nearest(self, seq: int | None) -> int | None:
+        """Return an event's number, or the next lower one that there is."""
+        seqs: list[int] = [step["seq"] for step in self.steps]
+        if seq is None or not seqs:
+            return None
+        return max((each for each in seqs if each <= seq), default=seqs[0])
+
+    def sheet(self, seq: int) -> Json:
+        """Return the sheet of an event; of one without a cart, the cart that was there before."""
+        shown = self._sheets.shown_at(seq)
+        if shown is None:
+            return {"seq": seq, "lines": None}
+        sheet = asdict(self._sheets.sheet(shown, marks=shown == seq))
+        return sheet | {"seq": seq, "from_seq": shown, "last_words": self._last_words(seq)}
+
+    def sheets(self, seq: int | None, held: Mapping[str, Json] = NO_SHEETS) -> dict[str, Json]:
+        """Return an event's sheet and as many of those around it as are light to send.
+
+        Parameters
+        ----------
+        seq
+            The event.
+        held
+            Sheets of this recording that were made before.
+        """
+        if seq is None:
+            return {}
+        numbers: list[int] = [step["seq"] for step in self.steps]
+        here = numbers.index(seq)
+        nearest_first = sorted(range(len(numbers)), key=lambda index: abs(index - here))
+        kept: dict[str, Json] = {}
+        room = AHEAD_LIVE_BYTES if self.recording.cut_off else AHEAD_BYTES
+        for number in (numbers[index] for index in nearest_first):
+            sheet = held.get(str(number)) or self.sheet(number)
+            room -= len(orjson.dumps(sheet))
+            if kept and room < 0:
+                break
+            kept[str(number)] = sheet
+        return kept
+
+    @cached_property
+    def about(self) -> Json:
+        """Return what is said of the order as a whole."""
+        rec = self.recording
+        return {
+            "recording_id": rec.recording_id,
+            "domain": printable(rec.domain),
+            "checks": rec.checks.headline(),
+            "note": _note(rec),
+            "steps_left_out": max(len(self._events) - MOST_STEPS, 0),
+        }
+
+    def text(self, seq: int | None) -> str:
+        """Write what is shown as plain text."""
+        cart, rec = self._cart(seq), self.recording
+        parts = [self._words(seq), cart_text(cart) if cart else "no cart"]
+        parts += [changes_text(self._changes(seq)), checks_text(rec.checks)] if cart else []
+        return "\n".join(part for part in parts if part)
+
+    def html(self, seq: int | None) -> str:
+        """Return what is shown as a static page: no script, no picture, no link."""
+        cart, rec = self._cart(seq), self.recording
+        note = f"<div>{escape(self._words(seq))}</div>"
+        if cart is None:
+            return f"{note}<div>no cart</div>"
+        after = next((s["event"] for s in self.steps if s["seq"] == seq), "")
+        head = f"<div>cart after <b><bdi>{escape(after)}</bdi></b></div>"
+        changed = changes_html(self._changes(seq))
+        inside = f"{note}{head}{cart_html(cart)}{changed}{checks_html(rec.checks)}"
+        return f'<div style="font-family:{FONT};color:{INK};font-size:13px">{inside}</div>'
+
+    def _words(self, seq: int | None) -> str:
+        return f"{_note(self.recording)} {self._last_words(seq)}".strip()
+
+    def _last_words(self, seq: int | None) -> str:
+        """Say of the last cart of an order that was not placed that none came after it."""
+        is_last = seq is not None and self._sheets.shown_at(seq) == self.last
+        return "This is the last cart that was seen." if is_last and _note(self.recording) else ""
+
+    def _cart(self, seq: int | None) -> Json | None:
+        shown = None if seq is None else self._sheets.shown_at(seq)
+        found = None if shown is None else find_snapshot(self.data[shown])
+        return found.data if found else None
+
+    def _changes(self, seq: int | None) -> Any:
+        changes = self.recording.changes
+        return changes[changes["seq_after"] == seq]
+
+    def _time(self, seq: int, t_ms: float) -> float | None:
+        if seq == 0:  # the answer of an order without events: it came at the end
+            t_ms = float(self.recording.orders["order_latency_ms"].iloc[0])
+        return None if t_ms != t_ms else t_ms  # noqa: PLR0124 - NaN is not itself
+
+
+def _note(rec: Recording) -> str:
+    """Say that this is not the cart of an order that was placed, where it is not."""
+    if rec.cut_off or rec.outcome == PLACED:
+        return ""
+    none = "" if rec.cart else " No cart was seen."
+    code = f" ({printable(rec.error.error)})" if rec.error else ""
+    if rec.order_exists == YES:
+        return f"{existence(rec, '')} It ended otherwise: {outcome_word(rec)}{code}.{none}"
+    if rec.order_exists == NO:
+        return f"Not placed: {outcome_word(rec)}{code}.{none}"
+    return f"It is not known whether it was placed: {rec.evidence}{code}.{none}"
+
+
+class EventJson(NamedTuple):
+    """JSON for ``json_tree.js``, and a sentence on what is not in it; empty where all is."""
+
+    text: str
+    left_out: str
+
+
+def event_json(data: Any) -> EventJson:
+    """Write an event's data for the browser, bounded.
+
+    Examples
+    --------
+    >>> event_json({"total": 22}).text
+    '{"total":22}'
+    >>> event_json({"note": "x" * 50_000}).left_out
+    'This JSON is not whole: 1 long text was cut. The recording has all of it.'
+    """
+    budget = _Budget()
+    copy = budget.copy(data, 0)
+    return EventJson(orjson.dumps(copy).decode(), budget.sentence())
+
+
+class _Budget:
+    """Copies a JSON value until so many parts, or so many bytes, are used up."""
+
+    def __init__(self) -> None:
+        self._parts, self._bytes = MOST_PARTS, MOST_BYTES
+        self._cut = self._dropped = 0
+
+    def copy(self, value: Any, depth: int) -> Any:
+        self._parts -= 1
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, (dict, list)):
+            if depth >= DEEPEST and value:
+                self._dropped += len(value)
+                return f"{NOTE}{len(value):,} more below, nested too deeply to show"
+            return (
+                self._object(value, depth) if isinstance(value, dict) else self._list(value, depth)
+            )
+        self._bytes -= 8
+        return value if value is None or isinstance(value, bool) else _number(value)
+
+    def sentence(self) -> str:
+        """Say what is missing."""
+        said = []
+        if self._cut:
+            said.append(
+                f"{_count(self._cut, 'long text')} {'was' if self._cut == 1 else 'were'} cut"
+            )
+        if self._dropped:
+            said.append(f"{_count(self._dropped, 'part')} left out")
+        words = " and ".join(said)
+        return f"This JSON is not whole: {words}. The recording has all of it." if said else ""
+
+    def _is_spent(self) -> bool:
+        return self._parts <= 0 or self._bytes <= 0
+
+    def _text(self, text: str) -> str:
+        clean = text.encode("utf-8", "replace").decode()
+        room = min(LONGEST_TEXT, max(self._bytes, 0))
+        if len(clean) > room:
+            self._cut += 1
+            clean = f"{clean[:room]}… ({len(text):,} characters)"
+        self._bytes -= len(clean)
+        return TEXT + clean if clean.startswith(MARKS) else clean
+
+    def _object(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+        copy: dict[str, Any] = {}
+        for index, (key, each) in enumerate(value.items()):
+            if self._is_spent():
+                copy[f"{NOTE}{index}"] = self._rest(len(value) - index)
+                break
+            copy[_free(self._text(str(key)), index, copy)] = self.copy(each, depth + 1)
+        return copy
+
+    def _list(self, value: list[Any], depth: int) -> list[Any]:
+        copy: list[Any] = []
+        for index, each in enumerate(value):
+            if self._is_spent():
+                copy.append(self._rest(len(value) - index))
+                break
+            copy.append(self.copy(each, depth + 1))
+        return copy
+
+    def _rest(self, left: int) -> str:
+        self._dropped += left
+        return f"{NOTE}{left:,} more left out"
+
+
+def _free(name: str, index: int, taken: dict[str, Any]) -> str:
+    """Tell two names apart that are one after they were cut, or made text that can be sent."""
+    free, numbers = name, count(index + 1)
+    while free in taken:
+        free = f"{name} ({next(numbers)})"
+    return free
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, int) and abs(value) <= SAFE:
+        return value
+    if isinstance(value, float) and not value.is_integer() and 1e-6 < abs(value) < SAFE:
+        return value
+    try:
+        return f"{NUMBER}{value!r}"
+    except ValueError:  # an int of thousands of digits
+        return f"{NOTE}a number of more than 4,000 digits"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.environments import DEMO_MERCHANT
-from firmly_nb.widgets.draft import ADDRESS_FIELDS, TYPED, Draft, order_from
+from firmly_nb.widgets.draft import ADDRESS_FIELDS, CARD_FIELDS, TYPED, Draft, order_from
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from firmly_nb.api.models import Address, Item
     from firmly_nb.lab import Lab
 
@@ -75,8 +78,6 @@ def _connect(lab: Lab, domain: str) -> str:
 
 
 def _simulator_options(lab: Lab) -> list[str]:
-    from dataclasses import fields
-
     settings = lab.simulator.settings if lab.simulator else None
     if settings is None:
         return []
@@ -89,25 +90,24 @@ def _simulator_options(lab: Lab) -> list[str]:
 
 
 def _item(item: Item) -> str:
-    given = {"variant_id": item.variant_id, "product_id": item.product_id}
-    given_more: dict[str, Any] = {"variant_handles": item.variant_handles}
-    values = {**given, **given_more, "quantity": item.quantity}
-    words = [f"{name}={_quoted(value)}" for name, value in values.items() if value is not None]
-    return f"fnb.Item({', '.join(words)})"
+    names = ("variant_id", "product_id", "variant_handles", "quantity")
+    return f"fnb.Item({', '.join(_arguments(item, names))})"
 
 
 def _address(name: str, address: Address) -> list[str]:
-    values = {field: getattr(address, field) for field in ADDRESS_FIELDS}
-    words = [f"{field}={_quoted(value)}," for field, value in values.items() if value is not None]
-    return [f"{name}=fnb.Address(", *_indented(words), "),"]
+    lines = [f"{argument}," for argument in _arguments(address, ADDRESS_FIELDS)]
+    return [f"{name}=fnb.Address(", *_indented(lines), "),"]
+
+
+def _arguments(model: Item | Address, names: Sequence[str]) -> list[str]:
+    values = {name: getattr(model, name) for name in names}
+    return [f"{name}={_quoted(value)}" for name, value in values.items() if value is not None]
 
 
 def _card(draft: Draft, typed_as: str | None) -> str:
     if draft.card_name != TYPED:
         return f"fnb.Card.test({_quoted(draft.card_name)})"
-    known = ", ".join(
-        f"{name}={_quoted(draft.card.get(name, ''))}" for name in ("name", "month", "year")
-    )
+    known = ", ".join(f"{name}={_quoted(draft.card.get(name, ''))}" for name in CARD_FIELDS)
     if typed_as is not None:
         return f"fnb.Card.test({_quoted(typed_as)}, {known})"
     return (

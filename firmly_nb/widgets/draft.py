@@ -1,9 +1,12 @@
 """The draft of a form: the kernel holds it, each page that shows the form has a copy.
 
-Addresses are personal data, which is kept in memory only (design.md, section 9), and a widget's
-synced state is saved with notebooks. So a draft is in no trait: a page asks for it when it is
-drawn, sends what is typed, and is told of every change, whoever made it. It travels in the buffers
-of messages, because what logs messages does not log buffers.
+A draft holds what was typed, also where that is wrong or not finished. Number and verification
+value of a card and captcha tokens are not in it: they leave the page once, when an order is placed.
+
+Addresses are personal data, which is kept in memory only, and a widget's synced state is saved with
+notebooks. So a draft is in no trait: a page asks for it when it is drawn, sends what is typed, and
+is told of every change, whoever made it. It travels in the buffers of messages, because what logs
+messages does not log buffers.
 
 Messages can overtake each other and be lost: a kernel may take them on several threads, a page may
 have been loaded that moment. So each edit carries the whole field and a number, an older one is
@@ -30,17 +33,21 @@ if TYPE_CHECKING:
     from firmly_nb.environments import Environment
 
 
-# What stands in an order form, as plain JSON, and the order that it makes.
-#
-# A draft holds what was typed, also where that is wrong or not finished; an ``Order`` is what the
-# models made of it. Number and verification value of a card and captcha tokens are in neither:
-# they leave the page once, at the moment of placing (design.md, section 9).
-
-
 ADDRESS_FIELDS = tuple(Address.model_fields)
 OPTIONAL_FIELDS = frozenset({"address2", "company"})
 TYPED = "typed"  # the name of a card that is no test card by name
 CARD_FIELDS = ("name", "month", "year")
+MOST_BYTES = 1 << 20
+LONGEST_NAME = 40
+MOST_VIEWS = 100
+MOST_TIMES = 100
+# What the page asks of the fields that never leave it before the order does; a test compares the
+# words with the model's.
+CARD_RULES = {
+    "number": ("[0-9]{12,19}", "must be 12 to 19 digits"),
+    "verification_value": ("[0-9]{3,4}", "must be 3 or 4 digits"),
+}
+VARIANT_ID = re.compile(r"items\[(\d+)\]\.variant_id")
 
 
 def no_address() -> dict[str, str]:
@@ -167,7 +174,7 @@ def _item(row: Any) -> dict[str, Any]:
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:
     handles = item["variant_handles"] or []
-    # The first handle is the product's name in URLs (firmly-api.md, section 10).
+    # The first handle is the product's name in URLs.
     known = {"handle": handles[0] if handles else "", "title": "", "raw": not handles}
     return {**item, **known}
 
@@ -180,11 +187,6 @@ def _address(typed: Any) -> Any:
 
 def _typed_address(address: Address) -> dict[str, str]:
     return {name: getattr(address, name) or "" for name in ADDRESS_FIELDS}
-
-
-MOST_BYTES = 1 << 20
-LONGEST_NAME = 40
-MOST_VIEWS = 100
 
 
 class Send(Protocol):
@@ -321,19 +323,6 @@ def _read(buffer: Any) -> Any:
     except ValueError:
         pass
     raise ValueError("what the page sent of the form cannot be read") from None
-
-
-# What is wrong in an order form, field by field, in the models' own words.
-
-
-MOST_TIMES = 100
-# What the page asks of the fields that never leave it before the order does; a test compares the
-# words with the model's.
-CARD_RULES = {
-    "number": ("[0-9]{12,19}", "must be 12 to 19 digits"),
-    "verification_value": ("[0-9]{3,4}", "must be 3 or 4 digits"),
-}
-VARIANT_ID = re.compile(r"items\[(\d+)\]\.variant_id")
 
 
 def problems(draft: Draft, environment: Environment) -> dict[str, str]:

@@ -1,4 +1,9 @@
-"""The strip on top of a form: where one is; the code and the presets open below it."""
+"""The pages of an order form: the form, the strip on top, and what they ask for while one types.
+
+What becomes of orders is in synced traits, so that a page that is loaded again finds it; what is
+typed is in none (:mod:`firmly_nb.widgets.draft`). Secrets come in the buffer of one message: what
+logs messages, at any level, does not log buffers.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +32,6 @@ if TYPE_CHECKING:
 
     from firmly_nb.engine import Bench
     from firmly_nb.widgets.draft import SharedDraft
-
-
-# The form's front end as a widget: what it holds, and what it sends.
-#
-# What becomes of orders is in synced traits, so that a page that is loaded again finds it; what is
-# typed is in none (``shared_draft``). Secrets come in the buffer of one message: what logs
-# messages, at any level, does not log buffers.
 
 
 MOST_SECRETS = 16_384  # bytes
@@ -79,7 +77,7 @@ class FormView(anywidget.AnyWidget):
     run
         What is on its way: ``state`` (idle, running, cancelling), ``number``, ``of``, ``doing``.
     result
-        How the last order ended (``form_words.result_words``).
+        How the last order ended (``order_run.result_words``).
     turn
         A press counts only for the turn that it was made in, so that a double click, or the same
         form in two places, is one order.
@@ -144,7 +142,7 @@ class FormStrip:
     Parameters
     ----------
     environment
-        Where one is (``form_words.place_words``).
+        Where one is (``order_run.environment_words``).
     draft
         What stands in the form.
     code
@@ -214,14 +212,12 @@ class FormStrip:
             guarded(self.view, answer)
 
 
-# What a form's page asks for while one types: products, variants, a search, the cart.
-#
-# Nothing is waited for: the question goes onto the background loop, the answer from there to the
-# page.
-
-
 class Requests:
-    """Answers the questions of one form's page."""
+    """Answers the questions of one form's page: products, variants, a search, the cart.
+
+    Nothing is waited for: the question goes onto the background loop, the answer from there to the
+    page.
+    """
 
     def __init__(self, bench: Bench, form: FormView) -> None:
         self._bench = bench
@@ -248,7 +244,7 @@ class Requests:
         """Look at the cart that the device has at a merchant, and say what became of the order."""
         self._form.looked = f"Looking at the cart at {domain} …"
         future = submit(catalogue.cart, self._bench, domain)
-        future.add_done_callback(partial(_say, self._put_looked, domain))
+        future.add_done_callback(partial(self._say, domain))
 
     def _ask(self, question: Callable[..., Coroutine[Any, Any, Any]], *about: str) -> Future[Any]:
         async def in_turn() -> Any:
@@ -258,8 +254,15 @@ class Requests:
 
         return submit(in_turn)
 
-    def _put_looked(self, text: str) -> None:
-        self._form.looked = text
+    def _say(self, domain: str, future: Future[dict[str, Any]]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        self._form.looked = (
+            f"The cart cannot be read: {safe_text(error)}"
+            if error
+            else cart_words(future.result(), domain)
+        )
 
     def _send_later(self, reply: dict[str, Any], future: Future[Any]) -> None:
         def send(done: Future[Any]) -> None:
@@ -270,17 +273,6 @@ class Requests:
             self._form.send({**reply, **found})
 
         future.add_done_callback(send)
-
-
-def _say(put: Callable[[str], None], domain: str, future: Future[dict[str, Any]]) -> None:
-    if future.cancelled():
-        return
-    error = future.exception()
-    put(
-        f"The cart cannot be read: {safe_text(error)}"
-        if error
-        else cart_words(future.result(), domain)
-    )
 
 
 def cart_words(cart: Mapping[str, Any], domain: str) -> str:

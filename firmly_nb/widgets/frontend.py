@@ -1,4 +1,8 @@
-"""Showing things no more often than a browser needs."""
+"""What every widget needs: its front end's source, a pace of showing, signs of life, a static page.
+
+anywidget loads one module from memory, where relative imports lead nowhere. So what a module of
+``static/`` imports from its own folder is written before it; nothing is built, fetched or stored.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,16 @@ from firmly_nb.outcomes import STAGE_COLOURS, TONES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+SHOW_EVERY_S = 0.1  # more often than this nobody can see
+EVERY_S = 2.0  # kernel.js waits for four of them
+BEAT: dict[str, Any] = {"type": "beat"}
+STATIC = Path(__file__).parent / "static"
+DARK = '[data-jp-theme-light="false"] .firmly,\nbody.vscode-dark .firmly'
+# The only form of import and export of these modules; a test holds them to it.
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[a-z_]+)\.js";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTILINE)
 
 
 class Throttle:
@@ -65,19 +79,6 @@ class Throttle:
         self._call()
 
 
-# The front-end modules of ``static/``, put together for anywidget.
-#
-# anywidget loads one module from memory, where relative imports lead nowhere. So what a module
-# imports from its own folder is written before it; nothing is built, fetched or stored.
-
-
-STATIC = Path(__file__).parent / "static"
-DARK = '[data-jp-theme-light="false"] .firmly,\nbody.vscode-dark .firmly'
-# The only form of import and export of these modules; a test holds them to it.
-IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[a-z_]+)\.js";\n', re.MULTILINE)
-EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTILINE)
-
-
 @cache
 def module(name: str) -> str:
     """Return the source of a widget's module with all that it imports.
@@ -110,7 +111,7 @@ def colours() -> str:
     ['  --firmly-bad: #c62828;', '  --firmly-bad: #ff8a80;']
     """
     day = {name: tone.light for name, tone in TONES.items()}
-    day |= {f"stage-{place}": colour for place, colour in enumerate(STAGE_COLOURS, 1)}
+    day |= {f"stage-{number}": colour for number, colour in enumerate(STAGE_COLOURS, 1)}
     night = {name: tone.dark for name, tone in TONES.items()}
     return f"{_variables('.firmly', day)}\n{_variables(DARK, night)}"
 
@@ -131,18 +132,11 @@ def _source(name: str) -> str:
     return (STATIC / f"{name}.js").read_text("utf-8")
 
 
-# Signs of life, so that a page can tell a long stage from a kernel that is gone.
-
-
-EVERY_S = 2.0  # kernel.js waits for four of them
-BEAT: dict[str, Any] = {"type": "beat"}
-
-
 class Heartbeat:
     """Sends a beat every two seconds from ``begin`` to ``end``, on a thread of its own.
 
-    The thread goes on while a cell computes; only a kernel that is gone, or that cannot answer
-    anybody, is silent.
+    By it a page tells a long stage from a kernel that is gone. The thread goes on while a cell
+    computes; only a kernel that is gone, or that cannot answer anybody, is silent.
 
     Parameters
     ----------
@@ -180,3 +174,12 @@ class Heartbeat:
     def _go_on(self, over: threading.Event) -> None:
         while not over.wait(self._every_s):
             self._send(BEAT)
+
+
+def with_static(bundle: Any, html: str | None, text: str | None = None) -> Any:
+    """Add to what a widget displays a page for readers without a kernel, and its text."""
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    if data is not None:
+        data |= {"text/html": html} if html is not None else {}
+        data |= {"text/plain": text} if text is not None else {}
+    return bundle

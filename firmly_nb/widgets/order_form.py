@@ -17,6 +17,7 @@ from firmly_nb.api.errors import safe_text
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.display.html import FONT, QUIET
+from firmly_nb.display.text import printable
 from firmly_nb.environments import GuardError
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.widgets.cart_view import CartView
@@ -32,7 +33,8 @@ from firmly_nb.widgets.draft import (
     problems,
 )
 from firmly_nb.widgets.form_page import FormStrip, FormView, Requests, Typed, guarded, take_secrets
-from firmly_nb.widgets.order_run import FormWatcher, OrderRun, place_words
+from firmly_nb.widgets.frontend import with_static
+from firmly_nb.widgets.order_run import FormWatcher, OrderRun, environment_words
 from firmly_nb.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -42,85 +44,10 @@ if TYPE_CHECKING:
     from firmly_nb.lab import Lab
 
 
-# An order form where no front end is: as text, and as a still picture for shared notebooks.
-
-
-LINE = "border:1px solid var(--jp-border-color1,#bdbdbd);"
-LONGEST = 120
-
-
-def form_text(form: OrderForm) -> str:
-    """Return what would be ordered and where; no address, no card."""
-    where = form.lab.environment.name
-    wrong = f"; {len(form.problems)} fields are not right yet" if form.problems else ""
-    return f"OrderForm({where}; {_merchant(form)}, {_pieces(form)}{wrong})"
-
-
-def form_html(form: OrderForm) -> str:
-    """Return the bench as it stood when it was shown; everything in it is escaped."""
-    where = place_words(form.lab)
-    strip = (
-        f'<div style="padding:4px 8px;background:var(--jp-layout-color2,#f5f5f5)"><b>'
-        f"{escape(where['label'])}</b> {escape(where['text'])}</div>"
-    )
-    left = f"text-align:left;{QUIET}padding:2px 12px 2px 8px"
-    rows = "".join(
-        f'<tr style="background:none"><td style="{left}">{escape(name)}</td>'
-        f'<td style="text-align:left"><bdi>{escape(_short(text))}</bdi></td></tr>'
-        for name, text in summary(form)
-    )
-    table = f'<table style="{FONT}border:none;table-layout:auto;margin:4px 0">{rows}</table>'
-    note = (
-        f'<div style="{QUIET}padding:2px 8px">The order form as it stood then; run the cell to use '
-        "it.</div>"
-    )
-    parts = [strip, table, _happened(form), note]
-    return f'<div style="{FONT}{LINE}max-width:900px">{"".join(parts)}</div>'
-
-
-def summary(form: OrderForm) -> list[tuple[str, str]]:
-    """Return what stands in the form, a line each; of an address only city and country."""
-    order = form.order
-    ship = order.shipping_info if order else None
-    bill = order.billing_info if order else None
-    return [
-        ("Merchant", _merchant(form)),
-        ("Items", _items(form)),
-        ("Ship to", f"{ship.city}, {ship.country}" if ship else "not filled in yet"),
-        ("Bill to", f"{bill.city}, {bill.country}" if bill else "same as shipping"),
-        ("Card", f"test card “{form.card_name}”" if form.card_name != "typed" else "typed"),
-        ("How", f"{'events' if form.sse else 'no events'}, {'warm' if form.warm else 'cold'}"),
-    ]
-
-
-def _happened(form: OrderForm) -> str:
-    recording = form.recording
-    if recording is None:
-        return f'<div style="padding:4px 8px;{QUIET}">No order was placed from it yet.</div>'
-    cart = "" if recording.cart is None else recording.show_cart().html
-    return f'<div style="padding:4px 8px">{recording._repr_html_()}{cart}</div>'
-
-
-def _merchant(form: OrderForm) -> str:
-    return form.order.domain if form.order else "no order yet"
-
-
-def _pieces(form: OrderForm) -> str:
-    count: Any = form.order.quantity if form.order else 0
-    return "1 piece" if count == 1 else f"{count} pieces"
-
-
-def _items(form: OrderForm) -> str:
-    order = form.order
-    return ", ".join(f"{i.quantity} x {i.variant_id}" for i in order.items) if order else "-"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
 NARROW = "330px"
 WIDE = "370px"
+LINE = "border:1px solid var(--jp-border-color1,#bdbdbd);"
+LONGEST = 120
 
 
 class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -159,7 +86,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._typed_as: str | None = None
         self._form = FormView(self._pressed)
         self._draft = SharedDraft(self._form.send, self._wrong, self._changed)
-        self._strip = FormStrip(place_words(lab), self._draft, self.code)
+        self._strip = FormStrip(environment_words(lab), self._draft, self.code)
         self.timeline = Timeline(details=False)  # the cart view beside it has both
         self.cart_view = CartView()
         self._watcher = FormWatcher(self._form, self.timeline, self.cart_view, self._keep)
@@ -336,10 +263,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         return form_text(self)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**options)
-        if isinstance(bundle, dict):
-            bundle["text/html"] = form_html(self)
-        return bundle
+        return with_static(super()._repr_mimebundle_(**options), form_html(self))
 
     @property
     def _bench(self) -> Bench:
@@ -439,3 +363,63 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _keep(self, recording: Recording) -> None:
         self._recordings.append(recording)
+
+
+def form_text(form: OrderForm) -> str:
+    """Return what would be ordered and where; no address, no card."""
+    where = form.lab.environment.name
+    wrong = f"; {len(form.problems)} fields are not right yet" if form.problems else ""
+    order = form.order
+    count: Any = order.quantity if order else 0
+    pieces = "1 piece" if count == 1 else f"{count} pieces"
+    return f"OrderForm({where}; {_merchant(order)}, {pieces}{wrong})"
+
+
+def form_html(form: OrderForm) -> str:
+    """Return the bench as it stood when it was shown; everything in it is escaped."""
+    where = environment_words(form.lab)
+    strip = (
+        f'<div style="padding:4px 8px;background:var(--jp-layout-color2,#f5f5f5)"><b>'
+        f"{escape(where['label'])}</b> {escape(where['text'])}</div>"
+    )
+    left = f"text-align:left;{QUIET}padding:2px 12px 2px 8px"
+    rows = "".join(
+        f'<tr style="background:none"><td style="{left}">{escape(name)}</td>'
+        f'<td style="text-align:left"><bdi>{escape(printable(text, LONGEST))}</bdi></td></tr>'
+        for name, text in summary(form)
+    )
+    table = f'<table style="{FONT}border:none;table-layout:auto;margin:4px 0">{rows}</table>'
+    note = (
+        f'<div style="{QUIET}padding:2px 8px">The order form as it stood then; run the cell to use '
+        "it.</div>"
+    )
+    parts = [strip, table, _happened(form), note]
+    return f'<div style="{FONT}{LINE}max-width:900px">{"".join(parts)}</div>'
+
+
+def summary(form: OrderForm) -> list[tuple[str, str]]:
+    """Return what stands in the form, a line each; of an address only city and country."""
+    order = form.order
+    items = ", ".join(f"{i.quantity} x {i.variant_id}" for i in order.items) if order else ""
+    ship = order.shipping_info if order else None
+    bill = order.billing_info if order else None
+    return [
+        ("Merchant", _merchant(order)),
+        ("Items", items or "-"),
+        ("Ship to", f"{ship.city}, {ship.country}" if ship else "not filled in yet"),
+        ("Bill to", f"{bill.city}, {bill.country}" if bill else "same as shipping"),
+        ("Card", f"test card “{form.card_name}”" if form.card_name != TYPED else TYPED),
+        ("How", f"{'events' if form.sse else 'no events'}, {'warm' if form.warm else 'cold'}"),
+    ]
+
+
+def _happened(form: OrderForm) -> str:
+    recording = form.recording
+    if recording is None:
+        return f'<div style="padding:4px 8px;{QUIET}">No order was placed from it yet.</div>'
+    cart = "" if recording.cart is None else recording.show_cart().html
+    return f'<div style="padding:4px 8px">{recording._repr_html_()}{cart}</div>'
+
+
+def _merchant(order: Order | None) -> str:
+    return order.domain if order else "no order yet"

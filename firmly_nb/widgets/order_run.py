@@ -1,7 +1,7 @@
-"""One order after another, watched from a thread of their own.
+"""``OrderRun``: one order after another, and what the order form says of them.
 
-The thread waits, so that neither the kernel's nor the background loop has to; it also is the one
-that shows what happens, some ten times a second.
+A thread of its own waits, so that neither the kernel's nor the background loop has to. It is also
+the one that shows what happens, some ten times a second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, ou
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import existence, verdict
-from firmly_nb.widgets.frontend import Heartbeat
+from firmly_nb.widgets.form_page import guarded
+from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,11 +30,26 @@ if TYPE_CHECKING:
     from firmly_nb.widgets.timeline import Timeline
 
 
-SHOW_EVERY_S = 0.1
 THREAD_NAME = "firmly-nb-orders"
 # So many failures in a row say that the rest will fail.
 MOST_FAILED = 3
 FAILED = frozenset({"http_error", "transport_error"})
+
+
+IDLE: dict[str, Any] = {"state": "idle"}
+# One thing to do next, where the error itself does not say one.
+NEXT = {
+    "ErrorPaymentDeclined": "Pick another card; the test card “declined” is always declined.",
+    "ErrorNotEnoughStock": "Ask for a smaller quantity or another variant.",
+    "ErrorProductNotFound": "Pick the item from the list again: the catalogue may have changed.",
+    "ErrorStoreUnavailable": "Try again later, or pick another merchant.",
+    "ErrorMissingRequiredParameters": "Fill in the field that it names.",
+    "ErrorCountryNotSupported": "Ship to a country that the merchant delivers to.",
+}
+CHANGE_AND_AGAIN = "Change what it names, and place again."
+LOOK = "“Look at the cart”"
+MAY_BE_TWICE = "Placing it again may be twice."
+CAPTCHA = "Type the captcha token that this merchant asks for."
 
 
 class Starter(Protocol):
@@ -184,25 +200,7 @@ class OrderRun:
         return True
 
 
-# What an order form says of where it is, what it will do, and how an order ended.
-
-
-# One thing to do next, where the error itself does not say one.
-NEXT = {
-    "ErrorPaymentDeclined": "Pick another card; the test card “declined” is always declined.",
-    "ErrorNotEnoughStock": "Ask for a smaller quantity or another variant.",
-    "ErrorProductNotFound": "Pick the item from the list again: the catalogue may have changed.",
-    "ErrorStoreUnavailable": "Try again later, or pick another merchant.",
-    "ErrorMissingRequiredParameters": "Fill in the field that it names.",
-    "ErrorCountryNotSupported": "Ship to a country that the merchant delivers to.",
-}
-CHANGE_AND_AGAIN = "Change what it names, and place again."
-LOOK = "“Look at the cart”"
-MAY_BE_TWICE = "Placing it again may be twice."
-CAPTCHA = "Type the captcha token that this merchant asks for."
-
-
-def place_words(lab: Lab) -> dict[str, str]:
+def environment_words(lab: Lab) -> dict[str, str]:
     """Return where a lab orders: ``name``, ``label`` and what else is to be known of it."""
     environment, simulator = lab.environment, lab.simulator
     host = urlsplit(environment.api_url).netloc
@@ -300,7 +298,7 @@ def _not_sent(
 
 
 def needs_captcha(recording: Recording) -> bool:
-    """Whether an order showed that its merchant wants a captcha token (firmly-api.md, section 8).
+    """Whether an order showed that its merchant wants a captcha token .
 
     Either the cart says so, where the flag is a text, or the refusal names it.
     """
@@ -329,14 +327,8 @@ def _capital(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-# What an order form shows of its orders while they run, and of how they ended.
-
-
-IDLE: dict[str, Any] = {"state": "idle"}
-
-
 class FormWatcher:
-    """Tells form, timeline and cart view of a run of orders; see ``order_run.Watcher``."""
+    """Tells form, timeline and cart view of a run of orders: the :class:`Watcher` of a form."""
 
     def __init__(
         self,
@@ -376,7 +368,8 @@ class FormWatcher:
             self._feed = self._timeline.feed
         elif isinstance(record, Event):
             self._last = record
-        self._try(lambda: self._feed(record))
+        # An order must not fail because of a picture; the form says what failed.
+        guarded(self._form, lambda: self._feed(record))
 
     def showing(self, run: OrderRun, attempt: Attempt) -> None:
         """Say which milestone was last, and show the cart as it then was."""
@@ -396,7 +389,7 @@ class FormWatcher:
         self._keep(recording)
         if self._is_looked_at(recording):
             # Also one that has no cart: that of the order before would be taken for its own.
-            self._try(lambda: self._cart_view.show(recording))
+            guarded(self._form, lambda: self._cart_view.show(recording))
         self._learn(recording)
         self._form.result = result_words(recording)
 
@@ -426,7 +419,7 @@ class FormWatcher:
 
     def _show_cart(self, recording: Recording | None) -> None:
         if recording is not None and recording.cart is not None and self._is_looked_at(recording):
-            self._try(lambda: self._cart_view.show(recording))
+            guarded(self._form, lambda: self._cart_view.show(recording))
 
     def _is_looked_at(self, recording: Recording) -> bool:
         """Whether the timeline shows this order; who studies another one is left in peace."""
@@ -437,10 +430,3 @@ class FormWatcher:
         known = list(self._form.captcha)
         if needs_captcha(recording) and recording.domain not in known:
             self._form.captcha = [*known, recording.domain]
-
-    def _try(self, show: Callable[[], None]) -> None:
-        """Show something beside the form; if that fails, the form says so and the order goes on."""
-        try:
-            show()
-        except Exception as error:  # noqa: BLE001 - an order must not fail because of a picture
-            self._form.notice = f"{type(error).__name__}: {safe_text(error)}"

@@ -1,4 +1,7 @@
-"""``SweepPanel``: many orders from a form, their counts and percentiles while they run."""
+"""``SweepPanel``: many orders from a form, their counts and percentiles while they run.
+
+What is typed stays text until the sweep is started; then it is its arguments, or what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ import traitlets
 
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.money import to_minor
-from firmly_nb.display.text import milliseconds
+from firmly_nb.display.text import milliseconds, printable
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
 from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.sweep.budget import Budget, money_text
 from firmly_nb.sweep.pace import ARRIVALS, per_second, seconds
 from firmly_nb.sweep.plan import Variant
-from firmly_nb.sweep.progress import ended
-from firmly_nb.sweep.sweep import MAX_CONCURRENCY, is_local
-from firmly_nb.widgets.frontend import Heartbeat, Throttle, module, style
+from firmly_nb.sweep.progress import ended, of_planned
+from firmly_nb.sweep.sweep import MAX_CONCURRENCY, MAX_COUNT, is_local
+from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat, Throttle, module, style, with_static
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,23 +37,273 @@ if TYPE_CHECKING:
     from firmly_nb.sweep.sweep import Sweep
 
 
-# What is typed into a sweep panel: from text to the arguments of a sweep, or what is wrong.
-
-
-FIELDS = (
-    "count",
-    "arrival",
-    "rate",
-    "concurrency",
-    "duration",
-    "max_orders",
-    "max_minutes",
-    "max_total",
-    "name",
-)
+# The fields and how they are called on a static page.
+LABELS = {
+    "count": "orders",
+    "arrival": "arrival",
+    "rate": "rate",
+    "concurrency": "in flight at most",
+    "duration": "for",
+    "max_orders": "at most orders",
+    "max_minutes": "at most minutes",
+    "max_total": "at most money",
+    "name": "name",
+}
+FIELDS = tuple(LABELS)
 WHOLE = {"count", "concurrency", "max_orders"}
 MONEY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]{3})\s*")
 LONGEST_FIELD = 200
+PERCENTILES = (0.5, 0.9, 0.95)
+SHOWN_POINTS = 300
+LONGEST_WORDS = 300
+IDLE: dict[str, Any] = {
+    "state": "idle",
+    "headline": "",
+    "ended": 0,
+    "planned": None,
+    "outcomes": [],
+    "facts": [],
+    "message": "",
+    "percentiles": [],
+    "run_id": "",
+    "can_resume": False,
+}
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 160, 56, 24
+DRAW_EVERY_S = 0.5  # the chart is the larger part of what is sent
+
+
+class Field:
+    """A field of the form as an attribute: read as a value, set as a value or a text."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, panel: SweepPanel | None, owner: type | None = None) -> Any:
+        return self if panel is None else value_of(panel._draft, self._name)  # noqa: SLF001 - its own
+
+    def __set__(self, panel: SweepPanel, value: Any) -> None:
+        panel.set(**{self._name: value})
+
+
+class SweepPanel(anywidget.AnyWidget):
+    """Place many orders from a form, and watch them.
+
+    Each field can be set and read by its name (``panel.rate = "30/min"``), and what runs is an
+    ordinary sweep:
+    ``panel.sweep`` and ``panel.recordings`` are what ``lab.start_sweep`` gives.
+
+    Parameters
+    ----------
+    lab
+        Where it orders.
+    orders
+        What it places: an order, a list, ``fnb.grid(...)``; by default ``Order.example()``.
+    **fields
+        ``count``, ``arrival``, ``rate``, ``concurrency``, ``duration``, ``max_orders``,
+        ``max_minutes``, ``max_total`` (``"500.00 USD"``), ``name``: what the form begins with.
+
+    Examples
+    --------
+    >>> import firmly_nb as fnb
+    >>> with fnb.connect(profile="instant") as lab:
+    ...     panel = fnb.SweepPanel(lab, count=3, rate=50)
+    ...     recs = panel.start().wait()
+    >>> len(recs), panel.problems
+    (3, {})
+    """
+
+    _esm = module("sweep_view")
+    _css = style("sweep_view")
+    _draft = traitlets.Dict().tag(sync=True)
+    _problems = traitlets.Dict().tag(sync=True)
+    _environment = traitlets.Dict().tag(sync=True)
+    _orders_words = traitlets.Unicode().tag(sync=True)
+    _shown = traitlets.Dict(IDLE).tag(sync=True)
+    _points = traitlets.List(traitlets.List()).tag(sync=True)
+    _looks = traitlets.Dict().tag(sync=True)
+    _notice = traitlets.Unicode().tag(sync=True)
+
+    count, arrival, rate, concurrency = Field(), Field(), Field(), Field()
+    duration, max_orders, max_minutes, max_total = Field(), Field(), Field(), Field()
+    name = Field()
+
+    def __init__(self, lab: Lab, orders: Any = None, **fields: Any) -> None:
+        self._lab = lab
+        self._orders = orders if orders is not None else Order.example()
+        self._sweep: Sweep | None = None
+        self._starting = threading.Lock()
+        self._showing = threading.Lock()
+        self._show_soon = Throttle(_beside(self._show), SHOW_EVERY_S)
+        self._draw_soon = Throttle(_beside(self._draw), DRAW_EVERY_S)
+        draft = {**first_draft(lab.environment), **_texts(fields)}
+        self._heart = Heartbeat(self.send)
+        idle = {**IDLE, "percentiles": percentile_words([])}
+        name = lab.environment.name
+        where = {"name": name, "label": name.upper()}
+        super().__init__(_draft=draft, _environment=where, _shown=idle, _looks=looks())
+        self._describe()
+        self.on_msg(self._asked)
+
+    @property
+    def lab(self) -> Lab:
+        """Where it orders."""
+        return self._lab
+
+    @property
+    def orders(self) -> Any:
+        """What it places; set it to an order, a list, a generator or a grid."""
+        return self._orders
+
+    @orders.setter
+    def orders(self, orders: Any) -> None:
+        self._orders = orders
+        self._describe()
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong, by field; empty if it can be started."""
+        return problems(self._draft, self._orders, self._lab.environment)
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep that runs, or the last one; None before the first."""
+        return self._sweep
+
+    @property
+    def recordings(self) -> Recordings:
+        """The orders that have ended."""
+        return self._sweep.recordings if self._sweep else Recordings([])
+
+    def set(self, **fields: Any) -> None:
+        """Set fields by name; None empties one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such field.
+        """
+        self._draft = {**self._draft, **_texts(fields)}
+
+    def start(self) -> Sweep:
+        """Start a sweep with what the form says.
+
+        Raises
+        ------
+        ValueError
+            If something in the form is wrong.
+        RuntimeError
+            If one is running.
+        """
+        found = self.problems
+        if found:
+            said = "; ".join(f"{name}: {text}" for name, text in found.items())
+            raise ValueError(f"the sweep cannot be started: {said}")
+        return self._begin(**arguments(self._draft))
+
+    def resume(self) -> Sweep:
+        """Go on with the last sweep: what it has not sent is sent.
+
+        Raises
+        ------
+        LookupError
+            If there is none.
+        """
+        if self._sweep is None:
+            raise LookupError("there is no sweep to go on with; start() begins one")
+        return self._begin(resume=self._sweep.run_id)
+
+    def stop(self, *, let_finish: bool = False) -> None:
+        """Start no order any more; see ``Sweep.stop``."""
+        if self._sweep:
+            self._sweep.stop(let_finish=let_finish)
+
+    def _begin(self, **given: Any) -> Sweep:
+        with self._starting:
+            if self._sweep is not None and not self._sweep.done:
+                raise RuntimeError("a sweep is running in this panel; stop it first")
+            self._notice = ""
+            self._sweep = sweep = self._lab.start_sweep(self._orders, **given)
+        self._heart.begin()
+        sweep.on_progress(lambda _: self._changed())
+        self._changed()
+        return sweep
+
+    def _changed(self) -> None:
+        """Show what has changed, at most ten times a second."""
+        if self._sweep is not None and self._sweep.done:
+            self._heart.end()
+            self._show_soon.now()
+            self._draw_soon.now()
+            return
+        self._show_soon.soon()
+        self._draw_soon.soon()
+
+    def _show(self) -> None:
+        # Looked up inside the lock, so that an older state never replaces a newer one.
+        with self._showing:
+            if self._sweep is not None:
+                self._shown = sweep_words(self._sweep)
+
+    def _draw(self) -> None:
+        with self._showing:
+            if self._sweep is not None:
+                self._points = points(self._sweep.progress.latest)
+
+    def _describe(self) -> None:
+        self._orders_words = orders_words(self._orders)
+        self._problems = self.problems
+
+    @traitlets.validate("_draft")
+    def _to_texts(self, proposal: Any) -> dict[str, str]:
+        return cleaned(proposal["value"])
+
+    @traitlets.observe("_draft")
+    def _check(self, _: Any) -> None:
+        self._problems = self.problems
+
+    def _asked(self, _: Any, content: Any, __: Any) -> None:
+        """Do what a button says. On whatever thread this is, it must not wait."""
+        kind = content.get("type") if isinstance(content, dict) else None
+        if kind == "stop":
+            self.stop(let_finish=bool(content.get("let_finish")))
+        elif kind in {"start", "resume"}:
+            call = self.start if kind == "start" else self.resume
+            # What was placed before is looked up on disk.
+            threading.Thread(target=self._try, args=(call,), daemon=True).start()
+
+    def _try(self, call: Callable[[], Sweep]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - shown where the reader looks
+            self._notice = str(error)[:1000]
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Add what is shown as a static page, for readers without a kernel."""
+        bundle = super()._repr_mimebundle_(**options)
+        return with_static(bundle, panel_html(self._still()), repr(self))
+
+    def _still(self) -> dict[str, Any]:
+        self._show()
+        self._draw()
+        return {
+            **self._shown,
+            "environment": self._environment["label"],
+            "orders": self._orders_words,
+            "draft": self._draft,
+            "points": self._points,
+        }
+
+    def __repr__(self) -> str:
+        return panel_text(self._still())
+
+
+def _beside(call: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls on a thread of its own: the background loop has orders to start."""
+    return lambda: threading.Thread(target=call, daemon=True).start()
+
+
+def _texts(fields: dict[str, Any]) -> dict[str, str]:
+    return {name: text_of(name, value) for name, value in fields.items()}
 
 
 def first_draft(environment: Environment) -> dict[str, str]:
@@ -173,7 +426,7 @@ def _rate(text: str, *, closed: bool) -> str | None:
 
 
 def _whole(name: str, text: str) -> int:
-    most = MAX_CONCURRENCY if name == "concurrency" else 10_000_000
+    most = MAX_CONCURRENCY if name == "concurrency" else MAX_COUNT
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
         raise ValueError(f"type a whole number from 1 to {most:,}")
     return int(text)
@@ -224,26 +477,6 @@ def _refused(orders: Any, environment: Environment) -> dict[str, str]:
     return {}
 
 
-# What a sweep panel says of a sweep: counts, what is left, percentiles, the latest orders.
-
-
-PERCENTILES = (0.5, 0.9, 0.95)
-SHOWN_POINTS = 300
-LONGEST_WORDS = 300
-IDLE: dict[str, Any] = {
-    "state": "idle",
-    "headline": "",
-    "ended": 0,
-    "planned": None,
-    "outcomes": [],
-    "facts": [],
-    "message": "",
-    "percentiles": [],
-    "run_id": "",
-    "can_resume": False,
-}
-
-
 def sweep_words(sweep: Sweep) -> dict[str, Any]:
     """Return what is shown of a sweep now."""
     progress = sweep.progress
@@ -254,7 +487,7 @@ def sweep_words(sweep: Sweep) -> dict[str, Any]:
         "planned": progress.planned,
         "outcomes": outcome_words(progress),
         "facts": facts(progress),
-        "message": _clipped(_message(sweep)),
+        "message": printable(_message(sweep), LONGEST_WORDS),
         "percentiles": percentile_words(sweep.latencies_ms),
         "run_id": sweep.run_id,
         "can_resume": progress.state == "stopped" and progress.left != 0,
@@ -270,8 +503,7 @@ def headline(progress: Progress) -> str:
     >>> headline(Progress("running", 20, started=7, running=2, finished=5))
     'Running: 5 of 20 orders ended, 2 in flight, 13 left to start'
     """
-    of = f" of {progress.planned:,}" if progress.planned is not None else ""
-    parts = [f"{ended(progress):,}{of} orders ended"]
+    parts = [f"{ended(progress):,}{of_planned(progress)} orders ended"]
     if progress.running:
         parts.append(f"{progress.running:,} in flight")
     if progress.left:
@@ -346,21 +578,15 @@ def orders_words(orders: Any) -> str:
     """Say what is going to be ordered."""
     if isinstance(orders, Order):
         items = ", ".join(f"{item.quantity} x {item.variant_id}" for item in orders.items)
-        return _clipped(f"{items} at {orders.domain}")
+        return printable(f"{items} at {orders.domain}", LONGEST_WORDS)
     if isinstance(orders, Variant):
         return orders_words(orders.order)
     if hasattr(orders, "axes"):
         axes = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in orders.axes.items())
-        return _clipped(f"{len(orders)} variants, interleaved ({axes})")
+        return printable(f"{len(orders)} variants, interleaved ({axes})", LONGEST_WORDS)
     if isinstance(orders, list | tuple):
         return f"{len(orders)} orders in turn" if len(orders) != 1 else orders_words(orders[0])
     return "orders from a generator"
-
-
-def place_name(environment: Environment) -> dict[str, str]:
-    """Return where it orders, for the strip on top."""
-    labels = {"simulator": "SIMULATOR", "staging": "STAGING", "custom": "CUSTOM"}
-    return {"name": environment.name, "label": labels[environment.name]}
 
 
 def _message(sweep: Sweep) -> str:
@@ -375,50 +601,29 @@ def _message(sweep: Sweep) -> str:
     return "; ".join(progress.notes)
 
 
-def _clipped(text: str) -> str:
-    return text if len(text) <= LONGEST_WORDS else f"{text[: LONGEST_WORDS - 1]}…"
-
-
-# A sweep panel as a still page and as text, for readers without a kernel.
-
-
-WIDTH, HEIGHT, LEFT, BOTTOM = 640, 160, 56, 24
-LABELS = {
-    "count": "orders",
-    "arrival": "arrival",
-    "rate": "rate",
-    "concurrency": "in flight at most",
-    "duration": "for",
-    "max_orders": "at most orders",
-    "max_minutes": "at most minutes",
-    "max_total": "at most money",
-    "name": "name",
-}
-
-
-def panel_text(still: Mapping[str, Any]) -> str:
+def panel_text(shown: Mapping[str, Any]) -> str:
     """Return the panel in a few lines."""
-    head = still["headline"] or "not started"
-    lines = [f"SweepPanel({still['place']}; {still['orders']})", f"  {head}"]
-    lines += [f"  {row['mark']} {row['n']:,} {row['words']}" for row in still["outcomes"]]
-    lines += [f"  {row['name']}: {row['text']}" for row in still["percentiles"]]
-    lines += [f"  {still['message']}"] if still["message"] else []
+    head = shown["headline"] or "not started"
+    lines = [f"SweepPanel({shown['environment']}; {shown['orders']})", f"  {head}"]
+    lines += [f"  {row['mark']} {row['n']:,} {row['words']}" for row in shown["outcomes"]]
+    lines += [f"  {row['name']}: {row['text']}" for row in shown["percentiles"]]
+    lines += [f"  {shown['message']}"] if shown["message"] else []
     return "\n".join(lines)
 
 
-def panel_html(still: Mapping[str, Any]) -> str:
+def panel_html(shown: Mapping[str, Any]) -> str:
     """Return the panel as HTML that needs neither script nor kernel."""
-    settings = [(LABELS[name], text) for name, text in still["draft"].items() if text]
-    outcomes = [(f"{row['mark']} {row['words']}", f"{row['n']:,}") for row in still["outcomes"]]
-    percentiles = [(row["name"], row["text"]) for row in still["percentiles"]]
-    blocks = [_table("Settings", settings), _table("Outcomes", [*outcomes, *still["facts"]])]
+    settings = [(LABELS[name], text) for name, text in shown["draft"].items() if text]
+    outcomes = [(f"{row['mark']} {row['words']}", f"{row['n']:,}") for row in shown["outcomes"]]
+    percentiles = [(row["name"], row["text"]) for row in shown["percentiles"]]
+    blocks = [_table("Settings", settings), _table("Outcomes", [*outcomes, *shown["facts"]])]
     blocks.append(_table("Time to order-placed", percentiles))
-    head = still["headline"] or "Not started: this panel needs a running kernel to place orders."
-    message = f"<p>{escape(still['message'])}</p>" if still["message"] else ""
+    head = shown["headline"] or "Not started: this panel needs a running kernel to place orders."
+    message = f"<p>{escape(shown['message'])}</p>" if shown["message"] else ""
     return (
-        f"<div><p><b>{escape(still['place'])}</b> {escape(still['orders'])}</p>"
+        f"<div><p><b>{escape(shown['environment'])}</b> {escape(shown['orders'])}</p>"
         f"<p><b>{escape(head)}</b></p>{message}"
-        f"{chart_svg(still['points'])}{''.join(blocks)}</div>"
+        f"{chart_svg(shown['points'])}{''.join(blocks)}</div>"
     )
 
 
@@ -463,243 +668,3 @@ def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
         for name, text in rows
     )
     return f'<table><caption style="text-align:left">{title}</caption>{cells}</table>'
-
-
-SHOW_EVERY_S = 0.1
-DRAW_EVERY_S = 0.5  # the chart is the larger part of what is sent
-
-
-class Field:
-    """A field of the form as an attribute: read as a value, set as a value or a text."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, panel: SweepPanel | None, owner: type | None = None) -> Any:
-        return self if panel is None else value_of(panel._draft, self._name)  # noqa: SLF001 - its own
-
-    def __set__(self, panel: SweepPanel, value: Any) -> None:
-        panel.set(**{self._name: value})
-
-
-class SweepPanel(anywidget.AnyWidget):
-    """Place many orders from a form, and watch them.
-
-    Each field can be set and read by its name (``panel.rate = "30/min"``), and what runs is an
-    ordinary sweep:
-    ``panel.sweep`` and ``panel.recordings`` are what ``lab.start_sweep`` gives.
-
-    Parameters
-    ----------
-    lab
-        Where it orders.
-    orders
-        What it places: an order, a list, ``fnb.grid(...)``; by default ``Order.example()``.
-    **fields
-        ``count``, ``arrival``, ``rate``, ``concurrency``, ``duration``, ``max_orders``,
-        ``max_minutes``, ``max_total`` (``"500.00 USD"``), ``name``: what the form begins with.
-
-    Examples
-    --------
-    >>> import firmly_nb as fnb
-    >>> with fnb.connect(profile="instant") as lab:
-    ...     panel = fnb.SweepPanel(lab, count=3, rate=50)
-    ...     recs = panel.start().wait()
-    >>> len(recs), panel.problems
-    (3, {})
-    """
-
-    _esm = module("sweep_view")
-    _css = style("sweep_view")
-    _draft = traitlets.Dict().tag(sync=True)
-    _problems = traitlets.Dict().tag(sync=True)
-    _place = traitlets.Dict().tag(sync=True)
-    _orders_words = traitlets.Unicode().tag(sync=True)
-    _view = traitlets.Dict(IDLE).tag(sync=True)
-    _points = traitlets.List(traitlets.List()).tag(sync=True)
-    _looks = traitlets.Dict(looks()).tag(sync=True)
-    _notice = traitlets.Unicode().tag(sync=True)
-
-    count, arrival, rate, concurrency = Field(), Field(), Field(), Field()
-    duration, max_orders, max_minutes, max_total = Field(), Field(), Field(), Field()
-    name = Field()
-
-    def __init__(self, lab: Lab, orders: Any = None, **fields: Any) -> None:
-        self._lab = lab
-        self._orders = orders if orders is not None else Order.example()
-        self._sweep: Sweep | None = None
-        self._starting = threading.Lock()
-        self._showing = threading.Lock()
-        self._show_soon = Throttle(_beside(self._show), SHOW_EVERY_S)
-        self._draw_soon = Throttle(_beside(self._draw), DRAW_EVERY_S)
-        draft = {**first_draft(lab.environment), **_texts(fields)}
-        self._heart = Heartbeat(self.send)
-        idle = {**IDLE, "percentiles": percentile_words([])}
-        super().__init__(_draft=draft, _place=place_name(lab.environment), _view=idle)
-        self._describe()
-        self.on_msg(self._asked)
-
-    @property
-    def lab(self) -> Lab:
-        """Where it orders."""
-        return self._lab
-
-    @property
-    def orders(self) -> Any:
-        """What it places; set it to an order, a list, a generator or a grid."""
-        return self._orders
-
-    @orders.setter
-    def orders(self, orders: Any) -> None:
-        self._orders = orders
-        self._describe()
-
-    @property
-    def problems(self) -> dict[str, str]:
-        """What is wrong, by field; empty if it can be started."""
-        return problems(self._draft, self._orders, self._lab.environment)
-
-    @property
-    def sweep(self) -> Sweep | None:
-        """The sweep that runs, or the last one; None before the first."""
-        return self._sweep
-
-    @property
-    def recordings(self) -> Recordings:
-        """The orders that have ended."""
-        return self._sweep.recordings if self._sweep else Recordings([])
-
-    def set(self, **fields: Any) -> None:
-        """Set fields by name; None empties one.
-
-        Raises
-        ------
-        ValueError
-            If there is no such field.
-        """
-        self._draft = {**self._draft, **_texts(fields)}
-
-    def start(self) -> Sweep:
-        """Start a sweep with what the form says.
-
-        Raises
-        ------
-        ValueError
-            If something in the form is wrong.
-        RuntimeError
-            If one is running.
-        """
-        found = self.problems
-        if found:
-            said = "; ".join(f"{name}: {text}" for name, text in found.items())
-            raise ValueError(f"the sweep cannot be started: {said}")
-        return self._begin(**arguments(self._draft))
-
-    def resume(self) -> Sweep:
-        """Go on with the last sweep: what it has not sent is sent.
-
-        Raises
-        ------
-        LookupError
-            If there is none.
-        """
-        if self._sweep is None:
-            raise LookupError("there is no sweep to go on with; start() begins one")
-        return self._begin(resume=self._sweep.run_id)
-
-    def stop(self, *, let_finish: bool = False) -> None:
-        """Start no order any more; see ``Sweep.stop``."""
-        if self._sweep:
-            self._sweep.stop(let_finish=let_finish)
-
-    def _begin(self, **given: Any) -> Sweep:
-        with self._starting:
-            if self._sweep is not None and not self._sweep.done:
-                raise RuntimeError("a sweep is running in this panel; stop it first")
-            self._notice = ""
-            self._sweep = sweep = self._lab.start_sweep(self._orders, **given)
-        self._heart.begin()
-        sweep.on_progress(lambda _: self._changed())
-        self._changed()
-        return sweep
-
-    def _changed(self) -> None:
-        """Show what has changed, at most ten times a second."""
-        if self._sweep is not None and self._sweep.done:
-            self._heart.end()
-            self._show_soon.now()
-            self._draw_soon.now()
-            return
-        self._show_soon.soon()
-        self._draw_soon.soon()
-
-    def _show(self) -> None:
-        # Looked up inside the lock, so that an older state never replaces a newer one.
-        with self._showing:
-            if self._sweep is not None:
-                self._view = sweep_words(self._sweep)
-
-    def _draw(self) -> None:
-        with self._showing:
-            if self._sweep is not None:
-                self._points = points(self._sweep.progress.latest)
-
-    def _describe(self) -> None:
-        self._orders_words = orders_words(self._orders)
-        self._problems = self.problems
-
-    @traitlets.validate("_draft")
-    def _to_texts(self, proposal: Any) -> dict[str, str]:
-        return cleaned(proposal["value"])
-
-    @traitlets.observe("_draft")
-    def _check(self, _: Any) -> None:
-        self._problems = self.problems
-
-    def _asked(self, _: Any, content: Any, __: Any) -> None:
-        """Do what a button says. On whatever thread this is, it must not wait."""
-        kind = content.get("type") if isinstance(content, dict) else None
-        if kind == "stop":
-            self.stop(let_finish=bool(content.get("let_finish")))
-        elif kind in {"start", "resume"}:
-            call = self.start if kind == "start" else self.resume
-            # What was placed before is looked up on disk.
-            threading.Thread(target=self._try, args=(call,), daemon=True).start()
-
-    def _try(self, call: Callable[[], Sweep]) -> None:
-        try:
-            call()
-        except Exception as error:  # noqa: BLE001 - shown where the reader looks
-            self._notice = str(error)[:1000]
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Add what is shown as a still page, for readers without a kernel."""
-        bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data is not None:
-            data["text/plain"] = repr(self)
-            data["text/html"] = panel_html(self._still())
-        return bundle
-
-    def _still(self) -> dict[str, Any]:
-        self._show()
-        self._draw()
-        return {
-            **self._view,
-            "place": self._place["label"],
-            "orders": self._orders_words,
-            "draft": self._draft,
-            "points": self._points,
-        }
-
-    def __repr__(self) -> str:
-        return panel_text(self._still())
-
-
-def _beside(call: Callable[[], None]) -> Callable[[], None]:
-    """Return what calls on a thread of its own: the background loop has orders to start."""
-    return lambda: threading.Thread(target=call, daemon=True).start()
-
-
-def _texts(fields: dict[str, Any]) -> dict[str, str]:
-    return {name: text_of(name, value) for name, value in fields.items()}

@@ -1,4 +1,8 @@
-"""``Timeline``: orders as bars on the time since the request, while they run and afterwards."""
+"""``Timeline``: orders as bars on the time since the request, while they run and afterwards.
+
+The front end gets what is drawn, as plain data: names, times and how sure they are, and, at the
+end, how it ended in words. What an event carried can be large and is sent when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -18,169 +22,19 @@ from firmly_nb.outcomes import outcome
 from firmly_nb.recorder.records import Event, Record, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html, verdict
-from firmly_nb.widgets.cart_view import event_json
-from firmly_nb.widgets.frontend import Heartbeat, Throttle, module, style
+from firmly_nb.widgets.cart_view import CartReading, event_json
+from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat, Throttle, module, style, with_static
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from firmly_nb.widgets.cart_view import CartReading
-
-
-# What one event of an order carried: its cart as a shopper would see it, and its JSON.
-
 
 Json = dict[str, Any]
-
-
-class EventDetails:
-    """Tells of one event after another; the reading of an order is kept for its next event."""
-
-    def __init__(self) -> None:
-        self._read: tuple[str, int] | None = None
-        self._reading: CartReading | None = None
-
-    def of(self, recording: Recording, event: Event) -> Iterator[Json]:
-        """Give the messages that answer the browser: the JSON at once, then the cart."""
-        which = {"recording_id": recording.recording_id, "seq": event.seq}
-        text, left_out = event_json(event.data)
-        yield which | {"kind": "json", "text": text, "left_out": left_out}
-        yield which | {"kind": "cart", "cart": self._cart(recording, event.seq)}
-
-    def _cart(self, recording: Recording, seq: int) -> Json | None:
-        reading = self._reading_of(recording)
-        sheet = reading.sheet(seq)
-        if sheet["lines"] is None:
-            return None
-        known = {seq, sheet["from_seq"]}
-        steps = [step for step in reading.steps if step["seq"] in known]
-        return {"sheet": sheet, "steps": steps, "about": reading.about}
-
-    def _reading_of(self, recording: Recording) -> CartReading:
-        # Reading carts needs pandas, which nobody waits for before the first event is clicked.
-        from firmly_nb.widgets.cart_view import CartReading
-
-        key = (recording.recording_id, len(recording.records()))
-        if self._reading is None or self._read != key:
-            self._read, self._reading = key, CartReading(recording)
-        return self._reading
-
-
-# Orders as the timeline's front end gets them: plain data, nothing that an event carried.
-#
-# What an event carried can be large and is sent when it is asked for; here is only what is drawn:
-# names, times and how sure they are, and, at the end, how it ended in words.
-
-
 LONGEST_NAME = 300
 MOST_EVENTS = 500
-
-
-def live_order(number: int, records: Sequence[Record]) -> Json:
-    """Return an order that has not ended: the start and the events so far.
-
-    Parameters
-    ----------
-    number
-        Its place among the timeline's orders, from 1.
-    records
-        Its start and its events.
-    """
-    start, *rest = records
-    if not isinstance(start, Start):
-        raise TypeError("an order begins with a start record")
-    events = [record for record in rest if isinstance(record, Event)]
-    return {
-        "recording_id": start.recording_id,
-        "number": number,
-        "domain": shown(start.domain),
-        "environment": start.environment,
-        "started_at_ms": start.started_at_ns / 1e6,
-        "events": [event_row(event) for event in events[:MOST_EVENTS]],
-        "events_left_out": max(len(events) - MOST_EVENTS, 0),
-        "stages": stage_list(events, start.milestones),
-        "end": None,
-    }
-
-
-def ended_order(number: int, recording: Recording) -> Json:
-    """Return an order that has ended, or of which nothing more can come."""
-    records = recording.records()
-    return live_order(number, records) | {"end": _end(recording)}
-
-
-def event_row(event: Event) -> Json:
-    """Return what is drawn of one event.
-
-    Examples
-    --------
-    >>> event_row(Event(1, "item-added", None, 498_310_000, 0, "kernel", 50.0, 2, False, 9.0, 800)
-    ...     )["t_ms"]
-    498.31
-    """
-    return {
-        "seq": event.seq,
-        "event": shown(event.event),
-        "t_ms": event.t_ns / 1e6,
-        "uncertainty_us": event.uncertainty_us,
-        "clock": event.clock,
-        "coalesced": event.coalesced,
-        "bytes": event.size,
-        "rtt_us": event.rtt_us,
-        "retransmits": event.retransmits,
-    }
-
-
-def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Json]:
-    """Return a row for each stage, reached or not, with the event that ended it."""
-    times = {event.event: (event.t_ns / 1e6, event.uncertainty_us) for event in events}
-    seqs = {event.event: event.seq for event in events}
-    return [
-        {
-            "stage": shown(row["stage"]),
-            "milestone": shown(row["to_milestone"]),
-            "seq": seqs.get(row["to_milestone"]),
-            "start_ms": row.get("start_ms"),
-            "end_ms": row.get("end_ms"),
-            "duration_ms": row.get("duration_ms"),
-            "uncertainty_us": row.get("uncertainty_us"),
-        }
-        for row in stage_rows(times, milestones)
-    ]
-
-
-def _end(recording: Recording) -> Json:
-    row, look = recording.summary(), outcome(recording.outcome)
-    return {
-        "outcome": recording.outcome,
-        "order_exists": recording.order_exists,
-        "word": outcome_word(recording),
-        "mark": look.mark,
-        "tone": look.tone,
-        "t_ms": row["order_latency_ms"],
-        "order_number": shown(recording.order_number or ""),
-        "verdict": shown(verdict(recording), 2_000),
-        "comments_ms": recording.comments_ms[:MOST_EVENTS],
-        "warnings": [shown(warning, 1_000) for warning in recording.warnings[:20]],
-    }
-
-
-def shown(text: str, longest: int = LONGEST_NAME) -> str:
-    """Bound a text; what would turn a line round or cannot be seen becomes a dot.
-
-    Examples
-    --------
-    >>> shown("item\u202eadded"), shown("x" * 999, 3)
-    ('item·added', 'xxx…')
-    """
-    safe = printable(text[: longest + 1])
-    return safe if len(text) <= longest else f"{safe[:longest]}…"
-
-
 MOST_ORDERS = 300
 # The state of all orders is half a megabyte, so it is sent once for so many that have ended.
 MOST_RECENT = 25
-SHOW_EVERY_S = 0.1
 log = logging.getLogger(__name__)
 
 
@@ -275,7 +129,7 @@ class Timeline(anywidget.AnyWidget):
         return Feed(self)
 
     def add(self, recording: Recording) -> None:
-        """Show a recording; one that is there already takes its own place."""
+        """Show a recording; one that is there already is replaced."""
         (recording,) = _recordings(recording)
         with self._lock:
             self._keep(recording)
@@ -447,7 +301,9 @@ class Timeline(anywidget.AnyWidget):
             starts += [recording.records()[0] for recording in self._ended.values()]
         # In the words in which the page knows them.
         return {
-            shown(name) for start in starts for name in getattr(start, "milestones", None) or ()
+            printable(name, LONGEST_NAME)
+            for start in starts
+            for name in getattr(start, "milestones", None) or ()
         }
 
     @traitlets.observe("selected", "compared")
@@ -465,13 +321,10 @@ class Timeline(anywidget.AnyWidget):
         return f"Timeline: {', '.join(parts) or 'no orders yet'}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Beside the live view, give a still picture for pages without a front end."""
-        made = super()._repr_mimebundle_(**kwargs)
-        if made is None:
-            return None
-        data, metadata = made
+        """Beside the live view, give a static page for readers without a front end."""
         looked_at = self._ended.get(self._looked_at() or self._newest or "")
-        return data | {"text/html": still_html(self.recordings, looked_at)}, metadata
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return with_static(bundle, static_html(self.recordings, looked_at))
 
     def _looked_at(self) -> str | None:
         return self.selected["recording_id"] if self.selected else None
@@ -509,10 +362,126 @@ def _recordings(source: Recording | Iterable[Recording] | None) -> list[Recordin
     return given
 
 
-# The timeline as a still picture: tables and bars of plain HTML, for pages without a front end.
+class EventDetails:
+    """Tells of one event after another; the reading of an order is kept for its next event."""
+
+    def __init__(self) -> None:
+        self._read: tuple[str, int] | None = None
+        self._reading: CartReading | None = None
+
+    def of(self, recording: Recording, event: Event) -> Iterator[Json]:
+        """Give the messages that answer the browser: the JSON at once, then the cart."""
+        which = {"recording_id": recording.recording_id, "seq": event.seq}
+        text, left_out = event_json(event.data)
+        yield which | {"kind": "json", "text": text, "left_out": left_out}
+        yield which | {"kind": "cart", "cart": self._cart(recording, event.seq)}
+
+    def _cart(self, recording: Recording, seq: int) -> Json | None:
+        reading = self._reading_of(recording)
+        sheet = reading.sheet(seq)
+        if sheet["lines"] is None:
+            return None
+        known = {seq, sheet["from_seq"]}
+        steps = [step for step in reading.steps if step["seq"] in known]
+        return {"sheet": sheet, "steps": steps, "about": reading.about}
+
+    def _reading_of(self, recording: Recording) -> CartReading:
+        key = (recording.recording_id, len(recording.records()))
+        if self._reading is None or self._read != key:
+            self._read, self._reading = key, CartReading(recording)
+        return self._reading
 
 
-def still_html(recordings: Recordings, shown: Recording | None) -> str:
+def live_order(number: int, records: Sequence[Record]) -> Json:
+    """Return an order that has not ended: the start and the events so far.
+
+    Parameters
+    ----------
+    number
+        Its number among the timeline's orders, from 1.
+    records
+        Its start and its events.
+    """
+    start, *rest = records
+    if not isinstance(start, Start):
+        raise TypeError("an order begins with a start record")
+    events = [record for record in rest if isinstance(record, Event)]
+    return {
+        "recording_id": start.recording_id,
+        "number": number,
+        "domain": printable(start.domain, LONGEST_NAME),
+        "environment": start.environment,
+        "started_at_ms": start.started_at_ns / 1e6,
+        "events": [event_row(event) for event in events[:MOST_EVENTS]],
+        "events_left_out": max(len(events) - MOST_EVENTS, 0),
+        "stages": stage_list(events, start.milestones),
+        "end": None,
+    }
+
+
+def ended_order(number: int, recording: Recording) -> Json:
+    """Return an order that has ended, or of which nothing more can come."""
+    records = recording.records()
+    return live_order(number, records) | {"end": _end(recording)}
+
+
+def event_row(event: Event) -> Json:
+    """Return what is drawn of one event.
+
+    Examples
+    --------
+    >>> event_row(Event(1, "item-added", None, 498_310_000, 0, "kernel", 50.0, 2, False, 9.0, 800)
+    ...     )["t_ms"]
+    498.31
+    """
+    return {
+        "seq": event.seq,
+        "event": printable(event.event, LONGEST_NAME),
+        "t_ms": event.t_ns / 1e6,
+        "uncertainty_us": event.uncertainty_us,
+        "clock": event.clock,
+        "coalesced": event.coalesced,
+        "bytes": event.size,
+        "rtt_us": event.rtt_us,
+        "retransmits": event.retransmits,
+    }
+
+
+def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Json]:
+    """Return a row for each stage, reached or not, with the event that ended it."""
+    times = {event.event: (event.t_ns / 1e6, event.uncertainty_us) for event in events}
+    seqs = {event.event: event.seq for event in events}
+    return [
+        {
+            "stage": printable(row["stage"], LONGEST_NAME),
+            "milestone": printable(row["to_milestone"], LONGEST_NAME),
+            "seq": seqs.get(row["to_milestone"]),
+            "start_ms": row.get("start_ms"),
+            "end_ms": row.get("end_ms"),
+            "duration_ms": row.get("duration_ms"),
+            "uncertainty_us": row.get("uncertainty_us"),
+        }
+        for row in stage_rows(times, milestones)
+    ]
+
+
+def _end(recording: Recording) -> Json:
+    row, look = recording.summary(), outcome(recording.outcome)
+    return {
+        "outcome": recording.outcome,
+        "order_exists": recording.order_exists,
+        "word": outcome_word(recording),
+        "mark": look.mark,
+        "tone": look.tone,
+        "t_ms": row["order_latency_ms"],
+        "order_number": printable(recording.order_number or "", LONGEST_NAME),
+        "verdict": printable(verdict(recording), 2_000),
+        "comments_ms": recording.comments_ms[:MOST_EVENTS],
+        "warnings": [printable(warning, 1_000) for warning in recording.warnings[:20]],
+    }
+
+
+def static_html(recordings: Recordings, shown: Recording | None) -> str:
     """Return the order that is looked at and, where there are several, a line for each.
 
     Parameters

@@ -132,11 +132,11 @@ def test_a_sweep_is_started_from_python_and_seen_in_the_panel(panel, until):
     recs = panel.start().wait()
     assert [rec.outcome for rec in recs] == ["placed"] * 3
     assert len(panel.recordings) == 3
-    until(lambda: panel._view["state"] == "finished" and len(panel._points) == 3, "the last state")
-    assert panel._view["headline"] == "Finished: 3 of 3 orders ended"
-    assert panel._view["outcomes"][0]["n"] == 3
-    assert [row["estimable"] for row in panel._view["percentiles"]] == [False] * 3
-    assert not panel._view["can_resume"]
+    until(lambda: panel._shown["state"] == "finished" and len(panel._points) == 3, "the last state")
+    assert panel._shown["headline"] == "Finished: 3 of 3 orders ended"
+    assert panel._shown["outcomes"][0]["n"] == 3
+    assert [row["estimable"] for row in panel._shown["percentiles"]] == [False] * 3
+    assert not panel._shown["can_resume"]
 
 
 def test_the_buttons_do_the_same(panel, until):
@@ -155,7 +155,7 @@ def test_stop_and_resume(lab, until):
         panel.start()
     ask(panel, type="stop", let_finish=True)
     panel.sweep.wait()
-    until(lambda: panel._view["can_resume"], "a sweep that can be resumed")
+    until(lambda: panel._shown["can_resume"], "a sweep that can be resumed")
     stopped = panel.sweep
     ask(panel, type="resume")
     until(lambda: panel.sweep is not stopped, "the second part")

@@ -41,7 +41,7 @@ function render({ model, el }) {
 
 function cartView(model) {
   const parts = {
-    slider: stepSlider((place) => choose(model, place)),
+    slider: stepSlider((position) => choose(model, position)),
     body: h("div", { class: "cart-body" }),
     tree: jsonTree("JSON of the event"),
   };
@@ -63,8 +63,8 @@ function cartView(model) {
   };
 }
 
-function choose(model, place) {
-  const step = model.get("_steps")[place];
+function choose(model, position) {
+  const step = model.get("_steps")[position];
   if (!step || step.seq === model.get("seq")) return;
   model.set("seq", step.seq);
   saveToKernel(model);
@@ -76,19 +76,19 @@ function drawCart(model, parts) {
   const about = parts.isGone ? { ...told, gone: KERNEL_GONE } : told;
   clearTimeout(parts.timer);
   const seq = model.get("seq");
-  const place = steps.findIndex((step) => step.seq === seq);
+  const position = steps.findIndex((step) => step.seq === seq);
   parts.empty.hidden = Boolean(steps.length) || Boolean(about.recording_id);
   parts.full.hidden = !parts.empty.hidden;
   parts.gone.hidden = !parts.isGone;
-  parts.slider.draw(steps, place, about);
+  parts.slider.draw(steps, position, about);
   const sheet = (model.get("_sheets") ?? {})[String(seq)];
-  parts.body.setAttribute("aria-busy", String(place >= 0 && !sheet && !about.gone));
-  replace(parts.body, place < 0 ? noCart(about) : cartSheet(sheet, steps[place], about, steps));
-  if (place >= 0 && !sheet && !about.gone) {
+  parts.body.setAttribute("aria-busy", String(position >= 0 && !sheet && !about.gone));
+  replace(parts.body, position < 0 ? noCart(about) : cartSheet(sheet, steps[position], about, steps));
+  if (position >= 0 && !sheet && !about.gone) {
     const say = () => parts.body.append(h("p", { class: "cart-note warn", role: "status" }, NO_ANSWER));
     parts.timer = setTimeout(say, ANSWER_WITHIN_MS);
   }
-  parts.json.draw(place < 0 ? null : steps[place], about.recording_id);
+  parts.json.draw(position < 0 ? null : steps[position], about.recording_id);
 }
 
 function noCart(about) {
@@ -105,36 +105,36 @@ function stepSlider(onChoose) {
   // The notebook's own keys would move to another cell.
   range.addEventListener("keydown", (event) => event.stopPropagation());
   const rail = h("div", { class: "cart-rail" }, range, marks, names);
-  const draw = (steps, place, about) => {
-    const step = steps[place];
+  const draw = (steps, position, about) => {
+    const step = steps[position];
     rail.hidden = steps.length < 2;
     title.hidden = !step;
     if (!step) return;
     range.max = steps.length - 1;
-    range.value = place;
-    range.setAttribute("aria-valuetext", stepWords(step, place, steps.length));
+    range.value = position;
+    range.setAttribute("aria-valuetext", stepWords(step, position, steps.length));
     const left = about.steps_left_out ? ` (${about.steps_left_out} earlier ones are not listed)` : "";
     const time = step.t_ms === null ? "" : `${milliseconds(step.t_ms)} ms`;
     replace(
       title,
       "Cart after ",
       h("strong", {}, h("bdi", {}, step.event)),
-      h("span", { class: "quiet" }, ` ${time} · event ${place + 1} of ${steps.length}${left}`),
+      h("span", { class: "quiet" }, ` ${time} · event ${position + 1} of ${steps.length}${left}`),
     );
-    drawMarks(marks, names, steps, place);
+    drawMarks(marks, names, steps, position);
   };
   return { element: h("div", { class: "cart-head" }, title, rail), draw };
 }
 
 /** Say a step for those who do not see the slider. */
-export function stepWords(step, place, count) {
+export function stepWords(step, position, count) {
   const time = step.t_ms === null ? "" : `, ${milliseconds(step.t_ms)} milliseconds`;
   const cart = step.has_cart ? "" : ", without a cart";
   const found = findingWords(step.findings);
-  return `${step.event}${time}, event ${place + 1} of ${count}${cart}${found ? `, ${found}` : ""}`;
+  return `${step.event}${time}, event ${position + 1} of ${count}${cart}${found ? `, ${found}` : ""}`;
 }
 
-function drawMarks(marks, names, steps, place) {
+function drawMarks(marks, names, steps, position) {
   const many = steps.length - 1 || 1;
   const at = (index) => `left:calc(8px + ${index / many} * (100% - 16px))`;
   marks.hidden = steps.length > MOST_MARKS;
@@ -154,7 +154,7 @@ function drawMarks(marks, names, steps, place) {
       ? []
       : steps.map((step, index) => {
           const end = index === 0 ? "first" : index === many ? "last" : "";
-          const chosen = index === place ? "chosen" : "";
+          const chosen = index === position ? "chosen" : "";
           return h("span", { class: `${end} ${chosen}`, style: end ? null : at(index) }, h("bdi", {}, step.event));
         }),
   );

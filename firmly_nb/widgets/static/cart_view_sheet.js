@@ -51,7 +51,7 @@ function cartName(sheet) {
 function cartTable(sheet) {
   const each = sheet.lines.some((line) => line.each.now);
   const names = ["Item", "Qty", each ? "Each" : null, "Price"].filter(Boolean);
-  const head = names.map((name, place) => h("th", { scope: "col", class: place ? "number" : "" }, name));
+  const head = names.map((name, index) => h("th", { scope: "col", class: index ? "number" : "" }, name));
   const columns = names.length + 1;
   const change = h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, "Change"));
   const lines = sheet.lines.length ? h("tbody", {}, lineGroup(sheet, each)) : h("tbody", {}, wideRow("The cart is empty.", columns));
@@ -90,9 +90,9 @@ function lineGroup(sheet, each) {
 /** Choose lines: those with findings, then those that changed, then the first of the others. */
 export function tellingLines(lines, most) {
   const rank = (line) => (line.findings.length ? 0 : line.state ? 1 : 2);
-  const order = lines.map((line, place) => ({ line, place }));
-  order.sort((a, b) => rank(a.line) - rank(b.line) || a.place - b.place);
-  const kept = order.slice(0, most).sort((a, b) => a.place - b.place);
+  const ranked = lines.map((line, index) => ({ line, index }));
+  ranked.sort((a, b) => rank(a.line) - rank(b.line) || a.index - b.index);
+  const kept = ranked.slice(0, most).sort((a, b) => a.index - b.index);
   return kept.map(({ line }) => line);
 }
 

@@ -109,11 +109,11 @@ function sayCount(tree) {
   for (const button of tree.bar.querySelectorAll("button")) button.disabled = !matches.length;
 }
 
-function goToMatch(tree, place) {
+function goToMatch(tree, position) {
   const many = tree.matches.length;
   if (!many) return;
   tree.current?.element.classList.remove("current");
-  tree.at = (place + many) % many;
+  tree.at = (position + many) % many;
   const item = reachItem(tree, tree.matches[tree.at]);
   tree.current = item;
   item.element.classList.add("current");
@@ -122,17 +122,17 @@ function goToMatch(tree, place) {
   sayCount(tree);
 }
 
-/** Open all that holds a place in the JSON, and return its item. */
+/** Open all that holds a position in the JSON, and return its item. */
 function reachItem(tree, path) {
-  const places = [];
-  for (let step = path; step; step = step.up) places.push(step.index);
+  const positions = [];
+  for (let step = path; step; step = step.up) positions.push(step.index);
   let item = tree.root;
-  for (const place of places.reverse()) {
+  for (const position of positions.reverse()) {
     openItem(tree, item);
-    item = item.children.find((child) => child.first <= place && place < child.end);
+    item = item.children.find((child) => child.first <= position && position < child.end);
     while (item.isRange) {
       openItem(tree, item);
-      item = item.children.find((child) => child.first <= place && place < child.end);
+      item = item.children.find((child) => child.first <= position && position < child.end);
     }
   }
   return item;
@@ -207,9 +207,9 @@ function openItem(tree, item) {
   if (!item.children) {
     item.children = childItems(tree, item);
     const size = item.children.length;
-    item.children.forEach((child, place) => {
+    item.children.forEach((child, position) => {
       child.element.setAttribute("aria-setsize", size);
-      child.element.setAttribute("aria-posinset", place + 1);
+      child.element.setAttribute("aria-posinset", position + 1);
     });
     replace(item.group, item.children.map((child) => child.element));
   }

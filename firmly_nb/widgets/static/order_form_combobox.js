@@ -51,7 +51,7 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
   function open() {
     const found = shown();
     active = -1;
-    replace(list, found.map((choice, place) => option(choice, place)));
+    replace(list, found.map((choice, index) => option(choice, index)));
     setOpen(found.length > 0);
     awaited = found.length === 0;
   }
@@ -67,11 +67,11 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
     if (!isOpen) input.removeAttribute("aria-activedescendant");
   }
 
-  function option(choice, place) {
+  function option(choice, index) {
     return h(
       "li",
       {
-        id: `${id}-${place}`,
+        id: `${id}-${index}`,
         role: "option",
         "aria-selected": "false",
         title: choice.text,

@@ -19,8 +19,8 @@ export function itemsSection(form) {
   let rows = [];
 
   const items = () => draft.get("items");
-  const put = (place, changes) =>
-    draft.edit({ items: items().map((item, n) => (n === place ? { ...item, ...changes } : item)) });
+  const put = (index, changes) =>
+    draft.edit({ items: items().map((item, n) => (n === index ? { ...item, ...changes } : item)) });
 
   function add(raw) {
     draft.edit({ items: [...items(), blankItem(raw)] });
@@ -28,17 +28,17 @@ export function itemsSection(form) {
     rows.at(-1).focus();
   }
 
-  function remove(place) {
-    draft.edit({ items: items().filter((_, n) => n !== place) });
+  function remove(index) {
+    draft.edit({ items: items().filter((_, n) => n !== index) });
     build();
-    (rows[Math.min(place, rows.length - 1)] ?? { focus: () => more.focus() }).focus();
+    (rows[Math.min(index, rows.length - 1)] ?? { focus: () => more.focus() }).focus();
   }
 
   function build() {
     const focused = list.contains(document.activeElement) ? document.activeElement.id : "";
     for (const path of form.fields.keys()) if (path.startsWith("items[")) form.fields.delete(path);
-    rows = items().map((item, place) => {
-      const tools = { place, put: (changes) => put(place, changes), remove: () => remove(place) };
+    rows = items().map((item, index) => {
+      const tools = { index, put: (changes) => put(index, changes), remove: () => remove(index) };
       return item.raw ? rawRow(form, item, tools) : catalogueRow(form, item, tools);
     });
     replace(list, rows.map((row) => row.element));
@@ -72,7 +72,7 @@ export function itemsSection(form) {
 }
 
 /** A row whose product and options are picked. */
-function catalogueRow(form, first, { place, put, remove }) {
+function catalogueRow(form, first, { index, put, remove }) {
   let item = first;
   let products = [];
   let variants = [];
@@ -82,8 +82,8 @@ function catalogueRow(form, first, { place, put, remove }) {
   const about = h("div", { class: "about quiet", hidden: true });
   const note = h("div", { class: "message quiet", hidden: true });
   const box = combobox({
-    id: `${form.id}-item-${place}-product`,
-    label: `Product of item ${place + 1}`,
+    id: `${form.id}-item-${index}-product`,
+    label: `Product of item ${index + 1}`,
     placeholder: "pick a product",
     value: nameOf(item),
     type: () => {},
@@ -94,8 +94,8 @@ function catalogueRow(form, first, { place, put, remove }) {
     },
     commit: () => box.put(nameOf(item)),
   });
-  const quantity = quantityField(form, place, item, put);
-  const product = withMessage(form, `items[${place}].variant_id`, box.input);
+  const quantity = quantityField(form, index, item, put);
+  const product = withMessage(form, `items[${index}].variant_id`, box.input);
 
   function nameOf(one) {
     const known = products.find((product) => product.handle === one.handle);
@@ -142,7 +142,7 @@ function catalogueRow(form, first, { place, put, remove }) {
       "select",
       {
         name,
-        "aria-label": `${name} of item ${place + 1}`,
+        "aria-label": `${name} of item ${index + 1}`,
         title: name,
         onchange: () => choose(closestVariant(variants, chosen, name, select.value)),
       },
@@ -163,7 +163,7 @@ function catalogueRow(form, first, { place, put, remove }) {
     if (answer.problem) say(`This merchant's catalogue cannot be read (${answer.problem}). Use a raw reference.`);
   });
   load();
-  const line = [box.element, options, quantity.input, removeButton(place, remove)];
+  const line = [box.element, options, quantity.input, removeButton(index, remove)];
   return {
     raw: false,
     element: h("div", { class: "item" }, h("div", { class: "item-line" }, line), about, product.message, quantity.message, note),
@@ -183,13 +183,13 @@ function catalogueRow(form, first, { place, put, remove }) {
 }
 
 /** A row in which an add_to_cart_ref is typed. */
-function rawRow(form, first, { place, put, remove }) {
+function rawRow(form, first, { index, put, remove }) {
   const text = (name, label, value, change, read) => {
     const input = h("input", {
-      id: `${form.id}-item-${place}-${name}`,
+      id: `${form.id}-item-${index}-${name}`,
       type: "text",
       dir: "auto",
-      "aria-label": `${label} of item ${place + 1}`,
+      "aria-label": `${label} of item ${index + 1}`,
       placeholder: label,
       title: label,
       autocomplete: "off",
@@ -197,7 +197,7 @@ function rawRow(form, first, { place, put, remove }) {
       value,
       oninput: () => change(input.value),
     });
-    return withMessage(form, `items[${place}].${name}`, input, read);
+    return withMessage(form, `items[${index}].${name}`, input, read);
   };
   const trimmed = (typed) => typed.trim();
   const fields = {
@@ -211,7 +211,7 @@ function rawRow(form, first, { place, put, remove }) {
       (typed) => handlesText({ variant_handles: handlesOf(typed) }),
     ),
   };
-  const quantity = quantityField(form, place, first, put);
+  const quantity = quantityField(form, index, first, put);
   const made = Object.values(fields);
   return {
     raw: true,
@@ -221,7 +221,7 @@ function rawRow(form, first, { place, put, remove }) {
       h(
         "div",
         { class: "item-line" },
-        [fields.variant_id.input, quantity.input, removeButton(place, remove)],
+        [fields.variant_id.input, quantity.input, removeButton(index, remove)],
         h("span", { class: "break" }),
         [fields.product_id.input, fields.variant_handles.input],
       ),
@@ -262,25 +262,25 @@ function handlesText(item) {
   return (item.variant_handles ?? []).join(", ");
 }
 
-function quantityField(form, place, item, put) {
+function quantityField(form, index, item, put) {
   const read = (typed) => (typed === "" ? null : Number(typed));
   const input = h("input", {
-    id: `${form.id}-item-${place}-quantity`,
+    id: `${form.id}-item-${index}-quantity`,
     class: "number quantity",
     type: "number",
     min: 1,
     step: 1,
     inputmode: "numeric",
-    "aria-label": `Quantity of item ${place + 1}`,
+    "aria-label": `Quantity of item ${index + 1}`,
     title: "Quantity",
     autocomplete: "off",
     value: String(item.quantity ?? ""),
     oninput: () => put({ quantity: read(input.value) }),
   });
-  return withMessage(form, `items[${place}].quantity`, input, (typed) => String(read(typed) ?? ""));
+  return withMessage(form, `items[${index}].quantity`, input, (typed) => String(read(typed) ?? ""));
 }
 
-function removeButton(place, remove) {
-  const label = `Remove item ${place + 1}`;
+function removeButton(index, remove) {
+  const label = `Remove item ${index + 1}`;
   return h("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick: remove }, "×");
 }

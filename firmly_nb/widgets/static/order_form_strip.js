@@ -8,8 +8,8 @@ function render({ model, el }) {
   const id = `strip-${Math.random().toString(36).slice(2, 10)}`;
   const panel = h("div", { class: "panel", id: `${id}-panel`, hidden: true });
   const toggles = { code: toggle("code", "Show code"), presets: toggle("presets", "Presets") };
-  const place = h("div", { class: "place-name" });
-  const bar = h("div", { class: "strip-bar" }, place, h("div", { class: "strip-buttons" }, toggles.code, toggles.presets));
+  const where = h("div", { class: "environment" });
+  const bar = h("div", { class: "strip-bar" }, where, h("div", { class: "strip-buttons" }, toggles.code, toggles.presets));
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
   let code = null; // it holds addresses, so it is in no state that is saved
 
@@ -26,7 +26,7 @@ function render({ model, el }) {
   function draw() {
     const { name, label, text } = model.get("environment");
     bar.dataset.environment = name;
-    replace(place, h("b", {}, label), h("bdi", { title: text }, text));
+    replace(where, h("b", {}, label), h("bdi", { title: text }, text));
     const shown = model.get("shown");
     for (const [key, button] of Object.entries(toggles)) button.setAttribute("aria-expanded", String(key === shown));
     panel.hidden = !shown;

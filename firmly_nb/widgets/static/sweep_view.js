@@ -53,7 +53,7 @@ function render({ model, el }) {
     send("start");
   }
 
-  const isRunning = () => RUNNING.includes(model.get("_view").state);
+  const isRunning = () => RUNNING.includes(model.get("_shown").state);
   const kernel = watchKernel(model, { isDue: isRunning, tell: () => drawForm() });
 
   function reason() {
@@ -72,20 +72,20 @@ function render({ model, el }) {
     const running = isRunning();
     const problems = model.get("_problems");
     fields.show(model.get("_draft"), problems, running || kernel.isGone());
-    replace(what, h("b", {}, model.get("_place").label), " ", h("bdi", {}, model.get("_orders_words")));
-    what.dataset.environment = model.get("_place").name;
+    replace(what, h("b", {}, model.get("_environment").label), " ", h("bdi", {}, model.get("_orders_words")));
+    what.dataset.environment = model.get("_environment").name;
     const text = reason();
     why.textContent = text;
     start.setAttribute("aria-disabled", String(text !== ""));
-    const stopping = model.get("_view").state === "stopping" || page.sent === "stop";
+    const stopping = model.get("_shown").state === "stopping" || page.sent === "stop";
     stop.disabled = finish.disabled = !running || stopping || kernel.isGone();
-    resume.disabled = !model.get("_view").can_resume || running || kernel.isGone() || page.sent === "resume";
+    resume.disabled = !model.get("_shown").can_resume || running || kernel.isGone() || page.sent === "resume";
     notice.textContent = model.get("_notice");
     notice.hidden = !model.get("_notice");
   }
 
   function drawView() {
-    const view = model.get("_view");
+    const view = model.get("_shown");
     headline.textContent = view.headline || "Not started. The first press of Start places orders on the schedule above; each is recorded.";
     headline.classList.toggle("quiet", !view.headline);
     message.textContent = view.message;
@@ -116,13 +116,13 @@ function render({ model, el }) {
   const changed = {
     _draft: drawForm,
     _problems: drawForm,
-    _place: drawForm,
+    _environment: drawForm,
     _orders_words: drawForm,
     _notice: () => {
       page.sent = "";
       drawForm();
     },
-    _view: () => {
+    _shown: () => {
       page.sent = "";
       kernel.look();
       drawForm();

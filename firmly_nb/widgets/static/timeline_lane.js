@@ -136,8 +136,8 @@ function waitedBar(order, axis, zero) {
 function failureMark(order, axis, zero) {
   const left = percent(order.end.t_ms - zero, axis);
   // Beside the end of the bar, before it where there is no room behind.
-  const place = left > 94 ? { "text-anchor": "end", dx: "-3" } : { dx: "3" };
-  return svg("text", { class: `mark ${order.end.tone}`, x: `${left}%`, y: "12", ...place }, order.end.mark);
+  const anchor = left > 94 ? { "text-anchor": "end", dx: "-3" } : { dx: "3" };
+  return svg("text", { class: `mark ${order.end.tone}`, x: `${left}%`, y: "12", ...anchor }, order.end.mark);
 }
 
 function beyondMark() {

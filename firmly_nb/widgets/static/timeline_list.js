@@ -157,8 +157,8 @@ function onListKey(list, event) {
   if (!(event.key in goals) || at < 0) return;
   event.preventDefault();
   event.stopPropagation();
-  const [place, kind] = goals[event.key];
-  const goal = rows[Math.min(Math.max(place, 0), rows.length - 1)];
+  const [index, kind] = goals[event.key];
+  const goal = rows[Math.min(Math.max(index, 0), rows.length - 1)];
   const target = goal.querySelector(`.${kind}:not(:disabled)`) ?? goal.querySelector(".look");
   for (const button of list.rowsElement.querySelectorAll("button")) button.tabIndex = button === target ? 0 : -1;
   target.focus();

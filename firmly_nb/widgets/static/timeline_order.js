@@ -166,10 +166,10 @@ function showTip(view, button, lines = []) {
   if (!button) return;
   replace(view.tip, lines.map((line) => h("div", {}, line)));
   button.setAttribute("aria-describedby", view.tip.id);
-  const [place, own] = [button.getBoundingClientRect(), view.element.getBoundingClientRect()];
-  view.tip.style.top = `${place.bottom - own.top + 2}px`;
+  const [target, own] = [button.getBoundingClientRect(), view.element.getBoundingClientRect()];
+  view.tip.style.top = `${target.bottom - own.top + 2}px`;
   const room = own.width - view.tip.offsetWidth;
-  view.tip.style.left = `${Math.max(0, Math.min(place.left - own.left + 16, room))}px`;
+  view.tip.style.left = `${Math.max(0, Math.min(target.left - own.left + 16, room))}px`;
 }
 
 function onOrderKey(view, event) {

@@ -17,8 +17,8 @@ const RUNNING = {
 
 function show(state = {}) {
   const kernel = model({
-    _draft: DRAFT, _problems: {}, _place: { name: "simulator", label: "SIMULATOR" },
-    _orders_words: "1 x tee", _view: IDLE, _points: [], _looks: {}, _notice: "", ...state,
+    _draft: DRAFT, _problems: {}, _environment: { name: "simulator", label: "SIMULATOR" },
+    _orders_words: "1 x tee", _shown: IDLE, _points: [], _looks: {}, _notice: "", ...state,
   });
   const { on } = kernel;
   const ends = [];
@@ -63,7 +63,7 @@ test("one press starts one sweep", () => {
 });
 
 test("while it runs fields are locked, and it can be stopped in two ways", () => {
-  const { kernel, el, button, input } = show({ _view: RUNNING });
+  const { kernel, el, button, input } = show({ _shown: RUNNING });
   ok(input("count").disabled && button("Resume").disabled);
   const bar = el.querySelector("[role=progressbar]");
   equal([bar.getAttribute("aria-valuenow"), bar.getAttribute("aria-valuemax")], ["5", "20"]);
@@ -79,30 +79,30 @@ test("a closed loop needs no rate", () => {
 });
 
 test("a sweep that stopped can be resumed", () => {
-  const { kernel, button } = show({ _view: { ...RUNNING, state: "stopped", can_resume: true } });
+  const { kernel, button } = show({ _shown: { ...RUNNING, state: "stopped", can_resume: true } });
   button("Resume").click();
   equal(kernel.sent, [{ type: "resume" }]);
 });
 
 test("the state is announced when it changes, not with every order", () => {
-  const { kernel, el } = show({ _view: RUNNING });
+  const { kernel, el } = show({ _shown: RUNNING });
   const status = el.querySelector("[role=status]");
   equal(status.textContent, RUNNING.headline);
-  kernel.set("_view", { ...RUNNING, headline: "Running: 6 of 20 orders ended", ended: 6 });
+  kernel.set("_shown", { ...RUNNING, headline: "Running: 6 of 20 orders ended", ended: 6 });
   equal(status.textContent, RUNNING.headline);
-  kernel.set("_view", { ...RUNNING, state: "finished", headline: "Finished" });
+  kernel.set("_shown", { ...RUNNING, state: "finished", headline: "Finished" });
   equal(status.textContent, "Finished");
 });
 
 test("words from elsewhere are text", () => {
   const evil = "<img src=x onerror=alert(1)>";
-  const { el } = show({ _orders_words: evil, _notice: evil, _view: { ...RUNNING, headline: evil, message: evil } });
+  const { el } = show({ _orders_words: evil, _notice: evil, _shown: { ...RUNNING, headline: evil, message: evil } });
   equal(el.querySelectorAll("img").length, 0);
   ok(el.textContent.includes(evil));
 });
 
 test("a kernel that is gone is said, and nothing can be pressed", () => {
-  const { el, button, die, input } = show({ _view: RUNNING });
+  const { el, button, die, input } = show({ _shown: RUNNING });
   ok(!button("Stop").disabled);
   die();
   ok(el.querySelector(".why").textContent.startsWith("The kernel is gone."));
@@ -113,7 +113,7 @@ test("a kernel that is gone is said, and nothing can be pressed", () => {
 test("after its end it listens no more", () => {
   const { kernel, el, end } = show();
   end();
-  kernel.set("_view", RUNNING);
+  kernel.set("_shown", RUNNING);
   ok(!el.textContent.includes("Running"));
 });
 
@@ -140,7 +140,7 @@ test("a sweep of which the kernel says no word any more is not shown as running"
   const real = window.setTimeout;
   window.setTimeout = (call, ms) => real(call, ms / 100);
   try {
-    const { kernel, el, end } = show({ _view: RUNNING });
+    const { kernel, el, end } = show({ _shown: RUNNING });
     equal(el.querySelector(".why").textContent, "A sweep is running.");
     await until(() => el.querySelector(".why").textContent.startsWith("There is no word from the kernel"));
     kernel.receive({ type: "beat" });
