@@ -12,10 +12,10 @@ REFUSED = 2  # as for every command
 
 def main() -> None:
     """Read the command line and serve."""
-    words = sys.argv[1:]
-    held = HELD in words
+    arguments = sys.argv[1:]
+    held = HELD in arguments
     try:
-        settings = parse([word for word in words if word != HELD])
+        settings = parse([argument for argument in arguments if argument != HELD])
     except ValueError as error:
         sys.stderr.write(f"firmly-nb sim: {error}\n")
         sys.exit(REFUSED)

@@ -174,7 +174,7 @@ def serve(settings: Settings, *, held: bool) -> None:
 
 
 def listening_socket(port: int) -> socket.socket:
-    """Return a socket on loopback; the only place where an address is chosen."""
+    """Return a socket on loopback; no other address is ever listened on."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -303,8 +303,8 @@ class Parent:
 
 def _say(message: dict[str, object]) -> None:
     """Say something to the parent as a line of JSON, or to a person in words."""
-    words = json.dumps(message)
+    text = json.dumps(message)
     if sys.stdout.isatty():
-        words = "".join(f"{name:12} {value}\n" for name, value in message.items())
-    sys.stdout.write(words + "\n")
+        text = "".join(f"{name:12} {value}\n" for name, value in message.items())
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -159,11 +159,8 @@ async def set_shipping_method(request: Request) -> Response:
     if body.get("selected_date") is not None:
         details["selected_date"] = bodies.date(body["selected_date"], "selected_date")
 
-    def choose(cart: Cart) -> Cart:
-        cart = carts.choose_method(cart, shipment_id, method_id)
-        return replace(cart, details={**cart.details, shipment_id: details})
-
-    return await _change(request, "shipping-updated", choose)
+    choose = partial(carts.choose_method, shipment_id=shipment_id, method_id=method_id)
+    return await _choose(request, choose, shipment_id, details)
 
 
 async def set_one_shipping_method(request: Request) -> Response:
@@ -189,11 +186,20 @@ async def set_fulfillment_type(request: Request) -> Response:
         location_id = bodies.text(body["location_id"], "location_id")
         details["selected_location"] = {"location_id": location_id}
 
-    def choose(cart: Cart) -> Cart:
-        cart = carts.choose_fulfilment(cart, shipment_id, kind)
+    choose = partial(carts.choose_fulfilment, shipment_id=shipment_id, kind=kind)
+    return await _choose(request, choose, shipment_id, details)
+
+
+async def _choose(
+    request: Request, choose: Change, shipment_id: str, details: dict[str, Any]
+) -> Response:
+    """Choose something for a shipment, and note what else was said of it."""
+
+    def make(cart: Cart) -> Cart:
+        cart = choose(cart)
         return replace(cart, details={**cart.details, shipment_id: details})
 
-    return await _change(request, "shipping-updated", choose)
+    return await _change(request, "shipping-updated", make)
 
 
 async def get_availability(request: Request) -> Response:

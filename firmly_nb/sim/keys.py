@@ -320,8 +320,8 @@ class Tokens:
         """
         if not header or not header.strip():
             raise ApiError("MissingAuthHeader", "header x-firmly-authorization is missing")
-        words = header.split()
-        claims = self.read(words[-1] if words[0].lower() == "bearer" else header.strip())
+        first, *others = header.split()
+        claims = self.read(others[-1] if others and first.lower() == "bearer" else header.strip())
         if claims.expires <= time.time():
             raise ApiError("TokenExpired", "the device token has expired; renew the session")
         return claims

@@ -26,7 +26,7 @@ from firmly_nb.sim.keys import (
     read_card,
 )
 from firmly_nb.sim.ordering import answer_order, chosen_fault
-from firmly_nb.sim.placement import Attempt, remove_last_line
+from firmly_nb.sim.placement import CheckedOrder, remove_last_line
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ async def place_order(request: Request) -> Response:
         instead = answer_instead(fault)
         if instead:
             return instead
-        attempt = Attempt(
+        order = CheckedOrder(
             merchant=merchant,
             items=items,
             shipping_info=shipping_info,
@@ -91,7 +91,7 @@ async def place_order(request: Request) -> Response:
             version=version,
             fault=fault,
         )
-        return answer_order(world, request, device_id, attempt)
+        return answer_order(world, request, device_id, order)
 
 
 async def complete_order(request: Request) -> Response:
@@ -116,7 +116,7 @@ async def complete_order(request: Request) -> Response:
             cart = remove_last_line(cart)
             world.put_cart(device_id, cart)
             return json_answer(FORMS[version_of(request)](cart))
-        attempt = Attempt(
+        order = CheckedOrder(
             merchant=merchant,
             items=[],
             shipping_info=cart.shipping_info,
@@ -127,7 +127,7 @@ async def complete_order(request: Request) -> Response:
             fault=fault,
             cart=cart,
         )
-        return answer_order(world, request, device_id, attempt)
+        return answer_order(world, request, device_id, order)
 
     return InTurn(world, device_id, complete)
 

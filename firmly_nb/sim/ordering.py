@@ -8,7 +8,7 @@ from firmly_nb.sim.answers import invalid
 from firmly_nb.sim.behaviour import FAULTS, draw, make_rng
 from firmly_nb.sim.faults import CART_FAULTS, spoil, spoil_carts
 from firmly_nb.sim.merchants import Merchant, fault_of
-from firmly_nb.sim.placement import Attempt, Step, play, write_script
+from firmly_nb.sim.placement import CheckedOrder, Step, play, write_script
 from firmly_nb.sim.stream import EventStream, PlainAnswer
 
 if TYPE_CHECKING:
@@ -60,41 +60,41 @@ def fault_by_header(request: Request) -> str:
     return asked
 
 
-def answer_order(world: World, request: Request, device_id: str, attempt: Attempt) -> Response:
+def answer_order(world: World, request: Request, device_id: str, order: CheckedOrder) -> Response:
     """Work an order out, draw its delays, and return the answer that will be sent in their time."""
-    domain = attempt.merchant.domain
+    domain = order.merchant.domain
     order_no = world.orders_at(domain) - 1
     rng = make_rng(world.settings.seed, domain, order_no)
-    profile_name, profile = world.profile(attempt.merchant, request.headers.get("x-sim-profile"))
+    profile_name, profile = world.profile(order.merchant, request.headers.get("x-sim-profile"))
     moment = world.moment(order_no)
-    delays = draw(profile, rng, len(attempt.items), moment)
-    delays = delays[-1:] if attempt.cart else delays
-    steps = spoil_carts(play(attempt, rng), attempt.fault)
+    delays = draw(profile, rng, len(order.items), moment)
+    delays = delays[-1:] if order.cart else delays
+    steps = spoil_carts(play(order, rng), order.fault)
     asked = request.query_params.get("sse", "false").lower() == "true"
-    sse = asked and attempt.cart is None  # complete-order has no such parameter
-    facts = _facts(request, attempt, steps, "sse" if sse else "plain", profile_name)
+    sse = asked and order.cart is None  # complete-order has no such parameter
+    facts = _facts(request, order, steps, "sse" if sse else "plain", profile_name)
     world.recent.append(facts)
     if not sse:
         return PlainAnswer(world, steps, delays, device_id, facts)
-    script = spoil(write_script(steps, delays, world.settings), attempt.fault)
+    script = spoil(write_script(steps, delays, world.settings), order.fault)
     stream = EventStream(world, script, device_id, facts)
-    if attempt.fault == "content-type":
+    if order.fault == "content-type":
         stream.headers["content-type"] = "text/html; charset=utf-8"
     return stream
 
 
 def _facts(
-    request: Request, attempt: Attempt, steps: Sequence[Step], mode: str, profile: str
+    request: Request, order: CheckedOrder, steps: Sequence[Step], mode: str, profile: str
 ) -> dict[str, Any]:
     last = steps[-1]
     return {
-        "order": int(attempt.order_number),
+        "order": int(order.order_number),
         "request_id": request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID],
-        "domain": attempt.merchant.domain,
+        "domain": order.merchant.domain,
         "cart_id": last.cart.cart_id,
-        "order_number": "" if last.error else attempt.order_number,
+        "order_number": "" if last.error else order.order_number,
         "error": last.error.error if last.error else "",
         "mode": mode,
         "profile": profile,
-        "fault": attempt.fault,
+        "fault": order.fault,
     }

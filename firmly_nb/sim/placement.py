@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 STOCK_RACE_SHARE = 0.3
 PRICE_INCREASE_PERCENT = 5
-# Faults that make a step fail as the API would: step, error, words.
+# Faults that make a step fail as the API would: step, error, description.
 FAILING: Mapping[str, tuple[str, str, str]] = {
     "product-not-found": ("item-added", "ErrorProductNotFound", "the merchant has no such variant"),
     "not-enough-stock": (
@@ -64,7 +64,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class CheckedOrder:
     """An order that passed validation.
 
     Attributes
@@ -88,48 +88,48 @@ class Attempt:
     cart: Cart | None = None
 
 
-def play(attempt: Attempt, rng: random.Random) -> list[Step]:
+def play(order: CheckedOrder, rng: random.Random) -> list[Step]:
     """Work an order out, up to its end or its first error."""
     steps: list[Step] = []
-    cart = attempt.cart or new_cart(attempt.merchant)
-    for stage, change in _changes(attempt, rng):
+    cart = order.cart or new_cart(order.merchant)
+    for stage, change in _changes(order, rng):
         try:
-            _fail_on_purpose(attempt, stage)
+            _fail_on_purpose(order, stage)
             cart = change(cart)
         except ApiError as error:
             steps.append(Step(stage, {}, cart, error))
             break
-        steps.append(Step(stage, _payload(attempt, stage, cart), cart))
+        steps.append(Step(stage, _payload(order, stage, cart), cart))
     return steps
 
 
-def _changes(attempt: Attempt, rng: random.Random) -> Iterator[tuple[str, Change]]:
-    if attempt.cart is None:
+def _changes(order: CheckedOrder, rng: random.Random) -> Iterator[tuple[str, Change]]:
+    if order.cart is None:
         yield "creating-cart", lambda cart: cart
-        for reference, quantity in attempt.items:
+        for reference, quantity in order.items:
             yield "item-added", partial(add_line, reference=reference, quantity=quantity)
-        yield "shipping-updated", lambda cart: _ship(attempt, cart)
-    yield "order-placed", lambda cart: _submit(attempt, cart, rng)
+        yield "shipping-updated", lambda cart: _ship(order, cart)
+    yield "order-placed", lambda cart: _submit(order, cart, rng)
 
 
-def _payload(attempt: Attempt, stage: str, cart: Cart) -> dict[str, Any]:
+def _payload(order: CheckedOrder, stage: str, cart: Cart) -> dict[str, Any]:
     if stage == "creating-cart":
         return {}
-    return {"order" if stage == "order-placed" else "cart": FORMS[attempt.version](cart)}
+    return {"order" if stage == "order-placed" else "cart": FORMS[order.version](cart)}
 
 
-def _fail_on_purpose(attempt: Attempt, stage: str) -> None:
-    where, error, words = FAILING.get(attempt.fault, ("", "", ""))
+def _fail_on_purpose(order: CheckedOrder, stage: str) -> None:
+    where, error, description = FAILING.get(order.fault, ("", "", ""))
     if where == stage:
-        raise ApiError(error, words)
-    if stage in {"item-added", "order-placed"} and "closed" in attempt.merchant.traits:
+        raise ApiError(error, description)
+    if stage in {"item-added", "order-placed"} and "closed" in order.merchant.traits:
         raise ApiError("ErrorStoreUnavailable", "the merchant is temporarily unavailable")
 
 
-def _ship(attempt: Attempt, cart: Cart) -> Cart:
-    cart = ship_to(cart, attempt.shipping_info or {})
-    cart = bill_to(cart, attempt.billing_info)
-    traits = attempt.merchant.traits
+def _ship(order: CheckedOrder, cart: Cart) -> Cart:
+    cart = ship_to(cart, order.shipping_info or {})
+    cart = bill_to(cart, order.billing_info)
+    traits = order.merchant.traits
     if "price-increase" in traits:
         cart = _raise_prices(cart)
     if "removes-items" in traits and len(cart.lines) > 1:
@@ -160,15 +160,15 @@ def _ids(cart: Cart) -> tuple[str, ...]:
     return tuple(line.line_item_id for line in cart.lines)
 
 
-def _submit(attempt: Attempt, cart: Cart, rng: random.Random) -> Cart:
+def _submit(order: CheckedOrder, cart: Cart, rng: random.Random) -> Cart:
     for line in cart.lines:
         check_stock(line.variant, line.quantity)
-    if "stock-race" in attempt.merchant.traits and rng.random() < STOCK_RACE_SHARE:
+    if "stock-race" in order.merchant.traits and rng.random() < STOCK_RACE_SHARE:
         raise ApiError("ErrorNotEnoughStock", "the last piece has just been sold")
-    attempt.payment.charge()
+    order.payment.charge()
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    confirmation = Confirmation(attempt.order_number, now, attempt.payment)
-    return replace(bill_to(cart, attempt.billing_info), confirmation=confirmation)
+    confirmation = Confirmation(order.order_number, now, order.payment)
+    return replace(bill_to(cart, order.billing_info), confirmation=confirmation)
 
 
 # The guide's names for the stages that the reference page names. Which is which is inferred; stages

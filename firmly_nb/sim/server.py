@@ -129,14 +129,14 @@ class Simulator:
 
     def _spawn(self) -> subprocess.Popen[str]:
         folder = self._folder
-        words = [*self.settings.flags(), "--folder", str(folder), "--held"]
+        flags = [*self.settings.flags(), "--folder", str(folder), "--held"]
         package = str(Path(__file__).resolve().parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         # What is meant for staging is not for everyone who can look at this process.
         inherited = {name: v for name, v in os.environ.items() if name != "FIRMLY_APP_ID"}
         with (folder / "log.txt").open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
-                [sys.executable, "-m", "firmly_nb.sim", *words],
+                [sys.executable, "-m", "firmly_nb.sim", *flags],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -161,18 +161,18 @@ class Simulator:
         """Whether the process is there."""
         return self._process.poll() is None
 
-    def _command(self, word: str) -> dict[str, Any]:
+    def _command(self, command: str) -> dict[str, Any]:
         with self._turn:
             try:
-                self._tell(word)
+                self._tell(command)
             except OSError:
                 raise SimulatorError(f"the simulator is not running:\n{self.logs()}") from None
             return self._read_line()
 
-    def _tell(self, word: str) -> None:
+    def _tell(self, command: str) -> None:
         if self._process.stdin is None:
             raise BrokenPipeError
-        self._process.stdin.write(word + "\n")
+        self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
 
     def truth(self) -> list[dict[str, Any]]:

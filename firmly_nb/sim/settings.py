@@ -61,13 +61,13 @@ class Settings:
 
     def flags(self) -> list[str]:
         """Return the command line that makes these settings."""
-        words: list[str] = []
+        flags: list[str] = []
         for name, value in asdict(self).items():
             if value == _defaults()[name]:
                 continue
             flag = "--" + name.replace("_", "-")
-            words += [flag] if value is True else [flag, str(value)]
-        return words
+            flags += [flag] if value is True else [flag, str(value)]
+        return flags
 
 
 def _defaults() -> dict[str, Any]:
@@ -95,9 +95,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def parse(words: Sequence[str]) -> Settings:
+def parse(flags: Sequence[str]) -> Settings:
     """Read settings from a command line."""
-    return checked(Settings(**vars(parser().parse_args(words))))
+    return checked(Settings(**vars(parser().parse_args(flags))))
 
 
 def checked(settings: Settings) -> Settings:

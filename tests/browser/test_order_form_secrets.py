@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.browser.order_forms import place, status
 
 CANARY = {"number": "378282246310005", "cvv": "8317", "captcha": "captcha-token-Zq7kP0vX"}
-# A person who was typed; design.md, section 9: kept only in memory.
+# A person who was typed; addresses are kept only in memory.
 PERSON = {
     "First name": "Xanthippe",
     "Last name": "Quux-Xanthippe",

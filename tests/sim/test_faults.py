@@ -24,7 +24,7 @@ def parse(raw):
 
 
 def place(client, fault, sse=True, timeout=60.0):
-    """Order, and return the outcome in the words of metrics.md with the events that came."""
+    """Order, and return the outcome as one of the seven, with the events that came."""
     raw = bytearray()
     try:
         with client.http.stream(
