@@ -461,7 +461,7 @@ def stage_index(milestone: str, milestones: Sequence[str] = ()) -> int:
 
     Examples
     --------
-    >>> place_of("item-added"), place_of("payment_processing"), place_of("b", ["a", "b"])
+    >>> stage_index("item-added"), stage_index("payment_processing"), stage_index("b", ["a", "b"])
     (1, 1, 1)
     """
     for names in (REFERENCE, GUIDE, tuple(milestones)):

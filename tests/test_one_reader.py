@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.background import submit, wait
+from firmly_nb.background import follow, submit
 from firmly_nb.sweep.budget import Quotes
 from firmly_nb.sweep.run import amount_of, row_of
 from tests.merchant_server import Merchant, serving
@@ -56,7 +56,7 @@ def quoted(shop, merchant, answer):
     merchant.answer = answer
     quotes = Quotes(shop._bench.client(), shop._bench.app_id)
     try:
-        return wait(submit(quotes.ask, ORDER))
+        return follow(submit(quotes.ask, ORDER))
     except fnb.FirmlyError as error:
         assert error.error == "NoTotal"  # noqa: PT017 - most raise nothing
         return None

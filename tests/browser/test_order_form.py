@@ -235,7 +235,7 @@ async def products(bench, domain):
 async def variants(bench, domain, handle):
     return [{"variant_id": f"FAULT-{n}", "product_id": "", "variant_handles": [handle], "title": n,
              "options": {evil: n}, "price": evil, "available": n != evil} for n in names]
-catalogue.products, catalogue.variants = products, variants
+catalogue.product_choices, catalogue.variant_choices = products, variants
 lab = fnb.connect(profile="instant")
 address = fnb.Address.example(first_name=names[1], city=evil)
 form = fnb.OrderForm(lab, fnb.Order.example(shipping_info=address))
