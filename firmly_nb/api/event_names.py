@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 REFERENCE = ("creating-cart", "item-added", "shipping-updated", "order-placed")
@@ -30,3 +30,14 @@ def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
     """
     seen = set(names)
     return GUIDE if seen.isdisjoint(REFERENCE) and not seen.isdisjoint(GUIDE) else REFERENCE
+
+
+def milestone_of(event: str, milestones: Sequence[str] | None = None) -> str | None:
+    """Return the milestone that an event stands for, or None.
+
+    Examples
+    --------
+    >>> milestone_of("item-added"), milestone_of("heartbeat")
+    ('item-added', None)
+    """
+    return event if event in (milestones or (*REFERENCE, *GUIDE)) else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.api.event_names import GUIDE, REFERENCE, vocabulary
+from firmly_nb.api.event_names import vocabulary
 from firmly_nb.latency.columns import coded, floats, is_value, places
 from firmly_nb.latency.quantiles import estimate
 from firmly_nb.outcomes import CANCELLED
@@ -122,17 +122,6 @@ def stage_rows(
         rows.append(row)
         previous = name
     return rows
-
-
-def milestone_of(event: str, milestones: Sequence[str] | None = None) -> str | None:
-    """Return the milestone that an event stands for, or None.
-
-    Examples
-    --------
-    >>> milestone_of("item-added"), milestone_of("heartbeat")
-    ('item-added', None)
-    """
-    return event if event in (milestones or (*REFERENCE, *GUIDE)) else None
 
 
 # The times of each stage, as the table, the rules and comparing take them.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
+from firmly_nb.api.event_names import milestone_of
 from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number
-from firmly_nb.latency.stages import milestone_of
 from firmly_nb.outcomes import (
     ANSWERED,
     BEFORE_IT_WAS_SENT,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmly_nb.api.event_names import GUIDE, REFERENCE, vocabulary
-from firmly_nb.latency.stages import STAGES, StageTimes, milestone_of, stage_times, stages
+from firmly_nb.api.event_names import GUIDE, REFERENCE, milestone_of, vocabulary
+from firmly_nb.latency.stages import STAGES, StageTimes, stage_times, stages
 
 NAMES = [*REFERENCE, *GUIDE, "error", "loyalty-points", "message"]
 times = st.floats(0, 1e6, allow_nan=False)
