@@ -28,7 +28,7 @@ from benchmarks.store_recordings import recordings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recorder.records import Recorded
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-store.md"
 TARGET_S = 2.0
@@ -43,14 +43,14 @@ class Told:
         self.making_s = 0.0
         self.jsonl_bytes = 0
 
-    def __iter__(self) -> Iterator[Recording]:
+    def __iter__(self) -> Iterator[Recorded]:
         from firmly_nb.recorder.records import encode
 
         begin = time.perf_counter()
         for recording in recordings(self.count):
             self.jsonl_bytes += sum(len(encode(record)) + 1 for record in recording.records())
             self.making_s += time.perf_counter() - begin
-            yield recording
+            yield recording.recorded
             begin = time.perf_counter()
 
 

@@ -4,8 +4,8 @@
 - ``quantiles``: :func:`quantile`, :func:`quantiles`, :func:`ecdf`: with exact intervals;
 - ``summary``: :func:`summary`, its :func:`latency_table` and :func:`sentences`;
 - ``shares``: :func:`outcome_table`, :func:`funnel`, :func:`completion_curve`,
-  :func:`success_rate`, :func:`slo_attainment`, :func:`good_fraction`, :func:`throughput`,
-  :func:`goodput`: of how many orders, in how much time;
+  :func:`success_rate`, :func:`slo_attainment`, :func:`attainment` (an :class:`Attainment`),
+  :func:`good_fraction`, :func:`throughput`, :func:`goodput`: of how many, in how much time;
 - ``compare``, ``effect``: :func:`compare`, :func:`effect`, :func:`shift_function`: is B slower?
 - ``drift``, ``modes``: :func:`change_points`, :func:`run_drift`, :func:`drift_within`,
   :func:`two_modes`: did it change, and are there two kinds of orders?
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from firmly_nb.latency.modes import Modes, two_modes
     from firmly_nb.latency.quantiles import Quantile, ecdf, quantile, quantiles
     from firmly_nb.latency.shares import (
+        Attainment,
         Share,
+        attainment,
         completion_curve,
         concurrency,
         funnel,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STAGES",
+    "Attainment",
     "Changes",
     "Comparison",
     "Drift",
@@ -58,6 +61,7 @@ __all__ = [
     "Quantile",
     "RunDrift",
     "Share",
+    "attainment",
     "change_points",
     "compare",
     "completion_curve",
@@ -93,7 +97,7 @@ show(
         "modes": "Modes two_modes",
         "quantiles": "Quantile ecdf quantile quantiles",
         "shares": (
-            "Share completion_curve concurrency funnel good_fraction goodput "
+            "attainment Attainment Share completion_curve concurrency funnel good_fraction goodput "
             "outcome_table share slo_attainment success_rate throughput"
         ),
         "stages": "STAGES stages",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -29,6 +31,28 @@ def coded(column: pd.Series) -> tuple[Codes, list[str]]:
     # Of a categorical pandas looks at the codes alone; as texts it would be seconds.
     codes, names = pd.factorize(column)
     return codes, [str(name) for name in names]
+
+
+def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:
+    """Return a categorical of the names that occur, in their order; code -1 is no value.
+
+    Examples
+    --------
+    >>> categorical(np.array([2, -1, 0]), ["b", "unused", "a"]).categories.to_list()
+    ['a', 'b']
+    """
+    import pandas as pd
+
+    present = np.bincount(codes + 1, minlength=len(names) + 1)[1:] > 0
+    order = sorted(np.flatnonzero(present).tolist(), key=lambda code: names[code])
+    places = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
+    places[order] = np.arange(len(order))
+    kept = [names[code] for code in order]
+    # pandas keeps few categories in a byte each, and checks wider codes at length.
+    found: pd.Categorical[Any] = pd.Categorical.from_codes(
+        places.astype(np.min_scalar_type(-max(len(kept), 1)))[codes], categories=pd.Index(kept)
+    )
+    return found
 
 
 def is_value(column: pd.Series, value: str) -> NDArray[np.bool_]:

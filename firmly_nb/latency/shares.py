@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from firmly_nb.display.html import page
 from firmly_nb.latency.columns import coded, floats, is_value, places
 from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
 from firmly_nb.schema import Column, Table
@@ -326,6 +328,63 @@ def slo_attainment(orders: pd.DataFrame, limit_ms: float, level: float = 0.95) -
     1
     """
     return good_fraction(orders, {"time_to_order_placed_ms": limit_ms}, level)
+
+
+@dataclass(frozen=True, slots=True)
+class Attainment:
+    """Whether enough orders were placed within a limit; it shows itself."""
+
+    attained: Share
+    order_ms: float
+    wanted: float  # the share that must keep the limit
+
+    @property
+    def verdict(self) -> str:
+        """``met``, ``missed`` or ``not enough data``: where the interval lies."""
+        if self.attained.low >= self.wanted:
+            return "met"
+        return "missed" if self.attained.high < self.wanted else "not enough data"
+
+    def __repr__(self) -> str:
+        wanted = f"{100 * self.wanted:.10g}% placed within {self.order_ms:,.10g} ms"
+        return f"{self.verdict.capitalize()}: {self.attained}. Wanted: {wanted}."
+
+    def _repr_html_(self) -> str:
+        verdict, _, rest = repr(self).partition(":")
+        return page(f"<b>{escape(verdict)}</b>:{escape(rest)}")
+
+
+def attainment(
+    orders: pd.DataFrame, order_ms: float, wanted: float, level: float = 0.95
+) -> Attainment:
+    """Hold the share of attempted orders that were placed within a limit against a wanted one.
+
+    Parameters
+    ----------
+    orders
+        Needs ``outcome``, ``time_to_order_placed_ms``.
+    order_ms
+        The limit, in ms.
+    wanted
+        The share that must keep it.
+    level
+        The level of the interval that decides.
+
+    Raises
+    ------
+    ValueError
+        If the wanted share is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"outcome": "placed", "time_to_order_placed_ms": [900.0] * 80})
+    >>> attainment(orders, 1500, 0.95)
+    Met: 100.0% (95.4% to 100.0%; 80 of 80). Wanted: 95% placed within 1,500 ms.
+    """
+    if not 0 < wanted < 1:
+        raise ValueError(f"share must be between 0 and 1, got {wanted}. For 95% pass 0.95.")
+    return Attainment(slo_attainment(orders, order_ms, level), order_ms, wanted)
 
 
 def good_fraction(

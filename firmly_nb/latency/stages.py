@@ -1,31 +1,33 @@
 """From events to stages: how long each step of an order took.
 
-metrics.md, section 2: milestones are the configured event names in order; a repeated event counts
-at its last occurrence; the stages telescope to ``time_to_order_placed``; a missing milestone leaves
-its stage null and the next one is labelled ``a->c``; out-of-order milestones give a negative
-duration that is kept.
+Milestones are the configured event names in order. A repeated event counts at its last occurrence.
+The stages telescope to ``time_to_order_placed``. A missing milestone leaves its stage null, and the
+next stage is labelled ``a->c``. Milestones out of order give a negative duration, which is kept.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.api.event_names import vocabulary
-from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.api.event_names import GUIDE, REFERENCE
+from firmly_nb.latency.columns import categorical, coded, floats, is_value, places
 from firmly_nb.latency.quantiles import estimate
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
     Codes = NDArray[np.intp]
     Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+    Ints = NDArray[np.integer[Any]]
     Places = NDArray[np.signedinteger[Any]]
 
 STAGES = Table(
@@ -76,52 +78,180 @@ def stages(
     {'stage': ['creating-cart', 'item-added', 'creating-cart->shipping-updated', 'order-placed'],
      'duration_ms': [100.0, nan, 800.0, nan]}
     """
-    names = ("recording_id", "event", "t_ms", "uncertainty_us")
-    columns = (events[name].tolist() for name in names)
-    # A dict keeps the last occurrence of a name, which is the one that counts.
-    seen: dict[str, dict[str, tuple[float, float]]] = {r: {} for r in recording_ids or ()}
-    for recording_id, name, t_ms, uncertainty_us in zip(*columns, strict=True):
-        seen.setdefault(recording_id, {})[name] = (t_ms, uncertainty_us)
-    return STAGES.frame(
-        [
-            {"recording_id": recording_id, **row}
-            for recording_id, times in seen.items()
-            for row in stage_rows(times, milestones)
-        ]
-    )
+    import pandas as pd
+
+    asked = list(recording_ids or ())
+    numbers, ids = pd.factorize(pd.Index([*asked, *events["recording_id"]], dtype=object))
+    times, uncertainty = floats(events["t_ms"]), floats(events["uncertainty_us"])
+    came = Arrivals(numbers[len(asked) :], *coded(events["event"]), times, uncertainty)
+    own = [tuple(milestones)] if milestones else []
+    which = np.full(len(ids), len(own) - 1)
+    made = stage_columns([last_arrivals(came, which, own)])
+    return made.table(ids.to_numpy()[made.orders])
 
 
-def stage_rows(
-    times: Mapping[str, tuple[float, float]], milestones: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
-    """Return the stages of one order as rows.
+class Arrivals(NamedTuple):
+    """Events of many orders; those of one order in the order in which they came."""
+
+    orders: Ints  # number of each one's order, from 0
+    names: Ints  # place of its name in ``known``
+    known: Sequence[str]
+    t_ms: Floats
+    uncertainty_us: Floats
+
+
+class LastArrivals(NamedTuple):
+    """When each milestone came last to orders that have the same ones; NaN where it did not."""
+
+    milestones: tuple[str, ...]
+    orders: Ints
+    t_ms: Floats  # one row an order, one column a milestone
+    uncertainty_us: Floats
+
+
+def last_arrivals(
+    came: Arrivals, which: Ints, own: Sequence[tuple[str, ...]] = ()
+) -> list[LastArrivals]:
+    """Find when each milestone came last to each order.
 
     Parameters
     ----------
-    times
-        For each event name its last arrival in ms and the uncertainty of that in µs.
-    milestones
-        Event names in order; by default the vocabulary that the names belong to.
+    came
+        The events of all orders.
+    which
+        For each order the place of its milestones in ``own``; -1 where it has none of its own.
+        Such orders go by the vocabulary that their stream speaks.
+    own
+        Lists of milestones in order.
     """
-    rows: list[dict[str, Any]] = []
-    reached, begin, begin_uncertainty = START, 0.0, 0.0
-    previous = START
-    for name in milestones or vocabulary(times):
-        row: dict[str, Any] = {"stage": name, "from_milestone": previous, "to_milestone": name}
-        if name in times:
-            end, uncertainty = times[name]
-            if reached != previous:
-                row |= {"stage": f"{reached}->{name}", "from_milestone": reached}
-            row |= {
-                "start_ms": begin,
-                "end_ms": end,
-                "duration_ms": end - begin,
-                "uncertainty_us": begin_uncertainty + uncertainty,
-            }
-            reached, begin, begin_uncertainty = name, end, uncertainty
-        rows.append(row)
-        previous = name
-    return rows
+    lists = [*own, REFERENCE, GUIDE]
+    code_of = {name: code for code, name in enumerate(came.known)}
+    events = {
+        name: np.flatnonzero(came.names == code_of[name])
+        for name in dict.fromkeys(name for names in lists for name in names)
+        if name in code_of
+    }
+
+    def speaks(names: Sequence[str]) -> Flags:
+        found = np.zeros(len(which), dtype=bool)
+        for mine in (events[name] for name in names if name in events):
+            found[came.orders[mine]] = True
+        return found
+
+    guide = speaks(GUIDE)
+    if guide.any():
+        guide &= ~speaks(REFERENCE)
+    which = np.where(which < 0, len(own) + guide, which)
+    used = np.unique(which).tolist()
+    row = np.empty(len(which), dtype=np.intp)
+    found = []
+    for code in used:
+        orders = np.flatnonzero(which == code).astype(np.int32)
+        row[orders] = np.arange(len(orders))
+        t_ms, uncertainty_us = np.full((2, len(orders), len(lists[code])), np.nan)
+        for column, name in enumerate(lists[code]):
+            if name not in events:
+                continue
+            mine = events[name]
+            rows = came.orders[mine]
+            if len(used) > 1:
+                here = which[rows] == code
+                mine, rows = mine[here], row[rows[here]]
+            # Of several arrivals at one order the last one stays.
+            t_ms[rows, column] = came.t_ms[mine]
+            uncertainty_us[rows, column] = came.uncertainty_us[mine]
+        found.append(LastArrivals(lists[code], orders, t_ms, uncertainty_us))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class StageColumns:
+    """The columns of ``STAGES``; orders and names are numbers."""
+
+    names: list[str]
+    orders: Ints
+    stage: Ints
+    from_milestone: Ints
+    to_milestone: Ints
+    start_ms: Floats
+    end_ms: Floats
+    duration_ms: Floats
+    uncertainty_us: Floats
+
+    def column(self, name: str) -> Any:
+        """Return a column of ``STAGES``, with names for their numbers."""
+        values = getattr(self, name)
+        return values if name.endswith(("_ms", "_us")) else categorical(values, self.names)
+
+    def table(self, recording_ids: Any) -> pd.DataFrame:
+        """Return ``STAGES``, given the id of each stage's order."""
+        columns = {name: self.column(name) for name in STAGES.names[1:]}
+        return STAGES.from_columns(columns | {"recording_id": recording_ids})
+
+
+def stage_columns(parts: Sequence[Sequence[LastArrivals]]) -> StageColumns:
+    """Return the stages of all orders of some parts, by number of the order."""
+    groups: dict[tuple[str, ...], list[LastArrivals]] = {}
+    for found in (found for part in parts for found in part):
+        groups.setdefault(found.milestones, []).append(found)
+    labels: dict[str, int] = {}
+    blocks = [_block(_merged(group), labels) for group in groups.values()]
+    blocks = blocks or [
+        _block(LastArrivals(REFERENCE, np.empty(0, np.int32), *np.empty((2, 0, 4))), labels)
+    ]
+    columns = blocks[0]
+    if len(blocks) > 1:
+        columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
+        by_order = np.argsort(columns[0], kind="stable")
+        columns = [column[by_order] for column in columns]
+    return StageColumns(list(labels), *columns)
+
+
+def _merged(group: Sequence[LastArrivals]) -> LastArrivals:
+    """Return the orders of all, by number."""
+    numbers = np.concatenate([one.orders for one in group])
+    by_number = np.argsort(numbers, kind="stable")
+    place = np.empty(len(numbers), dtype=np.int32)
+    place[by_number] = np.arange(len(numbers))
+    t_ms, uncertainty_us = np.empty((2, len(numbers), len(group[0].milestones)))
+    begin = 0
+    for one in group:
+        rows = place[begin : begin + len(one.orders)]
+        t_ms[rows], uncertainty_us[rows] = one.t_ms, one.uncertainty_us
+        begin += len(rows)
+    return LastArrivals(group[0].milestones, numbers[by_number], t_ms, uncertainty_us)
+
+
+def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
+    """Return the columns of orders that have the same milestones, order by order."""
+
+    def code(label: str) -> int:
+        return labels.setdefault(label, len(labels))
+
+    # One row an order and one column a milestone: read row by row, an order's stages follow.
+    shape = found.t_ms.shape
+    stage, begins, ends = (np.empty(shape, dtype=np.int32) for _ in range(3))
+    start_ms, duration_ms, uncertainty_us = (np.empty(shape) for _ in range(3))
+    previous = code(START)
+    reached = np.full(shape[0], previous, dtype=np.int32)
+    begin, begin_us = np.zeros(shape[0]), np.zeros(shape[0])
+    for column, name in enumerate(found.milestones):
+        end, end_us = found.t_ms[:, column], found.uncertainty_us[:, column]
+        came = ~np.isnan(end)
+        skipped = came & (reached != previous)
+        stage[:, column] = ends[:, column] = code(name)
+        begins[:, column] = np.where(skipped, reached, previous)
+        for missed in np.unique(reached[skipped]).tolist():
+            label = code(f"{list(labels)[missed]}->{name}")
+            stage[skipped & (reached == missed), column] = label
+        start_ms[:, column] = np.where(came, begin, np.nan)
+        duration_ms[:, column] = end - begin
+        uncertainty_us[:, column] = begin_us + end_us
+        previous = code(name)
+        reached = np.where(came, np.int32(previous), reached)
+        begin, begin_us = np.where(came, end, begin), np.where(came, end_us, begin_us)
+    columns = (stage, begins, ends, start_ms, found.t_ms, duration_ms, uncertainty_us)
+    return [np.repeat(found.orders, shape[1]), *(values.ravel() for values in columns)]
 
 
 # The times of each stage, as the table, the rules and comparing take them.

@@ -11,7 +11,7 @@ import platform
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
 
@@ -129,6 +129,20 @@ class End:
 Record = Start | Event | End
 
 
+class Recorded(NamedTuple):
+    """All records of one order."""
+
+    start: Start
+    events: Sequence[Event]
+    end: End  # what its events tell where it was cut off
+    cut_off: bool = False
+    warnings: Sequence[str] = ()  # beside those of its end
+
+    def records(self) -> list[Record]:
+        """Return the records in order, as a journal has them."""
+        return [self.start, *self.events, *([] if self.cut_off else [self.end])]
+
+
 def encode(record: Record | dict[str, Any]) -> bytes:
     """Write a record as one line of JSON, without the line end.
 
@@ -193,3 +207,20 @@ def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
         text += "; the order may exist"
     t_end = events[-1].t_ns if events else 0
     return told_by_events(start, events) or End("incomplete", t_end, error_description=text)
+
+
+def recorded(records: Sequence[Record], warnings: Sequence[str] = ()) -> Recorded:
+    """Put the records of an order together.
+
+    Raises
+    ------
+    TypeError
+        If the first is no start.
+    """
+    start, last = records[0], records[-1]
+    if not isinstance(start, Start):
+        raise TypeError("a recording begins with a start record")
+    events = [record for record in records if isinstance(record, Event)]
+    if isinstance(last, End):
+        return Recorded(start, events, last, warnings=warnings)
+    return Recorded(start, events, end_of_cut_off(start, events), cut_off=True, warnings=warnings)

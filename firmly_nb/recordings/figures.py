@@ -6,316 +6,115 @@ part is read, the last arrival of each event is noted with its order, and the pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.api.event_names import GUIDE, REFERENCE
-from firmly_nb.latency.stages import START
-from firmly_nb.recordings.sources import EVENT_ENDS, ORDER_ENDS, STAGE_ENDS, compact
+from firmly_nb.latency.columns import categorical
+from firmly_nb.latency.stages import Arrivals, last_arrivals, stage_columns
+from firmly_nb.recordings.sources import EVENT_ENDS, ORDER_ENDS, compact, stage_ends
 from firmly_nb.store.columns import at_once, failed, read_rows
-from firmly_nb.store.schema import categorical, coded, series
+from firmly_nb.store.schema import STORED_EVENTS, coded, conform, series
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.stages import LastArrivals, StageColumns
     from firmly_nb.store.columns import Part, StoredSet
 
     Numbers = NDArray[np.int32]
-    Places = NDArray[np.int64]
-    Ints = NDArray[np.integer[Any]]
-    Floats = NDArray[np.float64]
-    Flags = NDArray[np.bool_]
-    Group = tuple[tuple[str, ...], Ints]
-
-# The stages of very many orders, column by column: what ``latency.stages.stage_rows`` does by row.
-#
-# A test holds that both say the same.
-
-
-@dataclass(frozen=True, slots=True)
-class LastArrivals:
-    """The last arrival of one event, one place an order: whether it came, when and how sure."""
-
-    came: Flags
-    t_ms: Floats
-    uncertainty_us: Floats
-
-    @classmethod
-    def none(cls, orders: int) -> LastArrivals:
-        """Return it for an event that came to no order so far."""
-        nowhere = np.full(orders, np.nan)
-        return cls(np.zeros(orders, dtype=bool), nowhere, nowhere.copy())
-
-    def note(self, orders: Ints, t_ms: Floats, uncertainty_us: Floats) -> None:
-        """Note arrivals; of several of one order the last one stays."""
-        self.came[orders] = True
-        self.t_ms[orders] = t_ms
-        self.uncertainty_us[orders] = uncertainty_us
-
-
-@dataclass(frozen=True, slots=True)
-class StageColumns:
-    """The columns of ``STAGES``; ``owner`` is the place of the order."""
-
-    owner: Ints
-    stage: pd.Categorical[Any]
-    from_milestone: pd.Categorical[Any]
-    to_milestone: pd.Categorical[Any]
-    start_ms: Floats
-    end_ms: Floats
-    duration_ms: Floats
-    uncertainty_us: Floats
-
-
-def stage_columns(
-    arrived: Mapping[str, LastArrivals], orders: int, configured: Sequence[Group] = ()
-) -> StageColumns:
-    """Return the stages of orders 0, 1, ... in this order.
-
-    Parameters
-    ----------
-    arrived
-        Their events by name; a name that is not there came to none.
-    orders
-        How many there are.
-    configured
-        Orders with event names of their own: the names and the places. All others go by the
-        vocabulary that their stream speaks.
-    """
-    groups = [*configured, *_vocabularies(arrived, orders, configured)]
-    labels: dict[str, int] = {}
-    blocks = [_block(arrived, orders, names, places, labels) for names, places in groups]
-    columns = blocks[0]
-    if len(groups) > 1:
-        columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
-        order = np.argsort(columns[0], kind="stable")
-        columns = [column[order] for column in columns]
-    owner, *coded, start_ms, end_ms, duration_ms, uncertainty_us = columns
-    stage, begin, end = (categorical(codes, list(labels)) for codes in coded)
-    return StageColumns(owner, stage, begin, end, start_ms, end_ms, duration_ms, uncertainty_us)
-
-
-def _vocabularies(
-    arrived: Mapping[str, LastArrivals], orders: int, configured: Sequence[Group]
-) -> list[Group]:
-    """Sort the orders by the vocabulary of their stream, as ``event_names.vocabulary`` does."""
-    guide = _has(arrived, orders, GUIDE) & ~_has(arrived, orders, REFERENCE)
-    free = np.ones(orders, dtype=bool)
-    for _, places in configured:
-        free[places] = False
-    return [
-        (REFERENCE, np.flatnonzero(free & ~guide).astype(np.int32)),
-        *([(GUIDE, np.flatnonzero(free & guide).astype(np.int32))] if (free & guide).any() else []),
-    ]
-
-
-def _has(arrived: Mapping[str, LastArrivals], orders: int, names: Sequence[str]) -> Flags:
-    found = np.zeros(orders, dtype=bool)
-    for name in names:
-        if name in arrived:
-            found |= arrived[name].came
-    return found
-
-
-def _block(
-    arrived: Mapping[str, LastArrivals],
-    orders: int,
-    names: tuple[str, ...],
-    places: Ints,
-    labels: dict[str, int],
-) -> list[NDArray[Any]]:
-    """Return the columns of orders that share their milestones, order by order."""
-
-    def code(label: str) -> int:
-        return labels.setdefault(label, len(labels))
-
-    # One row an order and one column a milestone: read row by row, an order's stages follow.
-    shape = (len(places), len(names))
-    stage, begins, ends = (np.empty(shape, dtype=np.int32) for _ in range(3))
-    start_ms, end_ms, duration_ms, uncertainty_us = (np.empty(shape) for _ in range(4))
-    everything = len(places) == orders
-    reached = np.full(len(places), code(START), dtype=np.int32)
-    begin, begin_us = np.zeros(len(places)), np.zeros(len(places))
-    previous = START
-    for column, name in enumerate(names):
-        one = arrived.get(name) or LastArrivals.none(orders)
-        came, end, end_us = (
-            values if everything else values[places]
-            for values in (one.came, one.t_ms, one.uncertainty_us)
-        )
-        skipped = came & (reached != code(previous))
-        stage[:, column] = code(name)
-        begins[:, column] = code(previous)
-        ends[:, column] = code(name)
-        begins[skipped, column] = reached[skipped]
-        for missed in np.unique(reached[skipped]):
-            label = f"{list(labels)[missed]}->{name}"
-            stage[skipped & (reached == missed), column] = code(label)
-        start_ms[:, column] = np.where(came, begin, np.nan)
-        end_ms[:, column] = end
-        duration_ms[:, column] = end - begin
-        uncertainty_us[:, column] = begin_us + end_us
-        reached = np.where(came, np.int32(code(name)), reached)
-        begin, begin_us = np.where(came, end, begin), np.where(came, end_us, begin_us)
-        previous = name
-    owner = np.repeat(places, len(names))
-    columns = (stage, begins, ends, start_ms, end_ms, duration_ms, uncertainty_us)
-    return [owner, *(values.ravel() for values in columns)]
-
+    Rows = NDArray[np.int64]
 
 FEW = 8  # of so many orders of a part one: not worth reading all of it
 COLUMNS = ("event", "t_ms", "uncertainty_us", "coalesced")
 
 
-class _Events(NamedTuple):
-    """Events of a part: the number of the order, the name and whether it shares its read."""
+def order_ends(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
+    """Return ``ORDER_ENDS`` of some recordings of a set, by their places among these."""
+    stored = {c.name: "merchant" if c.name == "domain" else c.name for c in ORDER_ENDS.columns}
+    stored.pop("recording_id")
+    found, chosen = stored_set.fresh_orders(list(stored.values())), pa.array(rows)
+    columns: dict[str, Any] = {
+        c.name: series(found[stored[c.name]].take(chosen), c)
+        for c in ORDER_ENDS.columns
+        if c.name in stored
+    }
+    return compact(ORDER_ENDS, columns | {"recording_id": np.arange(len(rows), dtype=np.int32)})
 
+
+def stage_and_event_ends(stored_set: StoredSet, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return ``STAGE_ENDS`` and ``EVENT_ENDS`` of some recordings of a set."""
+    parts = _read(stored_set, rows)
+    return stage_ends(stage_columns([part.last for part in parts])), _event_ends(parts)
+
+
+def stored_stages(stored_set: StoredSet, rows: Rows) -> StageColumns:
+    """Return the columns of ``STAGES`` of some recordings of a set."""
+    return stage_columns([part.last for part in _read(stored_set, rows)])
+
+
+class _Read(NamedTuple):
+    """What was read of a part: stages and events, with the numbers of their orders."""
+
+    last: list[LastArrivals]
     orders: Numbers
-    names: NDArray[np.int32]
+    names: Numbers
+    known: list[str]
     coalesced: NDArray[np.bool_]
 
 
-class StoredEnds:
-    """The tables that figures are made of, of some recordings of a set.
+def _read(stored_set: StoredSet, rows: Rows) -> list[_Read]:
+    """Read the events of all parts; one that is damaged is left out, with a warning."""
+    which, own = _own_milestones(stored_set, rows)
+    number = np.full(len(stored_set), -1, dtype=np.int32)
+    number[rows] = np.arange(len(rows))
 
-    Parameters
-    ----------
-    stored_set
-        The set.
-    rows
-        Which of its recordings, in which order; each once.
-    """
-
-    def __init__(self, stored_set: StoredSet, rows: Places) -> None:
-        self._set = stored_set
-        self._rows = rows
-        self._number = np.full(len(stored_set), -1, dtype=np.int32)
-        self._number[rows] = np.arange(len(rows))
-
-    @cached_property
-    def orders(self) -> pd.DataFrame:
-        """Return ``ORDER_ENDS``."""
-        stored = {c.name: "merchant" if c.name == "domain" else c.name for c in ORDER_ENDS.columns}
-        stored.pop("recording_id")
-        found = self._set.fresh_orders(list(stored.values()))
-        columns: dict[str, Any] = {
-            c.name: series(self._chosen(found[stored[c.name]]), c)
-            for c in ORDER_ENDS.columns
-            if c.name in stored
-        }
-        numbers = np.arange(len(self._rows), dtype=np.int32)
-        return compact(ORDER_ENDS, columns | {"recording_id": numbers})
-
-    @property
-    def stages(self) -> pd.DataFrame:
-        """Return ``STAGE_ENDS``."""
-        return self._tables[1]
-
-    @property
-    def events(self) -> pd.DataFrame:
-        """Return ``EVENT_ENDS``."""
-        return self._tables[0]
-
-    def stage_columns(self) -> StageColumns:
-        """Return the columns of ``STAGES``."""
-        return self._stages(self._read().arrived)
-
-    @cached_property
-    def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        found = self._read()
-        made = self._stages(found.arrived)
-        stages = {name: getattr(made, name) for name in STAGE_ENDS.names if name != "recording_id"}
-        return found.events(), compact(STAGE_ENDS, stages | {"recording_id": made.owner})
-
-    def _stages(self, arrived: dict[str, LastArrivals]) -> StageColumns:
-        return stage_columns(arrived, len(self._rows), self._configured)
-
-    @cached_property
-    def _configured(self) -> list[tuple[tuple[str, ...], NDArray[np.int32]]]:
-        """Return the orders that have event names of their own, by these names."""
-        codes, texts = coded(self._chosen(self._set.fresh_orders(["milestones"])["milestones"]))
-        groups = []
-        for code in sorted(np.unique(codes[codes >= 0]), key=lambda code: texts[code]):
-            names = _event_names(texts[code])
-            if names is None:
-                self._set.warn(f"{self._set.root}: {texts[code]!r:.80} is no list of event names")
-            else:
-                groups.append((names, np.flatnonzero(codes == code).astype(np.int32)))
-        return groups
-
-    def _chosen(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        return values.take(pa.array(self._rows))
-
-    def _read(self) -> _Arrivals:
-        """Read the events of all parts; one that is damaged is left out, with a warning."""
-        configured = {name for names, _ in self._configured for name in names}
-        found = _Arrivals(len(self._rows), {*REFERENCE, *GUIDE, *configured})
-
-        def read(part: Part, numbers: Numbers) -> None:
-            columns, orders = _columns(self._set, part, numbers)
-            if columns is not None:
-                found.add(columns, orders)
-
-        ends = np.cumsum([len(part.index) for part in self._set.parts], dtype=np.int64)
-        each = list(zip(self._set.parts, np.split(self._number, ends), strict=False))
-        for (part, _), error in zip(each, at_once(lambda one: read(*one), each), strict=True):
-            if failed(error):
-                self._set.leave_out_events(part, error)
-        return found
-
-
-class _Arrivals:
-    """What came, as the parts are read, several at a time.
-
-    Parameters
-    ----------
-    orders
-        How many there are.
-    names
-        The events whose last arrival counts.
-    """
-
-    def __init__(self, orders: int, names: set[str]) -> None:
-        self.arrived: dict[str, LastArrivals] = {}
-        self._orders = orders
-        self._wanted = names
-        self._names: dict[str, int] = {}
-        self._parts: list[_Events] = []
-        self._lock = Lock()
-
-    def add(self, columns: dict[str, pa.ChunkedArray], orders: Numbers) -> None:
-        """Add the events of a part; those of an order stand together, in order of arrival."""
-        codes, names = coded(columns["event"])
+    def noted(columns: pa.Table, orders: Numbers, owner: Rows) -> _Read:
+        """Return the events of these orders; those of an order are in order of arrival."""
+        names, known = coded(columns["event"])
         t_ms, uncertainty_us, coalesced = (_numbers(columns[name]) for name in COLUMNS[1:])
-        with self._lock:
-            shared = [self._names.setdefault(name, len(self._names)) for name in names]
-            for name in self._wanted.intersection(names).difference(self.arrived):
-                self.arrived[name] = LastArrivals.none(self._orders)
-            renumbered = np.array([*shared, -1], dtype=np.int32)[codes]
-            self._parts.append(_Events(orders, renumbered, coalesced))
-        for code, name in enumerate(names):
-            if name in self._wanted:
-                mine = np.flatnonzero(codes == code)
-                self.arrived[name].note(orders[mine], t_ms[mine], uncertainty_us[mine])
+        came = Arrivals(owner, names, known, t_ms, uncertainty_us)
+        last = last_arrivals(came, which[orders], own)
+        last = [one._replace(orders=orders[one.orders]) for one in last]
+        return _Read(last, orders[owner], names, known, coalesced)
 
-    def events(self) -> pd.DataFrame:
-        """Return ``EVENT_ENDS``."""
-        parts = self._parts or [_Events(*(np.empty(0, kind) for kind in ("i4", "i4", "?")))]
-        orders, names, coalesced = (np.concatenate(column) for column in zip(*parts, strict=True))
-        milestone = categorical(names, list(self._names))
-        return compact(
-            EVENT_ENDS,
-            {"recording_id": orders, "milestone": milestone, "coalesced": coalesced},
-        )
+    def read(one: tuple[Part, Numbers]) -> _Read:
+        part, numbers = one
+        chosen = np.flatnonzero(numbers >= 0)
+        columns, owner = _columns(stored_set, part, chosen)
+        return noted(columns, numbers[chosen], owner)
+
+    ends = np.cumsum([len(part.index) for part in stored_set.parts], dtype=np.int64)
+    every = zip(stored_set.parts, np.split(number, ends), strict=False)
+    each = [(part, numbers) for part, numbers in every if (numbers >= 0).any()]
+    found = []
+    for one, done in zip(each, at_once(read, each), strict=True):
+        if failed(done):
+            stored_set.leave_out_events(one[0], done)
+        # Without its events a part still has its orders.
+        found.append(read(one) if failed(done) else done)
+    return found
+
+
+def _own_milestones(
+    stored_set: StoredSet, rows: Rows
+) -> tuple[NDArray[np.intp], list[tuple[str, ...]]]:
+    """Return for each order the place of its own event names, -1 for none; and these names."""
+    column = stored_set.fresh_orders(["milestones"])["milestones"].take(pa.array(rows))
+    codes, texts = coded(column)
+    place = np.full(len(texts) + 1, -1)  # the last place is for code -1
+    own: list[tuple[str, ...]] = []
+    for code in np.unique(codes[codes >= 0]).tolist():
+        names = _event_names(texts[code])
+        if names is None:
+            stored_set.warn(f"{stored_set.root}: {texts[code]!r:.80} is no list of event names")
+        else:
+            place[code] = len(own)
+            own.append(names)
+    return place[codes], own
 
 
 def _event_names(text: str) -> tuple[str, ...] | None:
@@ -328,13 +127,24 @@ def _event_names(text: str) -> tuple[str, ...] | None:
     return tuple(names) or None
 
 
-def _columns(
-    stored_set: StoredSet, part: Part, numbers: Numbers
-) -> tuple[dict[str, pa.ChunkedArray] | None, Numbers]:
-    """Read the events of the chosen orders of a part, and the number of each one's order."""
-    chosen = np.flatnonzero(numbers >= 0)
-    nothing = None, numbers[:0]
-    if not len(chosen) or part.events is None:
+def _event_ends(parts: list[_Read]) -> pd.DataFrame:
+    known: dict[str, int] = {}
+    codes = [np.empty(0, dtype=np.int32)]
+    for part in parts:
+        shared = [known.setdefault(name, len(known)) for name in part.known]
+        codes.append(np.array([*shared, -1], dtype=np.int32)[part.names])
+    orders = np.concatenate([codes[0], *(part.orders for part in parts)])
+    coalesced = np.concatenate([np.empty(0, bool), *(part.coalesced for part in parts)])
+    milestone = categorical(np.concatenate(codes), list(known))
+    return compact(
+        EVENT_ENDS, {"recording_id": orders, "milestone": milestone, "coalesced": coalesced}
+    )
+
+
+def _columns(stored_set: StoredSet, part: Part, chosen: Rows) -> tuple[pa.Table, Rows]:
+    """Read the events of the chosen orders of a part, and the place of each one's order."""
+    nothing = conform(pa.table({}), STORED_EVENTS, COLUMNS), np.empty(0, dtype=np.int64)
+    if part.events is None:
         return nothing
     rows, owner = stored_set.places_of(part).rows(chosen)
     if part.events is None or not len(rows):  # its ids could not be read
@@ -348,7 +158,7 @@ def _columns(
         table = part.events.read(COLUMNS)
         if not np.array_equal(rows, np.arange(len(table))):
             table = table.take(pa.array(rows))
-    return {name: table[name] for name in COLUMNS}, numbers[chosen[owner]]
+    return table, owner
 
 
 def _numbers(values: pa.ChunkedArray) -> NDArray[Any]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.api.snapshots import find_snapshot
-from firmly_nb.charts.charts import ChartsFace
-from firmly_nb.latency.stages import stages
-from firmly_nb.recorder.records import End, Event, Record, Start, end_of_cut_off
+from firmly_nb.recorder.records import Record, Recorded, recorded
 from firmly_nb.recorder.tables import (
     EVENTS,
     ORDERS,
@@ -23,7 +20,16 @@ from firmly_nb.recorder.tables import (
     last_snapshot,
     order_row,
 )
-from firmly_nb.recordings.sources import Held, HeldEnds, Joined, Source
+from firmly_nb.recordings.show import (
+    Charts,
+    Shown,
+    Waterfall,
+    recording_html,
+    recording_text,
+    recordings_html,
+    recordings_text,
+)
+from firmly_nb.recordings.sources import Held, Selection, recorded_stages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,288 +37,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.api.errors import FirmlyError
+    from firmly_nb.carts.explain import Explanation
     from firmly_nb.carts.report import CheckReport
     from firmly_nb.carts.tables import CartTables
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.drift import RunDrift
+    from firmly_nb.latency.shares import Attainment
     from firmly_nb.latency.summary import LatencySummary
     from firmly_nb.outcomes import Judgement
     from firmly_nb.recordings.sources import Ends
     from firmly_nb.store.write import Saved
 
 
-# What a recording says of its carts: the tables of ``carts``, read from its events.
-#
-# A base class, because one order and many orders answer the same questions by the same words and
-# differ only in the events and in what was asked for.
-
-
-class CartFace:
-    """Cart tables over ``cart_events``; built when first asked for, then kept."""
-
-    @property
-    def cart_events(self) -> pd.DataFrame:
-        """The events, and the answer of an order that was placed without events."""
-        raise NotImplementedError
-
-    def asked(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what was asked for: for each recording its variants and quantities."""
-        raise NotImplementedError
-
-    @property
-    def snapshots(self) -> pd.DataFrame:
-        """One row a cart or order that was seen; see ``carts.schemas.SNAPSHOTS``."""
-        return self._cart_tables.snapshots
-
-    @property
-    def line_items(self) -> pd.DataFrame:
-        """One row a line of each snapshot; see ``carts.schemas.LINE_ITEMS``."""
-        return self._cart_tables.line_items
-
-    @property
-    def shipments(self) -> pd.DataFrame:
-        """One row a shipment of each snapshot; see ``carts.schemas.SHIPMENTS``."""
-        return self._cart_tables.shipments
-
-    @property
-    def notices(self) -> pd.DataFrame:
-        """One row a notice of each snapshot; see ``carts.schemas.NOTICES``."""
-        return self._cart_tables.notices
-
-    @property
-    def discounts(self) -> pd.DataFrame:
-        """One row a discount of each snapshot; see ``carts.schemas.DISCOUNTS``."""
-        return self._cart_tables.discounts
-
-    @cached_property
-    def changes(self) -> pd.DataFrame:
-        """What changed from snapshot to snapshot; see ``carts.schemas.CHANGES``."""
-        from firmly_nb.carts.changes import changes
-
-        return changes(self.cart_events)
-
-    @cached_property
-    def checks(self) -> CheckReport:
-        """What must be true of a cart and is not: ``.findings``, ``.summary``, ``.headline()``."""
-        from firmly_nb.carts.report import run_checks
-
-        return run_checks(self.cart_events, self.asked())
-
-    def show_changes(self) -> Shown:
-        """Show the changes as a person would want to read them."""
-        from firmly_nb.carts.show import changes_html, changes_text
-
-        return Shown(changes_text(self.changes), changes_html(self.changes))
-
-    @cached_property
-    def _cart_tables(self) -> CartTables:
-        from firmly_nb.carts.tables import cart_tables
-
-        return cart_tables(self.cart_events)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Something to look at: text in a terminal, HTML in a notebook."""
-
-    text: str
-    html: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-
-# What recordings say of their times: the figures of ``latency``, read from their tables.
-#
-# A base class of ``Recordings``, so that the verbs stand where the tables are; each is a function
-# of ``latency`` on DataFrames and can be had without recordings, too.
-
-
-class LatencyFace:
-    """Figures over ``ends``."""
-
-    @property
-    def ends(self) -> Ends:
-        """The tables that figures are made of."""
-        raise NotImplementedError
-
-    def latency(self, level: float = 0.95) -> LatencySummary:
-        """Return how long each stage takes, how sure that is, and what to know about it.
-
-        ``.table`` has the numbers (``LATENCY`` in docs/tables.md), ``.sentences`` what should be
-        known before they are believed. A quantile that so few orders cannot tell is null.
-
-        Parameters
-        ----------
-        level
-            The intervals' level.
-
-        Examples
-        --------
-        >>> from firmly_nb.recordings import Recordings
-        >>> Recordings([]).latency()
-        no orders
-        """
-        if level == 0.95:
-            return self._latency
-        from firmly_nb.latency.summary import summary
-
-        return summary(self.ends.events, self.ends.stages, self.ends.orders, level)
-
-    def outcomes(self) -> pd.DataFrame:
-        """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
-        from firmly_nb.latency.shares import outcome_table
-
-        return outcome_table(self.ends.orders)
-
-    def funnel(self) -> pd.DataFrame:
-        """Return how many orders reached each milestone, of those before it; see ``FUNNEL``."""
-        from firmly_nb.latency.shares import funnel
-
-        return funnel(self.ends.stages, self.ends.orders)
-
-    def completion(self) -> pd.DataFrame:
-        """Return which share of orders was placed within how long; see ``COMPLETION``."""
-        from firmly_nb.latency.shares import completion_curve
-
-        return completion_curve(self.ends.orders)
-
-    def compare(self, other: Any, margin: float = 0.10, level: float = 0.98) -> Comparison:
-        """Compare other recordings with these: a verdict on the order and on each stage.
-
-        Parameters
-        ----------
-        other
-            The recordings that are judged; these are what they are held against.
-        margin
-            The smallest change that matters, stated before looking: 0.10 for 10%.
-        level
-            How often all intervals hold together.
-        """
-        from firmly_nb.latency.compare import compare
-
-        a, b = self.ends, getattr(other, "ends", other)
-        return compare(a.stages, a.orders, b.stages, b.orders, margin, level)
-
-    def drift(self, stage: str | None = None) -> RunDrift:
-        """Say whether orders, or one stage of them, became slower or faster with time.
-
-        Among eleven runs or more change points are looked for; within runs, a trend.
-
-        Parameters
-        ----------
-        stage
-            The stage that is looked at, such as ``"item-added"``; by default the whole order.
-        """
-        from firmly_nb.latency.drift import run_drift
-
-        return run_drift(self.ends.stages, self.ends.orders, stage)
-
-    @cached_property
-    def _latency(self) -> LatencySummary:
-        from firmly_nb.latency.summary import summary
-
-        return summary(self.ends.events, self.ends.stages, self.ends.orders)
-
-
-# What many recordings do with a disk: be saved, tell their notes, be asked by SQL.
-#
-# A base class beside ``CartFace``, so that ``Recordings`` itself stays a short read.
-
-
-class StoreFace:
-    """Saving, notes and relations of ``Recordings``."""
-
-    _source: Source
-
-    def __iter__(self) -> Iterator[Recording]:
-        raise NotImplementedError
-
-    @property
-    def notes(self) -> list[str]:
-        """What was noted when these were saved, oldest first."""
-        return self._source.notes
-
-    def save(
-        self,
-        path: str | Path,
-        *,
-        tags: dict[str, str] | None = None,
-        notes: str = "",
-        keep_personal: bool = False,
-    ) -> Saved:
-        """Save them to a folder, as Parquet files that pandas, DuckDB, Polars and Spark read.
-
-        Saving again adds what is new: a recording that is there already is there once. Either
-        everything that is new is added, or nothing is.
-
-        Parameters
-        ----------
-        path
-            The folder; made if need be. docs/recordings.md describes what is in it.
-        tags
-            Given to each recording that is added, beside its own tags, which win.
-        notes
-            A text for whoever loads them: ``recs.notes``.
-        keep_personal
-            Whether names, streets, telephone numbers and e-mail addresses are stored. Otherwise
-            they are masked, and the exact text of events (``keep_raw``) is left out.
-
-        Returns
-        -------
-        Saved
-            How many were added, and how many were there before.
-
-        Raises
-        ------
-        StoreError
-            If the folder cannot be written or the disk is full. What was there stays as it was.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import firmly_nb as fnb
-        >>> folder = tempfile.mkdtemp()
-        >>> fnb.Recordings([]).save(folder, notes="an empty set").added
-        0
-        >>> fnb.load(folder).notes
-        ['an empty set']
-        """
-        from firmly_nb.store.write import save
-
-        return save(self, path, tags=tags, notes=notes, keep_personal=keep_personal)
-
-    def relation(self, table: str = "events", connection: Any = None) -> Any:
-        """Return a table as a DuckDB relation, to be asked by SQL without loading it.
-
-        Parameters
-        ----------
-        table
-            ``"events"`` or ``"orders"``. Of a saved set it is its files, with the columns that
-            docs/tables.md lists for them (``data`` is JSON text); of others the table in memory.
-        connection
-            A DuckDB connection; by default DuckDB's own.
-
-        Returns
-        -------
-        duckdb.DuckDBPyRelation
-            One row an event or an order, in no order.
-
-        Examples
-        --------
-        >>> import firmly_nb as fnb
-        >>> fnb.Recordings([]).relation("orders").aggregate("count(*)").fetchall()
-        [(0,)]
-        """
-        from firmly_nb.recordings.sources import relation
-
-        return relation(self._source, table, connection)
-
-
-class Recording(CartFace):
+class Recording:
     """One order: what was asked for, each event with its time, how it ended.
 
     Made by ``lab.place`` and ``fnb.load``, not by hand. The tables are plain DataFrames, built when
@@ -327,14 +64,9 @@ class Recording(CartFace):
     """
 
     def __init__(self, records: Sequence[Record], warnings: Sequence[str] = ()) -> None:
-        start = records[0]
-        if not isinstance(start, Start):
-            raise TypeError("a recording begins with a start record")
-        self._start = start
-        self._events = [record for record in records if isinstance(record, Event)]
-        last = records[-1]
-        self.cut_off = not isinstance(last, End)
-        self._end = last if isinstance(last, End) else end_of_cut_off(start, self._events)
+        self.recorded = recorded(records, warnings)
+        self._start, self._events, self._end = self.recorded[:3]
+        self.cut_off = self.recorded.cut_off
         self.warnings = [*self._end.warnings, *warnings]
 
     @property
@@ -433,18 +165,19 @@ class Recording(CartFace):
         """The order's one row; see ``ORDERS``."""
         return ORDERS.frame([self.summary()])
 
-    @cached_property
-    def _judgement(self) -> Judgement:
-        return judgement(self._events, self._end, self.order_number)
-
     def summary(self) -> dict[str, Any]:
         """Return the order's row as it is before it becomes a table: cheap, None where null."""
         return order_row(self._start, self._events, self._end)
 
     @cached_property
+    def _judgement(self) -> Judgement:
+        return judgement(self._events, self._end, self.order_number)
+
+    @cached_property
     def stages(self) -> pd.DataFrame:
         """One row a stage, reached or not; see ``STAGES``."""
-        return stages(self.events, self._start.milestones, [self.recording_id])
+        made = recorded_stages([(self._events, self._start.milestones)])
+        return made.table([self.recording_id] * len(made.orders))
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
@@ -455,6 +188,55 @@ class Recording(CartFace):
         """What carries carts: the events, and the answer where no events were asked for."""
         answer = EVENTS.frame(confirmation_rows(self._start, self._end))
         return EVENTS.concat([self.events, answer])
+
+    @property
+    def snapshots(self) -> pd.DataFrame:
+        """One row a cart or order that was seen; see ``SNAPSHOTS`` in docs/tables.md."""
+        return self._cart_tables.snapshots
+
+    @property
+    def line_items(self) -> pd.DataFrame:
+        """One row a line of each snapshot; see ``LINE_ITEMS``."""
+        return self._cart_tables.line_items
+
+    @property
+    def shipments(self) -> pd.DataFrame:
+        """One row a shipment of each snapshot; see ``SHIPMENTS``."""
+        return self._cart_tables.shipments
+
+    @property
+    def notices(self) -> pd.DataFrame:
+        """One row a notice of each snapshot; see ``NOTICES``."""
+        return self._cart_tables.notices
+
+    @property
+    def discounts(self) -> pd.DataFrame:
+        """One row a discount of each snapshot; see ``DISCOUNTS``."""
+        return self._cart_tables.discounts
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """What changed from snapshot to snapshot; see ``CHANGES``."""
+        from firmly_nb.carts.changes import changes
+
+        return changes(self.cart_events)
+
+    @cached_property
+    def checks(self) -> CheckReport:
+        """What must be true of a cart and is not: ``.findings``, ``.summary``, ``.headline()``."""
+        from firmly_nb.carts.report import run_checks
+
+        return run_checks(self.cart_events, self.asked())
+
+    def show_changes(self) -> Shown:
+        """Show the changes as a person would want to read them."""
+        return _shown_changes(self.changes)
+
+    @cached_property
+    def _cart_tables(self) -> CartTables:
+        from firmly_nb.carts.tables import cart_tables
+
+        return cart_tables(self.cart_events)
 
     def show_cart(self, seq: int | None = None) -> Shown:
         """Show a cart as a shopper would see it: the last one, or that of event number ``seq``.
@@ -476,29 +258,29 @@ class Recording(CartFace):
         return Shown(cart_text(found.data), cart_html(found.data))
 
     def records(self) -> list[Record]:
-        """Return what it is made of, for journals and stores."""
-        end: list[Record] = [] if self.cut_off else [self._end]
-        return [self._start, *self._events, *end]
+        """Return what it is made of: the start, the events, and the end where it was reached."""
+        return self.recorded.records()
 
-    def waterfall(self) -> Any:
+    def waterfall(self) -> Waterfall:
         """Show each stage as a bar on the time since the request."""
-        from firmly_nb.recordings.show import Waterfall
-
         return Waterfall(self)
 
     def __repr__(self) -> str:
-        from firmly_nb.recordings.show import recording_text
-
         return recording_text(self)
 
     def _repr_html_(self) -> str:
-        from firmly_nb.recordings.show import recording_html
-
         return recording_html(self)
 
 
-class Recordings(CartFace, LatencyFace, ChartsFace, StoreFace, Sequence[Recording]):
+class Recordings(Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
+
+    Parameters
+    ----------
+    recordings
+        The recordings, or where they are read from.
+    warnings
+        What could not be read.
 
     Examples
     --------
@@ -508,79 +290,14 @@ class Recordings(CartFace, LatencyFace, ChartsFace, StoreFace, Sequence[Recordin
     """
 
     def __init__(
-        self, recordings: Iterable[Recording] | Source, warnings: Sequence[str] = ()
+        self, recordings: Iterable[Recording] | Selection, warnings: Sequence[str] = ()
     ) -> None:
-        self._source = recordings if isinstance(recordings, Source) else Held(list(recordings))
+        self._selection = (
+            recordings if isinstance(recordings, Selection) else Selection([Held(recordings)])
+        )
         self._warnings = list(warnings)
 
-    @property
-    def warnings(self) -> list[str]:
-        """What could not be read; where it comes from a saved set, so far."""
-        return list(dict.fromkeys([*self._warnings, *self._source.warnings]))
-
-    @cached_property
-    def events(self) -> pd.DataFrame:
-        """All events, order by order; see ``EVENTS``."""
-        return self._source.events()
-
-    @cached_property
-    def event_times(self) -> pd.DataFrame:
-        """All events without what came in them: small also where there are millions."""
-        return self._source.event_times()
-
-    @property
-    def ends(self) -> Ends:
-        """What figures are made of; of a saved set no more is read."""
-        return self._source.ends or HeldEnds(self)
-
-    @cached_property
-    def orders(self) -> pd.DataFrame:
-        """One row an order; see ``ORDERS``."""
-        return self._source.orders()
-
-    @cached_property
-    def stages(self) -> pd.DataFrame:
-        """All stages, order by order; see ``STAGES``."""
-        return self._source.stages()
-
-    def asked(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what was asked for, by recording id."""
-        return self._source.asked()
-
-    @cached_property
-    def cart_events(self) -> pd.DataFrame:
-        """What carries carts: the events, and the answers where no events were asked for."""
-        return EVENTS.concat([self.events, self._source.answers()])
-
-    @property
-    def cut_off(self) -> Recordings:
-        """Those that have no end: their process was killed."""
-        return self[self._source.cut_off()]
-
-    def schema_drift(self, other: Recordings) -> pd.DataFrame:
-        """Say which cart fields appeared, vanished or changed type from these to the others."""
-        from firmly_nb.carts.drift import schema_drift
-
-        return schema_drift(self._events_with_domain, other._events_with_domain)
-
-    def field_presence(self) -> pd.DataFrame:
-        """Say which cart fields appear in which event of which merchant, and how often."""
-        from firmly_nb.carts.drift import field_presence
-
-        return field_presence(self._events_with_domain)
-
-    def explain(self, target: str = "order_latency_ms", **options: Any) -> pd.DataFrame:
-        """Say which fields go along with slow orders; see ``carts.explain``."""
-        from firmly_nb.carts.explain import explain, features
-
-        return explain(features(self.events, self.orders), target, **options)
-
-    @cached_property
-    def _events_with_domain(self) -> pd.DataFrame:
-        orders = self.orders.drop_duplicates("recording_id")
-        domains = orders.set_index("recording_id")["domain"]
-        events = self.cart_events
-        return events.assign(domain=events["recording_id"].map(domains))
+    # Which they are.
 
     def where(self, **conditions: Any) -> Recordings:
         """Return those whose order has these values; a list means any of them.
@@ -606,35 +323,409 @@ class Recordings(CartFace, LatencyFace, ChartsFace, StoreFace, Sequence[Recordin
     def __getitem__(self, key: Any) -> Recording | Recordings:
         """Return one by its place, or those of a slice or of a mask over ``orders``."""
         if isinstance(key, int):
-            return self._source.recording(range(len(self))[key])
+            return _recording(self._selection.one(range(len(self))[key]))
         if isinstance(key, slice):
-            return Recordings(self._source.take(range(len(self))[key]))
+            return Recordings(self._selection.take(range(len(self))[key]))
         mask = list(key)
         if len(mask) != len(self):
             raise IndexError(f"the mask has {len(mask)} values for {len(self)} recordings")
-        return Recordings(self._source.take([place for place, keep in enumerate(mask) if keep]))
+        return Recordings(self._selection.take([n for n, keep in enumerate(mask) if keep]))
 
     def __len__(self) -> int:
-        return len(self._source)
+        return len(self._selection)
 
     def __iter__(self) -> Iterator[Recording]:
-        return iter(self._source)
+        return map(_recording, self._selection)
 
     def __add__(self, other: Recordings) -> Recordings:
         """Return both, each recording once."""
-        sources = (self._source, other._source)
-        first: dict[str, int] = {}
-        for place, recording_id in enumerate(x for source in sources for x in source.ids()):
-            first.setdefault(recording_id, place)
-        both = Joined(sources).take(list(first.values()))
+        both = Selection.joined([self._selection, other._selection])
         return Recordings(both, [*self._warnings, *other._warnings])
 
-    def __repr__(self) -> str:
-        from firmly_nb.recordings.show import recordings_text
+    @property
+    def cut_off(self) -> Recordings:
+        """Those that have no end: their process was killed."""
+        return self[self._selection.cut_off()]
 
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read; where it comes from a saved set, so far."""
+        return list(dict.fromkeys([*self._warnings, *self._selection.warnings]))
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noted when these were saved, oldest first."""
+        return self._selection.notes
+
+    # Their tables.
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """One row an order; see ``ORDERS``."""
+        return self._selection.orders()
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """All events, order by order; see ``EVENTS``."""
+        return self._selection.events()
+
+    @cached_property
+    def event_times(self) -> pd.DataFrame:
+        """All events without what came in them: small also where there are millions."""
+        return self._selection.event_times()
+
+    @cached_property
+    def stages(self) -> pd.DataFrame:
+        """All stages, order by order; see ``STAGES``."""
+        return self._selection.stages()
+
+    @property
+    def ends(self) -> Ends:
+        """What figures are made of: these tables, or of a saved set less than that."""
+        return self._selection.ends or self
+
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for, by recording id."""
+        return self._selection.asked()
+
+    # What was in their carts.
+
+    @cached_property
+    def cart_events(self) -> pd.DataFrame:
+        """What carries carts: the events, and the answers where no events were asked for."""
+        return EVENTS.concat([self.events, self._selection.answers()])
+
+    @property
+    def snapshots(self) -> pd.DataFrame:
+        """One row a cart or order that was seen; see ``SNAPSHOTS`` in docs/tables.md."""
+        return self._cart_tables.snapshots
+
+    @property
+    def line_items(self) -> pd.DataFrame:
+        """One row a line of each snapshot; see ``LINE_ITEMS``."""
+        return self._cart_tables.line_items
+
+    @property
+    def shipments(self) -> pd.DataFrame:
+        """One row a shipment of each snapshot; see ``SHIPMENTS``."""
+        return self._cart_tables.shipments
+
+    @property
+    def notices(self) -> pd.DataFrame:
+        """One row a notice of each snapshot; see ``NOTICES``."""
+        return self._cart_tables.notices
+
+    @property
+    def discounts(self) -> pd.DataFrame:
+        """One row a discount of each snapshot; see ``DISCOUNTS``."""
+        return self._cart_tables.discounts
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """What changed from snapshot to snapshot; see ``CHANGES``."""
+        from firmly_nb.carts.changes import changes
+
+        return changes(self.cart_events)
+
+    @cached_property
+    def checks(self) -> CheckReport:
+        """What must be true of a cart and is not: ``.findings``, ``.summary``, ``.headline()``."""
+        from firmly_nb.carts.report import run_checks
+
+        return run_checks(self.cart_events, self.asked())
+
+    def show_changes(self) -> Shown:
+        """Show the changes as a person would want to read them."""
+        return _shown_changes(self.changes)
+
+    @cached_property
+    def _cart_tables(self) -> CartTables:
+        from firmly_nb.carts.tables import cart_tables
+
+        return cart_tables(self.cart_events)
+
+    def field_presence(self, *, matrix: bool = False) -> pd.DataFrame:
+        """Say which cart fields appear in which event of which merchant, and how often.
+
+        Parameters
+        ----------
+        matrix
+            Whether to give a row a field and a column an event of a merchant, with the share of
+            carts that have the field; by default ``FIELD_PRESENCE``.
+
+        Examples
+        --------
+        >>> Recordings([]).field_presence(matrix=True).empty
+        True
+        """
+        from firmly_nb.carts.drift import field_presence, presence_matrix
+
+        found = field_presence(self._events_with_domain)
+        return presence_matrix(found) if matrix else found
+
+    def schema_drift(self, other: Recordings) -> pd.DataFrame:
+        """Say which cart fields appeared, vanished or changed type from these to the others."""
+        from firmly_nb.carts.drift import schema_drift
+
+        return schema_drift(self._events_with_domain, other._events_with_domain)
+
+    def explain(self, target: str = "order_latency_ms", **options: Any) -> Explanation:
+        """Say which fields go along with slow orders, in sentences.
+
+        Parameters
+        ----------
+        target
+            The time that is explained, a column of ``orders``.
+        options
+            ``fields``, ``resamples``, ``level``, ``seed``: as in ``firmly_nb.carts.explain``.
+
+        Returns
+        -------
+        Explanation
+            It shows its sentences; ``.table`` has the numbers (``EXPLANATIONS``).
+
+        Examples
+        --------
+        >>> Recordings([]).explain()
+        No field could be judged: there are too few placed orders, or all are alike.
+        """
+        from firmly_nb.carts.explain import Explanation, explain, features
+
+        return Explanation(explain(features(self.events, self.orders), target, **options))
+
+    @cached_property
+    def _events_with_domain(self) -> pd.DataFrame:
+        orders = self.orders.drop_duplicates("recording_id")
+        domains = orders.set_index("recording_id")["domain"]
+        events = self.cart_events
+        return events.assign(domain=events["recording_id"].map(domains))
+
+    # How long they took. Each verb is a function of ``latency`` on tables.
+
+    def latency(self, level: float = 0.95) -> LatencySummary:
+        """Return how long each stage takes, how sure that is, and what to know about it.
+
+        ``.table`` has the numbers (``LATENCY`` in docs/tables.md), ``.sentences`` what should be
+        known before they are believed. A quantile that so few orders cannot tell is null.
+
+        Parameters
+        ----------
+        level
+            The intervals' level.
+
+        Examples
+        --------
+        >>> Recordings([]).latency()
+        no orders
+        """
+        if level not in self._latency:
+            from firmly_nb.latency.summary import summary
+
+            ends = self.ends
+            self._latency[level] = summary(ends.events, ends.stages, ends.orders, level)
+        return self._latency[level]
+
+    def outcomes(self) -> pd.DataFrame:
+        """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
+        from firmly_nb.latency.shares import outcome_table
+
+        return outcome_table(self.ends.orders)
+
+    def funnel(self) -> pd.DataFrame:
+        """Return how many orders reached each milestone, of those before it; see ``FUNNEL``."""
+        from firmly_nb.latency.shares import funnel
+
+        return funnel(self.ends.stages, self.ends.orders)
+
+    def completion(self) -> pd.DataFrame:
+        """Return which share of orders was placed within how long; see ``COMPLETION``."""
+        from firmly_nb.latency.shares import completion_curve
+
+        return completion_curve(self.ends.orders)
+
+    def slo(self, order_ms: float, share: float, level: float = 0.95) -> Attainment:
+        """Say whether enough orders are placed within a limit: met, missed, or not enough data.
+
+        Parameters
+        ----------
+        order_ms
+            The limit: the most that an order may take until it is placed, in ms.
+        share
+            The share of attempted orders that must keep it: 0.95 for 95%.
+        level
+            The level of the interval that decides.
+
+        Raises
+        ------
+        ValueError
+            If the share is not between 0 and 1.
+
+        Examples
+        --------
+        >>> Recordings([]).slo(order_ms=1500, share=0.95)
+        Not enough data: no orders. Wanted: 95% placed within 1,500 ms.
+        """
+        from firmly_nb.latency.shares import attainment
+
+        return attainment(self.ends.orders, order_ms, share, level)
+
+    def throughput(self) -> float:
+        """Return placed orders per second, from the first start to the last end.
+
+        Examples
+        --------
+        >>> Recordings([]).throughput()
+        nan
+        """
+        from firmly_nb.latency.shares import throughput
+
+        return throughput(self.ends.orders)
+
+    def goodput(self, order_ms: float) -> float:
+        """Return the orders per second that were placed within a limit.
+
+        Parameters
+        ----------
+        order_ms
+            The most that an order may take until it is placed, in ms.
+
+        Examples
+        --------
+        >>> Recordings([]).goodput(order_ms=1500)
+        nan
+        """
+        from firmly_nb.latency.shares import goodput
+
+        return goodput(self.ends.orders, {"time_to_order_placed_ms": order_ms})
+
+    def compare(self, other: Any, margin: float = 0.10, level: float = 0.98) -> Comparison:
+        """Compare other recordings with these: a verdict on the order and on each stage.
+
+        Parameters
+        ----------
+        other
+            The recordings that are judged; these are what they are held against.
+        margin
+            The smallest change that matters, stated before looking: 0.10 for 10%.
+        level
+            How often all intervals hold together.
+        """
+        from firmly_nb.latency.compare import compare
+
+        a, b = self.ends, getattr(other, "ends", other)
+        return compare(a.stages, a.orders, b.stages, b.orders, margin, level)
+
+    def drift(self, stage: str | None = None) -> RunDrift:
+        """Say whether orders, or one stage of them, became slower or faster with time.
+
+        Among eleven runs or more change points are looked for; within runs, a trend.
+
+        Parameters
+        ----------
+        stage
+            The stage that is looked at, such as ``"item-added"``; by default the whole order.
+        """
+        from firmly_nb.latency.drift import run_drift
+
+        return run_drift(self.ends.stages, self.ends.orders, stage)
+
+    @property
+    def charts(self) -> Charts:
+        """Every chart by name; shown by itself it lists what there is."""
+        return Charts(self)
+
+    @cached_property
+    def _latency(self) -> dict[float, LatencySummary]:
+        return {}
+
+    # On disk.
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        tags: dict[str, str] | None = None,
+        notes: str = "",
+        keep_personal: bool = False,
+    ) -> Saved:
+        """Save them to a folder, as Parquet files that pandas, DuckDB, Polars and Spark read.
+
+        Saving again adds what is new: a recording that is there already is there once. Either
+        everything that is new is added, or nothing is.
+
+        Parameters
+        ----------
+        path
+            The folder; made if need be. docs/recordings.md describes what is in it.
+        tags
+            Given to each recording that is added, beside its own tags, which win.
+        notes
+            A text for whoever loads them: ``recs.notes``.
+        keep_personal
+            Whether names, streets, telephone numbers and e-mail addresses are stored. Otherwise
+            they are masked, and the exact text of events (``keep_raw``) is left out.
+
+        Returns
+        -------
+        Saved
+            How many were added, and how many were there before.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written or the disk is full. What was there stays as it was.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import firmly_nb as fnb
+        >>> folder = tempfile.mkdtemp()
+        >>> fnb.Recordings([]).save(folder, notes="an empty set").added
+        0
+        >>> fnb.load(folder).notes
+        ['an empty set']
+        """
+        from firmly_nb.store.write import save
+
+        records = self._selection.recorded()
+        return save(records, path, tags=tags, notes=notes, keep_personal=keep_personal)
+
+    def relation(self, table: str = "events", connection: Any = None) -> Any:
+        """Return a table as a DuckDB relation, to be asked by SQL without loading it.
+
+        Parameters
+        ----------
+        table
+            ``"events"`` or ``"orders"``. Of a saved set it is its files, with the columns that
+            docs/tables.md lists for them (``data`` is JSON text); of others the table in memory.
+        connection
+            A DuckDB connection; by default DuckDB's own.
+
+        Returns
+        -------
+        duckdb.DuckDBPyRelation
+            One row an event or an order, in no order.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> fnb.Recordings([]).relation("orders").aggregate("count(*)").fetchall()
+        [(0,)]
+        """
+        return self._selection.relation(table, connection)
+
+    def __repr__(self) -> str:
         return recordings_text(self)
 
     def _repr_html_(self) -> str:
-        from firmly_nb.recordings.show import recordings_html
-
         return recordings_html(self)
+
+
+def _recording(one: Recording | Recorded) -> Recording:
+    return Recording(one.records(), one.warnings) if isinstance(one, Recorded) else one
+
+
+def _shown_changes(changes: pd.DataFrame) -> Shown:
+    from firmly_nb.carts.show import changes_html, changes_text
+
+    return Shown(changes_text(changes), changes_html(changes))

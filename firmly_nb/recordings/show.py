@@ -7,9 +7,11 @@ there is one. Everything that a server sent is escaped.
 
 from __future__ import annotations
 
+import inspect
 import math
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from firmly_nb.api.money import format_minor
 from firmly_nb.display.html import FONT, NUMBER, QUIET
@@ -28,13 +30,76 @@ from firmly_nb.outcomes import (
 )
 
 if TYPE_CHECKING:
-    from firmly_nb.recordings.recordings import Recording, Recordings
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from firmly_nb.api.errors import FirmlyError
+    from firmly_nb.charts.chart import Chart, Orders
+    from firmly_nb.latency.summary import LatencySummary
+
+
+class OneShown(Protocol):
+    """What is shown of one recording."""
+
+    warnings: list[str]
+    cut_off: bool
+
+    @property
+    def domain(self) -> str: ...  # noqa: D102 - as in Recording
+    @property
+    def environment(self) -> str: ...  # noqa: D102 - the same
+    @property
+    def outcome(self) -> str: ...  # noqa: D102 - the same
+    @property
+    def order_exists(self) -> str: ...  # noqa: D102 - the same
+    @property
+    def order_number(self) -> str | None: ...  # noqa: D102 - the same
+    @property
+    def timeout_s(self) -> float: ...  # noqa: D102 - the same
+    @property
+    def sse(self) -> bool: ...  # noqa: D102 - the same
+    @property
+    def error(self) -> FirmlyError | None: ...  # noqa: D102 - the same
+    @property
+    def events(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    @property
+    def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    @property
+    def stages(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    def summary(self) -> dict[str, Any]: ...  # noqa: D102 - the same
+
+
+class ManyShown(Protocol):
+    """What is shown of many recordings."""
+
+    @property
+    def warnings(self) -> list[str]: ...  # noqa: D102 - as in Recordings
+    @property
+    def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    def latency(self) -> LatencySummary: ...  # noqa: D102 - the same
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[OneShown]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Something to look at: text in a terminal, HTML in a notebook."""
+
+    text: str
+    html: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return self.html
 
 
 # How an order ended, in words that a person can act on.
 
 
-def verdict(rec: Recording) -> str:
+def verdict(rec: OneShown) -> str:
     """Return one sentence or two: how it ended, after what, and whether something was ordered."""
     row = rec.summary()
     exists, status, error = row["order_exists"], row["http_status"], rec.error
@@ -57,12 +122,12 @@ def verdict(rec: Recording) -> str:
     return " ".join(filter(None, [text, existence(rec, 'lab.cart("{domain}")'), detail]))
 
 
-def outcome_word(rec: Recording) -> str:
+def outcome_word(rec: OneShown) -> str:
     """Return how an order ended, in a word or two."""
     return word(rec.outcome, rec.order_exists, rec.error.error if rec.error else None)
 
 
-def existence(rec: Recording, how: str) -> str:
+def existence(rec: OneShown, how: str) -> str:
     """Say whether there is an order, unless that was said: a placed one with a number exists.
 
     Parameters
@@ -79,7 +144,7 @@ def existence(rec: Recording, how: str) -> str:
     )
 
 
-def _ended(rec: Recording, after: str) -> str:
+def _ended(rec: OneShown, after: str) -> str:
     """Say how an order came to no end."""
     if rec.cut_off:
         return f"the recording was cut off{after or ' before any event'}"
@@ -88,7 +153,7 @@ def _ended(rec: Recording, after: str) -> str:
     return f"the stream ended{after or ' before any event'}"
 
 
-def precision(rec: Recording) -> str:
+def precision(rec: OneShown) -> str:
     """Return how far off the times can be, and by which clock."""
     events = rec.events
     if not len(events):
@@ -121,7 +186,7 @@ MOST_LISTED = 10  # orders; more are told by their statistics
 class Waterfall:
     """The stages of one order as bars on the time since the request."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: OneShown) -> None:
         self.recording = recording
 
     def __repr__(self) -> str:
@@ -131,7 +196,7 @@ class Waterfall:
         return waterfall_html(self.recording)
 
 
-def waterfall_text(rec: Recording) -> str:
+def waterfall_text(rec: OneShown) -> str:
     """Draw the stages with block characters, one line each."""
     rows = _bars(rec)
     width = max((len(row["stage"]) for row in rows), default=0)
@@ -143,7 +208,7 @@ def waterfall_text(rec: Recording) -> str:
     return "\n".join(lines)
 
 
-def recording_text(rec: Recording) -> str:
+def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and what else is to be said."""
     head = f"{outcome(rec.outcome).mark} {verdict(rec)}"
     where = f"  {rec.domain} · {rec.environment} · {precision(rec)}"
@@ -151,7 +216,7 @@ def recording_text(rec: Recording) -> str:
     return "\n".join([head, where, *([waterfall_text(rec)] if len(rec.events) else []), *notes])
 
 
-def recording_html(rec: Recording) -> str:
+def recording_html(rec: OneShown) -> str:
     """Return the headline, the waterfall and what else is to be said."""
     row = outcome(rec.outcome)
     first, _, rest = verdict(rec).partition(" ")
@@ -171,7 +236,7 @@ def recording_html(rec: Recording) -> str:
     )
 
 
-def waterfall_html(rec: Recording) -> str:
+def waterfall_html(rec: OneShown) -> str:
     """Return a table with one row a stage: name, duration, bar."""
     cells = []
     rows = _bars(rec)
@@ -198,7 +263,7 @@ def waterfall_html(rec: Recording) -> str:
     )
 
 
-def recordings_text(recs: Recordings) -> str:
+def recordings_text(recs: ManyShown) -> str:
     """Return how many there are, and of which outcomes."""
     counts = _outcome_counts(recs)
     parts = ", ".join(f"{count} {outcome(name).word}" for name, count in counts)
@@ -209,7 +274,7 @@ def recordings_text(recs: Recordings) -> str:
     return f"{len(recs)} {noun}" + (f": {parts}" if parts else "") + notes
 
 
-def recordings_html(recs: Recordings) -> str:
+def recordings_html(recs: ManyShown) -> str:
     """Return a line for each of a few orders; of many the outcomes and the times of the stages."""
     head = f"<div><b>{escape(recordings_text(recs))}</b></div>"
     if len(recs) > MOST_LISTED:
@@ -228,7 +293,7 @@ def recordings_html(recs: Recordings) -> str:
     return f'<div style="{FONT}">{head}{table}</div>'
 
 
-def _bars(rec: Recording) -> list[dict[str, Any]]:
+def _bars(rec: OneShown) -> list[dict[str, Any]]:
     table = rec.stages
     ends = [end for end in table["end_ms"] if not math.isnan(end)]
     scale = max(ends, default=0.0) or 1.0
@@ -249,6 +314,111 @@ def _bars(rec: Recording) -> list[dict[str, Any]]:
     return bars
 
 
-def _outcome_counts(recs: Recordings) -> list[tuple[str, int]]:
+def _outcome_counts(recs: ManyShown) -> list[tuple[str, int]]:
     counts = recs.orders["outcome"].value_counts()
     return [(str(name), int(count)) for name, count in counts.items() if count]
+
+
+# ``recs.charts``: every chart of many orders, by name. Plotly is loaded when one is made.
+
+
+MEASURE = "time_to_order_placed_ms"
+
+
+class Charts:
+    """The charts of some orders; each answers one question."""
+
+    def __init__(self, recordings: Orders) -> None:
+        self._recordings = recordings
+
+    def waterfall(self, *, align: str = "start", most: int = 40) -> Chart:
+        """Where do slow orders spend their time? Orders under one another, stages as bars."""
+        from firmly_nb import charts
+
+        return charts.waterfall(
+            self._recordings.stages, self._recordings.orders, align=align, most=most
+        )
+
+    def ecdf(self, *, measure: str = MEASURE, by_merchant: bool = False) -> Chart:
+        """How long does an order take? The share of orders that are through after each time."""
+        from firmly_nb import charts
+
+        return charts.ecdf(self._recordings.orders, measure=measure, by_merchant=by_merchant)
+
+    def percentiles(self, *, measure: str = MEASURE) -> Chart:
+        """How bad is the tail? Times by percentile, each further nine with room of its own."""
+        from firmly_nb import charts
+
+        return charts.percentiles(self._recordings.orders, measure=measure)
+
+    def stages(self) -> Chart:
+        """Which stage takes the time? Each stage's median and p95 with their intervals."""
+        from firmly_nb import charts
+
+        recs = self._recordings
+        return charts.stages(recs.event_times, recs.stages, recs.orders)
+
+    def ridge(self) -> Chart:
+        """How much does each stage vary? The spread of each stage's time, one above the other."""
+        from firmly_nb import charts
+
+        return charts.ridge(self._recordings.stages, self._recordings.orders)
+
+    def over_time(self, *, measure: str = MEASURE) -> Chart:
+        """Is latency steady while orders are placed? Each order, failures, medians of runs."""
+        from firmly_nb import charts
+
+        return charts.over_time(self._recordings.orders, measure=measure)
+
+    def heatmap(self, *, measure: str = MEASURE) -> Chart:
+        """When were orders slow? How many orders took how long, and when."""
+        from firmly_nb import charts
+
+        return charts.heatmap(self._recordings.orders, measure=measure)
+
+    def compare(
+        self, other: Orders, *, margin: float = 0.10, names: tuple[str, str] = ("A", "B")
+    ) -> Chart:
+        """Are the other orders (B) slower than these (A)? Both curves, and the shift between."""
+        from firmly_nb import charts
+
+        recs = self._recordings
+        return charts.compare(
+            recs.stages, recs.orders, other.stages, other.orders, margin=margin, names=names
+        )
+
+    def funnel(self) -> Chart:
+        """Where are orders lost? How many reached each milestone, and what ended the others."""
+        from firmly_nb import charts
+
+        return charts.funnel(self._recordings.stages, self._recordings.orders)
+
+    def cart_total(self, *, measure: str = MEASURE) -> Chart:
+        """Do bigger carts take longer? Each order by the total of its cart and its time."""
+        from firmly_nb import charts
+
+        return charts.cart_total(self._recordings.orders, measure=measure)
+
+    def __repr__(self) -> str:
+        calls = _calls()
+        width = max(map(len, calls))
+        return "\n".join(f".{call:{width}}  {said}" for call, said in calls.items())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr style="background:none"><td style="text-align:left"><code>.{escape(call)}</code>'
+            f'</td><td style="text-align:left">{escape(said)}</td></tr>'
+            for call, said in _calls().items()
+        )
+        return f'<table style="border:none">{rows}</table>'
+
+
+def _calls() -> dict[str, str]:
+    found = {}
+    for name, function in vars(Charts).items():
+        if name.startswith("_"):
+            continue
+        names = [n for n in inspect.signature(function).parameters if n != "self"]
+        question = (inspect.getdoc(function) or "").splitlines()[0]
+        found[f"{name}({', '.join(names)})"] = question
+    return found

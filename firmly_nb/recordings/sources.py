@@ -1,21 +1,20 @@
-"""Where the tables of many recordings come from: memory, a saved set, or several of these.
+"""Where the tables of many recordings come from: records in memory, saved sets, or both.
 
-``Recordings`` asks a source and keeps what it gets. A source never changes; a selection of it is
-another one, so that a saved set is read as late and as little as can be.
+``Recordings`` keep what they get of a source. A source never changes. A selection of it is another
+source, so that a saved set is read as late and as little as possible.
 """
 
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from bisect import bisect_right
 from functools import cached_property, reduce
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import numpy as np
 
-from firmly_nb.latency.columns import places
-from firmly_nb.latency.stages import STAGES, stage_rows
+from firmly_nb.latency.stages import STAGES, Arrivals, last_arrivals, stage_columns
+from firmly_nb.recorder.records import Recorded
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
     EVENTS,
@@ -25,23 +24,22 @@ from firmly_nb.recorder.tables import (
     order_row,
 )
 from firmly_nb.schema import Column, Table
-from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_table
-from firmly_nb.store.write import stored_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    from firmly_nb.recordings.recordings import Recording, Recordings
+    from firmly_nb.latency.stages import StageColumns
+    from firmly_nb.recorder.records import Event
 
-    Places = NDArray[np.integer[Any]]
+    Rows = NDArray[np.int64]
+
 
 # What figures are made of: when events ended stages, by the number of the order and not its id.
 #
-# The figures of ``latency`` take any tables. Of a saved set they get these, which are small: a
+# The functions of ``latency`` take any tables. Of a saved set they get these, which are small: a
 # number for each id, and no column that no figure needs. So the same functions serve ten orders
 # and ten million; a test holds that the figures are those of the full tables.
 
@@ -100,89 +98,6 @@ class Ends(Protocol):
         """One row an order."""
 
 
-class HeldEnds:
-    """The full tables, which recordings in memory have at hand."""
-
-    def __init__(self, recordings: Recordings) -> None:
-        self._recordings = recordings
-
-    @property
-    def events(self) -> pd.DataFrame:
-        """Return ``EVENT_TIMES``."""
-        return self._recordings.event_times
-
-    @property
-    def stages(self) -> pd.DataFrame:
-        """Return ``STAGES``."""
-        return self._recordings.stages
-
-    @property
-    def orders(self) -> pd.DataFrame:
-        """Return ``ORDERS``."""
-        return self._recordings.orders
-
-
-class _Numbered(NamedTuple):
-    """Tables with numbers for their ids."""
-
-    events: pd.DataFrame
-    stages: pd.DataFrame
-    orders: pd.DataFrame
-
-
-class JoinedEnds:
-    """Those of several sources as one.
-
-    Parameters
-    ----------
-    sources
-        Where they come from.
-    chosen
-        Which of all orders, counted from the first source's first, in which order.
-    """
-
-    def __init__(self, sources: Sequence[Source], chosen: Sequence[int]) -> None:
-        self._sources = sources
-        self._chosen = chosen
-
-    @cached_property
-    def orders(self) -> pd.DataFrame:
-        """Return ``ORDER_ENDS``."""
-        import numpy as np
-
-        joined = _joined(ORDER_ENDS, [_ends_of(source).orders for source in self._sources])
-        found = joined.take(np.asarray(self._chosen, dtype=np.int64)).reset_index(drop=True)
-        return found.assign(recording_id=np.arange(len(found), dtype=np.int32))
-
-    @cached_property
-    def stages(self) -> pd.DataFrame:
-        """Return ``STAGE_ENDS``."""
-        return self._rows(STAGE_ENDS, [_ends_of(source).stages for source in self._sources])
-
-    @cached_property
-    def events(self) -> pd.DataFrame:
-        """Return ``EVENT_ENDS``."""
-        return self._rows(EVENT_ENDS, [_ends_of(source).events for source in self._sources])
-
-    def _rows(self, table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        """Return the rows of the chosen orders, in their order and with their numbers."""
-        import numpy as np
-
-        sizes = [len(source) for source in self._sources]
-        new = np.full(sum(sizes), -1, dtype=np.int32)
-        new[np.asarray(self._chosen, dtype=np.int64)] = np.arange(len(self._chosen))
-        begins = np.cumsum([0, *sizes])
-        numbers = [
-            new[begin + frame["recording_id"].to_numpy()]
-            for begin, frame in zip(begins, frames, strict=False)
-        ]
-        number = np.concatenate(numbers)
-        order = np.argsort(number, kind="stable")
-        order = order[np.searchsorted(number[order], 0) :]
-        joined = _joined(table, frames).take(order).reset_index(drop=True)
-        return joined.assign(recording_id=number[order])
-
-
 def compact(table: Table, columns: Mapping[str, Any]) -> pd.DataFrame:
     """Build a table of arrays that are used as they are: a copy of many would not be small."""
     import pandas as pd
@@ -193,399 +108,487 @@ def compact(table: Table, columns: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def _ends_of(source: Source) -> Ends:
-    """Return those of one source; tables in memory get numbers for their ids."""
-    if source.ends is not None:
-        return source.ends
-    import numpy as np
+def stage_ends(made: StageColumns) -> pd.DataFrame:
+    """Return ``STAGE_ENDS``."""
+    columns = {name: made.column(name) for name in STAGE_ENDS.names[1:]}
+    return compact(STAGE_ENDS, columns | {"recording_id": made.orders})
 
-    orders = source.orders()
-    frames = {EVENT_ENDS: source.event_times(), STAGE_ENDS: source.stages(), ORDER_ENDS: orders}
-    events, stages, numbered = (
-        compact(
-            table,
-            {name: frame[name] for name in table.names}
-            | {"recording_id": places(orders, frame).astype(np.int32)},
-        )
-        for table, frame in frames.items()
+
+def _numbered(table: Table, frame: pd.DataFrame, numbers: NDArray[Any]) -> pd.DataFrame:
+    """Return a table of ends, with numbers for the ids."""
+    columns: dict[str, Any] = {name: frame[name] for name in table.names}
+    return compact(table, columns | {"recording_id": numbers})
+
+
+class OneOrder(Protocol):
+    """A recording, as far as sources know it."""
+
+    @property
+    def recorded(self) -> Recorded:
+        """All its records."""
+
+
+def recorded_stages(
+    orders: Sequence[tuple[Sequence[Event], Sequence[str] | None]],
+) -> StageColumns:
+    """Return the stages of many orders at once.
+
+    Parameters
+    ----------
+    orders
+        For each order its events and its milestones; None for the vocabulary of its stream.
+
+    Examples
+    --------
+    >>> recorded_stages([]).duration_ms.tolist()
+    []
+    """
+    events = [event for its_events, _ in orders for event in its_events]
+    known: dict[str, int] = {}
+    own: dict[tuple[str, ...], int] = {}
+    came = Arrivals(
+        np.array([n for n, (its, _) in enumerate(orders) for _ in its], dtype=np.intp),
+        np.array([known.setdefault(event.event, len(known)) for event in events], dtype=np.intp),
+        list(known),
+        np.array([event.t_ns / 1e6 for event in events], dtype=np.float64),
+        np.array([event.uncertainty_us for event in events], dtype=np.float64),
     )
-    return _Numbered(events, stages, numbered)
+    which = [own.setdefault(tuple(names), len(own)) if names else -1 for _, names in orders]
+    return stage_columns([last_arrivals(came, np.array(which, dtype=np.intp), list(own))])
 
 
-def _joined(table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    columns: dict[str, Any] = {}
-    for column in table.columns:
-        parts = [frame[column.name] for frame in frames]
-        if column.dtype == "category":
-            # Categories that differ would come out as objects, one for each row.
-            columns[column.name] = pd.api.types.union_categoricals(parts)
-        else:
-            columns[column.name] = pd.concat(parts, ignore_index=True)
-    return compact(table, columns)
-
-
-class Source(ABC):
-    """Recordings in an order, and their tables."""
+class Source(Protocol):
+    """What recordings are read from; ``rows`` are some of them, each once, in any order."""
 
     @property
-    def warnings(self) -> list[str]:
-        """What could not be read."""
-        return []
+    def warnings(self) -> Sequence[str]:
+        """What could not be read so far."""
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> Sequence[str]:
         """What was noted when they were saved."""
-        return []
 
-    @property
-    def parts(self) -> list[Source]:
-        """Return the sources that this one is made of."""
-        return [self]
-
-    @property
-    def places(self) -> Sequence[int]:
-        """Return which recordings of its parts it has, in order."""
-        return range(len(self))
-
-    @property
-    def ends(self) -> Ends | None:
-        """What figures are made of; None if it is the tables, which are at hand."""
-        return None
-
-    def judged_now(self) -> Any:
-        """Return what was judged of orders that were saved without; None where there are none."""
-        return None
-
-    def paths(self, kind: str) -> list[str] | None:  # noqa: ARG002 - of those that have files
-        """Return the files of ``orders`` or ``events``; None if they are in memory."""
-        return None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether its files hold nothing else."""
-        return False
-
-    @abstractmethod
     def __len__(self) -> int: ...
 
-    @abstractmethod
-    def __iter__(self) -> Iterator[Recording]: ...
+    def one(self, row: int) -> OneOrder | Recorded:
+        """Return one recording, or its records."""
 
-    @abstractmethod
-    def recording(self, place: int) -> Recording:
-        """Return one."""
-
-    @abstractmethod
-    def take(self, places: Sequence[int]) -> Source:
-        """Return those at these places, in this order."""
-
-    @abstractmethod
-    def ids(self) -> list[str]:
+    def ids(self, rows: Rows) -> list[str]:
         """Return the recording ids."""
 
-    @abstractmethod
-    def started_at_ns(self) -> Sequence[int]:
+    def started_at_ns(self, rows: Rows) -> list[int]:
         """Return when each began, by the wall clock, in Unix nanoseconds."""
 
-    @abstractmethod
-    def cut_off(self) -> list[bool]:
+    def cut_off(self, rows: Rows) -> list[bool]:
         """Say of each whether it has no end."""
 
-    @abstractmethod
-    def asked(self) -> dict[str, list[dict[str, Any]]]:
+    def asked(self, rows: Rows) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
 
-    @abstractmethod
-    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
-        """Return ``ORDERS``, or a selection of its columns."""
+    def orders(self, rows: Rows) -> pd.DataFrame:
+        """Return ``ORDERS``."""
 
-    @abstractmethod
-    def events(self) -> pd.DataFrame:
-        """Return ``EVENTS``."""
+    def events(self, rows: Rows) -> pd.DataFrame:
+        """Return ``EVENTS``, order by order."""
 
-    @abstractmethod
-    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
-        """Return ``EVENTS`` without its wide columns, or another selection of its columns."""
+    def event_times(self, rows: Rows) -> pd.DataFrame:
+        """Return ``EVENT_TIMES``, order by order."""
 
-    @abstractmethod
-    def stages(self) -> pd.DataFrame:
-        """Return ``STAGES``."""
+    def stages(self, rows: Rows) -> pd.DataFrame:
+        """Return ``STAGES``, order by order."""
 
-    @abstractmethod
-    def answers(self) -> pd.DataFrame:
+    def answers(self, rows: Rows) -> pd.DataFrame:
         """Return the answers of orders without events, in the form of ``EVENTS``."""
 
+    def order_ends(self, rows: Rows) -> pd.DataFrame:
+        """Return ``ORDER_ENDS``; the numbers are those of the rows from 0."""
 
-class Held(Source):
+    def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return ``STAGE_ENDS`` and ``EVENT_ENDS``, with the same numbers."""
+
+    def relation(self, table: str, rows: Rows, connection: Any) -> Any:
+        """Return ``events`` or ``orders`` as a DuckDB relation."""
+
+
+class Held:
     """Recordings in memory."""
 
-    def __init__(self, recordings: Sequence[Recording]) -> None:
-        self._recordings = list(recordings)
+    warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def __init__(self, recordings: Iterable[OneOrder]) -> None:
+        self.recordings = list(recordings)
 
     def __len__(self) -> int:
-        return len(self._recordings)
+        return len(self.recordings)
 
-    def __iter__(self) -> Iterator[Recording]:
-        return iter(self._recordings)
-
-    def recording(self, place: int) -> Recording:
+    def one(self, row: int) -> OneOrder:
         """Return one, the same object each time."""
-        return self._recordings[place]
+        return self.recordings[row]
 
-    def take(self, places: Sequence[int]) -> Held:
-        """Return those at these places."""
-        return Held([self._recordings[place] for place in places])
-
-    def ids(self) -> list[str]:
+    def ids(self, rows: Rows) -> list[str]:
         """Return the recording ids."""
-        return [r.recording_id for r in self._recordings]
+        return [start.recording_id for start, *_ in self._recorded(rows)]
 
-    def started_at_ns(self) -> list[int]:
+    def started_at_ns(self, rows: Rows) -> list[int]:
         """Return when each began."""
-        return [r.started_at_ns for r in self._recordings]
+        return [start.started_at_ns for start, *_ in self._recorded(rows)]
 
-    def cut_off(self) -> list[bool]:
+    def cut_off(self, rows: Rows) -> list[bool]:
         """Say of each whether it has no end."""
-        return [r.cut_off for r in self._recordings]
+        return [order.cut_off for order in self._recorded(rows)]
 
-    def asked(self) -> dict[str, list[dict[str, Any]]]:
+    def asked(self, rows: Rows) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for."""
-        return {r.recording_id: r.items for r in self._recordings}
+        starts = (start for start, *_ in self._recorded(rows))
+        return {start.recording_id: [dict(item) for item in start.items] for start in starts}
 
-    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
+    def orders(self, rows: Rows) -> pd.DataFrame:
         """Return one row an order."""
-        return table.frame(
-            [order_row(r._start, r._events, r._end) for r in self._recordings]  # noqa: SLF001 - same room
-        )
+        return ORDERS.frame([order_row(o.start, o.events, o.end) for o in self._recorded(rows)])
 
-    def events(self) -> pd.DataFrame:
+    def events(self, rows: Rows) -> pd.DataFrame:
         """Return one row an event."""
-        rows = (event_rows(r._start, r._events) for r in self._recordings)  # noqa: SLF001 - same room
-        return EVENTS.frame([row for group in rows for row in group])
+        groups = (event_rows(order.start, order.events) for order in self._recorded(rows))
+        return EVENTS.frame([row for group in groups for row in group])
 
-    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
+    def event_times(self, rows: Rows) -> pd.DataFrame:
         """Return one row an event, without what came in it."""
-        return self.events()[table.names]
+        return self.events(rows)[EVENT_TIMES.names]
 
-    def stages(self) -> pd.DataFrame:
+    def stages(self, rows: Rows) -> pd.DataFrame:
         """Return all stages."""
-        # From the records at once: a table for each recording would cost a thousand times more.
-        return STAGES.frame(
-            [
-                {"recording_id": r.recording_id, **row}
-                for r in self._recordings
-                for row in stage_rows(
-                    {e.event: (e.t_ns / 1e6, e.uncertainty_us) for e in r._events},  # noqa: SLF001 - same room
-                    r._start.milestones,  # noqa: SLF001 - same room
-                )
-            ]
-        )
+        made = self._stages(rows)
+        return made.table(np.array(self.ids(rows), dtype=object)[made.orders])
 
-    def answers(self) -> pd.DataFrame:
+    def answers(self, rows: Rows) -> pd.DataFrame:
         """Return the plain answers."""
-        rows = (confirmation_rows(r._start, r._end) for r in self._recordings)  # noqa: SLF001 - same room
-        return EVENTS.frame([row for group in rows for row in group])
+        groups = (confirmation_rows(order.start, order.end) for order in self._recorded(rows))
+        return EVENTS.frame([row for group in groups for row in group])
+
+    def order_ends(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of orders."""
+        return _numbered(ORDER_ENDS, self.orders(rows), np.arange(len(rows)))
+
+    def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return what figures need of stages and events."""
+        orders = enumerate(self._recorded(rows))
+        numbers = np.array([number for number, order in orders for _ in order.events], np.int32)
+        events = _numbered(EVENT_ENDS, self.events(rows), numbers)
+        return stage_ends(self._stages(rows)), events
+
+    def relation(self, table: str, rows: Rows, connection: Any) -> Any:
+        """Return a table as a relation, with the columns that it has in files."""
+        from firmly_nb.store.columns import TABLES
+        from firmly_nb.store.schema import arrow_table
+        from firmly_nb.store.write import stored_rows
+
+        made = [stored_rows(order, {}, keep_personal=True) for order in self._recorded(rows)]
+        events = [row for _, rows in made for row in rows]
+        found = [order for order, _ in made] if table == "orders" else events
+        return as_declared(connection.from_arrow(arrow_table(TABLES[table], found)), table)
+
+    def _stages(self, rows: Rows) -> StageColumns:
+        return recorded_stages([(o.events, o.start.milestones) for o in self._recorded(rows)])
+
+    def _recorded(self, rows: Rows) -> list[Recorded]:
+        return [self.recordings[row].recorded for row in rows.tolist()]
 
 
-class Joined(Source):
-    """Several sources as one, their recordings in any order.
+class Selection:
+    """Recordings of one source or of several, in an order, and their tables.
 
     Parameters
     ----------
     sources
-        Where they come from.
-    places
+        What they are read from; at most one is in memory, and that is the last.
+    chosen
         Which of all recordings, counted from the first source's first, in which order; by default
         all as they come.
     """
 
-    def __init__(self, sources: Sequence[Source], places: Sequence[int] | None = None) -> None:
-        self._sources: list[Source] = []
-        every: list[int] = []
-        begin = 0
-        for source in sources:
-            # What is joined again and again stays one level deep.
-            every += [begin + place for place in source.places]
-            begin += sum(len(each) for each in source.parts)
-            self._sources += source.parts
-        self._places: list[int] = every if places is None else [every[place] for place in places]
-        self._as_they_come = self._places == list(range(begin))
+    def __init__(self, sources: Sequence[Source], chosen: Rows | None = None) -> None:
+        self.sources = list(sources)
+        self.begins = np.cumsum([0, *map(len, sources)]).tolist()
+        self.chosen = np.arange(self.begins[-1]) if chosen is None else chosen
+
+    @classmethod
+    def joined(cls, selections: Sequence[Selection], *, by_time: bool = False) -> Selection:
+        """Join selections; a recording that is in several is there once, where it is first.
+
+        Parameters
+        ----------
+        selections
+            What is joined.
+        by_time
+            Whether they are put in order of their start.
+        """
+        every = [source for selection in selections for source in selection.sources]
+        held = Held(x for source in every if isinstance(source, Held) for x in source.recordings)
+        sets = dict.fromkeys(source for source in every if not isinstance(source, Held))
+        sources: list[Source] = [*sets, *([held] if len(held) or not sets else [])]
+        begins = dict(zip(sources, np.cumsum([0, *map(len, sources)]).tolist(), strict=False))
+        begin, chosen = begins.get(held, 0), []
+        for selection in selections:
+            shifts = []
+            for source, was in zip(selection.sources, selection.begins, strict=False):
+                shifts.append(begins.get(source, begin) - was)
+                begin += len(source) if isinstance(source, Held) else 0
+            chosen.append(selection.chosen + np.array(shifts)[selection.owners])
+        first: dict[str, int] = {}
+        for place, recording_id in enumerate(x for each in selections for x in each.ids()):
+            first.setdefault(recording_id, place)
+        places = np.array(list(first.values()), dtype=np.int64)
+        if by_time:
+            started = np.array([x for each in selections for x in each.started_at_ns()])
+            places = places[np.argsort(started[places], kind="stable")]
+        return cls(sources, np.concatenate(chosen)).take(places)
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be read."""
-        return [text for source in self._sources for text in source.warnings]
+        """What could not be read so far."""
+        return [text for source in self.sources for text in source.warnings]
 
     @property
     def notes(self) -> list[str]:
         """What was noted when they were saved."""
-        return [text for source in self._sources for text in source.notes]
-
-    @cached_property
-    def ends(self) -> Ends | None:
-        """What figures are made of; None if all of it is in memory."""
-        if all(source.ends is None for source in self._sources):
-            return None
-        return JoinedEnds(self._sources, self._places)
-
-    @property
-    def parts(self) -> list[Source]:
-        """Return the joined sources."""
-        return self._sources
-
-    @property
-    def places(self) -> Sequence[int]:
-        """Return which recordings of its parts it has."""
-        return self._places
+        return [text for source in self.sources for text in source.notes]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.chosen)
 
-    def __iter__(self) -> Iterator[Recording]:
-        return (self.recording(place) for place in range(len(self)))
+    def __iter__(self) -> Iterator[Any]:
+        return (self.one(place) for place in range(len(self)))
 
-    def recording(self, place: int) -> Recording:
-        """Return one."""
-        place = self._places[place]
-        for source in self._sources:
-            if place < len(source):
-                return source.recording(place)
-            place -= len(source)
-        raise IndexError(place)
+    def one(self, place: int) -> Any:
+        """Return one: what was given where it is in memory, else its records."""
+        number = int(self.chosen[place])
+        source = bisect_right(self.begins, number) - 1
+        return self.sources[source].one(number - self.begins[source])
 
-    def take(self, places: Sequence[int]) -> Source:
-        """Return those at these places; of each source no more than is needed."""
-        if all(isinstance(source, Held) for source in self._sources):
-            return Held([self.recording(place) for place in places])
-        wanted = [self._places[place] for place in places]
-        new_place: dict[int, int] = {}
-        parts: list[Source] = []
-        before = 0
-        for source in self._sources:
-            inside = sorted({p - before for p in wanted if before <= p < before + len(source)})
-            new_place |= {p + before: len(new_place) + n for n, p in enumerate(inside)}
-            parts.append(source.take(inside))
-            before += len(source)
-        return Joined(parts, [new_place[place] for place in wanted])
+    def recorded(self) -> Iterator[Recorded]:
+        """Return the records of each."""
+        return (one if isinstance(one, Recorded) else one.recorded for one in self)
+
+    def take(self, places: Sequence[int] | Rows) -> Selection:
+        """Return those at these places, in this order; nothing is read."""
+        chosen, sources = self.chosen[np.asarray(places, dtype=np.int64)], self.sources
+        last, begin = sources[-1], self.begins[-2]
+        if isinstance(last, Held):
+            # What nobody has chosen need not stay in memory.
+            mine = np.flatnonzero(chosen >= begin)
+            kept = Held(last.recordings[number] for number in (chosen[mine] - begin).tolist())
+            sources = [*sources[:-1], kept]
+            chosen[mine] = begin + np.arange(len(mine))
+        return Selection(sources, chosen)
 
     def ids(self) -> list[str]:
         """Return the recording ids."""
-        return self._picked([x for source in self._sources for x in source.ids()])
+        return self._values(lambda source, rows: source.ids(rows))
 
     def started_at_ns(self) -> list[int]:
-        """Return when each began."""
-        found = [int(x) for source in self._sources for x in source.started_at_ns()]
-        return self._picked(found)
+        """Return when each began, by the wall clock, in Unix nanoseconds."""
+        return self._values(lambda source, rows: source.started_at_ns(rows))
 
     def cut_off(self) -> list[bool]:
         """Say of each whether it has no end."""
-        return self._picked([x for source in self._sources for x in source.cut_off()])
+        return self._values(lambda source, rows: source.cut_off(rows))
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what was asked for."""
-        found = {k: v for source in self._sources for k, v in source.asked().items()}
+        """Return what was asked for, by recording id."""
+        found = {k: v for source, rows in self._split for k, v in source.asked(rows).items()}
         return {recording_id: found[recording_id] for recording_id in self.ids()}
 
-    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
-        """Return one row an order."""
-        return self._table(table, lambda source: source.orders(table))
+    def orders(self) -> pd.DataFrame:
+        """Return ``ORDERS``."""
+        return self._table(ORDERS, lambda source, rows: source.orders(rows))
 
     def events(self) -> pd.DataFrame:
-        """Return one row an event."""
-        return self._table(EVENTS, lambda source: source.events())
+        """Return ``EVENTS``."""
+        return self._table(EVENTS, lambda source, rows: source.events(rows))
 
-    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
-        """Return one row an event, without what came in it."""
-        return self._table(table, lambda source: source.event_times(table))
+    def event_times(self) -> pd.DataFrame:
+        """Return ``EVENTS`` without its wide columns."""
+        return self._table(EVENT_TIMES, lambda source, rows: source.event_times(rows))
 
     def stages(self) -> pd.DataFrame:
-        """Return all stages."""
-        return self._table(STAGES, lambda source: source.stages())
+        """Return ``STAGES``."""
+        return self._table(STAGES, lambda source, rows: source.stages(rows))
 
     def answers(self) -> pd.DataFrame:
-        """Return the plain answers."""
-        return self._table(EVENTS, lambda source: source.answers())
+        """Return the answers of orders without events, in the form of ``EVENTS``."""
+        return self._table(EVENTS, lambda source, rows: source.answers(rows))
 
-    def _picked(self, values: list[Any]) -> list[Any]:
-        return [values[place] for place in self._places]
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What figures are made of; None if it is the tables, which are at hand."""
+        split = self._split
+        if all(isinstance(source, Held) for source, _ in split):
+            return None
+        return _Ends(split, self._places if len(split) > 1 else self.chosen[:0])
 
-    def _table(self, table: Table, of: Callable[[Source], pd.DataFrame]) -> pd.DataFrame:
-        """Put the tables of all under one another, in the order of the recordings."""
-        import numpy as np
+    def relation(self, table: str, connection: Any = None) -> Any:
+        """Return a table as a DuckDB relation; see ``Recordings.relation``.
+
+        Raises
+        ------
+        KeyError
+            If there is no such table.
+        """
+        import duckdb
+
+        if table not in RELATIONS:
+            raise KeyError(f"no relation {table!r}; there are {sorted(RELATIONS)}")
+        asked = connection or duckdb.default_connection()
+        found = [source.relation(table, rows, asked) for source, rows in self._split]
+        return reduce(lambda a, b: a.union(b), found)
+
+    @property
+    def owners(self) -> Rows:
+        """For each recording the place of its source."""
+        return np.searchsorted(self.begins, self.chosen, side="right") - 1
+
+    @cached_property
+    def _split(self) -> list[tuple[Source, Rows]]:
+        """Return each source that is needed, and which of its recordings."""
+        if len(self.sources) == 1:
+            return [(self.sources[0], self.chosen)]
+        ends = np.cumsum(np.bincount(self.owners, minlength=len(self.sources)))
+        rows = np.split(self.chosen[self._places], ends[:-1])
+        split = [
+            (source, mine - begin)
+            for source, mine, begin in zip(self.sources, rows, self.begins, strict=False)
+            if len(mine)
+        ]
+        return split or [(self.sources[-1], self.chosen)]
+
+    @cached_property
+    def _places(self) -> Rows:
+        """Return the places of the recordings as they come source by source."""
+        return np.argsort(self.owners, kind="stable")
+
+    def _values(self, of: Callable[[Source, Rows], list[Any]]) -> list[Any]:
+        """Return a value of each, in order."""
+        found = [value for source, rows in self._split for value in of(source, rows)]
+        if len(self._split) == 1:
+            return found
+        return [found[place] for place in np.argsort(self._places).tolist()]
+
+    def _table(self, table: Table, of: Callable[[Source, Rows], pd.DataFrame]) -> pd.DataFrame:
+        """Put the tables of all sources under one another, in the order of the recordings."""
+        frames = [of(source, rows) for source, rows in self._split]
+        if len(frames) == 1:
+            return frames[0]
         import pandas as pd
 
-        joined = table.concat(of(source) for source in self._sources)
-        if self._as_they_come:
-            return joined
+        joined = table.concat(frames)
         owners = pd.Index(self.ids()).get_indexer(pd.Index(joined["recording_id"]))
-        order = np.argsort(owners, kind="stable")
-        return joined.take(order[owners[order] >= 0]).reset_index(drop=True)
+        return joined.take(np.argsort(owners, kind="stable")).reset_index(drop=True)
+
+
+class _Ends:
+    """What figures are made of, read when it is asked for.
+
+    Parameters
+    ----------
+    split
+        The sources, and which of their recordings.
+    places
+        The places of these among all, source by source; of one source they are not needed.
+    """
+
+    def __init__(self, split: Sequence[tuple[Source, Rows]], places: Rows) -> None:
+        self._split = split
+        self._places = places
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """Return ``ORDER_ENDS``."""
+        return self._joined(ORDER_ENDS, [source.order_ends(rows) for source, rows in self._split])
+
+    @property
+    def stages(self) -> pd.DataFrame:
+        """Return ``STAGE_ENDS``."""
+        return self._stages_and_events[0]
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """Return ``EVENT_ENDS``."""
+        return self._stages_and_events[1]
+
+    @cached_property
+    def _stages_and_events(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        found = [source.stage_and_event_ends(rows) for source, rows in self._split]
+        stages, events = zip(*found, strict=True)
+        return self._joined(STAGE_ENDS, stages), self._joined(EVENT_ENDS, events)
+
+    def _joined(self, table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """Put the rows of all sources in the order of the recordings, with their numbers."""
+        if len(frames) == 1:
+            return frames[0]
+        import pandas as pd
+
+        columns: dict[str, Any] = {}
+        for column in table.columns[1:]:
+            values = [frame[column.name] for frame in frames]
+            if column.dtype == "category":
+                # Categories that differ would come out as objects, one for each row. Where there
+                # are none their kind is another.
+                alike = [
+                    pd.Categorical.from_codes(x.cat.codes, x.cat.categories.astype("str"))
+                    for x in values
+                ]
+                columns[column.name] = pd.api.types.union_categoricals(alike)
+            else:
+                columns[column.name] = pd.concat(values, ignore_index=True)
+        begins = np.cumsum([0, *(len(rows) for _, rows in self._split)])
+        each = zip(begins, frames, strict=False)
+        numbers = np.concatenate(
+            [begin + frame["recording_id"].to_numpy() for begin, frame in each]
+        )
+        numbers = self._places[numbers].astype(np.int32)
+        joined = compact(table, columns | {"recording_id": numbers})
+        return joined.take(np.argsort(numbers, kind="stable")).reset_index(drop=True)
 
 
 # Tables as DuckDB relations: the files of a saved set are asked where they lie.
 
 
-TABLES = {"events": (EVENTS, STORED_EVENTS), "orders": (ORDERS, STORED_ORDERS)}
+RELATIONS = {"events": EVENTS, "orders": ORDERS}
 NOW = "judged now: "  # no column of a table begins so
-GLOB = re.compile(r"[*?\[]")
+PATTERN = re.compile(r"[*?\[]")
 
 
-def relation(source: Source, table: str, connection: Any = None) -> Any:
-    """Return a table of a source as a relation; see ``Recordings.relation``.
+def files_relation(paths: Sequence[str], table: str, connection: Any, judged: Any = None) -> Any:
+    """Return Parquet files as a relation.
 
-    Raises
-    ------
-    KeyError
-        If there is no such table.
+    Parameters
+    ----------
+    paths
+        The files.
+    table
+        ``"events"`` or ``"orders"``.
+    connection
+        A DuckDB connection.
+    judged
+        By ``recording_id``, columns that begin with ``NOW``: what was judged of orders that an
+        older version saved.
     """
-    if table not in TABLES:
-        raise KeyError(f"no relation {table!r}; there are {sorted(TABLES)}")
-    asked = connection or duckdb.default_connection()
-    return reduce(lambda a, b: a.union(b), [_one(part, table, asked) for part in source.parts])
-
-
-def _one(source: Source, table: str, connection: Any) -> Any:
-    paths = source.paths(table)
-    if not paths:
-        return _as_declared(connection.from_arrow(_in_memory(source, table)), table)
     # A path is a pattern to DuckDB: brackets make each of its own signs a plain one.
-    plain = [GLOB.sub(lambda found: f"[{found[0]}]", path) for path in paths]
+    plain = [PATTERN.sub(lambda found: f"[{found[0]}]", path) for path in paths]
     files = connection.read_parquet(plain, union_by_name=True, hive_partitioning=False)
-    judged = source.judged_now() if table == "orders" else None
     if judged is not None:
-        files = files.join(connection.from_arrow(_judged(source, judged)), "recording_id", "left")
-    found = _as_declared(files, table)
-    if source.is_whole:
-        return found
-    wanted = connection.from_arrow(pa.table({"recording_id": pa.array(source.ids(), pa.string())}))
-    return found.join(wanted, "recording_id", how="semi")
+        files = files.join(connection.from_arrow(judged), "recording_id", "left")
+    return as_declared(files, table)
 
 
-def _as_declared(found: Any, table: str) -> Any:
+def as_declared(found: Any, table: str) -> Any:
     """Select the columns of the table; one that an older version did not write is null."""
     columns = []
-    for name in TABLES[table][0].names:
+    for name in RELATIONS[table].names:
         there = "merchant" if name == "domain" else name
         value = f'"{there}"' if there in found.columns else "NULL"
         if (now := f"{NOW}{name}") in found.columns:
             value = f'coalesce({value}, "{now}")'
         columns.append(f'{value} AS "{name}"')
     return found.project(", ".join(columns))
-
-
-def _judged(source: Source, judged: Any) -> pa.Table:
-    """Return what was judged now of orders that an older version saved."""
-    ids = source.ids()
-    columns = {name: getattr(judged, name) for name in judged._fields if name != "places"}
-    columns = {f"{NOW}{name}": pa.array(values, pa.string()) for name, values in columns.items()}
-    return pa.table({"recording_id": pa.array([ids[n] for n in judged.places]), **columns})
-
-
-def _in_memory(source: Source, table: str) -> pa.Table:
-    """Return the table of recordings in memory, none where a set has no readable file."""
-    held = [] if source.paths(table) is not None else list(source)
-    rows = [stored_rows(recording, {}, keep_personal=True) for recording in held]
-    found = [order for order, _ in rows] if table == "orders" else [e for _, es in rows for e in es]
-    return arrow_table(TABLES[table][1], found)

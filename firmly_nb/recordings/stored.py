@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,12 +17,19 @@ from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import JUDGED_BY, judge_rows
 from firmly_nb.recorder.journal import SUFFIX, JournalError, default_directory, read_journal
 from firmly_nb.recorder.records import End, Start, decode
-from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, ORDERS, WIDE, confirmation_rows
-from firmly_nb.recordings.figures import StoredEnds
+from firmly_nb.recorder.tables import (
+    EVENT_TIMES,
+    EVENTS,
+    ORDERS,
+    WIDE,
+    confirmation_rows,
+    last_order_number,
+)
+from firmly_nb.recordings.figures import order_ends, stage_and_event_ends, stored_stages
 from firmly_nb.recordings.recordings import Recording, Recordings
-from firmly_nb.recordings.sources import Held, Joined, Source
+from firmly_nb.recordings.sources import NOW, Held, Selection, as_declared, files_relation
 from firmly_nb.schema import Table
-from firmly_nb.store.columns import DAMAGED, Part, PartFile, StoredSet, read_rows
+from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, read_rows
 from firmly_nb.store.files import (
     KIND,
     KINDS,
@@ -36,12 +42,14 @@ from firmly_nb.store.files import (
     read_manifest,
 )
 from firmly_nb.store.schema import STORED_EVENTS, arrow_schema, series
-from firmly_nb.store.write import records_of
+from firmly_nb.store.write import recorded_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from firmly_nb.recorder.records import Recorded
 
     Places = NDArray[np.int64]
 
@@ -80,28 +88,19 @@ _JUDGED_BY = Table(
 
 
 class Judged(NamedTuple):
-    """Orders that were saved without a judgement: their places, and what was found."""
+    """Orders that were saved without a judgement: which of those asked for, and what was found."""
 
-    places: Places
+    positions: Places
     order_number: list[str | None]
     order_exists: list[str]
     evidence: list[str]
 
 
-class Stored(Source):
-    """Recordings of one saved set, by default all of it, oldest first.
+class Stored:
+    """Recordings of one saved set; ``rows`` are some of them, each once, in any order."""
 
-    Parameters
-    ----------
-    stored_set
-        The set; selections of it share what was read.
-    rows
-        Which of its recordings, in which order.
-    """
-
-    def __init__(self, stored_set: StoredSet, rows: Places | None = None) -> None:
+    def __init__(self, stored_set: StoredSet) -> None:
         self._set = stored_set
-        self._rows = _oldest_first(stored_set) if rows is None else rows
         self._groups: OrderedDict[tuple[str, int], Columns] = OrderedDict()
 
     @property
@@ -114,112 +113,111 @@ class Stored(Source):
         """What was noted at each saving of the set."""
         return list(self._set.notes)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is all of the set."""
-        return len(self) == len(self._set)
-
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._set)
 
-    def __iter__(self) -> Iterator[Recording]:
-        return (self.recording(place) for place in range(len(self)))
+    def oldest_first(self) -> Places:
+        """Return the rows of all recordings, each id once."""
+        started = self._set.started_at_ns
+        order: Places = np.argsort(started, kind="stable")
+        # Two savings at once on a file system without locks can both add a recording: it began at
+        # the same nanosecond, so no other ids need be looked at.
+        same = np.diff(started[order]) == 0
+        is_tied = np.zeros(len(order), dtype=bool)
+        is_tied[1:] |= same
+        is_tied[:-1] |= same
+        tied = np.flatnonzero(is_tied)
+        if not len(tied):
+            return order
+        ids = self._set.recording_ids.take(pa.array(order[tied])).to_pandas()
+        return np.delete(order, tied[ids.duplicated().to_numpy()])
 
-    def take(self, places: Sequence[int]) -> Stored:
-        """Return those at these places; nothing is read."""
-        return Stored(self._set, self._rows[np.asarray(places, dtype=np.int64)])
-
-    def ids(self) -> list[str]:
-        """Return the recording ids."""
-        found: list[str] = self._set.recording_ids.take(pa.array(self._rows)).to_pylist()
-        return found
-
-    def started_at_ns(self) -> list[int]:
-        """Return when each began."""
-        found: list[int] = self._set.started_at_ns[self._rows].tolist()
-        return found
-
-    def cut_off(self) -> list[bool]:
-        """Say of each whether it has no end."""
-        found: list[bool] = pc.is_null(self._order_column("end")).to_pylist()
-        return found
-
-    def recording(self, place: int) -> Recording:
-        """Make one.
+    def one(self, row: int) -> Recorded:
+        """Make the records of one.
 
         Raises
         ------
         StoreError
             If what is stored of it is damaged.
         """
-        part, row = self._set.part_of(int(self._rows[place]))
+        part, place = self._set.part_of(row)
         try:
-            order = self._row(part.orders, row, ORDER_PARTS)
-            records, warnings = records_of(order, self._event_rows(part, row))
+            order = self._row(part.orders, place, ORDER_PARTS)
+            return recorded_of(order, self._event_rows(part, place))
         except DAMAGED as error:
-            found = part.index["recording_id"][row].as_py()
+            found = part.index["recording_id"][place].as_py()
             raise StoreError(
                 f"the recording {found!r:.80} in {part.orders.path} is damaged: {error!s:.200}"
             ) from None
-        return Recording(records, warnings)
 
-    def asked(self) -> dict[str, list[dict[str, Any]]]:
+    def ids(self, rows: Places) -> list[str]:
+        """Return the recording ids."""
+        found: list[str] = self._set.recording_ids.take(pa.array(rows)).to_pylist()
+        return found
+
+    def started_at_ns(self, rows: Places) -> list[int]:
+        """Return when each began."""
+        found: list[int] = self._set.started_at_ns[rows].tolist()
+        return found
+
+    def cut_off(self, rows: Places) -> list[bool]:
+        """Say of each whether it has no end."""
+        found: list[bool] = pc.is_null(self._order_column("end", rows)).to_pylist()
+        return found
+
+    def asked(self, rows: Places) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
-        starts = (decode(text.encode()) for text in self._order_column("start").to_pylist())
+        texts = self._order_column("start", rows).to_pylist()
+        starts = (decode(text.encode()) for text in texts)
         return {s.recording_id: s.items for s in starts if isinstance(s, Start)}
 
-    def orders(self, table: Table = ORDERS) -> pd.DataFrame:
+    def orders(self, rows: Places) -> pd.DataFrame:
         """Return one row an order."""
-        names = {c.name: "merchant" if c.name == "domain" else c.name for c in table.columns}
-        found = self._set.orders(list(names.values()))
-        take = self._taken
-        columns: dict[str, Any] = {
-            c.name: series(take(found[names[c.name]]), c) for c in table.columns
-        }
-        judged = self.judged_now() if table is not _JUDGED_BY else None
-        if judged is not None:
-            for name in JUDGED.intersection(columns):
-                values = columns[name].astype("object").to_numpy(copy=True)
-                values[judged.places] = getattr(judged, name)
-                columns[name] = list(values)
-        return table.from_columns(columns)
+        columns: dict[str, Any] = self._order_columns(ORDERS, rows)
+        judged = self.judged_now(rows)
+        for name in JUDGED if judged else ():
+            values = columns[name].astype("object").to_numpy(copy=True)
+            values[judged.positions] = getattr(judged, name)  # type: ignore[union-attr]  # there is one
+            columns[name] = list(values)
+        return ORDERS.from_columns(columns)
 
-    def judged_now(self) -> Judged | None:
+    def judged_now(self, rows: Places) -> Judged | None:
         """Judge the orders that were saved without a judgement; None where there are none."""
-        places = np.flatnonzero(pc.is_null(self._order_column("order_exists")).to_numpy())
-        return self._judged(places) if len(places) else None
-
-    def _judged(self, places: Places) -> Judged:
-        orders = self.take(places.tolist()).orders(_JUDGED_BY)
-        numbers: Any = orders["order_number"].astype("object")
-        numbers = numbers.where(numbers.notna(), None).to_numpy(copy=True)
-        for place, number in self._numbers_in_events(places[orders["order_number"].isna()]):
-            numbers[np.searchsorted(places, place)] = number
+        unjudged = pc.is_null(self._order_column("order_exists", rows)).to_numpy()
+        positions = np.flatnonzero(unjudged)
+        if not len(positions):
+            return None
+        orders = _JUDGED_BY.from_columns(self._order_columns(_JUDGED_BY, rows[positions]))
+        without = orders["order_number"].isna().to_numpy()
+        numbers = orders["order_number"].astype("object").where(~without, None).to_numpy(copy=True)
+        for position, number in self._numbers_in_events(rows[positions], np.flatnonzero(without)):
+            numbers[position] = number
         orders["order_number"] = pd.Series(numbers, dtype="str")
-        return Judged(places, numbers.tolist(), *judge_rows(orders))
+        return Judged(positions, numbers.tolist(), *judge_rows(orders))
 
-    def _numbers_in_events(self, places: Places) -> Iterator[tuple[int, str]]:
+    def _numbers_in_events(self, rows: Places, wanted: Places) -> Iterator[tuple[int, str]]:
         """Find order numbers that stand in events only: the first edition kept the last cart's."""
-        if len(places) > MOST_SEARCHED:
+        if len(wanted) > MOST_SEARCHED:
             self._set.warn(
-                f"{self._set.root}: {len(places):,} orders were saved without order_exists, and "
+                f"{self._set.root}: {len(wanted):,} orders were saved without order_exists, and "
                 "order numbers were not looked for in their events. A smaller selection has them."
             )
             return
-        for begin in range(0, len(places), SEARCHED_AT_ONCE):
-            some = self.take(places[begin : begin + SEARCHED_AT_ONCE].tolist())
-            texts, owner = some._event_columns(["data"])  # noqa: SLF001 - one of its own
+        for begin in range(0, len(wanted), SEARCHED_AT_ONCE):
+            some = wanted[begin : begin + SEARCHED_AT_ONCE]
+            texts, owner = self._event_columns(["data"], rows[some])
             hits = pc.fill_null(pc.match_substring(texts["data"], ORDER_NUMBER), fill_value=False)
-            for place in np.unique(owner[hits.to_numpy()]).tolist():
-                number = some.recording(place).order_number
+            for position in some[np.unique(owner[hits.to_numpy()])].tolist():
+                order = self.one(int(rows[position]))
+                number = last_order_number(order.events, order.end)
                 if number is not None:
-                    yield int(places[begin + place]), number
+                    yield position, number
 
-    def event_times(self, table: Table = EVENT_TIMES) -> pd.DataFrame:
+    def event_times(self, rows: Places) -> pd.DataFrame:
         """Return one row an event, without what came in it."""
-        return self._event_table(table)
+        return self._event_table(EVENT_TIMES, rows)
 
-    def events(self) -> pd.DataFrame:
+    def events(self, rows: Places) -> pd.DataFrame:
         """Return one row an event, its JSON decoded.
 
         Raises
@@ -227,7 +225,7 @@ class Stored(Source):
         MemoryError
             If that would not fit: more than 256 MiB of JSON.
         """
-        sizes = self._event_columns(["bytes"])[0]["bytes"]
+        sizes = self._event_columns(["bytes"], rows)[0]["bytes"]
         size = pc.sum(sizes).as_py() or 0
         if size > MOST_JSON_BYTES:
             raise MemoryError(
@@ -235,71 +233,91 @@ class Stored(Source):
                 "JSON, ten times as much when decoded. Narrow them with where(...) or a slice, "
                 'use event_times, which is without it, or ask relation("events").'
             )
-        return self._event_table(EVENTS)
+        return self._event_table(EVENTS, rows)
 
-    @cached_property
-    def ends(self) -> StoredEnds:
-        """What figures are made of, without the rest."""
-        return StoredEnds(self._set, self._rows)
-
-    def stages(self) -> pd.DataFrame:
+    def stages(self, rows: Places) -> pd.DataFrame:
         """Return all stages."""
-        made = self.ends.stage_columns()
-        ids = self._set.recording_ids.take(pa.array(self._rows[made.owner]))
-        columns: dict[str, Any] = {n: getattr(made, n) for n in STAGES.names if n != "recording_id"}
-        return STAGES.from_columns(columns | {"recording_id": series(ids, STAGES.columns[0])})
+        made = stored_stages(self._set, rows)
+        ids = self._set.recording_ids.take(pa.array(rows[made.orders]))
+        return made.table(series(ids, STAGES.columns[0]))
 
-    def answers(self) -> pd.DataFrame:
+    def answers(self, rows: Places) -> pd.DataFrame:
         """Return the answers of orders without events."""
-        texts = self._order_column("end")
+        texts = self._order_column("end", rows)
         without = pc.fill_null(pc.match_substring(texts, '"confirmation":null'), fill_value=True)
-        rows: list[dict[str, Any]] = []
+        found: list[dict[str, Any]] = []
         for place in np.flatnonzero(~without.to_numpy()):
-            start = decode(self._order_column("start")[place].as_py().encode())
+            start = decode(self._order_column("start", rows)[place].as_py().encode())
             end = decode(texts[place].as_py().encode())
             if isinstance(start, Start) and isinstance(end, End):
-                rows += confirmation_rows(start, end)
-        return EVENTS.frame(rows)
+                found += confirmation_rows(start, end)
+        return EVENTS.frame(found)
 
-    def paths(self, kind: str) -> list[str]:
-        """Return the files of the set: ``orders`` or ``events``."""
-        files = [getattr(part, kind) for part in self._set.parts]
-        return [str(file.path) for file in files if file is not None]
+    def order_ends(self, rows: Places) -> pd.DataFrame:
+        """Return what figures need of orders."""
+        return order_ends(self._set, rows)
 
-    @cached_property
-    def _in_place(self) -> bool:
-        return np.array_equal(self._rows, np.arange(len(self._set)))
+    def stage_and_event_ends(self, rows: Places) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return what figures need of stages and events."""
+        return stage_and_event_ends(self._set, rows)
 
-    def _taken(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        return values if self._in_place else values.take(pa.array(self._rows))
+    def relation(self, table: str, rows: Places, connection: Any) -> Any:
+        """Return the files of ``orders`` or ``events`` as a relation, of these rows only."""
+        files = [getattr(part, table) for part in self._set.parts]
+        paths = [str(file.path) for file in files if file is not None]
+        if not paths:
+            nothing = arrow_schema(TABLES[table]).empty_table()
+            return as_declared(connection.from_arrow(nothing), table)
+        judged = self._judged_ids(rows) if table == "orders" else None
+        found = files_relation(paths, table, connection, judged)
+        if len(rows) == len(self._set):
+            return found
+        ids = pa.table({"recording_id": self._set.recording_ids.take(pa.array(rows))})
+        return found.join(connection.from_arrow(ids), "recording_id", how="semi")
 
-    def _order_column(self, name: str) -> pa.ChunkedArray:
-        return self._taken(self._set.orders([name])[name])
+    def _judged_ids(self, rows: Places) -> pa.Table | None:
+        """Return what was judged now, by recording id, for a join with the files."""
+        judged = self.judged_now(rows)
+        if judged is None:
+            return None
+        ids = self._set.recording_ids.take(pa.array(rows[judged.positions]))
+        values = {f"{NOW}{name}": pa.array(getattr(judged, name), pa.string()) for name in JUDGED}
+        return pa.table({"recording_id": ids, **values})
+
+    def _order_columns(self, table: Table, rows: Places) -> dict[str, Any]:
+        names = {c.name: "merchant" if c.name == "domain" else c.name for c in table.columns}
+        found = self._set.orders(list(names.values()))
+        return {c.name: series(self._at(found[names[c.name]], rows), c) for c in table.columns}
+
+    def _order_column(self, name: str, rows: Places) -> pa.ChunkedArray:
+        return self._at(self._set.orders([name])[name], rows)
 
     def _at(self, values: pa.ChunkedArray, rows: Places) -> pa.ChunkedArray:
         whole = len(rows) == len(values) and np.array_equal(rows, np.arange(len(rows)))
         return values if whole else values.take(pa.array(rows))
 
-    def _event_table(self, table: Table) -> pd.DataFrame:
+    def _event_table(self, table: Table, rows: Places) -> pd.DataFrame:
         names = [name for name in table.names if name != "recording_id"]
-        found, owner = self._event_columns(names)
+        found, owner = self._event_columns(names, rows)
         # Ids are those of the orders: the column of the events need not be read again.
-        found["recording_id"] = self._set.recording_ids.take(pa.array(self._rows[owner]))
+        found["recording_id"] = self._set.recording_ids.take(pa.array(rows[owner]))
         return table.from_columns({c.name: series(found[c.name], c) for c in table.columns})
 
-    def _event_columns(self, names: Sequence[str]) -> tuple[dict[str, pa.ChunkedArray], Places]:
-        """Return columns of these events, and for each event the place of its order.
+    def _event_columns(
+        self, names: Sequence[str], orders: Places
+    ) -> tuple[dict[str, pa.ChunkedArray], Places]:
+        """Return columns of the events of orders, and for each event the place of its order.
 
         The columns of a whole set are kept. Wide ones, and those of a few orders, are read from
         the groups of rows that are needed.
         """
         while True:
             seen = len(self._set.warnings)
-            few = len(self._rows) * FEW < len(self._set)
+            few = len(orders) * FEW < len(self._set)
             whole = [name for name in names if name not in WIDE and not few]
             # A part that cannot be read is known after this, and the places are without it.
             kept = self._set.events(whole)
-            rows, owner = self._set.event_places.rows(self._rows)
+            rows, owner = self._set.event_places.rows(orders)
             found = {name: self._at(kept[name], rows) for name in whole}
             found |= self._read(rows, [name for name in names if name not in whole])
             if len(self._set.warnings) == seen:
@@ -353,8 +371,8 @@ class Stored(Source):
         return self._groups[key]
 
 
-def open_set(root: Path) -> Stored:
-    """Open a saved set; what is damaged is left out, with a warning.
+def open_set(root: Path) -> Selection:
+    """Open a saved set, oldest first; what is damaged is left out, with a warning.
 
     Raises
     ------
@@ -385,24 +403,8 @@ def open_set(root: Path) -> Stored:
             )
     else:
         names = found
-    return Stored(StoredSet(root, names, warnings, notes))
-
-
-def _oldest_first(stored_set: StoredSet) -> Places:
-    """Return the rows of all recordings, each id once."""
-    started = stored_set.started_at_ns
-    order: Places = np.argsort(started, kind="stable")
-    # Two savings at once on a file system without locks can both add a recording: it began at the
-    # same nanosecond, so no other ids need be looked at.
-    same = np.diff(started[order]) == 0
-    is_tied = np.zeros(len(order), dtype=bool)
-    is_tied[1:] |= same
-    is_tied[:-1] |= same
-    tied = np.flatnonzero(is_tied)
-    if not len(tied):
-        return order
-    ids = stored_set.recording_ids.take(pa.array(order[tied])).to_pandas()
-    return np.delete(order, tied[ids.duplicated().to_numpy()])
+    stored = Stored(StoredSet(root, names, warnings, notes))
+    return Selection([stored], stored.oldest_first())
 
 
 # Recordings on disk: reading back what was recorded. Nothing that is read is ever run.
@@ -440,11 +442,11 @@ def load(path: str | Path | None = None) -> Recordings:
         raise FileNotFoundError(f"there is nothing at {where}; recordings are kept there once made")
     folders, files = find(where)
     warnings: list[str] = []
-    held = _journals(files, warnings)
-    stored = _sets(folders, where, warnings) if folders else []
-    if not stored:
-        return Recordings(held, warnings)
-    return Recordings(_joined_by_time([*stored, held] if len(held) else stored), warnings)
+    held = Selection([Held(_journals(files, warnings))])
+    sets = _sets(folders, where, warnings)
+    # One set is in order, and of one set no ids need be read.
+    alone = len(sets) == 1 and not len(held)
+    return Recordings(sets[0] if alone else Selection.joined([*sets, held], by_time=True), warnings)
 
 
 def find(where: Path) -> tuple[list[Path], list[Path]]:
@@ -472,7 +474,7 @@ def _is_set(folder: Path, below: list[str], names: list[str]) -> bool:
     return "orders" in below and any((folder / "orders").glob("day=*/domain=*/*.parquet"))
 
 
-def _journals(files: list[Path], warnings: list[str]) -> Held:
+def _journals(files: list[Path], warnings: list[str]) -> list[Recording]:
     found: list[Recording] = []
     for file in files:
         try:
@@ -481,13 +483,10 @@ def _journals(files: list[Path], warnings: list[str]) -> Held:
             warnings.append(str(error))
         else:
             found.append(Recording(records, told))
-    # Names of files tell the second only.
-    return Held(sorted(found, key=lambda recording: recording.started_at_ns))
+    return found
 
 
-def _sets(folders: list[Path], where: Path, warnings: list[str]) -> list[Stored]:
-    """Open sets."""
-    # Parquet is not loaded for whoever has journals only.
+def _sets(folders: list[Path], where: Path, warnings: list[str]) -> list[Selection]:
     found = []
     for folder in folders:
         try:
@@ -497,19 +496,3 @@ def _sets(folders: list[Path], where: Path, warnings: list[str]) -> list[Stored]
                 raise
             warnings.append(str(error))
     return found
-
-
-def _joined_by_time(sources: Sequence[Source]) -> Source:
-    """Join sources in order of time; a recording that is in several is there once."""
-    if len(sources) == 1:
-        return sources[0]
-    started = [x for source in sources for x in source.started_at_ns()]
-    ids = [x for source in sources for x in source.ids()]
-    seen: set[str] = set()
-    places = []
-    for place, recording_id in enumerate(ids):
-        if recording_id not in seen:
-            seen.add(recording_id)
-            places.append(place)
-    places.sort(key=lambda place: (started[place], place))
-    return Joined(sources).take(places)

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.latency.columns import categorical
 from firmly_nb.recorder.tables import EVENTS, ORDERS
 from firmly_nb.schema import Column, Table
 
@@ -138,7 +139,7 @@ def series(values: pa.ChunkedArray, column: Column) -> pd.Series[Any]:
     """Return a column of a table from what was read."""
     match column.dtype:
         case "category":
-            return pd.Series(_categorical(values))
+            return pd.Series(categorical(*coded(values)))
         case "object":
             texts = values.to_pylist()
             if column.name in JSON:
@@ -156,11 +157,6 @@ def series(values: pa.ChunkedArray, column: Column) -> pd.Series[Any]:
             return found
 
 
-def _categorical(values: pa.ChunkedArray) -> pd.Categorical[Any]:
-    """Return categories in their order, those that occur, as pandas makes them from a list."""
-    return categorical(*coded(values))
-
-
 def coded(values: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
     """Return for each text its number, -1 for a null, and the texts.
 
@@ -175,23 +171,3 @@ def coded(values: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
     chunks = [pc.fill_null(chunk.indices, -1).to_numpy() for chunk in whole.chunks]
     codes = np.concatenate(chunks) if chunks else np.empty(0, np.int32)
     return codes, dictionary.to_pylist()
-
-
-def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:
-    """Return categories that occur, in their order; code -1 is no value.
-
-    Examples
-    --------
-    >>> categorical(np.array([2, -1, 0]), ["b", "unused", "a"]).categories.to_list()
-    ['a', 'b']
-    """
-    present = np.bincount(codes + 1, minlength=len(names) + 1)[1:] > 0
-    order = sorted(np.flatnonzero(present).tolist(), key=lambda code: names[code])
-    places = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
-    places[order] = np.arange(len(order))
-    kept = [names[code] for code in order]
-    # pandas keeps few categories in a byte each, and checks wider codes at length.
-    found: pd.Categorical[Any] = pd.Categorical.from_codes(
-        places.astype(np.min_scalar_type(-max(len(kept), 1)))[codes], categories=pd.Index(kept)
-    )
-    return found

@@ -12,7 +12,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.api.secrets import PERSONAL_KEYS, mask_personal, redact_text
-from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode, end_of_cut_off
+from firmly_nb.recorder.records import End, Event, Record, Recorded, Start, decode, encode, recorded
 from firmly_nb.recorder.tables import event_rows, order_row
 from firmly_nb.store.files import (
     KINDS,
@@ -38,8 +38,6 @@ from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_schema, a
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from firmly_nb.recordings.recordings import Recording
-
 
 # From the records of a recording to rows of the stored tables, and back.
 
@@ -52,7 +50,7 @@ UNMASKED = re.compile(
 
 
 def stored_rows(
-    recording: Recording, tags: dict[str, str], *, keep_personal: bool
+    recording: Recorded, tags: dict[str, str], *, keep_personal: bool
 ) -> tuple[Row, list[Row]]:
     """Return the row of the order and those of its events, in the form of the stored tables.
 
@@ -65,17 +63,16 @@ def stored_rows(
     keep_personal
         Whether names, streets, telephone numbers and e-mail addresses stay.
     """
-    start, events, end = _records(recording)
+    start, events, end, cut_off, warnings = recording
     start = replace(start, tags={**tags, **start.tags})
-    shown_end = end or end_of_cut_off(start, events)
-    row = order_row(start, events, shown_end)
+    row = order_row(start, events, end)
     row["merchant"] = row.pop("domain")
     row["tags"] = _text(row["tags"])
     row["n_events"] = len(events)
     row["milestones"] = _text(start.milestones)
     row["start"] = encode(start).decode()
-    row["end"] = None if end is None else encode(_masked_end(end, keep_personal)).decode()
-    row["warnings"] = _text(recording.warnings[len(shown_end.warnings) :])
+    row["end"] = None if cut_off else encode(_masked_end(end, keep_personal)).decode()
+    row["warnings"] = _text(list(warnings))
     rows = event_rows(start, events)
     for event, event_row in zip(events, rows, strict=True):
         event_row["data"] = _data(event.data, keep_personal)
@@ -86,8 +83,8 @@ def stored_rows(
     return row, rows
 
 
-def records_of(order: Row, rows: Sequence[Row]) -> tuple[list[Record], list[str]]:
-    """Make the records of a recording, and its warnings, from its rows.
+def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
+    """Make the records of a recording from its rows.
 
     Raises
     ------
@@ -107,15 +104,7 @@ def records_of(order: Row, rows: Sequence[Row]) -> tuple[list[Record], list[str]
     missing = (order["n_events"] or 0) - len(rows)
     if missing > 0:
         warnings.append(f"{missing} of its {order['n_events']} events could not be read")
-    return records, warnings
-
-
-def _records(recording: Recording) -> tuple[Start, list[Event], End | None]:
-    first, *rest = recording.records()
-    if not isinstance(first, Start):
-        raise TypeError("a recording begins with a start record")
-    last = rest[-1] if rest else None
-    return first, [r for r in rest if isinstance(r, Event)], last if isinstance(last, End) else None
+    return recorded(records, warnings)
 
 
 def _masked_end(end: End, keep_personal: bool) -> End:
@@ -242,7 +231,7 @@ class _Group:
 
 def write_parts(
     staging: Path,
-    recordings: Iterable[Recording],
+    recordings: Iterable[Recorded],
     tags: dict[str, str],
     *,
     keep_personal: bool,
@@ -254,11 +243,12 @@ def write_parts(
     held = 0
     try:
         for recording in recordings:
-            where = partition(recording.started_at_ns, recording.domain)
+            start = recording.start
+            where = partition(start.started_at_ns, start.domain)
             try:
                 rows = stored_rows(recording, tags, keep_personal=keep_personal)
             except (ValueError, TypeError, OverflowError) as error:
-                written.left_out.append(_why(recording.recording_id, error))
+                written.left_out.append(_why(start.recording_id, error))
                 continue
             if where not in groups:
                 if len(groups) >= OPEN_PARTS:
@@ -336,7 +326,7 @@ class _Options:
 
 
 def save(
-    recordings: Iterable[Recording],
+    recordings: Iterable[Recorded],
     path: str | Path,
     *,
     tags: dict[str, str] | None = None,
@@ -361,19 +351,19 @@ def save(
 
 
 def _save(
-    root: Path, recordings: Iterable[Recording], manifest: Manifest, options: _Options
+    root: Path, recordings: Iterable[Recorded], manifest: Manifest, options: _Options
 ) -> Saved:
     """Save while the lock is held."""
     known = _known_ids(root, manifest)
     before = 0
 
-    def new() -> Iterator[Recording]:
+    def new() -> Iterator[Recorded]:
         nonlocal before
         for recording in recordings:
-            if recording.recording_id in known:
+            if recording.start.recording_id in known:
                 before += 1
             else:
-                known.add(recording.recording_id)
+                known.add(recording.start.recording_id)
                 yield recording
 
     with staged(root) as staging:

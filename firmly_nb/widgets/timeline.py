@@ -7,6 +7,7 @@ end, how it ended in words. What an event carried can be large and is sent when 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,12 @@ import traitlets
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.html import QUIET
 from firmly_nb.display.text import printable
-from firmly_nb.latency.stages import START, stage_rows
+from firmly_nb.latency.stages import START
 from firmly_nb.outcomes import outcome
 from firmly_nb.recorder.records import Event, Record, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html, verdict
+from firmly_nb.recordings.sources import recorded_stages
 from firmly_nb.widgets.cart_view import CartReading, event_json
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat, Throttle, module, style, with_static
 
@@ -449,20 +451,25 @@ def event_row(event: Event) -> Json:
 
 def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Json]:
     """Return a row for each stage, reached or not, with the event that ended it."""
-    times = {event.event: (event.t_ns / 1e6, event.uncertainty_us) for event in events}
     seqs = {event.event: event.seq for event in events}
+    made = recorded_stages([(events, milestones)])
+    milestone_names = [made.names[code] for code in made.to_milestone]
     return [
         {
-            "stage": printable(row["stage"], LONGEST_NAME),
-            "milestone": printable(row["to_milestone"], LONGEST_NAME),
-            "seq": seqs.get(row["to_milestone"]),
-            "start_ms": row.get("start_ms"),
-            "end_ms": row.get("end_ms"),
-            "duration_ms": row.get("duration_ms"),
-            "uncertainty_us": row.get("uncertainty_us"),
+            "stage": printable(made.names[made.stage[row]], LONGEST_NAME),
+            "milestone": printable(name, LONGEST_NAME),
+            "seq": seqs.get(name),
+            "start_ms": _known(made.start_ms[row]),
+            "end_ms": _known(made.end_ms[row]),
+            "duration_ms": _known(made.duration_ms[row]),
+            "uncertainty_us": _known(made.uncertainty_us[row]),
         }
-        for row in stage_rows(times, milestones)
+        for row, name in enumerate(milestone_names)
     ]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def _end(recording: Recording) -> Json:

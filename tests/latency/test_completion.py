@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from statsmodels.duration.survfunc import CumIncidenceRight
 
 from firmly_nb.latency.shares import (
+    attainment,
     completion_curve,
     concurrency,
     good_fraction,
@@ -109,6 +110,36 @@ def timed(begins_s, latencies_ms, outcomes):
     orders = ended(outcomes, latencies_ms)
     begun = pd.Timestamp("2026-01-05T09:00:00Z")
     return orders.assign(started_at=begun + pd.to_timedelta(np.array(begins_s, float), unit="s"))
+
+
+def test_a_target_is_decided_by_where_the_interval_lies():
+    """Of 40 orders 36 took at most 200 ms: 90%, between 77% and 96%."""
+    orders = ended(["placed"] * 40 + ["cancelled"] * 9, [200] * 36 + [201] * 4 + [5] * 9)
+    low, high = (float(end) for end in wilson(36, 40))
+    for wanted, verdict in (
+        (low, "met"),
+        (np.nextafter(low, 1), "not enough data"),
+        (0.9, "not enough data"),
+        (high, "not enough data"),
+        (np.nextafter(high, 1), "missed"),
+    ):
+        assert attainment(orders, 200, wanted).verdict == verdict
+    assert attainment(orders[:0], 200, 0.9).verdict == "not enough data"
+
+
+def test_a_target_shows_what_was_attained_and_what_was_wanted():
+    found = attainment(ended(["placed"] * 40, [1500.5] * 40), 1500.5, 0.999)
+    assert repr(found) == (
+        "Not enough data: 100.0% (91.2% to 100.0%; 40 of 40). "
+        "Wanted: 99.9% placed within 1,500.5 ms."
+    )
+    assert "<b>Not enough data</b>: 100.0% (91.2%" in found._repr_html_()
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 95, -0.1, float("nan")])
+def test_a_target_that_is_no_share_is_refused(wanted):
+    with pytest.raises(ValueError, match=r"share must be between 0 and 1, got .* pass 0\.95"):
+        attainment(ended(["placed"], [1]), 200, wanted)
 
 
 def test_throughput_counts_placed_orders_between_first_start_and_last_end():

@@ -12,10 +12,17 @@ from hypothesis import strategies as st
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE, milestone_of, vocabulary
 from firmly_nb.latency.stages import STAGES, StageTimes, stage_times, stages
+from firmly_nb.recorder.records import End
+from firmly_nb.recordings.recordings import Recording, Recordings
+from tests.latency.plain_stages import plain_stages, same_stages
+from tests.recorder.made_records import event, start
 
 NAMES = [*REFERENCE, *GUIDE, "error", "loyalty-points", "message"]
 times = st.floats(0, 1e6, allow_nan=False)
 arrivals = st.lists(st.tuples(st.sampled_from(NAMES), times, st.floats(0, 1e4)), max_size=20)
+
+
+lists = st.lists(st.sampled_from([*NAMES, "start", "a->b"]), min_size=1, max_size=5)
 
 
 def table(rows, recording_id="r"):
@@ -27,6 +34,40 @@ def table(rows, recording_id="r"):
 
 def reached(frame):
     return frame[frame["duration_ms"].notna()]
+
+
+@given(st.lists(st.tuples(arrivals, st.none() | lists), max_size=8))
+def test_the_stages_of_many_orders_are_those_of_each(made):
+    """Milestones of their own, twice in a list, named like a stage; events that came to nobody."""
+    events = [pd.DataFrame(columns=table([]).columns)]
+    events += [table(rows, f"r{number}") for number, (rows, own) in enumerate(made) if not own]
+    ids = [f"r{number}" for number, (_, own) in enumerate(made) if not own]
+    expected = [row for rows, own in made if not own for row in plain_stages(rows)]
+    same_stages(stages(pd.concat(events), None, ids), expected)
+
+    recs = Recordings(recording(number, rows, own) for number, (rows, own) in enumerate(made))
+    came = [arrivals_of(rec) for rec in recs]
+    expected = [plain_stages(rows, own) for rows, (_, own) in zip(came, made, strict=True)]
+    same_stages(recs.stages, [row for rows in expected for row in rows])
+    for rec, rows in zip(recs, expected, strict=True):
+        same_stages(rec.stages, rows)
+        assert set(rec.stages["recording_id"]) == {rec.recording_id}
+    owners = [rec.recording_id for rec, rows in zip(recs, expected, strict=True) for _ in rows]
+    assert recs.stages["recording_id"].tolist() == owners
+
+
+def recording(number, rows, own):
+    events = [
+        event(seq, name, t_ns=int(t_ms * 1e6), uncertainty_us=uncertainty_us)
+        for seq, (name, t_ms, uncertainty_us) in enumerate(rows, start=1)
+    ]
+    return Recording([start(number, milestones=own), *events, End("timeout", 1)])
+
+
+def arrivals_of(rec):
+    frame = rec.events
+    columns = (frame["event"].astype("str"), frame["t_ms"], frame["uncertainty_us"])
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 @given(arrivals)

@@ -217,6 +217,18 @@ def test_presence_is_told_by_the_domain_that_was_ordered_from():
     same_columns(Recordings([]).field_presence(), schemas.FIELD_PRESENCE)
 
 
+def test_presence_as_a_matrix_has_a_column_for_each_event_of_a_merchant():
+    recs = Recordings([whole(), whole(number=2, domain="b.test")])
+    matrix = recs.field_presence(matrix=True)
+    assert ("b.test", "order-placed") in matrix.columns
+    number = matrix.loc["platform_order_number"]
+    assert number["a.test"].to_dict() == {
+        "item-added": 0.0,
+        "order-placed": 1.0,
+        "shipping-updated": 0.0,
+    }
+
+
 def test_drift_says_what_vanished_appeared_and_changed_its_type():
     changed = cart(2)
     del changed["tax_total"]
@@ -254,45 +266,47 @@ def of_size(number, latency_ms, domain="a.test"):
 def test_the_field_that_slows_orders_is_named():
     """The number of shipments came twice among the candidates, and no recording was explained."""
     recs = Recordings(of_size(n, 500 + 100 * (n % 4) + n) for n in range(60))
-    table = recs.explain(resamples=200)
+    found = recs.explain(resamples=200)
+    table = found.table
     same_columns(table, schemas.EXPLANATIONS)
     assert table["field"].is_unique
     assert table["field"].iloc[0] in {"n_items", "quantity", "total"}
     assert "n_shipments" in set(table["field"])
-    assert "stand" in explain_in_words(table)
+    assert repr(found) == explain_in_words(table)
+    assert "stand out" in repr(found)
+    assert "<div>- n_items" in found._repr_html_() or "<div>- quantity" in found._repr_html_()
 
 
 def test_chance_alone_does_not_stand_out():
     recs = Recordings(
         of_size(n, 500 + (n * 7919) % 101, domain=f"{'ab'[n // 4 % 2]}.test") for n in range(60)
     )
-    words = explain_in_words(recs.explain(resamples=200))
-    assert "None stands out: with so many tries" in words
+    assert "None stands out: with so many tries" in repr(recs.explain(resamples=200))
 
 
 def test_few_orders_are_not_explained():
     recs = Recordings(of_size(n, 500 + 100 * (n % 4)) for n in range(8))
-    table = recs.explain()
+    table = recs.explain().table
     assert table["effect"].isna().all()
     assert set(table.loc[table["field"] == "n_items", "sentence"]) == {
         "Not judged: 8 placed orders have it, 20 are needed."
     }
-    assert explain_in_words(table) == (
+    assert repr(recs.explain()) == (
         "No field could be judged: there are too few placed orders, or all are alike."
     )
-    assert Recordings([]).explain()["effect"].isna().all()
+    assert Recordings([]).explain().table["effect"].isna().all()
 
 
 def test_orders_that_were_not_placed_explain_nothing():
     placed = [of_size(n, 500 + n) for n in range(10)]
     broken = [recording(cart(2), number=n) for n in range(10, 50)]
-    table = Recordings([*placed, *broken]).explain()
+    table = Recordings([*placed, *broken]).explain().table
     assert table["n"].max() == 10
 
 
 def test_other_targets_can_be_explained():
     recs = Recordings(of_size(n, 500 + n) for n in range(30))
-    table = recs.explain("time_to_order_placed_ms", fields=["n_items"], resamples=50)
+    table = recs.explain("time_to_order_placed_ms", fields=["n_items"], resamples=50).table
     assert table["field"].tolist() == ["n_items"]
     with pytest.raises(KeyError):
         recs.explain("no_such_time")

@@ -9,7 +9,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb import charts
-from firmly_nb.charts.charts import Charts
+from firmly_nb.recordings.show import Charts
 
 NAMES = [name for name in vars(Charts) if not name.startswith("_")]
 

@@ -4,7 +4,14 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.latency.compare import compare
-from firmly_nb.latency.shares import completion_curve, funnel, outcome_table
+from firmly_nb.latency.shares import (
+    completion_curve,
+    funnel,
+    good_fraction,
+    goodput,
+    outcome_table,
+    throughput,
+)
 from firmly_nb.latency.summary import latency_table
 
 
@@ -29,6 +36,25 @@ def test_its_figures_are_those_of_the_functions_on_its_tables(recs):
     assert recs.completion().equals(completion_curve(recs.orders))
     other = compare(recs.stages, recs.orders, recs.stages, recs.orders, 0.2)
     assert recs.compare(recs, margin=0.2).verdict == other.verdict
+
+
+def test_a_target_is_met_missed_or_not_decided_by_so_few(recs):
+    """Ten of twelve were placed, in far less than ten minutes: between 55% and 95%."""
+    found = recs.slo(order_ms=600_000, share=0.8)
+    assert found.verdict == "not enough data"
+    assert found.attained == good_fraction(recs.orders, {"time_to_order_placed_ms": 600_000})
+    assert recs.slo(order_ms=600_000, share=0.5).verdict == "met"
+    assert recs.slo(order_ms=600_000, share=0.99).verdict == "missed"
+    assert recs.slo(order_ms=0.001, share=0.5).verdict == "missed"
+    assert recs.slo(order_ms=600_000, share=0.5, level=0.9999).verdict == "not enough data"
+
+
+def test_rates_are_those_of_placed_orders(recs):
+    limit = recs.orders["time_to_order_placed_ms"].median()
+    assert recs.throughput() == throughput(recs.orders) > 0
+    assert recs.goodput(order_ms=600_000) == recs.throughput()
+    half = goodput(recs.orders, {"time_to_order_placed_ms": limit})
+    assert recs.goodput(order_ms=limit) == half == pytest.approx(recs.throughput() / 2)
 
 
 def test_declined_orders_stay_in_the_denominator(recs):

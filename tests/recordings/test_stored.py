@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import firmly_nb as fnb
-from firmly_nb.latency.stages import STAGES, stages
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recordings import stored
+from tests.latency.plain_stages import plain_stages, same_stages
 from tests.recorder.made_records import NAMES
 from tests.store.stored_recordings import TABLES, placed, same, same_table, several
 
@@ -26,8 +26,8 @@ def recs():
 def test_selections_and_sums_stay_on_the_disk(tmp_path, recs, monkeypatch):
     recs.save(tmp_path, keep_personal=True)
     made = []
-    real = stored.Recording
-    monkeypatch.setattr(stored, "Recording", lambda *args: made.append(1) or real(*args))
+    real = stored.recorded_of
+    monkeypatch.setattr(stored, "recorded_of", lambda *args: made.append(1) or real(*args))
     found = fnb.load(tmp_path)
     for pick in (
         lambda r: r.where(outcome="placed", domain="a.test"),
@@ -60,6 +60,79 @@ def test_memory_and_disk_can_be_added(tmp_path, recs):
     for rec in recs:
         added = added + fnb.Recordings([rec])
     same(added, recs)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """The same recordings, spread: two sets that share one, and memory that shares one."""
+    recs = fnb.Recordings(several())
+    folder = tmp_path_factory.mktemp("sets")
+    recs[:4].save(folder / "a", keep_personal=True)
+    recs[3:6].save(folder / "b", keep_personal=True)
+    return recs, [fnb.load(folder / "a"), fnb.load(folder / "b"), recs[5:]]
+
+
+slices = st.builds(
+    slice,
+    st.integers(-3, 5) | st.none(),
+    st.integers(-3, 5) | st.none(),
+    st.sampled_from([1, -1, 2]),
+)
+operands = st.tuples(st.integers(0, 2), slices)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(operands, min_size=1, max_size=5), slices)
+def test_whatever_is_joined_and_selected_is_there_once_and_in_order(three, joined, last):
+    recs, parts = three
+    by_id = {rec.recording_id: rec for rec in recs}
+    found, ids = fnb.Recordings([]), []
+    for number, part in joined:
+        found = found + parts[number][part]
+        ids += [rec.recording_id for rec in parts[number]][part]
+    expected = fnb.Recordings(by_id[name] for name in list(dict.fromkeys(ids))[last])
+    found = found[last]
+    assert [rec.records() for rec in found] == [rec.records() for rec in expected]
+    for name in ("orders", "event_times", "stages"):
+        same_table(getattr(found, name), getattr(expected, name))
+    assert found.asked() == expected.asked()
+    assert [rec.recording_id for rec in found.cut_off] == [r.recording_id for r in expected.cut_off]
+    assert len(found.relation("events").df()) == len(expected.events)
+    ends = found.ends
+    known = [rec.recording_id for rec in expected]
+    for of in ("stages", "orders"):
+        table, full = getattr(ends, of), getattr(expected, of)
+        numbered = table["recording_id"].dtype.kind == "i"
+        names = [known[n] for n in table["recording_id"]] if numbered else table["recording_id"]
+        assert list(names) == full["recording_id"].tolist()
+        column = {"stages": "end_ms", "orders": "order_latency_ms"}[of]
+        pd.testing.assert_series_equal(table[column], full[column])
+
+
+def test_what_is_in_memory_stays_the_same_object(three):
+    recs, (_, _, held) = three
+    assert (held[1:] + held)[0] is held[1] is recs[6]
+    assert (three[1][0] + held)[-1] is held[-1]
+
+
+def test_figures_of_sets_are_told_where_one_has_no_runs_and_no_errors(tmp_path):
+    """A column without a value in one set, and with some in another, made ``latency`` fail."""
+    made = [placed(1), placed(2, run_id="x"), several()[2]]
+    for rec in made:
+        fnb.Recordings([rec]).save(tmp_path / rec.recording_id)
+    found = fnb.load(tmp_path)
+    assert repr(found.latency()) == repr(fnb.Recordings(made).latency())
+    assert found.ends.orders["run_id"].astype("object").tolist()[1:] == ["x", "run-1"]
+
+
+def test_a_journal_that_was_copied_is_one_recording(tmp_path, recs):
+    for folder in ("one", "two"):
+        for rec in recs[:2]:
+            journal = Journal(tmp_path / folder)
+            for record in rec.records():
+                journal.append(record)
+            journal.close()
+    assert [rec.recording_id for rec in fnb.load(tmp_path)] == ["r1", "r2"]
 
 
 def test_a_folder_with_sets_and_journals_is_loaded_in_order_of_time(tmp_path, recs):
@@ -108,16 +181,12 @@ def test_stages_column_by_column_are_those_of_each_order(made):
     with tempfile.TemporaryDirectory() as folder:
         recs.save(folder)
         found = fnb.load(folder).stages
-    expected = STAGES.concat(
-        [
-            stages(rec.events, configured, [rec.recording_id])
-            for rec, (_, configured) in zip(recs, made, strict=True)
-        ]
-    )
     same_table(found, recs.stages)
-    pd.testing.assert_frame_equal(
-        found.astype({"stage": str}), expected.astype({"stage": str}), check_categorical=False
-    )
+    expected = []
+    for rec, (_, configured) in zip(recs, made, strict=True):
+        columns = (rec.events[name] for name in ("event", "t_ms", "uncertainty_us"))
+        expected += plain_stages(zip(*columns, strict=True), configured)
+    same_stages(found, expected)
 
 
 def test_events_too_large_for_memory_say_what_to_do(tmp_path, recs, monkeypatch):
