@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from firmly_nb.api.event_names import vocabulary
 from firmly_nb.latency.stages import START
-from firmly_nb.outcomes import vocabulary
 
 NOT_REACHED = dict.fromkeys(("start_ms", "end_ms", "duration_ms", "uncertainty_us"), math.nan)
 

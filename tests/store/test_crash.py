@@ -61,7 +61,7 @@ MID_WRITE = (
             if n == 3_000:
                 print("writing", flush=True)
                 sys.stdin.read()
-            yield placed(n, domain=f"{n % 3}.test")
+            yield placed(n, domain=f"{n % 3}.test").recorded
     write.GROUP_EVENTS = 1_000
     from firmly_nb.store.write import save
     save(recordings(), folder)
@@ -173,7 +173,7 @@ def test_a_full_disk_is_said_and_changes_nothing(folder, before, limit):
 
 def test_an_interrupted_save_changes_nothing(folder, before):
     def stopped():
-        yield placed(50)
+        yield placed(50).recorded
         raise KeyboardInterrupt
 
     from firmly_nb.store.write import save
