@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Which element of a list is which: the same line, shipment or code in two snapshots.
-#
-# Elements are matched by identity (a line's id, a shipment's id), then, where ids were made anew,
-# by what a person would call them (a line's sku). Position means nothing: merchants reorder lines.
+# Elements of a list are matched by identity (a line's id, a shipment's id), then, where ids were
+# made anew, by what a person would call them (a line's sku). Position means nothing: merchants
+# reorder lines.
 
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "ABSENT"})()
@@ -67,7 +66,7 @@ def labels(elements: Iterable[object], field: str = "") -> list[str]:
     >>> labels([{"sku": "MUG"}, {"sku": "TEE"}, {"sku": "MUG"}, {}], "line_items")
     ['MUG', 'TEE', 'MUG#2', '4']
     """
-    named = [label_of(element, field) or str(place) for place, element in enumerate(elements, 1)]
+    named = [label_of(element, field) or str(number) for number, element in enumerate(elements, 1)]
     if len(set(named)) == len(named):
         return named
     seen: Counter[str] = Counter()
@@ -91,12 +90,12 @@ def pair(before: list[Any], after: list[Any], field: str = "") -> list[tuple[str
     taken = set(partner.values())
     seen: Counter[str] = Counter()
     pairs = []
-    for place, element in enumerate(before):
-        label = _numbered(label_of(element, field) or str(place + 1), seen)
-        pairs.append((label, element, after[partner[place]] if place in partner else ABSENT))
-    for place, element in enumerate(after):
-        if place not in taken:
-            label = _numbered(label_of(element, field) or str(place + 1), seen)
+    for index, element in enumerate(before):
+        label = _numbered(label_of(element, field) or str(index + 1), seen)
+        pairs.append((label, element, after[partner[index]] if index in partner else ABSENT))
+    for index, element in enumerate(after):
+        if index not in taken:
+            label = _numbered(label_of(element, field) or str(index + 1), seen)
             pairs.append((label, ABSENT, element))
     return pairs
 
@@ -106,13 +105,13 @@ def _match(before: list[Any], after: list[Any], field: str) -> dict[int, int]:
     free = set(range(len(after)))
     for name in (_identity, lambda element: label_of(element, field), _shape):
         waiting: defaultdict[str, list[int]] = defaultdict(list)
-        for place in sorted(free, reverse=True):
-            waiting[name(after[place])].append(place)
-        for place, element in enumerate(before):
-            known = name(element) if place not in partner else ""
+        for index in sorted(free, reverse=True):
+            waiting[name(after[index])].append(index)
+        for index, element in enumerate(before):
+            known = name(element) if index not in partner else ""
             if known and waiting.get(known):
-                partner[place] = waiting[known].pop()
-                free.discard(partner[place])
+                partner[index] = waiting[known].pop()
+                free.discard(partner[index])
     return partner
 
 
@@ -154,13 +153,8 @@ def _short(value: object) -> str:
     return clean if len(clean) <= LONGEST_LABEL else clean[: LONGEST_LABEL - 1] + "…"
 
 
-# Changes of carts in words, as one would tell a colleague.
-
-
 # In the order in which a shopper reads a bill; what is not named here comes after.
-NAMES = {
-    "platform_order_number": "order",
-    "cart_status": "status",
+AMOUNT_NAMES = {
     "sub_total": "subtotal",
     "cart_discount": "discount",
     "shipping_total": "shipping",
@@ -170,6 +164,7 @@ NAMES = {
     "store_credit": "store credit",
     "total": "total",
 }
+NAMES = {"platform_order_number": "order", "cart_status": "status"} | AMOUNT_NAMES
 FIELDS = NAMES | {
     "shipping_info": "shipping address",
     "billing_info": "billing address",
@@ -370,8 +365,8 @@ def changes(events: pd.DataFrame, *, ignore_noise: bool = True) -> pd.DataFrame:
     """
     found = find_carts(events)
     columns: dict[str, list[Any]] = {name: [] for name in CHANGES.names}
-    for places in found.by_recording():
-        for old, new in pairwise(places):
+    for snapshots in found.by_recording():
+        for old, new in pairwise(snapshots):
             for difference in differences(
                 found.carts[old], found.carts[new], ignore_noise=ignore_noise
             ):

@@ -27,16 +27,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
-# How strongly one thing goes with another: effect sizes on ranks, with intervals.
-#
-# Ranks, because latencies are skewed and have outliers; what holds for the ranks of a latency
+# Effect sizes on ranks, because latencies are skewed and have outliers; what holds for the ranks of a latency
 # holds for those of its logarithm. Spearman's rho for numbers, epsilon squared of Kruskal and
 # Wallis for categories: H / (n - 1), the share of the ranks' variance that lies between the
 # categories (M. Tomczak and E. Tomczak, "The need to report effect size estimates revisited",
 # 2014).
 
 
-class Effect(NamedTuple):
+class EffectSize(NamedTuple):
     """An effect size with its interval, and what it would be by chance alone."""
 
     size: float
@@ -47,7 +45,7 @@ class Effect(NamedTuple):
 
 
 def codes_of(values: Sequence[Any] | NDArray[Any]) -> Codes:
-    """Code values by the place of each among the distinct ones."""
+    """Code values by the rank of each among the distinct ones."""
     return np.unique(np.asarray(values), return_inverse=True)[1]
 
 
@@ -105,7 +103,7 @@ def cramers_v(a: Codes, b: Codes) -> float:
     return float(np.sqrt(chi2 / (len(a) * smaller)))
 
 
-def numeric_effect(x: Codes, y: Codes, *, resamples: int, seed: int, level: float) -> Effect:
+def numeric_effect(x: Codes, y: Codes, *, resamples: int, seed: int, level: float) -> EffectSize:
     """Return rho with its interval; p from the t approximation of its null distribution."""
     from scipy.stats import t as student
 
@@ -113,12 +111,12 @@ def numeric_effect(x: Codes, y: Codes, *, resamples: int, seed: int, level: floa
     low, high = _interval(spearman, x, y, resamples=resamples, seed=seed, level=level)
     near_one = min(abs(rho), 1 - 1e-15)
     score = near_one * np.sqrt((n - 2) / (1 - near_one**2))
-    return Effect(rho, max(low, -1.0), min(high, 1.0), 0.0, float(2 * student.sf(score, n - 2)))
+    return EffectSize(rho, max(low, -1.0), min(high, 1.0), 0.0, float(2 * student.sf(score, n - 2)))
 
 
 def categorical_effect(
     groups: Codes, y: Codes, *, resamples: int, seed: int, level: float
-) -> Effect:
+) -> EffectSize:
     """Return epsilon squared with its interval; p from the chi-squared approximation of H."""
     from scipy.stats import chi2
 
@@ -126,7 +124,7 @@ def categorical_effect(
     size = epsilon_squared(groups, y)
     low, high = _interval(epsilon_squared, groups, y, resamples=resamples, seed=seed, level=level)
     p_value = float(chi2.sf(size * (n - 1), others))
-    return Effect(size, max(low, 0.0), min(high, 1.0), others / (n - 1), p_value)
+    return EffectSize(size, max(low, 0.0), min(high, 1.0), others / (n - 1), p_value)
 
 
 def holm(p_values: Floats) -> Floats:
@@ -137,11 +135,11 @@ def holm(p_values: Floats) -> Floats:
     >>> holm(np.array([0.01, 0.04, 0.03])).round(2).tolist()
     [0.03, 0.06, 0.06]
     """
-    order = np.argsort(p_values)
+    by_size = np.argsort(p_values)
     count = len(p_values)
-    stepped = np.maximum.accumulate(p_values[order] * np.arange(count, 0, -1))
+    stepped = np.maximum.accumulate(p_values[by_size] * np.arange(count, 0, -1))
     adjusted = np.empty(count)
-    adjusted[order] = np.minimum(stepped, 1.0)
+    adjusted[by_size] = np.minimum(stepped, 1.0)
     return adjusted
 
 
@@ -351,7 +349,7 @@ def _field(name: str, column: pd.Series[Any]) -> _Field | None:
 def _row(field: _Field, latency: np.ndarray[Any, Any], options: dict[str, Any]) -> dict[str, Any]:
     times = latency[field.rows]
     judge = numeric_effect if field.is_numeric else categorical_effect
-    found: Effect = judge(field.codes, codes_of(times), **options)
+    found: EffectSize = judge(field.codes, codes_of(times), **options)
     fast, slow, ratio = _contrast(field, times)
     return {
         "field": field.name,
@@ -449,9 +447,6 @@ def _not_judged(column: pd.Series[Any]) -> str:
     if known.astype("str").nunique() == 1:
         return f"Not judged: it is {known.astype('str').iloc[0]} in all orders."
     return f"Not judged: too few orders of each value, {FEWEST_OF_A_LEVEL} are needed."
-
-
-# What is known of each order besides its times: the candidates for explaining a slow one.
 
 
 FROM_ORDERS = ["domain", "environment", "run_id", "connection", "n_items", "quantity", "currency"]

@@ -78,27 +78,27 @@ def spread(objects: list[Json]) -> dict[str, list[Any]]:
     if alike and list(chain.from_iterable(objects)) == list(fields) * len(objects):
         return _strided(objects, fields)
     shapes: dict[tuple[str, ...], list[int]] = {}
-    for place, shape in enumerate(map(tuple, objects)):
-        shapes.setdefault(shape, []).append(place)
+    for row, shape in enumerate(map(tuple, objects)):
+        shapes.setdefault(shape, []).append(row)
     if len(shapes) > MOST_SHAPES:
         every = dict.fromkeys(chain.from_iterable(shapes))
-        return {field: [row.get(field) for row in objects] for field in every}
+        return {field: [each.get(field) for each in objects] for field in every}
     return _gathered(objects, shapes)
 
 
 def _strided(objects: list[Json], fields: tuple[str, ...]) -> dict[str, list[Any]]:
     flat = list(chain.from_iterable(map(dict.values, objects)))
-    return {field: flat[place :: len(fields)] for place, field in enumerate(fields)}
+    return {field: flat[column :: len(fields)] for column, field in enumerate(fields)}
 
 
 def _gathered(
     objects: list[Json], shapes: dict[tuple[str, ...], list[int]]
 ) -> dict[str, list[Any]]:
     """Lay out each shape by itself, then put the rows back into their order."""
-    parts = [_strided([objects[p] for p in places], shape) for shape, places in shapes.items()]
-    order = list(chain.from_iterable(shapes.values()))
-    back = itemgetter(*sorted(range(len(order)), key=order.__getitem__))
-    nothing = [[None] * len(places) for places in shapes.values()]
+    parts = [_strided([objects[row] for row in rows], shape) for shape, rows in shapes.items()]
+    by_shape = list(chain.from_iterable(shapes.values()))
+    back = itemgetter(*sorted(range(len(by_shape)), key=by_shape.__getitem__))
+    nothing = [[None] * len(rows) for rows in shapes.values()]
     return {
         field: list(
             back([v for part, no in zip(parts, nothing, strict=True) for v in part.get(field, no)])
@@ -192,15 +192,15 @@ class Rows:
         left: list[Json | None] = [None] * len(self._objects)
         if self._unknown:
             paths = {key: below("", str(key)) for key in self._unknown}
-            for place, row in enumerate(self._objects):
-                left[place] = {paths[key]: row[key] for key in row if key in paths} or None
+            for row, sent in enumerate(self._objects):
+                left[row] = {paths[key]: sent[key] for key in sent if key in paths} or None
         inner = ((field, rows.other()) for field, rows in self._nested)
-        kept = [self._misfits.get(place) for place in range(len(left))] if self._misfits else []
+        kept = [self._misfits.get(row) for row in range(len(left))] if self._misfits else []
         for above, others in (("", kept), *inner):
-            for place, fields in enumerate(others):
+            for row, fields in enumerate(others):
                 if fields:
                     named = {joined(above, path): value for path, value in fields.items()}
-                    left[place] = (left[place] or {}) | named
+                    left[row] = (left[row] or {}) | named
         return left
 
     def _first(
@@ -217,13 +217,13 @@ class Rows:
         values = self.raw(field)
         if kind is not None and set(map(type, values)) <= {kind, NoneType}:
             return values
-        for place, value in enumerate(values):
+        for row, value in enumerate(values):
             if value is None:
                 continue
-            values[place] = clean = read(value)
+            values[row] = clean = read(value)
             if clean is _MISFIT:
-                values[place] = None
-                self.keep(place, field, value)
+                values[row] = None
+                self.keep(row, field, value)
         return values
 
     def _money(self, field: str) -> list[int | None]:
@@ -246,14 +246,14 @@ class Rows:
         self, field: str, moneys: list[Json | None], amounts: list[int | None]
     ) -> None:
         """Keep the amounts that could not be read, and those with more than a column holds."""
-        for place, (money, amount) in enumerate(zip(moneys, amounts, strict=True)):
+        for row, (money, amount) in enumerate(zip(moneys, amounts, strict=True)):
             if money is None:
                 continue
             unread = amount is None and (
                 money.get("number") is not None or money.get("value") is not None
             )
             if unread or not MONEY_FIELDS.issuperset(money):
-                self.keep(place, field, money)
+                self.keep(row, field, money)
 
     def _fill_currencies(self, currencies: list[str | None]) -> None:
         if self._currencies is None:
@@ -287,13 +287,9 @@ def _scattered(read: list[Any], moneys: list[Json | None]) -> list[Any]:
     return [None if money is None else next(each) for money in moneys]
 
 
-# Columns that grow batch by batch into the arrays that pandas keeps, without a second pass.
-#
 # Millions of texts lie scattered over the memory; whenever a whole column of them is copied, each
-# is fetched again. So a batch goes into its final array at once, while it is in the processor's
-# cache.
-
-
+# is fetched again. So a batch goes into the array that pandas keeps at once, while it is in the
+# processor's cache.
 SPARE = 1.1  # room for batches that are larger than the first
 NUMPY_TYPES = {"int64": "int64", "Int64": "int64", "boolean": "bool", "category": "int32"}
 

@@ -1,4 +1,7 @@
-"""What must be true of a cart: run all checks, and say which ran and what they found."""
+"""Run all checks on carts, say which ran and what they found, and show it.
+
+Shown are the headline, then each finding as a sentence.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,9 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.carts.rules import (
-    CHECKS,
-    Check,
-    CheckedCart,
-    Finding,
-    checked_carts,
-)
+from firmly_nb.carts.rules import CHECKS, Check, CheckedCart, Finding, checked_carts
 from firmly_nb.carts.schemas import CHECK_SUMMARY, FINDINGS
-from firmly_nb.carts.show import CODE, FAINT, FONT, INK, LEFT, RULE
+from firmly_nb.carts.show import CODE, FAINT, card, tinted
 from firmly_nb.display.text import printable
 
 if TYPE_CHECKING:
@@ -108,16 +105,16 @@ def run_checks(
     rows: list[dict[str, Any]] = []
     looked: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
-    views = checked_carts(events, asked)[::-1]
-    while views:  # a cart is let go once it has been looked at: ten thousand fill the memory
-        view = views.pop()
+    carts = checked_carts(events, asked)[::-1]
+    while carts:  # a cart is let go once it has been looked at: ten thousand fill the memory
+        cart = carts.pop()
         for each in chosen:
-            findings = _look(each, view)
+            findings = _look(each, cart)
             if findings is None:
                 skipped[each.name] += 1
                 continue
             looked[each.name] += 1
-            rows += [_row(each, view, finding) for finding in findings]
+            rows += [_row(each, cart, finding) for finding in findings]
     found = Counter(row["check"] for row in rows)
     summary = [
         {
@@ -133,27 +130,24 @@ def run_checks(
     return CheckReport(FINDINGS.frame(rows), CHECK_SUMMARY.frame(summary))
 
 
-def _look(each: Check, view: CheckedCart) -> list[Finding] | None:
+def _look(each: Check, cart: CheckedCart) -> list[Finding] | None:
     try:
-        findings = each.look(view)
+        findings = each.look(cart)
         return None if findings is None else list(findings)
     except Exception as error:  # noqa: BLE001 - a user's check must not cost all other findings
         sentence = f"The check itself failed: {type(error).__name__}: {error}"
         return [Finding("", "an answer", type(error).__name__, sentence, "warning")]
 
 
-def _row(each: Check, view: CheckedCart, finding: Finding) -> dict[str, Any]:
+def _row(each: Check, cart: CheckedCart, finding: Finding) -> dict[str, Any]:
     return {
-        "recording_id": view.row.recording_id,
-        "seq": view.row.seq,
-        "event": view.row.event,
+        "recording_id": cart.row.recording_id,
+        "seq": cart.row.seq,
+        "event": cart.row.event,
         "check": each.name,
         **finding._asdict(),
         "severity": finding.severity or each.severity,
     }
-
-
-# What the checks found, for the eye: the headline, then each finding as a sentence.
 
 
 MOST_FINDINGS = 50
@@ -199,10 +193,10 @@ def checks_html(report: CheckReport, most: int = MOST_FINDINGS) -> str:
         '<table style="margin:4px 0 0;border:0;border-collapse:separate;border-spacing:0 2px;'
         f'width:100%;table-layout:auto;font-size:inherit;color:inherit"><tbody>{rows}</tbody></table>'
     )
-    return (
-        f'<div style="font-family:{FONT};color:{INK};font-size:13px;line-height:1.45;'
-        f'max-width:56em;border:{RULE};border-radius:8px;padding:8px 14px;margin:4px 0">'
-        f"<strong>{escape(report.headline())}</strong>{table if rows else ''}{rest}</div>"
+    return card(
+        f"<strong>{escape(report.headline())}</strong>{table if rows else ''}{rest}",
+        width="56em",
+        padding="8px 14px",
     )
 
 
@@ -224,7 +218,7 @@ def _others(report: CheckReport, most: int) -> list[str]:
 
 def _shown_row(where: str, severity: str, check: str, sentence: str) -> str:
     tint = TINTS[severity]
-    cell = f"{LEFT};background:rgba({tint},.10);padding:3px 8px"
+    cell = tinted(tint)
     narrow = f"{cell};white-space:nowrap;width:1%"
     return (
         f'<tr style="background:none"><td style="{narrow};border-left:3px solid rgb({tint})">'

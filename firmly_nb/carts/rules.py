@@ -1,4 +1,8 @@
-"""Checks of the amounts: that a cart's sums are right, to the minor unit."""
+"""Every check of a cart: what it sees, what it may say, and the rules that the toolkit brings.
+
+A check is a name, a severity and a function that looks at one `CheckedCart`: the cart's rows in
+the tables, the snapshot before it, and what was asked for. `firmly_nb.carts.report` runs them.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from firmly_nb.api.money import contradicts, currency_code, format_minor
-from firmly_nb.carts.changes import LINE_LABELS, label_of, labels
+from firmly_nb.carts.changes import AMOUNT_NAMES, LINE_LABELS, label_of, labels
 from firmly_nb.carts.fields import Json, read_text, read_whole
 from firmly_nb.carts.paths import below, element_path
-from firmly_nb.carts.tables import Batch, cart_tables, column_values, find_carts, records
+from firmly_nb.carts.tables import Batch, column_values, find_carts, parts, records, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,8 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Asked = pd.DataFrame | Mapping[str, Iterable[Mapping[str, Any]]]
-
-# A cart as a check sees it: its rows in the tables, the snapshot before, what was asked for.
+    Look = Callable[["CheckedCart"], Iterable["Finding"] | None]
 
 
 @dataclass(eq=False)
@@ -61,10 +64,10 @@ class CheckedCart:
     @property
     def last_cart(self) -> CheckedCart | None:
         """The last snapshot before this one that was a cart."""
-        view = self.before
-        while view is not None and view.is_order:
-            view = view.before
-        return view
+        cart = self.before
+        while cart is not None and cart.is_order:
+            cart = cart.before
+        return cart
 
     @cached_property
     def amounts(self) -> list[tuple[tuple[Any, ...], Json]]:
@@ -89,19 +92,20 @@ def checked_carts(events: pd.DataFrame, asked: Asked | None = None) -> list[Chec
         What was asked for: a table with ``recording_id``, ``variant_id`` and ``quantity``, or for
         each recording_id a list of mappings with the last two.
     """
-    found, read = find_carts(events), cart_tables(events)
+    found = find_carts(events)
+    read = tables_of(found)
     rows = records(read.snapshots)
-    views = [CheckedCart(row, cart) for row, cart in zip(rows, found.carts, strict=True)]
-    paths = [path for cart in found.carts for path in _line_paths(cart)]
+    carts = [CheckedCart(row, data) for row, data in zip(rows, found.carts, strict=True)]
+    paths = [path for data in found.carts for path in _line_paths(data)]
     lines = records(read.line_items.assign(name=_names(read.line_items), path=paths))
     shipments = records(read.shipments)
-    for view, n_shipments in zip(views, map(len, Batch(found).shipments), strict=True):
-        view.lines = [next(lines) for _ in range(view.row.n_lines)]
-        view.shipments = [next(shipments) for _ in range(n_shipments)]
+    for cart, n_shipments in zip(carts, map(len, Batch(found).shipments), strict=True):
+        cart.lines = [next(lines) for _ in range(cart.row.n_lines)]
+        cart.shipments = [next(shipments) for _ in range(n_shipments)]
     wanted, last_added = _asked_by_recording(asked), _last_added(events)
-    for places in found.by_recording():
-        _connect([views[place] for place in places], wanted, last_added)
-    return views
+    for indices in found.by_recording():
+        _connect([carts[index] for index in indices], wanted, last_added)
+    return carts
 
 
 def amounts_in(cart: Json) -> Iterator[tuple[tuple[Any, ...], Json]]:
@@ -161,17 +165,17 @@ def _line_paths(cart: Json) -> list[str]:
 
 
 def _connect(
-    views: list[CheckedCart], wanted: dict[str, Counter[str]], last_added: dict[str, int]
+    carts: list[CheckedCart], wanted: dict[str, Counter[str]], last_added: dict[str, int]
 ) -> None:
-    for view in views:
-        if view.row.event == "item-added":
+    for cart in carts:
+        if cart.row.event == "item-added":
             # What was seen last says nothing of what was still to be added.
-            last = last_added.get(str(view.row.recording_id), view.row.seq)
-            view.is_partial = view is views[-1] or view.row.seq < last
+            last = last_added.get(str(cart.row.recording_id), cart.row.seq)
+            cart.is_partial = cart is carts[-1] or cart.row.seq < last
     before = None
-    for view in views:
-        view.before, before = before, view
-        view.asked = wanted.get(view.row.recording_id)
+    for cart in carts:
+        cart.before, before = before, cart
+        cart.asked = wanted.get(cart.row.recording_id)
 
 
 def _last_added(events: pd.DataFrame) -> dict[str, int]:
@@ -204,9 +208,6 @@ def _asked_items(asked: Asked) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield recording_id, item
 
 
-# The checks there are: each a name, a severity and a function that looks at one cart.
-
-
 Severity = Literal["error", "warning", "info"]
 
 
@@ -230,24 +231,18 @@ class Check:
     name: str
     severity: Severity
     meaning: str
-    look: Callable[[CheckedCart], Iterable[Finding] | None]
+    look: Look
 
 
 CHECKS: dict[str, Check] = {}
 
 
-def check(
-    *, name: str, severity: Severity = "error"
-) -> Callable[
-    [Callable[[CheckedCart], Iterable[Finding] | None]],
-    Callable[[CheckedCart], Iterable[Finding] | None],
-]:
+def check(*, name: str, severity: Severity = "error") -> Callable[[Look], Look]:
     """Add a check of one's own; from then on it runs with the others.
 
-    The function gets a `CartView` and returns findings (none for a cart that is right), or None
-    where the cart lacks what it looks at. The first line of its docstring
-    (without ``Check that``) is its meaning. A check
-    of the same name is replaced, so that a notebook cell can be run again.
+    The function gets a `CheckedCart` and returns findings (none for a cart that is right), or None
+    where the cart lacks what it looks at. The first line of its docstring (without ``Check that``)
+    is its meaning. A check of the same name is replaced, so that a notebook cell can be run again.
 
     Raises
     ------
@@ -272,9 +267,7 @@ def check(
     if severity not in get_args(Severity):
         raise ValueError(f"severity is error, warning or info, not {severity!r}")
 
-    def register(
-        look: Callable[[CheckedCart], Iterable[Finding] | None],
-    ) -> Callable[[CheckedCart], Iterable[Finding] | None]:
+    def register(look: Look) -> Look:
         first = (look.__doc__ or name).strip().partition("\n")[0].removeprefix("Check that ")
         meaning = first[:1].upper() + first[1:]
         CHECKS[name] = Check(name, severity, meaning, look)
@@ -294,8 +287,11 @@ def remove_check(name: str) -> None:
     del CHECKS[name]
 
 
+# Checks of the amounts: that a cart's sums are right, to the minor unit.
+
+
 MOST_FINDINGS = 20  # of one kind in one cart: a cart of 5,000 wrong lines is wrong once
-PARTS = {"shipping_total": "shipping", "tax_total": "tax", "addon_total": "addons"}
+COSTS = ("shipping_total", "tax_total", "addon_total")
 
 
 @check(name="line-price", severity="error")
@@ -344,7 +340,7 @@ def total(cart: CheckedCart) -> list[Finding] | None:
     row = cart.row
     if row.total_minor is None or row.sub_total_minor is None or _is_mixed(cart):
         return None
-    costs = {word: getattr(row, f"{name}_minor") or 0 for name, word in PARTS.items()}
+    costs = {AMOUNT_NAMES[name]: getattr(row, f"{name}_minor") or 0 for name in COSTS}
     expected = row.sub_total_minor + sum(costs.values()) - abs(row.cart_discount_minor or 0)
     off = sum(abs(line.discount_minor or 0) for line in cart.lines)
     credit = abs(row.store_credit_minor or 0)
@@ -352,7 +348,7 @@ def total(cart: CheckedCart) -> list[Finding] | None:
     if row.total_minor in {expected - a - b for a in (0, off) for b in (0, credit)}:
         return []
     money = _form(row.currency)
-    terms = [f"{word} {money(minor)}" for word, minor in costs.items() if minor]
+    terms = [f"{name} {money(minor)}" for name, minor in costs.items() if minor]
     sum_of = " + ".join([f"subtotal {money(row.sub_total_minor)}", *terms])
     if row.cart_discount_minor:
         sum_of += f" - discount {money(abs(row.cart_discount_minor))}"
@@ -450,17 +446,17 @@ def _in_other_currencies(cart: CheckedCart, usual: str) -> Iterator[tuple[str, s
 
 def _hint(missing: int, costs: Json) -> str:
     """Say what the difference is, where it is a part of the bill."""
-    for word, minor in costs.items():
+    for name, minor in costs.items():
         if minor and missing == minor:
-            return f" (the difference is the {word}; prices may include it)"
+            return f" (the difference is the {name}; prices may include it)"
     return ""
 
 
 # Checks of what a cart must say at all, and of the status it says it has.
 
 
-# Fields that both versions of the API document (firmly-api.md, section 6.4), and from when on.
-CART_FIELDS = ("cart_id", "cart_status", "line_items")
+# Fields that both versions of the API document, and from when on.
+ALWAYS_FIELDS = ("cart_id", "cart_status", "line_items")
 FILLED_FIELDS = ("sub_total", "total")
 PRICED_FIELDS = ("shipping_total", "tax_total")
 LINE_FIELDS = ("line_item_id", "sku", "quantity", "price", "line_price")
@@ -472,7 +468,7 @@ OPEN_EVENTS = frozenset({"item-added", "shipping-updated"})
 @check(name="required-fields", severity="error")
 def required_fields(cart: CheckedCart) -> list[Finding] | None:
     """Check that every field that all carts are documented to have is there and can be read."""
-    names = list(CART_FIELDS)
+    names = list(ALWAYS_FIELDS)
     if cart.lines:
         names += FILLED_FIELDS
     if cart.lines and (cart.is_order or cart.row.event == "shipping-updated"):
@@ -480,9 +476,7 @@ def required_fields(cart: CheckedCart) -> list[Finding] | None:
     findings = [_lacking(name, name, cart.row, cart.data) for name in names]
     if cart.is_order and cart.row.order_number is None:
         findings.append(_without_number(cart))
-    raw_lines = cart.data.get("line_items")
-    sent = [each for each in raw_lines if type(each) is dict] if type(raw_lines) is list else []
-    for line, raw in zip(cart.lines, sent, strict=True):
+    for line, raw in zip(cart.lines, parts(cart.data, "line_items"), strict=True):
         findings += [_lacking(f"{line.path}.{f}", f, line, raw) for f in LINE_FIELDS]
     return [finding for finding in findings if finding][:MOST_FINDINGS]
 
@@ -645,11 +639,12 @@ def as_asked(cart: CheckedCart) -> list[Finding] | None:
 @check(name="shipments-cover-lines", severity="error")
 def shipments_cover_lines(cart: CheckedCart) -> list[Finding] | None:
     """Check that every line to be sent is in exactly one shipment, and no other is."""
-    parts = [part for part in cart.shipments if part.shipment_id or part.line_item_ids]
+    shipments = [each for each in cart.shipments if each.shipment_id or each.line_item_ids]
     lines = {line.line_item_id: line for line in cart.lines if line.line_item_id}
-    if not parts or not lines or not any(part.line_item_ids for part in parts):
+    named = [line_id for each in shipments for line_id in each.line_item_ids]
+    if not lines or not named:
         return None
-    times = Counter(each for part in parts for each in part.line_item_ids if isinstance(each, str))
+    times = Counter(line_id for line_id in named if isinstance(line_id, str))
     findings = []
     for line_id, line in lines.items():
         allowed = (0, 1) if line.requires_shipping is False else (1,)

@@ -1,7 +1,7 @@
 """The tables of the cart, declared once: what one row is, and every column's meaning.
 
-Source of the fields: firmly-api.md, sections 6.3-6.7. All amounts are whole minor units of the
-row's ``currency``; a field that a snapshot does not have is a null, never a zero.
+All amounts are whole minor units of the row's ``currency``; a field that a snapshot does not have
+is a null, never a zero.
 """
 
 from __future__ import annotations

@@ -13,9 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmly_nb.api.secrets import PERSONAL_KEYS
-from firmly_nb.carts.changes import amount_or_value, labels, pair, path_in_words
+from firmly_nb.carts.changes import (
+    AMOUNT_NAMES,
+    amount_or_value,
+    labels,
+    pair,
+    path_in_words,
+)
 from firmly_nb.carts.paths import Step, below, joined, read_path, split_last
-from firmly_nb.carts.show import LABELS, NOTHING, Bill, BillLine, bill_of
+from firmly_nb.carts.show import NOTHING, Bill, BillLine, bill_of
 from firmly_nb.carts.tables import find_carts, records
 from firmly_nb.display.text import printable
 
@@ -133,8 +139,6 @@ def note_of(row: Any) -> Note:
 # Where a change or a finding belongs: the line, the shipment or the amount that its path names.
 
 
-TOTALS = {name.removesuffix("_minor"): label for name, label in LABELS.items()}
-TOTALS |= {"tax": "tax", "total": "total"}
 # What a sheet compares itself, text with text.
 SHIPMENT_WORDS = frozenset(
     {
@@ -147,7 +151,7 @@ SHIPMENT_WORDS = frozenset(
 ELSEWHERE = frozenset({"platform_order_number", "notices", "notice"})
 
 
-class Places:
+class ByPath:
     """The lines and amounts of a sheet, found by the paths of changes and findings.
 
     Lines and shipments come by name: under those that the comparison with the snapshot before gave
@@ -167,7 +171,7 @@ class Places:
         self._totals = {row.label: row for row in totals}
 
     def take_change(self, path: str, change: Changed) -> bool:
-        """Put a change where it belongs; say whether there was such a place."""
+        """Put a change where it belongs; say whether there is one."""
         head, label, rest = split_path(path)
         if head == "line_items" and label in self._lines:
             _line_changed(self._lines[label], rest, change)
@@ -179,24 +183,24 @@ class Places:
         if head == "cart_status":
             self.status_was = change.was
             return True
-        row = None if label or rest else self._totals.get(TOTALS.get(head, ""))
+        row = None if label or rest else self._totals.get(AMOUNT_NAMES.get(head, ""))
         if row is not None:
             row.amount.was, row.state = change.was or NOTHING, change.kind
         return row is not None or head in ELSEWHERE
 
     def take_finding(self, path: str, note: Note) -> bool:
-        """Put a finding beside what it concerns; say whether there was such a place."""
+        """Put a finding beside what it concerns; say whether there is one."""
         head, label, _ = split_path(path)
-        place: SheetLine | SheetAmount | None = None
+        target: SheetLine | SheetAmount | None = None
         if head == "line_items":
-            place = self._found_lines.get(label)
+            target = self._found_lines.get(label)
         elif head in ("shipments", "shipping_method"):
-            place = self._found_shipments.get(label)
-        elif head in TOTALS:
-            place = self._totals.get(TOTALS[head])
-        if place is not None:
-            place.findings.append(note)
-        return place is not None
+            target = self._found_shipments.get(label)
+        elif head in AMOUNT_NAMES:
+            target = self._totals.get(AMOUNT_NAMES[head])
+        if target is not None:
+            target.findings.append(note)
+        return target is not None
 
 
 def split_path(path: str) -> tuple[str, str, str]:
@@ -340,19 +344,21 @@ class Sheets:
         lines, lines_named = _lines(cart, old, now, was)
         shipments, shipments_named = _shipments(cart, old, now, was)
         totals = _totals(now)
-        places = Places(lines_named, shipments_named, totals)
+        by_path = ByPath(lines_named, shipments_named, totals)
         changed = self._changes.get(seq, ()) if marks else ()
         found = self._findings.get(seq, ())[:MOST_NOTES] if marks else ()
         changes = [
-            change for row in changed if not places.take_change(row.path, change := changed_of(row))
+            change
+            for row in changed
+            if not by_path.take_change(row.path, change := changed_of(row))
         ]
         findings = [
-            note for row in found if not places.take_finding(row.path, note := note_of(row))
+            note for row in found if not by_path.take_finding(row.path, note := note_of(row))
         ]
         return Sheet(
             seq=seq,
             shop=short(now.shop),
-            status=Value(short(now.status), places.status_was),
+            status=Value(short(now.status), by_path.status_was),
             order_number=short(now.order_number),
             currency=short(now.currency),
             lines=_most_telling(lines),
@@ -405,9 +411,9 @@ def _lines(
         a: _line(name, bills[a], "removed") for name, a, b in pairs if a in bills and b not in bills
     }
     lines = [lines_of[each] for each in _objects(new)]
-    for place, each in enumerate(_objects(old)):
+    for index, each in enumerate(_objects(old)):
         if each in gone:
-            lines.insert(min(place, len(lines)), gone[each])
+            lines.insert(min(index, len(lines)), gone[each])
     named = {name: row for name, a, b in pairs if (row := lines_of.get(b) or gone.get(a))}
     own = _by_own_name(old, "line_items", gone) | _by_own_name(new, "line_items", lines_of)
     return lines, (named, own)
@@ -417,10 +423,10 @@ def _most_telling(lines: list[SheetLine]) -> list[SheetLine]:
     """Of too many lines keep those with findings and changes, and of the others the first."""
     if len(lines) <= MOST_LINES:
         return lines
-    order = sorted(
+    by_weight = sorted(
         range(len(lines)), key=lambda at: (not lines[at].findings, not lines[at].state, at)
     )
-    return [lines[at] for at in sorted(order[:MOST_LINES])]
+    return [lines[at] for at in sorted(by_weight[:MOST_LINES])]
 
 
 def _line(label: str, line: BillLine, state: str = "") -> SheetLine:

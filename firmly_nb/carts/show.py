@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
 from firmly_nb.api.snapshots import Snapshot, find_snapshot
-from firmly_nb.carts.changes import amount_or_value
+from firmly_nb.carts.changes import AMOUNT_NAMES, amount_or_value
 from firmly_nb.carts.tables import Found, records, tables_of
 from firmly_nb.display.text import printable
 
@@ -24,22 +24,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# A cart as a shopper reads it: lines, how it is sent, what it costs; from any snapshot.
-
-
 LONGEST_CURRENCY = 8  # its name has three letters where all is well
 MOST_LINES = 50
 NOTHING = "—"
 MINUS = "\N{MINUS SIGN}"
-LABELS = {
-    "sub_total_minor": "subtotal",
-    "cart_discount_minor": "discount",
-    "shipping_total_minor": "shipping",
-    "tax_total_minor": "tax",
-    "addon_total_minor": "addons",
-    "store_credit_minor": "store credit",
-}
-ALWAYS = ("sub_total_minor", "shipping_total_minor", "tax_total_minor")
+ALWAYS = ("sub_total", "shipping_total", "tax_total")
+OFTEN = ("cart_discount", "addon_total", "store_credit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +134,10 @@ def _shipment(part: Any, currency: str) -> tuple[str, str]:
 
 def _totals(row: Any, currency: str) -> list[tuple[str, str]]:
     totals = []
-    for name, label in LABELS.items():
-        minor = getattr(row, name)
+    for name, label in AMOUNT_NAMES.items():
+        if name not in (*ALWAYS, *OFTEN):
+            continue
+        minor = getattr(row, f"{name}_minor")
         if minor or (name in ALWAYS and (row.n_lines or minor is not None)):
             taken_off = label in ("discount", "store credit") and minor
             totals.append((label, _amount(-abs(minor) if taken_off else minor, currency)))
@@ -195,13 +187,13 @@ def cart_html(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> str:
     sent = "".join(_sum_row(words, price, FAINT) for words, price in read.shipments)
     codes = "".join(_sum_row(f"code {code}", "", FAINT) for code in read.codes)
     sums = "".join(_sum_row(label, amount) for label, amount in read.totals)
-    return (
-        f'<div style="font-family:{FONT};color:{INK};font-size:13px;line-height:1.45;'
-        f'max-width:34em;border:{RULE};border-radius:8px;padding:10px 14px;margin:4px 0">'
+    return card(
         f"{_head(read)}{_table(rows)}"
         f"{_table(sent + codes, ruled=True) if sent or codes else ''}"
         f"{_table(sums + _total_row(read), ruled=True)}"
-        f"{''.join(map(_notice, read.notices))}</div>"
+        f"{''.join(map(_notice, read.notices))}",
+        width="34em",
+        padding="10px 14px",
     )
 
 
@@ -247,9 +239,23 @@ def cart_text(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def card(inside: str, *, width: str, padding: str) -> str:
+    """Put HTML into a frame in the notebook's font."""
+    return (
+        f'<div style="font-family:{FONT};color:{INK};font-size:13px;line-height:1.45;'
+        f'max-width:{width};border:{RULE};border-radius:8px;padding:{padding};margin:4px 0">'
+        f"{inside}</div>"
+    )
+
+
+def tinted(tint: str) -> str:
+    """Return the style of a cell on a tint, as ``red,green,blue``."""
+    return f"{LEFT};background:rgba({tint},.10);padding:3px 8px"
+
+
 def _head(read: Bill) -> str:
-    order = f"order {read.order_number}" if read.order_number else ""
-    right = " · ".join(word for word in (order, read.status) if word)
+    number = f"order {read.order_number}" if read.order_number else ""
+    right = " · ".join(said for said in (number, read.status) if said)
     return (
         '<div style="display:flex;justify-content:space-between;gap:16px;padding-bottom:4px">'
         f"<strong><bdi>{escape(read.shop)}</bdi></strong>"
@@ -366,11 +372,7 @@ def changes_html(changes: pd.DataFrame, most: int = MOST_CHANGES) -> str:
             f'<div style="color:{FAINT}">… and {len(changes) - most:,} more changes</div>'
         )
     inside = "".join(blocks) or f'<div style="color:{FAINT}">no changes</div>'
-    return (
-        f'<div style="font-family:{FONT};color:{INK};font-size:13px;line-height:1.45;'
-        f'max-width:52em;border:{RULE};border-radius:8px;padding:6px 14px 10px;margin:4px 0">'
-        f"{inside}</div>"
-    )
+    return card(inside, width="52em", padding="6px 14px 10px")
 
 
 def changes_text(changes: pd.DataFrame, most: int = MOST_CHANGES) -> str:
@@ -418,7 +420,7 @@ def _shown(kind: str, path: str, before: Any, after: Any, currency: Any) -> Show
 def _row(change: Shown) -> str:
     kind, path, before, after = change
     tint = TINTS[kind]
-    cell = f"{LEFT};background:rgba({tint},.10);padding:3px 8px"
+    cell = tinted(tint)
     arrow = f' <span style="color:{FAINT}">→</span> ' if kind == "changed" else ""
     old = f'<bdi style="color:{FAINT}">{escape(before)}</bdi>' if before else ""
     if kind == "removed":

@@ -3,9 +3,7 @@
 Each function takes a table of events and returns one table whose first columns (``recording_id``,
 ``seq``, ``event``) join it with the events and with the other tables. The columns are declared in
 `firmly_nb.carts.schemas`. Carts and orders, both versions of the API and both spellings where its
-sources differ are read (firmly-api.md, sections 6.3-6.7 and 13).
-
-Each table is read field by field over all carts at once, see `firmly_nb.carts.fields`.
+sources differ are read, field by field over many carts at once (`firmly_nb.carts.fields`).
 """
 
 from __future__ import annotations
@@ -93,11 +91,11 @@ class Found:
             )
 
     def by_recording(self) -> list[list[int]]:
-        """Return the places of each recording's snapshots, in the order of their events."""
-        places: dict[str, list[int]] = {}
-        for place, recording_id in enumerate(self.recording_ids):
-            places.setdefault(recording_id, []).append(place)
-        return [sorted(order, key=self.seqs.__getitem__) for order in places.values()]
+        """Return the indices of each recording's snapshots, in the order of their events."""
+        found: dict[str, list[int]] = {}
+        for index, recording_id in enumerate(self.recording_ids):
+            found.setdefault(recording_id, []).append(index)
+        return [sorted(indices, key=self.seqs.__getitem__) for indices in found.values()]
 
 
 def find_carts(events: pd.DataFrame) -> Found:
@@ -177,13 +175,13 @@ class Batch:
         """The carts themselves; what stands where a list should be is kept as a misfit."""
         rows = Rows(self.found.carts, CART_FIELDS.split())
         for field, lists in (("line_items", self.lines), ("shipments", self.shipments_v2)):
-            for place, (sent, good) in enumerate(zip(rows.raw(field), lists, strict=True)):
+            for row, (sent, good) in enumerate(zip(rows.raw(field), lists, strict=True)):
                 if sent is not good and sent is not None and (strays := _strays(sent)):
-                    rows.keep(place, field, strays)
+                    rows.keep(row, field, strays)
         for field in LISTS:
-            for place, value in enumerate(rows.raw(field)):
+            for row, value in enumerate(rows.raw(field)):
                 if value is not None and not isinstance(value, list):
-                    rows.keep(place, field, value)
+                    rows.keep(row, field, value)
         return rows
 
     @cached_property
@@ -274,9 +272,9 @@ def line_discounts(lines: Rows) -> list[int | None]:
     amounts = lines.money("line_discount", "discount")
     if not lines.has("discounts"):
         return amounts
-    for place, listed in enumerate(lines.raw("discounts")):
-        if amounts[place] is None and (described := as_list(listed)):
-            amounts[place] = _sum([_described(value) for value in described])
+    for row, listed in enumerate(lines.raw("discounts")):
+        if amounts[row] is None and (described := as_list(listed)):
+            amounts[row] = _sum([_described(value) for value in described])
     return amounts
 
 
@@ -446,9 +444,9 @@ def _snapshots(batch: Batch) -> Columns:
 def _order_numbers(batch: Batch) -> list[str | None]:
     """Return the order numbers that were found; what stands there and is none is kept."""
     numbers = batch.found.order_numbers
-    for place, sent in enumerate(batch.carts.raw("platform_order_number")):
-        if sent is not None and numbers[place] is None:
-            batch.carts.keep(place, "platform_order_number", sent)
+    for row, sent in enumerate(batch.carts.raw("platform_order_number")):
+        if sent is not None and numbers[row] is None:
+            batch.carts.keep(row, "platform_order_number", sent)
     return numbers
 
 
@@ -516,10 +514,10 @@ def _notices(batch: Batch) -> Columns:
     }
 
 
-def _methods(cart: Json, lots: list[Json]) -> str | None:
+def _methods(cart: Json, shipments: list[Json]) -> str | None:
     """Name the chosen shipping methods of a cart, each once."""
     names: dict[str, None] = {}
-    for holder in (*lots, cart):
+    for holder in (*shipments, cart):
         method = holder.get("shipping_method")
         if isinstance(method, dict):
             name = method.get("id") or method.get("sku")
@@ -530,11 +528,11 @@ def _methods(cart: Json, lots: list[Json]) -> str | None:
 
 def _listed(rows: Rows, field: str) -> list[list[Any]]:
     lists = rows.raw(field)
-    for place, value in enumerate(lists):
+    for row, value in enumerate(lists):
         if type(value) is not list:
-            lists[place] = []
+            lists[row] = []
             if value is not None:
-                rows.keep(place, field, value)
+                rows.keep(row, field, value)
     return lists
 
 
@@ -550,10 +548,10 @@ def _pieces(batch: Batch) -> list[int | None]:
 
 def _times(rows: Rows, field: str) -> list[datetime | None]:
     times: list[datetime | None] = []
-    for place, text in enumerate(rows.text(field)):
+    for row, text in enumerate(rows.text(field)):
         time = _time(text)
         if text is not None and time is None:
-            rows.keep(place, field, text)
+            rows.keep(row, field, text)
         times.append(time)
     return times
 
