@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
-# Effect sizes on ranks, because latencies are skewed and have outliers; what holds for the ranks of a latency
-# holds for those of its logarithm. Spearman's rho for numbers, epsilon squared of Kruskal and
-# Wallis for categories: H / (n - 1), the share of the ranks' variance that lies between the
+# Effect sizes on ranks, because latencies are skewed and have outliers; what holds for the ranks of
+# a latency holds for those of its logarithm. Spearman's rho for numbers, epsilon squared of Kruskal
+# and Wallis for categories: H / (n - 1), the share of the ranks' variance that lies between the
 # categories (M. Tomczak and E. Tomczak, "The need to report effect size estimates revisited",
 # 2014).
 

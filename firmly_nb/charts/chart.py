@@ -24,7 +24,8 @@ from firmly_nb.charts.look import (
     is_wide,
     layout,
 )
-from firmly_nb.display.text import clean, count, lines, listed, shown
+from firmly_nb.display.text import LONGEST_NAME, clean, count, lines, listed, shown
+from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.quantiles import quantiles
 from firmly_nb.latency.runs import quantiles_by_run, runs_of
 from firmly_nb.outcomes import PLACED, outcome
@@ -99,9 +100,6 @@ def _others(orders: pd.DataFrame) -> list[str]:
         for name, number in counts.items()
         if name != PLACED and number
     ]
-
-
-# ``Chart``: a Plotly figure that carries its question, its answer and what is in it.
 
 
 CAPTION = "caption"
@@ -318,12 +316,12 @@ def placed(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> pd.DataFrame
     """
     if measure not in orders:
         raise KeyError(f"orders has no column {measure!r}; use one of {', '.join(MEASURES)}")
-    return orders[(orders["outcome"] == PLACED).to_numpy(bool) & orders[measure].notna()]
+    return orders[is_value(orders["outcome"], PLACED) & orders[measure].notna()]
 
 
 def failed(orders: pd.DataFrame) -> pd.DataFrame:
     """Return the orders that did not end in an order, cancelled ones too."""
-    return orders[(orders["outcome"] != PLACED).to_numpy(bool)]
+    return orders[~is_value(orders["outcome"], PLACED)]
 
 
 def times(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> Any:
@@ -382,7 +380,7 @@ def order_points(
         rest = f"{count(len(names) - len(own))} more merchants"
         parts.append((rest, ~through["domain"].isin(own)))
     traces = []
-    for place, (name, inside) in enumerate(parts):
+    for index, (name, inside) in enumerate(parts):
         part = through[inside.to_numpy(bool)]
         traces.append(
             go.Scatter(
@@ -392,9 +390,9 @@ def order_points(
                 name=f"{shown(name)} ({count(len(part))})",
                 marker={
                     "size": 6,
-                    "symbol": SYMBOLS[place],
+                    "symbol": SYMBOLS[index],
                     "opacity": 0.85,
-                    "color": SERIES[place],
+                    "color": SERIES[index],
                     "line": {"width": 0.5, "color": LIGHT.paper},
                 },
                 customdata=order_data(part),
@@ -462,17 +460,45 @@ def milestones(stages: pd.DataFrame) -> list[str]:
     return [str(name) for name in stages["to_milestone"].drop_duplicates()]
 
 
-def beside(place: int) -> dict[str, Any]:
+def beside(row: int) -> dict[str, Any]:
     """Return where a text stands that belongs to a row: on the right of the axes."""
     return {
         "xref": "paper",
         "x": 1,
         "xanchor": "left",
         "xshift": 10,
-        "y": place,
+        "y": row,
         "align": "left",
         "showarrow": False,
     }
+
+
+def row_axis(labels: Sequence[str]) -> dict[str, Any]:
+    """Return an axis of rows under one another, each with its label."""
+    return {
+        "tickvals": list(range(len(labels))),
+        "ticktext": [shown(label) for label in labels],
+        "range": [len(labels) - 0.5, -0.5],
+        "showgrid": False,
+        "ticks": "",
+    }
+
+
+def label_px(labels: Sequence[str], room: int = 28) -> int:
+    """Return how much room the labels of rows need."""
+    return room + round(7.2 * max(min(len(label), LONGEST_NAME) for label in labels))
+
+
+def by_milestone(stages: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Sort stages by the milestones that they end with, those after a gap behind the plain one.
+
+    Examples
+    --------
+    >>> by_milestone(["a->c", "c", "b"], ["a", "b", "c"])
+    ['b', 'c', 'a->c']
+    """
+    ranks = {name: rank for rank, name in enumerate(names)}
+    return sorted(stages, key=lambda stage: (ranks.get(stage.split("->")[-1], 0), "->" in stage))
 
 
 def untimed(question: str, orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> Chart:

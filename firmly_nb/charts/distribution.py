@@ -10,6 +10,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.charts.chart import (
     DEFAULT_MEASURE,
+    MOST_MERCHANTS,
     Chart,
     domains,
     excluded,
@@ -22,7 +23,16 @@ from firmly_nb.charts.chart import (
     there_are,
     untimed,
 )
-from firmly_nb.charts.look import LIGHT, SERIES, SYMBOLS, dash, faint, thinned, time_axis
+from firmly_nb.charts.look import (
+    FEW_POINTS,
+    LIGHT,
+    SERIES,
+    SYMBOLS,
+    dash,
+    faint,
+    thinned,
+    time_axis,
+)
 from firmly_nb.display.text import between, clean, count, listed, ms, percent, shown
 from firmly_nb.latency.quantiles import Quantile, in_order
 from firmly_nb.latency.quantiles import ecdf as ecdf_table
@@ -37,9 +47,8 @@ if TYPE_CHECKING:
 MARKED = (0.5, 0.9, 0.95)
 TAIL = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
 GRID = tuple((1 - np.geomspace(0.9, 1e-5, 28)).tolist())
-FEW = 60  # so few are drawn one by one
 VISIBLE = 1.01  # a line that is less than this above another lies on it
-MOST_MERCHANTS, NAME_LETTERS = 4, 32
+NAME_LETTERS = 32
 
 
 def ecdf(
@@ -69,8 +78,8 @@ def ecdf(
         parts = dict(list(parts.items())[:MOST_MERCHANTS])
     traces = [
         trace
-        for place, (name, part) in enumerate(parts.items())
-        for trace in ecdf_traces(part[measure].to_numpy("float64"), name, place, len(parts))
+        for index, (name, part) in enumerate(parts.items())
+        for trace in ecdf_traces(part[measure].to_numpy("float64"), name, index, len(parts))
     ]
     x, found = in_order(through[measure]), order_quantiles(orders, MARKED, measure)
     several = len(parts) > 1
@@ -98,13 +107,13 @@ def share_axis(title: str = "share of orders that are through") -> dict[str, Any
     return {"title": {"text": title}, "range": [0, 1.02], "tickformat": ".0%", "dtick": 0.25}
 
 
-def ecdf_traces(values: Any, name: str, place: int, curves: int = 2) -> list[Any]:
+def ecdf_traces(values: Any, name: str, index: int, curves: int = 2) -> list[Any]:
     """Draw one curve and its band, the fainter the more curves there are."""
     table = ecdf_table(values)
     drawn = table.iloc[thinned(len(table))]
-    colour, steps = SERIES[place % len(SERIES)], {"shape": "hv"}
+    colour, steps = SERIES[index % len(SERIES)], {"shape": "hv"}
     x = drawn["value"].to_numpy()
-    group = {"legendgroup": f"curve {place}"}
+    group = {"legendgroup": f"curve {index}"}
     edge = {"mode": "lines", "line": {"width": 0, **steps}, "hoverinfo": "skip", **group}
     band = faint(colour, 0.16 if curves <= 2 else 0.08)
     return [
@@ -122,9 +131,9 @@ def ecdf_traces(values: Any, name: str, place: int, curves: int = 2) -> list[Any
             x=np.append(x[:1], x),
             y=np.append(0.0, drawn["share"].to_numpy()),
             name=f"{shown(name)} ({count(len(values))})",
-            mode="lines+markers" if len(values) <= FEW else "lines",
-            marker={"size": 5, "symbol": SYMBOLS[place % len(SYMBOLS)]},
-            line={"color": colour, "width": 2.2, "dash": dash(place), **steps},
+            mode="lines+markers" if len(values) <= FEW_POINTS else "lines",
+            marker={"size": 5, "symbol": SYMBOLS[index % len(SYMBOLS)]},
+            line={"color": colour, "width": 2.2, "dash": dash(index), **steps},
             hovertemplate=f"%{{y:.1%}} within %{{x:,.1f}} ms<extra>{shown(name)}</extra>",
             **group,
         ),
@@ -197,7 +206,7 @@ def _nines(n: int) -> dict[str, Any]:
     }
 
 
-def _percentile_line(through: pd.DataFrame, x: Floats, name: str, place: int) -> Any:
+def _percentile_line(through: pd.DataFrame, x: Floats, name: str, index: int) -> Any:
     """Draw the times ``x`` of orders that are sorted by them."""
     ranks = thinned(len(x))
     # The i-th of n values stands for the share (i - 0.5) / n.
@@ -210,9 +219,9 @@ def _percentile_line(through: pd.DataFrame, x: Floats, name: str, place: int) ->
             for at, who in zip(p, order_data(through.iloc[ranks]), strict=True)
         ],
         name=name,
-        mode="lines+markers" if len(x) <= FEW else "lines",
-        marker={"size": 5, "symbol": SYMBOLS[place]},
-        line={"color": SERIES[place], "width": 2.2, "dash": dash(place)},
+        mode="lines+markers" if len(x) <= FEW_POINTS else "lines",
+        marker={"size": 5, "symbol": SYMBOLS[index]},
+        line={"color": SERIES[index], "width": 2.2, "dash": dash(index)},
         hovertemplate="%{customdata[0]} within %{y:,.1f} ms<br>order %{customdata[2]}<br>"
         "%{customdata[1]}<extra></extra>",
     )

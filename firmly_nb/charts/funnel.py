@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
 
-from firmly_nb.charts.chart import Chart, beside, make, milestones, none_placed, nothing
+from firmly_nb.charts.chart import (
+    Chart,
+    beside,
+    failed,
+    label_px,
+    make,
+    milestones,
+    none_placed,
+    nothing,
+    row_axis,
+)
 from firmly_nb.charts.look import LIGHT, over, stage_look
 from firmly_nb.display.text import clean, count, listed, percent, shown
 from firmly_nb.latency.shares import attempted, success_rate
 from firmly_nb.latency.shares import funnel as funnel_table
 from firmly_nb.latency.stages import START
-from firmly_nb.outcomes import PLACED, UNKNOWN, outcome
+from firmly_nb.outcomes import UNKNOWN, outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +59,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
         caption=f"{count(len(orders), 'order')}, {count(len(counted))} attempted (cancelled ones "
         f"are not). {_may_exist(orders)}Intervals: 95%, Wilson.",
         height_px=ROW_PX * len(labels),
-        left_px=34 + round(7.2 * max(min(len(label), 48) for label in labels)),
+        left_px=label_px(labels, 34),
         right_px=max(BESIDE_PX, 20 + round(6.2 * max(len(note["text"]) for note in words))),
         extra={
             "barmode": "stack",
@@ -60,13 +70,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
                 "tickformat": ",d",
                 **({"dtick": 1} if len(counted) < FEW else {}),
             },
-            "yaxis": {
-                "tickvals": list(range(len(labels))),
-                "ticktext": [shown(label) for label in labels],
-                "range": [len(labels) - 0.5, -0.5],
-                "showgrid": False,
-                "ticks": "",
-            },
+            "yaxis": row_axis(labels),
             "annotations": words,
         },
     )
@@ -74,24 +78,24 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
 
 def _reached(table: pd.DataFrame, n: int, ends: list[str]) -> list[Any]:
     bars = [_bar(0, n, f"{count(n, 'order')} attempted", {"color": LIGHT.quiet})]
-    for place, row in enumerate(table.to_dict("records"), 1):
+    for index, row in enumerate(table.to_dict("records"), 1):
         name = str(row["milestone"])
         words = (
             f"<b>{shown(name)}</b>: {count(row['reached'])} of {count(row['came_from'])} came on, "
             f"{percent(row['conversion'])} ({percent(row['low'])} to {percent(row['high'])})"
         )
-        bars.append(_bar(place, int(row["reached"]), words, stage_look(name, ends)))
+        bars.append(_bar(index, int(row["reached"]), words, stage_look(name, ends)))
     return bars
 
 
-def _bar(place: int, number: int, words: str, look: dict[str, Any]) -> Any:
+def _bar(row: int, number: int, words: str, look: dict[str, Any]) -> Any:
     return go.Bar(
         x=[number],
-        y=[place],
+        y=[row],
         orientation="h",
         name="reached it",
         legendgroup="reached",
-        showlegend=not place,
+        showlegend=not row,
         marker=look,
         customdata=[words],
         hovertemplate="%{customdata}<extra></extra>",
@@ -118,28 +122,26 @@ def _lost(table: pd.DataFrame, n: int) -> list[Any]:
 
 def _reasons(counted: pd.DataFrame, names: list[str]) -> dict[str, list[tuple[str, int]]]:
     """Return, by the last milestone reached, what lost orders ended in and how often."""
-    gone = counted[(counted["outcome"] != PLACED).to_numpy(bool)]
+    gone = failed(counted)
     last = gone["last_milestone"].astype("object").where(gone["last_milestone"].notna(), START)
     codes = gone["error_code"].astype("object")
     # The API's name says more than the kind; where there is none the kind must do.
-    said = codes.where(codes.notna(), gone["outcome"].astype("str").map(_words))
+    said = codes.where(
+        codes.notna(), gone["outcome"].astype("str").map(lambda name: outcome(name).clause)
+    )
     found: dict[str, Counter[str]] = {}
     for milestone, reason in zip(last.astype("str"), said.astype("str"), strict=True):
         found.setdefault(milestone, Counter())[reason] += 1
-    order = {name: at for at, name in enumerate([START, *names])}
+    ranks = {name: rank for rank, name in enumerate([START, *names])}
     return {
         milestone: sorted(found[milestone].items(), key=lambda pair: (-pair[1], pair[0]))
-        for milestone in sorted(found, key=lambda name: order.get(name, len(order)))
+        for milestone in sorted(found, key=lambda name: ranks.get(name, len(ranks)))
     }
 
 
-def _words(name: str) -> str:
-    return outcome(name).clause
-
-
-def _share_words(row: dict[Any, Any], place: int) -> dict[str, Any]:
+def _share_words(row: dict[Any, Any], index: int) -> dict[str, Any]:
     return {
-        **beside(place),
+        **beside(index),
         "text": f"<b>{count(row['reached'])}</b>  {percent(row['share'])} "
         f"({percent(row['share_low'])} to {percent(row['share_high'])})",
         "yanchor": "bottom",
@@ -150,17 +152,17 @@ def _share_words(row: dict[Any, Any], place: int) -> dict[str, Any]:
 
 def _reason_words(lost: dict[str, list[tuple[str, int]]], names: list[str]) -> list[dict[str, Any]]:
     """Write beside a milestone what ended the orders that did not reach it."""
-    places = {name: at + 1 for at, name in enumerate([START, *names])}
+    rows = {name: at + 1 for at, name in enumerate([START, *names])}
     return [
         {
-            **beside(places[milestone]),
+            **beside(rows[milestone]),
             "text": f"lost: {_most(reasons, 1)}",
             "yanchor": "top",
             "yshift": -6,
             "font": {"size": 11, "color": LIGHT.mark},
         }
         for milestone, reasons in lost.items()
-        if places.get(milestone, len(names) + 1) <= len(names)
+        if rows.get(milestone, len(names) + 1) <= len(names)
     ]
 
 

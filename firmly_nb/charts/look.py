@@ -124,9 +124,9 @@ def over(shape: str) -> dict[str, Any]:
     return {"shape": shape, "solidity": 0.25, **look}
 
 
-def dash(place: int) -> str:
+def dash(index: int) -> str:
     """Return the dash that tells a line without its colour."""
-    return DASHES[place % len(DASHES)]
+    return DASHES[index % len(DASHES)]
 
 
 def faint(colour: str, opacity: float = 0.18) -> str:
@@ -141,11 +141,9 @@ def faint(colour: str, opacity: float = 0.18) -> str:
     return f"rgba({red},{green},{blue},{opacity:g})"
 
 
-# Axes of times, and how many points are too many to draw one by one.
-
-
 # Beyond this, points lie over one another and a notebook grows by megabytes: they are binned.
 MOST_POINTS = 2_000
+FEW_POINTS = 60  # so few are drawn one by one
 MOST_STEPS = 1_200
 LOG_FROM_RATIO = 10.0
 FEWEST_TICKS = 3

@@ -1,4 +1,4 @@
-"""Orders on the day's clock: each one, or how many in each cell of time and latency."""
+"""Orders one by one or in cells: along the day, and by the totals of their carts."""
 
 from __future__ import annotations
 
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Nanoseconds = NDArray[np.int64]
 
-# Where orders stand along the day: on the clock, or one after another where pauses are long.
-#
 # Runs that are hours apart would be thin strips on the clock; they are set side by side then, and
 # the axis names their starts.
 
@@ -80,7 +78,7 @@ class Along:
     breaks_ns: Nanoseconds
 
     def at(self, starts_ns: Nanoseconds) -> Any:
-        """Return where orders stand: times as texts, or places."""
+        """Return where orders stand: times as texts, or indices."""
         if not self.side_by_side:
             return texts(starts_ns)
         return np.searchsorted(self.starts_ns, starts_ns).astype(np.float64)
@@ -90,8 +88,8 @@ class Along:
         first, last = int(self.starts_ns[0]), int(self.starts_ns[-1]) + 1
         if not self.side_by_side:
             return np.linspace(first, max(last, first + 10**9), bins + 1).astype(np.int64)
-        places = np.linspace(0, len(self.starts_ns) - 1, bins + 1).round().astype(int)
-        return np.unique(np.append(self.starts_ns[places[:-1]], last))
+        indices = np.linspace(0, len(self.starts_ns) - 1, bins + 1).round().astype(int)
+        return np.unique(np.append(self.starts_ns[indices[:-1]], last))
 
     def axis(self) -> dict[str, Any]:
         """Return the axis."""
@@ -101,17 +99,17 @@ class Along:
             room = max((last - first) // 50, LEAST_ROOM_NS)
             ends = texts(np.array([first - room, last + room]))
             return {"title": {"text": "start of the order (UTC)"}, "type": "date", "range": ends}
-        places = np.searchsorted(self.starts_ns, self.breaks_ns)
+        indices = np.searchsorted(self.starts_ns, self.breaks_ns)
         kept: list[int] = []
-        for run, place in enumerate(places.tolist()):
+        for run, index in enumerate(indices.tolist()):
             apart = LEAST_APART * len(self.starts_ns)
-            if not kept or place - int(places[kept[-1]]) >= apart:
+            if not kept or index - int(indices[kept[-1]]) >= apart:
                 kept.append(run)
         kept = kept[:: -(-len(kept) // MOST_TICKS)]
         labels = [self.label(int(self.breaks_ns[run])) for run in kept]
         return {
             "title": {"text": "orders one after another; a line begins a run, at its start (UTC)"},
-            "tickvals": places[kept].tolist(),
+            "tickvals": indices[kept].tolist(),
             "ticktext": [label.replace(" ", "<br>") for label in labels],
             "range": [-0.5, len(self.starts_ns) - 0.5],
         }
@@ -145,9 +143,6 @@ def nanoseconds(orders: pd.DataFrame) -> Nanoseconds:
 def texts(at_ns: Nanoseconds) -> list[str]:
     """Write times as Plotly reads them; without a zone, since it would shift them."""
     return [str(text) for text in np.datetime_as_string(at_ns.astype("datetime64[ns]"), unit="ms")]
-
-
-# How many orders are in each cell of two axes: the darker, the more.
 
 
 def cells(found: Floats, x: Any, y: Any, *, scale: bool = False, hover: str = "") -> Any:
@@ -429,9 +424,6 @@ def _slowest_stretch(through: pd.DataFrame, measure: str, where: Along) -> str:
         f"From {begin} to {end} {percent(found[top] / total[top])} of "
         f"{count(int(total[top]), 'order')} took {slowness}; at other times {percent(rest)}."
     )
-
-
-# Cart totals against latency: do bigger carts take longer.
 
 
 FEWEST_TO_JUDGE, FIFTHS = 20, 5

@@ -11,16 +11,20 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 from firmly_nb.charts.chart import (
     Chart,
     beside,
+    by_milestone,
     excluded,
     interval_words,
+    label_px,
     make,
     milestones,
     none_placed,
     nothing,
+    row_axis,
     there_are,
 )
-from firmly_nb.charts.look import LIGHT, edges, faint, positive, stage_look, time_axis
+from firmly_nb.charts.look import FEW_POINTS, LIGHT, edges, faint, positive, stage_look, time_axis
 from firmly_nb.display.text import between, clean, count, ms, percent, shown
+from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.quantiles import Quantile, quantiles
 from firmly_nb.latency.summary import FIRST_EVENT, HEADERS, ORDER, latency_table
 from firmly_nb.outcomes import CANCELLED, PLACED
@@ -33,8 +37,8 @@ if TYPE_CHECKING:
 
 ROW_PX = 62
 RIDGE_BINS, RIDGE_HEIGHT, RIDGE_ROOM = 160, 0.86, 1.6
-# Fewer times than this have no median (metrics.md, section 4), and no hill that means anything.
-FEWEST_IN_A_HILL, FEW = 6, 60
+# Fewer times than this have no median and no hill that means anything.
+FEWEST_IN_A_HILL = 6
 STROKE_PX = 12
 
 
@@ -57,12 +61,12 @@ def stages(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
         caption=f"{excluded(orders)}{_shares_said(table)}{_how_certain(table, orders)}"
         f"{_backwards(stages)}",
         height_px=max(ROW_PX * len(names), 130),
-        left_px=_label_px(names),
+        left_px=label_px(names),
         right_px=150,
         extra={
             "xaxis": {**time_axis(table["max_ms"], "time in the stage", log=False)}
             | {"range": [0, _right_end(table)]},
-            "yaxis": _stage_axis(names),
+            "yaxis": row_axis(names),
             "annotations": [_beside(row, at) for at, row in enumerate(table.to_dict("records"))],
             "bargap": 0.42,
             "barmode": "overlay",
@@ -84,8 +88,8 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     grid = edges([everything.min() / RIDGE_ROOM, everything.max() * RIDGE_ROOM], RIDGE_BINS)
     traces: list[Any] = []
     # From the top downwards each hill stands before the one behind it.
-    for place, name in reversed(list(enumerate(reversed(names)))):
-        traces += _hill(found[name], name, place, grid, ends)
+    for row, name in reversed(list(enumerate(reversed(names)))):
+        traces += _hill(found[name], name, row, grid, ends)
     return make(
         traces,
         question=question,
@@ -93,7 +97,7 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
         caption=f"{excluded(orders)}{_hills_said(found)} Stages reached by failed orders are in "
         f"it; cancelled orders are not.{_backwards(stages, ', and not drawn here')}",
         height_px=max(ROW_PX * len(names), 150) + 30,
-        left_px=_label_px(names),
+        left_px=label_px(names),
         legend=False,
         extra={
             "xaxis": time_axis(grid, "time in the stage", log=True),
@@ -108,12 +112,11 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
 
 
 def _durations(stages: pd.DataFrame, orders: pd.DataFrame) -> dict[str, Floats]:
-    gone = orders.loc[(orders["outcome"] == CANCELLED).to_numpy(bool), "recording_id"]
+    gone = orders.loc[is_value(orders["outcome"], CANCELLED), "recording_id"]
     kept = stages[~stages["recording_id"].isin(gone)] if len(gone) else stages
     groups = kept.groupby("stage", sort=False, observed=True)["duration_ms"]
     found = {str(name): positive(group) for name, group in groups}
-    order = {name: at for at, name in enumerate(milestones(stages))}
-    names = sorted(found, key=lambda name: (order.get(name.split("->")[-1], 0), "->" in name))
+    names = by_milestone(found, milestones(stages))
     return {name: found[name] for name in names if len(found[name])}
 
 
@@ -129,7 +132,7 @@ def _hills_said(found: dict[str, Floats]) -> str:
 
 
 def _none_reached(orders: pd.DataFrame) -> str:
-    said = none_placed(orders) if not (orders["outcome"] == PLACED).any() else ""
+    said = none_placed(orders) if not is_value(orders["outcome"], PLACED).any() else ""
     return f"No stage was reached. {said}".strip() if len(orders) else said
 
 
@@ -164,20 +167,20 @@ def _right_end(table: pd.DataFrame) -> float:
 def _median_bars(table: pd.DataFrame, ends: list[str]) -> list[Any]:
     bars = []
     name = "longest time" if table["p50_ms"].isna().all() else "median with its interval"
-    for place, row in enumerate(table.to_dict("records")):
+    for index, row in enumerate(table.to_dict("records")):
         bars.append(
             go.Bar(
                 x=[_middle(row)],
-                y=[place],
+                y=[index],
                 orientation="h",
                 name=name,
                 legendgroup="median",
-                showlegend=not place,
+                showlegend=not index,
                 marker={
                     **stage_look(str(row["stage"]), ends),
                     "line": {"width": 1, "color": LIGHT.quiet},
                 },
-                error_x=_whiskers(table.iloc[[place]], "p50"),
+                error_x=_whiskers(table.iloc[[index]], "p50"),
                 customdata=[_row_words(row)],
                 hovertemplate="%{customdata}<extra></extra>",
             )
@@ -224,23 +227,13 @@ def _whiskers(table: pd.DataFrame, name: str) -> dict[str, Any]:
     }
 
 
-def _beside(row: dict[Any, Any], place: int) -> dict[str, Any]:
+def _beside(row: dict[Any, Any], index: int) -> dict[str, Any]:
     share = row["share_of_order"]
     of_the_time = "" if math.isnan(share) else f"<b>{percent(share)}</b> of the time<br>"
     return {
-        **beside(place),
+        **beside(index),
         "text": f"{of_the_time}{percent(row['reached_share'])} came through",
         "font": {"size": 11.5},
-    }
-
-
-def _stage_axis(names: list[str]) -> dict[str, Any]:
-    return {
-        "tickvals": list(range(len(names))),
-        "ticktext": [shown(name) for name in names],
-        "range": [len(names) - 0.5, -0.5],
-        "showgrid": False,
-        "ticks": "",
     }
 
 
@@ -283,16 +276,16 @@ def _median_said(row: dict[Any, Any]) -> str:
     return f"{ms(row['p50_ms'])} ({between(row['p50_low_ms'], row['p50_high_ms'])})"
 
 
-def _hill(values: Floats, name: str, place: int, grid: Floats, ends: list[str]) -> list[Any]:
+def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) -> list[Any]:
     if len(values) < FEWEST_IN_A_HILL:
-        return [_rug(values, place, name, STROKE_PX)]
+        return [_rug(values, level, name, STROKE_PX)]
     colour = stage_look(name, ends)["color"]
     x = np.sqrt(grid[:-1] * grid[1:])
     height = _smooth(values, grid)
-    y = place + RIDGE_HEIGHT * height
+    y = level + RIDGE_HEIGHT * height
     hover = f"{shown(name)}, {count(len(values), 'order')}"
     base = go.Scatter(
-        x=x, y=np.full(len(x), place), mode="lines", line={"width": 0}, hoverinfo="skip"
+        x=x, y=np.full(len(x), level), mode="lines", line={"width": 0}, hoverinfo="skip"
     )
     hill = go.Scatter(
         x=x,
@@ -305,10 +298,10 @@ def _hill(values: Floats, name: str, place: int, grid: Floats, ends: list[str]) 
         hovertemplate=f"{hover}<br>%{{x:,.1f}} ms<extra></extra>",
     )
     middle = float(np.median(values))
-    top = place + RIDGE_HEIGHT * float(np.interp(math.log(middle), np.log(x), height))
+    top = level + RIDGE_HEIGHT * float(np.interp(math.log(middle), np.log(x), height))
     median = go.Scatter(
         x=[middle, middle],
-        y=[place, top],
+        y=[level, top],
         mode="lines",
         line={"color": LIGHT.ink, "width": 2},
         hovertemplate=f"{hover}<br>median {ms(middle)}<extra></extra>",
@@ -317,7 +310,7 @@ def _hill(values: Floats, name: str, place: int, grid: Floats, ends: list[str]) 
         base,
         hill,
         median,
-        *([_rug(values, place - 0.08, name, 5)] if len(values) <= FEW else []),
+        *([_rug(values, level - 0.08, name, 5)] if len(values) <= FEW_POINTS else []),
     ]
 
 
@@ -360,7 +353,3 @@ def _steadiest(found: dict[str, Floats]) -> str:
 
 def _ratio(pair: list[Quantile]) -> float:
     return pair[1].estimate / pair[0].estimate
-
-
-def _label_px(names: list[str]) -> int:
-    return 28 + round(7.2 * max(min(len(name), 48) for name in names))

@@ -9,7 +9,9 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.charts.chart import (
     Chart,
+    by_milestone,
     excluded,
+    failed,
     make,
     milestones,
     none_placed,
@@ -18,6 +20,7 @@ from firmly_nb.charts.chart import (
 )
 from firmly_nb.charts.look import LIGHT, failure_look, stage_look
 from firmly_nb.display.text import clean, count, ms, percent, shown
+from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.stages import START
 from firmly_nb.outcomes import PLACED, outcome
 
@@ -65,17 +68,17 @@ def waterfall(
     rows = chosen(orders, most)
     kept = stages[stages["recording_id"].isin(rows["recording_id"])]
     origin = _origins(kept, rows, align)
-    place = {recording_id: at for at, recording_id in enumerate(rows["recording_id"])}
+    row_of = {recording_id: at for at, recording_id in enumerate(rows["recording_id"])}
     drawn = kept[kept["duration_ms"].notna()]
     traces = [
-        _bars(drawn[drawn["stage"].astype("str") == stage], stage, names, place, origin)
+        _bars(drawn[drawn["stage"].astype("str") == stage], stage, names, row_of, origin)
         for stage in _ordered(drawn, names)
     ]
-    traces += _backwards(drawn, place, origin)
-    lost, view = rows[rows["outcome"] != PLACED], _view(rows, origin)
+    traces += _backwards(drawn, row_of, origin)
+    lost, window = failed(rows), _window(rows, origin)
     if len(lost):
-        traces += [_waiting(kept, lost, place, origin), *_failures(lost, place, origin, view)]
-    cut_off = _beyond(rows, origin, view)
+        traces += [_waiting(kept, lost, row_of, origin), *_failures(lost, row_of, origin, window)]
+    cut_off = _beyond(rows, origin, window)
     return make(
         traces,
         question=question,
@@ -93,7 +96,7 @@ def waterfall(
                 "zeroline": align != START,
                 "zerolinecolor": LIGHT.ink,
                 "zerolinewidth": 1.4,
-                "range": list(view),
+                "range": list(window),
             },
             "yaxis": _row_axis(rows),
             "annotations": cut_off,
@@ -106,9 +109,9 @@ def chosen(orders: pd.DataFrame, most: int = MOST_ROWS) -> pd.DataFrame:
 
     Of many, every k-th is taken; of failures at least five, so that none of their kind is lost.
     """
-    is_placed = (orders["outcome"] == PLACED).to_numpy(bool)
-    through = orders[is_placed].sort_values("order_latency_ms", ascending=False)
-    lost = orders[~is_placed].sort_values("order_latency_ms", ascending=False)
+    through = orders[is_value(orders["outcome"], PLACED)]
+    through = through.sort_values("order_latency_ms", ascending=False)
+    lost = failed(orders).sort_values("order_latency_ms", ascending=False)
     if len(orders) <= most:
         return _under_one_another(through, lost)
     share = round(most * len(lost) / len(orders))
@@ -139,23 +142,21 @@ def _origins(stages: pd.DataFrame, rows: pd.DataFrame, align: str) -> dict[str, 
 
 
 def _ordered(stages: pd.DataFrame, names: list[str]) -> list[str]:
-    found = stages["stage"].astype("str").drop_duplicates().tolist()
-    place = {name: at for at, name in enumerate(names)}
-    return sorted(found, key=lambda stage: (place[stage.split("->")[-1]], "->" in stage))
+    return by_milestone(stages["stage"].astype("str").drop_duplicates(), names)
 
 
 def _bars(
     part: pd.DataFrame,
     stage: str,
     names: list[str],
-    place: dict[str, int],
+    row_of: dict[str, int],
     origin: dict[str, float],
 ) -> Any:
     ids = part["recording_id"].tolist()
     shift = np.array([origin[recording_id] for recording_id in ids])
     return go.Bar(
         orientation="h",
-        y=[place[recording_id] for recording_id in ids],
+        y=[row_of[recording_id] for recording_id in ids],
         base=part["start_ms"].to_numpy(np.float64) - shift,
         x=part["duration_ms"].to_numpy(np.float64),
         name=shown(stage),
@@ -169,7 +170,7 @@ def _bars(
     )
 
 
-def _backwards(drawn: pd.DataFrame, place: dict[str, int], origin: dict[str, float]) -> list[Any]:
+def _backwards(drawn: pd.DataFrame, row_of: dict[str, int], origin: dict[str, float]) -> list[Any]:
     """Mark milestones that came before the one they should follow: their time is below zero."""
     part = drawn[(drawn["duration_ms"] < 0).to_numpy(bool)]
     if part.empty:
@@ -179,7 +180,7 @@ def _backwards(drawn: pd.DataFrame, place: dict[str, int], origin: dict[str, flo
     return [
         go.Scatter(
             x=[end - origin[each] for each, end in zip(ids, ends, strict=True)],
-            y=[place[each] for each in ids],
+            y=[row_of[each] for each in ids],
             mode="markers",
             name="out of order",
             marker={
@@ -198,7 +199,7 @@ def _backwards(drawn: pd.DataFrame, place: dict[str, int], origin: dict[str, flo
 
 
 def _waiting(
-    stages: pd.DataFrame, lost: pd.DataFrame, place: dict[str, int], origin: dict[str, float]
+    stages: pd.DataFrame, lost: pd.DataFrame, row_of: dict[str, int], origin: dict[str, float]
 ) -> Any:
     """Draw what passed between the last milestone of a failed order and its end."""
     reached = stages.groupby("recording_id")["end_ms"].max().to_dict()
@@ -207,7 +208,7 @@ def _waiting(
     shift = np.array([origin[each] for each in ids])
     return go.Bar(
         orientation="h",
-        y=[place[each] for each in ids],
+        y=[row_of[each] for each in ids],
         base=start - shift,
         x=np.maximum(lost["order_latency_ms"].to_numpy(np.float64) - start, 0.0),
         name="no further milestone",
@@ -218,9 +219,9 @@ def _waiting(
 
 def _failures(
     lost: pd.DataFrame,
-    place: dict[str, int],
+    row_of: dict[str, int],
     origin: dict[str, float],
-    view: tuple[float, float],
+    window: tuple[float, float],
 ) -> list[Any]:
     """Mark where failed orders came to an end; one beyond the view is marked at its edge."""
     traces = []
@@ -233,8 +234,8 @@ def _failures(
         ]
         traces.append(
             go.Scatter(
-                x=np.minimum(ends - np.array([origin[each] for each in ids]), view[1]),
-                y=[place[each] for each in ids],
+                x=np.minimum(ends - np.array([origin[each] for each in ids]), window[1]),
+                y=[row_of[each] for each in ids],
                 mode="markers",
                 cliponaxis=False,
                 name=shown(outcome(str(name)).word),
@@ -246,7 +247,7 @@ def _failures(
     return traces
 
 
-def _view(rows: pd.DataFrame, origin: dict[str, float]) -> tuple[float, float]:
+def _window(rows: pd.DataFrame, origin: dict[str, float]) -> tuple[float, float]:
     """Return what the axis shows: a few that took very long must not press others together."""
     shift = rows["recording_id"].map(origin)
     begins, ends = -shift, rows["order_latency_ms"] - shift
@@ -270,13 +271,13 @@ def _with_a_time_of_their_own(rows: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _beyond(
-    rows: pd.DataFrame, origin: dict[str, float], view: tuple[float, float]
+    rows: pd.DataFrame, origin: dict[str, float], window: tuple[float, float]
 ) -> list[dict[str, Any]]:
     """Write the whole time on the bars that the view cuts off."""
     columns = (rows[name].tolist() for name in ("recording_id", "order_latency_ms"))
     return [
         {
-            "x": min(end - origin[recording_id], view[1]),
+            "x": min(end - origin[recording_id], window[1]),
             "y": at,
             "xanchor": "right",
             "xshift": -14,
@@ -287,7 +288,7 @@ def _beyond(
             "borderpad": 0,
         }
         for at, (recording_id, end) in enumerate(zip(*columns, strict=True))
-        if end - origin[recording_id] > view[1] or -origin[recording_id] < view[0]
+        if end - origin[recording_id] > window[1] or -origin[recording_id] < window[0]
     ]
 
 
@@ -308,7 +309,7 @@ def _row_axis(rows: pd.DataFrame) -> dict[str, Any]:
 def _selection(orders: pd.DataFrame, rows: pd.DataFrame) -> str:
     if len(rows) == len(orders):
         return " Every order is drawn." if len(orders) > 1 else ""
-    lost = int((rows["outcome"] != PLACED).sum())
+    lost = len(failed(rows))
     failures = f" and {count(lost)} failed" if lost else ""
     return (
         f" {count(len(rows))} are drawn, {count(len(rows) - lost)} placed ones evenly by their "
@@ -327,7 +328,7 @@ def _aligned(align: str, stages: pd.DataFrame, rows: pd.DataFrame) -> str:
 
 def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
     """Say which stage has more of the time in slow orders than in the others."""
-    through = orders[(orders["outcome"] == PLACED).to_numpy(bool)]
+    through = orders[is_value(orders["outcome"], PLACED)]
     times = through["time_to_order_placed_ms"]
     if through.empty:
         return "No order was placed; the marks tell how far each one came."

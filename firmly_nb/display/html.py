@@ -10,6 +10,8 @@ import math
 from html import escape
 from typing import NamedTuple
 
+from firmly_nb.display.text import LONGEST_NAME, THIN_SPACE
+
 FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:13px;line-height:1.45;"
 QUIET = "color:var(--jp-ui-font-color2,#767676);"
 RULE = "1px solid var(--jp-border-color2,rgba(128,128,128,.35))"
@@ -18,8 +20,6 @@ CELL = (
     "vertical-align:top;"
 )
 NUMBER = "text-align:right;font-variant-numeric:tabular-nums;"
-THIN_SPACE = "\u2009"
-LONGEST = 48  # characters of a name
 
 
 class Grid(NamedTuple):
@@ -111,4 +111,4 @@ def _side(column: int) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"

@@ -1,4 +1,4 @@
-"""How numbers and names are written in charts; and how a stranger's name is made harmless."""
+"""How numbers and names are written; and how a stranger's name is made harmless."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+THIN_SPACE = "\u2009"
+UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
+UNITS = re.compile(r"(?<=\d) (?=ms\b)")
+SPACES = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
+LONGEST_NAME, LONGEST = 48, 1_000  # characters of a name, and of any other text
+
+
 def milliseconds(value: float | None, digits: int = 1) -> str:
     """Write a time: thin spaces in thousands, a dash where it is not known.
 
@@ -24,13 +31,6 @@ def milliseconds(value: float | None, digits: int = 1) -> str:
     if value is None or math.isnan(value):
         return "-"
     return f"{value:,.{digits}f}".replace(",", THIN_SPACE)
-
-
-THIN_SPACE = "\u2009"
-UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
-UNITS = re.compile(r"(?<=\d) (?=ms\b)")
-SPACES = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
-LONGEST_NAME = 48
 
 
 def ms(value: float) -> str:
@@ -130,12 +130,6 @@ def lines(text: str, width: int) -> list[str]:
     """Break a text into lines and make each harmless for Plotly; units stay with their numbers."""
     together = UNITS.sub(UNIT_SPACE, text)
     return [shown(line, 2 * width) for line in textwrap.wrap(together, width)]
-
-
-# What others sent, as it may be shown in a terminal.
-
-
-LONGEST = 1_000
 
 
 def printable(text: str, longest: int = LONGEST) -> str:

@@ -1,6 +1,6 @@
 """B against A: is it slower, in which stage, and are fewer orders placed? A verdict in a sentence.
 
-metrics.md, section 4. The margin is stated before looking: a change within it is none that matters.
+The margin is stated before looking: a change within it is none that matters.
 The whole order, each stage and the success rate are as many questions; each interval is at a level
 raised so that all of them hold together (Bonferroni). So a verdict that names a stage after looking
 at all of them is wrong as seldom as the level says.
@@ -27,7 +27,7 @@ from firmly_nb.latency.effect import (
     ratio_by_run,
     shift_function,
 )
-from firmly_nb.latency.quantiles import in_order, type_7
+from firmly_nb.latency.quantiles import in_order, log_times, type_7
 from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
 from firmly_nb.latency.shares import Share, success_rate
 from firmly_nb.latency.stages import stage_times
@@ -44,10 +44,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# From an interval to a verdict, and from verdicts to one sentence.
-
-
-CHANGES = ("slower", "faster")
+CHANGED = ("slower", "faster")
 UNDECIDED = "not enough data"
 
 
@@ -96,12 +93,12 @@ def sentence(
     fewest: int,
 ) -> str:
     """Say in one sentence what is known: of the order, of each stage that changed, of success."""
-    changed = [stage for stage in stages if stage.verdict in CHANGES]
+    changed = [stage for stage in stages if stage.verdict in CHANGED]
     text = _of_order(order, margin, fewest)
     if changed:
         named = " and ".join(f"{stage.stage} {_times(stage, 'is')}" for stage in changed)
         text += f"{_joint(order, changed)} {named}"
-    elif order.verdict in CHANGES and stages:
+    elif order.verdict in CHANGED and stages:
         text += "; no single stage can be named"
     return f"{text}{_of_success(success)}."
 
@@ -374,7 +371,8 @@ def _difference(
     if not _is_enough(a, b):
         return Difference(name, len(x), len(y), middle_a, middle_b)
     if by_run and min(len(np.unique(side.codes)) for side in (a, b)) >= 2:
-        found = ratio_by_run(_logs(a), _logs(b), level)
+        log_a, log_b = (Sample(log_times(side.values), side.codes) for side in (a, b))
+        found = ratio_by_run(log_a, log_b, level)
         chance, p_value = probability_by_run(a, b, level), math.nan
     else:
         found = ratio(logs(x), logs(y), level)
@@ -397,12 +395,6 @@ def _difference(
         verdict=verdict,
         more_orders=more,
     )
-
-
-def _logs(sample: Sample) -> Sample:
-    from firmly_nb.latency.effect import SHORTEST_MS
-
-    return Sample(np.log(np.maximum(sample.values, SHORTEST_MS)), sample.codes)
 
 
 def _side(stages: pd.DataFrame, orders: pd.DataFrame) -> _Side:
@@ -448,9 +440,6 @@ def _notes(a: _Side, b: _Side, success: SuccessDifference) -> list[str]:
             f"placed {success.a} of A, {success.b} of B."
         )
     return notes
-
-
-# A comparison for the eye: the verdict, then a row for the order and for each stage.
 
 
 HEAD = ("", "A, orders", "B, orders", "A p50, ms", "B p50, ms", "times as long", "B longer", "")

@@ -1,6 +1,6 @@
-"""Change points: runs from which on orders are slower or faster than before.
+"""Whether times changed: change points between runs, drift and warm-up within them.
 
-metrics.md, section 4. E-divisive on the runs' medians (D. S. Matteson and N. A. James, "A
+E-divisive on the runs' medians (D. S. Matteson and N. A. James, "A
 Nonparametric Approach for Multiple Change Point Analysis of Multivariate Data", Journal of the
 American Statistical Association 109, 2014). A change is told only if splits as good as it are rare
 when the runs are put into random order. What could have been found at all is told, too: no change
@@ -19,6 +19,7 @@ import numpy as np
 
 from firmly_nb.display.html import Grid, grid_html, grid_text, page, whole_ms
 from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
@@ -143,7 +144,7 @@ def change_points(values: ArrayLike, run_ids: Sequence[str] | None = None) -> Ch
     names = tuple(run_ids) if run_ids is not None else tuple(str(i) for i in range(len(x)))
     if len(names) != len(x):
         raise ValueError(f"there are {len(x)} values and {len(names)} run ids")
-    series = np.log(np.maximum(x, 1e-3))
+    series = log_times(x)
     found = sorted(_divided(series, 0, np.random.default_rng(SEED)))
     bounds = [0, *(place for place, _ in found), len(x)]
     middles = [float(np.median(x[a:b])) for a, b in pairwise(bounds) if b > a]
@@ -205,10 +206,10 @@ def _divided(series: Floats, begin: int, rng: np.random.Generator) -> list[tuple
     p_value = _rareness(distances, float(best[0]), rng)
     if p_value > ALARM:
         return []
-    place = int(split[0])
-    left = _divided(series[:place], begin, rng)
-    right = _divided(series[place:], begin + place, rng)
-    return [*left, (begin + place, p_value), *right]
+    cut = int(split[0])
+    left = _divided(series[:cut], begin, rng)
+    right = _divided(series[cut:], begin + cut, rng)
+    return [*left, (begin + cut, p_value), *right]
 
 
 def _rareness(distances: Floats, best: float, rng: np.random.Generator) -> float:
@@ -218,8 +219,8 @@ def _rareness(distances: Floats, best: float, rng: np.random.Generator) -> float
     # Some at a time: after the first hundred it is mostly clear that there is no change.
     while drawn < PERMUTATIONS and as_good <= ALARM * (1 + PERMUTATIONS):
         number = min(max(BATCH // size**2, 1), 100, PERMUTATIONS - drawn)
-        order = rng.permuted(np.tile(np.arange(size), (number, 1)), axis=1)
-        shuffled = distances[order[:, :, None], order[:, None, :]]
+        shuffles = rng.permuted(np.tile(np.arange(size), (number, 1)), axis=1)
+        shuffled = distances[shuffles[:, :, None], shuffles[:, None, :]]
         as_good += int((_best_split(shuffled)[1] >= best - 1e-12).sum())
         drawn += number
     return (1 + as_good) / (1 + drawn)
@@ -275,9 +276,6 @@ def _steps_needed(size: int) -> float:
 def _goodness(series: Floats) -> Floats:
     scaled = series / series.std(axis=1, keepdims=True)
     return _best_split(np.abs(scaled[:, :, None] - scaled[:, None, :]))[1]
-
-
-# Times that depend on the place in the run: a first order that warms things up, and drift.
 
 
 FEWEST_OF_A_RUN = 20  # orders of a run
@@ -353,12 +351,12 @@ def series(orders: pd.DataFrame, column: str) -> list[Floats]:
     started = orders["started_at"].astype("int64").to_numpy()
     codes = coded(orders["run_id"])[0] if "run_id" in orders else np.zeros(len(x), dtype=np.intp)
     known = ~np.isnan(x) & ~is_value(orders["outcome"], CANCELLED)
-    order = np.lexsort((started, codes))
-    order = order[known[order]]
-    if not len(order):
+    by_start = np.lexsort((started, codes))
+    by_start = by_start[known[by_start]]
+    if not len(by_start):
         return []
-    ends = np.flatnonzero(np.diff(codes[order])) + 1
-    return list(np.split(x[order], ends))
+    ends = np.flatnonzero(np.diff(codes[by_start])) + 1
+    return list(np.split(x[by_start], ends))
 
 
 def _fisher(p_values: Iterable[float]) -> float:
@@ -369,7 +367,7 @@ def _fisher(p_values: Iterable[float]) -> float:
 
 
 def _is_far_out(x: Floats) -> bool:
-    logs = np.log(np.maximum(x, 1e-3))
+    logs = log_times(x)
     middle = np.median(logs[1:])
     spread = 1.4826 * np.median(np.abs(logs[1:] - middle))
     return bool(logs[0] - middle > FAR_OUT * spread)
@@ -381,18 +379,18 @@ def _trend(runs: list[Floats]) -> float:
 
     found, variance = 0.0, 0.0
     for x in runs:
-        place, rank = np.arange(len(x)) / len(x), _ranks(x) / len(x)
-        place, rank = place - place.mean(), rank - rank.mean()
-        found += float(place @ rank)
-        variance += float((place @ place) * (rank @ rank)) / (len(x) - 1)
+        position, rank = np.arange(len(x)) / len(x), _ranks(x) / len(x)
+        position, rank = position - position.mean(), rank - rank.mean()
+        found += float(position @ rank)
+        variance += float((position @ position) * (rank @ rank)) / (len(x) - 1)
     return float(2 * ndtr(-abs(found) / math.sqrt(variance))) if variance > 0 else 1.0
 
 
 def _ranks(x: Floats) -> Floats:
     """Rank values from 1; equal values share their middle rank."""
-    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    _, code, counts = np.unique(x, return_inverse=True, return_counts=True)
     middle: Floats = np.cumsum(counts) - (counts - 1) / 2
-    return middle[place]
+    return middle[code]
 
 
 def _last_to_first(runs: list[Floats]) -> float:
@@ -405,9 +403,6 @@ def _last_to_first(runs: list[Floats]) -> float:
         last.append(x[-third:] / middle)
     before = float(np.median(np.concatenate(first)))
     return float(np.median(np.concatenate(last))) / before if before > 0 else math.nan
-
-
-# Drift of recordings: change points from run to run, and a trend within runs.
 
 
 MOST_SHOWN = 40

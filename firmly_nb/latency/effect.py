@@ -1,6 +1,6 @@
 """How often an order of B takes longer than one of A, and how many times as long it takes.
 
-metrics.md, section 4. Both answers rest on one count: of all pairs of an order of A with one of B,
+Both answers rest on one count: of all pairs of an order of A with one of B,
 in how many is B's the longer? E. Brunner and U. Munzel ("The Nonparametric Behrens-Fisher Problem",
 Biometrical Journal 42, 2000) give its variance without assuming that A and B are equally spread.
 The ratio is that of Hodges and Lehmann: the factor by which A's times have to be multiplied so that
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmly_nb.latency.quantiles import in_order, quantiles_of_sorted, type_7
+from firmly_nb.latency.quantiles import in_order, log_times, quantiles_of_sorted, type_7
 from firmly_nb.latency.runs import (
     SEED,
     drawn_runs,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
-SHORTEST_MS = 0.001  # the stamps' resolution: a shorter time counts as this in a ratio
 FINE = 1e-3  # to which part of the interval its ends are found
 
 
@@ -111,8 +110,8 @@ def probability(a: Floats, b: Floats, level: float = 0.95) -> Interval:
 
 
 def logs(times_ms: Floats) -> Floats:
-    """Return the logarithms of times, sorted; what is below the stamps' resolution counts as it."""
-    return np.sort(np.log(np.maximum(times_ms, SHORTEST_MS)))
+    """Return the logarithms of times, sorted."""
+    return np.sort(log_times(times_ms))
 
 
 def ratio(a: Floats, b: Floats, level: float = 0.95) -> Interval:
@@ -175,15 +174,15 @@ def _not_above(a: Floats, b: Floats, limit: float) -> NDArray[np.intp]:
 def _first_within(a: Floats, b: Floats, limit: float) -> NDArray[np.intp]:
     """Return for each b the first a with b - a <= limit, as the subtraction itself says.
 
-    b - limit is rounded, so the place found by it can be off by those a that are nearly equal.
+    b - limit is rounded, so the index found by it can be off by those a that are nearly equal.
     """
-    place = np.searchsorted(a, b - limit, "left")
+    index = np.searchsorted(a, b - limit, "left")
     while True:
-        early = (place > 0) & (b - a[np.maximum(place - 1, 0)] <= limit)
-        late = (place < len(a)) & (b - a[np.minimum(place, len(a) - 1)] > limit)
+        early = (index > 0) & (b - a[np.maximum(index - 1, 0)] <= limit)
+        late = (index < len(a)) & (b - a[np.minimum(index, len(a) - 1)] > limit)
         if not (early.any() or late.any()):
-            return place
-        place = place - early + (late & ~early)
+            return index
+        index = index - early + (late & ~early)
 
 
 def _last_accepted(a: Floats, b: Floats, middle: float, side: int, level: float) -> float:
@@ -216,10 +215,9 @@ def _t(level: float, freedom: float) -> float:
     return float(ndtri(upper) if math.isinf(freedom) else stdtrit(freedom, upper))
 
 
-# The same two figures as ``rank_effect``, with intervals from drawing whole runs again.
-#
-# Drawing orders as if they were independent would promise too much: orders of one run are alike.
-# The pairs are counted once for each two runs; a resample only weighs the counts.
+# Both answers with intervals from drawing whole runs again. Drawing orders as if they were
+# independent would promise too much: orders of one run are alike. The pairs are counted once for
+# each two runs; a resample only weighs the counts.
 
 
 POINTS = 24  # factors at which pairs are counted; between them the share of pairs is interpolated
@@ -234,7 +232,7 @@ class Sample(NamedTuple):
     codes: Codes
 
 
-class _Side(NamedTuple):
+class _ByRun(NamedTuple):
     """The values of one side run by run, each run's sorted, and how much each value counts."""
 
     runs: list[Floats]
@@ -259,7 +257,7 @@ class _Below(NamedTuple):
 def probability_by_run(a: Sample, b: Sample, level: float = 0.95) -> Interval:
     """Return how probable it is that an order of B takes longer; intervals by whole runs."""
     estimate = effect(np.sort(a.values), np.sort(b.values)).probability
-    left, right = _side(a), _side(b)
+    left, right = _by_run(a), _by_run(b)
     draws = _shares(left, right, [0.0])[:, 0]
     low, high = percentile_interval(draws, level, min(len(left.runs), len(right.runs)))
     return Interval(estimate, min(low, estimate), max(high, estimate))
@@ -278,7 +276,7 @@ def ratio_by_run(a: Sample, b: Sample, level: float = 0.95) -> Interval:
     (1.3, True)
     """
     middle = median_difference(np.sort(a.values), np.sort(b.values))
-    left, right = _side(a), _side(b)
+    left, right = _by_run(a), _by_run(b)
     low = float(right.values.min() - left.values.max())
     high = float(right.values.max() - left.values.min())
     draws = np.array([middle])
@@ -291,12 +289,12 @@ def ratio_by_run(a: Sample, b: Sample, level: float = 0.95) -> Interval:
     return Interval(math.exp(middle), math.exp(min(low, middle)), math.exp(max(high, middle)))
 
 
-def _side(sample: Sample) -> _Side:
+def _by_run(sample: Sample) -> _ByRun:
     present = np.unique(sample.codes)
     groups = [np.sort(sample.values[sample.codes == run]) for run in present]
     most = max(MOST_TIMES // len(groups), 8)
     orders = np.array([len(group) for group in groups], dtype=np.float64)
-    return _Side([_thinned(group, most) for group in groups], orders)
+    return _ByRun([_thinned(group, most) for group in groups], orders)
 
 
 def _thinned(group: Floats, most: int) -> Floats:
@@ -305,7 +303,7 @@ def _thinned(group: Floats, most: int) -> Floats:
     return np.asarray(np.quantile(group, (np.arange(most) + 0.5) / most), dtype=np.float64)
 
 
-def _shares(a: _Side, b: _Side, shifts: list[float]) -> Floats:
+def _shares(a: _ByRun, b: _ByRun, shifts: list[float]) -> Floats:
     """Return for each resample and shift the share of pairs in which b - shift is above a."""
     draws_a = drawn_runs(len(a.runs)) * a.orders
     draws_b = drawn_runs(len(b.runs), seed=SEED + 1) * b.orders
@@ -324,22 +322,22 @@ def _batches(shifts: list[float], size: int) -> Iterator[list[float]]:
     return (shifts[begin : begin + size] for begin in range(0, len(shifts), size))
 
 
-def _below(side: _Side) -> _Below:
-    order = np.argsort(side.values, kind="stable")
-    run_of = np.repeat(np.arange(len(side.runs)), side.lengths)[order]
-    counts = np.zeros((len(order) + 1, len(side.runs)), dtype=np.int32)
-    counts[np.arange(1, len(order) + 1), run_of] = 1
-    return _Below(side.values[order], np.cumsum(counts, axis=0, dtype=np.int32))
+def _below(side: _ByRun) -> _Below:
+    by_value = np.argsort(side.values, kind="stable")
+    run_of = np.repeat(np.arange(len(side.runs)), side.lengths)[by_value]
+    counts = np.zeros((len(by_value) + 1, len(side.runs)), dtype=np.int32)
+    counts[np.arange(1, len(by_value) + 1), run_of] = 1
+    return _Below(side.values[by_value], np.cumsum(counts, axis=0, dtype=np.int32))
 
 
-def _above(below: _Below, b: _Side, shift: float) -> Floats:
+def _above(below: _Below, b: _ByRun, shift: float) -> Floats:
     """Return for each run of A and of B twice the number of pairs with b - shift above a."""
     moved = b.values - shift
     lengths = b.lengths
     begins = np.cumsum(lengths) - lengths
     # An equal pair counts half: it is in one of the two.
     both = (np.searchsorted(below.values, moved, side) for side in ("left", "right"))
-    counts = sum(np.add.reduceat(below.counts[places], begins, axis=0) for places in both)
+    counts = sum(np.add.reduceat(below.counts[upto], begins, axis=0) for upto in both)
     return np.asarray(counts, dtype=np.float64).T
 
 
@@ -355,7 +353,7 @@ def _crossings(shares: Floats, points: Floats) -> Floats:
 
 # The shift function: by how many milliseconds each quantile of B lies above that of A.
 #
-# metrics.md, section 4. The band is simultaneous: it holds all shifts at once. Each side's
+# The band is simultaneous: it holds all shifts at once. Each side's
 # quantile has its exact order-statistics interval, at a level raised so that all of them hold
 # together; the two are put together as Newcombe does it with shares (G. Y. Zou and A. Donner,
 # "Construction of confidence limits about effect measures", Statistics in Medicine 27, 2008).

@@ -66,11 +66,11 @@ def two_modes(times_ms: ArrayLike) -> Modes | None:
     x = np.sort(np.log(x[x > 0]))
     if len(x) < FEWEST or x[0] == x[-1]:
         return None
-    place = _best_cut(x)
-    quick_ms, slow_ms = (math.exp(type_7(part, 0.5)) for part in (x[:place], x[place:]))
+    cut = _best_cut(x)
+    quick_ms, slow_ms = (math.exp(type_7(part, 0.5)) for part in (x[:cut], x[cut:]))
     if slow_ms < MATTERS * quick_ms or not _has_two_modes(x):
         return None
-    return Modes(1 - place / len(x), quick_ms, slow_ms)
+    return Modes(1 - cut / len(x), quick_ms, slow_ms)
 
 
 def _has_two_modes(x: Floats) -> bool:
@@ -141,13 +141,13 @@ def dip(x: Floats) -> float:
 
 def _untied(x: Floats) -> Floats:
     """Spread equal values evenly, half-way to their neighbours: rounding makes no modes."""
-    values, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    values, code, counts = np.unique(x, return_inverse=True, return_counts=True)
     if len(values) == len(x):
         return x
     edges = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2, values[-1:]])
-    rank = np.arange(len(x)) - (np.cumsum(counts) - counts)[place]
-    part = (rank + 0.5) / counts[place]
-    return np.asarray(edges[place] + part * (edges[place + 1] - edges[place]), dtype=np.float64)
+    rank = np.arange(len(x)) - (np.cumsum(counts) - counts)[code]
+    part = (rank + 0.5) / counts[code]
+    return np.asarray(edges[code] + part * (edges[code + 1] - edges[code]), dtype=np.float64)
 
 
 def _largest(values: Floats, first: int, last: int) -> float:

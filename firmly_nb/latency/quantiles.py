@@ -1,6 +1,6 @@
 """Quantiles of times with exact intervals, or the plain statement that there is none.
 
-metrics.md, section 4. The estimate is type 7 of Hyndman and Fan, as numpy and R have it. The
+The estimate is type 7 of Hyndman and Fan, as numpy and R have it. The
 interval runs from one of the measured times to another and holds whatever the distribution is:
 how many of n orders are faster than the true quantile is a binomial number (W. J. Conover,
 "Practical Nonparametric Statistics", 1999, section 3.2; ``scipy.stats.quantile_test``).
@@ -146,6 +146,14 @@ def in_order_for(values: ArrayLike, ps: Iterable[float], level: float = 0.95) ->
         lower, upper = interval_ranks(len(x), p, level)
         ranks |= {lower - 1, upper - 1, int(last * p), int(last * p) + 1}
     return np.partition(x, sorted(rank for rank in ranks if 0 <= rank <= last)) if len(x) else x
+
+
+SHORTEST_MS = 0.001  # the stamps' resolution: a shorter time counts as this in a ratio
+
+
+def log_times(times_ms: Floats) -> Floats:
+    """Return the logarithms of times."""
+    return np.asarray(np.log(np.maximum(times_ms, SHORTEST_MS)), dtype=np.float64)
 
 
 def _known(values: ArrayLike) -> Floats:

@@ -1,6 +1,6 @@
 """Runs: orders that were placed together are alike, so there is less to be learned from them.
 
-metrics.md, section 4. Where there are two runs or more, intervals come from drawing whole runs
+Where there are two runs or more, intervals come from drawing whole runs
 again. The percentiles that bound an interval are moved outwards for few runs, as a t interval's
 ends are (T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician
 69, 2015, section 4.3: the expanded percentile interval); plain percentiles are too narrow.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,13 +47,9 @@ class Runs:
     codes: Codes
     names: tuple[str, ...]
 
-    def of(self, mask: NDArray[np.bool_]) -> Runs:
-        """Return the runs of some of the orders."""
-        return Runs(self.codes[mask], self.names)
-
-    def at(self, places: NDArray[np.intp]) -> Runs:
-        """Return the runs of the orders at these places."""
-        return Runs(self.codes[places], self.names)
+    def of(self, rows: NDArray[np.bool_ | np.signedinteger[Any]]) -> Runs:
+        """Return the runs of some of the orders: a mask, or their indices."""
+        return Runs(self.codes[rows], self.names)
 
 
 def runs_of(orders: pd.DataFrame) -> Runs | None:

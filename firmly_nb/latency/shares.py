@@ -1,6 +1,6 @@
 """How orders ended: shares with Wilson intervals, and how far they came.
 
-metrics.md, sections 3 and 4. ``attempted`` is the number of orders without those that the analyst
+``attempted`` is the number of orders without those that the analyst
 cancelled; failures stay in it.
 """
 
@@ -264,7 +264,7 @@ def _common_vocabulary(ids: NDArray[np.intp], place: NDArray[np.intp]) -> NDArra
 
 # The completion curve: which share of the attempted orders was placed within how long.
 #
-# metrics.md, section 4. With one limit for all orders and none cancelled it is a simple share. An
+# With one limit for all orders and none cancelled it is a simple share. An
 # order that was cancelled, or that ran into a shorter limit than others had, says only that it
 # took longer than that: then the curve is the cumulative incidence of ``placed`` by Aalen and
 # Johansen, the other ends being competing risks.
@@ -500,7 +500,7 @@ def _variance(
     return np.asarray(np.maximum(found - 2 * (incidence * m0 - m1), 0.0), dtype=np.float64)
 
 
-# Orders per second, and how many were open at a time (metrics.md, section 4).
+# Orders per second, and how many were open at a time.
 
 
 CONCURRENCY = Table(
@@ -544,8 +544,8 @@ def concurrency(orders: pd.DataFrame) -> pd.DataFrame:
     moments = np.concatenate([begins, ends])
     steps = np.concatenate([np.ones(len(begins), int), -np.ones(len(ends), int)])
     # One that begins at the moment at which another ends comes after it.
-    order = np.lexsort((steps, moments))
-    return CONCURRENCY.from_columns({"at": moments[order], "open": np.cumsum(steps[order])})
+    by_moment = np.lexsort((steps, moments))
+    return CONCURRENCY.from_columns({"at": moments[by_moment], "open": np.cumsum(steps[by_moment])})
 
 
 def _spans_ns(orders: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

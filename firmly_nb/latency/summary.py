@@ -13,7 +13,13 @@ from firmly_nb.display.html import QUIET, Grid, grid_html, grid_text, page, whol
 from firmly_nb.latency.columns import coded, floats, is_value, places
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
-from firmly_nb.latency.quantiles import estimate, in_order_for, quantiles_of_sorted, values_needed
+from firmly_nb.latency.quantiles import (
+    estimate,
+    in_order_for,
+    log_times,
+    quantiles_of_sorted,
+    values_needed,
+)
 from firmly_nb.latency.runs import ENOUGH_RUNS, Runs, design_effect, quantiles_by_run, runs_of
 from firmly_nb.latency.shares import outcome_table, wilson
 from firmly_nb.latency.stages import StageTimes, stage_times
@@ -30,9 +36,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# The table of a run: every stage with its quantiles, their intervals and what qualifies them.
-#
-# metrics.md, section 5. Orders that the analyst cancelled are left out of everything.
+# Orders that the analyst cancelled are left out of everything.
 
 
 SHOWN = (0.5, 0.9, 0.95)
@@ -187,7 +191,7 @@ def _stage_parts(
             "coalesced_share": float(together[one.rows].mean()) if len(one.rows) else None,
             "uncertainty_p99_us": _p99(one.uncertainty_us),
         }
-        parts.append(_Part(one.name, one.times_ms, runs and runs.at(one.orders), extra))
+        parts.append(_Part(one.name, one.times_ms, runs and runs.of(one.orders), extra))
     return parts
 
 
@@ -209,9 +213,6 @@ def _ends_coalesced(
     # Of several assignments to one place the last one stays, as the last event counts.
     found[places(orders, events), code_of[came]] = events["coalesced"].to_numpy(bool)
     return np.asarray(found[places(orders, stages), ends], dtype=bool)
-
-
-# The latency summary for the eye: outcomes, the table with intervals, then what to know.
 
 
 HEADS = (
@@ -364,17 +365,22 @@ def _bound(uncertainty_us: float) -> str:
     return whole_ms(uncertainty_us / 1000)
 
 
-def _how(found: LatencySummary) -> str:
+def intervals_words(found: LatencySummary) -> str:
+    """Say how the intervals came about."""
     kind = "by drawing whole runs again" if found.by_run else "exact, from order statistics"
+    return f"in brackets {found.level:.0%} intervals, {kind}."
+
+
+def _how(found: LatencySummary) -> str:
     return (
-        f"In brackets {found.level:.0%} intervals, {kind}. Times of orders that got so far; "
+        f"I{intervals_words(found)[1:]} Times of orders that got so far; "
         f"cancelled ones are left out. Definitions {found.definitions}."
     )
 
 
 # Rules that speak up: what someone who reads a table of times should know before she believes it.
 #
-# metrics.md, section 5. Each rule is a sentence with numbers, or nothing where nothing is amiss.
+# Each rule is a sentence with numbers, or nothing where nothing is amiss.
 # The rules that test something alarm at one in a hundred, each; a test measures how often any of
 # them speaks where nothing is wrong.
 
@@ -467,7 +473,7 @@ def _runs(orders: pd.DataFrame) -> Iterator[str]:
     count = len(runs.names)
     if count < ENOUGH_RUNS:
         yield f"Few runs: {count}; intervals by whole runs become useful from {ENOUGH_RUNS} on."
-    times = np.log(np.maximum(floats(placed["time_to_order_placed_ms"]), 1e-3))
+    times = log_times(floats(placed["time_to_order_placed_ms"]))
     effect = design_effect(times, runs.codes)
     if effect > ALIKE:
         yield (
@@ -581,12 +587,10 @@ def summary(
     Parameters
     ----------
     events, stages, orders
-        The tables of recordings, as ``latency_table`` and ``rules.sentences`` need them.
+        The tables of recordings, as ``latency_table`` and ``sentences`` need them.
     level
         The intervals' level.
     """
-    from firmly_nb.latency.runs import runs_of
-
     return LatencySummary(
         table=latency_table(events, stages, orders, level),
         outcomes=outcome_table(orders, level),

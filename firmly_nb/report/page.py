@@ -16,6 +16,10 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.charts.chart import CONFIG
+from firmly_nb.charts.look import TURNED
+from firmly_nb.display.text import THIN_SPACE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -35,10 +39,6 @@ def whole_page(title: str, body: str, figures: Mapping[str, str]) -> str:
     figures
         By the id that the body names: a figure as JSON.
     """
-    from firmly_nb.charts.chart import CONFIG
-    from firmly_nb.charts.look import TURNED
-    from firmly_nb.display.text import THIN_SPACE
-
     # No line is to end inside a number.
     whole = body.replace(THIN_SPACE, "\u202f")
     packed, plotly_hash = _plotly()

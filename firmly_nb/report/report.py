@@ -1,4 +1,9 @@
-"""The sections of a report, each as HTML; what strangers named is escaped where it is shown."""
+"""A report: one HTML page that tells what some recordings say, to whoever opens it.
+
+Sentences first, then tables, charts, and how every figure is defined. Nothing is fetched when it
+is read, so it can be mailed, stored and opened without a network. What strangers named is escaped
+where it is shown.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +14,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from firmly_nb.charts.chart import Orders
+from firmly_nb import charts as draw
+from firmly_nb.charts.chart import Orders, order_quantiles
+from firmly_nb.charts.compare import comparison_chart
 from firmly_nb.disk import write_whole
 from firmly_nb.display.html import Grid, whole_ms
 from firmly_nb.display.text import clean
+from firmly_nb.latency.compare import compare
+from firmly_nb.latency.shares import success_rate
+from firmly_nb.latency.summary import intervals_words, summary, summary_grid
 from firmly_nb.outcomes import NO, UNKNOWN, YES, outcome
 from firmly_nb.report.page import figure_html, grid_table, notes_html, term_list, whole_page
 
@@ -25,356 +35,6 @@ if TYPE_CHECKING:
     from firmly_nb.charts.chart import Chart
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.summary import LatencySummary
-
-
-# How each figure of a report is defined: the short form of docs/latency.md, for its readers.
-
-
-DEFINITIONS: tuple[tuple[str, str], ...] = (
-    (
-        "time zero",
-        (
-            "The moment just before the request is handed to the HTTP client. Every time counts "
-            "from there unless it says otherwise."
-        ),
-    ),
-    (
-        "arrival of an event",
-        (
-            "When the read that brought the event's last byte was received: the kernel's stamp "
-            "where there is one, else the time right after the read. Each has a bound for its "
-            "error."
-        ),
-    ),
-    (
-        "stage",
-        (
-            "From one milestone to the next; of a repeated event the last one counts. The "
-            "stages of an order add up to its time to order-placed. Where a milestone is "
-            "missing its stage has no time and the next is called a->c. Milestones out of order "
-            "give a negative time, which is kept."
-        ),
-    ),
-    (
-        "time to order-placed",
-        "From time zero to the order-placed event. Only placed orders have one.",
-    ),
-    (
-        "order latency",
-        "From time zero to the end of the answer, whatever the outcome.",
-    ),
-    (
-        "planned start",
-        (
-            "When an order was due. Time from there includes the wait for a late start "
-            "(coordinated omission); the lag is the difference."
-        ),
-    ),
-    (
-        "outcome",
-        (
-            "Exactly one for each attempted order: placed, error_event, http_error, "
-            "transport_error, timeout, incomplete, cancelled. An error event inside a 200 "
-            "answer is a failure."
-        ),
-    ),
-    (
-        "share placed",
-        (
-            "Placed orders of all attempted ones; those that the analyst cancelled are not "
-            "attempted. The interval is Wilson's."
-        ),
-    ),
-    (
-        "p50, p90, p95",
-        (
-            "The time that 50, 90, 95% of the orders do not exceed (quantile of type 7), over "
-            "orders that completed the stage. The interval runs from one measured time to "
-            "another and holds whatever the distribution is. Where orders are too few for both "
-            "ends there is no figure: 6, 36 and 72 are needed, 368 for p99. A lower end alone is "
-            "written as \u2265."
-        ),
-    ),
-    (
-        "runs",
-        (
-            "Orders placed together are alike. With two runs or more the intervals come from "
-            "drawing whole runs again."
-        ),
-    ),
-    (
-        "share of the time",
-        "All time spent in the stage by placed orders, of all their time.",
-    ),
-    (
-        "\u00b1 p99",
-        "The bound of the error of 99% of the stage's times, in ms.",
-    ),
-    (
-        "coalesced",
-        ("Came in the same read as the event before, so that the time between the two is unknown."),
-    ),
-    (
-        "comparison",
-        (
-            "How many times as long: the median of all ratios between the two sides (Hodges-"
-            "Lehmann). The verdict holds the interval against a margin that was stated before "
-            "looking: inside it is no change; wholly above or below 1 is slower or faster; else "
-            "data are not enough."
-        ),
-    ),
-    (
-        "shift",
-        "By how much each percentile differs, with a band that holds all of them at once.",
-    ),
-)
-
-
-MOST_WARNINGS, MOST_MERCHANTS, MOST_RECORDERS = 20, 20, 5
-NOT_CALIBRATED = (
-    "No calibration was given: how far off times are on the recording machine was not measured. "
-    "lab.calibrate() measures it. The bound of each time's own error stands in the last column of "
-    "the table above."
-)
-LOOKED_AT = 200  # recordings whose recorder is read; a saved set would be read as a whole otherwise
-LONGEST, LONGEST_NAME = 200, 80
-SUMMARY = ("compare", "funnel", "ecdf", "stages", "waterfall", "over-time")
-SECTIONS = ("summary", "tables", "charts", "environment", "definitions")
-
-
-def comparison_section(recs: Reported, other: Reported | None, margin: float) -> Comparison | None:
-    """Hold the recordings against earlier ones."""
-    if other is None:
-        return None
-    from firmly_nb.latency.compare import compare
-
-    return compare(other.stages, other.orders, recs.stages, recs.orders, margin)
-
-
-def charts_section(
-    recs: Reported, other: Reported | None, found: Comparison | None, names: tuple[str, str]
-) -> dict[str, Chart]:
-    """Return the charts by the name they have in the page, in the order of the questions."""
-    from firmly_nb import charts as draw
-    from firmly_nb.charts.compare import comparison_chart
-
-    stages, orders = recs.stages, recs.orders
-    drawn = {}
-    if found is not None and other is not None:
-        drawn["compare"] = comparison_chart(found, other.orders, orders, names)
-    return drawn | {
-        "funnel": draw.funnel(stages, orders),
-        "ecdf": draw.ecdf(orders, by_merchant=orders["domain"].nunique() > 1),
-        "percentiles": draw.percentiles(orders),
-        "stages": draw.stages(recs.event_times, stages, orders),
-        "waterfall": draw.waterfall(stages, orders),
-        "ridge": draw.ridge(stages, orders),
-        "over-time": draw.over_time(orders),
-        "heatmap": draw.heatmap(orders),
-        "cart-total": draw.cart_total(orders),
-    }
-
-
-def header_section(title: str, found: LatencySummary) -> str:
-    """Say what the page is about, and what is in it."""
-    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in SECTIONS)
-    return (
-        f"<header>\n<h1><bdi>{escape(title)}</bdi></h1>\n"
-        f"<p><bdi>{escape(clean(found.where, LONGEST))}</bdi></p>\n"
-        f'<p>Written {now}.</p>\n</header>\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
-        "<main>\n"
-    )
-
-
-def summary_section(
-    drawn: dict[str, Chart],
-    found: LatencySummary,
-    compared: Comparison | None,
-    names: tuple[str, str],
-) -> str:
-    """Say the answers first, then what should be known before they are believed."""
-    items = "".join(
-        f'<li><a href="#{name}-question">{escape(drawn[name].question)}</a> '
-        f"<bdi>{escape(drawn[name].sentence)}</bdi></li>\n"
-        for name in _told(drawn)
-    )
-    notes = list(found.sentences)
-    if compared is not None:
-        notes += [f"In the comparison A is {names[0]} and B is {names[1]}.", *compared.notes]
-    return (
-        f'<h2 id="summary">Summary</h2>\n<div class="card"><ul class="summary">{items}</ul>\n'
-        f"{notes_html(notes)}</div>\n"
-    )
-
-
-def _told(drawn: dict[str, Chart]) -> list[str]:
-    """Return which charts answer in the summary; what two say alike is said once."""
-    known = {drawn[name].sentence: name for name in reversed(SUMMARY) if name in drawn}
-    return [name for name in SUMMARY if name in known.values()]
-
-
-def tables_section(recs: Reported, found: LatencySummary) -> str:
-    """Show outcomes, latencies and, where there are several, merchants."""
-    from firmly_nb.latency.summary import summary_grid
-
-    how = "by drawing whole runs again" if found.by_run else "exact, from order statistics"
-    times = (
-        f"Times in ms; in brackets {found.level:.0%} intervals, {how}. Of orders that got so far, "
-        "without cancelled ones. Last column: how far off 99% of the times are at most."
-    )
-    merchants = _merchants(recs.orders)
-    return (
-        '<h2 id="tables">Tables</h2>\n<div class="card">'
-        f"{grid_table(_outcomes(found.outcomes), 'How orders ended; intervals 95%, Wilson.')}"
-        f"<p>{_existence(recs.orders)}</p>"
-        f'</div>\n<div class="card">{grid_table(summary_grid(found), times)}</div>\n{merchants}'
-    )
-
-
-def environment_section(recs: Reported) -> str:
-    """Say where, when and with what the orders were recorded."""
-    orders = recs.orders
-    first, last = orders["started_at"].min(), orders["started_at"].max()
-    pairs = [
-        ("from", f"{first:%Y-%m-%d %H:%M:%S} UTC"),
-        ("to", f"{last:%Y-%m-%d %H:%M:%S} UTC"),
-        ("environment", _counted(orders["environment"])),
-        ("merchants", _counted(orders["domain"])),
-        ("runs", _counted(orders["run_id"]) or "none"),
-        ("connection", _counted(orders["connection"])),
-        ("clock of the events", _counted(recs.event_times["clock"]) or "no events"),
-        ("recorder", _recorders(recs) or "not noted"),
-        ("written by", f"firmly-nb {version('firmly-nb')}"),
-    ]
-    return f'<h2 id="environment">Environment</h2>\n<div class="card">{term_list(pairs)}</div>\n'
-
-
-def calibration_section(given: Calibrated | None) -> str:
-    """Say how far off times were on that machine, or that it was not measured."""
-    if given is None:
-        return f'<div class="card">{notes_html([NOT_CALIBRATED])}</div>\n'
-    names = [str(name) for name in given.table.columns]
-    rows = tuple(tuple(_cell(value) for value in row) for row in given.table.to_numpy().tolist())
-    heads = tuple(name.replace("_", " ") for name in names)
-    return (
-        f'<div class="card"><p>{escape(given.sentence)}</p>\n'
-        f"{grid_table(Grid(heads, rows), 'Recorded arrival against the time of sending.')}</div>\n"
-    )
-
-
-def warnings_section(recs: Reported, other: Reported | None) -> str:
-    """Show what was said of the recordings when they were made or read."""
-    said = [
-        *recs.warnings,
-        *(f"Earlier ones: {text}" for text in (other.warnings if other else ())),
-    ]
-    if not said:
-        return ""
-    more = [f"and {len(said) - MOST_WARNINGS:,} more"] if len(said) > MOST_WARNINGS else []
-    return f'<div class="card">{notes_html([*said[:MOST_WARNINGS], *more])}</div>\n'
-
-
-def definitions_section() -> str:
-    """Say how each figure is defined."""
-    return (
-        '<h2 id="definitions">How each figure is defined</h2>\n<div class="card">'
-        f"{term_list(DEFINITIONS)}</div>\n"
-    )
-
-
-def footer_section(found: LatencySummary) -> str:
-    """Say by which definitions."""
-    said = f"Definitions {escape(found.definitions)}. This page fetches nothing."
-    return f"</main>\n<footer>{said}</footer>\n"
-
-
-def _outcomes(table: pd.DataFrame) -> Grid:
-    rows = tuple(
-        (outcome(row["outcome"]).word, f"{row['count']:,}", *_shares(row))
-        for row in table.to_dict("records")
-    )
-    return Grid(("outcome", "orders", "share", "interval"), rows)
-
-
-def _existence(orders: pd.DataFrame) -> str:
-    """Say how many orders exist; a failure is not yet no order."""
-    found = orders["order_exists"].astype("str").value_counts()
-    exist, none, unsure = (int(found.get(answer, 0)) for answer in (YES, NO, UNKNOWN))
-    if not exist + none + unsure:
-        return ""
-    tell = "; lab.cart(domain) tells" if unsure else ""
-    return f"Orders exist: {exist:,} yes, {none:,} no, {unsure:,} may exist{tell}."
-
-
-def _shares(row: dict[Any, Any]) -> tuple[str, str]:
-    # The share of cancelled orders is null: they are not attempted.
-    if row["share"] != row["share"]:
-        return "-", "-"
-    return f"{row['share']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}"
-
-
-def _merchants(orders: pd.DataFrame) -> str:
-    counts = orders["domain"].astype("str").value_counts()
-    if len(counts) < 2:
-        return ""
-    names = [str(name) for name in counts.index[:MOST_MERCHANTS]]
-    left = len(counts) - len(names)
-    caption = "By merchant; times to order-placed in ms, with intervals."
-    caption += f" {left:,} more merchants are not shown." if left else ""
-    grid = Grid(
-        ("merchant", "orders", "placed", "p50", "p95"),
-        tuple(_merchant(name, orders[(orders["domain"] == name).to_numpy(bool)]) for name in names),
-    )
-    return f'<div class="card">{grid_table(grid, caption)}</div>\n'
-
-
-def _merchant(name: str, part: pd.DataFrame) -> tuple[str, ...]:
-    from firmly_nb.charts.chart import order_quantiles
-    from firmly_nb.latency.shares import success_rate
-
-    found = order_quantiles(part, (0.5, 0.95))
-    times = (
-        f"{whole_ms(q.estimate)} [{whole_ms(q.low)}, {whole_ms(q.high)}]"
-        if q.estimable
-        else f"{q.needed} needed"
-        for q in found
-    )
-    return (clean(name, LONGEST_NAME), f"{len(part):,}", f"{success_rate(part).share:.1%}", *times)
-
-
-def _counted(column: pd.Series[Any]) -> str:
-    known = column[column.notna()].astype("str").value_counts()
-    told = [
-        f"{clean(name, LONGEST_NAME)} ({number:,})"
-        for name, number in known.head(MOST_RECORDERS).items()
-        if number
-    ]
-    left = int((known > 0).sum()) - len(told)
-    return ", ".join([*told, *([f"{left:,} more"] if left > 0 else [])])
-
-
-def _recorders(recs: Reported) -> str:
-    """Say which recorders there were, of the first of many recordings."""
-    found: Counter[str] = Counter()
-    for number, rec in enumerate(recs):
-        if number == LOOKED_AT:
-            break
-        said = ", ".join(f"{name} {value}" for name, value in sorted(rec.recorder.items()))
-        found[clean(said, LONGEST) or "not noted"] += 1
-    told = [f"{said} ({number:,})" for said, number in found.most_common(MOST_RECORDERS)]
-    total = found.total()
-    return "; ".join(told) + (f"; of the first {total:,}" if total == LOOKED_AT else "")
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-# A report: one HTML page that tells what some recordings say, to whoever opens it.
-#
-# Sentences first, then tables, charts, and how every figure is defined. Nothing is fetched when it
-# is read, so it can be mailed, stored and opened without a network.
 
 
 NAMES = ("before", "now")
@@ -486,9 +146,6 @@ def report_html(
     pictures: bool = True,
 ) -> str:
     """Return the page of `report` as text."""
-    from firmly_nb.display.text import clean
-    from firmly_nb.latency.summary import summary
-
     found = summary(recs.event_times, recs.stages, recs.orders)
     comparison = comparison_section(recs, compare_with, margin)
     charts = charts_section(recs, compare_with, comparison, names)
@@ -511,3 +168,336 @@ def report_html(
     ]
     figures = {name: str(chart.to_json()) for name, chart in bare.items()}
     return whole_page(heading, "".join(body), figures)
+
+
+MOST_WARNINGS, MOST_MERCHANTS, MOST_RECORDERS = 20, 20, 5
+NOT_CALIBRATED = (
+    "No calibration was given: how far off times are on the recording machine was not measured. "
+    "lab.calibrate() measures it. The bound of each time's own error stands in the last column of "
+    "the table above."
+)
+LOOKED_AT = 200  # recordings whose recorder is read; a saved set would be read as a whole otherwise
+LONGEST, LONGEST_NAME = 200, 80
+SUMMARY = ("compare", "funnel", "ecdf", "stages", "waterfall", "over-time")
+SECTIONS = ("summary", "tables", "charts", "environment", "definitions")
+
+
+def comparison_section(recs: Reported, other: Reported | None, margin: float) -> Comparison | None:
+    """Hold the recordings against earlier ones."""
+    if other is None:
+        return None
+    return compare(other.stages, other.orders, recs.stages, recs.orders, margin)
+
+
+def charts_section(
+    recs: Reported, other: Reported | None, found: Comparison | None, names: tuple[str, str]
+) -> dict[str, Chart]:
+    """Return the charts by the name they have in the page, in the order of the questions."""
+    stages, orders = recs.stages, recs.orders
+    drawn = {}
+    if found is not None and other is not None:
+        drawn["compare"] = comparison_chart(found, other.orders, orders, names)
+    return drawn | {
+        "funnel": draw.funnel(stages, orders),
+        "ecdf": draw.ecdf(orders, by_merchant=orders["domain"].nunique() > 1),
+        "percentiles": draw.percentiles(orders),
+        "stages": draw.stages(recs.event_times, stages, orders),
+        "waterfall": draw.waterfall(stages, orders),
+        "ridge": draw.ridge(stages, orders),
+        "over-time": draw.over_time(orders),
+        "heatmap": draw.heatmap(orders),
+        "cart-total": draw.cart_total(orders),
+    }
+
+
+def header_section(title: str, found: LatencySummary) -> str:
+    """Say what the page is about, and what is in it."""
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in SECTIONS)
+    return (
+        f"<header>\n<h1><bdi>{escape(title)}</bdi></h1>\n"
+        f"<p><bdi>{escape(clean(found.where, LONGEST))}</bdi></p>\n"
+        f'<p>Written {now}.</p>\n</header>\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
+        "<main>\n"
+    )
+
+
+def summary_section(
+    drawn: dict[str, Chart],
+    found: LatencySummary,
+    compared: Comparison | None,
+    names: tuple[str, str],
+) -> str:
+    """Say the answers first, then what should be known before they are believed."""
+    items = "".join(
+        f'<li><a href="#{name}-question">{escape(drawn[name].question)}</a> '
+        f"<bdi>{escape(drawn[name].sentence)}</bdi></li>\n"
+        for name in _told(drawn)
+    )
+    notes = list(found.sentences)
+    if compared is not None:
+        notes += [f"In the comparison A is {names[0]} and B is {names[1]}.", *compared.notes]
+    return (
+        f'<h2 id="summary">Summary</h2>\n<div class="card"><ul class="summary">{items}</ul>\n'
+        f"{notes_html(notes)}</div>\n"
+    )
+
+
+def _told(drawn: dict[str, Chart]) -> list[str]:
+    """Return which charts answer in the summary; what two say alike is said once."""
+    known = {drawn[name].sentence: name for name in reversed(SUMMARY) if name in drawn}
+    return [name for name in SUMMARY if name in known.values()]
+
+
+def tables_section(recs: Reported, found: LatencySummary) -> str:
+    """Show outcomes, latencies and, where there are several, merchants."""
+    times = (
+        f"Times in ms; {intervals_words(found)} Of orders that got so far, without cancelled "
+        "ones. Last column: how far off 99% of the times are at most."
+    )
+    merchants = _merchants(recs.orders)
+    return (
+        '<h2 id="tables">Tables</h2>\n<div class="card">'
+        f"{grid_table(_outcomes(found.outcomes), 'How orders ended; intervals 95%, Wilson.')}"
+        f"<p>{_existence(recs.orders)}</p>"
+        f'</div>\n<div class="card">{grid_table(summary_grid(found), times)}</div>\n{merchants}'
+    )
+
+
+def environment_section(recs: Reported) -> str:
+    """Say where, when and with what the orders were recorded."""
+    orders = recs.orders
+    first, last = orders["started_at"].min(), orders["started_at"].max()
+    pairs = [
+        ("from", f"{first:%Y-%m-%d %H:%M:%S} UTC"),
+        ("to", f"{last:%Y-%m-%d %H:%M:%S} UTC"),
+        ("environment", _counted(orders["environment"])),
+        ("merchants", _counted(orders["domain"])),
+        ("runs", _counted(orders["run_id"]) or "none"),
+        ("connection", _counted(orders["connection"])),
+        ("clock of the events", _counted(recs.event_times["clock"]) or "no events"),
+        ("recorder", _recorders(recs) or "not noted"),
+        ("written by", f"firmly-nb {version('firmly-nb')}"),
+    ]
+    return f'<h2 id="environment">Environment</h2>\n<div class="card">{term_list(pairs)}</div>\n'
+
+
+def calibration_section(given: Calibrated | None) -> str:
+    """Say how far off times were on that machine, or that it was not measured."""
+    if given is None:
+        return f'<div class="card">{notes_html([NOT_CALIBRATED])}</div>\n'
+    names = [str(name) for name in given.table.columns]
+    rows = tuple(tuple(_cell(value) for value in row) for row in given.table.to_numpy().tolist())
+    heads = tuple(name.replace("_", " ") for name in names)
+    return (
+        f'<div class="card"><p>{escape(given.sentence)}</p>\n'
+        f"{grid_table(Grid(heads, rows), 'Recorded arrival against the time of sending.')}</div>\n"
+    )
+
+
+def warnings_section(recs: Reported, other: Reported | None) -> str:
+    """Show what was said of the recordings when they were made or read."""
+    said = [
+        *recs.warnings,
+        *(f"Earlier ones: {text}" for text in (other.warnings if other else ())),
+    ]
+    if not said:
+        return ""
+    more = [f"and {len(said) - MOST_WARNINGS:,} more"] if len(said) > MOST_WARNINGS else []
+    return f'<div class="card">{notes_html([*said[:MOST_WARNINGS], *more])}</div>\n'
+
+
+def definitions_section() -> str:
+    """Say how each figure is defined."""
+    return (
+        '<h2 id="definitions">How each figure is defined</h2>\n<div class="card">'
+        f"{term_list(DEFINITIONS)}</div>\n"
+    )
+
+
+def footer_section(found: LatencySummary) -> str:
+    """Say by which definitions."""
+    said = f"Definitions {escape(found.definitions)}. This page fetches nothing."
+    return f"</main>\n<footer>{said}</footer>\n"
+
+
+def _outcomes(table: pd.DataFrame) -> Grid:
+    rows = tuple(
+        (outcome(row["outcome"]).word, f"{row['count']:,}", *_shares(row))
+        for row in table.to_dict("records")
+    )
+    return Grid(("outcome", "orders", "share", "interval"), rows)
+
+
+def _existence(orders: pd.DataFrame) -> str:
+    """Say how many orders exist; a failure is not yet no order."""
+    found = orders["order_exists"].astype("str").value_counts()
+    exist, none, unsure = (int(found.get(answer, 0)) for answer in (YES, NO, UNKNOWN))
+    if not exist + none + unsure:
+        return ""
+    tell = "; lab.cart(domain) tells" if unsure else ""
+    return f"Orders exist: {exist:,} yes, {none:,} no, {unsure:,} may exist{tell}."
+
+
+def _shares(row: dict[Any, Any]) -> tuple[str, str]:
+    # The share of cancelled orders is null: they are not attempted.
+    if row["share"] != row["share"]:
+        return "-", "-"
+    return f"{row['share']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}"
+
+
+def _merchants(orders: pd.DataFrame) -> str:
+    counts = orders["domain"].astype("str").value_counts()
+    if len(counts) < 2:
+        return ""
+    names = [str(name) for name in counts.index[:MOST_MERCHANTS]]
+    left = len(counts) - len(names)
+    caption = "By merchant; times to order-placed in ms, with intervals."
+    caption += f" {left:,} more merchants are not shown." if left else ""
+    grid = Grid(
+        ("merchant", "orders", "placed", "p50", "p95"),
+        tuple(_merchant(name, orders[(orders["domain"] == name).to_numpy(bool)]) for name in names),
+    )
+    return f'<div class="card">{grid_table(grid, caption)}</div>\n'
+
+
+def _merchant(name: str, part: pd.DataFrame) -> tuple[str, ...]:
+    found = order_quantiles(part, (0.5, 0.95))
+    times = (
+        f"{whole_ms(q.estimate)} [{whole_ms(q.low)}, {whole_ms(q.high)}]"
+        if q.estimable
+        else f"{q.needed} needed"
+        for q in found
+    )
+    return (clean(name, LONGEST_NAME), f"{len(part):,}", f"{success_rate(part).share:.1%}", *times)
+
+
+def _counted(column: pd.Series[Any]) -> str:
+    known = column[column.notna()].astype("str").value_counts()
+    told = [
+        f"{clean(name, LONGEST_NAME)} ({number:,})"
+        for name, number in known.head(MOST_RECORDERS).items()
+        if number
+    ]
+    left = int((known > 0).sum()) - len(told)
+    return ", ".join([*told, *([f"{left:,} more"] if left > 0 else [])])
+
+
+def _recorders(recs: Reported) -> str:
+    """Say which recorders there were, of the first of many recordings."""
+    found: Counter[str] = Counter()
+    for number, rec in enumerate(recs):
+        if number == LOOKED_AT:
+            break
+        said = ", ".join(f"{name} {value}" for name, value in sorted(rec.recorder.items()))
+        found[clean(said, LONGEST) or "not noted"] += 1
+    told = [f"{said} ({number:,})" for said, number in found.most_common(MOST_RECORDERS)]
+    total = found.total()
+    return "; ".join(told) + (f"; of the first {total:,}" if total == LOOKED_AT else "")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+# How each figure of a report is defined: the short form of docs/latency.md, for its readers.
+
+
+DEFINITIONS: tuple[tuple[str, str], ...] = (
+    (
+        "time zero",
+        (
+            "The moment just before the request is handed to the HTTP client. Every time counts "
+            "from there unless it says otherwise."
+        ),
+    ),
+    (
+        "arrival of an event",
+        (
+            "When the read that brought the event's last byte was received: the kernel's stamp "
+            "where there is one, else the time right after the read. Each has a bound for its "
+            "error."
+        ),
+    ),
+    (
+        "stage",
+        (
+            "From one milestone to the next; of a repeated event the last one counts. The "
+            "stages of an order add up to its time to order-placed. Where a milestone is "
+            "missing its stage has no time and the next is called a->c. Milestones out of order "
+            "give a negative time, which is kept."
+        ),
+    ),
+    (
+        "time to order-placed",
+        "From time zero to the order-placed event. Only placed orders have one.",
+    ),
+    (
+        "order latency",
+        "From time zero to the end of the answer, whatever the outcome.",
+    ),
+    (
+        "planned start",
+        (
+            "When an order was due. Time from there includes the wait for a late start "
+            "(coordinated omission); the lag is the difference."
+        ),
+    ),
+    (
+        "outcome",
+        (
+            "Exactly one for each attempted order: placed, error_event, http_error, "
+            "transport_error, timeout, incomplete, cancelled. An error event inside a 200 "
+            "answer is a failure."
+        ),
+    ),
+    (
+        "share placed",
+        (
+            "Placed orders of all attempted ones; those that the analyst cancelled are not "
+            "attempted. The interval is Wilson's."
+        ),
+    ),
+    (
+        "p50, p90, p95",
+        (
+            "The time that 50, 90, 95% of the orders do not exceed (quantile of type 7), over "
+            "orders that completed the stage. The interval runs from one measured time to "
+            "another and holds whatever the distribution is. Where orders are too few for both "
+            "ends there is no figure: 6, 36 and 72 are needed, 368 for p99. A lower end alone is "
+            "written as \u2265."
+        ),
+    ),
+    (
+        "runs",
+        (
+            "Orders placed together are alike. With two runs or more the intervals come from "
+            "drawing whole runs again."
+        ),
+    ),
+    (
+        "share of the time",
+        "All time spent in the stage by placed orders, of all their time.",
+    ),
+    (
+        "\u00b1 p99",
+        "The bound of the error of 99% of the stage's times, in ms.",
+    ),
+    (
+        "coalesced",
+        ("Came in the same read as the event before, so that the time between the two is unknown."),
+    ),
+    (
+        "comparison",
+        (
+            "How many times as long: the median of all ratios between the two sides (Hodges-"
+            "Lehmann). The verdict holds the interval against a margin that was stated before "
+            "looking: inside it is no change; wholly above or below 1 is slower or faster; else "
+            "data are not enough."
+        ),
+    ),
+    (
+        "shift",
+        "By how much each percentile differs, with a band that holds all of them at once.",
+    ),
+)

@@ -282,4 +282,4 @@ def test_the_runs_of_some_orders_keep_their_names():
     found = runs_of(pd.DataFrame({"run_id": ["a", "b", "a"]}))
     assert found.of(np.array([False, True, True])).codes.tolist() == [1, 0]
     assert found.at(np.array([2, 1])).codes.tolist() == [0, 1]
-    assert found.at(np.array([2])).names == found.of(np.array([True] * 3)).names == ("a", "b")
+    assert found.of(np.array([2])).names == found.of(np.array([True] * 3)).names == ("a", "b")
