@@ -28,7 +28,7 @@ def noisy(rng, runs, noise=0.08, steps=()):
 
 
 def goodness(x, s):
-    """Definition of metrics.md, section 4, written out."""
+    """The definition, written out."""
     before, after = x[:s], x[s:]
     across = np.mean([abs(a - b) for a in before for b in after])
     within = [

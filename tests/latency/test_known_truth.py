@@ -130,7 +130,7 @@ def test_a_stage_that_became_30_percent_slower_is_found_and_named(delays, tables
 
 
 def test_with_unequal_spread_and_size_false_verdicts_stay_rare(delays, tables):
-    """Where Mann and Whitney's test gives 14 of 100 (metrics.md, section 6)."""
+    """Where Mann and Whitney's test gives 14 of 100."""
     rng = np.random.default_rng(14)
     wrong = 0
     for _ in range(100):

@@ -105,7 +105,7 @@ def test_resamples_of_many_orders_are_found_as_if_each_had_been_sorted():
 
 @pytest.mark.parametrize("runs", [5, 10])
 def test_by_runs_the_median_is_covered_where_independent_orders_promise_too_much(runs):
-    """10 runs of 30 orders, correlation 0.28: the plain interval covers .61 (metrics.md, 6)."""
+    """10 runs of 30 orders, correlation 0.28: the plain interval covers .61."""
     rng = np.random.default_rng(5)
     plain = by_run = 0
     for _ in range(200):
@@ -281,5 +281,5 @@ def test_nulls_and_runs_that_have_nothing_else_are_left_out():
 def test_the_runs_of_some_orders_keep_their_names():
     found = runs_of(pd.DataFrame({"run_id": ["a", "b", "a"]}))
     assert found.of(np.array([False, True, True])).codes.tolist() == [1, 0]
-    assert found.at(np.array([2, 1])).codes.tolist() == [0, 1]
+    assert found.of(np.array([2, 1])).codes.tolist() == [0, 1]
     assert found.of(np.array([2])).names == found.of(np.array([True] * 3)).names == ("a", "b")
