@@ -21,7 +21,7 @@ from anyio import CancelScope
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import FirmlyError, Unauthorized
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.environments import check_headers, is_local
+from firmly_nb.environments import check_headers
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
 from firmly_nb.recorder.recorder import Job
@@ -199,13 +199,13 @@ class Bench:
         if self._client is None:
             from firmly_nb.api.client import FirmlyClient
 
-            urls = (self.environment.api_url, self.environment.card_url)
+            where = self.environment
             try:
                 # This machine is never reached through a proxy.
-                http = httpx.AsyncClient(verify=self._tls(), trust_env=not all(map(is_local, urls)))
+                http = httpx.AsyncClient(verify=self._tls(), trust_env=not where.is_local)
             except ImportError:
                 raise FirmlyError("TransportError", SOCKS_PROXY) from None
-            self._client = FirmlyClient(http, *urls)
+            self._client = FirmlyClient(http, where.api_url, where.card_url)
         return self._client
 
     def devices(self) -> Devices:

@@ -46,6 +46,11 @@ class Environment:
     card_url: str
     allow_domains: frozenset[str]
 
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody else's system is behind it: every host is this machine."""
+        return is_local(self.api_url) and is_local(self.card_url)
+
 
 def staging(allow_domains: frozenset[str] = frozenset()) -> Environment:
     """Return firmly's UAT environment; only the demo merchant is allowed by itself.
@@ -218,8 +223,7 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
     GuardError
         With what is refused, why, and how to allow it where it can be allowed.
     """
-    urls = (environment.api_url, environment.card_url)
-    for url in urls:
+    for url in (environment.api_url, environment.card_url):
         check_host(url)
     if domain not in environment.allow_domains:
         names = sorted(environment.allow_domains)
@@ -233,7 +237,7 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
     if card is not None and not isinstance(card, Card):
         raise TypeError(f"the card must be a fnb.Card, got {type(card).__name__}")
     # A name alone proves nothing: the simulator is on this machine.
-    simulated = environment.name == "simulator" and all(map(is_local, urls))
+    simulated = environment.name == "simulator" and environment.is_local
     if card is not None and not simulated and not card.is_test:
         raise GuardError(
             "only well-known test cards may be used outside of the simulator: "
