@@ -15,8 +15,8 @@ that came from, and returns plain DataFrames, whose columns are declared in ``sc
   them by name;
 - ``drift``: :func:`field_presence`, :func:`presence_matrix`, :func:`schema_drift`: which fields
   merchants send, and what drifted;
-- ``explain``: :func:`features`, :func:`explain`, :func:`explain_in_words`, :class:`Explanation`:
-  what explains slow orders;
+- ``explain``: :func:`features`, :func:`explain`, :func:`explain_in_words`: what explains slow
+  orders;
 - ``show``: :func:`cart_html`, :func:`cart_text`, :func:`changes_html`, :func:`changes_text`.
 """
 
@@ -29,7 +29,7 @@ from firmly_nb.faces import show
 if TYPE_CHECKING:
     from firmly_nb.carts.changes import Difference, changes, differences, summary
     from firmly_nb.carts.drift import field_presence, presence_matrix, schema_drift
-    from firmly_nb.carts.explain import Explanation, explain, explain_in_words, features
+    from firmly_nb.carts.explain import explain, explain_in_words, features
     from firmly_nb.carts.paths import read_path
     from firmly_nb.carts.report import CheckReport, checks, run_checks
     from firmly_nb.carts.rules import CHECKS, CheckedCart, Finding, check, remove_check
@@ -52,7 +52,6 @@ __all__ = [
     "CheckReport",
     "CheckedCart",
     "Difference",
-    "Explanation",
     "Finding",
     "cart_html",
     "cart_tables",
@@ -85,7 +84,7 @@ show(
     {
         "changes": "Difference changes differences summary",
         "drift": "field_presence presence_matrix schema_drift",
-        "explain": "Explanation explain explain_in_words features",
+        "explain": "explain explain_in_words features",
         "paths": "read_path",
         "report": "CheckReport checks run_checks",
         "rules": "CHECKS CheckedCart Finding check remove_check",

@@ -7,8 +7,6 @@ that go together and cannot be told apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from html import escape
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +14,6 @@ import numpy as np
 
 from firmly_nb.carts.schemas import EXPLANATIONS
 from firmly_nb.carts.tables import discounts, snapshots
-from firmly_nb.display.html import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -297,26 +294,6 @@ def explain_in_words(table: pd.DataFrame) -> str:
         "Orders were not assigned at random: a field that goes with the cause looks like the cause."
     )
     return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Which fields go along with slow orders; it shows its sentences.
-
-    Attributes
-    ----------
-    table
-        ``EXPLANATIONS``: one row a field that was tried.
-    """
-
-    table: pd.DataFrame
-
-    def __repr__(self) -> str:
-        return explain_in_words(self.table)
-
-    def _repr_html_(self) -> str:
-        lines = explain_in_words(self.table).splitlines()
-        return page("".join(f"<div>{escape(line)}</div>" for line in lines))
 
 
 def _candidates(placed: pd.DataFrame, target: str) -> list[str]:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.api.errors import FirmlyError
-    from firmly_nb.carts.explain import Explanation
     from firmly_nb.carts.report import CheckReport
     from firmly_nb.carts.tables import CartTables
     from firmly_nb.latency.compare import Comparison
@@ -469,8 +468,10 @@ class Recordings(Sequence[Recording]):
 
         return schema_drift(self._events_with_domain, other._events_with_domain)
 
-    def explain(self, target: str = "order_latency_ms", **options: Any) -> Explanation:
-        """Say which fields go along with slow orders, in sentences.
+    def explain(self, target: str = "order_latency_ms", **options: Any) -> pd.DataFrame:
+        """Say which fields go along with slow orders; see ``EXPLANATIONS``.
+
+        ``firmly_nb.carts.explain_in_words`` says the table in sentences.
 
         Parameters
         ----------
@@ -479,19 +480,14 @@ class Recordings(Sequence[Recording]):
         options
             ``fields``, ``resamples``, ``level``, ``seed``: as in ``firmly_nb.carts.explain``.
 
-        Returns
-        -------
-        Explanation
-            It shows its sentences; ``.table`` has the numbers (``EXPLANATIONS``).
-
         Examples
         --------
-        >>> Recordings([]).explain()
-        No field could be judged: there are too few placed orders, or all are alike.
+        >>> "sentence" in Recordings([]).explain().columns
+        True
         """
-        from firmly_nb.carts.explain import Explanation, explain, features
+        from firmly_nb.carts.explain import explain, features
 
-        return Explanation(explain(features(self.events, self.orders), target, **options))
+        return explain(features(self.events, self.orders), target, **options)
 
     @cached_property
     def _events_with_domain(self) -> pd.DataFrame:
