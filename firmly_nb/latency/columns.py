@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Codes = NDArray[np.intp]
     Floats = NDArray[np.float64]
-    Places = NDArray[np.signedinteger[Any]]
+    Positions = NDArray[np.signedinteger[Any]]
 
 
 def coded(column: pd.Series) -> tuple[Codes, list[str]]:
@@ -45,12 +45,12 @@ def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any
 
     present = np.bincount(codes + 1, minlength=len(names) + 1)[1:] > 0
     order = sorted(np.flatnonzero(present).tolist(), key=lambda code: names[code])
-    places = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
-    places[order] = np.arange(len(order))
+    positions = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
+    positions[order] = np.arange(len(order))
     kept = [names[code] for code in order]
     # pandas keeps few categories in a byte each, and checks wider codes at length.
     found: pd.Categorical[Any] = pd.Categorical.from_codes(
-        places.astype(np.min_scalar_type(-max(len(kept), 1)))[codes], categories=pd.Index(kept)
+        positions.astype(np.min_scalar_type(-max(len(kept), 1)))[codes], categories=pd.Index(kept)
     )
     return found
 
@@ -67,14 +67,14 @@ def floats(column: pd.Series) -> Floats:
     return column.to_numpy(np.float64, na_value=np.nan)
 
 
-def places(orders: pd.DataFrame, rows: pd.DataFrame) -> Places:
-    """Return for each row the place of its order in ``orders``; -1 where there is none.
+def positions(orders: pd.DataFrame, rows: pd.DataFrame) -> Positions:
+    """Return for each row the position of its order in ``orders``; -1 where there is none.
 
     Examples
     --------
     >>> import pandas as pd
     >>> orders = pd.DataFrame({"recording_id": ["a", "b"]})
-    >>> places(orders, pd.DataFrame({"recording_id": ["b", "c", "a"]})).tolist()
+    >>> positions(orders, pd.DataFrame({"recording_id": ["b", "c", "a"]})).tolist()
     [1, -1, 0]
     """
     import pandas as pd
@@ -93,8 +93,8 @@ def places(orders: pd.DataFrame, rows: pd.DataFrame) -> Places:
     return np.asarray(found[group], dtype=np.intp)
 
 
-def _within(numbers: Places, count: int) -> Places:
-    """Return ids that are places already, those of no order as -1."""
+def _within(numbers: Positions, count: int) -> Positions:
+    """Return ids that are positions already, those of no order as -1."""
     if not len(numbers) or (numbers.min() >= -1 and numbers.max() < count):
         return numbers
     return np.where((numbers >= 0) & (numbers < count), numbers, -1)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import Grid, grid_html, grid_text, page, whole_ms
-from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.outcomes import CANCELLED
@@ -176,14 +176,14 @@ def run_medians(
     here = here[np.argsort(first, kind="stable")]
     medians = [float(np.median(x[known & (codes == run)])) for run in here]
     changes = change_points(medians, [names[run] for run in here])
-    places = [point.place for point in changes.points]
+    splits = [point.place for point in changes.points]
     table = RUN_MEDIANS.from_columns(
         {
             "run_id": [names[run] for run in here],
             "started_at": [orders["started_at"][codes == run].min() for run in here],
             "n": [int((known & (codes == run)).sum()) for run in here],
             "median_ms": medians,
-            "segment": [sum(place <= i for place in places) for i in range(len(here))],
+            "segment": [sum(split <= i for split in splits) for i in range(len(here))],
         }
     )
     return table, changes
@@ -484,7 +484,7 @@ def _times(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None) -> NDA
     mine = codes == names.index(stage)
     times = np.full(len(orders) + 1, np.nan)
     # What belongs to no order goes to the last place, which is cut off.
-    times[places(orders, stages)[mine]] = floats(stages["duration_ms"])[mine]
+    times[positions(orders, stages)[mine]] = floats(stages["duration_ms"])[mine]
     return times[:-1]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import page
-from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
 from firmly_nb.schema import Column, Table
 
@@ -231,30 +231,30 @@ def _seen(stages: pd.DataFrame, orders: pd.DataFrame) -> tuple[NDArray[np.bool_]
     """Return, order by milestone, whether the milestone's event came; and the milestones' names."""
     ids, names = coded(stages["to_milestone"])
     # Rows of a recording stand together, its milestones in order.
-    place = places(orders, stages)
-    common = _common_vocabulary(ids, place)
+    position = positions(orders, stages)
+    common = _common_vocabulary(ids, position)
     column = np.full(len(names), -1)
     column[common] = np.arange(len(common))
-    wanted = (place >= 0) & (column[ids] >= 0) if len(ids) else np.zeros(0, bool)
+    wanted = (position >= 0) & (column[ids] >= 0) if len(ids) else np.zeros(0, bool)
     seen = np.zeros((len(orders), len(common)), dtype=bool)
     came = stages["end_ms"].notna().to_numpy(bool)[wanted]
-    seen[place[wanted], column[ids[wanted]]] = came
+    seen[position[wanted], column[ids[wanted]]] = came
     speaks = np.zeros(len(orders), dtype=bool)
-    speaks[place[wanted]] = True
-    return seen[speaks | _without_stages(place, len(orders))], [names[i] for i in common]
+    speaks[position[wanted]] = True
+    return seen[speaks | _without_stages(position, len(orders))], [names[i] for i in common]
 
 
-def _without_stages(place: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
+def _without_stages(position: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
     absent = np.ones(n, dtype=bool)
-    absent[place[place >= 0]] = False
+    absent[position[position >= 0]] = False
     return absent
 
 
-def _common_vocabulary(ids: NDArray[np.intp], place: NDArray[np.intp]) -> NDArray[np.intp]:
+def _common_vocabulary(ids: NDArray[np.intp], position: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the milestones, in order, of the sequence that most orders have."""
     if not len(ids):
         return ids
-    begins = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))
+    begins = np.flatnonzero(np.concatenate([[True], position[1:] != position[:-1]]))
     first = np.bincount(ids[begins])
     start = begins[np.argmax(ids[begins] == first.argmax())]
     end = np.searchsorted(begins, start, side="right")
@@ -475,13 +475,13 @@ def _by_time(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
         floats(orders[name]) for name in ("time_to_order_placed_ms", "order_latency_ms")
     )
     ended_ms = np.where(is_placed, placed_ms, latency_ms)
-    t_ms, place = np.unique(ended_ms, return_inverse=True)
+    t_ms, position = np.unique(ended_ms, return_inverse=True)
     is_watched_to_its_end = ~(is_cancelled | is_timeout)
     size = len(t_ms)
-    all_here = np.bincount(place, minlength=size)
+    all_here = np.bincount(position, minlength=size)
     at_risk = len(orders) - np.concatenate([[0], np.cumsum(all_here)[:-1]])[:size]
-    placed = np.bincount(place, weights=is_placed, minlength=size)
-    ended = np.bincount(place, weights=is_watched_to_its_end, minlength=size)
+    placed = np.bincount(position, weights=is_placed, minlength=size)
+    ended = np.bincount(position, weights=is_watched_to_its_end, minlength=size)
     return t_ms.astype(float), placed.astype(float), ended.astype(float), at_risk.astype(float)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
-from firmly_nb.latency.columns import categorical, coded, floats, is_value, places
+from firmly_nb.latency.columns import categorical, coded, floats, is_value, positions
 from firmly_nb.latency.quantiles import estimate
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
     Ints = NDArray[np.integer[Any]]
-    Places = NDArray[np.signedinteger[Any]]
+    Positions = NDArray[np.signedinteger[Any]]
 
 STAGES = Table(
     "stages",
@@ -211,12 +211,12 @@ def _merged(group: Sequence[LastArrivals]) -> LastArrivals:
     """Return the orders of all, by number."""
     numbers = np.concatenate([one.orders for one in group])
     by_number = np.argsort(numbers, kind="stable")
-    place = np.empty(len(numbers), dtype=np.int32)
-    place[by_number] = np.arange(len(numbers))
+    position = np.empty(len(numbers), dtype=np.int32)
+    position[by_number] = np.arange(len(numbers))
     t_ms, uncertainty_us = np.empty((2, len(numbers), len(group[0].milestones)))
     begin = 0
     for one in group:
-        rows = place[begin : begin + len(one.orders)]
+        rows = position[begin : begin + len(one.orders)]
         t_ms[rows], uncertainty_us[rows] = one.t_ms, one.uncertainty_us
         begin += len(rows)
     return LastArrivals(group[0].milestones, numbers[by_number], t_ms, uncertainty_us)
@@ -263,7 +263,7 @@ class StageTimes(NamedTuple):
     name: str
     times_ms: Floats
     uncertainty_us: Floats
-    orders: Places  # place of each one's order among the orders
+    orders: Positions  # place of each one's order among the orders
     rows: Codes  # place among the stages
 
     @property
@@ -288,17 +288,19 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
         In order of the milestones they end with; those after a gap behind the plain one. One that
         no order completed is there without times.
     """
-    place = places(orders, stages)
+    position = positions(orders, stages)
     duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
-    done = (place >= 0) & ~np.isnan(duration)
+    done = (position >= 0) & ~np.isnan(duration)
     cancelled = is_value(orders["outcome"], CANCELLED)
     if cancelled.any():
-        done[done] = ~cancelled[place[done]]
+        done[done] = ~cancelled[position[done]]
     codes, names = coded(stages["stage"])
     found = []
     for code in _in_order(stages, codes, names):
         rows = np.flatnonzero(done & (codes == code))
-        found.append(StageTimes(names[code], duration[rows], uncertainty[rows], place[rows], rows))
+        found.append(
+            StageTimes(names[code], duration[rows], uncertainty[rows], position[rows], rows)
+        )
     return found
 
 

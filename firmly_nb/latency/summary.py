@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import QUIET, Grid, grid_html, grid_text, page, whole_ms
-from firmly_nb.latency.columns import coded, floats, is_value, places
+from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import (
@@ -211,8 +211,8 @@ def _ends_coalesced(
     code_of = np.array([*(number.get(name, -1) for name in names), -1], dtype=np.intp)
     found = np.zeros((len(orders) + 1, len(milestones) + 1), dtype=bool)
     # Of several assignments to one place the last one stays, as the last event counts.
-    found[places(orders, events), code_of[came]] = events["coalesced"].to_numpy(bool)
-    return np.asarray(found[places(orders, stages), ends], dtype=bool)
+    found[positions(orders, events), code_of[came]] = events["coalesced"].to_numpy(bool)
+    return np.asarray(found[positions(orders, stages), ends], dtype=bool)
 
 
 HEADS = (

@@ -105,16 +105,16 @@ def _own_milestones(
     """Return for each order the place of its own event names, -1 for none; and these names."""
     column = stored_set.fresh_orders(["milestones"])["milestones"].take(pa.array(rows))
     codes, texts = coded(column)
-    place = np.full(len(texts) + 1, -1)  # the last place is for code -1
+    position = np.full(len(texts) + 1, -1)  # the last place is for code -1
     own: list[tuple[str, ...]] = []
     for code in np.unique(codes[codes >= 0]).tolist():
         names = _event_names(texts[code])
         if names is None:
             stored_set.warn(f"{stored_set.root}: {texts[code]!r:.80} is no list of event names")
         else:
-            place[code] = len(own)
+            position[code] = len(own)
             own.append(names)
-    return place[codes], own
+    return position[codes], own
 
 
 def _event_names(text: str) -> tuple[str, ...] | None:
@@ -146,7 +146,7 @@ def _columns(stored_set: StoredSet, part: Part, chosen: Rows) -> tuple[pa.Table,
     nothing = conform(pa.table({}), STORED_EVENTS, COLUMNS), np.empty(0, dtype=np.int64)
     if part.events is None:
         return nothing
-    rows, owner = stored_set.places_of(part).rows(chosen)
+    rows, owner = stored_set.positions_of(part).rows(chosen)
     if part.events is None or not len(rows):  # its ids could not be read
         return nothing
     if len(rows) * FEW < part.events.rows:

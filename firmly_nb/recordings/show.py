@@ -298,7 +298,7 @@ def _bars(rec: OneShown) -> list[dict[str, Any]]:
     ends = [end for end in table["end_ms"] if not math.isnan(end)]
     scale = max(ends, default=0.0) or 1.0
     bars = []
-    for place, row in enumerate(table.to_dict("records")):
+    for position, row in enumerate(table.to_dict("records")):
         reached = not math.isnan(row["duration_ms"])
         left = min(row["start_ms"], row["end_ms"]) / scale if reached else 0.0
         bars.append(
@@ -308,7 +308,7 @@ def _bars(rec: OneShown) -> list[dict[str, Any]]:
                 "reached": reached,
                 "left": max(left, 0.0),
                 "share": abs(row["duration_ms"]) / scale if reached else 0.0,
-                "colour": STAGE_COLOURS[place % len(STAGE_COLOURS)],
+                "colour": STAGE_COLOURS[position % len(STAGE_COLOURS)],
             }
         )
     return bars

@@ -336,13 +336,13 @@ class Selection:
                 begin += len(source) if isinstance(source, Held) else 0
             chosen.append(selection.chosen + np.array(shifts)[selection.owners])
         first: dict[str, int] = {}
-        for place, recording_id in enumerate(x for each in selections for x in each.ids()):
-            first.setdefault(recording_id, place)
-        places = np.array(list(first.values()), dtype=np.int64)
+        for position, recording_id in enumerate(x for each in selections for x in each.ids()):
+            first.setdefault(recording_id, position)
+        positions = np.array(list(first.values()), dtype=np.int64)
         if by_time:
             started = np.array([x for each in selections for x in each.started_at_ns()])
-            places = places[np.argsort(started[places], kind="stable")]
-        return cls(sources, np.concatenate(chosen)).take(places)
+            positions = positions[np.argsort(started[positions], kind="stable")]
+        return cls(sources, np.concatenate(chosen)).take(positions)
 
     @property
     def warnings(self) -> list[str]:
@@ -358,11 +358,11 @@ class Selection:
         return len(self.chosen)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self.one(place) for place in range(len(self)))
+        return (self.one(position) for position in range(len(self)))
 
-    def one(self, place: int) -> Any:
+    def one(self, position: int) -> Any:
         """Return one: what was given where it is in memory, else its records."""
-        number = int(self.chosen[place])
+        number = int(self.chosen[position])
         source = bisect_right(self.begins, number) - 1
         return self.sources[source].one(number - self.begins[source])
 
@@ -370,9 +370,9 @@ class Selection:
         """Return the records of each."""
         return (one if isinstance(one, Recorded) else one.recorded for one in self)
 
-    def take(self, places: Sequence[int] | Rows) -> Selection:
+    def take(self, positions: Sequence[int] | Rows) -> Selection:
         """Return those at these places, in this order; nothing is read."""
-        chosen, sources = self.chosen[np.asarray(places, dtype=np.int64)], self.sources
+        chosen, sources = self.chosen[np.asarray(positions, dtype=np.int64)], self.sources
         last, begin = sources[-1], self.begins[-2]
         if isinstance(last, Held):
             # What nobody has chosen need not stay in memory.
@@ -425,7 +425,7 @@ class Selection:
         split = self._split
         if all(isinstance(source, Held) for source, _ in split):
             return None
-        return _Ends(split, self._places if len(split) > 1 else self.chosen[:0])
+        return _Ends(split, self._positions if len(split) > 1 else self.chosen[:0])
 
     def relation(self, table: str, connection: Any = None) -> Any:
         """Return a table as a DuckDB relation; see ``Recordings.relation``.
@@ -454,7 +454,7 @@ class Selection:
         if len(self.sources) == 1:
             return [(self.sources[0], self.chosen)]
         ends = np.cumsum(np.bincount(self.owners, minlength=len(self.sources)))
-        rows = np.split(self.chosen[self._places], ends[:-1])
+        rows = np.split(self.chosen[self._positions], ends[:-1])
         split = [
             (source, mine - begin)
             for source, mine, begin in zip(self.sources, rows, self.begins, strict=False)
@@ -463,7 +463,7 @@ class Selection:
         return split or [(self.sources[-1], self.chosen)]
 
     @cached_property
-    def _places(self) -> Rows:
+    def _positions(self) -> Rows:
         """Return the places of the recordings as they come source by source."""
         return np.argsort(self.owners, kind="stable")
 
@@ -472,7 +472,7 @@ class Selection:
         found = [value for source, rows in self._split for value in of(source, rows)]
         if len(self._split) == 1:
             return found
-        return [found[place] for place in np.argsort(self._places).tolist()]
+        return [found[position] for position in np.argsort(self._positions).tolist()]
 
     def _table(self, table: Table, of: Callable[[Source, Rows], pd.DataFrame]) -> pd.DataFrame:
         """Put the tables of all sources under one another, in the order of the recordings."""
@@ -493,13 +493,13 @@ class _Ends:
     ----------
     split
         The sources, and which of their recordings.
-    places
-        The places of these among all, source by source; of one source they are not needed.
+    positions
+        The positions of these among all, source by source; of one source they are not needed.
     """
 
-    def __init__(self, split: Sequence[tuple[Source, Rows]], places: Rows) -> None:
+    def __init__(self, split: Sequence[tuple[Source, Rows]], positions: Rows) -> None:
         self._split = split
-        self._places = places
+        self._positions = positions
 
     @cached_property
     def orders(self) -> pd.DataFrame:
@@ -546,7 +546,7 @@ class _Ends:
         numbers = np.concatenate(
             [begin + frame["recording_id"].to_numpy() for begin, frame in each]
         )
-        numbers = self._places[numbers].astype(np.int32)
+        numbers = self._positions[numbers].astype(np.int32)
         joined = compact(table, columns | {"recording_id": numbers})
         return joined.take(np.argsort(numbers, kind="stable")).reset_index(drop=True)
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.recorder.records import Recorded
 
-    Places = NDArray[np.int64]
+    Positions = NDArray[np.int64]
 
 # Decoded JSON takes about ten times the memory of its text.
 MOST_JSON_BYTES = 256 * 1024 * 1024
@@ -90,7 +90,7 @@ _JUDGED_BY = Table(
 class Judged(NamedTuple):
     """Orders that were saved without a judgement: which of those asked for, and what was found."""
 
-    positions: Places
+    positions: Positions
     order_number: list[str | None]
     order_exists: list[str]
     evidence: list[str]
@@ -116,10 +116,10 @@ class Stored:
     def __len__(self) -> int:
         return len(self._set)
 
-    def oldest_first(self) -> Places:
+    def oldest_first(self) -> Positions:
         """Return the rows of all recordings, each id once."""
         started = self._set.started_at_ns
-        order: Places = np.argsort(started, kind="stable")
+        order: Positions = np.argsort(started, kind="stable")
         # Two savings at once on a file system without locks can both add a recording: it began at
         # the same nanosecond, so no other ids need be looked at.
         same = np.diff(started[order]) == 0
@@ -140,38 +140,38 @@ class Stored:
         StoreError
             If what is stored of it is damaged.
         """
-        part, place = self._set.part_of(row)
+        part, position = self._set.part_of(row)
         try:
-            order = self._row(part.orders, place, ORDER_PARTS)
-            return recorded_of(order, self._event_rows(part, place))
+            order = self._row(part.orders, position, ORDER_PARTS)
+            return recorded_of(order, self._event_rows(part, position))
         except DAMAGED as error:
-            found = part.index["recording_id"][place].as_py()
+            found = part.index["recording_id"][position].as_py()
             raise StoreError(
                 f"the recording {found!r:.80} in {part.orders.path} is damaged: {error!s:.200}"
             ) from None
 
-    def ids(self, rows: Places) -> list[str]:
+    def ids(self, rows: Positions) -> list[str]:
         """Return the recording ids."""
         found: list[str] = self._set.recording_ids.take(pa.array(rows)).to_pylist()
         return found
 
-    def started_at_ns(self, rows: Places) -> list[int]:
+    def started_at_ns(self, rows: Positions) -> list[int]:
         """Return when each began."""
         found: list[int] = self._set.started_at_ns[rows].tolist()
         return found
 
-    def cut_off(self, rows: Places) -> list[bool]:
+    def cut_off(self, rows: Positions) -> list[bool]:
         """Say of each whether it has no end."""
         found: list[bool] = pc.is_null(self._order_column("end", rows)).to_pylist()
         return found
 
-    def asked(self, rows: Places) -> dict[str, list[dict[str, Any]]]:
+    def asked(self, rows: Positions) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
         texts = self._order_column("start", rows).to_pylist()
         starts = (decode(text.encode()) for text in texts)
         return {s.recording_id: s.items for s in starts if isinstance(s, Start)}
 
-    def orders(self, rows: Places) -> pd.DataFrame:
+    def orders(self, rows: Positions) -> pd.DataFrame:
         """Return one row an order."""
         columns: dict[str, Any] = self._order_columns(ORDERS, rows)
         judged = self.judged_now(rows)
@@ -181,7 +181,7 @@ class Stored:
             columns[name] = list(values)
         return ORDERS.from_columns(columns)
 
-    def judged_now(self, rows: Places) -> Judged | None:
+    def judged_now(self, rows: Positions) -> Judged | None:
         """Judge the orders that were saved without a judgement; None where there are none."""
         unjudged = pc.is_null(self._order_column("order_exists", rows)).to_numpy()
         positions = np.flatnonzero(unjudged)
@@ -195,7 +195,7 @@ class Stored:
         orders["order_number"] = pd.Series(numbers, dtype="str")
         return Judged(positions, numbers.tolist(), *judge_rows(orders))
 
-    def _numbers_in_events(self, rows: Places, wanted: Places) -> Iterator[tuple[int, str]]:
+    def _numbers_in_events(self, rows: Positions, wanted: Positions) -> Iterator[tuple[int, str]]:
         """Find order numbers that stand in events only: the first edition kept the last cart's."""
         if len(wanted) > MOST_SEARCHED:
             self._set.warn(
@@ -213,11 +213,11 @@ class Stored:
                 if number is not None:
                     yield position, number
 
-    def event_times(self, rows: Places) -> pd.DataFrame:
+    def event_times(self, rows: Positions) -> pd.DataFrame:
         """Return one row an event, without what came in it."""
         return self._event_table(EVENT_TIMES, rows)
 
-    def events(self, rows: Places) -> pd.DataFrame:
+    def events(self, rows: Positions) -> pd.DataFrame:
         """Return one row an event, its JSON decoded.
 
         Raises
@@ -235,33 +235,33 @@ class Stored:
             )
         return self._event_table(EVENTS, rows)
 
-    def stages(self, rows: Places) -> pd.DataFrame:
+    def stages(self, rows: Positions) -> pd.DataFrame:
         """Return all stages."""
         made = stored_stages(self._set, rows)
         ids = self._set.recording_ids.take(pa.array(rows[made.orders]))
         return made.table(series(ids, STAGES.columns[0]))
 
-    def answers(self, rows: Places) -> pd.DataFrame:
+    def answers(self, rows: Positions) -> pd.DataFrame:
         """Return the answers of orders without events."""
         texts = self._order_column("end", rows)
         without = pc.fill_null(pc.match_substring(texts, '"confirmation":null'), fill_value=True)
         found: list[dict[str, Any]] = []
-        for place in np.flatnonzero(~without.to_numpy()):
-            start = decode(self._order_column("start", rows)[place].as_py().encode())
-            end = decode(texts[place].as_py().encode())
+        for position in np.flatnonzero(~without.to_numpy()):
+            start = decode(self._order_column("start", rows)[position].as_py().encode())
+            end = decode(texts[position].as_py().encode())
             if isinstance(start, Start) and isinstance(end, End):
                 found += confirmation_rows(start, end)
         return EVENTS.frame(found)
 
-    def order_ends(self, rows: Places) -> pd.DataFrame:
+    def order_ends(self, rows: Positions) -> pd.DataFrame:
         """Return what figures need of orders."""
         return order_ends(self._set, rows)
 
-    def stage_and_event_ends(self, rows: Places) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def stage_and_event_ends(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
         return stage_and_event_ends(self._set, rows)
 
-    def relation(self, table: str, rows: Places, connection: Any) -> Any:
+    def relation(self, table: str, rows: Positions, connection: Any) -> Any:
         """Return the files of ``orders`` or ``events`` as a relation, of these rows only."""
         files = [getattr(part, table) for part in self._set.parts]
         paths = [str(file.path) for file in files if file is not None]
@@ -275,7 +275,7 @@ class Stored:
         ids = pa.table({"recording_id": self._set.recording_ids.take(pa.array(rows))})
         return found.join(connection.from_arrow(ids), "recording_id", how="semi")
 
-    def _judged_ids(self, rows: Places) -> pa.Table | None:
+    def _judged_ids(self, rows: Positions) -> pa.Table | None:
         """Return what was judged now, by recording id, for a join with the files."""
         judged = self.judged_now(rows)
         if judged is None:
@@ -284,19 +284,19 @@ class Stored:
         values = {f"{NOW}{name}": pa.array(getattr(judged, name), pa.string()) for name in JUDGED}
         return pa.table({"recording_id": ids, **values})
 
-    def _order_columns(self, table: Table, rows: Places) -> dict[str, Any]:
+    def _order_columns(self, table: Table, rows: Positions) -> dict[str, Any]:
         names = {c.name: "merchant" if c.name == "domain" else c.name for c in table.columns}
         found = self._set.orders(list(names.values()))
         return {c.name: series(self._at(found[names[c.name]], rows), c) for c in table.columns}
 
-    def _order_column(self, name: str, rows: Places) -> pa.ChunkedArray:
+    def _order_column(self, name: str, rows: Positions) -> pa.ChunkedArray:
         return self._at(self._set.orders([name])[name], rows)
 
-    def _at(self, values: pa.ChunkedArray, rows: Places) -> pa.ChunkedArray:
+    def _at(self, values: pa.ChunkedArray, rows: Positions) -> pa.ChunkedArray:
         whole = len(rows) == len(values) and np.array_equal(rows, np.arange(len(rows)))
         return values if whole else values.take(pa.array(rows))
 
-    def _event_table(self, table: Table, rows: Places) -> pd.DataFrame:
+    def _event_table(self, table: Table, rows: Positions) -> pd.DataFrame:
         names = [name for name in table.names if name != "recording_id"]
         found, owner = self._event_columns(names, rows)
         # Ids are those of the orders: the column of the events need not be read again.
@@ -304,8 +304,8 @@ class Stored:
         return table.from_columns({c.name: series(found[c.name], c) for c in table.columns})
 
     def _event_columns(
-        self, names: Sequence[str], orders: Places
-    ) -> tuple[dict[str, pa.ChunkedArray], Places]:
+        self, names: Sequence[str], orders: Positions
+    ) -> tuple[dict[str, pa.ChunkedArray], Positions]:
         """Return columns of the events of orders, and for each event the place of its order.
 
         The columns of a whole set are kept. Wide ones, and those of a few orders, are read from
@@ -317,13 +317,13 @@ class Stored:
             whole = [name for name in names if name not in WIDE and not few]
             # A part that cannot be read is known after this, and the places are without it.
             kept = self._set.events(whole)
-            rows, owner = self._set.event_places.rows(orders)
+            rows, owner = self._set.event_positions.rows(orders)
             found = {name: self._at(kept[name], rows) for name in whole}
             found |= self._read(rows, [name for name in names if name not in whole])
             if len(self._set.warnings) == seen:
                 return found, owner
 
-    def _read(self, rows: Places, names: list[str]) -> dict[str, pa.ChunkedArray]:
+    def _read(self, rows: Positions, names: list[str]) -> dict[str, pa.ChunkedArray]:
         """Read columns of some events from the groups that have any of them."""
         if not names:
             return {}
@@ -339,22 +339,22 @@ class Stored:
             except DAMAGED as error:
                 self._set.leave_out_events(part, error)
                 return {}
-        joined, places = pa.concat_tables(tables), pa.array(np.searchsorted(wanted, rows))
-        return {name: joined[name].take(places) for name in names}
+        joined, positions = pa.concat_tables(tables), pa.array(np.searchsorted(wanted, rows))
+        return {name: joined[name].take(positions) for name in names}
 
     def _event_rows(self, part: Part, row: int) -> list[dict[str, Any]]:
         if part.events is None:
             return []
-        rows, _ = self._set.places_of(part).rows(np.array([row]))
+        rows, _ = self._set.positions_of(part).rows(np.array([row]))
         # A part whose ids could not be read has lost its events just now.
         file = part.events
-        return [self._row(file, int(place), EVENT_PARTS) for place in rows] if file else []
+        return [self._row(file, int(position), EVENT_PARTS) for position in rows] if file else []
 
     def _row(self, file: PartFile, row: int, names: list[str]) -> dict[str, Any]:
         group = int(np.searchsorted(file.bounds, row, side="right")) - 1
         columns = self._group(file, group, names)
-        place = row - int(file.bounds[group])
-        return {name: columns[name][place] for name in names}
+        position = row - int(file.bounds[group])
+        return {name: columns[name][position] for name in names}
 
     def _group(self, file: PartFile, group: int, names: list[str]) -> Columns:
         """Return a group of rows as lists; the last few are kept, since neighbours are asked."""

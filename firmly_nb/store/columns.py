@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.schema import Table
 
-    Places = NDArray[np.int64]
+    Positions = NDArray[np.int64]
 
 TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
 MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
@@ -74,7 +74,7 @@ class Part:
         self.orders = PartFile(root / "orders" / name, STORED_ORDERS)
         self.index = self.orders.read(["recording_id", "started_at", "n_events"])
         self.events: PartFile | None = None
-        self.places: EventPlaces | None = None
+        self.positions: EventPositions | None = None
         self.problem: str | None = None
         for column in ("recording_id", "started_at"):
             if self.index[column].null_count:
@@ -136,15 +136,15 @@ class StoredSet:
         return self._joined("recording_id", [part.index for part in self.parts])
 
     @cached_property
-    def started_at_ns(self) -> Places:
+    def started_at_ns(self) -> Positions:
         """When each began, by the wall clock."""
         found = self._joined("started_at", [part.index for part in self.parts])
         return _numbers(found.cast(pa.int64()))
 
     def part_of(self, row: int) -> tuple[Part, int]:
         """Return the part that a recording is in, and its row there."""
-        place = int(np.searchsorted(self._begins, row, side="right")) - 1
-        return self.parts[place], row - int(self._begins[place])
+        position = int(np.searchsorted(self._begins, row, side="right")) - 1
+        return self.parts[position], row - int(self._begins[position])
 
     def orders(self, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
         """Return columns of orders, read once; one that is damaged in a part is null there."""
@@ -186,35 +186,37 @@ class StoredSet:
 
     def leave_out_events(self, part: Part, error: Exception) -> None:
         """Go on without the events of a part."""
-        part.events, part.places = None, None
+        part.events, part.positions = None, None
         part.problem = lost_events(self.root, part.name, len(part.index), error)
         self.warnings.append(part.problem)
         for key in [key for key in self._columns if key[0] == "events"]:
             self._columns.pop(key, None)  # another thread may have done so
-        self.__dict__.pop("event_places", None)
+        self.__dict__.pop("event_positions", None)
 
-    def places_of(self, part: Part) -> EventPlaces:
+    def positions_of(self, part: Part) -> EventPositions:
         """Return where the events of each order of a part are, counted from the part's first."""
         self._find_places([part])
-        return part.places or EventPlaces.none(len(part.index))
+        return part.positions or EventPositions.none(len(part.index))
 
     @cached_property
-    def event_places(self) -> EventPlaces:
+    def event_positions(self) -> EventPositions:
         """Return where the events of each order are, counted over all parts that have events."""
         self._find_places(self.parts)
-        return EventPlaces.joined([self.places_of(part) for part in self.parts], self.event_begins)
+        return EventPositions.joined(
+            [self.positions_of(part) for part in self.parts], self.event_begins
+        )
 
     def _find_places(self, parts: Sequence[Part]) -> None:
-        there = [part for part in parts if part.events is not None and part.places is None]
+        there = [part for part in parts if part.events is not None and part.positions is None]
 
-        def find(part: Part) -> EventPlaces:
+        def find(part: Part) -> EventPositions:
             ids = _read_events(part, ["recording_id"])["recording_id"]
-            return EventPlaces.of(part.index, ids)
+            return EventPositions.of(part.index, ids)
 
         found = at_once(find, there)
         self._left_out(there, found)
-        for part, places in zip(there, found, strict=True):
-            part.places = places if isinstance(places, EventPlaces) else None
+        for part, positions in zip(there, found, strict=True):
+            part.positions = positions if isinstance(positions, EventPositions) else None
 
     def _left_out(self, parts: Sequence[Part], found: Sequence[Any]) -> bool:
         """Go on without the events that could not be read; return whether there were any."""
@@ -254,21 +256,21 @@ class StoredSet:
         return joined
 
 
-class EventPlaces:
+class EventPositions:
     """For each order of a set where its events begin, and how many there are."""
 
-    def __init__(self, first: Places, count: Places, order: Places | None = None) -> None:
+    def __init__(self, first: Positions, count: Positions, order: Positions | None = None) -> None:
         self.first = first
         self.count = count
         self.order = order  # the rows as they should stand; None where they do
 
     @classmethod
-    def none(cls, orders: int) -> EventPlaces:
+    def none(cls, orders: int) -> EventPositions:
         """Return it for orders without events."""
         return cls(np.zeros(orders, np.int64), np.zeros(orders, np.int64))
 
     @classmethod
-    def of(cls, index: pa.Table, event_ids: pa.ChunkedArray) -> EventPlaces:
+    def of(cls, index: pa.Table, event_ids: pa.ChunkedArray) -> EventPositions:
         """Find the events of each order of a part."""
         count = np.maximum(_numbers(index["n_events"]), 0)
         # What a file says of itself is looked at before it is believed: it could be any number.
@@ -286,7 +288,7 @@ class EventPlaces:
         return cls(np.cumsum(count) - count, count, order)
 
     @classmethod
-    def joined(cls, parts: Sequence[EventPlaces], begins: Sequence[int]) -> EventPlaces:
+    def joined(cls, parts: Sequence[EventPositions], begins: Sequence[int]) -> EventPositions:
         """Return one for all parts, whose events begin at these rows."""
         nothing = np.empty(0, np.int64)
         orders = [
@@ -298,7 +300,7 @@ class EventPlaces:
         in_place = bool(np.array_equal(order, np.arange(len(order))))
         return cls(np.cumsum(count) - count, count, None if in_place else order)
 
-    def rows(self, orders: Places) -> tuple[Places, Places]:
+    def rows(self, orders: Positions) -> tuple[Positions, Positions]:
         """Return the rows of the events of some orders, and for each the place of its order."""
         count = self.count[orders]
         owner = np.repeat(np.arange(len(orders)), count)
@@ -333,22 +335,22 @@ def _read_events(part: Part, names: Sequence[str]) -> pa.Table:
     return part.events.read(names)
 
 
-def read_rows(file: PartFile, rows: Places, names: Sequence[str]) -> pa.Table:
+def read_rows(file: PartFile, rows: Positions, names: Sequence[str]) -> pa.Table:
     """Read some rows of a file, in ascending order."""
     group_of = np.searchsorted(file.bounds, rows, side="right") - 1
     groups = np.unique(group_of)
     sizes = np.diff(file.bounds)[groups]
     begins = np.cumsum(sizes) - sizes  # of the groups in what is read
-    places = rows - file.bounds[group_of] + begins[np.searchsorted(groups, group_of)]
-    return file.read(names, groups.tolist()).take(pa.array(places))
+    positions = rows - file.bounds[group_of] + begins[np.searchsorted(groups, group_of)]
+    return file.read(names, groups.tolist()).take(pa.array(positions))
 
 
-def _same(ids: pa.ChunkedArray, owner: Places, event_ids: pa.ChunkedArray) -> bool:
+def _same(ids: pa.ChunkedArray, owner: Positions, event_ids: pa.ChunkedArray) -> bool:
     expected = ids.combine_chunks().take(pa.array(owner))
     return bool(pc.all(pc.equal(expected, event_ids.combine_chunks()), min_count=0).as_py())
 
 
-def _numbers(values: pa.ChunkedArray | pa.Array) -> Places:
+def _numbers(values: pa.ChunkedArray | pa.Array) -> Positions:
     found: Any = values.to_numpy()
     return np.asarray(found, dtype=np.int64)
 
