@@ -22,19 +22,24 @@ from firmly_nb.api.snapshots import order_number
 from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
+    INTERRUPTED_EXIT,
     JUDGED_BY,
     KNOWN,
     NO,
     REFUSALS,
+    REFUSED_EXIT,
     ROWS,
     TONES,
     UNKNOWN,
     YES,
     Facts,
+    began,
     exit_code,
     judge,
     judge_rows,
     refuses,
+    was_sent,
+    word,
 )
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.recorder import SENDING, PhaseClock, record
@@ -662,3 +667,64 @@ def test_nobody_else_has_a_table_of_outcomes():
         if "sim" not in path.relative_to(root).parts:
             assert not rows.search(path.read_text("utf-8")), path
     assert len(ANSWERED) == 2
+
+
+# --------------------------------------------------------------- written out, not read off the code
+
+
+def test_these_statuses_refuse_an_order_whoever_answers_and_no_others():
+    refusing = {400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431}
+    found = {
+        status
+        for status in range(100, 600)
+        if judge(Facts("http_error", http_status=status, sent=True)).order_exists == "no"
+    }
+    assert found == refusing
+
+
+@pytest.mark.parametrize(
+    ("name", "exists", "code", "status", "said", "begun"),
+    [
+        ("error_event", "no", "ErrorPaymentDeclined", 200, "declined", "Declined by the merchant"),
+        ("error_event", "no", "ErrorNotEnoughStock", 200, "refused", "Refused"),
+        ("error_event", "unknown", "ErrorPaymentDeclined", 200, "error event", "Failed"),
+        ("http_error", "no", None, 400, "refused", "Refused with"),
+        (
+            "http_error",
+            "no",
+            "ErrorPaymentDeclined",
+            402,
+            "declined",
+            "Declined by the merchant with",
+        ),
+        ("http_error", "unknown", None, 500, "HTTP error", "Failed with"),
+        ("http_error", "unknown", None, 200, "HTTP error", "Not understood:"),
+        ("http_error", "unknown", None, 299, "HTTP error", "Not understood:"),
+        ("http_error", "unknown", None, 300, "HTTP error", "Failed with"),
+        ("timeout", "no", "ErrorPaymentDeclined", None, "timeout", "Declined by the merchant"),
+    ],
+)
+def test_an_order_has_one_word_and_one_beginning(name, exists, code, status, said, begun):
+    assert (word(name, exists, code), began(name, exists, code, status)) == (said, begun)
+
+
+def test_a_listed_refusal_in_a_response_of_the_500s_is_none():
+    assert refuses("TokenExpired", 499)
+    assert not refuses("TokenExpired", 500)
+    assert refuses("TokenExpired")
+
+
+@pytest.mark.parametrize("cold", [True, False])
+@pytest.mark.parametrize("blocked", [True, False])
+@pytest.mark.parametrize("connecting", [True, False])
+def test_a_first_edition_order_left_unless_it_never_connected(cold, blocked, connecting):
+    known = {"cold": cold, "blocked": blocked, "connecting": connecting}
+    never = cold and blocked and not connecting
+    told = {"error_code": "ReadError", "cancelled_before": False}
+    assert was_sent(**told, responded=False, **known) is (False if never else None)
+    assert was_sent(**told, responded=True, **known) is True
+
+
+def test_the_exit_codes_are_these():
+    assert (REFUSED_EXIT, INTERRUPTED_EXIT) == (2, 130)
+    assert [exit_code([answer]) for answer in ("yes", "no", "unknown")] == [0, 1, 3]
