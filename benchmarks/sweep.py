@@ -39,7 +39,7 @@ TEXT = """# How punctual a sweep is
 An open-loop sweep of {orders} orders in {seconds} s against the simulator (profile `calm`, half a
 second an order), on the same machine as the simulator and the notebook. The lag is the time from
 the planned start of an order to the moment before its request is handed to the HTTP client
-(metrics.md: `schedule_lag`). The target is a 99th percentile of at most 5 ms.
+(`schedule_lag_ms` in docs/tables.md). The target is a 99th percentile of at most 5 ms.
 
 {lag}
 
