@@ -14,8 +14,10 @@ import atexit
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ class _Browser:
                 with contextlib.suppress(Exception):
                     await browser.close()
                 raise
+            _forgive_leftovers(browser)
             self._kaleido = browser
 
     async def _draw(self, figure: Mapping[str, Any], options: Mapping[str, Any]) -> bytes:
@@ -153,6 +156,17 @@ async def _within(limit_s: float, work: Coroutine[Any, Any, Any]) -> Any:
         if limit.expired():
             raise TimeoutError from None
         raise
+
+
+def _forgive_leftovers(kaleido: Any) -> None:
+    # A browser that still writes while its folders are removed makes that fail. Python would print
+    # the traceback at exit, over the analyst's work, so removing them is tried without a word.
+    impl = getattr(kaleido, "_browser_impl", None)
+    for folder in (getattr(impl, "tmp_dir", None), getattr(kaleido, "_html_tmp_dir", None)):
+        made: Any = getattr(folder, "temp_dir", None)
+        finalizer = getattr(made, "_finalizer", None)
+        if finalizer is not None and finalizer.detach():
+            weakref.finalize(made, shutil.rmtree, made.name, ignore_errors=True)
 
 
 def _keep_off_the_screen() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -98,6 +100,39 @@ def test_no_browser_is_left_behind(drawn, end, until):
     # library logs that as a message it cannot read, and Python prints what nobody handles.
     assert done.stderr == ""
     until(lambda: not any(map(_runs, browser)), "the end of the browser")
+
+
+STILL_WRITES = """
+import itertools, os, threading
+import plotly.graph_objects as go
+from firmly_nb.charts import pictures
+options = {"format": "png", "width": 300, "height": 200}
+assert pictures._browser.draw(go.Figure().to_dict(), options), pictures._browser.failure
+profile = f"{pictures._browser._kaleido._browser_impl.tmp_dir.path}/Default"
+print(profile)
+def write():
+    for n in itertools.count():
+        try:
+            os.makedirs(profile, exist_ok=True)
+            open(f"{profile}/{n}", "w").close()
+        except OSError:
+            pass
+for _ in range(3):
+    threading.Thread(target=write, daemon=True).start()
+"""
+
+
+def test_a_browser_that_writes_to_the_end_prints_nothing_at_exit(drawn):
+    """Its folder cannot be removed then; Python printed a traceback of that."""
+    done = subprocess.run(
+        [sys.executable, "-c", STILL_WRITES],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    shutil.rmtree(Path(done.stdout.strip()).parent, ignore_errors=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def _runs(pid):
