@@ -46,7 +46,7 @@ def money(minor: int) -> Json:
 
 
 def line(draw: random.Random, number: int) -> Json:
-    """Return a line in the form of firmly-api.md, section 6.6; some have no msrp."""
+    """Return a line item as docs/firmly-api.md#carts describes carts; some have no msrp."""
     price, quantity = draw.randrange(500, 20_000), draw.randrange(1, 4)
     sku = f"MUG-{draw.randrange(10_000)}"
     made = {
@@ -202,10 +202,10 @@ Python {python}, pandas {pd.__version__}; medians of {options.rounds} rounds in 
 | --- | ---: | ---: | ---: |
 {chr(10).join(rows)}
 
-Wanted: all five tables in at most a fifth of the time that `pandas.json_normalize` needs for the
-line items with the keys that join them to their events (`record_path` and `meta`): the factor in
-the first row is to be at least {TARGET:g}. The second row is the least that `json_normalize` can
-do: lines picked out beforehand, no keys, one table of the five. Its amounts are integers beside
+Wanted: all five tables in at most a fifth of the time of `pandas.json_normalize`, so a factor of at
+least {TARGET:g} in the first row. There it reads the line items with the keys
+that join them to their events (`record_path` and `meta`). The second row is the least that
+`json_normalize` can do: lines picked out beforehand, no keys, one table of the five. Its amounts are integers beside
 floats, and nothing that a merchant got wrong is mended or kept apart.
 """
 

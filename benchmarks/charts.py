@@ -181,7 +181,7 @@ Meanwhile other programs used {foreign:.0%} of the machine.
 {chr(10).join(rows)}
 
 Wanted: from the tables to the drawn chart in at most {TARGET_S:g} s on a machine that does nothing
-else; where others are busy the processor time of building tells what that would be. Drawn: in the
+else. On a busy machine, read the processor time of building. Drawn: in the
 browser, from the JSON to two frames after Plotly's drawing. The first picture of a process took
 {first:.1f} s, which is mostly the start of the browser; it stays open for {pictures.IDLE_S:.0f} s
 after the last picture. In JupyterLab no picture is made by us: the front end saves its own

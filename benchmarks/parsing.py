@@ -200,7 +200,7 @@ PAGE_TEXT = """# How fast event streams are parsed
 Written by `python -m benchmarks.parsing` (after `pip install -e '.[bench]'`); do not edit by hand.
 {machine}; {rounds} rounds.
 
-Speed is relative to httpx-sse {baseline}: 2.00 means half of its CPU time. Each figure is the
+Speed is relative to httpx-sse {baseline}: 2.00 means half of its CPU time. Each number is the
 median over the rounds of the ratio within a round, the parsers taking turns. The events of 10 MB
 are measured in a new process each time, with chunks made while they are read.
 

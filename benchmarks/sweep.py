@@ -2,7 +2,7 @@
 
 An open-loop sweep of 50 orders a second against the simulator, while the notebook waits and while
 it computes: how late does each order start? Then 10 a second with some 20 in flight: how far are
-the recorded times of events from the simulator's own stamps? The page is written to
+the recorded times of events from the simulator's own? The page is written to
 ``docs/benchmarks-sweep.md``.
 """
 
@@ -47,7 +47,7 @@ the planned start of an order to the moment before its request is handed to the 
 lock; "pandas" sorts and groups a table of a million rows again and again. Orders are made ready a
 second ahead and sent by the recorder's own process, so what the notebook does matters little.
 
-What others say of themselves:
+Other tools say of themselves:
 
 - [wrk2](https://github.com/giltene/wrk2) measures from the planned start, as
   `scheduled_order_latency_ms` does, and states that its times are accurate to about ±1 ms, "due to
@@ -55,13 +55,13 @@ What others say of themselves:
 - [k6](https://grafana.com/docs/k6/latest/using-k6/scenarios/concepts/dropped-iterations/) drops an
   iteration when no virtual user is free for it and counts it in `dropped_iterations`. Here nothing
   is dropped: an order that the cap on concurrency holds back starts later, and its lag says so.
-  k6 states no figure for how late its iterations start.
+  k6 does not say how late its iterations start.
 
 ## Times of events with {in_flight:.0f} orders in flight
 
 {many_rate} orders a second for {many_seconds} s, profile `{many_profile}`. The error is the
-recorded arrival minus the simulator's own stamp, taken immediately before it sends the event, so
-the simulator's delay between the two counts as error, too. "In bound" is the share of events that
+recorded arrival minus the simulator's own time, taken immediately before it sends the event. So
+the simulator's delay between the two counts as error. "In bound" is the share of events that
 were sent no earlier than their recorded arrival minus its error bound.
 
 {errors}

@@ -33,7 +33,7 @@ PAGE_TEXT = """# Times of arrival, compared
 {machine}
 
 How late is the time that a client gives an event, while the notebook does something else? The
-error is the client's time minus the sender's, taken immediately before it sends; {events} events
+error is the client's time minus the sender's, taken immediately before it sends. {events} events
 at gaps from 0.5 to 30 ms (every order of magnitude equally often), {rounds} rounds, clients in
 turns. Below each other: median, and 99th percentile. In brackets: how many times as late as
 firmly-nb at the median, as the median over the rounds.
@@ -42,8 +42,8 @@ The client runs in a real kernel, in a cell that works step by step and gives it
 after each step. A cell that gives it nothing is late by as long as the cell takes.
 
 A turn in which other programs used more than {limit:.0%} of the machine was repeated, for every
-client alike: {repeated} of {turns} turns were, and {disturbed} stayed disturbed after {tries} tries
-and were kept.
+client alike: {repeated} of {turns} turns were. After {tries} tries
+{disturbed} stayed disturbed and were kept.
 
 ## Plain HTTP
 
@@ -59,10 +59,10 @@ One step of work took (median): {steps}.
 
 The sender's clock is read before it sends, so its own delay counts as error. Its kernel tells when
 it handed the event to the network device; "own" is the error from there on. "Share a read" is the
-share of events that came in one read with the one before: the kernel then keeps one time for both,
-and the earlier one's error bound grows by as much. "In bound" is the share of events that were
-really sent within their own error bound. The reading delay (from stamp to having the bytes) is what
-a recorder without kernel stamps would be off by.
+share of coalesced events, which came in one read with the one before. The kernel keeps one time
+for both, and the uncertainty of the earlier one grows by as much. "In bound" is the share of
+events that were really sent within their own uncertainty. The reading delay runs from the kernel
+timestamp to having the bytes. It is the error of a recorder without kernel timestamps.
 
 {own}
 
@@ -70,8 +70,8 @@ a recorder without kernel stamps would be off by.
 
 {many}
 
-50 orders at gaps of 0.5 to 30 ms are some 7 000 events a second, more than one recorder can take:
-events then wait in the sender, whose window is full, and are dated when they really arrive.
+50 orders at gaps of 0.5 to 30 ms are some 7 000 events a second, more than one recorder can take.
+Events then wait in the sender, whose window is full. Their times are those of the real arrival.
 
 ## A thousand orders, one recorder
 
@@ -85,10 +85,12 @@ Resident memory, with {memory_events} events an order, ten orders at a time:
 
 ## How to reproduce
 
-    pip install -e '.[dev,bench]'
-    python -m benchmarks.timing
+```sh
+pip install -e '.[dev,bench]'
+python -m benchmarks.timing
+```
 
-Figures move with the machine and with what else it does; read the ratios. Each client is written
+Times change with the machine and its other work; read the ratios. Each client is written
 as one writes it first, in `benchmarks/timing_clients.py`.
 """
 

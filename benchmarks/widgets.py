@@ -142,7 +142,7 @@ def report(options: argparse.Namespace, rows: list[Any], version: str) -> str:
 
 Written by `python -m benchmarks.widgets`. JupyterLab and Chromium {version} on one machine with
 {os.cpu_count()} processors, Python {python}; {options.orders} orders a run. From the arrival of an
-event at the recorder's socket, by the kernel's stamp, to the frame after the one that painted its
+event at the recorder's socket, by the kernel timestamp, to the frame after the one that painted its
 bar. The last column is what programs other than this one used of the processors meanwhile.
 
 | what | events | p50 ms | p95 ms | most ms | others |
@@ -150,10 +150,10 @@ bar. The last column is what programs other than this one used of the processors
 {chr(10).join(lines)}
 
 Wanted: at most {TARGET_MS:g} ms at p95 in every row. Two frames (33 ms at 60 a second) are part of
-each figure: the mark is set once the paint is over. The rest is the way from the recorder's process
+each number: the mark is set once the paint is over. The rest is the way from the recorder's process
 over the journal, the kernel, the server and the page's socket.
 
-What a page loads for each widget, without compression, from memory and not from a network:
+Each widget loads, without compression, from memory and not from a network:
 
 | widget | JavaScript kB | style sheets kB |
 | --- | ---: | ---: |

@@ -23,10 +23,10 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "tables.md"
 INTRODUCTION = """\
 # The tables
 
-Every table is a plain pandas DataFrame with these columns, in this order, also when it is empty.
+Every table is a plain pandas DataFrame with these columns, in this order, even when it is empty.
 Times are milliseconds after the request was handed to the client (`t_start`) unless the name ends
 in `_us`. Amounts are whole numbers in minor units (cents) with a currency column, never decimals.
-`recording_id` joins all that have it.
+`recording_id` joins all that have it. [Statistics](statistics.md) defines the computed ones.
 
 This page is made from the declarations in the code (`make docs`); a test compares the two.
 """

@@ -581,7 +581,7 @@ def lines_once(cart: CheckedCart) -> list[Finding] | None:
 
 @check(name="lines-kept", severity="error")
 def lines_kept(cart: CheckedCart) -> list[Finding] | None:
-    """Check that what was in the cart in the snapshot before is still in it, as many pieces."""
+    """Check that every line of the snapshot before is still in the cart, with as many pieces."""
     if cart.before is None or not cart.before.lines:
         return None
     return list(_lost(cart, cart.before))

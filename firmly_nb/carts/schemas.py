@@ -63,7 +63,7 @@ LINE_ITEMS = Table(
         Column("line_no", "int64", "", "place in the cart; the first is 1"),
         Column("line_item_id", "str", "", "the line's id"),
         Column("platform_line_item_id", "str", "", "the line's id in the shop system"),
-        Column("sku", "str", "", "what was bought (sku, or id where there is no sku)"),
+        Column("sku", "str", "", "what was bought (sku, else id)"),
         Column("base_sku", "str", "", "the product, without its variant"),
         Column("variant_id", "str", "", "the variant's id"),
         Column("description", "str", "", "the product in words"),

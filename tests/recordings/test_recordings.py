@@ -25,7 +25,7 @@ from tests.recorder import made_records
 from tests.recorder.made_records import NAMES
 
 TABLES = {"events": EVENTS, "orders": ORDERS, "stages": STAGES}
-# design.md, section 6: the columns in this order.
+# docs/tables.md has them in this order.
 COLUMNS = {
     "events": "recording_id seq event milestone t_ms gap_ms at clock uncertainty_us coalesced "
     "read_no bytes rtt_us retransmits cart_id total_minor currency data raw",
