@@ -205,8 +205,8 @@ Python {python}, pandas {pd.__version__}; medians of {options.rounds} rounds in 
 Wanted: all five tables in at most a fifth of the time of `pandas.json_normalize`, so a factor of at
 least {TARGET:g} in the first row. There it reads the line items with the keys
 that join them to their events (`record_path` and `meta`). The second row is the least that
-`json_normalize` can do: lines picked out beforehand, no keys, one table of the five. Its amounts are integers beside
-floats, and nothing that a merchant got wrong is mended or kept apart.
+`json_normalize` can do: lines picked out beforehand, no keys, one table of the five. Its
+amounts are integers beside floats, and nothing that a merchant got wrong is mended or kept apart.
 """
 
 
