@@ -4,7 +4,7 @@
 #   make demo        set up, then place one order against the simulator, in the terminal
 #   make test        set up, then lint, format check, types and all tests
 #   make fuzz        the property tests on random inputs (SECONDS=60 FUZZ_ARGS="tests/carts -k path")
-#   make check       lint, format check, types
+#   make check       lint, format check, types, pages
 #   make format      mend what can be mended by itself
 #   make notebooks   run the notebooks and save their outputs
 #   make docs        write the pages that are made from the code
@@ -59,6 +59,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/write_tables_page.py --check
+	$(BIN)/python scripts/check_pages.py
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -1,51 +1,109 @@
-"""What README and the pages say is true: their Python runs, their links lead somewhere."""
+"""What README and the pages say is true: their code runs as pasted, what they cite exists."""
 
+import ast
+import os
 import re
-import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
-import firmly_nb
+from scripts import check_pages
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+PAGES = check_pages.markdown_pages()
 PATH = re.compile(r"`((?:[\w-]+/)*[\w-]+\.(?:py|ipynb|toml|yml))`")
-BLOCKS = [
-    pytest.param(block, id=f"{page.stem}-{number}")
-    for page in PAGES
-    for number, block in enumerate(BLOCK.findall(page.read_text("utf-8")))
-]
+# What no test can run: each is checked for its options all the same (scripts/check_pages.py).
+NOT_RUN = {"sim": "serves until Ctrl-C", "lab": "opens JupyterLab"}
+
+
+def program(page):
+    """The code of a page as one program, each block where the page has it: so are its errors."""
+    lines = [""] * len(page.read_text("utf-8").splitlines())
+    for block in check_pages.read_page(page.read_text("utf-8"))[1]:
+        if block.language == "python" and not check_pages.NOT_RUN.match(block.code):
+            code = block.code.splitlines()
+            lines[block.line - 1 : block.line - 1 + len(code)] = code
+        elif block.language in {"sh", "console"}:
+            commands = check_pages.commands_of(block.code)
+            ran = [one for one in commands if one.split()[1] not in NOT_RUN]
+            if ran:
+                lines[block.line - 1] = f"_run_commands({ran!r})"
+    return "\n".join(lines)
+
+
+# Before a page's first line, in the line of its heading.
+RUN_COMMANDS = """\
+def _run_commands(commands):
+    import shlex, subprocess
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        code = subprocess.run(words).returncode
+        # A check may find that a page's two sets differ: they were measured, not made.
+        assert code == 0 or (code == 1 and "--check" in words), (code, command)
+"""
+WITH_CODE = [page for page in PAGES if program(page).strip()]
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    """A home with one recorded order, as whoever reads on has it."""
-    home = tmp_path_factory.mktemp("recorded")
-    with firmly_nb.connect(profile="instant", journal=home / "journals") as lab:
-        lab.place(firmly_nb.Order.example(), progress=False)
-    return home
+def ran(tmp_path_factory):
+    """Run the program of each page in a process of its own, as on a machine that is new."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("FIRMLY_")
+    }
+    # A browser draws pictures; that is for other tests.
+    environment["FIRMLY_NB_PICTURES"] = "never"
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def run(page):
+        folder = tmp_path_factory.mktemp(page.stem)
+        head = f"exec({RUN_COMMANDS!r}, globals())"
+        (folder / "page.py").write_text(f"{head}{program(page)}\n", "utf-8")
+        return subprocess.run(
+            [sys.executable, "-W", "error", "page.py"],
+            cwd=folder,
+            env={**environment, "FIRMLY_NB_HOME": str(folder / "home")},
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
+        yield dict(zip(WITH_CODE, pool.map(run, WITH_CODE), strict=True))
 
 
-@pytest.mark.parametrize("code", BLOCKS)
-def test_the_python_of_a_page_runs(code, tmp_path, monkeypatch, recorded, home):
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(recorded, home)
-    if '"staging"' in code:
-        # Staging is not to be reached by a test: the same code, on the simulator.
-        code = code.replace('"staging"', '"simulator"')
-    space = {"fnb": firmly_nb}
-    exec(compile(code, "page", "exec"), space)
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs_as_pasted(page, ran):
+    assert ran[page].returncode == 0, ran[page].stderr[-3000:]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_link_of_a_page_leads_to_a_file(page):
-    missing = [
-        link for link in LINK.findall(page.read_text("utf-8")) if not (page.parent / link).exists()
+def test_only_staging_is_not_run_and_says_so(page):
+    for block in check_pages.read_page(page.read_text("utf-8"))[1]:
+        if "Not run by the tests" in block.code:
+            assert check_pages.NOT_RUN.match(block.code)
+            assert '"staging"' in block.code
+
+
+def test_everything_that_a_file_cites_exists():
+    found = [
+        problem
+        for path in check_pages.citing_files()
+        for problem in check_pages.citation_problems(
+            path.read_text("utf-8"), str(path.relative_to(ROOT)), path.parent
+        )
     ]
-    assert not missing
+    assert not found, "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize(("path", "name"), [("/", "page.html"), ("/openapi.json", "api.json")])
+def test_everything_that_the_simulator_cites_exists(path, name, simulator):
+    said = httpx.get(f"{simulator.url}{path}", trust_env=False).raise_for_status().text
+    assert not list(check_pages.citation_problems(said, name, ROOT))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -53,6 +111,34 @@ def test_every_file_that_a_page_names_exists(page):
     named = PATH.findall(page.read_text("utf-8"))
     folders = [ROOT, ROOT / "firmly_nb", ROOT / "tests"]
     assert not [path for path in named if not any((at / path).exists() for at in folders)]
+
+
+def where_to_change():
+    """Question, file and name of each row of "Where do I change ...?"."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    return re.findall(r"^\| (.+\?) \| `(.+)` \| `(\w+)` \|$", text, re.MULTILINE)
+
+
+def test_a_reader_finds_where_to_change_twenty_things():
+    questions = [question for question, _, _ in where_to_change()]
+    assert len(questions) >= 20
+    assert len(set(questions)) == len(questions)
+
+
+@pytest.mark.parametrize(("question", "file", "name"), where_to_change())
+def test_what_a_reader_is_to_change_is_in_that_file(question, file, name):
+    tree = ast.parse((ROOT / "firmly_nb" / file).read_text("utf-8"))
+    assert name in {
+        defined
+        for node in tree.body
+        for defined in (
+            [node.name]
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            else [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            else []
+        )
+    }
 
 
 def test_the_first_screen_of_the_readme_has_the_commands():
