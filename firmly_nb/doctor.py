@@ -258,9 +258,17 @@ def _nested_loops() -> Finding:
 
 
 def belongings() -> Iterator[Finding]:
-    """Say where recordings go, and whether there is an app id; never which one."""
+    """Say where recordings and pages are, and whether there is an app id; never which one."""
     yield _journal(default_directory())
+    yield _pages(Path(__file__).parent)
     yield _app_id()
+
+
+def _pages(package: Path) -> Finding:
+    # Installed, the pages that messages name are in the package; in a clone, beside it.
+    folders = (package / "docs", package.parent / "docs")
+    found = next((folder for folder in folders if (folder / "tables.md").exists()), None)
+    return Finding("pages (docs/)", str(found) if found else "not installed", None)
 
 
 def _journal(folder: Path) -> Finding:

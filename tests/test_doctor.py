@@ -112,6 +112,10 @@ def test_an_app_id_is_found_and_never_shown(
     assert os.environ.get("FIRMLY_APP_ID", "planted-app-id") == "planted-app-id"
 
 
+def test_the_pages_that_messages_name_are_where_it_says() -> None:
+    assert (Path(found("pages (docs/)").found) / "tables.md").exists()
+
+
 def test_no_app_id_is_neither_good_nor_bad() -> None:
     assert found("app id").ok is None
     assert "staging" in found("app id").advice

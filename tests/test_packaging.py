@@ -73,3 +73,9 @@ def test_every_package_of_ours_is_in_the_wheel():
     folders = {path.parent for path in (ROOT / "firmly_nb").rglob("*.py")}
     assert all((folder / "__init__.py").exists() for folder in folders)
     assert (ROOT / "firmly_nb" / "py.typed").exists()
+
+
+def test_the_pages_that_messages_name_are_installed():
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert built["targets"]["wheel"]["force-include"] == {"docs": "firmly_nb/docs"}
+    assert "docs" in built["targets"]["sdist"]["include"]
