@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,9 +14,6 @@ from rich.console import Console
 from firmly_nb import doctor
 from firmly_nb.doctor import Finding, Report, examine, show
 from firmly_nb.recorder.calibration import Calibration
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
