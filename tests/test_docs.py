@@ -50,7 +50,7 @@ WITH_CODE = [page for page in PAGES if program(page).strip()]
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """Run the program of each page in a process of its own, as on a machine that is new."""
+    """Begin to run the program of each page, in a process of its own, as on a new machine."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("FIRMLY_")
     }
@@ -73,12 +73,13 @@ def ran(tmp_path_factory):
         )
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        yield dict(zip(WITH_CODE, pool.map(run, WITH_CODE), strict=True))
+        yield {page: pool.submit(run, page) for page in WITH_CODE}
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_as_pasted(page, ran):
-    assert ran[page].returncode == 0, ran[page].stderr[-3000:]
+    done = ran[page].result()
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
