@@ -49,8 +49,10 @@ WITH_CODE = [page for page in PAGES if program(page).strip()]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(request, tmp_path_factory):
     """Begin to run the program of each page, in a process of its own, as on a new machine."""
+    asking = [one for one in request.session.items if "ran" in getattr(one, "fixturenames", ())]
+    wanted = [one.callspec.params["page"] for one in asking]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("FIRMLY_")
     }
@@ -73,7 +75,7 @@ def ran(tmp_path_factory):
         )
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        yield {page: pool.submit(run, page) for page in WITH_CODE}
+        yield {page: pool.submit(run, page) for page in wanted}
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)

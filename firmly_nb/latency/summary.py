@@ -538,7 +538,7 @@ def _out_of_order(parts: list[StageTimes]) -> Iterator[str]:
             )
 
 
-DEFINITIONS = "1"  # raised when a figure's definition changes (docs/latency.md)
+DEFINITIONS = "1"  # raised when a definition changes (docs/statistics.md)
 MOST_NAMED = 3
 
 

@@ -400,7 +400,7 @@ def _cell(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-# How each figure of a report is defined: the short form of docs/latency.md, for its readers.
+# How each statistic of a report is defined: the short form of docs/statistics.md.
 
 
 DEFINITIONS: tuple[tuple[str, str], ...] = (
