@@ -180,7 +180,7 @@ WORDS = {
     r"\btaken out\b": "redacted",
     r"\bstill pictures?\b": "static image",
     r"\battempts?\b": "order",
-    r"\b(bench|hill)\b|\b(is|are) told\b": "the thing itself, without a metaphor",
+    r"\b(bench|hill|lanes?|stands?|goes? with)\b|\b(is|are) told\b": "the thing, no metaphor",
 }
 
 
