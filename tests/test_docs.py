@@ -103,6 +103,16 @@ def test_everything_that_a_file_cites_exists():
     assert not found, "\n".join(map(str, found))
 
 
+def test_a_reader_of_the_readme_comes_to_every_page():
+    seen, ahead = set(), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        seen.add(page)
+        links = re.findall(r"\]\(([\w./-]+\.md)", page.read_text("utf-8"))
+        ahead += {(page.parent / link).resolve() for link in links} - seen
+    assert set(PAGES) <= seen
+
+
 @pytest.mark.parametrize(("path", "name"), [("/", "page.html"), ("/openapi.json", "api.json")])
 def test_everything_that_the_simulator_cites_exists(path, name, simulator):
     said = httpx.get(f"{simulator.url}{path}", trust_env=False).raise_for_status().text
