@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from firmly_nb.sim.settings import Settings
 
 
-# The error-codes page. Where it shows no status, the default is inferred.
-STATUSES = {
-    "InvalidAppId": 400,
-    "TokenExpired": 401,
-    "MissingAuthHeader": 401,
-    "InvalidJWTToken": 401,
-    "InvalidAPIToken": 401,
-    "BadRequest": 400,
-    "Forbidden": 403,
-    "ErrorInvalidInputBody": 400,
-    "ValidationError": 400,
-    "InvalidRequest": 400,
-    "ErrorCartNotFound": 404,
-    "ErrorNoLineItem": 422,
-    "ErrorLineItemNotFound": 404,  # inferred: the page's copy shows the status, not the name
-    "ErrorProductNotFound": 404,
-    "ErrorNotEnoughStock": 400,
-    "ErrorInvalidPromoCode": 400,
-    "ErrorPromoNotAvailable": 422,
-    "ErrorClearPromoCodeNotAllowed": 422,
-    "ErrorCountryNotSupported": 400,
-    "ErrorInvalidState": 400,  # inferred
-    "ErrorShipmentNotFound": 404,
-    "ErrorAddonNotFound": 404,
-    "ErrorMissingRequiredParameters": 400,  # inferred
-    "ErrorPaymentDeclined": 422,  # inferred
-    "ErrorStoreUnavailable": 503,
-    "AllProductsNotImplemented": 404,
-    "RateLimitExceeded": 429,
-    "ServiceUnavailable": 503,
-    "RouteNotFound": 404,
-    "MethodNotAllowed": 405,  # inferred
-    "InternalError": 500,  # inferred: no page names a 500
-}
-# What the endpoint pages have where the error-codes page says otherwise.
-ENDPOINT_STATUSES = {
-    "ErrorNotEnoughStock": 422,
-    "ErrorInvalidPromoCode": 422,
-    "ErrorStoreUnavailable": 500,
-}
-# Pages that show ``{error, message}`` instead of ``{code, error, description}``.
-MESSAGE_SHAPED = frozenset({"InvalidAppId", "BadRequest", "InvalidAPIToken"})
+# What is known of the API: endpoints, errors, events, and how surely.
+API: dict[str, Any] = orjson.loads((files("firmly_nb") / "api_description.json").read_bytes())
+ERRORS: Mapping[str, dict[str, Any]] = {one["name"]: one for one in API["errors"]}
+ERROR_CODES = "error-codes"
+
+
+def calls() -> Iterator[tuple[dict[str, Any], str, str, str]]:
+    """Yield what is served: endpoint, method, path, and how surely the path is known."""
+    for endpoint in API["endpoints"]:
+        if endpoint["id"]:
+            for call, mark in endpoint["calls"].items():
+                method, path = call.split()
+                yield endpoint, method, path, mark
 
 
 class ApiError(Exception):
@@ -67,7 +39,7 @@ class ApiError(Exception):
     description
         What is wrong and where; never the value, which may be a secret.
     status
-        Only where it is not the one of :data:`STATUSES`.
+        Only where it is not the one that the API's description lists.
     headers
         Further headers of the answer.
     """
@@ -84,7 +56,7 @@ class ApiError(Exception):
         self.description = description
         self.status = status
         self.headers = dict(headers or {})
-        self.auth_page = error in MESSAGE_SHAPED
+        self.auth_page = ERRORS[error].get("shape") == "message"
 
 
 def invalid(
@@ -107,9 +79,10 @@ def status_of(error: ApiError, settings: Settings) -> int:
     """
     if error.status is not None:
         return error.status
-    if settings.statuses == "endpoint" and error.error in ENDPOINT_STATUSES:
-        return ENDPOINT_STATUSES[error.error]
-    return STATUSES[error.error]
+    listed = ERRORS[error.error]["statuses"]
+    by_list = settings.statuses == ERROR_CODES
+    fitting = (one for one in listed if (ERROR_CODES in one["pages"]) == by_list)
+    return int(next(fitting, listed[0])["status"])
 
 
 def error_body(error: ApiError, settings: Settings) -> dict[str, Any]:

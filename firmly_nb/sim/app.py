@@ -26,8 +26,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Match, Route
 
-from firmly_nb.sim import cart_routes, catalogue_routes, order_routes, own_routes
-from firmly_nb.sim.answers import ApiError, error_answer
+# The first three fill OPERATIONS.
+from firmly_nb.sim import cart_routes, catalogue_routes, order_routes, own_routes  # noqa: F401
+from firmly_nb.sim.answers import ApiError, calls, error_answer
+from firmly_nb.sim.bodies import OPERATIONS, build_models
 from firmly_nb.sim.wire import SimProtocol
 from firmly_nb.sim.world import World
 
@@ -95,13 +97,18 @@ ANY_ORIGIN = Middleware(
 )
 
 
-API_ROUTES = (*order_routes.ROUTES, *cart_routes.ROUTES, *catalogue_routes.ROUTES)
-
-
 def build_app(world: World) -> Starlette:
     """Return the application that serves a world; errors have the API's form whatever happens."""
+    api_routes = [
+        Route(
+            path.replace("{handle}", "{handle:path}"),
+            OPERATIONS[endpoint["id"]].answer,
+            methods=[method],
+        )
+        for endpoint, method, path, _ in calls()
+    ]
     app = Starlette(
-        routes=[*API_ROUTES, *own_routes.ROUTES],
+        routes=[*api_routes, *own_routes.ROUTES],
         middleware=[*([Middleware(AccessLog)] if world.settings.access_log else []), ANY_ORIGIN],
         exception_handlers={
             ApiError: _api_error,
@@ -112,7 +119,6 @@ def build_app(world: World) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.world = world
-    app.state.api_routes = API_ROUTES
     return app
 
 
@@ -197,10 +203,11 @@ class Server(uvicorn.Server):
         self._say_ready = say_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, and say so; the checks of bodies are built then, before the first is needed."""
         await super().startup(sockets)
         gc.freeze()
         self._say_ready()
+        build_models()
 
 
 def make_server(world: World, port: int) -> Server:

@@ -60,7 +60,9 @@ def fault_by_header(request: Request) -> str:
     return asked
 
 
-def answer_order(world: World, request: Request, device_id: str, order: CheckedOrder) -> Response:
+def answer_order(
+    world: World, request: Request, device_id: str, order: CheckedOrder, *, sse: bool = False
+) -> Response:
     """Work an order out, draw its delays, and return the answer that will be sent in their time."""
     domain = order.merchant.domain
     order_no = world.orders_at(domain) - 1
@@ -70,8 +72,6 @@ def answer_order(world: World, request: Request, device_id: str, order: CheckedO
     delays = draw(profile, rng, len(order.items), moment)
     delays = delays[-1:] if order.cart else delays
     steps = spoil_carts(play(order, rng), order.fault)
-    asked = request.query_params.get("sse", "false").lower() == "true"
-    sse = asked and order.cart is None  # complete-order has no such parameter
     facts = _facts(request, order, steps, "sse" if sse else "plain", profile_name)
     world.recent.append(facts)
     if not sse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from firmly_nb.sim.answers import json_answer
+from firmly_nb.sim.answers import calls, json_answer
 from firmly_nb.sim.behaviour import FAULTS, PROFILES
 from firmly_nb.sim.merchants import TRAITS
 
@@ -25,16 +24,15 @@ if TYPE_CHECKING:
 async def page(request: Request) -> Response:
     """Show merchants, routes, faults and recent orders to a person."""
     world: World = request.app.state.world
-    return HTMLResponse(
-        render_page(world, request.app.state.api_routes), headers={"content-security-policy": CSP}
-    )
+    return HTMLResponse(render_page(world), headers={"content-security-policy": CSP})
 
 
 async def openapi(request: Request) -> Response:
     """Return the OpenAPI document."""
     from firmly_nb.sim.openapi import build_openapi
 
-    return json_answer(build_openapi(request.app.state.api_routes))
+    del request
+    return json_answer(build_openapi())
 
 
 async def faults(request: Request) -> Response:
@@ -113,7 +111,7 @@ code { font-size: .85rem } .quiet { color: #666 }
 """
 
 
-def render_page(world: World, routes: Sequence[Route]) -> str:
+def render_page(world: World) -> str:
     """Return the page."""
     settings = world.settings
     return "".join(
@@ -128,7 +126,7 @@ def render_page(world: World, routes: Sequence[Route]) -> str:
             "<h2>Merchants</h2>",
             _merchants(world),
             "<h2>Routes</h2>",
-            _routes(routes),
+            _routes(),
             "<h2>Faults</h2><p>By header <code>x-sim-fault: NAME</code>, by an item whose variant ",
             "id is <code>FAULT-NAME</code>, or for the whole server with <code>--fault</code>.</p>",
             _faults(),
@@ -160,16 +158,9 @@ def _example(variants: Iterable[str]) -> str:
     return next(iter(variants), "")
 
 
-def _routes(routes: Sequence[Route]) -> str:
-    rows = (
-        (
-            ", ".join(sorted((route.methods or set()) - {"HEAD"})),
-            route.path,
-            inspect.cleandoc(route.endpoint.__doc__ or "").partition("\n")[0].replace("``", ""),
-        )
-        for route in routes
-    )
-    return _html_table(["", "path", "what"], rows)
+def _routes() -> str:
+    rows = ((method, path, endpoint["summary"], mark) for endpoint, method, path, mark in calls())
+    return _html_table(["", "path", "answer", "known as"], rows)
 
 
 def _faults() -> str:

@@ -163,8 +163,7 @@ class World:
 def who_and_where(request: Request) -> tuple[World, str, Merchant]:
     """Return the state, the device that asks and the shop that it asks."""
     world: World = request.app.state.world
-    device_id = world.device(request).device_id
-    return world, device_id, world.merchant(request.path_params["domain"])
+    return world, request.state.device_id, world.merchant(request.path_params["domain"])
 
 
 def _folder(path: str) -> Path | None:
