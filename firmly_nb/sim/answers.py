@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 # What is known of the API: endpoints, errors, events, and how surely.
-API: dict[str, Any] = orjson.loads((files("firmly_nb") / "api_description.json").read_bytes())
+API: dict[str, Any] = orjson.loads(
+    (Path(__file__).parents[1] / "api_description.json").read_bytes()
+)
 ERRORS: Mapping[str, dict[str, Any]] = {one["name"]: one for one in API["errors"]}
 ERROR_CODES = "error-codes"
 
