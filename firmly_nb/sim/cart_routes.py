@@ -20,8 +20,7 @@ from firmly_nb.sim.answers import ApiError, json_answer
 from firmly_nb.sim.behaviour import draw, make_rng
 from firmly_nb.sim.bodies import answers, version_of
 from firmly_nb.sim.cart import FORMS, Cart, money, new_cart
-from firmly_nb.sim.faults import answer_instead, spoil_cart
-from firmly_nb.sim.ordering import fault_by_header
+from firmly_nb.sim.faults import answer_instead, fault_by_header, spoil_cart
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:

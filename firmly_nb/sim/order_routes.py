@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from firmly_nb.sim import bodies
 from firmly_nb.sim.answers import ApiError, invalid, json_answer
+from firmly_nb.sim.behaviour import draw, make_rng
 from firmly_nb.sim.bodies import answers, version_of
 from firmly_nb.sim.cart import FORMS, full_cart, not_submitted
-from firmly_nb.sim.faults import answer_instead
+from firmly_nb.sim.faults import answer_instead, chosen_fault, relabel, spoil, spoil_carts
 from firmly_nb.sim.keys import (
     PaymentSummary,
     open_jwe,
@@ -23,12 +24,12 @@ from firmly_nb.sim.keys import (
     public_pem,
     read_card,
 )
-from firmly_nb.sim.ordering import answer_order, chosen_fault
-from firmly_nb.sim.placement import CheckedOrder, remove_last_line
+from firmly_nb.sim.placement import CheckedOrder, Step, play, remove_last_line, write_script
+from firmly_nb.sim.stream import EventStream, PlainAnswer
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 
 LIFETIME_LIMIT_S = 400 * 24 * 3600
+LONGEST_REQUEST_ID = 200
 
 
 @answers("PublicKey", parameters=bodies.KeyForm, auth=False, also=["text/plain"])
@@ -114,6 +116,45 @@ async def complete_order(request: Request, body: bodies.CompleteOrder) -> Respon
         return answer_order(world, request, device_id, order)
 
     return InTurn(world, device_id, complete)
+
+
+def answer_order(
+    world: World, request: Request, device_id: str, order: CheckedOrder, *, sse: bool = False
+) -> Response:
+    """Work an order out, draw its delays, and return the answer that will be sent in their time."""
+    domain = order.merchant.domain
+    order_no = world.orders_at(domain) - 1
+    rng = make_rng(world.settings.seed, domain, order_no)
+    profile_name, profile = world.profile(order.merchant, request.headers.get("x-sim-profile"))
+    moment = world.moment(order_no)
+    delays = draw(profile, rng, len(order.items), moment)
+    delays = delays[-1:] if order.cart else delays
+    steps = spoil_carts(play(order, rng), order.fault)
+    facts = _facts(request, order, steps, "sse" if sse else "plain", profile_name)
+    world.recent.append(facts)
+    if not sse:
+        return PlainAnswer(world, steps, delays, device_id, facts)
+    script = spoil(write_script(steps, delays, world.settings), order.fault)
+    stream = EventStream(world, script, device_id, facts)
+    relabel(stream, order.fault)
+    return stream
+
+
+def _facts(
+    request: Request, order: CheckedOrder, steps: Sequence[Step], mode: str, profile: str
+) -> dict[str, Any]:
+    last = steps[-1]
+    return {
+        "order": int(order.order_number),
+        "request_id": request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID],
+        "domain": order.merchant.domain,
+        "cart_id": last.cart.cart_id,
+        "order_number": "" if last.error else order.order_number,
+        "error": last.error.error if last.error else "",
+        "mode": mode,
+        "profile": profile,
+        "fault": order.fault,
+    }
 
 
 class InTurn(Response):

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from firmly_nb.sim.answers import calls, json_answer
-from firmly_nb.sim.behaviour import FAULTS, PROFILES
+from firmly_nb.sim.behaviour import ACTS, FAULTS, PROFILES
 from firmly_nb.sim.merchants import TRAITS
 
 if TYPE_CHECKING:
@@ -164,8 +164,12 @@ def _routes() -> str:
 
 
 def _faults() -> str:
-    rows = ((name, one.what, one.outcome, one.plain) for name, one in FAULTS.items())
-    return _html_table(["fault", "what happens", "outcome", "without SSE"], rows)
+    rows = (
+        (name, one.what, ACTS[one.acts], one.outcome, one.order_exists, one.plain)
+        for name, one in FAULTS.items()
+    )
+    head = ["fault", "what happens", "where", "outcome", "order exists", "without SSE"]
+    return _html_table(head, rows)
 
 
 def _html_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

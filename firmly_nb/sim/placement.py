@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from firmly_nb.sim.answers import ApiError, error_event
+from firmly_nb.sim.behaviour import FAULTS
 from firmly_nb.sim.cart import (
     FORMS,
     Cart,
@@ -39,18 +40,6 @@ if TYPE_CHECKING:
 
 STOCK_RACE_SHARE = 0.3
 PRICE_INCREASE_PERCENT = 5
-# Faults that make a step fail as the API would: step, error, description.
-FAILING: Mapping[str, tuple[str, str, str]] = {
-    "product-not-found": ("item-added", "ErrorProductNotFound", "the merchant has no such variant"),
-    "not-enough-stock": (
-        "order-placed",
-        "ErrorNotEnoughStock",
-        "the last piece has just been sold",
-    ),
-    "payment-declined": ("order-placed", "ErrorPaymentDeclined", "the card was declined"),
-    "store-unavailable": ("item-added", "ErrorStoreUnavailable", "the merchant does not answer"),
-    "error-event": ("shipping-updated", "ErrorStoreUnavailable", "the merchant does not answer"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +108,9 @@ def _payload(order: CheckedOrder, stage: str, cart: Cart) -> dict[str, Any]:
 
 
 def _fail_on_purpose(order: CheckedOrder, stage: str) -> None:
-    where, error, description = FAILING.get(order.fault, ("", "", ""))
-    if where == stage:
-        raise ApiError(error, description)
+    fault = FAULTS.get(order.fault)
+    if fault and fault.do == "fail" and fault.parameters["stage"] == stage:
+        raise ApiError(fault.parameters["error"], fault.parameters["description"])
     if stage in {"item-added", "order-placed"} and "closed" in order.merchant.traits:
         raise ApiError("ErrorStoreUnavailable", "the merchant is temporarily unavailable")
 

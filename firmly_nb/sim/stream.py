@@ -15,6 +15,9 @@ import orjson
 from starlette.responses import Response
 
 from firmly_nb.sim.answers import error_answer
+from firmly_nb.sim.behaviour import FAULTS
+from firmly_nb.sim.faults import relabel
+from firmly_nb.sim.wire import until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,19 +116,6 @@ async def sleep_until(mono_ns: int) -> None:
         await asyncio.sleep(left / 1e9)
 
 
-async def until_gone(receive: Receive) -> None:
-    """Wait until the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-# What the faults of streams do to an answer without one.
-HALVED = frozenset({"early-end", "half-event"})
-CUT = frozenset({"cut", "broken-chunk", "lost-confirmation"})
-RESET = frozenset({"reset", "reset-after-order"})
-WITHOUT_ORDER = frozenset({"early-end", "half-event", "cut", "broken-chunk", "reset", "stall"})
-
-
 class PlainAnswer(Response):
     """An order's answer as one JSON body.
 
@@ -157,18 +147,19 @@ class PlainAnswer(Response):
         """Wait until the order is through, keep its cart, and answer."""
         due_ns = time.monotonic_ns() + int(self._due_ms * 1e6)
         await sleep_until(due_ns)
-        fault = self._facts["fault"]
-        done = self._steps if fault not in WITHOUT_ORDER else self._steps[:-1]
+        fault = FAULTS.get(self._facts["fault"])
+        how = fault.plain_do if fault else ""
+        done = self._steps[:-1] if fault and how and not fault.placed else self._steps
         if done:
             self._world.put_cart(self._device_id, done[-1].cart)
-        if fault == "stall":
+        if how == "stall":
             await until_gone(receive)
-        if fault in RESET:
+        if how == "reset":
             scope["wire"].reset()
             await until_gone(receive)
             return
-        answer = self._answer(fault)
-        if fault in CUT:
+        answer = self._answer(how)
+        if how == "cut":
             await _cut_short(answer, scope, send)
             await until_gone(receive)
             return
@@ -185,16 +176,15 @@ class PlainAnswer(Response):
         facts = self._facts | what
         self._world.truth.add(_truth(facts, due_ns, sent, wire.wall_ns, len(answer.body)))
 
-    def _answer(self, fault: str) -> Response:
+    def _answer(self, how: str) -> Response:
         last = self._steps[-1]
         if last.error:
             return error_answer(last.error, self._world.settings)
         body = orjson.dumps(next(iter(last.payload.values())))
-        if fault in HALVED:
+        if how == "halve":
             body = body[: len(body) // 2]
         answer = Response(body, media_type="application/json")
-        if fault == "content-type":
-            answer.headers["content-type"] = "text/html"
+        relabel(answer, self._facts["fault"])
         return answer
 
 

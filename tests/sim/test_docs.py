@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firmly_nb.sim.behaviour import FAULTS, PROFILES
+from firmly_nb.sim.behaviour import ACTS, FAULTS, PROFILES
 from firmly_nb.sim.merchants import merchants
 from firmly_nb.sim.settings import Settings, parse, parser
 
@@ -54,8 +54,14 @@ def rows(text, first):
 
 
 def test_the_table_of_faults_is_the_servers(text):
-    told = {row[0].lstrip("| `"): tuple(row[1:4]) for row in rows(text, "name")}
-    assert told == {name: (one.what, one.outcome, one.plain) for name, one in FAULTS.items()}
+    told = {row[0].lstrip("| `"): tuple(row[1:]) for row in rows(text, "name")}
+    assert told == {
+        name: (
+            *(one.what, ACTS[one.acts], one.outcome, one.order_exists, one.plain),
+            f"{'yes' if one.placed else 'no'} |",
+        )
+        for name, one in FAULTS.items()
+    }
 
 
 def test_the_table_of_merchants_is_the_servers(text):
