@@ -109,13 +109,13 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-# Where a fault acts.
+# Where a fault acts: instead of the response, in a step of the order, and so on.
 ACTS: Mapping[str, str] = {
-    "answer": "instead of the response",
-    "order": "in a step of the order",
-    "head": "in the head of the response",
-    "stream": "in the bytes of the stream",
-    "cart": "in the carts",
+    "answer": "response",
+    "order": "order",
+    "head": "content type",
+    "stream": "stream",
+    "cart": "carts",
 }
 
 

@@ -29,7 +29,6 @@ IN_PATH: Schema = {
     "handle": {**TEXT, "minLength": 1, "examples": ["radiant-tee"]},
     "line_item_id": {**TEXT, "minLength": 1},
 }
-PAGE = "docs/firmly-api.md"
 
 
 def ref(name: str) -> Schema:
@@ -247,7 +246,8 @@ def build_openapi() -> dict[str, Any]:
     about = (
         "Made from what is known of the API. A call's description says how surely each thing is "
         f"known: {'; '.join(f'{mark}: {text}' for mark, text in API['marks'].items())}. "
-        f"{PAGE} has the whole of it, docs/simulator.md what is peculiar to the simulator."
+        "See docs/firmly-api.md#how-sure-a-statement-is. What only the simulator has: "
+        "docs/simulator.md#where-firmlys-own-pages-disagree and docs/simulator.md#faults."
     )
     device = {"type": "apiKey", "in": "header", "name": "x-firmly-authorization"}
     return {
@@ -290,7 +290,7 @@ def _description(endpoint: Schema, mark: str) -> str:
             for name in API["marks"]
             if name in known
         ),
-        f"See {pages}" if pages else "",
+        f"See docs/firmly-api.md#{endpoint['section']} {pages}".strip(),
         OPERATIONS[endpoint["id"]].details,
     ]
     return "\n\n".join(filter(None, told))

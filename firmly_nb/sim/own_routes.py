@@ -99,12 +99,14 @@ ROUTES = [
 
 
 STYLE = """
+:root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-table { border-collapse: collapse; width: 100%; font-size: .9rem }
+table { border-collapse: collapse; display: block; overflow-x: auto; font-size: .9rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
   border-bottom: 1px solid #ddd }
+td:first-child { white-space: nowrap }
 code { font-size: .85rem } .quiet { color: #666 }
 @media (prefers-color-scheme: dark) { body { color: #ddd; background: #1b1b1b }
   th, td { border-color: #444 } .quiet { color: #999 } }
@@ -119,18 +121,24 @@ def render_page(world: World) -> str:
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>firmly simulator</title>',
             f"<style>{STYLE}</style><h1>A simulator of firmly's API</h1>",
             f"<p>Profile <b>{escape(settings.profile)}</b>, seed <b>{settings.seed}</b>, ",
-            f"{world.n_orders} orders so far. Nothing here is real; nothing leaves this machine. ",
-            'The <a href="/openapi.json">OpenAPI document</a> has every field.</p>',
+            f"{world.n_orders} orders so far. Nothing here is real. Nothing leaves this machine. ",
+            'The <a href="/openapi.json">OpenAPI document</a> has every field. ',
+            "Merchants, faults and profiles: docs/simulator.md. How surely each part is ",
+            "known: docs/firmly-api.md#how-sure-a-statement-is.</p>",
             "<h2>Recent orders</h2>",
             _recent(world),
             "<h2>Merchants</h2>",
             _merchants(world),
             "<h2>Routes</h2>",
             _routes(),
-            "<h2>Faults</h2><p>By header <code>x-sim-fault: NAME</code>, by an item whose variant ",
-            "id is <code>FAULT-NAME</code>, or for the whole server with <code>--fault</code>.</p>",
+            "<h2>Faults</h2><p>Choose one with the header <code>x-sim-fault: NAME</code>, with an ",
+            "item whose variant id is <code>FAULT-NAME</code>, or for the whole server with ",
+            "<code>--fault NAME</code>. A client should report this outcome, and this answer to ",
+            "whether the order exists.</p>",
             _faults(),
-            "<h2>Latency profiles</h2><p>By header <code>x-sim-profile</code>, or for the server.",
+            "<h2>Latency profiles</h2><p>Choose one with the header ",
+            "<code>x-sim-profile: NAME</code>, or for the whole server with ",
+            "<code>--profile NAME</code>.</p>",
             _html_table(
                 ["profile", "meaning"], ((name, one.meaning) for name, one in PROFILES.items())
             ),
@@ -159,8 +167,17 @@ def _example(variants: Iterable[str]) -> str:
 
 
 def _routes() -> str:
-    rows = ((method, path, endpoint["summary"], mark) for endpoint, method, path, mark in calls())
-    return _html_table(["", "path", "answer", "known as"], rows)
+    rows: dict[str, tuple[list[str], str, str]] = {}
+    for endpoint, method, path, mark in calls():
+        methods, *_ = rows.setdefault(f"{path} {endpoint['id']}", ([], endpoint["summary"], mark))
+        methods.append(method)
+    return _html_table(
+        ["method", "path", "response", "path is known as"],
+        (
+            (", ".join(methods), key.split()[0], summary, mark)
+            for key, (methods, summary, mark) in rows.items()
+        ),
+    )
 
 
 def _faults() -> str:

@@ -30,6 +30,7 @@ class Part(BaseModel):
 class Endpoint(Part):
     id: str | None
     name: str
+    section: str
     host: Literal["api", "card"]
     pages: list[str]
     summary: Sentence
