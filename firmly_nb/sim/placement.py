@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from firmly_nb.sim.answers import ApiError, error_event
+from firmly_nb.sim.answers import API, ApiError, error_event
 from firmly_nb.sim.behaviour import FAULTS
 from firmly_nb.sim.cart import (
     FORMS,
@@ -160,13 +160,9 @@ def _submit(order: CheckedOrder, cart: Cart, rng: random.Random) -> Cart:
     return replace(bill_to(cart, order.billing_info), confirmation=confirmation)
 
 
-# The guide's names for the stages that the reference page names. Which is which is inferred; stages
-# without a name are not told.
-GUIDE_NAMES: Mapping[str, str | None] = {
-    "creating-cart": "order_processing",
-    "item-added": None,
-    "shipping-updated": "payment_processing",
-    "order-placed": "order_completed",
+# The guide's names for the stages of the reference page; it has none for item-added.
+GUIDE_NAMES: Mapping[str, str] = {
+    one["stage"]: one["name"] for one in API["events"]["guide"]["names"]
 }
 
 
@@ -235,4 +231,4 @@ def wire_name(step: Step, settings: Settings) -> str | None:
     """Return an event's name, in the vocabulary that is set."""
     if step.error:
         return "error"
-    return step.stage if settings.event_names == "reference" else GUIDE_NAMES[step.stage]
+    return step.stage if settings.event_names == "reference" else GUIDE_NAMES.get(step.stage)

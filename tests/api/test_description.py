@@ -56,6 +56,7 @@ class Error(Part):
 class Event(Part):
     name: str
     data: Literal["cart", "order"] | None
+    stage: str | None = None
     mark: Mark
     note: str
 
@@ -171,6 +172,8 @@ def test_the_events_have_two_vocabularies_and_one_error():
     assert REFERENCE == ("creating-cart", "item-added", "shipping-updated", "order-placed")
     assert GUIDE == ("order_processing", "payment_processing", "order_completed")
     assert ERROR == "error"
+    stages = [one["stage"] for one in API["events"]["guide"]["names"]]
+    assert stages == ["creating-cart", "shipping-updated", "order-placed"]
 
 
 def test_the_client_knows_the_errors_that_a_source_names(described):
