@@ -1,4 +1,4 @@
-"""What the API answers with: JSON, and errors in the API's own names, shapes and statuses."""
+"""Responses of the API: JSON, and errors in the API's own names, shapes and statuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from firmly_nb.sim.settings import Settings
 
 
-# What is known of the API: endpoints, errors, events, and how surely.
+# The API's description: endpoints, errors, events, and how surely each is known.
 API: dict[str, Any] = orjson.loads(
     (Path(__file__).parents[1] / "api_description.json").read_bytes()
 )
@@ -23,7 +23,7 @@ ERROR_CODES = "error-codes"
 
 
 def calls() -> Iterator[tuple[dict[str, Any], str, str, str]]:
-    """Yield what is served: endpoint, method, path, and how surely the path is known."""
+    """Yield each call that is served: endpoint, method, path, and the mark of the path."""
     for endpoint in API["endpoints"]:
         if endpoint["id"]:
             for call, mark in endpoint["calls"].items():
@@ -32,18 +32,18 @@ def calls() -> Iterator[tuple[dict[str, Any], str, str, str]]:
 
 
 class ApiError(Exception):
-    """An error to be answered in the API's form.
+    """An error that becomes a response in the API's form.
 
     Parameters
     ----------
     error
         The API's name for it.
     description
-        What is wrong and where; never the value, which may be a secret.
+        The mistake and its place; never the value, which may be a secret.
     status
         Only where it is not the one that the API's description lists.
     headers
-        Further headers of the answer.
+        Further headers of the response.
     """
 
     def __init__(
@@ -131,10 +131,10 @@ def error_event(error: ApiError, settings: Settings) -> dict[str, Any]:
 def json_answer(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a JSON answer."""
+    """Return a JSON response."""
     return Response(orjson.dumps(value), status, dict(headers or {}), media_type="application/json")
 
 
 def error_answer(error: ApiError, settings: Settings) -> Response:
-    """Return the answer for an error."""
+    """Return the response for an error."""
     return json_answer(error_body(error, settings), status_of(error, settings), error.headers)

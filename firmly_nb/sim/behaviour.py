@@ -23,7 +23,7 @@ STAGES = ("creating-cart", "item-added", "shipping-updated", "order-placed")
 
 @dataclass(frozen=True, slots=True)
 class StageDelay:
-    """How long a stage takes: lognormal, with an optional slow mode.
+    """Delay of a stage: lognormal, with an optional slow mode.
 
     Attributes
     ----------
@@ -41,12 +41,12 @@ class StageDelay:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How the stages of an order take their time.
+    """Delays of the stages of an order, and how they change.
 
     Attributes
     ----------
     correlation
-        Correlation of the stages' z within an order: a slow shop is slow in all of them.
+        Correlation of the stages' z within an order: a slow merchant is slow in all of them.
     further_item
         The second and each later item takes this share of an ``item-added`` delay.
     growth_per_hour
@@ -77,7 +77,7 @@ TYPICAL = _delays(
     StageDelay(100, 0.25), StageDelay(400, 0.35), StageDelay(500, 0.4), StageDelay(220, 0.3)
 )
 PROFILES: Mapping[str, Profile] = {
-    "typical": Profile("a shop on an ordinary day", TYPICAL),
+    "typical": Profile("a merchant on an ordinary day", TYPICAL),
     "calm": Profile(
         "fast and steady",
         _delays(
@@ -109,7 +109,7 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-# Where a fault acts: instead of the response, in a step of the order, and so on.
+# The part of an order that a fault changes; "response" means that another one comes instead.
 ACTS: Mapping[str, str] = {
     "answer": "response",
     "order": "order",
@@ -121,27 +121,26 @@ ACTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong on purpose.
+    """A planned misbehaviour, and what a client should report of it.
 
     Attributes
     ----------
     what
-        The server's behaviour.
+        Behaviour of the server, in words.
     acts
-        Where it acts, one of :data:`ACTS`.
+        Part that it changes, one of :data:`ACTS`.
     do, parameters
-        The function of :mod:`firmly_nb.sim.faults` that does it, and its arguments. Bytes are given
-        as the text that they are in Latin-1.
+        Function of :mod:`firmly_nb.sim.faults` that does it, and its arguments. Bytes are Latin-1
+        text.
     plain_do
-        What it does to a response without events: ``halve``, ``cut``, ``reset``, ``stall`` or
-        nothing.
+        Change of a response without events: ``halve``, ``cut``, ``reset``, ``stall`` or nothing.
     outcome, order_exists
-        The report of a client that listens to the stream: one of the seven outcomes, and ``yes``,
+        Report of a client that listens to the stream: one of the seven outcomes, and ``yes``,
         ``no`` or ``unknown``.
     plain, plain_order_exists
-        The report of a client that asked without ``sse=true``.
+        Report of a client that ordered without ``sse=true``.
     placed
-        Whether the merchant holds an order afterwards: the truth behind an unknown one.
+        Whether the merchant has the order afterwards: the truth behind ``unknown``.
     """
 
     what: str
@@ -170,7 +169,7 @@ CART_FAULTS: Mapping[str, Fault] = {
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What drift and shifts depend on.
+    """Order number and times that drift and shifts depend on.
 
     Attributes
     ----------
@@ -188,7 +187,7 @@ class Moment:
 
 
 def make_rng(*seed: object) -> random.Random:
-    """Return a generator that depends on nothing but the given parts."""
+    """Return a generator that depends on the given parts only."""
     return random.Random(":".join(map(str, seed)))  # noqa: S311 - repeatable, nothing secret
 
 
@@ -220,7 +219,7 @@ def draw(
 
 
 def factor(profile: Profile, stage: str, moment: Moment) -> float:
-    """Return what drift, time of day and shifts multiply a delay by.
+    """Return the factor of a delay from drift, time of day and shifts.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Requests, each stated once: pydantic models that check it, name what is wrong, and document it.
+"""Requests, each stated once: pydantic models check them, name the mistake and document them.
 
 An error names the field, never its value, which may be a secret. ``/openapi.json`` is made from the
 same models.
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 
 LONGEST_TEXT = 500
-MOST_ITEMS = 250  # each is told with the whole cart, so the stream grows with the square
+MOST_ITEMS = 250  # each event has the whole cart, so the stream grows with the square
 MOST_PIECES = 1_000_000
 LARGEST_BODY = 1 << 20
 # So much of a body that is too large is read nevertheless, so that its sender reads the answer.
 MOST_DRAINED = 16 << 20
 HANG_UP = {"connection": "close"}
 POSTAL_CODES = {"US": r"[0-9]{5}(-[0-9]{4})?", "CA": r"[A-Za-z][0-9][A-Za-z] ?[0-9][A-Za-z][0-9]"}
-# What a violation says, by pydantic's name for it; others say it themselves, by the API's name.
+# Words for a violation, by pydantic's name for it; others bring their words and the API's name.
 INVALID = "ErrorInvalidInputBody"
 WORDS = {
     "string_type": "must be a non-empty string",
@@ -64,7 +64,7 @@ WORDS = {
 
 
 class Must:
-    """Limits of a value, and what is said of every value beyond them.
+    """Limits of a value, and the words for every value beyond them.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def between(least: int, most: int, error: str = INVALID) -> Must:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """How many elements a list has."""
+    """Limits of a list's length."""
 
     least: int
     most: int
@@ -133,7 +133,7 @@ def _filled(value: str) -> str:
 
 
 def _whole(value: Any) -> Any:
-    """JSON has one number type, so 2.0 is a whole number."""
+    """Return a whole number; JSON has one number type, so 2.0 is one."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -221,7 +221,7 @@ class Body(BaseModel):
     """An object in a request's body; fields that it does not know are ignored."""
 
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
-    # What is said of a value that is no object, and the API's name for that.
+    # Words for a value that is not an object, and the API's name for that.
     no_object: ClassVar[str] = "must be an object"
     error: ClassVar[str] = INVALID
 
@@ -240,7 +240,7 @@ class Body(BaseModel):
 
 
 class SimpleAddress(Body):
-    """An address; what v1 needs of it."""
+    """An address in v1, where the phone is optional."""
 
     first_name: Filled
     last_name: Filled
@@ -273,7 +273,7 @@ class SimpleAddress(Body):
 
 
 class Address(SimpleAddress):
-    """An address; what v2 and payments need of it."""
+    """An address in v2 and of payments."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -296,7 +296,7 @@ class Address(SimpleAddress):
 
 
 class Reference(Body):
-    """An ``add_to_cart_ref``: which variant is meant."""
+    """An ``add_to_cart_ref``: the variant that is meant."""
 
     no_object = "must be an object with a variant_id"
     variant_id: Filled
@@ -331,7 +331,7 @@ class SimpleItem(Reference):
 
 
 class CompleteOrder(Body):
-    """Who pays with what."""
+    """Payment for the device's cart."""
 
     billing_info: Address
     captcha_token: Captcha | None = None
@@ -353,7 +353,7 @@ class SimplePlaceOrder(CompleteOrder):
 
 
 class Renewal(Body):
-    """The token to renew; any value that is none is ``InvalidJWTToken``."""
+    """A token to renew; any other value is ``InvalidJWTToken``."""
 
     access_token: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = None
 
@@ -371,7 +371,7 @@ class SimpleNewQuantity(NewQuantity):
 
 
 class SimpleHandles(Body):
-    """Which of a SKU's variants is meant."""
+    """Handles of the variant that is meant."""
 
     variant_handles: Handles | None = None
 
@@ -383,7 +383,7 @@ class OfShipment(Body):
 
 
 class ShippingMethod(OfShipment):
-    """How a shipment is sent."""
+    """Shipping method of a shipment."""
 
     shipping_method_id: Filled
     notes: Filled | None = None
@@ -391,13 +391,13 @@ class ShippingMethod(OfShipment):
 
 
 class SimpleShippingMethod(Body):
-    """How the cart is sent."""
+    """Shipping method of the cart."""
 
     shipping_method: Filled
 
 
 class FulfillmentType(OfShipment):
-    """What happens with a shipment."""
+    """Fulfillment type of a shipment."""
 
     fulfillment_type: Filled
     location_id: Filled | None = None
@@ -421,7 +421,7 @@ BAD_SEARCH = "InvalidRequest"
 
 
 class Filters(Body):
-    """What a search is narrowed to; prices in cents."""
+    """Filters of a search; prices in cents."""
 
     error = BAD_SEARCH
     domains: Handles | None = None
@@ -431,7 +431,7 @@ class Filters(Body):
 
 
 class Search(Body):
-    """What to search for."""
+    """Words to search for, and filters."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "hoodie", "page_size": 5}]})
     query: Filled
@@ -440,25 +440,25 @@ class Search(Body):
 
 
 class Parameters(BaseModel):
-    """What a path and its query say."""
+    """Parameters of a path and its query."""
 
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
 
 class Streamed(Parameters):
-    """How an order is answered; another value than ``true`` is read as ``false``."""
+    """Choice of a stream of events; any value but ``true`` is read as ``false``."""
 
     sse: Annotated[str, WithJsonSchema({"enum": ["true", "false"]})] = "false"
 
 
 class Flush(Parameters):
-    """Whether the cart is cleared first."""
+    """Choice to clear the cart first."""
 
     flush_cart: Flag = "false"
 
 
 class FastMode(Parameters):
-    """What no page describes; it changes nothing."""
+    """A SKU, and a mode that no page describes and that changes nothing."""
 
     sku: Filled
     fast_mode: Flag = "false"
@@ -471,7 +471,7 @@ class AddItem(FastMode, Flush):
 
 
 class KeyForm(Parameters):
-    """The form of the public key."""
+    """Form of the public key."""
 
     format: KeyFormat = "JWK"
 
@@ -483,20 +483,20 @@ class Excludes(Parameters):
 
 
 class ProductPages(Parameters):
-    """Which page of the products."""
+    """Page of the products."""
 
     page: Page = 1
     size: PageSize = 2000
 
 
 class SearchPages(Parameters):
-    """Which page of the products found."""
+    """Page of the products found."""
 
     page: Page = 1
 
 
 class Nearby(Parameters):
-    """Where the product is wanted; it changes nothing."""
+    """Postal code of the buyer, which changes nothing."""
 
     postal_code: str = ""
 
@@ -557,17 +557,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def checked(model: type[Model], value: Any, where: str = "") -> Model:
-    """Return what a request says, checked.
+    """Return a part of a request, checked.
 
     Parameters
     ----------
     where
-        The name of the object, if its fields are not called by their own names alone.
+        Name of the object that errors put before the names of its fields.
 
     Raises
     ------
     ApiError
-        The first thing that is wrong, with the name of its field.
+        The first mistake, with the name of its field.
 
     Examples
     --------
@@ -595,7 +595,7 @@ def _refusal(first: ErrorDetails, where: str) -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A function that answers requests, and what it takes.
+    """A function that answers requests, and what it needs.
 
     Attributes
     ----------
@@ -616,7 +616,7 @@ class Operation:
     also
         Media types of its other responses.
     details
-        What only the simulator has.
+        Description of what only the simulator has.
     """
 
     answer: Callable[[Request], Awaitable[Response]]
@@ -650,7 +650,7 @@ def answers(
     """Let a function answer the endpoint of its name.
 
     It is called with the request, and with the checked body and parameters if it takes them.
-    ``where`` is what the body is called in errors; see :class:`Operation` for the others.
+    ``where`` is the body's name in errors; see :class:`Operation` for the others.
     """
 
     def register(handler: Handler) -> Handler:
@@ -677,7 +677,7 @@ def answers(
 
 
 def build_models() -> None:
-    """Build what checks requests; it takes some 30 ms, which no order should wait for."""
+    """Build the checks of requests, some 30 ms, so that no order waits for them."""
     for one in OPERATIONS.values():
         for model in (one.body, one.simple, one.parameters):
             if model:
@@ -685,5 +685,5 @@ def build_models() -> None:
 
 
 def version_of(request: Request) -> int:
-    """Return which version of the API a path belongs to: 1 or 2, the form of the cart."""
+    """Return the version of the API that a path belongs to, 1 or 2: the form of the cart."""
     return 1 if request.url.path.startswith("/api/v1/") else 2

@@ -1,9 +1,9 @@
 """Routes of a device's cart: the Full Cart (v2), and the Simple Cart (v1), a flat form of it.
 
-A change is worked on while no other request of the device is, takes as long as the stage of an
-order that it resembles, and is answered with the whole cart in the form of the path's version.
-Inferred: a submitted cart is read-only (``ErrorInvalidState``), but adding something starts a new
-one; a change to a cart that does not exist is ``ErrorCartNotFound``.
+Changes of one device wait for each other. A change takes as long as the stage of an order that it
+resembles. The response is the whole cart in the form of the path's version. Guessed: a submitted
+cart is read-only (``ErrorInvalidState``), but adding something starts a new one; a change to a cart
+that does not exist is ``ErrorCartNotFound``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def get_cart(request: Request) -> Response:
 
 @answers("Cart", bodies.Item, bodies.Flush)
 async def add_line_item(request: Request, item: bodies.Item, query: bodies.Flush) -> Response:
-    """Add pieces of a variant."""
+    """Add a quantity of a variant."""
     return await _add(request, *item.pair(), query.flush_cart)
 
 
@@ -60,7 +60,7 @@ async def add_line_item(request: Request, item: bodies.Item, query: bodies.Flush
 async def add_item(
     request: Request, _: bodies.SimpleHandles, parameters: bodies.AddItem
 ) -> Response:
-    """Add pieces of a SKU."""
+    """Add a quantity of a SKU."""
     reference = {"variant_id": parameters.sku}
     return await _add(request, reference, parameters.quantity, parameters.flush_cart)
 
@@ -104,20 +104,20 @@ async def clear_cart(request: Request) -> Response:
 
 @answers("Cart", bodies.Address, simple=bodies.SimpleAddress, where="shipping_info")
 async def set_shipping_info(request: Request, address: bodies.SimpleAddress) -> Response:
-    """Set where the cart is sent."""
+    """Set the shipping address."""
     make = partial(carts.ship_to, address=address.given())
     return await _change(request, "shipping-updated", make)
 
 
 @answers("Cart", bodies.Address, where="billing_info")
 async def set_billing_info(request: Request, address: bodies.Address) -> Response:
-    """Set who pays."""
+    """Set the billing address."""
     return await _change(request, "creating-cart", partial(carts.bill_to, address=address.given()))
 
 
 @answers("Cart", bodies.ShippingMethod)
 async def set_shipping_method(request: Request, chosen: bodies.ShippingMethod) -> Response:
-    """Choose how a shipment is sent."""
+    """Choose the shipping method of a shipment."""
     choose = partial(
         carts.choose_method, shipment_id=chosen.shipment_id, method_id=chosen.shipping_method_id
     )
@@ -129,7 +129,7 @@ async def set_shipping_method(request: Request, chosen: bodies.ShippingMethod) -
 async def set_one_shipping_method(
     request: Request, chosen: bodies.SimpleShippingMethod
 ) -> Response:
-    """Choose how all shipments are sent."""
+    """Choose the shipping method of all shipments."""
 
     def choose(cart: Cart) -> Cart:
         for shipment in carts.shipments(cart):
@@ -141,7 +141,7 @@ async def set_one_shipping_method(
 
 @answers("Cart", bodies.FulfillmentType)
 async def set_fulfillment_type(request: Request, chosen: bodies.FulfillmentType) -> Response:
-    """Choose what happens with a shipment."""
+    """Choose the fulfillment type of a shipment."""
     choose = partial(
         carts.choose_fulfilment, shipment_id=chosen.shipment_id, kind=chosen.fulfillment_type
     )
@@ -153,7 +153,7 @@ async def set_fulfillment_type(request: Request, chosen: bodies.FulfillmentType)
 async def _choose(
     request: Request, choose: Change, shipment_id: str, details: dict[str, Any]
 ) -> Response:
-    """Choose something for a shipment, and note what else was said of it."""
+    """Choose something for a shipment, and keep the other details of the request."""
 
     def make(cart: Cart) -> Cart:
         cart = choose(cart)
@@ -231,9 +231,9 @@ async def _change(request: Request, stage: str, make: Change, *, starts: bool = 
     stage
         The stage of an order whose delay the change takes.
     make
-        From the cart as it is to the cart as it will be.
+        Change of the cart.
     starts
-        Whether the change makes a cart where there is none, or only a submitted one.
+        Whether the change makes a cart if there is none, or only a submitted one.
     """
     world, device_id, merchant = who_and_where(request)
     fault = fault_by_header(request)

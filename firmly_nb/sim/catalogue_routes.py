@@ -1,4 +1,4 @@
-"""Routes of the catalogue and of the search over all shops."""
+"""Routes of the catalogue and of the search over all merchants."""
 
 from __future__ import annotations
 

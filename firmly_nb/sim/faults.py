@@ -1,4 +1,4 @@
-"""How faults act: on a stream's script, on its carts, or instead of the whole response.
+"""Faults in action: on a stream's script, on its carts, or instead of the whole response.
 
 The table of the faults, ``faults.json``, names these functions and their arguments.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.responses import Response
+from typing_extensions import override
 
 from firmly_nb.sim.answers import ApiError, invalid
 from firmly_nb.sim.behaviour import CART_FAULTS, FAULTS
@@ -44,7 +45,7 @@ def spoil(script: Script, fault: str) -> Script:
 
 
 def last_of(script: Script, stage: str) -> int:
-    """Return where a stage's last event is; the first event of all, if the stage never comes."""
+    """Return the position of a stage's last event; 0, if the stage never comes."""
     return max((n for n, one in enumerate(script) if one.stage == stage), default=0)
 
 
@@ -241,14 +242,14 @@ CARTS: Mapping[str, Callable[..., Json]] = {
 
 
 class Silence(Response):
-    """No answer at all, until the client goes away; or a reset instead."""
+    """A response that never comes, until the client goes away; or a reset instead."""
 
     def __init__(self, reset: bool) -> None:
         super().__init__()
         self._reset = reset
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Wait, or break off."""
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._reset:
             scope["wire"].reset()
         await until_gone(receive)
@@ -272,7 +273,7 @@ ANSWERS: Mapping[str, Callable[..., Response]] = {
 
 
 def answer_instead(fault: str) -> Response | None:
-    """Return the answer that a fault gives instead of the real one, or None.
+    """Return the response that a fault gives instead of the real one, or None.
 
     Raises
     ------
@@ -286,7 +287,7 @@ def answer_instead(fault: str) -> Response | None:
 
 
 def relabel(answer: Response, fault: str) -> None:
-    """Give a response another content type, if that is what a fault does."""
+    """Give a response another content type, if the fault does that."""
     known = FAULTS.get(fault)
     if known and known.do == "relabel":
         answer.headers["content-type"] = known.parameters["media_type"]
@@ -295,12 +296,12 @@ def relabel(answer: Response, fault: str) -> None:
 def chosen_fault(
     world: World, request: Request, merchant: Merchant, variant_ids: Sequence[str]
 ) -> str:
-    """Return the fault of an order: by header, by a ``FAULT-...`` item, or the server's; or none.
+    """Return the fault of an order: by header, by a ``FAULT-...`` item, or the server's.
 
     Raises
     ------
     ApiError
-        ``ErrorInvalidInputBody``, if the header names none that exists.
+        ``ErrorInvalidInputBody``, if the header names an unknown one.
     """
     asked = fault_by_header(request)
     by_item = next((name for name in map(fault_of, variant_ids) if name), "")
@@ -315,12 +316,12 @@ def chosen_fault(
 
 
 def fault_by_header(request: Request) -> str:
-    """Return the fault that a request's ``x-sim-fault`` names, or none.
+    """Return the fault that a request's ``x-sim-fault`` names, or an empty text.
 
     Raises
     ------
     ApiError
-        ``ErrorInvalidInputBody``, if there is none of that name.
+        ``ErrorInvalidInputBody``, if the name is unknown.
     """
     asked = request.headers.get("x-sim-fault", "").strip().lower()
     if asked and asked not in FAULTS:

@@ -42,7 +42,7 @@ BRANDS = (
 
 @dataclass(frozen=True, slots=True)
 class PaymentSummary:
-    """What an order says of the card that paid for it."""
+    """The part of a card that an order shows."""
 
     name: str
     first_six: str
@@ -82,7 +82,7 @@ def read_card(plaintext: bytes, lenient: bool = False) -> PaymentSummary:
     Raises
     ------
     ApiError
-        ``ErrorInvalidInputBody``, naming what is wrong, never a value.
+        ``ErrorInvalidInputBody``, naming the mistake, never a value.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def _brand(number: str) -> str:
 
 
 def passes_luhn(number: str) -> bool:
-    """Whether a number's check digit is right.
+    """Return whether a number's check digit is right.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def open_jwe(compact: Any, ring: KeyRing) -> bytes:
     Raises
     ------
     ApiError
-        ``ErrorInvalidInputBody`` with what is wrong. Nothing of the content is in it.
+        ``ErrorInvalidInputBody`` with the mistake, and nothing of the content.
     """
     header = _protected_header(compact)
     if header.get("alg") != ALGORITHM or header.get("enc") != ENCRYPTION:
@@ -265,7 +265,7 @@ LONGEST_TOKEN = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says."""
+    """Claims of a token."""
 
     device_id: str
     app_id: str
@@ -274,7 +274,7 @@ class Claims:
 
 
 class Tokens:
-    """Issues tokens and reads them back."""
+    """The maker and reader of device tokens."""
 
     def __init__(self, app_id: str) -> None:
         self.app_id = app_id

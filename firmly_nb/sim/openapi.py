@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from typing_extensions import override
 
 # They fill OPERATIONS.
 from firmly_nb.sim import cart_routes, catalogue_routes, order_routes  # noqa: F401
@@ -219,8 +220,8 @@ RESPONSES: dict[str, Schema] = {
 class Untitled(GenerateJsonSchema):
     """JSON schemas without titles: they would repeat the names of the fields."""
 
+    @override
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Return that none is."""
         del schema
         return False
 
@@ -280,7 +281,7 @@ def _operation(endpoint: Schema, method: str, path: str, mark: str) -> dict[str,
 
 
 def _description(endpoint: Schema, mark: str) -> str:
-    """Say how surely things are known, on which pages, and what only the simulator has."""
+    """Return how surely things are known, on which pages, and what only the simulator has."""
     known: dict[str, list[str]] = endpoint.get("known", {})
     pages = " ".join(API["site"] + API["pages"][page] for page in endpoint["pages"])
     told = [

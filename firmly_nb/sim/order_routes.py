@@ -1,6 +1,6 @@
-"""Routes of all that an order takes: a session, the public key, Place Order, Complete Order.
+"""Routes of an order: a session, the public key, Place Order, Complete Order.
 
-And of a device over all shops: its active carts and its postal code.
+And of a device over all merchants: its active carts and its postal code.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
+from typing_extensions import override
 
 from firmly_nb.sim import bodies
 from firmly_nb.sim.answers import ApiError, invalid, json_answer
@@ -64,7 +65,7 @@ async def public_key(request: Request, asked: bodies.KeyForm) -> Response:
 async def place_order(
     request: Request, body: bodies.PlaceOrder | bodies.SimplePlaceOrder, query: bodies.Streamed
 ) -> Response:
-    """Work an order out, and answer with its events or with the order."""
+    """Place an order, and answer with its events or with the order."""
     world, device_id, merchant = who_and_where(request)
     async with world.desk:
         items = [item.pair() for item in body.items]
@@ -121,7 +122,7 @@ async def complete_order(request: Request, body: bodies.CompleteOrder) -> Respon
 def answer_order(
     world: World, request: Request, device_id: str, order: CheckedOrder, *, sse: bool = False
 ) -> Response:
-    """Work an order out, draw its delays, and return the answer that will be sent in their time."""
+    """Work an order out, draw its delays, and return the response that is sent in their time."""
     domain = order.merchant.domain
     order_no = world.orders_at(domain) - 1
     rng = make_rng(world.settings.seed, domain, order_no)
@@ -158,7 +159,7 @@ def _facts(
 
 
 class InTurn(Response):
-    """An answer that is found and sent while no other request of the device is worked on.
+    """A response that is found and sent while no other request of the device is worked on.
 
     Two requests to complete one cart must not both find that it can be completed.
     """
@@ -169,8 +170,8 @@ class InTurn(Response):
         self._device_id = device_id
         self._find = find
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait for the turn, then answer."""
         async with self._world.turn(self._device_id):
             await self._find()(scope, receive, send)
 

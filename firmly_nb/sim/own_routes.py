@@ -36,7 +36,7 @@ async def openapi(request: Request) -> Response:
 
 
 async def faults(request: Request) -> Response:
-    """Return all faults, with the outcome that a client should report."""
+    """Return the table of faults."""
     del request
     return json_answer(_table(FAULTS))
 
@@ -48,7 +48,7 @@ async def profiles(request: Request) -> Response:
 
 
 async def merchants(request: Request) -> Response:
-    """Return all merchants, and what is special about them."""
+    """Return all merchants with their traits."""
     world: World = request.app.state.world
     shops = [
         {

@@ -1,4 +1,4 @@
-"""One order, step by step: what Place Order does to a cart, and what it says after each step.
+"""One order, step by step: the cart after each step, and the event that says so.
 
 Everything is worked out before the first byte is sent: a list of steps, and from it the script of
 the event stream, which bytes are due at what time. :mod:`firmly_nb.sim.stream` sends them.
@@ -44,7 +44,7 @@ PRICE_INCREASE_PERCENT = 5
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is said after a step: an event's stage and payload, and the cart as it then is."""
+    """An event's stage and payload, and the cart at that time."""
 
     stage: str
     payload: Mapping[str, Any]
@@ -63,7 +63,7 @@ class CheckedOrder:
     order_number
         The number that it gets if all goes well.
     version
-        1 or 2: which form of cart is answered.
+        1 or 2: the form of the cart in the response.
     """
 
     merchant: Merchant
@@ -178,15 +178,15 @@ class Emission:
     event
         The event's name on the wire.
     due_ms
-        When it is to be sent, counted from the start of the stream.
+        Time of sending in ms, counted from the start of the stream.
     drawn_ms
         The delay that was drawn for its stage.
     chunks
-        What is sent, each in one send.
+        Bytes of each send.
     cart
-        What the device's cart is from then on; None leaves it as it is.
+        The device's cart from then on; None leaves it unchanged.
     then
-        What happens afterwards: the stream goes ``on`` (to its end, if nothing follows), the
+        The next thing: the stream goes ``on`` (to its end, if nothing follows), the
         connection is ``cut`` or ``reset``, or nothing ever comes again (``stall``).
     """
 

@@ -1,4 +1,4 @@
-"""Sending an order's answer: its script, each event in one write at its time; or one JSON body.
+"""Responses to an order: its script, each event in one write at its time; or one JSON body.
 
 Times are absolute deadlines, so that a late event does not make the next one late too. The stream
 starts when the request has passed validation; delays count from there. An order goes on when its
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.responses import Response
+from typing_extensions import override
 
 from firmly_nb.sim.answers import error_answer
 from firmly_nb.sim.behaviour import FAULTS
@@ -28,16 +29,16 @@ if TYPE_CHECKING:
 
 
 class EventStream(Response):
-    """An answer that is an event stream.
+    """A response that is an event stream.
 
     Parameters
     ----------
     script
-        What to send.
+        Events and other bytes to send.
     device_id
-        Whose cart changes with it.
+        The device whose cart changes with it.
     facts
-        What the truth log says of every event of this order.
+        Part of the truth log that all events of this order share.
     """
 
     def __init__(
@@ -51,8 +52,9 @@ class EventStream(Response):
         self._device_id = device_id
         self._facts = facts
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Play the script to its end, whether or not the client is still there to hear it."""
+        # To its end, even if the client is gone.
         gone = asyncio.create_task(until_gone(receive))
         try:
             await self._play(scope["wire"], send, gone)
@@ -99,7 +101,7 @@ class EventStream(Response):
 
 
 def _broke_off(wire: StampedTransport, how: str) -> bool:
-    """Break the connection off, if that is what happens now."""
+    """Break the connection off, if the script says so, and return whether it did."""
     if how == "broken-chunk":
         wire.write(b"ZZZ this is no chunk size\r\n")
     if how in {"cut", "broken-chunk"}:
@@ -117,14 +119,14 @@ async def sleep_until(mono_ns: int) -> None:
 
 
 class PlainAnswer(Response):
-    """An order's answer as one JSON body.
+    """A response with the order as one JSON body.
 
     Parameters
     ----------
     steps, delays
-        The order's steps and the delays of its stages; the answer comes when the last has passed.
+        The order's steps and the delays of its stages; the response comes when the last has passed.
     facts
-        What the truth log says of the answer.
+        Part of the truth log's entry.
     """
 
     def __init__(
@@ -143,8 +145,8 @@ class PlainAnswer(Response):
         self._device_id = device_id
         self._facts = facts
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait until the order is through, keep its cart, and answer."""
         due_ns = time.monotonic_ns() + int(self._due_ms * 1e6)
         await sleep_until(due_ns)
         fault = FAULTS.get(self._facts["fault"])
@@ -191,7 +193,7 @@ class PlainAnswer(Response):
 def _truth(
     facts: dict[str, Any], due_ns: int, sent: tuple[int, int], ended_wall_ns: int, size: int
 ) -> dict[str, Any]:
-    """Return what the truth log says: sent at which times of both clocks, and how late."""
+    """Return an entry of the truth log: times of both clocks, and how late it was sent."""
     return {
         **facts,
         "sent_wall_ns": sent[0],
@@ -203,7 +205,7 @@ def _truth(
 
 
 async def _cut_short(answer: Response, scope: Scope, send: Send) -> None:
-    """Send the first half of an answer, then hang up."""
+    """Send the first half of a response, then hang up."""
     head = {"type": "http.response.start", "status": 200, "headers": answer.raw_headers}
     await send(head)
     half = answer.body[: len(answer.body) // 2]
