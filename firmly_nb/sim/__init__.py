@@ -6,7 +6,7 @@
 True
 
 - ``server``: :func:`start`, :class:`Simulator`, :class:`SimulatorError`;
-- ``settings``: :class:`Settings`: what :func:`start` can be told;
+- ``settings``: :class:`Settings`: the options of :func:`start`;
 - ``behaviour``: ``PROFILES`` (how long it takes), ``FAULTS`` (what goes wrong), ``CART_FAULTS``
   (those of them that spoil carts), and with :func:`draw` and :func:`make_rng` the delays of an
   order.

@@ -181,7 +181,7 @@ Email = Annotated[
     ),
     AfterValidator(str.strip),
 ]
-# As the schema says it; other spellings of a country's name are understood, too.
+# As in the schema; other spellings of a country's name are understood as well.
 Country = Annotated[
     Filled,
     AfterValidator(_country),

@@ -1,7 +1,7 @@
 """A cart and what it costs: plain immutable data, and functions from cart to cart.
 
 All amounts are integers in minor units. Rules (the API's pages give none, and their samples do not
-add up; all inferred):
+add up; all guessed):
 
 - ``line_price = price * quantity``; ``sub_total`` is the sum of the line prices;
 - ``cart_discount`` is a percentage of ``sub_total``, rounded half up, and is a positive amount;
@@ -11,7 +11,7 @@ add up; all inferred):
 - ``total = sub_total - cart_discount + shipping_total + tax_total + addon_total``.
 
 Lines from one warehouse travel together, by default in the cheapest way (documented for carts,
-inferred for orders). At the end: a cart as the API writes it, as Full Cart (v2) and as Simple Cart
+guessed for orders). At the end: a cart as the API writes it, as Full Cart (v2) and as Simple Cart
 (v1).
 """
 
@@ -101,7 +101,7 @@ def new_cart(merchant: Merchant) -> Cart:
 
 
 def not_submitted(cart: Cart) -> Cart:
-    """Refuse a cart that has become an order (which error that gives is inferred)."""
+    """Refuse a cart that has become an order (which error that gives is guessed)."""
     if cart.confirmation:
         raise ApiError("ErrorInvalidState", "the cart was submitted and can only be read")
     return cart
@@ -418,7 +418,7 @@ def status(cart: Cart) -> str:
 
 
 def full_cart(cart: Cart) -> Json:
-    """Return a cart in v2 form; that an order says ``tax_total`` is inferred from carts."""
+    """Return a cart in v2 form; that an order says ``tax_total`` is guessed from carts."""
     parts = shipments(cart)
     costs = totals(cart, parts)
     currency = cart.merchant.currency
@@ -593,7 +593,7 @@ def _joint(parts: tuple[Shipment, ...]) -> list[Method]:
 
 
 def _notice(notice: Notice) -> Json:
-    """Return a notice; its shape is inferred."""
+    """Return a notice; its shape is guessed."""
     return {
         "code": notice.code,
         "message": notice.message,

@@ -325,5 +325,5 @@ def fault_by_header(request: Request) -> str:
     """
     asked = request.headers.get("x-sim-fault", "").strip().lower()
     if asked and asked not in FAULTS:
-        raise invalid("x-sim-fault: there is no such fault")
+        raise invalid("x-sim-fault: must be a fault of /sim/faults")
     return asked

@@ -441,7 +441,7 @@ SD,South Dakota,640,3,1 TN,Tennessee,955,3,1     TX,Texas,820,3,1         UT,Uta
 VT,Vermont,624,3,1      VA,Virginia,575,3,0      WA,Washington,1010,1,0   WV,West Virginia,657,3,1
 WI,Wisconsin,543,3,1    WY,Wyoming,536,2,1
 """
-# Countries whose states are not told apart: tax rate, zone, whether shipping is taxed.
+# Countries whose states make no difference: tax rate, zone, whether shipping is taxed.
 _ABROAD = {"CA": (500, 4, True), "JP": (1000, 1, True), "GB": (2000, 1, True), "KW": (0, 1, False)}
 
 

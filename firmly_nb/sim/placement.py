@@ -173,8 +173,8 @@ class Emission:
     Attributes
     ----------
     stage
-        The step of the order, in the reference page's words; empty for bytes that are no event of
-        it.
+        The step of the order, in the reference page's words; empty for bytes outside of its
+        events.
     event
         The event's name on the wire.
     due_ms

@@ -2,7 +2,7 @@
 
 Times are absolute deadlines, so that a late event does not make the next one late too. The stream
 starts when the request has passed validation; delays count from there. An order goes on when its
-client has gone away, as it would at most services (inferred).
+client has gone away, as it would at most services (guessed).
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class EventStream(Response):
 def _broke_off(wire: StampedTransport, how: str) -> bool:
     """Break the connection off, if the script says so, and return whether it did."""
     if how == "broken-chunk":
-        wire.write(b"ZZZ this is no chunk size\r\n")
+        wire.write(b"ZZZ not a chunk size\r\n")
     if how in {"cut", "broken-chunk"}:
         wire.close()
     if how == "reset":

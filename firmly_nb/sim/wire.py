@@ -1,7 +1,7 @@
 """The HTTP connection: it notes the time of each write, can break off, and has limited patience.
 
 uvicorn's own protocol class, with a transport that notes the time of each write. What a client
-sends that is no HTTP gets an answer in the API's form, and so does a request whose head does not
+sends that is not HTTP gets a response in the API's form, and so does a request whose head does not
 arrive in time.
 """
 

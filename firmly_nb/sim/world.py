@@ -150,7 +150,9 @@ class World:
         A server that is ``instant`` is so everywhere.
         """
         if asked is not None and asked not in PROFILES:
-            raise ApiError("ErrorInvalidInputBody", "x-sim-profile: there is no such profile")
+            raise ApiError(
+                "ErrorInvalidInputBody", "x-sim-profile: must be a profile of /sim/profiles"
+            )
         default = self.settings.profile
         name = asked or (default if default == "instant" else merchant.profile or default)
         return name, PROFILES[name]
