@@ -291,6 +291,7 @@ def _description(endpoint: Schema, mark: str) -> str:
             for name in API["marks"]
             if name in known
         ),
+        f"Errors on its page: {', '.join(endpoint['errors'])}." if "errors" in endpoint else "",
         f"See docs/firmly-api.md#{endpoint['section']} {pages}".strip(),
         OPERATIONS[endpoint["id"]].details,
     ]
