@@ -59,104 +59,33 @@ def thing(required: Schema, **optional: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": {**required, **optional}}
 
 
-MONEY = ref("Money")
-CART_HEAD = {
-    "cart_id": TEXT,
-    "platform_id": TEXT,
-    "shop_id": TEXT,
-    "display_name": TEXT,
-    "cart_status": {"enum": ["active", "submitted", "item_not_shippable", "checkout_blocked"]},
-    "line_items": array(ref("LineItem")),
-    "payment_method_options": array(ANY_OBJECT),
-    "coupons": array(TEXT),
-    "sub_total": MONEY,
-    "shipping_total": MONEY,
-    "total": MONEY,
-    "urls": ANY_OBJECT,
-}
-CART_EXTRAS = {
-    "cart_discount": MONEY,
-    "shipping_info": ref("SimpleAddress"),
-    "billing_info": ref("SimpleAddress"),
-    "platform_order_number": TEXT,
-    "submitted_at": {"type": "string", "format": "date-time"},
-    "payment_summary": ANY_OBJECT,
-    "shop_properties": ANY_OBJECT,
-}
-METHOD = {"description": TEXT, "price": MONEY, "estimated_delivery": TEXT}
-FULFILMENT = thing({"id": TEXT, "name": TEXT}, description=TEXT)
+def described(kind: str, version: int, further: str = "") -> Schema:
+    """Return the schema of an object of the API's description, in a version of the API.
+
+    ``further`` is a kind whose fields it may have as well.
+    """
+    fields = [one for one in API["fields"][kind] if version in one["in"]]
+    extra = [one for one in API["fields"].get(further, ()) if version in one["in"]]
+    needed = {one["name"]: _field(one, version) for one in fields if not one.get("optional")}
+    optional = [one for one in (*fields, *extra) if one["name"] not in needed]
+    return thing(needed, **{one["name"]: _field(one, version) for one in optional})
+
+
+def _field(field: Schema, version: int) -> Schema:
+    if field["type"] == "money":
+        return ref("Money")
+    inner = described(field["of"], version) if "of" in field else {}
+    if field["type"] == "array":
+        return array(inner)
+    return {"type": field["type"], **({"enum": field["values"]} if "values" in field else inner)}
+
 
 RESPONSES: dict[str, Schema] = {
-    "Money": thing(
-        {"currency": {"type": "string", "pattern": "^[A-Z]{3}$"}, "value": {"type": "number"}},
-        number={"type": "integer"},
-        symbol=TEXT,
-    ),
-    "LineItem": thing(
-        {
-            "line_item_id": TEXT,
-            "platform_line_item_id": TEXT,
-            "sku": TEXT,
-            "base_sku": TEXT,
-            "description": TEXT,
-            "quantity": {"type": "integer", "minimum": 1},
-            "price": MONEY,
-            "line_price": MONEY,
-            "image": ANY_OBJECT,
-            "requires_shipping": BOOLEAN,
-        },
-        variant_id=TEXT,
-        variant_description=TEXT,
-        msrp=MONEY,
-    ),
-    "Shipment": thing(
-        {
-            "shipment_id": TEXT,
-            "line_item_ids": array(TEXT),
-            "fulfillment_type": FULFILMENT,
-            "fulfillment_type_options": array(FULFILMENT),
-            "shipping_method_options": array(thing({"id": TEXT, **METHOD})),
-        },
-        shipping_method=thing({"id": TEXT, **METHOD}),
-        notes=TEXT,
-        selected_date={"type": "string", "format": "date"},
-        selected_location=ANY_OBJECT,
-    ),
-    "Cart": thing(
-        {
-            **CART_HEAD,
-            "shipments": array(ref("Shipment")),
-            "notices": array(thing({"code": TEXT}, message=TEXT, line_item_ids=array(TEXT))),
-            "addons": thing({"offers": array(ANY_OBJECT), "selections": array(ANY_OBJECT)}),
-            "tax_total": MONEY,
-            "addon_total": MONEY,
-            "schema_version": {"const": "2.0"},
-        },
-        **CART_EXTRAS,
-    ),
-    "SimpleCart": thing(
-        {
-            **CART_HEAD,
-            "shipping_method_options": array(thing({"sku": TEXT, **METHOD})),
-            "notice": array(TEXT),
-            "features": ANY_OBJECT,
-            "tax": MONEY,
-        },
-        shipping_method=thing({"sku": TEXT, **METHOD}),
-        **CART_EXTRAS,
-    ),
-    "Session": thing(
-        {
-            "device_created": BOOLEAN,
-            "access_token": TEXT,
-            "expires_in": {"type": "integer"},
-            "expires": {"type": "integer"},
-            "device_id": {"type": "string", "format": "uuid"},
-        }
-    ),
-    "PublicKey": thing(
-        {"kid": TEXT, "kty": {"const": "RSA"}, "n": TEXT, "e": TEXT, "use": {"const": "enc"}}
-    ),
+    "Money": described("money", 2),
+    "Cart": described("cart", 2, "order"),
+    "SimpleCart": described("cart", 1, "order"),
+    "Session": described("session", 1),
+    "PublicKey": described("public_key", 1),
     "ProductEntry": thing({"loc": TEXT, "handle": TEXT, "title": TEXT, "image": ANY_OBJECT}),
     "Variant": thing(
         {
@@ -165,12 +94,12 @@ RESPONSES: dict[str, Schema] = {
             "title": TEXT,
             "display_name": TEXT,
             "add_to_cart_ref": ref("Reference"),
-            "price": MONEY,
+            "price": ref("Money"),
             "available": BOOLEAN,
             "variant_option_list": array(TEXT),
             "images": array(ANY_OBJECT),
         },
-        msrp=MONEY,
+        msrp=ref("Money"),
         weight={"type": "number"},
         messages=array(thing({"type": TEXT, "text": TEXT})),
     ),
