@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from firmly_nb.api.description import API
 from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
 from firmly_nb.display.text import printable
 
@@ -125,80 +126,18 @@ class RateLimited(FirmlyError):  # noqa: N818
     advice = "Wait, then try again more slowly."
 
 
+_CLASSES = {one.__name__: one for one in FirmlyError.__subclasses__()}
 KINDS: dict[str, type[FirmlyError]] = {
-    "ErrorInvalidInputBody": InvalidInput,
-    "ErrorMissingRequiredParameters": InvalidInput,
-    "ErrorCountryNotSupported": InvalidInput,
-    "ErrorInvalidState": InvalidInput,
-    "BadRequest": InvalidInput,
-    "InvalidRequest": InvalidInput,
-    "ValidationError": InvalidInput,
-    "InvalidAppId": InvalidAppId,
-    "TokenExpired": Unauthorized,
-    "Unauthorized": Unauthorized,
-    "ErrorUnauthorized": Unauthorized,
-    "MissingAuthHeader": Unauthorized,
-    "InvalidToken": Unauthorized,
-    "InvalidJWTToken": Unauthorized,
-    "InvalidAPIToken": Unauthorized,
-    "Forbidden": Forbidden,
-    "ErrorProductNotFound": ProductNotFound,
-    "ErrorNotEnoughStock": NotEnoughStock,
-    "ErrorPaymentDeclined": PaymentDeclined,
-    "ErrorStoreUnavailable": StoreUnavailable,
-    "ServiceUnavailable": StoreUnavailable,
-    "ErrorCartNotFound": CartNotFound,
-    "RateLimitExceeded": RateLimited,
+    one["name"]: _CLASSES[one["kind"]] for one in API["errors"] if one["kind"]
 }
-
-
 # The errors that the Place Order page names, each of which says that nothing was ordered.
-PLACE_ORDER_ERRORS = frozenset(
-    {
-        "ErrorInvalidInputBody",
-        "ErrorProductNotFound",
-        "ErrorNotEnoughStock",
-        "ErrorPaymentDeclined",
-        "ErrorStoreUnavailable",
-    }
+PLACE_ORDER_ERRORS: frozenset[str] = frozenset(
+    next(one["errors"] for one in API["endpoints"] if one["id"] == "place_order")
 )
-# Every error that the API's pages name, and its status there. Pages contradict each other about
-# some, and some have none on any page.
+# Every error that some source names, and the status to expect with it. Pages contradict each other
+# about some, and some have none on any page.
 LISTED_STATUSES: dict[str, int] = {
-    "AllProductsNotImplemented": 404,
-    "BadRequest": 400,
-    "ErrorAddonNotFound": 404,
-    "ErrorCannotTransferSession": 422,
-    "ErrorCartNotFound": 404,
-    "ErrorClearPromoCodeNotAllowed": 422,
-    "ErrorCountryNotSupported": 400,
-    "ErrorInvalidInputBody": 400,
-    "ErrorInvalidPromoCode": 422,
-    "ErrorInvalidState": 400,
-    "ErrorMissingAppId": 400,
-    "ErrorMissingRequiredParameters": 400,
-    "ErrorNoLineItem": 422,
-    "ErrorNotEnoughStock": 422,
-    "ErrorPaymentDeclined": 422,
-    "ErrorProductNotFound": 404,
-    "ErrorPromoNotAvailable": 422,
-    "ErrorShipmentNotFound": 404,
-    "ErrorStoreUnavailable": 503,
-    "ErrorUnauthorized": 401,
-    "Forbidden": 403,
-    "InvalidAPIToken": 401,
-    "InvalidAppId": 400,
-    "InvalidJWTToken": 401,
-    "InvalidRequest": 400,
-    "InvalidToken": 401,
-    "MissingAuthHeader": 401,
-    "ProductUrlNotImplemented": 404,
-    "RateLimitExceeded": 429,
-    "RouteNotFound": 404,
-    "ServiceUnavailable": 503,
-    "TokenExpired": 401,
-    "Unauthorized": 401,
-    "ValidationError": 400,
+    one["name"]: one["statuses"][0]["status"] for one in API["errors"] if one["mark"] != "guessed"
 }
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firmly_nb.api.description import API
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-REFERENCE = ("creating-cart", "item-added", "shipping-updated", "order-placed")
-GUIDE = ("order_processing", "payment_processing", "order_completed")
-ERROR = "error"
+REFERENCE: tuple[str, ...] = tuple(one["name"] for one in API["events"]["reference"]["names"])
+GUIDE: tuple[str, ...] = tuple(one["name"] for one in API["events"]["guide"]["names"])
+ERROR: str = API["events"]["error"]["name"]
 SUCCESS = frozenset({REFERENCE[-1], GUIDE[-1]})
 
 

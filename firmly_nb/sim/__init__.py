@@ -6,10 +6,10 @@
 True
 
 - ``server``: :func:`start`, :class:`Simulator`, :class:`SimulatorError`;
-- ``settings``: :class:`Settings`: what :func:`start` can be told;
-- ``behaviour``: ``PROFILES`` (how long it takes), ``FAULTS`` (what goes wrong), and with
-  :func:`draw` and :func:`make_rng` the delays of an order;
-- ``faults``: ``CART_FAULTS``, those of them that spoil carts.
+- ``settings``: :class:`Settings`: the options of :func:`start`;
+- ``behaviour``: ``PROFILES`` (how long it takes), ``FAULTS`` (what goes wrong), ``CART_FAULTS``
+  (those of them that spoil carts), and with :func:`draw` and :func:`make_rng` the delays of an
+  order.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 from firmly_nb.faces import show
 
 if TYPE_CHECKING:
-    from firmly_nb.sim.behaviour import FAULTS, PROFILES, draw, make_rng
-    from firmly_nb.sim.faults import CART_FAULTS
+    from firmly_nb.sim.behaviour import CART_FAULTS, FAULTS, PROFILES, draw, make_rng
     from firmly_nb.sim.server import Simulator, SimulatorError, start
     from firmly_nb.sim.settings import Settings
 
@@ -39,8 +38,7 @@ __all__ = [
 show(
     __name__,
     {
-        "behaviour": "FAULTS PROFILES draw make_rng",
-        "faults": "CART_FAULTS",
+        "behaviour": "CART_FAULTS FAULTS PROFILES draw make_rng",
         "server": "Simulator SimulatorError start",
         "settings": "Settings",
     },

@@ -1,75 +1,49 @@
-"""What the API answers with: JSON, and errors in the API's own names, shapes and statuses."""
+"""Responses of the API: JSON, and errors in the API's own names, shapes and statuses."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from firmly_nb.sim.settings import Settings
 
 
-# The error-codes page. Where it shows no status, the default is inferred.
-STATUSES = {
-    "InvalidAppId": 400,
-    "TokenExpired": 401,
-    "MissingAuthHeader": 401,
-    "InvalidJWTToken": 401,
-    "InvalidAPIToken": 401,
-    "BadRequest": 400,
-    "Forbidden": 403,
-    "ErrorInvalidInputBody": 400,
-    "ValidationError": 400,
-    "InvalidRequest": 400,
-    "ErrorCartNotFound": 404,
-    "ErrorNoLineItem": 422,
-    "ErrorLineItemNotFound": 404,  # inferred: the page's copy shows the status, not the name
-    "ErrorProductNotFound": 404,
-    "ErrorNotEnoughStock": 400,
-    "ErrorInvalidPromoCode": 400,
-    "ErrorPromoNotAvailable": 422,
-    "ErrorClearPromoCodeNotAllowed": 422,
-    "ErrorCountryNotSupported": 400,
-    "ErrorInvalidState": 400,  # inferred
-    "ErrorShipmentNotFound": 404,
-    "ErrorAddonNotFound": 404,
-    "ErrorMissingRequiredParameters": 400,  # inferred
-    "ErrorPaymentDeclined": 422,  # inferred
-    "ErrorStoreUnavailable": 503,
-    "AllProductsNotImplemented": 404,
-    "RateLimitExceeded": 429,
-    "ServiceUnavailable": 503,
-    "RouteNotFound": 404,
-    "MethodNotAllowed": 405,  # inferred
-    "InternalError": 500,  # inferred: no page names a 500
-}
-# What the endpoint pages have where the error-codes page says otherwise.
-ENDPOINT_STATUSES = {
-    "ErrorNotEnoughStock": 422,
-    "ErrorInvalidPromoCode": 422,
-    "ErrorStoreUnavailable": 500,
-}
-# Pages that show ``{error, message}`` instead of ``{code, error, description}``.
-MESSAGE_SHAPED = frozenset({"InvalidAppId", "BadRequest", "InvalidAPIToken"})
+# The API's description: endpoints, errors, events, and how surely each is known.
+API: dict[str, Any] = orjson.loads(
+    (Path(__file__).parents[1] / "api_description.json").read_bytes()
+)
+ERRORS: Mapping[str, dict[str, Any]] = {one["name"]: one for one in API["errors"]}
+ERROR_CODES = "error-codes"
+
+
+def calls() -> Iterator[tuple[dict[str, Any], str, str, str]]:
+    """Yield each call that is served: endpoint, method, path, and the mark of the path."""
+    for endpoint in API["endpoints"]:
+        if endpoint["id"]:
+            for call, mark in endpoint["calls"].items():
+                method, path = call.split()
+                yield endpoint, method, path, mark
 
 
 class ApiError(Exception):
-    """An error to be answered in the API's form.
+    """An error that becomes a response in the API's form.
 
     Parameters
     ----------
     error
         The API's name for it.
     description
-        What is wrong and where; never the value, which may be a secret.
+        The mistake and its place; never the value, which may be a secret.
     status
-        Only where it is not the one of :data:`STATUSES`.
+        Only where it is not the one that the API's description lists.
     headers
-        Further headers of the answer.
+        Further headers of the response.
     """
 
     def __init__(
@@ -84,7 +58,7 @@ class ApiError(Exception):
         self.description = description
         self.status = status
         self.headers = dict(headers or {})
-        self.auth_page = error in MESSAGE_SHAPED
+        self.auth_page = ERRORS[error].get("shape") == "message"
 
 
 def invalid(
@@ -107,9 +81,10 @@ def status_of(error: ApiError, settings: Settings) -> int:
     """
     if error.status is not None:
         return error.status
-    if settings.statuses == "endpoint" and error.error in ENDPOINT_STATUSES:
-        return ENDPOINT_STATUSES[error.error]
-    return STATUSES[error.error]
+    listed = ERRORS[error.error]["statuses"]
+    by_list = settings.statuses == ERROR_CODES
+    fitting = (one for one in listed if (ERROR_CODES in one["pages"]) == by_list)
+    return int(next(fitting, listed[0])["status"])
 
 
 def error_body(error: ApiError, settings: Settings) -> dict[str, Any]:
@@ -156,10 +131,10 @@ def error_event(error: ApiError, settings: Settings) -> dict[str, Any]:
 def json_answer(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a JSON answer."""
+    """Return a JSON response."""
     return Response(orjson.dumps(value), status, dict(headers or {}), media_type="application/json")
 
 
 def error_answer(error: ApiError, settings: Settings) -> Response:
-    """Return the answer for an error."""
+    """Return the response for an error."""
     return json_answer(error_body(error, settings), status_of(error, settings), error.headers)

@@ -1,4 +1,4 @@
-"""What runs in the simulator's own process: all routes, on a loopback socket, and when to end."""
+"""The simulator's own process: all routes on a loopback socket, and when to end."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Match, Route
+from typing_extensions import override
 
-from firmly_nb.sim import cart_routes, catalogue_routes, order_routes, own_routes
-from firmly_nb.sim.answers import ApiError, error_answer
+# The first three fill OPERATIONS.
+from firmly_nb.sim import cart_routes, catalogue_routes, order_routes, own_routes  # noqa: F401
+from firmly_nb.sim.answers import ApiError, calls, error_answer
+from firmly_nb.sim.bodies import OPERATIONS, build_models
 from firmly_nb.sim.wire import SimProtocol
 from firmly_nb.sim.world import World
 
@@ -48,9 +51,10 @@ LONGEST_PATH = 300
 
 
 class AccessLog:
-    """Writes a line to stderr just before an answer is complete, or when it has broken off.
+    """A middleware that logs each request to stderr.
 
-    Time, status, duration, method and path; no headers, no bodies.
+    The line is written just before the response is complete, or when it has broken off:
+    time, status, duration, method and path; no headers, no bodies.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -95,13 +99,18 @@ ANY_ORIGIN = Middleware(
 )
 
 
-API_ROUTES = (*order_routes.ROUTES, *cart_routes.ROUTES, *catalogue_routes.ROUTES)
-
-
 def build_app(world: World) -> Starlette:
     """Return the application that serves a world; errors have the API's form whatever happens."""
+    api_routes = [
+        Route(
+            path.replace("{handle}", "{handle:path}"),
+            OPERATIONS[endpoint["id"]].answer,
+            methods=[method],
+        )
+        for endpoint, method, path, _ in calls()
+    ]
     app = Starlette(
-        routes=[*API_ROUTES, *own_routes.ROUTES],
+        routes=[*api_routes, *own_routes.ROUTES],
         middleware=[*([Middleware(AccessLog)] if world.settings.access_log else []), ANY_ORIGIN],
         exception_handlers={
             ApiError: _api_error,
@@ -112,7 +121,6 @@ def build_app(world: World) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.world = world
-    app.state.api_routes = API_ROUTES
     return app
 
 
@@ -128,7 +136,7 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """Answer what no route answers (``RouteNotFound``)."""
+    """Answer a request that has no route (``RouteNotFound``)."""
     if isinstance(error, HTTPException) and error.status_code == 405:
         allowed = {"allow": ", ".join(_methods(request))}
         refused = ApiError("MethodNotAllowed", "this path has no such method", headers=allowed)
@@ -137,7 +145,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """Return what a path allows; several routes may share it."""
+    """Return the methods of a path, which several routes may share."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     fitting = [one for one in routes if one.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for one in fitting for method in one.methods or ()})
@@ -162,7 +170,7 @@ def serve(settings: Settings, *, held: bool) -> None:
     ----------
     held
         A parent process holds the other end of stdin: commands come from there, and the server ends
-        when the parent does. If that one did not say goodbye, its folder is removed, too.
+        when the parent does. If the parent did not say goodbye, its folder is removed as well.
     """
     world = World(settings)
     parent = Parent(world) if held else None
@@ -190,21 +198,22 @@ def listening_socket(port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, saying when it answers."""
+    """uvicorn, which says when it is ready."""
 
     def __init__(self, config: uvicorn.Config, say_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._say_ready = say_ready
 
+    @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
         await super().startup(sockets)
         gc.freeze()
         self._say_ready()
+        build_models()
 
 
 def make_server(world: World, port: int) -> Server:
-    """Return the uvicorn server, which will say its URL and the app id that it accepts."""
+    """Return the uvicorn server; once ready it says its URL and the app id that it accepts."""
     settings = world.settings
     config = uvicorn.Config(
         build_app(world),
@@ -232,7 +241,7 @@ def make_server(world: World, port: int) -> Server:
 
 
 def _use_tls(config: uvicorn.Config, folder: str) -> Path:
-    """Make a certificate, serve with it, and return where clients find it."""
+    """Make a certificate, serve with it, and return the file for clients."""
     import trustme
 
     authority = trustme.CA(path_length=0)
@@ -265,7 +274,7 @@ async def _serve(world: World, sock: socket.socket, parent: Parent | None) -> No
 
 
 class Parent:
-    """The process that started this one: its commands, and whether it is still there."""
+    """The process that started this one, whose commands it obeys while it exists."""
 
     def __init__(self, world: World) -> None:
         self.said_stop = False
@@ -273,7 +282,7 @@ class Parent:
         self._pid = os.getppid()
 
     def watch(self, stop: Callable[[], None]) -> asyncio.Task[None]:
-        """Obey what comes over stdin, and stop when the parent is gone, however it went."""
+        """Obey the commands from stdin, and stop when the parent is gone, however it ended."""
         loop = asyncio.get_running_loop()
         reader = threading.Thread(target=self._read, args=(loop, stop), daemon=True)
         reader.start()

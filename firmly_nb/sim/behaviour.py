@@ -1,4 +1,4 @@
-"""Latency profiles and faults, as data: what each does, and what a client should make of it.
+"""Latency profiles and faults, as data: what each does, and what a client should report.
 
 An order's delays are drawn from its profile with a seed, so that a run can be had again.
 """
@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 LONGEST_MS = 120_000.0
@@ -20,7 +23,7 @@ STAGES = ("creating-cart", "item-added", "shipping-updated", "order-placed")
 
 @dataclass(frozen=True, slots=True)
 class StageDelay:
-    """How long a stage takes: lognormal, with an optional slow mode.
+    """Delay of a stage: lognormal, with an optional slow mode.
 
     Attributes
     ----------
@@ -38,12 +41,12 @@ class StageDelay:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How the stages of an order take their time.
+    """Delays of the stages of an order, and how they change.
 
     Attributes
     ----------
     correlation
-        Correlation of the stages' z within an order: a slow shop is slow in all of them.
+        Correlation of the stages' z within an order: a slow merchant is slow in all of them.
     further_item
         The second and each later item takes this share of an ``item-added`` delay.
     growth_per_hour
@@ -74,7 +77,7 @@ TYPICAL = _delays(
     StageDelay(100, 0.25), StageDelay(400, 0.35), StageDelay(500, 0.4), StageDelay(220, 0.3)
 )
 PROFILES: Mapping[str, Profile] = {
-    "typical": Profile("a shop on an ordinary day", TYPICAL),
+    "typical": Profile("a merchant on an ordinary day", TYPICAL),
     "calm": Profile(
         "fast and steady",
         _delays(
@@ -106,138 +109,67 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
+# The part of an order that a fault changes; "response" means that another one comes instead.
+ACTS: Mapping[str, str] = {
+    "answer": "response",
+    "order": "order",
+    "head": "content type",
+    "stream": "stream",
+    "cart": "carts",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong on purpose.
+    """A planned misbehaviour, and what a client should report of it.
 
     Attributes
     ----------
     what
-        What the server does.
-    outcome
-        What a client that listens to the stream should report, one of the seven outcomes.
-    plain
-        What a client should report that asked without ``sse=true``.
+        Behaviour of the server, in words.
+    acts
+        Part that it changes, one of :data:`ACTS`.
+    do, parameters
+        Function of :mod:`firmly_nb.sim.faults` that does it, and its arguments. Bytes are Latin-1
+        text.
+    plain_do
+        Change of a response without events: ``halve``, ``cut``, ``reset``, ``stall`` or nothing.
+    outcome, order_exists
+        Report of a client that listens to the stream: one of the seven outcomes, and ``yes``,
+        ``no`` or ``unknown``.
+    plain, plain_order_exists
+        Report of a client that ordered without ``sse=true``.
     placed
-        Whether the shop holds an order afterwards: the truth behind an unclear outcome.
-    group
-        ``answer`` (instead of the stream), ``stream`` (within it), or ``cart`` (what it says).
+        Whether the merchant has the order afterwards: the truth behind ``unknown``.
     """
 
     what: str
+    acts: str
+    do: str
+    parameters: Mapping[str, Any]
+    plain_do: str
     outcome: str
+    order_exists: str
     plain: str
-    placed: bool = False
-    group: str = "stream"
+    plain_order_exists: str
+    placed: bool
 
 
-def _error(name: str, stage: str) -> Fault:
-    return Fault(f"{name} {stage}", "error_event", "http_error")
+def _read_faults() -> Iterator[tuple[str, Fault]]:
+    for row in orjson.loads((Path(__file__).parent / "faults.json").read_bytes()):
+        yield row.pop("name"), Fault(**row)
 
 
-def _answer(what: str, outcome: str = "http_error") -> Fault:
-    return Fault(what, outcome, outcome, group="answer")
-
-
-def _harmless(what: str) -> Fault:
-    return Fault(what, "placed", "placed", placed=True)
-
-
-def _cart(what: str) -> Fault:
-    return Fault(what, "placed", "placed", placed=True, group="cart")
-
-
-FAULTS: Mapping[str, Fault] = {
-    # Each documented error of Place Order, where it is realistic.
-    "product-not-found": _error("ErrorProductNotFound", "when the first item is added"),
-    "not-enough-stock": _error("ErrorNotEnoughStock", "when the order is placed"),
-    "payment-declined": _error("ErrorPaymentDeclined", "when the order is placed"),
-    "store-unavailable": _error("ErrorStoreUnavailable", "when the first item is added"),
-    "error-event": _error("ErrorStoreUnavailable", "when shipping is quoted, mid-stream"),
-    "invalid-input": _answer("400 ErrorInvalidInputBody, whatever the body is"),
-    # Instead of the stream.
-    "token-expired": _answer("401 TokenExpired, although the token is good"),
-    "rate-limited": _answer("429 RateLimitExceeded with Retry-After: 2"),
-    "unavailable": _answer("503 ServiceUnavailable with Retry-After: 1"),
-    "bad-gateway": _answer("502 with an HTML page, as from a proxy"),
-    "internal-error": _answer("500 InternalError"),
-    "empty-answer": _answer("500 without a body"),
-    "redirect": _answer("307 to another path; a client must not send a card after it"),
-    "content-type": Fault(
-        "a good answer, but as text/html", "http_error", "placed", placed=True, group="answer"
-    ),
-    "silent": _answer("no answer at all, for ever", "timeout"),
-    "reset-at-once": _answer("the connection is reset before any answer", "transport_error"),
-    # Within the stream: it ends too soon.
-    "early-end": Fault("the stream ends, cleanly, after item-added", "incomplete", "http_error"),
-    "cut": Fault(
-        "the connection is closed after item-added, in the middle of the chunked body",
-        "transport_error",
-        "transport_error",
-    ),
-    "reset": Fault(
-        "the connection is reset after item-added", "transport_error", "transport_error"
-    ),
-    "stall": Fault("silence for ever after item-added", "timeout", "timeout"),
-    "half-event": Fault(
-        "the stream ends in the middle of shipping-updated", "incomplete", "http_error"
-    ),
-    "lost-confirmation": Fault(
-        "the order is placed, but the stream ends before saying so",
-        "incomplete",
-        "transport_error",
-        placed=True,
-    ),
-    "reset-after-order": Fault(
-        "the order is placed, but the connection is reset before saying so",
-        "transport_error",
-        "transport_error",
-        placed=True,
-    ),
-    "no-last-blank-line": Fault(
-        "the blank line after order-placed never comes; the stream ends",
-        "incomplete",
-        "placed",
-        placed=True,
-    ),
-    "broken-chunk": Fault(
-        "bytes that break the chunked encoding after item-added",
-        "transport_error",
-        "transport_error",
-    ),
-    # Within the stream: it arrives in a strange form, and is still right.
-    "garbage": _harmless("bytes that are no UTF-8 and no field, between the events"),
-    "garbage-data": Fault("the data of item-added is no JSON", "placed", "placed", placed=True),
-    "trickle": _harmless("every event byte by byte"),
-    "split": _harmless("every event in two writes, cut within the data"),
-    "buffered": _harmless("all events at once at the end, as behind a buffering proxy"),
-    "duplicated": _harmless("every event twice"),
-    "reordered": _harmless("shipping-updated before item-added"),
-    "crlf": _harmless("CRLF line ends"),
-    "cr": _harmless("CR line ends"),
-    "bom": _harmless("a byte order mark at the start"),
-    "comments": _harmless("comments as heartbeats before and between the events"),
-    "multi-line": _harmless("data spread over several data: lines"),
-    "no-space": _harmless("no space after the colons"),
-    "ids-and-retry": _harmless("id: and retry: fields on every event"),
-    "unknown-events": _harmless("events of unknown names, and one without a name, in between"),
-    "huge": _harmless("a 4 MiB field in the cart of item-added"),
-    "error-after-order": Fault(
-        "an error event after order-placed", "placed", "placed", placed=True
-    ),
-    # What the carts say is wrong; the stream is as it should be.
-    "cart-wrong-total": _cart("total is 1 minor unit off from shipping-updated on"),
-    "cart-price-change": _cart("the first line's price rises between item-added and the next"),
-    "cart-item-removed": _cart("the last line is missing from shipping-updated on"),
-    "cart-missing-field": _cart("sub_total is missing from shipping-updated on"),
-    "cart-other-currency": _cart("shipping_total is in another currency"),
-    "cart-duplicated-line": _cart("the first line is there twice, with one id"),
+# The table of faults, one row a line in faults.json.
+FAULTS: Mapping[str, Fault] = dict(_read_faults())
+CART_FAULTS: Mapping[str, Fault] = {
+    name: fault for name, fault in FAULTS.items() if fault.acts == "cart"
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What drift and shifts depend on.
+    """Order number and times that drift and shifts depend on.
 
     Attributes
     ----------
@@ -255,7 +187,7 @@ class Moment:
 
 
 def make_rng(*seed: object) -> random.Random:
-    """Return a generator that depends on nothing but the given parts."""
+    """Return a generator that depends on the given parts only."""
     return random.Random(":".join(map(str, seed)))  # noqa: S311 - repeatable, nothing secret
 
 
@@ -287,7 +219,7 @@ def draw(
 
 
 def factor(profile: Profile, stage: str, moment: Moment) -> float:
-    """Return what drift, time of day and shifts multiply a delay by.
+    """Return the factor of a delay from drift, time of day and shifts.
 
     Examples
     --------

@@ -1,58 +1,519 @@
-"""What goes over the wire: how bodies are read and checked, and their JSON schemas.
+"""Requests, each stated once: pydantic models check them, name the mistake and document them.
 
-An error names the field that is wrong, never its value, which may be a secret. The OpenAPI document
-is made of the schemas.
+An error names the field, never its value, which may be a secret. ``/openapi.json`` is made from the
+same models.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import inspect
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, core_schema
 
-from firmly_nb.sim.answers import ApiError, invalid
+from firmly_nb.sim.answers import ERRORS, ApiError, invalid
+from firmly_nb.sim.keys import LONGEST_JWE
 from firmly_nb.sim.merchants import COUNTRIES, country_code, find_region
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import ErrorDetails
     from starlette.requests import Request
+    from starlette.responses import Response
 
-    from firmly_nb.sim.settings import Settings
+    from firmly_nb.sim.world import World
+
+    Handler = Callable[..., Awaitable[Response]]
 
 
-PAGE_SIZES = (100, 500, 1000, 2000)
-LARGEST_PAGE = 100
-REQUIRED_IN_ADDRESS = (
-    "first_name",
-    "last_name",
-    "email",
-    "phone",
-    "address1",
-    "city",
-    "state_or_province",
-    "country",
-    "postal_code",
-)
-OPTIONAL_IN_ADDRESS = ("address2", "company")
 LONGEST_TEXT = 500
-MOST_ITEMS = 250  # each is told with the whole cart, so the stream grows with the square
+MOST_ITEMS = 250  # each event has the whole cart, so the stream grows with the square
 MOST_PIECES = 1_000_000
 LARGEST_BODY = 1 << 20
 # So much of a body that is too large is read nevertheless, so that its sender reads the answer.
 MOST_DRAINED = 16 << 20
 HANG_UP = {"connection": "close"}
 POSTAL_CODES = {"US": r"[0-9]{5}(-[0-9]{4})?", "CA": r"[A-Za-z][0-9][A-Za-z] ?[0-9][A-Za-z][0-9]"}
+# Words for a violation, by pydantic's name for it; others bring their words and the API's name.
+INVALID = "ErrorInvalidInputBody"
+WORDS = {
+    "string_type": "must be a non-empty string",
+    "string_too_short": "must be a non-empty string",
+    "string_pattern_mismatch": "must be a non-empty string",
+    "string_too_long": "must have at most {max_length} characters",
+    "bool_type": "must be true or false",
+}
+
+
+class Must:
+    """Limits of a value, and the words for every value beyond them.
+
+    Parameters
+    ----------
+    words
+        The description of the error; without it :data:`WORDS` has one for each kind.
+    error
+        The API's name for it.
+    **limits
+        As pydantic's core schemas name them.
+    """
+
+    def __init__(self, words: str = "", error: str = INVALID, **limits: Any) -> None:
+        self._words = words
+        self._error = error
+        self._limits = limits
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return the schema of the value, with the limits in it."""
+        schema: Any = {**handler(source), **self._limits}
+        if self._words:
+            schema = core_schema.custom_error_schema(
+                schema, self._error, custom_error_message=self._words
+            )
+        return cast("core_schema.CoreSchema", schema)
+
+
+def between(least: int, most: int, error: str = INVALID) -> Must:
+    """Return the limits of a whole number."""
+    return Must(f"must be {least} to {most}", error, ge=least, le=most, strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Limits of a list's length."""
+
+    least: int
+    most: int
+    noun: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return the schema of the list; a wrong length is found before a wrong element."""
+        schema: Any = {**handler(source), "min_length": self.least, "max_length": self.most}
+        return core_schema.no_info_before_validator_function(self._check, schema)
+
+    def _check(self, value: Any) -> Any:
+        if not isinstance(value, list) or not self.least <= len(value) <= self.most:
+            bounds = f"{self.least} to" if self.least else "at most"
+            raise refuse(f"must be a list of {bounds} {self.most} {self.noun}")
+        return value
+
+
+def refuse(words: str, error: str = INVALID) -> PydanticCustomError:
+    """Return an error of a value, by the API's name."""
+    return PydanticCustomError(error, "{words}", {"words": words})
+
+
+def _filled(value: str) -> str:
+    value = value.strip()
+    if not value:  # a control character that only Python takes for white space
+        raise refuse("must be a non-empty string")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """Return a whole number; JSON has one number type, so 2.0 is one."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise refuse("must be a whole number")
+    return value
+
+
+def _digits(value: Any) -> Any:
+    """Return the number of a query or path; anything else as it is, to be refused."""
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,8}", value) else value
+
+
+def _country(value: str) -> str:
+    code = country_code(value)
+    if code is None:
+        raise refuse(f"must be one of {', '.join(COUNTRIES)}", "ErrorCountryNotSupported")
+    return code
+
+
+def _day(value: str) -> str:
+    try:
+        return dt.date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise refuse("must be a day as YYYY-MM-DD") from None
+
+
+def _text(longest: int) -> Must:
+    return Must(min_length=1, max_length=longest, pattern=r"\S")
+
+
+Filled = Annotated[str, _text(LONGEST_TEXT), AfterValidator(_filled)]
+Captcha = Annotated[str, _text(4_096), AfterValidator(_filled)]
+Url = Annotated[str, _text(2_000), AfterValidator(_filled)]
+Text = Annotated[
+    str,
+    Must(f"must be a string of at most {LONGEST_TEXT} characters", max_length=LONGEST_TEXT),
+    AfterValidator(str.strip),
+]
+Email = Annotated[
+    str,
+    Must(
+        "must be an e-mail address",
+        max_length=LONGEST_TEXT,
+        pattern=r"^\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*$",
+    ),
+    AfterValidator(str.strip),
+]
+# As in the schema; other spellings of a country's name are understood as well.
+Country = Annotated[
+    Filled,
+    AfterValidator(_country),
+    WithJsonSchema({"type": "string", "enum": [*COUNTRIES, *COUNTRIES.values()]}),
+]
+Day = Annotated[Filled, AfterValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Pieces = Annotated[int, between(1, MOST_PIECES), BeforeValidator(_whole)]
+PiecesLeft = Annotated[int, between(0, MOST_PIECES), BeforeValidator(_whole)]
+Handles = Annotated[list[Filled], Listed(0, 100, "strings")]
+Jwe = Annotated[str, Must("must be a compact JWE", max_length=LONGEST_JWE)]
+PostalCode = Annotated[
+    str,
+    Must(
+        "must be a postal code",
+        "ValidationError",
+        pattern=r"^\s*[A-Za-z0-9][A-Za-z0-9 -]{1,8}[A-Za-z0-9]\s*$",
+    ),
+    AfterValidator(str.strip),
+]
+Flag = Annotated[Literal["true", "false"], Must("must be true or false")]
+Page = Annotated[
+    int,
+    Must("must be a number from 1 on", ge=1, le=10_000, strict=True),
+    BeforeValidator(_digits),
+]
+PageSize = Annotated[
+    Literal[100, 500, 1000, 2000],
+    Must("must be one of 100, 500, 1000, 2000"),
+    BeforeValidator(_digits),
+]
+KeyFormat = Annotated[
+    Literal["JWK", "PEM", "RSA"], Must("must be JWK, PEM or RSA"), BeforeValidator(str.upper)
+]
+
+
+class Body(BaseModel):
+    """An object in a request's body; fields that it does not know are ignored."""
+
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
+    # Words for a value that is not an object, and the API's name for that.
+    no_object: ClassVar[str] = "must be an object"
+    error: ClassVar[str] = INVALID
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent_is_null(cls, value: Any) -> Any:
+        """Refuse an absent field in the words for its kind."""
+        if not isinstance(value, dict):
+            raise refuse(cls.no_object, cls.error)
+        needed = (name for name, known in cls.model_fields.items() if known.is_required())
+        return {**dict.fromkeys(needed), **value}
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that were given, as JSON has them."""
+        return self.model_dump(exclude_none=True)
+
+
+class SimpleAddress(Body):
+    """An address in v1, where the phone is optional."""
+
+    first_name: Filled
+    last_name: Filled
+    email: Email
+    phone: Text | None = None
+    address1: Filled
+    city: Filled
+    country: Country
+    state_or_province: Filled
+    postal_code: Filled
+    address2: Text | None = None
+    company: Text | None = None
+
+    @field_validator("postal_code")
+    @classmethod
+    def _is_of_its_country(cls, value: str, info: ValidationInfo) -> str:
+        country = info.data.get("country")
+        pattern = POSTAL_CODES.get(country or "", r"[A-Za-z0-9 -]{2,12}")
+        if country and not re.fullmatch(pattern, value):
+            raise refuse(f"must be a postal code of {country}")
+        return value
+
+    @field_validator("state_or_province")
+    @classmethod
+    def _is_a_state(cls, value: str, info: ValidationInfo) -> str:
+        country = info.data.get("country")
+        if country and find_region(country, value) is None:
+            raise refuse(f"must be a state of {country}")
+        return value
+
+
+class Address(SimpleAddress):
+    """An address in v2 and of payments."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "first_name": "Ada",
+                    "last_name": "Example",
+                    "email": "ada@example.test",
+                    "phone": "2065550100",
+                    "address1": "10 Sample Way",
+                    "city": "Seattle",
+                    "state_or_province": "WA",
+                    "country": "US",
+                    "postal_code": "98101",
+                }
+            ]
+        }
+    )
+    phone: Filled
+
+
+class Reference(Body):
+    """An ``add_to_cart_ref``: the variant that is meant."""
+
+    no_object = "must be an object with a variant_id"
+    variant_id: Filled
+    product_id: Filled | None = None
+    variant_handles: Handles | None = None
+
+
+class Item(Body):
+    """Pieces of a variant."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"add_to_cart_ref": {"variant_id": "WS12-XS-Orange"}, "quantity": 1}]
+        }
+    )
+    add_to_cart_ref: Reference
+    quantity: Pieces
+
+    def pair(self) -> tuple[dict[str, Any], int]:
+        """Return the reference and the quantity."""
+        return self.add_to_cart_ref.given(), self.quantity
+
+
+class SimpleItem(Reference):
+    """Pieces of a variant in v1, where the item is the reference itself (guessed)."""
+
+    quantity: Pieces
+
+    def pair(self) -> tuple[dict[str, Any], int]:
+        """Return the reference and the quantity."""
+        return self.model_dump(exclude_none=True, exclude={"quantity"}), self.quantity
+
+
+class CompleteOrder(Body):
+    """Payment for the device's cart."""
+
+    billing_info: Address
+    captcha_token: Captcha | None = None
+    encrypted_card: Jwe
+
+
+class PlaceOrder(CompleteOrder):
+    """An order, complete in itself."""
+
+    items: Annotated[list[Item], Listed(1, MOST_ITEMS, "items")]
+    shipping_info: Address
+
+
+class SimplePlaceOrder(CompleteOrder):
+    """An order in v1."""
+
+    items: Annotated[list[SimpleItem], Listed(1, MOST_ITEMS, "items")]
+    shipping_info: Address
+
+
+class Renewal(Body):
+    """A token to renew; any other value is ``InvalidJWTToken``."""
+
+    access_token: Annotated[Any, WithJsonSchema({"type": ["string", "null"]})] = None
+
+
+class NewQuantity(Body):
+    """A line's new quantity; 0 removes it."""
+
+    quantity: PiecesLeft
+
+
+class SimpleNewQuantity(NewQuantity):
+    """A line's new quantity in v1."""
+
+    variant_handles: Handles | None = None
+
+
+class SimpleHandles(Body):
+    """Handles of the variant that is meant."""
+
+    variant_handles: Handles | None = None
+
+
+class OfShipment(Body):
+    """The shipment that is meant."""
+
+    shipment_id: Filled
+
+
+class ShippingMethod(OfShipment):
+    """Shipping method of a shipment."""
+
+    shipping_method_id: Filled
+    notes: Filled | None = None
+    selected_date: Day | None = None
+
+
+class SimpleShippingMethod(Body):
+    """Shipping method of the cart."""
+
+    shipping_method: Filled
+
+
+class FulfillmentType(OfShipment):
+    """Fulfillment type of a shipment."""
+
+    fulfillment_type: Filled
+    location_id: Filled | None = None
+
+
+class PromoCodes(Body):
+    """Promo codes to apply."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"promo_codes": ["LUMA10"]}]})
+    promo_codes: Annotated[list[Filled], Listed(1, 10, "strings")]
+
+
+class NewPostalCode(Body):
+    """The device's postal code."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"postal_code": "98101"}]})
+    postal_code: PostalCode
+
+
+BAD_SEARCH = "InvalidRequest"
+
+
+class Filters(Body):
+    """Filters of a search; prices in cents."""
+
+    error = BAD_SEARCH
+    domains: Handles | None = None
+    min_price: PiecesLeft | None = None
+    max_price: PiecesLeft | None = None
+    in_stock: Annotated[bool, Must("must be true or false", BAD_SEARCH, strict=True)] = False
+
+
+class Search(Body):
+    """Words to search for, and filters."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"query": "hoodie", "page_size": 5}]})
+    query: Filled
+    page_size: Annotated[int, between(1, 100, BAD_SEARCH), BeforeValidator(_whole)] = 20
+    filters: Filters | None = None
+
+
+class Parameters(BaseModel):
+    """Parameters of a path and its query."""
+
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
+
+
+class Streamed(Parameters):
+    """Choice of a stream of events; any value but ``true`` is read as ``false``."""
+
+    sse: Annotated[str, WithJsonSchema({"enum": ["true", "false"]})] = "false"
+
+
+class Flush(Parameters):
+    """Choice to clear the cart first."""
+
+    flush_cart: Flag = "false"
+
+
+class FastMode(Parameters):
+    """A SKU, and a mode that no page describes and that changes nothing."""
+
+    sku: Filled
+    fast_mode: Flag = "false"
+
+
+class AddItem(FastMode, Flush):
+    """A SKU and its quantity."""
+
+    quantity: Annotated[int, between(1, MOST_PIECES), BeforeValidator(_digits)]
+
+
+class KeyForm(Parameters):
+    """Form of the public key."""
+
+    format: KeyFormat = "JWK"
+
+
+class Excludes(Parameters):
+    """Merchants to leave out, separated by commas."""
+
+    excludes: str = ""
+
+
+class ProductPages(Parameters):
+    """Page of the products."""
+
+    page: Page = 1
+    size: PageSize = 2000
+
+
+class SearchPages(Parameters):
+    """Page of the products found."""
+
+    page: Page = 1
+
+
+class Nearby(Parameters):
+    """Postal code of the buyer, which changes nothing."""
+
+    postal_code: str = ""
+
+
+class ProductUrl(Nearby):
+    """A merchant's page of a product."""
+
+    url: Url
 
 
 async def read_body(request: Request, largest: int = LARGEST_BODY) -> bytes:
     """Read a request's body, up to a size; a larger one is refused."""
-    settings: Settings = request.app.state.world.settings
+    world: World = request.app.state.world
     parts = bytearray()
     size = 0
     try:
-        async with asyncio.timeout(settings.patience_s):
+        async with asyncio.timeout(world.settings.patience_s):
             async for part in request.stream():
                 size += len(part)
                 if size <= largest:
@@ -81,380 +542,148 @@ async def read_object(request: Request) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise invalid(f"the body is no JSON (line {error.lineno}, column {error.colno})") from None
+        raise invalid(f"the body is not JSON (line {error.lineno}, column {error.colno})") from None
     if not isinstance(value, dict):
         raise invalid("the body must be a JSON object")
     return value
 
 
-async def read_optional_object(request: Request) -> dict[str, Any]:
-    """Read a body that may be absent."""
-    if request.headers.get("content-length", "0") == "0" and (
-        "transfer-encoding" not in request.headers
-    ):
-        return {}
-    return await read_object(request)
+def _is_absent(request: Request) -> bool:
+    length = request.headers.get("content-length", "0")
+    return length == "0" and "transfer-encoding" not in request.headers
 
 
-def text(value: Any, where: str, longest: int = LONGEST_TEXT) -> str:
-    """Return a non-empty text of bounded length.
-
-    Examples
-    --------
-    >>> text(" Ada ", "first_name")
-    'Ada'
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise invalid(f"{where}: must be a non-empty string")
-    if len(value) > longest:
-        raise invalid(f"{where}: must have at most {longest} characters")
-    return value.strip()
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def quantity(value: Any, where: str, least: int = 1) -> int:
-    """Return a number of pieces; JSON has one number type, so 2.0 is one too.
+def checked(model: type[Model], value: Any, where: str = "") -> Model:
+    """Return a part of a request, checked.
 
-    Examples
-    --------
-    >>> quantity(2.0, "quantity")
-    2
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise invalid(f"{where}: must be a whole number")
-    if isinstance(value, float) and not value.is_integer():
-        raise invalid(f"{where}: must be a whole number")
-    if not least <= value <= MOST_PIECES:
-        raise invalid(f"{where}: must be {least} to {MOST_PIECES}")
-    return int(value)
-
-
-def address(value: Any, where: str, phone_required: bool = True) -> dict[str, str]:
-    """Return a checked address with its known fields, country as its code.
+    Parameters
+    ----------
+    where
+        Name of the object that errors put before the names of its fields.
 
     Raises
     ------
     ApiError
-        ``ErrorInvalidInputBody``, naming the field; ``ErrorCountryNotSupported`` for a country that
-        no merchant here ships to.
-    """
-    if not isinstance(value, dict):
-        raise invalid(f"{where}: must be an object")
-    optional = OPTIONAL_IN_ADDRESS if phone_required else (*OPTIONAL_IN_ADDRESS, "phone")
-    required = [name for name in REQUIRED_IN_ADDRESS if name not in optional]
-    checked = {name: text(value.get(name), f"{where}.{name}") for name in required}
-    for name in optional:
-        if value.get(name) is not None:
-            checked[name] = _optional_text(value[name], f"{where}.{name}")
-    _check_region(checked, where)
-    return checked
-
-
-def _optional_text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise invalid(f"{where}: must be a string of at most {LONGEST_TEXT} characters")
-    return value.strip()
-
-
-def _check_region(checked: dict[str, str], where: str) -> None:
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", checked["email"]):
-        raise invalid(f"{where}.email: must be an e-mail address")
-    country = country_code(checked["country"])
-    if country is None:
-        known = ", ".join(COUNTRIES)
-        raise ApiError("ErrorCountryNotSupported", f"{where}.country: supported are {known}")
-    checked["country"] = country
-    pattern = POSTAL_CODES.get(country, r"[A-Za-z0-9 -]{2,12}")
-    if not re.fullmatch(pattern, checked["postal_code"]):
-        raise invalid(f"{where}.postal_code: is no postal code of {country}")
-    if find_region(country, checked["state_or_province"]) is None:
-        raise invalid(f"{where}.state_or_province: is no state of {country}")
-
-
-def is_postal_code(value: str) -> bool:
-    """Whether a text can be a postal code somewhere.
+        The first mistake, with the name of its field.
 
     Examples
     --------
-    >>> is_postal_code("98101"), is_postal_code("?")
-    (True, False)
+    >>> checked(NewQuantity, {"quantity": 2.0}).quantity
+    2
+    >>> checked(NewQuantity, {"quantity": -1})
+    Traceback (most recent call last):
+    ...
+    firmly_nb.sim.answers.ApiError: ('ErrorInvalidInputBody', 'quantity: must be 0 to 1000000')
     """
-    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 -]{1,8}[A-Za-z0-9]", value.strip()))
-
-
-def date(value: Any, where: str) -> str:
-    """Return a day in the form YYYY-MM-DD."""
     try:
-        return dt.date.fromisoformat(text(value, where)).isoformat()
-    except ValueError:
-        raise invalid(f"{where}: must be a day as YYYY-MM-DD") from None
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _refusal(error.errors(include_url=False, include_input=False)[0], where) from None
 
 
-def flag(value: str | None, where: str) -> bool:
-    """Return a query's ``true`` or ``false``; absent is false."""
-    if value not in {None, "true", "false"}:
-        raise invalid(f"{where}: must be true or false")
-    return value == "true"
+def _refusal(first: ErrorDetails, where: str) -> ApiError:
+    kind, limits = first["type"], first.get("ctx", {})
+    words = WORDS[kind].format(**limits) if kind in WORDS else first["msg"]
+    place = where
+    for part in first["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return ApiError(kind if kind in ERRORS else INVALID, f"{place.removeprefix('.')}: {words}")
 
 
-def product_reference(value: Any, where: str) -> dict[str, Any]:
-    """Return a checked ``add_to_cart_ref``: ``variant_id``, and what else was given."""
-    if not isinstance(value, dict):
-        raise invalid(f"{where}: must be an object with a variant_id")
-    checked: dict[str, Any] = {"variant_id": text(value.get("variant_id"), f"{where}.variant_id")}
-    if value.get("product_id") is not None:
-        checked["product_id"] = text(value["product_id"], f"{where}.product_id")
-    handles = value.get("variant_handles")
-    if handles is not None:
-        checked["variant_handles"] = texts(handles, f"{where}.variant_handles")
-    return checked
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A function that answers requests, and what it needs.
 
-
-def texts(value: Any, where: str, most: int = 100) -> list[str]:
-    """Return a checked list of texts."""
-    if not isinstance(value, list) or len(value) > most:
-        raise invalid(f"{where}: must be a list of at most {most} strings")
-    return [text(one, f"{where}[{n}]") for n, one in enumerate(value)]
-
-
-def items(value: Any, version: int) -> list[tuple[dict[str, Any], int]]:
-    """Return the checked items of a Place Order body, as pairs of reference and quantity.
-
-    In v2 an item has an ``add_to_cart_ref``, in v1 it is one itself (inferred).
+    Attributes
+    ----------
+    answer
+        Checks a request, and answers it.
+    gives
+        The schema of its response, by name.
+    body, simple
+        The body in v2, and in v1 if it is another.
+    optional
+        Whether the body may be absent.
+    parameters
+        Of the path, except for the merchant, and of the query.
+    auth
+        Whether it needs a device token.
+    headers
+        Further headers, and whether they are needed.
+    also
+        Media types of its other responses.
+    details
+        Description of what only the simulator has.
     """
-    if not isinstance(value, list) or not 1 <= len(value) <= MOST_ITEMS:
-        raise invalid(f"items: must be a list of 1 to {MOST_ITEMS} items")
-    checked = []
-    for n, one in enumerate(value):
-        if version == 1:
-            reference = product_reference(one, f"items[{n}]")
-        elif isinstance(one, dict):
-            given = one.get("add_to_cart_ref")
-            reference = product_reference(given, f"items[{n}].add_to_cart_ref")
-        else:
-            raise invalid(f"items[{n}]: must be an object")
-        checked.append((reference, quantity(one.get("quantity"), f"items[{n}].quantity")))
-    return checked
+
+    answer: Callable[[Request], Awaitable[Response]]
+    gives: str
+    body: type[Body] | None = None
+    simple: type[Body] | None = None
+    optional: bool = False
+    parameters: type[Parameters] | None = None
+    auth: bool = True
+    headers: Mapping[str, bool] = field(default_factory=dict)
+    also: Sequence[str] = ()
+    details: str = ""
+
+    def body_of(self, version: int) -> type[Body] | None:
+        """Return the body in a version of the API."""
+        return self.simple if version == 1 and self.simple else self.body
 
 
-Schema = dict[str, Any]
-TEXT: Schema = {"type": "string"}
-BOOLEAN: Schema = {"type": "boolean"}
-# A text that is not blank.
-FILLED: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT, "pattern": r"\S"}
-OPTIONAL_TEXT: Schema = {"type": ["string", "null"], "maxLength": LONGEST_TEXT}
-ANY_OBJECT: Schema = {"type": "object"}
+# By the endpoint's id in the API's description; filled by :func:`answers`.
+OPERATIONS: dict[str, Operation] = {}
 
 
-def ref(name: str) -> Schema:
-    """Refer to a component.
+def answers(
+    gives: str,
+    body: type[Body] | None = None,
+    parameters: type[Parameters] | None = None,
+    *,
+    where: str = "",
+    **more: Any,
+) -> Callable[[Handler], Handler]:
+    """Let a function answer the endpoint of its name.
 
-    Examples
-    --------
-    >>> ref("Money")
-    {'$ref': '#/components/schemas/Money'}
+    It is called with the request, and with the checked body and parameters if it takes them.
+    ``where`` is the body's name in errors; see :class:`Operation` for the others.
     """
-    return {"$ref": f"#/components/schemas/{name}"}
+
+    def register(handler: Handler) -> Handler:
+        async def answer(request: Request) -> Response:
+            if operation.auth:
+                world: World = request.app.state.world
+                request.state.device_id = world.device(request).device_id
+            given: list[BaseModel] = []
+            wanted = operation.body_of(version_of(request))
+            if wanted:
+                absent = operation.optional and _is_absent(request)
+                given.append(checked(wanted, {} if absent else await read_object(request), where))
+            if parameters:
+                asked = {**request.query_params, **request.path_params}
+                given.append(checked(parameters, asked))
+            return await handler(request, *given)
+
+        details = inspect.cleandoc(handler.__doc__ or "").partition("\n")[2].strip()
+        operation = Operation(answer, gives, body, parameters=parameters, details=details, **more)
+        OPERATIONS[handler.__name__] = operation
+        return handler
+
+    return register
 
 
-def array(items: Schema, **more: Any) -> Schema:
-    """Return the schema of a list."""
-    return {"type": "array", "items": items, **more}
+def build_models() -> None:
+    """Build the checks of requests, some 30 ms, so that no order waits for them."""
+    for one in OPERATIONS.values():
+        for model in (one.body, one.simple, one.parameters):
+            if model:
+                model.model_rebuild()
 
 
-def thing(required: Schema, **optional: Schema) -> Schema:
-    """Return the schema of an object: required fields, then optional ones.
-
-    Examples
-    --------
-    >>> thing({"a": TEXT}, b=BOOLEAN)["required"]
-    ['a']
-    """
-    return {"type": "object", "required": list(required), "properties": {**required, **optional}}
-
-
-def place_order_of(item: str) -> Schema:
-    """Return the schema of a Place Order body with items of a kind."""
-    items = array(ref(item), minItems=1, maxItems=MOST_ITEMS)
-    required = {**PAYMENT_FIELDS, "shipping_info": ref("Address"), "items": items}
-    return thing(required, captcha_token=CAPTCHA)
-
-
-MONEY = ref("Money")
-PIECES: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_PIECES}
-ADDRESS_FIELDS = {
-    "first_name": FILLED,
-    "last_name": FILLED,
-    "email": {**FILLED, "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"},
-    "address1": FILLED,
-    "city": FILLED,
-    "state_or_province": FILLED,
-    "country": {"type": "string", "enum": [*COUNTRIES, *COUNTRIES.values()]},
-    "postal_code": FILLED,
-}
-HANDLES: Schema = {"type": ["array", "null"], "items": FILLED, "maxItems": 100}
-REFERENCE = thing(
-    {"variant_id": FILLED},
-    product_id={**FILLED, "type": ["string", "null"]},
-    variant_handles=HANDLES,
-)
-PAYMENT_FIELDS = {"encrypted_card": {**TEXT, "maxLength": 8192}, "billing_info": ref("Address")}
-CAPTCHA: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 4096}
-CART_HEAD = {
-    "cart_id": TEXT,
-    "platform_id": TEXT,
-    "shop_id": TEXT,
-    "display_name": TEXT,
-    "cart_status": {"enum": ["active", "submitted", "item_not_shippable", "checkout_blocked"]},
-    "line_items": array(ref("LineItem")),
-    "payment_method_options": array(ANY_OBJECT),
-    "coupons": array(TEXT),
-    "sub_total": MONEY,
-    "shipping_total": MONEY,
-    "total": MONEY,
-    "urls": ANY_OBJECT,
-}
-CART_EXTRAS = {
-    "cart_discount": MONEY,
-    "shipping_info": ref("SimpleAddress"),
-    "billing_info": ref("SimpleAddress"),
-    "platform_order_number": TEXT,
-    "submitted_at": {"type": "string", "format": "date-time"},
-    "payment_summary": ANY_OBJECT,
-    "shop_properties": ANY_OBJECT,
-}
-METHOD = {"description": TEXT, "price": MONEY, "estimated_delivery": TEXT}
-FULFILMENT = thing({"id": TEXT, "name": TEXT}, description=TEXT)
-
-COMPONENTS: dict[str, Schema] = {
-    "Money": thing(
-        {"currency": {"type": "string", "pattern": "^[A-Z]{3}$"}, "value": {"type": "number"}},
-        number={"type": "integer"},
-        symbol=TEXT,
-    ),
-    "Address": thing(
-        {**ADDRESS_FIELDS, "phone": FILLED}, address2=OPTIONAL_TEXT, company=OPTIONAL_TEXT
-    ),
-    "SimpleAddress": thing(
-        ADDRESS_FIELDS, phone=OPTIONAL_TEXT, address2=OPTIONAL_TEXT, company=OPTIONAL_TEXT
-    ),
-    "Item": thing({"add_to_cart_ref": REFERENCE, "quantity": PIECES}),
-    "SimpleItem": thing({"variant_id": FILLED, "quantity": PIECES}),
-    "PlaceOrder": place_order_of("Item"),
-    "SimplePlaceOrder": place_order_of("SimpleItem"),
-    "CompleteOrder": thing(PAYMENT_FIELDS, captcha_token=CAPTCHA),
-    "LineItem": thing(
-        {
-            "line_item_id": TEXT,
-            "platform_line_item_id": TEXT,
-            "sku": TEXT,
-            "base_sku": TEXT,
-            "description": TEXT,
-            "quantity": {"type": "integer", "minimum": 1},
-            "price": MONEY,
-            "line_price": MONEY,
-            "image": ANY_OBJECT,
-            "requires_shipping": BOOLEAN,
-        },
-        variant_id=TEXT,
-        variant_description=TEXT,
-        msrp=MONEY,
-    ),
-    "Shipment": thing(
-        {
-            "shipment_id": TEXT,
-            "line_item_ids": array(TEXT),
-            "fulfillment_type": FULFILMENT,
-            "fulfillment_type_options": array(FULFILMENT),
-            "shipping_method_options": array(thing({"id": TEXT, **METHOD})),
-        },
-        shipping_method=thing({"id": TEXT, **METHOD}),
-        notes=TEXT,
-        selected_date={"type": "string", "format": "date"},
-        selected_location=ANY_OBJECT,
-    ),
-    "Cart": thing(
-        {
-            **CART_HEAD,
-            "shipments": array(ref("Shipment")),
-            "notices": array(thing({"code": TEXT}, message=TEXT, line_item_ids=array(TEXT))),
-            "addons": thing({"offers": array(ANY_OBJECT), "selections": array(ANY_OBJECT)}),
-            "tax_total": MONEY,
-            "addon_total": MONEY,
-            "schema_version": {"const": "2.0"},
-        },
-        **CART_EXTRAS,
-    ),
-    "SimpleCart": thing(
-        {
-            **CART_HEAD,
-            "shipping_method_options": array(thing({"sku": TEXT, **METHOD})),
-            "notice": array(TEXT),
-            "features": ANY_OBJECT,
-            "tax": MONEY,
-        },
-        shipping_method=thing({"sku": TEXT, **METHOD}),
-        **CART_EXTRAS,
-    ),
-    "Session": thing(
-        {
-            "device_created": BOOLEAN,
-            "access_token": TEXT,
-            "expires_in": {"type": "integer"},
-            "expires": {"type": "integer"},
-            "device_id": {"type": "string", "format": "uuid"},
-        }
-    ),
-    "PublicKey": thing(
-        {"kid": TEXT, "kty": {"const": "RSA"}, "n": TEXT, "e": TEXT, "use": {"const": "enc"}}
-    ),
-    "ProductEntry": thing({"loc": TEXT, "handle": TEXT, "title": TEXT, "image": ANY_OBJECT}),
-    "Variant": thing(
-        {
-            "handle": TEXT,
-            "sku": TEXT,
-            "title": TEXT,
-            "display_name": TEXT,
-            "add_to_cart_ref": REFERENCE,
-            "price": MONEY,
-            "available": BOOLEAN,
-            "variant_option_list": array(TEXT),
-            "images": array(ANY_OBJECT),
-        },
-        msrp=MONEY,
-        weight={"type": "number"},
-        messages=array(thing({"type": TEXT, "text": TEXT})),
-    ),
-    "Product": thing(
-        {
-            "base_sku": TEXT,
-            "title": TEXT,
-            "handle": TEXT,
-            "description": TEXT,
-            "images": array(ANY_OBJECT),
-            "variant_option_values": array(ANY_OBJECT),
-            "variants": array(ref("Variant")),
-        },
-        pdp_url=TEXT,
-        product_type=TEXT,
-        domain=TEXT,
-        domain_name=TEXT,
-        brand=TEXT,
-        price_range=ANY_OBJECT,
-        has_available_variants=BOOLEAN,
-        tags=array(TEXT),
-    ),
-    "SearchResult": thing(
-        {
-            "products": array(ref("Product")),
-            "page_size": {"type": "integer"},
-            "time_taken_ms": {"type": "integer"},
-            "next_page": {"type": ["string", "null"]},
-        }
-    ),
-    "Error": {
-        "oneOf": [
-            thing({"code": {"type": "integer"}, "error": TEXT, "description": TEXT}),
-            thing({"error": TEXT, "message": TEXT}),
-        ]
-    },
-}
+def version_of(request: Request) -> int:
+    """Return the version of the API that a path belongs to, 1 or 2: the form of the cart."""
+    return 1 if request.url.path.startswith("/api/v1/") else 2

@@ -1,7 +1,7 @@
 """A cart and what it costs: plain immutable data, and functions from cart to cart.
 
 All amounts are integers in minor units. Rules (the API's pages give none, and their samples do not
-add up; all inferred):
+add up; all guessed):
 
 - ``line_price = price * quantity``; ``sub_total`` is the sum of the line prices;
 - ``cart_discount`` is a percentage of ``sub_total``, rounded half up, and is a positive amount;
@@ -11,7 +11,7 @@ add up; all inferred):
 - ``total = sub_total - cart_discount + shipping_total + tax_total + addon_total``.
 
 Lines from one warehouse travel together, by default in the cheapest way (documented for carts,
-inferred for orders). At the end: a cart as the API writes it, as Full Cart (v2) and as Simple Cart
+guessed for orders). At the end: a cart as the API writes it, as Full Cart (v2) and as Simple Cart
 (v1).
 """
 
@@ -47,13 +47,13 @@ class Line:
 
     @property
     def line_price(self) -> int:
-        """What the line costs."""
+        """Price times quantity, in minor units."""
         return self.price * self.quantity
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What turns a cart into an order."""
+    """Order number, time and payment that turn a cart into an order."""
 
     order_number: str
     submitted_at: str
@@ -62,7 +62,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a shop wants to say about a cart."""
+    """A merchant's remark about a cart."""
 
     code: str
     message: str
@@ -87,11 +87,11 @@ class Cart:
 
     @property
     def discount_percent(self) -> int:
-        """How much the promo codes take off."""
+        """Discount of all promo codes, in percent."""
         return min(sum(self.merchant.promo_codes.get(code, 0) for code in self.promo_codes), 90)
 
 
-# What is done to a cart.
+# A change of a cart.
 Change = Callable[[Cart], Cart]
 
 
@@ -101,7 +101,7 @@ def new_cart(merchant: Merchant) -> Cart:
 
 
 def not_submitted(cart: Cart) -> Cart:
-    """Refuse a cart that has become an order (which error that gives is inferred)."""
+    """Refuse a cart that has become an order (which error that gives is guessed)."""
     if cart.confirmation:
         raise ApiError("ErrorInvalidState", "the cart was submitted and can only be read")
     return cart
@@ -113,7 +113,7 @@ def make_id(kind: str) -> str:
 
 
 def add_line(cart: Cart, reference: Mapping[str, Any], quantity: int) -> Cart:
-    """Add pieces of a variant; a variant that is in the cart gets more of them.
+    """Add a quantity of a variant; a variant that is in the cart gets more.
 
     Raises
     ------
@@ -142,13 +142,13 @@ def find_variant(merchant: Merchant, reference: Mapping[str, Any]) -> Variant:
 
 
 def check_stock(variant: Variant, quantity: int) -> None:
-    """Refuse more pieces than there are."""
+    """Refuse a quantity above the stock."""
     if quantity > variant.stock:
         raise ApiError("ErrorNotEnoughStock", f"{variant.variant_id}: {variant.stock} in stock")
 
 
 def set_quantity(cart: Cart, line_item_id: str, quantity: int) -> Cart:
-    """Change how many pieces a line has; 0 removes it.
+    """Change the quantity of a line; 0 removes it.
 
     Raises
     ------
@@ -176,12 +176,12 @@ def clear(cart: Cart) -> Cart:
 
 
 def ship_to(cart: Cart, address: Mapping[str, str]) -> Cart:
-    """Set the address that shipping and tax depend on; the cheapest methods are chosen anew.
+    """Set the address that shipping and tax depend on, and choose the cheapest methods anew.
 
     Raises
     ------
     ApiError
-        ``ErrorCountryNotSupported``, where the merchant does not ship to.
+        ``ErrorCountryNotSupported``, if the merchant does not ship there.
     """
     if address["country"] not in cart.merchant.countries:
         known = ", ".join(sorted(cart.merchant.countries))
@@ -190,7 +190,7 @@ def ship_to(cart: Cart, address: Mapping[str, str]) -> Cart:
 
 
 def bill_to(cart: Cart, address: Mapping[str, str]) -> Cart:
-    """Set who pays."""
+    """Set the address of who pays."""
     return replace(cart, billing_info=address)
 
 
@@ -213,7 +213,7 @@ def add_promo_codes(cart: Cart, codes: list[str]) -> Cart:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a cart costs, in minor units."""
+    """Totals of a cart, in minor units."""
 
     sub_total: int
     discount: int
@@ -222,7 +222,7 @@ class Totals:
 
     @property
     def total(self) -> int:
-        """What is to be paid."""
+        """Amount to pay, in minor units."""
         return self.sub_total - self.discount + self.shipping + self.tax
 
 
@@ -305,7 +305,7 @@ class Shipment:
 
     @property
     def price(self) -> int:
-        """What sending it costs."""
+        """Price of the chosen shipping method, in minor units; 0 without one."""
         return self.method.price if self.method else 0
 
 
@@ -361,7 +361,7 @@ def find_shipment(cart: Cart, shipment_id: Any) -> Shipment:
 
 
 def choose_method(cart: Cart, shipment_id: Any, method_id: Any) -> Cart:
-    """Choose how a shipment is sent.
+    """Choose the shipping method of a shipment.
 
     Raises
     ------
@@ -375,7 +375,7 @@ def choose_method(cart: Cart, shipment_id: Any, method_id: Any) -> Cart:
 
 
 def choose_fulfilment(cart: Cart, shipment_id: Any, kind: Any) -> Cart:
-    """Choose what happens with a shipment.
+    """Choose the fulfillment type of a shipment.
 
     Raises
     ------
@@ -418,7 +418,7 @@ def status(cart: Cart) -> str:
 
 
 def full_cart(cart: Cart) -> Json:
-    """Return a cart in v2 form; that an order says ``tax_total`` is inferred from carts."""
+    """Return a cart in v2 form; that an order says ``tax_total`` is guessed from carts."""
     parts = shipments(cart)
     costs = totals(cart, parts)
     currency = cart.merchant.currency
@@ -507,7 +507,7 @@ def _foot(cart: Cart) -> Json:
 
 
 def _captcha(domain: str) -> Json:
-    """Return how a cart says that it needs a captcha; the flag is a text, not a boolean."""
+    """Return a cart's demand for a captcha; the flag is a text, not a boolean."""
     return {
         "type": "recaptcha-v3",
         "api_key": "simulated-site-key",
@@ -593,7 +593,7 @@ def _joint(parts: tuple[Shipment, ...]) -> list[Method]:
 
 
 def _notice(notice: Notice) -> Json:
-    """Return a notice; its shape is inferred."""
+    """Return a notice; its shape is guessed."""
     return {
         "code": notice.code,
         "message": notice.message,

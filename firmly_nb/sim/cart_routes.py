@@ -1,9 +1,9 @@
 """Routes of a device's cart: the Full Cart (v2), and the Simple Cart (v1), a flat form of it.
 
-A change is worked on while no other request of the device is, takes as long as the stage of an
-order that it resembles, and is answered with the whole cart in the form of the path's version.
-Inferred: a submitted cart is read-only (``ErrorInvalidState``), but adding something starts a new
-one; a change to a cart that does not exist is ``ErrorCartNotFound``.
+Changes of one device wait for each other. A change takes as long as the stage of an order that it
+resembles. The response is the whole cart in the form of the path's version. Guessed: a submitted
+cart is read-only (``ErrorInvalidState``), but adding something starts a new one; a change to a cart
+that does not exist is ``ErrorCartNotFound``.
 """
 
 from __future__ import annotations
@@ -14,15 +14,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import Route
-
 from firmly_nb.sim import bodies
 from firmly_nb.sim import cart as carts
-from firmly_nb.sim.answers import ApiError, invalid, json_answer
+from firmly_nb.sim.answers import ApiError, json_answer
 from firmly_nb.sim.behaviour import draw, make_rng
+from firmly_nb.sim.bodies import answers, version_of
 from firmly_nb.sim.cart import FORMS, Cart, money, new_cart
-from firmly_nb.sim.faults import answer_instead, spoil_cart
-from firmly_nb.sim.ordering import fault_by_header
+from firmly_nb.sim.faults import answer_instead, fault_by_header, spoil_cart
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
@@ -34,17 +32,14 @@ if TYPE_CHECKING:
     from firmly_nb.sim.world import World
 
 
-MOST_CODES = 10
 DAYS = 5
 SLOTS = (("08:00", "12:00", "Morning"), ("13:00", "17:00", "Afternoon"))
 WINDOW_PRICE = 995
 
 
+@answers("Cart")
 async def get_cart(request: Request) -> Response:
-    """Get Cart; with and without the trailing slash, as sources differ.
-
-    A device without a cart gets an empty one (documented for v1, inferred for v2).
-    """
+    """Return the device's cart, a new one if it has none."""
     world, device_id, merchant = who_and_where(request)
     fault = fault_by_header(request)
     async with world.turn(device_id):
@@ -55,145 +50,110 @@ async def get_cart(request: Request) -> Response:
     return answer_instead(fault) or _answer(request, cart, fault)
 
 
-async def add_line_item(request: Request) -> Response:
-    """Add Line Item: ``{add_to_cart_ref, quantity}``, query ``flush_cart``."""
-    body = await bodies.read_object(request)
-    reference = bodies.product_reference(body.get("add_to_cart_ref"), "add_to_cart_ref")
-    quantity = bodies.quantity(body.get("quantity"), "quantity")
-    return await _add(request, reference, quantity, flush=_flag(request, "flush_cart"))
+@answers("Cart", bodies.Item, bodies.Flush)
+async def add_line_item(request: Request, item: bodies.Item, query: bodies.Flush) -> Response:
+    """Add a quantity of a variant."""
+    return await _add(request, *item.pair(), query.flush_cart)
 
 
-async def add_item(request: Request) -> Response:
-    """Add Item, v1: SKU and quantity in the path; body ``{variant_handles?}``.
-
-    ``fast_mode`` is accepted and changes nothing (what it does is not documented).
-    """
-    body = await bodies.read_optional_object(request)
-    reference = _sku_reference(request, body)
-    number = request.path_params["quantity"]
-    if not (number.isascii() and number.isdigit() and len(number) < 8):
-        raise invalid("quantity: must be a whole number")
-    quantity = bodies.quantity(int(number), "quantity")
-    _flag(request, "fast_mode")
-    return await _add(request, reference, quantity, flush=_flag(request, "flush_cart"))
-
-
-async def _add(
-    request: Request, reference: dict[str, Any], quantity: int, *, flush: bool
+@answers("Cart", bodies.SimpleHandles, bodies.AddItem, optional=True)
+async def add_item(
+    request: Request, _: bodies.SimpleHandles, parameters: bodies.AddItem
 ) -> Response:
+    """Add a quantity of a SKU."""
+    reference = {"variant_id": parameters.sku}
+    return await _add(request, reference, parameters.quantity, parameters.flush_cart)
+
+
+async def _add(request: Request, reference: Json, quantity: int, flush: str) -> Response:
     def add(cart: Cart) -> Cart:
-        return carts.add_line(carts.clear(cart) if flush else cart, reference, quantity)
+        return carts.add_line(carts.clear(cart) if flush == "true" else cart, reference, quantity)
 
     return await _change(request, "item-added", add, starts=True)
 
 
-async def update_line_item(request: Request) -> Response:
-    """Update Line Item: ``{quantity}``; 0 removes the line."""
-    body = await bodies.read_object(request)
-    quantity = bodies.quantity(body.get("quantity"), "quantity", 0)
+@answers("Cart", bodies.NewQuantity)
+async def update_line_item(request: Request, new: bodies.NewQuantity) -> Response:
+    """Change a line's quantity."""
     line_item_id = request.path_params["line_item_id"]
-    make = partial(carts.set_quantity, line_item_id=line_item_id, quantity=quantity)
+    make = partial(carts.set_quantity, line_item_id=line_item_id, quantity=new.quantity)
     return await _change(request, "item-added", make)
 
 
-async def update_item(request: Request) -> Response:
-    """Update Item, v1: ``{quantity, variant_handles?}`` for the line of a SKU."""
-    body = await bodies.read_object(request)
-    for name in ("fast_mode", "flush_cart"):
-        _flag(request, name)
-    sku = _sku_reference(request, body)["variant_id"]
-    quantity = bodies.quantity(body.get("quantity"), "quantity", 0)
+@answers("Cart", bodies.SimpleNewQuantity, bodies.FastMode)
+async def update_item(
+    request: Request, new: bodies.SimpleNewQuantity, parameters: bodies.FastMode
+) -> Response:
+    """Change the quantity of the line of a SKU."""
 
     def update(cart: Cart) -> Cart:
-        line = next((one for one in cart.lines if one.variant.variant_id == sku), None)
+        found = (one for one in cart.lines if one.variant.variant_id == parameters.sku)
+        line = next(found, None)
         if line is None:
             raise ApiError("ErrorLineItemNotFound", "the cart has no line of this SKU")
-        return carts.set_quantity(cart, line.line_item_id, quantity)
+        return carts.set_quantity(cart, line.line_item_id, new.quantity)
 
     return await _change(request, "item-added", update)
 
 
-def _sku_reference(request: Request, body: dict[str, Any]) -> dict[str, Any]:
-    handles = body.get("variant_handles")
-    if handles is not None:
-        bodies.texts(handles, "variant_handles")
-    return {"variant_id": bodies.text(request.path_params["sku"], "sku")}
-
-
-def _flag(request: Request, name: str) -> bool:
-    return bodies.flag(request.query_params.get(name), name)
-
-
+@answers("Cart")
 async def clear_cart(request: Request) -> Response:
-    """Clear Cart; id, addresses and payment options stay."""
+    """Take everything out."""
     return await _change(request, "creating-cart", carts.clear)
 
 
-async def set_shipping_info(request: Request) -> Response:
-    """Set Shipping Info; the cheapest methods are chosen. In v1 ``phone`` is optional."""
-    body = await bodies.read_object(request)
-    address = bodies.address(body, "shipping_info", phone_required=version_of(request) == 2)
-    return await _change(request, "shipping-updated", partial(carts.ship_to, address=address))
+@answers("Cart", bodies.Address, simple=bodies.SimpleAddress, where="shipping_info")
+async def set_shipping_info(request: Request, address: bodies.SimpleAddress) -> Response:
+    """Set the shipping address."""
+    make = partial(carts.ship_to, address=address.given())
+    return await _change(request, "shipping-updated", make)
 
 
-async def set_billing_info(request: Request) -> Response:
-    """Set Billing Info."""
-    body = await bodies.read_object(request)
-    address = bodies.address(body, "billing_info")
-    return await _change(request, "creating-cart", partial(carts.bill_to, address=address))
+@answers("Cart", bodies.Address, where="billing_info")
+async def set_billing_info(request: Request, address: bodies.Address) -> Response:
+    """Set the billing address."""
+    return await _change(request, "creating-cart", partial(carts.bill_to, address=address.given()))
 
 
-async def set_shipping_method(request: Request) -> Response:
-    """Set Shipping Method, at the documented path.
-
-    The other path that a known client uses, ``/cart/shipments/shipping-method``, is not served: it
-    answers ``RouteNotFound``, as was seen in UAT. Inferred: a method that is not offered is
-    ``ErrorInvalidInputBody``.
-    """
-    body = await bodies.read_object(request)
-    shipment_id = bodies.text(body.get("shipment_id"), "shipment_id")
-    method_id = bodies.text(body.get("shipping_method_id"), "shipping_method_id")
-    details = {}
-    if body.get("notes") is not None:
-        details["notes"] = bodies.text(body["notes"], "notes")
-    if body.get("selected_date") is not None:
-        details["selected_date"] = bodies.date(body["selected_date"], "selected_date")
-
-    choose = partial(carts.choose_method, shipment_id=shipment_id, method_id=method_id)
-    return await _choose(request, choose, shipment_id, details)
+@answers("Cart", bodies.ShippingMethod)
+async def set_shipping_method(request: Request, chosen: bodies.ShippingMethod) -> Response:
+    """Choose the shipping method of a shipment."""
+    choose = partial(
+        carts.choose_method, shipment_id=chosen.shipment_id, method_id=chosen.shipping_method_id
+    )
+    details = chosen.model_dump(include={"notes", "selected_date"}, exclude_none=True)
+    return await _choose(request, choose, chosen.shipment_id, details)
 
 
-async def set_one_shipping_method(request: Request) -> Response:
-    """Set Shipping Method, v1: ``{shipping_method: "<sku>"}`` for the whole cart."""
-    body = await bodies.read_object(request)
-    method_id = bodies.text(body.get("shipping_method"), "shipping_method")
+@answers("Cart", bodies.SimpleShippingMethod)
+async def set_one_shipping_method(
+    request: Request, chosen: bodies.SimpleShippingMethod
+) -> Response:
+    """Choose the shipping method of all shipments."""
 
     def choose(cart: Cart) -> Cart:
         for shipment in carts.shipments(cart):
-            cart = carts.choose_method(cart, shipment.shipment_id, method_id)
+            cart = carts.choose_method(cart, shipment.shipment_id, chosen.shipping_method)
         return cart
 
     return await _change(request, "shipping-updated", choose)
 
 
-async def set_fulfillment_type(request: Request) -> Response:
-    """Set Fulfillment Type; both ids of pickup that the pages name are understood."""
-    body = await bodies.read_object(request)
-    shipment_id = bodies.text(body.get("shipment_id"), "shipment_id")
-    kind = bodies.text(body.get("fulfillment_type"), "fulfillment_type")
-    details: dict[str, Any] = {}
-    if body.get("location_id") is not None:
-        location_id = bodies.text(body["location_id"], "location_id")
-        details["selected_location"] = {"location_id": location_id}
-
-    choose = partial(carts.choose_fulfilment, shipment_id=shipment_id, kind=kind)
-    return await _choose(request, choose, shipment_id, details)
+@answers("Cart", bodies.FulfillmentType)
+async def set_fulfillment_type(request: Request, chosen: bodies.FulfillmentType) -> Response:
+    """Choose the fulfillment type of a shipment."""
+    choose = partial(
+        carts.choose_fulfilment, shipment_id=chosen.shipment_id, kind=chosen.fulfillment_type
+    )
+    where = chosen.location_id
+    details = {"selected_location": {"location_id": where}} if where else {}
+    return await _choose(request, choose, chosen.shipment_id, details)
 
 
 async def _choose(
     request: Request, choose: Change, shipment_id: str, details: dict[str, Any]
 ) -> Response:
-    """Choose something for a shipment, and note what else was said of it."""
+    """Choose something for a shipment, and keep the other details of the request."""
 
     def make(cart: Cart) -> Cart:
         cart = choose(cart)
@@ -202,12 +162,12 @@ async def _choose(
     return await _change(request, "shipping-updated", make)
 
 
-async def get_availability(request: Request) -> Response:
-    """Get Availability; only for shipments with scheduled delivery."""
-    body = await bodies.read_object(request)
+@answers("Availability", bodies.OfShipment)
+async def get_availability(request: Request, asked: bodies.OfShipment) -> Response:
+    """Return days and times of a shipment."""
     world, device_id, merchant = who_and_where(request)
     cart = _existing(world.cart(device_id, merchant))
-    shipment = carts.find_shipment(cart, body.get("shipment_id"))
+    shipment = carts.find_shipment(cart, asked.shipment_id)
     if shipment.fulfilment != carts.SCHEDULED:
         raise ApiError("ErrorInvalidState", "the shipment is not delivered on a chosen day")
     return json_answer(_availability(shipment.shipment_id, merchant.currency))
@@ -250,52 +210,17 @@ def _day(day: str) -> Json:
     }
 
 
-async def add_promo_codes(request: Request) -> Response:
-    """Add Promo Codes: ``{promo_codes: [1 to 10]}``; all of them or none.
-
-    The v1 route is not documented; it was seen in code.
-    """
-    body = await bodies.read_object(request)
-    codes = bodies.texts(body.get("promo_codes"), "promo_codes", MOST_CODES)
-    if not codes:
-        raise invalid(f"promo_codes: must be a list of 1 to {MOST_CODES} strings")
-    return await _change(request, "creating-cart", partial(carts.add_promo_codes, codes=codes))
+@answers("Cart", bodies.PromoCodes)
+async def add_promo_codes(request: Request, codes: bodies.PromoCodes) -> Response:
+    """Apply promo codes."""
+    make = partial(carts.add_promo_codes, codes=codes.promo_codes)
+    return await _change(request, "creating-cart", make)
 
 
+@answers("Cart")
 async def clear_promo_codes(request: Request) -> Response:
-    """Clear Promo Codes. The v1 route is not documented; it was seen in code."""
+    """Take all promo codes off."""
     return await _change(request, "creating-cart", lambda cart: replace(cart, promo_codes=()))
-
-
-FULL_CART = "/api/v2/domains/{domain}/cart"
-SIMPLE_CART = "/api/v1/domains/{domain}/cart"
-ROUTES = [
-    Route(FULL_CART, get_cart, methods=["GET"]),
-    Route(FULL_CART + "/", get_cart, methods=["GET"]),
-    Route(FULL_CART + "/line-items", add_line_item, methods=["POST"]),
-    Route(FULL_CART + "/line-items", clear_cart, methods=["DELETE"]),
-    Route(FULL_CART + "/line-items/{line_item_id}", update_line_item, methods=["PUT"]),
-    Route(FULL_CART + "/shipping-info", set_shipping_info, methods=["POST", "PUT"]),
-    Route(FULL_CART + "/billing-info", set_billing_info, methods=["POST"]),
-    Route(FULL_CART + "/shipment/methods", set_shipping_method, methods=["POST"]),
-    Route(FULL_CART + "/shipments/fulfillment-type", set_fulfillment_type, methods=["POST"]),
-    Route(FULL_CART + "/shipments/get-availability", get_availability, methods=["POST"]),
-    Route(FULL_CART + "/promo-codes", add_promo_codes, methods=["POST", "PUT"]),
-    Route(FULL_CART + "/promo-codes", clear_promo_codes, methods=["DELETE"]),
-    Route(SIMPLE_CART, get_cart, methods=["GET"]),
-    Route(SIMPLE_CART + "/line-items/{sku}/quantity/{quantity}", add_item, methods=["POST"]),
-    Route(SIMPLE_CART + "/line-items/{sku}", update_item, methods=["PUT"]),
-    Route(SIMPLE_CART + "/line-items", clear_cart, methods=["DELETE"]),
-    Route(SIMPLE_CART + "/shipping-info", set_shipping_info, methods=["POST"]),
-    Route(SIMPLE_CART + "/shipping-method", set_one_shipping_method, methods=["POST"]),
-    Route(SIMPLE_CART + "/promo-codes", add_promo_codes, methods=["POST"]),
-    Route(SIMPLE_CART + "/promo-codes", clear_promo_codes, methods=["DELETE"]),
-]
-
-
-def version_of(request: Request) -> int:
-    """Return which version of the API a path belongs to: 1 or 2, the form of the cart."""
-    return 1 if request.url.path.startswith("/api/v1/") else 2
 
 
 async def _change(request: Request, stage: str, make: Change, *, starts: bool = False) -> Response:
@@ -306,9 +231,9 @@ async def _change(request: Request, stage: str, make: Change, *, starts: bool = 
     stage
         The stage of an order whose delay the change takes.
     make
-        From the cart as it is to the cart as it will be.
+        Change of the cart.
     starts
-        Whether the change makes a cart where there is none, or only a submitted one.
+        Whether the change makes a cart if there is none, or only a submitted one.
     """
     world, device_id, merchant = who_and_where(request)
     fault = fault_by_header(request)

@@ -1,88 +1,91 @@
-"""What each fault does: to a stream's script, to its carts, or instead of the whole answer.
+"""Faults in action: on a stream's script, on its carts, or instead of the whole response.
 
-What the faults are and what a client should report is in :mod:`firmly_nb.sim.behaviour`.
+The table of the faults, ``faults.json``, names these functions and their arguments.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.responses import Response
+from typing_extensions import override
 
-from firmly_nb.sim.answers import ApiError
+from firmly_nb.sim.answers import ApiError, invalid
+from firmly_nb.sim.behaviour import CART_FAULTS, FAULTS
 from firmly_nb.sim.cart import Json, money
+from firmly_nb.sim.merchants import Merchant, fault_of
 from firmly_nb.sim.placement import Emission, format_event
-from firmly_nb.sim.stream import until_gone
+from firmly_nb.sim.wire import until_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from starlette.requests import Request
 
     from firmly_nb.sim.placement import Step
     from firmly_nb.sim.wire import Receive, Scope, Send
+    from firmly_nb.sim.world import World
 
 
 Script = list[Emission]
-HUGE_BYTES = 4 << 20
-GARBAGE = b"\xff\xfe\x00\x80 not: a field \xc3\x28\n: \xf0\x9f\n\n"
 
 
 def spoil(script: Script, fault: str) -> Script:
     """Return the script with a fault in it; an unknown or empty name changes nothing."""
-    if fault in CHANGES:
-        return CHANGES[fault](script)
-    if fault in REWRITES:
-        return [replace(one, chunks=REWRITES[fault](one.chunks[0])) for one in script]
-    return script
-
-
-def _end_after(stage: str, then: str, extra: bytes = b"") -> Callable[[Script], Script]:
-    def change(script: Script) -> Script:
-        at = last_of(script, stage)
-        chunks = (script[at].chunks[0] + extra,) if extra else script[at].chunks
-        return [*script[:at], replace(script[at], chunks=chunks, then=then)]
-
-    return change
+    known = FAULTS.get(fault)
+    if known is None or known.acts != "stream":
+        return script
+    if known.do in EVENTS:
+        rewrite = partial(EVENTS[known.do], **known.parameters)
+        return [replace(one, chunks=rewrite(one.chunks[0])) for one in script]
+    return SCRIPTS[known.do](script, **known.parameters)
 
 
 def last_of(script: Script, stage: str) -> int:
-    """Return where a stage's last event is; the first event of all, if the stage never comes."""
+    """Return the position of a stage's last event; 0, if the stage never comes."""
     return max((n for n, one in enumerate(script) if one.stage == stage), default=0)
 
 
-def _half_event(script: Script) -> Script:
-    at = last_of(script, "shipping-updated")
-    half = script[at].chunks[0][: len(script[at].chunks[0]) // 2]
-    return [*script[:at], replace(script[at], chunks=(half,), then="end")]
+def _with_chunk(script: Script, at: int, chunk: bytes) -> Script:
+    return [*script[:at], replace(script[at], chunks=(chunk,)), *script[at + 1 :]]
 
 
-def _without_confirmation(then: str) -> Callable[[Script], Script]:
-    def change(script: Script) -> Script:
-        last = script[-1]
-        if last.event == "error":
-            return script
-        return [*script[:-1], replace(last, stage="", event="", chunks=(), then=then)]
-
-    return change
+def _end(script: Script, after: str, then: str, half: bool = False) -> Script:
+    at = last_of(script, after)
+    (text,) = script[at].chunks
+    kept = text[: len(text) // 2] if half else text
+    return [*script[:at], replace(script[at], chunks=(kept,), then=then)]
 
 
-def _no_last_blank_line(script: Script) -> Script:
+def _unsaid(script: Script, then: str) -> Script:
     last = script[-1]
-    return [*script[:-1], replace(last, chunks=(last.chunks[0].removesuffix(b"\n"),))]
+    if last.event == "error":
+        return script
+    return [*script[:-1], replace(last, stage="", event="", chunks=(), then=then)]
 
 
-def _reordered(script: Script) -> Script:
-    at, other = last_of(script, "item-added"), last_of(script, "shipping-updated")
-    if at >= other:
+def _unended(script: Script) -> Script:
+    return _with_chunk(script, len(script) - 1, script[-1].chunks[0].removesuffix(b"\n"))
+
+
+def _swap(script: Script, one: str, other: str) -> Script:
+    at, later = last_of(script, one), last_of(script, other)
+    if at >= later:
         return script
     swapped = list(script)
-    swapped[at] = replace(script[other], due_ms=script[at].due_ms)
-    swapped[other] = replace(script[at], due_ms=script[other].due_ms)
+    swapped[at] = replace(script[later], due_ms=script[at].due_ms)
+    swapped[later] = replace(script[at], due_ms=script[later].due_ms)
     return swapped
 
 
-def _buffered(script: Script) -> Script:
+def _repeat(script: Script) -> Script:
+    return [part for one in script for part in (one, one)]
+
+
+def _buffer(script: Script) -> Script:
     joined = b"".join(one.chunks[0] for one in script)
     return [
         *(replace(one, chunks=()) for one in script[:-1]),
@@ -90,212 +93,237 @@ def _buffered(script: Script) -> Script:
     ]
 
 
-def _strange_data(script: Script) -> Script:
-    at = last_of(script, "item-added")
+def _break_data(script: Script, event: str) -> Script:
+    at = last_of(script, event)
     name = script[at].event.encode()
-    broken = replace(script[at], chunks=(b"event: " + name + b'\ndata: {"cart": {"cart_id": \n\n',))
-    return [*script[:at], broken, *script[at + 1 :]]
+    return _with_chunk(script, at, b"event: " + name + b'\ndata: {"cart": {"cart_id": \n\n')
 
 
-def _huge(script: Script) -> Script:
-    at = last_of(script, "item-added")
-    text = script[at].chunks[0]
-    grown = text.replace(b'{"cart":{', b'{"cart":{"padding":"' + b"x" * HUGE_BYTES + b'",', 1)
-    return [*script[:at], replace(script[at], chunks=(grown,)), *script[at + 1 :]]
+def _pad(script: Script, event: str, size: int) -> Script:
+    at = last_of(script, event)
+    padding = b'{"cart":{"padding":"' + b"x" * size + b'",'
+    return _with_chunk(script, at, script[at].chunks[0].replace(b'{"cart":{', padding, 1))
 
 
-def _inserted(extra: bytes) -> Callable[[Script], Script]:
-    def change(script: Script) -> Script:
-        return [part for one in script for part in (_before(one, extra), one)]
-
-    return change
-
-
-def _before(one: Emission, extra: bytes) -> Emission:
-    """Return bytes that are due halfway through the stage that an event ends."""
-    return Emission("", "", one.due_ms - one.drawn_ms * 0.5, 0.0, (extra,))
-
-
-def _bom(script: Script) -> Script:
-    first = script[0]
-    return [replace(first, chunks=(b"\xef\xbb\xbf" + first.chunks[0],)), *script[1:]]
+def _insert(script: Script, text: str) -> Script:
+    """Put bytes halfway through the stage that each event ends."""
+    return [
+        part
+        for one in script
+        for part in (
+            Emission("", "", one.due_ms - one.drawn_ms * 0.5, 0.0, (text.encode("latin-1"),)),
+            one,
+        )
+    ]
 
 
-def _error_after(script: Script) -> Script:
-    last = script[-1]
-    late = {"code": 500, "error": "InternalError", "description": "after the order was placed"}
-    return [*script, Emission("", "error", last.due_ms + 5, 5.0, (format_event("error", late),))]
+def _begin(script: Script, text: str) -> Script:
+    return _with_chunk(script, 0, text.encode("latin-1") + script[0].chunks[0])
 
 
-def _lines(text: bytes, end: bytes) -> tuple[bytes, ...]:
-    return (text.replace(b"\n", end),)
+def _error_after(script: Script, error: str, delay_ms: float) -> Script:
+    late = {"code": 500, "error": error, "description": "after the order was placed"}
+    due_ms = script[-1].due_ms + delay_ms
+    return [*script, Emission("", "error", due_ms, delay_ms, (format_event("error", late),))]
+
+
+def _line_ends(text: bytes, end: str) -> tuple[bytes, ...]:
+    return (text.replace(b"\n", end.encode()),)
+
+
+def _no_space(text: bytes) -> tuple[bytes, ...]:
+    return (text.replace(b"event: ", b"event:", 1).replace(b"data: ", b"data:", 1),)
 
 
 def _multi_line(text: bytes) -> tuple[bytes, ...]:
-    """Spread the data over several lines."""
     head, _, data = text.partition(b"data: ")
     lines = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).split(b"\n")
     return (head + b"".join(b"data: " + line + b"\n" for line in lines) + b"\n",)
 
 
-def _split(text: bytes) -> tuple[bytes, ...]:
-    middle = len(text) // 2
-    return (text[:middle], text[middle:])
+def _pieces(text: bytes, count: int | None) -> tuple[bytes, ...]:
+    size = -(-len(text) // count) if count else 1
+    return tuple(text[n : n + size] for n in range(0, len(text), size))
 
 
-def _with_id(text: bytes) -> tuple[bytes, ...]:
-    return (b"id: %d\nretry: 3000\n" % len(text) + text,)
+def _ids(text: bytes, retry: int) -> tuple[bytes, ...]:
+    return (b"id: %d\nretry: %d\n" % (len(text), retry) + text,)
 
 
-CHANGES: Mapping[str, Callable[[Script], Script]] = {
-    "early-end": _end_after("item-added", "end"),
-    "cut": _end_after("item-added", "cut"),
-    "reset": _end_after("item-added", "reset"),
-    "stall": _end_after("item-added", "stall"),
-    "broken-chunk": _end_after("item-added", "broken-chunk"),
-    "half-event": _half_event,
-    "lost-confirmation": _without_confirmation("end"),
-    "reset-after-order": _without_confirmation("reset"),
-    "no-last-blank-line": _no_last_blank_line,
-    "reordered": _reordered,
-    "duplicated": lambda script: [part for one in script for part in (one, one)],
-    "buffered": _buffered,
-    "garbage-data": _strange_data,
-    "garbage": _inserted(GARBAGE),
-    "comments": _inserted(b": heartbeat\n\n"),
-    "unknown-events": _inserted(
-        b'event: loyalty-points\ndata: {"points": 12}\n\ndata: {"x": 1}\n\n'
-    ),
-    "huge": _huge,
-    "bom": _bom,
-    "error-after-order": _error_after,
+SCRIPTS: Mapping[str, Callable[..., Script]] = {
+    "end": _end,
+    "unsaid": _unsaid,
+    "unended": _unended,
+    "swap": _swap,
+    "repeat": _repeat,
+    "buffer": _buffer,
+    "break_data": _break_data,
+    "pad": _pad,
+    "insert": _insert,
+    "begin": _begin,
+    "error_after": _error_after,
 }
-REWRITES: Mapping[str, Callable[[bytes], tuple[bytes, ...]]] = {
-    "crlf": lambda text: _lines(text, b"\r\n"),
-    "cr": lambda text: _lines(text, b"\r"),
-    "no-space": lambda text: (
-        text.replace(b"event: ", b"event:", 1).replace(b"data: ", b"data:", 1),
-    ),
-    "multi-line": _multi_line,
-    "trickle": lambda text: tuple(text[n : n + 1] for n in range(len(text))),
-    "split": _split,
-    "ids-and-retry": _with_id,
+EVENTS: Mapping[str, Callable[..., tuple[bytes, ...]]] = {
+    "line_ends": _line_ends,
+    "no_space": _no_space,
+    "multi_line": _multi_line,
+    "pieces": _pieces,
+    "ids": _ids,
 }
 
 
 def spoil_carts(steps: list[Step], fault: str) -> list[Step]:
     """Return the steps with a fault in their carts; an unknown or empty name changes nothing."""
-    change = CART_FAULTS.get(fault)
-    if change is None:
+    if fault not in CART_FAULTS:
         return steps
-    return [_spoil(step, change) for step in steps]
+    return [
+        replace(
+            step,
+            payload={
+                name: spoil_cart(cart, fault, step.stage) for name, cart in step.payload.items()
+            },
+        )
+        for step in steps
+    ]
 
 
-def spoil_cart(cart: Json, fault: str) -> Json:
-    """Return a single cart with a fault in it, as it would be late in an order."""
-    change = CART_FAULTS.get(fault)
-    return change("order-placed", dict(cart)) if change else cart
+def spoil_cart(cart: Json, fault: str, stage: str = "order-placed") -> Json:
+    """Return a cart with a fault in it, as it would be at a stage of an order."""
+    known = CART_FAULTS.get(fault)
+    if known is None:
+        return cart
+    parameters = dict(known.parameters)
+    if parameters.pop("late", False) and stage == "item-added":
+        return cart
+    return CARTS[known.do](cart, **parameters)
 
 
-def _spoil(step: Step, change: Callable[[str, Json], Json]) -> Step:
-    payload = {name: change(step.stage, dict(cart)) for name, cart in step.payload.items()}
-    return replace(step, payload=payload)
+def _wrong_total(cart: Json, by: int) -> Json:
+    return {**cart, "total": money(cart["total"]["number"] + by, cart["total"]["currency"])}
 
 
-def _wrong_total(stage: str, cart: Json) -> Json:
-    if stage != "item-added":
-        cart["total"] = money(cart["total"]["number"] + 1, cart["total"]["currency"])
-    return cart
+def _price_change(cart: Json, by: int) -> Json:
+    first, *others = cart["line_items"]
+    currency, quantity = first["price"]["currency"], first["quantity"]
+    price = first["price"]["number"] + by
+    raised = {"price": money(price, currency), "line_price": money(price * quantity, currency)}
+    sums = {
+        name: money(cart[name]["number"] + by * quantity, currency)
+        for name in ("sub_total", "total")
+    }
+    return {**cart, "line_items": [{**first, **raised}, *others], **sums}
 
 
-def _price_change(stage: str, cart: Json) -> Json:
-    if stage != "item-added":
-        first, *others = cart["line_items"]
-        currency = first["price"]["currency"]
-        price = first["price"]["number"] + 100
-        raised = {"price": money(price, currency)}
-        raised["line_price"] = money(price * first["quantity"], currency)
-        cart["line_items"] = [{**first, **raised}, *others]
-        for name in ("sub_total", "total"):
-            cart[name] = money(cart[name]["number"] + 100 * first["quantity"], currency)
-    return cart
+def _item_removed(cart: Json) -> Json:
+    return {**cart, "line_items": cart["line_items"][:-1]}
 
 
-def _item_removed(stage: str, cart: Json) -> Json:
-    if stage != "item-added":
-        cart["line_items"] = cart["line_items"][:-1]
-    return cart
+def _missing_field(cart: Json, name: str) -> Json:
+    return {key: value for key, value in cart.items() if key != name}
 
 
-def _missing_field(stage: str, cart: Json) -> Json:
-    if stage != "item-added":
-        cart.pop("sub_total")
-    return cart
-
-
-def _other_currency(_stage: str, cart: Json) -> Json:
+def _other_currency(cart: Json, name: str) -> Json:
     other = "EUR" if cart["total"]["currency"] == "USD" else "USD"
-    cart["shipping_total"] = money(cart["shipping_total"]["number"], other)
-    return cart
+    return {**cart, name: money(cart[name]["number"], other)}
 
 
-def _duplicated_line(_stage: str, cart: Json) -> Json:
-    cart["line_items"] = [cart["line_items"][0], *cart["line_items"]]
-    return cart
+def _duplicated_line(cart: Json) -> Json:
+    return {**cart, "line_items": [cart["line_items"][0], *cart["line_items"]]}
 
 
-CART_FAULTS: Mapping[str, Callable[[str, Json], Json]] = {
-    "cart-wrong-total": _wrong_total,
-    "cart-price-change": _price_change,
-    "cart-item-removed": _item_removed,
-    "cart-missing-field": _missing_field,
-    "cart-other-currency": _other_currency,
-    "cart-duplicated-line": _duplicated_line,
-}
-
-
-HTML = "<!doctype html><title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>"
-ERRORS: Mapping[str, ApiError] = {
-    "invalid-input": ApiError("ErrorInvalidInputBody", "refused on purpose"),
-    "token-expired": ApiError("TokenExpired", "the device token has expired; renew the session"),
-    "rate-limited": ApiError(
-        "RateLimitExceeded", "too many requests", headers={"Retry-After": "2"}
-    ),
-    "unavailable": ApiError("ServiceUnavailable", "maintenance", headers={"Retry-After": "1"}),
-    "internal-error": ApiError("InternalError", "something went wrong"),
+CARTS: Mapping[str, Callable[..., Json]] = {
+    "wrong_total": _wrong_total,
+    "price_change": _price_change,
+    "item_removed": _item_removed,
+    "missing_field": _missing_field,
+    "other_currency": _other_currency,
+    "duplicated_line": _duplicated_line,
 }
 
 
 class Silence(Response):
-    """No answer at all, until the client goes away; or a reset instead."""
+    """A response that never comes, until the client goes away; or a reset instead."""
 
     def __init__(self, reset: bool) -> None:
         super().__init__()
         self._reset = reset
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Wait, or break off."""
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._reset:
             scope["wire"].reset()
         await until_gone(receive)
 
 
+def _respond(text: str = "", **how: Any) -> Response:
+    return Response(text or None, how.pop("status"), **how)
+
+
+def _raise_error(
+    error: str, description: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    raise ApiError(error, description, headers=headers)
+
+
+ANSWERS: Mapping[str, Callable[..., Response]] = {
+    "respond": _respond,
+    "raise_error": _raise_error,
+    "silence": Silence,
+}
+
+
 def answer_instead(fault: str) -> Response | None:
-    """Return the answer that a fault gives instead of the real one, or None.
+    """Return the response that a fault gives instead of the real one, or None.
 
     Raises
     ------
     ApiError
         For the faults that are errors of the API.
     """
-    if fault in ERRORS:
-        raise ERRORS[fault]
-    if fault in {"silent", "reset-at-once"}:
-        return Silence(reset=fault == "reset-at-once")
-    if fault == "bad-gateway":
-        return Response(HTML, 502, media_type="text/html")
-    if fault == "empty-answer":
-        return Response(None, 500)
-    if fault == "redirect":
-        return Response(None, 307, {"location": "/elsewhere"})
-    return None
+    known = FAULTS.get(fault)
+    if known is None or known.acts != "answer":
+        return None
+    return ANSWERS[known.do](**known.parameters)
+
+
+def relabel(answer: Response, fault: str) -> None:
+    """Give a response another content type, if the fault does that."""
+    known = FAULTS.get(fault)
+    if known and known.do == "relabel":
+        answer.headers["content-type"] = known.parameters["media_type"]
+
+
+def chosen_fault(
+    world: World, request: Request, merchant: Merchant, variant_ids: Sequence[str]
+) -> str:
+    """Return the fault of an order: by header, by a ``FAULT-...`` item, or the server's.
+
+    Raises
+    ------
+    ApiError
+        ``ErrorInvalidInputBody``, if the header names an unknown one.
+    """
+    asked = fault_by_header(request)
+    by_item = next((name for name in map(fault_of, variant_ids) if name), "")
+    if asked or by_item:
+        return asked or by_item
+    if "crooked" in merchant.traits:
+        return list(CART_FAULTS)[world.orders_at(merchant.domain) % len(CART_FAULTS)]
+    settings = world.settings
+    if settings.fault and world.happens(settings.fault_rate, merchant.domain, world.n_orders):
+        return settings.fault
+    return ""
+
+
+def fault_by_header(request: Request) -> str:
+    """Return the fault that a request's ``x-sim-fault`` names, or an empty text.
+
+    Raises
+    ------
+    ApiError
+        ``ErrorInvalidInputBody``, if the name is unknown.
+    """
+    asked = request.headers.get("x-sim-fault", "").strip().lower()
+    if asked and asked not in FAULTS:
+        raise invalid("x-sim-fault: must be a fault of /sim/faults")
+    return asked

@@ -1,7 +1,7 @@
 """The keys of the card service, what they open, and device tokens.
 
 Nothing of a card number is kept but its first six and last four digits, as the documented
-``payment_summary`` shows them. Inferred: the key size (2048, from firmly's own mock), and that the
+``payment_summary`` shows them. Guessed: the key size (2048, from firmly's own mock), and that the
 key before the present one still opens cards, because orders are under way when a key rotates.
 Tokens are signed JWTs with the claims of firmly's sample; their key never leaves the process, so
 tokens of an earlier simulator are not valid.
@@ -42,7 +42,7 @@ BRANDS = (
 
 @dataclass(frozen=True, slots=True)
 class PaymentSummary:
-    """What an order says of the card that paid for it."""
+    """The part of a card that an order shows."""
 
     name: str
     first_six: str
@@ -82,7 +82,7 @@ def read_card(plaintext: bytes, lenient: bool = False) -> PaymentSummary:
     Raises
     ------
     ApiError
-        ``ErrorInvalidInputBody``, naming what is wrong, never a value.
+        ``ErrorInvalidInputBody``, naming the mistake, never a value.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def read_card(plaintext: bytes, lenient: bool = False) -> PaymentSummary:
     number, cvv = fields["number"], fields["verification_value"]
     brand = _brand(number)
     if not re.fullmatch(r"[0-9]{12,19}", number) or not passes_luhn(number):
-        raise invalid("encrypted_card: number is no card number")
+        raise invalid("encrypted_card: number is not a card number")
     if not re.fullmatch("[0-9]{4}" if brand == "American Express" else "[0-9]{3}", cvv):
         raise invalid("encrypted_card: verification_value has the wrong length")
     month, year = _expiry(fields["month"], fields["year"])
@@ -107,7 +107,7 @@ def _fields(plaintext: bytes, lenient: bool) -> dict[str, str]:
     try:
         fields = orjson.loads(plaintext)
     except orjson.JSONDecodeError:
-        raise invalid("encrypted_card: the plaintext is no JSON") from None
+        raise invalid("encrypted_card: the plaintext is not JSON") from None
     if lenient and isinstance(fields, dict) and fields.keys() == LENIENT_KEYS:
         fields["month"], fields["year"] = fields.pop("exp_month"), fields.pop("exp_year")
         fields["name"] = "-"
@@ -137,7 +137,7 @@ def _brand(number: str) -> str:
 
 
 def passes_luhn(number: str) -> bool:
-    """Whether a number's check digit is right.
+    """Return whether a number's check digit is right.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def open_jwe(compact: Any, ring: KeyRing) -> bytes:
     Raises
     ------
     ApiError
-        ``ErrorInvalidInputBody`` with what is wrong. Nothing of the content is in it.
+        ``ErrorInvalidInputBody`` with the mistake, and nothing of the content.
     """
     header = _protected_header(compact)
     if header.get("alg") != ALGORITHM or header.get("enc") != ENCRYPTION:
@@ -265,7 +265,7 @@ LONGEST_TOKEN = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says."""
+    """Claims of a token."""
 
     device_id: str
     app_id: str
@@ -274,7 +274,7 @@ class Claims:
 
 
 class Tokens:
-    """Issues tokens and reads them back."""
+    """The maker and reader of device tokens."""
 
     def __init__(self, app_id: str) -> None:
         self.app_id = app_id

@@ -1,9 +1,9 @@
-"""The shops: what each sells, what it is like to order there, and where things can go.
+"""The merchants: their products, their behaviour, and the regions they ship to.
 
 The demo merchant's two well-known products carry the ids that firmly's pages show; everything else
-is invented. Stock is not used up by orders, so that a sweep of thousands of orders sees the same
-shop from first to last. Tax rates are plausible and fixed, so that a price can be checked by hand;
-they are not tax advice.
+is invented. Orders do not use up stock, so that a sweep of thousands of orders finds the same
+merchant from first to last. Tax rates are plausible and fixed, so that a price can be checked by
+hand; they are not tax advice.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Variant:
 
     @property
     def description(self) -> str:
-        """The options as a person reads them."""
+        """Options as one text, for people."""
         return " / ".join(self.options)
 
 
@@ -61,7 +61,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Merchant:
-    """A shop: who it is, what it sells and what it is like to order there.
+    """A merchant, its products and its behaviour.
 
     Attributes
     ----------
@@ -84,12 +84,12 @@ class Merchant:
 
     @cached_property
     def variants(self) -> dict[str, Variant]:
-        """All variants by id."""
+        """Variants by id."""
         return {one.variant_id: one for product in self.products for one in product.variants}
 
     @cached_property
     def by_handle(self) -> dict[str, Product]:
-        """All products by handle."""
+        """Products by handle."""
         return {product.handle: product for product in self.products}
 
 
@@ -215,7 +215,7 @@ TRAITS: Mapping[str, str] = {
 
 @cache
 def merchants() -> Mapping[str, Merchant]:
-    """Return all shops by domain."""
+    """Return all merchants by domain."""
     return {shop.domain: shop for shop in _shops()}
 
 
@@ -225,7 +225,7 @@ def _shops() -> Iterator[Merchant]:
         "staging.luma.gift",
         "Luma",
         "magento",
-        "the demo shop: as the server's profile says",
+        "the demo merchant: as the server's profile says",
         luma,
         countries=frozenset({"US", "CA"}),
         promo_codes={"LUMA10": 10, "LUMA25": 25, "SUMMER19": 0},
@@ -441,7 +441,7 @@ SD,South Dakota,640,3,1 TN,Tennessee,955,3,1     TX,Texas,820,3,1         UT,Uta
 VT,Vermont,624,3,1      VA,Virginia,575,3,0      WA,Washington,1010,1,0   WV,West Virginia,657,3,1
 WI,Wisconsin,543,3,1    WY,Wyoming,536,2,1
 """
-# Countries whose states are not told apart: tax rate, zone, whether shipping is taxed.
+# Countries whose states make no difference: tax rate, zone, whether shipping is taxed.
 _ABROAD = {"CA": (500, 4, True), "JP": (1000, 1, True), "GB": (2000, 1, True), "KW": (0, 1, False)}
 
 

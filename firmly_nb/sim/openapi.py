@@ -1,276 +1,260 @@
-"""The OpenAPI document, made from the routes themselves, their docstrings and the schemas."""
+"""The OpenAPI document: the API's description, the models of requests, the schemas of responses."""
 
 from __future__ import annotations
 
-import inspect
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.sim import cart_routes, catalogue_routes, order_routes
-from firmly_nb.sim.bodies import (
-    ADDRESS_FIELDS,
-    ANY_OBJECT,
-    COMPONENTS,
-    FILLED,
-    HANDLES,
-    LARGEST_PAGE,
-    LONGEST_TEXT,
-    PAGE_SIZES,
-    PIECES,
-    REFERENCE,
-    TEXT,
-    Schema,
-    array,
-    ref,
-    thing,
-)
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from typing_extensions import override
+
+# They fill OPERATIONS.
+from firmly_nb.sim import cart_routes, catalogue_routes, order_routes  # noqa: F401
+from firmly_nb.sim.answers import API, calls
+from firmly_nb.sim.bodies import OPERATIONS
 from firmly_nb.sim.merchants import merchants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from starlette.routing import Route
-
-
-ERRORS: Mapping[str, str] = {
-    "400": "The request, or what the shop makes of it, is refused",
-    "401": "The token is missing, not valid or too old",
-    "403": "No access to that merchant",
-    "404": "There is no such thing",
-    "405": "The path has no such method",
-    "408": "The request did not arrive in time",
-    "413": "The body is too large",
-    "422": "The shop refuses it",
-    "429": "Too many requests (a fault)",
-    "500": "A fault, or a contradiction between pages",
-    "503": "The shop or the service is not available",
-}
-BOOL_QUERY: Schema = {"enum": ["true", "false"]}
-SHIPMENT = {"shipment_id": FILLED}
-CODES = thing({"promo_codes": array(FILLED, minItems=1, maxItems=10)})
-BELOW: Schema = {**PIECES, "minimum": 0}
-PAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 10_000}
+    from firmly_nb.sim.bodies import Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What a route takes and answers with, beyond what its path and docstring say."""
-
-    answer: Schema
-    body: Schema | None = None
-    query: Mapping[str, Schema] = field(default_factory=dict)
-    auth: bool = True
-    stream: bool = False
-    body_required: bool = True
-    headers: Mapping[str, bool] = field(default_factory=dict)
-
-
-IN_PATH: Mapping[str, Schema] = {
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+BOOLEAN: Schema = {"type": "boolean"}
+ANY_OBJECT: Schema = {"type": "object"}
+REF = "#/components/schemas/"
+IN_PATH: Schema = {
     "domain": {"type": "string", "enum": list(merchants())},
-    "quantity": {"type": "string", "pattern": "^[1-9][0-9]{0,5}$"},
-    "handle": {**FILLED, "examples": ["radiant-tee"]},
-    "sku": {**FILLED, "examples": ["WS12-XS-Orange"]},
-}
-ITEM = {"add_to_cart_ref": {"variant_id": "WS12-XS-Orange"}, "quantity": 1}
-ADDRESS = {
-    "first_name": "Ada",
-    "last_name": "Example",
-    "email": "ada@example.test",
-    "phone": "2065550100",
-    "address1": "10 Sample Way",
-    "city": "Seattle",
-    "state_or_province": "WA",
-    "country": "US",
-    "postal_code": "98101",
-}
-# Bodies that are accepted as they stand, by the last part of the path.
-EXAMPLES: Mapping[str, Any] = {
-    "line-items": ITEM,
-    "shipping-info": ADDRESS,
-    "billing-info": ADDRESS,
-    "promo-codes": {"promo_codes": ["LUMA10"]},
-    "postal-code": {"postal_code": "98101"},
-    "search": {"query": "hoodie", "page_size": 5},
-}
-CART = ref("Cart")
-# What paths of v1 have instead, where they share a function with v2.
-IN_V1: Sequence[tuple[Schema, Schema]] = (
-    (CART, ref("SimpleCart")),
-    (ref("PlaceOrder"), ref("SimplePlaceOrder")),
-    (
-        ref("Address"),
-        thing(ADDRESS_FIELDS, phone={"type": ["string", "null"], "maxLength": LONGEST_TEXT}),
-    ),
-)
-FLUSH = {"flush_cart": BOOL_QUERY}
-# By the function that answers.
-OPERATIONS: Mapping[Callable[..., Any], Operation] = {
-    order_routes.browser_session: Operation(
-        ref("Session"),
-        {"type": "object", "properties": {"access_token": TEXT}},
-        auth=False,
-        body_required=False,
-        headers={"x-firmly-app-id": True, "x-sim-token-lifetime": False},
-    ),
-    order_routes.public_key: Operation(
-        ref("PublicKey"), query={"format": {"enum": ["JWK", "PEM", "RSA"]}}, auth=False
-    ),
-    order_routes.place_order: Operation(
-        CART, ref("PlaceOrder"), query={"sse": BOOL_QUERY}, stream=True
-    ),
-    order_routes.complete_order: Operation(CART, ref("CompleteOrder")),
-    cart_routes.get_cart: Operation(CART),
-    cart_routes.add_line_item: Operation(
-        CART, thing({"add_to_cart_ref": REFERENCE, "quantity": PIECES}), FLUSH
-    ),
-    cart_routes.update_line_item: Operation(CART, thing({"quantity": BELOW})),
-    cart_routes.clear_cart: Operation(CART),
-    cart_routes.set_shipping_info: Operation(CART, ref("Address")),
-    cart_routes.set_billing_info: Operation(CART, ref("Address")),
-    cart_routes.set_shipping_method: Operation(
-        CART,
-        thing(
-            {**SHIPMENT, "shipping_method_id": FILLED},
-            notes={**FILLED, "type": ["string", "null"]},
-            selected_date={"type": ["string", "null"], "format": "date"},
-        ),
-    ),
-    cart_routes.set_fulfillment_type: Operation(
-        CART,
-        thing(
-            {**SHIPMENT, "fulfillment_type": FILLED},
-            location_id={**FILLED, "type": ["string", "null"]},
-        ),
-    ),
-    cart_routes.get_availability: Operation(ANY_OBJECT, thing(SHIPMENT)),
-    cart_routes.add_promo_codes: Operation(CART, CODES),
-    cart_routes.clear_promo_codes: Operation(CART),
-    cart_routes.add_item: Operation(
-        CART,
-        thing({}, variant_handles=HANDLES),
-        {**FLUSH, "fast_mode": BOOL_QUERY},
-        body_required=False,
-    ),
-    cart_routes.update_item: Operation(
-        CART,
-        thing({"quantity": BELOW}, variant_handles=HANDLES),
-        {"fast_mode": BOOL_QUERY},
-    ),
-    cart_routes.set_one_shipping_method: Operation(CART, thing({"shipping_method": FILLED})),
-    order_routes.active_domains: Operation(thing({"domains": array(TEXT)})),
-    order_routes.active_carts: Operation(
-        thing({"domains": array(TEXT), "carts": array(CART)}), query={"excludes": TEXT}
-    ),
-    order_routes.get_postal_code: Operation(thing({"postal_code": TEXT})),
-    order_routes.set_postal_code: Operation(
-        thing({"postal_code": TEXT}), thing({"postal_code": FILLED})
-    ),
-    catalogue_routes.all_products: Operation(
-        array(ref("ProductEntry")), query={"page": PAGE, "size": {"enum": list(PAGE_SIZES)}}
-    ),
-    catalogue_routes.expanded_products: Operation(array(ref("Product")), auth=False),
-    catalogue_routes.one_product: Operation(ref("Product"), query={"postal_code": TEXT}),
-    catalogue_routes.product_from_url: Operation(
-        ref("Product"), query={"url": {**FILLED, "maxLength": 2_000}, "postal_code": TEXT}
-    ),
-    catalogue_routes.search: Operation(
-        ref("SearchResult"),
-        thing(
-            {"query": FILLED},
-            page_size={"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
-            filters={
-                "type": ["object", "null"],
-                "properties": {
-                    "domains": {"type": ["array", "null"], "items": FILLED, "maxItems": 100},
-                    "min_price": {**BELOW, "type": ["integer", "null"]},
-                    "max_price": {**BELOW, "type": ["integer", "null"]},
-                    "in_stock": {"type": "boolean"},
-                },
-            },
-        ),
-        {"page": PAGE},
-    ),
-    catalogue_routes.search_options: Operation(ANY_OBJECT),
+    "handle": {**TEXT, "minLength": 1, "examples": ["radiant-tee"]},
+    "line_item_id": {**TEXT, "minLength": 1},
 }
 
 
-def build_openapi(routes: Iterable[Route]) -> dict[str, Any]:
-    """Return the document for the routes of the API."""
+def ref(name: str) -> Schema:
+    """Refer to a component.
+
+    Examples
+    --------
+    >>> ref("Money")
+    {'$ref': '#/components/schemas/Money'}
+    """
+    return {"$ref": REF + name}
+
+
+def array(items: Schema) -> Schema:
+    """Return the schema of a list."""
+    return {"type": "array", "items": items}
+
+
+def thing(required: Schema, **optional: Schema) -> Schema:
+    """Return the schema of an object: required fields, then optional ones.
+
+    Examples
+    --------
+    >>> thing({"a": TEXT}, b=BOOLEAN)["required"]
+    ['a']
+    """
+    return {"type": "object", "required": list(required), "properties": {**required, **optional}}
+
+
+def described(kind: str, version: int, further: str = "") -> Schema:
+    """Return the schema of an object of the API's description, in a version of the API.
+
+    ``further`` is a kind whose fields it may have as well.
+    """
+    fields = [one for one in API["fields"][kind] if version in one["in"]]
+    extra = [one for one in API["fields"].get(further, ()) if version in one["in"]]
+    needed = {one["name"]: _field(one, version) for one in fields if not one.get("optional")}
+    optional = [one for one in (*fields, *extra) if one["name"] not in needed]
+    return thing(needed, **{one["name"]: _field(one, version) for one in optional})
+
+
+def _field(field: Schema, version: int) -> Schema:
+    if field["type"] == "money":
+        return ref("Money")
+    inner = described(field["of"], version) if "of" in field else {}
+    if field["type"] == "array":
+        return array(inner)
+    return {"type": field["type"], **({"enum": field["values"]} if "values" in field else inner)}
+
+
+RESPONSES: dict[str, Schema] = {
+    "Money": described("money", 2),
+    "Cart": described("cart", 2, "order"),
+    "SimpleCart": described("cart", 1, "order"),
+    "Session": described("session", 1),
+    "PublicKey": described("public_key", 1),
+    "ProductEntry": thing({"loc": TEXT, "handle": TEXT, "title": TEXT, "image": ANY_OBJECT}),
+    "Variant": thing(
+        {
+            "handle": TEXT,
+            "sku": TEXT,
+            "title": TEXT,
+            "display_name": TEXT,
+            "add_to_cart_ref": ref("Reference"),
+            "price": ref("Money"),
+            "available": BOOLEAN,
+            "variant_option_list": array(TEXT),
+            "images": array(ANY_OBJECT),
+        },
+        msrp=ref("Money"),
+        weight={"type": "number"},
+        messages=array(thing({"type": TEXT, "text": TEXT})),
+    ),
+    "Product": thing(
+        {
+            "base_sku": TEXT,
+            "title": TEXT,
+            "handle": TEXT,
+            "description": TEXT,
+            "images": array(ANY_OBJECT),
+            "variant_option_values": array(ANY_OBJECT),
+            "variants": array(ref("Variant")),
+        },
+        pdp_url=TEXT,
+        product_type=TEXT,
+        domain=TEXT,
+        domain_name=TEXT,
+        brand=TEXT,
+        price_range=ANY_OBJECT,
+        has_available_variants=BOOLEAN,
+        tags=array(TEXT),
+    ),
+    "SearchResult": thing(
+        {
+            "products": array(ref("Product")),
+            "page_size": {"type": "integer"},
+            "time_taken_ms": {"type": "integer"},
+            "next_page": {"type": ["string", "null"]},
+        }
+    ),
+    "Error": {
+        "oneOf": [
+            thing({"code": {"type": "integer"}, "error": TEXT, "description": TEXT}),
+            thing({"error": TEXT, "message": TEXT}),
+        ]
+    },
+    "Products": array(ref("Product")),
+    "ProductEntries": array(ref("ProductEntry")),
+    "Availability": ANY_OBJECT,
+    "SearchOptions": ANY_OBJECT,
+    "ActiveDomains": thing({"domains": array(TEXT)}),
+    "ActiveCarts": thing({"domains": array(TEXT), "carts": array(ref("Cart"))}),
+    "PostalCode": thing({"postal_code": TEXT}),
+}
+
+
+class Untitled(GenerateJsonSchema):
+    """JSON schemas without titles: they would repeat the names of the fields."""
+
+    @override
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        del schema
+        return False
+
+
+def components() -> Schema:
+    """Return all schemas: those of requests are made from the models that check them."""
+    known = OPERATIONS.values()
+    models = dict.fromkeys(m for one in known for m in (one.body, one.simple) if m)
+    _, made = models_json_schema(
+        [(model, "validation") for model in models],
+        ref_template=REF + "{model}",
+        schema_generator=Untitled,
+    )
+    return {**made["$defs"], **RESPONSES}
+
+
+def build_openapi() -> dict[str, Any]:
+    """Return the document."""
     paths: dict[str, dict[str, Any]] = {}
-    for route in routes:
-        path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
-        for method in sorted((route.methods or set()) - {"HEAD"}):
-            paths.setdefault(path, {})[method.lower()] = _operation(route, path, method)
+    for endpoint, method, path, mark in calls():
+        operation = _operation(endpoint, method, path, mark)
+        paths.setdefault(path, {})[method.lower()] = operation
+    about = (
+        "Made from what is known of the API. A call's description says how surely each thing is "
+        f"known: {'; '.join(f'{mark}: {text}' for mark, text in API['marks'].items())}. "
+        "See docs/firmly-api.md#how-sure-a-statement-is. What only the simulator has: "
+        "docs/simulator.md#where-firmlys-own-pages-disagree and docs/simulator.md#faults."
+    )
+    device = {"type": "apiKey", "in": "header", "name": "x-firmly-authorization"}
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "A simulator of firmly's API",
-            "version": "1",
-            "description": "Made from what is known of the API; what is inferred is said to be.",
-        },
+        "info": {"title": "A simulator of firmly's API", "version": "1", "description": about},
         "paths": paths,
-        "components": {
-            "schemas": COMPONENTS,
-            "securitySchemes": {
-                "device": {"type": "apiKey", "in": "header", "name": "x-firmly-authorization"}
-            },
-        },
+        "components": {"schemas": components(), "securitySchemes": {"device": device}},
     }
 
 
-def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
-    known = OPERATIONS[route.endpoint]
-    if path.startswith("/api/v1/"):
-        known = replace(known, answer=_in_v1(known.answer), body=_in_v1(known.body))
-    summary, _, details = inspect.cleandoc(route.endpoint.__doc__ or "").partition("\n")
+def _operation(endpoint: Schema, method: str, path: str, mark: str) -> dict[str, Any]:
+    known = OPERATIONS[endpoint["id"]]
+    version = 1 if path.startswith("/api/v1/") else 2
     slug = re.sub(r"\W+", "_", f"{method.lower()}{path}").strip("_")
     made: dict[str, Any] = {
         "operationId": slug if not path.endswith("/") else f"{slug}_slash",
-        "summary": summary,
-        "description": details.strip(),
-        "parameters": _parameters(path, known),
-        "responses": {"200": _success(known, route.endpoint.__name__), **_errors()},
+        "summary": f"{endpoint['name']}: {endpoint['summary']}",
+        "description": _description(endpoint, mark),
+        "parameters": list(_parameters(path, known)),
+        "responses": {"200": _success(known, version), **_errors()},
         "security": [{"device": []}] if known.auth else [],
     }
-    if known.body is not None:
-        media: dict[str, Any] = {"schema": known.body}
-        example = EXAMPLES.get(path.rpartition("/")[2])
-        if example:
-            media["example"] = example
+    body = known.body_of(version)
+    if body:
         made["requestBody"] = {
-            "required": known.body_required,
-            "content": {"application/json": media},
+            "required": not known.optional,
+            "content": {"application/json": {"schema": ref(body.__name__)}},
         }
     return made
 
 
-def _in_v1(schema: Any) -> Any:
-    return next((simple for full, simple in IN_V1 if full == schema), schema)
-
-
-def _parameters(path: str, known: Operation) -> Sequence[dict[str, Any]]:
-    names = re.findall(r"\{(\w+)\}", path)
-    return [
-        *(_parameter(name, "path", IN_PATH.get(name, FILLED), True) for name in names),
-        *(_parameter(name, "query", schema, name == "url") for name, schema in known.query.items()),
-        *(_parameter(name, "header", TEXT, needed) for name, needed in known.headers.items()),
+def _description(endpoint: Schema, mark: str) -> str:
+    """Return how surely things are known, on which pages, and what only the simulator has."""
+    known: dict[str, list[str]] = endpoint.get("known", {})
+    pages = " ".join(API["site"] + API["pages"][page] for page in endpoint["pages"])
+    told = [
+        f"This path: {mark}.",
+        *(
+            f"{name.capitalize()}: {' '.join(known[name])}"
+            for name in API["marks"]
+            if name in known
+        ),
+        f"Errors on its page: {', '.join(endpoint['errors'])}." if "errors" in endpoint else "",
+        f"See docs/firmly-api.md#{endpoint['section']} {pages}".strip(),
+        OPERATIONS[endpoint["id"]].details,
     ]
+    return "\n\n".join(filter(None, told))
+
+
+def _parameters(path: str, known: Operation) -> Iterator[dict[str, Any]]:
+    model = known.parameters
+    schema: Schema = model.model_json_schema(schema_generator=Untitled) if model else {}
+    stated: Schema = {**IN_PATH, **schema.get("properties", {})}
+    in_path = re.findall(r"\{(\w+)\}", path)
+    for name in in_path:
+        yield _parameter(name, "path", stated[name], True)
+    for name, one in schema.get("properties", {}).items():
+        if name not in in_path:
+            yield _parameter(name, "query", one, name in schema.get("required", ()))
+    for name, needed in known.headers.items():
+        yield _parameter(name, "header", TEXT, needed)
 
 
 def _parameter(name: str, where: str, schema: Schema, required: bool) -> dict[str, Any]:
     return {"name": name, "in": where, "required": required, "schema": schema}
 
 
-def _success(known: Operation, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = {"application/json": {"schema": known.answer}}
-    if known.stream:
-        content["text/event-stream"] = {"schema": TEXT}
-    if name == "public_key":
-        content["text/plain"] = {"schema": TEXT}
+def _success(known: Operation, version: int) -> dict[str, Any]:
+    name = "SimpleCart" if (known.gives, version) == ("Cart", 1) else known.gives
+    content: dict[str, Any] = {"application/json": {"schema": ref(name)}}
+    content.update({kind: {"schema": TEXT} for kind in known.also})
     return {"description": "As asked for", "content": content}
 
 
 def _errors() -> dict[str, Any]:
     content = {"application/json": {"schema": ref("Error")}}
-    return {status: {"description": text, "content": content} for status, text in ERRORS.items()}
+    return {
+        status: {"description": text, "content": content}
+        for status, text in API["statuses"].items()
+    }

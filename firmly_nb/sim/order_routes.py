@@ -1,23 +1,23 @@
-"""Routes of all that an order takes: a session, the public key, Place Order, Complete Order.
+"""Routes of an order: a session, the public key, Place Order, Complete Order.
 
-And of a device over all shops: its active carts and its postal code.
+And of a device over all merchants: its active carts and its postal code.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
-from starlette.routing import Route
+from typing_extensions import override
 
 from firmly_nb.sim import bodies
 from firmly_nb.sim.answers import ApiError, invalid, json_answer
+from firmly_nb.sim.behaviour import draw, make_rng
+from firmly_nb.sim.bodies import answers, version_of
 from firmly_nb.sim.cart import FORMS, full_cart, not_submitted
-from firmly_nb.sim.cart_routes import version_of
-from firmly_nb.sim.faults import answer_instead
+from firmly_nb.sim.faults import answer_instead, chosen_fault, relabel, spoil, spoil_carts
 from firmly_nb.sim.keys import (
     PaymentSummary,
     open_jwe,
@@ -25,12 +25,12 @@ from firmly_nb.sim.keys import (
     public_pem,
     read_card,
 )
-from firmly_nb.sim.ordering import answer_order, chosen_fault
-from firmly_nb.sim.placement import CheckedOrder, remove_last_line
+from firmly_nb.sim.placement import CheckedOrder, Step, play, remove_last_line, write_script
+from firmly_nb.sim.stream import EventStream, PlainAnswer
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
 
@@ -41,70 +41,57 @@ if TYPE_CHECKING:
 
 
 LIFETIME_LIMIT_S = 400 * 24 * 3600
+LONGEST_REQUEST_ID = 200
 
 
-async def public_key(request: Request) -> Response:
-    """Get Public Key.
-
-    Documented: formats JWK, PEM and RSA, header ``x-firmly-kid``, no authentication. Inferred: an
-    unknown format is ``ErrorInvalidInputBody``; the format's name is read in any case.
-    """
+@answers("PublicKey", parameters=bodies.KeyForm, auth=False, also=["text/plain"])
+async def public_key(request: Request, asked: bodies.KeyForm) -> Response:
+    """Return the public key."""
     world: World = request.app.state.world
-    form = request.query_params.get("format", "JWK").upper()
     key = await asyncio.to_thread(lambda: world.keys.present)
     headers = {"x-firmly-kid": str(key["kid"])}
-    if form == "JWK":
+    if asked.format == "JWK":
         return json_answer(public_jwk(key), headers=headers)
-    if form in {"PEM", "RSA"}:
-        return Response(public_pem(key, form), 200, headers, media_type="text/plain")
-    raise invalid("format: must be JWK, PEM or RSA")
+    return Response(public_pem(key, asked.format), 200, headers, media_type="text/plain")
 
 
-async def place_order(request: Request) -> Response:
-    """Place Order; v1 takes items ``{variant_id, quantity}`` (inferred) and gives a Simple Cart.
-
-    Documented: request, event names, that ``item-added`` and ``shipping-updated`` carry the cart
-    and ``order-placed`` the order. Inferred: what is wrong with the request itself (token, body,
-    card, captcha) is an ordinary error answer; what the shop finds out later (product, stock,
-    country, payment, shop not reachable) is an ``error`` event once the stream has started. One
-    ``item-added`` for each item; the cheapest shipping is taken; the device's cart at that shop is
-    replaced.
-    """
+@answers(
+    "Cart",
+    bodies.PlaceOrder,
+    bodies.Streamed,
+    simple=bodies.SimplePlaceOrder,
+    also=["text/event-stream"],
+)
+async def place_order(
+    request: Request, body: bodies.PlaceOrder | bodies.SimplePlaceOrder, query: bodies.Streamed
+) -> Response:
+    """Place an order, and answer with its events or with the order."""
     world, device_id, merchant = who_and_where(request)
-    body = await bodies.read_object(request)
     async with world.desk:
-        version = version_of(request)
-        items = bodies.items(body.get("items"), version)
+        items = [item.pair() for item in body.items]
         fault = chosen_fault(world, request, merchant, [ref["variant_id"] for ref, _ in items])
-        shipping_info = bodies.address(body.get("shipping_info"), "shipping_info")
-        paid = await _read_payment(world, merchant, body)
+        payment = await _read_payment(world, merchant, body)
         instead = answer_instead(fault)
         if instead:
             return instead
         order = CheckedOrder(
             merchant=merchant,
             items=items,
-            shipping_info=shipping_info,
-            billing_info=paid.billing_info,
-            payment=paid.summary,
+            shipping_info=body.shipping_info.given(),
+            billing_info=body.billing_info.given(),
+            payment=payment,
             order_number=world.count_order(merchant.domain),
-            version=version,
+            version=version_of(request),
             fault=fault,
         )
-        return answer_order(world, request, device_id, order)
+        return answer_order(world, request, device_id, order, sse=query.sse.lower() == "true")
 
 
-async def complete_order(request: Request) -> Response:
-    """Complete Order; v1 is the same for a Simple Cart.
-
-    Documented: an existing cart, ``encrypted_card``, ``billing_info``, the five errors; no
-    ``sse``. Inferred: an empty or absent cart is ``ErrorCartNotFound``, a missing address
-    ``ErrorMissingRequiredParameters``, a submitted cart ``ErrorInvalidState``. A shop may answer
-    200 with a changed cart instead of an order (``CART_ITEMS_REMOVED``, seen in code).
-    """
+@answers("Cart", bodies.CompleteOrder)
+async def complete_order(request: Request, body: bodies.CompleteOrder) -> Response:
+    """Order the device's cart."""
     world, device_id, merchant = who_and_where(request)
-    body = await bodies.read_object(request)
-    paid = await _read_payment(world, merchant, body)
+    payment = await _read_payment(world, merchant, body)
     fault = chosen_fault(world, request, merchant, [])
     instead = answer_instead(fault)
     if instead:
@@ -120,8 +107,8 @@ async def complete_order(request: Request) -> Response:
             merchant=merchant,
             items=[],
             shipping_info=cart.shipping_info,
-            billing_info=paid.billing_info,
-            payment=paid.summary,
+            billing_info=body.billing_info.given(),
+            payment=payment,
             order_number=world.count_order(merchant.domain),
             version=version_of(request),
             fault=fault,
@@ -132,8 +119,47 @@ async def complete_order(request: Request) -> Response:
     return InTurn(world, device_id, complete)
 
 
+def answer_order(
+    world: World, request: Request, device_id: str, order: CheckedOrder, *, sse: bool = False
+) -> Response:
+    """Work an order out, draw its delays, and return the response that is sent in their time."""
+    domain = order.merchant.domain
+    order_no = world.orders_at(domain) - 1
+    rng = make_rng(world.settings.seed, domain, order_no)
+    profile_name, profile = world.profile(order.merchant, request.headers.get("x-sim-profile"))
+    moment = world.moment(order_no)
+    delays = draw(profile, rng, len(order.items), moment)
+    delays = delays[-1:] if order.cart else delays
+    steps = spoil_carts(play(order, rng), order.fault)
+    facts = _facts(request, order, steps, "sse" if sse else "plain", profile_name)
+    world.recent.append(facts)
+    if not sse:
+        return PlainAnswer(world, steps, delays, device_id, facts)
+    script = spoil(write_script(steps, delays, world.settings), order.fault)
+    stream = EventStream(world, script, device_id, facts)
+    relabel(stream, order.fault)
+    return stream
+
+
+def _facts(
+    request: Request, order: CheckedOrder, steps: Sequence[Step], mode: str, profile: str
+) -> dict[str, Any]:
+    last = steps[-1]
+    return {
+        "order": int(order.order_number),
+        "request_id": request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID],
+        "domain": order.merchant.domain,
+        "cart_id": last.cart.cart_id,
+        "order_number": "" if last.error else order.order_number,
+        "error": last.error.error if last.error else "",
+        "mode": mode,
+        "profile": profile,
+        "fault": order.fault,
+    }
+
+
 class InTurn(Response):
-    """An answer that is found and sent while no other request of the device is worked on.
+    """A response that is found and sent while no other request of the device is worked on.
 
     Two requests to complete one cart must not both find that it can be completed.
     """
@@ -144,8 +170,8 @@ class InTurn(Response):
         self._device_id = device_id
         self._find = find
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait for the turn, then answer."""
         async with self._world.turn(self._device_id):
             await self._find()(scope, receive, send)
 
@@ -158,53 +184,42 @@ def _completable(cart: Cart | None) -> Cart:
     return cart
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """Who pays with what."""
-
-    summary: PaymentSummary
-    billing_info: Mapping[str, str]
-
-
-async def _read_payment(world: World, merchant: Merchant, body: dict[str, Any]) -> Paid:
-    billing_info = bodies.address(body.get("billing_info"), "billing_info")
-    _check_captcha(merchant, body.get("captcha_token"))
-    plaintext = await asyncio.to_thread(open_jwe, body.get("encrypted_card"), world.keys)
-    return Paid(read_card(plaintext, world.settings.lenient_card), billing_info)
-
-
-def _check_captcha(merchant: Merchant, token: Any) -> None:
-    """Refuse a missing captcha token where one is needed; the error is inferred."""
-    if token is not None:
-        bodies.text(token, "captcha_token", 4_096)
-    elif "captcha" in merchant.traits:
+async def _read_payment(
+    world: World, merchant: Merchant, body: bodies.CompleteOrder
+) -> PaymentSummary:
+    if body.captcha_token is None and "captcha" in merchant.traits:
         raise ApiError("ErrorMissingRequiredParameters", "captcha_token: this merchant needs one")
+    plaintext = await asyncio.to_thread(open_jwe, body.encrypted_card, world.keys)
+    return read_card(plaintext, world.settings.lenient_card)
 
 
-async def browser_session(request: Request) -> Response:
-    """Browser Session: from an app id to a device token.
+@answers(
+    "Session",
+    bodies.Renewal,
+    optional=True,
+    auth=False,
+    headers={"x-firmly-app-id": True, "x-sim-token-lifetime": False},
+)
+async def browser_session(request: Request, renewal: bodies.Renewal) -> Response:
+    """Make a device token for an app id, or renew one.
 
-    Documented: header ``x-firmly-app-id``; no body for a new device, ``{"access_token": ...}`` to
-    renew until a week after expiry; the answer's fields. Inferred: a renewed session keeps its
-    device and says ``device_created: false``; a token that is none gives ``InvalidJWTToken``. The
-    simulator's own header ``x-sim-token-lifetime`` sets the lifetime in seconds (negative: already
-    expired).
+    The simulator's own header ``x-sim-token-lifetime`` sets the lifetime in seconds (negative:
+    already expired).
     """
     world: World = request.app.state.world
     if request.headers.get("x-firmly-app-id") != world.app_id:
         raise _with_message("InvalidAppId", "the app id is missing or unknown")
-    body = await bodies.read_optional_object(request)
-    renewing = body.get("access_token") is not None
+    token = renewal.access_token
     try:
-        device_id = world.tokens.renew(body["access_token"]) if renewing else str(uuid.uuid4())
+        device_id = str(uuid.uuid4()) if token is None else world.tokens.renew(token)
     except ApiError as error:
         raise _with_message(error.error, error.description) from None
     lifetime_s = _lifetime(request, world.settings.token_lifetime_s)
-    token, claims = await asyncio.to_thread(world.tokens.issue, device_id, lifetime_s)
+    made, claims = await asyncio.to_thread(world.tokens.issue, device_id, lifetime_s)
     return json_answer(
         {
-            "device_created": not renewing,
-            "access_token": token,
+            "device_created": token is None,
+            "access_token": made,
             "expires_in": lifetime_s,
             "expires": claims.expires,
             "device_id": device_id,
@@ -232,63 +247,37 @@ def _with_message(error: str, description: str) -> ApiError:
     return made
 
 
+@answers("ActiveDomains")
 async def active_domains(request: Request) -> Response:
-    """Active Domains: shops where the device has a cart with something in it.
-
-    Inferred: "active" means that there are lines and the cart was not submitted.
-    """
-    world: World = request.app.state.world
-    carts = _active(world, world.device(request).device_id)
-    return json_answer({"domains": [cart.merchant.domain for cart in carts]})
+    """Return the merchants where the device has an active cart."""
+    return json_answer({"domains": [cart.merchant.domain for cart in _active(request)]})
 
 
-async def active_carts(request: Request) -> Response:
-    """Active Carts: ``{domains, carts}``; ``excludes`` leaves shops out."""
-    world: World = request.app.state.world
-    carts = _active(world, world.device(request).device_id)
-    excluded = request.query_params.get("excludes", "").split(",")
-    shown = [cart for cart in carts if cart.merchant.domain not in excluded]
+@answers("ActiveCarts", parameters=bodies.Excludes)
+async def active_carts(request: Request, asked: bodies.Excludes) -> Response:
+    """Return the device's active carts."""
+    excluded = asked.excludes.split(",")
+    shown = [cart for cart in _active(request) if cart.merchant.domain not in excluded]
     domains = [cart.merchant.domain for cart in shown]
     return json_answer({"domains": domains, "carts": [full_cart(cart) for cart in shown]})
 
 
-def _active(world: World, device_id: str) -> list[Cart]:
-    return [cart for cart in world.carts_of(device_id) if cart.lines and not cart.confirmation]
+def _active(request: Request) -> list[Cart]:
+    world: World = request.app.state.world
+    carts = world.carts_of(request.state.device_id)
+    return [cart for cart in carts if cart.lines and not cart.confirmation]
 
 
+@answers("PostalCode")
 async def get_postal_code(request: Request) -> Response:
-    """Get Postal Code; an unset one is ``""``, as on its own page."""
+    """Return the device's postal code."""
     world: World = request.app.state.world
-    device_id = world.device(request).device_id
-    return json_answer({"postal_code": world.postal_code(device_id)})
+    return json_answer({"postal_code": world.postal_code(request.state.device_id)})
 
 
-async def set_postal_code(request: Request) -> Response:
-    """Set Postal Code; a wrong one is ``ValidationError``.
-
-    Inferred: which postal codes are right (3 to 10 letters, digits, blanks and dashes).
-    """
+@answers("PostalCode", bodies.NewPostalCode)
+async def set_postal_code(request: Request, new: bodies.NewPostalCode) -> Response:
+    """Keep the device's postal code."""
     world: World = request.app.state.world
-    device_id = world.device(request).device_id
-    body = await bodies.read_object(request)
-    postal_code = body.get("postal_code")
-    if not isinstance(postal_code, str) or not bodies.is_postal_code(postal_code):
-        raise ApiError("ValidationError", "postal_code: is no postal code")
-    world.set_postal_code(device_id, postal_code.strip())
-    return json_answer({"postal_code": postal_code.strip()})
-
-
-PAYMENT = "/api/v{version}/payment/domains/{{domain}}/{verb}"
-ROUTES = [
-    Route("/api/v1/browser-session", browser_session, methods=["POST"]),
-    Route("/api/v1/payment/key", public_key, methods=["GET"]),
-    Route(PAYMENT.format(version=1, verb="place-order"), place_order, methods=["POST"]),
-    Route(PAYMENT.format(version=2, verb="place-order"), place_order, methods=["POST"]),
-    Route(PAYMENT.format(version=1, verb="complete-order"), complete_order, methods=["POST"]),
-    Route(PAYMENT.format(version=2, verb="complete-order"), complete_order, methods=["POST"]),
-    Route("/api/v2/carts/active-domains", active_domains, methods=["GET"]),
-    Route("/api/v2/carts/active", active_carts, methods=["GET"]),
-    Route("/api/v1/carts/active", active_carts, methods=["GET"]),
-    Route("/api/v2/carts/postal-code", get_postal_code, methods=["GET"]),
-    Route("/api/v2/carts/postal-code", set_postal_code, methods=["POST"]),
-]
+    world.set_postal_code(request.state.device_id, new.postal_code)
+    return json_answer({"postal_code": new.postal_code})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from firmly_nb.sim.answers import json_answer
-from firmly_nb.sim.behaviour import FAULTS, PROFILES
+from firmly_nb.sim.answers import calls, json_answer
+from firmly_nb.sim.behaviour import ACTS, FAULTS, PROFILES
 from firmly_nb.sim.merchants import TRAITS
 
 if TYPE_CHECKING:
@@ -25,20 +24,19 @@ if TYPE_CHECKING:
 async def page(request: Request) -> Response:
     """Show merchants, routes, faults and recent orders to a person."""
     world: World = request.app.state.world
-    return HTMLResponse(
-        render_page(world, request.app.state.api_routes), headers={"content-security-policy": CSP}
-    )
+    return HTMLResponse(render_page(world), headers={"content-security-policy": CSP})
 
 
 async def openapi(request: Request) -> Response:
     """Return the OpenAPI document."""
     from firmly_nb.sim.openapi import build_openapi
 
-    return json_answer(build_openapi(request.app.state.api_routes))
+    del request
+    return json_answer(build_openapi())
 
 
 async def faults(request: Request) -> Response:
-    """Return all faults, with the outcome that a client should report."""
+    """Return the table of faults."""
     del request
     return json_answer(_table(FAULTS))
 
@@ -50,7 +48,7 @@ async def profiles(request: Request) -> Response:
 
 
 async def merchants(request: Request) -> Response:
-    """Return all merchants, and what is special about them."""
+    """Return all merchants with their traits."""
     world: World = request.app.state.world
     shops = [
         {
@@ -101,19 +99,21 @@ ROUTES = [
 
 
 STYLE = """
+:root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-table { border-collapse: collapse; width: 100%; font-size: .9rem }
+table { border-collapse: collapse; display: block; overflow-x: auto; font-size: .9rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
   border-bottom: 1px solid #ddd }
+td:first-child { white-space: nowrap }
 code { font-size: .85rem } .quiet { color: #666 }
 @media (prefers-color-scheme: dark) { body { color: #ddd; background: #1b1b1b }
   th, td { border-color: #444 } .quiet { color: #999 } }
 """
 
 
-def render_page(world: World, routes: Sequence[Route]) -> str:
+def render_page(world: World) -> str:
     """Return the page."""
     settings = world.settings
     return "".join(
@@ -121,18 +121,24 @@ def render_page(world: World, routes: Sequence[Route]) -> str:
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>firmly simulator</title>',
             f"<style>{STYLE}</style><h1>A simulator of firmly's API</h1>",
             f"<p>Profile <b>{escape(settings.profile)}</b>, seed <b>{settings.seed}</b>, ",
-            f"{world.n_orders} orders so far. Nothing here is real; nothing leaves this machine. ",
-            'The <a href="/openapi.json">OpenAPI document</a> has every field.</p>',
+            f"{world.n_orders} orders so far. Nothing here is real. Nothing leaves this machine. ",
+            'The <a href="/openapi.json">OpenAPI document</a> has every field. ',
+            "Merchants, faults and profiles: docs/simulator.md. How surely each part is ",
+            "known: docs/firmly-api.md#how-sure-a-statement-is.</p>",
             "<h2>Recent orders</h2>",
             _recent(world),
             "<h2>Merchants</h2>",
             _merchants(world),
             "<h2>Routes</h2>",
-            _routes(routes),
-            "<h2>Faults</h2><p>By header <code>x-sim-fault: NAME</code>, by an item whose variant ",
-            "id is <code>FAULT-NAME</code>, or for the whole server with <code>--fault</code>.</p>",
+            _routes(),
+            "<h2>Faults</h2><p>Choose one with the header <code>x-sim-fault: NAME</code>, with an ",
+            "item whose variant id is <code>FAULT-NAME</code>, or for the whole server with ",
+            "<code>--fault NAME</code>. A client should report this outcome, and this answer to ",
+            "whether the order exists.</p>",
             _faults(),
-            "<h2>Latency profiles</h2><p>By header <code>x-sim-profile</code>, or for the server.",
+            "<h2>Latency profiles</h2><p>Choose one with the header ",
+            "<code>x-sim-profile: NAME</code>, or for the whole server with ",
+            "<code>--profile NAME</code>.</p>",
             _html_table(
                 ["profile", "meaning"], ((name, one.meaning) for name, one in PROFILES.items())
             ),
@@ -160,21 +166,27 @@ def _example(variants: Iterable[str]) -> str:
     return next(iter(variants), "")
 
 
-def _routes(routes: Sequence[Route]) -> str:
-    rows = (
+def _routes() -> str:
+    rows: dict[str, tuple[list[str], str, str]] = {}
+    for endpoint, method, path, mark in calls():
+        methods, *_ = rows.setdefault(f"{path} {endpoint['id']}", ([], endpoint["summary"], mark))
+        methods.append(method)
+    return _html_table(
+        ["method", "path", "response", "path is known as"],
         (
-            ", ".join(sorted((route.methods or set()) - {"HEAD"})),
-            route.path,
-            inspect.cleandoc(route.endpoint.__doc__ or "").partition("\n")[0].replace("``", ""),
-        )
-        for route in routes
+            (", ".join(methods), key.split()[0], summary, mark)
+            for key, (methods, summary, mark) in rows.items()
+        ),
     )
-    return _html_table(["", "path", "what"], rows)
 
 
 def _faults() -> str:
-    rows = ((name, one.what, one.outcome, one.plain) for name, one in FAULTS.items())
-    return _html_table(["fault", "what happens", "outcome", "without SSE"], rows)
+    rows = (
+        (name, one.what, ACTS[one.acts], one.outcome, one.order_exists, one.plain)
+        for name, one in FAULTS.items()
+    )
+    head = ["fault", "what happens", "where", "outcome", "order exists", "without SSE"]
+    return _html_table(head, rows)
 
 
 def _html_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

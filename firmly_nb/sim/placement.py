@@ -1,4 +1,4 @@
-"""One order, step by step: what Place Order does to a cart, and what it says after each step.
+"""One order, step by step: the cart after each step, and the event that says so.
 
 Everything is worked out before the first byte is sent: a list of steps, and from it the script of
 the event stream, which bytes are due at what time. :mod:`firmly_nb.sim.stream` sends them.
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from firmly_nb.sim.answers import ApiError, error_event
+from firmly_nb.sim.answers import API, ApiError, error_event
+from firmly_nb.sim.behaviour import FAULTS
 from firmly_nb.sim.cart import (
     FORMS,
     Cart,
@@ -39,23 +40,11 @@ if TYPE_CHECKING:
 
 STOCK_RACE_SHARE = 0.3
 PRICE_INCREASE_PERCENT = 5
-# Faults that make a step fail as the API would: step, error, description.
-FAILING: Mapping[str, tuple[str, str, str]] = {
-    "product-not-found": ("item-added", "ErrorProductNotFound", "the merchant has no such variant"),
-    "not-enough-stock": (
-        "order-placed",
-        "ErrorNotEnoughStock",
-        "the last piece has just been sold",
-    ),
-    "payment-declined": ("order-placed", "ErrorPaymentDeclined", "the card was declined"),
-    "store-unavailable": ("item-added", "ErrorStoreUnavailable", "the merchant does not answer"),
-    "error-event": ("shipping-updated", "ErrorStoreUnavailable", "the merchant does not answer"),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is said after a step: an event's stage and payload, and the cart as it then is."""
+    """An event's stage and payload, and the cart at that time."""
 
     stage: str
     payload: Mapping[str, Any]
@@ -74,7 +63,7 @@ class CheckedOrder:
     order_number
         The number that it gets if all goes well.
     version
-        1 or 2: which form of cart is answered.
+        1 or 2: the form of the cart in the response.
     """
 
     merchant: Merchant
@@ -119,9 +108,9 @@ def _payload(order: CheckedOrder, stage: str, cart: Cart) -> dict[str, Any]:
 
 
 def _fail_on_purpose(order: CheckedOrder, stage: str) -> None:
-    where, error, description = FAILING.get(order.fault, ("", "", ""))
-    if where == stage:
-        raise ApiError(error, description)
+    fault = FAULTS.get(order.fault)
+    if fault and fault.do == "fail" and fault.parameters["stage"] == stage:
+        raise ApiError(fault.parameters["error"], fault.parameters["description"])
     if stage in {"item-added", "order-placed"} and "closed" in order.merchant.traits:
         raise ApiError("ErrorStoreUnavailable", "the merchant is temporarily unavailable")
 
@@ -171,13 +160,9 @@ def _submit(order: CheckedOrder, cart: Cart, rng: random.Random) -> Cart:
     return replace(bill_to(cart, order.billing_info), confirmation=confirmation)
 
 
-# The guide's names for the stages that the reference page names. Which is which is inferred; stages
-# without a name are not told.
-GUIDE_NAMES: Mapping[str, str | None] = {
-    "creating-cart": "order_processing",
-    "item-added": None,
-    "shipping-updated": "payment_processing",
-    "order-placed": "order_completed",
+# The guide's names for the stages of the reference page; it has none for item-added.
+GUIDE_NAMES: Mapping[str, str] = {
+    one["stage"]: one["name"] for one in API["events"]["guide"]["names"]
 }
 
 
@@ -188,20 +173,20 @@ class Emission:
     Attributes
     ----------
     stage
-        The step of the order, in the reference page's words; empty for bytes that are no event of
-        it.
+        The step of the order, in the reference page's words; empty for bytes outside of its
+        events.
     event
         The event's name on the wire.
     due_ms
-        When it is to be sent, counted from the start of the stream.
+        Time of sending in ms, counted from the start of the stream.
     drawn_ms
         The delay that was drawn for its stage.
     chunks
-        What is sent, each in one send.
+        Bytes of each send.
     cart
-        What the device's cart is from then on; None leaves it as it is.
+        The device's cart from then on; None leaves it unchanged.
     then
-        What happens afterwards: the stream goes ``on`` (to its end, if nothing follows), the
+        The next thing: the stream goes ``on`` (to its end, if nothing follows), the
         connection is ``cut`` or ``reset``, or nothing ever comes again (``stall``).
     """
 
@@ -246,4 +231,4 @@ def wire_name(step: Step, settings: Settings) -> str | None:
     """Return an event's name, in the vocabulary that is set."""
     if step.error:
         return "error"
-    return step.stage if settings.event_names == "reference" else GUIDE_NAMES[step.stage]
+    return step.stage if settings.event_names == "reference" else GUIDE_NAMES.get(step.stage)

@@ -43,7 +43,7 @@ class MoreOptions(TypedDict, total=False):
 
 
 class SimulatorError(RuntimeError):
-    """The simulator could not be started, or does not answer; its log is quoted."""
+    """A simulator that did not start, or does not answer; its log is quoted."""
 
 
 def start(
@@ -65,7 +65,7 @@ def start(
         Latency profile: ``calm``, ``typical``, ``slow-shipping``, ``bimodal``, ``degrading``,
         ``daily``, ``deploy`` or ``instant``.
     seed
-        Of every draw.
+        Seed of every draw.
     port
         0 takes a free one.
     event_names
@@ -102,13 +102,13 @@ class Simulator:
     app_id
         The app id that it accepts. Made anew at each start.
     pid
-        The process it runs in.
+        Number of its process.
     domains
         Its merchants.
     certificate
         With TLS, the file of the authority to trust; else None.
     settings
-        What it was started with.
+        Its settings.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -146,7 +146,7 @@ class Simulator:
             )
 
     def _read_line(self) -> dict[str, Any]:
-        """Read a line that the child says, or nothing if it says none in time."""
+        """Return the child's next line, or nothing if none comes in time."""
         lines: list[str] = []
         stream = self._process.stdout
         reader = threading.Thread(
@@ -158,7 +158,7 @@ class Simulator:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """True while the process exists."""
         return self._process.poll() is None
 
     def _command(self, command: str) -> dict[str, Any]:
@@ -176,13 +176,13 @@ class Simulator:
         self._process.stdin.flush()
 
     def truth(self) -> list[dict[str, Any]]:
-        """Return what was really sent, and when: one entry for each event, in order of sending.
+        """Return the log of what was sent and when: one entry for each event, in order of sending.
 
         Keys: ``order``, ``request_id``, ``domain``, ``cart_id``, ``order_number``, ``error`` (how
         the order ends), ``mode`` (``sse`` or ``plain``), ``profile``, ``fault``, ``seq``,
         ``stage``, ``event``, ``drawn_ms`` (the stage's drawn delay), ``due_ms`` (since the start
         of the stream), ``sent_wall_ns``, ``sent_mono_ns`` (clocks read immediately before the
-        write), ``late_us``, ``bytes``. It can be read after the simulator has stopped, too.
+        write), ``late_us``, ``bytes``. It can be read after the simulator has stopped.
         """
         from firmly_nb.sim.truth import read_truth
 
@@ -195,12 +195,12 @@ class Simulator:
         return str(self._command("rotate")["kid"])
 
     def logs(self) -> str:
-        """Return what the process has logged."""
+        """Return the log of the process."""
         path = self._folder / "log.txt"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
     def stop(self) -> None:
-        """End the process; again is fine."""
+        """End the process; calling it again does nothing."""
         with contextlib.suppress(OSError, ValueError):
             self._tell("stop")
         _end(self._process)

@@ -1,4 +1,4 @@
-"""What can be set for the whole simulator, defined once: the command line is made from it."""
+"""Settings of the whole simulator, defined once: the command line is made from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _option(default: Any, meaning: str, choices: Sequence[str] = ()) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that a simulator is started with.
+    """Settings of a simulator.
 
     Where firmly's own pages contradict each other, the default is what the endpoint's reference
     page says, and an option gives the other variant.
@@ -101,7 +101,7 @@ def parse(flags: Sequence[str]) -> Settings:
 
 
 def checked(settings: Settings) -> Settings:
-    """Return the settings, or say what is wrong with them.
+    """Return the settings, or raise an error that names the mistake.
 
     Raises
     ------

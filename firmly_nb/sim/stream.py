@@ -1,8 +1,8 @@
-"""Sending an order's answer: its script, each event in one write at its time; or one JSON body.
+"""Responses to an order: its script, each event in one write at its time; or one JSON body.
 
 Times are absolute deadlines, so that a late event does not make the next one late too. The stream
 starts when the request has passed validation; delays count from there. An order goes on when its
-client has gone away, as it would at most services (inferred).
+client has gone away, as it would at most services (guessed).
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.responses import Response
+from typing_extensions import override
 
 from firmly_nb.sim.answers import error_answer
+from firmly_nb.sim.behaviour import FAULTS
+from firmly_nb.sim.faults import relabel
+from firmly_nb.sim.wire import until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,16 +29,16 @@ if TYPE_CHECKING:
 
 
 class EventStream(Response):
-    """An answer that is an event stream.
+    """A response that is an event stream.
 
     Parameters
     ----------
     script
-        What to send.
+        Events and other bytes to send.
     device_id
-        Whose cart changes with it.
+        The device whose cart changes with it.
     facts
-        What the truth log says of every event of this order.
+        Part of the truth log that all events of this order share.
     """
 
     def __init__(
@@ -48,8 +52,9 @@ class EventStream(Response):
         self._device_id = device_id
         self._facts = facts
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Play the script to its end, whether or not the client is still there to hear it."""
+        # To its end, even if the client is gone.
         gone = asyncio.create_task(until_gone(receive))
         try:
             await self._play(scope["wire"], send, gone)
@@ -96,9 +101,9 @@ class EventStream(Response):
 
 
 def _broke_off(wire: StampedTransport, how: str) -> bool:
-    """Break the connection off, if that is what happens now."""
+    """Break the connection off, if the script says so, and return whether it did."""
     if how == "broken-chunk":
-        wire.write(b"ZZZ this is no chunk size\r\n")
+        wire.write(b"ZZZ not a chunk size\r\n")
     if how in {"cut", "broken-chunk"}:
         wire.close()
     if how == "reset":
@@ -113,28 +118,15 @@ async def sleep_until(mono_ns: int) -> None:
         await asyncio.sleep(left / 1e9)
 
 
-async def until_gone(receive: Receive) -> None:
-    """Wait until the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-# What the faults of streams do to an answer without one.
-HALVED = frozenset({"early-end", "half-event"})
-CUT = frozenset({"cut", "broken-chunk", "lost-confirmation"})
-RESET = frozenset({"reset", "reset-after-order"})
-WITHOUT_ORDER = frozenset({"early-end", "half-event", "cut", "broken-chunk", "reset", "stall"})
-
-
 class PlainAnswer(Response):
-    """An order's answer as one JSON body.
+    """A response with the order as one JSON body.
 
     Parameters
     ----------
     steps, delays
-        The order's steps and the delays of its stages; the answer comes when the last has passed.
+        The order's steps and the delays of its stages; the response comes when the last has passed.
     facts
-        What the truth log says of the answer.
+        Part of the truth log's entry.
     """
 
     def __init__(
@@ -153,22 +145,23 @@ class PlainAnswer(Response):
         self._device_id = device_id
         self._facts = facts
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait until the order is through, keep its cart, and answer."""
         due_ns = time.monotonic_ns() + int(self._due_ms * 1e6)
         await sleep_until(due_ns)
-        fault = self._facts["fault"]
-        done = self._steps if fault not in WITHOUT_ORDER else self._steps[:-1]
+        fault = FAULTS.get(self._facts["fault"])
+        how = fault.plain_do if fault else ""
+        done = self._steps[:-1] if fault and how and not fault.placed else self._steps
         if done:
             self._world.put_cart(self._device_id, done[-1].cart)
-        if fault == "stall":
+        if how == "stall":
             await until_gone(receive)
-        if fault in RESET:
+        if how == "reset":
             scope["wire"].reset()
             await until_gone(receive)
             return
-        answer = self._answer(fault)
-        if fault in CUT:
+        answer = self._answer(how)
+        if how == "cut":
             await _cut_short(answer, scope, send)
             await until_gone(receive)
             return
@@ -185,23 +178,22 @@ class PlainAnswer(Response):
         facts = self._facts | what
         self._world.truth.add(_truth(facts, due_ns, sent, wire.wall_ns, len(answer.body)))
 
-    def _answer(self, fault: str) -> Response:
+    def _answer(self, how: str) -> Response:
         last = self._steps[-1]
         if last.error:
             return error_answer(last.error, self._world.settings)
         body = orjson.dumps(next(iter(last.payload.values())))
-        if fault in HALVED:
+        if how == "halve":
             body = body[: len(body) // 2]
         answer = Response(body, media_type="application/json")
-        if fault == "content-type":
-            answer.headers["content-type"] = "text/html"
+        relabel(answer, self._facts["fault"])
         return answer
 
 
 def _truth(
     facts: dict[str, Any], due_ns: int, sent: tuple[int, int], ended_wall_ns: int, size: int
 ) -> dict[str, Any]:
-    """Return what the truth log says: sent at which times of both clocks, and how late."""
+    """Return an entry of the truth log: times of both clocks, and how late it was sent."""
     return {
         **facts,
         "sent_wall_ns": sent[0],
@@ -213,7 +205,7 @@ def _truth(
 
 
 async def _cut_short(answer: Response, scope: Scope, send: Send) -> None:
-    """Send the first half of an answer, then hang up."""
+    """Send the first half of a response, then hang up."""
     head = {"type": "http.response.start", "status": 200, "headers": answer.raw_headers}
     await send(head)
     half = answer.body[: len(answer.body) // 2]

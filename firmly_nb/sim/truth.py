@@ -19,7 +19,7 @@ FILE = "truth.jsonl"
 
 
 class TruthLog:
-    """Appends what was sent."""
+    """A file of what was sent, to which entries are appended."""
 
     def __init__(self, folder: Path | None) -> None:
         self.recent: deque[dict[str, Any]] = deque(maxlen=KEPT)
@@ -32,12 +32,12 @@ class TruthLog:
             self._file.write(orjson.dumps(record) + b"\n")
 
     def flush(self) -> None:
-        """Put everything where another process can read it."""
+        """Write everything to the file, so that another process can read it."""
         if self._file:
             self._file.flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the rest, and close the file."""
         if self._file:
             self._file.close()
 

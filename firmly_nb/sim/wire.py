@@ -1,7 +1,7 @@
-"""The HTTP connection underneath: stamps each write, can break off, and waits for nobody for ever.
+"""The HTTP connection: it notes the time of each write, can break off, and has limited patience.
 
 uvicorn's own protocol class, with a transport that notes the time of each write. What a client
-sends that is no HTTP gets an answer in the API's form, and so does a request whose head does not
+sends that is not HTTP gets a response in the API's form, and so does a request whose head does not
 arrive in time.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 import orjson
+from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
@@ -26,8 +27,14 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class StampedTransport:
-    """Passes everything on to a transport, and notes when the last write was made."""
+    """A transport that notes the time of the last write and passes everything on."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -54,18 +61,18 @@ class StampedTransport:
 
 
 class SimProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with stamps; the application finds the transport in ``scope["wire"]``.
+    """uvicorn's HTTP/1.1 with times of writes; the transport is ``scope["wire"]``.
 
     Attributes
     ----------
     patience_s
-        How long the head of a request may take from its first byte on.
+        Limit for the head of a request, from its first byte on.
     """
 
     patience_s = 10.0
 
+    @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Put the stamping transport in front."""
         wire = StampedTransport(transport)
         app: Any = self.app
 
@@ -77,13 +84,14 @@ class SimProtocol(H11Protocol):
         self._impatience: asyncio.TimerHandle | None = None
         super().connection_made(wire)  # type: ignore[arg-type]
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
         self._stop_clock()
         super().connection_lost(exc)
 
+    @override
     def data_received(self, data: bytes) -> None:
-        """Read, and watch that a head that has begun is completed in time."""
+        # A head that has begun must be complete in time.
         super().data_received(data)
         begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
         if not begun:
@@ -99,10 +107,10 @@ class SimProtocol(H11Protocol):
     def _give_up(self) -> None:
         self._refuse(408, "Request Timeout", "the request did not arrive in time")
 
+    @override
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP; uvicorn's words are not needed."""
-        del msg
-        self._refuse(400, "Bad Request", "this is no HTTP/1.1 request")
+        del msg  # uvicorn's words are not the API's
+        self._refuse(400, "Bad Request", "this is not an HTTP/1.1 request")
 
     def _refuse(self, status: int, phrase: str, description: str) -> None:
         """Answer without the application, if nothing has been answered yet, and hang up."""

@@ -1,4 +1,4 @@
-"""What the simulator knows while it runs: keys, shops, carts of devices, orders, and its clock."""
+"""State of a running simulator: keys, merchants, carts of devices, orders, and its clock."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ class World:
         return await asyncio.to_thread(self.keys.rotate)
 
     def close(self) -> None:
-        """End the threads and write what is left."""
+        """End the threads and write the rest."""
         self.keys.close()
         self.truth.close()
 
     def device(self, request: Request) -> Claims:
-        """Return who asks."""
+        """Return the claims of the device that asks."""
         return self.tokens.check(request.headers.get("x-firmly-authorization"))
 
     def merchant(self, domain: str) -> Merchant:
-        """Return a shop.
+        """Return a merchant.
 
         Raises
         ------
@@ -81,14 +81,14 @@ class World:
         return found
 
     def cart(self, device_id: str, merchant: Merchant) -> Cart | None:
-        """Return a device's cart at a shop."""
+        """Return a device's cart at a merchant."""
         key = (device_id, merchant.domain)
         if key in self._carts:
             self._carts.move_to_end(key)
         return self._carts.get(key)
 
     def put_cart(self, device_id: str, cart: Cart) -> None:
-        """Keep a device's cart; those that were touched longest ago make room."""
+        """Keep a device's cart; the carts touched longest ago make room."""
         key = (device_id, cart.merchant.domain)
         self._carts[key] = cart
         self._carts.move_to_end(key)
@@ -120,7 +120,7 @@ class World:
             self._turns.popitem(last=False)
 
     def count_order(self, domain: str) -> str:
-        """Count an order at a shop, and return the number that it gets if it goes through."""
+        """Count an order at a merchant, and return its number if it goes through."""
         self._orders[domain] += 1
         return str(FIRST_ORDER_NUMBER + self.n_orders - 1)
 
@@ -130,41 +130,42 @@ class World:
         return self._changes
 
     def orders_at(self, domain: str) -> int:
-        """How many orders were attempted at a shop."""
+        """Return the number of orders at a merchant, placed or not."""
         return self._orders[domain]
 
     @property
     def n_orders(self) -> int:
-        """How many orders were attempted."""
+        """Number of orders, placed or not."""
         return self._orders.total()
 
     def moment(self, order_no: int) -> Moment:
-        """Return what drift and shifts depend on, on the simulator's own clock."""
+        """Return the moment that drift and shifts depend on, by the simulator's own clock."""
         elapsed_s = (time.monotonic() - self._started) * self.settings.clock_rate
         hour = (self._started_at + elapsed_s) / 3600 % 24
         return Moment(order_no, elapsed_s / 3600, hour)
 
     def profile(self, merchant: Merchant, asked: str | None) -> tuple[str, Profile]:
-        """Return the latency profile of an order: the asked one, the shop's, or the server's.
+        """Return the latency profile of an order: the request's, the merchant's, or the server's.
 
         A server that is ``instant`` is so everywhere.
         """
         if asked is not None and asked not in PROFILES:
-            raise ApiError("ErrorInvalidInputBody", "x-sim-profile: there is no such profile")
+            raise ApiError(
+                "ErrorInvalidInputBody", "x-sim-profile: must be a profile of /sim/profiles"
+            )
         default = self.settings.profile
         name = asked or (default if default == "instant" else merchant.profile or default)
         return name, PROFILES[name]
 
     def happens(self, share: float, *what: object) -> bool:
-        """Whether something of that probability happens; the same for the same seed."""
+        """Return whether something of that probability happens; the same for the same seed."""
         return share >= 1 or make_rng(self.settings.seed, *what).random() < share
 
 
 def who_and_where(request: Request) -> tuple[World, str, Merchant]:
-    """Return the state, the device that asks and the shop that it asks."""
+    """Return the state, the device, and the merchant of a request."""
     world: World = request.app.state.world
-    device_id = world.device(request).device_id
-    return world, device_id, world.merchant(request.path_params["domain"])
+    return world, request.state.device_id, world.merchant(request.path_params["domain"])
 
 
 def _folder(path: str) -> Path | None:

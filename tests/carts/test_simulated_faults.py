@@ -8,7 +8,7 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb.carts.report import run_checks
 from firmly_nb.carts.rules import CHECKS
-from firmly_nb.sim.faults import CART_FAULTS
+from firmly_nb.sim.behaviour import CART_FAULTS
 from firmly_nb.sim.merchants import TRAITS, merchants
 
 # For each fault the check that is made for it, and others that it cannot but set off.

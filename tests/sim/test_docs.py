@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from firmly_nb.sim.behaviour import FAULTS, PROFILES
+from firmly_nb.sim.answers import ApiError, status_of
+from firmly_nb.sim.behaviour import ACTS, FAULTS, PROFILES
 from firmly_nb.sim.merchants import merchants
 from firmly_nb.sim.settings import Settings, parse, parser
 
@@ -54,8 +55,25 @@ def rows(text, first):
 
 
 def test_the_table_of_faults_is_the_servers(text):
-    told = {row[0].lstrip("| `"): tuple(row[1:4]) for row in rows(text, "name")}
-    assert told == {name: (one.what, one.outcome, one.plain) for name, one in FAULTS.items()}
+    told = {row[0].lstrip("| `"): tuple(row[1:]) for row in rows(text, "name")}
+    assert told == {
+        name: (
+            *(one.what, ACTS[one.acts], one.outcome, one.order_exists, one.plain),
+            f"{'yes' if one.placed else 'no'} |",
+        )
+        for name, one in FAULTS.items()
+    }
+
+
+def test_the_statuses_of_the_documented_errors_are_the_servers(text):
+    told = rows(text, "error")
+    assert len(told) > 10
+    for row in told:
+        for name in re.findall(r"\w+", row[0]):
+            by_list, *by_endpoint = map(int, re.findall(r"\b\d{3}\b", row[1]))
+            error = ApiError(name, "why")
+            assert status_of(error, Settings()) == by_list, name
+            assert status_of(error, Settings(statuses="endpoint")) == (by_endpoint or [by_list])[0]
 
 
 def test_the_table_of_merchants_is_the_servers(text):

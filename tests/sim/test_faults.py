@@ -5,7 +5,8 @@ import json
 import httpx
 import pytest
 
-from firmly_nb.sim.behaviour import FAULTS
+from firmly_nb.outcomes import KNOWN
+from firmly_nb.sim.behaviour import ACTS, FAULTS
 from firmly_nb.sim.merchants import fault_of
 
 STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
@@ -73,6 +74,86 @@ def is_submitted(client):
     return client.call("GET", "").json()["cart_status"] == "submitted"
 
 
+# Written out: all tests of faults expect what the table says. Outcome and order_exists with events,
+# then without, whether the merchant holds an order, and where the fault acts.
+TABLE = """
+product-not-found    error_event no           http_error no           no  order
+not-enough-stock     error_event no           http_error no           no  order
+payment-declined     error_event no           http_error no           no  order
+store-unavailable    error_event no           http_error no           no  order
+error-event          error_event no           http_error no           no  order
+invalid-input        http_error no            http_error no           no  answer
+token-expired        http_error no            http_error no           no  answer
+rate-limited         http_error no            http_error no           no  answer
+unavailable          http_error unknown       http_error unknown      no  answer
+bad-gateway          http_error unknown       http_error unknown      no  answer
+internal-error       http_error unknown       http_error unknown      no  answer
+empty-answer         http_error unknown       http_error unknown      no  answer
+redirect             http_error unknown       http_error unknown      no  answer
+content-type         http_error unknown       placed yes              yes head
+silent               timeout unknown          timeout unknown         no  answer
+reset-at-once        transport_error unknown  transport_error unknown no  answer
+early-end            incomplete unknown       http_error unknown      no  stream
+cut                  transport_error unknown  transport_error unknown no  stream
+reset                transport_error unknown  transport_error unknown no  stream
+stall                timeout unknown          timeout unknown         no  stream
+half-event           incomplete unknown       http_error unknown      no  stream
+lost-confirmation    incomplete unknown       transport_error unknown yes stream
+reset-after-order    transport_error unknown  transport_error unknown yes stream
+no-last-blank-line   incomplete unknown       placed yes              yes stream
+broken-chunk         transport_error unknown  transport_error unknown no  stream
+garbage              placed yes               placed yes              yes stream
+garbage-data         placed yes               placed yes              yes stream
+trickle              placed yes               placed yes              yes stream
+split                placed yes               placed yes              yes stream
+buffered             placed yes               placed yes              yes stream
+duplicated           placed yes               placed yes              yes stream
+reordered            placed yes               placed yes              yes stream
+crlf                 placed yes               placed yes              yes stream
+cr                   placed yes               placed yes              yes stream
+bom                  placed yes               placed yes              yes stream
+comments             placed yes               placed yes              yes stream
+multi-line           placed yes               placed yes              yes stream
+no-space             placed yes               placed yes              yes stream
+ids-and-retry        placed yes               placed yes              yes stream
+unknown-events       placed yes               placed yes              yes stream
+huge                 placed yes               placed yes              yes stream
+error-after-order    placed yes               placed yes              yes stream
+cart-wrong-total     placed yes               placed yes              yes cart
+cart-price-change    placed yes               placed yes              yes cart
+cart-item-removed    placed yes               placed yes              yes cart
+cart-missing-field   placed yes               placed yes              yes cart
+cart-other-currency  placed yes               placed yes              yes cart
+cart-duplicated-line placed yes               placed yes              yes cart
+"""
+
+
+def test_the_table_of_faults_says_this():
+    written = [tuple(line.split()) for line in TABLE.strip().splitlines()]
+    assert written == [
+        (
+            name,
+            *(one.outcome, one.order_exists, one.plain, one.plain_order_exists),
+            "yes" if one.placed else "no",
+            one.acts,
+        )
+        for name, one in FAULTS.items()
+    ]
+
+
+def test_the_table_of_faults_does_not_contradict_itself():
+    for name, one in FAULTS.items():
+        assert one.acts in ACTS, name
+        for outcome, exists in (
+            (one.outcome, one.order_exists),
+            (one.plain, one.plain_order_exists),
+        ):
+            assert outcome in KNOWN, name
+            assert (exists == "yes") == (outcome == "placed"), name
+            # A client may not know; it may not be wrong.
+            assert exists in {"unknown", "yes" if one.placed else "no"}, name
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_stream_with_a_fault_ends_as_the_table_says(client, until, fault):
     expected = FAULTS[fault].outcome
@@ -92,7 +173,7 @@ def test_a_plain_order_with_a_fault_ends_as_the_table_says(client, until, fault)
 
 
 HARMLESS = [
-    name for name, fault in FAULTS.items() if fault.outcome == "placed" and fault.group == "stream"
+    name for name, fault in FAULTS.items() if fault.outcome == "placed" and fault.acts == "stream"
 ]
 
 
