@@ -18,6 +18,7 @@ from firmly_nb.carts.fields import Json, read_text
 from firmly_nb.carts.paths import Step, below, element_path, read_path
 from firmly_nb.carts.schemas import CHANGES
 from firmly_nb.carts.tables import find_carts, parts
+from firmly_nb.display.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -149,8 +150,7 @@ def _is_huge(value: object) -> bool:
 def _short(value: object) -> str:
     text = "a huge number" if _is_huge(value) else str(value)
     clean = text if text.isascii() else str(read_text(text))
-    clean = clean.replace("\n", " ")
-    return clean if len(clean) <= LONGEST_LABEL else clean[: LONGEST_LABEL - 1] + "…"
+    return cut(clean.replace("\n", " "), LONGEST_LABEL)
 
 
 # In the order in which a shopper reads a bill; what is not named here comes after.
@@ -245,8 +245,7 @@ def amount_or_value(value: Any, currency: Any, longest: int = LONGEST_VALUE) -> 
         text = value if isinstance(value, str) else _described(value)
     except (RecursionError, ValueError):  # too deep, or an int of thousands of digits
         text = "a value too large to show"
-    clean = " ".join(str(read_text(text)).split())
-    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+    return cut(" ".join(str(read_text(text)).split()), longest)
 
 
 def _described(value: Any) -> str:

@@ -24,7 +24,15 @@ from firmly_nb.charts.look import (
     is_wide,
     layout,
 )
-from firmly_nb.display.text import LONGEST_NAME, clean, count, lines, listed, shown
+from firmly_nb.display.text import (
+    LONGEST_NAME,
+    as_plotly,
+    count,
+    duration,
+    listed,
+    plotly_lines,
+    short_name,
+)
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.quantiles import quantiles
 from firmly_nb.latency.runs import quantiles_by_run, runs_of
@@ -96,7 +104,7 @@ def there_are(number: int) -> str:
 def _others(orders: pd.DataFrame) -> list[str]:
     counts = orders["outcome"].astype("str").value_counts()
     return [
-        f"{count(int(number))} {clean(outcome(str(name)).clause)}"
+        f"{count(int(number))} {short_name(outcome(str(name)).clause)}"
         for name, number in counts.items()
         if name != PLACED and number
     ]
@@ -142,7 +150,7 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
     @property
     def alt(self) -> str:
         """What a reader hears who does not see the picture: the question and its answer."""
-        return f"{clean(self.question, ALT_LETTERS)} {clean(self.sentence, ALT_LETTERS)}"
+        return f"{short_name(self.question, ALT_LETTERS)} {short_name(self.sentence, ALT_LETTERS)}"
 
     def dark(self) -> Chart:
         """Return the same chart for a dark page."""
@@ -224,8 +232,8 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     extra
         Further layout: axes, shapes, annotations.
     """
-    asked, answer = lines(question, QUESTION_LETTERS), lines(sentence, ANSWER_LETTERS)
-    foot = lines(caption, CAPTION_LETTERS)
+    asked, answer = plotly_lines(question, QUESTION_LETTERS), plotly_lines(sentence, ANSWER_LETTERS)
+    foot = plotly_lines(caption, CAPTION_LETTERS)
     named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
     above = _legend_px(named, pictures.WIDTH_PX - left_px - right_px) if legend else 14
     top = EDGE_PX + 3 + QUESTION_LINE_PX * len(asked) + LINE_PX * len(answer) + above
@@ -375,7 +383,7 @@ def order_points(
     """
     names = domains(through)
     own = names if len(names) <= MOST_MERCHANTS else names[: MOST_MERCHANTS - 1]
-    parts = [(clean(name), through["domain"] == name) for name in own]
+    parts = [(short_name(name), through["domain"] == name) for name in own]
     if len(own) < len(names):
         rest = f"{count(len(names) - len(own))} more merchants"
         parts.append((rest, ~through["domain"].isin(own)))
@@ -386,8 +394,9 @@ def order_points(
             go.Scatter(
                 x=x(part),
                 y=part[measure].to_numpy("float64"),
+                hovertext=durations(part[measure]),
                 mode="markers",
-                name=f"{shown(name)} ({count(len(part))})",
+                name=f"{as_plotly(name)} ({count(len(part))})",
                 marker={
                     "size": 6,
                     "symbol": SYMBOLS[index],
@@ -423,21 +432,27 @@ def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit:
             go.Scatter(
                 x=[x[row] for row in rows],
                 y=[y[row] for row in rows],
+                hovertext=durations(y[row] for row in rows),
                 mode="markers",
-                name=shown(f"{said.word} ({count(len(rows))})"),
+                name=as_plotly(f"{said.word} ({count(len(rows))})"),
                 marker=failure_look(name),
-                customdata=[[shown(ids[row]), shown_code(codes[row])] for row in rows],
-                hovertemplate=f"<b>{shown(said.clause)}</b> "
-                f"%{{customdata[1]}}<br>{unit} %{{y:,.1f}} ms<br>%{{customdata[0]}}<extra></extra>",
+                customdata=[[as_plotly(ids[row]), shown_code(codes[row])] for row in rows],
+                hovertemplate=f"<b>{as_plotly(said.clause)}</b> "
+                f"%{{customdata[1]}}<br>{unit} %{{hovertext}}<br>%{{customdata[0]}}<extra></extra>",
             )
         )
     return traces
 
 
+def durations(times_ms: Iterable[float | None]) -> list[str]:
+    """Return what hovering tells of times: Plotly's own formats cannot write them as elsewhere."""
+    return [duration(time_ms) for time_ms in times_ms]
+
+
 def order_hover(unit: str) -> str:
     """Return what hovering over a placed order tells."""
     return (
-        f"<b>order %{{customdata[1]}}</b><br>{unit} %{{y:,.1f}} ms<br>"
+        f"<b>order %{{customdata[1]}}</b><br>{unit} %{{hovertext}}<br>"
         "%{customdata[2]}<br>%{customdata[0]}<extra></extra>"
     )
 
@@ -446,7 +461,7 @@ def order_data(orders: pd.DataFrame) -> list[list[str]]:
     """Return what leads from a point to its recording: id, order number, and the merchant."""
     numbers = orders["order_number"].astype("object").where(orders["order_number"].notna(), "")
     columns = orders["recording_id"], numbers, orders["domain"].astype("object")
-    return [[shown(value) for value in row] for row in zip(*columns, strict=True)]
+    return [[as_plotly(value) for value in row] for row in zip(*columns, strict=True)]
 
 
 def domains(orders: pd.DataFrame) -> list[str]:
@@ -477,7 +492,7 @@ def row_axis(labels: Sequence[str]) -> dict[str, Any]:
     """Return an axis of rows under one another, each with its label."""
     return {
         "tickvals": list(range(len(labels))),
-        "ticktext": [shown(label) for label in labels],
+        "ticktext": [as_plotly(label) for label in labels],
         "range": [len(labels) - 0.5, -0.5],
         "showgrid": False,
         "ticks": "",
@@ -534,4 +549,4 @@ def nothing(question: str, said: str) -> Chart:
 
 def shown_code(code: Any) -> str:
     """Write the API's name of an error; nothing where there is none."""
-    return shown(code) if isinstance(code, str) else ""
+    return as_plotly(code) if isinstance(code, str) else ""

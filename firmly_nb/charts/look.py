@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firmly_nb.display.text import THIN_SPACE, count
+from firmly_nb.display.text import THIN_SPACE, count, stated
 from firmly_nb.outcomes import STAGE_COLOURS, TONES, outcome, stage_colour, stage_index
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def layout(ground: Ground = LIGHT) -> dict[str, Any]:
         "xaxis": axis,
         "yaxis": axis,
         "dragmode": "zoom",
-        "separators": ".\u2009",
+        "separators": f".{THIN_SPACE}",
     }
 
 
@@ -184,7 +184,7 @@ def time_axis(values: ArrayLike, title: str, *, log: bool | None = None) -> dict
     log = is_wide(found) if log is None else log
     if not log or not len(found):
         top = float(found.max()) * 1.05 if len(found) else 1.0
-        return {"title": {"text": f"{title}, ms"}, "range": [0, top], "tickformat": ",.0~f"}
+        return {"title": {"text": f"{title}, ms"}, "range": [0, top], "tickformat": ",~f"}
     return log_axis(found, f"{title}, ms", room=1.15)
 
 
@@ -208,7 +208,7 @@ def log_axis(values: ArrayLike, title: str, *, room: float) -> dict[str, Any]:
         "type": "log",
         "range": [math.log10(low), math.log10(high)],
         "tickvals": ticks,
-        "ticktext": [f"{tick:,.10g}".replace(",", THIN_SPACE) for tick in ticks],
+        "ticktext": list(map(stated, ticks)),
     }
 
 

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.html import Grid, grid_html, grid_text, page, whole_ms
+from firmly_nb.display.html import page
+from firmly_nb.display.table import Grid, Head, grid_html, grid_text
+from firmly_nb.display.text import and_more, count, duration, number, percent
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
@@ -108,12 +110,12 @@ class Changes:
     @property
     def sentence(self) -> str:
         """What was found, and what could have been, in words."""
-        count = len(self.values)
+        n_runs = len(self.values)
         if self.detectable is None:
-            return f"Too few runs to look for changes: {FEWEST} are the least, there are {count}."
+            return f"Too few runs to look for changes: {FEWEST} are the least, there are {n_runs}."
         bound = (
-            f"with {count} runs as noisy as these, a change by {self.detectable - 1:.0%} would be "
-            f"found in four of five cases"
+            f"with {n_runs} runs as noisy as these, a change by {percent(self.detectable - 1)} "
+            f"would be found in four of five cases"
         )
         if not self.points:
             return f"No change found between runs; {bound}."
@@ -192,8 +194,8 @@ def run_medians(
 def _told(point: ChangePoint) -> str:
     word = "slower" if point.ratio > 1 else "faster"
     return (
-        f"From run {point.run_id} on orders are {word}: {point.ratio:.2f} times as long "
-        f"({point.before:,.0f} ms before, {point.after:,.0f} ms since; p = {point.p_value:.3f})"
+        f"From run {point.run_id} on orders are {word}: {number(point.ratio)} times as long "
+        f"({duration(point.before)} before, {duration(point.after)} since; p = {point.p_value:.3f})"
     )
 
 
@@ -446,14 +448,11 @@ class RunDrift:
         shown = self.runs.head(MOST_SHOWN)
         columns = (shown[name].tolist() for name in RUN_MEDIANS.names)
         rows = [
-            (run_id, f"{began:%Y-%m-%d %H:%M}", f"{n:,}", whole_ms(median_ms), str(segment))
+            (run_id, f"{began:%Y-%m-%d %H:%M}", count(n), number(median_ms), str(segment))
             for run_id, began, n, median_ms, segment in zip(*columns, strict=True)
         ]
-        if len(self.runs) > MOST_SHOWN:
-            rows.append((f"and {len(self.runs) - MOST_SHOWN} more", "", "", "", ""))
-        return Grid(
-            ("run", "began, UTC", "orders", f"median of {self.what}, ms", "part"), tuple(rows)
-        )
+        heads = ("run", "began, UTC", "orders", Head(f"median of {self.what}", "ms"), "part")
+        return Grid(heads, rows, more=and_more(len(self.runs) - MOST_SHOWN, "run"))
 
 
 def run_drift(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None = None) -> RunDrift:
@@ -500,6 +499,6 @@ def _within(orders: pd.DataFrame, what: str) -> str:
         return f"No drift found within {runs}."
     word = "slower" if found.ratio > 1 else "faster"
     return (
-        f"Within {runs} {what} grew {word}: the last third took {found.ratio:.2f} times as long "
-        f"as the first (p = {found.p_value:.2g})."
+        f"Within {runs} {what} grew {word}: the last third took {number(found.ratio)} times as "
+        f"long as the first (p = {found.p_value:.2g})."
     )

@@ -558,8 +558,8 @@ class Recordings(Sequence[Recording]):
 
         Examples
         --------
-        >>> Recordings([]).slo(order_ms=1500, share=0.95)
-        Not enough data: no orders. Wanted: 95% placed within 1,500 ms.
+        >>> Recordings([]).slo(order_ms=900, share=0.95)
+        Not enough data: no orders. Wanted: 95% placed within 900 ms.
         """
         from firmly_nb.latency.shares import attainment
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.display.text import count, storage
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import JUDGED_BY, judge_rows
 from firmly_nb.recorder.journal import SUFFIX, JournalError, default_directory, read_journal
@@ -199,8 +200,9 @@ class Stored:
         """Find order numbers that stand in events only: the first edition kept the last cart's."""
         if len(wanted) > MOST_SEARCHED:
             self._set.warn(
-                f"{self._set.root}: {len(wanted):,} orders were saved without order_exists, and "
-                "order numbers were not looked for in their events. A smaller selection has them."
+                f"{self._set.root}: {count(len(wanted), 'order')} were saved without "
+                "order_exists, and order numbers were not looked for in their events. A "
+                "smaller selection has them."
             )
             return
         for begin in range(0, len(wanted), SEARCHED_AT_ONCE):
@@ -229,7 +231,7 @@ class Stored:
         size = pc.sum(sizes).as_py() or 0
         if size > MOST_JSON_BYTES:
             raise MemoryError(
-                f"what came in these {len(sizes):,} events is {size / 1e9:.1f} GB of "
+                f"what came in these {count(len(sizes))} events is {storage(size)} of "
                 "JSON, ten times as much when decoded. Narrow them with where(...) or a slice, "
                 'use event_times, which is without it, or ask relation("events").'
             )
