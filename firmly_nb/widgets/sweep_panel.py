@@ -16,6 +16,7 @@ import traitlets
 
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.money import to_minor
+from firmly_nb.display.table import Grid, Head, grid_html
 from firmly_nb.display.text import duration, interval, printable
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
@@ -659,11 +660,5 @@ def _mark(point: Sequence[Any], last_s: float, most_ms: float) -> str:
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
-    if not rows:
-        return ""
-    cells = "".join(
-        f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>'
-        f'<td style="text-align:left">{escape(text)}</td></tr>'
-        for name, text in rows
-    )
-    return f'<table><caption style="text-align:left">{title}</caption>{cells}</table>'
+    heads = (Head(left=True), Head(left=True, wraps=True))
+    return grid_html(Grid(heads, rows, caption=title)) if rows else ""
