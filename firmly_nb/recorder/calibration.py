@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from firmly_nb.api.secrets import SecretStr, without_app_id
 from firmly_nb.background import follow, follow_async, submit
-from firmly_nb.display.html import FONT, QUIET, page, quiet
+from firmly_nb.display.html import page, quiet
 from firmly_nb.display.table import Cell, Grid, Head, grid_html, grid_text
-from firmly_nb.display.text import count, number, percent, stated, uncertainty
+from firmly_nb.display.text import as_html, count, number, percent, stated, uncertainty
 from firmly_nb.outcomes import STAGE_COLOURS
 from firmly_nb.recorder.calibration_sender import EVENT, LAST_EVENT
 from firmly_nb.recorder.process import WorkerProcess, end_by_input
@@ -255,7 +255,7 @@ def _row(condition: str, event: Event, handed: int | None, returned: int) -> dic
     }
 
 
-# How it shows itself. The picture is made of table cells alone, so that it survives untrusted
+# How it shows itself. The picture is made of plain elements, so that it survives untrusted
 # notebooks and exports; without its colours the table still says it.
 BINS_PER_DECADE = 12
 BAR_HEIGHT_PX = 56
@@ -263,7 +263,6 @@ LABEL_PX_A_LETTER = 7
 LOWEST_MS, HIGHEST_MS = 0.001, 0.1  # the least that the axis covers: from one microsecond
 TITLE = "How far off is an arrival?"
 LINE = "1px solid var(--jp-border-color1,#9e9e9e)"
-PLAIN = "padding:0;border:none;background:none;"
 _HEADS: tuple[str | Head, ...] = (
     "condition",
     "events",
@@ -326,17 +325,13 @@ def errors_picture(errors: Mapping[str, Sequence[float]]) -> str:
         for position, (name, part) in enumerate(errors.items())
     ]
     labels = "".join(
-        f'<td colspan="{BINS_PER_DECADE}" style="{PLAIN}border-left:{LINE};text-align:left;'
-        f'font-size:11px;padding-left:2px">{stated(1000 * 10**decade)} µs</td>'
+        f'<div style="flex:1;border-left:{LINE};font-size:11px;padding-left:2px">'
+        f"{stated(1000 * 10**decade)} µs</div>"
         for decade in range(first, last)
     )
-    axis = f'<td style="{PLAIN}"></td>{labels}'
-    return (
-        f'<div style="{FONT}{QUIET}margin-top:6px">{TITLE} Share of events by error, logarithmic '
-        f'axis</div><table style="{FONT}color:inherit;border:none;border-collapse:collapse;'
-        f'table-layout:fixed;width:100%;max-width:900px;margin:2px 0"><tbody>{"".join(rows)}'
-        f'<tr style="background:none">{axis}</tr></tbody></table>'
-    )
+    axis = f'<div style="display:flex;margin-left:{width}px">{labels}</div>'
+    title = f"{TITLE} Share of events by error, logarithmic axis"
+    return f'{quiet(title)}<div style="margin:4px 0">{"".join(rows)}{axis}</div>'
 
 
 def _by_condition(errors: pd.DataFrame) -> dict[str, Sequence[float]]:
@@ -349,15 +344,17 @@ def _histogram(name: str, counts: Sequence[int], position: int, width: int) -> s
     colour = STAGE_COLOURS[position % len(STAGE_COLOURS)]
     tallest = max(counts, default=0) or 1
     total = sum(counts) or 1
-    cells = "".join(
-        f'<td style="{PLAIN}border-bottom:{LINE};vertical-align:bottom;height:{BAR_HEIGHT_PX}px">'
-        + (_bar(many / tallest, colour, percent(many / total)) if many else "")
-        + "</td>"
+    bars = "".join(
+        f'<div style="flex:1">{_bar(many / tallest, colour, percent(many / total))}</div>'
+        if many
+        else '<div style="flex:1"></div>'
         for many in counts
     )
-    style = f"{PLAIN}width:{width}px;text-align:left;vertical-align:bottom;white-space:nowrap"
-    label = f'<td style="{style}">{escape(name)}</td>'
-    return f'<tr style="background:none">{label}{cells}</tr>'
+    axis = f"display:flex;align-items:flex-end;height:{BAR_HEIGHT_PX}px;border-bottom:{LINE}"
+    return (
+        f'<div style="display:flex;align-items:flex-end"><div style="flex:none;width:{width}px">'
+        f'{as_html(name)}</div><div style="flex:1;{axis}">{bars}</div></div>'
+    )
 
 
 def _bar(share: float, colour: str, title: str) -> str:
