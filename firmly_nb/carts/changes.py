@@ -1,4 +1,4 @@
-"""What changed in the cart between one snapshot of an order and the next.
+"""Changes of the cart between one snapshot of an order and the next.
 
 Own code instead of a diff library: a cart is a tree of lists whose elements have an identity and
 of amounts that are objects. Told that much, sixty lines say ``line_items[WS12-XS-Orange].price``
@@ -39,7 +39,7 @@ LONGEST_LABEL = 60
 
 
 def label_of(element: object, field: str = "") -> str:
-    """Say what a person would call an element of a list; empty where nothing in it tells.
+    """Return what a person would call an element of a list; empty where nothing in it tells.
 
     Examples
     --------
@@ -180,7 +180,7 @@ LONGEST_VALUE = 40
 
 
 def summary(changes: pd.DataFrame, *, most: int = 8) -> str:
-    """Tell the changes in words, one line an event.
+    """Return the changes in words, one line an event.
 
     Parameters
     ----------

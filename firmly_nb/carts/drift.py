@@ -93,7 +93,7 @@ def presence_matrix(presence: pd.DataFrame) -> pd.DataFrame:
 
 
 def schema_drift(events_before: pd.DataFrame, events_after: pd.DataFrame) -> pd.DataFrame:
-    """Tell which fields appeared, vanished, changed their type or became rarer or more frequent.
+    """Return which fields appeared, vanished, changed their type or became rarer or more frequent.
 
     Only events of merchants that both sets have are compared, and only fields whose parents both
     have: a field of a coupon says nothing where no cart had a coupon. A rate must differ by

@@ -269,7 +269,7 @@ def explain(
 
 
 def explain_in_words(table: pd.DataFrame) -> str:
-    """Tell what the table of `explain` says, and what it does not.
+    """Return in words what the table of `explain` says, and what it does not.
 
     Examples
     --------

@@ -30,7 +30,7 @@ class CheckReport(NamedTuple):
     summary: pd.DataFrame
 
     def headline(self) -> str:
-        """Say it in a line.
+        """Return the result in one line.
 
         Examples
         --------

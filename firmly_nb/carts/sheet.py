@@ -249,7 +249,7 @@ MOST_NOTES = 200  # changes, or findings, of one event
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """All that is drawn of one event; every text is safe to show and bounded."""
+    """Content of the drawing of one event; every text is safe to show and bounded."""
 
     seq: int
     shop: str
@@ -420,7 +420,7 @@ def _lines(
 
 
 def _most_telling(lines: list[SheetLine]) -> list[SheetLine]:
-    """Of too many lines keep those with findings and changes, and of the others the first."""
+    """Keep of too many lines those with findings and changes, and of the others the first."""
     if len(lines) <= MOST_LINES:
         return lines
     by_weight = sorted(

@@ -47,7 +47,7 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """All that is shown of a cart, as texts; amounts are written in their currency's form."""
+    """Content of the display of a cart, as texts; amounts are in their currency's form."""
 
     shop: str
     status: str

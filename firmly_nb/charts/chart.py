@@ -1,4 +1,4 @@
-"""What charts have in common: which orders are drawn, how failures look, what hovering tells."""
+"""Common parts of charts: the orders drawn, the marks of failures, the texts of hovering."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class Orders(Protocol):
-    """What charts are made from: the tables of many recordings."""
+    """The tables of many recordings, from which charts are made."""
 
     @property
     def event_times(self) -> pd.DataFrame: ...  # noqa: D102 - as in Recordings
@@ -58,7 +58,7 @@ class Orders(Protocol):
 
 
 def excluded(orders: pd.DataFrame) -> str:
-    """Say how many orders were attempted and which are not among the placed ones.
+    """Return how many orders were attempted and which are not among the placed ones.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def excluded(orders: pd.DataFrame) -> str:
 
 
 def none_placed(orders: pd.DataFrame) -> str:
-    """Say that no order was placed, and what became of them.
+    """Return in words that no order was placed, and how the orders ended.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def none_placed(orders: pd.DataFrame) -> str:
 
 
 def there_are(number: int) -> str:
-    """Say how many there are.
+    """Return in words how many there are.
 
     Examples
     --------
@@ -134,22 +134,22 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
 
     @property
     def question(self) -> str:
-        """What it answers."""
+        """Question that the chart answers."""
         return str(self._said("question"))
 
     @property
     def sentence(self) -> str:
-        """The answer, computed from the data."""
+        """Answer, computed from the data."""
         return str(self._said("sentence"))
 
     @property
     def caption(self) -> str:
-        """How many orders are in it, which are not, and how it is drawn."""
+        """Number of orders in it, those left out, and how it is drawn."""
         return str(self._said("caption"))
 
     @property
     def alt(self) -> str:
-        """What a reader hears who does not see the picture: the question and its answer."""
+        """Alternative text of the picture: the question and its answer."""
         return f"{short_name(self.question, ALT_LETTERS)} {short_name(self.sentence, ALT_LETTERS)}"
 
     def dark(self) -> Chart:
@@ -310,7 +310,7 @@ MOST_MERCHANTS = 4
 
 
 def measure_name(measure: str) -> str:
-    """Say a column's name in words."""
+    """Return the name of a column in words."""
     return MEASURES.get(measure, measure.removesuffix("_ms").replace("_", " "))
 
 
@@ -351,7 +351,7 @@ def order_quantiles(
 
 
 def interval_words(orders: pd.DataFrame) -> str:
-    """Say how the intervals came about."""
+    """Return in words how the intervals were computed."""
     runs = runs_of(placed(orders, "order_latency_ms"))
     if runs is None:
         return "Intervals: 95%, exact order statistics."

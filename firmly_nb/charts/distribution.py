@@ -1,4 +1,4 @@
-"""How long orders take: the share that is through by then, and the tail stretched out."""
+"""Charts of how long orders take: the share placed by then, and the tail."""
 
 from __future__ import annotations
 
@@ -298,7 +298,7 @@ def _too_few_words(limit: float) -> list[dict[str, Any]]:
 
 
 def _middles(orders: pd.DataFrame, names: list[str], measure: str) -> str:
-    """Say the median of each merchant: together they are a shop that does not exist."""
+    """Return the median of each merchant: together they describe no merchant."""
     found = {
         name: order_quantiles(orders[(orders["domain"] == name).to_numpy(bool)], (0.5,), measure)[0]
         for name in names

@@ -1,4 +1,4 @@
-"""How far orders come, and what became of those that did not arrive."""
+"""Funnel of orders: the milestones reached, and how the others ended."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -
 
 
 def _may_exist(orders: pd.DataFrame) -> str:
-    """Say of how many orders it is not known whether they exist; lost is not the same as none."""
+    """Return how many orders may exist; lost is not the same as none."""
     if "order_exists" not in orders:
         return ""
     unsure = int((orders["order_exists"] == UNKNOWN).sum())

@@ -1,4 +1,4 @@
-"""How every chart looks: one theme, dark ink on a light card, and the same turned for the night.
+"""Look of every chart: one theme, dark ink on a light card, and the same for a dark page.
 
 A notebook's page can be light or dark and a chart does not know which, so it brings its own ground
 along. Colour is never alone: stages have a pattern or a dash too, failures a mark.
@@ -157,7 +157,7 @@ def positive(values: ArrayLike) -> Floats:
 
 
 def is_wide(values: ArrayLike) -> bool:
-    """Say whether times span a decade, so that a logarithmic axis is needed.
+    """Return whether times span a decade, so that a logarithmic axis is needed.
 
     Examples
     --------
@@ -257,5 +257,5 @@ def thinned(n: int) -> NDArray[np.intp]:
 
 
 def binned_words(n: int) -> str:
-    """Say that points were binned."""
+    """Return in words that points were binned."""
     return f"{count(n, 'order')} are binned: the darker, the more."

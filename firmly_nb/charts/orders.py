@@ -405,7 +405,7 @@ def _drift(parts: list[pd.DataFrame], measure: str, *, has_runs: bool) -> str:
 
 
 def _slowest_stretch(through: pd.DataFrame, measure: str, where: Along) -> str:
-    """Say when the share of slow orders was largest, if chance alone does not explain it."""
+    """Return when the share of slow orders was largest, if chance alone does not explain it."""
     tail = quantile(through[measure], 0.9)
     if not tail.estimable:
         return f"Too few to say: p90 needs {tail.needed} placed orders, {there_are(tail.n)}."

@@ -149,7 +149,7 @@ def _how_certain(table: pd.DataFrame, orders: pd.DataFrame) -> str:
 
 
 def _backwards(stages: pd.DataFrame, besides: str = "") -> str:
-    """Say how many milestones came before the one that they should follow."""
+    """Return how many milestones came before the one that they should follow."""
     number = int((stages["duration_ms"] < 0).sum())
     if not number:
         return ""
@@ -263,7 +263,7 @@ def _largest(table: pd.DataFrame) -> str:
 
 
 def _longest(table: pd.DataFrame) -> str:
-    """Say which stage took longest where none has a share, since no order was placed."""
+    """Return which stage took longest where none has a share, since no order was placed."""
     said = "No order was placed; of the stages that were reached"
     known = table[table["p50_ms"].notna()]
     if known.empty:

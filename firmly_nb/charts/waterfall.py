@@ -328,7 +328,7 @@ def _aligned(align: str, stages: pd.DataFrame, rows: pd.DataFrame) -> str:
 
 
 def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
-    """Say which stage has more of the time in slow orders than in the others."""
+    """Return which stage has more of the time in slow orders than in the others."""
     through = orders[is_value(orders["outcome"], PLACED)]
     times = through["time_to_order_placed_ms"]
     if through.empty:

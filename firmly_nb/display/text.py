@@ -177,7 +177,7 @@ def count(how_many: int, noun: str = "", nouns: str = "") -> str:
 
 
 def and_more(left: int, noun: str) -> str:
-    """Say how many were left out of what is shown; nothing if none was.
+    """Write how many were left out of what is shown; nothing if none was.
 
     Examples
     --------

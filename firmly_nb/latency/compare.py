@@ -58,7 +58,7 @@ UNDECIDED = "not enough data"
 
 
 def decide(ratio: Interval, margin: float) -> str:
-    """Say what the interval of a ratio shows against a margin.
+    """Return what the interval of a ratio shows against a margin.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def sentence(
     margin: float,
     fewest: int,
 ) -> str:
-    """Say in one sentence what is known: of the order, of each stage that changed, of success."""
+    """Return in one sentence what is known: of the order, each stage that changed, success."""
     changed = [stage for stage in stages if stage.verdict in CHANGED]
     text = _of_order(order, margin, fewest)
     if changed:
@@ -190,7 +190,7 @@ COMPARISON = Table(
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How B differs from A in one time; the fields are the columns of ``COMPARISON``."""
+    """Difference of B from A in one time; the fields are the columns of ``COMPARISON``."""
 
     stage: str
     n_a: int
@@ -210,7 +210,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class SuccessDifference:
-    """How the shares of placed orders differ: B minus A, with Newcombe's interval."""
+    """Difference of the success rates: B minus A, with Newcombe's interval."""
 
     a: Share
     b: Share
@@ -220,7 +220,7 @@ class SuccessDifference:
 
     @property
     def verdict(self) -> str:
-        """Whether fewer or more orders are placed, or that it is not known."""
+        """``fewer placed``, ``more placed``, or that it is not known."""
         if self.high < 0:
             return "fewer placed"
         return "more placed" if self.low > 0 else UNDECIDED
@@ -228,7 +228,7 @@ class SuccessDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What ``compare`` found; it shows itself.
+    """Result of ``compare``; it shows itself.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Whether times changed: change points between runs, drift and warm-up within them.
+"""Changes of times: change points between runs, drift and warm-up within them.
 
 E-divisive on the runs' medians (D. S. Matteson and N. A. James, "A
 Nonparametric Approach for Multiple Change Point Analysis of Multivariate Data", Journal of the
@@ -61,7 +61,7 @@ RUN_MEDIANS = Table(
 
 @dataclass(frozen=True, slots=True)
 class ChangePoint:
-    """Between two runs the times changed.
+    """A change of times between two runs.
 
     Attributes
     ----------
@@ -83,13 +83,13 @@ class ChangePoint:
 
     @property
     def ratio(self) -> float:
-        """How many times as long orders take since."""
+        """Ratio of the medians: since the change to before it."""
         return self.after / self.before if self.before else math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What ``change_points`` found; it shows itself.
+    """Result of ``change_points``; it shows itself.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Changes:
 
     @property
     def sentence(self) -> str:
-        """What was found, and what could have been, in words."""
+        """The changes, and which change would have been found, in words."""
         n_runs = len(self.values)
         if self.detectable is None:
             return f"Too few runs to look for changes: {FEWEST} are the least, there are {n_runs}."
@@ -287,7 +287,7 @@ DRIFT_MATTERS = 1.05
 
 
 class WarmUp(NamedTuple):
-    """The first orders of runs are slower than the others."""
+    """Warm-up: the first orders of runs are slower than the others."""
 
     runs: int
     first_ms: float
@@ -295,7 +295,7 @@ class WarmUp(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """Orders become slower or faster in the course of a run."""
+    """Drift: orders become slower or faster in the course of a run."""
 
     ratio: float  # of the last third to the first
     p_value: float
@@ -303,7 +303,7 @@ class Drift(NamedTuple):
 
 
 def warm_up(orders: pd.DataFrame, column: str) -> WarmUp | None:
-    """Say whether the first order of each run is slower than the rest of it.
+    """Return whether the first order of each run is slower than the rest of it.
 
     The first order's rank in its run is as good a p value as there is; those of several runs are
     combined after Fisher. In a single run of less than a hundred orders no rank is rare enough:
@@ -332,7 +332,7 @@ def warm_up(orders: pd.DataFrame, column: str) -> WarmUp | None:
 
 
 def drift_within(orders: pd.DataFrame, column: str = "time_to_order_placed_ms") -> Drift | None:
-    """Say whether orders become slower or faster in the course of their runs.
+    """Return whether orders become slower or faster in the course of their runs.
 
     Spearman's correlation of time and place within each run, runs put together; and how much the
     last third takes longer than the first, which has to matter.
@@ -412,7 +412,7 @@ MOST_SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class RunDrift:
-    """How times changed; it shows itself.
+    """Changes of times between and within runs; it shows itself.
 
     Attributes
     ----------
@@ -433,7 +433,7 @@ class RunDrift:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """All that was found, in words."""
+        """The changes between and within runs, in words."""
         return (*([self.changes.sentence] if self.changes else []), self.within)
 
     def __repr__(self) -> str:

@@ -64,12 +64,12 @@ class Quantile:
 
     @property
     def estimable(self) -> bool:
-        """Whether the interval has both ends."""
+        """True if the interval has both ends."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     @property
     def name(self) -> str:
-        """Its name, such as p95.
+        """Name, such as p95.
 
         Examples
         --------

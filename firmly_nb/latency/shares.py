@@ -1,4 +1,4 @@
-"""How orders ended: shares with Wilson intervals, and how far they came.
+"""Outcomes: shares with Wilson intervals, and the milestones that orders reached.
 
 ``attempted`` is the number of orders without those that the analyst
 cancelled; failures stay in it.
@@ -334,7 +334,7 @@ def slo_attainment(orders: pd.DataFrame, limit_ms: float, level: float = 0.95) -
 
 @dataclass(frozen=True, slots=True)
 class Attainment:
-    """Whether enough orders were placed within a limit; it shows itself."""
+    """Share of orders placed within a limit, against the wanted share; it shows itself."""
 
     attained: Share
     order_ms: float
@@ -406,7 +406,7 @@ def good_fraction(
 
 
 def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Say for each order whether it was placed and kept every limit."""
+    """Return for each order whether it was placed and kept every limit."""
     good = is_value(orders["outcome"], PLACED)
     for name, limit in limits_ms.items():
         good &= floats(orders[name]) <= limit
@@ -414,7 +414,7 @@ def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.
 
 
 def is_censored(orders: pd.DataFrame) -> bool:
-    """Say whether some orders could only be watched for less long than others."""
+    """Return whether some orders could only be watched for less long than others."""
     if is_value(orders["outcome"], CANCELLED).any():
         return True
     limits = orders.loc[is_value(orders["outcome"], "timeout"), "order_latency_ms"]

@@ -1,4 +1,4 @@
-"""What ``recs.latency()`` gives: outcomes, the table of the run, and what qualifies it."""
+"""The result of ``recs.latency()``: outcomes, the table of times, and what qualifies it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ LATENCY = Table(
 
 
 class _Part(NamedTuple):
-    """What one row is made of."""
+    """Input of one row."""
 
     stage: str
     values: Floats
@@ -215,7 +215,7 @@ def _p99(values: Floats) -> float | None:
 def _ends_coalesced(
     events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame
 ) -> NDArray[np.bool_]:
-    """Say for each stage whether the event that ended it shares its read with the one before."""
+    """Return for each stage whether the event that ended it shares its read with the one before."""
     ends, milestones = coded(stages["to_milestone"])
     came, names = coded(events["milestone"])
     number = {name: code for code, name in enumerate(milestones)}
@@ -304,7 +304,7 @@ def _colour(stage: str, stages: list[str]) -> str:
 
 
 def outcomes_words(outcomes: pd.DataFrame) -> str:
-    """Say how orders ended, each outcome with its interval.
+    """Return how orders ended in words, each outcome with its interval.
 
     Examples
     --------
@@ -375,7 +375,7 @@ def quantile_cell(estimate: float, low: float, high: float, needed: int) -> Cell
 
 
 def intervals_words(found: LatencySummary) -> str:
-    """Say how the intervals came about."""
+    """Return in words how the intervals were computed."""
     kind = "from whole runs drawn again" if found.by_run else "exact, from order statistics"
     return f"{stated_percent(found.level)} intervals are {kind}."
 
@@ -399,7 +399,7 @@ ALIKE = 1.5  # design effect from which the runs' likeness is told
 
 
 def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[str]:
-    """Return what should be known before the times are believed; empty where nothing is amiss.
+    """Return what a reader must know before believing the times; empty where nothing is amiss.
 
     Parameters
     ----------
@@ -555,7 +555,7 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
-    """How long orders took, how sure that is and what to know about it; it shows itself.
+    """Times of orders with their intervals, and what to know about them; it shows itself.
 
     Attributes
     ----------
@@ -564,7 +564,7 @@ class LatencySummary:
     outcomes
         ``OUTCOMES``: how the orders ended.
     sentences
-        What should be known before the times are believed; empty where nothing is amiss.
+        What a reader must know before believing the times; empty where nothing is amiss.
     where
         Time window, environment and merchants, in words.
     level

@@ -1,4 +1,4 @@
-"""How recordings show themselves: as text in a terminal, as HTML in a notebook.
+"""Displays of recordings: text in a terminal, HTML in a notebook.
 
 The HTML is a table with bars made of plain elements: no script, no style sheet, no image, so that
 it survives untrusted notebooks, code hosts and exports. Colours come from JupyterLab's theme where
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class OneShown(Protocol):
-    """What is shown of one recording."""
+    """The members of a recording that are displayed."""
 
     warnings: list[str]
     cut_off: bool
@@ -71,7 +71,7 @@ class OneShown(Protocol):
 
 
 class ManyShown(Protocol):
-    """What is shown of many recordings."""
+    """The members of many recordings that are displayed."""
 
     @property
     def warnings(self) -> list[str]: ...  # noqa: D102 - as in Recordings
@@ -84,7 +84,7 @@ class ManyShown(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Something to look at: text in a terminal, HTML in a notebook."""
+    """A display: text in a terminal, HTML in a notebook."""
 
     text: str
     html: str
@@ -100,7 +100,7 @@ class Shown:
 
 
 def verdict(rec: OneShown) -> str:
-    """Return one sentence or two: how it ended, after what, and whether something was ordered."""
+    """Return one sentence or two: outcome, time, and whether an order exists."""
     row = rec.summary()
     exists, status, error = row["order_exists"], row["http_status"], rec.error
     code = error.error if error else ""
@@ -145,7 +145,7 @@ def existence(rec: OneShown, how: str) -> str:
 
 
 def _ended(rec: OneShown, after: str) -> str:
-    """Say how an order came to no end."""
+    """Return in words how an order came to no end."""
     if rec.cut_off:
         return f"the recording was cut off{after or ' before any event'}"
     if not rec.sse:
@@ -198,7 +198,7 @@ def waterfall_text(rec: OneShown) -> str:
 
 
 def recording_text(rec: OneShown) -> str:
-    """Return the headline, the stages and what else is to be said."""
+    """Return the headline, the stages and the warnings as text."""
     head = f"{outcome(rec.outcome).mark} {verdict(rec)}"
     bars = [waterfall_text(rec)] if len(rec.events) else []
     warnings = [f"  ! {printable(warning)}" for warning in rec.warnings]
@@ -206,7 +206,7 @@ def recording_text(rec: OneShown) -> str:
 
 
 def recording_html(rec: OneShown) -> str:
-    """Return the headline, the waterfall and what else is to be said."""
+    """Return the headline, the waterfall and the warnings as HTML."""
     row = outcome(rec.outcome)
     first, _, rest = verdict(rec).partition(" ")
     head = (

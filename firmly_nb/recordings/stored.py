@@ -106,12 +106,12 @@ class Stored:
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be read so far: damage inside a file shows when it is read."""
+        """Problems of reading that showed so far: damage inside a file shows when it is read."""
         return list(self._set.warnings)
 
     @property
     def notes(self) -> list[str]:
-        """What was noted at each saving of the set."""
+        """Notes given at each saving of the set."""
         return list(self._set.notes)
 
     def __len__(self) -> int:
@@ -162,7 +162,7 @@ class Stored:
         return found
 
     def cut_off(self, rows: Positions) -> list[bool]:
-        """Say of each whether it has no end."""
+        """Return for each whether it has no end."""
         found: list[bool] = pc.is_null(self._order_column("end", rows)).to_pylist()
         return found
 
@@ -468,7 +468,7 @@ def find(where: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _is_set(folder: Path, below: list[str], names: list[str]) -> bool:
-    """Say whether a folder is a saved set, also one that lost its manifest."""
+    """Return whether a folder is a saved set, also one that lost its manifest."""
     if MANIFEST in names:
         with suppress(OSError), (folder / MANIFEST).open("rb") as file:
             if KIND.encode() in file.read(4096):

@@ -51,7 +51,7 @@ NAMES = ("before", "now")
 
 
 class Reported(Orders, Protocol):
-    """What a report is made from: the tables, and what was said of the recordings."""
+    """Input of a report: the tables and the warnings of recordings."""
 
     @property
     def warnings(self) -> list[str]: ...  # noqa: D102 - the same
@@ -59,7 +59,7 @@ class Reported(Orders, Protocol):
 
 
 class Calibrated(Protocol):
-    """What ``lab.calibrate()`` gives."""
+    """Result of ``lab.calibrate()``."""
 
     @property
     def sentence(self) -> str: ...  # noqa: D102 - as in Calibration
@@ -220,7 +220,7 @@ def charts_section(
 
 
 def header_section(title: str, found: LatencySummary) -> str:
-    """Say what the page is about, and what is in it."""
+    """Return the title, the time window and the links to the sections."""
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in SECTIONS)
     return (
@@ -237,7 +237,7 @@ def summary_section(
     compared: Comparison | None,
     names: tuple[str, str],
 ) -> str:
-    """Say the answers first, then what should be known before they are believed."""
+    """Return the answers, then what a reader must know before believing them."""
     items = "".join(
         f'<li><a href="#{name}-question">{escape(drawn[name].question)}</a> '
         f"{as_html(drawn[name].sentence)}</li>\n"
@@ -259,7 +259,7 @@ def _told(drawn: dict[str, Chart]) -> list[str]:
 
 
 def tables_section(recs: Reported, found: LatencySummary) -> str:
-    """Show outcomes, latencies and, where there are several, merchants."""
+    """Return the tables of outcomes, latencies and, where there are several, merchants."""
     times = (
         f"{intervals_words(found)} Times of orders that got so far, without cancelled ones. Last "
         "column: uncertainty of 99% of the times, at most."
@@ -274,7 +274,7 @@ def tables_section(recs: Reported, found: LatencySummary) -> str:
 
 
 def environment_section(recs: Reported) -> str:
-    """Say where, when and with what the orders were recorded."""
+    """Return where, when and with what the orders were recorded."""
     orders = recs.orders
     first, last = orders["started_at"].min(), orders["started_at"].max()
     pairs = [
@@ -292,7 +292,7 @@ def environment_section(recs: Reported) -> str:
 
 
 def calibration_section(given: Calibrated | None) -> str:
-    """Say how far off times were on that machine, or that it was not measured."""
+    """Return the uncertainty of times on that machine, or that it was not measured."""
     if given is None:
         return f'<div class="card">{notes_html([NOT_CALIBRATED])}</div>\n'
     return f'<div class="card"><p>{escape(given.sentence)}</p>\n{grid_html(given.grid())}</div>\n'
@@ -311,7 +311,7 @@ def warnings_section(recs: Reported, other: Reported | None) -> str:
 
 
 def definitions_section() -> str:
-    """Say how each figure is defined."""
+    """Return the definition of each statistic."""
     return (
         '<h2 id="definitions">How each figure is defined</h2>\n<div class="card">'
         f"{term_list(DEFINITIONS)}</div>\n"
@@ -319,7 +319,7 @@ def definitions_section() -> str:
 
 
 def footer_section(found: LatencySummary) -> str:
-    """Say by which definitions."""
+    """Return the version of the definitions."""
     said = f"Definitions {escape(found.definitions)}. This page fetches nothing."
     return f"</main>\n<footer>{said}</footer>\n"
 
@@ -334,7 +334,7 @@ def _outcomes(table: pd.DataFrame) -> Grid:
 
 
 def _existence(orders: pd.DataFrame) -> str:
-    """Say how many orders exist; a failure is not yet no order."""
+    """Return how many orders exist; a failure is not yet no order."""
     found = orders["order_exists"].astype("str").value_counts()
     exist, none, unsure = (int(found.get(answer, 0)) for answer in (YES, NO, UNKNOWN))
     if not exist + none + unsure:
@@ -386,7 +386,7 @@ def _counted(column: pd.Series[Any]) -> str:
 
 
 def _recorders(recs: Reported) -> str:
-    """Say which recorders there were, of the first of many recordings."""
+    """Return which recorders there were, of the first of many recordings."""
     found: Counter[str] = Counter()
     for number, rec in enumerate(recs):
         if number == LOOKED_AT:
