@@ -31,6 +31,7 @@ from firmly_nb.display.text import (
     duration,
     listed,
     plotly_lines,
+    printable,
     short_name,
 )
 from firmly_nb.latency.columns import is_value
@@ -150,7 +151,7 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
     @property
     def alt(self) -> str:
         """Alternative text of the picture: the question and its answer."""
-        return f"{short_name(self.question, ALT_LETTERS)} {short_name(self.sentence, ALT_LETTERS)}"
+        return f"{printable(self.question, ALT_LETTERS)} {printable(self.sentence, ALT_LETTERS)}"
 
     def dark(self) -> Chart:
         """Return the same chart for a dark page."""

@@ -21,7 +21,7 @@ from firmly_nb.charts.look import TURNED
 from firmly_nb.display.text import as_html
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from firmly_nb.charts.chart import Chart
 
@@ -93,11 +93,6 @@ def term_list(pairs: Iterable[tuple[str, str]]) -> str:
         + "".join(f"<dt>{as_html(term)}</dt><dd>{as_html(said)}</dd>\n" for term, said in pairs)
         + "</dl>\n"
     )
-
-
-def notes_html(notes: Sequence[str]) -> str:
-    """Show sentences that qualify what is around them."""
-    return "".join(f'<p class="note">{as_html(note)}</p>\n' for note in notes)
 
 
 def _inside_script(text: str) -> str:

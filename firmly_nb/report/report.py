@@ -20,6 +20,7 @@ from firmly_nb import charts as draw
 from firmly_nb.charts.chart import Orders, order_quantiles
 from firmly_nb.charts.compare import comparison_chart
 from firmly_nb.disk import write_whole
+from firmly_nb.display.html import notes
 from firmly_nb.display.table import Cell, Grid, Head, grid_html
 from firmly_nb.display.text import (
     and_more,
@@ -34,7 +35,7 @@ from firmly_nb.latency.compare import compare
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
 from firmly_nb.outcomes import NO, UNKNOWN, YES, outcome
-from firmly_nb.report.page import figure_html, notes_html, term_list, whole_page
+from firmly_nb.report.page import figure_html, term_list, whole_page
 
 if TYPE_CHECKING:
     import os
@@ -243,12 +244,12 @@ def summary_section(
         f"{as_html(drawn[name].sentence)}</li>\n"
         for name in _told(drawn)
     )
-    notes = list(found.sentences)
+    known = list(found.sentences)
     if compared is not None:
-        notes += [f"In the comparison A is {names[0]} and B is {names[1]}.", *compared.notes]
+        known += [f"In the comparison A is {names[0]} and B is {names[1]}.", *compared.notes]
     return (
         f'<h2 id="summary">Summary</h2>\n<div class="card"><ul class="summary">{items}</ul>\n'
-        f"{notes_html(notes)}</div>\n"
+        f"{notes(known)}</div>\n"
     )
 
 
@@ -294,7 +295,7 @@ def environment_section(recs: Reported) -> str:
 def calibration_section(given: Calibrated | None) -> str:
     """Return the uncertainty of times on that machine, or that it was not measured."""
     if given is None:
-        return f'<div class="card">{notes_html([NOT_CALIBRATED])}</div>\n'
+        return f'<div class="card">{notes([NOT_CALIBRATED])}</div>\n'
     return f'<div class="card"><p>{escape(given.sentence)}</p>\n{grid_html(given.grid())}</div>\n'
 
 
@@ -307,7 +308,7 @@ def warnings_section(recs: Reported, other: Reported | None) -> str:
     if not said:
         return ""
     more = filter(None, [and_more(len(said) - MOST_WARNINGS, "warning")])
-    return f'<div class="card">{notes_html([*said[:MOST_WARNINGS], *more])}</div>\n'
+    return f'<div class="card">{notes([*said[:MOST_WARNINGS], *more])}</div>\n'
 
 
 def definitions_section() -> str:
