@@ -127,6 +127,17 @@ def format_minor(minor: int, currency: str) -> str:
     return amount(from_minor(minor, currency), minor_digits(currency))
 
 
+def money_text(minor: int, currency: str) -> str:
+    """Write an amount with its currency.
+
+    Examples
+    --------
+    >>> money_text(50_000, "USD")
+    '500.00 USD'
+    """
+    return f"{format_minor(minor, currency)} {currency}"
+
+
 class Money(NamedTuple):
     """An amount: whole minor units, and their currency.
 

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.api.money import Money, format_minor, read_money
+from firmly_nb.api.money import format_minor, money_text, read_money
 from firmly_nb.carts.fields import Json, read_text
 from firmly_nb.carts.paths import Step, below, element_path, read_path
 from firmly_nb.carts.schemas import CHANGES
@@ -434,16 +434,12 @@ def _amounts(path: str, old: Any, new: Any) -> list[Difference] | None:
     if not sides or len(sides) < len(said):
         return None
     if before and after and before.currency != after.currency:
-        return [Difference(path, "changed", _in_words(before), _in_words(after))]
+        return [Difference(path, "changed", money_text(*before), money_text(*after))]
     if before == after:
         return []
     old_minor, new_minor = (money.minor if money else None for money in (before, after))
     kind = _leaf(path, old, new).kind
     return [Difference(path, kind, old_minor, new_minor, sides[0].currency)]
-
-
-def _in_words(money: Money) -> str:
-    return f"{format_minor(money.minor, money.currency)} {money.currency}"
 
 
 def _quiet(field: str, value: Any, names: dict[str, str]) -> Any:

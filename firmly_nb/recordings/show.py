@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
-from firmly_nb.api.money import format_minor
+from firmly_nb.api.money import money_text
 from firmly_nb.display.html import notes, page, quiet
 from firmly_nb.display.table import Bar, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import as_html, count, duration, number, printable, uncertainty
@@ -172,8 +172,7 @@ def _detail(error: Exception | None) -> str:
 def _total(row: dict[str, Any]) -> str:
     if row["total_minor"] is None:
         return ""
-    currency = printable(row["currency"])
-    return f", {format_minor(row['total_minor'], currency)} {currency}"
+    return f", {money_text(row['total_minor'], printable(row['currency']))}"
 
 
 MOST_LISTED = 10  # orders; more are told by their statistics

@@ -15,13 +15,13 @@ import anywidget
 import traitlets
 
 from firmly_nb.api.models import Card, Order
-from firmly_nb.api.money import to_minor
+from firmly_nb.api.money import money_text, to_minor
 from firmly_nb.display.table import Grid, Head, grid_html
 from firmly_nb.display.text import duration, interval, printable
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
 from firmly_nb.recordings.recordings import Recordings
-from firmly_nb.sweep.budget import Budget, money_text
+from firmly_nb.sweep.budget import Budget
 from firmly_nb.sweep.pace import ARRIVALS, per_second, seconds
 from firmly_nb.sweep.plan import Variant
 from firmly_nb.sweep.progress import ended, of_planned
