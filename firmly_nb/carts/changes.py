@@ -18,7 +18,7 @@ from firmly_nb.carts.fields import Json, read_text
 from firmly_nb.carts.paths import Step, below, element_path, read_path
 from firmly_nb.carts.schemas import CHANGES
 from firmly_nb.carts.tables import find_carts, parts
-from firmly_nb.display.text import cut
+from firmly_nb.display.text import cut, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -210,7 +210,7 @@ def summary(changes: pd.DataFrame, *, most: int = 8) -> str:
         if len(rows) > len(shown):
             shown.append(f"and {len(rows) - len(shown)} more")
         prefix = f"{recording_id} " if many else ""
-        told.append(f"{prefix}{rows['event'].iloc[0]}: {', '.join(shown)}")
+        told.append(printable(f"{prefix}{rows['event'].iloc[0]}: {', '.join(shown)}"))
     return "\n".join(told)
 
 

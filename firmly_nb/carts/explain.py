@@ -14,7 +14,7 @@ import numpy as np
 
 from firmly_nb.carts.schemas import EXPLANATIONS
 from firmly_nb.carts.tables import discounts, snapshots
-from firmly_nb.display.text import interval, number, percent
+from firmly_nb.display.text import interval, number, percent, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -294,7 +294,7 @@ def explain_in_words(table: pd.DataFrame) -> str:
     lines.append(
         "Orders were not assigned at random: a field that goes with the cause looks like the cause."
     )
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _candidates(placed: pd.DataFrame, target: str) -> list[str]:

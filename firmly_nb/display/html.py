@@ -7,8 +7,9 @@ reads on light and dark grounds.
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
+
+from firmly_nb.display.text import as_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,7 @@ def card(body: str, width: str) -> str:
 
 def quiet(text: str) -> str:
     """Write a line that is less important than what is around it."""
-    return f'<div style="{QUIET}">{escape(text)}</div>' if text else ""
+    return f'<div style="{QUIET}">{as_html(text)}</div>' if text else ""
 
 
 def notes(texts: Iterable[str]) -> str:
@@ -48,7 +49,7 @@ def notes(texts: Iterable[str]) -> str:
         "margin-top:4px;padding:2px 8px;border-left:3px solid var(--jp-warn-color1,#e08a00);"
         "background:rgba(224,138,0,.12);overflow-wrap:anywhere"
     )
-    return "".join(f'<div style="{box}">⚠ <bdi>{escape(text)}</bdi></div>' for text in texts)
+    return "".join(f'<div style="{box}">⚠ {as_html(text)}</div>' for text in texts)
 
 
 def swatch(colour: str) -> str:

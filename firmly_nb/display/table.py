@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from firmly_nb.display.html import CELL, CODE, LEFT, NUMBER, QUIET, RULE, swatch
+from firmly_nb.display.html import CELL, CODE, LEFT, NUMBER, QUIET, RULE, quiet, swatch
 from firmly_nb.display.text import LONGEST, LONGEST_NAME, as_html, printable
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TEXT_WIDTH = 80
 FEWEST_LETTERS, MOST_LETTERS = 20, 40  # of a bar, and of a column that wraps, at least
 GAP = "  "
+SMALL = f'<small style="{QUIET}font-weight:400">'
 LOOKS = {  # a tag says it where styles are not kept
     "": ("", "", ""),
     "bold": ("font-weight:600;", "<b>", "</b>"),
@@ -53,7 +54,8 @@ class Head:
     look: str = ""
 
     def __str__(self) -> str:
-        return f"{self.text}, {self.unit}" if self.unit else self.text
+        text = printable(self.text, LONGEST_NAME)
+        return f"{text}, {self.unit}" if self.unit else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def grid_text(grid: Grid, indent: str = "", width: int = TEXT_WIDTH) -> str:
         for texts, is_ruled in zip(table, ruled, strict=True):
             lines += [rule] if is_ruled else []
             lines += _lines(texts, heads, widths, part)
-    lines += [grid.more] if grid.more else []
+    lines += [printable(grid.more)] if grid.more else []
     return "\n".join(f"{indent}{line}".rstrip() for line in lines)
 
 
@@ -189,19 +191,16 @@ def grid_html(grid: Grid) -> str:
         f"border-collapse:{'separate;border-spacing:0 2px' if tinted else 'collapse'};"
         f"table-layout:auto;{f'width:100%;max-width:{grid.width}' if grid.width else ''}"
     )
-    labelled = f' tabindex="0" role="group" aria-label="{escape(grid.caption)}"'
-    caption = f'<caption style="{LEFT}{QUIET}padding:0 0 6px">{escape(grid.caption)}</caption>'
+    head = f'<thead><tr style="background:none">{titles}</tr></thead>'
+    label = caption = ""
+    if grid.caption:
+        label = f' tabindex="0" role="group" aria-label="{escape(printable(grid.caption))}"'
+        caption = f'<caption style="{LEFT}{QUIET}padding:0 0 6px">{as_html(grid.caption)}</caption>'
     return (
-        f'<div style="overflow-x:auto"'
-        f"{labelled if grid.caption else ''}>"
-        f'<table style="{table}">{caption if grid.caption else ""}'
-        + (
-            f'<thead><tr style="background:none">{titles}</tr></thead>'
-            if any(map(str, heads))
-            else ""
-        )
-        + f"<tbody>{''.join(_row_html(row, heads, grid) for row in rows)}</tbody></table></div>"
-        + (f'<div style="{QUIET}">{escape(grid.more)}</div>' if grid.more else "")
+        f'<div style="overflow-x:auto"{label}><table style="{table}">{caption}'
+        f"{head if any(map(str, heads)) else ''}"
+        f"<tbody>{''.join(_row_html(row, heads, grid) for row in rows)}</tbody></table></div>"
+        f"{quiet(grid.more)}"
     )
 
 
@@ -333,8 +332,7 @@ def _content(cell: Cell, row: Row, head: Head) -> str:
         content = f'<span style="{QUIET}">{content}</span>'
     parts = [swatch(cell.swatch)] if cell.swatch else []
     if cell.before:
-        quiet = f'style="{QUIET}font-weight:400"'
-        parts.append(f"<small {quiet}>{as_html(cell.before, longest)}</small>")
-    small = f'<small style="{QUIET}font-weight:400">{as_html(cell.small, longest)}</small>'
+        parts.append(f"{SMALL}{as_html(cell.before, longest)}</small>")
+    small = f"{SMALL}{as_html(cell.small, longest)}</small>"
     under = f"{'<br>' if content else ''}{small}" if cell.small else ""
     return " ".join([*parts, content]) + under

@@ -18,11 +18,13 @@ import numpy as np
 from firmly_nb.display.html import notes, page, quiet
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
+    as_html,
     count,
     interval,
     number,
     percent,
     percent_interval,
+    printable,
     stated_percent,
 )
 from firmly_nb.latency.columns import coded, floats, is_value
@@ -466,12 +468,12 @@ HEADS = (
 def comparison_text(found: Comparison) -> str:
     """Write a comparison as plain text: the verdict, the table, the notes."""
     under = [_success(found), _how(found), *(f"! {note}" for note in found.notes)]
-    return "\n".join([found.verdict, grid_text(_grid(found)), *under])
+    return "\n".join([printable(found.verdict), grid_text(_grid(found)), *under])
 
 
 def comparison_html(found: Comparison) -> str:
     """Show a comparison: the verdict, the table, the notes."""
-    head = f"<div><b>{escape(found.verdict)}</b></div>"
+    head = f"<div><b>{as_html(found.verdict)}</b></div>"
     under = f"<div>{escape(_success(found))}</div>{quiet(_how(found))}{notes(found.notes)}"
     return page(f"{head}{grid_html(_grid(found))}{under}")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from firmly_nb.display.html import page
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
-from firmly_nb.display.text import and_more, count, duration, number, percent
+from firmly_nb.display.text import and_more, as_html, count, duration, number, percent, printable
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
@@ -437,11 +436,11 @@ class RunDrift:
         return (*([self.changes.sentence] if self.changes else []), self.within)
 
     def __repr__(self) -> str:
-        said = "\n".join(self.sentences)
+        said = "\n".join(map(printable, self.sentences))
         return f"{said}\n{grid_text(self._grid())}" if len(self.runs) else said
 
     def _repr_html_(self) -> str:
-        said = "".join(f"<div>{escape(sentence)}</div>" for sentence in self.sentences)
+        said = "".join(f"<div>{as_html(sentence)}</div>" for sentence in self.sentences)
         return page(said + (grid_html(self._grid()) if len(self.runs) else ""))
 
     def _grid(self) -> Grid:

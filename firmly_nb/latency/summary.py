@@ -19,6 +19,7 @@ from firmly_nb.display.text import (
     number,
     percent,
     percent_interval,
+    printable,
     stated_percent,
     uncertainty,
 )
@@ -245,12 +246,12 @@ def summary_text(found: LatencySummary) -> str:
         return "no orders"
     lines = [
         outcomes_words(found.outcomes),
-        found.where,
+        printable(found.where),
         "",
         grid_text(summary_grid(found)),
         _how(found),
     ]
-    return "\n".join([*lines, *(f"! {sentence}" for sentence in found.sentences)])
+    return "\n".join([*lines, *(f"! {printable(sentence)}" for sentence in found.sentences)])
 
 
 def summary_html(found: LatencySummary) -> str:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from firmly_nb.carts.changes import changes
+from firmly_nb.carts.changes import changes, summary
 from firmly_nb.carts.show import MINUS, cart_html, cart_text, changes_html, changes_text
 
 TAGS = {"div", "table", "tbody", "tr", "th", "td", "bdi", "b", "code", "span", "small", "br", "s"}
@@ -107,6 +107,14 @@ def test_no_escape_sequence_or_reversed_text_gets_through(build):
     cart = build.cart([build.line() | {"description": "a\x1b[31m\u202eb\x07c"}])
     for text in (cart_text(cart), cart_html(cart)):
         assert "a·[31m·b·c" in text
+
+
+def test_no_name_of_an_event_steers_the_terminal_that_tells_its_changes(build):
+    harm = "b\x1b[31m\u202ea"
+    found = changes(build.events([(harm, build.cart()), (harm, build.order(build.cart()))]))
+    for text in (summary(found), changes_text(found)):
+        assert "b·[31m·a" in text
+        assert not set(text) & set("\x1b\u202e")
 
 
 def test_text_keeps_its_columns(build):
