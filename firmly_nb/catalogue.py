@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.api.money import format_minor, read_money
+from firmly_nb.api.money import money_text, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
 from firmly_nb.schema import Column, Table
@@ -274,4 +274,4 @@ def _clipped(value: Any) -> str:
 def _price_text(row: dict[str, Any]) -> str:
     if row["price_minor"] is None or row["currency"] is None:
         return ""
-    return f"{format_minor(int(row['price_minor']), row['currency'])} {row['currency']}"
+    return money_text(int(row["price_minor"]), row["currency"])

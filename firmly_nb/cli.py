@@ -21,7 +21,7 @@ import typer
 
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Item, Order
-from firmly_nb.display.text import milliseconds, printable
+from firmly_nb.display.text import count, number, printable, storage
 from firmly_nb.environments import DEMO_MERCHANT, GuardError
 from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, REFUSED_EXIT, TONES, YES, exit_code, outcome
 
@@ -246,8 +246,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
             raise
         raise OSError(f"{output} cannot be written: {error.strerror}") from error
     if not quiet:
-        noun = "order" if len(recs) == 1 else "orders"
-        _say(f"{written}: {len(recs):,} {noun}, {written.stat().st_size / 1e6:.1f} MB")
+        _say(f"{written}: {count(len(recs), 'order')}, {storage(written.stat().st_size)}")
     if earlier is not None:
         worse = _told_worse(recs, earlier, margin, aloud=not quiet, check=check)
         raise typer.Exit(WORSE if worse else 0)
@@ -607,7 +606,7 @@ def _cell(value: Any) -> str:
     from rich.markup import escape
 
     if isinstance(value, float):
-        return milliseconds(value)
+        return number(value)
     return "-" if value is None else escape(printable(str(value)))
 
 

@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.display.text import storage, uncertainty
 from firmly_nb.environments import from_dotenv
 from firmly_nb.recorder.journal import default_directory
 
@@ -282,7 +283,7 @@ def _journal(folder: Path) -> Finding:
         why = f"{folder} cannot be written ({error.strerror or error})"
         return Finding(name, why, False, "Set FIRMLY_NB_HOME to a folder that can be written.")
     low = free < LOW_SPACE_BYTES
-    text = f"{folder}, {free / 1e9:,.1f} GB free"
+    text = f"{folder}, {storage(free)} free"
     return Finding(name, text, not low, "Free some space: a full disk ends a journal." * low)
 
 
@@ -312,4 +313,6 @@ def _calibration() -> tuple[Finding, Calibration | None]:
     p99_ms = float(calibration.table["p99_ms"].max())
     slow = p99_ms > SLOW_P99_MS
     advice = "Something else keeps this machine busy: try again, or end it." if slow else ""
-    return Finding(name, f"within {p99_ms:.2f} ms (p99)", not slow, advice), calibration
+    return Finding(
+        name, f"within {uncertainty(1000 * p99_ms)} (p99)", not slow, advice
+    ), calibration

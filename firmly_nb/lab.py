@@ -24,7 +24,7 @@ from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import close_at_exit, follow, follow_async, forget, submit
-from firmly_nb.display.text import milliseconds, printable
+from firmly_nb.display.text import number, printable
 from firmly_nb.engine import Bench, Options
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
 from firmly_nb.recorder import calibration
@@ -522,9 +522,9 @@ class EventLines:
             gap_ms = (record.t_ns - self.last_ns) / 1e6
             self.last_ns = record.t_ns
             bar = "▇" * min(max(round(gap_ms / MS_PER_BLOCK), 1), MAX_BLOCKS)
-            time = milliseconds(record.t_ns / 1e6)
-            gap = milliseconds(gap_ms)
-            name = printable(record.event)[:60]
+            time = number(record.t_ns / 1e6)
+            gap = number(gap_ms)
+            name = printable(record.event, 60)
             self._print(f"  {name:<{NAME_WIDTH}} {time:>9} ms  +{gap:>7}  {bar}")
         elif isinstance(record, End):
             self.out.flush()

@@ -14,7 +14,7 @@ import orjson
 
 from firmly_nb.api.description import API
 from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
-from firmly_nb.display.text import printable
+from firmly_nb.display.text import cut, printable
 
 LONGEST_WORDS = 500
 
@@ -207,5 +207,4 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
 
 
 def _short(value: Any, limit: int = 500) -> str:
-    text = value if isinstance(value, str) else str(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut(str(value), limit)

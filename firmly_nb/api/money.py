@@ -44,6 +44,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.api.values import INT64_MAX, all_whole, plain_text, whole_number
+from firmly_nb.display.text import amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,9 +98,9 @@ def to_minor(value: Decimal | float | str, currency: str) -> int:
     (4699, 1250, 1005)
     """
     try:
-        amount = Decimal(str(value)).scaleb(minor_digits(currency), _WIDE)
+        exact = Decimal(str(value)).scaleb(minor_digits(currency), _WIDE)
         # Bounded: an exponent of a billion would fill the memory with zeros.
-        return int(amount.quantize(Decimal(1), ROUND_HALF_EVEN, Context(prec=MAX_DIGITS)))
+        return int(exact.quantize(Decimal(1), ROUND_HALF_EVEN, Context(prec=MAX_DIGITS)))
     except (ArithmeticError, ValueError):
         raise ValueError(f"{value!r} is no amount of money in {currency}") from None
 
@@ -120,10 +121,21 @@ def format_minor(minor: int, currency: str) -> str:
 
     Examples
     --------
-    >>> format_minor(123456, "USD"), format_minor(1250, "JPY")
-    ('1,234.56', '1,250')
+    >>> format_minor(4699, "USD"), format_minor(125, "JPY"), format_minor(125, "KWD")
+    ('46.99', '125', '0.125')
     """
-    return f"{from_minor(minor, currency):,.{minor_digits(currency)}f}"
+    return amount(from_minor(minor, currency), minor_digits(currency))
+
+
+def money_text(minor: int, currency: str) -> str:
+    """Write an amount with its currency.
+
+    Examples
+    --------
+    >>> money_text(50_000, "USD")
+    '500.00 USD'
+    """
+    return f"{format_minor(minor, currency)} {currency}"
 
 
 class Money(NamedTuple):

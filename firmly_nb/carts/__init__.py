@@ -1,4 +1,4 @@
-"""What was in the cart, what changed, and what is wrong with it: tables in, tables out.
+"""Carts, their changes and their faults: tables in, tables out.
 
 Every function takes a table of events (``recording_id``, ``seq``, ``event``, ``data``), wherever
 that came from, and returns plain DataFrames, whose columns are declared in ``schemas``

@@ -1,4 +1,4 @@
-"""What changed in the cart between one snapshot of an order and the next.
+"""Changes of the cart between one snapshot of an order and the next.
 
 Own code instead of a diff library: a cart is a tree of lists whose elements have an identity and
 of amounts that are objects. Told that much, sixty lines say ``line_items[WS12-XS-Orange].price``
@@ -13,11 +13,12 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.api.money import Money, format_minor, read_money
+from firmly_nb.api.money import format_minor, money_text, read_money
 from firmly_nb.carts.fields import Json, read_text
 from firmly_nb.carts.paths import Step, below, element_path, read_path
 from firmly_nb.carts.schemas import CHANGES
 from firmly_nb.carts.tables import find_carts, parts
+from firmly_nb.display.text import cut, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +39,7 @@ LONGEST_LABEL = 60
 
 
 def label_of(element: object, field: str = "") -> str:
-    """Say what a person would call an element of a list; empty where nothing in it tells.
+    """Return what a person would call an element of a list; empty where nothing in it tells.
 
     Examples
     --------
@@ -149,8 +150,7 @@ def _is_huge(value: object) -> bool:
 def _short(value: object) -> str:
     text = "a huge number" if _is_huge(value) else str(value)
     clean = text if text.isascii() else str(read_text(text))
-    clean = clean.replace("\n", " ")
-    return clean if len(clean) <= LONGEST_LABEL else clean[: LONGEST_LABEL - 1] + "…"
+    return cut(clean.replace("\n", " "), LONGEST_LABEL)
 
 
 # In the order in which a shopper reads a bill; what is not named here comes after.
@@ -180,7 +180,7 @@ LONGEST_VALUE = 40
 
 
 def summary(changes: pd.DataFrame, *, most: int = 8) -> str:
-    """Tell the changes in words, one line an event.
+    """Return the changes in words, one line an event.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def summary(changes: pd.DataFrame, *, most: int = 8) -> str:
         if len(rows) > len(shown):
             shown.append(f"and {len(rows) - len(shown)} more")
         prefix = f"{recording_id} " if many else ""
-        told.append(f"{prefix}{rows['event'].iloc[0]}: {', '.join(shown)}")
+        told.append(printable(f"{prefix}{rows['event'].iloc[0]}: {', '.join(shown)}"))
     return "\n".join(told)
 
 
@@ -245,8 +245,7 @@ def amount_or_value(value: Any, currency: Any, longest: int = LONGEST_VALUE) -> 
         text = value if isinstance(value, str) else _described(value)
     except (RecursionError, ValueError):  # too deep, or an int of thousands of digits
         text = "a value too large to show"
-    clean = " ".join(str(read_text(text)).split())
-    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+    return cut(" ".join(str(read_text(text)).split()), longest)
 
 
 def _described(value: Any) -> str:
@@ -435,16 +434,12 @@ def _amounts(path: str, old: Any, new: Any) -> list[Difference] | None:
     if not sides or len(sides) < len(said):
         return None
     if before and after and before.currency != after.currency:
-        return [Difference(path, "changed", _in_words(before), _in_words(after))]
+        return [Difference(path, "changed", money_text(*before), money_text(*after))]
     if before == after:
         return []
     old_minor, new_minor = (money.minor if money else None for money in (before, after))
     kind = _leaf(path, old, new).kind
     return [Difference(path, kind, old_minor, new_minor, sides[0].currency)]
-
-
-def _in_words(money: Money) -> str:
-    return f"{format_minor(money.minor, money.currency)} {money.currency}"
 
 
 def _quiet(field: str, value: Any, names: dict[str, str]) -> Any:

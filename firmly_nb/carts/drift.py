@@ -14,6 +14,7 @@ from firmly_nb.carts.fields import Json, read_text
 from firmly_nb.carts.paths import Step, below, split_last
 from firmly_nb.carts.schemas import FIELD_PRESENCE, SCHEMA_DRIFT
 from firmly_nb.carts.tables import Found, find_carts
+from firmly_nb.display.text import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -92,7 +93,7 @@ def presence_matrix(presence: pd.DataFrame) -> pd.DataFrame:
 
 
 def schema_drift(events_before: pd.DataFrame, events_after: pd.DataFrame) -> pd.DataFrame:
-    """Tell which fields appeared, vanished, changed their type or became rarer or more frequent.
+    """Return which fields appeared, vanished, changed their type or became rarer or more frequent.
 
     Only events of merchants that both sets have are compared, and only fields whose parents both
     have: a field of a coupon says nothing where no cart had a coupon. A rate must differ by
@@ -191,8 +192,8 @@ def _drifted(
     rates = [side["presence"] if side else 0.0 for side in (old, new)]
     where = f"{path} of {event}" + (f" at {domain}" if domain else "")
     said = {
-        "appeared": f"{where} is new ({are}, in {rates[1]:.0%}).",
-        "vanished": f"{where} is gone (it was {were}, in {rates[0]:.0%}).",
+        "appeared": f"{where} is new ({are}, in {percent(rates[1])}).",
+        "vanished": f"{where} is gone (it was {were}, in {percent(rates[0])}).",
         "changed type": f"{where} was {were} and is {are}.",
     }
     return [
@@ -205,7 +206,9 @@ def _drifted(
             "types_after": are,
             "presence_before": rates[0],
             "presence_after": rates[1],
-            "sentence": said.get(change, f"{where} was in {rates[0]:.0%}, is in {rates[1]:.0%}."),
+            "sentence": said.get(
+                change, f"{where} was in {percent(rates[0])}, is in {percent(rates[1])}."
+            ),
         }
     ]
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from firmly_nb.carts.schemas import EXPLANATIONS
 from firmly_nb.carts.tables import discounts, snapshots
+from firmly_nb.display.text import interval, number, percent, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -178,9 +179,9 @@ def _interval(
     """
     rng, n = np.random.default_rng(seed), len(a)
     drawn = np.empty(resamples)
-    for number in range(resamples):
+    for at in range(resamples):
         times = np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
-        drawn[number] = measure(a, b, times)
+        drawn[at] = measure(a, b, times)
     bias = drawn.mean() - measure(a, b, np.ones(n))
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - bias
     return float(low), float(high)
@@ -268,7 +269,7 @@ def explain(
 
 
 def explain_in_words(table: pd.DataFrame) -> str:
-    """Tell what the table of `explain` says, and what it does not.
+    """Return in words what the table of `explain` says, and what it does not.
 
     Examples
     --------
@@ -293,7 +294,7 @@ def explain_in_words(table: pd.DataFrame) -> str:
     lines.append(
         "Orders were not assigned at random: a field that goes with the cause looks like the cause."
     )
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _candidates(placed: pd.DataFrame, target: str) -> list[str]:
@@ -399,15 +400,16 @@ def _association(a: _Field, b: _Field) -> float:
 
 
 def _sentence(row: dict[str, Any]) -> str:
-    size = f"{row['measure']} {row['effect']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-    chance = f"chance alone explains {row['by_chance']:.1%}, this {row['explained']:.1%}"
+    range_ = interval(row["low"], row["high"], "")
+    size = f"{row['measure']} {number(row['effect'])} ({range_})"
+    chance = f"chance alone explains {percent(row['by_chance'])}, this {percent(row['explained'])}"
     if row["p_holm"] >= ALARM and row["p_bh"] >= ALARM:
         return (
             f"No sign that {row['field']} matters: {size}; {chance}; "
             f"Holm-adjusted p = {row['p_holm']:.2g}."
         )
     sentence = (
-        f"{row['slowest']} took {row['ratio']:.2f} times as long as {row['fastest']}: "
+        f"{row['slowest']} took {number(row['ratio'])} times as long as {row['fastest']}: "
         f"{size}; {chance}."
     )
     if row["p_holm"] >= ALARM:

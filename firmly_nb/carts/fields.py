@@ -139,7 +139,7 @@ class Rows:
         return [None] * len(self._objects) if values is None else values.copy()
 
     def has(self, *fields: str) -> bool:
-        """Tell whether any object has any of the fields."""
+        """Return whether any object has any of the fields."""
         return not self._columns.keys().isdisjoint(fields)
 
     def text(self, *fields: str) -> list[str | None]:

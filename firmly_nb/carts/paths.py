@@ -1,4 +1,4 @@
-r"""Where something is in a cart, written so that it means one place and can be read back.
+r"""Paths in a cart: each names one place, and can be read back.
 
 Fields follow one another after dots, an element of a list stands in brackets under its name:
 ``line_items[MUG].price``. A field that is not an identifier is quoted, ``attributes["gift.wrap"]``,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.carts.rules import CHECKS, Check, CheckedCart, Finding, checked_carts
 from firmly_nb.carts.schemas import CHECK_SUMMARY, FINDINGS
-from firmly_nb.carts.show import CODE, FAINT, card, tinted
-from firmly_nb.display.text import printable
+from firmly_nb.display.html import card
+from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
+from firmly_nb.display.text import and_more, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     import pandas as pd
 
@@ -29,7 +30,7 @@ class CheckReport(NamedTuple):
     summary: pd.DataFrame
 
     def headline(self) -> str:
-        """Say it in a line.
+        """Return the result in one line.
 
         Examples
         --------
@@ -42,7 +43,7 @@ class CheckReport(NamedTuple):
         if ran.empty:
             return "no cart to check"
         if self.findings.empty:
-            return f"✓ {len(ran)} checks"
+            return f"✓ {count(len(ran), 'check')}"
         failed = self.findings["check"].nunique()
         counts = Counter(self.findings["severity"].tolist())
         words = (
@@ -164,14 +165,9 @@ def checks_text(report: CheckReport, most: int = MOST_FINDINGS) -> str:
     >>> events = {"recording_id": ["r1"], "seq": [2], "event": ["item-added"], "data": [data]}
     >>> print(checks_text(run_checks(pd.DataFrame(events), only=["quantity", "total"])))
     ✗ 1 of 1 checks: 1 error
-      error    item-added         quantity: The line MUG holds 0 pieces.
+      error  quantity  The line MUG holds 0 pieces. (item-added)
     """
-    lines = [report.headline()]
-    lines += [
-        f"  {severity:<8} {where:<18} {check}: {sentence}"
-        for where, severity, check, sentence in _rows(report, most)
-    ]
-    return "\n".join([*lines, *(f"  {words}" for words in _others(report, most))])
+    return "\n".join(filter(None, [report.headline(), grid_text(_grid(report, most), indent="  ")]))
 
 
 def checks_html(report: CheckReport, most: int = MOST_FINDINGS) -> str:
@@ -182,48 +178,24 @@ def checks_html(report: CheckReport, most: int = MOST_FINDINGS) -> str:
     >>> import pandas as pd
     >>> data = {"cart": {"cart_id": "<b>", "cart_status": "active"}}
     >>> events = {"recording_id": ["r1"], "seq": [2], "event": ["item-added"], "data": [data]}
-    >>> "✓ 1 checks" in checks_html(run_checks(pd.DataFrame(events), only=["status-fits-event"]))
+    >>> "✓ 1 check" in checks_html(run_checks(pd.DataFrame(events), only=["status-fits-event"]))
     True
     """
-    rows = "".join(_shown_row(*row) for row in _rows(report, most))
-    rest = "".join(
-        f'<div style="color:{FAINT}">{escape(words)}</div>' for words in _others(report, most)
-    )
-    table = (
-        '<table style="margin:4px 0 0;border:0;border-collapse:separate;border-spacing:0 2px;'
-        f'width:100%;table-layout:auto;font-size:inherit;color:inherit"><tbody>{rows}</tbody></table>'
-    )
-    return card(
-        f"<strong>{escape(report.headline())}</strong>{table if rows else ''}{rest}",
-        width="56em",
-        padding="8px 14px",
-    )
+    grid = _grid(report, most)
+    table = grid_html(grid) if grid.rows else ""
+    return card(f"<b>{escape(report.headline())}</b>{table}", "56em")
 
 
-def _rows(report: CheckReport, most: int) -> Iterator[tuple[str, str, str, str]]:
-    """Yield event (with its order where there are several), severity, check and sentence."""
+def _grid(report: CheckReport, most: int) -> Grid:
+    """Return a row a finding: severity, check, sentence, and below it the event."""
     shown = report.findings.head(most)
     many = report.findings["recording_id"].nunique() > 1
     names = ("recording_id", "event", "severity", "check", "sentence")
+    rows = []
     for recording_id, event, *rest in zip(*(shown[name].tolist() for name in names), strict=True):
         severity, check, sentence = map(str, rest)
         where = f"{recording_id} · {event}" if many else str(event)
-        yield printable(where), severity, check, printable(sentence)
-
-
-def _others(report: CheckReport, most: int) -> list[str]:
-    count = len(report.findings) - most
-    return [f"… and {count:,} more findings"] if count > 0 else []
-
-
-def _shown_row(where: str, severity: str, check: str, sentence: str) -> str:
-    tint = TINTS[severity]
-    cell = tinted(tint)
-    narrow = f"{cell};white-space:nowrap;width:1%"
-    return (
-        f'<tr style="background:none"><td style="{narrow};border-left:3px solid rgb({tint})">'
-        f'{severity}</td><td style="{narrow};font-family:{CODE};font-size:12px">'
-        f"{escape(check)}</td>"
-        f'<td style="{cell}"><bdi>{escape(sentence)}</bdi></td>'
-        f'<td style="{narrow};color:{FAINT}"><bdi>{escape(where)}</bdi></td></tr>'
-    )
+        rows.append(Row((severity, check, Cell(sentence, small=where)), tint=TINTS[severity]))
+    heads = (Head(left=True), Head(left=True, look="code"), Head(left=True, wraps=True))
+    more = and_more(len(report.findings) - most, "finding")
+    return Grid(heads, rows, more=more, named_by=None, width="56em")

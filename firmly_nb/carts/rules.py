@@ -58,12 +58,12 @@ class CheckedCart:
 
     @property
     def is_order(self) -> bool:
-        """Whether this is the order that a cart became."""
+        """True if this is the order that a cart became."""
         return bool(self.row.kind == "order")
 
     @property
     def last_cart(self) -> CheckedCart | None:
-        """The last snapshot before this one that was a cart."""
+        """Last snapshot before this one that was a cart; None if there is none."""
         cart = self.before
         while cart is not None and cart.is_order:
             cart = cart.before
@@ -76,7 +76,7 @@ class CheckedCart:
 
     @cached_property
     def currencies(self) -> Counter[str]:
-        """How many amounts anywhere in the cart are in each currency."""
+        """Number of amounts anywhere in the cart, by currency."""
         found = (currency_code(money["currency"]) for _, money in self.amounts)
         return Counter(currency for currency in found if currency is not None)
 
@@ -427,7 +427,7 @@ def _plain(value: Any) -> str:
 
 
 def _is_mixed(cart: CheckedCart) -> bool:
-    """Tell whether amounts cannot be added up; `one_currency` says so, not the sums."""
+    """Return whether amounts cannot be added up; `one_currency` says so, not the sums."""
     totals = ("sub_total", "shipping_total", "tax_total", "tax", "addon_total", "total")
     moneys = [cart.data.get(name) for name in (*totals, "cart_discount")]
     said = [currency_code(money.get("currency")) for money in moneys if isinstance(money, dict)]
@@ -445,7 +445,7 @@ def _in_other_currencies(cart: CheckedCart, usual: str) -> Iterator[tuple[str, s
 
 
 def _hint(missing: int, costs: Json) -> str:
-    """Say what the difference is, where it is a part of the bill."""
+    """Return what the difference is, where it is a part of the bill."""
     for name, minor in costs.items():
         if minor and missing == minor:
             return f" (the difference is the {name}; prices may include it)"

@@ -97,15 +97,15 @@ class SheetAmount:
     findings: list[Note] = field(default_factory=list)
 
 
-def short(text: str) -> str:
-    """Bound a text that is safe to show already.
+def short(text: object) -> str:
+    """Return what a merchant sent as one line that is safe to show and not too long.
 
     Examples
     --------
     >>> len(short("x" * 1000))
     500
     """
-    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"
+    return printable(text, MOST_TEXT)
 
 
 def changed_of(row: Any) -> Changed:
@@ -114,11 +114,11 @@ def changed_of(row: Any) -> Changed:
     old, new = (
         MASKED
         if is_personal and value is not None
-        else short(printable(amount_or_value(value, row.currency, MOST_TEXT)))
+        else short(amount_or_value(value, row.currency, MOST_TEXT))
         for value in (row.before, row.after)
     )
     was, now = ("" if kind == "added" else old), ("" if kind == "removed" else new)
-    path, words = (short(printable(text)) for text in (row.path, path_in_words(row.path)))
+    path, words = (short(text) for text in (row.path, path_in_words(row.path)))
     return Changed(path, words, kind, was, now)
 
 
@@ -132,7 +132,7 @@ def _is_personal(path: str) -> bool:
 
 def note_of(row: Any) -> Note:
     """Read a row of the table of findings."""
-    path, sentence = short(printable(row.path)), short(printable(row.sentence))
+    path, sentence = short(row.path), short(row.sentence)
     return Note(path, str(row.severity), str(row.check), sentence)
 
 
@@ -249,7 +249,7 @@ MOST_NOTES = 200  # changes, or findings, of one event
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """All that is drawn of one event; every text is safe to show and bounded."""
+    """Content of the drawing of one event; every text is safe to show and bounded."""
 
     seq: int
     shop: str
@@ -420,7 +420,7 @@ def _lines(
 
 
 def _most_telling(lines: list[SheetLine]) -> list[SheetLine]:
-    """Of too many lines keep those with findings and changes, and of the others the first."""
+    """Keep of too many lines those with findings and changes, and of the others the first."""
     if len(lines) <= MOST_LINES:
         return lines
     by_weight = sorted(

@@ -7,16 +7,16 @@ fetches nothing.
 
 from __future__ import annotations
 
-import textwrap
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.money import format_minor
 from firmly_nb.api.snapshots import Snapshot, find_snapshot
 from firmly_nb.carts.changes import AMOUNT_NAMES, amount_or_value
 from firmly_nb.carts.tables import Found, records, tables_of
-from firmly_nb.display.text import printable
+from firmly_nb.display.html import QUIET, card, notes, quiet
+from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
+from firmly_nb.display.text import and_more, as_html, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """All that is shown of a cart, as texts; amounts are written in their currency's form."""
+    """Content of the display of a cart, as texts; amounts are in their currency's form."""
 
     shop: str
     status: str
@@ -153,15 +153,6 @@ def _amount(minor: int | None, currency: str) -> str:
     return NOTHING if minor is None else format_minor(minor, currency).replace("-", MINUS)
 
 
-INK = "var(--jp-ui-font-color1, inherit)"
-FAINT = "var(--jp-ui-font-color2, #808080)"
-RULE = "1px solid var(--jp-border-color2, rgba(128,128,128,.35))"
-FONT = "var(--jp-ui-font-family, system-ui, sans-serif)"
-CODE = "var(--jp-code-font-family, ui-monospace, monospace)"
-CELL = "border:0;background:none;vertical-align:top;padding:4px 0"
-LEFT = f"{CELL};text-align:left;white-space:normal;overflow-wrap:anywhere"
-RIGHT = f"{CELL};text-align:right;white-space:nowrap;padding-left:16px"
-WIDTH = 64
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -181,24 +172,15 @@ def cart_html(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> str:
     True
     """
     read = bill(snapshot, most_lines)
-    rows = "".join(map(_line_row, read.lines)) or _wide("The cart is empty.")
-    if read.n_lines > len(read.lines):
-        rows += _wide(f"… and {read.n_lines - len(read.lines):,} more lines")
-    sent = "".join(_sum_row(words, price, FAINT) for words, price in read.shipments)
-    codes = "".join(_sum_row(f"code {code}", "", FAINT) for code in read.codes)
-    sums = "".join(_sum_row(label, amount) for label, amount in read.totals)
-    return card(
-        f"{_head(read)}{_table(rows)}"
-        f"{_table(sent + codes, ruled=True) if sent or codes else ''}"
-        f"{_table(sums + _total_row(read), ruled=True)}"
-        f"{''.join(map(_notice, read.notices))}",
-        width="34em",
-        padding="10px 14px",
+    head = (
+        '<div style="display:flex;justify-content:space-between;gap:16px">'
+        f'<b>{as_html(read.shop)}</b> <span style="{QUIET}">{as_html(_state(read))}</span></div>'
     )
+    return card(f"{head}{grid_html(_bill_grid(read))}{notes(read.notices)}", "34em")
 
 
 def cart_text(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> str:
-    """Write a cart as a shopper would see it, in plain text of 64 columns.
+    """Write a cart as a shopper would see it, as plain text.
 
     Examples
     --------
@@ -207,136 +189,54 @@ def cart_text(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> str:
     ...     {"description": "Stoneware mug", "quantity": 2, "line_price": usd}]}
     >>> print(cart_text(cart))
     Luma
-      2 x Stoneware mug                                        37.00
-    ----------------------------------------------------------------
-    subtotal                                                   37.00
-    shipping                                                       —
-    tax                                                            —
-    total                                                  USD 37.00
+    Stoneware mug  2      37.00
+    ---------------------------
+    subtotal              37.00
+    shipping                  —
+    tax                       —
+    total             USD 37.00
     """
     read = bill(snapshot, most_lines)
-    said = (read.shop, f"order {read.order_number}" if read.order_number else "", read.status)
-    lines = [" · ".join(word for word in said if word)]
-    for line in read.lines:
-        lines += _columns(f"{line.quantity:>3} x {_named(line)}", line.price)
-        if line.discount:
-            lines += _columns("      discount", line.discount)
-    if not read.lines:
-        lines.append("  The cart is empty.")
-    if read.n_lines > len(read.lines):
-        lines.append(f"  … and {read.n_lines - len(read.lines):,} more lines")
-    rule = "-" * WIDTH
-    extra = [(words, price) for words, price in read.shipments]
-    extra += [(f"code {code}", "") for code in read.codes]
-    if extra:
-        lines.append(rule)
-    for words, price in extra:
-        lines += _columns(words, price)
-    lines.append(rule)
-    for label, amount in (*read.totals, ("total", f"{read.currency} {read.total}".strip())):
-        lines += _columns(label, amount)
-    lines += [f"! {notice}" for notice in read.notices]
-    return "\n".join(line.rstrip() for line in lines)
+    head = " · ".join(word for word in (read.shop, _state(read)) if word)
+    return "\n".join([head, grid_text(_bill_grid(read)), *(f"! {text}" for text in read.notices)])
 
 
-def card(inside: str, *, width: str, padding: str) -> str:
-    """Put HTML into a frame in the notebook's font."""
-    return (
-        f'<div style="font-family:{FONT};color:{INK};font-size:13px;line-height:1.45;'
-        f'max-width:{width};border:{RULE};border-radius:8px;padding:{padding};margin:4px 0">'
-        f"{inside}</div>"
-    )
-
-
-def tinted(tint: str) -> str:
-    """Return the style of a cell on a tint, as ``red,green,blue``."""
-    return f"{LEFT};background:rgba({tint},.10);padding:3px 8px"
-
-
-def _head(read: Bill) -> str:
+def _state(read: Bill) -> str:
     number = f"order {read.order_number}" if read.order_number else ""
-    right = " · ".join(said for said in (number, read.status) if said)
-    return (
-        '<div style="display:flex;justify-content:space-between;gap:16px;padding-bottom:4px">'
-        f"<strong><bdi>{escape(read.shop)}</bdi></strong>"
-        f'<span style="color:{FAINT}"><bdi>{escape(right)}</bdi></span></div>'
-    )
+    return " · ".join(word for word in (number, read.status) if word)
 
 
-def _line_row(line: BillLine) -> str:
-    small = " · ".join(word for word in (line.variant, line.sku) if word)
-    under = f'<br><small style="color:{FAINT}"><bdi>{escape(small)}</bdi></small>' if small else ""
-    each = f" {TIMES} {escape(line.each)}" if line.each else ""
-    price = f"{escape(line.price)}"
-    if line.discount:
-        price += f'<br><small style="color:{FAINT}">discount {escape(line.discount)}</small>'
-    quantity = f'{escape(line.quantity)}<small style="color:{FAINT}">{each}</small>'
-    return (
-        f'<tr style="background:none"><td style="{LEFT}"><bdi>{escape(line.name)}</bdi>{under}</td>'
-        f'<td style="{RIGHT}">{quantity}</td><td style="{RIGHT}">{price}</td></tr>'
-    )
+def _bill_grid(read: Bill) -> Grid:
+    """Return the lines, then what is sent and taken off, then the totals, with rules between."""
+    extra = [Row((words, "", price), look="quiet") for words, price in read.shipments]
+    extra += [Row((f"code {code}", "", ""), look="quiet") for code in read.codes]
+    sums = [Row((label, "", amount)) for label, amount in read.totals]
+    sums.append(Row(("total", "", Cell(read.total, before=read.currency)), look="total"))
+    rows = [*_line_rows(read), *_ruled(extra), *_ruled(sums)]
+    return Grid((Head(left=True, wraps=True), Head(), Head()), rows, width="34em")
 
 
-def _sum_row(label: str, amount: str, colour: str = "inherit") -> str:
-    return (
-        f'<tr style="background:none;color:{colour}"><td style="{LEFT};padding:1px 0">'
-        f'<bdi>{escape(label)}</bdi></td><td style="{RIGHT};padding:1px 0 1px 16px">'
-        f"{escape(amount)}</td></tr>"
-    )
+def _line_rows(read: Bill) -> Iterator[Row]:
+    for line in read.lines:
+        small = " · ".join(word for word in (line.variant, line.sku) if word)
+        quantity = f"{line.quantity} {TIMES} {line.each}" if line.each else line.quantity
+        yield Row((Cell(line.name, small=small), quantity, line.price))
+        if line.discount:
+            yield Row(("discount", "", line.discount), look="quiet")
+    if not read.lines:
+        yield Row(("The cart is empty.", "", ""), look="quiet")
+    if left := and_more(read.n_lines - len(read.lines), "line"):
+        yield Row((left, "", ""), look="quiet")
 
 
-def _total_row(read: Bill) -> str:
-    large = "font-weight:600;font-size:15px;padding-top:5px"
-    currency = f'<small style="color:{FAINT};font-weight:400">{escape(read.currency)}</small> '
-    return (
-        f'<tr style="background:none"><td style="{LEFT};{large}">total</td>'
-        f'<td style="{RIGHT};{large}">{currency if read.currency else ""}{escape(read.total)}</td>'
-        "</tr>"
-    )
-
-
-def _wide(words: str) -> str:
-    return (
-        f'<tr style="background:none"><td colspan="3" style="{LEFT};color:{FAINT}">'
-        f"{escape(words)}</td></tr>"
-    )
-
-
-def _table(rows: str, *, ruled: bool = False) -> str:
-    top = f"border-top:{RULE};margin-top:4px;padding-top:4px" if ruled else ""
-    return (
-        f'<div style="{top}"><table style="width:100%;margin:0;border:0;border-collapse:collapse;'
-        f'font-size:inherit;color:inherit;font-variant-numeric:tabular-nums;table-layout:auto">'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _notice(words: str) -> str:
-    return (
-        '<div style="margin-top:8px;padding:4px 8px;border-left:3px solid '
-        'var(--jp-warn-color1, #e08a00);background:rgba(224,138,0,.12);overflow-wrap:anywhere">'
-        f"⚠ <bdi>{escape(words)}</bdi></div>"
-    )
-
-
-def _named(line: BillLine) -> str:
-    each = f"at {line.each}" if line.each else ""
-    return "  ".join(word for word in (line.name, line.variant, each) if word)
-
-
-def _columns(words: str, amount: str) -> list[str]:
-    """Put words on the left, wrapped, and an amount on the right of their first line."""
-    room = max(WIDTH - len(amount) - 2, WIDTH // 3)
-    first, *others = textwrap.wrap(words, room, drop_whitespace=False) or [""]
-    indent = " " * 6
-    rest = textwrap.wrap("".join(others), room - len(indent))
-    return [f"{first:<{room}}  {amount}", *(f"{indent}{line}" for line in rest)]
+def _ruled(rows: list[Row]) -> list[Row]:
+    """Draw a rule above the first of some rows."""
+    return [replace(row, ruled=not at) for at, row in enumerate(rows)]
 
 
 # Changes of carts for the eye; signs say what colours say, so that either is enough.
 
 
-Shown = tuple[str, str, str, str]  # kind, path, before, after
 MOST_CHANGES = 200
 SIGNS = {"added": "+", "removed": MINUS, "changed": "→"}
 TINTS = {"added": "46,160,67", "removed": "218,54,51", "changed": "56,132,255"}
@@ -361,18 +261,11 @@ def changes_html(changes: pd.DataFrame, most: int = MOST_CHANGES) -> str:
     True
     """
     blocks = [
-        f'<div style="font-weight:600;padding:6px 0 2px">{escape(title)}</div>'
-        '<table style="margin:0;border:0;border-collapse:separate;border-spacing:0 2px;width:100%;'
-        'font-size:inherit;color:inherit;font-variant-numeric:tabular-nums"><tbody>'
-        f"{''.join(map(_row, rows))}</tbody></table>"
-        for title, rows in _blocks(changes.head(most))
+        f'<div style="font-weight:600;padding:6px 0 2px">{as_html(title)}</div>{grid_html(grid)}'
+        for title, grid in _blocks(changes.head(most))
     ]
-    if len(changes) > most:
-        blocks.append(
-            f'<div style="color:{FAINT}">… and {len(changes) - most:,} more changes</div>'
-        )
-    inside = "".join(blocks) or f'<div style="color:{FAINT}">no changes</div>'
-    return card(inside, width="52em", padding="6px 14px 10px")
+    more = quiet(and_more(len(changes) - most, "change"))
+    return card("".join([*blocks, more]) or quiet("no changes"), "52em")
 
 
 def changes_text(changes: pd.DataFrame, most: int = MOST_CHANGES) -> str:
@@ -385,51 +278,35 @@ def changes_text(changes: pd.DataFrame, most: int = MOST_CHANGES) -> str:
     ...        "path": "tax", "kind": "changed", "before": 0, "after": 374, "currency": "USD"}
     >>> print(changes_text(CHANGES.frame([row])))
     shipping-updated
-      -> tax  0.00 -> 3.74
+      →  tax  0.00 → 3.74
     """
-    signs = SIGNS | {"removed": "-", "changed": "->"}
-    lines = []
-    for title, rows in _blocks(changes.head(most)):
-        lines.append(title)
-        width = min(max(len(path) for _, path, _, _ in rows), 48)
-        for kind, path, before, after in rows:
-            values = f"{before} -> {after}" if kind == "changed" else before or after
-            lines.append(f"  {signs[kind]:<2} {path:<{width}}  {values}")
-    if len(changes) > most:
-        lines.append(f"… and {len(changes) - most:,} more changes")
-    return "\n".join(lines) or "no changes"
+    blocks = [
+        f"{title}\n{grid_text(grid, indent='  ')}" for title, grid in _blocks(changes.head(most))
+    ]
+    more = and_more(len(changes) - most, "change")
+    return "\n".join([*blocks, *([more] if more else [])]) or "no changes"
 
 
-def _blocks(changes: pd.DataFrame) -> Iterator[tuple[str, list[Shown]]]:
-    """Yield each event's title and its changes as kind, path, before and after."""
+def _blocks(changes: pd.DataFrame) -> Iterator[tuple[str, Grid]]:
+    """Yield each event's name and its changes, a row each: sign, path, before and after."""
     many = changes["recording_id"].nunique() > 1
     names = ("kind", "path", "before", "after", "currency")
-    for (recording_id, _), rows in changes.groupby(["recording_id", "seq_after"], sort=False):
-        event = printable(str(rows["event"].iloc[0]))
-        columns = (rows[name].tolist() for name in names)
-        shown = [_shown(*row) for row in zip(*columns, strict=True)]
-        yield (f"{recording_id} · {event}" if many else event), shown
-
-
-def _shown(kind: str, path: str, before: Any, after: Any, currency: Any) -> Shown:
-    old = "" if kind == "added" else printable(amount_or_value(before, currency))
-    new = "" if kind == "removed" else printable(amount_or_value(after, currency))
-    return kind, printable(path), old, new
-
-
-def _row(change: Shown) -> str:
-    kind, path, before, after = change
-    tint = TINTS[kind]
-    cell = tinted(tint)
-    arrow = f' <span style="color:{FAINT}">→</span> ' if kind == "changed" else ""
-    old = f'<bdi style="color:{FAINT}">{escape(before)}</bdi>' if before else ""
-    if kind == "removed":
-        old = f"<s><bdi>{escape(before)}</bdi></s>"
-    new = f"<strong><bdi>{escape(after)}</bdi></strong>" if after else ""
-    return (
-        f'<tr style="background:none"><td title="{kind}" style="{cell};width:1.2em;'
-        f'border-left:3px solid rgb({tint});text-align:center;font-weight:600">{SIGNS[kind]}</td>'
-        f'<td style="{cell};font-family:{CODE};font-size:12px;width:62%">'
-        f"<bdi>{escape(path)}</bdi></td>"
-        f'<td style="{cell};text-align:right">{old}{arrow}{new}</td></tr>'
+    heads = (
+        Head(look="bold"),
+        Head(left=True, wraps=True, look="code"),
+        Head(left=True, wraps=True),
     )
+    for (recording_id, _), rows in changes.groupby(["recording_id", "seq_after"], sort=False):
+        event = printable(rows["event"].iloc[0])
+        columns = (rows[name].tolist() for name in names)
+        shown = [_change(*row) for row in zip(*columns, strict=True)]
+        title = f"{recording_id} · {event}" if many else event
+        yield title, Grid(heads, shown, named_by=1, width="52em")
+
+
+def _change(kind: str, path: str, before: Any, after: Any, currency: Any) -> Row:
+    old, new = (amount_or_value(value, currency) for value in (before, after))
+    value = Cell(old, look="struck") if kind == "removed" else Cell(new, look="bold")
+    if kind == "changed":
+        value = replace(value, before=f"{printable(old)} →")
+    return Row((Cell(SIGNS[kind], title=kind), path, value), tint=TINTS[kind])

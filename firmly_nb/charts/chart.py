@@ -1,4 +1,4 @@
-"""What charts have in common: which orders are drawn, how failures look, what hovering tells."""
+"""Common parts of charts: the orders drawn, the marks of failures, the texts of hovering."""
 
 from __future__ import annotations
 
@@ -24,7 +24,16 @@ from firmly_nb.charts.look import (
     is_wide,
     layout,
 )
-from firmly_nb.display.text import LONGEST_NAME, clean, count, lines, listed, shown
+from firmly_nb.display.text import (
+    LONGEST_NAME,
+    as_plotly,
+    count,
+    duration,
+    listed,
+    plotly_lines,
+    printable,
+    short_name,
+)
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.quantiles import quantiles
 from firmly_nb.latency.runs import quantiles_by_run, runs_of
@@ -39,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Orders(Protocol):
-    """What charts are made from: the tables of many recordings."""
+    """The tables of many recordings, from which charts are made."""
 
     @property
     def event_times(self) -> pd.DataFrame: ...  # noqa: D102 - as in Recordings
@@ -50,7 +59,7 @@ class Orders(Protocol):
 
 
 def excluded(orders: pd.DataFrame) -> str:
-    """Say how many orders were attempted and which are not among the placed ones.
+    """Return how many orders were attempted and which are not among the placed ones.
 
     Examples
     --------
@@ -65,7 +74,7 @@ def excluded(orders: pd.DataFrame) -> str:
 
 
 def none_placed(orders: pd.DataFrame) -> str:
-    """Say that no order was placed, and what became of them.
+    """Return in words that no order was placed, and how the orders ended.
 
     Examples
     --------
@@ -83,7 +92,7 @@ def none_placed(orders: pd.DataFrame) -> str:
 
 
 def there_are(number: int) -> str:
-    """Say how many there are.
+    """Return in words how many there are.
 
     Examples
     --------
@@ -96,7 +105,7 @@ def there_are(number: int) -> str:
 def _others(orders: pd.DataFrame) -> list[str]:
     counts = orders["outcome"].astype("str").value_counts()
     return [
-        f"{count(int(number))} {clean(outcome(str(name)).clause)}"
+        f"{count(int(number))} {short_name(outcome(str(name)).clause)}"
         for name, number in counts.items()
         if name != PLACED and number
     ]
@@ -126,23 +135,23 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
 
     @property
     def question(self) -> str:
-        """What it answers."""
+        """Question that the chart answers."""
         return str(self._said("question"))
 
     @property
     def sentence(self) -> str:
-        """The answer, computed from the data."""
+        """Answer, computed from the data."""
         return str(self._said("sentence"))
 
     @property
     def caption(self) -> str:
-        """How many orders are in it, which are not, and how it is drawn."""
+        """Number of orders in it, those left out, and how it is drawn."""
         return str(self._said("caption"))
 
     @property
     def alt(self) -> str:
-        """What a reader hears who does not see the picture: the question and its answer."""
-        return f"{clean(self.question, ALT_LETTERS)} {clean(self.sentence, ALT_LETTERS)}"
+        """Alternative text of the picture: the question and its answer."""
+        return f"{printable(self.question, ALT_LETTERS)} {printable(self.sentence, ALT_LETTERS)}"
 
     def dark(self) -> Chart:
         """Return the same chart for a dark page."""
@@ -224,8 +233,8 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     extra
         Further layout: axes, shapes, annotations.
     """
-    asked, answer = lines(question, QUESTION_LETTERS), lines(sentence, ANSWER_LETTERS)
-    foot = lines(caption, CAPTION_LETTERS)
+    asked, answer = plotly_lines(question, QUESTION_LETTERS), plotly_lines(sentence, ANSWER_LETTERS)
+    foot = plotly_lines(caption, CAPTION_LETTERS)
     named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
     above = _legend_px(named, pictures.WIDTH_PX - left_px - right_px) if legend else 14
     top = EDGE_PX + 3 + QUESTION_LINE_PX * len(asked) + LINE_PX * len(answer) + above
@@ -302,7 +311,7 @@ MOST_MERCHANTS = 4
 
 
 def measure_name(measure: str) -> str:
-    """Say a column's name in words."""
+    """Return the name of a column in words."""
     return MEASURES.get(measure, measure.removesuffix("_ms").replace("_", " "))
 
 
@@ -343,7 +352,7 @@ def order_quantiles(
 
 
 def interval_words(orders: pd.DataFrame) -> str:
-    """Say how the intervals came about."""
+    """Return in words how the intervals were computed."""
     runs = runs_of(placed(orders, "order_latency_ms"))
     if runs is None:
         return "Intervals: 95%, exact order statistics."
@@ -375,7 +384,7 @@ def order_points(
     """
     names = domains(through)
     own = names if len(names) <= MOST_MERCHANTS else names[: MOST_MERCHANTS - 1]
-    parts = [(clean(name), through["domain"] == name) for name in own]
+    parts = [(short_name(name), through["domain"] == name) for name in own]
     if len(own) < len(names):
         rest = f"{count(len(names) - len(own))} more merchants"
         parts.append((rest, ~through["domain"].isin(own)))
@@ -386,8 +395,9 @@ def order_points(
             go.Scatter(
                 x=x(part),
                 y=part[measure].to_numpy("float64"),
+                hovertext=durations(part[measure]),
                 mode="markers",
-                name=f"{shown(name)} ({count(len(part))})",
+                name=f"{as_plotly(name)} ({count(len(part))})",
                 marker={
                     "size": 6,
                     "symbol": SYMBOLS[index],
@@ -423,21 +433,27 @@ def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit:
             go.Scatter(
                 x=[x[row] for row in rows],
                 y=[y[row] for row in rows],
+                hovertext=durations(y[row] for row in rows),
                 mode="markers",
-                name=shown(f"{said.word} ({count(len(rows))})"),
+                name=as_plotly(f"{said.word} ({count(len(rows))})"),
                 marker=failure_look(name),
-                customdata=[[shown(ids[row]), shown_code(codes[row])] for row in rows],
-                hovertemplate=f"<b>{shown(said.clause)}</b> "
-                f"%{{customdata[1]}}<br>{unit} %{{y:,.1f}} ms<br>%{{customdata[0]}}<extra></extra>",
+                customdata=[[as_plotly(ids[row]), shown_code(codes[row])] for row in rows],
+                hovertemplate=f"<b>{as_plotly(said.clause)}</b> "
+                f"%{{customdata[1]}}<br>{unit} %{{hovertext}}<br>%{{customdata[0]}}<extra></extra>",
             )
         )
     return traces
 
 
+def durations(times_ms: Iterable[float | None]) -> list[str]:
+    """Return what hovering tells of times: Plotly's own formats cannot write them as elsewhere."""
+    return [duration(time_ms) for time_ms in times_ms]
+
+
 def order_hover(unit: str) -> str:
     """Return what hovering over a placed order tells."""
     return (
-        f"<b>order %{{customdata[1]}}</b><br>{unit} %{{y:,.1f}} ms<br>"
+        f"<b>order %{{customdata[1]}}</b><br>{unit} %{{hovertext}}<br>"
         "%{customdata[2]}<br>%{customdata[0]}<extra></extra>"
     )
 
@@ -446,7 +462,7 @@ def order_data(orders: pd.DataFrame) -> list[list[str]]:
     """Return what leads from a point to its recording: id, order number, and the merchant."""
     numbers = orders["order_number"].astype("object").where(orders["order_number"].notna(), "")
     columns = orders["recording_id"], numbers, orders["domain"].astype("object")
-    return [[shown(value) for value in row] for row in zip(*columns, strict=True)]
+    return [[as_plotly(value) for value in row] for row in zip(*columns, strict=True)]
 
 
 def domains(orders: pd.DataFrame) -> list[str]:
@@ -477,7 +493,7 @@ def row_axis(labels: Sequence[str]) -> dict[str, Any]:
     """Return an axis of rows under one another, each with its label."""
     return {
         "tickvals": list(range(len(labels))),
-        "ticktext": [shown(label) for label in labels],
+        "ticktext": [as_plotly(label) for label in labels],
         "range": [len(labels) - 0.5, -0.5],
         "showgrid": False,
         "ticks": "",
@@ -534,4 +550,4 @@ def nothing(question: str, said: str) -> Chart:
 
 def shown_code(code: Any) -> str:
     """Write the API's name of an error; nothing where there is none."""
-    return shown(code) if isinstance(code, str) else ""
+    return as_plotly(code) if isinstance(code, str) else ""

@@ -10,7 +10,14 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 from firmly_nb.charts.chart import Chart, excluded, make, nothing, times
 from firmly_nb.charts.distribution import ecdf_traces, share_axis
 from firmly_nb.charts.look import LIGHT, SERIES, faint, time_axis
-from firmly_nb.display.text import clean, percent, shown
+from firmly_nb.display.text import (
+    as_plotly,
+    duration,
+    interval,
+    percent,
+    short_name,
+    stated_percent,
+)
 from firmly_nb.latency.compare import FEWEST, LEVEL_OF_BAND
 from firmly_nb.latency.compare import compare as compare_orders
 
@@ -56,11 +63,11 @@ def comparison_chart(
     found: Comparison, orders_a: pd.DataFrame, orders_b: pd.DataFrame, names: tuple[str, str]
 ) -> Chart:
     """Draw a comparison that was made before."""
-    question = f"Is {clean(names[1], NAME_LETTERS)} slower than {clean(names[0], NAME_LETTERS)}?"
+    question = "Is {1} slower than {0}?".format(*(short_name(name, NAME_LETTERS) for name in names))
     a, b = times(orders_a), times(orders_b)
     if not len(a) or not len(b):
         missing = names[0] if not len(a) else names[1]
-        return nothing(question, f"No order of {clean(missing)} was placed.")
+        return nothing(question, f"No order of {short_name(missing)} was placed.")
     curves = [*ecdf_traces(a, names[0], 0), *ecdf_traces(b, names[1], 1)]
     above = {"xaxis": time_axis(np.concatenate([a, b]), "time to order-placed")}
     above["yaxis"] = share_axis()
@@ -88,9 +95,9 @@ def _two_parts(above: dict[str, Any], found: Comparison, names: tuple[str, str])
             "anchor": "y2",
         },
         "yaxis2": {
-            "title": {"text": f"{shown(names[1], 12)} minus {shown(names[0], 12)}, ms"},
+            "title": {"text": f"{as_plotly(names[1], 12)} minus {as_plotly(names[0], 12)}, ms"},
             "domain": [0, 0.31],
-            "tickformat": "+,.0~f",
+            "tickformat": "+,~f",
             "labelalias": {"+0": "0"},
             "zeroline": True,
             "zerolinecolor": LIGHT.ink,
@@ -129,7 +136,7 @@ def _shift_traces(found: Comparison) -> list[Any]:
             fillcolor="rgba(90,93,99,0.14)",
             line={"color": LIGHT.quiet, "width": 1, "dash": "dot"},
             hoverinfo="skip",
-            name=f"margin of {found.margin * 100:g}%",
+            name=f"margin of {stated_percent(found.margin)}",
             **below,
         ),
         go.Scatter(x=q[bounded], y=table["low_ms"].to_numpy(np.float64)[bounded], **edge),
@@ -147,9 +154,12 @@ def _shift_traces(found: Comparison) -> list[Any]:
             name="shift of each percentile",
             marker={"size": 7, "symbol": "diamond", "color": SERIES[1]},
             line={"color": SERIES[1], "width": 2},
-            customdata=table[["a_ms", "b_ms"]].to_numpy(np.float64),
-            hovertemplate="p%{x:.0%}: %{y:+,.1f} ms<br>%{customdata[0]:,.1f} to "
-            "%{customdata[1]:,.1f} ms<extra></extra>",
+            hovertext=[
+                f"p{100 * row['q']:g}: {duration(row['shift_ms'], signed=True)}<br>"
+                f"{interval(row['a_ms'], row['b_ms'])}"
+                for row in table.to_dict("records")
+            ],
+            hovertemplate="%{hovertext}<extra></extra>",
             **below,
         ),
     ]
@@ -158,7 +168,8 @@ def _shift_traces(found: Comparison) -> list[Any]:
 def _caption(
     found: Comparison, orders_a: pd.DataFrame, orders_b: pd.DataFrame, names: tuple[str, str]
 ) -> str:
-    sides = f"{clean(names[0])}: {excluded(orders_a)} {clean(names[1])}: {excluded(orders_b)}"
+    both = zip(names, (orders_a, orders_b), strict=True)
+    sides = " ".join(f"{short_name(name)}: {excluded(orders)}" for name, orders in both)
     placed = (
         f"Placed: {percent(found.success.a.share)} and {percent(found.success.b.share)}, "
         f"{found.success.verdict}."

@@ -1,4 +1,4 @@
-"""How long orders take: the share that is through by then, and the tail stretched out."""
+"""Charts of how long orders take: the share placed by then, and the tail."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from firmly_nb.charts.chart import (
     MOST_MERCHANTS,
     Chart,
     domains,
+    durations,
     excluded,
     interval_words,
     make,
@@ -33,7 +34,17 @@ from firmly_nb.charts.look import (
     thinned,
     time_axis,
 )
-from firmly_nb.display.text import between, clean, count, listed, ms, percent, shown
+from firmly_nb.display.text import (
+    as_plotly,
+    count,
+    duration,
+    estimate,
+    listed,
+    number,
+    percent,
+    short_name,
+    stated_percent,
+)
 from firmly_nb.latency.quantiles import Quantile, in_order
 from firmly_nb.latency.quantiles import ecdf as ecdf_table
 from firmly_nb.latency.shares import success_rate
@@ -130,11 +141,12 @@ def ecdf_traces(values: Any, name: str, index: int, curves: int = 2) -> list[Any
             # From zero: the curve of a single order is one step.
             x=np.append(x[:1], x),
             y=np.append(0.0, drawn["share"].to_numpy()),
-            name=f"{shown(name)} ({count(len(values))})",
+            name=f"{as_plotly(name)} ({count(len(values))})",
             mode="lines+markers" if len(values) <= FEW_POINTS else "lines",
             marker={"size": 5, "symbol": SYMBOLS[index % len(SYMBOLS)]},
             line={"color": colour, "width": 2.2, "dash": dash(index), **steps},
-            hovertemplate=f"%{{y:.1%}} within %{{x:,.1f}} ms<extra>{shown(name)}</extra>",
+            hovertext=durations(np.append(x[:1], x)),
+            hovertemplate=f"%{{y:.1%}} within %{{hovertext}}<extra>{as_plotly(name)}</extra>",
             **group,
         ),
     ]
@@ -148,7 +160,8 @@ def _all_attempted(x: Any, rate: float) -> Any:
         name=f"all attempted ({percent(rate)} placed)",
         mode="lines",
         line={"color": LIGHT.mark, "width": 1.4, "dash": "dash", "shape": "hv"},
-        hovertemplate="%{y:.1%} of all attempted, within %{x:,.1f} ms<extra></extra>",
+        hovertext=durations(np.append(x[:1], x[ranks])),
+        hovertemplate="%{y:.1%} of all attempted within %{hovertext}<extra></extra>",
     )
 
 
@@ -215,14 +228,15 @@ def _percentile_line(through: pd.DataFrame, x: Floats, name: str, index: int) ->
         x=1 / (1 - p),
         y=x[ranks],
         customdata=[
-            [f"{at:.3%}", *who[:2]]
+            [stated_percent(round(at, 5)), *who[:2]]
             for at, who in zip(p, order_data(through.iloc[ranks]), strict=True)
         ],
         name=name,
         mode="lines+markers" if len(x) <= FEW_POINTS else "lines",
         marker={"size": 5, "symbol": SYMBOLS[index]},
         line={"color": SERIES[index], "width": 2.2, "dash": dash(index)},
-        hovertemplate="%{customdata[0]} within %{y:,.1f} ms<br>order %{customdata[2]}<br>"
+        hovertext=durations(x[ranks]),
+        hovertemplate="%{customdata[0]} within %{hovertext}<br>order %{customdata[2]}<br>"
         "%{customdata[1]}<extra></extra>",
     )
 
@@ -235,7 +249,7 @@ def _lag_words(through: pd.DataFrame) -> str:
     lag = through["schedule_lag_ms"].max()
     if math.isnan(lag):
         return ""
-    return f" Orders started at most {ms(float(lag))} after their planned start."
+    return f" Orders started at most {duration(float(lag))} after their planned start."
 
 
 def _interval_band(found: list[Quantile]) -> list[Any]:
@@ -284,13 +298,13 @@ def _too_few_words(limit: float) -> list[dict[str, Any]]:
 
 
 def _middles(orders: pd.DataFrame, names: list[str], measure: str) -> str:
-    """Say the median of each merchant: together they are a shop that does not exist."""
+    """Return the median of each merchant: together they describe no merchant."""
     found = {
         name: order_quantiles(orders[(orders["domain"] == name).to_numpy(bool)], (0.5,), measure)[0]
         for name in names
     }
     known = [
-        f"{ms(q.estimate)} ({_range(q)}) at {clean(name, NAME_LETTERS)}"
+        f"{_said(q)} at {short_name(name, NAME_LETTERS)}"
         for name, q in found.items()
         if q.estimable
     ]
@@ -304,10 +318,10 @@ def _middle_and_tail(found: list[Quantile]) -> str:
     tail = next((q for q in reversed(others) if q.estimable), None)
     if not middle.estimable:
         return _too_few_to_say(middle)
-    said = f"Half of the placed orders take at most {ms(middle.estimate)} ({_range(middle)})"
+    said = f"Half of the placed orders take at most {_said(middle)}"
     if tail is None:
         return f"{said}; p90 needs {others[0].needed} placed orders, {there_are(middle.n)}."
-    return f"{said}, {tail.p * 100:g}% at most {ms(tail.estimate)} ({_range(tail)})."
+    return f"{said}, {stated_percent(tail.p)} at most {_said(tail)}."
 
 
 def _tail(found: list[Quantile]) -> str:
@@ -316,10 +330,10 @@ def _tail(found: list[Quantile]) -> str:
     if not estimable:
         return _too_few_to_say(found[0])
     median, last = found[0], estimable[-1]
-    said = f"The median is {ms(median.estimate)} ({_range(median)})"
+    said = f"The median is {_said(median)}"
     if last is not median:
         times = last.estimate / median.estimate
-        said += f"; {last.name} is {times:.1f} times that, {ms(last.estimate)} ({_range(last)})"
+        said += f"; {last.name} is {number(times)} times that, {_said(last)}"
     if missing is None:
         return f"{said}."
     needs = f"{missing.name} needs {count(missing.needed)} placed orders"
@@ -334,8 +348,8 @@ def _intervals(orders: pd.DataFrame, found: list[Quantile]) -> str:
     return f" {interval_words(orders)}" if any(q.estimable for q in found) else ""
 
 
-def _range(q: Quantile) -> str:
-    return between(q.low, q.high)
+def _said(q: Quantile) -> str:
+    return estimate(q.estimate, q.low, q.high)
 
 
 def _left_out(through: pd.DataFrame, *, by_merchant: bool) -> str:

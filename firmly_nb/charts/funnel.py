@@ -1,4 +1,4 @@
-"""How far orders come, and what became of those that did not arrive."""
+"""Funnel of orders: the milestones reached, and how the others ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firmly_nb.charts.chart import (
     row_axis,
 )
 from firmly_nb.charts.look import LIGHT, over, stage_look
-from firmly_nb.display.text import clean, count, listed, percent, shown
+from firmly_nb.display.text import as_plotly, count, listed, percent, percent_interval, short_name
 from firmly_nb.latency.shares import attempted, success_rate
 from firmly_nb.latency.shares import funnel as funnel_table
 from firmly_nb.latency.stages import START
@@ -81,8 +81,8 @@ def _reached(table: pd.DataFrame, n: int, ends: list[str]) -> list[Any]:
     for index, row in enumerate(table.to_dict("records"), 1):
         name = str(row["milestone"])
         words = (
-            f"<b>{shown(name)}</b>: {count(row['reached'])} of {count(row['came_from'])} came on, "
-            f"{percent(row['conversion'])} ({percent(row['low'])} to {percent(row['high'])})"
+            f"<b>{as_plotly(name)}</b>: {count(row['reached'])} of {count(row['came_from'])} "
+            f"came on, {percent(row['conversion'])} ({percent_interval(row['low'], row['high'])})"
         )
         bars.append(_bar(index, int(row["reached"]), words, stage_look(name, ends)))
     return bars
@@ -143,7 +143,7 @@ def _share_words(row: dict[Any, Any], index: int) -> dict[str, Any]:
     return {
         **beside(index),
         "text": f"<b>{count(row['reached'])}</b>  {percent(row['share'])} "
-        f"({percent(row['share_low'])} to {percent(row['share_high'])})",
+        f"({percent_interval(row['share_low'], row['share_high'])})",
         "yanchor": "bottom",
         "yshift": -6,
         "font": {"size": 12},
@@ -167,7 +167,7 @@ def _reason_words(lost: dict[str, list[tuple[str, int]]], names: list[str]) -> l
 
 
 def _most(reasons: list[tuple[str, int]], most: int, longest: int = 22) -> str:
-    named = [f"{count(number)} {shown(reason, longest)}" for reason, number in reasons[:most]]
+    named = [f"{count(number)} {as_plotly(reason, longest)}" for reason, number in reasons[:most]]
     rest = sum(number for _, number in reasons[most:])
     return ", ".join([*named, *([count(rest, "other")] if rest else [])])
 
@@ -176,14 +176,14 @@ def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -
     rate = success_rate(counted)
     said = (
         f"{count(rate.count)} of {count(rate.of, 'order')} {'was' if rate.of == 1 else 'were'} "
-        f"placed: {percent(rate.share)} ({percent(rate.low)} to {percent(rate.high)})"
+        f"placed: {percent(rate.share)} ({percent_interval(rate.low, rate.high)})"
     )
     if not lost:
         return f"{said}; none was lost."
     worst = max(lost, key=lambda name: _number(lost[name]))
     reasons, gone = lost[worst], rate.of - rate.count
-    where = "before the first milestone" if worst == START else f"after {clean(worst)}"
-    named = [f"{count(number)} {clean(reason)}" for reason, number in reasons[:MOST_REASONS]]
+    where = "before the first milestone" if worst == START else f"after {short_name(worst)}"
+    named = [f"{count(number)} {short_name(reason)}" for reason, number in reasons[:MOST_REASONS]]
     rest = _number(reasons[MOST_REASONS:])
     named += [f"{count(rest)} of other kinds"] if rest else []
     here, was = _number(reasons), "was" if gone == 1 else "were"
@@ -192,7 +192,7 @@ def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -
 
 
 def _may_exist(orders: pd.DataFrame) -> str:
-    """Say of how many orders it is not known whether they exist; lost is not the same as none."""
+    """Return how many orders may exist; lost is not the same as none."""
     if "order_exists" not in orders:
         return ""
     unsure = int((orders["order_exists"] == UNKNOWN).sum())

@@ -1,4 +1,4 @@
-"""How every chart looks: one theme, dark ink on a light card, and the same turned for the night.
+"""Look of every chart: one theme, dark ink on a light card, and the same for a dark page.
 
 A notebook's page can be light or dark and a chart does not know which, so it brings its own ground
 along. Colour is never alone: stages have a pattern or a dash too, failures a mark.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firmly_nb.display.text import THIN_SPACE, count
+from firmly_nb.display.text import THIN_SPACE, count, stated
 from firmly_nb.outcomes import STAGE_COLOURS, TONES, outcome, stage_colour, stage_index
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def layout(ground: Ground = LIGHT) -> dict[str, Any]:
         "xaxis": axis,
         "yaxis": axis,
         "dragmode": "zoom",
-        "separators": ".\u2009",
+        "separators": f".{THIN_SPACE}",
     }
 
 
@@ -157,7 +157,7 @@ def positive(values: ArrayLike) -> Floats:
 
 
 def is_wide(values: ArrayLike) -> bool:
-    """Say whether times span a decade, so that a logarithmic axis is needed.
+    """Return whether times span a decade, so that a logarithmic axis is needed.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def time_axis(values: ArrayLike, title: str, *, log: bool | None = None) -> dict
     log = is_wide(found) if log is None else log
     if not log or not len(found):
         top = float(found.max()) * 1.05 if len(found) else 1.0
-        return {"title": {"text": f"{title}, ms"}, "range": [0, top], "tickformat": ",.0~f"}
+        return {"title": {"text": f"{title}, ms"}, "range": [0, top], "tickformat": ",~f"}
     return log_axis(found, f"{title}, ms", room=1.15)
 
 
@@ -208,7 +208,7 @@ def log_axis(values: ArrayLike, title: str, *, room: float) -> dict[str, Any]:
         "type": "log",
         "range": [math.log10(low), math.log10(high)],
         "tickvals": ticks,
-        "ticktext": [f"{tick:,.10g}".replace(",", THIN_SPACE) for tick in ticks],
+        "ticktext": list(map(stated, ticks)),
     }
 
 
@@ -257,5 +257,5 @@ def thinned(n: int) -> NDArray[np.intp]:
 
 
 def binned_words(n: int) -> str:
-    """Say that points were binned."""
+    """Return in words that points were binned."""
     return f"{count(n, 'order')} are binned: the darker, the more."

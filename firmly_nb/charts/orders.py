@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from firmly_nb.carts.explain import codes_of, numeric_effect
 from firmly_nb.charts.chart import (
     DEFAULT_MEASURE,
     Chart,
+    durations,
     excluded,
     failed,
     failure_heights,
@@ -36,7 +38,7 @@ from firmly_nb.charts.look import (
     log_axis,
     time_axis,
 )
-from firmly_nb.display.text import between, clean, count, ms, percent, shown
+from firmly_nb.display.text import amount, as_plotly, count, duration, estimate, percent, short_name
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.latency.shares import wilson
@@ -176,7 +178,7 @@ def cells(found: Floats, x: Any, y: Any, *, scale: bool = False, hover: str = ""
         showscale=scale,
         showlegend=False,
         colorbar={**bar, "tickvals": np.log10(ticks), "ticktext": [count(t) for t in ticks]},
-        hovertemplate=f"orders: %{{customdata:,d}}, of about %{{y:,.0f}} ms{hover}<extra></extra>",
+        hovertemplate=f"orders: %{{customdata:,d}}, of about %{{y:,.3~r}} ms{hover}<extra></extra>",
         name="",
     )
 
@@ -365,7 +367,8 @@ def _medians(parts: list[pd.DataFrame], measure: str, where: Along, *, halo: boo
         mode="lines",
         name="median",
         line={"color": LIGHT.ink, "width": 2.4},
-        hovertemplate="median %{y:,.1f} ms<extra></extra>",
+        hovertext=durations(middle),
+        hovertemplate="median %{hovertext}<extra></extra>",
     )
     # Dark on dark cells would not be seen without a light line below; points must not be hidden.
     light = go.Scatter(
@@ -395,14 +398,14 @@ def _drift(parts: list[pd.DataFrame], measure: str, *, has_runs: bool) -> str:
     change = last.estimate / first.estimate - 1
     word = "slower" if change > 0 else "faster"
     said = (
-        f"The median went from {ms(first.estimate)} ({between(first.low, first.high)}) in the "
-        f"first {what} to {ms(last.estimate)} ({between(last.low, last.high)}) in the last"
+        f"The median went from {estimate(first.estimate, first.low, first.high)} in the first "
+        f"{what} to {estimate(last.estimate, last.low, last.high)} in the last"
     )
     return f"{said}: {percent(abs(change))} {word}." if apart else f"{said}: no clear change."
 
 
 def _slowest_stretch(through: pd.DataFrame, measure: str, where: Along) -> str:
-    """Say when the share of slow orders was largest, if chance alone does not explain it."""
+    """Return when the share of slow orders was largest, if chance alone does not explain it."""
     tail = quantile(through[measure], 0.9)
     if not tail.estimable:
         return f"Too few to say: p90 needs {tail.needed} placed orders, {there_are(tail.n)}."
@@ -415,7 +418,7 @@ def _slowest_stretch(through: pd.DataFrame, measure: str, where: Along) -> str:
     # Many stretches are looked at: the interval allows for their number (Bonferroni).
     low = wilson(found, total, 1 - 0.05 / len(total))[0]
     top = int(np.argmax(low))
-    slowness = f"longer than the overall p90 ({ms(tail.estimate)})"
+    slowness = f"longer than the overall p90 ({duration(tail.estimate)})"
     if low[top] <= 0.1:
         return f"No stretch of time stands out: in none clearly more than 10% took {slowness}."
     begin, end = (where.label(int(edge)) for edge in begins[[top, top + 1]])
@@ -497,7 +500,7 @@ def _is_log(totals: Floats) -> bool:
 
 
 def _amount_axis(totals: Floats, currency: str) -> dict[str, Any]:
-    title = f"cart total, {shown(currency)}"
+    title = f"cart total, {as_plotly(currency)}"
     if _is_log(totals):
         return log_axis(totals, title, room=1.1)
     return {"title": {"text": title}, "tickformat": ",~f"}
@@ -550,7 +553,8 @@ def _fifths(totals: Floats, times: Floats, *, halo: bool) -> list[Any]:
                 "line": {"width": 1.2, "color": LIGHT.paper},
             },
             line={"color": LIGHT.ink, "width": 1.6},
-            hovertemplate="median %{y:,.1f} ms<extra></extra>",
+            hovertext=durations(middle),
+            hovertemplate="median %{hovertext}<extra></extra>",
         ),
     ]
 
@@ -560,7 +564,8 @@ def _together(totals: Floats, times: Floats, currency: str) -> str:
         there = there_are(len(totals))
         return f"Too few to say: {FEWEST_TO_JUDGE} placed orders are needed, {there}."
     if len(np.unique(totals)) < 2:
-        return f"Every cart has the same total, {totals[0]:,.2f} {clean(currency)}: nothing to see."
+        same = amount(Decimal(str(totals[0])), minor_digits(currency))
+        return f"Every cart has the same total, {same} {short_name(currency)}: nothing to see."
     # Its interval comes from a bootstrap: of very many orders some suffice.
     step = max(len(totals) // RESAMPLED_ORDERS, 1)
     found = numeric_effect(
@@ -577,15 +582,15 @@ def _together(totals: Floats, times: Floats, currency: str) -> str:
     small, big = np.median(times[totals <= low]), np.median(times[totals >= high])
     verb = "take longer" if found.size > 0 else "take less time"
     return (
-        f"Bigger carts {verb}: median {ms(float(small))} in the cheapest fifth, {ms(float(big))} "
-        f"in the dearest; {size}."
+        f"Bigger carts {verb}: median {duration(float(small))} in the cheapest fifth, "
+        f"{duration(float(big))} in the dearest; {size}."
     )
 
 
 def _left_out(others: int, currency: str) -> str:
     if not others:
         return ""
-    return f" {count(others, 'placed order')} without a total in {clean(currency)} not drawn."
+    return f" {count(others, 'placed order')} without a total in {short_name(currency)} not drawn."
 
 
 def _not_drawn(lost: pd.DataFrame, drawn: pd.DataFrame) -> str:

@@ -33,7 +33,7 @@ WIDTH_PX, SCALE = 900, 1  # more pixels would make notebooks megabytes large
 
 
 def wanted() -> bool:
-    """Say whether a chart that is displayed now needs a picture made by us.
+    """Return whether a chart that is displayed now needs a picture made by us.
 
     A front end that a Jupyter server started draws the chart itself and saves a picture beside it;
     so that the analyst waits for nothing, none is made there. A kernel without a server (nbclient,
@@ -61,7 +61,7 @@ def picture(figure: Mapping[str, Any], height_px: int, *, width_px: int = WIDTH_
 
 
 def why_none() -> str | None:
-    """Say why there are no pictures on this machine, as far as is known by now."""
+    """Return why there are no pictures on this machine, as far as is known by now."""
     return _browser.failure
 
 

@@ -12,6 +12,7 @@ from firmly_nb.charts.chart import (
     Chart,
     beside,
     by_milestone,
+    durations,
     excluded,
     interval_words,
     label_px,
@@ -23,7 +24,7 @@ from firmly_nb.charts.chart import (
     there_are,
 )
 from firmly_nb.charts.look import FEW_POINTS, LIGHT, edges, faint, positive, stage_look, time_axis
-from firmly_nb.display.text import between, clean, count, ms, percent, shown
+from firmly_nb.display.text import as_plotly, count, duration, estimate, number, percent, short_name
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.quantiles import Quantile, quantiles
 from firmly_nb.latency.summary import FIRST_EVENT, HEADERS, ORDER, latency_table
@@ -103,7 +104,7 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
             "xaxis": time_axis(grid, "time in the stage", log=True),
             "yaxis": {
                 "tickvals": list(range(len(names))),
-                "ticktext": [shown(name) for name in reversed(names)],
+                "ticktext": [as_plotly(name) for name in reversed(names)],
                 "range": [-0.25, len(names)],
                 "showgrid": True,
             },
@@ -148,7 +149,7 @@ def _how_certain(table: pd.DataFrame, orders: pd.DataFrame) -> str:
 
 
 def _backwards(stages: pd.DataFrame, besides: str = "") -> str:
-    """Say how many milestones came before the one that they should follow."""
+    """Return how many milestones came before the one that they should follow."""
     number = int((stages["duration_ms"] < 0).sum())
     if not number:
         return ""
@@ -238,13 +239,13 @@ def _beside(row: dict[Any, Any], index: int) -> dict[str, Any]:
 
 
 def _row_words(row: dict[Any, Any]) -> str:
-    parts = [f"<b>{shown(row['stage'])}</b>, {count(int(row['n']), 'order')}"]
+    parts = [f"<b>{as_plotly(row['stage'])}</b>, {count(int(row['n']), 'order')}"]
     for name in ("p50", "p90", "p95"):
         low, high = row[f"{name}_low_ms"], row[f"{name}_high_ms"]
-        estimate = row[f"{name}_ms"]
-        known = not math.isnan(estimate)
-        parts.append(f"{name} {ms(estimate)} ({between(low, high)})" if known else f"{name}: -")
-    return "<br>".join([*parts, f"longest {ms(row['max_ms'])}"])
+        middle = row[f"{name}_ms"]
+        known = not math.isnan(middle)
+        parts.append(f"{name} {estimate(middle, low, high)}" if known else f"{name}: -")
+    return "<br>".join([*parts, f"longest {duration(row['max_ms'])}"])
 
 
 def _largest(table: pd.DataFrame) -> str:
@@ -252,28 +253,28 @@ def _largest(table: pd.DataFrame) -> str:
     if known.empty:
         return _longest(table)
     top = known.sort_values("share_of_order").to_dict("records")[-1]
-    said = f"{clean(top['stage'])} takes {percent(top['share_of_order'])} of the time"
+    said = f"{short_name(top['stage'])} takes {percent(top['share_of_order'])} of the time"
     if math.isnan(top["p50_ms"]):
         return f"{said}; orders are too few for its median."
     median = _median_said(top)
     if top["p50_ms"] >= table["p50_ms"].max():
         return f"{said}; its median is {median}."
-    return f"{said}; its median is {median}, but its longest {ms(top['max_ms'])}."
+    return f"{said}; its median is {median}, but its longest {duration(top['max_ms'])}."
 
 
 def _longest(table: pd.DataFrame) -> str:
-    """Say which stage took longest where none has a share, since no order was placed."""
+    """Return which stage took longest where none has a share, since no order was placed."""
     said = "No order was placed; of the stages that were reached"
     known = table[table["p50_ms"].notna()]
     if known.empty:
         top = table.sort_values("max_ms").to_dict("records")[-1]
-        return f"{said} {clean(top['stage'])} took longest, at most {ms(top['max_ms'])}."
+        return f"{said} {short_name(top['stage'])} took longest, at most {duration(top['max_ms'])}."
     top = known.sort_values("p50_ms").to_dict("records")[-1]
-    return f"{said} {clean(top['stage'])} took longest: median {_median_said(top)}."
+    return f"{said} {short_name(top['stage'])} took longest: median {_median_said(top)}."
 
 
 def _median_said(row: dict[Any, Any]) -> str:
-    return f"{ms(row['p50_ms'])} ({between(row['p50_low_ms'], row['p50_high_ms'])})"
+    return estimate(row["p50_ms"], row["p50_low_ms"], row["p50_high_ms"])
 
 
 def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) -> list[Any]:
@@ -283,7 +284,7 @@ def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) 
     x = np.sqrt(grid[:-1] * grid[1:])
     height = _smooth(values, grid)
     y = level + RIDGE_HEIGHT * height
-    hover = f"{shown(name)}, {count(len(values), 'order')}"
+    hover = f"{as_plotly(name)}, {count(len(values), 'order')}"
     base = go.Scatter(
         x=x, y=np.full(len(x), level), mode="lines", line={"width": 0}, hoverinfo="skip"
     )
@@ -294,8 +295,9 @@ def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) 
         fill="tonexty",
         fillcolor=faint(colour, 0.55),
         line={"color": colour, "width": 1.8},
-        name=shown(name),
-        hovertemplate=f"{hover}<br>%{{x:,.1f}} ms<extra></extra>",
+        name=as_plotly(name),
+        hovertext=durations(x),
+        hovertemplate=f"{hover}<br>%{{hovertext}}<extra></extra>",
     )
     middle = float(np.median(values))
     top = level + RIDGE_HEIGHT * float(np.interp(math.log(middle), np.log(x), height))
@@ -304,7 +306,7 @@ def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) 
         y=[level, top],
         mode="lines",
         line={"color": LIGHT.ink, "width": 2},
-        hovertemplate=f"{hover}<br>median {ms(middle)}<extra></extra>",
+        hovertemplate=f"{hover}<br>median {duration(middle)}<extra></extra>",
     )
     return [
         base,
@@ -320,7 +322,8 @@ def _rug(values: Floats, height: float, name: str, size_px: int) -> Any:
         y=np.full(len(values), height),
         mode="markers",
         marker={"symbol": "line-ns", "size": size_px, "line": {"width": 1.4, "color": LIGHT.ink}},
-        hovertemplate=f"{shown(name)} %{{x:,.1f}} ms<extra></extra>",
+        hovertext=durations(values),
+        hovertemplate=f"{as_plotly(name)} %{{hovertext}}<extra></extra>",
     )
 
 
@@ -345,10 +348,13 @@ def _steadiest(found: dict[str, Floats]) -> str:
         return f"Too few to compare: p90 needs 36 orders in a stage, {there_are(n)}."
     most = max(known, key=lambda name: _ratio(known[name]))
     least = min(known, key=lambda name: _ratio(known[name]))
-    said = f"{clean(most)} varies most: its p90 is {_ratio(known[most]):.1f} times its median"
+    said = (
+        f"{short_name(most)} varies most: its p90 is {number(_ratio(known[most]))} times its median"
+    )
     if most == least:
         return f"{said}."
-    return f"{said}; {clean(least)} varies least, {_ratio(known[least]):.1f} times."
+    times = number(_ratio(known[least]))
+    return f"{said}; {short_name(least)} varies least, {times} times."
 
 
 def _ratio(pair: list[Quantile]) -> float:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 from firmly_nb.charts.chart import (
     Chart,
     by_milestone,
+    durations,
     excluded,
     failed,
     make,
@@ -19,7 +20,7 @@ from firmly_nb.charts.chart import (
     shown_code,
 )
 from firmly_nb.charts.look import LIGHT, failure_look, stage_look
-from firmly_nb.display.text import clean, count, ms, percent, shown
+from firmly_nb.display.text import as_plotly, count, duration, percent, short_name
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.stages import START
 from firmly_nb.outcomes import PLACED, outcome
@@ -92,7 +93,7 @@ def waterfall(
             "bargap": 0.18,
             "xaxis": {
                 "title": {"text": f"time since {'the request' if align == START else align}, ms"},
-                "tickformat": ",.0~f",
+                "tickformat": ",~f",
                 "zeroline": align != START,
                 "zerolinecolor": LIGHT.ink,
                 "zerolinewidth": 1.4,
@@ -159,14 +160,11 @@ def _bars(
         y=[row_of[recording_id] for recording_id in ids],
         base=part["start_ms"].to_numpy(np.float64) - shift,
         x=part["duration_ms"].to_numpy(np.float64),
-        name=shown(stage),
+        name=as_plotly(stage),
         marker={**stage_look(stage, names), "line": {"width": 0}},
-        customdata=[
-            [shown(recording_id), duration]
-            for recording_id, duration in zip(ids, part["duration_ms"].tolist(), strict=True)
-        ],
-        hovertemplate=f"<b>{shown(stage)}</b> %{{customdata[1]:,.1f}} ms<br>%{{customdata[0]}}"
-        "<extra></extra>",
+        customdata=list(map(as_plotly, ids)),
+        hovertext=durations(part["duration_ms"]),
+        hovertemplate=f"<b>{as_plotly(stage)}</b> %{{hovertext}}<br>%{{customdata}}<extra></extra>",
     )
 
 
@@ -190,8 +188,9 @@ def _backwards(drawn: pd.DataFrame, row_of: dict[str, int], origin: dict[str, fl
                 "line": {"width": 1, "color": LIGHT.paper},
             },
             customdata=[
-                f"<b>{shown(stage)}</b> came out of order: {ms(duration)}<br>{shown(each)}"
-                for stage, duration, each in zip(*columns, strict=True)
+                f"<b>{as_plotly(stage)}</b> came out of order: {duration(time_ms)}<br>"
+                f"{as_plotly(each)}"
+                for stage, time_ms, each in zip(*columns, strict=True)
             ],
             hovertemplate="%{customdata}<extra></extra>",
         )
@@ -205,15 +204,17 @@ def _waiting(
     reached = stages.groupby("recording_id")["end_ms"].max().to_dict()
     ids = lost["recording_id"].tolist()
     start = np.array([np.nan_to_num(reached.get(each, 0.0)) for each in ids])
+    waited_ms = np.maximum(lost["order_latency_ms"].to_numpy(np.float64) - start, 0.0)
     shift = np.array([origin[each] for each in ids])
     return go.Bar(
         orientation="h",
         y=[row_of[each] for each in ids],
         base=start - shift,
-        x=np.maximum(lost["order_latency_ms"].to_numpy(np.float64) - start, 0.0),
+        x=waited_ms,
+        hovertext=durations(waited_ms),
         name="no further milestone",
         marker={"color": LIGHT.line, "line": {"width": 1, "color": LIGHT.quiet}},
-        hovertemplate="no further milestone for %{x:,.1f} ms<extra></extra>",
+        hovertemplate="no further milestone for %{hovertext}<extra></extra>",
     )
 
 
@@ -228,8 +229,8 @@ def _failures(
     for name, part in lost.groupby(lost["outcome"].astype("str")):
         ids, ends = part["recording_id"].tolist(), part["order_latency_ms"].tolist()
         said = [
-            f"<b>{shown(outcome(str(name)).clause)}</b> {shown_code(code)}<br>"
-            f"after {ms(end)}<br>{shown(each)}"
+            f"<b>{as_plotly(outcome(str(name)).clause)}</b> {shown_code(code)}<br>"
+            f"after {duration(end)}<br>{as_plotly(each)}"
             for code, end, each in zip(part["error_code"].tolist(), ends, ids, strict=True)
         ]
         traces.append(
@@ -238,7 +239,7 @@ def _failures(
                 y=[row_of[each] for each in ids],
                 mode="markers",
                 cliponaxis=False,
-                name=shown(outcome(str(name)).word),
+                name=as_plotly(outcome(str(name)).word),
                 marker=failure_look(str(name)),
                 customdata=said,
                 hovertemplate="%{customdata}<extra></extra>",
@@ -281,7 +282,7 @@ def _beyond(
             "y": at,
             "xanchor": "right",
             "xshift": -14,
-            "text": f"{ms(end)} in all",
+            "text": f"{duration(end)} in all",
             "showarrow": False,
             "font": {"size": 10.5, "color": LIGHT.ink},
             "bgcolor": LIGHT.paper,
@@ -300,7 +301,7 @@ def _row_axis(rows: pd.DataFrame) -> dict[str, Any]:
     numbers = rows["order_number"].astype("object").tolist()
     outcomes = rows["outcome"].astype("str").tolist()
     labels = [
-        shown(number if isinstance(number, str) else outcome, 16)
+        as_plotly(number if isinstance(number, str) else outcome, 16)
         for number, outcome in zip(numbers, outcomes, strict=True)
     ]
     return {**axis, "tickvals": list(range(len(rows))), "ticktext": labels}
@@ -327,7 +328,7 @@ def _aligned(align: str, stages: pd.DataFrame, rows: pd.DataFrame) -> str:
 
 
 def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
-    """Say which stage has more of the time in slow orders than in the others."""
+    """Return which stage has more of the time in slow orders than in the others."""
     through = orders[is_value(orders["outcome"], PLACED)]
     times = through["time_to_order_placed_ms"]
     if through.empty:
@@ -340,16 +341,18 @@ def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
         top = max(of_slow, key=lambda name: of_slow[name])
         which = "slowest order" if len(ordered) > 1 else "placed order" if lost else "order"
         return (
-            f"The {which} took {ms(float(times.max()))}, "
-            f"{percent(of_slow[top])} of it in {clean(top)}."
+            f"The {which} took {duration(float(times.max()))}, "
+            f"{percent(of_slow[top])} of it in {short_name(top)}."
         )
     if len(of_slow) == 1:
-        return f"Only one stage is known, {clean(next(iter(of_slow)))}: it takes all of the time."
+        return (
+            f"Only one stage is known, {short_name(next(iter(of_slow)))}: it takes all of the time."
+        )
     of_others = _shares(stages, ordered.iloc[slow:])
     top = max(of_slow, key=lambda name: of_slow[name] - of_others.get(name, 0.0))
     return (
-        f"In the slowest tenth ({count(slow, 'order')}) {clean(top)} takes {percent(of_slow[top])} "
-        f"of the time, in the others {percent(of_others.get(top, 0.0))}."
+        f"In the slowest tenth ({count(slow, 'order')}) {short_name(top)} takes "
+        f"{percent(of_slow[top])} of the time, in the others {percent(of_others.get(top, 0.0))}."
     )
 
 

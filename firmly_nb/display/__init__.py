@@ -1,8 +1,8 @@
-"""How times, counts, money, names and tables are written: the same wherever somebody reads them.
+"""Times, counts, money, names and tables, written the same wherever somebody reads them.
 
-- ``text``: :func:`milliseconds`, :func:`percent`, :func:`count`, :func:`listed`, and
-  :func:`printable` for what strangers named;
-- ``html``: :class:`Grid`, a table as :func:`grid_text` and :func:`grid_html`.
+- ``text``: :func:`number`, :func:`duration`, :func:`interval`, :func:`percent`, :func:`count`,
+  :func:`listed`, and :func:`printable` for what strangers named;
+- ``table``: :class:`Grid`, a table as :func:`grid_text` and :func:`grid_html`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,26 @@ from typing import TYPE_CHECKING
 from firmly_nb.faces import show
 
 if TYPE_CHECKING:
-    from firmly_nb.display.html import Grid, grid_html, grid_text
-    from firmly_nb.display.text import count, listed, milliseconds, percent, printable
+    from firmly_nb.display.table import Grid, grid_html, grid_text
+    from firmly_nb.display.text import (
+        count,
+        duration,
+        interval,
+        listed,
+        number,
+        percent,
+        printable,
+    )
 
 __all__ = [
     "Grid",
     "count",
+    "duration",
     "grid_html",
     "grid_text",
+    "interval",
     "listed",
-    "milliseconds",
+    "number",
     "percent",
     "printable",
 ]
@@ -29,7 +39,7 @@ __all__ = [
 show(
     __name__,
     {
-        "html": "Grid grid_html grid_text",
-        "text": "count listed milliseconds percent printable",
+        "table": "Grid grid_html grid_text",
+        "text": "count duration interval listed number percent printable",
     },
 )

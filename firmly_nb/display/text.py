@@ -1,4 +1,9 @@
-"""How numbers and names are written; and how a stranger's name is made harmless."""
+"""Times, counts, money, shares, intervals and strangers' texts, written the same everywhere.
+
+A number has one form wherever it is read: in a table, a chart, a sentence, a report or a timeline.
+A stranger's text (a merchant, a product, an event, an error) has one definition of harmless,
+`printable`, and three renderings: `printable` for terminals, `as_html` and `as_plotly`.
+"""
 
 from __future__ import annotations
 
@@ -11,82 +16,199 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
 
-THIN_SPACE = "\u2009"
+THIN_SPACE = "\u202f"  # in thousands; no line ends there
 UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
-UNITS = re.compile(r"(?<=\d) (?=ms\b)")
-SPACES = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
+UNKNOWN = "-"
+SIGNIFICANT, MOST_DECIMALS = 3, 2
+MOST_SHARE_DECIMALS = 6
+UNITS = re.compile(r"(?<=\d) (?=(?:ms|µs)\b)")
+# A single space that keeps a number together stays; all others, and rows of them, become one.
+SPACES = re.compile(rf"\s{{2,}}|[^\S{THIN_SPACE}{UNIT_SPACE}]")
+HIDDEN = "·"
 LONGEST_NAME, LONGEST = 48, 1_000  # characters of a name, and of any other text
 
 
-def milliseconds(value: float | None, digits: int = 1) -> str:
-    """Write a time: thin spaces in thousands, a dash where it is not known.
+def number(value: float | None) -> str:
+    """Write a measured value without its unit: three digits, and at most two decimals.
+
+    Times in a table, ratios and everything else that was measured have this form.
 
     Examples
     --------
-    >>> milliseconds(1204.31).replace("\u2009", "_"), milliseconds(None)
-    ('1_204.3', '-')
+    >>> [number(value) for value in (5.678, 9.996, 12.34, 99.96, 0.126, None)]
+    ['5.68', '10.0', '12.3', '100', '0.13', '-']
+    >>> number(1204.31).replace("\u202f", "_")
+    '1_204'
     """
     if value is None or math.isnan(value):
-        return "-"
-    return f"{value:,.{digits}f}".replace(",", THIN_SPACE)
+        return UNKNOWN
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    for decimals in range(MOST_DECIMALS, -1, -1):
+        rounded = round(value, decimals)
+        # Decided after rounding: 9.996 is 10.0, and not 10.00.
+        if abs(rounded) < 10 ** (SIGNIFICANT - decimals):
+            break
+    return _grouped(f"{rounded + 0.0:,.{decimals}f}")
 
 
-def ms(value: float) -> str:
-    r"""Write a time with as many digits as matter.
-
-    Examples
-    --------
-    >>> [ascii(ms(value)) for value in (1204.3, 12.34, 0.123, float("nan"))]
-    ["'1\\u2009204\\xa0ms'", "'12.3\\xa0ms'", "'0.12\\xa0ms'", "'-'"]
-    """
-    if math.isnan(value):
-        return "-"
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
-    return f"{value:,.{digits}f}".replace(",", THIN_SPACE) + f"{UNIT_SPACE}ms"
-
-
-def between(low: float, high: float) -> str:
-    """Write an interval in ms; an open end is said.
+def duration(value_ms: float | None, signed: bool = False) -> str:
+    r"""Write a time with its unit.
 
     Examples
     --------
-    >>> [between(*ends).replace(UNIT_SPACE, " ") for ends in ((100, 120), (100, math.inf))]
-    ['100 to 120 ms', '100 ms or more']
+    >>> ascii(duration(5.678)), ascii(duration(1204.3)), duration(None)
+    ("'5.68\\xa0ms'", "'1\\u202f204\\xa0ms'", '-')
     """
+    written = number(value_ms)
+    sign = "+" if signed and value_ms is not None and value_ms > 0 else ""
+    return written if written == UNKNOWN else f"{sign}{written}{UNIT_SPACE}ms"
+
+
+def uncertainty(value_us: float) -> str:
+    """Write an uncertainty with its unit: in µs, and in ms where it is that large.
+
+    Examples
+    --------
+    >>> [uncertainty(value).replace("\u00a0", " ") for value in (34.21, 999.7, 2920)]
+    ['34.2 µs', '1.00 ms', '2.92 ms']
+    """
+    if math.isnan(value_us):
+        return UNKNOWN
+    if round(value_us, 0) >= 1000:
+        return duration(value_us / 1000)
+    return f"{number(value_us)}{UNIT_SPACE}µs"
+
+
+def interval(low: float, high: float, unit: str = "ms") -> str:
+    """Write an interval; an open end is said.
+
+    Examples
+    --------
+    >>> ends = ((100, 120), (100, math.inf), (-math.inf, 120))
+    >>> [interval(*each).replace("\u00a0", " ") for each in ends]
+    ['100 to 120 ms', '100 ms or more', 'at most 120 ms']
+    >>> interval(0.991, 1.19, "")
+    '0.99 to 1.19'
+    """
+    with_unit = f"{UNIT_SPACE}{unit}" if unit else ""
     if not math.isfinite(low):
-        return f"at most {ms(high)}"
+        return f"at most {number(high)}{with_unit}"
     if not math.isfinite(high):
-        return f"{ms(low)} or more"
-    return f"{ms(low).removesuffix(UNIT_SPACE + 'ms')} to {ms(high)}"
+        return f"{number(low)}{with_unit} or more"
+    return f"{number(low)} to {number(high)}{with_unit}"
+
+
+def estimate(value_ms: float, low: float, high: float) -> str:
+    """Write an estimated time with its interval.
+
+    Examples
+    --------
+    >>> estimate(5.678, 5.1, 6.25).replace("\u00a0", " ")
+    '5.68 ms (5.10 to 6.25 ms)'
+    """
+    return f"{duration(value_ms)} ({interval(low, high)})"
 
 
 def percent(share: float) -> str:
-    """Write a share.
+    """Write a measured share: one decimal, more where it would look like none or all.
 
     Examples
     --------
-    >>> [percent(share) for share in (0.965, 1.0, 0.0004)]
-    ['96.5%', '100%', '0.04%']
+    >>> [percent(share) for share in (0.965, 1.0, 0.0, 0.0004, 0.99996, math.nan)]
+    ['96.5%', '100%', '0%', '0.04%', '99.996%', '-']
     """
     if math.isnan(share):
-        return "-"
-    value = share * 100
-    digits = 2 if 0 < abs(value) < 0.1 else 0 if value in {0, 100} else 1
-    return f"{value:.{digits}f}%"
+        return UNKNOWN
+    value = 100 * share
+    for decimals in range(1, MOST_SHARE_DECIMALS + 1):
+        written = f"{value:.{decimals}f}"
+        if float(written) not in {0, 100}:
+            return f"{written}%"
+    return f"{abs(value):.0f}%"
 
 
-def count(number: int, noun: str = "", nouns: str = "") -> str:
+def percent_interval(low: float, high: float) -> str:
+    """Write the interval of a share.
+
+    Examples
+    --------
+    >>> percent_interval(0.954, 1)
+    '95.4% to 100%'
+    """
+    return f"{percent(low)} to {percent(high)}"
+
+
+def stated(value: float) -> str:
+    """Write a value that somebody chose, such as a limit, with the digits it has.
+
+    Examples
+    --------
+    >>> stated(1500).replace("\u202f", "_"), stated(0.5)
+    ('1_500', '0.5')
+    """
+    return _grouped(f"{value:,.10g}")
+
+
+def stated_percent(share: float) -> str:
+    """Write a share that somebody chose, such as a level or a margin.
+
+    Examples
+    --------
+    >>> stated_percent(0.95), stated_percent(0.075)
+    ('95%', '7.5%')
+    """
+    return f"{stated(round(100 * share, 6))}%"
+
+
+def count(how_many: int, noun: str = "", nouns: str = "") -> str:
     """Write a number of things.
 
     Examples
     --------
-    >>> count(1, "order"), count(2, "order"), count(100000).replace("\u2009", "_")
+    >>> count(1, "order"), count(2, "order"), count(100000).replace("\u202f", "_")
     ('1 order', '2 orders', '100_000')
     """
-    written = f"{number:,}".replace(",", THIN_SPACE)
-    return f"{written} {noun if number == 1 else nouns or noun + 's'}" if noun else written
+    written = _grouped(f"{how_many:,}")
+    return f"{written} {noun if how_many == 1 else nouns or noun + 's'}" if noun else written
+
+
+def and_more(left: int, noun: str) -> str:
+    """Write how many were left out of what is shown; nothing if none was.
+
+    Examples
+    --------
+    >>> and_more(2, "line"), and_more(1, "line"), and_more(0, "line")
+    ('… and 2 more lines', '… and 1 more line', '')
+    """
+    return f"… and {count(left, f'more {noun}')}" if left > 0 else ""
+
+
+def amount(value: Decimal, decimals: int) -> str:
+    """Write an amount of money without its currency, with as many decimals as that has.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> amount(Decimal("1234.5"), 2).replace("\u202f", "_")
+    '1_234.50'
+    """
+    return _grouped(f"{value:,.{decimals}f}")
+
+
+def storage(n_bytes: float) -> str:
+    """Write how much room something takes.
+
+    Examples
+    --------
+    >>> [storage(n).replace("\u00a0", " ") for n in (1_200_000, 45_600_000_000)]
+    ['1.20 MB', '45.6 GB']
+    """
+    size, unit = (n_bytes / 1e9, "GB") if n_bytes >= 1e9 else (n_bytes / 1e6, "MB")
+    return f"{number(size)}{UNIT_SPACE}{unit}"
 
 
 def listed(parts: Iterable[str]) -> str:
@@ -101,47 +223,76 @@ def listed(parts: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def clean(text: object, longest: int = LONGEST_NAME) -> str:
-    r"""Make a stranger's text one bounded line: no control characters, no turned direction.
+def cut(text: str, longest: int) -> str:
+    """Shorten a text to so many characters; no mark is parted from its letter.
 
     Examples
     --------
-    >>> clean("a\nb\u202ec", 10), clean("x" * 9, 5)
-    ('a bc', 'xxxx…')
+    >>> cut("a long name", 6), cut("short", 6), len(cut("abe\u0301f", 4))
+    ('a lon…', 'short', 3)
     """
-    spaced = SPACES.sub(" ", str(text)[: longest * 4]).strip()
-    line = "".join(c for c in spaced if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co"})
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    if len(text) <= longest:
+        return text
+    end = max(longest - 1, 0)
+    while end > 0 and unicodedata.category(text[end]).startswith("M"):
+        end -= 1
+    return f"{text[:end]}…"
 
 
-def shown(text: object, longest: int = LONGEST_NAME) -> str:
-    """Write a stranger's text for Plotly, which reads some HTML, templates and TeX in text.
+def printable(text: object, longest: int = LONGEST) -> str:
+    r"""Make a stranger's text harmless: one bounded line that steers nothing and does not turn.
 
-    Examples
-    --------
-    >>> shown("<b>5</b> & $x$"), shown("%{x}")
-    ('&lt;b&gt;5&lt;/b&gt; &amp; &#36;x&#36;', '&#37;{x}')
-    """
-    escaped = html.escape(clean(text, longest), quote=False)
-    return escaped.replace("$", "&#36;").replace("%{", "&#37;{")
-
-
-def lines(text: str, width: int) -> list[str]:
-    """Break a text into lines and make each harmless for Plotly; units stay with their numbers."""
-    together = UNITS.sub(UNIT_SPACE, text)
-    return [shown(line, 2 * width) for line in textwrap.wrap(together, width)]
-
-
-def printable(text: str, longest: int = LONGEST) -> str:
-    r"""Return a text without what would steer a terminal or turn the line round, and not endless.
+    Rows of white space become one space. A character that cannot be seen (control, direction,
+    other format, surrogate, private use, unassigned) becomes a dot.
 
     Examples
     --------
-    >>> printable("red\x1b[31m"), printable("a\nb"), printable("mug\u202e")
+    >>> printable("red\x1b[31m"), printable("a\n b"), printable("mug\u202e")
     ('red·[31m', 'a b', 'mug·')
     >>> printable("a long name", 6)
     'a lon…'
     """
-    words = " ".join(text[: 8 * longest].split())
-    shown = words if len(words) <= longest else f"{words[: longest - 1]}…"
-    return "".join(char if char.isprintable() else "·" for char in shown)
+    # A text of megabytes is not read to its end.
+    line = cut(SPACES.sub(" ", cut(str(text), 8 * longest)).strip(), longest)
+    if line.isprintable():
+        return line
+    kept = (THIN_SPACE, UNIT_SPACE)
+    return "".join(char if char.isprintable() or char in kept else HIDDEN for char in line)
+
+
+def short_name(text: object, longest: int = LONGEST_NAME) -> str:
+    """Return a name that a stranger chose as `printable`, at the length of a name."""
+    return printable(text, longest)
+
+
+def as_html(text: object, longest: int = LONGEST) -> str:
+    """Write a stranger's text for HTML, with a direction of its own.
+
+    Examples
+    --------
+    >>> as_html("<b>mug")
+    '<bdi>&lt;b&gt;mug</bdi>'
+    """
+    return f"<bdi>{html.escape(printable(text, longest))}</bdi>"
+
+
+def as_plotly(text: object, longest: int = LONGEST_NAME) -> str:
+    """Write a stranger's text for Plotly, which reads some HTML, templates and TeX in text.
+
+    Examples
+    --------
+    >>> as_plotly("<b>5</b> & $x$"), as_plotly("%{x}")
+    ('&lt;b&gt;5&lt;/b&gt; &amp; &#36;x&#36;', '&#37;{x}')
+    """
+    escaped = html.escape(printable(text, longest), quote=False)
+    return escaped.replace("$", "&#36;").replace("%{", "&#37;{")
+
+
+def plotly_lines(text: str, width: int) -> list[str]:
+    """Break a text into lines, each harmless for Plotly; units stay with their numbers."""
+    together = UNITS.sub(UNIT_SPACE, text)
+    return [as_plotly(line, 2 * width) for line in textwrap.wrap(together, width)]
+
+
+def _grouped(written: str) -> str:
+    return written.replace(",", THIN_SPACE)

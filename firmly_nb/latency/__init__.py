@@ -1,4 +1,4 @@
-"""What the times say. Everything here reads tables and knows neither network nor widgets.
+"""Statistics of the times. Everything here reads tables and knows neither network nor widgets.
 
 - ``stages``: :func:`stages`: how long each step of each order took; ``STAGES`` declares the table;
 - ``quantiles``: :func:`quantile`, :func:`quantiles`, :func:`ecdf`: with exact intervals;

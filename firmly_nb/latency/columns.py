@@ -56,7 +56,7 @@ def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any
 
 
 def is_value(column: pd.Series, value: str) -> NDArray[np.bool_]:
-    """Say of each row whether it has that value; a null has not."""
+    """Return for each row whether it has that value; a null has not."""
     codes, names = coded(column)
     found: NDArray[np.bool_] = codes == (names.index(value) if value in names else len(names))
     return found

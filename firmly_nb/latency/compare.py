@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.html import QUIET, Grid, grid_html, grid_text, page, whole_ms
+from firmly_nb.display.html import notes, page, quiet
+from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
+from firmly_nb.display.text import (
+    as_html,
+    count,
+    interval,
+    number,
+    percent,
+    percent_interval,
+    printable,
+    stated_percent,
+)
 from firmly_nb.latency.columns import coded, floats, is_value
 from firmly_nb.latency.effect import (
     Sample,
@@ -49,7 +60,7 @@ UNDECIDED = "not enough data"
 
 
 def decide(ratio: Interval, margin: float) -> str:
-    """Say what the interval of a ratio shows against a margin.
+    """Return what the interval of a ratio shows against a margin.
 
     Examples
     --------
@@ -92,7 +103,7 @@ def sentence(
     margin: float,
     fewest: int,
 ) -> str:
-    """Say in one sentence what is known: of the order, of each stage that changed, of success."""
+    """Return in one sentence what is known: of the order, each stage that changed, success."""
     changed = [stage for stage in stages if stage.verdict in CHANGED]
     text = _of_order(order, margin, fewest)
     if changed:
@@ -114,11 +125,12 @@ def _of_order(order: Difference, margin: float, fewest: int) -> str:
         case "slower" | "faster":
             return f"{order.verdict.capitalize()}: {said}"
         case "no change":
-            return f"No change beyond {margin:.0%}: {said}"
+            return f"No change beyond {stated_percent(margin)}: {said}"
         case _:
             return (
-                f"Not enough data: {said}, so a change of {margin:.0%} is neither shown nor "
-                f"excluded, and about {order.more_orders:,} more orders on each side would tell"
+                f"Not enough data: {said}, so a change of {stated_percent(margin)} is neither "
+                f"shown nor excluded, and about {count(order.more_orders or 0)} more orders on "
+                f"each side would tell"
             )
 
 
@@ -129,9 +141,8 @@ def _joint(order: Difference, changed: Sequence[Difference]) -> str:
 
 def _times(found: Difference, verb: str = "") -> str:
     words = f"{verb} {found.verdict}, " if verb else ""
-    return (
-        f"{words}{found.ratio:.2f} times as long ({found.ratio_low:.2f} to {found.ratio_high:.2f})"
-    )
+    range_ = interval(found.ratio_low, found.ratio_high, "")
+    return f"{words}{number(found.ratio)} times as long ({range_})"
 
 
 def _of_success(success: SuccessDifference) -> str:
@@ -139,8 +150,8 @@ def _of_success(success: SuccessDifference) -> str:
         return ""
     word = "fewer" if success.verdict == "fewer placed" else "more"
     return (
-        f"; {word} orders are placed, {success.b.share:.1%} instead of {success.a.share:.1%} "
-        f"({100 * success.low:+.1f} to {100 * success.high:+.1f} points)"
+        f"; {word} orders are placed, {percent(success.b.share)} instead of "
+        f"{percent(success.a.share)} ({_points(success.low)} to {_points(success.high)} points)"
     )
 
 
@@ -181,7 +192,7 @@ COMPARISON = Table(
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How B differs from A in one time; the fields are the columns of ``COMPARISON``."""
+    """Difference of B from A in one time; the fields are the columns of ``COMPARISON``."""
 
     stage: str
     n_a: int
@@ -201,7 +212,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class SuccessDifference:
-    """How the shares of placed orders differ: B minus A, with Newcombe's interval."""
+    """Difference of the success rates: B minus A, with Newcombe's interval."""
 
     a: Share
     b: Share
@@ -211,7 +222,7 @@ class SuccessDifference:
 
     @property
     def verdict(self) -> str:
-        """Whether fewer or more orders are placed, or that it is not known."""
+        """``fewer placed``, ``more placed``, or that it is not known."""
         if self.high < 0:
             return "fewer placed"
         return "more placed" if self.low > 0 else UNDECIDED
@@ -219,7 +230,7 @@ class SuccessDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What ``compare`` found; it shows itself.
+    """Result of ``compare``; it shows itself.
 
     Attributes
     ----------
@@ -442,52 +453,68 @@ def _notes(a: _Side, b: _Side, success: SuccessDifference) -> list[str]:
     return notes
 
 
-HEAD = ("", "A, orders", "B, orders", "A p50, ms", "B p50, ms", "times as long", "B longer", "")
+HEADS = (
+    "stage",
+    "A, orders",
+    "B, orders",
+    Head("A p50", "ms"),
+    Head("B p50", "ms"),
+    "times as long",
+    "B longer",
+    Head("verdict", left=True),
+)
 
 
 def comparison_text(found: Comparison) -> str:
     """Write a comparison as plain text: the verdict, the table, the notes."""
-    notes = [f"! {note}" for note in found.notes]
-    return "\n".join([found.verdict, grid_text(_grid(found)), _success(found), _how(found), *notes])
+    under = [_success(found), _how(found), *(f"! {note}" for note in found.notes)]
+    return "\n".join([printable(found.verdict), grid_text(_grid(found)), *under])
 
 
 def comparison_html(found: Comparison) -> str:
     """Show a comparison: the verdict, the table, the notes."""
-    head = f"<div><b>{escape(found.verdict)}</b></div>"
-    under = f'<div>{escape(_success(found))}</div><div style="{QUIET}">{escape(_how(found))}</div>'
-    notes = "".join(f"<div>! {escape(note)}</div>" for note in found.notes)
-    return page(f"{head}{grid_html(_grid(found))}{under}{notes}")
+    head = f"<div><b>{as_html(found.verdict)}</b></div>"
+    under = f"<div>{escape(_success(found))}</div>{quiet(_how(found))}{notes(found.notes)}"
+    return page(f"{head}{grid_html(_grid(found))}{under}")
 
 
 def _grid(found: Comparison) -> Grid:
-    rows = tuple(_row(one) for one in (found.order, *found.differences))
-    return Grid(HEAD, rows, bold=(0,))
+    return Grid(HEADS, [Row(_row(found.order), look="bold"), *map(_row, found.differences)])
 
 
-def _row(one: Difference) -> tuple[str, ...]:
-    counts = (one.stage, f"{one.n_a:,}", f"{one.n_b:,}")
-    medians = (whole_ms(one.p50_a_ms), whole_ms(one.p50_b_ms))
+def _row(one: Difference) -> tuple[str | Cell, ...]:
+    counts = (one.stage, count(one.n_a), count(one.n_b))
+    medians = (number(one.p50_a_ms), number(one.p50_b_ms))
     if math.isnan(one.ratio):
         return (*counts, *medians, "-", "-", one.verdict)
-    ratio = f"{one.ratio:.2f} ({one.ratio_low:.2f} to {one.ratio_high:.2f})"
-    chance = f"{one.probability:.0%} ({one.probability_low:.0%} to {one.probability_high:.0%})"
-    more = f" ({one.more_orders:,} more?)" if one.more_orders else ""
-    return (*counts, *medians, ratio, chance, f"{one.verdict}{more}")
+    ratio = Cell(number(one.ratio), small=interval(one.ratio_low, one.ratio_high, ""))
+    range_ = percent_interval(one.probability_low, one.probability_high)
+    more = f"{count(one.more_orders)} more?" if one.more_orders else ""
+    chance = Cell(percent(one.probability), small=range_)
+    return (*counts, *medians, ratio, chance, Cell(one.verdict, small=more))
 
 
 def _success(found: Comparison) -> str:
     a, b = found.success.a, found.success.b
     if not a.of or not b.of:
         return "Placed: one side has no orders."
-    low, high = 100 * found.success.low, 100 * found.success.high
-    return (
-        f"Placed: {a.count:,} of {a.of:,} in A, {b.count:,} of {b.of:,} in B; "
-        f"{100 * found.success.difference:+.1f} points ({low:+.1f} to {high:+.1f})."
+    low, middle, high = map(
+        _points, (found.success.low, found.success.difference, found.success.high)
     )
+    return (
+        f"Placed: {count(a.count)} of {count(a.of)} in A, {count(b.count)} of {count(b.of)} in B; "
+        f"{middle} points ({low} to {high})."
+    )
+
+
+def _points(difference: float) -> str:
+    """Write a difference of shares in percentage points."""
+    return f"{100 * difference:+.1f}"
 
 
 def _how(found: Comparison) -> str:
     return (
-        f"Margin {found.margin:.0%}. All intervals hold together with {found.level:.0%} "
-        f"({found.level_each:.1%} each). B longer: in how many pairs B's order takes longer."
+        f"Margin {stated_percent(found.margin)}. All intervals hold together with "
+        f"{stated_percent(found.level)} ({percent(found.level_each)} each). B longer: in how many "
+        f"pairs B's order takes longer."
     )

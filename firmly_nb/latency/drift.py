@@ -1,4 +1,4 @@
-"""Whether times changed: change points between runs, drift and warm-up within them.
+"""Changes of times: change points between runs, drift and warm-up within them.
 
 E-divisive on the runs' medians (D. S. Matteson and N. A. James, "A
 Nonparametric Approach for Multiple Change Point Analysis of Multivariate Data", Journal of the
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.html import Grid, grid_html, grid_text, page, whole_ms
+from firmly_nb.display.html import page
+from firmly_nb.display.table import Grid, Head, grid_html, grid_text
+from firmly_nb.display.text import and_more, as_html, count, duration, number, percent, printable
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
@@ -59,7 +60,7 @@ RUN_MEDIANS = Table(
 
 @dataclass(frozen=True, slots=True)
 class ChangePoint:
-    """Between two runs the times changed.
+    """A change of times between two runs.
 
     Attributes
     ----------
@@ -81,13 +82,13 @@ class ChangePoint:
 
     @property
     def ratio(self) -> float:
-        """How many times as long orders take since."""
+        """Ratio of the medians: since the change to before it."""
         return self.after / self.before if self.before else math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What ``change_points`` found; it shows itself.
+    """Result of ``change_points``; it shows itself.
 
     Attributes
     ----------
@@ -107,13 +108,13 @@ class Changes:
 
     @property
     def sentence(self) -> str:
-        """What was found, and what could have been, in words."""
-        count = len(self.values)
+        """The changes, and which change would have been found, in words."""
+        n_runs = len(self.values)
         if self.detectable is None:
-            return f"Too few runs to look for changes: {FEWEST} are the least, there are {count}."
+            return f"Too few runs to look for changes: {FEWEST} are the least, there are {n_runs}."
         bound = (
-            f"with {count} runs as noisy as these, a change by {self.detectable - 1:.0%} would be "
-            f"found in four of five cases"
+            f"with {n_runs} runs as noisy as these, a change by {percent(self.detectable - 1)} "
+            f"would be found in four of five cases"
         )
         if not self.points:
             return f"No change found between runs; {bound}."
@@ -192,8 +193,8 @@ def run_medians(
 def _told(point: ChangePoint) -> str:
     word = "slower" if point.ratio > 1 else "faster"
     return (
-        f"From run {point.run_id} on orders are {word}: {point.ratio:.2f} times as long "
-        f"({point.before:,.0f} ms before, {point.after:,.0f} ms since; p = {point.p_value:.3f})"
+        f"From run {point.run_id} on orders are {word}: {number(point.ratio)} times as long "
+        f"({duration(point.before)} before, {duration(point.after)} since; p = {point.p_value:.3f})"
     )
 
 
@@ -285,7 +286,7 @@ DRIFT_MATTERS = 1.05
 
 
 class WarmUp(NamedTuple):
-    """The first orders of runs are slower than the others."""
+    """Warm-up: the first orders of runs are slower than the others."""
 
     runs: int
     first_ms: float
@@ -293,7 +294,7 @@ class WarmUp(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """Orders become slower or faster in the course of a run."""
+    """Drift: orders become slower or faster in the course of a run."""
 
     ratio: float  # of the last third to the first
     p_value: float
@@ -301,7 +302,7 @@ class Drift(NamedTuple):
 
 
 def warm_up(orders: pd.DataFrame, column: str) -> WarmUp | None:
-    """Say whether the first order of each run is slower than the rest of it.
+    """Return whether the first order of each run is slower than the rest of it.
 
     The first order's rank in its run is as good a p value as there is; those of several runs are
     combined after Fisher. In a single run of less than a hundred orders no rank is rare enough:
@@ -330,7 +331,7 @@ def warm_up(orders: pd.DataFrame, column: str) -> WarmUp | None:
 
 
 def drift_within(orders: pd.DataFrame, column: str = "time_to_order_placed_ms") -> Drift | None:
-    """Say whether orders become slower or faster in the course of their runs.
+    """Return whether orders become slower or faster in the course of their runs.
 
     Spearman's correlation of time and place within each run, runs put together; and how much the
     last third takes longer than the first, which has to matter.
@@ -410,7 +411,7 @@ MOST_SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class RunDrift:
-    """How times changed; it shows itself.
+    """Changes of times between and within runs; it shows itself.
 
     Attributes
     ----------
@@ -431,29 +432,26 @@ class RunDrift:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """All that was found, in words."""
+        """The changes between and within runs, in words."""
         return (*([self.changes.sentence] if self.changes else []), self.within)
 
     def __repr__(self) -> str:
-        said = "\n".join(self.sentences)
+        said = "\n".join(map(printable, self.sentences))
         return f"{said}\n{grid_text(self._grid())}" if len(self.runs) else said
 
     def _repr_html_(self) -> str:
-        said = "".join(f"<div>{escape(sentence)}</div>" for sentence in self.sentences)
+        said = "".join(f"<div>{as_html(sentence)}</div>" for sentence in self.sentences)
         return page(said + (grid_html(self._grid()) if len(self.runs) else ""))
 
     def _grid(self) -> Grid:
         shown = self.runs.head(MOST_SHOWN)
         columns = (shown[name].tolist() for name in RUN_MEDIANS.names)
         rows = [
-            (run_id, f"{began:%Y-%m-%d %H:%M}", f"{n:,}", whole_ms(median_ms), str(segment))
+            (run_id, f"{began:%Y-%m-%d %H:%M}", count(n), number(median_ms), str(segment))
             for run_id, began, n, median_ms, segment in zip(*columns, strict=True)
         ]
-        if len(self.runs) > MOST_SHOWN:
-            rows.append((f"and {len(self.runs) - MOST_SHOWN} more", "", "", "", ""))
-        return Grid(
-            ("run", "began, UTC", "orders", f"median of {self.what}, ms", "part"), tuple(rows)
-        )
+        heads = ("run", "began, UTC", "orders", Head(f"median of {self.what}", "ms"), "part")
+        return Grid(heads, rows, more=and_more(len(self.runs) - MOST_SHOWN, "run"))
 
 
 def run_drift(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None = None) -> RunDrift:
@@ -500,6 +498,6 @@ def _within(orders: pd.DataFrame, what: str) -> str:
         return f"No drift found within {runs}."
     word = "slower" if found.ratio > 1 else "faster"
     return (
-        f"Within {runs} {what} grew {word}: the last third took {found.ratio:.2f} times as long "
-        f"as the first (p = {found.p_value:.2g})."
+        f"Within {runs} {what} grew {word}: the last third took {number(found.ratio)} times as "
+        f"long as the first (p = {found.p_value:.2g})."
     )

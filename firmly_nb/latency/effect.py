@@ -1,4 +1,4 @@
-"""How often an order of B takes longer than one of A, and how many times as long it takes.
+"""Probability that an order of B takes longer than one of A, and how many times as long.
 
 Both answers rest on one count: of all pairs of an order of A with one of B,
 in how many is B's the longer? E. Brunner and U. Munzel ("The Nonparametric Behrens-Fisher Problem",
@@ -70,7 +70,7 @@ class Effect(NamedTuple):
         return math.copysign(math.inf, away) if away else 0.0
 
     def rejects(self, level: float) -> bool:
-        """Whether even is excluded at that level."""
+        """Return whether even is excluded at that level."""
         return abs(self.statistic) > _t(level, self.freedom)
 
 

@@ -1,4 +1,4 @@
-"""Whether times have two modes: two shops behind one name, a cache that is hit or missed.
+"""Two modes of times: two systems behind one name, a cache that is hit or missed.
 
 Hartigan's dip: how far the measured distribution is from the nearest one with a single mode (J. A.
 Hartigan and P. M. Hartigan, "The Dip Test of Unimodality", Annals of Statistics 13, 1985). Beyond
@@ -45,7 +45,7 @@ class Modes(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """How many times as long the slow ones take."""
+        """Ratio of the medians: slow to quick."""
         return self.slow_ms / self.quick_ms
 
 
@@ -185,7 +185,7 @@ def _majorant(x: Floats, y: Floats) -> tuple[Floats, NDArray[np.intp]]:
 
 
 def _turns_down(x: list[float], y: list[float], a: int, b: int, c: int) -> bool:
-    """Whether the point b lies on or above the line from a to c."""
+    """Return whether the point b lies on or above the line from a to c."""
     return (y[b] - y[a]) * (x[c] - x[a]) >= (y[c] - y[a]) * (x[b] - x[a])
 
 

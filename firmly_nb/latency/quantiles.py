@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firmly_nb.display.text import count, interval, number
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ class Quantile:
 
     @property
     def estimable(self) -> bool:
-        """Whether the interval has both ends."""
+        """True if the interval has both ends."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
     @property
     def name(self) -> str:
-        """Its name, such as p95.
+        """Name, such as p95.
 
         Examples
         --------
@@ -78,12 +79,12 @@ class Quantile:
         return f"p{self.p * 100:.10g}"
 
     def __str__(self) -> str:
+        range_ = interval(self.low, self.high, "")
         if self.estimable:
-            return f"{self.estimate:,.1f} ({self.low:,.1f} to {self.high:,.1f})"
-        said = f"not estimable: {self.name} needs {self.needed:,} values, there are {self.n:,}"
-        if math.isfinite(self.low):
-            return f">= {self.low:,.1f} ({said})"
-        return f"<= {self.high:,.1f} ({said})" if math.isfinite(self.high) else said
+            return f"{number(self.estimate)} ({range_})"
+        needs = f"{self.name} needs {count(self.needed)} values, there are {count(self.n)}"
+        known = math.isfinite(self.low) or math.isfinite(self.high)
+        return f"{range_} (not estimable: {needs})" if known else f"not estimable: {needs}"
 
 
 def quantile(values: ArrayLike, p: float, level: float = 0.95) -> Quantile:
@@ -103,7 +104,7 @@ def quantile(values: ArrayLike, p: float, level: float = 0.95) -> Quantile:
     >>> print(quantile(range(1, 101), 0.5))
     50.5 (40.0 to 61.0)
     >>> print(quantile(range(1, 101), 0.99))
-    >= 97.0 (not estimable: p99 needs 368 values, there are 100)
+    97.0 or more (not estimable: p99 needs 368 values, there are 100)
     """
     return quantiles(values, (p,), level)[0]
 

@@ -34,7 +34,7 @@ CELLS = 400  # points at which counts are compared; twice, the second time withi
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Which run each order belongs to.
+    """Runs, and the run of each order.
 
     Attributes
     ----------

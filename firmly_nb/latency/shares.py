@@ -1,4 +1,4 @@
-"""How orders ended: shares with Wilson intervals, and how far they came.
+"""Outcomes: shares with Wilson intervals, and the milestones that orders reached.
 
 ``attempted`` is the number of orders without those that the analyst
 cancelled; failures stay in it.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import page
+from firmly_nb.display.text import count, percent, percent_interval, stated, stated_percent
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
 from firmly_nb.schema import Column, Table
@@ -69,7 +70,8 @@ class Share:
     def __str__(self) -> str:
         if not self.of:
             return "no orders"
-        return f"{self.share:.1%} ({self.low:.1%} to {self.high:.1%}; {self.count} of {self.of})"
+        range_ = percent_interval(self.low, self.high)
+        return f"{percent(self.share)} ({range_}; {count(self.count)} of {count(self.of)})"
 
 
 def wilson(k: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
@@ -332,7 +334,7 @@ def slo_attainment(orders: pd.DataFrame, limit_ms: float, level: float = 0.95) -
 
 @dataclass(frozen=True, slots=True)
 class Attainment:
-    """Whether enough orders were placed within a limit; it shows itself."""
+    """Share of orders placed within a limit, against the wanted share; it shows itself."""
 
     attained: Share
     order_ms: float
@@ -346,7 +348,7 @@ class Attainment:
         return "missed" if self.attained.high < self.wanted else "not enough data"
 
     def __repr__(self) -> str:
-        wanted = f"{100 * self.wanted:.10g}% placed within {self.order_ms:,.10g} ms"
+        wanted = f"{stated_percent(self.wanted)} placed within {stated(self.order_ms)} ms"
         return f"{self.verdict.capitalize()}: {self.attained}. Wanted: {wanted}."
 
     def _repr_html_(self) -> str:
@@ -379,8 +381,8 @@ def attainment(
     --------
     >>> import pandas as pd
     >>> orders = pd.DataFrame({"outcome": "placed", "time_to_order_placed_ms": [900.0] * 80})
-    >>> attainment(orders, 1500, 0.95)
-    Met: 100.0% (95.4% to 100.0%; 80 of 80). Wanted: 95% placed within 1,500 ms.
+    >>> attainment(orders, 900, 0.95)
+    Met: 100% (95.4% to 100%; 80 of 80). Wanted: 95% placed within 900 ms.
     """
     if not 0 < wanted < 1:
         raise ValueError(f"share must be between 0 and 1, got {wanted}. For 95% pass 0.95.")
@@ -404,7 +406,7 @@ def good_fraction(
 
 
 def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Say for each order whether it was placed and kept every limit."""
+    """Return for each order whether it was placed and kept every limit."""
     good = is_value(orders["outcome"], PLACED)
     for name, limit in limits_ms.items():
         good &= floats(orders[name]) <= limit
@@ -412,7 +414,7 @@ def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.
 
 
 def is_censored(orders: pd.DataFrame) -> bool:
-    """Say whether some orders could only be watched for less long than others."""
+    """Return whether some orders could only be watched for less long than others."""
     if is_value(orders["outcome"], CANCELLED).any():
         return True
     limits = orders.loc[is_value(orders["outcome"], "timeout"), "order_latency_ms"]

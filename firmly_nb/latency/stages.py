@@ -101,7 +101,7 @@ class Arrivals(NamedTuple):
 
 
 class LastArrivals(NamedTuple):
-    """When each milestone came last to orders that have the same ones; NaN where it did not."""
+    """Last arrival of each milestone, of orders with the same ones; NaN where it did not come."""
 
     milestones: tuple[str, ...]
     orders: Ints
@@ -258,7 +258,7 @@ def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
 
 
 class StageTimes(NamedTuple):
-    """The orders that completed a stage: how long it took them and how far off that can be."""
+    """Times of the orders that completed a stage, and their uncertainty."""
 
     name: str
     times_ms: Floats
@@ -268,7 +268,7 @@ class StageTimes(NamedTuple):
 
     @property
     def median_ms(self) -> float:
-        """The median time."""
+        """Median time, in ms."""
         return estimate(self.times_ms, 0.5)
 
 

@@ -1,4 +1,4 @@
-"""What ``recs.latency()`` gives: outcomes, the table of the run, and what qualifies it."""
+"""The result of ``recs.latency()``: outcomes, the table of times, and what qualifies it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.html import QUIET, Grid, grid_html, grid_text, page, whole_ms
+from firmly_nb.display.html import notes, page, quiet, swatch
+from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
+from firmly_nb.display.text import (
+    as_html,
+    count,
+    duration,
+    interval,
+    number,
+    percent,
+    percent_interval,
+    printable,
+    stated_percent,
+    uncertainty,
+)
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
@@ -47,7 +60,7 @@ def _quantile_columns() -> tuple[Column, ...]:
     columns = []
     for p in SHOWN:
         name = f"p{100 * p:.0f}"
-        words = f"the time that {p:.0%} of the orders do not exceed"
+        words = f"the time that {stated_percent(p)} of the orders do not exceed"
         columns += [
             Column(f"{name}_ms", "float64", "ms", f"{words}; null: not estimable"),
             Column(f"{name}_low_ms", "float64", "ms", "its interval, lower end; -inf: open"),
@@ -77,7 +90,7 @@ LATENCY = Table(
 
 
 class _Part(NamedTuple):
-    """What one row is made of."""
+    """Input of one row."""
 
     stage: str
     values: Floats
@@ -203,7 +216,7 @@ def _p99(values: Floats) -> float | None:
 def _ends_coalesced(
     events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame
 ) -> NDArray[np.bool_]:
-    """Say for each stage whether the event that ended it shares its read with the one before."""
+    """Return for each stage whether the event that ended it shares its read with the one before."""
     ends, milestones = coded(stages["to_milestone"])
     came, names = coded(events["milestone"])
     number = {name: code for code, name in enumerate(milestones)}
@@ -215,10 +228,16 @@ def _ends_coalesced(
     return np.asarray(found[positions(orders, stages), ends], dtype=bool)
 
 
-HEADS = (
-    "ms", "orders", *(f"p{100 * p:.0f}" for p in SHOWN), "max", "of order time", "reached",
-    "coalesced", "± p99",
-)  # fmt: skip
+HEADS: tuple[str | Head, ...] = (
+    "stage",
+    "orders",
+    *(Head(f"p{100 * p:.0f}", "ms") for p in SHOWN),
+    Head("max", "ms"),
+    "of order time",
+    "reached",
+    "coalesced",
+    Head("± p99", "µs"),
+)
 
 
 def summary_text(found: LatencySummary) -> str:
@@ -227,12 +246,12 @@ def summary_text(found: LatencySummary) -> str:
         return "no orders"
     lines = [
         outcomes_words(found.outcomes),
-        found.where,
+        printable(found.where),
         "",
         grid_text(summary_grid(found)),
         _how(found),
     ]
-    return "\n".join([*lines, *(f"! {sentence}" for sentence in found.sentences)])
+    return "\n".join([*lines, *(f"! {printable(sentence)}" for sentence in found.sentences)])
 
 
 def summary_html(found: LatencySummary) -> str:
@@ -240,10 +259,9 @@ def summary_html(found: LatencySummary) -> str:
     if not len(found.table):
         return page("no orders")
     return page(
-        f"<div><b>{escape(outcomes_words(found.outcomes))}</b></div>"
-        f'<div style="{QUIET}">{escape(found.where)}</div>{strip_html(found.table)}'
-        f'{grid_html(summary_grid(found))}<div style="{QUIET}">{escape(_how(found))}</div>'
-        f"{sentences_html(found.sentences)}"
+        f"<div><b>{escape(outcomes_words(found.outcomes))}</b></div>{quiet(found.where)}"
+        f"{strip_html(found.table)}{grid_html(summary_grid(found))}{quiet(_how(found))}"
+        f"{notes(found.sentences)}"
     )
 
 
@@ -254,7 +272,7 @@ def strip_html(table: pd.DataFrame) -> str:
     --------
     >>> import pandas as pd
     >>> table = pd.DataFrame({"stage": ["<b>", "order"], "share_of_order": [1.0, 1.0]})
-    >>> "&lt;b&gt; 100%" in strip_html(table)
+    >>> "&lt;b&gt;</bdi> 100%" in strip_html(table)
     True
     """
     parts = [
@@ -270,9 +288,8 @@ def strip_html(table: pd.DataFrame) -> str:
         for stage, share in parts
     )
     words = "".join(
-        f'<span style="margin-right:18px;white-space:nowrap"><span style="display:inline-block;'
-        f"width:9px;height:9px;margin-right:5px;background-color:{_colour(stage, names)}"
-        f'"></span>{escape(stage)} {share:.0%}</span>'
+        f'<span style="margin-right:18px;white-space:nowrap">{swatch(_colour(stage, names))} '
+        f"{as_html(stage)} {percent(share)}</span> "
         for stage, share in parts
     )
     if not parts:
@@ -287,93 +304,86 @@ def _colour(stage: str, stages: list[str]) -> str:
     return stage_colour(milestone, stages)
 
 
-def sentences_html(sentences: tuple[str, ...]) -> str:
-    """Show what the rules said, each on a line of its own."""
-    return "".join(
-        '<div style="margin-top:4px;padding:2px 8px;border-left:3px solid '
-        f'var(--jp-warn-color1,#e08a00);background:rgba(224,138,0,.12)">{escape(sentence)}</div>'
-        for sentence in sentences
-    )
-
-
 def outcomes_words(outcomes: pd.DataFrame) -> str:
-    """Say how orders ended, each outcome with its interval.
+    """Return how orders ended in words, each outcome with its interval.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from firmly_nb.latency import outcome_table
     >>> outcomes_words(outcome_table(pd.DataFrame({"outcome": ["placed"] * 9 + ["timeout"]})))
-    '10 orders: 9 placed, 90% (60% to 98%); 1 timeout, 10% (2% to 40%)'
+    '10 orders: 9 placed, 90.0% (59.6% to 98.2%); 1 timeout, 10.0% (1.8% to 40.4%)'
     """
     rows = outcomes.to_dict("records")
     total = sum(row["count"] for row in rows)
     told = "; ".join(_outcome(row) for row in rows)
-    return f"{total:,} {'order' if total == 1 else 'orders'}: {told}"
+    return f"{count(total, 'order')}: {told}"
 
 
 def _outcome(row: dict[Any, Any]) -> str:
-    counted = f"{row['count']:,} {outcome(row['outcome']).word}"
+    counted = f"{count(row['count'])} {outcome(row['outcome']).word}"
     if row["outcome"] == CANCELLED or math.isnan(row["share"]):
         return counted
-    digits = 0 if row["attempted"] < 200 else 1
-    share, low, high = (f"{row[name]:.{digits}%}" for name in ("share", "low", "high"))
-    return f"{counted}, {share} ({low} to {high})"
+    return f"{counted}, {percent(row['share'])} ({percent_interval(row['low'], row['high'])})"
 
 
 def summary_grid(found: LatencySummary) -> Grid:
     """Return the table of a summary as texts."""
-    rows = found.table.to_dict("records")
-    bold = tuple(i for i, row in enumerate(rows) if row["stage"] == ORDER)
-    return Grid(HEADS, tuple(_shown_row(row, found.level) for row in rows), bold)
+    rows = [
+        Row(_cells(row, found.level), look="bold" if row["stage"] == ORDER else "")
+        for row in found.table.to_dict("records")
+    ]
+    return Grid(HEADS, rows)
 
 
-def _shown_row(row: dict[Any, Any], level: float) -> tuple[str, ...]:
-    reached = f"{row['reached']:,}/{row['attempted']:,}"
-    if row["attempted"]:
-        reached += f" [{row['reached_low']:.0%}, {row['reached_high']:.0%}]"
-    return (
+def _cells(row: dict[Any, Any], level: float) -> list[str | Cell]:
+    reached = f"{count(row['reached'])}/{count(row['attempted'])}"
+    range_ = percent_interval(row["reached_low"], row["reached_high"]) if row["attempted"] else ""
+    return [
         row["stage"],
-        f"{row['n']:,}",
+        count(row["n"]),
         *(_quantile(row, p, level) for p in SHOWN),
-        whole_ms(row["max_ms"]),
-        _percent(row["share_of_order"]),
-        reached,
-        _percent(row["coalesced_share"]),
-        _bound(row["uncertainty_p99_us"]),
-    )
+        number(row["max_ms"]),
+        percent(row["share_of_order"]),
+        Cell(reached, small=range_),
+        percent(row["coalesced_share"]),
+        number(row["uncertainty_p99_us"]),
+    ]
 
 
-def _quantile(row: dict[Any, Any], p: float, level: float) -> str:
+def _quantile(row: dict[Any, Any], p: float, level: float) -> Cell:
     name = f"p{100 * p:.0f}"
     estimate, low, high = (row[f"{name}{part}_ms"] for part in ("", "_low", "_high"))
+    return quantile_cell(estimate, low, high, values_needed(p, level) if row["n"] else 0)
+
+
+def quantile_cell(estimate: float, low: float, high: float, needed: int) -> Cell:
+    """Write a quantile with its interval below; or how many orders it needs, if they are too few.
+
+    Parameters
+    ----------
+    estimate
+        NaN if it is not estimable.
+    low, high
+        The interval, in ms.
+    needed
+        The fewest orders; 0 if there are none to speak of.
+    """
     if not math.isnan(estimate):
-        return f"{whole_ms(estimate)} [{whole_ms(low)}, {whole_ms(high)}]"
-    needed = f"{values_needed(p, level)} needed"
-    if math.isfinite(low):
-        return f"\u2265 {whole_ms(low)} ({needed})"
-    return needed if row["n"] else "-"
-
-
-def _percent(share: float) -> str:
-    return "-" if math.isnan(share) else f"{share:.0%}"
-
-
-def _bound(uncertainty_us: float) -> str:
-    if uncertainty_us < 100:
-        return f"{uncertainty_us / 1000:.3f}"
-    return whole_ms(uncertainty_us / 1000)
+        return Cell(number(estimate), small=interval(low, high, ""))
+    small = f"{count(needed)} needed" if needed else ""
+    return Cell(f"≥ {number(low)}" if math.isfinite(low) else "-", small=small)
 
 
 def intervals_words(found: LatencySummary) -> str:
-    """Say how the intervals came about."""
-    kind = "by drawing whole runs again" if found.by_run else "exact, from order statistics"
-    return f"in brackets {found.level:.0%} intervals, {kind}."
+    """Return in words how the intervals were computed."""
+    kind = "from whole runs drawn again" if found.by_run else "exact, from order statistics"
+    return f"{stated_percent(found.level)} intervals are {kind}."
 
 
 def _how(found: LatencySummary) -> str:
     return (
-        f"I{intervals_words(found)[1:]} Times of orders that got so far; "
+        f"{intervals_words(found)} Times of orders that got so far; "
         f"cancelled ones are left out. Definitions {found.definitions}."
     )
 
@@ -390,7 +400,7 @@ ALIKE = 1.5  # design effect from which the runs' likeness is told
 
 
 def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[str]:
-    """Return what should be known before the times are believed; empty where nothing is amiss.
+    """Return what a reader must know before believing the times; empty where nothing is amiss.
 
     Parameters
     ----------
@@ -448,9 +458,9 @@ def _warm_up(orders: pd.DataFrame) -> Iterator[str]:
         if found:
             which = "the first order" if found.runs == 1 else f"first orders of {found.runs} runs"
             yield (
-                f"Warm-up: {which} took {found.first_ms / found.others_ms:.1f} times as long "
-                f"{words} as the others ({whole_ms(found.first_ms)} against "
-                f"{whole_ms(found.others_ms)} ms)."
+                f"Warm-up: {which} took {number(found.first_ms / found.others_ms)} times as "
+                f"long {words} as the others ({duration(found.first_ms)} against "
+                f"{duration(found.others_ms)})."
             )
             return
 
@@ -460,7 +470,7 @@ def _drift(orders: pd.DataFrame) -> Iterator[str]:
     if found:
         word = "slower" if found.ratio > 1 else "faster"
         yield (
-            f"Drift within the run: orders grew {word}, the last third took {found.ratio:.2f} "
+            f"Drift within the run: orders grew {word}, the last third took {number(found.ratio)} "
             f"times as long as the first."
         )
 
@@ -470,15 +480,16 @@ def _runs(orders: pd.DataFrame) -> Iterator[str]:
     runs = runs_of(placed) if len(placed) else None
     if runs is None:
         return
-    count = len(runs.names)
-    if count < ENOUGH_RUNS:
-        yield f"Few runs: {count}; intervals by whole runs become useful from {ENOUGH_RUNS} on."
+    n_runs = len(runs.names)
+    if n_runs < ENOUGH_RUNS:
+        yield f"Few runs: {n_runs}; intervals by whole runs become useful from {ENOUGH_RUNS} on."
     times = log_times(floats(placed["time_to_order_placed_ms"]))
     effect = design_effect(times, runs.codes)
     if effect > ALIKE:
         yield (
-            f"Runs differ: {len(placed):,} orders of {count} runs tell as much as "
-            f"{len(placed) / effect:,.0f} independent ones (design effect {effect:.1f})."
+            f"Runs differ: {count(len(placed), 'order')} of {n_runs} runs tell as much as "
+            f"{count(round(len(placed) / effect))} independent ones "
+            f"(design effect {number(effect)})."
         )
 
 
@@ -487,19 +498,19 @@ def _modes(parts: list[StageTimes]) -> Iterator[str]:
         found = two_modes(part.times_ms)
         if found:
             yield (
-                f"Two modes: {part.name} takes {found.ratio:.1f} times as long in "
-                f"{found.slow_share:.0%} of the orders ({whole_ms(found.slow_ms)} against "
-                f"{whole_ms(found.quick_ms)} ms)."
+                f"Two modes: {part.name} takes {number(found.ratio)} times as long in "
+                f"{percent(found.slow_share)} of the orders ({duration(found.slow_ms)} against "
+                f"{duration(found.quick_ms)})."
             )
 
 
 def _error_bounds(parts: list[StageTimes]) -> Iterator[str]:
     for part in parts:
-        bound_ms = estimate(part.uncertainty_us, 0.99) / 1000
-        if bound_ms > PART * part.median_ms:
+        bound_us = estimate(part.uncertainty_us, 0.99)
+        if bound_us / 1000 > PART * part.median_ms:
             yield (
-                f"Error bound: times of {part.name} can be off by {whole_ms(bound_ms)} ms (p99), "
-                f"more than {PART:.0%} of its median of {whole_ms(part.median_ms)} ms."
+                f"Error bound: times of {part.name} can be off by {uncertainty(bound_us)} (p99), "
+                f"more than {stated_percent(PART)} of its median of {duration(part.median_ms)}."
             )
 
 
@@ -510,8 +521,8 @@ def _lag(orders: pd.DataFrame, parts: list[StageTimes]) -> Iterator[str]:
     shortest = min(parts, key=lambda part: part.median_ms, default=None)
     if shortest is not None and lag > PART * shortest.median_ms:
         yield (
-            f"Lag: orders started up to {whole_ms(lag)} ms after their time (p99), more than "
-            f"{PART:.0%} of {shortest.name} ({whole_ms(shortest.median_ms)} ms); "
+            f"Lag: orders started up to {duration(lag)} after their time (p99), more than "
+            f"{stated_percent(PART)} of {shortest.name} ({duration(shortest.median_ms)}); "
             f"scheduled_order_latency_ms counts it in."
         )
 
@@ -523,18 +534,19 @@ def _coalesced(events: pd.DataFrame) -> Iterator[str]:
     share = together.sum() / others if others else 0.0
     if share > PART:
         yield (
-            f"Coalesced: {share:.0%} of the events share a read with the one before; the gaps "
+            f"Coalesced: {percent(share)} of the events share a read with the one before; the gaps "
             f"before them are not known, only bounded."
         )
 
 
 def _out_of_order(parts: list[StageTimes]) -> Iterator[str]:
     for part in parts:
-        count = int((part.times_ms < 0).sum())
-        if count:
+        early = int((part.times_ms < 0).sum())
+        if early:
             yield (
-                f"Out of order: {part.name} came before the milestone that it follows in {count:,} "
-                f"of {len(part.times_ms):,} orders; its negative times are kept."
+                f"Out of order: {part.name} came before the milestone that it follows in "
+                f"{count(early)} of {count(len(part.times_ms), 'order')}; its negative times are "
+                f"kept."
             )
 
 
@@ -544,7 +556,7 @@ MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
-    """How long orders took, how sure that is and what to know about it; it shows itself.
+    """Times of orders with their intervals, and what to know about them; it shows itself.
 
     Attributes
     ----------
@@ -553,7 +565,7 @@ class LatencySummary:
     outcomes
         ``OUTCOMES``: how the orders ended.
     sentences
-        What should be known before the times are believed; empty where nothing is amiss.
+        What a reader must know before believing the times; empty where nothing is amiss.
     where
         Time window, environment and merchants, in words.
     level

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from firmly_nb.api.secrets import SecretStr, without_app_id
 from firmly_nb.background import follow, follow_async, submit
-from firmly_nb.display.html import FONT, NUMBER, QUIET
-from firmly_nb.display.text import milliseconds
+from firmly_nb.display.html import page, quiet
+from firmly_nb.display.table import Cell, Grid, Head, grid_html, grid_text
+from firmly_nb.display.text import as_html, count, number, percent, stated, uncertainty
 from firmly_nb.outcomes import STAGE_COLOURS
 from firmly_nb.recorder.calibration_sender import EVENT, LAST_EVENT
 from firmly_nb.recorder.process import WorkerProcess, end_by_input
@@ -254,7 +255,7 @@ def _row(condition: str, event: Event, handed: int | None, returned: int) -> dic
     }
 
 
-# How it shows itself. The picture is made of table cells alone, so that it survives untrusted
+# How it shows itself. The picture is made of plain elements, so that it survives untrusted
 # notebooks and exports; without its colours the table still says it.
 BINS_PER_DECADE = 12
 BAR_HEIGHT_PX = 56
@@ -262,63 +263,41 @@ LABEL_PX_A_LETTER = 7
 LOWEST_MS, HIGHEST_MS = 0.001, 0.1  # the least that the axis covers: from one microsecond
 TITLE = "How far off is an arrival?"
 LINE = "1px solid var(--jp-border-color1,#9e9e9e)"
-PLAIN = "padding:0;border:none;background:none;"
-_HEADINGS = (
+_HEADS: tuple[str | Head, ...] = (
     "condition",
     "events",
-    "median ms",
-    "p99 ms",
-    "max ms",
-    "own median ms",
-    "own p99 ms",
+    *(Head(name, "µs") for name in ("p50", "p99", "max", "own p50", "own p99")),
     "in bound",
 )
 
 
 def calibration_text(sentence: str, table: pd.DataFrame, *, tls: bool) -> str:
     """Return the sentence and the table as plain text."""
-    rows = [_HEADINGS, *_cells(table)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADINGS))]
-    lines = [
-        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
-        for row in rows
-    ]
-    return "\n".join([sentence, *lines, f"  {_caption(table, tls=tls)}"])
+    text = grid_text(calibration_grid(table))
+    return "\n".join([sentence, text, _caption(table, tls=tls)])
 
 
 def calibration_html(sentence: str, table: pd.DataFrame, errors: pd.DataFrame, *, tls: bool) -> str:
     """Return the sentence, the table and the picture."""
-    head = "".join(f'<th style="{NUMBER}{QUIET}font-weight:400">{h}</th>' for h in _HEADINGS)
-    body = "".join(
-        '<tr style="background:none">'
-        f'<td style="text-align:left">{_swatch(position)} {escape(row[0])}</td>'
-        + "".join(f'<td style="{NUMBER}">{escape(cell)}</td>' for cell in row[1:])
-        + "</tr>"
-        for position, row in enumerate(_cells(table))
-    )
-    return (
-        f'<div style="{FONT}max-width:900px"><div><b>{escape(sentence)}</b></div>'
-        f'<table style="{FONT}color:inherit;border:none;margin:6px 0"><thead>'
-        f'<tr style="background:none">{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"{errors_picture(_by_condition(errors))}"
-        f'<div style="{QUIET}">{escape(_caption(table, tls=tls))}</div></div>'
-    )
+    picture = errors_picture(_by_condition(errors))
+    body = f"{grid_html(calibration_grid(table))}{picture}{quiet(_caption(table, tls=tls))}"
+    return page(f"<div><b>{escape(sentence)}</b></div>{body}", "900px")
 
 
-def _cells(table: pd.DataFrame) -> list[tuple[str, ...]]:
-    return [
+def calibration_grid(table: pd.DataFrame) -> Grid:
+    """Return the errors of each condition as a table of texts, in µs."""
+    times = ("median_ms", "p99_ms", "max_ms", "own_median_ms", "own_p99_ms")
+    rows: list[tuple[str | Cell, ...]] = [
         (
-            row["condition"],
-            str(row["events"]),
-            milliseconds(row["median_ms"], 3),
-            milliseconds(row["p99_ms"], 3),
-            milliseconds(row["max_ms"], 3),
-            milliseconds(row["own_median_ms"], 3),
-            milliseconds(row["own_p99_ms"], 3),
-            f"{row['inside_share']:.1%}",
+            Cell(row["condition"], swatch=STAGE_COLOURS[position % len(STAGE_COLOURS)]),
+            count(row["events"]),
+            *(number(1000 * row[name]) for name in times),
+            percent(row["inside_share"]),
         )
-        for row in table.to_dict("records")
+        for position, row in enumerate(table.to_dict("records"))
     ]
+    caption = "Recorded arrival minus the time of sending."
+    return Grid(_HEADS, rows, caption=caption)
 
 
 def _caption(table: pd.DataFrame, *, tls: bool) -> str:
@@ -327,14 +306,6 @@ def _caption(table: pd.DataFrame, *, tls: bool) -> str:
     return (
         f"Recorded arrival minus the sender's own time of sending ({way}, {clocks} clock); own: "
         "minus the moment at which the sender's kernel handed the event over."
-    )
-
-
-def _swatch(position: int) -> str:
-    colour = STAGE_COLOURS[position % len(STAGE_COLOURS)]
-    return (
-        f'<span style="display:inline-block;width:10px;height:10px;background-color:{colour}">'
-        "</span>"
     )
 
 
@@ -354,17 +325,13 @@ def errors_picture(errors: Mapping[str, Sequence[float]]) -> str:
         for position, (name, part) in enumerate(errors.items())
     ]
     labels = "".join(
-        f'<td colspan="{BINS_PER_DECADE}" style="{PLAIN}border-left:{LINE};text-align:left;'
-        f'font-size:11px;padding-left:2px">{10**decade:g} ms</td>'
+        f'<div style="flex:1;border-left:{LINE};font-size:11px;padding-left:2px">'
+        f"{stated(1000 * 10**decade)} µs</div>"
         for decade in range(first, last)
     )
-    axis = f'<td style="{PLAIN}"></td>{labels}'
-    return (
-        f'<div style="{FONT}{QUIET}margin-top:6px">{TITLE} Share of events by error, logarithmic '
-        f'axis</div><table style="{FONT}color:inherit;border:none;border-collapse:collapse;'
-        f'table-layout:fixed;width:100%;max-width:900px;margin:2px 0"><tbody>{"".join(rows)}'
-        f'<tr style="background:none">{axis}</tr></tbody></table>'
-    )
+    axis = f'<div style="display:flex;margin-left:{width}px">{labels}</div>'
+    title = f"{TITLE} Share of events by error, logarithmic axis"
+    return f'{quiet(title)}<div style="margin:4px 0">{"".join(rows)}{axis}</div>'
 
 
 def _by_condition(errors: pd.DataFrame) -> dict[str, Sequence[float]]:
@@ -377,15 +344,17 @@ def _histogram(name: str, counts: Sequence[int], position: int, width: int) -> s
     colour = STAGE_COLOURS[position % len(STAGE_COLOURS)]
     tallest = max(counts, default=0) or 1
     total = sum(counts) or 1
-    cells = "".join(
-        f'<td style="{PLAIN}border-bottom:{LINE};vertical-align:bottom;height:{BAR_HEIGHT_PX}px">'
-        + (_bar(count / tallest, colour, f"{count / total:.1%}") if count else "")
-        + "</td>"
-        for count in counts
+    bars = "".join(
+        f'<div style="flex:1">{_bar(many / tallest, colour, percent(many / total))}</div>'
+        if many
+        else '<div style="flex:1"></div>'
+        for many in counts
     )
-    style = f"{PLAIN}width:{width}px;text-align:left;vertical-align:bottom;white-space:nowrap"
-    label = f'<td style="{style}">{escape(name)}</td>'
-    return f'<tr style="background:none">{label}{cells}</tr>'
+    axis = f"display:flex;align-items:flex-end;height:{BAR_HEIGHT_PX}px;border-bottom:{LINE}"
+    return (
+        f'<div style="display:flex;align-items:flex-end"><div style="flex:none;width:{width}px">'
+        f'{as_html(name)}</div><div style="flex:1;{axis}">{bars}</div></div>'
+    )
 
 
 def _bar(share: float, colour: str, title: str) -> str:
@@ -452,7 +421,7 @@ SUMMARY = Table(
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What a known pattern of events from this machine to itself showed.
+    r"""Errors of a known pattern of events that this machine sent to itself.
 
     Attributes
     ----------
@@ -466,7 +435,7 @@ class Calibration:
     >>> rows = [{"condition": "busy", "n": n, "error_ms": n / 100, "inside": True,
     ...          "clock": "kernel"} for n in range(1, 10)]
     >>> Calibration.from_rows(rows).sentence
-    'On this machine, now, an arrival is off by 0.05 ms (median), 0.09 ms (p99).'
+    'On this machine, now, an arrival is off by 50.0\xa0µs (median), 89.2\xa0µs (p99).'
     """
 
     errors: pd.DataFrame
@@ -492,12 +461,20 @@ class Calibration:
         the kernel tells when it handed the bytes over (Linux), the error without it is said too.
         """
         worst = self.table.sort_values("p99_ms").to_dict("records")[-1]
-        own = [worst["own_median_ms"], worst["own_p99_ms"]]
-        without = f"; without the local sender's own delay {_ms(own[0])} and {_ms(own[1])} ms"
-        return (
-            f"On this machine, now, an arrival is off by {_ms(worst['median_ms'])} ms (median), "
-            f"{_ms(worst['p99_ms'])} ms (p99){'' if math.isnan(own[0]) else without}."
+        median, p99, own_median, own_p99 = (
+            uncertainty(1000 * worst[name])
+            for name in ("median_ms", "p99_ms", "own_median_ms", "own_p99_ms")
         )
+        without = f"; without the local sender's own delay {own_median} and {own_p99}"
+        is_known = not math.isnan(worst["own_median_ms"])
+        return (
+            f"On this machine, now, an arrival is off by {median} (median), {p99} (p99)"
+            f"{without if is_known else ''}."
+        )
+
+    def grid(self) -> Grid:
+        """Return the errors of each condition as a table of texts."""
+        return calibration_grid(self.table)
 
     def __repr__(self) -> str:
         return calibration_text(self.sentence, self.table, tls=self.tls)
@@ -519,10 +496,6 @@ def _summary(condition: str, group: pd.DataFrame) -> dict[str, Any]:
         "inside_share": group["inside"].mean(),
         "clock": " and ".join(sorted(set(group["clock"].astype(str)))),
     }
-
-
-def _ms(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.01 else f"{value:.3f}"
 
 
 IDLE, BUSY = "idle", "busy"
@@ -597,8 +570,8 @@ def busy_steps(done: Callable[[], bool]) -> Iterator[float]:
         begun = time.perf_counter()
         table.groupby("key")["value"].agg(["median", "std"])
         total = 0
-        for number in range(PYTHON_STEPS):
-            total += number * number % 7
+        for step in range(PYTHON_STEPS):
+            total += step * step % 7
         yield time.perf_counter() - begun
 
 

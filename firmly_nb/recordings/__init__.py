@@ -1,4 +1,4 @@
-"""What was recorded, and everything that it can be asked.
+"""Recordings, and everything that they can be asked.
 
 - ``recordings``: :class:`Recording` is one order, :class:`Recordings` are many;
 - ``stored``: :func:`load` reads them back.

@@ -1,4 +1,4 @@
-"""What figures need of a saved set, read part by part: some fifty bytes for each event.
+"""Statistics' input from a saved set, read part by part: some fifty bytes for each event.
 
 The full tables are for looking at orders; those of ten million would not fit into memory. Here each
 part is read, the last arrival of each event is noted with its order, and the part is let go.
@@ -57,7 +57,7 @@ def stored_stages(stored_set: StoredSet, rows: Rows) -> StageColumns:
 
 
 class _Read(NamedTuple):
-    """What was read of a part: stages and events, with the numbers of their orders."""
+    """A part as it was read: stages and events, with the numbers of their orders."""
 
     last: list[LastArrivals]
     orders: Numbers

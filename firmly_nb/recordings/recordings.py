@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Recording:
-    """One order: what was asked for, each event with its time, how it ended.
+    """One order: its items, each event with its arrival time, and its outcome.
 
     Made by ``lab.place`` and ``fnb.load``, not by hand. The tables are plain DataFrames, built when
     first asked for; their columns are described in docs/tables.md.
@@ -70,22 +70,22 @@ class Recording:
 
     @property
     def recording_id(self) -> str:
-        """Its id, the key of every table."""
+        """Recording id, the key of every table."""
         return self._start.recording_id
 
     @property
     def started_at_ns(self) -> int:
-        """When it began, by the wall clock, in Unix nanoseconds."""
+        """Start of the request by the wall clock, in Unix nanoseconds."""
         return self._start.started_at_ns
 
     @property
     def domain(self) -> str:
-        """The merchant."""
+        """Host name of the merchant."""
         return self._start.domain
 
     @property
     def environment(self) -> str:
-        """Where it was placed: simulator, staging or custom."""
+        """Environment: simulator, staging or custom."""
         return self._start.environment
 
     @property
@@ -95,58 +95,58 @@ class Recording:
 
     @property
     def order_exists(self) -> str:
-        """Whether the merchant holds an order: ``yes``, ``no`` or ``unknown``."""
+        """Existence of an order at the merchant: ``yes``, ``no`` or ``unknown``."""
         return self._judgement.order_exists
 
     @property
     def evidence(self) -> str:
-        """What decided ``order_exists``, in a few words."""
+        """Reason for ``order_exists``, in a few words."""
         return self._judgement.evidence
 
     @property
     def error(self) -> FirmlyError | None:
-        """The error that ended it, with the API's name; None if it was placed."""
+        """Error that ended the order, with the API's name; None if it was placed."""
         return error_of(self._end)
 
     @property
     def order_number(self) -> str | None:
-        """The merchant's order number; None unless there is an order."""
+        """Order number of the merchant; None unless there is an order."""
         return last_order_number(self._events, self._end)
 
     @property
     def cart(self) -> dict[str, Any] | None:
-        """The last cart or order that was seen, as the API sent it, secrets taken out."""
+        """Last cart or order that was seen, as the API sent it, redacted; None without one."""
         last = last_snapshot(self._events, self._end)
         return last.data if last else None
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        """What was asked for: ``variant_id`` and ``quantity`` of each line."""
+        """Line items of the request: ``variant_id`` and ``quantity`` of each."""
         return [dict(item) for item in self._start.items]
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the analyst noted, by name."""
+        """Tags set at placement, as a dict of strings."""
         return dict(self._start.tags)
 
     @property
     def comments_ms(self) -> list[float]:
-        """Arrival of each comment (heartbeat) of the stream, in ms; they are not events."""
+        """Arrival times of the heartbeats (SSE comments) in ms; they are not events."""
         return [t / 1e6 for t in self._end.comments_ns]
 
     @property
     def recorder(self) -> dict[str, str]:
-        """With what it was recorded: versions, platform, how the recorder ran."""
+        """Versions, platform and mode of the recorder, as a dict of strings."""
         return dict(self._start.recorder)
 
     @property
     def sse(self) -> bool:
-        """Whether events were asked for."""
+        """True if the request asked for SSE events."""
         return self._start.sse
 
     @property
     def timeout_s(self) -> float:
-        """The limit that was set, in seconds."""
+        """Time limit of the order, in seconds."""
         return self._start.timeout_s
 
     @cached_property
@@ -156,12 +156,12 @@ class Recording:
 
     @property
     def event_times(self) -> pd.DataFrame:
-        """The events without what came in them; see ``EVENT_TIMES``."""
+        """The events table without data and raw; see ``EVENT_TIMES``."""
         return self.events.drop(columns=list(WIDE))
 
     @cached_property
     def orders(self) -> pd.DataFrame:
-        """The order's one row; see ``ORDERS``."""
+        """One row, the order's; see ``ORDERS``."""
         return ORDERS.frame([self.summary()])
 
     def summary(self) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class Recording:
 
     @cached_property
     def cart_events(self) -> pd.DataFrame:
-        """What carries carts: the events, and the answer where no events were asked for."""
+        """Events that carry carts; without SSE, the response in the form of an event."""
         answer = EVENTS.frame(confirmation_rows(self._start, self._end))
         return EVENTS.concat([self.events, answer])
 
@@ -215,14 +215,14 @@ class Recording:
 
     @cached_property
     def changes(self) -> pd.DataFrame:
-        """What changed from snapshot to snapshot; see ``CHANGES``."""
+        """One row a change from snapshot to snapshot; see ``CHANGES``."""
         from firmly_nb.carts.changes import changes
 
         return changes(self.cart_events)
 
     @cached_property
     def checks(self) -> CheckReport:
-        """What must be true of a cart and is not: ``.findings``, ``.summary``, ``.headline()``."""
+        """Report of all cart checks: ``.findings``, ``.summary``, ``.headline()``."""
         from firmly_nb.carts.report import run_checks
 
         return run_checks(self.cart_events, self.asked())
@@ -343,17 +343,17 @@ class Recordings(Sequence[Recording]):
 
     @property
     def cut_off(self) -> Recordings:
-        """Those that have no end: their process was killed."""
+        """Recordings whose process was killed."""
         return self[self._selection.cut_off()]
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be read; where it comes from a saved set, so far."""
+        """Problems of reading; of a saved set, those that showed so far."""
         return list(dict.fromkeys([*self._warnings, *self._selection.warnings]))
 
     @property
     def notes(self) -> list[str]:
-        """What was noted when these were saved, oldest first."""
+        """Notes given to ``save()``, oldest first."""
         return self._selection.notes
 
     # Their tables.
@@ -370,7 +370,7 @@ class Recordings(Sequence[Recording]):
 
     @cached_property
     def event_times(self) -> pd.DataFrame:
-        """All events without what came in them: small also where there are millions."""
+        """All events without data and raw: small even where there are millions."""
         return self._selection.event_times()
 
     @cached_property
@@ -380,7 +380,7 @@ class Recordings(Sequence[Recording]):
 
     @property
     def ends(self) -> Ends:
-        """What figures are made of: these tables, or of a saved set less than that."""
+        """Input of the statistics: these tables, or of a saved set only the columns they need."""
         return self._selection.ends or self
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
@@ -391,7 +391,7 @@ class Recordings(Sequence[Recording]):
 
     @cached_property
     def cart_events(self) -> pd.DataFrame:
-        """What carries carts: the events, and the answers where no events were asked for."""
+        """Events that carry carts; without SSE, the responses in the form of events."""
         return EVENTS.concat([self.events, self._selection.answers()])
 
     @property
@@ -421,14 +421,14 @@ class Recordings(Sequence[Recording]):
 
     @cached_property
     def changes(self) -> pd.DataFrame:
-        """What changed from snapshot to snapshot; see ``CHANGES``."""
+        """One row a change from snapshot to snapshot; see ``CHANGES``."""
         from firmly_nb.carts.changes import changes
 
         return changes(self.cart_events)
 
     @cached_property
     def checks(self) -> CheckReport:
-        """What must be true of a cart and is not: ``.findings``, ``.summary``, ``.headline()``."""
+        """Report of all cart checks: ``.findings``, ``.summary``, ``.headline()``."""
         from firmly_nb.carts.report import run_checks
 
         return run_checks(self.cart_events, self.asked())
@@ -444,7 +444,7 @@ class Recordings(Sequence[Recording]):
         return cart_tables(self.cart_events)
 
     def field_presence(self, *, matrix: bool = False) -> pd.DataFrame:
-        """Say which cart fields appear in which event of which merchant, and how often.
+        """Return which cart fields appear in which event of which merchant, and how often.
 
         Parameters
         ----------
@@ -463,13 +463,13 @@ class Recordings(Sequence[Recording]):
         return presence_matrix(found) if matrix else found
 
     def schema_drift(self, other: Recordings) -> pd.DataFrame:
-        """Say which cart fields appeared, vanished or changed type from these to the others."""
+        """Return which cart fields appeared, vanished or changed type from these to the others."""
         from firmly_nb.carts.drift import schema_drift
 
         return schema_drift(self._events_with_domain, other._events_with_domain)
 
     def explain(self, target: str = "order_latency_ms", **options: Any) -> pd.DataFrame:
-        """Say which fields go along with slow orders; see ``EXPLANATIONS``.
+        """Return which fields go along with slow orders; see ``EXPLANATIONS``.
 
         ``firmly_nb.carts.explain_in_words`` says the table in sentences.
 
@@ -540,7 +540,7 @@ class Recordings(Sequence[Recording]):
         return completion_curve(self.ends.orders)
 
     def slo(self, order_ms: float, share: float, level: float = 0.95) -> Attainment:
-        """Say whether enough orders are placed within a limit: met, missed, or not enough data.
+        """Return whether enough orders are placed within a limit: met, missed, or not enough data.
 
         Parameters
         ----------
@@ -558,8 +558,8 @@ class Recordings(Sequence[Recording]):
 
         Examples
         --------
-        >>> Recordings([]).slo(order_ms=1500, share=0.95)
-        Not enough data: no orders. Wanted: 95% placed within 1,500 ms.
+        >>> Recordings([]).slo(order_ms=900, share=0.95)
+        Not enough data: no orders. Wanted: 95% placed within 900 ms.
         """
         from firmly_nb.latency.shares import attainment
 
@@ -612,7 +612,7 @@ class Recordings(Sequence[Recording]):
         return compare(a.stages, a.orders, b.stages, b.orders, margin, level)
 
     def drift(self, stage: str | None = None) -> RunDrift:
-        """Say whether orders, or one stage of them, became slower or faster with time.
+        """Return whether orders, or one stage of them, became slower or faster with time.
 
         Among eleven runs or more change points are looked for; within runs, a trend.
 
@@ -627,7 +627,7 @@ class Recordings(Sequence[Recording]):
 
     @property
     def charts(self) -> Charts:
-        """Every chart by name; shown by itself it lists what there is."""
+        """Charts by name; displayed, it lists them."""
         return Charts(self)
 
     @cached_property

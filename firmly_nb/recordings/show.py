@@ -1,4 +1,4 @@
-"""How recordings show themselves: as text in a terminal, as HTML in a notebook.
+"""Displays of recordings: text in a terminal, HTML in a notebook.
 
 The HTML is a table with bars made of plain elements: no script, no style sheet, no image, so that
 it survives untrusted notebooks, code hosts and exports. Colours come from JupyterLab's theme where
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
-from firmly_nb.api.money import format_minor
-from firmly_nb.display.html import FONT, NUMBER, QUIET
-from firmly_nb.display.text import milliseconds, printable
+from firmly_nb.api.money import money_text
+from firmly_nb.display.html import notes, page, quiet
+from firmly_nb.display.table import Bar, Cell, Grid, Head, Row, grid_html, grid_text
+from firmly_nb.display.text import as_html, count, duration, number, printable, uncertainty
 from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
     PLACED,
     STAGE_COLOURS,
-    TONES,
     UNKNOWN,
     YES,
     began,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class OneShown(Protocol):
-    """What is shown of one recording."""
+    """The members of a recording that are displayed."""
 
     warnings: list[str]
     cut_off: bool
@@ -71,7 +71,7 @@ class OneShown(Protocol):
 
 
 class ManyShown(Protocol):
-    """What is shown of many recordings."""
+    """The members of many recordings that are displayed."""
 
     @property
     def warnings(self) -> list[str]: ...  # noqa: D102 - as in Recordings
@@ -84,7 +84,7 @@ class ManyShown(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Something to look at: text in a terminal, HTML in a notebook."""
+    """A display: text in a terminal, HTML in a notebook."""
 
     text: str
     html: str
@@ -100,14 +100,14 @@ class Shown:
 
 
 def verdict(rec: OneShown) -> str:
-    """Return one sentence or two: how it ended, after what, and whether something was ordered."""
+    """Return one sentence or two: outcome, time, and whether an order exists."""
     row = rec.summary()
     exists, status, error = row["order_exists"], row["http_status"], rec.error
     code = error.error if error else ""
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
     number = row["order_number"]
     text = outcome(rec.outcome).sentence.format(
-        at=f"{milliseconds(row['order_latency_ms'], 0)} ms",
+        at=duration(row["order_latency_ms"]),
         after=after,
         began=began(rec.outcome, exists, code, status),
         code=printable(code),
@@ -145,7 +145,7 @@ def existence(rec: OneShown, how: str) -> str:
 
 
 def _ended(rec: OneShown, after: str) -> str:
-    """Say how an order came to no end."""
+    """Return in words how an order came to no end."""
     if rec.cut_off:
         return f"the recording was cut off{after or ' before any event'}"
     if not rec.sse:
@@ -158,10 +158,8 @@ def precision(rec: OneShown) -> str:
     events = rec.events
     if not len(events):
         return "no events"
-    worst_ms = float(events["uncertainty_us"].max()) / 1000
     clocks = " and ".join(sorted(set(events["clock"])))
-    bound = "0.1" if worst_ms <= 0.1 else f"{worst_ms:.1f}"
-    return f"times within {bound} ms, {clocks} clock"
+    return f"times within {uncertainty(float(events['uncertainty_us'].max()))}, {clocks} clock"
 
 
 def _detail(error: Exception | None) -> str:
@@ -174,12 +172,9 @@ def _detail(error: Exception | None) -> str:
 def _total(row: dict[str, Any]) -> str:
     if row["total_minor"] is None:
         return ""
-    currency = printable(row["currency"])
-    return f", {format_minor(row['total_minor'], currency)} {currency}"
+    return f", {money_text(row['total_minor'], printable(row['currency']))}"
 
 
-TEXT_BAR_WIDTH = 40
-LONGEST_NAME = 60  # of a stage, in characters
 MOST_LISTED = 10  # orders; more are told by their statistics
 
 
@@ -198,125 +193,88 @@ class Waterfall:
 
 def waterfall_text(rec: OneShown) -> str:
     """Draw the stages with block characters, one line each."""
-    rows = _bars(rec)
-    width = max((len(row["stage"]) for row in rows), default=0)
-    lines = [f"  {'':{width}}  {'ms':>10}"]
-    for row in rows:
-        begin = round(row["left"] * TEXT_BAR_WIDTH)
-        bar = "▇" * max(round(row["share"] * TEXT_BAR_WIDTH), 1 if row["reached"] else 0)
-        lines.append(f"  {row['stage']:{width}}  {row['ms']:>10}  {' ' * begin}{bar}".rstrip())
-    return "\n".join(lines)
+    return grid_text(_bars(rec), indent="  ")
 
 
 def recording_text(rec: OneShown) -> str:
-    """Return the headline, the stages and what else is to be said."""
+    """Return the headline, the stages and the warnings as text."""
     head = f"{outcome(rec.outcome).mark} {verdict(rec)}"
-    where = f"  {rec.domain} · {rec.environment} · {precision(rec)}"
-    notes = [f"  ! {printable(warning)}" for warning in rec.warnings]
-    return "\n".join([head, where, *([waterfall_text(rec)] if len(rec.events) else []), *notes])
+    bars = [waterfall_text(rec)] if len(rec.events) else []
+    warnings = [f"  ! {printable(warning)}" for warning in rec.warnings]
+    return "\n".join([head, f"  {_origin(rec)}", *bars, *warnings])
 
 
 def recording_html(rec: OneShown) -> str:
-    """Return the headline, the waterfall and what else is to be said."""
+    """Return the headline, the waterfall and the warnings as HTML."""
     row = outcome(rec.outcome)
     first, _, rest = verdict(rec).partition(" ")
     head = (
-        f'<span style="color:{row.colour};font-weight:600">{row.mark} {escape(first)}</span> '
-        f"{escape(rest)}"
-    )
-    where = f"{escape(rec.domain)} · {escape(rec.environment)} · {escape(precision(rec))}"
-    warn = TONES["warn"].light
-    notes = "".join(
-        f'<div style="color:{warn}">! {escape(warning)}</div>' for warning in rec.warnings
+        f'<div><span style="color:{row.colour};font-weight:600">{row.mark} {escape(first)}</span> '
+        f"{as_html(rest, 2_000)}</div>"
     )
     bars = waterfall_html(rec) if len(rec.events) else ""
-    return (
-        f'<div style="{FONT}max-width:900px"><div>{head}</div>'
-        f'<div style="{QUIET}">{where}</div>{bars}{notes}</div>'
-    )
+    return page(f"{head}{quiet(_origin(rec))}{bars}{notes(rec.warnings)}", "900px")
 
 
 def waterfall_html(rec: OneShown) -> str:
     """Return a table with one row a stage: name, duration, bar."""
-    cells = []
-    rows = _bars(rec)
-    # Notebooks lay tables out in equal columns unless told otherwise.
-    name_width = 12 + 8 * max((len(row["stage"]) for row in rows), default=0)
-    for row in rows:
-        style = "" if row["reached"] else QUIET
-        bar = (
-            f'<div style="margin-left:{row["left"]:.2%};width:{row["share"]:.2%};min-width:2px;'
-            f'height:12px;background-color:{row["colour"]}"></div>'
-            if row["reached"]
-            else ""
-        )
-        cells.append(
-            f'<tr style="background:none"><td style="text-align:left;white-space:nowrap;'
-            f'width:{name_width}px;{style}">{escape(row["stage"])}</td>'
-            f'<td style="{NUMBER}width:80px;{style}">{row["ms"]} ms</td>'
-            f'<td style="text-align:left">{bar}</td></tr>'
-        )
-    return (
-        f'<table style="{FONT}width:100%;max-width:900px;margin:6px 0;border:none;'
-        f'table-layout:fixed">'
-        f"<tbody>{''.join(cells)}</tbody></table>"
-    )
+    return grid_html(_bars(rec))
 
 
 def recordings_text(recs: ManyShown) -> str:
     """Return how many there are, and of which outcomes."""
-    counts = _outcome_counts(recs)
-    parts = ", ".join(f"{count} {outcome(name).word}" for name, count in counts)
-    unsure = int((recs.orders["order_exists"] == UNKNOWN).sum())
-    parts += f"; {unsure} may exist" if unsure else ""
-    noun = "recording" if len(recs) == 1 else "recordings"
-    notes = "".join(f"\n! {printable(warning)}" for warning in recs.warnings)
-    return f"{len(recs)} {noun}" + (f": {parts}" if parts else "") + notes
+    return "\n".join([_counted(recs), *(f"! {printable(warning)}" for warning in recs.warnings)])
 
 
 def recordings_html(recs: ManyShown) -> str:
     """Return a line for each of a few orders; of many the outcomes and the times of the stages."""
-    head = f"<div><b>{escape(recordings_text(recs))}</b></div>"
     if len(recs) > MOST_LISTED:
         from firmly_nb.latency.summary import summary_html
 
-        notes = "".join(f"<div>! {escape(warning)}</div>" for warning in recs.warnings)
-        return f'<div style="{FONT}">{notes}{summary_html(recs.latency())}</div>'
-    rows = "".join(
-        f'<tr style="background:none"><td style="text-align:left">{outcome(rec.outcome).mark} '
-        f'{escape(outcome_word(rec))}</td><td style="text-align:left">{escape(rec.domain)}</td>'
-        f'<td style="text-align:left">{escape(rec.order_number or "")}</td><td style="{NUMBER}">'
-        f"{milliseconds(float(rec.orders['order_latency_ms'].iloc[0]))} ms</td></tr>"
+        return f"{notes(recs.warnings)}{summary_html(recs.latency())}"
+    rows = [
+        (
+            f"{outcome(rec.outcome).mark} {outcome_word(rec)}",
+            rec.domain,
+            rec.order_number or "",
+            duration(float(rec.orders["order_latency_ms"].iloc[0])),
+        )
         for rec in recs
+    ]
+    left = Head(left=True)
+    table = grid_html(Grid((left, left, left, Head()), rows, named_by=None)) if rows else ""
+    return page(f"<div><b>{escape(_counted(recs))}</b></div>{table}{notes(recs.warnings)}")
+
+
+def _origin(rec: OneShown) -> str:
+    return " · ".join([printable(rec.domain), printable(rec.environment), precision(rec)])
+
+
+def _counted(recs: ManyShown) -> str:
+    counts = recs.orders["outcome"].value_counts()
+    parts = ", ".join(
+        f"{count(int(many))} {outcome(str(name)).word}" for name, many in counts.items() if many
     )
-    table = f'<table style="{FONT}border:none;table-layout:auto">{rows}</table>'
-    return f'<div style="{FONT}">{head}{table}</div>'
+    unsure = int((recs.orders["order_exists"] == UNKNOWN).sum())
+    parts += f"; {count(unsure)} may exist" if unsure else ""
+    return count(len(recs), "recording") + (f": {parts}" if parts else "")
 
 
-def _bars(rec: OneShown) -> list[dict[str, Any]]:
+def _bars(rec: OneShown) -> Grid:
     table = rec.stages
     ends = [end for end in table["end_ms"] if not math.isnan(end)]
     scale = max(ends, default=0.0) or 1.0
-    bars = []
-    for position, row in enumerate(table.to_dict("records")):
-        reached = not math.isnan(row["duration_ms"])
-        left = min(row["start_ms"], row["end_ms"]) / scale if reached else 0.0
-        bars.append(
-            {
-                "stage": printable(row["stage"])[:LONGEST_NAME],
-                "ms": milliseconds(row["duration_ms"]),
-                "reached": reached,
-                "left": max(left, 0.0),
-                "share": abs(row["duration_ms"]) / scale if reached else 0.0,
-                "colour": STAGE_COLOURS[position % len(STAGE_COLOURS)],
-            }
-        )
-    return bars
-
-
-def _outcome_counts(recs: ManyShown) -> list[tuple[str, int]]:
-    counts = recs.orders["outcome"].value_counts()
-    return [(str(name), int(count)) for name, count in counts.items() if count]
+    rows: list[Row] = []
+    for position, stage in enumerate(table.to_dict("records")):
+        took_ms = stage["duration_ms"]
+        bar = None
+        if not math.isnan(took_ms):
+            left = max(min(stage["start_ms"], stage["end_ms"]) / scale, 0.0)
+            colour = STAGE_COLOURS[position % len(STAGE_COLOURS)]
+            bar = Bar(left, abs(took_ms) / scale, colour)
+        cells = (stage["stage"], number(took_ms), Cell(bar=bar))
+        rows.append(Row(cells, look="" if bar else "quiet"))
+    return Grid(("stage", "ms", Head(left=True, wraps=True)), rows, width="900px")
 
 
 # ``recs.charts``: every chart of many orders, by name. Plotly is loaded when one is made.
@@ -400,25 +358,18 @@ class Charts:
         return charts.cart_total(self._recordings.orders, measure=measure)
 
     def __repr__(self) -> str:
-        calls = _calls()
-        width = max(map(len, calls))
-        return "\n".join(f".{call:{width}}  {said}" for call, said in calls.items())
+        return grid_text(_calls())
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f'<tr style="background:none"><td style="text-align:left"><code>.{escape(call)}</code>'
-            f'</td><td style="text-align:left">{escape(said)}</td></tr>'
-            for call, said in _calls().items()
-        )
-        return f'<table style="border:none">{rows}</table>'
+        return page(grid_html(_calls()))
 
 
-def _calls() -> dict[str, str]:
-    found = {}
+def _calls() -> Grid:
+    rows = []
     for name, function in vars(Charts).items():
         if name.startswith("_"):
             continue
         names = [n for n in inspect.signature(function).parameters if n != "self"]
         question = (inspect.getdoc(function) or "").splitlines()[0]
-        found[f"{name}({', '.join(names)})"] = question
-    return found
+        rows.append((f".{name}({', '.join(names)})", question))
+    return Grid((Head(left=True, look="code"), Head(left=True, wraps=True)), rows)

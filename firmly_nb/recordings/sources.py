@@ -1,4 +1,4 @@
-"""Where the tables of many recordings come from: records in memory, saved sets, or both.
+"""Sources of the tables of many recordings: records in memory, saved sets, or both.
 
 ``Recordings`` keep what they get of a source. A source never changes. A selection of it is another
 source, so that a saved set is read as late and as little as possible.
@@ -158,15 +158,15 @@ def recorded_stages(
 
 
 class Source(Protocol):
-    """What recordings are read from; ``rows`` are some of them, each once, in any order."""
+    """A source of recordings; ``rows`` are some of them, each once, in any order."""
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What could not be read so far."""
+        """Problems of reading that showed so far."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was noted when they were saved."""
+        """Notes given to ``save()``, oldest first."""
 
     def __len__(self) -> int: ...
 
@@ -180,7 +180,7 @@ class Source(Protocol):
         """Return when each began, by the wall clock, in Unix nanoseconds."""
 
     def cut_off(self, rows: Rows) -> list[bool]:
-        """Say of each whether it has no end."""
+        """Return for each whether it has no end."""
 
     def asked(self, rows: Rows) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
@@ -235,7 +235,7 @@ class Held:
         return [start.started_at_ns for start, *_ in self._recorded(rows)]
 
     def cut_off(self, rows: Rows) -> list[bool]:
-        """Say of each whether it has no end."""
+        """Return for each whether it has no end."""
         return [order.cut_off for order in self._recorded(rows)]
 
     def asked(self, rows: Rows) -> dict[str, list[dict[str, Any]]]:
@@ -346,12 +346,12 @@ class Selection:
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be read so far."""
+        """Problems of reading that showed so far."""
         return [text for source in self.sources for text in source.warnings]
 
     @property
     def notes(self) -> list[str]:
-        """What was noted when they were saved."""
+        """Notes given to ``save()``, oldest first."""
         return [text for source in self.sources for text in source.notes]
 
     def __len__(self) -> int:
@@ -391,7 +391,7 @@ class Selection:
         return self._values(lambda source, rows: source.started_at_ns(rows))
 
     def cut_off(self) -> list[bool]:
-        """Say of each whether it has no end."""
+        """Return for each whether it has no end."""
         return self._values(lambda source, rows: source.cut_off(rows))
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
@@ -421,7 +421,7 @@ class Selection:
 
     @cached_property
     def ends(self) -> Ends | None:
-        """What figures are made of; None if it is the tables, which are at hand."""
+        """Input of the statistics; None if the tables themselves are at hand."""
         split = self._split
         if all(isinstance(source, Held) for source, _ in split):
             return None
@@ -445,12 +445,12 @@ class Selection:
 
     @property
     def owners(self) -> Rows:
-        """For each recording the place of its source."""
+        """Position of the source of each recording."""
         return np.searchsorted(self.begins, self.chosen, side="right") - 1
 
     @cached_property
     def _split(self) -> list[tuple[Source, Rows]]:
-        """Return each source that is needed, and which of its recordings."""
+        """Each source that is needed, and its recordings."""
         if len(self.sources) == 1:
             return [(self.sources[0], self.chosen)]
         ends = np.cumsum(np.bincount(self.owners, minlength=len(self.sources)))
@@ -464,7 +464,7 @@ class Selection:
 
     @cached_property
     def _positions(self) -> Rows:
-        """Return the places of the recordings as they come source by source."""
+        """Positions of the recordings as they come source by source."""
         return np.argsort(self.owners, kind="stable")
 
     def _values(self, of: Callable[[Source, Rows], list[Any]]) -> list[Any]:
@@ -487,7 +487,7 @@ class Selection:
 
 
 class _Ends:
-    """What figures are made of, read when it is asked for.
+    """Input of the statistics, read when it is needed.
 
     Parameters
     ----------
@@ -503,17 +503,17 @@ class _Ends:
 
     @cached_property
     def orders(self) -> pd.DataFrame:
-        """Return ``ORDER_ENDS``."""
+        """Table ``ORDER_ENDS``."""
         return self._joined(ORDER_ENDS, [source.order_ends(rows) for source, rows in self._split])
 
     @property
     def stages(self) -> pd.DataFrame:
-        """Return ``STAGE_ENDS``."""
+        """Table ``STAGE_ENDS``."""
         return self._stages_and_events[0]
 
     @property
     def events(self) -> pd.DataFrame:
-        """Return ``EVENT_ENDS``."""
+        """Table ``EVENT_ENDS``."""
         return self._stages_and_events[1]
 
     @cached_property

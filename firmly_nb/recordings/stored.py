@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.display.text import count, storage
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import JUDGED_BY, judge_rows
 from firmly_nb.recorder.journal import SUFFIX, JournalError, default_directory, read_journal
@@ -105,12 +106,12 @@ class Stored:
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be read so far: damage inside a file shows when it is read."""
+        """Problems of reading that showed so far: damage inside a file shows when it is read."""
         return list(self._set.warnings)
 
     @property
     def notes(self) -> list[str]:
-        """What was noted at each saving of the set."""
+        """Notes given at each saving of the set."""
         return list(self._set.notes)
 
     def __len__(self) -> int:
@@ -161,7 +162,7 @@ class Stored:
         return found
 
     def cut_off(self, rows: Positions) -> list[bool]:
-        """Say of each whether it has no end."""
+        """Return for each whether it has no end."""
         found: list[bool] = pc.is_null(self._order_column("end", rows)).to_pylist()
         return found
 
@@ -199,8 +200,9 @@ class Stored:
         """Find order numbers that stand in events only: the first edition kept the last cart's."""
         if len(wanted) > MOST_SEARCHED:
             self._set.warn(
-                f"{self._set.root}: {len(wanted):,} orders were saved without order_exists, and "
-                "order numbers were not looked for in their events. A smaller selection has them."
+                f"{self._set.root}: {count(len(wanted), 'order')} were saved without "
+                "order_exists, and order numbers were not looked for in their events. A "
+                "smaller selection has them."
             )
             return
         for begin in range(0, len(wanted), SEARCHED_AT_ONCE):
@@ -229,7 +231,7 @@ class Stored:
         size = pc.sum(sizes).as_py() or 0
         if size > MOST_JSON_BYTES:
             raise MemoryError(
-                f"what came in these {len(sizes):,} events is {size / 1e9:.1f} GB of "
+                f"what came in these {count(len(sizes))} events is {storage(size)} of "
                 "JSON, ten times as much when decoded. Narrow them with where(...) or a slice, "
                 'use event_times, which is without it, or ask relation("events").'
             )
@@ -466,7 +468,7 @@ def find(where: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _is_set(folder: Path, below: list[str], names: list[str]) -> bool:
-    """Say whether a folder is a saved set, also one that lost its manifest."""
+    """Return whether a folder is a saved set, also one that lost its manifest."""
     if MANIFEST in names:
         with suppress(OSError), (folder / MANIFEST).open("rb") as file:
             if KIND.encode() in file.read(4096):

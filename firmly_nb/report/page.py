@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.charts.chart import CONFIG
 from firmly_nb.charts.look import TURNED
-from firmly_nb.display.text import THIN_SPACE
+from firmly_nb.display.text import as_html
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from firmly_nb.charts.chart import Chart
-    from firmly_nb.display.html import Grid
 
 
 def whole_page(title: str, body: str, figures: Mapping[str, str]) -> str:
@@ -39,8 +38,6 @@ def whole_page(title: str, body: str, figures: Mapping[str, str]) -> str:
     figures
         By the id that the body names: a figure as JSON.
     """
-    # No line is to end inside a number.
-    whole = body.replace(THIN_SPACE, "\u202f")
     packed, plotly_hash = _plotly()
     script = _static("report.js")
     policy = "; ".join(
@@ -65,7 +62,7 @@ def whole_page(title: str, body: str, figures: Mapping[str, str]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>{escape(title)}</title>\n<style>\n{_static('report.css')}</style>\n</head>\n"
-        f'<body>\n<div class="page">\n{whole}</div>\n{blocks}'
+        f'<body>\n<div class="page">\n{body}</div>\n{blocks}'
         f'<script type="text/plain" id="plotly">{packed}</script>\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
@@ -89,38 +86,13 @@ def figure_html(chart: Chart, name: str, picture: bytes | None) -> str:
     )
 
 
-def grid_table(grid: Grid, caption: str) -> str:
-    """Show a grid of texts as a table with headings for rows and columns."""
-    heads = "".join(f'<th scope="col">{escape(head) or "stage"}</th>' for head in grid.heads)
-    rows = "".join(
-        f'<tr{" class=bold" if at in grid.bold else ""}><th scope="row"><bdi>{escape(row[0])}</bdi>'
-        f"</th>{''.join(f'<td><bdi>{_cell(cell)}</bdi></td>' for cell in row[1:])}</tr>\n"
-        for at, row in enumerate(grid.rows)
-    )
-    return (
-        '<div class="scroll" tabindex="0" role="group" aria-label="table"><table>'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{heads}</tr></thead>\n"
-        f"<tbody>{rows}</tbody></table></div>\n"
-    )
-
-
 def term_list(pairs: Iterable[tuple[str, str]]) -> str:
     """Show terms and what they mean."""
     return (
         "<dl>"
-        + "".join(f"<dt>{escape(term)}</dt><dd>{escape(said)}</dd>\n" for term, said in pairs)
+        + "".join(f"<dt>{as_html(term)}</dt><dd>{as_html(said)}</dd>\n" for term, said in pairs)
         + "</dl>\n"
     )
-
-
-def notes_html(notes: Sequence[str]) -> str:
-    """Show sentences that qualify what is around them."""
-    return "".join(f'<p class="note"><bdi>{escape(note)}</bdi></p>\n' for note in notes)
-
-
-def _cell(text: str) -> str:
-    # A narrow page may break a cell before its interval, and nowhere else.
-    return escape(text.replace(", ", ",\u00a0"))
 
 
 def _inside_script(text: str) -> str:

@@ -7,7 +7,9 @@ where it is shown.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
@@ -18,13 +20,22 @@ from firmly_nb import charts as draw
 from firmly_nb.charts.chart import Orders, order_quantiles
 from firmly_nb.charts.compare import comparison_chart
 from firmly_nb.disk import write_whole
-from firmly_nb.display.html import Grid, whole_ms
-from firmly_nb.display.text import clean
+from firmly_nb.display.html import notes
+from firmly_nb.display.table import Cell, Grid, Head, grid_html
+from firmly_nb.display.text import (
+    and_more,
+    as_html,
+    count,
+    percent,
+    percent_interval,
+    printable,
+    short_name,
+)
 from firmly_nb.latency.compare import compare
 from firmly_nb.latency.shares import success_rate
-from firmly_nb.latency.summary import intervals_words, summary, summary_grid
+from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
 from firmly_nb.outcomes import NO, UNKNOWN, YES, outcome
-from firmly_nb.report.page import figure_html, grid_table, notes_html, term_list, whole_page
+from firmly_nb.report.page import figure_html, term_list, whole_page
 
 if TYPE_CHECKING:
     import os
@@ -41,7 +52,7 @@ NAMES = ("before", "now")
 
 
 class Reported(Orders, Protocol):
-    """What a report is made from: the tables, and what was said of the recordings."""
+    """Input of a report: the tables and the warnings of recordings."""
 
     @property
     def warnings(self) -> list[str]: ...  # noqa: D102 - the same
@@ -49,12 +60,11 @@ class Reported(Orders, Protocol):
 
 
 class Calibrated(Protocol):
-    """What ``lab.calibrate()`` gives."""
+    """Result of ``lab.calibrate()``."""
 
     @property
     def sentence(self) -> str: ...  # noqa: D102 - as in Calibration
-    @property
-    def table(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    def grid(self) -> Grid: ...  # noqa: D102 - the same
 
 
 def report(
@@ -150,7 +160,7 @@ def report_html(
     comparison = comparison_section(recs, compare_with, margin)
     charts = charts_section(recs, compare_with, comparison, names)
     bare = {name: chart.bare() for name, chart in charts.items()}
-    heading = clean(title or "How orders went", LONGEST)
+    heading = printable(title or "How orders went", LONGEST)
     body = [
         header_section(heading, found),
         summary_section(charts, found, comparison, names),
@@ -211,12 +221,12 @@ def charts_section(
 
 
 def header_section(title: str, found: LatencySummary) -> str:
-    """Say what the page is about, and what is in it."""
+    """Return the title, the time window and the links to the sections."""
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in SECTIONS)
     return (
-        f"<header>\n<h1><bdi>{escape(title)}</bdi></h1>\n"
-        f"<p><bdi>{escape(clean(found.where, LONGEST))}</bdi></p>\n"
+        f"<header>\n<h1>{as_html(title)}</h1>\n"
+        f"<p>{as_html(found.where, LONGEST)}</p>\n"
         f'<p>Written {now}.</p>\n</header>\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
         "<main>\n"
     )
@@ -228,18 +238,18 @@ def summary_section(
     compared: Comparison | None,
     names: tuple[str, str],
 ) -> str:
-    """Say the answers first, then what should be known before they are believed."""
+    """Return the answers, then what a reader must know before believing them."""
     items = "".join(
         f'<li><a href="#{name}-question">{escape(drawn[name].question)}</a> '
-        f"<bdi>{escape(drawn[name].sentence)}</bdi></li>\n"
+        f"{as_html(drawn[name].sentence)}</li>\n"
         for name in _told(drawn)
     )
-    notes = list(found.sentences)
+    known = list(found.sentences)
     if compared is not None:
-        notes += [f"In the comparison A is {names[0]} and B is {names[1]}.", *compared.notes]
+        known += [f"In the comparison A is {names[0]} and B is {names[1]}.", *compared.notes]
     return (
         f'<h2 id="summary">Summary</h2>\n<div class="card"><ul class="summary">{items}</ul>\n'
-        f"{notes_html(notes)}</div>\n"
+        f"{notes(known)}</div>\n"
     )
 
 
@@ -250,22 +260,22 @@ def _told(drawn: dict[str, Chart]) -> list[str]:
 
 
 def tables_section(recs: Reported, found: LatencySummary) -> str:
-    """Show outcomes, latencies and, where there are several, merchants."""
+    """Return the tables of outcomes, latencies and, where there are several, merchants."""
     times = (
-        f"Times in ms; {intervals_words(found)} Of orders that got so far, without cancelled "
-        "ones. Last column: how far off 99% of the times are at most."
+        f"{intervals_words(found)} Times of orders that got so far, without cancelled ones. Last "
+        "column: uncertainty of 99% of the times, at most."
     )
-    merchants = _merchants(recs.orders)
+    latencies = grid_html(replace(summary_grid(found), caption=times))
     return (
         '<h2 id="tables">Tables</h2>\n<div class="card">'
-        f"{grid_table(_outcomes(found.outcomes), 'How orders ended; intervals 95%, Wilson.')}"
+        f"{grid_html(_outcomes(found.outcomes))}"
         f"<p>{_existence(recs.orders)}</p>"
-        f'</div>\n<div class="card">{grid_table(summary_grid(found), times)}</div>\n{merchants}'
+        f'</div>\n<div class="card">{latencies}</div>\n{_merchants(recs.orders)}'
     )
 
 
 def environment_section(recs: Reported) -> str:
-    """Say where, when and with what the orders were recorded."""
+    """Return where, when and with what the orders were recorded."""
     orders = recs.orders
     first, last = orders["started_at"].min(), orders["started_at"].max()
     pairs = [
@@ -283,16 +293,10 @@ def environment_section(recs: Reported) -> str:
 
 
 def calibration_section(given: Calibrated | None) -> str:
-    """Say how far off times were on that machine, or that it was not measured."""
+    """Return the uncertainty of times on that machine, or that it was not measured."""
     if given is None:
-        return f'<div class="card">{notes_html([NOT_CALIBRATED])}</div>\n'
-    names = [str(name) for name in given.table.columns]
-    rows = tuple(tuple(_cell(value) for value in row) for row in given.table.to_numpy().tolist())
-    heads = tuple(name.replace("_", " ") for name in names)
-    return (
-        f'<div class="card"><p>{escape(given.sentence)}</p>\n'
-        f"{grid_table(Grid(heads, rows), 'Recorded arrival against the time of sending.')}</div>\n"
-    )
+        return f'<div class="card">{notes([NOT_CALIBRATED])}</div>\n'
+    return f'<div class="card"><p>{escape(given.sentence)}</p>\n{grid_html(given.grid())}</div>\n'
 
 
 def warnings_section(recs: Reported, other: Reported | None) -> str:
@@ -303,12 +307,12 @@ def warnings_section(recs: Reported, other: Reported | None) -> str:
     ]
     if not said:
         return ""
-    more = [f"and {len(said) - MOST_WARNINGS:,} more"] if len(said) > MOST_WARNINGS else []
-    return f'<div class="card">{notes_html([*said[:MOST_WARNINGS], *more])}</div>\n'
+    more = filter(None, [and_more(len(said) - MOST_WARNINGS, "warning")])
+    return f'<div class="card">{notes([*said[:MOST_WARNINGS], *more])}</div>\n'
 
 
 def definitions_section() -> str:
-    """Say how each figure is defined."""
+    """Return the definition of each statistic."""
     return (
         '<h2 id="definitions">How each figure is defined</h2>\n<div class="card">'
         f"{term_list(DEFINITIONS)}</div>\n"
@@ -316,34 +320,35 @@ def definitions_section() -> str:
 
 
 def footer_section(found: LatencySummary) -> str:
-    """Say by which definitions."""
+    """Return the version of the definitions."""
     said = f"Definitions {escape(found.definitions)}. This page fetches nothing."
     return f"</main>\n<footer>{said}</footer>\n"
 
 
 def _outcomes(table: pd.DataFrame) -> Grid:
-    rows = tuple(
-        (outcome(row["outcome"]).word, f"{row['count']:,}", *_shares(row))
+    rows = [
+        (outcome(row["outcome"]).word, count(row["count"]), _share(row))
         for row in table.to_dict("records")
-    )
-    return Grid(("outcome", "orders", "share", "interval"), rows)
+    ]
+    caption = "How orders ended; intervals 95%, Wilson."
+    return Grid(("outcome", "orders", "share"), rows, caption=caption)
 
 
 def _existence(orders: pd.DataFrame) -> str:
-    """Say how many orders exist; a failure is not yet no order."""
+    """Return how many orders exist; a failure is not yet no order."""
     found = orders["order_exists"].astype("str").value_counts()
     exist, none, unsure = (int(found.get(answer, 0)) for answer in (YES, NO, UNKNOWN))
     if not exist + none + unsure:
         return ""
     tell = "; lab.cart(domain) tells" if unsure else ""
-    return f"Orders exist: {exist:,} yes, {none:,} no, {unsure:,} may exist{tell}."
+    return f"Orders exist: {count(exist)} yes, {count(none)} no, {count(unsure)} may exist{tell}."
 
 
-def _shares(row: dict[Any, Any]) -> tuple[str, str]:
+def _share(row: dict[Any, Any]) -> Cell:
     # The share of cancelled orders is null: they are not attempted.
     if row["share"] != row["share"]:
-        return "-", "-"
-    return f"{row['share']:.1%}", f"{row['low']:.1%} to {row['high']:.1%}"
+        return Cell("-")
+    return Cell(percent(row["share"]), small=percent_interval(row["low"], row["high"]))
 
 
 def _merchants(orders: pd.DataFrame) -> str:
@@ -352,52 +357,46 @@ def _merchants(orders: pd.DataFrame) -> str:
         return ""
     names = [str(name) for name in counts.index[:MOST_MERCHANTS]]
     left = len(counts) - len(names)
-    caption = "By merchant; times to order-placed in ms, with intervals."
-    caption += f" {left:,} more merchants are not shown." if left else ""
     grid = Grid(
-        ("merchant", "orders", "placed", "p50", "p95"),
-        tuple(_merchant(name, orders[(orders["domain"] == name).to_numpy(bool)]) for name in names),
+        ("merchant", "orders", "placed", Head("p50", "ms"), Head("p95", "ms")),
+        [_merchant(name, orders[(orders["domain"] == name).to_numpy(bool)]) for name in names],
+        caption="By merchant: time to order placed, with intervals.",
+        more=and_more(left, "merchant"),
     )
-    return f'<div class="card">{grid_table(grid, caption)}</div>\n'
+    return f'<div class="card">{grid_html(grid)}</div>\n'
 
 
-def _merchant(name: str, part: pd.DataFrame) -> tuple[str, ...]:
+def _merchant(name: str, part: pd.DataFrame) -> tuple[str | Cell, ...]:
     found = order_quantiles(part, (0.5, 0.95))
     times = (
-        f"{whole_ms(q.estimate)} [{whole_ms(q.low)}, {whole_ms(q.high)}]"
-        if q.estimable
-        else f"{q.needed} needed"
+        quantile_cell(q.estimate if q.estimable else math.nan, q.low, q.high, q.needed)
         for q in found
     )
-    return (clean(name, LONGEST_NAME), f"{len(part):,}", f"{success_rate(part).share:.1%}", *times)
+    return (name, count(len(part)), percent(success_rate(part).share), *times)
 
 
 def _counted(column: pd.Series[Any]) -> str:
     known = column[column.notna()].astype("str").value_counts()
     told = [
-        f"{clean(name, LONGEST_NAME)} ({number:,})"
+        f"{short_name(name, LONGEST_NAME)} ({count(number)})"
         for name, number in known.head(MOST_RECORDERS).items()
         if number
     ]
     left = int((known > 0).sum()) - len(told)
-    return ", ".join([*told, *([f"{left:,} more"] if left > 0 else [])])
+    return ", ".join([*told, *([f"{count(left)} more"] if left > 0 else [])])
 
 
 def _recorders(recs: Reported) -> str:
-    """Say which recorders there were, of the first of many recordings."""
+    """Return which recorders there were, of the first of many recordings."""
     found: Counter[str] = Counter()
     for number, rec in enumerate(recs):
         if number == LOOKED_AT:
             break
         said = ", ".join(f"{name} {value}" for name, value in sorted(rec.recorder.items()))
-        found[clean(said, LONGEST) or "not noted"] += 1
-    told = [f"{said} ({number:,})" for said, number in found.most_common(MOST_RECORDERS)]
+        found[printable(said, LONGEST) or "not noted"] += 1
+    told = [f"{said} ({count(number)})" for said, number in found.most_common(MOST_RECORDERS)]
     total = found.total()
-    return "; ".join(told) + (f"; of the first {total:,}" if total == LOOKED_AT else "")
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return "; ".join(told) + (f"; of the first {count(total)}" if total == LOOKED_AT else "")
 
 
 # How each statistic of a report is defined: the short form of docs/statistics.md.
@@ -481,7 +480,7 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "\u00b1 p99",
-        "The bound of the error of 99% of the stage's times, in ms.",
+        "The bound of the error of 99% of the stage's times, in µs.",
     ),
     (
         "coalesced",

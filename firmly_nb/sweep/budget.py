@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError
-from firmly_nb.api.money import format_minor, to_minor
+from firmly_nb.api.money import from_minor, money_text, to_minor
 from firmly_nb.api.snapshots import find_snapshot
 
 if TYPE_CHECKING:
@@ -134,13 +134,14 @@ def _check_limit(currency: Any, minor: Any) -> None:
 
 
 def amount_from(text: str | None) -> Amount | None:
-    """Read back what :func:`money_text` wrote; None where it is no amount.
+    """Read back what :func:`noted_amount` wrote; None where it is no amount.
 
     Examples
     --------
     >>> amount_from("500.00 USD"), amount_from("plenty")
     ((50000, 'USD'), None)
     """
+    # Earlier versions wrote commas in thousands.
     number, _, currency = (text or "").replace(",", "").partition(" ")
     try:
         return (to_minor(number, currency), currency) if currency else None
@@ -148,15 +149,15 @@ def amount_from(text: str | None) -> Amount | None:
         return None
 
 
-def money_text(minor: int, currency: str) -> str:
-    """Write an amount with its currency.
+def noted_amount(minor: int, currency: str) -> str:
+    """Write an amount so that it can be read back: digits, a point, and its currency.
 
     Examples
     --------
-    >>> money_text(50_000, "USD")
-    '500.00 USD'
+    >>> noted_amount(1_234_500, "USD")
+    '12345.00 USD'
     """
-    return f"{format_minor(minor, currency)} {currency}"
+    return f"{from_minor(minor, currency):f} {currency}"
 
 
 # What decides what an order costs: the shop, what is in it, and where it goes (shipping, tax).

@@ -21,7 +21,7 @@ from firmly_nb.recorder.process import Recalled, RecorderError
 from firmly_nb.recorder.records import End, Event, Record, Start, end_of_cut_off
 from firmly_nb.recorder.tables import order_row
 from firmly_nb.recordings.recordings import Recording
-from firmly_nb.sweep.budget import GO, WAIT, Ledger, Quotes, amount_from, money_text, what_of
+from firmly_nb.sweep.budget import GO, WAIT, Ledger, Quotes, amount_from, noted_amount, what_of
 from firmly_nb.sweep.plan import Kind, StandIn, find_stand_ins, kind_of, settled
 from firmly_nb.sweep.progress import Counts, Point, Progress, State
 from firmly_nb.wire.stamps import monotonic_ns
@@ -260,7 +260,7 @@ class Sender:
         """Count an order as started; what is set aside for it is written into its recording."""
         set_aside = self.ledger.begin(planned.number, what_of(planned.variant.order))
         if set_aside:
-            tags = {**job.start.tags, SET_ASIDE_TAG: money_text(*set_aside)}
+            tags = {**job.start.tags, SET_ASIDE_TAG: noted_amount(*set_aside)}
             job = replace(job, start=replace(job.start, tags=tags))
         return replace(
             job, planned_ns=None if offset_ns is None else self.pace.planned_ns(offset_ns)

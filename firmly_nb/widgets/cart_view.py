@@ -24,8 +24,9 @@ import traitlets
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.carts.report import checks_html, checks_text
 from firmly_nb.carts.sheet import Sheets
-from firmly_nb.carts.show import FONT, INK, cart_html, cart_text, changes_html, changes_text
+from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
 from firmly_nb.carts.tables import CartTables
+from firmly_nb.display.html import page
 from firmly_nb.display.text import printable
 from firmly_nb.outcomes import NO, PLACED, YES
 from firmly_nb.recordings.show import existence, outcome_word
@@ -349,7 +350,7 @@ class CartReading:
         head = f"<div>cart after <b><bdi>{escape(after)}</bdi></b></div>"
         changed = changes_html(self._changes(seq))
         inside = f"{note}{head}{cart_html(cart)}{changed}{checks_html(rec.checks)}"
-        return f'<div style="font-family:{FONT};color:{INK};font-size:13px">{inside}</div>'
+        return page(inside)
 
     def _words(self, seq: int | None) -> str:
         return f"{_note(self.recording)} {self._last_words(seq)}".strip()

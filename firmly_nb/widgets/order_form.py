@@ -17,7 +17,7 @@ from firmly_nb.api.errors import safe_text
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.display.html import FONT, QUIET
-from firmly_nb.display.text import printable
+from firmly_nb.display.table import Grid, Head, grid_html
 from firmly_nb.environments import GuardError
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.widgets.cart_view import CartView
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 NARROW = "330px"
 WIDE = "370px"
 LINE = "border:1px solid var(--jp-border-color1,#bdbdbd);"
-LONGEST = 120
 
 
 class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -382,13 +381,8 @@ def form_html(form: OrderForm) -> str:
         f'<div style="padding:4px 8px;background:var(--jp-layout-color2,#f5f5f5)"><b>'
         f"{escape(where['label'])}</b> {escape(where['text'])}</div>"
     )
-    left = f"text-align:left;{QUIET}padding:2px 12px 2px 8px"
-    rows = "".join(
-        f'<tr style="background:none"><td style="{left}">{escape(name)}</td>'
-        f'<td style="text-align:left"><bdi>{escape(printable(text, LONGEST))}</bdi></td></tr>'
-        for name, text in summary(form)
-    )
-    table = f'<table style="{FONT}border:none;table-layout:auto;margin:4px 0">{rows}</table>'
+    heads = (Head(left=True, look="quiet"), Head(left=True, wraps=True))
+    table = f'<div style="padding:0 8px">{grid_html(Grid(heads, summary(form)))}</div>'
     note = (
         f'<div style="{QUIET}padding:2px 8px">The order form as it stood then; run the cell to use '
         "it.</div>"

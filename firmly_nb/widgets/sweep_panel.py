@@ -15,12 +15,13 @@ import anywidget
 import traitlets
 
 from firmly_nb.api.models import Card, Order
-from firmly_nb.api.money import to_minor
-from firmly_nb.display.text import milliseconds, printable
+from firmly_nb.api.money import money_text, to_minor
+from firmly_nb.display.table import Grid, Head, grid_html
+from firmly_nb.display.text import duration, interval, printable
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
 from firmly_nb.recordings.recordings import Recordings
-from firmly_nb.sweep.budget import Budget, money_text
+from firmly_nb.sweep.budget import Budget
 from firmly_nb.sweep.pace import ARRIVALS, per_second, seconds
 from firmly_nb.sweep.plan import Variant
 from firmly_nb.sweep.progress import ended, of_planned
@@ -536,7 +537,7 @@ def facts(progress: Progress) -> list[tuple[str, str]]:
     rows = [("time", f"{progress.elapsed_s:,.0f} s")] if progress.elapsed_s >= 1 else []
     lags = [point.schedule_lag_ms for point in progress.latest if point.schedule_lag_ms is not None]
     if lags:
-        rows.append(("latest starts late by at most", f"{milliseconds(max(lags))} ms"))
+        rows.append(("latest starts late by at most", duration(max(lags))))
     ordered = [money_text(minor, currency) for currency, minor in progress.spent_minor.items()]
     if ordered:
         rows.append(("ordered for", " + ".join(ordered)))
@@ -559,10 +560,9 @@ def percentile_words(latencies_ms: list[float]) -> list[dict[str, Any]]:
 def percentile_row(found: Quantile) -> dict[str, Any]:
     """Return one percentile in words."""
     if found.estimable:
-        between = f"{milliseconds(found.low, 0)} to {milliseconds(found.high, 0)}"
-        text = f"{milliseconds(found.estimate, 0)} ms (95%: {between})"
+        text = f"{duration(found.estimate)} (95%: {interval(found.low, found.high)})"
     else:
-        least = f"at least {milliseconds(found.low, 0)} ms; " if math.isfinite(found.low) else ""
+        least = f"at least {duration(found.low)}; " if math.isfinite(found.low) else ""
         needs = f"needs {found.needed:,} placed orders, there are {found.n:,}"
         text = f"{least}not estimable: {needs}"
     return {"name": found.name, "text": text, "estimable": found.estimable}
@@ -660,11 +660,5 @@ def _mark(point: Sequence[Any], last_s: float, most_ms: float) -> str:
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
-    if not rows:
-        return ""
-    cells = "".join(
-        f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>'
-        f'<td style="text-align:left">{escape(text)}</td></tr>'
-        for name, text in rows
-    )
-    return f'<table><caption style="text-align:left">{title}</caption>{cells}</table>'
+    heads = (Head(left=True), Head(left=True, wraps=True))
+    return grid_html(Grid(heads, rows, caption=title)) if rows else ""

@@ -389,7 +389,7 @@ def test_an_empty_field_is_as_if_it_were_not_there(build, nothing):
         (
             {"currency": "JPY", "number": 1100},
             {"currency": "KWD", "number": 1100},
-            [("x", "changed", "1,100 JPY", "1.100 KWD", None)],
+            [("x", "changed", "1\u202f100 JPY", "1.100 KWD", None)],
         ),
         ({"currency": "USD", "number": 0}, None, [("x", "removed", 0, None, "USD")]),
         # One that has no currency or cannot be read is an object like any other.

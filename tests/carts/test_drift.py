@@ -129,10 +129,10 @@ def presences(build: Any, path: str, present: int, n: int) -> pd.DataFrame:
     ("before", "after", "change", "sentence"),
     [
         ((40, 40), (32, 40), None, ""),
-        ((40, 40), (31, 40), "less often", "was in 100%, is in 78%."),
+        ((40, 40), (31, 40), "less often", "was in 100%, is in 77.5%."),
         ((32, 40), (40, 40), None, ""),
-        ((31, 40), (40, 40), "more often", "was in 78%, is in 100%."),
-        ((20, 20), (10, 20), "less often", "was in 100%, is in 50%."),
+        ((31, 40), (40, 40), "more often", "was in 77.5%, is in 100%."),
+        ((20, 20), (10, 20), "less often", "was in 100%, is in 50.0%."),
         ((19, 19), (10, 20), None, ""),
         ((20, 20), (9, 19), None, ""),
     ],

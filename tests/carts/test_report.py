@@ -25,8 +25,8 @@ def test_a_report_says_each_finding_in_a_sentence(build):
     report = run_checks(build.events(faulty(build)), only=["quantity"])
     assert repr(report).splitlines() == [
         "✗ 1 of 1 checks: 2 errors",
-        "  error    shipping-updated   quantity: The line A holds 0 pieces.",
-        "  error    order-placed       quantity: The line A holds 0 pieces.",
+        "  error  quantity  The line A holds 0 pieces. (shipping-updated)",
+        "  error  quantity  The line A holds 0 pieces. (order-placed)",
     ]
     html = report._repr_html_()
     assert html.count("The line A holds 0 pieces.") == 2

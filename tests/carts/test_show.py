@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from firmly_nb.carts.changes import changes
-from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
+from firmly_nb.carts.changes import changes, summary
+from firmly_nb.carts.show import MINUS, cart_html, cart_text, changes_html, changes_text
 
-TAGS = {"div", "table", "tbody", "tr", "td", "bdi", "strong", "span", "small", "br", "s"}
+TAGS = {"div", "table", "tbody", "tr", "th", "td", "bdi", "b", "code", "span", "small", "br", "s"}
 EVIL = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -48,7 +48,7 @@ def shown(html: str) -> Shown:
     page = Shown(html)
     assert page.open == []
     assert set(page.tags) <= TAGS
-    assert page.attributes <= {"style", "title", "colspan"}
+    assert page.attributes <= {"style", "title", "scope"}
     assert not re.search(r"url\(|https?:", html)
     return page
 
@@ -62,7 +62,13 @@ def test_a_cart_shows_lines_shipments_and_totals(build):
     html, text = shown(cart_html(order)).text, cart_text(order)
     for words in ("Luma", "100004711", "submitted", "MUG-BLUE-S", "Ground", "4-6 business days"):
         assert words in html
-    for words in ("Luma", "order 100004711", "2 x Radiant Tee", "at 18.50", "code SAVE5"):
+    for words in (
+        "Luma",
+        "order 100004711",
+        "Radiant Tee (XS / Orange",
+        "2 \N{MULTIPLICATION SIGN} 18.50",
+        "SAVE5",
+    ):
         assert words in text
     for words in ("37.00", "6.25", "59.00", "\N{MINUS SIGN}5.00", "3.74", "68.99", "USD"):
         assert words in html
@@ -73,7 +79,7 @@ def test_a_cart_shows_lines_shipments_and_totals(build):
 
 def test_an_amount_is_written_in_its_currencys_form(build):
     cart = build.cart([build.line(price=1250, currency="JPY")], currency="JPY")
-    assert "JPY 1,250" in cart_text(cart)
+    assert "JPY 1\u202f250" in cart_text(cart)
     cart["line_items"][0] |= {name: build.money(1250, "KWD") for name in ("price", "line_price")}
     assert "1.250 KWD" in cart_text(cart)
 
@@ -103,17 +109,25 @@ def test_no_escape_sequence_or_reversed_text_gets_through(build):
         assert "a·[31m·b·c" in text
 
 
+def test_no_name_of_an_event_steers_the_terminal_that_tells_its_changes(build):
+    harm = "b\x1b[31m\u202ea"
+    found = changes(build.events([(harm, build.cart()), (harm, build.order(build.cart()))]))
+    for text in (summary(found), changes_text(found)):
+        assert "b·[31m·a" in text
+        assert not set(text) & set("\x1b\u202e")
+
+
 def test_text_keeps_its_columns(build):
     long = build.line("X" * 150, 1_000_000_00, 3) | {"description": "word " * 40}
     for row in cart_text(build.cart([long, build.line(number=2)])).splitlines():
-        assert len(row) <= 64
+        assert len(row) <= 80
 
 
 def test_five_thousand_lines_are_counted_not_shown(build):
     cart = build.cart([build.line(number=n) for n in range(5000)])
-    assert "and 4,950 more lines" in cart_text(cart)
+    assert "and 4\u202f950 more lines" in cart_text(cart)
     html = cart_html(cart)
-    assert "and 4,950 more lines" in shown(html).text
+    assert "and 4\u202f950 more lines" in shown(html).text
     assert len(html) < 100_000
 
 
@@ -135,9 +149,9 @@ def test_changes_say_with_signs_what_they_say_with_colours(build):
     found = changes(build.events([("item-added", before), ("shipping-updated", after)]))
     text = changes_text(found)
     assert text.splitlines()[0] == "shipping-updated"
-    assert re.search(r"^  -  line_items\[A\]", text, re.MULTILINE)
+    assert re.search(rf"^  {MINUS}  line_items\[A\]", text, re.MULTILINE)
     assert re.search(r"^  \+  line_items\[B\]", text, re.MULTILINE)
-    assert re.search(r"^  -> total +22\.00 -> 23\.00$", text, re.MULTILINE)
+    assert re.search(r"^  → +total +22\.00 → 23\.00$", text, re.MULTILINE)
     html = shown(changes_html(found)).text
     for words in ("+", "\N{MINUS SIGN}", "→", "line_items[A]", "22.00", "23.00"):
         assert words in html

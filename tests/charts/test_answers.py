@@ -12,7 +12,7 @@ from firmly_nb import charts
 from firmly_nb.charts.look import log_ticks, time_axis
 from firmly_nb.charts.orders import along
 from firmly_nb.charts.waterfall import chosen
-from firmly_nb.display.text import ms
+from firmly_nb.display.text import duration
 from firmly_nb.latency.compare import compare
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.shares import funnel
@@ -30,7 +30,7 @@ def test_the_ecdf_says_the_median_of_the_table(made):
     order = table.set_index("stage").loc["order"]
     chart = charts.ecdf(tables.orders)
     for name in ("p50_ms", "p50_low_ms", "p95_ms", "p95_high_ms"):
-        assert ms(order[name]).split("\u00a0")[0] in chart.sentence
+        assert duration(order[name]).split("\u00a0")[0] in chart.sentence
 
 
 def test_of_several_merchants_each_has_a_median_of_its_own(made):
@@ -38,7 +38,7 @@ def test_of_several_merchants_each_has_a_median_of_its_own(made):
     sentence = charts.ecdf(orders, by_merchant=True).sentence
     for name in ("a.test", "b.test"):
         q = quantile(orders.loc[orders["domain"] == name, "time_to_order_placed_ms"], 0.5)
-        assert re.search(f"{ms(q.estimate)} .[^)]*. at {name}", sentence)
+        assert re.search(f"{duration(q.estimate)} .[^)]*. at {name}", sentence)
     few = charts.ecdf(made(6, failures=0, domains=tuple("abcd")).orders, by_merchant=True)
     assert few.sentence.startswith("Too few to say")
 
@@ -48,7 +48,7 @@ def test_intervals_of_charts_allow_for_runs_as_the_table_does(made):
     table = latency_table(tables.event_times, tables.stages, tables.orders)
     order = table.set_index("stage").loc["order"]
     sentence = charts.percentiles(tables.orders).sentence
-    assert ms(order["p50_high_ms"]) in sentence
+    assert duration(order["p50_high_ms"]) in sentence
     assert "6 resampled runs" in charts.percentiles(tables.orders).caption
 
 
@@ -129,7 +129,7 @@ def test_a_time_out_does_not_press_the_others_together(made):
     placed = tables.orders.loc[tables.orders["outcome"] == "placed", "order_latency_ms"]
     assert chart.layout.xaxis.range[1] < 2 * placed.max()
     assert any(
-        "20\u2009000\u00a0ms in all" in (note.text or "") for note in chart.layout.annotations
+        "20\u202f000\u00a0ms in all" in (note.text or "") for note in chart.layout.annotations
     )
 
 
@@ -174,7 +174,7 @@ def test_one_order_that_took_very_long_does_not_press_the_others_together(made):
     orders.loc[orders["recording_id"] == slow, "order_latency_ms"] = 90_000.0
     chart = charts.waterfall(tables.stages, orders)
     assert chart.layout.xaxis.range[1] < 10_000
-    assert any("90\u2009000\u00a0ms in all" in note.text for note in chart.layout.annotations)
+    assert any("90\u202f000\u00a0ms in all" in note.text for note in chart.layout.annotations)
     assert "Bars that leave the picture" in chart.caption
 
 
@@ -197,7 +197,7 @@ def test_the_stage_that_takes_most_but_is_mostly_short_is_told_with_its_longest(
     stages.loc[row, ["end_ms", "duration_ms"]] = 600_000.0
     sentence = charts.stages(tables.event_times, stages, tables.orders).sentence
     assert sentence.startswith("creating-cart takes")
-    assert "but its longest 600\u2009000\u00a0ms" in sentence
+    assert "but its longest 600\u202f000\u00a0ms" in sentence
 
 
 @pytest.mark.parametrize("chart", [charts.over_time, charts.cart_total])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
+from firmly_nb.display.text import percent
 from firmly_nb.latency.compare import (
     COMPARISON,
     Difference,
@@ -130,7 +131,7 @@ def test_a_handful_of_orders_says_what_is_the_least(pair):
 def test_fewer_placed_orders_are_part_of_the_verdict(pair):
     failing = pair(n=200, outcomes=["placed"] * 150 + ["timeout"] * 50)
     found = compared(failing)
-    assert "; fewer orders are placed, 75.0% instead of 100.0% (" in found.verdict
+    assert "; fewer orders are placed, 75.0% instead of 100% (" in found.verdict
     assert found.success.verdict == "fewer placed"
     assert any("of B some failed" in note for note in found.notes)
 
@@ -360,7 +361,7 @@ AS_BEFORE = newcombe(share(90, 100), share(90, 100))
             [SAME],
             (
                 "Not enough data: orders take 1.10 times as long (0.70 to 1.60), so a change of "
-                "25% is neither shown nor excluded, and about 1,200 more orders on each side "
+                "25% is neither shown nor excluded, and about 1\u202f200 more orders on each side "
                 "would tell."
             ),
         ),
@@ -381,7 +382,7 @@ def test_the_sentence_ends_with_the_success_rate_where_it_differs(b, word):
     low, high = confint_proportions_2indep(b, 100, 90, 100, method="newcomb", compare="diff")
     assert sentence(SAME, [], success, 0.1, 10) == (
         "No change beyond 10%: orders take 1.00 times as long (0.95 to 1.05); "
-        f"{word} orders are placed, {b}.0% instead of 90.0% "
+        f"{word} orders are placed, {percent(b / 100)} instead of 90.0% "
         f"({100 * low:+.1f} to {100 * high:+.1f} points)."
     )
 

@@ -130,10 +130,10 @@ def test_a_target_is_decided_by_where_the_interval_lies():
 def test_a_target_shows_what_was_attained_and_what_was_wanted():
     found = attainment(ended(["placed"] * 40, [1500.5] * 40), 1500.5, 0.999)
     assert repr(found) == (
-        "Not enough data: 100.0% (91.2% to 100.0%; 40 of 40). "
-        "Wanted: 99.9% placed within 1,500.5 ms."
+        "Not enough data: 100% (91.2% to 100%; 40 of 40). "
+        "Wanted: 99.9% placed within 1\u202f500.5 ms."
     )
-    assert "<b>Not enough data</b>: 100.0% (91.2%" in found._repr_html_()
+    assert "<b>Not enough data</b>: 100% (91.2%" in found._repr_html_()
 
 
 @pytest.mark.parametrize("wanted", [0, 1, 95, -0.1, float("nan")])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmly_nb.display.text import percent
 from firmly_nb.latency.drift import (
     RUN_MEDIANS,
     _best_split,
@@ -143,9 +144,9 @@ def test_a_change_is_told_with_the_medians_on_both_sides():
     assert point.ratio == 82 / 105
     assert point.p_value == 1 / 1000, "none of 999 orders is as good"
     assert found.sentence == (
-        "From run day 15 on orders are faster: 0.78 times as long (105 ms before, 82 ms since; "
-        f"p = 0.001); with 29 runs as noisy as these, a change by {found.detectable - 1:.0%} would "
-        "be found in four of five cases."
+        "From run day 15 on orders are faster: 0.78 times as long (105\u00a0ms before, "
+        "82.0\u00a0ms since; p = 0.001); with 29 runs as noisy as these, a change by "
+        f"{percent(found.detectable - 1)} would be found in four of five cases."
     )
     assert found.values == tuple(x)
 
@@ -155,7 +156,7 @@ def test_where_nothing_changed_it_says_what_would_have_been_found():
     assert found.points == ()
     assert found.sentence == (
         "No change found between runs; with 20 runs as noisy as these, a change by "
-        f"{found.detectable - 1:.0%} would be found in four of five cases."
+        f"{percent(found.detectable - 1)} would be found in four of five cases."
     )
 
 

@@ -70,9 +70,9 @@ def test_what_is_needed_and_what_is_open_agree(n, p, level):
 def test_a_quantile_that_is_not_estimable_says_so_instead_of_a_number():
     found = quantile(np.arange(120.0), 0.99)
     assert "not estimable: p99 needs 368 values, there are 120" in str(found)
-    assert str(found).startswith(">= 115.0")
+    assert str(found).startswith("115 or more")
     assert str(quantile([], 0.5)) == "not estimable: p50 needs 6 values, there are 0"
-    assert str(quantile([3.0], 0.01)).startswith("<=") or "not estimable" in str(
+    assert str(quantile([3.0], 0.01)).startswith("at most") or "not estimable" in str(
         quantile([3], 0.01)
     )
 

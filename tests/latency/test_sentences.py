@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from firmly_nb.display.html import whole_ms
+from firmly_nb.display.text import duration, number, uncertainty
+from firmly_nb.display.text import percent as written_percent
 from firmly_nb.latency.drift import drift_within, run_drift, series, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.runs import design_effect
@@ -58,7 +59,7 @@ def test_a_first_order_that_warms_up(study, n):
     told = only(sentences(events, stages, orders), "Warm-up")
     assert len(told) == 1
     assert "the first order took" in told[0]
-    assert "times as long to the headers as the others (40.0 against" in told[0]
+    assert "times as long to the headers as the others (40.0\u00a0ms against" in told[0]
 
 
 def test_a_slow_order_elsewhere_is_no_warm_up(study):
@@ -114,7 +115,9 @@ def test_an_error_bound_above_5_percent_of_a_stage(study):
     stages.loc[stages["stage"] == "creating-cart", "uncertainty_us"] = 6_000.0
     told = sentences(events, stages, orders)
     assert len(told) == 1
-    assert told[0].startswith("Error bound: times of creating-cart can be off by 6.00 ms (p99)")
+    assert told[0].startswith(
+        "Error bound: times of creating-cart can be off by 6.00\u00a0ms (p99)"
+    )
 
 
 def test_a_lag_above_5_percent_of_the_shortest_stage(study):
@@ -122,7 +125,7 @@ def test_a_lag_above_5_percent_of_the_shortest_stage(study):
     orders["schedule_lag_ms"] = 8.0
     told = sentences(events, stages, orders)
     assert len(told) == 1
-    assert told[0].startswith("Lag: orders started up to 8.00 ms after their time (p99)")
+    assert told[0].startswith("Lag: orders started up to 8.00\u00a0ms after their time (p99)")
     orders["schedule_lag_ms"] = np.nan
     assert sentences(events, stages, orders) == []
 
@@ -132,7 +135,7 @@ def test_coalesced_events_are_a_share_of_those_with_one_before(study):
     events["coalesced"] = events["seq"] == 4
     told = sentences(events, stages, orders)
     assert len(told) == 1
-    assert told[0].startswith("Coalesced: 33% of the events share a read with the one before; ")
+    assert told[0].startswith("Coalesced: 33.3% of the events share a read with ")
 
 
 def test_milestones_out_of_order(study):
@@ -325,19 +328,20 @@ def test_an_error_bound_a_lag_and_coalesced_events_are_told_from_5_percent_on(st
         ["Error bound", "Lag", "Coalesced"] if told else []
     )
     if told:
-        median, off = whole_ms(median_ms), whole_ms(median_ms * percent / 100)
+        off_ms, shared = median_ms * percent / 100, events["coalesced"].sum() / 600
+        median, off = duration(median_ms), duration(off_ms)
         assert found == [
             (
-                f"Error bound: times of creating-cart can be off by {off} ms (p99), more than 5% "
-                f"of its median of {median} ms."
+                f"Error bound: times of creating-cart can be off by "
+                f"{uncertainty(1000 * off_ms)} (p99), more than 5% of its median of {median}."
             ),
             (
-                f"Lag: orders started up to {off} ms after their time (p99), more than 5% of "
-                f"creating-cart ({median} ms); scheduled_order_latency_ms counts it in."
+                f"Lag: orders started up to {off} after their time (p99), more than 5% of "
+                f"creating-cart ({median}); scheduled_order_latency_ms counts it in."
             ),
             (
-                "Coalesced: 5% of the events share a read with the one before; the gaps before "
-                "them are not known, only bounded."
+                f"Coalesced: {written_percent(shared)} of the events share a read with the one "
+                "before; the gaps before them are not known, only bounded."
             ),
         ]
 
@@ -350,8 +354,8 @@ def test_each_sentence_has_its_numbers(study):
     others = orders["time_to_headers_ms"].iloc[1:].median()
     assert sentences(events, stages, orders) == [
         (
-            f"Warm-up: the first order took {40 / others:.1f} times as long to the headers as the "
-            f"others (40.0 against {whole_ms(others)} ms)."
+            f"Warm-up: the first order took {number(40 / others)} times as long to the headers as "
+            f"the others ({duration(40)} against {duration(others)})."
         ),
         (
             "Out of order: item-added came before the milestone that it follows in 3 of 200 "
@@ -368,9 +372,9 @@ def test_a_warm_up_of_several_runs_is_told_of_the_orders_where_the_headers_show_
     told = only(sentences(study(n=200)[0], stages, orders), "Warm-up")
     assert told == [
         (
-            f"Warm-up: first orders of 8 runs took {found.first_ms / found.others_ms:.1f} times as "
-            f"long to order-placed as the others ({whole_ms(found.first_ms)} against "
-            f"{whole_ms(found.others_ms)} ms)."
+            f"Warm-up: first orders of 8 runs took {number(found.first_ms / found.others_ms)} "
+            f"times as long to order-placed as the others ({duration(found.first_ms)} against "
+            f"{duration(found.others_ms)})."
         )
     ]
 
@@ -476,7 +480,7 @@ def test_a_lag_is_held_against_the_shortest_stage(study):
     orders["schedule_lag_ms"] = 0.6
     found = only(sentences(events, stages, orders), "Lag")
     assert len(found) == 1
-    assert "more than 5% of order-placed (10.0 ms)" in found[0]
+    assert "more than 5% of order-placed (10.0\u00a0ms)" in found[0]
     assert only(sentences(events, STAGES.empty(), orders), "Lag") == []
 
 
@@ -491,8 +495,8 @@ def test_two_modes_are_told_with_their_figures(study):
     found = two_modes(stages.loc[stages["stage"] == "shipping-updated", "duration_ms"])
     assert sentences(events, stages, orders) == [
         (
-            f"Two modes: shipping-updated takes {found.ratio:.1f} times as long in "
-            f"{found.slow_share:.0%} of the orders ({whole_ms(found.slow_ms)} against "
-            f"{whole_ms(found.quick_ms)} ms)."
+            f"Two modes: shipping-updated takes {number(found.ratio)} times as long in "
+            f"{written_percent(found.slow_share)} of the orders ({duration(found.slow_ms)} against "
+            f"{duration(found.quick_ms)})."
         )
     ]

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmly_nb.latency.compare import compare
+from firmly_nb.latency.drift import run_drift
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.stages import stages as stages_from
 from firmly_nb.latency.summary import LATENCY, latency_table, summary, where
@@ -68,7 +70,7 @@ def test_with_runs_intervals_are_those_of_runs(study):
     plain, by_run = latency_table(*study()), latency_table(*study(run_ids=runs))
     assert by_run["p50_ms"].tolist() == plain["p50_ms"].tolist()
     assert (by_run["p50_low_ms"] <= plain["p50_low_ms"]).all()
-    assert "by drawing whole runs again" in repr(summary(*study(run_ids=runs)))
+    assert "from whole runs drawn again" in repr(summary(*study(run_ids=runs)))
 
 
 def test_the_last_occurrence_of_a_milestones_event_says_whether_it_was_coalesced(study):
@@ -147,7 +149,7 @@ def test_a_summary_says_what_is_above_and_below_the_table(study):
     found = summary(*study(n=40))
     said = repr(found)
     assert said.startswith(
-        "40 orders: 40 placed, 100% (91% to 100%)\n2026-01-05 09:00 to 09:00 UTC"
+        "40 orders: 40 placed, 100% (91.2% to 100%)\n2026-01-05 09:00 to 09:00 UTC"
     )
     assert "simulator · a.test" in said
     assert "(72 needed)" in said
@@ -155,7 +157,25 @@ def test_a_summary_says_what_is_above_and_below_the_table(study):
     assert "! Too few orders for p95" in said
     shown = found._repr_html_()
     assert "Too few orders for p95" in shown
-    assert "creating-cart 8%" in shown
+    assert "creating-cart</bdi> 8" in shown
+
+
+def test_a_stage_that_would_steer_a_terminal_or_turn_the_page_does_not(study):
+    """A table of latencies printed what a merchant had named a stage."""
+    harm = "\x1b[31m\u202egalf\u2066"
+    tables = [
+        table.assign(stage=table["stage"].cat.rename_categories({"item-added": harm}))
+        if "stage" in table
+        else table
+        for table in study(n=40, run_ids=np.repeat(["a", "b"], 20))
+    ]
+    found = summary(*tables)
+    compared = compare(tables[1], tables[2], tables[1], tables[2])
+    drifted = run_drift(tables[1], tables[2], harm)
+    for shown in (found, compared, drifted):
+        for text in (repr(shown), shown._repr_html_()):
+            assert not set(text) & set("\x1b\u202e\u2066")
+        assert "galf" in repr(shown)
 
 
 def test_a_summary_escapes_what_a_merchant_named(study):

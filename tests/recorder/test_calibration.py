@@ -243,7 +243,7 @@ def test_the_pattern_is_the_same_for_the_same_seed_and_within_its_bounds() -> No
 def test_the_sentence_is_that_of_the_worse_condition() -> None:
     calibration = made_up([0.01] * 10, [0.05] * 9 + [0.2])
     assert calibration.sentence == (
-        "On this machine, now, an arrival is off by 0.05 ms (median), 0.19 ms (p99)."
+        "On this machine, now, an arrival is off by 50.0\u00a0µs (median), 187\u00a0µs (p99)."
     )
 
 
@@ -283,24 +283,24 @@ def test_the_worse_condition_is_that_of_the_larger_p99_and_not_of_the_larger_med
 ) -> None:
     better = {"idle": "busy", "busy": "idle"}[worse]
     rows = measured(better, [0.3] * 100) + measured(worse, [0.1] * 50 + [4.0] * 50)
-    assert "4.00 ms (p99)" in Calibration.from_rows(rows).sentence
+    assert "4.00\u00a0ms (p99)" in Calibration.from_rows(rows).sentence
 
 
 @pytest.mark.parametrize(
     ("error_ms", "said"),
-    [(0.009, "0.009"), (0.0099, "0.010"), (0.01, "0.01"), (0.0149, "0.01"), (1.005, "1.00"),
-     (12.3456, "12.35"), (0.0, "0.000")],
+    [(0.009, "9.00 µs"), (0.0149, "14.9 µs"), (0.9994, "999 µs"), (1.006, "1.01 ms"),
+     (12.3456, "12.3 ms"), (0.0, "0.00 µs")],
 )  # fmt: skip
-def test_an_error_below_ten_microseconds_has_a_third_decimal(error_ms: float, said: str) -> None:
+def test_an_error_is_said_in_microseconds_below_a_millisecond(error_ms: float, said: str) -> None:
     sentence = Calibration.from_rows(measured("idle", [error_ms])).sentence
-    assert f"off by {said} ms (median), {said} ms (p99)." in sentence
+    assert f"off by {said} (median), {said} (p99)." in sentence.replace("\u00a0", " ")
 
 
 def test_the_senders_own_delay_is_said_where_it_is_known() -> None:
     rows = measured("idle", [0.5] * 3, own_error_us=7.0)
     assert Calibration.from_rows(rows).sentence == (
-        "On this machine, now, an arrival is off by 0.50 ms (median), 0.50 ms (p99); "
-        "without the local sender's own delay 0.007 and 0.007 ms."
+        "On this machine, now, an arrival is off by 500\u00a0µs (median), 500\u00a0µs "
+        "(p99); without the local sender's own delay 7.00\u00a0µs and 7.00\u00a0µs."
     )
 
 
@@ -315,9 +315,9 @@ def test_what_was_not_measured_is_neither_together_nor_numbered() -> None:
 
 def test_the_picture_has_a_bar_where_the_errors_are() -> None:
     html = made_up([0.02] * 3 + [2.0], [0.5])._repr_html_()
-    assert re.findall(r'title="([^"]+)"', html) == ["75.0%", "25.0%", "100.0%"]
-    assert "0.01 ms" in html
-    assert "1 ms" in html
+    assert re.findall(r'title="([^"]+)"', html) == ["75.0%", "25.0%", "100%"]
+    assert "10 µs" in html
+    assert "1\u202f000 µs" in html
 
 
 def test_the_picture_needs_no_script_no_style_sheet_and_no_image() -> None:
@@ -334,7 +334,7 @@ def test_text_shows_sentence_and_table() -> None:
     text = repr(made_up([0.02], [0.5]))
     assert text.startswith("On this machine, now")
     assert "idle" in text
-    assert "0.020" in text
+    assert "20.0" in text
 
 
 def test_a_calibration_cannot_be_changed() -> None:

@@ -190,7 +190,7 @@ def test_changes_are_shown_in_signs_and_colours(real):
     shown = real.show_changes()
     text, html = repr(shown), shown._repr_html_()
     assert "shipping-updated" in text
-    assert "-> shipping_total" in text
+    assert "→  shipping_total" in text
     assert "rgb(" in html
     assert "→" in html  # a sign beside each colour
     assert repr(recording().show_changes()) == "no changes"

@@ -81,7 +81,7 @@ def test_a_level_can_be_chosen(recs):
 
 def test_many_recordings_show_their_statistics_and_few_their_list(recs):
     shown = recs._repr_html_()
-    assert "12 orders: 10 placed, 83%" in shown
+    assert "12 orders: 10 placed, 83.3%" in shown
     assert "shipping-updated" in shown
     assert "shipping-updated" not in recs[:3]._repr_html_()
 

@@ -14,7 +14,7 @@ from firmly_nb.sweep.budget import (
     BudgetError,
     Ledger,
     amount_from,
-    money_text,
+    noted_amount,
     what_of,
 )
 
@@ -174,8 +174,9 @@ def test_whatever_happens_no_more_is_spent_than_the_budget(limit, orders):
 
 
 def test_an_amount_is_read_back_as_it_was_written():
-    for amount in [(123_456, "USD"), (1_250, "JPY"), (5, "USD")]:
-        assert amount_from(money_text(*amount)) == amount
+    for amount in [(123_456, "USD"), (1_250, "JPY"), (5, "USD"), (10**14, "USD"), (-1, "KWD")]:
+        assert amount_from(noted_amount(*amount)) == amount
+    assert amount_from("1,234.56 USD") == (123_456, "USD"), "as earlier versions wrote it"
     assert amount_from(None) is amount_from("") is amount_from("12") is amount_from("x USD") is None
 
 

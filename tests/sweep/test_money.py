@@ -136,7 +136,7 @@ def test_each_currency_has_a_budget_of_its_own(lab):
     spent = recs.orders.groupby("currency", observed=True)["total_minor"].sum()
     assert set(spent.index) == {"USD", "JPY"}
     assert all(spent[currency] <= limit for currency, limit in limits.items())
-    assert "the budget of 14,000 JPY has" in recs.warnings[0]
+    assert "the budget of 14\u202f000 JPY has" in recs.warnings[0]
 
 
 def test_an_order_whose_price_nobody_says_is_not_sent(lab):

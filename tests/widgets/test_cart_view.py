@@ -288,7 +288,7 @@ def test_the_still_page_shows_cart_changes_and_checks_as_escaped_text(place):
     assert "application/vnd.jupyter.widget-view+json" in data
     found = Tags(page)
     assert not found.tags & {"script", "img", "a", "iframe", "link", "style"}
-    assert found.attributes <= {"style", "title", "colspan"}
+    assert found.attributes <= {"style", "title", "scope"}
 
 
 def test_hostile_texts_are_only_text_and_bounded(place):
