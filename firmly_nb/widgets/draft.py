@@ -202,7 +202,7 @@ class SharedDraft:
     Each change is answered to all pages, in the order in which the changes were made, with the
     whole draft and what is wrong in it. The answer to a page's edit names the page's view, the
     edit's number and its fields, so that the view keeps what was typed since, and sends again what
-    did not arrive (``order_form_draft.js``).
+    did not arrive (``static/draft.js``).
 
     Parameters
     ----------

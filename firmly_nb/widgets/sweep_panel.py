@@ -112,8 +112,8 @@ class SweepPanel(anywidget.AnyWidget):
     (3, {})
     """
 
-    _esm = module("sweep_view")
-    _css = style("sweep_view")
+    _esm = module("sweep_panel")
+    _css = style("sweep_panel")
     _draft = traitlets.Dict().tag(sync=True)
     _problems = traitlets.Dict().tag(sync=True)
     _environment = traitlets.Dict().tag(sync=True)

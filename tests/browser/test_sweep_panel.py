@@ -25,7 +25,7 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
 ):
     bench = notebook(PANEL, ANOTHER, LOOK)
     page = bench.page
-    panel = bench.run_cell(0).locator(".sweep-view")
+    panel = bench.run_cell(0).locator(".sweep-panel")
     start = panel.get_by_role("button", name="Start", exact=True)
     expect(panel).to_contain_text("SIMULATOR 2 variants, interleaved")
     bench.theme("light")
@@ -64,7 +64,7 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
 
     # A page that is loaded anew finds the sweep again, and can go on with it.
     bench.reload()
-    panel = bench.output(0).locator(".sweep-view")
+    panel = bench.output(0).locator(".sweep-panel")
     expect(panel.locator(".headline")).to_contain_text(re.compile(r"^Stopped: "))
     resume = panel.get_by_role("button", name="Resume")
     resume.press("Enter")

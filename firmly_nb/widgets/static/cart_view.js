@@ -1,11 +1,10 @@
 // The cart of an order, event by event: a slider, the cart with what changed and what is wrong,
 // and the JSON of the event, which is asked for when it is opened.
 
-import { h, replace, milliseconds } from "./dom.js";
+import { cartSheet, findingWords } from "./cart_sheet.js";
+import { h, keepShortcutsOut, milliseconds, replace } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
-import { cartSheet, findingWords } from "./cart_view_sheet.js";
 import { KERNEL_GONE, NO_ANSWER, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
-import { keepShortcutsOut } from "./shortcuts.js";
 
 const MOST_MARKS = 60;
 const MOST_NAMES = 5;

@@ -4,7 +4,7 @@ export const KERNEL_GONE = "The kernel is gone: what is shown stays as it was. R
 export const NO_ANSWER = "No answer yet: the kernel is busy, or it has stopped.";
 export const KERNEL_SILENT = "There is no word from the kernel: it is gone, or cannot answer.";
 
-// Beats come every two seconds (heartbeat.py).
+// Beats come every two seconds (frontend.py).
 const SILENT_AFTER_MS = 8000;
 
 /** Send a message; false if the kernel is gone (its manager throws then). */

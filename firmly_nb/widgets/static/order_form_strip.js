@@ -1,8 +1,7 @@
 // The strip on top: where one is; the code and the presets open below it.
 
-import { h, replace } from "./dom.js";
+import { h, keepShortcutsOut, replace } from "./dom.js";
 import { saveToKernel, sendToKernel } from "./kernel.js";
-import { keepShortcutsOut } from "./shortcuts.js";
 
 function render({ model, el }) {
   const id = `strip-${Math.random().toString(36).slice(2, 10)}`;

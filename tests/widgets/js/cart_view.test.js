@@ -1,5 +1,5 @@
 import widget, { stepWords } from "/static/cart_view.js";
-import { tellingLines } from "/static/cart_view_sheet.js";
+import { tellingLines } from "/static/cart_sheet.js";
 import { test, equal, ok, until, stage, model } from "./harness.js";
 
 const value = (now, was = null) => ({ now, was });

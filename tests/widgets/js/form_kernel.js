@@ -1,4 +1,4 @@
-// The kernel behind a form under test: it holds the draft and answers as shared_draft.py does.
+// The kernel behind a form under test: it holds the draft and answers as draft.py does.
 
 const read = (buffer) => JSON.parse(new TextDecoder().decode(buffer));
 const written = (value) => new DataView(new TextEncoder().encode(JSON.stringify(value)).buffer);

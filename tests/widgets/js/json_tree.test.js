@@ -1,5 +1,4 @@
-import { jsonTree } from "/static/json_tree.js";
-import { findInJson, groupsOf, leafText, splitAtMatches } from "/static/json_values.js";
+import { findInJson, groupsOf, jsonTree, leafText, splitAtMatches } from "/static/json_tree.js";
 import { test, equal, ok, until, stage } from "./harness.js";
 
 const CART = { cart: { line_items: [{ sku: "TEE", note: "ground floor" }], method: "Ground" } };

@@ -1,10 +1,8 @@
-import { closestVariant, optionNames, optionValues } from "/static/order_form_catalogue.js";
-import { combobox } from "/static/order_form_combobox.js";
-import { handlesOf, reference } from "/static/order_form_items.js";
-import { problemWords } from "/static/order_form_place.js";
-import { addressWords } from "/static/order_form_sections.js";
+import { closestVariant, handlesOf, optionNames, optionValues, reference } from "/static/order_form_items.js";
+import { combobox } from "/static/fields.js";
+import { addressWords, problemWords } from "/static/order_form.js";
 import orderForm from "/static/order_form.js";
-import { keepShortcutsOut } from "/static/shortcuts.js";
+import { keepShortcutsOut } from "/static/dom.js";
 import { formKernel } from "./form_kernel.js";
 import { equal, model, ok, stage, test, until } from "./harness.js";
 

@@ -1,8 +1,4 @@
-import {
-  alignedAt, axisFor, axisTicks, compareStages, dropOld, groupEvents, kindOfEvent, newestFirst,
-  niceCeiling, percent, spanOf, stageAwaited, stageInProgress, takeEvent, takeOrder,
-} from "/static/timeline_state.js";
-import { eventWords, orderName, precisionWords, timeWords } from "/static/timeline_words.js";
+import { alignedAt, axisFor, axisTicks, compareStages, dropOld, eventWords, groupEvents, kindOfEvent, newestFirst, niceCeiling, orderName, percent, precisionWords, spanOf, stageAwaited, stageInProgress, takeEvent, takeOrder, timeWords } from "/static/timeline_state.js";
 import { equal, ok, test } from "./harness.js";
 
 const NAMES = ["creating-cart", "item-added", "shipping-updated", "order-placed"];

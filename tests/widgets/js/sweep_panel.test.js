@@ -1,5 +1,5 @@
-import widget from "/static/sweep_view.js";
-import { latencyChart, roundUp, said } from "/static/sweep_view_chart.js";
+import widget from "/static/sweep_panel.js";
+import { latencyChart, roundUp, said } from "/static/sweep_panel.js";
 import { test, equal, ok, stage, model, until } from "./harness.js";
 
 const DRAFT = {

@@ -1,5 +1,5 @@
-import { draftOf } from "/static/order_form_draft.js";
-import { withMessage } from "/static/order_form_fields.js";
+import { draftOf } from "/static/draft.js";
+import { withMessage } from "/static/fields.js";
 import { formKernel } from "./form_kernel.js";
 import { equal, model, ok, stage, test, until } from "./harness.js";
 
