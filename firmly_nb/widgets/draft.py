@@ -1,11 +1,14 @@
 """The draft of a form: the kernel holds it, each page that shows the form has a copy.
 
-A draft holds what was typed, also where that is wrong or not finished. Number and verification
+Order form and sweep panel share the mechanism (``SharedDraft``, in pages ``static/draft.js``). The
+fields of an order form are here as well; those of a sweep are in ``sweep_panel.py``.
+
+A draft holds what was typed, including what is wrong or not finished. Number and verification
 value of a card and captcha tokens are not in it: they leave the page once, when an order is placed.
 
-Addresses are personal data, which is kept in memory only, and a widget's synced state is saved with
-notebooks. So a draft is in no trait: a page asks for it when it is drawn, sends what is typed, and
-is told of every change, whoever made it. It travels in the buffers of messages, because what logs
+A widget's synced state is saved with notebooks, and addresses are personal data that is kept in
+memory only. So a draft is in no trait: a page asks for it when it is drawn, sends what is typed,
+and gets every change, whoever made it. It travels in the buffers of messages, because what logs
 messages does not log buffers.
 
 Messages can overtake each other and be lost: a kernel may take them on several threads, a page may
@@ -19,15 +22,30 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cache
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import orjson
+from pydantic import Field
 
 from firmly_nb.api.models import TEST_CARDS, Address, Card, InvalidOrder, Order
 from firmly_nb.environments import GuardError, guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from _typeshed import DataclassInstance
 
     from firmly_nb.api.secrets import SecretStr
     from firmly_nb.environments import Environment
@@ -49,8 +67,13 @@ CARD_RULES = {
 }
 VARIANT_ID = re.compile(r"items\[(\d+)\]\.variant_id")
 
+# How long a text may be that a preset keeps.
+Short = Annotated[str, Field(max_length=500)]
+Texts = dict[Annotated[str, Field(max_length=40)], Short]
+D = TypeVar("D", bound="DataclassInstance")
 
-def no_address() -> dict[str, str]:
+
+def no_address() -> Texts:
     """Return an address of which nothing is typed yet."""
     return dict.fromkeys(ADDRESS_FIELDS, "")
 
@@ -70,35 +93,37 @@ class Draft:
         What of a typed card is no secret: ``name``, ``month``, ``year``.
     """
 
-    merchant: str = ""
+    merchant: Short = ""
     items: list[dict[str, Any]] = field(default_factory=list)
-    shipping: dict[str, str] = field(default_factory=no_address)
+    shipping: Texts = field(default_factory=no_address)
     same_billing: bool = True
-    billing: dict[str, str] = field(default_factory=no_address)
-    card_name: str = "visa"
-    card: dict[str, str] = field(default_factory=lambda: dict.fromkeys(CARD_FIELDS, ""))
+    billing: Texts = field(default_factory=no_address)
+    card_name: Short = "visa"
+    card: Texts = field(default_factory=lambda: dict.fromkeys(CARD_FIELDS, ""))
     sse: bool = True
     warm: bool = True
     times: int | None = 1
 
 
-FIELDS = tuple(Draft.__dataclass_fields__)
-KINDS: dict[str, tuple[type, ...]] = {
-    "merchant": (str,),
-    "items": (list,),
-    "shipping": (dict,),
-    "same_billing": (bool,),
-    "billing": (dict,),
-    "card_name": (str,),
-    "card": (dict,),
-    "sse": (bool,),
-    "warm": (bool,),
-    "times": (int, type(None)),
-}
+@cache
+def kinds_of(draft: type) -> dict[str, tuple[type, ...]]:
+    """Return the kinds of values that each field of a draft takes.
+
+    Examples
+    --------
+    >>> kinds_of(Draft)["items"], kinds_of(Draft)["times"]
+    ((<class 'list'>,), (<class 'int'>, <class 'NoneType'>))
+    """
+    return {name: _kinds(hint) for name, hint in get_type_hints(draft).items()}
 
 
-def changed_draft(draft: Draft, changes: Any) -> Draft:
-    """Return a draft with some of its fields changed; names that are none are left out.
+def _kinds(hint: Any) -> tuple[type, ...]:
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return tuple(get_origin(kind) or kind for kind in kinds)
+
+
+def changed_draft(draft: D, changes: Any) -> D:
+    """Return a draft with some of its fields changed; names that are not its fields are ignored.
 
     What is in a field may be wrong, which its form then says; but it must be of the field's kind.
 
@@ -114,10 +139,11 @@ def changed_draft(draft: Draft, changes: Any) -> Draft:
     """
     if not isinstance(changes, Mapping):
         raise TypeError(f"a draft is changed by its fields' names, not by {_kind(changes)}")
-    known = {name: changes[name] for name in FIELDS if name in changes}
+    kinds = kinds_of(type(draft))
+    known = {name: changes[name] for name in kinds if name in changes}
     for name, value in known.items():
-        if not isinstance(value, KINDS[name]):
-            wanted = " or ".join(kind.__name__ for kind in KINDS[name])
+        if not isinstance(value, kinds[name]):
+            wanted = " or ".join(kind.__name__ for kind in kinds[name])
             raise TypeError(f"{name} takes {wanted}, got {_kind(value)}")
     return replace(draft, **known)
 
@@ -196,8 +222,8 @@ class Send(Protocol):
         """Send it; from any thread."""
 
 
-class SharedDraft:
-    """What stands in a form; it can be changed by pages and by Python, from any thread.
+class SharedDraft(Generic[D]):
+    """A form's draft, which pages and Python can change, from any thread.
 
     Each change is answered to all pages, in the order in which the changes were made, with the
     whole draft and what is wrong in it. The answer to a page's edit names the page's view, the
@@ -206,6 +232,8 @@ class SharedDraft:
 
     Parameters
     ----------
+    first
+        The draft that the form begins with.
     send
         Sends a message to the pages.
     check
@@ -216,20 +244,21 @@ class SharedDraft:
 
     def __init__(
         self,
+        first: D,
         send: Send,
-        check: Callable[[Draft], dict[str, str]],
-        changed: Callable[[], None],
+        check: Callable[[D], dict[str, str]],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._send = send
         self._check = check
         self._changed = changed
         self._turns = threading.RLock()
-        self._now = Draft()
+        self._now = first
         self._revision = 0
         self._taken: dict[str, dict[str, int]] = {}  # by view and field: its newest edit so far
 
     @property
-    def now(self) -> Draft:
+    def now(self) -> D:
         """The draft as it stands."""
         return self._now
 
@@ -256,7 +285,8 @@ class SharedDraft:
     def take(self, content: Mapping[str, Any], buffer: Any) -> None:
         """Take what a page sends: an edit, or the draft as it stood when something was pressed."""
         sent = _read(buffer)
-        fields = [name for name in FIELDS if isinstance(sent, dict) and name in sent]
+        known = kinds_of(type(self._now))
+        fields = [name for name in known if isinstance(sent, dict) and name in sent]
         with self._turns:
             newest = self._newest(_view(content))
             number = _whole(content.get("number"))

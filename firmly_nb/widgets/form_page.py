@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from firmly_nb.engine import Bench
-    from firmly_nb.widgets.draft import SharedDraft
+    from firmly_nb.widgets.draft import Draft, SharedDraft
 
 
 MOST_SECRETS = 16_384  # bytes
@@ -150,7 +150,7 @@ class FormStrip:
     """
 
     def __init__(
-        self, environment: dict[str, str], draft: SharedDraft, code: Callable[[], str]
+        self, environment: dict[str, str], draft: SharedDraft[Draft], code: Callable[[], str]
     ) -> None:
         self._draft = draft
         self._code = code

@@ -85,7 +85,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._recordings: list[Recording] = []
         self._typed_as: str | None = None
         self._form = FormView(self._pressed)
-        self._draft = SharedDraft(self._form.send, self._wrong, self._changed)
+        self._draft = SharedDraft(Draft(), self._form.send, self._wrong, self._changed)
         self._strip = FormStrip(environment_words(lab), self._draft, self.code)
         self.timeline = Timeline(details=False)  # the cart view beside it has both
         self.cart_view = CartView()

@@ -18,7 +18,7 @@ class Pages:
     def __init__(self):
         self.told = []
         self.changes = 0
-        self.draft = SharedDraft(self._hear, self._check, self._count)
+        self.draft = SharedDraft(Draft(), self._hear, self._check, self._count)
 
     def _hear(self, content, buffers=None):
         self.told.append((content, orjson.loads(buffers[0])))
