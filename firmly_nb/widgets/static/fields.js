@@ -1,31 +1,143 @@
-// Fields: a label, an input, and beside it what is wrong.
+// What forms are made of: the form that holds them together, fields with what is wrong beside them,
+// parts that can be closed, and a text field with a list.
 
 import { h, replace } from "./dom.js";
+import { draftOf } from "./draft.js";
+import { KERNEL_GONE_FORM, NO_ANSWER, watchKernel } from "./kernel.js";
 
-/** A field of the draft: it is sent as it is typed, and shows what Python says of it. */
-export function field(form, { path, label, value, change, wide, optional, ...attributes }) {
-  const input = h("input", {
-    id: `${form.id}-${path}`,
-    type: "text",
-    dir: "auto",
-    autocomplete: "off",
-    spellcheck: "false",
-    value: value ?? "",
-    oninput: () => change(input.value),
-    ...attributes,
-  });
-  const made = withMessage(form, path, input);
-  const hint = optional ? h("span", { class: "quiet" }, " (optional)") : null;
+const ANSWER_DUE_MS = 1500;
+const BUSY = " The kernel is busy; it answers when it is free.";
+const MOST_SHOWN = 60;
+
+/**
+ * Make what the parts of a form share: its draft, its fields by path, its kernel. `names` says how
+ * the part of a path is called, `isRunning` whether something is on its way; `form.redraw` is
+ * called whenever what the form says may differ.
+ */
+export function formOf(model, { kind, names, isRunning, attempted = false }) {
+  const listeners = [];
+  const draft = draftOf(model);
+  let isLate = false;
+  let timer = 0;
+  const form = {
+    model,
+    draft,
+    attempted,
+    id: `${kind}-${Math.random().toString(36).slice(2, 10)}`,
+    fields: new Map(),
+    sections: [],
+    isRunning: () => !form.kernel.isGone() && isRunning(),
+    redraw: () => {},
+    on(name, call) {
+      model.on(name, call);
+      listeners.push([name, call]);
+    },
+    /** Draw once the draft is there: a kernel that computes sends it when it is free. */
+    whenDrafted(place, draw) {
+      const said = h("p", { class: "quiet" }, "Asking the kernel for the form …");
+      replace(place, said);
+      let isDrawn = false;
+      draft.on(null, () => {
+        if (!isDrawn) draw();
+        isDrawn = true;
+        form.showProblems();
+        watchChecks();
+        form.redraw();
+      });
+      const gone = () => (said.textContent = KERNEL_GONE_FORM);
+      form.on("comm_live_update", gone);
+      wait(() => (said.textContent = `${NO_ANSWER} The form comes when it answers; if it has stopped, run the cell again.`));
+      if (!draft.ask()) gone();
+    },
+    showProblems() {
+      const problems = draft.problems();
+      for (const [path, one] of form.fields) one.show(problems[path] ?? "", form.attempted);
+      const wrong = form.sections.filter((section) => section.isWrong(Object.keys(problems)));
+      // One that is open already shows what to do; otherwise the first wrong one opens.
+      if (wrong.length && !wrong.some((section) => section.isOpen())) wrong[0].open();
+    },
+    /** What is wrong in the draft, in a line; nothing if all is right. */
+    problem: () => problemWords(Object.entries(draft.problems()), names),
+    /** That the kernel has not seen all that was typed; nothing once it has. */
+    checking: () => (draft.isChecked() ? "" : `Being checked …${isLate ? BUSY : ""}`),
+    /** Show everything that is wrong, and go to the first, or to an input that is given. */
+    goToProblem(other = null) {
+      form.attempted = true;
+      form.showProblems();
+      const path = Object.keys(draft.problems()).find((one) => form.fields.has(one));
+      const target = path ? form.fields.get(path).input : other;
+      target?.closest("details")?.setAttribute("open", "");
+      target?.focus();
+    },
+    close() {
+      clearTimeout(timer);
+      for (const [name, call] of listeners) model.off(name, call);
+      form.kernel.close();
+      draft.close();
+    },
+  };
+
+  function wait(call) {
+    clearTimeout(timer);
+    timer = setTimeout(call, ANSWER_DUE_MS);
+  }
+
+  /** A kernel that computes something else does not answer; say so if it takes long. */
+  function watchChecks() {
+    clearTimeout(timer);
+    isLate = false;
+    if (draft.isChecked()) return;
+    wait(() => {
+      isLate = !draft.isChecked();
+      form.redraw();
+    });
+  }
+
+  form.kernel = watchKernel(model, { isDue: isRunning, tell: () => form.redraw() });
+  return form;
+}
+
+/** The first thing that is wrong, and how many more there are. */
+export function problemWords(found, names) {
+  if (!found.length) return "";
+  const [path, text] = found[0];
+  const part = path.split(/[.[]/)[0];
+  const last = path.match(/\.([a-z0-9_]+)$/)?.[1];
+  const name = [names[part] ?? part, last?.replaceAll("_", " ")].filter(Boolean).join(", ");
+  return `${name}: ${text}${found.length > 1 ? ` (and ${found.length - 1} more)` : ""}`;
+}
+
+/** A field of the draft: it is sent as it is typed, or chosen, and shows what Python says of it. */
+export function field(form, { path, label, value, change, wide, optional, hint, choices, ...attributes }) {
+  const id = `${form.id}-${path}`;
+  const changed = () => change(input.value);
+  const input = choices
+    ? h("select", { id, onchange: changed }, choices.map(([one, words]) => h("option", { value: one }, words)))
+    : h("input", {
+        id,
+        type: "text",
+        dir: "auto",
+        autocomplete: "off",
+        spellcheck: "false",
+        value: value ?? "",
+        oninput: changed,
+        ...attributes,
+      });
+  if (choices) input.value = value;
+  const note = hint ? h("div", { class: "hint quiet", id: `${id}-hint` }, hint) : null;
+  const made = withMessage(form, path, input, { note });
+  const more = optional ? h("span", { class: "quiet" }, " (optional)") : null;
   const classes = wide ? "field wide" : "field";
-  made.element = h("div", { class: classes }, h("label", { for: input.id }, label, hint), input, made.message);
+  made.element = h("div", { class: classes }, h("label", { for: input.id }, label, more), input, note, made.message);
   return made;
 }
 
 /**
  * Tie an input to the message beside it, and enter it as the field of a path. `read` says what the
- * draft makes of a text that is typed, so that "01" is not typed anew as "1".
+ * draft makes of a text that is typed, so that "01" is not typed anew as "1"; `note` says how to
+ * write it while nothing is wrong.
  */
-export function withMessage(form, path, input, read = (text) => text) {
+export function withMessage(form, path, input, { read = (text) => text, note = null } = {}) {
   const message = h("div", { class: "message", id: `${input.id}-message`, hidden: true });
   let touched = false;
   let known = read(input.value);
@@ -38,7 +150,9 @@ export function withMessage(form, path, input, read = (text) => text) {
       message.textContent = shown;
       message.hidden = !shown;
       if (input.tagName !== "BUTTON") input.setAttribute("aria-invalid", String(Boolean(shown)));
-      if (shown) input.setAttribute("aria-describedby", message.id);
+      if (note) note.hidden = Boolean(shown);
+      const described = shown ? message.id : note?.id;
+      if (described) input.setAttribute("aria-describedby", described);
       else input.removeAttribute("aria-describedby");
     },
     /** Show the draft's value, where it is another one than what is typed here means. */
@@ -49,7 +163,7 @@ export function withMessage(form, path, input, read = (text) => text) {
     },
   };
   // Before the field's own listener, which changes the draft.
-  input.addEventListener("input", () => (known = read(input.value)), { capture: true });
+  for (const kind of ["input", "change"]) input.addEventListener(kind, () => (known = read(input.value)), { capture: true });
   input.addEventListener("blur", () => {
     touched = true;
     form.showProblems();
@@ -133,13 +247,9 @@ export function section(form, { title, prefixes, body, names }) {
   };
 }
 
-// A text field with a list below it, after the ARIA pattern for comboboxes: the list helps, and any
-// text can be typed.
-
-const MOST_SHOWN = 60;
-
 /**
- * Make one. `choices` are [{ value, text, note }]; `type` is called as one types, `pick` with the
+ * Make a text field with a list below it, after the ARIA pattern for comboboxes: the list helps,
+ * and any text can be typed. `choices` are [{ value, text, note }]; `type` is called as one types, `pick` with the
  * choice that was taken, `commit` when the field is left or Enter is pressed without a choice.
  */
 export function combobox({ id, label, placeholder, value, type, pick, commit }) {

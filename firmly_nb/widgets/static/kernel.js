@@ -1,6 +1,7 @@
 // Talking to a kernel that may have stopped: then nothing can be sent, and the page is told so.
 
 export const KERNEL_GONE = "The kernel is gone: what is shown stays as it was. Run the cell again.";
+export const KERNEL_GONE_FORM = "The kernel is gone. Run the cell again for a new form.";
 export const NO_ANSWER = "No answer yet: the kernel is busy, or it has stopped.";
 export const KERNEL_SILENT = "There is no word from the kernel: it is gone, or cannot answer.";
 

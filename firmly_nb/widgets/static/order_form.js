@@ -2,22 +2,31 @@
 // nothing: what is wrong, and whether an order may go, is Python's to say.
 
 import { h, keepShortcutsOut, replace } from "./dom.js";
-import { draftOf, packed } from "./draft.js";
-import { field, secretField, section, withMessage } from "./fields.js";
-import { KERNEL_SILENT, NO_ANSWER, sendToKernel, watchKernel } from "./kernel.js";
+import { packed } from "./draft.js";
+import { field, formOf, secretField, section, withMessage } from "./fields.js";
+import { KERNEL_GONE_FORM, KERNEL_SILENT, sendToKernel } from "./kernel.js";
 import { catalogueOf, itemsSection, merchantSection } from "./order_form_items.js";
 
 const RUNS = ["running", "cancelling"];
-const ANSWER_DUE_MS = 1500;
+const DOUBLE_CLICK_MS = 500;
+const BUSY_AFTER_MS = 1500;
+const NAMES = {
+  domain: "Merchant", items: "Items", shipping_info: "Ship to", billing_info: "Bill to",
+  card: "Card", card_name: "Card", times: "Orders",
+};
 
 function render({ model, el }) {
-  const form = formOf(model);
+  const form = formOf(model, {
+    kind: "order-form",
+    names: NAMES,
+    isRunning: () => RUNS.includes(model.get("run").state),
+  });
+  form.catalogue = catalogueOf(model);
+  form.on("change:run", form.kernel.look);
   const root = h("div", { class: "firmly order-form waiting", role: "group", "aria-label": "Order form" });
   keepShortcutsOut(root);
   el.append(root);
-  const said = h("p", { class: "quiet" }, "Asking the kernel for the form …");
-  replace(root, said);
-  form.whenDrafted(said, () => {
+  form.whenDrafted(root, () => {
     replace(
       root,
       merchantSection(form),
@@ -29,85 +38,19 @@ function render({ model, el }) {
       placeSection(form),
     );
     root.classList.remove("waiting");
-    form.showProblems();
   });
-  return () => form.close();
-}
-
-/** What the sections share: the draft, the fields by path, the model, and whether all is well. */
-function formOf(model) {
-  const listeners = [];
-  const draft = draftOf(model);
-  let timer = 0;
-  const form = {
-    model,
-    draft,
-    id: `order-form-${Math.random().toString(36).slice(2, 10)}`,
-    fields: new Map(),
-    sections: [],
-    attempted: false,
-    catalogue: catalogueOf(model),
-    isRunning: () => !form.kernel.isGone() && RUNS.includes(model.get("run").state),
-    kernelChanged: () => {},
-    on(name, call) {
-      model.on(name, call);
-      listeners.push([name, call]);
-    },
-    showProblems: () => showProblems(form),
-    /** Draw the form once its draft is there; a kernel that computes sends it when it is free. */
-    whenDrafted(said, draw) {
-      const begin = () => {
-        if (form.isDrawn || !draft.isThere()) return;
-        form.isDrawn = true;
-        clearTimeout(timer);
-        draw();
-      };
-      draft.on(null, begin);
-      const gone = () => {
-        if (!form.isDrawn) said.textContent = "The kernel is gone. Run the cell again for a new form.";
-      };
-      form.on("comm_live_update", gone);
-      timer = setTimeout(() => {
-        said.textContent = `${NO_ANSWER} The form comes when it answers; if it has stopped, run the cell again.`;
-      }, ANSWER_DUE_MS);
-      if (!draft.ask()) gone();
-    },
-    close() {
-      clearTimeout(timer);
-      for (const [name, call] of listeners) model.off(name, call);
-      form.catalogue.close();
-      form.kernel.close();
-      draft.close();
-    },
+  return () => {
+    form.catalogue.close();
+    form.close();
   };
-  form.kernel = watchKernel(model, { isDue: () => RUNS.includes(model.get("run").state), tell: () => form.kernelChanged() });
-  form.on("change:run", form.kernel.look);
-  draft.on(null, () => form.isDrawn && form.showProblems());
-  return form;
-}
-
-function showProblems(form) {
-  const problems = form.draft.problems();
-  for (const [path, field] of form.fields) field.show(problems[path] ?? "", form.attempted);
-  const wrong = form.sections.filter((section) => section.isWrong(Object.keys(problems)));
-  // One that is open already shows what to do; otherwise the first wrong one opens.
-  if (wrong.length && !wrong.some((section) => section.isOpen())) wrong[0].open();
 }
 
 // The one button, why it cannot be pressed, and how the last order ended.
 
-const DOUBLE_CLICK_MS = 500;
-const BUSY_AFTER_MS = 1500;
-const BUSY = " The kernel is busy; it answers when it is free.";
-const NAMES = {
-  domain: "Merchant", items: "Items", shipping_info: "Ship to", billing_info: "Bill to",
-  card: "Card", card_name: "Card", times: "Orders",
-};
-
 /** Make the lowest part of the form. */
 export function placeSection(form) {
   const { model, draft, isRunning } = form;
-  const state = { pressedAt: 0, becameCancelAt: 0, wasRunning: false, sentTurn: -1, slow: false, busy: false, checkTimer: null };
+  const state = { pressedAt: 0, becameCancelAt: 0, wasRunning: false, sentTurn: -1, slow: false };
   const why = h("div", { class: "why", id: `${form.id}-why` });
   const status = h("div", { class: "status", role: "status", "aria-live": "polite" });
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
@@ -146,13 +89,7 @@ export function placeSection(form) {
   }
 
   function showFirstProblem() {
-    form.attempted = true;
-    form.showProblems();
-    const path = Object.keys(draft.problems()).find((one) => form.fields.has(one));
-    const secret = [...form.cardSecrets(), form.captcha].find((one) => secretProblem(one));
-    const target = (path ? form.fields.get(path).input : secret?.input) ?? null;
-    target?.closest("details")?.setAttribute("open", "");
-    target?.focus();
+    form.goToProblem(wrongSecret()?.input);
   }
 
   const isSent = () => state.sentTurn === model.get("turn") && !isRunning();
@@ -162,29 +99,19 @@ export function placeSection(form) {
     return form.needsCaptcha() && secret.isEmpty() ? "this merchant asks for one" : "";
   }
 
+  const wrongSecret = () => [...form.cardSecrets(), form.captcha].find((one) => secretProblem(one));
+
   /** Why no order can be placed now; nothing if one can. */
   function reason() {
-    if (form.kernel.isGone()) return "The kernel is gone. Run the cell again for a new form.";
+    if (form.kernel.isGone()) return KERNEL_GONE_FORM;
     if (isSent()) return state.slow ? "The kernel is busy; the order goes out when it is free." : "Sending …";
-    const found = Object.entries(draft.problems());
-    if (found.length) return problemWords(found);
-    const secret = [...form.cardSecrets(), form.captcha].find((one) => secretProblem(one));
+    if (form.problem()) return form.problem();
+    const secret = wrongSecret();
     if (secret) return `${secret.label}: ${secretProblem(secret)}`;
     if (!form.captcha.isEmpty() && draft.get("times") > 1) {
       return "Orders: a captcha token is good for one order, so place 1.";
     }
-    return draft.isChecked() ? "" : `Being checked …${state.busy ? BUSY : ""}`;
-  }
-
-  /** A kernel that computes something else does not answer; say so if it takes long. */
-  function watchChecks() {
-    clearTimeout(state.checkTimer);
-    state.busy = false;
-    if (draft.isChecked()) return;
-    state.checkTimer = setTimeout(() => {
-      state.busy = !draft.isChecked();
-      draw();
-    }, BUSY_AFTER_MS);
+    return form.checking();
   }
 
   function draw() {
@@ -243,18 +170,9 @@ export function placeSection(form) {
     ];
   }
 
-  function watch() {
-    for (const name of ["run", "result", "notice", "looked", "turn", "captcha"]) form.on(`change:${name}`, draw);
-    draft.on(null, () => {
-      watchChecks();
-      draw();
-    });
-    form.kernelChanged = draw;
-  }
-
-  form.secretsChanged = draw;
+  for (const name of ["run", "result", "notice", "looked", "turn", "captcha"]) form.on(`change:${name}`, draw);
+  form.redraw = form.secretsChanged = draw;
   state.wasRunning = isRunning();
-  watch();
   draw();
   return h("div", { class: "place-area" }, howRow(form, button), why, notice, status);
 }
@@ -269,16 +187,6 @@ function gone(words) {
 function runWords(run) {
   const which = run.of > 1 ? `Order ${run.number} of ${run.of}` : "The order is on its way";
   return run.doing ? `${which}: ${run.doing}` : which;
-}
-
-/** The first thing that is wrong, and how many more there are. */
-export function problemWords(found) {
-  const [path, text] = found[0];
-  const part = path.split(/[.[]/)[0];
-  const last = path.match(/\.([a-z0-9_]+)$/)?.[1];
-  const name = [NAMES[part] ?? part, last?.replaceAll("_", " ")].filter(Boolean).join(", ");
-  const more = found.length > 1 ? ` (and ${found.length - 1} more)` : "";
-  return `${name}: ${text}${more}`;
 }
 
 /** How it is placed: the button, how many, with events, over a warm connection. */
@@ -311,7 +219,7 @@ function howRow(form, button) {
     value: String(draft.get("times") ?? ""),
     oninput: () => draft.edit({ times: read(times.value) }),
   });
-  const made = withMessage(form, "times", times, (typed) => String(read(typed) ?? ""));
+  const made = withMessage(form, "times", times, { read: (typed) => String(read(typed) ?? "") });
   draft.on("times", () => made.put(String(draft.get("times") ?? "")));
   const row = h(
     "div",

@@ -196,7 +196,7 @@ function rawRow(form, first, { index, put, remove }) {
       value,
       oninput: () => change(input.value),
     });
-    return withMessage(form, `items[${index}].${name}`, input, read);
+    return withMessage(form, `items[${index}].${name}`, input, { read });
   };
   const trimmed = (typed) => typed.trim();
   const fields = {
@@ -276,7 +276,7 @@ function quantityField(form, index, item, put) {
     value: String(item.quantity ?? ""),
     oninput: () => put({ quantity: read(input.value) }),
   });
-  return withMessage(form, `items[${index}].quantity`, input, (typed) => String(read(typed) ?? ""));
+  return withMessage(form, `items[${index}].quantity`, input, { read: (typed) => String(read(typed) ?? "") });
 }
 
 function removeButton(index, remove) {

@@ -1,87 +1,147 @@
 // A sweep: its form, its buttons, and what has become of its orders so far.
 
 import { h, keepShortcutsOut, milliseconds, replace, svg } from "./dom.js";
-import { KERNEL_SILENT, sendToKernel, watchKernel } from "./kernel.js";
+import { packed } from "./draft.js";
+import { field, formOf } from "./fields.js";
+import { KERNEL_SILENT, sendToKernel } from "./kernel.js";
 
 const RUNNING = ["preparing", "running", "stopping"];
+const ARRIVALS = [["constant", "evenly spaced"], ["poisson", "as shoppers come"], ["closed", "when one ends"]];
+const FIELDS = [
+  ["count", "Orders", { inputmode: "numeric" }],
+  ["arrival", "Starts", { choices: ARRIVALS }],
+  ["rate", "Rate", { placeholder: "30/min", hint: "per second, or like 30/min" }],
+  ["concurrency", "In flight", { inputmode: "numeric", hint: "at most; in a closed loop always" }],
+  ["duration", "For", { placeholder: "no limit", hint: "seconds, or like 10 min" }],
+  ["name", "Name", { placeholder: "none" }],
+];
+const BUDGET = [
+  ["max_orders", "Orders", { inputmode: "numeric" }],
+  ["max_minutes", "Minutes", { inputmode: "decimal" }],
+  ["max_total", "Money", { placeholder: "no limit", hint: "like 500.00 USD" }],
+];
+const NAMES = Object.fromEntries([
+  ...FIELDS.map(([name, label]) => [name, label]),
+  ...BUDGET.map(([name, label]) => [name, `Budget, ${label.toLowerCase()}`]),
+  ["orders", "What"],
+]);
+const LONGEST_FIELD = 200;
 
 function render({ model, el }) {
-  const id = `sweep-${Math.random().toString(36).slice(2, 10)}`;
-  const page = { sent: "" };
-  const fields = sweepFields(id, edit);
-  const chart = latencyChart();
+  const state = () => model.get("_shown").state;
+  const form = formOf(model, {
+    kind: "sweep",
+    names: NAMES,
+    isRunning: () => RUNNING.includes(state()),
+    attempted: true,
+  });
+  const { draft, kernel, isRunning } = form;
+  const view = sweepView(model);
   const what = h("div", { class: "what" });
-  const why = h("div", { class: "why quiet", id: `${id}-why` });
+  const groups = h("div", { class: "groups" });
+  const why = h("div", { class: "why quiet", id: `${form.id}-why` });
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
+  const button = (words, call, title, more) => h("button", { type: "button", title, onclick: call, ...more }, words);
+  const start = button("Start", press, null, { class: "primary start", "aria-describedby": why.id });
+  const stop = button("Stop", () => send("stop", { let_finish: false }), "The streams of orders in flight are closed; what is recorded is kept");
+  const finish = button("Start no more", () => send("stop", { let_finish: true }), "Orders in flight are followed to their end");
+  const resume = button("Resume", () => send("resume"), "Place what the last sweep has not sent; an order with an unknown end is not placed again");
+  let sent = "";
+  let isDrawn = false;
+
+  function send(type, more = {}, buffers = []) {
+    sent = type;
+    sendToKernel(model, { type, ...more }, buffers);
+    draw();
+  }
+
+  function press() {
+    if (start.getAttribute("aria-disabled") === "true") return form.goToProblem();
+    // What is started is what the one who pressed could see.
+    const { about, buffer } = draft.whole();
+    return send("start", about, [buffer]);
+  }
+
+  /** Why no sweep can be started now; nothing if one can. */
+  function reason() {
+    if (kernel.isGone()) return "The kernel is gone. Run the cell again for a new panel; fnb.load() has what was recorded.";
+    if (kernel.isSilent()) return `${KERNEL_SILENT} fnb.load() has what was recorded.`;
+    if (isRunning()) return "A sweep is running.";
+    if (!isDrawn) return "Asking the kernel for the form …";
+    if (sent === "start" || sent === "resume") return "Being started …";
+    return form.problem() || form.checking();
+  }
+
+  function draw() {
+    const environment = model.get("_environment");
+    replace(what, h("b", {}, environment.label), " ", h("bdi", {}, model.get("_orders_words")));
+    what.dataset.environment = environment.name;
+    why.textContent = reason();
+    start.setAttribute("aria-disabled", String(why.textContent !== ""));
+    const stopping = state() === "stopping" || sent === "stop";
+    stop.disabled = finish.disabled = !isRunning() || stopping || kernel.isGone();
+    resume.disabled = !model.get("_shown").can_resume || isRunning() || kernel.isGone() || sent === "resume";
+    const locked = isRunning() || kernel.isGone();
+    for (const { input } of form.fields.values()) input.disabled = locked;
+    // In a closed loop the next order starts when one ends.
+    if (isDrawn) form.fields.get("rate").input.disabled = locked || draft.get("arrival") === "closed";
+    notice.textContent = model.get("_notice");
+    notice.hidden = !model.get("_notice");
+  }
+
+  /** Whatever the kernel shows next answers the button that was pressed. */
+  function answered() {
+    sent = "";
+    kernel.look();
+    draw();
+  }
+
+  for (const name of ["_environment", "_orders_words"]) form.on(`change:${name}`, draw);
+  form.on("change:_notice", () => (model.get("_notice") ? answered() : draw()));
+  form.on("change:_shown", answered);
+  form.on("change:_shown", view.draw);
+  form.on("change:_points", view.drawPoints);
+  form.redraw = draw;
+  draft.on(null, (isOwn) => {
+    if (isOwn) sent = "";
+  });
+  const root = h("section", { class: "firmly sweep-panel", "aria-label": "Sweep" },
+    what, groups, h("div", { class: "buttons" }, start, stop, finish, resume), why, notice, view.element);
+  el.append(root);
+  keepShortcutsOut(root);
+  form.whenDrafted(groups, () => {
+    isDrawn = true;
+    replace(groups, fieldGroup(form, "Sweep", FIELDS), fieldGroup(form, "Budget: no order is started beyond it", BUDGET));
+  });
+  draw();
+  return () => form.close();
+}
+
+function fieldGroup(form, title, fields) {
+  const { draft } = form;
+  const made = fields.map(([path, label, more]) => {
+    const change = (text) => draft.edit({ [path]: text });
+    const one = field(form, { path, label, value: draft.get(path), change, ...(more.choices ? {} : { maxlength: LONGEST_FIELD }), ...more });
+    draft.on(path, () => one.put(draft.get(path)));
+    return one.element;
+  });
+  return h("fieldset", {}, h("legend", {}, title), h("div", { class: "fields" }, made));
+}
+
+/** What has become of the orders so far. */
+function sweepView(model) {
+  const chart = latencyChart();
   const status = h("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
-  const start = h("button", { type: "button", class: "primary start", "aria-describedby": why.id, onclick: press }, "Start");
-  const stop = h("button", { type: "button", onclick: () => send("stop", { let_finish: false }) }, "Stop");
-  const finish = h("button", { type: "button", onclick: () => send("stop", { let_finish: true }) }, "Start no more");
-  const resume = h("button", { type: "button", onclick: () => send("resume") }, "Resume");
-  finish.title = "Orders in flight are followed to their end";
-  stop.title = "The streams of orders in flight are closed; what is recorded is kept";
-  resume.title = "Place what the last sweep has not sent; an order with an unknown end is not placed again";
   const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Orders that have ended", "aria-valuemin": 0 });
   const headline = h("div", { class: "headline" });
   const message = h("div", { class: "said warn" });
   const outcomes = h("ul", { class: "outcomes", "aria-label": "Outcomes" });
   const facts = h("dl", { class: "facts" });
   const percentiles = h("dl", { class: "percentiles" });
+  const title = (words) => h("div", { class: "title" }, words);
   let saidState = "";
 
-  function edit(name, value) {
-    model.set("_draft", { ...model.get("_draft"), [name]: value });
-    model.save_changes();
-    page.sent = "";
-    drawForm();
-  }
-
-  function send(type, more = {}) {
-    page.sent = type;
-    sendToKernel(model, { type, ...more });
-    drawForm();
-  }
-
-  function press() {
-    if (start.getAttribute("aria-disabled") === "true") {
-      fields.focusFirst(model.get("_problems"));
-      return;
-    }
-    send("start");
-  }
-
-  const isRunning = () => RUNNING.includes(model.get("_shown").state);
-  const kernel = watchKernel(model, { isDue: isRunning, tell: () => drawForm() });
-
-  function reason() {
-    if (kernel.isGone()) return "The kernel is gone. Run the cell again for a new panel; fnb.load() has what was recorded.";
-    if (kernel.isSilent()) return `${KERNEL_SILENT} fnb.load() has what was recorded.`;
-    if (isRunning()) return "A sweep is running.";
-    if (page.sent === "start" || page.sent === "resume") return "Being started …";
-    const found = Object.entries(model.get("_problems"));
-    if (!found.length) return "";
-    const [name, text] = found[0];
-    const more = found.length > 1 ? ` (and ${found.length - 1} more)` : "";
-    return `${NAMES[name] ?? name}: ${text}${more}`;
-  }
-
-  function drawForm() {
-    const running = isRunning();
-    const problems = model.get("_problems");
-    fields.show(model.get("_draft"), problems, running || kernel.isGone());
-    replace(what, h("b", {}, model.get("_environment").label), " ", h("bdi", {}, model.get("_orders_words")));
-    what.dataset.environment = model.get("_environment").name;
-    const text = reason();
-    why.textContent = text;
-    start.setAttribute("aria-disabled", String(text !== ""));
-    const stopping = model.get("_shown").state === "stopping" || page.sent === "stop";
-    stop.disabled = finish.disabled = !running || stopping || kernel.isGone();
-    resume.disabled = !model.get("_shown").can_resume || running || kernel.isGone() || page.sent === "resume";
-    notice.textContent = model.get("_notice");
-    notice.hidden = !model.get("_notice");
-  }
-
-  function drawView() {
+  function draw() {
     const view = model.get("_shown");
     headline.textContent = view.headline || "Not started. The first press of Start places orders on the schedule above; each is recorded.";
     headline.classList.toggle("quiet", !view.headline);
@@ -110,43 +170,14 @@ function render({ model, el }) {
     }));
   }
 
-  const changed = {
-    _draft: drawForm,
-    _problems: drawForm,
-    _environment: drawForm,
-    _orders_words: drawForm,
-    _notice: () => {
-      page.sent = "";
-      drawForm();
-    },
-    _shown: () => {
-      page.sent = "";
-      kernel.look();
-      drawForm();
-      drawView();
-    },
-    _points: () => chart.draw(model.get("_points"), model.get("_looks")),
-  };
-  for (const [name, draw] of Object.entries(changed)) model.on(`change:${name}`, draw);
-
-  const root = h("section", { class: "firmly sweep-panel", "aria-label": "Sweep" },
-    what,
-    fields.element,
-    h("div", { class: "buttons" }, start, stop, finish, resume),
-    why, notice, status,
-    h("div", { class: "live" },
-      headline, bar, message, outcomes, facts,
-      h("div", { class: "title" }, "How long do orders take, over the run?"), chart.element,
-      h("div", { class: "title" }, "Time to order-placed, placed orders only"), percentiles));
-  el.append(root);
-  keepShortcutsOut(root);
-  drawForm();
-  drawView();
-  chart.draw(model.get("_points"), model.get("_looks"));
-  return () => {
-    for (const [name, draw] of Object.entries(changed)) model.off(`change:${name}`, draw);
-    kernel.close();
-  };
+  const drawPoints = () => chart.draw(model.get("_points"), model.get("_looks"));
+  draw();
+  drawPoints();
+  const element = h("div", { class: "live" },
+    status, headline, bar, message, outcomes, facts,
+    title("How long do orders take, over the run?"), chart.element,
+    title("Time to order-placed, placed orders only"), percentiles);
+  return { element, draw, drawPoints };
 }
 
 // How long the latest orders took, over the run: a dot for a placed one, a cross for another.
@@ -220,78 +251,6 @@ function mark(x, y, ms, outcome, look = { words: outcome, tone: "bad" }) {
   const title = svg("title", {}, `${look.words}, ${milliseconds(ms)} ms`);
   if (outcome === "placed") return svg("circle", { class: "placed", cx: x, cy: y, r: 3 }, title);
   return svg("path", { class: `failed ${look.tone}`, d: `M${x - 3.5} ${y - 3.5}l7 7m0-7l-7 7` }, title);
-}
-
-// The form of a sweep: what, how often, and within which budget; beside each field what is wrong.
-
-const FIELDS = [
-  ["count", "Orders", { inputmode: "numeric" }, ""],
-  ["arrival", "Starts", {}, ""],
-  ["rate", "Rate", { placeholder: "30/min" }, "per second, or like 30/min"],
-  ["concurrency", "In flight", { inputmode: "numeric" }, "at most; in a closed loop always"],
-  ["duration", "For", { placeholder: "no limit" }, "seconds, or like 10 min"],
-  ["name", "Name", { placeholder: "none" }, ""],
-];
-const BUDGET = [
-  ["max_orders", "Orders", { inputmode: "numeric" }, ""],
-  ["max_minutes", "Minutes", { inputmode: "decimal" }, ""],
-  ["max_total", "Money", { placeholder: "no limit" }, "like 500.00 USD"],
-];
-const ARRIVALS = [
-  ["constant", "evenly spaced"],
-  ["poisson", "as shoppers come"],
-  ["closed", "when one ends"],
-];
-export const NAMES = Object.fromEntries([
-  ...FIELDS.map(([name, label]) => [name, label]),
-  ...BUDGET.map(([name, label]) => [name, `Budget, ${label.toLowerCase()}`]),
-  ["orders", "What"],
-]);
-
-/** Make both groups of fields; `show` puts values, messages and whether they can be changed. */
-export function sweepFields(id, change) {
-  const made = new Map();
-  const group = (title, fields) =>
-    h("fieldset", {}, h("legend", {}, title), h("div", { class: "fields" }, fields.map((field) => one(field))));
-
-  function one([name, label, attributes, hint]) {
-    const fieldId = `${id}-${name}`;
-    const message = h("div", { class: "message", id: `${fieldId}-message`, hidden: true });
-    const note = hint ? h("div", { class: "hint quiet", id: `${fieldId}-hint` }, hint) : null;
-    const edited = () => change(name, input.value);
-    const input = name === "arrival"
-      ? h("select", { id: fieldId, onchange: edited }, ARRIVALS.map(([value, words]) => h("option", { value }, words)))
-      : h("input", { id: fieldId, type: "text", autocomplete: "off", spellcheck: "false", dir: "auto", oninput: edited, ...attributes });
-    made.set(name, { input, message, note });
-    return h("div", { class: "field" }, h("label", { for: fieldId }, label), input, note, message);
-  }
-
-  const element = h("div", { class: "groups" }, group("Sweep", FIELDS), group("Budget: no order is started beyond it", BUDGET));
-  return {
-    element,
-    show(draft, problems, locked) {
-      for (const [name, { input, message, note }] of made) {
-        if (document.activeElement !== input || locked) {
-          if (input.value !== draft[name]) input.value = draft[name] ?? "";
-        }
-        const isMoot = name === "rate" && draft.arrival === "closed";
-        input.disabled = locked || isMoot;
-        const text = problems[name] ?? "";
-        message.textContent = text;
-        message.hidden = !text;
-        // What is wrong says how to write it, too.
-        if (note) note.hidden = Boolean(text);
-        input.setAttribute("aria-invalid", String(Boolean(text)));
-        const described = text ? message.id : note?.id;
-        if (described) input.setAttribute("aria-describedby", described);
-        else input.removeAttribute("aria-describedby");
-      }
-    },
-    focusFirst(problems) {
-      const name = [...made.keys()].find((key) => problems[key]);
-      if (name) made.get(name).input.focus();
-    },
-  };
 }
 
 export default { render };

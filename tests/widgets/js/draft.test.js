@@ -143,7 +143,7 @@ test("what is typed is not typed anew by its own answer, but what Python sets is
   const form = { fields: new Map(), showProblems() {} };
   const input = document.createElement("input");
   stage().append(input);
-  const field = withMessage(form, "times", input, (text) => String(Number(text)));
+  const field = withMessage(form, "times", input, { read: (text) => String(Number(text)) });
   input.focus();
   input.value = "01";
   input.dispatchEvent(new Event("input"));
