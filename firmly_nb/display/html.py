@@ -35,7 +35,7 @@ def whole_ms(value: float) -> str:
 
     Examples
     --------
-    >>> [whole_ms(value).replace("\u2009", "_") for value in (1204.3, 96.21, 0.852, math.nan)]
+    >>> [whole_ms(value).replace("\u202f", "_") for value in (1204.3, 96.21, 0.852, math.nan)]
     ['1_204', '96.2', '0.85', '-']
     """
     if math.isnan(value):

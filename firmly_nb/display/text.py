@@ -13,11 +13,67 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-THIN_SPACE = "\u2009"
+THIN_SPACE = "\u202f"
+SIGNIFICANT, MOST_DECIMALS = 3, 2
+UNKNOWN = "-"
 UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
 UNITS = re.compile(r"(?<=\d) (?=ms\b)")
 SPACES = re.compile(r"[ \t\r\n\f\v\u2028\u2029]+")
 LONGEST_NAME, LONGEST = 48, 1_000  # characters of a name, and of any other text
+
+
+def number(value: float | None) -> str:
+    """Write a measured value without its unit: three digits, and at most two decimals.
+
+    Times in a table, ratios and everything else that was measured have this form.
+
+    Examples
+    --------
+    >>> [number(value) for value in (5.678, 9.996, 12.34, 99.96, 0.126, None)]
+    ['5.68', '10.0', '12.3', '100', '0.13', '-']
+    >>> number(1204.31).replace("\u202f", "_")
+    '1_204'
+    """
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    for decimals in range(MOST_DECIMALS, -1, -1):
+        rounded = round(value, decimals)
+        # Decided after rounding: 9.996 is 10.0, and not 10.00.
+        if abs(rounded) < 10 ** (SIGNIFICANT - decimals):
+            break
+    return _grouped(f"{rounded + 0.0:,.{decimals}f}")
+
+
+def duration(value_ms: float | None, signed: bool = False) -> str:
+    r"""Write a time with its unit.
+
+    Examples
+    --------
+    >>> ascii(duration(5.678)), ascii(duration(1204.3)), duration(None)
+    ("'5.68\\xa0ms'", "'1\\u202f204\\xa0ms'", '-')
+    """
+    written = number(value_ms)
+    sign = "+" if signed and value_ms is not None and value_ms > 0 else ""
+    return written if written == UNKNOWN else f"{sign}{written}{UNIT_SPACE}ms"
+
+
+def uncertainty(value_us: float) -> str:
+    """Write an uncertainty with its unit: in µs, and in ms where it is that large.
+
+    Examples
+    --------
+    >>> [uncertainty(value).replace("\u00a0", " ") for value in (34.21, 999.7, 2920)]
+    ['34.2 µs', '1.00 ms', '2.92 ms']
+    """
+    if round(value_us) >= 1000:
+        return duration(value_us / 1000)
+    return f"{number(value_us)}{UNIT_SPACE}µs"
+
+
+def _grouped(written: str) -> str:
+    return written.replace(",", THIN_SPACE)
 
 
 def milliseconds(value: float | None, digits: int = 1) -> str:
@@ -25,7 +81,7 @@ def milliseconds(value: float | None, digits: int = 1) -> str:
 
     Examples
     --------
-    >>> milliseconds(1204.31).replace("\u2009", "_"), milliseconds(None)
+    >>> milliseconds(1204.31).replace("\u202f", "_"), milliseconds(None)
     ('1_204.3', '-')
     """
     if value is None or math.isnan(value):
@@ -39,7 +95,7 @@ def ms(value: float) -> str:
     Examples
     --------
     >>> [ascii(ms(value)) for value in (1204.3, 12.34, 0.123, float("nan"))]
-    ["'1\\u2009204\\xa0ms'", "'12.3\\xa0ms'", "'0.12\\xa0ms'", "'-'"]
+    ["'1\\u202f204\\xa0ms'", "'12.3\\xa0ms'", "'0.12\\xa0ms'", "'-'"]
     """
     if math.isnan(value):
         return "-"
@@ -82,7 +138,7 @@ def count(number: int, noun: str = "", nouns: str = "") -> str:
 
     Examples
     --------
-    >>> count(1, "order"), count(2, "order"), count(100000).replace("\u2009", "_")
+    >>> count(1, "order"), count(2, "order"), count(100000).replace("\u202f", "_")
     ('1 order', '2 orders', '100_000')
     """
     written = f"{number:,}".replace(",", THIN_SPACE)

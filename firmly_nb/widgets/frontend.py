@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.outcomes import STAGE_COLOURS, TONES
+from firmly_nb.outcomes import STAGE_LOOKS, TONES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,9 +111,14 @@ def colours() -> str:
     ['  --firmly-bad: #c62828;', '  --firmly-bad: #ff8a80;']
     """
     day = {name: tone.light for name, tone in TONES.items()}
-    day |= {f"stage-{number}": colour for number, colour in enumerate(STAGE_COLOURS, 1)}
+    day |= {f"stage-{look.number}": look.colour for look in STAGE_LOOKS}
     night = {name: tone.dark for name, tone in TONES.items()}
-    return f"{_variables('.firmly', day)}\n{_variables(DARK, night)}"
+    stages = "\n".join(
+        f".firmly .stage-{look.number} {{ --stage: var(--firmly-stage-{look.number}); "
+        f"--hatch: var(--firmly-hatch-{look.number}); }}"
+        for look in STAGE_LOOKS
+    )
+    return f"{_variables('.firmly', day)}\n{_variables(DARK, night)}\n{stages}"
 
 
 def _variables(selector: str, values: Mapping[str, str]) -> str:

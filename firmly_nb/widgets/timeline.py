@@ -19,7 +19,7 @@ from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.html import QUIET
 from firmly_nb.display.text import printable
 from firmly_nb.latency.stages import START
-from firmly_nb.outcomes import outcome
+from firmly_nb.outcomes import ACROSS, PLACED, STAGE_LOOKS, look_of_stage, outcome
 from firmly_nb.recorder.records import Event, Record, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html, verdict
@@ -84,6 +84,7 @@ class Timeline(anywidget.AnyWidget):
     _live = traitlets.List(traitlets.Dict()).tag(sync=True)
     _first = traitlets.Int(1).tag(sync=True)
     _left_out = traitlets.Int(0).tag(sync=True)
+    _looks = traitlets.Dict().tag(sync=True)
     align = traitlets.Unicode(START).tag(sync=True)
     details = traitlets.Bool(True).tag(sync=True)
     expecting = traitlets.Bool(False).tag(sync=True)
@@ -110,7 +111,7 @@ class Timeline(anywidget.AnyWidget):
         self._throttle = Throttle(self._show, SHOW_EVERY_S)
         for recording in _recordings(source):
             self._keep(recording)
-        super().__init__(align=align, details=details)
+        super().__init__(align=align, details=details, _looks=looks())
         self._heart = Heartbeat(self.send)
         self._show()
         self.on_msg(self._answer)
@@ -454,18 +455,32 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
     seqs = {event.event: event.seq for event in events}
     made = recorded_stages([(events, milestones)])
     milestone_names = [made.names[code] for code in made.to_milestone]
+    stages = [made.names[code] for code in made.stage]
+    looks = [look_of_stage(stage, milestone_names) for stage in stages]
     return [
         {
-            "stage": printable(made.names[made.stage[row]], LONGEST_NAME),
+            "stage": printable(stages[row], LONGEST_NAME),
             "milestone": printable(name, LONGEST_NAME),
             "seq": seqs.get(name),
             "start_ms": _known(made.start_ms[row]),
             "end_ms": _known(made.end_ms[row]),
             "duration_ms": _known(made.duration_ms[row]),
             "uncertainty_us": _known(made.uncertainty_us[row]),
+            "look": looks[row].number,
+            "is_across": looks[row].pattern is ACROSS,
         }
         for row, name in enumerate(milestone_names)
     ]
+
+
+def looks() -> Json:
+    """Return what the page cannot know: patterns of stages, and how a placed order reads."""
+    placed = outcome(PLACED)
+    return {
+        "tiles": [look.pattern.tile for look in STAGE_LOOKS],
+        "across": ACROSS.tile,
+        "placed": {"outcome": placed.name, "word": placed.word, "mark": placed.mark},
+    }
 
 
 def _known(value: float) -> float | None:

@@ -129,7 +129,7 @@ def test_a_time_out_does_not_press_the_others_together(made):
     placed = tables.orders.loc[tables.orders["outcome"] == "placed", "order_latency_ms"]
     assert chart.layout.xaxis.range[1] < 2 * placed.max()
     assert any(
-        "20\u2009000\u00a0ms in all" in (note.text or "") for note in chart.layout.annotations
+        "20\u202f000\u00a0ms in all" in (note.text or "") for note in chart.layout.annotations
     )
 
 
@@ -174,7 +174,7 @@ def test_one_order_that_took_very_long_does_not_press_the_others_together(made):
     orders.loc[orders["recording_id"] == slow, "order_latency_ms"] = 90_000.0
     chart = charts.waterfall(tables.stages, orders)
     assert chart.layout.xaxis.range[1] < 10_000
-    assert any("90\u2009000\u00a0ms in all" in note.text for note in chart.layout.annotations)
+    assert any("90\u202f000\u00a0ms in all" in note.text for note in chart.layout.annotations)
     assert "Bars that leave the picture" in chart.caption
 
 
@@ -197,7 +197,7 @@ def test_the_stage_that_takes_most_but_is_mostly_short_is_told_with_its_longest(
     stages.loc[row, ["end_ms", "duration_ms"]] = 600_000.0
     sentence = charts.stages(tables.event_times, stages, tables.orders).sentence
     assert sentence.startswith("creating-cart takes")
-    assert "but its longest 600\u2009000\u00a0ms" in sentence
+    assert "but its longest 600\u202f000\u00a0ms" in sentence
 
 
 @pytest.mark.parametrize("chart", [charts.over_time, charts.cart_total])

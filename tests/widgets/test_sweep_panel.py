@@ -222,7 +222,7 @@ def test_percentiles_are_numbers_only_where_there_are_enough():
     assert [row["estimable"] for row in few] == [True, False, False]
     assert "needs 36 placed orders, there are 30" in few[1]["text"]
     # Ranks 180 and 221 of 400, by the binomial distribution.
-    assert many[0]["text"].replace("\u2009", " ") == "1 200 ms (95%: 1 179 to 1 220)"
+    assert many[0]["text"].replace("\u202f", " ") == "1 200 ms (95%: 1 179 to 1 220)"
 
 
 def test_the_chart_is_bounded(panel):

@@ -2,7 +2,7 @@
 // and the JSON of the event, which is asked for when it is opened.
 
 import { cartSheet, findingWords } from "./cart_sheet.js";
-import { h, keepShortcutsOut, milliseconds, replace } from "./dom.js";
+import { h, keepShortcutsOut, number, replace } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { KERNEL_GONE, NO_ANSWER, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
 
@@ -113,7 +113,7 @@ function stepSlider(onChoose) {
     range.value = position;
     range.setAttribute("aria-valuetext", stepWords(step, position, steps.length));
     const left = about.steps_left_out ? ` (${about.steps_left_out} earlier ones are not listed)` : "";
-    const time = step.t_ms === null ? "" : `${milliseconds(step.t_ms)} ms`;
+    const time = step.t_ms === null ? "" : `${number(step.t_ms)} ms`;
     replace(
       title,
       "Cart after ",
@@ -127,7 +127,7 @@ function stepSlider(onChoose) {
 
 /** Say a step for those who do not see the slider. */
 export function stepWords(step, position, count) {
-  const time = step.t_ms === null ? "" : `, ${milliseconds(step.t_ms)} milliseconds`;
+  const time = step.t_ms === null ? "" : `, ${number(step.t_ms)} milliseconds`;
   const cart = step.has_cart ? "" : ", without a cart";
   const found = findingWords(step.findings);
   return `${step.event}${time}, event ${position + 1} of ${count}${cart}${found ? `, ${found}` : ""}`;

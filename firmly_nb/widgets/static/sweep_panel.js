@@ -1,6 +1,6 @@
 // A sweep: its form, its buttons, and what has become of its orders so far.
 
-import { h, keepShortcutsOut, milliseconds, replace, svg } from "./dom.js";
+import { h, keepShortcutsOut, number, replace, stated, svg } from "./dom.js";
 import { packed } from "./draft.js";
 import { field, formOf } from "./fields.js";
 import { KERNEL_SILENT, sendToKernel } from "./kernel.js";
@@ -149,7 +149,7 @@ function sweepView(model) {
     message.hidden = !view.message;
     drawBar(view);
     replace(outcomes, view.outcomes.map((one) => h("li", { class: one.tone },
-      h("span", { "aria-hidden": "true" }, one.mark), " ", h("span", { class: "number" }, String(one.n)), ` ${one.words}`)));
+      h("span", { "aria-hidden": "true" }, one.mark), " ", h("span", { class: "number" }, stated(one.n)), ` ${one.words}`)));
     replace(facts, view.facts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
     replace(percentiles, view.percentiles.map((one) => h("div", {}, h("dt", {}, one.name),
       h("dd", { class: one.estimable ? "" : "quiet" }, one.text))));
@@ -206,7 +206,7 @@ export function said(points) {
   const placed = points.filter(([, , outcome]) => outcome === "placed").map(([, ms]) => ms);
   const others = points.length - placed.length;
   const span = placed.length
-    ? `${placed.length} placed, from ${milliseconds(Math.min(...placed), 0)} to ${milliseconds(Math.max(...placed), 0)} ms`
+    ? `${placed.length} placed, from ${number(Math.min(...placed))} to ${number(Math.max(...placed))} ms`
     : "none placed";
   return `Time of the latest ${points.length} orders over the run: ${span}${others ? `, ${others} with another end` : ""}.`;
 }
@@ -232,13 +232,13 @@ function drawn(points, looks) {
   const y = (ms) => HEIGHT - BOTTOM - (ms / most) * (HEIGHT - TOP - BOTTOM);
   const lines = [0, 0.5, 1].map((part) => [
     svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(most * part), y2: y(most * part) }),
-    svg("text", { x: LEFT - 6, y: y(most * part) + 4, "text-anchor": "end" }, part ? `${milliseconds(most * part, most < 10 ? 1 : 0)} ms` : "0"),
+    svg("text", { x: LEFT - 6, y: y(most * part) + 4, "text-anchor": "end" }, part ? `${stated(most * part)} ms` : "0"),
   ]);
   return [
     lines,
     axes(),
-    svg("text", { x: LEFT, y: HEIGHT - 8 }, `${milliseconds(start, 0)} s`),
-    svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, `started ${milliseconds(end, 0)} s into the sweep`),
+    svg("text", { x: LEFT, y: HEIGHT - 8 }, `${number(start)} s`),
+    svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, `started ${number(end)} s into the sweep`),
     points.map(([at, ms, outcome]) => mark(x(at), y(ms), ms, outcome, looks[outcome])),
   ];
 }
@@ -248,7 +248,7 @@ function axes() {
 }
 
 function mark(x, y, ms, outcome, look = { words: outcome, tone: "bad" }) {
-  const title = svg("title", {}, `${look.words}, ${milliseconds(ms)} ms`);
+  const title = svg("title", {}, `${look.words}, ${number(ms)} ms`);
   if (outcome === "placed") return svg("circle", { class: "placed", cx: x, cy: y, r: 3 }, title);
   return svg("path", { class: `failed ${look.tone}`, d: `M${x - 3.5} ${y - 3.5}l7 7m0-7l-7 7` }, title);
 }

@@ -1,10 +1,10 @@
 // The timeline: puts the parts together, listens to the kernel, and lets time pass.
 
 import { cartSheet } from "./cart_sheet.js";
-import { h, isStill, keepShortcutsOut, milliseconds, replace } from "./dom.js";
+import { h, isStill, keepShortcutsOut, number, replace, stated, uncertainty } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { KERNEL_GONE, saveToKernel, sendToKernel, watchKernel } from "./kernel.js";
-import { drawLine, drawNothing, emptyLane, growBar, orderView } from "./timeline_order.js";
+import { drawLine, drawNothing, emptyLane, growBar, orderView, stagePatterns } from "./timeline_order.js";
 import { alignedAt, axisFor, axisTicks, compareStages, differenceWords, dropOld, eventWords, newestFirst, orderName, takeEvent, takeOrder } from "./timeline_state.js";
 
 const STILL_EVERY_MS = 1000;
@@ -62,7 +62,7 @@ function makeTimeline(model) {
   });
   timeline.live = h("p", { class: "visually-hidden", role: "status" });
   timeline.gone = h("p", { class: "warn", role: "status", hidden: true });
-  timeline.example = emptyExample();
+  timeline.example = emptyExample(model.get("_looks").placed);
   timeline.element = h(
     "div",
     { class: "firmly timeline", dir: "ltr", role: "region", "aria-label": "Timeline of orders" },
@@ -74,6 +74,7 @@ function makeTimeline(model) {
     timeline.details.element,
     timeline.live,
   );
+  timeline.element.append(stagePatterns(timeline.element, model.get("_looks")));
   return timeline;
 }
 
@@ -258,9 +259,9 @@ export function orderList({ onLook, onCompare, onAlign }) {
 function showList(list, orders, shown) {
   const { align, current, leftOut } = shown;
   list.element.hidden = orders.length < 2 && !leftOut;
-  list.count.textContent = `${milliseconds(orders.length, 0)} orders`;
+  list.count.textContent = `${stated(orders.length)} orders`;
   list.note.hidden = !leftOut;
-  list.note.textContent = leftOut ? `${milliseconds(leftOut, 0)} older orders are not drawn; make a timeline of those you want to see.` : "";
+  list.note.textContent = leftOut ? `${stated(leftOut)} older orders are not drawn; make a timeline of those you want to see.` : "";
   drawChoice(list, orders, align);
   const ids = new Set(orders.map((order) => order.recording_id));
   for (const id of list.rows.keys()) if (!ids.has(id)) list.rows.delete(id);
@@ -300,7 +301,7 @@ function drawName(row, order, { current, compared }) {
   row.compare.disabled = isCurrent;
   row.compare.setAttribute("aria-label", `compare order ${name} with the one shown above`);
   row.compare.title = "compare with the order shown above";
-  row.time.textContent = end ? milliseconds(end.t_ms, 0) : "";
+  row.time.textContent = end ? number(end.t_ms) : "";
 }
 
 /** Of hundreds of rows ten can be seen; only they, and a few around them, are drawn. */
@@ -334,7 +335,7 @@ function placeRows(element, rows) {
 function tickList(list, elapsed) {
   for (const { bar, begin_ms, row, order, zero, axis } of list.running) {
     growBar(bar, axis, begin_ms, elapsed(order) - zero);
-    row.time.textContent = milliseconds(elapsed(order), 0);
+    row.time.textContent = number(elapsed(order));
   }
 }
 
@@ -405,15 +406,15 @@ function showComparison(element, table, order, other) {
 }
 
 function comparedRow(row) {
-  const bound = row.uncertainty_ms > 1 ? ` ±${milliseconds(row.uncertainty_ms, 0)}` : "";
+  const bound = row.uncertainty_ms > 1 ? ` ±${uncertainty(1000 * row.uncertainty_ms)}` : "";
   const sure = row.difference_ms !== null && Math.abs(row.difference_ms) > (row.uncertainty_ms ?? 0);
   const tone = !sure ? "quiet" : row.difference_ms > 0 ? "slower" : "faster";
   return h(
     "tr",
     {},
     h("th", { scope: "row", class: "clipped", title: row.name }, h("bdi", {}, row.name)),
-    h("td", { class: "number" }, milliseconds(row.own_ms)),
-    h("td", { class: "number" }, milliseconds(row.other_ms)),
+    h("td", { class: "number" }, number(row.own_ms)),
+    h("td", { class: "number" }, number(row.other_ms)),
     h("td", { class: `number ${tone}` }, `${differenceWords(row.difference_ms)}${bound}`),
   );
 }
@@ -482,10 +483,10 @@ const EXAMPLE = [
 const INVITATION = "Place an order to see yours.";
 
 /** Make the example; nothing in it can be used. */
-export function emptyExample() {
+export function emptyExample(placed) {
   const view = orderView({ onPick: () => {} });
   const axis = { from: 0, to: 1250 };
-  view.show(exampleOrder(), { ...axis, ticks: axisTicks(axis) }, 0, 0, null);
+  view.show(exampleOrder(placed), { ...axis, ticks: axisTicks(axis) }, 0, 0, null);
   view.element.inert = true;
   view.element.setAttribute("aria-hidden", "true");
   const words = h("p", { class: "invitation" }, INVITATION);
@@ -500,7 +501,7 @@ export function emptyExample() {
   };
 }
 
-function exampleOrder() {
+function exampleOrder(placed) {
   const events = EXAMPLE.map(([event, , t_ms], index) => ({ seq: index + 1, event, t_ms, uncertainty_us: 50, clock: "kernel", bytes: 0 }));
   const stages = EXAMPLE.map(([stage, start_ms, end_ms], index) => ({
     stage,
@@ -510,8 +511,9 @@ function exampleOrder() {
     end_ms,
     duration_ms: end_ms - start_ms,
     uncertainty_us: 100,
+    look: index + 1,
   }));
-  const end = { outcome: "placed", word: "placed", mark: "✓", tone: "quiet", t_ms: 1204, order_number: "", warnings: [], comments_ms: [] };
+  const end = { ...placed, tone: "quiet", t_ms: 1204, order_number: "", warnings: [], comments_ms: [] };
   return { recording_id: "example", number: 0, domain: "an example", events, stages, end };
 }
 

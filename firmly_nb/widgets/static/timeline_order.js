@@ -3,8 +3,8 @@
 // const view = orderView({ onPick });  view.show(order, axis, zero, elapsed) when anything is new;
 // view.tick(elapsed) while a stage is in progress: it moves the bar and counts, nothing else.
 
-import { h, milliseconds, replace, svg } from "./dom.js";
-import { axisWords, boundWords, eventWords, groupEvents, kindOfEvent, percent, precisionWords, stageAwaited, stageInProgress, timeWords } from "./timeline_state.js";
+import { h, number, replace, svg, uncertainty } from "./dom.js";
+import { axisWords, eventWords, groupEvents, kindOfEvent, percent, precisionWords, stageAwaited, stageInProgress } from "./timeline_state.js";
 
 let orderViewsMade = 0;
 
@@ -63,9 +63,9 @@ function showOrder(view, order, axis, zero, elapsed, selected) {
 function drawHead(view, order, elapsed) {
   const { end } = order;
   const word = end ? [h("span", { "aria-hidden": "true" }, `${end.mark} `), end.word] : "under way";
-  const number = end?.order_number ? ["order ", h("bdi", {}, end.order_number), " · "] : null;
-  const name = [number, h("bdi", { class: number ? "quiet" : "" }, order.domain)];
-  view.total.textContent = `${milliseconds(end ? end.t_ms : elapsed, 0)} ms`;
+  const known = end?.order_number ? ["order ", h("bdi", {}, end.order_number), " · "] : null;
+  const name = [known, h("bdi", { class: known ? "quiet" : "" }, order.domain)];
+  view.total.textContent = `${number(end ? end.t_ms : elapsed)} ms`;
   replace(
     view.head,
     h("span", { class: `word ${end ? end.tone : "quiet"}` }, word),
@@ -92,7 +92,7 @@ function drawStages(view, order, axis, zero, elapsed, selected) {
     const picked = selected?.seq !== null && selected?.seq !== undefined && selected.seq === stage.seq;
     drawStageRow(row, stage, index, { order, axis, zero, runs, picked });
     if (!runs) return;
-    const bar = drawRunning(row.lane, index, axis, now.begin_ms - zero, elapsed - zero);
+    const bar = drawRunning(row.lane, stage, axis, now.begin_ms - zero, elapsed - zero);
     view.running = { bar, row, begin_ms: now.begin_ms };
   });
   tickOrder(view, elapsed);
@@ -118,25 +118,25 @@ function drawStageRow(row, stage, index, { order, axis, zero, runs, picked }) {
   const reached = stage.end_ms !== null && stage.end_ms !== undefined;
   const waited = !reached && order.end && order.end.outcome !== "placed" && stageAwaited(order)?.index === index;
   const state = reached ? "reached" : runs ? "in-progress" : "not-reached";
-  row.button.className = `row stage-row ${state} ${stageColour(index)}${picked ? " picked" : ""}`;
+  row.button.className = `row stage-row ${state} ${stageColour(stage)}${picked ? " picked" : ""}`;
   row.button.setAttribute("aria-disabled", String(!reached));
   if (picked) row.button.setAttribute("aria-current", "true");
   else row.button.removeAttribute("aria-current");
   row.name.textContent = stage.stage;
   row.name.title = stage.stage;
-  row.time.textContent = reached ? timeWords(stage.duration_ms, stage.uncertainty_us) : order.end ? "-" : "";
+  row.time.textContent = reached ? number(stage.duration_ms) : order.end ? "-" : "";
   if (waited) drawWaited(row.lane, order, axis, zero);
-  else if (!runs) drawStage(row.lane, stage, index, axis, zero);
+  else if (!runs) drawStage(row.lane, stage, axis, zero);
 }
 
 function tickOrder(view, elapsed) {
   if (!view.order || view.order.end) return;
-  view.total.textContent = `${milliseconds(elapsed, 0)} ms`;
+  view.total.textContent = `${number(elapsed)} ms`;
   if (!view.running) return;
   const { bar, row, begin_ms } = view.running;
   const { axis, zero } = view.drawn;
   growBar(bar, axis, begin_ms - zero, elapsed - zero);
-  row.time.textContent = milliseconds(elapsed - begin_ms, 0);
+  row.time.textContent = number(elapsed - begin_ms);
 }
 
 function stageWords(order, index) {
@@ -144,13 +144,13 @@ function stageWords(order, index) {
   const name = h("bdi", {}, stage.stage);
   const event = order.events.find((each) => each.seq === stage.seq);
   if (event) {
-    const took = `${timeWords(stage.duration_ms, stage.uncertainty_us)} ms ${boundWords(stage.uncertainty_us)}`;
+    const took = `${number(stage.duration_ms)} ms ±${uncertainty(stage.uncertainty_us)}`;
     return [[name, ` took ${took}`], eventWords(event)];
   }
   const awaited = stageAwaited(order);
   const runs = awaited?.index === index;
   if (order.end) {
-    const waited = runs ? `; it was waited for ${milliseconds(order.end.t_ms - awaited.begin_ms, 0)} ms` : "";
+    const waited = runs ? `; it was waited for ${number(order.end.t_ms - awaited.begin_ms)} ms` : "";
     return [[name, ` was not reached${waited}`]];
   }
   return [runs ? ["waiting for ", name] : [name, " comes later"]];
@@ -218,9 +218,9 @@ function tickOf(lane, order, group, axis, zero, selected) {
   button.events = group;
   const kinds = group.map((event) => kindOfEvent(order, event));
   const kind = ["error", "milestone", "repeated", "other"].find((each) => kinds.includes(each));
-  const stage = order.stages.findIndex((each) => group.some((event) => event.seq === each.seq));
+  const stage = order.stages.find((each) => group.some((event) => event.seq === each.seq));
   const picked = group.some((event) => event.seq === selected?.seq);
-  button.className = `tick ${kind} ${stage >= 0 ? stageColour(stage) : ""}${picked ? " picked" : ""}`;
+  button.className = `tick ${kind} ${stage ? stageColour(stage) : ""}${picked ? " picked" : ""}`;
   button.style.left = `${percent(first.t_ms - zero, axis)}%`;
   button.setAttribute("aria-label", `${group.map((event) => event.event).join(" and ")}, event ${first.seq}`);
   if (picked) button.setAttribute("aria-current", "true");
@@ -276,19 +276,30 @@ function sameChildren(element, children) {
 
 let gradientsMade = 0;
 
-/** Return the class that gives a stage its colour: the same place, the same colour, everywhere. */
-export function stageColour(index) {
-  return `stage-${(index % 6) + 1}`;
+/** Return the class that gives a stage its colour; Python's table says which, as for charts. */
+export function stageColour(stage) {
+  return `stage-${stage.look}`;
+}
+
+/** Make the patterns that tell stages apart without their colours, for all that is in an element. */
+export function stagePatterns(element, { tiles = [], across = "" }) {
+  const id = `firmly-hatch-${Math.random().toString(36).slice(2, 10)}`;
+  const made = [...tiles.map((tile, n) => [n + 1, tile]), ["across", across]].map(([name, tile]) => {
+    element.style.setProperty(`--firmly-hatch-${name}`, tile ? `url("#${id}-${name}")` : "none");
+    const lines = svg("path", { d: tile, class: "hatch-lines" });
+    return svg("pattern", { id: `${id}-${name}`, width: "6", height: "6", patternUnits: "userSpaceOnUse" }, lines);
+  });
+  return svg("svg", { class: "visually-hidden", "aria-hidden": "true", focusable: "false" }, svg("defs", {}, made));
 }
 
 /** Draw one stage into a lane of its own. */
-export function drawStage(lane, stage, index, axis, zero) {
-  replace(lane, gridLines(axis), reachedBar(stage, index, axis, zero), boundsOf(stage, axis, zero));
+export function drawStage(lane, stage, axis, zero) {
+  replace(lane, gridLines(axis), reachedBar(stage, axis, zero), boundsOf(stage, axis, zero));
 }
 
 /** Draw the stage in progress; `growBar` moves its end. */
-export function drawRunning(lane, index, axis, begin_ms, end_ms) {
-  const bar = svg("rect", { class: `bar running ${stageColour(index)}`, y: "3", height: "10", rx: "1" });
+export function drawRunning(lane, stage, axis, begin_ms, end_ms) {
+  const bar = svg("rect", { class: `bar running ${stageColour(stage)}`, y: "3", height: "10", rx: "1" });
   replace(lane, gridLines(axis), bar);
   return growBar(bar, axis, begin_ms, end_ms);
 }
@@ -308,9 +319,9 @@ export function growBar(bar, axis, begin_ms, end_ms) {
 
 /** Draw all stages of an order in one line; returns the running bar and its begin, if any. */
 export function drawLine(lane, order, axis, zero, elapsed) {
-  const bars = order.stages.map((stage, index) => reachedBar(stage, index, axis, zero));
+  const bars = order.stages.map((stage) => reachedBar(stage, axis, zero));
   const now = stageInProgress(order);
-  const bar = now && svg("rect", { class: `bar running ${stageColour(now.index)}`, y: "3", height: "10" });
+  const bar = now && svg("rect", { class: `bar running ${stageColour(order.stages[now.index])}`, y: "3", height: "10" });
   const span = order.end ? order.end.t_ms : elapsed;
   const failed = order.end && order.end.outcome !== "placed" && stageAwaited(order);
   const rest = failed ? [waitedBar(order, axis, zero), failureMark(order, axis, zero)] : null;
@@ -348,29 +359,24 @@ export function axisLabels(axis, write) {
   });
 }
 
-function reachedBar(stage, index, axis, zero) {
+function reachedBar(stage, axis, zero) {
   if (stage.end_ms === null || stage.end_ms === undefined) return null;
   const [begin, end] = [stage.start_ms, stage.end_ms].sort((a, b) => a - b);
   const left = percent(begin - zero, axis);
   const width = percent(end - zero, axis) - left;
   const backwards = stage.duration_ms < 0 ? " backwards" : "";
+  const bar = (name) => svg("rect", { class: `${name} ${stageColour(stage)}`, x: `${left}%`, width: `${width}%`, y: "3", height: "10", rx: "1" });
   return [
-    svg("rect", {
-      class: `bar ${stageColour(index)}${backwards}`,
-      x: `${left}%`,
-      width: `${width}%`,
-      y: "3",
-      height: "10",
-      rx: "1",
-    }),
+    bar(`bar${backwards}`),
+    bar(stage.is_across ? "hatch across" : "hatch"),
     // A stage of no length is still there.
-    svg("rect", { class: `edge ${stageColour(index)}`, x: `${percent(stage.end_ms - zero, axis)}%`, width: "2", y: "3", height: "10", transform: "translate(-1.5)" }),
-    stage.uncertainty_us > 1000 ? fadingEdge(stage, index, axis, zero) : null,
+    svg("rect", { class: `edge ${stageColour(stage)}`, x: `${percent(stage.end_ms - zero, axis)}%`, width: "2", y: "3", height: "10", transform: "translate(-1.5)" }),
+    stage.uncertainty_us > 1000 ? fadingEdge(stage, axis, zero) : null,
   ];
 }
 
 /** An end that is not sure within a millisecond fades over the time in which it can be. */
-function fadingEdge(stage, index, axis, zero) {
+function fadingEdge(stage, axis, zero) {
   const bound_ms = stage.uncertainty_us / 1000;
   const id = `firmly-fade-${(gradientsMade += 1)}`;
   const stop = (offset, opacity) =>

@@ -4,7 +4,7 @@
 // times a second. Both are merged by recording and event number: any order of arrival, any number
 // of times, gives the same.
 
-import { milliseconds } from "./dom.js";
+import { number, stated, uncertainty } from "./dom.js";
 
 const NICE = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 const NICE_STEPS = [1, 2, 2.5, 5, 10];
@@ -167,28 +167,17 @@ function withoutOutliers(values, own = 0) {
   return Math.max(own, most > 3 * usual ? usual * 1.25 : most);
 }
 
-// The timeline's words: times with as many digits as they deserve, and what a tooltip says.
-
-/** Write a time; where it can be off by more than a millisecond, without a decimal. */
-export function timeWords(value_ms, uncertainty_us = 0) {
-  return milliseconds(value_ms, uncertainty_us > 1000 ? 0 : 1);
-}
+// The timeline's words.
 
 /** Write a time of the axis, before or after zero. */
 export function axisWords(t_ms) {
-  return `${t_ms < 0 ? "\u2212" : ""}${milliseconds(Math.abs(t_ms), 0)}`;
-}
-
-/** Write how far off a time can be. */
-export function boundWords(uncertainty_us) {
-  const ms = uncertainty_us / 1000;
-  return `±${ms <= 0.1 ? "0.1" : milliseconds(ms, ms < 10 ? 1 : 0)} ms`;
+  return `${t_ms < 0 ? "\u2212" : ""}${stated(Math.abs(t_ms))}`;
 }
 
 /** Say all about an event in one line. */
 export function eventWords(event) {
   const parts = [
-    `${timeWords(event.t_ms, event.uncertainty_us)} ms after the request ${boundWords(event.uncertainty_us)}`,
+    `${number(event.t_ms)} ms after the request ±${uncertainty(event.uncertainty_us)}`,
     `${event.clock} clock`,
     sizeOfData(event.bytes),
     event.coalesced ? "came together with the one before" : "",
@@ -203,7 +192,7 @@ export function precisionWords(order) {
   if (!events.length) return order.end ? "no events" : "";
   const clocks = [...new Set(events.map((event) => event.clock))].sort().join(" and ");
   const worst_us = Math.max(...events.map((event) => event.uncertainty_us));
-  return [`every time ${boundWords(worst_us)}`, `${clocks} clock`, networkWords(events.at(-1))]
+  return [`every time ±${uncertainty(worst_us)}`, `${clocks} clock`, networkWords(events.at(-1))]
     .filter(Boolean)
     .join(" · ");
 }
@@ -216,18 +205,18 @@ export function orderName(order) {
 }
 
 /** Write a difference with its sign. */
-export function differenceWords(value_ms, digits = 1) {
+export function differenceWords(value_ms) {
   if (value_ms === null) return "-";
   const sign = value_ms > 0 ? "+" : value_ms < 0 ? "\u2212" : "";
-  return sign + milliseconds(Math.abs(value_ms), digits);
+  return sign + number(Math.abs(value_ms));
 }
 
 function networkWords(event) {
   if (event.rtt_us === null || event.rtt_us === undefined) return "";
   const again = event.retransmits ? ` · ${event.retransmits} sent again` : "";
-  return `rtt ${(event.rtt_us / 1000).toFixed(2)} ms${again}`;
+  return `rtt ${number(event.rtt_us / 1000)} ms${again}`;
 }
 
 function sizeOfData(bytes) {
-  return bytes < 1000 ? `${bytes} bytes` : `${milliseconds(bytes / 1000)} kB`;
+  return bytes < 1000 ? `${bytes} bytes` : `${number(bytes / 1000)} kB`;
 }

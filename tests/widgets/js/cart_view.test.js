@@ -50,7 +50,7 @@ test("an order that was refused has only its note", () => {
 
 test("the slider says event, time and place, and what was found there", () => {
   const { slider } = show();
-  equal(slider.getAttribute("aria-valuetext"), "shipping-updated, 200.0 milliseconds, event 2 of 3");
+  equal(slider.getAttribute("aria-valuetext"), "shipping-updated, 200 milliseconds, event 2 of 3");
   equal([slider.min, slider.max, slider.value], ["0", "2", "1"]);
   const odd = step(4, "error", { t_ms: null, has_cart: false, findings: { error: 2, warning: 1 } });
   equal(stepWords(odd, 3, 4), "error, event 4 of 4, without a cart, 2 errors, 1 warning");
@@ -116,7 +116,7 @@ test("a clean cart says how many checks there were", () => {
 test("an event without a cart names the one whose cart is shown", () => {
   const steps = [STATE._steps[0], step(2, "error", { has_cart: false })];
   const { view } = show({ _steps: steps, _sheets: { 2: sheet(2, { from_seq: 1 }) } });
-  ok(view.querySelector(".cart-body").textContent.startsWith("error carries no cart; this is the one of item-added (100.0 ms)."));
+  ok(view.querySelector(".cart-body").textContent.startsWith("error carries no cart; this is the one of item-added (100 ms)."));
   equal(view.querySelector(".cart-checks"), null);
 });
 
