@@ -4,7 +4,7 @@
 import { cartSheet, findingWords } from "./cart_sheet.js";
 import { h, keepShortcutsOut, number, replace } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
-import { KERNEL_GONE, NO_ANSWER, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
+import { KERNEL_GONE, listen, NO_ANSWER, saveToKernel, sendToKernel } from "./kernel.js";
 
 const MOST_MARKS = 60;
 const MOST_NAMES = 5;
@@ -14,7 +14,6 @@ function render({ model, el }) {
   const view = cartView(model);
   el.append(view.element);
   keepShortcutsOut(view.element);
-  const names = ["_steps", "_sheets", "_about", "seq"].map((name) => `change:${name}`);
   // Several traits come with one message: they are drawn once.
   let waits = false;
   const drawSoon = () => {
@@ -25,16 +24,16 @@ function render({ model, el }) {
       view.draw();
     });
   };
-  const onMessage = (message) => view.onMessage(message);
-  for (const name of names) model.on(name, drawSoon);
-  model.on("msg:custom", onMessage);
-  const stop = onKernelGone(model, view.onGone);
+  const names = ["_steps", "_sheets", "_about", "seq"];
+  const stop = listen(model, {
+    ...Object.fromEntries(names.map((name) => [`change:${name}`, drawSoon])),
+    "msg:custom": view.onMessage,
+    comm_live_update: view.onGone,
+  });
   view.draw();
   return () => {
     stop();
     view.leave();
-    for (const name of names) model.off(name, drawSoon);
-    model.off("msg:custom", onMessage);
   };
 }
 
@@ -57,7 +56,7 @@ function cartView(model) {
       parts.isGone = true;
       drawCart(model, parts);
     },
-    onMessage: (message) => parts.json.onMessage(message),
+    onMessage: parts.json.onMessage,
     leave: () => clearTimeout(parts.timer),
   };
 }

@@ -91,3 +91,22 @@ export function keepShortcutsOut(root) {
     if (event.key === "Control" || event.key === "Meta") event.target.removeAttribute(MARK);
   });
 }
+
+/** Say something while the pointer or the focus is on an element. */
+export function whileOn(element, say) {
+  for (const kind of ["mouseenter", "focus"]) element.addEventListener(kind, () => say(true));
+  for (const kind of ["mouseleave", "blur"]) element.addEventListener(kind, () => say(false));
+}
+
+/** Of many elements one is where the tab key stops. */
+export function stopTabAt(all, element) {
+  for (const other of all) other.tabIndex = other === element ? 0 : -1;
+}
+
+/** Go where a key leads, if it leads anywhere: `goals` has what to call by key. */
+export function followKey(event, goals) {
+  if (!(event.key in goals) || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  goals[event.key]()?.focus();
+}

@@ -3,7 +3,7 @@
 
 import { h, replace } from "./dom.js";
 import { draftOf } from "./draft.js";
-import { KERNEL_GONE_FORM, NO_ANSWER, watchKernel } from "./kernel.js";
+import { KERNEL_GONE_FORM, listen, NO_ANSWER, watchKernel } from "./kernel.js";
 
 const ANSWER_DUE_MS = 1500;
 const BUSY = " The kernel is busy; it answers when it is free.";
@@ -15,7 +15,7 @@ const MOST_SHOWN = 60;
  * called whenever what the form says may differ.
  */
 export function formOf(model, { kind, names, isRunning, attempted = false }) {
-  const listeners = [];
+  const stops = [];
   const draft = draftOf(model);
   let isLate = false;
   let timer = 0;
@@ -28,10 +28,7 @@ export function formOf(model, { kind, names, isRunning, attempted = false }) {
     sections: [],
     isRunning: () => !form.kernel.isGone() && isRunning(),
     redraw: () => {},
-    on(name, call) {
-      model.on(name, call);
-      listeners.push([name, call]);
-    },
+    on: (name, call) => stops.push(listen(model, { [name]: call })),
     /** Draw once the draft is there: a kernel that computes sends it when it is free. */
     whenDrafted(place, draw) {
       const said = h("p", { class: "quiet" }, "Asking the kernel for the form …");
@@ -71,7 +68,7 @@ export function formOf(model, { kind, names, isRunning, attempted = false }) {
     },
     close() {
       clearTimeout(timer);
-      for (const [name, call] of listeners) model.off(name, call);
+      for (const stop of stops) stop();
       form.kernel.close();
       draft.close();
     },
@@ -107,22 +104,28 @@ export function problemWords(found, names) {
   return `${name}: ${text}${found.length > 1 ? ` (and ${found.length - 1} more)` : ""}`;
 }
 
+/** An input of a line of text, or of what its attributes say; browsers offer and correct nothing. */
+export function textInput(attributes) {
+  return h("input", { type: "text", dir: "auto", autocomplete: "off", spellcheck: "false", ...attributes });
+}
+
+/** A whole number of the draft, from 1; what is no number yet is null there. */
+export function numberInput(form, path, { value, read, change, ...attributes }) {
+  const input = textInput({
+    class: "number quantity", type: "number", dir: null, min: 1, step: 1, inputmode: "numeric", value: String(value ?? ""),
+    oninput: () => change(read(input.value)),
+    ...attributes,
+  });
+  return withMessage(form, path, input, { read: (typed) => String(read(typed) ?? "") });
+}
+
 /** A field of the draft: it is sent as it is typed, or chosen, and shows what Python says of it. */
 export function field(form, { path, label, value, change, wide, optional, hint, choices, ...attributes }) {
   const id = `${form.id}-${path}`;
   const changed = () => change(input.value);
   const input = choices
     ? h("select", { id, onchange: changed }, choices.map(([one, words]) => h("option", { value: one }, words)))
-    : h("input", {
-        id,
-        type: "text",
-        dir: "auto",
-        autocomplete: "off",
-        spellcheck: "false",
-        value: value ?? "",
-        oninput: changed,
-        ...attributes,
-      });
+    : textInput({ id, value: value ?? "", oninput: changed, ...attributes });
   if (choices) input.value = value;
   const note = hint ? h("div", { class: "hint quiet", id: `${id}-hint` }, hint) : null;
   const made = withMessage(form, path, input, { note });
@@ -174,13 +177,11 @@ export function withMessage(form, path, input, { read = (text) => text, note = n
 
 /** A field whose text never leaves the page but once, and is kept nowhere. */
 export function secretField(form, { name, label, rule, describe, double, ...attributes }) {
-  const input = h("input", {
+  const input = textInput({
     id: `${form.id}-secret-${name}`,
-    type: "text",
-    autocomplete: "off",
+    dir: null,
     autocapitalize: "off",
     autocorrect: "off",
-    spellcheck: "false",
     "data-lpignore": "true",
     "data-1p-ignore": "true",
     oninput: () => form.secretsChanged(),
@@ -258,17 +259,13 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
   let typed = false;
   let awaited = false; // opened before there was anything to choose from
   const list = h("ul", { id: `${id}-list`, role: "listbox", "aria-label": label, hidden: true });
-  const input = h("input", {
+  const input = textInput({
     id,
-    type: "text",
     role: "combobox",
-    dir: "auto",
     "aria-label": label,
     "aria-autocomplete": "list",
     "aria-expanded": "false",
     "aria-controls": list.id,
-    autocomplete: "off",
-    spellcheck: "false",
     placeholder,
     value,
     oninput: () => {

@@ -7,7 +7,7 @@
 // const tree = jsonTree("JSON of the event");  tree.element goes into the page;
 // tree.show(text, leftOut) with what Python's event_json wrote;  tree.say(words) instead of a tree.
 
-import { h, replace } from "./dom.js";
+import { followKey, h, replace, stopTabAt } from "./dom.js";
 
 const LONGEST_TITLE = 3000;
 const SEARCH_AFTER_MS = 150;
@@ -30,7 +30,7 @@ export function jsonTree(label) {
   const tree = { id, label, value: undefined, query: "", matches: [], at: -1, items: new WeakMap() };
   tree.list = h("ul", { class: "json-tree", "aria-label": label });
   tree.list.addEventListener("keydown", (event) => onTreeKey(tree, event));
-  tree.list.addEventListener("focusin", (event) => stopTabAt(tree, event.target.closest(".json-row")));
+  tree.list.addEventListener("focusin", (event) => stopTab(tree, event.target.closest(".json-row")));
   // Whoever opens it: a click, a key, the browser's search. The event does not bubble.
   tree.list.addEventListener("toggle", (event) => event.target.open && addChildren(tree, event.target), true);
   tree.words = h("p", { class: "json-said quiet", role: "status" });
@@ -59,7 +59,7 @@ function showJson(tree, text, leftOut) {
   tree.bar.hidden = false;
   const root = makeItem(tree, { name: null, value, first: 0, end: 1 });
   replace(tree.list, root);
-  stopTabAt(tree, rowOf(root));
+  stopTab(tree, rowOf(root));
   openItem(tree, root);
   searchTree(tree, false);
 }
@@ -129,9 +129,15 @@ function goToMatch(tree, position) {
   tree.at = (position + many) % many;
   const row = rowOf(reachItem(tree, tree.matches[tree.at]));
   row.classList.add("current");
-  stopTabAt(tree, row);
+  stopTab(tree, row);
   row.scrollIntoView({ block: "nearest" });
   sayCount(tree);
+}
+
+/** The arrow keys go from row to row; the tab key stops at one. */
+function stopTab(tree, row) {
+  stopTabAt(tree.list.querySelectorAll('[tabindex="0"]'), null);
+  row.tabIndex = 0;
 }
 
 /** Open all that holds a position in the JSON, and return its list item. */
@@ -220,25 +226,20 @@ function childrenOfItem({ value, isRange, first, end, count, keys }) {
   });
 }
 
+/** Enter and the space bar open and close a <summary> by themselves. */
 function onTreeKey(tree, event) {
   const row = event.target.closest(".json-row");
-  if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
   const details = row.matches("summary") ? row.parentElement : null;
   const rows = [...tree.list.querySelectorAll(".json-row")].filter(isSeen);
   const at = rows.indexOf(row);
-  const moves = {
+  followKey(event, {
     ArrowDown: () => rows[at + 1],
     ArrowUp: () => rows[at - 1],
     ArrowRight: () => (details?.open ? rows[at + 1] : details && openItem(tree, itemOf(row))),
     ArrowLeft: () => (details?.open ? void (details.open = false) : parentOf(row)),
     Home: () => rows[0],
     End: () => rows.at(-1),
-  };
-  // Enter and the space bar open and close a <summary> by themselves.
-  if (!(event.key in moves)) return;
-  event.preventDefault();
-  event.stopPropagation();
-  moves[event.key]()?.focus();
+  });
 }
 
 function parentOf(row) {
@@ -247,12 +248,6 @@ function parentOf(row) {
 
 function isSeen(row) {
   return !itemOf(row).parentElement.closest("details:not([open])");
-}
-
-/** One row is where the tab key stops; the arrow keys go to the others. */
-function stopTabAt(tree, row) {
-  for (const other of tree.list.querySelectorAll('[tabindex="0"]')) other.tabIndex = -1;
-  row.tabIndex = 0;
 }
 
 /** Find where a text occurs: paths of positions, in the order of the document, and if it is all. */

@@ -27,11 +27,17 @@ export function saveToKernel(model) {
   }
 }
 
+/** Listen to a model, to each name with a call; returns how to stop. */
+export function listen(model, calls) {
+  const pairs = Object.entries(calls);
+  for (const [name, call] of pairs) model.on(name, call);
+  return () => pairs.forEach(([name, call]) => model.off(name, call));
+}
+
 /** Call something once the kernel has ended; returns how to stop listening. */
 export function onKernelGone(model, call) {
   // The manager says so of every model when its kernel ends.
-  model.on("comm_live_update", call);
-  return () => model.off("comm_live_update", call);
+  return listen(model, { comm_live_update: call });
 }
 
 /**

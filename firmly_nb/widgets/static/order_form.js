@@ -3,7 +3,7 @@
 
 import { h, keepShortcutsOut, replace } from "./dom.js";
 import { packed } from "./draft.js";
-import { field, formOf, secretField, section, withMessage } from "./fields.js";
+import { field, formOf, numberInput, secretField, section } from "./fields.js";
 import { KERNEL_GONE_FORM, KERNEL_SILENT, sendToKernel } from "./kernel.js";
 import { catalogueOf, itemsSection, merchantSection } from "./order_form_items.js";
 
@@ -207,26 +207,20 @@ function howRow(form, button) {
     const number = Math.trunc(Number(typed));
     return typed === "" || !Number.isSafeInteger(number) ? null : number;
   };
-  const times = h("input", {
+  const made = numberInput(form, "times", {
     id: `${form.id}-times`,
-    class: "number quantity",
-    type: "number",
-    min: 1,
     max: model.get("facts").most_times,
-    step: 1,
-    inputmode: "numeric",
-    autocomplete: "off",
-    value: String(draft.get("times") ?? ""),
-    oninput: () => draft.edit({ times: read(times.value) }),
+    value: draft.get("times"),
+    read,
+    change: (times) => draft.edit({ times }),
   });
-  const made = withMessage(form, "times", times, { read: (typed) => String(read(typed) ?? "") });
   draft.on("times", () => made.put(String(draft.get("times") ?? "")));
   const row = h(
     "div",
     { class: "how" },
     button,
-    h("label", { class: "tick", for: times.id, title: "One after another" }, "×", h("span", { class: "visually-hidden" }, "Number of orders")),
-    times,
+    h("label", { class: "tick", for: made.input.id, title: "One after another" }, "×", h("span", { class: "visually-hidden" }, "Number of orders")),
+    made.input,
     tick("sse", "Events", "Ask for an event at each step (SSE); without, there is one answer at the end"),
     tick("warm", "Warm", "Open the connection beforehand; a cold one is measured, too"),
   );

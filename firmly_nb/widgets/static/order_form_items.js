@@ -1,7 +1,7 @@
 // What is ordered: rows with pickers from the catalogue, and rows for what it does not know.
 
 import { h, replace } from "./dom.js";
-import { combobox, withMessage } from "./fields.js";
+import { combobox, numberInput, textInput, withMessage } from "./fields.js";
 import { sendToKernel } from "./kernel.js";
 
 /** A row in which nothing is picked yet. */
@@ -184,15 +184,11 @@ function catalogueRow(form, first, { index, put, remove }) {
 /** A row in which an add_to_cart_ref is typed. */
 function rawRow(form, first, { index, put, remove }) {
   const text = (name, label, value, change, read) => {
-    const input = h("input", {
+    const input = textInput({
       id: `${form.id}-item-${index}-${name}`,
-      type: "text",
-      dir: "auto",
       "aria-label": `${label} of item ${index + 1}`,
       placeholder: label,
       title: label,
-      autocomplete: "off",
-      spellcheck: "false",
       value,
       oninput: () => change(input.value),
     });
@@ -262,21 +258,14 @@ function handlesText(item) {
 }
 
 function quantityField(form, index, item, put) {
-  const read = (typed) => (typed === "" ? null : Number(typed));
-  const input = h("input", {
+  return numberInput(form, `items[${index}].quantity`, {
     id: `${form.id}-item-${index}-quantity`,
-    class: "number quantity",
-    type: "number",
-    min: 1,
-    step: 1,
-    inputmode: "numeric",
     "aria-label": `Quantity of item ${index + 1}`,
     title: "Quantity",
-    autocomplete: "off",
-    value: String(item.quantity ?? ""),
-    oninput: () => put({ quantity: read(input.value) }),
+    value: item.quantity,
+    read: (typed) => (typed === "" ? null : Number(typed)),
+    change: (quantity) => put({ quantity }),
   });
-  return withMessage(form, `items[${index}].quantity`, input, { read: (typed) => String(read(typed) ?? "") });
 }
 
 function removeButton(index, remove) {

@@ -1,9 +1,9 @@
 // The timeline: puts the parts together, listens to the kernel, and lets time pass.
 
 import { cartSheet } from "./cart_sheet.js";
-import { h, isStill, keepShortcutsOut, number, replace, stated, uncertainty } from "./dom.js";
+import { followKey, h, isStill, keepShortcutsOut, number, replace, stated, stopTabAt, uncertainty } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
-import { KERNEL_GONE, saveToKernel, sendToKernel, watchKernel } from "./kernel.js";
+import { KERNEL_GONE, listen, saveToKernel, sendToKernel, watchKernel } from "./kernel.js";
 import { drawLine, drawNothing, emptyLane, growBar, orderView, stagePatterns } from "./timeline_order.js";
 import { alignedAt, axisFor, axisTicks, compareStages, differenceWords, dropOld, eventWords, newestFirst, orderName, takeEvent, takeOrder } from "./timeline_state.js";
 
@@ -13,20 +13,12 @@ function render({ model, el }) {
   const timeline = makeTimeline(model);
   el.append(timeline.element);
   keepShortcutsOut(timeline.element);
-  const listeners = {
-    "change:_orders": () => readState(timeline),
-    "change:_recent": () => readState(timeline),
-    "change:_live": () => readState(timeline),
-    "change:_first": () => readState(timeline),
-    "change:_left_out": () => redrawSoon(timeline),
-    "change:selected": () => redrawSoon(timeline),
-    "change:compared": () => redrawSoon(timeline),
-    "change:align": () => redrawSoon(timeline),
-    "change:details": () => redrawSoon(timeline),
-    "change:expecting": () => redrawSoon(timeline),
+  const each = (names, call) => Object.fromEntries(names.map((name) => [`change:${name}`, () => call(timeline)]));
+  const stop = listen(model, {
+    ...each(["_orders", "_recent", "_live", "_first"], readState),
+    ...each(["_left_out", "selected", "compared", "align", "details", "expecting"], redrawSoon),
     "msg:custom": (content) => onMessage(timeline, content),
-  };
-  for (const [name, listen] of Object.entries(listeners)) model.on(name, listen);
+  });
   timeline.kernel = watchKernel(model, {
     isDue: () => [...timeline.orders.values()].some((order) => !order.end),
     tell: () => kernelChanged(timeline),
@@ -35,7 +27,7 @@ function render({ model, el }) {
   redraw(timeline);
   return () => {
     timeline.kernel.close();
-    for (const [name, listen] of Object.entries(listeners)) model.off(name, listen);
+    stop();
     cancelAnimationFrame(timeline.due);
     stopTime(timeline);
   };
@@ -360,27 +352,24 @@ function ensureTabStop(list, current) {
 }
 
 function onListKey(list, event) {
-  const row = document.activeElement.closest(".order-row");
   const column = document.activeElement.classList.contains("compare") ? "compare" : "look";
   const rows = [...list.rowsElement.children];
-  const at = rows.indexOf(row);
-  const goals = {
-    ArrowDown: [at + 1, column],
-    ArrowUp: [at - 1, column],
-    ArrowRight: [at, "compare"],
-    ArrowLeft: [at, "look"],
-    Home: [0, column],
-    End: [rows.length - 1, column],
+  const at = rows.indexOf(document.activeElement.closest(".order-row"));
+  const to = (index, kind) => () => {
+    const goal = rows[Math.min(Math.max(index, 0), rows.length - 1)];
+    const target = goal.querySelector(`.${kind}:not(:disabled)`) ?? goal.querySelector(".look");
+    stopTabAt(list.rowsElement.querySelectorAll("button"), target);
+    goal.scrollIntoView({ block: "nearest" });
+    return target;
   };
-  if (!(event.key in goals) || at < 0) return;
-  event.preventDefault();
-  event.stopPropagation();
-  const [index, kind] = goals[event.key];
-  const goal = rows[Math.min(Math.max(index, 0), rows.length - 1)];
-  const target = goal.querySelector(`.${kind}:not(:disabled)`) ?? goal.querySelector(".look");
-  for (const button of list.rowsElement.querySelectorAll("button")) button.tabIndex = button === target ? 0 : -1;
-  target.focus();
-  goal.scrollIntoView({ block: "nearest" });
+  followKey(event, {
+    ArrowDown: to(at + 1, column),
+    ArrowUp: to(at - 1, column),
+    ArrowRight: to(at, "compare"),
+    ArrowLeft: to(at, "look"),
+    Home: to(0, column),
+    End: to(rows.length - 1, column),
+  });
 }
 
 // Two orders stage by stage: a table of both and of the difference.

@@ -3,7 +3,7 @@
 // const view = orderView({ onPick });  view.show(order, axis, zero, elapsed) when anything is new;
 // view.tick(elapsed) while a stage is in progress: it moves the bar and counts, nothing else.
 
-import { h, number, replace, svg, uncertainty } from "./dom.js";
+import { followKey, h, number, replace, stopTabAt, svg, uncertainty, whileOn } from "./dom.js";
 import { axisWords, eventWords, groupEvents, kindOfEvent, percent, precisionWords, stageAwaited, stageInProgress } from "./timeline_state.js";
 
 let orderViewsMade = 0;
@@ -108,9 +108,7 @@ function newStageRow(view, index) {
     const { seq } = view.order.stages[index];
     if (seq !== null) view.onPick(seq);
   });
-  const tell = () => showTip(view, button, stageWords(view.order, index));
-  for (const kind of ["mouseenter", "focus"]) button.addEventListener(kind, tell);
-  for (const kind of ["mouseleave", "blur"]) button.addEventListener(kind, () => showTip(view, null));
+  whileOn(button, (isOn) => (isOn ? showTip(view, button, stageWords(view.order, index)) : showTip(view, null)));
   return row;
 }
 
@@ -233,9 +231,7 @@ function newTick(lane, seq) {
   const button = h("button", { type: "button", tabindex: "-1" });
   lane.known.set(seq, button);
   button.addEventListener("click", () => lane.onPick(nextOf(button.events, lane.selected)));
-  const tell = () => lane.tip(button, tickWords(button.events));
-  for (const kind of ["mouseenter", "focus"]) button.addEventListener(kind, tell);
-  for (const kind of ["mouseleave", "blur"]) button.addEventListener(kind, () => lane.tip(null));
+  whileOn(button, (isOn) => (isOn ? lane.tip(button, tickWords(button.events)) : lane.tip(null)));
   return button;
 }
 
@@ -254,13 +250,12 @@ function nextOf(events, selected) {
 function onTickKey(lane, event) {
   const buttons = [...lane.ticks.children];
   const at = buttons.indexOf(document.activeElement);
-  const moves = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1 };
-  if (!(event.key in moves) || at < 0) return;
-  event.preventDefault();
-  event.stopPropagation();
-  const target = buttons[Math.min(Math.max(moves[event.key], 0), buttons.length - 1)];
-  for (const button of buttons) button.tabIndex = button === target ? 0 : -1;
-  target.focus();
+  const to = (index) => () => {
+    const target = buttons[Math.min(Math.max(index, 0), buttons.length - 1)];
+    stopTabAt(buttons, target);
+    return target;
+  };
+  followKey(event, { ArrowRight: to(at + 1), ArrowLeft: to(at - 1), Home: to(0), End: to(buttons.length - 1) });
 }
 
 function countWords(order, comments) {
