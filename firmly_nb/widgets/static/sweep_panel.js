@@ -184,7 +184,7 @@ function sweepView(model) {
 
 const WIDTH = 640;
 const HEIGHT = 170;
-const LEFT = 64;
+const LEFT = 80; // room for "10 000 ms", also where the words are larger
 const RIGHT = 10;
 const TOP = 8;
 const BOTTOM = 26;
@@ -237,7 +237,7 @@ function drawn(points, looks) {
   return [
     lines,
     axes(),
-    svg("text", { x: LEFT, y: HEIGHT - 8 }, `${number(start)} s`),
+    svg("text", { x: LEFT, y: HEIGHT - 8 }, `${stated(start)} s`),
     svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, `started ${number(end)} s into the sweep`),
     points.map(([at, ms, outcome]) => mark(x(at), y(ms), ms, outcome, looks[outcome])),
   ];
