@@ -1,4 +1,4 @@
-"""The Python that does what an order form does; it holds no secret."""
+"""Python that does the same as an order form; it holds no secret."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def code_for(draft: Draft, lab: Lab, *, typed_as: str | None = None, captcha: bo
     draft
         A draft without problems.
     lab
-        Where it is ordered.
+        Lab that places it.
     typed_as
         The test card that a typed number turned out to be; without it the code asks.
     captcha
-        Whether the merchant wants a captcha token; the code asks for it.
+        True if the merchant wants a captcha token; the code asks for it.
 
     Raises
     ------

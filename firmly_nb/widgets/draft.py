@@ -74,13 +74,13 @@ D = TypeVar("D", bound="DataclassInstance")
 
 
 def no_address() -> Texts:
-    """Return an address of which nothing is typed yet."""
+    """Return an address with every field empty."""
     return dict.fromkeys(ADDRESS_FIELDS, "")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Everything in a form that is no secret.
+    """Fields of an order form, without secrets.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Draft:
     card_name
         A test card by name, or ``"typed"``.
     card
-        What of a typed card is no secret: ``name``, ``month``, ``year``.
+        Parts of a typed card that are no secret: ``name``, ``month``, ``year``.
     """
 
     merchant: Short = ""
@@ -216,14 +216,14 @@ def _typed_address(address: Address) -> dict[str, str]:
 
 
 class Send(Protocol):
-    """Sends a message to every page that shows the form."""
+    """Function that sends a message to every page that shows the form."""
 
     def __call__(self, content: Mapping[str, Any], buffers: Sequence[bytes] | None = None) -> None:
         """Send it; from any thread."""
 
 
 class SharedDraft(Generic[D]):
-    """A form's draft, which pages and Python can change, from any thread.
+    """Draft of a form that pages and Python change, from any thread.
 
     Each change is answered to all pages, in the order in which the changes were made, with the
     whole draft and what is wrong in it. The answer to a page's edit names the page's view, the
@@ -259,12 +259,12 @@ class SharedDraft(Generic[D]):
 
     @property
     def now(self) -> D:
-        """The draft as it stands."""
+        """Draft as it is now."""
         return self._now
 
     @property
     def problems(self) -> dict[str, str]:
-        """What is wrong in it, by the field's path."""
+        """Problems of the draft, by the field's path; empty if there are none."""
         return self._check(self._now)
 
     def put(self, changes: Any) -> None:
@@ -283,7 +283,7 @@ class SharedDraft(Generic[D]):
         self._change(changes, {}, ())
 
     def take(self, content: Mapping[str, Any], buffer: Any) -> None:
-        """Take what a page sends: an edit, or the draft as it stood when something was pressed."""
+        """Take an edit from a page, or the whole draft that comes with a press."""
         sent = _read(buffer)
         known = kinds_of(type(self._now))
         fields = [name for name in known if isinstance(sent, dict) and name in sent]
@@ -356,7 +356,7 @@ def _read(buffer: Any) -> Any:
 
 
 def problems(draft: Draft, environment: Environment) -> dict[str, str]:
-    """Return what is wrong with a draft: the field's path and a sentence; nothing if it is right.
+    """Return the problems of a draft: a sentence by the field's path; empty if there are none.
 
     Paths are those of ``Order``, besides ``card.month``, ``card.year``, ``card.name``,
     ``card_name`` and ``times``.

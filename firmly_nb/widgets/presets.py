@@ -27,7 +27,7 @@ LARGEST_FILE = 1 << 20
 
 
 class PresetError(OSError):
-    """A preset that cannot be saved or read: which, why, what to do."""
+    """Error of a preset that cannot be saved or read."""
 
 
 class _Row(BaseModel):
@@ -61,7 +61,7 @@ _Preset = create_model("_Preset", __base__=_Named, **_FIELDS)
 
 
 class Presets:
-    """The presets of a folder; by default those of this user.
+    """Presets in a folder, by default those of this user.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Presets:
         return _read(path).model_dump(exclude={"name", "format_version"})
 
     def delete(self, name: str) -> None:
-        """Delete a preset; that there is none is fine."""
+        """Delete a preset, if there is one of that name."""
         self._path(checked_name(name)).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:

@@ -1,7 +1,7 @@
 """``SweepPanel``: many orders from a form, their counts and percentiles while they run.
 
-What is typed stays text until the sweep is started; then it is its arguments, or what is wrong.
-Like an order form's it is a shared draft (``draft.py``), and in no state that is saved.
+Fields stay text until the sweep is started; then they are its arguments, or problems. Like those of
+an order form they are a shared draft (``draft.py``), which is in no saved state.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class SweepDraft:
 
 
 class Field:
-    """A field of the form as an attribute: read as a value, set as a value or a text."""
+    """Field of the form as an attribute: read as a value, set as a value or a text."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -104,7 +104,7 @@ class Field:
 
 
 class SweepPanel(anywidget.AnyWidget):
-    """Place many orders from a form, and watch them.
+    """Form that places many orders, with counts and percentiles while they run.
 
     Each field can be set and read by its name (``panel.rate = "30/min"``), and what runs is an
     ordinary sweep:
@@ -113,9 +113,9 @@ class SweepPanel(anywidget.AnyWidget):
     Parameters
     ----------
     lab
-        Where it orders.
+        Lab that places the orders.
     orders
-        What it places: an order, a list, ``fnb.grid(...)``; by default ``Order.example()``.
+        Orders to place: an order, a list, ``fnb.grid(...)``; by default ``Order.example()``.
     **fields
         ``count``, ``arrival``, ``rate``, ``concurrency``, ``duration``, ``max_orders``,
         ``max_minutes``, ``max_total`` (``"500.00 USD"``), ``name``: what the form begins with.
@@ -167,12 +167,12 @@ class SweepPanel(anywidget.AnyWidget):
 
     @property
     def lab(self) -> Lab:
-        """Where it orders."""
+        """Lab that places the orders."""
         return self._lab
 
     @property
     def orders(self) -> Any:
-        """What it places; set it to an order, a list, a generator or a grid."""
+        """Orders to place: an order, a list, a generator or a grid."""
         return self._orders
 
     @orders.setter
@@ -183,17 +183,17 @@ class SweepPanel(anywidget.AnyWidget):
 
     @property
     def problems(self) -> dict[str, str]:
-        """What is wrong, by field; empty if it can be started."""
+        """Problems, by field; empty if the sweep can be started."""
         return self._draft.problems
 
     @property
     def sweep(self) -> Sweep | None:
-        """The sweep that runs, or the last one; None before the first."""
+        """Sweep that runs, or the last one; None before the first."""
         return self._sweep
 
     @property
     def recordings(self) -> Recordings:
-        """The orders that have ended."""
+        """Recordings of the orders that have ended."""
         return self._sweep.recordings if self._sweep else Recordings([])
 
     def set(self, **fields: Any) -> None:
@@ -235,7 +235,7 @@ class SweepPanel(anywidget.AnyWidget):
         return self._begin(resume=self._sweep.run_id)
 
     def stop(self, *, let_finish: bool = False) -> None:
-        """Start no order any more; see ``Sweep.stop``."""
+        """Stop starting orders; see ``Sweep.stop``."""
         if self._sweep:
             self._sweep.stop(let_finish=let_finish)
 
@@ -275,7 +275,7 @@ class SweepPanel(anywidget.AnyWidget):
         return problems(draft, self._orders, self._lab.environment)
 
     def _asked(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
-        """Do what the page says. On whatever thread this is, it must not wait."""
+        """Take a message from the page, without waiting: it comes on any thread."""
         if not isinstance(content, dict):
             return
         answers: dict[str, Callable[[], object]] = {
@@ -328,7 +328,7 @@ class SweepPanel(anywidget.AnyWidget):
 
 
 def _beside(call: Callable[[], None]) -> Callable[[], None]:
-    """Return what calls on a thread of its own: the background loop has orders to start."""
+    """Return a function that calls on its own thread: the background loop has orders to start."""
     return lambda: threading.Thread(target=call, daemon=True).start()
 
 
@@ -337,7 +337,7 @@ def _texts(fields: dict[str, Any]) -> dict[str, str]:
 
 
 def first_draft(environment: Environment) -> SweepDraft:
-    """Return what a panel begins with: few orders, gently, within the environment's own budget."""
+    """Return the first draft: few orders, at a low rate, within the environment's budget."""
     budget = Budget().within(local=is_local(environment))
     return SweepDraft(
         count="20",
@@ -377,7 +377,7 @@ def value_of(draft: SweepDraft, name: str) -> Any:
 
 
 def problems(draft: SweepDraft, orders: Any, environment: Environment) -> dict[str, str]:
-    """Return what is wrong, by field; nothing if the sweep can be started."""
+    """Return the problems of a draft, by field; empty if the sweep can be started."""
     found: dict[str, str] = {}
     values: dict[str, Any] = {}
     for name in FIELDS:
@@ -469,7 +469,7 @@ def _money(text: str) -> dict[str, int]:
 
 
 def _has_no_end(values: Mapping[str, Any]) -> bool:
-    """Whether both were left empty, rather than typed wrongly."""
+    """Return True if both were left empty, rather than typed wrongly."""
     return all(name in values and values[name] is None for name in ("count", "duration"))
 
 
@@ -496,7 +496,7 @@ def _refused(orders: Any, environment: Environment) -> dict[str, str]:
 
 
 def sweep_words(sweep: Sweep) -> dict[str, Any]:
-    """Return what is shown of a sweep now."""
+    """Return a sweep in words, as it is now."""
     progress = sweep.progress
     return {
         "state": progress.state,
@@ -545,12 +545,12 @@ def outcome_words(progress: Progress) -> list[dict[str, Any]]:
 
 
 def looks() -> dict[str, dict[str, str]]:
-    """Return how each outcome is called and looks, for the page's chart."""
+    """Return word and tone of each outcome, for the page's chart."""
     return {name: {"words": row.word, "tone": row.tone} for name, row in ROWS.items()}
 
 
 def facts(progress: Progress) -> list[tuple[str, str]]:
-    """Return what else is known: for how long, how late, for how much."""
+    """Return elapsed time, schedule lag and money ordered, as names and texts."""
     rows = [("time", f"{progress.elapsed_s:,.0f} s")] if progress.elapsed_s >= 1 else []
     lags = [point.schedule_lag_ms for point in progress.latest if point.schedule_lag_ms is not None]
     if lags:
