@@ -76,7 +76,7 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
         "Finished: 72 of 72 orders ended", timeout=60_000
     )
     expect(resume).to_be_disabled()
-    expect(panel.locator(".percentiles")).to_contain_text(re.compile(r"p50\d+ ms \(95%: "))
+    expect(panel.locator(".percentiles")).to_contain_text(re.compile(r"p50\d+\sms \(95%: "))
     for scheme in ("light", "dark"):
         bench.theme(scheme)
         axe(panel)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmly_nb.display.text import number, uncertainty
+from firmly_nb.display.text import duration, number, uncertainty
 from firmly_nb.outcomes import STAGE_LOOKS
 from firmly_nb.widgets.frontend import STATIC, colours, module
 
@@ -119,10 +119,10 @@ def test_numbers_are_written_in_the_page_as_in_python(in_page, values):
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.floats(0, 1e7), max_size=300))
-def test_uncertainties_are_written_in_the_page_as_in_python(in_page, values):
+def test_times_and_uncertainties_are_written_in_the_page_as_in_python(in_page, values):
     values = [34.21, 999.4, 999.5, 999.7, 1000, 1001.5, 2920, *values]
-    written = [uncertainty(value).replace("\u00a0", " ") for value in values]
-    assert in_page("uncertainty", values) == written
+    assert in_page("uncertainty", values) == [uncertainty(value) for value in values]
+    assert in_page("duration", values) == [duration(value) for value in values]
 
 
 @pytest.mark.parametrize("look", STAGE_LOOKS, ids=lambda look: look.colour)

@@ -2,7 +2,7 @@
 // and the JSON of the event, which is asked for when it is opened.
 
 import { cartSheet, findingWords } from "./cart_sheet.js";
-import { h, keepShortcutsOut, number, replace } from "./dom.js";
+import { duration, h, keepShortcutsOut, number, replace } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { KERNEL_GONE, listen, NO_ANSWER, saveToKernel, sendToKernel } from "./kernel.js";
 
@@ -112,7 +112,7 @@ function stepSlider(onChoose) {
     range.value = position;
     range.setAttribute("aria-valuetext", stepWords(step, position, steps.length));
     const left = about.steps_left_out ? ` (${about.steps_left_out} earlier ones are not listed)` : "";
-    const time = step.t_ms === null ? "" : `${number(step.t_ms)} ms`;
+    const time = step.t_ms === null ? "" : duration(step.t_ms);
     replace(
       title,
       "Cart after ",

@@ -46,6 +46,12 @@ export function number(value) {
   }
 }
 
+/** Write a time with its unit; both stay on one line. */
+export function duration(value_ms) {
+  const written = number(value_ms);
+  return written === "-" ? written : `${written}\u00a0ms`;
+}
+
 /** Write a value that somebody chose or counted, with the digits that it has. */
 export function stated(value) {
   return grouped(String(value));
@@ -53,7 +59,7 @@ export function stated(value) {
 
 /** Write an uncertainty as Python does: in µs, and in ms where it is that large. */
 export function uncertainty(value_us) {
-  return Math.round(value_us) >= 1000 ? `${number(value_us / 1000)} ms` : `${number(value_us)} µs`;
+  return Math.round(value_us) >= 1000 ? duration(value_us / 1000) : `${number(value_us)}\u00a0µs`;
 }
 
 function fixed(value, decimals) {

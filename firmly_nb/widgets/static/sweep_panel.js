@@ -1,7 +1,6 @@
 // A sweep: its form, its buttons, and what has become of its orders so far.
 
-import { h, keepShortcutsOut, number, replace, stated, svg } from "./dom.js";
-import { packed } from "./draft.js";
+import { duration, h, keepShortcutsOut, number, replace, stated, svg } from "./dom.js";
 import { field, formOf } from "./fields.js";
 import { KERNEL_SILENT, sendToKernel } from "./kernel.js";
 
@@ -206,7 +205,7 @@ export function said(points) {
   const placed = points.filter(([, , outcome]) => outcome === "placed").map(([, ms]) => ms);
   const others = points.length - placed.length;
   const span = placed.length
-    ? `${placed.length} placed, from ${number(Math.min(...placed))} to ${number(Math.max(...placed))} ms`
+    ? `${placed.length} placed, from ${number(Math.min(...placed))} to ${duration(Math.max(...placed))}`
     : "none placed";
   return `Time of the latest ${points.length} orders over the run: ${span}${others ? `, ${others} with another end` : ""}.`;
 }
@@ -248,7 +247,7 @@ function axes() {
 }
 
 function mark(x, y, ms, outcome, look = { words: outcome, tone: "bad" }) {
-  const title = svg("title", {}, `${look.words}, ${number(ms)} ms`);
+  const title = svg("title", {}, `${look.words}, ${duration(ms)}`);
   if (outcome === "placed") return svg("circle", { class: "placed", cx: x, cy: y, r: 3 }, title);
   return svg("path", { class: `failed ${look.tone}`, d: `M${x - 3.5} ${y - 3.5}l7 7m0-7l-7 7` }, title);
 }

@@ -3,7 +3,7 @@
 // const view = orderView({ onPick });  view.show(order, axis, zero, elapsed) when anything is new;
 // view.tick(elapsed) while a stage is in progress: it moves the bar and counts, nothing else.
 
-import { followKey, h, number, replace, stopTabAt, svg, uncertainty, whileOn } from "./dom.js";
+import { duration, followKey, h, number, replace, stopTabAt, svg, uncertainty, whileOn } from "./dom.js";
 import { axisWords, eventWords, groupEvents, kindOfEvent, percent, precisionWords, stageAwaited, stageInProgress } from "./timeline_state.js";
 
 let orderViewsMade = 0;
@@ -65,7 +65,7 @@ function drawHead(view, order, elapsed) {
   const word = end ? [h("span", { "aria-hidden": "true" }, `${end.mark} `), end.word] : "under way";
   const known = end?.order_number ? ["order ", h("bdi", {}, end.order_number), " · "] : null;
   const name = [known, h("bdi", { class: known ? "quiet" : "" }, order.domain)];
-  view.total.textContent = `${number(end ? end.t_ms : elapsed)} ms`;
+  view.total.textContent = duration(end ? end.t_ms : elapsed);
   replace(
     view.head,
     h("span", { class: `word ${end ? end.tone : "quiet"}` }, word),
@@ -129,7 +129,7 @@ function drawStageRow(row, stage, index, { order, axis, zero, runs, picked }) {
 
 function tickOrder(view, elapsed) {
   if (!view.order || view.order.end) return;
-  view.total.textContent = `${number(elapsed)} ms`;
+  view.total.textContent = duration(elapsed);
   if (!view.running) return;
   const { bar, row, begin_ms } = view.running;
   const { axis, zero } = view.drawn;
@@ -142,13 +142,13 @@ function stageWords(order, index) {
   const name = h("bdi", {}, stage.stage);
   const event = order.events.find((each) => each.seq === stage.seq);
   if (event) {
-    const took = `${number(stage.duration_ms)} ms ±${uncertainty(stage.uncertainty_us)}`;
+    const took = `${duration(stage.duration_ms)} ±${uncertainty(stage.uncertainty_us)}`;
     return [[name, ` took ${took}`], eventWords(event)];
   }
   const awaited = stageAwaited(order);
   const runs = awaited?.index === index;
   if (order.end) {
-    const waited = runs ? `; it was waited for ${number(order.end.t_ms - awaited.begin_ms)} ms` : "";
+    const waited = runs ? `; it was waited for ${duration(order.end.t_ms - awaited.begin_ms)}` : "";
     return [[name, ` was not reached${waited}`]];
   }
   return [runs ? ["waiting for ", name] : [name, " comes later"]];

@@ -4,7 +4,7 @@
 // times a second. Both are merged by recording and event number: any order of arrival, any number
 // of times, gives the same.
 
-import { number, stated, uncertainty } from "./dom.js";
+import { duration, number, stated, uncertainty } from "./dom.js";
 
 const NICE = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 const NICE_STEPS = [1, 2, 2.5, 5, 10];
@@ -177,7 +177,7 @@ export function axisWords(t_ms) {
 /** Say all about an event in one line. */
 export function eventWords(event) {
   const parts = [
-    `${number(event.t_ms)} ms after the request ±${uncertainty(event.uncertainty_us)}`,
+    `${duration(event.t_ms)} after the request ±${uncertainty(event.uncertainty_us)}`,
     `${event.clock} clock`,
     sizeOfData(event.bytes),
     event.coalesced ? "came together with the one before" : "",
@@ -214,7 +214,7 @@ export function differenceWords(value_ms) {
 function networkWords(event) {
   if (event.rtt_us === null || event.rtt_us === undefined) return "";
   const again = event.retransmits ? ` · ${event.retransmits} sent again` : "";
-  return `rtt ${number(event.rtt_us / 1000)} ms${again}`;
+  return `rtt ${duration(event.rtt_us / 1000)}${again}`;
 }
 
 function sizeOfData(bytes) {

@@ -116,7 +116,7 @@ test("a clean cart says how many checks there were", () => {
 test("an event without a cart names the one whose cart is shown", () => {
   const steps = [STATE._steps[0], step(2, "error", { has_cart: false })];
   const { view } = show({ _steps: steps, _sheets: { 2: sheet(2, { from_seq: 1 }) } });
-  ok(view.querySelector(".cart-body").textContent.startsWith("error carries no cart; this is the one of item-added (100 ms)."));
+  ok(view.querySelector(".cart-body").textContent.startsWith("error carries no cart; this is the one of item-added (100\u00a0ms)."));
   equal(view.querySelector(".cart-checks"), null);
 });
 

@@ -1,4 +1,4 @@
-import { h, number, replace, stated, svg, uncertainty } from "/static/dom.js";
+import { duration, h, number, replace, stated, svg, uncertainty } from "/static/dom.js";
 import { equal, stage, test } from "./harness.js";
 
 test("text becomes text and never markup", () => {
@@ -43,7 +43,11 @@ test("a measured value has three digits that count, decided after rounding", () 
   ]);
 });
 
+test("a time stays on one line with its unit", () => {
+  equal([1204.31, null].map(duration), ["1\u202f204\u00a0ms", "-"]);
+});
+
 test("a value that was counted or chosen has all its digits, and an uncertainty its unit", () => {
   equal([12345678, 0.5, 500].map(stated), ["12\u202f345\u202f678", "0.5", "500"]);
-  equal([34.21, 999.7, 2920].map(uncertainty), ["34.2 µs", "1.00 ms", "2.92 ms"]);
+  equal([34.21, 999.7, 2920].map(uncertainty), ["34.2\u00a0µs", "1.00\u00a0ms", "2.92\u00a0ms"]);
 });

@@ -173,7 +173,7 @@ test("the chart has a dot for each placed order and a cross for others", () => {
   equal([count("circle.placed"), count("path.bad"), count("path.quiet")], [2, 1, 1]);
   const [first, second] = [...chart.element.querySelectorAll("circle")].map((one) => Number(one.getAttribute("cy")));
   ok(second < first, "the slower one higher up");
-  ok(said([[0, 400, "placed"]]).includes("1 placed, from 400 to 400 ms"));
+  ok(said([[0, 400, "placed"]]).includes("1 placed, from 400 to 400\u00a0ms"));
 });
 
 test("axes end at round numbers", () => {

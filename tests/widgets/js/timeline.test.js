@@ -203,7 +203,7 @@ test("a tooltip comes with the focus, describes the button, and goes with Escape
   row.focus();
   equal(tip.hidden, false);
   equal(row.getAttribute("aria-describedby"), tip.id);
-  ok(tip.textContent.includes("took 100 ms ±"));
+  ok(tip.textContent.includes("took 100\u00a0ms ±"));
   row.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
   equal(tip.hidden, true);
   equal(row.hasAttribute("aria-describedby"), false);
@@ -240,7 +240,7 @@ test("a failure says how, after what, and for how long the next stage was waited
   equal(page.find(".verdict").textContent, "No end within 1.5 s.");
   equal(page.all(".stages .bar.waited").length, 1);
   page.all(".stage-row")[2].focus();
-  ok(page.find(".timeline > .order .tip").textContent.includes("waited for 1\u202f300 ms"));
+  ok(page.find(".timeline > .order .tip").textContent.includes("waited for 1\u202f300\u00a0ms"));
   page.leave();
 });
 

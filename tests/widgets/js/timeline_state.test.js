@@ -127,15 +127,15 @@ test("two orders are compared stage by stage", () => {
 });
 
 test("how sure the times are is told in one line", () => {
-  equal(precisionWords(order([100, 200])), "every time ±20.0 µs · kernel clock · rtt 0.04 ms");
+  equal(precisionWords(order([100, 200])), "every time ±20.0\u00a0µs · kernel clock · rtt 0.04\u00a0ms");
   const worse = order([100]);
   worse.events.push(event(2, 150, { uncertainty_us: 3200, clock: "user", rtt_us: null }));
-  equal(precisionWords(worse), "every time ±3.20 ms · kernel and user clock");
+  equal(precisionWords(worse), "every time ±3.20\u00a0ms · kernel and user clock");
   equal(precisionWords(order([], { end: END })), "no events");
 });
 
 test("an event tells when, how sure, by which clock, how large, over what network", () => {
-  equal(eventWords(event(2, 1498.31, { bytes: 1700 })), "1\u202f498 ms after the request ±20.0 µs · kernel clock · 1.70 kB · rtt 0.04 ms");
+  equal(eventWords(event(2, 1498.31, { bytes: 1700 })), "1\u202f498\u00a0ms after the request ±20.0\u00a0µs · kernel clock · 1.70 kB · rtt 0.04\u00a0ms");
   ok(eventWords(event(2, 5, { coalesced: true, retransmits: 2 })).includes("came together with the one before"));
   ok(eventWords(event(2, 5, { retransmits: 2 })).endsWith("2 sent again"));
 });
