@@ -20,11 +20,11 @@ from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
     PLACED,
-    STAGE_COLOURS,
     TONES,
     UNKNOWN,
     YES,
     began,
+    look_of_stage,
     outcome,
     word,
 )
@@ -246,7 +246,7 @@ def waterfall_html(rec: OneShown) -> str:
         style = "" if row["reached"] else QUIET
         bar = (
             f'<div style="margin-left:{row["left"]:.2%};width:{row["share"]:.2%};min-width:2px;'
-            f'height:12px;background-color:{row["colour"]}"></div>'
+            f'height:12px;{row["style"]}"></div>'
             if row["reached"]
             else ""
         )
@@ -298,7 +298,8 @@ def _bars(rec: OneShown) -> list[dict[str, Any]]:
     ends = [end for end in table["end_ms"] if not math.isnan(end)]
     scale = max(ends, default=0.0) or 1.0
     bars = []
-    for position, row in enumerate(table.to_dict("records")):
+    milestones = table["to_milestone"].tolist()
+    for row in table.to_dict("records"):
         reached = not math.isnan(row["duration_ms"])
         left = min(row["start_ms"], row["end_ms"]) / scale if reached else 0.0
         bars.append(
@@ -308,7 +309,7 @@ def _bars(rec: OneShown) -> list[dict[str, Any]]:
                 "reached": reached,
                 "left": max(left, 0.0),
                 "share": abs(row["duration_ms"]) / scale if reached else 0.0,
-                "colour": STAGE_COLOURS[position % len(STAGE_COLOURS)],
+                "style": look_of_stage(row["stage"], milestones).css,
             }
         )
     return bars
