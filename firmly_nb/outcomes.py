@@ -1,8 +1,9 @@
 """What became of an order: the seven outcomes, and the judge of whether the order exists.
 
 Whatever shows or counts outcomes takes words, marks, tones and colours from the one table here,
-and whatever must know whether there is an order asks the one judge. Stages have their colours here
-as well. This module is a leaf: it imports only what the API's pages say (``api``).
+and whatever must know whether there is an order asks the one judge. Stages have one table of
+colours, patterns and dashes here, for charts, timelines, static images and reports.
+This module is a leaf: it imports only what the API's pages say (``api``).
 
 Colours are Okabe and Ito's for stages: told apart with every kind of colour vision. A colour is
 never the only sign: there is a mark, a pattern or a word beside it.
@@ -10,7 +11,7 @@ never the only sign: there is a mark, a pattern or a word beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from firmly_nb.api.errors import LISTED_STATUSES, PLACE_ORDER_ERRORS
@@ -443,10 +444,81 @@ def exit_code(answers: Sequence[str]) -> int:
     return max((ANSWERS[answer].exit_code for answer in answers), default=0)
 
 
-# -------------------------------------------------------------------------- colours of stages
+# ----------------------------------------------------------------------------- looks of stages
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A hatch that tells a bar without its colour.
+
+    Attributes
+    ----------
+    name
+        As Plotly calls it.
+    tile
+        Path of its lines, in an SVG tile of six units by six.
+    css
+        The same for an element of HTML; empty for a plain bar.
+    """
+
+    name: str
+    tile: str
+    css: str
+
+
+def _stripes(*degrees: int) -> str:
+    line = "transparent 0 4px,rgba(255,255,255,.75) 4px 5.5px"
+    images = ",".join(f"repeating-linear-gradient({at}deg,{line})" for at in degrees)
+    return f"background-image:{images}"
+
+
+_DOTS = "background-image:radial-gradient(rgba(255,255,255,.75) 1px,transparent 1.5px)"
+PLAIN = Pattern("", "", "")
+UPWARDS = Pattern("/", "M-1 1L1-1M0 6L6 0M5 7L7 5", _stripes(135))
+DOTS = Pattern(".", "M3 2.5v1", f"{_DOTS};background-size:6px 6px")
+DOWNWARDS = Pattern("\\", "M-1 5L1 7M0 0L6 6M5-1L7 1", _stripes(45))
+CROSSED = Pattern("x", f"{UPWARDS.tile}{DOWNWARDS.tile}", _stripes(135, 45))
+LEVEL = Pattern("-", "M0 3H6", _stripes(180))
+ACROSS = Pattern("|", "M3 0V6", _stripes(90))  # of a stage that spans a missing milestone
+
+
+@dataclass(frozen=True, slots=True)
+class StageLook:
+    """Look of a stage: the same colour, pattern and dash wherever it is drawn.
+
+    Attributes
+    ----------
+    number
+        Its number among the looks, from 1.
+    colour
+        On light and on dark ground.
+    pattern
+        Of its bar.
+    dash
+        Of its line, as Plotly calls it.
+    """
+
+    number: int
+    colour: str
+    pattern: Pattern
+    dash: str
+
+    @property
+    def css(self) -> str:
+        """Style of an HTML element that is its bar."""
+        return ";".join(filter(None, (f"background-color:{self.colour}", self.pattern.css)))
+
 
 # By place of the milestone in its vocabulary.
-STAGE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+STAGE_LOOKS = (
+    StageLook(1, "#0072B2", PLAIN, "solid"),
+    StageLook(2, "#E69F00", UPWARDS, "dash"),
+    StageLook(3, "#009E73", DOTS, "dot"),
+    StageLook(4, "#CC79A7", DOWNWARDS, "dashdot"),
+    StageLook(5, "#56B4E9", CROSSED, "longdash"),
+    StageLook(6, "#D55E00", LEVEL, "longdashdot"),
+)
+STAGE_COLOURS = tuple(look.colour for look in STAGE_LOOKS)
 
 
 def stage_index(milestone: str, milestones: Sequence[str] = ()) -> int:
@@ -470,6 +542,20 @@ def stage_index(milestone: str, milestones: Sequence[str] = ()) -> int:
     return len(milestones)
 
 
+def look_of_stage(stage: str, milestones: Sequence[str] = ()) -> StageLook:
+    """Return a stage's look: of its end; one that spans a missing milestone has lines across.
+
+    Examples
+    --------
+    >>> look = look_of_stage("creating-cart->shipping-updated")
+    >>> look.colour == stage_colour("shipping-updated"), look.pattern.name
+    (True, '|')
+    """
+    first, arrow, end = stage.rpartition("->")
+    look = STAGE_LOOKS[stage_index(end, milestones) % len(STAGE_LOOKS)]
+    return replace(look, pattern=ACROSS) if first and arrow else look
+
+
 def stage_colour(milestone: str, milestones: Sequence[str] = ()) -> str:
     """Return a stage's colour.
 
@@ -478,4 +564,4 @@ def stage_colour(milestone: str, milestones: Sequence[str] = ()) -> str:
     >>> stage_colour("creating-cart")
     '#0072B2'
     """
-    return STAGE_COLOURS[stage_index(milestone, milestones) % len(STAGE_COLOURS)]
+    return look_of_stage(milestone, milestones).colour

@@ -29,6 +29,7 @@ from firmly_nb.outcomes import (
     REFUSALS,
     REFUSED_EXIT,
     ROWS,
+    STAGE_LOOKS,
     TONES,
     UNKNOWN,
     YES,
@@ -728,3 +729,18 @@ def test_a_first_edition_order_left_unless_it_never_connected(cold, blocked, con
 def test_the_exit_codes_are_these():
     assert (REFUSED_EXIT, INTERRUPTED_EXIT) == (2, 130)
     assert [exit_code([answer]) for answer in ("yes", "no", "unknown")] == [0, 1, 3]
+
+
+def test_stages_are_told_apart_by_colour_by_pattern_and_by_dash():
+    for what in ("number", "colour", "pattern", "dash", "css"):
+        assert len({getattr(look, what) for look in STAGE_LOOKS}) == len(STAGE_LOOKS)
+    patterns = [*(look.pattern for look in STAGE_LOOKS), outcomes.ACROSS]
+    for what in ("name", "tile", "css"):
+        assert len({getattr(pattern, what) for pattern in patterns}) == len(patterns)
+
+
+@pytest.mark.parametrize("stage", ["creating-cart", "b", "a->item-added", "->", "x->b", ""])
+def test_every_stage_has_a_look_whatever_it_is_called(stage):
+    look = outcomes.look_of_stage(stage, ["a", "b"])
+    assert look.colour in {each.colour for each in STAGE_LOOKS}
+    assert (look.pattern is outcomes.ACROSS) == (stage in {"a->item-added", "x->b"})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firmly_nb.display.text import THIN_SPACE, count, stated
-from firmly_nb.outcomes import STAGE_COLOURS, TONES, outcome, stage_colour, stage_index
+from firmly_nb.outcomes import STAGE_COLOURS, STAGE_LOOKS, TONES, look_of_stage, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 TITLE_PX, ANSWER_PX, TEXT_PX, CAPTION_PX = 17, 13.5, 12, 11.5
 EDGE_PX = 16
-PATTERNS = ("", "/", ".", "\\", "x", "-")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon")
 SERIES = (STAGE_COLOURS[0], STAGE_COLOURS[5], STAGE_COLOURS[2], *STAGE_COLOURS[3:5])
 # Counts of orders, few to many: told apart in black and white; for the night the other way round.
@@ -101,13 +99,9 @@ def layout(ground: Ground = LIGHT) -> dict[str, Any]:
 
 
 def stage_look(stage: str, milestones: Sequence[str]) -> dict[str, Any]:
-    """Return how a stage's bar looks: the colour of its end, and a pattern that tells it without.
-
-    One that spans a missing milestone (``a->c``) has the colour of its end and bars across.
-    """
-    first, arrow, end = stage.rpartition("->")
-    shape = "|" if first and arrow else PATTERNS[stage_index(end, milestones) % len(PATTERNS)]
-    return {"color": stage_colour(end, milestones), "pattern": over(shape)}
+    """Return the look of a stage's bar for Plotly."""
+    look = look_of_stage(stage, milestones)
+    return {"color": look.colour, "pattern": over(look.pattern.name)}
 
 
 def failure_look(name: str, size: float = 9) -> dict[str, Any]:
@@ -126,7 +120,7 @@ def over(shape: str) -> dict[str, Any]:
 
 def dash(index: int) -> str:
     """Return the dash that tells a line without its colour."""
-    return DASHES[index % len(DASHES)]
+    return STAGE_LOOKS[index % len(STAGE_LOOKS)].dash
 
 
 def faint(colour: str, opacity: float = 0.18) -> str:

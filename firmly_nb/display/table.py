@@ -64,7 +64,7 @@ class Bar:
 
     left: float
     share: float
-    colour: str
+    style: str  # CSS: its colour and pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +322,7 @@ def _cell_html(cell: Cell, row: Row, at: int, head: Head, grid: Grid) -> str:
 def _content(cell: Cell, row: Row, head: Head) -> str:
     if cell.bar:
         place = f"margin-left:{max(cell.bar.left, 0):.2%};width:{cell.bar.share:.2%};min-width:2px"
-        return f'<div style="{place};height:12px;background-color:{cell.bar.colour}"></div>'
+        return f'<div style="{place};height:12px;{cell.bar.style}"></div>'
     longest = _longest(head)
     content = as_html(cell.text, longest) if cell.text else ""
     for look in dict.fromkeys((head.look, cell.look, row.look)):

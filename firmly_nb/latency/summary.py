@@ -36,7 +36,7 @@ from firmly_nb.latency.quantiles import (
 from firmly_nb.latency.runs import ENOUGH_RUNS, Runs, design_effect, quantiles_by_run, runs_of
 from firmly_nb.latency.shares import outcome_table, wilson
 from firmly_nb.latency.stages import StageTimes, stage_times
-from firmly_nb.outcomes import CANCELLED, PLACED, outcome, stage_colour
+from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def strip_html(table: pd.DataFrame) -> str:
     whole = sum(share for _, share in parts)
     bars = "".join(
         f'<div style="width:{share / whole:.2%};height:14px;'
-        f'background-color:{_colour(stage, names)}"></div>'
+        f'{look_of_stage(stage, names).css}"></div>'
         for stage, share in parts
     )
     words = "".join(
@@ -300,8 +300,7 @@ def strip_html(table: pd.DataFrame) -> str:
 
 
 def _colour(stage: str, stages: list[str]) -> str:
-    milestone = stage.rpartition("->")[2]
-    return stage_colour(milestone, stages)
+    return look_of_stage(stage, stages).colour
 
 
 def outcomes_words(outcomes: pd.DataFrame) -> str:

@@ -21,10 +21,10 @@ from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
     PLACED,
-    STAGE_COLOURS,
     UNKNOWN,
     YES,
     began,
+    look_of_stage,
     outcome,
     word,
 )
@@ -265,13 +265,14 @@ def _bars(rec: OneShown) -> Grid:
     ends = [end for end in table["end_ms"] if not math.isnan(end)]
     scale = max(ends, default=0.0) or 1.0
     rows: list[Row] = []
-    for position, stage in enumerate(table.to_dict("records")):
+    milestones = table["to_milestone"].tolist()
+    for stage in table.to_dict("records"):
         took_ms = stage["duration_ms"]
         bar = None
         if not math.isnan(took_ms):
             left = max(min(stage["start_ms"], stage["end_ms"]) / scale, 0.0)
-            colour = STAGE_COLOURS[position % len(STAGE_COLOURS)]
-            bar = Bar(left, abs(took_ms) / scale, colour)
+            look = look_of_stage(stage["stage"], milestones)
+            bar = Bar(left, abs(took_ms) / scale, look.css)
         cells = (stage["stage"], number(took_ms), Cell(bar=bar))
         rows.append(Row(cells, look="" if bar else "quiet"))
     return Grid(("stage", "ms", Head(left=True, wraps=True)), rows, width="900px")

@@ -117,7 +117,7 @@ class CartView(anywidget.AnyWidget):
 
     @property
     def recording(self) -> Recording | None:
-        """The order that is shown, or is just being drawn; None before the first."""
+        """Order that is shown or is being drawn; None before the first."""
         return self._recording
 
     @recording.setter
@@ -239,7 +239,7 @@ def _numbers(recording: Recording) -> list[int]:
 
 
 class CartReading:
-    """What there is to show of one recording; made anew when it has grown."""
+    """View of one recording: its events, and a sheet for each; made anew when it has grown."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
@@ -255,12 +255,12 @@ class CartReading:
 
     @cached_property
     def data(self) -> dict[int, Any]:
-        """What each event carries, by its number."""
+        """Data of each event, by its number."""
         return dict(zip(self._events["seq"].tolist(), self._events["data"].tolist(), strict=True))
 
     @cached_property
     def steps(self) -> list[Json]:
-        """One entry an event: number, name, time, and how many findings of each severity."""
+        """Events: number, name, time in ms (None if unknown) and findings by severity."""
         with_cart = set(self._sheets.seqs)
         names = ("seq", "event", "t_ms")
         columns = (self._events[name].tolist()[-MOST_STEPS:] for name in names)
@@ -277,7 +277,7 @@ class CartReading:
 
     @property
     def last(self) -> int | None:
-        """The last event that carries a cart; the last of all where none does."""
+        """Number of the last event with a cart, or of the last event; None without events."""
         last = self.steps[-1]["seq"] if self.steps else None
         return next((s["seq"] for s in reversed(self.steps) if s["has_cart"]), last)
 
@@ -323,7 +323,7 @@ class CartReading:
 
     @cached_property
     def about(self) -> Json:
-        """Return what is said of the order as a whole."""
+        """Words about the order as a whole, by name."""
         rec = self.recording
         return {
             "recording_id": rec.recording_id,
@@ -356,7 +356,7 @@ class CartReading:
         return f"{_note(self.recording)} {self._last_words(seq)}".strip()
 
     def _last_words(self, seq: int | None) -> str:
-        """Say of the last cart of an order that was not placed that none came after it."""
+        """Say that no cart came after this one, for an order that was not placed."""
         is_last = seq is not None and self._sheets.shown_at(seq) == self.last
         return "This is the last cart that was seen." if is_last and _note(self.recording) else ""
 
@@ -376,7 +376,7 @@ class CartReading:
 
 
 def _note(rec: Recording) -> str:
-    """Say that this is not the cart of an order that was placed, where it is not."""
+    """Say that the cart is not that of a placed order; empty if it is."""
     if rec.cut_off or rec.outcome == PLACED:
         return ""
     none = "" if rec.cart else " No cart was seen."
@@ -389,7 +389,7 @@ def _note(rec: Recording) -> str:
 
 
 class EventJson(NamedTuple):
-    """JSON for ``json_tree.js``, and a sentence on what is not in it; empty where all is."""
+    """JSON for ``json_tree.js``, and a sentence on what it leaves out; empty if nothing."""
 
     text: str
     left_out: str
@@ -411,7 +411,7 @@ def event_json(data: Any) -> EventJson:
 
 
 class _Budget:
-    """Copies a JSON value until so many parts, or so many bytes, are used up."""
+    """Budget of parts and bytes for the copy of one JSON value."""
 
     def __init__(self) -> None:
         self._parts, self._bytes = MOST_PARTS, MOST_BYTES

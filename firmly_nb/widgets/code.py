@@ -1,4 +1,4 @@
-"""The Python that does what an order form does; it holds no secret."""
+"""Python that does the same as an order form; it holds no secret."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.environments import DEMO_MERCHANT
-from firmly_nb.widgets.draft import ADDRESS_FIELDS, CARD_FIELDS, TYPED, Draft, order_from
+from firmly_nb.widgets.draft import CARD_FIELDS, TYPED, Draft, order_from
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from firmly_nb.api.models import Address, Item
     from firmly_nb.lab import Lab
 
@@ -26,11 +24,11 @@ def code_for(draft: Draft, lab: Lab, *, typed_as: str | None = None, captcha: bo
     draft
         A draft without problems.
     lab
-        Where it is ordered.
+        Lab that places it.
     typed_as
         The test card that a typed number turned out to be; without it the code asks.
     captcha
-        Whether the merchant wants a captcha token; the code asks for it.
+        True if the merchant wants a captcha token; the code asks for it.
 
     Raises
     ------
@@ -90,17 +88,16 @@ def _simulator_options(lab: Lab) -> list[str]:
 
 
 def _item(item: Item) -> str:
-    names = ("variant_id", "product_id", "variant_handles", "quantity")
-    return f"fnb.Item({', '.join(_arguments(item, names))})"
+    return f"fnb.Item({', '.join(_arguments(item))})"
 
 
 def _address(name: str, address: Address) -> list[str]:
-    lines = [f"{argument}," for argument in _arguments(address, ADDRESS_FIELDS)]
+    lines = [f"{argument}," for argument in _arguments(address)]
     return [f"{name}=fnb.Address(", *_indented(lines), "),"]
 
 
-def _arguments(model: Item | Address, names: Sequence[str]) -> list[str]:
-    values = {name: getattr(model, name) for name in names}
+def _arguments(model: Item | Address) -> list[str]:
+    values = {name: getattr(model, name) for name in type(model).model_fields}
     return [f"{name}={_quoted(value)}" for name, value in values.items() if value is not None]
 
 

@@ -1,11 +1,14 @@
 """The draft of a form: the kernel holds it, each page that shows the form has a copy.
 
-A draft holds what was typed, also where that is wrong or not finished. Number and verification
+Order form and sweep panel share the mechanism (``SharedDraft``, in pages ``static/draft.js``). The
+fields of an order form are here as well; those of a sweep are in ``sweep_panel.py``.
+
+A draft holds what was typed, including what is wrong or not finished. Number and verification
 value of a card and captcha tokens are not in it: they leave the page once, when an order is placed.
 
-Addresses are personal data, which is kept in memory only, and a widget's synced state is saved with
-notebooks. So a draft is in no trait: a page asks for it when it is drawn, sends what is typed, and
-is told of every change, whoever made it. It travels in the buffers of messages, because what logs
+A widget's synced state is saved with notebooks, and addresses are personal data that is kept in
+memory only. So a draft is in no trait: a page asks for it when it is drawn, sends what is typed,
+and gets every change, whoever made it. It travels in the buffers of messages, because what logs
 messages does not log buffers.
 
 Messages can overtake each other and be lost: a kernel may take them on several threads, a page may
@@ -19,15 +22,30 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cache
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import orjson
+from pydantic import Field
 
 from firmly_nb.api.models import TEST_CARDS, Address, Card, InvalidOrder, Order
 from firmly_nb.environments import GuardError, guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from _typeshed import DataclassInstance
 
     from firmly_nb.api.secrets import SecretStr
     from firmly_nb.environments import Environment
@@ -49,15 +67,20 @@ CARD_RULES = {
 }
 VARIANT_ID = re.compile(r"items\[(\d+)\]\.variant_id")
 
+# How long a text may be that a preset keeps.
+Short = Annotated[str, Field(max_length=500)]
+Texts = dict[Annotated[str, Field(max_length=40)], Short]
+D = TypeVar("D", bound="DataclassInstance")
 
-def no_address() -> dict[str, str]:
-    """Return an address of which nothing is typed yet."""
+
+def no_address() -> Texts:
+    """Return an address with every field empty."""
     return dict.fromkeys(ADDRESS_FIELDS, "")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Everything in a form that is no secret.
+    """Fields of an order form, without secrets.
 
     Attributes
     ----------
@@ -67,38 +90,40 @@ class Draft:
     card_name
         A test card by name, or ``"typed"``.
     card
-        What of a typed card is no secret: ``name``, ``month``, ``year``.
+        Parts of a typed card that are no secret: ``name``, ``month``, ``year``.
     """
 
-    merchant: str = ""
+    merchant: Short = ""
     items: list[dict[str, Any]] = field(default_factory=list)
-    shipping: dict[str, str] = field(default_factory=no_address)
+    shipping: Texts = field(default_factory=no_address)
     same_billing: bool = True
-    billing: dict[str, str] = field(default_factory=no_address)
-    card_name: str = "visa"
-    card: dict[str, str] = field(default_factory=lambda: dict.fromkeys(CARD_FIELDS, ""))
+    billing: Texts = field(default_factory=no_address)
+    card_name: Short = "visa"
+    card: Texts = field(default_factory=lambda: dict.fromkeys(CARD_FIELDS, ""))
     sse: bool = True
     warm: bool = True
     times: int | None = 1
 
 
-FIELDS = tuple(Draft.__dataclass_fields__)
-KINDS: dict[str, tuple[type, ...]] = {
-    "merchant": (str,),
-    "items": (list,),
-    "shipping": (dict,),
-    "same_billing": (bool,),
-    "billing": (dict,),
-    "card_name": (str,),
-    "card": (dict,),
-    "sse": (bool,),
-    "warm": (bool,),
-    "times": (int, type(None)),
-}
+@cache
+def kinds_of(draft: type) -> dict[str, tuple[type, ...]]:
+    """Return the kinds of values that each field of a draft takes.
+
+    Examples
+    --------
+    >>> kinds_of(Draft)["items"], kinds_of(Draft)["times"]
+    ((<class 'list'>,), (<class 'int'>, <class 'NoneType'>))
+    """
+    return {name: _kinds(hint) for name, hint in get_type_hints(draft).items()}
 
 
-def changed_draft(draft: Draft, changes: Any) -> Draft:
-    """Return a draft with some of its fields changed; names that are none are left out.
+def _kinds(hint: Any) -> tuple[type, ...]:
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return tuple(get_origin(kind) or kind for kind in kinds)
+
+
+def changed_draft(draft: D, changes: Any) -> D:
+    """Return a draft with some of its fields changed; names that are not its fields are ignored.
 
     What is in a field may be wrong, which its form then says; but it must be of the field's kind.
 
@@ -114,10 +139,11 @@ def changed_draft(draft: Draft, changes: Any) -> Draft:
     """
     if not isinstance(changes, Mapping):
         raise TypeError(f"a draft is changed by its fields' names, not by {_kind(changes)}")
-    known = {name: changes[name] for name in FIELDS if name in changes}
+    kinds = kinds_of(type(draft))
+    known = {name: changes[name] for name in kinds if name in changes}
     for name, value in known.items():
-        if not isinstance(value, KINDS[name]):
-            wanted = " or ".join(kind.__name__ for kind in KINDS[name])
+        if not isinstance(value, kinds[name]):
+            wanted = " or ".join(kind.__name__ for kind in kinds[name])
             raise TypeError(f"{name} takes {wanted}, got {_kind(value)}")
     return replace(draft, **known)
 
@@ -190,22 +216,24 @@ def _typed_address(address: Address) -> dict[str, str]:
 
 
 class Send(Protocol):
-    """Sends a message to every page that shows the form."""
+    """Function that sends a message to every page that shows the form."""
 
     def __call__(self, content: Mapping[str, Any], buffers: Sequence[bytes] | None = None) -> None:
         """Send it; from any thread."""
 
 
-class SharedDraft:
-    """What stands in a form; it can be changed by pages and by Python, from any thread.
+class SharedDraft(Generic[D]):
+    """Draft of a form that pages and Python change, from any thread.
 
     Each change is answered to all pages, in the order in which the changes were made, with the
     whole draft and what is wrong in it. The answer to a page's edit names the page's view, the
     edit's number and its fields, so that the view keeps what was typed since, and sends again what
-    did not arrive (``order_form_draft.js``).
+    did not arrive (``static/draft.js``).
 
     Parameters
     ----------
+    first
+        The draft that the form begins with.
     send
         Sends a message to the pages.
     check
@@ -216,26 +244,27 @@ class SharedDraft:
 
     def __init__(
         self,
+        first: D,
         send: Send,
-        check: Callable[[Draft], dict[str, str]],
-        changed: Callable[[], None],
+        check: Callable[[D], dict[str, str]],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._send = send
         self._check = check
         self._changed = changed
         self._turns = threading.RLock()
-        self._now = Draft()
+        self._now = first
         self._revision = 0
         self._taken: dict[str, dict[str, int]] = {}  # by view and field: its newest edit so far
 
     @property
-    def now(self) -> Draft:
-        """The draft as it stands."""
+    def now(self) -> D:
+        """Draft as it is now."""
         return self._now
 
     @property
     def problems(self) -> dict[str, str]:
-        """What is wrong in it, by the field's path."""
+        """Problems of the draft, by the field's path; empty if there are none."""
         return self._check(self._now)
 
     def put(self, changes: Any) -> None:
@@ -254,9 +283,10 @@ class SharedDraft:
         self._change(changes, {}, ())
 
     def take(self, content: Mapping[str, Any], buffer: Any) -> None:
-        """Take what a page sends: an edit, or the draft as it stood when something was pressed."""
+        """Take an edit from a page, or the whole draft that comes with a press."""
         sent = _read(buffer)
-        fields = [name for name in FIELDS if isinstance(sent, dict) and name in sent]
+        known = kinds_of(type(self._now))
+        fields = [name for name in known if isinstance(sent, dict) and name in sent]
         with self._turns:
             newest = self._newest(_view(content))
             number = _whole(content.get("number"))
@@ -326,7 +356,7 @@ def _read(buffer: Any) -> Any:
 
 
 def problems(draft: Draft, environment: Environment) -> dict[str, str]:
-    """Return what is wrong with a draft: the field's path and a sentence; nothing if it is right.
+    """Return the problems of a draft: a sentence by the field's path; empty if there are none.
 
     Paths are those of ``Order``, besides ``card.month``, ``card.year``, ``card.name``,
     ``card_name`` and ``times``.

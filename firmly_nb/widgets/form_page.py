@@ -1,7 +1,7 @@
-"""The pages of an order form: the form, the strip on top, and what they ask for while one types.
+"""Pages of an order form: the form, the strip on top, and the answers to their questions.
 
-What becomes of orders is in synced traits, so that a page that is loaded again finds it; what is
-typed is in none (:mod:`firmly_nb.widgets.draft`). Secrets come in the buffer of one message: what
+Synced traits hold the state of orders, so that a page that is loaded again finds it. No trait holds
+what is typed (:mod:`firmly_nb.widgets.draft`). Secrets come in the buffer of one message: what
 logs messages, at any level, does not log buffers.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from firmly_nb.engine import Bench
-    from firmly_nb.widgets.draft import SharedDraft
+    from firmly_nb.widgets.draft import Draft, SharedDraft
 
 
 MOST_SECRETS = 16_384  # bytes
@@ -39,7 +39,7 @@ MOST_SECRETS = 16_384  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The secrets that were typed, for as long as it takes to make a card and an order of them."""
+    """Secrets that were typed; they live until a card and an order are made of them."""
 
     number: SecretStr = field(default_factory=lambda: SecretStr(""))
     verification_value: SecretStr = field(default_factory=lambda: SecretStr(""))
@@ -62,7 +62,7 @@ def known_cards() -> list[list[str]]:
 
 
 def guarded(view: Any, action: Callable[[], object]) -> None:
-    """Do what a page asked for; what goes wrong is said where the user looks."""
+    """Do what a page asks for; show the user an error as the view's notice."""
     try:
         action()
     except Exception as error:  # noqa: BLE001 - a kernel's log is where nobody looks
@@ -70,14 +70,14 @@ def guarded(view: Any, action: Callable[[], object]) -> None:
 
 
 class FormView(anywidget.AnyWidget):
-    """The form itself. It shows the draft, and says what was pressed; it decides nothing.
+    """Widget of the form. It shows the draft and tells what was pressed; it decides nothing.
 
     Attributes
     ----------
     run
-        What is on its way: ``state`` (idle, running, cancelling), ``number``, ``of``, ``doing``.
+        State of the run: ``state`` (idle, running, cancelling), ``number``, ``of``, ``doing``.
     result
-        How the last order ended (``order_run.result_words``).
+        End of the last order (``order_run.result_words``).
     turn
         A press counts only for the turn that it was made in, so that a double click, or the same
         form in two places, is one order.
@@ -104,15 +104,15 @@ class FormView(anywidget.AnyWidget):
 
 
 class StripView(anywidget.AnyWidget):
-    """The strip on top: where one is, the code, the presets.
+    """Widget of the strip on top: the environment, the code, the presets.
 
     Attributes
     ----------
     shown
         The panel that is open: ``""``, ``"code"`` or ``"presets"``.
     code
-        What the open panel shows; written only while it is open. It has addresses in it, so it is
-        sent in a message and is in no saved state.
+        Text of the open panel; written only while it is open. It holds addresses, so it is sent in
+        a message and is in no saved state.
     """
 
     _esm = module("order_form_strip")
@@ -137,20 +137,20 @@ class StripView(anywidget.AnyWidget):
 
 
 class FormStrip:
-    """Keeps the strip's panels up to date and does what its buttons say.
+    """Logic of the strip: it keeps the panels up to date and does what the buttons say.
 
     Parameters
     ----------
     environment
-        Where one is (``order_run.environment_words``).
+        Environment in words (``order_run.environment_words``).
     draft
-        What stands in the form.
+        Draft of the form.
     code
         Writes the Python that does the same; ``InvalidOrder`` while something is wrong.
     """
 
     def __init__(
-        self, environment: dict[str, str], draft: SharedDraft, code: Callable[[], str]
+        self, environment: dict[str, str], draft: SharedDraft[Draft], code: Callable[[], str]
     ) -> None:
         self._draft = draft
         self._code = code
@@ -162,11 +162,11 @@ class FormStrip:
 
     @property
     def presets(self) -> list[str]:
-        """The names of the presets that can be loaded."""
+        """Names of the presets that can be loaded."""
         return self._presets.names()
 
     def save(self, name: str) -> None:
-        """Save what stands in the form by name."""
+        """Save the form under a name."""
         self._presets.save(name, vars(self._draft.now))
         self.view.presets = self.presets
 
@@ -175,7 +175,7 @@ class FormStrip:
         self._draft.put(self._presets.load(name))
 
     def delete(self, name: str) -> None:
-        """Delete a preset; that there is none of that name is fine."""
+        """Delete a preset, if there is one of that name."""
         self._presets.delete(name)
         self.view.presets = self.presets
 
@@ -213,7 +213,7 @@ class FormStrip:
 
 
 class Requests:
-    """Answers the questions of one form's page: products, variants, a search, the cart.
+    """Answers for one form's page: products, variants, a search, the cart.
 
     Nothing is waited for: the question goes onto the background loop, the answer from there to the
     page.
@@ -241,7 +241,7 @@ class Requests:
             self._send_later({**reply, "words": words}, self._ask(catalogue.found_choices, words))
 
     def look(self, domain: str) -> None:
-        """Look at the cart that the device has at a merchant, and say what became of the order."""
+        """Read the device's cart at a merchant and say what became of the order."""
         self._form.looked = f"Looking at the cart at {domain} …"
         future = submit(catalogue.cart, self._bench, domain)
         future.add_done_callback(partial(self._say, domain))

@@ -1,4 +1,4 @@
-"""What every widget needs: its front end's source, a pace of showing, signs of life, a static page.
+"""Shared by all widgets: source and style of front ends, throttle, heartbeat, static page.
 
 anywidget loads one module from memory, where relative imports lead nowhere. So what a module of
 ``static/`` imports from its own folder is written before it; nothing is built, fetched or stored.
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.outcomes import STAGE_COLOURS, TONES
+from firmly_nb.outcomes import STAGE_LOOKS, TONES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,14 +30,14 @@ EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTIL
 
 
 class Throttle:
-    """Calls at once, or, where the last call is a moment ago, once when that moment is over.
+    """Limit on how often something is called: at once, or once when the wait is over.
 
     Parameters
     ----------
     call
-        What is called, on the caller's thread or on a timer's. It must be safe on both.
+        Function to call, on the caller's thread or on a timer's. It must be safe on both.
     every_s
-        The moment.
+        Time between two calls, in s.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class Throttle:
         self.now()
 
     def now(self) -> None:
-        """Call now; what was put off is done with it."""
+        """Call now, including what was put off."""
         with self._lock:
             if self._timer:
                 self._timer.cancel()
@@ -111,9 +111,14 @@ def colours() -> str:
     ['  --firmly-bad: #c62828;', '  --firmly-bad: #ff8a80;']
     """
     day = {name: tone.light for name, tone in TONES.items()}
-    day |= {f"stage-{number}": colour for number, colour in enumerate(STAGE_COLOURS, 1)}
+    day |= {f"stage-{look.number}": look.colour for look in STAGE_LOOKS}
     night = {name: tone.dark for name, tone in TONES.items()}
-    return f"{_variables('.firmly', day)}\n{_variables(DARK, night)}"
+    stages = "\n".join(
+        f".firmly .stage-{look.number} {{ --stage: var(--firmly-stage-{look.number}); "
+        f"--hatch: var(--firmly-hatch-{look.number}); }}"
+        for look in STAGE_LOOKS
+    )
+    return f"{_variables('.firmly', day)}\n{_variables(DARK, night)}\n{stages}"
 
 
 def _variables(selector: str, values: Mapping[str, str]) -> str:
@@ -133,7 +138,7 @@ def _source(name: str) -> str:
 
 
 class Heartbeat:
-    """Sends a beat every two seconds from ``begin`` to ``end``, on a thread of its own.
+    """Beat that is sent every two seconds from ``begin`` to ``end``, on its own thread.
 
     By it a page tells a long stage from a kernel that is gone. The thread goes on while a cell
     computes; only a kernel that is gone, or that cannot answer anybody, is silent.
@@ -177,7 +182,7 @@ class Heartbeat:
 
 
 def with_static(bundle: Any, html: str | None, text: str | None = None) -> Any:
-    """Add to what a widget displays a page for readers without a kernel, and its text."""
+    """Add a page for readers without a kernel, and a text, to a widget's MIME bundle."""
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     if data is not None:
         data |= {"text/html": html} if html is not None else {}

@@ -1,4 +1,4 @@
-"""``OrderForm``: the bench. A form that places orders, and beside it what happens to them.
+"""``OrderForm``: a form that places orders, and beside it their timeline and carts.
 
 The form is a view: whatever it can do is a property or a method here, and ``form.code()`` gives the
 Python that needs no form at all.
@@ -50,7 +50,7 @@ LINE = "border:1px solid var(--jp-border-color1,#bdbdbd);"
 
 
 class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """The lab bench: an order form, the timeline of its orders and their carts.
+    """Order form with the timeline of its orders and their carts.
 
     It begins with an order that works (``Order.example()``), so one press places it. Card numbers,
     verification values and captcha tokens that are typed leave the page once, at that press, and
@@ -59,14 +59,14 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     Parameters
     ----------
     lab
-        Where it orders.
+        Lab that places the orders.
     order
-        What it begins with; by default ``Order.example()``.
+        First order in the form; by default ``Order.example()``.
 
     Attributes
     ----------
     timeline, cart_view
-        What stands beside the form: a :class:`Timeline` and a :class:`CartView`.
+        Widgets beside the form: a :class:`Timeline` and a :class:`CartView`.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._recordings: list[Recording] = []
         self._typed_as: str | None = None
         self._form = FormView(self._pressed)
-        self._draft = SharedDraft(self._form.send, self._wrong, self._changed)
+        self._draft = SharedDraft(Draft(), self._form.send, self._wrong, self._changed)
         self._strip = FormStrip(environment_words(lab), self._draft, self.code)
         self.timeline = Timeline(details=False)  # the cart view beside it has both
         self.cart_view = CartView()
@@ -98,12 +98,12 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     @property
     def lab(self) -> Lab:
-        """Where it orders."""
+        """Lab that places the orders."""
         return self._lab
 
     @property
     def order(self) -> Order | None:
-        """The order as it stands in the form; None while something in it is wrong.
+        """Order in the form; None while something in it is wrong.
 
         Set it to fill the form in. A captcha token is not kept: the form asks when it places.
         """
@@ -120,12 +120,12 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     @property
     def problems(self) -> dict[str, str]:
-        """What is wrong, by the field's path; empty if the order can be placed."""
+        """Problems, by the field's path; empty if the order can be placed."""
         return self._draft.problems
 
     @property
     def card_name(self) -> str:
-        """The card: a test card by name, or ``"typed"`` for one that is typed in the page."""
+        """Name of a test card, or ``"typed"`` for a card that is typed in the page."""
         return self._draft.now.card_name
 
     @card_name.setter
@@ -136,7 +136,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     @property
     def sse(self) -> bool:
-        """Whether events are asked for; without them there is only the last answer."""
+        """True if the order asks for events; otherwise one response comes at the end."""
         return self._draft.now.sse
 
     @sse.setter
@@ -145,7 +145,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     @property
     def warm(self) -> bool:
-        """Whether the connection is opened beforehand; a cold one is measured, too."""
+        """True if the connection is opened before the order; a cold one is part of its time."""
         return self._draft.now.warm
 
     @warm.setter
@@ -154,7 +154,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     @property
     def times(self) -> int | None:
-        """How many orders a press places, one after another."""
+        """Number of orders that a press places, one after another; None while none is typed."""
         return self._draft.now.times
 
     @times.setter
@@ -163,28 +163,28 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     @property
     def running(self) -> bool:
-        """Whether an order is on its way."""
+        """True while an order is running."""
         return self._run is not None and not self._run.done
 
     @property
     def recording(self) -> Recording | None:
-        """The recording of the last order that ended."""
+        """Recording of the last order that ended; None before the first."""
         return self._recordings[-1] if self._recordings else None
 
     @property
     def recordings(self) -> Recordings:
-        """The recordings of all orders of this form, oldest first."""
+        """Recordings of all orders of this form, oldest first."""
         return Recordings(list(self._recordings))
 
     @property
     def error(self) -> str:
-        """What went wrong beside the orders, as it stands in the form; empty if nothing did."""
+        """Error beside the orders, as the form shows it; empty if there is none."""
         return str(self._form.notice)
 
     def place(
         self, card: Card | None = None, captcha_token: str | SecretStr | None = None
     ) -> OrderRun:
-        """Place the order that stands in the form, as a press does; returns at once.
+        """Place the order in the form, as a press does; return at once.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         return self._start(card or self._picked_card(), None, count)
 
     def cancel(self) -> None:
-        """Cancel the order that is on its way, and those after it; nothing happens if none is."""
+        """Cancel the running order and those after it, if there are any."""
         if self._run is not None and not self._run.done:
             self._form.run = {**self._form.run, "state": "cancelling"}
             self._run.cancel()
@@ -243,11 +243,11 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     @property
     def presets(self) -> list[str]:
-        """The names of the presets that can be loaded."""
+        """Names of the presets that can be loaded."""
         return self._strip.presets
 
     def save_preset(self, name: str) -> None:
-        """Save what stands in the form by name, addresses as typed, without secrets."""
+        """Save the form under a name, with addresses as typed, without secrets."""
         self._strip.save(name)
 
     def load_preset(self, name: str) -> None:
@@ -255,7 +255,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._strip.load(name)
 
     def delete_preset(self, name: str) -> None:
-        """Delete a preset; that there is none of that name is fine."""
+        """Delete a preset, if there is one of that name."""
         self._strip.delete(name)
 
     def __repr__(self) -> str:
@@ -305,7 +305,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             return self._run
 
     def _pressed(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Take what the form's page sends; nothing that goes wrong may leave this method."""
+        """Take a message from the form's page; show errors in the form and raise none."""
         answers: dict[str, Callable[[], None]] = {
             "draft": lambda: self._draft.tell(content),
             "edit": lambda: self._draft.take(content, buffers[0]),
@@ -354,7 +354,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._strip.write_code()
 
     def _follow(self, change: Any) -> None:
-        """Show the cart of the event that was picked in the timeline, of a running order too."""
+        """Show the cart of the event that was picked in the timeline."""
         picked = change["new"]
         recording = picked and self.timeline.recording(picked["recording_id"])
         if recording:
@@ -365,7 +365,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
 
 def form_text(form: OrderForm) -> str:
-    """Return what would be ordered and where; no address, no card."""
+    """Return the order and its environment in a line, without address and card."""
     where = form.lab.environment.name
     wrong = f"; {len(form.problems)} fields are not right yet" if form.problems else ""
     order = form.order
@@ -375,7 +375,7 @@ def form_text(form: OrderForm) -> str:
 
 
 def form_html(form: OrderForm) -> str:
-    """Return the bench as it stood when it was shown; everything in it is escaped."""
+    """Return the form, its last order and its cart as static HTML; all texts are escaped."""
     where = environment_words(form.lab)
     strip = (
         f'<div style="padding:4px 8px;background:var(--jp-layout-color2,#f5f5f5)"><b>'
@@ -392,7 +392,7 @@ def form_html(form: OrderForm) -> str:
 
 
 def summary(form: OrderForm) -> list[tuple[str, str]]:
-    """Return what stands in the form, a line each; of an address only city and country."""
+    """Return the form as names and texts; an address is its city and country only."""
     order = form.order
     items = ", ".join(f"{i.quantity} x {i.variant_id}" for i in order.items) if order else ""
     ship = order.shipping_info if order else None

@@ -1,4 +1,4 @@
-"""``OrderRun``: one order after another, and what the order form says of them.
+"""``OrderRun``: one order after another, and the words of the order form about them.
 
 A thread of its own waits, so that neither the kernel's nor the background loop has to. It is also
 the one that shows what happens, some ten times a second.
@@ -53,14 +53,14 @@ CAPTCHA = "Type the captcha token that this merchant asks for."
 
 
 class Starter(Protocol):
-    """Starts an order: ``lab.start`` with all but ``on_record``."""
+    """Function that starts an order: ``lab.start`` with all but ``on_record``."""
 
     def __call__(self, *, on_record: Callable[[Record], None]) -> Attempt:
         """Start it and return at once."""
 
 
 class Watcher(Protocol):
-    """Who is told; always on the run's thread, except for ``seen``."""
+    """Observer of a run; called on the run's thread, except for ``seen``."""
 
     def seen(self, record: Record) -> None:
         """Take a record the moment it is there, on the background loop; it must not block."""
@@ -69,23 +69,23 @@ class Watcher(Protocol):
         """Show how far the order is; at most every ``SHOW_EVERY_S``."""
 
     def finished(self, recording: Recording | None, error: Exception | None) -> None:
-        """Show how an order ended; ``error`` is why there is nothing to tell of."""
+        """Show how an order ended; ``error`` says why there is no recording."""
 
     def ended(self, run: OrderRun) -> None:
         """Show that no further order comes."""
 
 
 class OrderRun:
-    """Orders on their way, one after another; made by ``OrderForm.place``.
+    """Orders that are placed one after another; made by ``OrderForm.place``.
 
     Parameters
     ----------
     start
         Starts one order.
     count
-        How many.
+        Number of orders.
     watcher
-        Who is told.
+        Observer of the run.
 
     Raises
     ------
@@ -108,17 +108,17 @@ class OrderRun:
 
     @property
     def done(self) -> bool:
-        """Whether no further order comes."""
+        """True once no further order comes."""
         return not self._thread.is_alive()
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """True once it was cancelled."""
         return self._cancelled.is_set()
 
     @property
     def recordings(self) -> Recordings:
-        """The orders that have ended so far."""
+        """Recordings of the orders that have ended so far."""
         return Recordings(list(self._recordings))
 
     def cancel(self) -> None:
@@ -201,7 +201,7 @@ class OrderRun:
 
 
 def environment_words(lab: Lab) -> dict[str, str]:
-    """Return where a lab orders: ``name``, ``label`` and what else is to be known of it."""
+    """Return a lab's environment in words: ``name``, ``label`` and ``text``."""
     environment, simulator = lab.environment, lab.simulator
     host = urlsplit(environment.api_url).netloc
     if simulator is not None:
@@ -264,7 +264,7 @@ def suggestion(recording: Recording) -> str:
 
 
 def failure_words(error: BaseException | None) -> dict[str, Any]:
-    """Return what to show where there is no order of which to tell, since nothing was sent.
+    """Return the words for an order of which nothing was sent.
 
     Without an error it was cancelled before.
     """
@@ -298,7 +298,7 @@ def _not_sent(
 
 
 def needs_captcha(recording: Recording) -> bool:
-    """Whether an order showed that its merchant wants a captcha token .
+    """Return True if an order showed that its merchant wants a captcha token.
 
     Either the cart says so, where the flag is a text, or the refusal names it.
     """
@@ -328,7 +328,7 @@ def _capital(text: str) -> str:
 
 
 class FormWatcher:
-    """Tells form, timeline and cart view of a run of orders: the :class:`Watcher` of a form."""
+    """Observer of a run that shows it in form, timeline and cart view (a :class:`Watcher`)."""
 
     def __init__(
         self,
@@ -422,7 +422,7 @@ class FormWatcher:
             guarded(self._form, lambda: self._cart_view.show(recording))
 
     def _is_looked_at(self, recording: Recording) -> bool:
-        """Whether the timeline shows this order; who studies another one is left in peace."""
+        """Return True if the timeline shows this order, and not one that the user picked."""
         picked = self._timeline.selected
         return picked is None or picked["recording_id"] == recording.recording_id
 

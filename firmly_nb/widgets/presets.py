@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from firmly_nb.disk import write_whole
 from firmly_nb.recorder.journal import default_directory
+from firmly_nb.widgets.draft import Draft, Short
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +25,9 @@ SUFFIX = ".json"
 LONGEST_NAME = 80
 LARGEST_FILE = 1 << 20
 
-Short = Annotated[str, Field(max_length=500)]
-Texts = dict[Annotated[str, Field(max_length=40)], Short]
-
 
 class PresetError(OSError):
-    """A preset that cannot be saved or read: which, why, what to do."""
+    """Error of a preset that cannot be saved or read."""
 
 
 class _Row(BaseModel):
@@ -43,27 +42,26 @@ class _Row(BaseModel):
     raw: bool = False
 
 
-class _Preset(BaseModel):
-    """What a file holds; what it does not know is left out when it is read."""
-
+class _Named(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     format_version: int = 1
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-    merchant: Short = ""
-    items: Annotated[list[_Row], Field(max_length=1_000)]
-    shipping: Texts
-    same_billing: bool = True
-    billing: Texts
-    card_name: Short = "visa"
-    card: Texts
-    sse: bool = True
-    warm: bool = True
-    times: int | None = 1
+
+
+# A file holds all fields of a draft; what it does not know is left out when it is read.
+_HINTS = get_type_hints(Draft, include_extras=True) | {
+    "items": Annotated[list[_Row], Field(max_length=1_000)]
+}
+_FIELDS: dict[str, Any] = {
+    one.name: (_HINTS[one.name], ... if one.default is MISSING else one.default)
+    for one in fields(Draft)
+}
+_Preset = create_model("_Preset", __base__=_Named, **_FIELDS)
 
 
 class Presets:
-    """The presets of a folder; by default those of this user.
+    """Presets in a folder, by default those of this user.
 
     Parameters
     ----------
@@ -124,7 +122,7 @@ class Presets:
         return _read(path).model_dump(exclude={"name", "format_version"})
 
     def delete(self, name: str) -> None:
-        """Delete a preset; that there is none is fine."""
+        """Delete a preset, if there is one of that name."""
         self._path(checked_name(name)).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
@@ -151,7 +149,7 @@ def checked_name(name: str) -> str:
     return text
 
 
-def _read(path: Path) -> _Preset:
+def _read(path: Path) -> _Named:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise PresetError(f"the preset {path} is larger than any form; delete it")

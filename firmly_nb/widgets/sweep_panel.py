@@ -1,6 +1,7 @@
 """``SweepPanel``: many orders from a form, their counts and percentiles while they run.
 
-What is typed stays text until the sweep is started; then it is its arguments, or what is wrong.
+Fields stay text until the sweep is started; then they are its arguments, or problems. Like those of
+an order form they are a shared draft (``draft.py``), which is in no saved state.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import threading
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ from firmly_nb.sweep.pace import ARRIVALS, per_second, seconds
 from firmly_nb.sweep.plan import Variant
 from firmly_nb.sweep.progress import ended, of_planned
 from firmly_nb.sweep.sweep import MAX_CONCURRENCY, MAX_COUNT, is_local
+from firmly_nb.widgets.draft import SharedDraft
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat, Throttle, module, style, with_static
 
 if TYPE_CHECKING:
@@ -73,21 +76,36 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 640, 160, 56, 24
 DRAW_EVERY_S = 0.5  # the chart is the larger part of what is sent
 
 
+@dataclass(frozen=True)
+class SweepDraft:
+    """Fields of a sweep panel, as they were typed."""
+
+    count: str = ""
+    arrival: str = ""
+    rate: str = ""
+    concurrency: str = ""
+    duration: str = ""
+    max_orders: str = ""
+    max_minutes: str = ""
+    max_total: str = ""
+    name: str = ""
+
+
 class Field:
-    """A field of the form as an attribute: read as a value, set as a value or a text."""
+    """Field of the form as an attribute: read as a value, set as a value or a text."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, panel: SweepPanel | None, owner: type | None = None) -> Any:
-        return self if panel is None else value_of(panel._draft, self._name)  # noqa: SLF001 - its own
+        return self if panel is None else value_of(panel._draft.now, self._name)  # noqa: SLF001 - its own
 
     def __set__(self, panel: SweepPanel, value: Any) -> None:
         panel.set(**{self._name: value})
 
 
 class SweepPanel(anywidget.AnyWidget):
-    """Place many orders from a form, and watch them.
+    """Form that places many orders, with counts and percentiles while they run.
 
     Each field can be set and read by its name (``panel.rate = "30/min"``), and what runs is an
     ordinary sweep:
@@ -96,9 +114,9 @@ class SweepPanel(anywidget.AnyWidget):
     Parameters
     ----------
     lab
-        Where it orders.
+        Lab that places the orders.
     orders
-        What it places: an order, a list, ``fnb.grid(...)``; by default ``Order.example()``.
+        Orders to place: an order, a list, ``fnb.grid(...)``; by default ``Order.example()``.
     **fields
         ``count``, ``arrival``, ``rate``, ``concurrency``, ``duration``, ``max_orders``,
         ``max_minutes``, ``max_total`` (``"500.00 USD"``), ``name``: what the form begins with.
@@ -113,10 +131,8 @@ class SweepPanel(anywidget.AnyWidget):
     (3, {})
     """
 
-    _esm = module("sweep_view")
-    _css = style("sweep_view")
-    _draft = traitlets.Dict().tag(sync=True)
-    _problems = traitlets.Dict().tag(sync=True)
+    _esm = module("sweep_panel")
+    _css = style("sweep_panel")
     _environment = traitlets.Dict().tag(sync=True)
     _orders_words = traitlets.Unicode().tag(sync=True)
     _shown = traitlets.Dict(IDLE).tag(sync=True)
@@ -136,43 +152,49 @@ class SweepPanel(anywidget.AnyWidget):
         self._showing = threading.Lock()
         self._show_soon = Throttle(_beside(self._show), SHOW_EVERY_S)
         self._draw_soon = Throttle(_beside(self._draw), DRAW_EVERY_S)
-        draft = {**first_draft(lab.environment), **_texts(fields)}
+        first = replace(first_draft(lab.environment), **_texts(fields))
+        self._draft = SharedDraft(first, self.send, self._wrong)
         self._heart = Heartbeat(self.send)
         idle = {**IDLE, "percentiles": percentile_words([])}
         name = lab.environment.name
         where = {"name": name, "label": name.upper()}
-        super().__init__(_draft=draft, _environment=where, _shown=idle, _looks=looks())
-        self._describe()
+        super().__init__(
+            _environment=where,
+            _orders_words=orders_words(self._orders),
+            _shown=idle,
+            _looks=looks(),
+        )
         self.on_msg(self._asked)
 
     @property
     def lab(self) -> Lab:
-        """Where it orders."""
+        """Lab that places the orders."""
         return self._lab
 
     @property
     def orders(self) -> Any:
-        """What it places; set it to an order, a list, a generator or a grid."""
+        """Orders to place: an order, a list, a generator or a grid."""
         return self._orders
 
     @orders.setter
     def orders(self, orders: Any) -> None:
         self._orders = orders
-        self._describe()
+        self._orders_words = orders_words(orders)
+        self._draft.tell()
 
     @property
     def problems(self) -> dict[str, str]:
-        """What is wrong, by field; empty if it can be started."""
-        return problems(self._draft, self._orders, self._lab.environment)
+        """Problems, by field; empty if the sweep can be started."""
+        return self._draft.problems
 
     @property
     def sweep(self) -> Sweep | None:
-        """The sweep that runs, or the last one; None before the first."""
+        """Sweep that runs, or the last one; None before the first."""
         return self._sweep
 
     @property
     def recordings(self) -> Recordings:
-        """The orders that have ended."""
+        """Recordings of the orders that have ended."""
         return self._sweep.recordings if self._sweep else Recordings([])
 
     def set(self, **fields: Any) -> None:
@@ -183,7 +205,7 @@ class SweepPanel(anywidget.AnyWidget):
         ValueError
             If there is no such field.
         """
-        self._draft = {**self._draft, **_texts(fields)}
+        self._draft.put(_texts(fields))
 
     def start(self) -> Sweep:
         """Start a sweep with what the form says.
@@ -199,7 +221,7 @@ class SweepPanel(anywidget.AnyWidget):
         if found:
             said = "; ".join(f"{name}: {text}" for name, text in found.items())
             raise ValueError(f"the sweep cannot be started: {said}")
-        return self._begin(**arguments(self._draft))
+        return self._begin(**arguments(self._draft.now))
 
     def resume(self) -> Sweep:
         """Go on with the last sweep: what it has not sent is sent.
@@ -214,7 +236,7 @@ class SweepPanel(anywidget.AnyWidget):
         return self._begin(resume=self._sweep.run_id)
 
     def stop(self, *, let_finish: bool = False) -> None:
-        """Start no order any more; see ``Sweep.stop``."""
+        """Stop starting orders; see ``Sweep.stop``."""
         if self._sweep:
             self._sweep.stop(let_finish=let_finish)
 
@@ -250,29 +272,37 @@ class SweepPanel(anywidget.AnyWidget):
             if self._sweep is not None:
                 self._points = points(self._sweep.progress.latest)
 
-    def _describe(self) -> None:
-        self._orders_words = orders_words(self._orders)
-        self._problems = self.problems
+    def _wrong(self, draft: SweepDraft) -> dict[str, str]:
+        return problems(draft, self._orders, self._lab.environment)
 
-    @traitlets.validate("_draft")
-    def _to_texts(self, proposal: Any) -> dict[str, str]:
-        return cleaned(proposal["value"])
+    def _asked(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
+        """Take a message from the page, without waiting: it comes on any thread."""
+        if not isinstance(content, dict):
+            return
+        answers: dict[str, Callable[[], object]] = {
+            "draft": lambda: self._draft.tell(content),
+            "edit": lambda: self._draft.take(content, buffers[0]),
+            "stop": lambda: self.stop(let_finish=bool(content.get("let_finish"))),
+            "start": lambda: self._start_pressed(content, buffers),
+            "resume": lambda: self._start_soon(self.resume),
+        }
+        answer = answers.get(str(content.get("type")))
+        if answer:
+            self._try(answer)
 
-    @traitlets.observe("_draft")
-    def _check(self, _: Any) -> None:
-        self._problems = self.problems
+    def _start_pressed(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        if buffers:
+            # What is started is what the one who pressed could see.
+            self._draft.take(content, buffers[0])
+        self._start_soon(self.start)
 
-    def _asked(self, _: Any, content: Any, __: Any) -> None:
-        """Do what a button says. On whatever thread this is, it must not wait."""
-        kind = content.get("type") if isinstance(content, dict) else None
-        if kind == "stop":
-            self.stop(let_finish=bool(content.get("let_finish")))
-        elif kind in {"start", "resume"}:
-            call = self.start if kind == "start" else self.resume
-            # What was placed before is looked up on disk.
-            threading.Thread(target=self._try, args=(call,), daemon=True).start()
+    def _start_soon(self, call: Callable[[], Sweep]) -> None:
+        # A page waits for the next notice, also where it has the same words.
+        self._notice = ""
+        # What was placed before is looked up on disk.
+        threading.Thread(target=self._try, args=(call,), daemon=True).start()
 
-    def _try(self, call: Callable[[], Sweep]) -> None:
+    def _try(self, call: Callable[[], object]) -> None:
         try:
             call()
         except Exception as error:  # noqa: BLE001 - shown where the reader looks
@@ -290,7 +320,7 @@ class SweepPanel(anywidget.AnyWidget):
             **self._shown,
             "environment": self._environment["label"],
             "orders": self._orders_words,
-            "draft": self._draft,
+            "draft": {n: printable(v, LONGEST_FIELD) for n, v in vars(self._draft.now).items()},
             "points": self._points,
         }
 
@@ -299,7 +329,7 @@ class SweepPanel(anywidget.AnyWidget):
 
 
 def _beside(call: Callable[[], None]) -> Callable[[], None]:
-    """Return what calls on a thread of its own: the background loop has orders to start."""
+    """Return a function that calls on its own thread: the background loop has orders to start."""
     return lambda: threading.Thread(target=call, daemon=True).start()
 
 
@@ -307,18 +337,17 @@ def _texts(fields: dict[str, Any]) -> dict[str, str]:
     return {name: text_of(name, value) for name, value in fields.items()}
 
 
-def first_draft(environment: Environment) -> dict[str, str]:
-    """Return what a panel begins with: few orders, gently, within the environment's own budget."""
+def first_draft(environment: Environment) -> SweepDraft:
+    """Return the first draft: few orders, at a low rate, within the environment's budget."""
     budget = Budget().within(local=is_local(environment))
-    return {
-        **dict.fromkeys(FIELDS, ""),
-        "count": "20",
-        "arrival": "constant",
-        "rate": "1/s" if is_local(environment) else "20/min",
-        "concurrency": "4",
-        "max_orders": str(budget.orders),
-        "max_minutes": f"{budget.minutes:g}",
-    }
+    return SweepDraft(
+        count="20",
+        arrival="constant",
+        rate="1/s" if is_local(environment) else "20/min",
+        concurrency="4",
+        max_orders=str(budget.orders),
+        max_minutes=f"{budget.minutes:g}",
+    )
 
 
 def text_of(name: str, value: Any) -> str:
@@ -334,38 +363,27 @@ def text_of(name: str, value: Any) -> str:
     return "" if value is None else str(value)[:LONGEST_FIELD]
 
 
-def value_of(draft: Mapping[str, str], name: str) -> Any:
+def value_of(draft: SweepDraft, name: str) -> Any:
     """Return a field as a value: a whole number, minutes, or the text; None if it is empty.
 
     Examples
     --------
-    >>> value_of({"count": "20"}, "count"), value_of({"rate": "2/s"}, "rate")
+    >>> value_of(SweepDraft(count="20"), "count"), value_of(SweepDraft(rate="2/s"), "rate")
     (20, '2/s')
     """
-    text = draft[name].strip()
+    text: str = getattr(draft, name).strip()
     if name in WHOLE and text.isascii() and text.isdigit():
         return int(text)
     return text or None
 
 
-def cleaned(draft: Any) -> dict[str, str]:
-    """Return a draft from the page with every field a text, and nothing else in it."""
-    given = draft if isinstance(draft, dict) else {}
-    return {
-        name: str(given[name])[:LONGEST_FIELD]
-        if isinstance(given.get(name), str | int | float)
-        else ""
-        for name in FIELDS
-    }
-
-
-def problems(draft: Mapping[str, str], orders: Any, environment: Environment) -> dict[str, str]:
-    """Return what is wrong, by field; nothing if the sweep can be started."""
+def problems(draft: SweepDraft, orders: Any, environment: Environment) -> dict[str, str]:
+    """Return the problems of a draft, by field; empty if the sweep can be started."""
     found: dict[str, str] = {}
     values: dict[str, Any] = {}
     for name in FIELDS:
         try:
-            values[name] = _value(name, draft[name].strip(), closed=draft["arrival"] == "closed")
+            values[name] = _value(name, draft)
         except ValueError as error:
             found[name] = str(error)
     if isinstance(orders, Order | Variant) and _has_no_end(values):
@@ -375,10 +393,9 @@ def problems(draft: Mapping[str, str], orders: Any, environment: Environment) ->
     return found | _refused(orders, environment)
 
 
-def arguments(draft: Mapping[str, str]) -> dict[str, Any]:
+def arguments(draft: SweepDraft) -> dict[str, Any]:
     """Return the arguments of ``lab.start_sweep`` that a draft without problems means."""
-    closed = draft["arrival"] == "closed"
-    values = {name: _value(name, draft[name].strip(), closed=closed) for name in FIELDS}
+    values = {name: _value(name, draft) for name in FIELDS}
     limits = {
         "orders": values.pop("max_orders"),
         "minutes": values.pop("max_minutes"),
@@ -388,7 +405,7 @@ def arguments(draft: Mapping[str, str]) -> dict[str, Any]:
     return {**given, "budget": {name: v for name, v in limits.items() if v is not None}}
 
 
-def _value(name: str, text: str, *, closed: bool) -> Any:  # noqa: PLR0911 - one return a field
+def _value(name: str, draft: SweepDraft) -> Any:  # noqa: PLR0911 - one return a field
     """Return a field's value; None where it is empty.
 
     Raises
@@ -396,12 +413,13 @@ def _value(name: str, text: str, *, closed: bool) -> Any:  # noqa: PLR0911 - one
     ValueError
         With what to type instead.
     """
+    text: str = getattr(draft, name).strip()
     if name == "arrival":
         if text not in ARRIVALS:
             raise ValueError(f"choose one of {', '.join(ARRIVALS)}")
         return text
     if name == "rate":
-        return _rate(text, closed=closed)
+        return _rate(text, closed=draft.arrival == "closed")
     if not text:
         return None
     if name in WHOLE:
@@ -452,7 +470,7 @@ def _money(text: str) -> dict[str, int]:
 
 
 def _has_no_end(values: Mapping[str, Any]) -> bool:
-    """Whether both were left empty, rather than typed wrongly."""
+    """Return True if both were left empty, rather than typed wrongly."""
     return all(name in values and values[name] is None for name in ("count", "duration"))
 
 
@@ -479,7 +497,7 @@ def _refused(orders: Any, environment: Environment) -> dict[str, str]:
 
 
 def sweep_words(sweep: Sweep) -> dict[str, Any]:
-    """Return what is shown of a sweep now."""
+    """Return a sweep in words, as it is now."""
     progress = sweep.progress
     return {
         "state": progress.state,
@@ -528,12 +546,12 @@ def outcome_words(progress: Progress) -> list[dict[str, Any]]:
 
 
 def looks() -> dict[str, dict[str, str]]:
-    """Return how each outcome is called and looks, for the page's chart."""
+    """Return word and tone of each outcome, for the page's chart."""
     return {name: {"words": row.word, "tone": row.tone} for name, row in ROWS.items()}
 
 
 def facts(progress: Progress) -> list[tuple[str, str]]:
-    """Return what else is known: for how long, how late, for how much."""
+    """Return elapsed time, schedule lag and money ordered, as names and texts."""
     rows = [("time", f"{progress.elapsed_s:,.0f} s")] if progress.elapsed_s >= 1 else []
     lags = [point.schedule_lag_ms for point in progress.latest if point.schedule_lag_ms is not None]
     if lags:

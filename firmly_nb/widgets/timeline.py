@@ -1,7 +1,7 @@
 """``Timeline``: orders as bars on the time since the request, while they run and afterwards.
 
 The front end gets what is drawn, as plain data: names, times and how sure they are, and, at the
-end, how it ended in words. What an event carried can be large and is sent when it is asked for.
+end, how it ended in words. The data of an event can be large and is sent when a page asks for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.html import QUIET
 from firmly_nb.display.text import printable
 from firmly_nb.latency.stages import START
-from firmly_nb.outcomes import outcome
+from firmly_nb.outcomes import ACROSS, PLACED, STAGE_LOOKS, look_of_stage, outcome
 from firmly_nb.recorder.records import Event, Record, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html, verdict
@@ -43,17 +43,17 @@ log = logging.getLogger(__name__)
 class Timeline(anywidget.AnyWidget):
     """Orders as bars on the time since the request, live or recorded.
 
-    Each event is sent to the browser the moment it arrives. What an event carried is sent when it
-    is looked at.
+    Each event is sent to the browser the moment it arrives. Its data is sent when somebody
+    looks at it.
 
     Parameters
     ----------
     source
         A recording, several, or nothing yet.
     align
-        What the orders are lined up on: ``"start"``, the request, or the name of a milestone.
+        Time that the orders are lined up on: ``"start"``, the request, or the name of a milestone.
     details
-        Whether an event that is clicked shows its cart and its JSON below the bars.
+        True if an event that is clicked shows its cart and its JSON below the bars.
 
     Attributes
     ----------
@@ -64,10 +64,10 @@ class Timeline(anywidget.AnyWidget):
     compared
         The id of the order that the one looked at is compared with, or None.
     align, details
-        Can be set and observed, too.
+        Can be set and observed.
     expecting
-        Whether an order was sent of which nothing is recorded yet: it is said so, where else an
-        example would stand.
+        True while an order is sent of which nothing is recorded yet; the page says so, and shows no
+        example.
 
     Examples
     --------
@@ -84,6 +84,7 @@ class Timeline(anywidget.AnyWidget):
     _live = traitlets.List(traitlets.Dict()).tag(sync=True)
     _first = traitlets.Int(1).tag(sync=True)
     _left_out = traitlets.Int(0).tag(sync=True)
+    _looks = traitlets.Dict().tag(sync=True)
     align = traitlets.Unicode(START).tag(sync=True)
     details = traitlets.Bool(True).tag(sync=True)
     expecting = traitlets.Bool(False).tag(sync=True)
@@ -110,20 +111,20 @@ class Timeline(anywidget.AnyWidget):
         self._throttle = Throttle(self._show, SHOW_EVERY_S)
         for recording in _recordings(source):
             self._keep(recording)
-        super().__init__(align=align, details=details)
+        super().__init__(align=align, details=details, _looks=looks())
         self._heart = Heartbeat(self.send)
         self._show()
         self.on_msg(self._answer)
 
     @property
     def recordings(self) -> Recordings:
-        """The orders that have ended, in the order in which they began here."""
+        """Recordings of the orders that have ended, in the order in which they began here."""
         with self._lock:
             return Recordings(self._ended[i] for i in self._numbers if i in self._ended)
 
     @property
     def feed(self) -> Feed:
-        """Where the records of an order go: ``lab.start(order, on_record=timeline.feed)``.
+        """Feed for the records of an order: ``lab.start(order, on_record=timeline.feed)``.
 
         Each use gives a feed of its own, so that orders under way at once are kept apart. It can
         be called on any thread.
@@ -138,7 +139,7 @@ class Timeline(anywidget.AnyWidget):
         self._throttle.soon()
 
     def clear(self) -> None:
-        """Show no order any more; nor the rest of those that are under way."""
+        """Remove all orders, including those that are running."""
         with self._lock:
             for kept in (self._numbers, self._running, self._ended, self._states, self._settled):
                 kept.clear()
@@ -310,7 +311,7 @@ class Timeline(anywidget.AnyWidget):
 
     @traitlets.observe("selected", "compared")
     def _pin(self, _: object) -> None:
-        """Have also an order in the browser that is too old to be among the newest."""
+        """Send an order to the browser that is too old to be among the newest."""
         if self._left_out:
             self._throttle.soon()
 
@@ -323,7 +324,7 @@ class Timeline(anywidget.AnyWidget):
         return f"Timeline: {', '.join(parts) or 'no orders yet'}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Beside the live view, give a static page for readers without a front end."""
+        """Add a static page for readers without a front end."""
         looked_at = self._ended.get(self._looked_at() or self._newest or "")
         bundle = super()._repr_mimebundle_(**kwargs)
         return with_static(bundle, static_html(self.recordings, looked_at))
@@ -333,7 +334,7 @@ class Timeline(anywidget.AnyWidget):
 
 
 class Feed:
-    """Takes the records of one order after another; made by ``Timeline.feed``."""
+    """Function that takes the records of one order after another; made by ``Timeline.feed``."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -365,7 +366,7 @@ def _recordings(source: Recording | Iterable[Recording] | None) -> list[Recordin
 
 
 class EventDetails:
-    """Tells of one event after another; the reading of an order is kept for its next event."""
+    """JSON and cart of events; the reading of an order is kept for its next event."""
 
     def __init__(self) -> None:
         self._read: tuple[str, int] | None = None
@@ -428,7 +429,7 @@ def ended_order(number: int, recording: Recording) -> Json:
 
 
 def event_row(event: Event) -> Json:
-    """Return what is drawn of one event.
+    """Return one event as the page draws it.
 
     Examples
     --------
@@ -454,18 +455,32 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
     seqs = {event.event: event.seq for event in events}
     made = recorded_stages([(events, milestones)])
     milestone_names = [made.names[code] for code in made.to_milestone]
+    stages = [made.names[code] for code in made.stage]
+    looks = [look_of_stage(stage, milestone_names) for stage in stages]
     return [
         {
-            "stage": printable(made.names[made.stage[row]], LONGEST_NAME),
+            "stage": printable(stages[row], LONGEST_NAME),
             "milestone": printable(name, LONGEST_NAME),
             "seq": seqs.get(name),
             "start_ms": _known(made.start_ms[row]),
             "end_ms": _known(made.end_ms[row]),
             "duration_ms": _known(made.duration_ms[row]),
             "uncertainty_us": _known(made.uncertainty_us[row]),
+            "look": looks[row].number,
+            "is_across": looks[row].pattern is ACROSS,
         }
         for row, name in enumerate(milestone_names)
     ]
+
+
+def looks() -> Json:
+    """Return patterns of stages and the words of a placed order, for the page."""
+    placed = outcome(PLACED)
+    return {
+        "tiles": [look.pattern.tile for look in STAGE_LOOKS],
+        "across": ACROSS.tile,
+        "placed": {"outcome": placed.name, "word": placed.word, "mark": placed.mark},
+    }
 
 
 def _known(value: float) -> float | None:

@@ -9,7 +9,7 @@ import firmly_nb as fnb
 lab = fnb.connect(profile="{profile}")
 form = fnb.OrderForm(lab)
 form"""
-DOUBLE_CLICK_MS = 500  # order_form_place.js
+DOUBLE_CLICK_MS = 500  # order_form.js
 STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
 
 

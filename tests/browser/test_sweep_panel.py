@@ -25,7 +25,7 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
 ):
     bench = notebook(PANEL, ANOTHER, LOOK)
     page = bench.page
-    panel = bench.run_cell(0).locator(".sweep-view")
+    panel = bench.run_cell(0).locator(".sweep-panel")
     start = panel.get_by_role("button", name="Start", exact=True)
     expect(panel).to_contain_text("SIMULATOR 2 variants, interleaved")
     bench.theme("light")
@@ -64,8 +64,9 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
 
     # A page that is loaded anew finds the sweep again, and can go on with it.
     bench.reload()
-    panel = bench.output(0).locator(".sweep-view")
+    panel = bench.output(0).locator(".sweep-panel")
     expect(panel.locator(".headline")).to_contain_text(re.compile(r"^Stopped: "))
+    expect(panel.get_by_label("Rate")).to_have_value("12/s")
     resume = panel.get_by_role("button", name="Resume")
     resume.press("Enter")
     # The kernel answers while the sweep runs.
@@ -75,7 +76,7 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
         "Finished: 72 of 72 orders ended", timeout=60_000
     )
     expect(resume).to_be_disabled()
-    expect(panel.locator(".percentiles")).to_contain_text(re.compile(r"p50\d+ ms \(95%: "))
+    expect(panel.locator(".percentiles")).to_contain_text(re.compile(r"p50\d+\sms \(95%: "))
     for scheme in ("light", "dark"):
         bench.theme(scheme)
         axe(panel)
@@ -85,6 +86,7 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
     assert re.search(r"12/s 72 72 72", bench.run_cell(2).inner_text())
 
     saved = bench.save()
+    assert "12/s" not in str(saved["metadata"]["widgets"]), "what is typed is in no saved state"
     shown = saved["cells"][0]["outputs"][0]["data"]
     assert "72 of 72 orders" not in "".join(shown["text/plain"]), "as it was when it was shown"
     assert "needs a running kernel" in "".join(shown["text/html"])

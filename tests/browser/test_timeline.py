@@ -172,7 +172,7 @@ def look_at_what_an_event_carried(bench, shown):
     expect(shown.get_by_role("tooltip")).to_contain_text("item-added took")
     row.press("Enter")
     details = shown.get_by_label("the event that is looked at")
-    expect(details.get_by_role("tree")).to_contain_text("cart")
+    expect(details.get_by_role("list", name="JSON of the event")).to_contain_text("cart")
     expect(details.get_by_role("table")).to_contain_text("Radiant Tee")
     row.press("Escape")
 

@@ -1,4 +1,4 @@
-"""What a page sends to an order form, and what it is told, without a page."""
+"""What a page sends to an order form or a sweep panel, without a page."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ def press(form, secrets=None, turn=None, **changes):
 
 
 def edit(form, view="page", number=1, **changes):
-    """Do what the page does when something is typed."""
+    """Do what the page of an order form or sweep panel does when something is typed."""
     content = {"type": "edit", "view": view, "number": number}
-    form._form._handle_custom_msg(content, [_buffer(changes)])
+    page_of(form)._handle_custom_msg(content, [_buffer(changes)])
+
+
+def page_of(form):
+    """Return the widget whose page has the fields."""
+    return getattr(form, "_form", form)
 
 
 def send(widget, **content):

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmly_nb.widgets.draft import LONGEST_NAME, MOST_BYTES, MOST_VIEWS, Draft, SharedDraft
+from firmly_nb.widgets.order_form import OrderForm
+from firmly_nb.widgets.sweep_panel import SweepPanel
+from tests.widgets.pages import edit, page_of
 
 
 class Pages:
@@ -18,7 +21,7 @@ class Pages:
     def __init__(self):
         self.told = []
         self.changes = 0
-        self.draft = SharedDraft(self._hear, self._check, self._count)
+        self.draft = SharedDraft(Draft(), self._hear, self._check, self._count)
 
     def _hear(self, content, buffers=None):
         self.told.append((content, orjson.loads(buffers[0])))
@@ -137,3 +140,50 @@ def test_changes_from_many_threads_are_told_in_the_order_in_which_they_were_made
     assert len(pages.told) == 200
     # The last that the pages heard is what stands; otherwise they would show something else.
     assert pages.told[-1][1]["times"] == pages.draft.now.times
+
+
+@pytest.fixture(params=["order form", "sweep panel"])
+def shared(request, lab, monkeypatch):
+    """A real form, a field of text in it, and the answers that its pages got."""
+    form = OrderForm(lab) if request.param == "order form" else SweepPanel(lab)
+    answers = []
+    hear = lambda content, buffers=None: answers.append((content, orjson.loads(buffers[0])))  # noqa: E731
+    monkeypatch.setattr(form._draft, "_send", hear)
+    return form, "merchant" if request.param == "order form" else "name", answers
+
+
+def test_each_form_answers_an_edit_by_view_number_and_field(shared):
+    form, field, answers = shared
+    edit(form, "v1", 7, **{field: "typed"})
+    ((content, draft),) = answers
+    assert (content["view"], content["number"], content["fields"]) == ("v1", 7, [field])
+    assert content["problems"] == form.problems
+    assert draft[field] == "typed"
+
+
+def test_each_form_keeps_the_newest_edit_of_a_view_whatever_overtakes_it(shared):
+    form, field, answers = shared
+    for number in (2, 5, 3, 4):
+        edit(form, "v1", number, **{field: f"typed {number}"})
+    assert [draft[field] for _, draft in answers] == ["typed 2", "typed 5", "typed 5", "typed 5"]
+
+
+def test_each_form_tells_its_draft_to_a_page_that_asks(shared):
+    form, _, answers = shared
+    page_of(form)._handle_custom_msg({"type": "draft", "view": "new", "number": 0}, [])
+    assert answers[0][1] == vars(form._draft.now)
+
+
+def test_nothing_that_is_typed_is_in_the_state_of_a_form(shared):
+    form, field, _ = shared
+    edit(form, **{field: "canary"})
+    assert "canary" not in repr(page_of(form).get_state())
+    assert getattr(form._draft.now, field) == "canary"
+
+
+@pytest.mark.parametrize("buffers", [[], [b""], [b"{"], [b"7"], [b'{"name": 7, "merchant": 7}']])
+def test_no_edit_raises_in_the_kernel_or_changes_what_stands(shared, buffers):
+    form, _, _ = shared
+    before = form._draft.now
+    page_of(form)._handle_custom_msg({"type": "edit", "view": "v1", "number": 1}, buffers)
+    assert form._draft.now == before

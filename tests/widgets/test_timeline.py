@@ -13,6 +13,8 @@ import traitlets
 from nbconvert import HTMLExporter
 
 import firmly_nb as fnb
+from firmly_nb.charts.look import stage_look
+from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.widgets import timeline as timeline_module
@@ -361,3 +363,21 @@ def test_a_timeline_that_is_gone_leaves_no_thread(sent, until):
     del timeline, feed
     gc.collect()
     until(lambda: not any(thread.is_alive() for thread in own), "the end of the threads")
+
+
+def test_a_stage_looks_the_same_live_in_static_html_and_in_charts():
+    """One that spans a missing milestone had the colour of its row, and not that of its end."""
+    times = {"creating-cart": 10.0, "shipping-updated": 40.0, "order-placed": 50.0}
+    events = [event(seq, name, ms) for seq, (name, ms) in enumerate(times.items(), 1)]
+    rec = Recording([start(), *events, End("placed", 60_000_000)])
+    timeline = Timeline(rec)
+    stages = {row["stage"]: row for row in timeline._recent[0]["stages"]}
+    across = "creating-cart->shipping-updated"
+    assert stages[across]["is_across"]
+    assert not stages["order-placed"]["is_across"]
+    html = timeline_module.static_html(timeline.recordings, None)
+    for name in rec.stages.dropna(subset="duration_ms")["stage"]:
+        look = look_of_stage(name)
+        assert STAGE_LOOKS[stages[name]["look"] - 1].colour == look.colour
+        assert f'height:12px;{look.css}"' in html
+        assert stage_look(name, [])["color"] == look.colour

@@ -1,11 +1,10 @@
 // The cart of an order, event by event: a slider, the cart with what changed and what is wrong,
 // and the JSON of the event, which is asked for when it is opened.
 
-import { h, replace, milliseconds } from "./dom.js";
+import { cartSheet, findingWords } from "./cart_sheet.js";
+import { duration, h, keepShortcutsOut, number, replace } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
-import { cartSheet, findingWords } from "./cart_view_sheet.js";
-import { KERNEL_GONE, NO_ANSWER, onKernelGone, saveToKernel, sendToKernel } from "./kernel.js";
-import { keepShortcutsOut } from "./shortcuts.js";
+import { KERNEL_GONE, listen, NO_ANSWER, saveToKernel, sendToKernel } from "./kernel.js";
 
 const MOST_MARKS = 60;
 const MOST_NAMES = 5;
@@ -15,7 +14,6 @@ function render({ model, el }) {
   const view = cartView(model);
   el.append(view.element);
   keepShortcutsOut(view.element);
-  const names = ["_steps", "_sheets", "_about", "seq"].map((name) => `change:${name}`);
   // Several traits come with one message: they are drawn once.
   let waits = false;
   const drawSoon = () => {
@@ -26,16 +24,16 @@ function render({ model, el }) {
       view.draw();
     });
   };
-  const onMessage = (message) => view.onMessage(message);
-  for (const name of names) model.on(name, drawSoon);
-  model.on("msg:custom", onMessage);
-  const stop = onKernelGone(model, view.onGone);
+  const names = ["_steps", "_sheets", "_about", "seq"];
+  const stop = listen(model, {
+    ...Object.fromEntries(names.map((name) => [`change:${name}`, drawSoon])),
+    "msg:custom": view.onMessage,
+    comm_live_update: view.onGone,
+  });
   view.draw();
   return () => {
     stop();
     view.leave();
-    for (const name of names) model.off(name, drawSoon);
-    model.off("msg:custom", onMessage);
   };
 }
 
@@ -58,7 +56,7 @@ function cartView(model) {
       parts.isGone = true;
       drawCart(model, parts);
     },
-    onMessage: (message) => parts.json.onMessage(message),
+    onMessage: parts.json.onMessage,
     leave: () => clearTimeout(parts.timer),
   };
 }
@@ -114,7 +112,7 @@ function stepSlider(onChoose) {
     range.value = position;
     range.setAttribute("aria-valuetext", stepWords(step, position, steps.length));
     const left = about.steps_left_out ? ` (${about.steps_left_out} earlier ones are not listed)` : "";
-    const time = step.t_ms === null ? "" : `${milliseconds(step.t_ms)} ms`;
+    const time = step.t_ms === null ? "" : duration(step.t_ms);
     replace(
       title,
       "Cart after ",
@@ -128,7 +126,7 @@ function stepSlider(onChoose) {
 
 /** Say a step for those who do not see the slider. */
 export function stepWords(step, position, count) {
-  const time = step.t_ms === null ? "" : `, ${milliseconds(step.t_ms)} milliseconds`;
+  const time = step.t_ms === null ? "" : `, ${number(step.t_ms)} milliseconds`;
   const cart = step.has_cart ? "" : ", without a cart";
   const found = findingWords(step.findings);
   return `${step.event}${time}, event ${position + 1} of ${count}${cart}${found ? `, ${found}` : ""}`;

@@ -1,10 +1,11 @@
 // Talking to a kernel that may have stopped: then nothing can be sent, and the page is told so.
 
 export const KERNEL_GONE = "The kernel is gone: what is shown stays as it was. Run the cell again.";
+export const KERNEL_GONE_FORM = "The kernel is gone. Run the cell again for a new form.";
 export const NO_ANSWER = "No answer yet: the kernel is busy, or it has stopped.";
 export const KERNEL_SILENT = "There is no word from the kernel: it is gone, or cannot answer.";
 
-// Beats come every two seconds (heartbeat.py).
+// Beats come every two seconds (frontend.py).
 const SILENT_AFTER_MS = 8000;
 
 /** Send a message; false if the kernel is gone (its manager throws then). */
@@ -26,11 +27,17 @@ export function saveToKernel(model) {
   }
 }
 
+/** Listen to a model, to each name with a call; returns how to stop. */
+export function listen(model, calls) {
+  const pairs = Object.entries(calls);
+  for (const [name, call] of pairs) model.on(name, call);
+  return () => pairs.forEach(([name, call]) => model.off(name, call));
+}
+
 /** Call something once the kernel has ended; returns how to stop listening. */
 export function onKernelGone(model, call) {
   // The manager says so of every model when its kernel ends.
-  model.on("comm_live_update", call);
-  return () => model.off("comm_live_update", call);
+  return listen(model, { comm_live_update: call });
 }
 
 /**

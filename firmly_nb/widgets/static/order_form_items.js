@@ -1,9 +1,8 @@
 // What is ordered: rows with pickers from the catalogue, and rows for what it does not know.
 
 import { h, replace } from "./dom.js";
-import { closestVariant, optionNames, optionValues } from "./order_form_catalogue.js";
-import { combobox } from "./order_form_combobox.js";
-import { withMessage } from "./order_form_fields.js";
+import { combobox, numberInput, textInput, withMessage } from "./fields.js";
+import { sendToKernel } from "./kernel.js";
 
 /** A row in which nothing is picked yet. */
 export function blankItem(raw = false) {
@@ -185,19 +184,15 @@ function catalogueRow(form, first, { index, put, remove }) {
 /** A row in which an add_to_cart_ref is typed. */
 function rawRow(form, first, { index, put, remove }) {
   const text = (name, label, value, change, read) => {
-    const input = h("input", {
+    const input = textInput({
       id: `${form.id}-item-${index}-${name}`,
-      type: "text",
-      dir: "auto",
       "aria-label": `${label} of item ${index + 1}`,
       placeholder: label,
       title: label,
-      autocomplete: "off",
-      spellcheck: "false",
       value,
       oninput: () => change(input.value),
     });
-    return withMessage(form, `items[${index}].${name}`, input, read);
+    return withMessage(form, `items[${index}].${name}`, input, { read });
   };
   const trimmed = (typed) => typed.trim();
   const fields = {
@@ -263,24 +258,167 @@ function handlesText(item) {
 }
 
 function quantityField(form, index, item, put) {
-  const read = (typed) => (typed === "" ? null : Number(typed));
-  const input = h("input", {
+  return numberInput(form, `items[${index}].quantity`, {
     id: `${form.id}-item-${index}-quantity`,
-    class: "number quantity",
-    type: "number",
-    min: 1,
-    step: 1,
-    inputmode: "numeric",
     "aria-label": `Quantity of item ${index + 1}`,
     title: "Quantity",
-    autocomplete: "off",
-    value: String(item.quantity ?? ""),
-    oninput: () => put({ quantity: read(input.value) }),
+    value: item.quantity,
+    read: (typed) => (typed === "" ? null : Number(typed)),
+    change: (quantity) => put({ quantity }),
   });
-  return withMessage(form, `items[${index}].quantity`, input, (typed) => String(read(typed) ?? ""));
 }
 
 function removeButton(index, remove) {
   const label = `Remove item ${index + 1}`;
   return h("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick: remove }, "×");
+}
+
+// The merchant: those that may be ordered from, products found over all of them, or any name.
+
+const SEARCH_AFTER_MS = 250;
+const SHORTEST_SEARCH = 3;
+
+/** Make the merchant's row. */
+export function merchantSection(form) {
+  const { draft } = form;
+  const kept = new Map(); // each merchant's rows, for whoever comes back to it
+  let allowed = [];
+  let before = draft.get("merchant");
+  let timer = null;
+
+  const box = combobox({
+    id: `${form.id}-merchant`,
+    label: "Merchant",
+    placeholder: "a merchant, or what you look for",
+    value: before,
+    type: (text) => {
+      draft.edit({ merchant: text.trim() });
+      clearTimeout(timer);
+      timer = setTimeout(() => search(text.trim()), SEARCH_AFTER_MS);
+    },
+    pick: (choice) => moveTo(choice.value, choice.product),
+    // Later, when the focus has moved on to where it is going.
+    commit: (text) => setTimeout(() => moveTo(text.trim(), null)),
+  });
+
+  function search(words) {
+    if (words.length < SHORTEST_SEARCH || allowed.includes(words)) offer([]);
+    else form.catalogue.search(words, (answer) => offer(answer.found ?? []));
+  }
+
+  function offer(found) {
+    const merchants = allowed.map((domain) => ({ value: domain, text: domain, note: "" }));
+    const hits = found.map((hit) => ({
+      value: hit.domain,
+      text: hit.title || hit.handle,
+      note: hit.domain,
+      product: hit,
+      always: true,
+    }));
+    box.offer([...merchants, ...hits]);
+  }
+
+  function moveTo(domain, product) {
+    clearTimeout(timer);
+    offer([]);
+    box.input.value = domain;
+    if (domain === before && !product) return draft.edit({ merchant: domain });
+    const changes = { merchant: domain };
+    if (domain !== before) {
+      kept.set(before, draft.get("items"));
+      changes.items = kept.get(domain) ?? [blankItem()];
+      before = domain;
+    }
+    if (product) {
+      changes.items = [{ ...blankItem(), handle: product.handle, title: product.title }];
+    }
+    draft.edit(changes);
+    form.merchantChanged();
+  }
+
+  /** Follow a merchant that Python, a preset or another view of this form has set. */
+  function follow() {
+    box.set(draft.get("merchant"));
+    clearTimeout(timer);
+    // In another view someone may be typing it: its products are asked for when it stands.
+    timer = setTimeout(() => {
+      if (draft.get("merchant") === before) return;
+      before = draft.get("merchant");
+      form.merchantChanged();
+    }, SEARCH_AFTER_MS);
+  }
+
+  form.catalogue.merchants((answer) => {
+    allowed = answer.found ?? [];
+    offer([]);
+  });
+  draft.on("merchant", (isOwn) => isOwn || follow());
+  const message = withMessage(form, "domain", box.input).message;
+  return h(
+    "div",
+    { class: "row" },
+    h("label", { class: "row-title", for: box.input.id }, "Merchant"),
+    h("div", {}, box.element, message),
+  );
+}
+
+// What the page asks of the catalogue; each answer is kept, so that nothing is asked twice.
+
+/** Make the asking side of one view. */
+export function catalogueOf(model) {
+  const known = new Map();
+  const waiting = new Map();
+
+  function ask(about, more, call) {
+    const key = keyOf({ about, ...more });
+    if (known.has(key)) {
+      call(known.get(key));
+      return;
+    }
+    const others = waiting.get(key) ?? [];
+    waiting.set(key, [...others, call]);
+    if (others.length === 0) sendToKernel(model, { type: "catalogue", about, ...more });
+  }
+
+  function take(answer) {
+    if (answer.type !== "catalogue") return;
+    const key = keyOf(answer);
+    // A failure may pass: it is asked again the next time.
+    if (!answer.problem) known.set(key, answer);
+    const calls = waiting.get(key) ?? [];
+    waiting.delete(key);
+    for (const call of calls) call(answer);
+  }
+
+  model.on("msg:custom", take);
+  return {
+    merchants: (call) => ask("merchants", {}, call),
+    products: (domain, call) => ask("products", { domain }, call),
+    variants: (domain, handle, call) => ask("variants", { domain, handle }, call),
+    search: (words, call) => ask("search", { words }, call),
+    close: () => model.off("msg:custom", take),
+  };
+}
+
+function keyOf({ about, domain = "", handle = "", words = "" }) {
+  return JSON.stringify([about, domain, handle, words]);
+}
+
+/** The names of a product's options, in the order of its variants: ["Size", "Color"]. */
+export function optionNames(variants) {
+  return [...new Set(variants.flatMap((variant) => Object.keys(variant.options)))];
+}
+
+/** The values of one option, each once, in the order of the variants. */
+export function optionValues(variants, name) {
+  return [...new Set(variants.map((variant) => variant.options[name]).filter(Boolean))];
+}
+
+/** The variant that has this value, and otherwise as much as can be of what is chosen now. */
+export function closestVariant(variants, chosen, name, value) {
+  const having = variants.filter((variant) => variant.options[name] === value);
+  const likeness = (variant) =>
+    Object.entries(chosen).filter(([key, text]) => variant.options[key] === text).length +
+    (variant.available ? 0.5 : 0);
+  return having.sort((a, b) => likeness(b) - likeness(a))[0] ?? null;
 }

@@ -1,8 +1,7 @@
 // The strip on top: where one is; the code and the presets open below it.
 
-import { h, replace } from "./dom.js";
-import { saveToKernel, sendToKernel } from "./kernel.js";
-import { keepShortcutsOut } from "./shortcuts.js";
+import { h, keepShortcutsOut, replace } from "./dom.js";
+import { listen, saveToKernel, sendToKernel } from "./kernel.js";
 
 function render({ model, el }) {
   const id = `strip-${Math.random().toString(36).slice(2, 10)}`;
@@ -49,15 +48,20 @@ function render({ model, el }) {
     fill();
   }
 
-  const calls = [["change:environment", draw], ["change:notice", draw], ["change:shown", draw], ["change:shown", fill], ["change:presets", fill], ["msg:custom", receive]];
-  for (const [name, call] of calls) model.on(name, call);
+  const stop = listen(model, {
+    "change:environment": draw,
+    "change:notice": draw,
+    "change:shown": () => (draw(), fill()),
+    "change:presets": fill,
+    "msg:custom": receive,
+  });
   draw();
   fill();
   if (model.get("shown") === "code") sendToKernel(model, { type: "code" });
   const root = h("div", { class: "firmly strip" }, bar, panel, notice);
   keepShortcutsOut(root);
   el.append(root);
-  return () => calls.forEach(([name, call]) => model.off(name, call));
+  return stop;
 }
 
 function codePanel(code) {

@@ -4,6 +4,8 @@
 // times a second. Both are merged by recording and event number: any order of arrival, any number
 // of times, gives the same.
 
+import { duration, number, stated, uncertainty } from "./dom.js";
+
 const NICE = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 const NICE_STEPS = [1, 2, 2.5, 5, 10];
 
@@ -163,4 +165,58 @@ function withoutOutliers(values, own = 0) {
   const most = sorted.at(-1) ?? 0;
   // A single order that takes for ever would make lines of all others.
   return Math.max(own, most > 3 * usual ? usual * 1.25 : most);
+}
+
+// The timeline's words.
+
+/** Write a time of the axis, before or after zero. */
+export function axisWords(t_ms) {
+  return `${t_ms < 0 ? "\u2212" : ""}${stated(Math.abs(t_ms))}`;
+}
+
+/** Say all about an event in one line. */
+export function eventWords(event) {
+  const parts = [
+    `${duration(event.t_ms)} after the request ±${uncertainty(event.uncertainty_us)}`,
+    `${event.clock} clock`,
+    sizeOfData(event.bytes),
+    event.coalesced ? "came together with the one before" : "",
+    networkWords(event),
+  ];
+  return parts.filter(Boolean).join(" · ");
+}
+
+/** Say how far the times of an order can be trusted. */
+export function precisionWords(order) {
+  const { events } = order;
+  if (!events.length) return order.end ? "no events" : "";
+  const clocks = [...new Set(events.map((event) => event.clock))].sort().join(" and ");
+  const worst_us = Math.max(...events.map((event) => event.uncertainty_us));
+  return [`every time ±${uncertainty(worst_us)}`, `${clocks} clock`, networkWords(events.at(-1))]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+/** Name an order for a list: its number at the merchant, or how it stands and which one it is. */
+export function orderName(order) {
+  const which = Number.isFinite(order.number) ? ` (${order.number})` : "";
+  if (!order.end) return `under way${which}`;
+  return order.end.order_number || `${order.end.word}${which}`;
+}
+
+/** Write a difference with its sign. */
+export function differenceWords(value_ms) {
+  if (value_ms === null) return "-";
+  const sign = value_ms > 0 ? "+" : value_ms < 0 ? "\u2212" : "";
+  return sign + number(Math.abs(value_ms));
+}
+
+function networkWords(event) {
+  if (event.rtt_us === null || event.rtt_us === undefined) return "";
+  const again = event.retransmits ? ` · ${event.retransmits} sent again` : "";
+  return `rtt ${duration(event.rtt_us / 1000)}${again}`;
+}
+
+function sizeOfData(bytes) {
+  return bytes < 1000 ? `${bytes} bytes` : `${number(bytes / 1000)} kB`;
 }

@@ -1,4 +1,4 @@
-import { h, milliseconds, replace, svg } from "/static/dom.js";
+import { duration, h, number, replace, stated, svg, uncertainty } from "/static/dom.js";
 import { equal, stage, test } from "./harness.js";
 
 test("text becomes text and never markup", () => {
@@ -37,9 +37,17 @@ test("replace leaves nothing of before", () => {
   equal(element.children.length, 1);
 });
 
-test("milliseconds are written as in Python", () => {
-  equal([1204.31, 0, 12345678, null, NaN].map((value) => milliseconds(value)), [
-    "1\u2009204.3", "0.0", "12\u2009345\u2009678.0", "-", "-",
+test("a measured value has three digits that count, decided after rounding", () => {
+  equal([1204.31, 287.6, 12.34, 9.996, 5.678, 0, -0.001, null, NaN].map(number), [
+    "1\u202f204", "288", "12.3", "10.0", "5.68", "0.00", "0.00", "-", "-",
   ]);
-  equal(milliseconds(1204.5, 0), "1\u2009205");
+});
+
+test("a time stays on one line with its unit", () => {
+  equal([1204.31, null].map(duration), ["1\u202f204\u00a0ms", "-"]);
+});
+
+test("a value that was counted or chosen has all its digits, and an uncertainty its unit", () => {
+  equal([12345678, 0.5, 500].map(stated), ["12\u202f345\u202f678", "0.5", "500"]);
+  equal([34.21, 999.7, 2920].map(uncertainty), ["34.2\u00a0µs", "1.00\u00a0ms", "2.92\u00a0ms"]);
 });

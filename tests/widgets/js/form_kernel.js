@@ -1,4 +1,4 @@
-// The kernel behind a form under test: it holds the draft and answers as shared_draft.py does.
+// The kernel behind a form under test: it holds the draft and answers as draft.py does.
 
 const read = (buffer) => JSON.parse(new TextDecoder().decode(buffer));
 const written = (value) => new DataView(new TextEncoder().encode(JSON.stringify(value)).buffer);
@@ -38,9 +38,9 @@ export function formKernel(model, draft) {
   };
 
   function take(message) {
-    const sent = { edit: 0, place: 1 }[message.type];
+    const sent = { edit: 0, place: 1, start: 0 }[message.type];
     const fields = sent === undefined ? [] : changed(message, read(message.buffers[sent]));
-    if (["draft", "edit", "place"].includes(message.type)) kernel.tell(message, fields);
+    if (message.type === "draft" || sent !== undefined) kernel.tell(message, fields);
   }
 
   function changed({ view, number }, changes) {

@@ -1,10 +1,8 @@
-import { closestVariant, optionNames, optionValues } from "/static/order_form_catalogue.js";
-import { combobox } from "/static/order_form_combobox.js";
-import { handlesOf, reference } from "/static/order_form_items.js";
-import { problemWords } from "/static/order_form_place.js";
-import { addressWords } from "/static/order_form_sections.js";
+import { closestVariant, handlesOf, optionNames, optionValues, reference } from "/static/order_form_items.js";
+import { combobox, problemWords } from "/static/fields.js";
+import { addressWords } from "/static/order_form.js";
 import orderForm from "/static/order_form.js";
-import { keepShortcutsOut } from "/static/shortcuts.js";
+import { keepShortcutsOut } from "/static/dom.js";
 import { formKernel } from "./form_kernel.js";
 import { equal, model, ok, stage, test, until } from "./harness.js";
 
@@ -68,9 +66,11 @@ test("a whole add_to_cart_ref that is pasted is taken apart", () => {
 });
 
 test("what is wrong is named by its part, the first thing and how many more", () => {
-  equal(problemWords([["shipping_info.postal_code", "must not be empty"]]), "Ship to, postal code: must not be empty");
-  equal(problemWords([["items[0].quantity", "x"], ["times", "y"]]), "Items, quantity: x (and 1 more)");
-  equal(problemWords([["domain", "is none"]]), "Merchant: is none");
+  const names = { shipping_info: "Ship to", items: "Items", domain: "Merchant" };
+  const words = (...found) => problemWords(found, names);
+  equal(words(["shipping_info.postal_code", "must not be empty"]), "Ship to, postal code: must not be empty");
+  equal(words(["items[0].quantity", "x"], ["times", "y"]), "Items, quantity: x (and 1 more)");
+  equal([words(["domain", "is none"]), words()], ["Merchant: is none", ""]);
 });
 
 test("an address in one line is who and where", () => {

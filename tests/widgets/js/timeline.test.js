@@ -8,7 +8,7 @@ function stages(times) {
   return NAMES.map((name, index) => {
     const end_ms = times[index] ?? null;
     const start_ms = end_ms === null ? null : (times[index - 1] ?? 0);
-    return { stage: name, milestone: name, seq: end_ms === null ? null : index + 1, start_ms, end_ms, duration_ms: end_ms === null ? null : end_ms - start_ms, uncertainty_us: 40 };
+    return { stage: name, milestone: name, seq: end_ms === null ? null : index + 1, start_ms, end_ms, duration_ms: end_ms === null ? null : end_ms - start_ms, uncertainty_us: 40, look: index + 1, is_across: false };
   });
 }
 
@@ -24,10 +24,11 @@ function order(number, times, changes = {}) {
   return { recording_id: `r${number}`, number, domain: "shop.example", environment: "simulator", started_at_ms: Date.now(), events: times.map((t, n) => event(n + 1, t)), events_left_out: 0, stages: stages(times), end: null, ...changes };
 }
 
+const LOOKS = { tiles: ["", "M0 6L6 0", "M3 3v1", "M0 0L6 6"], across: "M3 0V6", placed: { outcome: "placed", word: "geliefert", mark: "!" } };
 const WHOLE = [100, 200, 300, 400];
 
 function show(state = {}) {
-  const made = model({ _orders: [], _recent: [], _live: [], _first: 1, _left_out: 0, align: "start", details: true, expecting: false, selected: null, compared: null, ...state });
+  const made = model({ _orders: [], _recent: [], _live: [], _first: 1, _left_out: 0, _looks: LOOKS, align: "start", details: true, expecting: false, selected: null, compared: null, ...state });
   const el = stage();
   const leave = timeline.render({ model: made, el });
   return { model: made, el, leave, find: (what) => el.querySelector(what), all: (what) => [...el.querySelectorAll(what)] };
@@ -60,14 +61,14 @@ test("each event is drawn when its message comes, and the state that follows cha
   page.model.receive({ kind: "event", recording_id: "r1", event: event(1, 100), stages: stages([100]), arrived_at_ms: Date.now() });
   await drawn();
   equal(page.find(".stage-row"), row);
-  equal(rows(page)[0], "100.0");
+  equal(rows(page)[0], "100");
   equal(page.all(".tick").length, 1);
   page.model.set("_live", [order(1, [100])]);
   await drawn();
   equal(page.all(".tick").length, 1);
   page.model.receive({ kind: "order", order: order(1, WHOLE, { end: end() }) });
   await drawn();
-  equal(rows(page), ["100.0", "100.0", "100.0", "100.0"]);
+  equal(rows(page), ["100", "100", "100", "100"]);
   equal(page.find(".head .word").textContent, "✓ placed");
   equal(page.find("[role=status].visually-hidden").textContent, "Placed: order 1004.");
   page.leave();
@@ -88,7 +89,7 @@ test("the stage in progress grows and counts without a message", async () => {
 
 test("the axis grows by itself when an order takes longer, and never shrinks while it runs", async () => {
   const page = show({ _live: [order(1, [5], { started_at_ms: Date.now() - 90 })] });
-  const last = () => Number(page.all(".timeline > .order .axis-label").at(-1).textContent.replaceAll("\u2009", ""));
+  const last = () => Number(page.all(".timeline > .order .axis-label").at(-1).textContent.replaceAll("\u202f", ""));
   let longest = last();
   for (let times = 0; times < 3; times += 1) {
     const before = longest;
@@ -142,9 +143,9 @@ test("a click on a stage looks at its event and asks the kernel for what it carr
   equal(page.model.sent, [{ kind: "details", recording_id: "r1", seq: 2 }]);
   ok(page.find(".details h3").textContent.startsWith("item-added"));
   page.model.receive({ kind: "json", recording_id: "r1", seq: 2, text: '{"cart": {"cart_id": "c-17"}}', left_out: "" });
-  ok(page.find("[role=tree]").textContent.includes("cart"));
+  ok(page.find(".json-tree").textContent.includes("cart"));
   page.model.receive({ kind: "json", recording_id: "r1", seq: 3, text: '{"other": 1}', left_out: "" });
-  ok(!page.find("[role=tree]").textContent.includes("other"), "an answer for another event is not shown");
+  ok(!page.find(".json-tree").textContent.includes("other"), "an answer for another event is not shown");
   page.find(".details .close").click();
   equal(page.find(".details").hidden, true);
   equal(page.model.get("selected"), { recording_id: "r1", seq: null });
@@ -202,7 +203,7 @@ test("a tooltip comes with the focus, describes the button, and goes with Escape
   row.focus();
   equal(tip.hidden, false);
   equal(row.getAttribute("aria-describedby"), tip.id);
-  ok(tip.textContent.includes("took 100.0 ms ±0.1 ms"));
+  ok(tip.textContent.includes("took 100\u00a0ms ±"));
   row.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
   equal(tip.hidden, true);
   equal(row.hasAttribute("aria-describedby"), false);
@@ -239,7 +240,7 @@ test("a failure says how, after what, and for how long the next stage was waited
   equal(page.find(".verdict").textContent, "No end within 1.5 s.");
   equal(page.all(".stages .bar.waited").length, 1);
   page.all(".stage-row")[2].focus();
-  ok(page.find(".timeline > .order .tip").textContent.includes("waited for 1\u2009300 ms"));
+  ok(page.find(".timeline > .order .tip").textContent.includes("waited for 1\u202f300\u00a0ms"));
   page.leave();
 });
 
@@ -254,7 +255,7 @@ test("of several orders one is looked at and one compared", () => {
   page.all(".compare")[0].click();
   equal(page.model.get("compared"), "r3");
   const cells = page.all(".comparison tbody tr").map((row) => row.lastChild.textContent);
-  equal(cells, ["\u22122.0", "0.0", "0.0", "0.0", "0.0"]);
+  equal(cells, ["\u22122.00", "0.00", "0.00", "0.00", "0.00"]);
   page.find(".comparison .close").click();
   equal(page.find(".comparison").hidden, true);
   page.leave();
@@ -300,7 +301,7 @@ test("lined up on a milestone, zero is where all have it", () => {
 
 test("what is left out is said", () => {
   const page = show({ _orders: [order(1, WHOLE, { end: end() })], _left_out: 9700 });
-  ok(page.find(".note").textContent.startsWith("9\u2009700 older orders are not drawn"));
+  ok(page.find(".note").textContent.startsWith("9\u202f700 older orders are not drawn"));
   page.leave();
 });
 
@@ -377,4 +378,20 @@ test("for those who asked for less movement, the count goes on once a second", a
   await until(() => count() !== before, "the next second");
   page.leave();
   window.matchMedia = matchMedia;
+});
+
+test("the example of an empty timeline reads as Python's table of outcomes says", () => {
+  const page = show();
+  equal(page.find(".example .word").textContent, "! geliefert");
+});
+
+test("a stage has the colour and the pattern that the kernel says, across where it spans another", async () => {
+  const made = stages(WHOLE).map((each, n) => ({ ...each, look: 4 - n, is_across: n === 1 }));
+  const page = show({ _orders: [order(1, WHOLE, { stages: made, end: end() })] });
+  await drawn();
+  const [plain, across] = page.all(".timeline > .order .stage-row");
+  ok(plain.classList.contains("stage-4"), plain.className);
+  const pattern = (row) => getComputedStyle(row.querySelector(".hatch")).fill.match(/#([\w-]+)/)?.[1];
+  const tile = (id) => page.find(`pattern[id="${id}"] path`).getAttribute("d");
+  equal([tile(pattern(plain)), tile(pattern(across))], [LOOKS.tiles[3], LOOKS.across]);
 });

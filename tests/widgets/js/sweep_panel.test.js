@@ -1,6 +1,7 @@
-import widget from "/static/sweep_view.js";
-import { latencyChart, roundUp, said } from "/static/sweep_view_chart.js";
-import { test, equal, ok, stage, model, until } from "./harness.js";
+import widget from "/static/sweep_panel.js";
+import { latencyChart, roundUp, said } from "/static/sweep_panel.js";
+import { formKernel } from "./form_kernel.js";
+import { equal, model, ok, stage, test, until } from "./harness.js";
 
 const DRAFT = {
   count: "20", arrival: "constant", rate: "1/s", concurrency: "4", duration: "", max_orders: "25",
@@ -15,19 +16,24 @@ const RUNNING = {
   outcomes: [{ outcome: "placed", words: "placed", mark: "✓", tone: "good", n: 4 }, { outcome: "timeout", words: "timeout", mark: "✕", tone: "bad", n: 1 }],
 };
 
-function show(state = {}) {
-  const kernel = model({
-    _draft: DRAFT, _problems: {}, _environment: { name: "simulator", label: "SIMULATOR" },
-    _orders_words: "1 x tee", _shown: IDLE, _points: [], _looks: {}, _notice: "", ...state,
+/** A panel in the page and the kernel behind it. */
+function show({ traits = {}, draft = {}, problems = {} } = {}) {
+  const state = model({
+    _environment: { name: "simulator", label: "SIMULATOR" },
+    _orders_words: "1 x tee", _shown: IDLE, _points: [], _looks: {}, _notice: "", ...traits,
   });
-  const { on } = kernel;
-  const ends = [];
-  kernel.on = (name, f) => (name === "comm_live_update" ? ends.push(f) : on(name, f));
+  const kernel = formKernel(state, { ...DRAFT, ...draft });
+  kernel.problems = problems;
   const el = stage();
-  const end = widget.render({ model: kernel, el });
+  const end = widget.render({ model: state, el });
   const button = (name) => [...el.querySelectorAll("button")].find((one) => one.textContent === name);
-  const die = () => ends.forEach((f) => f());
-  return { kernel, el, end, die, button, input: (name) => el.querySelector(`[id$="-${name}"]`) };
+  const pressed = () => state.sent.filter(({ type }) => !["draft", "edit"].includes(type));
+  return { state, kernel, el, end, button, pressed, input: (name) => el.querySelector(`[id$="-${name}"]`) };
+}
+
+function type(input, text) {
+  input.value = text;
+  input.dispatchEvent(new Event("input"));
 }
 
 test("every field has a label", () => {
@@ -37,83 +43,121 @@ test("every field has a label", () => {
   ok(inputs.every((one) => one.labels.length === 1 && one.labels[0].textContent));
 });
 
-test("what is typed goes to the kernel as text", () => {
+test("what is typed goes to the kernel as text, in no state and in no content of a message", () => {
+  const { state, kernel, input } = show();
+  type(input("name"), "canary");
+  equal(kernel.draft, { ...DRAFT, name: "canary" });
+  equal(state.get("name"), undefined);
+  equal(JSON.stringify(state.sent.map(({ buffers, ...content }) => content)).includes("canary"), false);
+});
+
+test("an answer that comes late is never put over newer typing, and the button waits for the last", () => {
+  const { kernel, el, button, input } = show();
+  kernel.isBusy = true;
+  for (const text of ["3", "30", "30/min"]) type(input("rate"), text);
+  kernel.answer(1);
+  equal([input("rate").value, el.querySelector(".why").textContent], ["30/min", "Being checked …"]);
+  equal(button("Start").getAttribute("aria-disabled"), "true");
+  kernel.answer();
+  equal([input("rate").value, kernel.draft.rate], ["30/min", "30/min"]);
+  equal(button("Start").getAttribute("aria-disabled"), "false");
+});
+
+test("what Python sets is shown, also in the field that has the focus", () => {
   const { kernel, input } = show();
-  input("rate").value = "30/min";
-  input("rate").dispatchEvent(new Event("input"));
-  equal(kernel.get("_draft"), { ...DRAFT, rate: "30/min" });
+  input("rate").focus();
+  kernel.put({ rate: "9/s", arrival: "closed" });
+  equal([input("rate").value, input("arrival").value, input("rate").disabled], ["9/s", "closed", true]);
 });
 
 test("what is wrong is said at the field and by the button, which then does nothing", () => {
-  const { kernel, el, button, input } = show({ _problems: { rate: "type a rate", count: "type a number" } });
+  const { el, button, input, pressed } = show({ problems: { count: "type a number", rate: "type a rate" } });
   equal(input("rate").getAttribute("aria-invalid"), "true");
   equal(el.querySelector(`#${input("rate").getAttribute("aria-describedby")}`).textContent, "type a rate");
   equal(button("Start").getAttribute("aria-disabled"), "true");
-  equal(el.querySelector(".why").textContent, "Rate: type a rate (and 1 more)");
+  equal(el.querySelector(".why").textContent, "Orders: type a number (and 1 more)");
   button("Start").click();
-  equal(kernel.sent, []);
+  equal(pressed(), []);
   equal(document.activeElement, input("count"), "the first wrong field");
 });
 
-test("one press starts one sweep", () => {
-  const { kernel, button } = show();
+test("one press starts one sweep, of what the page shows", () => {
+  const { button, pressed, input } = show();
+  type(input("count"), "7");
   button("Start").click();
   button("Start").click();
-  equal(kernel.sent, [{ type: "start" }]);
+  const [start, ...more] = pressed();
+  equal([start.type, more], ["start", []]);
+  equal(JSON.parse(new TextDecoder().decode(start.buffers[0])), { ...DRAFT, count: "7" });
+});
+
+test("a start that was refused can be tried again, also when it is refused in the same words", () => {
+  const { state, button, pressed } = show();
+  for (const count of [1, 2]) {
+    button("Start").click();
+    equal(pressed().length, count);
+    state.set("_notice", "");
+    state.set("_notice", "not today");
+  }
 });
 
 test("while it runs fields are locked, and it can be stopped in two ways", () => {
-  const { kernel, el, button, input } = show({ _shown: RUNNING });
+  const { pressed, el, button, input } = show({ traits: { _shown: RUNNING } });
   ok(input("count").disabled && button("Resume").disabled);
   const bar = el.querySelector("[role=progressbar]");
   equal([bar.getAttribute("aria-valuenow"), bar.getAttribute("aria-valuemax")], ["5", "20"]);
   equal([...bar.children].map((part) => part.style.width), ["20%", "5%"]);
   button("Start no more").click();
-  equal(kernel.sent, [{ type: "stop", let_finish: true }]);
+  equal(pressed(), [{ type: "stop", let_finish: true, buffers: [] }]);
   ok(button("Stop").disabled);
 });
 
 test("a closed loop needs no rate", () => {
-  const { input } = show({ _draft: { ...DRAFT, arrival: "closed" } });
+  const { input } = show({ draft: { arrival: "closed" } });
   ok(input("rate").disabled && !input("count").disabled);
 });
 
 test("a sweep that stopped can be resumed", () => {
-  const { kernel, button } = show({ _shown: { ...RUNNING, state: "stopped", can_resume: true } });
+  const { button, pressed } = show({ traits: { _shown: { ...RUNNING, state: "stopped", can_resume: true } } });
   button("Resume").click();
-  equal(kernel.sent, [{ type: "resume" }]);
+  equal(pressed(), [{ type: "resume", buffers: [] }]);
 });
 
 test("the state is announced when it changes, not with every order", () => {
-  const { kernel, el } = show({ _shown: RUNNING });
+  const { state, el } = show({ traits: { _shown: RUNNING } });
   const status = el.querySelector("[role=status]");
   equal(status.textContent, RUNNING.headline);
-  kernel.set("_shown", { ...RUNNING, headline: "Running: 6 of 20 orders ended", ended: 6 });
+  state.set("_shown", { ...RUNNING, headline: "Running: 6 of 20 orders ended", ended: 6 });
   equal(status.textContent, RUNNING.headline);
-  kernel.set("_shown", { ...RUNNING, state: "finished", headline: "Finished" });
+  state.set("_shown", { ...RUNNING, state: "finished", headline: "Finished" });
   equal(status.textContent, "Finished");
 });
 
 test("words from elsewhere are text", () => {
   const evil = "<img src=x onerror=alert(1)>";
-  const { el } = show({ _orders_words: evil, _notice: evil, _shown: { ...RUNNING, headline: evil, message: evil } });
+  const { el } = show({
+    traits: { _orders_words: evil, _notice: evil, _shown: { ...RUNNING, headline: evil, message: evil } },
+    draft: { name: evil },
+    problems: { name: evil },
+  });
   equal(el.querySelectorAll("img").length, 0);
   ok(el.textContent.includes(evil));
 });
 
 test("a kernel that is gone is said, and nothing can be pressed", () => {
-  const { el, button, die, input } = show({ _shown: RUNNING });
+  const { state, el, button, input } = show({ traits: { _shown: RUNNING } });
   ok(!button("Stop").disabled);
-  die();
+  state.gone();
   ok(el.querySelector(".why").textContent.startsWith("The kernel is gone."));
   ok(button("Stop").disabled && input("count").disabled);
   equal(button("Start").getAttribute("aria-disabled"), "true");
 });
 
 test("after its end it listens no more", () => {
-  const { kernel, el, end } = show();
+  const { state, el, end } = show();
   end();
-  kernel.set("_shown", RUNNING);
+  equal(state.listening(), 0);
+  state.set("_shown", RUNNING);
   ok(!el.textContent.includes("Running"));
 });
 
@@ -129,7 +173,7 @@ test("the chart has a dot for each placed order and a cross for others", () => {
   equal([count("circle.placed"), count("path.bad"), count("path.quiet")], [2, 1, 1]);
   const [first, second] = [...chart.element.querySelectorAll("circle")].map((one) => Number(one.getAttribute("cy")));
   ok(second < first, "the slower one higher up");
-  ok(said([[0, 400, "placed"]]).includes("1 placed, from 400 to 400 ms"));
+  ok(said([[0, 400, "placed"]]).includes("1 placed, from 400 to 400\u00a0ms"));
 });
 
 test("axes end at round numbers", () => {
@@ -140,10 +184,10 @@ test("a sweep of which the kernel says no word any more is not shown as running"
   const real = window.setTimeout;
   window.setTimeout = (call, ms) => real(call, ms / 100);
   try {
-    const { kernel, el, end } = show({ _shown: RUNNING });
+    const { state, el, end } = show({ traits: { _shown: RUNNING } });
     equal(el.querySelector(".why").textContent, "A sweep is running.");
     await until(() => el.querySelector(".why").textContent.startsWith("There is no word from the kernel"));
-    kernel.receive({ type: "beat" });
+    state.receive({ type: "beat" });
     equal(el.querySelector(".why").textContent, "A sweep is running.");
     end();
   } finally {

@@ -1,5 +1,5 @@
-import { draftOf } from "/static/order_form_draft.js";
-import { withMessage } from "/static/order_form_fields.js";
+import { draftOf } from "/static/draft.js";
+import { withMessage } from "/static/fields.js";
 import { formKernel } from "./form_kernel.js";
 import { equal, model, ok, stage, test, until } from "./harness.js";
 
@@ -143,7 +143,7 @@ test("what is typed is not typed anew by its own answer, but what Python sets is
   const form = { fields: new Map(), showProblems() {} };
   const input = document.createElement("input");
   stage().append(input);
-  const field = withMessage(form, "times", input, (text) => String(Number(text)));
+  const field = withMessage(form, "times", input, { read: (text) => String(Number(text)) });
   input.focus();
   input.value = "01";
   input.dispatchEvent(new Event("input"));

@@ -1,6 +1,6 @@
 // One cart: lines, shipments, totals, each with what it was before and what the checks found.
 
-import { h, milliseconds, replace } from "./dom.js";
+import { duration, h, replace } from "./dom.js";
 
 const SIGNS = { added: "+", removed: "−", changed: "→" };
 const FINDING_SIGNS = { error: "✗", warning: "!", info: "i" };
@@ -38,7 +38,7 @@ export function findingWords(counts) {
 function withoutCart(step, from) {
   const own = [h("bdi", {}, step.event), " carries no cart"];
   if (!from) return [...own, ", and none came before it."];
-  const time = from.t_ms === null ? "" : ` (${milliseconds(from.t_ms)} ms)`;
+  const time = from.t_ms === null ? "" : ` (${duration(from.t_ms)})`;
   return [...own, "; this is the one of ", h("bdi", {}, from.event), `${time}.`];
 }
 
