@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from concurrent.futures import wait as _wait_for
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from firmly_nb.display.messages import coded
+
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
@@ -124,8 +126,11 @@ def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> 
         If called on the loop's own thread.
     """
     if threading.current_thread().name == THREAD_NAME:
-        raise RuntimeError(
-            "a lab cannot be used from its own background loop, where waiting would never end"
+        raise coded(
+            RuntimeError,
+            "FNB018",
+            "A lab cannot be used from its own background loop: waiting would never end. Call it "
+            "from another thread.",
         )
     return Running(function, *args)
 

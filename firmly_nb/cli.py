@@ -41,8 +41,8 @@ LOAD_SHOWS = 20
 # What errors say to do in Python, as it is done here.
 TERMINAL_WORDS = {
     r'fnb\.connect\(\.\.\., allow_domains=\["([^"]+)"\]\)': r"--allow \1",
-    r"pass app_id=\.\.\., set": "set",
-    r", 'staging' or api_url=\.\.\.$": " or 'staging'",
+    r"Pass app_id=\.\.\., set": "Set",
+    r", 'staging' or api_url\.": " or 'staging'.",
     r"^timeout_s": "--timeout",
     r"^allow_domains": "--allow",
 }

@@ -12,8 +12,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from anyio import CancelScope
@@ -21,6 +21,7 @@ from anyio import CancelScope
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import FirmlyError, Unauthorized
 from firmly_nb.api.secrets import redact_text
+from firmly_nb.display.messages import coded, quoted, unknown
 from firmly_nb.environments import check_headers
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
@@ -154,10 +155,27 @@ class Options:
         check_headers(self.headers)
         limit = self.timeout_s
         if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):
-            raise ValueError(
-                f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, "
-                f"got {limit!r}"
+            raise coded(
+                ValueError,
+                "FNB105",
+                f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, got "
+                f"{quoted(limit)}. For two minutes pass 120. Nothing was sent.",
             )
+
+
+def options_of(call: str, given: dict[str, Any]) -> Options:
+    """Make the options of a call that takes them by name.
+
+    Raises
+    ------
+    TypeError
+        For a name that is not an option.
+    """
+    names = [one.name for one in fields(Options)]
+    for name in given:
+        if name not in names:
+            raise coded(TypeError, "FNB104", unknown("option", name, names, call))
+    return Options(**given)
 
 
 class Bench:
@@ -276,7 +294,12 @@ class Bench:
             if records:
                 self.last = Recording(records)
         if not records:
-            raise RuntimeError("the recorder gave no record of the order")
+            raise coded(
+                RuntimeError,
+                "FNB602",
+                "The recorder left no record of the order, which may exist. Check it at the "
+                "merchant.",
+            )
         return Recording(records)
 
     def recall(self, recording_id: str) -> None:

@@ -118,7 +118,9 @@ class FirmlyClient:
         )
         session = _session(answer)
         if session is None:
-            raise FirmlyError("UnexpectedAnswer", "the session lacks or garbles a field")
+            raise FirmlyError(
+                "UnexpectedAnswer", "the session lacks a field, or a field cannot be read"
+            )
         return session
 
     async def payment_key(self) -> PublicKey:
@@ -136,7 +138,7 @@ class FirmlyClient:
         )
         answer = _json(sent)
         if not isinstance(answer, dict):
-            raise FirmlyError("UnexpectedAnswer", "the confirmation is no JSON object")
+            raise FirmlyError("UnexpectedAnswer", "the confirmation is not a JSON object")
         return answer
 
     @asynccontextmanager
@@ -196,7 +198,7 @@ class FirmlyClient:
                 raise
             answer = await self._call("GET", f"{url}/", token)
         if not isinstance(answer, dict):
-            raise FirmlyError("UnexpectedAnswer", "the cart is no JSON object")
+            raise FirmlyError("UnexpectedAnswer", "the cart is not a JSON object")
         return answer
 
     async def change_cart(
@@ -262,7 +264,7 @@ class FirmlyClient:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 answer = await self._exchange(method, url, headers or {}, body, limits)
         except (TimeoutError, httpx.TimeoutException):
-            failure = FirmlyError("Timeout", f"{_where(url)} did not answer in time")
+            failure = FirmlyError("Timeout", f"{_where(url)} did not respond in time")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             text = f"{_where(url)} cannot be reached: {type(error).__name__}"
             failure = FirmlyError("TransportError", text)
@@ -270,7 +272,7 @@ class FirmlyClient:
         if failure:
             raise failure
         if len(answer.body) > MAX_ANSWER_BYTES:
-            text = f"{answer.where} answered with more than {MAX_ANSWER_BYTES} bytes"
+            text = f"{answer.where} responded with more than {MAX_ANSWER_BYTES} bytes"
             raise FirmlyError("UnexpectedAnswer", text, answer.status)
         if not 200 <= answer.status < 300:
             refusal = error_from_body(answer.status, answer.body, _texts_of(headers, body))
@@ -346,7 +348,7 @@ def _json(answer: Answer) -> Any:
     except orjson.JSONDecodeError:
         raise FirmlyError(
             "UnexpectedAnswer",
-            f"{answer.where} answered with a body that is no JSON",
+            f"{answer.where} responded with a body that is not JSON",
             answer.status,
         ) from None
 

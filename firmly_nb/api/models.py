@@ -20,9 +20,12 @@ from pydantic import (
 )
 
 from firmly_nb.api.secrets import SecretStr
+from firmly_nb.display.messages import coded, unknown, with_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pydantic_core import ErrorDetails
 
 
 DOMAIN = re.compile(
@@ -32,25 +35,27 @@ DOMAIN = re.compile(
 
 def _email(value: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
-        raise ValueError("is no e-mail address; expected a form like ada@example.test")
+        raise ValueError("not a valid e-mail address. Example: ada@example.test.")
     return value
 
 
 def bare_domain(value: str) -> str:
-    """Return a merchant's domain as it is compared; ValueError for what is none."""
+    """Return a merchant's domain as it is compared; raise ValueError if it is not one."""
     name = value.lower().rstrip(".")
     if not DOMAIN.fullmatch(name):
-        raise ValueError("is no merchant domain; expected a bare host name like staging.luma.gift")
+        raise ValueError("not a merchant domain. Example: staging.luma.gift.")
     return name
 
 
 class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
     """What was refused before anything was sent: each field, what is wrong, what is expected."""
 
+    code = "FNB101"
+
     def __init__(self, model: str, problems: Sequence[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
         lines = "".join(f"\n  {field}: {text}" for field, text in self.problems)
-        super().__init__(f"{model} is not valid:{lines}")
+        super().__init__(with_code(f"{model} is not valid:{lines}", self.code))
         self.model = model
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -67,7 +72,7 @@ class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
             if isinstance(inner, InvalidOrder):
                 problems.update({_join(path, field): text for field, text in inner.problems})
             else:
-                problems[path or "fields"] = WORDS.get(entry["type"]) or _sentence(entry["msg"])
+                problems[path or "fields"] = _problem(entry)
         # A list with a wrong entry is also reported as too short: that is no second problem.
         wrong = [p for p in problems if any(q.startswith((f"{p}[", f"{p}.")) for q in problems)]
         return cls(error.title, [(p, text) for p, text in problems.items() if p not in wrong])
@@ -95,7 +100,8 @@ class ApiModel(BaseModel):
         """Refuse to be changed, without repeating the value as pydantic would."""
         del value
         kind = type(self).__name__
-        raise ValueError(f"{kind} is frozen: {name} cannot be set; make another {kind}")
+        text = f"{kind}.{name} cannot be set: {kind} is frozen. Make another {kind}."
+        raise coded(ValueError, "FNB106", text)
 
 
 Model = TypeVar("Model", bound=ApiModel)
@@ -113,9 +119,16 @@ def _made(model: type[Model], fields: dict[str, Any], changes: dict[str, Any]) -
 
 # Where pydantic's own words speak of types rather than of what to do.
 WORDS = {
-    "extra_forbidden": "is not a field of the API",
-    "missing": "is required",
-    "string_too_short": "must not be empty",
+    "extra_forbidden": "not a field of the API.",
+    "greater_than_equal": "must be at least {ge}.",
+    "int_type": "must be a whole number.",
+    "less_than_equal": "must be at most {le}.",
+    "missing": "is required.",
+    "string_too_long": "must have at most {max_length} characters.",
+    "string_too_short": "must not be empty.",
+    "string_type": "must be a text.",
+    "too_long": "must have at most {max_length} entries.",
+    "too_short": "must have at least {min_length} entry.",
 }
 
 
@@ -127,9 +140,12 @@ def _join(path: str, field: str) -> str:
     return f"{path}.{field}" if path else field
 
 
-def _sentence(message: str) -> str:
-    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return text[:1].lower() + text[1:]
+def _problem(entry: ErrorDetails) -> str:
+    """Return what is wrong with a field, never its value."""
+    if known := WORDS.get(entry["type"]):
+        return known.format(**entry.get("ctx", {}))
+    text = entry["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return f"{text[:1].lower()}{text[1:].rstrip('.')}."
 
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
@@ -223,28 +239,28 @@ class Card(ApiModel):
     @classmethod
     def _number_is_possible(cls, value: SecretStr) -> SecretStr:
         if not re.fullmatch(r"[0-9]{12,19}", value.get_secret_value()):
-            raise ValueError("must be 12 to 19 digits")
+            raise ValueError("must be 12 to 19 digits.")
         return value
 
     @field_validator("verification_value")
     @classmethod
     def _verification_value_is_possible(cls, value: SecretStr) -> SecretStr:
         if not re.fullmatch(r"[0-9]{3,4}", value.get_secret_value()):
-            raise ValueError("must be 3 or 4 digits")
+            raise ValueError("must be 3 or 4 digits.")
         return value
 
     @field_validator("month")
     @classmethod
     def _month_is_possible(cls, value: str) -> str:
         if not re.fullmatch(r"0[1-9]|1[0-2]", value):
-            raise ValueError("must be two digits, 01 to 12")
+            raise ValueError("must be two digits, 01 to 12.")
         return value
 
     @field_validator("year")
     @classmethod
     def _year_is_possible(cls, value: str) -> str:
         if not re.fullmatch(r"20[0-9]{2}", value):
-            raise ValueError("must be four digits, like 2030")
+            raise ValueError("must be four digits, like 2030.")
         return value
 
     @classmethod
@@ -257,7 +273,7 @@ class Card(ApiModel):
             If there is no test card of that name.
         """
         if kind not in TEST_CARDS:
-            raise ValueError(f"no test card {kind!r}; there are {', '.join(TEST_CARDS)}")
+            raise unknown_card(kind)
         cvv = "1234" if kind == "amex" else "123"
         fields = {
             "number": TEST_CARDS[kind],
@@ -274,7 +290,12 @@ class Card(ApiModel):
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         """Refuse to be pickled: that would be the number and the CVV in plain text."""
-        raise TypeError("a card is not pickled: make it where the order is placed")
+        raise coded(
+            TypeError,
+            "FNB107",
+            "A card cannot be pickled: its number would be plain text. Make it where the order is "
+            "placed.",
+        )
 
     def __repr__(self) -> str:
         if "number" not in self.__dict__:
@@ -285,6 +306,15 @@ class Card(ApiModel):
         return f"Card({label}, ends in {number[-4:]})"
 
     __str__ = __repr__
+
+
+def unknown_card(kind: object, more: tuple[str, ...] = ()) -> ValueError:
+    """Return the error for a card name that does not exist; digits are not repeated."""
+    names = [*TEST_CARDS, *more]
+    if isinstance(kind, str) and not re.search(r"\d{2}", kind):
+        return coded(ValueError, "FNB103", unknown("test card", kind, names))
+    text = f"A test card is named, not given by its number. Use {', '.join(names)}."
+    return coded(ValueError, "FNB103", text)
 
 
 def _as_tuple(value: Any) -> Any:
@@ -314,7 +344,7 @@ class Order(ApiModel):
     Traceback (most recent call last):
     ...
     firmly_nb.api.models.InvalidOrder: Order is not valid:
-      items[0].quantity: input should be greater than or equal to 1
+      items[0].quantity: must be at least 1. [FNB101]
     """
 
     domain: Annotated[str, AfterValidator(bare_domain)]
@@ -344,7 +374,12 @@ class Order(ApiModel):
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
         """Refuse to be pickled with a captcha token: it would be there in plain text."""
         if self.captcha_token is not None:
-            raise TypeError("an order with a captcha token is not pickled: add it where it is used")
+            raise coded(
+                TypeError,
+                "FNB107",
+                "An order with a captcha token cannot be pickled: the token would be plain text. "
+                "Add it where the order is placed.",
+            )
         return super().__reduce_ex__(protocol)
 
     @property

@@ -44,6 +44,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.api.values import INT64_MAX, all_whole, plain_text, whole_number
+from firmly_nb.display.messages import coded, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -101,7 +102,8 @@ def to_minor(value: Decimal | float | str, currency: str) -> int:
         # Bounded: an exponent of a billion would fill the memory with zeros.
         return int(amount.quantize(Decimal(1), ROUND_HALF_EVEN, Context(prec=MAX_DIGITS)))
     except (ArithmeticError, ValueError):
-        raise ValueError(f"{value!r} is no amount of money in {currency}") from None
+        text = f"{quoted(value)} is not an amount in {currency}. Pass a number, like 46.99."
+        raise coded(ValueError, "FNB108", text) from None
 
 
 def from_minor(minor: int, currency: str) -> Decimal:

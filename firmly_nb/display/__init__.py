@@ -2,6 +2,8 @@
 
 - ``text``: :func:`milliseconds`, :func:`percent`, :func:`count`, :func:`listed`, and
   :func:`printable` for what strangers named;
+- ``messages``: :func:`coded` and ``MESSAGES``, the messages with a code, a cause and a fix;
+  :class:`UnknownName`;
 - ``html``: :class:`Grid`, a table as :func:`grid_text` and :func:`grid_html`.
 """
 
@@ -13,11 +15,25 @@ from firmly_nb.faces import show
 
 if TYPE_CHECKING:
     from firmly_nb.display.html import Grid, grid_html, grid_text
+    from firmly_nb.display.messages import (
+        MESSAGES,
+        Message,
+        UnknownName,
+        code_of,
+        coded,
+        explain,
+    )
     from firmly_nb.display.text import count, listed, milliseconds, percent, printable
 
 __all__ = [
+    "MESSAGES",
     "Grid",
+    "Message",
+    "UnknownName",
+    "code_of",
+    "coded",
     "count",
+    "explain",
     "grid_html",
     "grid_text",
     "listed",
@@ -30,6 +46,7 @@ show(
     __name__,
     {
         "html": "Grid grid_html grid_text",
+        "messages": "MESSAGES Message UnknownName code_of coded explain",
         "text": "count listed milliseconds percent printable",
     },
 )

@@ -317,7 +317,7 @@ KEEPALIVE_EXPIRY_S: Final = 5.0
 """As httpx. A longer one meets more servers that hang up just as the next request is sent, and a
 request that may be an order cannot be sent again."""
 
-SOCKS_PROXY = "the environment names a SOCKS proxy; to use it: pip install 'httpx[socks]'"
+SOCKS_PROXY = "the environment names a SOCKS proxy. To use it, run pip install 'httpx[socks]'."
 
 _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
     httpcore.TimeoutException: httpx.TimeoutException,
