@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as _wait_for
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firmly_nb.display.messages import coded
+from firmly_nb.display.messages import coded_error
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -126,7 +126,7 @@ def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> 
         If called on the loop's own thread.
     """
     if threading.current_thread().name == THREAD_NAME:
-        raise coded(
+        raise coded_error(
             RuntimeError,
             "FNB018",
             "A lab cannot be used from its own background loop: waiting would never end. Call it "

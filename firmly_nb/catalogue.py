@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.api.money import format_minor, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
-from firmly_nb.display.messages import coded
+from firmly_nb.display.messages import coded_error
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ async def cart(bench: Bench, of: str | Recording) -> dict[str, Any]:
     else:
         domain, number = of.domain, devices.by_recording.get(of.recording_id)
         if number is None:
-            raise coded(
+            raise coded_error(
                 LookupError,
                 "FNB109",
                 f"Recording {of.recording_id} was not placed in this lab, and a cart is visible "

@@ -21,7 +21,7 @@ from anyio import CancelScope
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import FirmlyError, Unauthorized
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.display.messages import coded, quoted, unknown
+from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.environments import check_headers
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
@@ -155,7 +155,7 @@ class Options:
         check_headers(self.headers)
         limit = self.timeout_s
         if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):
-            raise coded(
+            raise coded_error(
                 ValueError,
                 "FNB105",
                 f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, got "
@@ -174,7 +174,7 @@ def options_of(call: str, given: dict[str, Any]) -> Options:
     names = [one.name for one in fields(Options)]
     for name in given:
         if name not in names:
-            raise coded(TypeError, "FNB104", unknown("option", name, names, call))
+            raise coded_error(TypeError, "FNB104", unknown("option", name, names, call))
     return Options(**given)
 
 
@@ -294,7 +294,7 @@ class Bench:
             if records:
                 self.last = Recording(records)
         if not records:
-            raise coded(
+            raise coded_error(
                 RuntimeError,
                 "FNB602",
                 "The recorder left no record of the order, which may exist. Check it at the "

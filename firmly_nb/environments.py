@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from firmly_nb.api.models import Card, bare_domain
 from firmly_nb.api.secrets import APP_ID_VARIABLE, SecretStr, redact_text
-from firmly_nb.display.messages import coded, quoted, wrong_type
+from firmly_nb.display.messages import coded_error, quoted, wrong_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,7 +88,7 @@ real. It is always refused. Use staging or the simulator. [FNB004]
     for url in (api_url, card_url):
         check_host(url)
     if is_local(api_url) != is_local(card_url):
-        raise coded(
+        raise coded_error(
             GuardError,
             "FNB008",
             "api_url and card_url must be of one environment, but only one is this machine. It "
@@ -117,13 +117,13 @@ merchant by its bare host name, like staging.luma.gift. [FNB009]
     """
     if isinstance(names, str):
         text = f"allow_domains must be a list of merchants, got a text. Try [{quoted(names)}]."
-        raise coded(GuardError, "FNB009", text)
+        raise coded_error(GuardError, "FNB009", text)
     allowed = set()
     for name in names:
         try:
             allowed.add(bare_domain(name))
         except (AttributeError, TypeError, ValueError):
-            raise coded(
+            raise coded_error(
                 GuardError,
                 "FNB009",
                 f"allow_domains: {quoted(name)} is not a merchant domain. Name each merchant by "
@@ -142,7 +142,7 @@ def check_host(url: str) -> None:
     """
     scheme, host = _scheme_and_host(url)
     if _is_below(host, PRODUCTION):
-        raise coded(
+        raise coded_error(
             GuardError,
             "FNB004",
             f"{host} is a production host, where orders are real. It is always refused. Use "
@@ -151,7 +151,7 @@ def check_host(url: str) -> None:
     if is_loopback(host):
         return
     if not _is_below(host, NOT_PRODUCTION):
-        raise coded(
+        raise coded_error(
             GuardError,
             "FNB005",
             f"{host} is not a known staging host. Use a host of {', '.join(NOT_PRODUCTION)}, or "
@@ -159,7 +159,7 @@ def check_host(url: str) -> None:
         )
     if scheme != "https":
         text = f"{host} must be reached by https: tokens and cards travel to it. Write https://."
-        raise coded(GuardError, "FNB006", text)
+        raise coded_error(GuardError, "FNB006", text)
 
 
 def _scheme_and_host(url: str) -> tuple[str, str]:
@@ -177,7 +177,7 @@ def _scheme_and_host(url: str) -> tuple[str, str]:
         plain = plain and not re.search(r"[\s\\]", url)
     is_host = bool(HOST_NAME.fullmatch(host)) or is_loopback(host)
     if not (plain and is_host and scheme in {"http", "https"}):
-        raise coded(
+        raise coded_error(
             GuardError,
             "FNB007",
             "The URL is not usable. Write it like https://host or http://127.0.0.1:port, without "
@@ -220,7 +220,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """
     for name, value in headers.items():
         if not (isinstance(name, str) and SIMULATOR_HEADER.fullmatch(name)):
-            raise coded(
+            raise coded_error(
                 GuardError,
                 "FNB011",
                 f"Header {redact_text(quoted(name))} is not allowed: it could lead the order "
@@ -228,7 +228,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
             )
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
             text = f"The value of header {name} must be one line of ASCII text. Nothing was sent."
-            raise coded(GuardError, "FNB011", text)
+            raise coded_error(GuardError, "FNB011", text)
 
 
 def guard(environment: Environment, domain: str, card: Card | None) -> None:
@@ -245,7 +245,7 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
         names = sorted(environment.allow_domains)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         allowed = (", ".join(names[:3]) or "none") + more
-        raise coded(
+        raise coded_error(
             GuardError,
             "FNB010",
             f"{domain} is not on the allow-list of this lab ({allowed}). Staging also reaches live "
@@ -257,7 +257,7 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
     # A name alone proves nothing: the simulator is on this machine.
     simulated = environment.name == "simulator" and environment.is_local
     if card is not None and not simulated and not card.is_test:
-        raise coded(
+        raise coded_error(
             GuardError,
             "FNB012",
             "The card is not a well-known test card; only the simulator takes others. Use "
@@ -283,7 +283,7 @@ def find_app_id(given: SecretStr | None) -> SecretStr:
     """
     found = given or SecretStr(os.environ.get(APP_ID_VARIABLE, "")) or from_dotenv()
     if not found:
-        raise coded(
+        raise coded_error(
             ValueError,
             "FNB013",
             "No app id. Pass app_id=..., set FIRMLY_APP_ID, or write FIRMLY_APP_ID=... to a .env "
@@ -291,7 +291,7 @@ def find_app_id(given: SecretStr | None) -> SecretStr:
         )
     app_id = SecretStr(found.get_secret_value().strip())
     if not APP_ID.fullmatch(app_id.get_secret_value()):
-        raise coded(
+        raise coded_error(
             ValueError,
             "FNB014",
             "The app id must be 1 to 512 ASCII characters without spaces. Copy it again.",
@@ -319,4 +319,4 @@ def from_dotenv() -> SecretStr:
         why = "not UTF-8"
     # Raised out here: chained to it would be the file's content.
     text = f"{path} cannot be read: {why}. Mend the file, or pass app_id."
-    raise coded(ValueError, "FNB015", text)
+    raise coded_error(ValueError, "FNB015", text)

@@ -26,7 +26,7 @@ from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import close_at_exit, follow, follow_async, forget, submit
-from firmly_nb.display.messages import coded, quoted, unknown, wrong_type
+from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 from firmly_nb.display.text import milliseconds, printable
 from firmly_nb.engine import Bench, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
@@ -116,10 +116,10 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     shown = quoted(environment) if len(str(environment)) <= LONGEST_ENVIRONMENT else "a text"
     if environment is not None and api_url is not None:
         text = f"environment is {shown}, but api_url names another one. Pass one of them."
-        raise coded(ValueError, "FNB002", text)
+        raise coded_error(ValueError, "FNB002", text)
     if card_url is not None and api_url is None:
         text = "card_url is given without api_url. Pass both, or an environment."
-        raise coded(ValueError, "FNB002", text)
+        raise coded_error(ValueError, "FNB002", text)
     domains = environments.merchants(allow_domains)
     simulator: Simulator | None = None
     if api_url is not None:
@@ -132,7 +132,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         where = environments.staging(domains)
     else:
         text = f"Unknown environment {shown}. Use 'simulator', 'staging' or api_url."
-        raise coded(ValueError, "FNB001", text)
+        raise coded_error(ValueError, "FNB001", text)
     if simulator_options:
         raise _no_simulator(where.name, simulator_options)
     return Lab(
@@ -408,7 +408,7 @@ class Lab:
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         """Refuse to be pickled or copied: the app id would be in it, and connections are not."""
         text = "A lab cannot be pickled or copied. Open another with fnb.connect(...)."
-        raise coded(TypeError, "FNB019", text)
+        raise coded_error(TypeError, "FNB019", text)
 
     def __repr__(self) -> str:
         domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))
@@ -424,7 +424,7 @@ class Lab:
 
     def _open(self) -> Bench:
         if not self._finalizer.alive:
-            raise coded(
+            raise coded_error(
                 RuntimeError, "FNB017", "This lab is closed. Open another with fnb.connect()."
             )
         return self._bench
@@ -439,15 +439,15 @@ def _start_simulator(
     names = [one.name for one in fields(Settings)]
     for name in options:
         if name not in names:
-            raise coded(TypeError, "FNB104", unknown("option", name, names, "connect()"))
+            raise coded_error(TypeError, "FNB104", unknown("option", name, names, "connect()"))
     try:
         simulator = start(**options)
     except ValueError as error:
-        raise coded(ValueError, "FNB016", f"Simulator option not valid: {error}") from None
+        raise coded_error(ValueError, "FNB016", f"Simulator option not valid: {error}") from None
     except SimulatorError as error:
         last = str(error).splitlines()[-1]
         text = f"The simulator did not start: {last}. Check its options."
-        raise coded(SimulatorError, "FNB023", text) from error
+        raise coded_error(SimulatorError, "FNB023", text) from error
     domains = simulator.domains | allow_domains
     return simulator, Environment("simulator", simulator.url, simulator.url, domains)
 
@@ -460,10 +460,12 @@ def _no_simulator(name: str, options: Iterable[str]) -> TypeError:
     mine = [name for name in signature(connect).parameters if name != "simulator_options"]
     for option in options:
         if option not in theirs:
-            return coded(TypeError, "FNB104", unknown("option", option, mine, "connect()"))
+            return coded_error(TypeError, "FNB104", unknown("option", option, mine, "connect()"))
     listed = ", ".join(options)
     verb = "is a simulator option" if len(list(options)) == 1 else "are simulator options"
-    return coded(TypeError, "FNB003", f"{listed} {verb}; this lab uses {name}. Remove the option.")
+    return coded_error(
+        TypeError, "FNB003", f"{listed} {verb}; this lab uses {name}. Remove the option."
+    )
 
 
 def _close_in_background(bench: Bench, at_exit: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from firmly_nb.display.messages import coded
+from firmly_nb.display.messages import coded_error
 
 
 def allow_nested_loops() -> str:
@@ -36,9 +36,9 @@ def allow_nested_loops() -> str:
             package.apply()
         except ValueError as error:
             text = f"{name} cannot patch this event loop ({error}). Use await in the cell."
-            raise coded(RuntimeError, "FNB021", text) from error
+            raise coded_error(RuntimeError, "FNB021", text) from error
         return name
-    raise coded(
+    raise coded_error(
         RuntimeError,
         "FNB020",
         "Neither nest_asyncio2 nor nest_asyncio is installed. Run pip install nest-asyncio2, or "

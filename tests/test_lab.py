@@ -169,7 +169,7 @@ def test_connecting_says_what_is_missing(monkeypatch, tmp_path):
         fnb.connect("staging")
     with pytest.raises(ValueError, match="Unknown environment 'production'"):
         fnb.connect("production")
-    with pytest.raises(TypeError, match="only the simulator knows the options profile"):
+    with pytest.raises(TypeError, match="profile is a simulator option; this lab uses staging"):
         fnb.connect("staging", app_id="x", profile="calm")
 
 

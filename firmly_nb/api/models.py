@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.display.messages import coded, unknown, with_code
+from firmly_nb.display.messages import coded_error, unknown, with_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ class ApiModel(BaseModel):
         del value
         kind = type(self).__name__
         text = f"{kind}.{name} cannot be set: {kind} is frozen. Make another {kind}."
-        raise coded(ValueError, "FNB106", text)
+        raise coded_error(ValueError, "FNB106", text)
 
 
 Model = TypeVar("Model", bound=ApiModel)
@@ -290,7 +290,7 @@ class Card(ApiModel):
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         """Refuse to be pickled: that would be the number and the CVV in plain text."""
-        raise coded(
+        raise coded_error(
             TypeError,
             "FNB107",
             "A card cannot be pickled: its number would be plain text. Make it where the order is "
@@ -312,9 +312,9 @@ def unknown_card(kind: object, more: tuple[str, ...] = ()) -> ValueError:
     """Return the error for a card name that does not exist; digits are not repeated."""
     names = [*TEST_CARDS, *more]
     if isinstance(kind, str) and not re.search(r"\d{2}", kind):
-        return coded(ValueError, "FNB103", unknown("test card", kind, names))
+        return coded_error(ValueError, "FNB103", unknown("test card", kind, names))
     text = f"A test card is named, not given by its number. Use {', '.join(names)}."
-    return coded(ValueError, "FNB103", text)
+    return coded_error(ValueError, "FNB103", text)
 
 
 def _as_tuple(value: Any) -> Any:
@@ -374,7 +374,7 @@ class Order(ApiModel):
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
         """Refuse to be pickled with a captcha token: it would be there in plain text."""
         if self.captcha_token is not None:
-            raise coded(
+            raise coded_error(
                 TypeError,
                 "FNB107",
                 "An order with a captcha token cannot be pickled: the token would be plain text. "

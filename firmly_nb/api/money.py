@@ -44,7 +44,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.api.values import INT64_MAX, all_whole, plain_text, whole_number
-from firmly_nb.display.messages import coded, quoted
+from firmly_nb.display.messages import coded_error, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,7 +103,7 @@ def to_minor(value: Decimal | float | str, currency: str) -> int:
         return int(amount.quantize(Decimal(1), ROUND_HALF_EVEN, Context(prec=MAX_DIGITS)))
     except (ArithmeticError, ValueError):
         text = f"{quoted(value)} is not an amount in {currency}. Pass a number, like 46.99."
-        raise coded(ValueError, "FNB108", text) from None
+        raise coded_error(ValueError, "FNB108", text) from None
 
 
 def from_minor(minor: int, currency: str) -> Decimal:

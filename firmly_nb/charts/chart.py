@@ -24,6 +24,7 @@ from firmly_nb.charts.look import (
     is_wide,
     layout,
 )
+from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import LONGEST_NAME, clean, count, lines, listed, shown
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.quantiles import quantiles
@@ -315,7 +316,7 @@ def placed(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> pd.DataFrame
         If there is no such column of times.
     """
     if measure not in orders:
-        raise KeyError(f"orders has no column {measure!r}; use one of {', '.join(MEASURES)}")
+        raise coded_error(UnknownName, "FNB306", unknown("measure", measure, MEASURES))
     return orders[is_value(orders["outcome"], PLACED) & orders[measure].notna()]
 
 

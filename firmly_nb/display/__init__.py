@@ -2,7 +2,7 @@
 
 - ``text``: :func:`milliseconds`, :func:`percent`, :func:`count`, :func:`listed`, and
   :func:`printable` for what strangers named;
-- ``messages``: :func:`coded` and ``MESSAGES``, the messages with a code, a cause and a fix;
+- ``messages``: :func:`coded_error` and ``MESSAGES``, the messages with a code, a cause and a fix;
   :class:`UnknownName`;
 - ``html``: :class:`Grid`, a table as :func:`grid_text` and :func:`grid_html`.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Message,
         UnknownName,
         code_of,
-        coded,
+        coded_error,
         explain,
     )
     from firmly_nb.display.text import count, listed, milliseconds, percent, printable
@@ -31,7 +31,7 @@ __all__ = [
     "Message",
     "UnknownName",
     "code_of",
-    "coded",
+    "coded_error",
     "count",
     "explain",
     "grid_html",
@@ -46,7 +46,7 @@ show(
     __name__,
     {
         "html": "Grid grid_html grid_text",
-        "messages": "MESSAGES Message UnknownName code_of coded explain",
+        "messages": "MESSAGES Message UnknownName code_of coded_error explain",
         "text": "count listed milliseconds percent printable",
     },
 )

@@ -4,7 +4,7 @@ A code names one kind of mistake, not one place in the source. Codes are never r
 renumbered: they are printed in notebooks, logs and bug reports. A new kind takes the next free
 number of its hundred; the code of a kind that can no longer occur stays free for good.
 
-:func:`coded` makes the errors. :data:`MESSAGES` is also what ``docs/messages.md`` and
+:func:`coded_error` makes the errors. :data:`MESSAGES` is also what ``docs/messages.md`` and
 ``firmly-nb explain`` show.
 """
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Error = TypeVar("Error", bound=BaseException)
 
+NEAR = 0.75  # of difflib: a letter more, less or other in a word of four
 LONGEST_VALUE = 60  # characters of a value that is quoted
 CODE = re.compile(r"FNB\d{3}")
 SUFFIX = re.compile(r" \[FNB\d{3}\]$")
@@ -44,17 +45,17 @@ class Message:
     fix: str
 
 
-def coded(kind: type[Error], code: str, text: str) -> Error:
+def coded_error(kind: type[Error], code: str, text: str) -> Error:
     r"""Return an error of a kind with its code, as the attribute ``code`` and at the text's end.
 
     The text becomes one bounded line without control characters, whatever values it quotes.
 
     Examples
     --------
-    >>> error = coded(ValueError, "FNB309", "margin must be between 0 and 1, got 10.")
+    >>> error = coded_error(ValueError, "FNB309", "margin must be between 0 and 1, got 10.")
     >>> str(error), error.code
     ('margin must be between 0 and 1, got 10. [FNB309]', 'FNB309')
-    >>> str(coded(ValueError, "FNB401", "No such path: 'a\x1b[2Jb'."))
+    >>> str(coded_error(ValueError, "FNB401", "No such path: 'a\x1b[2Jb'."))
     "No such path: 'a·[2Jb'. [FNB401]"
     """
     error = kind(with_code(printable(text), code))
@@ -109,18 +110,20 @@ def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> s
     Examples
     --------
     >>> unknown("stage", "placd", ["placed", "payment"])
-    "Unknown stage 'placd'. Did you mean placed? Use placed, payment."
+    "Unknown stage 'placd'. Did you mean placed?"
     >>> unknown("option", "timout_s", ["sse", "timeout_s"], "place()")
-    "Unknown option 'timout_s' for place(). Did you mean timeout_s? Use sse, timeout_s."
-    >>> unknown("stage", "x", [])
-    "Unknown stage 'x'. There are none."
+    "Unknown option 'timout_s' for place(). Did you mean timeout_s?"
+    >>> unknown("stage", "x", ["placed", "payment"]), unknown("stage", "x", [])
+    ("Unknown stage 'x'. Use placed, payment.", "Unknown stage 'x'. There are none.")
     """
     names = [str(each) for each in known]
     place = f" for {where}" if where else ""
-    near = get_close_matches(str(name), names, 1)
-    guess = f" Did you mean {near[0]}?" if near else ""
-    use = f" Use {', '.join(names)}." if names else " There are none."
-    return f"Unknown {what} {quoted(name)}{place}.{guess}{use}"
+    near = get_close_matches(str(name), names, 1, NEAR)
+    if near:
+        hint = f"Did you mean {near[0]}?"
+    else:
+        hint = f"Use {', '.join(names)}." if names else "There are none."
+    return f"Unknown {what} {quoted(name)}{place}. {hint}"
 
 
 def wrong_type(what: str, wanted: str, value: object, example: str = "") -> TypeError:
@@ -133,7 +136,31 @@ def wrong_type(what: str, wanted: str, value: object, example: str = "") -> Type
     """
     hint = f" Try {example}." if example else ""
     text = f"{what} must be {wanted}, got {type(value).__name__}.{hint}"
-    return coded(TypeError, "FNB102", text)
+    return coded_error(TypeError, "FNB102", text)
+
+
+def no_such_path(path: object) -> FileNotFoundError:
+    """Return the error for recordings that are not there.
+
+    Examples
+    --------
+    >>> str(no_such_path("nope"))
+    "No such path: 'nope'. Pass a saved set, journal or folder. [FNB401]"
+    """
+    text = f"No such path: '{path}'. Pass a saved set, journal or folder."
+    return coded_error(FileNotFoundError, "FNB401", text)
+
+
+def not_a_share(name: str, value: object, example: float) -> ValueError:
+    """Return the error for a number that has to be between 0 and 1.
+
+    Examples
+    --------
+    >>> str(not_a_share("margin", 10, 0.10))
+    'margin must be between 0 and 1, got 10. For 10% pass 0.10. [FNB309]'
+    """
+    text = f"{name} must be between 0 and 1, got {quoted(value)}."
+    return coded_error(ValueError, "FNB309", f"{text} For {example:.0%} pass {example:.2f}.")
 
 
 def explain(code: str) -> str:
@@ -154,7 +181,7 @@ def explain(code: str) -> str:
     """
     found = MESSAGES.get(code.strip().strip("[]").upper())
     if found is None:
-        raise coded(UnknownName, "FNB803", f"Unknown code {quoted(code)}. {_near(code)}")
+        raise coded_error(UnknownName, "FNB803", f"Unknown code {quoted(code)}. {_near(code)}")
     return f"{found.code}: {found.title}\n\nCause: {found.cause}\nFix: {found.fix}"
 
 
@@ -586,6 +613,10 @@ Make a new parser for each stream.
 FNB605 Size limit not valid
 The limits of an event stream are at least 1 byte.
 Pass 1 or more.
+
+FNB606 Recorder failed before the order
+The recorder stopped before it sent the order, for example because the journal cannot be written.
+Correct what the message names, and place the order again.
 
 FNB701 An order is running
 The form places one order after another.

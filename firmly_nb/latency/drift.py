@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import Grid, grid_html, grid_text, page, whole_ms
+from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
@@ -143,7 +144,8 @@ def change_points(values: ArrayLike, run_ids: Sequence[str] | None = None) -> Ch
     x = np.asarray(values, dtype=np.float64)
     names = tuple(run_ids) if run_ids is not None else tuple(str(i) for i in range(len(x)))
     if len(names) != len(x):
-        raise ValueError(f"there are {len(x)} values and {len(names)} run ids")
+        text = f"run_ids must be as many as values: {len(x)}, got {len(names)}."
+        raise coded_error(ValueError, "FNB310", text)
     series = log_times(x)
     found = sorted(_divided(series, 0, np.random.default_rng(SEED)))
     bounds = [0, *(place for place, _ in found), len(x)]
@@ -480,7 +482,7 @@ def _times(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None) -> NDA
         return floats(orders["time_to_order_placed_ms"])
     codes, names = coded(stages["stage"])
     if stage not in names:
-        raise KeyError(f"no stage {stage!r}; there are {', '.join(names) or 'none'}")
+        raise coded_error(UnknownName, "FNB308", unknown("stage", stage, names))
     mine = codes == names.index(stage)
     times = np.full(len(orders) + 1, np.nan)
     # What belongs to no order goes to the last place, which is cut off.

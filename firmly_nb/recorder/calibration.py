@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 from firmly_nb.api.secrets import SecretStr, without_app_id
 from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.html import FONT, NUMBER, QUIET
+from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import milliseconds
 from firmly_nb.outcomes import STAGE_COLOURS
 from firmly_nb.recorder.calibration_sender import EVENT, LAST_EVENT
@@ -45,6 +46,9 @@ MIN_GAP_MS, MAX_GAP_MS = 0.5, 30.0
 SENDER_TIMEOUT_S = 60.0
 WARM_UP_EVENTS = 5
 VALID_HOURS = 24
+
+
+NO_SENDER = "The local sender did not start. Calibrate again."
 
 
 class CalibrationError(RuntimeError):
@@ -90,12 +94,12 @@ class Sender:
         )
         settings = {"certificate": str(certificate) if certificate else None}
         if self.process.stdin is None or self.process.stdout is None:
-            raise CalibrationError("the sender has no pipes")
+            raise coded_error(CalibrationError, "FNB603", NO_SENDER)
         self.process.stdin.write(json.dumps(settings).encode() + b"\n")
         async with asyncio.timeout(SENDER_TIMEOUT_S):
             line = await self.process.stdout.readline()
         if not line:
-            raise CalibrationError("the local sender did not start")
+            raise coded_error(CalibrationError, "FNB603", NO_SENDER)
         self.port = json.loads(line)["port"]
 
     async def aclose(self) -> None:
@@ -145,7 +149,8 @@ class CalibrationRun:
             If not every event came.
         """
         if self.worker is None:
-            raise CalibrationError("start() comes first")
+            text = "The calibration has not started. Call start() first."
+            raise coded_error(CalibrationError, "FNB603", text)
         events: list[Event] = []
 
         def keep(record: Record) -> None:
@@ -219,9 +224,11 @@ def _rows(condition: str, events: list[Event], end: End, pattern: Pattern) -> li
     sent = [event for event in events if event.event == EVENT]
     times = next((event.data for event in events if event.event == LAST_EVENT), None)
     if times is None or len(sent) != pattern.events:
-        raise CalibrationError(
-            f"{len(sent)} of {pattern.events} events came before the stream ended ({end.outcome}: "
-            f"{end.error_description or 'no reason given'})"
+        raise coded_error(
+            CalibrationError,
+            "FNB603",
+            f"Only {len(sent)} of {pattern.events} events arrived before the stream ended "
+            f"({end.outcome}: {end.error_description or 'no reason given'}). Calibrate again.",
         )
     handed, returned = times["handed_wall_ns"], times["returned_wall_ns"]
     if any(handed):
@@ -613,5 +620,6 @@ def _table() -> Any:
 
 def _pattern(events: int, seed: int) -> Pattern:
     if events < 1:
-        raise ValueError(f"events must be at least 1, got {events}")
+        text = f"events must be at least 1, got {quoted(events)}."
+        raise coded_error(ValueError, "FNB317", text)
     return Pattern(events=events, seed=seed)

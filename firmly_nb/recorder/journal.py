@@ -18,6 +18,7 @@ from pathlib import Path
 import platformdirs
 
 from firmly_nb.api.secrets import mask_personal
+from firmly_nb.display.messages import coded_error
 from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode
 
 SUFFIX = ".jsonl"
@@ -69,9 +70,11 @@ class Journal:
             where = self.path or self.directory
             if isinstance(record, Start):
                 self._discard()
-            raise JournalError(
-                f"the journal {where} cannot be written: {error.strerror or error}. Free some "
-                "space or set FIRMLY_NB_HOME to a folder that can be written."
+            raise coded_error(
+                JournalError,
+                "FNB402",
+                f"The journal {where} cannot be written: {error.strerror or error}. Free space, or "
+                "set FIRMLY_NB_HOME to a writable folder.",
             ) from error
         if isinstance(record, End):
             self.close()
@@ -160,7 +163,8 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
+        text = f"The journal {path} cannot be read: {error.strerror}. Check its permissions."
+        raise coded_error(JournalError, "FNB403", text) from error
     records: list[Record] = []
     warnings: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -171,7 +175,8 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
         except ValueError:
             warnings.append(f"line {number} of the journal is damaged and was left out")
     if not records or not isinstance(records[0], Start):
-        raise JournalError(f"{path} is no journal of a recording: it has no start")
+        text = f"{path} is not a journal of a recording: the start is missing."
+        raise coded_error(JournalError, "FNB403", text)
     if not isinstance(records[-1], End):
         events = sum(isinstance(record, Event) for record in records)
         warnings.append(
@@ -196,7 +201,8 @@ def append_end(path: Path, end: End) -> None:
             line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
             file.write(line_end + encode(_masked(end)) + b"\n")
     except OSError as error:
-        raise JournalError(f"the journal {path} cannot be written: {error.strerror}") from error
+        text = f"The journal {path} cannot be written: {error.strerror}. Free space."
+        raise coded_error(JournalError, "FNB402", text) from error
 
 
 def find_journal(directory: Path, recording_id: str) -> Path | None:

@@ -22,6 +22,7 @@ from anyio import CancelScope
 
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import Secret, SecretStr, redact_text, without_app_id
+from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.recorder.journal import JournalError, append_end, find_journal, read_journal
 from firmly_nb.recorder.records import End, Event, Record, Start, from_dict, told_by_events
 
@@ -310,9 +311,11 @@ class WorkerProcess:
                         await _kill(process)
                         await listener
             if not ready:
-                raise RecorderError(
-                    f"the recorder's process did not start: {self._said()}. "
-                    "lab.place(..., isolated=False) records in this process instead."
+                raise coded_error(
+                    RecorderError,
+                    "FNB601",
+                    f"The recorder's process did not start: {self._said()}. To record in this "
+                    "process, use lab.place(..., isolated=False). Nothing was sent.",
                 )
             self._pump = asyncio.create_task(self._receive(process, listener))
             self.process = process
@@ -370,11 +373,11 @@ class WorkerProcess:
         if pending.start is not None:
             self._bury(pending, f"failed: {error}: {text}")
         elif error == "JournalError":
-            pending.fail(JournalError(text))
+            pending.fail(coded_error(JournalError, "FNB402", without_code(text)))
         elif pending.recalled and error == "Cancelled":
             pending.fail(Recalled(text))
         else:
-            pending.fail(RecorderError(f"nothing was sent; the recorder failed: {error}: {text}"))
+            pending.fail(_failed_before(f"failed: {error}: {without_code(text)}"))
 
     async def _cancelled(self, pending: _Pending) -> None:
         """Wait for the end of an order that was cancelled; make one if none comes."""
@@ -393,8 +396,7 @@ class WorkerProcess:
             return
         if pending.start is None:
             # The start is on disk before anything is sent.
-            text = f"nothing was sent; the recorder's process {what_happened}"
-            pending.fail(RecorderError(text))
+            pending.fail(_failed_before(f"process {what_happened}"))
             return
         warning = "the recorder died before the end of the order"
         told = told_by_events(pending.start, pending.events)
@@ -468,6 +470,11 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     # Its end is not noticed before everything that it said has been read.
     await _stdout(process).read()
     await process.wait()
+
+
+def _failed_before(why: str) -> RecorderError:
+    text = f"Nothing was sent: the recorder {why.rstrip('.')}. Place the order again."
+    return coded_error(RecorderError, "FNB606", text)
 
 
 def _since(start: Start) -> int:

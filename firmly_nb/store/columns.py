@@ -78,7 +78,7 @@ class Part:
         self.problem: str | None = None
         for column in ("recording_id", "started_at"):
             if self.index[column].null_count:
-                raise ValueError(f"an order has no {column}")
+                raise ValueError(f"an order without {column}")
         try:
             self.events = PartFile(root / "events" / name, STORED_EVENTS)
         except DAMAGED as error:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized
+from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.recorder.records import End, Record
 from firmly_nb.wire.stamps import monotonic_ns
 
@@ -48,20 +49,23 @@ def per_second(rate: float | str) -> float:
     >>> per_second("fast")
     Traceback (most recent call last):
     ...
-    ValueError: rate 'fast': give orders per second (2), or a text like "30/min", "2/s", "100/h"
+    ValueError: rate must be orders per second, or a text like "30/min", "2/s" or "100/h", got \
+'fast'. [FNB503]
     """
-    wrong = f'rate {rate!r}: give orders per second (2), or a text like "30/min", "2/s", "100/h"'
+    text = 'rate must be orders per second, or a text like "30/min", "2/s" or "100/h", got'
+    wrong = coded_error(ValueError, "FNB503", f"{text} {quoted(rate)}.")
     if isinstance(rate, str):
         found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*([a-z]+))?\s*", rate)
         if not found or (found[2] or "s") not in SECONDS:
-            raise ValueError(wrong)
+            raise wrong
         value = float(found[1]) / SECONDS[found[2] or "s"]
     elif isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise ValueError(wrong)  # noqa: TRY004 - one error for whatever is no rate
+        raise wrong
     else:
         value = float(rate)
     if not 0 < value <= MAX_PER_SECOND:
-        raise ValueError(f"rate {rate!r}: must be above 0 and at most {MAX_PER_SECOND:g} a second")
+        text = f"rate must be above 0 and at most {MAX_PER_SECOND:g} a second, got {quoted(rate)}."
+        raise coded_error(ValueError, "FNB503", text)
     return value
 
 
@@ -79,7 +83,8 @@ def whole(name: str, value: Any, most: int) -> int:
     20
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ValueError(f"{name} {value!r}: must be a whole number from 1 to {most:,}")
+        text = f"{name} must be a whole number from 1 to {most:,}, got {quoted(value)}."
+        raise coded_error(ValueError, "FNB503", text)
     return int(value)
 
 
@@ -104,7 +109,8 @@ def seconds(duration: float | str) -> float:
     elif not isinstance(duration, bool) and isinstance(duration, int | float):
         value = float(duration)
     if not 0 < value < math.inf:
-        raise ValueError(f'duration {duration!r}: give seconds above 0, or a text like "10 min"')
+        text = f'duration must be seconds above 0, or a text like "10 min", got {quoted(duration)}.'
+        raise coded_error(ValueError, "FNB504", text)
     return value
 
 

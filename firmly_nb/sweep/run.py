@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmly_nb.api.errors import FirmlyError
+from firmly_nb.display.messages import coded_error
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NO, YES
 from firmly_nb.recorder.process import Recalled, RecorderError
@@ -485,9 +486,11 @@ class Run:
         """Refuse to go on where the orders are not those that the run began with."""
         now, before = kind_of(planned.variant.order), self._done_before[planned.number]
         if now != before:
-            raise ValueError(
-                f"order {planned.number} of this run was at {before[0]} with {dict(before[1])}; "
-                f"now it would be at {now[0]} with {dict(now[1])}. Resume with the same orders."
+            raise coded_error(
+                ValueError,
+                "FNB516",
+                f"Order {planned.number} of this run was at {before[0]} with {dict(before[1])}; "
+                f"now it would be at {now[0]} with {dict(now[1])}. Resume with the same orders.",
             )
 
     async def _place(self, planned: Planned, offset_ns: int | None) -> None:

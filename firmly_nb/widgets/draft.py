@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from firmly_nb.api.models import TEST_CARDS, Address, Card, InvalidOrder, Order
+from firmly_nb.display.messages import coded_error
 from firmly_nb.environments import GuardError, guard
 
 if TYPE_CHECKING:
@@ -113,12 +114,14 @@ def changed_draft(draft: Draft, changes: Any) -> Draft:
     'staging.luma.gift'
     """
     if not isinstance(changes, Mapping):
-        raise TypeError(f"a draft is changed by its fields' names, not by {_kind(changes)}")
+        text = f"fields must be a dict of values by name, got {_kind(changes)}."
+        raise coded_error(TypeError, "FNB711", text)
     known = {name: changes[name] for name in FIELDS if name in changes}
     for name, value in known.items():
         if not isinstance(value, KINDS[name]):
             wanted = " or ".join(kind.__name__ for kind in KINDS[name])
-            raise TypeError(f"{name} takes {wanted}, got {_kind(value)}")
+            text = f"{name} must be {wanted}, got {_kind(value)}."
+            raise coded_error(TypeError, "FNB711", text)
     return replace(draft, **known)
 
 
@@ -322,7 +325,7 @@ def _read(buffer: Any) -> Any:
             return orjson.loads(raw)
     except ValueError:
         pass
-    raise ValueError("what the page sent of the form cannot be read") from None
+    raise coded_error(ValueError, "FNB705", "The page sent a form that cannot be read.") from None
 
 
 def problems(draft: Draft, environment: Environment) -> dict[str, str]:
@@ -336,7 +339,7 @@ def problems(draft: Draft, environment: Environment) -> dict[str, str]:
     >>> import firmly_nb as fnb
     >>> with fnb.connect("staging", app_id="anything") as lab:
     ...     problems(Draft(merchant="shop"), lab.environment)["domain"]
-    'is no merchant domain; expected a bare host name like staging.luma.gift'
+    'not a merchant domain. Example: staging.luma.gift.'
     """
     found: dict[str, str] = {}
     try:
@@ -378,9 +381,7 @@ def _card(draft: Draft) -> dict[str, str]:
     if draft.card_name in TEST_CARDS:
         return {}
     if draft.card_name != TYPED:
-        return {
-            "card_name": f"there is no test card of that name; there are {', '.join(TEST_CARDS)}"
-        }
+        return {"card_name": f"not a test card. Use {', '.join(TEST_CARDS)}."}
     try:
         Card.test(**{name: draft.card.get(name, "") for name in CARD_FIELDS})
     except InvalidOrder as error:

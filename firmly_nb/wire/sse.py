@@ -25,6 +25,8 @@ from __future__ import annotations
 from io import SEEK_END, BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
+from firmly_nb.display.messages import coded_error
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -403,9 +405,9 @@ class EventStreamParser:
         max_stream_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         if max_event_bytes < 1 or max_stream_bytes < 1:
-            raise ValueError(
-                "max_event_bytes and max_stream_bytes must be at least 1, "
-                f"not {max_event_bytes} and {max_stream_bytes}"
+            text = "max_event_bytes and max_stream_bytes must be at least 1, got"
+            raise coded_error(
+                ValueError, "FNB605", f"{text} {max_event_bytes} and {max_stream_bytes}."
             )
         self._ledger = Ledger(max_event_bytes, max_stream_bytes)
         self._machine = parse(self._ledger)
@@ -440,7 +442,8 @@ class EventStreamParser:
         try:
             events = self._send(chunk)
         except StopIteration:
-            raise RuntimeError("the parser was interrupted in an earlier feed") from None
+            text = "The parser was interrupted in an earlier feed. Make another EventStreamParser."
+            raise coded_error(RuntimeError, "FNB604", text) from None
         if events is None:
             return self._feed_in_portions(chunk)
         return events
@@ -505,7 +508,8 @@ class EventStreamParser:
     def _feed_in_portions(self, chunk: bytes) -> list[ServerSentEvent]:
         """Feed no more at a time than the limits leave room for."""
         if self._closed:
-            raise ValueError("the parser is closed: a new stream needs a new EventStreamParser")
+            text = "The parser is closed. Make another EventStreamParser."
+            raise coded_error(ValueError, "FNB604", text)
         if self._failure is not None:
             self._raised = True
             raise self._failure

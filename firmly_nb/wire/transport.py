@@ -29,6 +29,7 @@ from urllib.request import getproxies
 import httpcore
 import httpx
 
+from firmly_nb.display.messages import coded_error
 from firmly_nb.wire.sockets import Channel, DeadlinePassedError, SocketChannel, TlsChannel
 from firmly_nb.wire.stamps import monotonic_ns, request_kernel_stamps
 
@@ -379,9 +380,11 @@ class StampingTransport(httpx.AsyncBaseTransport):
         if ssl_context is None:
             ssl_context = httpx.create_ssl_context(trust_env=trust_env)
         elif ssl_context.verify_mode is not ssl.CERT_REQUIRED or not ssl_context.check_hostname:
-            raise ValueError(
-                "ssl_context must verify certificates and host names; "
-                "to trust one more authority, load it with ssl_context.load_verify_locations()"
+            raise coded_error(
+                ValueError,
+                "FNB022",
+                "ssl_context must verify certificates and host names. To trust one more authority, "
+                "use ssl_context.load_verify_locations().",
             )
         self._ssl_context = ssl_context
         self._own_backend = StampingBackend() if backend is None else None

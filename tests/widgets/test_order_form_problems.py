@@ -52,7 +52,7 @@ def test_the_words_are_the_models_own():
 @pytest.mark.parametrize(
     ("changes", "path", "text"),
     [
-        ({"merchant": "luma"}, "domain", "is no merchant domain"),
+        ({"merchant": "luma"}, "domain", "not a merchant domain"),
         ({"merchant": "bestbuy.com"}, "domain", "not on the allow-list"),
         ({"items": []}, "items", "add at least one item"),
         ({"items": [{"quantity": 1}]}, "items[0].variant_id", "pick a product"),
