@@ -463,9 +463,7 @@ def _no_simulator(name: str, options: Iterable[str]) -> TypeError:
             return coded_error(TypeError, "FNB104", unknown("option", option, mine, "connect()"))
     listed = ", ".join(options)
     verb = "is a simulator option" if len(list(options)) == 1 else "are simulator options"
-    return coded_error(
-        TypeError, "FNB003", f"{listed} {verb}; this lab uses {name}. Remove the option."
-    )
+    return coded_error(TypeError, "FNB003", f"{listed} {verb}; this lab uses {name}.")
 
 
 def _close_in_background(bench: Bench, at_exit: object) -> None:

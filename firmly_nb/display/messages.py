@@ -224,7 +224,7 @@ Remove the option, or connect to the simulator.
 
 FNB004 Production host
 The URL leads to a production host of firmly, where orders buy real goods.
-Use staging or the simulator. Production is always refused; there is no switch.
+Use staging or the simulator. Production is always refused.
 
 FNB005 Host not known to be staging
 The URL leads to a host that is neither a known staging host nor this machine.
@@ -268,7 +268,7 @@ Copy the app id again.
 
 FNB015 .env file not readable
 A .env file was found, but it cannot be read, or is not UTF-8.
-Mend the file or its permissions, or pass app_id=....
+Mend the file or its permissions, or pass app_id.
 
 FNB016 Option of the simulator not valid
 The simulator has no such option, profile or value.
@@ -311,7 +311,7 @@ You passed an object of another type, for example a text instead of a fnb.Order.
 Pass the type that the message names.
 
 FNB103 Unknown test card
-There is no test card of that name.
+No test card has that name.
 Use one of the names in the message.
 
 FNB104 Unknown option
@@ -471,7 +471,7 @@ A calibration needs at least 1 event.
 Pass events=1 or more.
 
 FNB401 No such path
-There is no file or folder of that name.
+No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.
 
 FNB402 Journal cannot be written
@@ -499,15 +499,15 @@ The folder of presets is not writable.
 Set FIRMLY_NB_HOME to a writable folder.
 
 FNB408 Unknown preset
-There is no preset of that name.
+No preset has that name.
 Use one of the names that the message lists.
 
 FNB409 Name of a preset not valid
-A preset's name is empty, too long or not printable.
+A preset's name is empty, not printable or too long.
 Choose a short printable name.
 
 FNB410 Preset cannot be read
-The file is damaged, too large or not readable.
+The file is damaged, not readable or too large.
 Delete the file, or save the preset again.
 
 FNB501 No orders
@@ -555,7 +555,7 @@ There is a sweep of that run id already.
 Continue it with resume=..., or pass another run_id.
 
 FNB512 Unknown run
-There is no sweep of that run id in the journal folder.
+The journal folder has no sweep of that run id.
 Use one of the ids that the message lists.
 
 FNB513 Plan of a sweep damaged
@@ -628,7 +628,7 @@ For more, use lab.sweep().
 
 FNB703 Typed card
 Python does not know a card that was typed into the page.
-Press Place in the page, or pass card=....
+Press Place in the page, or pass card.
 
 FNB704 Captcha token for several orders
 A captcha token is good for one order.
@@ -675,7 +675,7 @@ The system refused something, such as a file or a port.
 Read the system's words in the message.
 
 FNB803 Unknown code
-There is no message of that code.
+No message has that code.
 See docs/messages.md for all codes.
 """
 

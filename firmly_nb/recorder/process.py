@@ -483,5 +483,6 @@ def _since(start: Start) -> int:
 
 def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
     if process.stdout is None:
-        raise RecorderError("the recorder has no output to read")
+        text = "The recorder's process has no output. Nothing was sent. Place the order again."
+        raise coded_error(RecorderError, "FNB601", text)
     return process.stdout

@@ -419,7 +419,7 @@ class _Shop:
         sells = await self._sells(order)
         if sells:
             items = order.items
-            said = f"{domain} sells {_listed(wanted)}, too"
+            said = f"{domain} sells {_listed(wanted)}"
         else:
             found = [one async for one in self._first(domain, len(order.items))]
             if len(found) < len(order.items):

@@ -284,7 +284,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _picked_card(self) -> Card:
         if self.card_name == TYPED:
-            text = "A typed card is known only to the page. Press Place there, or pass card=...."
+            text = "A typed card is known only to the page. Press Place there, or pass card."
             raise coded_error(ValueError, "FNB703", text)
         return Card.test(self.card_name)
 

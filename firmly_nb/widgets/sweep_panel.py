@@ -210,7 +210,7 @@ class SweepPanel(anywidget.AnyWidget):
             If there is none.
         """
         if self._sweep is None:
-            text = "There is no sweep to resume. Begin one with start()."
+            text = "This panel has no sweep to resume. Begin one with start()."
             raise coded_error(LookupError, "FNB708", text)
         return self._begin(resume=self._sweep.run_id)
 

@@ -41,7 +41,7 @@ def test_a_card_by_name_must_exist(form):
 def test_a_typed_card_is_known_to_the_page_alone(form):
     form.card_name = "typed"
     edit(form, card={"name": "Ada", "month": "12", "year": "2030"})
-    with pytest.raises(ValueError, match="known to the page alone"):
+    with pytest.raises(ValueError, match="known only to the page"):
         form.place()
     assert form.place(card=fnb.Card.test()).wait(60)[0].outcome == "placed"
 

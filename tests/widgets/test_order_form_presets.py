@@ -63,7 +63,7 @@ def test_the_strip_saves_loads_and_deletes(lab):
     assert form._strip.view.notice.startswith("Unknown preset ")
     send("save", " ")
     assert form._strip.view.notice == (
-        f"ValueError: a preset's name has 1 to {LONGEST_NAME} printable characters"
+        f"name must be 1 to {LONGEST_NAME} printable characters, got ''. [FNB409]"
     )
 
 
@@ -120,7 +120,7 @@ def test_a_name_can_be_anything_that_can_be_printed(presets, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * (LONGEST_NAME + 1), "a\nb", "a\x00b", "\u202ea"])
 def test_what_cannot_be_a_name_is_refused(presets, name):
-    with pytest.raises(ValueError, match="printable characters"):
+    with pytest.raises(ValueError, match="printable characters, got"):
         presets.save(name, DRAFT)
 
 

@@ -170,7 +170,7 @@ def test_what_goes_wrong_is_shown_in_the_panel(panel, until):
     assert "not on the allow-list" in until(lambda: panel._notice, "the notice")
     assert panel.sweep is None
     ask(panel, type="resume")
-    until(lambda: "no sweep to resume" in panel._notice, "the next notice")
+    until(lambda: "has no sweep to resume" in panel._notice, "the next notice")
 
 
 @pytest.mark.parametrize("message", [{}, {"type": "sing"}, {"type": ["start"]}, "start", None, 7])
