@@ -45,8 +45,8 @@ MOST_TIMES = 100
 # What the page asks of the fields that never leave it before the order does; a test compares the
 # words with the model's.
 CARD_RULES = {
-    "number": ("[0-9]{12,19}", "must be 12 to 19 digits"),
-    "verification_value": ("[0-9]{3,4}", "must be 3 or 4 digits"),
+    "number": ("[0-9]{12,19}", "must be 12 to 19 digits."),
+    "verification_value": ("[0-9]{3,4}", "must be 3 or 4 digits."),
 }
 VARIANT_ID = re.compile(r"items\[(\d+)\]\.variant_id")
 

@@ -142,7 +142,7 @@ def test_it_takes_one_recording_or_several():
     recs = Recordings([Recording(order("a")), Recording(order("b"))])
     assert Timeline(recs)._recent == Timeline(list(recs))._recent
     assert len(Timeline(recs[0]).recordings) == 1
-    with pytest.raises(TypeError, match="recordings, got str"):
+    with pytest.raises(TypeError, match=r"each recording must be a fnb\.Recording, got str"):
         Timeline(["a"])
 
 
