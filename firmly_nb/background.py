@@ -81,7 +81,7 @@ def _start() -> tuple[BlockingPortal, threading.Thread]:
 
 
 class Running(Future[Result]):
-    """Something that runs on the loop; made by :func:`submit`.
+    """Result of a coroutine that runs on the loop; made by :func:`submit`.
 
     A future that can be waited for in any thread. If it is cancelled, it is done only once the
     work has ended: by then streams are closed and recordings kept.

@@ -73,7 +73,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing needs to be done."""
+        """True if nothing needs to be done."""
         return all(finding.ok is not False for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:

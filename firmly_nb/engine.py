@@ -1,4 +1,4 @@
-"""What a lab runs on the background loop: from a validated order to its recording.
+"""Engine of a lab on the background loop: from a validated order to its recording.
 
 :class:`Devices` holds the sessions, :class:`Bench` client, recorder and all else that is closed
 with the lab. Everything is async; ``Lab`` is its thin face.
@@ -139,7 +139,7 @@ MAX_TIMEOUT_S = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How an order is placed and recorded; the arguments of ``lab.place``."""
+    """Options of one order: how it is placed and recorded; the arguments of ``lab.place``."""
 
     sse: bool = True
     warm: bool = True

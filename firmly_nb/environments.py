@@ -1,4 +1,4 @@
-"""Where the hosts are, the guard that says what may be ordered where, and firmly's app id.
+"""Environments and their hosts, the guard of what may be ordered where, and firmly's app id.
 
 The host alone does not prove that an order is harmless, because UAT also reaches live merchants. So
 three things must hold before a card leaves the process: a host known not to be production, a
@@ -35,12 +35,12 @@ Name = Literal["simulator", "staging", "custom"]
 
 
 class GuardError(PermissionError):
-    """Something that may not be ordered, or not there; nothing was sent."""
+    """Host, merchant or card not allowed; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where orders go: a name, the two base URLs and the merchants that may be ordered from."""
+    """Environment for orders: its name, two base URLs and allow-list of merchants."""
 
     name: Name
     api_url: str
@@ -49,7 +49,7 @@ class Environment:
 
     @property
     def is_local(self) -> bool:
-        """Whether nobody else's system is behind it: every host is this machine."""
+        """True if every host is this machine, so that no other system is reached."""
         return is_local(self.api_url) and is_local(self.card_url)
 
 
@@ -187,7 +187,7 @@ def _scheme_and_host(url: str) -> tuple[str, str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine.
+    """Return whether a host name is this machine.
 
     Examples
     --------
@@ -203,7 +203,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Whether a URL is one of this machine."""
+    """Return whether a URL is one of this machine."""
     return is_loopback(_scheme_and_host(url)[1])
 
 

@@ -1,4 +1,4 @@
-"""How a package shows its public names and nothing else, each loaded when it is first used.
+"""Packages that show their public names only, each loaded when it is first used.
 
 A package has its public names in ``__all__``, imports them for type checkers, and says here in
 which of its modules they are::

@@ -149,7 +149,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
 
 
 class Lab:
-    """Where one orders: one environment, its session, its recorder.
+    """Client that places and records orders in one environment.
 
     Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
     forgotten is closed by itself.
@@ -166,7 +166,7 @@ class Lab:
 
     @property
     def environment(self) -> Environment:
-        """Where it orders."""
+        """Environment of the lab: name, hosts and allow-list."""
         return self._bench.environment
 
     @property
@@ -498,18 +498,18 @@ class Attempt:
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, its recording with it."""
+        """True once the order has ended and its recording is complete."""
         return self._work.done()
 
     @property
     def recording(self) -> Recording | None:
-        """What is recorded so far; None before the first record. Whole once it is done."""
+        """Recording so far, complete once the order is done; None before the first record."""
         records = list(self._records)
         return Recording(records) if records else None
 
     @property
     def error(self) -> BaseException | None:
-        """Why there is no order of which to tell: no session, no key, no recorder; else None."""
+        """Reason why nothing was placed: no session, key or recorder; None if there is none."""
         return self._work.error
 
     def cancel(self) -> None:

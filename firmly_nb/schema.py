@@ -1,4 +1,4 @@
-"""What a table is: its columns as data, and the one way to build it.
+"""Tables as declarations: columns as data, and the one way to build a table.
 
 Every table of the toolkit is declared once with these two classes; the empty table, the real one,
 the page that documents it and the tests are all derived from the declaration. This module is a

@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 
 import firmly_nb as fnb
 from firmly_nb.api.errors import make_error
+from firmly_nb.carts.explain import explain as explain_orders
+from firmly_nb.carts.report import run_checks
+from firmly_nb.carts.rules import remove_check
 from firmly_nb.display.messages import (
     GROUPS,
     MESSAGES,
@@ -215,6 +218,45 @@ def test_no_message_names_a_private_class(node):
 
 def test_there_are_private_classes_to_look_for():
     assert {"Options", "WorkerProcess", "PlanFile"} <= PRIVATE
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (lambda: remove_check("totl"), "Unknown check 'totl'. Did you mean total? [FNB318]"),
+        (
+            lambda: run_checks(fnb.Recordings([]).events, only=["totl"]),
+            "Unknown check 'totl'. Did you mean total? [FNB318]",
+        ),
+        (
+            lambda: explain_orders(fnb.Recordings([]).orders, fields=["domian"]),
+            "Unknown column 'domian'. Did you mean domain? [FNB303]",
+        ),
+        (
+            lambda: explain_orders(fnb.Recordings([]).orders, target="latency"),
+            "Unknown column 'latency'. ",
+        ),
+        (
+            lambda: fnb.Recordings([]).where(domian="a"),
+            "Unknown column 'domian' for orders. Did you mean domain? [FNB303]",
+        ),
+        (
+            lambda: fnb.Recordings([]).relation("order"),
+            "Unknown relation 'order'. Did you mean orders? [FNB305]",
+        ),
+    ],
+)
+def test_a_name_that_does_not_exist_is_met_with_one_that_does(mistake, words):
+    with pytest.raises(KeyError) as caught:
+        mistake()
+    assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize("place", [0, -1, 3])
+def test_a_recording_that_is_not_there_is_said_to_be_beyond_the_last(place):
+    with pytest.raises(IndexError) as caught:
+        fnb.Recordings([])[place]
+    assert str(caught.value) == f"There are 0 recordings, counted from 0; got {place}. [FNB319]"
 
 
 # The ten examples of what a message is to say: each is provoked as a user would.

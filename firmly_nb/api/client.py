@@ -258,7 +258,7 @@ class FirmlyClient:
         body: Secret[Any] | None = None,
         limits: httpx.Timeout = READ_TIMEOUT,
     ) -> Answer:
-        """Send a request once and return its answer; a status that is no success is raised."""
+        """Send a request once and return its response; raise for a status other than 2xx."""
         failure: FirmlyError | None = None
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):

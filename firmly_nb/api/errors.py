@@ -257,7 +257,7 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
 
 
 def error_from_body(http_status: int, body: bytes, secrets: tuple[str, ...] = ()) -> FirmlyError:
-    """Read an error out of an answer's body; a body that is no JSON is quoted, shortened.
+    """Read an error out of a response's body; quote a body that is not JSON, shortened.
 
     ``secrets`` are texts of the request that the answer may repeat; they are taken out first, so
     that shortening cannot cut one in half.

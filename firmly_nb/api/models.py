@@ -1,4 +1,4 @@
-"""What an order is made of, with the API's own field names.
+"""Models of an order and its parts, with the API's own field names.
 
 Every model refuses unknown fields, and never repeats a value in an error: an address or a token
 must not end up in a traceback.
@@ -48,7 +48,7 @@ def bare_domain(value: str) -> str:
 
 
 class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
-    """What was refused before anything was sent: each field, what is wrong, what is expected."""
+    """Order or part of one that is not valid: each field and its problem; nothing was sent."""
 
     code = "FNB101"
 
@@ -79,7 +79,7 @@ class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
 
 
 class ApiModel(BaseModel):
-    """What all request models share: frozen, strict about names, silent about values."""
+    """Base of the request models: frozen, strict about names, silent about values."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
@@ -152,7 +152,7 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Address(ApiModel):
-    """Where an order goes to, or who pays.
+    """Shipping or billing address of an order.
 
     Examples
     --------
@@ -285,7 +285,7 @@ class Card(ApiModel):
 
     @property
     def is_test(self) -> bool:
-        """Whether the number is one of the well-known test numbers."""
+        """True if the number is one of the well-known test numbers."""
         return self.number.get_secret_value() in TEST_CARDS.values()
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
@@ -333,7 +333,7 @@ TEST_CARDS = {
 
 
 class Order(ApiModel):
-    """What to order, where, and for whom; the card goes apart.
+    """Order of items at one merchant for one person; the card is passed separately.
 
     Examples
     --------
@@ -384,7 +384,7 @@ class Order(ApiModel):
 
     @property
     def quantity(self) -> int:
-        """How many pieces are ordered in all."""
+        """Quantity of all items together."""
         return sum(item.quantity for item in self.items)
 
     def wire(self, encrypted_card: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "KW
 
 
 def minor_digits(currency: str) -> int:
-    """How many decimals a currency has (ISO 4217).
+    """Return the number of decimals of a currency (ISO 4217).
 
     Examples
     --------

@@ -61,7 +61,7 @@ class Snapshot(NamedTuple):
 
     @property
     def total(self) -> Money | None:
-        """What is to be paid; None where the cart does not say."""
+        """Total of the cart, to be paid; None if the cart has none."""
         return read_money(self.data.get("total"))
 
     @property

@@ -16,7 +16,7 @@ from firmly_nb.carts.changes import AMOUNT_NAMES, LINE_LABELS, label_of, labels
 from firmly_nb.carts.fields import Json, read_text, read_whole
 from firmly_nb.carts.paths import below, element_path
 from firmly_nb.carts.tables import Batch, column_values, find_carts, parts, records, tables_of
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -286,7 +286,20 @@ def remove_check(name: str) -> None:
     KeyError
         If there is no check of this name.
     """
-    del CHECKS[name]
+    del CHECKS[known_check(name)]
+
+
+def known_check(name: str) -> str:
+    """Return the name of a check that exists.
+
+    Raises
+    ------
+    KeyError
+        If there is no check of this name.
+    """
+    if name not in CHECKS:
+        raise coded_error(UnknownName, "FNB318", unknown("check", name, CHECKS))
+    return name
 
 
 # Checks of the amounts: that a cart's sums are right, to the minor unit.

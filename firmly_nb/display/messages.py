@@ -470,6 +470,14 @@ FNB317 Too few events for a calibration
 A calibration needs at least 1 event.
 Pass events=1 or more.
 
+FNB318 Unknown check
+No check of carts has that name.
+Use one of the names that the message lists.
+
+FNB319 No such recording
+The recordings have fewer than the number says. The first has the number 0.
+Use a number below len(recs), or recs[-1] for the last.
+
 FNB401 No such path
 No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.

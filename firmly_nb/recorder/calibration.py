@@ -1,4 +1,4 @@
-"""How far off recorded times are on this machine, now: ``lab.calibrate()``.
+"""Calibration: error of recorded times on this machine, now (``lab.calibrate()``).
 
 A known pattern of events goes through the very same path as an order. The sender is a process of
 its own (``calibration_sender``), the recorder the one that orders have (``WorkerProcess``), with
@@ -57,7 +57,7 @@ class CalibrationError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What the sender sends: how many events, and the pauses before them."""
+    """Pattern of events that the sender sends: their number and the pauses before them."""
 
     events: int = 200
     seed: int = 7
@@ -70,7 +70,7 @@ class Pattern:
 
     @property
     def timeout_s(self) -> float:
-        """How long it may take at most."""
+        """Longest time that the pattern may take, in seconds."""
         return 30.0 + self.events * self.max_gap_ms / 1000
 
 
@@ -459,7 +459,7 @@ SUMMARY = Table(
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What a known pattern of events from this machine to itself showed.
+    """Errors of recorded times, measured with a known pattern of events on this machine.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What happened is on disk before anyone is told.
+"""Journals: each record is on disk before anything else hears of it.
 
 A journal is one file a recording, one record a line (``records``), appended as they come. Secrets
 are out of a record before it gets here; personal data is masked here unless it is asked for. A

@@ -74,7 +74,7 @@ MAX_FRAME_BYTES = 256 * 1024 * 1024
 
 
 class PipeError(ValueError):
-    """What came or was to go through the pipe is no message."""
+    """Data in the pipe that is not a message of the protocol."""
 
 
 def frame(message: dict[str, Any]) -> bytes:

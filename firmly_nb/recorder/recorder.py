@@ -57,7 +57,7 @@ class PhaseClock:
 
     @property
     def connected(self) -> bool:
-        """Whether a connection was opened for this request."""
+        """True if a connection was opened for this request."""
         return CONNECTING in self.times
 
     def phases(self, t_start: int, t_headers: int | None) -> Phases:
@@ -472,7 +472,7 @@ class _Run:
 
     @property
     def decided(self) -> bool:
-        """Whether the outcome is known, whatever else may come."""
+        """True once the outcome is known, whatever else may arrive."""
         return self.succeeded or bool(self.ended)
 
     def end(self, outcome: OutcomeName, code: str | None, description: str) -> None:

@@ -328,6 +328,9 @@ class Recordings(Sequence[Recording]):
     def __getitem__(self, key: Any) -> Recording | Recordings:
         """Return one by its place, or those of a slice or of a mask over ``orders``."""
         if isinstance(key, int):
+            if not -len(self) <= key < len(self):
+                text = f"There are {len(self)} recordings, counted from 0; got {key}."
+                raise coded_error(IndexError, "FNB319", text)
             return _recording(self._selection.one(range(len(self))[key]))
         if isinstance(key, slice):
             return Recordings(self._selection.take(range(len(self))[key]))

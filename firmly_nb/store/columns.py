@@ -48,7 +48,7 @@ class PartFile:
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """Number of rows."""
         return int(self.bounds[-1])
 
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
@@ -137,7 +137,7 @@ class StoredSet:
 
     @cached_property
     def started_at_ns(self) -> Positions:
-        """When each began, by the wall clock."""
+        """Start of each recording by the wall clock."""
         found = self._joined("started_at", [part.index for part in self.parts])
         return _numbers(found.cast(pa.int64()))
 
@@ -227,7 +227,7 @@ class StoredSet:
 
     @property
     def event_begins(self) -> list[int]:
-        """Where the events of each part begin among all events."""
+        """Return the position of each part's first event among all events."""
         rows = [part.events.rows if part.events else 0 for part in self.parts]
         return [0, *np.cumsum(rows).tolist()]
 

@@ -121,7 +121,7 @@ class Manifest:
 
     @property
     def notes(self) -> list[str]:
-        """What was noted at each saving that noted something."""
+        """Notes of the saves that have one."""
         return [save.notes for save in self.saves if save.notes]
 
     def plus(self, save: Save) -> Manifest:

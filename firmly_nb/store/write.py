@@ -162,7 +162,7 @@ Rows = tuple[Row, list[Row]]
 
 @dataclass
 class Written:
-    """What was written: the parts, and what the manifest tells of them."""
+    """Parts that were written, and their entries for the manifest."""
 
     parts: list[str] = field(default_factory=list)
     recordings: int = 0
@@ -297,7 +297,7 @@ def _why(recording_id: str, error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a saving did: how many were added, and how many were there before.
+    """Result of a save: number of recordings added, and number there before.
 
     Examples
     --------
@@ -320,7 +320,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """How a saving is done."""
+    """Options of a save."""
 
     tags: dict[str, str]
     notes: str

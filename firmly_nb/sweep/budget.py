@@ -1,4 +1,4 @@
-"""What a sweep may use up, what it has used up, and whether there is enough for one order more.
+"""Budget of a sweep: limits, spending, and whether one more order fits.
 
 Money is set aside before an order is sent: what the merchant's own cart said that it costs, or the
 dearest order of its kind so far, and a tenth more. The merchant is asked with the cart of a device
@@ -44,7 +44,7 @@ class BudgetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much a sweep may use up; what is not given is the environment's own limit.
+    """Limits of a sweep; a limit that is not given is the environment's own.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def _check_limit(currency: Any, minor: Any) -> None:
 
 
 def amount_from(text: str | None) -> Amount | None:
-    """Read back what :func:`money_text` wrote; None where it is no amount.
+    """Read back the text of :func:`money_text`; return None if it is not an amount.
 
     Examples
     --------
@@ -186,11 +186,11 @@ class Ledger:
 
     @property
     def limits(self) -> Mapping[str, int] | None:
-        """How much there is, by currency; None where money is no limit."""
+        """Money of the budget by currency, in minor units; None if money has no limit."""
         return self.budget.total_minor
 
     def needs_price(self, what: What) -> bool:
-        """Whether it has to be found out what such an order costs before it may be sent."""
+        """Return whether the price of such an order must be found before it may be sent."""
         return self.limits is not None and what not in self._prices
 
     def note_price(self, what: What, amount: Amount) -> None:

@@ -1,4 +1,4 @@
-"""When each order of a sweep starts: the plan, what moves it, and the end.
+"""Pace of a sweep: planned starts, what moves them, and the end.
 
 Open loop (``constant``, ``poisson``): the start times are fixed beforehand and do not depend on how
 long orders take, so a slow merchant is not asked less often than a fast one. Closed loop: the next
@@ -116,7 +116,7 @@ def seconds(duration: float | str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How orders follow one another.
+    """Schedule of a sweep: how orders follow one another.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ class Schedule:
 
     @property
     def is_open(self) -> bool:
-        """Whether starts are planned whatever is still running."""
+        """True for an open loop: starts are planned whatever is still running."""
         return self.rate_per_s is not None
 
     def offsets_ns(self) -> Iterator[int | None]:
@@ -289,7 +289,7 @@ class Pace:
         return (start_ns - self._began_ns) / 60e9
 
     def time_is_over(self) -> bool:
-        """Whether a closed loop has gone on for long enough; an open one has planned starts."""
+        """Return whether a closed loop has run for its duration; open loops plan their starts."""
         limit_s = None if self.schedule.is_open else self.schedule.duration_s
         return limit_s is not None and self.elapsed_s() >= limit_s
 

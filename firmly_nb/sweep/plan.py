@@ -134,7 +134,7 @@ class Plan:
 
     @property
     def variants(self) -> Sequence[Variant]:
-        """What is known beforehand of what will be ordered; empty for a generator."""
+        """Orders known beforehand; empty for a generator."""
         return self._variants
 
     def settle(self, settled: Callable[[Variant], Variant]) -> None:
@@ -356,7 +356,7 @@ def _said(chosen: dict[str, tuple[str, Any]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What is ordered at a merchant in place of an order's own items, line by line."""
+    """Items ordered at a merchant in place of an order's own, one for one."""
 
     domain: str
     instead_of: tuple[str, ...]
@@ -370,7 +370,7 @@ class StandIn:
         return cls(written["domain"], tuple(written["instead_of"]), items, written["said"])
 
     def fits(self, variant: Variant) -> bool:
-        """Whether it is what such an order needs."""
+        """Return whether this stand-in fits such an order."""
         return variant.find_items and _key(variant.order) == (self.domain, self.instead_of)
 
     def settle(self, variant: Variant) -> Variant:
@@ -434,7 +434,7 @@ class _Shop:
         return StandIn(domain, wanted, kept, said)
 
     async def _sells(self, order: Order) -> bool | None:
-        """Whether a merchant sells each of an order's items; None if one has no handles to ask."""
+        """Return whether a merchant sells all items of an order; None if one has no handles."""
         if not all(item.variant_handles for item in order.items):
             return None
         for item in order.items:
@@ -506,7 +506,7 @@ def _nothing_found(order: Order) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PlanFile:
-    """What is written down of a sweep; ``lab.last_sweep.plan`` says it in a few lines.
+    """Plan of a sweep as it is on disk; ``lab.last_sweep.plan`` has it in a few lines.
 
     Examples
     --------
@@ -598,7 +598,7 @@ class PlanFile:
 
 
 def is_known(journal: Path, run_id: str) -> bool:
-    """Whether a sweep of this id was begun here."""
+    """Return whether a sweep of this id was begun here."""
     return _path(journal, run_id).exists()
 
 

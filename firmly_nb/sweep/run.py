@@ -89,7 +89,7 @@ def point_of(number: int, row: dict[str, Any], started_s: float) -> Point:
 
 
 def was_ordered(row: dict[str, Any]) -> bool | None:
-    """Whether there is an order; None where that is not known."""
+    """Return whether the order exists; None if that is not known."""
     return {YES: True, NO: False}.get(row["order_exists"])
 
 
@@ -241,7 +241,7 @@ class Sender:
             return await self._record(planned, self._booked(planned, job, offset_ns), held)
 
     async def _may_start(self, planned: Planned, offset_ns: int | None) -> bool:
-        """Ask guard, budget and pauses; where the answer is no, the sweep ends."""
+        """Ask guard, budget and pauses; end the sweep if one refuses."""
         what = what_of(planned.variant.order)
         while not self.pace.stopping.is_set():
             self.check_guard(planned.variant)

@@ -106,22 +106,22 @@ class Sweep:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What was noted, by name."""
+        """Tags of the sweep, as a dict of texts."""
         return dict(self._plan_file.tags)
 
     @property
     def plan(self) -> PlanFile:
-        """What was asked for: arrival, rate, concurrency, count, seed, budget."""
+        """Plan of the sweep: arrival, rate, concurrency, count, seed and budget."""
         return self._plan_file
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, however it did; everything is on disk then."""
+        """True once the sweep has ended and everything is on disk."""
         return self._work.done()
 
     @property
     def progress(self) -> Progress:
-        """How far it is now: planned, started, running, finished, outcomes, latest orders."""
+        """Progress now: planned, started, running and finished orders, outcomes, latest orders."""
         return self._run.progress()
 
     @property
@@ -151,7 +151,7 @@ class Sweep:
 
     @property
     def warnings(self) -> list[str]:
-        """What is to be said beside the recordings: why it stopped, what was not sent."""
+        """Notes beside the recordings: why the sweep stopped, what was not sent."""
         told = [self._message()] if self.progress.message else []
         told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
         problems = self.problems
@@ -260,7 +260,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for; each None is a default."""
+    """Arguments of a sweep; None means the default."""
 
     count: int | None = None
     rate: float | str | None = None
@@ -401,7 +401,7 @@ def _check_new(bench: Bench, run_id: str) -> None:
 
 
 def is_local(environment: Environment) -> bool:
-    """Whether nobody else's system is behind an environment: every host is this machine."""
+    """Return whether every host of an environment is this machine."""
     urls = (environment.api_url, environment.card_url)
     return all(is_loopback(httpx.URL(url).host) for url in urls)
 

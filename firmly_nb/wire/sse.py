@@ -77,7 +77,7 @@ class ServerSentEvent(NamedTuple):
 
 
 class Ledger:
-    """What the generator writes down when it is asked to, and the limits that it must keep."""
+    """Ledger of the generator: its counts on request, and the limits that it must keep."""
 
     __slots__ = (
         "block_bytes",
@@ -102,7 +102,7 @@ class Ledger:
 
     @property
     def room(self) -> int:
-        """How many bytes may come for certain before the limits have to be looked at again."""
+        """Return the number of bytes that surely fit before the limits must be checked again."""
         return min(
             self.max_event_bytes - self.block_bytes,
             self.max_stream_bytes - self.stream_bytes,
@@ -477,12 +477,12 @@ class EventStreamParser:
 
     @property
     def comments(self) -> int:
-        """How many comment lines have come: heartbeats, in most streams."""
+        """Number of comment lines so far: heartbeats, in most streams."""
         return self._settle().comments
 
     @property
     def pending_bytes(self) -> int:
-        """How many bytes have come since the end of the last complete event.
+        """Number of bytes since the end of the last complete event.
 
         It is 0 if the last event ended exactly where the last chunk did. A CRLF counts as one
         byte, so that a LF yet to come changes nothing. Before the first event it counts from the
@@ -492,7 +492,7 @@ class EventStreamParser:
 
     @property
     def unfinished_bytes(self) -> int:
-        """How many bytes wait for their blank line, complete comment lines left out.
+        """Number of bytes that wait for their blank line, without complete comment lines.
 
         After ``close`` this is the size of the rest that was dropped.
         """

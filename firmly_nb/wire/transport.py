@@ -115,7 +115,7 @@ class StampingBackend(httpcore.AsyncNetworkBackend):
 
     @property
     def kernel_stamps(self) -> bool:
-        """Whether the kernel's stamps are asked for, and the system has them."""
+        """Return whether the kernel's stamps are requested, and the system has them."""
         return self._kernel_stamps
 
     def close(self) -> None:
