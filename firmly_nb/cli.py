@@ -44,8 +44,15 @@ TERMINAL_WORDS = {
     r'fnb\.connect\(\.\.\., allow_domains=\["([^"]+)"\]\)': r"--allow \1",
     r"Pass app_id=\.\.\., set": "Set",
     r", 'staging' or api_url\.": " or 'staging'.",
+    r"budget=fnb\.Budget\(orders=(\d+)\)": r"--max-orders \1",
+    r"\b(count|duration)=(\d+)": r"--\1 \2",
+    r"\brate=\"([^\"]+)\"": r"--rate \1",
+    r"(?<=with )resume='([\w.-]+)'": r"--resume \1",
+    r"^arrival='(\w+)'": r"--arrival \1",
+    r"\brun_id\b": "--run-id",
     r"^timeout_s": "--timeout",
     r"^allow_domains": "--allow",
+    r"^(count|rate|concurrency|duration|seed|margin) must": r"--\1 must",
 }
 EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
 STAGE_COLUMNS = {

@@ -224,7 +224,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
                 GuardError,
                 "FNB011",
                 f"Header {redact_text(quoted(name))} is not allowed: it could lead the order "
-                "elsewhere. Use only headers of the simulator, like x-sim-fault and x-sim-profile.",
+                "elsewhere. Use only headers of the simulator, like x-sim-fault. Nothing was sent.",
             )
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
             text = f"The value of header {name} must be one line of ASCII text. Nothing was sent."

@@ -62,9 +62,15 @@ def test_orders_that_were_not_placed_are_in_the_exit_code(command):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Pass count=20, or duration"),
-        (["--count", "9", "--max-orders", "5"], "budget is 5"),
+        ([], "Pass --count 20, or --duration 600 (seconds). [FNB502]"),
+        (["--count", "9", "--max-orders", "5"], "pass --max-orders 9. Nothing was sent. [FNB518]"),
         (["--resume", "never"], "No sweep never in"),
+        (["--count", "0"], "--count must be a whole number from 1 to 10,000,000, got 0. [FNB503]"),
+        (
+            ["--count", "2", "--arrival", "poisson"],
+            "--arrival poisson needs a rate. Example: --rate 30/min. [FNB506]",
+        ),
+        (["--count", "2", "--run-id", "../x"], "--run-id must be 1 to 100 letters"),
     ],
 )
 def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, command):

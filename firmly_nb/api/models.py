@@ -7,6 +7,7 @@ must not end up in a traceback.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 
 from pydantic import (
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.display.messages import coded_error, unknown, with_code
+from firmly_nb.display.messages import NEAR, coded_error, unknown, with_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,8 +64,8 @@ class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
         return type(self), (self.model, self.problems)
 
     @classmethod
-    def of(cls, error: ValidationError) -> Self:
-        """Make it from pydantic's error, without the values."""
+    def of(cls, error: ValidationError, fields: Sequence[str] = ()) -> Self:
+        """Make it from pydantic's error, without the values; with the fields that there are."""
         problems: dict[str, str] = {}
         for entry in error.errors(include_input=False, include_url=False):
             inner = entry.get("ctx", {}).get("error")
@@ -72,7 +73,7 @@ class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
             if isinstance(inner, InvalidOrder):
                 problems.update({_join(path, field): text for field, text in inner.problems})
             else:
-                problems[path or "fields"] = _problem(entry)
+                problems[path or "fields"] = _problem(entry, fields)
         # A list with a wrong entry is also reported as too short: that is no second problem.
         wrong = [p for p in problems if any(q.startswith((f"{p}[", f"{p}.")) for q in problems)]
         return cls(error.title, [(p, text) for p, text in problems.items() if p not in wrong])
@@ -90,7 +91,7 @@ class ApiModel(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            refused = InvalidOrder.of(error)
+            refused = InvalidOrder.of(error, tuple(type(self).model_fields))
         if refused:
             # A traceback may show locals (%xmode Verbose), and a chained error its values.
             fields.clear()
@@ -140,8 +141,11 @@ def _join(path: str, field: str) -> str:
     return f"{path}.{field}" if path else field
 
 
-def _problem(entry: ErrorDetails) -> str:
+def _problem(entry: ErrorDetails, fields: Sequence[str]) -> str:
     """Return what is wrong with a field, never its value."""
+    if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:
+        near = get_close_matches(str(entry["loc"][0]), fields, 1, NEAR)
+        return WORDS["extra_forbidden"] + (f" Did you mean {near[0]}?" if near else "")
     if known := WORDS.get(entry["type"]):
         return known.format(**entry.get("ctx", {}))
     text = entry["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")

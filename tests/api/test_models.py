@@ -124,6 +124,22 @@ def test_an_invalid_order_names_the_field_and_what_is_expected(changes, field, t
     assert f"{field}: " in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        ("domian", "not a field of the API. Did you mean domain?"),
+        ("item", "not a field of the API. Did you mean items?"),
+        ("shipping_inof", "not a field of the API. Did you mean shipping_info?"),
+        ("promo_code", "not a field of the API."),
+    ],
+)
+def test_a_misspelt_field_is_met_with_the_one_that_was_meant(slip, said):
+    with pytest.raises(InvalidOrder) as caught:
+        Order.example(**{slip: "planted"})
+    assert caught.value.problems == ((slip, said),)
+    assert "planted" not in str(caught.value)
+
+
 def test_all_problems_are_told_at_once():
     with pytest.raises(InvalidOrder) as caught:
         Order(domain="?", items=[{"quantity": 0}], shipping_info=Address.example())
