@@ -97,7 +97,7 @@ class Running(Future[Result]):
 
     @property
     def error(self) -> BaseException | None:
-        """Why it failed; None while it runs, and if it was cancelled or did not fail."""
+        """Error of the coroutine; None while it runs, after a cancel, and after success."""
         return self.exception() if self.done() and not self.cancelled() else None
 
     async def _run(

@@ -52,7 +52,7 @@ STYLES = {True: "green", False: "bold red", None: "dim"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fact: its name, what was found, whether that is good (None: neither), what to do."""
+    """Finding: its name, its value, whether that is good (None: neither) and what to do."""
 
     name: str
     found: str
@@ -66,7 +66,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that was found."""
+    """All findings about this machine."""
 
     findings: tuple[Finding, ...]
     calibration: Calibration | None = None

@@ -52,7 +52,7 @@ OPENED_AT_ONCE = 2
 
 @dataclass
 class Device:
-    """One device: its number (the first is 0) and its session."""
+    """Device: its number (the first is 0) and its session."""
 
     number: int
     session: Session
@@ -60,7 +60,7 @@ class Device:
 
 @dataclass
 class Devices:
-    """The devices that a lab has opened: sessions, renewed in time.
+    """Devices of a lab, their sessions renewed in time.
 
     Carts belong to devices, and the API does not guard against two calls for one device at once. So
     whoever needs a device takes one for the length of the call. The first is taken again and again
@@ -179,7 +179,7 @@ def options_of(call: str, given: dict[str, Any]) -> Options:
 
 
 class Bench:
-    """Everything of a lab that lives on the background loop or in another process.
+    """Part of a lab that lives on the background loop or in another process.
 
     Kept apart from ``Lab`` so that it can be closed when the lab itself is gone.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Face(ModuleType):
-    """A package that takes a public name from its module when it is first asked for it."""
+    """Package that loads a public name from its module at its first use."""
 
     _homes: dict[str, str]
 

@@ -171,22 +171,22 @@ class Lab:
 
     @property
     def simulator(self) -> Simulator | None:
-        """The embedded simulator, where that is the environment."""
+        """Embedded simulator; None in other environments."""
         return self._bench.simulator
 
     @property
     def last(self) -> Recording | None:
-        """The recording of the last order, also of a cancelled one."""
+        """Recording of the last order, even a cancelled one; None before the first."""
         return self._bench.last
 
     @property
     def last_sweep(self) -> Sweep | None:
-        """The last sweep, also one that was stopped: its recordings, progress and run id."""
+        """Last sweep, even a stopped one; None before the first."""
         return self._last_sweep
 
     @property
     def journal(self) -> Path:
-        """The folder where each event is written before it is shown."""
+        """Folder where each event is written before it is shown."""
         return self._bench.journal
 
     def place(
@@ -481,7 +481,7 @@ MAX_BLOCKS = 40
 
 
 class Attempt:
-    """One order on its way; made by ``lab.start`` once the guard has been asked."""
+    """Order that is running; made by ``lab.start`` after the guard's checks."""
 
     def __init__(
         self,
@@ -542,7 +542,7 @@ class Attempt:
 
 
 class EventLines:
-    """Prints an order while it runs."""
+    """Printer of an order's events while it runs."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout

@@ -91,7 +91,7 @@ class Outcome:
 
     @property
     def colour(self) -> str:
-        """The colour on light ground."""
+        """Colour on light ground."""
         return TONES[self.tone].light
 
 

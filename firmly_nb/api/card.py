@@ -1,4 +1,4 @@
-"""The card becomes a compact JWE, in the process of whoever typed it.
+"""Encryption of a card as a compact JWE, in the process of whoever typed it.
 
 As the API asks for it: ``RSA-OAEP-256`` with ``A256GCM``, protected header exactly ``alg``, ``enc``
 and ``kid``, plaintext the five documented keys, all strings.
@@ -24,7 +24,7 @@ MIN_BITS = 2048  # RFC 7518, section 4.3
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """The key that cards are encrypted with: its id and the JWK (public parts only)."""
+    """Public key for cards: its id and its JWK."""
 
     kid: str
     jwk: dict[str, Any]

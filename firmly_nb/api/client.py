@@ -73,7 +73,7 @@ TOKEN = re.compile(r"[!-~]{1,16384}")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A device's session: the token, whose device, and until when (Unix seconds)."""
+    """Session of a device: token, device id and end (Unix seconds)."""
 
     access_token: SecretStr
     device_id: str
@@ -83,7 +83,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: its status, and from where."""
+    """Whole response: its status and where it came from."""
 
     status: int
     where: str
@@ -92,7 +92,7 @@ class Answer:
 
 
 class FirmlyClient:
-    """The API of one environment over one ``httpx.AsyncClient``.
+    """Client for the API of one environment over one ``httpx.AsyncClient``.
 
     Parameters
     ----------

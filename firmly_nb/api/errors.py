@@ -39,7 +39,7 @@ OWN_CODES = {
 
 
 class FirmlyError(Exception):
-    """An error that firmly's API answered with.
+    """Error that firmly's API sent, or that kept a response from arriving.
 
     Attributes
     ----------
@@ -89,61 +89,61 @@ class FirmlyError(Exception):
 
 
 class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its errors
-    """The request did not pass the API's validation."""
+    """Error for a request that did not pass the API's validation."""
 
     code = "FNB201"
 
 
 class Unauthorized(FirmlyError):  # noqa: N818
-    """The device token is missing, malformed or too old."""
+    """Error for a device token that is missing, malformed or too old."""
 
     code = "FNB202"
 
 
 class InvalidAppId(FirmlyError):  # noqa: N818
-    """The app id is missing or unknown."""
+    """Error for an app id that is missing or unknown."""
 
     code = "FNB203"
 
 
 class Forbidden(FirmlyError):  # noqa: N818
-    """The app id has no access to that merchant."""
+    """Error for an app id without access to the merchant."""
 
     code = "FNB204"
 
 
 class ProductNotFound(FirmlyError):  # noqa: N818
-    """The merchant has no such variant."""
+    """Error for a variant that the merchant does not have."""
 
     code = "FNB205"
 
 
 class NotEnoughStock(FirmlyError):  # noqa: N818
-    """The merchant has fewer than asked for."""
+    """Error for a quantity above the merchant's stock."""
 
     code = "FNB206"
 
 
 class PaymentDeclined(FirmlyError):  # noqa: N818
-    """The payment was declined; nothing was ordered."""
+    """Error for a declined payment; nothing was ordered."""
 
     code = "FNB207"
 
 
 class StoreUnavailable(FirmlyError):  # noqa: N818
-    """The merchant cannot be reached just now."""
+    """Error for a merchant that cannot be reached at the moment."""
 
     code = "FNB208"
 
 
 class CartNotFound(FirmlyError):  # noqa: N818
-    """The device has no cart at that merchant."""
+    """Error for a device without a cart at the merchant."""
 
     code = "FNB209"
 
 
 class RateLimited(FirmlyError):  # noqa: N818
-    """Too many requests."""
+    """Error for too many requests."""
 
     code = "FNB210"
 

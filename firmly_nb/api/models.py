@@ -196,7 +196,7 @@ EXAMPLE_ADDRESS = {
 
 
 class Item(ApiModel):
-    """One product variant and how many of it; on the wire ``{add_to_cart_ref, quantity}``.
+    """Product variant and its quantity; on the wire ``{add_to_cart_ref, quantity}``.
 
     Examples
     --------
@@ -225,7 +225,7 @@ SecretDigits = Annotated[SecretStr, BeforeValidator(_digits)]
 
 
 class Card(ApiModel):
-    """A payment card. Number and CVV are secrets: no repr, error or dump shows them.
+    """Payment card. Number and CVV are secrets: no repr, error or dump shows them.
 
     Examples
     --------

@@ -129,7 +129,7 @@ def format_minor(minor: int, currency: str) -> str:
 
 
 class Money(NamedTuple):
-    """An amount: whole minor units, and their currency.
+    """Amount in whole minor units, with its currency.
 
     Examples
     --------

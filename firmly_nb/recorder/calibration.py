@@ -52,7 +52,7 @@ NO_SENDER = "The local sender did not start. Calibrate again."
 
 
 class CalibrationError(RuntimeError):
-    """The known pattern did not come through; says what came instead."""
+    """Calibration that failed: the known pattern did not arrive, and what arrived instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Pattern:
 
 
 class Sender:
-    """The sending process; its input is what keeps it alive."""
+    """Process that sends the pattern; it ends with its input."""
 
     def __init__(self) -> None:
         self.process: asyncio.subprocess.Process | None = None
@@ -109,7 +109,7 @@ class Sender:
 
 
 class CalibrationRun:
-    """A sender and a recorder that is connected to it, for as many patterns as one likes.
+    """Sender with a recorder connected to it, for any number of patterns.
 
     Attributes
     ----------
@@ -487,13 +487,13 @@ class Calibration:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a condition; see ``SUMMARY``."""
+        """Table of errors by condition; see ``SUMMARY``."""
         groups = self.errors.groupby("condition", observed=True, sort=False)
         return SUMMARY.frame([_summary(str(name), group) for name, group in groups])
 
     @property
     def sentence(self) -> str:
-        """The result in one sentence: the condition with the larger p99.
+        """Result in one sentence: the condition with the larger p99.
 
         The sender's clock is read before it sends, so its own delay is part of the error. Where
         the kernel tells when it handed the bytes over (Linux), the error without it is said too.

@@ -25,7 +25,7 @@ SUFFIX = ".jsonl"
 
 
 class JournalError(OSError):
-    """A journal that cannot be written or read: which file, why, what to do."""
+    """Journal that cannot be written or read: which file, why, what to do."""
 
 
 def default_directory() -> Path:
@@ -36,7 +36,7 @@ def default_directory() -> Path:
 
 
 class Journal:
-    """The file of one recording; created by the first record.
+    """Journal of one recording; its first record creates the file.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Journal:
 
 
 class RecordLog:
-    """A journal that an order survives: what cannot be written any more is said in its end.
+    """Journal whose failure does not stop the order: its end says what was not written.
 
     The first record is different. If it cannot be written nothing has been sent yet, so the error
     is raised and nothing will be.

@@ -154,16 +154,16 @@ CANCEL_TIMEOUT_S = 5.0
 
 
 class RecorderError(RuntimeError):
-    """The recorder's process did not start, or ended before the order; nothing was sent."""
+    """Recorder process that did not start, or ended before the order; nothing was sent."""
 
 
 class Recalled(Exception):  # noqa: N818 - asked for, so no error
-    """An order was taken back before it was begun; nothing was sent."""
+    """Order taken back before it began; nothing was sent."""
 
 
 @dataclass(slots=True)
 class _Pending:
-    """An order in flight: who records it, who is told, and how its end is awaited."""
+    """Order in flight: its process, its listeners, and its awaited end."""
 
     job: Job
     process: asyncio.subprocess.Process
@@ -199,7 +199,7 @@ class _Pending:
 
 @dataclass
 class WorkerProcess:
-    """Starts the recorder when it is needed, again when it died, and talks to it.
+    """Recorder process, started when needed and again when it died.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The recorder's process id while it runs."""
+        """Process id of the recorder; None while it does not run."""
         alive = self.process is not None and self.process.returncode is None
         return self.process.pid if alive and self.process else None
 

@@ -66,13 +66,13 @@ class Start:
 
     @property
     def success(self) -> frozenset[str]:
-        """Names of the events that say that the order was placed."""
+        """Names of the events that mean that the order was placed."""
         return frozenset(self.milestones[-1:]) if self.milestones else SUCCESS
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One server-sent event: what came, when, and how sure that time is."""
+    """Server-sent event: its content, arrival time and uncertainty."""
 
     seq: int  # from 1
     event: str
@@ -130,7 +130,7 @@ Record = Start | Event | End
 
 
 class Recorded(NamedTuple):
-    """All records of one order."""
+    """Records of one order."""
 
     start: Start
     events: Sequence[Event]

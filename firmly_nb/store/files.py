@@ -61,12 +61,12 @@ PART = re.compile(r"day=[0-9-]{1,12}/domain=[\w.%~-]{1,200}/[\w-]{1,80}\.parquet
 
 
 class _NewerError(ValueError):
-    """The same, before it is known where."""
+    """Newer format, before the folder is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """A run: how many of its orders, and the tags that all of them have, a sweep's name too."""
+    """Run in a set: its number of orders and the tags that all of them have."""
 
     recordings: int
     tags: dict[str, str] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """One saving: what it added, by what, when, with which notes and tags."""
+    """Save: its parts, time, version, notes and tags."""
 
     at: str
     recordings: int
@@ -100,7 +100,7 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All savings of a set, oldest first.
+    """Saves of a set, oldest first.
 
     It is written last and at once, so it decides: a part that it does not list is not in the set.
 
@@ -116,7 +116,7 @@ class Manifest:
 
     @property
     def parts(self) -> list[str]:
-        """The parts of the set: each a path below ``orders/`` and below ``events/``."""
+        """Parts of the set: each a path below ``orders/`` and below ``events/``."""
         return list(dict.fromkeys(part for save in self.saves for part in save.parts))
 
     @property
@@ -301,7 +301,7 @@ def _quoted(text: str) -> str:
 
 
 class PartWriter:
-    """One part: a file of orders and one of events, written in groups of rows."""
+    """Writer of one part: a file of orders and one of events, in groups of rows."""
 
     def __init__(self, folder: Path, part: str, schemas: dict[str, pa.Schema]) -> None:
         self.part = part

@@ -184,7 +184,7 @@ class Written:
 
 @dataclass
 class _Group:
-    """The rows of one partition that are not written yet."""
+    """Rows of one partition that are not written yet."""
 
     writer: PartWriter
     held: list[Rows] = field(default_factory=list)

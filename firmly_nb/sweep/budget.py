@@ -39,7 +39,7 @@ Amount = tuple[int, str]
 
 
 class BudgetError(ValueError):
-    """A sweep that would go beyond its budget; nothing was sent."""
+    """Sweep beyond its budget; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def what_of(order: Order) -> What:
 
 @dataclass
 class Ledger:
-    """Keeps a sweep's account.
+    """Account of a sweep: orders, minutes and money.
 
     Money of an order counts from before it is sent. A refused order counts nothing, a placed one
     its total, and one whose end is unknown what was set aside for it.
@@ -318,7 +318,7 @@ UNKNOWN = "what the order costs is not known, and money is a limit"
 
 @dataclass
 class Quotes:
-    """Asks merchants what orders cost, one after the other: a device has one call at a time.
+    """Prices of orders, asked from merchants one after another: a device has one call at a time.
 
     The total has shipping and tax in it; the cheapest shipping is chosen, as Place Order does.
     """

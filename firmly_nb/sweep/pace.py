@@ -181,7 +181,7 @@ SHUT_DOORS = {401, 403}
 
 @dataclass
 class Setbacks:
-    """Counts refusals in a row, and knows until when nothing is to be sent.
+    """Refusals in a row, and the time until which nothing is sent.
 
     Attributes
     ----------
@@ -242,7 +242,7 @@ class Setbacks:
 
 @dataclass
 class Pace:
-    """The schedule on the clock.
+    """Schedule of a sweep on the clock.
 
     Attributes
     ----------

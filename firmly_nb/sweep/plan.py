@@ -1,4 +1,4 @@
-"""Which orders a sweep places: some, a grid, or what a merchant sells; and its plan on disk.
+"""Orders of a sweep: some, a grid, or what a merchant sells; and the plan on disk.
 
 What is compared is interleaved: one of each in a random order, then again one of each, so that a
 merchant that grows slower by the minute is not mistaken for a difference between them.
@@ -63,7 +63,7 @@ def kind_of(order: Order) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """An order and what is special about placing it.
+    """Order with its own options and tags.
 
     Attributes
     ----------
@@ -93,14 +93,14 @@ Orders = Order | Variant | Iterable[Order | Variant]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One order of a plan and its number, from 1."""
+    """Order of a plan with its number, from 1."""
 
     number: int
     variant: Variant
 
 
 class Plan:
-    """The orders of a sweep in order; from a generator it can be gone through once only.
+    """Orders of a sweep in sequence; a plan from a generator can be iterated once only.
 
     Attributes
     ----------
@@ -186,7 +186,7 @@ def as_variant(order: Any) -> Variant:
 
 @dataclass(frozen=True)
 class Grid(Sequence[Variant]):
-    """Every combination of some values; made by :func:`grid`."""
+    """Combinations of some values; made by :func:`grid`."""
 
     variants: tuple[Variant, ...]
     axes: Mapping[str, tuple[str, ...]]

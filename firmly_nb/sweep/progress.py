@@ -30,7 +30,7 @@ ENDED = {"finished", "stopped"}
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One finished order: its number, when it started (s into the sweep), how long, how it ended.
+    """Finished order: its number, start (s into the sweep), duration and outcome.
 
     ``latency_ms`` is ``time_to_order_placed`` for a placed order and ``order_latency`` for others.
     """
@@ -161,7 +161,7 @@ def bar() -> Bar:
 
 
 class TerminalBar(Bar):
-    """tqdm's bar."""
+    """Progress bar of tqdm in a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -190,7 +190,7 @@ class TerminalBar(Bar):
 
 
 class NotebookBar(Bar):
-    """A bar in the output of the cell that waits."""
+    """Progress bar in the output of the cell that waits."""
 
     def __init__(self) -> None:
         self._display: Any = None
@@ -212,7 +212,7 @@ class NotebookBar(Bar):
 
 
 class Lines(Bar):
-    """A line now and then, for log files."""
+    """Progress as a line from time to time, for log files."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

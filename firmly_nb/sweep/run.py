@@ -1,4 +1,4 @@
-"""A sweep while it runs: each order gets its turn, is sent, and what became of it counts.
+"""Run of a sweep: each order waits for its turn, is sent, and its outcome is counted.
 
 Everything that costs time (a session, the key, the encryption, a connection) happens before the
 planned start. The recorder's own process, where nothing computes, then sends the order at the
@@ -95,7 +95,7 @@ def was_ordered(row: dict[str, Any]) -> bool | None:
 
 @dataclass
 class FreshKey:
-    """Gives out the key for cards, asked for at most once a second however many want it."""
+    """Key for cards, fetched at most once a second for all orders."""
 
     client: FirmlyClient
     _key: PublicKey | None = None
@@ -112,7 +112,7 @@ class FreshKey:
 
 
 class Sender:
-    """Sends a sweep's orders, as many at a time as there may be.
+    """Sender of a sweep's orders, up to the allowed number at a time.
 
     Attributes
     ----------
@@ -352,14 +352,14 @@ def next_in_thread(things: Iterator[Thing]) -> asyncio.Future[Thing | None]:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An order of which nothing was sent: its number and why."""
+    """Order of which nothing was sent: its number and why."""
 
     number: int
     error: str
 
 
 class Run:
-    """A sweep while it runs, on the background loop."""
+    """Running sweep on the background loop."""
 
     def __init__(self, plan: Plan, sending: Sender) -> None:
         self.plan = plan

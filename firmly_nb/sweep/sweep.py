@@ -1,4 +1,4 @@
-"""``Sweep``: a sweep on its way, and whoever waits for it, watches it or stops it.
+"""``Sweep``: a running sweep, to wait for, watch or stop.
 
 And :func:`begin`, which makes one of the arguments of ``lab.sweep``. Everything is checked before
 anything is sent.
@@ -68,7 +68,7 @@ STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
 
 
 class Sweep:
-    """Many orders on their way; made by ``lab.start_sweep``.
+    """Sweep of many orders; made by ``lab.start_sweep``.
 
     It runs in the background. All of it can be read from any thread at any time.
     """
@@ -96,12 +96,12 @@ class Sweep:
 
     @property
     def run_id(self) -> str:
-        """The id that every recording of it has: ``recs.where(run_id=...)``, ``resume=...``."""
+        """Id of the run, in each of its recordings: ``recs.where(run_id=...)``, ``resume=...``."""
         return self._plan_file.run_id
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the sweep; empty if none was given."""
         return self._plan_file.name
 
     @property
@@ -126,22 +126,22 @@ class Sweep:
 
     @property
     def latencies_ms(self) -> list[float]:
-        """``time_to_order_placed`` of each placed order so far, in ms."""
+        """Time to order placed of each placed order so far, in ms."""
         return list(self._run.counts.latencies_ms)
 
     @property
     def problems(self) -> list[Problem]:
-        """The orders of which nothing was sent, and why."""
+        """Orders of which nothing was sent, and why."""
         return list(self._run.problems)
 
     @property
     def error(self) -> BaseException | None:
-        """Why the sweep itself failed; None if it did not."""
+        """Error that ended the sweep; None if none did."""
         return self._work.error
 
     @property
     def recordings(self) -> Recordings:
-        """The orders that have ended, oldest first; beyond 10,000 they are read from disk."""
+        """Recordings of the ended orders, oldest first; beyond 10,000 they are read from disk."""
         counts = self._run.counts
         if counts.finished > KEPT_RECORDINGS:
             found = [Recording(*kept) for kept in self._on_disk()]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from firmly_nb.api.models import TEST_CARDS, Address, Card, InvalidOrder, Order
-from firmly_nb.display.messages import coded_error
+from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.environments import GuardError, guard
 
 if TYPE_CHECKING:
@@ -373,7 +373,7 @@ def _refused(draft: Draft, environment: Environment) -> dict[str, str]:
     try:
         guard(environment, draft.merchant.strip().lower().rstrip("."), None)
     except GuardError as error:
-        return {"domain": str(error)}
+        return {"domain": without_code(str(error))}
     return {}
 
 

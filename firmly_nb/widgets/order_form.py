@@ -342,9 +342,8 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             token = typed.captcha_token if typed.captcha_token.get_secret_value() else None
             self._start(self._card(typed), token, self.times)
         except (InvalidOrder, GuardError, ValueError) as error:
-            said = safe_text(error)
-            already = "Nothing was sent." in said
-            self._form.notice = said if already else f"Nothing was sent. {said}"
+            said = safe_text(error).replace(" Nothing was sent.", "")
+            self._form.notice = f"Nothing was sent. {said}"
 
     def _card(self, typed: Typed) -> Card:
         if self.card_name != TYPED:

@@ -16,7 +16,7 @@ import traitlets
 
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.money import to_minor
-from firmly_nb.display.messages import coded_error, unknown
+from firmly_nb.display.messages import coded_error, unknown, without_code
 from firmly_nb.display.text import milliseconds, printable
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
@@ -476,7 +476,7 @@ def _refused(orders: Any, environment: Environment) -> dict[str, str]:
         for domain, card in cards.items():
             guard(environment, domain, card or Card.test())
     except GuardError as error:
-        return {"orders": str(error)}
+        return {"orders": without_code(str(error))}
     return {}
 
 

@@ -45,8 +45,7 @@ READS_IN_A_ROW: Final = 4
 
 LOOK_INTERVAL_S: Final = 0.01
 LOOK_SHARE: Final = 0.01
-"""How often a waiting read looks whether the queue is still empty: each 10 ms, later each time that
-another hundredth of the wait has passed.
+"""Interval of a waiting read's looks at the queue: 10 ms, later a hundredth of the wait so far.
 
 Of several segments that come close together the kernel tells when the last one came; the first came
 after the last such look. Without looks that could be seconds, at the end of a long silence.
@@ -54,7 +53,7 @@ after the last such look. Without looks that could be seconds, at the end of a l
 
 
 class DeadlinePassedError(TimeoutError):
-    """The deadline of an operation passed; unlike ETIMEDOUT, it was ours."""
+    """Timeout by our own deadline, unlike ETIMEDOUT."""
 
 
 class Channel(Protocol):
@@ -82,7 +81,7 @@ class Channel(Protocol):
 
 
 class SocketChannel(Channel):
-    """A connected socket; stamps its reads and waits on the running event loop.
+    """Connected socket; stamps its reads and waits on the running event loop.
 
     Parameters
     ----------
@@ -303,7 +302,7 @@ _T = TypeVar("_T")
 
 
 class TlsChannel(Channel):
-    """The client's side of a TLS connection.
+    """Client's side of a TLS connection.
 
     The standard library's TLS sockets read the network themselves, without stamps. Here OpenSSL
     works on two buffers in memory, and every byte between them and the network goes through the

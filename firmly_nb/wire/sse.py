@@ -1,4 +1,4 @@
-"""Turn the bytes of an event stream into events, at any cut and without waiting.
+"""Parser from the bytes of an event stream to events, at any cut and without waiting.
 
 `EventStreamParser` follows the WHATWG rules for event streams to the letter
 (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation). It is
@@ -46,7 +46,7 @@ _NAMES_KEPT = 256
 
 
 class ServerSentEvent(NamedTuple):
-    r"""One event of a stream.
+    r"""Event of a stream.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class ServerSentEvent(NamedTuple):
 
     @property
     def data(self) -> str:
-        """The data as text, decoded at each call; bad UTF-8 becomes U+FFFD."""
+        """Data as text, decoded at each call; bad UTF-8 becomes U+FFFD."""
         return self.raw_data.decode("utf-8", "replace")
 
 
@@ -102,7 +102,7 @@ class Ledger:
 
     @property
     def room(self) -> int:
-        """Return the number of bytes that surely fit before the limits must be checked again."""
+        """Number of bytes that surely fit before the limits must be checked again."""
         return min(
             self.max_event_bytes - self.block_bytes,
             self.max_stream_bytes - self.stream_bytes,
@@ -331,7 +331,7 @@ def _milliseconds(value: bytes) -> int | None:
 
 
 class EventStreamError(ValueError):
-    """A stream went beyond a limit of the parser.
+    """Stream beyond a limit of the parser.
 
     Attributes
     ----------
@@ -348,15 +348,15 @@ class EventStreamError(ValueError):
 
 
 class EventTooLargeError(EventStreamError):
-    """One event is larger than ``max_event_bytes``."""
+    """Event larger than ``max_event_bytes``."""
 
 
 class StreamTooLargeError(EventStreamError):
-    """The stream is larger than ``max_stream_bytes``."""
+    """Stream larger than ``max_stream_bytes``."""
 
 
 class EventStreamParser:
-    r"""Parse one event stream, from the first byte to the last.
+    r"""Parser of one event stream, from the first byte to the last.
 
     An event is returned by the very call that brings the byte which completes its blank line: a
     CR ends its line at once, and a LF that follows in the next chunk is swallowed.
@@ -467,12 +467,12 @@ class EventStreamParser:
 
     @property
     def last_event_id(self) -> str:
-        """The id that a reconnecting client would send."""
+        """Id that a reconnecting client would send."""
         return self._settle().last_event_id
 
     @property
     def reconnection_time(self) -> int | None:
-        """The last valid ``retry`` in milliseconds, or None if there was none."""
+        """Last valid ``retry`` in milliseconds; None if there was none."""
         return self._settle().reconnection_time
 
     @property

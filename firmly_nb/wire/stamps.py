@@ -27,7 +27,7 @@ CLOCK_RESOLUTION_NS: Final = 1_000
 """No kernel stamp is claimed to be better than this."""
 
 QUEUEING_SLACK_NS: Final = 1_000_000
-"""How long a stamped segment may be on its way inside the kernel before a read can see it.
+"""Longest time of a stamped segment inside the kernel before a read can see it.
 
 The stamp is taken when a segment enters the network stack, and the queue is filled a little later:
 a queue that was seen empty can be followed by a segment whose stamp is older than that look.
@@ -41,7 +41,7 @@ _COUNTER_MASK: Final = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One read of a socket: when its bytes came, and within which bounds that is known.
+    """Read of a socket: the arrival time of its bytes, and the bounds of that time.
 
     Every byte of the read arrived in [`earliest_ns`, `arrived_ns`], up to `wall_offset_error_ns`.
     With TLS the sizes and times are those of the encrypted bytes; plaintext belongs to the read

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class StampingStream(httpcore.AsyncNetworkStream):
-    """A connection as httpcore sees it. Made by `StampingBackend`, not by hand.
+    """Connection as httpcore sees it, made by `StampingBackend`.
 
     One task may read while another writes. A read that was cancelled or timed out has lost
     nothing and can be repeated; after a write that did not end well, close.
@@ -95,7 +95,7 @@ class StampingStream(httpcore.AsyncNetworkStream):
 
 
 class StampingBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections whose reads carry the kernel's receive time.
+    """Backend for connections whose reads carry the kernel's receive time.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class StampingBackend(httpcore.AsyncNetworkBackend):
 
     @property
     def kernel_stamps(self) -> bool:
-        """Return whether the kernel's stamps are requested, and the system has them."""
+        """True if kernel timestamps are requested and the system has them."""
         return self._kernel_stamps
 
     def close(self) -> None:
@@ -339,7 +339,7 @@ _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
 
 
 class StampingTransport(httpx.AsyncBaseTransport):
-    """HTTP/1.1 for `httpx.AsyncClient`, never retried, every read stamped.
+    """Transport of HTTP/1.1 for `httpx.AsyncClient`, never retried, every read stamped.
 
     It does what httpx's own transport does, over `StampingBackend`. The response keeps httpcore's
     extensions, and a request's ``trace`` extension is called as usual.
@@ -458,7 +458,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
 
 
 class _ResponseStream(httpx.AsyncByteStream):
-    """The body of a response, with httpx's errors."""
+    """Body of a response, with httpx's errors."""
 
     def __init__(self, response: httpcore.Response) -> None:
         self._response = response

@@ -99,7 +99,7 @@ def test_what_held_a_card_lets_go_of_it(form, until):
 def test_outside_of_the_simulator_only_test_cards_are_taken(form, until):
     """The shared lab is at an address of its own, so the guard does not take it for a simulator."""
     deliver(form, {**CANARY, "number": "4929 1234 5678 9012"})
-    assert form.error.startswith("The card is not a well-known test card; ")
+    assert form.error.startswith("Nothing was sent. The card is not a well-known test card; ")
     assert form._run is None
     assert "4929" not in form.error
 
