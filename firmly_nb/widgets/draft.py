@@ -392,4 +392,4 @@ def _card(draft: Draft) -> dict[str, str]:
 def _times(draft: Draft) -> dict[str, str]:
     if isinstance(draft.times, int) and 1 <= draft.times <= MOST_TIMES:
         return {}
-    return {"times": f"must be 1 to {MOST_TIMES}; lab.sweep() places more"}
+    return {"times": f"must be 1 to {MOST_TIMES}. For more, use lab.sweep()."}

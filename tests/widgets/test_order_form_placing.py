@@ -71,7 +71,7 @@ def test_there_is_a_limit_to_how_many(form, count):
     with pytest.raises(ValueError, match=f"times must be 1 to {MOST_TIMES}, got {count}"):
         form.place_times(count)
     form.times = count
-    assert form.problems == {"times": f"must be 1 to {MOST_TIMES}; lab.sweep() places more"}
+    assert form.problems == {"times": f"must be 1 to {MOST_TIMES}. For more, use lab.sweep()."}
     with pytest.raises(fnb.InvalidOrder, match="times: must be 1"):
         form.place()
     press(form)
