@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from concurrent.futures import wait as _wait_for
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from firmly_nb.display.messages import coded_error
+
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
@@ -79,7 +81,7 @@ def _start() -> tuple[BlockingPortal, threading.Thread]:
 
 
 class Running(Future[Result]):
-    """Something that runs on the loop; made by :func:`submit`.
+    """Result of a coroutine that runs on the loop; made by :func:`submit`.
 
     A future that can be waited for in any thread. If it is cancelled, it is done only once the
     work has ended: by then streams are closed and recordings kept.
@@ -95,7 +97,7 @@ class Running(Future[Result]):
 
     @property
     def error(self) -> BaseException | None:
-        """Why it failed; None while it runs, and if it was cancelled or did not fail."""
+        """Error of the coroutine; None while it runs, after a cancel, and after success."""
         return self.exception() if self.done() and not self.cancelled() else None
 
     async def _run(
@@ -124,8 +126,11 @@ def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> 
         If called on the loop's own thread.
     """
     if threading.current_thread().name == THREAD_NAME:
-        raise RuntimeError(
-            "a lab cannot be used from its own background loop, where waiting would never end"
+        raise coded_error(
+            RuntimeError,
+            "FNB018",
+            "A lab cannot be used from its own background loop: waiting would never end. Call it "
+            "from another thread.",
         )
     return Running(function, *args)
 

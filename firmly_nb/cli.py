@@ -1,4 +1,4 @@
-"""The command line: ``firmly-nb demo | place | sweep | report | load | lab | sim | doctor``.
+"""The command line: ``firmly-nb demo | place | sweep | report | load | lab | sim | doctor | ...``.
 
 Output is for people (rich; plain when piped) or, with ``--json``, for machines. The exit code says
 whether the order exists (of a sweep: every order of its plan): 0 yes, 1 no, 2 refused before
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from firmly_nb.api.errors import FirmlyError
-from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Item, Order
+from firmly_nb.api.models import TEST_CARDS, Card, Item, Order
+from firmly_nb.display.messages import code_of, coded_error, no_such_path, quoted, with_code
+from firmly_nb.display.messages import explain as explanation
 from firmly_nb.display.text import count, number, printable, storage
-from firmly_nb.environments import DEMO_MERCHANT, GuardError
+from firmly_nb.environments import DEMO_MERCHANT
 from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, REFUSED_EXIT, TONES, YES, exit_code, outcome
 
 if TYPE_CHECKING:
@@ -41,10 +42,17 @@ LOAD_SHOWS = 20
 # What errors say to do in Python, as it is done here.
 TERMINAL_WORDS = {
     r'fnb\.connect\(\.\.\., allow_domains=\["([^"]+)"\]\)': r"--allow \1",
-    r"pass app_id=\.\.\., set": "set",
-    r", 'staging' or api_url=\.\.\.$": " or 'staging'",
+    r"Pass app_id=\.\.\., set": "Set",
+    r", 'staging' or api_url\.": " or 'staging'.",
+    r"budget=fnb\.Budget\(orders=(\d+)\)": r"--max-orders \1",
+    r"\b(count|duration)=(\d+)": r"--\1 \2",
+    r"\brate=\"([^\"]+)\"": r"--rate \1",
+    r"(?<=with )resume='([\w.-]+)'": r"--resume \1",
+    r"^arrival='(\w+)'": r"--arrival \1",
+    r"\brun_id\b": "--run-id",
     r"^timeout_s": "--timeout",
     r"^allow_domains": "--allow",
+    r"^(count|rate|concurrency|duration|seed|margin) must": r"--\1 must",
 }
 EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
 STAGE_COLUMNS = {
@@ -227,7 +235,8 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     from firmly_nb.report.report import report as write_report
 
     if check and compare is None:
-        raise ValueError("--check needs --compare: earlier recordings to hold these against")
+        text = "--check compares with earlier recordings. Add --compare PATH."
+        raise coded_error(ValueError, "FNB316", text)
     recs = _loaded(path)
     earlier = _loaded(compare) if compare else None
     calibration = _calibration() if calibrate else None
@@ -244,7 +253,8 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     except OSError as error:
         if error.strerror is None:
             raise
-        raise OSError(f"{output} cannot be written: {error.strerror}") from error
+        text = f"{output} cannot be written: {error.strerror}. Name another file."
+        raise coded_error(OSError, "FNB315", text) from error
     if not quiet:
         _say(f"{written}: {count(len(recs), 'order')}, {storage(written.stat().st_size)}")
     if earlier is not None:
@@ -317,6 +327,14 @@ def sim(context: typer.Context) -> None:
 
 
 @app.command()
+def explain(
+    code: Annotated[str, typer.Argument(help="Code at the end of a message, such as FNB010.")],
+) -> None:
+    """Say the cause and the fix of a message, by its code."""
+    _say(explanation(code))
+
+
+@app.command()
 def doctor() -> None:
     """Say how well times can be taken on this machine, with versions and platform facts."""
     from firmly_nb.doctor import run
@@ -335,13 +353,15 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED_EXIT)
-    except (GuardError, InvalidOrder, FirmlyError, ValueError, OSError) as error:
-        _fail(str(error))
     except Exception as error:
         # typer's own words for a wrong option
         if hasattr(error, "show"):
             error.show()
             sys.exit(REFUSED_EXIT)
+        if code_of(error):
+            _fail(str(error))
+        if isinstance(error, ValueError | OSError):
+            _fail(with_code(str(error), "FNB802"))
         raise
 
 
@@ -409,15 +429,10 @@ def _order(lab: Lab, resume: str | None, domain: str | None, items: list[str] | 
     if items:
         changes["items"] = items_of(items)
     elif resume and not domain:
-        try:
-            kinds = PlanFile.read(lab.journal, resume).kinds
-        except LookupError as error:
-            raise ValueError(str(error)) from None
+        kinds = PlanFile.read(lab.journal, resume).kinds
         if len(kinds) != 1:
-            raise ValueError(
-                f"the run {resume} placed several kinds of orders; resume it from Python, with "
-                f"lab.sweep(orders, resume={resume!r})"
-            )
+            text = f"Run {resume} has several kinds of orders. Resume it from Python, with"
+            raise coded_error(ValueError, "FNB520", f"{text} lab.sweep(orders, resume={resume!r}).")
         changes["domain"], pairs, _ = kinds[0]
         changes["items"] = [Item(variant_id=v, quantity=q) for v, q in pairs]
     return Order.example(**changes)
@@ -428,7 +443,7 @@ def _budget(orders: int | None, minutes: float | None, totals: list[str]) -> dic
     for text in totals:
         currency, _, minor = text.partition("=")
         if not minor.isdigit():
-            raise ValueError(f"--max-total {text}: expected CURRENCY=MINOR_UNITS, like USD=50000")
+            raise _option("--max-total", text, "CURRENCY=MINOR_UNITS", "USD=50000")
         total_minor[currency.upper()] = int(minor)
     given = {"orders": orders, "minutes": minutes, "total_minor": total_minor or None}
     return {name: value for name, value in given.items() if value is not None} or None
@@ -437,7 +452,7 @@ def _budget(orders: int | None, minutes: float | None, totals: list[str]) -> dic
 def _tags(texts: list[str]) -> dict[str, str]:
     for text in texts:
         if "=" not in text:
-            raise ValueError(f"--tag {text}: expected NAME=VALUE")
+            raise _option("--tag", text, "NAME=VALUE", "branch=main")
     return dict(text.split("=", 1) for text in texts)
 
 
@@ -495,10 +510,11 @@ def _loaded(path: Path) -> Recordings:
     from firmly_nb.recordings.stored import load
 
     if not path.exists():
-        raise FileNotFoundError(f"there is nothing at {path}")
+        raise no_such_path(path)
     recs = load(path)
     if not len(recs):
-        raise ValueError(f"there are no recordings in {path}")
+        text = f"There are no recordings in {path}. Pass a saved set, journal or folder."
+        raise coded_error(ValueError, "FNB314", text)
     return recs
 
 
@@ -548,6 +564,11 @@ def _run_jupyter(arguments: list[str]) -> int:
 # Items as words, tables and JSON on the terminal.
 
 
+def _option(name: str, given: str, form: str, example: str) -> ValueError:
+    text = f"{name} must be {form}, got {quoted(given)}. Example: {name} {example}."
+    return coded_error(ValueError, "FNB801", text)
+
+
 def items_of(texts: list[str]) -> list[Item]:
     """Read items given as ``VARIANT_ID`` or ``VARIANT_ID=QUANTITY``.
 
@@ -560,7 +581,7 @@ def items_of(texts: list[str]) -> list[Item]:
     for text in texts:
         variant_id, _, quantity = text.partition("=")
         if quantity and not quantity.isdigit():
-            raise ValueError(f"--item {text}: the quantity must be a whole number")
+            raise _option("--item", text, "VARIANT_ID=QUANTITY", "WS12-XS-Orange=2")
         items.append(Item(variant_id=variant_id, quantity=int(quantity or 1)))
     return items
 

@@ -53,7 +53,7 @@ STYLES = {True: "green", False: "bold red", None: "dim"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fact: its name, what was found, whether that is good (None: neither), what to do."""
+    """Finding: its name, its value, whether that is good (None: neither) and what to do."""
 
     name: str
     found: str
@@ -67,14 +67,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that was found."""
+    """All findings about this machine."""
 
     findings: tuple[Finding, ...]
     calibration: Calibration | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether nothing needs to be done."""
+        """True if nothing needs to be done."""
         return all(finding.ok is not False for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a lab runs on the background loop: from a validated order to its recording.
+"""Engine of a lab on the background loop: from a validated order to its recording.
 
 :class:`Devices` holds the sessions, :class:`Bench` client, recorder and all else that is closed
 with the lab. Everything is async; ``Lab`` is its thin face.
@@ -12,8 +12,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from anyio import CancelScope
@@ -21,6 +21,7 @@ from anyio import CancelScope
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import FirmlyError, Unauthorized
 from firmly_nb.api.secrets import redact_text
+from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.environments import check_headers
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
@@ -51,7 +52,7 @@ OPENED_AT_ONCE = 2
 
 @dataclass
 class Device:
-    """One device: its number (the first is 0) and its session."""
+    """Device: its number (the first is 0) and its session."""
 
     number: int
     session: Session
@@ -59,7 +60,7 @@ class Device:
 
 @dataclass
 class Devices:
-    """The devices that a lab has opened: sessions, renewed in time.
+    """Devices of a lab, their sessions renewed in time.
 
     Carts belong to devices, and the API does not guard against two calls for one device at once. So
     whoever needs a device takes one for the length of the call. The first is taken again and again
@@ -138,7 +139,7 @@ MAX_TIMEOUT_S = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How an order is placed and recorded; the arguments of ``lab.place``."""
+    """Options of one order: how it is placed and recorded; the arguments of ``lab.place``."""
 
     sse: bool = True
     warm: bool = True
@@ -154,14 +155,31 @@ class Options:
         check_headers(self.headers)
         limit = self.timeout_s
         if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):
-            raise ValueError(
-                f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, "
-                f"got {limit!r}"
+            raise coded_error(
+                ValueError,
+                "FNB105",
+                f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, got "
+                f"{quoted(limit)}. For two minutes pass 120. Nothing was sent.",
             )
 
 
+def options_of(call: str, given: dict[str, Any]) -> Options:
+    """Make the options of a call that takes them by name.
+
+    Raises
+    ------
+    TypeError
+        For a name that is not an option.
+    """
+    names = [one.name for one in fields(Options)]
+    for name in given:
+        if name not in names:
+            raise coded_error(TypeError, "FNB104", unknown("option", name, names, call))
+    return Options(**given)
+
+
 class Bench:
-    """Everything of a lab that lives on the background loop or in another process.
+    """Part of a lab that lives on the background loop or in another process.
 
     Kept apart from ``Lab`` so that it can be closed when the lab itself is gone.
     """
@@ -276,7 +294,12 @@ class Bench:
             if records:
                 self.last = Recording(records)
         if not records:
-            raise RuntimeError("the recorder gave no record of the order")
+            raise coded_error(
+                RuntimeError,
+                "FNB602",
+                "The recorder left no record of the order, which may exist. Check it at the "
+                "merchant.",
+            )
         return Recording(records)
 
     def recall(self, recording_id: str) -> None:

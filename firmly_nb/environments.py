@@ -1,4 +1,4 @@
-"""Where the hosts are, the guard that says what may be ordered where, and firmly's app id.
+"""Environments and their hosts, the guard of what may be ordered where, and firmly's app id.
 
 The host alone does not prove that an order is harmless, because UAT also reaches live merchants. So
 three things must hold before a card leaves the process: a host known not to be production, a
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from firmly_nb.api.models import Card, bare_domain
-from firmly_nb.api.secrets import APP_ID_VARIABLE, SecretStr
+from firmly_nb.api.secrets import APP_ID_VARIABLE, SecretStr, redact_text
+from firmly_nb.display.messages import coded_error, quoted, wrong_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,12 +35,12 @@ Name = Literal["simulator", "staging", "custom"]
 
 
 class GuardError(PermissionError):
-    """Something that may not be ordered, or not there; nothing was sent."""
+    """Host, merchant or card not allowed; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where orders go: a name, the two base URLs and the merchants that may be ordered from."""
+    """Environment for orders: its name, two base URLs and allow-list of merchants."""
 
     name: Name
     api_url: str
@@ -48,7 +49,7 @@ class Environment:
 
     @property
     def is_local(self) -> bool:
-        """Whether nobody else's system is behind it: every host is this machine."""
+        """True if every host is this machine, so that no other system is reached."""
         return is_local(self.api_url) and is_local(self.card_url)
 
 
@@ -80,16 +81,18 @@ def custom(api_url: str, card_url: str | None, allow_domains: frozenset[str]) ->
     >>> custom("https://api.firmly.online", None, frozenset())
     Traceback (most recent call last):
     ...
-    firmly_nb.environments.GuardError: api.firmly.online is a production host of firmly. Orders \
-there buy real things, so it is always refused; there is no switch.
+    firmly_nb.environments.GuardError: api.firmly.online is a production host, where orders are \
+real. It is always refused. Use staging or the simulator. [FNB004]
     """
     card_url = card_url or re.sub(r"(?i)(?<=//)api(?=\.)", "cc", api_url, count=1)
     for url in (api_url, card_url):
         check_host(url)
     if is_local(api_url) != is_local(card_url):
-        raise GuardError(
-            "api_url and card_url must be of one environment: one of them is this machine, the "
-            "other is not, and would get the other's tokens"
+        raise coded_error(
+            GuardError,
+            "FNB008",
+            "api_url and card_url must be of one environment, but only one is this machine. It "
+            "would get the other's tokens. Pass two URLs of the same environment.",
         )
     return Environment("custom", api_url, card_url, allow_domains)
 
@@ -109,19 +112,22 @@ def merchants(names: Iterable[str]) -> frozenset[str]:
     >>> merchants(["*"])
     Traceback (most recent call last):
     ...
-    firmly_nb.environments.GuardError: allow_domains: '*' is no merchant domain; expected a bare \
-host name like staging.luma.gift. Each merchant is named: there is no wildcard.
+    firmly_nb.environments.GuardError: allow_domains: '*' is not a merchant domain. Name each \
+merchant by its bare host name, like staging.luma.gift. [FNB009]
     """
     if isinstance(names, str):
-        raise GuardError(f"allow_domains must be a list of merchants, like [{names!r}]")
+        text = f"allow_domains must be a list of merchants, got a text. Try [{quoted(names)}]."
+        raise coded_error(GuardError, "FNB009", text)
     allowed = set()
     for name in names:
         try:
             allowed.add(bare_domain(name))
         except (AttributeError, TypeError, ValueError):
-            raise GuardError(
-                f"allow_domains: {name!r} is no merchant domain; expected a bare host name like "
-                f"{DEMO_MERCHANT}. Each merchant is named: there is no wildcard."
+            raise coded_error(
+                GuardError,
+                "FNB009",
+                f"allow_domains: {quoted(name)} is not a merchant domain. Name each merchant by "
+                f"its bare host name, like {DEMO_MERCHANT}.",
             ) from None
     return frozenset(allowed)
 
@@ -136,19 +142,24 @@ def check_host(url: str) -> None:
     """
     scheme, host = _scheme_and_host(url)
     if _is_below(host, PRODUCTION):
-        raise GuardError(
-            f"{host} is a production host of firmly. Orders there buy real things, so it is always "
-            "refused; there is no switch."
+        raise coded_error(
+            GuardError,
+            "FNB004",
+            f"{host} is a production host, where orders are real. It is always refused. Use "
+            "staging or the simulator.",
         )
     if is_loopback(host):
         return
     if not _is_below(host, NOT_PRODUCTION):
-        raise GuardError(
-            f"{host} is not known to be a staging host, so it is refused. Known are "
-            f"{', '.join(NOT_PRODUCTION)} and this machine (127.0.0.1)."
+        raise coded_error(
+            GuardError,
+            "FNB005",
+            f"{host} is not a known staging host. Use a host of {', '.join(NOT_PRODUCTION)}, or "
+            "this machine (127.0.0.1).",
         )
     if scheme != "https":
-        raise GuardError(f"{host} must be reached by https: tokens and cards travel to it")
+        text = f"{host} must be reached by https: tokens and cards travel to it. Write https://."
+        raise coded_error(GuardError, "FNB006", text)
 
 
 def _scheme_and_host(url: str) -> tuple[str, str]:
@@ -166,15 +177,17 @@ def _scheme_and_host(url: str) -> tuple[str, str]:
         plain = plain and not re.search(r"[\s\\]", url)
     is_host = bool(HOST_NAME.fullmatch(host)) or is_loopback(host)
     if not (plain and is_host and scheme in {"http", "https"}):
-        raise GuardError(
-            "an environment's URL must be like https://host or http://127.0.0.1:port, "
-            "without user name or password"
+        raise coded_error(
+            GuardError,
+            "FNB007",
+            "The URL is not usable. Write it like https://host or http://127.0.0.1:port, without "
+            "user name or password.",
         )
     return scheme, host
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine.
+    """Return whether a host name is this machine.
 
     Examples
     --------
@@ -190,7 +203,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Whether a URL is one of this machine."""
+    """Return whether a URL is one of this machine."""
     return is_loopback(_scheme_and_host(url)[1])
 
 
@@ -207,12 +220,15 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """
     for name, value in headers.items():
         if not (isinstance(name, str) and SIMULATOR_HEADER.fullmatch(name)):
-            raise GuardError(
-                f"header {name!r}: an order takes only the simulator's headers (x-sim-fault, "
-                "x-sim-profile, ...); any other could lead it elsewhere"
+            raise coded_error(
+                GuardError,
+                "FNB011",
+                f"Header {redact_text(quoted(name))} is not allowed: it could lead the order "
+                "elsewhere. Use only headers of the simulator, like x-sim-fault. Nothing was sent.",
             )
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-            raise GuardError(f"header {name!r}: its value must be a text of one line")
+            text = f"The value of header {name} must be one line of ASCII text. Nothing was sent."
+            raise coded_error(GuardError, "FNB011", text)
 
 
 def guard(environment: Environment, domain: str, card: Card | None) -> None:
@@ -229,19 +245,23 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
         names = sorted(environment.allow_domains)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         allowed = (", ".join(names[:3]) or "none") + more
-        raise GuardError(
+        raise coded_error(
+            GuardError,
+            "FNB010",
             f"{domain} is not on the allow-list of this lab ({allowed}). Staging also reaches live "
-            "merchants, where an order can be real, so a merchant has to be named before anything "
-            f'is sent: fnb.connect(..., allow_domains=["{domain}"]) if it is a test shop.'
+            "merchants, where orders can be real. If it is a test merchant, use "
+            f'fnb.connect(..., allow_domains=["{domain}"]). Nothing was sent.',
         )
     if card is not None and not isinstance(card, Card):
-        raise TypeError(f"the card must be a fnb.Card, got {type(card).__name__}")
+        raise wrong_type("card", "a fnb.Card", card, "fnb.Card.test()")
     # A name alone proves nothing: the simulator is on this machine.
     simulated = environment.name == "simulator" and environment.is_local
     if card is not None and not simulated and not card.is_test:
-        raise GuardError(
-            "only well-known test cards may be used outside of the simulator: "
-            'fnb.Card.test(), or fnb.Card.test("mastercard")'
+        raise coded_error(
+            GuardError,
+            "FNB012",
+            "The card is not a well-known test card; only the simulator takes others. Use "
+            'fnb.Card.test(), or fnb.Card.test("mastercard"). Nothing was sent.',
         )
 
 
@@ -263,15 +283,18 @@ def find_app_id(given: SecretStr | None) -> SecretStr:
     """
     found = given or SecretStr(os.environ.get(APP_ID_VARIABLE, "")) or from_dotenv()
     if not found:
-        raise ValueError(
-            "no app id: pass app_id=..., set FIRMLY_APP_ID, or put FIRMLY_APP_ID=... into a .env "
-            "file that is not under version control"
+        raise coded_error(
+            ValueError,
+            "FNB013",
+            "No app id. Pass app_id=..., set FIRMLY_APP_ID, or write FIRMLY_APP_ID=... to a .env "
+            "file outside version control.",
         )
     app_id = SecretStr(found.get_secret_value().strip())
     if not APP_ID.fullmatch(app_id.get_secret_value()):
-        raise ValueError(
-            "the app id holds a space or a character that is not ASCII, which no app id has: "
-            "copy it again"
+        raise coded_error(
+            ValueError,
+            "FNB014",
+            "The app id must be 1 to 512 ASCII characters without spaces. Copy it again.",
         )
     return app_id
 
@@ -293,6 +316,7 @@ def from_dotenv() -> SecretStr:
     except OSError as error:
         why = error.strerror or type(error).__name__
     except UnicodeDecodeError:
-        why = "it is not UTF-8"
+        why = "not UTF-8"
     # Raised out here: chained to it would be the file's content.
-    raise ValueError(f"{path} cannot be read: {why}")
+    text = f"{path} cannot be read: {why}. Mend the file, or pass app_id."
+    raise coded_error(ValueError, "FNB015", text)

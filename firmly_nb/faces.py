@@ -1,4 +1,4 @@
-"""How a package shows its public names and nothing else, each loaded when it is first used.
+"""Packages that show their public names only, each loaded when it is first used.
 
 A package has its public names in ``__all__``, imports them for type checkers, and says here in
 which of its modules they are::
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Face(ModuleType):
-    """A package that takes a public name from its module when it is first asked for it."""
+    """Package that loads a public name from its module at its first use."""
 
     _homes: dict[str, str]
 

@@ -16,7 +16,9 @@ from __future__ import annotations
 import queue
 import sys
 import weakref
+from dataclasses import fields
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypeVar
 
@@ -24,8 +26,9 @@ from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import close_at_exit, follow, follow_async, forget, submit
+from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 from firmly_nb.display.text import number, printable
-from firmly_nb.engine import Bench, Options
+from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
 from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.background import Running
+    from firmly_nb.engine import Options
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recorder.records import Record
     from firmly_nb.recordings.recordings import Recordings
@@ -48,7 +52,8 @@ if TYPE_CHECKING:
 
 
 Result = TypeVar("Result")
-CLOSED = "this lab is closed; fnb.connect() opens another"
+ENVIRONMENTS = ("simulator", "staging")
+LONGEST_ENVIRONMENT = 16  # a longer text may be an app id that was passed first
 
 
 def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave alone
@@ -108,10 +113,13 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     """
     # Before anything can fail: a traceback may show the locals of its frames.
     app_id = SecretStr(app_id) if isinstance(app_id, str) else app_id
+    shown = quoted(environment) if len(str(environment)) <= LONGEST_ENVIRONMENT else "a text"
     if environment is not None and api_url is not None:
-        raise ValueError(f"environment={environment!r} or api_url=..., not both")
+        text = f"environment is {shown}, but api_url names another one. Pass one of them."
+        raise coded_error(ValueError, "FNB002", text)
     if card_url is not None and api_url is None:
-        raise ValueError("card_url goes with api_url: give both, or an environment")
+        text = "card_url is given without api_url. Pass both, or an environment."
+        raise coded_error(ValueError, "FNB002", text)
     domains = environments.merchants(allow_domains)
     simulator: Simulator | None = None
     if api_url is not None:
@@ -123,11 +131,10 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     elif environment == "staging":
         where = environments.staging(domains)
     else:
-        raise ValueError(
-            f"unknown environment {environment!r}: use 'simulator', 'staging' or api_url=..."
-        )
+        text = f"Unknown environment {shown}. Use 'simulator', 'staging' or api_url."
+        raise coded_error(ValueError, "FNB001", text)
     if simulator_options:
-        raise TypeError(f"only the simulator knows the options {', '.join(simulator_options)}")
+        raise _no_simulator(where.name, simulator_options)
     return Lab(
         Bench(
             where,
@@ -142,7 +149,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
 
 
 class Lab:
-    """Where one orders: one environment, its session, its recorder.
+    """Client that places and records orders in one environment.
 
     Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
     forgotten is closed by itself.
@@ -159,27 +166,27 @@ class Lab:
 
     @property
     def environment(self) -> Environment:
-        """Where it orders."""
+        """Environment of the lab: name, hosts and allow-list."""
         return self._bench.environment
 
     @property
     def simulator(self) -> Simulator | None:
-        """The embedded simulator, where that is the environment."""
+        """Embedded simulator; None in other environments."""
         return self._bench.simulator
 
     @property
     def last(self) -> Recording | None:
-        """The recording of the last order, also of a cancelled one."""
+        """Recording of the last order, even a cancelled one; None before the first."""
         return self._bench.last
 
     @property
     def last_sweep(self) -> Sweep | None:
-        """The last sweep, also one that was stopped: its recordings, progress and run id."""
+        """Last sweep, even a stopped one; None before the first."""
         return self._last_sweep
 
     @property
     def journal(self) -> Path:
-        """The folder where each event is written before it is shown."""
+        """Folder where each event is written before it is shown."""
         return self._bench.journal
 
     def place(
@@ -254,8 +261,8 @@ class Lab:
         The other arguments and the errors are those of :meth:`place`.
         """
         if not isinstance(order, Order):
-            raise TypeError(f"place() takes an Order, got {type(order).__name__}")
-        bench, card, how = self._open(), card or Card.test(), Options(**options)
+            raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
+        bench, card, how = self._open(), card or Card.test(), options_of("place()", options)
         guard(self.environment, order.domain, card)
         return Attempt(bench, order, card, how, on_record)
 
@@ -400,7 +407,8 @@ class Lab:
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         """Refuse to be pickled or copied: the app id would be in it, and connections are not."""
-        raise TypeError("a lab is not pickled or copied: open another with fnb.connect(...)")
+        text = "A lab cannot be pickled or copied. Open another with fnb.connect(...)."
+        raise coded_error(TypeError, "FNB019", text)
 
     def __repr__(self) -> str:
         domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))
@@ -416,18 +424,46 @@ class Lab:
 
     def _open(self) -> Bench:
         if not self._finalizer.alive:
-            raise RuntimeError(CLOSED)
+            raise coded_error(
+                RuntimeError, "FNB017", "This lab is closed. Open another with fnb.connect()."
+            )
         return self._bench
 
 
 def _start_simulator(
     allow_domains: frozenset[str], options: dict[str, Any]
 ) -> tuple[Simulator, Environment]:
-    from firmly_nb.sim.server import start
+    from firmly_nb.sim.server import SimulatorError, start
+    from firmly_nb.sim.settings import Settings
 
-    simulator = start(**options)
+    names = [one.name for one in fields(Settings)]
+    for name in options:
+        if name not in names:
+            raise coded_error(TypeError, "FNB104", unknown("option", name, names, "connect()"))
+    try:
+        simulator = start(**options)
+    except ValueError as error:
+        raise coded_error(ValueError, "FNB016", f"Simulator option not valid: {error}") from None
+    except SimulatorError as error:
+        last = str(error).splitlines()[-1]
+        text = f"The simulator did not start: {last}. Check its options."
+        raise coded_error(SimulatorError, "FNB023", text) from error
     domains = simulator.domains | allow_domains
     return simulator, Environment("simulator", simulator.url, simulator.url, domains)
+
+
+def _no_simulator(name: str, options: Iterable[str]) -> TypeError:
+    """Return the error for options that this environment does not have; some are misspelt."""
+    from firmly_nb.sim.settings import Settings
+
+    theirs = {one.name for one in fields(Settings)}
+    mine = [name for name in signature(connect).parameters if name != "simulator_options"]
+    for option in options:
+        if option not in theirs:
+            return coded_error(TypeError, "FNB104", unknown("option", option, mine, "connect()"))
+    listed = ", ".join(options)
+    verb = "is a simulator option" if len(list(options)) == 1 else "are simulator options"
+    return coded_error(TypeError, "FNB003", f"{listed} {verb}; this lab uses {name}.")
 
 
 def _close_in_background(bench: Bench, at_exit: object) -> None:
@@ -445,7 +481,7 @@ MAX_BLOCKS = 40
 
 
 class Attempt:
-    """One order on its way; made by ``lab.start`` once the guard has been asked."""
+    """Order that is running; made by ``lab.start`` after the guard's checks."""
 
     def __init__(
         self,
@@ -462,18 +498,18 @@ class Attempt:
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, its recording with it."""
+        """True once the order has ended and its recording is complete."""
         return self._work.done()
 
     @property
     def recording(self) -> Recording | None:
-        """What is recorded so far; None before the first record. Whole once it is done."""
+        """Recording so far, complete once the order is done; None before the first record."""
         records = list(self._records)
         return Recording(records) if records else None
 
     @property
     def error(self) -> BaseException | None:
-        """Why there is no order of which to tell: no session, no key, no recorder; else None."""
+        """Reason why nothing was placed: no session, key or recorder; None if there is none."""
         return self._work.error
 
     def cancel(self) -> None:
@@ -506,7 +542,7 @@ class Attempt:
 
 
 class EventLines:
-    """Prints an order while it runs."""
+    """Printer of an order's events while it runs."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout

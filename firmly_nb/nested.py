@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 
+from firmly_nb.display.messages import coded_error
+
 
 def allow_nested_loops() -> str:
     """Let ``asyncio.run`` and ``loop.run_until_complete`` be called where a loop already runs.
@@ -33,10 +35,12 @@ def allow_nested_loops() -> str:
         try:
             package.apply()
         except ValueError as error:
-            raise RuntimeError(
-                f"{name} cannot patch this event loop ({error}). Use await in the cell instead."
-            ) from error
+            text = f"{name} cannot patch this event loop ({error}). Use await in the cell."
+            raise coded_error(RuntimeError, "FNB021", text) from error
         return name
-    raise RuntimeError(
-        "neither nest_asyncio2 nor nest_asyncio is installed: pip install nest-asyncio2"
+    raise coded_error(
+        RuntimeError,
+        "FNB020",
+        "Neither nest_asyncio2 nor nest_asyncio is installed. Run pip install nest-asyncio2, or "
+        "use await in the cell.",
     )

@@ -1,4 +1,4 @@
-"""What became of an order: the seven outcomes, and the judge of whether the order exists.
+"""Outcomes of an order: the seven of them, and the judge of whether the order exists.
 
 Whatever shows or counts outcomes takes words, marks, tones and colours from the one table here,
 and whatever must know whether there is an order asks the one judge. Stages have one table of
@@ -45,7 +45,7 @@ DECLINED = "ErrorPaymentDeclined"
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """How good news is, as a colour: on light and on dark ground, and in a terminal."""
+    """Colour of good or bad news: on light and dark ground, and in a terminal."""
 
     light: str
     dark: str
@@ -92,7 +92,7 @@ class Outcome:
 
     @property
     def colour(self) -> str:
-        """The colour on light ground."""
+        """Colour on light ground."""
         return TONES[self.tone].light
 
 
@@ -185,7 +185,7 @@ def began(name: str, order_exists: str, error_code: str | None, http_status: int
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said and done where an order exists, does not, or may.
+    """Words and mark for an order that exists, does not exist, or may exist.
 
     Attributes
     ----------
@@ -216,7 +216,7 @@ BEFORE_IT_WAS_SENT = "before it was sent"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was seen of an order that bears on whether it exists.
+    """Facts about an order that bear on whether it exists.
 
     Attributes
     ----------
@@ -244,7 +244,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether an order exists, and what decided it."""
+    """Answer to whether an order exists, with the evidence."""
 
     order_exists: Existence
     evidence: str
@@ -281,7 +281,7 @@ def judge(facts: Facts) -> Judgement:
 
 
 def refuses(error_code: str, http_status: int | None = None) -> bool:
-    """Whether an error of this name says that nothing was ordered.
+    """Return whether an error of this name says that nothing was ordered.
 
     Each error that the Place Order page names says so whatever the status. Another one of the
     API's list says so unless it, or the response that carries it, is one of the 500s.

@@ -1,4 +1,4 @@
-"""What a table is: its columns as data, and the one way to build it.
+"""Tables as declarations: columns as data, and the one way to build a table.
 
 Every table of the toolkit is declared once with these two classes; the empty table, the real one,
 the page that documents it and the tests are all derived from the declaration. This module is a
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: name, pandas dtype, unit (empty where there is none) and meaning."""
+    """Column: name, pandas dtype, unit (empty if it has none) and meaning."""
 
     name: str
     dtype: str
@@ -28,7 +28,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: a name, what one row is, and its columns in order.
+    """Table: its name, what one row is, and its columns in order.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """The column names in order."""
+        """Column names in order."""
         return [column.name for column in self.columns]
 
     def empty(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Write docs/tables.md from the tables' declarations: ``make docs``."""
+"""Write docs/tables.md and docs/messages.md from their declarations: ``make docs``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firmly_nb import catalogue
 from firmly_nb.carts import schemas
+from firmly_nb.display.messages import GROUPS, MESSAGES
 from firmly_nb.latency.compare import COMPARISON
 from firmly_nb.latency.drift import RUN_MEDIANS
 from firmly_nb.latency.effect import SHIFT
@@ -19,7 +20,16 @@ from firmly_nb.recorder.tables import EVENTS, ORDERS
 from firmly_nb.schema import Table
 from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "tables.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+MESSAGES_INTRODUCTION = """\
+# Messages
+
+Each message ends with a code, such as `[FNB010]`. The code leads to the cause and the fix, here or
+with `firmly-nb explain FNB010`. In Python it is the attribute `code` of the error. A code names one
+kind of mistake and never changes its meaning.
+
+This page is made from the table in the code (`make docs`); a test compares the two.
+"""
 INTRODUCTION = """\
 # The tables
 
@@ -69,14 +79,29 @@ def section(table: Table) -> str:
     )
 
 
+def messages_page() -> str:
+    """Return the page of all messages, by subject."""
+    parts = [MESSAGES_INTRODUCTION]
+    for digit, subject in GROUPS.items():
+        parts.append(f"## {subject}\n")
+        parts += [
+            f"### {code}: {one.title}\n\nCause: {one.cause}\n\nFix: {one.fix}\n"
+            for code, one in MESSAGES.items()
+            if code[3] == digit
+        ]
+    return "\n".join(parts)
+
+
 def main() -> None:
-    """Write the page, or with ``--check`` say whether it is up to date."""
+    """Write the pages, or with ``--check`` say whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
-    if not parser.parse_args().check:
-        PAGE.write_text(page(), "utf-8")
-    elif PAGE.read_text("utf-8") != page():
-        sys.exit("docs/tables.md is not what the code says: make docs")
+    check = parser.parse_args().check
+    for name, text in {"tables.md": page(), "messages.md": messages_page()}.items():
+        if not check:
+            (DOCS / name).write_text(text, "utf-8")
+        elif (DOCS / name).read_text("utf-8") != text:
+            sys.exit(f"docs/{name} is not what the code says: make docs")
 
 
 if __name__ == "__main__":

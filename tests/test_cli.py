@@ -71,10 +71,10 @@ def test_a_declined_order_ends_with_status_1_and_the_apis_name(command):
     ("arguments", "words"),
     [
         (["--domain", "shop.example.com"], "not on the allow-list"),
-        (["--item", "WS12-XS-Orange=0"], "greater than or equal to 1"),
-        (["--item", "WS12-XS-Orange=two"], "whole number"),
-        (["--card", "mine"], "there are visa"),
-        (["--env", "production"], "unknown environment"),
+        (["--item", "WS12-XS-Orange=0"], "must be at least 1."),
+        (["--item", "WS12-XS-Orange=two"], "--item must be VARIANT_ID=QUANTITY"),
+        (["--card", "mine"], "Unknown test card 'mine'. Use visa"),
+        (["--env", "production"], "Unknown environment"),
         (["--env", "staging"], "FIRMLY_APP_ID"),
     ],
 )
@@ -105,13 +105,13 @@ def test_load_saves_and_lists_what_was_saved(at_home, command, tmp_path):
     (tmp_path / "file").touch()
     code, _, complained = command("load", "--save", tmp_path / "file")
     assert code == 2
-    assert "nothing was added to" in complained
+    assert "Nothing was added to" in complained
 
 
 def test_load_says_where_it_looked_when_there_is_nothing(tmp_path):
     done = firmly_nb("load", str(tmp_path / "none"), home=tmp_path)
     assert done.returncode == 2
-    assert "there is nothing at" in done.stderr
+    assert "No such path:" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -124,10 +124,13 @@ def test_sim_prints_its_own_help(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--domain", "shop.example.com"], "--allow shop.example.com if it is a test shop"),
-        (["--allow", "*"], "--allow: '*' is no merchant domain"),
+        (
+            ["--domain", "shop.example.com"],
+            "If it is a test merchant, use --allow shop.example.com.",
+        ),
+        (["--allow", "*"], "--allow: '*' is not a merchant domain"),
         (["--timeout", "0"], "--timeout must be a number of seconds above 0"),
-        (["--env", "production"], "use 'simulator' or 'staging'"),
+        (["--env", "production"], "Use 'simulator' or 'staging'."),
     ],
 )
 def test_what_is_to_be_done_is_said_in_the_terminals_words(arguments, words, command):

@@ -57,10 +57,10 @@ def test_a_check_that_finds_fewer_placed_ends_with_one(saved, simulator, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nowhere",), "there is nothing at nowhere"),
-        (("SAVED", "--check"), "--check needs --compare"),
+        (("nowhere",), "No such path: 'nowhere'"),
+        (("SAVED", "--check"), "Add --compare PATH"),
         (("SAVED", "-o", f"{__file__}/page.html"), "page.html cannot be written: "),
-        (("SAVED", "-o", "."), "is a folder; name a file in it"),
+        (("SAVED", "-o", "."), "is a folder. Name a file in it"),
         (("SAVED", "--compare", "SAVED", "--margin", "0"), "the margin is a share such as 0.10"),
     ],
 )

@@ -62,9 +62,15 @@ def test_orders_that_were_not_placed_are_in_the_exit_code(command):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "say how many"),
-        (["--count", "9", "--max-orders", "5"], "budget is 5"),
-        (["--resume", "never"], "there is no sweep never"),
+        ([], "Pass --count 20, or --duration 600 (seconds). [FNB502]"),
+        (["--count", "9", "--max-orders", "5"], "pass --max-orders 9. Nothing was sent. [FNB518]"),
+        (["--resume", "never"], "No sweep never in"),
+        (["--count", "0"], "--count must be a whole number from 1 to 10,000,000, got 0. [FNB503]"),
+        (
+            ["--count", "2", "--arrival", "poisson"],
+            "--arrival poisson needs a rate. Example: --rate 30/min. [FNB506]",
+        ),
+        (["--count", "2", "--run-id", "../x"], "--run-id must be 1 to 100 letters"),
     ],
 )
 def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, command):
@@ -96,11 +102,13 @@ def test_the_budget_is_read_from_words():
         "total_minor": {"USD": 50_000, "JPY": 900},
     }
     assert _budget(None, None, []) is None
-    with pytest.raises(ValueError, match=r"--max-total USD=5\.00: expected CURRENCY=MINOR_UNITS"):
+    with pytest.raises(
+        ValueError, match=r"^--max-total must be CURRENCY=MINOR_UNITS, got 'USD=5\.00'"
+    ):
         _budget(None, None, ["USD=5.00"])
 
 
 def test_tags_are_read_from_words():
     assert _tags(["release=7", "note=a=b"]) == {"release": "7", "note": "a=b"}
-    with pytest.raises(ValueError, match="expected NAME=VALUE"):
+    with pytest.raises(ValueError, match="--tag must be NAME=VALUE, got 'release'"):
         _tags(["release"])

@@ -82,7 +82,7 @@ def test_a_production_host_is_called_one_and_so_is_all_below_it(host):
     for name in (host, f"api.{host}", f"a.b.{host}", f"firmly.work.{host}"):
         with pytest.raises(GuardError, match=f"{name} is a production host"):
             check_host(f"https://{name}")
-    with pytest.raises(GuardError, match="is not known"):
+    with pytest.raises(GuardError, match="is not a known staging host"):
         check_host(f"https://x{host}")
 
 
@@ -98,7 +98,9 @@ def test_a_production_host_is_refused_in_every_disguise(host):
 
 
 def test_the_message_for_production_says_that_there_is_no_switch():
-    with pytest.raises(GuardError, match=r"api\.firmly\.online is a production host .* no switch"):
+    with pytest.raises(
+        GuardError, match=r"api\.firmly\.online is a production host, .* always refused"
+    ):
         fnb.connect(api_url="https://API.firmly.online.", app_id="x", allow_domains=[STAGING_SHOP])
 
 
@@ -135,7 +137,7 @@ def test_a_label_of_a_host_is_letters_digits_and_inner_hyphens(label):
 )
 def test_a_host_with_another_label_is_no_host(label):
     for host in (f"{label}.firmly.work", f"a.{label}.firmly.work", f"firmly.{label}.work"):
-        with pytest.raises(GuardError, match="must be like https://host"):
+        with pytest.raises(GuardError, match="Write it like https://host"):
             check_host(f"https://{host}")
 
 
@@ -158,7 +160,7 @@ def test_this_machine_is_taken_by_http_too(host):
     "url", ["http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://127.0.0.1:0", ""]
 )
 def test_what_is_no_url_is_refused_by_the_guard(url):
-    with pytest.raises(GuardError, match="must be like https://host"):
+    with pytest.raises(GuardError, match="Write it like https://host"):
         check_host(url)
 
 
@@ -175,14 +177,14 @@ def test_what_is_no_url_is_refused_by_the_guard(url):
 def test_only_a_plain_url_leads_to_a_host_that_is_allowed(url, host):
     """Another program might read it as leading elsewhere, or repeat the password."""
     check_host(f"https://{host}")
-    with pytest.raises(GuardError, match="must be like https://host") as caught:
+    with pytest.raises(GuardError, match="Write it like https://host") as caught:
         check_host(url.format(host))
     assert "pass@" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["https://", "http://:80", "https://.", "https://?x", "https:///"])
 def test_a_url_without_a_host_is_no_url(url):
-    with pytest.raises(GuardError, match="must be like https://host"):
+    with pytest.raises(GuardError, match="Write it like https://host"):
         check_host(url)
 
 
@@ -300,7 +302,7 @@ def test_another_card_may_be_used_on_the_simulator_only():
         Environment("simulator", "https://api.firmly.work", here, allowed),
         Environment("simulator", here, "https://cc.firmly.work", allowed),
     ):
-        with pytest.raises(GuardError, match="only well-known test cards") as caught:
+        with pytest.raises(GuardError, match="is not a well-known test card") as caught:
             guard(environment, STAGING_SHOP, REAL_CARD)
         assert "4012888888881881" not in str(caught.value)
 
@@ -333,7 +335,7 @@ def test_no_header_leads_an_order_elsewhere(name, lab, simulator):
     """``Host`` would have gone to a staging address, and named another service behind it."""
     before = len(simulator.truth())
     for isolated in (True, False):
-        with pytest.raises(GuardError, match="only the simulator's headers") as caught:
+        with pytest.raises(GuardError, match="Use only headers of the simulator") as caught:
             lab.place(Order.example(), headers={name: "cc.firmly.online"}, isolated=isolated)
         assert "cc.firmly.online" not in str(caught.value)
     with pytest.raises(GuardError):
@@ -351,13 +353,13 @@ def test_the_simulators_headers_are_taken(name):
     "name", ["x-sim-", "x-sim", "x-simfault", "ax-sim-fault", "x-sim-fault1", "x-sim-\u212aelvin"]
 )
 def test_what_is_nearly_a_header_of_the_simulator_is_none(name):
-    with pytest.raises(GuardError, match="only the simulator's headers"):
+    with pytest.raises(GuardError, match="Use only headers of the simulator"):
         check_headers({"x-sim-fault": "stall", name: "x"})
 
 
 @pytest.mark.parametrize("value", ["a\r\nHost: cc.firmly.online", "\u00e9", None, b"stall"])
 def test_no_value_of_a_header_begins_another(value):
-    with pytest.raises(GuardError, match="text of one line"):
+    with pytest.raises(GuardError, match="must be one line of ASCII text"):
         check_headers({"X-Sim-Fault": value})
     check_headers({"X-Sim-Fault": "stall"})
 
@@ -375,7 +377,9 @@ def test_an_allow_list_names_each_merchant(names):
 
 
 def test_one_text_is_no_list_of_merchants():
-    with pytest.raises(GuardError, match=r"must be a list of merchants, like \['shop\.test'\]"):
+    with pytest.raises(
+        GuardError, match=r"must be a list of merchants, got a text\. Try \['shop\.test'\]"
+    ):
         merchants("shop.test")
 
 
@@ -385,7 +389,7 @@ def test_an_environment_and_urls_are_not_mixed():
         with pytest.raises(GuardError, match="of one environment"):
             custom(*urls, frozenset())
     for wrong in ({"environment": "staging", "api_url": here}, {"card_url": here}):
-        with pytest.raises(ValueError, match="both"):
+        with pytest.raises(ValueError, match=r"Pass one of them|Pass both"):
             fnb.connect(**wrong, app_id="x")
 
 

@@ -23,9 +23,9 @@ HOME = ROOT.parent
 PACKAGE = "firmly_nb"
 # From the street upwards. A room imports what is below it, and nothing beside it.
 FLOORS = [
-    {"faces", "schema", "disk", "nested"},
+    {"faces", "schema", "disk"},
     {"display"},
-    {"api"},
+    {"api", "nested"},
     {"outcomes", "environments", "background"},
     {"wire"},
     {"recorder"},

@@ -1,4 +1,4 @@
-"""The card becomes a compact JWE, in the process of whoever typed it.
+"""Encryption of a card as a compact JWE, in the process of whoever typed it.
 
 As the API asks for it: ``RSA-OAEP-256`` with ``A256GCM``, protected header exactly ``alg``, ``enc``
 and ``kid``, plaintext the five documented keys, all strings.
@@ -24,7 +24,7 @@ MIN_BITS = 2048  # RFC 7518, section 4.3
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """The key that cards are encrypted with: its id and the JWK (public parts only)."""
+    """Public key for cards: its id and its JWK."""
 
     kid: str
     jwk: dict[str, Any]
@@ -51,12 +51,12 @@ def read_public_key(jwk: Any, header_kid: str | None) -> PublicKey:
     'k1'
     """
     if not isinstance(jwk, dict) or jwk.get("kty") != "RSA" or not (jwk.get("n") and jwk.get("e")):
-        raise FirmlyError("UnusableKey", "the payment key endpoint sent no RSA public key")
+        raise FirmlyError("UnusableKey", "the payment key endpoint did not send an RSA public key")
     if jwk.get("use", "enc") != "enc" or jwk.get("alg", ALGORITHM) != ALGORITHM:
-        raise FirmlyError("UnusableKey", f"the payment key is not meant for {ALGORITHM} encryption")
+        raise FirmlyError("UnusableKey", f"the payment key is not for {ALGORITHM} encryption")
     kid = header_kid or jwk.get("kid")
     if not isinstance(kid, str) or not kid:
-        raise FirmlyError("UnusableKey", "the payment key came without a key id")
+        raise FirmlyError("UnusableKey", "the payment key has no key id")
     return PublicKey(kid, {"kty": "RSA", "n": jwk["n"], "e": jwk["e"]})
 
 
@@ -96,7 +96,9 @@ def _recipient(key: PublicKey) -> Any:
         text = f"the payment key cannot be used: {type(error).__name__}"
         raise FirmlyError("UnusableKey", text) from None
     if bits < MIN_BITS:
-        raise FirmlyError("UnusableKey", f"the payment key has {bits} bits, fewer than {MIN_BITS}")
+        raise FirmlyError(
+            "UnusableKey", f"the payment key has {bits} bits, but needs at least {MIN_BITS}"
+        )
     return recipient
 
 

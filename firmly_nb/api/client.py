@@ -73,7 +73,7 @@ TOKEN = re.compile(r"[!-~]{1,16384}")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A device's session: the token, whose device, and until when (Unix seconds)."""
+    """Session of a device: token, device id and end (Unix seconds)."""
 
     access_token: SecretStr
     device_id: str
@@ -83,7 +83,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: its status, and from where."""
+    """Whole response: its status and where it came from."""
 
     status: int
     where: str
@@ -92,7 +92,7 @@ class Answer:
 
 
 class FirmlyClient:
-    """The API of one environment over one ``httpx.AsyncClient``.
+    """Client for the API of one environment over one ``httpx.AsyncClient``.
 
     Parameters
     ----------
@@ -118,7 +118,9 @@ class FirmlyClient:
         )
         session = _session(answer)
         if session is None:
-            raise FirmlyError("UnexpectedAnswer", "the session lacks or garbles a field")
+            raise FirmlyError(
+                "UnexpectedAnswer", "the session lacks a field, or a field cannot be read"
+            )
         return session
 
     async def payment_key(self) -> PublicKey:
@@ -136,7 +138,7 @@ class FirmlyClient:
         )
         answer = _json(sent)
         if not isinstance(answer, dict):
-            raise FirmlyError("UnexpectedAnswer", "the confirmation is no JSON object")
+            raise FirmlyError("UnexpectedAnswer", "the confirmation is not a JSON object")
         return answer
 
     @asynccontextmanager
@@ -196,7 +198,7 @@ class FirmlyClient:
                 raise
             answer = await self._call("GET", f"{url}/", token)
         if not isinstance(answer, dict):
-            raise FirmlyError("UnexpectedAnswer", "the cart is no JSON object")
+            raise FirmlyError("UnexpectedAnswer", "the cart is not a JSON object")
         return answer
 
     async def change_cart(
@@ -256,13 +258,13 @@ class FirmlyClient:
         body: Secret[Any] | None = None,
         limits: httpx.Timeout = READ_TIMEOUT,
     ) -> Answer:
-        """Send a request once and return its answer; a status that is no success is raised."""
+        """Send a request once and return its response; raise for a status other than 2xx."""
         failure: FirmlyError | None = None
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 answer = await self._exchange(method, url, headers or {}, body, limits)
         except (TimeoutError, httpx.TimeoutException):
-            failure = FirmlyError("Timeout", f"{_where(url)} did not answer in time")
+            failure = FirmlyError("Timeout", f"{_where(url)} did not respond in time")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             text = f"{_where(url)} cannot be reached: {type(error).__name__}"
             failure = FirmlyError("TransportError", text)
@@ -270,7 +272,7 @@ class FirmlyClient:
         if failure:
             raise failure
         if len(answer.body) > MAX_ANSWER_BYTES:
-            text = f"{answer.where} answered with more than {MAX_ANSWER_BYTES} bytes"
+            text = f"{answer.where} responded with more than {MAX_ANSWER_BYTES} bytes"
             raise FirmlyError("UnexpectedAnswer", text, answer.status)
         if not 200 <= answer.status < 300:
             refusal = error_from_body(answer.status, answer.body, _texts_of(headers, body))
@@ -346,7 +348,7 @@ def _json(answer: Answer) -> Any:
     except orjson.JSONDecodeError:
         raise FirmlyError(
             "UnexpectedAnswer",
-            f"{answer.where} answered with a body that is no JSON",
+            f"{answer.where} responded with a body that is not JSON",
             answer.status,
         ) from None
 

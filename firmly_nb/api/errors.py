@@ -14,6 +14,7 @@ import orjson
 
 from firmly_nb.api.description import API
 from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
+from firmly_nb.display.messages import MESSAGES, with_code
 from firmly_nb.display.text import cut, printable
 
 LONGEST_WORDS = 500
@@ -28,8 +29,18 @@ def safe_text(error: BaseException) -> str:
 MAX_WAIT_S = 86_400.0
 
 
+# Errors of these names are made here, and by no API.
+OWN_CODES = {
+    "UnusableKey": "FNB211",
+    "UnexpectedAnswer": "FNB212",
+    "TransportError": "FNB213",
+    "Timeout": "FNB214",
+    "NoTotal": "FNB215",
+}
+
+
 class FirmlyError(Exception):
-    """An error that firmly's API answered with.
+    """Error that firmly's API sent, or that kept a response from arriving.
 
     Attributes
     ----------
@@ -38,7 +49,9 @@ class FirmlyError(Exception):
     description
         The API's own words, secrets taken out.
     http_status
-        Status of the answer; None for an ``error`` event inside a stream.
+        Status of the response; None for an ``error`` event inside a stream.
+    code
+        Code of the message; see docs/messages.md.
 
     Examples
     --------
@@ -47,7 +60,7 @@ class FirmlyError(Exception):
     ('ProductNotFound', 'ErrorProductNotFound', 404)
     """
 
-    advice = ""
+    code = "FNB200"
     # Seconds that the answer asked to wait before anything else is sent, where it did.
     retry_after_s: float | None = None
 
@@ -55,7 +68,13 @@ class FirmlyError(Exception):
         self.error = error
         self.description = description
         self.http_status = http_status
+        self.code = OWN_CODES.get(error, self.code)
         super().__init__(error, description, http_status)
+
+    @property
+    def advice(self) -> str:
+        """Next step for the user; empty if the API did not say what is wrong."""
+        return "" if self.code == FirmlyError.code else MESSAGES[self.code].fix
 
     def __str__(self) -> str:
         known = self.http_status is None or self.error == f"HTTP {self.http_status}"
@@ -64,66 +83,70 @@ class FirmlyError(Exception):
         text = f": {said}" if said else ""
         if self.advice:
             text += ("" if said.endswith((".", "!", "?")) else ".") + f" {self.advice}"
-        return f"{printable(self.error)}{status}{text}"
+        return with_code(f"{printable(self.error)}{status}{text}", self.code)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 
 
 class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its errors
-    """The request did not pass the API's validation."""
+    """Error for a request that did not pass the API's validation."""
 
-    advice = "Compare the order's fields with firmly's Place Order page."
+    code = "FNB201"
 
 
 class Unauthorized(FirmlyError):  # noqa: N818
-    """The device token is missing, malformed or too old."""
+    """Error for a device token that is missing, malformed or too old."""
 
-    advice = "lab.session(renew=True) gets a new token."
+    code = "FNB202"
 
 
 class InvalidAppId(FirmlyError):  # noqa: N818
-    """The app id is missing or unknown."""
+    """Error for an app id that is missing or unknown."""
 
-    advice = "Pass app_id=..., or set FIRMLY_APP_ID."
+    code = "FNB203"
 
 
 class Forbidden(FirmlyError):  # noqa: N818
-    """The app id has no access to that merchant."""
+    """Error for an app id without access to the merchant."""
 
-    advice = "Ask firmly to switch the merchant on for your app id, or order from another."
+    code = "FNB204"
 
 
 class ProductNotFound(FirmlyError):  # noqa: N818
-    """The merchant has no such variant."""
+    """Error for a variant that the merchant does not have."""
 
-    advice = "lab.products(domain) lists what can be ordered."
+    code = "FNB205"
 
 
 class NotEnoughStock(FirmlyError):  # noqa: N818
-    """The merchant has fewer than asked for."""
+    """Error for a quantity above the merchant's stock."""
 
-    advice = "Ask for a smaller quantity or another variant."
+    code = "FNB206"
 
 
 class PaymentDeclined(FirmlyError):  # noqa: N818
-    """The payment was declined; nothing was ordered."""
+    """Error for a declined payment; nothing was ordered."""
+
+    code = "FNB207"
 
 
 class StoreUnavailable(FirmlyError):  # noqa: N818
-    """The merchant cannot be reached just now."""
+    """Error for a merchant that cannot be reached at the moment."""
 
-    advice = "Try again later."
+    code = "FNB208"
 
 
 class CartNotFound(FirmlyError):  # noqa: N818
-    """The device has no cart at that merchant."""
+    """Error for a device without a cart at the merchant."""
+
+    code = "FNB209"
 
 
 class RateLimited(FirmlyError):  # noqa: N818
-    """Too many requests."""
+    """Error for too many requests."""
 
-    advice = "Wait, then try again more slowly."
+    code = "FNB210"
 
 
 _CLASSES = {one.__name__: one for one in FirmlyError.__subclasses__()}
@@ -173,7 +196,7 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
 
 
 def error_from_body(http_status: int, body: bytes, secrets: tuple[str, ...] = ()) -> FirmlyError:
-    """Read an error out of an answer's body; a body that is no JSON is quoted, shortened.
+    """Read an error out of a response's body; quote a body that is not JSON, shortened.
 
     ``secrets`` are texts of the request that the answer may repeat; they are taken out first, so
     that shortening cannot cut one in half.

@@ -1,4 +1,4 @@
-"""What an order is made of, with the API's own field names.
+"""Models of an order and its parts, with the API's own field names.
 
 Every model refuses unknown fields, and never repeats a value in an error: an address or a token
 must not end up in a traceback.
@@ -7,6 +7,7 @@ must not end up in a traceback.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 
 from pydantic import (
@@ -20,9 +21,12 @@ from pydantic import (
 )
 
 from firmly_nb.api.secrets import SecretStr
+from firmly_nb.display.messages import NEAR, coded_error, unknown, with_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pydantic_core import ErrorDetails
 
 
 DOMAIN = re.compile(
@@ -32,25 +36,27 @@ DOMAIN = re.compile(
 
 def _email(value: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
-        raise ValueError("is no e-mail address; expected a form like ada@example.test")
+        raise ValueError("not a valid e-mail address. Example: ada@example.test.")
     return value
 
 
 def bare_domain(value: str) -> str:
-    """Return a merchant's domain as it is compared; ValueError for what is none."""
+    """Return a merchant's domain as it is compared; raise ValueError if it is not one."""
     name = value.lower().rstrip(".")
     if not DOMAIN.fullmatch(name):
-        raise ValueError("is no merchant domain; expected a bare host name like staging.luma.gift")
+        raise ValueError("not a merchant domain. Example: staging.luma.gift.")
     return name
 
 
 class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
-    """What was refused before anything was sent: each field, what is wrong, what is expected."""
+    """Order or part of one that is not valid: each field and its problem; nothing was sent."""
+
+    code = "FNB101"
 
     def __init__(self, model: str, problems: Sequence[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
         lines = "".join(f"\n  {field}: {text}" for field, text in self.problems)
-        super().__init__(f"{model} is not valid:{lines}")
+        super().__init__(with_code(f"{model} is not valid:{lines}", self.code))
         self.model = model
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -58,8 +64,8 @@ class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
         return type(self), (self.model, self.problems)
 
     @classmethod
-    def of(cls, error: ValidationError) -> Self:
-        """Make it from pydantic's error, without the values."""
+    def of(cls, error: ValidationError, fields: Sequence[str] = ()) -> Self:
+        """Make it from pydantic's error, without the values; with the fields that there are."""
         problems: dict[str, str] = {}
         for entry in error.errors(include_input=False, include_url=False):
             inner = entry.get("ctx", {}).get("error")
@@ -67,14 +73,14 @@ class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
             if isinstance(inner, InvalidOrder):
                 problems.update({_join(path, field): text for field, text in inner.problems})
             else:
-                problems[path or "fields"] = WORDS.get(entry["type"]) or _sentence(entry["msg"])
+                problems[path or "fields"] = _problem(entry, fields)
         # A list with a wrong entry is also reported as too short: that is no second problem.
         wrong = [p for p in problems if any(q.startswith((f"{p}[", f"{p}.")) for q in problems)]
         return cls(error.title, [(p, text) for p, text in problems.items() if p not in wrong])
 
 
 class ApiModel(BaseModel):
-    """What all request models share: frozen, strict about names, silent about values."""
+    """Base of the request models: frozen, strict about names, silent about values."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
@@ -85,7 +91,7 @@ class ApiModel(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            refused = InvalidOrder.of(error)
+            refused = InvalidOrder.of(error, tuple(type(self).model_fields))
         if refused:
             # A traceback may show locals (%xmode Verbose), and a chained error its values.
             fields.clear()
@@ -95,7 +101,8 @@ class ApiModel(BaseModel):
         """Refuse to be changed, without repeating the value as pydantic would."""
         del value
         kind = type(self).__name__
-        raise ValueError(f"{kind} is frozen: {name} cannot be set; make another {kind}")
+        text = f"{kind}.{name} cannot be set: {kind} is frozen. Make another {kind}."
+        raise coded_error(ValueError, "FNB106", text)
 
 
 Model = TypeVar("Model", bound=ApiModel)
@@ -113,9 +120,16 @@ def _made(model: type[Model], fields: dict[str, Any], changes: dict[str, Any]) -
 
 # Where pydantic's own words speak of types rather than of what to do.
 WORDS = {
-    "extra_forbidden": "is not a field of the API",
-    "missing": "is required",
-    "string_too_short": "must not be empty",
+    "extra_forbidden": "not a field of the API.",
+    "greater_than_equal": "must be at least {ge}.",
+    "int_type": "must be a whole number.",
+    "less_than_equal": "must be at most {le}.",
+    "missing": "is required.",
+    "string_too_long": "must have at most {max_length} characters.",
+    "string_too_short": "must not be empty.",
+    "string_type": "must be a text.",
+    "too_long": "must have at most {max_length} entries.",
+    "too_short": "must have at least {min_length} entry.",
 }
 
 
@@ -127,16 +141,22 @@ def _join(path: str, field: str) -> str:
     return f"{path}.{field}" if path else field
 
 
-def _sentence(message: str) -> str:
-    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return text[:1].lower() + text[1:]
+def _problem(entry: ErrorDetails, fields: Sequence[str]) -> str:
+    """Return what is wrong with a field, never its value."""
+    if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:
+        near = get_close_matches(str(entry["loc"][0]), fields, 1, NEAR)
+        return WORDS["extra_forbidden"] + (f" Did you mean {near[0]}?" if near else "")
+    if known := WORDS.get(entry["type"]):
+        return known.format(**entry.get("ctx", {}))
+    text = entry["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return f"{text[:1].lower()}{text[1:].rstrip('.')}."
 
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Address(ApiModel):
-    """Where an order goes to, or who pays.
+    """Shipping or billing address of an order.
 
     Examples
     --------
@@ -176,7 +196,7 @@ EXAMPLE_ADDRESS = {
 
 
 class Item(ApiModel):
-    """One product variant and how many of it; on the wire ``{add_to_cart_ref, quantity}``.
+    """Product variant and its quantity; on the wire ``{add_to_cart_ref, quantity}``.
 
     Examples
     --------
@@ -205,7 +225,7 @@ SecretDigits = Annotated[SecretStr, BeforeValidator(_digits)]
 
 
 class Card(ApiModel):
-    """A payment card. Number and CVV are secrets: no repr, error or dump shows them.
+    """Payment card. Number and CVV are secrets: no repr, error or dump shows them.
 
     Examples
     --------
@@ -223,28 +243,28 @@ class Card(ApiModel):
     @classmethod
     def _number_is_possible(cls, value: SecretStr) -> SecretStr:
         if not re.fullmatch(r"[0-9]{12,19}", value.get_secret_value()):
-            raise ValueError("must be 12 to 19 digits")
+            raise ValueError("must be 12 to 19 digits.")
         return value
 
     @field_validator("verification_value")
     @classmethod
     def _verification_value_is_possible(cls, value: SecretStr) -> SecretStr:
         if not re.fullmatch(r"[0-9]{3,4}", value.get_secret_value()):
-            raise ValueError("must be 3 or 4 digits")
+            raise ValueError("must be 3 or 4 digits.")
         return value
 
     @field_validator("month")
     @classmethod
     def _month_is_possible(cls, value: str) -> str:
         if not re.fullmatch(r"0[1-9]|1[0-2]", value):
-            raise ValueError("must be two digits, 01 to 12")
+            raise ValueError("must be two digits, 01 to 12.")
         return value
 
     @field_validator("year")
     @classmethod
     def _year_is_possible(cls, value: str) -> str:
         if not re.fullmatch(r"20[0-9]{2}", value):
-            raise ValueError("must be four digits, like 2030")
+            raise ValueError("must be four digits, like 2030.")
         return value
 
     @classmethod
@@ -257,7 +277,7 @@ class Card(ApiModel):
             If there is no test card of that name.
         """
         if kind not in TEST_CARDS:
-            raise ValueError(f"no test card {kind!r}; there are {', '.join(TEST_CARDS)}")
+            raise unknown_card(kind)
         cvv = "1234" if kind == "amex" else "123"
         fields = {
             "number": TEST_CARDS[kind],
@@ -269,12 +289,17 @@ class Card(ApiModel):
 
     @property
     def is_test(self) -> bool:
-        """Whether the number is one of the well-known test numbers."""
+        """True if the number is one of the well-known test numbers."""
         return self.number.get_secret_value() in TEST_CARDS.values()
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         """Refuse to be pickled: that would be the number and the CVV in plain text."""
-        raise TypeError("a card is not pickled: make it where the order is placed")
+        raise coded_error(
+            TypeError,
+            "FNB107",
+            "A card cannot be pickled: its number would be plain text. Make it where the order is "
+            "placed.",
+        )
 
     def __repr__(self) -> str:
         if "number" not in self.__dict__:
@@ -285,6 +310,15 @@ class Card(ApiModel):
         return f"Card({label}, ends in {number[-4:]})"
 
     __str__ = __repr__
+
+
+def unknown_card(kind: object, more: tuple[str, ...] = ()) -> ValueError:
+    """Return the error for a card name that does not exist; digits are not repeated."""
+    names = [*TEST_CARDS, *more]
+    if isinstance(kind, str) and not re.search(r"\d{2}", kind):
+        return coded_error(ValueError, "FNB103", unknown("test card", kind, names))
+    text = f"A test card is named, not given by its number. Use {', '.join(names)}."
+    return coded_error(ValueError, "FNB103", text)
 
 
 def _as_tuple(value: Any) -> Any:
@@ -303,7 +337,7 @@ TEST_CARDS = {
 
 
 class Order(ApiModel):
-    """What to order, where, and for whom; the card goes apart.
+    """Order of items at one merchant for one person; the card is passed separately.
 
     Examples
     --------
@@ -314,7 +348,7 @@ class Order(ApiModel):
     Traceback (most recent call last):
     ...
     firmly_nb.api.models.InvalidOrder: Order is not valid:
-      items[0].quantity: input should be greater than or equal to 1
+      items[0].quantity: must be at least 1. [FNB101]
     """
 
     domain: Annotated[str, AfterValidator(bare_domain)]
@@ -344,12 +378,17 @@ class Order(ApiModel):
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
         """Refuse to be pickled with a captcha token: it would be there in plain text."""
         if self.captcha_token is not None:
-            raise TypeError("an order with a captcha token is not pickled: add it where it is used")
+            raise coded_error(
+                TypeError,
+                "FNB107",
+                "An order with a captcha token cannot be pickled: the token would be plain text. "
+                "Add it where the order is placed.",
+            )
         return super().__reduce_ex__(protocol)
 
     @property
     def quantity(self) -> int:
-        """How many pieces are ordered in all."""
+        """Quantity of all items together."""
         return sum(item.quantity for item in self.items)
 
     def wire(self, encrypted_card: str) -> dict[str, Any]:

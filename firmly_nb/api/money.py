@@ -44,6 +44,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.api.values import INT64_MAX, all_whole, plain_text, whole_number
+from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import amount
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "KW
 
 
 def minor_digits(currency: str) -> int:
-    """How many decimals a currency has (ISO 4217).
+    """Return the number of decimals of a currency (ISO 4217).
 
     Examples
     --------
@@ -102,7 +103,8 @@ def to_minor(value: Decimal | float | str, currency: str) -> int:
         # Bounded: an exponent of a billion would fill the memory with zeros.
         return int(exact.quantize(Decimal(1), ROUND_HALF_EVEN, Context(prec=MAX_DIGITS)))
     except (ArithmeticError, ValueError):
-        raise ValueError(f"{value!r} is no amount of money in {currency}") from None
+        text = f"{quoted(value)} is not an amount in {currency}. Pass a number, like 46.99."
+        raise coded_error(ValueError, "FNB108", text) from None
 
 
 def from_minor(minor: int, currency: str) -> Decimal:
@@ -139,7 +141,7 @@ def money_text(minor: int, currency: str) -> str:
 
 
 class Money(NamedTuple):
-    """An amount: whole minor units, and their currency.
+    """Amount in whole minor units, with its currency.
 
     Examples
     --------

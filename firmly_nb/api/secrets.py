@@ -270,7 +270,7 @@ def _is_secret(key: str, owns_handle: bool) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_secret_name(key: str) -> bool:
-    """Whether a field has a secret's name, however it is spelled: app_id, appId, App-Id."""
+    """Return whether a field has a secret's name in any spelling: app_id, appId, App-Id."""
     return key.lower().replace("-", "").replace("_", "") in SECRET_NAMES
 
 

@@ -43,7 +43,7 @@ FIELDS = OWN_FIELDS | {"total"}
 
 
 class Snapshot(NamedTuple):
-    """A cart or order that was seen.
+    """Cart or order in an event or a response.
 
     Attributes
     ----------
@@ -61,12 +61,12 @@ class Snapshot(NamedTuple):
 
     @property
     def total(self) -> Money | None:
-        """What is to be paid; None where the cart does not say."""
+        """Total of the cart, to be paid; None if the cart has none."""
         return read_money(self.data.get("total"))
 
     @property
     def cart_id(self) -> str | None:
-        """The cart's name; None where it has none."""
+        """Id of the cart; None if it has none."""
         return plain_text(self.data.get("cart_id"))
 
 

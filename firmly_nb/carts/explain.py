@@ -14,6 +14,7 @@ import numpy as np
 
 from firmly_nb.carts.schemas import EXPLANATIONS
 from firmly_nb.carts.tables import discounts, snapshots
+from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import interval, number, percent, printable
 
 if TYPE_CHECKING:
@@ -246,10 +247,14 @@ def explain(
     ...     "data"]
     [['n_items', 'Spearman rho', 0.97], ['domain', 'epsilon squared', 0.19]]
     """
+    named = None if fields is None else list(fields)
+    for name in [target, *(named or ())]:
+        if name not in features:
+            raise coded_error(UnknownName, "FNB303", unknown("column", name, features.columns))
     placed = features[features["outcome"] == "placed"] if "outcome" in features else features
     placed = placed[placed[target].notna()].reset_index(drop=True)
     latency = placed[target].to_numpy(dtype=np.float64)
-    names = list(fields) if fields is not None else _candidates(placed, target)
+    names = _candidates(placed, target) if named is None else named
     judged = [(name, _field(name, placed[name])) for name in names]
     usable = [field for _, field in judged if field is not None]
     options = {"resamples": resamples, "level": level, "seed": seed}

@@ -12,6 +12,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from firmly_nb.display.messages import coded_error, quoted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -119,7 +121,8 @@ def split_last(path: str) -> tuple[str, Step]:
     """
     steps = list(_steps(path))
     if not steps:
-        raise ValueError("The path of the cart itself has no last step.")
+        text = "The path of the cart itself has no last step. Write a.b[name].c."
+        raise coded_error(ValueError, "FNB312", text)
     begin, step = steps[-1]
     return path[:begin], step
 
@@ -174,7 +177,8 @@ def _steps(path: str) -> Iterator[tuple[int, Step]]:
         found = _STEP.match(path, at)
         is_dotted, is_plain = at > begin, found is not None and found.lastgroup == "plain"
         if found is None or is_dotted != (is_plain and begin > 0):
-            raise ValueError(f"This is no path of a cart: {path[:100]!r}. Write a.b[name].c.")
+            text = f"Not a path of a cart: {quoted(path, 100)}. Write a.b[name].c."
+            raise coded_error(ValueError, "FNB312", text)
         at = found.end()
         yield begin, _read(found)
 

@@ -9,7 +9,7 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.carts.rules import CHECKS, Check, CheckedCart, Finding, checked_carts
+from firmly_nb.carts.rules import CHECKS, Check, CheckedCart, Finding, checked_carts, known_check
 from firmly_nb.carts.schemas import CHECK_SUMMARY, FINDINGS
 from firmly_nb.display.html import card
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
@@ -102,7 +102,7 @@ def run_checks(
     >>> run_checks(events, only=["total"]).findings["sentence"].item()
     'The total is 40.70, but subtotal 37.00 + tax 3.74 = 40.74.'
     """
-    chosen = list(CHECKS.values()) if only is None else [CHECKS[name] for name in only]
+    chosen = list(CHECKS.values()) if only is None else [CHECKS[known_check(name)] for name in only]
     rows: list[dict[str, Any]] = []
     looked: Counter[str] = Counter()
     skipped: Counter[str] = Counter()

@@ -16,6 +16,7 @@ from firmly_nb.carts.changes import AMOUNT_NAMES, LINE_LABELS, label_of, labels
 from firmly_nb.carts.fields import Json, read_text, read_whole
 from firmly_nb.carts.paths import below, element_path
 from firmly_nb.carts.tables import Batch, column_values, find_carts, parts, records, tables_of
+from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -265,7 +266,8 @@ def check(*, name: str, severity: Severity = "error") -> Callable[[Look], Look]:
     >>> remove_check("few-pieces")
     """
     if severity not in get_args(Severity):
-        raise ValueError(f"severity is error, warning or info, not {severity!r}")
+        text = f"severity must be error, warning or info, got {quoted(severity)}."
+        raise coded_error(ValueError, "FNB313", text)
 
     def register(look: Look) -> Look:
         first = (look.__doc__ or name).strip().partition("\n")[0].removeprefix("Check that ")
@@ -284,7 +286,20 @@ def remove_check(name: str) -> None:
     KeyError
         If there is no check of this name.
     """
-    del CHECKS[name]
+    del CHECKS[known_check(name)]
+
+
+def known_check(name: str) -> str:
+    """Return the name of a check that exists.
+
+    Raises
+    ------
+    KeyError
+        If there is no check of this name.
+    """
+    if name not in CHECKS:
+        raise coded_error(UnknownName, "FNB318", unknown("check", name, CHECKS))
+    return name
 
 
 # Checks of the amounts: that a cart's sums are right, to the minor unit.

@@ -24,6 +24,7 @@ from firmly_nb.charts.look import (
     is_wide,
     layout,
 )
+from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import (
     LONGEST_NAME,
     as_plotly,
@@ -324,7 +325,7 @@ def placed(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> pd.DataFrame
         If there is no such column of times.
     """
     if measure not in orders:
-        raise KeyError(f"orders has no column {measure!r}; use one of {', '.join(MEASURES)}")
+        raise coded_error(UnknownName, "FNB306", unknown("measure", measure, MEASURES))
     return orders[is_value(orders["outcome"], PLACED) & orders[measure].notna()]
 
 

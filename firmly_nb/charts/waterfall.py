@@ -20,6 +20,7 @@ from firmly_nb.charts.chart import (
     shown_code,
 )
 from firmly_nb.charts.look import LIGHT, failure_look, stage_look
+from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import as_plotly, count, duration, percent, short_name
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.stages import START
@@ -65,7 +66,7 @@ def waterfall(
     if orders.empty or not stages["end_ms"].notna().any():
         return nothing(question, none_placed(orders) if len(orders) else "There are no orders.")
     if align not in {START, *names}:
-        raise KeyError(f"no milestone {align!r}; there are {', '.join([START, *names])}")
+        raise coded_error(UnknownName, "FNB307", unknown("milestone", align, [START, *names]))
     rows = chosen(orders, most)
     kept = stages[stages["recording_id"].isin(rows["recording_id"])]
     origin = _origins(kept, rows, align)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import notes, page, quiet
+from firmly_nb.display.messages import not_a_share
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
@@ -321,8 +322,8 @@ def compare(
     >>> compare(STAGES.empty(), a, STAGES.empty(), b).order.verdict
     'slower'
     """
-    if not 0 < margin < 10:
-        raise ValueError(f"the margin is a share such as 0.10 for 10%, not {margin}")
+    if not 0 < margin < 1:
+        raise not_a_share("margin", margin, 0.10)
     a, b = _side(stages_a, orders_a), _side(stages_b, orders_b)
     shared = [name for name in a.times if name in b.times and name != ORDER]
     named = [name for name in shared if _is_enough(a.times[name], b.times[name])]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import page
+from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import and_more, as_html, count, duration, number, percent, printable
 from firmly_nb.latency.columns import coded, floats, is_value, positions
@@ -144,7 +145,8 @@ def change_points(values: ArrayLike, run_ids: Sequence[str] | None = None) -> Ch
     x = np.asarray(values, dtype=np.float64)
     names = tuple(run_ids) if run_ids is not None else tuple(str(i) for i in range(len(x)))
     if len(names) != len(x):
-        raise ValueError(f"there are {len(x)} values and {len(names)} run ids")
+        text = f"run_ids must be as many as values: {len(x)}, got {len(names)}."
+        raise coded_error(ValueError, "FNB310", text)
     series = log_times(x)
     found = sorted(_divided(series, 0, np.random.default_rng(SEED)))
     bounds = [0, *(place for place, _ in found), len(x)]
@@ -478,7 +480,7 @@ def _times(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None) -> NDA
         return floats(orders["time_to_order_placed_ms"])
     codes, names = coded(stages["stage"])
     if stage not in names:
-        raise KeyError(f"no stage {stage!r}; there are {', '.join(names) or 'none'}")
+        raise coded_error(UnknownName, "FNB308", unknown("stage", stage, names))
     mine = codes == names.index(stage)
     times = np.full(len(orders) + 1, np.nan)
     # What belongs to no order goes to the last place, which is cut off.

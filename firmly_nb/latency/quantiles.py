@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firmly_nb.display.messages import not_a_share
 from firmly_nb.display.text import count, interval, number
 from firmly_nb.schema import Column, Table
 
@@ -211,7 +212,7 @@ def values_needed(p: float, level: float = 0.95) -> int:
     [6, 13, 36, 72, 368, 3688]
     """
     if not 0 < p < 1:
-        raise ValueError(f"a quantile lies between 0 and 1, not at {p}")
+        raise not_a_share("p", p, 0.95)
     tail, extreme = (1 - level) / 2, max(p, 1 - p)
     # One more where the tail is met exactly, as ``interval_ranks`` has it.
     return math.floor(math.log(tail) / math.log(extreme) + 1e-12) + 1

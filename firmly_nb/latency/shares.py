@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import page
+from firmly_nb.display.messages import not_a_share
 from firmly_nb.display.text import count, percent, percent_interval, stated, stated_percent
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
@@ -385,7 +386,7 @@ def attainment(
     Met: 100% (95.4% to 100%; 80 of 80). Wanted: 95% placed within 900 ms.
     """
     if not 0 < wanted < 1:
-        raise ValueError(f"share must be between 0 and 1, got {wanted}. For 95% pass 0.95.")
+        raise not_a_share("share", wanted, 0.95)
     return Attainment(slo_attainment(orders, order_ms, level), order_ms, wanted)
 
 

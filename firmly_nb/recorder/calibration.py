@@ -1,4 +1,4 @@
-"""How far off recorded times are on this machine, now: ``lab.calibrate()``.
+"""Calibration: error of recorded times on this machine, now (``lab.calibrate()``).
 
 A known pattern of events goes through the very same path as an order. The sender is a process of
 its own (``calibration_sender``), the recorder the one that orders have (``WorkerProcess``), with
@@ -26,8 +26,16 @@ from typing import TYPE_CHECKING, Any, Self
 from firmly_nb.api.secrets import SecretStr, without_app_id
 from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.html import page, quiet
+from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.table import Cell, Grid, Head, grid_html, grid_text
-from firmly_nb.display.text import as_html, count, number, percent, stated, uncertainty
+from firmly_nb.display.text import (
+    as_html,
+    count,
+    number,
+    percent,
+    stated,
+    uncertainty,
+)
 from firmly_nb.outcomes import STAGE_COLOURS
 from firmly_nb.recorder.calibration_sender import EVENT, LAST_EVENT
 from firmly_nb.recorder.process import WorkerProcess, end_by_input
@@ -48,13 +56,16 @@ WARM_UP_EVENTS = 5
 VALID_HOURS = 24
 
 
+NO_SENDER = "The local sender did not start. Calibrate again."
+
+
 class CalibrationError(RuntimeError):
-    """The known pattern did not come through; says what came instead."""
+    """Calibration that failed: the known pattern did not arrive, and what arrived instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What the sender sends: how many events, and the pauses before them."""
+    """Pattern of events that the sender sends: their number and the pauses before them."""
 
     events: int = 200
     seed: int = 7
@@ -67,12 +78,12 @@ class Pattern:
 
     @property
     def timeout_s(self) -> float:
-        """How long it may take at most."""
+        """Longest time that the pattern may take, in seconds."""
         return 30.0 + self.events * self.max_gap_ms / 1000
 
 
 class Sender:
-    """The sending process; its input is what keeps it alive."""
+    """Process that sends the pattern; it ends with its input."""
 
     def __init__(self) -> None:
         self.process: asyncio.subprocess.Process | None = None
@@ -91,12 +102,12 @@ class Sender:
         )
         settings = {"certificate": str(certificate) if certificate else None}
         if self.process.stdin is None or self.process.stdout is None:
-            raise CalibrationError("the sender has no pipes")
+            raise coded_error(CalibrationError, "FNB603", NO_SENDER)
         self.process.stdin.write(json.dumps(settings).encode() + b"\n")
         async with asyncio.timeout(SENDER_TIMEOUT_S):
             line = await self.process.stdout.readline()
         if not line:
-            raise CalibrationError("the local sender did not start")
+            raise coded_error(CalibrationError, "FNB603", NO_SENDER)
         self.port = json.loads(line)["port"]
 
     async def aclose(self) -> None:
@@ -106,7 +117,7 @@ class Sender:
 
 
 class CalibrationRun:
-    """A sender and a recorder that is connected to it, for as many patterns as one likes.
+    """Sender with a recorder connected to it, for any number of patterns.
 
     Attributes
     ----------
@@ -146,7 +157,8 @@ class CalibrationRun:
             If not every event came.
         """
         if self.worker is None:
-            raise CalibrationError("start() comes first")
+            text = "The calibration has not started. Call start() first."
+            raise coded_error(CalibrationError, "FNB603", text)
         events: list[Event] = []
 
         def keep(record: Record) -> None:
@@ -220,9 +232,11 @@ def _rows(condition: str, events: list[Event], end: End, pattern: Pattern) -> li
     sent = [event for event in events if event.event == EVENT]
     times = next((event.data for event in events if event.event == LAST_EVENT), None)
     if times is None or len(sent) != pattern.events:
-        raise CalibrationError(
-            f"{len(sent)} of {pattern.events} events came before the stream ended ({end.outcome}: "
-            f"{end.error_description or 'no reason given'})"
+        raise coded_error(
+            CalibrationError,
+            "FNB603",
+            f"Only {len(sent)} of {pattern.events} events arrived before the stream ended "
+            f"({end.outcome}: {end.error_description or 'no reason given'}). Calibrate again.",
         )
     handed, returned = times["handed_wall_ns"], times["returned_wall_ns"]
     if any(handed):
@@ -421,7 +435,7 @@ SUMMARY = Table(
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    r"""Errors of a known pattern of events that this machine sent to itself.
+    r"""Errors of recorded times, measured with a known pattern of events on this machine.
 
     Attributes
     ----------
@@ -449,13 +463,13 @@ class Calibration:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a condition; see ``SUMMARY``."""
+        """Table of errors by condition; see ``SUMMARY``."""
         groups = self.errors.groupby("condition", observed=True, sort=False)
         return SUMMARY.frame([_summary(str(name), group) for name, group in groups])
 
     @property
     def sentence(self) -> str:
-        """The result in one sentence: the condition with the larger p99.
+        """Result in one sentence: the condition with the larger p99.
 
         The sender's clock is read before it sends, so its own delay is part of the error. Where
         the kernel tells when it handed the bytes over (Linux), the error without it is said too.
@@ -586,5 +600,6 @@ def _table() -> Any:
 
 def _pattern(events: int, seed: int) -> Pattern:
     if events < 1:
-        raise ValueError(f"events must be at least 1, got {events}")
+        text = f"events must be at least 1, got {quoted(events)}."
+        raise coded_error(ValueError, "FNB317", text)
     return Pattern(events=events, seed=seed)

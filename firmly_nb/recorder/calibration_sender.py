@@ -70,7 +70,7 @@ def gaps_s(events: int, seed: int, min_gap_ms: float, max_gap_ms: float) -> list
 
 
 class _Stream:
-    """One connection, and the kernel's word on when its bytes left."""
+    """Connection, and the kernel's timestamps of its sent bytes."""
 
     def __init__(self, peer: socket.socket, context: ssl.SSLContext | None) -> None:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,4 @@
-"""What happened is on disk before anyone is told.
+"""Journals: each record is on disk before anything else hears of it.
 
 A journal is one file a recording, one record a line (``records``), appended as they come. Secrets
 are out of a record before it gets here; personal data is masked here unless it is asked for. A
@@ -18,13 +18,14 @@ from pathlib import Path
 import platformdirs
 
 from firmly_nb.api.secrets import mask_personal
+from firmly_nb.display.messages import coded_error
 from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode
 
 SUFFIX = ".jsonl"
 
 
 class JournalError(OSError):
-    """A journal that cannot be written or read: which file, why, what to do."""
+    """Journal that cannot be written or read: which file, why, what to do."""
 
 
 def default_directory() -> Path:
@@ -35,7 +36,7 @@ def default_directory() -> Path:
 
 
 class Journal:
-    """The file of one recording; created by the first record.
+    """Journal of one recording; its first record creates the file.
 
     Parameters
     ----------
@@ -69,9 +70,11 @@ class Journal:
             where = self.path or self.directory
             if isinstance(record, Start):
                 self._discard()
-            raise JournalError(
-                f"the journal {where} cannot be written: {error.strerror or error}. Free some "
-                "space or set FIRMLY_NB_HOME to a folder that can be written."
+            raise coded_error(
+                JournalError,
+                "FNB402",
+                f"The journal {where} cannot be written: {error.strerror or error}. Free space, or "
+                "set FIRMLY_NB_HOME to a writable folder.",
             ) from error
         if isinstance(record, End):
             self.close()
@@ -108,7 +111,7 @@ class Journal:
 
 
 class RecordLog:
-    """A journal that an order survives: what cannot be written any more is said in its end.
+    """Journal whose failure does not stop the order: its end says what was not written.
 
     The first record is different. If it cannot be written nothing has been sent yet, so the error
     is raised and nothing will be.
@@ -160,7 +163,8 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
+        text = f"The journal {path} cannot be read: {error.strerror}. Check its permissions."
+        raise coded_error(JournalError, "FNB403", text) from error
     records: list[Record] = []
     warnings: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -171,7 +175,8 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
         except ValueError:
             warnings.append(f"line {number} of the journal is damaged and was left out")
     if not records or not isinstance(records[0], Start):
-        raise JournalError(f"{path} is no journal of a recording: it has no start")
+        text = f"{path} is not a journal of a recording: the start is missing."
+        raise coded_error(JournalError, "FNB403", text)
     if not isinstance(records[-1], End):
         events = sum(isinstance(record, Event) for record in records)
         warnings.append(
@@ -196,7 +201,8 @@ def append_end(path: Path, end: End) -> None:
             line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
             file.write(line_end + encode(_masked(end)) + b"\n")
     except OSError as error:
-        raise JournalError(f"the journal {path} cannot be written: {error.strerror}") from error
+        text = f"The journal {path} cannot be written: {error.strerror}. Free space."
+        raise coded_error(JournalError, "FNB402", text) from error
 
 
 def find_journal(directory: Path, recording_id: str) -> Path | None:

@@ -22,6 +22,7 @@ from anyio import CancelScope
 
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import Secret, SecretStr, redact_text, without_app_id
+from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.recorder.journal import JournalError, append_end, find_journal, read_journal
 from firmly_nb.recorder.records import End, Event, Record, Start, from_dict, told_by_events
 
@@ -73,7 +74,7 @@ MAX_FRAME_BYTES = 256 * 1024 * 1024
 
 
 class PipeError(ValueError):
-    """What came or was to go through the pipe is no message."""
+    """Data in the pipe that is not a message of the protocol."""
 
 
 def frame(message: dict[str, Any]) -> bytes:
@@ -153,16 +154,16 @@ CANCEL_TIMEOUT_S = 5.0
 
 
 class RecorderError(RuntimeError):
-    """The recorder's process did not start, or ended before the order; nothing was sent."""
+    """Recorder process that did not start, or ended before the order; nothing was sent."""
 
 
 class Recalled(Exception):  # noqa: N818 - asked for, so no error
-    """An order was taken back before it was begun; nothing was sent."""
+    """Order taken back before it began; nothing was sent."""
 
 
 @dataclass(slots=True)
 class _Pending:
-    """An order in flight: who records it, who is told, and how its end is awaited."""
+    """Order in flight: its process, its listeners, and its awaited end."""
 
     job: Job
     process: asyncio.subprocess.Process
@@ -198,7 +199,7 @@ class _Pending:
 
 @dataclass
 class WorkerProcess:
-    """Starts the recorder when it is needed, again when it died, and talks to it.
+    """Recorder process, started when needed and again when it died.
 
     Parameters
     ----------
@@ -224,7 +225,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The recorder's process id while it runs."""
+        """Process id of the recorder; None while it does not run."""
         alive = self.process is not None and self.process.returncode is None
         return self.process.pid if alive and self.process else None
 
@@ -310,9 +311,11 @@ class WorkerProcess:
                         await _kill(process)
                         await listener
             if not ready:
-                raise RecorderError(
-                    f"the recorder's process did not start: {self._said()}. "
-                    "lab.place(..., isolated=False) records in this process instead."
+                raise coded_error(
+                    RecorderError,
+                    "FNB601",
+                    f"The recorder's process did not start: {self._said()}. To record in this "
+                    "process, use lab.place(..., isolated=False). Nothing was sent.",
                 )
             self._pump = asyncio.create_task(self._receive(process, listener))
             self.process = process
@@ -370,11 +373,11 @@ class WorkerProcess:
         if pending.start is not None:
             self._bury(pending, f"failed: {error}: {text}")
         elif error == "JournalError":
-            pending.fail(JournalError(text))
+            pending.fail(coded_error(JournalError, "FNB402", without_code(text)))
         elif pending.recalled and error == "Cancelled":
             pending.fail(Recalled(text))
         else:
-            pending.fail(RecorderError(f"nothing was sent; the recorder failed: {error}: {text}"))
+            pending.fail(_failed_before(f"failed: {error}: {without_code(text)}"))
 
     async def _cancelled(self, pending: _Pending) -> None:
         """Wait for the end of an order that was cancelled; make one if none comes."""
@@ -393,8 +396,7 @@ class WorkerProcess:
             return
         if pending.start is None:
             # The start is on disk before anything is sent.
-            text = f"nothing was sent; the recorder's process {what_happened}"
-            pending.fail(RecorderError(text))
+            pending.fail(_failed_before(f"process {what_happened}"))
             return
         warning = "the recorder died before the end of the order"
         told = told_by_events(pending.start, pending.events)
@@ -470,11 +472,17 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
+def _failed_before(why: str) -> RecorderError:
+    text = f"Nothing was sent: the recorder {why.rstrip('.')}. Place the order again."
+    return coded_error(RecorderError, "FNB606", text)
+
+
 def _since(start: Start) -> int:
     return max(time.time_ns() - start.started_at_ns, 0)
 
 
 def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
     if process.stdout is None:
-        raise RecorderError("the recorder has no output to read")
+        text = "The recorder's process has no output. Nothing was sent. Place the order again."
+        raise coded_error(RecorderError, "FNB601", text)
     return process.stdout

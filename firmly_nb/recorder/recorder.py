@@ -39,7 +39,7 @@ SENDING = "http11.send_request_headers.started"
 
 
 class PhaseClock:
-    """Notes when each phase of a request began and ended, as httpcore traces it.
+    """Clock of a request's phases: their begin and end, as httpcore traces them.
 
     Pass :meth:`trace` as the request's ``trace`` extension.
     """
@@ -57,7 +57,7 @@ class PhaseClock:
 
     @property
     def connected(self) -> bool:
-        """Whether a connection was opened for this request."""
+        """True if a connection was opened for this request."""
         return CONNECTING in self.times
 
     def phases(self, t_start: int, t_headers: int | None) -> Phases:
@@ -173,7 +173,7 @@ NOTEBOOK_GONE = "cut off: the notebook's process ended"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One order to record: what to say of it, and what to send."""
+    """Order to record: its start record, body and token."""
 
     start: Start
     body: dict[str, Any] = field(repr=False)  # holds the encrypted card
@@ -186,7 +186,7 @@ class Job:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every text of the request that must not come back out."""
+        """Texts of the request that must appear in no record."""
         texts = [self.token.get_secret_value(), self.body.get("encrypted_card")]
         texts.append(self.body.get("captcha_token"))
         return tuple(text for text in texts if isinstance(text, str) and text)
@@ -243,7 +243,7 @@ async def _until(planned_ns: int | None, early_ns: int = 0) -> None:
 
 
 class _Run:
-    """The state of one order while it is recorded."""
+    """State of one order while it is recorded."""
 
     def __init__(self, job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> None:
         self.job = job
@@ -472,7 +472,7 @@ class _Run:
 
     @property
     def decided(self) -> bool:
-        """Whether the outcome is known, whatever else may come."""
+        """True once the outcome is known, whatever else may arrive."""
         return self.succeeded or bool(self.ended)
 
     def end(self, outcome: OutcomeName, code: str | None, description: str) -> None:

@@ -46,7 +46,7 @@ def written_with() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What was going to be ordered, where and how; written before anything is sent."""
+    """Start of a recording: the order, its merchant and options; written before sending."""
 
     recording_id: str
     started_at_ns: int  # wall clock at t_start, Unix nanoseconds
@@ -66,13 +66,13 @@ class Start:
 
     @property
     def success(self) -> frozenset[str]:
-        """Names of the events that say that the order was placed."""
+        """Names of the events that mean that the order was placed."""
         return frozenset(self.milestones[-1:]) if self.milestones else SUCCESS
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One server-sent event: what came, when, and how sure that time is."""
+    """Server-sent event: its content, arrival time and uncertainty."""
 
     seq: int  # from 1
     event: str
@@ -94,7 +94,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """How long each phase of the connection took, in nanoseconds; None where there was none."""
+    """Durations of the connection's phases, in nanoseconds; None for a phase that did not occur."""
 
     blocked_ns: int | None = None
     connecting_ns: int | None = None
@@ -105,7 +105,7 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How it ended."""
+    """End of a recording: outcome, error and total times."""
 
     outcome: OutcomeName
     t_end_ns: int
@@ -130,7 +130,7 @@ Record = Start | Event | End
 
 
 class Recorded(NamedTuple):
-    """All records of one order."""
+    """Records of one order."""
 
     start: Start
     events: Sequence[Event]

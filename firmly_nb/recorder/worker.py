@@ -1,4 +1,4 @@
-"""The recorder in a process of its own: ``python -m firmly_nb.recorder.worker``.
+"""Recorder in a process of its own: ``python -m firmly_nb.recorder.worker``.
 
 A notebook that computes holds Python's lock and its event loop; times taken there are late by as
 much. Here nothing computes. The process reads orders from its standard input and writes records to
@@ -151,7 +151,7 @@ PARENT_CHECK_S = 1.0
 
 
 class Worker:
-    """Orders in flight, and the way back to the notebook."""
+    """Worker with the orders in flight and the way back to the notebook."""
 
     def __init__(self, hello: dict[str, Any], output: asyncio.WriteTransport) -> None:
         trusted = httpx.create_ssl_context(verify=hello["ca_file"] or True)

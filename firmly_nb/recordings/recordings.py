@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.recorder.records import Record, Recorded, recorded
 from firmly_nb.recorder.tables import (
     EVENTS,
@@ -253,7 +254,10 @@ class Recording:
         else:
             found = find_snapshot(event.data if event else None)
         if found is None:
-            raise LookupError("there is no cart" + ("" if seq is None else f" in event {seq}"))
+            with_one = [str(e.seq) for e in self._events if find_snapshot(e.data)]
+            listed = f"Events with one: {', '.join(with_one)}." if with_one else "No event has one."
+            which = "The recording" if seq is None else f"Event {seq}"
+            raise coded_error(LookupError, "FNB301", f"{which} has no cart. {listed}")
         return Shown(cart_text(found.data), cart_html(found.data))
 
     def records(self) -> list[Record]:
@@ -306,9 +310,11 @@ class Recordings(Sequence[Recording]):
         >>> Recordings([]).where(outcome="placed", domain=["a.test", "b.test"])
         0 recordings
         """
-        unknown = set(conditions) - set(ORDERS.names)
-        if unknown:
-            raise KeyError(f"no column {sorted(unknown)} in orders; there are {ORDERS.names}")
+        for name in conditions:
+            if name not in ORDERS.names:
+                raise coded_error(
+                    UnknownName, "FNB303", unknown("column", name, ORDERS.names, "orders")
+                )
         mask = [True] * len(self)
         for name, wanted in conditions.items():
             values = wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
@@ -322,12 +328,16 @@ class Recordings(Sequence[Recording]):
     def __getitem__(self, key: Any) -> Recording | Recordings:
         """Return one by its place, or those of a slice or of a mask over ``orders``."""
         if isinstance(key, int):
+            if not -len(self) <= key < len(self):
+                text = f"There are {len(self)} recordings, counted from 0; got {key}."
+                raise coded_error(IndexError, "FNB319", text)
             return _recording(self._selection.one(range(len(self))[key]))
         if isinstance(key, slice):
             return Recordings(self._selection.take(range(len(self))[key]))
         mask = list(key)
         if len(mask) != len(self):
-            raise IndexError(f"the mask has {len(mask)} values for {len(self)} recordings")
+            text = f"The mask must have {len(self)} values, one a recording; got {len(mask)}."
+            raise coded_error(IndexError, "FNB304", text)
         return Recordings(self._selection.take([n for n, keep in enumerate(mask) if keep]))
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.latency.stages import STAGES, Arrivals, last_arrivals, stage_columns
 from firmly_nb.recorder.records import Recorded
 from firmly_nb.recorder.tables import (
@@ -438,7 +439,7 @@ class Selection:
         import duckdb
 
         if table not in RELATIONS:
-            raise KeyError(f"no relation {table!r}; there are {sorted(RELATIONS)}")
+            raise coded_error(UnknownName, "FNB305", unknown("relation", table, sorted(RELATIONS)))
         asked = connection or duckdb.default_connection()
         found = [source.relation(table, rows, asked) for source, rows in self._split]
         return reduce(lambda a, b: a.union(b), found)

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.display.messages import coded_error, no_such_path, quoted
 from firmly_nb.display.text import count, storage
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import JUDGED_BY, judge_rows
@@ -147,8 +148,11 @@ class Stored:
             return recorded_of(order, self._event_rows(part, position))
         except DAMAGED as error:
             found = part.index["recording_id"][position].as_py()
-            raise StoreError(
-                f"the recording {found!r:.80} in {part.orders.path} is damaged: {error!s:.200}"
+            raise coded_error(
+                StoreError,
+                "FNB404",
+                f"Recording {quoted(found, 80)} in {part.orders.path} is damaged: "
+                f"{str(error)[:200].rstrip('.')}. Load the set from a backup.",
             ) from None
 
     def ids(self, rows: Positions) -> list[str]:
@@ -230,10 +234,12 @@ class Stored:
         sizes = self._event_columns(["bytes"], rows)[0]["bytes"]
         size = pc.sum(sizes).as_py() or 0
         if size > MOST_JSON_BYTES:
-            raise MemoryError(
-                f"what came in these {count(len(sizes))} events is {storage(size)} of "
-                "JSON, ten times as much when decoded. Narrow them with where(...) or a slice, "
-                'use event_times, which is without it, or ask relation("events").'
+            raise coded_error(
+                MemoryError,
+                "FNB311",
+                f"These {count(len(sizes))} events hold {storage(size)} of JSON, ten times as much "
+                "when decoded. Narrow them with where(...) or a slice, use event_times, or ask "
+                'relation("events").',
             )
         return self._event_table(EVENTS, rows)
 
@@ -441,7 +447,7 @@ def load(path: str | Path | None = None) -> Recordings:
     """
     where = Path(path) if path is not None else default_directory()
     if not where.exists():
-        raise FileNotFoundError(f"there is nothing at {where}; recordings are kept there once made")
+        raise no_such_path(where)
     folders, files = find(where)
     warnings: list[str] = []
     held = Selection([Held(_journals(files, warnings))])

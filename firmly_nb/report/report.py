@@ -21,6 +21,7 @@ from firmly_nb.charts.chart import Orders, order_quantiles
 from firmly_nb.charts.compare import comparison_chart
 from firmly_nb.disk import write_whole
 from firmly_nb.display.html import notes
+from firmly_nb.display.messages import coded_error
 from firmly_nb.display.table import Cell, Grid, Head, grid_html
 from firmly_nb.display.text import (
     and_more,
@@ -122,13 +123,16 @@ def report(
     'one.html'
     """
     if not len(recs.orders):
-        raise ValueError("there are no recordings to report on")
+        text = "There are no recordings to report on. Place orders, or load others."
+        raise coded_error(ValueError, "FNB314", text)
     target = Path(path)
     if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; name a file in it")
+        text = f"{target} is a folder. Name a file in it."
+        raise coded_error(IsADirectoryError, "FNB315", text)
     if target.exists() and not target.is_file():
         # A device would be gone afterwards.
-        raise OSError(f"{target} is not a file that a page could replace; name another")
+        text = f"{target} is not a regular file. Name another file."
+        raise coded_error(OSError, "FNB315", text)
     # Before the work, not after it.
     target.parent.mkdir(parents=True, exist_ok=True)
     html = report_html(

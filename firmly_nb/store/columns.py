@@ -1,4 +1,4 @@
-"""A saved set while it is read: columns as they are asked for, each once; what is damaged is said.
+"""Saved set while it is read: each column once, when needed; damage is reported.
 
 The order of its recordings is that of its parts, and within a part that of the file. ``Stored``
 gives them another order, selects among them and makes tables and recordings.
@@ -35,7 +35,7 @@ DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
 
 
 class PartFile:
-    """One Parquet file of a set, opened when it is read."""
+    """Parquet file of a set, opened when it is read."""
 
     def __init__(self, path: Path, table: Table) -> None:
         self.path = path
@@ -48,7 +48,7 @@ class PartFile:
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """Number of rows."""
         return int(self.bounds[-1])
 
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
@@ -67,7 +67,7 @@ class PartFile:
 
 
 class Part:
-    """The orders of a part, and its events where they can be read."""
+    """Part of a set: its orders, and its events if they can be read."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.name = name
@@ -78,7 +78,7 @@ class Part:
         self.problem: str | None = None
         for column in ("recording_id", "started_at"):
             if self.index[column].null_count:
-                raise ValueError(f"an order has no {column}")
+                raise ValueError(f"an order without {column}")
         try:
             self.events = PartFile(root / "events" / name, STORED_EVENTS)
         except DAMAGED as error:
@@ -94,7 +94,7 @@ def lost_events(root: Path, name: str, orders: int, error: Exception) -> str:
 
 
 class StoredSet:
-    """The parts of a set that can be read, and their columns.
+    """Saved set: the parts that can be read, and their columns.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ class StoredSet:
 
     @cached_property
     def recording_ids(self) -> pa.ChunkedArray:
-        """The id of each recording."""
+        """Id of each recording."""
         return self._joined("recording_id", [part.index for part in self.parts])
 
     @cached_property
     def started_at_ns(self) -> Positions:
-        """When each began, by the wall clock."""
+        """Start of each recording by the wall clock."""
         found = self._joined("started_at", [part.index for part in self.parts])
         return _numbers(found.cast(pa.int64()))
 
@@ -200,7 +200,7 @@ class StoredSet:
 
     @cached_property
     def event_positions(self) -> EventPositions:
-        """Return where the events of each order are, counted over all parts that have events."""
+        """Positions of each order's events, counted over all parts that have events."""
         self._find_places(self.parts)
         return EventPositions.joined(
             [self.positions_of(part) for part in self.parts], self.event_begins
@@ -227,7 +227,7 @@ class StoredSet:
 
     @property
     def event_begins(self) -> list[int]:
-        """Where the events of each part begin among all events."""
+        """Position of each part's first event among all events."""
         rows = [part.events.rows if part.events else 0 for part in self.parts]
         return [0, *np.cumsum(rows).tolist()]
 
@@ -257,7 +257,7 @@ class StoredSet:
 
 
 class EventPositions:
-    """For each order of a set where its events begin, and how many there are."""
+    """Position of the first event of each order of a set, and their number."""
 
     def __init__(self, first: Positions, count: Positions, order: Positions | None = None) -> None:
         self.first = first

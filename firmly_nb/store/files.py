@@ -24,6 +24,7 @@ import orjson
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.disk import clear_unfinished, lock, write_whole
+from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.recorder import records
 from firmly_nb.store.schema import FORMAT_VERSION
 
@@ -42,25 +43,30 @@ WRITING = ".writing-"  # begins the folder of a saving that is under way, or was
 
 
 class StoreError(OSError):
-    """A set of recordings that cannot be saved or loaded: where, why, what to do."""
+    """Saved set that cannot be written or read: where, why, what to do."""
+
+    code = "FNB406"
 
 
 class NewerFormatError(StoreError):
-    """A set that only a newer version of firmly-nb can read."""
+    """Saved set that only a newer version of firmly-nb can read."""
+
+    code = "FNB405"
 
 
+RESTORE = "Load the set from a backup."
 MAX_BYTES = 64 * 1024 * 1024
 # Below orders/ and below events/; no step of it leads out of the set.
 PART = re.compile(r"day=[0-9-]{1,12}/domain=[\w.%~-]{1,200}/[\w-]{1,80}\.parquet", re.ASCII)
 
 
 class _NewerError(ValueError):
-    """The same, before it is known where."""
+    """Newer format, before the folder is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """A run: how many of its orders, and the tags that all of them have, a sweep's name too."""
+    """Run in a set: its number of orders and the tags that all of them have."""
 
     recordings: int
     tags: dict[str, str] = field(default_factory=dict)
@@ -79,7 +85,7 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """One saving: what it added, by what, when, with which notes and tags."""
+    """Save: its parts, time, version, notes and tags."""
 
     at: str
     recordings: int
@@ -94,7 +100,7 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All savings of a set, oldest first.
+    """Saves of a set, oldest first.
 
     It is written last and at once, so it decides: a part that it does not list is not in the set.
 
@@ -110,12 +116,12 @@ class Manifest:
 
     @property
     def parts(self) -> list[str]:
-        """The parts of the set: each a path below ``orders/`` and below ``events/``."""
+        """Parts of the set: each a path below ``orders/`` and below ``events/``."""
         return list(dict.fromkeys(part for save in self.saves for part in save.parts))
 
     @property
     def notes(self) -> list[str]:
-        """What was noted at each saving that noted something."""
+        """Notes of the saves that have one."""
         return [save.notes for save in self.saves if save.notes]
 
     def plus(self, save: Save) -> Manifest:
@@ -164,18 +170,20 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise StoreError(f"{path} is no manifest: it is larger than {MAX_BYTES} bytes")
+            text = f"{path} is not a manifest: it has more than {MAX_BYTES:,} bytes. {RESTORE}"
+            raise coded_error(StoreError, "FNB404", text)
         content = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+        text = f"{path} cannot be read: {error.strerror}. Check its permissions."
+        raise coded_error(StoreError, "FNB406", text) from error
     try:
         return read(content)
     except _NewerError as error:
-        raise NewerFormatError(f"{path.parent}: {error}") from None
+        raise coded_error(NewerFormatError, "FNB405", f"{path.parent}: {error}") from None
     except ValueError as error:
-        raise StoreError(f"{path}: {error}") from None
+        raise coded_error(StoreError, "FNB404", f"{path}: {error}. {RESTORE}") from None
 
 
 def read(content: bytes) -> Manifest:
@@ -189,13 +197,13 @@ def read(content: bytes) -> Manifest:
     try:
         values = orjson.loads(content)
     except orjson.JSONDecodeError:
-        raise ValueError("the manifest is damaged: it is no whole JSON") from None
+        raise ValueError("the manifest is damaged: not JSON, or cut off") from None
     if not isinstance(values, dict) or values.get("kind") != KIND:
-        raise ValueError("this is no manifest of recordings")
+        raise ValueError("not a manifest of recordings")
     _check_version(values)
     saves = values.get("saves")
     if not isinstance(saves, list) or not all(isinstance(save, dict) for save in saves):
-        raise ValueError("the manifest is damaged: it does not list what was saved")
+        raise ValueError("the manifest is damaged: the list of saves is missing")
     return Manifest(tuple(_save(save) for save in saves))
 
 
@@ -204,12 +212,12 @@ def _check_version(values: dict[str, Any]) -> None:
     if not isinstance(needed, int):
         # Without a sound version nothing else can be understood.
         raise ValueError(  # noqa: TRY004 - of what was read, not of a call
-            "the manifest is damaged: it names no format version"
+            "the manifest is damaged: the format version is missing"
         )
     if needed > FORMAT_VERSION:
         raise _NewerError(
-            f"it was written in format {values.get('format_version')} by a newer version of "
-            f"firmly-nb; this one reads up to format {FORMAT_VERSION}. Upgrade firmly-nb."
+            f"a newer firmly-nb wrote this set, in format {quoted(values.get('format_version'))}. "
+            f"This version reads up to format {FORMAT_VERSION}. Upgrade firmly-nb."
         )
 
 
@@ -217,11 +225,11 @@ def _save(values: dict[str, Any]) -> Save:
     parts = values.get("parts")
     if not isinstance(parts, list):
         raise ValueError(  # noqa: TRY004 - the same
-            "the manifest is damaged: a saving lists no parts"
+            "the manifest is damaged: a save lists no parts"
         )
     for part in parts:
         if not isinstance(part, str) or not PART.fullmatch(part):
-            raise ValueError(f"the manifest names a part that cannot be of this set: {part!r:.100}")
+            raise ValueError(f"the manifest names a part outside the set: {quoted(part, 100)}")
     return Save(
         at=str(values.get("at", "")),
         recordings=_count(values.get("recordings")),
@@ -293,7 +301,7 @@ def _quoted(text: str) -> str:
 
 
 class PartWriter:
-    """One part: a file of orders and one of events, written in groups of rows."""
+    """Writer of one part: a file of orders and one of events, in groups of rows."""
 
     def __init__(self, folder: Path, part: str, schemas: dict[str, pa.Schema]) -> None:
         self.part = part
@@ -414,9 +422,11 @@ def parts_on_disk(root: Path) -> list[str]:
 def explained(root: Path, error: Exception) -> StoreError:
     """Return the error to raise where a set could not be saved."""
     why = getattr(error, "strerror", None) or str(error)
-    return StoreError(
-        f"nothing was added to {root}: {why}. What was there before is as it was. Free some space "
-        "or save to a folder that can be written."
+    return coded_error(
+        StoreError,
+        "FNB406",
+        f"Nothing was added to {root}: {why}. The set is unchanged. Free space, or save to a "
+        "writable folder.",
     )
 
 

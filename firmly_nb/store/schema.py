@@ -1,4 +1,4 @@
-"""What stands in a Parquet file of recordings, and how its columns become those of a table.
+"""Columns of a Parquet file of recordings, and how they become those of a table.
 
 Both stored tables are declared like every other one (``schema.Table``); the Parquet schema is made
 from the declaration. They hold the columns of ``EVENTS`` and ``ORDERS``, so that whoever opens a

@@ -12,11 +12,13 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.api.secrets import PERSONAL_KEYS, mask_personal, redact_text
+from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.recorder.records import End, Event, Record, Recorded, Start, decode, encode, recorded
 from firmly_nb.recorder.tables import event_rows, order_row
 from firmly_nb.store.files import (
     KINDS,
     Manifest,
+    NewerFormatError,
     PartWriter,
     RunEntry,
     Save,
@@ -93,12 +95,12 @@ def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
     """
     start = decode((order["start"] or "").encode())
     if not isinstance(start, Start):
-        raise ValueError("its start is missing")  # noqa: TRY004 - of what was read
+        raise ValueError("the start is missing")  # noqa: TRY004 - of what was read
     records: list[Record] = [start, *(_event(row) for row in rows)]
     if order["end"] is not None:
         end = decode(order["end"].encode())
         if not isinstance(end, End):
-            raise ValueError("the end of the recording is another record")
+            raise ValueError("the end is another record")
         records.append(end)
     warnings = orjson.loads(order["warnings"] or "[]")
     missing = (order["n_events"] or 0) - len(rows)
@@ -160,7 +162,7 @@ Rows = tuple[Row, list[Row]]
 
 @dataclass
 class Written:
-    """What was written: the parts, and what the manifest tells of them."""
+    """Parts that were written, and their entries for the manifest."""
 
     parts: list[str] = field(default_factory=list)
     recordings: int = 0
@@ -182,7 +184,7 @@ class Written:
 
 @dataclass
 class _Group:
-    """The rows of one partition that are not written yet."""
+    """Rows of one partition that are not written yet."""
 
     writer: PartWriter
     held: list[Rows] = field(default_factory=list)
@@ -295,7 +297,7 @@ def _why(recording_id: str, error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a saving did: how many were added, and how many were there before.
+    """Result of a save: number of recordings added, and number there before.
 
     Examples
     --------
@@ -318,7 +320,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """How a saving is done."""
+    """Options of a save."""
 
     tags: dict[str, str]
     notes: str
@@ -392,10 +394,12 @@ def _manifest(root: Path) -> Manifest:
     try:
         manifest = read_manifest(root)
     except StoreError as error:
-        raise StoreError(
-            f"nothing was added to {root}: {error} Move that file away to have a new one made "
-            "from the parts that are there, or save to another folder."
-        ) from error
+        text = f"Nothing was added. {without_code(str(error))}"
+        if not isinstance(error, NewerFormatError):
+            text += (
+                " Or move that file away and save again: the manifest is made anew from the parts."
+            )
+        raise coded_error(type(error), error.code, text) from error
     return manifest if manifest is not None else _adopted(root)
 
 

@@ -1,4 +1,4 @@
-"""What a sweep may use up, what it has used up, and whether there is enough for one order more.
+"""Budget of a sweep: limits, spending, and whether one more order fits.
 
 Money is set aside before an order is sent: what the merchant's own cart said that it costs, or the
 dearest order of its kind so far, and a tenth more. The merchant is asked with the cart of a device
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.money import from_minor, money_text, to_minor
 from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 
 if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient, Session
@@ -38,12 +39,12 @@ Amount = tuple[int, str]
 
 
 class BudgetError(ValueError):
-    """A sweep that would go beyond its budget; nothing was sent."""
+    """Sweep beyond its budget; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much a sweep may use up; what is not given is the environment's own limit.
+    """Limits of a sweep; a limit that is not given is the environment's own.
 
     Parameters
     ----------
@@ -73,10 +74,8 @@ class Budget:
         _check_number("minutes", self.minutes, whole=False)
         limits = self.total_minor
         if limits is not None and not (isinstance(limits, Mapping) and limits):
-            raise ValueError(
-                'budget: total_minor must say how much by currency, like {"USD": 50_000}, '
-                f"got {limits!r}"
-            )
+            text = f"budget.total_minor must be amounts by currency, got {quoted(limits)}."
+            raise coded_error(ValueError, "FNB517", text + ' Example: {"USD": 50_000}.')
         for currency, minor in (limits or {}).items():
             _check_limit(currency, minor)
 
@@ -92,13 +91,11 @@ class Budget:
         if given is None or isinstance(given, Budget):
             return given or cls()
         if not isinstance(given, Mapping):
-            raise TypeError(f"budget must be a fnb.Budget or a dict, got {type(given).__name__}")
-        unknown = set(given) - {f.name for f in fields(cls)}
-        if unknown:
-            raise ValueError(
-                f"budget: unknown {', '.join(sorted(unknown))}; there are orders, minutes and "
-                "total_minor"
-            )
+            raise wrong_type("budget", "a fnb.Budget or a dict", given, "fnb.Budget(orders=100)")
+        limits = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in limits:
+                raise coded_error(ValueError, "FNB517", unknown("limit", name, limits, "budget"))
         return cls(**given)
 
     def within(self, *, local: bool) -> Budget:
@@ -120,21 +117,23 @@ def _check_number(name: str, value: Any, *, whole: bool) -> None:
     is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < math.inf:
         what = "a whole number" if whole else "a number"
-        raise ValueError(f"budget: {name} must be {what} above 0, got {value!r}")
+        text = f"budget.{name} must be {what} above 0, got {quoted(value)}."
+        raise coded_error(ValueError, "FNB517", text)
 
 
 def _check_limit(currency: Any, minor: Any) -> None:
     if not isinstance(currency, str) or not re.fullmatch(r"[A-Z]{3}", currency):
-        raise ValueError(f'budget: {currency!r} is no currency; write it like "USD"')
+        text = f"budget.total_minor: {quoted(currency)} is not a currency code. Example: USD."
+        raise coded_error(ValueError, "FNB517", text)
     if isinstance(minor, bool) or not isinstance(minor, int) or minor < 0:
-        raise ValueError(
-            f"budget: total_minor[{currency!r}] must be a whole number of minor units "
-            f"(cents), got {minor!r}"
+        text = (
+            f"budget.total_minor[{currency!r}] must be whole minor units (cents), at least 0, got"
         )
+        raise coded_error(ValueError, "FNB517", f"{text} {quoted(minor)}. For 500.00 pass 50_000.")
 
 
 def amount_from(text: str | None) -> Amount | None:
-    """Read back what :func:`noted_amount` wrote; None where it is no amount.
+    """Read back the text of :func:`noted_amount`; return None if it is not an amount.
 
     Examples
     --------
@@ -172,7 +171,7 @@ def what_of(order: Order) -> What:
 
 @dataclass
 class Ledger:
-    """Keeps a sweep's account.
+    """Account of a sweep: orders, minutes and money.
 
     Money of an order counts from before it is sent. A refused order counts nothing, a placed one
     its total, and one whose end is unknown what was set aside for it.
@@ -188,11 +187,11 @@ class Ledger:
 
     @property
     def limits(self) -> Mapping[str, int] | None:
-        """How much there is, by currency; None where money is no limit."""
+        """Money of the budget by currency, in minor units; None if money has no limit."""
         return self.budget.total_minor
 
     def needs_price(self, what: What) -> bool:
-        """Whether it has to be found out what such an order costs before it may be sent."""
+        """Return whether the price of such an order must be found before it may be sent."""
         return self.limits is not None and what not in self._prices
 
     def note_price(self, what: What, amount: Amount) -> None:
@@ -251,10 +250,11 @@ class Ledger:
         self.started += 1
         unknown = set_aside is None and (ordered is None or (ordered and total is None))
         if self.limits is not None and unknown:
-            raise BudgetError(
-                "this run has an order whose end is unknown and for which no money was set aside: "
-                "whether a budget of money would hold cannot be told. Resume it without "
-                "total_minor, or begin a new run. Nothing was sent."
+            raise coded_error(
+                BudgetError,
+                "FNB519",
+                "This run has an order of unknown outcome and unknown price, so a budget of money "
+                "cannot be kept. Resume without total_minor, or begin a new run. Nothing was sent.",
             )
         self._spend(total, set_aside, ordered=ordered)
 
@@ -319,7 +319,7 @@ UNKNOWN = "what the order costs is not known, and money is a limit"
 
 @dataclass
 class Quotes:
-    """Asks merchants what orders cost, one after the other: a device has one call at a time.
+    """Prices of orders, asked from merchants one after another: a device has one call at a time.
 
     The total has shipping and tax in it; the cheapest shipping is chosen, as Place Order does.
     """
@@ -349,7 +349,7 @@ class Quotes:
                     await self.client.change_cart("DELETE", order.domain, "line-items", token)
         total = cart.total if cart else None
         if total is None:
-            raise FirmlyError("NoTotal", f"{UNKNOWN}: its cart has no total that can be read")
+            raise FirmlyError("NoTotal", f"{UNKNOWN}: the cart has no readable total")
         return total
 
     async def _cart(self, order: Order, token: SecretStr) -> dict[str, Any]:

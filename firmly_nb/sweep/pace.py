@@ -1,4 +1,4 @@
-"""When each order of a sweep starts: the plan, what moves it, and the end.
+"""Pace of a sweep: planned starts, what moves them, and the end.
 
 Open loop (``constant``, ``poisson``): the start times are fixed beforehand and do not depend on how
 long orders take, so a slow merchant is not asked less often than a fast one. Closed loop: the next
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized
+from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.recorder.records import End, Record
 from firmly_nb.wire.stamps import monotonic_ns
 
@@ -48,20 +49,23 @@ def per_second(rate: float | str) -> float:
     >>> per_second("fast")
     Traceback (most recent call last):
     ...
-    ValueError: rate 'fast': give orders per second (2), or a text like "30/min", "2/s", "100/h"
+    ValueError: rate must be orders per second, or a text like "30/min", "2/s" or "100/h", got \
+'fast'. [FNB503]
     """
-    wrong = f'rate {rate!r}: give orders per second (2), or a text like "30/min", "2/s", "100/h"'
+    text = 'rate must be orders per second, or a text like "30/min", "2/s" or "100/h", got'
+    wrong = coded_error(ValueError, "FNB503", f"{text} {quoted(rate)}.")
     if isinstance(rate, str):
         found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*([a-z]+))?\s*", rate)
         if not found or (found[2] or "s") not in SECONDS:
-            raise ValueError(wrong)
+            raise wrong
         value = float(found[1]) / SECONDS[found[2] or "s"]
     elif isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise ValueError(wrong)  # noqa: TRY004 - one error for whatever is no rate
+        raise wrong
     else:
         value = float(rate)
     if not 0 < value <= MAX_PER_SECOND:
-        raise ValueError(f"rate {rate!r}: must be above 0 and at most {MAX_PER_SECOND:g} a second")
+        text = f"rate must be above 0 and at most {MAX_PER_SECOND:g} a second, got {quoted(rate)}."
+        raise coded_error(ValueError, "FNB503", text)
     return value
 
 
@@ -79,7 +83,8 @@ def whole(name: str, value: Any, most: int) -> int:
     20
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ValueError(f"{name} {value!r}: must be a whole number from 1 to {most:,}")
+        text = f"{name} must be a whole number from 1 to {most:,}, got {quoted(value)}."
+        raise coded_error(ValueError, "FNB503", text)
     return int(value)
 
 
@@ -104,13 +109,14 @@ def seconds(duration: float | str) -> float:
     elif not isinstance(duration, bool) and isinstance(duration, int | float):
         value = float(duration)
     if not 0 < value < math.inf:
-        raise ValueError(f'duration {duration!r}: give seconds above 0, or a text like "10 min"')
+        text = f'duration must be seconds above 0, or a text like "10 min", got {quoted(duration)}.'
+        raise coded_error(ValueError, "FNB504", text)
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How orders follow one another.
+    """Schedule of a sweep: how orders follow one another.
 
     Attributes
     ----------
@@ -141,7 +147,7 @@ class Schedule:
 
     @property
     def is_open(self) -> bool:
-        """Whether starts are planned whatever is still running."""
+        """True for an open loop: starts are planned whatever is still running."""
         return self.rate_per_s is not None
 
     def offsets_ns(self) -> Iterator[int | None]:
@@ -175,7 +181,7 @@ SHUT_DOORS = {401, 403}
 
 @dataclass
 class Setbacks:
-    """Counts refusals in a row, and knows until when nothing is to be sent.
+    """Refusals in a row, and the time until which nothing is sent.
 
     Attributes
     ----------
@@ -236,7 +242,7 @@ class Setbacks:
 
 @dataclass
 class Pace:
-    """The schedule on the clock.
+    """Schedule of a sweep on the clock.
 
     Attributes
     ----------
@@ -283,7 +289,7 @@ class Pace:
         return (start_ns - self._began_ns) / 60e9
 
     def time_is_over(self) -> bool:
-        """Whether a closed loop has gone on for long enough; an open one has planned starts."""
+        """Return whether a closed loop has run for its duration; open loops plan their starts."""
         limit_s = None if self.schedule.is_open else self.schedule.duration_s
         return limit_s is not None and self.elapsed_s() >= limit_s
 

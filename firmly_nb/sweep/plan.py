@@ -1,4 +1,4 @@
-"""Which orders a sweep places: some, a grid, or what a merchant sells; and its plan on disk.
+"""Orders of a sweep: some, a grid, or what a merchant sells; and the plan on disk.
 
 What is compared is interleaved: one of each in a random order, then again one of each, so that a
 merchant that grows slower by the minute is not mistaken for a difference between them.
@@ -27,6 +27,7 @@ import orjson
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
+from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.recorder.journal import JournalError, read_journal
 from firmly_nb.recorder.records import Start
@@ -62,7 +63,7 @@ def kind_of(order: Order) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """An order and what is special about placing it.
+    """Order with its own options and tags.
 
     Attributes
     ----------
@@ -92,14 +93,14 @@ Orders = Order | Variant | Iterable[Order | Variant]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One order of a plan and its number, from 1."""
+    """Order of a plan with its number, from 1."""
 
     number: int
     variant: Variant
 
 
 class Plan:
-    """The orders of a sweep in order; from a generator it can be gone through once only.
+    """Orders of a sweep in sequence; a plan from a generator can be iterated once only.
 
     Attributes
     ----------
@@ -124,7 +125,8 @@ class Plan:
             return
         self._variants = variants_of(orders)
         if not self._variants:
-            raise ValueError("there is no order to place: the list is empty")
+            text = "There are no orders: the list is empty. Pass at least one order."
+            raise coded_error(ValueError, "FNB501", text)
         if count is None and not endless:
             self.size = self._default_size(orders)
         several = self.size is None or self.size > len(self._variants)
@@ -132,7 +134,7 @@ class Plan:
 
     @property
     def variants(self) -> Sequence[Variant]:
-        """What is known beforehand of what will be ordered; empty for a generator."""
+        """Orders known beforehand; empty for a generator."""
         return self._variants
 
     def settle(self, settled: Callable[[Variant], Variant]) -> None:
@@ -146,9 +148,8 @@ class Plan:
 
     def _default_size(self, orders: Any) -> int:
         if isinstance(orders, Order | Variant):
-            raise ValueError(  # noqa: TRY004 - the type is right, the number is missing
-                "say how many: count=20, or for how long: duration=600 (seconds)"
-            )
+            text = "The number of orders is missing. Pass count=20, or duration=600 (seconds)."
+            raise coded_error(ValueError, "FNB502", text)
         return len(self._variants)
 
     def _from_generator(self) -> Iterator[Variant]:
@@ -169,10 +170,8 @@ def variants_of(orders: Any) -> Sequence[Variant]:
     if isinstance(orders, Order | Variant):
         return (as_variant(orders),)
     if isinstance(orders, str | bytes | dict) or not isinstance(orders, Iterable):
-        raise TypeError(
-            "a sweep takes an Order, a list or generator of Orders, or fnb.grid(order, ...), "
-            f"got {type(orders).__name__}"
-        )
+        wanted = "a fnb.Order, a list or generator of them, or fnb.grid(order, ...)"
+        raise wrong_type("orders", wanted, orders, "fnb.Order.example()")
     return tuple(as_variant(order) for order in orders)
 
 
@@ -181,13 +180,13 @@ def as_variant(order: Any) -> Variant:
     if isinstance(order, Variant):
         return order
     if not isinstance(order, Order):
-        raise TypeError(f"a sweep places Orders, got {type(order).__name__}")
+        raise wrong_type("each order", "a fnb.Order", order, "fnb.Order.example()")
     return Variant(order)
 
 
 @dataclass(frozen=True)
 class Grid(Sequence[Variant]):
-    """Every combination of some values; made by :func:`grid`."""
+    """Combinations of some values; made by :func:`grid`."""
 
     variants: tuple[Variant, ...]
     axes: Mapping[str, tuple[str, ...]]
@@ -251,14 +250,14 @@ def grid(order: Order, **axes: Any) -> Grid:
     >>> grid(Order.example(), colour=["red"])
     Traceback (most recent call last):
     ...
-    ValueError: grid: 'colour' cannot be varied; there are domain, items, quantity, \
-shipping_info, billing_info, card, sse, warm, isolated, timeout_s, keep_raw, headers
+    ValueError: Unknown axis 'colour' for grid(). Use domain, items, quantity, shipping_info, \
+billing_info, card, sse, warm, isolated, timeout_s, keep_raw, headers. [FNB508]
     """
     if not isinstance(order, Order):
-        raise TypeError(f"grid() varies an Order, got {type(order).__name__}")
-    unknown = [name for name in axes if name not in AXES]
-    if unknown:
-        raise ValueError(f"grid: {unknown[0]!r} cannot be varied; there are {', '.join(AXES)}")
+        raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
+    for name in axes:
+        if name not in AXES:
+            raise coded_error(ValueError, "FNB508", unknown("axis", name, AXES, "grid()"))
     items_by_domain = _items_by_domain(axes)
     values = {name: _labelled(name, given) for name, given in axes.items()}
     combinations = product(*(pairs.items() for pairs in values.values()))
@@ -287,13 +286,16 @@ def _labelled(name: str, given: Any) -> dict[str, Any]:
             labels = [str(number) for number in range(1, len(values) + 1)]
         pairs = dict(zip(labels, values, strict=True))
     if not pairs:
-        raise ValueError(f"grid: {name} has no value")
+        text = f"{name} of grid() must have at least one value. Example: {name}=[...]."
+        raise coded_error(ValueError, "FNB508", text)
     return pairs
 
 
 def _as_list(name: str, given: Any) -> list[Any]:
     if isinstance(given, str | bytes | Item | Address | Card) or not hasattr(given, "__iter__"):
-        raise ValueError(f"grid: {name} must be a list of values, like {name}=[{given!r}]")
+        # Not quoted: the value may be an address.
+        text = f"{name} of grid() must be a list of values, got {type(given).__name__}."
+        raise coded_error(ValueError, "FNB508", f"{text} Example: {name}=[...].")
     return list(given)
 
 
@@ -328,8 +330,9 @@ def _variant(
             items = [Item(**{**dict(item), "quantity": quantity}) for item in varied.items]
             varied = _changed(varied, items=items)
     except InvalidOrder as error:
-        said = "; ".join(f"{field} {text}" for field, text in error.problems)
-        raise ValueError(f"grid: {_said(chosen)}: {said}") from None
+        said = " ".join(f"{field}: {text}" for field, text in error.problems)
+        text = f"grid() makes an order that is not valid, at {_said(chosen)}: {said}"
+        raise coded_error(ValueError, "FNB508", text) from None
     tags = {name: label for name, (label, _) in chosen.items()}
     if domain is not None:
         tags.setdefault("items", _label("items", varied.items))
@@ -353,7 +356,7 @@ def _said(chosen: dict[str, tuple[str, Any]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What is ordered at a merchant in place of an order's own items, line by line."""
+    """Items ordered at a merchant in place of an order's own, one for one."""
 
     domain: str
     instead_of: tuple[str, ...]
@@ -367,7 +370,7 @@ class StandIn:
         return cls(written["domain"], tuple(written["instead_of"]), items, written["said"])
 
     def fits(self, variant: Variant) -> bool:
-        """Whether it is what such an order needs."""
+        """Return whether this stand-in fits such an order."""
         return variant.find_items and _key(variant.order) == (self.domain, self.instead_of)
 
     def settle(self, variant: Variant) -> Variant:
@@ -416,11 +419,11 @@ class _Shop:
         sells = await self._sells(order)
         if sells:
             items = order.items
-            said = f"{domain} sells {_listed(wanted)}, too"
+            said = f"{domain} sells {_listed(wanted)}"
         else:
             found = [one async for one in self._first(domain, len(order.items))]
             if len(found) < len(order.items):
-                raise ValueError(_nothing_found(order))
+                raise coded_error(ValueError, "FNB509", _nothing_found(order))
             items = tuple(one.item for one in found)
             why = f"{domain} does not sell {_listed(wanted)}"
             if sells is None:
@@ -431,7 +434,7 @@ class _Shop:
         return StandIn(domain, wanted, kept, said)
 
     async def _sells(self, order: Order) -> bool | None:
-        """Whether a merchant sells each of an order's items; None if one has no handles to ask."""
+        """Return whether a merchant sells all items of an order; None if one has no handles."""
         if not all(item.variant_handles for item in order.items):
             return None
         for item in order.items:
@@ -495,16 +498,15 @@ def _listed(names: Iterable[str]) -> str:
 def _nothing_found(order: Order) -> str:
     wanted, domain = _listed(item.variant_id for item in order.items), order.domain
     return (
-        f"what is to be ordered at {domain}? Neither {wanted} was found there, nor enough in its "
-        f"first {LOOKED_AT} products that can be ordered instead. Name it: "
-        f'items={{"{domain}": fnb.Item(variant_id=...)}}; lab.products("{domain}") lists what '
-        "there is. Nothing was sent."
+        f"Neither {wanted} nor a stand-in among the first {LOOKED_AT} products was found at "
+        f'{domain}. Choose an item from lab.products("{domain}") and pass '
+        f'items={{"{domain}": fnb.Item(variant_id=...)}}. Nothing was sent.'
     )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PlanFile:
-    """What is written down of a sweep; ``lab.last_sweep.plan`` says it in a few lines.
+    """Plan of a sweep as it is on disk; ``lab.last_sweep.plan`` has it in a few lines.
 
     Examples
     --------
@@ -567,7 +569,7 @@ class PlanFile:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(path, orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
         except OSError as error:
-            raise _cannot_be_written(f"the sweep's plan {path}", error) from error
+            raise _cannot_be_written(f"The sweep's plan {path}", error) from error
 
     @classmethod
     def read(cls, journal: Path, run_id: str) -> Self:
@@ -583,27 +585,28 @@ class PlanFile:
         path = _path(journal, checked_run_id(run_id))
         if not path.exists():
             known = sorted(p.stem for p in path.parent.glob("*.json"))[-5:]
-            there = f"the last ones are {', '.join(known)}" if known else "there is none yet"
-            raise LookupError(f"there is no sweep {run_id} in {path.parent}; {there}")
+            there = f"The last ones are {', '.join(known)}." if known else "There are none yet."
+            text = f"No sweep {run_id} in {path.parent}. {there}"
+            raise coded_error(LookupError, "FNB512", text)
         try:
             values = orjson.loads(path.read_bytes())
             # What an earlier version did not write down has its default.
             return cls(**{n: values[n] for n in cls.__dataclass_fields__ if n in values})
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"the sweep's plan {path} is damaged: {error}") from None
+            text = f"The sweep's plan {path} is damaged: {error}. Begin a new sweep."
+            raise coded_error(ValueError, "FNB513", text) from None
 
 
 def is_known(journal: Path, run_id: str) -> bool:
-    """Whether a sweep of this id was begun here."""
+    """Return whether a sweep of this id was begun here."""
     return _path(journal, run_id).exists()
 
 
 def checked_run_id(run_id: str) -> str:
     """Refuse a run id that would not be a file's name."""
     if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
-        raise ValueError(
-            f"run_id {run_id!r}: use letters, digits, '.', '_' and '-', at most 100 of them"
-        )
+        text = "run_id must be 1 to 100 letters, digits, '.', '_' and '-', got"
+        raise coded_error(ValueError, "FNB510", f"{text} {quoted(run_id)}.")
     return run_id
 
 
@@ -652,15 +655,16 @@ def claim(folder: Path, run_id: str) -> Lock:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return lock(path, wait=False)
     except BlockingIOError:
-        raise ValueError(
-            f"the sweep {run_id} is still running, here or in another process; stop it first"
-        ) from None
+        text = f"Sweep {run_id} is still running, here or in another process. Stop it first."
+        raise coded_error(ValueError, "FNB515", text) from None
     except OSError as error:
         raise _cannot_be_written(str(path), error) from error
 
 
 def _cannot_be_written(what: str, error: OSError) -> JournalError:
-    return JournalError(
-        f"{what} cannot be written: {error.strerror or error}. Free some space or set "
-        "FIRMLY_NB_HOME to a folder that can be written."
+    return coded_error(
+        JournalError,
+        "FNB514",
+        f"{what} cannot be written: {error.strerror or error}. Free space, or set FIRMLY_NB_HOME "
+        "to a writable folder.",
     )

@@ -1,4 +1,4 @@
-"""How far a sweep is: plain values that any thread may read, and the bar of whoever waits for it.
+"""Progress of a sweep: plain values that any thread may read, and the bar of whoever waits.
 
 In a terminal tqdm's bar; in a notebook one of our own, whose last state is plain HTML in the saved
 notebook (tqdm's is a widget there: whoever opens the notebook later finds an error in its place);
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
+from typing_extensions import override
+
 from firmly_nb.outcomes import NOT_SENT, PLACED, outcome
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ ENDED = {"finished", "stopped"}
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One finished order: its number, when it started (s into the sweep), how long, how it ended.
+    """Finished order: its number, start (s into the sweep), duration and outcome.
 
     ``latency_ms`` is ``time_to_order_placed`` for a placed order and ``order_latency`` for others.
     """
@@ -42,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sweep is.
+    """Progress of a sweep at one moment.
 
     Attributes
     ----------
@@ -86,7 +88,7 @@ class Progress:
 
     @property
     def left(self) -> int | None:
-        """How many orders are still to be started; None where nobody knows."""
+        """Number of orders still to be started; None if the total is not known."""
         if self.planned is None:
             return None
         return max(self.planned - self.started - self.resumed - self.not_started, 0)
@@ -94,7 +96,7 @@ class Progress:
 
 @dataclass
 class Counts:
-    """What is counted while a sweep runs; ``Progress`` is its picture at a moment."""
+    """Counts of a running sweep; ``Progress`` is a copy at one moment."""
 
     planned: int | None
     started: int = 0
@@ -145,10 +147,10 @@ class Counts:
 
 
 class Bar(Protocol):
-    """Whatever shows how far a sweep is."""
+    """Display of a sweep's progress."""
 
     def show(self, progress: Progress) -> None:
-        """Show it as it is now."""
+        """Show the progress."""
 
 
 def bar() -> Bar:
@@ -158,15 +160,15 @@ def bar() -> Bar:
     return TerminalBar() if sys.stderr.isatty() else Lines(sys.stderr)
 
 
-class TerminalBar:
-    """tqdm's bar."""
+class TerminalBar(Bar):
+    """Progress bar of tqdm in a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._noted = 0
 
+    @override
     def show(self, progress: Progress) -> None:
-        """Show it as it is now."""
         if self._bar is None:
             from tqdm import tqdm
 
@@ -187,15 +189,16 @@ class TerminalBar:
             self._bar.close()
 
 
-class NotebookBar:
-    """A bar in the output of the cell that waits."""
+class NotebookBar(Bar):
+    """Progress bar in the output of the cell that waits."""
 
     def __init__(self) -> None:
         self._display: Any = None
         self._shown = ""
 
+    @override
     def show(self, progress: Progress) -> None:
-        """Show it as it is now; what has not changed is not sent again."""
+        # What has not changed is not sent again.
         from IPython.display import HTML, display
 
         html = bar_html(progress)
@@ -208,16 +211,16 @@ class NotebookBar:
             self._display.update(HTML(html))  # type: ignore[no-untyped-call]
 
 
-class Lines:
-    """A line now and then, for log files."""
+class Lines(Bar):
+    """Progress as a line from time to time, for log files."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._last_s: float | None = None
         self._noted = 0
 
+    @override
     def show(self, progress: Progress) -> None:
-        """Print a line if the last one is a while ago, and one at the end."""
         for note in progress.notes[self._noted :]:
             print(note, file=self._out, flush=True)
         self._noted = len(progress.notes)
@@ -283,7 +286,7 @@ def bar_html(progress: Progress) -> str:
 
 
 def _in_notebook() -> bool:
-    """Whether a front end shows what is displayed; IPython is looked at, not loaded."""
+    """Return whether a front end shows what is displayed, without loading IPython."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return hasattr(shell, "kernel")

@@ -1,4 +1,4 @@
-"""A sweep while it runs: each order gets its turn, is sent, and what became of it counts.
+"""Run of a sweep: each order waits for its turn, is sent, and its outcome is counted.
 
 Everything that costs time (a session, the key, the encryption, a connection) happens before the
 planned start. The recorder's own process, where nothing computes, then sends the order at the
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmly_nb.api.errors import FirmlyError
+from firmly_nb.display.messages import coded_error
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NO, YES
 from firmly_nb.recorder.process import Recalled, RecorderError
@@ -88,13 +89,13 @@ def point_of(number: int, row: dict[str, Any], started_s: float) -> Point:
 
 
 def was_ordered(row: dict[str, Any]) -> bool | None:
-    """Whether there is an order; None where that is not known."""
+    """Return whether the order exists; None if that is not known."""
     return {YES: True, NO: False}.get(row["order_exists"])
 
 
 @dataclass
 class FreshKey:
-    """Gives out the key for cards, asked for at most once a second however many want it."""
+    """Key for cards, fetched at most once a second for all orders."""
 
     client: FirmlyClient
     _key: PublicKey | None = None
@@ -111,7 +112,7 @@ class FreshKey:
 
 
 class Sender:
-    """Sends a sweep's orders, as many at a time as there may be.
+    """Sender of a sweep's orders, up to the allowed number at a time.
 
     Attributes
     ----------
@@ -240,7 +241,7 @@ class Sender:
             return await self._record(planned, self._booked(planned, job, offset_ns), held)
 
     async def _may_start(self, planned: Planned, offset_ns: int | None) -> bool:
-        """Ask guard, budget and pauses; where the answer is no, the sweep ends."""
+        """Ask guard, budget and pauses; end the sweep if one refuses."""
         what = what_of(planned.variant.order)
         while not self.pace.stopping.is_set():
             self.check_guard(planned.variant)
@@ -351,14 +352,14 @@ def next_in_thread(things: Iterator[Thing]) -> asyncio.Future[Thing | None]:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An order of which nothing was sent: its number and why."""
+    """Order of which nothing was sent: its number and why."""
 
     number: int
     error: str
 
 
 class Run:
-    """A sweep while it runs, on the background loop."""
+    """Running sweep on the background loop."""
 
     def __init__(self, plan: Plan, sending: Sender) -> None:
         self.plan = plan
@@ -485,9 +486,11 @@ class Run:
         """Refuse to go on where the orders are not those that the run began with."""
         now, before = kind_of(planned.variant.order), self._done_before[planned.number]
         if now != before:
-            raise ValueError(
-                f"order {planned.number} of this run was at {before[0]} with {dict(before[1])}; "
-                f"now it would be at {now[0]} with {dict(now[1])}. Resume with the same orders."
+            raise coded_error(
+                ValueError,
+                "FNB516",
+                f"Order {planned.number} of this run was at {before[0]} with {dict(before[1])}; "
+                f"now it would be at {now[0]} with {dict(now[1])}. Resume with the same orders.",
             )
 
     async def _place(self, planned: Planned, offset_ns: int | None) -> None:

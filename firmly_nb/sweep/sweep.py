@@ -1,4 +1,4 @@
-"""``Sweep``: a sweep on its way, and whoever waits for it, watches it or stops it.
+"""``Sweep``: a running sweep, to wait for, watch or stop.
 
 And :func:`begin`, which makes one of the arguments of ``lab.sweep``. Everything is checked before
 anything is sent.
@@ -21,7 +21,8 @@ import httpx
 from firmly_nb.api.models import Card
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.background import follow, follow_async, submit
-from firmly_nb.engine import Options
+from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
+from firmly_nb.engine import options_of
 from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firmly_nb.disk import Lock
-    from firmly_nb.engine import Bench
+    from firmly_nb.engine import Bench, Options
     from firmly_nb.recorder.records import Record
     from firmly_nb.sweep.progress import Progress
     from firmly_nb.sweep.run import Problem
@@ -67,7 +68,7 @@ STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
 
 
 class Sweep:
-    """Many orders on their way; made by ``lab.start_sweep``.
+    """Sweep of many orders; made by ``lab.start_sweep``.
 
     It runs in the background. All of it can be read from any thread at any time.
     """
@@ -95,52 +96,52 @@ class Sweep:
 
     @property
     def run_id(self) -> str:
-        """The id that every recording of it has: ``recs.where(run_id=...)``, ``resume=...``."""
+        """Id of the run, in each of its recordings: ``recs.where(run_id=...)``, ``resume=...``."""
         return self._plan_file.run_id
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the sweep; empty if none was given."""
         return self._plan_file.name
 
     @property
     def tags(self) -> dict[str, str]:
-        """What was noted, by name."""
+        """Tags of the sweep, as a dict of texts."""
         return dict(self._plan_file.tags)
 
     @property
     def plan(self) -> PlanFile:
-        """What was asked for: arrival, rate, concurrency, count, seed, budget."""
+        """Plan of the sweep: arrival, rate, concurrency, count, seed and budget."""
         return self._plan_file
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, however it did; everything is on disk then."""
+        """True once the sweep has ended and everything is on disk."""
         return self._work.done()
 
     @property
     def progress(self) -> Progress:
-        """How far it is now: planned, started, running, finished, outcomes, latest orders."""
+        """Progress now: planned, started, running and finished orders, outcomes, latest orders."""
         return self._run.progress()
 
     @property
     def latencies_ms(self) -> list[float]:
-        """``time_to_order_placed`` of each placed order so far, in ms."""
+        """Time to order placed of each placed order so far, in ms."""
         return list(self._run.counts.latencies_ms)
 
     @property
     def problems(self) -> list[Problem]:
-        """The orders of which nothing was sent, and why."""
+        """Orders of which nothing was sent, and why."""
         return list(self._run.problems)
 
     @property
     def error(self) -> BaseException | None:
-        """Why the sweep itself failed; None if it did not."""
+        """Error that ended the sweep; None if none did."""
         return self._work.error
 
     @property
     def recordings(self) -> Recordings:
-        """The orders that have ended, oldest first; beyond 10,000 they are read from disk."""
+        """Recordings of the ended orders, oldest first; beyond 10,000 they are read from disk."""
         counts = self._run.counts
         if counts.finished > KEPT_RECORDINGS:
             found = [Recording(*kept) for kept in self._on_disk()]
@@ -150,7 +151,7 @@ class Sweep:
 
     @property
     def warnings(self) -> list[str]:
-        """What is to be said beside the recordings: why it stopped, what was not sent."""
+        """Notes beside the recordings: why the sweep stopped, what was not sent."""
         told = [self._message()] if self.progress.message else []
         told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
         problems = self.problems
@@ -259,7 +260,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for; each None is a default."""
+    """Arguments of a sweep; None means the default."""
 
     count: int | None = None
     rate: float | str | None = None
@@ -290,9 +291,11 @@ class Request:
             If something is wrong; TypeError for tags that are no dict.
         """
         if self.rate is not None and self.arrival == "closed":
-            raise ValueError("a closed loop has no rate: the next order starts when one ends")
+            text = "A closed loop has no rate: an order starts when another ends. Remove rate."
+            raise coded_error(ValueError, "FNB506", text)
         if self.resume is not None and self.run_id is not None:
-            raise ValueError("resume names the run already; leave run_id out")
+            text = "resume names the run already. Remove run_id."
+            raise coded_error(ValueError, "FNB521", text)
         given = {name: getattr(self, name) for name in CHECKS}
         return {
             key: check(given[name])
@@ -303,13 +306,14 @@ class Request:
 
 def _arrival(arrival: Any) -> Any:
     if arrival not in ARRIVALS:
-        raise ValueError(f"arrival {arrival!r}: there are {', '.join(ARRIVALS)}")
+        raise coded_error(ValueError, "FNB505", unknown("arrival", arrival, ARRIVALS))
     return arrival
 
 
 def _seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ValueError(f"seed {seed!r}: must be a whole number")  # noqa: TRY004 - as the others
+        text = f"seed must be a whole number, got {quoted(seed)}."
+        raise coded_error(ValueError, "FNB503", text)
     return seed
 
 
@@ -320,11 +324,12 @@ def _written(text: Any) -> str:
 
 def _tags(tags: Any) -> dict[str, str]:
     if not isinstance(tags, Mapping):
-        raise TypeError(f"tags must be a dict of texts by name, got {type(tags).__name__}")
+        raise wrong_type("tags", "a dict of texts by name", tags, 'tags={"branch": "main"}')
     noted = {_written(name): _written(value) for name, value in tags.items()}
     own = {ORDER_NUMBER_TAG, SET_ASIDE_TAG} & set(noted)
     if own:
-        raise ValueError(f"tags: {min(own)!r} is what a sweep itself notes; take another name")
+        text = f"The tag {min(own)!r} is written by sweeps themselves. Choose another name."
+        raise coded_error(ValueError, "FNB507", text)
     return noted
 
 
@@ -391,14 +396,12 @@ def _earlier(bench: Bench, run: Run, before: PlanFile | None) -> list[Recording]
 def _check_new(bench: Bench, run_id: str) -> None:
     """Refuse an id that is taken: what would be resumed with it would be two sweeps."""
     if is_known(bench.journal, run_id):
-        raise ValueError(
-            f"there is a sweep {run_id} already: resume={run_id!r} goes on with it; or give "
-            "another run_id"
-        )
+        text = f"Sweep {run_id} exists already. Continue it with resume={run_id!r}, or choose"
+        raise coded_error(ValueError, "FNB511", f"{text} another run_id.")
 
 
 def is_local(environment: Environment) -> bool:
-    """Whether nobody else's system is behind an environment: every host is this machine."""
+    """Return whether every host of an environment is this machine."""
     urls = (environment.api_url, environment.card_url)
     return all(is_loopback(httpx.URL(url).host) for url in urls)
 
@@ -409,9 +412,9 @@ def _plan_file(where: Environment, request: Request, before: PlanFile | None) ->
     given = request.checked()
     if before:
         if before.environment != environment:
-            raise ValueError(
-                f"the sweep {before.run_id} was placed on {before.environment}; this lab orders on "
-                f"{environment}"
+            text = f"Sweep {before.run_id} was placed on {before.environment}; this lab uses"
+            raise coded_error(
+                ValueError, "FNB516", f"{text} {environment}. Resume it there. Nothing was sent."
             )
         # What is not said anew stays: more orders are not more money.
         more = asdict(Budget.of(request.budget))
@@ -443,7 +446,8 @@ def _default_schedule(request: Request, *, local: bool) -> dict[str, Any]:
     if not is_open:
         return {}
     if request.rate is None and local:
-        raise ValueError(f'arrival={request.arrival!r} needs a rate, like rate="30/min"')
+        text = f'arrival={request.arrival!r} needs a rate. Example: rate="30/min".'
+        raise coded_error(ValueError, "FNB506", text)
     return {
         "arrival": "constant",
         "rate_per_s": per_second(GENTLE_RATE),
@@ -463,23 +467,16 @@ def _schedule(written: PlanFile) -> Schedule:
 
 def _options(written: PlanFile, given: Mapping[str, Any]) -> Options:
     """Return the place options, with the run's id, name and tags."""
-    allowed = {f.name for f in fields(Options)} - {"run_id", "tags"}
-    unknown = sorted(set(given) - allowed)
-    if unknown:
-        raise TypeError(
-            f"a sweep knows no option {unknown[0]!r}; lab.place has {', '.join(sorted(allowed))}"
-        )
     tags = {"sweep": written.name} if written.name else {}
-    return Options(run_id=written.run_id, tags={**tags, **written.tags}, **given)
+    run = {"run_id": written.run_id, "tags": {**tags, **written.tags}}
+    return options_of("sweep()", {**given, **run})
 
 
 def _check_same(before: PlanFile | None, now: PlanFile) -> None:
     """Refuse to go on with other orders than the sweep began with."""
     if before and before.kinds and now.kinds and before.kinds != now.kinds:
-        raise ValueError(
-            f"the sweep {before.run_id} began with other orders than these; give it the same "
-            "orders in the same sequence, or begin a new sweep"
-        )
+        text = f"Sweep {before.run_id} began with other orders. Resume with the same orders in the"
+        raise coded_error(ValueError, "FNB516", f"{text} same sequence, or begin a new sweep.")
 
 
 def _check_budget(run: Run, *, explicit: bool) -> None:
@@ -488,7 +485,9 @@ def _check_budget(run: Run, *, explicit: bool) -> None:
     if limit is None or size is None or size <= limit:
         return
     whose = "its budget" if explicit else "the budget that is set where none is given"
-    raise BudgetError(
-        f"the sweep has {size:,} orders, and {whose} is {limit:,}: "
-        f"budget=fnb.Budget(orders={size}) allows them. Nothing was sent."
+    text = f"The sweep has {size:,} orders, and {whose} is {limit:,}."
+    raise coded_error(
+        BudgetError,
+        "FNB518",
+        f"{text} To allow them, pass budget=fnb.Budget(orders={size}). Nothing was sent.",
     )

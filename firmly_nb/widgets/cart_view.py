@@ -27,6 +27,7 @@ from firmly_nb.carts.sheet import Sheets
 from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
 from firmly_nb.carts.tables import CartTables
 from firmly_nb.display.html import page
+from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import printable
 from firmly_nb.outcomes import NO, PLACED, YES
 from firmly_nb.recordings.show import existence, outcome_word
@@ -137,7 +138,9 @@ class CartView(anywidget.AnyWidget):
             If there is no event of the number ``seq``.
         """
         if recording is not None and seq is not None and seq not in _numbers(recording):
-            raise LookupError(f"there is no event {seq}; there are {_numbers(recording)}")
+            numbers = ", ".join(map(str, _numbers(recording))) or "none"
+            text = f"The recording has no event {quoted(seq)}. Events: {numbers}."
+            raise coded_error(LookupError, "FNB302", text)
         with self._lock:
             wanted = (next(self._turns), recording, seq)
             self._recording = recording

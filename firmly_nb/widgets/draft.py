@@ -40,6 +40,7 @@ import orjson
 from pydantic import Field
 
 from firmly_nb.api.models import TEST_CARDS, Address, Card, InvalidOrder, Order
+from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.environments import GuardError, guard
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ MOST_TIMES = 100
 # What the page asks of the fields that never leave it before the order does; a test compares the
 # words with the model's.
 CARD_RULES = {
-    "number": ("[0-9]{12,19}", "must be 12 to 19 digits"),
-    "verification_value": ("[0-9]{3,4}", "must be 3 or 4 digits"),
+    "number": ("[0-9]{12,19}", "must be 12 to 19 digits."),
+    "verification_value": ("[0-9]{3,4}", "must be 3 or 4 digits."),
 }
 VARIANT_ID = re.compile(r"items\[(\d+)\]\.variant_id")
 
@@ -138,13 +139,15 @@ def changed_draft(draft: D, changes: Any) -> D:
     'staging.luma.gift'
     """
     if not isinstance(changes, Mapping):
-        raise TypeError(f"a draft is changed by its fields' names, not by {_kind(changes)}")
+        text = f"fields must be a dict of values by name, got {_kind(changes)}."
+        raise coded_error(TypeError, "FNB711", text)
     kinds = kinds_of(type(draft))
     known = {name: changes[name] for name in kinds if name in changes}
     for name, value in known.items():
         if not isinstance(value, kinds[name]):
             wanted = " or ".join(kind.__name__ for kind in kinds[name])
-            raise TypeError(f"{name} takes {wanted}, got {_kind(value)}")
+            text = f"{name} must be {wanted}, got {_kind(value)}."
+            raise coded_error(TypeError, "FNB711", text)
     return replace(draft, **known)
 
 
@@ -352,7 +355,7 @@ def _read(buffer: Any) -> Any:
             return orjson.loads(raw)
     except ValueError:
         pass
-    raise ValueError("what the page sent of the form cannot be read") from None
+    raise coded_error(ValueError, "FNB705", "The page sent a form that cannot be read.") from None
 
 
 def problems(draft: Draft, environment: Environment) -> dict[str, str]:
@@ -366,7 +369,7 @@ def problems(draft: Draft, environment: Environment) -> dict[str, str]:
     >>> import firmly_nb as fnb
     >>> with fnb.connect("staging", app_id="anything") as lab:
     ...     problems(Draft(merchant="shop"), lab.environment)["domain"]
-    'is no merchant domain; expected a bare host name like staging.luma.gift'
+    'not a merchant domain. Example: staging.luma.gift.'
     """
     found: dict[str, str] = {}
     try:
@@ -400,7 +403,7 @@ def _refused(draft: Draft, environment: Environment) -> dict[str, str]:
     try:
         guard(environment, draft.merchant.strip().lower().rstrip("."), None)
     except GuardError as error:
-        return {"domain": str(error)}
+        return {"domain": without_code(str(error))}
     return {}
 
 
@@ -408,9 +411,7 @@ def _card(draft: Draft) -> dict[str, str]:
     if draft.card_name in TEST_CARDS:
         return {}
     if draft.card_name != TYPED:
-        return {
-            "card_name": f"there is no test card of that name; there are {', '.join(TEST_CARDS)}"
-        }
+        return {"card_name": f"not a test card. Use {', '.join(TEST_CARDS)}."}
     try:
         Card.test(**{name: draft.card.get(name, "") for name in CARD_FIELDS})
     except InvalidOrder as error:
@@ -421,4 +422,4 @@ def _card(draft: Draft) -> dict[str, str]:
 def _times(draft: Draft) -> dict[str, str]:
     if isinstance(draft.times, int) and 1 <= draft.times <= MOST_TIMES:
         return {}
-    return {"times": f"must be 1 to {MOST_TIMES}; lab.sweep() places more"}
+    return {"times": f"must be 1 to {MOST_TIMES}. For more, use lab.sweep()."}

@@ -22,6 +22,7 @@ from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.background import submit
+from firmly_nb.display.messages import code_of, coded_error
 from firmly_nb.widgets.draft import CARD_RULES, MOST_TIMES
 from firmly_nb.widgets.frontend import module, style
 from firmly_nb.widgets.presets import Presets
@@ -53,7 +54,8 @@ def take_secrets(buffer: Any) -> Typed:
         found = orjson.loads(raw) if len(raw) <= MOST_SECRETS else None
         return Typed(**{name: SecretStr(str(text)) for name, text in found.items()})  # type: ignore[union-attr]  # what is none is caught
     except (ValueError, TypeError, AttributeError):
-        raise ValueError("what the page sent beside the order cannot be read") from None
+        text = "The page sent a card or token that cannot be read."
+        raise coded_error(ValueError, "FNB705", text) from None
 
 
 def known_cards() -> list[list[str]]:
@@ -66,7 +68,8 @@ def guarded(view: Any, action: Callable[[], object]) -> None:
     try:
         action()
     except Exception as error:  # noqa: BLE001 - a kernel's log is where nobody looks
-        view.notice = f"{type(error).__name__}: {safe_text(error)}"
+        kind = "" if code_of(error) else f"{type(error).__name__}: "
+        view.notice = f"{kind}{safe_text(error)}"
 
 
 class FormView(anywidget.AnyWidget):

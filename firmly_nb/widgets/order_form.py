@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets  # type: ignore[import-untyped]  # it has no types of its own
 
 from firmly_nb.api.errors import safe_text
-from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order
+from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order, unknown_card
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.display.html import FONT, QUIET
+from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.table import Grid, Head, grid_html
 from firmly_nb.environments import GuardError
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -115,7 +116,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     @order.setter
     def order(self, order: Order) -> None:
         if not isinstance(order, Order):
-            raise TypeError(f"form.order takes an Order, got {type(order).__name__}")
+            raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
         self._draft.put(changes_for(order))
 
     @property
@@ -131,7 +132,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     @card_name.setter
     def card_name(self, name: str) -> None:
         if name not in {*TEST_CARDS, TYPED}:
-            raise ValueError(f"no test card {name!r}; there are {', '.join(TEST_CARDS)}, {TYPED}")
+            raise unknown_card(name, (TYPED,))
         self._draft.put({"card_name": name})
 
     @property
@@ -220,7 +221,10 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             If it is more than a form places; ``lab.sweep`` places more.
         """
         if not 1 <= count <= MOST_TIMES:
-            raise ValueError(f"a form places 1 to {MOST_TIMES} orders; lab.sweep() places more")
+            text = (
+                f"times must be 1 to {MOST_TIMES}, got {quoted(count)}. For more, use lab.sweep()."
+            )
+            raise coded_error(ValueError, "FNB702", text)
         return self._start(card or self._picked_card(), None, count)
 
     def cancel(self) -> None:
@@ -279,9 +283,8 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _picked_card(self) -> Card:
         if self.card_name == TYPED:
-            raise ValueError(
-                "a typed card is known to the page alone: press Place there, or give card=..."
-            )
+            text = "A typed card is known only to the page. Press Place there, or pass card."
+            raise coded_error(ValueError, "FNB703", text)
         return Card.test(self.card_name)
 
     def _start(self, card: Card, token: SecretStr | None, count: int | None) -> OrderRun:
@@ -291,10 +294,12 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         if found:
             raise InvalidOrder("OrderForm", list(found.items()))
         if token is not None and count != 1:
-            raise ValueError("a captcha token is good for one order: set the number of orders to 1")
+            text = "A captcha token is good for one order. Set the number of orders to 1."
+            raise coded_error(ValueError, "FNB704", text)
         with self._turns:
             if self.running:
-                raise RuntimeError("an order is on its way; form.cancel() ends it")
+                text = "An order is already running. Stop it with form.cancel()."
+                raise coded_error(RuntimeError, "FNB701", text)
             start = partial(self._lab.start, order, card, sse=draft.sse, warm=draft.warm)
             self._watcher.begin(count or 1)
             try:
@@ -336,7 +341,8 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             token = typed.captcha_token if typed.captcha_token.get_secret_value() else None
             self._start(self._card(typed), token, self.times)
         except (InvalidOrder, GuardError, ValueError) as error:
-            self._form.notice = f"Nothing was sent. {safe_text(error)}"
+            said = safe_text(error).replace(" Nothing was sent.", "")
+            self._form.notice = f"Nothing was sent. {said}"
 
     def _card(self, typed: Typed) -> Card:
         if self.card_name != TYPED:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError, safe_text
+from firmly_nb.display.messages import coded_error
 from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -141,7 +142,10 @@ class OrderRun:
             self.cancel()
             raise
         if not self.done:
-            raise TimeoutError(f"not done after {timeout_s:g} s: order {self.number} is on its way")
+            text = (
+                f"Order {self.number} is still running after {timeout_s:g} s. Wait longer, or stop"
+            )
+            raise coded_error(TimeoutError, "FNB706", f"{text} it with cancel().")
         return self.recordings
 
     def _take(self, record: Record) -> None:

@@ -15,6 +15,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from firmly_nb.disk import write_whole
+from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 from firmly_nb.recorder.journal import default_directory
 from firmly_nb.widgets.draft import Draft, Short
 
@@ -95,15 +96,18 @@ class Presets:
             preset = _Preset(name=name, **draft)
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-            raise ValueError(f"{where} is too long or of another kind than a form holds") from None
+            text = f"{where} is too long or of another kind than a form holds. Shorten it."
+            raise coded_error(ValueError, "FNB711", text) from None
         content = orjson.dumps(preset.model_dump(), option=orjson.OPT_INDENT_2)
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(self._path(name), content)
         except OSError as error:
-            raise PresetError(
-                f"the preset cannot be saved in {self.directory}: {error.strerror or error}. Set "
-                "FIRMLY_NB_HOME to a folder that can be written."
+            raise coded_error(
+                PresetError,
+                "FNB407",
+                f"The preset cannot be saved in {self.directory}: {error.strerror or error}. Set "
+                "FIRMLY_NB_HOME to a writable folder.",
             ) from error
 
     def load(self, name: str) -> dict[str, Any]:
@@ -118,7 +122,7 @@ class Presets:
         """
         path = self._path(checked_name(name))
         if not path.exists():
-            raise KeyError(f"there is no preset {name!r}; there are {', '.join(self.names())}")
+            raise coded_error(UnknownName, "FNB408", unknown("preset", name, self.names()))
         return _read(path).model_dump(exclude={"name", "format_version"})
 
     def delete(self, name: str) -> None:
@@ -145,18 +149,21 @@ def checked_name(name: str) -> str:
     """
     text = str(name).strip()
     if not text or len(text) > LONGEST_NAME or not text.isprintable():
-        raise ValueError(f"a preset's name has 1 to {LONGEST_NAME} printable characters")
+        limits = f"1 to {LONGEST_NAME} printable characters"
+        raise coded_error(ValueError, "FNB409", f"name must be {limits}, got {quoted(text)}.")
     return text
 
 
 def _read(path: Path) -> _Named:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise PresetError(f"the preset {path} is larger than any form; delete it")
+            text = f"The preset {path} is larger than any form. Delete it."
+            raise coded_error(PresetError, "FNB410", text)
         return _Preset.model_validate(orjson.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
         if isinstance(error, PresetError):
             raise
-        raise PresetError(
-            f"the preset {path} cannot be read ({type(error).__name__}); delete it or save it again"
-        ) from None
+        text = (
+            f"The preset {path} cannot be read ({type(error).__name__}). Delete or save it again."
+        )
+        raise coded_error(PresetError, "FNB410", text) from None

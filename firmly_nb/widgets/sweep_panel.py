@@ -18,6 +18,7 @@ import traitlets
 
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.money import money_text, to_minor
+from firmly_nb.display.messages import coded_error, unknown, without_code
 from firmly_nb.display.table import Grid, Head, grid_html
 from firmly_nb.display.text import duration, interval, printable
 from firmly_nb.environments import GuardError, guard
@@ -220,7 +221,7 @@ class SweepPanel(anywidget.AnyWidget):
         found = self.problems
         if found:
             said = "; ".join(f"{name}: {text}" for name, text in found.items())
-            raise ValueError(f"the sweep cannot be started: {said}")
+            raise coded_error(ValueError, "FNB707", f"The sweep cannot start: {said}.")
         return self._begin(**arguments(self._draft.now))
 
     def resume(self) -> Sweep:
@@ -232,7 +233,8 @@ class SweepPanel(anywidget.AnyWidget):
             If there is none.
         """
         if self._sweep is None:
-            raise LookupError("there is no sweep to go on with; start() begins one")
+            text = "This panel has no sweep to resume. Begin one with start()."
+            raise coded_error(LookupError, "FNB708", text)
         return self._begin(resume=self._sweep.run_id)
 
     def stop(self, *, let_finish: bool = False) -> None:
@@ -243,7 +245,8 @@ class SweepPanel(anywidget.AnyWidget):
     def _begin(self, **given: Any) -> Sweep:
         with self._starting:
             if self._sweep is not None and not self._sweep.done:
-                raise RuntimeError("a sweep is running in this panel; stop it first")
+                text = "A sweep is already running in this panel. Stop it with panel.stop()."
+                raise coded_error(RuntimeError, "FNB709", text)
             self._notice = ""
             self._sweep = sweep = self._lab.start_sweep(self._orders, **given)
         self._heart.begin()
@@ -359,7 +362,7 @@ def text_of(name: str, value: Any) -> str:
     ('20', '30/min', '')
     """
     if name not in FIELDS:
-        raise ValueError(f"a sweep panel has no field {name!r}; there are {', '.join(FIELDS)}")
+        raise coded_error(ValueError, "FNB710", unknown("field", name, FIELDS, "a sweep panel"))
     return "" if value is None else str(value)[:LONGEST_FIELD]
 
 
@@ -492,7 +495,7 @@ def _refused(orders: Any, environment: Environment) -> dict[str, str]:
         for domain, card in cards.items():
             guard(environment, domain, card or Card.test())
     except GuardError as error:
-        return {"orders": str(error)}
+        return {"orders": without_code(str(error))}
     return {}
 
 

@@ -17,6 +17,7 @@ import traitlets
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.html import QUIET
+from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.latency.stages import START
 from firmly_nb.outcomes import ACROSS, PLACED, STAGE_LOOKS, look_of_stage, outcome
@@ -160,7 +161,7 @@ class Timeline(anywidget.AnyWidget):
         try:
             self.selected = None if recording_id is None else _selection(recording_id, seq)
         except traitlets.TraitError as error:
-            raise LookupError(str(error)) from None
+            raise coded_error(LookupError, "FNB712", without_code(str(error))) from None
 
     def recording(self, recording_id: Any) -> Recording | None:
         """Return an order as far as it has come; None if it is not here."""
@@ -276,16 +277,16 @@ class Timeline(anywidget.AnyWidget):
         recording_id, seq = chosen.get("recording_id"), chosen.get("seq")
         recording = self.recording(recording_id)
         if recording is None:
-            raise traitlets.TraitError(f"there is no order {recording_id!r} on this timeline")
+            raise _not_shown(f"The timeline has no order {quoted(recording_id)}.")
         if seq is not None and _event(recording, seq) is None:
-            raise traitlets.TraitError(f"order {recording_id!r} has no event {seq!r}")
+            raise _not_shown(f"Order {quoted(recording_id)} has no event {quoted(seq)}.")
         return _selection(recording.recording_id, seq)
 
     @traitlets.validate("compared")
     def _check_compared(self, proposal: Any) -> str | None:
         recording_id: str | None = proposal["value"]
         if recording_id is not None and recording_id not in self._numbers:
-            raise traitlets.TraitError(f"there is no order {recording_id!r} on this timeline")
+            raise _not_shown(f"The timeline has no order {quoted(recording_id)}.")
         return recording_id
 
     @traitlets.validate("align")
@@ -293,9 +294,7 @@ class Timeline(anywidget.AnyWidget):
         name: str = proposal["value"]
         known = {START, *REFERENCE, *GUIDE, *self._milestones()}
         if self._numbers and name not in known:
-            raise traitlets.TraitError(
-                f"no order has a milestone {name!r}; there are {', '.join(sorted(known))}"
-            )
+            raise _not_shown(unknown("milestone", name, sorted(known)))
         return name
 
     def _milestones(self) -> set[str]:
@@ -353,6 +352,10 @@ def _event(recording: Recording, seq: Any) -> Event | None:
     return next((event for event in events if event.seq == seq), None)
 
 
+def _not_shown(text: str) -> traitlets.TraitError:
+    return coded_error(traitlets.TraitError, "FNB712", text)
+
+
 def _selection(recording_id: str, seq: int | None) -> Json:
     return {"recording_id": recording_id, "seq": seq}
 
@@ -361,7 +364,7 @@ def _recordings(source: Recording | Iterable[Recording] | None) -> list[Recordin
     given = [source] if isinstance(source, Recording) else list(source or ())
     for each in given:
         if not isinstance(each, Recording):
-            raise TypeError(f"a timeline shows recordings, got {type(each).__name__}")
+            raise wrong_type("each recording", "a fnb.Recording", each)
     return given
 
 

@@ -17,6 +17,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from typing_extensions import override
+
 from firmly_nb.wire.stamps import (
     ArrivalLedger,
     SocketRead,
@@ -43,8 +45,7 @@ READS_IN_A_ROW: Final = 4
 
 LOOK_INTERVAL_S: Final = 0.01
 LOOK_SHARE: Final = 0.01
-"""How often a waiting read looks whether the queue is still empty: each 10 ms, later each time that
-another hundredth of the wait has passed.
+"""Interval of a waiting read's looks at the queue: 10 ms, later a hundredth of the wait so far.
 
 Of several segments that come close together the kernel tells when the last one came; the first came
 after the last such look. Without looks that could be seconds, at the end of a long silence.
@@ -52,14 +53,14 @@ after the last such look. Without looks that could be seconds, at the end of a l
 
 
 class DeadlinePassedError(TimeoutError):
-    """The deadline of an operation passed; unlike ETIMEDOUT, it was ours."""
+    """Timeout by our own deadline, unlike ETIMEDOUT."""
 
 
 class Channel(Protocol):
     """Bytes in both directions: a socket, or TLS over another channel."""
 
     async def receive(self, max_bytes: int, deadline: float | None) -> bytes:
-        """Wait for bytes; none means that the peer has sent its last."""
+        """Wait for bytes; return b"" after the peer has sent its last."""
         ...
 
     async def send(self, data: bytes | memoryview, deadline: float | None) -> None:
@@ -67,11 +68,11 @@ class Channel(Protocol):
         ...
 
     def send_now(self, data: bytes) -> None:
-        """Hand over what can be handed over without waiting; errors do not matter."""
+        """Hand over as much as needs no waiting; ignore errors."""
         ...
 
     def close(self) -> None:
-        """Close at once; a second time does nothing."""
+        """Close at once, wake whoever waits; do nothing a second time."""
         ...
 
     def extra_info(self, name: str) -> Any:
@@ -79,8 +80,8 @@ class Channel(Protocol):
         ...
 
 
-class SocketChannel:
-    """A connected socket; stamps its reads and waits on the running event loop.
+class SocketChannel(Channel):
+    """Connected socket; stamps its reads and waits on the running event loop.
 
     Parameters
     ----------
@@ -116,8 +117,8 @@ class SocketChannel:
             if code:
                 raise OSError(code, f"{os.strerror(code)}: {_shown(address)}") from None
 
+    @override
     async def receive(self, max_bytes: int, deadline: float | None) -> bytes:
-        """Read what there is, or wait until there is something."""
         if self._receiving:
             raise OSError(errno.EBUSY, "another task is reading from this connection")
         self._receiving = True
@@ -174,8 +175,8 @@ class SocketChannel:
         if self.ledger.disordered and holds_nothing(self._socket):
             self.ledger.settled()
 
+    @override
     async def send(self, data: bytes | memoryview, deadline: float | None) -> None:
-        """Hand all of `data` to the kernel."""
         loop = asyncio.get_running_loop()
         rest = memoryview(data)
         async with self._sending:
@@ -187,8 +188,8 @@ class SocketChannel:
                     continue
                 rest = rest[sent:]
 
+    @override
     def send_now(self, data: bytes) -> None:
-        """Send as far as the kernel takes it at once."""
         try:
             self._socket.send(data)
         except OSError:
@@ -233,8 +234,8 @@ class SocketChannel:
             if timer is not None:
                 timer.cancel()
 
+    @override
     def close(self) -> None:
-        """Close the socket and wake whoever waits for it."""
         descriptor = self._socket.fileno()
         while self._waiting:
             ready, unwatch = self._waiting.popitem()
@@ -243,8 +244,8 @@ class SocketChannel:
                 ready.set_exception(_closed_error())
         self._socket.close()
 
+    @override
     def extra_info(self, name: str) -> Any:
-        """Return what is known under `name`, or None."""
         if name == "last_read":
             return self.ledger.last
         if name == "reads":
@@ -300,8 +301,8 @@ _HEADER_SIZE: Final = 5
 _T = TypeVar("_T")
 
 
-class TlsChannel:
-    """The client's side of a TLS connection.
+class TlsChannel(Channel):
+    """Client's side of a TLS connection.
 
     The standard library's TLS sockets read the network themselves, without stamps. Here OpenSSL
     works on two buffers in memory, and every byte between them and the network goes through the
@@ -343,8 +344,8 @@ class TlsChannel:
             self._below.send_now(self._outgoing.read())
             raise
 
+    @override
     async def receive(self, max_bytes: int, deadline: float | None) -> bytes:
-        """Return all plaintext that is whole, or wait for a record to be completed."""
         while True:
             plaintext = self._decrypt(max_bytes)
             if plaintext is not None:
@@ -381,23 +382,24 @@ class TlsChannel:
             room -= len(part)
         return b"".join(parts)
 
+    @override
     async def send(self, data: bytes | memoryview, deadline: float | None) -> None:
-        """Encrypt and send; pieces, so that a large body is not held twice."""
+        # Pieces: a large body is not held twice.
         rest = memoryview(data)
         while rest:
             taken = await self._drive(partial(self._tls.write, rest[:BUFFER_SIZE]), deadline)
             rest = rest[taken:]
 
+    @override
     def send_now(self, data: bytes) -> None:
-        """Encrypt, and send as far as it goes at once."""
         try:
             self._tls.write(data)
         except (ssl.SSLError, ValueError):
             return
         self._below.send_now(self._outgoing.read())
 
+    @override
     def close(self) -> None:
-        """Say farewell if that needs no waiting, and close."""
         if not self._closed:
             self._closed = True
             # The farewell then lies in the buffer; the peer's answer to it is not awaited.
@@ -406,8 +408,8 @@ class TlsChannel:
             self._below.send_now(self._outgoing.read())
         self._below.close()
 
+    @override
     def extra_info(self, name: str) -> Any:
-        """Return what is known under `name`, or None."""
         if name == "ssl_object":
             return self._tls
         if name == "last_read":

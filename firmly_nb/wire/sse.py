@@ -1,4 +1,4 @@
-"""Turn the bytes of an event stream into events, at any cut and without waiting.
+"""Parser from the bytes of an event stream to events, at any cut and without waiting.
 
 `EventStreamParser` follows the WHATWG rules for event streams to the letter
 (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation). It is
@@ -25,6 +25,8 @@ from __future__ import annotations
 from io import SEEK_END, BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
+from firmly_nb.display.messages import coded_error
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -44,7 +46,7 @@ _NAMES_KEPT = 256
 
 
 class ServerSentEvent(NamedTuple):
-    r"""One event of a stream.
+    r"""Event of a stream.
 
     Attributes
     ----------
@@ -70,12 +72,12 @@ class ServerSentEvent(NamedTuple):
 
     @property
     def data(self) -> str:
-        """The data as text, decoded at each call; bad UTF-8 becomes U+FFFD."""
+        """Data as text, decoded at each call; bad UTF-8 becomes U+FFFD."""
         return self.raw_data.decode("utf-8", "replace")
 
 
 class Ledger:
-    """What the generator writes down when it is asked to, and the limits that it must keep."""
+    """Ledger of the generator: its counts on request, and the limits that it must keep."""
 
     __slots__ = (
         "block_bytes",
@@ -100,7 +102,7 @@ class Ledger:
 
     @property
     def room(self) -> int:
-        """How many bytes may come for certain before the limits have to be looked at again."""
+        """Number of bytes that surely fit before the limits must be checked again."""
         return min(
             self.max_event_bytes - self.block_bytes,
             self.max_stream_bytes - self.stream_bytes,
@@ -329,7 +331,7 @@ def _milliseconds(value: bytes) -> int | None:
 
 
 class EventStreamError(ValueError):
-    """A stream went beyond a limit of the parser.
+    """Stream beyond a limit of the parser.
 
     Attributes
     ----------
@@ -346,15 +348,15 @@ class EventStreamError(ValueError):
 
 
 class EventTooLargeError(EventStreamError):
-    """One event is larger than ``max_event_bytes``."""
+    """Event larger than ``max_event_bytes``."""
 
 
 class StreamTooLargeError(EventStreamError):
-    """The stream is larger than ``max_stream_bytes``."""
+    """Stream larger than ``max_stream_bytes``."""
 
 
 class EventStreamParser:
-    r"""Parse one event stream, from the first byte to the last.
+    r"""Parser of one event stream, from the first byte to the last.
 
     An event is returned by the very call that brings the byte which completes its blank line: a
     CR ends its line at once, and a LF that follows in the next chunk is swallowed.
@@ -403,9 +405,9 @@ class EventStreamParser:
         max_stream_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         if max_event_bytes < 1 or max_stream_bytes < 1:
-            raise ValueError(
-                "max_event_bytes and max_stream_bytes must be at least 1, "
-                f"not {max_event_bytes} and {max_stream_bytes}"
+            text = "max_event_bytes and max_stream_bytes must be at least 1, got"
+            raise coded_error(
+                ValueError, "FNB605", f"{text} {max_event_bytes} and {max_stream_bytes}."
             )
         self._ledger = Ledger(max_event_bytes, max_stream_bytes)
         self._machine = parse(self._ledger)
@@ -440,7 +442,8 @@ class EventStreamParser:
         try:
             events = self._send(chunk)
         except StopIteration:
-            raise RuntimeError("the parser was interrupted in an earlier feed") from None
+            text = "The parser was interrupted in an earlier feed. Make another EventStreamParser."
+            raise coded_error(RuntimeError, "FNB604", text) from None
         if events is None:
             return self._feed_in_portions(chunk)
         return events
@@ -464,22 +467,22 @@ class EventStreamParser:
 
     @property
     def last_event_id(self) -> str:
-        """The id that a reconnecting client would send."""
+        """Id that a reconnecting client would send."""
         return self._settle().last_event_id
 
     @property
     def reconnection_time(self) -> int | None:
-        """The last valid ``retry`` in milliseconds, or None if there was none."""
+        """Last valid ``retry`` in milliseconds; None if there was none."""
         return self._settle().reconnection_time
 
     @property
     def comments(self) -> int:
-        """How many comment lines have come: heartbeats, in most streams."""
+        """Number of comment lines so far: heartbeats, in most streams."""
         return self._settle().comments
 
     @property
     def pending_bytes(self) -> int:
-        """How many bytes have come since the end of the last complete event.
+        """Number of bytes since the end of the last complete event.
 
         It is 0 if the last event ended exactly where the last chunk did. A CRLF counts as one
         byte, so that a LF yet to come changes nothing. Before the first event it counts from the
@@ -489,7 +492,7 @@ class EventStreamParser:
 
     @property
     def unfinished_bytes(self) -> int:
-        """How many bytes wait for their blank line, complete comment lines left out.
+        """Number of bytes that wait for their blank line, without complete comment lines.
 
         After ``close`` this is the size of the rest that was dropped.
         """
@@ -505,7 +508,8 @@ class EventStreamParser:
     def _feed_in_portions(self, chunk: bytes) -> list[ServerSentEvent]:
         """Feed no more at a time than the limits leave room for."""
         if self._closed:
-            raise ValueError("the parser is closed: a new stream needs a new EventStreamParser")
+            text = "The parser is closed. Make another EventStreamParser."
+            raise coded_error(ValueError, "FNB604", text)
         if self._failure is not None:
             self._raised = True
             raise self._failure

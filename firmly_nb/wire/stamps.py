@@ -1,4 +1,4 @@
-"""When bytes arrived, and how sure that is.
+"""Arrival times of bytes, and their uncertainty.
 
 One `Read` describes one read of a socket. The kernel stamps segments, not bytes, and hands over
 only the stamp of the last segment of a read; what can be said about the bytes before it follows
@@ -27,7 +27,7 @@ CLOCK_RESOLUTION_NS: Final = 1_000
 """No kernel stamp is claimed to be better than this."""
 
 QUEUEING_SLACK_NS: Final = 1_000_000
-"""How long a stamped segment may be on its way inside the kernel before a read can see it.
+"""Longest time of a stamped segment inside the kernel before a read can see it.
 
 The stamp is taken when a segment enters the network stack, and the queue is filled a little later:
 a queue that was seen empty can be followed by a segment whose stamp is older than that look.
@@ -41,7 +41,7 @@ _COUNTER_MASK: Final = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One read of a socket: when its bytes came, and within which bounds that is known.
+    """Read of a socket: the arrival time of its bytes, and the bounds of that time.
 
     Every byte of the read arrived in [`earliest_ns`, `arrived_ns`], up to `wall_offset_error_ns`.
     With TLS the sizes and times are those of the encrypted bytes; plaintext belongs to the read
@@ -96,7 +96,7 @@ class Read:
 
 
 class TcpCounters(NamedTuple):
-    """What TCP_INFO says about a connection; counters are of its whole life."""
+    """TCP_INFO of a connection; counters cover its whole life."""
 
     rtt_us: int
     retransmitted: int
@@ -106,7 +106,7 @@ class TcpCounters(NamedTuple):
 
 
 class SocketRead(NamedTuple):
-    """What the system calls of one successful read brought.
+    """Result of the system calls of one successful read.
 
     `asked_ns` is the moment before the read, `read_ns` the moment after it, `counted_ns` one before
     `counters` were taken. `limited` says that the read filled all the room it had.
@@ -160,7 +160,7 @@ def sample_offset(before_ns: int) -> tuple[int, int, int]:
 
 
 def event_uncertainty_us(read: Read, *, last_in_read: bool) -> float:
-    """How much earlier than its stamp an event can have arrived, in microseconds.
+    """Return how much earlier than its stamp an event can have arrived, in microseconds.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def event_uncertainty_us(read: Read, *, last_in_read: bool) -> float:
 
 
 class ArrivalLedger:
-    """What is known about the receive queue of one connection, from read to read.
+    """Knowledge about the receive queue of one connection, from read to read.
 
     Parameters
     ----------
@@ -373,7 +373,7 @@ def tcp_counters(sock: socket.socket) -> TcpCounters | None:
 
 
 def holds_nothing(sock: socket.socket) -> bool:
-    """Whether nothing waits in the kernel for `sock`, neither in order nor ahead of a gap."""
+    """Return whether the kernel holds nothing for `sock`, in order or ahead of a gap."""
     try:
         # Its first number is the memory of everything received and not yet read.
         memory = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4)

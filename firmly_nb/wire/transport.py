@@ -29,6 +29,7 @@ from urllib.request import getproxies
 import httpcore
 import httpx
 
+from firmly_nb.display.messages import coded_error
 from firmly_nb.wire.sockets import Channel, DeadlinePassedError, SocketChannel, TlsChannel
 from firmly_nb.wire.stamps import monotonic_ns, request_kernel_stamps
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class StampingStream(httpcore.AsyncNetworkStream):
-    """A connection as httpcore sees it. Made by `StampingBackend`, not by hand.
+    """Connection as httpcore sees it, made by `StampingBackend`.
 
     One task may read while another writes. A read that was cancelled or timed out has lost
     nothing and can be repeated; after a write that did not end well, close.
@@ -94,7 +95,7 @@ class StampingStream(httpcore.AsyncNetworkStream):
 
 
 class StampingBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections whose reads carry the kernel's receive time.
+    """Backend for connections whose reads carry the kernel's receive time.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ class StampingBackend(httpcore.AsyncNetworkBackend):
 
     @property
     def kernel_stamps(self) -> bool:
-        """Whether the kernel's stamps are asked for, and the system has them."""
+        """True if kernel timestamps are requested and the system has them."""
         return self._kernel_stamps
 
     def close(self) -> None:
@@ -317,7 +318,7 @@ KEEPALIVE_EXPIRY_S: Final = 5.0
 """As httpx. A longer one meets more servers that hang up just as the next request is sent, and a
 request that may be an order cannot be sent again."""
 
-SOCKS_PROXY = "the environment names a SOCKS proxy; to use it: pip install 'httpx[socks]'"
+SOCKS_PROXY = "the environment names a SOCKS proxy. To use it, run pip install 'httpx[socks]'."
 
 _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
     httpcore.TimeoutException: httpx.TimeoutException,
@@ -338,7 +339,7 @@ _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
 
 
 class StampingTransport(httpx.AsyncBaseTransport):
-    """HTTP/1.1 for `httpx.AsyncClient`, never retried, every read stamped.
+    """Transport of HTTP/1.1 for `httpx.AsyncClient`, never retried, every read stamped.
 
     It does what httpx's own transport does, over `StampingBackend`. The response keeps httpcore's
     extensions, and a request's ``trace`` extension is called as usual.
@@ -379,9 +380,11 @@ class StampingTransport(httpx.AsyncBaseTransport):
         if ssl_context is None:
             ssl_context = httpx.create_ssl_context(trust_env=trust_env)
         elif ssl_context.verify_mode is not ssl.CERT_REQUIRED or not ssl_context.check_hostname:
-            raise ValueError(
-                "ssl_context must verify certificates and host names; "
-                "to trust one more authority, load it with ssl_context.load_verify_locations()"
+            raise coded_error(
+                ValueError,
+                "FNB022",
+                "ssl_context must verify certificates and host names. To trust one more authority, "
+                "use ssl_context.load_verify_locations().",
             )
         self._ssl_context = ssl_context
         self._own_backend = StampingBackend() if backend is None else None
@@ -455,7 +458,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
 
 
 class _ResponseStream(httpx.AsyncByteStream):
-    """The body of a response, with httpx's errors."""
+    """Body of a response, with httpx's errors."""
 
     def __init__(self, response: httpcore.Response) -> None:
         self._response = response

@@ -103,7 +103,7 @@ def test_a_key_of_which_nothing_can_be_made_is_told(n):
 @pytest.mark.parametrize("bits", [1024, 2047])
 def test_no_card_is_encrypted_with_a_key_that_others_can_break(bits):
     weak = json.loads(jwk.JWK.generate(kty="RSA", size=bits).export_public())
-    with pytest.raises(FirmlyError, match=f"{bits} bits, fewer than 2048") as caught:
+    with pytest.raises(FirmlyError, match=f"{bits} bits, but needs at least 2048") as caught:
         encrypt_card(Card.test(), read_public_key({**weak, "kid": "k"}, None))
     assert caught.value.error == "UnusableKey"
 
@@ -115,14 +115,14 @@ def test_what_a_key_does_not_say_is_taken_for_what_cards_need():
     for more in ({}, {"use": "enc"}, {"alg": "RSA-OAEP-256"}):
         assert read_public_key(bare | more, None).kid == "body-kid"
     for other in ({"use": None}, {"alg": None}, {"alg": "RSA-OAEP"}, {"use": ""}):
-        with pytest.raises(FirmlyError, match="not meant for RSA-OAEP-256"):
+        with pytest.raises(FirmlyError, match="is not for RSA-OAEP-256"):
             read_public_key(bare | other, None)
 
 
 @pytest.mark.parametrize("missing", ["kty", "n", "e"])
 def test_a_key_without_one_of_its_parts_is_none(missing):
     part = {name: value for name, value in PUBLIC.items() if name != missing}
-    with pytest.raises(FirmlyError, match="no RSA public key"):
+    with pytest.raises(FirmlyError, match="did not send an RSA public key"):
         read_public_key(part, "k")
 
 
@@ -130,5 +130,5 @@ def test_a_key_without_an_id_is_not_used():
     bare = {name: value for name, value in PUBLIC.items() if name != "kid"}
     assert read_public_key(bare, "k").kid == "k"
     assert read_public_key(PUBLIC, "").kid == "body-kid"
-    with pytest.raises(FirmlyError, match="without a key id"):
+    with pytest.raises(FirmlyError, match="has no key id"):
         read_public_key(bare, None)

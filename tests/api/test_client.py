@@ -216,7 +216,7 @@ async def test_json_of_another_kind_stops_nothing(answer):
         assert await client.products(SHOP, token) == []
         assert await client.product(SHOP, "h", token) == {}
         assert await client.search("q", token) == []
-        with pytest.raises(FirmlyError, match="no JSON object"):
+        with pytest.raises(FirmlyError, match="not a JSON object"):
             await client.place_order(SHOP, {}, token)
 
 
@@ -276,5 +276,5 @@ async def test_an_answer_that_trickles_is_not_waited_for(client, monkeypatch):
         await asyncio.Event().wait()
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as http:
-        with pytest.raises(FirmlyError, match="did not answer in time"):
+        with pytest.raises(FirmlyError, match="did not respond in time"):
             await FirmlyClient(http, "https://a.test", "https://a.test").payment_key()

@@ -86,19 +86,19 @@ def test_an_error_says_its_name_its_status_its_words_and_what_to_do():
     error = make_error("ErrorNotEnoughStock", "only 2 left", 409)
     assert str(error) == (
         "ErrorNotEnoughStock (HTTP 409): only 2 left. "
-        "Ask for a smaller quantity or another variant."
+        "Order a smaller quantity or another variant. [FNB206]"
     )
 
 
 def test_an_error_without_a_name_says_its_status_once():
-    assert str(error_from_body(307, b"")) == "HTTP 307: empty body"
+    assert str(error_from_body(307, b"")) == "HTTP 307: empty body [FNB200]"
 
 
 def test_an_error_travels_between_processes():
     error = pickle.loads(pickle.dumps(make_error("ErrorPaymentDeclined", "no", 422)))
     assert (type(error), str(error)) == (
         PaymentDeclined,
-        "ErrorPaymentDeclined (HTTP 422): no",
+        "ErrorPaymentDeclined (HTTP 422): no. Use another test card, or another merchant. [FNB207]",
     )
 
 
@@ -163,17 +163,20 @@ def test_the_first_of_the_known_fields_counts(payload, name, description):
 
 @pytest.mark.parametrize("end", [".", "!", "?"])
 def test_what_to_do_is_a_sentence_of_its_own(end):
-    advice = "Ask for a smaller quantity or another variant."
+    advice = "Order a smaller quantity or another variant."
     assert str(make_error("ErrorNotEnoughStock", f"none{end}")) == (
-        f"ErrorNotEnoughStock: none{end} {advice}"
+        f"ErrorNotEnoughStock: none{end} {advice} [FNB206]"
     )
-    assert str(make_error("ErrorNotEnoughStock")) == f"ErrorNotEnoughStock. {advice}"
-    assert str(make_error("ErrorCartNotFound", "none")) == "ErrorCartNotFound: none"
+    assert str(make_error("ErrorNotEnoughStock")) == f"ErrorNotEnoughStock. {advice} [FNB206]"
+    assert str(make_error("ErrorCartNotFound", "none")) == (
+        "ErrorCartNotFound: none. Place an order there first. [FNB209]"
+    )
 
 
 def test_an_error_says_its_kind_and_its_words_to_a_developer():
     assert repr(make_error("ErrorPaymentDeclined", "no", 422)) == (
-        "PaymentDeclined('ErrorPaymentDeclined (HTTP 422): no')"
+        "PaymentDeclined('ErrorPaymentDeclined (HTTP 422): no. "
+        "Use another test card, or another merchant. [FNB207]')"
     )
 
 
@@ -221,6 +224,6 @@ def test_a_date_to_come_is_waited_for():
 
 
 def test_a_status_that_the_name_says_already_is_not_repeated():
-    assert str(make_error("HTTP 500", "x", 500)) == "HTTP 500: x"
-    assert str(make_error("HTTP 500", "x", 502)) == "HTTP 500 (HTTP 502): x"
-    assert str(make_error("HTTP 500", "x")) == "HTTP 500: x"
+    assert str(make_error("HTTP 500", "x", 500)) == "HTTP 500: x [FNB200]"
+    assert str(make_error("HTTP 500", "x", 502)) == "HTTP 500 (HTTP 502): x [FNB200]"
+    assert str(make_error("HTTP 500", "x")) == "HTTP 500: x [FNB200]"

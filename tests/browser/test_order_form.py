@@ -72,7 +72,7 @@ def fill_in_the_rest(page, shown, look):
     page.keyboard.press("Enter")
     tab_to(page, "E-mail")
     page.keyboard.type("grace")
-    expect(shown.get_by_text("is no e-mail address").first).to_be_visible()
+    expect(shown.get_by_text("not a valid e-mail address").first).to_be_visible()
     expect(shown.get_by_label("E-mail").first).to_have_attribute("aria-invalid", "true")
     look()
     page.keyboard.type("@example.test")

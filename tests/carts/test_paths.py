@@ -117,7 +117,7 @@ def test_ordinary_paths_are_plain_and_odd_names_are_quoted(way, path):
     "text", [".a", "a.", "a..b", "a[b", "a]b", "a[b]c", 'a["b]', "a.[b]", "a b[c[d]]"]
 )
 def test_what_is_no_path_says_so(text):
-    with pytest.raises(ValueError, match="This is no path of a cart"):
+    with pytest.raises(ValueError, match="Not a path of a cart"):
         read_path(text)
 
 

@@ -356,7 +356,7 @@ def test_a_check_that_fails_says_so_and_costs_no_other_finding(build):
 
 
 def test_a_severity_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="not 'grave'"):
+    with pytest.raises(ValueError, match="got 'grave'"):
         check(name="own", severity="grave")
 
 

@@ -167,9 +167,11 @@ def test_with_runs_whole_runs_are_drawn_again(pair, tables, delays):
     assert any("drawing whole runs again, 6 of A and 6 of B" in note for note in by_run.notes)
 
 
-@pytest.mark.parametrize("margin", [0, -0.1, 10])
+@pytest.mark.parametrize("margin", [0, -0.1, 1, 10])
 def test_a_margin_is_a_share(pair, margin):
-    with pytest.raises(ValueError, match="the margin is a share such as"):
+    with pytest.raises(
+        ValueError, match=r"^margin must be between 0 and 1, got \S+\. For 10% pass 0\.10\."
+    ):
         compared(pair(n=10), margin=margin)
 
 
@@ -439,7 +441,7 @@ def test_the_levels_and_the_margin_are_those_that_are_documented():
     found, asked = compared(both), compared(both, margin=0.1, level=0.98)
     assert repr(found) == repr(asked)
     assert (found.margin, found.level) == (0.1, 0.98)
-    assert compared(both, margin=9.99).order.verdict == "no change"
+    assert compared(both, margin=0.99).order.verdict == "no change"
 
 
 def test_only_placed_orders_with_a_time_are_compared():

@@ -116,7 +116,7 @@ def test_runs_that_are_all_equal_did_not_change():
 
 
 def test_each_value_needs_its_run():
-    with pytest.raises(ValueError, match="there are 2 values and 1 run ids"):
+    with pytest.raises(ValueError, match="run_ids must be as many as values: 2, got 1"):
         change_points([1.0, 2.0], ["a"])
 
 

@@ -180,7 +180,7 @@ def test_drift_of_one_run_is_a_trend(study):
 
 def test_an_unknown_stage_says_which_there_are(study):
     _, stages, orders = study(n=5)
-    with pytest.raises(KeyError, match="no stage 'item'; there are creating-cart, item-added"):
+    with pytest.raises(KeyError, match=r"^Unknown stage 'item'\. Use creating-cart, item-added"):
         run_drift(stages, orders, "item")
 
 
@@ -454,7 +454,7 @@ def test_drift_says_of_what_it_tells(study):
     assert "began, UTC  orders  median of item-added, ms  part" in repr(of_stage)
     with pytest.raises(KeyError) as caught:
         run_drift(STAGES.empty(), orders, "item")
-    assert caught.value.args == ("no stage 'item'; there are none",)
+    assert caught.value.args == ("Unknown stage 'item'. There are none. [FNB308]",)
 
 
 def test_drift_is_looked_for_where_one_run_is_long_enough():

@@ -216,7 +216,9 @@ def test_a_sender_that_dies_is_an_error_that_says_how_far_it_came() -> None:
             run.sender.process.kill()
             await task
 
-    with pytest.raises(CalibrationError, match=r"\d+ of 10000 events came .*\(transport_error"):
+    with pytest.raises(
+        CalibrationError, match=r"^Only \d+ of 10000 events arrived .*\(transport_error"
+    ):
         asyncio.run(run())
 
 

@@ -124,15 +124,17 @@ def test_what_is_no_journal_is_said_and_stops_nothing(tmp_path, content):
     write(tmp_path, START, END)
     other = tmp_path / "other.jsonl"
     other.write_bytes(content)
-    with pytest.raises(JournalError, match="no start"):
+    with pytest.raises(JournalError, match="the start is missing"):
         read_journal(other)
     recs = fnb.load(tmp_path)
     assert [rec.recording_id for rec in recs] == ["r1"]
-    assert recs.warnings == [f"{other} is no journal of a recording: it has no start"]
+    assert recs.warnings == [
+        f"{other} is not a journal of a recording: the start is missing. [FNB403]"
+    ]
 
 
 def test_nothing_there_is_said(tmp_path, home):
-    with pytest.raises(FileNotFoundError, match="there is nothing at"):
+    with pytest.raises(FileNotFoundError, match="No such path: "):
         fnb.load(tmp_path / "nothing")
     assert default_directory() == home / "journals"
 
@@ -202,7 +204,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, lab, connect, simulator)
     before = len(simulator.truth())
     blocked = connect(journal=tmp_path / "file" / "journals")
     for isolated in (True, False):
-        with pytest.raises(JournalError, match=r"cannot be written: .*Free some space or set"):
+        with pytest.raises(JournalError, match=r"cannot be written: .*Free space, or set"):
             blocked.place(fnb.Order.example(), progress=False, isolated=isolated)
     assert len(simulator.truth()) == before
     assert blocked.last is None

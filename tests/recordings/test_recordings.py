@@ -415,9 +415,9 @@ def test_filters_take_values_lists_masks_and_slices():
     assert ids(recs[1:]) == ["r2", "r3"]
     assert recs[-1].recording_id == "r3"
     assert ids(recs[:1] + recs) == ["r1", "r2", "r3"]
-    with pytest.raises(KeyError, match="no column"):
+    with pytest.raises(KeyError, match=r"^Unknown column 'colour' for orders"):
         recs.where(colour="red")
-    with pytest.raises(IndexError, match="the mask has 1 values for 3"):
+    with pytest.raises(IndexError, match="The mask must have 3 values, one a recording; got 1"):
         recs[[True]]
 
 

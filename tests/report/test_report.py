@@ -231,15 +231,15 @@ def test_the_page_is_as_readable_as_any_new_file(made, tmp_path):
 
 
 def test_nothing_to_report_and_a_folder_as_target_are_said(made, tmp_path):
-    with pytest.raises(ValueError, match="there are no recordings to report on"):
+    with pytest.raises(ValueError, match="There are no recordings to report on"):
         fnb.report(made(0), tmp_path / "report.html")
-    with pytest.raises(IsADirectoryError, match="is a folder; name a file in it"):
+    with pytest.raises(IsADirectoryError, match=r"is a folder. Name a file in it"):
         fnb.report(made(6), tmp_path)
 
 
 def test_what_is_no_file_is_not_replaced_and_a_link_stays_a_link(made, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="is not a file that a page could replace"):
+    with pytest.raises(OSError, match="is not a regular file"):
         fnb.report(made(6), tmp_path / "pipe", pictures=False)
     assert (tmp_path / "pipe").is_fifo()
     (tmp_path / "latest.html").symlink_to(tmp_path / "monday.html")

@@ -163,9 +163,9 @@ def test_a_save_that_is_killed_while_it_writes_changes_nothing(folder, before):
 def test_a_full_disk_is_said_and_changes_nothing(folder, before, limit):
     with child(LIMITED, folder, limit) as process:
         said, _ = process.communicate(timeout=250)
-    assert f"nothing was added to {folder}: " in said
+    assert f"Nothing was added to {folder}: " in said
     assert "File too large" in said
-    assert "What was there before is as it was. Free some space" in said
+    assert "The set is unchanged. Free space" in said
     found = fnb.load(folder)
     assert (ids(folder), found.warnings) == (before, [])
     assert not list(folder.glob(".writing-*"))
@@ -187,7 +187,7 @@ def test_an_interrupted_save_changes_nothing(folder, before):
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("in the way")
     for path in (tmp_path / "file", tmp_path / "file" / "set"):
-        with pytest.raises(StoreError, match=r"nothing was added to .*save to a folder that can"):
+        with pytest.raises(StoreError, match=r"Nothing was added to .*save to a writable folder"):
             fnb.Recordings([placed(1)]).save(path)
     assert (tmp_path / "file").read_text() == "in the way"
 
@@ -206,8 +206,8 @@ def test_a_folder_that_is_read_only_is_said(tmp_path):
         """,
     )
     assert said == (
-        "StoreError nothing was added to .: Permission denied. What was there before is as it "
-        "was. Free some space or save to a folder that can be written.\n"
+        "StoreError Nothing was added to .: Permission denied. The set is unchanged. "
+        "Free space, or save to a writable folder. [FNB406]\n"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -216,7 +216,7 @@ def test_parts_that_cannot_be_moved_in_are_taken_out_again(folder, before):
     made = fnb.Recordings([placed(20), placed(21, domain="blocked.test")])
     where = folder / "events" / files.partition(placed(21).started_at_ns, "blocked.test")
     where.write_text("in the way")
-    with pytest.raises(StoreError, match="nothing was added"):
+    with pytest.raises(StoreError, match="Nothing was added"):
         made.save(folder)
     where.unlink()
     assert (ids(folder), fnb.load(folder).warnings) == (before, [])
@@ -248,7 +248,7 @@ def test_what_is_damaged_before_is_not_made_worse(folder):
     damaged = folder / "manifest.json"
     damaged.write_text("{")
     content = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    with pytest.raises(StoreError, match="Move that file away to have a new one made"):
+    with pytest.raises(StoreError, match="move that file away and save again"):
         fnb.Recordings([placed(30)]).save(folder)
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == content
     damaged.unlink()

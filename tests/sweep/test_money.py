@@ -105,7 +105,7 @@ def test_a_run_without_a_budget_of_money_is_not_given_one_that_could_not_hold(la
     until(lambda: started.progress.running == 1, "an order in flight")
     started.stop()
     started.wait()
-    with pytest.raises(fnb.sweep.budget.BudgetError, match="an order whose end is unknown"):
+    with pytest.raises(fnb.sweep.budget.BudgetError, match="an order of unknown outcome"):
         sweep(lab, resume="free", budget={"total_minor": {"USD": 90_000}})
     assert len(fnb.load(lab.journal)) == 1
     assert len(sweep(lab, resume="free")) == 3, "and the run is free to go on without"
@@ -239,8 +239,8 @@ def test_a_cart_without_a_total_is_no_price(simulator, monkeypatch):
                 await quotes.ask(ORDER)
             assert caught.value.error == "NoTotal"
             assert caught.value.description == (
-                "what the order costs is not known, and money is a limit: its cart has no total "
-                "that can be read"
+                "what the order costs is not known, and money is a limit: the cart has no "
+                "readable total"
             )
 
     asyncio.run(main())

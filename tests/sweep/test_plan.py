@@ -21,7 +21,7 @@ def test_one_order_is_placed_as_often_as_said():
 
 
 def test_one_order_without_a_number_is_a_question():
-    with pytest.raises(ValueError, match="say how many: count=20, or for how long"):
+    with pytest.raises(ValueError, match=r"is missing. Pass count=20, or duration"):
         Plan(A, None, seed=0)
 
 

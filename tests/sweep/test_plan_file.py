@@ -49,8 +49,8 @@ def test_a_full_disk_is_said_and_leaves_the_plan_as_it_was(tmp_path):
         files_of_at_most(100),
         pytest.raises(
             JournalError,
-            match=r"^the sweep's plan .*r-1\.json cannot be written: File too large\. Free some "
-            "space or set FIRMLY_NB_HOME to a folder that can be written",
+            match=r"^The sweep's plan .*r-1\.json cannot be written: File too large\. Free space, "
+            "or set FIRMLY_NB_HOME to a writable folder",
         ),
     ):
         replace(PLAN, message="budget used up").write(tmp_path)
@@ -60,13 +60,13 @@ def test_a_full_disk_is_said_and_leaves_the_plan_as_it_was(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / FOLDER).write_text("in the way")
-    with pytest.raises(JournalError, match=r"cannot be written: File exists\. Free some space"):
+    with pytest.raises(JournalError, match=r"cannot be written: File exists\. Free space"):
         PLAN.write(tmp_path)
 
 
 def test_a_run_id_is_held_by_one_sweep_at_a_time(tmp_path):
     held = claim(tmp_path / FOLDER, "r-1")
-    with pytest.raises(ValueError, match=r"^the sweep r-1 is still running, here or in another"):
+    with pytest.raises(ValueError, match=r"^Sweep r-1 is still running, here or in another"):
         claim(tmp_path / FOLDER, "r-1")
     claim(tmp_path / FOLDER, "r-2").release()
     held.release()
@@ -126,6 +126,6 @@ def test_a_folder_that_is_read_only_is_said_before_anything_is_sent(tmp_path):
         """,
     )
     assert said == (
-        "JournalError r-1.lock cannot be written: Permission denied. Free some space or set "
-        "FIRMLY_NB_HOME to a folder that can be written.\n"
+        "JournalError r-1.lock cannot be written: Permission denied. Free space, or set "
+        "FIRMLY_NB_HOME to a writable folder. [FNB514]\n"
     )

@@ -136,14 +136,14 @@ def test_an_order_whose_end_is_unknown_is_not_placed_again(lab, until):
 
 def test_other_orders_are_not_taken_for_the_same_run(lab):
     lab.sweep(ORDER, count=2, run_id="mine", progress=False)
-    with pytest.raises(ValueError, match="the sweep mine began with other orders"):
+    with pytest.raises(ValueError, match="Sweep mine began with other orders"):
         lab.sweep(fnb.Order.example(quantity=3), resume="mine", count=4, progress=False)
 
 
 def test_a_generator_that_brings_other_orders_is_noticed(lab):
     lab.sweep(iter([ORDER, ORDER]), run_id="listed", progress=False)
     other = fnb.Order.example(quantity=3)
-    with pytest.raises(ValueError, match=r"order 2 of this run was at .* Resume with the same"):
+    with pytest.raises(ValueError, match=r"Order 2 of this run was at .* Resume with the same"):
         lab.sweep(iter([ORDER, other, other]), resume="listed", progress=False)
     assert len(fnb.load(lab.journal)) == 2
 
@@ -152,18 +152,20 @@ def test_a_run_is_placed_by_one_sweep_at_a_time(lab, connect, until):
     started = lab.start_sweep(ORDER, count=3, run_id="one", headers={"x-sim-fault": "stall"})
     until(lambda: started.progress.running == 1, "an order in flight")
     other = connect(journal=lab.journal)
-    with pytest.raises(ValueError, match="the sweep one is still running"):
+    with pytest.raises(ValueError, match="Sweep one is still running"):
         other.sweep(ORDER, resume="one", progress=False)
     started.stop()
     started.wait()
-    with pytest.raises(ValueError, match="there is a sweep one already: resume='one'"):
+    with pytest.raises(
+        ValueError, match=r"Sweep one exists already. Continue it with resume='one'"
+    ):
         lab.sweep(ORDER, count=3, run_id="one", progress=False)
 
 
 def test_a_run_goes_on_where_it_began(lab, connect):
     lab.sweep(ORDER, count=1, run_id="here", progress=False)
     elsewhere = connect(environment="simulator", profile="instant", journal=lab.journal)
-    with pytest.raises(ValueError, match="was placed on custom; this lab orders on simulator"):
+    with pytest.raises(ValueError, match="was placed on custom; this lab uses simulator"):
         elsewhere.sweep(ORDER, resume="here", progress=False)
 
 

@@ -258,28 +258,28 @@ def test_what_was_ready_for_too_long_is_made_ready_again(lab, monkeypatch):
 
 
 def test_an_option_that_nobody_knows_is_refused(lab):
-    with pytest.raises(TypeError, match="a sweep knows no option 'colour'"):
+    with pytest.raises(TypeError, match="Unknown option 'colour' for sweep"):
         sweep(lab, count=1, colour="red")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"arrival": "sometimes"}, "there are constant, poisson, closed"),
-        ({"arrival": "closed", "rate": 2}, "a closed loop has no rate"),
+        ({"arrival": "sometimes"}, "Use constant, poisson, closed"),
+        ({"arrival": "closed", "rate": 2}, "A closed loop has no rate"),
         ({"arrival": "poisson"}, "needs a rate"),
-        ({"concurrency": 0}, "concurrency 0"),
-        ({"concurrency": 2.5}, "concurrency 2.5: must be a whole number from 1 to 256"),
-        ({"count": 0}, "count 0: must be a whole number from 1"),
-        ({"count": 2.5}, "count 2.5: must be a whole number"),
-        ({"count": "5"}, "count '5': must be a whole number"),
-        ({"count": True}, "count True: must be a whole number"),
-        ({"seed": "x"}, "seed 'x': must be a whole number"),
+        ({"concurrency": 0}, "concurrency must be a whole number from 1 to 256, got 0"),
+        ({"concurrency": 2.5}, "concurrency must be a whole number from 1 to 256, got 2.5"),
+        ({"count": 0}, "count must be a whole number from 1 to 10,000,000, got 0"),
+        ({"count": 2.5}, "count must be a whole number from 1 to 10,000,000, got 2.5"),
+        ({"count": "5"}, "count must be a whole number from 1 to 10,000,000, got '5'"),
+        ({"count": True}, "count must be a whole number from 1 to 10,000,000, got True"),
+        ({"seed": "x"}, "seed must be a whole number, got 'x'"),
         ({"tags": ["a"]}, "tags must be a dict"),
-        ({"tags": {"order_no": "7"}}, "'order_no' is what a sweep itself notes"),
-        ({"run_id": "../x"}, "use letters, digits"),
-        ({"run_id": 5}, "run_id 5: use letters"),
-        ({"resume": "never"}, "there is no sweep never"),
+        ({"tags": {"order_no": "7"}}, "'order_no' is written by sweeps themselves"),
+        ({"run_id": "../x"}, "run_id must be 1 to 100 letters, digits"),
+        ({"run_id": 5}, "_' and '-', got 5"),
+        ({"resume": "never"}, "No sweep never"),
         ({"budget": 5}, "budget must be a fnb.Budget or a dict, got int"),
     ],
 )

@@ -80,7 +80,7 @@ def test_the_slider_of_the_page_sets_it_too(place):
 
 
 def test_an_event_that_is_not_there_is_a_lookup_error(place):
-    with pytest.raises(LookupError, match=r"no event 9; there are \[1, 2, 3, 4\]"):
+    with pytest.raises(LookupError, match=r"has no event 9\. Events: 1, 2, 3, 4\."):
         CartView(place(), seq=9)
 
 

@@ -100,7 +100,7 @@ def test_a_typed_number_that_is_a_test_card_is_named_once_it_was_placed(form):
 
 def test_a_form_with_something_wrong_has_no_code(form):
     edit(form, merchant="?")
-    with pytest.raises(fnb.InvalidOrder, match="domain: is no merchant domain"):
+    with pytest.raises(fnb.InvalidOrder, match="domain: not a merchant domain"):
         form.code()
 
 

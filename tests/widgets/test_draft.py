@@ -109,7 +109,7 @@ def test_what_cannot_be_a_draft_changes_nothing_and_is_never_quoted(pages, buffe
 
 
 def test_a_page_that_sent_a_wrong_kind_is_told_what_stands(pages):
-    with pytest.raises(TypeError, match="items takes list, got int"):
+    with pytest.raises(TypeError, match="items must be list, got int"):
         pages.draft.take({"view": "v1", "number": 4}, b'{"items": 7}')
     assert [(one["view"], one["number"]) for one, _ in pages.told] == [("v1", 4)]
 

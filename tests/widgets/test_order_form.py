@@ -29,19 +29,19 @@ def test_an_order_can_be_set_and_read(form):
     )
     form.order = order
     assert form.order == order.model_copy(update={"captcha_token": None})
-    with pytest.raises(TypeError, match="takes an Order, got dict"):
+    with pytest.raises(TypeError, match=r"order must be a fnb.Order, got dict"):
         form.order = {}
 
 
 def test_a_card_by_name_must_exist(form):
-    with pytest.raises(ValueError, match="no test card 'gold'; there are visa"):
+    with pytest.raises(ValueError, match=r"^Unknown test card 'gold'\. Use visa"):
         form.card_name = "gold"
 
 
 def test_a_typed_card_is_known_to_the_page_alone(form):
     form.card_name = "typed"
     edit(form, card={"name": "Ada", "month": "12", "year": "2030"})
-    with pytest.raises(ValueError, match="known to the page alone"):
+    with pytest.raises(ValueError, match="known only to the page"):
         form.place()
     assert form.place(card=fnb.Card.test()).wait(60)[0].outcome == "placed"
 
@@ -59,7 +59,7 @@ def test_a_merchant_that_is_not_allowed_is_refused_before_anyone_presses(form):
 def test_what_is_typed_is_checked_as_it_is_typed(form):
     shipping = form._draft.now.shipping
     edit(form, shipping={**shipping, "email": "ada"})
-    assert form.problems["shipping_info.email"].startswith("is no e-mail address")
+    assert form.problems["shipping_info.email"].startswith("not a valid e-mail address.")
     assert form.order is None
     edit(form, shipping={**shipping, "email": "ada@example.test"})
     assert form.problems == {}

@@ -94,7 +94,7 @@ def test_a_closed_lab_is_said_in_the_form(connect):
     form = OrderForm(lab)
     lab.close()
     press(form)
-    assert form.error == "RuntimeError: this lab is closed; fnb.connect() opens another"
+    assert form.error == "This lab is closed. Open another with fnb.connect(). [FNB017]"
     assert form._form.run == {"state": "idle"}
     assert not form.timeline.expecting
     assert form._watcher._heart._over is None

@@ -68,10 +68,10 @@ def test_several_orders_come_one_after_another(form, until):
 
 @pytest.mark.parametrize("count", [0, -1, MOST_TIMES + 1])
 def test_there_is_a_limit_to_how_many(form, count):
-    with pytest.raises(ValueError, match=f"1 to {MOST_TIMES} orders; lab.sweep"):
+    with pytest.raises(ValueError, match=f"times must be 1 to {MOST_TIMES}, got {count}"):
         form.place_times(count)
     form.times = count
-    assert form.problems == {"times": f"must be 1 to {MOST_TIMES}; lab.sweep() places more"}
+    assert form.problems == {"times": f"must be 1 to {MOST_TIMES}. For more, use lab.sweep()."}
     with pytest.raises(fnb.InvalidOrder, match="times: must be 1"):
         form.place()
     press(form)
@@ -150,7 +150,9 @@ def test_there_is_one_order_at_a_time(form, until):
     form.order = fault("stall")
     run = form.place()
     until(lambda: "item-added" in form._form.run["doing"])
-    with pytest.raises(RuntimeError, match=r"an order is on its way; form.cancel\(\) ends it"):
+    with pytest.raises(
+        RuntimeError, match=r"An order is already running\. Stop it with form\.cancel\(\)"
+    ):
         form.place()
     form.cancel()
     run.wait(60)
@@ -193,7 +195,7 @@ def test_how_it_is_placed_can_be_chosen(form, name, value):
 def test_a_run_can_be_waited_for_with_a_limit(form, until):
     form.order = fault("stall")
     run = form.place()
-    with pytest.raises(TimeoutError, match=r"not done after 0.1 s: order 1 is on its way"):
+    with pytest.raises(TimeoutError, match=r"Order 1 is still running after 0\.1 s"):
         run.wait(0.1)
     form.cancel()
     run.wait(60)

@@ -52,11 +52,11 @@ def test_the_words_are_the_models_own():
 @pytest.mark.parametrize(
     ("changes", "path", "text"),
     [
-        ({"merchant": "luma"}, "domain", "is no merchant domain"),
+        ({"merchant": "luma"}, "domain", "not a merchant domain"),
         ({"merchant": "bestbuy.com"}, "domain", "not on the allow-list"),
         ({"items": []}, "items", "add at least one item"),
         ({"items": [{"quantity": 1}]}, "items[0].variant_id", "pick a product"),
-        ({"items": [{"quantity": 1, "raw": True}]}, "items[0].variant_id", "valid string"),
+        ({"items": [{"quantity": 1, "raw": True}]}, "items[0].variant_id", "must be a text."),
         (
             {"items": [{"variant_id": "", "quantity": 1, "raw": True}]},
             "items[0].variant_id",
@@ -69,7 +69,7 @@ def test_the_words_are_the_models_own():
         ),
         ({"items": [{"variant_id": "a", "quantity": 1.5}]}, "items[0].quantity", "whole number"),
         ({"items": [{"variant_id": "a", "quantity": None}]}, "items[0].quantity", "whole number"),
-        ({"card_name": "gold"}, "card_name", "there are visa"),
+        ({"card_name": "gold"}, "card_name", "Use visa"),
         ({"card_name": "typed"}, "card.month", "two digits"),
         ({"times": None}, "times", "1 to 100"),
         ({"times": 101}, "times", "lab.sweep"),

@@ -99,7 +99,7 @@ def test_what_held_a_card_lets_go_of_it(form, until):
 def test_outside_of_the_simulator_only_test_cards_are_taken(form, until):
     """The shared lab is at an address of its own, so the guard does not take it for a simulator."""
     deliver(form, {**CANARY, "number": "4929 1234 5678 9012"})
-    assert form.error.startswith("Nothing was sent. only well-known test cards may be used")
+    assert form.error.startswith("Nothing was sent. The card is not a well-known test card; ")
     assert form._run is None
     assert "4929" not in form.error
 
@@ -108,8 +108,8 @@ def test_a_wrong_card_is_said_without_its_digits(form):
     deliver(form, {**CANARY, "number": "378", "verification_value": "x"})
     assert form.error == (
         "Nothing was sent. Card is not valid:\n"
-        "  number: must be 12 to 19 digits\n"
-        "  verification_value: must be 3 or 4 digits"
+        "  number: must be 12 to 19 digits.\n"
+        "  verification_value: must be 3 or 4 digits. [FNB101]"
     )
 
 

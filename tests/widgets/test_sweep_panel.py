@@ -122,9 +122,9 @@ def test_every_field_is_an_attribute(panel):
     assert panel.problems == {}
     panel.rate = "?"
     assert list(panel.problems) == ["rate"]
-    with pytest.raises(ValueError, match=r"cannot be started: rate: type orders per second"):
+    with pytest.raises(ValueError, match=r"cannot start: rate: type orders per second"):
         panel.start()
-    with pytest.raises(ValueError, match="no field 'colour'"):
+    with pytest.raises(ValueError, match="Unknown field 'colour' for a sweep panel"):
         panel.set(colour="red")
 
 
@@ -151,7 +151,7 @@ def test_stop_and_resume(lab, until):
     panel = fnb.SweepPanel(lab, orders, count=12, rate=10, concurrency=2)
     ask(panel, type="start")
     until(lambda: panel.sweep and panel.sweep.progress.finished >= 2, "two orders")
-    with pytest.raises(RuntimeError, match="a sweep is running in this panel"):
+    with pytest.raises(RuntimeError, match="A sweep is already running in this panel"):
         panel.start()
     ask(panel, type="stop", let_finish=True)
     panel.sweep.wait()
@@ -170,7 +170,7 @@ def test_what_goes_wrong_is_shown_in_the_panel(panel, until):
     assert "not on the allow-list" in until(lambda: panel._notice, "the notice")
     assert panel.sweep is None
     ask(panel, type="resume")
-    until(lambda: "no sweep to go on with" in panel._notice, "the next notice")
+    until(lambda: "has no sweep to resume" in panel._notice, "the next notice")
 
 
 @pytest.mark.parametrize("message", [{}, {"type": "sing"}, {"type": ["start"]}, "start", None, 7])

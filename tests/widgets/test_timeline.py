@@ -144,7 +144,7 @@ def test_it_takes_one_recording_or_several():
     recs = Recordings([Recording(order("a")), Recording(order("b"))])
     assert Timeline(recs)._recent == Timeline(list(recs))._recent
     assert len(Timeline(recs[0]).recordings) == 1
-    with pytest.raises(TypeError, match="recordings, got str"):
+    with pytest.raises(TypeError, match=r"each recording must be a fnb\.Recording, got str"):
         Timeline(["a"])
 
 
@@ -203,13 +203,13 @@ def test_what_is_looked_at_can_be_read_set_and_observed():
 
 def test_a_wrong_choice_says_what_is_wrong():
     timeline = Timeline(Recording(order()))
-    with pytest.raises(LookupError, match="no order 'x' on this timeline"):
+    with pytest.raises(LookupError, match="The timeline has no order 'x'"):
         timeline.select("x")
     with pytest.raises(LookupError, match="'r1' has no event 9"):
         timeline.select("r1", 9)
-    with pytest.raises(traitlets.TraitError, match="no order has a milestone 'paid'"):
+    with pytest.raises(traitlets.TraitError, match="Unknown milestone 'paid'"):
         timeline.align = "paid"
-    with pytest.raises(traitlets.TraitError, match="no order"):
+    with pytest.raises(traitlets.TraitError, match="has no order"):
         timeline.compared = "x"
     assert (timeline.selected, timeline.align, timeline.compared) == (None, "start", None)
 

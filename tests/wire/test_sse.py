@@ -213,5 +213,5 @@ def test_an_event_without_a_type_an_id_or_a_time_has_the_defaults() -> None:
 def test_a_feed_after_the_end_says_what_to_do() -> None:
     parser = EventStreamParser()
     parser.close()
-    with pytest.raises(ValueError, match="a new stream needs a new EventStreamParser"):
+    with pytest.raises(ValueError, match=r"The parser is closed. Make another EventStreamParser"):
         parser.feed(b"data: 1\n\n")

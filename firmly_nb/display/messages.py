@@ -1,0 +1,698 @@
+"""Messages that a person can meet: a code for each kind of mistake, its cause and its fix.
+
+A code names one kind of mistake, not one place in the source. Codes are never reused or
+renumbered: they are printed in notebooks, logs and bug reports. A new kind takes the next free
+number of its hundred; the code of a kind that can no longer occur stays free for good.
+
+:func:`coded_error` makes the errors. :data:`MESSAGES` is also what ``docs/messages.md`` and
+``firmly-nb explain`` show.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, TypeVar
+
+from firmly_nb.display.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Error = TypeVar("Error", bound=BaseException)
+
+NEAR = 0.75  # of difflib: a letter more, less or other in a word of four
+LONGEST_VALUE = 60  # characters of a value that is quoted
+CODE = re.compile(r"FNB\d{3}")
+SUFFIX = re.compile(r" \[FNB\d{3}\]$")
+
+
+class UnknownName(KeyError):  # noqa: N818 - a KeyError for whoever catches one
+    """Name that a table or chart does not have; unlike KeyError, it prints without quotes."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Kind of mistake: its code, title, cause and fix."""
+
+    code: str
+    title: str
+    cause: str
+    fix: str
+
+
+def coded_error(kind: type[Error], code: str, text: str) -> Error:
+    r"""Return an error of a kind with its code, as the attribute ``code`` and at the text's end.
+
+    The text becomes one bounded line without control characters, whatever values it quotes.
+
+    Examples
+    --------
+    >>> error = coded_error(ValueError, "FNB309", "margin must be between 0 and 1, got 10.")
+    >>> str(error), error.code
+    ('margin must be between 0 and 1, got 10. [FNB309]', 'FNB309')
+    >>> str(coded_error(ValueError, "FNB401", "No such path: 'a\x1b[2Jb'."))
+    "No such path: 'a·[2Jb'. [FNB401]"
+    """
+    error = kind(with_code(printable(text), code))
+    vars(error)["code"] = code
+    return error
+
+
+def with_code(text: str, code: str) -> str:
+    """Return a text with a code at its end.
+
+    Examples
+    --------
+    >>> with_code("This lab is closed.", "FNB017")
+    'This lab is closed. [FNB017]'
+    """
+    return f"{text} [{code}]"
+
+
+def code_of(error: BaseException) -> str | None:
+    """Return the code of an error; None if it is not one of ours."""
+    code = getattr(error, "code", None)
+    return code if isinstance(code, str) and code in MESSAGES else None
+
+
+def without_code(text: str) -> str:
+    """Return a message without the code at its end, to be part of another message.
+
+    Examples
+    --------
+    >>> without_code("This lab is closed. [FNB017]")
+    'This lab is closed.'
+    """
+    return SUFFIX.sub("", text)
+
+
+def quoted(value: object, longest: int = LONGEST_VALUE) -> str:
+    r"""Return a value as Python writes it: one bounded line.
+
+    Never for an app id, a token, a card's digits or a recipient's address.
+
+    Examples
+    --------
+    >>> quoted("visa\n"), quoted("x" * 9, 6)
+    ("'visa\\n'", "'xxxx…")
+    """
+    return printable(repr(value), longest)
+
+
+def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> str:
+    """Return the words for a name that does not exist, with the nearest one that does.
+
+    Examples
+    --------
+    >>> unknown("stage", "placd", ["placed", "payment"])
+    "Unknown stage 'placd'. Did you mean placed?"
+    >>> unknown("option", "timout_s", ["sse", "timeout_s"], "place()")
+    "Unknown option 'timout_s' for place(). Did you mean timeout_s?"
+    >>> unknown("stage", "x", ["placed", "payment"]), unknown("stage", "x", [])
+    ("Unknown stage 'x'. Use placed, payment.", "Unknown stage 'x'. There are none.")
+    """
+    names = [str(each) for each in known]
+    place = f" for {where}" if where else ""
+    near = get_close_matches(str(name), names, 1, NEAR)
+    if near:
+        hint = f"Did you mean {near[0]}?"
+    else:
+        hint = f"Use {', '.join(names)}." if names else "There are none."
+    return f"Unknown {what} {quoted(name)}{place}. {hint}"
+
+
+def wrong_type(what: str, wanted: str, value: object, example: str = "") -> TypeError:
+    """Return the error for an argument of another type; it names the type, never the value.
+
+    Examples
+    --------
+    >>> str(wrong_type("order", "a fnb.Order", "WS12", "fnb.Order.example()"))
+    'order must be a fnb.Order, got str. Try fnb.Order.example(). [FNB102]'
+    """
+    hint = f" Try {example}." if example else ""
+    text = f"{what} must be {wanted}, got {type(value).__name__}.{hint}"
+    return coded_error(TypeError, "FNB102", text)
+
+
+def no_such_path(path: object) -> FileNotFoundError:
+    """Return the error for recordings that are not there.
+
+    Examples
+    --------
+    >>> str(no_such_path("nope"))
+    "No such path: 'nope'. Pass a saved set, journal or folder. [FNB401]"
+    """
+    text = f"No such path: '{path}'. Pass a saved set, journal or folder."
+    return coded_error(FileNotFoundError, "FNB401", text)
+
+
+def not_a_share(name: str, value: object, example: float) -> ValueError:
+    """Return the error for a number that has to be between 0 and 1.
+
+    Examples
+    --------
+    >>> str(not_a_share("margin", 10, 0.10))
+    'margin must be between 0 and 1, got 10. For 10% pass 0.10. [FNB309]'
+    """
+    text = f"{name} must be between 0 and 1, got {quoted(value)}."
+    return coded_error(ValueError, "FNB309", f"{text} For {example:.0%} pass {example:.2f}.")
+
+
+def explain(code: str) -> str:
+    """Return the title, cause and fix of a code.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such code; with those nearest to it.
+
+    Examples
+    --------
+    >>> print(explain("fnb017"))
+    FNB017: The lab is closed
+    <BLANKLINE>
+    Cause: You used a lab after lab.close() or after its with block.
+    Fix: Open another lab with fnb.connect().
+    """
+    found = MESSAGES.get(code.strip().strip("[]").upper())
+    if found is None:
+        raise coded_error(UnknownName, "FNB803", f"Unknown code {quoted(code)}. {_near(code)}")
+    return f"{found.code}: {found.title}\n\nCause: {found.cause}\nFix: {found.fix}"
+
+
+def _near(code: str) -> str:
+    """Say which codes are near one that does not exist: those around its number."""
+    digits = re.search(r"\d{1,9}", code)
+    if digits is None:
+        return f"A code is FNB and three digits, such as {next(iter(MESSAGES))}."
+    number = int(digits[0])
+    near = sorted(sorted(MESSAGES, key=lambda known: abs(int(known[3:]) - number))[:3])
+    return f"Codes near it: {', '.join(near)}."
+
+
+GROUPS = {
+    "0": "Labs, environments and the app id",
+    "1": "Orders, cards and options",
+    "2": "Errors of the API",
+    "3": "Tables, carts, statistics, charts and reports",
+    "4": "Files: journals, saved sets and presets",
+    "5": "Sweeps",
+    "6": "Recorder and clocks",
+    "7": "Forms and other widgets",
+    "8": "Command line",
+}
+
+
+# Of each: code and title, cause, fix.
+TEXTS = """\
+FNB001 Unknown environment
+connect() has no environment of that name.
+Use "simulator", "staging" or api_url=... for URLs of your own.
+
+FNB002 Environment given twice or in part
+You passed environment and api_url together, or card_url without api_url.
+Pass an environment, or api_url with or without card_url.
+
+FNB003 Simulator option for another environment
+profile, seed and similar options configure the embedded simulator only.
+Remove the option, or connect to the simulator.
+
+FNB004 Production host
+The URL leads to a production host of firmly, where orders buy real goods.
+Use staging or the simulator. Production is always refused.
+
+FNB005 Host not known to be staging
+The URL leads to a host that is neither a known staging host nor this machine.
+Use a staging host of firmly, or a server on 127.0.0.1.
+
+FNB006 Host needs https
+The URL of a remote host begins with http://. Tokens and cards would travel unencrypted.
+Write https:// instead.
+
+FNB007 URL not usable
+The URL is not like https://host or http://127.0.0.1:port, or holds a user name or password.
+Write the scheme, the host and, if needed, the port.
+
+FNB008 URLs of two environments
+One of api_url and card_url is this machine, the other is not. It would get the other's tokens.
+Pass two URLs of the same environment.
+
+FNB009 Allow-list not usable
+allow_domains is not a list of merchant domains. Wildcards are not supported.
+Pass a list of bare host names, such as ["staging.luma.gift"].
+
+FNB010 Merchant not on the allow-list
+The lab may not order from it. Staging also reaches live merchants, where orders can be real.
+If it is a test merchant, add it with allow_domains=[...] (--allow on the command line).
+
+FNB011 Header not allowed
+Orders carry no headers of yours except the simulator's. Others could lead it elsewhere.
+Use headers that begin with x-sim-, each with a value of one ASCII line.
+
+FNB012 Card not a test card
+Outside the simulator, labs take only well-known test cards.
+Use fnb.Card.test(), or another test card by name.
+
+FNB013 No app id
+Staging needs firmly's app id. None was passed or found.
+Pass app_id=..., set FIRMLY_APP_ID, or write it to a .env file outside version control.
+
+FNB014 App id not usable
+The app id holds a space or a character that is not ASCII, or is too long.
+Copy the app id again.
+
+FNB015 .env file not readable
+A .env file was found, but it cannot be read, or is not UTF-8.
+Mend the file or its permissions, or pass app_id.
+
+FNB016 Option of the simulator not valid
+The simulator has no such option, profile or value.
+See docs/simulator.md for its options.
+
+FNB017 The lab is closed
+You used a lab after lab.close() or after its with block.
+Open another lab with fnb.connect().
+
+FNB018 Lab used on its own background loop
+A callback on the background thread called a method that waits. It would wait forever.
+Call the lab from another thread, or after the callback.
+
+FNB019 Lab not picklable
+Labs hold the app id and open connections. They are neither pickled nor copied.
+Open another lab with fnb.connect() where you need one.
+
+FNB020 Nested event loops not available
+allow_nested_loops() needs nest_asyncio2 or nest_asyncio. Neither is installed.
+Run pip install nest-asyncio2, or use await in the cell.
+
+FNB021 Event loop cannot be patched
+The running event loop is of a kind that cannot be nested, such as uvloop.
+Use await in the cell.
+
+FNB022 TLS verification switched off
+The SSL context does not verify certificates and host names.
+Trust one more authority with ssl_context.load_verify_locations().
+
+FNB023 Simulator did not start
+The simulator's process ended before it responded, for example for want of a port.
+Read its last words in the message, and correct the options.
+
+FNB101 Field not valid
+A field of an order, address or card is unknown, missing or wrong. The message names it.
+Correct the fields. Nothing was sent.
+
+FNB102 Argument of another type
+You passed an object of another type, for example a text instead of a fnb.Order.
+Pass the type that the message names.
+
+FNB103 Unknown test card
+No test card has that name.
+Use one of the names in the message.
+
+FNB104 Unknown option
+The call has no option of that name.
+Correct the spelling; the message lists the options.
+
+FNB105 Time limit out of range
+timeout_s is not a number of seconds above 0 and up to one day.
+Pass seconds, for example timeout_s=120.
+
+FNB106 Objects cannot be changed
+Orders, items, addresses and cards are frozen.
+Make another one, for example with order.model_copy(update={...}).
+
+FNB107 Secrets are not pickled
+Pickling would write the card or the captcha token in plain text.
+Make the card, or add the token, where the order is placed.
+
+FNB108 Amount not readable
+The value is not a finite number.
+Pass a number or a text such as "46.99".
+
+FNB109 Cart of another lab
+A cart is visible only with the session that made it, and this lab does not have it.
+Ask the lab that placed the order, or pass a merchant domain.
+
+FNB200 Error without a known name
+The API answered with an error that its pages do not name.
+Read the API's own words in the message. Repeat the request later, or ask firmly.
+
+FNB201 Request not valid
+The API refused a field of the request.
+Compare the order's fields with firmly's Place Order page.
+
+FNB202 Device token not accepted
+The device token is missing, malformed or too old.
+Get a new one with lab.session(renew=True).
+
+FNB203 App id not accepted
+The API does not know the app id.
+Pass app_id=..., or set FIRMLY_APP_ID.
+
+FNB204 No access to the merchant
+The app id has no access to that merchant.
+Ask firmly to enable the merchant for your app id, or order from another.
+
+FNB205 Product not found
+The merchant has no such variant.
+List what can be ordered with lab.products(domain).
+
+FNB206 Not enough stock
+The merchant has fewer than you ordered.
+Order a smaller quantity or another variant.
+
+FNB207 Payment declined
+The payment was declined. Nothing was ordered.
+Use another test card, or another merchant.
+
+FNB208 Merchant not available
+The merchant cannot be reached at the moment.
+Try again later.
+
+FNB209 Cart not found
+The device has no cart at that merchant.
+Place an order there first.
+
+FNB210 Too many requests
+The API limits how fast you may send requests.
+Wait, then send more slowly.
+
+FNB211 Payment key not usable
+The payment key endpoint sent a key that cannot encrypt a card safely. Nothing was sent.
+Check card_url. If it is right, ask firmly.
+
+FNB212 Response not understood
+The response has another form than the API describes, or is too large.
+Check api_url and card_url. If they are right, ask firmly.
+
+FNB213 Host not reachable
+The connection failed: name, network, proxy or certificate.
+Check the URL and the network. Run firmly-nb doctor.
+
+FNB214 No response in time
+The host accepted the request and did not respond within the limit.
+Try again later.
+
+FNB215 Price not known
+The cart has no total that can be read. A budget of money needs one.
+Remove total_minor from the budget, or order something else.
+
+FNB301 No cart
+The event, or the recording, has no cart that can be read.
+Choose one of the events that the message lists.
+
+FNB302 No such event
+The recording has no event of that number.
+Choose one of the numbers that the message lists.
+
+FNB303 Unknown column
+The table has no column of that name.
+Use one of the columns that the message lists.
+
+FNB304 Mask of another length
+A mask needs one value for each recording.
+Make the mask from recs.orders of the same recordings.
+
+FNB305 Unknown relation
+Recordings have no relation of that name.
+Use one of the names that the message lists.
+
+FNB306 Unknown measure
+The chart has no measure of that name.
+Use one of the measures that the message lists.
+
+FNB307 Unknown milestone
+No order has a milestone of that name.
+Use one of the names that the message lists.
+
+FNB308 Unknown stage
+No order has a stage of that name.
+Use one of the names that the message lists.
+
+FNB309 Share out of range
+Margins, quantiles and shares lie between 0 and 1.
+Pass 0.10 for 10%.
+
+FNB310 Lists of different length
+Each value needs one run id.
+Pass two lists of the same length.
+
+FNB311 Events too large for memory
+The decoded events would fill the memory.
+Narrow them with where(...) or a slice, or use event_times or relation("events").
+
+FNB312 Cart path not valid
+The text is not a path of a cart.
+Write a path like a.b[name].c.
+
+FNB313 Severity not valid
+A check has a severity other than error, warning or info.
+Use error, warning or info.
+
+FNB314 No recordings
+The report, or the path, has no recordings.
+Place orders first, or pass another path.
+
+FNB315 Report cannot be written
+The target is a folder or a special file, or the disk refuses it.
+Name another file.
+
+FNB316 Comparison missing
+--check holds orders against earlier ones. None were given.
+Add --compare PATH.
+
+FNB317 Too few events for a calibration
+A calibration needs at least 1 event.
+Pass events=1 or more.
+
+FNB318 Unknown check
+No check of carts has that name.
+Use one of the names that the message lists.
+
+FNB319 No such recording
+The recordings have fewer than the number says. The first has the number 0.
+Use a number below len(recs), or recs[-1] for the last.
+
+FNB401 No such path
+No file or folder has that name.
+Pass a saved set, a journal or a folder of journals.
+
+FNB402 Journal cannot be written
+The disk is full or the folder is not writable. Orders are not sent without a journal.
+Free space, or set FIRMLY_NB_HOME to a writable folder.
+
+FNB403 Journal cannot be read
+The file is not readable, or is not a journal.
+Check the path and its permissions.
+
+FNB404 Saved set damaged
+The manifest or a part of the saved set is damaged or missing.
+Load the set from a backup, or load the journals and save them again.
+
+FNB405 Saved set of a newer version
+A newer firmly-nb wrote the saved set.
+Upgrade firmly-nb.
+
+FNB406 Saved set cannot be read or written
+The disk or its permissions refuse a file of the set.
+Check the path, its permissions and the free space.
+
+FNB407 Preset cannot be saved
+The folder of presets is not writable.
+Set FIRMLY_NB_HOME to a writable folder.
+
+FNB408 Unknown preset
+No preset has that name.
+Use one of the names that the message lists.
+
+FNB409 Name of a preset not valid
+A preset's name is empty, not printable or too long.
+Choose a short printable name.
+
+FNB410 Preset cannot be read
+The file is damaged, not readable or too large.
+Delete the file, or save the preset again.
+
+FNB501 No orders
+The list of orders is empty.
+Pass at least one order.
+
+FNB502 Number of orders missing
+The sweep has neither count nor duration.
+Pass count=20, or duration=600 (seconds).
+
+FNB503 Number out of range
+A count, rate, concurrency or seed is not a number in its range.
+Pass a number in the range that the message names.
+
+FNB504 Duration not valid
+The duration is not a number of seconds above 0.
+Pass seconds, or a text like "10 min".
+
+FNB505 Unknown arrival
+Sweeps start orders at a constant rate, at random (poisson) or in a closed loop.
+Use one of the names that the message lists.
+
+FNB506 Arrival and rate do not fit
+An open loop needs a rate; a closed loop has none.
+Pass a rate with constant and poisson only.
+
+FNB507 Tags not valid
+Tags are texts by name. Some names are used by sweeps themselves.
+Pass a dict of texts, with other names.
+
+FNB508 Axis of a grid not valid
+grid() cannot vary that field, or has no list of values for it.
+Pass a list of values for a field that the message names.
+
+FNB509 Product not found for a sweep
+The merchant has no such product or variant, or none in stock.
+List what can be ordered with lab.products(domain).
+
+FNB510 Run id not valid
+A run id holds another character than letters, digits, ".", "_" and "-", or is too long.
+Choose another run id.
+
+FNB511 Run exists
+There is a sweep of that run id already.
+Continue it with resume=..., or pass another run_id.
+
+FNB512 Unknown run
+The journal folder has no sweep of that run id.
+Use one of the ids that the message lists.
+
+FNB513 Plan of a sweep damaged
+The file that holds the sweep's plan cannot be read.
+Begin a new sweep. The journals of its orders are not affected.
+
+FNB514 Plan of a sweep cannot be written
+The disk is full or the folder is not writable.
+Free space, or set FIRMLY_NB_HOME to a writable folder.
+
+FNB515 Sweep is running
+The sweep runs already, here or in another process.
+Stop it first with sweep.stop().
+
+FNB516 Resumed with something else
+The orders, the environment or the schedule differ from those of the run.
+Resume with the same orders on the same environment, or begin a new sweep.
+
+FNB517 Budget not valid
+A limit of the budget is unknown, or is not a number above 0.
+Pass orders, minutes or total_minor, like fnb.Budget(total_minor={"USD": 50_000}).
+
+FNB518 Budget too small
+The sweep has more orders than its budget, or the lab's limit, allows.
+Pass budget=fnb.Budget(orders=...), or place fewer.
+
+FNB519 Budget of money cannot be kept
+An earlier order of the run has an unknown outcome and no price.
+Resume without total_minor, or begin a new run.
+
+FNB520 Run with several kinds of orders
+The command line resumes runs of one kind of order.
+Resume from Python with lab.sweep(orders, resume=...).
+
+FNB521 Resume and run id together
+resume names the run already.
+Remove run_id.
+
+FNB601 Recorder did not start
+The recorder's process ended or did not respond at its start.
+Record in this process with lab.place(..., isolated=False).
+
+FNB602 Recorder left no record
+The recorder ended without a record of the order.
+Check the order at the merchant, then load the journals with fnb.load().
+
+FNB603 Calibration failed
+The local sender did not start, or its stream ended early.
+Run it again. If it fails again, run firmly-nb doctor.
+
+FNB604 Parser used after its end
+An event stream parser is closed, or was interrupted.
+Make a new parser for each stream.
+
+FNB605 Size limit not valid
+The limits of an event stream are at least 1 byte.
+Pass 1 or more.
+
+FNB606 Recorder failed before the order
+The recorder stopped before it sent the order, for example because the journal cannot be written.
+Correct what the message names, and place the order again.
+
+FNB701 An order is running
+The form places one order after another.
+Stop the order with form.cancel(), or wait for it.
+
+FNB702 Number of orders out of range
+The form places 1 to 100 orders.
+For more, use lab.sweep().
+
+FNB703 Typed card
+Python does not know a card that was typed into the page.
+Press Place in the page, or pass card.
+
+FNB704 Captcha token for several orders
+A captcha token is good for one order.
+Set the number of orders to 1.
+
+FNB705 Message of the page not readable
+The page sent something that the form cannot read.
+Reload the page and show the form again.
+
+FNB706 Order not done in time
+The order was still running when the time to wait was over.
+Wait longer, or stop it with cancel().
+
+FNB707 Sweep cannot start
+A field of the panel is not valid.
+Correct the fields that the message names.
+
+FNB708 No sweep to resume
+The panel has not started a sweep.
+Start one with start().
+
+FNB709 A sweep is running
+The panel runs one sweep after another.
+Stop it first with panel.stop().
+
+FNB710 Unknown field
+The form or panel has no field of that name.
+Use one of the names that the message lists.
+
+FNB711 Value of a field not valid
+The field takes a value of another kind.
+Pass a value of the kind that the message names.
+
+FNB712 Not on the timeline
+The timeline shows no such order, event or milestone.
+Use one that the message lists.
+
+FNB801 Option of a command not valid
+The option's text has another form than the command reads.
+Write it as the message shows. See --help.
+
+FNB802 Command cannot finish
+The system refused something, such as a file or a port.
+Read the system's words in the message.
+
+FNB803 Unknown code
+No message has that code.
+See docs/messages.md for all codes.
+"""
+
+
+def _messages() -> Iterator[Message]:
+    for block in TEXTS.strip().split("\n\n"):
+        first, cause, fix = block.splitlines()
+        code, _, title = first.partition(" ")
+        yield Message(code, title, cause, fix)
+
+
+MESSAGES: dict[str, Message] = {message.code: message for message in _messages()}
