@@ -20,6 +20,7 @@ from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import FirmlyError, Unauthorized
+from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.environments import check_headers
 from firmly_nb.recorder.journal import Journal
@@ -243,7 +244,7 @@ class Bench:
         """
         async with self.devices().take() as device:
             key = key or await self.client().payment_key()
-            start = self._start(order, options)
+            start = self._start(order, card, options)
             self.devices().note(device, start.recording_id, order.domain)
             yield Job(
                 start=start,
@@ -334,7 +335,11 @@ class Bench:
     def _tls(self) -> ssl.SSLContext:
         return httpx.create_ssl_context(verify=self.ca_file or True)
 
-    def _start(self, order: Order, options: Options) -> Start:
+    def _start(self, order: Order, card: Card, options: Options) -> Start:
+        addresses = [
+            info.model_dump() for info in (order.shipping_info, order.billing_info) if info
+        ]
+        addresses.append({"first_name": card.name})
         return Start(
             recording_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}",
             started_at_ns=time.time_ns(),
@@ -348,4 +353,5 @@ class Bench:
             run_id=options.run_id,
             tags={redact_text(str(k)): redact_text(str(v)) for k, v in options.tags.items()},
             recorder={**written_with(), "process": "own" if options.isolated else "shared"},
+            personal=[*personal_values(*addresses)],
         )

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-from firmly_nb.api.secrets import mask_personal
-from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode
+from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode, masked
 
 SUFFIX = ".jsonl"
 
@@ -49,6 +48,7 @@ class Journal:
         self.directory = directory
         self.keep_personal = keep_personal
         self.path: Path | None = None
+        self._start: Start | None = None
         self._file = -1
         self._torn = False
 
@@ -60,7 +60,11 @@ class Journal:
         JournalError
             If the folder cannot be written or the disk is full.
         """
-        line = encode(record if self.keep_personal else _masked(record)) + b"\n"
+        if isinstance(record, Start):
+            self._start = record
+        if self._start and not self.keep_personal:
+            record = masked(record, self._start)
+        line = encode(record) + b"\n"
         try:
             if self._file < 0:
                 self._create(record)
@@ -136,14 +140,6 @@ class RecordLog:
         return replace(record, warnings=[*record.warnings, self.failure])
 
 
-def _masked(record: Record) -> Record:
-    if isinstance(record, Event):
-        return replace(record, data=mask_personal(record.data), raw=None)
-    if isinstance(record, End):
-        return replace(record, confirmation=mask_personal(record.confirmation))
-    return record
-
-
 def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     """Read one journal; what is damaged is left out and said.
 
@@ -180,7 +176,7 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     return records, warnings
 
 
-def append_end(path: Path, end: End) -> None:
+def append_end(path: Path, start: Start, end: End) -> None:
     """Write the end into a journal whose recorder died, so that loading tells the same.
 
     Raises
@@ -194,7 +190,7 @@ def append_end(path: Path, end: End) -> None:
             file.seek(max(last, 0))
             # The recorder may have died in the middle of a line.
             line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
-            file.write(line_end + encode(_masked(end)) + b"\n")
+            file.write(line_end + encode(masked(end, start)) + b"\n")
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be written: {error.strerror}") from error
 

@@ -8,15 +8,16 @@ after ``t_start``, the moment before the request is sent, on the recorder's mono
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import orjson
 
 from firmly_nb.api.errors import error_from_payload
 from firmly_nb.api.event_names import ERROR, SUCCESS
+from firmly_nb.api.personal import mask_personal, mask_personal_text
 from firmly_nb.api.snapshots import order_number
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Start:
     schedule_lag_ns: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
     recorder: dict[str, str] = field(default_factory=dict)  # versions and platform
+    # What names the persons of the order; it is written down only with their addresses.
+    personal: list[str] = field(default_factory=list, repr=False, compare=False)
     format_version: int = FORMAT_VERSION
     kind: Literal["start"] = "start"
 
@@ -127,6 +130,7 @@ class End:
 
 
 Record = Start | Event | End
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class Recorded(NamedTuple):
@@ -179,6 +183,52 @@ def from_dict(values: Any) -> Record:
     except TypeError as error:
         raise ValueError(f"an incomplete {kind} record: {error}") from None
     raise ValueError(f"unknown kind of record: {kind!r}")
+
+
+def masked(record: AnyRecord, start: Start) -> AnyRecord:
+    """Return a record as it may be written down: nothing in it names a person.
+
+    Parameters
+    ----------
+    record
+        A start, an event or an end, its secrets out.
+    start
+        The start of its order, which knows what to look for.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
+    >>> masked(End("incomplete", 0, error_description="no street for Ada"), start)
+    ... # doctest: +ELLIPSIS
+    End(outcome='incomplete', ... error_description='no street for ***', ...)
+    """
+    values, kept = tuple(start.personal), _kept(start)
+    if isinstance(record, Start):
+        return replace(record, personal=[])
+
+    def text(words: str) -> str:
+        return mask_personal_text(words, values, kept)
+
+    if isinstance(record, Event):
+        return replace(
+            record,
+            event=text(record.event),
+            data=mask_personal(record.data, values, kept),
+            id=text(record.id),
+            raw=None,
+        )
+    return replace(
+        record,
+        error_code=record.error_code and text(record.error_code),
+        error_description=record.error_description and text(record.error_description),
+        confirmation=mask_personal(record.confirmation, values, kept),
+        warnings=[text(words) for words in record.warnings],
+    )
+
+
+def _kept(start: Start) -> tuple[str, ...]:
+    """Return what stays although a name may be part of it: the merchant and what was ordered."""
+    return (start.domain, *(str(item.get("variant_id") or start.domain) for item in start.items))
 
 
 def _known(kind: type[Start | Event | End | Phases], values: dict[str, Any]) -> dict[str, Any]:
