@@ -108,6 +108,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     """
     # Before anything can fail: a traceback may show the locals of its frames.
     app_id = SecretStr(app_id) if isinstance(app_id, str) else app_id
+    api_url, card_url = environments.without_user(api_url), environments.without_user(card_url)
     if environment is not None and api_url is not None:
         raise ValueError(f"environment={environment!r} or api_url=..., not both")
     if card_url is not None and api_url is None:
