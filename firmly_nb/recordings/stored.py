@@ -29,7 +29,7 @@ from firmly_nb.recordings.figures import order_ends, stage_and_event_ends, store
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.sources import NOW, Held, Selection, as_declared, files_relation
 from firmly_nb.schema import Table
-from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, read_rows
+from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, at_once, read_rows
 from firmly_nb.store.files import (
     KIND,
     KINDS,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from firmly_nb.recorder.records import Recorded
+    from firmly_nb.store.files import Digest
 
     Positions = NDArray[np.int64]
 
@@ -263,8 +264,7 @@ class Stored:
 
     def relation(self, table: str, rows: Positions, connection: Any) -> Any:
         """Return the files of ``orders`` or ``events`` as a relation, of these rows only."""
-        files = [getattr(part, table) for part in self._set.parts]
-        paths = [str(file.path) for file in files if file is not None]
+        paths = self._set.checked_paths(table)
         if not paths:
             nothing = arrow_schema(TABLES[table]).empty_table()
             return as_declared(connection.from_arrow(nothing), table)
@@ -392,6 +392,11 @@ def open_set(root: Path) -> Selection:
         manifest = None
     found = parts_on_disk(root)
     if manifest is not None:
+        if manifest.is_damaged:
+            warnings.append(
+                f"{root / MANIFEST} is not what was written: its notes, tags and counts may be "
+                "wrong, and files it does not know by their SHA-256 are left out"
+            )
         notes = manifest.notes
         names = manifest.parts
         unlisted = len(set(found) - set(names))
@@ -403,7 +408,7 @@ def open_set(root: Path) -> Selection:
             )
     else:
         names = found
-    stored = Stored(StoredSet(root, names, warnings, notes))
+    stored = Stored(StoredSet(root, names, warnings, notes, manifest.files if manifest else {}))
     return Selection([stored], stored.oldest_first())
 
 
@@ -447,6 +452,61 @@ def load(path: str | Path | None = None) -> Recordings:
     # One set is in order, and of one set no ids need be read.
     alone = len(sets) == 1 and not len(held)
     return Recordings(sets[0] if alone else Selection.joined([*sets, held], by_time=True), warnings)
+
+
+def verify(path: str | Path) -> pd.DataFrame:
+    """Look at each file of a saved set: whether it is what was saved.
+
+    Parameters
+    ----------
+    path
+        The folder of a saved set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a file: ``file`` (below the folder), ``bytes`` (as saved) and ``state``:
+        ``as saved``, ``missing``, how it differs, or that it was saved without a SHA-256.
+
+    Raises
+    ------
+    StoreError
+        If there is no saved set, or its manifest cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from firmly_nb import Order, Recordings, connect
+    >>> from firmly_nb.recordings import verify
+    >>> with TemporaryDirectory() as folder, connect(profile="instant") as lab:
+    ...     saved = Recordings([lab.place(Order.example(), progress=False)]).save(folder)
+    ...     verify(folder)["state"].tolist()
+    ['as saved', 'as saved', 'as saved']
+    """
+    root = Path(path)
+    manifest = read_manifest(root)
+    if manifest is None:
+        raise StoreError(f"No saved set: {root} has no {MANIFEST}. Pass the folder of a saved set.")
+    names = [f"{kind}/{part}" for kind in KINDS for part in manifest.parts]
+    known = [manifest.files.get(name) for name in names]
+    states = at_once(_state, [(root / name, d) for name, d in zip(names, known, strict=True)])
+    own = "not what was written" if manifest.is_damaged else "as saved"
+    return pd.DataFrame(
+        {
+            "file": pd.Series([MANIFEST, *names], dtype="str"),
+            "bytes": pd.Series([None, *(d and d.size for d in known)], dtype="Int64"),
+            "state": pd.Series([own, *map(str, states)], dtype="str"),
+        }
+    )
+
+
+def _state(known: tuple[Path, Digest | None]) -> str:
+    path, digest = known
+    if not path.exists():
+        return "missing"
+    if digest is None:
+        return "not known: saved without a SHA-256"
+    return digest.difference(path) or "as saved"
 
 
 def find(where: Path) -> tuple[list[Path], list[Path]]:

@@ -26,6 +26,7 @@ from firmly_nb.recorder.records import (
 from firmly_nb.recorder.tables import event_rows, order_row
 from firmly_nb.store.files import (
     KINDS,
+    Digest,
     Manifest,
     PartWriter,
     RunEntry,
@@ -170,6 +171,7 @@ class Written:
     events: int = 0
     environments: set[str] = field(default_factory=set)
     runs: dict[str, RunEntry] = field(default_factory=dict)
+    files: dict[str, Digest] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     def count(self, order: Row) -> None:
@@ -227,7 +229,7 @@ class _Group:
         """Write what is left, and finish the part; return how many bytes are free by that."""
         size = self.flush(written)
         self.flush_orders()
-        self.writer.close()
+        written.files |= self.writer.close()
         written.parts.append(self.writer.part)
         return size
 
@@ -388,6 +390,7 @@ def _entry(written: Written, options: _Options) -> Save:
         environments=tuple(sorted(written.environments)),
         runs=written.runs,
         written_with=written_with(),
+        files=written.files,
     )
 
 
