@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import orjson
 
-from firmly_nb.api.errors import error_from_payload
-from firmly_nb.api.event_names import ERROR, SUCCESS
+from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payload
+from firmly_nb.api.event_names import ERROR, SUCCESS, milestone_of
 from firmly_nb.api.personal import mask_personal, mask_personal_text
-from firmly_nb.api.snapshots import order_number
+from firmly_nb.api.snapshots import find_snapshot, order_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -235,19 +235,71 @@ def _known(kind: type[Start | Event | End | Phases], values: dict[str, Any]) -> 
     return {f.name: values[f.name] for f in fields(kind) if f.name in values}
 
 
+def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"] | None:
+    """Say whether an event tells that the order was placed: by its name, or by what is in it.
+
+    An event of an unknown name does so with an order number, unless its cart is still active.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9)
+    >>> says_placed(start, "order-placed", {}), says_placed(start, "item-added", {})
+    ('name', None)
+    >>> says_placed(start, "order_placed", {"order": {"platform_order_number": "7001"}})
+    'content'
+    """
+    if name in start.success:
+        return "name"
+    if name == ERROR or milestone_of(name, start.milestones) or order_number(data) is None:
+        return None
+    snapshot = find_snapshot(data)
+    is_active = snapshot is not None and snapshot.data.get("cart_status") == "active"
+    return None if is_active else "content"
+
+
+def says_refused(start: Start, name: str, data: Any) -> FirmlyError | None:
+    """Return the error that an event tells: one named so, or one with an error of the API's list.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9)
+    >>> says_refused(start, "order-failed", {"error": "ErrorPaymentDeclined"}).error
+    'ErrorPaymentDeclined'
+    >>> says_refused(start, "note", {"error": "of our own"}) is None
+    True
+    """
+    if name != ERROR and (name in start.success or milestone_of(name, start.milestones)):
+        return None
+    if name != ERROR and not isinstance(data, dict):
+        return None
+    error = error_from_payload(data)
+    return error if name == ERROR or error.error in LISTED_STATUSES else None
+
+
+def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
+    """Return the event that tells that the order was placed: the first by name, else by content."""
+    told: dict[str | None, Event] = {}
+    for event in events:
+        told.setdefault(says_placed(start, event.event, event.data), event)
+        if "name" in told:
+            break
+    return told.get("name") or told.get("content")
+
+
 def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
     """Return the end that the events themselves tell (placed, or an error), or None.
 
     It is all that can be said of an order whose recorder died.
     """
     t_end = events[-1].t_ns if events else 0
-    if any(event.event in start.success for event in events):
+    placed = placed_event(start, events)
+    if placed is not None and placed.event in start.success:
         return End("placed", t_end)
-    failed = next((event for event in events if event.event == ERROR), None)
-    if failed is None:
-        return None
-    error = error_from_payload(failed.data)
-    return End("error_event", t_end, error_code=error.error, error_description=error.description)
+    told = (says_refused(start, event.event, event.data) for event in events)
+    if error := next(filter(None, told), None):
+        code, description = error.error, error.description
+        return End("error_event", t_end, error_code=code, error_description=description)
+    return End("placed", t_end) if placed is not None else None
 
 
 def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:

@@ -23,7 +23,7 @@ from firmly_nb.recorder.tables import (
     ORDERS,
     WIDE,
     confirmation_rows,
-    last_order_number,
+    number_of_order,
 )
 from firmly_nb.recordings.figures import order_ends, stage_and_event_ends, stored_stages
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -210,7 +210,7 @@ class Stored:
             hits = pc.fill_null(pc.match_substring(texts["data"], ORDER_NUMBER), fill_value=False)
             for position in some[np.unique(owner[hits.to_numpy()])].tolist():
                 order = self.one(int(rows[position]))
-                number = last_order_number(order.events, order.end)
+                number = number_of_order(order.start, order.events, order.end)
                 if number is not None:
                     yield position, number
 
