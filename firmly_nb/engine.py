@@ -19,7 +19,7 @@ import httpx
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
-from firmly_nb.api.errors import FirmlyError, Unauthorized
+from firmly_nb.api.errors import FirmlyError, Unauthorized, safe_text
 from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.environments import check_headers
@@ -263,10 +263,14 @@ class Bench:
             If it was taken back with :meth:`recall` before it was begun; nothing was sent.
         """
         records: list[Record] = []
+        failures: list[str] = []
 
         def keep(item: Record) -> None:
             records.append(item)
-            on_record(item)
+            try:
+                on_record(item)
+            except Exception as error:  # noqa: BLE001 - whose callback it is: the order goes on
+                failures.append(f"{type(error).__name__}: {safe_text(error)}")
 
         try:
             if job.start.recorder["process"] == "own":
@@ -275,10 +279,10 @@ class Bench:
                 await self._place_here(job, keep)
         finally:
             if records:
-                self.last = Recording(records)
-        if not records:
+                self.last = Recording(records, _callback_failures(failures))
+        if not records or self.last is None:
             raise RuntimeError("the recorder gave no record of the order")
-        return Recording(records)
+        return self.last
 
     def recall(self, recording_id: str) -> None:
         """Take an order back that waits for its planned start; one that is begun goes on."""
@@ -355,3 +359,10 @@ class Bench:
             recorder={**written_with(), "process": "own" if options.isolated else "shared"},
             personal=[*personal_values(*addresses)],
         )
+
+
+def _callback_failures(failures: list[str]) -> list[str]:
+    if not failures:
+        return []
+    times = "once" if len(failures) == 1 else f"{len(failures)} times"
+    return [f"on_record failed {times}: {failures[0]}. The recording is whole."]
