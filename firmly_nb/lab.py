@@ -133,7 +133,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         Bench(
             where,
             find_app_id(app_id),
-            Path(journal) if journal else default_directory(),
+            Path(journal).expanduser() if journal else default_directory(),
             ca_file=str(ca_file) if ca_file else None,
             keep_personal=keep_personal,
             milestones=tuple(milestones) if milestones else None,

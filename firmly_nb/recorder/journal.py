@@ -29,7 +29,11 @@ class JournalError(OSError):
 def default_directory() -> Path:
     """Return where journals go: ``FIRMLY_NB_HOME``, else the user's state directory."""
     home = os.environ.get("FIRMLY_NB_HOME")
-    base = Path(home) if home else platformdirs.user_state_path("firmly-nb", appauthor=False)
+    base = (
+        Path(home).expanduser()
+        if home
+        else platformdirs.user_state_path("firmly-nb", appauthor=False)
+    )
     return base / "journals"
 
 
@@ -153,6 +157,8 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     JournalError
         If the file cannot be read, or does not begin with the start of a recording.
     """
+    if path.exists() and not path.is_file():
+        raise JournalError(f"{path} is not a file, and was not opened")  # a pipe has no end
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:

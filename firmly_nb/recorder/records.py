@@ -232,7 +232,85 @@ def _kept(start: Start) -> tuple[str, ...]:
 
 
 def _known(kind: type[Start | Event | End | Phases], values: dict[str, Any]) -> dict[str, Any]:
-    return {f.name: values[f.name] for f in fields(kind) if f.name in values}
+    return checked_fields(kind, values)
+
+
+def checked_fields(kind: type, values: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that decoded JSON holds; what it has besides is passed over.
+
+    Raises
+    ------
+    TypeError
+        If a value is of another type than the field: a time that is a text, a number beyond int64.
+
+    Examples
+    --------
+    >>> checked_fields(Phases, {"blocked_ns": 7, "new": "x"})
+    {'blocked_ns': 7}
+    >>> checked_fields(Phases, {"blocked_ns": "7"})
+    Traceback (most recent call last):
+    ...
+    TypeError: blocked_ns is not int | None
+    """
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__} is not an object")
+    known = {}
+    for name, plain, declared in _fields(kind):
+        if name in values:
+            value = values[name]
+            if type(value) not in plain and not _fits(value, declared):
+                raise TypeError(f"{name} is not {declared}")
+            known[name] = value
+    return known
+
+
+@cache
+def _fields(kind: type) -> list[tuple[str, frozenset[type], str]]:
+    """Return name, types of which any value fits, and declared type of each field."""
+    any_fits: dict[str, set[type]] = {
+        "str": {str},
+        "bool": {bool},
+        "float": {float},
+        "Literal": {str},
+    }
+    found = []
+    for item in fields(kind):
+        declared = str(item.type)
+        plain = any_fits.get(declared.removesuffix(" | None").partition("[")[0], set())
+        found.append((item.name, frozenset(plain), declared))
+    return found
+
+
+_PLAIN_TYPES: dict[str, type | tuple[type, ...]] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "Literal": str,
+    "OutcomeName": str,
+    "Phases": Phases,
+}
+_INT64 = range(-(2**63), 2**63)
+
+
+def _fits(value: Any, declared: str) -> bool:
+    """Whether a value of JSON is of a field's type; of lists and dicts each value is looked at."""
+    if value is None:
+        return "None" in declared or declared == "Any"
+    outer, _, inner = declared.removesuffix(" | None").partition("[")
+    if outer == "Any":
+        return True
+    if not isinstance(value, _PLAIN_TYPES[outer]) or (isinstance(value, bool) and outer != "bool"):
+        return False
+    if isinstance(value, int):
+        return value in _INT64
+    if outer not in {"list", "dict"}:
+        return True
+    each = list(value.values() if isinstance(value, dict) else value)
+    inner = inner.removesuffix("]").removeprefix("str, ")
+    return all(_fits(one, inner) for one in each)
 
 
 def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"] | None:

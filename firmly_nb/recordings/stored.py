@@ -442,11 +442,11 @@ def load(path: str | Path | None = None) -> Recordings:
     StoreError
         If the path is a set that only a newer version can read.
     """
-    where = Path(path) if path is not None else default_directory()
+    where = Path(path).expanduser() if path is not None else default_directory()
     if not where.exists():
         raise FileNotFoundError(f"there is nothing at {where}; recordings are kept there once made")
-    folders, files = find(where)
     warnings: list[str] = []
+    folders, files = find(where, warnings)
     held = Selection([Held(_journals(files, warnings))])
     sets = _sets(folders, where, warnings)
     # One set is in order, and of one set no ids need be read.
@@ -509,13 +509,17 @@ def _state(known: tuple[Path, Digest | None]) -> str:
     return digest.difference(path) or "as saved"
 
 
-def find(where: Path) -> tuple[list[Path], list[Path]]:
+def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:
     """Find the folders of saved sets and the files of journals at a path and below it."""
-    if where.is_file():
+    if not where.is_dir():
         return [], [where]
     sets, files = [], []
+
     # Folders may vanish meanwhile, where somebody saves: os.walk takes that as it comes.
-    for name, below, names in os.walk(where):
+    def left_out(error: OSError) -> None:
+        warnings.append(f"{error.filename} cannot be read and is left out: {error.strerror}")
+
+    for name, below, names in os.walk(where, onerror=left_out):
         folder = Path(name)
         if _is_set(folder, below, names):
             sets.append(folder)

@@ -29,7 +29,7 @@ from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
 from firmly_nb.display.text import printable
 from firmly_nb.recorder.journal import JournalError, read_journal
-from firmly_nb.recorder.records import Start
+from firmly_nb.recorder.records import Start, checked_fields
 from firmly_nb.sweep.budget import Budget
 
 if TYPE_CHECKING:
@@ -588,9 +588,13 @@ class PlanFile:
         try:
             values = orjson.loads(path.read_bytes())
             # What an earlier version did not write down has its default.
-            return cls(**{n: values[n] for n in cls.__dataclass_fields__ if n in values})
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            found = cls(**checked_fields(cls, values))
+            Budget.of(found.budget)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"the sweep's plan {path} is damaged: {error}") from None
+        if found.run_id != run_id:
+            raise ValueError(f"the sweep's plan {path} is damaged: it is that of another sweep")
+        return found
 
 
 def is_known(journal: Path, run_id: str) -> bool:
