@@ -305,6 +305,25 @@ def load(
         _say(repr(saved))
 
 
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="The folder of a saved set.")],
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing unless something is wrong.")
+    ] = False,
+) -> None:
+    """Look whether each file of a saved set is what was saved; exit with 1 if one is not."""
+    from firmly_nb.recordings.stored import verify as look_at
+
+    table = look_at(path)
+    wrong = table[table["state"] != "as saved"]
+    if len(wrong):
+        print_table([{"file": row.file, "state": row.state} for row in wrong.itertuples()])
+        raise typer.Exit(1)
+    if not quiet:
+        _say(f"{path}: all {len(table):,} files are what was saved")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
     """Open JupyterLab on the quickstart notebook; further arguments go to JupyterLab."""

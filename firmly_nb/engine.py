@@ -19,7 +19,8 @@ import httpx
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
-from firmly_nb.api.errors import FirmlyError, Unauthorized
+from firmly_nb.api.errors import FirmlyError, Unauthorized, safe_text
+from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.environments import check_headers
@@ -261,7 +262,7 @@ class Bench:
         """
         async with self.devices().take() as device:
             key = key or await self.client().payment_key()
-            start = self._start(order, options)
+            start = self._start(order, card, options)
             self.devices().note(device, start.recording_id, order.domain)
             yield Job(
                 start=start,
@@ -280,10 +281,14 @@ class Bench:
             If it was taken back with :meth:`recall` before it was begun; nothing was sent.
         """
         records: list[Record] = []
+        failures: list[str] = []
 
         def keep(item: Record) -> None:
             records.append(item)
-            on_record(item)
+            try:
+                on_record(item)
+            except Exception as error:  # noqa: BLE001 - whose callback it is: the order goes on
+                failures.append(f"{type(error).__name__}: {safe_text(error)}")
 
         try:
             if job.start.recorder["process"] == "own":
@@ -292,15 +297,15 @@ class Bench:
                 await self._place_here(job, keep)
         finally:
             if records:
-                self.last = Recording(records)
-        if not records:
+                self.last = Recording(records, _callback_failures(failures))
+        if not records or self.last is None:
             raise coded_error(
                 RuntimeError,
                 "FNB602",
                 "The recorder left no record of the order, which may exist. Check it at the "
                 "merchant.",
             )
-        return Recording(records)
+        return self.last
 
     def recall(self, recording_id: str) -> None:
         """Take an order back that waits for its planned start; one that is begun goes on."""
@@ -357,7 +362,11 @@ class Bench:
     def _tls(self) -> ssl.SSLContext:
         return httpx.create_ssl_context(verify=self.ca_file or True)
 
-    def _start(self, order: Order, options: Options) -> Start:
+    def _start(self, order: Order, card: Card, options: Options) -> Start:
+        addresses = [
+            info.model_dump() for info in (order.shipping_info, order.billing_info) if info
+        ]
+        addresses.append({"first_name": card.name})
         return Start(
             recording_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}",
             started_at_ns=time.time_ns(),
@@ -371,4 +380,12 @@ class Bench:
             run_id=options.run_id,
             tags={redact_text(str(k)): redact_text(str(v)) for k, v in options.tags.items()},
             recorder={**written_with(), "process": "own" if options.isolated else "shared"},
+            personal=[*personal_values(*addresses)],
         )
+
+
+def _callback_failures(failures: list[str]) -> list[str]:
+    if not failures:
+        return []
+    times = "once" if len(failures) == 1 else f"{len(failures)} times"
+    return [f"on_record failed {times}: {failures[0]}. The recording is whole."]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from firmly_nb.api.models import Card, bare_domain
-from firmly_nb.api.secrets import APP_ID_VARIABLE, SecretStr, redact_text
+from firmly_nb.api.secrets import APP_ID_VARIABLE, REDACTED, SecretStr, redact_text
 from firmly_nb.display.messages import coded_error, quoted, wrong_type
 
 if TYPE_CHECKING:
@@ -67,6 +67,18 @@ def staging(allow_domains: frozenset[str] = frozenset()) -> Environment:
         "https://cc.firmly.work",
         frozenset({DEMO_MERCHANT}) | allow_domains,
     )
+
+
+def without_user(url: str | None) -> str | None:
+    """Return a URL without the user name and password that it may hold; it is refused later on.
+
+    Examples
+    --------
+    >>> without_user("https://app:secret@127.0.0.1/x")
+    'https://[redacted]@127.0.0.1/x'
+    """
+    begin, at, rest = url.rpartition("@") if isinstance(url, str) else ("", "", "")
+    return f"{begin.partition('//')[0]}//{REDACTED}@{rest}" if at else url
 
 
 def custom(api_url: str, card_url: str | None, allow_domains: frozenset[str]) -> Environment:

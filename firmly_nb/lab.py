@@ -113,6 +113,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     """
     # Before anything can fail: a traceback may show the locals of its frames.
     app_id = SecretStr(app_id) if isinstance(app_id, str) else app_id
+    api_url, card_url = environments.without_user(api_url), environments.without_user(card_url)
     shown = quoted(environment) if len(str(environment)) <= LONGEST_ENVIRONMENT else "a text"
     if environment is not None and api_url is not None:
         text = f"environment is {shown}, but api_url names another one. Pass one of them."
@@ -139,7 +140,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         Bench(
             where,
             find_app_id(app_id),
-            Path(journal) if journal else default_directory(),
+            Path(journal).expanduser() if journal else default_directory(),
             ca_file=str(ca_file) if ca_file else None,
             keep_personal=keep_personal,
             milestones=tuple(milestones) if milestones else None,

@@ -26,6 +26,7 @@ class Merchant(ThreadingHTTPServer):
         self.redirects = ""  # the end of the path that leads to another server
         self.elsewhere = ""
         self.events = []
+        self.page = None  # status and HTML that an order is answered with
         self.asked = []
 
 
@@ -48,15 +49,18 @@ class Answering(BaseHTTPRequestHandler):
             session = {"access_token": "t", "device_id": "d", "expires": time.time() + 3600}
             self.send(session)
         elif "/place-order?sse=true" in self.path:
+            if self.server.page:
+                self.send(self.server.page[1], "text/html", self.server.page[0])
+                return
             text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in self.server.events)
             self.send(text, "text/event-stream")
         else:
             self.send(self.server.answer)
 
-    def send(self, answer, kind="application/json"):
+    def send(self, answer, kind="application/json", status=200):
         body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         away = self.server.redirects and self.path.partition("?")[0].endswith(self.server.redirects)
-        self.send_response(307 if away else 200)
+        self.send_response(307 if away else status)
         if away:
             self.send_header("location", f"{self.server.elsewhere}/elsewhere")
         self.send_header("content-type", kind)

@@ -455,6 +455,10 @@ def first_edition_set(recs, folder):
         table = table.set_column(number, "order_number", [numbers])
         table = table.set_column(table.column_names.index("end"), "end", [bare])
         pq.write_table(table.drop_columns(["order_exists", "evidence"]), path)
+    manifest = orjson.loads((folder / "manifest.json").read_bytes())
+    saves = [{name: save[name] for name in save if name != "files"} for save in manifest["saves"]]
+    bare = {name: manifest[name] for name in manifest if name != "sha256"} | {"saves": saves}
+    (folder / "manifest.json").write_bytes(orjson.dumps(bare))
     return fnb.load(folder)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import traceback
 from pathlib import Path
@@ -16,6 +17,7 @@ import firmly_nb as fnb
 from firmly_nb.api.card import PublicKey, encrypt_card
 
 NUMBER, CVV, CAPTCHA, APP_ID = "4012888888881881", "9371", "planted-captcha", "planted-app-id"
+WRONG_CARD = {"number": NUMBER + "x", "verification_value": CVV, "month": "1", "year": "2030"}
 PRODUCTION = "https://api.firmly.online"
 
 
@@ -41,7 +43,22 @@ WRONG_INPUT = {
     "domain": lambda: fnb.Order.example(domain="?", captcha_token=CAPTCHA),
     "number set later": lambda: setattr(fnb.Card.test(), "number", NUMBER),
     "captcha token set later": lambda: setattr(fnb.Order.example(), "captcha_token", CAPTCHA),
+    **{
+        f"{way} of {kind}": lambda way=way, given=given: getattr(fnb.Card, way)(given())
+        for way, written in [
+            ("model_validate", dict),
+            ("model_validate_json", json.dumps),
+            ("model_validate_json", lambda card: json.dumps(card)[:-1]),
+            ("model_validate_strings", dict),
+        ]
+        for kind, given in [
+            ("a wrong number", lambda w=written: w(WRONG_CARD)),
+            ("an unknown field", lambda w=written: w({**WRONG_CARD, "number": NUMBER, NUMBER: 1})),
+        ]
+    },
     "production": lambda: fnb.connect(api_url=PRODUCTION, app_id=APP_ID),
+    "user name in a URL": lambda: fnb.connect(api_url=f"https://{APP_ID}@127.0.0.1"),
+    "password in a URL": lambda: fnb.connect(api_url=f"https://x:{APP_ID}@api.test", app_id="a"),
     "environment": lambda: fnb.connect("stagin", app_id=APP_ID),
     "two environments": lambda: fnb.connect("staging", api_url=PRODUCTION, app_id=APP_ID),
     "option": lambda: fnb.connect("staging", app_id=APP_ID, profile="calm"),

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     )
     from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
     from firmly_nb.api.money import Money, format_minor, from_minor, read_money, to_minor
-    from firmly_nb.api.secrets import mask_personal, redact, redact_text
+    from firmly_nb.api.personal import mask_personal
+    from firmly_nb.api.secrets import redact, redact_text
     from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number
 
 __all__ = [
@@ -81,7 +82,8 @@ show(
         ),
         "models": "Address Card InvalidOrder Item Order",
         "money": "Money format_minor from_minor read_money to_minor",
-        "secrets": "mask_personal redact redact_text",
+        "personal": "mask_personal",
+        "secrets": "redact redact_text",
         "snapshots": "Snapshot find_snapshot order_number",
     },
 )

@@ -20,11 +20,11 @@ from pydantic import (
     field_validator,
 )
 
-from firmly_nb.api.secrets import SecretStr
+from firmly_nb.api.secrets import SecretStr, redact_text
 from firmly_nb.display.messages import NEAR, coded_error, unknown, with_code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -69,7 +69,7 @@ class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
         problems: dict[str, str] = {}
         for entry in error.errors(include_input=False, include_url=False):
             inner = entry.get("ctx", {}).get("error")
-            path = _path(entry["loc"])
+            path = redact_text(_path(entry["loc"]))  # a field may be called by a card number
             if isinstance(inner, InvalidOrder):
                 problems.update({_join(path, field): text for field, text in inner.problems})
             else:
@@ -97,6 +97,35 @@ class ApiModel(BaseModel):
             fields.clear()
             raise refused
 
+    # Ways that pydantic has to make a model; each frame on the way would hold the values.
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Make a model from a dict or another model; raises :class:`InvalidOrder`."""
+        made = _validated(super().model_validate, obj, options)
+        del obj
+        if isinstance(made, InvalidOrder):
+            raise made
+        return made
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """Make a model from a text of JSON; raises :class:`InvalidOrder`."""
+        made = _validated(super().model_validate_json, json_data, options)
+        del json_data
+        if isinstance(made, InvalidOrder):
+            raise made
+        return made
+
+    @classmethod
+    def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
+        """Make a model from a dict of texts; raises :class:`InvalidOrder`."""
+        made = _validated(super().model_validate_strings, obj, options)
+        del obj
+        if isinstance(made, InvalidOrder):
+            raise made
+        return made
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to be changed, without repeating the value as pydantic would."""
         del value
@@ -106,6 +135,18 @@ class ApiModel(BaseModel):
 
 
 Model = TypeVar("Model", bound=ApiModel)
+
+
+def _validated(
+    validate: Callable[..., Model], given: Any, options: dict[str, Any]
+) -> Model | InvalidOrder:
+    try:
+        return validate(given, **options)
+    except ValidationError as error:
+        return InvalidOrder.of(error)
+    except InvalidOrder as error:
+        # Raised again where nothing holds the values any more.
+        return InvalidOrder(error.model, error.problems)
 
 
 def _made(model: type[Model], fields: dict[str, Any], changes: dict[str, Any]) -> Model:

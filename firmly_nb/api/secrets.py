@@ -16,14 +16,13 @@ import orjson
 from pydantic import Secret, SecretStr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 __all__ = [
     "REDACTED",
     "Secret",
     "SecretStr",
-    "mask_personal",
     "redact",
     "redact_broken_json",
     "redact_text",
@@ -64,20 +63,6 @@ SECRET_NAMES = frozenset(key.replace("-", "").replace("_", "") for key in SECRET
 # A catalogue handle ("radiant-tee") is public; an order's or cart's handle is not. They are told
 # apart by what stands beside them: products have no cart_id and no order number.
 HANDLE_OWNERS = frozenset({"cart_id", "platform_order_number"})
-PERSONAL_KEYS = frozenset(
-    {
-        "address1",
-        "address2",
-        "address_line_1",
-        "address_line_2",
-        "card_holder_name",
-        "company",
-        "email",
-        "first_name",
-        "last_name",
-        "phone",
-    }
-)
 
 # Digits in groups, and what compact JWE (five parts) and JWT (three) are made of. Each pattern
 # takes a whole run at once, so that no text that a server makes up is slow to look through.
@@ -89,6 +74,9 @@ DIGITS = re.compile(r"(?<![\w.])\d+(?:[ -]\d+)*(?!\w)", re.ASCII)
 # A field of JSON, as far as a text that is none has them; its value; and what goes on until where.
 # A text that was cut may end behind a backslash.
 FIELD = re.compile(r'"((?:[^"\\]|\\.){1,80})"\s*:\s*', re.DOTALL)
+ESCAPED_FIELD = re.compile(r'(?<!\\)\\+"([^"\\]{1,80})\\+"\s*:')
+ESCAPES = re.compile(r'(?<!\\)(\\+)"')
+NULL = re.compile(r"null(?=[\s,\]}]|\Z)")
 VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^\s,\[\]{}]+', re.DOTALL)
 NESTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 CLOSED_BY = {"[": "]", "{": "}"}
@@ -194,14 +182,43 @@ def redact_broken_json(text: str, secrets: tuple[str, ...] = ()) -> str:
     '{"total": NaN, "payment_handle": "[redacted]", "session": {"cookies": "[redacted]"'
     """
     owns_handle = any(f'"{owner}"' in text for owner in HANDLE_OWNERS)
+    return redact_text(
+        replace_fields(text, lambda name: _is_secret(name, owns_handle), REDACTED), secrets
+    )
+
+
+def replace_fields(text: str, is_replaced: Callable[[str], bool], replacement: str) -> str:
+    r"""Replace the values of some fields in a text of JSON that may be cut off or damaged.
+
+    A text of JSON may be the value of another one, its quotes escaped; where such a field is
+    found, the text is unescaped.
+
+    Parameters
+    ----------
+    text
+        The text; a field is a quoted name and a colon.
+    is_replaced
+        Whether the value of a field of that name is replaced.
+    replacement
+        What stands there afterwards, in quotes.
+
+    Examples
+    --------
+    >>> replace_fields('{"a": [1, {"b": "x', "b".__eq__, "?")
+    '{"a": [1, {"b": "?"'
+    >>> replace_fields(r'{"a": "{\"b\": 1', "b".__eq__, "?")
+    '{"a": "{"b": "?"'
+    """
+    while any(is_replaced(match[1]) for match in ESCAPED_FIELD.finditer(text)):
+        text = ESCAPES.sub(lambda match: "\\" * (len(match[1]) // 2) + '"', text)
     kept, position = [], 0
     while match := FIELD.search(text, position):
         kept.append(text[position : match.end()])
         position = match.end()
-        if _is_secret(_unescaped(match[1]), owns_handle):
-            kept.append(f'"{REDACTED}"')
+        if is_replaced(_unescaped(match[1])) and not NULL.match(text, position):
+            kept.append(f'"{replacement}"')
             position = _end_of_value(text, position)
-    return redact_text("".join([*kept, text[position:]]), secrets)
+    return "".join([*kept, text[position:]])
 
 
 def _unescaped(name: str) -> str:
@@ -246,7 +263,8 @@ def redact(value: Any, secrets: tuple[str, ...] = (), depth: int = MAX_DEPTH) ->
     {'cart_id': 'c1', 'payment_handle': '[redacted]', 'session': {'cookies': '[redacted]'}}
     """
     if isinstance(value, str):
-        return redact_text(value, secrets)
+        # A text may be JSON itself, with fields of its own.
+        return redact_broken_json(value, secrets) if '"' in value else redact_text(value, secrets)
     if isinstance(value, int) and _is_card_number(str(value)):
         return REDACTED
     if not isinstance(value, (list, dict)):
@@ -272,26 +290,6 @@ def _is_secret(key: str, owns_handle: bool) -> bool:
 def _is_secret_name(key: str) -> bool:
     """Return whether a field has a secret's name in any spelling: app_id, appId, App-Id."""
     return key.lower().replace("-", "").replace("_", "") in SECRET_NAMES
-
-
-def mask_personal(value: Any) -> Any:
-    """Return a JSON value with names, street, e-mail, telephone and company masked.
-
-    City, state, country and postal code stay: prices depend on them.
-
-    Examples
-    --------
-    >>> mask_personal({"first_name": "Ada", "city": "Seattle"})
-    {'first_name': '***', 'city': 'Seattle'}
-    """
-    if isinstance(value, list):
-        return [mask_personal(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: "***" if key in PERSONAL_KEYS and item else mask_personal(item)
-        for key, item in value.items()
-    }
 
 
 def decode(raw: bytes, secrets: tuple[str, ...]) -> Any:

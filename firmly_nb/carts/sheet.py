@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firmly_nb.api.secrets import PERSONAL_KEYS
+from firmly_nb.api.personal import is_personal
 from firmly_nb.carts.changes import (
     AMOUNT_NAMES,
     amount_or_value,
@@ -127,7 +127,7 @@ def _is_personal(path: str) -> bool:
         name = split_last(path)[1].name
     except ValueError:
         name = path
-    return name.rpartition(".")[2] in PERSONAL_KEYS
+    return is_personal(name.rpartition(".")[2])
 
 
 def note_of(row: Any) -> Note:

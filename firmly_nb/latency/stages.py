@@ -1,6 +1,7 @@
 """From events to stages: how long each step of an order took.
 
-Milestones are the configured event names in order. A repeated event counts at its last occurrence.
+Milestones are the configured event names in order. A repeated event counts at its last occurrence,
+the one that ends the order at its first.
 The stages telescope to ``time_to_order_placed``. A missing milestone leaves its stage null, and the
 next stage is labelled ``a->c``. Milestones out of order give a negative duration, which is kept.
 """
@@ -157,7 +158,9 @@ def last_arrivals(
             if len(used) > 1:
                 here = which[rows] == code
                 mine, rows = mine[here], row[rows[here]]
-            # Of several arrivals at one order the last one stays.
+            # Of several arrivals at one order the last one stays; of the order's end the first.
+            if column == len(lists[code]) - 1 and name not in lists[code][:-1]:
+                mine, rows = mine[::-1], rows[::-1]
             t_ms[rows, column] = came.t_ms[mine]
             uncertainty_us[rows, column] = came.uncertainty_us[mine]
         found.append(LastArrivals(lists[code], orders, t_ms, uncertainty_us))

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import platformdirs
 
-from firmly_nb.api.secrets import mask_personal
 from firmly_nb.display.messages import coded_error
-from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode
+from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode, masked
 
 SUFFIX = ".jsonl"
 
@@ -31,7 +30,11 @@ class JournalError(OSError):
 def default_directory() -> Path:
     """Return where journals go: ``FIRMLY_NB_HOME``, else the user's state directory."""
     home = os.environ.get("FIRMLY_NB_HOME")
-    base = Path(home) if home else platformdirs.user_state_path("firmly-nb", appauthor=False)
+    base = (
+        Path(home).expanduser()
+        if home
+        else platformdirs.user_state_path("firmly-nb", appauthor=False)
+    )
     return base / "journals"
 
 
@@ -50,6 +53,7 @@ class Journal:
         self.directory = directory
         self.keep_personal = keep_personal
         self.path: Path | None = None
+        self._start: Start | None = None
         self._file = -1
         self._torn = False
 
@@ -61,7 +65,11 @@ class Journal:
         JournalError
             If the folder cannot be written or the disk is full.
         """
-        line = encode(record if self.keep_personal else _masked(record)) + b"\n"
+        if isinstance(record, Start):
+            self._start = record
+        if self._start and not self.keep_personal:
+            record = masked(record, self._start)
+        line = encode(record) + b"\n"
         try:
             if self._file < 0:
                 self._create(record)
@@ -139,14 +147,6 @@ class RecordLog:
         return replace(record, warnings=[*record.warnings, self.failure])
 
 
-def _masked(record: Record) -> Record:
-    if isinstance(record, Event):
-        return replace(record, data=mask_personal(record.data), raw=None)
-    if isinstance(record, End):
-        return replace(record, confirmation=mask_personal(record.confirmation))
-    return record
-
-
 def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     """Read one journal; what is damaged is left out and said.
 
@@ -160,6 +160,10 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     JournalError
         If the file cannot be read, or does not begin with the start of a recording.
     """
+    if path.exists() and not path.is_file():
+        # A pipe has no end.
+        text = f"{path} is not a file, and was not opened. Move it out of the folder."
+        raise coded_error(JournalError, "FNB403", text)
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -185,7 +189,7 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     return records, warnings
 
 
-def append_end(path: Path, end: End) -> None:
+def append_end(path: Path, start: Start, end: End) -> None:
     """Write the end into a journal whose recorder died, so that loading tells the same.
 
     Raises
@@ -199,7 +203,7 @@ def append_end(path: Path, end: End) -> None:
             file.seek(max(last, 0))
             # The recorder may have died in the middle of a line.
             line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
-            file.write(line_end + encode(_masked(end)) + b"\n")
+            file.write(line_end + encode(masked(end, start)) + b"\n")
     except OSError as error:
         text = f"The journal {path} cannot be written: {error.strerror}. Free space."
         raise coded_error(JournalError, "FNB402", text) from error

@@ -18,12 +18,27 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 
-from firmly_nb.api.errors import FirmlyError, error_from_body, error_from_payload, seconds_to_wait
+from firmly_nb.api.errors import (
+    LISTED_STATUSES,
+    FirmlyError,
+    error_from_body,
+    error_from_payload,
+    seconds_to_wait,
+)
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import order_number
-from firmly_nb.outcomes import BEFORE_IT_WAS_SENT
-from firmly_nb.recorder.records import End, Event, Phases, Record, Start
+from firmly_nb.display.text import printable
+from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT
+from firmly_nb.recorder.records import (
+    End,
+    Event,
+    Phases,
+    Record,
+    Start,
+    says_placed,
+    says_refused,
+)
 from firmly_nb.wire.sse import EventStreamError, EventStreamParser, ServerSentEvent
 from firmly_nb.wire.stamps import Read, event_uncertainty_us, monotonic_ns, wall_clock_offset
 
@@ -165,6 +180,7 @@ CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
+MOST_NAMES = 20  # of events, for a sentence
 WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
@@ -265,6 +281,11 @@ class _Run:
         self.comments: list[int] = []
         self.ended: dict[str, Any] = {}
         self.succeeded = False
+        self.is_refused = False  # by the status of the response
+        self.names: list[str] = []
+        self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
+        self.placed_by_content = False
+        self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
         self.warnings: list[str] = []
         self.http_status: int | None = None
         self.confirmation: Any = None
@@ -316,10 +337,19 @@ class _Run:
             read = last_read(response)
             self.t_headers = read.arrived_ns
             self._note(read)
-            if response.status_code != 200 or (_media_type(response) == EVENT_STREAM) != start.sse:
-                await self._read_unexpected(response)
-            elif start.sse:
+            self.is_refused = not 200 <= response.status_code < 300
+            is_stream = _media_type(response) == EVENT_STREAM
+            if not self.is_refused and (response.status_code != 200 or is_stream != start.sse):
+                kind = self._kind(response)
+                wanted = EVENT_STREAM if start.sse else "application/json"
+                self.warnings.append(
+                    f"the response was HTTP {response.status_code} with {kind}; "
+                    f"expected was HTTP 200 with {wanted}"
+                )
+            if is_stream:
                 await self._read_events(response)
+            elif self.is_refused:
+                await self._read_error(response)
             else:
                 await self._read_confirmation(response)
 
@@ -332,6 +362,8 @@ class _Run:
                     self._wait_no_longer_than(CLOSE_GRACE_S)
         self.t_end = last_read(response).arrived_ns
         self.parser.close()
+        if self.is_refused:
+            self.end("http_error", f"HTTP {self.http_status}", "a stream without an error event")
         self.end("incomplete", None, "the stream ended without order-placed and without error")
 
     def _wait_no_longer_than(self, seconds: float) -> None:
@@ -382,21 +414,69 @@ class _Run:
             )
         )
         self.last_read_no = read.read_no
+        if len(self.names) < MOST_NAMES:
+            self.names.append(event.event)
         self._judge(event.event, data)
 
     def _judge(self, name: str, data: Any) -> None:
-        if name in self.job.start.success:
-            self.succeeded = True
-            if self.ended:
+        start = self.job.start
+        placed, error = says_placed(start, name, data), says_refused(start, name, data)
+        if placed and not self.is_refused:
+            self.told.append((name, order_number(data)))
+            self.placed_by_content = self.placed_by_content or (placed == "content")
+        if placed == "name" and not self.is_refused:
+            if self.ended and not self.succeeded:
                 self.warnings.append(
                     f"{name} came after an error event; the order counts as placed"
                 )
-        elif name == ERROR:
-            error = error_from_payload(data)
+            self.succeeded = True
+        elif error and name == ERROR:
             if self.succeeded:
                 self.warnings.append(f"error event after the order was placed: {error.error}")
-            elif not self.ended:
-                self.end("error_event", error.error, error.description)
+            else:
+                self._end_with(error)
+        elif error and not self.refused_by:
+            self.refused_by = (name, error)
+
+    def _end_with(self, error: FirmlyError) -> None:
+        outcome: OutcomeName = "http_error" if self.is_refused else "error_event"
+        self.end(outcome, error.error, error.description)
+
+    def _judge_by_content(self) -> None:
+        """Say what events of unknown names told, where no name did: a number, or a listed error."""
+        if self.succeeded or self.ended.get("outcome") in ANSWERED:
+            return
+        names = list(dict.fromkeys(self.names))
+        if self.placed_by_content:
+            name = self.told[0][0]
+            self.succeeded = True
+            begun = names[: names.index(name) + 1]
+            self.warnings.append(
+                f"{name!r} is no known event name; it was taken for the order's success because "
+                f"it has an order number. Pass milestones={begun} to connect() to name the stages."
+            )
+        elif self.refused_by:
+            name, error = self.refused_by
+            self.ended = {}
+            self._end_with(error)
+            self.warnings.append(
+                f"{name!r} is no known event name; it was taken for an error event because it "
+                f"has the error {error.error}"
+            )
+
+    def _say_repeats(self) -> None:
+        """Say where success came more than once: a repeat, or a second order."""
+        numbers = list(dict.fromkeys(number for _, number in self.told if number))
+        if len(numbers) > 1:
+            listed = " and ".join(map(printable, numbers[:5]))
+            self.warnings.append(f"{len(numbers)} orders may exist: {listed}. The first counts.")
+            return
+        names = [name for name, _ in self.told]
+        again = [name for name in self.job.start.success if names.count(name) > 1]
+        if again:
+            self.warnings.append(
+                f"{again[0]} came {names.count(again[0])} times; the time of the first counts"
+            )
 
     def _decode(self, event: ServerSentEvent) -> Any:
         try:
@@ -415,34 +495,44 @@ class _Run:
         return event.data if exact else orjson.dumps(data).decode()
 
     async def _read_confirmation(self, response: httpx.Response) -> None:
+        """Read a response of 2xx that is no event stream: the order as JSON, asked for or not."""
         body = await self._read_body(response, self.job.max_stream_bytes)
         try:
-            answer = redact(orjson.loads(body), self.secrets)
+            answer, is_json = redact(orjson.loads(body), self.secrets), True
         except orjson.JSONDecodeError:
-            self.warnings.append(UNEXPECTED)
-            self.end("http_error", "UnexpectedAnswer", "the answer is no whole JSON")
-            return
-        self.confirmation = answer
+            answer, is_json = None, False
         if order_number(answer) is not None:
+            self.confirmation = answer
             self.succeeded = True
+            return
+        error = error_from_payload(answer)
+        if error.error in LISTED_STATUSES:
+            self.end("http_error", error.error, error.description)
+        elif self.job.start.sse:
+            is_ok = response.status_code == 200
+            code = "UnexpectedContentType" if is_ok else f"HTTP {response.status_code}"
+            self.end("http_error", code, f"expected an event stream, got {self._kind(response)}")
+        elif not is_json:
+            if not self.warnings:
+                self.warnings.append(UNEXPECTED)
+            self.end("http_error", "UnexpectedAnswer", "the answer is no whole JSON")
         else:
+            self.confirmation = answer
             # 200 does not always mean ordered: the answer may be the cart, with a notice.
             notice = answer.get("notice") if isinstance(answer, dict) else None
             self.end("incomplete", None, f"no order number in the answer; notice: {notice}")
 
-    async def _read_unexpected(self, response: httpx.Response) -> None:
+    def _kind(self, response: httpx.Response) -> str:
+        return redact_text(_media_type(response), self.secrets) or "no content type"
+
+    async def _read_error(self, response: httpx.Response) -> None:
         body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
         error = error_from_body(response.status_code, body, self.secrets)
         self._keep_order(body)
-        if response.status_code == 200:
-            wanted = "an event stream" if self.job.start.sse else "JSON"
-            kind = _media_type(response) or "no content type"
-            error = FirmlyError("UnexpectedContentType", f"expected {wanted}, got {kind}")
-            self.warnings.append(UNEXPECTED)
         self.end("http_error", error.error, error.description)
 
     def _keep_order(self, body: bytes) -> None:
-        """Keep an answer that was not expected if it has an order number: there is an order."""
+        """Keep an error's answer if it has an order number: there is an order."""
         try:
             answer = redact(orjson.loads(body), self.secrets)
         except orjson.JSONDecodeError:
@@ -487,6 +577,8 @@ class _Run:
     def finish(self) -> End:
         """Give out the last record."""
         t_end = self.t_end or monotonic_ns()
+        self._judge_by_content()
+        self._say_repeats()
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
         step_us = self._clock_step_us()
         if step_us:

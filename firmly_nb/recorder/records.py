@@ -8,16 +8,17 @@ after ``t_start``, the moment before the request is sent, on the recorder's mono
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import orjson
 
-from firmly_nb.api.errors import error_from_payload
-from firmly_nb.api.event_names import ERROR, SUCCESS
-from firmly_nb.api.snapshots import order_number
+from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payload
+from firmly_nb.api.event_names import ERROR, SUCCESS, milestone_of
+from firmly_nb.api.personal import mask_personal, mask_personal_text
+from firmly_nb.api.snapshots import find_snapshot, order_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,8 @@ class Start:
     schedule_lag_ns: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
     recorder: dict[str, str] = field(default_factory=dict)  # versions and platform
+    # What names the persons of the order; it is written down only with their addresses.
+    personal: list[str] = field(default_factory=list, repr=False, compare=False)
     format_version: int = FORMAT_VERSION
     kind: Literal["start"] = "start"
 
@@ -127,6 +130,7 @@ class End:
 
 
 Record = Start | Event | End
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class Recorded(NamedTuple):
@@ -181,8 +185,183 @@ def from_dict(values: Any) -> Record:
     raise ValueError(f"unknown kind of record: {kind!r}")
 
 
+def masked(record: AnyRecord, start: Start) -> AnyRecord:
+    """Return a record as it may be written down: nothing in it names a person.
+
+    Parameters
+    ----------
+    record
+        A start, an event or an end, its secrets out.
+    start
+        The start of its order, which knows what to look for.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
+    >>> masked(End("incomplete", 0, error_description="no street for Ada"), start)
+    ... # doctest: +ELLIPSIS
+    End(outcome='incomplete', ... error_description='no street for ***', ...)
+    """
+    values, kept = tuple(start.personal), _kept(start)
+    if isinstance(record, Start):
+        return replace(record, personal=[])
+
+    def text(words: str) -> str:
+        return mask_personal_text(words, values, kept)
+
+    if isinstance(record, Event):
+        return replace(
+            record,
+            event=text(record.event),
+            data=mask_personal(record.data, values, kept),
+            id=text(record.id),
+            raw=None,
+        )
+    return replace(
+        record,
+        error_code=record.error_code and text(record.error_code),
+        error_description=record.error_description and text(record.error_description),
+        confirmation=mask_personal(record.confirmation, values, kept),
+        warnings=[text(words) for words in record.warnings],
+    )
+
+
+def _kept(start: Start) -> tuple[str, ...]:
+    """Return what stays although a name may be part of it: the merchant and what was ordered."""
+    return (start.domain, *(str(item.get("variant_id") or start.domain) for item in start.items))
+
+
 def _known(kind: type[Start | Event | End | Phases], values: dict[str, Any]) -> dict[str, Any]:
-    return {f.name: values[f.name] for f in fields(kind) if f.name in values}
+    return checked_fields(kind, values)
+
+
+def checked_fields(kind: type, values: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that decoded JSON holds; what it has besides is passed over.
+
+    Raises
+    ------
+    TypeError
+        If a value is of another type than the field: a time that is a text, a number beyond int64.
+
+    Examples
+    --------
+    >>> checked_fields(Phases, {"blocked_ns": 7, "new": "x"})
+    {'blocked_ns': 7}
+    >>> checked_fields(Phases, {"blocked_ns": "7"})
+    Traceback (most recent call last):
+    ...
+    TypeError: blocked_ns is not int | None
+    """
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__} is not an object")
+    known = {}
+    for name, plain, declared in _fields(kind):
+        if name in values:
+            value = values[name]
+            if type(value) not in plain and not _fits(value, declared):
+                raise TypeError(f"{name} is not {declared}")
+            known[name] = value
+    return known
+
+
+@cache
+def _fields(kind: type) -> list[tuple[str, frozenset[type], str]]:
+    """Return name, types of which any value fits, and declared type of each field."""
+    any_fits: dict[str, set[type]] = {
+        "str": {str},
+        "bool": {bool},
+        "float": {float},
+        "Literal": {str},
+    }
+    found = []
+    for item in fields(kind):
+        declared = str(item.type)
+        plain = any_fits.get(declared.removesuffix(" | None").partition("[")[0], set())
+        found.append((item.name, frozenset(plain), declared))
+    return found
+
+
+_PLAIN_TYPES: dict[str, type | tuple[type, ...]] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "Literal": str,
+    "OutcomeName": str,
+    "Phases": Phases,
+}
+_INT64 = range(-(2**63), 2**63)
+
+
+def _fits(value: Any, declared: str) -> bool:
+    """Whether a value of JSON is of a field's type; of lists and dicts each value is looked at."""
+    if value is None:
+        return "None" in declared or declared == "Any"
+    outer, _, inner = declared.removesuffix(" | None").partition("[")
+    if outer == "Any":
+        return True
+    if not isinstance(value, _PLAIN_TYPES[outer]) or (isinstance(value, bool) and outer != "bool"):
+        return False
+    if isinstance(value, int):
+        return value in _INT64
+    if not isinstance(value, (list, dict)):
+        return True
+    each = value.values() if isinstance(value, dict) else value
+    inner = inner.removesuffix("]").removeprefix("str, ")
+    return all(_fits(one, inner) for one in each)
+
+
+def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"] | None:
+    """Say whether an event tells that the order was placed: by its name, or by what is in it.
+
+    An event of an unknown name does so with an order number, unless its cart is still active.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9)
+    >>> says_placed(start, "order-placed", {}), says_placed(start, "item-added", {})
+    ('name', None)
+    >>> says_placed(start, "order_placed", {"order": {"platform_order_number": "7001"}})
+    'content'
+    """
+    if name in start.success:
+        return "name"
+    if name == ERROR or milestone_of(name, start.milestones) or order_number(data) is None:
+        return None
+    snapshot = find_snapshot(data)
+    is_active = snapshot is not None and snapshot.data.get("cart_status") == "active"
+    return None if is_active else "content"
+
+
+def says_refused(start: Start, name: str, data: Any) -> FirmlyError | None:
+    """Return the error that an event tells: one named so, or one with an error of the API's list.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9)
+    >>> says_refused(start, "order-failed", {"error": "ErrorPaymentDeclined"}).error
+    'ErrorPaymentDeclined'
+    >>> says_refused(start, "note", {"error": "of our own"}) is None
+    True
+    """
+    if name != ERROR and (name in start.success or milestone_of(name, start.milestones)):
+        return None
+    if name != ERROR and not isinstance(data, dict):
+        return None
+    error = error_from_payload(data)
+    return error if name == ERROR or error.error in LISTED_STATUSES else None
+
+
+def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
+    """Return the event that tells that the order was placed: the first by name, else by content."""
+    told: dict[str | None, Event] = {}
+    for event in events:
+        told.setdefault(says_placed(start, event.event, event.data), event)
+        if "name" in told:
+            break
+    return told.get("name") or told.get("content")
 
 
 def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
@@ -191,13 +370,14 @@ def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
     It is all that can be said of an order whose recorder died.
     """
     t_end = events[-1].t_ns if events else 0
-    if any(event.event in start.success for event in events):
+    placed = placed_event(start, events)
+    if placed is not None and placed.event in start.success:
         return End("placed", t_end)
-    failed = next((event for event in events if event.event == ERROR), None)
-    if failed is None:
-        return None
-    error = error_from_payload(failed.data)
-    return End("error_event", t_end, error_code=error.error, error_description=error.description)
+    told = (says_refused(start, event.event, event.data) for event in events)
+    if error := next(filter(None, told), None):
+        code, description = error.error, error.description
+        return End("error_event", t_end, error_code=code, error_description=description)
+    return End("placed", t_end) if placed is not None else None
 
 
 def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:

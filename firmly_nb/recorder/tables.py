@@ -17,6 +17,7 @@ from firmly_nb.outcomes import (
     judge,
     was_sent,
 )
+from firmly_nb.recorder.records import placed_event
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
     lag_ms = _ms(lag_ns)
     latency_ms = end.t_end_ns / 1e6
-    number = last_order_number(events, end)
+    number = number_of_order(start, events, end)
     judged = judgement(events, end, number)
     return {
         "recording_id": start.recording_id,
@@ -223,8 +224,11 @@ def _sent(events: Sequence[Event], end: End) -> bool | None:
     )
 
 
-def last_order_number(events: Sequence[Event], end: End) -> str | None:
-    """Return the last order number that was seen, whatever came after it."""
+def number_of_order(start: Start, events: Sequence[Event], end: End) -> str | None:
+    """Return the number of the first event that told a success, else the last that was seen."""
+    placed = placed_event(start, events)
+    if placed is not None and (number := order_number(placed.data)):
+        return number
     return next(filter(None, map(order_number, _last_first(events, end))), None)
 
 
@@ -248,9 +252,9 @@ def error_of(end: End) -> FirmlyError | None:
 def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
     if end.outcome != PLACED:
         return None
-    times = [e.t_ns for e in events if e.event in start.success]
+    event = placed_event(start, events)
     # Without events the confirmation itself is the moment.
-    return (times[-1] if times else end.t_end_ns) / 1e6
+    return (event.t_ns if event else end.t_end_ns) / 1e6
 
 
 def _ms(nanoseconds: int | None) -> float | None:

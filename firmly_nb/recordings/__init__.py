@@ -1,7 +1,7 @@
 """Recordings, and everything that they can be asked.
 
 - ``recordings``: :class:`Recording` is one order, :class:`Recordings` are many;
-- ``stored``: :func:`load` reads them back.
+- ``stored``: :func:`load` reads them back, :func:`verify` looks whether files are as saved.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from firmly_nb.faces import show
 
 if TYPE_CHECKING:
     from firmly_nb.recordings.recordings import Recording, Recordings
-    from firmly_nb.recordings.stored import load
+    from firmly_nb.recordings.stored import load, verify
 
-__all__ = ["Recording", "Recordings", "load"]
+__all__ = ["Recording", "Recordings", "load", "verify"]
 
 show(
     __name__,
     {
         "recordings": "Recording Recordings",
-        "stored": "load",
+        "stored": "load verify",
     },
 )

@@ -17,8 +17,8 @@ from firmly_nb.recorder.tables import (
     error_of,
     event_rows,
     judgement,
-    last_order_number,
     last_snapshot,
+    number_of_order,
     order_row,
 )
 from firmly_nb.recordings.show import (
@@ -112,7 +112,7 @@ class Recording:
     @property
     def order_number(self) -> str | None:
         """Order number of the merchant; None unless there is an order."""
-        return last_order_number(self._events, self._end)
+        return number_of_order(self._start, self._events, self._end)
 
     @property
     def cart(self) -> dict[str, Any] | None:

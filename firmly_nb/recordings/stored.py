@@ -25,13 +25,13 @@ from firmly_nb.recorder.tables import (
     ORDERS,
     WIDE,
     confirmation_rows,
-    last_order_number,
+    number_of_order,
 )
 from firmly_nb.recordings.figures import order_ends, stage_and_event_ends, stored_stages
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.sources import NOW, Held, Selection, as_declared, files_relation
 from firmly_nb.schema import Table
-from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, read_rows
+from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, at_once, read_rows
 from firmly_nb.store.files import (
     KIND,
     KINDS,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from firmly_nb.recorder.records import Recorded
+    from firmly_nb.store.files import Digest, Manifest
 
     Positions = NDArray[np.int64]
 
@@ -215,7 +216,7 @@ class Stored:
             hits = pc.fill_null(pc.match_substring(texts["data"], ORDER_NUMBER), fill_value=False)
             for position in some[np.unique(owner[hits.to_numpy()])].tolist():
                 order = self.one(int(rows[position]))
-                number = last_order_number(order.events, order.end)
+                number = number_of_order(order.start, order.events, order.end)
                 if number is not None:
                     yield position, number
 
@@ -271,8 +272,7 @@ class Stored:
 
     def relation(self, table: str, rows: Positions, connection: Any) -> Any:
         """Return the files of ``orders`` or ``events`` as a relation, of these rows only."""
-        files = [getattr(part, table) for part in self._set.parts]
-        paths = [str(file.path) for file in files if file is not None]
+        paths = self._set.checked_paths(table)
         if not paths:
             nothing = arrow_schema(TABLES[table]).empty_table()
             return as_declared(connection.from_arrow(nothing), table)
@@ -400,19 +400,31 @@ def open_set(root: Path) -> Selection:
         manifest = None
     found = parts_on_disk(root)
     if manifest is not None:
+        if manifest.is_damaged:
+            warnings.append(
+                f"{root / MANIFEST} is not what was written: its notes, tags and counts may be "
+                "wrong, and files it does not know by their SHA-256 are left out"
+            )
         notes = manifest.notes
         names = manifest.parts
         unlisted = len(set(found) - set(names))
-        # Whoever saves there now moves parts in before it lists them.
-        if unlisted and not is_locked(root):
+        # Whoever saves there now moves parts in before it lists them, or has just listed them.
+        if unlisted and not is_locked(root) and not _has_changed(root, manifest):
             warnings.append(
                 f"{unlisted} parts in {root} are not in its manifest and are left out: a save was "
                 "cut off, or they were put there by hand"
             )
     else:
         names = found
-    stored = Stored(StoredSet(root, names, warnings, notes))
+    stored = Stored(StoredSet(root, names, warnings, notes, manifest.files if manifest else {}))
     return Selection([stored], stored.oldest_first())
+
+
+def _has_changed(root: Path, manifest: Manifest) -> bool:
+    try:
+        return read_manifest(root) != manifest
+    except StoreError:
+        return True
 
 
 # Recordings on disk: reading back what was recorded. Nothing that is read is ever run.
@@ -445,11 +457,11 @@ def load(path: str | Path | None = None) -> Recordings:
     StoreError
         If the path is a set that only a newer version can read.
     """
-    where = Path(path) if path is not None else default_directory()
+    where = Path(path).expanduser() if path is not None else default_directory()
     if not where.exists():
         raise no_such_path(where)
-    folders, files = find(where)
     warnings: list[str] = []
+    folders, files = find(where, warnings)
     held = Selection([Held(_journals(files, warnings))])
     sets = _sets(folders, where, warnings)
     # One set is in order, and of one set no ids need be read.
@@ -457,13 +469,73 @@ def load(path: str | Path | None = None) -> Recordings:
     return Recordings(sets[0] if alone else Selection.joined([*sets, held], by_time=True), warnings)
 
 
-def find(where: Path) -> tuple[list[Path], list[Path]]:
+def verify(path: str | Path) -> pd.DataFrame:
+    """Look at each file of a saved set: whether it is what was saved.
+
+    Parameters
+    ----------
+    path
+        The folder of a saved set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a file: ``file`` (below the folder), ``bytes`` (as saved) and ``state``:
+        ``as saved``, ``missing``, how it differs, or that it was saved without a SHA-256.
+
+    Raises
+    ------
+    StoreError
+        If there is no saved set, or its manifest cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from firmly_nb import Order, Recordings, connect
+    >>> from firmly_nb.recordings import verify
+    >>> with TemporaryDirectory() as folder, connect(profile="instant") as lab:
+    ...     saved = Recordings([lab.place(Order.example(), progress=False)]).save(folder)
+    ...     verify(folder)["state"].tolist()
+    ['as saved', 'as saved', 'as saved']
+    """
+    root = Path(path)
+    manifest = read_manifest(root)
+    if manifest is None:
+        text = f"{root} has no {MANIFEST}. Pass the folder of a saved set."
+        raise coded_error(StoreError, "FNB406", text)
+    names = [f"{kind}/{part}" for kind in KINDS for part in manifest.parts]
+    known = [manifest.files.get(name) for name in names]
+    states = at_once(_state, [(root / name, d) for name, d in zip(names, known, strict=True)])
+    own = "not what was written" if manifest.is_damaged else "as saved"
+    return pd.DataFrame(
+        {
+            "file": pd.Series([MANIFEST, *names], dtype="str"),
+            "bytes": pd.Series([None, *(d and d.size for d in known)], dtype="Int64"),
+            "state": pd.Series([own, *map(str, states)], dtype="str"),
+        }
+    )
+
+
+def _state(known: tuple[Path, Digest | None]) -> str:
+    path, digest = known
+    if not path.exists():
+        return "missing"
+    if digest is None:
+        return "not known: saved without a SHA-256"
+    return digest.difference(path) or "as saved"
+
+
+def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:
     """Find the folders of saved sets and the files of journals at a path and below it."""
-    if where.is_file():
+    if not where.is_dir():
         return [], [where]
     sets, files = [], []
+
     # Folders may vanish meanwhile, where somebody saves: os.walk takes that as it comes.
-    for name, below, names in os.walk(where):
+    def left_out(error: OSError) -> None:
+        warnings.append(f"{error.filename} cannot be read and is left out: {error.strerror}")
+
+    for name, below, names in os.walk(where, onerror=left_out):
         folder = Path(name)
         if _is_set(folder, below, names):
             sets.append(folder)

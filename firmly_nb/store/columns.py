@@ -19,12 +19,13 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_schema, conform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from firmly_nb.schema import Table
+    from firmly_nb.store.files import Digest
 
     Positions = NDArray[np.int64]
 
@@ -35,13 +36,28 @@ DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
 
 
 class PartFile:
-    """Parquet file of a set, opened when it is read."""
+    """Parquet file of a set, opened when it is read.
 
-    def __init__(self, path: Path, table: Table) -> None:
+    Parameters
+    ----------
+    path
+        Where it is.
+    table
+        Its columns.
+    digest
+        What it was known by when it was saved; the first reading looks whether it still is.
+    """
+
+    def __init__(self, path: Path, table: Table, digest: Digest | None = None) -> None:
         self.path = path
         self.table = table
-        with pq.ParquetFile(path) as file:
-            self._metadata = file.metadata
+        self._unchecked = digest
+        try:
+            with pq.ParquetFile(path) as file:
+                self._metadata = file.metadata
+        except DAMAGED:
+            self.check()  # says what is known of the file, where anything is
+            raise
         groups = range(self._metadata.num_row_groups)
         counts = [self._metadata.row_group(group).num_rows for group in groups]
         self.bounds = np.cumsum([0, *counts])
@@ -51,8 +67,24 @@ class PartFile:
         """Number of rows."""
         return int(self.bounds[-1])
 
+    def check(self) -> None:
+        """Look once whether the file is what was saved.
+
+        Raises
+        ------
+        ValueError
+            If it is not.
+        OSError
+            If it cannot be read.
+        """
+        # A change that Parquet does not notice would be another quantity, or no cart.
+        if self._unchecked and (difference := self._unchecked.difference(self.path)):
+            raise ValueError(difference)
+        self._unchecked = None
+
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
         """Read columns, of all groups of rows or of some."""
+        self.check()
         with pq.ParquetFile(
             self.path, metadata=self._metadata, page_checksum_verification=True
         ) as file:
@@ -69,9 +101,10 @@ class PartFile:
 class Part:
     """Part of a set: its orders, and its events if they can be read."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, files: Mapping[str, Digest]) -> None:
         self.name = name
-        self.orders = PartFile(root / "orders" / name, STORED_ORDERS)
+        known = {kind: files.get(f"{kind}/{name}") for kind in TABLES}
+        self.orders = PartFile(root / "orders" / name, STORED_ORDERS, known["orders"])
         self.index = self.orders.read(["recording_id", "started_at", "n_events"])
         self.events: PartFile | None = None
         self.positions: EventPositions | None = None
@@ -80,7 +113,7 @@ class Part:
             if self.index[column].null_count:
                 raise ValueError(f"an order without {column}")
         try:
-            self.events = PartFile(root / "events" / name, STORED_EVENTS)
+            self.events = PartFile(root / "events" / name, STORED_EVENTS, known["events"])
         except DAMAGED as error:
             self.problem = lost_events(root, name, len(self.index), error)
 
@@ -104,6 +137,8 @@ class StoredSet:
         Its parts.
     warnings, notes
         What the manifest told.
+    files
+        What its files were known by when they were saved, by path below the set.
     """
 
     def __init__(
@@ -112,12 +147,14 @@ class StoredSet:
         names: Sequence[str],
         warnings: Sequence[str] = (),
         notes: Sequence[str] = (),
+        files: Mapping[str, Digest] | None = None,
     ) -> None:
         self.root = root
         self.notes = list(notes)
         self.warnings = list(warnings)
         self.parts: list[Part] = []
-        for name, part in zip(names, at_once(lambda name: Part(root, name), names), strict=True):
+        parts = at_once(lambda name: Part(root, name, files or {}), names)
+        for name, part in zip(names, parts, strict=True):
             if isinstance(part, Part):
                 self.parts.append(part)
                 self.warnings += [part.problem] if part.problem else []
@@ -192,6 +229,18 @@ class StoredSet:
         for key in [key for key in self._columns if key[0] == "events"]:
             self._columns.pop(key, None)  # another thread may have done so
         self.__dict__.pop("event_positions", None)
+
+    def checked_paths(self, table: str) -> list[str]:
+        """Return the files of ``orders`` or ``events`` that are what was saved."""
+        there = [part for part in self.parts if getattr(part, table) is not None]
+        checked = at_once(lambda part: getattr(part, table).check(), there)
+        if table == "events":
+            self._left_out(there, checked)
+        return [
+            str(getattr(part, table).path)
+            for part, found in zip(there, checked, strict=True)
+            if not failed(found)
+        ]
 
     def positions_of(self, part: Part) -> EventPositions:
         """Return where the events of each order of a part are, counted from the part's first."""

@@ -84,6 +84,34 @@ class RunEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """What a file is known by: its size in bytes, and its SHA-256 in hexadecimal digits."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Digest:
+        """Read a file and return what it is known by."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return cls(file.tell(), digest)
+
+    def difference(self, path: Path) -> str | None:
+        """Return how a file differs from what was saved; None where it does not.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
+        size = path.stat().st_size
+        if size != self.size:
+            return f"it has {size:,} bytes, {self.size:,} were saved"
+        return None if Digest.of(path) == self else "its SHA-256 is not that of what was saved"
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     """Save: its parts, time, version, notes and tags."""
 
@@ -96,6 +124,7 @@ class Save:
     environments: tuple[str, ...] = ()
     runs: dict[str, RunEntry] = field(default_factory=dict)
     written_with: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Digest] = field(default_factory=dict)  # by path below the set
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +142,12 @@ class Manifest:
     """
 
     saves: tuple[Save, ...] = ()
+    is_damaged: bool = False  # it was read, but is not what was written
+
+    @property
+    def files(self) -> dict[str, Digest]:
+        """The files whose size and SHA-256 were kept, by path below the set."""
+        return {name: digest for save in self.saves for name, digest in save.files.items()}
 
     @property
     def parts(self) -> list[str]:
@@ -146,7 +181,14 @@ class Manifest:
             "runs": runs,
             "saves": [asdict(save) for save in self.saves],
         }
+        content["sha256"] = _own_digest(content)
         return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def _own_digest(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of a manifest's content, however it is laid out."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def now() -> str:
@@ -204,7 +246,10 @@ def read(content: bytes) -> Manifest:
     saves = values.get("saves")
     if not isinstance(saves, list) or not all(isinstance(save, dict) for save in saves):
         raise ValueError("the manifest is damaged: the list of saves is missing")
-    return Manifest(tuple(_save(save) for save in saves))
+    written = values.get("sha256")  # older versions wrote none
+    return Manifest(
+        tuple(_save(save) for save in saves), written not in {None, _own_digest(values)}
+    )
 
 
 def _check_version(values: dict[str, Any]) -> None:
@@ -240,7 +285,13 @@ def _save(values: dict[str, Any]) -> Save:
         environments=tuple(str(name) for name in values.get("environments") or ()),
         runs={k: _run(v) for k, v in _mapping(values.get("runs")).items()},
         written_with=_texts(values.get("written_with")),
+        files={name: _digest(value) for name, value in _mapping(values.get("files")).items()},
     )
+
+
+def _digest(value: Any) -> Digest:
+    entry = _mapping(value)
+    return Digest(_count(entry.get("size")), str(entry.get("sha256")))
 
 
 def _run(value: Any) -> RunEntry:
@@ -318,13 +369,15 @@ class PartWriter:
         if len(table):
             self._writers[kind].write_table(table, row_group_size=len(table))
 
-    def close(self) -> None:
-        """Finish both files; they are on the disk then."""
+    def close(self) -> dict[str, Digest]:
+        """Finish both files; they are on the disk then. Return what they are known by."""
         for writer in self._writers.values():
             writer.close()
         for path in self._paths:
             path.chmod(0o600)
             _sync(path)
+        paths = zip(KINDS, self._paths, strict=True)
+        return {f"{kind}/{self.part}": Digest.of(path) for kind, path in paths}
 
     def discard(self) -> None:
         """Give up."""

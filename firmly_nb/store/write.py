@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,24 @@ import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.api.secrets import PERSONAL_KEYS, mask_personal, redact_text
+from firmly_nb.api.personal import may_be_personal
+from firmly_nb.api.secrets import redact_text
 from firmly_nb.display.messages import coded_error, without_code
-from firmly_nb.recorder.records import End, Event, Record, Recorded, Start, decode, encode, recorded
+from firmly_nb.recorder.records import (
+    End,
+    Event,
+    Record,
+    Recorded,
+    Start,
+    decode,
+    encode,
+    masked,
+    recorded,
+)
 from firmly_nb.recorder.tables import event_rows, order_row
 from firmly_nb.store.files import (
     KINDS,
+    Digest,
     Manifest,
     NewerFormatError,
     PartWriter,
@@ -44,13 +55,6 @@ if TYPE_CHECKING:
 # From the records of a recording to rows of the stored tables, and back.
 
 
-# A personal field whose value is neither empty nor masked; looking costs a tenth of masking.
-UNMASKED = re.compile(
-    rb'"(?:%s)":(?!null|false|0[,}]|""|\[\]|\{\}|"\*\*\*")'
-    % "|".join(sorted(PERSONAL_KEYS)).encode()
-)
-
-
 def stored_rows(
     recording: Recorded, tags: dict[str, str], *, keep_personal: bool
 ) -> tuple[Row, list[Row]]:
@@ -67,18 +71,22 @@ def stored_rows(
     """
     start, events, end, cut_off, warnings = recording
     start = replace(start, tags={**tags, **start.tags})
+    kept = [_kept_event(event, start, keep_personal) for event in events]
+    events = [event for event, _ in kept]
+    if not keep_personal:
+        end, start = masked(end, start), masked(start, start)
     row = order_row(start, events, end)
     row["merchant"] = row.pop("domain")
     row["tags"] = _text(row["tags"])
     row["n_events"] = len(events)
     row["milestones"] = _text(start.milestones)
     row["start"] = encode(start).decode()
-    row["end"] = None if cut_off else encode(_masked_end(end, keep_personal)).decode()
+    row["end"] = None if cut_off else encode(end).decode()
     row["warnings"] = _text(list(warnings))
     rows = event_rows(start, events)
-    for event, event_row in zip(events, rows, strict=True):
-        event_row["data"] = _data(event.data, keep_personal)
-        event_row["raw"] = event.raw if keep_personal else None
+    for (event, data), event_row in zip(kept, rows, strict=True):
+        event_row["data"] = data
+        event_row["raw"] = event.raw
         event_row["t_ns"] = event.t_ns
         event_row["read_delay_us"] = event.read_delay_us
         event_row["event_id"] = event.id
@@ -109,17 +117,13 @@ def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
     return recorded(records, warnings)
 
 
-def _masked_end(end: End, keep_personal: bool) -> End:
-    return end if keep_personal else replace(end, confirmation=mask_personal(end.confirmation))
-
-
-def _data(data: Any, keep_personal: bool) -> str | None:
-    if data is None:
-        return None
-    text = orjson.dumps(data)
-    if not keep_personal and UNMASKED.search(text):
-        text = orjson.dumps(mask_personal(data))
-    return text.decode()
+def _kept_event(event: Event, start: Start, keep_personal: bool) -> tuple[Event, str | None]:
+    """Return an event as it is kept, and its data as text."""
+    if not keep_personal:
+        words = b" ".join((orjson.dumps(event.data), event.event.encode(), event.id.encode()))
+        is_clean = not may_be_personal(words, tuple(start.personal))
+        event = replace(event, raw=None) if is_clean else masked(event, start)
+    return event, None if event.data is None else orjson.dumps(event.data).decode()
 
 
 def _event(row: Row) -> Event:
@@ -169,6 +173,7 @@ class Written:
     events: int = 0
     environments: set[str] = field(default_factory=set)
     runs: dict[str, RunEntry] = field(default_factory=dict)
+    files: dict[str, Digest] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     def count(self, order: Row) -> None:
@@ -226,7 +231,7 @@ class _Group:
         """Write what is left, and finish the part; return how many bytes are free by that."""
         size = self.flush(written)
         self.flush_orders()
-        self.writer.close()
+        written.files |= self.writer.close()
         written.parts.append(self.writer.part)
         return size
 
@@ -387,6 +392,7 @@ def _entry(written: Written, options: _Options) -> Save:
         environments=tuple(sorted(written.environments)),
         runs=written.runs,
         written_with=written_with(),
+        files=written.files,
     )
 
 

@@ -27,10 +27,10 @@ import orjson
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
-from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
+from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.recorder.journal import JournalError, read_journal
-from firmly_nb.recorder.records import Start
+from firmly_nb.recorder.records import Start, checked_fields
 from firmly_nb.sweep.budget import Budget
 
 if TYPE_CHECKING:
@@ -591,10 +591,17 @@ class PlanFile:
         try:
             values = orjson.loads(path.read_bytes())
             # What an earlier version did not write down has its default.
-            return cls(**{n: values[n] for n in cls.__dataclass_fields__ if n in values})
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            text = f"The sweep's plan {path} is damaged: {error}. Begin a new sweep."
-            raise coded_error(ValueError, "FNB513", text) from None
+            found = cls(**checked_fields(cls, values))
+            Budget.of(found.budget)
+            problem = "" if found.run_id == run_id else "it is that of another sweep"
+        except (TypeError, ValueError) as error:
+            problem = str(error)
+        if problem:
+            text = (
+                f"The sweep's plan {path} is damaged: {without_code(problem)}. Begin a new sweep."
+            )
+            raise coded_error(ValueError, "FNB513", text)
+        return found
 
 
 def is_known(journal: Path, run_id: str) -> bool:

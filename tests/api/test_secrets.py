@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmly_nb.api import secrets
+from firmly_nb.api import personal, secrets
 from firmly_nb.api.models import TEST_CARDS
+from firmly_nb.api.personal import mask_personal
 from firmly_nb.api.secrets import (
     MAX_DEPTH,
     REDACTED,
     SecretStr,
-    mask_personal,
     redact,
     redact_broken_json,
     redact_text,
@@ -34,8 +34,11 @@ SECRET_KEYS = frozenset(
      "verification_value", "x-firmly-app-id", "x-firmly-authorization"]
 )  # fmt: skip
 PERSONAL_KEYS = frozenset(
-    ["address1", "address2", "address_line_1", "address_line_2", "card_holder_name", "company",
-     "email", "first_name", "last_name", "phone"]
+    ["address1", "address2", "address3", "address_line_1", "address_line_2", "address_line_3",
+     "card_holder", "card_holder_name", "company", "company_name", "customer_name", "email",
+     "email_address", "family_name", "first_name", "full_name", "given_name", "last_name",
+     "middle_name", "mobile", "name_on_card", "phone", "phone_number", "recipient",
+     "recipient_name", "street", "street1", "street2", "street_address", "surname", "telephone"]
 )  # fmt: skip
 HANDLE_OWNERS = frozenset({"cart_id", "platform_order_number"})
 
@@ -105,7 +108,7 @@ def test_no_card_number_survives_in_json(tree):
 
 def test_the_names_of_secrets_and_of_personal_data_are_these():
     assert secrets.SECRET_KEYS == SECRET_KEYS
-    assert secrets.PERSONAL_KEYS == PERSONAL_KEYS
+    assert personal.PERSONAL_KEYS == PERSONAL_KEYS
     assert secrets.HANDLE_OWNERS == HANDLE_OWNERS
 
 

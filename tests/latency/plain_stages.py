@@ -12,10 +12,22 @@ from firmly_nb.latency.stages import START
 NOT_REACHED = dict.fromkeys(("start_ms", "end_ms", "duration_ms", "uncertainty_us"), math.nan)
 
 
+def counted(arrivals, milestones=None):
+    """Return when each event counts: at its last arrival, the order's end at its first."""
+    arrivals = list(arrivals)
+    last = {name: others for name, *others in arrivals}
+    names = milestones or vocabulary(last)
+    for name, *others in reversed(arrivals):
+        if name == names[-1] and name not in names[:-1]:
+            last[name] = others
+    return last
+
+
 def plain_stages(arrivals, milestones=None):
     """Return one row a stage; ``arrivals`` are name, ms and uncertainty, as they came."""
-    last = {name: (t_ms, uncertainty_us) for name, t_ms, uncertainty_us in arrivals}
     rows = []
+    arrivals = list(arrivals)
+    last = counted(arrivals, milestones)
     reached, begin, begin_uncertainty = START, 0.0, 0.0
     previous = START
     for name in milestones or vocabulary(last):

@@ -14,7 +14,7 @@ from firmly_nb.api.event_names import GUIDE, REFERENCE, milestone_of, vocabulary
 from firmly_nb.latency.stages import STAGES, StageTimes, stage_times, stages
 from firmly_nb.recorder.records import End
 from firmly_nb.recordings.recordings import Recording, Recordings
-from tests.latency.plain_stages import plain_stages, same_stages
+from tests.latency.plain_stages import counted, plain_stages, same_stages
 from tests.recorder.made_records import event, start
 
 NAMES = [*REFERENCE, *GUIDE, "error", "loyalty-points", "message"]
@@ -73,7 +73,7 @@ def arrivals_of(rec):
 @given(arrivals)
 def test_the_stages_sum_up_to_the_last_milestone(rows):
     frame = stages(table(rows))
-    last = {name: t for name, t, _ in rows}
+    last = {name: t for name, (t, _) in counted(rows).items()}
     milestones = vocabulary(last)
     times = [last[name] for name in milestones if name in last]
     assert math.isclose(
@@ -101,7 +101,7 @@ def test_a_stage_begins_where_the_one_before_it_ended(rows):
 
 @given(arrivals)
 def test_uncertainties_of_both_ends_add_up(rows):
-    last = {name: u for name, _, u in rows}
+    last = {name: u for name, (_, u) in counted(rows).items()}
     found = [last[name] for name in vocabulary(last) if name in last]
     frame = reached(stages(table(rows)))
     expected = [a + b for a, b in zip([0.0, *found], found, strict=False)]

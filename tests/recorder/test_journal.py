@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
 
+import orjson
 import pytest
 
 import firmly_nb as fnb
@@ -110,13 +112,13 @@ def test_an_end_can_be_added_to_what_a_dead_recorder_left(tmp_path, cut):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) - cut])
     end = replace(END, confirmation={"billing_info": ADDRESS})
-    append_end(path, end)
+    append_end(path, START, end)
     records, warnings = read_journal(path)
     kept = [START, event(1), event(2)][: 3 if cut < 2 else 2]
     assert records == [*kept, replace(END, confirmation={"billing_info": MASKED})]
     assert warnings == ([] if cut < 2 else ["line 3 of the journal is damaged and was left out"])
     with pytest.raises(JournalError, match="cannot be written"):
-        append_end(tmp_path / "gone.jsonl", END)
+        append_end(tmp_path / "gone.jsonl", START, END)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"hello", b'{"kind":"end"}\n'])
@@ -302,3 +304,56 @@ def test_every_event_that_was_shown_is_loaded_after_the_notebook_was_killed(
         rec = loaded[order]
         if rec.outcome != "placed":
             assert any("cut off" in warning for warning in rec.warnings), rec
+
+
+WRONG = [
+    ("seq", "1"), ("event", 7), ("event", None), ("t_ns", "soon"), ("t_ns", 1.5), ("t_ns", 2**63),
+    ("t_ns", None), ("wall_ns", []), ("clock", {}), ("uncertainty_us", "x"), ("coalesced", 1),
+    ("size", True), ("rtt_us", "1"), ("id", None), ("raw", 5), ("read_no", -(2**63) - 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_an_event_whose_values_have_wrong_types_is_left_out_and_said(tmp_path, name, value):
+    path = write(tmp_path, START, event(1), event(2), END)
+    lines = path.read_bytes().split(b"\n")
+    lines[1] = orjson.dumps(json.loads(lines[1]) | {name: "?"}).replace(
+        b'"?"', json.dumps(value).encode()
+    )
+    path.write_bytes(b"\n".join(lines))
+    records, warnings = read_journal(path)
+    assert records == [START, event(2), END]
+    assert warnings == ["line 2 of the journal is damaged and was left out"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("items", [7]), ("items", None), ("tags", {"a": 1}), ("tags", []), ("milestones", [1]),
+     ("started_at_ns", "now"), ("timeout_s", None), ("run_id", 5), ("domain", None)],
+)  # fmt: skip
+def test_one_journal_with_a_wrong_start_costs_no_other(tmp_path, name, value):
+    whole = write(tmp_path, replace(START, recording_id="whole"), event(1), END)
+    path = write(tmp_path, START, event(1), END)
+    lines = path.read_bytes().split(b"\n")
+    lines[0] = json.dumps(json.loads(lines[0]) | {name: value}).encode()
+    path.write_bytes(b"\n".join(lines))
+    found = fnb.load(tmp_path)
+    assert [rec.recording_id for rec in found] == ["whole"]
+    assert str(path) in found.warnings[0]
+    assert whole.exists()
+    assert len(found.orders) == len(found.events) == 1
+
+
+def test_a_pipe_among_journals_is_not_waited_for(tmp_path):
+    path = write(tmp_path, START, event(1), END)
+    os.mkfifo(path.with_name("pipe.jsonl"))
+    found = fnb.load(tmp_path)
+    assert len(found) == 1
+    assert "pipe.jsonl is not a file" in found.warnings[0]
+    assert len(fnb.load(path.with_name("pipe.jsonl"))) == 0
+
+
+def test_a_home_below_the_users_own_is_understood(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FIRMLY_NB_HOME", "~/recordings")
+    assert default_directory() == tmp_path / "recordings" / "journals"

@@ -47,9 +47,10 @@ async def test_a_plain_answer_that_is_no_json_is_an_http_error(body):
     assert rec.order_exists == "unknown"
 
 
-async def test_a_plain_answer_that_is_a_stream_is_an_http_error():
+async def test_a_plain_answer_that_is_a_stream_is_read():
     rec = await run(answer(event("order-placed"), "text/event-stream"), sse=False)
-    assert (rec.outcome, rec.error.error) == ("http_error", "UnexpectedContentType")
+    assert (rec.outcome, rec.order_exists) == ("placed", "unknown")
+    assert "expected was HTTP 200 with application/json" in rec.warnings[0]
 
 
 async def test_a_plain_answer_that_breaks_off_is_a_transport_error():

@@ -196,21 +196,22 @@ def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, 
     assert "the recorder did not answer" in lab.last.warnings[0]
 
 
-def test_a_listener_that_fails_is_told_and_stops_no_other_order(lab):
-    from firmly_nb.background import follow, submit
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("kind", ["start", "event", "end", "all"])
+def test_a_callback_that_fails_costs_no_recording(lab, isolated, kind):
+    def fail(record):
+        if kind in {record.kind, "all"}:
+            raise KeyError("planned")
 
-    def fail(_record):
-        raise KeyError("planned")
-
-    async def place(on_record):
-        from firmly_nb.api.models import Card
-        from firmly_nb.engine import Options
-
-        return await lab._bench.place(ORDER, Card.test(), Options(), on_record)
-
-    with pytest.raises(KeyError, match="planned"):
-        follow(submit(place, fail))
-    assert follow(submit(place, lambda _: None)).outcome == "placed"
+    rec = lab.place(ORDER, on_record=fail, progress=False, isolated=isolated)
+    assert rec.outcome == lab.last.outcome == "placed"
+    assert len(rec.events) == 4
+    [warning] = rec.warnings
+    assert warning == lab.last.warnings[0]
+    assert warning.startswith("on_record failed ")
+    assert "KeyError: 'planned'. The recording is whole." in warning
+    assert len(fnb.load()) == 1
+    assert lab.place(ORDER, progress=False).warnings == []
 
 
 @pytest.mark.parametrize(

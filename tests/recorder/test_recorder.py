@@ -125,7 +125,11 @@ async def test_a_body_that_is_no_event_stream_is_an_http_error(kind):
 
     rec = await run(behave)
     assert (rec.outcome, rec.error.error) == ("http_error", "UnexpectedContentType")
-    assert rec.warnings == ["the answer was not what was asked for"]
+    [warning] = rec.warnings
+    assert warning == (
+        f"the response was HTTP 200 with {kind or 'no content type'}; "
+        "expected was HTTP 200 with text/event-stream"
+    )
     assert rec.order_exists == "unknown"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb import sim
 from firmly_nb.sweep.budget import amount_from
+from firmly_nb.sweep.plan import PlanFile
 
 ORDER = fnb.Order.example()
 DOMAINS = [ORDER.domain, "brook.example.test"]
@@ -167,6 +169,26 @@ def test_a_run_goes_on_where_it_began(lab, connect):
     elsewhere = connect(environment="simulator", profile="instant", journal=lab.journal)
     with pytest.raises(ValueError, match="was placed on custom; this lab uses simulator"):
         elsewhere.sweep(ORDER, resume="here", progress=False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"run_id": "../../x"}, {"run_id": "other"}, {"budget": None}, {"budget": {"orders": "x"}},
+     {"budget": {"cars": 1}}, {"count": "5"}, {"seed": 1.5}, {"tags": {"a": 1}}, {"kinds": {}},
+     {"rate_per_s": "fast"}, {"arrival": None}, {"concurrency": True}],
+    ids=str,
+)  # fmt: skip
+def test_a_plan_that_says_what_cannot_be_is_refused(tmp_path, changes):
+    whole = PlanFile(
+        run_id="r-1", name="", tags={}, environment="simulator", began_at_ns=0, arrival="poisson",
+        rate_per_s=0.5, concurrency=4, duration_s=None, count=20, seed=7, budget={"orders": 20},
+    )  # fmt: skip
+    whole.write(tmp_path)
+    assert PlanFile.read(tmp_path, "r-1") == whole
+    path = tmp_path / "sweeps" / "r-1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(ValueError, match=r"r-1\.json is damaged"):
+        PlanFile.read(tmp_path, "r-1")
 
 
 def test_a_damaged_plan_is_said_and_touches_nothing(lab):

@@ -1,0 +1,494 @@
+"""Personal data of an order, masked wherever a server repeats it.
+
+Names, streets, telephone numbers, e-mail addresses and companies are masked in everything that is
+written down: in fields that are called so, and by value in every other text. City, state, country
+and postal code stay, because prices depend on them; so do ids, host names and product titles.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import unicodedata
+from contextlib import suppress
+from functools import lru_cache, partial
+from html import unescape
+from html.entities import codepoint2name
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import unquote_plus
+
+import orjson
+
+from firmly_nb.api.secrets import MAX_DEPTH, TOO_DEEP, replace_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+MASK = "***"
+PERSONAL_KEYS = frozenset(
+    {
+        "address1",
+        "address2",
+        "address3",
+        "address_line_1",
+        "address_line_2",
+        "address_line_3",
+        "card_holder",
+        "card_holder_name",
+        "company",
+        "company_name",
+        "customer_name",
+        "email",
+        "email_address",
+        "family_name",
+        "first_name",
+        "full_name",
+        "given_name",
+        "last_name",
+        "middle_name",
+        "mobile",
+        "name_on_card",
+        "phone",
+        "phone_number",
+        "recipient",
+        "recipient_name",
+        "street",
+        "street1",
+        "street2",
+        "street_address",
+        "surname",
+        "telephone",
+    }
+)
+# Fields of an address whose values are looked for in every other text.
+VALUE_KEYS = ("first_name", "last_name", "email", "phone", "address1", "address2", "company")
+SHORTEST = 3  # characters; a shorter name is found in every other word
+FEWEST_DIGITS = 6  # of a telephone number
+NATIONAL_DIGITS = 9  # the end of a telephone number that every way of writing it shares
+# A part of a value this long is told by no other text, so that it needs no space around it.
+TELLING = 8
+MOST_ESCAPED = 3  # times that a text may be escaped
+MAX_NESTED = 8  # levels of JSON inside a text of JSON
+
+_PLAIN = str.maketrans("", "", "-_ .")
+
+
+def plain_name(key: str) -> str:
+    """Return a field's name as names are compared: firstName, First-Name and first_name are one.
+
+    Examples
+    --------
+    >>> plain_name("firstName"), plain_name("First-Name")
+    ('firstname', 'firstname')
+    """
+    return key.translate(_PLAIN).lower()
+
+
+_PERSONAL_NAMES = frozenset(map(plain_name, PERSONAL_KEYS))
+# What prices depend on, and what names no person.
+_PUBLIC_NAMES = frozenset(
+    map(
+        plain_name,
+        (
+            *("city", "state", "state_or_province", "province", "region", "country"),
+            *("country_code", "postal_code", "zip", "zip_code", "currency", "domain", "host"),
+            *("display_name", "shop_id", "store_id", "sku", "handle", "event", "type", "status"),
+        ),
+    )
+)
+# Below these fields a title or a description is the catalogue's.
+_CATALOGUE_NAMES = frozenset(
+    map(plain_name, ("line_items", "items", "products", "product", "variants", "variant"))
+)
+_TITLE_NAMES = frozenset(
+    map(
+        plain_name,
+        (
+            *("title", "name", "description", "brand", "vendor", "image", "images", "alt", "url"),
+            *("product_title", "product_name", "variant_title", "variant_description"),
+            *("requested_attributes", "attributes", "options"),
+        ),
+    )
+)
+_ID = re.compile(r"(?:^|[_-])ids?$|[a-z]Ids?$|[a-z]ID$")
+
+
+@lru_cache(maxsize=4096)
+def is_personal(key: str) -> bool:
+    """Whether a field is called as one that names a person, however it is spelled."""
+    return plain_name(key) in _PERSONAL_NAMES
+
+
+@lru_cache(maxsize=4096)
+def _is_public(key: str, in_catalogue: bool) -> bool:
+    plain = plain_name(key)
+    return (
+        plain in _PUBLIC_NAMES or bool(_ID.search(key)) or (in_catalogue and plain in _TITLE_NAMES)
+    )
+
+
+def personal_values(*addresses: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what names the persons of some addresses, to be looked for in texts.
+
+    Examples
+    --------
+    >>> personal_values({"first_name": "Ada", "last_name": "Li", "city": "Rome"})
+    ('Ada Li', 'Ada')
+    """
+    found: dict[str, None] = {}
+    for address in addresses:
+        whole = " ".join(str(address.get(key) or "") for key in ("first_name", "last_name"))
+        values = [whole, *(str(address.get(key) or "") for key in VALUE_KEYS)]
+        found.update(dict.fromkeys(v for value in values if len(v := value.strip()) >= SHORTEST))
+    return tuple(found)
+
+
+def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> Any:
+    """Return a JSON value with everything masked that names a person.
+
+    Parameters
+    ----------
+    value
+        Anything that JSON can hold.
+    values
+        What names the persons of the order (:func:`personal_values`): masked in every text.
+    kept
+        Texts that stay although they hold such a value: the order's merchant and ids.
+
+    Examples
+    --------
+    >>> mask_personal({"firstName": "Ada", "city": "Seattle"})
+    {'firstName': '***', 'city': 'Seattle'}
+    >>> mask_personal({"notice": "Dear ADA, harbor.ada.test is closed"}, ("Ada",))
+    {'notice': 'Dear ***, harbor.ada.test is closed'}
+    """
+    value = _masked(value, (), kept, MAX_DEPTH, False)
+    # Most carts repeat names in fields that are called so, and nowhere else.
+    finders = _found(_text_of(value), _finders(values)) if values else ()
+    return _masked(value, finders, kept, MAX_DEPTH, False) if finders else value
+
+
+def mask_personal_text(text: str, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
+    """Return a text with everything masked that names a person, whatever it is a text of.
+
+    Examples
+    --------
+    >>> mask_personal_text('{"email": "ada@example.test", "total": NaN}')
+    '{"email": "***", "total": NaN}'
+    >>> mask_personal_text("no ride to 10%20SAMPLE%20WAY", ("10 Sample Way",))
+    'no ride to ***'
+    """
+    return _masked_text(text, _finders(values), kept, MAX_NESTED)
+
+
+def may_be_personal(text: bytes, values: tuple[str, ...]) -> bool:
+    """Look quickly whether there can be anything to mask in JSON that was just written.
+
+    It costs a small part of :func:`mask_personal`, and says yes now and then where there is none.
+    """
+    return _FIELDS.search(text) is not None or bool(_found(text.decode(), _finders(values)))
+
+
+def _text_of(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+# A personal field whose value is neither empty nor masked; or a text that may be JSON itself.
+_FIELDS = re.compile(
+    rb'(?i)"(?:%s)":(?!null|false|0[,}]|""|\[\]|\{\}|"\*\*\*")|\\"'
+    % "|".join(re.sub("_|(?=[0-9])", "[-_ ]?", key) for key in sorted(PERSONAL_KEYS)).encode()
+)
+
+
+def _masked(
+    value: Any, finders: Finders, kept: tuple[str, ...], depth: int, in_catalogue: bool
+) -> Any:
+    if isinstance(value, str):
+        return _masked_text(value, finders, kept, min(depth, MAX_NESTED))
+    if isinstance(value, int) and not isinstance(value, bool):
+        is_telephone = any(
+            f.reading == "digits" and f.needle.decode() in str(value) for f in finders
+        )
+        return MASK if is_telephone else value
+    if not isinstance(value, (list, dict)):
+        return value
+    if depth <= 0:
+        return TOO_DEEP
+    if isinstance(value, list):
+        return [_masked(item, finders, kept, depth - 1, in_catalogue) for item in value]
+    telling = tuple(finder for finder in finders if finder.is_telling)
+    masked = {}
+    for key, item in value.items():
+        if is_personal(key):
+            new = MASK if item else item
+        elif _is_public(key, in_catalogue) and not isinstance(item, dict):
+            new = _masked(item, telling, kept, depth - 1, in_catalogue)
+        else:
+            below = in_catalogue or plain_name(key) in _CATALOGUE_NAMES
+            new = _masked(item, finders, kept, depth - 1, below)
+        # A field may be called by an e-mail address; a first name is found in many fields' names.
+        masked[_search(key, telling, kept) if telling else key] = new
+    return masked
+
+
+def _is_word(value: str) -> bool:
+    return all(char.isalpha() or char in f" -.{_APOSTROPHES}" for char in value)
+
+
+def _masked_text(text: str, finders: Finders, kept: tuple[str, ...], depth: int) -> str:
+    if depth > 0 and text.lstrip()[:1] in {"{", "[", '"'}:
+        try:
+            inner = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            masked = _masked(inner, finders, kept, depth - 1, False)
+            return text if masked == inner else orjson.dumps(masked).decode()
+    if '"' in text:
+        text = replace_fields(text, is_personal, MASK)
+    return _search(text, finders, kept) if finders else text
+
+
+class _Finder(NamedTuple):
+    """How one value is found: what a text must hold, and the pattern of all its spellings."""
+
+    needle: bytes
+    reading: Literal["letters", "digits", "lowered"]
+    pattern: str
+    is_telling: bool  # names a person wherever it stands: e-mail, telephone, street
+
+
+Finders = tuple[_Finder, ...]
+
+
+def _search(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
+    """Mask the values in a text, however they are spelled there."""
+    for finder in _found(text, finders):
+        spared = [
+            match.span()
+            for word in kept
+            for match in re.finditer(re.escape(word), text, re.IGNORECASE)
+        ]
+        text = _compiled(finder.pattern).sub(partial(_replaced, spared=spared), text)
+    return text
+
+
+def _found(text: str, finders: Finders) -> Finders:
+    """Return the finders whose values can be in a text; most texts hold none."""
+    letters = [_letters(reading) for reading in _read_as(text)]
+    readings = {
+        "letters": letters,
+        "digits": [plain.translate(None, _NO_DIGITS) for plain in letters],
+        "lowered": [text.lower().encode("utf-8", "replace")],
+    }
+    return tuple(
+        finder
+        for finder in finders
+        if any(finder.needle in reading for reading in readings[finder.reading])
+    )
+
+
+def _replaced(match: re.Match[str], spared: list[tuple[int, int]]) -> str:
+    begin, end = match.span("value")
+    inside = any(first <= begin and end <= last for first, last in spared)
+    if inside or _is_in_host(match.string, begin, end):
+        return match[0]
+    return match[0][: begin - match.start()] + MASK + match[0][end - match.start() :]
+
+
+def _is_in_host(text: str, begin: int, end: int) -> bool:
+    """Whether what stands there is a label of a host name: example in harbor.example.test.
+
+    The last label is none (mr.example); what belongs to an e-mail address is not spared before
+    its @.
+    """
+    while begin > 0 and (text[begin - 1].isalnum() or text[begin - 1] in ".-"):
+        begin -= 1
+    label_ends = end
+    while end < len(text) and (text[end].isalnum() or text[end] in ".-"):
+        end += 1
+    run, follows = text[begin:end].rstrip("."), text[end : end + 1]
+    return (
+        follows != "@"
+        and text[label_ends : label_ends + 1] == "."
+        and len(run) > label_ends - begin + 1
+        and re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", run) is not None
+    )
+
+
+def _read_as(text: str) -> list[str]:
+    """Return what a text says: as it is, and without escapes of JSON, addresses, pages and mail."""
+    if not _ESCAPED.search(text):
+        return [text]
+    readings = {text: None, _QUOTED_PRINTABLE.sub(_from_hex, text): None}
+    for begin in list(readings):
+        again = begin
+        for _ in range(MOST_ESCAPED):
+            again = _unescaped(again)
+            readings[again] = None
+    return list(readings)
+
+
+_ESCAPED = re.compile(r"[%&=\\]|[^\x00-\x7f]")
+_JSON_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|[nrtbf])")
+_QUOTED_PRINTABLE = re.compile(r"((?:=[0-9A-Fa-f]{2})+)")
+
+
+def _from_hex(match: re.Match[str]) -> str:
+    return bytes.fromhex(match[1].replace("=", "")).decode("utf-8", "replace")
+
+
+def _unescaped(text: str) -> str:
+    text = _JSON_ESCAPE.sub(lambda match: chr(int(match[1] or "20", 16)), text)
+    if not text.isascii():
+        with suppress(UnicodeError):
+            text = text.encode("latin-1").decode()  # UTF-8 that was read as Latin-1
+    return unescape(unquote_plus(text)) if "%" in text or "&" in text else text
+
+
+def _letters(text: str) -> bytes:
+    """Return letters and digits alone, without case and accents."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text).casefold()
+        text = "".join(char for char in text if not unicodedata.combining(char))
+    return text.encode("utf-8", "replace").translate(_LOWER, _NO_LETTERS)
+
+
+_LOWER = bytes(range(256)).lower()
+_NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalnum())
+_NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
+
+
+def _telephone(value: str) -> str:
+    """Return the digits that every spelling of a telephone number ends with; "" for others."""
+    is_number = len(_digits(value)) >= FEWEST_DIGITS and not any(map(str.isalpha, value))
+    return _digits(value)[-NATIONAL_DIGITS:] if is_number else ""
+
+
+def _digits(value: str) -> str:
+    return "".join(char for char in value if "0" <= char <= "9")
+
+
+def _encoded(value: str) -> list[str]:
+    """Return a value in hex, and in base64 at each of the three places it can begin at."""
+    if len(value) < TELLING:
+        return []
+    forms = []
+    for text in dict.fromkeys((value, value.lower(), value.upper())):
+        raw = text.encode()
+        forms.append(raw.hex())
+        for pad in range(3):
+            for encode in (base64.b64encode, base64.urlsafe_b64encode):
+                whole = encode(b"\0" * pad + raw).decode().rstrip("=")
+                # The first characters and the last hold bits of their neighbours.
+                forms.append(whole[(0, 2, 3)[pad] : len(whole) - bool((pad + len(raw)) % 3)])
+    return list(dict.fromkeys(forms))
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _finders(values: tuple[str, ...]) -> Finders:
+    """Return how the values are found; longer ones first, as they hold the others."""
+    finders: list[_Finder] = []
+    for value in sorted(_spellings(values), key=len, reverse=True):
+        core = _telephone(value)
+        if core:
+            # The digits before those that all spellings share: a country's or an area's.
+            before = "".join(f"(?:{_digit(d)}{_GAP})?" for d in _digits(value)[: -len(core)])
+            digits = _GAP.join(map(_digit, core))
+            pattern = rf"{_NUMBER}\d{{0,4}}{_GAP}(?P<value>{before}{digits})(?!\d)"
+        else:
+            spelled = "".join(_SPACE if char == " " else _char(char) for char in value)
+            pattern = f"(?P<value>{spelled})"
+            if len(value) < TELLING or _is_word(value):
+                pattern = f"{_BEGIN}{pattern}{_END}"
+        finders.append(
+            _Finder(
+                needle=core.encode() or _letters(value),
+                reading="digits" if core else "letters",
+                pattern=pattern,
+                is_telling=len(value) >= TELLING and not _is_word(value),
+            )
+        )
+    for form in dict.fromkeys(form for value in values for form in _encoded(value)):
+        found = f"(?P<value>{re.escape(form)})"
+        finders.append(_Finder(form.lower().encode(), "lowered", found, is_telling=True))
+    return tuple(finders)
+
+
+_HOUSE_NUMBER = re.compile(r"^\d+\w?[ ,]+|[ ,]+\d+\w?$")
+# What may stand between the words of a value, and between the digits of a telephone number.
+_SPACE = (
+    r"(?:[\s+_.,-]|%(?:25)*(?:2[0cd]|0[ad9])|=20|&nbsp;|&#0*32;|&#x0*20;"
+    r"|\\{1,8}[nrt]|\\{1,8}u00[2a]0){0,8}"
+)
+_GAP = (
+    r"(?:[\s().\-/+_]|[%=](?:25)*2[089bdf]|&nbsp;|&#0*(?:32|4[013567]);|&#x0*2[089bdf];"
+    r"|\\{1,8}[nrt]|\\{1,8}u00a0){0,8}"
+)
+# Digits may belong to an escape before the number.
+_NUMBER = r"(?:(?<!\d)|(?<=[%=][0-9a-f]{2})|(?<=%25[0-9a-f]{2}))"
+_APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
+# A name is a word of its own. An escape before it ends in letters, but belongs to no word.
+_BEGIN = r"(?:(?<![^\W_])|(?<=[%=][0-9a-f]{2})|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4}))"
+_END = r"(?![^\W_])"
+
+
+def _spellings(values: Iterable[str]) -> list[str]:
+    """Return the values and the street names in them, without house numbers."""
+    found: dict[str, None] = {}
+    for value in values:
+        spaced = " ".join(unicodedata.normalize("NFC", value).split())
+        found[spaced] = None
+        street = _HOUSE_NUMBER.sub("", spaced)
+        if street != spaced and " " in street and len(street) >= TELLING:
+            found[street] = None
+    return list(found)
+
+
+@lru_cache(maxsize=4096)
+def _char(char: str) -> str:
+    """Return a pattern for a character in every spelling: escaped for JSON, pages and addresses."""
+    bare = unicodedata.normalize("NFD", char)
+    folded = {char, char.lower(), char.upper(), char.casefold(), bare, bare[0]}
+    ways: dict[str, None] = {}
+    for form in sorted(folded, key=len, reverse=True):
+        ways["".join(map(_escaped, form))] = None
+        ways["".join(rf"[%=](?:25)*{byte:02x}" for byte in form.encode("utf-8", "replace"))] = None
+        if not form.isascii():  # UTF-8 that was read as Latin-1, then escaped or not
+            ways["".join(map(_escaped, form.encode("utf-8", "replace").decode("latin-1")))] = None
+    if char in _APOSTROPHES:
+        ways.update(dict.fromkeys((f"[{_APOSTROPHES}]", f"{_AMP}[ar](?:pos|squo){_SEMICOLON}")))
+    return f"(?:{'|'.join(ways)})"
+
+
+# Where a page's escape is in an address, or in JSON, its own signs are escaped too.
+_AMP = r"(?:&|[%=](?:25)*26|\\{1,8}u0026)(?:amp;|amp%3b)*"
+_HASH = r"(?:#|[%=](?:25)*23)"
+_SEMICOLON = r"(?:;|[%=](?:25)*3b)"
+
+
+def _escaped(char: str) -> str:
+    """Return a pattern for one character as it is, for JSON, or as an entity of a page."""
+    ways = [re.escape(char), "".join(rf"\\{{1,8}}u{ord(unit):04x}" for unit in _units(char))]
+    ways.append(rf"{_AMP}{_HASH}(?:0*{ord(char)}|x0*{ord(char):x}){_SEMICOLON}")
+    if name := codepoint2name.get(ord(char)):
+        ways.append(f"{_AMP}{name}{_SEMICOLON}")
+    if not char.isalnum():
+        ways.append(rf"\\{{1,8}}{re.escape(char)}")
+    return f"(?:{'|'.join(ways)})"
+
+
+def _units(text: str) -> str:
+    """Return the UTF-16 code units of a text, as JSON escapes them."""
+    raw = text.encode("utf-16-be", "surrogatepass")
+    return "".join(chr(raw[i] << 8 | raw[i + 1]) for i in range(0, len(raw), 2))
+
+
+def _digit(char: str) -> str:
+    return rf"(?:{char}|%(?:25)*3{char}|&#0*{48 + int(char)};|&#x0*3{char};)"

@@ -1,0 +1,273 @@
+"""What names a person is masked however a server repeats it; everything else stays."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import unicodedata
+from urllib.parse import quote, quote_plus
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmly_nb.api.personal import (
+    mask_personal,
+    mask_personal_text,
+    may_be_personal,
+    personal_values,
+)
+
+PLANTED = {
+    "first_name": "Zoë",
+    "last_name": "O'Quill",
+    "email": "zoe.oquill+test@planted.example",
+    "phone": "(206) 555-0147",
+    "address1": "4711 Plănted Way",
+    "address2": "Apt. 99-Q",
+    "company": "Quill & Søns",
+    "city": "Seattle",
+    "state_or_province": "WA",
+    "country": "US",
+    "postal_code": "98101",
+}
+VALUES = personal_values(PLANTED)
+NAMES = [
+    key for key in PLANTED if key not in {"city", "state_or_province", "country", "postal_code"}
+]
+
+
+def entities(text):
+    return "".join(f"&#{ord(char)};" for char in text)
+
+
+def hex_entities(text):
+    return "".join(f"&#x{ord(char):X};" for char in text)
+
+
+def quoted_printable(text):
+    return "".join(
+        c if c.isascii() and c.isalnum() else "".join(f"={b:02X}" for b in c.encode()) for c in text
+    )
+
+
+ECHOES = {
+    "as it is": str,
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "in a sentence": "Dear {}, we are closed.".format,
+    "at the end of a sentence": "This was not delivered to {}.".format,
+    "in brackets": "unknown (<{}>)".format,
+    "in quotes": "'{}' is not known".format,
+    "after an equals sign": "q={}&x=1".format,
+    "after a colon": "name:{};".format,
+    "url-encoded": lambda text: f"/search?q={quote(text, safe='')}&page=1",
+    "url-encoded as a form": lambda text: f"a=1&b={quote_plus(text)}&c=2",
+    "url-encoded twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "url-encoded in lower case": lambda text: quote(text, safe="").lower(),
+    "html-escaped": lambda text: f"<p>{html.escape(text)}</p>",
+    "html-escaped twice": lambda text: html.escape(html.escape(text)),
+    "as decimal entities": entities,
+    "as hexadecimal entities": hex_entities,
+    "in an attribute": lambda text: f'<input value="{html.escape(text)}"/>',
+    "in a page": lambda text: f"<html><title>500</title><body>{html.escape(text)}</body>",
+    "json-escaped": json.dumps,
+    "json-escaped twice": lambda text: json.dumps(json.dumps(text)),
+    "JSON inside a text": lambda text: json.dumps({"note": text}),
+    "JSON inside a text, twice": lambda text: json.dumps(json.dumps({"a": [text]})),
+    "unreadable JSON": lambda text: f'{{"total": NaN, "to": {json.dumps(text)}',
+    "unreadable JSON, cut off": lambda text: f'{{"total": 1, "to": {json.dumps(text)[:-1]}',
+    "with a line break": lambda text: text.replace(" ", "\n"),
+    "with non-breaking spaces": lambda text: text.replace(" ", "\u00a0"),
+    "with several spaces": lambda text: text.replace(" ", "   "),
+    "with underscores": lambda text: text.replace(" ", "_"),
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+    "composed": lambda text: unicodedata.normalize("NFC", text),
+    "UTF-8 read as Latin-1": lambda text: text.encode().decode("latin-1"),
+    "quoted-printable": quoted_printable,
+    "title case": str.title,
+    "in an e-mail's head": 'To: "{}" <someone@example.test>'.format,
+    "as a field of a form": "first_name={}&last_name=x".format,
+    "between tags": "<td>{}</td>".format,
+    "after a tabulator": "a\t{}\tb".format,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_value_is_masked_however_it_is_repeated(echo, name):
+    text = ECHOES[echo](PLANTED[name])
+    masked = mask_personal_text(text, VALUES)
+    assert masked != text
+    for form in (PLANTED[name], ECHOES[echo](PLANTED[name])):
+        assert form not in masked
+    letters = "".join(filter(str.isalnum, PLANTED[name])).lower()
+    assert letters not in "".join(filter(str.isalnum, masked)).lower()
+    assert mask_personal({"notice": [text]}, VALUES) != {"notice": [text]}
+
+
+@pytest.mark.parametrize("name", ["email", "phone", "address1", "company"])
+@pytest.mark.parametrize("pad", ["", "x", "xy"])
+def test_a_longer_value_is_masked_in_base64_and_in_hex(name, pad):
+    raw = f"{pad}{PLANTED[name]} and more".encode()
+    for text in (base64.b64encode(raw).decode(), raw.hex(), base64.urlsafe_b64encode(raw).decode()):
+        assert "***" in mask_personal_text(text, VALUES)
+
+
+@pytest.mark.parametrize(
+    "telephone",
+    [
+        "2065550147",
+        "206-555-0147",
+        "206.555.0147",
+        "(206)555-0147",
+        "206 555 01 47",
+        "+1 206 555 0147",
+        "+12065550147",
+        "0012065550147",
+        "1-206-555-0147",
+        "206%20555%200147",
+        "206&nbsp;555&nbsp;0147",
+        "206 / 555 - 0147",
+    ],
+)
+def test_a_telephone_number_is_masked_whatever_stands_between_its_digits(telephone):
+    masked = mask_personal_text(f"call {telephone} now", VALUES)
+    assert "0147" not in masked
+    assert masked.startswith("call ")
+    assert masked.endswith("*** now")
+
+
+def test_a_telephone_number_that_is_a_number_is_masked():
+    assert mask_personal({"n": 2065550147, "m": 2065550148}, VALUES) == {
+        "n": "***",
+        "m": 2065550148,
+    }
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "first_name",
+        "firstName",
+        "FirstName",
+        "FIRST_NAME",
+        "first-name",
+        "First Name",
+        "fullName",
+        "emailAddress",
+        "E-Mail",
+        "addressLine1",
+        "Address_1",
+        "streetAddress",
+        "phoneNumber",
+        "Surname",
+    ],
+)
+def test_a_field_is_masked_however_it_is_spelled(key):
+    assert mask_personal({"a": [{key: "Xi"}]}) == {"a": [{key: "***"}]}
+    text = f'{{"{key}": "Xi", "total": NaN'
+    assert mask_personal_text(text) == f'{{"{key}": "***", "total": NaN'
+    assert "Xi" not in mask_personal_text(json.dumps(json.dumps({key: "Xi"}))[:-2])
+
+
+KEPT = ("harbor.example.test", "EXAMPLE-XS-Orange")
+EXAMPLE = personal_values({"first_name": "Ada", "last_name": "Example", "phone": "2065550100"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "harbor.example.test", "https://harbor.example.test/cart", "www.example.com is closed",
+        "no EXAMPLE-XS-Orange left", "Nevada", "Canada", "adamant", "examples", "Exampleton",
+        "order 120655501002 of today", "2026-11-28T20:65:55.0100",
+        {"domain": "example.test"}, {"variant_id": "Ada-1"}, {"cartId": "example"},
+        {"line_items": [{"description": "Ada Lovelace mug", "sku": "ADA-1", "quantity": 1}]},
+        {"products": [{"title": "The Example Tee", "handle": "example-tee"}]},
+        {"city": "Example", "state_or_province": "Ada", "country": "US", "postal_code": "98101"},
+        {"example": 1, "ada": 2}, {"total": {"value": 20.65, "number": 2065}}, None, True, 20.65,
+    ],
+)  # fmt: skip
+def test_what_names_no_person_stays(value):
+    assert mask_personal(value, EXAMPLE, KEPT) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Mr.Example", "Mr.***"),
+        ("ada.example@other.test", "***@other.test"),
+        ("Sincerely, Example.", "Sincerely, ***."),
+        ("AdaExample", "***"),
+        ("ada_example", "***"),
+        ("customer 'Example, Ada'", "customer '***, ***'"),
+    ],
+)
+def test_a_name_is_a_word_also_between_signs(text, masked):
+    assert mask_personal_text(text, EXAMPLE, KEPT) == masked
+
+
+def test_an_id_that_is_an_e_mail_address_is_masked():
+    values = personal_values({"email": "ada@example.test"})
+    echoed = {"customer_id": "ada@example.test", "ada@example.test": "bounced"}
+    assert mask_personal(echoed, values) == {"customer_id": "***", "***": "bounced"}
+
+
+def test_names_below_three_characters_are_masked_with_their_first_name_only():
+    values = personal_values({"first_name": "Bo", "last_name": "Li"})
+    assert values == ("Bo Li",)
+    assert mask_personal_text("Bo Li, Bologna, BO LI, alibi", values) == "***, Bologna, ***, alibi"
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text(max_size=12)
+    | st.sampled_from(NAMES),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=8) | st.sampled_from(NAMES), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_masking_again_changes_nothing(tree):
+    masked = mask_personal(tree, VALUES)
+    assert mask_personal(masked, VALUES) == masked
+
+
+@given(json_values)
+def test_the_quick_look_misses_nothing(tree):
+    for values in ((), VALUES):
+        if mask_personal(tree, values) != tree:
+            assert may_be_personal(orjson.dumps(tree), values)
+
+
+@given(
+    st.text(max_size=20),
+    st.sampled_from(sorted(ECHOES)),
+    st.sampled_from(NAMES),
+    st.text(max_size=20),
+)
+def test_a_value_is_masked_among_any_other_text(before, echo, name, after):
+    repeated = ECHOES[echo](PLANTED[name])
+    text = f"{before} {repeated} {after}"
+    if repeated not in f"{before} {after}":
+        assert repeated not in mask_personal_text(text, VALUES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\\" * 200_000, " " * 200_000, "2 " * 100_000, "%25" * 70_000, "&amp;" * 50_000,
+     "&#0" * 60_000, '{"' * 60_000, '\\"' * 60_000, "Zo" * 100_000, "4711" + " " * 200_000,
+     "z.o." * 50_000 + "zoë"],
+)  # fmt: skip
+def test_a_text_made_to_be_slow_is_masked_in_linear_time(text):
+    """The time limit of tests is far above what this takes and far below a quadratic search."""
+    for planted in ("", PLANTED["email"], PLANTED["phone"], PLANTED["address1"]):
+        assert PLANTED["email"] not in mask_personal_text(text + planted, VALUES)

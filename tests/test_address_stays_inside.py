@@ -1,0 +1,97 @@
+"""Plant an address, let a merchant repeat it in every way, then search all that was written."""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+from urllib.parse import quote
+
+import pytest
+
+import firmly_nb as fnb
+from tests.api.test_personal import ECHOES, NAMES, PLANTED
+from tests.merchant_server import Merchant, serving
+
+SHOP = "harbor.example.test"
+# What any spelling of the planted address still has.
+TRACES = (
+    "zoe.oquill",
+    "zoë",
+    "quill",
+    "5550147",
+    "555-0147",
+    "planted.example",
+    "nted way",
+    "99-q",
+)
+
+
+def streams():
+    """One stream for each way: in fields, in texts, unreadable, in JSON inside a text."""
+    for way in ECHOES.values():
+        said = [way(PLANTED[name]) for name in NAMES]
+        fields = {"firstName": PLANTED["first_name"], "Shipping Info": {"E-Mail": PLANTED["email"]}}
+        cart = {"cart": {"notice": said, "Contact": fields, "cart_status": "active"}}
+        one_line = " ".join(" ".join(said).split())
+        yield [
+            ("item-added", json.dumps(cart)),
+            ("note", json.dumps({"message": json.dumps(cart)})),
+            ("unreadable", json.dumps(cart)[:-3] + ', "total": NaN'),
+            ("plain", one_line),
+            ("error", json.dumps({"error": "ErrorX", "description": " ".join(said)})),
+        ]
+
+
+@pytest.mark.parametrize("isolated", [True, False], ids=["own process", "this process"])
+def test_a_planted_address_is_written_down_nowhere(
+    isolated, connect, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level(logging.DEBUG)
+    order = fnb.Order.example(domain=SHOP, shipping_info=PLANTED)
+    card = fnb.Card.test(name="Zoë O'Quill")
+    with serving(Merchant()) as merchant:
+        lab = connect(api_url=merchant.url, app_id="planted-app-id", allow_domains=[SHOP])
+        made = []
+        for merchant.events in streams():
+            made.append(lab.place(order, card, isolated=isolated, keep_raw=True))
+        for status in (400, 429, 502):
+            repeated = html.escape(" ".join(PLANTED[name] for name in NAMES))
+            merchant.page = status, f"<html><title>No</title><body>{repeated}</body></html>"
+            made.append(lab.place(order, card, isolated=isolated))
+    recs = fnb.Recordings(made)
+    assert "zoë" in str(recs.events["data"].tolist()).lower()
+    recs.save("set")
+    fnb.load("set").save("again")
+    fnb.report(recs, "report.html", pictures=False)
+    fnb.report(fnb.load("set"), "loaded.html", pictures=False)
+    journals = fnb.load()
+    written = [caplog.text, *map(str, (fnb.load("set").events.to_dict("records"), journals.events))]
+    written += [
+        str(fnb.load("set").orders.to_dict("records")),
+        str(journals.orders.to_dict("records")),
+    ]
+    paths = [path for path in lab.journal.rglob("*") if path.is_file()] + list(tmp_path.rglob("*"))
+    written += [path.read_bytes().decode("utf-8", "replace") for path in paths if path.is_file()]
+    assert len(written) > len(made)
+    for text in written:
+        for said in (text, quote(text), json.dumps(text)):
+            found = [trace for trace in TRACES if trace in said.lower()]
+            assert not found, said[max(0, said.lower().index(found[0]) - 300) :][:600]
+    assert len(journals) == len(made)
+    assert set(journals.orders["domain"]) == {SHOP}
+
+
+def test_what_is_asked_to_be_kept_is_kept(connect, tmp_path):
+    with serving(Merchant()) as merchant:
+        options = {"api_url": merchant.url, "app_id": "a", "allow_domains": [SHOP]}
+        lab = connect(**options, keep_personal=True)
+        merchant.events = [("item-added", json.dumps({"cart": {"notice": PLANTED["email"]}}))]
+        rec = lab.place(fnb.Order.example(domain=SHOP, shipping_info=PLANTED))
+    assert PLANTED["email"] in str(fnb.load().events["data"].tolist())
+    fnb.Recordings([rec]).save(tmp_path / "kept", keep_personal=True)
+    assert PLANTED["email"] in str(fnb.load(tmp_path / "kept").events["data"].tolist())
+    # What was kept can be masked later on: the names went with it.
+    fnb.load(tmp_path / "kept").save(tmp_path / "masked")
+    assert "planted" not in str(fnb.load(tmp_path / "masked").events["data"].tolist())
