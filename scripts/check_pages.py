@@ -2,12 +2,11 @@
 
 Cited pages and sections that do not exist, long sentences, forms and words that CONTRIBUTING.md
 ("Text") rules out, and code blocks that cannot run as pasted. Whether they do run is for
-``tests/test_docs.py``. No network; ``--docstrings`` counts docstrings by package.
+``tests/test_docs.py``. No network.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import builtins
 import json
@@ -25,15 +24,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_WORDS = 30
-
-# Packages whose docstrings are not all written by the rules yet; "." are the modules above them.
-# The one who cleans the last docstring of a package takes it out.
-NOT_YET_CLEAN = frozenset(
-    {
-        *(".", "api", "carts", "charts", "display", "latency", "recorder", "recordings"),
-        *("report", "sim", "store", "sweep", "widgets", "wire"),
-    }
-)
 
 
 class Problem(NamedTuple):
@@ -213,22 +203,17 @@ BEGINNINGS = re.compile(
 
 
 def docstring_problems(path: Path) -> Iterator[Problem]:
-    """Find docstrings that do not begin with their subject."""
+    """Find docstrings that do not begin with their subject; a question may be one."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         said = ast.get_docstring(node)
-        found = BEGINNINGS.match(said) if said else None
+        is_question = bool(said and "?" in said.partition("\n")[0])
+        found = BEGINNINGS.match(said) if said and not is_question else None
         if said and (found or re.search(r"\bis no\b(?! longer)", said.partition("\n")[0])):
             shown = said.partition("\n")[0]
             line = getattr(node.body[0], "lineno", 1)
             yield Problem(_name(path), line, f"docstring: subject first, not {shown!r}")
-
-
-def package_of(path: Path) -> str:
-    """Return the package of a module, or ``.`` for one that stands above them."""
-    inside = path.relative_to(ROOT / "firmly_nb")
-    return inside.parts[0] if len(inside.parts) > 1 else "."
 
 
 # ------------------------------------------------------------------------- what is cited
@@ -483,14 +468,7 @@ def problems() -> Iterator[Problem]:
     for path in citing_files():
         yield from citation_problems(path.read_text("utf-8"), _name(path), path.parent)
     for path in sorted((ROOT / "firmly_nb").rglob("*.py")):
-        if package_of(path) not in NOT_YET_CLEAN:
-            yield from docstring_problems(path)
-
-
-def docstring_counts() -> Counter[str]:
-    """Count in each package the docstrings that do not begin with their subject."""
-    paths = sorted((ROOT / "firmly_nb").rglob("*.py"))
-    return Counter(package_of(path) for path in paths for _ in docstring_problems(path))
+        yield from docstring_problems(path)
 
 
 def _name(path: Path) -> str:
@@ -499,12 +477,6 @@ def _name(path: Path) -> str:
 
 def main() -> None:
     """Print what is wrong; exit code 1 if anything is."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--docstrings", action="store_true", help="count docstrings by package")
-    if parser.parse_args().docstrings:
-        for package, count in sorted(docstring_counts().items()):
-            print(f"{count:4}  {package}")
-        return
     found = list(problems())
     for problem in found:
         print(problem)

@@ -231,5 +231,7 @@ def test_a_docstring_that_begins_with_its_subject_is_fine(tmp_path):
     assert list(docstring_problems(module)) == []
 
 
-def test_packages_that_are_not_clean_yet_are_named_only_while_they_are_not():
-    assert set(check_pages.docstring_counts()) == check_pages.NOT_YET_CLEAN
+def test_a_docstring_may_be_a_question(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text('def f():\n    """Where are orders lost? Counts by milestone."""\n', "utf-8")
+    assert list(docstring_problems(module)) == []

@@ -116,7 +116,7 @@ _ID = re.compile(r"(?:^|[_-])ids?$|[a-z]Ids?$|[a-z]ID$")
 
 @lru_cache(maxsize=4096)
 def is_personal(key: str) -> bool:
-    """Whether a field is called as one that names a person, however it is spelled."""
+    """Return whether a field's name, in any spelling, is one of personal data."""
     return plain_name(key) in _PERSONAL_NAMES
 
 
@@ -251,7 +251,7 @@ def _masked_text(text: str, finders: Finders, kept: tuple[str, ...], depth: int)
 
 
 class _Finder(NamedTuple):
-    """How one value is found: what a text must hold, and the pattern of all its spellings."""
+    """Search for one value: what a text must hold, and the pattern of all its spellings."""
 
     needle: bytes
     reading: Literal["letters", "digits", "lowered"]
@@ -298,7 +298,7 @@ def _replaced(match: re.Match[str], spared: list[tuple[int, int]]) -> str:
 
 
 def _is_in_host(text: str, begin: int, end: int) -> bool:
-    """Whether what stands there is a label of a host name: example in harbor.example.test.
+    """Return whether a match is a label of a host name: example in harbor.example.test.
 
     The last label is none (mr.example); what belongs to an e-mail address is not spared before
     its @.

@@ -427,7 +427,7 @@ def _leaf(path: str, old: Any, new: Any) -> Difference:
 
 
 def _amounts(path: str, old: Any, new: Any) -> list[Difference] | None:
-    """Compare two amounts, or an amount and nothing; None where there is no amount."""
+    """Compare two amounts, or an amount and nothing; None without an amount."""
     before, after = read_money(old), read_money(new)
     sides = [money for money in (before, after) if money is not None]
     said = [each for each in (old, new) if each is not ABSENT and each is not None]

@@ -134,7 +134,7 @@ def parts(cart: Json, field: str) -> list[Json]:
 
 
 def as_list(value: object) -> list[Any]:
-    """Return the elements of a list that are not null; nothing for what is no list."""
+    """Return the elements of a list that are not null; nothing for another value."""
     return [each for each in value if each is not None] if isinstance(value, list) else []
 
 

@@ -34,7 +34,7 @@ def coded(column: pd.Series) -> tuple[Codes, list[str]]:
 
 
 def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:
-    """Return a categorical of the names that occur, in their order; code -1 is no value.
+    """Return a categorical of the names that occur, in their order; code -1 stands for none.
 
     Examples
     --------

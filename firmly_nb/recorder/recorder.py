@@ -495,7 +495,7 @@ class _Run:
         return event.data if exact else orjson.dumps(data).decode()
 
     async def _read_confirmation(self, response: httpx.Response) -> None:
-        """Read a response of 2xx that is no event stream: the order as JSON, asked for or not."""
+        """Read a 2xx response without an event stream: the order as JSON, asked for or not."""
         body = await self._read_body(response, self.job.max_stream_bytes)
         try:
             answer, is_json = redact(orjson.loads(body), self.secrets), True

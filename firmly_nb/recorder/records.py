@@ -296,7 +296,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 def _fits(value: Any, declared: str) -> bool:
-    """Whether a value of JSON is of a field's type; of lists and dicts each value is looked at."""
+    """Return whether a value of JSON has a field's type; lists and dicts with all their values."""
     if value is None:
         return "None" in declared or declared == "Any"
     outer, _, inner = declared.removesuffix(" | None").partition("[")

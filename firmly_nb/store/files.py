@@ -85,14 +85,14 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What a file is known by: its size in bytes, and its SHA-256 in hexadecimal digits."""
+    """Size of a file in bytes, and its SHA-256 in hexadecimal digits."""
 
     size: int
     sha256: str
 
     @classmethod
     def of(cls, path: Path) -> Digest:
-        """Read a file and return what it is known by."""
+        """Read a file and return its digest."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return cls(file.tell(), digest)
@@ -370,7 +370,7 @@ class PartWriter:
             self._writers[kind].write_table(table, row_group_size=len(table))
 
     def close(self) -> dict[str, Digest]:
-        """Finish both files; they are on the disk then. Return what they are known by."""
+        """Finish both files; they are on the disk then. Return their digests."""
         for writer in self._writers.values():
             writer.close()
         for path in self._paths:

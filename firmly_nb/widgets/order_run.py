@@ -70,7 +70,7 @@ class Watcher(Protocol):
         """Show how far the order is; at most every ``SHOW_EVERY_S``."""
 
     def finished(self, recording: Recording | None, error: Exception | None) -> None:
-        """Show how an order ended; ``error`` says why there is no recording."""
+        """Show how an order ended; ``error`` says why a recording is missing."""
 
     def ended(self, run: OrderRun) -> None:
         """Show that no further order comes."""
