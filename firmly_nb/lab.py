@@ -19,7 +19,6 @@ import weakref
 from dataclasses import fields
 from functools import partial
 from inspect import signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypeVar
 
 from firmly_nb import catalogue, environments
@@ -31,12 +30,13 @@ from firmly_nb.display.text import number, printable
 from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
 from firmly_nb.recorder import calibration
-from firmly_nb.recorder.journal import default_directory
+from firmly_nb.recorder.journal import default_directory, expanded
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
+    from pathlib import Path
     from types import TracebackType
 
     import pandas as pd
@@ -140,7 +140,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         Bench(
             where,
             find_app_id(app_id),
-            Path(journal).expanduser() if journal else default_directory(),
+            expanded(journal) if journal else default_directory(),
             ca_file=str(ca_file) if ca_file else None,
             keep_personal=keep_personal,
             milestones=tuple(milestones) if milestones else None,

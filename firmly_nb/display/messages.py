@@ -518,6 +518,10 @@ FNB410 Preset cannot be read
 The file is damaged, not readable or too large.
 Delete the file, or save the preset again.
 
+FNB411 Path of an unknown user
+The path begins with ~ and a name, and this machine has no home folder for that user.
+Write the whole path, or ~/ for your own home folder.
+
 FNB501 No orders
 The list of orders is empty.
 Pass at least one order.

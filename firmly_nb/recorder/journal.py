@@ -17,7 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-from firmly_nb.display.messages import coded_error
+from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode, masked
 
 SUFFIX = ".jsonl"
@@ -30,12 +30,29 @@ class JournalError(OSError):
 def default_directory() -> Path:
     """Return where journals go: ``FIRMLY_NB_HOME``, else the user's state directory."""
     home = os.environ.get("FIRMLY_NB_HOME")
-    base = (
-        Path(home).expanduser()
-        if home
-        else platformdirs.user_state_path("firmly-nb", appauthor=False)
-    )
-    return base / "journals"
+    if home:
+        return expanded(home, "FIRMLY_NB_HOME") / "journals"
+    return platformdirs.user_state_path("firmly-nb", appauthor=False) / "journals"
+
+
+def expanded(path: str | Path, what: str = "The path") -> Path:
+    """Return a path with the home folder for a ``~`` at its begin.
+
+    Raises
+    ------
+    ValueError
+        If it begins with the name of a user who has no home folder.
+
+    Examples
+    --------
+    >>> expanded("~/runs").is_absolute(), str(expanded("runs/~monday"))
+    (True, 'runs/~monday')
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        text = f"{what} names a user without a home folder: {quoted(str(path))}. Pass a whole path."
+        raise coded_error(ValueError, "FNB411", text) from None
 
 
 class Journal:

@@ -16,6 +16,7 @@ from collections.abc import Callable  # noqa: TC003 - read at run time by the da
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 from anyio import CancelScope
@@ -327,8 +328,9 @@ class WorkerProcess:
             "type": "hello",
             "version": VERSION,
             "card_url": self.card_url,
-            "ca_file": self.ca_file,
-            "journal": str(self.journal),
+            # Percent-encoded: the name of a file need not be text, and JSON holds only text.
+            "ca_file": self.ca_file and quote(os.fsencode(self.ca_file)),
+            "journal": quote(os.fsencode(self.journal)),
             "keep_personal": self.keep_personal,
         }
         _send(process, hello)

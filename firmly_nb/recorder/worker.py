@@ -20,6 +20,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
 
 import httpx
 
@@ -154,9 +155,10 @@ class Worker:
     """Worker with the orders in flight and the way back to the notebook."""
 
     def __init__(self, hello: dict[str, Any], output: asyncio.WriteTransport) -> None:
-        trusted = httpx.create_ssl_context(verify=hello["ca_file"] or True)
+        ca_file = hello["ca_file"] and os.fsdecode(unquote_to_bytes(hello["ca_file"]))
+        trusted = httpx.create_ssl_context(verify=ca_file or True)
         self.lanes = Lanes(hello["card_url"], trusted)
-        self.journal_directory = Path(hello["journal"])
+        self.journal_directory = Path(os.fsdecode(unquote_to_bytes(hello["journal"])))
         self.keep_personal = bool(hello["keep_personal"])
         self.output = output
         self.tasks: dict[str, asyncio.Task[None]] = {}

@@ -17,7 +17,13 @@ from firmly_nb.display.messages import coded_error, no_such_path, quoted
 from firmly_nb.display.text import count, storage
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import JUDGED_BY, judge_rows
-from firmly_nb.recorder.journal import SUFFIX, JournalError, default_directory, read_journal
+from firmly_nb.recorder.journal import (
+    SUFFIX,
+    JournalError,
+    default_directory,
+    expanded,
+    read_journal,
+)
 from firmly_nb.recorder.records import End, Start, decode
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
@@ -457,7 +463,7 @@ def load(path: str | Path | None = None) -> Recordings:
     StoreError
         If the path is a set that only a newer version can read.
     """
-    where = Path(path).expanduser() if path is not None else default_directory()
+    where = expanded(path) if path is not None else default_directory()
     if not where.exists():
         raise no_such_path(where)
     warnings: list[str] = []

@@ -342,6 +342,9 @@ def save(
 ) -> Saved:
     """Save recordings to a folder; see ``Recordings.save``."""
     root = Path(path)
+    if not _is_text(root):
+        text = f"{root} is not UTF-8, which Parquet needs. Nothing was saved. Use another folder."
+        raise coded_error(StoreError, "FNB406", text)
     tags = {str(key): redact_text(str(text)) for key, text in (tags or {}).items()}
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -355,6 +358,14 @@ def save(
         raise
     except (OSError, pa.ArrowException) as error:
         raise explained(root, error) from error
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _save(

@@ -357,3 +357,26 @@ def test_a_home_below_the_users_own_is_understood(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("FIRMLY_NB_HOME", "~/recordings")
     assert default_directory() == tmp_path / "recordings" / "journals"
+
+
+def test_a_home_of_an_unknown_user_is_said(monkeypatch):
+    monkeypatch.setenv("FIRMLY_NB_HOME", "~no-such-user-here/x")
+    with pytest.raises(ValueError, match="FIRMLY_NB_HOME names a user without a home folder"):
+        default_directory()
+    with pytest.raises(ValueError, match=r"The path names a user .*Pass a whole path"):
+        fnb.load("~no-such-user-here/runs")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_home_that_is_not_text_is_understood(connect, tmp_path):
+    """Journals and plans in a folder whose name is not UTF-8; Parquet cannot write there."""
+    home = tmp_path / os.fsdecode(b"odd \xff %41 home")
+    lab = connect(journal=home / "journals")
+    rec = lab.place(fnb.Order.example(), progress=False)
+    lab.sweep(fnb.Order.example(), count=2, progress=False)
+    assert rec.warnings == []
+    found = fnb.load(home)
+    assert len(found) == 3
+    with pytest.raises(OSError, match=r"is not UTF-8, which Parquet needs\. Nothing was saved"):
+        found.save(home / "set")
+    assert not (home / "set").exists()
