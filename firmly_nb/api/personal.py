@@ -164,9 +164,14 @@ def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...
     {'notice': 'Dear ***, harbor.ada.test is closed'}
     """
     value = _masked(value, (), kept, MAX_DEPTH, False)
+    if not values:
+        return value
     # Most carts repeat names in fields that are called so, and nowhere else.
-    finders = _found(_text_of(value), _finders(values)) if values else ()
-    return _masked(value, finders, kept, MAX_DEPTH, False) if finders else value
+    text = _text_of(value)
+    finders = _found(text, _finders(values))
+    if not finders or _search(text, finders, kept) == text:
+        return value
+    return _masked(value, finders, kept, MAX_DEPTH, False)
 
 
 def mask_personal_text(text: str, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
@@ -237,6 +242,8 @@ def _is_word(value: str) -> bool:
 
 
 def _masked_text(text: str, finders: Finders, kept: tuple[str, ...], depth: int) -> str:
+    if not finders and '"' not in text:
+        return text  # no field, and nothing else to look for
     if depth > 0 and text.lstrip()[:1] in {"{", "[", '"'}:
         try:
             inner = orjson.loads(text)
@@ -254,7 +261,7 @@ class _Finder(NamedTuple):
     """Search for one value: what a text must hold, and the pattern of all its spellings."""
 
     needle: bytes
-    reading: Literal["letters", "digits", "lowered"]
+    reading: Literal["words", "letters", "digits", "encoded"]
     pattern: str
     is_telling: bool  # names a person wherever it stands: e-mail, telephone, street
 
@@ -276,17 +283,37 @@ def _search(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
 
 def _found(text: str, finders: Finders) -> Finders:
     """Return the finders whose values can be in a text; most texts hold none."""
-    letters = [_letters(reading) for reading in _read_as(text)]
+    words = [_folded(reading) for reading in _read_as(text)]
+    letters = [word.translate(None, _NO_LETTERS) for word in words]
     readings = {
+        "words": words,
         "letters": letters,
         "digits": [plain.translate(None, _NO_DIGITS) for plain in letters],
-        "lowered": [text.lower().encode("utf-8", "replace")],
+        "encoded": [text.lower().encode("utf-8", "replace")],
     }
-    return tuple(
+    found = [
         finder
         for finder in finders
         if any(finder.needle in reading for reading in readings[finder.reading])
+    ]
+    if len(words) > 1 or not text.isascii():
+        return tuple(found)
+    # Without escapes a name stands there as it is: mostly in another word, or in a host's name.
+    return tuple(
+        finder for finder in found if finder.reading != "words" or _stands_alone(text, finder)
     )
+
+
+def _stands_alone(text: str, finder: _Finder) -> bool:
+    lowered, needle = text.lower(), finder.needle.decode()
+    position = lowered.find(needle)
+    while position >= 0:
+        end = position + len(needle)
+        inside = lowered[position - 1 : position].isalnum() or lowered[end : end + 1].isalnum()
+        if not inside and not _is_in_host(text, position, end):
+            return True
+        position = lowered.find(needle, end)
+    return False
 
 
 def _replaced(match: re.Match[str], spared: list[tuple[int, int]]) -> str:
@@ -325,12 +352,14 @@ def _read_as(text: str) -> list[str]:
     for begin in list(readings):
         again = begin
         for _ in range(MOST_ESCAPED):
-            again = _unescaped(again)
+            before, again = again, _unescaped(again)
+            if again == before:
+                break
             readings[again] = None
     return list(readings)
 
 
-_ESCAPED = re.compile(r"[%&=\\]|[^\x00-\x7f]")
+_ESCAPED = re.compile(r"[%=][0-9A-Fa-f]{2}|&[#a-zA-Z]|\\[unrtbf]|[^\x00-\x7f]")
 _JSON_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|[nrtbf])")
 _QUOTED_PRINTABLE = re.compile(r"((?:=[0-9A-Fa-f]{2})+)")
 
@@ -349,13 +378,17 @@ def _unescaped(text: str) -> str:
 
 def _letters(text: str) -> bytes:
     """Return letters and digits alone, without case and accents."""
+    return _folded(text).translate(None, _NO_LETTERS)
+
+
+def _folded(text: str) -> bytes:
+    """Return a text without case and accents."""
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text).casefold()
         text = "".join(char for char in text if not unicodedata.combining(char))
-    return text.encode("utf-8", "replace").translate(_LOWER, _NO_LETTERS)
+    return text.encode("utf-8", "replace").lower()
 
 
-_LOWER = bytes(range(256)).lower()
 _NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
@@ -410,14 +443,14 @@ def _finders(values: tuple[str, ...]) -> Finders:
         finders.append(
             _Finder(
                 needle=core.encode() or _letters(value),
-                reading="digits" if core else "letters",
+                reading="digits" if core else "words" if value.isalnum() else "letters",
                 pattern=pattern,
                 is_telling=len(value) >= TELLING and not _is_word(value),
             )
         )
     for form in dict.fromkeys(form for value in values for form in _encoded(value)):
         found = f"(?P<value>{re.escape(form)})"
-        finders.append(_Finder(form.lower().encode(), "lowered", found, is_telling=True))
+        finders.append(_Finder(form.lower().encode(), "encoded", found, is_telling=True))
     return tuple(finders)
 
 
