@@ -75,6 +75,7 @@ EVENT_PARTS = [
     "bytes",
     "rtt_us",
     "retransmits",
+    "reordered",
     "event_id",
     "raw",
 ]
