@@ -18,6 +18,7 @@ NAMES = (
     "widgets",
     "charts",
     "damage",
+    "network",
 )
 
 
