@@ -61,7 +61,7 @@ def test_a_check_that_finds_fewer_placed_ends_with_one(saved, simulator, tmp_pat
         (("SAVED", "--check"), "Add --compare PATH"),
         (("SAVED", "-o", f"{__file__}/page.html"), "page.html cannot be written: "),
         (("SAVED", "-o", "."), "is a folder. Name a file in it"),
-        (("SAVED", "--compare", "SAVED", "--margin", "0"), "the margin is a share such as 0.10"),
+        (("SAVED", "--compare", "SAVED", "--margin", "0"), "--margin must be between 0 and 1"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(

@@ -276,3 +276,12 @@ def test_it_works_where_loops_were_allowed_to_nest(simulator):
         check=False,
     )
     assert done.stdout == "True placed placed placed\n", done.stderr
+
+
+def test_no_event_can_have_come_before_its_request_was_sent(lab):
+    """The last look into an open connection may be long ago."""
+    recs = fnb.Recordings(lab.place(fnb.Order.example(), progress=False) for _ in range(8))
+    events = recs.events.merge(recs.orders[["recording_id", "blocked_ms"]], on="recording_id")
+    since_sent_us = 1000 * (events["t_ms"] - events["blocked_ms"])
+    assert (events["uncertainty_us"] <= since_sent_us + 1).all()
+    assert (events["uncertainty_us"] >= 1).all()

@@ -46,11 +46,12 @@ SOURCES = {
 # Their class has a code: what the API said, and what is wrong with the fields of a model.
 HAVE_A_CODE = {"FirmlyError", "InvalidOrder"}
 # Errors that are made elsewhere, with their code, and raised later; or raised anew.
-RAISED_LATER = {"failure", "refusal", "refused", "wrong", "self._failure"}
+RAISED_LATER = {"failure", "refusal", "refused", "wrong", "made", "self._failure"}
 # What is raised without a code, and why nobody meets it.
 NO_PERSON_MEETS = {
     "ends a command with its exit code": {
         "cli._version", "cli.sweep", "cli.report", "cli.lab", "cli.doctor", "cli._finish",
+        "cli.verify",
     },
     "Python's own words for what a module does not have": {"faces.__getattr__"},
     "words under a field; the error that has them all has the code": {
@@ -63,6 +64,7 @@ NO_PERSON_MEETS = {
         "store/files.read", "store/files._check_version", "store/files._save",
         "store/columns.__init__", "store/columns._read_events", "store/write.recorded_of",
         "recorder/records.from_dict", "disk.write_whole", "disk.lock",
+        "recorder/records.checked_fields", "store/columns.check",
     },
     "recorded as the outcome transport_error or timeout, in the words of httpx": {
         "wire/transport.read", "wire/transport.write", "wire/transport.connect_tcp",

@@ -40,7 +40,13 @@ from firmly_nb.recorder.records import (
     says_refused,
 )
 from firmly_nb.wire.sse import EventStreamError, EventStreamParser, ServerSentEvent
-from firmly_nb.wire.stamps import Read, event_uncertainty_us, monotonic_ns, wall_clock_offset
+from firmly_nb.wire.stamps import (
+    CLOCK_RESOLUTION_NS,
+    Read,
+    event_uncertainty_us,
+    monotonic_ns,
+    wall_clock_offset,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -402,7 +408,7 @@ class _Run:
                 t_ns=read.arrived_ns - self.t_start,
                 wall_ns=read.arrived_ns + read.wall_offset_ns,
                 clock=read.clock,
-                uncertainty_us=event_uncertainty_us(read, last_in_read=last_in_read),
+                uncertainty_us=self._uncertainty_us(read, last_in_read=last_in_read),
                 read_no=read.read_no,
                 coalesced=read.read_no == self.last_read_no,
                 read_delay_us=(read.read_ns - read.arrived_ns) / 1000,
@@ -418,6 +424,12 @@ class _Run:
         if len(self.names) < MOST_NAMES:
             self.names.append(event.event)
         self._judge(event.event, data)
+
+    def _uncertainty_us(self, read: Read, *, last_in_read: bool) -> float:
+        # No event arrives before its request was handed to the network.
+        sent_ns = self.phases.times.get(SENDING, self.t_start)
+        most_ns = max(read.arrived_ns - sent_ns, CLOCK_RESOLUTION_NS)
+        return min(event_uncertainty_us(read, last_in_read=last_in_read), most_ns / 1000)
 
     def _judge(self, name: str, data: Any) -> None:
         start = self.job.start

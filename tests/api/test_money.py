@@ -22,6 +22,7 @@ from firmly_nb.api.money import (
     read_money,
     to_minor,
 )
+from firmly_nb.display.text import THIN_SPACE
 from tests.odd_amounts import AMOUNTS
 
 currencies = st.sampled_from(["USD", "EUR", *MINOR_DIGITS])
@@ -157,5 +158,5 @@ def test_an_amount_that_was_read_is_what_each_of_its_fields_says(sent):
 @given(int64, currencies)
 def test_a_written_amount_can_be_read_back(minor, currency):
     text = format_minor(minor, currency)
-    assert to_minor(text.replace(",", ""), currency) == minor
+    assert to_minor(text.replace(THIN_SPACE, ""), currency) == minor
     assert len(text.partition(".")[2]) == minor_digits(currency)
