@@ -1,7 +1,7 @@
-"""Run comparisons: ``python -m benchmarks`` runs all, ``python -m benchmarks damage`` one.
+"""Run comparisons: ``python -m benchmarks`` runs all, ``python -m benchmarks kills`` one.
 
 All take about half an hour (``make bench``). What follows a name goes to that comparison, for
-example ``--flips 1000``; ``--help`` says what it takes.
+example ``--kills 200``; ``--help`` says what it takes.
 """
 
 import subprocess
@@ -18,6 +18,7 @@ NAMES = (
     "widgets",
     "charts",
     "damage",
+    "kills",
     "network",
 )
 
