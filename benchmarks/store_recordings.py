@@ -96,4 +96,5 @@ def _events(
             size=len(orjson.dumps(data)),
             rtt_us=float(draw.randrange(40, 90)),
             retransmits=0,
+            reordered=0,
         )

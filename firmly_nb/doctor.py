@@ -182,7 +182,9 @@ def timing_facts() -> Iterator[Finding]:
         "round-trip times (TCP_INFO)",
         "yes" if counters else "no",
         counters or None,
-        "" if counters else "rtt_us and retransmits stay empty; needs Linux 5.4 or later.",
+        ""
+        if counters
+        else "rtt_us, retransmits and reordered stay null. They need Linux 5.4 or later.",
     )
     if CLOCK_SOURCE.exists():
         yield _clock_source(CLOCK_SOURCE.read_text("utf-8").strip())

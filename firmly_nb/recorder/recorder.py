@@ -415,6 +415,7 @@ class _Run:
                 size=len(event.raw_data),
                 rtt_us=read.rtt_us,
                 retransmits=read.retransmits,
+                reordered=read.reordered,
                 id=redact_text(event.id, self.secrets),
                 raw=self._raw(event, data) if self.job.keep_raw else None,
             )

@@ -90,6 +90,7 @@ class Event:
     size: int  # bytes of data
     rtt_us: float | None = None
     retransmits: int | None = None
+    reordered: int | None = None
     id: str = ""
     raw: str | None = None
     kind: Literal["event"] = "event"
@@ -176,6 +177,9 @@ def from_dict(values: Any) -> Record:
         if kind == "start":
             return Start(**_known(Start, values))
         if kind == "event":
+            if values.get("reordered") is None:
+                # Older versions wrote the sum of both counters under this name.
+                values = {**values, "retransmits": None}
             return Event(**_known(Event, values))
         if kind == "end":
             values = {**values, "phases": Phases(**_known(Phases, values.get("phases") or {}))}

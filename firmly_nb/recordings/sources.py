@@ -586,10 +586,14 @@ def files_relation(paths: Sequence[str], table: str, connection: Any, judged: An
 def as_declared(found: Any, table: str) -> Any:
     """Select the columns of the table; one that an older version did not write is null."""
     columns = []
+    separate = "reordered" in found.columns
     for name in RELATIONS[table].names:
         there = "merchant" if name == "domain" else name
         value = f'"{there}"' if there in found.columns else "NULL"
         if (now := f"{NOW}{name}") in found.columns:
             value = f'coalesce({value}, "{now}")'
+        if name == "retransmits":
+            # Older versions wrote the sum of both counters under this name.
+            value = f'CASE WHEN "reordered" IS NOT NULL THEN {value} END' if separate else "NULL"
         columns.append(f'{value} AS "{name}"')
     return found.project(", ".join(columns))

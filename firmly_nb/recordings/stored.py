@@ -81,6 +81,7 @@ EVENT_PARTS = [
     "bytes",
     "rtt_us",
     "retransmits",
+    "reordered",
     "event_id",
     "raw",
 ]

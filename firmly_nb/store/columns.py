@@ -89,6 +89,9 @@ class PartFile:
             self.path, metadata=self._metadata, page_checksum_verification=True
         ) as file:
             known = set(file.schema_arrow.names)
+            if "reordered" not in known:
+                # Older versions wrote the sum of both counters under this name.
+                known.discard("retransmits")
             there = [name for name in names if name in known]
             wanted = range(self._metadata.num_row_groups) if groups is None else groups
             found = file.read_row_groups(list(wanted), columns=there)

@@ -141,6 +141,7 @@ def _event(row: Row) -> Event:
         size=row["bytes"],
         rtt_us=row["rtt_us"],
         retransmits=row["retransmits"],
+        reordered=row["reordered"],
         id=row["event_id"] or "",
         raw=row["raw"],
     )

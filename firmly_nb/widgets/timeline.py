@@ -450,6 +450,7 @@ def event_row(event: Event) -> Json:
         "bytes": event.size,
         "rtt_us": event.rtt_us,
         "retransmits": event.retransmits,
+        "reordered": event.reordered,
     }
 
 

@@ -71,11 +71,15 @@ class Read:
         How many TCP segments brought these bytes, or None: the system does not say, or more bytes
         came while they were counted.
     rtt_us
-        The kernel's smoothed round-trip time of the connection, or None.
+        The kernel's smoothed round-trip time of the connection, or None. It changes only when the
+        peer acknowledges what we sent.
     retransmits
-        Signs of loss on this connection so far, or None: segments that we sent again, plus segments
-        that were received out of order (the one before them was lost or overtaken). A segment that
-        was lost with nothing sent after it leaves no trace on the receiving side.
+        Segments that we sent again on this connection so far, or None: not counted. The peer's are
+        not among them: the receiving side cannot tell that a segment was sent twice.
+    reordered
+        Segments that came ahead of an earlier one on this connection so far, or None: not counted.
+        The earlier one was lost or overtaken, which the counter cannot tell. A segment that was
+        lost with nothing sent after it leaves no trace on the receiving side.
     emptied
         Whether the read took everything that had arrived by `arrived_ns`; only then did its last
         byte come with the stamped segment. With TLS also: whether the read ended with a record.
@@ -92,6 +96,7 @@ class Read:
     segments: int | None
     rtt_us: int | None
     retransmits: int | None
+    reordered: int | None
     emptied: bool
 
 
@@ -235,6 +240,8 @@ class ArrivalLedger:
         self.count += 1
         self._consumed += raw.size
         counters = raw.counters
+        if counters is not None and counters.bytes_received < self._consumed:
+            counters = None  # emulated kernels answer with zeros
         self._notice_disorder(counters)
         caught_up = counters is not None and counters.bytes_received == self._consumed
         segments = self._segments_of_this_read(counters, caught_up=caught_up)
@@ -260,7 +267,8 @@ class ArrivalLedger:
             size=raw.size,
             segments=segments,
             rtt_us=None if counters is None else counters.rtt_us,
-            retransmits=None if counters is None else counters.retransmitted + self._out_of_order,
+            retransmits=None if counters is None else counters.retransmitted,
+            reordered=None if counters is None else counters.out_of_order,
             emptied=emptied,
         )
         return self.last
@@ -274,8 +282,8 @@ class ArrivalLedger:
     def _segments_of_this_read(
         self, counters: TcpCounters | None, *, caught_up: bool
     ) -> int | None:
-        if counters is None or counters.bytes_received < self._consumed:
-            return None  # emulated kernels answer with zeros
+        if counters is None:
+            return None
         arrived = (counters.segments_received - self._counted_segments) & _COUNTER_MASK
         # Each earlier read that left nothing behind had at least one of them for itself.
         at_most = arrived - self._emptying_reads

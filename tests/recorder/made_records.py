@@ -38,6 +38,7 @@ def event(seq, name, data=None, **changes):
         "size": 2,
         "rtt_us": 40.0,
         "retransmits": 0,
+        "reordered": 0,
     }
     return Event(**{**values, **changes})
 

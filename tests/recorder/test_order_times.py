@@ -136,6 +136,7 @@ READ = Read(
     segments=None,
     rtt_us=None,
     retransmits=None,
+    reordered=None,
     emptied=True,
 )
 FIRST, SECOND, THIRD = (dataclasses.replace(READ, read_no=number) for number in (1, 2, 3))

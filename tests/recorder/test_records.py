@@ -54,10 +54,11 @@ events = st.builds(
     read_delay_us=numbers,
     size=int64,
     rtt_us=st.none() | numbers,
-    retransmits=st.none() | int64,
+    retransmits=int64,
+    reordered=st.none() | int64,
     id=text,
     raw=st.none() | text,
-)
+).map(lambda event: event if event.reordered is not None else replace(event, retransmits=None))
 ns = st.none() | int64
 ends = st.builds(
     End,

@@ -28,7 +28,7 @@ TABLES = {"events": EVENTS, "orders": ORDERS, "stages": STAGES}
 # docs/tables.md has them in this order.
 COLUMNS = {
     "events": "recording_id seq event milestone t_ms gap_ms at clock uncertainty_us coalesced "
-    "read_no bytes rtt_us retransmits cart_id total_minor currency data raw",
+    "read_no bytes rtt_us retransmits reordered cart_id total_minor currency data raw",
     "orders": "recording_id run_id started_at environment domain n_items quantity outcome "
     "order_exists evidence "
     "error_code error_description order_number http_status last_milestone time_to_headers_ms "
@@ -47,8 +47,9 @@ def start(number=1, **changes):
 
 
 def event(seq, name, data=None, **changes):
-    plain = {"coalesced": False, "t_ns": seq * 10_000_000, "uncertainty_us": 5.0, "rtt_us": None}
-    return made_records.event(seq, name, data, **{**plain, "retransmits": None, **changes})
+    plain = {"coalesced": False, "t_ns": seq * 10_000_000, "uncertainty_us": 5.0}
+    uncounted = dict.fromkeys(("rtt_us", "retransmits", "reordered"))
+    return made_records.event(seq, name, data, **{**plain, **uncounted, **changes})
 
 
 def cart(total):
@@ -155,6 +156,7 @@ def test_each_column_of_an_event_is_its_own_field():
         read_no=7,
         size=31,
         retransmits=3,
+        reordered=2,
         raw="x",
     )
     assert event_rows(start(), [first, then])[1] == {
@@ -172,6 +174,7 @@ def test_each_column_of_an_event_is_its_own_field():
         "bytes": 31,
         "rtt_us": 40.0,
         "retransmits": 3,
+        "reordered": 2,
         "cart_id": "c1",
         "total_minor": 450,
         "currency": "USD",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
+import firmly_nb as fnb
 from firmly_nb.recorder.records import End, Phases
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.store import StoreError
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, cart, event, start
 
 DAY = 86_400 * SECOND
 TABLES = ("orders", "event_times", "stages", "events", "cart_events", "snapshots", "changes")
+REFUSED, WARNED, EQUAL = "refused", "read with a warning", "every table equal"
 ADDRESS = {"first_name": "Ada", "email": "ada@example.test", "city": "Seattle", "company": None}
 MASKED = {"first_name": "***", "email": "***", "city": "Seattle", "company": None}
 
@@ -89,3 +92,34 @@ def same(found, expected):
     for name in TABLES:
         same_table(getattr(found, name), getattr(expected, name))
     assert found.asked() == expected.asked()
+
+
+# A set that is damaged on purpose; benchmarks/damage.py does it many times.
+
+
+def files(folder):
+    """The files of a saved set, in an order that does not change."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+
+
+def flip(path, bit):
+    """Turn one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+def how_it_reads(folder, expected):
+    """How a damaged set is read; an AssertionError if a table changed and nothing is told."""
+    try:
+        found = fnb.load(folder)
+        tables = {name: getattr(found, name) for name in TABLES}
+    except StoreError:
+        return REFUSED
+    if found.warnings:
+        return WARNED
+    for name in TABLES:
+        same_table(tables[name], getattr(expected, name))
+    assert [rec.tags for rec in found] == [rec.tags for rec in expected]
+    assert found.notes == expected.notes
+    return EQUAL

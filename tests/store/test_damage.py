@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.recorder.records import Event
 from firmly_nb.store.files import StoreError
 from tests.store.stored_recordings import placed, same, several
 
@@ -50,13 +51,20 @@ def ids(recs):
     return [rec.recording_id for rec in recs]
 
 
+def without_counts(record):
+    """A record as an older version's: its one count of two things is none of either."""
+    if isinstance(record, Event):
+        return replace(record, retransmits=None, reordered=None)
+    return record
+
+
 def test_what_format_1_wrote_is_read():
     """Written by the first version that saved sets; never made anew, or it would prove nothing."""
     found = fnb.load(FORMAT_1)
     assert (found.warnings, found.notes) == ([], ["written by format 1"])
     tagged = []
     for rec in several():
-        start, *rest = rec.records()
+        start, *rest = map(without_counts, rec.records())
         tags = {"release": "0", **start.tags}
         extra = rec.warnings[-1:] if rec.cut_off else []
         tagged.append(fnb.Recording([replace(start, tags=tags), *rest], extra))

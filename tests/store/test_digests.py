@@ -13,8 +13,16 @@ from typer.testing import CliRunner
 import firmly_nb as fnb
 from firmly_nb.cli import app
 from firmly_nb.recordings import verify
-from firmly_nb.store import StoreError
-from tests.store.stored_recordings import TABLES, same, same_table, several
+from tests.store.stored_recordings import (
+    EQUAL,
+    REFUSED,
+    WARNED,
+    files,
+    flip,
+    how_it_reads,
+    same,
+    several,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,39 +37,13 @@ def folder(saved, tmp_path):
     return Path(shutil.copytree(saved, tmp_path / "set"))
 
 
-def files(folder):
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
-
-
-def flip(path, bit):
-    content = bytearray(path.read_bytes())
-    content[bit // 8] ^= 1 << bit % 8
-    path.write_bytes(content)
-
-
-def told_or_equal(folder, expected):
-    """Whether all tables of a set are as they were, or else something is told."""
-    try:
-        found = fnb.load(folder)
-        tables = {name: getattr(found, name) for name in TABLES}
-    except StoreError:
-        return True
-    if found.warnings:
-        return True
-    for name in TABLES:
-        same_table(tables[name], getattr(expected, name))
-    return [rec.tags for rec in found] == [rec.tags for rec in expected] and (
-        found.notes == expected.notes
-    )
-
-
 @pytest.mark.parametrize("seed", range(40))
 def test_no_flipped_bit_changes_a_table_without_a_word(folder, saved, seed):
     chance = random.Random(seed)
     path = chance.choice(files(folder))
     bit = chance.randrange(8 * path.stat().st_size)
     flip(path, bit)
-    assert told_or_equal(folder, fnb.load(saved)), (path, bit)
+    assert how_it_reads(folder, fnb.load(saved)) in {REFUSED, WARNED, EQUAL}, (path, bit)
 
 
 def test_a_changed_file_of_orders_is_named_and_left_out(folder):

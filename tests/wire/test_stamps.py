@@ -174,7 +174,8 @@ def test_loss_is_counted_and_distrusts_stamps_until_the_queue_is_whole_again():
     orderly = [("pass_time", 10), ("deliver", 4, True), ("read", 20, 0)]
     reads = [read for read, _ in run(orderly + lost + orderly).claims]
     assert [read.clock for read in reads] == ["kernel", "user", "kernel"]
-    assert [read.retransmits for read in reads] == [0, 1, 1]
+    assert [read.reordered for read in reads] == [0, 1, 1]
+    assert [read.retransmits for read in reads] == [0, 0, 0]
     assert [read.segments for read in reads] == [1, None, 1]
 
 
@@ -211,9 +212,9 @@ def test_between_two_segments_only_the_interval_is_known():
 @pytest.mark.parametrize(
     "counters", [None, TcpCounters(50, 0, 0, 0, 0), TcpCounters(50, 0, 99, 1, 0)]
 )
-def test_without_counters_that_make_sense_one_segment_is_not_claimed(counters):
+def test_without_counters_that_make_sense_nothing_is_claimed_from_them(counters):
     read = ledger_of(0).record(RAW._replace(counters=counters))
-    assert read.segments is None
+    assert (read.segments, read.rtt_us, read.retransmits, read.reordered) == (None,) * 4
     assert (read.clock, read.arrived_ns, read.earliest_ns) == ("kernel", 9_000_000, 0)
 
 
@@ -286,6 +287,7 @@ READ = Read(
     segments=None,
     rtt_us=None,
     retransmits=None,
+    reordered=None,
     emptied=True,
 )
 
@@ -333,16 +335,17 @@ def test_a_read_says_all_that_was_seen():
         segments=1,
         rtt_us=50,
         retransmits=2,
+        reordered=0,
         emptied=True,
     )
     later = ledger.record(RAW._replace(size=7, counters=None, limited=True))
     assert (later.read_no, later.size, later.emptied, later.rtt_us) == (2, 7, False, None)
-    assert later.retransmits is None
+    assert (later.retransmits, later.reordered) == (None, None)
 
 
-def test_signs_of_loss_are_those_of_both_directions():
+def test_what_we_sent_again_and_what_came_out_of_order_are_counted_apart():
     read = ledger_of(0).record(RAW._replace(counters=counted(100, 1, 3)))
-    assert read.retransmits == 5
+    assert (read.retransmits, read.reordered) == (2, 3)
 
 
 @pytest.mark.parametrize(

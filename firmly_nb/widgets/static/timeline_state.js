@@ -213,8 +213,9 @@ export function differenceWords(value_ms) {
 
 function networkWords(event) {
   if (event.rtt_us === null || event.rtt_us === undefined) return "";
-  const again = event.retransmits ? ` · ${event.retransmits} sent again` : "";
-  return `rtt ${duration(event.rtt_us / 1000)}${again}`;
+  const again = event.retransmits ? ` · ${event.retransmits} sent again by us` : "";
+  const ahead = event.reordered ? ` · ${event.reordered} received out of order` : "";
+  return `rtt ${duration(event.rtt_us / 1000)}${again}${ahead}`;
 }
 
 function sizeOfData(bytes) {

@@ -13,7 +13,7 @@ function stages(times) {
 }
 
 function event(seq, t_ms, changes = {}) {
-  return { seq, event: NAMES[seq - 1] ?? "extra", t_ms, uncertainty_us: 20, clock: "kernel", coalesced: false, bytes: 800, rtt_us: 40, retransmits: 0, ...changes };
+  return { seq, event: NAMES[seq - 1] ?? "extra", t_ms, uncertainty_us: 20, clock: "kernel", coalesced: false, bytes: 800, rtt_us: 40, retransmits: 0, reordered: 0, ...changes };
 }
 
 function end(changes = {}) {

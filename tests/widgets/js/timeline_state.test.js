@@ -137,7 +137,7 @@ test("how sure the times are is told in one line", () => {
 test("an event tells when, how sure, by which clock, how large, over what network", () => {
   equal(eventWords(event(2, 1498.31, { bytes: 1700 })), "1\u202f498\u00a0ms after the request ±20.0\u00a0µs · kernel clock · 1.70 kB · rtt 0.04\u00a0ms");
   ok(eventWords(event(2, 5, { coalesced: true, retransmits: 2 })).includes("came together with the one before"));
-  ok(eventWords(event(2, 5, { retransmits: 2 })).endsWith("2 sent again"));
+  ok(eventWords(event(2, 5, { retransmits: 2, reordered: 3 })).endsWith(" · 2 sent again by us · 3 received out of order"));
 });
 
 test("an order without a number is named by how it stands and which one it is", () => {
