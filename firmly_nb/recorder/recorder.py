@@ -27,8 +27,8 @@ from firmly_nb.api.errors import (
 )
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
-from firmly_nb.api.snapshots import order_number
-from firmly_nb.display.text import printable
+from firmly_nb.api.snapshots import order_number, why_unread
+from firmly_nb.display.text import count, printable
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT
 from firmly_nb.recorder.records import (
     End,
@@ -283,6 +283,7 @@ class _Run:
         self.succeeded = False
         self.is_refused = False  # by the status of the response
         self.names: list[str] = []
+        self.unread: dict[tuple[str, str], list[int]] = {}  # events by name and reason
         self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
         self.placed_by_content = False
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
@@ -416,6 +417,12 @@ class _Run:
         self.last_read_no = read.read_no
         if len(self.names) < MOST_NAMES:
             self.names.append(event.event)
+        if reason := why_unread(data, event.event, self.job.start.milestones):
+            kind = redact_text(event.event, self.secrets), redact_text(reason, self.secrets)
+            if len(self.unread) < MOST_NAMES:
+                self.unread.setdefault(kind, [])
+            if kind in self.unread:
+                self.unread[kind].append(self.seq)
         self._judge(event.event, data)
 
     def _judge(self, name: str, data: Any) -> None:
@@ -476,6 +483,14 @@ class _Run:
         if again:
             self.warnings.append(
                 f"{again[0]} came {names.count(again[0])} times; the time of the first counts"
+            )
+
+    def _say_unread(self) -> None:
+        """Say of which events the cart was not read, and why."""
+        for (name, reason), seqs in self.unread.items():
+            more = f", and of {count(len(seqs) - 1, 'event')} after it," if len(seqs) > 1 else ""
+            self.warnings.append(
+                f"the cart of event {seqs[0]} {name!r}{more} was not read: {reason}"
             )
 
     def _decode(self, event: ServerSentEvent) -> Any:
@@ -579,6 +594,7 @@ class _Run:
         t_end = self.t_end or monotonic_ns()
         self._judge_by_content()
         self._say_repeats()
+        self._say_unread()
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
         step_us = self._clock_step_us()
         if step_us:
