@@ -3,7 +3,7 @@
 - ``models``: :class:`Order`, :class:`Item`, :class:`Address`, :class:`Card`: what is ordered;
 - ``errors``: :class:`FirmlyError` and its kinds: what the API answers where something is wrong;
 - ``money``: :func:`read_money`, :func:`format_minor` and the like: amounts as whole minor units;
-- ``snapshots``: :func:`find_snapshot`, :func:`order_number`, :func:`why_unread`: the cart in an event;
+- ``snapshots``: :func:`find_snapshot`, :func:`order_number` and the like: the cart in an event;
 - ``client``, ``card``: :class:`FirmlyClient` makes each call, :func:`encrypt_card` seals a card;
 - ``secrets``: :func:`redact` takes secrets out of what is shown or written.
 """

@@ -170,7 +170,7 @@ def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:
         cart = data.get(key)
         if isinstance(cart, dict) and not FIELDS.isdisjoint(cart):
             return key, cart
-    is_error = data.get("error") is not None
+    is_error = _is_error(data)
     if "line_items" in data or not (is_error or OWN_FIELDS.isdisjoint(data)):
         return "cart", data
     if _cart_elsewhere(data):
@@ -211,12 +211,9 @@ def why_unread(
     if data is None or data == "":
         return None
     if isinstance(data, dict):
-        if _find(data, has_number=False) is not None:
-            return None
-        if (place := _cart_elsewhere(data)) is None:
-            return None
-        place = cut(printable(place), LONGEST_PLACE)
-        return f"its cart is at {place}, and not under order or cart"
+        place = None if _find(data, has_number=False) else _cart_elsewhere(data)
+        place = place and cut(printable(place), LONGEST_PLACE)
+        return place and f"its cart is at {place}, and not under order or cart"
     text = data if isinstance(data, str) else None
     is_meant = "{" in text if text is not None else _cart_elsewhere({"": data}) is not None
     if not is_meant and milestone_of(event, milestones) is None:
@@ -243,12 +240,16 @@ def _kind_of_text(text: str) -> str:
     return "has bytes that are not UTF-8" if "\ufffd" in text else "is JSON inside a text"
 
 
+def _is_error(data: Json) -> bool:
+    return data.get("error") is not None or isinstance(data.get("code"), str)
+
+
 def _cart_elsewhere(data: Json) -> str | None:
     """Return where the data has a cart that is not read: deeper, in a text, in another spelling.
 
     An error that names a cart has none, unless it has lines.
     """
-    signs = SIGNS if data.get("error") is None else {"lineitems"}
+    signs = {"lineitems"} if _is_error(data) else SIGNS
     level: list[tuple[str, Any]] = [("", data)]
     for depth in range(DEEPEST):
         below: list[tuple[str, Any]] = []
