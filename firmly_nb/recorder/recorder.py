@@ -8,6 +8,7 @@ idempotency key, so a second POST is a second order.
 from __future__ import annotations
 
 import asyncio
+import re
 import weakref
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
@@ -178,6 +179,8 @@ async def _turn() -> None:
 # After its last event a server may leave the stream open; the outcome is known by then.
 CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
+MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
 MOST_NAMES = 20  # of events, for a sentence
@@ -542,7 +545,8 @@ class _Run:
 
     async def _read_error(self, response: httpx.Response) -> None:
         body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
-        error = error_from_body(response.status_code, body, self.secrets)
+        location = response.headers.get("location")
+        error = error_from_body(response.status_code, body, self.secrets, location)
         self._keep_order(body)
         self.end("http_error", error.error, error.description)
 
@@ -627,5 +631,8 @@ class _Run:
 
 
 def _media_type(response: httpx.Response) -> str:
-    kind: str = response.headers.get("content-type", "")
-    return kind.partition(";")[0].strip().lower()
+    """Return the media type: of several the last one that is one counts, as browsers do."""
+    sent: str = response.headers.get("content-type", "")
+    kinds = [kind.partition(";")[0].strip().lower() for kind in QUOTED.sub("", sent).split(",")]
+    known = [kind for kind in kinds if MEDIA_TYPE.fullmatch(kind) and kind != "*/*"]
+    return (known or kinds)[-1]

@@ -9,7 +9,7 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.widgets.cart_view import CartReading
-from tests.recorder.order_server import event, run
+from tests.recorder.order_server import CHUNKED, TOKEN, chunk, event, run
 
 pytestmark = pytest.mark.anyio
 
@@ -190,3 +190,121 @@ async def test_the_view_of_carts_shows_no_other_cart_in_its_place():
     assert "46.99" in view.text(1)
     assert "46.99" not in view.text(2) + view.html(2)
     assert "The cart was not read: its data is not whole JSON." in view.text(2)
+
+
+def answer(status, body="", kind="text/html", **headers):
+    """Return a response with this body."""
+    content = body if isinstance(body, bytes) else body.encode()
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    head = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", f"Content-Length: {len(content)}"]
+
+    async def behave(wire):
+        await wire.send("\r\n".join([*head, *lines, "", ""]).encode() + content)
+
+    return behave
+
+
+PAGE = "<!DOCTYPE html>\n<html><head><style>p{}</style>%s</head><body>%s</body></html>"
+NGINX = PAGE % ("<title>502 Bad Gateway</title>", "<center><h1>502</h1></center>" + "<br>" * 200)
+S3 = "<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>No &amp; no</Message></Error>"
+PROBLEM = {"type": "about:blank", "title": "Teapot", "status": 418, "detail": "short and stout"}
+
+# What came; the error's kind, name and description, and whether there is an order.
+REFUSED = {
+    "code as the name": (
+        answer(422, '{"code": "ErrorPaymentDeclined", "message": "no funds"}'),
+        "PaymentDeclined", "ErrorPaymentDeclined", "no funds", "no"),
+    "code inside error": (
+        answer(502, '{"error": {"code": "ErrorPaymentDeclined", "message": "no funds"}}'),
+        "PaymentDeclined", "ErrorPaymentDeclined", "no funds", "no"),
+    "code inside errors": (
+        answer(422, '{"errors": [{"code": "ErrorNotEnoughStock", "detail": "2 left"}]}'),
+        "NotEnoughStock", "ErrorNotEnoughStock", "2 left", "no"),
+    "a phrase beside the code": (
+        answer(422, '{"error": "Unprocessable", "code": "ErrorPaymentDeclined"}'),
+        "PaymentDeclined", "ErrorPaymentDeclined", "", "no"),
+    "a number as code": (
+        answer(500, '{"code": "500", "message": "boom"}'),
+        "FirmlyError", "HTTP 500", "boom", "unknown"),
+    "a problem document": (
+        answer(418, json.dumps(PROBLEM), "application/problem+json"),
+        "FirmlyError", "HTTP 418", "short and stout", "unknown"),
+    "a page that limits the rate": (
+        answer(429, PAGE % ("<title>Slow down</title>", "x")),
+        "RateLimited", "HTTP 429", "Slow down", "no"),
+    "an unknown name that limits the rate": (
+        answer(429, '{"error": "Throttled"}'), "RateLimited", "Throttled", "", "no"),
+    "an empty answer that limits the rate": (
+        answer(429), "RateLimited", "HTTP 429", "empty body", "no"),
+    "the page of a gateway": (
+        answer(502, NGINX), "FirmlyError", "HTTP 502", "502 Bad Gateway", "unknown"),
+    "a page with a heading only": (
+        answer(504, PAGE % ("<title> </title>", "<h1 class='x'>Time&#39;s up</h1><p>Ray</p>")),
+        "FirmlyError", "HTTP 504", "Time's up", "unknown"),
+    "a page with neither": (
+        answer(503, "<p>Be back\n<b>soon</b><script>track()</script></p>", "text/plain"),
+        "FirmlyError", "HTTP 503", "Be back soon", "unknown"),
+    "a page without text": (
+        answer(503, "<html><script>x"), "FirmlyError", "HTTP 503", "a page without text",
+        "unknown"),
+    "XML": (
+        answer(403, S3, "application/xml"), "FirmlyError", "HTTP 403", "AccessDenied No & no",
+        "no"),
+    "plain text": (
+        answer(500, "upstream connect error", "text/plain"),
+        "FirmlyError", "HTTP 500", "upstream connect error", "unknown"),
+    "empty": (answer(500), "FirmlyError", "HTTP 500", "empty body", "unknown"),
+    "a redirect": (
+        answer(302, NGINX, Location="https://user:pw@login.test:8443/in/?token=x#y"),
+        "FirmlyError", "HTTP 302", "it redirects to login.test/in/, which is not followed",
+        "unknown"),
+    "a redirect to a path": (
+        answer(307, Location="/elsewhere"),
+        "FirmlyError", "HTTP 307", "it redirects to /elsewhere, which is not followed", "unknown"),
+    "a redirect to nowhere": (
+        answer(301, NGINX),
+        "FirmlyError", "HTTP 301", "it redirects without saying where to", "unknown"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+async def test_what_an_error_says(kind):
+    behave, error_type, name, description, exists = REFUSED[kind]
+    rec = await run(behave)
+    error = rec.error
+    assert (type(error).__name__, error.error, error.description) == (error_type, name, description)
+    assert (rec.outcome, rec.order_exists, rec.warnings) == ("http_error", exists, [])
+
+
+async def test_the_page_of_a_gateway_holds_no_secret_in_another_writing():
+    escaped = "".join(f"&#{ord(letter)};" for letter in TOKEN)
+    rec = await run(answer(502, f"<title>{escaped} {TOKEN}</title>"))
+    assert rec.error.description == "[redacted] [redacted]"
+
+
+# Values of Content-Type, each in a header of its own, and whether an event stream is read.
+STREAM_KINDS = {
+    "the last of two": (["text/html", "text/event-stream"], True),
+    "the first of two": (["text/event-stream", "text/html"], False),
+    "the last of three": (["a/b", "text/html", "text/event-stream"], True),
+    "one header with two": (["text/html, text/event-stream;charset=utf-8"], True),
+    "a last one that is none": (["text/event-stream", "utf-8"], True),
+    "a last one that is empty": (["text/event-stream", ""], True),
+    "a last one that is any": (["text/event-stream", "*/*"], True),
+    "a comma in a parameter": (['text/event-stream; x="a, text/html"'], True),
+    "upper case": (["TEXT/HTML", "Text/Event-Stream"], True),
+}
+
+
+@pytest.mark.parametrize("kind", STREAM_KINDS)
+async def test_the_last_content_type_counts(kind):
+    values, is_stream = STREAM_KINDS[kind]
+    lines = "".join(f"Content-Type: {value}\r\n" for value in values)
+
+    async def behave(wire):
+        await wire.send(f"HTTP/1.1 200 OK\r\n{lines}{CHUNKED}")
+        await wire.send(chunk(event("order-placed", {"order": ORDER})))
+        await wire.finish()
+
+    rec = await run(behave)
+    assert (rec.order_number, len(rec.events)) == (("T-1", 1) if is_stream else (None, 0))
