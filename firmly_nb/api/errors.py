@@ -245,7 +245,7 @@ def error_from_body(
     except orjson.JSONDecodeError:
         text = redact_broken_json(body.decode("utf-8", "replace").strip(), secrets)
         if text.startswith("<"):
-            text = redact_text(_without_markup(text), secrets)
+            text = redact_text(without_markup(text), secrets)
         error = make_error(f"HTTP {http_status}", _short(text) or "empty body", http_status)
     if http_status in REDIRECTS and error.error not in LISTED_STATUSES:
         return make_error(
@@ -254,7 +254,7 @@ def error_from_body(
     return error
 
 
-def _without_markup(page: str) -> str:
+def without_markup(page: str) -> str:
     """Return the title of a page, else its first heading, else its text."""
     page = page[:LONGEST_LOOK]
     titles = {match[1].lower(): match[2] for match in reversed([*TITLE.finditer(page)])}

@@ -25,11 +25,12 @@ from firmly_nb.api.errors import (
     error_from_body,
     error_from_payload,
     seconds_to_wait,
+    without_markup,
 )
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import order_number, why_unread
-from firmly_nb.display.text import count, printable
+from firmly_nb.display.text import count, cut, printable
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT
 from firmly_nb.recorder.records import (
     End,
@@ -184,6 +185,7 @@ MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
 MOST_NAMES = 20  # of events, for a sentence
+LONGEST_BEGIN = 200  # of what is no event, for a sentence
 WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
@@ -496,6 +498,25 @@ class _Run:
                 f"the cart of event {seqs[0]} {name!r}{more} was not read: {reason}"
             )
 
+    def _say_leftovers(self) -> None:
+        """Warn of what came in the stream outside its events: its size, and how it begins."""
+        parser = self.parser
+        if parser.stray_bytes:
+            size, begin = count(parser.stray_bytes, "byte"), self._begin(parser.strays)
+            self.warnings.append(f"the stream has {size} outside its events, beginning: {begin}")
+        if unfinished := parser.unfinished:
+            size, begin = count(parser.unfinished_bytes, "byte"), self._begin(unfinished)
+            self.warnings.append(
+                f"the last event did not end; {size} of it came, beginning: {begin}"
+            )
+
+    def _begin(self, content: bytes) -> str:
+        """Return the begin of something that is not read, without secrets; of a page its title."""
+        text = redact_broken_json(content.decode("utf-8", "replace").strip(), self.secrets)
+        if text.startswith("<"):
+            text = redact_text(without_markup(text), self.secrets)
+        return cut(printable(" ".join(text.split())), LONGEST_BEGIN)
+
     def _decode(self, event: ServerSentEvent) -> Any:
         try:
             return decode(event.raw_data, self.secrets)
@@ -599,6 +620,7 @@ class _Run:
         self._judge_by_content()
         self._say_repeats()
         self._say_unread()
+        self._say_leftovers()
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
         step_us = self._clock_step_us()
         if step_us:

@@ -308,3 +308,50 @@ async def test_the_last_content_type_counts(kind):
 
     rec = await run(behave)
     assert (rec.order_number, len(rec.events)) == (("T-1", 1) if is_stream else (None, 0))
+
+
+# Bytes before an order-placed that is whole, bytes after it, and what is said of both.
+LEFT_OVER = {
+    "bare JSON": (b'{"error": "Busy"}\n\n', b"", ["18 bytes outside its events", '{"error": "Busy"}']),
+    "JSON in lines": (b'{\n "error": "Busy"\n}\n', b"", ["21 bytes", '{ "error": "Busy" }']),
+    "a page": (NGINX.encode() + b"\n", b"", ["outside", "502 Bad Gateway"]),
+    "plain text": (b"upstream timed out\n", b"", ["19 bytes", "upstream timed out"]),
+    "a name without data": (b"event: order-placed\n\n", b"", ["event: order-placed"]),
+    "a field of a wrong name": (b'Data: {"a": 1}\n\n', b"", ["15 bytes", 'Data: {"a": 1}']),
+    "a secret": (
+        f'{{"payment_handle": "sesame", "x": "{TOKEN}"}}\n'.encode(), b"",
+        ['"payment_handle": "[redacted]", "x": "[redacted]"']),
+    "a secret where it is cut": (
+        b"x" * 195 + TOKEN.encode() + b"\n", b"", ["xxx[red…"]),
+    "an unfinished event": (
+        b"", b'event: error\ndata: {"error": "Err', ["33 bytes of it", "event: error data: {"]),
+    "an unfinished line": (b"", b"data", ["4 bytes of it came, beginning: data"]),
+    "an unfinished page": (
+        b"", b"<html><title>504 Time-out</title>", ["33 bytes of it", ": 504 Time-out"]),
+    "an unfinished secret": (
+        b"", f'data: {{"access_token": "{TOKEN}'.encode(), ['"access_token": "[redacted]"']),
+    "a large unfinished event": (
+        b"", b"event: big\ndata: " + b"y" * 300_000, ["bytes of it came", "event: big"]),
+    "bare JSON without a line end": (b"", b'{"error": "Busy"}', ["17 bytes of it came", "Busy"]),
+    "a heartbeat that was cut": (b"", b": pi", []),
+    "an id alone": (b"id: 7\n\nretry: 3000\n\n", b"id: 8\n", []),
+    "heartbeats": (b": hello\n\n:\n\n", b": bye\n", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LEFT_OVER)
+async def test_what_is_no_event_is_told(kind):
+    before, after, told = LEFT_OVER[kind]
+    pieces = [before, b"\n" + event("order-placed", {"order": ORDER}), after]
+
+    async def behave(wire):
+        await wire.stream(*filter(None, pieces))
+        await wire.finish()
+
+    rec = await run(behave)
+    assert (rec.outcome, rec.order_number, rec.cart) == ("placed", "T-1", ORDER)
+    assert len(rec.warnings) == bool(told)
+    text = " ".join(rec.warnings)
+    assert [words for words in told if words not in text] == []
+    assert TOKEN[:8] not in text
+    assert "sesame" not in text
