@@ -41,6 +41,7 @@ from firmly_nb.recorder.records import (
     says_placed,
     says_refused,
 )
+from firmly_nb.wire.encodings import Decoder, DecodingError
 from firmly_nb.wire.sse import EventStreamError, EventStreamParser, ServerSentEvent
 from firmly_nb.wire.stamps import Read, event_uncertainty_us, monotonic_ns, wall_clock_offset
 
@@ -275,6 +276,8 @@ class _Run:
         self.parser = EventStreamParser(
             max_event_bytes=job.max_event_bytes, max_stream_bytes=job.max_stream_bytes
         )
+        self.decoder = Decoder("")
+        self.undecoded_since_ns: int | None = None  # reads that nothing came out of so far
         self.deadline = asyncio.timeout(None)
         self.t_start = 0
         self.t_headers: int | None = None
@@ -319,7 +322,7 @@ class _Run:
             if self.decided:
                 self.warnings.append("the server left the stream open after the last event")
             self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
-        except EventStreamError as error:
+        except (EventStreamError, DecodingError) as error:
             self.end("transport_error", type(error).__name__, str(error))
         except httpx.HTTPError as error:
             self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
@@ -352,12 +355,40 @@ class _Run:
                     f"the response was HTTP {response.status_code} with {kind}; "
                     f"expected was HTTP 200 with {wanted}"
                 )
-            if is_stream:
+            self._take_encoding(response, is_stream)
+            if self.decoder.unreadable:
+                await self._pass_over(response, self.decoder.unreadable)
+            elif is_stream:
                 await self._read_events(response)
             elif self.is_refused:
                 await self._read_error(response)
             else:
                 await self._read_confirmation(response)
+
+    def _take_encoding(self, response: httpx.Response, is_stream: bool) -> None:
+        """Prepare to decode a response that was compressed although identity was asked for."""
+        self.decoder = Decoder(response.headers.get("content-encoding", ""))
+        names = redact_text(", ".join(self.decoder.names), self.secrets)
+        if names:
+            bounds = "; times inside one compressed block are upper bounds" if is_stream else ""
+            self.warnings.append(
+                f"the response is compressed ({cut(names, LONGEST_BEGIN)}) although identity was "
+                f"asked for{bounds}"
+            )
+        if self.decoder.unknown:
+            named = redact_text(", ".join(self.decoder.unknown), self.secrets)
+            self.warnings.append(
+                f"the response has an unknown encoding ({cut(printable(named), LONGEST_BEGIN)}); "
+                "it was read as it came"
+            )
+
+    async def _pass_over(self, response: httpx.Response, reason: str) -> None:
+        """Read a response that cannot be decoded to its end: how the order ended is unknown."""
+        async for _ in response.aiter_raw():
+            self._note(last_read(response))
+        self.t_end = last_read(response).arrived_ns
+        code = f"HTTP {self.http_status}" if self.is_refused else "UnreadableEncoding"
+        self.end("http_error", code, f"the response cannot be read: {reason}")
 
     async def _read_events(self, response: httpx.Response) -> None:
         async with read_groups(response) as groups:
@@ -367,6 +398,7 @@ class _Run:
                 if self.decided and not was_decided:
                     self._wait_no_longer_than(CLOSE_GRACE_S)
         self.t_end = last_read(response).arrived_ns
+        self._close_decoder()
         self.parser.close()
         if self.is_refused:
             self.end("http_error", f"HTTP {self.http_status}", "a stream without an error event")
@@ -382,24 +414,35 @@ class _Run:
         self._note(read)
         comments = self.parser.comments
         events: list[ServerSentEvent] = []
-        failure: EventStreamError | None = None
+        failure: EventStreamError | DecodingError | None = None
+        decoded = 0
         try:
             for chunk in chunks:
-                events += self.parser.feed(chunk)
-        except EventStreamError as error:
+                for piece in self.decoder.feed(chunk):
+                    decoded += len(piece)
+                    events += self.parser.feed(piece)
+        except (EventStreamError, DecodingError) as error:
             # The events of the chunks before it are whole, and are kept.
             failure = error
         beats = min(self.parser.comments - comments, MAX_COMMENTS - len(self.comments))
         self.comments.extend([read.arrived_ns - self.t_start] * beats)
-        whole = self.parser.pending_bytes == 0
+        whole = self.parser.pending_bytes == 0 and not self.decoder.names
+        if self.decoder.names and self.undecoded_since_ns is None:
+            self.undecoded_since_ns = read.earliest_ns
         for position, event in enumerate(events, start=1):
             self._take_event(event, read, last_in_read=whole and position == len(events))
+        if decoded:
+            self.undecoded_since_ns = None
         if failure:
             raise failure
 
     def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
         self.seq += 1
         data = self._decode(event)
+        uncertainty_us = event_uncertainty_us(read, last_in_read=last_in_read)
+        if self.undecoded_since_ns is not None:
+            held_us = (read.arrived_ns - self.undecoded_since_ns) / 1000
+            uncertainty_us = max(uncertainty_us, held_us)
         self.emit(
             Event(
                 seq=self.seq,
@@ -408,7 +451,7 @@ class _Run:
                 t_ns=read.arrived_ns - self.t_start,
                 wall_ns=read.arrived_ns + read.wall_offset_ns,
                 clock=read.clock,
-                uncertainty_us=event_uncertainty_us(read, last_in_read=last_in_read),
+                uncertainty_us=uncertainty_us,
                 read_no=read.read_no,
                 coalesced=read.read_no == self.last_read_no,
                 read_delay_us=(read.read_ns - read.arrived_ns) / 1000,
@@ -584,13 +627,18 @@ class _Run:
         body = bytearray()
         async for chunk in response.aiter_raw():
             self._note(last_read(response))
-            body += chunk
-            if len(body) > limit:
-                self.warnings.append(f"the answer's body was cut at {limit} bytes")
-                break
-        else:
-            self.t_end = last_read(response).arrived_ns
+            for piece in self.decoder.feed(chunk):
+                body += piece
+                if len(body) > limit:
+                    self.warnings.append(f"the answer's body was cut at {limit} bytes")
+                    return bytes(body)
+        self.t_end = last_read(response).arrived_ns
+        self._close_decoder()
         return bytes(body)
+
+    def _close_decoder(self) -> None:
+        if not self.decoder.close():
+            self.warnings.append("the compressed response ended before its end")
 
     def _note(self, read: Read) -> None:
         """Keep what tells whether the wall clock was stepped while we measured by it."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import sys
+import zlib
 
 import pytest
 
 import firmly_nb as fnb
 from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.widgets.cart_view import CartReading
-from tests.recorder.order_server import CHUNKED, TOKEN, chunk, event, run
+from tests.recorder.order_server import CHUNKED, STREAM, TOKEN, chunk, event, run
 
 pytestmark = pytest.mark.anyio
 
@@ -312,7 +315,7 @@ async def test_the_last_content_type_counts(kind):
 
 # Bytes before an order-placed that is whole, bytes after it, and what is said of both.
 LEFT_OVER = {
-    "bare JSON": (b'{"error": "Busy"}\n\n', b"", ["18 bytes outside its events", '{"error": "Busy"}']),
+    "bare JSON": (b'{"error": "Busy"}\n\n', b"", ["18 bytes outside", '{"error": "Busy"}']),
     "JSON in lines": (b'{\n "error": "Busy"\n}\n', b"", ["21 bytes", '{ "error": "Busy" }']),
     "a page": (NGINX.encode() + b"\n", b"", ["outside", "502 Bad Gateway"]),
     "plain text": (b"upstream timed out\n", b"", ["19 bytes", "upstream timed out"]),
@@ -355,3 +358,149 @@ async def test_what_is_no_event_is_told(kind):
     assert [words for words in told if words not in text] == []
     assert TOKEN[:8] not in text
     assert "sesame" not in text
+
+
+def gzipped(*parts, flush=zlib.Z_SYNC_FLUSH):
+    machine = zlib.compressobj(wbits=31)
+    pieces = [machine.compress(part) + machine.flush(flush) for part in parts]
+    return [*pieces, machine.flush()]
+
+
+def raw(data):
+    machine = zlib.compressobj(wbits=-15)
+    return machine.compress(data) + machine.flush()
+
+
+def encoded(encoding, *chunks, kind="text/event-stream", status="200 OK"):
+    async def behave(wire):
+        head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Encoding: {encoding}\r\n"
+        await wire.send(head + CHUNKED)
+        for one in chunks:
+            await wire.send(chunk(one))
+        await wire.finish()
+
+    return behave
+
+
+EVENTS = [event("item-added", {"cart": CART}), event("order-placed", {"order": ORDER})]
+WHOLE = b"".join(EVENTS)
+# The encoding that is named, and the chunks that come.
+READABLE = {
+    "gzip": ("gzip", [gzip.compress(WHOLE)]),
+    "x-gzip in upper case": ("X-GZIP", [gzip.compress(WHOLE)]),
+    "gzip that is flushed after each event": ("gzip", gzipped(*EVENTS)),
+    "gzip in two parts": ("gzip", [gzip.compress(EVENTS[0]), gzip.compress(EVENTS[1])]),
+    "gzip in two parts of one chunk": (
+        "gzip",
+        [gzip.compress(EVENTS[0]) + gzip.compress(EVENTS[1])],
+    ),
+    "gzip byte by byte": ("gzip", [bytes([byte]) for byte in gzip.compress(WHOLE)]),
+    "gzip with padding": ("gzip", [gzip.compress(WHOLE), b"\0" * 600, b"\x1f\x8a"]),
+    "gzip that is none": ("gzip", [WHOLE]),
+    "deflate with a header": ("deflate", [zlib.compress(WHOLE)]),
+    "raw deflate": ("deflate", [raw(WHOLE)]),
+    "deflate that is none": ("deflate", [WHOLE]),
+    "deflate, then gzip": ("deflate, gzip", [gzip.compress(zlib.compress(WHOLE))]),
+    "gzip twice, with identity": ("gzip, identity, gzip", [gzip.compress(gzip.compress(WHOLE))]),
+}
+
+
+@pytest.mark.parametrize("kind", READABLE)
+async def test_a_compressed_stream_is_decoded(kind):
+    encoding, chunks = READABLE[kind]
+    rec = await run(encoded(encoding, *chunks))
+    assert (rec.outcome, rec.order_number, rec.cart) == ("placed", "T-1", ORDER)
+    assert rec.events["event"].tolist() == ["item-added", "order-placed"]
+    (warning,) = rec.warnings
+    assert warning.startswith("the response is compressed (")
+    assert warning.endswith("times inside one compressed block are upper bounds")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [("identity", []), ("", []), ("utf-8", ["the response has an unknown encoding (utf-8)"])],
+)
+async def test_what_is_no_encoding_changes_nothing(encoding, said):
+    rec = await run(encoded(encoding, *EVENTS))
+    assert (rec.order_number, len(rec.events)) == ("T-1", 2)
+    assert [warning.partition(";")[0] for warning in rec.warnings] == said
+
+
+async def test_the_time_of_a_block_that_came_in_pieces_is_an_upper_bound():
+    """Nothing comes out of the first piece, so the event may be as old as that."""
+    whole = gzip.compress(event("order-placed", {"order": ORDER}))
+
+    async def behave(wire):
+        await wire.send(f"{STREAM}Content-Encoding: gzip\r\n{CHUNKED}")
+        await wire.send(chunk(gzip.compress(event("item-added"))) + chunk(whole[:10]))
+        await wire.told(1)
+        await wire.send(chunk(whole[10:]))
+        await wire.finish()
+
+    rec = await run(behave)
+    first, second = rec.events["t_ms"]
+    assert rec.events["uncertainty_us"].iloc[1] / 1000 >= (second - first) * 0.99
+
+
+async def test_a_compressed_confirmation_and_a_compressed_error_are_read():
+    body = gzip.compress(json.dumps(ORDER).encode())
+    rec = await run(encoded("gzip", body, kind="application/json"), sse=False)
+    assert (rec.outcome, rec.order_number, rec.cart) == ("placed", "T-1", ORDER)
+    body = zlib.compress(b'{"error": "ErrorPaymentDeclined", "description": "no funds"}')
+    rec = await run(encoded("deflate", body, kind="application/json", status="422 No"))
+    assert (rec.error.error, rec.order_exists) == ("ErrorPaymentDeclined", "no")
+    assert rec.warnings == ["the response is compressed (deflate) although identity was asked for"]
+
+
+# Not decoded: what the error says, and whether there is an order.
+@pytest.mark.parametrize(
+    ("encoding", "status", "code", "said", "exists"),
+    [
+        ("compress", "200 OK", "UnreadableEncoding", "encoded with compress, which", "unknown"),
+        ("dcz", "201 Created", "UnreadableEncoding", "encoded with dcz, which", "unknown"),
+        ("gzip, x-compress", "200 OK", "UnreadableEncoding", "with compress, which", "unknown"),
+        (", ".join(["gzip"] * 5), "200 OK", "UnreadableEncoding", "5 times over", "unknown"),
+        ("compress", "503 Busy", "HTTP 503", "encoded with compress", "unknown"),
+        ("compress", "422 No", "HTTP 422", "encoded with compress", "no"),
+    ],
+)
+async def test_an_encoding_that_cannot_be_decoded_is_named(encoding, status, code, said, exists):
+    rec = await run(encoded(encoding, b"\x1f\x9d\x90", status=status))
+    assert (rec.outcome, rec.order_exists) == ("http_error", exists)
+    assert (rec.error.error, said in rec.error.description) == (code, True)
+    assert len(rec.events) == 0
+
+
+@pytest.mark.parametrize("name", ["br", "zstd"])
+async def test_an_encoding_of_a_library_that_is_not_installed_is_named(name, monkeypatch):
+    for library in ("brotli", "brotlicffi", "zstandard", "compression.zstd"):
+        monkeypatch.setitem(sys.modules, library, None)
+    rec = await run(encoded(name, b"\x0b\x02\x80"))
+    assert (rec.outcome, rec.order_exists) == ("http_error", "unknown")
+    assert f"encoded with {name}, which cannot be decoded without the library" in repr(rec.error)
+
+
+async def test_damaged_data_ends_the_order_and_keeps_what_came_before():
+    pieces = gzipped(EVENTS[0])
+    rec = await run(encoded("gzip", pieces[0], b"\xff" * 100))
+    assert (rec.outcome, rec.order_exists, len(rec.events)) == ("transport_error", "unknown", 1)
+    assert rec.error.error == "DecodingError"
+    assert rec.error.description == "the gzip data of the response is damaged"
+
+
+async def test_compressed_data_that_ends_too_early_says_so():
+    rec = await run(encoded("gzip", *gzipped(*EVENTS)[:-1]))
+    assert (rec.outcome, rec.order_number) == ("placed", "T-1")
+    assert rec.warnings[-1] == "the compressed response ended before its end"
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+async def test_a_bomb_is_bounded_after_decoding(layers):
+    bomb = b": " + b"x" * 100_000_000
+    for _ in range(layers):
+        bomb = gzip.compress(bomb, 9)
+    encoding = ", ".join(["gzip"] * layers)
+    # The event's own limit lets all pass, so that of the stream has to hold.
+    rec = await run(encoded(encoding, bomb), max_event_bytes=2**40)
+    assert (rec.outcome, rec.error.error) == ("transport_error", "StreamTooLargeError")
+    assert "67 108 864" in rec.error.description.replace(",", " ") or "67108864" in str(rec.error)
