@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 
 Json = dict[str, Any]
+Trail = tuple[Any, ...]  # empty, or the trail to an object and a name in it
 NAMES = ("order", "cart")
 ORDER_NUMBER = "platform_order_number"
 DEEPEST = 8  # levels of objects in which an order number is looked for
@@ -166,19 +167,24 @@ def _number(sent: object) -> str | None:
 
 
 def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:
+    hit = _with_a_field(data)
+    if hit is not None or _cart_elsewhere(data):
+        return hit
+    for key in NAMES:
+        if isinstance(data.get(key), dict) and data[key]:
+            return key, data[key]
+    return ("order", data) if has_number and not _is_error(data) else None
+
+
+def _with_a_field(data: Json) -> tuple[str, Json] | None:
+    """Return the cart where carts are, if it has a field of one."""
     for key in NAMES:
         cart = data.get(key)
         if isinstance(cart, dict) and not FIELDS.isdisjoint(cart):
             return key, cart
-    is_error = _is_error(data)
-    if "line_items" in data or not (is_error or OWN_FIELDS.isdisjoint(data)):
+    if "line_items" in data or not (_is_error(data) or OWN_FIELDS.isdisjoint(data)):
         return "cart", data
-    if _cart_elsewhere(data):
-        return None
-    for key in NAMES:
-        if isinstance(data.get(key), dict) and data[key]:
-            return key, data[key]
-    return ("order", data) if has_number and not is_error else None
+    return None
 
 
 def why_unread(
@@ -211,7 +217,7 @@ def why_unread(
     if data is None or data == "":
         return None
     if isinstance(data, dict):
-        place = None if _find(data, has_number=False) else _cart_elsewhere(data)
+        place = None if _with_a_field(data) else _cart_elsewhere(data)
         place = place and cut(printable(place), LONGEST_PLACE)
         return place and f"its cart is at {place}, and not under order or cart"
     text = data if isinstance(data, str) else None
@@ -250,30 +256,43 @@ def _cart_elsewhere(data: Json) -> str | None:
     An error that names a cart has none, unless it has lines.
     """
     signs = {"lineitems"} if _is_error(data) else SIGNS
-    level: list[tuple[str, Any]] = [("", data)]
+    # Where each was found is a linked pair: most paths are never written.
+    level: list[tuple[Trail, Any]] = [((), data)]
     for depth in range(DEEPEST):
-        below: list[tuple[str, Any]] = []
-        for place, node in level:
+        below: list[tuple[Trail, Any]] = []
+        for trail, node in level:
             if isinstance(node, str):
-                if "{" in node and _says(node, signs):
-                    return place
-            elif isinstance(node, list):
-                below += ((f"{place}[]", each) for each in node)
-            elif isinstance(node, dict):
-                is_looked_at = not depth or (depth == 1 and place in NAMES)
-                names = node.keys() - READ_HERE if is_looked_at else node.keys()
-                plain = set(map(_plain, names))
-                if not signs.isdisjoint(plain) or (
-                    signs is SIGNS and not is_looked_at and {"cartid", "total"} <= plain
-                ):
-                    return place or "the top, in other spelling"
-                below += (
-                    (f"{place}.{name}" if place else name, value)
-                    for name, value in node.items()
-                    if name != "merchant_custom_data"
-                )
-        level = [(place, node) for place, node in below if isinstance(node, (str, list, dict))]
+                if _says(node, signs):
+                    return _path(trail)
+                continue
+            if isinstance(node, dict):
+                is_read = not depth or (depth == 1 and trail[1] in NAMES)
+                names = set(map(_plain, node.keys() - READ_HERE if is_read else node))
+                if not signs.isdisjoint(names):
+                    return _path(trail) or "the top, in another spelling"
+                if not is_read and signs is SIGNS and {"cartid", "total"} <= names:
+                    return _path(trail)
+                inner: Iterable[tuple[str | None, Any]] = node.items()
+            else:
+                inner = ((None, each) for each in node)
+            below += [
+                ((trail, name), value)
+                for name, value in inner
+                if (type(value) in (dict, list) or (type(value) is str and "{" in value))
+                and name != "merchant_custom_data"
+            ]
+        if not below:
+            return None
+        level = below
     return None
+
+
+def _path(trail: Trail) -> str:
+    names: list[str] = []
+    while trail:
+        trail, name = trail
+        names.append("[]" if name is None else f".{name}")
+    return "".join(reversed(names)).removeprefix(".")
 
 
 def _says(text: str, signs: frozenset[str] | set[str]) -> bool:

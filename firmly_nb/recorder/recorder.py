@@ -415,11 +415,12 @@ class _Run:
         comments = self.parser.comments
         events: list[ServerSentEvent] = []
         failure: EventStreamError | DecodingError | None = None
-        decoded = 0
+        is_held = False  # whether nothing came out of the last chunk
         try:
             for chunk in chunks:
+                is_held = True
                 for piece in self.decoder.feed(chunk):
-                    decoded += len(piece)
+                    is_held = False
                     events += self.parser.feed(piece)
         except (EventStreamError, DecodingError) as error:
             # The events of the chunks before it are whole, and are kept.
@@ -427,12 +428,12 @@ class _Run:
         beats = min(self.parser.comments - comments, MAX_COMMENTS - len(self.comments))
         self.comments.extend([read.arrived_ns - self.t_start] * beats)
         whole = self.parser.pending_bytes == 0 and not self.decoder.names
-        if self.decoder.names and self.undecoded_since_ns is None:
-            self.undecoded_since_ns = read.earliest_ns
         for position, event in enumerate(events, start=1):
             self._take_event(event, read, last_in_read=whole and position == len(events))
-        if decoded:
+        if not is_held:
             self.undecoded_since_ns = None
+        elif events or self.undecoded_since_ns is None:
+            self.undecoded_since_ns = read.earliest_ns
         if failure:
             raise failure
 
@@ -583,6 +584,8 @@ class _Run:
             answer, is_json = redact(orjson.loads(body), self.secrets), True
         except orjson.JSONDecodeError:
             answer, is_json = None, False
+        if reason := why_unread(answer):
+            self.warnings.append(f"the cart of the response was not read: {reason}")
         if order_number(answer) is not None:
             self.confirmation = answer
             self.succeeded = True

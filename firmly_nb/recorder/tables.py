@@ -133,7 +133,7 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
 
 def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
     """Return the plain answer as a row for the cart tables: event ``confirmation``, number 0."""
-    if find_snapshot(end.confirmation) is None:
+    if not (find_snapshot(end.confirmation) or why_unread(end.confirmation)):
         return []
     return [
         {
@@ -193,7 +193,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
 
 def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
     """Return the last cart or order, from the response or the events; None if it was not read."""
-    if last := find_snapshot(end.confirmation):
+    last = find_snapshot(end.confirmation)
+    if last or why_unread(end.confirmation):
         return last
     for event in reversed(events):
         if last := find_snapshot(event.data):

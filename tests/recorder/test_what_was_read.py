@@ -504,3 +504,20 @@ async def test_a_bomb_is_bounded_after_decoding(layers):
     rec = await run(encoded(encoding, bomb), max_event_bytes=2**40)
     assert (rec.outcome, rec.error.error) == ("transport_error", "StreamTooLargeError")
     assert "67 108 864" in rec.error.description.replace(",", " ") or "67108864" in str(rec.error)
+
+
+@pytest.mark.parametrize(
+    ("body", "number", "reason"),
+    [
+        ({"data": {"order": ORDER}}, "T-1", "at data.order"),
+        (TEXT, None, "is JSON inside a text"),
+        ([{"order": ORDER}], None, "a JSON list"),
+        ({"order": TEXT}, None, "at order"),
+    ],
+)
+async def test_a_confirmation_that_was_not_read_says_so(body, number, reason):
+    rec = await run(answer(200, json.dumps(body), "application/json"), sse=False)
+    assert (rec.order_number, rec.cart, rec.summary()["total_minor"]) == (number, None, None)
+    assert rec.warnings[0].startswith("the cart of the response was not read: its")
+    assert reason in rec.warnings[0]
+    assert rec.checks.not_read["event"].tolist() == ["confirmation"]
