@@ -400,9 +400,36 @@ class _Run:
         self.t_end = last_read(response).arrived_ns
         self._close_decoder()
         self.parser.close()
+        if not self.seq:
+            self._take_bare(self.parser.strays + self.parser.unfinished)
         if self.is_refused:
             self.end("http_error", f"HTTP {self.http_status}", "a stream without an error event")
         self.end("incomplete", None, "the stream ended without order-placed and without error")
+
+    def _take_bare(self, body: bytes) -> None:
+        """Read an answer that is JSON, and only called an event stream."""
+        try:
+            answer = redact(orjson.loads(body), self.secrets)
+        except orjson.JSONDecodeError:
+            return
+        if self.is_refused:
+            error = error_from_body(self.http_status or 0, body, self.secrets)
+            self._keep_order(body)
+            self.end("http_error", error.error, error.description)
+        else:
+            self._take_answer(answer)
+
+    def _take_answer(self, answer: Any) -> None:
+        """Take an order number or a listed error from a 2xx response that is no event stream."""
+        if reason := why_unread(answer):
+            self.warnings.append(f"the cart of the response was not read: {reason}")
+        if order_number(answer) is not None:
+            self.confirmation = answer
+            self.succeeded = True
+            return
+        error = error_from_payload(answer)
+        if error.error in LISTED_STATUSES:
+            self.end("http_error", error.error, error.description)
 
     def _wait_no_longer_than(self, seconds: float) -> None:
         at = asyncio.get_running_loop().time() + seconds
@@ -548,7 +575,9 @@ class _Run:
         if parser.stray_bytes:
             size, begin = count(parser.stray_bytes, "byte"), self._begin(parser.strays)
             self.warnings.append(f"the stream has {size} outside its events, beginning: {begin}")
-        if unfinished := parser.unfinished:
+        unfinished = parser.unfinished
+        # The last line of a page or of JSON belongs to those before it.
+        if unfinished and (not parser.stray_bytes or unfinished.startswith((b"event:", b"data"))):
             size, begin = count(parser.unfinished_bytes, "byte"), self._begin(unfinished)
             self.warnings.append(
                 f"the last event did not end; {size} of it came, beginning: {begin}"
@@ -584,16 +613,10 @@ class _Run:
             answer, is_json = redact(orjson.loads(body), self.secrets), True
         except orjson.JSONDecodeError:
             answer, is_json = None, False
-        if reason := why_unread(answer):
-            self.warnings.append(f"the cart of the response was not read: {reason}")
-        if order_number(answer) is not None:
-            self.confirmation = answer
-            self.succeeded = True
+        self._take_answer(answer)
+        if self.decided:
             return
-        error = error_from_payload(answer)
-        if error.error in LISTED_STATUSES:
-            self.end("http_error", error.error, error.description)
-        elif self.job.start.sse:
+        if self.job.start.sse:
             is_ok = response.status_code == 200
             code = "UnexpectedContentType" if is_ok else f"HTTP {response.status_code}"
             self.end("http_error", code, f"expected an event stream, got {self._kind(response)}")

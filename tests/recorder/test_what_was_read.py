@@ -521,3 +521,26 @@ async def test_a_confirmation_that_was_not_read_says_so(body, number, reason):
     assert rec.warnings[0].startswith("the cart of the response was not read: its")
     assert reason in rec.warnings[0]
     assert rec.checks.not_read["event"].tolist() == ["confirmation"]
+
+
+DECLINED = '{"code": "ErrorPaymentDeclined", "message": "no funds"}'
+# JSON that is only called an event stream: how it ended, its number, its error.
+BARE = {
+    "on one line": (TEXT, "200", "placed", "T-1", None),
+    "with a line end": (TEXT + "\n\n", "200", "placed", "T-1", None),
+    "on many lines": (json.dumps({"order": ORDER}, indent=2), "201", "placed", "T-1", None),
+    "a listed error": (DECLINED, "200", "http_error", None, "ErrorPaymentDeclined"),
+    "a refusal": (DECLINED + "\n", "422", "http_error", None, "ErrorPaymentDeclined"),
+    "a refusal with a number": (TEXT, "500", "http_error", "T-1", "HTTP 500"),
+    "an error of no list": ('{"error": "Busy"}', "200", "incomplete", None, None),
+    "half of it": (TEXT[:80], "200", "incomplete", None, None),
+}
+
+
+@pytest.mark.parametrize("kind", BARE)
+async def test_json_that_is_only_called_an_event_stream_is_read(kind):
+    body, status, outcome, number, error = BARE[kind]
+    rec = await run(answer(status, body, "text/event-stream"))
+    assert (rec.outcome, rec.order_number) == (outcome, number)
+    assert (rec.error and rec.error.error) == error
+    assert "beginning: {" in rec.warnings[-1]
