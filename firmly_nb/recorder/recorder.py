@@ -420,7 +420,7 @@ class _Run:
             self._take_answer(answer)
 
     def _take_answer(self, answer: Any) -> None:
-        """Take an order number or a listed error from a 2xx response that is no event stream."""
+        """Take an order number or a listed error from a 2xx response without events."""
         if reason := why_unread(answer):
             self.warnings.append(f"the cart of the response was not read: {reason}")
         if order_number(answer) is not None:
