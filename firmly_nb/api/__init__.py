@@ -3,7 +3,7 @@
 - ``models``: :class:`Order`, :class:`Item`, :class:`Address`, :class:`Card`: what is ordered;
 - ``errors``: :class:`FirmlyError` and its kinds: what the API answers where something is wrong;
 - ``money``: :func:`read_money`, :func:`format_minor` and the like: amounts as whole minor units;
-- ``snapshots``: :func:`find_snapshot` and :func:`order_number`: the cart or order in an event;
+- ``snapshots``: :func:`find_snapshot`, :func:`order_number` and the like: the cart in an event;
 - ``client``, ``card``: :class:`FirmlyClient` makes each call, :func:`encrypt_card` seals a card;
 - ``secrets``: :func:`redact` takes secrets out of what is shown or written.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.money import Money, format_minor, from_minor, read_money, to_minor
     from firmly_nb.api.personal import mask_personal
     from firmly_nb.api.secrets import redact, redact_text
-    from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number
+    from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number, why_unread
 
 __all__ = [
     "Address",
@@ -69,6 +69,7 @@ __all__ = [
     "redact",
     "redact_text",
     "to_minor",
+    "why_unread",
 ]
 
 show(
@@ -84,6 +85,6 @@ show(
         "money": "Money format_minor from_minor read_money to_minor",
         "personal": "mask_personal",
         "secrets": "redact redact_text",
-        "snapshots": "Snapshot find_snapshot order_number",
+        "snapshots": "Snapshot find_snapshot order_number why_unread",
     },
 )

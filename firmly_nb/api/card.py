@@ -52,7 +52,8 @@ def read_public_key(jwk: Any, header_kid: str | None) -> PublicKey:
     """
     if not isinstance(jwk, dict) or jwk.get("kty") != "RSA" or not (jwk.get("n") and jwk.get("e")):
         raise FirmlyError("UnusableKey", "the payment key endpoint did not send an RSA public key")
-    if jwk.get("use", "enc") != "enc" or jwk.get("alg", ALGORITHM) != ALGORITHM:
+    # An optional member that is null says as little as one that is not there.
+    if jwk.get("use") not in (None, "enc") or jwk.get("alg") not in (None, ALGORITHM):
         raise FirmlyError("UnusableKey", f"the payment key is not for {ALGORITHM} encryption")
     kid = header_kid or jwk.get("kid")
     if not isinstance(kid, str) or not kid:

@@ -275,7 +275,10 @@ class FirmlyClient:
             text = f"{answer.where} responded with more than {MAX_ANSWER_BYTES} bytes"
             raise FirmlyError("UnexpectedAnswer", text, answer.status)
         if not 200 <= answer.status < 300:
-            refusal = error_from_body(answer.status, answer.body, _texts_of(headers, body))
+            leads_to = answer.headers.get("location")
+            refusal = error_from_body(
+                answer.status, answer.body, _texts_of(headers, body), leads_to
+            )
             refusal.retry_after_s = seconds_to_wait(answer.headers.get("retry-after"))
             raise refusal
         return answer

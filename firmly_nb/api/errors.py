@@ -1,14 +1,18 @@
 """Errors as the API names them.
 
 Two body shapes exist (``{code, error, description}`` and ``{error, message}``), and the API's pages
-contradict each other about statuses. So the name decides and never the status alone.
+contradict each other about statuses. So the name decides and never the status alone. Gateways and
+proxies have shapes of their own: other JSON, a page, XML, a redirect.
 """
 
 from __future__ import annotations
 
+import html
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -18,6 +22,16 @@ from firmly_nb.display.messages import MESSAGES, with_code
 from firmly_nb.display.text import cut, printable
 
 LONGEST_WORDS = 500
+LONGEST_LOOK = 20_000  # characters of a page in which its title is looked for
+TOO_MANY_REQUESTS = 429
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+NAMED_BY = ("error", "name", "code", "error_code", "errorCode")
+DESCRIBED_BY = ("description", "message", "error_description", "detail", "Message", "title")
+TITLE = re.compile(r"<(title|h1)\b[^<>]*>([^<]*)</\1\s*>", re.IGNORECASE)
+UNSEEN = re.compile(
+    r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL
+)
+MARKUP = re.compile(r"<[^<>]*>?")
 
 
 def safe_text(error: BaseException) -> str:
@@ -166,15 +180,17 @@ LISTED_STATUSES: dict[str, int] = {
 
 def make_error(error: str, description: str = "", http_status: int | None = None) -> FirmlyError:
     """Make the error of the kind that its name says."""
-    kind = KINDS.get(error, FirmlyError)
+    # Of a gateway's statuses this one alone has one meaning, whatever the name beside it.
+    kind = KINDS.get(error, RateLimited if http_status == TOO_MANY_REQUESTS else FirmlyError)
     return kind(redact_text(error), redact_text(description), http_status)
 
 
 def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyError:
     """Read an error out of decoded JSON, whichever of the known shapes it has.
 
-    Tolerates ``{code, error, description}``, ``{error, message}``, ``{error: {...}}``, and anything
-    else.
+    Tolerates ``{code, error, description}``, ``{error, message}``, ``{error: {...}}``,
+    ``{code: "ErrorX", message}``, ``{errors: [{...}]}``, and anything else. Of several names one
+    that the API lists counts.
 
     Examples
     --------
@@ -188,25 +204,75 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     fallback = f"HTTP {http_status}" if http_status else "UnknownError"
     if not isinstance(payload, dict):
         return make_error(fallback, "" if payload is None else _short(payload), http_status)
-    if isinstance(payload.get("error"), dict):
-        return error_from_payload(payload["error"], http_status)
-    name = payload.get("error") or payload.get("name") or fallback
-    text = payload.get("description") or payload.get("message") or ""
+    for inner in (payload.get("error"), payload.get("errors")):
+        first = inner[0] if isinstance(inner, list) and inner else inner
+        if isinstance(first, dict):
+            return error_from_payload(first, http_status)
+    said = map(payload.get, NAMED_BY)
+    names = [name for name in said if isinstance(name, str) and name and not name.isdigit()]
+    name = next((name for name in names if name in LISTED_STATUSES), (*names, fallback)[0])
+    text = next(filter(None, map(payload.get, DESCRIBED_BY)), "")
     return make_error(_short(name), _short(text), http_status)
 
 
-def error_from_body(http_status: int, body: bytes, secrets: tuple[str, ...] = ()) -> FirmlyError:
-    """Read an error out of a response's body; quote a body that is not JSON, shortened.
+def error_from_body(
+    http_status: int, body: bytes, secrets: tuple[str, ...] = (), location: str | None = None
+) -> FirmlyError:
+    """Read an error out of a response; of a page its title, of other text its begin.
 
-    ``secrets`` are texts of the request that the answer may repeat; they are taken out first, so
-    that shortening cannot cut one in half.
+    Parameters
+    ----------
+    http_status
+        Status of the response.
+    body
+        Its body.
+    secrets
+        Texts of the request that the response may repeat. They are redacted first, so that
+        shortening cannot cut one in half.
+    location
+        Its header of this name: where a redirect leads.
+
+    Examples
+    --------
+    >>> page = b"<html><head><title>502 Bad Gateway</title></head><body>...</body></html>"
+    >>> error_from_body(502, page).description
+    '502 Bad Gateway'
+    >>> error_from_body(302, b"", location="https://login.test/in?token=x").description
+    'it redirects to login.test/in, which is not followed'
     """
     try:
-        payload = orjson.loads(body)
+        error = error_from_payload(redact(orjson.loads(body), secrets), http_status)
     except orjson.JSONDecodeError:
-        text = _short(redact_broken_json(body.decode("utf-8", "replace").strip(), secrets))
-        return make_error(f"HTTP {http_status}", text or "empty body", http_status)
-    return error_from_payload(redact(payload, secrets), http_status)
+        text = redact_broken_json(body.decode("utf-8", "replace").strip(), secrets)
+        if text.startswith("<"):
+            text = redact_text(without_markup(text), secrets)
+        error = make_error(f"HTTP {http_status}", _short(text) or "empty body", http_status)
+    if http_status in REDIRECTS and error.error not in LISTED_STATUSES:
+        return make_error(
+            f"HTTP {http_status}", redact_text(_leads(location), secrets), http_status
+        )
+    return error
+
+
+def without_markup(page: str) -> str:
+    """Return the title of a page, else its first heading, else its text."""
+    page = page[:LONGEST_LOOK]
+    titles = {match[1].lower(): match[2] for match in reversed([*TITLE.finditer(page)])}
+    named = titles.get("title", "").strip() or titles.get("h1", "").strip()
+    text = named or MARKUP.sub(" ", UNSEEN.sub(" ", page))
+    return " ".join(html.unescape(text).split()) or "a page without text"
+
+
+def _leads(location: str | None) -> str:
+    """Say where a redirect leads; what a query or the name of a user may hold is left out."""
+    if not location:
+        return "it redirects without saying where to"
+    try:
+        parts = urlsplit(location)
+        place = f"{parts.hostname or ''}{parts.path}"
+    except ValueError:
+        place = ""
+    return f"it redirects to {_short(place, 200) or 'an unreadable address'}, which is not followed"
 
 
 def seconds_to_wait(retry_after: str | None) -> float | None:

@@ -18,28 +18,45 @@ Which object is the cart, first match:
 
 Nothing deeper is a cart of the event: ``merchant_custom_data`` may hold another complete cart,
 which says what the order would cost otherwise.
+
+Data that has a cart, or should have one, and cannot be read so is *not read*; `why_unread` says
+why. Nothing may take the place of what is in it.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.api.event_names import SUCCESS
+import orjson
+
+from firmly_nb.api.event_names import SUCCESS, milestone_of
 from firmly_nb.api.money import read_money
 from firmly_nb.api.values import plain_text
+from firmly_nb.display.text import cut, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from firmly_nb.api.money import Money
 
 
 Json = dict[str, Any]
+Trail = tuple[Any, ...]  # empty, or the trail to an object and a name in it
 NAMES = ("order", "cart")
 ORDER_NUMBER = "platform_order_number"
 DEEPEST = 8  # levels of objects in which an order number is looked for
 OWN_FIELDS = frozenset({"cart_id", "cart_status", "line_items", "sub_total"})
 FIELDS = OWN_FIELDS | {"total"}
+# Fields that only a cart or an order has, in whichever spelling: lineItems, Line-Items.
+SIGNS = frozenset({"lineitems", "subtotal", "cartstatus", "platformordernumber"})
+IN_A_TEXT = re.compile(
+    r"line.?items|sub.?total|cart.?status|platform.?order.?number", re.IGNORECASE
+)
+LONGEST_PLACE = 80  # of a path in a sentence
+READ_HERE = OWN_FIELDS | {ORDER_NUMBER}
 
 
 class Snapshot(NamedTuple):
@@ -150,14 +167,139 @@ def _number(sent: object) -> str | None:
 
 
 def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:
+    hit = _with_a_field(data)
+    if hit is not None or _cart_elsewhere(data):
+        return hit
+    for key in NAMES:
+        if isinstance(data.get(key), dict) and data[key]:
+            return key, data[key]
+    return ("order", data) if has_number and not _is_error(data) else None
+
+
+def _with_a_field(data: Json) -> tuple[str, Json] | None:
+    """Return the cart where carts are, if it has a field of one."""
     for key in NAMES:
         cart = data.get(key)
         if isinstance(cart, dict) and not FIELDS.isdisjoint(cart):
             return key, cart
-    is_error = data.get("error") is not None
-    if "line_items" in data or not (is_error or OWN_FIELDS.isdisjoint(data)):
+    if "line_items" in data or not (_is_error(data) or OWN_FIELDS.isdisjoint(data)):
         return "cart", data
-    for key in NAMES:
-        if isinstance(data.get(key), dict) and data[key]:
-            return key, data[key]
-    return ("order", data) if has_number and not is_error else None
+    return None
+
+
+def why_unread(
+    data: object, event: str = "", milestones: Sequence[str] | None = None
+) -> str | None:
+    """Say why the cart in an event's data was not read; None if it was, or if there is none.
+
+    Data is read if it is a JSON object with its cart where carts are, or without any sign of one,
+    and if it is empty. Other data is read as "no cart" only if no cart can be in it: a text without
+    a brace, a value without a field of a cart. A milestone has no such data: its is not read.
+
+    Parameters
+    ----------
+    data
+        The decoded JSON, or the text of data that is not JSON.
+    event
+        The event's name.
+    milestones
+        The names of the milestones, if the stream has its own.
+
+    Examples
+    --------
+    >>> why_unread({"cart": {"cart_id": "c1"}}), why_unread({"done": 1}), why_unread("[DONE]")
+    (None, None, None)
+    >>> why_unread('{"cart": {"cart_id": "c1')
+    'its data is not whole JSON'
+    >>> why_unread({"data": {"order": {"line_items": []}}})
+    'its cart is at data.order, and not under order or cart'
+    """
+    if data is None or data == "":
+        return None
+    if isinstance(data, dict):
+        place = None if _with_a_field(data) else _cart_elsewhere(data)
+        place = place and cut(printable(place), LONGEST_PLACE)
+        return place and f"its cart is at {place}, and not under order or cart"
+    text = data if isinstance(data, str) else None
+    is_meant = "{" in text if text is not None else _cart_elsewhere({"": data}) is not None
+    if not is_meant and milestone_of(event, milestones) is None:
+        return None
+    if text is None:
+        return f"its data is a JSON {_kind(data)}, and not an object"
+    return f"its data {_kind_of_text(text)}" if is_meant else "its data is text, and not an object"
+
+
+def _kind(value: object) -> str:
+    return "list" if isinstance(value, list) else "value"
+
+
+def _kind_of_text(text: str) -> str:
+    """Say what is wrong with a text that ought to be a JSON object."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return "is not whole JSON"
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return "has a value that is not JSON, such as NaN, 1e400 or half a surrogate pair"
+    return "has bytes that are not UTF-8" if "\ufffd" in text else "is JSON inside a text"
+
+
+def _is_error(data: Json) -> bool:
+    return data.get("error") is not None or isinstance(data.get("code"), str)
+
+
+def _cart_elsewhere(data: Json) -> str | None:
+    """Return where the data has a cart that is not read: deeper, in a text, in another spelling.
+
+    An error that names a cart has none, unless it has lines.
+    """
+    signs = {"lineitems"} if _is_error(data) else SIGNS
+    # Where each was found is a linked pair: most paths are never written.
+    level: list[tuple[Trail, Any]] = [((), data)]
+    for depth in range(DEEPEST):
+        below: list[tuple[Trail, Any]] = []
+        for trail, node in level:
+            if isinstance(node, str):
+                if _says(node, signs):
+                    return _path(trail)
+                continue
+            if isinstance(node, dict):
+                is_read = not depth or (depth == 1 and trail[1] in NAMES)
+                names = set(map(_plain, node.keys() - READ_HERE if is_read else node))
+                if not signs.isdisjoint(names):
+                    return _path(trail) or "the top, in another spelling"
+                if not is_read and signs is SIGNS and {"cartid", "total"} <= names:
+                    return _path(trail)
+                inner: Iterable[tuple[str | None, Any]] = node.items()
+            else:
+                inner = ((None, each) for each in node)
+            below += [
+                ((trail, name), value)
+                for name, value in inner
+                if (type(value) in (dict, list) or (type(value) is str and "{" in value))
+                and name != "merchant_custom_data"
+            ]
+        if not below:
+            return None
+        level = below
+    return None
+
+
+def _path(trail: Trail) -> str:
+    names: list[str] = []
+    while trail:
+        trail, name = trail
+        names.append("[]" if name is None else f".{name}")
+    return "".join(reversed(names)).removeprefix(".")
+
+
+def _says(text: str, signs: frozenset[str] | set[str]) -> bool:
+    return any(_plain(hit) in signs for hit in IN_A_TEXT.findall(text))
+
+
+@lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
+    """Return a field's name without what spellings differ in."""
+    return re.sub("[^a-z]", "", name.lower())

@@ -10,7 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.carts.rules import CHECKS, Check, CheckedCart, Finding, checked_carts, known_check
-from firmly_nb.carts.schemas import CHECK_SUMMARY, FINDINGS
+from firmly_nb.carts.schemas import CHECK_SUMMARY, FINDINGS, NOT_READ
+from firmly_nb.carts.tables import unread
 from firmly_nb.display.html import card
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import and_more, count
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 
 class CheckReport(NamedTuple):
-    """The findings, and which checks ran on how many snapshots, so that clean can be seen."""
+    """The findings, which checks ran on how many snapshots, and the carts that were not read."""
 
     findings: pd.DataFrame
     summary: pd.DataFrame
+    not_read: pd.DataFrame
 
     def headline(self) -> str:
         """Return the result in one line.
@@ -39,6 +41,10 @@ class CheckReport(NamedTuple):
         >>> run_checks(pd.DataFrame(columns=columns)).headline()
         'no cart to check'
         """
+        n_unread = len(self.not_read)
+        return self._found() + (f"; {count(n_unread, 'cart')} not read" if n_unread else "")
+
+    def _found(self) -> str:
         ran = self.summary[self.summary["snapshots"] > 0]
         if ran.empty:
             return "no cart to check"
@@ -83,7 +89,8 @@ def run_checks(
     Returns
     -------
     CheckReport
-        ``findings`` with the columns of `FINDINGS`, ``summary`` with those of `CHECK_SUMMARY`.
+        ``findings`` with the columns of `FINDINGS`, ``summary`` with those of `CHECK_SUMMARY`,
+        ``not_read`` with those of `NOT_READ`: events whose carts no check can look at.
 
     Raises
     ------
@@ -128,7 +135,8 @@ def run_checks(
         }
         for each in chosen
     ]
-    return CheckReport(FINDINGS.frame(rows), CHECK_SUMMARY.frame(summary))
+    not_read = NOT_READ.frame(unread(events))
+    return CheckReport(FINDINGS.frame(rows), CHECK_SUMMARY.frame(summary), not_read)
 
 
 def _look(each: Check, cart: CheckedCart) -> list[Finding] | None:
@@ -189,13 +197,18 @@ def checks_html(report: CheckReport, most: int = MOST_FINDINGS) -> str:
 def _grid(report: CheckReport, most: int) -> Grid:
     """Return a row a finding: severity, check, sentence, and below it the event."""
     shown = report.findings.head(most)
-    many = report.findings["recording_id"].nunique() > 1
+    orders = {*report.findings["recording_id"], *report.not_read["recording_id"]}
+    many = len(orders) > 1
     names = ("recording_id", "event", "severity", "check", "sentence")
     rows = []
     for recording_id, event, *rest in zip(*(shown[name].tolist() for name in names), strict=True):
         severity, check, sentence = map(str, rest)
         where = f"{recording_id} · {event}" if many else str(event)
         rows.append(Row((severity, check, Cell(sentence, small=where)), tint=TINTS[severity]))
+    for event in report.not_read.head(most).to_dict("records"):
+        where = f"{event['recording_id']} · {event['event']}" if many else str(event["event"])
+        sentence = f"The cart of event {event['seq']} was not read: {event['reason']}."
+        rows.append(Row(("not read", "", Cell(sentence, small=where)), tint=TINTS["warning"]))
     heads = (Head(left=True), Head(left=True, look="code"), Head(left=True, wraps=True))
     more = and_more(len(report.findings) - most, "finding")
     return Grid(heads, rows, more=more, named_by=None, width="56em")

@@ -15,7 +15,15 @@ from firmly_nb.api.money import contradicts, currency_code, format_minor
 from firmly_nb.carts.changes import AMOUNT_NAMES, LINE_LABELS, label_of, labels
 from firmly_nb.carts.fields import Json, read_text, read_whole
 from firmly_nb.carts.paths import below, element_path
-from firmly_nb.carts.tables import Batch, column_values, find_carts, parts, records, tables_of
+from firmly_nb.carts.tables import (
+    Batch,
+    column_values,
+    find_carts,
+    parts,
+    records,
+    tables_of,
+    unread,
+)
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 
 if TYPE_CHECKING:
@@ -41,7 +49,8 @@ class CheckedCart:
     data
         The cart as the merchant sent it.
     before
-        The snapshot of the same order before this one, or None.
+        The snapshot of the same order before this one; None if there is none, or if a cart between
+        them was not read.
     asked
         Pieces asked for, by variant id; None where that is not known.
     is_partial
@@ -104,8 +113,12 @@ def checked_carts(events: pd.DataFrame, asked: Asked | None = None) -> list[Chec
         cart.lines = [next(lines) for _ in range(cart.row.n_lines)]
         cart.shipments = [next(shipments) for _ in range(n_shipments)]
     wanted, last_added = _asked_by_recording(asked), _last_added(events)
+    gaps: dict[str, list[int]] = {}
+    for event in unread(events):
+        gaps.setdefault(event["recording_id"], []).append(event["seq"])
     for indices in found.by_recording():
-        _connect([carts[index] for index in indices], wanted, last_added)
+        own = [carts[index] for index in indices]
+        _connect(own, wanted, last_added, gaps.get(own[0].row.recording_id, []))
     return carts
 
 
@@ -166,8 +179,12 @@ def _line_paths(cart: Json) -> list[str]:
 
 
 def _connect(
-    carts: list[CheckedCart], wanted: dict[str, Counter[str]], last_added: dict[str, int]
+    carts: list[CheckedCart],
+    wanted: dict[str, Counter[str]],
+    last_added: dict[str, int],
+    gaps: list[int],
 ) -> None:
+    """Tell each cart of an order what was before it; across a cart that was not read, nothing."""
     for cart in carts:
         if cart.row.event == "item-added":
             # What was seen last says nothing of what was still to be added.
@@ -175,7 +192,9 @@ def _connect(
             cart.is_partial = cart is carts[-1] or cart.row.seq < last
     before = None
     for cart in carts:
-        cart.before, before = before, cart
+        if before is not None and not any(before.row.seq < gap < cart.row.seq for gap in gaps):
+            cart.before = before
+        before = cart
         cart.asked = wanted.get(cart.row.recording_id)
 
 

@@ -180,6 +180,12 @@ CHECK_SUMMARY = Table(
     ),
 )
 
+NOT_READ = Table(
+    "not_read",
+    "one row an event whose cart was not read",
+    (*KEYS, Column("reason", "str", "", "why it was not read")),
+)
+
 FIELD_PRESENCE = Table(
     "field_presence",
     "one row a field of an event of a merchant",

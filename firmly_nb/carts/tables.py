@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.api.money import read_money
-from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.api.snapshots import find_snapshot, why_unread
 from firmly_nb.api.values import INT64_MAX
 from firmly_nb.carts.fields import GrowingTable, Json, Rows, read_text
 from firmly_nb.carts.schemas import DISCOUNTS, LINE_ITEMS, NOTICES, SHIPMENTS, SNAPSHOTS
@@ -117,6 +117,19 @@ def find_carts(events: pd.DataFrame) -> Found:
         found.carts.append(snapshot.data)
         found.kinds.append(snapshot.kind)
         found.order_numbers.append(snapshot.order_number)
+    return found
+
+
+def unread(events: pd.DataFrame) -> list[Json]:
+    """Return the events whose cart was not read, in the form of `NOT_READ`."""
+    own = events["milestone"].tolist() if "milestone" in events else [None] * len(events)
+    columns = (events[name].tolist() for name in ("recording_id", "seq", "event", "data"))
+    found = []
+    for recording_id, seq, event, data, milestone in zip(*columns, own, strict=True):
+        milestones = [event] if milestone == event else None
+        if reason := why_unread(data, event, milestones):
+            row = {"recording_id": recording_id, "seq": seq, "event": event, "reason": reason}
+            found.append(row)
     return found
 
 

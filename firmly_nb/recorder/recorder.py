@@ -8,6 +8,7 @@ idempotency key, so a second POST is a second order.
 from __future__ import annotations
 
 import asyncio
+import re
 import weakref
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
@@ -24,11 +25,12 @@ from firmly_nb.api.errors import (
     error_from_body,
     error_from_payload,
     seconds_to_wait,
+    without_markup,
 )
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
-from firmly_nb.api.snapshots import order_number
-from firmly_nb.display.text import printable
+from firmly_nb.api.snapshots import order_number, why_unread
+from firmly_nb.display.text import count, cut, printable
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT
 from firmly_nb.recorder.records import (
     End,
@@ -39,6 +41,7 @@ from firmly_nb.recorder.records import (
     says_placed,
     says_refused,
 )
+from firmly_nb.wire.encodings import Decoder, DecodingError
 from firmly_nb.wire.sse import EventStreamError, EventStreamParser, ServerSentEvent
 from firmly_nb.wire.stamps import (
     CLOCK_RESOLUTION_NS,
@@ -184,9 +187,12 @@ async def _turn() -> None:
 # After its last event a server may leave the stream open; the outcome is known by then.
 CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
+MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
 MOST_NAMES = 20  # of events, for a sentence
+LONGEST_BEGIN = 200  # of what is no event, for a sentence
 WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
@@ -276,6 +282,8 @@ class _Run:
         self.parser = EventStreamParser(
             max_event_bytes=job.max_event_bytes, max_stream_bytes=job.max_stream_bytes
         )
+        self.decoder = Decoder("")
+        self.undecoded_since_ns: int | None = None  # reads that nothing came out of so far
         self.deadline = asyncio.timeout(None)
         self.t_start = 0
         self.t_headers: int | None = None
@@ -289,6 +297,7 @@ class _Run:
         self.succeeded = False
         self.is_refused = False  # by the status of the response
         self.names: list[str] = []
+        self.unread: dict[tuple[str, str], list[int]] = {}  # events by name and reason
         self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
         self.placed_by_content = False
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
@@ -319,7 +328,7 @@ class _Run:
             if self.decided:
                 self.warnings.append("the server left the stream open after the last event")
             self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
-        except EventStreamError as error:
+        except (EventStreamError, DecodingError) as error:
             self.end("transport_error", type(error).__name__, str(error))
         except httpx.HTTPError as error:
             self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
@@ -352,12 +361,40 @@ class _Run:
                     f"the response was HTTP {response.status_code} with {kind}; "
                     f"expected was HTTP 200 with {wanted}"
                 )
-            if is_stream:
+            self._take_encoding(response, is_stream)
+            if self.decoder.unreadable:
+                await self._pass_over(response, self.decoder.unreadable)
+            elif is_stream:
                 await self._read_events(response)
             elif self.is_refused:
                 await self._read_error(response)
             else:
                 await self._read_confirmation(response)
+
+    def _take_encoding(self, response: httpx.Response, is_stream: bool) -> None:
+        """Prepare to decode a response that was compressed although identity was asked for."""
+        self.decoder = Decoder(response.headers.get("content-encoding", ""))
+        names = redact_text(", ".join(self.decoder.names), self.secrets)
+        if names:
+            bounds = "; times inside one compressed block are upper bounds" if is_stream else ""
+            self.warnings.append(
+                f"the response is compressed ({cut(names, LONGEST_BEGIN)}) although identity was "
+                f"asked for{bounds}"
+            )
+        if self.decoder.unknown:
+            named = redact_text(", ".join(self.decoder.unknown), self.secrets)
+            self.warnings.append(
+                f"the response has an unknown encoding ({cut(printable(named), LONGEST_BEGIN)}); "
+                "it was read as it came"
+            )
+
+    async def _pass_over(self, response: httpx.Response, reason: str) -> None:
+        """Read a response that cannot be decoded to its end: how the order ended is unknown."""
+        async for _ in response.aiter_raw():
+            self._note(last_read(response))
+        self.t_end = last_read(response).arrived_ns
+        code = f"HTTP {self.http_status}" if self.is_refused else "UnreadableEncoding"
+        self.end("http_error", code, f"the response cannot be read: {reason}")
 
     async def _read_events(self, response: httpx.Response) -> None:
         async with read_groups(response) as groups:
@@ -367,10 +404,38 @@ class _Run:
                 if self.decided and not was_decided:
                     self._wait_no_longer_than(CLOSE_GRACE_S)
         self.t_end = last_read(response).arrived_ns
+        self._close_decoder()
         self.parser.close()
+        if not self.seq:
+            self._take_bare(self.parser.strays + self.parser.unfinished)
         if self.is_refused:
             self.end("http_error", f"HTTP {self.http_status}", "a stream without an error event")
         self.end("incomplete", None, "the stream ended without order-placed and without error")
+
+    def _take_bare(self, body: bytes) -> None:
+        """Read an answer that is JSON, and only called an event stream."""
+        try:
+            answer = redact(orjson.loads(body), self.secrets)
+        except orjson.JSONDecodeError:
+            return
+        if self.is_refused:
+            error = error_from_body(self.http_status or 0, body, self.secrets)
+            self._keep_order(body)
+            self.end("http_error", error.error, error.description)
+        else:
+            self._take_answer(answer)
+
+    def _take_answer(self, answer: Any) -> None:
+        """Take an order number or a listed error from a 2xx response without events."""
+        if reason := why_unread(answer):
+            self.warnings.append(f"the cart of the response was not read: {reason}")
+        if order_number(answer) is not None:
+            self.confirmation = answer
+            self.succeeded = True
+            return
+        error = error_from_payload(answer)
+        if error.error in LISTED_STATUSES:
+            self.end("http_error", error.error, error.description)
 
     def _wait_no_longer_than(self, seconds: float) -> None:
         at = asyncio.get_running_loop().time() + seconds
@@ -382,18 +447,26 @@ class _Run:
         self._note(read)
         comments = self.parser.comments
         events: list[ServerSentEvent] = []
-        failure: EventStreamError | None = None
+        failure: EventStreamError | DecodingError | None = None
+        is_held = False  # whether nothing came out of the last chunk
         try:
             for chunk in chunks:
-                events += self.parser.feed(chunk)
-        except EventStreamError as error:
+                is_held = True
+                for piece in self.decoder.feed(chunk):
+                    is_held = False
+                    events += self.parser.feed(piece)
+        except (EventStreamError, DecodingError) as error:
             # The events of the chunks before it are whole, and are kept.
             failure = error
         beats = min(self.parser.comments - comments, MAX_COMMENTS - len(self.comments))
         self.comments.extend([read.arrived_ns - self.t_start] * beats)
-        whole = self.parser.pending_bytes == 0
+        whole = self.parser.pending_bytes == 0 and not self.decoder.names
         for position, event in enumerate(events, start=1):
             self._take_event(event, read, last_in_read=whole and position == len(events))
+        if not is_held:
+            self.undecoded_since_ns = None
+        elif events or self.undecoded_since_ns is None:
+            self.undecoded_since_ns = read.earliest_ns
         if failure:
             raise failure
 
@@ -423,13 +496,21 @@ class _Run:
         self.last_read_no = read.read_no
         if len(self.names) < MOST_NAMES:
             self.names.append(event.event)
+        if reason := why_unread(data, event.event, self.job.start.milestones):
+            kind = redact_text(event.event, self.secrets), redact_text(reason, self.secrets)
+            if len(self.unread) < MOST_NAMES:
+                self.unread.setdefault(kind, [])
+            if kind in self.unread:
+                self.unread[kind].append(self.seq)
         self._judge(event.event, data)
 
     def _uncertainty_us(self, read: Read, *, last_in_read: bool) -> float:
+        found_us = event_uncertainty_us(read, last_in_read=last_in_read)
+        if self.undecoded_since_ns is not None:
+            found_us = max(found_us, (read.arrived_ns - self.undecoded_since_ns) / 1000)
         # No event arrives before its request was handed to the network.
         sent_ns = self.phases.times.get(SENDING, self.t_start)
-        most_ns = max(read.arrived_ns - sent_ns, CLOCK_RESOLUTION_NS)
-        return min(event_uncertainty_us(read, last_in_read=last_in_read), most_ns / 1000)
+        return min(found_us, max(read.arrived_ns - sent_ns, CLOCK_RESOLUTION_NS) / 1000)
 
     def _judge(self, name: str, data: Any) -> None:
         start = self.job.start
@@ -491,6 +572,35 @@ class _Run:
                 f"{again[0]} came {names.count(again[0])} times; the time of the first counts"
             )
 
+    def _say_unread(self) -> None:
+        """Say of which events the cart was not read, and why."""
+        for (name, reason), seqs in self.unread.items():
+            more = f", and of {count(len(seqs) - 1, 'event')} after it," if len(seqs) > 1 else ""
+            self.warnings.append(
+                f"the cart of event {seqs[0]} {name!r}{more} was not read: {reason}"
+            )
+
+    def _say_leftovers(self) -> None:
+        """Warn of what came in the stream outside its events: its size, and how it begins."""
+        parser = self.parser
+        if parser.stray_bytes:
+            size, begin = count(parser.stray_bytes, "byte"), self._begin(parser.strays)
+            self.warnings.append(f"the stream has {size} outside its events, beginning: {begin}")
+        unfinished = parser.unfinished
+        # The last line of a page or of JSON belongs to those before it.
+        if unfinished and (not parser.stray_bytes or unfinished.startswith((b"event:", b"data"))):
+            size, begin = count(parser.unfinished_bytes, "byte"), self._begin(unfinished)
+            self.warnings.append(
+                f"the last event did not end; {size} of it came, beginning: {begin}"
+            )
+
+    def _begin(self, content: bytes) -> str:
+        """Return the begin of something that is not read, without secrets; of a page its title."""
+        text = redact_broken_json(content.decode("utf-8", "replace").strip(), self.secrets)
+        if text.startswith("<"):
+            text = redact_text(without_markup(text), self.secrets)
+        return cut(printable(" ".join(text.split())), LONGEST_BEGIN)
+
     def _decode(self, event: ServerSentEvent) -> Any:
         try:
             return decode(event.raw_data, self.secrets)
@@ -514,14 +624,10 @@ class _Run:
             answer, is_json = redact(orjson.loads(body), self.secrets), True
         except orjson.JSONDecodeError:
             answer, is_json = None, False
-        if order_number(answer) is not None:
-            self.confirmation = answer
-            self.succeeded = True
+        self._take_answer(answer)
+        if self.decided:
             return
-        error = error_from_payload(answer)
-        if error.error in LISTED_STATUSES:
-            self.end("http_error", error.error, error.description)
-        elif self.job.start.sse:
+        if self.job.start.sse:
             is_ok = response.status_code == 200
             code = "UnexpectedContentType" if is_ok else f"HTTP {response.status_code}"
             self.end("http_error", code, f"expected an event stream, got {self._kind(response)}")
@@ -540,7 +646,8 @@ class _Run:
 
     async def _read_error(self, response: httpx.Response) -> None:
         body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
-        error = error_from_body(response.status_code, body, self.secrets)
+        location = response.headers.get("location")
+        error = error_from_body(response.status_code, body, self.secrets, location)
         self._keep_order(body)
         self.end("http_error", error.error, error.description)
 
@@ -557,13 +664,18 @@ class _Run:
         body = bytearray()
         async for chunk in response.aiter_raw():
             self._note(last_read(response))
-            body += chunk
-            if len(body) > limit:
-                self.warnings.append(f"the answer's body was cut at {limit} bytes")
-                break
-        else:
-            self.t_end = last_read(response).arrived_ns
+            for piece in self.decoder.feed(chunk):
+                body += piece
+                if len(body) > limit:
+                    self.warnings.append(f"the answer's body was cut at {limit} bytes")
+                    return bytes(body)
+        self.t_end = last_read(response).arrived_ns
+        self._close_decoder()
         return bytes(body)
+
+    def _close_decoder(self) -> None:
+        if not self.decoder.close():
+            self.warnings.append("the compressed response ended before its end")
 
     def _note(self, read: Read) -> None:
         """Keep what tells whether the wall clock was stepped while we measured by it."""
@@ -592,6 +704,8 @@ class _Run:
         t_end = self.t_end or monotonic_ns()
         self._judge_by_content()
         self._say_repeats()
+        self._say_unread()
+        self._say_leftovers()
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
         step_us = self._clock_step_us()
         if step_us:
@@ -624,5 +738,8 @@ class _Run:
 
 
 def _media_type(response: httpx.Response) -> str:
-    kind: str = response.headers.get("content-type", "")
-    return kind.partition(";")[0].strip().lower()
+    """Return the media type: of several the last one that is one counts, as browsers do."""
+    sent: str = response.headers.get("content-type", "")
+    kinds = [kind.partition(";")[0].strip().lower() for kind in QUOTED.sub("", sent).split(",")]
+    known = [kind for kind in kinds if MEDIA_TYPE.fullmatch(kind) and kind != "*/*"]
+    return (known or kinds)[-1]

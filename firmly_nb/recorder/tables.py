@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
 from firmly_nb.api.event_names import milestone_of
-from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number
+from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number, why_unread
 from firmly_nb.outcomes import (
     ANSWERED,
     BEFORE_IT_WAS_SENT,
@@ -135,7 +135,7 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
 
 def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
     """Return the plain answer as a row for the cart tables: event ``confirmation``, number 0."""
-    if find_snapshot(end.confirmation) is None:
+    if not (find_snapshot(end.confirmation) or why_unread(end.confirmation)):
         return []
     return [
         {
@@ -151,7 +151,7 @@ def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
 
 def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]:
     """Return the row of the order, in the form of ``ORDERS``."""
-    total_minor, currency = _total(last_snapshot(events, end))
+    total_minor, currency = _total(last_snapshot(start, events, end))
     milestones = [e.event for e in events if milestone_of(e.event, start.milestones)]
     lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
     lag_ms = _ms(lag_ns)
@@ -193,9 +193,25 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     }
 
 
-def last_snapshot(events: Sequence[Event], end: End) -> Snapshot | None:
-    """Return the last cart or order that was seen, from the response or the events."""
-    return next(filter(None, map(find_snapshot, _last_first(events, end))), None)
+def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
+    """Return the last cart or order, from the response or the events; None if it was not read."""
+    last = find_snapshot(end.confirmation)
+    if last or why_unread(end.confirmation):
+        return last
+    for event in reversed(events):
+        if last := find_snapshot(event.data):
+            return last
+        if why_unread(event.data, event.event, start.milestones):
+            return None
+    return None
+
+
+def last_unread(start: Start, events: Sequence[Event]) -> tuple[Event, str] | None:
+    """Return the last event whose cart was not read, and why."""
+    for event in reversed(events):
+        if reason := why_unread(event.data, event.event, start.milestones):
+            return event, reason
+    return None
 
 
 def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgement:

@@ -18,6 +18,7 @@ from firmly_nb.recorder.tables import (
     event_rows,
     judgement,
     last_snapshot,
+    last_unread,
     number_of_order,
     order_row,
 )
@@ -116,8 +117,8 @@ class Recording:
 
     @property
     def cart(self) -> dict[str, Any] | None:
-        """Last cart or order that was seen, as the API sent it, redacted; None without one."""
-        last = last_snapshot(self._events, self._end)
+        """Last cart or order, as the API sent it, redacted; None without one, or if unread."""
+        last = last_snapshot(self._start, self._events, self._end)
         return last.data if last else None
 
     @property
@@ -250,14 +251,19 @@ class Recording:
 
         event = next((e for e in self._events if e.seq == seq), None)
         if seq is None:
-            found = last_snapshot(self._events, self._end)
+            found = last_snapshot(self._start, self._events, self._end)
         else:
             found = find_snapshot(event.data if event else None)
         if found is None:
+            whole = [event] if event else self._events if seq is None else []
+            unread = last_unread(self._start, whole)
             with_one = [str(e.seq) for e in self._events if find_snapshot(e.data)]
             listed = f"Events with one: {', '.join(with_one)}." if with_one else "No event has one."
             which = "The recording" if seq is None else f"Event {seq}"
-            raise coded_error(LookupError, "FNB301", f"{which} has no cart. {listed}")
+            said = f"{which} has no cart."
+            if unread:
+                said = f"The cart of event {unread[0].seq} was not read: {unread[1]}."
+            raise coded_error(LookupError, "FNB301", f"{said} {listed}")
         return Shown(cart_text(found.data), cart_html(found.data))
 
     def records(self) -> list[Record]:

@@ -254,7 +254,10 @@ class CartReading:
             recording.notices,
             recording.discounts,
         )
-        self._sheets = Sheets(self._events, tables, recording.changes, recording.checks.findings)
+        checks = recording.checks
+        self._sheets = Sheets(self._events, tables, recording.changes, checks.findings)
+        named = (checks.not_read[name].tolist() for name in ("seq", "reason"))
+        self._unread: dict[int, str] = dict(zip(*named, strict=True))
 
     @cached_property
     def data(self) -> dict[int, Any]:
@@ -264,7 +267,7 @@ class CartReading:
     @cached_property
     def steps(self) -> list[Json]:
         """Events: number, name, time in ms (None if unknown) and findings by severity."""
-        with_cart = set(self._sheets.seqs)
+        with_cart = {*self._sheets.seqs, *self._unread}
         names = ("seq", "event", "t_ms")
         columns = (self._events[name].tolist()[-MOST_STEPS:] for name in names)
         return [
@@ -293,11 +296,18 @@ class CartReading:
 
     def sheet(self, seq: int) -> Json:
         """Return the sheet of an event; of one without a cart, the cart that was there before."""
-        shown = self._sheets.shown_at(seq)
-        if shown is None:
-            return {"seq": seq, "lines": None}
+        shown, unread = self._sheets.shown_at(seq), self._unread_at(seq)
+        if shown is None or unread:
+            return {"seq": seq, "lines": None, "unread": unread}
         sheet = asdict(self._sheets.sheet(shown, marks=shown == seq))
         return sheet | {"seq": seq, "from_seq": shown, "last_words": self._last_words(seq)}
+
+    def _unread_at(self, seq: int | None) -> str | None:
+        """Say why the cart at this moment was not read; None if it was."""
+        last = max((each for each in self._unread if seq is not None and each <= seq), default=None)
+        if seq is None or last is None or last < (self._sheets.shown_at(seq) or 0):
+            return None
+        return self._unread[last]
 
     def sheets(self, seq: int | None, held: Mapping[str, Json] = NO_SHEETS) -> dict[str, Json]:
         """Return an event's sheet and as many of those around it as are light to send.
@@ -339,7 +349,7 @@ class CartReading:
     def text(self, seq: int | None) -> str:
         """Write what is shown as plain text."""
         cart, rec = self._cart(seq), self.recording
-        parts = [self._words(seq), cart_text(cart) if cart else "no cart"]
+        parts = [self._words(seq), cart_text(cart) if cart else self._without_cart(seq)]
         parts += [changes_text(self._changes(seq)), checks_text(rec.checks)] if cart else []
         return "\n".join(part for part in parts if part)
 
@@ -348,12 +358,16 @@ class CartReading:
         cart, rec = self._cart(seq), self.recording
         note = f"<div>{escape(self._words(seq))}</div>"
         if cart is None:
-            return f"{note}<div>no cart</div>"
+            return f"{note}<div>{escape(self._without_cart(seq))}</div>"
         after = next((s["event"] for s in self.steps if s["seq"] == seq), "")
         head = f"<div>cart after <b><bdi>{escape(after)}</bdi></b></div>"
         changed = changes_html(self._changes(seq))
         inside = f"{note}{head}{cart_html(cart)}{changed}{checks_html(rec.checks)}"
         return page(inside)
+
+    def _without_cart(self, seq: int | None) -> str:
+        reason = self._unread_at(seq)
+        return f"The cart was not read: {reason}." if reason else "no cart"
 
     def _words(self, seq: int | None) -> str:
         return f"{_note(self.recording)} {self._last_words(seq)}".strip()
@@ -364,7 +378,7 @@ class CartReading:
         return "This is the last cart that was seen." if is_last and _note(self.recording) else ""
 
     def _cart(self, seq: int | None) -> Json | None:
-        shown = None if seq is None else self._sheets.shown_at(seq)
+        shown = None if seq is None or self._unread_at(seq) else self._sheets.shown_at(seq)
         found = None if shown is None else find_snapshot(self.data[shown])
         return found.data if found else None
 

@@ -44,6 +44,9 @@ PORTION_BYTES = 256 * 1024
 # stranger's.
 _NAMES_KEPT = 256
 
+# How much is kept of what is no event: enough to see a secret in it whole, and redact it.
+KEPT_BYTES = 64 * 1024
+
 
 class ServerSentEvent(NamedTuple):
     r"""Event of a stream.
@@ -80,6 +83,7 @@ class Ledger:
     """Ledger of the generator: its counts on request, and the limits that it must keep."""
 
     __slots__ = (
+        "block",
         "block_bytes",
         "comments",
         "last_event_id",
@@ -87,6 +91,8 @@ class Ledger:
         "max_stream_bytes",
         "pending_bytes",
         "reconnection_time",
+        "stray_bytes",
+        "strays",
         "stream_bytes",
     )
 
@@ -99,6 +105,10 @@ class Ledger:
         self.comments = 0
         self.last_event_id = ""
         self.reconnection_time: int | None = None
+        self.stray_bytes = 0
+        self.strays: list[bytes] = []
+        # Of the block that has not ended: its name, its data, and the line that is not whole.
+        self.block: tuple[str, bytes | BytesIO | None, list[bytes], BytesIO | None] | None = None
 
     @property
     def room(self) -> int:
@@ -136,6 +146,8 @@ def parse(  # noqa: C901, PLR0912, PLR0915 - local names are what makes it fast
     identifier = last_event_id = ""
     reconnection_time = None
     comments = idle_bytes = block_bytes = 0
+    stray_bytes = kept_bytes = 0
+    strays = ledger.strays
 
     while True:
         chunk = yield events
@@ -172,6 +184,8 @@ def parse(  # noqa: C901, PLR0912, PLR0915 - local names are what makes it fast
             ledger.comments = comments
             ledger.last_event_id = last_event_id
             ledger.reconnection_time = reconnection_time
+            ledger.stray_bytes = stray_bytes
+            ledger.block = name, data if store is None else store, pieces, sink
             granted = budget = ledger.room
             events = None
             continue
@@ -241,6 +255,12 @@ def parse(  # noqa: C901, PLR0912, PLR0915 - local names are what makes it fast
                     idle_bytes = 0
                 else:
                     idle_bytes += block_bytes + 1
+                    if name != "message":  # without data it is no event
+                        stray = f"event: {name}\n".encode()
+                        stray_bytes += len(stray)
+                        if kept_bytes < KEPT_BYTES:
+                            strays.append(stray[:KEPT_BYTES])
+                            kept_bytes += len(stray)
                 block_bytes = 0
                 last_event_id = identifier
                 name = "message"
@@ -260,7 +280,7 @@ def parse(  # noqa: C901, PLR0912, PLR0915 - local names are what makes it fast
                 if 0 not in line:
                     identifier = line[4:-1].decode("utf-8", "replace")
                 continue
-            elif first not in b"deir":
+            elif line is _IGNORED:
                 continue
             else:
                 field, _, value = line[:-1].partition(b":")
@@ -280,6 +300,10 @@ def parse(  # noqa: C901, PLR0912, PLR0915 - local names are what makes it fast
                         retry = reconnection_time = milliseconds
                     continue
                 if field != b"data":
+                    stray_bytes += len(line)
+                    if kept_bytes < KEPT_BYTES:
+                        strays.append(line[:KEPT_BYTES])
+                        kept_bytes += len(line)
                     continue
             if data is None:
                 data = value
@@ -497,6 +521,41 @@ class EventStreamParser:
         After ``close`` this is the size of the rest that was dropped.
         """
         return self._settle().block_bytes
+
+    @property
+    def stray_bytes(self) -> int:
+        """Number of bytes in lines that are no field of an event, and in events without data."""
+        return self._settle().stray_bytes
+
+    @property
+    def strays(self) -> bytes:
+        """First of these lines, up to 64 KiB."""
+        return b"".join(self._settle().strays)[:KEPT_BYTES]
+
+    @property
+    def unfinished(self) -> bytes:
+        r"""Begin of the event that waits for its blank line, up to 64 KiB; empty if none does.
+
+        Examples
+        --------
+        >>> parser = EventStreamParser()
+        >>> parser.feed(b": ping\nevent: price\nid: 7\ndata: {\"total")
+        []
+        >>> parser.unfinished
+        b'event: price\ndata: {"total'
+        """
+        block = self._settle().block
+        if block is None:
+            return b""
+        name, data, pieces, sink = block
+        lines = [] if name == "message" else [f"event: {name}".encode()]
+        if data is not None:
+            held = data if isinstance(data, bytes) else data.getvalue()
+            lines.append(b"data: " + held[:KEPT_BYTES])
+        if sink is None or sink is not data:
+            line = (sink.getvalue()[:KEPT_BYTES] if sink else b"") + b"".join(pieces)
+            lines += [] if line.startswith(b":") else [line]
+        return b"\n".join(filter(None, lines))[:KEPT_BYTES]
 
     def _settle(self) -> Ledger:
         try:

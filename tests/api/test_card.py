@@ -109,12 +109,15 @@ def test_no_card_is_encrypted_with_a_key_that_others_can_break(bits):
 
 
 def test_what_a_key_does_not_say_is_taken_for_what_cards_need():
-    """``use`` and ``alg`` may be missing (RFC 7517, section 4); what is there must fit."""
+    """``use`` and ``alg`` may be missing or null (RFC 7517, section 4); what is there must fit."""
     bare = {name: value for name, value in PUBLIC.items() if name not in ("use", "alg")}
     assert "alg" not in bare
-    for more in ({}, {"use": "enc"}, {"alg": "RSA-OAEP-256"}):
+    for more in (
+        *({}, {"use": "enc"}, {"alg": "RSA-OAEP-256"}, {"alg": None}, {"use": None}),
+        {"use": None, "alg": None, "key_ops": None, "x5c": None},
+    ):
         assert read_public_key(bare | more, None).kid == "body-kid"
-    for other in ({"use": None}, {"alg": None}, {"alg": "RSA-OAEP"}, {"use": ""}):
+    for other in ({"use": "sig"}, {"alg": "RSA-OAEP"}, {"use": ""}, {"alg": ""}):
         with pytest.raises(FirmlyError, match="is not for RSA-OAEP-256"):
             read_public_key(bare | other, None)
 

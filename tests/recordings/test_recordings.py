@@ -303,7 +303,7 @@ def test_the_cart_of_an_order_is_the_last_one_and_the_plain_answer_comes_first()
     events = [event(1, "a", first), event(2, "b", last), event(3, "c", {"x": 1}), event(4, "d")]
 
     def seen(events, **fields):
-        snapshot = last_snapshot(events, End("placed", 1, **fields))
+        snapshot = last_snapshot(start(), events, End("placed", 1, **fields))
         return snapshot and snapshot.data
 
     assert seen(events) == last["cart"]

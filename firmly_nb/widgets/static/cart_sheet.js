@@ -13,6 +13,7 @@ export function cartSheet(sheet, step, about, steps) {
     .filter(Boolean)
     .map((words) => h("p", { class: "cart-note warn" }, h("bdi", {}, words)));
   if (!sheet) return [note, about.gone ? null : h("p", { class: "cart-note quiet" }, "Reading this cart …")];
+  if (sheet.unread) return [note, h("p", { class: "cart-note warn" }, notRead(step, sheet.unread))];
   if (!sheet.lines) return [note, h("p", { class: "cart-note quiet" }, withoutCart(step, null))];
   const from = steps.find((each) => each.seq === sheet.from_seq);
   const isOwn = sheet.from_seq === sheet.seq;
@@ -40,6 +41,10 @@ function withoutCart(step, from) {
   if (!from) return [...own, ", and none came before it."];
   const time = from.t_ms === null ? "" : ` (${duration(from.t_ms)})`;
   return [...own, "; this is the one of ", h("bdi", {}, from.event), `${time}.`];
+}
+
+function notRead(step, reason) {
+  return ["The cart of ", h("bdi", {}, step.event), " was not read: ", h("bdi", {}, reason), "."];
 }
 
 function cartName(sheet) {

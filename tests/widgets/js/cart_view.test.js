@@ -125,6 +125,12 @@ test("an event before any cart says so", () => {
   equal(view.querySelector(".cart-body").textContent, "shipping-updated carries no cart, and none came before it.");
 });
 
+test("a cart that was not read shows the reason and no other cart", () => {
+  const { view } = show({ _sheets: { 2: { seq: 2, lines: null, unread: "its data is not whole JSON" } } });
+  equal(view.querySelector(".cart-body").textContent, "The cart of shipping-updated was not read: its data is not whole JSON.");
+  equal(view.querySelector("table"), null);
+});
+
 test("the table has headers for its columns and rows, and Each only where it says something", () => {
   const { view } = show();
   equal([...view.querySelectorAll("thead th")].map((cell) => cell.textContent), ["Change", "Item", "Qty", "Price"]);
