@@ -86,6 +86,10 @@ Allowed = Annotated[
 WithEvents = Annotated[bool, typer.Option(help="Ask for events.")]
 Warm = Annotated[bool, typer.Option(help="Open connections beforehand.")]
 TimeoutS = Annotated[float, typer.Option("--timeout", help="Limit of an order in seconds.")]
+Settle = Annotated[
+    bool,
+    typer.Option("--settle", help="Ask the cart where it is unknown whether an order exists."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
 
 
@@ -126,15 +130,15 @@ def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
+    settle: Settle = False,
     as_json: AsJson = False,
 ) -> None:
     """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""
     changes: dict[str, Any] = {"items": items_of(item)} if item else {}
     order = Order.example(domain=domain, **changes)
     with _lab(environment, allow_domains=allow or []) as lab:
-        rec = _place(
-            lab, order, Card.test(card), quiet=as_json, sse=sse, warm=warm, timeout_s=timeout_s
-        )
+        options = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
+        rec = _place(lab, order, Card.test(card), quiet=as_json, **options)
         _finish(rec, as_json=as_json)
 
 
@@ -171,6 +175,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
+    settle: Settle = False,
     save: Annotated[
         Path | None, typer.Option(help="Folder to save the recordings in, as Parquet.")
     ] = None,
@@ -194,7 +199,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     more = {"profile": profile} if profile else {}
     with _lab(environment, allow_domains=allow or [], **more) as lab:
         order = _order(lab, resume, domain, item)
-        options = {"sse": sse, "warm": warm, "timeout_s": timeout_s}
+        options = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
         started = lab.start_sweep(order, Card.test(card), **given, **options)
         code = _follow(started, quiet=as_json)
         recs = started.recordings

@@ -14,6 +14,7 @@ from firmly_nb.outcomes import (
     KNOWN,
     PLACED,
     Facts,
+    Judgement,
     judge,
     was_sent,
 )
@@ -23,7 +24,6 @@ from firmly_nb.schema import Column, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from firmly_nb.outcomes import Judgement
     from firmly_nb.recorder.records import End, Event, Start
 
 EVENTS = Table(
@@ -198,6 +198,7 @@ def last_snapshot(events: Sequence[Event], end: End) -> Snapshot | None:
 
 def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgement:
     """Judge whether an order exists by what its recording holds, of which its order number."""
+    settled = end.settled
     return judge(
         Facts(
             outcome=end.outcome,
@@ -206,6 +207,7 @@ def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgemen
             error_code=end.error_code if end.outcome in ANSWERED else None,
             http_status=end.http_status,
             sent=_sent(events, end),
+            settled=Judgement(settled.order_exists, settled.evidence) if settled else None,
         )
     )
 
@@ -225,11 +227,16 @@ def _sent(events: Sequence[Event], end: End) -> bool | None:
 
 
 def number_of_order(start: Start, events: Sequence[Event], end: End) -> str | None:
-    """Return the number of the first event that told a success, else the last that was seen."""
+    """Return the number of the first event that told a success, else the last that was seen.
+
+    Where none came, it is that of the cart that was asked afterwards.
+    """
     placed = placed_event(start, events)
     if placed is not None and (number := order_number(placed.data)):
         return number
-    return next(filter(None, map(order_number, _last_first(events, end))), None)
+    if number := next(filter(None, map(order_number, _last_first(events, end))), None):
+        return number
+    return end.settled.order_number if end.settled else None
 
 
 def _last_first(events: Sequence[Event], end: End) -> Iterator[Any]:

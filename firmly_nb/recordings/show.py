@@ -119,12 +119,13 @@ def verdict(rec: OneShown) -> str:
         total=_total(row),
     )
     detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
-    return " ".join(filter(None, [text, existence(rec, 'lab.cart("{domain}")'), detail]))
+    return " ".join(filter(None, [text, existence(rec, "lab.settle(rec)"), detail]))
 
 
 def outcome_word(rec: OneShown) -> str:
     """Return how an order ended, in a word or two."""
-    return word(rec.outcome, rec.order_exists, rec.error.error if rec.error else None)
+    row = rec.summary()
+    return word(rec.outcome, rec.order_exists, row["error_code"], row["http_status"])
 
 
 def existence(rec: OneShown, how: str) -> str:

@@ -278,7 +278,8 @@ class Sender:
 
         self._handed[planned.number] = job.start.recording_id
         try:
-            await self.bench.record(job, keep)
+            rec = await self.bench.record(job, keep, settle=self.options.settle)
+            records[:] = rec.records()
         except Recalled:
             return False
         except RecorderError:
