@@ -280,6 +280,7 @@ def load(
     as_json: Annotated[bool, typer.Option("--json", help="Print the orders as JSON.")] = False,
 ) -> None:
     """Show recordings that were made before, also those that were cut off."""
+    from firmly_nb.recorder.tables import headline_ms
     from firmly_nb.recordings.stored import load as load_recordings
 
     recs = load_recordings(path)
@@ -291,14 +292,14 @@ def load(
     print_table(
         [
             {
-                "recording": o.recording_id,
-                "merchant": o.domain,
-                "outcome": outcome(str(o.outcome)).word,
-                "exists": o.order_exists,
-                "order": o.order_number,
-                "ms": o.order_latency_ms,
+                "recording": row["recording_id"],
+                "merchant": row["domain"],
+                "outcome": outcome(str(row["outcome"])).word,
+                "exists": row["order_exists"],
+                "order": row["order_number"],
+                "ms": headline_ms({str(name): value for name, value in row.items()}),
             }
-            for o in recs.orders.tail(LOAD_SHOWS).itertuples()
+            for row in recs.orders.tail(LOAD_SHOWS).to_dict("records")
         ],
     )
     if len(recs) > LOAD_SHOWS:

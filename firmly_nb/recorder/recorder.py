@@ -29,7 +29,7 @@ from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import order_number
 from firmly_nb.display.text import printable
-from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT
+from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT, PLACED
 from firmly_nb.recorder.records import (
     End,
     Event,
@@ -236,6 +236,7 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
         reason = NOTEBOOK_GONE if NOTEBOOK_GONE in error.args else "cancelled by the analyst"
         after = "" if run.phases.sent else f" {BEFORE_IT_WAS_SENT}"
         run.t_start = run.t_start or monotonic_ns()
+        run.closed_by_us = True
         run.end("cancelled", None, f"{reason}{after}")
         if reason == NOTEBOOK_GONE:
             run.warnings.append(f"the recording was {NOTEBOOK_GONE}")
@@ -280,6 +281,8 @@ class _Run:
         self.last_read_no: int | None = None
         self.comments: list[int] = []
         self.ended: dict[str, Any] = {}
+        self.closed_by_us = False  # at the limit, or because somebody cancelled
+        self.waited_in_vain = False
         self.succeeded = False
         self.is_refused = False  # by the status of the response
         self.names: list[str] = []
@@ -310,8 +313,7 @@ class _Run:
             async with asyncio.timeout(start.timeout_s) as self.deadline:
                 await self._exchange()
         except (TimeoutError, httpx.TimeoutException):
-            if self.decided:
-                self.warnings.append("the server left the stream open after the last event")
+            self.closed_by_us = self.waited_in_vain = True
             self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
         except EventStreamError as error:
             self.end("transport_error", type(error).__name__, str(error))
@@ -580,6 +582,10 @@ class _Run:
         self._judge_by_content()
         self._say_repeats()
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
+        is_told = verdict["outcome"] in {PLACED, *ANSWERED}
+        left_open = self.closed_by_us and self.t_end is None and is_told
+        if left_open and self.waited_in_vain:
+            self.warnings.append("the server left the stream open after the last event")
         step_us = self._clock_step_us()
         if step_us:
             self.warnings.append(f"the wall clock was stepped by {step_us:.0f} µs while recording")
@@ -599,6 +605,7 @@ class _Run:
             schedule_lag_ns=self._lag_ns(self.t_start),
             retry_after_s=self.retry_after_s,
             sent=self.phases.sent,
+            stream_left_open=left_open,
         )
         self.emit(record)
         return record

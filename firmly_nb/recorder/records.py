@@ -137,6 +137,9 @@ class End:
     retry_after_s: float | None = None  # how long the answer asked to wait
     sent: bool | None = None  # whether the network was given any byte of it; None: not known
     settled: Settled | None = None  # None: nobody asked
+    # Whether the recorder closed a stream that was left open after its end was told. The time of
+    # the end is then the recorder's, and says nothing of the merchant.
+    stream_left_open: bool = False
     kind: Literal["end"] = "end"
 
 
@@ -378,6 +381,12 @@ def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
         if "name" in told:
             break
     return told.get("name") or told.get("content")
+
+
+def failed_event(start: Start, events: Sequence[Event]) -> Event | None:
+    """Return the event that tells that the order failed: the first by name, else by content."""
+    told = [event for event in events if says_refused(start, event.event, event.data)]
+    return next((event for event in told if event.event == ERROR), next(iter(told), None))
 
 
 def told_by_events(start: Start, events: Sequence[Event]) -> End | None:

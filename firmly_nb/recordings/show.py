@@ -28,6 +28,7 @@ from firmly_nb.outcomes import (
     outcome,
     word,
 )
+from firmly_nb.recorder.tables import headline_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,7 @@ def verdict(rec: OneShown) -> str:
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
     number = row["order_number"]
     text = outcome(rec.outcome).sentence.format(
-        at=duration(row["order_latency_ms"]),
+        at=duration(headline_ms(row)),
         after=after,
         began=began(rec.outcome, exists, code, status),
         code=printable(code),
@@ -238,7 +239,7 @@ def recordings_html(recs: ManyShown) -> str:
             f"{outcome(rec.outcome).mark} {outcome_word(rec)}",
             rec.domain,
             rec.order_number or "",
-            duration(float(rec.orders["order_latency_ms"].iloc[0])),
+            duration(headline_ms(rec.summary())),
         )
         for rec in recs
     ]
