@@ -468,7 +468,9 @@ class _Run:
 
     def _say_repeats(self) -> None:
         """Say where success came more than once: a repeat, or a second order."""
-        numbers = list(dict.fromkeys(number for _, number in self.told if number))
+        # One that is named a success counts before one that was recognised by its content.
+        told = sorted(self.told, key=lambda one: one[0] not in self.job.start.success)
+        numbers = list(dict.fromkeys(number for _, number in told if number))
         if len(numbers) > 1:
             listed = " and ".join(map(printable, numbers[:5]))
             self.warnings.append(f"{len(numbers)} orders may exist: {listed}. The first counts.")

@@ -118,6 +118,42 @@ async def test_how_it_ended(kind):
     assert bool(said) == bool(rec.warnings)
 
 
+SECOND = {**NUMBER, "platform_order_number": "T-2"}
+ORDERS_OF_ONE_STREAM = {
+    "two numbers": ([WHOLE[-1], ("order-placed", SECOND)], ["2 orders: T-1 and T-2."]),
+    "two numbers, each twice": (
+        [WHOLE[-1], WHOLE[-1], ("order-placed", SECOND), ("order-placed", SECOND), WHOLE[-1]],
+        ["2 orders: T-1 and T-2."]),
+    "three numbers": (
+        [WHOLE[-1], ("order-placed", SECOND), ("order-placed", {"platform_order_number": 3})],
+        ["2 orders: T-1 and T-2.", "3 orders: T-1 and T-2 and 3."]),
+    "two numbers of both vocabularies": (
+        [WHOLE[-1], ("order_completed", {"order": SECOND})],
+        ["2 orders: T-1 and T-2."]),
+    "a number under an unknown name, then another": (
+        [("receipt", NUMBER), ("order-placed", {"cart": SECOND})],
+        ["2 orders: T-1 and T-2."]),
+    "the order before, and this one": ([("creating-cart", SECOND), WHOLE[-1]], []),
+    "an active cart with a number, and this one": (
+        [("cart", {"cart": {**SECOND, "cart_status": "active"}}), WHOLE[-1]], []),
+    "one number twice": ([WHOLE[-1], WHOLE[-1]], []),
+    "a number and none": ([WHOLE[-1], ("order-placed", {"cart_status": "submitted"})], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ORDERS_OF_ONE_STREAM)
+async def test_two_orders_in_one_stream_are_a_finding(kind):
+    events, said = ORDERS_OF_ONE_STREAM[kind]
+    rec = await run(stream(events))
+    found = rec.checks.findings
+    found = found[found["check"] == "one-order"]
+    counting = f"{rec.order_number} and T-"
+    assert any(counting in words for words in rec.warnings) == bool(said)
+    assert found["sentence"].tolist() == said
+    assert (found["severity"] == "error").all()
+    assert rec.order_number == ("T-2" if "unknown name" in kind else "T-1")
+
+
 async def test_the_time_of_the_first_success_counts():
     async def behave(wire):
         await wire.stream(event("order-placed", NUMBER))
