@@ -26,6 +26,7 @@ from firmly_nb.api.secrets import redact, redact_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.api.values import plain_text
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code
+from firmly_nb.display.text import printable
 from firmly_nb.environments import check_headers
 from firmly_nb.outcomes import UNKNOWN, YES, judge_cart
 from firmly_nb.recorder.journal import Journal, JournalError, append_end, find_journal
@@ -395,7 +396,9 @@ class Bench:
         # What an earlier question found is asked anew.
         before = judgement(events, replace(end, settled=None), None).evidence
         status = plain_text(cart.data.get("cart_status")) if cart else None
-        found = judge_cart(before, is_same=is_same, cart_status=status, number=number)
+        found = judge_cart(
+            before, is_same=is_same, cart_status=status, number=number and printable(number, 80)
+        )
         exists = found.order_exists == YES
         return Settled(found.order_exists, found.evidence, number if exists else None)
 

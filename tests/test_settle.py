@@ -94,6 +94,8 @@ def test_settling_orders_nothing(unsure, at_merchant, merchant):
 CARTS = {
     "submitted with a number": (PLACED, "yes", "cart submitted with order T-1"),
     "a number that is a number": ({**PLACED, "platform_order_number": 7}, "yes", "order 7,"),
+    "a number that steers a terminal": (
+        {**PLACED, "platform_order_number": "T\x1b[31m"}, "yes", "order T"),
     "inside an object": ({"cart": PLACED}, "yes", "order T-1"),
     "active": ({"cart_id": "c1", "cart_status": "active"}, "no", "cart still active"),
     "submitted without a number": (
@@ -121,6 +123,7 @@ def test_what_the_cart_says_decides(unsure, at_merchant, merchant, kind):
     assert settled.order_exists == exists
     assert said in settled.evidence
     assert settled.evidence.endswith("asked afterwards")
+    assert settled.evidence.isprintable()
     assert (settled.order_number is None) == (exists != "yes")
 
 

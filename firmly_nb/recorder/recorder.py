@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import asynccontextmanager, suppress
@@ -532,11 +533,10 @@ class _Run:
     async def _read_error(self, response: httpx.Response) -> None:
         body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
         error = error_from_body(response.status_code, body, self.secrets)
-        self._keep_order(body)
         self.end("http_error", error.error, error.description)
 
     def _keep_order(self, body: bytes) -> None:
-        """Keep an error's answer if it has an order number: there is an order."""
+        """Keep an answer that has an order number, also an error's: there is an order."""
         try:
             answer = redact(orjson.loads(body), self.secrets)
         except orjson.JSONDecodeError:
@@ -546,15 +546,20 @@ class _Run:
 
     async def _read_body(self, response: httpx.Response, limit: int) -> bytes:
         body = bytearray()
-        async for chunk in response.aiter_raw():
-            self._note(last_read(response))
-            body += chunk
-            if len(body) > limit:
-                self.warnings.append(f"the answer's body was cut at {limit} bytes")
-                break
-        else:
-            self.t_end = last_read(response).arrived_ns
-        return bytes(body)
+        try:
+            async for chunk in response.aiter_raw():
+                self._note(last_read(response))
+                body += chunk
+                if len(body) > limit:
+                    self.warnings.append(f"the answer's body was cut at {limit} bytes")
+                    break
+            else:
+                self.t_end = last_read(response).arrived_ns
+        finally:
+            # What came may be whole although the connection, or the limit, ended before its end.
+            self._keep_order(bytes(body).removeprefix(BOM_UTF8))
+        # Some servers put one before their JSON, which JSON does not allow.
+        return bytes(body).removeprefix(BOM_UTF8)
 
     def _note(self, read: Read) -> None:
         """Keep what tells whether the wall clock was stepped while we measured by it."""

@@ -148,11 +148,13 @@ def existence(rec: OneShown, how: str) -> str:
 
 def _ended(rec: OneShown, after: str) -> str:
     """Return in words how an order came to no end."""
+    none = rec.summary()["time_to_first_event_ms"] is None
+    after = after or (" before any event" if none else " before any milestone")
     if rec.cut_off:
-        return f"the recording was cut off{after or ' before any event'}"
+        return f"the recording was cut off{after}"
     if not rec.sse:
         return "the answer has no order number"
-    return f"the stream ended{after or ' before any event'}"
+    return f"the stream ended{after}"
 
 
 def precision(rec: OneShown) -> str:
