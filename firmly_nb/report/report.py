@@ -437,7 +437,10 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "order latency",
-        "From time zero to the end of the answer, whatever the outcome.",
+        (
+            "From time zero to the end of the answer, whatever the outcome. A stream that the "
+            "server left open has none: the recorder's own waiting does not count."
+        ),
     ),
     (
         "planned start",

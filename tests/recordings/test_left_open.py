@@ -67,9 +67,9 @@ def test_statistics_are_those_of_the_events(recs):
     assert recs.latency().table["max_ms"].max() < 41
 
 
-def test_explanations_leave_out_what_has_no_latency(recs):
-    assert recs.explain()["n"].max() == 0
-    assert recs.explain("time_to_order_placed_ms")["n"].max() == 90
+def test_explanations_are_of_the_time_to_the_order(recs):
+    assert recs.explain()["n"].max() == 90
+    assert recs.explain("order_latency_ms")["n"].max() == 0
 
 
 @pytest.mark.parametrize(
