@@ -405,7 +405,7 @@ MORE_ROWS = {
 @pytest.mark.parametrize("kind", [*ROWS, *MORE_ROWS])
 async def test_how_it_ended(kind):
     behave, outcome, exists, number, error, said = (ROWS | MORE_ROWS)[kind]
-    rec = await run(behave, timeout_s=1.0 if "silence" in kind or "left open" in kind else 60.0)
+    rec = await run(behave, timeout_s=3.0 if "silence" in kind or "left open" in kind else 60.0)
     assert (rec.outcome, rec.order_exists, rec.order_number) == (outcome, exists, number)
     assert (rec.error and rec.error.error) == error
     assert said in " ".join(rec.warnings)

@@ -97,8 +97,8 @@ CONTENT = {"platform_order_number": "T-1", "cart_status": "submitted"}
 LEFT_OPEN = {
     "placed": (("order-placed", CONTENT), "placed", 60.0),
     "an error": (("error", {"error": "ErrorPaymentDeclined"}), "error_event", 60.0),
-    "placed, by content": (("all-done", CONTENT), "placed", 1.0),
-    "an error, by content": (("no-luck", {"error": "ErrorPaymentDeclined"}), "error_event", 1.0),
+    "placed, by content": (("all-done", CONTENT), "placed", 3.0),
+    "an error, by content": (("no-luck", {"error": "ErrorPaymentDeclined"}), "error_event", 3.0),
 }
 
 
