@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.api.money import money_text, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
-from firmly_nb.display.messages import coded_error
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -163,14 +162,7 @@ async def cart(bench: Bench, of: str | Recording) -> dict[str, Any]:
     if isinstance(of, str):
         domain, number = of, devices.by_domain.get(of)
     else:
-        domain, number = of.domain, devices.by_recording.get(of.recording_id)
-        if number is None:
-            raise coded_error(
-                LookupError,
-                "FNB109",
-                f"Recording {of.recording_id} was not placed in this lab, and a cart is visible "
-                "only with the session that made it. Ask that lab, or pass a merchant domain.",
-            )
+        domain, number = of.domain, devices.of(of)
     async with devices.take(number) as device:
         answer: dict[str, Any] = redact(
             await bench.client().cart(domain, device.session.access_token)

@@ -86,6 +86,10 @@ Allowed = Annotated[
 WithEvents = Annotated[bool, typer.Option(help="Ask for events.")]
 Warm = Annotated[bool, typer.Option(help="Open connections beforehand.")]
 TimeoutS = Annotated[float, typer.Option("--timeout", help="Limit of an order in seconds.")]
+Settle = Annotated[
+    bool,
+    typer.Option("--settle", help="Ask the cart where it is unknown whether an order exists."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
 
 
@@ -126,15 +130,15 @@ def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
+    settle: Settle = False,
     as_json: AsJson = False,
 ) -> None:
     """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""
     changes: dict[str, Any] = {"items": items_of(item)} if item else {}
     order = Order.example(domain=domain, **changes)
     with _lab(environment, allow_domains=allow or []) as lab:
-        rec = _place(
-            lab, order, Card.test(card), quiet=as_json, sse=sse, warm=warm, timeout_s=timeout_s
-        )
+        options = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
+        rec = _place(lab, order, Card.test(card), quiet=as_json, **options)
         _finish(rec, as_json=as_json)
 
 
@@ -171,6 +175,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
+    settle: Settle = False,
     save: Annotated[
         Path | None, typer.Option(help="Folder to save the recordings in, as Parquet.")
     ] = None,
@@ -194,7 +199,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     more = {"profile": profile} if profile else {}
     with _lab(environment, allow_domains=allow or [], **more) as lab:
         order = _order(lab, resume, domain, item)
-        options = {"sse": sse, "warm": warm, "timeout_s": timeout_s}
+        options = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
         started = lab.start_sweep(order, Card.test(card), **given, **options)
         code = _follow(started, quiet=as_json)
         recs = started.recordings
@@ -275,6 +280,7 @@ def load(
     as_json: Annotated[bool, typer.Option("--json", help="Print the orders as JSON.")] = False,
 ) -> None:
     """Show recordings that were made before, also those that were cut off."""
+    from firmly_nb.recorder.tables import headline_ms
     from firmly_nb.recordings.stored import load as load_recordings
 
     recs = load_recordings(path)
@@ -286,14 +292,14 @@ def load(
     print_table(
         [
             {
-                "recording": o.recording_id,
-                "merchant": o.domain,
-                "outcome": outcome(str(o.outcome)).word,
-                "exists": o.order_exists,
-                "order": o.order_number,
-                "ms": o.order_latency_ms,
+                "recording": row["recording_id"],
+                "merchant": row["domain"],
+                "outcome": outcome(str(row["outcome"])).word,
+                "exists": row["order_exists"],
+                "order": row["order_number"],
+                "ms": headline_ms({str(name): value for name, value in row.items()}),
             }
-            for o in recs.orders.tail(LOAD_SHOWS).itertuples()
+            for row in recs.orders.tail(LOAD_SHOWS).to_dict("records")
         ],
     )
     if len(recs) > LOAD_SHOWS:

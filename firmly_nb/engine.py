@@ -10,24 +10,30 @@ import asyncio
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
-from firmly_nb.api.errors import FirmlyError, Unauthorized, safe_text
+from firmly_nb.api.errors import CartNotFound, FirmlyError, Unauthorized, safe_text
 from firmly_nb.api.personal import personal_values
-from firmly_nb.api.secrets import redact_text
-from firmly_nb.display.messages import coded_error, quoted, unknown
+from firmly_nb.api.secrets import redact, redact_text
+from firmly_nb.api.snapshots import find_snapshot, order_number
+from firmly_nb.api.values import plain_text
+from firmly_nb.display.messages import coded_error, quoted, unknown, without_code
+from firmly_nb.display.text import printable
 from firmly_nb.environments import check_headers
-from firmly_nb.recorder.journal import Journal
+from firmly_nb.outcomes import UNKNOWN, YES, judge_cart
+from firmly_nb.recorder.journal import Journal, JournalError, append_end, find_journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
 from firmly_nb.recorder.recorder import Job
-from firmly_nb.recorder.records import Record, Start, written_with
+from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
+from firmly_nb.recorder.tables import judgement, last_snapshot
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.wire.transport import SOCKS_PROXY
@@ -77,6 +83,8 @@ class Devices:
     # Whose cart an order's is: the number of its device by recording id, and of the last by domain.
     by_recording: dict[str, int] = field(default_factory=dict)
     by_domain: dict[str, int] = field(default_factory=dict)
+    # How many orders each device placed at each merchant: the cart of a single one is known.
+    placed: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     @asynccontextmanager
     async def take(self, number: int | None = None) -> AsyncIterator[Device]:
@@ -102,6 +110,25 @@ class Devices:
     def note(self, device: Device, recording_id: str, domain: str) -> None:
         """Remember which device places an order: only its session shows that order's cart."""
         self.by_recording[recording_id] = self.by_domain[domain] = device.number
+        self.placed[device.number, domain] += 1
+
+    def of(self, rec: Recording) -> int:
+        """Return the number of the device that placed an order.
+
+        Raises
+        ------
+        LookupError
+            If the order was not placed in this lab.
+        """
+        if rec.recording_id not in self.by_recording:
+            raise coded_error(
+                LookupError,
+                "FNB109",
+                f"Recording {rec.recording_id} was not placed in this lab, and a cart is visible "
+                "only with the session that made it. Ask that lab, or pass a merchant domain to "
+                "lab.cart().",
+            )
+        return self.by_recording[rec.recording_id]
 
     async def _numbered(self, number: int) -> Device:
         while True:
@@ -147,6 +174,7 @@ class Options:
     isolated: bool = True
     timeout_s: float = 120.0
     keep_raw: bool = False
+    settle: bool = False
     run_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -249,7 +277,7 @@ class Bench:
         A cancelled order leaves its recording in ``last`` and then raises.
         """
         async with self.prepared(order, card, options) as job:
-            return await self.record(job, on_record)
+            return await self.record(job, on_record, settle=options.settle)
 
     @asynccontextmanager
     async def prepared(
@@ -272,8 +300,12 @@ class Bench:
                 keep_raw=options.keep_raw,
             )
 
-    async def record(self, job: Job, on_record: Callable[[Record], None]) -> Recording:
+    async def record(
+        self, job: Job, on_record: Callable[[Record], None], *, settle: bool = False
+    ) -> Recording:
         """Send what was prepared, at its planned time where it has one, and record it.
+
+        To ``settle`` asks for its cart where it is unknown whether there is an order.
 
         Raises
         ------
@@ -305,7 +337,81 @@ class Bench:
                 "The recorder left no record of the order, which may exist. Check it at the "
                 "merchant.",
             )
-        return self.last
+        # Taken now: while a cart is asked for, other orders end.
+        rec = self.last
+        return await self._settled(rec, job.token, must=False) if settle else rec
+
+    async def settle(self, rec: Recording) -> Recording:
+        """Ask the merchant's cart whether an order exists, where that is unknown.
+
+        Raises
+        ------
+        LookupError
+            If the order was not placed in this lab.
+        FirmlyError
+            If the cart cannot be asked for.
+        """
+        if rec.order_exists != UNKNOWN:
+            return rec
+        async with self.devices().take(self.devices().of(rec)) as device:
+            return await self._settled(rec, device.session.access_token, must=True)
+
+    async def _settled(self, rec: Recording, token: SecretStr, *, must: bool) -> Recording:
+        """Ask with the token of the device that placed the order, and write down what was found.
+
+        A cart that cannot be asked for is an error only if it ``must`` be; the order was placed.
+        """
+        if rec.order_exists != UNKNOWN:
+            return rec
+        start, events, end, cut_off, warnings = rec.recorded
+        said = [*end.warnings, *(warnings if cut_off else ())]
+        try:
+            end = replace(end, settled=await self._look_at_cart(rec, token), warnings=said)
+        except FirmlyError as error:
+            if must:
+                raise
+            text = f"the cart could not be asked for: {without_code(str(error))}"
+            end = replace(end, warnings=[*said, text])
+        end = self._written(start, end)
+        # Of one without an end the end of the file says no more that it was cut off.
+        settled = Recording([start, *events, end], () if cut_off else warnings)
+        if self.last and self.last.recording_id == settled.recording_id:
+            self.last = settled
+        return settled
+
+    async def _look_at_cart(self, rec: Recording, token: SecretStr) -> Settled:
+        try:
+            answer = redact(await self.client().cart(rec.domain, token))
+        except CartNotFound:
+            answer = None
+        start, events, end, *_ = rec.recorded
+        cart, seen = find_snapshot(answer), last_snapshot(start, events, end)
+        number = order_number(answer)
+        if seen and seen.cart_id:
+            is_same: bool | None = cart is not None and cart.cart_id == seen.cart_id
+        else:
+            device = self.devices().by_recording.get(rec.recording_id)
+            alone = device is not None and self.devices().placed[device, rec.domain] == 1
+            is_same = alone or None
+        # What an earlier question found is asked anew.
+        before = judgement(events, replace(end, settled=None), None).evidence
+        status = plain_text(cart.data.get("cart_status")) if cart else None
+        found = judge_cart(
+            before, is_same=is_same, cart_status=status, number=number and printable(number, 80)
+        )
+        exists = found.order_exists == YES
+        return Settled(found.order_exists, found.evidence, number if exists else None)
+
+    def _written(self, start: Start, end: End) -> End:
+        """Put the end of a settled order into its journal, so that it loads settled."""
+        path = find_journal(self.journal, start.recording_id)
+        try:
+            if path:
+                append_end(path, start, end, keep_personal=self.keep_personal)
+        except JournalError as error:
+            text = f"not everything is on disk: {without_code(str(error))}"
+            return replace(end, warnings=[*end.warnings, text])
+        return end
 
     def recall(self, recording_id: str) -> None:
         """Take an order back that waits for its planned start; one that is begun goes on."""

@@ -4,6 +4,7 @@
 - ``sweep``, ``start_sweep``: many orders on a schedule;
 - ``products``, ``variants``, ``search``: what can be ordered;
 - ``cart``: what a merchant holds; ``session``, ``public_key``: with what it is asked;
+- ``settle``: whether an order exists, where that is unknown;
 - ``calibrate``: how far off times are on this machine;
 - ``last``, ``last_sweep``, ``environment``, ``simulator``, ``journal``: what is at hand; ``close``.
 
@@ -216,6 +217,7 @@ class Lab:
             too. ``isolated=False``: record in this process. ``timeout_s``: limit, 120 by default.
             ``keep_raw``: keep each event's exact text. ``run_id``, ``tags``: for later.
             ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
+            ``settle``: ask the cart where it is unknown whether the order exists.
 
         Returns
         -------
@@ -375,6 +377,42 @@ class Lab:
         """See :meth:`cart`."""
         return await follow_async(self._ask(catalogue.cart, of))
 
+    def settle(self, rec: Recording) -> Recording:
+        """Find out whether an order exists where that is unknown, and return its recording anew.
+
+        The merchant's cart is asked for with the device that placed the order; nothing is ordered.
+        The order exists if the same cart is submitted with an order number, and does not if the
+        cart is still active. What was found is in ``order_exists`` and ``evidence``, and is written
+        into the journal. A recording of which it is known is returned as it is.
+
+        A merchant that is still at work may submit an active cart later: wait before you settle.
+
+        Raises
+        ------
+        LookupError
+            If the order was not placed in this lab: only its session sees the cart.
+        FirmlyError
+            If the cart cannot be asked for.
+
+        Examples
+        --------
+        >>> with connect(profile="instant") as lab:
+        ...     lost = {"x-sim-fault": "lost-confirmation"}
+        ...     rec = lab.place(Order.example(), progress=False, headers=lost)
+        ...     rec.order_exists, lab.settle(rec).order_exists
+        ('unknown', 'yes')
+        """
+        return follow(self._settle(rec))
+
+    async def settle_async(self, rec: Recording) -> Recording:
+        """Find out whether an order exists; see :meth:`settle`."""
+        return await follow_async(self._settle(rec))
+
+    def _settle(self, rec: Recording) -> Running[Recording]:
+        if not isinstance(rec, Recording):
+            raise wrong_type("rec", "a recording of an order", rec, "lab.settle(lab.last)")
+        return submit(self._open().settle, rec)
+
     def calibrate(self, *, events: int = 200, seed: int = 7, tls: bool = False) -> Calibration:
         """Measure how far off recorded times are on this machine, now; takes some 5 seconds.
 
@@ -505,6 +543,8 @@ class Attempt:
     @property
     def recording(self) -> Recording | None:
         """Recording so far, complete once the order is done; None before the first record."""
+        if self.done and not self._work.cancelled() and self.error is None:
+            return self._work.result()
         records = list(self._records)
         return Recording(records) if records else None
 

@@ -146,19 +146,27 @@ def outcome(name: str) -> Outcome:
     return Outcome(name, text, text, "?", "warn", "x-thin", "Ended otherwise{after}, {at}.")
 
 
-def word(name: str, order_exists: str, error_code: str | None = None) -> str:
+def word(
+    name: str, order_exists: str, error_code: str | None = None, http_status: int | None = None
+) -> str:
     """Return how one order ended, in a word or two.
 
     Examples
     --------
-    >>> word("error_event", "no", "ErrorPaymentDeclined"), word("http_error", "no")
+    >>> word("error_event", "no", "ErrorPaymentDeclined"), word("http_error", "no", None, 400)
     ('declined', 'refused')
     >>> word("http_error", "unknown"), word("placed", "yes")
     ('HTTP error', 'placed')
     """
-    if name in ANSWERED and order_exists == NO:
+    if name in ANSWERED and order_exists == NO and _is_refusal(error_code, http_status):
         return "declined" if error_code == DECLINED else "refused"
     return outcome(name).word
+
+
+def _is_refusal(error_code: str | None, http_status: int | None) -> bool:
+    """Return whether the answer itself says that nothing was ordered, and not only the cart."""
+    listed = error_code is not None and refuses(error_code, http_status)
+    return listed or http_status in REFUSALS
 
 
 def began(name: str, order_exists: str, error_code: str | None, http_status: int | None) -> str:
@@ -176,7 +184,8 @@ def began(name: str, order_exists: str, error_code: str | None, http_status: int
     elif name == "http_error" and http_status is not None and 200 <= http_status < 300:
         return "Not understood:"
     else:
-        text = "Refused" if order_exists == NO else "Failed"
+        refused = order_exists == NO and _is_refusal(error_code, http_status)
+        text = "Refused" if refused else "Failed"
     return f"{text} with" if name == "http_error" else text
 
 
@@ -215,6 +224,14 @@ BEFORE_IT_WAS_SENT = "before it was sent"
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """Answer to whether an order exists, with the evidence."""
+
+    order_exists: Existence
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Facts about an order that bear on whether it exists.
 
@@ -232,6 +249,8 @@ class Facts:
         Status of the response; None where none came.
     sent
         Whether the network was given any byte of the request; None where that is not known.
+    settled
+        What the merchant's cart said afterwards, where it was asked.
     """
 
     outcome: str
@@ -240,14 +259,7 @@ class Facts:
     error_code: str | None = None
     http_status: int | None = None
     sent: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Answer to whether an order exists, with the evidence."""
-
-    order_exists: Existence
-    evidence: str
+    settled: Judgement | None = None
 
 
 def judge(facts: Facts) -> Judgement:
@@ -255,7 +267,8 @@ def judge(facts: Facts) -> Judgement:
 
     An order number proves an order, whatever else was said. A success without a number proves
     nothing, and neither does an error that the API does not list, a response that cannot be read,
-    or an end of the connection, once the request had begun to leave.
+    or an end of the connection, once the request had begun to leave. Of such an order the cart is
+    asked afterwards (:func:`judge_cart`), and then its answer counts.
 
     Examples
     --------
@@ -266,18 +279,54 @@ def judge(facts: Facts) -> Judgement:
     >>> judge(Facts("timeout", has_number=True)).evidence
     'order number, then timeout'
     """
+    if facts.settled:
+        return facts.settled
     if facts.has_number:
         then = "" if facts.outcome == PLACED else f", then {outcome(facts.outcome).word}"
         return Judgement(YES, f"order number{then}")
     if facts.success:
         return Judgement(UNKNOWN, "success without an order number")
-    if facts.error_code is not None and refuses(facts.error_code, facts.http_status):
-        return Judgement(NO, f"error {facts.error_code}")
-    if facts.http_status in REFUSALS:
-        return Judgement(NO, f"HTTP {facts.http_status}")
-    if facts.sent is False:
-        return Judgement(NO, "nothing was sent")
+    if no := _why_not(facts):
+        return Judgement(NO, no)
     return Judgement(UNKNOWN, _why_unknown(facts))
+
+
+def judge_cart(
+    before: str, *, is_same: bool | None, cart_status: str | None, number: str | None
+) -> Judgement:
+    """Say whether an order exists by the cart of the device that placed it, asked afterwards.
+
+    Parameters
+    ----------
+    before
+        The evidence so far.
+    is_same
+        Whether it is the cart of this order; None where the recording cannot tell.
+    cart_status, number
+        What the cart says; both None where the device has no cart.
+
+    Examples
+    --------
+    >>> judge_cart("HTTP 504", is_same=True, cart_status="submitted", number="T-1")
+    Judgement(order_exists='yes', evidence='cart submitted with order T-1, asked afterwards')
+    >>> judge_cart("HTTP 504", is_same=True, cart_status="active", number=None).order_exists
+    'no'
+    >>> judge_cart("HTTP 504", is_same=False, cart_status="submitted", number="T-2").evidence
+    'HTTP 504; the device has another cart, asked afterwards'
+    """
+    if is_same and number is not None and cart_status == "submitted":
+        return Judgement(YES, f"cart submitted with order {number}, asked afterwards")
+    if is_same and number is None and cart_status == "active":
+        return Judgement(NO, "cart still active, asked afterwards")
+    if cart_status is None and number is None:
+        found = "the device has no cart"
+    elif is_same is None:
+        found = "the cart may be that of another order"
+    elif not is_same:
+        found = "the device has another cart"
+    else:
+        found = "the cart is neither submitted with a number nor active"
+    return Judgement(UNKNOWN, f"{before}; {found}, asked afterwards")
 
 
 def refuses(error_code: str, http_status: int | None = None) -> bool:
@@ -297,6 +346,15 @@ def refuses(error_code: str, http_status: int | None = None) -> bool:
         return True
     listed = LISTED_STATUSES.get(error_code)
     return listed is not None and listed < 500 and not (http_status or 0) >= 500
+
+
+def _why_not(facts: Facts) -> str:
+    """Say what tells that nothing was ordered; empty if nothing does."""
+    if facts.error_code is not None and refuses(facts.error_code, facts.http_status):
+        return f"error {facts.error_code}"
+    if facts.http_status in REFUSALS:
+        return f"HTTP {facts.http_status}"
+    return "nothing was sent" if facts.sent is False else ""
 
 
 def _why_unknown(facts: Facts) -> str:

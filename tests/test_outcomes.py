@@ -703,6 +703,9 @@ def test_these_statuses_refuse_an_order_whoever_answers_and_no_others():
             "Declined by the merchant with",
         ),
         ("http_error", "unknown", None, 500, "HTTP error", "Failed with"),
+        # Settled: the cart says that there is no order, and the answer did not.
+        ("http_error", "no", "HTTP 504", 504, "HTTP error", "Failed with"),
+        ("error_event", "no", "InternalError", 200, "error event", "Failed"),
         ("http_error", "unknown", None, 200, "HTTP error", "Not understood:"),
         ("http_error", "unknown", None, 299, "HTTP error", "Not understood:"),
         ("http_error", "unknown", None, 300, "HTTP error", "Failed with"),
@@ -710,7 +713,7 @@ def test_these_statuses_refuse_an_order_whoever_answers_and_no_others():
     ],
 )
 def test_an_order_has_one_word_and_one_beginning(name, exists, code, status, said, begun):
-    assert (word(name, exists, code), began(name, exists, code, status)) == (said, begun)
+    assert (word(name, exists, code, status), began(name, exists, code, status)) == (said, begun)
 
 
 def test_a_listed_refusal_in_a_response_of_the_500s_is_none():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from firmly_nb.api.event_names import ERROR, GUIDE, REFERENCE, SUCCESS
 from firmly_nb.api.money import contradicts, currency_code, format_minor
 from firmly_nb.carts.changes import AMOUNT_NAMES, LINE_LABELS, label_of, labels
 from firmly_nb.carts.fields import Json, read_text, read_whole
@@ -497,6 +498,7 @@ LINE_FIELDS = ("line_item_id", "sku", "quantity", "price", "line_price")
 SPELLINGS = {"tax_total": ("tax_total", "tax"), "sku": ("sku", "id", "variant_id")}
 AMOUNTS = frozenset({"sub_total", "total", "shipping_total", "tax_total", "price", "line_price"})
 OPEN_EVENTS = frozenset({"item-added", "shipping-updated"})
+BEFORE_SUCCESS = frozenset({*REFERENCE, *GUIDE, ERROR}) - SUCCESS
 
 
 @check(name="required-fields", severity="error")
@@ -530,6 +532,28 @@ def status_fits_event(cart: CheckedCart) -> list[Finding] | None:
         return [Finding("cart_status", expected, status, sentence)]
     sentence = f"The merchant says {status} at {event}."
     return [Finding("cart_status", expected, status, sentence, "warning")]
+
+
+@check(name="one-order", severity="error")
+def one_order(cart: CheckedCart) -> list[Finding] | None:
+    """Check that one request makes one order: a later order number is the first one."""
+    number, earlier, before = _placed_number(cart), [], cart.before
+    if number is None:
+        return None
+    while before is not None:
+        earlier.append(_placed_number(before))
+        before = before.before
+    numbers = list(dict.fromkeys([*filter(None, reversed(earlier)), number]))
+    if len(numbers) == 1 or number in earlier:  # a repeat, or said already
+        return []
+    sentence = f"{len(numbers)} orders: {' and '.join(numbers)}."
+    return [Finding("platform_order_number", numbers[0], number, sentence)]
+
+
+def _placed_number(cart: CheckedCart) -> str | None:
+    """Return the number of an order that a cart says was placed; None if it does not say so."""
+    is_on_the_way = cart.row.event in BEFORE_SUCCESS or cart.row.cart_status == "active"
+    return None if is_on_the_way or not cart.is_order else cart.row.order_number
 
 
 def _without_number(cart: CheckedCart) -> Finding:

@@ -35,7 +35,7 @@ from firmly_nb.display.text import (
     printable,
     short_name,
 )
-from firmly_nb.latency.columns import is_value
+from firmly_nb.latency.columns import ended_ms, is_value
 from firmly_nb.latency.quantiles import quantiles
 from firmly_nb.latency.runs import quantiles_by_run, runs_of
 from firmly_nb.outcomes import PLACED, outcome
@@ -354,7 +354,7 @@ def order_quantiles(
 
 def interval_words(orders: pd.DataFrame) -> str:
     """Return in words how the intervals were computed."""
-    runs = runs_of(placed(orders, "order_latency_ms"))
+    runs = runs_of(placed(orders))
     if runs is None:
         return "Intervals: 95%, exact order statistics."
     return f"Intervals: 95%, from {count(len(runs.names))} resampled runs."
@@ -365,7 +365,7 @@ def failure_heights(lost: pd.DataFrame, times: Any) -> Any:
 
     A time-out's time is the limit, not the merchant's; it must not press the others together.
     """
-    found = lost["order_latency_ms"].to_numpy("float64")
+    found = ended_ms(lost)
     return found.clip(times.min() / 1.15 if is_wide(times) else 0, 1.15 * times.max())
 
 

@@ -22,7 +22,7 @@ from firmly_nb.charts.chart import (
 from firmly_nb.charts.look import LIGHT, failure_look, stage_look
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import as_plotly, count, duration, percent, short_name
-from firmly_nb.latency.columns import is_value
+from firmly_nb.latency.columns import ended_ms, is_value
 from firmly_nb.latency.stages import START
 from firmly_nb.outcomes import PLACED, outcome
 
@@ -67,6 +67,7 @@ def waterfall(
         return nothing(question, none_placed(orders) if len(orders) else "There are no orders.")
     if align not in {START, *names}:
         raise coded_error(UnknownName, "FNB307", unknown("milestone", align, [START, *names]))
+    orders = orders.assign(order_latency_ms=ended_ms(orders))
     rows = chosen(orders, most)
     kept = stages[stages["recording_id"].isin(rows["recording_id"])]
     origin = _origins(kept, rows, align)

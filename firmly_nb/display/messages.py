@@ -336,7 +336,7 @@ Pass a number or a text such as "46.99".
 
 FNB109 Cart of another lab
 A cart is visible only with the session that made it, and this lab does not have it.
-Ask the lab that placed the order, or pass a merchant domain.
+Ask the lab that placed the order, or pass a merchant domain to lab.cart().
 
 FNB200 Error without a known name
 The API answered with an error that its pages do not name.

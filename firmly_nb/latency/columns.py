@@ -67,6 +67,26 @@ def floats(column: pd.Series) -> Floats:
     return column.to_numpy(np.float64, na_value=np.nan)
 
 
+def ended_ms(orders: pd.DataFrame) -> Floats:
+    """Return when each order ended, in ms since its start.
+
+    Of a stream that the recorder had to close it is the event that told the end: the recorder's
+    waiting after it says nothing of the merchant.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = {"order_latency_ms": [5.0, None], "time_to_order_placed_ms": [4.0, 3.0]}
+    >>> ended_ms(pd.DataFrame(orders)).tolist()
+    [5.0, 3.0]
+    """
+    found = floats(orders["order_latency_ms"])
+    for name in ("time_to_order_placed_ms", "time_to_failure_ms"):
+        if name in orders:
+            found = np.where(np.isnan(found), floats(orders[name]), found)
+    return found
+
+
 def positions(orders: pd.DataFrame, rows: pd.DataFrame) -> Positions:
     """Return for each row the position of its order in ``orders``; -1 where there is none.
 

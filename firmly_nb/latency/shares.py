@@ -16,7 +16,7 @@ import numpy as np
 from firmly_nb.display.html import page
 from firmly_nb.display.messages import not_a_share
 from firmly_nb.display.text import count, percent, percent_interval, stated, stated_percent
-from firmly_nb.latency.columns import coded, floats, is_value, positions
+from firmly_nb.latency.columns import coded, ended_ms, floats, is_value, positions
 from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
 from firmly_nb.schema import Column, Table
 
@@ -474,11 +474,10 @@ def _by_time(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
     is_placed, is_cancelled, is_timeout = (
         is_value(orders["outcome"], name) for name in (PLACED, CANCELLED, "timeout")
     )
-    placed_ms, latency_ms = (
-        floats(orders[name]) for name in ("time_to_order_placed_ms", "order_latency_ms")
+    placed_ms = floats(orders["time_to_order_placed_ms"])
+    t_ms, position = np.unique(
+        np.where(is_placed, placed_ms, ended_ms(orders)), return_inverse=True
     )
-    ended_ms = np.where(is_placed, placed_ms, latency_ms)
-    t_ms, position = np.unique(ended_ms, return_inverse=True)
     is_watched_to_its_end = ~(is_cancelled | is_timeout)
     size = len(t_ms)
     all_here = np.bincount(position, minlength=size)
@@ -553,7 +552,7 @@ def concurrency(orders: pd.DataFrame) -> pd.DataFrame:
 
 def _spans_ns(orders: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     begins = orders["started_at"].dt.as_unit("ns").astype("int64").to_numpy()
-    lasted = (floats(orders["order_latency_ms"]) * 1e6).astype(np.int64)
+    lasted = (ended_ms(orders) * 1e6).astype(np.int64)
     return begins, begins + lasted
 
 

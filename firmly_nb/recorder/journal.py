@@ -206,8 +206,10 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     return records, warnings
 
 
-def append_end(path: Path, start: Start, end: End) -> None:
-    """Write the end into a journal whose recorder died, so that loading tells the same.
+def append_end(path: Path, start: Start, end: End, *, keep_personal: bool = False) -> None:
+    """Write an end into a journal that is closed, so that loading tells the same; the last counts.
+
+    It is that of an order whose recorder died, or that was settled.
 
     Raises
     ------
@@ -220,7 +222,7 @@ def append_end(path: Path, start: Start, end: End) -> None:
             file.seek(max(last, 0))
             # The recorder may have died in the middle of a line.
             line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
-            file.write(line_end + encode(masked(end, start)) + b"\n")
+            file.write(line_end + encode(end if keep_personal else masked(end, start)) + b"\n")
     except OSError as error:
         text = f"The journal {path} cannot be written: {error.strerror}. Free space."
         raise coded_error(JournalError, "FNB402", text) from error

@@ -420,7 +420,7 @@ class WorkerProcess:
         path = find_journal(self.journal, pending.job.start.recording_id)
         try:
             if path:
-                append_end(path, pending.job.start, end)
+                append_end(path, pending.job.start, end, keep_personal=self.keep_personal)
         except JournalError as error:
             return replace(end, warnings=[*end.warnings, f"not everything is on disk: {error}"])
         return end

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import weakref
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import asynccontextmanager, suppress
@@ -31,7 +32,7 @@ from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import order_number, why_unread
 from firmly_nb.display.text import count, cut, printable
-from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT
+from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT, PLACED
 from firmly_nb.recorder.records import (
     End,
     Event,
@@ -248,6 +249,7 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
         reason = NOTEBOOK_GONE if NOTEBOOK_GONE in error.args else "cancelled by the analyst"
         after = "" if run.phases.sent else f" {BEFORE_IT_WAS_SENT}"
         run.t_start = run.t_start or monotonic_ns()
+        run.closed_by_us = True
         run.end("cancelled", None, f"{reason}{after}")
         if reason == NOTEBOOK_GONE:
             run.warnings.append(f"the recording was {NOTEBOOK_GONE}")
@@ -294,6 +296,8 @@ class _Run:
         self.last_read_no: int | None = None
         self.comments: list[int] = []
         self.ended: dict[str, Any] = {}
+        self.closed_by_us = False  # at the limit, or because somebody cancelled
+        self.waited_in_vain = False
         self.succeeded = False
         self.is_refused = False  # by the status of the response
         self.names: list[str] = []
@@ -325,8 +329,7 @@ class _Run:
             async with asyncio.timeout(start.timeout_s) as self.deadline:
                 await self._exchange()
         except (TimeoutError, httpx.TimeoutException):
-            if self.decided:
-                self.warnings.append("the server left the stream open after the last event")
+            self.closed_by_us = self.waited_in_vain = True
             self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
         except (EventStreamError, DecodingError) as error:
             self.end("transport_error", type(error).__name__, str(error))
@@ -560,7 +563,9 @@ class _Run:
 
     def _say_repeats(self) -> None:
         """Say where success came more than once: a repeat, or a second order."""
-        numbers = list(dict.fromkeys(number for _, number in self.told if number))
+        # One that is named a success counts before one that was recognised by its content.
+        told = sorted(self.told, key=lambda one: one[0] not in self.job.start.success)
+        numbers = list(dict.fromkeys(number for _, number in told if number))
         if len(numbers) > 1:
             listed = " and ".join(map(printable, numbers[:5]))
             self.warnings.append(f"{len(numbers)} orders may exist: {listed}. The first counts.")
@@ -648,11 +653,10 @@ class _Run:
         body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
         location = response.headers.get("location")
         error = error_from_body(response.status_code, body, self.secrets, location)
-        self._keep_order(body)
         self.end("http_error", error.error, error.description)
 
     def _keep_order(self, body: bytes) -> None:
-        """Keep an error's answer if it has an order number: there is an order."""
+        """Keep an answer that has an order number, also an error's: there is an order."""
         try:
             answer = redact(orjson.loads(body), self.secrets)
         except orjson.JSONDecodeError:
@@ -662,16 +666,24 @@ class _Run:
 
     async def _read_body(self, response: httpx.Response, limit: int) -> bytes:
         body = bytearray()
-        async for chunk in response.aiter_raw():
-            self._note(last_read(response))
-            for piece in self.decoder.feed(chunk):
-                body += piece
+        try:
+            async for chunk in response.aiter_raw():
+                self._note(last_read(response))
+                for piece in self.decoder.feed(chunk):
+                    body += piece
+                    if len(body) > limit:
+                        break
                 if len(body) > limit:
                     self.warnings.append(f"the answer's body was cut at {limit} bytes")
-                    return bytes(body)
-        self.t_end = last_read(response).arrived_ns
-        self._close_decoder()
-        return bytes(body)
+                    break
+            else:
+                self.t_end = last_read(response).arrived_ns
+                self._close_decoder()
+        finally:
+            # What came may be whole although the connection, or the limit, ended before its end.
+            self._keep_order(bytes(body).removeprefix(BOM_UTF8))
+        # Some servers put one before their JSON, which JSON does not allow.
+        return bytes(body).removeprefix(BOM_UTF8)
 
     def _close_decoder(self) -> None:
         if not self.decoder.close():
@@ -707,6 +719,10 @@ class _Run:
         self._say_unread()
         self._say_leftovers()
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
+        is_told = verdict["outcome"] in {PLACED, *ANSWERED}
+        left_open = self.closed_by_us and self.t_end is None and is_told
+        if left_open and self.waited_in_vain:
+            self.warnings.append("the server left the stream open after the last event")
         step_us = self._clock_step_us()
         if step_us:
             self.warnings.append(f"the wall clock was stepped by {step_us:.0f} µs while recording")
@@ -726,6 +742,7 @@ class _Run:
             schedule_lag_ns=self._lag_ns(self.t_start),
             retry_after_s=self.retry_after_s,
             sent=self.phases.sent,
+            stream_left_open=left_open,
         )
         self.emit(record)
         return record

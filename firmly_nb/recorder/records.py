@@ -11,7 +11,7 @@ import platform
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 
 import orjson
 
@@ -19,6 +19,7 @@ from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payloa
 from firmly_nb.api.event_names import ERROR, SUCCESS, milestone_of
 from firmly_nb.api.personal import mask_personal, mask_personal_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
+from firmly_nb.outcomes import Existence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +109,15 @@ class Phases:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """Answer of the merchant's cart, asked afterwards whether an order exists."""
+
+    order_exists: Existence
+    evidence: str
+    order_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """End of a recording: outcome, error and total times."""
 
@@ -127,6 +137,10 @@ class End:
     schedule_lag_ns: int | None = None  # t_start after the planned start, where one was planned
     retry_after_s: float | None = None  # how long the answer asked to wait
     sent: bool | None = None  # whether the network was given any byte of it; None: not known
+    settled: Settled | None = None  # None: nobody asked
+    # Whether the recorder closed a stream that was left open after its end was told. The time of
+    # the end is then the recorder's, and says nothing of the merchant.
+    stream_left_open: bool = False
     kind: Literal["end"] = "end"
 
 
@@ -183,6 +197,8 @@ def from_dict(values: Any) -> Record:
             return Event(**_known(Event, values))
         if kind == "end":
             values = {**values, "phases": Phases(**_known(Phases, values.get("phases") or {}))}
+            if values.get("settled") is not None:
+                values["settled"] = Settled(**_known(Settled, values["settled"]))
             return End(**_known(End, values))
     except TypeError as error:
         raise ValueError(f"an incomplete {kind} record: {error}") from None
@@ -235,7 +251,9 @@ def _kept(start: Start) -> tuple[str, ...]:
     return (start.domain, *(str(item.get("variant_id") or start.domain) for item in start.items))
 
 
-def _known(kind: type[Start | Event | End | Phases], values: dict[str, Any]) -> dict[str, Any]:
+def _known(
+    kind: type[Start | Event | End | Phases | Settled], values: dict[str, Any]
+) -> dict[str, Any]:
     return checked_fields(kind, values)
 
 
@@ -295,6 +313,7 @@ _PLAIN_TYPES: dict[str, type | tuple[type, ...]] = {
     "Literal": str,
     "OutcomeName": str,
     "Phases": Phases,
+    "Settled": Settled,
 }
 _INT64 = range(-(2**63), 2**63)
 
@@ -304,8 +323,8 @@ def _fits(value: Any, declared: str) -> bool:
     if value is None:
         return "None" in declared or declared == "Any"
     outer, _, inner = declared.removesuffix(" | None").partition("[")
-    if outer == "Any":
-        return True
+    if outer in {"Any", "Existence"}:
+        return outer == "Any" or value in get_args(Existence)
     if not isinstance(value, _PLAIN_TYPES[outer]) or (isinstance(value, bool) and outer != "bool"):
         return False
     if isinstance(value, int):
@@ -366,6 +385,12 @@ def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
         if "name" in told:
             break
     return told.get("name") or told.get("content")
+
+
+def failed_event(start: Start, events: Sequence[Event]) -> Event | None:
+    """Return the event that tells that the order failed: the first by name, else by content."""
+    told = [event for event in events if says_refused(start, event.event, event.data)]
+    return next((event for event in told if event.event == ERROR), next(iter(told), None))
 
 
 def told_by_events(start: Start, events: Sequence[Event]) -> End | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
@@ -14,16 +15,16 @@ from firmly_nb.outcomes import (
     KNOWN,
     PLACED,
     Facts,
+    Judgement,
     judge,
     was_sent,
 )
-from firmly_nb.recorder.records import placed_event
+from firmly_nb.recorder.records import failed_event, placed_event
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from firmly_nb.outcomes import Judgement
     from firmly_nb.recorder.records import End, Event, Start
 
 EVENTS = Table(
@@ -82,7 +83,8 @@ ORDERS = Table(
         Column("time_to_headers_ms", "float64", "ms", "response headers complete"),
         Column("time_to_first_event_ms", "float64", "ms", "first event"),
         Column("time_to_order_placed_ms", "float64", "ms", "order-placed; null unless placed"),
-        Column("order_latency_ms", "float64", "ms", "end of the answer, or of the attempt"),
+        Column("time_to_failure_ms", "float64", "ms", "error event, or end; null if placed"),
+        Column("order_latency_ms", "float64", "ms", "end of the answer; null if left open"),
         Column("scheduled_order_latency_ms", "float64", "ms", "the same from the planned start"),
         Column("schedule_lag_ms", "float64", "ms", "start after the planned start"),
         Column("blocked_ms", "float64", "ms", "before connecting or sending"),
@@ -93,6 +95,9 @@ ORDERS = Table(
         Column("total_minor", "Int64", "minor units", "total of the last cart or order seen"),
         Column("currency", "category", "", "ISO 4217"),
         Column("connection", "category", "", "warm: was open before; cold: opened for it"),
+        Column(
+            "stream_left_open", "bool", "", "the recorder had to close the stream after its end"
+        ),
         Column("tags", "object", "", "what the analyst noted, by name"),
     ),
 )
@@ -155,7 +160,9 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     milestones = [e.event for e in events if milestone_of(e.event, start.milestones)]
     lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
     lag_ms = _ms(lag_ns)
-    latency_ms = end.t_end_ns / 1e6
+    # The recorder's own waiting is nobody's latency.
+    latency_ms = None if end.stream_left_open else end.t_end_ns / 1e6
+    scheduled_ms = None if lag_ms is None or latency_ms is None else latency_ms + lag_ms
     number = number_of_order(start, events, end)
     judged = judgement(events, end, number)
     return {
@@ -178,8 +185,9 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "time_to_headers_ms": _ms(end.t_headers_ns),
         "time_to_first_event_ms": events[0].t_ns / 1e6 if events else None,
         "time_to_order_placed_ms": _placed_ms(start, events, end),
+        "time_to_failure_ms": _failed_ms(start, events, end),
         "order_latency_ms": latency_ms,
-        "scheduled_order_latency_ms": None if lag_ms is None else latency_ms + lag_ms,
+        "scheduled_order_latency_ms": scheduled_ms,
         "schedule_lag_ms": lag_ms,
         "blocked_ms": _ms(end.phases.blocked_ns),
         "connecting_ms": _ms(end.phases.connecting_ns),
@@ -189,6 +197,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "total_minor": total_minor,
         "currency": currency,
         "connection": end.connection,
+        "stream_left_open": end.stream_left_open,
         "tags": dict(start.tags),
     }
 
@@ -216,6 +225,7 @@ def last_unread(start: Start, events: Sequence[Event]) -> tuple[Event, str] | No
 
 def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgement:
     """Judge whether an order exists by what its recording holds, of which its order number."""
+    settled = end.settled
     return judge(
         Facts(
             outcome=end.outcome,
@@ -224,6 +234,7 @@ def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgemen
             error_code=end.error_code if end.outcome in ANSWERED else None,
             http_status=end.http_status,
             sent=_sent(events, end),
+            settled=Judgement(settled.order_exists, settled.evidence) if settled else None,
         )
     )
 
@@ -243,11 +254,16 @@ def _sent(events: Sequence[Event], end: End) -> bool | None:
 
 
 def number_of_order(start: Start, events: Sequence[Event], end: End) -> str | None:
-    """Return the number of the first event that told a success, else the last that was seen."""
+    """Return the number of the first event that told a success, else the last that was seen.
+
+    Where none came, it is that of the cart that was asked afterwards.
+    """
     placed = placed_event(start, events)
     if placed is not None and (number := order_number(placed.data)):
         return number
-    return next(filter(None, map(order_number, _last_first(events, end))), None)
+    if number := next(filter(None, map(order_number, _last_first(events, end))), None):
+        return number
+    return end.settled.order_number if end.settled else None
 
 
 def _last_first(events: Sequence[Event], end: End) -> Iterator[Any]:
@@ -273,6 +289,27 @@ def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
     event = placed_event(start, events)
     # Without events the confirmation itself is the moment.
     return (event.t_ns if event else end.t_end_ns) / 1e6
+
+
+def _failed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
+    if end.outcome in {PLACED, CANCELLED}:
+        return None
+    event = failed_event(start, events) if end.outcome in ANSWERED else None
+    return (event.t_ns if event else end.t_end_ns) / 1e6
+
+
+def headline_ms(row: Mapping[str, Any]) -> float:
+    """Return the time that is told of an order: to the event that told its end, else to its end.
+
+    Examples
+    --------
+    >>> row = {"time_to_order_placed_ms": 4.0, "time_to_failure_ms": None}
+    >>> headline_ms({**row, "order_latency_ms": 5_007.0})
+    4.0
+    """
+    names = ("time_to_order_placed_ms", "time_to_failure_ms", "order_latency_ms")
+    known = (row[name] for name in names if row[name] is not None)
+    return next((time for time in known if not math.isnan(time)), math.nan)
 
 
 def _ms(nanoseconds: int | None) -> float | None:

@@ -484,7 +484,7 @@ class Recordings(Sequence[Recording]):
 
         return schema_drift(self._events_with_domain, other._events_with_domain)
 
-    def explain(self, target: str = "order_latency_ms", **options: Any) -> pd.DataFrame:
+    def explain(self, target: str = "time_to_order_placed_ms", **options: Any) -> pd.DataFrame:
         """Return which fields go along with slow orders; see ``EXPLANATIONS``.
 
         ``firmly_nb.carts.explain_in_words`` says the table in sentences.
@@ -492,7 +492,7 @@ class Recordings(Sequence[Recording]):
         Parameters
         ----------
         target
-            The time that is explained, a column of ``orders``.
+            The time that is explained, a column of ``orders``; an order without it is left out.
         options
             ``fields``, ``resamples``, ``level``, ``seed``: as in ``firmly_nb.carts.explain``.
 

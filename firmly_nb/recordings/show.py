@@ -28,6 +28,7 @@ from firmly_nb.outcomes import (
     outcome,
     word,
 )
+from firmly_nb.recorder.tables import headline_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,7 @@ def verdict(rec: OneShown) -> str:
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
     number = row["order_number"]
     text = outcome(rec.outcome).sentence.format(
-        at=duration(row["order_latency_ms"]),
+        at=duration(headline_ms(row)),
         after=after,
         began=began(rec.outcome, exists, code, status),
         code=printable(code),
@@ -119,12 +120,13 @@ def verdict(rec: OneShown) -> str:
         total=_total(row),
     )
     detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
-    return " ".join(filter(None, [text, existence(rec, 'lab.cart("{domain}")'), detail]))
+    return " ".join(filter(None, [text, existence(rec, "lab.settle(rec)"), detail]))
 
 
 def outcome_word(rec: OneShown) -> str:
     """Return how an order ended, in a word or two."""
-    return word(rec.outcome, rec.order_exists, rec.error.error if rec.error else None)
+    row = rec.summary()
+    return word(rec.outcome, rec.order_exists, row["error_code"], row["http_status"])
 
 
 def existence(rec: OneShown, how: str) -> str:
@@ -146,11 +148,13 @@ def existence(rec: OneShown, how: str) -> str:
 
 def _ended(rec: OneShown, after: str) -> str:
     """Return in words how an order came to no end."""
+    none = rec.summary()["time_to_first_event_ms"] is None
+    after = after or (" before any event" if none else " before any milestone")
     if rec.cut_off:
-        return f"the recording was cut off{after or ' before any event'}"
+        return f"the recording was cut off{after}"
     if not rec.sse:
         return "the answer has no order number"
-    return f"the stream ended{after or ' before any event'}"
+    return f"the stream ended{after}"
 
 
 def precision(rec: OneShown) -> str:
@@ -237,7 +241,7 @@ def recordings_html(recs: ManyShown) -> str:
             f"{outcome(rec.outcome).mark} {outcome_word(rec)}",
             rec.domain,
             rec.order_number or "",
-            duration(float(rec.orders["order_latency_ms"].iloc[0])),
+            duration(headline_ms(rec.summary())),
         )
         for rec in recs
     ]

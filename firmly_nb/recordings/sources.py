@@ -76,6 +76,7 @@ ORDER_ENDS = _some_of(
         "time_to_headers_ms",
         "time_to_first_event_ms",
         "time_to_order_placed_ms",
+        "time_to_failure_ms",
         "order_latency_ms",
         "schedule_lag_ms",
     },

@@ -344,7 +344,7 @@ def _existence(orders: pd.DataFrame) -> str:
     exist, none, unsure = (int(found.get(answer, 0)) for answer in (YES, NO, UNKNOWN))
     if not exist + none + unsure:
         return ""
-    tell = "; lab.cart(domain) tells" if unsure else ""
+    tell = "; lab.settle(rec) tells" if unsure else ""
     return f"Orders exist: {count(exist)} yes, {count(none)} no, {count(unsure)} may exist{tell}."
 
 
@@ -437,7 +437,10 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "order latency",
-        "From time zero to the end of the answer, whatever the outcome.",
+        (
+            "From time zero to the end of the answer, whatever the outcome. A stream that the "
+            "server left open has none: the recorder's own waiting does not count."
+        ),
     ),
     (
         "planned start",

@@ -32,7 +32,8 @@ ENDED = {"finished", "stopped"}
 class Point:
     """Finished order: its number, start (s into the sweep), duration and outcome.
 
-    ``latency_ms`` is ``time_to_order_placed`` for a placed order and ``order_latency`` for others.
+    ``latency_ms`` is ``time_to_order_placed`` for a placed order, else ``time_to_failure``, and
+    ``order_latency`` for a cancelled one.
     """
 
     number: int

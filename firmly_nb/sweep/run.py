@@ -20,7 +20,7 @@ from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NO, YES
 from firmly_nb.recorder.process import Recalled, RecorderError
 from firmly_nb.recorder.records import End, Event, Record, Start, end_of_cut_off
-from firmly_nb.recorder.tables import order_row
+from firmly_nb.recorder.tables import headline_ms, order_row
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.sweep.budget import GO, WAIT, Ledger, Quotes, amount_from, noted_amount, what_of
 from firmly_nb.sweep.plan import Kind, StandIn, find_stand_ins, kind_of, settled
@@ -78,14 +78,7 @@ def amount_of(row: dict[str, Any]) -> Amount | None:
 
 def point_of(number: int, row: dict[str, Any], started_s: float) -> Point:
     """Return an order as progress shows it."""
-    placed_ms = row["time_to_order_placed_ms"]
-    return Point(
-        number,
-        started_s,
-        row["order_latency_ms"] if placed_ms is None else placed_ms,
-        row["outcome"],
-        row["schedule_lag_ms"],
-    )
+    return Point(number, started_s, headline_ms(row), row["outcome"], row["schedule_lag_ms"])
 
 
 def was_ordered(row: dict[str, Any]) -> bool | None:
@@ -278,7 +271,8 @@ class Sender:
 
         self._handed[planned.number] = job.start.recording_id
         try:
-            await self.bench.record(job, keep)
+            rec = await self.bench.record(job, keep, settle=self.options.settle)
+            records[:] = rec.records()
         except Recalled:
             return False
         except RecorderError:

@@ -22,6 +22,7 @@ from firmly_nb.display.text import printable
 from firmly_nb.latency.stages import START
 from firmly_nb.outcomes import ACROSS, PLACED, STAGE_LOOKS, look_of_stage, outcome
 from firmly_nb.recorder.records import Event, Record, Start
+from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html, verdict
 from firmly_nb.recordings.sources import recorded_stages
@@ -499,7 +500,7 @@ def _end(recording: Recording) -> Json:
         "word": outcome_word(recording),
         "mark": look.mark,
         "tone": look.tone,
-        "t_ms": row["order_latency_ms"],
+        "t_ms": headline_ms(row),
         "order_number": printable(recording.order_number or "", LONGEST_NAME),
         "verdict": printable(verdict(recording), 2_000),
         "comments_ms": recording.comments_ms[:MOST_EVENTS],

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from firmly_nb.recordings.show import verdict
 from tests.recorder.order_server import CHUNKED, chunk, event, run
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +34,41 @@ def body(content, status="200 OK", kind="application/json"):
         await wire.send(head + text)
 
     return behave
+
+
+def answer(*pieces, end="close"):
+    """Send bytes as they are; then close, reset or wait until the client has gone."""
+
+    async def behave(wire):
+        for piece in pieces:
+            await wire.send(piece)
+        if end == "reset":
+            await wire.told(len(pieces) - 1)  # a reset takes with it what was not read yet
+            wire.reset()
+        elif end == "open":
+            await wire.gone()
+
+    return behave
+
+
+def head(status="200 OK", **fields):
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""])
+
+
+TYPE = {"Content_Type": "text/event-stream"}
+JSON = {"Content_Type": "application/json"}
+SSE = head(**TYPE)  # and the end of the connection is the end of the stream
+DONE = event("order-placed", {"order": NUMBER})
+CART = {"cart_id": "c", "cart_status": "active", "line_items": []}
+
+
+def page(status, title="Bad"):
+    return body(f"<html><title>{title}</title></html>", status, "text/html")
+
+
+def error(name, code=422):
+    return {"code": code, "error": name, "description": "so it is"}
 
 
 # What came, how it ended, whether there is an order, its number, the error's name, what is said.
@@ -108,14 +144,321 @@ ROWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ROWS)
+# More of the same, by what is unusual about it.
+MORE_ROWS = {
+    # Statuses.
+    "203 with a whole stream": (
+        stream(WHOLE, "203 Transformed"), "placed", "yes", "T-1", None, "HTTP 203"),
+    "204 without a body": (
+        answer(head("204 No Content")), "http_error", "unknown", None, "HTTP 204", "HTTP 204"),
+    "205 without a body": (
+        answer(head("205 Reset", Content_Length=0)), "http_error", "unknown", None, "HTTP 205",
+        "HTTP 205"),
+    "299 with a whole stream": (
+        stream(WHOLE, "299 Ours"), "placed", "yes", "T-1", None, "HTTP 299"),
+    "301 to another place": (
+        answer(head("301 Moved", Location="/else", Content_Length=0)), "http_error", "unknown",
+        None, "HTTP 301", ""),
+    "304 not modified": (
+        answer(head("304 Not Modified")), "http_error", "unknown", None, "HTTP 304", ""),
+    "402 with a listed error": (
+        body(error("ErrorPaymentDeclined"), "402 Pay"), "http_error", "no", None,
+        "ErrorPaymentDeclined", ""),
+    "402 with a page": (page("402 Pay"), "http_error", "unknown", None, "HTTP 402", ""),
+    "407 of a proxy": (page("407 Proxy"), "http_error", "unknown", None, "HTTP 407", ""),
+    "408 with a page": (page("408 Slow"), "http_error", "unknown", None, "HTTP 408", ""),
+    "411 without a body": (
+        answer(head("411 Length", Content_Length=0)), "http_error", "unknown", None, "HTTP 411",
+        ""),
+    "413 of a gateway": (page("413 Large"), "http_error", "no", None, "HTTP 413", ""),
+    "425 too early": (page("425 Early"), "http_error", "unknown", None, "HTTP 425", ""),
+    "429 with a page": (page("429 Many"), "http_error", "no", None, "HTTP 429", ""),
+    "431 of a gateway": (page("431 Headers"), "http_error", "no", None, "HTTP 431", ""),
+    "499 of a gateway": (page("499 Gone"), "http_error", "unknown", None, "HTTP 499", ""),
+    "500 with a listed 4xx error": (
+        body(error("TokenExpired", 401), "500 No"), "http_error", "unknown", None,
+        "TokenExpired", ""),
+    "502 with an order number": (
+        body({"order": NUMBER}, "502 Bad"), "http_error", "yes", "T-1", "HTTP 502", ""),
+    "504 with a cart": (
+        body({"cart": CART}, "504 Late"), "http_error", "unknown", None, "HTTP 504", ""),
+    "520 of a gateway": (page("520 Unknown"), "http_error", "unknown", None, "HTTP 520", ""),
+    "599 without a body": (
+        answer(head("599 ?", Content_Length=0)), "http_error", "unknown", None, "HTTP 599", ""),
+    "200 after 100 and 103": (
+        answer(head("100 Continue"), head("103 Early Hints", Link="</a>"), SSE, DONE), "placed",
+        "yes", "T-1", None, ""),
+    "a status without words": (
+        answer(head("200", **TYPE), DONE), "placed", "yes", "T-1", None, ""),
+    # Headers.
+    "a type in capitals with parameters": (
+        answer(head(Content_Type="Text/Event-Stream;charset=UTF-8"), DONE), "placed", "yes",
+        "T-1", None, ""),
+    "a stream without a type": (
+        answer(head(), DONE), "http_error", "unknown", None, "UnexpectedContentType",
+        "no content type"),
+    "a confirmation without a type": (
+        answer(head(), json.dumps(NUMBER)), "placed", "yes", "T-1", None, "no content type"),
+    "a confirmation of a type of its own": (
+        body(NUMBER, kind="application/vnd.shop+json"), "placed", "yes", "T-1", None, "vnd.shop"),
+    "a header that is long": (
+        answer(head(**TYPE, X_Long="x" * 20_000), DONE), "placed", "yes", "T-1", None, ""),
+    "a header twice": (
+        answer("HTTP/1.1 200 OK\r\nX-A: 1\r\nX-A: 2\r\nContent-Type: text/event-stream\r\n\r\n",
+               DONE), "placed", "yes", "T-1", None, ""),
+    "an older HTTP": (
+        answer(f"HTTP/1.0{SSE[8:]}", DONE), "placed", "yes", "T-1", None, ""),
+    # Framing.
+    "a newer HTTP": (
+        answer(b"\0\0\x12\4\0\0\0\0\0"), "transport_error", "unknown", None,
+        "RemoteProtocolError", ""),
+    "a length below zero": (
+        answer(head(**TYPE, Content_Length=-1), DONE), "transport_error", "unknown", None,
+        "RemoteProtocolError", ""),
+    "a broken chunk after the success": (
+        answer(SSE[:-2] + CHUNKED, chunk(DONE), "zz\r\n"), "placed", "yes", "T-1", None, ""),
+    "a stream of a known length": (
+        answer(head(**TYPE, Content_Length=len(DONE)), DONE), "placed", "yes", "T-1", None, ""),
+    "a stream that is shorter than its length": (
+        answer(head(**TYPE, Content_Length=9_999), DONE), "placed", "yes", "T-1", None, ""),
+    "a stream that is shorter than its length, before any success": (
+        answer(head(**TYPE, Content_Length=9_999), event("creating-cart")), "transport_error",
+        "unknown", None, "RemoteProtocolError", ""),
+    "a whole confirmation that is shorter than its length": (
+        answer(head(**JSON, Content_Length=9_999), json.dumps(NUMBER)), "transport_error", "yes",
+        "T-1", "RemoteProtocolError", "expected"),
+    "a whole confirmation, then silence": (
+        answer(head(**JSON), json.dumps(NUMBER), end="open"), "timeout", "yes", "T-1", "Timeout",
+        "expected"),
+    "a whole confirmation in an error, then silence": (
+        answer(head("502 Bad", **JSON), json.dumps(NUMBER), end="open"), "timeout", "yes", "T-1",
+        "Timeout", ""),
+    "half a confirmation": (
+        answer(head(**JSON, Content_Length=9_999), json.dumps(NUMBER)[:-1]), "transport_error",
+        "unknown", None, "RemoteProtocolError", "expected"),
+    "chunks without an end": (
+        answer(SSE[:-2] + CHUNKED, chunk(event("creating-cart"))), "transport_error", "unknown",
+        None, "RemoteProtocolError", ""),
+    "chunks with extensions and trailers": (
+        answer(SSE[:-2] + CHUNKED, b"%x;a=b\r\n%s\r\n" % (len(DONE), DONE),
+               "0\r\nX-Sum: 1\r\n\r\n"), "placed", "yes", "T-1", None, ""),
+    "no HTTP": (
+        answer("SSH-2.0-OpenSSH\r\n\r\n"), "transport_error", "unknown", None,
+        "RemoteProtocolError", ""),
+    "nothing at all": (
+        answer(), "transport_error", "unknown", None, "RemoteProtocolError", ""),
+    "half a head": (
+        answer("HTTP/1.1 200 OK\r\nContent-Ty"), "transport_error", "unknown", None,
+        "RemoteProtocolError", ""),
+    "an empty stream": (answer(SSE), "incomplete", "unknown", None, None, ""),
+    "heartbeats and nothing else": (
+        answer(SSE, ": beat\n\n" * 3), "incomplete", "unknown", None, None, ""),
+    "a success that is not ended": (
+        answer(SSE, DONE[:-1]), "incomplete", "unknown", None, None, "the last event did not end"),
+    "a success after half an event": (
+        answer(SSE, "event: note\ndata: {\n\n", DONE), "placed", "yes", "T-1", None,
+        "of event 1 'note' was not read"),
+    "more after the success": (
+        stream([*WHOLE, ("survey", {"stars": 5})]), "placed", "yes", "T-1", None, ""),
+    # Encodings.
+    "a byte order mark": (
+        answer(SSE, b"\xef\xbb\xbf", DONE), "placed", "yes", "T-1", None, ""),
+    "line ends of a carriage return": (
+        answer(SSE, DONE.replace(b"\n", b"\r")), "placed", "yes", "T-1", None, ""),
+    "data on several lines": (
+        answer(SSE, 'event: order-placed\ndata: {"platform_order_number":\ndata: "T-1"}\n\n'),
+        "placed", "yes", "T-1", None, ""),
+    "a number beside broken UTF-8": (
+        answer(SSE, b'event: order-placed\ndata: {"platform_order_number": "T-1", "": "\xff"}\n\n'),
+        "placed", "unknown", None, None, "has bytes that are not UTF-8"),
+    "escapes in the number": (
+        answer(SSE, 'event: order-placed\ndata: {"platform_order_number": "\\u0054-1"}\n\n'),
+        "placed", "yes", "T-1", None, ""),
+    "a byte order mark before a confirmation": (
+        answer(head(**JSON), b"\xef\xbb\xbf", json.dumps(NUMBER)), "placed", "yes", "T-1", None,
+        "expected"),
+    "a byte order mark before an error": (
+        answer(head("422 No", **JSON), b"\xef\xbb\xbf", json.dumps(DECLINED)), "http_error", "no",
+        None, "ErrorPaymentDeclined", ""),
+    # Names.
+    "a success with a blank behind it": (
+        answer(SSE, DONE.replace(b"placed", b"placed ")), "placed", "yes", "T-1", None,
+        "'order-placed '"),
+    "a success that was first named otherwise": (
+        answer(SSE, b"event: note\n", DONE), "placed", "yes", "T-1", None, ""),
+    "the other vocabulary": (
+        stream([("order_processing", {}), ("payment_processing", {}),
+                ("order_completed", {"order": NUMBER})]), "placed", "yes", "T-1", None, ""),
+    "both vocabularies say placed": (
+        stream([*WHOLE, ("order_completed", {"order": NUMBER})]), "placed", "yes", "T-1", None,
+        ""),
+    "a success in capitals": (
+        stream([("Order-Placed", {"order": NUMBER})]), "placed", "yes", "T-1", None,
+        "'Order-Placed'"),
+    "an error in capitals": (
+        stream([("Error", DECLINED)]), "error_event", "no", None, "ErrorPaymentDeclined",
+        "'Error'"),
+    "an error without a name": (
+        stream([("message", DECLINED)]), "error_event", "no", None, "ErrorPaymentDeclined",
+        "'message'"),
+    "a milestone with a listed error": (
+        stream([("item-added", DECLINED)]), "incomplete", "unknown", None, None, ""),
+    "a milestone with an order number": (
+        stream([("shipping-updated", {"cart": NUMBER})]), "incomplete", "yes", "T-1", None, ""),
+    "a failure of no list under an unknown name": (
+        stream([("payment_failed", {"error": "OfOurOwn"})]), "incomplete", "unknown", None, None,
+        ""),
+    # Shapes.
+    "a number that is true": (
+        stream([("order-placed", {"platform_order_number": True})]), "placed", "unknown", None,
+        None, ""),
+    "a number that is an object": (
+        stream([("order-placed", {"platform_order_number": {"id": 1}})]), "placed", "unknown",
+        None, None, ""),
+    "a confirmation in a list": (
+        body([NUMBER]), "http_error", "unknown", None, "UnexpectedContentType", "expected"),
+    "a confirmation that is null": (
+        body("null"), "http_error", "unknown", None, "UnexpectedContentType", "expected"),
+    "an error event, then a number under an unknown name": (
+        stream([("error", DECLINED), ("receipt", NUMBER)]), "error_event", "yes", "T-1",
+        "ErrorPaymentDeclined", ""),
+    "a number that is a number": (
+        stream([("order-placed", {"order": {"platform_order_number": 7001}})]), "placed", "yes",
+        "7001", None, ""),
+    "a number of blanks": (
+        stream([("order-placed", {"platform_order_number": "  "})]), "placed", "unknown", None,
+        None, ""),
+    "a number that is null": (
+        stream([("order-placed", {"platform_order_number": None})]), "placed", "unknown", None,
+        None, ""),
+    "a number in a list": (
+        stream([("order-placed", [NUMBER])]), "placed", "unknown", None, None,
+        "its data is a JSON list"),
+    "a number some levels down": (
+        stream([("order-placed", {"data": {"result": {"order": NUMBER}}})]), "placed", "yes",
+        "T-1", None, "its cart is at data.result.order"),
+    "a success without data": (
+        answer(SSE, "event: order-placed\ndata\n\n"), "placed", "unknown", None, None, ""),
+    "a success whose data is null": (
+        stream([("order-placed", "null")]), "placed", "unknown", None, None, ""),
+    "an error without a name inside": (
+        stream([("error", {})]), "error_event", "unknown", None, "UnknownError", ""),
+    "an error whose data is a text": (
+        stream([("error", '"ErrorPaymentDeclined"')]), "error_event", "unknown", None,
+        "UnknownError", ""),
+    "an error event of a gateway": (
+        stream([("error", error("GatewayTimeout", 504))]), "error_event", "unknown", None,
+        "GatewayTimeout", ""),
+    "an error event of the API's own failure": (
+        stream([("error", error("InternalError", 500))]), "error_event", "unknown", None,
+        "InternalError", ""),
+    "an error event with an order number": (
+        stream([("error", {**DECLINED, **NUMBER})]), "error_event", "yes", "T-1",
+        "ErrorPaymentDeclined", ""),
+    "an error event inside an object": (
+        stream([("error", {"error": DECLINED})]), "error_event", "no", None,
+        "ErrorPaymentDeclined", ""),
+    "two error events": (
+        stream([("error", error("ErrorNotEnoughStock")), ("error", DECLINED)]), "error_event",
+        "no", None, "ErrorNotEnoughStock", ""),
+    "an error event, then placed": (
+        stream([("error", DECLINED), *WHOLE]), "placed", "yes", "T-1", None,
+        "came after an error event"),
+    "placed, then an error event": (
+        stream([*WHOLE, ("error", error("InternalError", 500))]), "placed", "yes", "T-1", None,
+        "after the order was placed"),
+    "placed without a number, then an error event": (
+        stream([("order-placed", {}), ("error", DECLINED)]), "placed", "unknown", None, None,
+        "after the order was placed"),
+    "placed without a number, then with one": (
+        stream([("order-placed", {}), WHOLE[-1]]), "placed", "yes", "T-1", None, "came 2 times"),
+    # Ends.
+    "a reset before anything": (
+        answer(end="reset"), "transport_error", "unknown", None, "ReadError", ""),
+    "a reset after a cart": (
+        answer(SSE, event("creating-cart", {"cart": CART}), end="reset"), "transport_error",
+        "unknown", None, "ReadError", ""),
+    "a reset after the success": (
+        answer(SSE, DONE, end="reset"), "placed", "yes", "T-1", None, ""),
+    "a reset after an error event": (
+        answer(SSE, event("error", DECLINED), end="reset"), "error_event", "no", None,
+        "ErrorPaymentDeclined", ""),
+    "a reset after a number under an unknown name": (
+        answer(SSE, event("receipt", NUMBER), end="reset"), "placed", "yes", "T-1", None,
+        "'receipt'"),
+    "silence after the request": (
+        answer(end="open"), "timeout", "unknown", None, "Timeout", ""),
+    "silence after the head": (
+        answer(SSE, end="open"), "timeout", "unknown", None, "Timeout", ""),
+    "silence in a confirmation": (
+        answer(head(**JSON, Content_Length=99), "{", end="open"), "timeout", "unknown", None,
+        "Timeout", "expected"),
+    "silence in an error": (
+        answer(head("422 No", Content_Length=99), "{", end="open"), "timeout", "no", None,
+        "Timeout", ""),
+    "a stream left open after the success": (
+        answer(SSE, DONE, end="open"), "placed", "yes", "T-1", None, "left the stream open"),
+    "a stream left open after a number under an unknown name": (
+        answer(SSE, event("receipt", NUMBER), end="open"), "placed", "yes", "T-1", None,
+        "left the stream open"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*ROWS, *MORE_ROWS])
 async def test_how_it_ended(kind):
-    behave, outcome, exists, number, error, said = ROWS[kind]
-    rec = await run(behave)
+    behave, outcome, exists, number, error, said = (ROWS | MORE_ROWS)[kind]
+    rec = await run(behave, timeout_s=3.0 if "silence" in kind or "left open" in kind else 60.0)
     assert (rec.outcome, rec.order_exists, rec.order_number) == (outcome, exists, number)
     assert (rec.error and rec.error.error) == error
     assert said in " ".join(rec.warnings)
     assert bool(said) == bool(rec.warnings)
+    words = verdict(rec)
+    assert ("Nothing was ordered." in words) == (exists == "no")
+    assert ("The order may exist" in words) == (exists == "unknown")
+    assert (number or "") in words
+    assert ("exists." in words) == (exists == "yes" and outcome != "placed")
+
+
+async def test_a_stream_without_a_milestone_is_told_from_one_without_an_event():
+    nothing, unknown = await run(stream([])), await run(stream([("note", {})]))
+    assert "the stream ended before any event" in verdict(nothing)
+    assert "the stream ended before any milestone" in verdict(unknown)
+
+
+SECOND = {**NUMBER, "platform_order_number": "T-2"}
+ORDERS_OF_ONE_STREAM = {
+    "two numbers": ([WHOLE[-1], ("order-placed", SECOND)], ["2 orders: T-1 and T-2."]),
+    "two numbers, each twice": (
+        [WHOLE[-1], WHOLE[-1], ("order-placed", SECOND), ("order-placed", SECOND), WHOLE[-1]],
+        ["2 orders: T-1 and T-2."]),
+    "three numbers": (
+        [WHOLE[-1], ("order-placed", SECOND), ("order-placed", {"platform_order_number": 3})],
+        ["2 orders: T-1 and T-2.", "3 orders: T-1 and T-2 and 3."]),
+    "two numbers of both vocabularies": (
+        [WHOLE[-1], ("order_completed", {"order": SECOND})],
+        ["2 orders: T-1 and T-2."]),
+    "a number under an unknown name, then another": (
+        [("receipt", NUMBER), ("order-placed", {"cart": SECOND})],
+        ["2 orders: T-1 and T-2."]),
+    "the order before, and this one": ([("creating-cart", SECOND), WHOLE[-1]], []),
+    "an active cart with a number, and this one": (
+        [("cart", {"cart": {**SECOND, "cart_status": "active"}}), WHOLE[-1]], []),
+    "one number twice": ([WHOLE[-1], WHOLE[-1]], []),
+    "a number and none": ([WHOLE[-1], ("order-placed", {"cart_status": "submitted"})], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ORDERS_OF_ONE_STREAM)
+async def test_two_orders_in_one_stream_are_a_finding(kind):
+    events, said = ORDERS_OF_ONE_STREAM[kind]
+    rec = await run(stream(events))
+    found = rec.checks.findings
+    found = found[found["check"] == "one-order"]
+    counting = f"{rec.order_number} and T-"
+    assert any(counting in words for words in rec.warnings) == bool(said)
+    assert found["sentence"].tolist() == said
+    assert (found["severity"] == "error").all()
+    assert rec.order_number == ("T-2" if "unknown name" in kind else "T-1")
 
 
 async def test_the_time_of_the_first_success_counts():

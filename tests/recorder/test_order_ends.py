@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pandas as pd
 import pytest
 
+from firmly_nb.display.text import duration
 from firmly_nb.recorder import recorder
 from firmly_nb.recorder.recorder import NOTEBOOK_GONE, record
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recorder.worker import Lanes
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.show import recordings_html, verdict
 from tests.recorder.order_server import TOKEN, chunk, event, job, names, run, serving
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +93,62 @@ async def test_a_server_that_leaves_the_stream_open_is_not_waited_for(monkeypatc
     assert rec.warnings == ["the server left the stream open after the last event"]
 
 
+CONTENT = {"platform_order_number": "T-1", "cart_status": "submitted"}
+LEFT_OPEN = {
+    "placed": (("order-placed", CONTENT), "placed", 60.0),
+    "an error": (("error", {"error": "ErrorPaymentDeclined"}), "error_event", 60.0),
+    "placed, by content": (("all-done", CONTENT), "placed", 3.0),
+    "an error, by content": (("no-luck", {"error": "ErrorPaymentDeclined"}), "error_event", 3.0),
+}
+
+
+@pytest.mark.parametrize("kind", LEFT_OPEN)
+async def test_the_recorders_own_waiting_is_in_no_figure(monkeypatch, kind):
+    monkeypatch.setattr(recorder, "CLOSE_GRACE_S", 0.3)
+    told, outcome, limit_s = LEFT_OPEN[kind]
+
+    async def behave(wire):
+        await wire.stream(event("creating-cart"), event(*told))
+        await wire.gone()
+
+    rec = await run(behave, timeout_s=limit_s, schedule_lag_ns=1_000_000)
+    row, told_ms = rec.orders.iloc[0], rec.events["t_ms"].iloc[-1]
+    assert (rec.outcome, bool(row["stream_left_open"])) == (outcome, True)
+    assert pd.isna(row["order_latency_ms"])
+    assert pd.isna(row["scheduled_order_latency_ms"])
+    kind_of_time = "time_to_order_placed_ms" if outcome == "placed" else "time_to_failure_ms"
+    assert row[kind_of_time] == told_ms
+    assert rec.warnings[-1] == "the server left the stream open after the last event"
+    shown = duration(told_ms)
+    assert shown in verdict(rec)
+    recs = Recordings([rec])
+    waited = duration(rec._end.t_end_ns / 1e6)
+    assert shown in recordings_html(recs)
+    assert not any(waited in text for text in (verdict(rec), recordings_html(recs), repr(rec)))
+
+
+async def test_a_stream_that_the_server_closes_has_a_latency():
+    async def behave(wire):
+        await wire.stream(event("order-placed", CONTENT))
+        await wire.told(1)
+        await wire.finish()
+
+    row = (await run(behave)).orders.iloc[0]
+    assert not row["stream_left_open"]
+    assert row["order_latency_ms"] > row["time_to_order_placed_ms"]
+    assert pd.isna(row["time_to_failure_ms"])
+
+
+async def test_an_end_of_our_own_before_the_order_s_end_is_a_limit():
+    async def behave(wire):
+        await wire.stream(event("creating-cart"))
+        await wire.gone()
+
+    row = (await run(behave, timeout_s=0.5)).orders.iloc[0]
+    assert not row["stream_left_open"]
+    assert row["order_latency_ms"] == row["time_to_failure_ms"] >= 500
+
+
 async def test_the_grace_does_not_put_off_the_limit(monkeypatch):
     monkeypatch.setattr(recorder, "CLOSE_GRACE_S", 60.0)
 
@@ -99,7 +158,7 @@ async def test_the_grace_does_not_put_off_the_limit(monkeypatch):
 
     rec = await run(behave, timeout_s=1.0)
     assert rec.outcome == "placed"
-    assert rec.orders["order_latency_ms"].iloc[0] < recorder.CLOSE_GRACE_S * 1000
+    assert rec._end.t_end_ns < recorder.CLOSE_GRACE_S * 1e9
 
 
 async def test_an_event_that_is_too_big_ends_the_recording():
@@ -161,7 +220,11 @@ async def test_cancelling_leaves_a_recording_that_says_so():
 
 
 async def test_an_order_that_was_placed_before_it_was_cancelled_is_placed():
-    assert (await cancelled("creating-cart", "order-placed")).outcome == "placed"
+    rec = await cancelled("creating-cart", "order-placed")
+    assert rec.outcome == "placed"
+    assert rec.orders["stream_left_open"].tolist() == [True]
+    assert rec.orders["order_latency_ms"].isna().all()
+    assert rec.warnings == []
 
 
 async def test_a_notebook_that_died_is_told_from_an_analyst_who_cancelled():

@@ -32,9 +32,10 @@ COLUMNS = {
     "orders": "recording_id run_id started_at environment domain n_items quantity outcome "
     "order_exists evidence "
     "error_code error_description order_number http_status last_milestone time_to_headers_ms "
-    "time_to_first_event_ms time_to_order_placed_ms order_latency_ms scheduled_order_latency_ms "
+    "time_to_first_event_ms time_to_order_placed_ms time_to_failure_ms order_latency_ms "
+    "scheduled_order_latency_ms "
     "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
-    "connection tags",
+    "connection stream_left_open tags",
     "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
     "uncertainty_us",
 }
@@ -230,6 +231,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "time_to_headers_ms": 2.0,
         "time_to_first_event_ms": 1.5,
         "time_to_order_placed_ms": None,
+        "time_to_failure_ms": 50.0,
         "order_latency_ms": 50.0,
         "scheduled_order_latency_ms": 54.0,
         "schedule_lag_ms": 4.0,
@@ -241,6 +243,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "total_minor": 7,
         "currency": "JPY",
         "connection": "warm",
+        "stream_left_open": False,
         "tags": {"a": "b"},
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import shutil
@@ -68,7 +69,10 @@ def test_what_format_1_wrote_is_read():
         tags = {"release": "0", **start.tags}
         extra = rec.warnings[-1:] if rec.cut_off else []
         tagged.append(fnb.Recording([replace(start, tags=tags), *rest], extra))
-    same(found, fnb.Recordings(tagged))
+    expected = fnb.Recordings(tagged)
+    # A column that the files lack is null; a recording by itself has all it takes.
+    expected.orders["time_to_failure_ms"] = math.nan
+    same(found, expected)
 
 
 def test_a_set_of_format_1_can_be_added_to(folder):
