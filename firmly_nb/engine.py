@@ -11,7 +11,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import Record, Start, written_with
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import SOCKS_PROXY
 
 if TYPE_CHECKING:
@@ -242,26 +243,52 @@ class Bench:
         return self._worker
 
     async def place(
-        self, order: Order, card: Card, options: Options, on_record: Callable[[Record], None]
+        self,
+        order: Order,
+        card: Card,
+        options: Options,
+        on_record: Callable[[Record], None],
+        called_ns: int,
     ) -> Recording:
         """Place one order. The guard must have been asked before.
 
-        A cancelled order leaves its recording in ``last`` and then raises.
+        A cancelled order leaves its recording in ``last`` and then raises. Its time runs from the
+        call on, for everything: session, key, recorder, connection, stream.
         """
-        async with self.prepared(order, card, options) as job:
+        deadline_ns = called_ns + round(options.timeout_s * 1e9)
+        async with self.prepared(order, card, options, deadline_ns=deadline_ns) as job:
             return await self.record(job, on_record)
 
     @asynccontextmanager
     async def prepared(
-        self, order: Order, card: Card, options: Options, key: PublicKey | None = None
+        self,
+        order: Order,
+        card: Card,
+        options: Options,
+        key: PublicKey | None = None,
+        deadline_ns: int | None = None,
     ) -> AsyncIterator[Job]:
         """Make an order ready to be sent: a device of its own for so long, and the card encrypted.
 
         Keys rotate and tokens expire: what is ready is to be sent within seconds, and a key that
         is given was fetched within the last ones.
+
+        Raises
+        ------
+        FirmlyError
+            If no session or key could be had in time; nothing was ordered.
         """
-        async with self.devices().take() as device:
-            key = key or await self.client().payment_key()
+        left_s = options.timeout_s
+        if deadline_ns is not None:
+            left_s = (deadline_ns - monotonic_ns()) / 1e9
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(left_s):
+                    device = await stack.enter_async_context(self.devices().take())
+                    key = key or await self.client().payment_key()
+            except TimeoutError:
+                text = f"no session and key within timeout_s={options.timeout_s:g}"
+                raise FirmlyError("Timeout", text) from None
             start = self._start(order, card, options)
             self.devices().note(device, start.recording_id, order.domain)
             yield Job(
@@ -270,6 +297,7 @@ class Bench:
                 token=device.session.access_token,
                 headers=options.headers,
                 keep_raw=options.keep_raw,
+                deadline_ns=deadline_ns,
             )
 
     async def record(self, job: Job, on_record: Callable[[Record], None]) -> Recording:

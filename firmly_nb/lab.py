@@ -34,6 +34,7 @@ from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -213,7 +214,8 @@ class Lab:
             Gets each record as it comes, e.g. ``timeline.feed``; see :meth:`start`.
         **options
             ``sse=False``: the plain call without events. ``warm=False``: measure the connection
-            too. ``isolated=False``: record in this process. ``timeout_s``: limit, 120 by default.
+            too. ``isolated=False``: record in this process. ``timeout_s``: the time that you wait
+            at most, from this call on; 120 by default.
             ``keep_raw``: keep each event's exact text. ``run_id``, ``tags``: for later.
             ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
 
@@ -495,7 +497,7 @@ class Attempt:
         self._records: list[Record] = []
         self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._on_record = on_record
-        self._work = submit(bench.place, order, card, options, self._keep)
+        self._work = submit(bench.place, order, card, options, self._keep, monotonic_ns())
 
     @property
     def done(self) -> bool:

@@ -43,7 +43,7 @@ from firmly_nb.wire.sse import EventStreamError, EventStreamParser, ServerSentEv
 from firmly_nb.wire.stamps import Read, event_uncertainty_us, monotonic_ns, wall_clock_offset
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from firmly_nb.api.client import FirmlyClient
     from firmly_nb.outcomes import OutcomeName
@@ -127,28 +127,40 @@ async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[G
     always whole: whoever takes it knows which bytes were the last of their read, and with that how
     far off an event's time can be. The iterator raises what the connection raised, after every
     group that came before it.
+
+    A flood that comes faster than it is taken waits in the socket, where TCP holds its sender back.
     """
     groups: deque[Group] = deque()
-    arrived = asyncio.Event()
+    arrived, taken = asyncio.Event(), asyncio.Event()
+    waiting = 0  # bytes in the groups
 
     async def read_all() -> None:
+        nonlocal waiting
         try:
             async for chunk in response.aiter_raw():
                 read = last_read(response)
+                waiting += len(chunk)
                 if groups and groups[-1][0] is read:
                     groups[-1][1].append(chunk)
                 else:
                     groups.append((read, [chunk]))
                 arrived.set()
+                while waiting > MOST_WAITING_BYTES:
+                    taken.clear()
+                    await taken.wait()
         finally:
             arrived.set()
 
     async def take() -> AsyncIterator[Group]:
+        nonlocal waiting
         while groups or not reader.done():
             await arrived.wait()
             await _turn()
             if groups:
-                yield groups.popleft()
+                group = groups.popleft()
+                waiting -= sum(map(len, group[1]))
+                taken.set()
+                yield group
             if not groups and not reader.done():
                 arrived.clear()
         reader.result()
@@ -180,6 +192,9 @@ CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
+MOST_WAITING_BYTES = 4 * 1024 * 1024  # read and not taken yet
+# So many events are worked on before others, the order's limit among them, get their turn.
+EVENTS_A_TURN = 100
 MOST_NAMES = 20  # of events, for a sentence
 WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
@@ -198,7 +213,9 @@ class Job:
     keep_raw: bool = False
     max_event_bytes: int = 8 * 1024 * 1024
     max_stream_bytes: int = 64 * 1024 * 1024
-    planned_ns: int | None = None  # when to send, on the clock of `monotonic_ns`; None: at once
+    # On the clock of `monotonic_ns`, which is the same in every process.
+    planned_ns: int | None = None  # when to send; None: at once
+    deadline_ns: int | None = None  # when somebody waits no longer; None: timeout_s after the start
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -207,8 +224,23 @@ class Job:
         texts.append(self.body.get("captcha_token"))
         return tuple(text for text in texts if isinstance(text, str) and text)
 
+    def left_s(self) -> float:
+        """Return how many seconds the order has from now on; 0 once they are over."""
+        if self.deadline_ns is None:
+            return self.start.timeout_s
+        return max(self.deadline_ns - monotonic_ns(), 0) / 1e9
 
-async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> End:
+
+async def _next_turn() -> None:
+    await asyncio.sleep(0)
+
+
+async def record(
+    job: Job,
+    client: FirmlyClient,
+    emit: Callable[[Record], None],
+    give_way: Callable[[], Awaitable[None]] = _next_turn,
+) -> End:
     """Place an order and give out its records as they come: the start, each event, the end.
 
     Parameters
@@ -220,6 +252,8 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
     emit
         Called with each record in order, from this task. The start is given out before anything
         is sent; an exception of ``emit`` then means that nothing was ordered.
+    give_way
+        Awaited now and then while very many events are worked on.
 
     Returns
     -------
@@ -229,7 +263,7 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
         well before a planned start, it gives out nothing: nothing was sent.
     """
     await _until(job.planned_ns, early_ns=WRITE_AHEAD_NS)
-    run = _Run(job, client, emit)
+    run = _Run(job, client, emit, give_way)
     try:
         await run.follow()
     except asyncio.CancelledError as error:
@@ -261,8 +295,15 @@ async def _until(planned_ns: int | None, early_ns: int = 0) -> None:
 class _Run:
     """State of one order while it is recorded."""
 
-    def __init__(self, job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        client: FirmlyClient,
+        emit: Callable[[Record], None],
+        give_way: Callable[[], Awaitable[None]],
+    ) -> None:
         self.job = job
+        self.give_way = give_way
         self.secrets = job.secrets
         self.client = client
         self.emit = emit
@@ -307,16 +348,26 @@ class _Run:
         await _until(planned_ns)
         self.t_start = monotonic_ns()
         try:
-            async with asyncio.timeout(start.timeout_s) as self.deadline:
-                await self._exchange()
+            left_s = self.job.left_s()
+            async with asyncio.timeout(left_s) as self.deadline:
+                if left_s:
+                    await self._exchange()
+                else:
+                    self._end_by_limit()
         except (TimeoutError, httpx.TimeoutException):
             if self.decided:
                 self.warnings.append("the server left the stream open after the last event")
-            self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
+            self._end_by_limit()
         except EventStreamError as error:
             self.end("transport_error", type(error).__name__, str(error))
         except httpx.HTTPError as error:
             self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
+
+    def _end_by_limit(self) -> None:
+        limit = f"no end within {self.job.start.timeout_s:g} s"
+        self.end(
+            "timeout", "Timeout", limit if self.phases.sent else f"{limit} {BEFORE_IT_WAS_SENT}"
+        )
 
     def _lag_ns(self, now_ns: int) -> int | None:
         return None if self.job.planned_ns is None else now_ns - self.job.planned_ns
@@ -357,7 +408,7 @@ class _Run:
         async with read_groups(response) as groups:
             async for read, chunks in groups:
                 was_decided = self.decided
-                self._take(read, chunks)
+                await self._take(read, chunks)
                 if self.decided and not was_decided:
                     self._wait_no_longer_than(CLOSE_GRACE_S)
         self.t_end = last_read(response).arrived_ns
@@ -371,7 +422,7 @@ class _Run:
         limit = self.deadline.when()
         self.deadline.reschedule(at if limit is None else min(at, limit))
 
-    def _take(self, read: Read, chunks: list[bytes]) -> None:
+    async def _take(self, read: Read, chunks: list[bytes]) -> None:
         """Turn the bytes of one read into records."""
         self._note(read)
         comments = self.parser.comments
@@ -387,6 +438,8 @@ class _Run:
         self.comments.extend([read.arrived_ns - self.t_start] * beats)
         whole = self.parser.pending_bytes == 0
         for position, event in enumerate(events, start=1):
+            if position % EVENTS_A_TURN == 0:
+                await self.give_way()
             self._take_event(event, read, last_in_read=whole and position == len(events))
         if failure:
             raise failure
