@@ -137,6 +137,8 @@ class Devices:
 
 
 MAX_TIMEOUT_S = 86_400.0
+# An event has to go through the pipe to the notebook, whatever its text becomes as JSON.
+MOST = {"max_event_bytes": 32 * 1024**2, "max_stream_bytes": 2**40, "max_events": 10**9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,9 @@ class Options:
     isolated: bool = True
     timeout_s: float = 120.0
     keep_raw: bool = False
+    max_event_bytes: int = 8 * 1024 * 1024
+    max_stream_bytes: int = 64 * 1024 * 1024
+    max_events: int = 10_000
     run_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -163,6 +168,15 @@ class Options:
                 f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, got "
                 f"{quoted(limit)}. For two minutes pass 120. Nothing was sent.",
             )
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            if type(value) is not int or not 0 < value <= most:
+                raise coded_error(
+                    ValueError,
+                    "FNB605",
+                    f"{name} must be a whole number from 1 to {most}, got {quoted(value)}. Nothing "
+                    "was sent.",
+                )
 
 
 def options_of(call: str, given: dict[str, Any]) -> Options:
@@ -297,6 +311,9 @@ class Bench:
                 token=device.session.access_token,
                 headers=options.headers,
                 keep_raw=options.keep_raw,
+                max_event_bytes=options.max_event_bytes,
+                max_stream_bytes=options.max_stream_bytes,
+                max_events=options.max_events,
                 deadline_ns=deadline_ns,
             )
 

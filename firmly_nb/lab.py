@@ -217,6 +217,8 @@ class Lab:
             too. ``isolated=False``: record in this process. ``timeout_s``: the time that you wait
             at most, from this call on; 120 by default.
             ``keep_raw``: keep each event's exact text. ``run_id``, ``tags``: for later.
+            ``max_events``, ``max_event_bytes``, ``max_stream_bytes``: how much is kept (10,000
+            events, 8 MiB, 64 MiB); all else is read for the order's end, and counted.
             ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
 
         Returns

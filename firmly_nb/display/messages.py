@@ -619,8 +619,8 @@ An event stream parser is closed, or was interrupted.
 Make a new parser for each stream.
 
 FNB605 Size limit not valid
-The limits of an event stream are at least 1 byte.
-Pass 1 or more.
+A limit of an event stream is a whole number of at least 1; max_event_bytes is at most 32 MiB.
+Pass a number in the range that the message names.
 
 FNB606 Recorder failed before the order
 The recorder stopped before it sent the order, for example because the journal cannot be written.

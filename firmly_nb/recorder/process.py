@@ -144,6 +144,7 @@ def job_message(job: Job) -> dict[str, Any]:
         "deadline_ns": job.deadline_ns,
         "max_event_bytes": job.max_event_bytes,
         "max_stream_bytes": job.max_stream_bytes,
+        "max_events": job.max_events,
     }
 
 

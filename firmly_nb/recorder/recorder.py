@@ -8,6 +8,7 @@ idempotency key, so a second POST is a second order.
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
@@ -27,8 +28,8 @@ from firmly_nb.api.errors import (
 )
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
-from firmly_nb.api.snapshots import order_number
-from firmly_nb.display.text import printable
+from firmly_nb.api.snapshots import ORDER_NUMBER, order_number
+from firmly_nb.display.text import count, printable
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT
 from firmly_nb.recorder.records import (
     End,
@@ -39,7 +40,12 @@ from firmly_nb.recorder.records import (
     says_placed,
     says_refused,
 )
-from firmly_nb.wire.sse import EventStreamError, EventStreamParser, ServerSentEvent
+from firmly_nb.wire.sse import (
+    DroppedData,
+    EventStreamParser,
+    ServerSentEvent,
+    find_order_number,
+)
 from firmly_nb.wire.stamps import Read, event_uncertainty_us, monotonic_ns, wall_clock_offset
 
 if TYPE_CHECKING:
@@ -192,10 +198,11 @@ CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
+MOST_KEPT_BEYOND = 20  # of events that tell how the order ended, past a limit
 MOST_WAITING_BYTES = 4 * 1024 * 1024  # read and not taken yet
 # So many events are worked on before others, the order's limit among them, get their turn.
 EVENTS_A_TURN = 100
-MOST_NAMES = 20  # of events, for a sentence
+MOST_NAMES = 20  # of different events, for a sentence
 WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
@@ -213,6 +220,7 @@ class Job:
     keep_raw: bool = False
     max_event_bytes: int = 8 * 1024 * 1024
     max_stream_bytes: int = 64 * 1024 * 1024
+    max_events: int = 10_000
     # On the clock of `monotonic_ns`, which is the same in every process.
     planned_ns: int | None = None  # when to send; None: at once
     deadline_ns: int | None = None  # when somebody waits no longer; None: timeout_s after the start
@@ -308,9 +316,13 @@ class _Run:
         self.client = client
         self.emit = emit
         self.phases = PhaseClock()
+        # The stream is read to its end, however much of it is kept: the end tells the outcome.
         self.parser = EventStreamParser(
-            max_event_bytes=job.max_event_bytes, max_stream_bytes=job.max_stream_bytes
+            max_event_bytes=job.max_event_bytes, max_stream_bytes=sys.maxsize, drop_large=True
         )
+        self.kept_bytes = 0
+        self.full_by = ""  # the limit beyond which events are not kept
+        self.not_kept = self.too_large = self.kept_beyond = 0
         self.deadline = asyncio.timeout(None)
         self.t_start = 0
         self.t_headers: int | None = None
@@ -358,8 +370,6 @@ class _Run:
             if self.decided:
                 self.warnings.append("the server left the stream open after the last event")
             self._end_by_limit()
-        except EventStreamError as error:
-            self.end("transport_error", type(error).__name__, str(error))
         except httpx.HTTPError as error:
             self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
 
@@ -426,14 +436,7 @@ class _Run:
         """Turn the bytes of one read into records."""
         self._note(read)
         comments = self.parser.comments
-        events: list[ServerSentEvent] = []
-        failure: EventStreamError | None = None
-        try:
-            for chunk in chunks:
-                events += self.parser.feed(chunk)
-        except EventStreamError as error:
-            # The events of the chunks before it are whole, and are kept.
-            failure = error
+        events = [event for chunk in chunks for event in self.parser.feed(chunk)]
         beats = min(self.parser.comments - comments, MAX_COMMENTS - len(self.comments))
         self.comments.extend([read.arrived_ns - self.t_start] * beats)
         whole = self.parser.pending_bytes == 0
@@ -441,12 +444,22 @@ class _Run:
             if position % EVENTS_A_TURN == 0:
                 await self.give_way()
             self._take_event(event, read, last_in_read=whole and position == len(events))
-        if failure:
-            raise failure
 
     def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
+        raw = event.raw_data
+        size = raw.size if isinstance(raw, DroppedData) else len(raw)
+        if len(self.names) < MOST_NAMES and event.event not in self.names:
+            self.names.append(event.event)
+        is_kept = self._has_room(size)
+        tells = False
+        if is_kept or self._may_tell(event):
+            data = self._decode(event)
+            tells = self._judge(event.event, data)
+        if not is_kept and not (tells and self._tells_beyond()):
+            self.not_kept += 1
+            self.last_read_no = read.read_no
+            return
         self.seq += 1
-        data = self._decode(event)
         self.emit(
             Event(
                 seq=self.seq,
@@ -459,7 +472,7 @@ class _Run:
                 read_no=read.read_no,
                 coalesced=read.read_no == self.last_read_no,
                 read_delay_us=(read.read_ns - read.arrived_ns) / 1000,
-                size=len(event.raw_data),
+                size=size,
                 rtt_us=read.rtt_us,
                 retransmits=read.retransmits,
                 id=redact_text(event.id, self.secrets),
@@ -467,11 +480,9 @@ class _Run:
             )
         )
         self.last_read_no = read.read_no
-        if len(self.names) < MOST_NAMES:
-            self.names.append(event.event)
-        self._judge(event.event, data)
 
-    def _judge(self, name: str, data: Any) -> None:
+    def _judge(self, name: str, data: Any) -> bool:
+        """Take what an event tells of how the order ends; return whether it tells anything."""
         start = self.job.start
         placed, error = says_placed(start, name, data), says_refused(start, name, data)
         if placed and not self.is_refused:
@@ -490,6 +501,7 @@ class _Run:
                 self._end_with(error)
         elif error and not self.refused_by:
             self.refused_by = (name, error)
+        return bool(placed or error)
 
     def _end_with(self, error: FirmlyError) -> None:
         outcome: OutcomeName = "http_error" if self.is_refused else "error_event"
@@ -499,11 +511,11 @@ class _Run:
         """Say what events of unknown names told, where no name did: a number, or a listed error."""
         if self.succeeded or self.ended.get("outcome") in ANSWERED:
             return
-        names = list(dict.fromkeys(self.names))
         if self.placed_by_content:
             name = self.told[0][0]
             self.succeeded = True
-            begun = names[: names.index(name) + 1]
+            before = self.names[: self.names.index(name)] if name in self.names else self.names
+            begun = [*before, name]
             self.warnings.append(
                 f"{name!r} is no known event name; it was taken for the order's success because "
                 f"it has an order number. Pass milestones={begun} to connect() to name the stages."
@@ -531,7 +543,46 @@ class _Run:
                 f"{again[0]} came {names.count(again[0])} times; the time of the first counts"
             )
 
+    def _has_room(self, size: int) -> bool:
+        """Return whether an event is kept; after the first that is not, no other is."""
+        self.kept_bytes += size
+        if not self.full_by:
+            if self.seq >= self.job.max_events:
+                self.full_by = f"max_events={self.job.max_events}"
+            elif self.kept_bytes > self.job.max_stream_bytes:
+                self.full_by = f"max_stream_bytes={self.job.max_stream_bytes}"
+        return not self.full_by
+
+    def _may_tell(self, event: ServerSentEvent) -> bool:
+        """Return whether an event may tell how the order ends: only then is it worth decoding."""
+        name, data = event.event, event.raw_data
+        is_named = name == ERROR or name in self.job.start.success
+        return is_named or _is_dropped(event) or b"order_number" in data or b"rror" in data
+
+    def _tells_beyond(self) -> bool:
+        """Return whether an event that tells how the order ends is kept beyond the limits."""
+        self.kept_beyond += 1
+        return self.kept_beyond <= MOST_KEPT_BEYOND
+
+    def _say_what_was_dropped(self) -> None:
+        if self.not_kept:
+            name = self.full_by.partition("=")[0]
+            self.warnings.append(
+                f"the recorder dropped {count(self.not_kept, 'event')} beyond {self.full_by}. To "
+                f"keep more, pass {name}= to place()."
+            )
+        if self.too_large:
+            largest = f"max_event_bytes={self.job.max_event_bytes}"
+            self.warnings.append(
+                f"the recorder dropped the data of {count(self.too_large, 'event')} above "
+                f"{largest}. To keep more, pass max_event_bytes= to place()."
+            )
+
     def _decode(self, event: ServerSentEvent) -> Any:
+        if isinstance(event.raw_data, DroppedData):
+            self.too_large += 1
+            number = event.raw_data.order_number
+            return redact({ORDER_NUMBER: number}, self.secrets) if number else None
         try:
             return decode(event.raw_data, self.secrets)
         except orjson.JSONDecodeError:
@@ -539,6 +590,8 @@ class _Run:
 
     def _raw(self, event: ServerSentEvent, data: Any) -> str:
         """Return the exact text, or where it holds secrets the JSON without them."""
+        if _is_dropped(event):
+            return ""
         # The text is looked at, too: of two fields of one name JSON keeps the last.
         text = redact_broken_json(event.data, self.secrets)
         try:
@@ -549,11 +602,13 @@ class _Run:
 
     async def _read_confirmation(self, response: httpx.Response) -> None:
         """Read a 2xx response without an event stream: the order as JSON, asked for or not."""
-        body = await self._read_body(response, self.job.max_stream_bytes)
+        limit = self.job.max_event_bytes
+        body = await self._read_body(response, limit, f"max_event_bytes={limit}")
         try:
             answer, is_json = redact(orjson.loads(body), self.secrets), True
         except orjson.JSONDecodeError:
-            answer, is_json = None, False
+            number = find_order_number(body) if len(body) > limit else None
+            answer, is_json = {ORDER_NUMBER: number} if number else None, False
         if order_number(answer) is not None:
             self.confirmation = answer
             self.succeeded = True
@@ -593,13 +648,13 @@ class _Run:
         if order_number(answer):
             self.confirmation = answer
 
-    async def _read_body(self, response: httpx.Response, limit: int) -> bytes:
+    async def _read_body(self, response: httpx.Response, limit: int, named: str = "") -> bytes:
         body = bytearray()
         async for chunk in response.aiter_raw():
             self._note(last_read(response))
             body += chunk
             if len(body) > limit:
-                self.warnings.append(f"the answer's body was cut at {limit} bytes")
+                self.warnings.append(f"the answer's body was cut at {named or limit} bytes")
                 break
         else:
             self.t_end = last_read(response).arrived_ns
@@ -632,6 +687,7 @@ class _Run:
         t_end = self.t_end or monotonic_ns()
         self._judge_by_content()
         self._say_repeats()
+        self._say_what_was_dropped()
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
         step_us = self._clock_step_us()
         if step_us:
@@ -661,6 +717,10 @@ class _Run:
             return 0.0
         moved = self.offsets[1] - self.offsets[0]
         return moved / 1000 if moved > 2 * self.offset_error + 1_000 else 0.0
+
+
+def _is_dropped(event: ServerSentEvent) -> bool:
+    return isinstance(event.raw_data, DroppedData)
 
 
 def _media_type(response: httpx.Response) -> str:
