@@ -13,6 +13,7 @@ NAMES = (
     "sweep",
     "widgets",
     "charts",
+    "limits",
 )
 
 for name in NAMES:

@@ -150,7 +150,7 @@ class Options:
     isolated: bool = True
     timeout_s: float = 120.0
     keep_raw: bool = False
-    max_event_bytes: int = 8 * 1024 * 1024
+    max_event_bytes: int = 2 * 1024 * 1024
     max_stream_bytes: int = 64 * 1024 * 1024
     max_events: int = 10_000
     run_id: str | None = None

@@ -218,7 +218,7 @@ class Lab:
             at most, from this call on; 120 by default.
             ``keep_raw``: keep each event's exact text. ``run_id``, ``tags``: for later.
             ``max_events``, ``max_event_bytes``, ``max_stream_bytes``: how much is kept (10,000
-            events, 8 MiB, 64 MiB); all else is read for the order's end, and counted.
+            events, 2 MiB, 64 MiB); all else is read for the order's end, and counted.
             ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
 
         Returns

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 VERSION = 1
 GREETING = b"\0firmly-nb recorder\n"
 LENGTH = struct.Struct(">I")
-# An event is at most 8 MiB unless more is asked for. Text that is taken for a length is always
+# An event is at most 2 MiB unless more is asked for. Text that is taken for a length is always
 # longer than this.
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 

@@ -218,7 +218,7 @@ class Job:
     token: SecretStr
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     keep_raw: bool = False
-    max_event_bytes: int = 8 * 1024 * 1024
+    max_event_bytes: int = 2 * 1024 * 1024
     max_stream_bytes: int = 64 * 1024 * 1024
     max_events: int = 10_000
     # On the clock of `monotonic_ns`, which is the same in every process.

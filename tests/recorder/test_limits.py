@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,11 @@ import firmly_nb as fnb
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.process import RecorderError
-from firmly_nb.recorder.recorder import record
+from firmly_nb.recorder.recorder import MAX_COMMENTS, record
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.wire.stamps import monotonic_ns
+from tests import merchant_server
 from tests.recorder.order_server import chunk, event, job, names, run, serving
 
 pytestmark = pytest.mark.anyio
@@ -249,3 +251,45 @@ def test_a_limit_that_a_message_names_can_be_set_where_it_says(lab, name):
     for wrong in (0, -1, 1.5, True, "8", 2**60):
         with pytest.raises(ValueError, match=f"{name} must be a whole number from 1 to .*FNB605"):
             lab.start(ORDER, **{name: wrong})
+
+
+async def test_headers_without_an_end_end_the_order():
+    async def behave(wire):
+        await wire.send("HTTP/1.1 200 OK\r\n")
+        while not wire.writer.is_closing():
+            await wire.send("x-more: and more\r\n" * 1_000)
+
+    rec = await run(behave, timeout_s=60.0)
+    assert (rec.outcome, rec.order_exists) == ("transport_error", "unknown")
+
+
+async def test_of_heartbeats_without_an_end_so_many_are_kept():
+    async def behave(wire):
+        await wire.stream()
+        await wire.send(chunk(b":\n" * (MAX_COMMENTS + 1_000)))
+        await wire.send(chunk(PLACED))
+        await wire.finish()
+
+    rec = await run(behave, timeout_s=60.0)
+    assert (rec.outcome, len(rec.comments_ms)) == ("placed", MAX_COMMENTS)
+
+
+# By what comes before the success: events and their data.
+FLOODS = {
+    "tiny events": [("tick", "1")] * 100_000,
+    "an event of 9 MB": [("item-added", json.dumps("x" * 9_000_000))],
+    "an event of the most costly JSON that is kept": [("item-added", "[" + "[]," * 650_000 + "0]")],
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", FLOODS)
+def test_the_recorder_stays_below_200_mb(connect, kind):
+    with merchant_server.serving(merchant_server.Merchant()) as server:
+        server.events = [*FLOODS[kind], ("order-placed", json.dumps(NUMBER))]
+        lab = connect(api_url=server.url, app_id="app", allow_domains=[ORDER.domain])
+        rec = lab.place(ORDER, progress=False)
+        status = Path(f"/proc/{lab._bench.worker().pid}/status").read_text()
+        lab.close()
+    assert (rec.outcome, rec.order_number) == ("placed", "T-1")
+    assert int(status.split("VmHWM:")[1].split()[0]) < 200_000
