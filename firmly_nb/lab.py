@@ -13,6 +13,7 @@ Both behave the same in a cell, a script and a thread.
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import weakref
@@ -25,7 +26,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypeVar
 from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.background import close_at_exit, follow, follow_async, forget, submit
+from firmly_nb.background import (
+    close_at_exit,
+    close_soon,
+    follow,
+    follow_async,
+    forget,
+    forked,
+    submit,
+)
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 from firmly_nb.display.text import number, printable
 from firmly_nb.engine import Bench, Options, options_of
@@ -160,6 +169,7 @@ class Lab:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._last_sweep: Sweep | None = None
+        self._pid = os.getpid()
         # The finalizer closes a forgotten lab, the exit hook one that is still there at the end.
         at_exit = close_at_exit(bench.aclose)
         self._finalizer = weakref.finalize(self, _close_in_background, bench, at_exit)
@@ -397,7 +407,8 @@ class Lab:
         """Close connections, recorder and simulator; safe to call again."""
         if self._finalizer.detach():
             forget(self._at_exit)
-            follow(submit(self._bench.aclose))
+            if self._pid == os.getpid():
+                follow(submit(self._bench.aclose))
 
     def __enter__(self) -> Self:
         return self
@@ -432,6 +443,8 @@ class Lab:
             raise coded_error(
                 RuntimeError, "FNB017", "This lab is closed. Open another with fnb.connect()."
             )
+        if self._pid != os.getpid():
+            raise forked("This lab", "Open another with fnb.connect().")
         return self._bench
 
 
@@ -473,7 +486,7 @@ def _no_simulator(name: str, options: Iterable[str]) -> TypeError:
 
 def _close_in_background(bench: Bench, at_exit: object) -> None:
     forget(at_exit)
-    submit(bench.aclose)
+    close_soon(bench.aclose)
 
 
 # One order on its way: who waits for it shows a line for each event as it arrives.

@@ -302,6 +302,10 @@ FNB023 Simulator did not start
 The simulator's process ended before it responded, for example for want of a port.
 Read its last words in the message, and correct the options.
 
+FNB024 Lab of another process
+A forked process has a copy of its parent's lab. Its connections and recorder are the parent's.
+Open another lab with fnb.connect() in this process, or start processes with spawn.
+
 FNB101 Field not valid
 A field of an order, address or card is unknown, missing or wrong. The message names it.
 Correct the fields. Nothing was sent.
