@@ -14,6 +14,7 @@ NAMES = (
     "widgets",
     "charts",
     "limits",
+    "kills",
 )
 
 for name in NAMES:
