@@ -19,6 +19,7 @@ NAMES = (
     "charts",
     "damage",
     "kills",
+    "limits",
     "network",
 )
 

@@ -62,8 +62,8 @@ The columns count faults; each should be 0:
 notebook's (shared, `isolated=False`). The kill came during an order if the notebook had shown its
 start and not its end.
 
-One process is killed in each turn. If the simulator and its notebook are both killed, nobody is
-left to remove the simulator's folder, and it stays.
+One process is killed in each turn. If the simulator and its notebook are both killed, the
+simulator's folder stays until the next simulator starts and removes it.
 
 ## How to reproduce
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine  # noqa: TC003 - annotates a module variable
 from concurrent.futures import Future
 from concurrent.futures import wait as _wait_for
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmly_nb.display.messages import coded_error
@@ -34,6 +35,7 @@ _portal: BlockingPortal | None = None
 _thread: threading.Thread | None = None
 _owner_pid = 0
 _closers: dict[object, Callable[[], Coroutine[Any, Any, None]]] = {}
+_closing: set[asyncio.Task[None]] = set()
 
 
 def portal() -> BlockingPortal:
@@ -89,11 +91,17 @@ class Running(Future[Result]):
 
     def __init__(self, function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> None:
         super().__init__()
+        self._pid = os.getpid()
         self._task = portal().start_task_soon(self._run, function, args)
 
     def cancel(self) -> bool:
         """Ask the work to end; False if it has ended already."""
         return not self.done() and self._task.cancel()
+
+    def check_process(self) -> None:
+        """Refuse to wait in a fork for what runs in its parent: it would never end here."""
+        if self._pid != os.getpid() and not self.done():
+            raise forked("This order or call", "It goes on there.")
 
     @property
     def error(self) -> BaseException | None:
@@ -156,6 +164,7 @@ def follow(
     stop
         Ends the work early; by default it is cancelled.
     """
+    work.check_process()
     show = show or _nothing
     try:
         while not _wait_for({work}, every_s).done:
@@ -182,6 +191,7 @@ async def follow_async(
     """
     from anyio import CancelScope
 
+    work.check_process()
     show = show or _nothing
     future = asyncio.wrap_future(work)
     try:
@@ -207,6 +217,30 @@ def close_at_exit(close: Callable[[], Coroutine[Any, Any, None]]) -> object:
     key = object()
     _closers[key] = close
     return key
+
+
+def close_soon(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Close something on the loop without waiting for it.
+
+    For finalizers: they run in any thread, the loop's own among them, and in the midst of anything.
+    So nothing is started here, and no lock is taken. In a fork nothing is closed: it is the
+    parent's.
+    """
+    if _portal is None or _owner_pid != os.getpid():
+        return
+    with suppress(RuntimeError):  # the loop has ended
+        if threading.current_thread() is _thread:
+            task = asyncio.get_running_loop().create_task(close())
+            _closing.add(task)
+            task.add_done_callback(_closing.discard)
+        else:
+            _portal.start_task_soon(close)
+
+
+def forked(what: str, so: str) -> RuntimeError:
+    """Return the error for something of a parent that is used in its fork."""
+    text = f"{what} belongs to the process that this one was forked from. {so}"
+    return coded_error(RuntimeError, "FNB024", text)
 
 
 def forget(key: object) -> None:

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
 from firmly_nb.recorder.tables import judgement, last_snapshot
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import SOCKS_PROXY
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ class Devices:
 
 
 MAX_TIMEOUT_S = 86_400.0
+# An event has to go through the pipe to the notebook, whatever its text becomes as JSON.
+MOST = {"max_event_bytes": 32 * 1024**2, "max_stream_bytes": 2**40, "max_events": 10**9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,9 @@ class Options:
     isolated: bool = True
     timeout_s: float = 120.0
     keep_raw: bool = False
+    max_event_bytes: int = 2 * 1024 * 1024
+    max_stream_bytes: int = 64 * 1024 * 1024
+    max_events: int = 10_000
     settle: bool = False
     run_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
@@ -190,6 +196,15 @@ class Options:
                 f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, got "
                 f"{quoted(limit)}. For two minutes pass 120. Nothing was sent.",
             )
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            if type(value) is not int or not 0 < value <= most:
+                raise coded_error(
+                    ValueError,
+                    "FNB605",
+                    f"{name} must be a whole number from 1 to {most}, got {quoted(value)}. Nothing "
+                    "was sent.",
+                )
 
 
 def options_of(call: str, given: dict[str, Any]) -> Options:
@@ -270,26 +285,52 @@ class Bench:
         return self._worker
 
     async def place(
-        self, order: Order, card: Card, options: Options, on_record: Callable[[Record], None]
+        self,
+        order: Order,
+        card: Card,
+        options: Options,
+        on_record: Callable[[Record], None],
+        called_ns: int,
     ) -> Recording:
         """Place one order. The guard must have been asked before.
 
-        A cancelled order leaves its recording in ``last`` and then raises.
+        A cancelled order leaves its recording in ``last`` and then raises. Its time runs from the
+        call on, for everything: session, key, recorder, connection, stream.
         """
-        async with self.prepared(order, card, options) as job:
+        deadline_ns = called_ns + round(options.timeout_s * 1e9)
+        async with self.prepared(order, card, options, deadline_ns=deadline_ns) as job:
             return await self.record(job, on_record, settle=options.settle)
 
     @asynccontextmanager
     async def prepared(
-        self, order: Order, card: Card, options: Options, key: PublicKey | None = None
+        self,
+        order: Order,
+        card: Card,
+        options: Options,
+        key: PublicKey | None = None,
+        deadline_ns: int | None = None,
     ) -> AsyncIterator[Job]:
         """Make an order ready to be sent: a device of its own for so long, and the card encrypted.
 
         Keys rotate and tokens expire: what is ready is to be sent within seconds, and a key that
         is given was fetched within the last ones.
+
+        Raises
+        ------
+        FirmlyError
+            If no session or key could be had in time; nothing was ordered.
         """
-        async with self.devices().take() as device:
-            key = key or await self.client().payment_key()
+        left_s = options.timeout_s
+        if deadline_ns is not None:
+            left_s = (deadline_ns - monotonic_ns()) / 1e9
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(left_s):
+                    device = await stack.enter_async_context(self.devices().take())
+                    key = key or await self.client().payment_key()
+            except TimeoutError:
+                text = f"no session and key within timeout_s={options.timeout_s:g}"
+                raise FirmlyError("Timeout", text) from None
             start = self._start(order, card, options)
             self.devices().note(device, start.recording_id, order.domain)
             yield Job(
@@ -298,6 +339,10 @@ class Bench:
                 token=device.session.access_token,
                 headers=options.headers,
                 keep_raw=options.keep_raw,
+                max_event_bytes=options.max_event_bytes,
+                max_stream_bytes=options.max_stream_bytes,
+                max_events=options.max_events,
+                deadline_ns=deadline_ns,
             )
 
     async def record(

@@ -14,6 +14,7 @@ Both behave the same in a cell, a script and a thread.
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import weakref
@@ -25,7 +26,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypeVar
 from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.background import close_at_exit, follow, follow_async, forget, submit
+from firmly_nb.background import (
+    close_at_exit,
+    close_soon,
+    follow,
+    follow_async,
+    forget,
+    forked,
+    submit,
+)
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 from firmly_nb.display.text import number, printable
 from firmly_nb.engine import Bench, Options, options_of
@@ -34,6 +43,7 @@ from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory, expanded
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -160,6 +170,7 @@ class Lab:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._last_sweep: Sweep | None = None
+        self._pid = os.getpid()
         # The finalizer closes a forgotten lab, the exit hook one that is still there at the end.
         at_exit = close_at_exit(bench.aclose)
         self._finalizer = weakref.finalize(self, _close_in_background, bench, at_exit)
@@ -214,8 +225,11 @@ class Lab:
             Gets each record as it comes, e.g. ``timeline.feed``; see :meth:`start`.
         **options
             ``sse=False``: the plain call without events. ``warm=False``: measure the connection
-            too. ``isolated=False``: record in this process. ``timeout_s``: limit, 120 by default.
+            too. ``isolated=False``: record in this process. ``timeout_s``: the time that you wait
+            at most, from this call on; 120 by default.
             ``keep_raw``: keep each event's exact text. ``run_id``, ``tags``: for later.
+            ``max_events``, ``max_event_bytes``, ``max_stream_bytes``: how much is kept (10,000
+            events, 2 MiB, 64 MiB); all else is read for the order's end, and counted.
             ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
             ``settle``: ask the cart where it is unknown whether the order exists.
 
@@ -431,7 +445,8 @@ class Lab:
         """Close connections, recorder and simulator; safe to call again."""
         if self._finalizer.detach():
             forget(self._at_exit)
-            follow(submit(self._bench.aclose))
+            if self._pid == os.getpid():
+                follow(submit(self._bench.aclose))
 
     def __enter__(self) -> Self:
         return self
@@ -466,6 +481,8 @@ class Lab:
             raise coded_error(
                 RuntimeError, "FNB017", "This lab is closed. Open another with fnb.connect()."
             )
+        if self._pid != os.getpid():
+            raise forked("This lab", "Open another with fnb.connect().")
         return self._bench
 
 
@@ -507,7 +524,7 @@ def _no_simulator(name: str, options: Iterable[str]) -> TypeError:
 
 def _close_in_background(bench: Bench, at_exit: object) -> None:
     forget(at_exit)
-    submit(bench.aclose)
+    close_soon(bench.aclose)
 
 
 # One order on its way: who waits for it shows a line for each event as it arrives.
@@ -533,7 +550,7 @@ class Attempt:
         self._records: list[Record] = []
         self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._on_record = on_record
-        self._work = submit(bench.place, order, card, options, self._keep)
+        self._work = submit(bench.place, order, card, options, self._keep, monotonic_ns())
 
     @property
     def done(self) -> bool:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 
+import httpx
 import pytest
 
-from firmly_nb.api.client import Session
+from firmly_nb.api.client import FirmlyClient, Session
 from firmly_nb.api.errors import Unauthorized
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.engine import OPENED_AT_ONCE, RENEW_BEFORE_S, Devices
+from firmly_nb.recorder.journal import Journal
+from firmly_nb.recorder.worker import Lanes, record_over
+from tests import merchant_server
+from tests.recorder.order_server import job
 
 pytestmark = pytest.mark.anyio
 
@@ -137,3 +142,68 @@ async def test_devices_that_were_opened_are_kept_where_another_could_not_be():
     with pytest.raises(Unauthorized):
         await devices.ready(3)
     assert len(devices.free) == 2
+
+
+class CookieJarServer(merchant_server.Answering):
+    """Gives each session a cookie of its own, and notes which cookies come back with what."""
+
+    def do_POST(self):  # noqa: N802 - the name that http.server calls
+        told = self.server.told
+        told.append((self.path.rpartition("/")[2], self.headers["x-firmly-authorization"],
+                     self.headers["cookie"]))  # fmt: skip
+        number = self.server.sessions = self.server.sessions + self.path.endswith(
+            "/browser-session"
+        )
+        self.rfile.read(int(self.headers["content-length"] or 0))
+        self.server.headers = {"set-cookie": f"device=d{number}; Path=/"}
+        expires = time.time() + 3600
+        self.send({"access_token": f"t{number}", "device_id": f"d{number}", "expires": expires})
+
+    def do_GET(self):  # noqa: N802 - the name that http.server calls
+        token, cookie = self.headers["x-firmly-authorization"], self.headers["cookie"]
+        self.server.told.append((self.path.rpartition("/")[2], token, cookie))
+        self.server.headers = {"set-cookie": "key=k; Path=/"} if "payment" in self.path else {}
+        super().do_GET()
+
+
+@pytest.fixture
+def cookies():
+    server = merchant_server.Merchant()
+    server.RequestHandlerClass, server.told, server.sessions = CookieJarServer, [], 0
+    with merchant_server.serving(server):
+        yield server
+
+
+async def test_each_device_has_its_own_cookies(cookies):
+    async with httpx.AsyncClient(trust_env=False) as http:
+        client = FirmlyClient(http, cookies.url, cookies.url)
+        devices = Devices(client, SecretStr("app"))
+        async with devices.take() as first, devices.take() as second:
+            await client.payment_key()
+            for device in (first, second, first):
+                await client.cart("a.test", device.session.access_token)
+            await devices.renew(first)
+            await client.cart("a.test", first.session.access_token)
+            async with client.stream_order("a.test", {}, second.session.access_token) as answer:
+                await answer.aread()
+    assert list(http.cookies.jar) == []
+    assert cookies.told == [
+        ("browser-session", None, None),
+        ("browser-session", None, None),
+        ("key", None, None),
+        ("cart", "t1", "device=d1"),
+        ("cart", "t2", "device=d2"),
+        ("cart", "t1", "device=d1"),
+        ("browser-session", None, "device=d1"),
+        ("cart", "t3", "device=d3"),
+        ("place-order?sse=true", "t2", None),
+    ]
+
+
+async def test_an_order_is_sent_with_no_cookie_of_another(cookies, tmp_path):
+    """Orders of different devices share warm connections, one after the other."""
+    lanes = Lanes(cookies.url)
+    for _ in range(2):
+        await record_over(lanes, Journal(tmp_path), job(connection="warm"), lambda _: None)
+    await lanes.aclose()
+    assert [cookie for *_, cookie in cookies.told] == [None] * 4

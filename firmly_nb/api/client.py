@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it w
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -88,6 +89,7 @@ class Answer:
     status: int
     where: str
     headers: httpx.Headers = field(repr=False)
+    cookies: httpx.Cookies = field(repr=False)  # of the device, with those of this response
     body: bytes = field(repr=False)
 
 
@@ -104,6 +106,9 @@ class FirmlyClient:
 
     def __init__(self, http: httpx.AsyncClient, api_url: str, card_url: str) -> None:
         self.http = http
+        # One client serves many devices: it keeps no cookies, each device has its own.
+        http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        self._cookies: dict[SecretStr, httpx.Cookies] = {}  # by token
         self.api_url = api_url.rstrip("/")
         self.card_url = card_url.rstrip("/")
 
@@ -115,12 +120,17 @@ class FirmlyClient:
             {"x-firmly-app-id": app_id},
             Secret({"access_token": renew.get_secret_value()}) if renew else None,
             limits=SESSION_TIMEOUT,
+            of=renew,
         )
         session = _session(answer)
         if session is None:
             raise FirmlyError(
                 "UnexpectedAnswer", "the session lacks a field, or a field cannot be read"
             )
+        if renew:
+            self._cookies.pop(renew, None)
+        if answer.cookies:
+            self._cookies[session.access_token] = answer.cookies
         return session
 
     async def payment_key(self) -> PublicKey:
@@ -248,7 +258,10 @@ class FirmlyClient:
     async def _call(
         self, method: str, url: str, token: SecretStr, body: Secret[Any] | None = None
     ) -> Any:
-        return _json(await self._send(method, url, authorization(token), body))
+        answer = await self._send(method, url, authorization(token), body, of=token)
+        if answer.cookies:
+            self._cookies[token] = answer.cookies
+        return _json(answer)
 
     async def _send(
         self,
@@ -257,12 +270,17 @@ class FirmlyClient:
         headers: Mapping[str, SecretStr] | None = None,
         body: Secret[Any] | None = None,
         limits: httpx.Timeout = READ_TIMEOUT,
+        of: SecretStr | None = None,
     ) -> Answer:
-        """Send a request once and return its response; raise for a status other than 2xx."""
+        """Send a request once and return its response; raise for a status other than 2xx.
+
+        With the token of a device its cookies are sent.
+        """
+        cookies = httpx.Cookies(self._cookies.get(of)) if of else httpx.Cookies()
         failure: FirmlyError | None = None
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answer = await self._exchange(method, url, headers or {}, body, limits)
+                answer = await self._exchange(method, url, headers or {}, body, limits, cookies)
         except (TimeoutError, httpx.TimeoutException):
             failure = FirmlyError("Timeout", f"{_where(url)} did not respond in time")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
@@ -290,6 +308,7 @@ class FirmlyClient:
         headers: Mapping[str, SecretStr],
         body: Secret[Any] | None,
         limits: httpx.Timeout,
+        cookies: httpx.Cookies,
     ) -> Answer:
         """Send a request and read what comes, up to a little more than is taken."""
         request = self.http.build_request(
@@ -299,8 +318,10 @@ class FirmlyClient:
             json=body.get_secret_value() if body else None,
             timeout=limits,
         )
+        cookies.set_cookie_header(request)
         with own_request():
             response = await self.http.send(request, stream=True, follow_redirects=False)
+        cookies.extract_cookies(response)
         content = bytearray()
         try:
             async for chunk in response.aiter_bytes():
@@ -309,7 +330,7 @@ class FirmlyClient:
                     break
         finally:
             await response.aclose()
-        return Answer(response.status_code, _where(url), response.headers, bytes(content))
+        return Answer(response.status_code, _where(url), response.headers, cookies, bytes(content))
 
 
 def authorization(token: SecretStr) -> dict[str, SecretStr]:

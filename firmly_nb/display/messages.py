@@ -302,6 +302,10 @@ FNB023 Simulator did not start
 The simulator's process ended before it responded, for example for want of a port.
 Read its last words in the message, and correct the options.
 
+FNB024 Lab of another process
+A forked process has a copy of its parent's lab. Its connections and recorder are the parent's.
+Open another lab with fnb.connect() in this process, or start processes with spawn.
+
 FNB101 Field not valid
 A field of an order, address or card is unknown, missing or wrong. The message names it.
 Correct the fields. Nothing was sent.
@@ -623,8 +627,8 @@ An event stream parser is closed, or was interrupted.
 Make a new parser for each stream.
 
 FNB605 Size limit not valid
-The limits of an event stream are at least 1 byte.
-Pass 1 or more.
+A limit of an event stream is a whole number of at least 1; max_event_bytes is at most 32 MiB.
+Pass a number in the range that the message names.
 
 FNB606 Recorder failed before the order
 The recorder stopped before it sent the order, for example because the journal cannot be written.

@@ -225,7 +225,9 @@ def _job(pattern: Pattern, *, tls: bool) -> Job:
         milestones=[LAST_EVENT],
         tags={"tls": str(tls)},
     )
-    return Job(start=start, body=pattern.body(), token=SecretStr(secrets.token_hex(8)))
+    token = SecretStr(secrets.token_hex(8))
+    # All of them and the last one, which has the times of sending.
+    return Job(start=start, body=pattern.body(), token=token, max_events=pattern.events + 1)
 
 
 def _rows(condition: str, events: list[Event], end: End, pattern: Pattern) -> list[dict[str, Any]]:

@@ -15,21 +15,29 @@ from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
 from anyio import CancelScope
 
-from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import Secret, SecretStr, redact_text, without_app_id
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.recorder.journal import JournalError, append_end, find_journal, read_journal
-from firmly_nb.recorder.records import End, Event, Record, Start, from_dict, told_by_events
+from firmly_nb.recorder.records import (
+    End,
+    Event,
+    Record,
+    Start,
+    from_dict,
+    says_placed,
+    says_refused,
+    told_by_events,
+)
+from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from firmly_nb.recorder.recorder import Job
 
 
@@ -69,7 +77,7 @@ if TYPE_CHECKING:
 VERSION = 1
 GREETING = b"\0firmly-nb recorder\n"
 LENGTH = struct.Struct(">I")
-# An event is at most 8 MiB unless more is asked for. Text that is taken for a length is always
+# An event is at most 2 MiB unless more is asked for. Text that is taken for a length is always
 # longer than this.
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 
@@ -134,8 +142,10 @@ def job_message(job: Job) -> dict[str, Any]:
         "headers": job.headers,
         "keep_raw": job.keep_raw,
         "planned_ns": job.planned_ns,
+        "deadline_ns": job.deadline_ns,
         "max_event_bytes": job.max_event_bytes,
         "max_stream_bytes": job.max_stream_bytes,
+        "max_events": job.max_events,
     }
 
 
@@ -152,6 +162,10 @@ def read_job(message: dict[str, Any]) -> Job:
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 3.0
 CANCEL_TIMEOUT_S = 5.0
+LATE_S = 3.0  # so long after an order's limit its end may take to come through the pipe
+STOPPED_CHECK_S = 0.1
+MOST_TOLD = 20
+DID_NOT_RESPOND = "the recorder did not respond and was ended"
 
 
 class RecorderError(RuntimeError):
@@ -172,7 +186,9 @@ class _Pending:
     done: asyncio.Future[End]
     start: Start | None = None
     recalled: bool = False
-    events: list[Event] = field(default_factory=list)
+    cancelled: bool = False
+    last_seq: int = 0
+    told: list[Event] = field(default_factory=list)  # of the events those that tell how it ended
 
     def deliver(self, record: Record) -> None:
         """Pass a record on; an error of whoever is told ends the waiting, not the pump."""
@@ -181,9 +197,9 @@ class _Pending:
         if isinstance(record, Start):
             self.start = record
         elif isinstance(record, Event):
-            # Carts are the listener's to keep; what an error says tells the end.
-            told = record.event == ERROR
-            self.events.append(record if told else replace(record, data=None, raw=None))
+            self.last_seq = record.seq
+            if self.start and len(self.told) < MOST_TOLD:
+                self._note(self.start, record)
         try:
             self.on_record(record)
         except Exception as error:  # noqa: BLE001 - raised again where the order is awaited
@@ -191,6 +207,12 @@ class _Pending:
             return
         if isinstance(record, End):
             self.done.set_result(record)
+
+    def _note(self, start: Start, event: Event) -> None:
+        """Keep an event that tells how the order ended; all others are the listener's to keep."""
+        name, data = event.event, event.data
+        if says_placed(start, name, data) or says_refused(start, name, data):
+            self.told.append(replace(event, raw=None))
 
     def fail(self, error: Exception) -> None:
         """End the waiting with an error."""
@@ -221,6 +243,7 @@ class WorkerProcess:
     process: asyncio.subprocess.Process | None = None
     _pending: dict[str, _Pending] = field(default_factory=dict)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _slow: list[asyncio.Task[Any]] = field(default_factory=list)  # starts that nobody waits for
     _pump: asyncio.Task[None] | None = None
     _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
 
@@ -249,14 +272,16 @@ class WorkerProcess:
         Recalled
             If it was taken back with :meth:`recall` in time; nothing was sent.
         """
-        process = await self._started()
+        process = await self._started_within(job.left_s())
         order_id = job.start.recording_id
         done: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         pending = self._pending[order_id] = _Pending(job, process, on_record, done)
         try:
             _send(process, {"type": "place", "id": order_id, "job": job_message(job)})
-            return await asyncio.shield(done)
+            await self._ended_in_time(pending)
+            return done.result()
         except asyncio.CancelledError:
+            pending.cancelled = True
             _send(process, {"type": "cancel", "id": order_id})
             # The background loop's scope would cancel this waiting, too, again and again.
             with CancelScope(shield=True):
@@ -276,6 +301,8 @@ class WorkerProcess:
 
     async def aclose(self) -> None:
         """End the recorder; orders in flight are cancelled by it."""
+        for starting in self._slow:
+            starting.cancel()
         async with self._starting:
             process, self.process = self.process, None
             if process is None:
@@ -283,6 +310,35 @@ class WorkerProcess:
             await end_by_input(process, STOP_TIMEOUT_S)
             if self._pump:
                 await self._pump
+
+    async def _started_within(self, left_s: float) -> asyncio.subprocess.Process:
+        """Return the running recorder; one that starts too slowly goes on for the next order."""
+        starting = asyncio.create_task(self._started())
+        try:
+            await asyncio.wait({starting}, timeout=left_s)
+        except asyncio.CancelledError:
+            starting.cancel()
+            with CancelScope(shield=True):
+                await asyncio.wait({starting})
+            raise
+        if not starting.done():
+            starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._slow.append(starting)
+            raise _failed_before("had not started when timeout_s was over")
+        return starting.result()
+
+    async def _ended_in_time(self, pending: _Pending) -> None:
+        """Wait for the end; a recorder that says nothing any more after the limit is ended."""
+        job, done = pending.job, pending.done
+        planned_s = max((job.planned_ns or 0) - monotonic_ns(), 0) / 1e9
+        await asyncio.wait({done}, timeout=planned_s + job.left_s() + LATE_S)
+        while not done.done():
+            seen = pending.last_seq
+            await asyncio.wait({done}, timeout=LATE_S)
+            if not done.done() and pending.last_seq == seen:
+                self._last_words.append(DID_NOT_RESPOND)
+                _end_now(pending.process)
+                await asyncio.wait({done})
 
     async def _started(self) -> asyncio.subprocess.Process:
         """Return the running recorder, started if need be."""
@@ -382,13 +438,15 @@ class WorkerProcess:
             pending.fail(_failed_before(f"failed: {error}: {without_code(text)}"))
 
     async def _cancelled(self, pending: _Pending) -> None:
-        """Wait for the end of an order that was cancelled; make one if none comes."""
-        await asyncio.wait({pending.done}, timeout=CANCEL_TIMEOUT_S)
-        if not pending.done.done() and pending.start is not None:
-            text = "cancelled by the analyst, the recorder did not answer"
-            pending.deliver(
-                End("cancelled", _since(pending.start), error_description=text, warnings=[text])
-            )
+        """Wait for the end of an order that was cancelled; end a recorder that does not respond."""
+        process, done = pending.process, pending.done
+        late = time.monotonic() + CANCEL_TIMEOUT_S
+        while not done.done() and time.monotonic() < late and not is_stopped(process.pid):
+            await asyncio.wait({done}, timeout=STOPPED_CHECK_S)
+        if not done.done():
+            self._last_words.append(DID_NOT_RESPOND)
+            _end_now(process)
+            await asyncio.wait({done}, timeout=CANCEL_TIMEOUT_S)
 
     def _bury(self, pending: _Pending, what_happened: str) -> None:
         """End an order whose recorder died under it, with everything that it wrote."""
@@ -401,18 +459,20 @@ class WorkerProcess:
             pending.fail(_failed_before(f"process {what_happened}"))
             return
         warning = "the recorder died before the end of the order"
-        told = told_by_events(pending.start, pending.events)
-        end = (
-            replace(told, warnings=[warning])
-            if told
-            else End(
-                "transport_error",
-                _since(pending.start),
-                error_code="RecorderDied",
-                error_description=f"the recorder's process {what_happened}",
-                warnings=[warning],
-            )
+        end = End(
+            "transport_error",
+            _since(pending.start),
+            error_code="RecorderDied",
+            error_description=f"the recorder's process {what_happened}",
+            warnings=[warning],
         )
+        if pending.cancelled:
+            text = f"cancelled by the analyst; {DID_NOT_RESPOND}"
+            end = replace(
+                end, outcome="cancelled", error_code=None, error_description=text, warnings=[text]
+            )
+        if told := told_by_events(pending.start, pending.told):
+            end = replace(told, warnings=end.warnings)
         pending.deliver(self._written(pending, end))
 
     def _written(self, pending: _Pending, end: End) -> End:
@@ -432,12 +492,11 @@ class WorkerProcess:
             records = read_journal(path)[0] if path else []
         except JournalError:
             return []
-        seen = pending.events[-1].seq if pending.events else 0
         return [
             record
             for record in records
             if (pending.start is None if isinstance(record, Start) else True)
-            and not (isinstance(record, Event) and record.seq <= seen)
+            and not (isinstance(record, Event) and record.seq <= pending.last_seq)
         ]
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
@@ -458,17 +517,34 @@ async def end_by_input(process: asyncio.subprocess.Process, within_s: float) -> 
     """End a process that lives as long as its input; kill it if it does not end in time."""
     if process.stdin:
         process.stdin.close()
+    ending = asyncio.create_task(process.wait())
+    late = time.monotonic() + within_s
+    while not ending.done() and time.monotonic() < late and not is_stopped(process.pid):
+        await asyncio.wait({ending}, timeout=STOPPED_CHECK_S)
+    if not ending.done():
+        _end_now(process)
+    await ending
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether a process is frozen (SIGSTOP, a debugger): it will not respond by itself.
+
+    Only Linux tells it without a further process; elsewhere a limit of time has to do.
+    """
     try:
-        async with asyncio.timeout(within_s):
-            await process.wait()
-    except TimeoutError:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return status.rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"])
+
+
+def _end_now(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
         process.kill()
-        await process.wait()
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
+    _end_now(process)
     # Its end is not noticed before everything that it said has been read.
     await _stdout(process).read()
     await process.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 import weakref
 from codecs import BOM_UTF8
 from collections import deque
@@ -30,7 +31,7 @@ from firmly_nb.api.errors import (
 )
 from firmly_nb.api.event_names import ERROR
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
-from firmly_nb.api.snapshots import order_number, why_unread
+from firmly_nb.api.snapshots import ORDER_NUMBER, order_number, why_unread
 from firmly_nb.display.text import count, cut, printable
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT, PLACED
 from firmly_nb.recorder.records import (
@@ -43,7 +44,14 @@ from firmly_nb.recorder.records import (
     says_refused,
 )
 from firmly_nb.wire.encodings import Decoder, DecodingError
-from firmly_nb.wire.sse import EventStreamError, EventStreamParser, ServerSentEvent
+from firmly_nb.wire.sse import (
+    DroppedData,
+    EventStreamError,
+    EventStreamParser,
+    ServerSentEvent,
+    StreamTooLargeError,
+    find_order_number,
+)
 from firmly_nb.wire.stamps import (
     CLOCK_RESOLUTION_NS,
     Read,
@@ -53,7 +61,7 @@ from firmly_nb.wire.stamps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from firmly_nb.api.client import FirmlyClient
     from firmly_nb.outcomes import OutcomeName
@@ -137,28 +145,40 @@ async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[G
     always whole: whoever takes it knows which bytes were the last of their read, and with that how
     far off an event's time can be. The iterator raises what the connection raised, after every
     group that came before it.
+
+    A flood that comes faster than it is taken waits in the socket, where TCP holds its sender back.
     """
     groups: deque[Group] = deque()
-    arrived = asyncio.Event()
+    arrived, taken = asyncio.Event(), asyncio.Event()
+    waiting = 0  # bytes in the groups
 
     async def read_all() -> None:
+        nonlocal waiting
         try:
             async for chunk in response.aiter_raw():
                 read = last_read(response)
+                waiting += len(chunk)
                 if groups and groups[-1][0] is read:
                     groups[-1][1].append(chunk)
                 else:
                     groups.append((read, [chunk]))
                 arrived.set()
+                while waiting > MOST_WAITING_BYTES:
+                    taken.clear()
+                    await taken.wait()
         finally:
             arrived.set()
 
     async def take() -> AsyncIterator[Group]:
+        nonlocal waiting
         while groups or not reader.done():
             await arrived.wait()
             await _turn()
             if groups:
-                yield groups.popleft()
+                group = groups.popleft()
+                waiting -= sum(map(len, group[1]))
+                taken.set()
+                yield group
             if not groups and not reader.done():
                 arrived.clear()
         reader.result()
@@ -192,7 +212,11 @@ QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
-MOST_NAMES = 20  # of events, for a sentence
+MOST_KEPT_BEYOND = 20  # of events that tell how the order ended, past a limit
+MOST_WAITING_BYTES = 4 * 1024 * 1024  # read and not taken yet
+# So many events are worked on before others, the order's limit among them, get their turn.
+EVENTS_A_TURN = 100
+MOST_NAMES = 20  # of different events, for a sentence
 LONGEST_BEGIN = 200  # of what is no event, for a sentence
 WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
@@ -209,9 +233,12 @@ class Job:
     token: SecretStr
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     keep_raw: bool = False
-    max_event_bytes: int = 8 * 1024 * 1024
+    max_event_bytes: int = 2 * 1024 * 1024
     max_stream_bytes: int = 64 * 1024 * 1024
-    planned_ns: int | None = None  # when to send, on the clock of `monotonic_ns`; None: at once
+    max_events: int = 10_000
+    # On the clock of `monotonic_ns`, which is the same in every process.
+    planned_ns: int | None = None  # when to send; None: at once
+    deadline_ns: int | None = None  # when somebody waits no longer; None: timeout_s after the start
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -220,8 +247,23 @@ class Job:
         texts.append(self.body.get("captcha_token"))
         return tuple(text for text in texts if isinstance(text, str) and text)
 
+    def left_s(self) -> float:
+        """Return how many seconds the order has from now on; 0 once they are over."""
+        if self.deadline_ns is None:
+            return self.start.timeout_s
+        return max(self.deadline_ns - monotonic_ns(), 0) / 1e9
 
-async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> End:
+
+async def _next_turn() -> None:
+    await asyncio.sleep(0)
+
+
+async def record(
+    job: Job,
+    client: FirmlyClient,
+    emit: Callable[[Record], None],
+    give_way: Callable[[], Awaitable[None]] = _next_turn,
+) -> End:
     """Place an order and give out its records as they come: the start, each event, the end.
 
     Parameters
@@ -233,6 +275,8 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
     emit
         Called with each record in order, from this task. The start is given out before anything
         is sent; an exception of ``emit`` then means that nothing was ordered.
+    give_way
+        Awaited now and then while very many events are worked on.
 
     Returns
     -------
@@ -242,7 +286,7 @@ async def record(job: Job, client: FirmlyClient, emit: Callable[[Record], None])
         well before a planned start, it gives out nothing: nothing was sent.
     """
     await _until(job.planned_ns, early_ns=WRITE_AHEAD_NS)
-    run = _Run(job, client, emit)
+    run = _Run(job, client, emit, give_way)
     try:
         await run.follow()
     except asyncio.CancelledError as error:
@@ -275,17 +319,28 @@ async def _until(planned_ns: int | None, early_ns: int = 0) -> None:
 class _Run:
     """State of one order while it is recorded."""
 
-    def __init__(self, job: Job, client: FirmlyClient, emit: Callable[[Record], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        client: FirmlyClient,
+        emit: Callable[[Record], None],
+        give_way: Callable[[], Awaitable[None]],
+    ) -> None:
         self.job = job
+        self.give_way = give_way
         self.secrets = job.secrets
         self.client = client
         self.emit = emit
         self.phases = PhaseClock()
+        # The stream is read to its end, however much of it is kept: the end tells the outcome.
         self.parser = EventStreamParser(
-            max_event_bytes=job.max_event_bytes, max_stream_bytes=job.max_stream_bytes
+            max_event_bytes=job.max_event_bytes, max_stream_bytes=sys.maxsize, drop_large=True
         )
         self.decoder = Decoder("")
         self.undecoded_since_ns: int | None = None  # reads that nothing came out of so far
+        self.kept_bytes = self.decoded_bytes = 0
+        self.full_by = ""  # the limit beyond which events are not kept
+        self.not_kept = self.too_large = self.kept_beyond = 0
         self.deadline = asyncio.timeout(None)
         self.t_start = 0
         self.t_headers: int | None = None
@@ -326,15 +381,25 @@ class _Run:
         await _until(planned_ns)
         self.t_start = monotonic_ns()
         try:
-            async with asyncio.timeout(start.timeout_s) as self.deadline:
-                await self._exchange()
+            left_s = self.job.left_s()
+            async with asyncio.timeout(left_s) as self.deadline:
+                if left_s:
+                    await self._exchange()
+                else:
+                    self._end_by_limit()
         except (TimeoutError, httpx.TimeoutException):
             self.closed_by_us = self.waited_in_vain = True
-            self.end("timeout", "Timeout", f"no end within {start.timeout_s:g} s")
+            self._end_by_limit()
         except (EventStreamError, DecodingError) as error:
             self.end("transport_error", type(error).__name__, str(error))
         except httpx.HTTPError as error:
             self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
+
+    def _end_by_limit(self) -> None:
+        limit = f"no end within {self.job.start.timeout_s:g} s"
+        self.end(
+            "timeout", "Timeout", limit if self.phases.sent else f"{limit} {BEFORE_IT_WAS_SENT}"
+        )
 
     def _lag_ns(self, now_ns: int) -> int | None:
         return None if self.job.planned_ns is None else now_ns - self.job.planned_ns
@@ -403,7 +468,7 @@ class _Run:
         async with read_groups(response) as groups:
             async for read, chunks in groups:
                 was_decided = self.decided
-                self._take(read, chunks)
+                await self._take(read, chunks)
                 if self.decided and not was_decided:
                     self._wait_no_longer_than(CLOSE_GRACE_S)
         self.t_end = last_read(response).arrived_ns
@@ -445,7 +510,7 @@ class _Run:
         limit = self.deadline.when()
         self.deadline.reschedule(at if limit is None else min(at, limit))
 
-    def _take(self, read: Read, chunks: list[bytes]) -> None:
+    async def _take(self, read: Read, chunks: list[bytes]) -> None:
         """Turn the bytes of one read into records."""
         self._note(read)
         comments = self.parser.comments
@@ -457,6 +522,7 @@ class _Run:
                 is_held = True
                 for piece in self.decoder.feed(chunk):
                     is_held = False
+                    self._count_decoded(len(piece))
                     events += self.parser.feed(piece)
         except (EventStreamError, DecodingError) as error:
             # The events of the chunks before it are whole, and are kept.
@@ -465,6 +531,8 @@ class _Run:
         self.comments.extend([read.arrived_ns - self.t_start] * beats)
         whole = self.parser.pending_bytes == 0 and not self.decoder.names
         for position, event in enumerate(events, start=1):
+            if position % EVENTS_A_TURN == 0:
+                await self.give_way()
             self._take_event(event, read, last_in_read=whole and position == len(events))
         if not is_held:
             self.undecoded_since_ns = None
@@ -473,9 +541,29 @@ class _Run:
         if failure:
             raise failure
 
+    def _count_decoded(self, size: int) -> None:
+        """Bound what a few bytes unfold into; an uncompressed stream is read to its end."""
+        self.decoded_bytes += size
+        limit = self.job.max_stream_bytes
+        if self.decoder.names and self.decoded_bytes > limit:
+            text = f"the decoded response is larger than max_stream_bytes={limit}"
+            raise StreamTooLargeError(text, limit=limit, size=self.decoded_bytes)
+
     def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
+        raw = event.raw_data
+        size = raw.size if isinstance(raw, DroppedData) else len(raw)
+        if len(self.names) < MOST_NAMES and event.event not in self.names:
+            self.names.append(event.event)
+        is_kept = self._has_room(size)
+        tells = False
+        if is_kept or self._may_tell(event):
+            data = self._decode(event)
+            tells = self._judge(event.event, data)
+        if not is_kept and not (tells and self._tells_beyond()):
+            self.not_kept += 1
+            self.last_read_no = read.read_no
+            return
         self.seq += 1
-        data = self._decode(event)
         self.emit(
             Event(
                 seq=self.seq,
@@ -488,7 +576,7 @@ class _Run:
                 read_no=read.read_no,
                 coalesced=read.read_no == self.last_read_no,
                 read_delay_us=(read.read_ns - read.arrived_ns) / 1000,
-                size=len(event.raw_data),
+                size=size,
                 rtt_us=read.rtt_us,
                 retransmits=read.retransmits,
                 reordered=read.reordered,
@@ -497,15 +585,12 @@ class _Run:
             )
         )
         self.last_read_no = read.read_no
-        if len(self.names) < MOST_NAMES:
-            self.names.append(event.event)
         if reason := why_unread(data, event.event, self.job.start.milestones):
             kind = redact_text(event.event, self.secrets), redact_text(reason, self.secrets)
             if len(self.unread) < MOST_NAMES:
                 self.unread.setdefault(kind, [])
             if kind in self.unread:
                 self.unread[kind].append(self.seq)
-        self._judge(event.event, data)
 
     def _uncertainty_us(self, read: Read, *, last_in_read: bool) -> float:
         found_us = event_uncertainty_us(read, last_in_read=last_in_read)
@@ -515,7 +600,8 @@ class _Run:
         sent_ns = self.phases.times.get(SENDING, self.t_start)
         return min(found_us, max(read.arrived_ns - sent_ns, CLOCK_RESOLUTION_NS) / 1000)
 
-    def _judge(self, name: str, data: Any) -> None:
+    def _judge(self, name: str, data: Any) -> bool:
+        """Take what an event tells of how the order ends; return whether it tells anything."""
         start = self.job.start
         placed, error = says_placed(start, name, data), says_refused(start, name, data)
         if placed and not self.is_refused:
@@ -534,6 +620,7 @@ class _Run:
                 self._end_with(error)
         elif error and not self.refused_by:
             self.refused_by = (name, error)
+        return bool(placed or error)
 
     def _end_with(self, error: FirmlyError) -> None:
         outcome: OutcomeName = "http_error" if self.is_refused else "error_event"
@@ -543,11 +630,11 @@ class _Run:
         """Say what events of unknown names told, where no name did: a number, or a listed error."""
         if self.succeeded or self.ended.get("outcome") in ANSWERED:
             return
-        names = list(dict.fromkeys(self.names))
         if self.placed_by_content:
             name = self.told[0][0]
             self.succeeded = True
-            begun = names[: names.index(name) + 1]
+            before = self.names[: self.names.index(name)] if name in self.names else self.names
+            begun = [*before, name]
             self.warnings.append(
                 f"{name!r} is no known event name; it was taken for the order's success because "
                 f"it has an order number. Pass milestones={begun} to connect() to name the stages."
@@ -606,7 +693,46 @@ class _Run:
             text = redact_text(without_markup(text), self.secrets)
         return cut(printable(" ".join(text.split())), LONGEST_BEGIN)
 
+    def _has_room(self, size: int) -> bool:
+        """Return whether an event is kept; after the first that is not, no other is."""
+        self.kept_bytes += size
+        if not self.full_by:
+            if self.seq >= self.job.max_events:
+                self.full_by = f"max_events={self.job.max_events}"
+            elif self.kept_bytes > self.job.max_stream_bytes:
+                self.full_by = f"max_stream_bytes={self.job.max_stream_bytes}"
+        return not self.full_by
+
+    def _may_tell(self, event: ServerSentEvent) -> bool:
+        """Return whether an event may tell how the order ends: only then is it worth decoding."""
+        name, data = event.event, event.raw_data
+        is_named = name == ERROR or name in self.job.start.success
+        return is_named or _is_dropped(event) or b"order_number" in data or b"rror" in data
+
+    def _tells_beyond(self) -> bool:
+        """Return whether an event that tells how the order ends is kept beyond the limits."""
+        self.kept_beyond += 1
+        return self.kept_beyond <= MOST_KEPT_BEYOND
+
+    def _say_what_was_dropped(self) -> None:
+        if self.not_kept:
+            name = self.full_by.partition("=")[0]
+            self.warnings.append(
+                f"the recorder dropped {count(self.not_kept, 'event')} beyond {self.full_by}. To "
+                f"keep more, pass {name}= to place()."
+            )
+        if self.too_large:
+            largest = f"max_event_bytes={self.job.max_event_bytes}"
+            self.warnings.append(
+                f"the recorder dropped the data of {count(self.too_large, 'event')} above "
+                f"{largest}. To keep more, pass max_event_bytes= to place()."
+            )
+
     def _decode(self, event: ServerSentEvent) -> Any:
+        if isinstance(event.raw_data, DroppedData):
+            self.too_large += 1
+            number = event.raw_data.order_number
+            return redact({ORDER_NUMBER: number}, self.secrets) if number else None
         try:
             return decode(event.raw_data, self.secrets)
         except orjson.JSONDecodeError:
@@ -614,6 +740,8 @@ class _Run:
 
     def _raw(self, event: ServerSentEvent, data: Any) -> str:
         """Return the exact text, or where it holds secrets the JSON without them."""
+        if _is_dropped(event):
+            return ""
         # The text is looked at, too: of two fields of one name JSON keeps the last.
         text = redact_broken_json(event.data, self.secrets)
         try:
@@ -624,11 +752,13 @@ class _Run:
 
     async def _read_confirmation(self, response: httpx.Response) -> None:
         """Read a 2xx response without an event stream: the order as JSON, asked for or not."""
-        body = await self._read_body(response, self.job.max_stream_bytes)
+        limit = self.job.max_event_bytes
+        body = await self._read_body(response, limit, f"max_event_bytes={limit}")
         try:
             answer, is_json = redact(orjson.loads(body), self.secrets), True
         except orjson.JSONDecodeError:
-            answer, is_json = None, False
+            number = find_order_number(body) if len(body) > limit else None
+            answer, is_json = {ORDER_NUMBER: number} if number else None, False
         self._take_answer(answer)
         if self.decided:
             return
@@ -664,7 +794,7 @@ class _Run:
         if order_number(answer):
             self.confirmation = answer
 
-    async def _read_body(self, response: httpx.Response, limit: int) -> bytes:
+    async def _read_body(self, response: httpx.Response, limit: int, named: str = "") -> bytes:
         body = bytearray()
         try:
             async for chunk in response.aiter_raw():
@@ -674,7 +804,7 @@ class _Run:
                     if len(body) > limit:
                         break
                 if len(body) > limit:
-                    self.warnings.append(f"the answer's body was cut at {limit} bytes")
+                    self.warnings.append(f"the answer's body was cut at {named or limit} bytes")
                     break
             else:
                 self.t_end = last_read(response).arrived_ns
@@ -718,6 +848,7 @@ class _Run:
         self._say_repeats()
         self._say_unread()
         self._say_leftovers()
+        self._say_what_was_dropped()
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
         is_told = verdict["outcome"] in {PLACED, *ANSWERED}
         left_open = self.closed_by_us and self.t_end is None and is_told
@@ -752,6 +883,10 @@ class _Run:
             return 0.0
         moved = self.offsets[1] - self.offsets[0]
         return moved / 1000 if moved > 2 * self.offset_error + 1_000 else 0.0
+
+
+def _is_dropped(event: ServerSentEvent) -> bool:
+    return isinstance(event.raw_data, DroppedData)
 
 
 def _media_type(response: httpx.Response) -> str:

@@ -59,15 +59,18 @@ class Lanes:
         self.idle: list[FirmlyClient] = []
 
     @asynccontextmanager
-    async def take(self, *, warm: bool) -> AsyncIterator[FirmlyClient]:
+    async def take(
+        self, *, warm: bool, within_s: float | None = None
+    ) -> AsyncIterator[FirmlyClient]:
         """Hand out a lane for one order; a warm one has just been used for another request."""
         lane = self.idle.pop() if warm and self.idle else self._new()
         whole = False
         try:
             if warm:
                 # Public, without a token, and small. Should it fail, the order itself will tell.
-                with suppress(FirmlyError):
-                    await lane.payment_key()
+                with suppress(FirmlyError, TimeoutError):
+                    async with asyncio.timeout(within_s):
+                        await lane.payment_key()
             yield lane
             whole = True
         finally:
@@ -89,13 +92,14 @@ class Lanes:
 
 
 async def record_over(
-    lanes: Lanes, journal: Journal, job: Job, emit: Callable[[Record], None]
+    lanes: Lanes, journal: Journal, job: Job, emit: Callable[[Record], None], **how: Any
 ) -> None:
     """Record an order over a lane of its own; each record is in the journal before it is told."""
     log = RecordLog(journal)
+    warm = job.start.connection == "warm"
     try:
-        async with lanes.take(warm=job.start.connection == "warm") as lane:
-            await record(job, lane, lambda item: emit(log.write(item)))
+        async with lanes.take(warm=warm, within_s=job.left_s()) as lane:
+            await record(job, lane, lambda item: emit(log.write(item)), **how)
     finally:
         journal.close()
 
@@ -149,6 +153,8 @@ def ask_for_short_turns() -> bool:
 
 
 PARENT_CHECK_S = 1.0
+MOST_UNTOLD_BYTES = 8 * 1024 * 1024  # of records that the notebook has not taken yet
+UNTOLD_CHECK_S = 0.01
 
 
 class Worker:
@@ -193,7 +199,17 @@ class Worker:
                 self.without_end.discard(order_id)
 
         journal = Journal(self.journal_directory, keep_personal=self.keep_personal)
-        await record_over(self.lanes, journal, read_job(message), tell)
+        job = read_job(message)
+        await record_over(self.lanes, journal, job, tell, give_way=self._until_told)
+
+    async def _until_told(self) -> None:
+        """Let a flood of events wait for a notebook that does not take them.
+
+        Whoever gets here has many events in one read: other orders go on meanwhile.
+        """
+        await asyncio.sleep(0)
+        while self.output.get_write_buffer_size() > MOST_UNTOLD_BYTES:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(UNTOLD_CHECK_S)
 
     def _over(self, order_id: str, task: asyncio.Task[None]) -> None:
         """Say of an order that no end will come, so that nobody waits for it."""

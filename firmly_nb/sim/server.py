@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+PREFIX = "firmly-sim-"  # of the folder of each simulator
+LOG = "log.txt"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 3.0
 
@@ -113,10 +115,12 @@ class Simulator:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._folder = Path(tempfile.mkdtemp(prefix="firmly-sim-"))
+        _remove_abandoned()
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        held = _held(self._folder)
         self._turn = threading.Lock()
         self._process = self._spawn()
-        weakref.finalize(self, _clean_up, self._process, self._folder)
+        weakref.finalize(self, _clean_up, self._process, self._folder, held, os.getpid())
         ready = self._read_line()
         if not ready:
             self.stop()
@@ -134,7 +138,7 @@ class Simulator:
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         # What is meant for staging is not for everyone who can look at this process.
         inherited = {name: v for name, v in os.environ.items() if name != "FIRMLY_APP_ID"}
-        with (folder / "log.txt").open("wb") as log:
+        with (folder / LOG).open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
                 [sys.executable, "-m", "firmly_nb.sim", *flags],
                 stdin=subprocess.PIPE,
@@ -196,7 +200,7 @@ class Simulator:
 
     def logs(self) -> str:
         """Return the log of the process."""
-        path = self._folder / "log.txt"
+        path = self._folder / LOG
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
     def stop(self) -> None:
@@ -235,8 +239,45 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def _clean_up(process: subprocess.Popen[str], folder: Path) -> None:
+def _clean_up(
+    process: subprocess.Popen[str], folder: Path, held: int | None, owner_pid: int
+) -> None:
+    if owner_pid != os.getpid():  # a fork: both are its parent's
+        return
     import shutil
 
     _end(process)
     shutil.rmtree(folder, ignore_errors=True)
+    if held is not None:
+        os.close(held)
+
+
+def _held(folder: Path) -> int | None:
+    """Lock a folder for as long as this process lives, and a fork that has the lock with it.
+
+    Return the descriptor; None if it is in use, or the system has no such locks.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of simulators that were killed together with those who started them."""
+    import shutil
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            # One without a log has only just been made, or is not ours.
+            if (folder / LOG).exists() and (held := _held(folder)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(held)

@@ -22,8 +22,9 @@ measurement (``benchmarks/parsing.py``):
 
 from __future__ import annotations
 
+import re
 from io import SEEK_END, BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.display.messages import coded_error
 
@@ -39,6 +40,12 @@ _IGNORED = b"-\n"
 # No more than this is taken at once, so that what is copied on the way stays small beside a big
 # event. It is well above what one read of a socket brings.
 PORTION_BYTES = 256 * 1024
+
+# The order number in data that is not kept, and how much of a piece is looked at again for it.
+_NUMBER = re.compile(rb'"platform_order_number"\s*:\s*(?:"([^"\\]{1,100})"|(\d{1,100})\b)')
+_OVERLAP = 300
+# Of a block that is dropped a byte or two are kept, so that it is known to have begun.
+LEAST_DROPPED_BYTES = 16
 
 # Streams have few event types, and short ones. The bound is there because the bytes are a
 # stranger's.
@@ -79,6 +86,63 @@ class ServerSentEvent(NamedTuple):
         return self.raw_data.decode("utf-8", "replace")
 
 
+def find_order_number(text: bytes) -> str | None:
+    r"""Return the order number in a part of a JSON text that is not kept, or was cut.
+
+    Examples
+    --------
+    >>> find_order_number(b'... "platform_order_number": "T-1", "li'), find_order_number(b"{}")
+    ('T-1', None)
+    """
+    found = _NUMBER.search(text)
+    return (found[1] or found[2]).decode("utf-8", "replace") if found else None
+
+
+class DroppedData(bytes):
+    """Data of an event that was too large to be kept: empty.
+
+    Attributes
+    ----------
+    size : int
+        How many bytes it had.
+    order_number : str or None
+        The order number that was seen in it.
+    """
+
+    size: int
+    order_number: str | None
+
+
+class _Dropping(BytesIO):
+    """Store that counts what it is given and keeps nothing but an order number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+        self.number: str | None = None
+        self.tail = b""
+
+    def write(self, piece: Any, /) -> int:
+        size = len(piece)
+        self.size += size
+        if self.number is None:
+            seen = self.tail + piece
+            self.number = find_order_number(seen)
+            self.tail = seen[-_OVERLAP:]
+        return size
+
+    def writelines(self, pieces: Any, /) -> None:
+        self.write(b"".join(pieces))
+
+    def truncate(self, _: int | None = None, /) -> int:
+        return 0  # of a line's end
+
+    def getvalue(self) -> bytes:
+        data = DroppedData()
+        data.size, data.order_number = self.size, self.number
+        return data
+
+
 class Ledger:
     """Ledger of the generator: its counts on request, and the limits that it must keep."""
 
@@ -86,6 +150,8 @@ class Ledger:
         "block",
         "block_bytes",
         "comments",
+        "drop",
+        "dropped_bytes",
         "last_event_id",
         "max_event_bytes",
         "max_stream_bytes",
@@ -99,6 +165,8 @@ class Ledger:
     def __init__(self, max_event_bytes: int, max_stream_bytes: int) -> None:
         self.max_event_bytes = max_event_bytes
         self.max_stream_bytes = max_stream_bytes
+        self.drop = False  # whether to drop the block that has begun
+        self.dropped_bytes = 0  # of the present block
         self.stream_bytes = 0
         self.block_bytes = 0
         self.pending_bytes = 0
@@ -178,6 +246,17 @@ def parse(  # noqa: C901, PLR0912, PLR0915 - local names are what makes it fast
                 sink.writelines(pieces)
                 pieces = []
                 sunk = cut
+            if ledger.drop:
+                ledger.drop = False
+                # A short line that a chunk cut may be the event's name.
+                is_long = sink is not None or cut >= ledger.max_event_bytes // 2
+                store = _dropped(store, sink, [data or b"", *more, *(pieces if is_long else ())])
+                data, more = None, []
+                if is_long:
+                    sink, pieces, cut, sunk = store, [], 1, 1
+                # Never 0 before its blank line: the read that brings some of it is not its end.
+                block_bytes = 1
+            ledger.dropped_bytes = store.size if isinstance(store, _Dropping) else 0
             ledger.stream_bytes += granted - budget
             ledger.block_bytes = block_bytes + cut
             ledger.pending_bytes = idle_bytes + block_bytes + cut
@@ -337,6 +416,17 @@ def _folded(store: BytesIO | None, data: bytes, more: list[bytes]) -> BytesIO:
     return store
 
 
+def _dropped(store: BytesIO | None, sink: BytesIO | None, rest: list[bytes]) -> _Dropping:
+    """Drop what there is of a block, once through the store that looks for an order number."""
+    dropping = store if isinstance(store, _Dropping) else _Dropping()
+    if store is not None and store is not dropping:
+        dropping.write(store.getvalue())
+    if sink is not None and sink is not store:
+        dropping.write(sink.getvalue())
+    dropping.writelines(rest)
+    return dropping
+
+
 def _joined(store: BytesIO | None, data: bytes | None, more: list[bytes]) -> bytes:
     """Give the data of an event that has more than one line, or a line that a chunk cut."""
     if data is not None:
@@ -391,6 +481,9 @@ class EventStreamParser:
         The most bytes that one block (up to its blank line, comments left out) may have.
     max_stream_bytes : int
         The most bytes that the whole stream may have.
+    drop_large : bool
+        Whether an event above ``max_event_bytes`` is given out without its data, as
+        ``DroppedData``. Otherwise it ends the stream with an error.
 
     Raises
     ------
@@ -420,20 +513,24 @@ class EventStreamParser:
     0
     """
 
-    __slots__ = ("_closed", "_failure", "_ledger", "_machine", "_raised", "_send")
+    __slots__ = ("_closed", "_drops", "_failure", "_ledger", "_machine", "_raised", "_send")
 
     def __init__(
         self,
         *,
         max_event_bytes: int = 8 * 1024 * 1024,
         max_stream_bytes: int = 64 * 1024 * 1024,
+        drop_large: bool = False,
     ) -> None:
         if max_event_bytes < 1 or max_stream_bytes < 1:
             text = "max_event_bytes and max_stream_bytes must be at least 1, got"
             raise coded_error(
                 ValueError, "FNB605", f"{text} {max_event_bytes} and {max_stream_bytes}."
             )
+        if drop_large:
+            max_event_bytes = max(max_event_bytes, LEAST_DROPPED_BYTES)
         self._ledger = Ledger(max_event_bytes, max_stream_bytes)
+        self._drops = drop_large
         self._machine = parse(self._ledger)
         next(self._machine)
         self._send = self._machine.send
@@ -520,7 +617,8 @@ class EventStreamParser:
 
         After ``close`` this is the size of the rest that was dropped.
         """
-        return self._settle().block_bytes
+        ledger = self._settle()
+        return ledger.block_bytes + ledger.dropped_bytes
 
     @property
     def stray_bytes(self) -> int:
@@ -575,8 +673,12 @@ class EventStreamParser:
         events: list[ServerSentEvent] = []
         start = 0
         while start < len(chunk):
-            room = self._settle().room
+            ledger = self._settle()
+            room = ledger.room
             if room < 1:
+                if self._drops and ledger.stream_bytes < ledger.max_stream_bytes:
+                    ledger.drop = True
+                    continue
                 self._fail(len(chunk) - start, at_once=not events)
                 break
             events += self._send(chunk[start : start + room]) or ()

@@ -36,7 +36,7 @@ with concurrent.futures.ThreadPoolExecutor(4) as pool:
     recs = list(pool.map(place, ["typical"] * 8))
 """
 LOADED = """
-timeout = lab.place(fnb.Order.example(), progress=False, timeout_s=1.0,
+timeout = lab.place(fnb.Order.example(), progress=False, timeout_s=4.0,
                     headers={"x-sim-fault": "stall", "x-sim-profile": "calm"})
 declined = lab.place(fnb.Order.example(), progress=False, headers={
     "x-sim-fault": "payment-declined", "x-sim-profile": "instant"})

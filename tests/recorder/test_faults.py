@@ -33,13 +33,15 @@ def shared(simulator, tmp_path_factory):
         allow_domains=simulator.domains,
         journal=tmp_path_factory.mktemp("journals"),
     )
+    # What only the first order needs is no part of a limit below.
+    lab.place(fnb.Order.example(), progress=False)
     yield lab
     lab.close()
 
 
 def place(lab, fault, **options):
-    # Long enough for the events before a stall to come on any machine.
-    limit = 1.0 if FAULTS[fault].outcome == "timeout" else 60.0
+    # Long enough for session, key and the events before a stall to come on any machine.
+    limit = 4.0 if FAULTS[fault].outcome == "timeout" else 60.0
     headers = {"x-sim-fault": fault}
     return lab.place(
         fnb.Order.example(), progress=False, headers=headers, timeout_s=limit, **options

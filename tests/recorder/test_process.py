@@ -150,7 +150,7 @@ def test_cancelling_ends_the_order_and_leaves_the_others_alone(lab, until):
 def open_orders(lab):
     worker = lab._bench._worker
     pending = list(worker._pending.values()) if worker else []
-    return [one for one in pending if len(one.events) == 2]
+    return [one for one in pending if one.last_seq == 2]
 
 
 def test_an_order_that_is_cancelled_while_the_recorder_starts_leaves_nothing_half_started(
@@ -182,18 +182,60 @@ def python_that_runs(folder, script):
     return str(made)
 
 
-def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, monkeypatch):
-    monkeypatch.setattr("firmly_nb.recorder.process.CANCEL_TIMEOUT_S", 0.1)
+def never_waits(monkeypatch):
+    """Make every limit of the recorder's own so long that whoever waits for one is noticed."""
+    for name in ("CANCEL_TIMEOUT_S", "STOP_TIMEOUT_S"):
+        monkeypatch.setattr(f"firmly_nb.recorder.process.{name}", 600.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is frozen")
+def test_a_frozen_recorder_does_not_hold_up_a_cancel(lab, until, gone, monkeypatch):
+    never_waits(monkeypatch)
     attempt = stalled(lab, until)
     pid = worker_of(lab).pid
     os.kill(pid, signal.SIGSTOP)
-    try:
-        attempt.cancel()
-        until(lambda a=attempt: a.done, "its end")
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    attempt.cancel()
+    until(lambda: attempt.done and gone(pid), "its end")
+    assert (lab.last.outcome, lab.last.order_exists) == ("cancelled", "unknown")
+    assert lab.last.warnings == [
+        "cancelled by the analyst; the recorder did not respond and was ended"
+    ]
+    [twin] = fnb.load(lab.journal)
+    assert (twin.outcome, names(twin)) == ("cancelled", names(lab.last))
+    assert lab.place(ORDER, progress=False).outcome == "placed"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is frozen")
+def test_a_frozen_recorder_does_not_hold_up_closing(connect, until, gone, monkeypatch):
+    never_waits(monkeypatch)
+    lab = connect()
+    lab.place(ORDER, progress=False)
+    pid = worker_of(lab).pid
+    os.kill(pid, signal.SIGSTOP)
+    lab.close()
+    assert gone(pid)
+
+
+def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, monkeypatch):
+    monkeypatch.setattr("firmly_nb.recorder.process.CANCEL_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("firmly_nb.recorder.process.is_stopped", lambda _: False)
+    attempt = stalled(lab, until)
+    os.kill(worker_of(lab).pid, signal.SIGSTOP)
+    attempt.cancel()
+    until(lambda: attempt.done, "its end")
     assert lab.last.outcome == "cancelled"
-    assert "the recorder did not answer" in lab.last.warnings[0]
+    assert "the recorder did not respond" in lab.last.warnings[0]
+
+
+def test_a_recorder_that_is_frozen_beyond_the_limit_is_ended(lab, until, monkeypatch):
+    """The order's time is over, and nobody else would say so."""
+    monkeypatch.setattr("firmly_nb.recorder.process.LATE_S", 0.1)
+    lab.place(ORDER, progress=False)
+    os.kill(worker_of(lab).pid, signal.SIGSTOP)
+    with pytest.raises(RecorderError, match="did not respond and was ended") as caught:
+        lab.place(ORDER, progress=False, timeout_s=1.0)
+    assert str(caught.value).startswith("Nothing was sent")
+    assert lab.place(ORDER, progress=False).outcome == "placed"
 
 
 @pytest.mark.parametrize("isolated", [True, False])

@@ -1,8 +1,11 @@
 """The parser's limits: what is too large is refused, what came before it is kept."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from firmly_nb.wire.sse import (
+    DroppedData,
     EventStreamError,
     EventStreamParser,
     EventTooLargeError,
@@ -133,3 +136,39 @@ def test_where_both_limits_are_met_it_is_that_of_the_stream() -> None:
     parser = EventStreamParser(max_event_bytes=8, max_stream_bytes=8)
     with pytest.raises(StreamTooLargeError):
         parser.feed(b"x" * 9)
+
+
+LINES = st.sampled_from(
+    [b"data: 1", b"data: " + b"x" * 30, b"data: " + b"y" * 90, b"id: 7", b"note: " + b"z" * 90]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.lists(LINES, max_size=5)), max_size=6),
+    st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    st.integers(32, 200),
+    st.lists(st.integers(1, 60)),
+)
+def test_large_events_are_dropped_at_any_cut_and_no_other(blocks, end, limit, sizes):
+    """Each has a name of its own, which stands anywhere in its block, and data."""
+    stream = b""
+    for number, (at, lines) in enumerate(blocks):
+        every = [*lines[:at], b"event: n%d" % number, *lines[at:], b"data: last"]
+        stream += end.join([*every, b"", b""])
+    unlimited = EventStreamParser().feed(stream)
+    parser = EventStreamParser(max_event_bytes=limit, drop_large=True)
+    events, begin = [], 0
+    for size in [*sizes, len(stream)]:
+        events += parser.feed(stream[begin : begin + size])
+        begin += size
+    parser.close()
+    assert [event.event for event in events] == [event.event for event in unlimited]
+    for event, whole, (_, lines) in zip(events, unlimited, blocks, strict=True):
+        # Its lines, with one byte for the end of each, and the blank line.
+        name = len(f"event: {whole.event}\ndata: last\n\n")
+        if sum(len(line) + 1 for line in lines) + name <= limit:
+            assert event == whole
+        else:
+            assert isinstance(event.raw_data, DroppedData)
+            assert event.raw_data.size > 0
