@@ -45,7 +45,9 @@ def page(context):
     """An empty page; an error that its scripts did not catch fails the test."""
     page = context.new_page()
     errors = []
-    page.on("pageerror", lambda error: errors.append(f"{error.name}: {error.message}"))
+    page.on(
+        "pageerror", lambda error: errors.append(f"{error.name}: {error.message}\n{error.stack}")
+    )
     yield page
     page.close()
     assert errors == [], "scripts of the page failed"
