@@ -224,10 +224,8 @@ def test_orders_of_a_sweep_are_settled(connect, tmp_path):
     assert fnb.load(tmp_path).orders["order_exists"].tolist() == ["yes"] * 4
 
 
-@pytest.mark.parametrize(("headers", "settle", "spends"), [
-    (CUT, False, True), (CUT, True, False), (LOST, True, True),
-])  # fmt: skip
-def test_a_budget_counts_what_was_found(lab, headers, settle, spends):
+@pytest.mark.parametrize(("headers", "settle"), [(CUT, False), (CUT, True), (LOST, True)])
+def test_a_budget_counts_what_may_still_be_placed(lab, headers, settle):
     lab.sweep(
         ORDER,
         count=1,
@@ -236,7 +234,7 @@ def test_a_budget_counts_what_was_found(lab, headers, settle, spends):
         settle=settle,
         budget={"total_minor": {"USD": 1_000_000}},
     )
-    assert bool(lab.last_sweep.progress.spent_minor) == spends
+    assert lab.last_sweep.progress.spent_minor
 
 
 @pytest.mark.parametrize("words", [("place",), ("sweep", "--count", "1")])

@@ -135,13 +135,24 @@ def personal_values(*addresses: Mapping[str, Any]) -> tuple[str, ...]:
     --------
     >>> personal_values({"first_name": "Ada", "last_name": "Li", "city": "Rome"})
     ('Ada Li', 'Ada')
+    >>> personal_values({"last_name": "van Dyke", "email": "a.dyke@example.test"})
+    ('van Dyke', 'a.dyke@example.test', 'Dyke', 'a.dyke')
     """
     found: dict[str, None] = {}
     for address in addresses:
-        whole = " ".join(str(address.get(key) or "") for key in ("first_name", "last_name"))
-        values = [whole, *(str(address.get(key) or "") for key in VALUE_KEYS)]
+        names = [str(address.get(key) or "").strip() for key in ("first_name", "last_name")]
+        values = [" ".join(names), *(str(address.get(key) or "") for key in VALUE_KEYS)]
+        values += [word for name in names if " " in name for word in _telling_words(name)]
+        mailbox = str(address.get("email") or "").partition("@")[0]
+        if len(mailbox) >= TELLING or not mailbox.isalpha():  # not info, sales
+            values.append(mailbox)
         found.update(dict.fromkeys(v for value in values if len(v := value.strip()) >= SHORTEST))
     return tuple(found)
+
+
+def _telling_words(name: str) -> list[str]:
+    """Return the words of a name; van, der and de are found in every other text."""
+    return [word for word in name.split() if len(word) > SHORTEST]
 
 
 def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> Any:

@@ -81,8 +81,10 @@ def point_of(number: int, row: dict[str, Any], started_s: float) -> Point:
     return Point(number, started_s, headline_ms(row), row["outcome"], row["schedule_lag_ms"])
 
 
-def was_ordered(row: dict[str, Any]) -> bool | None:
-    """Return whether the order exists; None if that is not known."""
+def was_ordered(records: Sequence[Record], row: dict[str, Any]) -> bool | None:
+    """Return whether the order exists; None if that is not known for good."""
+    if isinstance(records[-1], End) and records[-1].settled and row["order_exists"] == NO:
+        return None  # the merchant may still be at work on a cart that was active when asked
     return {YES: True, NO: False}.get(row["order_exists"])
 
 
@@ -299,7 +301,7 @@ class Sender:
             self.ledger.take_back(planned.number)
             return
         row, what = row_of(records), what_of(planned.variant.order)
-        self.ledger.end(planned.number, what, amount_of(row), ordered=was_ordered(row))
+        self.ledger.end(planned.number, what, amount_of(row), ordered=was_ordered(records, row))
         self.on_end(planned, records, row)
 
     def _options_of(self, planned: Planned) -> Options:
@@ -395,7 +397,7 @@ class Run:
         items = tuple((item["variant_id"], item["quantity"]) for item in start.items)
         self._done_before[number] = (start.domain, items)
         set_aside = amount_from(start.tags.get(SET_ASIDE_TAG))
-        self.ledger.take_over(amount_of(row), set_aside, ordered=was_ordered(row))
+        self.ledger.take_over(amount_of(row), set_aside, ordered=was_ordered(records, row))
         self.counts.resume(point_of(number, row, 0.0))
 
     async def follow(self) -> None:

@@ -221,6 +221,21 @@ def test_names_below_three_characters_are_masked_with_their_first_name_only():
     assert mask_personal_text("Bo Li, Bologna, BO LI, alibi", values) == "***, Bologna, ***, alibi"
 
 
+@pytest.mark.parametrize(
+    ("address", "text", "masked"),
+    [
+        ({"first_name": "Mary Jane"}, "Dear Jane, dear mary!", "Dear ***, dear ***!"),
+        ({"last_name": "van der Berg"}, "the van of the Bergs: Berg", "the van of the Bergs: ***"),
+        ({"email": "ada.x@example.test"}, "mailbox ada.x is full", "mailbox *** is full"),
+        ({"email": "a1@example.test"}, "mailbox a1 is full", "mailbox a1 is full"),
+        ({"email": "info@example.test"}, "more info at info@example.test", "more info at ***"),
+        ({"email": "adalovelace@example.test"}, "ADALOVELACE bounced", "*** bounced"),
+    ],
+)
+def test_a_part_that_tells_who_it_is_is_masked_alone(address, text, masked):
+    assert mask_personal_text(text, personal_values(address)) == masked
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

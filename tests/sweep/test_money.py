@@ -87,6 +87,17 @@ def test_orders_of_unknown_end_count_when_the_run_goes_on(lab, price, until):
     assert lab.last_sweep.progress.spent_minor == {"USD": 3352 + 2 * price}
 
 
+def test_an_order_that_its_cart_denies_counts_since_it_may_still_be_submitted(lab, price):
+    cut = fnb.sweep.plan.Variant(ORDER, options={"headers": {"x-sim-fault": "cut"}})
+    budget = {"total_minor": {"USD": int(price * 3.5)}}
+    recs = sweep(lab, iter([cut] * 9), run_id="denied", concurrency=1, budget=budget, settle=True)
+    assert set(recs.orders["order_exists"]) == {"no"}
+    assert len(recs) == 3
+    assert "the next order may cost 33.52 USD" in recs.warnings[0]
+    again = sweep(lab, iter([cut] * 9), resume="denied", settle=True)
+    assert len(again) == 3
+
+
 def test_more_orders_are_not_more_money(lab, price):
     budget = {"orders": 2, "total_minor": {"USD": int(price * 3.5)}}
     lab.sweep(iter([ORDER] * 9), run_id="more", budget=budget, progress=False)
