@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from firmly_nb.lab import Lab
+    from firmly_nb.lab import Lab, PlaceOptions
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.sweep.sweep import Sweep
@@ -199,7 +199,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     more = {"profile": profile} if profile else {}
     with _lab(environment, allow_domains=allow or [], **more) as lab:
         order = _order(lab, resume, domain, item)
-        options = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
+        options: PlaceOptions = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
         started = lab.start_sweep(order, Card.test(card), **given, **options)
         code = _follow(started, quiet=as_json)
         recs = started.recordings

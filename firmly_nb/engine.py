@@ -25,7 +25,7 @@ from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact, redact_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.api.values import plain_text
-from firmly_nb.display.messages import coded_error, quoted, unknown, without_code
+from firmly_nb.display.messages import check_names, coded_error, quoted, without_code
 from firmly_nb.display.text import printable
 from firmly_nb.environments import check_headers
 from firmly_nb.outcomes import UNKNOWN, YES, judge_cart
@@ -41,7 +41,7 @@ from firmly_nb.wire.transport import SOCKS_PROXY
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from firmly_nb.api.card import PublicKey
@@ -207,7 +207,7 @@ class Options:
                 )
 
 
-def options_of(call: str, given: dict[str, Any]) -> Options:
+def options_of(call: str, given: Mapping[str, Any]) -> Options:
     """Make the options of a call that takes them by name.
 
     Raises
@@ -215,10 +215,7 @@ def options_of(call: str, given: dict[str, Any]) -> Options:
     TypeError
         For a name that is not an option.
     """
-    names = [one.name for one in fields(Options)]
-    for name in given:
-        if name not in names:
-            raise coded_error(TypeError, "FNB104", unknown("option", name, names, call))
+    check_names(call, given, [one.name for one in fields(Options)])
     return Options(**given)
 
 

@@ -18,10 +18,10 @@ import os
 import queue
 import sys
 import weakref
-from dataclasses import fields
+from dataclasses import asdict
 from functools import partial
-from inspect import signature
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypeVar
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
 
 from firmly_nb import catalogue, environments
 from firmly_nb.api.models import Card, Order
@@ -35,7 +35,7 @@ from firmly_nb.background import (
     forked,
     submit,
 )
-from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
+from firmly_nb.display.messages import check_names, coded_error, quoted, wrong_type
 from firmly_nb.display.text import number, printable
 from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
@@ -43,30 +43,89 @@ from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory, expanded
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.sim.settings import Settings, SimulatorOptions
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
     import pandas as pd
 
     from firmly_nb.background import Running
-    from firmly_nb.engine import Options
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recorder.records import Record
     from firmly_nb.recordings.recordings import Recordings
     from firmly_nb.sim.server import Simulator
+    from firmly_nb.sweep.budget import Budget
     from firmly_nb.sweep.plan import Orders
     from firmly_nb.sweep.sweep import Sweep
 
 
 Result = TypeVar("Result")
+Call = TypeVar("Call", bound="Callable[..., Any]")
 ENVIRONMENTS = ("simulator", "staging")
 LONGEST_ENVIRONMENT = 16  # a longer text may be an app id that was passed first
 
 
+class PlaceOptions(TypedDict, total=False):
+    """Options of :meth:`Lab.place`; what each does stands there."""
+
+    sse: bool
+    warm: bool
+    isolated: bool
+    timeout_s: float
+    keep_raw: bool
+    max_event_bytes: int
+    max_stream_bytes: int
+    max_events: int
+    settle: bool
+    run_id: str | None
+    tags: Mapping[str, str] | None
+    headers: Mapping[str, str]
+
+
+class SweepOptions(PlaceOptions, total=False):
+    """Arguments of :meth:`Lab.sweep`; what each does stands there."""
+
+    count: int | None
+    rate: float | str | None
+    concurrency: int | None
+    arrival: str | None
+    duration: float | str | None
+    seed: int | None
+    budget: Budget | Mapping[str, Any] | None
+    name: str | None
+    resume: str | None
+
+
+def _named(names: Any, defaults: Mapping[str, Any]) -> Callable[[Call], Call]:
+    """Let the signature of a function name what it takes as ``**options``: Tab completes it."""
+
+    def told(function: Call) -> Call:
+        asked = signature(function)
+        *own, _ = asked.parameters.values()
+        options = [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=defaults.get(name),
+                annotation=kind.__forward_arg__,
+            )
+            for name, kind in names.__annotations__.items()
+        ]
+        vars(function)["__signature__"] = asked.replace(parameters=[*own, *options])
+        return function
+
+    return told
+
+
+PLACE_DEFAULTS = asdict(Options())
+SIMULATOR_DEFAULTS = asdict(Settings())
+
+
+@_named(SimulatorOptions, SIMULATOR_DEFAULTS)
 def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave alone
     environment: str | None = None,
     *,
@@ -78,7 +137,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     journal: str | Path | None = None,
     keep_personal: bool = False,
     milestones: Iterable[str] | None = None,
-    **simulator_options: Any,
+    **simulator_options: Unpack[SimulatorOptions],
 ) -> Lab:
     """Open a lab: on the embedded simulator, on staging, or at URLs of your own.
 
@@ -125,6 +184,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     # Before anything can fail: a traceback may show the locals of its frames.
     app_id = SecretStr(app_id) if isinstance(app_id, str) else app_id
     api_url, card_url = environments.without_user(api_url), environments.without_user(card_url)
+    check_names("connect()", simulator_options, signature(connect).parameters)
     shown = quoted(environment) if len(str(environment)) <= LONGEST_ENVIRONMENT else "a text"
     if environment is not None and api_url is not None:
         text = f"environment is {shown}, but api_url names another one. Pass one of them."
@@ -202,6 +262,7 @@ class Lab:
         """Folder where each event is written before it is shown."""
         return self._bench.journal
 
+    @_named(PlaceOptions, PLACE_DEFAULTS)
     def place(
         self,
         order: Order,
@@ -209,7 +270,7 @@ class Lab:
         *,
         progress: bool = True,
         on_record: Callable[[Record], None] | None = None,
-        **options: Any,
+        **options: Unpack[PlaceOptions],
     ) -> Recording:
         """Place an order and record it; a line is shown for each event as it arrives.
 
@@ -250,6 +311,7 @@ class Lab:
         attempt = self.start(order, card, on_record=on_record, **options)
         return attempt.wait(EventLines() if progress else None)
 
+    @_named(PlaceOptions, PLACE_DEFAULTS)
     async def place_async(
         self,
         order: Order,
@@ -257,19 +319,20 @@ class Lab:
         *,
         progress: bool = True,
         on_record: Callable[[Record], None] | None = None,
-        **options: Any,
+        **options: Unpack[PlaceOptions],
     ) -> Recording:
         """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
         attempt = self.start(order, card, on_record=on_record, **options)
         return await attempt.wait_async(EventLines() if progress else None)
 
+    @_named(PlaceOptions, PLACE_DEFAULTS)
     def start(
         self,
         order: Order,
         card: Card | None = None,
         *,
         on_record: Callable[[Record], None] | None = None,
-        **options: Any,
+        **options: Unpack[PlaceOptions],
     ) -> Attempt:
         """Begin an order and return at once; nothing is shown.
 
@@ -283,8 +346,14 @@ class Lab:
         guard(self.environment, order.domain, card)
         return Attempt(bench, order, card, how, on_record)
 
+    @_named(SweepOptions, PLACE_DEFAULTS)
     def sweep(
-        self, orders: Orders, card: Card | None = None, *, progress: bool = True, **arguments: Any
+        self,
+        orders: Orders,
+        card: Card | None = None,
+        *,
+        progress: bool = True,
+        **arguments: Unpack[SweepOptions],
     ) -> Recordings:
         """Place many orders on a schedule, within a budget, and record each.
 
@@ -319,8 +388,14 @@ class Lab:
 
         return self.start_sweep(orders, card, **arguments).wait(bar().show if progress else None)
 
+    @_named(SweepOptions, PLACE_DEFAULTS)
     async def sweep_async(
-        self, orders: Orders, card: Card | None = None, *, progress: bool = True, **arguments: Any
+        self,
+        orders: Orders,
+        card: Card | None = None,
+        *,
+        progress: bool = True,
+        **arguments: Unpack[SweepOptions],
     ) -> Recordings:
         """Place many orders; see :meth:`sweep`. Cancelling the task stops it."""
         from firmly_nb.sweep.progress import bar
@@ -328,7 +403,10 @@ class Lab:
         started = self.start_sweep(orders, card, **arguments)
         return await started.wait_async(bar().show if progress else None)
 
-    def start_sweep(self, orders: Orders, card: Card | None = None, **arguments: Any) -> Sweep:
+    @_named(SweepOptions, PLACE_DEFAULTS)
+    def start_sweep(
+        self, orders: Orders, card: Card | None = None, **arguments: Unpack[SweepOptions]
+    ) -> Sweep:
         """Begin a sweep and return at once: it can be watched, stopped and waited for.
 
         Nothing is shown. The arguments and errors are those of :meth:`sweep`.
@@ -487,15 +565,10 @@ class Lab:
 
 
 def _start_simulator(
-    allow_domains: frozenset[str], options: dict[str, Any]
+    allow_domains: frozenset[str], options: SimulatorOptions
 ) -> tuple[Simulator, Environment]:
     from firmly_nb.sim.server import SimulatorError, start
-    from firmly_nb.sim.settings import Settings
 
-    names = [one.name for one in fields(Settings)]
-    for name in options:
-        if name not in names:
-            raise coded_error(TypeError, "FNB104", unknown("option", name, names, "connect()"))
     try:
         simulator = start(**options)
     except ValueError as error:
@@ -509,14 +582,7 @@ def _start_simulator(
 
 
 def _no_simulator(name: str, options: Iterable[str]) -> TypeError:
-    """Return the error for options that this environment does not have; some are misspelt."""
-    from firmly_nb.sim.settings import Settings
-
-    theirs = {one.name for one in fields(Settings)}
-    mine = [name for name in signature(connect).parameters if name != "simulator_options"]
-    for option in options:
-        if option not in theirs:
-            return coded_error(TypeError, "FNB104", unknown("option", option, mine, "connect()"))
+    """Return the error for options that this environment does not have."""
     listed = ", ".join(options)
     verb = "is a simulator option" if len(list(options)) == 1 else "are simulator options"
     return coded_error(TypeError, "FNB003", f"{listed} {verb}; this lab uses {name}.")

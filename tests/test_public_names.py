@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,9 @@ from pkgutil import iter_modules
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.engine import Options
+from firmly_nb.sim.settings import Settings
+from firmly_nb.sweep.sweep import Request
 
 # A name that is here is kept; new ones are added here when they are made.
 KEPT = {
@@ -146,6 +150,27 @@ def test_a_verb_of_the_lab_is_asked_the_same_both_ways(name):
     """Waited for or awaited: the same arguments, the same defaults, the same result."""
     waited, awaited = (inspect.signature(getattr(fnb.Lab, n)) for n in (name, f"{name}_async"))
     assert waited == awaited
+
+
+@pytest.mark.parametrize(
+    ("call", "known"),
+    [
+        (fnb.Lab.place, Options),
+        (fnb.Lab.start, Options),
+        (fnb.Lab.sweep, Options),
+        (fnb.Lab.sweep, Request),
+        (fnb.Lab.start_sweep, Request),
+        (fnb.connect, Settings),
+    ],
+)
+def test_whatever_can_be_asked_for_stands_in_the_signature(call, known):
+    parameters = inspect.signature(call).parameters
+    assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    wanted = asdict(known())
+    # The folder is for the simulator's own command line; tags of a sweep are those of its orders.
+    for name in {"folder", "tags"} - {"tags" if known is Options else ""}:
+        wanted.pop(name, None)
+    assert wanted == {name: parameters[name].default for name in wanted}
 
 
 def test_what_calls_somebody_can_be_awaited():

@@ -18,7 +18,7 @@ import orjson
 
 from firmly_nb.api.description import API
 from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
-from firmly_nb.display.messages import MESSAGES, with_code
+from firmly_nb.display.messages import MESSAGES, Mistake, with_code
 from firmly_nb.display.text import cut, printable
 
 LONGEST_WORDS = 500
@@ -53,7 +53,7 @@ OWN_CODES = {
 }
 
 
-class FirmlyError(Exception):
+class FirmlyError(Mistake, Exception):
     """Error that firmly's API sent, or that kept a response from arriving.
 
     Attributes

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from firmly_nb.api.secrets import SecretStr, redact_text
-from firmly_nb.display.messages import NEAR, coded_error, unknown, with_code
+from firmly_nb.display.messages import NEAR, Mistake, coded_error, unknown, with_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ def bare_domain(value: str) -> str:
     return name
 
 
-class InvalidOrder(ValueError):  # noqa: N818 - reads as what it says
+class InvalidOrder(Mistake, ValueError):  # noqa: N818 - reads as what it says
     """Order or part of one that is not valid: each field and its problem; nothing was sent."""
 
     code = "FNB101"

@@ -11,14 +11,19 @@ number of its hundred; the code of a kind that can no longer occur stays free fo
 from __future__ import annotations
 
 import re
+import sys
+import traceback
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, TypeVar
+from functools import cache
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from firmly_nb.display.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
 Error = TypeVar("Error", bound=BaseException)
 
@@ -26,6 +31,23 @@ NEAR = 0.75  # of difflib: a letter more, less or other in a word of four
 LONGEST_VALUE = 60  # characters of a value that is quoted
 CODE = re.compile(r"FNB\d{3}")
 SUFFIX = re.compile(r" \[FNB\d{3}\]$")
+
+
+class Mistake(BaseException):
+    """Mixin of every error with a code: IPython and Jupyter show it as a card of a few lines.
+
+    Scripts see the error as it is. Asked again for the same error, as ``%tb`` does, the card gives
+    way to the whole traceback.
+    """
+
+    _is_shown = False
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython prints in place of the traceback."""
+        if self._is_shown:
+            return _whole_traceback(self)
+        self._is_shown = True
+        return card_lines(self)
 
 
 class UnknownName(KeyError):  # noqa: N818 - a KeyError for whoever catches one
@@ -58,9 +80,96 @@ def coded_error(kind: type[Error], code: str, text: str) -> Error:
     >>> str(coded_error(ValueError, "FNB401", "No such path: 'a\x1b[2Jb'."))
     "No such path: 'a·[2Jb'. [FNB401]"
     """
-    error = kind(with_code(printable(text), code))
+    error: Error = _shown_as_card(cast("Hashable", kind))(with_code(printable(text), code))
     vars(error)["code"] = code
     return error
+
+
+@cache
+def _shown_as_card(kind: Any) -> Any:
+    """Return the kind of error with a card; its name, and who catches it, stay the same."""
+    if issubclass(kind, Mistake):
+        return kind
+    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
+    # A class made here cannot be found by its name: it travels as its kind.
+    travels = {"__reduce__": lambda error: (_again, (kind, error.args, vars(error)))}
+    return type(kind.__name__, (Mistake, kind), names | travels)
+
+
+def _again(kind: type[Error], args: tuple[Any, ...], state: dict[str, Any]) -> Error:
+    error: Error = _shown_as_card(cast("Hashable", kind))(*args)
+    vars(error).update(state)
+    return error
+
+
+WIDTH = 80  # of a terminal
+BOLD_RED, PLAIN = "\x1b[1;31m", "\x1b[0m"
+ROOM = str(Path(__file__).parents[1])
+
+
+def card_lines(error: BaseException) -> list[str]:
+    r"""Return an error as a person reads it: what is wrong and what to do, where, and more.
+
+    Examples
+    --------
+    >>> error = coded_error(ValueError, "FNB309", "margin must be between 0 and 1, got 10.")
+    >>> print(*card_lines(error), sep="\n")
+    ValueError: margin must be between 0 and 1, got 10.
+    FNB309: firmly-nb explain FNB309 says more, %tb shows the traceback.
+    """
+    code = code_of(error) or ""
+    said = without_code(str(error)).splitlines() or [""]
+    lines = wrap(f"{type(error).__name__}: {said[0]}", WIDTH)
+    first, *rest = lines
+    red, plain = (BOLD_RED, PLAIN) if _has_colours() else ("", "")
+    name, _, text = first.partition(": ")
+    lines = [f"{red}{name}{plain}: {text}", *rest]
+    for line in said[1:]:  # one line a field
+        lines += wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    where = _where(error)
+    return [
+        *lines,
+        *([where] if where else []),
+        f"{code}: firmly-nb explain {code} says more, %tb shows the traceback.",
+    ]
+
+
+def _where(error: BaseException) -> str:
+    """Say which line of the user's called us: the last one before our own."""
+    frames = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename.startswith(ROOM):
+            break
+        frames.append(frame)
+    if not frames or "site-packages" in frames[-1].filename:
+        return ""
+    last = frames[-1]
+    named = getattr(getattr(_shell(), "compile", None), "format_code_name", lambda _: None)
+    cell = named(last.filename)
+    place = " ".join(cell) if cell else printable(Path(last.filename).name)
+    inside = "" if last.name.startswith("<") else f", in {last.name}"
+    return f"Where: {place}, line {last.lineno}{inside}"
+
+
+def _shell() -> Any:
+    """Return the running IPython; None outside of it."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _has_colours() -> bool:
+    shell = _shell()
+    return shell is not None and str(shell.colors).lower() != "nocolor"
+
+
+def _whole_traceback(error: BaseException) -> list[str]:
+    shell = _shell()
+    if shell is None:
+        return traceback.format_exception(error)
+    shown: list[str] = shell.InteractiveTB.structured_traceback(
+        type(error), error, error.__traceback__
+    )
+    return shown
 
 
 def with_code(text: str, code: str) -> str:
@@ -124,6 +233,24 @@ def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> s
     else:
         hint = f"Use {', '.join(names)}." if names else "There are none."
     return f"Unknown {what} {quoted(name)}{place}. {hint}"
+
+
+def check_names(call: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse the name of an option that a call does not have.
+
+    Raises
+    ------
+    TypeError
+        With the nearest name that it has.
+
+    Examples
+    --------
+    >>> check_names("place()", ["timeout_s"], ["sse", "timeout_s"])
+    """
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise coded_error(TypeError, "FNB104", unknown("option", name, names, call))
 
 
 def wrong_type(what: str, wanted: str, value: object, example: str = "") -> TypeError:

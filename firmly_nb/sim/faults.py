@@ -6,6 +6,7 @@ The table of the faults, ``faults.json``, names these functions and their argume
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -325,5 +326,7 @@ def fault_by_header(request: Request) -> str:
     """
     asked = request.headers.get("x-sim-fault", "").strip().lower()
     if asked and asked not in FAULTS:
-        raise invalid("x-sim-fault: must be a fault of /sim/faults")
+        near = get_close_matches(asked, FAULTS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise invalid(f"x-sim-fault: must be a fault of /sim/faults{hint}")
     return asked

@@ -14,9 +14,9 @@ import tempfile
 import threading
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from firmly_nb.sim.settings import Settings, checked
+from firmly_nb.sim.settings import MoreOptions, Settings, checked
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,22 +26,6 @@ PREFIX = "firmly-sim-"  # of the folder of each simulator
 LOG = "log.txt"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 3.0
-
-
-class MoreOptions(TypedDict, total=False):
-    """The less common settings; see :class:`firmly_nb.sim.settings.Settings`."""
-
-    error_shape: str
-    error_event: str
-    statuses: str
-    token_lifetime_s: int
-    fault: str
-    fault_rate: float
-    clock_rate: float
-    lenient_card: bool
-    tls: bool
-    access_log: bool
-    patience_s: float
 
 
 class SimulatorError(RuntimeError):

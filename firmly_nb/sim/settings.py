@@ -5,10 +5,36 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+
+class MoreOptions(TypedDict, total=False):
+    """The less common settings of a simulator; see :class:`Settings`."""
+
+    error_shape: str
+    error_event: str
+    statuses: str
+    token_lifetime_s: int
+    fault: str
+    fault_rate: float
+    clock_rate: float
+    lenient_card: bool
+    tls: bool
+    access_log: bool
+    patience_s: float
+
+
+class SimulatorOptions(MoreOptions, total=False):
+    """All settings that whoever starts a simulator from Python can choose."""
+
+    profile: str
+    seed: int
+    port: int
+    event_names: str
 
 
 def _option(default: Any, meaning: str, choices: Sequence[str] = ()) -> Any:
@@ -110,17 +136,17 @@ def checked(settings: Settings) -> Settings:
 
     Examples
     --------
-    >>> checked(Settings(profile="fast"))
+    >>> checked(Settings(profile="quick"))
     Traceback (most recent call last):
     ...
-    ValueError: no latency profile 'fast'; there are bimodal, calm, daily, degrading, ...
+    ValueError: no latency profile 'quick'; there are bimodal, calm, daily, degrading, ...
     """
     from firmly_nb.sim.behaviour import FAULTS, PROFILES
 
     if settings.profile not in PROFILES:
-        raise ValueError(f"no latency profile {settings.profile!r}; there are {_names(PROFILES)}")
+        raise ValueError(_unknown("latency profile", settings.profile, PROFILES))
     if settings.fault and settings.fault not in FAULTS:
-        raise ValueError(f"no fault {settings.fault!r}; there are {_names(FAULTS)}")
+        raise ValueError(_unknown("fault", settings.fault, FAULTS))
     for one in fields(Settings):
         choices = one.metadata["choices"]
         if choices and getattr(settings, one.name) not in choices:
@@ -132,5 +158,11 @@ def checked(settings: Settings) -> Settings:
     return settings
 
 
-def _names(known: Any) -> str:
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {_names(known)}"
+    return f"no {kind} {name!r}; {hint}"
+
+
+def _names(known: Iterable[str]) -> str:
     return re.sub(r"((?:[\w-]+, ){4}).*", r"\1...", ", ".join(sorted(known)))

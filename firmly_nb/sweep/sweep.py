@@ -21,8 +21,8 @@ import httpx
 from firmly_nb.api.models import Card
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.background import follow, follow_async, submit
-from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
-from firmly_nb.engine import options_of
+from firmly_nb.display.messages import check_names, coded_error, quoted, unknown, wrong_type
+from firmly_nb.engine import Options, options_of
 from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firmly_nb.disk import Lock
-    from firmly_nb.engine import Bench, Options
+    from firmly_nb.engine import Bench
     from firmly_nb.recorder.records import Record
     from firmly_nb.sweep.progress import Progress
     from firmly_nb.sweep.run import Problem
@@ -277,7 +277,8 @@ class Request:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
         """Take what is a sweep's own out of the arguments; the rest are options of each order."""
-        own = {f.name for f in fields(cls)}
+        own = [f.name for f in fields(cls)]
+        check_names("sweep()", arguments, [*own, *(f.name for f in fields(Options))])
         return cls(**{n: v for n, v in arguments.items() if n in own}), {
             n: v for n, v in arguments.items() if n not in own
         }

@@ -1,75 +1,13 @@
 """Orders and a sweep in a real kernel: shown, interrupted, awaited, beside other people's loops."""
 
-import queue
-import time
-
 import pytest
-from jupyter_client.manager import KernelManager
 
 # Warnings of jupyter_client are no concern of ours.
 pytestmark = pytest.mark.filterwarnings("ignore::Warning")
-LIMIT_S = 250
-
-
-class Kernel:
-    """A running kernel: cells in, what they showed out."""
-
-    def __init__(self, manager, client):
-        self.manager = manager
-        self.client = client
-
-    def run(self, code, interrupt_at=None):
-        """Run a cell and return what it showed as text."""
-        return "".join(map(plain, self.messages(code, interrupt_at)))
-
-    def messages(self, code, interrupt_at=None):
-        """Run a cell and return its messages; interrupt it when a text appears in its output."""
-        cell = self.client.execute(code)
-        told = []
-        limit = time.monotonic() + LIMIT_S
-        while time.monotonic() < limit:
-            try:
-                message = self.client.get_iopub_msg(timeout=1)
-            except queue.Empty:
-                continue
-            if message["parent_header"].get("msg_id") != cell:
-                continue
-            told.append(message)
-            if interrupt_at and interrupt_at in "".join([*map(plain, told), html(message)]):
-                interrupt_at = None
-                self.manager.interrupt_kernel()
-            if message["content"].get("execution_state") == "idle":
-                return told
-        raise AssertionError(f"the cell did not end; it showed {told[-3:]}")
-
-
-def plain(message):
-    content = message["content"]
-    shown = content.get("text", "") or content.get("ename", "")
-    return shown + content.get("data", {}).get("text/plain", "")
 
 
 def html(message):
     return message["content"].get("data", {}).get("text/html", "")
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory, sockets):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("FIRMLY_NB_HOME", str(tmp_path_factory.mktemp("home")))
-    manager = KernelManager(kernel_name="python3", **sockets)
-    manager.start_kernel()
-    client = manager.blocking_client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=LIMIT_S)
-        kernel = Kernel(manager, client)
-        assert not kernel.run("import firmly_nb as fnb; lab = fnb.connect(profile='instant')")
-        yield kernel
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel()
-        patch.undo()
 
 
 def test_lines_appear_while_a_cell_waits_for_its_order(kernel):
@@ -123,3 +61,16 @@ nested = asyncio.run(lab.place_async(fnb.Order.example(), progress=False))
 plain = lab.place(fnb.Order.example(), progress=False)
 nested.outcome, plain.outcome"""
     assert kernel.run(code) == "('placed', 'placed')"
+
+
+def test_the_tab_key_completes_options_by_their_names(kernel):
+    code = """
+from IPython.core.completer import provisionalcompleter
+def completed(text):
+    with provisionalcompleter():
+        return [one.text for one in get_ipython().Completer.completions(text, len(text))]
+"""
+    kernel.run(code)
+    assert "timeout_s=" in kernel.run("completed('lab.place(order, timeo')")
+    assert "concurrency=" in kernel.run("completed('lab.sweep(order, conc')")
+    assert "profile=" in kernel.run("completed('fnb.connect(prof')")
