@@ -61,13 +61,15 @@ class Table:
         """Build the table from one sequence or array a column; every column must be given."""
         import pandas as pd
 
+        from firmly_nb.frames import TableFrame
+
         # An array is taken as it is: a copy would fetch every text of a long column again.
         held = {
             name: values[name] if hasattr(values[name], "dtype") else list(values[name])
             for name in self.names
         }
         # An explicit dtype for each column: pandas guesses float64 for an empty or null one.
-        return pd.DataFrame({c.name: pd.Series(held[c.name], dtype=c.dtype) for c in self.columns})
+        return TableFrame({c.name: pd.Series(held[c.name], dtype=c.dtype) for c in self.columns})
 
     def concat(self, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
         """Put tables of this kind under one another, dtypes kept."""

@@ -33,7 +33,10 @@ This page is made from the table in the code (`make docs`); a test compares the 
 INTRODUCTION = """\
 # The tables
 
-Every table is a plain pandas DataFrame with these columns, in this order, even when it is empty.
+Every table is a pandas DataFrame with these columns, in this order, even when it is empty. Write it
+with pandas: `to_parquet` and `to_excel` take every table, with cells of JSON as text. A sheet has
+times in UTC to the millisecond, cuts texts at 32,767 characters, and runs no formula.
+
 Times are milliseconds after the request was handed to the client (`t_start`) unless the name ends
 in `_us`. Amounts are whole numbers in minor units (cents) with a currency column, never decimals.
 `recording_id` joins all that have it. [Statistics](statistics.md) defines the computed ones.

@@ -125,7 +125,9 @@ def test_figures_of_several_sets_and_journals_are_those_of_all_recordings(tmp_pa
 def test_the_numbers_are_those_of_the_tables_of_texts(folder, recs):
     found, by_text = fnb.load(folder).ends.stages, recs.ends.stages
     names = [name for name in found if name != "recording_id"]
-    pd.testing.assert_frame_equal(found[names], by_text[names], check_exact=True)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(found[names]), pd.DataFrame(by_text[names]), check_exact=True
+    )
     number = pd.Index([rec.recording_id for rec in recs]).get_indexer(by_text["recording_id"])
     assert found["recording_id"].tolist() == number.tolist()
 

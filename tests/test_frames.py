@@ -1,0 +1,102 @@
+"""Tables go into spreadsheets and Parquet, whatever their cells hold."""
+
+import zipfile
+from xml.etree import ElementTree as ET
+
+import pandas as pd
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb.frames import CUT, LONGEST_CELL, TableFrame
+
+TABLES = (
+    *("events", "event_times", "orders", "stages", "snapshots", "line_items", "shipments"),
+    *("notices", "discounts", "changes"),
+)
+SUMMARIES = ("outcomes", "funnel", "completion", "field_presence")
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    with fnb.connect(profile="instant", journal=tmp_path_factory.mktemp("journal")) as lab:
+        one = lab.place(fnb.Order.example(), progress=False)
+        lab.sweep(fnb.Order.example(), count=3, progress=False)
+        return one, lab.last_sweep.recordings
+
+
+def rows(path):
+    """Return the sheet's rows, and fail if a cell holds a formula."""
+    with zipfile.ZipFile(path) as file:
+        sheet = ET.fromstring(file.read("xl/worksheets/sheet1.xml"))
+    named = [element.tag.rsplit("}", 1)[-1] for element in sheet.iter()]
+    assert "f" not in named
+    return named.count("row")
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["one", "many"])
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_can_be_written(held, name, which, tmp_path):
+    table = getattr(held[which], name)
+    table.to_parquet(tmp_path / "t.parquet")
+    table.to_excel(tmp_path / "t.xlsx", index=False)
+    again = pd.read_parquet(tmp_path / "t.parquet")
+    assert list(again.columns) == list(table.columns)
+    assert len(again) == len(table)
+    assert rows(tmp_path / "t.xlsx") == len(table) + 1
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_every_summary_can_be_written(held, name, tmp_path):
+    table = getattr(held[1], name)()
+    table.to_parquet(tmp_path / "t.parquet")
+    table.to_excel(tmp_path / "t.xlsx")
+    assert rows(tmp_path / "t.xlsx") == len(table) + 1
+
+
+def test_what_is_chosen_of_a_table_can_be_written_too(held, tmp_path):
+    orders = held[1].orders
+    chosen = orders[orders["outcome"] == "placed"].sort_values("time_to_order_placed_ms")
+    chosen.to_parquet(tmp_path / "t.parquet")
+    chosen.to_excel(tmp_path / "t.xlsx")
+    assert pd.read_parquet(tmp_path / "t.parquet")["started_at"].dt.tz is not None
+
+
+def test_numbers_times_and_zones_stay_what_they_are_in_parquet(held, tmp_path):
+    events = held[0].events
+    events.to_parquet(tmp_path / "t.parquet")
+    again = pd.read_parquet(tmp_path / "t.parquet")
+    for name in ("t_ms", "gap_ms", "at", "seq", "coalesced"):
+        assert again[name].equals(events[name])
+
+
+def test_json_is_text_in_parquet(tmp_path):
+    table = TableFrame({"data": [{"a": 1}, [1, "x"], "plain", None, float("nan"), 1.5]})
+    table.to_parquet(tmp_path / "t.parquet")
+    again = pd.read_parquet(tmp_path / "t.parquet")["data"].tolist()
+    assert again[:3] == ['{"a":1}', '[1,"x"]', "plain"]
+    assert pd.isna(again[3])
+    assert pd.isna(again[4])
+    assert again[5] == "1.5"
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", '=HYPERLINK("http://x.test")', "+1", "@SUM(A1)", "a\x00b"]
+)
+def test_no_text_becomes_a_formula_or_breaks_the_sheet(text, tmp_path):
+    TableFrame({"title": [text]}).to_excel(tmp_path / "t.xlsx")
+    assert rows(tmp_path / "t.xlsx") == 2
+
+
+def test_a_text_that_no_cell_can_hold_is_cut_and_says_so(tmp_path):
+    TableFrame({"data": ["x" * 50_000]}).to_excel(tmp_path / "t.xlsx")
+    with zipfile.ZipFile(tmp_path / "t.xlsx") as file:
+        texts = file.read("xl/sharedStrings.xml").decode()
+    assert "x" * (LONGEST_CELL - len(CUT)) + CUT in texts
+
+
+def test_several_tables_go_into_one_file(held, tmp_path):
+    with pd.ExcelWriter(tmp_path / "t.xlsx", engine="xlsxwriter") as file:
+        held[0].events.to_excel(file, sheet_name="events")
+        held[0].orders.to_excel(file, sheet_name="orders")
+    with zipfile.ZipFile(tmp_path / "t.xlsx") as file:
+        assert "xl/worksheets/sheet2.xml" in file.namelist()
