@@ -9,10 +9,12 @@ orders slower or fewer of them placed, 2 not written.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from firmly_nb.api.models import TEST_CARDS, Card, Item, Order
+from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import code_of, coded_error, no_such_path, quoted, with_code
 from firmly_nb.display.messages import explain as explanation
 from firmly_nb.display.text import count, number, printable, storage
@@ -331,9 +334,18 @@ def verify(
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def lab(context: typer.Context) -> None:
-    """Open JupyterLab on the quickstart notebook; further arguments go to JupyterLab."""
-    raise typer.Exit(_run_jupyter(context.args))
+def lab(
+    context: typer.Context,
+    workspace: Annotated[
+        Path | None, typer.Option(help="your folder of notebooks; by default ~/firmly-nb")
+    ] = None,
+) -> None:
+    """Copy the notebooks into your folder and open it; further arguments go to JupyterLab.
+
+    Notebooks that are there are never overwritten.
+    """
+    folder = workspace.expanduser() if workspace else Path.home() / WORKSPACE
+    raise typer.Exit(_run_jupyter(folder.absolute(), context.args))
 
 
 @app.command(
@@ -560,23 +572,67 @@ def _told_worse(
     return worse
 
 
-# JupyterLab, opened on the notebooks.
+# JupyterLab, opened on the user's own copies of the notebooks.
 
 
-def _notebooks() -> Path | None:
-    """Return the folder of the numbered notebooks, if this is a checkout; else None."""
-    beside = Path(__file__).resolve().parent.parent / "notebooks"
-    return beside if (beside / QUICKSTART).is_file() else None
+WORKSPACE = "firmly-nb"  # in the user's home folder
+COPIED = ".copied.json"  # in a workspace: the SHA-256 of each notebook as it was copied
 
 
-def _run_jupyter(arguments: list[str]) -> int:
-    """Run JupyterLab until it ends, on the quickstart where there is one; return its exit code."""
-    folder = _notebooks()
+def _shipped() -> dict[str, bytes]:
+    """Return the notebooks of this version, by name."""
+    here = Path(__file__).resolve().parent
+    # In a checkout they stand beside the package, in a wheel inside.
+    folder = next(f for f in (here / "notebooks", here.parent / "notebooks") if f.is_dir())
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.ipynb"))}
+
+
+def copy_notebooks(workspace: Path) -> list[str]:
+    """Copy the notebooks into a workspace, and return the names of the files that are new.
+
+    What is there is never written to. A notebook that a newer version changed is put beside the
+    user's with the version in its name; one that the user removed stays away.
+    """
+    workspace.mkdir(parents=True, exist_ok=True)
+    noted = workspace / COPIED
+    before: dict[str, str] = json.loads(noted.read_text()) if noted.is_file() else {}
+    copied, new = dict(before), []
+    for name, content in _shipped().items():
+        digest = sha256(content).hexdigest()
+        if before.get(name) == digest:
+            continue
+        copied[name] = digest
+        target = workspace / name
+        if target.exists():
+            target = workspace / f"{target.stem} ({version('firmly-nb')}).ipynb"
+        elif name in before:
+            continue
+        if not target.exists() and content != _content(workspace / name):
+            write_whole(target, content)
+            new.append(target.name)
+    write_whole(noted, json.dumps(copied, indent=1).encode())
+    return new
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _run_jupyter(workspace: Path, arguments: list[str]) -> int:
+    """Run JupyterLab on a workspace until it ends; return its exit code."""
+    try:
+        new = copy_notebooks(workspace)
+    except (OSError, ValueError) as error:
+        text = f"The workspace {workspace} cannot be used: {printable(error)}."
+        raise coded_error(
+            OSError, "FNB804", f"{text} Choose another folder with --workspace."
+        ) from error
+    _say(f"Your notebooks are in {workspace}. " + (f"New: {', '.join(new)}." if new else ""))
     command = [sys.executable, "-m", "jupyterlab", *arguments]
-    if folder:
+    command += [f"--ServerApp.root_dir={workspace}"]
+    if (workspace / QUICKSTART).is_file():
         # The address leads to the notebook also where it is printed and not opened.
-        page = f"--LabApp.default_url=/lab/tree/{QUICKSTART}"
-        command += [f"--ServerApp.root_dir={folder}", page]
+        command += [f"--LabApp.default_url=/lab/tree/{QUICKSTART}"]
     # As root JupyterLab refuses to start; in containers one usually is root.
     if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in arguments:
         command.append("--allow-root")

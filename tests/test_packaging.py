@@ -75,7 +75,8 @@ def test_every_package_of_ours_is_in_the_wheel():
     assert (ROOT / "firmly_nb" / "py.typed").exists()
 
 
-def test_the_pages_that_messages_name_are_installed():
+def test_the_pages_that_messages_name_and_the_notebooks_are_installed():
     built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    assert built["targets"]["wheel"]["force-include"] == {"docs": "firmly_nb/docs"}
+    included = built["targets"]["wheel"]["force-include"]
+    assert included == {"docs": "firmly_nb/docs", "notebooks": "firmly_nb/notebooks"}
     assert "docs" in built["targets"]["sdist"]["include"]

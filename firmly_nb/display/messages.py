@@ -820,6 +820,10 @@ Read the system's words in the message.
 FNB803 Unknown code
 No message has that code.
 See docs/messages.md for all codes.
+
+FNB804 Workspace not usable
+The folder for your notebooks is a file, is read-only, or has a broken .copied.json.
+Choose another folder with --workspace.
 """
 
 
