@@ -60,8 +60,11 @@ def ran(request, tmp_path_factory):
     environment["FIRMLY_NB_PICTURES"] = "never"
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
+    # Before there are threads: two that ask at once for the first folder of a run both make it.
+    folders = {page: tmp_path_factory.mktemp(page.stem) for page in wanted}
+
     def run(page):
-        folder = tmp_path_factory.mktemp(page.stem)
+        folder = folders[page]
         head = f"exec({RUN_COMMANDS!r}, globals())"
         (folder / "page.py").write_text(f"{head}{program(page)}\n", "utf-8")
         return subprocess.run(
