@@ -8,6 +8,7 @@ import datetime as dt
 import gc
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -89,10 +90,33 @@ def _write(scope: Scope, status: str, begin: float) -> None:
     sys.stderr.flush()
 
 
-# Permissive, as was seen of the real API.
+class KnownHost:
+    """A middleware that serves only those who call this machine by its own name.
+
+    A web page of anybody's can give its name the address of loopback once it is loaded. Its
+    requests would then be none of another origin; only the name in ``Host`` tells.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], refuse: Callable[[], Response]) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or refuse."""
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        known = all(PORT.sub("", host).lower() in self._hosts for host in hosts)
+        await (self._app if known else self._refuse())(scope, receive, send)
+
+
+PORT = re.compile(r":\d*$")
+OWN_NAMES = frozenset({HOST, "localhost", "[::1]"})
+# Any origin, with its cookies: firmly's own front end sends its requests with credentials, and a
+# browser refuses them where the response names no origin.
 ANY_ORIGIN = Middleware(
     CORSMiddleware,
-    allow_origins=["*"],
+    allow_origin_regex=".*",
+    allow_credentials=True,
     allow_methods=["*"],
     allow_headers=["*"],
     expose_headers=["x-firmly-kid", "retry-after"],
@@ -109,9 +133,18 @@ def build_app(world: World) -> Starlette:
         )
         for endpoint, method, path, _ in calls()
     ]
+    settings = world.settings
+    further = (name.strip().lower() for name in settings.hosts.split(","))
+    names = frozenset(filter(None, further)) | OWN_NAMES
+    unknown = ApiError("Forbidden", "the Host header names no host of the simulator; see --hosts")
+    known_host = Middleware(KnownHost, names, lambda: error_answer(unknown, settings))
     app = Starlette(
         routes=[*api_routes, *own_routes.ROUTES],
-        middleware=[*([Middleware(AccessLog)] if world.settings.access_log else []), ANY_ORIGIN],
+        middleware=[
+            *([Middleware(AccessLog)] if settings.access_log else []),
+            known_host,
+            *([] if settings.no_cors else [ANY_ORIGIN]),
+        ],
         exception_handlers={
             ApiError: _api_error,
             HTTPException: _http_error,

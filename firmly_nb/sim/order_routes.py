@@ -30,7 +30,7 @@ from firmly_nb.sim.stream import EventStream, PlainAnswer
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -74,15 +74,17 @@ async def place_order(
         instead = answer_instead(fault)
         if instead:
             return instead
+        number = world.count_order(merchant.domain)
         order = CheckedOrder(
             merchant=merchant,
             items=items,
             shipping_info=body.shipping_info.given(),
             billing_info=body.billing_info.given(),
             payment=payment,
-            order_number=world.count_order(merchant.domain),
+            order_number=number,
             version=version_of(request),
             fault=fault,
+            repeats=_repeats(world, request, body, number),
         )
         return answer_order(world, request, device_id, order, sse=query.sse.lower() == "true")
 
@@ -103,16 +105,18 @@ async def complete_order(request: Request, body: bodies.CompleteOrder) -> Respon
             cart = remove_last_line(cart)
             world.put_cart(device_id, cart)
             return json_answer(FORMS[version_of(request)](cart))
+        number = world.count_order(merchant.domain)
         order = CheckedOrder(
             merchant=merchant,
             items=[],
             shipping_info=cart.shipping_info,
             billing_info=body.billing_info.given(),
             payment=payment,
-            order_number=world.count_order(merchant.domain),
+            order_number=number,
             version=version_of(request),
             fault=fault,
             cart=cart,
+            repeats=_repeats(world, request, body, number),
         )
         return answer_order(world, request, device_id, order)
 
@@ -133,6 +137,8 @@ def answer_order(
     steps = spoil_carts(play(order, rng), order.fault)
     facts = _facts(request, order, steps, "sse" if sse else "plain", profile_name)
     world.recent.append(facts)
+    if order.repeats:
+        world.repeats.append(facts)
     if not sse:
         return PlainAnswer(world, steps, delays, device_id, facts)
     script = spoil(write_script(steps, delays, world.settings), order.fault)
@@ -155,7 +161,16 @@ def _facts(
         "mode": mode,
         "profile": profile,
         "fault": order.fault,
+        **order.repeats,
     }
+
+
+def _repeats(
+    world: World, request: Request, body: bodies.CompleteOrder, number: str
+) -> Mapping[str, str]:
+    card = body.encrypted_card
+    request_id = request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID]
+    return world.first_of(number, encrypted_card=card, request_id=request_id)
 
 
 class InTurn(Response):

@@ -125,6 +125,7 @@ def render_page(world: World) -> str:
             'The <a href="/openapi.json">OpenAPI document</a> has every field. ',
             "Merchants, faults and profiles: docs/simulator.md. How surely each part is ",
             "known: docs/firmly-api.md#how-sure-a-statement-is.</p>",
+            _repeats(world),
             "<h2>Recent orders</h2>",
             _recent(world),
             "<h2>Merchants</h2>",
@@ -152,6 +153,19 @@ def _recent(world: World) -> str:
     names = ["order", "domain", "mode", "profile", "fault", "error", "order_number"]
     rows = ([one[name] for name in names] for one in reversed(world.recent))
     return _html_table(names, rows)
+
+
+def _repeats(world: World) -> str:
+    """Return what a client ordered twice; nothing if none did."""
+    if not world.repeats:
+        return ""
+    names = ["order", "repeats", "repeats_by", "request_id", "domain", "mode"]
+    rows = ([one[name] for name in names] for one in reversed(world.repeats))
+    return (
+        "<h2>Ordered twice</h2><p>A client sent the same request again, and that is a second "
+        "order. Each order needs a card that is encrypted anew and a request id of its own.</p>"
+        + _html_table(names, rows)
+    )
 
 
 def _merchants(world: World) -> str:

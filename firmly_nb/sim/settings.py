@@ -26,6 +26,8 @@ class MoreOptions(TypedDict, total=False):
     tls: bool
     access_log: bool
     patience_s: float
+    no_cors: bool
+    hosts: str
 
 
 class SimulatorOptions(MoreOptions, total=False):
@@ -83,6 +85,8 @@ class Settings:
     tls: bool = _option(False, "serve HTTPS with a certificate made at start")
     access_log: bool = _option(False, "log a line for each request")
     patience_s: float = _option(10.0, "how long a request may take to arrive")
+    no_cors: bool = _option(False, "let no web page of another origin call it")
+    hosts: str = _option("", "further names that clients may call it by, with commas between them")
     folder: str = _option("", "where to write truth.jsonl and certificate.pem")
 
     def flags(self) -> list[str]:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import Counter, OrderedDict, deque
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MOST_CARTS = 2_000
 FIRST_ORDER_NUMBER = 100_004_711
 RECENT_ORDERS = 50
+MOST_MARKS = 20_000  # of the orders of late, two each
 
 
 class World:
@@ -44,6 +46,8 @@ class World:
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_ORDERS)
         self._postal_codes: OrderedDict[str, str] = OrderedDict()
         self._changes = 0
+        self._marks: OrderedDict[str, str] = OrderedDict()
+        self.repeats: deque[dict[str, Any]] = deque(maxlen=RECENT_ORDERS)
         # Working an order out takes a millisecond or two. When hundreds come at once they do so one
         # by one, so that the events of the streams that run are still sent at their times.
         self.desk = asyncio.Semaphore(1)
@@ -123,6 +127,25 @@ class World:
         """Count an order at a merchant, and return its number if it goes through."""
         self._orders[domain] += 1
         return str(FIRST_ORDER_NUMBER + self.n_orders - 1)
+
+    def first_of(self, order_number: str, **marks: str) -> dict[str, str]:
+        """Remember an order by its marks, and return the order that had one of them before it.
+
+        A client that sends one request twice orders twice. Each card is encrypted anew, and each
+        request id is given once: the second order with the same is such a repeat.
+        """
+        found: dict[str, str] = {}
+        for mark, value in marks.items():
+            if not value:
+                continue
+            key = sha256(f"{mark} {value}".encode()).hexdigest()
+            if key in self._marks:
+                found = found or {"repeats": self._marks[key], "repeats_by": mark}
+            else:
+                self._marks[key] = order_number
+        while len(self._marks) > MOST_MARKS:
+            self._marks.popitem(last=False)
+        return found
 
     def count_change(self) -> int:
         """Count a change to a cart, and return its running number."""

@@ -108,19 +108,96 @@ def test_a_path_that_is_none_gets_the_apis_error(client):
     assert answer.headers["allow"] == "GET, HEAD"
 
 
-def test_any_web_page_may_call_it(client):
-    headers = {
-        "origin": "https://shop.example.test",
-        "access-control-request-method": "POST",
-        "access-control-request-headers": "x-firmly-authorization, content-type",
-    }
-    path = "/api/v2/payment/domains/staging.luma.gift/place-order"
-    allowed = client.http.options(path, headers=headers)
+PLACE = "/api/v2/payment/domains/staging.luma.gift/place-order"
+PREFLIGHT = {
+    "origin": "https://shop.example.test",
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "x-firmly-authorization, content-type",
+}
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example.test", "http://localhost:3000", "null"])
+def test_any_web_page_may_call_it_with_credentials(client, origin):
+    allowed = client.http.options(PLACE, headers={**PREFLIGHT, "origin": origin})
     assert allowed.status_code == 200
     assert "x-firmly-authorization" in allowed.headers["access-control-allow-headers"]
-    answer = client.http.get("/api/v1/payment/key", headers={"origin": "https://a.test"})
-    assert answer.headers["access-control-allow-origin"] == "*"
+    answer = client.http.get("/api/v1/payment/key", headers={"origin": origin})
+    for told in (allowed, answer):
+        assert told.headers["access-control-allow-origin"] == origin
+        assert told.headers["access-control-allow-credentials"] == "true"
     assert "x-firmly-kid" in answer.headers["access-control-expose-headers"]
+
+
+def test_an_error_can_be_read_by_a_web_page_too(client):
+    answer = client.http.post(PLACE, headers={"origin": "https://shop.example.test"}, json={})
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example.test"
+
+
+def test_without_cors_no_other_origin_is_let_in():
+    with sim.start(profile="instant", no_cors=True) as simulator:
+        refused = httpx.options(simulator.url + PLACE, headers=PREFLIGHT)
+        assert refused.status_code == 405
+        answer = httpx.get(f"{simulator.url}/api/v1/payment/key", headers=PREFLIGHT)
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.0.0.1:8080", 200),
+        ("LocalHost:1", 200),
+        ("[::1]:8080", 200),
+        ("evil.example.test", 403),
+        ("evil.example.test:8080", 403),
+        ("127.0.0.1.evil.test", 403),
+        ("localhost.evil.test:80", 403),
+        ("api.firmly.work", 403),
+        ("127.0.0.1:80:80", 403),
+        ("", 403),
+    ],
+)
+def test_it_is_reached_by_its_own_name_only(client, host, status):
+    """A page of anybody's can let its name resolve to loopback, and is of one origin with it."""
+    answer = client.http.get("/api/v1/payment/key", headers={"host": host})
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["error"] == "Forbidden"
+        assert "--hosts" in answer.json()["description"]
+
+
+def test_further_names_can_be_allowed():
+    with sim.start(profile="instant", hosts="sim.internal, Other.test") as simulator:
+        for host, status in (("sim.internal:99", 200), ("other.test", 200), ("third.test", 403)):
+            answer = httpx.get(f"{simulator.url}/api/v1/payment/key", headers={"host": host})
+            assert answer.status_code == status
+
+
+def test_a_request_that_is_sent_twice_is_two_orders_and_is_told(start):
+    client = start()
+    first, again = ({"x-firmly-request-id": f"id-{i}"} for i in (1, 2))
+    body = client.body()
+    for headers in (first, again, again):
+        client.http.post(PLACE, headers={**client.auth, **headers}, json=body)
+    client.http.post(PLACE, headers={**client.auth, **again}, json=client.body())
+    orders = {one["request_id"]: one for one in client.simulator.truth()}
+    assert len({one["order"] for one in client.simulator.truth()}) == 4
+    first_no = str(orders["id-1"]["order"])
+    told = [one for one in client.simulator.truth() if "repeats" in one]
+    assert {one["repeats_by"] for one in told} == {"encrypted_card", "request_id"}
+    assert first_no in {one["repeats"] for one in told}
+    page = client.http.get("/").text
+    assert "<h2>Ordered twice</h2>" in page
+    assert f"<td>{first_no}" in page
+
+
+def test_orders_of_their_own_are_no_repeats(start):
+    client = start()
+    for _ in range(3):
+        assert client.place().status_code == 200
+    assert not [one for one in client.simulator.truth() if "repeats" in one]
+    assert "Ordered twice" not in client.http.get("/").text
 
 
 def test_tls_with_a_certificate_that_can_be_trusted():
