@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 LAG_ALARM = 2.326  # of the standardised lag-1 correlation: one independent run in a hundred
 FEWEST_TESTED = 20  # orders
-MOST_TESTED = 100_000  # orders, in stretches of neighbours; more would only take time
-STRETCHES = 20
+MOST_TESTED = 20_000  # orders, in stretches of neighbours; more would only take time
+STRETCHES = 10
 ALIKE = 0.10  # p value above which two to four runs count as alike
 BATCHES, FEW_BATCHES = 10, 8
 BATCHES_FROM, MANY = 40, 80  # orders; from the second number on the larger number of batches
@@ -56,30 +56,32 @@ class Units:
         Number of each order's run; None: all are of one run.
     kinds
         Number of each order's kind (merchant and number of items); None: all are alike.
-    started
-        When each started; None: they are in that order.
+    place
+        Place of each in the order of start; None: they are in that order.
     """
 
     runs: Codes | None = None
     kinds: Codes | None = None
-    started: NDArray[np.integer[Any]] | None = None
+    place: Codes | None = None
 
     def of(self, rows: Rows) -> Units:
         """Return where some of the orders stand: a mask, or their positions."""
         return Units(
             None if self.runs is None else self.runs[rows],
             None if self.kinds is None else self.kinds[rows],
-            None if self.started is None else self.started[rows],
+            None if self.place is None else self.place[rows],
         )
 
 
-def units_of(orders: pd.DataFrame) -> Units:
+def units_of(orders: pd.DataFrame, *, kinds: bool = True) -> Units:
     """Return where orders stand.
 
     Parameters
     ----------
     orders
         Of ``run_id``, ``domain``, ``n_items`` and ``started_at`` what there is.
+    kinds
+        Whether their kinds are wanted; only times depend on them.
 
     Examples
     --------
@@ -88,27 +90,36 @@ def units_of(orders: pd.DataFrame) -> Units:
     [0, 1, 0]
     """
     runs = runs_of(orders)
-    started = None
+    place = None
     if "started_at" in orders:
         started = orders["started_at"].astype("int64").to_numpy()
-        if bool((np.diff(started) >= 0).all()):
-            started = None
-    return Units(None if runs is None else runs.codes, _kinds(orders), started)
+        if not bool((started[1:] >= started[:-1]).all()):
+            place = np.empty(len(started), dtype=np.intp)
+            place[np.argsort(started, kind="stable")] = np.arange(len(started))
+    return Units(None if runs is None else runs.codes, _kinds(orders) if kinds else None, place)
 
 
 def _kinds(orders: pd.DataFrame) -> Codes | None:
     """Return each order's merchant and number of items as a number; small kinds put together."""
-    merchants = coded(orders["domain"])[0] + 1 if "domain" in orders else None
-    if merchants is None or not len(orders):
+    if "domain" not in orders or not len(orders):
         return None
-    items = orders["n_items"].to_numpy() if "n_items" in orders else np.zeros(len(orders), int)
-    if (merchants == merchants[0]).all() and (items == items[0]).all():
-        return None
-    items = np.unique(items, return_inverse=True)[1] + 2
+    merchants = coded(orders["domain"])[0] + 1
+    if "n_items" not in orders:
+        return _without_small(merchants, np.zeros_like(merchants))
     # Rare numbers of items are one kind of their merchant, rare merchants one kind together.
-    kinds = merchants * (items.max() + 1) + items
-    kinds = np.where(np.bincount(kinds)[kinds] < SMALL, merchants * (items.max() + 1), kinds)
-    return np.where(np.bincount(kinds)[kinds] < SMALL, 0, kinds)
+    items = coded(orders["n_items"])[0] + 2
+    most = int(items.max()) + 1
+    kinds = _without_small(merchants * most + items, merchants * most)
+    found = _without_small(kinds, np.zeros_like(kinds))
+    return None if (found == found[0]).all() else found
+
+
+def _without_small(kinds: Codes, larger: Codes) -> Codes:
+    """Return the kinds, of small ones the larger kind that they belong to."""
+    sizes = np.bincount(kinds)
+    if sizes[sizes > 0].min() >= SMALL:
+        return kinds
+    return np.where(sizes[kinds] < SMALL, larger, kinds)
 
 
 Unit = Literal["orders", "batches", "runs", "none"]
@@ -233,10 +244,12 @@ def dependence_of_times(values: ArrayLike, units: Units) -> Dependence:
     runs, present = _present(units.runs, len(x))
     if present >= ENOUGH_RUNS:
         return Dependence("runs", len(x), present, present, codes=runs)
-    residuals = _residuals(x, units.kinds)
+    rows = _tested(units, len(x))
+    some, runs = units.of(rows), runs[rows] if present > 1 else runs
+    residuals = _residuals(x[rows], some.kinds)
     if present > 1 and kruskal_wallis(residuals, runs) <= ALIKE:
         return _none(len(x), present, "runs differ")
-    return _by_neighbours(residuals, runs, present, units.started)
+    return _by_neighbours(residuals, runs, len(x), present, units.place)
 
 
 def dependence_of_shares(flags: ArrayLike, units: Units) -> Dependence:
@@ -255,21 +268,40 @@ def dependence_of_shares(flags: ArrayLike, units: Units) -> Dependence:
         return Dependence("orders", len(x), present, len(x))
     if present > 1 and outcomes_differ(x, runs) <= ALIKE:
         return _none(len(x), present, "runs differ")
-    return _by_neighbours(x, runs, present, units.started)
+    rows = _tested(units, len(x))
+    runs = runs[rows] if present > 1 else runs
+    return _by_neighbours(x[rows], runs, len(x), present, units.place)
+
+
+def _tested(units: Units, n: int) -> NDArray[np.signedinteger[Any]]:
+    """Return the positions of orders that the tests look at, in order of start."""
+    if n <= MOST_TESTED:
+        return np.arange(n) if units.place is None else np.argsort(units.place, kind="stable")
+    length = MOST_TESTED // STRETCHES
+    if units.place is None:
+        begins = np.linspace(0, n - length, STRETCHES).astype(np.intp)
+        return (begins[:, None] + np.arange(length)).ravel()
+    # Places of orders that have no time are gaps, so that a stretch can be a little shorter.
+    first, last = int(units.place.min()), int(units.place.max())
+    length = min(length * (last - first + 1) // n, (last - first + 1) // STRETCHES)
+    begins = np.linspace(first, last + 1 - length, STRETCHES).astype(np.intp)
+    wanted = np.zeros(last + 1, dtype=bool)
+    for begin in begins:
+        wanted[begin : begin + length] = True
+    rows = np.flatnonzero(wanted[units.place])
+    return rows[np.argsort(units.place[rows], kind="stable")]
 
 
 def _by_neighbours(
-    series: Floats, runs: Codes, present: int, started: NDArray[np.integer[Any]] | None
+    series: Floats, runs: Codes, n: int, present: int, place: Codes | None
 ) -> Dependence:
-    """Let the likeness of neighbours decide, of one run or of few that are alike."""
-    n = len(series)
-    by_start = None if started is None else np.argsort(started, kind="stable")
-    ordered = series if by_start is None else series[by_start]
-    if present > 1:
-        run_of = runs if by_start is None else runs[by_start]
-        parts = [ordered[run_of == code] for code in range(present)]
-    else:
-        parts = stretches(ordered)
+    """Let the likeness of neighbours decide, of one run or of few that are alike.
+
+    The series and its runs are in order of start; of very many orders some stretches.
+    """
+    parts = [series[runs == code] for code in range(present)] if present > 1 else [series]
+    if n > MOST_TESTED:
+        parts = [piece for part in parts for piece in np.array_split(part, STRETCHES)]
     score, correlation = neighbours_alike(parts)
     if score <= LAG_ALARM:
         return Dependence("orders", n, present, n)
@@ -280,8 +312,8 @@ def _by_neighbours(
         return Dependence("none", n, present, 0, why, correlation)
     batches = BATCHES if n >= MANY else FEW_BATCHES
     codes = np.arange(n) * batches // n
-    if by_start is not None:
-        codes[by_start] = codes.copy()
+    if place is not None:
+        codes[np.argsort(place, kind="stable")] = codes.copy()
     return Dependence("batches", n, present, batches, "", correlation, codes)
 
 
@@ -304,22 +336,14 @@ def _residuals(x: Floats, kinds: Codes | None) -> Floats:
     if kinds is None:
         return x
     logs = log_times(x)
-    for kind in np.flatnonzero(np.bincount(kinds)):
-        mine = kinds == kind
-        logs[mine] -= np.median(logs[mine])
+    by_kind = np.argsort(kinds, kind="stable")
+    for mine in np.split(by_kind, np.cumsum(np.bincount(kinds))[:-1]):
+        if len(mine):
+            logs[mine] -= np.median(logs[mine])
     return logs
 
 
 # The tests.
-
-
-def stretches(series: Floats) -> list[Floats]:
-    """Return a series, of a very long one some stretches of neighbours."""
-    if len(series) <= MOST_TESTED:
-        return [series]
-    length = MOST_TESTED // STRETCHES
-    begins = np.linspace(0, len(series) - length, STRETCHES).astype(int)
-    return [series[begin : begin + length] for begin in begins]
 
 
 def neighbours_alike(parts: Iterable[Floats]) -> tuple[float, float]:
@@ -347,6 +371,7 @@ def kruskal_wallis(values: Floats, codes: Codes) -> float:
     """Return the p value of groups that differ in place (Kruskal and Wallis, with ties)."""
     from scipy.special import chdtrc
 
+    codes = _present(codes, len(values))[0]
     ranks, sizes = ranked(values), np.bincount(codes)
     n, sums = len(values), np.bincount(codes, weights=ranks)
     spread = float(((ranks - (n + 1) / 2) ** 2).sum())

@@ -240,8 +240,16 @@ def success_rate(orders: pd.DataFrame, level: float = 0.95) -> Share:
     >>> success_rate(orders).of
     3
     """
-    counted = attempted(orders)
-    return success_over(is_value(counted["outcome"], PLACED), units_of(counted), level)
+    return _of_attempted(is_value(orders["outcome"], PLACED), orders, level)
+
+
+def _of_attempted(flags: NDArray[np.bool_], orders: pd.DataFrame, level: float) -> Share:
+    """Return the share of attempted orders that did something; flags of all orders."""
+    counted = ~is_value(orders["outcome"], CANCELLED)
+    units = units_of(orders, kinds=False)
+    if counted.all():
+        return success_over(flags, units, level)
+    return success_over(flags[counted], units.of(counted), level)
 
 
 def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
@@ -271,12 +279,15 @@ def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     names = [name for name in KNOWN if name == PLACED or name in counts]
     names += sorted(set(counts) - set(KNOWN))
     n = sum(counts.values()) - counts.get(CANCELLED, 0)
-    counted = attempted(orders)
-    units, rows = units_of(counted), []
+    tries, units, rows = codes, units_of(orders, kinds=False), []
+    if CANCELLED in present:
+        counted = codes != present.index(CANCELLED)
+        tries, units = codes[counted], units.of(counted)
     for name in names:
         row: dict[str, Any] = {"outcome": name, "count": counts.get(name, 0), "attempted": n}
         if name != CANCELLED and n:
-            found_share = success_over(is_value(counted["outcome"], name), units, level)
+            code = present.index(name) if name in present else len(present)
+            found_share = success_over(tries == code, units, level)
             row |= {"share": found_share.share, "low": found_share.low, "high": found_share.high}
         rows.append(row)
     return OUTCOMES.frame(rows)
@@ -319,7 +330,8 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95) -> p
     reached = came.sum(axis=0)
     n = int(seen.shape[0])
     came_from = np.concatenate([[n], reached[:-1]])[: len(names)]
-    units = units_of(counted).of(kept)
+    units = units_of(counted, kinds=False)
+    units = units if kept.all() else units.of(kept)
     whole = [success_over(came[:, i], units, level) for i in range(len(names))]
     steps = [
         success_over(came[:, i][came[:, i - 1]], units.of(came[:, i - 1]), level)
@@ -525,8 +537,7 @@ def good_fraction(
     limits_ms
         The most that a column of ``orders`` may be, in ms.
     """
-    counted = attempted(orders)
-    return success_over(is_good(counted, limits_ms), units_of(counted), level)
+    return _of_attempted(is_good(orders, limits_ms), orders, level)
 
 
 def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.bool_]:

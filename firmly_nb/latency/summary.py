@@ -24,7 +24,7 @@ from firmly_nb.display.text import (
     uncertainty,
 )
 from firmly_nb.latency.columns import coded, floats, is_value, positions
-from firmly_nb.latency.dependence import basis_words, quantiles_over, units_of
+from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import estimate, values_needed
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from firmly_nb.latency.dependence import Estimates, Units
+    from firmly_nb.latency.dependence import Estimates
     from firmly_nb.latency.quantiles import Quantile
     from firmly_nb.latency.shares import Share
 
@@ -145,7 +145,8 @@ def _table(
         *_order_parts(orders, counted, units),
     ]
     found = {part.stage: _quantiles(part, level) for part in parts}
-    rows = [_row(part, found[part.stage], counted, units.of(counted), level) for part in parts]
+    tried = Units(units.runs, None, units.place).of(counted)
+    rows = [_row(part, found[part.stage], counted, tried, level) for part in parts]
     return LATENCY.frame(rows), found
 
 

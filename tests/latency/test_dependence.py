@@ -1,5 +1,6 @@
 """Orders that are not independent: what counts as one observation, and intervals that know it."""
 
+import itertools
 import math
 
 import numpy as np
@@ -33,7 +34,6 @@ from firmly_nb.latency.dependence import (
     quantiles_over,
     ranked,
     shares_differ,
-    stretches,
     units_of,
 )
 from firmly_nb.latency.quantiles import quantile
@@ -213,12 +213,25 @@ def test_kinds_of_few_orders_are_put_together():
     assert units_of(orders.iloc[:0]).kinds is None
 
 
-def test_a_very_long_run_is_looked_at_in_stretches_of_neighbours():
-    parts = stretches(np.arange(1_000_000.0))
-    assert [len(part) for part in parts] == [5000] * 20
-    assert all((np.diff(part) == 1).all() for part in parts)
-    assert (parts[0][0], parts[-1][-1]) == (0, 999_999)
-    assert len(stretches(np.arange(100_000.0))) == 1
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_very_long_run_is_looked_at_in_stretches_of_neighbours(runs, alike):
+    """In any order of rows, and with gaps where orders have no time."""
+    n, rng = 90_000, seeded(4)
+    series = latent(rng, n, 0.3 if alike else 0.0)
+    shuffle = rng.permutation(n)
+    started = pd.Timestamp("2026-01-05", tz="UTC") + pd.to_timedelta(np.arange(n), unit="s")
+    orders = pd.DataFrame({"started_at": started, "run_id": np.arange(n) * runs // n})
+    flags = rng.random(n) < 0.9
+    for rows in (np.arange(n), shuffle):
+        units = units_of(orders.iloc[rows])
+        told = dependence_of_times(series[rows][flags[rows]], units.of(flags[rows]))
+        assert (told.unit == "orders") == (not alike)
+        assert told.n == flags.sum()
+        if runs == 1 and alike:
+            place = np.arange(n)[rows][flags[rows]]
+            edges = [place[told.codes == code] for code in range(10)]
+            assert all(a.max() < b.min() for a, b in itertools.pairwise(edges))
 
 
 # Intervals, against the formulas written out.
