@@ -231,6 +231,11 @@ class Judgement:
     evidence: str
 
 
+# Orders whose times another tool told: their environment and clock. No answer to them was seen.
+EXTERNAL: Literal["external"] = "external"
+NOT_SEEN = Judgement(UNKNOWN, "outcome as told; no answer was read")
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Facts about an order that bear on whether it exists.

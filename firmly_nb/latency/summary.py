@@ -625,8 +625,11 @@ def where(orders: pd.DataFrame) -> str:
     if not len(orders):
         return "no orders"
     first, last = orders["started_at"].min(), orders["started_at"].max()
-    until = f"{last:%H:%M}" if last.date() == first.date() else f"{last:%Y-%m-%d %H:%M}"
-    window = f"{first:%Y-%m-%d %H:%M} to {until} UTC"
+    if orders["started_at"].isna().all():
+        window = "start not known"
+    else:
+        until = f"{last:%H:%M}" if last.date() == first.date() else f"{last:%Y-%m-%d %H:%M}"
+        window = f"{first:%Y-%m-%d %H:%M} to {until} UTC"
     names = [_listed(coded(orders[name])[1], name) for name in ("environment", "domain")]
     return " · ".join([window, *names])
 
