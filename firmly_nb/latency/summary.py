@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -280,7 +281,8 @@ def strip_html(table: pd.DataFrame) -> str:
         for stage, share in zip(table["stage"], table["share_of_order"], strict=True)
         if stage != ORDER and share > 0
     ]
-    names = [stage for stage, _ in parts]
+    # Those that nobody reached count too: a colour goes by what there can be.
+    names = list(takewhile(lambda stage: stage != ORDER, table["stage"].tolist()))
     whole = sum(share for _, share in parts)
     bars = "".join(
         f'<div style="width:{share / whole:.2%};height:14px;'
