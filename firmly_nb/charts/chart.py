@@ -36,8 +36,12 @@ from firmly_nb.display.text import (
     short_name,
 )
 from firmly_nb.latency.columns import ended_ms, is_value
-from firmly_nb.latency.quantiles import quantiles
-from firmly_nb.latency.runs import quantiles_by_run, runs_of
+from firmly_nb.latency.dependence import (
+    basis_words,
+    dependence_of_times,
+    quantiles_over,
+    units_of,
+)
 from firmly_nb.outcomes import PLACED, outcome
 
 if TYPE_CHECKING:
@@ -345,22 +349,16 @@ def times(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> Any:
 def order_quantiles(
     orders: pd.DataFrame, ps: Iterable[float], measure: str = DEFAULT_MEASURE
 ) -> list[Quantile]:
-    """Return quantiles of the placed orders' times, as the table of latencies has them.
-
-    Where there are two runs or more the intervals are those of resampled runs.
-    """
+    """Return quantiles of the placed orders' times, as the table of latencies has them."""
     through = placed(orders, measure)
-    runs = runs_of(through)
-    values = through[measure].to_numpy("float64")
-    return quantiles_by_run(values, runs.codes, ps) if runs else quantiles(values, ps)
+    return quantiles_over(through[measure].to_numpy("float64"), ps, units_of(through)).quantiles
 
 
-def interval_words(orders: pd.DataFrame) -> str:
-    """Return in words how the intervals were computed."""
-    runs = runs_of(placed(orders))
-    if runs is None:
-        return "Intervals: 95%, exact order statistics."
-    return f"Intervals: 95%, from {count(len(runs.names))} resampled runs."
+def interval_words(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> str:
+    """Return in words how the intervals were computed, and which runs they speak of."""
+    through = placed(orders, measure)
+    basis = dependence_of_times(through[measure].to_numpy("float64"), units_of(through))
+    return basis_words({"order": basis}, 0.95)
 
 
 def failure_heights(lost: pd.DataFrame, times: Any) -> Any:

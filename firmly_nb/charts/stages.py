@@ -143,8 +143,8 @@ def _shares_said(table: pd.DataFrame) -> str:
 
 def _how_certain(table: pd.DataFrame, orders: pd.DataFrame) -> str:
     if table["p50_ms"].isna().all():
-        return " Bars: the longest time, since there are too few for a median."
-    short = " Where there are too few for a median the bar is the longest time, without interval."
+        return " Bars: the longest time, since no median has an interval."
+    short = " Where the median has no interval the bar is the longest time."
     return f" {interval_words(orders)}{short if table['p50_ms'].isna().any() else ''}"
 
 

@@ -41,7 +41,7 @@ from firmly_nb.latency.effect import (
 )
 from firmly_nb.latency.quantiles import in_order, log_times, type_7
 from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
-from firmly_nb.latency.shares import Share, success_rate
+from firmly_nb.latency.shares import Share, share, success_rate
 from firmly_nb.latency.stages import stage_times
 from firmly_nb.outcomes import PLACED
 from firmly_nb.schema import Column, Table
@@ -333,7 +333,7 @@ def compare(
         _difference(name, a.times[name], b.times[name], margin, level_each, by_run=by_run)
         for name in (ORDER, *shared)
     )
-    success = newcombe(success_rate(orders_a, level_each), success_rate(orders_b, level_each))
+    success = newcombe(_placed(orders_a, level_each), _placed(orders_b, level_each))
     codes = (a.times[ORDER].codes, b.times[ORDER].codes) if by_run else None
     return Comparison(
         verdict=sentence(order, differences, success, margin, FEWEST),
@@ -346,6 +346,12 @@ def compare(
         level_each=level_each,
         notes=tuple(_notes(a, b, success)),
     )
+
+
+def _placed(orders: pd.DataFrame, level: float) -> Share:
+    """Return the share placed with the interval of independent orders, as Newcombe takes it."""
+    found = success_rate(orders)
+    return share(found.count, found.of, level)
 
 
 def newcombe(a: Share, b: Share) -> SuccessDifference:

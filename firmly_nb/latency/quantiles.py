@@ -53,7 +53,11 @@ class Quantile:
     low, high
         The interval; infinite where an end is open.
     needed
-        Values from which both ends exist.
+        Values from which both ends exist, if they are independent.
+    why
+        Why it is not estimable, where it is not the number of values alone.
+    worth
+        How many independent values tell as much; not a number where all are independent.
     """
 
     p: float
@@ -62,6 +66,8 @@ class Quantile:
     low: float
     high: float
     needed: int
+    why: str = ""
+    worth: float = math.nan
 
     @property
     def estimable(self) -> bool:
@@ -84,6 +90,7 @@ class Quantile:
         if self.estimable:
             return f"{number(self.estimate)} ({range_})"
         needs = f"{self.name} needs {count(self.needed)} values, there are {count(self.n)}"
+        needs = self.why or needs
         known = math.isfinite(self.low) or math.isfinite(self.high)
         return f"{range_} (not estimable: {needs})" if known else f"not estimable: {needs}"
 

@@ -1,7 +1,7 @@
 """Runs: orders that were placed together are alike, so there is less to be learned from them.
 
-Where there are two runs or more, intervals come from drawing whole runs
-again. The percentiles that bound an interval are moved outwards for few runs, as a t interval's
+``dependence`` says what an interval may rest on. A comparison draws whole runs again. The
+percentiles that bound an interval are moved outwards for few runs, as a t interval's
 ends are (T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician
 69, 2015, section 4.3: the expanded percentile interval); plain percentiles are too narrow.
 """
@@ -9,19 +9,17 @@ ends are (T. Hesterberg, "What Teachers Should Know About the Bootstrap", The Am
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firmly_nb.latency.quantiles import Quantile, in_order, quantiles_of_sorted
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
@@ -75,51 +73,6 @@ def runs_of(orders: pd.DataFrame) -> Runs | None:
     return Runs(codes, tuple("(no run)" if pd.isna(name) else str(name) for name in names))
 
 
-def intraclass_correlation(values: ArrayLike, codes: Codes) -> float:
-    """Return which share of the variance lies between runs: ICC(1), of the analysis of variance.
-
-    Times are skewed: give their logarithms. Zero where runs differ less than chance makes them.
-
-    Examples
-    --------
-    >>> runs = np.array([0, 0, 1, 1])
-    >>> intraclass_correlation([1.0, 2.0, 1.0, 2.0], runs)
-    0.0
-    >>> round(intraclass_correlation([1.0, 1.1, 2.0, 2.1], runs), 2)
-    0.99
-    """
-    x = np.asarray(values, dtype=np.float64)
-    sizes = np.bincount(codes)
-    here = sizes > 0
-    sizes, n, count = sizes[here], len(x), int(here.sum())
-    if count < 2 or n <= count:
-        return 0.0
-    means = np.bincount(codes, weights=x)[here] / sizes
-    between = float((sizes * (means - x.mean()) ** 2).sum()) / (count - 1)
-    squares = np.bincount(codes, weights=(x - x.mean()) ** 2).sum()
-    within = max(float(squares) - between * (count - 1), 0.0) / (n - count)
-    # Runs of unequal size count as runs of this one.
-    size = (n - float((sizes**2).sum()) / n) / (count - 1)
-    whole = between + (size - 1) * within
-    return max((between - within) / whole, 0.0) if whole > 0 else 0.0
-
-
-def design_effect(values: ArrayLike, codes: Codes) -> float:
-    """Return how many times as many orders are needed as if runs did not matter.
-
-    ``1 + (m - 1) ICC``, m orders a run; ``n / design_effect`` is the effective number of orders.
-    For runs of unequal size m is the mean size seen by an order.
-
-    Examples
-    --------
-    >>> design_effect([1.0, 2.0, 1.0, 2.0], np.array([0, 0, 1, 1]))
-    1.0
-    """
-    sizes = np.bincount(codes)
-    size = float((sizes**2).sum()) / max(len(codes), 1)
-    return 1 + max(size - 1, 0.0) * intraclass_correlation(values, codes)
-
-
 @lru_cache(maxsize=4)
 def drawn_runs(count: int, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
     """Draw runs with replacement; return how often each run is in each resample.
@@ -153,50 +106,6 @@ def percentile_interval(draws: Floats, level: float, runs: int) -> tuple[float, 
         return -math.inf, math.inf
     tail = expanded_tail(level, runs)
     return float(np.quantile(known, tail)), float(np.quantile(known, 1 - tail))
-
-
-def quantiles_by_run(
-    values: ArrayLike, codes: Codes, ps: Iterable[float], level: float = 0.95
-) -> list[Quantile]:
-    """Return quantiles whose intervals come from drawing whole runs again.
-
-    No interval is narrower than the exact one of independent orders, which also says whether a
-    quantile is estimable: resampling cannot know of times longer than the longest.
-
-    Parameters
-    ----------
-    values
-        Measured values; nulls are left out.
-    codes
-        The run of each value.
-    ps, level
-        Which quantiles, and the intervals' level.
-
-    Examples
-    --------
-    >>> runs = np.repeat(np.arange(10), 30)
-    >>> found = quantiles_by_run(np.arange(300.0), runs, [0.5])[0]
-    >>> found.low < found.estimate == 149.5 < found.high
-    True
-    """
-    x = np.asarray(values, dtype=np.float64)
-    known = ~np.isnan(x)
-    x, present = x[known], np.unique(codes[known], return_inverse=True)[1]
-    ordered = in_order(x)
-    count = int(present.max()) + 1 if len(present) else 0
-    # By run and within it by size; a look through all values for each run would be slow for many.
-    by_run = x[np.lexsort((x, present))]
-    groups = np.split(by_run, np.cumsum(np.bincount(present, minlength=count))[:-1])
-    exact = quantiles_of_sorted(ordered, ps, level)
-    if count < 2:
-        return exact
-    draws = resampled_quantiles(groups, [q.p for q in exact], drawn_runs(count))
-    return [_widened(q, drawn, level, count) for q, drawn in zip(exact, draws, strict=True)]
-
-
-def _widened(exact: Quantile, draws: Floats, level: float, runs: int) -> Quantile:
-    low, high = percentile_interval(draws, level, runs)
-    return replace(exact, low=min(low, exact.low), high=max(high, exact.high))
 
 
 def resampled_quantiles(groups: list[Floats], ps: Iterable[float], drawn: Floats) -> list[Floats]:

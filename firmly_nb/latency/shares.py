@@ -1,4 +1,4 @@
-"""Outcomes: shares with Wilson intervals, and the milestones that orders reached.
+"""Outcomes: shares with their intervals, and the milestones that orders reached.
 
 ``attempted`` is the number of orders without those that the analyst
 cancelled; failures stay in it.
@@ -7,7 +7,7 @@ cancelled; failures stay in it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +17,15 @@ from firmly_nb.display.html import page
 from firmly_nb.display.messages import not_a_share
 from firmly_nb.display.text import count, percent, percent_interval, stated, stated_percent
 from firmly_nb.latency.columns import coded, ended_ms, floats, is_value, positions
+from firmly_nb.latency.dependence import (
+    Units,
+    dependence_of_shares,
+    effective_units,
+    error_over,
+    shares_differ,
+    t_factor,
+    units_of,
+)
 from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
 from firmly_nb.schema import Column, Table
 
@@ -25,6 +34,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
+
+    from firmly_nb.latency.dependence import Dependence
 
     Floats = NDArray[np.float64]
 
@@ -36,8 +47,8 @@ OUTCOMES = Table(
         Column("count", "int64", "orders", "orders that ended so"),
         Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
         Column("share", "float64", "", "count / attempted; null for cancelled"),
-        Column("low", "float64", "", "Wilson interval of the share, lower end"),
-        Column("high", "float64", "", "Wilson interval of the share, upper end"),
+        Column("low", "float64", "", "interval of the share, lower end; 0: none"),
+        Column("high", "float64", "", "the same, upper end; 1: none"),
     ),
 )
 FUNNEL = Table(
@@ -49,33 +60,56 @@ FUNNEL = Table(
         Column("reached", "int64", "orders", "reached it, or a later one"),
         Column("seen", "int64", "orders", "its own event came"),
         Column("conversion", "float64", "", "reached / came_from"),
-        Column("low", "float64", "", "Wilson interval of the conversion, lower end"),
-        Column("high", "float64", "", "Wilson interval of the conversion, upper end"),
+        Column("low", "float64", "", "interval of the conversion, lower end; 0: none"),
+        Column("high", "float64", "", "the same, upper end; 1: none"),
         Column("share", "float64", "", "reached / attempted: the product of the conversions"),
-        Column("share_low", "float64", "", "Wilson interval of the share, lower end"),
-        Column("share_high", "float64", "", "Wilson interval of the share, upper end"),
+        Column("share_low", "float64", "", "interval of the share, lower end; 0: none"),
+        Column("share_high", "float64", "", "the same, upper end; 1: none"),
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share of orders with its interval."""
+    """A share of orders with its interval.
+
+    Attributes
+    ----------
+    count, of, share
+        How many of how many.
+    low, high
+        The interval; from 0 to 1 where there is none.
+    dependence
+        What the interval rests on; None: on independent orders.
+    worth
+        How many independent orders tell as much.
+    """
 
     count: int
     of: int
     share: float
     low: float
     high: float
+    dependence: Dependence | None = None
+    worth: float = math.nan
 
     def __str__(self) -> str:
         if not self.of:
             return "no orders"
-        range_ = percent_interval(self.low, self.high)
-        return f"{percent(self.share)} ({range_}; {count(self.count)} of {count(self.of)})"
+        counted = f"{count(self.count)} of {count(self.of)}"
+        return f"{percent(self.share)} ({self.range_words}; {counted})"
+
+    @property
+    def range_words(self) -> str:
+        """The interval in words, or why there is none."""
+        if self.dependence is not None and self.dependence.unit == "none":
+            return self.dependence.way
+        return percent_interval(self.low, self.high)
 
 
-def wilson(k: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
+def wilson(
+    k: ArrayLike, n: ArrayLike, level: float = 0.95, z: float | None = None
+) -> tuple[Floats, Floats]:
     """Return Wilson's interval of the share k / n; without orders, from 0 to 1.
 
     Parameters
@@ -84,6 +118,8 @@ def wilson(k: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Flo
         How many of how many; numbers or arrays, also fractions (effective numbers).
     level
         How often such intervals hold the true share.
+    z
+        The normal factor; Student's where there are few units. By default that of the level.
 
     Examples
     --------
@@ -95,7 +131,8 @@ def wilson(k: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Flo
 
     n = np.asarray(n, dtype=np.float64)
     some = np.where(n > 0, n, 1.0)
-    p, z2 = np.asarray(k, dtype=np.float64) / some, ndtri(0.5 + level / 2) ** 2
+    z2 = (ndtri(0.5 + level / 2) if z is None else z) ** 2
+    p = np.asarray(k, dtype=np.float64) / some
     half = np.sqrt(z2 * p * (1 - p) / some + z2**2 / (4 * some**2))
     middle, scale = p + z2 / (2 * some), 1 + z2 / some
     low = np.where(n > 0, np.where(p <= 0, 0.0, (middle - half) / scale), 0.0)
@@ -115,6 +152,79 @@ def share(k: int, n: int, level: float = 0.95) -> Share:
     return Share(k, n, k / n if n else np.nan, float(low), float(high))
 
 
+DIFFER = 0.01  # p value from which outcomes of runs differ so much that the next may be of any kind
+DRAWS, SEED = 2000, 7
+AS_GOOD_AS_INFINITE = 1e3  # of Student's factor
+MOST_DRAWN = 1000  # runs; the weights of more are as good as normal
+
+
+def success_over(flags: ArrayLike, units: Units, level: float = 0.95) -> Share:
+    """Return the share of orders that did something, allowing for orders that are alike.
+
+    Over batches or runs it is Wilson's interval for as many orders as have the same error, with
+    Student's factor. Where outcomes differ between runs it allows for one more run of any kind.
+
+    Parameters
+    ----------
+    flags
+        For each order whether it did.
+    units
+        Where the orders stand, from ``firmly_nb.latency.dependence.units_of``.
+    level
+        How often such intervals hold the true share.
+
+    Examples
+    --------
+    >>> runs = np.repeat(np.arange(10), 30)
+    >>> found = success_over(np.arange(300) % 30 > runs // 2, Units(runs))
+    >>> print(found, found.dependence.way)
+    90.0% (85.4% to 93.3%; 270 of 300) from 10 runs, for runs like these
+    """
+    x = np.asarray(flags, dtype=bool)
+    k, n = int(x.sum()), len(x)
+    basis = dependence_of_shares(x, units)
+    told = replace(basis, codes=None)
+    if basis.unit == "none":
+        return Share(k, n, k / n, 0.0, 1.0, told)
+    if basis.codes is None or k in (0, n):
+        return replace(share(k, n, level), dependence=told)
+    sizes = np.bincount(basis.codes)
+    found = np.bincount(basis.codes, weights=x, minlength=len(sizes))
+    p = k / n
+    worth = n / max(1.0, error_over(found, sizes) ** 2 / (p * (1 - p) / n))
+    if basis.unit == "runs" and shares_differ(found.astype(np.int64), sizes) <= DIFFER:
+        low, high = _one_more_run(found, sizes, level)
+    else:
+        factor = t_factor(level, effective_units(sizes))
+        ends = wilson(p * worth, worth, level, min(factor, AS_GOOD_AS_INFINITE))
+        low, high = (float(end) for end in ends)
+    return Share(k, n, p, low, high, told, worth)
+
+
+def _one_more_run(
+    found: NDArray[Any], sizes: NDArray[np.integer[Any]], level: float
+) -> tuple[float, float]:
+    """Return the interval of a share if runs and one more of any kind have random weights.
+
+    The weights are Dirichlet's, times the run's number of orders; in the one more run none, or
+    all, of as many orders as a run has on average.
+    """
+    from scipy.special import ndtri
+
+    ends, tail = [], (1 - level) / 2
+    all_sizes = np.append(sizes, sizes.mean())
+    for extreme, q in ((0.0, tail), (1.0, 1 - tail)):
+        all_found = np.append(found, extreme * all_sizes[-1])
+        if len(sizes) <= MOST_DRAWN:
+            weights = np.random.default_rng(SEED).standard_exponential((DRAWS, len(all_sizes)))
+            ends.append(float(np.quantile((weights @ all_found) / (weights @ all_sizes), q)))
+        else:
+            middle = all_found.sum() / all_sizes.sum()
+            parts = (all_found - middle * all_sizes) / all_sizes.sum()
+            ends.append(float(middle + np.sqrt(parts @ parts) * ndtri(q)))
+    return ends[0], ends[1]
+
+
 def attempted(orders: pd.DataFrame) -> pd.DataFrame:
     """Return the orders that count: all but the cancelled ones."""
     return orders[~is_value(orders["outcome"], CANCELLED)]
@@ -130,17 +240,25 @@ def success_rate(orders: pd.DataFrame, level: float = 0.95) -> Share:
     >>> success_rate(orders).of
     3
     """
-    counted = attempted(orders)
-    return share(int(is_value(counted["outcome"], PLACED).sum()), len(counted), level)
+    return _of_attempted(is_value(orders["outcome"], PLACED), orders, level)
+
+
+def _of_attempted(flags: NDArray[np.bool_], orders: pd.DataFrame, level: float) -> Share:
+    """Return the share of attempted orders that did something; flags of all orders."""
+    counted = ~is_value(orders["outcome"], CANCELLED)
+    units = units_of(orders, kinds=False)
+    if counted.all():
+        return success_over(flags, units, level)
+    return success_over(flags[counted], units.of(counted), level)
 
 
 def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Count how orders ended; each share of the attempted ones has its Wilson interval.
+    """Count how orders ended; each share of the attempted ones has its interval.
 
     Parameters
     ----------
     orders
-        Needs ``outcome``.
+        Needs ``outcome``; ``run_id``, ``started_at`` where orders may be alike.
     level
         The intervals' level.
 
@@ -156,16 +274,20 @@ def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     >>> outcome_table(orders)[["outcome", "count", "share"]].to_dict("list")
     {'outcome': ['placed', 'timeout'], 'count': [3, 1], 'share': [0.75, 0.25]}
     """
-    found = orders["outcome"].value_counts()
-    counts = {str(name): int(count) for name, count in found.items() if count}
+    codes, present = coded(orders["outcome"])
+    counts = dict(zip(present, np.bincount(codes, minlength=len(present)).tolist(), strict=True))
     names = [name for name in KNOWN if name == PLACED or name in counts]
     names += sorted(set(counts) - set(KNOWN))
     n = sum(counts.values()) - counts.get(CANCELLED, 0)
-    rows = []
+    tries, units, rows = codes, units_of(orders, kinds=False), []
+    if CANCELLED in present:
+        counted = codes != present.index(CANCELLED)
+        tries, units = codes[counted], units.of(counted)
     for name in names:
         row: dict[str, Any] = {"outcome": name, "count": counts.get(name, 0), "attempted": n}
         if name != CANCELLED and n:
-            found_share = share(row["count"], n, level)
+            code = present.index(name) if name in present else len(present)
+            found_share = success_over(tries == code, units, level)
             row |= {"share": found_share.share, "low": found_share.low, "high": found_share.high}
         rows.append(row)
     return OUTCOMES.frame(rows)
@@ -203,12 +325,19 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95) -> p
     {'milestone': ['cart', 'done'], 'reached': [2, 1], 'conversion': [1.0, 0.5]}
     """
     counted = attempted(orders)
-    seen, names = _seen(stages, counted)
-    reached = np.logical_or.accumulate(seen[:, ::-1], axis=1)[:, ::-1].sum(axis=0)
+    seen, kept, names = _seen(stages, counted)
+    came = np.logical_or.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
+    reached = came.sum(axis=0)
     n = int(seen.shape[0])
     came_from = np.concatenate([[n], reached[:-1]])[: len(names)]
-    low, high = wilson(reached, came_from, level)
-    share_low, share_high = wilson(reached, n, level)
+    units = units_of(counted, kinds=False)
+    units = units if kept.all() else units.of(kept)
+    whole = [success_over(came[:, i], units, level) for i in range(len(names))]
+    steps = [
+        success_over(came[:, i][came[:, i - 1]], units.of(came[:, i - 1]), level)
+        for i in range(1, len(names))
+    ]
+    steps = [*whole[:1], *steps]
     return FUNNEL.from_columns(
         {
             "milestone": names,
@@ -216,11 +345,11 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95) -> p
             "reached": reached,
             "seen": seen.sum(axis=0),
             "conversion": _ratio(reached, came_from),
-            "low": low,
-            "high": high,
+            "low": np.array([step.low for step in steps]),
+            "high": np.array([step.high for step in steps]),
             "share": _ratio(reached, np.full(len(names), n)),
-            "share_low": share_low,
-            "share_high": share_high,
+            "share_low": np.array([one.low for one in whole]),
+            "share_high": np.array([one.high for one in whole]),
         }
     )
 
@@ -230,8 +359,10 @@ def _ratio(k: NDArray[np.int64], n: NDArray[np.int64]) -> Floats:
     return found
 
 
-def _seen(stages: pd.DataFrame, orders: pd.DataFrame) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return, order by milestone, whether the milestone's event came; and the milestones' names."""
+def _seen(
+    stages: pd.DataFrame, orders: pd.DataFrame
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
+    """Return, order by milestone, whether its event came; which orders count; and the names."""
     ids, names = coded(stages["to_milestone"])
     # Rows of a recording stand together, its milestones in order.
     position = positions(orders, stages)
@@ -244,7 +375,8 @@ def _seen(stages: pd.DataFrame, orders: pd.DataFrame) -> tuple[NDArray[np.bool_]
     seen[position[wanted], column[ids[wanted]]] = came
     speaks = np.zeros(len(orders), dtype=bool)
     speaks[position[wanted]] = True
-    return seen[speaks | _without_stages(position, len(orders))], [names[i] for i in common]
+    kept = speaks | _without_stages(position, len(orders))
+    return seen[kept], kept, [names[i] for i in common]
 
 
 def _without_stages(position: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
@@ -350,7 +482,10 @@ class Attainment:
 
     def __repr__(self) -> str:
         wanted = f"{stated_percent(self.wanted)} placed within {stated(self.order_ms)} ms"
-        return f"{self.verdict.capitalize()}: {self.attained}. Wanted: {wanted}."
+        basis = self.attained.dependence
+        known = basis is not None and basis.unit != "none" and self.attained.of
+        how = f" Interval: {basis.way}." if basis is not None and known else ""
+        return f"{self.verdict.capitalize()}: {self.attained}. Wanted: {wanted}.{how}"
 
     def _repr_html_(self) -> str:
         verdict, _, rest = repr(self).partition(":")
@@ -382,8 +517,8 @@ def attainment(
     --------
     >>> import pandas as pd
     >>> orders = pd.DataFrame({"outcome": "placed", "time_to_order_placed_ms": [900.0] * 80})
-    >>> attainment(orders, 900, 0.95)
-    Met: 100% (95.4% to 100%; 80 of 80). Wanted: 95% placed within 900 ms.
+    >>> attainment(orders, 900, 0.95)  # doctest: +ELLIPSIS
+    Met: 100% (95.4% to 100%; 80 of 80). Wanted: 95% placed within 900 ms. Interval: ...
     """
     if not 0 < wanted < 1:
         raise not_a_share("share", wanted, 0.95)
@@ -402,8 +537,7 @@ def good_fraction(
     limits_ms
         The most that a column of ``orders`` may be, in ms.
     """
-    counted = attempted(orders)
-    return share(int(is_good(counted, limits_ms).sum()), len(counted), level)
+    return _of_attempted(is_good(orders, limits_ms), orders, level)
 
 
 def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,17 +25,11 @@ from firmly_nb.display.text import (
     uncertainty,
 )
 from firmly_nb.latency.columns import coded, floats, is_value, positions
+from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
-from firmly_nb.latency.quantiles import (
-    estimate,
-    in_order_for,
-    log_times,
-    quantiles_of_sorted,
-    values_needed,
-)
-from firmly_nb.latency.runs import ENOUGH_RUNS, Runs, design_effect, quantiles_by_run, runs_of
-from firmly_nb.latency.shares import outcome_table, wilson
+from firmly_nb.latency.quantiles import estimate, values_needed
+from firmly_nb.latency.shares import outcome_table, success_over, success_rate
 from firmly_nb.latency.stages import StageTimes, stage_times
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
@@ -46,7 +40,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.dependence import Estimates
     from firmly_nb.latency.quantiles import Quantile
+    from firmly_nb.latency.shares import Share
 
     Floats = NDArray[np.float64]
 
@@ -82,8 +78,8 @@ LATENCY = Table(
         Column("reached", "int64", "orders", "orders that came to its end"),
         Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
         Column("reached_share", "float64", "", "reached / attempted"),
-        Column("reached_low", "float64", "", "Wilson interval of it, lower end"),
-        Column("reached_high", "float64", "", "Wilson interval of it, upper end"),
+        Column("reached_low", "float64", "", "interval of it, lower end; 0: none"),
+        Column("reached_high", "float64", "", "the same, upper end; 1: none"),
         Column("coalesced_share", "float64", "", "ends that share a read with the event before"),
         Column("uncertainty_p99_us", "float64", "µs", "how far off the times can be, p99"),
     ),
@@ -95,7 +91,8 @@ class _Part(NamedTuple):
 
     stage: str
     values: Floats
-    runs: Runs | None
+    units: Units  # where the orders of the values stand
+    reached: NDArray[np.bool_]  # for each order whether it came there
     extra: dict[str, Any]
 
 
@@ -104,8 +101,7 @@ def latency_table(
 ) -> pd.DataFrame:
     """Return the quantiles of every stage with their intervals.
 
-    Where orders belong to two runs or more, the intervals are those of resampled runs; else they
-    are the exact ones of order statistics.
+    The intervals allow for orders that are alike: see ``firmly_nb.latency.dependence``.
 
     Parameters
     ----------
@@ -116,7 +112,8 @@ def latency_table(
         ``STAGES``: for each order its stages in order.
     orders
         Needs ``recording_id``, ``outcome``, ``time_to_order_placed_ms``,
-        ``time_to_first_event_ms``, ``time_to_headers_ms``; ``run_id`` where there are runs.
+        ``time_to_first_event_ms``, ``time_to_headers_ms``; ``run_id`` where there are runs,
+        ``started_at``, ``domain`` and ``n_items`` to see which orders are alike.
     level
         The intervals' level.
 
@@ -133,48 +130,55 @@ def latency_table(
     >>> latency_table(pd.DataFrame(), STAGES.empty(), nothing)["stage"].tolist()
     []
     """
+    return _table(events, stages, orders, level)[0]
+
+
+def _table(
+    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, level: float
+) -> tuple[pd.DataFrame, dict[str, Estimates]]:
+    """Return the table, and for each row its quantiles with what they rest on."""
     if not len(orders):
-        return LATENCY.empty()
+        return LATENCY.empty(), {}
     counted = ~is_value(orders["outcome"], CANCELLED)
-    attempted = int(counted.sum())
-    runs = runs_of(orders)
+    units = units_of(orders)
     parts = [
-        *_stage_parts(events, stages, orders, runs),
-        *_order_parts(orders, counted, runs),
+        *_stage_parts(events, stages, orders, units),
+        *_order_parts(orders, counted, units),
     ]
-    return LATENCY.frame([_row(part, attempted, level) for part in parts])
+    found = {part.stage: _quantiles(part, level) for part in parts}
+    tried = Units(units.runs, None, units.place).of(counted)
+    rows = [_row(part, found[part.stage], counted, tried, level) for part in parts]
+    return LATENCY.frame(rows), found
 
 
-def _row(part: _Part, attempted: int, level: float) -> dict[str, Any]:
-    values = in_order_for(part.values, SHOWN, level)
-    found = _quantiles(part, values, level)
-    reached = int(part.extra.get("reached", len(values)))
-    low, high = wilson(reached, attempted, level)
+def _row(
+    part: _Part, found: Estimates, counted: NDArray[np.bool_], units: Units, level: float
+) -> dict[str, Any]:
+    n = found.dependence.n
+    reached = success_over(part.reached[counted], units, level)
     row = {
         "stage": part.stage,
-        "n": len(values),
-        "max_ms": float(values[-1]) if len(values) else None,
+        "n": n,
+        "max_ms": float(np.nanmax(part.values)) if n else None,
         **part.extra,
-        "reached": reached,
-        "attempted": attempted,
-        "reached_share": reached / attempted if attempted else None,
-        "reached_low": float(low),
-        "reached_high": float(high),
+        "reached": reached.count,
+        "attempted": reached.of,
+        "reached_share": reached.share,
+        "reached_low": reached.low,
+        "reached_high": reached.high,
     }
-    for q in found:
+    for q in found.quantiles:
         row |= {f"{q.name}_ms": q.estimate, f"{q.name}_low_ms": q.low, f"{q.name}_high_ms": q.high}
     return row
 
 
-def _quantiles(part: _Part, values: Floats, level: float) -> list[Quantile]:
-    if part.runs is None:
-        return quantiles_of_sorted(values, SHOWN, level)
-    return quantiles_by_run(part.values, part.runs.codes, SHOWN, level)
+def _quantiles(part: _Part, level: float) -> Estimates:
+    found = quantiles_over(part.values, SHOWN, part.units, level)
+    # Whose order is in which unit is not kept: a summary is small.
+    return found._replace(dependence=replace(found.dependence, codes=None))
 
 
-def _order_parts(
-    orders: pd.DataFrame, counted: NDArray[np.bool_], runs: Runs | None
-) -> list[_Part]:
+def _order_parts(orders: pd.DataFrame, counted: NDArray[np.bool_], units: Units) -> list[_Part]:
     """Return the rows of times that run from the request: the order's, and to its first signs."""
     placed = counted & is_value(orders["outcome"], PLACED)
     found = []
@@ -184,13 +188,15 @@ def _order_parts(
         (HEADERS, "time_to_headers_ms", counted, None),
     ):
         if column in orders:
-            values = floats(orders[column])[mask]
-            found.append(_Part(name, values, runs and runs.of(mask), {"share_of_order": share}))
+            values = floats(orders[column])
+            came = mask & ~np.isnan(values)
+            extra = {"share_of_order": share}
+            found.append(_Part(name, values[came], units.of(came), came, extra))
     return found
 
 
 def _stage_parts(
-    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, runs: Runs | None
+    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, units: Units
 ) -> list[_Part]:
     together = _ends_coalesced(events, stages, orders)
     placed_ms = floats(orders["time_to_order_placed_ms"])
@@ -205,7 +211,9 @@ def _stage_parts(
             "coalesced_share": float(together[one.rows].mean()) if len(one.rows) else None,
             "uncertainty_p99_us": _p99(one.uncertainty_us),
         }
-        parts.append(_Part(one.name, one.times_ms, runs and runs.of(one.orders), extra))
+        reached = np.zeros(len(orders), dtype=bool)
+        reached[one.orders] = True
+        parts.append(_Part(one.name, one.times_ms, units.of(one.orders), reached, extra))
     return parts
 
 
@@ -325,25 +333,29 @@ def _outcome(row: dict[Any, Any]) -> str:
     counted = f"{count(row['count'])} {outcome(row['outcome']).word}"
     if row["outcome"] == CANCELLED or math.isnan(row["share"]):
         return counted
-    return f"{counted}, {percent(row['share'])} ({percent_interval(row['low'], row['high'])})"
+    return f"{counted}, {percent(row['share'])} ({_share_range(row['low'], row['high'])})"
+
+
+def _share_range(low: float, high: float) -> str:
+    return "no interval" if low <= 0 and high >= 1 else percent_interval(low, high)
 
 
 def summary_grid(found: LatencySummary) -> Grid:
     """Return the table of a summary as texts."""
     rows = [
-        Row(_cells(row, found.level), look="bold" if row["stage"] == ORDER else "")
+        Row(_cells(row, found), look="bold" if row["stage"] == ORDER else "")
         for row in found.table.to_dict("records")
     ]
     return Grid(HEADS, rows)
 
 
-def _cells(row: dict[Any, Any], level: float) -> list[str | Cell]:
+def _cells(row: dict[Any, Any], found: LatencySummary) -> list[str | Cell]:
     reached = f"{count(row['reached'])}/{count(row['attempted'])}"
-    range_ = percent_interval(row["reached_low"], row["reached_high"]) if row["attempted"] else ""
+    range_ = _share_range(row["reached_low"], row["reached_high"]) if row["attempted"] else ""
     return [
         row["stage"],
         count(row["n"]),
-        *(_quantile(row, p, level) for p in SHOWN),
+        *(quantile_cell(q) for q in found.intervals[row["stage"]].quantiles),
         number(row["max_ms"]),
         percent(row["share_of_order"]),
         Cell(reached, small=range_),
@@ -352,34 +364,30 @@ def _cells(row: dict[Any, Any], level: float) -> list[str | Cell]:
     ]
 
 
-def _quantile(row: dict[Any, Any], p: float, level: float) -> Cell:
-    name = f"p{100 * p:.0f}"
-    estimate, low, high = (row[f"{name}{part}_ms"] for part in ("", "_low", "_high"))
-    return quantile_cell(estimate, low, high, values_needed(p, level) if row["n"] else 0)
-
-
-def quantile_cell(estimate: float, low: float, high: float, needed: int) -> Cell:
-    """Write a quantile with its interval below; or how many orders it needs, if they are too few.
-
-    Parameters
-    ----------
-    estimate
-        NaN if it is not estimable.
-    low, high
-        The interval, in ms.
-    needed
-        The fewest orders; 0 if there are none to speak of.
-    """
-    if not math.isnan(estimate):
-        return Cell(number(estimate), small=interval(low, high, ""))
-    small = f"{count(needed)} needed" if needed else ""
-    return Cell(f"≥ {number(low)}" if math.isfinite(low) else "-", small=small)
+def quantile_cell(found: Quantile) -> Cell:
+    """Write a quantile with its interval below; or why there is none."""
+    if found.estimable:
+        return Cell(number(found.estimate), small=interval(found.low, found.high, ""))
+    needed = f"{count(found.needed)} needed" if found.n else ""
+    known = f"≥ {number(found.low)}" if math.isfinite(found.low) else "-"
+    return Cell(known, small=found.why or needed)
 
 
 def intervals_words(found: LatencySummary) -> str:
-    """Return in words how the intervals were computed."""
-    kind = "from whole runs drawn again" if found.by_run else "exact, from order statistics"
-    return f"{stated_percent(found.level)} intervals are {kind}."
+    """Return in words how the intervals were computed, and which runs they speak of."""
+    bases = {name: one.dependence for name, one in found.intervals.items() if one.dependence.n}
+    if found.success.dependence is not None and found.success.of:
+        bases["success rate"] = found.success.dependence
+    return basis_words(bases, found.level, worth=_worth(found))
+
+
+def _worth(found: LatencySummary) -> str:
+    """Say how many independent orders the times of the order are worth, where it is fewer."""
+    for name, (quantiles, basis) in found.intervals.items():
+        told = [f"{q.name} about {count(round(q.worth))}" for q in quantiles if q.worth < basis.n]
+        if name == ORDER and told:
+            return f" Of {count(basis.n, 'order')} {', '.join(told)} independent ones."
+    return ""
 
 
 def _how(found: LatencySummary) -> str:
@@ -397,7 +405,6 @@ def _how(found: LatencySummary) -> str:
 
 
 PART = 0.05  # of a stage: errors and lags above it, and shares of coalesced events
-ALIKE = 1.5  # design effect from which the runs' likeness is told
 
 
 def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[str]:
@@ -430,7 +437,6 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
         *_few_orders(orders),
         *_warm_up(orders),
         *_drift(orders),
-        *_runs(orders),
         *_modes(parts),
         *_error_bounds(parts),
         *_lag(orders, parts),
@@ -473,24 +479,6 @@ def _drift(orders: pd.DataFrame) -> Iterator[str]:
         yield (
             f"Drift within the run: orders grew {word}, the last third took {number(found.ratio)} "
             f"times as long as the first."
-        )
-
-
-def _runs(orders: pd.DataFrame) -> Iterator[str]:
-    placed = orders[is_value(orders["outcome"], PLACED)]
-    runs = runs_of(placed) if len(placed) else None
-    if runs is None:
-        return
-    n_runs = len(runs.names)
-    if n_runs < ENOUGH_RUNS:
-        yield f"Few runs: {n_runs}; intervals by whole runs become useful from {ENOUGH_RUNS} on."
-    times = log_times(floats(placed["time_to_order_placed_ms"]))
-    effect = design_effect(times, runs.codes)
-    if effect > ALIKE:
-        yield (
-            f"Runs differ: {count(len(placed), 'order')} of {n_runs} runs tell as much as "
-            f"{count(round(len(placed) / effect))} independent ones "
-            f"(design effect {number(effect)})."
         )
 
 
@@ -551,7 +539,7 @@ def _out_of_order(parts: list[StageTimes]) -> Iterator[str]:
             )
 
 
-DEFINITIONS = "1"  # raised when a definition changes (docs/statistics.md)
+DEFINITIONS = "2"  # raised when a definition changes (docs/statistics.md)
 MOST_NAMED = 3
 
 
@@ -571,8 +559,10 @@ class LatencySummary:
         Time window, environment and merchants, in words.
     level
         The intervals' level.
-    by_run
-        Whether intervals come from drawing whole runs again.
+    intervals
+        For each row of the table its quantiles, and what counts as independent there.
+    success
+        Share of the attempted orders that were placed.
     definitions
         Version of the definitions of the figures.
     """
@@ -582,7 +572,8 @@ class LatencySummary:
     sentences: tuple[str, ...]
     where: str
     level: float
-    by_run: bool
+    intervals: dict[str, Estimates]
+    success: Share
     definitions: str = DEFINITIONS
 
     def __repr__(self) -> str:
@@ -604,13 +595,15 @@ def summary(
     level
         The intervals' level.
     """
+    table, intervals = _table(events, stages, orders, level)
     return LatencySummary(
-        table=latency_table(events, stages, orders, level),
+        table=table,
         outcomes=outcome_table(orders, level),
         sentences=tuple(sentences(events, stages, orders)),
         where=where(orders),
         level=level,
-        by_run=runs_of(orders) is not None if len(orders) else False,
+        intervals=intervals,
+        success=success_rate(orders, level),
     )
 
 

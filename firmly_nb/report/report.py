@@ -7,7 +7,6 @@ where it is shown.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -377,10 +376,7 @@ def _merchants(orders: pd.DataFrame) -> str:
 
 def _merchant(name: str, part: pd.DataFrame) -> tuple[str | Cell, ...]:
     found = order_quantiles(part, (0.5, 0.95))
-    times = (
-        quantile_cell(q.estimate if q.estimable else math.nan, q.low, q.high, q.needed)
-        for q in found
-    )
+    times = map(quantile_cell, found)
     return (name, count(len(part)), percent(success_rate(part).share), *times)
 
 

@@ -49,7 +49,7 @@ def test_intervals_of_charts_allow_for_runs_as_the_table_does(made):
     order = table.set_index("stage").loc["order"]
     sentence = charts.percentiles(tables.orders).sentence
     assert duration(order["p50_high_ms"]) in sentence
-    assert "6 resampled runs" in charts.percentiles(tables.orders).caption
+    assert "from 6 runs, for runs like these" in charts.percentiles(tables.orders).caption
 
 
 def test_the_curve_rises_to_one_and_the_dashed_one_to_the_share_placed(usual):

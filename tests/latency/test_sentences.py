@@ -9,7 +9,6 @@ from firmly_nb.display.text import duration, number, uncertainty
 from firmly_nb.display.text import percent as written_percent
 from firmly_nb.latency.drift import drift_within, run_drift, series, warm_up
 from firmly_nb.latency.modes import two_modes
-from firmly_nb.latency.runs import design_effect
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.latency.summary import sentences
 
@@ -144,15 +143,6 @@ def test_milestones_out_of_order(study):
     told = sentences(events, stages, orders)
     assert len(told) == 1
     assert "item-added came before the milestone that it follows in 3 of 200 orders" in told[0]
-
-
-def test_few_runs_and_runs_that_differ(study):
-    runs = np.repeat(["a", "b", "c", "d"], 50)
-    told = sentences(*study(factor=np.repeat([1.0, 2.0, 1.0, 3.0], 50), run_ids=runs))
-    assert any(one.startswith("Few runs: 4; intervals by whole runs") for one in told)
-    differ = only(told, "Runs differ: 200 orders of 4 runs tell as much as ")
-    assert len(differ) == 1
-    assert "design effect" in differ[0]
 
 
 def test_drift_looks_at_runs_and_within_them(study):
@@ -377,31 +367,6 @@ def test_a_warm_up_of_several_runs_is_told_of_the_orders_where_the_headers_show_
             f"{duration(found.others_ms)})."
         )
     ]
-
-
-@pytest.mark.parametrize(("count", "told"), [(4, True), (5, False)])
-def test_runs_are_few_below_five(study, count, told):
-    runs = np.resize([f"run {i}" for i in range(count)], 200)
-    expected = ["Few runs: 4; intervals by whole runs become useful from 5 on."] if told else []
-    assert only(sentences(*study(run_ids=runs)), "Few runs") == expected
-
-
-def test_runs_that_differ_are_told_with_what_their_orders_are_worth(study):
-    runs = np.repeat([f"run {i}" for i in range(5)], 40)
-    effects = []
-    for spread in (0.0, 0.02, 0.04, 0.06, 0.3):
-        factor = np.exp(spread * np.repeat([-1, 0, 1, 0, -1], 40))
-        events, stages, orders = study(factor=factor, run_ids=runs)
-        codes = np.repeat(np.arange(5), 40)
-        effect = design_effect(np.log(orders["time_to_order_placed_ms"]), codes)
-        told = only(sentences(events, stages, orders), "Runs differ")
-        words = (
-            f"Runs differ: 200 orders of 5 runs tell as much as {200 / effect:,.0f} independent "
-            f"ones (design effect {effect:.1f})."
-        )
-        assert told == ([words] if effect > 1.5 else [])
-        effects.append(effect)
-    assert min(effects) < 1.5 < max(effects)
 
 
 def test_drift_of_one_run_says_where_it_was_looked_for_and_what_was_found():
