@@ -21,6 +21,7 @@ NAMES = (
     "kills",
     "limits",
     "network",
+    "verdicts",
 )
 
 

@@ -23,6 +23,7 @@ from firmly_nb.recordings.sources import (
     EVENT_ENDS,
     ORDER_ENDS,
     as_declared,
+    compact,
     numbered,
     stage_ends,
 )
@@ -256,7 +257,8 @@ class ToldSource:
 
     def order_ends(self, rows: Rows) -> pd.DataFrame:
         """Return what figures need of orders."""
-        return numbered(ORDER_ENDS, self.orders(rows), np.arange(len(rows)))
+        columns = {n: _used(self._orders[n].array.take(rows)) for n in ORDER_ENDS.names[1:]}
+        return compact(ORDER_ENDS, columns | {"recording_id": np.arange(len(rows))})
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
