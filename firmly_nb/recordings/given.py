@@ -383,6 +383,7 @@ def _orders(given: Given, orders: pd.DataFrame | None, own: tuple[str, ...] | No
     columns: dict[str, Any] = {
         c.name: nothing if c.dtype == "float64" else [None] * many for c in ORDERS.columns
     }
+    placed_ms = _placed_ms(given, outcome, success_ms, told["time_to_order_placed_ms"])
     columns |= {
         "recording_id": given.ids,
         "run_id": _labels(asked, "run_id", many, None),
@@ -399,11 +400,11 @@ def _orders(given: Given, orders: pd.DataFrame | None, own: tuple[str, ...] | No
         "last_milestone": categorical(last_names, given.known),
         **told,
         "time_to_first_event_ms": _time_of(given, _place_of(given)),
-        "time_to_order_placed_ms": _placed_ms(
-            given, outcome, success_ms, told["time_to_order_placed_ms"]
-        ),
+        "time_to_order_placed_ms": placed_ms,
+        "scheduled_time_to_order_placed_ms": placed_ms + told["schedule_lag_ms"],
         "time_to_failure_ms": np.where(is_placed | is_cancelled, np.nan, failed_ms),
-        "scheduled_order_latency_ms": _rounded(told["order_latency_ms"] + told["schedule_lag_ms"]),
+        "scheduled_order_latency_ms": told["order_latency_ms"] + told["schedule_lag_ms"],
+        "clock_step_us": np.zeros(many),
         "stream_left_open": np.zeros(many, dtype=bool),
         "tags": _tags("orders.tags", asked["tags"]) if "tags" in asked else [{}] * many,
     }

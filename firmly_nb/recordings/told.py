@@ -21,7 +21,9 @@ from firmly_nb.recorder.records import End, Event, Recorded, Start, Told
 from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, ORDERS
 from firmly_nb.recordings.sources import (
     EVENT_ENDS,
+    EVENT_NOTES,
     ORDER_ENDS,
+    ORDER_NOTES,
     as_declared,
     compact,
     numbered,
@@ -265,6 +267,11 @@ class ToldSource:
         events = numbered(EVENT_ENDS, self.event_times(rows), self._some(rows).owner)
         return stage_ends(self._stages(rows)), events
 
+    def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return what caveats need of orders; of events there are none about their data."""
+        numbers = np.arange(len(rows))
+        return numbered(ORDER_NOTES, self.orders(rows), numbers), EVENT_NOTES.empty()
+
     def relation(self, table: str, rows: Rows, connection: Any) -> Any:
         """Return a table as a relation, with the columns that it has in files."""
         from firmly_nb.store.schema import arrow_of
@@ -315,7 +322,14 @@ class ToldSource:
 
     def _stages(self, rows: Rows) -> StageColumns:
         given, own = self._some(rows), [self._milestones] if self._milestones else []
-        came = Arrivals(given.owner, given.names, given.known, given.t_ms, given.uncertainty_us)
+        came = Arrivals(
+            given.owner,
+            given.names,
+            given.known,
+            given.t_ms,
+            given.uncertainty_us,
+            given.coalesced,
+        )
         which = np.full(len(rows), len(own) - 1)
         return stage_columns([last_arrivals(came, which, own)])
 
