@@ -22,6 +22,7 @@ NAMES = (
     "limits",
     "network",
     "other_clients",
+    "verdicts",
 )
 
 

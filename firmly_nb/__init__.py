@@ -14,6 +14,7 @@ far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` t
 - :class:`Order`, :class:`Item`, :class:`Address`, :class:`Card`: what is ordered;
 - :class:`Recording`, :class:`Recordings`: what happened, as pandas tables; :func:`load` reads
   them back; ``recs.latency()`` says how long orders take, ``recs.charts`` draws it;
+- :func:`from_events`: the same tables and verbs from times of a CSV, another tool or a simulation;
 - :func:`report`: what they say, as one HTML page for others;
 - :func:`grid`, :class:`Budget`, :class:`Sweep`: many orders, with ``lab.sweep``;
 - :class:`OrderForm`: a form that places orders, with what happens to them beside it;
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from firmly_nb.environments import GuardError
     from firmly_nb.lab import Lab, connect
     from firmly_nb.nested import allow_nested_loops
+    from firmly_nb.recordings.given import from_events
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.recordings.stored import load
     from firmly_nb.report.report import report
@@ -69,6 +71,7 @@ __all__ = [
     "Timeline",
     "allow_nested_loops",
     "connect",
+    "from_events",
     "grid",
     "load",
     "report",
@@ -84,6 +87,7 @@ show(
         "nested": "allow_nested_loops",
         "recordings.recordings": "Recording Recordings",
         "recordings.stored": "load",
+        "recordings.given": "from_events",
         "report.report": "report",
         "sweep.budget": "Budget",
         "sweep.plan": "grid",

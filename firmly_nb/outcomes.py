@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
+from zlib import crc32
 
 from firmly_nb.api.errors import LISTED_STATUSES, PLACE_ORDER_ERRORS
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -229,6 +230,11 @@ class Judgement:
 
     order_exists: Existence
     evidence: str
+
+
+# Orders whose times another tool told: their environment and clock. No answer to them was seen.
+EXTERNAL: Literal["external"] = "external"
+NOT_SEEN = Judgement(UNKNOWN, "outcome as told; no answer was read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -579,25 +585,70 @@ STAGE_LOOKS = (
 STAGE_COLOURS = tuple(look.colour for look in STAGE_LOOKS)
 
 
+def places_by_name(
+    names: Iterable[str], places: int, taken: Iterable[int] = (), *, salt: str = ""
+) -> dict[str, int]:
+    """Return a place for each name: always the same one, as far as there are places.
+
+    A name alone decides its place. Only where two names want the same one, the later in the
+    alphabet moves to the next that is free.
+
+    Parameters
+    ----------
+    names
+        The names that are shown together.
+    places
+        How many places there are.
+    taken
+        Places of others.
+    salt
+        Put before each name: another salt gives other places.
+
+    Examples
+    --------
+    >>> places_by_name(["b.test", "a.test"], 8)
+    {'a.test': 1, 'b.test': 7}
+    >>> places_by_name(["a.test"], 8), places_by_name(["a.test"], 8, taken=[1])
+    ({'a.test': 1}, {'a.test': 2})
+    """
+    used, found, moved = set(taken), {}, []
+    for name in sorted(set(names)):
+        found[name] = crc32(f"{salt}{name}".encode("utf-8", "surrogatepass")) % places
+        if found[name] in used:
+            moved.append(name)
+        used.add(found[name])
+    for name in moved:
+        nexts = ((found[name] + step) % places for step in range(places))
+        found[name] = next((place for place in nexts if place not in used), found[name])
+        used.add(found[name])
+    return found
+
+
 def stage_index(milestone: str, milestones: Sequence[str] = ()) -> int:
     """Return the place that decides a stage's colour and pattern.
+
+    Those of the API have their place in its vocabulary; another name has its own.
 
     Parameters
     ----------
     milestone
         The milestone that the stage ends with.
     milestones
-        All milestones in order, for those that no vocabulary knows.
+        All that are shown together, so that no two look alike.
 
     Examples
     --------
-    >>> stage_index("item-added"), stage_index("payment_processing"), stage_index("b", ["a", "b"])
-    (1, 1, 1)
+    >>> stage_index("item-added"), stage_index("payment_processing")
+    (1, 1)
+    >>> stage_index("paid", ["paid"]) == stage_index("paid", ["cart", "paid", "item-added"])
+    True
     """
-    for names in (REFERENCE, GUIDE, tuple(milestones)):
-        if milestone in names:
-            return names.index(milestone)
-    return len(milestones)
+    known = {name: place for names in (GUIDE, REFERENCE) for place, name in enumerate(names)}
+    if milestone in known:
+        return known[milestone]
+    ends = {name.rpartition("->")[2] for name in milestones}
+    taken = [known[name] for name in ends if name in known]
+    return places_by_name({milestone, *ends} - known.keys(), len(STAGE_LOOKS), taken)[milestone]
 
 
 def look_of_stage(stage: str, milestones: Sequence[str] = ()) -> StageLook:

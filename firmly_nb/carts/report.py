@@ -15,6 +15,7 @@ from firmly_nb.carts.tables import unread
 from firmly_nb.display.html import card
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import and_more, count
+from firmly_nb.outcomes import EXTERNAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from firmly_nb.carts.rules import Asked
 
 
+NO_CART_GIVEN = "no cart to check: another tool told the times, and no cart was given"
+
+
 class CheckReport(NamedTuple):
     """The findings, which checks ran on how many snapshots, and the carts that were not read."""
 
     findings: pd.DataFrame
     summary: pd.DataFrame
     not_read: pd.DataFrame
+    without: str = "no cart to check"  # said where no check looked at any
 
     def headline(self) -> str:
         """Return the result in one line.
@@ -47,7 +52,7 @@ class CheckReport(NamedTuple):
     def _found(self) -> str:
         ran = self.summary[self.summary["snapshots"] > 0]
         if ran.empty:
-            return "no cart to check"
+            return self.without
         if self.findings.empty:
             return f"✓ {count(len(ran), 'check')}"
         failed = self.findings["check"].nunique()
@@ -136,7 +141,9 @@ def run_checks(
         for each in chosen
     ]
     not_read = NOT_READ.frame(unread(events))
-    return CheckReport(FINDINGS.frame(rows), CHECK_SUMMARY.frame(summary), not_read)
+    report = CheckReport(FINDINGS.frame(rows), CHECK_SUMMARY.frame(summary), not_read)
+    told = "clock" in events and len(events) and (events["clock"] == EXTERNAL).all()
+    return report._replace(without=NO_CART_GIVEN) if told else report
 
 
 def _look(each: Check, cart: CheckedCart) -> list[Finding] | None:

@@ -16,13 +16,13 @@ from firmly_nb.charts.look import (
     CAPTION_PX,
     EDGE_PX,
     LIGHT,
-    SERIES,
-    SYMBOLS,
     TITLE_PX,
     TURNED,
+    SeriesLook,
     failure_look,
     is_wide,
     layout,
+    merchant_looks,
 )
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import (
@@ -341,6 +341,9 @@ MEASURES = {
 }
 DEFAULT_MEASURE = "time_to_order_placed_ms"
 MOST_MERCHANTS = 4
+OTHERS = SeriesLook(
+    LIGHT.quiet, "circle-open", "solid"
+)  # of the merchants that have no look of their own
 
 
 def measure_name(measure: str) -> str:
@@ -411,12 +414,13 @@ def order_points(
     """
     names = domains(through)
     own = names if len(names) <= MOST_MERCHANTS else names[: MOST_MERCHANTS - 1]
-    parts = [(short_name(name), through["domain"] == name) for name in own]
+    looks = merchant_looks(own)
+    parts = [(short_name(name), through["domain"] == name, looks[name]) for name in own]
     if len(own) < len(names):
         rest = f"{count(len(names) - len(own))} more merchants"
-        parts.append((rest, ~through["domain"].isin(own)))
+        parts.append((rest, ~through["domain"].isin(own), OTHERS))
     traces = []
-    for index, (name, inside) in enumerate(parts):
+    for name, inside, look in parts:
         part = through[inside.to_numpy(bool)]
         traces.append(
             go.Scatter(
@@ -426,10 +430,10 @@ def order_points(
                 mode="markers",
                 name=f"{as_plotly(name)} ({count(len(part))})",
                 marker={
-                    "size": 6,
-                    "symbol": SYMBOLS[index],
+                    "size": 7,
+                    "symbol": look.symbol,
                     "opacity": 0.85,
-                    "color": SERIES[index],
+                    "color": look.colour,
                     "line": {"width": 0.5, "color": LIGHT.paper},
                 },
                 customdata=order_data(part),

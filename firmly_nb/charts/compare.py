@@ -9,7 +9,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.charts.chart import Chart, excluded, make, nothing, times
 from firmly_nb.charts.distribution import ecdf_traces, share_axis
-from firmly_nb.charts.look import LIGHT, SERIES, faint, time_axis
+from firmly_nb.charts.look import LIGHT, SERIES, faint, series_look, time_axis
 from firmly_nb.display.text import (
     as_plotly,
     duration,
@@ -68,7 +68,7 @@ def comparison_chart(
     if not len(a) or not len(b):
         missing = names[0] if not len(a) else names[1]
         return nothing(question, f"No order of {short_name(missing)} was placed.")
-    curves = [*ecdf_traces(a, names[0], 0), *ecdf_traces(b, names[1], 1)]
+    curves = [*ecdf_traces(a, names[0], series_look(0)), *ecdf_traces(b, names[1], series_look(1))]
     above = {"xaxis": time_axis(np.concatenate([a, b]), "time to order-placed")}
     above["yaxis"] = share_axis()
     enough = min(len(a), len(b)) >= FEWEST

@@ -28,9 +28,10 @@ from firmly_nb.charts.look import (
     FEW_POINTS,
     LIGHT,
     SERIES,
-    SYMBOLS,
-    dash,
+    SeriesLook,
     faint,
+    merchant_looks,
+    series_look,
     thinned,
     time_axis,
 )
@@ -83,14 +84,15 @@ def ecdf(
     through = placed(orders, measure)
     if through.empty:
         return untimed(question, orders, measure)
-    parts = {"placed orders": through}
+    parts, looks = {"placed orders": through}, {"placed orders": series_look(0)}
     if by_merchant:
         parts = {name: through[through["domain"] == name] for name in domains(through)}
         parts = dict(list(parts.items())[:MOST_MERCHANTS])
+        looks = merchant_looks(parts)
     traces = [
         trace
-        for index, (name, part) in enumerate(parts.items())
-        for trace in ecdf_traces(part[measure].to_numpy("float64"), name, index, len(parts))
+        for name, part in parts.items()
+        for trace in ecdf_traces(part[measure].to_numpy("float64"), name, looks[name], len(parts))
     ]
     x, found = in_order(through[measure]), order_quantiles(orders, MARKED, measure)
     several = len(parts) > 1
@@ -118,13 +120,13 @@ def share_axis(title: str = "share of orders that are through") -> dict[str, Any
     return {"title": {"text": title}, "range": [0, 1.02], "tickformat": ".0%", "dtick": 0.25}
 
 
-def ecdf_traces(values: Any, name: str, index: int, curves: int = 2) -> list[Any]:
+def ecdf_traces(values: Any, name: str, look: SeriesLook, curves: int = 2) -> list[Any]:
     """Draw one curve and its band, the fainter the more curves there are."""
     table = ecdf_table(values)
     drawn = table.iloc[thinned(len(table))]
-    colour, steps = SERIES[index % len(SERIES)], {"shape": "hv"}
+    colour, steps = look.colour, {"shape": "hv"}
     x = drawn["value"].to_numpy()
-    group = {"legendgroup": f"curve {index}"}
+    group = {"legendgroup": f"curve {look.colour}"}
     edge = {"mode": "lines", "line": {"width": 0, **steps}, "hoverinfo": "skip", **group}
     band = faint(colour, 0.16 if curves <= 2 else 0.08)
     return [
@@ -143,8 +145,8 @@ def ecdf_traces(values: Any, name: str, index: int, curves: int = 2) -> list[Any
             y=np.append(0.0, drawn["share"].to_numpy()),
             name=f"{as_plotly(name)} ({count(len(values))})",
             mode="lines+markers" if len(values) <= FEW_POINTS else "lines",
-            marker={"size": 5, "symbol": SYMBOLS[index % len(SYMBOLS)]},
-            line={"color": colour, "width": 2.2, "dash": dash(index), **steps},
+            marker={"size": 5, "symbol": look.symbol},
+            line={"color": colour, "width": 2.2, "dash": look.dash, **steps},
             hovertext=durations(np.append(x[:1], x)),
             hovertemplate=f"%{{y:.1%}} within %{{hovertext}}<extra>{as_plotly(name)}</extra>",
             **group,
@@ -186,12 +188,15 @@ def percentiles(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Char
     found = order_quantiles(orders, TAIL, measure)
     estimable = [q for q in order_quantiles(orders, GRID, measure) if q.estimable]
     limit = max((q.p for q in estimable), default=math.nan)
-    traces = [*_interval_band(estimable), _percentile_line(through, x, measure_name(measure), 0)]
+    traces = [
+        *_interval_band(estimable),
+        _percentile_line(through, x, measure_name(measure), series_look(0)),
+    ]
     waited = through.assign(late_ms=through[measure] + through["schedule_lag_ms"])
     waited = waited[waited["late_ms"].notna()].sort_values("late_ms")
     drawn, late = x, in_order(waited["late_ms"])
     if len(late) and _differs(late, x):
-        traces.append(_percentile_line(waited, late, "from the planned start", 1))
+        traces.append(_percentile_line(waited, late, "from the planned start", series_look(1)))
         drawn = np.concatenate([x, late])
     return make(
         traces,
@@ -219,7 +224,7 @@ def _nines(n: int) -> dict[str, Any]:
     }
 
 
-def _percentile_line(through: pd.DataFrame, x: Floats, name: str, index: int) -> Any:
+def _percentile_line(through: pd.DataFrame, x: Floats, name: str, look: SeriesLook) -> Any:
     """Draw the times ``x`` of orders that are sorted by them."""
     ranks = thinned(len(x))
     # The i-th of n values stands for the share (i - 0.5) / n.
@@ -233,8 +238,8 @@ def _percentile_line(through: pd.DataFrame, x: Floats, name: str, index: int) ->
         ],
         name=name,
         mode="lines+markers" if len(x) <= FEW_POINTS else "lines",
-        marker={"size": 5, "symbol": SYMBOLS[index]},
-        line={"color": SERIES[index], "width": 2.2, "dash": dash(index)},
+        marker={"size": 5, "symbol": look.symbol},
+        line={"color": look.colour, "width": 2.2, "dash": look.dash},
         hovertext=durations(x[ranks]),
         hovertemplate="%{customdata[0]} within %{hovertext}<br>order %{customdata[2]}<br>"
         "%{customdata[1]}<extra></extra>",

@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firmly_nb.display.text import THIN_SPACE, count, stated
-from firmly_nb.outcomes import STAGE_COLOURS, STAGE_LOOKS, TONES, look_of_stage, outcome
+from firmly_nb.outcomes import (
+    STAGE_COLOURS,
+    STAGE_LOOKS,
+    TONES,
+    look_of_stage,
+    outcome,
+    places_by_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -121,6 +128,50 @@ def over(shape: str) -> dict[str, Any]:
 def dash(index: int) -> str:
     """Return the dash that tells a line without its colour."""
     return STAGE_LOOKS[index % len(STAGE_LOOKS)].dash
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesLook:
+    """Look of a line or of marks: told apart by colour, and in black and white by the rest."""
+
+    colour: str
+    symbol: str
+    dash: str
+
+
+def series_look(index: int) -> SeriesLook:
+    """Return the look of the first, second, ... series of a chart that has no merchants."""
+    return SeriesLook(SERIES[index % len(SERIES)], SYMBOLS[index % len(SYMBOLS)], dash(index))
+
+
+# On light and dark paper each has a contrast of 3:1. Crosses and stars are marks of failures.
+MERCHANT_LOOKS = tuple(
+    SeriesLook(colour, symbol, line)
+    for colour, symbol, line in (
+        ("#0072B2", "circle", "solid"),
+        ("#D55E00", "square", "dash"),
+        ("#009E73", "diamond", "dot"),
+        ("#CC79A7", "triangle-up", "dashdot"),
+        ("#2F9BD8", "pentagon", "longdash"),
+        ("#8C7A00", "triangle-left", "longdashdot"),
+        ("#7A5CC8", "triangle-down", "2px,6px"),
+        ("#996633", "hourglass", "9px,3px,2px,3px,2px,3px"),
+    )
+)
+MERCHANT_SALT = "94"  # the first six merchants of the simulator differ with it, and all looks occur
+
+
+def merchant_looks(domains: Iterable[str]) -> dict[str, SeriesLook]:
+    """Return the look of each merchant: the same in every chart and run, as far as looks suffice.
+
+    Examples
+    --------
+    >>> alone, both = merchant_looks(["a.test"]), merchant_looks(["a.test", "b.test"])
+    >>> alone["a.test"] == both["a.test"] != both["b.test"]
+    True
+    """
+    places = places_by_name(domains, len(MERCHANT_LOOKS), salt=MERCHANT_SALT)
+    return {domain: MERCHANT_LOOKS[place] for domain, place in places.items()}
 
 
 def faint(colour: str, opacity: float = 0.18) -> str:

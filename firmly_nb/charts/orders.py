@@ -203,9 +203,10 @@ def over_time(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
         Which time: a column of ``orders``.
     """
     question = "Is latency steady while orders are placed?"
+    orders, unplaced = _with_start(orders)
     through = placed(orders, measure)
     if through.empty:
-        return untimed(question, orders, measure)
+        return _undrawn(question, orders, measure, unplaced)
     lost, many = failed(orders), len(orders) > MOST_POINTS
     parts, where = _parts(orders), along(orders)
     drawn = through[measure].to_numpy(np.float64)
@@ -223,7 +224,7 @@ def over_time(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
         [*traces, *medians],
         question=question,
         sentence=_drift(parts, measure, has_runs=runs_of(orders) is not None),
-        caption=f"{excluded(orders)}{_how_failures_look(lost, many=many)}"
+        caption=f"{excluded(orders)}{unplaced}{_how_failures_look(lost, many=many)}"
         f"{' Steps: medians with 95% intervals.' if medians else ''}"
         f"{' ' + binned_words(len(through)) if many else ''}",
         below_px=BELOW_PX,
@@ -249,17 +250,18 @@ def heatmap(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
         Which time: a column of ``orders``.
     """
     question = "When were orders slow?"
+    orders, unplaced = _with_start(orders)
     through, lost = placed(orders, measure), failed(orders)
     if through.empty:
-        return untimed(question, orders, measure)
+        return _undrawn(question, orders, measure, unplaced)
     where = along(orders)
     counts, strip = _binned(through, lost, measure, where, scale=True)
     return make(
         [counts, strip],
         question=question,
         sentence=_slowest_stretch(through, measure, where),
-        caption=f"{excluded(orders)} Cell: number of placed orders that started then and took so "
-        f"long; strip above: failed and cancelled orders.",
+        caption=f"{excluded(orders)}{unplaced} Cell: number of placed orders that started then "
+        f"and took so long; strip above: failed and cancelled orders.",
         right_px=96,
         below_px=BELOW_PX,
         legend=False,
@@ -272,6 +274,21 @@ def heatmap(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
             "yaxis2": _strip_axis(strip),
         },
     )
+
+
+def _with_start(orders: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the orders whose start is known, and words for the others."""
+    known = orders["started_at"].notna()
+    left_out = int((~known).sum())
+    if not left_out:
+        return orders, ""
+    return orders[known], f" Start not known, so not drawn: {count(left_out, 'order')}."
+
+
+def _undrawn(question: str, orders: pd.DataFrame, measure: str, unplaced: str) -> Chart:
+    if unplaced and orders.empty:
+        return nothing(question, "No order has a known start.")
+    return untimed(question, orders, measure)
 
 
 def _strip_axis(strip: Any) -> dict[str, Any]:

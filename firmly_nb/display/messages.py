@@ -609,6 +609,18 @@ FNB319 No such recording
 The recordings have fewer than the number says. The first has the number 0.
 Use a number below len(recs), or recs[-1] for the last.
 
+FNB330 Column missing
+A table for fnb.from_events lacks a column that it needs.
+Rename the column that has these values.
+
+FNB331 Column not valid
+A column or milestone for fnb.from_events has values of another kind, or out of range.
+Convert or correct the values as the message says.
+
+FNB332 Events and orders do not fit
+The tables for fnb.from_events contradict each other: ids, outcomes or times.
+Correct the order that the message names.
+
 FNB401 No such path
 No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.

@@ -31,7 +31,7 @@ from firmly_nb.latency.stages import (
     merchants_of,
     voided,
 )
-from firmly_nb.outcomes import CANCELLED, PLACED, UNKNOWN
+from firmly_nb.outcomes import CANCELLED, EXTERNAL, PLACED, UNKNOWN
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -186,10 +186,14 @@ def _of_orders(orders: pd.DataFrame) -> Iterator[_Caveat]:
     if unsure.any():
         n = int(unsure.sum())
         said = "was told as placed" if n == 1 else "were told as placed"
-        text = (
-            f"{_counted(orders, unsure)} {said} without a readable order number. "
-            "lab.settle(rec) asks the merchant."
-        )
+        text = f"{_counted(orders, unsure)} {said} without a readable order number. "
+        elsewhere = "environment" in orders and is_value(orders["environment"], EXTERNAL)[unsure]
+        if np.all(elsewhere):
+            text += (
+                "Another tool told their outcomes." if n > 1 else "Another tool told its outcome."
+            )
+        else:
+            text += "lab.settle(rec) asks the merchant."
         yield _Caveat(UNCONFIRMED, n, text)
     packed = _has(orders, "content_encoding")
     if packed.any():

@@ -174,7 +174,7 @@ def run_medians(
     x = floats(orders["time_to_order_placed_ms"]) if times_ms is None else np.asarray(times_ms)
     codes, names = coded(orders["run_id"])
     started = orders["started_at"].astype("int64").to_numpy()
-    known = (codes >= 0) & ~np.isnan(x)
+    known = (codes >= 0) & ~np.isnan(x) & orders["started_at"].notna().to_numpy()
     here = np.unique(codes[known])
     first = np.array([started[codes == run].min() for run in here])
     here = here[np.argsort(first, kind="stable")]
@@ -350,11 +350,15 @@ def drift_within(orders: pd.DataFrame, column: str = "time_to_order_placed_ms") 
 
 
 def series(orders: pd.DataFrame, column: str) -> list[Floats]:
-    """Return the times of each run in order of start; nulls and cancelled orders left out."""
+    """Return the times of each run in order of start; nulls and cancelled orders left out.
+
+    An order whose start is not known has no place in time, and is left out.
+    """
     x = floats(orders[column])
     started = orders["started_at"].astype("int64").to_numpy()
     codes = coded(orders["run_id"])[0] if "run_id" in orders else np.zeros(len(x), dtype=np.intp)
     known = ~np.isnan(x) & ~is_value(orders["outcome"], CANCELLED)
+    known &= orders["started_at"].notna().to_numpy()
     by_start = np.lexsort((started, codes))
     by_start = by_start[known[by_start]]
     if not len(by_start):

@@ -686,12 +686,13 @@ def concurrency(orders: pd.DataFrame) -> pd.DataFrame:
 
 def _spans_ns(orders: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     begins = orders["started_at"].dt.as_unit("ns").astype("int64").to_numpy()
-    lasted = (ended_ms(orders) * 1e6).astype(np.int64)
-    return begins, begins + lasted
+    lasted_ms = ended_ms(orders)
+    known = orders["started_at"].notna().to_numpy() & ~np.isnan(lasted_ms)
+    return begins[known], begins[known] + (lasted_ms[known] * 1e6).astype(np.int64)
 
 
 def _window_s(orders: pd.DataFrame) -> float:
     if not len(orders):
         return 0.0
     begins, ends = _spans_ns(orders)
-    return float(ends.max() - begins.min()) / 1e9
+    return float(ends.max() - begins.min()) / 1e9 if len(begins) else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from html import escape
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -234,9 +235,9 @@ def _stage_parts(
             "left_out": len(one.left_out_rows),
             "left_out_why": _why(one),
         }
-        reached = np.zeros(len(orders), dtype=bool)
-        reached[np.concatenate([one.orders, one.left_out_orders])] = True
-        parts.append(_Part(one.name, one.times_ms, units.of(one.orders), reached, extra))
+        came = np.zeros(len(orders), dtype=bool)
+        came[one.orders] = came[one.left_out_orders] = True
+        parts.append(_Part(one.name, one.times_ms, units.of(one.orders), came, extra))
     return parts
 
 
@@ -318,7 +319,8 @@ def strip_html(table: pd.DataFrame) -> str:
         for stage, share in zip(table["stage"], table["share_of_order"], strict=True)
         if stage != ORDER and share > 0
     ]
-    names = [stage for stage, _ in parts]
+    # Those that nobody reached count too: a colour goes by what there can be.
+    names = list(takewhile(lambda stage: stage != ORDER, table["stage"].tolist()))
     whole = sum(share for _, share in parts)
     bars = "".join(
         f'<div style="width:{share / whole:.2%};height:14px;'
@@ -652,8 +654,11 @@ def where(orders: pd.DataFrame) -> str:
     if not len(orders):
         return "no orders"
     first, last = orders["started_at"].min(), orders["started_at"].max()
-    until = f"{last:%H:%M}" if last.date() == first.date() else f"{last:%Y-%m-%d %H:%M}"
-    window = f"{first:%Y-%m-%d %H:%M} to {until} UTC"
+    if orders["started_at"].isna().all():
+        window = "start not known"
+    else:
+        until = f"{last:%H:%M}" if last.date() == first.date() else f"{last:%Y-%m-%d %H:%M}"
+        window = f"{first:%Y-%m-%d %H:%M} to {until} UTC"
     names = [_listed(coded(orders[name])[1], name) for name in ("environment", "domain")]
     return " · ".join([window, *names])
 

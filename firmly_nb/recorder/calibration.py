@@ -253,20 +253,21 @@ def _rows(condition: str, events: list[Event], end: End, pattern: Pattern) -> li
 
 def _row(condition: str, event: Event, handed: int | None, returned: int) -> dict[str, Any]:
     sent = event.data["sent_wall_ns"]
-    earliest = event.wall_ns - event.uncertainty_us * 1000
+    arrived = event.wall_ns or 0
+    earliest = arrived - event.uncertainty_us * 1000
     return {
         "condition": condition,
         "n": event.data["n"],
         "sent_at": sent,
-        "error_ms": (event.wall_ns - sent) / 1e6,
+        "error_ms": (arrived - sent) / 1e6,
         "uncertainty_us": event.uncertainty_us,
         # It came after the kernel handed it over, and before the sender's call was done.
-        "inside": (handed or sent) <= event.wall_ns and earliest <= returned,
+        "inside": (handed or sent) <= arrived and earliest <= returned,
         "clock": event.clock,
         "coalesced": event.coalesced,
         "read_no": event.read_no,
         "read_delay_us": event.read_delay_us,
-        "own_error_us": None if handed is None else (event.wall_ns - handed) / 1000,
+        "own_error_us": None if handed is None else (arrived - handed) / 1000,
         "send_us": (returned - sent) / 1000 if returned < sys.maxsize else None,
     }
 

@@ -556,7 +556,7 @@ def _failed_before(why: str) -> RecorderError:
 
 
 def _since(start: Start) -> int:
-    return max(time.time_ns() - start.started_at_ns, 0)
+    return max(time.time_ns() - (start.started_at_ns or 0), 0)
 
 
 def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:

@@ -51,7 +51,7 @@ class Start:
     """Start of a recording: the order, its merchant and options; written before sending."""
 
     recording_id: str
-    started_at_ns: int  # wall clock at t_start, Unix nanoseconds
+    started_at_ns: int | None  # wall clock at t_start, Unix nanoseconds; None: not told
     environment: str
     domain: str
     items: list[dict[str, Any]]  # variant_id, quantity
@@ -82,10 +82,10 @@ class Event:
     event: str
     data: Any  # decoded JSON, or the text where it is none; secrets already out
     t_ns: int
-    wall_ns: int
-    clock: Literal["kernel", "user"]
+    wall_ns: int | None
+    clock: Literal["kernel", "user", "external"]
     uncertainty_us: float
-    read_no: int
+    read_no: int | None
     coalesced: bool
     read_delay_us: float
     size: int  # bytes of data
@@ -118,6 +118,15 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """Times of an order that another tool measured, in nanoseconds; None where it told none."""
+
+    placed_ns: int | None = None
+    failed_ns: int | None = None
+    latency_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """End of a recording: outcome, error and total times."""
 
@@ -141,6 +150,7 @@ class End:
     retry_after_s: float | None = None  # how long the answer asked to wait
     sent: bool | None = None  # whether the network was given any byte of it; None: not known
     settled: Settled | None = None  # None: nobody asked
+    told: Told | None = None  # None: the recorder saw the order itself
     # Whether the recorder closed a stream that was left open after its end was told. The time of
     # the end is then the recorder's, and says nothing of the merchant.
     stream_left_open: bool = False
@@ -202,6 +212,8 @@ def from_dict(values: Any) -> Record:
             values = {**values, "phases": Phases(**_known(Phases, values.get("phases") or {}))}
             if values.get("settled") is not None:
                 values["settled"] = Settled(**_known(Settled, values["settled"]))
+            if values.get("told") is not None:
+                values["told"] = Told(**_known(Told, values["told"]))
             return End(**_known(End, values))
     except TypeError as error:
         raise ValueError(f"an incomplete {kind} record: {error}") from None
@@ -257,7 +269,7 @@ def _kept(start: Start) -> tuple[str, ...]:
 
 
 def _known(
-    kind: type[Start | Event | End | Phases | Settled], values: dict[str, Any]
+    kind: type[Start | Event | End | Phases | Settled | Told], values: dict[str, Any]
 ) -> dict[str, Any]:
     return checked_fields(kind, values)
 
@@ -319,6 +331,7 @@ _PLAIN_TYPES: dict[str, type | tuple[type, ...]] = {
     "OutcomeName": str,
     "Phases": Phases,
     "Settled": Settled,
+    "Told": Told,
 }
 _INT64 = range(-(2**63), 2**63)
 

@@ -14,6 +14,7 @@ from firmly_nb.outcomes import (
     BEFORE_IT_WAS_SENT,
     CANCELLED,
     KNOWN,
+    NOT_SEEN,
     PLACED,
     Facts,
     Judgement,
@@ -39,7 +40,12 @@ EVENTS = Table(
         Column("t_ms", "float64", "ms", "arrival after t_start"),
         Column("gap_ms", "float64", "ms", "since the event before; null for the first"),
         Column("at", "datetime64[ns, UTC]", "", "arrival by the wall clock"),
-        Column("clock", "category", "", "kernel: receive stamp; user: time right after the read"),
+        Column(
+            "clock",
+            "category",
+            "",
+            "kernel: receive stamp; user: right after the read; external: told",
+        ),
         Column("uncertainty_us", "float64", "µs", "it came at most this much before t_ms"),
         Column("coalesced", "bool", "", "shares its read with the event before"),
         Column("read_no", "Int64", "", "number of the socket read that brought its last byte"),
@@ -70,7 +76,7 @@ ORDERS = Table(
         Column("recording_id", "str", "", "which recording"),
         Column("run_id", "str", "", "the run it belongs to"),
         Column("started_at", "datetime64[ns, UTC]", "", "t_start by the wall clock"),
-        Column("environment", "category", "", "simulator, staging or custom"),
+        Column("environment", "category", "", "simulator, staging, custom or external"),
         Column("domain", "category", "", "the merchant"),
         Column("n_items", "int64", "", "lines asked for"),
         Column("quantity", "int64", "", "pieces asked for"),
@@ -172,6 +178,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     lag_ms = _ms(lag_ns)
     # The recorder's own waiting is nobody's latency.
     latency_ms = None if end.stream_left_open else end.t_end_ns / 1e6
+    if end.told:
+        latency_ms = _ms(end.told.latency_ns)
     placed_ms = _placed_ms(start, events, end)
     number = number_of_order(start, events, end)
     judged = judgement(events, end, number)
@@ -179,7 +187,9 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "recording_id": start.recording_id,
         "run_id": start.run_id,
         # Written down when it was expected; where that is known, it was later by so much.
-        "started_at": start.started_at_ns + (lag_ns or 0) - (start.schedule_lag_ns or 0),
+        "started_at": None
+        if start.started_at_ns is None
+        else start.started_at_ns + (lag_ns or 0) - (start.schedule_lag_ns or 0),
         "environment": start.environment,
         "domain": start.domain,
         "n_items": len(start.items),
@@ -207,7 +217,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "waiting_ms": _ms(end.phases.waiting_ns),
         "total_minor": total_minor,
         "currency": currency,
-        "connection": end.connection,
+        "connection": None if end.told else end.connection,
         "stream_left_open": end.stream_left_open,
         "content_encoding": end.encoding,
         "unfinished": unfinished(end),
@@ -240,6 +250,8 @@ def last_unread(start: Start, events: Sequence[Event]) -> tuple[Event, str] | No
 def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgement:
     """Judge whether an order exists by what its recording holds, of which its order number."""
     settled = end.settled
+    if end.told:
+        return NOT_SEEN
     return judge(
         Facts(
             outcome=end.outcome,
@@ -300,6 +312,8 @@ def error_of(end: End) -> FirmlyError | None:
 def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
     if end.outcome != PLACED:
         return None
+    if end.told:
+        return _ms(end.told.placed_ns)
     event = placed_event(start, events)
     # Without events the confirmation itself is the moment.
     return (event.t_ns if event else end.t_end_ns) / 1e6
@@ -308,6 +322,8 @@ def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
 def _failed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
     if end.outcome in {PLACED, CANCELLED}:
         return None
+    if end.told:
+        return _ms(end.told.failed_ns)
     event = failed_event(start, events) if end.outcome in ANSWERED else None
     return (event.t_ns if event else end.t_end_ns) / 1e6
 

@@ -1,6 +1,7 @@
 """Recordings, and everything that they can be asked.
 
 - ``recordings``: :class:`Recording` is one order, :class:`Recordings` are many;
+- ``given``: :func:`from_events` makes them of anyone's times;
 - ``stored``: :func:`load` reads them back, :func:`verify` looks whether files are as saved.
 """
 
@@ -11,15 +12,17 @@ from typing import TYPE_CHECKING
 from firmly_nb.faces import show
 
 if TYPE_CHECKING:
+    from firmly_nb.recordings.given import from_events
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.recordings.stored import load, verify
 
-__all__ = ["Recording", "Recordings", "load", "verify"]
+__all__ = ["Recording", "Recordings", "from_events", "load", "verify"]
 
 show(
     __name__,
     {
         "recordings": "Recording Recordings",
         "stored": "load verify",
+        "given": "from_events",
     },
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
+from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.recorder.records import Record, Recorded, recorded
 from firmly_nb.recorder.tables import (
     EVENTS,
@@ -76,8 +77,8 @@ class Recording:
         return self._start.recording_id
 
     @property
-    def started_at_ns(self) -> int:
-        """Start of the request by the wall clock, in Unix nanoseconds."""
+    def started_at_ns(self) -> int | None:
+        """Start of the request by the wall clock, in Unix nanoseconds; None if not known."""
         return self._start.started_at_ns
 
     @property
@@ -87,7 +88,7 @@ class Recording:
 
     @property
     def environment(self) -> str:
-        """Environment: simulator, staging or custom."""
+        """Environment: simulator, staging, custom or external (``fnb.from_events``)."""
         return self._start.environment
 
     @property
@@ -268,6 +269,8 @@ class Recording:
             listed = f"Events with one: {', '.join(with_one)}." if with_one else "No event has one."
             which = "The recording" if seq is None else f"Event {seq}"
             said = f"{which} has no cart."
+            if self.environment == EXTERNAL:
+                said = f"{said} Another tool told its times, and no cart was given."
             if unread:
                 said = f"The cart of event {unread[0].seq} was not read: {unread[1]}."
             raise coded_error(LookupError, "FNB301", f"{said} {listed}")
@@ -361,6 +364,9 @@ class Recordings(Sequence[Recording]):
 
     def __add__(self, other: Recordings) -> Recordings:
         """Return both, each recording once."""
+        from firmly_nb.recordings.told import check_apart
+
+        check_apart([self._selection, other._selection])
         both = Selection.joined([self._selection, other._selection])
         return Recordings(both, [*self._warnings, *other._warnings])
 

@@ -20,6 +20,7 @@ from firmly_nb.display.text import as_html, count, duration, number, printable, 
 from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
+    EXTERNAL,
     PLACED,
     UNKNOWN,
     YES,
@@ -104,6 +105,8 @@ def verdict(rec: OneShown) -> str:
     """Return one sentence or two: outcome, time, and whether an order exists."""
     row = rec.summary()
     exists, status, error = row["order_exists"], row["http_status"], rec.error
+    if rec.environment == EXTERNAL:
+        return _verdict_as_told(rec, row)
     code = error.error if error else ""
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
     number = row["order_number"]
@@ -121,6 +124,15 @@ def verdict(rec: OneShown) -> str:
     )
     detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
     return " ".join(filter(None, [text, existence(rec, "lab.settle(rec)"), detail]))
+
+
+def _verdict_as_told(rec: OneShown, row: dict[str, Any]) -> str:
+    told = outcome(rec.outcome).word
+    after = "" if rec.outcome == PLACED or not row["last_milestone"] else row["last_milestone"]
+    after = f" after {printable(after)}" if after else ""
+    took_ms = headline_ms(row)
+    took = "" if math.isnan(took_ms) else f" in {duration(took_ms)}"
+    return f"{told[:1].upper()}{told[1:]}{after}{took}, as told. No cart was given."
 
 
 def outcome_word(rec: OneShown) -> str:
@@ -163,7 +175,10 @@ def precision(rec: OneShown) -> str:
     if not len(events):
         return "no events"
     clocks = " and ".join(sorted(set(events["clock"])))
-    return f"times within {uncertainty(float(events['uncertainty_us'].max()))}, {clocks} clock"
+    worst_us = float(events["uncertainty_us"].max())
+    if rec.environment == EXTERNAL and not worst_us:
+        return "times as told"
+    return f"times within {uncertainty(worst_us)}, {clocks} clock"
 
 
 def _detail(error: Exception | None) -> str:
@@ -259,7 +274,8 @@ def _counted(recs: ManyShown) -> str:
     parts = ", ".join(
         f"{count(int(many))} {outcome(str(name)).word}" for name, many in counts.items() if many
     )
-    unsure = int((recs.orders["order_exists"] == UNKNOWN).sum())
+    seen = recs.orders["environment"] != EXTERNAL
+    unsure = int((seen & (recs.orders["order_exists"] == UNKNOWN)).sum())
     parts += f"; {count(unsure)} may exist" if unsure else ""
     return count(len(recs), "recording") + (f": {parts}" if parts else "")
 

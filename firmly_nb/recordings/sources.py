@@ -100,6 +100,7 @@ ORDER_NOTES = _some_of(
     ORDERS,
     "order_notes",
     {
+        "environment",
         "domain",
         "outcome",
         "order_exists",
@@ -146,7 +147,7 @@ def stage_ends(made: StageColumns) -> pd.DataFrame:
     return compact(STAGE_ENDS, columns | {"recording_id": made.orders})
 
 
-def _numbered(table: Table, frame: pd.DataFrame, numbers: NDArray[Any]) -> pd.DataFrame:
+def numbered(table: Table, frame: pd.DataFrame, numbers: NDArray[Any]) -> pd.DataFrame:
     """Return a table of ends, with numbers for the ids."""
     columns: dict[str, Any] = {name: frame[name] for name in table.names}
     return compact(table, columns | {"recording_id": numbers})
@@ -210,7 +211,7 @@ class Source(Protocol):
         """Return the recording ids."""
 
     def started_at_ns(self, rows: Rows) -> list[int]:
-        """Return when each began, by the wall clock, in Unix nanoseconds."""
+        """Return when each began, in Unix nanoseconds by the wall clock; 0 if not known."""
 
     def cut_off(self, rows: Rows) -> list[bool]:
         """Return for each whether it has no end."""
@@ -268,7 +269,7 @@ class Held:
 
     def started_at_ns(self, rows: Rows) -> list[int]:
         """Return when each began."""
-        return [start.started_at_ns for start, *_ in self._recorded(rows)]
+        return [start.started_at_ns or 0 for start, *_ in self._recorded(rows)]
 
     def cut_off(self, rows: Rows) -> list[bool]:
         """Return for each whether it has no end."""
@@ -304,23 +305,23 @@ class Held:
 
     def order_ends(self, rows: Rows) -> pd.DataFrame:
         """Return what figures need of orders."""
-        return _numbered(ORDER_ENDS, self.orders(rows), np.arange(len(rows)))
+        return numbered(ORDER_ENDS, self.orders(rows), np.arange(len(rows)))
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
         orders = enumerate(self._recorded(rows))
         numbers = np.array([number for number, order in orders for _ in order.events], np.int32)
-        events = _numbered(EVENT_ENDS, self.events(rows), numbers)
+        events = numbered(EVENT_ENDS, self.events(rows), numbers)
         return stage_ends(self._stages(rows)), events
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders and events."""
         import pandas as pd
 
-        orders = _numbered(ORDER_NOTES, self.orders(rows), np.arange(len(rows)))
+        orders = numbered(ORDER_NOTES, self.orders(rows), np.arange(len(rows)))
         events = EVENTS.concat([self.events(rows), self.answers(rows)])
         numbers = pd.Index(self.ids(rows)).get_indexer(pd.Index(events["recording_id"]))
-        return orders, _numbered(EVENT_NOTES, events, numbers.astype(np.int32))
+        return orders, numbered(EVENT_NOTES, events, numbers.astype(np.int32))
 
     def relation(self, table: str, rows: Rows, connection: Any) -> Any:
         """Return a table as a relation, with the columns that it has in files."""
@@ -441,7 +442,7 @@ class Selection:
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
-        found = {k: v for source, rows in self._split for k, v in source.asked(rows).items()}
+        found = {k: v for source, rows in self.split for k, v in source.asked(rows).items()}
         return {recording_id: found[recording_id] for recording_id in self.ids()}
 
     def orders(self) -> pd.DataFrame:
@@ -467,7 +468,7 @@ class Selection:
     @cached_property
     def ends(self) -> _Ends | None:
         """Input of the statistics; None if the tables themselves are at hand."""
-        split = self._split
+        split = self.split
         if all(isinstance(source, Held) for source, _ in split):
             return None
         return _Ends(split, self._positions if len(split) > 1 else self.chosen[:0])
@@ -485,7 +486,7 @@ class Selection:
         if table not in RELATIONS:
             raise coded_error(UnknownName, "FNB305", unknown("relation", table, sorted(RELATIONS)))
         asked = connection or duckdb.default_connection()
-        found = [source.relation(table, rows, asked) for source, rows in self._split]
+        found = [source.relation(table, rows, asked) for source, rows in self.split]
         return reduce(lambda a, b: a.union(b), found)
 
     @property
@@ -494,7 +495,7 @@ class Selection:
         return np.searchsorted(self.begins, self.chosen, side="right") - 1
 
     @cached_property
-    def _split(self) -> list[tuple[Source, Rows]]:
+    def split(self) -> list[tuple[Source, Rows]]:
         """Each source that is needed, and its recordings."""
         if len(self.sources) == 1:
             return [(self.sources[0], self.chosen)]
@@ -514,14 +515,14 @@ class Selection:
 
     def _values(self, of: Callable[[Source, Rows], list[Any]]) -> list[Any]:
         """Return a value of each, in order."""
-        found = [value for source, rows in self._split for value in of(source, rows)]
-        if len(self._split) == 1:
+        found = [value for source, rows in self.split for value in of(source, rows)]
+        if len(self.split) == 1:
             return found
         return [found[position] for position in np.argsort(self._positions).tolist()]
 
     def _table(self, table: Table, of: Callable[[Source, Rows], pd.DataFrame]) -> pd.DataFrame:
         """Put the tables of all sources under one another, in the order of the recordings."""
-        frames = [of(source, rows) for source, rows in self._split]
+        frames = [of(source, rows) for source, rows in self.split]
         if len(frames) == 1:
             return frames[0]
         import pandas as pd

@@ -34,7 +34,7 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.compare import compare
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
-from firmly_nb.outcomes import NO, UNKNOWN, YES, outcome
+from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES, outcome
 from firmly_nb.report.page import figure_html, term_list, whole_page
 
 if TYPE_CHECKING:
@@ -282,8 +282,8 @@ def environment_section(recs: Reported) -> str:
     orders = recs.orders
     first, last = orders["started_at"].min(), orders["started_at"].max()
     pairs = [
-        ("from", f"{first:%Y-%m-%d %H:%M:%S} UTC"),
-        ("to", f"{last:%Y-%m-%d %H:%M:%S} UTC"),
+        ("from", _moment(first)),
+        ("to", _moment(last)),
         ("environment", _counted(orders["environment"])),
         ("merchants", _counted(orders["domain"])),
         ("runs", _counted(orders["run_id"]) or "none"),
@@ -293,6 +293,10 @@ def environment_section(recs: Reported) -> str:
         ("written by", f"firmly-nb {version('firmly-nb')}"),
     ]
     return f'<h2 id="environment">Environment</h2>\n<div class="card">{term_list(pairs)}</div>\n'
+
+
+def _moment(at: pd.Timestamp) -> str:
+    return "not known" if str(at) == "NaT" else f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def calibration_section(given: Calibrated | None) -> str:
@@ -339,6 +343,7 @@ def _outcomes(table: pd.DataFrame) -> Grid:
 
 def _existence(orders: pd.DataFrame) -> str:
     """Return how many orders exist; a failure is not yet no order."""
+    orders = orders[orders["environment"] != EXTERNAL]
     found = orders["order_exists"].astype("str").value_counts()
     exist, none, unsure = (int(found.get(answer, 0)) for answer in (YES, NO, UNKNOWN))
     if not exist + none + unsure:

@@ -16,6 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_schema, conform
 
 if TYPE_CHECKING:
@@ -116,9 +117,14 @@ class Part:
         self.events: PartFile | None = None
         self.positions: EventPositions | None = None
         self.problem: str | None = None
-        for column in ("recording_id", "started_at"):
-            if self.index[column].null_count:
-                raise ValueError(f"an order without {column}")
+        if self.index["recording_id"].null_count:
+            raise ValueError("an order without recording_id")
+        without = pc.is_null(self.index["started_at"])
+        if pc.any(without).as_py():
+            # Who gives times of another tool need not know when each order began.
+            environment = self.orders.read(["environment"])["environment"].to_pandas()
+            if (environment != EXTERNAL)[without.to_numpy()].any():
+                raise ValueError("an order without started_at")
         try:
             self.events = PartFile(root / "events" / name, STORED_EVENTS, known["events"])
         except DAMAGED as error:
@@ -181,9 +187,9 @@ class StoredSet:
 
     @cached_property
     def started_at_ns(self) -> Positions:
-        """Start of each recording by the wall clock."""
+        """Start of each recording by the wall clock; 0 where it is not known."""
         found = self._joined("started_at", [part.index for part in self.parts])
-        return _numbers(found.cast(pa.int64()))
+        return _numbers(found.cast(pa.int64()).fill_null(0))
 
     @property
     def begins(self) -> Positions:

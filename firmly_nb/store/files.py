@@ -317,15 +317,17 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NO_DOMAIN = "~"  # the usual name of a folder without a value is a null that pandas cannot read
 
 
-def partition(started_at_ns: int, domain: str) -> str:
+def partition(started_at_ns: int | None, domain: str) -> str:
     """Return the folder of an order below ``orders/`` and ``events/``.
+
+    An order whose start is not known is in that of the first day of Unix time.
 
     Examples
     --------
     >>> partition(1_790_000_000_000_000_000, "a=b/../c")
     'day=2026-09-21/domain=a%3Db%2F..%2Fc'
     """
-    day = (EPOCH + dt.timedelta(seconds=started_at_ns // 10**9)).date().isoformat()
+    day = (EPOCH + dt.timedelta(seconds=(started_at_ns or 0) // 10**9)).date().isoformat()
     return f"day={day}/domain={_value(domain)}"
 
 

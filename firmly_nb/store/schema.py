@@ -109,6 +109,25 @@ def arrow_table(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=arrow_schema(table))
 
 
+def arrow_of(table: Table, frame: pd.DataFrame) -> pa.Table:
+    """Return a DataFrame as an Arrow table with the columns that a table has in files.
+
+    Examples
+    --------
+    >>> arrow_of(EVENTS, EVENTS.empty()).num_rows
+    0
+    """
+    arrays = []
+    for column in table.columns:
+        kind, values = arrow_type(column.dtype), frame[column.name]
+        if column.dtype == "category":
+            array = pa.array(values.astype("object"), pa.string(), from_pandas=True)
+            arrays.append(array.dictionary_encode())
+        else:
+            arrays.append(pa.array(values, kind, from_pandas=True))
+    return pa.Table.from_arrays(arrays, names=table.names)
+
+
 def conform(found: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
     """Give a table that was read the declared columns: another version may lack some.
 

@@ -503,7 +503,8 @@ class Run:
 
     def _has_ended(self, planned: Planned, records: list[Record], row: dict[str, Any]) -> None:
         """Count how an order ended, and keep its recording."""
-        started_s = (start_of(records).started_at_ns - self.pace.began_at_ns) / 1e9
+        started_ns = start_of(records).started_at_ns or self.pace.began_at_ns
+        started_s = (started_ns - self.pace.began_at_ns) / 1e9
         self.counts.end(point_of(planned.number, row, started_s))
         if len(self.recordings) < KEPT_RECORDINGS:
             self.recordings.append(Recording(records))

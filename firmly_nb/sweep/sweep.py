@@ -147,7 +147,7 @@ class Sweep:
             found = [Recording(*kept) for kept in self._on_disk()]
         else:
             found = [*self._earlier, *self._run.recordings]
-        return Recordings(sorted(found, key=lambda rec: rec.started_at_ns), self.warnings)
+        return Recordings(sorted(found, key=lambda rec: rec.started_at_ns or 0), self.warnings)
 
     @property
     def warnings(self) -> list[str]:

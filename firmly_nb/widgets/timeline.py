@@ -210,7 +210,7 @@ class Timeline(anywidget.AnyWidget):
                 "recording_id": recording_id,
                 "event": event_row(event),
                 "stages": stage_list(known, milestones),
-                "arrived_at_ms": event.wall_ns / 1e6,
+                "arrived_at_ms": (event.wall_ns or 0) / 1e6,
             }
         )
         self._throttle.soon()
@@ -418,7 +418,7 @@ def live_order(number: int, records: Sequence[Record]) -> Json:
         "number": number,
         "domain": printable(start.domain, LONGEST_NAME),
         "environment": start.environment,
-        "started_at_ms": start.started_at_ns / 1e6,
+        "started_at_ms": (start.started_at_ns or 0) / 1e6,
         "events": [event_row(event) for event in events[:MOST_EVENTS]],
         "events_left_out": max(len(events) - MOST_EVENTS, 0),
         "stages": stage_list(events, start.milestones),
