@@ -309,7 +309,7 @@ class SweepPanel(anywidget.AnyWidget):
         try:
             call()
         except Exception as error:  # noqa: BLE001 - shown where the reader looks
-            self._notice = str(error)[:1000]
+            self._notice = printable(error)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add what is shown as a static page, for readers without a kernel."""

@@ -4,7 +4,8 @@
 // It is never in the model, since a model's state is saved with the notebook, and it travels in
 // the buffers of messages, since logs of messages leave those out.
 
-import { sendToKernel } from "./kernel.js";
+import { whenReleased } from "./dom.js";
+import { listen, sendToKernel } from "./kernel.js";
 
 // Messages can be lost (in a page that was just loaded) and overtake each other (in a kernel that
 // takes them on several threads). An edit carries the whole field, an answer says which fields it
@@ -60,7 +61,7 @@ export function draftOf(model) {
     tell(names, false);
   }
 
-  model.on("msg:custom", take);
+  const stop = listen(model, { "msg:custom": (...answer) => whenReleased(() => take(...answer)) });
   return {
     isThere: () => values !== null,
     get: (name) => values[name],
@@ -82,7 +83,7 @@ export function draftOf(model) {
     on: (name, call) => listeners.push([name, call]),
     close() {
       clearTimeout(timer);
-      model.off("msg:custom", take);
+      stop();
     },
   };
 }

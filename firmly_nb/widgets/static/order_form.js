@@ -1,7 +1,7 @@
 // The order form. It shows the draft that Python holds, sends what is typed, and decides
 // nothing: what is wrong, and whether an order may go, is Python's to say.
 
-import { h, keepShortcutsOut, replace } from "./dom.js";
+import { h, keepShortcutsOut, printable, replace, whenReleased } from "./dom.js";
 import { packed } from "./draft.js";
 import { field, formOf, numberInput, secretField, section } from "./fields.js";
 import { KERNEL_GONE_FORM, KERNEL_SILENT, sendToKernel } from "./kernel.js";
@@ -114,7 +114,9 @@ export function placeSection(form) {
     return form.checking();
   }
 
-  function draw() {
+  const draw = () => whenReleased(drawNow);
+
+  function drawNow() {
     const run = model.get("run");
     if (isRunning() && !state.wasRunning) state.becameCancelAt = Date.now();
     state.wasRunning = isRunning();
@@ -266,7 +268,7 @@ export function addressSection(form, name, path, title) {
 /** Who and where, in one line. */
 export function addressWords(address) {
   const who = [address.first_name, address.last_name].filter(Boolean).join(" ");
-  return [who, address.city].filter(Boolean).join(", ") || "not filled in yet";
+  return printable([who, address.city].filter(Boolean).join(", ")) || "not filled in yet";
 }
 
 /** Who pays: as shipping, or an address of its own. */
@@ -297,7 +299,7 @@ export function billingSection(form) {
 /** The card: a test card by name, or one that is typed and leaves the page once. */
 export function cardSection(form) {
   const { draft, model } = form;
-  const { cards, rules } = model.get("facts");
+  const { cards, rules, marks } = model.get("facts");
   const known = [...cards, ["typed", "Type a card…"]];
   const select = h(
     "select",
@@ -312,7 +314,7 @@ export function cardSection(form) {
   const secret = (name, label, more) =>
     secretField(form, { name, label, rule: rules[name], inputmode: "numeric", describe: hint.id, ...more });
   const secrets = [
-    secret("number", "Card number", { maxlength: 32, double: true }),
+    secret("number", "Card number", { maxlength: 32, double: true, taken: marks }),
     secret("verification_value", "CVV", { maxlength: 6 }),
   ];
   const plain = [
