@@ -119,6 +119,7 @@ class FormView(anywidget.AnyWidget):
     looked = t.Unicode().tag(sync=True)
     turn = t.Int(0).tag(sync=True)
     facts = t.Dict().tag(sync=True)
+    closed = t.Bool(False, help="whether the lab is closed").tag(sync=True)
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ from firmly_nb.widgets.form_page import (
     take_secrets,
     words_of,
 )
-from firmly_nb.widgets.frontend import with_static
+from firmly_nb.widgets.frontend import display_with_image, show_closed, with_static
 from firmly_nb.widgets.order_run import FormWatcher, OrderRun, environment_words
 from firmly_nb.widgets.timeline import Timeline
 
@@ -104,6 +104,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self.add_class("firmly-bench")
         self.order = order or Order.example()
         self.timeline.observe(self._follow, "selected")
+        show_closed(lab, self._form, "closed")
 
     @property
     def lab(self) -> Lab:
@@ -272,6 +273,8 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def __repr__(self) -> str:
         return form_text(self)
+
+    _ipython_display_ = display_with_image
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return with_static(super()._repr_mimebundle_(**options), form_html(self))

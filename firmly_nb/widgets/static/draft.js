@@ -22,6 +22,7 @@ export function draftOf(model) {
   let told = {}; // what the kernel said last, and as which state
   let revision = -1;
   let problems = {};
+  let about = {};
   let number = 0;
   let patience_ms = REPEATED_AFTER_MS;
   let timer = 0;
@@ -52,7 +53,7 @@ export function draftOf(model) {
     }
     if (unanswered.size === 0) clearTimeout(timer);
     if (content.revision > revision) {
-      ({ revision, problems } = content);
+      ({ revision, problems, about = {} } = content);
       told = unpacked(buffers[0]);
     }
     // What was typed since is on its way, and its own answer follows.
@@ -66,6 +67,8 @@ export function draftOf(model) {
     isThere: () => values !== null,
     get: (name) => values[name],
     problems: () => problems,
+    /** What the kernel says about the draft, by name. */
+    about: () => about,
     isChecked: () => unanswered.size === 0,
     /** Ask for it; false if there is no kernel. */
     ask: () => send("draft"),

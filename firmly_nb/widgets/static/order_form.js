@@ -4,7 +4,7 @@
 import { h, keepShortcutsOut, printable, replace, whenReleased } from "./dom.js";
 import { packed } from "./draft.js";
 import { field, formOf, numberInput, secretField, section } from "./fields.js";
-import { KERNEL_GONE_FORM, KERNEL_SILENT, sendToKernel } from "./kernel.js";
+import { KERNEL_GONE_FORM, KERNEL_SILENT, LAB_CLOSED, sendToKernel } from "./kernel.js";
 import { catalogueOf, itemsSection, merchantSection } from "./order_form_items.js";
 
 const RUNS = ["running", "cancelling"];
@@ -104,6 +104,7 @@ export function placeSection(form) {
   /** Why no order can be placed now; nothing if one can. */
   function reason() {
     if (form.kernel.isGone()) return KERNEL_GONE_FORM;
+    if (model.get("closed")) return LAB_CLOSED;
     if (isSent()) return state.slow ? "The kernel is busy; the order goes out when it is free." : "Sending …";
     if (form.problem()) return form.problem();
     const secret = wrongSecret();
@@ -152,6 +153,7 @@ export function placeSection(form) {
   }
 
   function emptyParts() {
+    if (model.get("closed")) return h("div", { class: "headline" }, "✕ The lab of this form is closed.");
     const domain = draft.problems().domain ? "the merchant" : draft.get("merchant");
     return h(
       "div",
@@ -172,7 +174,7 @@ export function placeSection(form) {
     ];
   }
 
-  for (const name of ["run", "result", "notice", "looked", "turn", "captcha"]) form.on(`change:${name}`, draw);
+  for (const name of ["run", "result", "notice", "looked", "turn", "captcha", "closed"]) form.on(`change:${name}`, draw);
   form.redraw = form.secretsChanged = draw;
   state.wasRunning = isRunning();
   draw();
