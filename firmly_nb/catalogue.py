@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.api.money import money_text, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
+from firmly_nb.display.text import printable
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ async def product_choices(bench: Bench, domain: str) -> list[dict[str, Any]]:
     """Return a merchant's products: ``handle``, ``title``."""
     table = (await products(bench, domain)).head(MOST_PRODUCTS)
     return [
-        {"handle": _clipped(row["handle"]), "title": _clipped(row["title"])} for row in _rows(table)
+        {"handle": _clipped(row["handle"]), "title": _shown(row["title"])} for row in _rows(table)
     ]
 
 
@@ -230,8 +231,8 @@ async def variant_choices(bench: Bench, domain: str, handle: str) -> list[dict[s
             "variant_id": _clipped(row["variant_id"]),
             "product_id": _clipped(row["product_id"]),
             "variant_handles": [_clipped(one) for one in row["variant_handles"]],
-            "title": _clipped(row["title"]),
-            "options": {_clipped(name): _clipped(value) for name, value in row["options"].items()},
+            "title": _shown(row["title"]),
+            "options": {_shown(name): _shown(value) for name, value in row["options"].items()},
             "price": _price_text(row),
             "available": row["available"] is not False,
         }
@@ -243,7 +244,11 @@ async def found_choices(bench: Bench, words: str) -> list[dict[str, Any]]:
     """Return products over all merchants: ``domain``, ``handle``, ``title``."""
     table = (await search(bench, words, {})).head(MOST_FOUND)
     return [
-        {name: _clipped(row[name]) for name in ("domain", "handle", "title")}
+        {
+            "domain": _clipped(row["domain"]),
+            "handle": _clipped(row["handle"]),
+            "title": _shown(row["title"]),
+        }
         for row in _rows(table)
     ]
 
@@ -260,6 +265,11 @@ def _is_there(value: Any) -> bool:
     import pandas as pd
 
     return isinstance(value, (tuple, list, dict)) or not pd.isna(value)
+
+
+def _shown(value: Any) -> str:
+    """Return what is only shown, made harmless; what is sent back stays as it was."""
+    return "" if value is None else printable(value, LONGEST)
 
 
 def _clipped(value: Any) -> str:

@@ -251,6 +251,8 @@ class Bench:
         self._not_begun: dict[str, asyncio.Task[None]] = {}  # of those recorded in this process
         # What has to end before the rest is closed: a sweep would start new orders.
         self.before_close: list[Callable[[], Awaitable[None]]] = []
+        # Who shows that it is closed, from the moment on at which it is.
+        self.on_close: list[Callable[[], object]] = []
         self._owner_pid = os.getpid()
 
     def client(self) -> FirmlyClient:
@@ -466,6 +468,8 @@ class Bench:
         """Close connections and processes; those of a parent are the parent's to close."""
         if self._owner_pid != os.getpid():
             return
+        for tell in list(self.on_close):
+            tell()
         for end in list(self.before_close):
             await end()
         if self._worker:

@@ -266,15 +266,19 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
         )
     if card is not None and not isinstance(card, Card):
         raise wrong_type("card", "a fnb.Card", card, "fnb.Card.test()")
-    # A name alone proves nothing: the simulator is on this machine.
-    simulated = environment.name == "simulator" and environment.is_local
-    if card is not None and not simulated and not card.is_test:
+    if card is not None and not takes_any_card(environment) and not card.is_test:
         raise coded_error(
             GuardError,
             "FNB012",
             "The card is not a well-known test card; only the simulator takes others. Use "
             'fnb.Card.test(), or fnb.Card.test("mastercard"). Nothing was sent.',
         )
+
+
+def takes_any_card(environment: Environment) -> bool:
+    """Return whether other cards than the well-known test cards are taken: by the simulator."""
+    # A name alone proves nothing: the simulator is on this machine.
+    return environment.name == "simulator" and environment.is_local
 
 
 def _is_below(host: str, parents: tuple[str, ...]) -> bool:

@@ -248,6 +248,11 @@ class Lab:
         return self._bench.simulator
 
     @property
+    def closed(self) -> bool:
+        """True once the lab is closed: nothing can be asked or ordered with it any more."""
+        return not self._finalizer.alive
+
+    @property
     def last(self) -> Recording | None:
         """Recording of the last order, even a cancelled one; None before the first."""
         return self._bench.last
@@ -555,7 +560,7 @@ class Lab:
         return submit(partial(question, **named), self._open(), *args)
 
     def _open(self) -> Bench:
-        if not self._finalizer.alive:
+        if self.closed:
             raise coded_error(
                 RuntimeError, "FNB017", "This lab is closed. Open another with fnb.connect()."
             )

@@ -218,6 +218,7 @@ MOST_WAITING_BYTES = 4 * 1024 * 1024  # read and not taken yet
 EVENTS_A_TURN = 100
 MOST_NAMES = 20  # of different events, for a sentence
 LONGEST_BEGIN = 200  # of what is no event, for a sentence
+AWAKE_NS = 1_200_000
 WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
@@ -311,9 +312,13 @@ async def record(
 
 
 async def _until(planned_ns: int | None, early_ns: int = 0) -> None:
-    """Wait for a planned moment; the clock is the same one in every process."""
+    """Wait for a planned moment; the clock is the same one in every process.
+
+    An event loop sleeps in whole milliseconds and wakes up after the time. So the last of them is
+    spent awake, giving way to whatever else there is to do.
+    """
     while planned_ns is not None and (rest_ns := planned_ns - early_ns - monotonic_ns()) > 0:  # noqa: ASYNC110 - waits for a time
-        await asyncio.sleep(rest_ns / 1e9)
+        await asyncio.sleep(max(rest_ns - AWAKE_NS, 0) / 1e9)
 
 
 class _Run:

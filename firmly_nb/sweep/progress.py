@@ -108,6 +108,7 @@ class Counts:
     outcomes: Counter[str] = field(default_factory=Counter)
     latest: deque[Point] = field(default_factory=lambda: deque(maxlen=LATEST))
     latencies_ms: list[float] = field(default_factory=list)  # of the placed ones, in order of end
+    scheduled_ms: list[float] = field(default_factory=list)  # the same from the planned start
 
     def begin(self) -> None:
         """Count an order that is being sent."""
@@ -130,6 +131,8 @@ class Counts:
         self.outcomes[point.outcome] += 1
         if point.outcome == PLACED:
             self.latencies_ms.append(point.latency_ms)
+            if point.schedule_lag_ms is not None:
+                self.scheduled_ms.append(point.latency_ms + point.schedule_lag_ms)
 
     def picture(self, state: State, **more: Any) -> Progress:
         """Return how far it is now."""
@@ -156,7 +159,7 @@ class Bar(Protocol):
 
 def bar() -> Bar:
     """Return the bar that fits where this runs."""
-    if _in_notebook():
+    if in_notebook():
         return NotebookBar()
     return TerminalBar() if sys.stderr.isatty() else Lines(sys.stderr)
 
@@ -286,7 +289,7 @@ def bar_html(progress: Progress) -> str:
     )
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Return whether a front end shows what is displayed, without loading IPython."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None

@@ -130,6 +130,11 @@ class Sweep:
         return list(self._run.counts.latencies_ms)
 
     @property
+    def scheduled_latencies_ms(self) -> list[float]:
+        """Time from planned start to order placed, in ms; empty in a closed loop."""
+        return list(self._run.counts.scheduled_ms)
+
+    @property
     def problems(self) -> list[Problem]:
         """Orders of which nothing was sent, and why."""
         return list(self._run.problems)

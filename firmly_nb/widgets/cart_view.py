@@ -31,7 +31,13 @@ from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import printable
 from firmly_nb.outcomes import NO, PLACED, YES
 from firmly_nb.recordings.show import existence, outcome_word
-from firmly_nb.widgets.frontend import SHOW_EVERY_S, module, style, with_static
+from firmly_nb.widgets.frontend import (
+    SHOW_EVERY_S,
+    display_with_image,
+    module,
+    style,
+    with_static,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -227,6 +233,8 @@ class CartView(anywidget.AnyWidget):
                     "left_out": left_out,
                 }
             )
+
+    _ipython_display_ = display_with_image
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add what is shown as a static page, for readers without a kernel."""

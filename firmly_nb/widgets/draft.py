@@ -243,6 +243,8 @@ class SharedDraft(Generic[D]):
         Says what is wrong in a draft, by the field's path.
     changed
         Is called after each change.
+    about
+        Says what goes to the pages beside a draft: words about it, by name.
     """
 
     def __init__(
@@ -251,10 +253,12 @@ class SharedDraft(Generic[D]):
         send: Send,
         check: Callable[[D], dict[str, str]],
         changed: Callable[[], None] = lambda: None,
+        about: Callable[[D], dict[str, str]] = lambda _: {},
     ) -> None:
         self._send = send
         self._check = check
         self._changed = changed
+        self._about = about
         self._turns = threading.RLock()
         self._now = first
         self._revision = 0
@@ -320,6 +324,7 @@ class SharedDraft(Generic[D]):
                 "number": _whole(asked.get("number")),
                 "fields": list(fields),
                 "problems": self.problems,
+                "about": self._about(self._now),
             }
             self._send(answer, [orjson.dumps(vars(self._now))])
 

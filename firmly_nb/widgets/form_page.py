@@ -23,6 +23,7 @@ from firmly_nb.api.secrets import SecretStr
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.background import submit
 from firmly_nb.display.messages import code_of, coded_error
+from firmly_nb.display.text import printable, short_name
 from firmly_nb.widgets.draft import CARD_RULES, MOST_TIMES
 from firmly_nb.widgets.frontend import module, style
 from firmly_nb.widgets.presets import Presets
@@ -63,13 +64,35 @@ def known_cards() -> list[list[str]]:
     return [[name, repr(Card.test(name))[5:-1]] for name in TEST_CARDS]
 
 
+def mark_of(number: str) -> int:
+    """Return a number by which a page knows a test card again (``static/fields.js`` has it, too).
+
+    A page's state is saved, and no card number is in what is saved: not even a public one, since
+    whoever searches for what was typed would find it.
+
+    Examples
+    --------
+    >>> mark_of("12")
+    33
+    """
+    mark = 0
+    for digit in number:
+        mark = (mark * 31 + int(digit)) % (2**31 - 1)
+    return mark
+
+
+def words_of(error: BaseException) -> str:
+    """Return an error's words as a page may show them: safe, and in the lines that they had."""
+    return "\n  ".join(printable(line) for line in safe_text(error).splitlines())
+
+
 def guarded(view: Any, action: Callable[[], object]) -> None:
     """Do what a page asks for; show the user an error as the view's notice."""
     try:
         action()
     except Exception as error:  # noqa: BLE001 - a kernel's log is where nobody looks
         kind = "" if code_of(error) else f"{type(error).__name__}: "
-        view.notice = f"{kind}{safe_text(error)}"
+        view.notice = f"{kind}{words_of(error)}"
 
 
 class FormView(anywidget.AnyWidget):
@@ -96,10 +119,23 @@ class FormView(anywidget.AnyWidget):
     looked = t.Unicode().tag(sync=True)
     turn = t.Int(0).tag(sync=True)
     facts = t.Dict().tag(sync=True)
+    closed = t.Bool(False, help="whether the lab is closed").tag(sync=True)
 
-    def __init__(self, on_message: Callable[[Mapping[str, Any], Sequence[Any]], None]) -> None:
+    def __init__(
+        self,
+        on_message: Callable[[Mapping[str, Any], Sequence[Any]], None],
+        *,
+        takes_any_card: bool = True,
+    ) -> None:
         super().__init__()
-        self.facts = {"cards": known_cards(), "rules": CARD_RULES, "most_times": MOST_TIMES}
+        # By them a page says of a typed number that it will be refused.
+        marks = None if takes_any_card else [mark_of(number) for number in TEST_CARDS.values()]
+        self.facts = {
+            "cards": known_cards(),
+            "rules": CARD_RULES,
+            "marks": marks,
+            "most_times": MOST_TIMES,
+        }
         self.on_msg(lambda _, content, buffers: on_message(content, buffers))
 
     def __repr__(self) -> str:
@@ -262,7 +298,7 @@ class Requests:
             return
         error = future.exception()
         self._form.looked = (
-            f"The cart cannot be read: {safe_text(error)}"
+            f"The cart cannot be read: {words_of(error)}"
             if error
             else cart_words(future.result(), domain)
         )
@@ -272,7 +308,7 @@ class Requests:
             if done.cancelled():
                 return
             error = done.exception()
-            found = {"problem": safe_text(error)} if error else {"found": done.result()}
+            found = {"problem": words_of(error)} if error else {"found": done.result()}
             self._form.send({**reply, **found})
 
         future.add_done_callback(send)
@@ -290,7 +326,7 @@ def cart_words(cart: Mapping[str, Any], domain: str) -> str:
     number = found.order_number if found else None
     status = str((found.data if found else cart).get("cart_status") or "unknown")
     if number and status == "submitted":
-        return f"It went through: the cart at {domain} is submitted, order {number}."
+        return f"It went through: the cart at {domain} is submitted, order {printable(number)}."
     if status == "active":
         return f"The cart at {domain} is active: no order was placed from it."
-    return f"The cart at {domain} has the status {status[:100]}; ask the merchant."
+    return f"The cart at {domain} has the status {short_name(status)}; ask the merchant."

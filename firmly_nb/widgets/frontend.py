@@ -6,17 +6,22 @@ anywidget loads one module from memory, where relative imports lead nowhere. So 
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
+import weakref
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.outcomes import STAGE_LOOKS, TONES
+from firmly_nb.sweep.progress import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from firmly_nb.lab import Lab
 
 
 SHOW_EVERY_S = 0.1  # more often than this nobody can see
@@ -181,6 +186,19 @@ class Heartbeat:
             self._send(BEAT)
 
 
+def show_closed(lab: Lab, widget: Any, trait: str) -> None:
+    """Show in a widget that its lab is closed, now or as soon as it is."""
+    gone = weakref.ref(widget)
+
+    def tell() -> None:
+        if (shown := gone()) is not None:
+            setattr(shown, trait, True)
+
+    lab._bench.on_close.append(tell)  # noqa: SLF001 - widgets are the lab's own faces
+    if lab.closed:
+        tell()
+
+
 def with_static(bundle: Any, html: str | None, text: str | None = None) -> Any:
     """Add a page for readers without a kernel, and a text, to a widget's MIME bundle."""
     data = bundle[0] if isinstance(bundle, tuple) else bundle
@@ -188,3 +206,42 @@ def with_static(bundle: Any, html: str | None, text: str | None = None) -> Any:
         data |= {"text/html": html} if html is not None else {}
         data |= {"text/plain": text} if text is not None else {}
     return bundle
+
+
+def display_with_image(widget: Any) -> None:
+    """Display a widget so that its static image is shown once its kernel is gone.
+
+    In a notebook that is not trusted JupyterLab takes the image beside the widget. In a trusted one
+    it takes the widget, and shows an error when there is none any more. What puts the image in the
+    error's place is a script, which nothing runs or shows but a page that trusts the notebook.
+    """
+    from IPython.display import display
+
+    bundle = widget._repr_mimebundle_()
+    data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+    if data is None:
+        print(repr(widget))
+        return
+    display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+    if in_notebook() and "text/html" in data:
+        script = {"text/html": image_script(data["text/html"]), "text/plain": ""}
+        display(script, raw=True)  # type: ignore[no-untyped-call]
+
+
+def image_script(html: str) -> str:
+    r"""Return a script that shows static HTML where a widget is lost.
+
+    Examples
+    --------
+    >>> image_script("<b>placed</b>")[-32:]
+    '("\\u003cb>placed\\u003c/b>")</script>'
+    """
+    # Nothing in a text can end the script.
+    image = json.dumps(html).replace("<", "\\u003c")
+    return f"<script>({_image_code()})({image})</script>"
+
+
+@cache
+def _image_code() -> str:
+    source = (STATIC / "static_image.js").read_text("utf-8")
+    return source[source.index("(image)") :].strip()

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets  # type: ignore[import-untyped]  # it has no types of its own
 
-from firmly_nb.api.errors import safe_text
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order, unknown_card
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.display.html import FONT, QUIET
 from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.table import Grid, Head, grid_html
-from firmly_nb.environments import GuardError
+from firmly_nb.display.text import printable, short_name
+from firmly_nb.environments import GuardError, takes_any_card
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.widgets.cart_view import CartView
 from firmly_nb.widgets.code import code_for
@@ -33,8 +33,16 @@ from firmly_nb.widgets.draft import (
     order_from,
     problems,
 )
-from firmly_nb.widgets.form_page import FormStrip, FormView, Requests, Typed, guarded, take_secrets
-from firmly_nb.widgets.frontend import with_static
+from firmly_nb.widgets.form_page import (
+    FormStrip,
+    FormView,
+    Requests,
+    Typed,
+    guarded,
+    take_secrets,
+    words_of,
+)
+from firmly_nb.widgets.frontend import display_with_image, show_closed, with_static
 from firmly_nb.widgets.order_run import FormWatcher, OrderRun, environment_words
 from firmly_nb.widgets.timeline import Timeline
 
@@ -84,7 +92,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._run: OrderRun | None = None
         self._recordings: list[Recording] = []
         self._typed_as: str | None = None
-        self._form = FormView(self._pressed)
+        self._form = FormView(self._pressed, takes_any_card=takes_any_card(lab.environment))
         self._draft = SharedDraft(Draft(), self._form.send, self._wrong, self._changed)
         self._strip = FormStrip(environment_words(lab), self._draft, self.code)
         self.timeline = Timeline(details=False)  # the cart view beside it has both
@@ -96,6 +104,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self.add_class("firmly-bench")
         self.order = order or Order.example()
         self.timeline.observe(self._follow, "selected")
+        show_closed(lab, self._form, "closed")
 
     @property
     def lab(self) -> Lab:
@@ -265,6 +274,8 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def __repr__(self) -> str:
         return form_text(self)
 
+    _ipython_display_ = display_with_image
+
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return with_static(super()._repr_mimebundle_(**options), form_html(self))
 
@@ -341,7 +352,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             token = typed.captcha_token if typed.captcha_token.get_secret_value() else None
             self._start(self._card(typed), token, self.times)
         except (InvalidOrder, GuardError, ValueError) as error:
-            said = safe_text(error).replace(" Nothing was sent.", "")
+            said = words_of(error).replace(" Nothing was sent.", "")
             self._form.notice = f"Nothing was sent. {said}"
 
     def _card(self, typed: Typed) -> Card:
@@ -400,14 +411,15 @@ def form_html(form: OrderForm) -> str:
 def summary(form: OrderForm) -> list[tuple[str, str]]:
     """Return the form as names and texts; an address is its city and country only."""
     order = form.order
-    items = ", ".join(f"{i.quantity} x {i.variant_id}" for i in order.items) if order else ""
+    rows = order.items if order else ()
+    items = ", ".join(f"{row.quantity} x {short_name(row.variant_id)}" for row in rows)
     ship = order.shipping_info if order else None
     bill = order.billing_info if order else None
     return [
         ("Merchant", _merchant(order)),
         ("Items", items or "-"),
-        ("Ship to", f"{ship.city}, {ship.country}" if ship else "not filled in yet"),
-        ("Bill to", f"{bill.city}, {bill.country}" if bill else "same as shipping"),
+        ("Ship to", printable(f"{ship.city}, {ship.country}") if ship else "not filled in yet"),
+        ("Bill to", printable(f"{bill.city}, {bill.country}") if bill else "same as shipping"),
         ("Card", f"test card “{form.card_name}”" if form.card_name != TYPED else TYPED),
         ("How", f"{'events' if form.sse else 'no events'}, {'warm' if form.warm else 'cold'}"),
     ]

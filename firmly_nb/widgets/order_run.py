@@ -12,13 +12,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError, safe_text
+from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.text import printable, short_name
 from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import existence, verdict
-from firmly_nb.widgets.form_page import guarded
+from firmly_nb.widgets.form_page import guarded, words_of
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
 
 if TYPE_CHECKING:
@@ -228,16 +229,16 @@ def result_words(recording: Recording) -> dict[str, Any]:
     facts: list[list[str]] = []
     if recording.outcome != PLACED:
         row = recording.orders.iloc[0]
-        reached = "none" if row.isna()["last_milestone"] else str(row["last_milestone"])
-        facts.append(["Reached", reached])
+        reached = "none" if row.isna()["last_milestone"] else row["last_milestone"]
+        facts.append(["Reached", printable(reached)])
         if error is not None and error.error:
-            facts.append(["Error", error.error[:LONGEST_WORDS]])
+            facts.append(["Error", printable(error.error, LONGEST_WORDS)])
         if error is not None and error.description:
-            facts.append(["It says", error.description[:LONGEST_WORDS]])
+            facts.append(["It says", printable(error.description, LONGEST_WORDS)])
     headline = verdict(recording)
     if error is not None and error.description:
         # The error's own words and its advice stand below, each on a line of its own.
-        headline = headline.partition(_capital(error.description))[0].strip()
+        headline = headline.partition(_capital(printable(error.description)))[0].strip()
     return {
         "outcome": look.name,
         "order_exists": recording.order_exists,
@@ -248,7 +249,7 @@ def result_words(recording: Recording) -> dict[str, Any]:
         "next": suggestion(recording),
         "unsure": recording.order_exists == UNKNOWN,
         "recording_id": recording.recording_id,
-        "warnings": [str(warning)[:LONGEST_WORDS] for warning in recording.warnings[:3]],
+        "warnings": [printable(one, LONGEST_WORDS) for one in recording.warnings[:3]],
     }
 
 
@@ -276,10 +277,11 @@ def failure_words(error: BaseException | None) -> dict[str, Any]:
         text = "Cancelled before anything was sent. Nothing was ordered."
         return _not_sent("quiet", outcome(CANCELLED).mark, text, [], "")
     if isinstance(error, FirmlyError):
-        facts = [["Error", error.error], ["It says", error.description or "nothing more"]]
+        said = printable(error.description) or "nothing more"
+        facts = [["Error", printable(error.error)], ["It says", said]]
         advice = error.advice or "Nothing was sent. Try again."
     else:
-        facts = [["Error", type(error).__name__], ["It says", safe_text(error)]]
+        facts = [["Error", type(error).__name__], ["It says", words_of(error)]]
         advice = ""
     return _not_sent("bad", "✕", "Nothing was ordered: it could not be sent.", facts, advice)
 
@@ -379,7 +381,7 @@ class FormWatcher:
         """Say which milestone was last, and show the cart as it then was."""
         last = self._last
         state = "cancelling" if run.cancelled else "running"
-        doing = f"after {last.event[:100]}" if last else "sent, waiting for the first event"
+        doing = f"after {short_name(last.event)}" if last else "sent, waiting for the first event"
         self._put_run(state, run, doing)
         if last is not None and last.seq != self._shown:
             self._shown = last.seq

@@ -1,66 +1,71 @@
 """``SweepPanel``: many orders from a form, their counts and percentiles while they run.
 
-Fields stay text until the sweep is started; then they are its arguments, or problems. Like those of
-an order form they are a shared draft (``draft.py``), which is in no saved state.
+Its fields are a shared draft (``draft.py``) like an order form's, which is in no saved state.
 """
 
 from __future__ import annotations
 
 import math
-import re
+import statistics
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
-from firmly_nb.api.models import Card, Order
-from firmly_nb.api.money import money_text, to_minor
-from firmly_nb.display.messages import coded_error, unknown, without_code
+from firmly_nb.api.errors import FirmlyError
+from firmly_nb.api.models import Order
+from firmly_nb.api.money import money_text
+from firmly_nb.background import submit
+from firmly_nb.display.messages import coded_error
 from firmly_nb.display.table import Grid, Head, grid_html
 from firmly_nb.display.text import duration, interval, printable
-from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
 from firmly_nb.recordings.recordings import Recordings
-from firmly_nb.sweep.budget import Budget
-from firmly_nb.sweep.pace import ARRIVALS, per_second, seconds
-from firmly_nb.sweep.plan import Variant
+from firmly_nb.sweep.budget import Quotes, what_of
 from firmly_nb.sweep.progress import ended, of_planned
-from firmly_nb.sweep.sweep import MAX_CONCURRENCY, MAX_COUNT, is_local
 from firmly_nb.widgets.draft import SharedDraft
-from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat, Throttle, module, style, with_static
+from firmly_nb.widgets.frontend import (
+    SHOW_EVERY_S,
+    Heartbeat,
+    Throttle,
+    display_with_image,
+    module,
+    show_closed,
+    style,
+    with_static,
+)
+from firmly_nb.widgets.sweep_draft import (
+    LABELS,
+    LONGEST_FIELD,
+    LONGEST_WORDS,
+    PERCENTILES,
+    arguments,
+    first_draft,
+    known_variants,
+    orders_words,
+    problems,
+    prospect_words,
+    texts_of,
+    too_few_in_flight,
+    value_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from firmly_nb.environments import Environment
+    from firmly_nb.engine import Bench
     from firmly_nb.lab import Lab
     from firmly_nb.latency.quantiles import Quantile
+    from firmly_nb.sweep.budget import Amount, What
     from firmly_nb.sweep.progress import Point, Progress
     from firmly_nb.sweep.sweep import Sweep
+    from firmly_nb.widgets.sweep_draft import SweepDraft
 
 
-# The fields and how they are called on a static page.
-LABELS = {
-    "count": "orders",
-    "arrival": "arrival",
-    "rate": "rate",
-    "concurrency": "in flight at most",
-    "duration": "for",
-    "max_orders": "at most orders",
-    "max_minutes": "at most minutes",
-    "max_total": "at most money",
-    "name": "name",
-}
-FIELDS = tuple(LABELS)
-WHOLE = {"count", "concurrency", "max_orders"}
-MONEY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]{3})\s*")
-LONGEST_FIELD = 200
-PERCENTILES = (0.5, 0.9, 0.95)
 SHOWN_POINTS = 300
-LONGEST_WORDS = 300
 IDLE: dict[str, Any] = {
     "state": "idle",
     "headline": "",
@@ -70,26 +75,15 @@ IDLE: dict[str, Any] = {
     "facts": [],
     "message": "",
     "percentiles": [],
+    "late": "",
     "run_id": "",
     "can_resume": False,
 }
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 160, 56, 24
+MOST_PRICES = 12  # more kinds of orders than these are not asked for their prices
+# Starts that are later than this, and than this share of an order's time, are said in colour.
+LATE_MS, LATE_SHARE = 25.0, 0.05
 DRAW_EVERY_S = 0.5  # the chart is the larger part of what is sent
-
-
-@dataclass(frozen=True)
-class SweepDraft:
-    """Fields of a sweep panel, as they were typed."""
-
-    count: str = ""
-    arrival: str = ""
-    rate: str = ""
-    concurrency: str = ""
-    duration: str = ""
-    max_orders: str = ""
-    max_minutes: str = ""
-    max_total: str = ""
-    name: str = ""
 
 
 class Field:
@@ -140,6 +134,7 @@ class SweepPanel(anywidget.AnyWidget):
     _points = traitlets.List(traitlets.List()).tag(sync=True)
     _looks = traitlets.Dict().tag(sync=True)
     _notice = traitlets.Unicode().tag(sync=True)
+    _closed = traitlets.Bool(False).tag(sync=True)
 
     count, arrival, rate, concurrency = Field(), Field(), Field(), Field()
     duration, max_orders, max_minutes, max_total = Field(), Field(), Field(), Field()
@@ -153,19 +148,20 @@ class SweepPanel(anywidget.AnyWidget):
         self._showing = threading.Lock()
         self._show_soon = Throttle(_beside(self._show), SHOW_EVERY_S)
         self._draw_soon = Throttle(_beside(self._draw), DRAW_EVERY_S)
-        first = replace(first_draft(lab.environment), **_texts(fields))
-        self._draft = SharedDraft(first, self.send, self._wrong)
+        first = replace(first_draft(lab.environment), **texts_of(fields))
+        self._prices: dict[What, Amount | None] = {}
+        self._asked_for: object = None  # the orders whose prices were asked for
+        self._draft = SharedDraft(first, self.send, self._wrong, about=self._prospect)
         self._heart = Heartbeat(self.send)
-        idle = {**IDLE, "percentiles": percentile_words([])}
         name = lab.environment.name
         where = {"name": name, "label": name.upper()}
         super().__init__(
             _environment=where,
             _orders_words=orders_words(self._orders),
-            _shown=idle,
             _looks=looks(),
         )
         self.on_msg(self._asked)
+        show_closed(lab, self, "_closed")
 
     @property
     def lab(self) -> Lab:
@@ -182,6 +178,8 @@ class SweepPanel(anywidget.AnyWidget):
         self._orders = orders
         self._orders_words = orders_words(orders)
         self._draft.tell()
+        if self._asked_for is not None:
+            self._ask_prices()
 
     @property
     def problems(self) -> dict[str, str]:
@@ -206,7 +204,7 @@ class SweepPanel(anywidget.AnyWidget):
         ValueError
             If there is no such field.
         """
-        self._draft.put(_texts(fields))
+        self._draft.put(texts_of(fields))
 
     def start(self) -> Sweep:
         """Start a sweep with what the form says.
@@ -278,12 +276,40 @@ class SweepPanel(anywidget.AnyWidget):
     def _wrong(self, draft: SweepDraft) -> dict[str, str]:
         return problems(draft, self._orders, self._lab.environment)
 
+    def _prospect(self, draft: SweepDraft) -> dict[str, str]:
+        """Say what a press would do; nothing while something is wrong."""
+        if self._wrong(draft):
+            return {}
+        before = self._sweep.latencies_ms if self._sweep else []
+        typical_ms = statistics.median(before) if before else None
+        environment = self._lab.environment
+        return prospect_words(draft, self._orders, environment, self._prices, typical_ms)
+
+    def _ask_prices(self) -> None:
+        """Ask what the orders cost, once, and say it: with carts that are not ordered."""
+        if (
+            self._lab.closed
+            or self._asked_for is self._orders
+            or self._wrong(self._draft.now).get("orders")
+        ):
+            return
+        self._asked_for = orders = self._orders
+        submit(ask_prices, self._lab._bench, orders, self._note_price)  # noqa: SLF001 - the lab's own face
+
+    def _note_price(self, what: What, amount: Amount | None) -> None:
+        self._prices = {**self._prices, what: amount}
+        self._draft.tell()
+
+    def _tell_draft(self, content: Mapping[str, Any]) -> None:
+        self._draft.tell(content)
+        self._ask_prices()
+
     def _asked(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
         """Take a message from the page, without waiting: it comes on any thread."""
         if not isinstance(content, dict):
             return
         answers: dict[str, Callable[[], object]] = {
-            "draft": lambda: self._draft.tell(content),
+            "draft": lambda: self._tell_draft(content),
             "edit": lambda: self._draft.take(content, buffers[0]),
             "stop": lambda: self.stop(let_finish=bool(content.get("let_finish"))),
             "start": lambda: self._start_pressed(content, buffers),
@@ -309,7 +335,9 @@ class SweepPanel(anywidget.AnyWidget):
         try:
             call()
         except Exception as error:  # noqa: BLE001 - shown where the reader looks
-            self._notice = str(error)[:1000]
+            self._notice = printable(error)
+
+    _ipython_display_ = display_with_image
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add what is shown as a static page, for readers without a kernel."""
@@ -325,6 +353,7 @@ class SweepPanel(anywidget.AnyWidget):
             "orders": self._orders_words,
             "draft": {n: printable(v, LONGEST_FIELD) for n, v in vars(self._draft.now).items()},
             "points": self._points,
+            "prospect": "" if self._sweep else self._prospect(self._draft.now).get("sentence", ""),
         }
 
     def __repr__(self) -> str:
@@ -334,169 +363,6 @@ class SweepPanel(anywidget.AnyWidget):
 def _beside(call: Callable[[], None]) -> Callable[[], None]:
     """Return a function that calls on its own thread: the background loop has orders to start."""
     return lambda: threading.Thread(target=call, daemon=True).start()
-
-
-def _texts(fields: dict[str, Any]) -> dict[str, str]:
-    return {name: text_of(name, value) for name, value in fields.items()}
-
-
-def first_draft(environment: Environment) -> SweepDraft:
-    """Return the first draft: few orders, at a low rate, within the environment's budget."""
-    budget = Budget().within(local=is_local(environment))
-    return SweepDraft(
-        count="20",
-        arrival="constant",
-        rate="1/s" if is_local(environment) else "20/min",
-        concurrency="4",
-        max_orders=str(budget.orders),
-        max_minutes=f"{budget.minutes:g}",
-    )
-
-
-def text_of(name: str, value: Any) -> str:
-    """Write a value as it would be typed.
-
-    Examples
-    --------
-    >>> text_of("count", 20), text_of("rate", "30/min"), text_of("rate", None)
-    ('20', '30/min', '')
-    """
-    if name not in FIELDS:
-        raise coded_error(ValueError, "FNB710", unknown("field", name, FIELDS, "a sweep panel"))
-    return "" if value is None else str(value)[:LONGEST_FIELD]
-
-
-def value_of(draft: SweepDraft, name: str) -> Any:
-    """Return a field as a value: a whole number, minutes, or the text; None if it is empty.
-
-    Examples
-    --------
-    >>> value_of(SweepDraft(count="20"), "count"), value_of(SweepDraft(rate="2/s"), "rate")
-    (20, '2/s')
-    """
-    text: str = getattr(draft, name).strip()
-    if name in WHOLE and text.isascii() and text.isdigit():
-        return int(text)
-    return text or None
-
-
-def problems(draft: SweepDraft, orders: Any, environment: Environment) -> dict[str, str]:
-    """Return the problems of a draft, by field; empty if the sweep can be started."""
-    found: dict[str, str] = {}
-    values: dict[str, Any] = {}
-    for name in FIELDS:
-        try:
-            values[name] = _value(name, draft)
-        except ValueError as error:
-            found[name] = str(error)
-    if isinstance(orders, Order | Variant) and _has_no_end(values):
-        found["count"] = "say how many orders, or for how long"
-    if not {"count", "max_orders"} & set(found) and _is_beyond(values):
-        found["max_orders"] = f"allows fewer than the {values['count']:,} orders"
-    return found | _refused(orders, environment)
-
-
-def arguments(draft: SweepDraft) -> dict[str, Any]:
-    """Return the arguments of ``lab.start_sweep`` that a draft without problems means."""
-    values = {name: _value(name, draft) for name in FIELDS}
-    limits = {
-        "orders": values.pop("max_orders"),
-        "minutes": values.pop("max_minutes"),
-        "total_minor": values.pop("max_total"),
-    }
-    given = {name: value for name, value in values.items() if value is not None}
-    return {**given, "budget": {name: v for name, v in limits.items() if v is not None}}
-
-
-def _value(name: str, draft: SweepDraft) -> Any:  # noqa: PLR0911 - one return a field
-    """Return a field's value; None where it is empty.
-
-    Raises
-    ------
-    ValueError
-        With what to type instead.
-    """
-    text: str = getattr(draft, name).strip()
-    if name == "arrival":
-        if text not in ARRIVALS:
-            raise ValueError(f"choose one of {', '.join(ARRIVALS)}")
-        return text
-    if name == "rate":
-        return _rate(text, closed=draft.arrival == "closed")
-    if not text:
-        return None
-    if name in WHOLE:
-        return _whole(name, text)
-    if name == "duration":
-        try:
-            return seconds(text)
-        except ValueError:
-            raise ValueError('type seconds, or like "10 min"') from None
-    if name == "max_minutes":
-        return _minutes(text)
-    return _money(text) if name == "max_total" else text
-
-
-def _rate(text: str, *, closed: bool) -> str | None:
-    if closed:
-        return None  # the next order starts when one ends
-    try:
-        per_second(text)
-    except ValueError:
-        raise ValueError('type orders per second, or like "30/min"') from None
-    return text
-
-
-def _whole(name: str, text: str) -> int:
-    most = MAX_CONCURRENCY if name == "concurrency" else MAX_COUNT
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
-        raise ValueError(f"type a whole number from 1 to {most:,}")
-    return int(text)
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes < 1e6:
-        raise ValueError("type minutes above 0")
-    return minutes
-
-
-def _money(text: str) -> dict[str, int]:
-    found = MONEY.fullmatch(text)
-    if found is None:
-        raise ValueError('type an amount and its currency, like "500.00 USD"')
-    currency = found[2].upper()
-    return {currency: to_minor(found[1], currency)}
-
-
-def _has_no_end(values: Mapping[str, Any]) -> bool:
-    """Return True if both were left empty, rather than typed wrongly."""
-    return all(name in values and values[name] is None for name in ("count", "duration"))
-
-
-def _is_beyond(values: Mapping[str, Any]) -> bool:
-    count, most = values["count"], values["max_orders"]
-    return bool(count and most and count > most)
-
-
-def _refused(orders: Any, environment: Environment) -> dict[str, str]:
-    """Ask the guard, where it is known what will be ordered."""
-    known = [orders] if isinstance(orders, Order | Variant) else orders
-    if not isinstance(known, list | tuple) and not hasattr(known, "variants"):
-        return {}
-    cards: dict[str, Card | None] = {}
-    for one in known:
-        variant = one if isinstance(one, Variant) else Variant(one)
-        cards[variant.order.domain] = cards.get(variant.order.domain) or variant.card
-    try:
-        for domain, card in cards.items():
-            guard(environment, domain, card or Card.test())
-    except GuardError as error:
-        return {"orders": without_code(str(error))}
-    return {}
 
 
 def sweep_words(sweep: Sweep) -> dict[str, Any]:
@@ -510,7 +376,8 @@ def sweep_words(sweep: Sweep) -> dict[str, Any]:
         "outcomes": outcome_words(progress),
         "facts": facts(progress),
         "message": printable(_message(sweep), LONGEST_WORDS),
-        "percentiles": percentile_words(sweep.latencies_ms),
+        "percentiles": percentile_words(sweep.latencies_ms, sweep.scheduled_latencies_ms),
+        "late": lateness(sweep),
         "run_id": sweep.run_id,
         "can_resume": progress.state == "stopped" and progress.left != 0,
     }
@@ -556,17 +423,46 @@ def looks() -> dict[str, dict[str, str]]:
 def facts(progress: Progress) -> list[tuple[str, str]]:
     """Return elapsed time, schedule lag and money ordered, as names and texts."""
     rows = [("time", f"{progress.elapsed_s:,.0f} s")] if progress.elapsed_s >= 1 else []
-    lags = [point.schedule_lag_ms for point in progress.latest if point.schedule_lag_ms is not None]
+    lags = lags_ms(progress)
     if lags:
-        rows.append(("latest starts late by at most", duration(max(lags))))
+        rows.append(("starts late by at most", duration(max(lags))))
     ordered = [money_text(minor, currency) for currency, minor in progress.spent_minor.items()]
     if ordered:
         rows.append(("ordered for", " + ".join(ordered)))
     return rows
 
 
-def percentile_words(latencies_ms: list[float]) -> list[dict[str, Any]]:
-    """Return each percentile of ``time_to_order_placed`` with its interval, or why there is none.
+def lags_ms(progress: Progress) -> list[float]:
+    """Return how late each of the latest orders began, in ms; nothing in a closed loop."""
+    found = (point.schedule_lag_ms for point in progress.latest)
+    return [lag for lag in found if lag is not None]
+
+
+def lateness(sweep: Sweep) -> str:
+    """Say that orders do not start as planned, and what to raise; nothing if they do."""
+    progress, rate_per_s = sweep.progress, sweep.plan.rate_per_s
+    late_ms = max(lags_ms(progress), default=0.0)
+    took = [point.latency_ms for point in progress.latest]
+    if rate_per_s is None or not took or late_ms < max(LATE_MS, LATE_SHARE * min(took)):
+        return ""
+    typical_ms = statistics.median(took)
+    start = f"start up to {duration(late_ms)}"
+    too_few = too_few_in_flight(rate_per_s, sweep.plan.concurrency, typical_ms, start)
+    because = "this machine, or what they wait for, is busy. Lower the rate."
+    return too_few or f"Orders {start} late: {because}"
+
+
+def percentile_words(
+    latencies_ms: list[float], scheduled_ms: list[float] | None = None
+) -> list[dict[str, Any]]:
+    """Return each percentile of the time to order placed with its interval, or why there is none.
+
+    Parameters
+    ----------
+    latencies_ms
+        From the request.
+    scheduled_ms
+        From the planned start; empty in a closed loop, which plans none.
 
     Examples
     --------
@@ -575,7 +471,11 @@ def percentile_words(latencies_ms: list[float]) -> list[dict[str, Any]]:
     """
     from firmly_nb.latency.quantiles import quantiles
 
-    return [percentile_row(found) for found in quantiles(latencies_ms, PERCENTILES)]
+    rows = [percentile_row(found) for found in quantiles(latencies_ms, PERCENTILES)]
+    if scheduled_ms:
+        for row, found in zip(rows, quantiles(scheduled_ms, PERCENTILES), strict=True):
+            row["scheduled"] = percentile_row(found)["text"]
+    return rows
 
 
 def percentile_row(found: Quantile) -> dict[str, Any]:
@@ -586,28 +486,33 @@ def percentile_row(found: Quantile) -> dict[str, Any]:
         least = f"at least {duration(found.low)}; " if math.isfinite(found.low) else ""
         needs = f"needs {found.needed:,} placed orders, there are {found.n:,}"
         text = f"{least}not estimable: {needs}"
-    return {"name": found.name, "text": text, "estimable": found.estimable}
+    row = {"name": found.name, "text": text, "estimable": found.estimable}
+    return row | {"scheduled": ""}
+
+
+def _both(row: Mapping[str, Any]) -> str:
+    planned = f"; from the planned start {row['scheduled']}" if row["scheduled"] else ""
+    return f"{row['text']}{planned}"
+
+
+async def ask_prices(
+    bench: Bench, orders: Any, note: Callable[[What, Amount | None], None]
+) -> None:
+    """Ask what each kind of order costs and hand it on; None where nobody says."""
+    quotes = Quotes(bench.client(), bench.app_id)
+    kinds = {what_of(one.order): one for one in known_variants(orders) if not one.find_items}
+    for what, variant in list(kinds.items())[:MOST_PRICES]:
+        try:
+            amount: Amount | None = await quotes.ask(variant.order)
+        except FirmlyError:
+            amount = None
+        note(what, amount)
 
 
 def points(latest: Iterable[Point]) -> list[list[Any]]:
     """Return the latest orders for the chart: start in s, time in ms, outcome."""
     kept = list(latest)[-SHOWN_POINTS:]
     return [[round(p.started_s, 2), round(p.latency_ms, 1), p.outcome] for p in kept]
-
-
-def orders_words(orders: Any) -> str:
-    """Say what is going to be ordered."""
-    if isinstance(orders, Order):
-        items = ", ".join(f"{item.quantity} x {item.variant_id}" for item in orders.items)
-        return printable(f"{items} at {orders.domain}", LONGEST_WORDS)
-    if isinstance(orders, Variant):
-        return orders_words(orders.order)
-    if hasattr(orders, "axes"):
-        axes = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in orders.axes.items())
-        return printable(f"{len(orders)} variants, interleaved ({axes})", LONGEST_WORDS)
-    if isinstance(orders, list | tuple):
-        return f"{len(orders)} orders in turn" if len(orders) != 1 else orders_words(orders[0])
-    return "orders from a generator"
 
 
 def _message(sweep: Sweep) -> str:
@@ -627,7 +532,8 @@ def panel_text(shown: Mapping[str, Any]) -> str:
     head = shown["headline"] or "not started"
     lines = [f"SweepPanel({shown['environment']}; {shown['orders']})", f"  {head}"]
     lines += [f"  {row['mark']} {row['n']:,} {row['words']}" for row in shown["outcomes"]]
-    lines += [f"  {row['name']}: {row['text']}" for row in shown["percentiles"]]
+    lines += [f"  {row['name']}: {_both(row)}" for row in shown["percentiles"]]
+    lines += [f"  {shown['late']}"] if shown["late"] else []
     lines += [f"  {shown['message']}"] if shown["message"] else []
     return "\n".join(lines)
 
@@ -636,11 +542,12 @@ def panel_html(shown: Mapping[str, Any]) -> str:
     """Return the panel as HTML that needs neither script nor kernel."""
     settings = [(LABELS[name], text) for name, text in shown["draft"].items() if text]
     outcomes = [(f"{row['mark']} {row['words']}", f"{row['n']:,}") for row in shown["outcomes"]]
-    percentiles = [(row["name"], row["text"]) for row in shown["percentiles"]]
+    percentiles = [(row["name"], _both(row)) for row in shown["percentiles"]]
     blocks = [_table("Settings", settings), _table("Outcomes", [*outcomes, *shown["facts"]])]
     blocks.append(_table("Time to order-placed", percentiles))
     head = shown["headline"] or "Not started: this panel needs a running kernel to place orders."
-    message = f"<p>{escape(shown['message'])}</p>" if shown["message"] else ""
+    said = [text for text in (shown["message"], shown["late"], shown["prospect"]) if text]
+    message = "".join(f"<p>{escape(text)}</p>" for text in said)
     return (
         f"<div><p><b>{escape(shown['environment'])}</b> {escape(shown['orders'])}</p>"
         f"<p><b>{escape(head)}</b></p>{message}"

@@ -27,7 +27,15 @@ from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html, verdict
 from firmly_nb.recordings.sources import recorded_stages
 from firmly_nb.widgets.cart_view import CartReading, event_json
-from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat, Throttle, module, style, with_static
+from firmly_nb.widgets.frontend import (
+    SHOW_EVERY_S,
+    Heartbeat,
+    Throttle,
+    display_with_image,
+    module,
+    style,
+    with_static,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -322,6 +330,8 @@ class Timeline(anywidget.AnyWidget):
         parts = [f"{count} {outcome}" for outcome, count in counts.most_common()]
         parts += [f"{running} under way"] if running else []
         return f"Timeline: {', '.join(parts) or 'no orders yet'}"
+
+    _ipython_display_ = display_with_image
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Add a static page for readers without a front end."""

@@ -73,3 +73,61 @@ def test_a_page_that_is_loaded_again_in_the_middle_of_an_order(notebook, artefac
     cancel(shown)
     expect(status(shown)).to_contain_text("of 100 not placed: cancelled")
     expect(bench.run_cell(1).locator("pre")).to_have_text("((4, 'placed'), False)")
+
+
+HELD_BACK = "() => document[Symbol.for('firmly-nb press')].waiting.length > 0"
+
+
+def press(shown, target, *, meanwhile=HELD_BACK):
+    """Press and release a real mouse button; between the two the page has something to say."""
+    target.scroll_into_view_if_needed()
+    page, box = shown.page, target.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.wait_for_function(meanwhile)
+    assert target.bounding_box() == box, "it moved under the pointer"
+    page.mouse.up()
+
+
+def test_no_press_is_lost_whatever_is_said_meanwhile(notebook, axe, artefact):
+    bench = notebook(LAB.format(profile="instant"), "form.sse, form.warm, form.problems['domain']")
+    shown, page = bench.run_cell(0), bench.page
+    rows, more = shown.locator(".item"), shown.get_by_role("button", name="+ Add item")
+
+    # A row that was left empty is complained of.
+    more.click()
+    press(shown, more)
+    expect(rows).to_have_count(3)
+    expect(shown.get_by_text("pick a product and each of its options").first).to_be_visible()
+
+    # A merchant that was typed is refused, and has no rows yet.
+    merchant = shown.get_by_role("combobox", name="Merchant")
+    merchant.fill("nowhere.example.test")
+    refused = shown.locator(".combobox > .message")
+    expect(refused).to_contain_text("not on the allow-list")
+    merchant.press("ArrowDown")
+    merchant.fill("paddle")
+    expect(shown.get_by_role("option", name="harbor.example.test")).to_be_visible()
+    expect(refused).to_be_visible()
+    artefact("refused", shown)
+    merchant.press("Escape")
+    press(shown, shown.get_by_role("button", name="+ Raw reference"))
+    expect(rows).to_have_count(2)
+    expect(shown.get_by_label("Variant id of item 2")).to_be_focused()
+
+    # What is typed into an address and a card is checked as it is typed.
+    shown.locator("summary", has_text="Ship to").click()
+    shown.get_by_label("E-mail").first.fill("")
+    press(shown, shown.get_by_role("checkbox", name="Events"))
+    expect(shown.get_by_role("checkbox", name="Events")).not_to_be_checked()
+    shown.get_by_label("Card", exact=True).select_option("typed")
+    shown.get_by_label("CVV").fill("1")
+    expect(shown.get_by_label("CVV")).to_have_accessible_description(re.compile("3 or 4 digits"))
+    shown.get_by_label("Card number").focus()
+    press(shown, shown.get_by_role("checkbox", name="Warm"))
+    expect(shown.get_by_role("checkbox", name="Warm")).not_to_be_checked()
+    artefact("wrong", shown)
+    axe(shown.locator(".firmly-bench"))
+    told = bench.run_cell(1).locator("pre")
+    expect(told).to_have_text(re.compile(r"\(False, False, 'not a merchant domain"))
+    assert page.evaluate("() => document.activeElement.closest('.firmly')") is None

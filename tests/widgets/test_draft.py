@@ -48,6 +48,7 @@ def test_what_python_sets_is_told_to_every_page(pages):
         "number": 0,
         "fields": [],
         "problems": {},
+        "about": {},
     }
     assert draft == {**vars(Draft()), "merchant": "a.test", "times": 3}
     assert pages.draft.now.merchant == "a.test"
@@ -64,6 +65,7 @@ def test_an_edit_is_answered_by_its_view_and_number_with_what_is_wrong(pages):
         "number": 7,
         "fields": ["card_name"],
         "problems": {"domain": "must not be empty"},
+        "about": {},
     }
     assert draft["card_name"] == pages.draft.now.card_name == "amex"
 

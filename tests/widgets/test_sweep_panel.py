@@ -10,20 +10,24 @@ from hypothesis import strategies as st
 
 import firmly_nb as fnb
 from firmly_nb.environments import staging
+from firmly_nb.sweep.budget import what_of
 from firmly_nb.sweep.progress import Progress
 from firmly_nb.widgets.draft import kinds_of
-from firmly_nb.widgets.sweep_panel import (
+from firmly_nb.widgets.sweep_draft import (
     FIELDS,
     SweepDraft,
     arguments,
     first_draft,
-    headline,
     orders_words,
+    problems,
+    prospect_words,
+)
+from firmly_nb.widgets.sweep_panel import (
+    headline,
     outcome_words,
     panel_html,
     percentile_words,
     points,
-    problems,
 )
 from tests.widgets.pages import edit
 
@@ -56,7 +60,6 @@ def test_a_first_draft_is_a_sweep_that_can_be_started():
         "count": 20,
         "arrival": "constant",
         "rate": "20/min",
-        "concurrency": 4,
         "budget": {"orders": 25, "minutes": 15.0},
     }
 
@@ -82,6 +85,81 @@ def test_what_is_wrong_is_said_at_its_field(changes, field, words):
     found = problems(draft(**changes), ORDER, STAGING)
     assert list(found) == [field]
     assert words in found[field]
+
+
+PRICES = {what_of(ORDER): (3_047, "USD")}
+
+
+def words(prices=PRICES, orders=ORDER, typical_ms=None, **changes):
+    """Say what a press on a panel of the simulator would do."""
+    return prospect_words(draft(**changes), orders, STAGING, prices, typical_ms)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence", "button"),
+    [
+        ({"rate": "1/s"}, "20 orders, one each second: about 20 s, up to", "Start 20 orders"),
+        ({"count": "1", "rate": "1/s"}, "1 order, one each second: about 1 s", "Start 1 order"),
+        ({"rate": "20/min"}, "20 orders, 20 each minute: about 60 s", "Start 20 orders"),
+        ({"count": "", "duration": "10 min", "rate": "2/min"}, "about 10 min", "Start 20 orders"),
+        ({"arrival": "poisson"}, "20 orders, 20 each minute, at random: about 60 s", "Start 20"),
+        ({"arrival": "closed", "concurrency": "4"}, "4 at a time, each when one ends: as", "Start"),
+        ({"arrival": "closed", "count": "", "duration": "60"}, "Orders, 1 at a time", "Start"),
+    ],
+)
+def test_one_sentence_says_what_a_press_would_do(changes, sentence, button):
+    said = words(**changes)
+    assert sentence in said["sentence"]
+    assert said["button"].startswith(button)
+    assert said["sentence"].endswith(" at staging.luma.gift.")
+
+
+def test_the_most_that_a_sweep_costs_is_said_once_it_is_known():
+    assert "up to 609.40 USD" in words()["sentence"]
+    assert "a price that is being asked for" in words({})["sentence"]
+    assert "a price that is not known" in words({what_of(ORDER): None})["sentence"]
+    dear = fnb.Order.example(quantity=5)
+    both = PRICES | {what_of(dear): (10_000, "USD")}
+    # One of each in turn, so of three orders two can be the dear one.
+    assert "up to 230.47 USD" in words(both, [ORDER, dear], count="3")["sentence"]
+
+
+def test_what_a_sweep_cannot_tell_is_said_before_it_runs():
+    assert words(count="72", max_orders="100")["cannot"] == ""
+    assert words(count="40", max_orders="100")["cannot"] == (
+        "This sweep will not give a p95: p95 needs 72 placed orders."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"max_minutes": "0.5"}, "The limit ends it after 0.5 min. Raise “Minutes”"),
+        ({"max_total": "600 USD"}, "The limit of 600 USD ends it early. Raise “Money”."),
+        ({"count": "", "duration": "1 h"}, "The limit ends it after 25 orders. Raise “Orders”"),
+        ({"rate": "20/s"}, "20 each second take 12 in flight, and 4 are allowed. Raise “In"),
+        ({"rate": "20/s", "concurrency": "16"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_warning_names_what_to_raise(changes, said):
+    warning = words(typical_ms=600, **changes)["warning"]
+    assert said in warning
+    assert bool(warning) == bool(said)
+
+
+def test_a_page_is_told_what_orders_cost_and_a_rate_that_is_not_kept(lab, until, monkeypatch):
+    panel, told = fnb.SweepPanel(lab, count=12, rate=200, concurrency=1), []
+    monkeypatch.setattr(panel, "send", lambda content, _=None: told.append(content))
+    panel._draft._send = panel.send
+    ask(panel, type="draft", view="page", number=0)
+    until(lambda: told and "up to 365.64 USD" in told[-1]["about"]["sentence"], "the price")
+    panel.start().wait()
+    until(lambda: panel._shown["state"] == "finished", "the last state")
+    assert "Raise “In flight”" in panel._shown["late"]
+    slower = [row["scheduled"] for row in panel._shown["percentiles"]]
+    assert all("ms" in text for text in slower), "from the planned start"
+    assert "from the planned start" in panel_html(panel._still())
 
 
 def test_money_is_read_with_its_currency():

@@ -76,6 +76,19 @@ function grouped(written) {
   return part ? `${spaced}.${part}` : spaced;
 }
 
+const HIDDEN = "·";
+const KEPT = " \u202f\u00a0"; // the two others are ours: no line ends at them
+// What Python takes for white space.
+const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const SPACES = new RegExp(`[${SPACE}]{2,}|(?![${KEPT}])[${SPACE}]`, "gu");
+const OUTER = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, "gu");
+
+/** Make a stranger's text harmless as display/text.py does: one line that steers nothing. */
+export function printable(text) {
+  const line = String(text ?? "").replace(SPACES, " ").replace(OUTER, "");
+  return line.replace(/[\p{C}\p{Z}]/gu, (char) => (KEPT.includes(char) ? char : HIDDEN));
+}
+
 /** Whether the reader has asked for less movement. */
 export function isStill() {
   return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -96,6 +109,55 @@ export function keepShortcutsOut(root) {
   root.addEventListener("keydown", (event) => {
     if (event.key === "Control" || event.key === "Meta") event.target.removeAttribute(MARK);
   });
+}
+
+// What moves under a pressed pointer loses the press: its release, and so the click, meets something
+// else. While a pointer is down in a widget, whatever would change a form waits. A press moves the
+// focus as well, and so ends what was typed before; that is done before the click is heard.
+
+const PRESS = Symbol.for("firmly-nb press");
+
+/** Call something at once, or once no pointer is pressed any more. */
+export function whenReleased(call) {
+  const press = pressOf();
+  if (press.isDown) press.waiting.push(call);
+  else call();
+}
+
+/** Call something when the focus has moved on, but before the click that moved it is heard. */
+export function afterFocus(call) {
+  const press = pressOf();
+  press.waiting.push(call);
+  setTimeout(() => press.isDown || press.release());
+}
+
+/** The page's one press, which all widgets share; each of their modules is loaded by itself. */
+function pressOf() {
+  document[PRESS] ??= watchPress();
+  return document[PRESS];
+}
+
+function watchPress() {
+  const press = { isDown: false, waiting: [], release };
+
+  function release() {
+    press.isDown = false;
+    while (press.waiting.length) press.waiting.shift()();
+  }
+
+  const on = (kind, call) => document.addEventListener(kind, call, { capture: true, passive: true });
+  on("pointerdown", (event) => {
+    release();
+    press.isDown = Boolean(event.target.closest?.(".firmly"));
+  });
+  on("click", release);
+  // A press that ends elsewhere has no click.
+  for (const kind of ["pointerup", "pointercancel"]) on(kind, () => setTimeout(release));
+  // Where a list of choices was open, or a scroll bar was held, nobody tells of the end.
+  on("pointermove", (event) => press.isDown && !event.buttons && release());
+  on("keydown", release);
+  on("change", (event) => event.target.tagName === "SELECT" && release());
+  return press;
 }
 
 /** Say something while the pointer or the focus is on an element. */

@@ -4,7 +4,8 @@
 // It is never in the model, since a model's state is saved with the notebook, and it travels in
 // the buffers of messages, since logs of messages leave those out.
 
-import { sendToKernel } from "./kernel.js";
+import { whenReleased } from "./dom.js";
+import { listen, sendToKernel } from "./kernel.js";
 
 // Messages can be lost (in a page that was just loaded) and overtake each other (in a kernel that
 // takes them on several threads). An edit carries the whole field, an answer says which fields it
@@ -21,6 +22,7 @@ export function draftOf(model) {
   let told = {}; // what the kernel said last, and as which state
   let revision = -1;
   let problems = {};
+  let about = {};
   let number = 0;
   let patience_ms = REPEATED_AFTER_MS;
   let timer = 0;
@@ -51,7 +53,7 @@ export function draftOf(model) {
     }
     if (unanswered.size === 0) clearTimeout(timer);
     if (content.revision > revision) {
-      ({ revision, problems } = content);
+      ({ revision, problems, about = {} } = content);
       told = unpacked(buffers[0]);
     }
     // What was typed since is on its way, and its own answer follows.
@@ -60,11 +62,13 @@ export function draftOf(model) {
     tell(names, false);
   }
 
-  model.on("msg:custom", take);
+  const stop = listen(model, { "msg:custom": (...answer) => whenReleased(() => take(...answer)) });
   return {
     isThere: () => values !== null,
     get: (name) => values[name],
     problems: () => problems,
+    /** What the kernel says about the draft, by name. */
+    about: () => about,
     isChecked: () => unanswered.size === 0,
     /** Ask for it; false if there is no kernel. */
     ask: () => send("draft"),
@@ -82,7 +86,7 @@ export function draftOf(model) {
     on: (name, call) => listeners.push([name, call]),
     close() {
       clearTimeout(timer);
-      model.off("msg:custom", take);
+      stop();
     },
   };
 }

@@ -1,7 +1,7 @@
 // What forms are made of: the form that holds them together, fields with what is wrong beside them,
 // parts that can be closed, and a text field with a list.
 
-import { h, replace } from "./dom.js";
+import { afterFocus, h, printable, replace, whenReleased } from "./dom.js";
 import { draftOf } from "./draft.js";
 import { KERNEL_GONE_FORM, listen, NO_ANSWER, watchKernel } from "./kernel.js";
 
@@ -28,7 +28,7 @@ export function formOf(model, { kind, names, isRunning, attempted = false }) {
     sections: [],
     isRunning: () => !form.kernel.isGone() && isRunning(),
     redraw: () => {},
-    on: (name, call) => stops.push(listen(model, { [name]: call })),
+    on: (name, call) => stops.push(listen(model, { [name]: () => whenReleased(call) })),
     /** Draw once the draft is there: a kernel that computes sends it when it is free. */
     whenDrafted(place, draw) {
       const said = h("p", { class: "quiet" }, "Asking the kernel for the form …");
@@ -76,7 +76,7 @@ export function formOf(model, { kind, names, isRunning, attempted = false }) {
 
   function wait(call) {
     clearTimeout(timer);
-    timer = setTimeout(call, ANSWER_DUE_MS);
+    timer = setTimeout(() => whenReleased(call), ANSWER_DUE_MS);
   }
 
   /** A kernel that computes something else does not answer; say so if it takes long. */
@@ -90,7 +90,7 @@ export function formOf(model, { kind, names, isRunning, attempted = false }) {
     });
   }
 
-  form.kernel = watchKernel(model, { isDue: isRunning, tell: () => form.redraw() });
+  form.kernel = watchKernel(model, { isDue: isRunning, tell: () => whenReleased(() => form.redraw()) });
   return form;
 }
 
@@ -141,7 +141,7 @@ export function field(form, { path, label, value, change, wide, optional, hint, 
  * write it while nothing is wrong.
  */
 export function withMessage(form, path, input, { read = (text) => text, note = null } = {}) {
-  const message = h("div", { class: "message", id: `${input.id}-message`, hidden: true });
+  const message = messageLine(input);
   let touched = false;
   let known = read(input.value);
   const made = {
@@ -169,14 +169,24 @@ export function withMessage(form, path, input, { read = (text) => text, note = n
   for (const kind of ["input", "change"]) input.addEventListener(kind, () => (known = read(input.value)), { capture: true });
   input.addEventListener("blur", () => {
     touched = true;
-    form.showProblems();
+    whenReleased(() => form.showProblems());
   });
   form.fields.set(path, made);
   return made;
 }
 
+/** A number by which a well-known test card is known again, as form_page.py makes it. */
+export function markOf(digits) {
+  return [...digits].reduce((mark, digit) => (mark * 31 + Number(digit)) % (2 ** 31 - 1), 0);
+}
+
+/** The line that says what is wrong with an input; its room is kept while there is nothing to say. */
+function messageLine(input) {
+  return h("div", { class: "message", id: `${input.id}-message`, hidden: true });
+}
+
 /** A field whose text never leaves the page but once, and is kept nowhere. */
-export function secretField(form, { name, label, rule, describe, double, ...attributes }) {
+export function secretField(form, { name, label, rule, taken, describe, double, ...attributes }) {
   const input = textInput({
     id: `${form.id}-secret-${name}`,
     dir: null,
@@ -187,7 +197,8 @@ export function secretField(form, { name, label, rule, describe, double, ...attr
     oninput: () => form.secretsChanged(),
     ...attributes,
   });
-  const message = h("div", { class: "message", id: `${input.id}-message`, hidden: true });
+  const message = messageLine(input);
+  let touched = false;
   const pattern = rule ? new RegExp(`^(?:${rule[0]})$`) : null;
   const made = {
     name,
@@ -197,20 +208,32 @@ export function secretField(form, { name, label, rule, describe, double, ...attr
     problem() {
       const typed = input.value.replace(/[\s-]/g, "");
       if (typed === "") return "must be typed; it was kept nowhere";
-      return pattern && !pattern.test(typed) ? rule[1] : "";
+      if (pattern && !pattern.test(typed)) return rule[1];
+      return taken && !taken.includes(markOf(typed)) ? "not a well-known test card; only the simulator takes others." : "";
     },
     isEmpty: () => input.value.trim() === "",
     take() {
       const text = input.value;
       input.value = "";
+      touched = false;
+      show();
       return text;
     },
   };
-  input.addEventListener("blur", () => {
-    const text = made.isEmpty() ? "" : made.problem();
+
+  /** Say beside it what is wrong, as it is typed; of an empty one, once somebody was in it. */
+  function show() {
+    const isDue = pattern && (touched || !made.isEmpty());
+    const text = isDue ? made.problem() : "";
     message.textContent = text;
     message.hidden = !text;
-    input.setAttribute("aria-invalid", text ? "true" : "false");
+    input.setAttribute("aria-invalid", String(Boolean(text)));
+  }
+
+  input.addEventListener("input", show);
+  input.addEventListener("blur", () => {
+    touched = true;
+    whenReleased(show);
   });
   input.setAttribute("aria-describedby", `${message.id}${describe ? ` ${describe}` : ""}`);
   made.element = h("div", { class: double ? "field double" : "field" }, h("label", { for: input.id }, label), input, message);
@@ -242,16 +265,15 @@ export function section(form, { title, prefixes, body, names }) {
     details,
     names,
     say(words) {
-      text.textContent = words;
-      text.title = words;
+      text.textContent = text.title = printable(words);
     },
   };
 }
 
 /**
  * Make a text field with a list below it, after the ARIA pattern for comboboxes: the list helps,
- * and any text can be typed. `choices` are [{ value, text, note }]; `type` is called as one types, `pick` with the
- * choice that was taken, `commit` when the field is left or Enter is pressed without a choice.
+ * and any text can be typed. `choices` are [{ value, id, text }], and a `message` stands between field and list; `type` is called as
+ * one types, `pick` with the choice that was taken, `commit` when the field is left or Enter is pressed without a choice.
  */
 export function combobox({ id, label, placeholder, value, type, pick, commit }) {
   let choices = [];
@@ -277,14 +299,16 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
     onkeydown: onKey,
     onblur: () => {
       close();
-      if (typed) commit(input.value);
+      const text = input.value;
+      // Later, when the focus is where it is going.
+      if (typed) afterFocus(() => commit(text));
       typed = false;
     },
   });
 
   function shown() {
     const words = typed ? input.value.toLowerCase().split(/\s+/) : [];
-    const fits = (choice) => words.every((word) => `${choice.text} ${choice.note}`.toLowerCase().includes(word));
+    const fits = (choice) => words.every((word) => `${choice.id} ${choice.text}`.toLowerCase().includes(word));
     return choices.filter((choice) => choice.always || fits(choice)).slice(0, MOST_SHOWN);
   }
 
@@ -314,15 +338,19 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
         id: `${id}-${index}`,
         role: "option",
         "aria-selected": "false",
-        title: choice.text,
+        title: words(choice).join(" "),
         onmousedown: (event) => {
           event.preventDefault();
           take(choice);
         },
       },
-      h("bdi", {}, choice.text),
-      choice.note ? h("bdi", { class: "quiet" }, choice.note) : null,
+      words(choice).map((text, n) => h("bdi", { class: n ? "more quiet" : "id" }, text)),
     );
+  }
+
+  /** What a choice is known by, then how it is called. */
+  function words({ id, text }) {
+    return [...new Set([id, text].filter(Boolean).map(printable))];
   }
 
   function take(choice) {
@@ -357,9 +385,12 @@ export function combobox({ id, label, placeholder, value, type, pick, commit }) 
     event.preventDefault();
   }
 
+  const element = h("div", { class: "combobox" }, input, list);
   return {
     input,
-    element: h("div", { class: "combobox" }, input, list),
+    element,
+    /** Put a message below the field; the list opens below both. */
+    say: (message) => element.insertBefore(message, list),
     offer(found) {
       choices = found;
       if (!list.hidden || ((typed || awaited) && document.activeElement === input)) open();

@@ -2,6 +2,7 @@
 
 export const KERNEL_GONE = "The kernel is gone: what is shown stays as it was. Run the cell again.";
 export const KERNEL_GONE_FORM = "The kernel is gone. Run the cell again for a new form.";
+export const LAB_CLOSED = "The lab is closed. Run its cell again, and this one for a new form.";
 export const NO_ANSWER = "No answer yet: the kernel is busy, or it has stopped.";
 export const KERNEL_SILENT = "There is no word from the kernel: it is gone, or cannot answer.";
 

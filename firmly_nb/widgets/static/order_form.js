@@ -1,10 +1,10 @@
 // The order form. It shows the draft that Python holds, sends what is typed, and decides
 // nothing: what is wrong, and whether an order may go, is Python's to say.
 
-import { h, keepShortcutsOut, replace } from "./dom.js";
+import { h, keepShortcutsOut, printable, replace, whenReleased } from "./dom.js";
 import { packed } from "./draft.js";
 import { field, formOf, numberInput, secretField, section } from "./fields.js";
-import { KERNEL_GONE_FORM, KERNEL_SILENT, sendToKernel } from "./kernel.js";
+import { KERNEL_GONE_FORM, KERNEL_SILENT, LAB_CLOSED, sendToKernel } from "./kernel.js";
 import { catalogueOf, itemsSection, merchantSection } from "./order_form_items.js";
 
 const RUNS = ["running", "cancelling"];
@@ -104,6 +104,7 @@ export function placeSection(form) {
   /** Why no order can be placed now; nothing if one can. */
   function reason() {
     if (form.kernel.isGone()) return KERNEL_GONE_FORM;
+    if (model.get("closed")) return LAB_CLOSED;
     if (isSent()) return state.slow ? "The kernel is busy; the order goes out when it is free." : "Sending …";
     if (form.problem()) return form.problem();
     const secret = wrongSecret();
@@ -114,7 +115,9 @@ export function placeSection(form) {
     return form.checking();
   }
 
-  function draw() {
+  const draw = () => whenReleased(drawNow);
+
+  function drawNow() {
     const run = model.get("run");
     if (isRunning() && !state.wasRunning) state.becameCancelAt = Date.now();
     state.wasRunning = isRunning();
@@ -150,6 +153,7 @@ export function placeSection(form) {
   }
 
   function emptyParts() {
+    if (model.get("closed")) return h("div", { class: "headline" }, "✕ The lab of this form is closed.");
     const domain = draft.problems().domain ? "the merchant" : draft.get("merchant");
     return h(
       "div",
@@ -170,7 +174,7 @@ export function placeSection(form) {
     ];
   }
 
-  for (const name of ["run", "result", "notice", "looked", "turn", "captcha"]) form.on(`change:${name}`, draw);
+  for (const name of ["run", "result", "notice", "looked", "turn", "captcha", "closed"]) form.on(`change:${name}`, draw);
   form.redraw = form.secretsChanged = draw;
   state.wasRunning = isRunning();
   draw();
@@ -266,7 +270,7 @@ export function addressSection(form, name, path, title) {
 /** Who and where, in one line. */
 export function addressWords(address) {
   const who = [address.first_name, address.last_name].filter(Boolean).join(" ");
-  return [who, address.city].filter(Boolean).join(", ") || "not filled in yet";
+  return printable([who, address.city].filter(Boolean).join(", ")) || "not filled in yet";
 }
 
 /** Who pays: as shipping, or an address of its own. */
@@ -297,7 +301,7 @@ export function billingSection(form) {
 /** The card: a test card by name, or one that is typed and leaves the page once. */
 export function cardSection(form) {
   const { draft, model } = form;
-  const { cards, rules } = model.get("facts");
+  const { cards, rules, marks } = model.get("facts");
   const known = [...cards, ["typed", "Type a card…"]];
   const select = h(
     "select",
@@ -312,7 +316,7 @@ export function cardSection(form) {
   const secret = (name, label, more) =>
     secretField(form, { name, label, rule: rules[name], inputmode: "numeric", describe: hint.id, ...more });
   const secrets = [
-    secret("number", "Card number", { maxlength: 32, double: true }),
+    secret("number", "Card number", { maxlength: 32, double: true, taken: marks }),
     secret("verification_value", "CVV", { maxlength: 6 }),
   ];
   const plain = [

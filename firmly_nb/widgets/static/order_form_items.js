@@ -1,8 +1,8 @@
 // What is ordered: rows with pickers from the catalogue, and rows for what it does not know.
 
-import { h, replace } from "./dom.js";
+import { h, printable, replace, whenReleased } from "./dom.js";
 import { combobox, numberInput, textInput, withMessage } from "./fields.js";
-import { sendToKernel } from "./kernel.js";
+import { listen, sendToKernel } from "./kernel.js";
 
 /** A row in which nothing is picked yet. */
 export function blankItem(raw = false) {
@@ -66,7 +66,7 @@ export function itemsSection(form) {
     "div",
     { class: "row" },
     h("div", { class: "row-title", "aria-hidden": "true" }, "Items"),
-    h("div", { role: "group", "aria-label": "Items" }, list, h("div", { class: "links" }, more, raw), message),
+    h("div", { role: "group", "aria-label": "Items" }, list, h("div", { class: "links" }, more, raw, message)),
   );
 }
 
@@ -76,6 +76,7 @@ function catalogueRow(form, first, { index, put, remove }) {
   let products = [];
   let variants = [];
   let takeFirst = false;
+  let drawn = "";
   const domain = () => form.draft.get("merchant");
   const options = h("span", { class: "options" });
   const about = h("div", { class: "about quiet", hidden: true });
@@ -98,7 +99,7 @@ function catalogueRow(form, first, { index, put, remove }) {
 
   function nameOf(one) {
     const known = products.find((product) => product.handle === one.handle);
-    return one.title || known?.title || one.handle || one.variant_id || "";
+    return printable(one.title || known?.title || one.handle || one.variant_id);
   }
 
   function say(text) {
@@ -127,12 +128,20 @@ function catalogueRow(form, first, { index, put, remove }) {
   function draw() {
     const now = variants.find((variant) => variant.variant_id === item.variant_id);
     const chosen = now?.options ?? {};
-    about.textContent = now ? [now.price, now.variant_id].filter(Boolean).join(" · ") : "";
+    about.textContent = now ? [now.price, printable(now.variant_id)].filter(Boolean).join(" · ") : "";
     about.hidden = !now;
+    drawOptions(chosen);
+    if (!now && item.variant_id && variants.length) say(`Variant ${printable(item.variant_id)} is not in the catalogue.`);
+  }
+
+  /** Draw the pickers where they differ: one that is open would close. */
+  function drawOptions(chosen) {
+    const shown = JSON.stringify([chosen, variants]);
+    if (shown === drawn) return;
+    drawn = shown;
     const focused = options.contains(document.activeElement) ? document.activeElement.name : null;
     replace(options, optionNames(variants).map((name) => picker(name, chosen)));
     if (focused) options.querySelector(`[name="${CSS.escape(focused)}"]`)?.focus();
-    if (!now && item.variant_id && variants.length) say(`Variant ${item.variant_id} is not in the catalogue.`);
   }
 
   function picker(name, chosen) {
@@ -141,15 +150,15 @@ function catalogueRow(form, first, { index, put, remove }) {
       "select",
       {
         name,
-        "aria-label": `${name} of item ${index + 1}`,
-        title: name,
+        "aria-label": `${printable(name)} of item ${index + 1}`,
+        title: printable(name),
         onchange: () => choose(closestVariant(variants, chosen, name, select.value)),
       },
-      chosen[name] ? null : h("option", { value: "", disabled: true, selected: true }, name),
+      chosen[name] ? null : h("option", { value: "", disabled: true, selected: true }, printable(name)),
       values.map((value) => {
         const variant = closestVariant(variants, chosen, name, value);
-        const text = variant?.available ? value : `${value} (sold out)`;
-        return h("option", { value, selected: value === chosen[name] }, text);
+        const text = variant?.available ? "" : " (sold out)";
+        return h("option", { value, selected: value === chosen[name] }, `${printable(value)}${text}`);
       }),
     );
     return select;
@@ -157,7 +166,7 @@ function catalogueRow(form, first, { index, put, remove }) {
 
   form.catalogue.products(domain(), (answer) => {
     products = answer.found ?? [];
-    box.offer(products.map(({ handle, title }) => ({ value: handle, text: title || handle, note: "" })));
+    box.offer(products.map(({ handle, title }) => ({ value: handle, id: handle, text: printable(title || handle) })));
     box.put(nameOf(item));
     if (answer.problem) say(`This merchant's catalogue cannot be read (${answer.problem}). Use a raw reference.`);
   });
@@ -165,7 +174,7 @@ function catalogueRow(form, first, { index, put, remove }) {
   const line = [box.element, options, quantity.input, removeButton(index, remove)];
   return {
     raw: false,
-    element: h("div", { class: "item" }, h("div", { class: "item-line" }, line), about, product.message, quantity.message, note),
+    element: h("div", { class: "item" }, h("div", { class: "item-line" }, line), h("div", { class: "under" }, about, product.message, quantity.message, note)),
     focus: () => box.input.focus(),
     update(next) {
       const other = next.handle !== item.handle;
@@ -220,8 +229,7 @@ function rawRow(form, first, { index, put, remove }) {
         h("span", { class: "break" }),
         [fields.product_id.input, fields.variant_handles.input],
       ),
-      made.map((one) => one.message),
-      quantity.message,
+      h("div", { class: "under" }, made.map((one) => one.message), quantity.message),
     ),
     focus: () => fields.variant_id.input.focus(),
     update(next) {
@@ -297,8 +305,7 @@ export function merchantSection(form) {
       timer = setTimeout(() => search(text.trim()), SEARCH_AFTER_MS);
     },
     pick: (choice) => moveTo(choice.value, choice.product),
-    // Later, when the focus has moved on to where it is going.
-    commit: (text) => setTimeout(() => moveTo(text.trim(), null)),
+    commit: (text) => moveTo(text.trim(), null),
   });
 
   function search(words) {
@@ -307,11 +314,11 @@ export function merchantSection(form) {
   }
 
   function offer(found) {
-    const merchants = allowed.map((domain) => ({ value: domain, text: domain, note: "" }));
+    const merchants = allowed.map((domain) => ({ value: domain, id: domain, text: domain }));
     const hits = found.map((hit) => ({
       value: hit.domain,
+      id: hit.domain,
       text: hit.title || hit.handle,
-      note: hit.domain,
       product: hit,
       always: true,
     }));
@@ -353,12 +360,13 @@ export function merchantSection(form) {
     offer([]);
   });
   draft.on("merchant", (isOwn) => isOwn || follow());
-  const message = withMessage(form, "domain", box.input).message;
+  // A list below the message never hides why a merchant is refused.
+  box.say(withMessage(form, "domain", box.input).message);
   return h(
     "div",
     { class: "row" },
     h("label", { class: "row-title", for: box.input.id }, "Merchant"),
-    h("div", {}, box.element, message),
+    h("div", {}, box.element),
   );
 }
 
@@ -390,13 +398,13 @@ export function catalogueOf(model) {
     for (const call of calls) call(answer);
   }
 
-  model.on("msg:custom", take);
+  const stop = listen(model, { "msg:custom": (answer) => whenReleased(() => take(answer)) });
   return {
     merchants: (call) => ask("merchants", {}, call),
     products: (domain, call) => ask("products", { domain }, call),
     variants: (domain, handle, call) => ask("variants", { domain, handle }, call),
     search: (words, call) => ask("search", { words }, call),
-    close: () => model.off("msg:custom", take),
+    close: stop,
   };
 }
 

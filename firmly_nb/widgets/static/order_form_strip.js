@@ -1,6 +1,6 @@
 // The strip on top: where one is; the code and the presets open below it.
 
-import { h, keepShortcutsOut, replace } from "./dom.js";
+import { h, keepShortcutsOut, printable, replace, whenReleased } from "./dom.js";
 import { listen, saveToKernel, sendToKernel } from "./kernel.js";
 
 function render({ model, el }) {
@@ -48,12 +48,13 @@ function render({ model, el }) {
     fill();
   }
 
+  const later = (call) => (...said) => whenReleased(() => call(...said));
   const stop = listen(model, {
-    "change:environment": draw,
-    "change:notice": draw,
-    "change:shown": () => (draw(), fill()),
-    "change:presets": fill,
-    "msg:custom": receive,
+    "change:environment": later(draw),
+    "change:notice": later(draw),
+    "change:shown": later(() => (draw(), fill())),
+    "change:presets": later(fill),
+    "msg:custom": later(receive),
   });
   draw();
   fill();
@@ -92,9 +93,9 @@ function presetsPanel(model, id) {
     h(
       "li",
       {},
-      h("bdi", { class: "preset-name", title: one }, one),
-      h("button", { type: "button", "aria-label": `Load preset ${one}`, onclick: () => send("load", one) }, "Load"),
-      h("button", { type: "button", "aria-label": `Delete preset ${one}`, onclick: () => send("delete", one) }, "Delete"),
+      h("bdi", { class: "preset-name", title: printable(one) }, printable(one)),
+      h("button", { type: "button", "aria-label": `Load preset ${printable(one)}`, onclick: () => send("load", one) }, "Load"),
+      h("button", { type: "button", "aria-label": `Delete preset ${printable(one)}`, onclick: () => send("delete", one) }, "Delete"),
     ),
   );
   return [

@@ -1,8 +1,8 @@
 // A sweep: its form, its buttons, and what has become of its orders so far.
 
-import { duration, h, keepShortcutsOut, number, replace, stated, svg } from "./dom.js";
-import { field, formOf } from "./fields.js";
-import { KERNEL_SILENT, sendToKernel } from "./kernel.js";
+import { duration, h, keepShortcutsOut, number, replace, stated, svg, whenReleased } from "./dom.js";
+import { field, formOf, section } from "./fields.js";
+import { KERNEL_SILENT, LAB_CLOSED, sendToKernel } from "./kernel.js";
 
 const RUNNING = ["preparing", "running", "stopping"];
 const ARRIVALS = [["constant", "evenly spaced"], ["poisson", "as shoppers come"], ["closed", "when one ends"]];
@@ -10,7 +10,7 @@ const FIELDS = [
   ["count", "Orders", { inputmode: "numeric" }],
   ["arrival", "Starts", { choices: ARRIVALS }],
   ["rate", "Rate", { placeholder: "30/min", hint: "per second, or like 30/min" }],
-  ["concurrency", "In flight", { inputmode: "numeric", hint: "at most; in a closed loop always" }],
+  ["concurrency", "In flight", { inputmode: "numeric", placeholder: "chosen for you", hint: "at most" }],
   ["duration", "For", { placeholder: "no limit", hint: "seconds, or like 10 min" }],
   ["name", "Name", { placeholder: "none" }],
 ];
@@ -21,7 +21,7 @@ const BUDGET = [
 ];
 const NAMES = Object.fromEntries([
   ...FIELDS.map(([name, label]) => [name, label]),
-  ...BUDGET.map(([name, label]) => [name, `Budget, ${label.toLowerCase()}`]),
+  ...BUDGET.map(([name, label]) => [name, `Limits, ${label.toLowerCase()}`]),
   ["orders", "What"],
 ]);
 const LONGEST_FIELD = 200;
@@ -41,11 +41,15 @@ function render({ model, el }) {
   const why = h("div", { class: "why quiet", id: `${form.id}-why` });
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
   const button = (words, call, title, more) => h("button", { type: "button", title, onclick: call, ...more }, words);
+  const plan = h("p", { class: "plan" });
+  const cannot = h("span", { class: "cannot quiet" });
+  const warning = h("p", { class: "warning warn" });
   const start = button("Start", press, null, { class: "primary start", "aria-describedby": why.id });
   const stop = button("Stop", () => send("stop", { let_finish: false }), "The streams of orders in flight are closed; what is recorded is kept");
   const finish = button("Start no more", () => send("stop", { let_finish: true }), "Orders in flight are followed to their end");
   const resume = button("Resume", () => send("resume"), "Place what the last sweep has not sent; an order with an unknown end is not placed again");
   let sent = "";
+  let limits = null;
   let isDrawn = false;
 
   function send(type, more = {}, buffers = []) {
@@ -65,21 +69,32 @@ function render({ model, el }) {
   function reason() {
     if (kernel.isGone()) return "The kernel is gone. Run the cell again for a new panel; fnb.load() has what was recorded.";
     if (kernel.isSilent()) return `${KERNEL_SILENT} fnb.load() has what was recorded.`;
+    if (model.get("_closed")) return LAB_CLOSED;
     if (isRunning()) return "A sweep is running.";
     if (!isDrawn) return "Asking the kernel for the form …";
     if (sent === "start" || sent === "resume") return "Being started …";
     return form.problem() || form.checking();
   }
 
-  function draw() {
+  const draw = () => whenReleased(drawNow);
+
+  function drawNow() {
     const environment = model.get("_environment");
     replace(what, h("b", {}, environment.label), " ", h("bdi", {}, model.get("_orders_words")));
     what.dataset.environment = environment.name;
     why.textContent = reason();
+    const { sentence = "", cannot: less = "", warning: late = "", limits: words, button: label = "Start" } = draft.about();
+    plan.textContent = sentence;
+    cannot.textContent = less;
+    warning.textContent = late ? `! ${late}` : "";
+    if (words) limits?.say(words);
+    start.textContent = label;
     start.setAttribute("aria-disabled", String(why.textContent !== ""));
     const stopping = state() === "stopping" || sent === "stop";
     stop.disabled = finish.disabled = !isRunning() || stopping || kernel.isGone();
-    resume.disabled = !model.get("_shown").can_resume || isRunning() || kernel.isGone() || sent === "resume";
+    // Before the first press there is nothing to stop, and nothing to be seen.
+    for (const one of [stop, finish, resume, view.element]) one.hidden = state() === "idle";
+    resume.disabled = !model.get("_shown").can_resume || isRunning() || kernel.isGone() || model.get("_closed") || sent === "resume";
     const locked = isRunning() || kernel.isGone();
     for (const { input } of form.fields.values()) input.disabled = locked;
     // In a closed loop the next order starts when one ends.
@@ -95,7 +110,7 @@ function render({ model, el }) {
     draw();
   }
 
-  for (const name of ["_environment", "_orders_words"]) form.on(`change:${name}`, draw);
+  for (const name of ["_environment", "_orders_words", "_closed"]) form.on(`change:${name}`, draw);
   form.on("change:_notice", () => (model.get("_notice") ? answered() : draw()));
   form.on("change:_shown", answered);
   form.on("change:_shown", view.draw);
@@ -105,12 +120,13 @@ function render({ model, el }) {
     if (isOwn) sent = "";
   });
   const root = h("section", { class: "firmly sweep-panel", "aria-label": "Sweep" },
-    what, groups, h("div", { class: "buttons" }, start, stop, finish, resume), why, notice, view.element);
+    what, plan, groups, h("div", { class: "buttons" }, start, stop, finish, resume, cannot), why, warning, notice, view.element);
   el.append(root);
   keepShortcutsOut(root);
   form.whenDrafted(groups, () => {
     isDrawn = true;
-    replace(groups, fieldGroup(form, "Sweep", FIELDS), fieldGroup(form, "Budget: no order is started beyond it", BUDGET));
+    limits = section(form, { title: "Limits", prefixes: BUDGET.map(([name]) => name), body: fieldGroup(form, "No order is started beyond these", BUDGET) });
+    replace(groups, fieldGroup(form, "Sweep", FIELDS), limits.element);
   });
   draw();
   return () => form.close();
@@ -136,22 +152,23 @@ function sweepView(model) {
   const message = h("div", { class: "said warn" });
   const outcomes = h("ul", { class: "outcomes", "aria-label": "Outcomes" });
   const facts = h("dl", { class: "facts" });
-  const percentiles = h("dl", { class: "percentiles" });
+  const late = h("div", { class: "late warn" });
+  const percentiles = h("table", { class: "percentiles" });
   const title = (words) => h("div", { class: "title" }, words);
   let saidState = "";
 
   function draw() {
     const view = model.get("_shown");
-    headline.textContent = view.headline || "Not started. The first press of Start places orders on the schedule above; each is recorded.";
-    headline.classList.toggle("quiet", !view.headline);
+    headline.textContent = view.headline;
+    late.textContent = view.late ? `! ${view.late}` : "";
+    late.hidden = !view.late;
     message.textContent = view.message;
     message.hidden = !view.message;
     drawBar(view);
     replace(outcomes, view.outcomes.map((one) => h("li", { class: one.tone },
       h("span", { "aria-hidden": "true" }, one.mark), " ", h("span", { class: "number" }, stated(one.n)), ` ${one.words}`)));
     replace(facts, view.facts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
-    replace(percentiles, view.percentiles.map((one) => h("div", {}, h("dt", {}, one.name),
-      h("dd", { class: one.estimable ? "" : "quiet" }, one.text))));
+    replace(percentiles, percentileRows(view.percentiles));
     // Said when the state changes, not with every order.
     if (view.state !== saidState) status.textContent = [view.headline, view.message].filter(Boolean).join(". ");
     saidState = view.state;
@@ -169,11 +186,20 @@ function sweepView(model) {
     }));
   }
 
+  function percentileRows(rows) {
+    const isPlanned = rows.some((one) => one.scheduled);
+    const cells = (one) => [one.text, isPlanned ? one.scheduled : null].filter((text) => text !== null);
+    return [
+      h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, "from the request"), isPlanned ? h("th", { scope: "col" }, "from the planned start") : null)),
+      h("tbody", {}, rows.map((one) => h("tr", {}, h("th", { scope: "row" }, one.name), cells(one).map((text) => h("td", { class: one.estimable ? "" : "quiet" }, text))))),
+    ];
+  }
+
   const drawPoints = () => chart.draw(model.get("_points"), model.get("_looks"));
   draw();
   drawPoints();
   const element = h("div", { class: "live" },
-    status, headline, bar, message, outcomes, facts,
+    status, headline, bar, message, late, outcomes, facts,
     title("How long do orders take, over the run?"), chart.element,
     title("Time to order-placed, placed orders only"), percentiles);
   return { element, draw, drawPoints };
@@ -195,7 +221,7 @@ export function latencyChart() {
     element,
     draw(points, looks) {
       element.setAttribute("aria-label", points.length ? said(points) : "No order has ended yet.");
-      replace(element, points.length ? drawn(points, looks) : empty());
+      replace(element, points.length ? drawn(points, looks) : axes());
     },
   };
 }
@@ -214,13 +240,6 @@ export function said(points) {
 export function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)));
   return [1, 2, 5, 10].map((step) => step * power).find((limit) => limit >= value);
-}
-
-function empty() {
-  return [
-    axes(),
-    svg("text", { x: WIDTH / 2, y: HEIGHT / 2, class: "quiet", "text-anchor": "middle" }, "each order will be a dot here: when it started, how long it took"),
-  ];
 }
 
 function drawn(points, looks) {

@@ -11,6 +11,7 @@ export function formKernel(model, draft) {
   const kernel = {
     draft,
     problems: {},
+    about: {},
     isBusy: false,
     /** What Python sets. */
     put(changes) {
@@ -24,7 +25,7 @@ export function formKernel(model, draft) {
     },
     tell({ view = "", number = 0 } = {}, fields = []) {
       revision += 1;
-      const answer = { type: "draft", revision, view, number, fields, problems: kernel.problems };
+      const answer = { type: "draft", revision, view, number, fields, problems: kernel.problems, about: kernel.about };
       kernel.deliver(answer, [written(kernel.draft)]);
     },
     /** Replaced where answers are late or lost. */

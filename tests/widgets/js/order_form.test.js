@@ -1,5 +1,5 @@
 import { closestVariant, handlesOf, optionNames, optionValues, reference } from "/static/order_form_items.js";
-import { combobox, problemWords } from "/static/fields.js";
+import { combobox, markOf, problemWords } from "/static/fields.js";
 import { addressWords } from "/static/order_form.js";
 import orderForm from "/static/order_form.js";
 import { keepShortcutsOut } from "/static/dom.js";
@@ -85,7 +85,7 @@ test("a combobox is moved through by keys and takes any text", () => {
     type: () => {}, pick: (choice) => calls.push(["pick", choice.value]), commit: (text) => calls.push(["commit", text]),
   });
   stage().append(box.element);
-  box.offer(["apple", "pear"].map((value) => ({ value, text: value, note: "" })));
+  box.offer(["apple", "pear"].map((value) => ({ value, text: value })));
   const key = (name) => box.input.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
   box.input.focus();
   key("ArrowDown");
@@ -105,7 +105,7 @@ test("a combobox is moved through by keys and takes any text", () => {
 test("a list that is opened before the catalogue has answered opens with the answer", () => {
   const box = combobox({ id: "b", label: "Fruit", placeholder: "", value: "", type: () => {}, pick: () => {}, commit: () => {} });
   stage().append(box.element);
-  const offer = () => box.offer([{ value: "apple", text: "apple", note: "" }]);
+  const offer = () => box.offer([{ value: "apple", text: "apple" }]);
   box.input.focus();
   box.input.click();
   equal(box.input.getAttribute("aria-expanded"), "false");
@@ -114,6 +114,76 @@ test("a list that is opened before the catalogue has answered opens with the ans
   box.input.blur();
   offer();
   equal(box.input.getAttribute("aria-expanded"), "false");
+});
+
+test("a list names the id first, whole, and what it is called after it", () => {
+  const box = combobox({ id: "b", label: "Fruit", placeholder: "", value: "", type: () => {}, pick: () => {}, commit: () => {} });
+  const place = stage();
+  place.classList.add("order-form");
+  place.style.width = "260px";
+  place.append(box.element);
+  const domain = "harbor.example.test";
+  box.offer([{ value: 1, id: domain, text: `paddle \u202e ${"long ".repeat(60)}` }, { value: 2, id: "same", text: "same" }]);
+  box.input.click();
+  const [first, second] = box.element.querySelectorAll("li");
+  const [id, title] = first.children;
+  equal([id.textContent, second.textContent], [domain, "same"]);
+  ok(title.textContent.startsWith("paddle · long"), "a title that does not turn");
+  ok(id.scrollWidth <= id.clientWidth && id.getBoundingClientRect().height < 30, "an id in one line");
+  ok(title.scrollWidth > title.clientWidth, "a title that is cut");
+});
+
+test("the reason of a refused merchant stands above the list that is open", () => {
+  const { state, kernel, find } = form();
+  state.receive({ type: "catalogue", about: "merchants", found: ["a.test", "b.test"] });
+  const merchant = find('[role="combobox"]');
+  merchant.focus();
+  type(merchant, "test");
+  kernel.find({ domain: `not on the allow-list ${"long ".repeat(30)}` });
+  const list = document.getElementById(merchant.getAttribute("aria-controls"));
+  const message = document.getElementById(merchant.getAttribute("aria-describedby"));
+  equal([list.hidden, message.hidden], [false, false]);
+  ok(message.getBoundingClientRect().bottom <= list.getBoundingClientRect().top, "nothing hidden");
+});
+
+test("a typed card is checked as it is typed, each part beside its field", () => {
+  const { find, el } = form({ card_name: "typed" });
+  const said = (name) => {
+    const input = find(`[id$="-secret-${name}"]`);
+    return document.getElementById(input.getAttribute("aria-describedby").split(" ")[0]).textContent;
+  };
+  equal([said("number"), said("verification_value")], ["", ""]);
+  type(find('[id$="-secret-verification_value"]'), "1");
+  equal([said("number"), said("verification_value")], ["", "must be 3 or 4 digits"]);
+  type(find('[id$="-secret-number"]'), "4111 1111 1111 111x");
+  equal(said("number"), "must be 12 to 19 digits");
+  type(find('[id$="-secret-number"]'), "4111 1111 1111 1111");
+  type(find('[id$="-secret-verification_value"]'), "123");
+  equal([said("number"), said("verification_value")], ["", ""]);
+  equal(el.outerHTML.includes("4111 1111"), false);
+});
+
+test("where only test cards are taken another number is said to be refused as it is typed", () => {
+  const { find } = form({ card_name: "typed" }, { facts: { ...FACTS, marks: [markOf("4111111111111111")] } });
+  const number = find('[id$="-secret-number"]');
+  type(number, "4242 4242 4242 4241");
+  ok(find(".why").textContent.includes("not a well-known test card"));
+  type(number, "4111-1111-1111-1111");
+  ok(!find(".why").textContent.includes("Card number"));
+});
+
+test("two rows are added by two presses, whatever the first one makes be said", () => {
+  const { kernel, el } = form();
+  const [more] = el.querySelectorAll("button.link");
+  for (const count of [2, 3]) {
+    const top = more.getBoundingClientRect().top;
+    more.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true }));
+    document.activeElement.blur();
+    kernel.find({ "items[1].variant_id": "pick a product", domain: "is none", "shipping_info.city": "must not be empty" });
+    equal(more.getBoundingClientRect().top, top, "where it was pressed");
+    more.click();
+    equal(kernel.draft.items.length, count);
+  }
 });
 
 test("a press sends the draft and the turn once, also for a double click", () => {

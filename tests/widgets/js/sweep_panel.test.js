@@ -81,6 +81,29 @@ test("what is wrong is said at the field and by the button, which then does noth
   equal(document.activeElement, input("count"), "the first wrong field");
 });
 
+test("what a press would do is said before it, and the button names the orders", () => {
+  const { state, kernel, el, button } = show();
+  const about = { sentence: "7 orders, one each second", cannot: "This sweep will not give a p95", warning: "Orders will start late", limits: "Limits: none", button: "Start 7 orders" };
+  kernel.about = about;
+  kernel.tell();
+  equal(button("Start 7 orders").getAttribute("aria-disabled"), "false");
+  for (const words of Object.values(about)) ok(el.textContent.includes(words), words);
+  ok(el.querySelector(".warning").classList.contains("warn"), "a warning in colour");
+  equal(el.querySelector("details").open, false, "limits are folded");
+  equal([el.querySelector(".live").hidden, button("Stop").hidden], [true, true]);
+  state.set("_shown", RUNNING);
+  equal([el.querySelector(".live").hidden, button("Stop").hidden], [false, false]);
+});
+
+test("percentiles from the planned start stand beside the others, where there is a plan", () => {
+  const row = { name: "p50", text: "600 ms", estimable: true, scheduled: "" };
+  const { state, el } = show({ traits: { _shown: { ...RUNNING, percentiles: [row] } } });
+  const cells = () => [...el.querySelectorAll(".percentiles tbody tr > *")].map((one) => one.textContent);
+  equal(cells(), ["p50", "600 ms"]);
+  state.set("_shown", { ...RUNNING, percentiles: [{ ...row, scheduled: "3 600 ms" }] });
+  equal(cells(), ["p50", "600 ms", "3 600 ms"]);
+});
+
 test("one press starts one sweep, of what the page shows", () => {
   const { button, pressed, input } = show();
   type(input("count"), "7");
