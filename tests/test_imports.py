@@ -32,7 +32,7 @@ FLOORS = [
     {"carts", "latency"},
     {"store"},
     {"charts"},
-    {"report"},
+    {"report", "exchange"},
     {"recordings"},
     {"engine"},
     {"catalogue"},
