@@ -9,6 +9,7 @@ from pathlib import Path
 from firmly_nb import catalogue
 from firmly_nb.carts import schemas
 from firmly_nb.display.messages import GROUPS, MESSAGES
+from firmly_nb.latency.caveats import CAVEATS
 from firmly_nb.latency.compare import COMPARISON
 from firmly_nb.latency.drift import RUN_MEDIANS
 from firmly_nb.latency.effect import SHIFT
@@ -44,7 +45,7 @@ This page is made from the declarations in the code (`make docs`); a test compar
 
 def tables() -> list[Table]:
     """Return every declared table, in the order in which a reader wants them."""
-    found = [EVENTS, ORDERS, STAGES]
+    found = [EVENTS, ORDERS, STAGES, CAVEATS]
     found += [value for value in vars(schemas).values() if isinstance(value, Table)]
     found += [
         LATENCY,

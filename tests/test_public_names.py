@@ -48,6 +48,7 @@ LAB = {
 BOTH_WAYS = [name for name in dir(fnb.Lab) if hasattr(fnb.Lab, f"{name}_async")]
 RECORDING = {
     "outcome", "order_number", "error", "events", "stages", "orders", "waterfall", "warnings",
+    "caveats",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Statistics of the times. Everything here reads tables and knows neither network nor widgets.
 
 - ``stages``: :func:`stages`: how long each step of each order took; ``STAGES`` declares the table;
+- ``caveats``: :func:`claims` (a :class:`Claims`): what recordings cannot say; ``CAVEATS``;
 - ``quantiles``: :func:`quantile`, :func:`quantiles`, :func:`ecdf`: with exact intervals;
 - ``summary``: :func:`summary`, its :func:`latency_table` and :func:`sentences`;
 - ``shares``: :func:`outcome_table`, :func:`funnel`, :func:`completion_curve`,
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from firmly_nb.faces import show
 
 if TYPE_CHECKING:
+    from firmly_nb.latency.caveats import CAVEATS, Claims, claims
     from firmly_nb.latency.compare import Comparison, compare
     from firmly_nb.latency.drift import (
         Changes,
@@ -49,9 +51,11 @@ if TYPE_CHECKING:
     from firmly_nb.latency.summary import LatencySummary, latency_table, sentences, summary
 
 __all__ = [
+    "CAVEATS",
     "STAGES",
     "Attainment",
     "Changes",
+    "Claims",
     "Comparison",
     "Drift",
     "Effect",
@@ -63,6 +67,7 @@ __all__ = [
     "Share",
     "attainment",
     "change_points",
+    "claims",
     "compare",
     "completion_curve",
     "concurrency",
@@ -91,6 +96,7 @@ __all__ = [
 show(
     __name__,
     {
+        "caveats": "CAVEATS Claims claims",
         "compare": "Comparison compare",
         "drift": "Changes Drift RunDrift change_points drift_within run_drift",
         "effect": "Effect Interval effect shift_function",

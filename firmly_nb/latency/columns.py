@@ -67,6 +67,25 @@ def floats(column: pd.Series) -> Floats:
     return column.to_numpy(np.float64, na_value=np.nan)
 
 
+def flags(table: pd.DataFrame, name: str) -> NDArray[np.bool_]:
+    """Return a column of truth values; where it is missing or null, false.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> flags(pd.DataFrame({"coalesced": [True, None]}), "coalesced").tolist()
+    [True, False]
+    >>> flags(pd.DataFrame({"t_ms": [1.0]}), "coalesced").tolist()
+    [False]
+    """
+    if name not in table:
+        return np.zeros(len(table), dtype=bool)
+    column = table[name]
+    if column.dtype == bool:
+        return column.to_numpy()
+    return column.fillna(value=False).to_numpy(bool)
+
+
 def ended_ms(orders: pd.DataFrame) -> Floats:
     """Return when each order ended, in ms since its start.
 

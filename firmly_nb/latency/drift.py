@@ -20,9 +20,10 @@ from firmly_nb.display.html import page
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import and_more, as_html, count, duration, number, percent, printable
-from firmly_nb.latency.columns import coded, floats, is_value, positions
+from firmly_nb.latency.columns import coded, floats, is_value
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
+from firmly_nb.latency.stages import voided
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
@@ -481,10 +482,11 @@ def _times(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None) -> NDA
     codes, names = coded(stages["stage"])
     if stage not in names:
         raise coded_error(UnknownName, "FNB308", unknown("stage", stage, names))
-    mine = codes == names.index(stage)
+    void = voided(stages, orders)
+    mine = (codes == names.index(stage)) & (void.reasons < 0)
     times = np.full(len(orders) + 1, np.nan)
     # What belongs to no order goes to the last place, which is cut off.
-    times[positions(orders, stages)[mine]] = floats(stages["duration_ms"])[mine]
+    times[void.positions[mine]] = floats(stages["duration_ms"])[mine]
     return times[:-1]
 
 

@@ -4,23 +4,27 @@ Milestones are the configured event names in order. A repeated event counts at i
 the one that ends the order at its first.
 The stages telescope to ``time_to_order_placed``. A missing milestone leaves its stage null, and the
 next stage is labelled ``a->c``. Milestones out of order give a negative duration, which is kept.
+
+Not every duration is known as well as it looks. ``voided`` says which are not, and ``stage_times``,
+which everything else takes times from, leaves these out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
-from firmly_nb.latency.columns import categorical, coded, floats, is_value, positions
+from firmly_nb.latency.columns import categorical, coded, flags, floats, is_value, positions
 from firmly_nb.latency.quantiles import estimate
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -43,9 +47,12 @@ STAGES = Table(
         Column("end_ms", "float64", "ms", "end after t_start; null if not reached"),
         Column("duration_ms", "float64", "ms", "end minus begin; negative if out of order"),
         Column("uncertainty_us", "float64", "µs", "how far off the duration can be"),
+        Column("coalesced", "bool", "", "begin and end came in one read: no duration is known"),
+        Column("gathered", "bool", "", "all events of its order came in at most two reads"),
     ),
 )
 START = "start"
+MOST_READS = 2  # of an order whose events were gathered on their way
 
 
 def stages(
@@ -59,6 +66,7 @@ def stages(
     ----------
     events
         Columns ``recording_id``, ``event``, ``t_ms``, ``uncertainty_us``; in order of arrival.
+        Without ``coalesced`` each event counts as read by itself.
     milestones
         Event names in order; by default the vocabulary that each stream speaks.
     recording_ids
@@ -84,7 +92,8 @@ def stages(
     asked = list(recording_ids or ())
     numbers, ids = pd.factorize(pd.Index([*asked, *events["recording_id"]], dtype=object))
     times, uncertainty = floats(events["t_ms"]), floats(events["uncertainty_us"])
-    came = Arrivals(numbers[len(asked) :], *coded(events["event"]), times, uncertainty)
+    together = flags(events, "coalesced")
+    came = Arrivals(numbers[len(asked) :], *coded(events["event"]), times, uncertainty, together)
     own = [tuple(milestones)] if milestones else []
     which = np.full(len(ids), len(own) - 1)
     made = stage_columns([last_arrivals(came, which, own)])
@@ -99,6 +108,7 @@ class Arrivals(NamedTuple):
     known: Sequence[str]
     t_ms: Floats
     uncertainty_us: Floats
+    coalesced: Flags  # whether it shares its read with the event before
 
 
 class LastArrivals(NamedTuple):
@@ -108,6 +118,8 @@ class LastArrivals(NamedTuple):
     orders: Ints
     t_ms: Floats  # one row an order, one column a milestone
     uncertainty_us: Floats
+    reads: Ints  # number of the read that brought it; -1 where it did not come
+    gathered: Flags  # for each order: all its events, of any name, came in at most two reads
 
 
 def last_arrivals(
@@ -139,6 +151,7 @@ def last_arrivals(
             found[came.orders[mine]] = True
         return found
 
+    reads, gathered = _reads(came, len(which))
     guide = speaks(GUIDE)
     if guide.any():
         guide &= ~speaks(REFERENCE)
@@ -150,6 +163,7 @@ def last_arrivals(
         orders = np.flatnonzero(which == code).astype(np.int32)
         row[orders] = np.arange(len(orders))
         t_ms, uncertainty_us = np.full((2, len(orders), len(lists[code])), np.nan)
+        read = np.full(t_ms.shape, -1, dtype=np.int32)
         for column, name in enumerate(lists[code]):
             if name not in events:
                 continue
@@ -163,8 +177,37 @@ def last_arrivals(
                 mine, rows = mine[::-1], rows[::-1]
             t_ms[rows, column] = came.t_ms[mine]
             uncertainty_us[rows, column] = came.uncertainty_us[mine]
-        found.append(LastArrivals(lists[code], orders, t_ms, uncertainty_us))
+            read[rows, column] = reads[mine]
+        found.append(
+            LastArrivals(lists[code], orders, t_ms, uncertainty_us, read, gathered[orders])
+        )
     return found
+
+
+def _reads(came: Arrivals, count: int) -> tuple[Ints, Flags]:
+    """Return the number of each event's read, and which orders came in at most two reads.
+
+    An order with as many reads as events was not gathered, however few they are.
+    """
+    orders, first = came.orders, np.ones(len(came.orders), dtype=bool)
+    by_order = None
+    if len(orders) and (orders[1:] < orders[:-1]).any():
+        by_order = np.argsort(orders, kind="stable")
+        orders = orders[by_order]
+    first[1:] = orders[1:] != orders[:-1]
+    together = came.coalesced if by_order is None else came.coalesced[by_order]
+    alone = first | ~together
+    reads = np.cumsum(alone, dtype=np.int32)
+    events = np.bincount(orders, minlength=count)
+    begins = np.flatnonzero(first)
+    own = np.zeros(count, dtype=np.int32)
+    own[orders[begins]] = np.diff(reads[begins], append=reads[-1:] + 1)
+    if by_order is not None:
+        reads[by_order] = reads.copy()
+    return reads, (own <= MOST_READS) & (own < events)
+
+
+NAMES = frozenset({"stage", "from_milestone", "to_milestone"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +223,13 @@ class StageColumns:
     end_ms: Floats
     duration_ms: Floats
     uncertainty_us: Floats
+    coalesced: Flags
+    gathered: Flags
 
     def column(self, name: str) -> Any:
         """Return a column of ``STAGES``, with names for their numbers."""
         values = getattr(self, name)
-        return values if name.endswith(("_ms", "_us")) else categorical(values, self.names)
+        return categorical(values, self.names) if name in NAMES else values
 
     def table(self, recording_ids: Any) -> pd.DataFrame:
         """Return ``STAGES``, given the id of each stage's order."""
@@ -199,15 +244,23 @@ def stage_columns(parts: Sequence[Sequence[LastArrivals]]) -> StageColumns:
         groups.setdefault(found.milestones, []).append(found)
     labels: dict[str, int] = {}
     blocks = [_block(_merged(group), labels) for group in groups.values()]
-    blocks = blocks or [
-        _block(LastArrivals(REFERENCE, np.empty(0, np.int32), *np.empty((2, 0, 4))), labels)
-    ]
+    blocks = blocks or [_block(_NOTHING, labels)]
     columns = blocks[0]
     if len(blocks) > 1:
         columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
         by_order = np.argsort(columns[0], kind="stable")
         columns = [column[by_order] for column in columns]
     return StageColumns(list(labels), *columns)
+
+
+_NOTHING = LastArrivals(
+    REFERENCE,
+    orders=np.empty(0, np.int32),
+    t_ms=np.empty((0, len(REFERENCE))),
+    uncertainty_us=np.empty((0, len(REFERENCE))),
+    reads=np.empty((0, len(REFERENCE)), np.int32),
+    gathered=np.empty(0, dtype=bool),
+)
 
 
 def _merged(group: Sequence[LastArrivals]) -> LastArrivals:
@@ -217,12 +270,15 @@ def _merged(group: Sequence[LastArrivals]) -> LastArrivals:
     position = np.empty(len(numbers), dtype=np.int32)
     position[by_number] = np.arange(len(numbers))
     t_ms, uncertainty_us = np.empty((2, len(numbers), len(group[0].milestones)))
+    reads, gathered = np.empty(t_ms.shape, np.int32), np.empty(len(numbers), dtype=bool)
     begin = 0
     for one in group:
         rows = position[begin : begin + len(one.orders)]
         t_ms[rows], uncertainty_us[rows] = one.t_ms, one.uncertainty_us
+        reads[rows], gathered[rows] = one.reads, one.gathered
         begin += len(rows)
-    return LastArrivals(group[0].milestones, numbers[by_number], t_ms, uncertainty_us)
+    numbers = numbers[by_number]
+    return LastArrivals(group[0].milestones, numbers, t_ms, uncertainty_us, reads, gathered)
 
 
 def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
@@ -235,9 +291,11 @@ def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
     shape = found.t_ms.shape
     stage, begins, ends = (np.empty(shape, dtype=np.int32) for _ in range(3))
     start_ms, duration_ms, uncertainty_us = (np.empty(shape) for _ in range(3))
+    coalesced = np.empty(shape, dtype=bool)
     previous = code(START)
     reached = np.full(shape[0], previous, dtype=np.int32)
     begin, begin_us = np.zeros(shape[0]), np.zeros(shape[0])
+    begin_read = np.full(shape[0], -1, dtype=np.int32)  # the request is no read
     for column, name in enumerate(found.milestones):
         end, end_us = found.t_ms[:, column], found.uncertainty_us[:, column]
         came = ~np.isnan(end)
@@ -250,40 +308,145 @@ def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
         start_ms[:, column] = np.where(came, begin, np.nan)
         duration_ms[:, column] = end - begin
         uncertainty_us[:, column] = begin_us + end_us
+        end_read = found.reads[:, column]
+        coalesced[:, column] = came & (begin_read == end_read)
         previous = code(name)
         reached = np.where(came, np.int32(previous), reached)
         begin, begin_us = np.where(came, end, begin), np.where(came, end_us, begin_us)
-    columns = (stage, begins, ends, start_ms, found.t_ms, duration_ms, uncertainty_us)
-    return [np.repeat(found.orders, shape[1]), *(values.ravel() for values in columns)]
+        begin_read = np.where(came, end_read, begin_read)
+    columns = (stage, begins, ends, start_ms, found.t_ms, duration_ms, uncertainty_us, coalesced)
+    orders, gathered = (np.repeat(values, shape[1]) for values in (found.orders, found.gathered))
+    return [orders, *(values.ravel() for values in columns), gathered]
+
+
+# Which durations say nothing. A stage that begins and ends in one read, whose uncertainty is above
+# half of it, or whose end came before its begin has none. Neither has any stage of a merchant whose
+# streams something on the way gathered.
+
+
+BUFFERED, OUT_OF_ORDER, COALESCED = "buffered", "out-of-order", "coalesced"
+REASONS = (BUFFERED, OUT_OF_ORDER, COALESCED)  # where several hold, the first is told
+MOST_UNCERTAIN = 0.5  # of a duration
+
+
+class Voided(NamedTuple):
+    """Durations that say nothing, and why.
+
+    Attributes
+    ----------
+    reasons
+        For each stage the place of the reason in ``REASONS``, -1 where its duration holds.
+    positions
+        For each stage the place of its order among the orders, -1 where there is none.
+    buffered
+        Merchants whose streams were gathered: no stage of theirs has a time.
+    gathered
+        For each order whether all its events came in at most two reads.
+    """
+
+    reasons: NDArray[np.int8]
+    positions: Positions
+    buffered: frozenset[str]
+    gathered: Flags
+
+
+def voided(stages: pd.DataFrame, orders: pd.DataFrame) -> Voided:
+    """Say which durations of stages must not be used, and why.
+
+    Parameters
+    ----------
+    stages
+        Needs ``recording_id``, ``duration_ms``, ``uncertainty_us``; ``coalesced`` and ``gathered``
+        where it is known how events were read.
+    orders
+        Needs ``recording_id``; ``domain`` where there are merchants.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"recording_id": ["r"], "domain": "a.test"})
+    >>> table = pd.DataFrame({"recording_id": "r", "duration_ms": [90.0, 0.1, -3.0],
+    ...                       "uncertainty_us": [2.0, 80.0, 2.0]})
+    >>> [REASONS[code] if code >= 0 else "" for code in voided(table, orders).reasons]
+    ['', 'coalesced', 'out-of-order']
+    """
+    position = positions(orders, stages)
+    duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
+    reasons = np.full(len(stages), -1, dtype=np.int8)
+    # A comparison with not-a-number is false: what was not reached has no reason.
+    unsure = uncertainty / 1000 > MOST_UNCERTAIN * duration
+    reasons[unsure | flags(stages, "coalesced")] = REASONS.index(COALESCED)
+    reasons[duration < 0] = REASONS.index(OUT_OF_ORDER)
+    gathered = np.zeros(len(orders) + 1, dtype=bool)  # the last place is for no order
+    gathered[position] = flags(stages, "gathered")
+    gathered = gathered[:-1]
+    buffered: frozenset[str] = frozenset()
+    if gathered.any():
+        reached = np.bincount(position[(position >= 0) & ~np.isnan(duration)], minlength=1)
+        reached = np.pad(reached, (0, max(len(orders) - len(reached), 0)))[: len(orders)]
+        merchants, names = merchants_of(orders)
+        # An order with one event cannot tell.
+        telling = gathered | (reached >= 2)
+        of_all = np.bincount(merchants[telling], minlength=len(names))
+        of_them = np.bincount(merchants[gathered], minlength=len(names))
+        is_buffered = 2 * of_them > of_all
+        buffered = frozenset(names[code] for code in np.flatnonzero(is_buffered).tolist())
+        theirs = np.append(is_buffered[merchants], False)
+        reasons[theirs[position] & ~np.isnan(duration)] = REASONS.index(BUFFERED)
+    return Voided(reasons, position, buffered, gathered)
+
+
+def merchants_of(orders: pd.DataFrame) -> tuple[Codes, list[str]]:
+    """Return the number of each order's merchant, and their names; without any it has no name."""
+    if "domain" not in orders:
+        return np.zeros(len(orders), dtype=np.intp), [""]
+    codes, names = coded(orders["domain"])
+    return np.where(codes < 0, len(names), codes), [*names, ""]
 
 
 # The times of each stage, as the table, the rules and comparing take them.
 
 
 class StageTimes(NamedTuple):
-    """Times of the orders that completed a stage, and their uncertainty."""
+    """Times of the orders that completed a stage, and their uncertainty.
+
+    Those that say nothing are left out of all fields but the last two, which are of them alone.
+    """
 
     name: str
     times_ms: Floats
     uncertainty_us: Floats
     orders: Positions  # place of each one's order among the orders
     rows: Codes  # place among the stages
+    left_out: Mapping[str, int] = MappingProxyType({})  # how many, by reason of ``REASONS``
+    left_out_rows: Codes = np.empty(0, dtype=np.intp)
+    left_out_orders: Positions = np.empty(0, dtype=np.intp)
 
     @property
     def median_ms(self) -> float:
         """Median time, in ms."""
         return estimate(self.times_ms, 0.5)
 
+    @property
+    def reached(self) -> int:
+        """Number of orders that completed the stage, whether its time is known or not."""
+        return len(self.rows) + len(self.left_out_rows)
+
+    @property
+    def is_unknown(self) -> bool:
+        """True if orders completed the stage and the time of none is known."""
+        return not len(self.rows) and bool(len(self.left_out_rows))
+
 
 def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
-    """Return the times of each stage, without those of cancelled orders.
+    """Return the times of each stage that hold, without those of cancelled orders.
 
     Parameters
     ----------
     stages
-        Needs ``recording_id``, ``stage``, ``to_milestone``, ``duration_ms``, ``uncertainty_us``.
+        Needs ``stage``, ``to_milestone``, and what ``voided`` needs.
     orders
-        Needs ``recording_id``, ``outcome``.
+        Needs ``outcome``, and what ``voided`` needs.
 
     Returns
     -------
@@ -291,18 +454,34 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
         In order of the milestones they end with; those after a gap behind the plain one. One that
         no order completed is there without times.
     """
-    position = positions(orders, stages)
+    void = voided(stages, orders)
+    position = void.positions
     duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
     done = (position >= 0) & ~np.isnan(duration)
     cancelled = is_value(orders["outcome"], CANCELLED)
     if cancelled.any():
         done[done] = ~cancelled[position[done]]
+    is_void = void.reasons >= 0
+    any_void = bool(is_void.any())
     codes, names = coded(stages["stage"])
     found = []
     for code in _in_order(stages, codes, names):
-        rows = np.flatnonzero(done & (codes == code))
+        rows = reached = np.flatnonzero(done & (codes == code))
+        without = reached[:0]
+        if any_void:
+            rows, without = reached[~is_void[reached]], reached[is_void[reached]]
+        counts = np.bincount(void.reasons[without], minlength=len(REASONS)).tolist()
         found.append(
-            StageTimes(names[code], duration[rows], uncertainty[rows], position[rows], rows)
+            StageTimes(
+                names[code],
+                duration[rows],
+                uncertainty[rows],
+                position[rows],
+                rows,
+                {reason: n for reason, n in zip(REASONS, counts, strict=True) if n},
+                without,
+                position[without],
+            )
         )
     return found
 

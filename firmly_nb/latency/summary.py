@@ -23,6 +23,13 @@ from firmly_nb.display.text import (
     stated_percent,
     uncertainty,
 )
+from firmly_nb.latency.caveats import (
+    COMPRESSED,
+    LATE_START,
+    Claims,
+    claims,
+    from_planned_start,
+)
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
@@ -35,7 +42,13 @@ from firmly_nb.latency.quantiles import (
 )
 from firmly_nb.latency.runs import ENOUGH_RUNS, Runs, design_effect, quantiles_by_run, runs_of
 from firmly_nb.latency.shares import outcome_table, wilson
-from firmly_nb.latency.stages import StageTimes, stage_times
+from firmly_nb.latency.stages import (
+    BUFFERED,
+    COALESCED,
+    OUT_OF_ORDER,
+    StageTimes,
+    stage_times,
+)
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
 
@@ -54,6 +67,8 @@ if TYPE_CHECKING:
 
 SHOWN = (0.5, 0.9, 0.95)
 ORDER, FIRST_EVENT, HEADERS = "order", "first event", "headers"
+PLANNED = "from planned start"  # the order's time, counted from then; where orders started late
+NO_STAGES = (ORDER, PLANNED, FIRST_EVENT, HEADERS)
 
 
 def _quantile_columns() -> tuple[Column, ...]:
@@ -71,10 +86,10 @@ def _quantile_columns() -> tuple[Column, ...]:
 
 LATENCY = Table(
     "latency",
-    "one row a stage, then the whole order, the first event and the headers",
+    "one row a stage, then the order, from planned start if late, first event and headers",
     (
         Column("stage", "str", "", "the stage, or what the time runs to"),
-        Column("n", "int64", "orders", "orders that completed it"),
+        Column("n", "int64", "orders", "orders that completed it, and whose time is known"),
         *_quantile_columns(),
         Column("max_ms", "float64", "ms", "the longest"),
         Column("share_of_order", "float64", "", "its part of all time to placed orders"),
@@ -85,6 +100,8 @@ LATENCY = Table(
         Column("reached_high", "float64", "", "Wilson interval of it, upper end"),
         Column("coalesced_share", "float64", "", "ends that share a read with the event before"),
         Column("uncertainty_p99_us", "float64", "µs", "how far off the times can be, p99"),
+        Column("left_out", "int64", "orders", "orders that completed it; the time is not known"),
+        Column("left_out_why", "str", "", "how many of these for which reason"),
     ),
 )
 
@@ -153,6 +170,7 @@ def _row(part: _Part, attempted: int, level: float) -> dict[str, Any]:
         "stage": part.stage,
         "n": len(values),
         "max_ms": float(values[-1]) if len(values) else None,
+        "left_out": 0,
         **part.extra,
         "reached": reached,
         "attempted": attempted,
@@ -177,8 +195,10 @@ def _order_parts(
     """Return the rows of times that run from the request: the order's, and to its first signs."""
     placed = counted & is_value(orders["outcome"], PLACED)
     found = []
+    late = from_planned_start(orders)
     for name, column, mask, share in (
         (ORDER, "time_to_order_placed_ms", placed, 1.0),
+        *([(PLANNED, "scheduled_time_to_order_placed_ms", placed, None)] if late else []),
         (FIRST_EVENT, "time_to_first_event_ms", counted, None),
         (HEADERS, "time_to_headers_ms", counted, None),
     ):
@@ -194,18 +214,29 @@ def _stage_parts(
     together = _ends_coalesced(events, stages, orders)
     placed_ms = floats(orders["time_to_order_placed_ms"])
     is_placed = is_value(orders["outcome"], PLACED)
-    whole = float(np.nansum(placed_ms[is_placed]))
+    of_order_ms = np.where(is_placed, np.nan_to_num(placed_ms), 0.0)
     parts = []
     for one in stage_times(stages, orders):
+        # An order whose time of the stage is not known says nothing of its share.
+        whole = float(of_order_ms.sum() - of_order_ms[one.left_out_orders].sum())
+        spent = float(one.times_ms[is_placed[one.orders]].sum())
+        reached = np.concatenate([one.rows, one.left_out_rows])
         extra = {
-            "share_of_order": float(one.times_ms[is_placed[one.orders]].sum()) / whole
-            if whole
-            else None,
-            "coalesced_share": float(together[one.rows].mean()) if len(one.rows) else None,
+            "share_of_order": None if not whole or one.is_unknown else spent / whole,
+            "coalesced_share": float(together[reached].mean()) if len(reached) else None,
             "uncertainty_p99_us": _p99(one.uncertainty_us),
+            "reached": one.reached,
+            "left_out": len(one.left_out_rows),
+            "left_out_why": _why(one),
         }
         parts.append(_Part(one.name, one.times_ms, runs and runs.of(one.orders), extra))
     return parts
+
+
+def _why(one: StageTimes) -> str | None:
+    """Say for which reasons times of a stage were left out."""
+    said = [f"{count(n)} {reason}" for reason, n in one.left_out.items()]
+    return ", ".join(said) or None
 
 
 def _p99(values: Floats) -> float | None:
@@ -340,7 +371,7 @@ def _cells(row: dict[Any, Any], level: float) -> list[str | Cell]:
     range_ = percent_interval(row["reached_low"], row["reached_high"]) if row["attempted"] else ""
     return [
         row["stage"],
-        count(row["n"]),
+        Cell(count(row["n"]), small=_left_out(row)),
         *(_quantile(row, p, level) for p in SHOWN),
         number(row["max_ms"]),
         percent(row["share_of_order"]),
@@ -348,6 +379,10 @@ def _cells(row: dict[Any, Any], level: float) -> list[str | Cell]:
         percent(row["coalesced_share"]),
         number(row["uncertainty_p99_us"]),
     ]
+
+
+def _left_out(row: dict[Any, Any]) -> str:
+    return f"{count(row['left_out'])} left out" if row["left_out"] else ""
 
 
 def _quantile(row: dict[Any, Any], p: float, level: float) -> Cell:
@@ -395,6 +430,7 @@ def _how(found: LatencySummary) -> str:
 
 
 PART = 0.05  # of a stage: errors and lags above it, and shares of coalesced events
+OF_TIMES = (OUT_OF_ORDER, LATE_START, COMPRESSED)  # caveats that are always said
 ALIKE = 1.5  # design effect from which the runs' likeness is told
 
 
@@ -423,17 +459,19 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
     """
     if not len(orders):
         return []
-    parts = [part for part in stage_times(stages, orders) if len(part.times_ms)]
+    times = stage_times(stages, orders)
+    parts = [part for part in times if len(part.times_ms)]
+    known = claims(events, stages, orders)
     found = [
+        *_caveats(known, times),
         *_few_orders(orders),
         *_warm_up(orders),
         *_drift(orders),
         *_runs(orders),
         *_modes(parts),
         *_error_bounds(parts),
-        *_lag(orders, parts),
-        *_coalesced(events),
-        *_out_of_order(parts),
+        *(() if known.from_planned_start else _lag(orders, parts)),
+        *(() if known.buffered else _coalesced(events)),
     ]
     return list(found)
 
@@ -538,15 +576,12 @@ def _coalesced(events: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _out_of_order(parts: list[StageTimes]) -> Iterator[str]:
-    for part in parts:
-        early = int((part.times_ms < 0).sum())
-        if early:
-            yield (
-                f"Out of order: {part.name} came before the milestone that it follows in "
-                f"{count(early)} of {count(len(part.times_ms), 'order')}; its negative times are "
-                f"kept."
-            )
+def _caveats(known: Claims, times: list[StageTimes]) -> Iterator[str]:
+    """Say what the times cannot tell; single times that are left out are counted in the table."""
+    lost = [part.left_out.get(COALESCED, 0) > PART * part.reached for part in times]
+    for code in (BUFFERED, *([COALESCED] if any(lost) else []), *OF_TIMES):
+        if text := known.text(code):
+            yield f"{code.replace('-', ' ').capitalize()}: {text}"
 
 
 DEFINITIONS = "1"  # raised when a definition changes (docs/statistics.md)

@@ -357,6 +357,8 @@ class _Run:
         self.is_refused = False  # by the status of the response
         self.names: list[str] = []
         self.unread: dict[tuple[str, str], list[int]] = {}  # events by name and reason
+        self.unfinished = ""  # how an event begins that never ended
+        self.encoding: str | None = None
         self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
         self.placed_by_content = False
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
@@ -444,9 +446,10 @@ class _Run:
         self.decoder = Decoder(response.headers.get("content-encoding", ""))
         names = redact_text(", ".join(self.decoder.names), self.secrets)
         if names:
+            self.encoding = cut(names, LONGEST_BEGIN)
             bounds = "; times inside one compressed block are upper bounds" if is_stream else ""
             self.warnings.append(
-                f"the response is compressed ({cut(names, LONGEST_BEGIN)}) although identity was "
+                f"the response is compressed ({self.encoding}) although identity was "
                 f"asked for{bounds}"
             )
         if self.decoder.unknown:
@@ -681,9 +684,9 @@ class _Run:
         unfinished = parser.unfinished
         # The last line of a page or of JSON belongs to those before it.
         if unfinished and (not parser.stray_bytes or unfinished.startswith((b"event:", b"data"))):
-            size, begin = count(parser.unfinished_bytes, "byte"), self._begin(unfinished)
+            size, self.unfinished = count(parser.unfinished_bytes, "byte"), self._begin(unfinished)
             self.warnings.append(
-                f"the last event did not end; {size} of it came, beginning: {begin}"
+                f"the last event did not end; {size} of it came, beginning: {self.unfinished}"
             )
 
     def _begin(self, content: bytes) -> str:
@@ -867,7 +870,9 @@ class _Run:
             confirmation=self.confirmation,
             comments_ns=self.comments,
             unfinished_bytes=self.parser.unfinished_bytes,
+            unfinished=self.unfinished,
             clock_step_us=step_us,
+            encoding=self.encoding,
             warnings=self.warnings,
             # That of the start was expected, this one is exact.
             schedule_lag_ns=self._lag_ns(self.t_start),

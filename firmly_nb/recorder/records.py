@@ -132,7 +132,10 @@ class End:
     confirmation: Any = None  # the answer's JSON: asked for without events, or with an order in it
     comments_ns: list[int] = field(default_factory=list)  # heartbeats
     unfinished_bytes: int = 0
+    # How an event begins that never ended; empty: none did; None: not noted (an older version).
+    unfinished: str | None = None
     clock_step_us: float = 0.0
+    encoding: str | None = None  # how the response was compressed; None: it was not
     warnings: list[str] = field(default_factory=list)
     schedule_lag_ns: int | None = None  # t_start after the planned start, where one was planned
     retry_after_s: float | None = None  # how long the answer asked to wait
@@ -242,6 +245,8 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
         error_code=record.error_code and text(record.error_code),
         error_description=record.error_description and text(record.error_description),
         confirmation=mask_personal(record.confirmation, values, kept),
+        unfinished=record.unfinished and text(record.unfinished),
+        encoding=record.encoding and text(record.encoding),
         warnings=[text(words) for words in record.warnings],
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.api.errors import FirmlyError, make_error
 from firmly_nb.api.event_names import milestone_of
 from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number, why_unread
+from firmly_nb.display.text import count
 from firmly_nb.outcomes import (
     ANSWERED,
     BEFORE_IT_WAS_SENT,
@@ -49,6 +50,7 @@ EVENTS = Table(
         Column("cart_id", "str", "", "the cart in its data"),
         Column("total_minor", "Int64", "minor units", "the cart's total"),
         Column("currency", "category", "", "ISO 4217"),
+        Column("unread", "category", "", "why its cart was not read; null if it was, or has none"),
         Column("data", "object", "", "the decoded JSON, secrets taken out"),
         Column("raw", "object", "", "exact text; null unless keep_raw=True"),
     ),
@@ -83,6 +85,9 @@ ORDERS = Table(
         Column("time_to_headers_ms", "float64", "ms", "response headers complete"),
         Column("time_to_first_event_ms", "float64", "ms", "first event"),
         Column("time_to_order_placed_ms", "float64", "ms", "order-placed; null unless placed"),
+        Column(
+            "scheduled_time_to_order_placed_ms", "float64", "ms", "the same from the planned start"
+        ),
         Column("time_to_failure_ms", "float64", "ms", "error event, or end; null if placed"),
         Column("order_latency_ms", "float64", "ms", "end of the answer; null if left open"),
         Column("scheduled_order_latency_ms", "float64", "ms", "the same from the planned start"),
@@ -98,6 +103,9 @@ ORDERS = Table(
         Column(
             "stream_left_open", "bool", "", "the recorder had to close the stream after its end"
         ),
+        Column("content_encoding", "category", "", "how the answer was compressed; null if not"),
+        Column("unfinished", "str", "", "size and begin of an event that never ended; null: none"),
+        Column("clock_step_us", "float64", "µs", "by how much the wall clock was stepped"),
         Column("tags", "object", "", "what the analyst noted, by name"),
     ),
 )
@@ -130,6 +138,7 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
                 "cart_id": snapshot.cart_id if snapshot else None,
                 "total_minor": total_minor,
                 "currency": currency,
+                "unread": why_unread(event.data, event.event, start.milestones),
                 "data": event.data,
                 "raw": event.raw,
             }
@@ -149,6 +158,7 @@ def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
             "event": "confirmation",
             "coalesced": False,
             "bytes": 0,
+            "unread": why_unread(end.confirmation),
             "data": end.confirmation,
         }
     ]
@@ -162,7 +172,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     lag_ms = _ms(lag_ns)
     # The recorder's own waiting is nobody's latency.
     latency_ms = None if end.stream_left_open else end.t_end_ns / 1e6
-    scheduled_ms = None if lag_ms is None or latency_ms is None else latency_ms + lag_ms
+    placed_ms = _placed_ms(start, events, end)
     number = number_of_order(start, events, end)
     judged = judgement(events, end, number)
     return {
@@ -184,10 +194,11 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "last_milestone": milestones[-1] if milestones else None,
         "time_to_headers_ms": _ms(end.t_headers_ns),
         "time_to_first_event_ms": events[0].t_ns / 1e6 if events else None,
-        "time_to_order_placed_ms": _placed_ms(start, events, end),
+        "time_to_order_placed_ms": placed_ms,
+        "scheduled_time_to_order_placed_ms": _later(placed_ms, lag_ms),
         "time_to_failure_ms": _failed_ms(start, events, end),
         "order_latency_ms": latency_ms,
-        "scheduled_order_latency_ms": scheduled_ms,
+        "scheduled_order_latency_ms": _later(latency_ms, lag_ms),
         "schedule_lag_ms": lag_ms,
         "blocked_ms": _ms(end.phases.blocked_ns),
         "connecting_ms": _ms(end.phases.connecting_ns),
@@ -198,6 +209,9 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "currency": currency,
         "connection": end.connection,
         "stream_left_open": end.stream_left_open,
+        "content_encoding": end.encoding,
+        "unfinished": unfinished(end),
+        "clock_step_us": end.clock_step_us,
         "tags": dict(start.tags),
     }
 
@@ -310,6 +324,25 @@ def headline_ms(row: Mapping[str, Any]) -> float:
     names = ("time_to_order_placed_ms", "time_to_failure_ms", "order_latency_ms")
     known = (row[name] for name in names if row[name] is not None)
     return next((time for time in known if not math.isnan(time)), math.nan)
+
+
+def unfinished(end: End) -> str | None:
+    """Return size and begin of an event that never ended; None if each did.
+
+    Examples
+    --------
+    >>> unfinished(End("incomplete", 9, unfinished_bytes=20, unfinished="event: item-added"))
+    '20 bytes, beginning: event: item-added'
+    """
+    if not end.unfinished_bytes or end.unfinished == "":
+        return None
+    size = count(end.unfinished_bytes, "byte")
+    return f"{size}, beginning: {end.unfinished}" if end.unfinished else size
+
+
+def _later(time_ms: float | None, lag_ms: float | None) -> float | None:
+    """Return a time from the planned start on."""
+    return None if time_ms is None or lag_ms is None else time_ms + lag_ms
 
 
 def _ms(nanoseconds: int | None) -> float | None:

@@ -180,6 +180,13 @@ class Recording:
         made = recorded_stages([(self._events, self._start.milestones)])
         return made.table([self.recording_id] * len(made.orders))
 
+    @cached_property
+    def caveats(self) -> pd.DataFrame:
+        """One row a kind of thing that the recording cannot say; see ``CAVEATS``."""
+        from firmly_nb.latency.caveats import claims
+
+        return claims(self.cart_events, self.stages, self.orders).table
+
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
         return {self.recording_id: self.items}
@@ -416,6 +423,17 @@ class Recordings(Sequence[Recording]):
     def ends(self) -> Ends:
         """Input of the statistics: these tables, or of a saved set only the columns they need."""
         return self._selection.ends or self
+
+    @cached_property
+    def caveats(self) -> pd.DataFrame:
+        """One row a kind of thing that the recordings cannot say; see ``CAVEATS``."""
+        from firmly_nb.latency.caveats import claims
+
+        ends = self._selection.ends
+        if ends is None:
+            return claims(self.cart_events, self.stages, self.orders).table
+        orders, events = ends.noted
+        return claims(events, ends.stages, orders).table
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""

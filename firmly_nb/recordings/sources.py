@@ -62,7 +62,17 @@ def _some_of(table: Table, name: str, wanted: set[str], **dtypes: str) -> Table:
 
 EVENT_ENDS = _some_of(EVENTS, "event_ends", {"milestone", "coalesced"})
 STAGE_ENDS = _some_of(
-    STAGES, "stage_ends", {"stage", "to_milestone", "end_ms", "duration_ms", "uncertainty_us"}
+    STAGES,
+    "stage_ends",
+    {
+        "stage",
+        "to_milestone",
+        "end_ms",
+        "duration_ms",
+        "uncertainty_us",
+        "coalesced",
+        "gathered",
+    },
 )
 ORDER_ENDS = _some_of(
     ORDERS,
@@ -79,8 +89,28 @@ ORDER_ENDS = _some_of(
         "time_to_failure_ms",
         "order_latency_ms",
         "schedule_lag_ms",
+        "scheduled_time_to_order_placed_ms",
     },
     run_id="category",  # of many orders few run ids are different
+)
+
+# What caveats are made of besides: looked at when somebody asks for them, and not for figures.
+EVENT_NOTES = _some_of(EVENTS, "event_notes", {"seq", "event", "clock", "uncertainty_us", "unread"})
+ORDER_NOTES = _some_of(
+    ORDERS,
+    "order_notes",
+    {
+        "domain",
+        "outcome",
+        "order_exists",
+        "time_to_order_placed_ms",
+        "order_latency_ms",
+        "time_to_failure_ms",
+        "schedule_lag_ms",
+        "content_encoding",
+        "unfinished",
+        "clock_step_us",
+    },
 )
 
 
@@ -154,6 +184,7 @@ def recorded_stages(
         list(known),
         np.array([event.t_ns / 1e6 for event in events], dtype=np.float64),
         np.array([event.uncertainty_us for event in events], dtype=np.float64),
+        np.array([event.coalesced for event in events], dtype=bool),
     )
     which = [own.setdefault(tuple(names), len(own)) if names else -1 for _, names in orders]
     return stage_columns([last_arrivals(came, np.array(which, dtype=np.intp), list(own))])
@@ -207,6 +238,9 @@ class Source(Protocol):
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return ``STAGE_ENDS`` and ``EVENT_ENDS``, with the same numbers."""
+
+    def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return ``ORDER_NOTES``, and ``EVENT_NOTES`` of events with a caveat, numbered so too."""
 
     def relation(self, table: str, rows: Rows, connection: Any) -> Any:
         """Return ``events`` or ``orders`` as a DuckDB relation."""
@@ -278,6 +312,15 @@ class Held:
         numbers = np.array([number for number, order in orders for _ in order.events], np.int32)
         events = _numbered(EVENT_ENDS, self.events(rows), numbers)
         return stage_ends(self._stages(rows)), events
+
+    def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return what caveats need of orders and events."""
+        import pandas as pd
+
+        orders = _numbered(ORDER_NOTES, self.orders(rows), np.arange(len(rows)))
+        events = EVENTS.concat([self.events(rows), self.answers(rows)])
+        numbers = pd.Index(self.ids(rows)).get_indexer(pd.Index(events["recording_id"]))
+        return orders, _numbered(EVENT_NOTES, events, numbers.astype(np.int32))
 
     def relation(self, table: str, rows: Rows, connection: Any) -> Any:
         """Return a table as a relation, with the columns that it has in files."""
@@ -422,7 +465,7 @@ class Selection:
         return self._table(EVENTS, lambda source, rows: source.answers(rows))
 
     @cached_property
-    def ends(self) -> Ends | None:
+    def ends(self) -> _Ends | None:
         """Input of the statistics; None if the tables themselves are at hand."""
         split = self._split
         if all(isinstance(source, Held) for source, _ in split):
@@ -519,6 +562,13 @@ class _Ends:
         return self._stages_and_events[1]
 
     @cached_property
+    def noted(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Tables ``ORDER_NOTES`` and ``EVENT_NOTES``."""
+        found = [source.notes_of(rows) for source, rows in self._split]
+        orders, events = zip(*found, strict=True)
+        return self._joined(ORDER_NOTES, orders), self._joined(EVENT_NOTES, events)
+
+    @cached_property
     def _stages_and_events(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         found = [source.stage_and_event_ends(rows) for source, rows in self._split]
         stages, events = zip(*found, strict=True)
@@ -593,6 +643,8 @@ def as_declared(found: Any, table: str) -> Any:
         value = f'"{there}"' if there in found.columns else "NULL"
         if (now := f"{NOW}{name}") in found.columns:
             value = f'coalesce({value}, "{now}")'
+        if name == "scheduled_time_to_order_placed_ms":
+            value = '"time_to_order_placed_ms" + "schedule_lag_ms"'  # older versions lack it
         if name == "retransmits":
             # Older versions wrote the sum of both counters under this name.
             value = f'CASE WHEN "reordered" IS NOT NULL THEN {value} END' if separate else "NULL"

@@ -6,7 +6,7 @@ import os
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,9 +33,24 @@ from firmly_nb.recorder.tables import (
     confirmation_rows,
     number_of_order,
 )
-from firmly_nb.recordings.figures import order_ends, stage_and_event_ends, stored_stages
+from firmly_nb.recordings.figures import (
+    SCHEDULED_PLACED,
+    Judged,
+    event_notes,
+    order_ends,
+    order_notes,
+    stage_and_event_ends,
+    stored_stages,
+)
 from firmly_nb.recordings.recordings import Recording, Recordings
-from firmly_nb.recordings.sources import NOW, Held, Selection, as_declared, files_relation
+from firmly_nb.recordings.sources import (
+    EVENT_NOTES,
+    NOW,
+    Held,
+    Selection,
+    as_declared,
+    files_relation,
+)
 from firmly_nb.schema import Table
 from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, at_once, read_rows
 from firmly_nb.store.files import (
@@ -95,15 +110,6 @@ _JUDGED_BY = Table(
     f"{ORDERS.row}, what decides whether it exists",
     tuple(column for column in ORDERS.columns if column.name in JUDGED_BY),
 )
-
-
-class Judged(NamedTuple):
-    """Orders that were saved without a judgement: which of those asked for, and what was found."""
-
-    positions: Positions
-    order_number: list[str | None]
-    order_exists: list[str]
-    evidence: list[str]
 
 
 class Stored:
@@ -187,6 +193,8 @@ class Stored:
     def orders(self, rows: Positions) -> pd.DataFrame:
         """Return one row an order."""
         columns: dict[str, Any] = self._order_columns(ORDERS, rows)
+        # Older versions did not write it.
+        columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
         judged = self.judged_now(rows)
         for name in JUDGED if judged else ():
             values = columns[name].astype("object").to_numpy(copy=True)
@@ -276,6 +284,20 @@ class Stored:
     def stage_and_event_ends(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
         return stage_and_event_ends(self._set, rows)
+
+    def notes_of(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return what caveats need of orders and events."""
+        orders = order_notes(self._set, rows, self.judged_now(rows))
+        events = event_notes(self._set, rows)
+        without = pc.equal(self._order_column("n_events", rows), 0).to_numpy()
+        plain = np.flatnonzero(without & (orders["order_latency_ms"].notna().to_numpy()))
+        answers = self.answers(rows[plain]) if len(plain) else events[:0]
+        if len(answers):
+            ids = pd.Index(self.ids(rows[plain]))
+            numbers = plain[ids.get_indexer(pd.Index(answers["recording_id"]))]
+            answers = answers.assign(recording_id=numbers.astype(np.int32))
+            events = EVENT_NOTES.concat([events, answers[EVENT_NOTES.names]])
+        return orders, events
 
     def relation(self, table: str, rows: Positions, connection: Any) -> Any:
         """Return the files of ``orders`` or ``events`` as a relation, of these rows only."""

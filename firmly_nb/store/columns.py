@@ -67,6 +67,10 @@ class PartFile:
         """Number of rows."""
         return int(self.bounds[-1])
 
+    def has(self, name: str) -> bool:
+        """Say whether the file has a column: an older version may not have written it."""
+        return name in set(self._metadata.schema.to_arrow_schema().names)
+
     def check(self) -> None:
         """Look once whether the file is what was saved.
 
@@ -180,6 +184,11 @@ class StoredSet:
         """Start of each recording by the wall clock."""
         found = self._joined("started_at", [part.index for part in self.parts])
         return _numbers(found.cast(pa.int64()))
+
+    @property
+    def begins(self) -> Positions:
+        """Row of each part's first recording, and behind them the number of all."""
+        return self._begins
 
     def part_of(self, row: int) -> tuple[Part, int]:
         """Return the part that a recording is in, and its row there."""

@@ -93,6 +93,8 @@ def _rows(ids, durations, ends, reached):
             "end_ms": np.where(came, ends.ravel(), np.nan),
             "duration_ms": np.where(came, durations.ravel(), np.nan),
             "uncertainty_us": np.where(came, 60.0, np.nan),
+            "coalesced": np.zeros(came.size, dtype=bool),
+            "gathered": np.zeros(came.size, dtype=bool),
         }
     )
     rows = int(came.sum())

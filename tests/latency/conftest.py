@@ -50,6 +50,8 @@ def make_tables(delays, outcomes=None, run_ids=None, ids="r", per_s=1.0):
         "end_ms": np.where(reached, ends, np.nan).ravel(),
         "duration_ms": np.where(reached, delays, np.nan).ravel(),
         "uncertainty_us": np.where(reached, 2.0, np.nan).ravel(),
+        "coalesced": np.zeros(reached.size, dtype=bool),
+        "gathered": np.zeros(reached.size, dtype=bool),
     }
     stages = STAGES_TABLE.from_columns(per_stage)
     came = reached.ravel()
@@ -77,6 +79,7 @@ def make_tables(delays, outcomes=None, run_ids=None, ids="r", per_s=1.0):
             "time_to_headers_ms": rng_of(delays).uniform(0.5, 1.5, n),
             "time_to_first_event_ms": ends[:, 0],
             "time_to_order_placed_ms": np.where(is_placed, ends[:, -1], np.nan),
+            "scheduled_time_to_order_placed_ms": np.where(is_placed, ends[:, -1] + 0.2, np.nan),
             "order_latency_ms": np.where(is_placed, ends[:, -1], ends[:, count // 2 - 1]) + 0.5,
             "schedule_lag_ms": np.full(n, 0.2),
         }

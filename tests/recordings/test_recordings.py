@@ -28,16 +28,18 @@ TABLES = {"events": EVENTS, "orders": ORDERS, "stages": STAGES}
 # docs/tables.md has them in this order.
 COLUMNS = {
     "events": "recording_id seq event milestone t_ms gap_ms at clock uncertainty_us coalesced "
-    "read_no bytes rtt_us retransmits reordered cart_id total_minor currency data raw",
+    "read_no bytes rtt_us retransmits reordered cart_id total_minor currency unread "
+    "data raw",
     "orders": "recording_id run_id started_at environment domain n_items quantity outcome "
     "order_exists evidence "
     "error_code error_description order_number http_status last_milestone time_to_headers_ms "
-    "time_to_first_event_ms time_to_order_placed_ms time_to_failure_ms order_latency_ms "
+    "time_to_first_event_ms time_to_order_placed_ms scheduled_time_to_order_placed_ms "
+    "time_to_failure_ms order_latency_ms "
     "scheduled_order_latency_ms "
     "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
-    "connection stream_left_open tags",
+    "connection stream_left_open content_encoding unfinished clock_step_us tags",
     "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
-    "uncertainty_us",
+    "uncertainty_us coalesced gathered",
 }
 
 
@@ -179,6 +181,7 @@ def test_each_column_of_an_event_is_its_own_field():
         "cart_id": "c1",
         "total_minor": 450,
         "currency": "USD",
+        "unread": None,
         "data": sent,
         "raw": "x",
     }
@@ -203,6 +206,10 @@ def test_each_column_of_an_order_is_its_own_field():
         error_description="no",
         phases=phases,
         connection="warm",
+        unfinished_bytes=12,
+        unfinished="event: or",
+        clock_step_us=7.5,
+        encoding="gzip",
     )
     events = [
         event(1, "creating-cart", t_ns=1_500_000),
@@ -231,6 +238,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "time_to_headers_ms": 2.0,
         "time_to_first_event_ms": 1.5,
         "time_to_order_placed_ms": None,
+        "scheduled_time_to_order_placed_ms": None,
         "time_to_failure_ms": 50.0,
         "order_latency_ms": 50.0,
         "scheduled_order_latency_ms": 54.0,
@@ -244,6 +252,9 @@ def test_each_column_of_an_order_is_its_own_field():
         "currency": "JPY",
         "connection": "warm",
         "stream_left_open": False,
+        "content_encoding": "gzip",
+        "unfinished": "12 bytes, beginning: event: or",
+        "clock_step_us": 7.5,
         "tags": {"a": "b"},
     }
 
@@ -323,6 +334,7 @@ def test_the_plain_answer_is_a_row_of_its_own():
                 "event": "confirmation",
                 "coalesced": False,
                 "bytes": 0,
+                "unread": None,
                 "data": answer,
             }
         ]

@@ -10,6 +10,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -71,7 +72,9 @@ def test_what_format_1_wrote_is_read():
         tagged.append(fnb.Recording([replace(start, tags=tags), *rest], extra))
     expected = fnb.Recordings(tagged)
     # A column that the files lack is null; a recording by itself has all it takes.
-    expected.orders["time_to_failure_ms"] = math.nan
+    expected.orders["time_to_failure_ms"] = expected.orders["clock_step_us"] = math.nan
+    expected.orders["unfinished"] = pd.Series(None, index=expected.orders.index, dtype="str")
+    expected.events["unread"] = pd.Categorical([None] * len(expected.events), categories=[])
     same(found, expected)
 
 
