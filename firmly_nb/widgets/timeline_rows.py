@@ -7,6 +7,7 @@ its mark: events that end a stage and errors always, of the others one for each 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -94,12 +95,19 @@ class LiveOrder:
         if event.event in self._names:
             first = self._ends.get(event.event, (event,))[0]
             self._ends[event.event] = (first, event)
-            ends = {one.seq: one for pair in self._ends.values() for one in pair}
-            self.stages = stage_list([ends[seq] for seq in sorted(ends)], self.start.milestones)
+            self.stages = stage_list(self._ends_in_order(), self.start.milestones)
         # Thinned now and then, so that an event costs the same however many came before.
         if len(self._kept) > 4 * MOST_EVENTS + MOST_ERRORS:
             self._kept = thinned(self._kept, self._told())
         return event.event in self._names
+
+    def _ends_in_order(self) -> list[Event]:
+        ends = {one.seq: one for pair in self._ends.values() for one in pair}
+        events = [ends[seq] for seq in sorted(ends)]
+        # Of those that are left each says whether it came with the one before.
+        reads = [None, *(event.read_no for event in events)]
+        pairs = zip(events, reads, strict=False)
+        return [replace(event, coalesced=event.read_no == before) for event, before in pairs]
 
     def _told(self) -> set[int]:
         return {one.seq for pair in self._ends.values() for one in pair}
@@ -176,7 +184,6 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
     if milestone_names:
         first = (event for event in events if event.event == milestone_names[-1])
         last |= {event.event: event for event in [*first][:1]}
-    begins = [made.names[code] for code in made.from_milestone]
     return [
         {
             "stage": printable(stages[row], LONGEST_NAME),
@@ -188,17 +195,11 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
             "uncertainty_us": _known(made.uncertainty_us[row]),
             "look": looks[row].number,
             "is_across": looks[row].pattern is ACROSS,
-            "is_void": _share_a_read(last.get(begins[row]), last.get(name)),
+            # Both ends came with one read, so it has no time of its own.
+            "is_void": bool(made.coalesced[row]),
         }
         for row, name in enumerate(milestone_names)
     ]
-
-
-def _share_a_read(begin: Event | None, end: Event | None) -> bool:
-    """Return whether both ends of a stage came with one read, so that it has no time of its own."""
-    if begin is None or end is None:
-        return False
-    return end.coalesced and begin.read_no == end.read_no
 
 
 def looks() -> Json:

@@ -386,12 +386,16 @@ def test_a_long_stream_is_the_same_live_and_loaded(sent, until):
         st.sampled_from(["creating-cart", "item-added", "order-placed", "error", "x"]), max_size=12
     ),
     times=st.lists(st.integers(0, 10**9), min_size=1, max_size=12),
+    together=st.sets(st.integers(2, 12)),
 )
-def test_live_stages_are_those_of_the_whole_recording(names, times):
-    live = timeline_rows.LiveOrder(start())
-    events = [event(n, name, times[n % len(times)] / 1e6) for n, name in enumerate(names, 1)]
-    for each in events:
-        live.take(each)
+def test_live_stages_are_those_of_the_whole_recording(names, times, together):
+    live, events, read_no = timeline_rows.LiveOrder(start()), [], 0
+    for n, name in enumerate(names, 1):
+        shares = n > 1 and n in together
+        read_no += not shares
+        t_ms = times[n % len(times)] / 1e6
+        events.append(event(n, name, t_ms, read_no=read_no, coalesced=shares))
+        live.take(events[-1])
     assert live.stages == timeline_rows.stage_list(events, None)
 
 
