@@ -30,7 +30,7 @@ from firmly_nb.api.secrets import redact_text
 from firmly_nb.recorder.journal import Journal, RecordLog
 from firmly_nb.recorder.process import GREETING, VERSION, frame, read_frame, read_job
 from firmly_nb.recorder.recorder import NOTEBOOK_GONE, record
-from firmly_nb.recorder.records import End
+from firmly_nb.recorder.records import End, Event
 from firmly_nb.wire.transport import StampingTransport
 
 if TYPE_CHECKING:
@@ -194,7 +194,10 @@ class Worker:
     async def _place(self, order_id: str, message: dict[str, Any]) -> None:
         def tell(item: Record) -> None:
             self.not_begun.discard(order_id)
-            self.output.write(frame({"type": "record", "id": order_id, "record": item}))
+            message = {"type": "record", "id": order_id, "record": item}
+            if isinstance(item, Event) and item.raw is None and item.exact is not None:
+                message["exact"] = item.exact
+            self.output.write(frame(message))
             if isinstance(item, End):
                 self.without_end.discard(order_id)
 

@@ -49,7 +49,7 @@ LONGEST_QUERY = 1_000
 MOST_SHOWN_BYTES = 200_000
 CURL_NOTE = "Set the variables that its first lines name. Running it places an order."
 NO_BYTES = (
-    "The exact bytes are not kept. They are in memory only, up to a limit; "
+    "The exact bytes are not kept. The first MB of an order that was placed here is in memory; "
     "keep_raw=True keeps all and writes them down."
 )
 MOST_ORDERS = 300
@@ -468,10 +468,11 @@ def curl_words(recording: Recording) -> Json:
 
 def bytes_words(event: Event) -> Json:
     """Return the exact bytes of an event where they are kept, bounded, and what is left out."""
-    if event.raw is None:
+    exact = event.exact
+    if exact is None:
         return {"text": None, "note": NO_BYTES}
-    shown = event.raw[:MOST_SHOWN_BYTES]
-    left = len(event.raw) - len(shown)
+    shown = exact[:MOST_SHOWN_BYTES]
+    left = len(exact) - len(shown)
     note = "As they came, secrets taken out."
     return {"text": shown, "note": f"{note} {count(left, 'character')} more." if left else note}
 

@@ -354,6 +354,24 @@ def long_stream(count=1603):
     return [start(), *[event(seq, name, seq / 2) for seq, name in enumerate(names, 1)]]
 
 
+@pytest.mark.parametrize("isolated", [True, False])
+def test_the_exact_bytes_are_shown_and_neither_journal_nor_state_has_them(lab, sent, isolated):
+    timeline = Timeline()
+    rec = lab.place(fnb.Order.example(), progress=False, on_record=timeline.feed, isolated=isolated)
+    asked = {"kind": "bytes", "recording_id": rec.recording_id, "seq": 2}
+    timeline._answer(None, asked, None)
+    text = sent[-1]["text"]
+    assert json.loads(text) == rec.events["data"][1]
+    assert len(text.encode()) == rec.events["bytes"][1]
+    assert rec.events["raw"].isna().all()
+    assert text not in json.dumps(timeline.get_state(), default=str)
+    (written,) = lab.journal.rglob(f"{rec.recording_id}.jsonl")
+    assert "exact" not in written.read_text("utf-8")
+    loaded = Timeline(fnb.load(written))
+    loaded._answer(None, asked, None)
+    assert (sent[-1]["text"], sent[-1]["note"]) == (None, timeline_module.NO_BYTES)
+
+
 def test_of_a_long_stream_milestones_and_errors_are_kept_and_the_count_is_true():
     records = [*long_stream(), End("placed", 900_000_000)]
     timeline = Timeline(Recording(records))
