@@ -13,7 +13,7 @@ const FIND_AFTER_MS = 200;
 /** Make the panel; `ask(question)` asks the kernel, `onEnd` is called when it is closed. */
 export function eventDetails({ ask, onEnd, onTools }) {
   const panel = { ask, onTools, key: "", asked: "", shown: new Set(["cart", "json"]) };
-  panel.head = h("h3", { class: "clipped" });
+  panel.head = h("p", { class: "details-name clipped" });
   panel.parts = { cart: h("div", { class: "cart" }), changes: h("div", { class: "changes" }), json: h("div", { class: "json-part" }), bytes: h("div", { class: "bytes" }) };
   panel.tree = jsonTree("JSON of the event");
   panel.parts.json.append(panel.tree.element);

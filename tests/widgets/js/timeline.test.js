@@ -155,7 +155,7 @@ test("a click on a stage looks at its event and asks the kernel for what it carr
   page.all(".stage-row")[1].click();
   equal(page.model.get("selected"), { recording_id: "r1", seq: 2 });
   equal(page.model.sent, [{ kind: "details", recording_id: "r1", seq: 2 }]);
-  ok(page.find(".details h3").textContent.startsWith("item-added"));
+  ok(page.find(".details-name").textContent.startsWith("item-added"));
   page.model.receive({ kind: "json", recording_id: "r1", seq: 2, text: '{"cart": {"cart_id": "c-17"}}', left_out: "" });
   ok(page.find(".json-tree").textContent.includes("cart"));
   page.model.receive({ kind: "json", recording_id: "r1", seq: 3, text: '{"other": 1}', left_out: "" });
