@@ -33,7 +33,7 @@ FLOORS = [
     {"carts", "latency"},
     {"store"},
     {"charts"},
-    {"report"},
+    {"report", "exchange"},
     {"recordings"},
     {"engine"},
     {"catalogue"},

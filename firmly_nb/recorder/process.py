@@ -141,6 +141,7 @@ def job_message(job: Job) -> dict[str, Any]:
         "token": job.token,
         "headers": job.headers,
         "keep_raw": job.keep_raw,
+        "exact_bytes": job.exact_bytes,
         "planned_ns": job.planned_ns,
         "deadline_ns": job.deadline_ns,
         "max_event_bytes": job.max_event_bytes,
@@ -423,6 +424,8 @@ class WorkerProcess:
             return
         try:
             record = from_dict(message["record"])
+            if isinstance(record, Event) and "exact" in message:
+                record = replace(record, _exact=message["exact"])
         except ValueError as error:
             raise PipeError(str(error)) from None
         pending.deliver(record)

@@ -234,6 +234,7 @@ class Job:
     token: SecretStr
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     keep_raw: bool = False
+    exact_bytes: int = 0  # of events' exact text that are told, but not written down
     max_event_bytes: int = 2 * 1024 * 1024
     max_stream_bytes: int = 64 * 1024 * 1024
     max_events: int = 10_000
@@ -343,7 +344,7 @@ class _Run:
         )
         self.decoder = Decoder("")
         self.undecoded_since_ns: int | None = None  # reads that nothing came out of so far
-        self.kept_bytes = self.decoded_bytes = 0
+        self.kept_bytes = self.decoded_bytes = self.exact_bytes = 0
         self.full_by = ""  # the limit beyond which events are not kept
         self.not_kept = self.too_large = self.kept_beyond = 0
         self.deadline = asyncio.timeout(None)
@@ -590,6 +591,7 @@ class _Run:
                 reordered=read.reordered,
                 id=redact_text(event.id, self.secrets),
                 raw=self._raw(event, data) if self.job.keep_raw else None,
+                _exact=self._exact(event, data, size),
             )
         )
         self.last_read_no = read.read_no
@@ -745,6 +747,13 @@ class _Run:
             return decode(event.raw_data, self.secrets)
         except orjson.JSONDecodeError:
             return redact_broken_json(event.data, self.secrets) or None
+
+    def _exact(self, event: ServerSentEvent, data: Any, size: int) -> str | None:
+        """Return the exact text for as long as there is room for it in memory."""
+        self.exact_bytes += size
+        if self.job.keep_raw or self.exact_bytes > self.job.exact_bytes or _is_dropped(event):
+            return None
+        return self._raw(event, data)
 
     def _raw(self, event: ServerSentEvent, data: Any) -> str:
         """Return the exact text, or where it holds secrets the JSON without them."""

@@ -95,6 +95,13 @@ class Event:
     id: str = ""
     raw: str | None = None
     kind: Literal["event"] = "event"
+    # Exact text for who looks at it now. JSON leaves out fields that begin so: it is never written.
+    _exact: str | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def exact(self) -> str | None:
+        """Exact text, secrets out; None where it is not kept."""
+        return self._exact if self.raw is None else self.raw
 
 
 @dataclass(frozen=True, slots=True)

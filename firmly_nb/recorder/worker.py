@@ -34,7 +34,7 @@ from firmly_nb.api.secrets import SecretStr, redact_text
 from firmly_nb.recorder.journal import Journal, RecordLog
 from firmly_nb.recorder.process import GREETING, VERSION, frame, read_frame, read_job
 from firmly_nb.recorder.recorder import NOTEBOOK_GONE, Job, record
-from firmly_nb.recorder.records import End, Start
+from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport
 
@@ -180,6 +180,9 @@ async def rehearse() -> None:
                 writer.write(HEAD % (kind, len(body), body))
         writer.close()
 
+    def write(item: Record) -> None:
+        frame({"r": item})
+
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     lanes = Lanes(f"http://{host}:{port}", ssl.create_default_context())
@@ -187,7 +190,7 @@ async def rehearse() -> None:
     job = Job(start=start, body={}, token=SecretStr("rehearsal"), planned_ns=monotonic_ns())
     try:
         with tempfile.TemporaryDirectory() as folder:
-            await record_over(lanes, Journal(Path(folder)), job, lambda item: frame({"r": item}))
+            await record_over(lanes, Journal(Path(folder)), job, write)
     finally:
         await lanes.aclose()
         server.close()
@@ -236,7 +239,10 @@ class Worker:
     async def _place(self, order_id: str, message: dict[str, Any]) -> None:
         def tell(item: Record) -> None:
             self.not_begun.discard(order_id)
-            self.output.write(frame({"type": "record", "id": order_id, "record": item}))
+            message = {"type": "record", "id": order_id, "record": item}
+            if isinstance(item, Event) and item.raw is None and item.exact is not None:
+                message["exact"] = item.exact
+            self.output.write(frame(message))
             if isinstance(item, End):
                 self.without_end.discard(order_id)
 

@@ -280,6 +280,24 @@ class Recording:
         """Return what it is made of: the start, the events, and the end where it was reached."""
         return self.recorded.records()
 
+    def curl(self) -> str:
+        """Write the request as a curl command for a terminal, without secrets and addresses.
+
+        Comments in it name the shell variables to set before: token and encrypted card. It has an
+        example's address.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> with fnb.connect(profile="instant") as lab:
+        ...     rec = lab.place(fnb.Order.example(), progress=False)
+        >>> "$FIRMLY_TOKEN" in rec.curl()
+        True
+        """
+        from firmly_nb.exchange.curl import curl
+
+        return curl(self._start)
+
     def waterfall(self) -> Waterfall:
         """Show each stage as a bar on the time since the request."""
         return Waterfall(self)

@@ -7,7 +7,6 @@ end, how it ended in words. The data of an event can be large and is sent when a
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,12 @@ import traitlets
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.html import QUIET
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
-from firmly_nb.display.text import printable
+from firmly_nb.display.text import count, printable
 from firmly_nb.latency.stages import START
-from firmly_nb.outcomes import ACROSS, PLACED, STAGE_LOOKS, look_of_stage, outcome
 from firmly_nb.recorder.records import Event, Record, Start
 from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.recordings import Recording, Recordings
-from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html, verdict
-from firmly_nb.recordings.sources import recorded_stages
+from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html
 from firmly_nb.widgets.cart_view import CartReading, event_json
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
@@ -36,14 +33,33 @@ from firmly_nb.widgets.frontend import (
     style,
     with_static,
 )
+from firmly_nb.widgets.timeline_rows import (
+    LONGEST_NAME,
+    Json,
+    LiveOrder,
+    change_rows,
+    ended_order,
+    event_differences,
+    event_row,
+    events_between,
+    found,
+    looks,
+    twin,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 
-Json = dict[str, Any]
-LONGEST_NAME = 300
-MOST_EVENTS = 500
+# Events that follow one another faster than this share a message. An event alone is sent at once.
+SEND_EVERY_S = 0.02
+LONGEST_QUERY = 1_000
+MOST_SHOWN_BYTES = 200_000
+CURL_NOTE = "Set the variables that its first lines name. Running it places an order."
+NO_BYTES = (
+    "The exact bytes are not kept. The first MB of an order that was placed here is in memory; "
+    "keep_raw=True keeps all and writes them down."
+)
 MOST_ORDERS = 300
 # The state of all orders is half a megabyte, so it is sent once for so many that have ended.
 MOST_RECENT = 25
@@ -75,6 +91,12 @@ class Timeline(anywidget.AnyWidget):
         The id of the order that the one looked at is compared with, or None.
     align, details
         Can be set and observed.
+    only
+        The outcome of the orders that are listed, in the timeline's words such as ``"declined"``;
+        None for all.
+    brush
+        The orders that are listed, by their time in ms: from and to; None for all. A time is
+        counted from what the orders are lined up on.
     expecting
         True while an order is sent of which nothing is recorded yet; the page says so, and shows no
         example.
@@ -98,6 +120,11 @@ class Timeline(anywidget.AnyWidget):
     align = traitlets.Unicode(START).tag(sync=True)
     details = traitlets.Bool(True).tag(sync=True)
     expecting = traitlets.Bool(False).tag(sync=True)
+    _picked: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    only = traitlets.Unicode(allow_none=True, default_value=None).tag(sync=True)
+    brush: Any = traitlets.List(
+        traitlets.Float(), minlen=2, maxlen=2, allow_none=True, default_value=None
+    ).tag(sync=True)
     selected: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     compared = traitlets.Unicode(allow_none=True, default_value=None).tag(sync=True)
 
@@ -110,7 +137,7 @@ class Timeline(anywidget.AnyWidget):
     ) -> None:
         self._lock = threading.RLock()
         self._numbers: dict[str, int] = {}
-        self._running: dict[str, list[Record]] = {}
+        self._running: dict[str, LiveOrder] = {}
         self._ended: dict[str, Recording] = {}
         self._states: dict[str, Json] = {}
         self._settled: set[str] = set()
@@ -119,6 +146,8 @@ class Timeline(anywidget.AnyWidget):
         self._newest: str | None = None
         self._carried = EventDetails()
         self._throttle = Throttle(self._show, SHOW_EVERY_S)
+        self._unsent: dict[str, Json] = {}
+        self._sender = Throttle(self._send_events, SEND_EVERY_S)
         for recording in _recordings(source):
             self._keep(recording)
         super().__init__(align=align, details=details, _looks=looks())
@@ -131,6 +160,28 @@ class Timeline(anywidget.AnyWidget):
         """Recordings of the orders that have ended, in the order in which they began here."""
         with self._lock:
             return Recordings(self._ended[i] for i in self._numbers if i in self._ended)
+
+    @property
+    def brushed(self) -> Recordings:
+        """Recordings of the orders that the chips and the brush select, also those not drawn."""
+        with self._lock:
+            ended = [self._ended[i] for i in self._numbers if i in self._ended]
+        return Recordings(recording for recording in ended if self._is_brushed(recording))
+
+    def _is_brushed(self, recording: Recording) -> bool:
+        if self.only is not None and outcome_word(recording) != self.only:
+            return False
+        if self.brush is None:
+            return True
+        zero_ms: float | None = 0.0
+        if self.align != START:
+            reached = self._state(recording.recording_id)["stages"]
+            ends = (stage["end_ms"] for stage in reached if stage["milestone"] == self.align)
+            zero_ms = next(ends, None)
+        from_ms, to_ms = self.brush
+        return (
+            zero_ms is not None and from_ms <= headline_ms(recording.summary()) - zero_ms <= to_ms
+        )
 
     @property
     def feed(self) -> Feed:
@@ -178,7 +229,7 @@ class Timeline(anywidget.AnyWidget):
             return None
         with self._lock:
             if recording_id in self._running:
-                return Recording(self._running[recording_id])
+                return Recording(self._running[recording_id].records)
             return self._ended.get(recording_id)
 
     def take(self, record: Record, recording_id: str | None) -> str | None:
@@ -188,12 +239,10 @@ class Timeline(anywidget.AnyWidget):
                 return self._begin(record)
             recording_id = recording_id or self._newest
             if recording_id in self._running:
-                records = self._running[recording_id]
-                records.append(record)
                 if isinstance(record, Event):
-                    self._arrived(recording_id, records, record)
+                    self._arrived(recording_id, record)
                 else:
-                    self._finish(recording_id, records)
+                    self._finish(recording_id, record)
             return recording_id
 
     def _begin(self, start: Start) -> str:
@@ -201,30 +250,38 @@ class Timeline(anywidget.AnyWidget):
             # Who looks at the newest order goes on to the next; who studies an older one stays.
             self.selected = None
         number = self._number(start.recording_id)
-        self._running[start.recording_id] = [start]
+        self._running[start.recording_id] = live = LiveOrder(start)
         self._heart.begin()
         self._newest = start.recording_id
-        self.send({"kind": "order", "order": live_order(number, [start])})
+        self.send({"kind": "order", "order": live.state(number)})
         self._throttle.soon()
         return start.recording_id
 
-    def _arrived(self, recording_id: str, records: list[Record], event: Event) -> None:
-        start, *events = records
-        known = [each for each in events if isinstance(each, Event)]
-        milestones = start.milestones if isinstance(start, Start) else None
-        self.send(
-            {
-                "kind": "event",
-                "recording_id": recording_id,
-                "event": event_row(event),
-                "stages": stage_list(known, milestones),
-                "arrived_at_ms": (event.wall_ns or 0) / 1e6,
-            }
+    def _arrived(self, recording_id: str, event: Event) -> None:
+        live = self._running[recording_id]
+        is_milestone = live.take(event)
+        message = self._unsent.setdefault(
+            recording_id,
+            {"kind": "events", "recording_id": recording_id, "events": [], "stages": None},
         )
+        message["events"].append(event_row(event) | {"arrived_at_ms": (event.wall_ns or 0) / 1e6})
+        if is_milestone:
+            message["stages"] = live.stages
+        self._sender.soon()
         self._throttle.soon()
 
-    def _finish(self, recording_id: str, records: list[Record]) -> None:
-        self._keep(Recording(records))
+    def _send_events(self) -> None:
+        with self._lock:
+            unsent, self._unsent = self._unsent, {}
+            for message in unsent.values():
+                try:
+                    self.send(message)
+                except Exception:
+                    log.exception("events could not be shown")
+
+    def _finish(self, recording_id: str, end: Record) -> None:
+        self._keep(Recording([*self._running[recording_id].records, end]))
+        self._send_events()
         self.send({"kind": "order", "order": self._state(recording_id)})
         self._throttle.now()
 
@@ -259,7 +316,7 @@ class Timeline(anywidget.AnyWidget):
             self._orders = [self._state(i) for i in older]
             self._recent = [self._state(i) for i in recent if i in self._ended]
             running = ((self._numbers[i], self._running[i]) for i in recent if i in self._running)
-            self._live = [live_order(number, records) for number, records in running]
+            self._live = [live.state(number) for number, live in running]
 
     def _state(self, recording_id: str) -> Json:
         """Return an ended order as the page gets it; made for those only that are shown."""
@@ -269,14 +326,65 @@ class Timeline(anywidget.AnyWidget):
         return self._states[recording_id]
 
     def _answer(self, _: object, content: Any, __: object) -> None:
-        """Send what an event carried, when the browser asks for it."""
-        if not isinstance(content, dict) or content.get("kind") != "details":
+        """Send what the browser asks for: what an event carried, more events, a command."""
+        if not isinstance(content, dict):
             return
-        recording = self.recording(content.get("recording_id"))
-        event = _event(recording, content.get("seq")) if recording else None
-        if recording and event:
-            for message in self._carried.of(recording, event):
-                self.send(message)
+        kind, recording = content.get("kind"), self.recording(content.get("recording_id"))
+        if kind == "find":
+            self._find(content.get("text"), recording)
+        elif recording and kind == "curl":
+            self.send({"kind": "curl", **curl_words(recording)})
+        elif recording and kind == "events":
+            self._send_part(recording, content.get("from_ms"), content.get("to_ms"))
+        elif recording and (event := _event(recording, content.get("seq"))):
+            which = {"recording_id": recording.recording_id, "seq": event.seq}
+            for message in self._about(recording, event, kind, content.get("other")):
+                self.send(which | message)
+
+    def _about(
+        self, recording: Recording, event: Event, kind: Any, other_id: Any
+    ) -> Iterator[Json]:
+        if kind == "details":
+            yield from self._carried.of(recording, event)
+        elif kind == "bytes":
+            yield {"kind": "bytes", **bytes_words(event)}
+        elif kind == "differences" and (other := self.recording(other_id)):
+            yield {"kind": "differences", **self._compare(recording, event, other)}
+
+    def _send_part(self, recording: Recording, from_ms: Any, to_ms: Any) -> None:
+        if all(isinstance(each, int | float) for each in (from_ms, to_ms)):
+            events = events_between(recording, from_ms, to_ms)
+            self.send({"kind": "part", "recording_id": recording.recording_id, "events": events})
+
+    def _find(self, text: Any, recording: Recording | None) -> None:
+        if not isinstance(text, str) or not 0 < len(text) <= LONGEST_QUERY:
+            return
+        with self._lock:
+            ids = sorted(self._numbers, key=lambda i: -self._numbers[i])
+        every = (self.recording(i) for i in ids)
+        first, total = found([recording] if recording else filter(None, every), text)
+        rows = [
+            {
+                "recording_id": rec.recording_id,
+                "order": self._name(rec),
+                "event": event_row(event),
+            }
+            for rec, event in first
+        ]
+        self.send({"kind": "found", "text": text, "rows": rows, "total": total})
+
+    def _compare(self, recording: Recording, event: Event, other: Recording) -> Json:
+        name, same = self._name(other), twin(recording, event, other)
+        if same is None:
+            note = f"Order {name} has no such event."
+            return {"other_seq": None, "rows": [], "name": name, "note": note}
+        rows = list(event_differences(event, same))
+        note = f"{count(len(rows), 'difference')}." if rows else "No difference."
+        return {"other_seq": same.seq, "rows": rows, "name": name, "note": note}
+
+    def _name(self, recording: Recording) -> str:
+        known = recording.order_number or f"({self._numbers[recording.recording_id]})"
+        return printable(known, LONGEST_NAME)
 
     @traitlets.validate("selected")
     def _check_selected(self, proposal: Any) -> Json | None:
@@ -308,18 +416,19 @@ class Timeline(anywidget.AnyWidget):
 
     def _milestones(self) -> set[str]:
         with self._lock:
-            starts = [records[0] for records in self._running.values()]
-            starts += [recording.records()[0] for recording in self._ended.values()]
+            starts = [live.start for live in self._running.values()]
+            starts += [recording.recorded.start for recording in self._ended.values()]
         # In the words in which the page knows them.
-        return {
-            printable(name, LONGEST_NAME)
-            for start in starts
-            for name in getattr(start, "milestones", None) or ()
-        }
+        names = (name for start in starts for name in start.milestones or ())
+        return {printable(name, LONGEST_NAME) for name in names}
 
     @traitlets.observe("selected", "compared")
     def _pin(self, _: object) -> None:
-        """Send an order to the browser that is too old to be among the newest."""
+        """Send what the browser may not have: the event, and an order not among the newest."""
+        looked_at = self.recording(self._looked_at())
+        event = _event(looked_at, self.selected["seq"]) if looked_at and self.selected else None
+        row = event and {"recording_id": self._looked_at(), "event": event_row(event)}
+        self._picked = row
         if self._left_out:
             self._throttle.soon()
 
@@ -359,8 +468,23 @@ class Feed:
 
 
 def _event(recording: Recording, seq: Any) -> Event | None:
-    events = (record for record in recording.records() if isinstance(record, Event))
-    return next((event for event in events if event.seq == seq), None)
+    return next((event for event in recording.recorded.events if event.seq == seq), None)
+
+
+def curl_words(recording: Recording) -> Json:
+    """Return an order as a command, and what to fill in before it runs."""
+    return {"text": recording.curl(), "note": CURL_NOTE}
+
+
+def bytes_words(event: Event) -> Json:
+    """Return the exact bytes of an event where they are kept, bounded, and what is left out."""
+    exact = event.exact
+    if exact is None:
+        return {"text": None, "note": NO_BYTES}
+    shown = exact[:MOST_SHOWN_BYTES]
+    left = len(exact) - len(shown)
+    note = "As they came, secrets taken out."
+    return {"text": shown, "note": f"{note} {count(left, 'character')} more." if left else note}
 
 
 def _not_shown(text: str) -> traitlets.TraitError:
@@ -388,10 +512,10 @@ class EventDetails:
 
     def of(self, recording: Recording, event: Event) -> Iterator[Json]:
         """Give the messages that answer the browser: the JSON at once, then the cart."""
-        which = {"recording_id": recording.recording_id, "seq": event.seq}
         text, left_out = event_json(event.data)
-        yield which | {"kind": "json", "text": text, "left_out": left_out}
-        yield which | {"kind": "cart", "cart": self._cart(recording, event.seq)}
+        yield {"kind": "json", "text": text, "left_out": left_out}
+        changes = change_rows(recording, event.seq)
+        yield {"kind": "cart", "cart": self._cart(recording, event.seq), "changes": changes}
 
     def _cart(self, recording: Recording, seq: int) -> Json | None:
         reading = self._reading_of(recording)
@@ -407,115 +531,6 @@ class EventDetails:
         if self._reading is None or self._read != key:
             self._read, self._reading = key, CartReading(recording)
         return self._reading
-
-
-def live_order(number: int, records: Sequence[Record]) -> Json:
-    """Return an order that has not ended: the start and the events so far.
-
-    Parameters
-    ----------
-    number
-        Its number among the timeline's orders, from 1.
-    records
-        Its start and its events.
-    """
-    start, *rest = records
-    if not isinstance(start, Start):
-        raise TypeError("an order begins with a start record")
-    events = [record for record in rest if isinstance(record, Event)]
-    return {
-        "recording_id": start.recording_id,
-        "number": number,
-        "domain": printable(start.domain, LONGEST_NAME),
-        "environment": start.environment,
-        "started_at_ms": (start.started_at_ns or 0) / 1e6,
-        "events": [event_row(event) for event in events[:MOST_EVENTS]],
-        "events_left_out": max(len(events) - MOST_EVENTS, 0),
-        "stages": stage_list(events, start.milestones),
-        "end": None,
-    }
-
-
-def ended_order(number: int, recording: Recording) -> Json:
-    """Return an order that has ended, or of which nothing more can come."""
-    records = recording.records()
-    return live_order(number, records) | {"end": _end(recording)}
-
-
-def event_row(event: Event) -> Json:
-    """Return one event as the page draws it.
-
-    Examples
-    --------
-    >>> event_row(Event(1, "item-added", None, 498_310_000, 0, "kernel", 50.0, 2, False, 9.0, 800)
-    ...     )["t_ms"]
-    498.31
-    """
-    return {
-        "seq": event.seq,
-        "event": printable(event.event, LONGEST_NAME),
-        "t_ms": event.t_ns / 1e6,
-        "uncertainty_us": event.uncertainty_us,
-        "clock": event.clock,
-        "coalesced": event.coalesced,
-        "bytes": event.size,
-        "rtt_us": event.rtt_us,
-        "retransmits": event.retransmits,
-        "reordered": event.reordered,
-    }
-
-
-def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Json]:
-    """Return a row for each stage, reached or not, with the event that ended it."""
-    seqs = {event.event: event.seq for event in events}
-    made = recorded_stages([(events, milestones)])
-    milestone_names = [made.names[code] for code in made.to_milestone]
-    stages = [made.names[code] for code in made.stage]
-    looks = [look_of_stage(stage, milestone_names) for stage in stages]
-    return [
-        {
-            "stage": printable(stages[row], LONGEST_NAME),
-            "milestone": printable(name, LONGEST_NAME),
-            "seq": seqs.get(name),
-            "start_ms": _known(made.start_ms[row]),
-            "end_ms": _known(made.end_ms[row]),
-            "duration_ms": _known(made.duration_ms[row]),
-            "uncertainty_us": _known(made.uncertainty_us[row]),
-            "look": looks[row].number,
-            "is_across": looks[row].pattern is ACROSS,
-        }
-        for row, name in enumerate(milestone_names)
-    ]
-
-
-def looks() -> Json:
-    """Return patterns of stages and the words of a placed order, for the page."""
-    placed = outcome(PLACED)
-    return {
-        "tiles": [look.pattern.tile for look in STAGE_LOOKS],
-        "across": ACROSS.tile,
-        "placed": {"outcome": placed.name, "word": placed.word, "mark": placed.mark},
-    }
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _end(recording: Recording) -> Json:
-    row, look = recording.summary(), outcome(recording.outcome)
-    return {
-        "outcome": recording.outcome,
-        "order_exists": recording.order_exists,
-        "word": outcome_word(recording),
-        "mark": look.mark,
-        "tone": look.tone,
-        "t_ms": headline_ms(row),
-        "order_number": printable(recording.order_number or "", LONGEST_NAME),
-        "verdict": printable(verdict(recording), 2_000),
-        "comments_ms": recording.comments_ms[:MOST_EVENTS],
-        "warnings": [printable(warning, 1_000) for warning in recording.warnings[:20]],
-    }
 
 
 def static_html(recordings: Recordings, shown: Recording | None) -> str:

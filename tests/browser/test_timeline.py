@@ -43,6 +43,10 @@ declined = lab.place(fnb.Order.example(), progress=False, headers={
 loaded = fnb.Timeline([recs[0], timeout, declined])
 loaded
 """
+BRUSHED = """
+times = timeline.brushed.orders["time_to_order_placed_ms"]
+print({r.outcome for r in timeline.brushed}, bool((times >= timeline.brush[0]).all()))
+"""
 STATE = "print(len(timeline.recordings), timeline.selected, [r.outcome for r in loaded.recordings])"
 # How many stages were reached and which was in progress, each time that changed.
 WATCH = """shown => {
@@ -65,7 +69,7 @@ MARKS = "performance.getEntriesByName('firmly-nb:drawn').map(m => ({at: m.startT
 @pytest.fixture
 def live(notebook):
     """A timeline in a notebook, with nothing on it."""
-    bench = notebook(SETUP, ONE, STALLED, CANCEL, MANY, LOADED, STATE, "timeline")
+    bench = notebook(SETUP, ONE, STALLED, CANCEL, MANY, LOADED, STATE, "timeline", BRUSHED)
     return bench, bench.run_cell(0).locator(".timeline")
 
 
@@ -78,7 +82,7 @@ def test_events_appear_as_they_arrive_and_are_found_again(live, page, artefact, 
     watch_one_order(bench, shown, artefact)
     watch_a_stalled_order(bench, shown, artefact, until)
     bench.run_cell(4)
-    expect(shown.get_by_text("19 orders")).to_be_visible()
+    expect(shown.get_by_role("button", name="all 19")).to_be_visible()
     # A mark is set once the paint of its event is over.
     wanted = [[1, 2], *[[1, 2, 3, 4]] * 18]
     until(lambda: sorted(each_seq(page.evaluate(MARKS)).values()) == wanted, "every event drawn")
@@ -89,6 +93,7 @@ def test_events_appear_as_they_arrive_and_are_found_again(live, page, artefact, 
     look_at_what_an_event_carried(bench, shown)
     artefact("event", shown)
     axe(shown)
+    find_and_brush(bench, shown)
     for scheme in ("dark", "light"):
         bench.theme(scheme)
         compared = look_at_loaded(bench)
@@ -112,7 +117,7 @@ def watch_one_order(bench, shown, artefact):
     shown.evaluate(WATCH)
     bench.run_cell(1)
     expect(shown.locator(".head .word")).to_have_text("✓ placed")
-    expect(shown.get_by_role("status").first).to_contain_text("Placed: order")
+    expect(shown.locator(".visually-hidden[role=status]")).to_contain_text("Placed: order")
     # Before it the example was there. A busy page can draw two events with one frame.
     seen = bench.page.evaluate("window.seen")
     turns = [IN_TURN.index(now) for now in seen[seen[0] == IN_TURN[-1] :]]
@@ -169,12 +174,29 @@ def look_at_what_an_event_carried(bench, shown):
     """By keyboard: to the second stage, Enter, and there are its cart and its JSON."""
     row = shown.locator(".stage-row").nth(1)
     row.focus()
-    expect(shown.get_by_role("tooltip")).to_contain_text("item-added took")
+    expect(shown.locator(".order .event-words")).to_contain_text("item-added · event 2 of")
     row.press("Enter")
     details = shown.get_by_label("the event that is looked at")
     expect(details.get_by_role("list", name="JSON of the event")).to_contain_text("cart")
     expect(details.get_by_role("table")).to_contain_text("Radiant Tee")
-    row.press("Escape")
+    shown.get_by_role("button", name="copy as curl").click()
+    expect(shown.get_by_label("the order as a command")).to_contain_text("$ENCRYPTED_CARD")
+    shown.locator(".copied .close").click()
+
+
+def find_and_brush(bench, shown):
+    """An event is found in all orders; the brush, by keyboard, selects some; Python has them."""
+    shown.get_by_label("in all orders").check()
+    shown.get_by_label("find events by name or text").fill("order-placed")
+    expect(shown.get_by_role("list", name="found events").get_by_role("listitem")).to_have_count(18)
+    shown.get_by_label("find events by name or text").fill("")
+    shown.get_by_role("slider", name="orders from").press("PageUp")
+    shown.get_by_role("button", name="✓ placed").click()
+    expect(shown.get_by_role("button", name="show all")).to_be_visible()
+    expect(bench.run_cell(8)).to_contain_text("{'placed'} True")
+    shown.get_by_role("button", name="show all").click()
+    shown.get_by_role("button", name="all 19").click()
+    expect(shown.locator(".order-row")).to_have_count(19)
 
 
 def look_at_loaded(bench):

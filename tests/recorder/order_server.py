@@ -123,7 +123,8 @@ async def serving(behave, records):
 
 
 def job(**changes):
-    known = ("keep_raw", "max_event_bytes", "max_stream_bytes", "max_events", "deadline_ns")
+    known = ("keep_raw", "exact_bytes", "max_event_bytes", "max_stream_bytes", "max_events")
+    known += ("deadline_ns",)
     keys = {key: changes.pop(key) for key in known if key in changes}
     body = {"encrypted_card": JWE, "captcha_token": CAPTCHA}
     return Job(replace(START, **changes), body, SecretStr(TOKEN), **keys)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from firmly_nb.api.secrets import REDACTED
+from firmly_nb.recorder.records import encode
 from tests.recorder.order_server import CAPTCHA, JWE, TOKEN, event, job, run
 
 pytestmark = pytest.mark.anyio
@@ -57,3 +58,21 @@ async def test_raw_is_the_exact_text_when_asked_for():
 
 async def test_the_request_carries_no_secret_in_its_repr():
     assert "planted" not in repr(job())
+
+
+async def test_the_exact_text_is_kept_in_memory_up_to_a_limit_and_never_written():
+    exact = ['{ "a" :  1.50 }', f'{{"note": "{TOKEN}"}}', '{"b":  2}']
+
+    async def behave(wire):
+        await wire.stream(*(event("item-added", text) for text in exact), event("order-placed"))
+        await wire.finish()
+
+    rec = await run(behave, exact_bytes=sum(map(len, exact[:2])))
+    texts = [each.exact for each in rec.recorded.events]
+    assert texts == [exact[0], '{"note":"[redacted]"}', None, None]
+    assert rec.events["raw"].isna().all()
+    assert not any(b"1.50" in encode(record) for record in rec.records())
+    # Asked for, it is the column; there is no second copy.
+    asked = await run(behave, keep_raw=True, exact_bytes=10_000)
+    assert asked.recorded.events[0].exact == exact[0]
+    assert asked.events["raw"].iloc[0] == exact[0]

@@ -10,6 +10,8 @@ from dataclasses import replace
 import nbformat
 import pytest
 import traitlets
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nbconvert import HTMLExporter
 
 import firmly_nb as fnb
@@ -18,6 +20,7 @@ from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.widgets import timeline as timeline_module
+from firmly_nb.widgets import timeline_rows
 from firmly_nb.widgets.frontend import BEAT
 from firmly_nb.widgets.timeline import Timeline
 
@@ -50,6 +53,11 @@ def order(name="r1", outcome="placed", **changes):
     return [start(name), *events, End(outcome, 500_000_000, **changes)]
 
 
+def rows(sent):
+    """Return the rows of the events that were sent, in the order of sending."""
+    return [row for message in sent if message["kind"] == "events" for row in message["events"]]
+
+
 @pytest.fixture
 def sent(monkeypatch):
     """Keep the custom messages that timelines send, but for their signs of life."""
@@ -63,16 +71,41 @@ def sent(monkeypatch):
     return messages
 
 
-def test_each_record_is_sent_the_moment_it_is_fed(sent):
+def test_an_event_that_comes_alone_is_sent_at_once(sent, monkeypatch):
+    monkeypatch.setattr(timeline_module, "SEND_EVERY_S", 0.0)
     timeline = Timeline()
     feed = timeline.feed
     for count, record in enumerate(order(), 1):
         feed(record)
         assert len(sent) == count
-    assert [message["kind"] for message in sent] == ["order", *["event"] * 4, "order"]
-    assert [message["event"]["seq"] for message in sent[1:5]] == [1, 2, 3, 4]
+    assert [message["kind"] for message in sent] == ["order", *["events"] * 4, "order"]
+    assert [row["seq"] for row in rows(sent)] == [1, 2, 3, 4]
     assert sent[2]["stages"][1]["duration_ms"] == 100.0
     assert sent[5]["order"]["end"]["word"] == "placed"
+
+
+def test_events_that_follow_one_another_quickly_share_a_message(sent, monkeypatch, until):
+    monkeypatch.setattr(timeline_module, "SEND_EVERY_S", 3600.0)
+    feed = Timeline().feed
+    first, *_, end = order()
+    feed(first)
+    for seq in range(1, 201):
+        feed(event(seq, "tick", 5.0 * seq))
+    assert [len(rows([message])) for message in sent[1:]] == [1]
+    feed(end)
+    assert [message["kind"] for message in sent] == ["order", "events", "events", "order"]
+    assert [row["seq"] for row in rows(sent)] == list(range(1, 201))
+
+
+def test_stages_are_sent_with_the_events_that_change_them(sent, monkeypatch):
+    monkeypatch.setattr(timeline_module, "SEND_EVERY_S", 0.0)
+    feed = Timeline().feed
+    feed(start())
+    for seq, name in enumerate(("creating-cart", "tick", "item-added", "tick"), 1):
+        feed(event(seq, name, 100.0 * seq))
+    told = [message["stages"] for message in sent[1:]]
+    assert [stages is not None for stages in told] == [True, False, True, False]
+    assert [stage["seq"] for stage in told[2]] == [1, 3, None, None]
 
 
 def test_a_page_that_loads_later_finds_everything_in_the_state(sent, until):
@@ -87,7 +120,8 @@ def test_a_page_that_loads_later_finds_everything_in_the_state(sent, until):
     feed(end)
     assert timeline._live == []
     assert timeline._recent[0]["end"]["word"] == "placed"
-    assert timeline._recent[0]["events"] == [message["event"] for message in sent[1:5]]
+    kept = [{**row, "arrived_at_ms": None} for row in rows(sent)]
+    assert [{**row, "arrived_at_ms": None} for row in timeline._recent[0]["events"]] == kept
 
 
 def test_the_state_is_sent_ten_times_a_second_at_most(sent, monkeypatch):
@@ -313,10 +347,168 @@ def test_names_of_merchants_are_bounded_and_sendable():
     json.dumps(state, ensure_ascii=False).encode()
 
 
-def test_a_stream_of_thousands_of_events_stays_small():
-    records = [start(), *[event(n, "tick", n) for n in range(1, 3001)]]
-    state = Timeline(Recording(records))._recent[0]
-    assert (len(state["events"]), state["events_left_out"]) == (500, 2500)
+def long_stream(count=1603):
+    """A placed order of very many events: four milestones, the last at the end, and an error."""
+    told = {1: "creating-cart", 700: "item-added", 1500: "shipping-updated", 801: "error"}
+    names = [told.get(seq, "tick") for seq in range(1, count)] + ["order-placed"]
+    return [start(), *[event(seq, name, seq / 2) for seq, name in enumerate(names, 1)]]
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_the_exact_bytes_are_shown_and_neither_journal_nor_state_has_them(lab, sent, isolated):
+    timeline = Timeline()
+    rec = lab.place(fnb.Order.example(), progress=False, on_record=timeline.feed, isolated=isolated)
+    asked = {"kind": "bytes", "recording_id": rec.recording_id, "seq": 2}
+    timeline._answer(None, asked, None)
+    text = sent[-1]["text"]
+    assert json.loads(text) == rec.events["data"][1]
+    assert len(text.encode()) == rec.events["bytes"][1]
+    assert rec.events["raw"].isna().all()
+    assert text not in json.dumps(timeline.get_state(), default=str)
+    (written,) = lab.journal.rglob(f"{rec.recording_id}.jsonl")
+    assert "exact" not in written.read_text("utf-8")
+    loaded = Timeline(fnb.load(written))
+    loaded._answer(None, asked, None)
+    assert (sent[-1]["text"], sent[-1]["note"]) == (None, timeline_module.NO_BYTES)
+
+
+def test_of_a_long_stream_milestones_and_errors_are_kept_and_the_count_is_true():
+    records = [*long_stream(), End("placed", 900_000_000)]
+    timeline = Timeline(Recording(records))
+    state = timeline._recent[0]
+    assert state["event_count"] == 1603
+    assert len(state["events"]) <= timeline_rows.MOST_EVENTS + 5
+    assert {1, 700, 801, 1500, 1603} <= {row["seq"] for row in state["events"]}
+    assert [stage["seq"] for stage in state["stages"]] == [1, 700, 1500, 1603]
+    assert state["end"]["word"] == "placed"
+
+
+def test_a_long_stream_is_the_same_live_and_loaded(sent, until):
+    live, loaded = Timeline(), Timeline(Recording([*long_stream(), End("placed", 900_000_000)]))
+    feed = live.feed
+    for record in long_stream():
+        feed(record)
+    until(lambda: live._live[0]["event_count"] == 1603)
+    running = live._live[0]
+    assert len(running["events"]) <= timeline_rows.MOST_EVENTS + 5
+    assert running["stages"] == loaded._recent[0]["stages"]
+    assert {1, 700, 801, 1500, 1603} <= {row["seq"] for row in running["events"]}
+    feed(End("placed", 900_000_000))
+    assert live._recent == loaded._recent
+    assert [row["seq"] for row in rows(sent)] == list(range(1, 1604))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    names=st.lists(
+        st.sampled_from(["creating-cart", "item-added", "order-placed", "error", "x"]), max_size=12
+    ),
+    times=st.lists(st.integers(0, 10**9), min_size=1, max_size=12),
+    together=st.sets(st.integers(2, 12)),
+)
+def test_live_stages_are_those_of_the_whole_recording(names, times, together):
+    live, events, read_no = timeline_rows.LiveOrder(start()), [], 0
+    for n, name in enumerate(names, 1):
+        shares = n > 1 and n in together
+        read_no += not shares
+        t_ms = times[n % len(times)] / 1e6
+        events.append(event(n, name, t_ms, read_no=read_no, coalesced=shares))
+        live.take(events[-1])
+    assert live.stages == timeline_rows.stage_list(events, None)
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1), st.integers(1, 30))
+def test_each_moment_that_had_an_event_still_has_one(times, most):
+    events = [event(n, "tick", 0, t_ns=t) for n, t in enumerate(sorted(times), 1)]
+    kept = timeline_rows.thinned(events, {len(events)}, most)
+    width = max(max(times) - min(times), 1)
+    moments = [{(e.t_ns - min(times)) * most // width for e in some} for some in (events, kept)]
+    assert moments[0] == moments[1]
+    assert events[-1] in kept
+    assert len(kept) <= most + 2
+
+
+def test_the_event_that_is_selected_is_sent_even_if_it_was_left_out():
+    timeline = Timeline(Recording([*long_stream(), End("placed", 900_000_000)]))
+    left_out = next(
+        n for n in range(2, 700) if n not in {r["seq"] for r in timeline._recent[0]["events"]}
+    )
+    timeline.select("r1", left_out)
+    assert timeline._picked["event"]["seq"] == left_out
+    timeline.select(None)
+    assert timeline._picked is None
+
+
+def test_a_page_gets_more_of_a_long_stream_when_it_asks(sent):
+    timeline = Timeline(Recording([*long_stream(), End("placed", 900_000_000)]))
+    asked = {"kind": "events", "recording_id": "r1"}
+    timeline._answer(None, asked | {"from_ms": 0, "to_ms": 900}, None)
+    timeline._answer(None, asked | {"from_ms": 100, "to_ms": 120.2}, None)
+    timeline._answer(None, asked | {"from_ms": "0", "to_ms": None}, None)
+    whole, part = (message["events"] for message in sent)
+    assert timeline_rows.MOST_ASKED * 0.9 < len(whole) < 1603
+    assert [row["seq"] for row in part] == list(range(200, 241))
+
+
+def test_a_stage_with_both_ends_in_one_read_is_void():
+    together = event(2, "item-added", 100.0, coalesced=True, read_no=1)
+    rec = Recording([start(), event(1, "creating-cart", 100.0), together])
+    stages = Timeline(rec)._recent[0]["stages"]
+    assert [stage["is_void"] for stage in stages] == [False, True, False, False]
+
+
+def test_the_brush_and_the_chips_select_recordings():
+    ends = {"a": 0.1, "b": 0.2, "c": 0.3}
+    orders = [
+        Recording([start(name), event(1, "order-placed", 1e3 * s), End("placed", int(s * 1e9))])
+        for name, s in ends.items()
+    ]
+    declined = Recording(
+        [start("d"), End("error_event", 200_000_000, error_code="ErrorPaymentDeclined")]
+    )
+    timeline = Timeline([*orders, declined])
+    ids = lambda: [rec.recording_id for rec in timeline.brushed]  # noqa: E731
+    assert ids() == ["a", "b", "c", "d"]
+    timeline.brush = (150, 250)
+    assert ids() == ["b", "d"]
+    timeline.only = "placed"
+    assert ids() == ["b"]
+    timeline.brush, timeline.align = None, "order-placed"
+    assert ids() == ["a", "b", "c"]
+    timeline.brush = [-1, 1]
+    assert ids() == ["a", "b", "c"]
+    assert isinstance(timeline.brushed, Recordings)
+    assert timeline._recent[3]["end"]["reason"] == "PaymentDeclined"
+
+
+def test_events_are_found_by_name_and_by_text_in_one_order_or_all(sent):
+    records = order("a")
+    records[2] = replace(records[2], data={"note": "Fragile GLASS"})
+    timeline = Timeline([Recording(records), Recording(order("b"))])
+    for text, recording_id in [
+        ("glass", None),
+        ("Item-", None),
+        ("item-", "a"),
+        ("", None),
+        (7, None),
+    ]:
+        timeline._answer(None, {"kind": "find", "text": text, "recording_id": recording_id}, None)
+    told = [(m["total"], [(r["recording_id"], r["event"]["seq"]) for r in m["rows"]]) for m in sent]
+    assert told == [(1, [("a", 2)]), (2, [("b", 2), ("a", 2)]), (1, [("a", 2)])]
+
+
+def test_an_event_is_compared_with_the_same_one_of_another_order(sent):
+    one = [start("a"), event(1, "x", 1, data={"total": 5}), event(2, "x", 2, data={"total": 6})]
+    other = [start("b"), event(1, "y", 1), event(2, "x", 2), event(3, "x", 3, data={"total": 9})]
+    timeline = Timeline([Recording(one), Recording(other), Recording(order("c"))])
+    for name in ("b", "c", "nobody"):
+        asked = {"kind": "differences", "recording_id": "a", "seq": 2, "other": name}
+        timeline._answer(None, asked, None)
+    assert [(m["other_seq"], m["rows"]) for m in sent] == [
+        (3, [{"path": "total", "before": "6", "after": "9"}]),
+        (None, []),
+    ]
+    assert sent[1]["note"] == "Order (3) has no such event."
 
 
 def test_without_a_front_end_there_is_a_still_picture():
@@ -347,9 +539,7 @@ def test_a_live_order_of_the_simulator_is_drawn_as_it_was_recorded(lab, sent):
     (shown,) = timeline.recordings
     assert shown.records() == rec.records()
     assert timeline._recent[0]["end"]["order_number"] == rec.order_number
-    assert [m["event"]["event"] for m in sent if m["kind"] == "event"] == rec.events[
-        "event"
-    ].tolist()
+    assert [row["event"] for row in rows(sent)] == rec.events["event"].tolist()
 
 
 def test_a_timeline_that_is_gone_leaves_no_thread(sent, until):

@@ -2,35 +2,30 @@
 //
 // Orders come twice, as messages the moment something happens and as the kernel's state some ten
 // times a second. Both are merged by recording and event number: any order of arrival, any number
-// of times, gives the same.
+// of times, gives the same. The state has only some events of a long stream, and their true number.
 
 import { duration, number, stated, uncertainty } from "./dom.js";
 
 const NICE = [1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
-const NICE_STEPS = [1, 2, 2.5, 5, 10];
 
 /** Merge an order as the kernel describes it into what is known; returns what is known of it. */
 export function takeOrder(orders, order) {
-  const known = orders.get(order.recording_id);
-  const merged = { ...order, events: mergeEvents(known?.events ?? [], order.events) };
-  if (known?.end && !order.end) merged.end = known.end;
-  merged.stages = furtherStages(known?.stages, order.stages);
-  merged.origin = known?.origin ?? null;
-  merged.stopped = known?.stopped;
-  orders.set(order.recording_id, merged);
-  return merged;
+  const known = orders.get(order.recording_id) ?? nothingKnown(order.recording_id);
+  const stages = furtherStages(known.stages, order.stages);
+  addEvents(known, order.events);
+  const count = Math.max(known.event_count, order.event_count ?? 0);
+  Object.assign(known, order, { events: known.events, event_count: count, stages, end: order.end ?? known.end });
+  orders.set(order.recording_id, known);
+  return known;
 }
 
-/** Merge one event, with the stages as they are with it. */
-export function takeEvent(orders, { recording_id, event, stages }) {
+/** Merge some events, with the stages as they are with them where they changed. */
+export function takeEvents(orders, { recording_id, events, stages }) {
   const known = orders.get(recording_id) ?? nothingKnown(recording_id);
-  const merged = {
-    ...known,
-    events: mergeEvents(known.events, [event]),
-    stages: furtherStages(known.stages, stages),
-  };
-  orders.set(recording_id, merged);
-  return merged;
+  addEvents(known, events);
+  if (stages) known.stages = furtherStages(known.stages, stages);
+  orders.set(recording_id, known);
+  return known;
 }
 
 /** Return the orders as they are listed, the newest first. */
@@ -53,26 +48,19 @@ export function stageInProgress(order) {
 
 /** Say which stage would come next, also where an order ended without it. */
 export function stageAwaited(order) {
-  const reached = order.stages.map((stage) => stage.end_ms !== null && stage.end_ms !== undefined);
-  const index = reached.lastIndexOf(true) + 1;
+  const index = order.stages.findLastIndex(isReached) + 1;
   if (index >= order.stages.length) return null;
   return { index, begin_ms: index ? order.stages[index - 1].end_ms : 0 };
 }
 
-/** Say how far an order came in time: to its end, or until now. */
-export function spanOf(order, elapsed_ms = 0) {
-  const last = Math.max(0, ...order.events.map((event) => event.t_ms));
-  return Math.max(last, order.end ? order.end.t_ms : elapsed_ms);
+/** Whether a stage came to its end. */
+export function isReached(stage) {
+  return stage.end_ms !== null && stage.end_ms !== undefined;
 }
 
-/** Put events that one read brought together; each group is drawn as one tick. */
-export function groupEvents(events) {
-  const groups = [];
-  for (const event of events) {
-    if (event.coalesced && groups.length) groups.at(-1).push(event);
-    else groups.push([event]);
-  }
-  return groups;
+/** Say how far an order came in time: to its end, or until now. */
+export function spanOf(order, elapsed_ms = 0) {
+  return Math.max(order.last_ms ?? 0, order.end ? order.end.t_ms : elapsed_ms);
 }
 
 /** Say what an event is to the order: "milestone", "repeated", "error" or "other". */
@@ -80,6 +68,38 @@ export function kindOfEvent(order, event) {
   if (order.stages.some((stage) => stage.seq === event.seq)) return "milestone";
   if (order.stages.some((stage) => stage.milestone === event.event)) return "repeated";
   return event.event === "error" ? "error" : "other";
+}
+
+/** Find an event by its number, or undefined. */
+export function eventOf(order, seq) {
+  const at = placeOf(order.events, seq);
+  return order.events[at]?.seq === seq ? order.events[at] : undefined;
+}
+
+/** Return the event that an order is told by where none is picked: of its last stage, else its last. */
+export function lastEvent(order) {
+  const seq = order.stages.findLast(isReached)?.seq;
+  return order.events.findLast((event) => event.event === "error" || event.seq === seq) ?? order.events.at(-1);
+}
+
+/** Return the event nearest to a time; within `near_ms` those that tell a stage or an error first. */
+export function nearestEvent(order, t_ms, near_ms = 0) {
+  const distance = (event) => Math.abs(event.t_ms - t_ms);
+  const nearest = (events) => events.reduce((a, b) => (a && distance(a) <= distance(b) ? a : b), undefined);
+  const told = order.stages.map((stage) => eventOf(order, stage.seq)).filter((event) => event && distance(event) <= near_ms);
+  return nearest(told) ?? nearest(eventsAround(order, t_ms, near_ms)) ?? nearest(neighbours(order.events, t_ms));
+}
+
+/** Return the events of a moment, at most a hundred. */
+export function eventsAround(order, t_ms, near_ms) {
+  const first = placeByTime(order.events, t_ms - near_ms);
+  const some = order.events.slice(first, first + 100);
+  return some.filter((event) => Math.abs(event.t_ms - t_ms) <= near_ms);
+}
+
+function neighbours(events, t_ms) {
+  const at = placeByTime(events, t_ms);
+  return events.slice(Math.max(at - 1, 0), at + 1);
 }
 
 /** Return the time that is put at zero; null where the order did not come so far. */
@@ -100,14 +120,18 @@ export function axisFor(orders, current, align, elapsed = () => 0, floor_ms = 0)
   return { from: align === "start" ? 0 : -niceCeiling(before), to: niceCeiling(Math.max(after, floor_ms)) };
 }
 
-/** Return round numbers to label an axis with. */
-export function axisTicks({ from, to }, most = 6) {
-  const raw = (to - from) / most;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = NICE_STEPS.find((nice) => nice * power >= raw) * power;
-  const ticks = [];
-  for (let n = Math.ceil(from / step); n * step <= to * 1.0001; n += 1) ticks.push(n * step);
-  return ticks;
+/** Return the axis of one order: while it runs a round number, then it ends with the order. */
+export function axisOfOne(order, zero, elapsed_ms, floor_ms) {
+  const span = spanOf(order, elapsed_ms);
+  if (!order.end) return { from: -zero, to: niceCeiling(Math.max(span, floor_ms)) - zero };
+  // An order without a time still has an axis.
+  return { from: -zero, to: Math.max(span, 0.1) - zero };
+}
+
+/** Return where an axis has its labels: at its begin, its end, and between them. */
+export function axisTicks({ from, to }) {
+  // Lined up on a milestone, the moment of that milestone is the one to name.
+  return [from, from < 0 && to > 0 ? 0 : (from + to) / 2, to];
 }
 
 /** Return the next round number at or above a time; 100 at least. */
@@ -122,11 +146,20 @@ export function percent(t_ms, axis) {
   return (100 * (t_ms - axis.from)) / (axis.to - axis.from);
 }
 
+/** Return the median of numbers as Python does (type 7); null without any. */
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = (sorted.length - 1) / 2;
+  return sorted.length ? (sorted[Math.floor(half)] + sorted[Math.ceil(half)]) / 2 : null;
+}
+
 /** Compare two orders stage by stage. Uncertainties add up. */
 export function compareStages(order, other) {
   const rows = order.stages.map((stage) => {
     const twin = other.stages.find((each) => each.milestone === stage.milestone && each.stage === stage.stage);
-    return comparison(stage.stage, stage.duration_ms, twin?.duration_ms, stage.uncertainty_us, twin?.uncertainty_us);
+    const own_ms = stage.is_void ? null : stage.duration_ms;
+    const other_ms = twin?.is_void ? null : twin?.duration_ms;
+    return comparison(stage.stage, own_ms, other_ms, stage.uncertainty_us, twin?.uncertainty_us);
   });
   const total = comparison("whole order", order.end?.t_ms, other.end?.t_ms, 0, 0);
   return [...rows, total];
@@ -145,12 +178,42 @@ function comparison(name, own_ms = null, other_ms = null, own_us = 0, other_us =
 
 function nothingKnown(recording_id) {
   // Its number comes with the state; until then it is the newest.
-  return { recording_id, number: Infinity, domain: "", environment: "", events: [], stages: [], end: null, origin: null };
+  return { recording_id, number: Infinity, domain: "", environment: "", events: [], event_count: 0, last_ms: 0, inserted: 0, stages: [], end: null, origin: null };
 }
 
-function mergeEvents(known, more) {
-  const bySeq = new Map([...known, ...more].map((event) => [event.seq, event]));
-  return [...bySeq.values()].sort((a, b) => a.seq - b.seq);
+/** Add events to those of an order: at the end where they are later, as nearly all are. */
+export function addEvents(order, more) {
+  const { events } = order;
+  for (const event of more) {
+    order.last_ms = Math.max(order.last_ms, event.t_ms);
+    if (!events.length || event.seq > events.at(-1).seq) {
+      events.push(event);
+      continue;
+    }
+    const at = placeOf(events, event.seq);
+    if (events[at].seq === event.seq) continue;
+    events.splice(at, 0, event);
+    order.inserted += 1;
+  }
+  order.event_count = Math.max(order.event_count, order.end ? events.length : (events.at(-1)?.seq ?? 0));
+}
+
+function placeOf(events, seq) {
+  return firstPlace(events, (event) => event.seq >= seq);
+}
+
+function placeByTime(events, t_ms) {
+  return firstPlace(events, (event) => event.t_ms >= t_ms);
+}
+
+function firstPlace(events, isBehind) {
+  let [low, high] = [0, events.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isBehind(events[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function furtherStages(known, other) {
@@ -171,30 +234,27 @@ function withoutOutliers(values, own = 0) {
 
 /** Write a time of the axis, before or after zero. */
 export function axisWords(t_ms) {
-  return `${t_ms < 0 ? "\u2212" : ""}${stated(Math.abs(t_ms))}`;
+  return t_ms === 0 ? "0" : `${t_ms < 0 ? "\u2212" : ""}${number(Math.abs(t_ms))}`;
 }
 
-/** Say all about an event in one line. */
-export function eventWords(event) {
+/** Say which event it is, when it came and how sure that is. */
+export function eventWords(order, event) {
   const parts = [
-    `${duration(event.t_ms)} after the request ±${uncertainty(event.uncertainty_us)}`,
-    `${event.clock} clock`,
-    sizeOfData(event.bytes),
+    `event ${stated(event.seq)} of ${stated(order.event_count)}`,
+    `${duration(event.t_ms)} ±${uncertainty(event.uncertainty_us)}`,
     event.coalesced ? "came together with the one before" : "",
-    networkWords(event),
+    sizeOfData(event.bytes),
+    `${event.clock} clock`,
+    event.retransmits || event.reordered ? networkWords(event) : "",
   ];
   return parts.filter(Boolean).join(" · ");
 }
 
-/** Say how far the times of an order can be trusted. */
-export function precisionWords(order) {
-  const { events } = order;
-  if (!events.length) return order.end ? "no events" : "";
-  const clocks = [...new Set(events.map((event) => event.clock))].sort().join(" and ");
-  const worst_us = Math.max(...events.map((event) => event.uncertainty_us));
-  return [`every time ±${uncertainty(worst_us)}`, `${clocks} clock`, networkWords(events.at(-1))]
-    .filter(Boolean)
-    .join(" · ");
+/** Say what share of an order a stage took. */
+export function shareWords(stage, total_ms) {
+  const share = (100 * stage.duration_ms) / total_ms;
+  if (share > 0 && share < 0.5) return "<1\u00a0%";
+  return total_ms > 0 && Number.isFinite(share) ? `${share.toFixed(0).replace("-", "\u2212")}\u00a0%` : "";
 }
 
 /** Name an order for a list: its number at the merchant, or how it stands and which one it is. */
@@ -206,12 +266,22 @@ export function orderName(order) {
 
 /** Write a difference with its sign. */
 export function differenceWords(value_ms) {
-  if (value_ms === null) return "-";
-  const sign = value_ms > 0 ? "+" : value_ms < 0 ? "\u2212" : "";
-  return sign + number(Math.abs(value_ms));
+  return value_ms === null ? "-" : signOf(value_ms) + number(Math.abs(value_ms));
 }
 
-function networkWords(event) {
+/** Write how much longer or shorter an order took than the median, in percent. */
+export function againstWords(t_ms, median_ms) {
+  if (!(median_ms > 0)) return "";
+  const share = Math.round((100 * (t_ms - median_ms)) / median_ms);
+  return `${signOf(share)}${stated(Math.abs(share))}\u00a0%`;
+}
+
+function signOf(value) {
+  return value > 0 ? "+" : value < 0 ? "\u2212" : "";
+}
+
+/** Say what the kernel knows of the network. */
+export function networkWords(event) {
   if (event.rtt_us === null || event.rtt_us === undefined) return "";
   const again = event.retransmits ? ` · ${event.retransmits} sent again by us` : "";
   const ahead = event.reordered ? ` · ${event.reordered} received out of order` : "";

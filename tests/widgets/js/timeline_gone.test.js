@@ -6,11 +6,11 @@ const NAMES = ["creating-cart", "item-added"];
 function running() {
   const stages = NAMES.map((name, n) => ({ stage: name, milestone: name, seq: n ? null : 1, start_ms: n ? null : 0, end_ms: n ? null : 100, duration_ms: n ? null : 100, uncertainty_us: 40, look: n + 1, is_across: false }));
   const event = { seq: 1, event: NAMES[0], t_ms: 100, uncertainty_us: 20, clock: "kernel", coalesced: false, bytes: 800, rtt_us: 40, retransmits: 0, reordered: 0 };
-  return { recording_id: "r1", number: 1, domain: "shop.example", environment: "simulator", started_at_ms: Date.now(), events: [event], events_left_out: 0, stages, end: null };
+  return { recording_id: "r1", number: 1, domain: "shop.example", environment: "simulator", started_at_ms: Date.now(), events: [event], event_count: 1, stages, end: null };
 }
 
 function show() {
-  const made = model({ _orders: [], _recent: [], _live: [], _first: 1, _left_out: 0, _looks: { tiles: [], across: "", placed: {} }, align: "start", details: true, selected: null, compared: null });
+  const made = model({ _orders: [], _recent: [], _live: [], _first: 1, _left_out: 0, _looks: { tiles: [], across: "", placed: {} }, align: "start", details: true, selected: null, compared: null, only: null, brush: null, _picked: null });
   const el = stage();
   const leave = timeline.render({ model: made, el });
   made.receive({ kind: "order", order: running() });

@@ -1,4 +1,4 @@
-import { alignedAt, axisFor, axisTicks, compareStages, dropOld, eventWords, groupEvents, kindOfEvent, newestFirst, niceCeiling, orderName, percent, precisionWords, spanOf, stageAwaited, stageInProgress, takeEvent, takeOrder } from "/static/timeline_state.js";
+import { addEvents, againstWords, alignedAt, axisFor, axisOfOne, axisTicks, compareStages, dropOld, eventOf, eventWords, kindOfEvent, lastEvent, median, nearestEvent, newestFirst, niceCeiling, orderName, percent, shareWords, spanOf, stageAwaited, stageInProgress, takeEvents, takeOrder } from "/static/timeline_state.js";
 import { equal, ok, test } from "./harness.js";
 
 const NAMES = ["creating-cart", "item-added", "shipping-updated", "order-placed"];
@@ -21,13 +21,15 @@ function stages(times) {
 }
 
 function order(times, changes = {}) {
-  return { recording_id: "r1", number: 1, domain: "shop.example", events: times.map((t, n) => event(n + 1, t)), stages: stages(times), end: null, ...changes };
+  const made = { recording_id: "r1", number: 1, domain: "shop.example", events: [], event_count: 0, last_ms: 0, inserted: 0, stages: stages(times), end: null, ...changes };
+  addEvents(made, changes.events ? made.events.splice(0) : times.map((t, n) => event(n + 1, t)));
+  return made;
 }
 
 const END = { outcome: "placed", word: "placed", t_ms: 410, order_number: "1004", comments_ms: [] };
 
 test("any order of arrival, any number of times, gives the same", () => {
-  const messages = [1, 2, 3].map((n) => ({ recording_id: "r1", event: event(n, 100 * n), stages: stages([100, 200, 300].slice(0, n)) }));
+  const messages = [1, 2, 3].map((n) => ({ recording_id: "r1", events: [event(n, 100 * n)], stages: stages([100, 200, 300].slice(0, n)) }));
   const state = order([100, 200]);
   const orders = [
     [() => state, ...messages],
@@ -35,7 +37,7 @@ test("any order of arrival, any number of times, gives the same", () => {
     [messages[2], () => state, messages[0], messages[2], messages[1], () => state],
   ].map((steps) => {
     const known = new Map();
-    for (const step of steps) typeof step === "function" ? takeOrder(known, step()) : takeEvent(known, step);
+    for (const step of steps) typeof step === "function" ? takeOrder(known, step()) : takeEvents(known, step);
     return known.get("r1");
   });
   for (const each of orders) {
@@ -75,26 +77,24 @@ test("a milestone that was missed is not waited for", () => {
   equal(stageInProgress(missed), { index: 3, begin_ms: 300 });
 });
 
-test("events that one read brought share a tick", () => {
-  const events = [event(1, 1), event(2, 2, { coalesced: true }), event(3, 2, { coalesced: true }), event(4, 9)];
-  equal(groupEvents(events).map((group) => group.map((each) => each.seq)), [[1, 2, 3], [4]]);
-  equal(groupEvents([event(1, 1, { coalesced: true })]).length, 1);
-});
-
 test("an event is a milestone, a repetition, an error or something else", () => {
   const own = order([100, 200]);
   const kinds = [event(2, 200), event(9, 150, { event: "item-added" }), event(9, 1, { event: "error" }), event(9, 1)];
   equal(kinds.map((each) => kindOfEvent(own, each)), ["milestone", "repeated", "error", "other"]);
 });
 
-test("the axis ends at a round number and has few round labels", () => {
+test("all rows end at a round number; one order has an axis of its own that ends with it", () => {
   equal([0, 99, 101, 1204, 1501, 2000, 29999].map(niceCeiling), [100, 100, 125, 1250, 2000, 2000, 30000]);
-  equal(axisTicks({ from: 0, to: 1250 }), [0, 250, 500, 750, 1000, 1250]);
-  for (const to of [100, 125, 800, 1500, 6000, 125000]) {
-    const ticks = axisTicks({ from: -to / 3, to });
-    ok(ticks.length >= 3 && ticks.length <= 9, `${ticks} to be few`);
-    ok(ticks.includes(0), "a label at zero");
-  }
+  const ended = order([100, 200], { end: { ...END, t_ms: 10624 } });
+  equal(axisOfOne(ended, 0, 0, 15000), { from: 0, to: 10624 });
+  equal(axisOfOne(order([100, 200]), 0, 240, 100), { from: 0, to: 250 });
+  equal(axisOfOne(order([100]), 0, 120, 600), { from: 0, to: 600 });
+  equal(axisOfOne(ended, 200, 0, 0), { from: -200, to: 10424 });
+});
+
+test("an axis has three labels: begin, middle and end, or the milestone that all are lined up on", () => {
+  equal(axisTicks({ from: 0, to: 562 }), [0, 281, 562]);
+  equal(axisTicks({ from: -200, to: 362 }), [-200, 0, 362]);
 });
 
 test("orders are lined up on a milestone; one that did not reach it is left out", () => {
@@ -126,18 +126,57 @@ test("two orders are compared stage by stage", () => {
   equal(rows.at(-1).own_ms, 410);
 });
 
-test("how sure the times are is told in one line", () => {
-  equal(precisionWords(order([100, 200])), "every time ±20.0\u00a0µs · kernel clock · rtt 0.04\u00a0ms");
-  const worse = order([100]);
-  worse.events.push(event(2, 150, { uncertainty_us: 3200, clock: "user", rtt_us: null }));
-  equal(precisionWords(worse), "every time ±3.20\u00a0ms · kernel and user clock");
-  equal(precisionWords(order([], { end: END })), "no events");
+test("an event tells which, when, how sure, how large, by which clock, over what network", () => {
+  const own = order([100, 200]);
+  equal(eventWords(own, event(2, 1498.31, { bytes: 1700 })), "event 2 of 2 · 1\u202f498\u00a0ms ±20.0\u00a0µs · 1.70 kB · kernel clock");
+  ok(eventWords(own, event(2, 5, { coalesced: true, retransmits: 2 })).includes("came together with the one before"));
+  ok(eventWords(own, event(2, 5, { retransmits: 2, reordered: 3 })).endsWith(" · 2 sent again by us · 3 received out of order"));
 });
 
-test("an event tells when, how sure, by which clock, how large, over what network", () => {
-  equal(eventWords(event(2, 1498.31, { bytes: 1700 })), "1\u202f498\u00a0ms after the request ±20.0\u00a0µs · kernel clock · 1.70 kB · rtt 0.04\u00a0ms");
-  ok(eventWords(event(2, 5, { coalesced: true, retransmits: 2 })).includes("came together with the one before"));
-  ok(eventWords(event(2, 5, { retransmits: 2, reordered: 3 })).endsWith(" · 2 sent again by us · 3 received out of order"));
+test("the count is true, however many events are at hand", () => {
+  const known = new Map();
+  takeOrder(known, order([], { event_count: 0 }));
+  takeEvents(known, { recording_id: "r1", events: [event(1, 1), event(2, 2)], stages: null });
+  takeEvents(known, { recording_id: "r1", events: [event(1603, 900)], stages: null });
+  equal(known.get("r1").event_count, 1603);
+  takeOrder(known, { ...order([100], { event_count: 1603 }), end: END });
+  takeOrder(known, { ...order([100], { event_count: 1603 }), end: END });
+  equal([known.get("r1").event_count, known.get("r1").events.length], [1603, 3]);
+});
+
+test("events that come late are put in their place, and one that is there is not doubled", () => {
+  const own = order([], { events: [1, 5, 9].map((n) => event(n, n)) });
+  addEvents(own, [event(7, 7), event(5, 5), event(3, 3)]);
+  equal(own.events.map((each) => each.seq), [1, 3, 5, 7, 9]);
+  equal([eventOf(own, 7).seq, eventOf(own, 8), eventOf(own, null)], [7, undefined, undefined]);
+});
+
+test("near a place the event that ends a stage comes before all others", () => {
+  const own = order([100, 200], { events: [event(1, 100), event(2, 200), event(3, 204, { event: "tick" })] });
+  equal([nearestEvent(own, 203, 5).seq, nearestEvent(own, 203.5, 1).seq, nearestEvent(own, 9999).seq, nearestEvent(own, -5).seq], [2, 3, 3, 1]);
+  equal(nearestEvent(order([]), 5), undefined);
+});
+
+test("an order is told by the event of its last stage, or by its error", () => {
+  equal(lastEvent(order([100, 200], { events: [event(1, 100), event(2, 200), event(3, 300)] })).seq, 2);
+  equal(lastEvent(order([100], { events: [event(1, 100), event(2, 200, { event: "error" })] })).seq, 2);
+  equal(lastEvent(order([], { events: [event(7, 1)] })).seq, 7);
+});
+
+test("the median is that of Python, and an order is told against it", () => {
+  equal([median([]), median([5]), median([9, 1]), median([3, 1, 2])], [null, 5, 5, 2]);
+  equal([againstWords(618, 562), againstWords(549, 562), againstWords(562, 562), againstWords(5, null)], ["+10\u00a0%", "\u22122\u00a0%", "0\u00a0%", ""]);
+});
+
+test("a stage tells its share of the order", () => {
+  const words = (duration_ms, total) => shareWords({ duration_ms }, total);
+  equal([words(193.8, 562), words(-20, 100), words(1, 0), words(1, 1000), words(0, 9)], ["34\u00a0%", "\u221220\u00a0%", "", "<1\u00a0%", "0\u00a0%"]);
+});
+
+test("a stage that has no time of its own is not compared", () => {
+  const own = order([100, 100]);
+  own.stages[1].is_void = true;
+  equal(compareStages(own, order([90, 95]))[1].difference_ms, null);
 });
 
 test("an order without a number is named by how it stands and which one it is", () => {
