@@ -72,6 +72,8 @@ ORDER_ENDS = _some_of(
         "started_at",
         "environment",
         "domain",
+        "n_items",
+        "quantity",
         "outcome",
         "time_to_headers_ms",
         "time_to_first_event_ms",
@@ -79,6 +81,7 @@ ORDER_ENDS = _some_of(
         "time_to_failure_ms",
         "order_latency_ms",
         "schedule_lag_ms",
+        "connection",
     },
     run_id="category",  # of many orders few run ids are different
 )
