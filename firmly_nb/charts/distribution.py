@@ -120,9 +120,14 @@ def share_axis(title: str = "share of orders that are through") -> dict[str, Any
     return {"title": {"text": title}, "range": [0, 1.02], "tickformat": ".0%", "dtick": 0.25}
 
 
-def ecdf_traces(values: Any, name: str, look: SeriesLook, curves: int = 2) -> list[Any]:
-    """Draw one curve and its band, the fainter the more curves there are."""
-    table = ecdf_table(values)
+def ecdf_traces(
+    values: Any, name: str, look: SeriesLook, curves: int = 2, *, attempted: int | None = None
+) -> list[Any]:
+    """Draw one curve and its band, the fainter the more curves there are.
+
+    With ``attempted`` it counts so many orders; those without a time never come.
+    """
+    table = ecdf_table(values, of=attempted)
     drawn = table.iloc[thinned(len(table))]
     colour, steps = look.colour, {"shape": "hv"}
     x = drawn["value"].to_numpy()
@@ -143,27 +148,33 @@ def ecdf_traces(values: Any, name: str, look: SeriesLook, curves: int = 2) -> li
             # From zero: the curve of a single order is one step.
             x=np.append(x[:1], x),
             y=np.append(0.0, drawn["share"].to_numpy()),
-            name=f"{as_plotly(name)} ({count(len(values))})",
+            name=f"{as_plotly(name)} ({count(attempted or len(values))})",
             mode="lines+markers" if len(values) <= FEW_POINTS else "lines",
             marker={"size": 5, "symbol": look.symbol},
             line={"color": colour, "width": 2.2, "dash": look.dash, **steps},
-            hovertext=durations(np.append(x[:1], x)),
-            hovertemplate=f"%{{y:.1%}} within %{{hovertext}}<extra>{as_plotly(name)}</extra>",
+            hovertext=_within(np.append(x[:1], x), np.append(0.0, drawn["share"].to_numpy())),
+            hovertemplate=f"%{{hovertext}}<extra>{as_plotly(name)}</extra>",
             **group,
         ),
     ]
 
 
+def _within(x: Any, shares: Any) -> list[str]:
+    """Return what hovering over a curve tells."""
+    return [f"{percent(share)} in {at}" for share, at in zip(shares, durations(x), strict=True)]
+
+
 def _all_attempted(x: Any, rate: float) -> Any:
     ranks = thinned(len(x))
+    at, shares = np.append(x[:1], x[ranks]), np.append(0.0, (ranks + 1) / len(x) * rate)
     return go.Scatter(
-        x=np.append(x[:1], x[ranks]),
-        y=np.append(0.0, (ranks + 1) / len(x) * rate),
+        x=at,
+        y=shares,
         name=f"all attempted ({percent(rate)} placed)",
         mode="lines",
         line={"color": LIGHT.mark, "width": 1.4, "dash": "dash", "shape": "hv"},
-        hovertext=durations(np.append(x[:1], x[ranks])),
-        hovertemplate="%{y:.1%} of all attempted within %{hovertext}<extra></extra>",
+        hovertext=_within(at, shares),
+        hovertemplate="%{hovertext}<extra>all attempted</extra>",
     )
 
 

@@ -189,7 +189,7 @@ def faint(colour: str, opacity: float = 0.18) -> str:
 # Beyond this, points lie over one another and a notebook grows by megabytes: they are binned.
 MOST_POINTS = 2_000
 FEW_POINTS = 60  # so few are drawn one by one
-MOST_STEPS = 1_200
+MOST_STEPS = 1_000
 LOG_FROM_RATIO = 10.0
 FEWEST_TICKS = 3
 TICK_STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))

@@ -13,7 +13,6 @@ from firmly_nb.charts.look import log_ticks, time_axis
 from firmly_nb.charts.orders import along
 from firmly_nb.charts.waterfall import chosen
 from firmly_nb.display.text import duration
-from firmly_nb.latency.compare import compare
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.shares import funnel
 from firmly_nb.latency.summary import latency_table
@@ -247,18 +246,6 @@ def test_one_order_has_a_curve(made):
     assert list(line.y) == [0.0, 1.0]
 
 
-def sides(made):
-    """The tables of one side of a comparison."""
-    return made.event_times, made.stages, made.orders
-
-
-def test_a_shift_of_too_few_orders_is_not_drawn(made):
-    few = made(9, failures=0)
-    drawn = charts.compare(sides(few), sides(few))
-    assert not [t for t in drawn.data if t.name and t.name.startswith("shift")]
-    assert "Lower part" not in drawn.caption
-
-
 def test_of_orders_that_all_failed_it_is_said_what_became_of_them(made):
     orders = made(40, failures=1).orders
     sentence = charts.ecdf(orders).sentence
@@ -272,15 +259,6 @@ def test_a_time_that_no_placed_order_has_is_said(made):
         made(9, failures=0).orders, measure="scheduled_order_latency_ms"
     ).sentence
     assert sentence == "No placed order has a known order latency from the planned start."
-
-
-def test_the_verdict_is_that_of_the_comparison(made):
-    a, b = made(200, seed=1), made(200, seed=2)
-    found = compare(sides(a), sides(b), 0.2)
-    chart = charts.compare(sides(a), sides(b), margin=0.2, names=("monday", "tuesday"))
-    assert chart.sentence == found.verdict
-    assert chart.question == "Is tuesday slower than monday?"
-    assert trace(chart, "shift").y == pytest.approx(found.shift["shift_ms"].to_numpy())
 
 
 def test_drift_is_told_when_the_intervals_are_apart_and_only_then(made):
