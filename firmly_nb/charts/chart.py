@@ -135,6 +135,20 @@ def there_are(number: int) -> str:
     return f"there {'is' if number == 1 else 'are'} {count(number)}"
 
 
+def not_known(found: Quantile, name: str = "") -> str:
+    """Return why a quantile of placed orders has no interval, and so is not told.
+
+    Examples
+    --------
+    >>> from firmly_nb.latency.quantiles import quantile
+    >>> not_known(quantile([1.0, 2.0, 3.0], 0.95))
+    'p95 needs 72 placed orders, there are 3'
+    """
+    if found.why:
+        return f"{name or found.name} has no interval: {found.why}"
+    return f"{name or found.name} needs {count(found.needed, 'placed order')}, {there_are(found.n)}"
+
+
 def _others(orders: pd.DataFrame) -> list[str]:
     counts = orders["outcome"].astype("str").value_counts()
     return [

@@ -345,7 +345,7 @@ def _stated_points(share: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """When an order counts as late, and the shares of A and B that do."""
+    """Limit from which an order counts as late, and the shares of A and B beyond it."""
 
     name: str
     words: str

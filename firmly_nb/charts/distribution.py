@@ -18,10 +18,10 @@ from firmly_nb.charts.chart import (
     interval_words,
     make,
     measure_name,
+    not_known,
     order_data,
     order_quantiles,
     placed,
-    there_are,
     untimed,
 )
 from firmly_nb.charts.look import (
@@ -104,8 +104,8 @@ def ecdf(
         traces,
         question=question,
         sentence=said,
-        caption=f"{excluded(orders)}{_intervals(orders, found)} Band: 95% for the whole curve "
-        "(Dvoretzky-Kiefer-Wolfowitz), orders taken as independent."
+        caption=f"{excluded(orders)}{_intervals(orders, found, measure)} Band: 95% for the "
+        "whole curve (Dvoretzky-Kiefer-Wolfowitz), orders taken as independent."
         f"{_left_out(through, by_merchant=by_merchant)}",
         extra={
             "xaxis": time_axis(x, measure_name(measure)),
@@ -213,7 +213,7 @@ def percentiles(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Char
         traces,
         question=question,
         sentence=_tail(found),
-        caption=f"{excluded(orders)}{_intervals(orders, found)}{_lag_words(through)}",
+        caption=f"{excluded(orders)}{_intervals(orders, found, measure)}{_lag_words(through)}",
         extra={
             "xaxis": _nines(len(x)),
             "yaxis": time_axis(drawn, measure_name(measure)),
@@ -336,7 +336,7 @@ def _middle_and_tail(found: list[Quantile]) -> str:
         return _too_few_to_say(middle)
     said = f"Half of the placed orders take at most {_said(middle)}"
     if tail is None:
-        return f"{said}; p90 needs {others[0].needed} placed orders, {there_are(middle.n)}."
+        return f"{said}; {not_known(others[0])}."
     return f"{said}, {stated_percent(tail.p)} at most {_said(tail)}."
 
 
@@ -352,16 +352,15 @@ def _tail(found: list[Quantile]) -> str:
         said += f"; {last.name} is {number(times)} times that, {_said(last)}"
     if missing is None:
         return f"{said}."
-    needs = f"{missing.name} needs {count(missing.needed)} placed orders"
-    return f"{said}; {needs}, {there_are(missing.n)}."
+    return f"{said}; {not_known(missing)}."
 
 
 def _too_few_to_say(q: Quantile) -> str:
-    return f"Too few to say: the median needs {q.needed} placed orders, {there_are(q.n)}."
+    return f"Too few to say: {not_known(q, 'the median')}."
 
 
-def _intervals(orders: pd.DataFrame, found: list[Quantile]) -> str:
-    return f" {interval_words(orders)}" if any(q.estimable for q in found) else ""
+def _intervals(orders: pd.DataFrame, found: list[Quantile], measure: str) -> str:
+    return f" {interval_words(orders, measure)}" if any(q.estimable for q in found) else ""
 
 
 def _said(q: Quantile) -> str:

@@ -384,7 +384,7 @@ class Charts:
         )
 
     def funnel(self) -> Chart:
-        """Where are orders lost? How many reached each milestone, and what ended the others."""
+        """Where do orders stop? How many reached each milestone, and what ended the others."""
         from firmly_nb import charts
 
         return charts.funnel(self._recordings.stages, self._recordings.orders)

@@ -44,7 +44,7 @@ def test_it_says_the_answers_first(compared, made):
 def test_it_has_tables_charts_environment_calibration_warnings_and_definitions(compared):
     words = words_of(compared)
     for wanted in (
-        "Is now slower than before?", "Where are orders lost?", "How long does an order take?",
+        "Is now slower than before?", "Where do orders stop?", "How long does an order take?",
         "How bad is the tail?", "Which stage takes the time?", "How much does each stage vary?",
         "Where do slow orders spend their time?", "Is latency steady while orders are placed?",
         "When were orders slow?", "Do bigger carts take longer?",
