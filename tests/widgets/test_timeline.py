@@ -450,6 +450,35 @@ def test_a_page_gets_more_of_a_long_stream_when_it_asks(sent):
     assert [row["seq"] for row in part] == list(range(200, 241))
 
 
+def test_of_a_very_long_order_the_carts_around_an_event_are_read(sent, monkeypatch):
+    totals = {3: 500, 6: 700, 9: 900}
+    carts = {
+        seq: {"cart": {"cart_id": "c", "total": {"currency": "USD", "number": total}}}
+        for seq, total in totals.items()
+    }
+    events = [event(n, "tick", n, data=carts.get(n, {"n": n})) for n in range(1, 12)]
+    timeline = Timeline(Recording([start(), *events]))
+    asked = [{"kind": "details", "recording_id": "r1", "seq": seq} for seq in (6, 8, 2)]
+    for each in asked:
+        timeline._answer(None, each, None)
+    whole = list(sent)
+    sent.clear()
+    monkeypatch.setattr(timeline_module, "MOST_READ", 5)
+    timeline = Timeline(Recording([start(), *events]))
+    for each in asked:
+        timeline._answer(None, each, None)
+    told = [
+        [
+            (m["cart"] and m["cart"]["sheet"]["totals"], m.get("changes"))
+            for m in all_sent
+            if m["kind"] == "cart"
+        ]
+        for all_sent in (whole, sent)
+    ]
+    assert told[0] == told[1]
+    assert [bool(changes) for _, changes in told[0]] == [True, False, False]
+
+
 def test_a_stage_with_both_ends_in_one_read_is_void():
     together = event(2, "item-added", 100.0, coalesced=True, read_no=1)
     rec = Recording([start(), event(1, "creating-cart", 100.0), together])
