@@ -204,7 +204,7 @@ class Timeline(anywidget.AnyWidget):
             self._heart.end()
             self._kept = []
             self._newest = None
-            self.selected = self.compared = None
+            self.selected = self.compared = self.only = self.brush = None
         self._throttle.now()
 
     def select(self, recording_id: str | None, seq: int | None = None) -> None:
@@ -402,6 +402,11 @@ class Timeline(anywidget.AnyWidget):
         if recording_id is not None and recording_id not in self._numbers:
             raise _not_shown(f"The timeline has no order {quoted(recording_id)}.")
         return recording_id
+
+    @traitlets.validate("brush")
+    def _check_brush(self, proposal: Any) -> list[float] | None:
+        ends: list[float] | None = proposal["value"]
+        return ends and sorted(ends)
 
     @traitlets.validate("align")
     def _check_align(self, proposal: Any) -> str:

@@ -297,10 +297,11 @@ def test_clearing_takes_everything_away(sent):
     feed = timeline.feed
     feed(start("b"))
     timeline.select("a", 1)
+    timeline.only, timeline.brush = "placed", (1, 2)
     timeline.clear()
     feed(event(1, "creating-cart", 5.0))
     assert (len(timeline.recordings), timeline._recent, timeline._live) == (0, [], [])
-    assert timeline.selected is None
+    assert timeline.selected is timeline.only is timeline.brush is None
     assert timeline._first == 3
 
 
@@ -504,7 +505,8 @@ def test_the_brush_and_the_chips_select_recordings():
     assert ids() == ["b"]
     timeline.brush, timeline.align = None, "order-placed"
     assert ids() == ["a", "b", "c"]
-    timeline.brush = [-1, 1]
+    timeline.brush = [1, -1]
+    assert timeline.brush == [-1, 1]
     assert ids() == ["a", "b", "c"]
     assert isinstance(timeline.brushed, Recordings)
     assert timeline._recent[3]["end"]["reason"] == "PaymentDeclined"
