@@ -38,6 +38,7 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.columns import ended_ms, is_value
 from firmly_nb.latency.quantiles import quantiles
 from firmly_nb.latency.runs import quantiles_by_run, runs_of
+from firmly_nb.latency.stages import REASONS, voided
 from firmly_nb.outcomes import PLACED, outcome
 
 if TYPE_CHECKING:
@@ -72,6 +73,33 @@ def excluded(orders: pd.DataFrame) -> str:
     said = f"{count(len(orders), 'order')}, {count(placed)} placed"
     others = _others(orders)
     return f"{said}; not in the times: {listed(others)}." if others else f"{said}."
+
+
+def known(stages: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
+    """Return the stages without those whose time says nothing."""
+    return stages[voided(stages, orders).reasons < 0]
+
+
+def left_out(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
+    """Return how many times of stages a chart leaves out, and why; nothing if it has all.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"recording_id": ["r"], "domain": "a.test"})
+    >>> table = pd.DataFrame({"recording_id": "r", "duration_ms": [9.0, 0.0, -3.0],
+    ...                       "uncertainty_us": 2.0, "coalesced": [False, True, False]})
+    >>> left_out(table, orders)
+    ' 2 times of stages are not known and left out: 1 out-of-order and 1 coalesced.'
+    """
+    reasons = voided(stages, orders).reasons
+    counts = {reason: int((reasons == code).sum()) for code, reason in enumerate(REASONS)}
+    total = sum(counts.values())
+    if not total:
+        return ""
+    said = listed(f"{count(n)} {reason}" for reason, n in counts.items() if n)
+    verb = "is" if total == 1 else "are"
+    return f" {count(total, 'time')} of stages {verb} not known and left out: {said}."
 
 
 def none_placed(orders: pd.DataFrame) -> str:
@@ -525,7 +553,7 @@ def untimed(question: str, orders: pd.DataFrame, measure: str = DEFAULT_MEASURE)
     return nothing(question, none_placed(orders))
 
 
-def nothing(question: str, said: str) -> Chart:
+def nothing(question: str, said: str, caption: str = "") -> Chart:
     """Return an empty chart; its answer says why it is empty."""
     note = {
         "text": "nothing to draw",
@@ -541,7 +569,7 @@ def nothing(question: str, said: str) -> Chart:
         [],
         question=question,
         sentence=said,
-        caption="",
+        caption=caption,
         height_px=40,
         below_px=14,
         legend=False,

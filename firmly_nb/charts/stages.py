@@ -15,7 +15,9 @@ from firmly_nb.charts.chart import (
     durations,
     excluded,
     interval_words,
+    known,
     label_px,
+    left_out,
     make,
     milestones,
     none_placed,
@@ -27,7 +29,7 @@ from firmly_nb.charts.look import FEW_POINTS, LIGHT, edges, faint, positive, sta
 from firmly_nb.display.text import as_plotly, count, duration, estimate, number, percent, short_name
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.quantiles import Quantile, quantiles
-from firmly_nb.latency.summary import FIRST_EVENT, HEADERS, ORDER, latency_table
+from firmly_nb.latency.summary import NO_STAGES, latency_table
 from firmly_nb.outcomes import CANCELLED, PLACED
 
 if TYPE_CHECKING:
@@ -50,17 +52,17 @@ def stages(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
     """
     question = "Which stage takes the time?"
     whole = latency_table(events, stages, orders)
-    table = whole[~whole["stage"].isin([ORDER, FIRST_EVENT, HEADERS])]
+    table = whole[~whole["stage"].isin(NO_STAGES)]
     table = table[table["n"] > 0].reset_index(drop=True)
     if table.empty:
-        return nothing(question, _none_reached(orders))
+        return _empty(question, stages, orders)
     names, ends = table["stage"].tolist(), milestones(stages)
     return make(
         [*_median_bars(table, ends), *_tails(table, names)],
         question=question,
         sentence=_largest(table),
         caption=f"{excluded(orders)}{_shares_said(table)}{_how_certain(table, orders)}"
-        f"{_backwards(stages)}",
+        f"{left_out(stages, orders)}",
         height_px=max(ROW_PX * len(names), 130),
         left_px=label_px(names),
         right_px=150,
@@ -81,9 +83,9 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     Few orders are drawn one by one under their hill.
     """
     question = "How much does each stage vary?"
-    found = _durations(stages, orders)
+    found = _durations(known(stages, orders), orders)
     if not found:
-        return nothing(question, _none_reached(orders))
+        return _empty(question, stages, orders)
     ends, names = milestones(stages), list(found)
     everything = np.concatenate(list(found.values()))
     grid = edges([everything.min() / RIDGE_ROOM, everything.max() * RIDGE_ROOM], RIDGE_BINS)
@@ -96,7 +98,7 @@ def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
         question=question,
         sentence=_steadiest(found),
         caption=f"{excluded(orders)}{_hills_said(found)} Stages reached by failed orders are in "
-        f"it; cancelled orders are not.{_backwards(stages, ', and not drawn here')}",
+        f"it; cancelled orders are not.{left_out(stages, orders)}",
         height_px=max(ROW_PX * len(names), 150) + 30,
         left_px=label_px(names),
         legend=False,
@@ -132,6 +134,13 @@ def _hills_said(found: dict[str, Floats]) -> str:
     return " Hills: share of the stage's orders by time, smoothed, all of one height; line: median."
 
 
+def _empty(question: str, stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
+    said = left_out(stages, orders)
+    if not said:
+        return nothing(question, _none_reached(orders))
+    return nothing(question, "No time of a stage is known.", f"{excluded(orders)}{said}")
+
+
 def _none_reached(orders: pd.DataFrame) -> str:
     said = none_placed(orders) if not is_value(orders["outcome"], PLACED).any() else ""
     return f"No stage was reached. {said}".strip() if len(orders) else said
@@ -146,17 +155,6 @@ def _how_certain(table: pd.DataFrame, orders: pd.DataFrame) -> str:
         return " Bars: the longest time, since there are too few for a median."
     short = " Where there are too few for a median the bar is the longest time, without interval."
     return f" {interval_words(orders)}{short if table['p50_ms'].isna().any() else ''}"
-
-
-def _backwards(stages: pd.DataFrame, besides: str = "") -> str:
-    """Return how many milestones came before the one that they should follow."""
-    number = int((stages["duration_ms"] < 0).sum())
-    if not number:
-        return ""
-    return (
-        f" {count(number, 'time')} below zero, of milestones out of order, "
-        f"{'is' if number == 1 else 'are'} kept{besides}."
-    )
 
 
 def _right_end(table: pd.DataFrame) -> float:

@@ -13,6 +13,7 @@ from firmly_nb.charts.chart import (
     durations,
     excluded,
     failed,
+    left_out,
     make,
     milestones,
     none_placed,
@@ -23,7 +24,7 @@ from firmly_nb.charts.look import LIGHT, failure_look, stage_look
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import as_plotly, count, duration, percent, short_name
 from firmly_nb.latency.columns import ended_ms, is_value
-from firmly_nb.latency.stages import START
+from firmly_nb.latency.stages import START, voided
 from firmly_nb.outcomes import PLACED, outcome
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ FEWEST_TO_SPLIT = 20
 # One order that took far longer than the others must not press them together.
 WIDEST = 3.0  # times as long as nine tenths of those that are drawn
 ROW_PX, THIN_ROW_PX, LEAST_PX = 26, 13, 70
+BAR = 0.82  # of a row; without it a part of few orders would cover the rows between them
 
 
 def waterfall(
@@ -72,11 +74,14 @@ def waterfall(
     kept = stages[stages["recording_id"].isin(rows["recording_id"])]
     origin = _origins(kept, rows, align)
     row_of = {recording_id: at for at, recording_id in enumerate(rows["recording_id"])}
-    drawn = kept[kept["duration_ms"].notna()]
+    holds, is_drawn = voided(stages, orders).reasons < 0, stages["duration_ms"].notna()
+    is_drawn &= stages["recording_id"].isin(rows["recording_id"])
+    drawn, timed = stages[is_drawn], stages[is_drawn & holds]
     traces = [
-        _bars(drawn[drawn["stage"].astype("str") == stage], stage, names, row_of, origin)
-        for stage in _ordered(drawn, names)
+        _bars(timed[timed["stage"].astype("str") == stage], stage, names, row_of, origin)
+        for stage in _ordered(timed, names)
     ]
+    traces += _unknown(stages[is_drawn & ~holds], row_of, origin)
     traces += _backwards(drawn, row_of, origin)
     lost, window = failed(rows), _window(rows, origin)
     if len(lost):
@@ -87,12 +92,11 @@ def waterfall(
         question=question,
         sentence=_slow_against_others(stages, orders),
         caption=f"{excluded(orders)}{_selection(orders, rows)}{_aligned(align, kept, rows)}"
-        f"{CUT_OFF if cut_off else ''}",
+        f"{left_out(stages, orders)}{CUT_OFF if cut_off else ''}",
         height_px=max(len(rows) * (ROW_PX if len(rows) <= NAMED_ROWS else THIN_ROW_PX), LEAST_PX),
         left_px=126 if len(rows) <= NAMED_ROWS else 52,
         extra={
             "barmode": "overlay",
-            "bargap": 0.18,
             "xaxis": {
                 "title": {"text": f"time since {'the request' if align == START else align}, ms"},
                 "tickformat": ",~f",
@@ -159,6 +163,7 @@ def _bars(
     shift = np.array([origin[recording_id] for recording_id in ids])
     return go.Bar(
         orientation="h",
+        width=BAR,
         y=[row_of[recording_id] for recording_id in ids],
         base=part["start_ms"].to_numpy(np.float64) - shift,
         x=part["duration_ms"].to_numpy(np.float64),
@@ -170,13 +175,36 @@ def _bars(
     )
 
 
+def _unknown(part: pd.DataFrame, row_of: dict[str, int], origin: dict[str, float]) -> list[Any]:
+    """Draw what passed in stages whose own time is not known, as far as it can be seen."""
+    part = part[(part["duration_ms"] > 0).to_numpy(bool)]
+    if part.empty:
+        return []
+    ids, stages = part["recording_id"].tolist(), part["stage"].tolist()
+    return [
+        go.Bar(
+            orientation="h",
+            width=BAR,
+            y=[row_of[each] for each in ids],
+            base=part["start_ms"].to_numpy(np.float64) - np.array([origin[each] for each in ids]),
+            x=part["duration_ms"].to_numpy(np.float64),
+            name="time of the stage not known",
+            marker={"color": LIGHT.line, "line": {"width": 1, "color": LIGHT.quiet}},
+            customdata=[
+                f"<b>{as_plotly(stage)}</b>: its time is not known<br>{as_plotly(each)}"
+                for stage, each in zip(stages, ids, strict=True)
+            ],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    ]
+
+
 def _backwards(drawn: pd.DataFrame, row_of: dict[str, int], origin: dict[str, float]) -> list[Any]:
     """Mark milestones that came before the one they should follow: their time is below zero."""
     part = drawn[(drawn["duration_ms"] < 0).to_numpy(bool)]
     if part.empty:
         return []
     ids, ends = part["recording_id"].tolist(), part["end_ms"].tolist()
-    columns = (part["stage"].tolist(), part["duration_ms"].tolist(), ids)
     return [
         go.Scatter(
             x=[end - origin[each] for each, end in zip(ids, ends, strict=True)],
@@ -190,9 +218,9 @@ def _backwards(drawn: pd.DataFrame, row_of: dict[str, int], origin: dict[str, fl
                 "line": {"width": 1, "color": LIGHT.paper},
             },
             customdata=[
-                f"<b>{as_plotly(stage)}</b> came out of order: {duration(time_ms)}<br>"
+                f"<b>{as_plotly(stage)}</b> ended before the milestone that comes first<br>"
                 f"{as_plotly(each)}"
-                for stage, time_ms, each in zip(*columns, strict=True)
+                for stage, each in zip(part["stage"].tolist(), ids, strict=True)
             ],
             hovertemplate="%{customdata}<extra></extra>",
         )
@@ -210,6 +238,7 @@ def _waiting(
     shift = np.array([origin[each] for each in ids])
     return go.Bar(
         orientation="h",
+        width=BAR,
         y=[row_of[each] for each in ids],
         base=start - shift,
         x=waited_ms,
@@ -332,16 +361,22 @@ def _aligned(align: str, stages: pd.DataFrame, rows: pd.DataFrame) -> str:
 def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
     """Return which stage has more of the time in slow orders than in the others."""
     through = orders[is_value(orders["outcome"], PLACED)]
-    times = through["time_to_order_placed_ms"]
     if through.empty:
         return "No order was placed; the marks tell how far each one came."
+    # Shares need every stage of an order.
     lost = len(orders) - len(through)
+    unknown_in = stages.loc[voided(stages, orders).reasons >= 0, "recording_id"]
+    through = through[~through["recording_id"].isin(unknown_in)]
+    times = through["time_to_order_placed_ms"]
+    if through.empty:
+        return "Which stage takes the time is not known: no placed order has a time for each."
     ordered = through.loc[times.sort_values(ascending=False).index, "recording_id"]
     slow = max(round(SLOW_SHARE * len(ordered)), 1)
     of_slow = _shares(stages, ordered.iloc[:slow])
     if len(ordered) < FEWEST_TO_SPLIT:
         top = max(of_slow, key=lambda name: of_slow[name])
         which = "slowest order" if len(ordered) > 1 else "placed order" if lost else "order"
+        which += " with a time for each stage" if len(unknown_in) else ""
         return (
             f"The {which} took {duration(float(times.max()))}, "
             f"{percent(of_slow[top])} of it in {short_name(top)}."

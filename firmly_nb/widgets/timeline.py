@@ -261,7 +261,7 @@ class Timeline(anywidget.AnyWidget):
             recording_id,
             {"kind": "events", "recording_id": recording_id, "events": [], "stages": None},
         )
-        message["events"].append(event_row(event) | {"arrived_at_ms": event.wall_ns / 1e6})
+        message["events"].append(event_row(event) | {"arrived_at_ms": (event.wall_ns or 0) / 1e6})
         if is_milestone:
             message["stages"] = live.stages
         self._sender.soon()

@@ -480,11 +480,15 @@ def test_of_a_very_long_order_the_carts_around_an_event_are_read(sent, monkeypat
     assert [bool(changes) for _, changes in told[0]] == [True, False, False]
 
 
-def test_a_stage_with_both_ends_in_one_read_is_void():
+def test_a_stage_with_both_ends_in_one_read_has_no_time():
     together = event(2, "item-added", 100.0, coalesced=True, read_no=1)
-    rec = Recording([start(), event(1, "creating-cart", 100.0), together])
+    rec = Recording(
+        [start(), event(1, "creating-cart", 100.0), together, event(3, "x", 1), event(4, "y", 2)]
+    )
     stages = Timeline(rec)._recent[0]["stages"]
-    assert [stage["is_void"] for stage in stages] == [False, True, False, False]
+    assert [stage["no_time"] for stage in stages] == ["", "gathered", "", ""]
+    assert stages[1]["duration_ms"] is None
+    assert stages[1]["untimed"]
 
 
 def test_the_brush_and_the_chips_select_recordings():
