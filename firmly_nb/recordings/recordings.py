@@ -20,7 +20,6 @@ from firmly_nb.recorder.tables import (
     judgement,
     last_snapshot,
     last_unread,
-    number_of_order,
     order_row,
 )
 from firmly_nb.recordings.show import (
@@ -114,7 +113,8 @@ class Recording:
     @property
     def order_number(self) -> str | None:
         """Order number of the merchant; None unless there is an order."""
-        return number_of_order(self._start, self._events, self._end)
+        number: str | None = self._row["order_number"]
+        return number
 
     @property
     def cart(self) -> dict[str, Any] | None:
@@ -169,6 +169,11 @@ class Recording:
 
     def summary(self) -> dict[str, Any]:
         """Return the order's row as it is before it becomes a table: cheap, None where null."""
+        return dict(self._row)
+
+    @cached_property
+    def _row(self) -> dict[str, Any]:
+        # To find the order's number looks at every event of a stream that is not known.
         return order_row(self._start, self._events, self._end)
 
     @cached_property
