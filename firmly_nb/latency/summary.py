@@ -158,7 +158,7 @@ def _row(
     row = {
         "stage": part.stage,
         "n": n,
-        "max_ms": float(np.nanmax(part.values)) if n else None,
+        "max_ms": float(part.values.max()) if n else None,
         **part.extra,
         "reached": reached.count,
         "attempted": reached.of,
