@@ -422,9 +422,10 @@ def ranked(values: Floats) -> Floats:
     """Return the ranks from 1; equal values share their middle rank."""
     by_size = np.argsort(values)
     ordered = values[by_size]
-    begins = np.flatnonzero(
-        np.concatenate([np.ones(min(len(values), 1), bool), np.diff(ordered) > 0])
-    )
+    # Compared, not subtracted: of two infinite values there is no difference.
+    is_new = np.ones(len(values), dtype=bool)
+    is_new[1:] = ordered[1:] > ordered[:-1]
+    begins = np.flatnonzero(is_new)
     sizes = np.diff(np.append(begins, len(values)))
     found = np.empty(len(values))
     found[by_size] = np.repeat(begins + (sizes + 1) / 2, sizes)

@@ -28,6 +28,7 @@ from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, uni
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import estimate, values_needed
+from firmly_nb.latency.rules import rules
 from firmly_nb.latency.shares import outcome_table, success_over, success_rate
 from firmly_nb.latency.stages import StageTimes, stage_times
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
@@ -435,6 +436,7 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
         *_few_orders(orders),
         *_warm_up(orders),
         *_drift(orders),
+        *rules(orders),
         *_modes(parts),
         *_error_bounds(parts),
         *_lag(orders, parts),
