@@ -473,8 +473,10 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "runs",
         (
-            "Orders placed together are alike. With two runs or more the intervals come from "
-            "drawing whole runs again."
+            "Orders placed together are alike. From five runs on an interval treats each run as "
+            "one observation. With two to four it holds for these runs only, and runs that differ "
+            "have none. In one run whose neighbouring orders are alike it comes from batches of "
+            "consecutive orders."
         ),
     ),
     (
