@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.text import count, duration, number, percent, printable
+from firmly_nb.display.text import count, duration, number, percent, short_name
 from firmly_nb.latency.columns import coded, ended_ms, floats, is_value
 from firmly_nb.latency.dependence import (
     MOST_TESTED,
@@ -106,8 +106,8 @@ def _merchants(orders: pd.DataFrame) -> Iterator[str]:
     if medians[slow] > MATTERS * medians[quick]:
         yield (
             f"Mixed merchants: orders take {duration(medians[slow])} at "
-            f"{printable(names[slow])} and {duration(medians[quick])} at "
-            f"{printable(names[quick])} (medians); look at each merchant by itself."
+            f"{short_name(names[slow])} and {duration(medians[quick])} at "
+            f"{short_name(names[quick])} (medians); look at each merchant by itself."
         )
 
 

@@ -333,7 +333,7 @@ def _outcomes(table: pd.DataFrame) -> Grid:
         (outcome(row["outcome"]).word, count(row["count"]), _share(row))
         for row in table.to_dict("records")
     ]
-    caption = "How orders ended; intervals 95%, Wilson."
+    caption = "How orders ended; the 95% intervals allow for orders that are alike."
     return Grid(("outcome", "orders", "share"), rows, caption=caption)
 
 

@@ -109,6 +109,8 @@ def test_a_merchants_name_cannot_steer_a_terminal():
     times[1::2] *= 2
     [said] = only(study(times, domain=domain), "Mixed merchants")
     assert "\x1b" not in said
+    long = np.tile(["a.test", "x" * 5000], 50)
+    assert "x" * 200 not in only(study(times, domain=long), "Mixed merchants")[0]
 
 
 def test_cancelled_orders_that_hung_are_told_with_what_they_could_mean():
