@@ -415,7 +415,8 @@ def _cannot(size: int | None) -> str:
     missing = [(name, least) for name, least in needed if size is not None and size < least]
     if not missing:
         return ""
-    names = " or ".join(f"a {name}" for name, _ in missing)
+    *others, last = [f"a {name}" for name, _ in missing]
+    names = f"{', '.join(others)} or {last}" if others else last
     needs = listed(f"{name} needs {least}" for name, least in missing)
     return f"This sweep will not give {names}: {needs} placed orders."
 
