@@ -150,6 +150,6 @@ def test_a_verb_of_the_lab_is_asked_the_same_both_ways(name):
 
 def test_what_calls_somebody_can_be_awaited():
     begun = {"start", "start_sweep", "close"}  # return at once, or end everything
-    held = {"last", "last_sweep", "environment", "simulator", "journal"}
+    held = {"last", "last_sweep", "environment", "simulator", "journal", "closed"}
     names = {n for n in dir(fnb.Lab) if not n.startswith("_") and not n.endswith("_async")}
     assert names == {*BOTH_WAYS, *begun, *held}

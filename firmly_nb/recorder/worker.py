@@ -163,6 +163,10 @@ REHEARSED = b"".join(
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
 
 
+def _keep_frame(told: list[bytes], item: Record) -> None:
+    told.append(frame({"type": "record", "id": "rehearsal", "record": item}))
+
+
 async def rehearse() -> None:
     """Record an order that this process answers itself, over loopback, and forget it.
 
@@ -187,7 +191,9 @@ async def rehearse() -> None:
     job = Job(start=start, body={}, token=SecretStr("rehearsal"), planned_ns=monotonic_ns())
     try:
         with tempfile.TemporaryDirectory() as folder:
-            await record_over(lanes, Journal(Path(folder)), job, lambda item: frame({"r": item}))
+            told: list[bytes] = []
+            keep = partial(_keep_frame, told)
+            await record_over(lanes, Journal(Path(folder)), job, keep)
     finally:
         await lanes.aclose()
         server.close()
