@@ -78,7 +78,7 @@ def kinds(a: Made) -> dict[str, Callable[[], charts.Chart]]:
         "funnel": lambda: charts.funnel(a.stages, a.orders),
         "cart_total": lambda: charts.cart_total(a.orders),
         "compare, half against half": lambda: charts.compare(
-            x.stages, x.orders, y.stages, y.orders
+            (x.event_times, x.stages, x.orders), (y.event_times, y.stages, y.orders)
         ),
     }
 

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.sweep.sweep import Sweep
 
-WORSE = 1
 PIPE_WIDTH = 160
 LOAD_SHOWS = 20
 # What errors say to do in Python, as it is done here.
@@ -62,7 +61,6 @@ STAGE_COLUMNS = {
     "duration_ms": "duration ms",
 }
 # What a check of a report calls worse.
-VERDICTS = ("slower", "fewer placed")
 QUICKSTART = "01-quickstart.ipynb"
 
 app = typer.Typer(
@@ -224,7 +222,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     ] = 0.10,
     check: Annotated[
         bool,
-        typer.Option(help="With --compare: exit with 1 if orders are slower, or fewer placed."),
+        typer.Option(help="With --compare: exit 0 if not worse, 1 if worse, 3 if not known."),
     ] = False,
     calibrate: Annotated[
         bool, typer.Option(help="Measure first how far off times are on this machine, now.")
@@ -263,8 +261,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     if not quiet:
         _say(f"{written}: {count(len(recs), 'order')}, {storage(written.stat().st_size)}")
     if earlier is not None:
-        worse = _told_worse(recs, earlier, margin, aloud=not quiet, check=check)
-        raise typer.Exit(WORSE if worse else 0)
+        raise typer.Exit(_verdict_code(recs, earlier, margin, aloud=not quiet, check=check))
 
 
 @app.command()
@@ -548,16 +545,15 @@ def _calibration() -> Calibration:
         return lab.calibrate()
 
 
-def _told_worse(
+def _verdict_code(
     recs: Recordings, earlier: Recordings, margin: float, *, aloud: bool, check: bool
-) -> bool:
-    """Say the verdict; return whether a check finds it bad, which is said to cron, too."""
+) -> int:
+    """Say the verdict; return the exit code of a check, whose failure cron hears of."""
     found = earlier.compare(recs, margin)
-    verdicts = {found.order.verdict, found.success.verdict, *(d.verdict for d in found.differences)}
-    worse = check and not verdicts.isdisjoint(VERDICTS)
-    if aloud or worse:
+    code = found.exit_code if check else 0
+    if aloud or code:
         sys.stdout.write(f"{found.verdict}\n")
-    return worse
+    return code
 
 
 # JupyterLab, opened on the notebooks.

@@ -11,6 +11,7 @@ from firmly_nb.carts import schemas
 from firmly_nb.display.messages import GROUPS, MESSAGES
 from firmly_nb.latency.caveats import CAVEATS
 from firmly_nb.latency.compare import COMPARISON
+from firmly_nb.latency.design import DESIGN
 from firmly_nb.latency.drift import RUN_MEDIANS
 from firmly_nb.latency.effect import SHIFT
 from firmly_nb.latency.quantiles import ECDF
@@ -54,6 +55,7 @@ def tables() -> list[Table]:
         COMPLETION,
         ECDF,
         COMPARISON,
+        DESIGN,
         SHIFT,
         RUN_MEDIANS,
         CONCURRENCY,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.recorder.records import End
+from tests.recorder.made_records import BEGIN, NAMES, SECOND, event, start
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +35,47 @@ def test_a_page_is_written_and_said_in_a_line(saved, tmp_path):
     assert "<title>Monday</title>" in page.read_text("utf-8")
 
 
-def test_cron_hears_nothing_and_a_check_of_the_same_orders_finds_nothing(saved, tmp_path, command):
-    page = tmp_path / "monday.html"
-    same = ["--compare", saved, "--check"]
-    assert command("report", saved, "-o", page, "-q", "--no-pictures", *same) == (0, "", "")
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    """Saved sets of 500 orders each, which took turns in one run: before, the same, and worse."""
+    draw, folder = random.Random(7), tmp_path_factory.mktemp("releases")
+    places = draw.sample(range(1500), 1500)
+    for number, name in enumerate(("before", "same", "slower")):
+        mine = places[500 * number : 500 * (number + 1)]
+        factor = 1.5 if name == "slower" else 1.0
+        fnb.Recordings([made(at, draw, factor) for at in mine]).save(folder / name)
+    return folder
+
+
+def made(number, draw, factor):
+    """One order whose four stages take some 100 ms each."""
+    t_ns, events = 0, []
+    for seq, name in enumerate(NAMES, start=1):
+        t_ns += int(draw.lognormvariate(18.4, 0.25) * factor)
+        events.append(event(seq, name, t_ns=t_ns, coalesced=False))
+    begun = start(number, run_id="one", started_at_ns=BEGIN + number * SECOND)
+    return fnb.Recording([begun, *events, End("placed", t_ns, t_headers_ns=1_000_000)])
+
+
+def test_cron_hears_nothing_of_a_release_that_is_not_worse(releases, tmp_path, command):
+    page = tmp_path / "page.html"
+    checked = ["--compare", releases / "before", "--check"]
+    asked = ("report", releases / "same", "-o", page, "-q", "--no-pictures", *checked)
+    assert command(*asked) == (0, "", "")
     assert "Is now slower than before?" in page.read_text("utf-8")
 
 
-def test_a_check_that_finds_fewer_placed_ends_with_one(saved, simulator, tmp_path, command):
-    options = {"app_id": simulator.app_id, "allow_domains": simulator.domains}
-    declined = fnb.Card.test("declined")
-    with fnb.connect(api_url=simulator.url, **options) as lab:
-        recs = [lab.place(fnb.Order.example(), declined, progress=False) for _ in range(12)]
-    fnb.Recordings(recs).save(tmp_path / "tuesday")
-    code, said, _ = command(
-        "report",
-        *(tmp_path / "tuesday", "-o", tmp_path / "page.html", "--no-pictures"),
-        *("--compare", saved, "--check"),
-    )
-    assert code == 1
-    assert "fewer" in said
+@pytest.mark.parametrize(
+    ("name", "code", "begins"),
+    [("slower", 1, "Slower: "), ("before", 3, "Not comparable: 500 orders are on both sides.")],
+)
+def test_a_check_ends_with_one_if_worse_and_with_three_if_not_known(
+    releases, tmp_path, command, name, code, begins
+):
+    page = ("-o", tmp_path / "page.html", "-q", "--no-pictures")
+    checked = ("--compare", releases / "before", "--check")
+    ended, said, _ = command("report", releases / name, *page, *checked)
+    assert (ended, said[: len(begins)]) == (code, begins)
 
 
 @pytest.mark.parametrize(

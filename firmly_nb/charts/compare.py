@@ -18,13 +18,14 @@ from firmly_nb.display.text import (
     short_name,
     stated_percent,
 )
-from firmly_nb.latency.compare import FEWEST, LEVEL_OF_BAND
+from firmly_nb.latency.compare import LEVEL_OF_BAND
 from firmly_nb.latency.compare import compare as compare_orders
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.latency.compare import Comparison
+    from firmly_nb.latency.design import Tables
 
 
 BELOW = (
@@ -32,14 +33,13 @@ BELOW = (
     "grey: the margin stated beforehand."
 )
 NAME_LETTERS = 28
+FEWEST = 10  # orders of each side from which the shift is drawn
 WIDEST_BAND = 4.0  # times the largest shift; where the band is wider it leaves the picture
 
 
 def compare(
-    stages_a: pd.DataFrame,
-    orders_a: pd.DataFrame,
-    stages_b: pd.DataFrame,
-    orders_b: pd.DataFrame,
+    a: Tables,
+    b: Tables,
     *,
     margin: float = 0.10,
     names: tuple[str, str] = ("A", "B"),
@@ -48,15 +48,14 @@ def compare(
 
     Parameters
     ----------
-    stages_a, orders_a, stages_b, orders_b
-        As in docs/tables.md.
+    a, b
+        Events, stages and orders of each side, as in docs/tables.md.
     margin
         The smallest change that matters, stated before looking: 0.10 for 10%.
     names
         What the two sides are called.
     """
-    found = compare_orders(stages_a, orders_a, stages_b, orders_b, margin)
-    return comparison_chart(found, orders_a, orders_b, names)
+    return comparison_chart(compare_orders(a, b, margin), a[2], b[2], names)
 
 
 def comparison_chart(

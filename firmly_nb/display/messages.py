@@ -482,6 +482,14 @@ FNB319 No such recording
 The recordings have fewer than the number says. The first has the number 0.
 Use a number below len(recs), or recs[-1] for the last.
 
+FNB320 Control merchant not on both sides
+The control merchant has no order on one side of a comparison.
+Name a merchant that both sides have, or leave control out.
+
+FNB321 Limit of late orders not valid
+The limit from which an order is late must be a time above 0 ms.
+Pass slo_ms=1500 for 1.5 s.
+
 FNB330 Column missing
 A table for fnb.from_events lacks a column that it needs.
 Rename the column that has these values.

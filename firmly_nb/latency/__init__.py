@@ -7,7 +7,8 @@
 - ``shares``: :func:`outcome_table`, :func:`funnel`, :func:`completion_curve`,
   :func:`success_rate`, :func:`slo_attainment`, :func:`attainment` (an :class:`Attainment`),
   :func:`good_fraction`, :func:`throughput`, :func:`goodput`: of how many, in how much time;
-- ``compare``, ``effect``: :func:`compare`, :func:`effect`, :func:`shift_function`: is B slower?
+- ``compare`` and what it rests on: :func:`compare`, :func:`ratio`, :func:`shift_function`: is B
+  slower?
 - ``drift``, ``modes``: :func:`change_points`, :func:`run_drift`, :func:`drift_within`,
   :func:`two_modes`: did it change, and are there two kinds of orders?
 """
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         drift_within,
         run_drift,
     )
-    from firmly_nb.latency.effect import Effect, Interval, effect, shift_function
+    from firmly_nb.latency.effect import Interval, ratio, shift_function
     from firmly_nb.latency.modes import Modes, two_modes
     from firmly_nb.latency.quantiles import Quantile, ecdf, quantile, quantiles
     from firmly_nb.latency.shares import (
@@ -58,7 +59,6 @@ __all__ = [
     "Claims",
     "Comparison",
     "Drift",
-    "Effect",
     "Interval",
     "LatencySummary",
     "Modes",
@@ -73,7 +73,6 @@ __all__ = [
     "concurrency",
     "drift_within",
     "ecdf",
-    "effect",
     "funnel",
     "good_fraction",
     "goodput",
@@ -81,6 +80,7 @@ __all__ = [
     "outcome_table",
     "quantile",
     "quantiles",
+    "ratio",
     "run_drift",
     "sentences",
     "share",
@@ -99,7 +99,7 @@ show(
         "caveats": "CAVEATS Claims claims",
         "compare": "Comparison compare",
         "drift": "Changes Drift RunDrift change_points drift_within run_drift",
-        "effect": "Effect Interval effect shift_function",
+        "effect": "Interval ratio shift_function",
         "modes": "Modes two_modes",
         "quantiles": "Quantile ecdf quantile quantiles",
         "shares": (

@@ -1,232 +1,134 @@
-"""B against A: is it slower, in which stage, and are fewer orders placed? A verdict in a sentence.
+"""B against A: in the middle, in the tail, and how many are placed; a verdict in sentences.
 
-The margin is stated before looking: a change within it is none that matters.
-The whole order, each stage and the success rate are as many questions; each interval is at a level
-raised so that all of them hold together (Bonferroni). So a verdict that names a stage after looking
-at all of them is wrong as seldom as the level says.
+The margins are stated before looking: a difference within them is none that matters. First it is
+looked at whether A and B may be compared, then three questions are answered; stages are a family of
+questions of their own.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+import textwrap
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firmly_nb.display.html import notes, page, quiet
-from firmly_nb.display.messages import not_a_share
-from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
+from firmly_nb.display.html import QUIET, notes, page, quiet
+from firmly_nb.display.messages import coded_error, not_a_share, quoted
+from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
     count,
+    duration,
     interval,
+    listed,
     number,
     percent,
-    percent_interval,
     printable,
-    stated_percent,
+    short_name,
 )
-from firmly_nb.latency.columns import coded, floats, is_value
-from firmly_nb.latency.effect import (
-    Sample,
-    effect,
-    logs,
-    probability,
-    probability_by_run,
-    ratio,
-    ratio_by_run,
-    shift_function,
+from firmly_nb.latency.answers import Whole, answers, method_of, stage_answers
+from firmly_nb.latency.columns import coded, floats, positions
+from firmly_nb.latency.design import (
+    DESIGN,
+    ENOUGH_RUNS,
+    NOTED,
+    UNLIKE,
+    VOIDS,
+    Design,
+    Difference,
+    arrange,
+    difference,
+    more_cancelled,
+    rows_of_kinds,
+    sides,
+    without_merchants,
 )
-from firmly_nb.latency.quantiles import in_order, log_times, type_7
-from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
-from firmly_nb.latency.shares import Share, share, success_rate
-from firmly_nb.latency.stages import stage_times
-from firmly_nb.outcomes import PLACED
+from firmly_nb.latency.effect import shift_function
+from firmly_nb.latency.predict import More, more_needed
+from firmly_nb.latency.quantiles import in_order, type_7
+from firmly_nb.latency.questions import NEEDED_FOR_TAIL, UNDECIDED, WIDE, Margins
+from firmly_nb.latency.verdict import (
+    Found,
+    Stage,
+    Success,
+    Tail,
+    Typical,
+    exit_code,
+    points,
+    sentence,
+    signed,
+    verdict_of,
+)
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
-    from numpy.typing import NDArray
 
-    from firmly_nb.latency.effect import Interval
+    from firmly_nb.latency.design import Tables
+    from firmly_nb.latency.effect import Floats
 
-    Floats = NDArray[np.float64]
-
-CHANGED = ("slower", "faster")
-UNDECIDED = "not enough data"
-
-
-def decide(ratio: Interval, margin: float) -> str:
-    """Return what the interval of a ratio shows against a margin.
-
-    Examples
-    --------
-    >>> from firmly_nb.latency import Interval
-    >>> decide(Interval(1.3, 1.2, 1.4), 0.1), decide(Interval(1.0, 0.95, 1.05), 0.1)
-    ('slower', 'no change')
-    >>> decide(Interval(1.05, 0.9, 1.2), 0.1)
-    'not enough data'
-    """
-    if 1 / (1 + margin) <= ratio.low and ratio.high <= 1 + margin:
-        return "no change"
-    if ratio.low > 1:
-        return "slower"
-    return "faster" if ratio.high < 1 else UNDECIDED
-
-
-def more_orders(ratio: Interval, margin: float, n: int) -> int:
-    """Return about how many more orders on each side would settle it, if the ratio stays.
-
-    An interval narrows with the square root of the number of orders. It is narrow enough when it
-    lies within the margin or leaves 1 out, whichever comes first.
-
-    Examples
-    --------
-    >>> from firmly_nb.latency import Interval
-    >>> more_orders(Interval(1.0, 0.8, 1.25), 0.1, 100)
-    450
-    """
-    away, limit = abs(math.log(ratio.estimate)), math.log(1 + margin)
-    half = (math.log(ratio.high) - math.log(ratio.low)) / 2
-    wanted = max(away, limit - away)
-    more = n * ((half / wanted) ** 2 - 1)
-    return _two_digits(max(more, 0.1 * n, 1.0))
-
-
-def sentence(
-    order: Difference,
-    stages: Sequence[Difference],
-    success: SuccessDifference,
-    margin: float,
-    fewest: int,
-) -> str:
-    """Return in one sentence what is known: of the order, each stage that changed, success."""
-    changed = [stage for stage in stages if stage.verdict in CHANGED]
-    text = _of_order(order, margin, fewest)
-    if changed:
-        named = " and ".join(f"{stage.stage} {_times(stage, 'is')}" for stage in changed)
-        text += f"{_joint(order, changed)} {named}"
-    elif order.verdict in CHANGED and stages:
-        text += "; no single stage can be named"
-    return f"{text}{_of_success(success)}."
-
-
-def _of_order(order: Difference, margin: float, fewest: int) -> str:
-    if math.isnan(order.ratio):
-        return (
-            f"Not enough data: {order.n_a} and {order.n_b} placed orders, and {fewest} on each "
-            f"side is the least"
-        )
-    said = f"orders take {_times(order)}"
-    match order.verdict:
-        case "slower" | "faster":
-            return f"{order.verdict.capitalize()}: {said}"
-        case "no change":
-            return f"No change beyond {stated_percent(margin)}: {said}"
-        case _:
-            return (
-                f"Not enough data: {said}, so a change of {stated_percent(margin)} is neither "
-                f"shown nor excluded, and about {count(order.more_orders or 0)} more orders on "
-                f"each side would tell"
-            )
-
-
-def _joint(order: Difference, changed: Sequence[Difference]) -> str:
-    agrees = all(stage.verdict == order.verdict for stage in changed)
-    return "; what changed:" if agrees else "; but"
-
-
-def _times(found: Difference, verb: str = "") -> str:
-    words = f"{verb} {found.verdict}, " if verb else ""
-    range_ = interval(found.ratio_low, found.ratio_high, "")
-    return f"{words}{number(found.ratio)} times as long ({range_})"
-
-
-def _of_success(success: SuccessDifference) -> str:
-    if success.verdict == UNDECIDED:
-        return ""
-    word = "fewer" if success.verdict == "fewer placed" else "more"
-    return (
-        f"; {word} orders are placed, {percent(success.b.share)} instead of "
-        f"{percent(success.a.share)} ({_points(success.low)} to {_points(success.high)} points)"
-    )
-
-
-def _two_digits(value: float) -> int:
-    """Round up to two digits: what is estimated should not look exact."""
-    scale = int(10 ** max(math.floor(math.log10(value)) - 1, 0))
-    return math.ceil(value / scale - 1e-9) * scale
-
-
-# Of 20,000 pairs of equal releases 3.6 % were called different at 95 %, 1.6 % at 98 %; a stage that
-# became 30 % slower is found in more than 99 of 100 at both, with 150 orders on each side.
-LEVEL = 0.98
 LEVEL_OF_BAND = 0.95  # of the shift function
-FEWEST = 10  # orders of a side, below which a rank test says nothing
 ORDER = "order"
 
 COMPARISON = Table(
     "comparison",
-    "one row a stage, or the whole order",
+    "one row a stage",
     (
-        Column("stage", "str", "", "the stage; order: the time to order-placed"),
+        Column("stage", "str", "", "the stage"),
         Column("n_a", "int64", "orders", "orders of A that completed it"),
         Column("n_b", "int64", "orders", "orders of B that completed it"),
         Column("p50_a_ms", "float64", "ms", "median of A"),
         Column("p50_b_ms", "float64", "ms", "median of B"),
-        Column("ratio", "float64", "", "how many times as long B takes (Hodges-Lehmann)"),
-        Column("ratio_low", "float64", "", "its interval, lower end; holds with all others"),
-        Column("ratio_high", "float64", "", "its interval, upper end"),
-        Column("probability", "float64", "", "P(B > A) + 0.5 P(B = A)"),
-        Column("probability_low", "float64", "", "its interval, lower end; holds with all others"),
-        Column("probability_high", "float64", "", "its interval, upper end"),
-        Column("p_value", "float64", "", "Brunner and Munzel's, not adjusted; null with runs"),
-        Column("verdict", "str", "", "slower, faster, no change, not enough data"),
-        Column("more_orders", "Int64", "orders", "about so many more on each side would tell"),
+        Column("ratio", "float64", "", "how many times as long B takes, like for like"),
+        Column("ratio_low", "float64", "", "its wide interval, lower end; holds with all stages"),
+        Column("ratio_high", "float64", "", "its wide interval, upper end"),
+        Column("ratio_inside_low", "float64", "", "its narrow interval, lower end"),
+        Column("ratio_inside_high", "float64", "", "its narrow interval, upper end"),
+        Column("late_ms", "float64", "ms", "from when the stage is late: p95 of A"),
+        Column("late_a", "float64", "", "share of late orders of A"),
+        Column("late_b", "float64", "", "share of late orders of B"),
+        Column("late", "float64", "", "share of late orders, B minus A, like for like"),
+        Column("late_low", "float64", "", "its wide interval, lower end; holds with all stages"),
+        Column("late_high", "float64", "", "its wide interval, upper end"),
+        Column("late_inside_low", "float64", "", "its narrow interval, lower end"),
+        Column("late_inside_high", "float64", "", "its narrow interval, upper end"),
+        Column("very_late", "float64", "", "later than twice A's median: B minus A"),
+        Column("very_late_low", "float64", "", "its wide interval, lower end"),
+        Column("very_late_high", "float64", "", "its wide interval, upper end"),
+        Column("typical", "str", "", "slower, faster, no change, not enough data"),
+        Column("tail", "str", "", "the same of its late orders"),
+        Column("verdict", "str", "", "both together"),
+        Column("forbids", "bool", "", "worse and not within its margins: the gate fails"),
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """Difference of B from A in one time; the fields are the columns of ``COMPARISON``."""
+class WholeOrder:
+    """The whole order: the word of the comparison, and what stands beside it.
 
-    stage: str
+    Attributes
+    ----------
+    verdict
+        ``not comparable``, ``not attributable``, ``fewer placed``, ``slower``, ``faster``,
+        ``more placed``, ``no change``, ``slower in a stage`` or ``not enough data``.
+    n_a, n_b
+        Placed orders with a time.
+    p50_a_ms, p50_b_ms, p95_a_ms, p95_b_ms
+        Their medians and p95; they decide nothing.
+    """
+
+    verdict: str
     n_a: int
     n_b: int
-    p50_a_ms: float = math.nan
-    p50_b_ms: float = math.nan
-    ratio: float = math.nan
-    ratio_low: float = math.nan
-    ratio_high: float = math.nan
-    probability: float = math.nan
-    probability_low: float = math.nan
-    probability_high: float = math.nan
-    p_value: float = math.nan
-    verdict: str = UNDECIDED
-    more_orders: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SuccessDifference:
-    """Difference of the success rates: B minus A, with Newcombe's interval."""
-
-    a: Share
-    b: Share
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """``fewer placed``, ``more placed``, or that it is not known."""
-        if self.high < 0:
-            return "fewer placed"
-        return "more placed" if self.low > 0 else UNDECIDED
+    p50_a_ms: float
+    p50_b_ms: float
+    p95_a_ms: float
+    p95_b_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,37 +138,57 @@ class Comparison:
     Attributes
     ----------
     verdict
-        One sentence.
+        What is known, in one to a few sentences.
     order
-        The whole order: the time to order-placed.
+        The word for the whole order, ``order.verdict``, and its times.
+    typical, tail, success
+        The three questions, each with estimate, wide and narrow interval, and verdict.
     differences
         The stages.
+    design
+        ``DESIGN``: what differs between A and B beside the release, and what it does.
     shift
-        ``SHIFT``: by how many ms each quantile of the whole order differs, with a 95 % band.
-    success
-        The shares of placed orders.
-    margin
-        What was stated as a change that matters: 0.10 for 10%.
-    level, level_each
-        How often all intervals hold together, and each alone.
+        ``SHIFT``: by how many ms each quantile of the whole order differs. It decides nothing.
+    margin, tail_margin, placed_margin, slo_ms, control
+        As they were given.
+    attributable
+        Whether a difference can be put down to the release.
+    by_runs
+        Whether runs are the unit of the intervals, and not orders.
+    more
+        About how many more orders or runs a side would decide; None if it is decided.
+    exit_code
+        For gates: 0 not worse beyond the margins, 1 worse, 3 not known.
     notes
         What qualifies the verdict, as sentences.
     """
 
     verdict: str
-    order: Difference
-    differences: tuple[Difference, ...]
+    order: WholeOrder
+    typical: Typical
+    tail: Tail
+    success: Success
+    differences: tuple[Stage, ...]
+    design: pd.DataFrame
     shift: pd.DataFrame
-    success: SuccessDifference
     margin: float
-    level: float
-    level_each: float
+    tail_margin: float
+    placed_margin: float
+    slo_ms: float | None
+    control: str | None
+    attributable: bool
+    by_runs: bool
+    more: More | None
+    exit_code: int
     notes: tuple[str, ...]
 
     @property
     def stages(self) -> pd.DataFrame:
         """One row a stage; see ``COMPARISON``."""
-        return COMPARISON.frame([_fields(difference) for difference in self.differences])
+        names = COMPARISON.names
+        return COMPARISON.frame(
+            [{name: getattr(one, name) for name in names} for one in self.differences]
+        )
 
     def __repr__(self) -> str:
         return comparison_text(self)
@@ -275,253 +197,380 @@ class Comparison:
         return comparison_html(self)
 
 
-class _Side(NamedTuple):
-    """The times of one side: of the whole order and of each stage, each with its run."""
-
-    times: dict[str, Sample]
-    runs: int
-    orders: pd.DataFrame
-
-
 def compare(
-    stages_a: pd.DataFrame,
-    orders_a: pd.DataFrame,
-    stages_b: pd.DataFrame,
-    orders_b: pd.DataFrame,
+    a: Tables,
+    b: Tables,
     margin: float = 0.10,
-    level: float = LEVEL,
+    *,
+    tail_margin: float = 0.05,
+    placed_margin: float = 0.05,
+    slo_ms: float | None = None,
+    like_for_like: bool = False,
+    control: str | None = None,
 ) -> Comparison:
-    """Compare B with A: the whole order, each stage, and how many are placed.
+    """Compare B with A: the typical time, the tail, how many are placed, and each stage.
 
     Parameters
     ----------
-    stages_a, stages_b
-        ``STAGES`` of each side.
-    orders_a, orders_b
-        Need ``recording_id``, ``outcome``, ``time_to_order_placed_ms``; ``run_id`` where there are
-        runs: with two or more on both sides the intervals come from drawing whole runs again.
+    a, b
+        Events, stages and orders of each side, as tables. Orders need ``recording_id``,
+        ``outcome`` and ``time_to_order_placed_ms``; ``run_id``, ``started_at``, ``domain`` and
+        ``n_items`` where a difference is to be put down to B.
     margin
-        The smallest change that matters, stated before looking: 0.10 for 10%.
-    level
-        How often all intervals hold together.
+        The smallest change of the typical time that matters, stated before looking: 0.10 for 10%.
+    tail_margin, placed_margin
+        The same for the shares of late and of placed orders: 0.05 for 5 points.
+    slo_ms
+        From when an order is late, in ms; by default A's own times say it.
+    like_for_like
+        Whether to compare what both sides have, however much only one of them has.
+    control
+        A merchant that did not change, measured in the same runs.
 
     Returns
     -------
     Comparison
         The verdict, and what it rests on.
 
+    Raises
+    ------
+    ValueError
+        If a margin is not between 0 and 1, ``slo_ms`` is not above 0, or no order of the control
+        merchant is on a side.
+
     Examples
     --------
     >>> import pandas as pd
     >>> from firmly_nb.latency import STAGES
-    >>> times = np.linspace(900, 1100, 60)
-    >>> ids = [f"r{i}" for i in range(60)]
-    >>> a = pd.DataFrame({"recording_id": ids, "outcome": "placed"})
-    >>> a["time_to_order_placed_ms"] = times
-    >>> b = a.assign(time_to_order_placed_ms=times * 1.5)
-    >>> compare(STAGES.empty(), a, STAGES.empty(), b).order.verdict
+    >>> rng = np.random.default_rng(1)
+    >>> orders = pd.DataFrame({"recording_id": [f"r{i}" for i in range(200)], "outcome": "placed"})
+    >>> orders["time_to_order_placed_ms"] = rng.lognormal(7, 0.2, 200)
+    >>> orders["started_at"] = pd.date_range("2026-01-01", periods=200, freq="1s", tz="UTC")
+    >>> orders["run_id"] = "monday"
+    >>> events = pd.DataFrame({"recording_id": [], "coalesced": []})
+    >>> a, b = orders[::2], orders[1::2].copy()
+    >>> b["time_to_order_placed_ms"] *= 1.5
+    >>> compare((events, STAGES.empty(), a), (events, STAGES.empty(), b)).order.verdict
     'slower'
     """
-    if not 0 < margin < 1:
-        raise not_a_share("margin", margin, 0.10)
-    a, b = _side(stages_a, orders_a), _side(stages_b, orders_b)
-    shared = [name for name in a.times if name in b.times and name != ORDER]
-    named = [name for name in shared if _is_enough(a.times[name], b.times[name])]
-    level_each = 1 - (1 - level) / (len(named) + 2)
-    by_run = min(a.runs, b.runs) >= 2
-    order, *differences = (
-        _difference(name, a.times[name], b.times[name], margin, level_each, by_run=by_run)
-        for name in (ORDER, *shared)
+    margins = _checked(margin, tail_margin, placed_margin, slo_ms)
+    claims = [_claims(*tables) for tables in (a, b)]
+    planned = any(one.from_planned_start for one in claims)
+    side_a, side_b, kinds = sides((a, b), from_planned_start=planned)
+    more_rows = _claimed_rows((a, b), claims)
+    if like_for_like:
+        shared = np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])
+        alike = None if len(shared) else without_merchants(side_a, side_b, kinds)
+        if alike is not None:
+            more_rows += rows_of_kinds(side_a, side_b, kinds)
+            side_a, side_b, kinds = alike
+    design, use_a, use_b = arrange(
+        side_a, side_b, kinds, more_rows, like_for_like=like_for_like, control=control
     )
-    success = newcombe(_placed(orders_a, level_each), _placed(orders_b, level_each))
-    codes = (a.times[ORDER].codes, b.times[ORDER].codes) if by_run else None
+    method = method_of(design)
+    whole = answers(side_a, use_a, side_b, use_b, method, margins, design)
+    buffered = frozenset[str]().union(*(one.buffered for one in claims))
+    stages = stage_answers((a, b), (side_a, side_b), (use_a, use_b), design, margins, buffered)
+    placed_runs = design.runs[0] if design.blocked and not design.by_runs else None
+    cancelled = more_cancelled(side_a, side_b, WIDE)
+    counts = (int((~side_a.attempted).sum()), int((~side_b.attempted).sum()))
+    found = Found(
+        typical=whole.typical,
+        tail=whole.tail,
+        success=whole.success,
+        stages=stages,
+        margins=margins,
+        unlike=design.unlike,
+        why_not=design.why_not,
+        control=control,
+        runs=placed_runs,
+        cancelled=counts if cancelled else None,
+        from_planned_start=planned,
+        more=None,
+    )
+    found = _with_more(found, whole)
+    times = [side.ms[use & ~np.isnan(side.ms)] for side, use in ((side_a, use_a), (side_b, use_b))]
     return Comparison(
-        verdict=sentence(order, differences, success, margin, FEWEST),
-        order=order,
-        differences=tuple(differences),
-        shift=shift_function(a.times[ORDER].values, b.times[ORDER].values, LEVEL_OF_BAND, codes),
-        success=success,
+        verdict=sentence(found),
+        order=_whole_order(verdict_of(found), times),
+        typical=whole.typical,
+        tail=whole.tail,
+        success=whole.success,
+        differences=stages,
+        design=DESIGN.frame([row._asdict() for row in design.rows]),
+        shift=shift_function(times[0], times[1], LEVEL_OF_BAND),
         margin=margin,
-        level=level,
-        level_each=level_each,
-        notes=tuple(_notes(a, b, success)),
+        tail_margin=tail_margin,
+        placed_margin=placed_margin,
+        slo_ms=slo_ms,
+        control=control,
+        attributable=not design.why_not and not design.unlike,
+        by_runs=design.by_runs,
+        more=found.more,
+        exit_code=exit_code(found),
+        notes=tuple(_qualified(found, design, buffered)),
     )
 
 
-def _placed(orders: pd.DataFrame, level: float) -> Share:
-    """Return the share placed with the interval of independent orders, as Newcombe takes it."""
-    found = success_rate(orders)
-    return share(found.count, found.of, level)
+def _checked(margin: float, tail: float, placed: float, slo_ms: float | None) -> Margins:
+    """Return the margins, if they are such."""
+    for name, value, example in (
+        ("margin", margin, 0.10),
+        ("tail_margin", tail, 0.05),
+        ("placed_margin", placed, 0.05),
+    ):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+            raise not_a_share(name, value, example)
+    if slo_ms is not None and (
+        isinstance(slo_ms, bool)
+        or not isinstance(slo_ms, (int, float))
+        or not 0 < slo_ms < math.inf
+    ):
+        text = f"slo_ms must be a time above 0 ms, got {quoted(slo_ms)}. For 1.5 s pass 1500."
+        raise coded_error(ValueError, "FNB321", text)
+    return Margins(float(margin), float(tail), float(placed), slo_ms)
 
 
-def newcombe(a: Share, b: Share) -> SuccessDifference:
-    """Return the difference of two shares, b - a, with Newcombe's interval.
+# What the recordings cannot say.
 
-    At the level of the shares' own Wilson intervals (R. G. Newcombe, "Interval estimation for the
-    difference between independent proportions", Statistics in Medicine 17, 1998, method 10).
 
-    Examples
-    --------
-    >>> from firmly_nb.latency import share
-    >>> found = newcombe(share(98, 100), share(90, 100))
-    >>> round(found.difference, 2), round(found.low, 3), round(found.high, 3)
-    (-0.08, -0.156, -0.013)
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    buffered: frozenset[str]
+    from_planned_start: bool
+
+
+FEWEST_EVENTS, FEW_READS = 3, 2
+LATE_SHARE = 0.05
+
+
+def _claims(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> _Claims:  # noqa: ARG001 - as the caveats' own
+    """Return whose stage times are void, and whether times count from the planned start.
+
+    The seam to the caveats: it is replaced by theirs.
     """
-    difference = b.share - a.share
-    low = difference - math.hypot(b.share - b.low, a.high - a.share)
-    high = difference + math.hypot(b.high - b.share, a.share - a.low)
-    return SuccessDifference(a, b, difference, low, high)
+    late = False
+    if "schedule_lag_ms" in orders:
+        lag = floats(orders["schedule_lag_ms"])
+        lag = lag[~np.isnan(lag)]
+        times = floats(orders["time_to_order_placed_ms"])
+        if len(lag) and not np.isnan(times).all():
+            late = float(np.quantile(lag, 0.99)) > LATE_SHARE * float(np.nanmedian(times))
+    if not len(events) or "coalesced" not in events or "domain" not in orders:
+        return _Claims(frozenset(), late)
+    at = positions(orders, events)
+    known = at >= 0
+    came = np.bincount(at[known], minlength=len(orders))
+    own = ~events["coalesced"].to_numpy(bool)[known]
+    reads = np.bincount(at[known][own], minlength=len(orders))
+    domain, domains = coded(orders["domain"])
+    many = came >= FEWEST_EVENTS
+    gathered = many & (reads <= FEW_READS)
+    total = np.bincount(domain[many & (domain >= 0)], minlength=len(domains))
+    bad = np.bincount(domain[gathered & (domain >= 0)], minlength=len(domains))
+    return _Claims(frozenset(np.array(domains, object)[bad > total / 2].tolist()), late)
 
 
-def _fields(difference: Difference) -> dict[str, object]:
-    return {name: getattr(difference, name) for name in COMPARISON.names}
+def _claimed_rows(tables: Sequence[Tables], claims: Sequence[_Claims]) -> list[Difference]:
+    """Return what the caveats of each side do to the comparison."""
+    rows = []
+    if any(one.buffered for one in claims):
+        told = [
+            f"gathered at {listed(map(short_name, sorted(one.buffered)))}"
+            if one.buffered
+            else "in pace"
+            for one in claims
+        ]
+        rows.append(difference("events", told, VOIDS))
+    if any(one.from_planned_start for one in claims):
+        told = ["late" if one.from_planned_start else "kept" for one in claims]
+        rows.append(difference("schedule", told, NOTED))
+    shares = [
+        float(table[0]["coalesced"].mean())
+        if len(table[0]) and "coalesced" in table[0]
+        else math.nan
+        for table in tables
+    ]
+    if abs(shares[0] - shares[1]) >= UNLIKE:
+        told = [f"{percent(one)} coalesced" for one in shares]
+        rows.append(difference("coalesced events", told, NOTED))
+    return rows
 
 
-def _is_enough(a: Sample, b: Sample) -> bool:
-    return min(len(a.values), len(b.values)) >= FEWEST
+def _with_more(found: Found, whole: Whole) -> Found:
+    """Say how much more data would decide, where nothing is decided."""
+    if verdict_of(found) != UNDECIDED or whole.present is None:
+        return found
+    return replace(found, more=more_needed(whole.present, found.margins))
 
 
-def _difference(
-    name: str, a: Sample, b: Sample, margin: float, level: float, *, by_run: bool
-) -> Difference:
-    x, y = in_order(a.values), in_order(b.values)
-    middle_a, middle_b = type_7(x, 0.5), type_7(y, 0.5)
-    if not _is_enough(a, b):
-        return Difference(name, len(x), len(y), middle_a, middle_b)
-    if by_run and min(len(np.unique(side.codes)) for side in (a, b)) >= 2:
-        log_a, log_b = (Sample(log_times(side.values), side.codes) for side in (a, b))
-        found = ratio_by_run(log_a, log_b, level)
-        chance, p_value = probability_by_run(a, b, level), math.nan
-    else:
-        found = ratio(logs(x), logs(y), level)
-        chance, p_value = probability(x, y, level), effect(x, y).p_value
-    verdict = decide(found, margin)
-    more = more_orders(found, margin, max(len(x), len(y))) if verdict == UNDECIDED else None
-    return Difference(
-        stage=name,
-        n_a=len(x),
-        n_b=len(y),
-        p50_a_ms=middle_a,
-        p50_b_ms=middle_b,
-        ratio=found.estimate,
-        ratio_low=found.low,
-        ratio_high=found.high,
-        probability=chance.estimate,
-        probability_low=chance.low,
-        probability_high=chance.high,
-        p_value=p_value,
-        verdict=verdict,
-        more_orders=more,
+def _whole_order(verdict: str, times: Sequence[Floats]) -> WholeOrder:
+    a, b = map(in_order, times)
+    return WholeOrder(
+        verdict, len(a), len(b), type_7(a, 0.5), type_7(b, 0.5), type_7(a, 0.95), type_7(b, 0.95)
     )
 
 
-def _side(stages: pd.DataFrame, orders: pd.DataFrame) -> _Side:
-    runs = runs_of(orders)
-    codes = runs.codes if runs else np.zeros(len(orders), dtype=np.intp)
-    placed_ms = floats(orders["time_to_order_placed_ms"])
-    placed = is_value(orders["outcome"], PLACED) & ~np.isnan(placed_ms)
-    times = {ORDER: Sample(placed_ms[placed], codes[placed])}
-    for one in stage_times(stages, orders):
-        times[one.name] = Sample(one.times_ms, codes[one.orders])
-    return _Side(times, len(runs.names) if runs else 1, orders)
-
-
-def _run_ids(orders: pd.DataFrame) -> set[str]:
-    return set(coded(orders["run_id"])[1]) if "run_id" in orders else set()
-
-
-def _notes(a: _Side, b: _Side, success: SuccessDifference) -> list[str]:
-    notes = []
-    # Orders of both sides that took turns within one run differ by the side alone.
-    ids = [_run_ids(side.orders) for side in (a, b)]
-    fewest = min(a.runs, b.runs)
-    if fewest >= 2:
-        notes.append(
-            f"Orders of one run are alike: intervals come from drawing whole runs again, "
-            f"{a.runs} of A and {b.runs} of B."
+def _qualified(found: Found, design: Design, buffered: frozenset[str]) -> list[str]:
+    """Return what the tool will not say, and why."""
+    said = []
+    if design.why_not and not design.unlike:
+        said.append(
+            f"A difference is not put down to B: {design.why_not}. More orders do not mend that."
         )
-        if fewest < ENOUGH_RUNS:
-            notes.append(
-                f"There are few runs: {fewest} on one side. From {ENOUGH_RUNS} on the intervals "
-                f"become useful."
-            )
-    elif all(ids) and ids[0] != ids[1]:
-        one = " and ".join(name for name, side in (("A", a), ("B", b)) if side.runs == 1)
-        notes.append(
-            f"There is only one run of {one}: what differs between any two runs cannot be told "
-            f"from what differs between A and B. Several interleaved runs of each would."
+    if found.runs is not None:
+        said.append(
+            f"{count(found.runs, 'shared run')}: from {ENOUGH_RUNS} on the verdict is about runs "
+            "like these."
         )
-    failed = [name for name, rate in (("A", success.a), ("B", success.b)) if rate.count < rate.of]
-    if failed:
-        notes.append(
-            f"Times are those of orders that got so far; of {' and '.join(failed)} some failed: "
-            f"placed {success.a} of A, {success.b} of B."
+    if buffered:
+        said.append(
+            f"Nothing is said of stages at {listed(map(short_name, sorted(buffered)))}: its "
+            "events came together, in at most two reads."
         )
-    return notes
+    if math.isnan(found.tail.estimate) and not design.unlike:
+        said.append(
+            f"Nothing is said of the tail: A needs {NEEDED_FOR_TAIL} orders, or pass slo_ms."
+        )
+    if max(design.left_out) > 0 and not design.unlike:
+        a, b = map(percent, design.left_out)
+        said.append(f"Left out, as the other side has none like them: {a} of A, {b} of B.")
+    if found.cancelled:
+        said.append(
+            "The shares of cancelled orders differ. What they would have become is allowed for "
+            "in the success rate."
+        )
+    return said
 
 
-HEADS = (
+# How it is shown.
+
+BAR = "background:#0072b2"  # of Okabe and Ito's colours, as the second series of the charts
+
+
+def comparison_text(found: Comparison) -> str:
+    """Write a comparison as plain text: verdict, questions, design, stages, what is not said."""
+    lines = [*textwrap.wrap(printable(found.verdict), TEXT_WIDTH), ""]
+    lines += [grid_text(_questions(found)), "", *_wrapped(_design_words(found))]
+    if found.differences:
+        lines += ["", grid_text(_stage_grid(found))]
+    lines += _wrapped([_how(found)])
+    return "\n".join([*lines, *_wrapped(f"! {note}" for note in found.notes)])
+
+
+def comparison_html(found: Comparison) -> str:
+    """Show a comparison: verdict, questions, design, stages, what is not said."""
+    stages = grid_html(_stage_grid(found)) if found.differences else ""
+    design = "".join(f"<div>{as_html(line)}</div>" for line in _design_words(found))
+    return page(
+        f"<div><b>{as_html(found.verdict)}</b></div>{grid_html(_questions(found))}"
+        f'<div style="{QUIET}">{design}</div>{stages}{quiet(_how(found))}{notes(found.notes)}'
+    )
+
+
+def _wrapped(lines: Iterable[str]) -> list[str]:
+    return [part for line in lines for part in textwrap.wrap(printable(line), TEXT_WIDTH)]
+
+
+def _questions(found: Comparison) -> Grid:
+    heads = (
+        "question",
+        Head("B against A", left=True),
+        Head("interval", left=True),
+        Head("between the margins", left=True),
+        Head("verdict", left=True),
+    )
+    return Grid(heads, [_typical_row(found), _tail_row(found), _placed_row(found)])
+
+
+def _bar(low: float, high: float, margin: float) -> Cell:
+    """Draw an interval on an axis with no change in its middle and the margins at its quarters."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return Cell("-")
+    at = [min(max(0.5 + one / (4 * margin), 0.0), 1.0) for one in (low, high)]
+    return Cell(bar=Bar(at[0], max(at[1] - at[0], 0.01), BAR))
+
+
+def _typical_row(found: Comparison) -> tuple[str | Cell, ...]:
+    one, margin = found.typical, math.log1p(found.margin)
+    if math.isnan(one.estimate):
+        return ("typical", "-", "-", Cell("-"), one.verdict)
+    return (
+        "typical",
+        f"{number(one.estimate)} times",
+        interval(one.low, one.high, ""),
+        _bar(one.decision.low, one.decision.high, margin),
+        one.verdict,
+    )
+
+
+def _tail_row(found: Comparison) -> tuple[str | Cell, ...]:
+    one = found.tail
+    if math.isnan(one.estimate):
+        return ("tail", "-", "-", Cell("-"), one.verdict)
+    return (
+        "tail",
+        f"{signed(one.estimate)} points",
+        points(one.low, one.high),
+        _bar(one.low, one.high, found.tail_margin),
+        one.verdict,
+    )
+
+
+def _placed_row(found: Comparison) -> tuple[str | Cell, ...]:
+    one = found.success
+    if math.isnan(one.estimate):
+        return ("placed", "-", "-", Cell("-"), one.verdict)
+    return (
+        "placed",
+        f"{signed(one.estimate)} points",
+        points(one.low, one.high),
+        _bar(one.low, one.high, found.placed_margin),
+        one.verdict,
+    )
+
+
+def _design_words(found: Comparison) -> list[str]:
+    """Return the rows of the design as sentences."""
+    words = []
+    for row in found.design.to_dict("records"):
+        same = row["a"] == row["b"]
+        both = row["a"] if same else f"A {row['a']}; B {row['b']}"
+        words.append(f"{row['what']}: {both} ({row['effect']})")
+    return words
+
+
+STAGE_HEADS = (
     "stage",
-    "A, orders",
-    "B, orders",
+    "orders",
     Head("A p50", "ms"),
     Head("B p50", "ms"),
     "times as long",
-    "B longer",
+    "late, points",
     Head("verdict", left=True),
 )
 
 
-def comparison_text(found: Comparison) -> str:
-    """Write a comparison as plain text: the verdict, the table, the notes."""
-    under = [_success(found), _how(found), *(f"! {note}" for note in found.notes)]
-    return "\n".join([printable(found.verdict), grid_text(_grid(found)), *under])
+def _stage_grid(found: Comparison) -> Grid:
+    return Grid(STAGE_HEADS, [_stage_row(one) for one in found.differences])
 
 
-def comparison_html(found: Comparison) -> str:
-    """Show a comparison: the verdict, the table, the notes."""
-    head = f"<div><b>{as_html(found.verdict)}</b></div>"
-    under = f"<div>{escape(_success(found))}</div>{quiet(_how(found))}{notes(found.notes)}"
-    return page(f"{head}{grid_html(_grid(found))}{under}")
-
-
-def _grid(found: Comparison) -> Grid:
-    return Grid(HEADS, [Row(_row(found.order), look="bold"), *map(_row, found.differences)])
-
-
-def _row(one: Difference) -> tuple[str | Cell, ...]:
-    counts = (one.stage, count(one.n_a), count(one.n_b))
-    medians = (number(one.p50_a_ms), number(one.p50_b_ms))
-    if math.isnan(one.ratio):
-        return (*counts, *medians, "-", "-", one.verdict)
+def _stage_row(one: Stage) -> tuple[str | Cell, ...]:
+    counts = count(one.n_a) if one.n_a == one.n_b else f"{count(one.n_a)}/{count(one.n_b)}"
     ratio = Cell(number(one.ratio), small=interval(one.ratio_low, one.ratio_high, ""))
-    range_ = percent_interval(one.probability_low, one.probability_high)
-    more = f"{count(one.more_orders)} more?" if one.more_orders else ""
-    chance = Cell(percent(one.probability), small=range_)
-    return (*counts, *medians, ratio, chance, Cell(one.verdict, small=more))
-
-
-def _success(found: Comparison) -> str:
-    a, b = found.success.a, found.success.b
-    if not a.of or not b.of:
-        return "Placed: one side has no orders."
-    low, middle, high = map(
-        _points, (found.success.low, found.success.difference, found.success.high)
-    )
+    late = Cell(signed(one.late), small=points(one.late_low, one.late_high))
     return (
-        f"Placed: {count(a.count)} of {count(a.of)} in A, {count(b.count)} of {count(b.of)} in B; "
-        f"{middle} points ({low} to {high})."
+        one.stage,
+        counts,
+        number(one.p50_a_ms),
+        number(one.p50_b_ms),
+        Cell("-") if math.isnan(one.ratio) else ratio,
+        Cell("-") if math.isnan(one.late) else late,
+        one.verdict,
     )
-
-
-def _points(difference: float) -> str:
-    """Write a difference of shares in percentage points."""
-    return f"{100 * difference:+.1f}"
 
 
 def _how(found: Comparison) -> str:
-    return (
-        f"Margin {stated_percent(found.margin)}. All intervals hold together with "
-        f"{stated_percent(found.level)} ({percent(found.level_each)} each). B longer: in how many "
-        f"pairs B's order takes longer."
-    )
+    a, b = found.order.p95_a_ms, found.order.p95_b_ms
+    p95 = f" p95: A {duration(a)}, B {duration(b)}." if found.order.n_a and found.order.n_b else ""
+    return f"The intervals hold together with 95%, and so do those of the stages.{p95}"

@@ -1,10 +1,11 @@
-"""Probability that an order of B takes longer than one of A, and how many times as long.
+"""Factor between the times of two samples, like held against like.
 
-Both answers rest on one count: of all pairs of an order of A with one of B,
-in how many is B's the longer? E. Brunner and U. Munzel ("The Nonparametric Behrens-Fisher Problem",
-Biometrical Journal 42, 2000) give its variance without assuming that A and B are equally spread.
-The ratio is that of Hodges and Lehmann: the factor by which A's times have to be multiplied so that
-the count comes out even. Its interval has those factors which the same test does not reject.
+Orders are compared within strata (merchant and number of items, and run where there are shared
+ones), and the strata's counts are put together (P. van Elteren, "On the combination of independent
+two-sample tests of Wilcoxon", 1960). With one stratum the factor is that of Hodges and Lehmann, and
+its interval has those factors which a rank test does not reject. The variance is the larger of two:
+that of equal samples, and that of E. Brunner and U. Munzel ("The Nonparametric Behrens-Fisher
+Problem", Biometrical Journal 42, 2000), which does not take A and B to be equally spread.
 
 The pairs are never written down: counting them takes two searches in sorted times.
 """
@@ -12,31 +13,32 @@ The pairs are never written down: counting them takes two searches in sorted tim
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from firmly_nb.latency.quantiles import in_order, log_times, quantiles_of_sorted, type_7
-from firmly_nb.latency.runs import (
-    SEED,
-    drawn_runs,
-    expanded_tail,
-    percentile_interval,
-    resampled_quantiles,
-)
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
     Codes = NDArray[np.intp]
 
-FINE = 1e-3  # to which part of the interval its ends are found
+FINE = 1e-4  # to which part of an interval its ends are found
+STEPS = 60  # halvings that take a logarithm's range to its last digit
+APART = 256.0  # logarithms of times are within 60 of one another: strata do not meet
+NEVER = 30.0  # the logarithm of a time that is later than all others
+MOST_TIMES = 100_000  # of a side; more are represented by so many of their quantiles
+FEWEST_TIMES = 200  # of a stratum, which are never thinned
+ROUNDING = 1e-13  # of a sum of weighted pairs
 
 
 class Interval(NamedTuple):
@@ -47,318 +49,313 @@ class Interval(NamedTuple):
     high: float
 
 
-class Effect(NamedTuple):
-    """P(B > A) + 0.5 P(B = A), its standard error, and the degrees of freedom of that."""
+class Sample(NamedTuple):
+    """Logarithms of times; of each its stratum, and the unit that a factor of its own is for."""
 
-    probability: float
-    error: float
-    freedom: float
+    values: Floats
+    strata: Codes
+    units: Codes
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """All pairs of an order of A with one of B in the same stratum.
+
+    Attributes
+    ----------
+    a, b
+        Values of each side, sorted; those of a stratum lie apart from those of all others.
+    of_a, of_b
+        The stratum of each value, numbered from 0.
+    begin_a, begin_b
+        Where each stratum begins.
+    last_a
+        For each value of A how many are not above it.
+    weight_a, weight_b
+        How many orders a value of each stratum stands for.
+    n, m
+        Orders of each side in each stratum.
+    unit
+        The unit of each stratum, numbered from 0.
+    """
+
+    a: Floats
+    b: Floats
+    of_a: Codes
+    of_b: Codes
+    begin_a: Codes
+    begin_b: Codes
+    last_a: Codes
+    weight_a: Floats
+    weight_b: Floats
+    n: Floats
+    m: Floats
+    unit: Codes
 
     @property
-    def p_value(self) -> float:
-        """Two-sided p value of no tendency, by the t approximation."""
-        from scipy.special import stdtr
-
-        return float(2 * stdtr(self.freedom, -abs(self.statistic)))
+    def weights(self) -> Floats:
+        """Van Elteren's weight of each stratum."""
+        return 1 / (self.n + self.m + 1)
 
     @property
-    def statistic(self) -> float:
-        """Distance from even, in standard errors."""
-        away = self.probability - 0.5
-        if self.error > 0:
-            return away / self.error
-        return math.copysign(math.inf, away) if away else 0.0
-
-    def rejects(self, level: float) -> bool:
-        """Return whether even is excluded at that level."""
-        return abs(self.statistic) > _t(level, self.freedom)
+    def units(self) -> int:
+        """Number of units."""
+        return int(self.unit.max()) + 1 if len(self.unit) else 0
 
 
-def effect(a: Floats, b: Floats) -> Effect:
-    """Return Brunner and Munzel's effect of two samples that are sorted.
+def pairs_of(a: Sample, b: Sample) -> Pairs:
+    """Sort two samples for counting; strata of one side only are left out."""
+    both = np.intersect1d(a.strata, b.strata)
+    (keys_a, of_a, n), (keys_b, of_b, m) = _sorted(a, both), _sorted(b, both)
+    first = np.unique(a.strata, return_index=True)
+    owner = a.units[first[1][np.isin(first[0], both)]]
+    size_a, size_b = (np.bincount(of, minlength=len(both)) for of in (of_a, of_b))
+    return Pairs(
+        a=keys_a,
+        b=keys_b,
+        of_a=of_a,
+        of_b=of_b,
+        begin_a=np.cumsum(size_a) - size_a,
+        begin_b=np.cumsum(size_b) - size_b,
+        last_a=np.searchsorted(keys_a, keys_a, "right"),
+        weight_a=n / size_a,
+        weight_b=m / size_b,
+        n=n,
+        m=m,
+        unit=np.unique(owner, return_inverse=True)[1].astype(np.intp),
+    )
+
+
+def _sorted(sample: Sample, strata: Codes) -> tuple[Floats, Codes, Floats]:
+    here = np.isin(sample.strata, strata)
+    of = np.searchsorted(strata, sample.strata[here]).astype(np.intp)
+    keys = np.minimum(sample.values[here], NEVER) + APART * of
+    order = np.argsort(keys, kind="stable")
+    keys, of = keys[order], of[order]
+    sizes = np.bincount(of, minlength=len(strata))
+    kept = _kept(sizes)
+    return keys[kept], of[kept], sizes.astype(np.float64)
+
+
+def _kept(sizes: Codes) -> Codes | slice:
+    """Return the places that are kept of sorted values: all, or evenly spaced ones of each stratum.
+
+    A hundred thousand quantiles say where the others lie to a hundred-thousandth of a spread, far
+    below the error of any sample.
+    """
+    total = int(sizes.sum())
+    if total <= MOST_TIMES:
+        return slice(None)
+    few = np.minimum(sizes, np.maximum(sizes * MOST_TIMES // total, FEWEST_TIMES))
+    begins = np.cumsum(sizes) - sizes
+    kept = [
+        begin + ((np.arange(k) + 0.5) * (size / k)).astype(np.intp)
+        for begin, size, k in zip(begins, sizes, few, strict=True)
+    ]
+    return np.concatenate(kept)
+
+
+def balance(pairs: Pairs, factors: Floats) -> Floats:
+    """Return by how much B's orders are the longer ones, if they are moved by a factor a unit.
+
+    It is the weighted number of pairs in which B is longer, less half of all pairs; ties are half.
+    """
+    return _balance(pairs, *_places(pairs, factors))
+
+
+def _balance(pairs: Pairs, left: Codes, right: Codes) -> Floats:
+    above = (left + right) / 2 - pairs.begin_a[pairs.of_b]
+    scale = pairs.weight_a * pairs.weight_b
+    counted = np.bincount(pairs.of_b, weights=above, minlength=len(pairs.n)) * scale
+    found = pairs.weights * (counted - pairs.n * pairs.m / 2)
+    return np.bincount(pairs.unit, weights=found, minlength=pairs.units).astype(np.float64)
+
+
+def balance_and_variance(pairs: Pairs, factor: float) -> tuple[float, float]:
+    """Return the balance of all units and its variance: the larger of the two that are known."""
+    left, right = _places(pairs, np.full(pairs.units, factor))
+    of_b = ((left + right) / 2 - pairs.begin_a[pairs.of_b]) * pairs.weight_a[pairs.of_b]
+    size = len(pairs.a) + 1
+    below = sum(np.cumsum(np.bincount(places, minlength=size))[:-1] for places in (left, right))
+    of_a = (np.asarray(below) / 2 - pairs.begin_b[pairs.of_a]) * pairs.weight_b[pairs.of_a]
+    weights = pairs.weights
+    own = pairs.m * _variances(of_b, pairs.of_b, len(pairs.n))
+    own += pairs.n * _variances(of_a, pairs.of_a, len(pairs.n))
+    equal = float((pairs.n * pairs.m * weights).sum()) / 12
+    variance = max(equal, float((weights**2 * own).sum()))
+    return float(_balance(pairs, left, right).sum()), variance
+
+
+def _places(pairs: Pairs, factors: Floats) -> tuple[Codes, Codes]:
+    """Return for each value of B how many values of A are below it, and how many not above it."""
+    moved = pairs.b - factors[pairs.unit][pairs.of_b]
+    left = np.searchsorted(pairs.a, moved, "left")
+    near = np.minimum(left, len(pairs.a) - 1)
+    right = np.where(pairs.a[near] == moved, np.maximum(pairs.last_a[near], left), left)
+    return left, right
+
+
+def _variances(values: Floats, of: Codes, count: int) -> Floats:
+    """Return the variance of the values of each stratum; of a single value it is 0."""
+    sizes = np.bincount(of, minlength=count)
+    means = np.bincount(of, weights=values, minlength=count) / sizes
+    squares = np.bincount(of, weights=(values - means[of]) ** 2, minlength=count)
+    return squares / np.maximum(sizes - 1, 1)
+
+
+def log_factors(pairs: Pairs) -> Floats:
+    """Return for each unit the logarithm of how many times as long B takes.
 
     Examples
     --------
-    >>> found = effect(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
-    >>> round(found.probability, 3)
-    0.778
+    >>> one = np.zeros(2, dtype=np.intp)
+    >>> a, b = (Sample(np.array(x), one, one) for x in ([1.0, 2.0], [4.0, 8.0]))
+    >>> log_factors(pairs_of(a, b)).round(9).tolist()
+    [4.5]
     """
-    of_b = (np.searchsorted(a, b, "left") + np.searchsorted(a, b, "right")) / (2 * len(a))
-    of_a = (np.searchsorted(b, a, "left") + np.searchsorted(b, a, "right")) / (2 * len(b))
-    part_a = float(of_a.var(ddof=1)) / len(a)
-    part_b = float(of_b.var(ddof=1)) / len(b)
-    both = part_a + part_b
-    if both <= 0:
-        return Effect(float(of_b.mean()), 0.0, math.inf)
-    freedom = both**2 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1))
-    return Effect(float(of_b.mean()), math.sqrt(both), freedom)
+    count = pairs.units
+    if not count:
+        return np.empty(0)
+    nothing = ROUNDING * np.bincount(
+        pairs.unit, weights=pairs.weights * pairs.n * pairs.m, minlength=count
+    )
+    reach = _reach(pairs)
+    low, high = np.full(count, -reach), np.full(count, reach)
+    steps = STEPS if len(pairs.a) + len(pairs.b) < MOST_TIMES else STEPS // 2
+    # A range of factors leaves the pairs even; its ends are looked for apart where there is one.
+    upto, beyond = high.copy(), low.copy()
+    for _ in range(steps):
+        middle = (low + high) / 2
+        found = balance(pairs, middle)
+        even = np.abs(found) <= nothing
+        upto = np.where(even, np.minimum(upto, middle), upto)
+        beyond = np.where(even, np.maximum(beyond, middle), beyond)
+        low = np.where(found > nothing, middle, low)
+        high = np.where(found < -nothing, middle, high)
+        if even.any():
+            break
+    else:
+        return np.asarray((low + high) / 2)
+    left = _edge(pairs, low, np.minimum(upto, high), lambda x: x > nothing, steps)
+    right = _edge(pairs, np.maximum(beyond, low), high, lambda x: x >= -nothing, steps)
+    return np.asarray((left + right) / 2)
 
 
-def probability(a: Floats, b: Floats, level: float = 0.95) -> Interval:
-    """Return how probable it is that an order of B takes longer, with its interval.
-
-    Where all orders of one side are longer than all of the other, the samples show no variance;
-    then the far end is what their number alone allows.
-    """
-    found = effect(a, b)
-    p = found.probability
-    if found.error == 0:
-        far = ((1 - level) / 2) ** (1 / min(len(a), len(b)))
-        return Interval(p, far if p == 1 else min(p, 0.5), 1 - far if p == 0 else max(p, 0.5))
-    half = _t(level, found.freedom) * found.error
-    return Interval(p, max(p - half, 0.0), min(p + half, 1.0))
+def _edge(
+    pairs: Pairs, low: Floats, high: Floats, is_below: Callable[[Floats], Flags], steps: int
+) -> Floats:
+    for _ in range(steps):
+        middle = (low + high) / 2
+        below = is_below(balance(pairs, middle))
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray((low + high) / 2)
 
 
-def logs(times_ms: Floats) -> Floats:
-    """Return the logarithms of times, sorted."""
-    return np.sort(log_times(times_ms))
+def _reach(pairs: Pairs) -> float:
+    """Return a logarithm that is beyond every difference within a stratum."""
+    low_a, low_b = pairs.a[pairs.begin_a], pairs.b[pairs.begin_b]
+    high_a = pairs.a[np.append(pairs.begin_a[1:], len(pairs.a)) - 1]
+    high_b = pairs.b[np.append(pairs.begin_b[1:], len(pairs.b)) - 1]
+    return float(max((high_b - low_a).max(), (high_a - low_b).max(), 0.0)) + 1.0
 
 
-def ratio(a: Floats, b: Floats, level: float = 0.95) -> Interval:
-    """Return how many times as long B takes, with its interval; of logarithms, sorted.
+def log_interval(pairs: Pairs, middle: float, level: float) -> tuple[float, float]:
+    """Return the logarithms of the factors that are not rejected; infinite if open."""
+    from scipy.special import ndtri
 
-    Examples
-    --------
-    >>> a = logs(np.linspace(100, 200, 50))
-    >>> found = ratio(a, a + np.log(1.3))
-    >>> round(found.estimate, 6), found.low < 1.3 < found.high
-    (1.3, True)
-    """
-    middle = median_difference(a, b)
-    low, high = (_last_accepted(a, b, middle, side, level) for side in (-1, 1))
-    return Interval(math.exp(middle), math.exp(low), math.exp(high))
+    z, reach = float(ndtri(0.5 + level / 2)), _reach(pairs)
 
+    def rejected(factor: float) -> float:
+        """Return by how much a factor is too far away; not above 0 within the interval."""
+        away, variance = balance_and_variance(pairs, factor)
+        return abs(away) - z * math.sqrt(variance)
 
-def median_difference(a: Floats, b: Floats) -> float:
-    """Return the median of all differences b - a of two sorted samples, exactly.
-
-    A value is narrowed down by counting the differences that are not above it; when few are left,
-    they are written out and sorted.
-
-    Examples
-    --------
-    >>> median_difference(np.array([1.0, 2.0]), np.array([4.0, 8.0]))
-    4.5
-    """
-    pairs = len(a) * len(b)
-    ranks = (pairs - 1) // 2, pairs // 2
-    return sum(_ranked_difference(a, b, rank) for rank in ranks) / 2
+    return _end(rejected, middle, -1, reach), _end(rejected, middle, 1, reach)
 
 
-def _ranked_difference(a: Floats, b: Floats, rank: int) -> float:
-    """Return the difference of that rank, counted from 0."""
-    low, high = float(np.nextafter(b[0] - a[-1], -math.inf)), float(b[-1] - a[0])
-    below, upto = 0, len(a) * len(b)
-    while upto - below > 8 * (len(a) + len(b)):
-        middle = low + (high - low) / 2
-        if not low < middle < high:
-            return high  # all that are left are equal
-        count = int(_not_above(a, b, middle).sum())
-        if count > rank:
-            high, upto = middle, count
-        else:
-            low, below = middle, count
-    # What lies in (low, high] stands together for each b.
-    begin, end = len(a) - _not_above(a, b, high), len(a) - _not_above(a, b, low)
-    number = end - begin
-    start = np.repeat(begin - np.concatenate([[0], np.cumsum(number)[:-1]]), number)
-    left = np.repeat(b, number) - a[start + np.arange(number.sum())]
-    return float(np.partition(left, rank - below)[rank - below])
-
-
-def _not_above(a: Floats, b: Floats, limit: float) -> NDArray[np.intp]:
-    """Count for each b the differences b - a that are at most the limit."""
-    return len(a) - _first_within(a, b, limit)
-
-
-def _first_within(a: Floats, b: Floats, limit: float) -> NDArray[np.intp]:
-    """Return for each b the first a with b - a <= limit, as the subtraction itself says.
-
-    b - limit is rounded, so the index found by it can be off by those a that are nearly equal.
-    """
-    index = np.searchsorted(a, b - limit, "left")
-    while True:
-        early = (index > 0) & (b - a[np.maximum(index - 1, 0)] <= limit)
-        late = (index < len(a)) & (b - a[np.minimum(index, len(a) - 1)] > limit)
-        if not (early.any() or late.any()):
-            return index
-        index = index - early + (late & ~early)
-
-
-def _last_accepted(a: Floats, b: Floats, middle: float, side: int, level: float) -> float:
-    """Return how far B can be moved to one side before the test says that it differs from A."""
-
-    def accepts(shift: float) -> bool:
-        return not effect(a, b - shift).rejects(level)
-
-    step = _spread(a, b)
+def _end(rejected: Callable[[float], float], middle: float, side: int, reach: float) -> float:
+    """Return the last factor on one side that is not rejected; as seen from the middle."""
+    if rejected(side * reach) <= 0:
+        return side * math.inf
+    step = 0.02
     inside, outside = middle, middle + side * step
-    while accepts(outside):
-        step *= 2
-        inside, outside = outside, middle + side * step
+    below, above = rejected(inside), rejected(outside)
+    while above <= 0:
+        step *= 3
+        inside, below, outside = outside, above, middle + side * step
+        above = rejected(outside)
+    turn = 0
     while abs(outside - inside) > FINE * max(abs(outside - middle), 1e-9):
-        tried = (inside + outside) / 2
-        inside, outside = (tried, outside) if accepts(tried) else (inside, tried)
+        # On a line between both ends; every third time half-way, as it goes in steps.
+        turn += 1
+        part = 0.5 if turn % 3 == 0 else min(max(below / (below - above), 0.02), 0.98)
+        tried = inside + part * (outside - inside)
+        found = rejected(tried)
+        if found > 0:
+            outside, above, below = tried, found, below / 2
+        else:
+            inside, below, above = tried, found, above / 2
     return inside
 
 
-def _spread(a: Floats, b: Floats) -> float:
-    """Return about the standard error of a difference of medians, to begin a search with."""
-    widths = [(np.quantile(x, 0.75) - np.quantile(x, 0.25)) ** 2 / len(x) for x in (a, b)]
-    return 2 * math.sqrt(float(sum(widths))) or 1e-3
+def is_shorter(pairs: Pairs, level: float) -> bool:
+    """Return whether B takes less time than A at that level, whatever the factor is."""
+    from scipy.special import ndtri
+
+    if not pairs.units:
+        return False
+    found, variance = balance_and_variance(pairs, 0.0)
+    return -found > float(ndtri(0.5 + level / 2)) * math.sqrt(variance)
 
 
-def _t(level: float, freedom: float) -> float:
-    from scipy.special import ndtri, stdtrit
+def ratio(
+    a: ArrayLike,
+    b: ArrayLike,
+    level: float = 0.95,
+    strata: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Interval:
+    """Return how many times as long B takes, with its interval.
 
-    upper = 0.5 + level / 2
-    return float(ndtri(upper) if math.isinf(freedom) else stdtrit(freedom, upper))
-
-
-# Both answers with intervals from drawing whole runs again. Drawing orders as if they were
-# independent would promise too much: orders of one run are alike. The pairs are counted once for
-# each two runs; a resample only weighs the counts.
-
-
-POINTS = 24  # factors at which pairs are counted; between them the share of pairs is interpolated
-MOST_CELLS = 4_000_000  # of a product of resamples, shifts and runs
-MOST_TIMES = 4000  # of one side; longer runs are represented by some of their quantiles
-
-
-class Sample(NamedTuple):
-    """Values and the run of each."""
-
-    values: Floats
-    codes: Codes
-
-
-class _ByRun(NamedTuple):
-    """The values of one side run by run, each run's sorted, and how much each value counts."""
-
-    runs: list[Floats]
-    orders: Floats
-
-    @property
-    def values(self) -> Floats:
-        return np.concatenate(self.runs)
-
-    @property
-    def lengths(self) -> Codes:
-        return np.array([len(run) for run in self.runs], dtype=np.intp)
-
-
-class _Below(NamedTuple):
-    """The sorted values of all runs; and how many of each run are among so many of the first."""
-
-    values: Floats
-    counts: NDArray[np.int32]
-
-
-def probability_by_run(a: Sample, b: Sample, level: float = 0.95) -> Interval:
-    """Return how probable it is that an order of B takes longer; intervals by whole runs."""
-    estimate = effect(np.sort(a.values), np.sort(b.values)).probability
-    left, right = _by_run(a), _by_run(b)
-    draws = _shares(left, right, [0.0])[:, 0]
-    low, high = percentile_interval(draws, level, min(len(left.runs), len(right.runs)))
-    return Interval(estimate, min(low, estimate), max(high, estimate))
-
-
-def ratio_by_run(a: Sample, b: Sample, level: float = 0.95) -> Interval:
-    """Return how many times as long B takes, of logarithms; intervals by whole runs.
+    Parameters
+    ----------
+    a, b
+        Times in ms, without nulls.
+    level
+        The interval's level.
+    strata
+        The stratum of each time of A and of B, as whole numbers: times are compared within them.
 
     Examples
     --------
-    >>> rng = np.random.default_rng(1)
-    >>> runs = np.repeat(np.arange(8), 20)
-    >>> a = Sample(rng.normal(7, 0.3, 160), runs)
-    >>> found = ratio_by_run(a, Sample(a.values + math.log(1.3), runs))
+    >>> a = np.linspace(100, 200, 50)
+    >>> found = ratio(a, 1.3 * a)
     >>> round(found.estimate, 6), found.low < 1.3 < found.high
     (1.3, True)
     """
-    middle = median_difference(np.sort(a.values), np.sort(b.values))
-    left, right = _by_run(a), _by_run(b)
-    low = float(right.values.min() - left.values.max())
-    high = float(right.values.max() - left.values.min())
-    draws = np.array([middle])
-    for _ in range(3):  # each time on the range that the last one found
-        points = np.linspace(low, high, POINTS)
-        draws = _crossings(_shares(left, right, points.tolist()), points)
-        step = points[1] - points[0]
-        low, high = float(draws.min()) - step, float(draws.max()) + step
-    low, high = percentile_interval(draws, level, min(len(left.runs), len(right.runs)))
-    return Interval(math.exp(middle), math.exp(min(low, middle)), math.exp(max(high, middle)))
+    sides = []
+    for side, values in enumerate((a, b)):
+        logs = log_times(np.asarray(values, dtype=np.float64))
+        one = np.zeros(len(logs), dtype=np.intp)
+        of = one if strata is None else np.asarray(strata[side], dtype=np.intp)
+        sides.append(Sample(logs, of, one))
+    pairs = pairs_of(*sides)
+    if not pairs.units:
+        return Interval(math.nan, 0.0, math.inf)
+    middle = float(log_factors(pairs)[0])
+    low, high = log_interval(pairs, middle, level)
+    return Interval(math.exp(middle), math.exp(low), math.exp(high))
 
 
-def _by_run(sample: Sample) -> _ByRun:
-    present = np.unique(sample.codes)
-    groups = [np.sort(sample.values[sample.codes == run]) for run in present]
-    most = max(MOST_TIMES // len(groups), 8)
-    orders = np.array([len(group) for group in groups], dtype=np.float64)
-    return _ByRun([_thinned(group, most) for group in groups], orders)
-
-
-def _thinned(group: Floats, most: int) -> Floats:
-    if len(group) <= most:
-        return group
-    return np.asarray(np.quantile(group, (np.arange(most) + 0.5) / most), dtype=np.float64)
-
-
-def _shares(a: _ByRun, b: _ByRun, shifts: list[float]) -> Floats:
-    """Return for each resample and shift the share of pairs in which b - shift is above a."""
-    draws_a = drawn_runs(len(a.runs)) * a.orders
-    draws_b = drawn_runs(len(b.runs), seed=SEED + 1) * b.orders
-    pairs = draws_a.sum(axis=1) * draws_b.sum(axis=1)
-    below, each = _below(a), 2.0 * np.multiply.outer(a.lengths, b.lengths)
-    found = []
-    # Several shifts in one product: one by one, most of the time goes by between products.
-    for some in _batches(shifts, max(MOST_CELLS // draws_b.size, 1)):
-        above = np.stack([_above(below, b, shift) / each for shift in some], axis=1)
-        weighed = (draws_a @ above.reshape(len(a.runs), -1)).reshape(len(draws_a), len(some), -1)
-        found.append(np.einsum("dsr,dr->ds", weighed, draws_b) / pairs[:, None])
-    return np.concatenate(found, axis=1)
-
-
-def _batches(shifts: list[float], size: int) -> Iterator[list[float]]:
-    return (shifts[begin : begin + size] for begin in range(0, len(shifts), size))
-
-
-def _below(side: _ByRun) -> _Below:
-    by_value = np.argsort(side.values, kind="stable")
-    run_of = np.repeat(np.arange(len(side.runs)), side.lengths)[by_value]
-    counts = np.zeros((len(by_value) + 1, len(side.runs)), dtype=np.int32)
-    counts[np.arange(1, len(by_value) + 1), run_of] = 1
-    return _Below(side.values[by_value], np.cumsum(counts, axis=0, dtype=np.int32))
-
-
-def _above(below: _Below, b: _ByRun, shift: float) -> Floats:
-    """Return for each run of A and of B twice the number of pairs with b - shift above a."""
-    moved = b.values - shift
-    lengths = b.lengths
-    begins = np.cumsum(lengths) - lengths
-    # An equal pair counts half: it is in one of the two.
-    both = (np.searchsorted(below.values, moved, side) for side in ("left", "right"))
-    counts = sum(np.add.reduceat(below.counts[upto], begins, axis=0) for upto in both)
-    return np.asarray(counts, dtype=np.float64).T
-
-
-def _crossings(shares: Floats, points: Floats) -> Floats:
-    """Return for each resample the shift at which its share of pairs falls to one half."""
-    after = np.clip((shares > 0.5).sum(axis=1), 1, len(points) - 1)
-    rows = np.arange(len(shares))
-    high, low = shares[rows, after - 1], shares[rows, after]
-    part = np.divide(high - 0.5, high - low, out=np.full(len(rows), 0.5), where=high > low)
-    step = points[after] - points[after - 1]
-    return np.asarray(points[after - 1] + np.clip(part, 0, 1) * step, dtype=np.float64)
-
-
-# The shift function: by how many milliseconds each quantile of B lies above that of A.
+# The shift function: by how many milliseconds each quantile of B lies above that of A. It is drawn,
+# and decides nothing.
 #
-# The band is simultaneous: it holds all shifts at once. Each side's
-# quantile has its exact order-statistics interval, at a level raised so that all of them hold
-# together; the two are put together as Newcombe does it with shares (G. Y. Zou and A. Donner,
-# "Construction of confidence limits about effect measures", Statistics in Medicine 27, 2008).
+# The band is simultaneous: it holds all shifts at once. Each side's quantile has its exact
+# order-statistics interval, at a level raised so that all of them hold together; the two are put
+# together as Newcombe does it with shares (G. Y. Zou and A. Donner, "Construction of confidence
+# limits about effect measures", Statistics in Medicine 27, 2008).
 
 
+SEED = 7
 TENTHS = tuple(i / 10 for i in range(1, 10))
 HIGH, ENOUGH_FOR_HIGH = 0.95, 72
 DRAWS = 20_000
@@ -381,7 +378,6 @@ def shift_function(
     a: ArrayLike,
     b: ArrayLike,
     level: float = 0.95,
-    runs: tuple[Codes, Codes] | None = None,
 ) -> pd.DataFrame:
     """Return by how much each quantile of B lies above that of A, with a band for all of them.
 
@@ -391,9 +387,6 @@ def shift_function(
         Times in ms; nulls are left out.
     level
         How often the band holds all shifts at once.
-    runs
-        The run of each value of A and of B, where there are runs; then the band comes from drawing
-        whole runs again.
 
     Returns
     -------
@@ -412,9 +405,6 @@ def shift_function(
     qs = TENTHS + ((HIGH,) if min(len(x), len(y)) >= ENOUGH_FOR_HIGH else ())
     at_a, at_b = (np.array([type_7(values, q) for q in qs]) for values in (x, y))
     low, high = _band(x, y, qs, level)
-    if runs is not None:
-        low_runs, high_runs = _band_by_run(a, b, runs, qs, level)
-        low, high = np.minimum(low, low_runs), np.maximum(high, high_runs)
     return SHIFT.from_columns(
         {
             "q": qs,
@@ -460,24 +450,3 @@ def _raised(qs: tuple[float, ...], level: float) -> float:
     z = rng.standard_normal((DRAWS, len(p))) @ np.linalg.cholesky(covariance).T / spread
     largest = float(np.quantile(np.abs(z).max(axis=1), level))
     return float(2 * ndtr(largest) - 1)
-
-
-def _band_by_run(
-    a: ArrayLike, b: ArrayLike, runs: tuple[Codes, Codes], qs: tuple[float, ...], level: float
-) -> tuple[Floats, Floats]:
-    """Return the band that holds as many whole resampled curves as the level says."""
-    sides = []
-    fewest = math.inf
-    for number, (values, codes) in enumerate(zip((a, b), runs, strict=True)):
-        x = np.asarray(values, dtype=np.float64)
-        groups = [np.sort(x[(codes == run) & ~np.isnan(x)]) for run in np.unique(codes)]
-        groups = [group for group in groups if len(group)]
-        fewest = min(fewest, len(groups))
-        drawn = drawn_runs(len(groups), seed=SEED + number)
-        sides.append(np.column_stack(resampled_quantiles(groups, qs, drawn)))
-    curves = sides[1] - sides[0]
-    # How far out is a curve at its most unusual quantile? Its rank there, from the nearer end.
-    ranks = curves.argsort(axis=0).argsort(axis=0)
-    outermost = np.minimum(ranks, len(curves) - 1 - ranks).min(axis=1) / len(curves)
-    tail = float(np.quantile(outermost, 2 * expanded_tail(level, int(fewest))))
-    return np.quantile(curves, tail, axis=0), np.quantile(curves, 1 - tail, axis=0)

@@ -634,22 +634,64 @@ class Recordings(Sequence[Recording]):
 
         return goodput(self.ends.orders, {"time_to_order_placed_ms": order_ms})
 
-    def compare(self, other: Any, margin: float = 0.10, level: float = 0.98) -> Comparison:
-        """Compare other recordings with these: a verdict on the order and on each stage.
+    def compare(
+        self,
+        other: Any,
+        margin: float = 0.10,
+        *,
+        tail_margin: float = 0.05,
+        placed_margin: float = 0.05,
+        slo_ms: float | None = None,
+        like_for_like: bool = False,
+        control: str | None = None,
+    ) -> Comparison:
+        """Compare other recordings (B) with these (A): typical time, tail, placed, each stage.
 
         Parameters
         ----------
         other
             The recordings that are judged; these are what they are held against.
         margin
-            The smallest change that matters, stated before looking: 0.10 for 10%.
-        level
-            How often all intervals hold together.
+            The smallest change of the typical time that matters, stated before looking: 0.10
+            for 10%.
+        tail_margin, placed_margin
+            The same for the shares of late and of placed orders: 0.05 for 5 points.
+        slo_ms
+            From when an order is late, in ms. By default A's own times say it.
+        like_for_like
+            Whether to compare what both have in common, however much only one of them has.
+        control
+            A merchant that did not change, measured in the same runs.
+
+        Returns
+        -------
+        Comparison
+            ``.verdict`` says it in words. ``.order.verdict`` is one word, ``.exit_code`` for gates.
+
+        Raises
+        ------
+        ValueError
+            If a margin is not between 0 and 1, ``slo_ms`` is not above 0, or the control merchant
+            is not on both sides.
+
+        Examples
+        --------
+        >>> Recordings([]).compare(Recordings([])).order.verdict
+        'not comparable'
         """
         from firmly_nb.latency.compare import compare
 
         a, b = self.ends, getattr(other, "ends", other)
-        return compare(a.stages, a.orders, b.stages, b.orders, margin, level)
+        return compare(
+            (a.events, a.stages, a.orders),
+            (b.events, b.stages, b.orders),
+            margin,
+            tail_margin=tail_margin,
+            placed_margin=placed_margin,
+            slo_ms=slo_ms,
+            like_for_like=like_for_like,
+            control=control,
+        )
 
     def drift(self, stage: str | None = None) -> RunDrift:
         """Return whether orders, or one stage of them, became slower or faster with time.

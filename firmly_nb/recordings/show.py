@@ -361,10 +361,8 @@ class Charts:
         """Are the other orders (B) slower than these (A)? Both curves, and the shift between."""
         from firmly_nb import charts
 
-        recs = self._recordings
-        return charts.compare(
-            recs.stages, recs.orders, other.stages, other.orders, margin=margin, names=names
-        )
+        a, b = ((one.event_times, one.stages, one.orders) for one in (self._recordings, other))
+        return charts.compare(a, b, margin=margin, names=names)
 
     def funnel(self) -> Chart:
         """Where are orders lost? How many reached each milestone, and what ended the others."""

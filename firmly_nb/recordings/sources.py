@@ -82,6 +82,8 @@ ORDER_ENDS = _some_of(
         "started_at",
         "environment",
         "domain",
+        "n_items",
+        "quantity",
         "outcome",
         "time_to_headers_ms",
         "time_to_first_event_ms",
@@ -90,6 +92,7 @@ ORDER_ENDS = _some_of(
         "order_latency_ms",
         "schedule_lag_ms",
         "scheduled_time_to_order_placed_ms",
+        "connection",
     },
     run_id="category",  # of many orders few run ids are different
 )

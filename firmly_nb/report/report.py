@@ -199,7 +199,8 @@ def comparison_section(recs: Reported, other: Reported | None, margin: float) ->
     """Hold the recordings against earlier ones."""
     if other is None:
         return None
-    return compare(other.stages, other.orders, recs.stages, recs.orders, margin)
+    a, b = ((one.event_times, one.stages, one.orders) for one in (other, recs))
+    return compare(a, b, margin)
 
 
 def charts_section(

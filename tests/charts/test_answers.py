@@ -247,9 +247,14 @@ def test_one_order_has_a_curve(made):
     assert list(line.y) == [0.0, 1.0]
 
 
+def sides(made):
+    """The tables of one side of a comparison."""
+    return made.event_times, made.stages, made.orders
+
+
 def test_a_shift_of_too_few_orders_is_not_drawn(made):
     few = made(9, failures=0)
-    drawn = charts.compare(few.stages, few.orders, few.stages, few.orders)
+    drawn = charts.compare(sides(few), sides(few))
     assert not [t for t in drawn.data if t.name and t.name.startswith("shift")]
     assert "Lower part" not in drawn.caption
 
@@ -271,10 +276,8 @@ def test_a_time_that_no_placed_order_has_is_said(made):
 
 def test_the_verdict_is_that_of_the_comparison(made):
     a, b = made(200, seed=1), made(200, seed=2)
-    found = compare(a.stages, a.orders, b.stages, b.orders, 0.2)
-    chart = charts.compare(
-        a.stages, a.orders, b.stages, b.orders, margin=0.2, names=("monday", "tuesday")
-    )
+    found = compare(sides(a), sides(b), 0.2)
+    chart = charts.compare(sides(a), sides(b), margin=0.2, names=("monday", "tuesday"))
     assert chart.sentence == found.verdict
     assert chart.question == "Is tuesday slower than monday?"
     assert trace(chart, "shift").y == pytest.approx(found.shift["shift_ms"].to_numpy())

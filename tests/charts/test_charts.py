@@ -12,6 +12,12 @@ from firmly_nb.charts.chart import PLOTLY
 from firmly_nb.charts.look import LIGHT
 from firmly_nb.outcomes import stage_colour
 
+
+def sides(made):
+    """The tables of one side of a comparison."""
+    return made.event_times, made.stages, made.orders
+
+
 DRAW = {
     "waterfall": lambda made: charts.waterfall(made.stages, made.orders),
     "aligned": lambda made: charts.waterfall(made.stages, made.orders, align="item-added"),
@@ -22,7 +28,7 @@ DRAW = {
     "ridge": lambda made: charts.ridge(made.stages, made.orders),
     "over_time": lambda made: charts.over_time(made.orders),
     "heatmap": lambda made: charts.heatmap(made.orders),
-    "compare": lambda made: charts.compare(made.stages, made.orders, made.stages, made.orders),
+    "compare": lambda made: charts.compare(sides(made), sides(made)),
     "funnel": lambda made: charts.funnel(made.stages, made.orders),
     "cart_total": lambda made: charts.cart_total(made.orders),
 }

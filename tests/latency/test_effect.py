@@ -1,7 +1,6 @@
-"""How often and how many times as long: SciPy's test, and the median of all pairs."""
+"""How many times as long: SciPy's test, the median of all pairs, and strata."""
 
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -9,160 +8,173 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from firmly_nb.latency.effect import Effect, effect, logs, median_difference, probability, ratio
+from firmly_nb.latency.effect import (
+    Sample,
+    balance_and_variance,
+    is_shorter,
+    log_factors,
+    pairs_of,
+    ratio,
+)
+from firmly_nb.latency.quantiles import log_times
 
-numbers = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
-samples = st.lists(numbers, min_size=2, max_size=60)
-tied = st.lists(st.integers(0, 5).map(float), min_size=2, max_size=60)
+times = st.floats(0.1, 1e4).map(lambda x: round(x, 3))
+samples = st.lists(times, min_size=1, max_size=40)
+tied = st.lists(st.integers(1, 6).map(float), min_size=1, max_size=40)
 
 
-def both(a, b):
-    return np.sort(a), np.sort(b)
+def sample(values, strata=None, units=None):
+    zeros = np.zeros(len(values), dtype=np.intp)
+    strata = zeros if strata is None else np.asarray(strata, dtype=np.intp)
+    units = zeros if units is None else np.asarray(units, dtype=np.intp)
+    return Sample(np.asarray(values, dtype=float), strata, units)
+
+
+def all_differences(a, strata_a, b, strata_b):
+    """Write out the differences of all pairs within strata, with van Elteren's weights."""
+    found, weights = [], []
+    for stratum in np.intersect1d(strata_a, strata_b):
+        x, y = a[strata_a == stratum], b[strata_b == stratum]
+        found.append(np.subtract.outer(y, x).ravel())
+        weights.append(np.full(len(found[-1]), 1 / (len(x) + len(y) + 1)))
+    return np.concatenate(found), np.concatenate(weights)
+
+
+def weighted_median(values, weights):
+    order = np.argsort(values, kind="stable")
+    values, upto = values[order], np.cumsum(weights[order])
+    half = upto[-1] / 2
+    low = values[np.searchsorted(upto, half * (1 - 1e-12))]
+    return (low + values[np.searchsorted(upto, half * (1 + 1e-12))]) / 2
 
 
 @given(samples | tied, samples | tied)
-def test_the_median_of_all_differences_is_exact(a, b):
-    a, b = both(a, b)
-    assert median_difference(a, b) == np.median(np.subtract.outer(b, a))
+def test_of_one_stratum_it_is_the_median_of_all_pairs(a, b):
+    logs = [log_times(np.array(x)) for x in (a, b)]
+    expected = np.median(np.subtract.outer(logs[1], logs[0]))
+    assert math.log(ratio(a, b).estimate) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("n", [300, 501])
-@pytest.mark.parametrize("digits", [1, 16])
-def test_so_it_is_where_pairs_are_too_many_to_be_written_down_at_once(n, digits):
-    rng = np.random.default_rng(n)
-    a, b = both(rng.normal(0, 1, n).round(digits), rng.normal(0.3, 2, 2 * n).round(digits))
-    assert median_difference(a, b) == np.median(np.subtract.outer(b, a))
+def test_so_it_is_of_many_pairs_with_and_without_ties():
+    rng = np.random.default_rng(1)
+    for digits in (0, 9):
+        a, b = rng.lognormal(7, 0.3, 501).round(digits), rng.lognormal(7.1, 0.5, 800).round(digits)
+        expected = np.median(np.subtract.outer(np.log(b), np.log(a)))
+        assert math.log(ratio(a, b).estimate) == pytest.approx(expected, abs=1e-9)
+
+
+strata_of = st.integers(0, 2**31).map(np.random.default_rng)
+
+
+@given(strata_of, st.integers(1, 6), st.integers(1, 30), st.integers(1, 30))
+def test_of_several_strata_it_is_the_weighted_median_within_them(rng, strata, n, m):
+    of_a, of_b = rng.integers(0, strata, n), rng.integers(0, strata, m)
+    a, b = rng.lognormal(7, 0.3, n) * (1 + of_a), rng.lognormal(7, 0.3, m) * (1 + of_b)
+    found = ratio(a, b, strata=(of_a, of_b))
+    if not len(np.intersect1d(of_a, of_b)):
+        assert math.isnan(found.estimate)
+        return
+    expected = weighted_median(*all_differences(np.log(a), of_a, np.log(b), of_b))
+    assert math.log(found.estimate) == pytest.approx(expected, abs=1e-9)
+    assert found.low <= found.estimate <= found.high
 
 
 @given(samples | tied, samples | tied)
-def test_the_effect_and_its_p_value_are_scipys(a, b):
-    a, b = both(a, b)
-    found = effect(a, b)
-    pairs = np.subtract.outer(b, a)
-    assert found.probability == pytest.approx((pairs > 0).mean() + (pairs == 0).mean() / 2)
-    if found.error:
-        reference = stats.brunnermunzel(a, b)
-        assert abs(found.statistic) == pytest.approx(abs(reference.statistic))
-        assert found.p_value == pytest.approx(reference.pvalue)
+def test_the_balance_is_brunners_and_munzels_statistic(a, b):
+    if min(len(a), len(b)) < 2:
+        return
+    a, b = (log_times(np.array(x)) for x in (a, b))
+    pairs = pairs_of(sample(a), sample(b))
+    found, variance = balance_and_variance(pairs, 0.0)
+    equal = len(a) * len(b) / (12 * (len(a) + len(b) + 1))
+    assert variance >= equal * (1 - 1e-9)
+    if variance > equal * (1 + 1e-9):
+        reference = stats.brunnermunzel(a, b).statistic
+        assert found / math.sqrt(variance) == pytest.approx(reference, abs=1e-9)
 
 
-@given(samples, samples)
-def test_turned_around_the_effect_is_the_other_way_around(a, b):
-    a, b = both(a, b)
-    one, other = probability(a, b), probability(b, a)
-    assert other.estimate == pytest.approx(1 - one.estimate)
-    assert other.low == pytest.approx(1 - one.high)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_ratios_interval_has_the_ratios_that_the_test_does_not_reject(seed):
-    rng = np.random.default_rng(seed)
-    a, b = logs(rng.lognormal(7, 0.3, 40)), logs(rng.lognormal(7.1, 0.6, 25))
-    found = ratio(a, b, 0.95)
-    width = found.high - found.low
-    for edge, sign in ((found.low, -1), (found.high, 1)):
+@pytest.mark.parametrize("level", [0.9, 0.9833])
+def test_the_interval_has_the_factors_that_the_test_does_not_reject(level):
+    rng = np.random.default_rng(2)
+    strata = np.repeat([0, 1, 2], [20, 14, 6])
+    a, b = rng.lognormal(7, 0.3, 40), rng.lognormal(7.1, 0.5, 40)
+    found = ratio(a, b, level, (strata, strata))
+    pairs = pairs_of(sample(np.log(a), strata), sample(np.log(b), strata))
+    z = stats.norm.ppf(0.5 + level / 2)
+    width = math.log(found.high / found.low)
+    for end, side in ((found.low, -1), (found.high, 1)):
         inside, outside = (
-            stats.brunnermunzel(a, b - math.log(edge + sign * step * width)).pvalue
-            for step in (-0.01, 0.01)
+            balance_and_variance(pairs, math.log(end) + side * step * width)
+            for step in (-0.003, 0.003)
         )
-        assert inside > 0.05 - 1e-3
-        assert outside < 0.05 + 1e-3
+        assert abs(inside[0]) <= z * math.sqrt(inside[1])
+        assert abs(outside[0]) > z * math.sqrt(outside[1])
 
 
-def test_a_planted_ratio_is_found_exactly():
-    a = logs(np.random.default_rng(1).lognormal(7, 0.4, 200))
-    assert ratio(a, a + math.log(1.3)).estimate == pytest.approx(1.3)
+def test_turned_around_it_is_the_inverse():
+    rng = np.random.default_rng(3)
+    a, b = rng.lognormal(7, 0.3, 50), rng.lognormal(7.1, 0.5, 30)
+    one, other = ratio(a, b), ratio(b, a)
+    assert other.estimate == pytest.approx(1 / one.estimate)
+    assert other.low == pytest.approx(1 / one.high, rel=1e-3)
 
 
-def test_samples_that_do_not_overlap_are_not_called_certain():
-    a, b = np.arange(20.0), np.arange(100.0, 120)
-    assert probability(a, b).estimate == 1
-    assert probability(a, b).low == pytest.approx(0.025 ** (1 / 20))
-    assert probability(b, a).high == pytest.approx(1 - 0.025 ** (1 / 20))
+def test_a_planted_factor_is_found_whatever_the_strata_differ_by():
+    rng = np.random.default_rng(4)
+    strata = rng.integers(0, 20, 200)
+    a = rng.lognormal(7, 0.3, 200) * 2.0**strata
+    assert ratio(a, 1.3 * a, strata=(strata, strata)).estimate == pytest.approx(1.3)
+
+
+def test_strata_of_one_side_only_count_for_nothing():
+    rng = np.random.default_rng(5)
+    a, b = rng.lognormal(7, 0.3, 50), rng.lognormal(7.2, 0.3, 50)
+    zeros = np.zeros(50, dtype=int)
+    more = np.append(a, 1e6), np.append(zeros, 7)
+    assert ratio(more[0], b, strata=(more[1], zeros)) == ratio(a, b)
+
+
+@pytest.mark.parametrize(("n", "is_open"), [(1, True), (2, True), (4, True), (5, False)])
+def test_few_orders_have_an_interval_without_ends(n, is_open):
+    a = np.linspace(100, 110, n)
+    found = ratio(a, 2 * a, 0.9833)
+    assert (found.low == 0.0, found.high == math.inf) == (is_open, is_open)
 
 
 def test_equal_constants_do_not_differ():
-    same = np.zeros(20)
-    assert tuple(ratio(same, same)) == (1.0, 1.0, 1.0)
-    assert probability(same, same).estimate == 0.5
-    assert effect(same, same).p_value == pytest.approx(1.0)
+    assert tuple(ratio([250.0] * 20, [250.0] * 20)) == (1.0, 1.0, 1.0)
 
 
 def test_times_below_the_stamps_resolution_count_as_it():
-    assert logs(np.array([-5.0, 0.0, 1.0])).tolist() == [math.log(0.001)] * 2 + [0.0]
+    assert ratio([-5.0, 0.0, 0.0005], [0.001] * 3).estimate == pytest.approx(1.0)
 
 
-def last_accepted(a, b, middle, side, level):
-    """How far b can be moved before SciPy's test rejects that it is like a, to nine digits."""
-    inside, outside = 0.0, 0.6
-    while outside - inside > 1e-9:
-        tried = (inside + outside) / 2
-        p_value = stats.brunnermunzel(a, b - middle - side * tried).pvalue
-        inside, outside = (tried, outside) if p_value > 1 - level else (inside, tried)
-    return inside
-
-
-@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
-@pytest.mark.parametrize("seed", range(3))
-def test_the_ratios_ends_are_exact_to_a_thousandth_of_their_distance(seed, level):
-    rng = np.random.default_rng(seed)
-    a, b = logs(rng.lognormal(7, 0.3, 60)), logs(rng.lognormal(7.2, 0.5, 35))
-    found = ratio(a, b, level)
-    middle = math.log(found.estimate)
-    for end, side in ((found.low, -1), (found.high, 1)):
-        expected = last_accepted(a, b, middle, side, level)
-        assert side * (math.log(end) - middle) == pytest.approx(expected, rel=1.5e-3)
-
-
-@pytest.mark.parametrize("first_step", [1e-4, 0.01, 0.3, 4.0])
-def test_the_ratios_ends_do_not_depend_on_where_the_search_begins(first_step, monkeypatch):
-    rng = np.random.default_rng(4)
-    a, b = logs(rng.lognormal(7, 0.3, 60)), logs(rng.lognormal(7.2, 0.5, 35))
-    expected = ratio(a, b)
-    monkeypatch.setitem(vars(sys.modules[ratio.__module__]), "_spread", lambda *_: first_step)
-    assert np.log(ratio(a, b)) == pytest.approx(np.log(expected), rel=2e-3)
-
-
-@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
-def test_the_probabilitys_interval_is_the_t_interval_of_its_error(level):
-    rng = np.random.default_rng(5)
-    a, b = both(rng.normal(0, 1, 30), rng.normal(0.4, 2, 18))
-    found, parts = probability(a, b, level), effect(a, b)
-    # Welch's degrees of freedom, of the values' places among the other side.
-    of_b, of_a = ((np.subtract.outer(x, y) > 0).mean(axis=1) for x, y in ((b, a), (a, b)))
-    part_a, part_b = of_a.var(ddof=1) / 30, of_b.var(ddof=1) / 18
-    freedom = (part_a + part_b) ** 2 / (part_a**2 / 29 + part_b**2 / 17)
-    half = stats.t.isf((1 - level) / 2, freedom) * math.sqrt(part_a + part_b)
-    assert parts.freedom == pytest.approx(freedom)
-    assert found.low == pytest.approx(found.estimate - half)
-    assert found.high == pytest.approx(found.estimate + half)
-
-
-def test_a_probability_and_its_ends_stay_between_0_and_1():
-    a, b = np.array([1.0, 2.0, 9.0]), np.array([3.0, 4.0, 5.0, 6.0, 10.0])
-    low, high = probability(a, b, 0.999).low, probability(b, a, 0.999).high
-    assert (low, high) == (0.0, 1.0)
-
-
-def test_intervals_are_at_95_percent_where_no_level_is_given():
+def test_many_times_are_represented_by_their_quantiles():
     rng = np.random.default_rng(6)
-    a, b = both(rng.normal(0, 1, 30), rng.normal(0.4, 2, 18))
-    assert ratio(a, b) == ratio(a, b, 0.95)
-    assert probability(a, b) == probability(a, b, 0.95)
+    a, b = rng.lognormal(7, 0.3, 150_000), rng.lognormal(7.01, 0.3, 120_000)
+    found, fewer = ratio(a, b), ratio(a[:90_000], b[:90_000])
+    assert math.log(found.estimate) == pytest.approx(0.01, abs=0.005)
+    width = [math.log(one.high / one.low) for one in (found, fewer)]
+    expected = math.sqrt((1 / 150_000 + 1 / 120_000) / (2 / 90_000))
+    assert width[0] / width[1] == pytest.approx(expected, rel=0.02)
 
 
-def test_without_an_error_even_is_certain_and_anything_else_is_infinitely_far_from_it():
-    statistics = [Effect(p, 0.0, math.inf).statistic for p in (0.0, 0.5, 1.0)]
-    assert statistics == [-math.inf, 0.0, math.inf]
-    assert [Effect(p, 0.0, math.inf).rejects(0.999) for p in (0.0, 0.5, 1.0)] == [True, False, True]
-
-
-@pytest.mark.parametrize("level", [0.9, 0.98])
-def test_even_is_rejected_where_the_p_value_is_below_what_the_level_leaves(level):
+def test_each_unit_has_its_own_factor():
     rng = np.random.default_rng(7)
-    answers = set()
-    for _ in range(40):
-        found = effect(*both(rng.normal(0, 1, 12), rng.normal(0.8, 2, 15)))
-        assert found.rejects(level) == (found.p_value < 1 - level)
-        answers.add(found.rejects(level))
-    assert answers == {True, False}
+    run = np.repeat([3, 8, 11], 30)
+    a = rng.normal(7, 0.3, 90)
+    factors = np.log([0.8, 1.0, 1.5])
+    b = a + np.repeat(factors, 30)
+    found = log_factors(pairs_of(sample(a, run, run), sample(b, run, run)))
+    expected = [np.median(np.subtract.outer(b[run == r], a[run == r])) for r in (3, 8, 11)]
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_failures_count_as_later_than_everything_and_as_equals_of_one_another():
+    rng = np.random.default_rng(8)
+    quick, slow = rng.normal(6.5, 0.2, 100), rng.normal(7, 0.2, 100)
+    never = np.full(100, 30.0)
+    assert is_shorter(pairs_of(sample(slow), sample(quick)), 0.98)
+    failing = np.where(np.arange(100) < 60, never, quick)
+    assert not is_shorter(pairs_of(sample(slow), sample(failing)), 0.98)
+    assert not is_shorter(pairs_of(sample(never), sample(never)), 0.98)

@@ -6,7 +6,6 @@ from scipy.stats import multivariate_normal, norm
 
 from firmly_nb.latency.effect import SHIFT, TENTHS, _raised, shift_function
 from firmly_nb.latency.quantiles import quantile
-from firmly_nb.latency.runs import SEED, drawn_runs, expanded_tail
 
 
 def test_the_shifts_are_the_differences_of_quantiles():
@@ -58,17 +57,6 @@ def test_the_band_holds_all_true_shifts_at_once(n, m):
     assert 0.93 <= held / 300 <= 0.995
 
 
-def test_the_band_by_runs_is_wider_where_runs_differ():
-    rng = np.random.default_rng(4)
-    runs = np.repeat(np.arange(10), 20)
-    a, b = (np.exp(7 + rng.normal(0, 0.3, 10)[runs] + rng.normal(0, 0.2, 200)) for _ in range(2))
-    plain, by_run = shift_function(a, b), shift_function(a, b, runs=(runs, runs))
-    assert (by_run["low_ms"] <= plain["low_ms"]).all()
-    middle = plain["q"] == 0.5
-    width = [(table["high_ms"] - table["low_ms"])[middle].item() for table in (plain, by_run)]
-    assert width[1] > 1.5 * width[0]
-
-
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
 def test_the_raised_level_holds_all_quantiles_at_once(level):
     """Standardized sample quantiles are jointly normal: their box has the level's probability."""
@@ -100,35 +88,3 @@ def test_the_band_puts_the_exact_ends_of_both_sides_together(n, m):
 
 def test_the_band_is_at_95_percent_where_no_level_is_given():
     assert shift_function(range(80), range(90)).equals(shift_function(range(80), range(90), 0.95))
-
-
-@pytest.mark.parametrize("level", [0.8, 0.95])
-def test_the_band_by_runs_leaves_out_as_many_whole_curves_as_its_level_says(level):
-    """Each resample's curve is written out; those furthest out at any quantile are left out."""
-    rng = np.random.default_rng(5)
-    counts, sides = (12, 10), []
-    for number, count in enumerate(counts):
-        codes = np.repeat(np.arange(count), 20)
-        values = 7 + rng.normal(0, 0.5, count)[codes] + rng.normal(0, 0.02, len(codes))
-        values[3] = np.nan
-        sides.append((values, codes, drawn_runs(count, seed=SEED + number).astype(int)))
-    (a, runs_a, _), (b, runs_b, _) = sides
-    # A run without any time is none.
-    found = shift_function([*a, np.nan], b, level, runs=(np.append(runs_a, 12), runs_b))
-    alone = shift_function(a, b, level)
-    qs = found["q"].to_numpy()
-    at = []
-    for values, codes, draws in sides:
-        resamples = (np.concatenate([np.repeat(values, times[codes])]) for times in draws)
-        at.append([np.nanquantile(x, qs, method="inverted_cdf") for x in resamples])
-    curves = np.array(at[1]) - np.array(at[0])
-    ranks = curves.argsort(axis=0).argsort(axis=0)
-    from_the_end = np.minimum(ranks, len(curves) - 1 - ranks).min(axis=1) / len(curves)
-    tail = np.quantile(from_the_end, 2 * expanded_tail(level, 10))
-    low, high = (np.array([np.quantile(x, t) for x in curves.T]) for t in (tail, 1 - tail))
-    assert found["low_ms"].to_numpy() == pytest.approx(np.minimum(low, alone["low_ms"]))
-    assert found["high_ms"].to_numpy() == pytest.approx(np.maximum(high, alone["high_ms"]))
-    assert (low < alone["low_ms"]).any()
-    assert (high > alone["high_ms"]).any()
-    kept = ((low <= curves) & (curves <= high)).all(axis=1).mean()
-    assert kept == pytest.approx(1 - 2 * expanded_tail(level, 10), abs=0.01)

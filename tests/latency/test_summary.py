@@ -172,7 +172,7 @@ def test_a_stage_that_would_steer_a_terminal_or_turn_the_page_does_not(study):
         for table in study(n=40, run_ids=np.repeat(["a", "b"], 20))
     ]
     found = summary(*tables)
-    compared = compare(tables[1], tables[2], tables[1], tables[2])
+    compared = compare(tables, tables)
     drifted = run_drift(tables[1], tables[2], harm)
     for shown in (found, compared, drifted):
         for text in (repr(shown), shown._repr_html_()):

@@ -1,0 +1,617 @@
+"""May B be held against A: what differs beside the release, and what the design lets be said.
+
+A difference between two sets is put down to the release only if release and time are not the same
+thing: orders of both sides took turns within runs, or runs of both sides took turns. Orders are
+compared like for like; those of a kind that only one side has are left out and counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.text import count, listed, percent, short_name
+from firmly_nb.latency.columns import coded, floats, is_value
+from firmly_nb.latency.shares import wilson
+from firmly_nb.outcomes import CANCELLED, PLACED
+from firmly_nb.schema import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from firmly_nb.latency.effect import Codes, Flags, Floats
+
+    Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+ENOUGH_RUNS = 5  # from which runs are the unit
+EARLIEST, LATEST = 0.3, 0.7  # share of pairs in which B came later, where both took turns
+CHANCE = 2.576  # standard errors by which a random order of a small run may lie outside these
+FEWEST_SWITCHES = 4
+MOST_LEFT_OUT = 0.2  # of the orders of a side
+UNLIKE = 0.05  # from which a difference of shares is told
+NAMED = 3  # merchants and the like that are named in a row
+
+STRATIFIED, BLOCKED, VOIDS, NOTED = "stratified", "blocked", "voids", "noted"
+DESIGN = Table(
+    "design",
+    "one row a difference between A and B, or a part of the design",
+    (
+        Column("what", "str", "", "what was looked at"),
+        Column("a", "str", "", "what A has"),
+        Column("b", "str", "", "what B has"),
+        Column("effect", "str", "", f"{STRATIFIED}, {BLOCKED}, {VOIDS} or {NOTED}"),
+    ),
+)
+
+
+class Difference(NamedTuple):
+    """A row of ``DESIGN``."""
+
+    what: str
+    a: str
+    b: str
+    effect: str
+
+
+def difference(what: str, told: Sequence[str], effect: str) -> Difference:
+    """Return a row from what is told of A and of B."""
+    a, b = told
+    return Difference(what, a, b, effect)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Orders of one side, with the numbers that both sides share for kinds and runs.
+
+    Attributes
+    ----------
+    orders
+        The table.
+    attempted, placed
+        Which orders count; which of them were placed.
+    ms
+        Time to the order; not a number unless placed.
+    kind
+        Number of its merchant and number of items.
+    run
+        Number of its run; -1 if it has none.
+    started_ns
+        When it started; not a number if that is not known.
+    """
+
+    orders: pd.DataFrame
+    attempted: Flags
+    placed: Flags
+    ms: Floats
+    kind: Codes
+    run: Codes
+    started_ns: Floats
+
+
+class Kind(NamedTuple):
+    """Merchant and number of items; None where the tables do not say or it is not looked at."""
+
+    merchant: str | None
+    items: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Design of two sets, and what it lets be said.
+
+    Attributes
+    ----------
+    name
+        ``interleaved``, ``alternating``, ``control``, or empty: anything else.
+    by_runs
+        Whether runs are the unit, and not orders.
+    runs
+        Runs that count: shared ones, or of each side.
+    left_out
+        Share of the orders of each side that are not compared.
+    why_not
+        Why a difference cannot be put down to the release; empty if it can.
+    unlike
+        Why the sides cannot be compared at all; empty if they can.
+    rows
+        What differs, as rows of ``DESIGN``.
+    kinds
+        The kinds by number; ``control`` says which of them belong to the control merchant.
+    """
+
+    name: str
+    by_runs: bool
+    runs: tuple[int, int]
+    left_out: tuple[float, float]
+    why_not: str
+    unlike: str
+    rows: tuple[Difference, ...]
+    kinds: tuple[Kind, ...]
+    control: Flags
+
+    @property
+    def blocked(self) -> bool:
+        """True if orders are compared within the runs that both sides share."""
+        return self.name == "interleaved"
+
+
+def sides(tables: Sequence[Tables], *, from_planned_start: bool) -> tuple[Side, Side, list[Kind]]:
+    """Read the orders of both sides; return also the kinds by number."""
+    orders = [table[2] for table in tables]
+    kinds: dict[Kind, int] = {}
+    runs: dict[str, int] = {}
+    a, b = (_side(one, kinds, runs, from_planned_start=from_planned_start) for one in orders)
+    return a, b, list(kinds)
+
+
+def _side(
+    orders: pd.DataFrame,
+    kinds: dict[Kind, int],
+    runs: dict[str, int],
+    *,
+    from_planned_start: bool,
+) -> Side:
+    is_placed = is_value(orders["outcome"], PLACED)
+    ms = floats(orders["time_to_order_placed_ms"])
+    if from_planned_start and "schedule_lag_ms" in orders:
+        # An order without a planned start was planned for when it started.
+        ms = ms + np.nan_to_num(floats(orders["schedule_lag_ms"]))
+    run, names = coded(orders["run_id"]) if "run_id" in orders else (_none(orders), [])
+    return Side(
+        orders=orders,
+        attempted=~is_value(orders["outcome"], CANCELLED),
+        placed=is_placed,
+        ms=np.where(is_placed, ms, np.nan),
+        kind=_kinds(orders, kinds),
+        run=np.array([*(runs.setdefault(name, len(runs)) for name in names), -1], np.intp)[run],
+        started_ns=_started_ns(orders),
+    )
+
+
+def _none(orders: pd.DataFrame) -> Codes:
+    return np.full(len(orders), -1, dtype=np.intp)
+
+
+def _kinds(orders: pd.DataFrame, kinds: dict[Kind, int]) -> Codes:
+    domain, domains = coded(orders["domain"]) if "domain" in orders else (_none(orders), [])
+    items = np.full(len(orders), -1.0)
+    if "n_items" in orders:
+        items = np.nan_to_num(floats(orders["n_items"]), nan=-1.0)
+    sizes, size = np.unique(items, return_inverse=True)
+    cells, cell = np.unique(domain * len(sizes) + size, return_inverse=True)
+    numbers = []
+    for at in cells.tolist():
+        merchant, which = divmod(at, max(len(sizes), 1))
+        name = domains[merchant] if merchant >= 0 else None
+        n_items = int(sizes[which])
+        kind = Kind(name, n_items if n_items >= 0 else None)
+        numbers.append(kinds.setdefault(kind, len(kinds)))
+    return np.array(numbers, dtype=np.intp)[cell] if numbers else _none(orders)
+
+
+def _started_ns(orders: pd.DataFrame) -> Floats:
+    if "started_at" not in orders:
+        return np.full(len(orders), np.nan)
+    moments = orders["started_at"]
+    known = moments.notna().to_numpy(bool)
+    found = np.full(len(orders), np.nan)
+    found[known] = moments[known].dt.as_unit("ns").astype("int64").to_numpy(np.float64)
+    return found
+
+
+# Whether release and time are the same thing.
+
+
+def later_share(a: Floats, of_a: Codes, b: Floats, of_b: Codes) -> tuple[Codes, Floats, Floats]:
+    """Return in each group that both have how many pairs there are, and in how many B is later.
+
+    Examples
+    --------
+    >>> one = np.zeros(2, dtype=np.intp)
+    >>> later_share(np.array([1.0, 3.0]), one, np.array([2.0, 4.0]), one)[2].tolist()
+    [3.0]
+    """
+    groups = np.intersect1d(of_a, of_b)
+    in_a, in_b = np.isin(of_a, groups), np.isin(of_b, groups)
+    ranks = np.unique(np.concatenate([a[in_a], b[in_b]]), return_inverse=True)[1]
+    wide = len(ranks) + 1
+    at_a, at_b = (np.searchsorted(groups, of) for of in (of_a[in_a], of_b[in_b]))
+    keys_a = np.sort(at_a * wide + ranks[: len(at_a)])
+    keys_b = at_b * wide + ranks[len(at_a) :]
+    n, m = (np.bincount(at, minlength=len(groups)) for at in (at_a, at_b))
+    places = (np.searchsorted(keys_a, keys_b, side) for side in ("left", "right"))
+    above = sum(places, np.zeros(len(keys_b))) / 2 - (np.cumsum(n) - n)[at_b]
+    later = np.bincount(at_b, weights=above, minlength=len(groups))
+    return groups, (n * m).astype(np.float64), later.astype(np.float64)
+
+
+def _interleaved_runs(a: Side, b: Side) -> Codes:
+    """Return the runs in which orders of both sides took turns; none unless they did on the whole.
+
+    In a small run a random order can lie at one end by chance; those are told by all together.
+    """
+    use = [one.attempted & (one.run >= 0) & ~np.isnan(one.started_ns) for one in (a, b)]
+    values = [(one.started_ns[mask], one.run[mask]) for one, mask in zip((a, b), use, strict=True)]
+    runs, pairs, later = later_share(*values[0], *values[1])
+    if not len(runs):
+        return runs
+    sizes = [np.bincount(of, minlength=int(runs.max()) + 1)[runs] for _, of in values]
+    error = np.sqrt((sizes[0] + sizes[1] + 1) / (12 * pairs))
+    width = (LATEST - EARLIEST) / 2
+    near = np.abs(later / pairs - 0.5) <= np.maximum(width, CHANCE * error) + 1e-12
+    runs, pairs, later = runs[near], pairs[near], later[near]
+    return runs if len(runs) and _took_turns(later.sum() / pairs.sum()) else runs[:0]
+
+
+def _took_turns(later: float) -> bool:
+    return EARLIEST - 1e-12 <= later <= LATEST + 1e-12
+
+
+def _run_starts(side: Side) -> Floats:
+    use = side.attempted & (side.run >= 0) & ~np.isnan(side.started_ns)
+    if not use.any():
+        return np.empty(0)
+    starts = np.full(int(side.run.max()) + 1, np.inf)
+    np.minimum.at(starts, side.run[use], side.started_ns[use])
+    return np.asarray(starts[np.isfinite(starts)], dtype=np.float64)
+
+
+def _do_alternate(a: Side, b: Side) -> bool:
+    starts = [_run_starts(one) for one in (a, b)]
+    if min(map(len, starts)) < ENOUGH_RUNS:
+        return False
+    zeros = [np.zeros(len(one), dtype=np.intp) for one in starts]
+    _, pairs, later = later_share(starts[0], zeros[0], starts[1], zeros[1])
+    side = np.repeat([0, 1], [len(one) for one in starts])
+    order = side[np.argsort(np.concatenate(starts), kind="stable")]
+    switches = int((order[1:] != order[:-1]).sum())
+    return _took_turns(float(later[0] / pairs[0])) and switches >= FEWEST_SWITCHES
+
+
+def arrange(
+    a: Side,
+    b: Side,
+    kinds: list[Kind],
+    more: Sequence[Difference],
+    *,
+    like_for_like: bool,
+    control: str | None,
+) -> tuple[Design, Flags, Flags]:
+    """Find out what the design lets be said; return also which orders of each side count.
+
+    Parameters
+    ----------
+    a, b, kinds
+        From ``sides``.
+    more
+        Rows that were found elsewhere: what caveats void.
+    like_for_like
+        Whether what only one side has is left out, however much it is.
+    control
+        A merchant that did not change.
+    """
+    rows = [*rows_of_kinds(a, b, kinds), *_rows_of_orders(a, b), *more]
+    is_control = np.array([kind.merchant == control for kind in kinds], dtype=bool)
+    is_control &= control is not None
+    use_a, use_b = a.attempted.copy(), b.attempted.copy()
+    shared = np.intersect1d(a.kind[use_a], b.kind[use_b])
+    unlike = _empty(a, b)
+    if not unlike and not len(shared):
+        unlike = _disjoint(kinds, a, b)
+    use_a &= np.isin(a.kind, shared)
+    use_b &= np.isin(b.kind, shared)
+    name, runs, why_not = "", (_count(a, use_a), _count(b, use_b)), ""
+    by_runs = False
+    taking_turns = _interleaved_runs(a, b)
+    common = np.intersect1d(a.run[(a.run >= 0) & use_a], b.run[(b.run >= 0) & use_b])
+    if control is not None:
+        name, use_a, use_b, runs, why_not = _with_control(a, b, use_a, use_b, is_control, control)
+        by_runs = name == "control"
+    elif len(taking_turns):
+        name, by_runs = "interleaved", len(taking_turns) >= ENOUGH_RUNS
+        runs = (len(taking_turns), len(taking_turns))
+        use_a &= np.isin(a.run, taking_turns)
+        use_b &= np.isin(b.run, taking_turns)
+        if not by_runs:  # run and kind together are the strata
+            wide = len(kinds) + 1
+            cells = np.intersect1d((a.run * wide + a.kind)[use_a], (b.run * wide + b.kind)[use_b])
+            use_a &= np.isin(a.run * wide + a.kind, cells)
+            use_b &= np.isin(b.run * wide + b.kind, cells)
+    elif not len(common) and _do_alternate(a, b):
+        name, by_runs = "alternating", True
+        use_a &= a.run >= 0
+        use_b &= b.run >= 0
+    else:
+        why_not = _why_not(a, b, common, runs)
+        by_runs = not len(common) and min(runs) >= ENOUGH_RUNS
+        if by_runs:
+            use_a &= a.run >= 0
+            use_b &= b.run >= 0
+    left_out = tuple(
+        1 - float(use.sum()) / max(int(one.attempted.sum()), 1)
+        for one, use in ((a, use_a), (b, use_b))
+    )
+    if not unlike and max(left_out) > MOST_LEFT_OUT and not like_for_like:
+        unlike = (
+            f"{percent(left_out[0])} of A's orders and {percent(left_out[1])} of B's have no "
+            "counterpart on the other side"
+        )
+    if max(left_out) > 0 and not _empty(a, b):
+        effect = VOIDS if unlike else NOTED
+        rows.append(difference("left out", [percent(one) for one in left_out], effect))
+    voids = [row.what for row in rows if row.effect == VOIDS and row.what in DEFINITIONS]
+    if not unlike and voids:
+        unlike = _unlike_definitions(rows, voids)
+    rows += _rows_of_runs(a, b, name, runs, len(common), why_not)
+    design = Design(
+        name=name,
+        by_runs=by_runs,
+        runs=runs,
+        left_out=(left_out[0], left_out[1]),
+        why_not=why_not,
+        unlike=unlike,
+        rows=tuple(rows),
+        kinds=tuple(kinds),
+        control=is_control,
+    )
+    return design, use_a, use_b
+
+
+SAME = "same orders"
+DEFINITIONS = ("environment", "SSE", SAME)
+
+
+def _unlike_definitions(rows: Sequence[Difference], voids: Sequence[str]) -> str:
+    if SAME in voids:
+        [shared] = [row.a for row in rows if row.what == SAME]
+        return f"{shared} {'is' if shared == '1 order' else 'are'} on both sides"
+    return f"A and B differ in {listed(voids)}"
+
+
+def without_merchants(a: Side, b: Side, kinds: list[Kind]) -> tuple[Side, Side, list[Kind]] | None:
+    """Drop from the kinds what the sides do not share: the merchant, or else the number of items.
+
+    So two merchants, or carts of two sizes, can be held against each other if that is asked for.
+    None if that is of no use.
+    """
+    drops: list[Callable[[Kind], Kind]] = [
+        lambda kind: Kind(None, kind.items),
+        lambda kind: Kind(kind.merchant, None),
+        lambda _: Kind(None, None),
+    ]
+    for drop in drops:
+        numbers: dict[Kind, int] = {}
+        new = [numbers.setdefault(drop(kind), len(numbers)) for kind in kinds]
+        codes = np.array(new, dtype=np.intp)
+        one, other = (replace(side, kind=codes[side.kind]) for side in (a, b))
+        if len(np.intersect1d(one.kind[one.attempted], other.kind[other.attempted])):
+            return one, other, list(numbers)
+    return None
+
+
+def _empty(a: Side, b: Side) -> str:
+    empty = [name for name, one in (("A", a), ("B", b)) if not one.attempted.any()]
+    return f"{listed(empty)} {'has' if len(empty) == 1 else 'have'} no orders" if empty else ""
+
+
+def _disjoint(kinds: list[Kind], a: Side, b: Side) -> str:
+    merchants = [{kinds[k].merchant for k in np.unique(one.kind[one.attempted])} for one in (a, b)]
+    if merchants[0] & merchants[1]:
+        return "no order of A has as many items as one of B at the same merchant"
+    return "A and B have no merchant in common"
+
+
+def _count(side: Side, use: Flags) -> int:
+    runs = side.run[use]
+    return len(np.unique(runs[runs >= 0]))
+
+
+def _with_control(
+    a: Side, b: Side, use_a: Flags, use_b: Flags, is_control: Flags, control: str
+) -> tuple[str, Flags, Flags, tuple[int, int], str]:
+    """Return the design with a control merchant: runs that have both it and others."""
+    counts, masks = [], []
+    for name, one, use in (("A", a, use_a), ("B", b, use_b)):
+        has = use & (one.run >= 0)
+        mine = is_control[one.kind] if len(is_control) else np.zeros(len(use), bool)
+        if not (one.attempted & mine).any():
+            known = sorted({str(m) for m in one.orders.get("domain", []) if isinstance(m, str)})
+            text = (
+                f"control must be a merchant on both sides; {name} has no order of "
+                f"{quoted(control)}. {name} has: {listed(known[:10]) or 'no merchant'}."
+            )
+            raise coded_error(ValueError, "FNB320", text)
+        both = np.intersect1d(one.run[has & mine], one.run[has & ~mine])
+        counts.append(len(both))
+        masks.append(has & np.isin(one.run, both))
+    runs = (counts[0], counts[1])
+    if min(runs) >= ENOUGH_RUNS:
+        return "control", masks[0], masks[1], runs, ""
+    why = (
+        f"{ENOUGH_RUNS} runs a side need both {short_name(control)} and another merchant; "
+        f"A has {runs[0]}, B has {runs[1]}"
+    )
+    return "", use_a, use_b, runs, why
+
+
+def _why_not(a: Side, b: Side, common: Codes, runs: tuple[int, int]) -> str:
+    if np.isnan(a.started_ns[a.attempted]).all() or np.isnan(b.started_ns[b.attempted]).all():
+        return "when the orders started is not known"
+    values = [one.started_ns[one.attempted & ~np.isnan(one.started_ns)] for one in (a, b)]
+    zeros = [np.zeros(len(one), dtype=np.intp) for one in values]
+    _, pairs, later = later_share(values[0], zeros[0], values[1], zeros[1])
+    apart = not len(pairs) or not _took_turns(float(later[0] / pairs[0]))
+    if apart:
+        return "measured at different times"
+    if len(common):
+        return "the orders did not take turns within the runs"
+    if min(runs) < ENOUGH_RUNS:
+        return "measured in different runs"
+    return "the runs did not take turns"
+
+
+# What differs, in words.
+
+
+def rows_of_kinds(a: Side, b: Side, kinds: list[Kind]) -> list[Difference]:
+    """Return how the sides differ in merchants and numbers of items."""
+    rows = []
+    for what, part in (("merchant", 0), ("items", 1)):
+        values = [kind[part] for kind in kinds]
+        names = [value for value in dict.fromkeys(values) if value is not None]
+        of = np.array([names.index(v) if v is not None else -1 for v in values], dtype=np.intp)
+        shares = [_shares(of[one.kind[one.attempted]], len(names)) for one in (a, b)]
+        if not names or np.abs(shares[0] - shares[1]).max() < 1e-9:
+            continue
+        rows.append(difference(what, [_mix(names, share, what) for share in shares], STRATIFIED))
+    return rows
+
+
+def _shares(codes: Codes, size: int) -> Floats:
+    known = codes[codes >= 0]
+    return np.bincount(known, minlength=size) / max(len(known), 1)
+
+
+def _mix(names: Sequence[object], shares: Floats, what: str = "") -> str:
+    """Return the most frequent values in words."""
+    order = np.argsort(-shares, kind="stable")
+    present = [int(i) for i in order if shares[i] > 0]
+    if not present:
+        return "none"
+    told = [f"{percent(float(shares[i]))} {_named(names[i], what)}" for i in present[:NAMED]]
+    more = len(present) - NAMED
+    return f"{', '.join(told)}{f' and {more} more' if more > 0 else ''}"
+
+
+def _named(name: object, what: str) -> str:
+    if what == "items" and isinstance(name, int):
+        return count(name, "item")
+    return short_name(name)
+
+
+def _rows_of_orders(a: Side, b: Side) -> list[Difference]:
+    """Return what else differs between the orders of both sides."""
+    rows = []
+    for column, what, effect in (
+        ("environment", "environment", VOIDS),
+        ("quantity", "quantity", NOTED),
+        ("variants", "variants", NOTED),
+        ("profile", "profile", NOTED),
+        ("connection", "connection", NOTED),
+        ("clock", "recorder clock", NOTED),
+    ):
+        if column in a.orders and column in b.orders:
+            rows += _mixed(a, b, column, what, effect)
+    rows += _sse(a, b)
+    rows += _cancelled(a, b)
+    if same := _same_orders(a, b):
+        rows.append(difference(SAME, [count(same, "order")] * 2, VOIDS))
+    return rows
+
+
+def _mixed(a: Side, b: Side, column: str, what: str, effect: str) -> list[Difference]:
+    names: dict[str, int] = {}
+    shares = []
+    for one in (a, b):
+        codes, known = coded(one.orders[column][one.attempted])
+        new = np.array([*(names.setdefault(n, len(names)) for n in known), -1], dtype=np.intp)
+        shares.append(new[codes])
+    found = [_shares(codes, len(names)) for codes in shares]
+    if not names or not all((codes >= 0).any() for codes in shares):
+        return []
+    gap = float(np.abs(found[0] - found[1]).max())
+    if gap < (1e-9 if effect == VOIDS else UNLIKE):
+        return []
+    return [difference(what, [_mix(list(names), share) for share in found], effect)]
+
+
+def _sse(a: Side, b: Side) -> list[Difference]:
+    """Return whether one side was told of its orders by events, and the other was not."""
+    column = "time_to_first_event_ms"
+    if column not in a.orders or column not in b.orders:
+        return []
+    shares = []
+    for one in (a, b):
+        came = ~np.isnan(floats(one.orders[column]))[one.placed]
+        shares.append(float(came.mean()) if len(came) else np.nan)
+    gap = abs(shares[0] - shares[1])
+    if not gap >= UNLIKE:
+        return []
+    effect = VOIDS if gap > MOST_LEFT_OUT else NOTED
+    return [difference("SSE", [f"{percent(share)} with events" for share in shares], effect)]
+
+
+def _cancelled(a: Side, b: Side) -> list[Difference]:
+    counts = [int((~one.attempted).sum()) for one in (a, b)]
+    if not any(counts):
+        return []
+    told = [
+        f"{count(k)} of {count(len(one.attempted))}" for k, one in zip(counts, (a, b), strict=True)
+    ]
+    return [difference("cancelled", told, NOTED)]
+
+
+def more_cancelled(a: Side, b: Side, level: float) -> bool:
+    """Return whether the shares of cancelled orders differ by more than chance."""
+    low, high = zip(
+        *(wilson(int((~one.attempted).sum()), len(one.attempted), level) for one in (a, b)),
+        strict=True,
+    )
+    shares = [float((~one.attempted).mean()) if len(one.attempted) else 0.0 for one in (a, b)]
+    gap = shares[1] - shares[0]
+    return bool(
+        gap - np.hypot(shares[1] - low[1], high[0] - shares[0]) > 0
+        or gap + np.hypot(high[1] - shares[1], shares[0] - low[0]) < 0
+    )
+
+
+def _same_orders(a: Side, b: Side) -> int:
+    """Return how many orders are on both sides: what is compared with itself shows nothing."""
+    ids = [one.orders.get("recording_id") for one in (a, b)]
+    if all(one is not None and one.dtype.kind not in "iu" for one in ids):
+        return len(set(ids[0]) & set(ids[1]))  # type: ignore[arg-type]
+    # Of a saved set they are numbers: the same nanosecond and the same times are the same order.
+    marks = []
+    for one in (a, b):
+        names = ("order_latency_ms", "time_to_headers_ms")
+        times = [floats(one.orders[name]) for name in names if name in one.orders]
+        keys = np.column_stack([one.started_ns, *times])
+        marks.append(set(map(bytes, keys[~np.isnan(keys).any(axis=1)])))
+    return len(marks[0] & marks[1])
+
+
+def _rows_of_runs(
+    a: Side, b: Side, name: str, runs: tuple[int, int], common: int, why_not: str
+) -> list[Difference]:
+    effect = {"interleaved": BLOCKED, "alternating": NOTED, "control": BLOCKED}.get(name, VOIDS)
+    counted = [_count(one, one.attempted) for one in (a, b)]
+    told = [count(k, "run") if k else "no run ids" for k in counted]
+    if name == "interleaved":
+        told = [
+            f"{count(k, 'run')}, {runs[0]} shared" if k != runs[0] else f"{count(k, 'run')}, shared"
+            for k in counted
+        ]
+    elif common:
+        told = [f"{count(k, 'run')}, {common} shared" for k in counted]
+    rows = [difference("runs", told, effect)]
+    windows = [_window(one) for one in (a, b)]
+    if all(windows):
+        rows.append(difference("window", windows, VOIDS if why_not else NOTED))
+    return rows
+
+
+def _window(side: Side) -> str:
+    import pandas as pd
+
+    known = side.started_ns[side.attempted & ~np.isnan(side.started_ns)]
+    if not len(known):
+        return ""
+    first, last = (pd.Timestamp(int(ns), tz="UTC") for ns in (known.min(), known.max()))
+    if first.date() == last.date():
+        return f"{first:%Y-%m-%d %H:%M} to {last:%H:%M} UTC"
+    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,216 @@
+"""Prediction of how much more data would decide, by drawing studies from what is known now."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firmly_nb.display.text import count
+from firmly_nb.latency.questions import NARROW, NARROW_TAIL, NEEDED_FOR_TAIL, WIDE, Margins
+from firmly_nb.latency.shares import wilson
+
+if TYPE_CHECKING:
+    from firmly_nb.latency.effect import Floats
+
+DRAWS, SEED = 400, 11
+DECIDED = 0.9  # of the draws
+HALVINGS = 8
+MOST_MORE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Orders or runs a side that would decide; None if no number within reach."""
+
+    needed: int | None
+    unit: str
+
+    def __str__(self) -> str:
+        if self.needed is None:
+            return f"No number of {self.unit}s within reach would tell."
+        return f"About {count(self.needed, f'more {self.unit}')} a side would tell."
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Present data, for predicting: the typical question, and counts of the other two.
+
+    Attributes
+    ----------
+    ratio, error
+        Logarithm of the factor, and its standard error.
+    n, m
+        Orders of A and B.
+    late, very_late, failed
+        How many orders of A and of B are so.
+    runs
+        Runs a side, if they are the unit, with the standard error of each question; else None.
+    needed
+        Orders of A from which there is a tail.
+    """
+
+    ratio: float
+    error: float
+    n: int
+    m: int
+    late: tuple[int, int] | None
+    very_late: tuple[int, int] | None
+    failed: tuple[int, int]
+    runs: tuple[int, tuple[float, float], tuple[float, float]] | None
+    needed: int = NEEDED_FOR_TAIL
+
+
+def more_needed(now: Present, margins: Margins) -> More:
+    """Return about how many more orders a side, or runs, decide in nine of ten predicted studies.
+
+    A truth is drawn from what the present data allow, and more data from that truth; together with
+    the present data they are worse, better, or within all margins, or not decided.
+
+    Examples
+    --------
+    >>> now = Present(0.0, 0.03, 100, 100, (5, 5), (0, 0), (2, 2), None)
+    >>> more = more_needed(now, Margins(0.10, 0.05, 0.05, None))
+    >>> 200 < more.needed < 2000
+    True
+    """
+    unit = "run" if now.runs else "order"
+    most = MOST_MORE
+    if now.runs:
+        most = max(MOST_MORE // max((now.n + now.m) // (2 * now.runs[0]), 1), 1)
+    if not math.isfinite(now.ratio) or not now.error >= 0 or not math.isfinite(now.error):
+        return More(None, unit)
+    low, high = 0.0, math.log(most)
+    if _decided(now, margins, most) < DECIDED:
+        return More(None, unit)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        enough = _decided(now, margins, round(math.exp(middle))) >= DECIDED
+        low, high = (low, middle) if enough else (middle, high)
+    return More(two_digits(math.exp(high)), unit)
+
+
+def _decided(now: Present, margins: Margins, more: int) -> float:
+    """Return the share of predicted studies that are decided with so many more."""
+    rng = np.random.default_rng(SEED)
+    if now.runs:
+        parts = _of_more_runs(now, now.runs, margins, more, rng)
+    else:
+        parts = _of_more_orders(now, margins, more, rng)
+    worse = better = np.zeros(DRAWS, dtype=bool)
+    inside = np.ones(DRAWS, dtype=bool)
+    for is_worse, is_better, is_inside in parts:
+        worse, better, inside = worse | is_worse, better | is_better, inside & is_inside
+    return float((worse | better | inside).mean())
+
+
+def _drawn(
+    estimate: float, error: float, growth: float, rng: np.random.Generator
+) -> tuple[Floats, float]:
+    """Return what all data together will say, and its standard error; ``growth`` is n after / n."""
+    truth = rng.normal(estimate, error, DRAWS)
+    after = error / math.sqrt(growth)
+    gained = max(1 - 1 / growth, 1e-12)
+    new = rng.normal(truth, error / math.sqrt(gained * growth))
+    return (estimate + (growth - 1) * new) / growth, after
+
+
+def _normal(
+    found: Floats, error: float, wide: float, narrow: float, margin: float
+) -> tuple[Any, Any, Any]:
+    return (
+        found - wide * error > 0,
+        found + wide * error < 0,
+        (found + narrow * error < margin) & (found - narrow * error > -margin),
+    )
+
+
+def _of_more_runs(
+    now: Present,
+    runs: tuple[int, tuple[float, float], tuple[float, float]],
+    margins: Margins,
+    more: int,
+    rng: np.random.Generator,
+) -> list[tuple[Any, Any, Any]]:
+    from scipy.special import stdtrit
+
+    count_now, late, failed = runs
+    after = count_now + more
+    growth = after / count_now
+    parts = []
+    for (estimate, error), level, margin in (
+        ((now.ratio, now.error), NARROW, math.log1p(margins.typical)),
+        (late, NARROW_TAIL, margins.tail),
+        (failed, NARROW, margins.placed),
+    ):
+        known = math.isfinite(estimate) and math.isfinite(error)
+        now_is = (estimate, error) if known else (0.0, math.sqrt(2 * 0.05 * 0.95 / max(now.n, 1)))
+        found, se = _drawn(*now_is, growth, rng)
+        wide, narrow = (float(stdtrit(after - 1, 0.5 + x / 2)) for x in (WIDE, level))
+        parts.append(_normal(found, se, wide, narrow, margin))
+    return parts
+
+
+def _of_more_orders(
+    now: Present, margins: Margins, more: int, rng: np.random.Generator
+) -> list[tuple[Any, Any, Any]]:
+    from scipy.special import ndtri
+
+    before = 1 / max(now.n, 1) + 1 / max(now.m, 1)
+    growth = before / (1 / (now.n + more) + 1 / (now.m + more))
+    found, error = _drawn(now.ratio, now.error, growth, rng)
+    wide, narrow = (float(ndtri(0.5 + x / 2)) for x in (WIDE, NARROW))
+    parts = [_normal(found, error, wide, narrow, math.log1p(margins.typical))]
+    single = margins.slo_ms is not None
+    each = WIDE if single else 1 - (1 - WIDE) / 2
+    if now.late is not None:
+        late = _of_shares(now.late, now, more, rng, each, NARROW_TAIL, margins.tail)
+        if now.n + more < now.needed:
+            nothing = np.zeros(DRAWS, dtype=bool)
+            late = nothing, nothing, nothing
+        parts.append(late)
+        if now.very_late is not None and not single and now.n + more >= now.needed:
+            worse, better, _ = _of_shares(
+                now.very_late, now, more, rng, each, NARROW_TAIL, margins.tail
+            )
+            parts.append((worse, better, np.ones(DRAWS, dtype=bool)))
+    parts.append(_of_shares(now.failed, now, more, rng, WIDE, NARROW, margins.placed))
+    return parts
+
+
+def _of_shares(
+    counts: tuple[int, int],
+    now: Present,
+    more: int,
+    rng: np.random.Generator,
+    wide: float,
+    narrow: float,
+    margin: float,
+) -> tuple[Any, Any, Any]:
+    """Predict a difference of shares: truths from their posteriors, then more orders."""
+    sides = []
+    for k, n in zip(counts, (now.n, now.m), strict=True):
+        truth = rng.beta(k + 0.5, n - k + 0.5, DRAWS)
+        sides.append((k + rng.binomial(more, truth), float(n + more)))
+    (k_a, n_a), (k_b, n_b) = sides
+    p_a, p_b = k_a / n_a, k_b / n_b
+    ends = []
+    for level in (wide, narrow):
+        (low_a, high_a), (low_b, high_b) = wilson(k_a, n_a, level), wilson(k_b, n_b, level)
+        ends.append(p_b - p_a - np.hypot(p_b - low_b, high_a - p_a))
+        ends.append(p_b - p_a + np.hypot(high_b - p_b, p_a - low_a))
+    return ends[0] > 0, ends[1] < 0, (ends[2] > -margin) & (ends[3] < margin)
+
+
+def two_digits(value: float) -> int:
+    """Round up to two digits: what is estimated should not look exact.
+
+    Examples
+    --------
+    >>> two_digits(123.0), two_digits(7.2), two_digits(1001)
+    (130, 8, 1100)
+    """
+    scale = int(10 ** max(math.floor(math.log10(max(value, 1.0))) - 1, 0))
+    return math.ceil(value / scale - 1e-9) * scale
