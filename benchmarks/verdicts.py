@@ -62,6 +62,7 @@ PS = (0.5, 0.9, 0.95)
 WORSE, BETTER = ("fewer placed", "slower", "slower in a stage"), ("faster", "more placed")
 DECIDED = (*WORSE, *BETTER)
 OURS = ("not attributable", "not comparable")
+FAILED = "failed"
 LARGE = 2_000_000
 MOST_MORE = 4_000
 
@@ -425,7 +426,13 @@ def judged(kind: Pairs, number: int, pairs: int) -> Counter[str]:
     draw, found = np.random.default_rng([SEED, 7, number]), Counter[str]()
     for _ in range(pairs):
         a, b = kind.draw(draw)
-        said = a.recordings("a").compare(b.recordings("b"), **dict(kind.options))
+        sides = a.recordings("a"), b.recordings("b")
+        try:
+            said = sides[0].compare(sides[1], **dict(kind.options))
+        except ArithmeticError as problem:  # the others are counted, and the page says so
+            found[FAILED] += 1
+            print(f"{kind.name}: {problem!r}", flush=True)
+            continue
         found[said.order.verdict] += 1
         found[f"exit {said.exit_code}"] += 1
         found.update(name for name, is_said in usual(a, b).items() if is_said)
@@ -518,6 +525,8 @@ def pair_rows(kinds: tuple[Pairs, ...], first: int, pairs: int) -> tuple[list[st
         off = misses(right / pairs, kind.wanted, pairs)
         if off:
             missed.append(f"{kind.name}: {share(right, pairs)}%, wanted {_wanted(kind.wanted)}")
+        if found[FAILED]:
+            missed.append(f"{kind.name}: {share(found[FAILED], pairs)}% of comparisons failed")
         said = [
             f"{'**' if off else ''}{share(right, pairs)}{'**' if off else ''}",
             _wanted(kind.wanted),
