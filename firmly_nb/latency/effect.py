@@ -36,7 +36,7 @@ FINE = 1e-4  # to which part of an interval its ends are found
 STEPS = 60  # halvings that take a logarithm's range to its last digit
 APART = 256.0  # logarithms of times are within 60 of one another: strata do not meet
 NEVER = 30.0  # the logarithm of a time that is later than all others
-MOST_TIMES = 100_000  # of a side; more are represented by so many of their quantiles
+MOST_TIMES = 30_000  # of a side; more are represented by so many of their quantiles
 FEWEST_TIMES = 200  # of a stratum, which are never thinned
 ROUNDING = 1e-13  # of a sum of weighted pairs
 
@@ -103,13 +103,42 @@ class Pairs:
         return int(self.unit.max()) + 1 if len(self.unit) else 0
 
 
+class Shared(NamedTuple):
+    """Codes that two samples share; of each value the number of its code, -1 if not shared."""
+
+    codes: Codes
+    of_a: Codes
+    of_b: Codes
+
+
+def shared_codes(a: Codes, b: Codes) -> Shared:
+    """Return the codes, none below 0, that are in both samples; they are numbered from 0.
+
+    Examples
+    --------
+    >>> shared_codes(np.array([5, 2]), np.array([5, 7, 5])).of_b.tolist()
+    [0, -1, 0]
+    """
+    top = 1 + max((int(one.max()) for one in (a, b) if len(one)), default=-1)
+    present = np.zeros((2, top), dtype=bool)
+    present[0, a] = present[1, b] = True
+    codes = np.flatnonzero(present.all(axis=0))
+    number = np.full(top, -1, dtype=np.intp)
+    number[codes] = np.arange(len(codes))
+    return Shared(codes, number[a], number[b])
+
+
 def pairs_of(a: Sample, b: Sample) -> Pairs:
     """Sort two samples for counting; strata of one side only are left out."""
-    both = np.intersect1d(a.strata, b.strata)
-    (keys_a, of_a, n), (keys_b, of_b, m) = _sorted(a, both), _sorted(b, both)
-    first = np.unique(a.strata, return_index=True)
-    owner = a.units[first[1][np.isin(first[0], both)]]
-    size_a, size_b = (np.bincount(of, minlength=len(both)) for of in (of_a, of_b))
+    shared = shared_codes(a.strata, b.strata)
+    count = len(shared.codes)
+    (keys_a, of_a, n), (keys_b, of_b, m) = (
+        _sorted(one.values, of, count) for one, of in ((a, shared.of_a), (b, shared.of_b))
+    )
+    here = shared.of_a >= 0
+    owner = np.zeros(count, dtype=np.intp)
+    owner[shared.of_a[here]] = a.units[here]
+    size_a, size_b = (np.bincount(of, minlength=count) for of in (of_a, of_b))
     return Pairs(
         a=keys_a,
         b=keys_b,
@@ -126,22 +155,19 @@ def pairs_of(a: Sample, b: Sample) -> Pairs:
     )
 
 
-def _sorted(sample: Sample, strata: Codes) -> tuple[Floats, Codes, Floats]:
-    here = np.isin(sample.strata, strata)
-    of = np.searchsorted(strata, sample.strata[here]).astype(np.intp)
-    keys = np.minimum(sample.values[here], NEVER) + APART * of
-    order = np.argsort(keys, kind="stable")
-    keys, of = keys[order], of[order]
-    sizes = np.bincount(of, minlength=len(strata))
+def _sorted(values: Floats, of: Codes, count: int) -> tuple[Floats, Codes, Floats]:
+    here = of >= 0
+    keys = np.sort(np.minimum(values[here], NEVER) + APART * of[here])
+    sizes = np.bincount(of[here], minlength=count)
+    ordered = np.repeat(np.arange(count), sizes)
     kept = _kept(sizes)
-    return keys[kept], of[kept], sizes.astype(np.float64)
+    return keys[kept], ordered[kept], sizes.astype(np.float64)
 
 
 def _kept(sizes: Codes) -> Codes | slice:
     """Return the places that are kept of sorted values: all, or evenly spaced ones of each stratum.
 
-    A hundred thousand quantiles say where the others lie to a hundred-thousandth of a spread, far
-    below the error of any sample.
+    So many quantiles say where the others lie to a small part of a sample's own error.
     """
     total = int(sizes.sum())
     if total <= MOST_TIMES:
