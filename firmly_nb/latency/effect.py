@@ -3,8 +3,8 @@
 Orders are compared within strata (merchant and number of items, and run where there are shared
 ones), and the strata's counts are put together (P. van Elteren, "On the combination of independent
 two-sample tests of Wilcoxon", 1960). With one stratum the factor is that of Hodges and Lehmann, and
-its interval has those factors which a rank test does not reject. The variance is the larger of two:
-that of equal samples, and that of E. Brunner and U. Munzel ("The Nonparametric Behrens-Fisher
+its interval has those factors which a rank test does not reject. It asks two variances: that of
+equal samples, and that of E. Brunner and U. Munzel ("The Nonparametric Behrens-Fisher
 Problem", Biometrical Journal 42, 2000), which does not take A and B to be equally spread.
 
 The pairs are never written down: counting them takes two searches in sorted times.
@@ -197,19 +197,44 @@ def _balance(pairs: Pairs, left: Codes, right: Codes) -> Floats:
     return np.bincount(pairs.unit, weights=found, minlength=pairs.units).astype(np.float64)
 
 
-def balance_and_variance(pairs: Pairs, factor: float) -> tuple[float, float]:
-    """Return the balance of all units and its variance: the larger of the two that are known."""
+class Balance(NamedTuple):
+    """Balance of all units, with two variances: of equal samples, and that of the samples seen."""
+
+    balance: float
+    equal: float
+    seen: float
+    freedom: float  # degrees of freedom of the variance seen
+
+    def beyond(self, level: float) -> float:
+        """Return by how much it is too far from even at that level; not above 0 if it is not."""
+        from scipy.special import ndtri, stdtrit
+
+        upper = 0.5 + level / 2
+        limit = float(ndtri(upper)) * math.sqrt(self.equal)
+        if self.seen > 0:
+            limit = max(limit, float(stdtrit(self.freedom, upper)) * math.sqrt(self.seen))
+        return abs(self.balance) - limit
+
+
+def balance_of_all(pairs: Pairs, factor: float) -> Balance:
+    """Return the balance of all units together, B being moved by a factor."""
     left, right = _places(pairs, np.full(pairs.units, factor))
     of_b = ((left + right) / 2 - pairs.begin_a[pairs.of_b]) * pairs.weight_a[pairs.of_b]
     size = len(pairs.a) + 1
     below = sum(np.cumsum(np.bincount(places, minlength=size))[:-1] for places in (left, right))
     of_a = (np.asarray(below) / 2 - pairs.begin_b[pairs.of_a]) * pairs.weight_b[pairs.of_a]
-    weights = pairs.weights
-    own = pairs.m * _variances(of_b, pairs.of_b, len(pairs.n))
-    own += pairs.n * _variances(of_a, pairs.of_a, len(pairs.n))
-    equal = float((pairs.n * pairs.m * weights).sum()) / 12
-    variance = max(equal, float((weights**2 * own).sum()))
-    return float(_balance(pairs, left, right).sum()), variance
+    count, squared = len(pairs.n), pairs.weights**2
+    part_b = squared * pairs.m * _variances(of_b, pairs.of_b, count)
+    part_a = squared * pairs.n * _variances(of_a, pairs.of_a, count)
+    seen = float((part_a + part_b).sum())
+    # Satterthwaite's: each stratum and side has its own.
+    parts = (part_b**2 / np.maximum(pairs.m - 1, 1) + part_a**2 / np.maximum(pairs.n - 1, 1)).sum()
+    return Balance(
+        balance=float(_balance(pairs, left, right).sum()),
+        equal=float((pairs.n * pairs.m * pairs.weights).sum()) / 12,
+        seen=seen,
+        freedom=seen**2 / float(parts) if parts > 0 else math.inf,
+    )
 
 
 def _places(pairs: Pairs, factors: Floats) -> tuple[Codes, Codes]:
@@ -287,14 +312,10 @@ def _reach(pairs: Pairs) -> float:
 
 def log_interval(pairs: Pairs, middle: float, level: float) -> tuple[float, float]:
     """Return the logarithms of the factors that are not rejected; infinite if open."""
-    from scipy.special import ndtri
-
-    z, reach = float(ndtri(0.5 + level / 2)), _reach(pairs)
+    reach = _reach(pairs)
 
     def rejected(factor: float) -> float:
-        """Return by how much a factor is too far away; not above 0 within the interval."""
-        away, variance = balance_and_variance(pairs, factor)
-        return abs(away) - z * math.sqrt(variance)
+        return balance_of_all(pairs, factor).beyond(level)
 
     return _end(rejected, middle, -1, reach), _end(rejected, middle, 1, reach)
 
@@ -326,12 +347,8 @@ def _end(rejected: Callable[[float], float], middle: float, side: int, reach: fl
 
 def is_shorter(pairs: Pairs, level: float) -> bool:
     """Return whether B takes less time than A at that level, whatever the factor is."""
-    from scipy.special import ndtri
-
-    if not pairs.units:
-        return False
-    found, variance = balance_and_variance(pairs, 0.0)
-    return -found > float(ndtri(0.5 + level / 2)) * math.sqrt(variance)
+    found = balance_of_all(pairs, 0.0) if pairs.units else None
+    return found is not None and found.balance < 0 and found.beyond(level) > 0
 
 
 def ratio(
