@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
@@ -71,6 +71,7 @@ def recordings(draw):
     return fnb.Recordings(found)
 
 
+@settings(max_examples=30, deadline=None)
 @given(recordings())
 def test_tables_of_our_own_give_the_same_figures(ours):
     told = fnb.from_events(ours.events, ours.orders)
@@ -81,6 +82,7 @@ def test_tables_of_our_own_give_the_same_figures(ours):
     assert told.latency().sentences == ours.latency().sentences
 
 
+@settings(max_examples=30, deadline=None)
 @given(recordings())
 def test_a_recording_has_the_rows_of_the_table(ours):
     told = fnb.from_events(ours.events, ours.orders)
