@@ -15,7 +15,7 @@ from firmly_nb.display.html import swatch
 from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage, places_by_name, stage_colour
 from firmly_nb.recorder.records import End
 from firmly_nb.sim.merchants import merchants
-from firmly_nb.widgets.timeline import stage_list
+from firmly_nb.widgets.timeline_rows import stage_list
 from tests.recorder.made_records import event, start
 
 names = st.text(max_size=12) | st.from_regex(r"[a-z]{2,8}(\.[a-z]{2,8}){1,2}", fullmatch=True)
