@@ -36,6 +36,7 @@ from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, uni
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import estimate, values_needed
+from firmly_nb.latency.rules import rules
 from firmly_nb.latency.shares import outcome_table, success_over, success_rate
 from firmly_nb.latency.stages import (
     BUFFERED,
@@ -176,7 +177,7 @@ def _row(
     row = {
         "stage": part.stage,
         "n": n,
-        "max_ms": float(np.nanmax(part.values)) if n else None,
+        "max_ms": float(part.values.max()) if n else None,
         "left_out": 0,
         **part.extra,
         "reached": reached.count,
@@ -475,6 +476,7 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
         *_few_orders(orders),
         *_warm_up(orders),
         *_drift(orders),
+        *rules(orders),
         *_modes(parts),
         *_error_bounds(parts),
         *(() if known.from_planned_start else _lag(orders, parts)),

@@ -338,7 +338,7 @@ def _outcomes(table: pd.DataFrame) -> Grid:
         (outcome(row["outcome"]).word, count(row["count"]), _share(row))
         for row in table.to_dict("records")
     ]
-    caption = "How orders ended; intervals 95%, Wilson."
+    caption = "How orders ended; the 95% intervals allow for orders that are alike."
     return Grid(("outcome", "orders", "share"), rows, caption=caption)
 
 
@@ -479,8 +479,10 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "runs",
         (
-            "Orders placed together are alike. With two runs or more the intervals come from "
-            "drawing whole runs again."
+            "Orders placed together are alike. From five runs on an interval treats each run as "
+            "one observation. With two to four it holds for these runs only, and runs that differ "
+            "have none. In one run whose neighbouring orders are alike it comes from batches of "
+            "consecutive orders."
         ),
     ),
     (
