@@ -27,9 +27,11 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.caveats import (
     COMPRESSED,
     LATE_START,
+    SCHEDULED,
     Claims,
     claims,
     from_planned_start,
+    scheduled_ms,
 )
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
@@ -202,9 +204,11 @@ def _order_parts(orders: pd.DataFrame, counted: NDArray[np.bool_], units: Units)
     placed = counted & is_value(orders["outcome"], PLACED)
     found = []
     late = from_planned_start(orders)
+    if late:
+        orders = orders.assign(**{SCHEDULED: scheduled_ms(orders)})
     for name, column, mask, share in (
         (ORDER, "time_to_order_placed_ms", placed, 1.0),
-        *([(PLANNED, "scheduled_time_to_order_placed_ms", placed, None)] if late else []),
+        *([(PLANNED, SCHEDULED, placed, None)] if late else []),
         (FIRST_EVENT, "time_to_first_event_ms", counted, None),
         (HEADERS, "time_to_headers_ms", counted, None),
     ):

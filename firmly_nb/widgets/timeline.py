@@ -13,18 +13,25 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import anywidget
+import numpy as np
 import traitlets
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.html import QUIET
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
 from firmly_nb.display.text import printable
-from firmly_nb.latency.stages import START
+from firmly_nb.latency.stages import BUFFERED, REASONS, START, own_reasons
 from firmly_nb.outcomes import ACROSS, PLACED, STAGE_LOOKS, look_of_stage, outcome
 from firmly_nb.recorder.records import Event, Record, Start
 from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.recordings import Recording, Recordings
-from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html, verdict
+from firmly_nb.recordings.show import (
+    outcome_word,
+    recording_html,
+    recordings_html,
+    untimed_words,
+    verdict,
+)
 from firmly_nb.recordings.sources import recorded_stages
 from firmly_nb.widgets.cart_view import CartReading, event_json
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat, Throttle, module, style, with_static
@@ -399,7 +406,7 @@ class EventDetails:
         return self._reading
 
 
-def live_order(number: int, records: Sequence[Record]) -> Json:
+def live_order(number: int, records: Sequence[Record], *, ended: bool = False) -> Json:
     """Return an order that has not ended: the start and the events so far.
 
     Parameters
@@ -408,6 +415,8 @@ def live_order(number: int, records: Sequence[Record]) -> Json:
         Its number among the timeline's orders, from 1.
     records
         Its start and its events.
+    ended
+        Whether no event can come any more.
     """
     start, *rest = records
     if not isinstance(start, Start):
@@ -421,7 +430,7 @@ def live_order(number: int, records: Sequence[Record]) -> Json:
         "started_at_ms": (start.started_at_ns or 0) / 1e6,
         "events": [event_row(event) for event in events[:MOST_EVENTS]],
         "events_left_out": max(len(events) - MOST_EVENTS, 0),
-        "stages": stage_list(events, start.milestones),
+        "stages": stage_list(events, start.milestones, ended=ended),
         "end": None,
     }
 
@@ -429,7 +438,7 @@ def live_order(number: int, records: Sequence[Record]) -> Json:
 def ended_order(number: int, recording: Recording) -> Json:
     """Return an order that has ended, or of which nothing more can come."""
     records = recording.records()
-    return live_order(number, records) | {"end": _end(recording)}
+    return live_order(number, records, ended=True) | {"end": _end(recording)}
 
 
 def event_row(event: Event) -> Json:
@@ -455,13 +464,23 @@ def event_row(event: Event) -> Json:
     }
 
 
-def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Json]:
-    """Return a row for each stage, reached or not, with the event that ended it."""
+def stage_list(
+    events: Sequence[Event], milestones: list[str] | None, *, ended: bool = False
+) -> list[Json]:
+    """Return a row for each stage, reached or not, with the event that ended it.
+
+    Where its time is not known, it is null and ``untimed`` says why. Whether events were gathered
+    shows when the order has ended.
+    """
     seqs = {event.event: event.seq for event in events}
     made = recorded_stages([(events, milestones)])
     milestone_names = [made.names[code] for code in made.to_milestone]
     stages = [made.names[code] for code in made.stage]
     looks = [look_of_stage(stage, milestone_names) for stage in stages]
+    reasons = own_reasons(made.duration_ms, made.uncertainty_us, made.coalesced)
+    if ended:
+        reasons[made.gathered & ~np.isnan(made.end_ms)] = REASONS.index(BUFFERED)
+    untimed = untimed_words(reasons.tolist())
     return [
         {
             "stage": printable(stages[row], LONGEST_NAME),
@@ -469,7 +488,8 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
             "seq": seqs.get(name),
             "start_ms": _known(made.start_ms[row]),
             "end_ms": _known(made.end_ms[row]),
-            "duration_ms": _known(made.duration_ms[row]),
+            "duration_ms": None if untimed[row] else _known(made.duration_ms[row]),
+            "untimed": untimed[row],
             "uncertainty_us": _known(made.uncertainty_us[row]),
             "look": looks[row].number,
             "is_across": looks[row].pattern is ACROSS,

@@ -191,6 +191,8 @@ export function precisionWords(order) {
   const { events } = order;
   if (!events.length) return order.end ? "no events" : "";
   const clocks = [...new Set(events.map((event) => event.clock))].sort().join(" and ");
+  const reached = (order.stages ?? []).filter((stage) => stage.end_ms !== null && stage.end_ms !== undefined);
+  if (reached.length && reached.every((stage) => stage.untimed)) return `no stage has a known time · ${clocks} clock`;
   const worst_us = Math.max(...events.map((event) => event.uncertainty_us));
   return [`every time ±${uncertainty(worst_us)}`, `${clocks} clock`, networkWords(events.at(-1))]
     .filter(Boolean)
