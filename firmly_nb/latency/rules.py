@@ -136,6 +136,9 @@ class _Tenth(NamedTuple):
 def _bad_tenth(orders: pd.DataFrame, tried: list[NDArray[np.intp]]) -> Iterator[str]:
     placed = _placed(orders)
     times = floats(orders["time_to_order_placed_ms"])
+    # An order whose start is not known has no place in time.
+    known = orders["started_at"].notna().to_numpy()
+    tried = [run[known[run]] for run in tried]
     runs = [_thinned(run) for run in tried if len(run) >= FEWEST_FOR_TENTHS]
     slow = [_slowest(times, run[placed[run]]) for run in runs if placed[run].sum() >= MANY_PLACED]
     failing = [_most_failing(~placed, run) for run in runs]

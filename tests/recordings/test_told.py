@@ -187,6 +187,19 @@ def test_orders_without_a_start_are_left_out_of_what_needs_one():
     assert "not drawn: 100 orders" in repr(told.charts.over_time())
 
 
+def test_a_slow_stretch_is_told_with_its_time_only_where_starts_are_known():
+    table, orders = study(400, failed=0)
+    slow = table["recording_id"].isin(orders["recording_id"][100:140])
+    table["t_ms"] *= np.where(slow, 2.7, 1.0)
+    begins = pd.date_range("2026-01-05", periods=400, freq="1s", tz="UTC").to_series(
+        index=orders.index
+    )
+    for known, said in ((begins, True), (begins.where(orders.index % 2 == 0), True), (None, False)):
+        columns = {} if known is None else {"started_at": known}
+        sentences = fnb.from_events(table, orders.assign(**columns)).latency().sentences
+        assert any("Bad tenth" in text for text in sentences) == said
+
+
 def test_the_last_milestone_decides_where_no_outcome_is_given():
     table = events_of(a=[1, 2, 3, 4], b=[1, 2])
     orders = fnb.from_events(table).orders
