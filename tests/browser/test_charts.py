@@ -30,10 +30,11 @@ def test_a_chart_is_drawn_by_jupyterlab_and_saved_with_a_picture_that_nobody_wai
 
     def saved():
         data = bench.save()["cells"][2]["outputs"][0]["data"]
-        return data if "image/png" in data else None
+        return data if "text/html" in data else None
 
     data = until(saved, "the picture that JupyterLab saves")
-    assert set(data) == {PLOTLY, "image/png", "text/plain"}
+    assert set(data) == {PLOTLY, "image/png", "text/html", "text/plain"}
+    assert 'alt="Where do slow orders spend their time? ' in "".join(data["text/html"])
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert "8 orders, 8 placed." in "".join(data["text/plain"])
     for scheme in ("dark", "light"):

@@ -153,15 +153,26 @@ def test_its_policy_lets_nothing_of_a_stranger_run(compared, browser, tmp_path):
     page.context.close()
 
 
-def test_on_a_telephone_a_drawing_is_moved_rather_than_pressed(compared, browser, tmp_path):
+CUT_OFF = """() => [...document.querySelectorAll(".plot")].flatMap((plot) => {
+    const { left, right } = plot.getBoundingClientRect();
+    return [...plot.querySelectorAll("text")].filter((text) => {
+        const box = text.getBoundingClientRect();
+        return box.width && (box.left < left - 1 || box.right > right + 1);
+    }).map((text) => text.textContent);
+})"""
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_telephone_a_drawing_fits_and_no_word_of_it_is_cut(compared, browser, tmp_path, width):
     path = tmp_path / "report.html"
     path.write_text(compared, "utf-8")
-    page = browser.new_context(viewport={"width": 390, "height": 800}).new_page()
+    page = browser.new_context(viewport={"width": width, "height": 800}).new_page()
     page.goto(path.as_uri())
     page.locator(DRAWN).wait_for(state="attached", timeout=LIMIT_MS)
-    assert page.evaluate("() => document.documentElement.scrollWidth") == 390
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
     widths = "() => [...document.querySelectorAll('.main-svg')].map((e) => e.clientWidth)"
-    assert min(page.evaluate(widths)) >= 600
+    assert max(page.evaluate(widths)) <= width
+    assert page.evaluate(CUT_OFF) == []
     assert found_by_axe(page) == []
     page.context.close()
 

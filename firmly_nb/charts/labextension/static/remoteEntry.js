@@ -47,13 +47,26 @@ function* all(widget) {
   for (const child of widget.children?.() ?? []) yield* all(child);
 }
 
+// What nbconvert shows: its usual template has no place for the alternative text of a picture.
+const withAlternative = (model, alternative) => {
+  const png = model.data["image/png"];
+  if (!png || String(model.data["text/html"] ?? "").includes(png)) return;
+  const image = document.createElement("img");
+  image.setAttribute("alt", alternative);
+  image.setAttribute("style", "max-width:100%");
+  const html = image.outerHTML.replace("<img ", `<img src="data:image/png;base64,${png}" `);
+  model.setData({ data: { ...model.data, "text/html": html } });
+};
+
 // Names of Plotly's renderer: if they change, pictures stay as they are.
 const attend = (widget) => {
   if (!widget.hasClass?.("jp-RenderedPlotly")) return;
   const meta = widget._model?.data?.[MIME]?.layout?.meta;
   if (!meta?.question) return;
   const image = widget.node.querySelector(".plot-img");
-  if (image) image.alt = `${meta.question} ${meta.sentence}`;
+  const alternative = `${meta.question} ${meta.sentence}`;
+  if (image) image.alt = alternative;
+  withAlternative(widget._model, alternative);
   widget.node.setAttribute("role", "group");
   widget.node.setAttribute("aria-label", meta.question);
   const isPicture = image?.src && !widget.node.querySelector(".plot-container");
