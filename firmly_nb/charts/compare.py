@@ -142,6 +142,8 @@ def comparison_chart(
         lines += _margin_lines(domains["questions"])
         notes += _row_words(rows)
         caption += f" {_drawn_words(found, rows)}"
+    if found.tail.limits_differ:
+        caption += " Limits are by merchant and items; the lines are those of all orders together."
     caption += beyond
     if "shift" in domains:
         drawn += _shift_traces(found)
@@ -292,7 +294,7 @@ def _question_axes(rows: Sequence[_Row], domain: list[float]) -> dict[str, Any]:
 def _margin_lines(domain: list[float]) -> list[dict[str, Any]]:
     """Draw no change as a line, and what is within the margins as a field."""
     place = {"xref": "x3", "yref": "paper", "y0": domain[0], "y1": domain[1], "layer": "below"}
-    field = {"type": "rect", "x0": -1, "x1": 1, "fillcolor": faint("#5a5d63", 0.12)}
+    field = {"type": "rect", "x0": -1, "x1": 1, "fillcolor": faint("#808080", 0.2)}
     line = {"color": LIGHT.ink, "width": 1.4}
     return [
         {**field, "line": {"width": 0}, **place},
@@ -413,7 +415,7 @@ def _limit_words(found: Comparison, axis: dict[str, Any]) -> list[dict[str, Any]
         side = "right" if at > (first + last) / 2 else "left"
         said = f"later than {limit.words}:"
         if found.tail.limits_differ:
-            said = f"{limit.words}; by merchant and items:"
+            said = f"{limit.words}:"
         words.append(
             {
                 "xref": "x",
@@ -526,7 +528,7 @@ def _shift_traces(found: Comparison) -> list[Any]:
             y=[*allowed, *(-allowed)[::-1]],
             mode="lines",
             fill="toself",
-            fillcolor="rgba(90,93,99,0.14)",
+            fillcolor=faint("#808080", 0.2),
             line={"color": LIGHT.quiet, "width": 1, "dash": "dot"},
             hoverinfo="skip",
             name=f"margin of {stated_percent(found.margin)}",
