@@ -1,4 +1,4 @@
-"""What people ask for, as they write it: shares, points, times and targets.
+"""Shares, points, times and targets, read as people write them.
 
 One reader for all verbs and commands: ``margin=0.10`` and ``margin="10%"`` are the same.
 """

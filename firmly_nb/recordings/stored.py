@@ -476,6 +476,8 @@ def open_path(
         raise no_such_path(where)
     warnings: list[str] = []
     folders, files = find(where, warnings)
+    if not (folders or files or warnings):
+        warnings.append(f"There are no recordings in {where}. Pass a saved set, journal or folder.")
     held = Selection([Held(make(*one) for one in _journals(files, warnings))])
     sets = _sets(folders, where, warnings)
     # One set is in order, and of one set no ids need be read.

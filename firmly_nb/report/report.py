@@ -31,7 +31,6 @@ from firmly_nb.display.text import (
     printable,
     short_name,
 )
-from firmly_nb.latency.caveats import claims
 from firmly_nb.latency.compare import Comparison, compare, comparison_html
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
@@ -59,6 +58,8 @@ class Reported(Orders, Protocol):
 
     @property
     def warnings(self) -> list[str]: ...  # noqa: D102 - the same
+    @property
+    def caveats(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     def __iter__(self) -> Iterator[Any]: ...
 
 
@@ -194,8 +195,9 @@ def _page(
     heading = printable(title or "How orders went", LONGEST)
     body = [
         header_section(heading, found, against),
+        caveats_section(recs, against, names),
         summary_section(charts, found),
-        comparison_section(recs, against, names),
+        comparison_section(against, names),
         tables_section(recs, found),
         '<h2 id="charts">Charts</h2>\n',
         *(
@@ -258,20 +260,15 @@ def _make_folder(target: Path) -> None:
         raise coded_error(type(error), "FNB315", text) from error
 
 
-def comparison_section(recs: Reported, against: Against | None, names: tuple[str, str]) -> str:
-    """Return the comparison: caveats first, then verdict, questions, design and stages."""
+def comparison_section(against: Against | None, names: tuple[str, str]) -> str:
+    """Return the comparison: what it cannot say, then verdict, questions, design and stages."""
     if against is None:
         return ""
-    known = [
-        f"{name}: {text}"
-        for name, one in zip(names, (against.earlier, recs), strict=True)
-        for text in claims(one.event_times, one.stages, one.orders).table["text"]
-    ]
     sides = quiet(f"In the comparison A is {names[0]} and B is {names[1]}.")
     shown = comparison_html(replace(against.found, notes=()))
     return (
         f'<h2 id="comparison">Comparison</h2>\n<div class="card">'
-        f"{notes([*known, *against.found.notes])}{sides}{shown}</div>\n"
+        f"{notes(against.found.notes)}{sides}{shown}</div>\n"
     )
 
 
@@ -307,6 +304,31 @@ def header_section(title: str, found: LatencySummary, against: Against | None) -
         f'<p>Written {now}.</p>\n</header>\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
         "<main>\n"
     )
+
+
+def caveats_section(recs: Reported, against: Against | None, names: tuple[str, str]) -> str:
+    """Return what cannot be said of the recordings: who reads on must know it first."""
+    sides = [(recs, names[1]), *([(against.earlier, names[0])] if against else [])]
+    rows = [
+        (
+            row["code"],
+            count(row["orders"]),
+            row["text"] if against is None else f"{name}: {row['text']}",
+            row["voids"],
+        )
+        for side, name in sides
+        for row in side.caveats.to_dict("records")
+    ]
+    if not rows:
+        return ""
+    heads = (
+        Head("caveat", left=True),
+        "orders",
+        Head("what was seen", left=True, wraps=True),
+        Head("what cannot be said", left=True, wraps=True),
+    )
+    grid = grid_html(Grid(heads, rows))
+    return f'<h2 id="caveats">What cannot be said</h2>\n<div class="card">{grid}</div>\n'
 
 
 def summary_section(drawn: dict[str, Chart], found: LatencySummary) -> str:
@@ -403,7 +425,7 @@ def _outcomes(table: pd.DataFrame) -> Grid:
         (outcome(row["outcome"]).word, count(row["count"]), _share(row))
         for row in table.to_dict("records")
     ]
-    caption = "How orders ended; intervals 95%, Wilson."
+    caption = "How orders ended; the 95% intervals allow for orders that are alike."
     return Grid(("outcome", "orders", "share"), rows, caption=caption)
 
 
@@ -495,7 +517,9 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
             "From one milestone to the next; of a repeated event the last one counts. The "
             "stages of an order add up to its time to order-placed. Where a milestone is "
             "missing its stage has no time and the next is called a->c. Milestones out of order "
-            "give a negative time, which is kept."
+            "give no time. Neither does a stage whose ends came in one read, or whose uncertainty "
+            "is above half of its time, nor any of a merchant whose events were gathered on "
+            "their way."
         ),
     ),
     (
@@ -544,8 +568,10 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "runs",
         (
-            "Orders placed together are alike. With two runs or more the intervals come from "
-            "drawing whole runs again."
+            "Orders placed together are alike. From five runs on an interval treats each run as "
+            "one observation. With two to four it holds for these runs only, and runs that differ "
+            "have none. In one run whose neighbouring orders are alike it comes from batches of "
+            "consecutive orders."
         ),
     ),
     (
