@@ -253,14 +253,10 @@ def gate(
     """
     from firmly_nb.recordings.recordings import load
 
-    judge = _judge(margin, tail, placed, control, slo)
+    asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
+    judge = _judge(asked, slo, None if baseline else "--baseline")
     if baseline is None and slo is None:
         text = f"A gate needs --baseline PATH, or a target such as --slo {TARGET}."
-        raise coded_error(ValueError, "FNB316", text)
-    asked = {"--margin": margin, "--tail": tail, "--placed": placed, "--control": control}
-    given = [name for name, value in asked.items() if value is not None]
-    if baseline is None and given:
-        text = f"{given[0]} is for a comparison. Add --baseline PATH."
         raise coded_error(ValueError, "FNB316", text)
     recs = load(runs)
     earlier = None if baseline is None else load(baseline)
@@ -306,7 +302,8 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     """Write a page about recordings: sentences, tables, charts; it needs no network to be read."""
     from firmly_nb.report.report import Against, write
 
-    judge = _judge(margin, tail, placed, control, slo)
+    asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
+    judge = _judge(asked, slo, None if compare else "--compare")
     if check and compare is None and slo is None:
         text = f"--check needs --compare PATH, or a target such as --slo {TARGET}."
         raise coded_error(ValueError, "FNB316", text)
@@ -615,16 +612,23 @@ def _print_sweep_json(started: Sweep, recs: Recordings) -> None:
 
 
 def _judge(
-    margin: str | None, tail: str | None, placed: str | None, control: str | None, slo: str | None
+    asked: dict[str, str | None], slo: str | None, lacks: str | None
 ) -> Callable[[Recordings, Recordings | None], Gate]:
-    """Return what holds new recordings against earlier ones and a target; read its options."""
+    """Return what holds new recordings against earlier ones and a target; read its options.
+
+    ``lacks`` is the option of a comparison, where it was not given.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    if lacks and given:
+        text = f"--{next(iter(given))} is for a comparison. Add {lacks} PATH."
+        raise coded_error(ValueError, "FNB316", text)
     target = None if slo is None else target_of("--slo", slo)
     margins: dict[str, Any] = {
-        "margin": share_of("--margin", "10%" if margin is None else margin, 0.10),
-        "tail_margin": points_of("--tail", "5" if tail is None else tail),
-        "placed_margin": points_of("--placed", "5" if placed is None else placed),
+        "margin": share_of("--margin", given.get("margin", "10%"), 0.10),
+        "tail_margin": points_of("--tail", given.get("tail", "5")),
+        "placed_margin": points_of("--placed", given.get("placed", "5")),
         "slo_ms": target and target.order_ms,
-        "control": control,
+        "control": given.get("control"),
     }
 
     def judge(recs: Recordings, earlier: Recordings | None) -> Gate:

@@ -90,6 +90,7 @@ def test_a_check_ends_with_one_if_worse_and_with_three_if_not_known(
             ("SAVED", "-o", f"{__file__}/page.html"),
             "cannot be made: File exists. Name another.",
         ),
+        (("SAVED", "--margin", "20%"), "--margin is for a comparison. Add --compare PATH."),
         (("SAVED", "-o", "."), "is a folder. Name a file in it"),
         (("SAVED", "--compare", "SAVED", "--margin", "0"), "--margin must be between 0 and 1"),
     ],

@@ -595,7 +595,7 @@ Name another file.
 
 FNB316 Comparison missing
 A gate and --check hold orders against earlier ones or a target. Neither was given.
-Add --baseline PATH (of a report --compare PATH), or --slo order=1500ms:95%.
+Add --baseline PATH or --slo order=1500ms:95%; of a report --compare PATH or compare_with.
 
 FNB317 Too few events for a calibration
 A calibration needs at least 1 event.

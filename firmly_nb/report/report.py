@@ -244,6 +244,9 @@ def reported(name: str, value: Any) -> Reported:
 def held_against(recs: Reported, earlier: Any, margins: Mapping[str, Any]) -> Against | None:
     """Hold recordings against earlier ones, if there are any."""
     check_names("report()", margins, MARGINS)
+    if earlier is None and margins:
+        text = f"{next(iter(margins))} is for a comparison. Add compare_with=... or leave it out."
+        raise coded_error(ValueError, "FNB316", text)
     if earlier is None:
         return None
     before = reported("compare_with", earlier)
