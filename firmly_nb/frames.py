@@ -29,7 +29,7 @@ AS_TEXT = {"options": {"strings_to_formulas": False, "strings_to_urls": False}}
 # What people look for in a table, and what they need to find the rest.
 FIRST = (
     *("outcome", "time_to_order_placed_ms", "order_number", "error_code"),
-    *("check", "severity", "path", "kind", "before", "after"),
+    *("code", "text", "check", "severity", "path", "kind", "before", "after"),
     *("seq", "event", "t_ms", "gap_ms", "stage", "duration_ms", "start_ms", "end_ms"),
     *("description", "variant_id", "quantity", "line_price_minor", "total_minor", "currency"),
 )
@@ -48,17 +48,19 @@ class TableFrame(pd.DataFrame):
         plain, wanted = pd.DataFrame(self), _by_interest(self.columns)
         # As many rows as are printed tell how wide it gets.
         few = plain if len(plain) <= 2 * ENDS else pd.concat([plain.head(ENDS), plain.tail(ENDS)])
-        with pd.option_context(
-            *("display.expand_frame_repr", False, "display.max_columns", None),
-            *("display.max_colwidth", LONGEST_SHOWN, "display.show_dimensions", False),
-        ):
-            for shown in range(len(wanted), 0, -1):
-                if max(map(len, repr(few[wanted[:shown]]).splitlines())) <= width:
-                    break
-            text = repr(plain[wanted[:shown]]) if wanted else ""
-        left = wanted[shown:] if wanted else []
+        one_line = ("display.expand_frame_repr", False, "display.max_columns", None)
+        with pd.option_context(*one_line):
+            if _width(few) <= width:
+                return repr(plain)
+        cut = ("display.max_colwidth", LONGEST_SHOWN, "display.show_dimensions", False)
+        with pd.option_context(*one_line, *cut):
+            shown = len(wanted)
+            while shown > 1 and _width(few[wanted[:shown]]) > width:
+                shown -= 1
+            text = repr(plain[wanted[:shown]])
+        left = wanted[shown:]
         if not left:
-            return repr(plain)
+            return text
         named = ", ".join(map(str, left))
         also = textwrap.wrap(f"{len(plain)} rows; more columns: {named}.", width)
         return "\n".join([text, "", *also])
@@ -88,6 +90,10 @@ class TableFrame(pd.DataFrame):
     def to_parquet(self, *args: Any, **options: Any) -> Any:
         """Write Parquet: JSON as text, all else as it is."""
         return for_parquet(self).to_parquet(*args, **options)
+
+
+def _width(frame: pd.DataFrame) -> int:
+    return max(map(len, repr(frame).splitlines()))
 
 
 def _by_interest(columns: pd.Index[Any]) -> list[Any]:
