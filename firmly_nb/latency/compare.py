@@ -424,10 +424,13 @@ def comparison_text(found: Comparison) -> str:
 
 def comparison_html(found: Comparison) -> str:
     """Show a comparison: verdict, questions, design, stages, what is not said."""
-    stages = grid_html(_stage_grid(found)) if found.differences else ""
+    # A caption makes a table one that can be scrolled by keys.
+    questions = grid_html(replace(questions_grid(found), caption="The three questions."))
+    stages = grid_html(replace(_stage_grid(found), caption="The stages."))
+    stages = stages if found.differences else ""
     design = "".join(f"<div>{as_html(line)}</div>" for line in _design_words(found))
     return page(
-        f"<div><b>{as_html(found.verdict)}</b></div>{grid_html(questions_grid(found))}"
+        f"<div><b>{as_html(found.verdict)}</b></div>{questions}"
         f'<div style="{QUIET}">{design}</div>{stages}{quiet(_how(found))}{notes(found.notes)}'
     )
 

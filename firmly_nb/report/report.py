@@ -330,7 +330,7 @@ def caveats_section(recs: Reported, against: Against | None, names: tuple[str, s
         Head("what was seen", left=True, wraps=True),
         Head("what cannot be said", left=True, wraps=True),
     )
-    grid = grid_html(Grid(heads, rows))
+    grid = grid_html(Grid(heads, rows, caption="What was seen, and what it forbids to say."))
     return f'<h2 id="caveats">What cannot be said</h2>\n<div class="card">{grid}</div>\n'
 
 
