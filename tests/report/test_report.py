@@ -38,7 +38,59 @@ def test_it_says_the_answers_first(compared, made):
     rate = success_rate(recs.orders)
     assert f"{rate.count} of 200 orders were placed" in summary
     assert "Half of the placed orders take at most" in summary
-    assert "In the comparison A is before and B is now." in summary
+
+
+def test_the_comparison_says_verdict_questions_design_and_stages(compared):
+    words = words_of(compared.split('id="comparison"')[1].split('id="tables"')[0])
+    said = [
+        "In the comparison A is before and B is now.",
+        "question",
+        "typical",
+        "tail",
+        "placed",
+        "runs: ",
+        "shipping-updated",
+    ]
+    places = [words.index(text) for text in said]
+    assert places == sorted(places)
+    assert 'href="#comparison"' in compared
+
+
+def test_without_earlier_orders_there_is_no_comparison(made):
+    page = report_html(made(12), pictures=False)
+    assert 'id="comparison"' not in page
+    assert "#comparison" not in page
+
+
+def test_one_recording_a_list_or_a_path_is_reported(lab, tmp_path):
+    one, other = (lab.place(fnb.Order.example(), progress=False) for _ in range(2))
+    fnb.Recordings([one, other]).save(tmp_path / "set")
+    target = tmp_path / "page.html"
+    for given, counted in (
+        (one, "1 of 1 order"),
+        ([one, other], "2 of 2"),
+        (tmp_path / "set", "2 of 2"),
+    ):
+        page = fnb.report(given, target, compare_with=[other], margin="20%", pictures=False)
+        assert counted in words_of(page.read_text("utf-8"))
+    for wrong in (7, None, {"a": 1}):
+        with pytest.raises(TypeError, match=r"^recs must be recordings or a path"):
+            fnb.report(wrong, target)
+    with pytest.raises(TypeError, match=r"^compare_with must be recordings or a path"):
+        fnb.report(one, target, compare_with=7)
+    with pytest.raises(TypeError, match=r"Unknown option 'margins' for report\(\)"):
+        fnb.report(one, target, compare_with=other, margins=0.2)
+
+
+def test_a_margin_without_earlier_orders_is_refused(made, tmp_path):
+    with pytest.raises(ValueError, match=r"margin is for a comparison. Add compare_with=..."):
+        fnb.report(made(6), tmp_path / "report.html", margin="20%")
+
+
+def test_a_folder_that_cannot_be_made_is_named(made, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"The folder .*file cannot be made: .*FNB315"):
+        fnb.report(made(6), tmp_path / "file" / "report.html")
 
 
 def test_it_has_tables_charts_environment_calibration_warnings_and_definitions(compared):
