@@ -84,7 +84,7 @@ PROGRAM = """
             headers += [("Set-Cookie", planted["cookie"]), ("X-Firmly-Session", planted["cookie"]),
                         ("Server", f"sid={planted['cookie']}")]
             kind = [("Content-Type", "text/event-stream")]
-            self.answer(b'event: order-placed\ndata: {}\n\n', [*kind, *headers])
+            self.answer(b'event: order-placed\\ndata: {}\\n\\n', [*kind, *headers])
 
     KEY = json.loads(jwk.JWK.generate(kty="RSA", size=2048).export_public())
     told += [planted["token"], planted["cookie"]]

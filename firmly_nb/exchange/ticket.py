@@ -15,7 +15,7 @@ from firmly_nb.api.secrets import redact_text
 from firmly_nb.display.text import THIN_SPACE, UNIT_SPACE, duration, printable, uncertainty
 from firmly_nb.latency.stages import BUFFERED, COALESCED, OUT_OF_ORDER, REASONS, voided
 from firmly_nb.outcomes import outcome
-from firmly_nb.recorder.records import masked, masked_text
+from firmly_nb.recorder.records import masked_text
 from firmly_nb.recorder.tables import last_snapshot
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def ticket(
         *_stages(stages, orders),
         "",
         "Headers of the response",
-        *_headers(masked(end, start)),
+        *_headers(end, start),
     ]
     return Ticket("\n".join(line.rstrip() for line in lines) + "\n")
 
@@ -151,13 +151,12 @@ def _stages(stages: pd.DataFrame, orders: pd.DataFrame) -> Iterator[str]:
             yield f"{label}{_ascii(duration(time_ms)):>12}   {_ascii(uncertainty(bound_us)):>10}"
 
 
-def _headers(end: End) -> Iterable[str]:
+def _headers(end: End, start: Start) -> Iterable[str]:
     if not end.headers:
         yield f"  {NONE}"
     for name, value in end.headers:
         # What a journal holds may have been written by anybody.
-        text = _ascii(printable(redact_text(f"{name}: {value}"), 2 * LONGEST))
-        yield from _wrapped(text, "  ", "    ")
+        yield from _wrapped(_clean(f"{name}: {value}", start, 2 * LONGEST), "  ", "    ")
 
 
 def _field(label: str, value: str) -> list[str]:
@@ -170,11 +169,11 @@ def _wrapped(text: str, first: str, rest: str) -> list[str]:
     ) or [first]
 
 
-def _clean(value: object, start: Start) -> str:
+def _clean(value: object, start: Start, longest: int = LONGEST) -> str:
     """Return a stranger's text as it may be sent to somebody else."""
     if value is None:
         return NONE
-    return _ascii(printable(masked_text(redact_text(str(value)), start), LONGEST))
+    return _ascii(printable(masked_text(redact_text(str(value)), start), longest))
 
 
 def _ascii(text: str) -> str:

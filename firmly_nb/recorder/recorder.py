@@ -41,6 +41,7 @@ from firmly_nb.recorder.records import (
     Phases,
     Record,
     Start,
+    masked_headers,
     says_placed,
     says_refused,
 )
@@ -898,7 +899,9 @@ class _Run:
             retry_after_s=self.retry_after_s,
             sent=self.phases.sent,
             stream_left_open=left_open,
-            headers=kept_headers(self.headers.multi_items(), self.secrets),
+            headers=masked_headers(
+                kept_headers(self.headers.multi_items(), self.secrets), self.job.start
+            ),
         )
         self.emit(record)
         return record
