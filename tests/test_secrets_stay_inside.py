@@ -93,7 +93,7 @@ PROGRAM = """
     with fnb.connect(api_url=f"http://127.0.0.1:{server.server_port}", app_id=planted["app_id"],
                      allow_domains=["staging.luma.gift"]) as lab:
         for isolated in (True, False):
-            rec = lab.place(order, card, isolated=isolated)
+            rec = lab.place(order, isolated=isolated)
             assert rec.outcome == "placed" and len(rec.headers) > 20
             show(rec, rec.ticket(), rec.headers.to_csv(), rec.records(), vars(rec.recorded.end))
             print("that is a ticket")
