@@ -95,7 +95,7 @@ PROGRAM = """
         for isolated in (True, False):
             rec = lab.place(order, isolated=isolated)
             assert rec.outcome == "placed" and len(rec.headers) > 20
-            show(rec, rec.ticket(), rec.headers.to_csv(), rec.records(), vars(rec.recorded.end))
+            show(rec, rec.ticket(), rec.headers.to_csv(), rec.records())
             print("that is a ticket")
             made.append(rec)
     server.shutdown()
