@@ -1,4 +1,4 @@
-"""The command line: ``firmly-nb demo | place | sweep | gate | report | load | lab | sim | ...``.
+"""The command line: ``firmly-nb demo | place | sweep | gate | report | load | ticket | ...``.
 
 Output is for people (rich; plain when piped) or, with ``--json``, for machines. The exit code says
 whether the order exists (of a sweep: every order of its plan): 0 yes, 1 no, 2 refused before
@@ -379,6 +379,23 @@ def load(
 
 
 @app.command()
+def ticket(
+    path: Annotated[Path, typer.Argument(help="A saved set, a journal or a folder of journals.")],
+    recording_id: Annotated[
+        str | None,
+        typer.Option("--id", help="Recording id or request id; by default the slowest order."),
+    ] = None,
+) -> None:
+    """Print what whoever runs the service needs to find an order; no address and no secret."""
+    recs = _loaded(path)
+    position = _slowest(recs) if recording_id is None else _named(recs, recording_id, path)
+    if recording_id is None and len(recs) > 1:
+        # Beside the ticket, which may be piped into an e-mail.
+        print(f"the slowest of {count(len(recs), 'order')}; --id names another", file=sys.stderr)
+    sys.stdout.write(recs[position].ticket())
+
+
+@app.command()
 def verify(
     path: Annotated[Path, typer.Argument(help="The folder of a saved set.")],
     quiet: Annotated[
@@ -651,6 +668,24 @@ def _loaded(path: Path) -> Recordings:
         text = f"There are no recordings in {path}. Pass a saved set, journal or folder."
         raise coded_error(ValueError, "FNB314", text)
     return recs
+
+
+def _slowest(recs: Recordings) -> int:
+    """Return the place of the order that took longest, however it ended."""
+    from firmly_nb.recorder.tables import headline_ms
+
+    rows = recs.orders[["time_to_order_placed_ms", "time_to_failure_ms", "order_latency_ms"]]
+    times = [headline_ms({str(k): v for k, v in row.items()}) for row in rows.to_dict("records")]
+    return max(range(len(times)), key=lambda n: -1.0 if math.isnan(times[n]) else times[n])
+
+
+def _named(recs: Recordings, wanted: str, path: Path) -> int:
+    orders = recs.orders
+    is_it = (orders["recording_id"] == wanted) | (orders["request_id"] == wanted)
+    if not is_it.any():
+        text = f"No recording {quoted(wanted)} in {path}. firmly-nb load {path} lists them."
+        raise coded_error(LookupError, "FNB323", text)
+    return int(is_it.to_numpy().argmax())
 
 
 def _calibration() -> Calibration:

@@ -621,6 +621,10 @@ FNB322 Value that no order can have
 The column has a few known values, and this is none of them.
 Use one that the message lists.
 
+FNB323 Unknown recording id
+No recording there has that recording id or request id.
+Take an id from firmly-nb load, or from orders["recording_id"].
+
 FNB330 Column missing
 A table for fnb.from_events lacks a column that it needs.
 Rename the column that has these values.

@@ -14,11 +14,13 @@ from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, recorded
 from firmly_nb.recorder.tables import (
     EVENTS,
+    HEADERS,
     ORDERS,
     WIDE,
     confirmation_rows,
     error_of,
     event_rows,
+    header_rows,
     judgement,
     last_snapshot,
     last_unread,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.carts.report import CheckReport
     from firmly_nb.carts.tables import CartTables
+    from firmly_nb.exchange.ticket import Ticket
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.drift import RunDrift
     from firmly_nb.latency.shares import Attainment
@@ -119,6 +122,11 @@ class Recording:
         return number
 
     @property
+    def request_id(self) -> str | None:
+        """Id that the request carried (``x-firmly-request-id``); None if it carried none."""
+        return self._start.request_id
+
+    @property
     def cart(self) -> dict[str, Any] | None:
         """Last cart or order, as the API sent it, redacted; None without one, or if unread."""
         last = last_snapshot(self._start, self._events, self._end)
@@ -168,6 +176,11 @@ class Recording:
     def orders(self) -> pd.DataFrame:
         """One row, the order's; see ``ORDERS``."""
         return ORDERS.frame([self.summary()])
+
+    @cached_property
+    def headers(self) -> pd.DataFrame:
+        """One row a header of the response that is kept; see ``HEADERS``."""
+        return HEADERS.frame(header_rows(self.recording_id, self._end.headers))
 
     def summary(self) -> dict[str, Any]:
         """Return the order's row as it is before it becomes a table: cheap, None where null."""
@@ -304,6 +317,24 @@ class Recording:
         from firmly_nb.exchange.curl import curl
 
         return curl(self._start)
+
+    def ticket(self) -> Ticket:
+        """Write what whoever runs the service needs to find this order.
+
+        Request id, cart id and order number, when it was, how it ended, how long each stage took,
+        and the headers of the response. No secret, no address; 80 columns of plain text.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> with fnb.connect(profile="instant") as lab:
+        ...     rec = lab.place(fnb.Order.example(), progress=False)
+        >>> rec.request_id in rec.ticket()
+        True
+        """
+        from firmly_nb.exchange.ticket import ticket
+
+        return ticket(self.recorded, self.summary(), self.orders, self.stages)
 
     def waterfall(self) -> Waterfall:
         """Show each stage as a bar on the time since the request."""
@@ -442,6 +473,11 @@ class Recordings(Sequence[Recording]):
     def events(self) -> pd.DataFrame:
         """All events, order by order; see ``EVENTS``."""
         return self._selection.events()
+
+    @cached_property
+    def headers(self) -> pd.DataFrame:
+        """Headers of the responses that are kept, order by order; see ``HEADERS``."""
+        return self._selection.headers()
 
     @cached_property
     def event_times(self) -> pd.DataFrame:
@@ -829,15 +865,16 @@ class Recordings(Sequence[Recording]):
         Parameters
         ----------
         table
-            ``"events"`` or ``"orders"``. Of a saved set it is its files, with the columns that
-            docs/tables.md lists for them (``data`` is JSON text); of others the table in memory.
+            ``"events"``, ``"orders"`` or ``"headers"``. Of a saved set it is its files, with the
+            columns that docs/tables.md lists for them (``data`` is JSON text); of others the table
+            in memory.
         connection
             A DuckDB connection; by default DuckDB's own.
 
         Returns
         -------
         duckdb.DuckDBPyRelation
-            One row an event or an order, in no order.
+            One row an event, an order or a header, in no order.
 
         Examples
         --------

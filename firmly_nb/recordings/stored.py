@@ -28,9 +28,11 @@ from firmly_nb.recorder.records import End, Start, decode
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
     EVENTS,
+    HEADERS,
     ORDERS,
     WIDE,
     confirmation_rows,
+    header_rows,
     number_of_order,
 )
 from firmly_nb.recordings.figures import (
@@ -103,6 +105,7 @@ EVENT_PARTS = [
 Columns = dict[str, list[Any]]
 JUDGED = frozenset({"order_number", "order_exists", "evidence"})
 ORDER_NUMBER = '"platform_order_number":'  # as it stands in an event's JSON
+SOME_HEADERS = '"headers":[['  # as it stands in an end's JSON
 # What events held is read for orders of older sets; of more orders that would take too long.
 MOST_SEARCHED, SEARCHED_AT_ONCE = 20_000, 1_000
 _JUDGED_BY = Table(
@@ -277,6 +280,20 @@ class Stored:
                 found += confirmation_rows(start, end)
         return EVENTS.frame(found)
 
+    def headers(self, rows: Positions) -> pd.DataFrame:
+        """Return the headers of the answers; older versions kept none."""
+        texts = self._order_column("end", rows)
+        has = pc.fill_null(pc.match_substring(texts, SOME_HEADERS), fill_value=False).to_numpy()
+        some = np.flatnonzero(has)
+        found: list[dict[str, Any]] = []
+        for recording_id, text in zip(
+            self.ids(rows[some]), texts.take(pa.array(some)).to_pylist(), strict=True
+        ):
+            end = decode(text.encode())
+            if isinstance(end, End):
+                found += header_rows(recording_id, end.headers)
+        return HEADERS.frame(found)
+
     def order_ends(self, rows: Positions) -> pd.DataFrame:
         """Return what figures need of orders."""
         return order_ends(self._set, rows)
@@ -300,10 +317,11 @@ class Stored:
         return orders, events
 
     def relation(self, table: str, rows: Positions, connection: Any) -> Any:
-        """Return the files of ``orders`` or ``events`` as a relation, of these rows only."""
-        paths = self._set.checked_paths(table)
+        """Return the files of a table as a relation, of these rows only."""
+        # Headers stand in the ends of the orders.
+        paths = self._set.checked_paths("orders" if table == "headers" else table)
         if not paths:
-            nothing = arrow_schema(TABLES[table]).empty_table()
+            nothing = arrow_schema({**TABLES, "headers": HEADERS}[table]).empty_table()
             return as_declared(connection.from_arrow(nothing), table)
         judged = self._judged_ids(rows) if table == "orders" else None
         found = files_relation(paths, table, connection, judged)
