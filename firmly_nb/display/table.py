@@ -60,11 +60,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar in a cell: where it begins and how long it is, as shares of the column."""
+    """A bar in a cell: where it begins and how long it is, as shares of the column.
+
+    Lines stand at the marks, shares of the column as well; the bar lies over them.
+    """
 
     left: float
     share: float
     style: str  # CSS: its colour and pattern
+    marks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +235,17 @@ def _fitted(rows: list[list[Cell]], heads: Sequence[Head], room: int) -> list[li
     for row, texts in zip(rows, plain, strict=True):
         for at, cell in enumerate(row):
             if cell.bar:
-                begin, end = cell.bar.left * bar_width, cell.bar.share * bar_width
-                texts[at] = " " * round(begin) + "▇" * max(round(end), 1)
+                texts[at] = _bar_text(cell.bar, bar_width)
     return plain
+
+
+def _bar_text(bar: Bar, width: int) -> str:
+    begin, length = round(bar.left * width), max(round(bar.share * width), 1)
+    written = [" "] * max(begin + length, width if bar.marks else 0)
+    for mark in bar.marks:
+        written[min(round(mark * width), width - 1)] = "|"
+    written[begin : begin + length] = "▇" * length
+    return "".join(written)
 
 
 def _plain(cell: Cell, head: Head) -> str:
@@ -322,7 +334,12 @@ def _cell_html(cell: Cell, row: Row, at: int, head: Head, grid: Grid) -> str:
 def _content(cell: Cell, row: Row, head: Head) -> str:
     if cell.bar:
         place = f"margin-left:{max(cell.bar.left, 0):.2%};width:{cell.bar.share:.2%};min-width:2px"
-        return f'<div style="{place};height:12px;{cell.bar.style}"></div>'
+        bar = f'<div style="{place};height:12px;{cell.bar.style}"></div>'
+        if not cell.bar.marks:
+            return bar
+        line = "position:absolute;top:-3px;bottom:-3px;border-left:1px solid;opacity:.55"
+        lines = "".join(f'<span style="{line};left:{mark:.2%}"></span>' for mark in cell.bar.marks)
+        return f'<div style="position:relative;min-width:120px">{bar}{lines}</div>'
     longest = _longest(head)
     content = as_html(cell.text, longest) if cell.text else ""
     for look in dict.fromkeys((head.look, cell.look, row.look)):

@@ -440,18 +440,18 @@ def _questions(found: Comparison) -> Grid:
         "question",
         Head("B against A", left=True),
         Head("interval", left=True),
-        Head("between the margins", left=True),
+        Head("better | | | worse", left=True),
         Head("verdict", left=True),
     )
     return Grid(heads, [_typical_row(found), _tail_row(found), _placed_row(found)])
 
 
 def _bar(low: float, high: float, margin: float) -> Cell:
-    """Draw an interval on an axis with no change in its middle and the margins at its quarters."""
+    """Draw an interval: worse to the right, marks at both margins and at no change."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return Cell("-")
-    at = [min(max(0.5 + one / (4 * margin), 0.0), 1.0) for one in (low, high)]
-    return Cell(bar=Bar(at[0], max(at[1] - at[0], 0.01), BAR))
+    at = [min(max(0.5 + one / (4 * margin), 0.0), 0.99) for one in (low, high)]
+    return Cell(bar=Bar(at[0], max(at[1] - at[0], 0.01), BAR, (0.25, 0.5, 0.75)))
 
 
 def _typical_row(found: Comparison) -> tuple[str | Cell, ...]:
@@ -488,7 +488,7 @@ def _placed_row(found: Comparison) -> tuple[str | Cell, ...]:
         "placed",
         f"{signed(one.estimate)} points",
         points(one.low, one.high),
-        _bar(one.low, one.high, found.placed_margin),
+        _bar(-one.high, -one.low, found.placed_margin),
         one.verdict,
     )
 
@@ -536,4 +536,7 @@ def _stage_row(one: Stage) -> tuple[str | Cell, ...]:
 def _how(found: Comparison) -> str:
     a, b = found.order.p95_a_ms, found.order.p95_b_ms
     p95 = f" p95: A {duration(a)}, B {duration(b)}." if found.order.n_a and found.order.n_b else ""
-    return f"The intervals hold together with 95%, and so do those of the stages.{p95}"
+    return (
+        "Bars: the interval; marks: both margins, and no change between them. Family-wise level "
+        f"95%: of the three questions, and of the stages.{p95}"
+    )

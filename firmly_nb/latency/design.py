@@ -15,6 +15,7 @@ import numpy as np
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import count, listed, percent, short_name
 from firmly_nb.latency.columns import coded, floats, is_value
+from firmly_nb.latency.effect import shared_codes
 from firmly_nb.latency.shares import wilson
 from firmly_nb.outcomes import CANCELLED, PLACED
 from firmly_nb.schema import Column, Table
@@ -208,26 +209,31 @@ def _started_ns(orders: pd.DataFrame) -> Floats:
 
 
 def later_share(a: Floats, of_a: Codes, b: Floats, of_b: Codes) -> tuple[Codes, Floats, Floats]:
-    """Return in each group that both have how many pairs there are, and in how many B is later.
+    """Return for each group of both sides how many pairs there are, and in how many B is later.
+
+    Moments are in ns; those within a µs count as equal.
 
     Examples
     --------
     >>> one = np.zeros(2, dtype=np.intp)
-    >>> later_share(np.array([1.0, 3.0]), one, np.array([2.0, 4.0]), one)[2].tolist()
+    >>> later_share(np.array([1e3, 3e3]), one, np.array([2e3, 4e3]), one)[2].tolist()
     [3.0]
     """
-    groups = np.intersect1d(of_a, of_b)
-    in_a, in_b = np.isin(of_a, groups), np.isin(of_b, groups)
-    ranks = np.unique(np.concatenate([a[in_a], b[in_b]]), return_inverse=True)[1]
-    wide = len(ranks) + 1
-    at_a, at_b = (np.searchsorted(groups, of) for of in (of_a[in_a], of_b[in_b]))
-    keys_a = np.sort(at_a * wide + ranks[: len(at_a)])
-    keys_b = at_b * wide + ranks[len(at_a) :]
-    n, m = (np.bincount(at, minlength=len(groups)) for at in (at_a, at_b))
-    places = (np.searchsorted(keys_a, keys_b, side) for side in ("left", "right"))
-    above = sum(places, np.zeros(len(keys_b))) / 2 - (np.cumsum(n) - n)[at_b]
-    later = np.bincount(at_b, weights=above, minlength=len(groups))
-    return groups, (n * m).astype(np.float64), later.astype(np.float64)
+    shared = shared_codes(of_a, of_b)
+    in_a, in_b = shared.of_a >= 0, shared.of_b >= 0
+    at_a, at_b = shared.of_a[in_a], shared.of_b[in_b]
+    # Counted in µs from the first: whole numbers, exact and quick to sort.
+    first = min((float(one.min()) for one in (a, b) if len(one)), default=0.0)
+    us_a, us_b = ((one - first).astype(np.int64) // 1000 for one in (a[in_a], b[in_b]))
+    wide = 1 + max((int(one.max()) for one in (us_a, us_b) if len(one)), default=0)
+    keys_a, keys_b = np.sort(at_a * wide + us_a), at_b * wide + us_b
+    count_a, count_b = (np.bincount(at, minlength=len(shared.codes)) for at in (at_a, at_b))
+    order = np.argsort(keys_b)
+    keys_b, at_b = keys_b[order], at_b[order]
+    left, right = (np.searchsorted(keys_a, keys_b, side) for side in ("left", "right"))
+    above = (left + right) / 2 - (np.cumsum(count_a) - count_a)[at_b]
+    later = np.bincount(at_b, weights=above, minlength=len(shared.codes))
+    return shared.codes, (count_a * count_b).astype(np.float64), later.astype(np.float64)
 
 
 def _interleaved_runs(a: Side, b: Side) -> Codes:
@@ -319,9 +325,9 @@ def arrange(
         use_b &= np.isin(b.run, taking_turns)
         if not by_runs:  # run and kind together are the strata
             wide = len(kinds) + 1
-            cells = np.intersect1d((a.run * wide + a.kind)[use_a], (b.run * wide + b.kind)[use_b])
-            use_a &= np.isin(a.run * wide + a.kind, cells)
-            use_b &= np.isin(b.run * wide + b.kind, cells)
+            both = shared_codes((a.run * wide + a.kind)[use_a], (b.run * wide + b.kind)[use_b])
+            use_a[use_a] = both.of_a >= 0
+            use_b[use_b] = both.of_b >= 0
     elif not len(common) and _do_alternate(a, b):
         name, by_runs = "alternating", True
         use_a &= a.run >= 0
@@ -576,12 +582,17 @@ def _same_orders(a: Side, b: Side) -> int:
     if all(one is not None and one.dtype.kind not in "iu" for one in ids):
         return len(set(ids[0]) & set(ids[1]))  # type: ignore[arg-type]
     # Of a saved set they are numbers: the same nanosecond and the same times are the same order.
+    known_a, known_b = (one.started_ns[~np.isnan(one.started_ns)] for one in (a, b))
+    common = np.intersect1d(known_a, known_b)
+    if not len(common):
+        return 0
     marks = []
     for one in (a, b):
+        at = np.flatnonzero(np.isin(one.started_ns, common))
         names = ("order_latency_ms", "time_to_headers_ms")
-        times = [floats(one.orders[name]) for name in names if name in one.orders]
-        keys = np.column_stack([one.started_ns, *times])
-        marks.append(set(map(bytes, keys[~np.isnan(keys).any(axis=1)])))
+        times = [floats(one.orders[name])[at] for name in names if name in one.orders]
+        keys = np.column_stack([one.started_ns[at], *times])
+        marks.append(set(map(tuple, keys[~np.isnan(keys).any(axis=1)].tolist())))
     return len(marks[0] & marks[1])
 
 

@@ -3,8 +3,8 @@
 Orders are compared within strata (merchant and number of items, and run where there are shared
 ones), and the strata's counts are put together (P. van Elteren, "On the combination of independent
 two-sample tests of Wilcoxon", 1960). With one stratum the factor is that of Hodges and Lehmann, and
-its interval has those factors which a rank test does not reject. The variance is the larger of two:
-that of equal samples, and that of E. Brunner and U. Munzel ("The Nonparametric Behrens-Fisher
+its interval has those factors which a rank test does not reject. It asks two variances: that of
+equal samples, and that of E. Brunner and U. Munzel ("The Nonparametric Behrens-Fisher
 Problem", Biometrical Journal 42, 2000), which does not take A and B to be equally spread.
 
 The pairs are never written down: counting them takes two searches in sorted times.
@@ -36,7 +36,7 @@ FINE = 1e-4  # to which part of an interval its ends are found
 STEPS = 60  # halvings that take a logarithm's range to its last digit
 APART = 256.0  # logarithms of times are within 60 of one another: strata do not meet
 NEVER = 30.0  # the logarithm of a time that is later than all others
-MOST_TIMES = 100_000  # of a side; more are represented by so many of their quantiles
+MOST_TIMES = 30_000  # of a side; more are represented by so many of their quantiles
 FEWEST_TIMES = 200  # of a stratum, which are never thinned
 ROUNDING = 1e-13  # of a sum of weighted pairs
 
@@ -103,13 +103,42 @@ class Pairs:
         return int(self.unit.max()) + 1 if len(self.unit) else 0
 
 
+class Shared(NamedTuple):
+    """Codes that two samples share; of each value the number of its code, -1 if not shared."""
+
+    codes: Codes
+    of_a: Codes
+    of_b: Codes
+
+
+def shared_codes(a: Codes, b: Codes) -> Shared:
+    """Return the codes, none below 0, that are in both samples; they are numbered from 0.
+
+    Examples
+    --------
+    >>> shared_codes(np.array([5, 2]), np.array([5, 7, 5])).of_b.tolist()
+    [0, -1, 0]
+    """
+    top = 1 + max((int(one.max()) for one in (a, b) if len(one)), default=-1)
+    present = np.zeros((2, top), dtype=bool)
+    present[0, a] = present[1, b] = True
+    codes = np.flatnonzero(present.all(axis=0))
+    number = np.full(top, -1, dtype=np.intp)
+    number[codes] = np.arange(len(codes))
+    return Shared(codes, number[a], number[b])
+
+
 def pairs_of(a: Sample, b: Sample) -> Pairs:
     """Sort two samples for counting; strata of one side only are left out."""
-    both = np.intersect1d(a.strata, b.strata)
-    (keys_a, of_a, n), (keys_b, of_b, m) = _sorted(a, both), _sorted(b, both)
-    first = np.unique(a.strata, return_index=True)
-    owner = a.units[first[1][np.isin(first[0], both)]]
-    size_a, size_b = (np.bincount(of, minlength=len(both)) for of in (of_a, of_b))
+    shared = shared_codes(a.strata, b.strata)
+    count = len(shared.codes)
+    (keys_a, of_a, n), (keys_b, of_b, m) = (
+        _sorted(one.values, of, count) for one, of in ((a, shared.of_a), (b, shared.of_b))
+    )
+    here = shared.of_a >= 0
+    owner = np.zeros(count, dtype=np.intp)
+    owner[shared.of_a[here]] = a.units[here]
+    size_a, size_b = (np.bincount(of, minlength=count) for of in (of_a, of_b))
     return Pairs(
         a=keys_a,
         b=keys_b,
@@ -126,22 +155,19 @@ def pairs_of(a: Sample, b: Sample) -> Pairs:
     )
 
 
-def _sorted(sample: Sample, strata: Codes) -> tuple[Floats, Codes, Floats]:
-    here = np.isin(sample.strata, strata)
-    of = np.searchsorted(strata, sample.strata[here]).astype(np.intp)
-    keys = np.minimum(sample.values[here], NEVER) + APART * of
-    order = np.argsort(keys, kind="stable")
-    keys, of = keys[order], of[order]
-    sizes = np.bincount(of, minlength=len(strata))
+def _sorted(values: Floats, of: Codes, count: int) -> tuple[Floats, Codes, Floats]:
+    here = of >= 0
+    keys = np.sort(np.minimum(values[here], NEVER) + APART * of[here])
+    sizes = np.bincount(of[here], minlength=count)
+    ordered = np.repeat(np.arange(count), sizes)
     kept = _kept(sizes)
-    return keys[kept], of[kept], sizes.astype(np.float64)
+    return keys[kept], ordered[kept], sizes.astype(np.float64)
 
 
 def _kept(sizes: Codes) -> Codes | slice:
     """Return the places that are kept of sorted values: all, or evenly spaced ones of each stratum.
 
-    A hundred thousand quantiles say where the others lie to a hundred-thousandth of a spread, far
-    below the error of any sample.
+    So many quantiles say where the others lie to a small part of a sample's own error.
     """
     total = int(sizes.sum())
     if total <= MOST_TIMES:
@@ -171,19 +197,44 @@ def _balance(pairs: Pairs, left: Codes, right: Codes) -> Floats:
     return np.bincount(pairs.unit, weights=found, minlength=pairs.units).astype(np.float64)
 
 
-def balance_and_variance(pairs: Pairs, factor: float) -> tuple[float, float]:
-    """Return the balance of all units and its variance: the larger of the two that are known."""
+class Balance(NamedTuple):
+    """Balance of all units, with two variances: of equal samples, and that of the samples seen."""
+
+    balance: float
+    equal: float
+    seen: float
+    freedom: float  # degrees of freedom of the variance seen
+
+    def beyond(self, level: float) -> float:
+        """Return by how much it is too far from even at that level; not above 0 if it is not."""
+        from scipy.special import ndtri, stdtrit
+
+        upper = 0.5 + level / 2
+        limit = float(ndtri(upper)) * math.sqrt(self.equal)
+        if self.seen > 0:
+            limit = max(limit, float(stdtrit(self.freedom, upper)) * math.sqrt(self.seen))
+        return abs(self.balance) - limit
+
+
+def balance_of_all(pairs: Pairs, factor: float) -> Balance:
+    """Return the balance of all units together, B being moved by a factor."""
     left, right = _places(pairs, np.full(pairs.units, factor))
     of_b = ((left + right) / 2 - pairs.begin_a[pairs.of_b]) * pairs.weight_a[pairs.of_b]
     size = len(pairs.a) + 1
     below = sum(np.cumsum(np.bincount(places, minlength=size))[:-1] for places in (left, right))
     of_a = (np.asarray(below) / 2 - pairs.begin_b[pairs.of_a]) * pairs.weight_b[pairs.of_a]
-    weights = pairs.weights
-    own = pairs.m * _variances(of_b, pairs.of_b, len(pairs.n))
-    own += pairs.n * _variances(of_a, pairs.of_a, len(pairs.n))
-    equal = float((pairs.n * pairs.m * weights).sum()) / 12
-    variance = max(equal, float((weights**2 * own).sum()))
-    return float(_balance(pairs, left, right).sum()), variance
+    count, squared = len(pairs.n), pairs.weights**2
+    part_b = squared * pairs.m * _variances(of_b, pairs.of_b, count)
+    part_a = squared * pairs.n * _variances(of_a, pairs.of_a, count)
+    seen = float((part_a + part_b).sum())
+    # Satterthwaite's: each stratum and side has its own.
+    parts = (part_b**2 / np.maximum(pairs.m - 1, 1) + part_a**2 / np.maximum(pairs.n - 1, 1)).sum()
+    return Balance(
+        balance=float(_balance(pairs, left, right).sum()),
+        equal=float((pairs.n * pairs.m * pairs.weights).sum()) / 12,
+        seen=seen,
+        freedom=seen**2 / float(parts) if parts > 0 else math.inf,
+    )
 
 
 def _places(pairs: Pairs, factors: Floats) -> tuple[Codes, Codes]:
@@ -261,14 +312,10 @@ def _reach(pairs: Pairs) -> float:
 
 def log_interval(pairs: Pairs, middle: float, level: float) -> tuple[float, float]:
     """Return the logarithms of the factors that are not rejected; infinite if open."""
-    from scipy.special import ndtri
-
-    z, reach = float(ndtri(0.5 + level / 2)), _reach(pairs)
+    reach = _reach(pairs)
 
     def rejected(factor: float) -> float:
-        """Return by how much a factor is too far away; not above 0 within the interval."""
-        away, variance = balance_and_variance(pairs, factor)
-        return abs(away) - z * math.sqrt(variance)
+        return balance_of_all(pairs, factor).beyond(level)
 
     return _end(rejected, middle, -1, reach), _end(rejected, middle, 1, reach)
 
@@ -300,12 +347,8 @@ def _end(rejected: Callable[[float], float], middle: float, side: int, reach: fl
 
 def is_shorter(pairs: Pairs, level: float) -> bool:
     """Return whether B takes less time than A at that level, whatever the factor is."""
-    from scipy.special import ndtri
-
-    if not pairs.units:
-        return False
-    found, variance = balance_and_variance(pairs, 0.0)
-    return -found > float(ndtri(0.5 + level / 2)) * math.sqrt(variance)
+    found = balance_of_all(pairs, 0.0) if pairs.units else None
+    return found is not None and found.balance < 0 and found.beyond(level) > 0
 
 
 def ratio(

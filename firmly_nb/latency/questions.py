@@ -22,6 +22,7 @@ from firmly_nb.latency.effect import (
     log_factors,
     log_interval,
     pairs_of,
+    shared_codes,
 )
 from firmly_nb.latency.quantiles import log_times, type_7
 from firmly_nb.latency.shares import wilson
@@ -453,16 +454,16 @@ def _against_control(values: Floats, group: Group, method: Method) -> Floats:
 
 def _cells(of_a: Codes, is_a: Flags, of_b: Codes, is_b: Flags) -> tuple[Codes, list[Floats]]:
     """Return the strata that both sides have; of each the counts k_a, n_a, k_b, n_b."""
-    both = np.intersect1d(of_a, of_b)
+    shared = shared_codes(of_a, of_b)
+    size = len(shared.codes)
     found: list[Floats] = []
-    for of, mask in ((of_a, is_a), (of_b, is_b)):
-        here = np.isin(of, both)
-        at = np.searchsorted(both, of[here])
+    for of, mask in ((shared.of_a, is_a), (shared.of_b, is_b)):
+        here = of >= 0
         found += [
-            np.bincount(at[mask[here]], minlength=len(both)).astype(np.float64),
-            np.bincount(at, minlength=len(both)).astype(np.float64),
+            np.bincount(of[here & mask], minlength=size).astype(np.float64),
+            np.bincount(of[here], minlength=size).astype(np.float64),
         ]
-    return both, found
+    return shared.codes, found
 
 
 def _mover(of_a: Codes, is_a: Flags, of_b: Codes, is_b: Flags, levels: tuple[float, float]) -> Ends:

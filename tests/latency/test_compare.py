@@ -10,12 +10,14 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from firmly_nb.latency.compare import COMPARISON, Comparison, compare
 from firmly_nb.latency.design import DESIGN
+from firmly_nb.latency.predict import More, Present, more_needed
 from firmly_nb.latency.questions import (
     NARROW,
     NARROW_TAIL,
     WIDE,
     Decision,
     Group,
+    Margins,
     Method,
     difference_of_shares,
     limits,
@@ -76,7 +78,6 @@ def test_a_question_turned_around_says_the_opposite(four, margin):
 
 
 def found_of(typical="open", tail="open", placed="open", forbids=False, **options):
-    from firmly_nb.latency.questions import Margins
     from firmly_nb.latency.verdict import Found
 
     class Answer:
@@ -321,3 +322,49 @@ def test_tables_need_nothing_but_the_columns_that_are_named():
     found = compare(*((events, stages, orders[few]) for events, stages, orders in sides))
     assert isinstance(found, Comparison)
     assert found.order.verdict == "not attributable"
+
+
+# What more data would decide.
+
+
+def present(**changes):
+    values = {
+        "ratio": 0.0,
+        "error": 0.03,
+        "n": 100,
+        "m": 100,
+        "late": (5, 5),
+        "very_late": (0, 0),
+        "failed": (0, 0),
+        "runs": None,
+    }
+    return Present(**values | changes)
+
+
+MARGINS = Margins(0.10, 0.05, 0.05, None)
+
+
+def test_the_less_is_known_the_more_is_needed():
+    known, less = more_needed(present(), MARGINS), more_needed(present(error=0.2), MARGINS)
+    assert known.unit == less.unit == "order"
+    assert known.needed < less.needed
+    assert more_needed(present(), Margins(0.05, 0.02, 0.02, None)).needed > known.needed
+
+
+def test_a_large_change_needs_few_and_a_tail_needs_its_72():
+    assert more_needed(present(ratio=0.3), MARGINS).needed <= 10
+    few = present(n=20, m=20, error=0.02, late=(1, 1))
+    assert more_needed(few, MARGINS).needed >= 52
+
+
+def test_where_no_number_within_reach_would_tell_that_is_said():
+    assert str(More(None, "order")) == "No number of orders within reach would tell."
+    assert more_needed(present(ratio=math.nan, error=math.nan), MARGINS).needed is None
+
+
+def test_where_runs_are_the_unit_it_is_told_in_runs():
+    runs = (6, (0.0, 0.02), (0.0, 0.02))
+    found = more_needed(present(runs=runs), MARGINS)
+    assert found.unit == "run"
+    assert 2 <= found.needed < 100
+    assert str(found).endswith("more runs a side would tell.")

@@ -10,7 +10,7 @@ from scipy import stats
 
 from firmly_nb.latency.effect import (
     Sample,
-    balance_and_variance,
+    balance_of_all,
     is_shorter,
     log_factors,
     pairs_of,
@@ -85,12 +85,14 @@ def test_the_balance_is_brunners_and_munzels_statistic(a, b):
         return
     a, b = (log_times(np.array(x)) for x in (a, b))
     pairs = pairs_of(sample(a), sample(b))
-    found, variance = balance_and_variance(pairs, 0.0)
-    equal = len(a) * len(b) / (12 * (len(a) + len(b) + 1))
-    assert variance >= equal * (1 - 1e-9)
-    if variance > equal * (1 + 1e-9):
-        reference = stats.brunnermunzel(a, b).statistic
-        assert found / math.sqrt(variance) == pytest.approx(reference, abs=1e-9)
+    found = balance_of_all(pairs, 0.0)
+    assert found.equal == pytest.approx(len(a) * len(b) / (12 * (len(a) + len(b) + 1)))
+    if found.seen > 0 and min(len(a), len(b)) > 1:
+        reference = stats.brunnermunzel(a, b)
+        statistic = found.balance / math.sqrt(found.seen)
+        assert statistic == pytest.approx(reference.statistic, abs=1e-9)
+        p_value = 2 * stats.t.sf(abs(statistic), found.freedom)
+        assert p_value == pytest.approx(reference.pvalue, abs=1e-9)
 
 
 @pytest.mark.parametrize("level", [0.9, 0.9833])
@@ -100,15 +102,13 @@ def test_the_interval_has_the_factors_that_the_test_does_not_reject(level):
     a, b = rng.lognormal(7, 0.3, 40), rng.lognormal(7.1, 0.5, 40)
     found = ratio(a, b, level, (strata, strata))
     pairs = pairs_of(sample(np.log(a), strata), sample(np.log(b), strata))
-    z = stats.norm.ppf(0.5 + level / 2)
     width = math.log(found.high / found.low)
     for end, side in ((found.low, -1), (found.high, 1)):
         inside, outside = (
-            balance_and_variance(pairs, math.log(end) + side * step * width)
+            balance_of_all(pairs, math.log(end) + side * step * width).beyond(level)
             for step in (-0.003, 0.003)
         )
-        assert abs(inside[0]) <= z * math.sqrt(inside[1])
-        assert abs(outside[0]) > z * math.sqrt(outside[1])
+        assert inside <= 0 < outside
 
 
 def test_turned_around_it_is_the_inverse():
@@ -178,3 +178,20 @@ def test_failures_count_as_later_than_everything_and_as_equals_of_one_another():
     failing = np.where(np.arange(100) < 60, never, quick)
     assert not is_shorter(pairs_of(sample(slow), sample(failing)), 0.98)
     assert not is_shorter(pairs_of(sample(never), sample(never)), 0.98)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "strata", "spread"), [(2, 2, 20, 1.0), (40, 10, 1, 2.0), (40, 10, 1, 0.5)]
+)
+def test_the_interval_covers_the_true_factor_in_93_to_99_of_100(n, m, strata, spread):
+    """Of strata of two orders a side, and where B is twice or half as widely spread."""
+    rng = np.random.default_rng(9)
+    covered = 0
+    for _ in range(400):
+        levels = rng.normal(0, 0.5, strata)
+        of_a, of_b = np.repeat(np.arange(strata), n), np.repeat(np.arange(strata), m)
+        a = np.exp(7 + levels[of_a] + rng.normal(0, 0.2, n * strata))
+        b = np.exp(7 + levels[of_b] + rng.normal(0, 0.2 * spread, m * strata))
+        pairs = pairs_of(sample(np.log(a), of_a), sample(np.log(b), of_b))
+        covered += balance_of_all(pairs, 0.0).beyond(0.95) <= 0
+    assert 0.93 <= covered / 400 <= 0.995
