@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Shape = Callable[[Draw, int], Floats]
 
 MEDIAN_MS, SIGMA = 1_000.0, 0.21
+SUCCESS = 0.98
 STAGES = ("creating-cart", "item-added", "shipping-updated", "order-placed")
 STAGE_MS, STAGE_SIGMA = np.array([100.0, 400.0, 500.0, 220.0]), np.array([0.25, 0.35, 0.4, 0.3])
 BEGIN = pd.Timestamp("2026-11-23 09:00", tz="UTC")
@@ -347,12 +348,15 @@ def _in_stage(factor: float, stage: int) -> Floats:
 
 
 def later_than_p95(share: float) -> Callable[[Draw, Study], None]:
-    """Return what makes further orders later than p95 of A, and none very late."""
+    """Return what makes further orders later than p95 of A, and none very late.
+
+    Failures are late too: of all orders 95% are placed by then.
+    """
 
     def change(draw: Draw, side: Study) -> None:
-        border = MEDIAN_MS * np.exp(SIGMA * ndtri(0.95))
+        border = MEDIAN_MS * np.exp(SIGMA * ndtri(0.95 / SUCCESS))
         which = (draw.random(len(side.placed)) < share / 0.95) & (side.ms < border)
-        side.ms = np.where(which, border * 1.05, side.ms)
+        side.ms = np.where(which, border * 1.2, side.ms)
 
     return change
 
@@ -361,7 +365,7 @@ def fewer(share: float) -> Callable[[Draw, Study], None]:
     """Return what makes further orders time out."""
 
     def change(draw: Draw, side: Study) -> None:
-        side.placed = side.placed & (draw.random(len(side.placed)) >= share / 0.98)
+        side.placed = side.placed & (draw.random(len(side.placed)) >= share / SUCCESS)
 
     return change
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -438,18 +439,22 @@ def _finish(rec: Recording, *, as_json: bool) -> None:
 
 
 def _print_recording(rec: Recording) -> None:
-    from firmly_nb.recordings.show import precision, verdict
+    from firmly_nb.recordings.show import precision, said_of_times, untimed, verdict
 
     row = outcome(rec.outcome)
     _say("")
     _say(f"{row.mark} {verdict(rec)}", f"bold {TONES[row.tone].terminal}")
     _say(f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}", "dim")
     if len(rec.events):
-        for table, columns in ((rec.events, EVENT_COLUMNS), (rec.stages, STAGE_COLUMNS)):
+        # A time that is not known is not shown as one.
+        events = rec.events.assign(gap_ms=rec.events["gap_ms"].mask(rec.events["coalesced"]))
+        took = zip(rec.stages["duration_ms"].tolist(), untimed(rec), strict=True)
+        stages = rec.stages.assign(duration_ms=[math.nan if why else ms for ms, why in took])
+        for table, columns in ((events, EVENT_COLUMNS), (stages, STAGE_COLUMNS)):
             _say("")
             shown = table[list(columns)].rename(columns=columns).to_dict("records")
             print_table([{str(k): v for k, v in row.items()} for row in shown])
-    _warn(rec.warnings)
+    _warn([*said_of_times(rec), *rec.warnings])
 
 
 # Many orders: what is asked for, how it went, and how to go on.

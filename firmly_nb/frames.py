@@ -1,12 +1,14 @@
-"""Tables that spreadsheets and Parquet take: DataFrames whose cells may hold JSON and zones.
+"""Tables that can be read in a terminal, and that spreadsheets and Parquet take.
 
 A cell of ours may be a dict or a list, and times have a zone. Parquet refuses cells of unlike
-shapes, Excel refuses zones and runs texts that begin with an equals sign. Only the two methods that
-write are changed; all else is pandas.
+shapes, Excel refuses zones and runs texts that begin with an equals sign. Printed, a wide table of
+pandas shows its first and last columns, whatever these are. Only printing and these two ways of
+writing are changed; all else is pandas.
 """
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +26,49 @@ TIME_FORMAT = "yyyy-mm-dd hh:mm:ss.000"
 AS_TEXT = {"options": {"strings_to_formulas": False, "strings_to_urls": False}}
 
 
+# What people look for in a table, and what they need to find the rest.
+FIRST = (
+    *("outcome", "time_to_order_placed_ms", "order_number", "error_code"),
+    *("code", "text", "check", "severity", "path", "kind", "before", "after"),
+    *("seq", "event", "t_ms", "gap_ms", "stage", "duration_ms", "start_ms", "end_ms"),
+    *("description", "variant_id", "quantity", "line_price_minor", "total_minor", "currency"),
+)
+LAST = ("run_id", "recording_id")
+LONGEST_SHOWN = 24  # characters of a cell, where columns compete for a line
+WIDTH = 80
+ENDS = 30  # rows
+
+
 class TableFrame(pd.DataFrame):
-    """DataFrame of the toolkit; ``to_excel`` and ``to_parquet`` take whatever it holds."""
+    """DataFrame of the toolkit: it prints what people look for, and can be written."""
+
+    def __repr__(self) -> str:
+        """Return the columns that fit a line, the most wanted first, and name the others."""
+        width = pd.get_option("display.width") or WIDTH
+        plain, wanted = pd.DataFrame(self), _by_interest(self.columns)
+        # As many rows as are printed tell how wide it gets.
+        few = plain if len(plain) <= 2 * ENDS else pd.concat([plain.head(ENDS), plain.tail(ENDS)])
+        one_line = ("display.expand_frame_repr", False, "display.max_columns", None)
+        with pd.option_context(*one_line):
+            if _width(few) <= width:
+                return repr(plain)
+        cut = ("display.max_colwidth", LONGEST_SHOWN, "display.show_dimensions", False)
+        with pd.option_context(*one_line, *cut):
+            shown = len(wanted)
+            while shown > 1 and _width(few[wanted[:shown]]) > width:
+                shown -= 1
+            text = repr(plain[wanted[:shown]])
+        left = wanted[shown:]
+        if not left:
+            return text
+        named = ", ".join(map(str, left))
+        also = textwrap.wrap(f"{len(plain)} rows; more columns: {named}.", width)
+        return "\n".join([text, "", *also])
+
+    def _repr_html_(self) -> str | None:
+        """Return pandas' own table, its columns by interest."""
+        found: str | None = pd.DataFrame(self)[_by_interest(self.columns)]._repr_html_()  # type: ignore[operator]
+        return found
 
     @property
     def _constructor(self) -> Callable[..., TableFrame]:
@@ -47,6 +90,17 @@ class TableFrame(pd.DataFrame):
     def to_parquet(self, *args: Any, **options: Any) -> Any:
         """Write Parquet: JSON as text, all else as it is."""
         return for_parquet(self).to_parquet(*args, **options)
+
+
+def _width(frame: pd.DataFrame) -> int:
+    return max(map(len, repr(frame).splitlines()))
+
+
+def _by_interest(columns: pd.Index[Any]) -> list[Any]:
+    names = columns.tolist()
+    first = [name for name in FIRST if name in names]
+    last = [name for name in LAST if name in names]
+    return [*first, *(name for name in names if name not in {*first, *last}), *last]
 
 
 def for_parquet(frame: pd.DataFrame) -> pd.DataFrame:

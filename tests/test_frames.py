@@ -100,3 +100,48 @@ def test_several_tables_go_into_one_file(held, tmp_path):
         held[0].orders.to_excel(file, sheet_name="orders")
     with zipfile.ZipFile(tmp_path / "t.xlsx") as file:
         assert "xl/worksheets/sheet2.xml" in file.namelist()
+
+
+ALL = [(name, which) for name in TABLES for which in (0, 1)]
+
+
+@pytest.mark.parametrize(("name", "which"), ALL)
+def test_every_table_prints_within_80_columns(held, name, which):
+    table = getattr(held[which], name)
+    assert max(map(len, repr(table).splitlines())) <= 80
+    shown = " ".join(repr(table).split())
+    assert all(column in shown for column in table.columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("orders", "outcome time_to_order_placed_ms order_number"),
+        ("events", "seq event t_ms gap_ms"),
+        ("stages", "stage duration_ms start_ms end_ms"),
+        ("line_items", "seq event description variant_id quantity"),
+        ("changes", "path kind before after"),
+    ],
+)
+def test_a_printed_table_begins_with_what_people_look_for(held, name, first):
+    head = repr(getattr(held[1], name)).splitlines()[0]
+    assert " ".join(head.split()).startswith(first)
+    html = getattr(held[1], name)._repr_html_()
+    assert html.index(f">{first.split()[0]}<") < html.index(">recording_id<")
+
+
+def test_a_long_table_is_printed_as_soon_as_a_short_one(held):
+    many = held[1].orders.sample(100_000, replace=True, random_state=1)
+    shown = repr(many)
+    assert "100000 rows; more columns: " in shown
+    assert len(shown.splitlines()) < 40
+
+
+def test_a_narrow_table_is_printed_by_pandas(held):
+    table = held[1].orders[["outcome", "domain"]]
+    assert repr(table) == repr(pd.DataFrame(table))
+
+
+def test_columns_of_other_names_and_none_are_printed():
+    assert repr(TableFrame()) == repr(pd.DataFrame())
+    assert "more columns" in repr(TableFrame({n: [1.23456] for n in range(60)}))

@@ -20,6 +20,7 @@ from firmly_nb.charts.chart import (
 )
 from firmly_nb.charts.look import LIGHT, over, stage_look
 from firmly_nb.display.text import as_plotly, count, listed, percent, percent_interval, short_name
+from firmly_nb.latency.dependence import basis_words
 from firmly_nb.latency.shares import attempted, success_rate
 from firmly_nb.latency.shares import funnel as funnel_table
 from firmly_nb.latency.stages import START
@@ -57,7 +58,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
         question=question,
         sentence=_where_lost(counted, lost),
         caption=f"{count(len(orders), 'order')}, {count(len(counted))} attempted (cancelled ones "
-        f"are not). {_may_exist(orders)}Intervals: 95%, Wilson.",
+        f"are not). {_may_exist(orders)}{_intervals(orders)}",
         height_px=ROW_PX * len(labels),
         left_px=label_px(labels, 34),
         right_px=max(BESIDE_PX, 20 + round(6.2 * max(len(note["text"]) for note in words))),
@@ -170,6 +171,11 @@ def _most(reasons: list[tuple[str, int]], most: int, longest: int = 22) -> str:
     named = [f"{count(number)} {as_plotly(reason, longest)}" for reason, number in reasons[:most]]
     rest = sum(number for _, number in reasons[most:])
     return ", ".join([*named, *([count(rest, "other")] if rest else [])])
+
+
+def _intervals(orders: pd.DataFrame) -> str:
+    basis = success_rate(orders).dependence
+    return basis_words({"success rate": basis}, 0.95) if basis is not None else ""
 
 
 def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -> str:

@@ -40,6 +40,7 @@ FEWEST_TO_SPLIT = 20
 # One order that took far longer than the others must not press them together.
 WIDEST = 3.0  # times as long as nine tenths of those that are drawn
 ROW_PX, THIN_ROW_PX, LEAST_PX = 26, 13, 70
+BAR = 0.82  # of a row; without it a part of few orders would cover the rows between them
 
 
 def waterfall(
@@ -96,7 +97,6 @@ def waterfall(
         left_px=126 if len(rows) <= NAMED_ROWS else 52,
         extra={
             "barmode": "overlay",
-            "bargap": 0.18,
             "xaxis": {
                 "title": {"text": f"time since {'the request' if align == START else align}, ms"},
                 "tickformat": ",~f",
@@ -163,6 +163,7 @@ def _bars(
     shift = np.array([origin[recording_id] for recording_id in ids])
     return go.Bar(
         orientation="h",
+        width=BAR,
         y=[row_of[recording_id] for recording_id in ids],
         base=part["start_ms"].to_numpy(np.float64) - shift,
         x=part["duration_ms"].to_numpy(np.float64),
@@ -176,13 +177,14 @@ def _bars(
 
 def _unknown(part: pd.DataFrame, row_of: dict[str, int], origin: dict[str, float]) -> list[Any]:
     """Draw what passed in stages whose own time is not known, as far as it can be seen."""
-    part = part[(part["duration_ms"] >= 0).to_numpy(bool)]
+    part = part[(part["duration_ms"] > 0).to_numpy(bool)]
     if part.empty:
         return []
     ids, stages = part["recording_id"].tolist(), part["stage"].tolist()
     return [
         go.Bar(
             orientation="h",
+            width=BAR,
             y=[row_of[each] for each in ids],
             base=part["start_ms"].to_numpy(np.float64) - np.array([origin[each] for each in ids]),
             x=part["duration_ms"].to_numpy(np.float64),
@@ -236,6 +238,7 @@ def _waiting(
     shift = np.array([origin[each] for each in ids])
     return go.Bar(
         orientation="h",
+        width=BAR,
         y=[row_of[each] for each in ids],
         base=start - shift,
         x=waited_ms,

@@ -617,6 +617,10 @@ FNB321 Limit of late orders not valid
 The limit from which an order is late must be a time above 0 ms.
 Pass slo_ms=1500 for 1.5 s.
 
+FNB322 Value that no order can have
+The column has a few known values, and this is none of them.
+Use one that the message lists.
+
 FNB330 Column missing
 A table for fnb.from_events lacks a column that it needs.
 Rename the column that has these values.

@@ -320,8 +320,7 @@ def _stage_groups(
             use &= ~is_value(orders["domain"], merchant)
     found = {}
     for one in stage_times(stages, orders):
-        sure = (one.times_ms > 0) & (one.uncertainty_us / 1000 <= one.times_ms / 2)
-        kept = sure & use[one.orders]
+        kept = use[one.orders]
         at = one.orders[kept]
         if len(at):
             found[one.name] = Group(one.times_ms[kept], side.kind[at], side.run[at])

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Flags = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
 
 UNCONFIRMED, UNREADABLE, COMPRESSED, UNFINISHED = (
     "unconfirmed",
@@ -72,6 +73,7 @@ CAVEATS = Table(
         Column("text", "str", "", "which merchant, stage or event it is about, and why"),
     ),
 )
+SCHEDULED = "scheduled_time_to_order_placed_ms"  # a column of ORDERS
 LATE = 0.05  # of the median latency
 MOST_NAMED = 3
 LONGEST_NAME = 60
@@ -239,6 +241,19 @@ def from_planned_start(orders: pd.DataFrame) -> bool:
     False
     """
     return _late_start(orders) is not None
+
+
+def scheduled_ms(orders: pd.DataFrame) -> Floats:
+    """Return the time to the order from the planned start on; of an order without plan unknown.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> times = {"time_to_order_placed_ms": [100.0, 90.0], "schedule_lag_ms": [7.0, None]}
+    >>> scheduled_ms(pd.DataFrame(times)).tolist()
+    [107.0, nan]
+    """
+    return floats(orders["time_to_order_placed_ms"]) + floats(orders["schedule_lag_ms"])
 
 
 def _late_start(orders: pd.DataFrame) -> _Caveat | None:

@@ -11,14 +11,20 @@ that changes does not look like dependence.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from firmly_nb.display.text import count, stated_percent
 from firmly_nb.latency.columns import coded
-from firmly_nb.latency.quantiles import Quantile, in_order_for, log_times, quantiles_of_sorted
+from firmly_nb.latency.quantiles import (
+    Quantile,
+    in_order_for,
+    log_times,
+    quantiles_of_sorted,
+    values_needed,
+)
 from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
 
 if TYPE_CHECKING:
@@ -414,11 +420,12 @@ def shares_differ(found: NDArray[np.int64], sizes: NDArray[np.integer[Any]]) -> 
 
 def ranked(values: Floats) -> Floats:
     """Return the ranks from 1; equal values share their middle rank."""
-    by_size = np.argsort(values, kind="stable")
+    by_size = np.argsort(values)
     ordered = values[by_size]
-    begins = np.flatnonzero(
-        np.concatenate([np.ones(min(len(values), 1), bool), np.diff(ordered) > 0])
-    )
+    # Compared, not subtracted: of two infinite values there is no difference.
+    is_new = np.ones(len(values), dtype=bool)
+    is_new[1:] = ordered[1:] > ordered[:-1]
+    begins = np.flatnonzero(is_new)
     sizes = np.diff(np.append(begins, len(values)))
     found = np.empty(len(values))
     found[by_size] = np.repeat(begins + (sizes + 1) / 2, sizes)
@@ -506,17 +513,15 @@ def quantiles_over(
         x, units = x[known], units.of(known)
     wanted = tuple(ps)
     basis = dependence_of_times(x, units)
-    exact = quantiles_of_sorted(in_order_for(x, wanted, level), wanted, level)
+    if basis.codes is not None:
+        return Estimates([_over(x, p, basis, basis.codes, level) for p in wanted], basis)
     if basis.unit == "none":
-        found = [
-            replace(q, estimate=math.nan, low=-math.inf, high=math.inf, why=basis.why)
-            for q in exact
-        ]
-    elif basis.codes is not None:
-        found = [_over(x, q.p, basis, basis.codes, level) for q in exact]
-    else:
-        found = exact
-    return Estimates(found, basis)
+        return Estimates([_no_interval(len(x), p, basis.why, level) for p in wanted], basis)
+    return Estimates(quantiles_of_sorted(in_order_for(x, wanted, level), wanted, level), basis)
+
+
+def _no_interval(n: int, p: float, why: str, level: float) -> Quantile:
+    return Quantile(p, n, math.nan, -math.inf, math.inf, values_needed(p, level), why)
 
 
 def _over(x: Floats, p: float, basis: Dependence, codes: Codes, level: float) -> Quantile:

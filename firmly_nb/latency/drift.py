@@ -21,6 +21,7 @@ from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import and_more, as_html, count, duration, number, percent, printable
 from firmly_nb.latency.columns import coded, floats, is_value
+from firmly_nb.latency.dependence import ranked
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.latency.stages import voided
@@ -387,18 +388,11 @@ def _trend(runs: list[Floats]) -> float:
 
     found, variance = 0.0, 0.0
     for x in runs:
-        position, rank = np.arange(len(x)) / len(x), _ranks(x) / len(x)
+        position, rank = np.arange(len(x)) / len(x), ranked(x) / len(x)
         position, rank = position - position.mean(), rank - rank.mean()
         found += float(position @ rank)
         variance += float((position @ position) * (rank @ rank)) / (len(x) - 1)
     return float(2 * ndtr(-abs(found) / math.sqrt(variance))) if variance > 0 else 1.0
-
-
-def _ranks(x: Floats) -> Floats:
-    """Rank values from 1; equal values share their middle rank."""
-    _, code, counts = np.unique(x, return_inverse=True, return_counts=True)
-    middle: Floats = np.cumsum(counts) - (counts - 1) / 2
-    return middle[code]
 
 
 def _last_to_first(runs: list[Floats]) -> float:

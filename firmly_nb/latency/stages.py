@@ -372,11 +372,7 @@ def voided(stages: pd.DataFrame, orders: pd.DataFrame) -> Voided:
     """
     position = positions(orders, stages)
     duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
-    reasons = np.full(len(stages), -1, dtype=np.int8)
-    # A comparison with not-a-number is false: what was not reached has no reason.
-    unsure = uncertainty / 1000 > MOST_UNCERTAIN * duration
-    reasons[unsure | flags(stages, "coalesced")] = REASONS.index(COALESCED)
-    reasons[duration < 0] = REASONS.index(OUT_OF_ORDER)
+    reasons = own_reasons(duration, uncertainty, flags(stages, "coalesced"))
     gathered = np.zeros(len(orders) + 1, dtype=bool)  # the last place is for no order
     gathered[position] = flags(stages, "gathered")
     gathered = gathered[:-1]
@@ -394,6 +390,16 @@ def voided(stages: pd.DataFrame, orders: pd.DataFrame) -> Voided:
         theirs = np.append(is_buffered[merchants], False)
         reasons[theirs[position] & ~np.isnan(duration)] = REASONS.index(BUFFERED)
     return Voided(reasons, position, buffered, gathered)
+
+
+def own_reasons(duration_ms: Floats, uncertainty_us: Floats, coalesced: Flags) -> NDArray[np.int8]:
+    """Return why durations say nothing, as far as each tells it alone; see ``Voided.reasons``."""
+    reasons = np.full(len(duration_ms), -1, dtype=np.int8)
+    # A comparison with not-a-number is false: what was not reached has no reason.
+    unsure = uncertainty_us / 1000 > MOST_UNCERTAIN * duration_ms
+    reasons[unsure | coalesced] = REASONS.index(COALESCED)
+    reasons[duration_ms < 0] = REASONS.index(OUT_OF_ORDER)
+    return reasons
 
 
 def merchants_of(orders: pd.DataFrame) -> tuple[Codes, list[str]]:

@@ -27,15 +27,18 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.caveats import (
     COMPRESSED,
     LATE_START,
+    SCHEDULED,
     Claims,
     claims,
     from_planned_start,
+    scheduled_ms,
 )
 from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import estimate, values_needed
+from firmly_nb.latency.rules import rules
 from firmly_nb.latency.shares import outcome_table, success_over, success_rate
 from firmly_nb.latency.stages import (
     BUFFERED,
@@ -176,7 +179,7 @@ def _row(
     row = {
         "stage": part.stage,
         "n": n,
-        "max_ms": float(np.nanmax(part.values)) if n else None,
+        "max_ms": float(part.values.max()) if n else None,
         "left_out": 0,
         **part.extra,
         "reached": reached.count,
@@ -201,9 +204,11 @@ def _order_parts(orders: pd.DataFrame, counted: NDArray[np.bool_], units: Units)
     placed = counted & is_value(orders["outcome"], PLACED)
     found = []
     late = from_planned_start(orders)
+    if late:
+        orders = orders.assign(**{SCHEDULED: scheduled_ms(orders)})
     for name, column, mask, share in (
         (ORDER, "time_to_order_placed_ms", placed, 1.0),
-        *([(PLANNED, "scheduled_time_to_order_placed_ms", placed, None)] if late else []),
+        *([(PLANNED, SCHEDULED, placed, None)] if late else []),
         (FIRST_EVENT, "time_to_first_event_ms", counted, None),
         (HEADERS, "time_to_headers_ms", counted, None),
     ):
@@ -475,6 +480,7 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
         *_few_orders(orders),
         *_warm_up(orders),
         *_drift(orders),
+        *rules(orders),
         *_modes(parts),
         *_error_bounds(parts),
         *(() if known.from_planned_start else _lag(orders, parts)),

@@ -17,7 +17,6 @@ import re
 import signal
 import ssl
 import sys
-import tempfile
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
@@ -163,6 +162,14 @@ REHEARSED = b"".join(
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
 
 
+class Unkept(Journal):
+    """Journal of a rehearsal: it is written to nowhere, so that no folder of it can stay."""
+
+    def _create(self, record: Record) -> None:
+        del record
+        self._file = os.open(os.devnull, os.O_WRONLY)
+
+
 async def rehearse() -> None:
     """Record an order that this process answers itself, over loopback, and forget it.
 
@@ -170,7 +177,10 @@ async def rehearse() -> None:
     which no other order starts on time and no event is read.
     """
 
+    answering: list[asyncio.Task[None] | None] = []
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering.append(asyncio.current_task())
         with suppress(asyncio.IncompleteReadError, OSError):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = re.search(rb"(?i)content-length: *([0-9]+)", head)
@@ -179,6 +189,8 @@ async def rehearse() -> None:
                 body = REHEARSED if length else b"{}"
                 writer.write(HEAD % (kind, len(body), body))
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     def write(item: Record) -> None:
         frame({"r": item})
@@ -189,10 +201,10 @@ async def rehearse() -> None:
     start = Start("rehearsal", 0, "rehearsal", host, [], sse=True, connection="warm", timeout_s=5.0)
     job = Job(start=start, body={}, token=SecretStr("rehearsal"), planned_ns=monotonic_ns())
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            await record_over(lanes, Journal(Path(folder)), job, write)
+        await record_over(lanes, Unkept(Path(os.devnull)), job, write)
     finally:
         await lanes.aclose()
+        await asyncio.gather(*filter(None, answering))
         server.close()
         await server.wait_closed()
 

@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.api.snapshots import find_snapshot
-from firmly_nb.display.messages import UnknownName, coded_error, unknown
-from firmly_nb.outcomes import EXTERNAL
+from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
+from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
+from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, recorded
 from firmly_nb.recorder.tables import (
     EVENTS,
@@ -20,7 +21,6 @@ from firmly_nb.recorder.tables import (
     judgement,
     last_snapshot,
     last_unread,
-    number_of_order,
     order_row,
 )
 from firmly_nb.recordings.show import (
@@ -114,7 +114,8 @@ class Recording:
     @property
     def order_number(self) -> str | None:
         """Order number of the merchant; None unless there is an order."""
-        return number_of_order(self._start, self._events, self._end)
+        number: str | None = self._row["order_number"]
+        return number
 
     @property
     def cart(self) -> dict[str, Any] | None:
@@ -169,6 +170,11 @@ class Recording:
 
     def summary(self) -> dict[str, Any]:
         """Return the order's row as it is before it becomes a table: cheap, None where null."""
+        return dict(self._row)
+
+    @cached_property
+    def _row(self) -> dict[str, Any]:
+        # To find the order's number looks at every event of a stream that is not known.
         return order_row(self._start, self._events, self._end)
 
     @cached_property
@@ -309,6 +315,22 @@ class Recording:
         return recording_html(self)
 
 
+# Columns of orders whose values are known beforehand: another one is a slip.
+KNOWN_VALUES = {
+    "outcome": OUTCOMES,
+    "order_exists": (YES, NO, UNKNOWN),
+    "connection": ("warm", "cold"),
+}
+
+
+def _check_known(column: str, wanted: Iterable[object], orders: pd.DataFrame) -> None:
+    """Refuse a value that such a column cannot have; a newer version may have written others."""
+    known = KNOWN_VALUES.get(column, ())
+    for value in wanted if known else ():
+        if value not in known and not (orders[column] == value).any():
+            raise coded_error(ValueError, "FNB322", unknown(column, value, known))
+
+
 class Recordings(Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
 
@@ -352,6 +374,7 @@ class Recordings(Sequence[Recording]):
         mask = [True] * len(self)
         for name, wanted in conditions.items():
             values = wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
+            _check_known(name, values, self.orders)
             mask = [a and b for a, b in zip(mask, self.orders[name].isin(values), strict=True)]
         return self[mask]
 
@@ -572,6 +595,10 @@ class Recordings(Sequence[Recording]):
         >>> Recordings([]).latency()
         no orders
         """
+        if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+            text = f"level must be between 0 and 1, got {quoted(level)}. For 95% pass 0.95."
+            text += " The table has a row for each stage: see its column stage."
+            raise coded_error(ValueError, "FNB309", text)
         if level not in self._latency:
             from firmly_nb.latency.summary import summary
 

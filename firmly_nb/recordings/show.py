@@ -17,6 +17,7 @@ from firmly_nb.api.money import money_text
 from firmly_nb.display.html import notes, page, quiet
 from firmly_nb.display.table import Bar, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import as_html, count, duration, number, printable, uncertainty
+from firmly_nb.latency.stages import BUFFERED, COALESCED, OUT_OF_ORDER, REASONS, voided
 from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
@@ -32,7 +33,7 @@ from firmly_nb.outcomes import (
 from firmly_nb.recorder.tables import headline_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
@@ -69,6 +70,8 @@ class OneShown(Protocol):
     def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     @property
     def stages(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    @property
+    def caveats(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     def summary(self) -> dict[str, Any]: ...  # noqa: D102 - the same
 
 
@@ -175,9 +178,15 @@ def precision(rec: OneShown) -> str:
     if not len(events):
         return "no events"
     clocks = " and ".join(sorted(set(events["clock"])))
+    if (rec.caveats["code"] == BUFFERED).any():
+        # The bound of a read says nothing of events that waited on their way.
+        return f"{clocks} clock, events were gathered"
     worst_us = float(events["uncertainty_us"].max())
     if rec.environment == EXTERNAL and not worst_us:
         return "times as told"
+    if (rec.caveats["code"] == BUFFERED).any():
+        # The bound of a read says nothing of events that waited on their way.
+        return f"{clocks} clock, events were gathered"
     return f"times within {uncertainty(worst_us)}, {clocks} clock"
 
 
@@ -194,6 +203,12 @@ def _total(row: dict[str, Any]) -> str:
     return f", {money_text(row['total_minor'], printable(row['currency']))}"
 
 
+# Instead of a stage's bar, where its time is not known.
+UNTIMED = {
+    BUFFERED: "not known: the events were gathered",
+    COALESCED: "not known: too close to the event before",
+    OUT_OF_ORDER: "not known: out of order",
+}
 MOST_LISTED = 10  # orders; more are told by their statistics
 
 
@@ -215,11 +230,36 @@ def waterfall_text(rec: OneShown) -> str:
     return grid_text(_bars(rec), indent="  ")
 
 
+def untimed(rec: OneShown) -> list[str]:
+    """Return for each stage why its time is not known; empty where it is."""
+    return untimed_words(voided(rec.stages, rec.orders).reasons.tolist())
+
+
+def untimed_words(reasons: Sequence[int]) -> list[str]:
+    """Return reasons of ``Voided`` in words.
+
+    Examples
+    --------
+    >>> untimed_words([-1, 1])
+    ['', 'not known: out of order']
+    """
+    return ["" if code < 0 else UNTIMED[REASONS[code]] for code in reasons]
+
+
+def said_of_times(rec: OneShown) -> list[str]:
+    """Return the caveats of the times, in words; warnings and the headline have the others."""
+    found = dict(zip(rec.caveats["code"].tolist(), rec.caveats["text"].tolist(), strict=True))
+    if BUFFERED in found:
+        found.pop(COALESCED, None)
+    return [found[code] for code in (BUFFERED, COALESCED, OUT_OF_ORDER) if code in found]
+
+
 def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and the warnings as text."""
     head = f"{outcome(rec.outcome).mark} {verdict(rec)}"
     bars = [waterfall_text(rec)] if len(rec.events) else []
-    warnings = [f"  ! {printable(warning)}" for warning in rec.warnings]
+    told = [*said_of_times(rec), *rec.warnings]
+    warnings = [f"  ! {printable(warning)}" for warning in told]
     return "\n".join([head, f"  {_origin(rec)}", *bars, *warnings])
 
 
@@ -232,7 +272,8 @@ def recording_html(rec: OneShown) -> str:
         f"{as_html(rest, 2_000)}</div>"
     )
     bars = waterfall_html(rec) if len(rec.events) else ""
-    return page(f"{head}{quiet(_origin(rec))}{bars}{notes(rec.warnings)}", "900px")
+    told = [*said_of_times(rec), *rec.warnings]
+    return page(f"{head}{quiet(_origin(rec))}{bars}{notes(told)}", "900px")
 
 
 def waterfall_html(rec: OneShown) -> str:
@@ -286,13 +327,15 @@ def _bars(rec: OneShown) -> Grid:
     scale = max(ends, default=0.0) or 1.0
     rows: list[Row] = []
     milestones = table["to_milestone"].tolist()
-    for stage in table.to_dict("records"):
+    for stage, why in zip(table.to_dict("records"), untimed(rec), strict=True):
         took_ms = stage["duration_ms"]
+        if why:
+            rows.append(Row((stage["stage"], number(None), Cell(why)), look="quiet"))
+            continue
         bar = None
         if not math.isnan(took_ms):
-            left = max(min(stage["start_ms"], stage["end_ms"]) / scale, 0.0)
             look = look_of_stage(stage["stage"], milestones)
-            bar = Bar(left, abs(took_ms) / scale, look.css)
+            bar = Bar(stage["start_ms"] / scale, took_ms / scale, look.css)
         cells = (stage["stage"], number(took_ms), Cell(bar=bar))
         rows.append(Row(cells, look="" if bar else "quiet"))
     return Grid(("stage", "ms", Head(left=True, wraps=True)), rows, width="900px")

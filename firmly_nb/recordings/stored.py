@@ -491,6 +491,8 @@ def load(path: str | Path | None = None) -> Recordings:
         raise no_such_path(where)
     warnings: list[str] = []
     folders, files = find(where, warnings)
+    if not (folders or files or warnings):
+        warnings.append(f"There are no recordings in {where}. Pass a saved set, journal or folder.")
     held = Selection([Held(_journals(files, warnings))])
     sets = _sets(folders, where, warnings)
     # One set is in order, and of one set no ids need be read.

@@ -56,6 +56,8 @@ class Reported(Orders, Protocol):
 
     @property
     def warnings(self) -> list[str]: ...  # noqa: D102 - the same
+    @property
+    def caveats(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     def __iter__(self) -> Iterator[Any]: ...
 
 
@@ -166,6 +168,7 @@ def report_html(
     heading = printable(title or "How orders went", LONGEST)
     body = [
         header_section(heading, found),
+        caveats_section(recs, compare_with, names),
         summary_section(charts, found, comparison, names),
         tables_section(recs, found),
         '<h2 id="charts">Charts</h2>\n',
@@ -234,6 +237,31 @@ def header_section(title: str, found: LatencySummary) -> str:
         f'<p>Written {now}.</p>\n</header>\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n'
         "<main>\n"
     )
+
+
+def caveats_section(recs: Reported, other: Reported | None, names: tuple[str, str]) -> str:
+    """Return what cannot be said of the recordings: who reads on must know it first."""
+    sides = [(recs, names[1])] if other is None else [(recs, names[1]), (other, names[0])]
+    rows = [
+        (
+            row["code"],
+            count(row["orders"]),
+            row["text"] if other is None else f"{name}: {row['text']}",
+            row["voids"],
+        )
+        for side, name in sides
+        for row in side.caveats.to_dict("records")
+    ]
+    if not rows:
+        return ""
+    heads = (
+        Head("caveat", left=True),
+        "orders",
+        Head("what was seen", left=True, wraps=True),
+        Head("what cannot be said", left=True, wraps=True),
+    )
+    grid = grid_html(Grid(heads, rows))
+    return f'<h2 id="caveats">What cannot be said</h2>\n<div class="card">{grid}</div>\n'
 
 
 def summary_section(
@@ -338,7 +366,7 @@ def _outcomes(table: pd.DataFrame) -> Grid:
         (outcome(row["outcome"]).word, count(row["count"]), _share(row))
         for row in table.to_dict("records")
     ]
-    caption = "How orders ended; intervals 95%, Wilson."
+    caption = "How orders ended; the 95% intervals allow for orders that are alike."
     return Grid(("outcome", "orders", "share"), rows, caption=caption)
 
 
@@ -430,7 +458,9 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
             "From one milestone to the next; of a repeated event the last one counts. The "
             "stages of an order add up to its time to order-placed. Where a milestone is "
             "missing its stage has no time and the next is called a->c. Milestones out of order "
-            "give a negative time, which is kept."
+            "give no time. Neither does a stage whose ends came in one read, or whose uncertainty "
+            "is above half of its time, nor any of a merchant whose events were gathered on "
+            "their way."
         ),
     ),
     (
@@ -479,8 +509,10 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "runs",
         (
-            "Orders placed together are alike. With two runs or more the intervals come from "
-            "drawing whole runs again."
+            "Orders placed together are alike. From five runs on an interval treats each run as "
+            "one observation. With two to four it holds for these runs only, and runs that differ "
+            "have none. In one run whose neighbouring orders are alike it comes from batches of "
+            "consecutive orders."
         ),
     ),
     (

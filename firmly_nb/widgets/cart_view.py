@@ -27,9 +27,10 @@ from firmly_nb.carts.sheet import Sheets
 from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
 from firmly_nb.carts.tables import CartTables
 from firmly_nb.display.html import page
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.outcomes import NO, PLACED, YES
+from firmly_nb.recordings.recordings import Recording
 from firmly_nb.recordings.show import existence, outcome_word
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
@@ -41,8 +42,6 @@ from firmly_nb.widgets.frontend import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from firmly_nb.recordings.recordings import Recording
 
     Wanted = tuple[int, Recording | None, int | None]
 
@@ -143,6 +142,8 @@ class CartView(anywidget.AnyWidget):
         LookupError
             If there is no event of the number ``seq``.
         """
+        if recording is not None and not isinstance(recording, Recording):
+            raise wrong_type("recording", "one fnb.Recording", recording, "fnb.CartView(recs[0])")
         if recording is not None and seq is not None and seq not in _numbers(recording):
             numbers = ", ".join(map(str, _numbers(recording))) or "none"
             text = f"The recording has no event {quoted(seq)}. Events: {numbers}."

@@ -15,13 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.display.messages import wrong_type
+from firmly_nb.lab import Lab
 from firmly_nb.outcomes import STAGE_LOOKS, TONES
 from firmly_nb.sweep.progress import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from firmly_nb.lab import Lab
 
 
 SHOW_EVERY_S = 0.1  # more often than this nobody can see
@@ -85,6 +85,13 @@ class Throttle:
 
 
 @cache
+def the_lab(lab: object) -> Lab:
+    """Return what a form or panel was given, if it is a lab."""
+    if not isinstance(lab, Lab):
+        raise wrong_type("lab", "a lab", lab, "fnb.connect()")
+    return lab
+
+
 def module(name: str) -> str:
     """Return the source of a widget's module with all that it imports.
 
@@ -229,12 +236,12 @@ def display_with_image(widget: Any) -> None:
 
 
 def image_script(html: str) -> str:
-    r"""Return a script that shows static HTML where a widget is lost.
+    """Return a script that shows static HTML where a widget is lost.
 
     Examples
     --------
-    >>> image_script("<b>placed</b>")[-32:]
-    '("\\u003cb>placed\\u003c/b>")</script>'
+    >>> image_script("</script>").count("</script>")
+    1
     """
     # Nothing in a text can end the script.
     image = json.dumps(html).replace("<", "\\u003c")

@@ -42,7 +42,7 @@ from firmly_nb.widgets.form_page import (
     take_secrets,
     words_of,
 )
-from firmly_nb.widgets.frontend import display_with_image, show_closed, with_static
+from firmly_nb.widgets.frontend import display_with_image, show_closed, the_lab, with_static
 from firmly_nb.widgets.order_run import FormWatcher, OrderRun, environment_words
 from firmly_nb.widgets.timeline import Timeline
 
@@ -87,7 +87,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     """
 
     def __init__(self, lab: Lab, order: Order | None = None) -> None:
-        self._lab = lab
+        self._lab = the_lab(lab)
         self._turns = threading.Lock()
         self._run: OrderRun | None = None
         self._recordings: list[Recording] = []

@@ -368,8 +368,11 @@ def time_words(seconds: float) -> str:
 def _money_ahead(ahead: Prospect, orders: Any, prices: Mapping[What, Amount | None]) -> str:
     """Say what the orders cost at most, and of which merchants that is not known."""
     variants = known_variants(orders)
-    total = total_ahead(ahead.size, orders, prices)
+    # Where nobody knows how many there will be: what one of them costs.
+    total = total_ahead(ahead.size or len(variants), orders, prices)
     amount = " + ".join(money_text(minor, currency) for currency, minor in total.items())
+    if ahead.size is None and amount:
+        amount += " each" if len(variants) == 1 else f" for {len(variants)} orders"
     known = [variant for variant in variants if prices.get(what_of(variant.order))]
     unknown_yet = [variant for variant in variants if variant not in known]
     asking = any(what_of(variant.order) not in prices for variant in unknown_yet)
@@ -380,9 +383,7 @@ def _money_ahead(ahead: Prospect, orders: Any, prices: Mapping[What, Amount | No
     return ", ".join(parts)
 
 
-def total_ahead(
-    size: int | None, orders: Any, prices: Mapping[What, Amount | None]
-) -> Counter[str]:
+def total_ahead(size: int, orders: Any, prices: Mapping[What, Amount | None]) -> Counter[str]:
     """Return the most that so many orders cost by currency, as far as prices are known.
 
     Examples
@@ -393,8 +394,6 @@ def total_ahead(
     """
     found = [prices.get(what_of(variant.order)) for variant in known_variants(orders)]
     total: Counter[str] = Counter()
-    if size is None:
-        return total
     # One of each in turn: of the last round the dearest come first.
     for place, (minor, currency) in enumerate(sorted(filter(None, found), reverse=True)):
         total[currency] += minor * (size // len(found) + (place < size % len(found)))
@@ -416,7 +415,8 @@ def _cannot(size: int | None) -> str:
     missing = [(name, least) for name, least in needed if size is not None and size < least]
     if not missing:
         return ""
-    names = " or ".join(f"a {name}" for name, _ in missing)
+    *others, last = [f"a {name}" for name, _ in missing]
+    names = f"{', '.join(others)} or {last}" if others else last
     needs = listed(f"{name} needs {least}" for name, least in missing)
     return f"This sweep will not give {names}: {needs} placed orders."
 
@@ -445,7 +445,7 @@ def _warning(
     minutes = _value("max_minutes", draft)
     if ahead.seconds and minutes and ahead.seconds > minutes * 60:
         return f"The limit ends it after {minutes:g} min. Raise “Minutes” of the limits."
-    limits, total = _value("max_total", draft), total_ahead(ahead.size, orders, prices)
+    limits, total = _value("max_total", draft), total_ahead(ahead.size or 1, orders, prices)
     if limits and total and any(minor > limits.get(c, 0) for c, minor in total.items()):
         return f"The limit of {draft.max_total.strip()} ends it early. Raise “Money”."
     chosen = LOCAL_CONCURRENCY if local else STAGING_CONCURRENCY

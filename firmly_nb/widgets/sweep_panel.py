@@ -35,6 +35,7 @@ from firmly_nb.widgets.frontend import (
     module,
     show_closed,
     style,
+    the_lab,
     with_static,
 )
 from firmly_nb.widgets.sweep_draft import (
@@ -141,7 +142,7 @@ class SweepPanel(anywidget.AnyWidget):
     name = Field()
 
     def __init__(self, lab: Lab, orders: Any = None, **fields: Any) -> None:
-        self._lab = lab
+        self._lab = the_lab(lab)
         self._orders = orders if orders is not None else Order.example()
         self._sweep: Sweep | None = None
         self._starting = threading.Lock()

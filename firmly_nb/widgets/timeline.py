@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
+from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.html import QUIET
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
 from firmly_nb.display.text import count, printable
@@ -55,6 +57,9 @@ if TYPE_CHECKING:
 SEND_EVERY_S = 0.02
 LONGEST_QUERY = 1_000
 MOST_SHOWN_BYTES = 200_000
+# Of an order with more events than these, so many carts are read before the one that is shown.
+MOST_READ = 2_000
+MOST_CARTS = 20
 CURL_NOTE = "Set the variables that its first lines name. Running it places an order."
 NO_BYTES = (
     "The exact bytes are not kept. The first MB of an order that was placed here is in memory; "
@@ -207,7 +212,7 @@ class Timeline(anywidget.AnyWidget):
             self._heart.end()
             self._kept = []
             self._newest = None
-            self.selected = self.compared = None
+            self.selected = self.compared = self.only = self.brush = None
         self._throttle.now()
 
     def select(self, recording_id: str | None, seq: int | None = None) -> None:
@@ -406,6 +411,11 @@ class Timeline(anywidget.AnyWidget):
             raise _not_shown(f"The timeline has no order {quoted(recording_id)}.")
         return recording_id
 
+    @traitlets.validate("brush")
+    def _check_brush(self, proposal: Any) -> list[float] | None:
+        ends: list[float] | None = proposal["value"]
+        return ends and sorted(ends)
+
     @traitlets.validate("align")
     def _check_align(self, proposal: Any) -> str:
         name: str = proposal["value"]
@@ -507,30 +517,43 @@ class EventDetails:
     """JSON and cart of events; the reading of an order is kept for its next event."""
 
     def __init__(self) -> None:
-        self._read: tuple[str, int] | None = None
+        self._read: tuple[str, int, int | None] | None = None
         self._reading: CartReading | None = None
+        self._of: Recording | None = None
 
     def of(self, recording: Recording, event: Event) -> Iterator[Json]:
         """Give the messages that answer the browser: the JSON at once, then the cart."""
         text, left_out = event_json(event.data)
         yield {"kind": "json", "text": text, "left_out": left_out}
-        changes = change_rows(recording, event.seq)
-        yield {"kind": "cart", "cart": self._cart(recording, event.seq), "changes": changes}
+        reading, read = self._reading_of(recording, event)
+        changes = change_rows(read, event.seq)
+        yield {"kind": "cart", "cart": _cart(reading, event.seq), "changes": changes}
 
-    def _cart(self, recording: Recording, seq: int) -> Json | None:
-        reading = self._reading_of(recording)
-        sheet = reading.sheet(seq)
-        if sheet["lines"] is None:
-            return None
-        known = {seq, sheet["from_seq"]}
-        steps = [step for step in reading.steps if step["seq"] in known]
-        return {"sheet": sheet, "steps": steps, "about": reading.about}
+    def _reading_of(self, recording: Recording, event: Event) -> tuple[CartReading, Recording]:
+        count = len(recording.recorded.events)
+        key = (recording.recording_id, count, event.seq if count > MOST_READ else None)
+        if self._reading is None or self._of is None or self._read != key:
+            self._of = recording if count <= MOST_READ else _until(recording, event)
+            self._read, self._reading = key, CartReading(self._of)
+        return self._reading, self._of
 
-    def _reading_of(self, recording: Recording) -> CartReading:
-        key = (recording.recording_id, len(recording.records()))
-        if self._reading is None or self._read != key:
-            self._read, self._reading = key, CartReading(recording)
-        return self._reading
+
+def _cart(reading: CartReading, seq: int) -> Json | None:
+    sheet = reading.sheet(seq)
+    if sheet["lines"] is None:
+        return None
+    known = {seq, sheet["from_seq"]}
+    steps = [step for step in reading.steps if step["seq"] in known]
+    return {"sheet": sheet, "steps": steps, "about": reading.about}
+
+
+def _until(recording: Recording, event: Event) -> Recording:
+    """Return an order with few of its events: this one, and the last carts until then."""
+    start, events, end, *_ = recording.recorded
+    earlier = (each for each in reversed(events) if each.seq < event.seq)
+    with_cart = (each for each in earlier if find_snapshot(each.data))
+    kept = [event, *islice(with_cart, MOST_CARTS)]
+    return Recording([start, *reversed(kept), end], recording.warnings)
 
 
 def static_html(recordings: Recordings, shown: Recording | None) -> str:

@@ -10,14 +10,16 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 
 from firmly_nb.api.event_names import ERROR, GUIDE, REFERENCE
 from firmly_nb.carts.changes import amount_or_value, differences, path_in_words
 from firmly_nb.display.text import printable
+from firmly_nb.latency.stages import BUFFERED, COALESCED, OUT_OF_ORDER, REASONS, own_reasons
 from firmly_nb.outcomes import ACROSS, PLACED, STAGE_LOOKS, look_of_stage, outcome
 from firmly_nb.recorder.tables import headline_ms
-from firmly_nb.recordings.show import outcome_word, verdict
+from firmly_nb.recordings.show import outcome_word, untimed_words, verdict
 from firmly_nb.recordings.sources import recorded_stages
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ MOST_ASKED = 1_000  # of an order that a page looks at
 MOST_ERRORS = 200
 MOST_COMMENTS = 500
 MOST_FOUND = 100
+# In place of a time that is not known.
+NO_TIME = {BUFFERED: "gathered", COALESCED: "gathered", OUT_OF_ORDER: "out of order"}
 MOST_ROWS = 200
 LONGEST_PATH = 200
 
@@ -130,7 +134,7 @@ def ended_order(number: int, recording: Recording) -> Json:
         Its recording.
     """
     start, events, *_ = recording.recorded
-    stages = stage_list(events, start.milestones)
+    stages = stage_list(events, start.milestones, ended=True)
     kept = thinned(events, {stage["seq"] for stage in stages})
     return _order(number, start, kept, len(events), stages) | {"end": _end(recording)}
 
@@ -173,12 +177,22 @@ def event_row(event: Event) -> Json:
     }
 
 
-def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Json]:
-    """Return a row for each stage, reached or not, with the event that ended it."""
+def stage_list(
+    events: Sequence[Event], milestones: list[str] | None, *, ended: bool = False
+) -> list[Json]:
+    """Return a row for each stage, reached or not, with the event that ended it.
+
+    Where its time is not known, it is null and ``untimed`` says why. Whether events were gathered
+    shows when the order has ended.
+    """
     made = recorded_stages([(events, milestones)])
     milestone_names = [made.names[code] for code in made.to_milestone]
     stages = [made.names[code] for code in made.stage]
     looks = [look_of_stage(stage, milestone_names) for stage in stages]
+    reasons = own_reasons(made.duration_ms, made.uncertainty_us, made.coalesced)
+    if ended:
+        reasons[made.gathered & ~np.isnan(made.end_ms)] = REASONS.index(BUFFERED)
+    untimed = untimed_words(reasons.tolist())
     # The end of the order counts at its first event, all others at their last.
     last = {event.event: event for event in events}
     if milestone_names:
@@ -191,12 +205,12 @@ def stage_list(events: Sequence[Event], milestones: list[str] | None) -> list[Js
             "seq": last[name].seq if name in last else None,
             "start_ms": _known(made.start_ms[row]),
             "end_ms": _known(made.end_ms[row]),
-            "duration_ms": _known(made.duration_ms[row]),
+            "duration_ms": None if untimed[row] else _known(made.duration_ms[row]),
+            "untimed": untimed[row],
+            "no_time": "" if reasons[row] < 0 else NO_TIME[REASONS[reasons[row]]],
             "uncertainty_us": _known(made.uncertainty_us[row]),
             "look": looks[row].number,
             "is_across": looks[row].pattern is ACROSS,
-            # Both ends came with one read, so it has no time of its own.
-            "is_void": bool(made.coalesced[row]),
         }
         for row, name in enumerate(milestone_names)
     ]

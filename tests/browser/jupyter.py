@@ -76,6 +76,10 @@ class JupyterServer:
         session = {"path": name, "name": name, "type": "notebook", "kernel": kernel}
         self.ask("api/sessions", "POST", session)
 
+    def trust(self, name):
+        """Sign a notebook, as "Trust Notebook" does."""
+        self.ask(f"api/contents/{name}/trust", "POST")
+
     def end_kernels(self):
         """End every running kernel."""
         for session in self.ask("api/sessions"):
@@ -267,6 +271,19 @@ class Notebook:
             self.save()
         self.page.reload()
         self.wait_until_idle()
+
+    def reopen(self, *, trusted=True):
+        """Save and close it, end its kernel, and open it again; its cells are not run."""
+        self.save()
+        self.page.goto("about:blank")
+        self.server.end_kernels()
+        made = json.loads(self.path.read_text())
+        # As with JupyterLab's own setting: the state of widgets is not saved.
+        made["metadata"].pop("widgets", None)
+        self.path.write_text(json.dumps(made))
+        if trusted:
+            self.server.trust(self.path.name)
+        self.open()
 
     def restart_kernel(self):
         """Restart the kernel from the menu and say yes."""

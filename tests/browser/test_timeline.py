@@ -191,7 +191,7 @@ def find_and_brush(bench, shown):
     expect(shown.get_by_role("list", name="found events").get_by_role("listitem")).to_have_count(18)
     shown.get_by_label("find events by name or text").fill("")
     shown.get_by_role("slider", name="orders from").press("PageUp")
-    shown.get_by_role("button", name="✓ placed").click()
+    shown.get_by_role("button", name="placed 18").click()
     expect(shown.get_by_role("button", name="show all")).to_be_visible()
     expect(bench.run_cell(8)).to_contain_text("{'placed'} True")
     shown.get_by_role("button", name="show all").click()

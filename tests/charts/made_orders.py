@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from firmly_nb.latency.caveats import claims
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.recorder.tables import EVENT_TIMES, ORDERS
 
@@ -29,6 +30,10 @@ class Made:
 
     def __iter__(self):
         return iter(())
+
+    @property
+    def caveats(self):
+        return claims(self.event_times, self.stages, self.orders).table
 
 
 def made_orders(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from firmly_nb.display.html import swatch
 from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage, places_by_name, stage_colour
 from firmly_nb.recorder.records import End
 from firmly_nb.sim.merchants import merchants
-from firmly_nb.widgets.timeline import stage_list
+from firmly_nb.widgets.timeline_rows import stage_list
 from tests.recorder.made_records import event, start
 
 names = st.text(max_size=12) | st.from_regex(r"[a-z]{2,8}(\.[a-z]{2,8}){1,2}", fullmatch=True)
@@ -74,7 +75,7 @@ def test_merchants_are_told_apart_without_colour():
 
 
 def test_stages_of_your_own_look_the_same_everywhere():
-    events = [event(n, name) for n, name in enumerate(OWN, 1)]
+    events = [replace(event(n, name), coalesced=False) for n, name in enumerate(OWN, 1)]
     rec = fnb.Recording([start(milestones=OWN), *events, End("placed", 10**9)])
     recs = fnb.Recordings([rec])
     timeline = {row["stage"]: row["look"] for row in stage_list(events, OWN)}

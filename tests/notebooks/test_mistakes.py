@@ -37,6 +37,12 @@ MISTAKES = [
     ('recs.where(outcom="placed")', "Unknown column 'outcom' for orders. Did you mean outcome?"),
     ('recs.drift("item-aded")', "Unknown stage 'item-aded'. Did you mean item-added?"),
     ('fnb.load("runs/nope")', "No such path: 'runs/nope'. Pass a saved set, journal or folder."),
+    ('recs.where(outcome="place")', "Unknown outcome 'place'. Did you mean placed?"),
+    ('recs.where(order_exists="maybe")', "Unknown order_exists 'maybe'. Use yes, no, unknown."),
+    ('recs.latency("item-added")', "got 'item-added'", "see its column stage"),
+    ("fnb.CartView(recs)", "recording must be one fnb.Recording, got Recordings", "recs[0]"),
+    ('fnb.OrderForm("x")', "lab must be a lab, got str. Try fnb.connect()."),
+    ('fnb.SweepPanel("x")', "lab must be a lab, got str. Try fnb.connect()."),
     ('fnb.Timeline("x")', "each recording must be a fnb.Recording, got str"),
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
@@ -71,6 +71,7 @@ def recordings(draw):
     return fnb.Recordings(found)
 
 
+@settings(max_examples=30, deadline=None)
 @given(recordings())
 def test_tables_of_our_own_give_the_same_figures(ours):
     told = fnb.from_events(ours.events, ours.orders)
@@ -81,6 +82,7 @@ def test_tables_of_our_own_give_the_same_figures(ours):
     assert told.latency().sentences == ours.latency().sentences
 
 
+@settings(max_examples=30, deadline=None)
 @given(recordings())
 def test_a_recording_has_the_rows_of_the_table(ours):
     told = fnb.from_events(ours.events, ours.orders)
@@ -183,6 +185,19 @@ def test_orders_without_a_start_are_left_out_of_what_needs_one():
     begins = [pd.Timestamp("2026-01-05", tz="UTC")] * 100 + [pd.NaT] * 100
     told = fnb.from_events(*study(200, started_at=begins))
     assert "not drawn: 100 orders" in repr(told.charts.over_time())
+
+
+def test_a_slow_stretch_is_told_with_its_time_only_where_starts_are_known():
+    table, orders = study(400, failed=0)
+    slow = table["recording_id"].isin(orders["recording_id"][100:140])
+    table["t_ms"] *= np.where(slow, 2.7, 1.0)
+    begins = pd.date_range("2026-01-05", periods=400, freq="1s", tz="UTC").to_series(
+        index=orders.index
+    )
+    for known, said in ((begins, True), (begins.where(orders.index % 2 == 0), True), (None, False)):
+        columns = {} if known is None else {"started_at": known}
+        sentences = fnb.from_events(table, orders.assign(**columns)).latency().sentences
+        assert any("Bad tenth" in text for text in sentences) == said
 
 
 def test_the_last_milestone_decides_where_no_outcome_is_given():

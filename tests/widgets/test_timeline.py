@@ -297,10 +297,11 @@ def test_clearing_takes_everything_away(sent):
     feed = timeline.feed
     feed(start("b"))
     timeline.select("a", 1)
+    timeline.only, timeline.brush = "placed", (1, 2)
     timeline.clear()
     feed(event(1, "creating-cart", 5.0))
     assert (len(timeline.recordings), timeline._recent, timeline._live) == (0, [], [])
-    assert timeline.selected is None
+    assert timeline.selected is timeline.only is timeline.brush is None
     assert timeline._first == 3
 
 
@@ -450,11 +451,44 @@ def test_a_page_gets_more_of_a_long_stream_when_it_asks(sent):
     assert [row["seq"] for row in part] == list(range(200, 241))
 
 
-def test_a_stage_with_both_ends_in_one_read_is_void():
+def test_of_a_very_long_order_the_carts_around_an_event_are_read(sent, monkeypatch):
+    totals = {3: 500, 6: 700, 9: 900}
+    carts = {
+        seq: {"cart": {"cart_id": "c", "total": {"currency": "USD", "number": total}}}
+        for seq, total in totals.items()
+    }
+    events = [event(n, "tick", n, data=carts.get(n, {"n": n})) for n in range(1, 12)]
+    timeline = Timeline(Recording([start(), *events]))
+    asked = [{"kind": "details", "recording_id": "r1", "seq": seq} for seq in (6, 8, 2)]
+    for each in asked:
+        timeline._answer(None, each, None)
+    whole = list(sent)
+    sent.clear()
+    monkeypatch.setattr(timeline_module, "MOST_READ", 5)
+    timeline = Timeline(Recording([start(), *events]))
+    for each in asked:
+        timeline._answer(None, each, None)
+    told = [
+        [
+            (m["cart"] and m["cart"]["sheet"]["totals"], m.get("changes"))
+            for m in all_sent
+            if m["kind"] == "cart"
+        ]
+        for all_sent in (whole, sent)
+    ]
+    assert told[0] == told[1]
+    assert [bool(changes) for _, changes in told[0]] == [True, False, False]
+
+
+def test_a_stage_with_both_ends_in_one_read_has_no_time():
     together = event(2, "item-added", 100.0, coalesced=True, read_no=1)
-    rec = Recording([start(), event(1, "creating-cart", 100.0), together])
+    rec = Recording(
+        [start(), event(1, "creating-cart", 100.0), together, event(3, "x", 1), event(4, "y", 2)]
+    )
     stages = Timeline(rec)._recent[0]["stages"]
-    assert [stage["is_void"] for stage in stages] == [False, True, False, False]
+    assert [stage["no_time"] for stage in stages] == ["", "gathered", "", ""]
+    assert stages[1]["duration_ms"] is None
+    assert stages[1]["untimed"]
 
 
 def test_the_brush_and_the_chips_select_recordings():
@@ -475,7 +509,8 @@ def test_the_brush_and_the_chips_select_recordings():
     assert ids() == ["b"]
     timeline.brush, timeline.align = None, "order-placed"
     assert ids() == ["a", "b", "c"]
-    timeline.brush = [-1, 1]
+    timeline.brush = [1, -1]
+    assert timeline.brush == [-1, 1]
     assert ids() == ["a", "b", "c"]
     assert isinstance(timeline.brushed, Recordings)
     assert timeline._recent[3]["end"]["reason"] == "PaymentDeclined"

@@ -2,7 +2,7 @@
 // and the JSON of the event, which is asked for when it is opened.
 
 import { cartSheet, findingWords } from "./cart_sheet.js";
-import { duration, h, keepShortcutsOut, number, replace } from "./dom.js";
+import { duration, h, keepShortcutsOut, number, ownName, replace } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { KERNEL_GONE, listen, NO_ANSWER, saveToKernel, sendToKernel } from "./kernel.js";
 
@@ -48,7 +48,7 @@ function cartView(model) {
   parts.empty = emptyCart();
   parts.gone = h("p", { class: "cart-note warn", role: "status", hidden: true }, KERNEL_GONE);
   parts.empty.prepend(parts.gone);
-  const element = h("section", { class: "firmly cart-view", dir: "ltr", "aria-label": "Cart" }, parts.empty, parts.full);
+  const element = h("section", { class: "firmly cart-view", dir: "ltr", "aria-label": ownName("Cart") }, parts.empty, parts.full);
   return {
     element,
     draw: () => drawCart(model, parts),

@@ -89,6 +89,15 @@ export function printable(text) {
   return line.replace(/[\p{C}\p{Z}]/gu, (char) => (KEPT.includes(char) ? char : HIDDEN));
 }
 
+const NAMED = Symbol.for("firmly-nb names");
+
+/** A name that no other widget of the page has: "Sweep", and for the next one "Sweep 2". */
+export function ownName(name) {
+  const given = (document[NAMED] ??= new Map());
+  given.set(name, (given.get(name) ?? 0) + 1);
+  return given.get(name) > 1 ? `${name} ${given.get(name)}` : name;
+}
+
 /** Whether the reader has asked for less movement. */
 export function isStill() {
   return window.matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,7 +1,7 @@
 // The order form. It shows the draft that Python holds, sends what is typed, and decides
 // nothing: what is wrong, and whether an order may go, is Python's to say.
 
-import { h, keepShortcutsOut, printable, replace, whenReleased } from "./dom.js";
+import { h, keepShortcutsOut, ownName, printable, replace, whenReleased } from "./dom.js";
 import { packed } from "./draft.js";
 import { field, formOf, numberInput, secretField, section } from "./fields.js";
 import { KERNEL_GONE_FORM, KERNEL_SILENT, LAB_CLOSED, sendToKernel } from "./kernel.js";
@@ -10,6 +10,8 @@ import { catalogueOf, itemsSection, merchantSection } from "./order_form_items.j
 const RUNS = ["running", "cancelling"];
 const DOUBLE_CLICK_MS = 500;
 const BUSY_AFTER_MS = 1500;
+// An order that takes longer than this is spoken of once while it runs.
+const LONG_MS = 10000;
 const NAMES = {
   domain: "Merchant", items: "Items", shipping_info: "Ship to", billing_info: "Bill to",
   card: "Card", card_name: "Card", times: "Orders",
@@ -23,7 +25,7 @@ function render({ model, el }) {
   });
   form.catalogue = catalogueOf(model);
   form.on("change:run", form.kernel.look);
-  const root = h("div", { class: "firmly order-form waiting", role: "group", "aria-label": "Order form" });
+  const root = h("div", { class: "firmly order-form waiting", role: "group", "aria-label": ownName("Order form") });
   keepShortcutsOut(root);
   el.append(root);
   form.whenDrafted(root, () => {
@@ -41,6 +43,7 @@ function render({ model, el }) {
   });
   return () => {
     form.catalogue.close();
+    form.onClose?.();
     form.close();
   };
 }
@@ -52,7 +55,8 @@ export function placeSection(form) {
   const { model, draft, isRunning } = form;
   const state = { pressedAt: 0, becameCancelAt: 0, wasRunning: false, sentTurn: -1, slow: false };
   const why = h("div", { class: "why", id: `${form.id}-why` });
-  const status = h("div", { class: "status", role: "status", "aria-live": "polite" });
+  const status = h("div", { class: "status" });
+  const live = h("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
   const button = h("button", {
     type: "button",
@@ -174,11 +178,40 @@ export function placeSection(form) {
     ];
   }
 
+  // Said to those who do not see it: once that an order takes long, and that none was sent.
+
+  let patience = 0;
+  let saidNumber = 0;
+
+  function announceRun() {
+    const { number } = model.get("run");
+    if (!isRunning()) clearTimeout(patience);
+    if (!isRunning() || number === saidNumber) {
+      if (!isRunning()) saidNumber = 0;
+      return;
+    }
+    saidNumber = number;
+    clearTimeout(patience);
+    patience = setTimeout(() => (live.textContent = runWords(model.get("run"))), LONG_MS);
+  }
+
+  function announceEnd() {
+    const { outcome, headline, recording_id } = model.get("result");
+    if (!outcome) return;
+    clearTimeout(patience);
+    // The timeline beside the form says how a recorded order ended; twice is once too often.
+    live.textContent = recording_id ? "" : printable(headline);
+  }
+
+  form.on("change:run", announceRun);
+  form.on("change:result", announceEnd);
+  form.onClose = () => clearTimeout(patience);
+  announceRun();
   for (const name of ["run", "result", "notice", "looked", "turn", "captcha", "closed"]) form.on(`change:${name}`, draw);
   form.redraw = form.secretsChanged = draw;
   state.wasRunning = isRunning();
   draw();
-  return h("div", { class: "place-area" }, howRow(form, button), why, notice, status);
+  return h("div", { class: "place-area" }, howRow(form, button), why, notice, status, live);
 }
 
 function gone(words) {
@@ -223,8 +256,12 @@ function howRow(form, button) {
     "div",
     { class: "how" },
     button,
-    h("label", { class: "tick", for: made.input.id, title: "One after another" }, "×", h("span", { class: "visually-hidden" }, "Number of orders")),
-    made.input,
+    h(
+      "span",
+      { class: "amount" },
+      h("label", { class: "tick", for: made.input.id, title: "One after another" }, "×", h("span", { class: "visually-hidden" }, "Number of orders")),
+      made.input,
+    ),
     tick("sse", "Events", "Ask for an event at each step (SSE); without, there is one answer at the end"),
     tick("warm", "Warm", "Open the connection beforehand; a cold one is measured, too"),
   );

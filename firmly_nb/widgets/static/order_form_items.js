@@ -171,7 +171,7 @@ function catalogueRow(form, first, { index, put, remove }) {
     if (answer.problem) say(`This merchant's catalogue cannot be read (${answer.problem}). Use a raw reference.`);
   });
   load();
-  const line = [box.element, options, quantity.input, removeButton(index, remove)];
+  const line = [box.element, options, amount(quantity, index, remove)];
   return {
     raw: false,
     element: h("div", { class: "item" }, h("div", { class: "item-line" }, line), h("div", { class: "under" }, about, product.message, quantity.message, note)),
@@ -225,7 +225,7 @@ function rawRow(form, first, { index, put, remove }) {
       h(
         "div",
         { class: "item-line" },
-        [fields.variant_id.input, quantity.input, removeButton(index, remove)],
+        [fields.variant_id.input, amount(quantity, index, remove)],
         h("span", { class: "break" }),
         [fields.product_id.input, fields.variant_handles.input],
       ),
@@ -274,6 +274,11 @@ function quantityField(form, index, item, put) {
     read: (typed) => (typed === "" ? null : Number(typed)),
     change: (quantity) => put({ quantity }),
   });
+}
+
+/** How many, and the button that removes the row; they stay side by side. */
+function amount(quantity, index, remove) {
+  return h("span", { class: "amount" }, quantity.input, removeButton(index, remove));
 }
 
 function removeButton(index, remove) {

@@ -1,6 +1,6 @@
 // A sweep: its form, its buttons, and what has become of its orders so far.
 
-import { duration, h, keepShortcutsOut, number, replace, stated, svg, whenReleased } from "./dom.js";
+import { duration, h, keepShortcutsOut, number, ownName, replace, stated, svg, whenReleased } from "./dom.js";
 import { field, formOf, section } from "./fields.js";
 import { KERNEL_SILENT, LAB_CLOSED, sendToKernel } from "./kernel.js";
 
@@ -119,7 +119,7 @@ function render({ model, el }) {
   draft.on(null, (isOwn) => {
     if (isOwn) sent = "";
   });
-  const root = h("section", { class: "firmly sweep-panel", "aria-label": "Sweep" },
+  const root = h("section", { class: "firmly sweep-panel", "aria-label": ownName("Sweep") },
     what, plan, groups, h("div", { class: "buttons" }, start, stop, finish, resume, cannot), why, warning, notice, view.element);
   el.append(root);
   keepShortcutsOut(root);

@@ -96,10 +96,10 @@ function reachedBar(stage, axis, zero) {
   const [begin, end] = [stage.start_ms, stage.end_ms].sort((a, b) => a - b);
   const left = percent(begin - zero, axis);
   const width = percent(end - zero, axis) - left;
-  const backwards = stage.duration_ms < 0 ? " backwards" : "";
+  if (stage.untimed) return svg("rect", { class: "bar waited", x: `${left}%`, width: `${width}%`, y: "3", height: "10", rx: "1" });
   const bar = (name) => svg("rect", { class: `${name} ${stageColour(stage)}`, x: `${left}%`, width: `${width}%`, y: "3", height: "10", rx: "1" });
   return [
-    bar(`bar${backwards}`),
+    bar("bar"),
     bar(stage.is_across ? "hatch across" : "hatch"),
     // A stage of no length is still there.
     svg("rect", { class: `edge ${stageColour(stage)}`, x: `${percent(stage.end_ms - zero, axis)}%`, width: "2", y: "3", height: "10", transform: "translate(-1.5)" }),

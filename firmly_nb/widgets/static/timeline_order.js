@@ -130,8 +130,8 @@ function drawStageRow(row, stage, index, { order, axis, zero, runs, picked }) {
   else row.button.removeAttribute("aria-current");
   row.name.textContent = stage.stage;
   row.name.title = stage.stage;
-  row.time.textContent = stage.is_void ? "gathered" : reached ? duration(stage.duration_ms) : order.end ? "-" : "";
-  row.share.textContent = reached && !stage.is_void && order.end ? shareWords(stage, order.end.t_ms) : "";
+  row.time.textContent = stage.no_time ? stage.no_time : reached ? duration(stage.duration_ms) : order.end ? "-" : "";
+  row.share.textContent = reached && !stage.no_time && order.end ? shareWords(stage, order.end.t_ms) : "";
   if (waited) drawWaited(row.lane, order, axis, zero);
   else if (!runs) drawStage(row.lane, stage, axis, zero);
 }
@@ -159,7 +159,8 @@ function drawLookedAt(view) {
   const stage = over && "stage" in over ? order.stages[over.stage] : null;
   const event = stage ? eventOf(order, stage.seq) : (over ?? eventOf(order, selected?.seq) ?? lastEvent(order));
   if (event) view.looked = event;
-  const words = event ? [h("bdi", { class: "event-name" }, event.event), ` · ${eventWords(order, event)}`] : stage ? notReached(order, over.stage) : order.end ? "no events" : "no event yet";
+  const untimed = event && order.stages.find((each) => each.seq === event.seq)?.untimed;
+  const words = event ? [h("bdi", { class: "event-name" }, event.event), ` · ${eventWords(order, event)}`, untimed ? ` · time of the stage ${untimed}` : ""] : stage ? notReached(order, over.stage) : order.end ? "no events" : "no event yet";
   replace(view.words, words);
   view.words.title = event ? [view.words.textContent, networkWords(event)].filter(Boolean).join(" · ") : "";
   view.line.classList.toggle("none", !event);

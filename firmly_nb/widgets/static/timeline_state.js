@@ -157,9 +157,7 @@ export function median(values) {
 export function compareStages(order, other) {
   const rows = order.stages.map((stage) => {
     const twin = other.stages.find((each) => each.milestone === stage.milestone && each.stage === stage.stage);
-    const own_ms = stage.is_void ? null : stage.duration_ms;
-    const other_ms = twin?.is_void ? null : twin?.duration_ms;
-    return comparison(stage.stage, own_ms, other_ms, stage.uncertainty_us, twin?.uncertainty_us);
+    return comparison(stage.stage, stage.duration_ms, twin?.duration_ms, stage.uncertainty_us, twin?.uncertainty_us);
   });
   const total = comparison("whole order", order.end?.t_ms, other.end?.t_ms, 0, 0);
   return [...rows, total];

@@ -367,6 +367,40 @@ test("a kernel that ended without a word is noticed, and heard again if it speak
   }
 });
 
+test("an order is spoken of once while it takes long, and no stage of it", async () => {
+  const real = window.setTimeout;
+  window.setTimeout = (call, ms) => real(call, ms / 100);
+  try {
+    const { state, find } = form();
+    const said = [];
+    const live = find("[role=status]");
+    new MutationObserver(() => said.push(live.textContent)).observe(live, { childList: true });
+    for (const doing of ["sent", "after creating-cart", "after item-added"]) {
+      told("run", { state: "running", number: 1, of: 1, doing, told: "" }, state);
+    }
+    await until(() => said.length);
+    told("run", { state: "running", number: 1, of: 1, doing: "after shipping-updated", told: "" }, state);
+    await new Promise((done) => real(done, 250));
+    equal(said, ["The order is on its way: after item-added"]);
+  } finally {
+    window.setTimeout = real;
+  }
+});
+
+test("an order that was not sent is told; one that was recorded is told by the timeline", () => {
+  const { state, find } = form();
+  const result = { outcome: "not_sent", tone: "bad", mark: "x", headline: "Nothing was ordered.", facts: [], next: "", warnings: [], recording_id: "" };
+  told("result", result, state);
+  equal(find("[role=status]").textContent, "Nothing was ordered.");
+  told("result", { ...result, headline: "Placed.", recording_id: "r" }, state);
+  equal(find("[role=status]").textContent, "");
+});
+
+test("two forms in a page have names of their own", () => {
+  const names = [form(), form()].map(({ el }) => el.querySelector(".order-form").getAttribute("aria-label"));
+  ok(new Set(names).size === 2 && names.every((name) => name.startsWith("Order form")));
+});
+
 test("rows are added, typed by hand and removed", () => {
   const { kernel, el, find } = form();
   const [more, raw] = el.querySelectorAll("button.link");

@@ -225,7 +225,7 @@ test("one line tells of the event that is looked at, with its own uncertainty, a
 
 test("a stage shows its time and its share; one whose ends came together shows neither", () => {
   const made = stages(WHOLE);
-  made[2].is_void = true;
+  Object.assign(made[2], { no_time: "gathered", untimed: "not known: read at once", duration_ms: null });
   const page = show({ _orders: [order(1, WHOLE, { stages: made, end: end({ t_ms: 400 }) })] });
   equal(rows(page), ["100", "100", "gathered", "100"]);
   equal(page.all(".stage-row .share").map((share) => share.textContent), ["25\u00a0%", "25\u00a0%", "", "25\u00a0%"]);

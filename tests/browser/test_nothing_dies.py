@@ -1,0 +1,80 @@
+"""What stays of widgets: run all, a new kernel, a closed lab, a notebook that is opened again."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.order_forms import place, status
+
+CELLS = (
+    """\
+import firmly_nb as fnb
+lab = fnb.connect(profile="instant")
+form = fnb.OrderForm(lab)
+form""",
+    "panel = fnb.SweepPanel(lab, count=3, rate=50)\npanel",
+    "run = form.place().wait()",
+    "form.cart_view",
+)
+LOST = re.compile("Error displaying widget|Loading widget")
+
+
+def expect_alive(bench):
+    """Each widget can be used: the form places an order, the panel starts a sweep."""
+    shown, panel = bench.output(0), bench.output(1).locator(".sweep-panel")
+    expect(status(shown)).to_contain_text("Placed: order ")
+    place(shown).click()
+    expect(place(shown)).to_have_text("Place again")
+    expect(shown.locator(".order-row")).to_have_count(2)
+    panel.locator("button.start").click()
+    expect(panel.locator(".headline")).to_have_text("Finished: 3 of 3 orders ended")
+    expect(bench.output(3).locator(".cart-title")).to_contain_text("order-placed")
+
+
+def test_run_all_then_a_new_kernel_and_run_all_again_leave_everything_alive(notebook):
+    bench = notebook(*CELLS)
+    bench.run_all()
+    expect_alive(bench)
+    bench.restart_kernel()
+    bench.run_all()
+    expect_alive(bench)
+
+
+def test_a_form_whose_lab_is_closed_says_so_also_later(notebook, axe, artefact):
+    bench = notebook(*CELLS[:2], "lab.close()", "late = fnb.OrderForm(lab)\nlate")
+    for index in range(2):
+        bench.run_cell(index)
+    shown, panel = bench.output(0), bench.output(1).locator(".sweep-panel")
+    expect(place(shown)).to_have_attribute("aria-disabled", "false")
+    expect(panel.locator("button.start")).to_have_attribute("aria-disabled", "false")
+    bench.run_cell(2)
+    bench.run_cell(3)
+    for form in (shown, bench.output(3)):
+        expect(place(form)).to_have_attribute("aria-disabled", "true")
+        expect(place(form)).to_have_accessible_description(re.compile("^The lab is closed."))
+        expect(status(form)).to_contain_text("The lab of this form is closed.")
+    expect(panel.locator("button.start")).to_have_attribute("aria-disabled", "true")
+    expect(panel.locator(".why")).to_have_text(re.compile("^The lab is closed."))
+    axe(shown.locator(".firmly-bench"))
+    artefact("closed", bench.page)
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "untrusted"])
+def test_a_notebook_that_is_opened_again_shows_static_images(trusted, notebook, artefact):
+    bench = notebook(*CELLS)
+    for index in range(4):
+        bench.run_cell(index)
+    bench.reopen(trusted=trusted)
+    expect(bench.output(0)).to_contain_text("The order form as it stood then")
+    expect(bench.output(1)).to_contain_text("this panel needs a running kernel")
+    expect(bench.output(3)).to_contain_text("submitted")
+    artefact("reopened", bench.page)
+    for index in (0, 1, 3):
+        expect(bench.output(index)).not_to_contain_text(LOST)
+        assert bench.output(index).locator("button").count() == 0
+    # Run again, the widget is back.
+    bench.run_cell(0)
+    expect(place(bench.output(0))).to_have_text("Place order")
