@@ -275,6 +275,7 @@ def comparison_of(starts: list[Start]) -> Comparison:
 # Pictures.
 
 STYLE = """\
+.page { fill: #ffffff; }
 text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .word { font-weight: 600; font-size: 16px; }
 .quiet { fill: #59636e; }
@@ -288,6 +289,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .a.ring { fill: none; stroke: #0550ae; }
 .b.ring { fill: none; stroke: #bc4c00; }
 @media (prefers-color-scheme: dark) {
+.page { fill: #0d1117; }
 text { fill: #f0f6fc; }
 .quiet { fill: #9198a1; }
 .band { fill: #3d444d; }
@@ -307,7 +309,11 @@ def _page(title: str, told: str, height: int, parts: list[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
         f'viewBox="0 0 {WIDTH} {height}" role="img">\n<title>{escape(title)}</title>\n'
-        f"<desc>{escape(told)}</desc>\n<style>\n{STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n"
+        f"<desc>{escape(told)}</desc>\n<style>\n{STYLE}</style>\n"
+        # A page can be dark where the system is light: the picture brings its own ground.
+        f'<rect class="page" width="{WIDTH}" height="{height}"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
     )
 
 
