@@ -59,6 +59,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/write_tables_page.py --check
+	$(BIN)/python scripts/draw_verdicts.py --check
 	$(BIN)/python scripts/check_pages.py
 
 format: $(VENV)/.installed-dev
@@ -70,6 +71,7 @@ notebooks: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python scripts/write_tables_page.py
+	$(BIN)/python scripts/draw_verdicts.py
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks

@@ -415,7 +415,7 @@ def _among_placed(found: Found) -> str:
     if math.isnan(one.estimate) or not one.placed_b.of or not one.placed_a.of:
         return ""
     return (
-        f"of the placed orders {_of_100(one.placed_b.share)} of 100 are later than "
+        f"among placed orders {_of_100(one.placed_b.share)} of 100 are later than "
         f"{_limit(found, very=False)}, A had {_of_100(one.placed_a.share)}"
     )
 
