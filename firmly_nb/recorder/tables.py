@@ -373,7 +373,7 @@ def unfinished(end: End) -> str | None:
 
     Examples
     --------
-    >>> from firmly_nb.recorder.records import End
+    >>> from firmly_nb.recorder import End
     >>> unfinished(End("incomplete", 9, unfinished_bytes=20, unfinished="event: item-added"))
     '20 bytes, beginning: event: item-added'
     """
