@@ -10,11 +10,13 @@ import asyncio
 import os
 import secrets
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 from anyio import CancelScope
@@ -536,6 +538,9 @@ class Bench:
             tags={redact_text(str(k)): redact_text(str(v)) for k, v in options.tags.items()},
             recorder={**written_with(), "process": "own" if options.isolated else "shared"},
             personal=[*personal_values(*addresses)],
+            # An order is sent once, so an id never comes twice.
+            request_id=str(uuid.uuid4()),
+            server=urlsplit(self.environment.card_url).netloc,
         )
 
 

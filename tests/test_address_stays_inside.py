@@ -54,6 +54,14 @@ def test_a_planted_address_is_written_down_nowhere(
     with serving(Merchant()) as merchant:
         lab = connect(api_url=merchant.url, app_id="planted-app-id", allow_domains=[SHOP])
         made = []
+        said = " ".join(PLANTED[name] for name in NAMES)
+        merchant.headers = {
+            "X-Firmly-Note": " ".join(said.split()).encode().decode("latin-1"),
+            "X-Firmly-Quoted": quote(said),
+            "X-Firmly-Email": PLANTED["email"],
+            "Server": f"for {PLANTED['email']}",
+            "Via": f"1.1 {PLANTED['last_name']}".encode().decode("latin-1"),
+        }
         for merchant.events in streams():
             made.append(lab.place(order, card, isolated=isolated, keep_raw=True))
         for status in (400, 429, 502):
@@ -62,16 +70,24 @@ def test_a_planted_address_is_written_down_nowhere(
             made.append(lab.place(order, card, isolated=isolated))
     recs = fnb.Recordings(made)
     assert "zoë" in str(recs.events["data"].tolist()).lower()
+    assert set(recs.headers["name"]) > {"x-firmly-note", "x-firmly-quoted", "server", "via"}
+    written = [recs.headers.to_csv(), str(recs.orders["proxies"].tolist())]
     recs.save("set")
     fnb.load("set").save("again")
     fnb.report(recs, "report.html", pictures=False)
     fnb.report(fnb.load("set"), "loaded.html", pictures=False)
     journals = fnb.load()
-    written = [caplog.text, *map(str, (fnb.load("set").events.to_dict("records"), journals.events))]
+    written += [
+        caplog.text,
+        *map(str, (fnb.load("set").events.to_dict("records"), journals.events)),
+    ]
     written += [
         str(fnb.load("set").orders.to_dict("records")),
         str(journals.orders.to_dict("records")),
     ]
+    written += [rec.ticket() for of in (recs, journals, fnb.load("set")) for rec in of]
+    written += [fnb.load("set").headers.to_csv(), journals.headers.to_csv()]
+    assert "x-firmly-note," in written[-1]
     paths = [path for path in lab.journal.rglob("*") if path.is_file()] + list(tmp_path.rglob("*"))
     written += [path.read_bytes().decode("utf-8", "replace") for path in paths if path.is_file()]
     assert len(written) > len(made)

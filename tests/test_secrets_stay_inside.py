@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 
 PROGRAM = """
-    import asyncio, json, logging, os, sys, time, traceback
+    import asyncio, json, logging, os, sys, threading, time, traceback
     from pathlib import Path
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     for name in ("httpx", "httpcore", "asyncio", "anyio", "firmly_nb"):
@@ -50,6 +50,57 @@ PROGRAM = """
         while lab._bench.worker().pid:
             time.sleep(0.01)
 
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    from jwcrypto import jwk
+
+    class Echo(BaseHTTPRequestHandler):
+        # Repeats in the headers of an answer whatever it was sent, and what only it can know.
+        def log_message(self, *_):
+            pass
+
+        def answer(self, body, headers=()):
+            self.send_response(200)
+            for name, value in [("Content-Length", str(len(body))), *headers]:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self):
+            self.answer(json.dumps({**KEY, "use": "enc", "kid": "k"}).encode())
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"] or 0))
+            if self.path.endswith("/browser-session"):
+                session = {"access_token": planted["token"], "device_id": "d", "expires": 9e9}
+                self.answer(json.dumps(session).encode())
+                return
+            sent = json.loads(body)
+            told.append(sent["encrypted_card"])
+            secret = [planted["token"], sent["encrypted_card"], planted["number"]]
+            secret += [sent["captcha_token"]]
+            names = ["Server", "Via", "X-Request-Id", "X-Firmly-Trace", "X-Served-By"]
+            headers = [(name, value) for name in names for value in secret]
+            headers += [(f"X-Firmly-{value}", "1") for value in secret[:1]]
+            headers += [("Set-Cookie", planted["cookie"]), ("X-Firmly-Session", planted["cookie"]),
+                        ("Server", f"sid={planted['cookie']}")]
+            kind = [("Content-Type", "text/event-stream")]
+            self.answer(b'event: order-placed\\ndata: {}\\n\\n', [*kind, *headers])
+
+    KEY = json.loads(jwk.JWK.generate(kty="RSA", size=2048).export_public())
+    told += [planted["token"], planted["cookie"]]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with fnb.connect(api_url=f"http://127.0.0.1:{server.server_port}", app_id=planted["app_id"],
+                     allow_domains=["staging.luma.gift"]) as lab:
+        for isolated in (True, False):
+            rec = lab.place(order, isolated=isolated)
+            assert rec.outcome == "placed" and len(rec.headers) > 20
+            show(rec, rec.ticket(), rec.headers.to_csv(), rec.records())
+            print("that is a ticket")
+            made.append(rec)
+    server.shutdown()
+    server.server_close()
+
     with fnb.connect(profile="instant") as lab:
         told.append(lab.simulator.app_id)
         show(lab, lab.environment, lab.simulator, card, order, lab.session(), lab.public_key())
@@ -61,6 +112,7 @@ PROGRAM = """
                     rec = lab.place(order, card, headers=headers, isolated=isolated, sse=sse,
                                     keep_raw=True, timeout_s=5)
                     show(rec, rec.error, rec.waterfall(), rec.cart, rec.recorder, rec.records())
+                    show(rec.ticket(), rec.headers.to_csv(), rec.request_id)
                     made.append(rec)
                     for table in (rec.events, rec.orders, rec.stages):
                         show(table, table.to_dict("records"), table.to_csv())
@@ -151,6 +203,8 @@ def test_no_planted_secret_gets_out(home, tmp_path):
         "cvv": "9371",
         "captcha": "planted-captcha-/+?=Zq7kP0vX",
         "app_id": "5b0c0f6e-planted-4c1d-9f4e-appid0000001",
+        "token": "planted-token-Zq7kP0vX",
+        "cookie": "planted-cookie-Zq7kP0vX",
     }
     made_by_simulator = tmp_path / "told.json"
     done = subprocess.run(
@@ -183,6 +237,7 @@ def test_no_planted_secret_gets_out(home, tmp_path):
     assert "Card(not a test card, ends in 9043)" in done.stdout
     assert "DEBUG:httpcore" in done.stderr
     assert done.stdout.endswith("that is the set\n")
+    assert "that is a ticket\n" in done.stdout
     assert "'merchant': 'staging.luma.gift'" in done.stdout
     for secret in [*(planted[key] for key in ("number", "captcha", "app_id")), *tokens]:
         for form in forms(secret):

@@ -25,6 +25,7 @@ import orjson
 
 from firmly_nb.api.card import PublicKey, read_public_key
 from firmly_nb.api.errors import FirmlyError, error_from_body, seconds_to_wait
+from firmly_nb.api.headers import user_agent
 from firmly_nb.api.secrets import Secret, SecretStr
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class FirmlyClient:
         self.http = http
         # One client serves many devices: it keeps no cookies, each device has its own.
         http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        http.headers["User-Agent"] = user_agent()
         self._cookies: dict[SecretStr, httpx.Cookies] = {}  # by token
         self.api_url = api_url.rstrip("/")
         self.card_url = card_url.rstrip("/")

@@ -1,7 +1,8 @@
 """The request of an order as a command for a terminal.
 
-A recording has no secret, no address and no host of its own, so the command reads them from
-variables of the shell. It is text for ``sh``; what merchants and users wrote is quoted.
+A recording has no secret and no address, and the simulator it was made with may be gone, so the
+command reads secrets and hosts from variables of the shell. It sends no request id: it is another
+order. It is text for ``sh``; what merchants and users wrote is quoted.
 """
 
 from __future__ import annotations

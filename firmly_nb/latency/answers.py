@@ -10,6 +10,7 @@ import numpy as np
 
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.design import more_cancelled
+from firmly_nb.latency.effect import shared_codes
 from firmly_nb.latency.predict import Present
 from firmly_nb.latency.quantiles import type_7
 from firmly_nb.latency.questions import (
@@ -283,7 +284,19 @@ def _present(
         very_late=counts[1],
         failed=(int(np.isinf(a.ms).sum()), int(np.isinf(b.ms).sum())),
         runs=runs,
+        spread=_spread(a, b, method),
     )
+
+
+def _spread(a: Group, b: Group, method: Method) -> float:
+    """Return how many times the variance of a difference of shares is that of one stratum."""
+    shared = shared_codes(method.cells(a), method.cells(b))
+    size = len(shared.codes)
+    if not size:
+        return 1.0
+    n, m = (np.bincount(of[of >= 0], minlength=size) for of in (shared.of_a, shared.of_b))
+    weights = n / n.sum()
+    return float((weights**2 * (1 / n + 1 / m)).sum() / (1 / n.sum() + 1 / m.sum()))
 
 
 # The stages: a family of their own.

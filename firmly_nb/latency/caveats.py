@@ -172,6 +172,7 @@ def _of_stages(stages: pd.DataFrame, orders: pd.DataFrame) -> tuple[list[_Caveat
         text = (
             f"No stage has a time{_whose(orders, hit)}: all events of an order came in at most "
             "two reads. The server or a proxy gathered them. The time to the order holds."
+            f"{_proxies_named(orders, hit)}"
         )
         found.append(_Caveat(BUFFERED, int(hit.sum()), text))
     backwards = (void.positions >= 0) & (took_ms < 0)
@@ -368,6 +369,21 @@ def _part_of(name: str, n: int, of_all: int) -> str:
     return short_name(name, LONGEST_NAME) + (
         f" ({count(n)} of {count(of_all, 'order')})" if of_all else ""
     )
+
+
+def _proxies_named(orders: pd.DataFrame, mask: Flags) -> str:
+    """Name the proxies that the headers of some orders tell of: a possible cause, and no proof."""
+    if "proxies" not in orders:
+        return ""
+    named = orders.loc[mask, "proxies"].dropna()
+    if not len(named):
+        return ""
+    # The most frequent first; of as many each the one that came first.
+    found = [str(name) for name in named.astype("object").value_counts().index]
+    said = _listed([short_name(name, LONGEST_NAME) for name in found])
+    n, of = len(named), int(mask.sum())
+    whose = "The response names" if of == 1 else f"{count(n)} of {count(of, 'response')} name"
+    return f" {whose} a proxy, a possible cause: {said}."
 
 
 def _counted(orders: pd.DataFrame, mask: Flags) -> str:

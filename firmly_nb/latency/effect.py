@@ -39,6 +39,7 @@ NEVER = 30.0  # the logarithm of a time that is later than all others
 MOST_TIMES = 30_000  # of a side; more are represented by so many of their quantiles
 FEWEST_TIMES = 200  # of a stratum, which are never thinned
 ROUNDING = 1e-13  # of a sum of weighted pairs
+NEXT_TO_NONE = 2.0**-52  # the nearest end of an interval that does not hold 0
 
 
 class Interval(NamedTuple):
@@ -311,22 +312,41 @@ def _reach(pairs: Pairs) -> float:
 
 
 def log_interval(pairs: Pairs, middle: float, level: float) -> tuple[float, float]:
-    """Return the logarithms of the factors that are not rejected; infinite if open."""
+    """Return the logarithms of the factors that are not rejected; infinite if open.
+
+    Whether 0, no difference, is among them is decided by the test at 0 itself. Where times are tied
+    the pairs jump there, and an end close to 0 would not tell on which side of it 0 lies.
+    """
     reach = _reach(pairs)
+    low, high = (_end(pairs, middle, side, reach, level) for side in (-1, 1))
+    at_none = balance_of_all(pairs, 0.0)
+    if at_none.beyond(level) <= 0:
+        return min(low, 0.0), max(high, 0.0)
+    if at_none.balance > 0:
+        low = max(low, NEXT_TO_NONE)
+        return low, max(low, high)
+    high = min(high, -NEXT_TO_NONE)
+    return min(low, high), high
+
+
+def _end(pairs: Pairs, middle: float, side: int, reach: float, level: float) -> float:
+    """Return the last factor on one side that is not rejected, as seen from the middle.
+
+    The balance falls with the factor: only that it is too far off to this side rejects one.
+    """
 
     def rejected(factor: float) -> float:
-        return balance_of_all(pairs, factor).beyond(level)
+        found = balance_of_all(pairs, factor)
+        beyond = found.beyond(level)
+        return beyond if side * found.balance < 0 else beyond - 2 * abs(found.balance)
 
-    return _end(rejected, middle, -1, reach), _end(rejected, middle, 1, reach)
-
-
-def _end(rejected: Callable[[float], float], middle: float, side: int, reach: float) -> float:
-    """Return the last factor on one side that is not rejected; as seen from the middle."""
     if rejected(side * reach) <= 0:
         return side * math.inf
     step = 0.02
     inside, outside = middle, middle + side * step
     below, above = rejected(inside), rejected(outside)
+    if below > 0:  # so many ties that the balance jumps from one side to the other
+        return middle
     while above <= 0:
         step *= 3
         inside, below, outside = outside, above, middle + side * step
@@ -342,7 +362,20 @@ def _end(rejected: Callable[[float], float], middle: float, side: int, reach: fl
             outside, above, below = tried, found, below / 2
         else:
             inside, below, above = tried, found, above / 2
-    return inside
+    return _last_step(pairs, inside, outside)
+
+
+def _last_step(pairs: Pairs, inside: float, outside: float) -> float:
+    """Return the outermost difference of a pair between two factors: the balance jumps there."""
+    outwards = outside > inside
+    places = np.searchsorted(pairs.a, pairs.b - outside, "left" if outwards else "right")
+    places = places if outwards else places - 1
+    known = (places >= 0) & (places < len(pairs.a))
+    steps = pairs.b[known] - pairs.a[places[known]]
+    steps = steps[(min(inside, outside) <= steps) & (steps <= max(inside, outside))]
+    if not len(steps):
+        return inside
+    return float(steps.max() if outwards else steps.min())
 
 
 def is_shorter(pairs: Pairs, level: float) -> bool:
@@ -386,7 +419,7 @@ def ratio(
         return Interval(math.nan, 0.0, math.inf)
     middle = float(log_factors(pairs)[0])
     low, high = log_interval(pairs, middle, level)
-    return Interval(math.exp(middle), math.exp(low), math.exp(high))
+    return Interval(math.exp(min(max(middle, low), high)), math.exp(low), math.exp(high))
 
 
 # The shift function: by how many milliseconds each quantile of B lies above that of A. It is drawn,

@@ -13,7 +13,8 @@ from firmly_nb.latency.questions import NARROW, NARROW_TAIL, NEEDED_FOR_TAIL, WI
 from firmly_nb.latency.shares import wilson
 
 if TYPE_CHECKING:
-    from firmly_nb.latency.effect import Floats
+    from firmly_nb.latency.effect import Flags, Floats
+    from firmly_nb.latency.shares import Share
 
 DRAWS, SEED = 400, 11
 DECIDED = 0.9  # of the draws
@@ -23,15 +24,17 @@ MOST_MORE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Orders or runs a side that would decide; None if no number within reach."""
+    """Orders or runs that would decide, of a comparison a side; None if no number within reach."""
 
     needed: int | None
     unit: str
+    a_side: bool = True
 
     def __str__(self) -> str:
         if self.needed is None:
             return f"No number of {self.unit}s within reach would tell."
-        return f"About {count(self.needed, f'more {self.unit}')} a side would tell."
+        where = " a side" if self.a_side else ""
+        return f"About {count(self.needed, f'more {self.unit}')}{where} would tell."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Present:
         Runs a side, if they are the unit, with the standard error of each question; else None.
     needed
         Orders of A from which there is a tail.
+    spread
+        How many times the variance of a difference of shares is what it would be in one stratum.
     """
 
     ratio: float
@@ -61,13 +66,16 @@ class Present:
     failed: tuple[int, int]
     runs: tuple[int, tuple[float, float], tuple[float, float]] | None
     needed: int = NEEDED_FOR_TAIL
+    spread: float = 1.0
 
 
 def more_needed(now: Present, margins: Margins) -> More:
     """Return about how many more orders a side, or runs, decide in nine of ten predicted studies.
 
     A truth is drawn from what the present data allow, and more data from that truth; together with
-    the present data they are worse, better, or within all margins, or not decided.
+    the present data they are worse, better, or within all margins, or not decided. That nothing
+    changed at all is one of the truths, as often as the present data bear it out: were only
+    estimates drawn, each with its error, too many draws would find a change that is none.
 
     Examples
     --------
@@ -95,10 +103,11 @@ def more_needed(now: Present, margins: Margins) -> More:
 def _decided(now: Present, margins: Margins, more: int) -> float:
     """Return the share of predicted studies that are decided with so many more."""
     rng = np.random.default_rng(SEED)
+    same = rng.random(DRAWS) < _unchanged(now, margins)
     if now.runs:
-        parts = _of_more_runs(now, now.runs, margins, more, rng)
+        parts = _of_more_runs(now, now.runs, margins, more, same, rng)
     else:
-        parts = _of_more_orders(now, margins, more, rng)
+        parts = _of_more_orders(now, margins, more, same, rng)
     worse = better = np.zeros(DRAWS, dtype=bool)
     inside = np.ones(DRAWS, dtype=bool)
     for is_worse, is_better, is_inside in parts:
@@ -106,11 +115,42 @@ def _decided(now: Present, margins: Margins, more: int) -> float:
     return float((worse | better | inside).mean())
 
 
+def _unchanged(now: Present, margins: Margins) -> float:
+    """Return how likely it is that nothing changed, were changes and none equally frequent.
+
+    Changes are taken to be as large as the margins.
+    """
+    found = [(now.ratio, now.error, math.log1p(margins.typical))]
+    if now.runs:
+        found += [(*now.runs[1], margins.tail), (*now.runs[2], margins.placed)]
+    else:
+        late = [] if now.late is None else [(_late(now, margins), margins.tail)]
+        for (k_a, k_b), margin in (*late, (now.failed, margins.placed)):
+            p_a, p_b = (k_a + 0.5) / (now.n + 1), (k_b + 0.5) / (now.m + 1)
+            variance = p_a * (1 - p_a) / now.n + p_b * (1 - p_b) / now.m
+            found.append((p_b - p_a, math.sqrt(variance * now.spread), margin))
+    odds = 0.0  # their logarithm
+    for estimate, error, size in found:
+        if math.isfinite(estimate) and math.isfinite(error) and error > 0:
+            wide = math.hypot(error, size)
+            odds += math.log(wide / error)
+            odds += ((estimate / wide) ** 2 - (estimate / error) ** 2) / 2
+    return 1 / (1 + math.exp(-min(max(odds, -50.0), 50.0)))
+
+
+def _late(now: Present, margins: Margins) -> tuple[float, float]:
+    """Return how many orders are late; of A a twentieth is so by definition, unless times tie."""
+    of_a, of_b = now.late or (0, 0)
+    if margins.slo_ms is None and of_a == now.n // 20:
+        return now.n / 20, of_b
+    return of_a, of_b
+
+
 def _drawn(
-    estimate: float, error: float, growth: float, rng: np.random.Generator
+    estimate: float, error: float, growth: float, same: Flags, rng: np.random.Generator
 ) -> tuple[Floats, float]:
     """Return what all data together will say, and its standard error; ``growth`` is n after / n."""
-    truth = rng.normal(estimate, error, DRAWS)
+    truth = np.where(same, 0.0, rng.normal(estimate, error, DRAWS))
     after = error / math.sqrt(growth)
     gained = max(1 - 1 / growth, 1e-12)
     new = rng.normal(truth, error / math.sqrt(gained * growth))
@@ -132,6 +172,7 @@ def _of_more_runs(
     runs: tuple[int, tuple[float, float], tuple[float, float]],
     margins: Margins,
     more: int,
+    same: Flags,
     rng: np.random.Generator,
 ) -> list[tuple[Any, Any, Any]]:
     from scipy.special import stdtrit
@@ -147,61 +188,108 @@ def _of_more_runs(
     ):
         known = math.isfinite(estimate) and math.isfinite(error)
         now_is = (estimate, error) if known else (0.0, math.sqrt(2 * 0.05 * 0.95 / max(now.n, 1)))
-        found, se = _drawn(*now_is, growth, rng)
+        found, se = _drawn(*now_is, growth, same, rng)
         wide, narrow = (float(stdtrit(after - 1, 0.5 + x / 2)) for x in (WIDE, level))
         parts.append(_normal(found, se, wide, narrow, margin))
     return parts
 
 
 def _of_more_orders(
-    now: Present, margins: Margins, more: int, rng: np.random.Generator
+    now: Present, margins: Margins, more: int, same: Flags, rng: np.random.Generator
 ) -> list[tuple[Any, Any, Any]]:
     from scipy.special import ndtri
 
     before = 1 / max(now.n, 1) + 1 / max(now.m, 1)
     growth = before / (1 / (now.n + more) + 1 / (now.m + more))
-    found, error = _drawn(now.ratio, now.error, growth, rng)
+    found, error = _drawn(now.ratio, now.error, growth, same, rng)
     wide, narrow = (float(ndtri(0.5 + x / 2)) for x in (WIDE, NARROW))
     parts = [_normal(found, error, wide, narrow, math.log1p(margins.typical))]
     single = margins.slo_ms is not None
     each = WIDE if single else 1 - (1 - WIDE) / 2
     if now.late is not None:
-        late = _of_shares(now.late, now, more, rng, each, NARROW_TAIL, margins.tail)
+        levels = each, NARROW_TAIL
+        late = _of_shares(_late(now, margins), now, more, same, rng, levels, margins.tail)
         if now.n + more < now.needed:
             nothing = np.zeros(DRAWS, dtype=bool)
             late = nothing, nothing, nothing
         parts.append(late)
         if now.very_late is not None and not single and now.n + more >= now.needed:
-            worse, better, _ = _of_shares(
-                now.very_late, now, more, rng, each, NARROW_TAIL, margins.tail
-            )
+            worse, better, _ = _of_shares(now.very_late, now, more, same, rng, levels, margins.tail)
             parts.append((worse, better, np.ones(DRAWS, dtype=bool)))
-    parts.append(_of_shares(now.failed, now, more, rng, WIDE, NARROW, margins.placed))
+    levels = WIDE, NARROW
+    parts.append(_of_shares(now.failed, now, more, same, rng, levels, margins.placed))
     return parts
 
 
 def _of_shares(
-    counts: tuple[int, int],
+    counts: tuple[float, float],
     now: Present,
     more: int,
+    same: Flags,
     rng: np.random.Generator,
-    wide: float,
-    narrow: float,
+    levels: tuple[float, float],
     margin: float,
 ) -> tuple[Any, Any, Any]:
     """Predict a difference of shares: truths from their posteriors, then more orders."""
+    found, total = sum(counts), now.n + now.m
+    both = rng.beta(found + 0.5, total - found + 0.5, DRAWS)
     sides = []
-    for k, n in zip(counts, (now.n, now.m), strict=True):
-        truth = rng.beta(k + 0.5, n - k + 0.5, DRAWS)
-        sides.append((k + rng.binomial(more, truth), float(n + more)))
+    for k, size in zip(counts, (now.n, now.m), strict=True):
+        truth = np.where(same, both, rng.beta(k + 0.5, size - k + 0.5, DRAWS))
+        whole = k + rng.binomial(more, truth)
+        # Strata that A and B have in unlike parts make as many orders worth less.
+        sides.append((whole / now.spread, (size + more) / now.spread))
     (k_a, n_a), (k_b, n_b) = sides
     p_a, p_b = k_a / n_a, k_b / n_b
     ends = []
-    for level in (wide, narrow):
+    for level in levels:
         (low_a, high_a), (low_b, high_b) = wilson(k_a, n_a, level), wilson(k_b, n_b, level)
         ends.append(p_b - p_a - np.hypot(p_b - low_b, high_a - p_a))
         ends.append(p_b - p_a + np.hypot(high_b - p_b, p_a - low_a))
     return ends[0] > 0, ends[1] < 0, (ends[2] > -margin) & (ends[3] < margin)
+
+
+# A share against a target.
+
+
+def more_for_target(found: Share, wanted: float, level: float = 0.95) -> More | None:
+    """Return about how many more orders or runs tell whether a share reaches a wanted one.
+
+    None where it is known, or where there is nothing to predict from.
+
+    Examples
+    --------
+    >>> from firmly_nb.latency import share
+    >>> str(more_for_target(share(99, 100), 0.95))
+    'About 190 more orders would tell.'
+    """
+    if not found.of or found.low >= wanted or found.high < wanted:
+        return None
+    basis = found.dependence
+    if basis is not None and basis.unit == "none":
+        return None
+    by_runs = basis is not None and basis.unit == "runs"
+    n = found.worth if found.worth > 0 else float(found.of)
+    k = n * found.share
+    each = basis.runs / n if by_runs and basis is not None else found.of / n
+    unit = "run" if by_runs else "order"
+    most = max(int(MOST_MORE / (found.of / n)), 2)
+    low, high = 0.0, math.log(most)
+    if _reached(k, n, most, wanted, level) < DECIDED:
+        return More(None, unit, a_side=False)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        enough = _reached(k, n, round(math.exp(middle)), wanted, level) >= DECIDED
+        low, high = (low, middle) if enough else (middle, high)
+    return More(max(two_digits(math.exp(high) * each), 1), unit, a_side=False)
+
+
+def _reached(k: float, n: float, more: int, wanted: float, level: float) -> float:
+    """Return the share of predicted studies that tell, with so many more orders."""
+    rng = np.random.default_rng(SEED)
+    truth = rng.beta(k + 0.5, n - k + 0.5, DRAWS)
+    low, high = wilson(k + rng.binomial(more, truth), n + more, level)
+    return float(((low >= wanted) | (high < wanted)).mean())
 
 
 def two_digits(value: float) -> int:

@@ -307,6 +307,7 @@ def _ends_of_pairs(pairs: Pairs, levels: tuple[float, float]) -> Ends:
 
     middle = float(log_factors(pairs)[0])
     wide, narrow = (log_interval(pairs, middle, level) for level in levels)
+    middle = min(max(middle, narrow[0]), narrow[1])
     z = float(ndtri(0.5 + levels[1] / 2))
     return Ends(middle, *wide, *narrow, (narrow[1] - narrow[0]) / (2 * z))
 

@@ -30,6 +30,7 @@ from firmly_nb.api.errors import (
     without_markup,
 )
 from firmly_nb.api.event_names import ERROR
+from firmly_nb.api.headers import REQUEST_ID, kept_headers
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import ORDER_NUMBER, order_number, why_unread
 from firmly_nb.display.text import count, cut, printable
@@ -40,6 +41,7 @@ from firmly_nb.recorder.records import (
     Phases,
     Record,
     Start,
+    masked_headers,
     says_placed,
     says_refused,
 )
@@ -372,6 +374,7 @@ class _Run:
         self.http_status: int | None = None
         self.confirmation: Any = None
         self.retry_after_s: float | None = None
+        self.headers = httpx.Headers()  # of the response, as they came
 
     async def follow(self) -> None:
         """Send the order and read the answer to its end; why it ended goes to ``ended``."""
@@ -414,13 +417,14 @@ class _Run:
 
     async def _exchange(self) -> None:
         start = self.job.start
+        own_id = {REQUEST_ID: start.request_id} if start.request_id else {}
         async with self.client.stream_order(
             start.domain,
             self.job.body,
             self.job.token,
             sse=start.sse,
             limits=httpx.Timeout(start.timeout_s),
-            headers=self.job.headers,
+            headers={**self.job.headers, **own_id},
             extensions={"trace": self.phases.trace},
         ) as response:
             self.http_status = response.status_code
@@ -428,6 +432,8 @@ class _Run:
             read = last_read(response)
             self.t_headers = read.arrived_ns
             self._note(read)
+            # Looked through at the end: while that lasts no event could be read.
+            self.headers = response.headers
             self.is_refused = not 200 <= response.status_code < 300
             is_stream = _media_type(response) == EVENT_STREAM
             if not self.is_refused and (response.status_code != 200 or is_stream != start.sse):
@@ -893,6 +899,9 @@ class _Run:
             retry_after_s=self.retry_after_s,
             sent=self.phases.sent,
             stream_left_open=left_open,
+            headers=masked_headers(
+                kept_headers(self.headers.multi_items(), self.secrets), self.job.start
+            ),
         )
         self.emit(record)
         return record

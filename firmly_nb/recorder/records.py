@@ -65,6 +65,8 @@ class Start:
     recorder: dict[str, str] = field(default_factory=dict)  # versions and platform
     # What names the persons of the order; it is written down only with their addresses.
     personal: list[str] = field(default_factory=list, repr=False, compare=False)
+    request_id: str | None = None  # sent with the order; None: an older version, or another tool
+    server: str | None = None  # host and port that the order goes to
     format_version: int = FORMAT_VERSION
     kind: Literal["start"] = "start"
 
@@ -161,6 +163,8 @@ class End:
     # Whether the recorder closed a stream that was left open after its end was told. The time of
     # the end is then the recorder's, and says nothing of the merchant.
     stream_left_open: bool = False
+    # Name and value of those headers of the response that may be kept; one can come twice.
+    headers: list[list[str]] = field(default_factory=list)
     kind: Literal["end"] = "end"
 
 
@@ -221,7 +225,8 @@ def from_dict(values: Any) -> Record:
                 values["settled"] = Settled(**_known(Settled, values["settled"]))
             if values.get("told") is not None:
                 values["told"] = Told(**_known(Told, values["told"]))
-            return End(**_known(End, values))
+            pairs = [each for each in values.get("headers") or [] if len(each) == 2]
+            return End(**_known(End, {**values, "headers": pairs}))
     except TypeError as error:
         raise ValueError(f"an incomplete {kind} record: {error}") from None
     raise ValueError(f"unknown kind of record: {kind!r}")
@@ -244,9 +249,9 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
     ... # doctest: +ELLIPSIS
     End(outcome='incomplete', ... error_description='no street for ***', ...)
     """
-    values, kept = tuple(start.personal), _kept(start)
     if isinstance(record, Start):
         return replace(record, personal=[])
+    values, kept = tuple(start.personal), _kept(start)
 
     def text(words: str) -> str:
         return mask_personal_text(words, values, kept)
@@ -268,6 +273,29 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
         encoding=record.encoding and text(record.encoding),
         warnings=[text(words) for words in record.warnings],
     )
+
+
+def masked_text(text: str, start: Start) -> str:
+    """Return a text of an order's recording in which nothing names a person.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
+    >>> masked_text("cart of ADA", start)
+    'cart of ***'
+    """
+    return mask_personal_text(text, tuple(start.personal), _kept(start))
+
+
+def masked_headers(headers: list[list[str]], start: Start) -> list[list[str]]:
+    """Return headers of an order's response in which nothing names a person.
+
+    They are so in memory, too: a report tells which proxies there were.
+    """
+    said = "\n".join(word for header in headers for word in header)
+    if masked_text(said, start) == said:
+        return headers
+    return [[masked_text(word, start) for word in header] for header in headers]
 
 
 def _kept(start: Start) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
 from firmly_nb.api.event_names import milestone_of
+from firmly_nb.api.headers import proxies
 from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number, why_unread
 from firmly_nb.display.text import count
 from firmly_nb.outcomes import (
@@ -25,7 +26,7 @@ from firmly_nb.recorder.records import failed_event, placed_event
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from firmly_nb.recorder.records import End, Event, Start
 
@@ -86,6 +87,7 @@ ORDERS = Table(
         Column("error_code", "category", "", "the API's name of the error"),
         Column("error_description", "str", "", "its words"),
         Column("order_number", "str", "", "the merchant's order number"),
+        Column("request_id", "str", "", "the id that its request carried; null: sent without one"),
         Column("http_status", "Int64", "", "status of the answer"),
         Column("last_milestone", "category", "", "the last milestone reached"),
         Column("time_to_headers_ms", "float64", "ms", "response headers complete"),
@@ -110,11 +112,33 @@ ORDERS = Table(
             "stream_left_open", "bool", "", "the recorder had to close the stream after its end"
         ),
         Column("content_encoding", "category", "", "how the answer was compressed; null if not"),
+        Column("proxies", "category", "", "headers of proxies in the answer; null if none"),
         Column("unfinished", "str", "", "size and begin of an event that never ended; null: none"),
         Column("clock_step_us", "float64", "µs", "by how much the wall clock was stepped"),
         Column("tags", "object", "", "what the analyst noted, by name"),
     ),
 )
+
+HEADERS = Table(
+    "headers",
+    "one row a header of an answer; one that came twice has two rows",
+    (
+        Column("recording_id", "str", "", "which recording"),
+        Column("name", "category", "", "name of the header, in lower case"),
+        Column("value", "str", "", "its value, secrets taken out"),
+    ),
+)
+
+
+def header_rows(recording_id: str, headers: Iterable[Sequence[str]]) -> list[dict[str, Any]]:
+    """Return one row a header, in the form of ``HEADERS``.
+
+    Examples
+    --------
+    >>> header_rows("r1", [["via", "1.1 squid"]])
+    [{'recording_id': 'r1', 'name': 'via', 'value': '1.1 squid'}]
+    """
+    return [{"recording_id": recording_id, "name": name, "value": value} for name, value in headers]
 
 
 def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -200,6 +224,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "error_code": end.error_code,
         "error_description": end.error_description,
         "order_number": number,
+        "request_id": start.request_id,
         "http_status": end.http_status,
         "last_milestone": milestones[-1] if milestones else None,
         "time_to_headers_ms": _ms(end.t_headers_ns),
@@ -220,6 +245,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "connection": None if end.told else end.connection,
         "stream_left_open": end.stream_left_open,
         "content_encoding": end.encoding,
+        "proxies": proxies(end.headers),
         "unfinished": unfinished(end),
         "clock_step_us": end.clock_step_us,
         "tags": dict(start.tags),

@@ -176,7 +176,6 @@ async def rehearse() -> None:
     The first order of a process loads code that no later one has to load: tens of milliseconds in
     which no other order starts on time and no event is read.
     """
-
     answering: list[asyncio.Task[None] | None] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

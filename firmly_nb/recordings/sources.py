@@ -19,9 +19,11 @@ from firmly_nb.recorder.records import Recorded
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
     EVENTS,
+    HEADERS,
     ORDERS,
     confirmation_rows,
     event_rows,
+    header_rows,
     order_row,
 )
 from firmly_nb.schema import Column, Table
@@ -112,6 +114,7 @@ ORDER_NOTES = _some_of(
         "time_to_failure_ms",
         "schedule_lag_ms",
         "content_encoding",
+        "proxies",
         "unfinished",
         "clock_step_us",
     },
@@ -237,6 +240,9 @@ class Source(Protocol):
     def answers(self, rows: Rows) -> pd.DataFrame:
         """Return the answers of orders without events, in the form of ``EVENTS``."""
 
+    def headers(self, rows: Rows) -> pd.DataFrame:
+        """Return ``HEADERS``, order by order."""
+
     def order_ends(self, rows: Rows) -> pd.DataFrame:
         """Return ``ORDER_ENDS``; the numbers are those of the rows from 0."""
 
@@ -247,7 +253,7 @@ class Source(Protocol):
         """Return ``ORDER_NOTES``, and ``EVENT_NOTES`` of events with a caveat, numbered so too."""
 
     def relation(self, table: str, rows: Rows, connection: Any) -> Any:
-        """Return ``events`` or ``orders`` as a DuckDB relation."""
+        """Return a table of ``RELATIONS`` as a DuckDB relation."""
 
 
 class Held:
@@ -306,6 +312,11 @@ class Held:
         groups = (confirmation_rows(order.start, order.end) for order in self._recorded(rows))
         return EVENTS.frame([row for group in groups for row in group])
 
+    def headers(self, rows: Rows) -> pd.DataFrame:
+        """Return the headers of the answers."""
+        groups = (header_rows(o.start.recording_id, o.end.headers) for o in self._recorded(rows))
+        return HEADERS.frame([row for group in groups for row in group])
+
     def order_ends(self, rows: Rows) -> pd.DataFrame:
         """Return what figures need of orders."""
         return numbered(ORDER_ENDS, self.orders(rows), np.arange(len(rows)))
@@ -329,9 +340,11 @@ class Held:
     def relation(self, table: str, rows: Rows, connection: Any) -> Any:
         """Return a table as a relation, with the columns that it has in files."""
         from firmly_nb.store.columns import TABLES
-        from firmly_nb.store.schema import arrow_table
+        from firmly_nb.store.schema import arrow_of, arrow_table
         from firmly_nb.store.write import stored_rows
 
+        if table == "headers":
+            return connection.from_arrow(arrow_of(HEADERS, self.headers(rows)))
         made = [stored_rows(order, {}, keep_personal=True) for order in self._recorded(rows)]
         events = [row for _, rows in made for row in rows]
         found = [order for order, _ in made] if table == "orders" else events
@@ -467,6 +480,10 @@ class Selection:
     def answers(self) -> pd.DataFrame:
         """Return the answers of orders without events, in the form of ``EVENTS``."""
         return self._table(EVENTS, lambda source, rows: source.answers(rows))
+
+    def headers(self) -> pd.DataFrame:
+        """Return ``HEADERS``."""
+        return self._table(HEADERS, lambda source, rows: source.headers(rows))
 
     @cached_property
     def ends(self) -> _Ends | None:
@@ -610,7 +627,7 @@ class _Ends:
 # Tables as DuckDB relations: the files of a saved set are asked where they lie.
 
 
-RELATIONS = {"events": EVENTS, "orders": ORDERS}
+RELATIONS = {"events": EVENTS, "orders": ORDERS, "headers": HEADERS}
 NOW = "judged now: "  # no column of a table begins so
 PATTERN = re.compile(r"[*?\[]")
 
@@ -623,7 +640,7 @@ def files_relation(paths: Sequence[str], table: str, connection: Any, judged: An
     paths
         The files.
     table
-        ``"events"`` or ``"orders"``.
+        ``"events"``, ``"orders"`` or ``"headers"``, which lie in the files of orders.
     connection
         A DuckDB connection.
     judged
@@ -633,9 +650,20 @@ def files_relation(paths: Sequence[str], table: str, connection: Any, judged: An
     # A path is a pattern to DuckDB: brackets make each of its own signs a plain one.
     plain = [PATTERN.sub(lambda found: f"[{found[0]}]", path) for path in paths]
     files = connection.read_parquet(plain, union_by_name=True, hive_partitioning=False)
+    if table == "headers":
+        files = _headers(files)
     if judged is not None:
         files = files.join(connection.from_arrow(judged), "recording_id", "left")
     return as_declared(files, table)
+
+
+def _headers(orders: Any) -> Any:
+    """Return the headers of orders as these lie in files; an older version kept none."""
+    ends = orders.project(
+        'recording_id, unnest(CASE WHEN json_valid("end") THEN '
+        "from_json(json_extract(\"end\", '$.headers'), '[[\"VARCHAR\"]]') END) AS header"
+    )
+    return ends.project("recording_id, header[1] AS name, header[2] AS value")
 
 
 def as_declared(found: Any, table: str) -> Any:

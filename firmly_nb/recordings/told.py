@@ -18,7 +18,7 @@ from firmly_nb.latency.columns import categorical
 from firmly_nb.latency.stages import Arrivals, last_arrivals, stage_columns
 from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.recorder.records import End, Event, Recorded, Start, Told
-from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, ORDERS
+from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, HEADERS, ORDERS
 from firmly_nb.recordings.sources import (
     EVENT_ENDS,
     EVENT_NOTES,
@@ -257,6 +257,10 @@ class ToldSource:
         """Return that there are no answers."""
         return EVENTS.empty()
 
+    def headers(self, rows: Rows) -> pd.DataFrame:  # noqa: ARG002 - as in Source
+        """Return that there are no headers."""
+        return HEADERS.empty()
+
     def order_ends(self, rows: Rows) -> pd.DataFrame:
         """Return what figures need of orders."""
         columns = {n: _used(self._orders[n].array.take(rows)) for n in ORDER_ENDS.names[1:]}
@@ -278,6 +282,8 @@ class ToldSource:
 
         if table == "events":
             return as_declared(connection.from_arrow(arrow_of(EVENTS, self.events(rows))), table)
+        if table == "headers":
+            return connection.from_arrow(arrow_of(HEADERS, self.headers(rows)))
         orders = self.orders(rows)
         orders["tags"] = [orjson.dumps(tags).decode() if tags else None for tags in orders["tags"]]
         return as_declared(connection.from_arrow(arrow_of(ORDERS, orders)), table)

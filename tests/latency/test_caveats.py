@@ -153,6 +153,13 @@ def test_orders_without_a_merchant_are_of_one():
     assert not any(len(one.times_ms) for one in stage_times(table, orders))
 
 
+def test_of_many_responses_it_is_said_how_many_name_a_proxy():
+    events, stages, orders = many(*[TOGETHER] * 4)
+    orders["proxies"] = ["cf-ray", "via: 1.1 a", None, "via: 1.1 a"]
+    said = claims(events, stages, orders).text("buffered")
+    assert said.endswith("3 of 4 responses name a proxy, a possible cause: via: 1.1 a and cf-ray.")
+
+
 def test_orders_that_ended_early_say_nothing_of_gathering():
     """One event in one read is what every proxy would give."""
     tables = many(*[(1,)] * 20, TOGETHER)

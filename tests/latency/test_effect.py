@@ -13,6 +13,7 @@ from firmly_nb.latency.effect import (
     balance_of_all,
     is_shorter,
     log_factors,
+    log_interval,
     pairs_of,
     ratio,
 )
@@ -143,6 +144,83 @@ def test_few_orders_have_an_interval_without_ends(n, is_open):
 
 def test_equal_constants_do_not_differ():
     assert tuple(ratio([250.0] * 20, [250.0] * 20)) == (1.0, 1.0, 1.0)
+
+
+few_values = st.sampled_from([2, 3, 6, 30, 10**6])
+
+
+@given(strata_of, few_values, st.integers(1, 4), st.integers(1, 40), st.integers(1, 40))
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.9833])
+def test_an_interval_leaves_out_1_if_and_only_if_the_test_of_equality_rejects(
+    level, rng, values, strata, n, m
+):
+    """With ties, however many, as without; in one stratum as in several; of one order as of 40."""
+    of_a, of_b = rng.integers(0, strata, n), rng.integers(0, strata, m)
+    a = rng.integers(1, values + 1, n).astype(float)
+    b = rng.integers(1, values + 1, m) + float(rng.integers(0, 2))
+    pairs = pairs_of(sample(np.log(a), of_a), sample(np.log(b), of_b))
+    found = ratio(a, b, level, (of_a, of_b))
+    if not pairs.units:
+        assert math.isnan(found.estimate)
+        return
+    test = balance_of_all(pairs, 0.0)
+    rejects = test.beyond(level) > 0
+    assert (found.low > 1) == (rejects and test.balance > 0)
+    assert (found.high < 1) == (rejects and test.balance < 0)
+    assert found.low <= found.estimate <= found.high
+
+
+def test_an_end_that_is_a_step_is_that_step():
+    """Of times in steps the interval begins and ends at quotients of two of them."""
+    rng = np.random.default_rng(12)
+    a, b = (np.round(rng.lognormal(7, 0.2, 200) / 100) * 100 for _ in range(2))
+    found = ratio(a, b)
+    quotients = np.unique(np.divide.outer(np.unique(b), np.unique(a)))
+    for end in (found.low, found.high):
+        assert np.abs(quotients / end - 1).min() < 1e-12
+    assert found.low == 1.0 or found.high == 1.0 or found.low < 1 < found.high
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ([1000.0] * 400, [1000.0] * 400),
+        ([1000.0] * 400, [1000.0]),
+        ([1000.0] * 399 + [1050.0], [1000.0] * 400),
+        ([1000.0] * 200 + [1050.0] * 200, [1000.0] * 195 + [1050.0] * 205),
+        ([1000.0, 1050.0] * 200, [1050.0, 1000.0] * 3),
+    ],
+)
+def test_a_few_values_in_equal_shares_are_equal(a, b):
+    found = ratio(a, b, 0.9833)
+    assert found.low <= 1 <= found.high
+    assert found.estimate == pytest.approx(1)
+
+
+def test_where_most_times_are_equal_those_that_are_not_can_still_tell():
+    found = ratio([1000.0] * 400, [1000.0] * 340 + [1500.0] * 60)
+    assert found.estimate == pytest.approx(1)
+    assert found.low > 1
+
+
+def test_one_value_against_a_longer_one_is_their_quotient():
+    found = ratio([250.0] * 20, [500.0] * 20)
+    assert tuple(found) == pytest.approx((2.0, 2.0, 2.0))
+    assert found.low > 1
+
+
+@pytest.mark.parametrize("shape", ["steps of 50 ms", "free"])
+def test_equal_samples_are_told_apart_as_seldom_as_the_level_says(shape):
+    """At the level of a question, 1.67 %: of 300 tied pairs, and of 300 untied ones."""
+    rng, told = np.random.default_rng(13), 0
+    for _ in range(300):
+        a, b = rng.lognormal(7, 0.2, 100), rng.lognormal(7, 0.2, 100)
+        if shape != "free":
+            a, b = (np.round(one / 50) * 50 for one in (a, b))
+        pairs = pairs_of(sample(np.log(a)), sample(np.log(b)))
+        low, high = log_interval(pairs, float(log_factors(pairs)[0]), 1 - 0.05 / 3)
+        told += low > 0 or high < 0
+    assert 1 <= told <= 13
 
 
 def test_times_below_the_stamps_resolution_count_as_it():

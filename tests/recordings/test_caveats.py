@@ -65,6 +65,19 @@ def test_a_gathered_stream_has_a_time_to_the_order_and_no_stage(gathered):
     assert times.loc["order", "n"] == 1
 
 
+def test_a_proxy_that_the_response_names_is_told_as_a_possible_cause(gathered, tmp_path):
+    head = STREAM + "Via: 1.1 squid\r\nCF-Ray: 8f2a\r\n" + CHUNKED
+    named = recorded(b"".join(EVENTS), head=head)
+    told = "The response names a proxy, a possible cause: via: 1.1 squid, cf-ray."
+    assert text(named, "buffered").endswith(told)
+    assert "proxy, a possible" not in text(gathered, "buffered")
+    fnb.Recordings([named]).save(tmp_path / "set")
+    assert text(fnb.load(tmp_path / "set"), "buffered").endswith(told)
+    apart = recorded(*EVENTS, head=head)
+    assert apart.orders["proxies"].tolist() == ["via: 1.1 squid, cf-ray"]
+    assert "buffered" not in codes(apart)  # a header voids nothing
+
+
 def test_no_display_of_a_gathered_stream_shows_a_stage_or_its_bound(gathered, tmp_path):
     recs = fnb.Recordings([gathered])
     drawn = ended_order(1, gathered)["stages"]

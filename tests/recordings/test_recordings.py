@@ -32,12 +32,13 @@ COLUMNS = {
     "data raw",
     "orders": "recording_id run_id started_at environment domain n_items quantity outcome "
     "order_exists evidence "
-    "error_code error_description order_number http_status last_milestone time_to_headers_ms "
+    "error_code error_description order_number request_id http_status last_milestone "
+    "time_to_headers_ms "
     "time_to_first_event_ms time_to_order_placed_ms scheduled_time_to_order_placed_ms "
     "time_to_failure_ms order_latency_ms "
     "scheduled_order_latency_ms "
     "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
-    "connection stream_left_open content_encoding unfinished clock_step_us tags",
+    "connection stream_left_open content_encoding proxies unfinished clock_step_us tags",
     "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
     "uncertainty_us coalesced gathered",
 }
@@ -210,6 +211,7 @@ def test_each_column_of_an_order_is_its_own_field():
         unfinished="event: or",
         clock_step_us=7.5,
         encoding="gzip",
+        headers=[["via", "1.1 squid"]],
     )
     events = [
         event(1, "creating-cart", t_ns=1_500_000),
@@ -217,7 +219,11 @@ def test_each_column_of_an_order_is_its_own_field():
         event(3, "beat", {"x": 1}),
     ]
     beginning = start(
-        started_at_ns=10_000_000, run_id="run", schedule_lag_ns=4_000_000, tags={"a": "b"}
+        started_at_ns=10_000_000,
+        run_id="run",
+        schedule_lag_ns=4_000_000,
+        tags={"a": "b"},
+        request_id="q1",
     )
     assert order_row(beginning, events, end) == {
         "recording_id": "r1",
@@ -233,6 +239,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "error_code": "ErrorPaymentDeclined",
         "error_description": "no",
         "order_number": "0",
+        "request_id": "q1",
         "http_status": 200,
         "last_milestone": "item-added",
         "time_to_headers_ms": 2.0,
@@ -253,6 +260,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "connection": "warm",
         "stream_left_open": False,
         "content_encoding": "gzip",
+        "proxies": "via: 1.1 squid",
         "unfinished": "12 bytes, beginning: event: or",
         "clock_step_us": 7.5,
         "tags": {"a": "b"},
