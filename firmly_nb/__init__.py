@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from firmly_nb.lab import Lab, connect
     from firmly_nb.nested import allow_nested_loops
     from firmly_nb.recordings.given import from_events
-    from firmly_nb.recordings.recordings import Recording, Recordings
-    from firmly_nb.recordings.stored import load
+    from firmly_nb.recordings.recordings import Recording, Recordings, load
     from firmly_nb.report.report import report
     from firmly_nb.sweep.budget import Budget
     from firmly_nb.sweep.plan import grid
@@ -85,8 +84,7 @@ show(
         "environments": "GuardError",
         "lab": "Lab connect",
         "nested": "allow_nested_loops",
-        "recordings.recordings": "Recording Recordings",
-        "recordings.stored": "load",
+        "recordings.recordings": "Recording Recordings load",
         "recordings.given": "from_events",
         "report.report": "report",
         "sweep.budget": "Budget",

@@ -1,9 +1,9 @@
-"""The command line: ``firmly-nb demo | place | sweep | report | load | lab | sim | doctor | ...``.
+"""The command line: ``firmly-nb demo | place | sweep | gate | report | load | lab | sim | ...``.
 
 Output is for people (rich; plain when piped) or, with ``--json``, for machines. The exit code says
 whether the order exists (of a sweep: every order of its plan): 0 yes, 1 no, 2 refused before
-anything was sent, 3 it may exist, 130 interrupted; of a report: 0 written, 1 and ``--check`` found
-orders slower or fewer of them placed, 2 not written.
+anything was sent, 3 it may exist, 130 interrupted; of a gate, and of a report with ``--check``: 0
+pass, 1 worse or a target missed, 2 a mistake in the call, 3 cannot tell.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ from firmly_nb.display.messages import code_of, coded_error, no_such_path, quote
 from firmly_nb.display.messages import explain as explanation
 from firmly_nb.display.text import count, number, printable, storage
 from firmly_nb.environments import DEMO_MERCHANT
+from firmly_nb.latency.asked import TARGET, points_of, share_of, target_of
 from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, REFUSED_EXIT, TONES, YES, exit_code, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rich.console import Console
 
     from firmly_nb.lab import Lab, PlaceOptions
+    from firmly_nb.latency.gate import Gate
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.sweep.sweep import Sweep
@@ -55,7 +57,7 @@ TERMINAL_WORDS = {
     r"\brun_id\b": "--run-id",
     r"^timeout_s": "--timeout",
     r"^allow_domains": "--allow",
-    r"^(count|rate|concurrency|duration|seed|margin) must": r"--\1 must",
+    r"^(count|rate|concurrency|duration|seed|control) must": r"--\1 must",
 }
 EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
 STAGE_COLUMNS = {
@@ -64,7 +66,6 @@ STAGE_COLUMNS = {
     "end_ms": "to ms",
     "duration_ms": "duration ms",
 }
-# What a check of a report calls worse.
 QUICKSTART = "01-quickstart.ipynb"
 
 app = typer.Typer(
@@ -91,6 +92,26 @@ TimeoutS = Annotated[float, typer.Option("--timeout", help="Limit of an order in
 Settle = Annotated[
     bool,
     typer.Option("--settle", help="Ask the cart where it is unknown whether an order exists."),
+]
+# What decides whether new runs are worse.
+Margin = Annotated[
+    str | None,
+    typer.Option(help="Smallest change of the typical time that matters: 10% (default) or 0.10."),
+]
+TailPoints = Annotated[
+    str | None,
+    typer.Option("--tail", help="The same for late orders, in points: 5 (default) or 5%."),
+]
+PlacedPoints = Annotated[
+    str | None,
+    typer.Option("--placed", help="The same for placed orders, in points: 5 (default) or 5%."),
+]
+Control = Annotated[
+    str | None, typer.Option(help="A merchant that did not change, measured in the same runs.")
+]
+Slo = Annotated[
+    str | None,
+    typer.Option(help=f"A target, like {TARGET}: so many orders must be placed within that."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
 
@@ -212,6 +233,44 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
 
 
 @app.command()
+def gate(
+    runs: Annotated[Path, typer.Argument(help="The new runs: saved set, journal or folder.")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="Earlier runs to hold them against: the same kinds.")
+    ] = None,
+    margin: Margin = None,
+    tail: TailPoints = None,
+    placed: PlacedPoints = None,
+    control: Control = None,
+    slo: Slo = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all that decides as JSON.")
+    ] = False,
+) -> None:
+    """Say whether new runs may pass: 0 yes, 1 worse or target missed, 3 cannot tell.
+
+    They are held against earlier runs, a target, or both. Too little data is never a pass.
+    """
+    from firmly_nb.recordings.recordings import load
+
+    asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
+    judge = _judge(asked, slo, None if baseline else "--baseline")
+    if baseline is None and slo is None:
+        text = f"A gate needs --baseline PATH, or a target such as --slo {TARGET}."
+        raise coded_error(ValueError, "FNB316", text)
+    recs = load(runs)
+    earlier = None if baseline is None else load(baseline)
+    found = judge(recs, earlier)
+    warnings = [*recs.warnings, *(earlier.warnings if earlier is not None else ())]
+    if as_json:
+        print_json({**found.as_dict(), "warnings": warnings})
+    else:
+        sys.stdout.write(f"{found!r}\n")
+        _warn(warnings)
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
 def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     path: Annotated[Path, typer.Argument(help="A saved set, a journal or a folder of journals.")],
     output: Annotated[
@@ -221,12 +280,14 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     compare: Annotated[
         Path | None, typer.Option(help="Earlier recordings to hold these against.")
     ] = None,
-    margin: Annotated[
-        float, typer.Option(help="Smallest change that matters: 0.10 for 10%.")
-    ] = 0.10,
+    margin: Margin = None,
+    tail: TailPoints = None,
+    placed: PlacedPoints = None,
+    control: Control = None,
+    slo: Slo = None,
     check: Annotated[
         bool,
-        typer.Option(help="With --compare: exit 0 if not worse, 1 if worse, 3 if not known."),
+        typer.Option(help="With --compare or --slo: exit as firmly-nb gate does."),
     ] = False,
     calibrate: Annotated[
         bool, typer.Option(help="Measure first how far off times are on this machine, now.")
@@ -239,23 +300,23 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     ] = False,
 ) -> None:
     """Write a page about recordings: sentences, tables, charts; it needs no network to be read."""
-    from firmly_nb.report.report import report as write_report
+    from firmly_nb.report.report import Against, write
 
-    if check and compare is None:
-        text = "--check compares with earlier recordings. Add --compare PATH."
+    asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
+    judge = _judge(asked, slo, None if compare else "--compare")
+    if check and compare is None and slo is None:
+        text = f"--check needs --compare PATH, or a target such as --slo {TARGET}."
         raise coded_error(ValueError, "FNB316", text)
     recs = _loaded(path)
     earlier = _loaded(compare) if compare else None
+    found = judge(recs, earlier) if compare or slo else None
+    compared = found.comparison if found else None
+    against = Against(earlier, compared) if earlier is not None and compared else None
     calibration = _calibration() if calibrate else None
+    is_new = not output.parent.exists()
     try:
-        written = write_report(
-            recs,
-            output,
-            title,
-            calibration=calibration,
-            compare_with=earlier,
-            margin=margin,
-            pictures=pictures,
+        written = write(
+            recs, output, title, calibration=calibration, against=against, pictures=pictures
         )
     except OSError as error:
         if error.strerror is None:
@@ -263,9 +324,14 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
         text = f"{output} cannot be written: {error.strerror}. Name another file."
         raise coded_error(OSError, "FNB315", text) from error
     if not quiet:
-        _say(f"{written}: {count(len(recs), 'order')}, {storage(written.stat().st_size)}")
-    if earlier is not None:
-        raise typer.Exit(_verdict_code(recs, earlier, margin, aloud=not quiet, check=check))
+        folder = ", in a new folder" if is_new else ""
+        size = storage(written.stat().st_size)
+        _say(f"{written}: {count(len(recs), 'order')}, {size}{folder}")
+    if found is not None:
+        code = found.exit_code if check else 0
+        if code or not quiet:  # cron hears of a failure
+            sys.stdout.write(f"{found.line}\n")
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -282,7 +348,7 @@ def load(
 ) -> None:
     """Show recordings that were made before, also those that were cut off."""
     from firmly_nb.recorder.tables import headline_ms
-    from firmly_nb.recordings.stored import load as load_recordings
+    from firmly_nb.recordings.recordings import load as load_recordings
 
     recs = load_recordings(path)
     saved = recs.save(save, notes=notes) if save else None
@@ -542,11 +608,41 @@ def _print_sweep_json(started: Sweep, recs: Recordings) -> None:
     print_json(answer)
 
 
-# A report: what it is made of, and its verdict.
+# A gate and a report: what they are made of, and the verdict of both.
+
+
+def _judge(
+    asked: dict[str, str | None], slo: str | None, lacks: str | None
+) -> Callable[[Recordings, Recordings | None], Gate]:
+    """Return what holds new recordings against earlier ones and a target; read its options.
+
+    ``lacks`` is the option of a comparison, where it was not given.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    if lacks and given:
+        text = f"--{next(iter(given))} is for a comparison. Add {lacks} PATH."
+        raise coded_error(ValueError, "FNB316", text)
+    target = None if slo is None else target_of("--slo", slo)
+    margins: dict[str, Any] = {
+        "margin": share_of("--margin", given.get("margin", "10%"), 0.10),
+        "tail_margin": points_of("--tail", given.get("tail", "5")),
+        "placed_margin": points_of("--placed", given.get("placed", "5")),
+        "slo_ms": target and target.order_ms,
+        "control": given.get("control"),
+    }
+
+    def judge(recs: Recordings, earlier: Recordings | None) -> Gate:
+        from firmly_nb.latency.gate import gate as decision
+
+        compared = None if earlier is None else earlier.compare(recs, **margins)
+        attained = None if target is None else recs.slo(target.order_ms, target.share)
+        return decision(compared, attained)
+
+    return judge
 
 
 def _loaded(path: Path) -> Recordings:
-    from firmly_nb.recordings.stored import load
+    from firmly_nb.recordings.recordings import load
 
     if not path.exists():
         raise no_such_path(path)
@@ -560,17 +656,6 @@ def _loaded(path: Path) -> Recordings:
 def _calibration() -> Calibration:
     with _lab(None) as lab:
         return lab.calibrate()
-
-
-def _verdict_code(
-    recs: Recordings, earlier: Recordings, margin: float, *, aloud: bool, check: bool
-) -> int:
-    """Say the verdict; return the exit code of a check, whose failure cron hears of."""
-    found = earlier.compare(recs, margin)
-    code = found.exit_code if check else 0
-    if aloud or code:
-        sys.stdout.write(f"{found.verdict}\n")
-    return code
 
 
 # JupyterLab, opened on the user's own copies of the notebooks.

@@ -67,7 +67,10 @@ def test_cron_hears_nothing_of_a_release_that_is_not_worse(releases, tmp_path, c
 
 @pytest.mark.parametrize(
     ("name", "code", "begins"),
-    [("slower", 1, "Slower: "), ("before", 3, "Not comparable: 500 orders are on both sides.")],
+    [
+        ("slower", 1, "WORSE. Slower: "),
+        ("before", 3, "CANNOT TELL. Not comparable: 500 orders are on"),
+    ],
 )
 def test_a_check_ends_with_one_if_worse_and_with_three_if_not_known(
     releases, tmp_path, command, name, code, begins
@@ -82,8 +85,12 @@ def test_a_check_ends_with_one_if_worse_and_with_three_if_not_known(
     ("arguments", "said"),
     [
         (("nowhere",), "No such path: 'nowhere'"),
-        (("SAVED", "--check"), "Add --compare PATH"),
-        (("SAVED", "-o", f"{__file__}/page.html"), "page.html cannot be written: "),
+        (("SAVED", "--check"), "--check needs --compare PATH"),
+        (
+            ("SAVED", "-o", f"{__file__}/page.html"),
+            "cannot be made: File exists. Name another.",
+        ),
+        (("SAVED", "--margin", "20%"), "--margin is for a comparison. Add --compare PATH."),
         (("SAVED", "-o", "."), "is a folder. Name a file in it"),
         (("SAVED", "--compare", "SAVED", "--margin", "0"), "--margin must be between 0 and 1"),
     ],

@@ -16,6 +16,10 @@ from firmly_nb.charts.look import (
     CAPTION_PX,
     EDGE_PX,
     LIGHT,
+    NARROW_LEFT_PX,
+    NARROW_PX,
+    NARROW_RIGHT_PX,
+    PHONE_PX,
     TITLE_PX,
     TURNED,
     SeriesLook,
@@ -23,6 +27,7 @@ from firmly_nb.charts.look import (
     is_wide,
     layout,
     merchant_looks,
+    narrow,
 )
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import (
@@ -135,6 +140,20 @@ def there_are(number: int) -> str:
     return f"there {'is' if number == 1 else 'are'} {count(number)}"
 
 
+def not_known(found: Quantile, name: str = "") -> str:
+    """Return why a quantile of placed orders has no interval, and so is not told.
+
+    Examples
+    --------
+    >>> from firmly_nb.latency.quantiles import quantile
+    >>> not_known(quantile([1.0, 2.0, 3.0], 0.95))
+    'p95 needs 72 placed orders, there are 3'
+    """
+    if found.why:
+        return f"{name or found.name} has no interval: {found.why}"
+    return f"{name or found.name} needs {count(found.needed, 'placed order')}, {there_are(found.n)}"
+
+
 def _others(orders: pd.DataFrame) -> list[str]:
     counts = orders["outcome"].astype("str").value_counts()
     return [
@@ -194,7 +213,10 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         return Chart(json.loads(text))
 
     def bare(self) -> Chart:
-        """Return it without title, answer and caption, for a page that says them itself."""
+        """Return it without title, answer and caption, for a page that says them itself.
+
+        In ``layout.meta.narrow`` is what of its layout is different on a telephone.
+        """
         content = json.loads(self.to_json())
         plain = content["layout"]
         room, margin = plain["meta"]["room"], plain["margin"]
@@ -202,6 +224,15 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         plain["margin"] = margin | {"t": room["top"], "b": room["bottom"]}
         plain["annotations"] = [n for n in plain["annotations"] if n.get("name") != CAPTION]
         del plain["title"]
+        names = [
+            trace["name"]
+            for trace in content["data"]
+            if trace.get("name") and trace.get("showlegend") is not False
+        ]
+        room_px = PHONE_PX - NARROW_LEFT_PX - NARROW_RIGHT_PX
+        legend_px = _legend_px(names, room_px) if plain["showlegend"] else room["top"]
+        # Both are known to the page, which takes what fits the reader's screen.
+        plain["meta"] |= {"narrow_px": NARROW_PX, "narrow": narrow(plain, legend_px)}
         return Chart(content)
 
     def picture(self) -> bytes | None:
@@ -231,7 +262,11 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         if drawn is None:
             return shown, {}
         shown["image/png"] = base64.b64encode(drawn).decode()
-        # nbconvert reads "alt" in its template "classic"; the others have no place for it.
+        # For nbconvert, whose usual template has no place for the alternative text of a picture.
+        shown["text/html"] = (
+            f'<img alt="{html.escape(self.alt)}" style="max-width:100%" '
+            f'src="data:image/png;base64,{shown["image/png"]}">'
+        )
         size = {"width": pictures.WIDTH_PX, "height": self._height_px}
         return shown, {"image/png": {**size, "alt": self.alt}}
 

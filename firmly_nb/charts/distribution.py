@@ -18,10 +18,10 @@ from firmly_nb.charts.chart import (
     interval_words,
     make,
     measure_name,
+    not_known,
     order_data,
     order_quantiles,
     placed,
-    there_are,
     untimed,
 )
 from firmly_nb.charts.look import (
@@ -104,8 +104,8 @@ def ecdf(
         traces,
         question=question,
         sentence=said,
-        caption=f"{excluded(orders)}{_intervals(orders, found)} Band: 95% for the whole curve "
-        "(Dvoretzky-Kiefer-Wolfowitz), orders taken as independent."
+        caption=f"{excluded(orders)}{_intervals(orders, found, measure)} Band: 95% for the "
+        "whole curve (Dvoretzky-Kiefer-Wolfowitz), orders taken as independent."
         f"{_left_out(through, by_merchant=by_merchant)}",
         extra={
             "xaxis": time_axis(x, measure_name(measure)),
@@ -120,9 +120,14 @@ def share_axis(title: str = "share of orders that are through") -> dict[str, Any
     return {"title": {"text": title}, "range": [0, 1.02], "tickformat": ".0%", "dtick": 0.25}
 
 
-def ecdf_traces(values: Any, name: str, look: SeriesLook, curves: int = 2) -> list[Any]:
-    """Draw one curve and its band, the fainter the more curves there are."""
-    table = ecdf_table(values)
+def ecdf_traces(
+    values: Any, name: str, look: SeriesLook, curves: int = 2, *, attempted: int | None = None
+) -> list[Any]:
+    """Draw one curve and its band, the fainter the more curves there are.
+
+    With ``attempted`` it counts so many orders; those without a time never come.
+    """
+    table = ecdf_table(values, of=attempted)
     drawn = table.iloc[thinned(len(table))]
     colour, steps = look.colour, {"shape": "hv"}
     x = drawn["value"].to_numpy()
@@ -143,27 +148,33 @@ def ecdf_traces(values: Any, name: str, look: SeriesLook, curves: int = 2) -> li
             # From zero: the curve of a single order is one step.
             x=np.append(x[:1], x),
             y=np.append(0.0, drawn["share"].to_numpy()),
-            name=f"{as_plotly(name)} ({count(len(values))})",
+            name=f"{as_plotly(name)} ({count(attempted or len(values))})",
             mode="lines+markers" if len(values) <= FEW_POINTS else "lines",
             marker={"size": 5, "symbol": look.symbol},
             line={"color": colour, "width": 2.2, "dash": look.dash, **steps},
-            hovertext=durations(np.append(x[:1], x)),
-            hovertemplate=f"%{{y:.1%}} within %{{hovertext}}<extra>{as_plotly(name)}</extra>",
+            hovertext=_within(np.append(x[:1], x), np.append(0.0, drawn["share"].to_numpy())),
+            hovertemplate=f"%{{hovertext}}<extra>{as_plotly(name)}</extra>",
             **group,
         ),
     ]
 
 
+def _within(x: Any, shares: Any) -> list[str]:
+    """Return what hovering over a curve tells."""
+    return [f"{percent(share)} in {at}" for share, at in zip(shares, durations(x), strict=True)]
+
+
 def _all_attempted(x: Any, rate: float) -> Any:
     ranks = thinned(len(x))
+    at, shares = np.append(x[:1], x[ranks]), np.append(0.0, (ranks + 1) / len(x) * rate)
     return go.Scatter(
-        x=np.append(x[:1], x[ranks]),
-        y=np.append(0.0, (ranks + 1) / len(x) * rate),
+        x=at,
+        y=shares,
         name=f"all attempted ({percent(rate)} placed)",
         mode="lines",
         line={"color": LIGHT.mark, "width": 1.4, "dash": "dash", "shape": "hv"},
-        hovertext=durations(np.append(x[:1], x[ranks])),
-        hovertemplate="%{y:.1%} of all attempted within %{hovertext}<extra></extra>",
+        hovertext=_within(at, shares),
+        hovertemplate="%{hovertext}<extra>all attempted</extra>",
     )
 
 
@@ -202,7 +213,7 @@ def percentiles(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Char
         traces,
         question=question,
         sentence=_tail(found),
-        caption=f"{excluded(orders)}{_intervals(orders, found)}{_lag_words(through)}",
+        caption=f"{excluded(orders)}{_intervals(orders, found, measure)}{_lag_words(through)}",
         extra={
             "xaxis": _nines(len(x)),
             "yaxis": time_axis(drawn, measure_name(measure)),
@@ -325,7 +336,7 @@ def _middle_and_tail(found: list[Quantile]) -> str:
         return _too_few_to_say(middle)
     said = f"Half of the placed orders take at most {_said(middle)}"
     if tail is None:
-        return f"{said}; p90 needs {others[0].needed} placed orders, {there_are(middle.n)}."
+        return f"{said}; {not_known(others[0])}."
     return f"{said}, {stated_percent(tail.p)} at most {_said(tail)}."
 
 
@@ -341,16 +352,15 @@ def _tail(found: list[Quantile]) -> str:
         said += f"; {last.name} is {number(times)} times that, {_said(last)}"
     if missing is None:
         return f"{said}."
-    needs = f"{missing.name} needs {count(missing.needed)} placed orders"
-    return f"{said}; {needs}, {there_are(missing.n)}."
+    return f"{said}; {not_known(missing)}."
 
 
 def _too_few_to_say(q: Quantile) -> str:
-    return f"Too few to say: the median needs {q.needed} placed orders, {there_are(q.n)}."
+    return f"Too few to say: {not_known(q, 'the median')}."
 
 
-def _intervals(orders: pd.DataFrame, found: list[Quantile]) -> str:
-    return f" {interval_words(orders)}" if any(q.estimable for q in found) else ""
+def _intervals(orders: pd.DataFrame, found: list[Quantile], measure: str) -> str:
+    return f" {interval_words(orders, measure)}" if any(q.estimable for q in found) else ""
 
 
 def _said(q: Quantile) -> str:

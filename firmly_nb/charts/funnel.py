@@ -1,4 +1,4 @@
-"""Funnel of orders: the milestones reached, and how the others ended."""
+"""Funnel of orders: the milestones reached, and where the others stopped; some may exist."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from firmly_nb.latency.dependence import basis_words
 from firmly_nb.latency.shares import attempted, success_rate
 from firmly_nb.latency.shares import funnel as funnel_table
 from firmly_nb.latency.stages import START
-from firmly_nb.outcomes import UNKNOWN, outcome
+from firmly_nb.outcomes import UNKNOWN, YES, outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,28 +37,30 @@ FEW = 8  # with fewer an axis would have fractions of an order
 
 
 def funnel(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
-    """Draw how many orders reached each milestone, and beside it what the lost ones ended in.
+    """Draw how many orders reached each milestone, and beside it what the others ended in.
+
+    An order that stopped may exist all the same: the stream says how far it was told of.
 
     The figures are those of `firmly_nb.latency.shares.funnel`.
     """
-    question = "Where are orders lost?"
+    question = "Where do orders stop?"
     counted = attempted(orders)
     table = funnel_table(stages, orders) if len(counted) else None
     if table is None or table.empty:
         return nothing(question, none_placed(orders))
     names = table["milestone"].tolist()
-    lost = _reasons(counted, names)
+    stopped = _reasons(counted, names)
     labels = ["attempted", *names]
     words = [
         *(_share_words(row, at + 1) for at, row in enumerate(table.to_dict("records"))),
-        *_reason_words(lost, names),
+        *_reason_words(stopped, names),
     ]
     return make(
-        [*_reached(table, len(counted), milestones(stages)), *_lost(table, len(counted))],
+        [*_reached(table, len(counted), milestones(stages)), *_stopped(table, len(counted))],
         question=question,
-        sentence=_where_lost(counted, lost),
+        sentence=_where_they_stop(counted, stopped),
         caption=f"{count(len(orders), 'order')}, {count(len(counted))} attempted (cancelled ones "
-        f"are not). {_may_exist(orders)}{_intervals(orders)}",
+        f"are not). {_intervals(orders)}",
         height_px=ROW_PX * len(labels),
         left_px=label_px(labels, 34),
         right_px=max(BESIDE_PX, 20 + round(6.2 * max(len(note["text"]) for note in words))),
@@ -103,7 +105,7 @@ def _bar(row: int, number: int, words: str, look: dict[str, Any]) -> Any:
     )
 
 
-def _lost(table: pd.DataFrame, n: int) -> list[Any]:
+def _stopped(table: pd.DataFrame, n: int) -> list[Any]:
     came_from = [n, *table["came_from"]]
     reached = [n, *table["reached"]]
     lost = [a - b for a, b in zip(came_from, reached, strict=True)]
@@ -114,15 +116,16 @@ def _lost(table: pd.DataFrame, n: int) -> list[Any]:
             x=lost,
             y=list(range(len(reached))),
             orientation="h",
-            name="lost on the way there",
+            name="stopped before it",
             marker={"color": LIGHT.mark, "pattern": over("x")},
-            hovertemplate="%{x:,d} lost on the way there<extra></extra>",
+            hovertext=[f"{count(number)} stopped before it" for number in lost],
+            hovertemplate="%{hovertext}<extra></extra>",
         )
     ]
 
 
 def _reasons(counted: pd.DataFrame, names: list[str]) -> dict[str, list[tuple[str, int]]]:
-    """Return, by the last milestone reached, what lost orders ended in and how often."""
+    """Return, by the last milestone reached, what orders that stopped ended in, and how often."""
     gone = failed(counted)
     last = gone["last_milestone"].astype("object").where(gone["last_milestone"].notna(), START)
     codes = gone["error_code"].astype("object")
@@ -151,18 +154,20 @@ def _share_words(row: dict[Any, Any], index: int) -> dict[str, Any]:
     }
 
 
-def _reason_words(lost: dict[str, list[tuple[str, int]]], names: list[str]) -> list[dict[str, Any]]:
+def _reason_words(
+    stopped: dict[str, list[tuple[str, int]]], names: list[str]
+) -> list[dict[str, Any]]:
     """Write beside a milestone what ended the orders that did not reach it."""
     rows = {name: at + 1 for at, name in enumerate([START, *names])}
     return [
         {
             **beside(rows[milestone]),
-            "text": f"lost: {_most(reasons, 1)}",
+            "text": f"stopped: {_most(reasons, 1)}",
             "yanchor": "top",
             "yshift": -6,
             "font": {"size": 11, "color": LIGHT.mark},
         }
-        for milestone, reasons in lost.items()
+        for milestone, reasons in stopped.items()
         if rows.get(milestone, len(names) + 1) <= len(names)
     ]
 
@@ -178,31 +183,35 @@ def _intervals(orders: pd.DataFrame) -> str:
     return basis_words({"success rate": basis}, 0.95) if basis is not None else ""
 
 
-def _where_lost(counted: pd.DataFrame, lost: dict[str, list[tuple[str, int]]]) -> str:
+def _where_they_stop(counted: pd.DataFrame, stopped: dict[str, list[tuple[str, int]]]) -> str:
     rate = success_rate(counted)
     said = (
         f"{count(rate.count)} of {count(rate.of, 'order')} {'was' if rate.of == 1 else 'were'} "
         f"placed: {percent(rate.share)} ({percent_interval(rate.low, rate.high)})"
     )
-    if not lost:
-        return f"{said}; none was lost."
-    worst = max(lost, key=lambda name: _number(lost[name]))
-    reasons, gone = lost[worst], rate.of - rate.count
-    where = "before the first milestone" if worst == START else f"after {short_name(worst)}"
+    if not stopped:
+        return f"{said}; none stopped."
+    most = max(stopped, key=lambda name: _number(stopped[name]))
+    reasons, others = stopped[most], rate.of - rate.count
+    where = "before the first milestone" if most == START else f"after {short_name(most)}"
     named = [f"{count(number)} {short_name(reason)}" for reason, number in reasons[:MOST_REASONS]]
     rest = _number(reasons[MOST_REASONS:])
     named += [f"{count(rest)} of other kinds"] if rest else []
-    here, was = _number(reasons), "was" if gone == 1 else "were"
-    most = "" if here == gone else f", {count(here)} of them"
-    return f"{said}; {count(gone)} {was} lost{most} {where}: {listed(named)}."
+    here = _number(reasons)
+    part = "" if here == others else f", {count(here)} of them"
+    ends = f"{said}; {count(others)} stopped{part} {where}: {listed(named)}."
+    return f"{ends}{_existing(failed(counted))}"
 
 
-def _may_exist(orders: pd.DataFrame) -> str:
-    """Return how many orders may exist; lost is not the same as none."""
-    if "order_exists" not in orders:
+def _existing(stopped: pd.DataFrame) -> str:
+    """Return what is known of orders that stopped: some exist, or may exist."""
+    if "order_exists" not in stopped:
         return ""
-    unsure = int((orders["order_exists"] == UNKNOWN).sum())
-    return f"{count(unsure, 'order')} may exist although nothing says so. " if unsure else ""
+    found = stopped["order_exists"].astype("object")
+    exist, unsure = int((found == YES).sum()), int((found == UNKNOWN).sum())
+    said = [f"{count(exist)} exist{'s' if exist == 1 else ''}"] if exist else []
+    said += [f"{count(unsure)} may exist"] if unsure else []
+    return f" Of those that stopped {listed(said)}." if said else ""
 
 
 def _number(reasons: list[tuple[str, int]]) -> int:

@@ -7,6 +7,7 @@ along. Colour is never alone: stages have a pattern or a dash too, failures a ma
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from firmly_nb.outcomes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -189,7 +190,7 @@ def faint(colour: str, opacity: float = 0.18) -> str:
 # Beyond this, points lie over one another and a notebook grows by megabytes: they are binned.
 MOST_POINTS = 2_000
 FEW_POINTS = 60  # so few are drawn one by one
-MOST_STEPS = 1_200
+MOST_STEPS = 1_000
 LOG_FROM_RATIO = 10.0
 FEWEST_TICKS = 3
 TICK_STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
@@ -304,3 +305,85 @@ def thinned(n: int) -> NDArray[np.intp]:
 def binned_words(n: int) -> str:
     """Return in words that points were binned."""
     return f"{count(n, 'order')} are binned: the darker, the more."
+
+
+# On a telephone there is no room beside the axes: labels of rows stand above their bars, and long
+# titles of axes are broken.
+NARROW_PX, PHONE_PX = 600, 320  # below the first a drawing is narrow; the second is the narrowest
+NARROW_LEFT_PX, NARROW_RIGHT_PX, NARROW_LETTERS, NARROW_TICKS = 58, 12, 30, 4
+ABOVE_PX, BAR_PX, LEAST_ROW_PX = 15, 20, 40
+
+
+def narrow(layout: Mapping[str, Any], legend_px: int) -> dict[str, Any]:
+    """Return what of a layout is different where it is narrow.
+
+    Parameters
+    ----------
+    layout
+        A layout as plain data, without title and caption.
+    legend_px
+        Height of its legend there.
+    """
+    axes = {name: _narrow_axis(name, axis) for name, axis in layout.items() if name[1:5] == "axis"}
+    wrapped = max(axis.get("title", {}).get("text", "").count("<br>") for axis in axes.values())
+    notes, margin = [_narrow_note(note) for note in layout["annotations"]], dict(layout["margin"])
+    beside = [note for note in notes if note.get("xref") == "paper" and note.get("x") == 1]
+    right = NARROW_RIGHT_PX if beside or margin["r"] < 2 * NARROW_RIGHT_PX + 1 else margin["r"]
+    inside = layout["height"] - margin["t"] - margin["b"]
+    margin |= {"l": NARROW_LEFT_PX, "r": right, "t": legend_px, "b": margin["b"] + 15 * wrapped}
+    found: dict[str, Any] = {}
+    rows = axes["yaxis"].get("ticktext") if axes["yaxis"].get("type") != "log" else None
+    if rows:
+        axes["yaxis"]["showticklabels"] = False
+        margin["l"] = NARROW_RIGHT_PX
+        notes = [note for note in notes if note not in beside]
+        labels = list(zip(axes["yaxis"]["tickvals"], rows, strict=True))
+        first, last = axes["yaxis"]["range"]
+        if first < last:  # hills stand on their row
+            notes += [_label(at, label, yanchor="bottom") for at, label in labels]
+        elif inside >= LEAST_ROW_PX * len(rows):
+            texts = {at: _row_lines(at, label, beside) for at, label in labels}
+            row_px = BAR_PX + 2 * (
+                ABOVE_PX * max(text.count("<br>") + 1 for text in texts.values())
+            )
+            notes += [_label(at - 0.5, text, yanchor="top") for at, text in texts.items()]
+            inside, found["bargap"] = row_px * len(rows), 1 - BAR_PX / row_px
+    height = inside + margin["t"] + margin["b"]
+    return {**found, **axes, "annotations": notes, "margin": margin, "height": height}
+
+
+def _narrow_axis(name: str, axis: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(axis)
+    if not name.startswith("x"):
+        return found
+    title = found.get("title", {}).get("text", "")
+    lines = textwrap.wrap(title, NARROW_LETTERS)
+    found["title"] = {"text": "<br>".join(lines)}
+    step = -(-len(found.get("tickvals", ())) // NARROW_TICKS)
+    for part in ("tickvals", "ticktext"):
+        if len(found.get(part, ())) > NARROW_TICKS + 1:
+            found[part] = found[part][::step]
+    return found
+
+
+def _narrow_note(note: Mapping[str, Any]) -> dict[str, Any]:
+    """Let words over a part begin at the edge, as labels of rows do."""
+    if not (note.get("x") == 0 and str(note.get("xref")).endswith(" domain")):
+        return dict(note)
+    font = {**note["font"], "size": 10.5}
+    return {**note, "xshift": NARROW_RIGHT_PX - NARROW_LEFT_PX, "font": font}
+
+
+def _row_lines(at: float, label: str, beside: Sequence[Mapping[str, Any]]) -> str:
+    """Return the label of a row with what stands beside it; further texts as further lines."""
+    texts = [str(note["text"]).replace("<br>", ", ") for note in beside if note["y"] == at]
+    words = f"<b>{label}</b>"
+    if texts and len(label) + len(texts[0]) <= NARROW_LETTERS:
+        words, texts = f"{words} {texts[0]}", texts[1:]
+    return "<br>".join([words, *texts])
+
+
+def _label(y: float, text: str, *, yanchor: str) -> dict[str, Any]:
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "y": y, "yanchor": yanchor}
+    look = {"font": {"size": 11, "color": LIGHT.ink}, "align": "left", "showarrow": False}
+    return {**place, **look, "text": text}

@@ -22,8 +22,10 @@ from firmly_nb.charts.chart import (
     failure_points,
     make,
     measure_name,
+    not_known,
     nothing,
     order_points,
+    order_quantiles,
     placed,
     there_are,
     untimed,
@@ -225,7 +227,7 @@ def over_time(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart:
         question=question,
         sentence=_drift(parts, measure, has_runs=runs_of(orders) is not None),
         caption=f"{excluded(orders)}{unplaced}{_how_failures_look(lost, many=many)}"
-        f"{' Steps: medians with 95% intervals.' if medians else ''}"
+        f"{_steps(orders, parts, measure) if medians else ''}"
         f"{' ' + binned_words(len(through)) if many else ''}",
         below_px=BELOW_PX,
         extra={
@@ -360,7 +362,7 @@ def _medians(parts: list[pd.DataFrame], measure: str, where: Along, *, halo: boo
     edge_x: list[Any] = []
     edge_y: list[float | None] = []
     for part in parts[:MOST_RUNS_DRAWN]:
-        q = quantile(placed(part, measure)[measure], 0.5)
+        q = order_quantiles(part, (0.5,), measure)[0]
         if not q.estimable:
             continue
         begin, end = where.at(nanoseconds(part)[[0, -1]])
@@ -399,9 +401,17 @@ def _medians(parts: list[pd.DataFrame], measure: str, where: Along, *, halo: boo
     return [band, *([light] if halo else []), line] if x else []
 
 
+def _steps(orders: pd.DataFrame, parts: list[pd.DataFrame], measure: str) -> str:
+    what = "run" if runs_of(orders) is not None else "quarter"
+    drawn = parts[:MOST_RUNS_DRAWN]
+    missing = sum(not order_quantiles(part, (0.5,), measure)[0].estimable for part in drawn)
+    said = f" Steps: median of each {what} with its 95% interval, for that {what} only."
+    return f"{said} Without an interval: {count(missing, what)}." if missing else said
+
+
 def _drift(parts: list[pd.DataFrame], measure: str, *, has_runs: bool) -> str:
-    found = [quantile(placed(part, measure)[measure], 0.5) for part in parts]
-    known = [q for q in found if q.estimable]
+    found = [order_quantiles(part, (0.5,), measure)[0] for part in parts]
+    known = [at for at, q in enumerate(found) if q.estimable]
     what = "run" if has_runs else "quarter"
     if len(known) < 2:
         n = len(placed(parts[0], measure)) if len(parts) == 1 else 0
@@ -410,22 +420,26 @@ def _drift(parts: list[pd.DataFrame], measure: str, *, has_runs: bool) -> str:
             if n
             else f"Too few to compare: a {what} needs 6 placed orders for its median."
         )
-    first, last = known[0], known[-1]
+    names = {0: f"the first {what}", len(parts) - 1: "the last"}
+    begin, end = (
+        names.get(at, f"{what} {at + 1} of {len(parts)}") for at in known[:: len(known) - 1]
+    )
+    first, last = found[known[0]], found[known[-1]]
     apart = last.low > first.high or last.high < first.low
     change = last.estimate / first.estimate - 1
     word = "slower" if change > 0 else "faster"
     said = (
-        f"The median went from {estimate(first.estimate, first.low, first.high)} in the first "
-        f"{what} to {estimate(last.estimate, last.low, last.high)} in the last"
+        f"The median went from {estimate(first.estimate, first.low, first.high)} in {begin} to "
+        f"{estimate(last.estimate, last.low, last.high)} in {end}"
     )
     return f"{said}: {percent(abs(change))} {word}." if apart else f"{said}: no clear change."
 
 
 def _slowest_stretch(through: pd.DataFrame, measure: str, where: Along) -> str:
     """Return when the share of slow orders was largest, if chance alone does not explain it."""
-    tail = quantile(through[measure], 0.9)
+    tail = quantile(through[measure], 0.9)  # only divides the orders; no interval is told
     if not tail.estimable:
-        return f"Too few to say: p90 needs {tail.needed} placed orders, {there_are(tail.n)}."
+        return f"Too few to say: {not_known(tail)}."
     slow = (through[measure] > tail.estimate).to_numpy(bool)
     at = nanoseconds(through)
     # Coarser than the cells: a stretch must hold enough orders to be told from chance.
@@ -448,6 +462,7 @@ def _slowest_stretch(through: pd.DataFrame, measure: str, where: Along) -> str:
 
 FEWEST_TO_JUDGE, FIFTHS = 20, 5
 BINS = 60
+MOST_TICKS_OF_CARTS = 4
 RESAMPLES, RESAMPLED_ORDERS, SEED = 500, 5_000, 7
 MEDIANS_SAID = " Diamonds: median of each fifth of the carts, with its 95% interval."
 
@@ -486,7 +501,7 @@ def cart_total(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart
     traces += failure_points(
         drawn_lost, lost_totals.tolist(), heights.tolist(), "time to the failure"
     )
-    medians = _fifths(totals, times, halo=many)
+    medians = _fifths(through, totals, measure, halo=many)
     traces += medians
     others = len(placed(orders, measure)) - len(through)
     return make(
@@ -520,7 +535,16 @@ def _amount_axis(totals: Floats, currency: str) -> dict[str, Any]:
     title = f"cart total, {as_plotly(currency)}"
     if _is_log(totals):
         return log_axis(totals, title, room=1.1)
-    return {"title": {"text": title}, "tickformat": ",~f"}
+    # No cart costs less than nothing, and of few totals each is a tick.
+    low, high = float(totals.min()), float(totals.max())
+    room = 0.05 * ((high - low) or high or 1.0)
+    axis = {
+        "title": {"text": title},
+        "tickformat": ",~f",
+        "range": [max(low - room, 0), high + room],
+    }
+    known = np.unique(totals)
+    return {**axis, "tickvals": known.tolist()} if len(known) <= MOST_TICKS_OF_CARTS else axis
 
 
 def _binned_totals(totals: Floats, times: Floats) -> Any:
@@ -529,8 +553,11 @@ def _binned_totals(totals: Floats, times: Floats) -> Any:
     return cells(np.histogram2d(totals, times, [x, y])[0], x, y)
 
 
-def _fifths(totals: Floats, times: Floats, *, halo: bool) -> list[Any]:
-    """Draw the median time of each fifth of the carts, where orders suffice for its interval."""
+def _fifths(through: pd.DataFrame, totals: Floats, measure: str, *, halo: bool) -> list[Any]:
+    """Draw the median time of each fifth of the carts, where orders suffice for its interval.
+
+    It stands at the total of a cart that exists, and no line leads over totals that none has.
+    """
     if len(totals) < FEWEST_TO_JUDGE:
         return []
     limits = np.unique(np.quantile(totals, np.linspace(0, 1, FIFTHS + 1)))
@@ -538,9 +565,9 @@ def _fifths(totals: Floats, times: Floats, *, halo: bool) -> list[Any]:
     rows = []
     for part in range(max(len(limits) - 1, 1)):
         inside = which == part
-        q = quantile(times[inside], 0.5)
+        q = order_quantiles(through[inside], (0.5,), measure)[0]
         if q.estimable:
-            rows.append((float(np.median(totals[inside])), q))
+            rows.append((float(np.quantile(totals[inside], 0.5, method="lower")), q))
     if not rows:
         return []
     x, middle = [at for at, _ in rows], [q.estimate for _, q in rows]
@@ -553,14 +580,14 @@ def _fifths(totals: Floats, times: Floats, *, halo: bool) -> list[Any]:
         "thickness": 1.8,
         "width": 6,
     }
-    # Dark on dark cells would not be seen without a light line below; points must not be hidden.
-    light = {"mode": "lines", "line": {"color": LIGHT.paper, "width": 5}, "hoverinfo": "skip"}
+    # Dark on dark cells would not be seen without light below; points must not be hidden.
+    light = {"mode": "markers", "marker": {"size": 15, "symbol": "diamond", "color": LIGHT.paper}}
     return [
-        *([go.Scatter(x=x, y=middle, showlegend=False, **light)] if halo else []),
+        *([go.Scatter(x=x, y=middle, showlegend=False, hoverinfo="skip", **light)] if halo else []),
         go.Scatter(
             x=x,
             y=middle,
-            mode="lines+markers",
+            mode="markers",
             name="median of a fifth",
             error_y=ends,
             marker={
@@ -569,7 +596,6 @@ def _fifths(totals: Floats, times: Floats, *, halo: bool) -> list[Any]:
                 "color": LIGHT.ink,
                 "line": {"width": 1.2, "color": LIGHT.paper},
             },
-            line={"color": LIGHT.ink, "width": 1.6},
             hovertext=durations(middle),
             hovertemplate="median %{hovertext}<extra></extra>",
         ),

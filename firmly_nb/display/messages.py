@@ -567,7 +567,7 @@ Use one of the names that the message lists.
 
 FNB309 Share out of range
 Margins, quantiles and shares lie between 0 and 1.
-Pass 0.10 for 10%.
+Pass 0.10 or "10%" for 10%.
 
 FNB310 Lists of different length
 Each value needs one run id.
@@ -594,8 +594,8 @@ The target is a folder or a special file, or the disk refuses it.
 Name another file.
 
 FNB316 Comparison missing
---check holds orders against earlier ones. None were given.
-Add --compare PATH.
+A gate and --check hold orders against earlier ones or a target. Neither was given.
+Add --baseline PATH or --slo order=1500ms:95%; of a report --compare PATH or compare_with.
 
 FNB317 Too few events for a calibration
 A calibration needs at least 1 event.

@@ -7,6 +7,7 @@
 - ``shares``: :func:`outcome_table`, :func:`funnel`, :func:`completion_curve`,
   :func:`success_rate`, :func:`slo_attainment`, :func:`attainment` (an :class:`Attainment`),
   :func:`good_fraction`, :func:`throughput`, :func:`goodput`: of how many, in how much time;
+- ``gate``: :func:`gate` (a :class:`Gate`): may new runs pass?
 - ``compare`` and what it rests on: :func:`compare`, :func:`ratio`, :func:`shift_function`: is B
   slower?
 - ``drift``, ``modes``: :func:`change_points`, :func:`run_drift`, :func:`drift_within`,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         run_drift,
     )
     from firmly_nb.latency.effect import Interval, ratio, shift_function
+    from firmly_nb.latency.gate import Gate, gate
     from firmly_nb.latency.modes import Modes, two_modes
     from firmly_nb.latency.quantiles import Quantile, ecdf, quantile, quantiles
     from firmly_nb.latency.shares import (
@@ -59,6 +61,7 @@ __all__ = [
     "Claims",
     "Comparison",
     "Drift",
+    "Gate",
     "Interval",
     "LatencySummary",
     "Modes",
@@ -74,6 +77,7 @@ __all__ = [
     "drift_within",
     "ecdf",
     "funnel",
+    "gate",
     "good_fraction",
     "goodput",
     "latency_table",
@@ -99,6 +103,7 @@ show(
         "caveats": "CAVEATS Claims claims",
         "compare": "Comparison compare",
         "drift": "Changes Drift RunDrift change_points drift_within run_drift",
+        "gate": "Gate gate",
         "effect": "Interval ratio shift_function",
         "modes": "Modes two_modes",
         "quantiles": "Quantile ecdf quantile quantiles",

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firmly_nb.display.html import QUIET, notes, page, quiet
-from firmly_nb.display.messages import coded_error, not_a_share, quoted
 from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
@@ -29,6 +28,7 @@ from firmly_nb.display.text import (
     short_name,
 )
 from firmly_nb.latency.answers import Whole, answers, method_of, stage_answers
+from firmly_nb.latency.asked import limit_of, share_of
 from firmly_nb.latency.caveats import Claims, claims
 from firmly_nb.latency.design import (
     DESIGN,
@@ -57,6 +57,7 @@ from firmly_nb.latency.verdict import (
     Typical,
     exit_code,
     points,
+    reason,
     sentence,
     signed,
     verdict_of,
@@ -157,8 +158,8 @@ class Comparison:
         Whether runs are the unit of the intervals, and not orders.
     more
         About how many more orders or runs a side would decide; None if it is decided.
-    exit_code
-        For gates: 0 not worse beyond the margins, 1 worse, 3 not known.
+    exit_code, reason
+        For gates: 0 not worse beyond the margins, 1 worse, 3 not known; and why, in a line.
     notes
         What qualifies the verdict, as sentences.
     """
@@ -180,6 +181,7 @@ class Comparison:
     by_runs: bool
     more: More | None
     exit_code: int
+    reason: str
     notes: tuple[str, ...]
 
     @property
@@ -197,16 +199,17 @@ class Comparison:
         return comparison_html(self)
 
 
-def compare(
+def compare(  # noqa: PLR0913 - each is asked for by name
     a: Tables,
     b: Tables,
-    margin: float = 0.10,
+    margin: float | str = 0.10,
     *,
-    tail_margin: float = 0.05,
-    placed_margin: float = 0.05,
-    slo_ms: float | None = None,
+    tail_margin: float | str = 0.05,
+    placed_margin: float | str = 0.05,
+    slo_ms: float | str | None = None,
     like_for_like: bool = False,
     control: str | None = None,
+    ids: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> Comparison:
     """Compare B with A: the typical time, the tail, how many are placed, and each stage.
 
@@ -217,15 +220,19 @@ def compare(
         ``outcome`` and ``time_to_order_placed_ms``; ``run_id``, ``started_at``, ``domain`` and
         ``n_items`` where a difference is to be put down to B.
     margin
-        The smallest change of the typical time that matters, stated before looking: 0.10 for 10%.
+        The smallest change of the typical time that matters, stated before looking: 0.10 or
+        ``"10%"``.
     tail_margin, placed_margin
-        The same for the shares of late and of placed orders: 0.05 for 5 points.
+        The same for the shares of late and of placed orders: 0.05 or ``"5%"`` for 5 points.
     slo_ms
-        From when an order is late, in ms; by default A's own times say it.
+        From when an order is late, in ms, or ``"1.5s"``; by default A's own times say it.
     like_for_like
         Whether to compare what both sides have, however much only one of them has.
     control
         A merchant that did not change, measured in the same runs.
+    ids
+        The id of each order of A and of B, if the column ``recording_id`` of the tables has
+        numbers instead.
 
     Returns
     -------
@@ -256,7 +263,7 @@ def compare(
     margins = _checked(margin, tail_margin, placed_margin, slo_ms)
     known = [claims(*tables) for tables in (a, b)]
     planned = any(one.from_planned_start for one in known)
-    side_a, side_b, kinds = sides((a, b), from_planned_start=planned)
+    side_a, side_b, kinds = sides((a, b), from_planned_start=planned, ids=ids)
     more_rows = _claimed_rows((a, b), known)
     if like_for_like:
         shared = np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])
@@ -299,36 +306,30 @@ def compare(
         differences=stages,
         design=DESIGN.frame([row._asdict() for row in design.rows]),
         shift=shift_function(times[0], times[1], LEVEL_OF_BAND),
-        margin=margin,
-        tail_margin=tail_margin,
-        placed_margin=placed_margin,
-        slo_ms=slo_ms,
+        margin=margins.typical,
+        tail_margin=margins.tail,
+        placed_margin=margins.placed,
+        slo_ms=margins.slo_ms,
         control=control,
         attributable=not design.why_not and not design.unlike,
         by_runs=design.by_runs,
         more=found.more,
         exit_code=exit_code(found),
+        reason=reason(found),
         notes=tuple(_qualified(found, design, buffered)),
     )
 
 
-def _checked(margin: float, tail: float, placed: float, slo_ms: float | None) -> Margins:
+def _checked(
+    margin: float | str, tail: float | str, placed: float | str, slo_ms: float | str | None
+) -> Margins:
     """Return the margins, if they are such."""
-    for name, value, example in (
-        ("margin", margin, 0.10),
-        ("tail_margin", tail, 0.05),
-        ("placed_margin", placed, 0.05),
-    ):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
-            raise not_a_share(name, value, example)
-    if slo_ms is not None and (
-        isinstance(slo_ms, bool)
-        or not isinstance(slo_ms, (int, float))
-        or not 0 < slo_ms < math.inf
-    ):
-        text = f"slo_ms must be a time above 0 ms, got {quoted(slo_ms)}. For 1.5 s pass 1500."
-        raise coded_error(ValueError, "FNB321", text)
-    return Margins(float(margin), float(tail), float(placed), slo_ms)
+    return Margins(
+        share_of("margin", margin, 0.10),
+        share_of("tail_margin", tail, 0.05),
+        share_of("placed_margin", placed, 0.05),
+        None if slo_ms is None else limit_of("slo_ms", slo_ms),
+    )
 
 
 # What the recordings cannot say.
@@ -414,7 +415,7 @@ BAR = "background:#0072b2"  # of Okabe and Ito's colours, as the second series o
 def comparison_text(found: Comparison) -> str:
     """Write a comparison as plain text: verdict, questions, design, stages, what is not said."""
     lines = [*textwrap.wrap(printable(found.verdict), TEXT_WIDTH), ""]
-    lines += [grid_text(_questions(found)), "", *_wrapped(_design_words(found))]
+    lines += [grid_text(questions_grid(found)), "", *_wrapped(_design_words(found))]
     if found.differences:
         lines += ["", grid_text(_stage_grid(found))]
     lines += _wrapped([_how(found)])
@@ -423,10 +424,13 @@ def comparison_text(found: Comparison) -> str:
 
 def comparison_html(found: Comparison) -> str:
     """Show a comparison: verdict, questions, design, stages, what is not said."""
-    stages = grid_html(_stage_grid(found)) if found.differences else ""
+    # A caption makes a table one that can be scrolled by keys.
+    questions = grid_html(replace(questions_grid(found), caption="The three questions."))
+    stages = grid_html(replace(_stage_grid(found), caption="The stages."))
+    stages = stages if found.differences else ""
     design = "".join(f"<div>{as_html(line)}</div>" for line in _design_words(found))
     return page(
-        f"<div><b>{as_html(found.verdict)}</b></div>{grid_html(_questions(found))}"
+        f"<div><b>{as_html(found.verdict)}</b></div>{questions}"
         f'<div style="{QUIET}">{design}</div>{stages}{quiet(_how(found))}{notes(found.notes)}'
     )
 
@@ -435,7 +439,8 @@ def _wrapped(lines: Iterable[str]) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(printable(line), TEXT_WIDTH)]
 
 
-def _questions(found: Comparison) -> Grid:
+def questions_grid(found: Comparison) -> Grid:
+    """Return the three questions as a table: estimate, interval, bar, verdict."""
     heads = (
         "question",
         Head("B against A", left=True),

@@ -83,6 +83,8 @@ class Side:
         Number of its run; -1 if it has none.
     started_ns
         When it started; not a number if that is not known.
+    ids
+        Its id.
     """
 
     orders: pd.DataFrame
@@ -92,6 +94,7 @@ class Side:
     kind: Codes
     run: Codes
     started_ns: Floats
+    ids: Sequence[object]
 
 
 class Kind(NamedTuple):
@@ -141,17 +144,28 @@ class Design:
         return self.name == "interleaved"
 
 
-def sides(tables: Sequence[Tables], *, from_planned_start: bool) -> tuple[Side, Side, list[Kind]]:
+def sides(
+    tables: Sequence[Tables],
+    *,
+    from_planned_start: bool,
+    ids: Sequence[Sequence[object]] | None = None,
+) -> tuple[Side, Side, list[Kind]]:
     """Read the orders of both sides; return also the kinds by number."""
     orders = [table[2] for table in tables]
+    if ids is None:
+        ids = [one["recording_id"].to_list() if "recording_id" in one else [] for one in orders]
     kinds: dict[Kind, int] = {}
     runs: dict[str, int] = {}
-    a, b = (_side(one, kinds, runs, from_planned_start=from_planned_start) for one in orders)
+    a, b = (
+        _side(one, names, kinds, runs, from_planned_start=from_planned_start)
+        for one, names in zip(orders, ids, strict=True)
+    )
     return a, b, list(kinds)
 
 
 def _side(
     orders: pd.DataFrame,
+    ids: Sequence[object],
     kinds: dict[Kind, int],
     runs: dict[str, int],
     *,
@@ -171,6 +185,7 @@ def _side(
         kind=_kinds(orders, kinds),
         run=np.array([*(runs.setdefault(name, len(runs)) for name in names), -1], np.intp)[run],
         started_ns=_started_ns(orders),
+        ids=ids,
     )
 
 
@@ -315,7 +330,7 @@ def arrange(
     by_runs = False
     taking_turns = _interleaved_runs(a, b)
     common = np.intersect1d(a.run[(a.run >= 0) & use_a], b.run[(b.run >= 0) & use_b])
-    if control is not None:
+    if control is not None and not _empty(a, b):
         name, use_a, use_b, runs, why_not = _with_control(a, b, use_a, use_b, is_control, control)
         by_runs = name == "control"
     elif len(taking_turns):
@@ -577,23 +592,21 @@ def more_cancelled(a: Side, b: Side, level: float) -> bool:
 
 
 def _same_orders(a: Side, b: Side) -> int:
-    """Return how many orders are on both sides: what is compared with itself shows nothing."""
-    ids = [one.orders.get("recording_id") for one in (a, b)]
-    if all(one is not None and one.dtype.kind not in "iu" for one in ids):
-        return len(set(ids[0]) & set(ids[1]))  # type: ignore[arg-type]
-    # Of a saved set they are numbers: the same nanosecond and the same times are the same order.
-    known_a, known_b = (one.started_ns[~np.isnan(one.started_ns)] for one in (a, b))
-    common = np.intersect1d(known_a, known_b)
-    if not len(common):
+    """Return how many orders are on both sides: what is compared with itself shows nothing.
+
+    Tables from elsewhere may number their orders alike: the same order has the same times as well.
+    """
+    places = {name: at for at, name in enumerate(b.ids)}
+    shared = [(at, places[name]) for at, name in enumerate(a.ids) if name in places]
+    if not shared:
         return 0
-    marks = []
-    for one in (a, b):
-        at = np.flatnonzero(np.isin(one.started_ns, common))
-        names = ("order_latency_ms", "time_to_headers_ms")
-        times = [floats(one.orders[name])[at] for name in names if name in one.orders]
-        keys = np.column_stack([one.started_ns[at], *times])
-        marks.append(set(map(tuple, keys[~np.isnan(keys).any(axis=1)].tolist())))
-    return len(marks[0] & marks[1])
+    in_a, in_b = np.array(shared).T
+    is_same = np.isclose(a.started_ns[in_a], b.started_ns[in_b], rtol=0, atol=1e3, equal_nan=True)
+    for name in ("time_to_order_placed_ms", "order_latency_ms"):
+        if name in a.orders and name in b.orders:
+            one, other = (floats(side.orders[name])[at] for side, at in ((a, in_a), (b, in_b)))
+            is_same &= np.isclose(one, other, rtol=0, atol=1e-3, equal_nan=True)
+    return int(is_same.sum())
 
 
 def _rows_of_runs(

@@ -14,6 +14,7 @@ from firmly_nb.latency.shares import wilson
 
 if TYPE_CHECKING:
     from firmly_nb.latency.effect import Flags, Floats
+    from firmly_nb.latency.shares import Share
 
 DRAWS, SEED = 400, 11
 DECIDED = 0.9  # of the draws
@@ -23,15 +24,17 @@ MOST_MORE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Orders or runs a side that would decide; None if no number within reach."""
+    """Orders or runs that would decide, of a comparison a side; None if no number within reach."""
 
     needed: int | None
     unit: str
+    a_side: bool = True
 
     def __str__(self) -> str:
         if self.needed is None:
             return f"No number of {self.unit}s within reach would tell."
-        return f"About {count(self.needed, f'more {self.unit}')} a side would tell."
+        where = " a side" if self.a_side else ""
+        return f"About {count(self.needed, f'more {self.unit}')}{where} would tell."
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,49 @@ def _of_shares(
         ends.append(p_b - p_a - np.hypot(p_b - low_b, high_a - p_a))
         ends.append(p_b - p_a + np.hypot(high_b - p_b, p_a - low_a))
     return ends[0] > 0, ends[1] < 0, (ends[2] > -margin) & (ends[3] < margin)
+
+
+# A share against a target.
+
+
+def more_for_target(found: Share, wanted: float, level: float = 0.95) -> More | None:
+    """Return about how many more orders or runs tell whether a share reaches a wanted one.
+
+    None where it is known, or where there is nothing to predict from.
+
+    Examples
+    --------
+    >>> from firmly_nb.latency import share
+    >>> str(more_for_target(share(99, 100), 0.95))
+    'About 190 more orders would tell.'
+    """
+    if not found.of or found.low >= wanted or found.high < wanted:
+        return None
+    basis = found.dependence
+    if basis is not None and basis.unit == "none":
+        return None
+    by_runs = basis is not None and basis.unit == "runs"
+    n = found.worth if found.worth > 0 else float(found.of)
+    k = n * found.share
+    each = basis.runs / n if by_runs and basis is not None else found.of / n
+    unit = "run" if by_runs else "order"
+    most = max(int(MOST_MORE / (found.of / n)), 2)
+    low, high = 0.0, math.log(most)
+    if _reached(k, n, most, wanted, level) < DECIDED:
+        return More(None, unit, a_side=False)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        enough = _reached(k, n, round(math.exp(middle)), wanted, level) >= DECIDED
+        low, high = (low, middle) if enough else (middle, high)
+    return More(max(two_digits(math.exp(high) * each), 1), unit, a_side=False)
+
+
+def _reached(k: float, n: float, more: int, wanted: float, level: float) -> float:
+    """Return the share of predicted studies that tell, with so many more orders."""
+    rng = np.random.default_rng(SEED)
+    truth = rng.beta(k + 0.5, n - k + 0.5, DRAWS)
+    low, high = wilson(k + rng.binomial(more, truth), n + more, level)
+    return float(((low >= wanted) | (high < wanted)).mean())
 
 
 def two_digits(value: float) -> int:

@@ -225,11 +225,12 @@ def values_needed(p: float, level: float = 0.95) -> int:
     return math.floor(math.log(tail) / math.log(extreme) + 1e-12) + 1
 
 
-def ecdf(values: ArrayLike, level: float = 0.95) -> pd.DataFrame:
+def ecdf(values: ArrayLike, level: float = 0.95, *, of: int | None = None) -> pd.DataFrame:
     """Return the share of values up to each value, with a band for the whole curve.
 
     The band is simultaneous: it holds the whole true curve at the given level
-    (Dvoretzky-Kiefer-Wolfowitz with Massart's constant).
+    (Dvoretzky-Kiefer-Wolfowitz with Massart's constant). ``of`` counts those that have no value,
+    as orders that never came.
 
     Examples
     --------
@@ -238,8 +239,9 @@ def ecdf(values: ArrayLike, level: float = 0.95) -> pd.DataFrame:
     """
     x = in_order(values)
     last = np.flatnonzero(np.concatenate([x[1:] != x[:-1], np.ones(min(len(x), 1), bool)]))
-    share = (last + 1) / max(len(x), 1)
-    half = math.sqrt(math.log(2 / (1 - level)) / (2 * max(len(x), 1)))
+    n = max(len(x) if of is None else of, 1)
+    share = (last + 1) / n
+    half = math.sqrt(math.log(2 / (1 - level)) / (2 * n))
     return ECDF.from_columns(
         {
             "value": x[last],

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import page
-from firmly_nb.display.messages import not_a_share
 from firmly_nb.display.text import count, percent, percent_interval, stated, stated_percent
+from firmly_nb.latency.asked import limit_of, share_of
 from firmly_nb.latency.columns import coded, ended_ms, floats, is_value, positions
 from firmly_nb.latency.dependence import (
     Units,
@@ -493,7 +493,7 @@ class Attainment:
 
 
 def attainment(
-    orders: pd.DataFrame, order_ms: float, wanted: float, level: float = 0.95
+    orders: pd.DataFrame, order_ms: float | str, wanted: float | str, level: float = 0.95
 ) -> Attainment:
     """Hold the share of attempted orders that were placed within a limit against a wanted one.
 
@@ -502,16 +502,16 @@ def attainment(
     orders
         Needs ``outcome``, ``time_to_order_placed_ms``.
     order_ms
-        The limit, in ms.
+        The limit, in ms; or ``"1.5s"``.
     wanted
-        The share that must keep it.
+        The share that must keep it: 0.95 or ``"95%"``.
     level
         The level of the interval that decides.
 
     Raises
     ------
     ValueError
-        If the wanted share is not between 0 and 1.
+        If the wanted share is not between 0 and 1, or the limit is no time above 0.
 
     Examples
     --------
@@ -520,9 +520,8 @@ def attainment(
     >>> attainment(orders, 900, 0.95)  # doctest: +ELLIPSIS
     Met: 100% (95.4% to 100%; 80 of 80). Wanted: 95% placed within 900 ms. Interval: ...
     """
-    if not 0 < wanted < 1:
-        raise not_a_share("share", wanted, 0.95)
-    return Attainment(slo_attainment(orders, order_ms, level), order_ms, wanted)
+    limit, share_wanted = limit_of("order_ms", order_ms), share_of("share", wanted, 0.95)
+    return Attainment(slo_attainment(orders, limit, level), limit, share_wanted)
 
 
 def good_fraction(

@@ -254,7 +254,47 @@ def exit_code(found: Found) -> int:
     return PASSES if found.holds else UNKNOWN_YET
 
 
-# The sentence.
+# The sentences.
+
+TAKE_TURNS = "More orders do not mend that: place orders of A and B in turn, in the same runs."
+
+
+def reason(found: Found) -> str:
+    """Return in a line why the exit code is what it is, and how much more would tell."""
+    if found.unlike:
+        return f"Not comparable: {found.unlike}."
+    if found.why_not:
+        said = f"Not attributable: {found.why_not}."
+        return said if found.control is not None else f"{said} {TAKE_TURNS}"
+    code, verdict, margins = exit_code(found), verdict_of(found), _margins(found.margins)
+    word = verdict.capitalize()
+    if code == FAILS:
+        questions = _failing(found)
+        stages = [_stage(stage) for stage in found.stages if stage.forbids]
+        word = word if questions else SLOWER_IN_A_STAGE.capitalize()
+        return f"{word}: {_joined(questions or stages)}"
+    if code == PASSES:
+        begins = {
+            NO_CHANGE: "No change beyond",
+            UNDECIDED: "Not worse beyond",
+            SLOWER: "Slower, but not beyond",
+            FEWER_PLACED: "Fewer placed, but not beyond",
+        }
+        return f"{begins.get(verdict, f'{word}, and not worse beyond')} {margins}."
+    if verdict == UNDECIDED:
+        return f"Not enough data: {_open_parts(found)}.{f' {found.more}' if found.more else ''}"
+    named = zip(("typical time", "tail", "success rate"), found.decisions, strict=True)
+    asked = listed(name for name, one in named if not one.holds)
+    return f"{word}, but more orders are needed to know that B is not worse in: {asked}."
+
+
+def _failing(found: Found) -> list[str]:
+    """Say which questions are worse, and not shown to be so by less than the margin."""
+    typical, tail, placed = (one.fails for one in found.decisions)
+    said = [_placed(found)] if placed else []
+    said += [_tail(found)] if tail else []
+    said += [_typical(found)] if typical else []
+    return said
 
 
 def sentence(found: Found) -> str:

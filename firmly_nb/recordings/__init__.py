@@ -1,8 +1,9 @@
 """Recordings, and everything that they can be asked.
 
-- ``recordings``: :class:`Recording` is one order, :class:`Recordings` are many;
+- ``recordings``: :class:`Recording` is one order, :class:`Recordings` are many; :func:`load` reads
+  them back;
 - ``given``: :func:`from_events` makes them of anyone's times;
-- ``stored``: :func:`load` reads them back, :func:`verify` looks whether files are as saved.
+- ``stored``: :func:`verify` looks whether files are as saved.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from firmly_nb.faces import show
 
 if TYPE_CHECKING:
     from firmly_nb.recordings.given import from_events
-    from firmly_nb.recordings.recordings import Recording, Recordings
-    from firmly_nb.recordings.stored import load, verify
+    from firmly_nb.recordings.recordings import Recording, Recordings, load
+    from firmly_nb.recordings.stored import verify
 
 __all__ = ["Recording", "Recordings", "from_events", "load", "verify"]
 
 show(
     __name__,
     {
-        "recordings": "Recording Recordings",
-        "stored": "load verify",
+        "recordings": "Recording Recordings load",
+        "stored": "verify",
         "given": "from_events",
     },
 )

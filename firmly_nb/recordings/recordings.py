@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.api.snapshots import find_snapshot
-from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
+from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, recorded
@@ -428,6 +429,10 @@ class Recordings(Sequence[Recording]):
 
     # Their tables.
 
+    @property
+    def _ids(self) -> list[str]:
+        return self._selection.ids()
+
     @cached_property
     def orders(self) -> pd.DataFrame:
         """One row an order; see ``ORDERS``."""
@@ -624,22 +629,22 @@ class Recordings(Sequence[Recording]):
 
         return completion_curve(self.ends.orders)
 
-    def slo(self, order_ms: float, share: float, level: float = 0.95) -> Attainment:
+    def slo(self, order_ms: float | str, share: float | str, level: float = 0.95) -> Attainment:
         """Return whether enough orders are placed within a limit: met, missed, or not enough data.
 
         Parameters
         ----------
         order_ms
-            The limit: the most that an order may take until it is placed, in ms.
+            The limit: the most that an order may take until it is placed, in ms, or ``"1.5s"``.
         share
-            The share of attempted orders that must keep it: 0.95 for 95%.
+            The share of attempted orders that must keep it: 0.95 or ``"95%"``.
         level
             The level of the interval that decides.
 
         Raises
         ------
         ValueError
-            If the share is not between 0 and 1.
+            If the share is not between 0 and 1, or the limit is no time above 0.
 
         Examples
         --------
@@ -682,11 +687,11 @@ class Recordings(Sequence[Recording]):
     def compare(
         self,
         other: Any,
-        margin: float = 0.10,
+        margin: float | str = 0.10,
         *,
-        tail_margin: float = 0.05,
-        placed_margin: float = 0.05,
-        slo_ms: float | None = None,
+        tail_margin: float | str = 0.05,
+        placed_margin: float | str = 0.05,
+        slo_ms: float | str | None = None,
         like_for_like: bool = False,
         control: str | None = None,
     ) -> Comparison:
@@ -695,14 +700,15 @@ class Recordings(Sequence[Recording]):
         Parameters
         ----------
         other
-            The recordings that are judged; these are what they are held against.
+            The recordings that are judged, or where they are saved; these are what they are held
+            against.
         margin
-            The smallest change of the typical time that matters, stated before looking: 0.10
-            for 10%.
+            The smallest change of the typical time that matters, stated before looking: 0.10 or
+            ``"10%"``.
         tail_margin, placed_margin
-            The same for the shares of late and of placed orders: 0.05 for 5 points.
+            The same for the shares of late and of placed orders: 0.05 or ``"5%"`` for 5 points.
         slo_ms
-            From when an order is late, in ms. By default A's own times say it.
+            From when an order is late, in ms, or ``"1.5s"``. By default A's own times say it.
         like_for_like
             Whether to compare what both have in common, however much only one of them has.
         control
@@ -715,6 +721,8 @@ class Recordings(Sequence[Recording]):
 
         Raises
         ------
+        TypeError
+            If ``other`` is neither recordings nor a path.
         ValueError
             If a margin is not between 0 and 1, ``slo_ms`` is not above 0, or the control merchant
             is not on both sides.
@@ -726,7 +734,8 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.compare import compare
 
-        a, b = self.ends, getattr(other, "ends", other)
+        judged = as_recordings("other", other)
+        a, b = self.ends, judged.ends
         return compare(
             (a.events, a.stages, a.orders),
             (b.events, b.stages, b.orders),
@@ -736,6 +745,7 @@ class Recordings(Sequence[Recording]):
             slo_ms=slo_ms,
             like_for_like=like_for_like,
             control=control,
+            ids=(self._ids, judged._ids),  # noqa: SLF001 - of its own kind
         )
 
     def drift(self, stage: str | None = None) -> RunDrift:
@@ -842,6 +852,67 @@ class Recordings(Sequence[Recording]):
 
     def _repr_html_(self) -> str:
         return recordings_html(self)
+
+
+def load(path: str | os.PathLike[str] | None = None) -> Recordings:
+    """Load recordings: a saved set, a journal, a folder of any of these, or all on this machine.
+
+    Of a saved set only ids are read here; its tables are read when they are asked for, its
+    recordings made one by one. A recording whose process was killed is there with every event that
+    was shown; ``rec.cut_off`` and ``rec.warnings`` say so. Addresses are masked as they were
+    written.
+
+    Parameters
+    ----------
+    path
+        The folder of a saved set, a ``.jsonl`` file, or a folder that is searched with everything
+        below it. By default the journals of this machine.
+
+    Returns
+    -------
+    Recordings
+        Oldest first, each once. What cannot be read is left out; ``recordings.warnings`` says so,
+        ``recordings.notes`` is what was noted when they were saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at the path.
+    StoreError
+        If the path is a set that only a newer version can read.
+    """
+    from firmly_nb.recordings.stored import open_path
+
+    return Recordings(*open_path(path, Recording))
+
+
+def as_recordings(name: str, value: Any) -> Recordings:
+    """Return recordings from whatever has some: one, several, or a path.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else; ``name`` is what the message calls it.
+
+    Examples
+    --------
+    >>> as_recordings("other", [Recordings([]), Recordings([])])
+    0 recordings
+    >>> as_recordings("other", 7)
+    Traceback (most recent call last):
+    TypeError: other must be recordings or a path, got int. Try fnb.load("runs/monday"). [FNB102]
+    """
+    if isinstance(value, Recordings):
+        return value
+    if isinstance(value, Recording):
+        return Recordings([value])
+    if isinstance(value, (str, os.PathLike)):
+        return load(value)
+    if isinstance(value, (list, tuple)):
+        single = Recordings(one for one in value if isinstance(one, Recording))
+        sets = (as_recordings(name, one) for one in value if not isinstance(one, Recording))
+        return sum(sets, single)
+    raise wrong_type(name, "recordings or a path", value, 'fnb.load("runs/monday")')
 
 
 def _recording(one: Recording | Recorded) -> Recording:

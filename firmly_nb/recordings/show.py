@@ -399,16 +399,35 @@ class Charts:
         return charts.heatmap(self._recordings.orders, measure=measure)
 
     def compare(
-        self, other: Orders, *, margin: float = 0.10, names: tuple[str, str] = ("A", "B")
+        self,
+        other: Orders,
+        *,
+        margin: float = 0.10,
+        names: tuple[str, str] = ("A", "B"),
+        tail_margin: float = 0.05,
+        placed_margin: float = 0.05,
+        slo_ms: float | None = None,
+        like_for_like: bool = False,
+        control: str | None = None,
     ) -> Chart:
-        """Are the other orders (B) slower than these (A)? Both curves, and the shift between."""
+        """Are the other orders (B) slower than these (A)? Typical, tail, placed, curves, shift."""
         from firmly_nb import charts
 
         a, b = ((one.event_times, one.stages, one.orders) for one in (self._recordings, other))
-        return charts.compare(a, b, margin=margin, names=names)
+        return charts.compare(
+            a,
+            b,
+            margin=margin,
+            names=names,
+            tail_margin=tail_margin,
+            placed_margin=placed_margin,
+            slo_ms=slo_ms,
+            like_for_like=like_for_like,
+            control=control,
+        )
 
     def funnel(self) -> Chart:
-        """Where are orders lost? How many reached each milestone, and what ended the others."""
+        """Where do orders stop? How many reached each milestone, and what ended the others."""
         from firmly_nb import charts
 
         return charts.funnel(self._recordings.stages, self._recordings.orders)

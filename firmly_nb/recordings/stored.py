@@ -42,7 +42,6 @@ from firmly_nb.recordings.figures import (
     stage_and_event_ends,
     stored_stages,
 )
-from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     NOW,
@@ -68,11 +67,12 @@ from firmly_nb.store.schema import STORED_EVENTS, arrow_schema, series
 from firmly_nb.store.write import recorded_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from firmly_nb.recorder.records import Recorded
+    from firmly_nb.recorder.records import Record, Recorded
+    from firmly_nb.recordings.sources import OneOrder
     from firmly_nb.store.files import Digest, Manifest
 
     Positions = NDArray[np.int64]
@@ -459,45 +459,30 @@ def _has_changed(root: Path, manifest: Manifest) -> bool:
 # Recordings on disk: reading back what was recorded. Nothing that is read is ever run.
 
 
-def load(path: str | Path | None = None) -> Recordings:
-    """Load recordings: a saved set, a journal, a folder of any of these, or all on this machine.
-
-    Of a saved set only ids are read here; its tables are read when they are asked for, its
-    recordings made one by one. A recording whose process was killed is there with every event that
-    was shown; ``rec.cut_off`` and ``rec.warnings`` say so. Addresses are masked as they were
-    written.
+def open_path(
+    path: str | os.PathLike[str] | None, make: Callable[[list[Record], list[str]], OneOrder]
+) -> tuple[Selection, list[str]]:
+    """Find what is recorded at a path; return also what could not be read.
 
     Parameters
     ----------
     path
-        The folder of a saved set, a ``.jsonl`` file, or a folder that is searched with everything
-        below it. By default the journals of this machine.
-
-    Returns
-    -------
-    Recordings
-        Oldest first, each once. What cannot be read is left out; ``recordings.warnings`` says so,
-        ``recordings.notes`` is what was noted when they were saved.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing at the path.
-    StoreError
-        If the path is a set that only a newer version can read.
+        As of ``load``.
+    make
+        What makes a recording of a journal's records and warnings.
     """
-    where = expanded(path) if path is not None else default_directory()
+    where = expanded(Path(path)) if path is not None else default_directory()
     if not where.exists():
         raise no_such_path(where)
     warnings: list[str] = []
     folders, files = find(where, warnings)
     if not (folders or files or warnings):
         warnings.append(f"There are no recordings in {where}. Pass a saved set, journal or folder.")
-    held = Selection([Held(_journals(files, warnings))])
+    held = Selection([Held(make(*one) for one in _journals(files, warnings))])
     sets = _sets(folders, where, warnings)
     # One set is in order, and of one set no ids need be read.
     alone = len(sets) == 1 and not len(held)
-    return Recordings(sets[0] if alone else Selection.joined([*sets, held], by_time=True), warnings)
+    return (sets[0] if alone else Selection.joined([*sets, held], by_time=True)), warnings
 
 
 def verify(path: str | Path) -> pd.DataFrame:
@@ -585,15 +570,13 @@ def _is_set(folder: Path, below: list[str], names: list[str]) -> bool:
     return "orders" in below and any((folder / "orders").glob("day=*/domain=*/*.parquet"))
 
 
-def _journals(files: list[Path], warnings: list[str]) -> list[Recording]:
-    found: list[Recording] = []
+def _journals(files: list[Path], warnings: list[str]) -> list[tuple[list[Record], list[str]]]:
+    found = []
     for file in files:
         try:
-            records, told = read_journal(file)
+            found.append(read_journal(file))
         except JournalError as error:
             warnings.append(str(error))
-        else:
-            found.append(Recording(records, told))
     return found
 
 

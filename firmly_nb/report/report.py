@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from firmly_nb import charts as draw
 from firmly_nb.charts.chart import Orders, order_quantiles
 from firmly_nb.charts.compare import comparison_chart
 from firmly_nb.disk import write_whole
-from firmly_nb.display.html import notes
-from firmly_nb.display.messages import coded_error
+from firmly_nb.display.html import notes, quiet
+from firmly_nb.display.messages import check_names, coded_error
 from firmly_nb.display.table import Cell, Grid, Head, grid_html
 from firmly_nb.display.text import (
     and_more,
@@ -31,24 +31,26 @@ from firmly_nb.display.text import (
     printable,
     short_name,
 )
-from firmly_nb.latency.compare import compare
+from firmly_nb.latency.compare import Comparison, compare, comparison_html
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES, outcome
+from firmly_nb.recorder.journal import expanded
+from firmly_nb.recordings.recordings import as_recordings
 from firmly_nb.report.page import figure_html, term_list, whole_page
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
     from firmly_nb.charts.chart import Chart
-    from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.summary import LatencySummary
 
 
 NAMES = ("before", "now")
+MARGINS = ("margin", "tail_margin", "placed_margin", "slo_ms", "like_for_like", "control")
 
 
 class Reported(Orders, Protocol):
@@ -70,38 +72,39 @@ class Calibrated(Protocol):
 
 
 def report(
-    recs: Reported,
+    recs: Any,
     path: str | os.PathLike[str],
     title: str | None = None,
     *,
     calibration: Calibrated | None = None,
-    compare_with: Reported | None = None,
-    margin: float = 0.10,
+    compare_with: Any = None,
     names: tuple[str, str] = NAMES,
     pictures: bool = True,
+    **margins: Any,
 ) -> Path:
     """Write a report: one HTML page that needs no network and no kernel.
 
     Parameters
     ----------
     recs
-        The recordings.
+        The recordings: one, several, or where they are saved.
     path
-        Where to write; folders are made, and a file that is there is replaced, as a whole or not
-        at all.
+        Where to write. Folders that are missing are made. A file that is there is replaced, as a
+        whole or not at all.
     title
         Its heading.
     calibration
         What ``lab.calibrate()`` found on the machine of the recordings, at their time.
     compare_with
-        Earlier recordings to hold these against.
-    margin
-        The smallest change that matters, stated before looking: 0.10 for 10%.
+        Earlier recordings to hold these against, or where they are saved.
     names
         What the earlier ones and these are called in the comparison.
     pictures
         Whether charts have a picture too, for readers without JavaScript; needs Chrome or Chromium
         on this machine, and is left out where there is none.
+    **margins
+        As of ``recs.compare``: ``margin``, ``tail_margin``, ``placed_margin``, ``slo_ms``,
+        ``like_for_like``, ``control``.
 
     Returns
     -------
@@ -110,8 +113,10 @@ def report(
 
     Raises
     ------
+    TypeError
+        If there is something else than recordings, or an unknown option.
     ValueError
-        If there are no recordings.
+        If there are no recordings, or a margin is not between 0 and 1.
     OSError
         If it cannot be written; then nothing is left behind.
 
@@ -123,10 +128,28 @@ def report(
     ...     fnb.report(fnb.Recordings([rec]), f"{folder}/one.html", pictures=False).name
     'one.html'
     """
+    told = reported("recs", recs)
+    against = held_against(told, compare_with, margins)
+    return write(
+        told, path, title, calibration=calibration, against=against, names=names, pictures=pictures
+    )
+
+
+def write(
+    recs: Reported,
+    path: str | os.PathLike[str],
+    title: str | None = None,
+    *,
+    calibration: Calibrated | None = None,
+    against: Against | None = None,
+    names: tuple[str, str] = NAMES,
+    pictures: bool = True,
+) -> Path:
+    """Write the page of `report`, with a comparison that was made before."""
     if not len(recs.orders):
         text = "There are no recordings to report on. Place orders, or load others."
         raise coded_error(ValueError, "FNB314", text)
-    target = Path(path)
+    target = expanded(Path(path))
     if target.is_dir():
         text = f"{target} is a folder. Name a file in it."
         raise coded_error(IsADirectoryError, "FNB315", text)
@@ -134,42 +157,47 @@ def report(
         # A device would be gone afterwards.
         text = f"{target} is not a regular file. Name another file."
         raise coded_error(OSError, "FNB315", text)
-    # Before the work, not after it.
-    target.parent.mkdir(parents=True, exist_ok=True)
-    html = report_html(
-        recs,
-        title,
-        calibration=calibration,
-        compare_with=compare_with,
-        margin=margin,
-        names=names,
-        pictures=pictures,
-    )
+    _make_folder(target)
+    html = _page(recs, title, calibration, against, names, pictures=pictures)
     # A link stays one; a report is for others too.
     write_whole(target.resolve(), html.encode(), mode=0o666)
     return target
 
 
 def report_html(
-    recs: Reported,
+    recs: Any,
     title: str | None = None,
     *,
     calibration: Calibrated | None = None,
-    compare_with: Reported | None = None,
-    margin: float = 0.10,
+    compare_with: Any = None,
     names: tuple[str, str] = NAMES,
     pictures: bool = True,
+    **margins: Any,
 ) -> str:
     """Return the page of `report` as text."""
+    told = reported("recs", recs)
+    against = held_against(told, compare_with, margins)
+    return _page(told, title, calibration, against, names, pictures=pictures)
+
+
+def _page(
+    recs: Reported,
+    title: str | None,
+    calibration: Calibrated | None,
+    against: Against | None,
+    names: tuple[str, str],
+    *,
+    pictures: bool,
+) -> str:
     found = summary(recs.event_times, recs.stages, recs.orders)
-    comparison = comparison_section(recs, compare_with, margin)
-    charts = charts_section(recs, compare_with, comparison, names)
+    charts = charts_section(recs, against, names)
     bare = {name: chart.bare() for name, chart in charts.items()}
     heading = printable(title or "How orders went", LONGEST)
     body = [
-        header_section(heading, found),
-        caveats_section(recs, compare_with, names),
-        summary_section(charts, found, comparison, names),
+        header_section(heading, found, against),
+        caveats_section(recs, against, names),
+        summary_section(charts, found),
+        comparison_section(against, names),
         tables_section(recs, found),
         '<h2 id="charts">Charts</h2>\n',
         *(
@@ -178,7 +206,7 @@ def report_html(
         ),
         environment_section(recs),
         calibration_section(calibration),
-        warnings_section(recs, compare_with),
+        warnings_section(recs, against),
         definitions_section(),
         footer_section(found),
     ]
@@ -195,25 +223,66 @@ NOT_CALIBRATED = (
 LOOKED_AT = 200  # recordings whose recorder is read; a saved set would be read as a whole otherwise
 LONGEST, LONGEST_NAME = 200, 80
 SUMMARY = ("compare", "funnel", "ecdf", "stages", "waterfall", "over-time")
-SECTIONS = ("summary", "tables", "charts", "environment", "definitions")
+SECTIONS = ("summary", "comparison", "tables", "charts", "environment", "definitions")
 
 
-def comparison_section(recs: Reported, other: Reported | None, margin: float) -> Comparison | None:
-    """Hold the recordings against earlier ones."""
-    if other is None:
+class Against(NamedTuple):
+    """Earlier recordings, and what it showed to hold the reported ones against them."""
+
+    earlier: Reported
+    found: Comparison
+
+
+def reported(name: str, value: Any) -> Reported:
+    """Return recordings of whatever has some; tables of them are taken as they are."""
+    if hasattr(value, "event_times") and hasattr(value, "__iter__"):
+        found: Reported = value
+        return found
+    return as_recordings(name, value)
+
+
+def held_against(recs: Reported, earlier: Any, margins: Mapping[str, Any]) -> Against | None:
+    """Hold recordings against earlier ones, if there are any."""
+    check_names("report()", margins, MARGINS)
+    if earlier is None and margins:
+        text = f"{next(iter(margins))} is for a comparison. Add compare_with=... or leave it out."
+        raise coded_error(ValueError, "FNB316", text)
+    if earlier is None:
         return None
-    a, b = ((one.event_times, one.stages, one.orders) for one in (other, recs))
-    return compare(a, b, margin)
+    before = reported("compare_with", earlier)
+    a, b = ((one.event_times, one.stages, one.orders) for one in (before, recs))
+    return Against(before, compare(a, b, **margins))
+
+
+def _make_folder(target: Path) -> None:
+    """Make the folder of a page before the work, not after it."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        text = f"The folder {target.parent} cannot be made: {error.strerror}. Name another."
+        raise coded_error(type(error), "FNB315", text) from error
+
+
+def comparison_section(against: Against | None, names: tuple[str, str]) -> str:
+    """Return the comparison: what it cannot say, then verdict, questions, design and stages."""
+    if against is None:
+        return ""
+    sides = quiet(f"In the comparison A is {names[0]} and B is {names[1]}.")
+    shown = comparison_html(replace(against.found, notes=()))
+    return (
+        f'<h2 id="comparison">Comparison</h2>\n<div class="card">'
+        f"{notes(against.found.notes)}{sides}{shown}</div>\n"
+    )
 
 
 def charts_section(
-    recs: Reported, other: Reported | None, found: Comparison | None, names: tuple[str, str]
+    recs: Reported, against: Against | None, names: tuple[str, str]
 ) -> dict[str, Chart]:
     """Return the charts by the name they have in the page, in the order of the questions."""
     stages, orders = recs.stages, recs.orders
     drawn = {}
-    if found is not None and other is not None:
-        drawn["compare"] = comparison_chart(found, other.orders, orders, names)
+    if against is not None:
+        drawn["compare"] = comparison_chart(against.found, against.earlier.orders, orders, names)
     return drawn | {
         "funnel": draw.funnel(stages, orders),
         "ecdf": draw.ecdf(orders, by_merchant=orders["domain"].nunique() > 1),
@@ -227,10 +296,11 @@ def charts_section(
     }
 
 
-def header_section(title: str, found: LatencySummary) -> str:
+def header_section(title: str, found: LatencySummary, against: Against | None) -> str:
     """Return the title, the time window and the links to the sections."""
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in SECTIONS)
+    shown = [name for name in SECTIONS if name != "comparison" or against is not None]
+    links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in shown)
     return (
         f"<header>\n<h1>{as_html(title)}</h1>\n"
         f"<p>{as_html(found.where, LONGEST)}</p>\n"
@@ -239,14 +309,14 @@ def header_section(title: str, found: LatencySummary) -> str:
     )
 
 
-def caveats_section(recs: Reported, other: Reported | None, names: tuple[str, str]) -> str:
+def caveats_section(recs: Reported, against: Against | None, names: tuple[str, str]) -> str:
     """Return what cannot be said of the recordings: who reads on must know it first."""
-    sides = [(recs, names[1])] if other is None else [(recs, names[1]), (other, names[0])]
+    sides = [(recs, names[1]), *([(against.earlier, names[0])] if against else [])]
     rows = [
         (
             row["code"],
             count(row["orders"]),
-            row["text"] if other is None else f"{name}: {row['text']}",
+            row["text"] if against is None else f"{name}: {row['text']}",
             row["voids"],
         )
         for side, name in sides
@@ -260,28 +330,20 @@ def caveats_section(recs: Reported, other: Reported | None, names: tuple[str, st
         Head("what was seen", left=True, wraps=True),
         Head("what cannot be said", left=True, wraps=True),
     )
-    grid = grid_html(Grid(heads, rows))
+    grid = grid_html(Grid(heads, rows, caption="What was seen, and what it forbids to say."))
     return f'<h2 id="caveats">What cannot be said</h2>\n<div class="card">{grid}</div>\n'
 
 
-def summary_section(
-    drawn: dict[str, Chart],
-    found: LatencySummary,
-    compared: Comparison | None,
-    names: tuple[str, str],
-) -> str:
+def summary_section(drawn: dict[str, Chart], found: LatencySummary) -> str:
     """Return the answers, then what a reader must know before believing them."""
     items = "".join(
         f'<li><a href="#{name}-question">{escape(drawn[name].question)}</a> '
         f"{as_html(drawn[name].sentence)}</li>\n"
         for name in _told(drawn)
     )
-    known = list(found.sentences)
-    if compared is not None:
-        known += [f"In the comparison A is {names[0]} and B is {names[1]}.", *compared.notes]
     return (
         f'<h2 id="summary">Summary</h2>\n<div class="card"><ul class="summary">{items}</ul>\n'
-        f"{notes(known)}</div>\n"
+        f"{notes(found.sentences)}</div>\n"
     )
 
 
@@ -335,11 +397,11 @@ def calibration_section(given: Calibrated | None) -> str:
     return f'<div class="card"><p>{escape(given.sentence)}</p>\n{grid_html(given.grid())}</div>\n'
 
 
-def warnings_section(recs: Reported, other: Reported | None) -> str:
+def warnings_section(recs: Reported, against: Against | None) -> str:
     """Show what was said of the recordings when they were made or read."""
     said = [
         *recs.warnings,
-        *(f"Earlier ones: {text}" for text in (other.warnings if other else ())),
+        *(f"Earlier ones: {text}" for text in (against.earlier.warnings if against else ())),
     ]
     if not said:
         return ""
@@ -530,10 +592,12 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "comparison",
         (
-            "How many times as long: the median of all ratios between the two sides (Hodges-"
-            "Lehmann). The verdict holds the interval against a margin that was stated before "
-            "looking: inside it is no change; wholly above or below 1 is slower or faster; else "
-            "data are not enough."
+            "Three questions. Typical: how many times as long placed orders take, like for like by "
+            "merchant and number of items. Tail: how many more orders are later than A's p95; "
+            "failures are late. Placed: how many more or fewer are placed. Each has an interval, "
+            "and the three hold together with 95%. It is held against a margin that was stated "
+            "before looking: different, no change, or not enough data. If A and B did not take "
+            "turns in time, no difference is put down to B."
         ),
     ),
     (

@@ -13,7 +13,6 @@ from firmly_nb.charts.look import log_ticks, time_axis
 from firmly_nb.charts.orders import along
 from firmly_nb.charts.waterfall import chosen
 from firmly_nb.display.text import duration
-from firmly_nb.latency.compare import compare
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.shares import funnel
 from firmly_nb.latency.summary import latency_table
@@ -154,13 +153,27 @@ def test_the_funnel_says_where_most_are_lost_and_to_what(made):
     stages = tables.stages.assign(end_ms=tables.stages["end_ms"].where(~gone))
     sentence = charts.funnel(stages, orders).sentence
     assert sentence.startswith("40 of 50 orders were placed: 80.0%")
-    assert sentence.endswith("10 were lost after item-added: 10 ErrorOutOfStock.")
+    assert sentence.endswith("10 stopped after item-added: 10 ErrorOutOfStock.")
+
+
+def test_the_funnel_says_which_orders_exist_although_they_stopped(made):
+    tables = made(40, failures=0)
+    rows = tables.orders.index
+    known = tables.orders.assign(
+        outcome=pd.Series(np.where(rows < 6, "timeout", "placed"), dtype="category"),
+        last_milestone=pd.Series(np.where(rows < 6, "item-added", "order-placed")),
+        order_exists=np.select([rows < 1, rows < 3, rows < 6], ["yes", "no", "unknown"], "yes"),
+    )
+    sentence = charts.funnel(tables.stages, known).sentence
+    assert sentence.endswith("Of those that stopped 1 exists and 3 may exist.")
+    sure = known.assign(order_exists=np.where(rows < 6, "no", "yes"))
+    assert charts.funnel(tables.stages, sure).sentence.endswith("6 timed out.")
 
 
 def test_the_funnel_does_not_say_most_of_what_is_a_part(made):
     tables = made(300, failures=0.2)
     said = charts.funnel(tables.stages, tables.orders).sentence
-    lost, here = map(int, re.search(r"; (\d+) were lost, (\d+) of them", said).groups())
+    lost, here = map(int, re.search(r"; (\d+) stopped, (\d+) of them", said).groups())
     assert lost == (tables.orders["outcome"] != "placed").sum()
     last = tables.orders.loc[tables.orders["outcome"] != "placed", "last_milestone"]
     assert here == last.astype("object").fillna("start").value_counts().max()
@@ -221,7 +234,7 @@ def test_every_failure_stands_inside_the_picture(made, chart):
 def test_more_merchants_than_colours_are_drawn_together_and_named(made, chart):
     names = tuple(f"{letter}.test" for letter in "abcdef")
     drawn = chart(made(90, failures=0, domains=names).orders)
-    points = [t for t in drawn.data if t.mode == "markers"]
+    points = [t for t in drawn.data if t.mode == "markers" and "median" not in t.name]
     assert sum(len(t.x) for t in points) == 90
     assert points[-1].name.startswith("3 more merchants (")
     assert {who for t in points for *_, who in t.customdata} == set(names)
@@ -247,18 +260,6 @@ def test_one_order_has_a_curve(made):
     assert list(line.y) == [0.0, 1.0]
 
 
-def sides(made):
-    """The tables of one side of a comparison."""
-    return made.event_times, made.stages, made.orders
-
-
-def test_a_shift_of_too_few_orders_is_not_drawn(made):
-    few = made(9, failures=0)
-    drawn = charts.compare(sides(few), sides(few))
-    assert not [t for t in drawn.data if t.name and t.name.startswith("shift")]
-    assert "Lower part" not in drawn.caption
-
-
 def test_of_orders_that_all_failed_it_is_said_what_became_of_them(made):
     orders = made(40, failures=1).orders
     sentence = charts.ecdf(orders).sentence
@@ -272,15 +273,6 @@ def test_a_time_that_no_placed_order_has_is_said(made):
         made(9, failures=0).orders, measure="scheduled_order_latency_ms"
     ).sentence
     assert sentence == "No placed order has a known order latency from the planned start."
-
-
-def test_the_verdict_is_that_of_the_comparison(made):
-    a, b = made(200, seed=1), made(200, seed=2)
-    found = compare(sides(a), sides(b), 0.2)
-    chart = charts.compare(sides(a), sides(b), margin=0.2, names=("monday", "tuesday"))
-    assert chart.sentence == found.verdict
-    assert chart.question == "Is tuesday slower than monday?"
-    assert trace(chart, "shift").y == pytest.approx(found.shift["shift_ms"].to_numpy())
 
 
 def test_drift_is_told_when_the_intervals_are_apart_and_only_then(made):
@@ -336,3 +328,27 @@ def test_the_axis_is_logarithmic_where_times_span_a_decade():
     assert time_axis([10, 5000], "time")["type"] == "log"
     assert "type" not in time_axis([100, 500], "time")
     assert log_ticks(0.5, 20_000) == [1.0, 10.0, 100.0, 1000.0, 10000.0]
+
+
+def test_a_percentile_without_an_interval_says_what_it_needs(usual):
+    said = charts.percentiles(usual.orders).sentence
+    assert re.search(r"; p\d+ has no interval: about \d+ runs are needed, there are 6\.$", said)
+
+
+def test_runs_without_a_median_are_not_taken_for_the_last(usual):
+    chart = charts.over_time(usual.orders)
+    steps = sum(at is None for at in trace(chart, "median").y)
+    missing = 6 - steps
+    assert missing == 1
+    assert "Without an interval: 1 run." in chart.caption
+    assert "in run 5 of 6: " in chart.sentence
+
+
+def test_medians_of_carts_stand_at_totals_that_exist(made):
+    orders = made(100, failures=0).orders
+    totals = np.where(np.arange(100) % 2, 1_000, 9_000)
+    chart = charts.cart_total(orders.assign(total_minor=totals))
+    assert set(trace(chart, "median of a fifth").x) <= {10.0, 90.0}
+    assert trace(chart, "median of a fifth").mode == "markers"
+    assert list(chart.layout.xaxis.tickvals) == [10.0, 90.0]
+    assert chart.layout.xaxis.range[0] >= 0

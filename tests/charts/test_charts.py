@@ -80,18 +80,17 @@ def test_every_axis_of_numbers_has_a_name_with_its_unit(chart):
     for name, axis in axes.items():
         title = axis.get("title", {}).get("text", "")
         if not title:
-            # Rows: each is named by itself.
-            assert name == "yaxis"
-            assert axis["ticktext"]
+            # Rows: each is named by itself, beside the axis or above its interval.
+            assert axis.get("ticktext") if name == "yaxis" else axis["visible"] is False
             continue
-        known = (", ms", "orders", "share", "(UTC)", "%", "USD", "failed")
+        known = (", in margins", ", ms", "orders", "share", "(UTC)", "%", "USD", "failed")
         assert any(unit in title for unit in known), title
 
 
 def test_failures_are_told_of_in_each_chart(chart, usual):
     lost = int((usual.orders["outcome"] != "placed").sum())
     assert lost > 5
-    if chart.question != "Where are orders lost?":
+    if chart.question != "Where do orders stop?":
         assert "not in the times: " in chart.caption
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
+from importlib.resources import files
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 import firmly_nb as fnb
 from firmly_nb import charts
-from firmly_nb.charts.look import MERCHANT_LOOKS, merchant_looks
+from firmly_nb.charts.look import LIGHT, MERCHANT_LOOKS, TURNED, merchant_looks
 from firmly_nb.display.html import swatch
 from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage, places_by_name, stage_colour
 from firmly_nb.recorder.records import End
@@ -106,3 +109,13 @@ def test_another_process_gives_the_same_looks():
     )
     here = (merchant_looks(["a.test"])["a.test"].colour, stage_colour("paid", ["paid", "x"]))
     assert said.stdout.split() == [*here]
+
+
+def test_jupyterlab_exchanges_the_colours_that_a_dark_chart_exchanges():
+    extension = files("firmly_nb.charts") / "labextension"
+    script = (extension / "static" / "remoteEntry.js").read_text("utf-8")
+    written = script.split("const TURNED = ")[1].split(";")[0]
+    assert json.loads(written) == TURNED
+    assert f'const PAPER = "{LIGHT.paper}";' in script
+    about = json.loads((extension / "package.json").read_text("utf-8"))
+    assert about["version"] == version("firmly-nb")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from firmly_nb import charts
 from firmly_nb.charts import pictures
@@ -76,6 +79,18 @@ def test_a_notebook_without_a_server_gets_it_beside_the_drawing(drawn, funnel, m
     assert len(shown["image/png"]) > 10_000
     alt = f"{funnel.question} {funnel.sentence}"
     assert sizes["image/png"] == {"width": 900, "height": funnel.layout.height, "alt": alt}
+
+
+def test_the_usual_page_of_nbconvert_has_the_alternative_text(drawn, funnel, monkeypatch):
+    monkeypatch.setenv(pictures.SETTING, "always")
+    data, metadata = funnel._repr_mimebundle_()
+    output = new_output("display_data", data=data, metadata=metadata)
+    cell = new_code_cell("recs.charts.funnel()", outputs=[output])
+    page, _ = HTMLExporter().from_notebook_node(new_notebook(cells=[cell]))
+    images = re.findall(r"<img[^>]*>", page)
+    assert len(images) == 1
+    assert f'alt="{funnel.question} ' in images[0]
+    assert "No description has been provided" not in page
 
 
 def test_an_idle_browser_is_closed_and_comes_back(drawn, funnel, monkeypatch, until):

@@ -292,7 +292,7 @@ def test_what_a_merchant_named_is_escaped_wherever_it_is_shown():
 
 
 @pytest.mark.parametrize("name", ["margin", "tail_margin", "placed_margin"])
-@pytest.mark.parametrize("value", [0, -0.1, 1, 10, "10%", None, True, math.nan])
+@pytest.mark.parametrize("value", [0, -0.1, 1, 10, "10", "x%", "100%", None, True, math.nan])
 def test_a_margin_is_a_share(name, value):
     a, b = interleaved(np.random.default_rng(6), 10)
     with pytest.raises(ValueError, match=rf"^{name} must be between 0 and 1, got .*FNB309"):

@@ -1,5 +1,8 @@
 """What recordings say of their times, with orders of the real simulator."""
 
+import math
+
+import pandas as pd
 import pytest
 
 import firmly_nb as fnb
@@ -39,6 +42,61 @@ def test_its_figures_are_those_of_the_functions_on_its_tables(recs):
     options = {"tail_margin": 0.1, "placed_margin": 0.2, "slo_ms": 900.0, "like_for_like": True}
     other = compare(*tables, 0.2, **options)
     assert repr(a.compare(b, margin=0.2, **options)) == repr(other)
+
+
+def test_the_other_side_is_recordings_one_of_them_a_list_or_a_path(recs, tmp_path):
+    a, b = recs[::2], recs[1::2]
+    b.save(tmp_path / "b")
+    asked = repr(a.compare(b, 0.2, tail_margin=0.05, slo_ms=900))
+    for other in (b, list(b), [b[:3], b[3:]], (b[0], b[1:]), tmp_path / "b", str(tmp_path / "b")):
+        assert repr(a.compare(other, "20%", tail_margin=" 5 % ", slo_ms="0.9s")) == asked
+    assert a.compare(b[0]).success.b.of == 1
+    assert a.compare([]).order.verdict == "not comparable"
+
+
+@pytest.mark.parametrize("other", [7, None, {"a": 1}, fnb.Order.example(), [7], [None]])
+def test_what_has_no_recordings_is_not_compared(recs, other):
+    with pytest.raises(TypeError, match=r"^other must be recordings or a path, got .*FNB102"):
+        recs.compare(other)
+
+
+def test_a_set_compared_with_itself_is_said_however_it_is_held(recs, tmp_path):
+    recs.save(tmp_path / "set")
+    stored, both = fnb.load(tmp_path / "set"), fnb.load(tmp_path / "set")
+    for a, b in ((recs, recs), (recs, stored), (stored, recs), (stored, both), (stored[:3], recs)):
+        found = a.compare(b)
+        assert (found.order.verdict, found.exit_code) == ("not comparable", 3)
+        assert found.verdict == f"Not comparable: {len(a)} orders are on both sides."
+
+
+def test_orders_that_two_tools_number_alike_are_not_the_same():
+    def told(first_ms):
+        ids = [str(number) for number in range(5)]
+        ends = {"event": "order-placed", "t_ms": [first_ms + n for n in range(5)]}
+        started = pd.Timestamp("2026-01-05", tz="UTC")
+        orders = pd.DataFrame({"recording_id": ids, "started_at": started})
+        return fnb.from_events(pd.DataFrame({"recording_id": ids, **ends}), orders)
+
+    one, other = told(100.0), told(200.0)
+    assert "both sides" not in one.compare(other).verdict
+    assert "5 orders are on both sides" in one.compare(told(100.0)).verdict
+
+
+@pytest.mark.parametrize("share", ["95%", " 95 %", "0.95", ".95", 0.95])
+def test_a_share_is_read_as_people_write_it(recs, share):
+    assert recs.slo(order_ms="1.5s", share=share) == recs.slo(order_ms=1500, share=0.95)
+
+
+@pytest.mark.parametrize("share", ["95", "0%", "100%", "-5%", "95 percent", "", None, True, 95])
+def test_what_is_no_share_is_refused(recs, share):
+    with pytest.raises(ValueError, match=r"^share must be between 0 and 1, got .* pass 0.95"):
+        recs.slo(order_ms=1500, share=share)
+
+
+@pytest.mark.parametrize("limit", ["1500", "0s", "-1s", "1.5 h", "", None, True, 0, math.inf])
+def test_what_is_no_time_is_refused(recs, limit):
+    with pytest.raises(ValueError, match=r"^order_ms must be a time above 0 ms, got .*FNB321"):
+        recs.slo(order_ms=limit, share=0.95)
 
 
 def test_a_target_is_met_missed_or_not_decided_by_so_few(recs):

@@ -38,13 +38,65 @@ def test_it_says_the_answers_first(compared, made):
     rate = success_rate(recs.orders)
     assert f"{rate.count} of 200 orders were placed" in summary
     assert "Half of the placed orders take at most" in summary
-    assert "In the comparison A is before and B is now." in summary
+
+
+def test_the_comparison_says_verdict_questions_design_and_stages(compared):
+    words = words_of(compared.split('id="comparison"')[1].split('id="tables"')[0])
+    said = [
+        "In the comparison A is before and B is now.",
+        "question",
+        "typical",
+        "tail",
+        "placed",
+        "runs: ",
+        "shipping-updated",
+    ]
+    places = [words.index(text) for text in said]
+    assert places == sorted(places)
+    assert 'href="#comparison"' in compared
+
+
+def test_without_earlier_orders_there_is_no_comparison(made):
+    page = report_html(made(12), pictures=False)
+    assert 'id="comparison"' not in page
+    assert "#comparison" not in page
+
+
+def test_one_recording_a_list_or_a_path_is_reported(lab, tmp_path):
+    one, other = (lab.place(fnb.Order.example(), progress=False) for _ in range(2))
+    fnb.Recordings([one, other]).save(tmp_path / "set")
+    target = tmp_path / "page.html"
+    for given, counted in (
+        (one, "1 of 1 order"),
+        ([one, other], "2 of 2"),
+        (tmp_path / "set", "2 of 2"),
+    ):
+        page = fnb.report(given, target, compare_with=[other], margin="20%", pictures=False)
+        assert counted in words_of(page.read_text("utf-8"))
+    for wrong in (7, None, {"a": 1}):
+        with pytest.raises(TypeError, match=r"^recs must be recordings or a path"):
+            fnb.report(wrong, target)
+    with pytest.raises(TypeError, match=r"^compare_with must be recordings or a path"):
+        fnb.report(one, target, compare_with=7)
+    with pytest.raises(TypeError, match=r"Unknown option 'margins' for report\(\)"):
+        fnb.report(one, target, compare_with=other, margins=0.2)
+
+
+def test_a_margin_without_earlier_orders_is_refused(made, tmp_path):
+    with pytest.raises(ValueError, match=r"margin is for a comparison. Add compare_with=..."):
+        fnb.report(made(6), tmp_path / "report.html", margin="20%")
+
+
+def test_a_folder_that_cannot_be_made_is_named(made, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"The folder .*file cannot be made: .*FNB315"):
+        fnb.report(made(6), tmp_path / "file" / "report.html")
 
 
 def test_it_has_tables_charts_environment_calibration_warnings_and_definitions(compared):
     words = words_of(compared)
     for wanted in (
-        "Is now slower than before?", "Where are orders lost?", "How long does an order take?",
+        "Is now slower than before?", "Where do orders stop?", "How long does an order take?",
         "How bad is the tail?", "Which stage takes the time?", "How much does each stage vary?",
         "Where do slow orders spend their time?", "Is latency steady while orders are placed?",
         "When were orders slow?", "Do bigger carts take longer?",
@@ -153,15 +205,26 @@ def test_its_policy_lets_nothing_of_a_stranger_run(compared, browser, tmp_path):
     page.context.close()
 
 
-def test_on_a_telephone_a_drawing_is_moved_rather_than_pressed(compared, browser, tmp_path):
+CUT_OFF = """() => [...document.querySelectorAll(".plot")].flatMap((plot) => {
+    const { left, right } = plot.getBoundingClientRect();
+    return [...plot.querySelectorAll("text")].filter((text) => {
+        const box = text.getBoundingClientRect();
+        return box.width && (box.left < left - 1 || box.right > right + 1);
+    }).map((text) => text.textContent);
+})"""
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_telephone_a_drawing_fits_and_no_word_of_it_is_cut(compared, browser, tmp_path, width):
     path = tmp_path / "report.html"
     path.write_text(compared, "utf-8")
-    page = browser.new_context(viewport={"width": 390, "height": 800}).new_page()
+    page = browser.new_context(viewport={"width": width, "height": 800}).new_page()
     page.goto(path.as_uri())
     page.locator(DRAWN).wait_for(state="attached", timeout=LIMIT_MS)
-    assert page.evaluate("() => document.documentElement.scrollWidth") == 390
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
     widths = "() => [...document.querySelectorAll('.main-svg')].map((e) => e.clientWidth)"
-    assert min(page.evaluate(widths)) >= 600
+    assert max(page.evaluate(widths)) <= width
+    assert page.evaluate(CUT_OFF) == []
     assert found_by_axe(page) == []
     page.context.close()
 

@@ -12,7 +12,11 @@ const unpack = async (packed) => {
 const figure = (plot, dark) => {
   let text = read(plot.dataset.figure);
   if (dark) for (const [day, after] of turned) text = text.replaceAll(`"${day}"`, `"${after}"`);
-  return JSON.parse(text);
+  const { data, layout } = JSON.parse(text);
+  const { narrow, narrow_px: below } = layout.meta;
+  // Paper is wide whatever the screen is.
+  const isNarrow = plot.clientWidth < below && !matchMedia("print").matches;
+  return { data, layout: isNarrow ? { ...layout, ...narrow } : layout };
 };
 
 const draw = async (plot, dark) => {
@@ -48,6 +52,12 @@ const start = async () => {
   document.head.append(script);
   await drawAll(night.matches);
   night.addEventListener("change", () => drawAll(night.matches));
+  // A telephone that is turned.
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth !== width) drawAll(night.matches);
+    width = innerWidth;
+  });
   // Paper is white.
   addEventListener("beforeprint", () => night.matches && drawAll(false));
   addEventListener("afterprint", () => night.matches && drawAll(true));

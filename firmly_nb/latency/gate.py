@@ -1,0 +1,168 @@
+"""The gate: may a release pass? One rule for ``firmly-nb gate`` and ``report --check``.
+
+New runs are held against earlier ones, against a target, or against both. Too little data is never
+a pass.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from firmly_nb.display.table import TEXT_WIDTH, grid_text
+from firmly_nb.display.text import count, printable, stated, stated_percent
+from firmly_nb.latency.compare import questions_grid
+from firmly_nb.latency.predict import more_for_target
+from firmly_nb.latency.verdict import FAILS, PASSES, UNKNOWN_YET
+
+if TYPE_CHECKING:
+    from firmly_nb.latency.compare import Comparison
+    from firmly_nb.latency.predict import More
+    from firmly_nb.latency.shares import Attainment
+
+PASS, WORSE, MISSED, CANNOT_TELL = "pass", "worse", "missed", "cannot tell"
+WORST_FIRST = (FAILS, UNKNOWN_YET, PASSES)
+TARGET_CODES = {"met": PASSES, "missed": FAILS}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Decision of a gate; it shows itself.
+
+    Attributes
+    ----------
+    comparison
+        New runs (B) against earlier ones (A); None where there are no earlier ones.
+    target
+        New runs against a target; None where there is none.
+    more
+        About how many more orders or runs would tell whether the target is met.
+    """
+
+    comparison: Comparison | None
+    target: Attainment | None
+    more: More | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 worse or missed, 3 cannot tell: the worst of what was asked."""
+        codes = [code for code, _, _ in self._parts]
+        return next(code for code in WORST_FIRST if code in codes)
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``worse``, ``missed`` or ``cannot tell``."""
+        return next(word for code, word, _ in self._parts if code == self.exit_code)
+
+    @property
+    def line(self) -> str:
+        """One line: the verdict, why, and how many more orders or runs would tell."""
+        why = [said for code, _, said in self._parts if code == self.exit_code]
+        return printable(f"{self.verdict.upper()}. {' '.join(why)}")
+
+    @property
+    def _parts(self) -> list[tuple[int, str, str]]:
+        """Exit code, word and reason of each thing that was asked."""
+        found = []
+        if self.comparison is not None:
+            code = self.comparison.exit_code
+            word = {PASSES: PASS, FAILS: WORSE}.get(code, CANNOT_TELL)
+            found.append((code, word, self.comparison.reason))
+        if self.target is not None:
+            code = TARGET_CODES.get(self.target.verdict, UNKNOWN_YET)
+            word = {PASSES: PASS, FAILS: MISSED}.get(code, CANNOT_TELL)
+            more = f" {self.more}" if self.more else ""
+            found.append((code, word, f"{self._target_words}.{more}"))
+        return found
+
+    @property
+    def _target_words(self) -> str:
+        one = self.target
+        if one is None:
+            return ""
+        asked = f"{stated_percent(one.wanted)} placed within {stated(one.order_ms)} ms"
+        return f"Target {one.verdict}: {asked} wanted, {one.attained}"
+
+    def __repr__(self) -> str:
+        lines = textwrap.wrap(self.line, TEXT_WIDTH)
+        # What decides is in the line already.
+        lines += [
+            part
+            for code, _, said in self._parts
+            if code != self.exit_code
+            for part in textwrap.wrap(printable(said), TEXT_WIDTH)
+        ]
+        if self.comparison is not None:
+            one = self.comparison.success
+            sides = (count(side.of, "order") for side in (one.a, one.b))
+            lines += ["", grid_text(questions_grid(self.comparison))]
+            lines += ["A: baseline, {}. B: new runs, {}.".format(*sides)]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for machines; tables are DataFrames."""
+        return {
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "why": self.line,
+            "baseline": None if self.comparison is None else _of_comparison(self.comparison),
+            "slo": None if self.target is None else _of_target(self.target, self.more),
+        }
+
+
+def gate(comparison: Comparison | None, target: Attainment | None) -> Gate:
+    """Return the decision of a gate; it needs one of both.
+
+    Parameters
+    ----------
+    comparison
+        Earlier recordings compared with the new ones, if there are any.
+    target
+        What the new ones attain, if there is a target.
+    """
+    more = None if target is None else more_for_target(target.attained, target.wanted)
+    return Gate(comparison, target, more)
+
+
+def _of_comparison(found: Comparison) -> dict[str, Any]:
+    asked = {
+        "typical": (found.typical, found.margin),
+        "tail": (found.tail, found.tail_margin),
+        "placed": (found.success, found.placed_margin),
+    }
+    ends = ("estimate", "low", "high", "inside_low", "inside_high", "verdict")
+    return {
+        "verdict": found.order.verdict,
+        "sentence": found.verdict,
+        "exit_code": found.exit_code,
+        "attributable": found.attributable,
+        "unit": "runs" if found.by_runs else "orders",
+        "questions": {
+            name: {**{end: getattr(one, end) for end in ends}, "margin": margin}
+            for name, (one, margin) in asked.items()
+        },
+        "more": _of_more(found.more),
+        "stages": found.stages,
+        "design": found.design,
+        "notes": list(found.notes),
+    }
+
+
+def _of_target(found: Attainment, more: More | None) -> dict[str, Any]:
+    one = found.attained
+    return {
+        "verdict": found.verdict,
+        "order_ms": found.order_ms,
+        "wanted": found.wanted,
+        "attained": one.share,
+        "low": one.low,
+        "high": one.high,
+        "count": one.count,
+        "of": one.of,
+        "more": _of_more(more),
+    }
+
+
+def _of_more(more: More | None) -> dict[str, Any] | None:
+    return None if more is None else {"needed": more.needed, "unit": f"{more.unit}s"}

@@ -1,0 +1,228 @@
+"""``firmly-nb gate``: 0 pass, 1 worse or target missed, 2 a mistake in the call, 3 cannot tell."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb.latency import share
+from firmly_nb.latency.predict import more_for_target
+
+NAMES = ("creating-cart", "item-added", "shipping-updated", "order-placed")
+MEDIANS_MS = np.array([100.0, 300.0, 400.0, 200.0])
+MORNING = pd.Timestamp("2026-01-05T09:00:00Z")
+
+
+def made(ids, started_s, *, seed, run="one", factor=1.0, placed=1.0, domain="a.test"):
+    """Orders of anyone's times: four stages, each started at its second of the morning."""
+    rng, n = np.random.default_rng(seed), len(started_s)
+    factors = np.reshape(np.broadcast_to(factor, n), (n, 1))
+    ends = np.cumsum(MEDIANS_MS * np.exp(0.25 * rng.standard_normal((n, 4))) * factors, axis=1)
+    is_placed = rng.random(n) < placed
+    names = [f"{ids}{i}" for i in range(n)]
+    events = pd.DataFrame(
+        {
+            "recording_id": np.repeat(names, 4),
+            "event": NAMES * n,
+            "t_ms": ends.ravel(),
+        }
+    )
+    came = np.repeat(is_placed, 4) | (np.arange(4 * n) % 4 < 2)
+    orders = pd.DataFrame(
+        {
+            "recording_id": names,
+            "run_id": run,
+            "domain": domain,
+            "n_items": 1,
+            "outcome": np.where(is_placed, "placed", "timeout"),
+            "started_at": MORNING + pd.to_timedelta(np.asarray(started_s, float), unit="s"),
+        }
+    )
+    return fnb.from_events(events[came], orders)
+
+
+def with_control(ids, day, *, seed, factor=1.0):
+    """Six runs of a day, each with twenty orders of a merchant and of one that did not change."""
+    runs = np.repeat([f"{ids} {r}" for r in range(6)], 20)
+    started = 86_400 * day + 3600 * np.repeat(np.arange(6), 20) + np.tile(np.arange(20), 6)
+    options = {"run": runs}
+    return made(f"{ids}-", started, seed=seed, factor=factor, **options) + made(
+        f"{ids}-control-", started + 0.5, seed=seed + 1, domain="control.test", **options
+    )
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Saved sets, by name; those of the first lines took turns in one run."""
+    folder = tmp_path_factory.mktemp("sets")
+    places = np.random.default_rng(1).permutation(1500)
+    turns = [np.sort(part) for part in np.array_split(places, 3)]
+    slow_tail = np.where(np.random.default_rng(2).random(500) < 0.15, 4.0, 1.0)
+    each_of_3 = np.arange(1, 6, 2)
+    runs = {
+        "before": made("before", turns[0], seed=1),
+        "same": made("same", turns[1], seed=2),
+        "slower": made("slower", turns[1], seed=3, factor=1.5),
+        "slow tail": made("tail", turns[1], seed=4, factor=slow_tail),
+        "fewer": made("fewer", turns[1], seed=5, placed=0.7),
+        "faster": made("faster", turns[1], seed=6, factor=0.7),
+        "few": made("half", turns[1][::20], seed=7),
+        "next day": made("next", turns[1] + 86_400, seed=8, run="two"),
+        "three": made("three", each_of_3, seed=9),
+        "three others": made("others", each_of_3 + 1, seed=10),
+        "elsewhere": made("elsewhere", turns[1], seed=11, domain="b.test"),
+        "monday": with_control("monday", 0, seed=12),
+        "friday": with_control("friday", 4, seed=14),
+        "slower friday": with_control("slower", 4, seed=16, factor=1.5),
+        "empty": fnb.Recordings([]),
+    }
+    for name, recs in runs.items():
+        recs.save(folder / name)
+    (fnb.load(folder / "before") + fnb.load(folder / "same")).save(folder / "both")
+    (folder / "no runs").mkdir()
+    return folder
+
+
+@pytest.fixture
+def gate(sets, command, monkeypatch):
+    """Run ``firmly-nb gate`` among the sets: exit code, standard output and error."""
+    monkeypatch.chdir(sets)
+    return lambda *words: command("gate", *words)
+
+
+BEFORE = ("--baseline", "before")
+CONTROL = ("--baseline", "monday", "--control", "control.test")
+CASES = [
+    (("same", *BEFORE), 0, "PASS. No change beyond 10%, 5 points in the tail, 5 points placed."),
+    (("faster", *BEFORE), 0, "PASS. Faster, and not worse beyond 10%, "),
+    (("slower", *BEFORE, "--margin", "0.90", "--tail", "95%"), 0, "PASS. Slower, but not beyond "),
+    (("friday", *CONTROL, "--margin", "20%", "--tail", "20"), 0, "PASS. "),
+    (("same", "--slo", "order=1500ms:95%"), 0, "PASS. Target met: 95% placed within 1 500 ms"),
+    (
+        ("same", *BEFORE, "--slo", "order=1.5s:95%"),
+        0,
+        "PASS. No change beyond 10%, 5 points beyond",
+    ),
+    (("slower", *BEFORE), 1, "WORSE. Slower: "),
+    (("slow tail", *BEFORE), 1, "WORSE. Slower: 1"),
+    (("fewer", *BEFORE), 1, "WORSE. Fewer placed: "),
+    (("slower friday", *CONTROL), 1, "WORSE. Slower: "),
+    (("same", "--slo", "order=1100ms:95%"), 1, "MISSED. Target missed: 95% placed within 1 100"),
+    (("next day", *BEFORE, "--slo", "order=1s:95%"), 1, "MISSED. Target missed: "),
+    (("next day", *BEFORE), 3, "CANNOT TELL. Not attributable: measured at different times. More "),
+    (("friday", "--baseline", "monday"), 3, "CANNOT TELL. Not attributable: measured at different"),
+    (("few", *BEFORE), 3, "CANNOT TELL. Not enough data: "),
+    (("three others", "--baseline", "three"), 3, "CANNOT TELL. Not enough data: typical "),
+    (("three", "--slo", "order=2s:95%"), 3, "CANNOT TELL. Target not enough data: "),
+    (("before", *BEFORE), 3, "CANNOT TELL. Not comparable: 500 orders are on both sides."),
+    (("both", *BEFORE), 3, "CANNOT TELL. Not comparable: 500 orders are on both sides."),
+    (("elsewhere", *BEFORE), 3, "CANNOT TELL. Not comparable: A and B have no merchant in common."),
+    (("empty", *BEFORE), 3, "CANNOT TELL. Not comparable: B has no orders."),
+    (("same", "--baseline", "empty"), 3, "CANNOT TELL. Not comparable: A has no orders."),
+    (("empty", "--baseline", "empty"), 3, "CANNOT TELL. Not comparable: A and B have no orders."),
+    (("empty", *CONTROL), 3, "CANNOT TELL. Not comparable: B has no orders."),
+    (("no runs", *BEFORE), 3, "CANNOT TELL. Not comparable: B has no orders."),
+    (("empty", "--slo", "order=2s:95%"), 3, "CANNOT TELL. Target not enough data: "),
+    (("no runs", "--slo", "order=2s:95%"), 3, "CANNOT TELL. Target not enough data: "),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "begins"), CASES, ids=lambda one: str(one)[:50])
+def test_a_gate_passes_fails_or_cannot_tell(gate, words, code, begins):
+    ended, said, complained = gate(*words)
+    line = " ".join(said.replace("\u202f", " ").split())
+    assert (ended, line[: len(begins)], complained) == (code, begins, "")
+    assert max(map(len, said.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere", *BEFORE), "No such path: 'nowhere'"),
+        (("same", "--baseline", "nowhere"), "No such path: 'nowhere'"),
+        (("same",), "A gate needs --baseline PATH, or a target such as --slo order=1500ms:95%."),
+        (("same", *BEFORE, "--margin", "10"), "--margin must be between 0 and 1, got '10'."),
+        (("same", *BEFORE, "--margin", ""), "--margin must be between 0 and 1, got ''."),
+        (("same", *BEFORE, "--margin", "ten"), "For 10% pass 0.10."),
+        (("same", *BEFORE, "--tail", "0.05"), "--tail must be points from 1 to 99, got '0.05'."),
+        (("same", *BEFORE, "--placed", "100"), "For 5 points pass 5 or 5%."),
+        (("same", *BEFORE, "--control", "b.test"), "--control must be a merchant on both sides"),
+        (("same", "--slo", "order=1500:95%"), "--slo must be order=TIME:SHARE, got "),
+        (("same", "--slo", "order=0s:95%"), "--slo must be a time above 0 ms"),
+        (("same", "--slo", "order=1s:100%"), "--slo must be between 0 and 1, got '100%'."),
+        (("same", "--slo", "item-added=1s:95%"), "Unknown target 'item-added' for --slo."),
+        (("same", "--slo", "order=1s:95%", "--tail", "3"), "--tail is for a comparison."),
+        (("same", *BEFORE, "--slow", "1s"), "No such option"),
+        ((), "Missing argument"),
+    ],
+)
+def test_a_mistake_in_the_call_is_neither_a_pass_nor_a_failure(gate, words, said):
+    code, out, complained = gate(*words)
+    assert (code, out) == (2, "")
+    assert said in " ".join(complained.replace("│", " ").split())
+    assert "Traceback" not in complained
+
+
+def test_it_says_how_many_more_orders_would_tell(gate):
+    _, few, _ = gate("few", *BEFORE)
+    assert "more orders a side would tell." in " ".join(few.split())
+    _, target, _ = gate("few", "--slo", "order=1600ms:95%")
+    assert "more orders would tell." in " ".join(target.split())
+
+
+def test_below_the_line_stand_the_three_questions_and_both_sides(gate):
+    _, said, _ = gate("slower", *BEFORE)
+    assert [line.split()[0] for line in said.splitlines()[-5:]] == [
+        "question",
+        "typical",
+        "tail",
+        "placed",
+        "A:",
+    ]
+    assert said.endswith("A: baseline, 500 orders. B: new runs, 500 orders.\n")
+
+
+def test_for_machines_it_says_all_that_decides(gate, sets):
+    code, said, _ = gate("slower", *BEFORE, "--slo", "order=1500ms:95%", "--json")
+    told = json.loads(said)
+    found = fnb.load(sets / "before").compare(sets / "slower", slo_ms=1500)
+    asked = told["baseline"]["questions"]
+    assert (code, told["verdict"], told["exit_code"]) == (1, "worse", 1)
+    assert asked["typical"]["estimate"] == pytest.approx(found.typical.estimate)
+    assert asked["tail"]["margin"] == 0.05
+    assert [row["stage"] for row in told["baseline"]["stages"]] == list(NAMES)
+    assert told["slo"]["verdict"] == "missed"
+    assert told["slo"]["of"] == 500
+    code, said, _ = gate("empty", *BEFORE, "--json")
+    told = json.loads(said)
+    assert (code, told["verdict"]) == (3, "cannot tell")
+    assert told["baseline"]["questions"]["typical"]["estimate"] is None
+
+
+def test_a_report_is_checked_as_a_gate_decides(gate, command, tmp_path):
+    for words, code in ((("same", "before"), 0), (("slower", "before"), 1), (("three", "same"), 3)):
+        new, old = words
+        page = ("-o", tmp_path / "new" / f"{new}.html", "--no-pictures", "--check")
+        ended, said, _ = command("report", new, "--compare", old, *page)
+        first, rest = said.split("\n", 1)
+        _, decided, _ = gate(new, "--baseline", old)
+        assert ended == code
+        assert " ".join(decided.split()).startswith(" ".join(rest.split()))
+        assert first.endswith(", in a new folder") == (new == "same")
+
+
+def test_orders_that_would_tell_of_a_target_tell_in_nine_of_ten_studies():
+    rng = np.random.default_rng(4)
+    now = share(58, 60)
+    more = more_for_target(now, 0.90)
+    truth = rng.beta(58.5, 2.5, 1000)
+    k = 58 + rng.binomial(more.needed, truth)
+    studies = [share(int(each), 60 + more.needed) for each in k]
+    told = np.mean([one.low >= 0.90 or one.high < 0.90 for one in studies])
+    assert 0.85 < told < 0.97
+    assert more_for_target(share(60, 60), 0.90) is None
+    assert more_for_target(share(0, 0), 0.90) is None
