@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
@@ -51,7 +52,7 @@ from firmly_nb.latency.stages import REASONS, voided
 from firmly_nb.outcomes import PLACED, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -239,6 +240,17 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         """Return it as PNG; None where this machine has no browser to draw it."""
         return pictures.picture(self.to_dict(), self._height_px)
 
+    def to_image(self, *args: Any, **options: Any) -> bytes:
+        """Return it as an image; see Plotly's own. It needs Chrome or Chromium."""
+        with _named_browser():
+            drawn: bytes = super().to_image(*args, **options)
+        return drawn
+
+    def write_image(self, *args: Any, **options: Any) -> None:
+        """Write it as an image; see Plotly's own. It needs Chrome or Chromium."""
+        with _named_browser():
+            super().write_image(*args, **options)
+
     def _said(self, name: str) -> str:
         meta = self.layout.meta
         return meta.get(name, "") if isinstance(meta, dict) else ""
@@ -269,6 +281,18 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         )
         size = {"width": pictures.WIDTH_PX, "height": self._height_px}
         return shown, {"image/png": {**size, "alt": self.alt}}
+
+
+@contextmanager
+def _named_browser() -> Iterator[None]:
+    """Say which browser an image needs, if there is none."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "Chrome" not in str(error):
+            raise
+        text = "An image needs Chrome or Chromium, and there is none. Install one, or use"
+        raise coded_error(RuntimeError, "FNB324", f"{text} chart.write_html(path).") from error
 
 
 def make(  # noqa: PLR0913 - each is a part of a chart

@@ -625,6 +625,10 @@ FNB323 Unknown recording id
 No recording there has that recording id or request id.
 Take an id from firmly-nb load, or from orders["recording_id"].
 
+FNB324 No browser for an image
+Images of charts are drawn by Chrome or Chromium, and this machine has none.
+Install Chromium, or write the chart as a page with chart.write_html(path).
+
 FNB330 Column missing
 A table for fnb.from_events lacks a column that it needs.
 Rename the column that has these values.

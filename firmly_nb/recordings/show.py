@@ -184,9 +184,6 @@ def precision(rec: OneShown) -> str:
     worst_us = float(events["uncertainty_us"].max())
     if rec.environment == EXTERNAL and not worst_us:
         return "times as told"
-    if (rec.caveats["code"] == BUFFERED).any():
-        # The bound of a read says nothing of events that waited on their way.
-        return f"{clocks} clock, events were gathered"
     return f"times within {uncertainty(worst_us)}, {clocks} clock"
 
 

@@ -43,6 +43,14 @@ MISTAKES = [
     ("fnb.CartView(recs)", "recording must be one fnb.Recording, got Recordings", "recs[0]"),
     ('fnb.OrderForm("x")', "lab must be a lab, got str. Try fnb.connect()."),
     ('fnb.SweepPanel("x")', "lab must be a lab, got str. Try fnb.connect()."),
+    (
+        "import os; os.environ['BROWSER_PATH'] = '/nowhere'; recs.charts.stages().to_image()",
+        "An image needs Chrome or Chromium",
+        "chart.write_html(path)",
+    ),
+    ('recs.compare("runs/nope")', "No such path", "Pass a saved set, journal or folder."),
+    ('recs.compare(recs, margin="abc")', "margin must be", "'abc'"),
+    ('fnb.report(3, "x.html")', "recordings"),
     ('fnb.Timeline("x")', "each recording must be a fnb.Recording, got str"),
 ]
 
