@@ -442,12 +442,17 @@ class Charts:
         return page(grid_html(_calls()))
 
 
+MOST_NAMED = 3  # arguments of a chart in the list
+
+
 def _calls() -> Grid:
     rows = []
     for name, function in vars(Charts).items():
         if name.startswith("_"):
             continue
         names = [n for n in inspect.signature(function).parameters if n != "self"]
+        if len(names) > MOST_NAMED:
+            names[MOST_NAMED - 1 :] = ["..."]
         question = (inspect.getdoc(function) or "").splitlines()[0]
         rows.append((f".{name}({', '.join(names)})", question))
     return Grid((Head(left=True, look="code"), Head(left=True, wraps=True)), rows)
