@@ -620,7 +620,7 @@ def test_everybody_says_the_same_about_whether_an_order_may_exist(
     counts = {NO: "0 yes, 1 no, 0 may exist", UNKNOWN: "0 yes, 0 no, 1 may exist"}
     assert f"Orders exist: {counts[answer]}" in page
     chart = fnb.Recordings([rec]).charts.funnel()
-    assert ("1 order may exist" in chart.caption) == (answer == UNKNOWN)
+    assert ("1 may exist" in chart.sentence) == (answer == UNKNOWN)
     assert ("1 may exist" in repr(fnb.Recordings([rec]))) == (answer == UNKNOWN)
     # The command line.
     monkeypatch.setattr(cli, "_lab", lambda *_, **__: nullcontext(shared))

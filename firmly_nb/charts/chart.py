@@ -146,7 +146,7 @@ def not_known(found: Quantile, name: str = "") -> str:
 
     Examples
     --------
-    >>> from firmly_nb.latency.quantiles import quantile
+    >>> from firmly_nb.latency import quantile
     >>> not_known(quantile([1.0, 2.0, 3.0], 0.95))
     'p95 needs 72 placed orders, there are 3'
     """

@@ -136,7 +136,11 @@ def build_app(world: World) -> Starlette:
     settings = world.settings
     further = (name.strip().lower() for name in settings.hosts.split(","))
     names = frozenset(filter(None, further)) | OWN_NAMES
-    unknown = ApiError("Forbidden", "the Host header names no host of the simulator; see --hosts")
+    unknown = ApiError(
+        "Forbidden",
+        "the Host header names no host of the simulator; see --hosts",
+        headers={"connection": "close"},  # what else it sends is not read
+    )
     known_host = Middleware(KnownHost, names, lambda: error_answer(unknown, settings))
     app = Starlette(
         routes=[*api_routes, *own_routes.ROUTES],

@@ -31,7 +31,7 @@ def status_and_body(answer):
 
 
 def request(client, body=b"", **headers):
-    lines = [f"POST {PLACE} HTTP/1.1", "Host: x", f"x-firmly-authorization: {client.token}"]
+    lines = [f"POST {PLACE} HTTP/1.1", "Host: localhost", f"x-firmly-authorization: {client.token}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
@@ -47,9 +47,9 @@ def assert_up(client):
         b"nonsense\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 60_000,
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nbad header\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 60_000,
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
     ],
 )
 def test_what_is_no_http_is_answered_in_the_apis_form(client, text):
@@ -104,7 +104,7 @@ def test_a_connection_that_is_opened_beforehand_may_wait(start):
         with pytest.raises(TimeoutError):
             sock.recv(1)  # nothing: neither an answer nor an end
         sock.settimeout(60)
-        sock.sendall(b"GET /api/v1/payment/key HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET /api/v1/payment/key HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert sock.recv(100).startswith(b"HTTP/1.1 200")
 
 
