@@ -449,8 +449,9 @@ def lateness(sweep: Sweep) -> str:
     typical_ms = statistics.median(took)
     start = f"start up to {duration(late_ms)}"
     too_few = too_few_in_flight(rate_per_s, sweep.plan.concurrency, typical_ms, start)
-    because = "this machine, or what they wait for, is busy. Lower the rate."
-    return too_few or f"Orders {start} late: {because}"
+    # An order takes its place longer than its answer takes: it is prepared and written down.
+    few = f"{sweep.plan.concurrency:,} in flight is too few, or this machine is busy"
+    return too_few or f"Orders {start} late: {few}. Raise “In flight”, or lower the rate."
 
 
 def percentile_words(
