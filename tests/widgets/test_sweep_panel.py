@@ -149,7 +149,8 @@ def test_a_warning_names_what_to_raise(changes, said):
 
 
 def test_a_page_is_told_what_orders_cost_and_a_rate_that_is_not_kept(lab, until, monkeypatch):
-    panel, told = fnb.SweepPanel(lab, count=12, rate=200, concurrency=1), []
+    slow = fnb.grid(ORDER, headers={"calm": {"x-sim-profile": "calm"}})
+    panel, told = fnb.SweepPanel(lab, slow, count=12, rate=200, concurrency=4), []
     monkeypatch.setattr(panel, "send", lambda content, _=None: told.append(content))
     panel._draft._send = panel.send
     ask(panel, type="draft", view="page", number=0)
