@@ -275,10 +275,12 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
             return shown, {}
         shown["image/png"] = base64.b64encode(drawn).decode()
         # For nbconvert, whose usual template has no place for the alternative text of a picture.
-        shown["text/html"] = (
-            f'<img alt="{html.escape(self.alt)}" style="max-width:100%" '
-            f'src="data:image/png;base64,{shown["image/png"]}">'
-        )
+        small = pictures.picture(self.to_dict(), self._height_px, kind="webp")
+        if small is not None:
+            shown["text/html"] = (
+                f'<img alt="{html.escape(self.alt)}" style="max-width:100%" '
+                f'src="data:image/webp;base64,{base64.b64encode(small).decode()}">'
+            )
         size = {"width": pictures.WIDTH_PX, "height": self._height_px}
         return shown, {"image/png": {**size, "alt": self.alt}}
 

@@ -46,8 +46,10 @@ def wanted() -> bool:
     return "JPY_SESSION_NAME" not in os.environ and not _in_terminal()
 
 
-def picture(figure: Mapping[str, Any], height_px: int, *, width_px: int = WIDTH_PX) -> bytes | None:
-    """Draw a figure as PNG; None where this machine has no browser that could.
+def picture(
+    figure: Mapping[str, Any], height_px: int, *, width_px: int = WIDTH_PX, kind: str = "png"
+) -> bytes | None:
+    """Draw a figure; None where this machine has no browser that could.
 
     Parameters
     ----------
@@ -55,9 +57,11 @@ def picture(figure: Mapping[str, Any], height_px: int, *, width_px: int = WIDTH_
         A Plotly figure as plain data.
     height_px, width_px
         Its size in pixels.
+    kind
+        ``png``, or ``webp``, which takes a third of the room.
     """
     size = {"width": width_px, "height": height_px, "scale": SCALE}
-    return _browser.draw(figure, {"format": "png", **size})
+    return _browser.draw(figure, {"format": kind, **size})
 
 
 def why_none() -> str | None:
