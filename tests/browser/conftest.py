@@ -40,28 +40,26 @@ def context(browser):
     context.close()
 
 
-# Once a page is left, JupyterLab takes its widgets apart while some are still being drawn. A reload
-# on a busy machine was seen to end in "NotFoundError: Failed to execute 'removeChild'", in a
-# notebook without any widget of ours. Nobody sees such a page any more.
-LEFT = """addEventListener("beforeunload", () => {
-    for (const kind of ["error", "unhandledrejection"]) {
-        addEventListener(kind, event => event.preventDefault());
-    }
-})"""
+# JupyterLab's splash screen takes itself out of the page 200 ms after it is no longer wanted. Shown
+# twice within that time, at a start or a change of theme, it is taken out twice, and the second time
+# fails. The call has this one frame; whatever else removes a node is called by something.
+SPLASH = re.compile(
+    r"NotFoundError: Failed to execute 'removeChild' on 'Node'[^\n]*\n"
+    r"(NotFoundError:[^\n]*\n)?    at \S+/static/lab/jlab_core\.\S+\Z"
+)
 
 
 @pytest.fixture
 def page(context):
     """An empty page; an error that its scripts did not catch while it is open fails the test."""
     page = context.new_page()
-    page.add_init_script(LEFT)
     errors = []
     page.on(
         "pageerror", lambda error: errors.append(f"{error.name}: {error.message}\n{error.stack}")
     )
     yield page
     page.close()
-    assert errors == [], "scripts of the page failed"
+    assert [one for one in errors if not SPLASH.match(one)] == [], "scripts of the page failed"
 
 
 @pytest.fixture
