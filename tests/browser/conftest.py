@@ -41,8 +41,8 @@ def context(browser):
 
 
 # JupyterLab's splash screen takes itself out of the page 200 ms after it is no longer wanted. Shown
-# twice within that time, at a start or a change of theme, it is taken out twice, and the second time
-# fails. The call has this one frame; whatever else removes a node is called by something.
+# twice within that time, at a start or a change of theme, it is taken out twice, and the second
+# time fails. The call has this one frame; whatever else removes a node is called by something.
 SPLASH = re.compile(
     r"NotFoundError: Failed to execute 'removeChild' on 'Node'[^\n]*\n"
     r"(NotFoundError:[^\n]*\n)?    at \S+/static/lab/jlab_core\.\S+\Z"
