@@ -701,18 +701,25 @@ COPIED = ".copied.json"  # in a workspace: the SHA-256 of each notebook as it wa
 
 
 def _shipped() -> dict[str, bytes]:
-    """Return the notebooks of this version, by name."""
+    """Return the notebooks of this version, by name; their links lead into the workspace."""
+    return {
+        path.name: path.read_bytes().replace(b"](../docs/", b"](docs/")
+        for path in sorted(_beside("notebooks").glob("*.ipynb"))
+    }
+
+
+def _beside(name: str) -> Path:
+    """Return a folder that stands beside the package in a checkout, and inside it in a wheel."""
     here = Path(__file__).resolve().parent
-    # In a checkout they stand beside the package, in a wheel inside.
-    folder = next(f for f in (here / "notebooks", here.parent / "notebooks") if f.is_dir())
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.ipynb"))}
+    return next(f for f in (here / name, here.parent / name) if f.is_dir())
 
 
 def copy_notebooks(workspace: Path) -> list[str]:
     """Copy the notebooks into a workspace, and return the names of the files that are new.
 
-    What is there is never written to. A notebook that a newer version changed is put beside the
-    user's with the version in its name; one that the user removed stays away.
+    The pages that they link to come with them. What a user wrote is never written over: a notebook
+    that a newer version changed is put beside the user's with the version in its name. One that the
+    user removed stays away.
     """
     workspace.mkdir(parents=True, exist_ok=True)
     noted = workspace / COPIED
@@ -731,6 +738,14 @@ def copy_notebooks(workspace: Path) -> list[str]:
         if not target.exists() and content != _content(workspace / name):
             write_whole(target, content)
             new.append(target.name)
+    for page in sorted(_beside("docs").rglob("*.*")):
+        target = workspace / "docs" / page.relative_to(_beside("docs"))
+        name, content = target.relative_to(workspace).as_posix(), page.read_bytes()
+        # A page is for reading: it is replaced, but not one that the user wrote into.
+        if not target.exists() or before.get(name) == sha256(target.read_bytes()).hexdigest():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, content)
+            copied[name] = sha256(content).hexdigest()
     write_whole(noted, json.dumps(copied, indent=1).encode())
     return new
 
