@@ -641,6 +641,14 @@ FNB332 Events and orders do not fit
 The tables for fnb.from_events contradict each other: ids, outcomes or times.
 Correct the order that the message names.
 
+FNB340 Groups not valid
+by() forms groups by columns of orders, by tags, or by windows of time.
+Use by("domain"), by("tag:release") or by(every="1h"), with a few hundred groups at most.
+
+FNB341 Quantiles not valid
+Quantiles are one to ten different numbers between 0 and 1.
+Pass quantiles=[0.5, 0.75, 0.99].
+
 FNB401 No such path
 No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.

@@ -48,9 +48,10 @@ if TYPE_CHECKING:
     from firmly_nb.exchange.ticket import Ticket
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.drift import RunDrift
-    from firmly_nb.latency.shares import Attainment
     from firmly_nb.latency.summary import LatencySummary
+    from firmly_nb.latency.targets import Attainment
     from firmly_nb.outcomes import Judgement
+    from firmly_nb.recordings.groups import Groups
     from firmly_nb.recordings.sources import Ends
     from firmly_nb.store.write import Saved
 
@@ -410,6 +411,40 @@ class Recordings(Sequence[Recording]):
             mask = [a and b for a, b in zip(mask, self.orders[name].isin(values), strict=True)]
         return self[mask]
 
+    def by(self, *columns: str, every: str | None = None) -> Groups[Recordings]:
+        """Return groups of them, to look at each beside the others.
+
+        Displayed, it is one table of times whose intervals hold together, and a sentence: which
+        group is slowest, and in which stage. ``.latency()``, ``.outcomes()``, ``.funnel()``,
+        ``.slo(...)``, ``.throughput()``, ``.goodput(...)`` and ``.chart()`` are as of recordings.
+
+        Parameters
+        ----------
+        columns
+            What they are grouped by: columns of ``orders`` such as ``"domain"`` or ``"n_items"``,
+            tags as ``"tag:release"``, windows of time as ``"hour"``, ``"day"`` or ``"5min"``.
+        every
+            A window of time as well: ``"1h"``. Windows are those of UTC.
+
+        Raises
+        ------
+        KeyError
+            If there is no such column or tag.
+        ValueError
+            If there would be more than 500 groups, or the window is none.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> with fnb.connect(profile="instant") as lab:
+        ...     recs = lab.sweep(fnb.Order.example(), count=3, rate=40, progress=False)
+        >>> recs.by("domain").names, len(recs.by("domain", every="1h"))
+        (['staging.luma.gift'], 1)
+        """
+        from firmly_nb.recordings.groups import grouped
+
+        return grouped(self, columns, every)
+
     @overload
     def __getitem__(self, key: int) -> Recording: ...
     @overload
@@ -468,6 +503,12 @@ class Recordings(Sequence[Recording]):
     def orders(self) -> pd.DataFrame:
         """One row an order; see ``ORDERS``."""
         return self._selection.orders()
+
+    def order_column(self, name: str) -> pd.Series[Any]:
+        """Return one column of ``orders``; of a saved set no other is read."""
+        if self._selection.ends is None or "orders" in vars(self):
+            return self.orders[name]
+        return self._selection.order_column(name)
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -620,7 +661,9 @@ class Recordings(Sequence[Recording]):
 
     # How long they took. Each verb is a function of ``latency`` on tables.
 
-    def latency(self, level: float = 0.95) -> LatencySummary:
+    def latency(
+        self, level: float = 0.95, quantiles: Sequence[float | str] = (0.5, 0.9, 0.95)
+    ) -> LatencySummary:
         """Return how long each stage takes, how sure that is, and what to know about it.
 
         ``.table`` has the numbers (``LATENCY`` in docs/tables.md), ``.sentences`` what should be
@@ -630,22 +673,33 @@ class Recordings(Sequence[Recording]):
         ----------
         level
             The intervals' level.
+        quantiles
+            Which quantiles the table has: ``[0.5, 0.75, 0.99]`` or ``["p50", "p99"]``.
+
+        Raises
+        ------
+        ValueError
+            If the level or a quantile is not between 0 and 1.
 
         Examples
         --------
         >>> Recordings([]).latency()
         no orders
         """
+        from firmly_nb.latency.asked import quantiles_of
+
+        ps = quantiles_of(quantiles)
         if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
             text = f"level must be between 0 and 1, got {quoted(level)}. For 95% pass 0.95."
             text += " The table has a row for each stage: see its column stage."
             raise coded_error(ValueError, "FNB309", text)
-        if level not in self._latency:
+        if (level, ps) not in self._latency:
             from firmly_nb.latency.summary import summary
 
             ends = self.ends
-            self._latency[level] = summary(ends.events, ends.stages, ends.orders, level)
-        return self._latency[level]
+            found = summary(ends.events, ends.stages, ends.orders, level, ps)
+            self._latency[level, ps] = found
+        return self._latency[level, ps]
 
     def outcomes(self) -> pd.DataFrame:
         """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
@@ -677,6 +731,12 @@ class Recordings(Sequence[Recording]):
         level
             The level of the interval that decides.
 
+        Returns
+        -------
+        Attainment
+            ``.verdict``, ``.attained`` with its interval, ``.budget``, ``.goodput_per_s``, and
+            ``.days``, the same for each day. ``recs.by("domain").slo(...)`` has it by merchant.
+
         Raises
         ------
         ValueError
@@ -687,38 +747,40 @@ class Recordings(Sequence[Recording]):
         >>> Recordings([]).slo(order_ms=900, share=0.95)
         Not enough data: no orders. Wanted: 95% placed within 900 ms.
         """
-        from firmly_nb.latency.shares import attainment
+        from firmly_nb.latency.targets import attainment
 
         return attainment(self.ends.orders, order_ms, share, level)
 
     def throughput(self) -> float:
-        """Return placed orders per second, from the first start to the last end.
+        """Return placed orders per second of the runs; idle gaps between runs do not count.
 
         Examples
         --------
         >>> Recordings([]).throughput()
         nan
         """
-        from firmly_nb.latency.shares import throughput
+        from firmly_nb.latency.targets import throughput
 
         return throughput(self.ends.orders)
 
-    def goodput(self, order_ms: float) -> float:
-        """Return the orders per second that were placed within a limit.
+    def goodput(self, order_ms: float | str) -> float:
+        """Return the orders per second of the runs that were placed within a limit.
 
         Parameters
         ----------
         order_ms
-            The most that an order may take until it is placed, in ms.
+            The most that an order may take until it is placed, in ms, or ``"1.5s"``.
 
         Examples
         --------
         >>> Recordings([]).goodput(order_ms=1500)
         nan
         """
-        from firmly_nb.latency.shares import goodput
+        from firmly_nb.latency.asked import limit_of
+        from firmly_nb.latency.targets import goodput
 
-        return goodput(self.ends.orders, {"time_to_order_placed_ms": order_ms})
+        limit = limit_of("order_ms", order_ms)
+        return goodput(self.ends.orders, {"time_to_order_placed_ms": limit})
 
     def compare(
         self,
@@ -804,7 +866,7 @@ class Recordings(Sequence[Recording]):
         return Charts(self)
 
     @cached_property
-    def _latency(self) -> dict[float, LatencySummary]:
+    def _latency(self) -> dict[tuple[float, tuple[float, ...]], LatencySummary]:
         return {}
 
     # On disk.

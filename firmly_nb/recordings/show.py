@@ -42,6 +42,19 @@ if TYPE_CHECKING:
     from firmly_nb.latency.summary import LatencySummary
 
 
+if TYPE_CHECKING:
+
+    class Charted(Protocol):
+        """Groups that can be drawn."""
+
+        def chart(self) -> Chart: ...  # noqa: D102 - as in Groups
+
+    class Drawn(Orders, Protocol):
+        """Recordings that can be drawn: their tables, and their groups."""
+
+        def by(self, *columns: str, every: str | None = None) -> Charted: ...  # noqa: D102 - same
+
+
 class OneShown(Protocol):
     """The members of a recording that are displayed."""
 
@@ -347,7 +360,7 @@ MEASURE = "time_to_order_placed_ms"
 class Charts:
     """The charts of some orders; each answers one question."""
 
-    def __init__(self, recordings: Orders) -> None:
+    def __init__(self, recordings: Drawn) -> None:
         self._recordings = recordings
 
     def waterfall(self, *, align: str = "start", most: int = 40) -> Chart:
@@ -428,6 +441,11 @@ class Charts:
         from firmly_nb import charts
 
         return charts.funnel(self._recordings.stages, self._recordings.orders)
+
+    def groups(self, *columns: str, every: str | None = None) -> Chart:
+        """Which merchant is slowest, and in which stage? Medians of groups beside each other."""
+        named = columns or (("domain",) if every is None else ())
+        return self._recordings.by(*named, every=every).chart()
 
     def cart_total(self, *, measure: str = MEASURE) -> Chart:
         """Do bigger carts take longer? Each order by the total of its cart and its time."""

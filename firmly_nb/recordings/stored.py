@@ -205,6 +205,14 @@ class Stored:
             columns[name] = list(values)
         return ORDERS.from_columns(columns)
 
+    def order_column(self, name: str, rows: Positions) -> pd.Series[Any]:
+        """Return one column of the orders; what is made of others needs them all."""
+        if name in JUDGED or name == SCHEDULED_PLACED:
+            return self.orders(rows)[name]
+        [column] = [column for column in ORDERS.columns if column.name == name]
+        one = Table(name, ORDERS.row, (column,))
+        return one.from_columns(self._order_columns(one, rows))[name]
+
     def judged_now(self, rows: Positions) -> Judged | None:
         """Judge the orders that were saved without a judgement; None where there are none."""
         unjudged = pc.is_null(self._order_column("order_exists", rows)).to_numpy()
