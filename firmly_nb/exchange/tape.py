@@ -56,7 +56,7 @@ MOST_BLANKS = 1 << 22  # in place of what is not kept of an event that never end
 
 @dataclass
 class Taped:
-    """What is on a tape, and what is not.
+    """Contents of a tape: its orders, and what was left out.
 
     Attributes
     ----------
