@@ -30,13 +30,14 @@ the same rate; at speed {speed}, at {speed} times the rate. The simulator, the r
 notebook share the machine. A turn in which other programs used more than {limit} of the machine was
 repeated, at most {tries} times. "Others" is the share that they used.
 
-| speed | orders | events equal | carts equal | outcomes equal | median ms off | p99 ms off | max ms off | duration | others |
+| speed | orders | events | carts | outcomes | median ms | p99 ms | max ms | time | others |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-"Off" is the time of an event in the replay, minus its recorded time divided by the speed. The target
-is a 99th percentile of at most 2 ms at speed 1. "Duration" is the sum of all orders' times, as a
-share of the recorded sum.
+"Events", "carts" and "outcomes" count the orders that have the same as their recording. The times
+in ms are how far an event is off: its time in the replay, minus its recorded time divided
+by the speed. The target is a 99th percentile of at most 2 ms at speed 1. "Time" is the sum of all
+orders' times, as a share of the recorded sum.
 
 ## Latency of the replay
 
@@ -45,6 +46,9 @@ The median of each stage, in ms, at speed 1. The interval is that of the recorde
 | stage | recorded | interval | replay | within |
 | --- | --- | --- | --- | --- |
 {stages}
+
+The headers of a replay can come a little later: the simulator checks the request and opens the card
+before it answers, as it does for any order.
 """
 
 
