@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +33,7 @@ from firmly_nb.latency.asked import TARGET, points_of, share_of, target_of
 from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, REFUSED_EXIT, TONES, YES, exit_code, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -440,8 +441,43 @@ def sim(context: typer.Context) -> None:
     """Run the simulator by itself, for a client of your own; see sim --help."""
     from firmly_nb.sim.__main__ import main as run_simulator
 
-    sys.argv = ["firmly-nb sim", *context.args]
-    run_simulator()
+    with _tape_of(context.args) as arguments:
+        sys.argv = ["firmly-nb sim", *arguments]
+        run_simulator()
+
+
+@contextmanager
+def _tape_of(arguments: list[str]) -> Iterator[list[str]]:
+    """Give a simulator's arguments; recordings that it is to replay are written to a tape."""
+    from argparse import ArgumentParser
+    from tempfile import NamedTemporaryFile
+
+    from firmly_nb.exchange.tape import write_tape
+    from firmly_nb.sim.settings import factors_of
+
+    parser = ArgumentParser(prog="firmly-nb sim", add_help=False, allow_abbrev=False)
+    parser.add_argument("--replay", type=Path)
+    parser.add_argument("--slow", default="")
+    given, others = parser.parse_known_args(arguments)
+    if given.replay is None:
+        yield arguments
+        return
+    try:
+        slow = factors_of(given.slow)
+    except ValueError as error:
+        raise coded_error(ValueError, "FNB041", f"{error}. Write --slow STAGE=FACTOR.") from None
+    recs = _loaded(given.replay)
+    with NamedTemporaryFile(prefix="firmly-nb-", suffix=".tape", delete=False) as file:
+        tape = Path(file.name)
+    try:
+        taped = write_tape((rec.recorded for rec in recs), tape, slow)
+        for problem in taped.problems:
+            print(f"! {problem}", file=sys.stderr)
+        of = f"{count(taped.orders, 'recorded order')} of {given.replay}"
+        print(f"replays {of}", file=sys.stderr)
+        yield [*others, "--replay", str(tape), *(["--slow", given.slow] if slow else [])]
+    finally:
+        tape.unlink(missing_ok=True)
 
 
 @app.command()

@@ -14,11 +14,14 @@ Both behave the same in a cell, a script and a thread.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import queue
 import sys
+import warnings
 import weakref
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
@@ -35,8 +38,8 @@ from firmly_nb.background import (
     forked,
     submit,
 )
-from firmly_nb.display.messages import check_names, coded_error, quoted, wrong_type
-from firmly_nb.display.text import number, printable
+from firmly_nb.display.messages import check_names, code_of, coded_error, quoted, wrong_type
+from firmly_nb.display.text import count, number, printable
 from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
 from firmly_nb.recorder import calibration
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.background import Running
+    from firmly_nb.exchange.tape import Taped
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recorder.records import Record
     from firmly_nb.recordings.recordings import Recordings
@@ -137,9 +141,12 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     journal: str | Path | None = None,
     keep_personal: bool = False,
     milestones: Iterable[str] | None = None,
+    replay: Recordings | Recording | str | Path | None = None,
+    speed: float = 1.0,
+    slow: Mapping[str, float] | None = None,
     **simulator_options: Unpack[SimulatorOptions],
 ) -> Lab:
-    """Open a lab: on the embedded simulator, on staging, or at URLs of your own.
+    """Open a lab: on the embedded simulator, on staging, at URLs of your own, or on recordings.
 
     Parameters
     ----------
@@ -161,6 +168,13 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         Whether journals hold addresses unmasked.
     milestones
         Event names in order, where a stream speaks another vocabulary than the documented ones.
+    replay
+        Recordings, or where they are saved. The simulator then answers each order with a recorded
+        one of the same merchant and items: each event at its time, in turn, or drawn with ``seed``.
+    speed
+        Of a replay: 10 takes a tenth of the time.
+    slow
+        Of a replay: how many times as long a stage takes, like ``{"shipping-updated": 1.3}``.
     **simulator_options
         For the simulator: ``profile``, ``seed`` and so on; see docs/simulator.md.
 
@@ -194,10 +208,21 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         raise coded_error(ValueError, "FNB002", text)
     domains = environments.merchants(allow_domains)
     simulator: Simulator | None = None
+    if replay is not None and (api_url or environment not in {None, "simulator"}):
+        text = "replay opens a simulator, but another environment is named. Pass one of them."
+        raise coded_error(ValueError, "FNB002", text)
+    if replay is None and (speed != 1 or slow):
+        text = "speed and slow are for a replay. Add replay=..., such as a saved set."
+        raise coded_error(ValueError, "FNB041", text)
     if api_url is not None:
         where = environments.custom(api_url, card_url, domains)
     elif environment in {None, "simulator"}:
-        simulator, where = _start_simulator(domains, simulator_options)
+        if replay is None:
+            simulator, where = _start_simulator(domains, partial(_simulator, simulator_options))
+        else:
+            asked = {"speed": speed, "slow": slow, **simulator_options}
+            simulator, where = _start_simulator(domains, partial(_replay, replay, asked))
+            where = replace(where, replay=_replay_in_words(replay, asked))
         app_id, simulator_options = SecretStr(simulator.app_id), {}
         ca_file = ca_file or simulator.certificate
     elif environment == "staging":
@@ -550,8 +575,12 @@ class Lab:
     def __repr__(self) -> str:
         domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))
         where = ", ".join(domains[:3]) or "no merchant yet"
+        environment: str = self.environment.name
+        if self.simulator and self.simulator.recorded_orders is not None:
+            recorded = count(self.simulator.recorded_orders, "recorded order")
+            environment = f"{environment}, replay of {recorded}"
         more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
-        return f"Lab({self.environment.name}; orders allowed at {where}{more})"
+        return f"Lab({environment}; orders allowed at {where}{more})"
 
     def _ask(
         self, question: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **named: Any
@@ -570,13 +599,15 @@ class Lab:
 
 
 def _start_simulator(
-    allow_domains: frozenset[str], options: SimulatorOptions
+    allow_domains: frozenset[str], start: Callable[[], Simulator]
 ) -> tuple[Simulator, Environment]:
-    from firmly_nb.sim.server import SimulatorError, start
+    from firmly_nb.sim.server import SimulatorError
 
     try:
-        simulator = start(**options)
+        simulator = start()
     except ValueError as error:
+        if code_of(error):
+            raise
         raise coded_error(ValueError, "FNB016", f"Simulator option not valid: {error}") from None
     except SimulatorError as error:
         last = str(error).splitlines()[-1]
@@ -584,6 +615,48 @@ def _start_simulator(
         raise coded_error(SimulatorError, "FNB023", text) from error
     domains = simulator.domains | allow_domains
     return simulator, Environment("simulator", simulator.url, simulator.url, domains)
+
+
+def _simulator(options: SimulatorOptions) -> Simulator:
+    from firmly_nb.sim.server import start
+
+    return start(**options)
+
+
+def _replay_in_words(replay: Any, options: Mapping[str, Any]) -> str:
+    """Return the arguments of ``connect()`` as code; recordings in memory have no name."""
+    source = json.dumps(os.fspath(replay)) if isinstance(replay, (str, os.PathLike)) else "recs"
+    parts = [f"replay={source}"]
+    if options["speed"] != 1:
+        parts.append(f"speed={options['speed']:g}")
+    if options["slow"]:
+        parts.append(f"slow={json.dumps(dict(options['slow']))}")
+    if options.get("seed") is not None:
+        parts.append(f"seed={options['seed']}")
+    return ", ".join(parts)
+
+
+def _replay(replay: Any, options: Mapping[str, Any]) -> Simulator:
+    """Start a simulator that answers with recordings; what cannot be replayed is a warning."""
+    from firmly_nb.exchange.tape import slow_text, write_tape
+    from firmly_nb.recordings.recordings import as_recordings
+    from firmly_nb.sim.server import start_replay
+
+    recs = as_recordings("replay", replay)
+    slow, speed = options["slow"] or {}, options["speed"]
+    taped: list[Taped] = []
+    text = slow_text(slow)
+    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not 0 < speed < math.inf:
+        text = f"speed must be above 0, got {quoted(speed)}. Example: speed=10 for a tenth."
+        raise coded_error(ValueError, "FNB041", text)
+
+    def write(path: Path) -> None:
+        taped.append(write_tape((rec.recorded for rec in recs), path, slow))
+
+    simulator = start_replay(write, **{**options, "slow": text})
+    for problem in taped[0].problems:
+        warnings.warn(problem, stacklevel=4)
+    return simulator
 
 
 def _no_simulator(name: str, options: Iterable[str]) -> TypeError:

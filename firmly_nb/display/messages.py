@@ -433,6 +433,18 @@ FNB024 Lab of another process
 A forked process has a copy of its parent's lab. Its connections and recorder are the parent's.
 Open another lab with fnb.connect() in this process, or start processes with spawn.
 
+FNB040 Nothing to replay
+No order of these recordings can be replayed. A replay needs what was ordered and what came back.
+Pass recordings of orders that were sent: a saved set, a journal or a folder.
+
+FNB041 Option of a replay not valid
+speed and slow are for a replay only. A factor must be above 0, and its stage must be recorded.
+Pass replay=... and the name of a recorded stage, such as slow={"shipping-updated": 1.3}.
+
+FNB042 Merchant not recorded
+The lab replays recorded orders, and none of them was an order at that merchant.
+Order at a recorded merchant, or replay other recordings.
+
 FNB101 Field not valid
 A field of an order, address or card is unknown, missing or wrong. The message names it.
 Correct the fields. Nothing was sent.

@@ -297,6 +297,30 @@ class Recording:
             raise coded_error(LookupError, "FNB301", f"{said} {listed}")
         return Shown(cart_text(found.data), cart_html(found.data))
 
+    def compare_cart(self, other: Recording) -> pd.DataFrame:
+        """Return how another order's last cart differs from this one's; see ``CHANGES``.
+
+        Lines, prices, taxes and shipping choices, each with both values. What every order has of
+        its own, such as ids and the order number, is left out.
+
+        Raises
+        ------
+        LookupError
+            If one of them has no cart.
+        TypeError
+            If ``other`` is not a recording.
+        """
+        from firmly_nb.carts.prices import compare_carts
+
+        if not isinstance(other, Recording):
+            raise wrong_type("other", "a recording of an order", other, "rec.compare_cart(recs[1])")
+        mine, its = self.cart, other.cart
+        if mine is None or its is None:
+            which = self.recording_id if mine is None else other.recording_id
+            text = f"Recording {which} has no cart. Compare two orders with carts."
+            raise coded_error(LookupError, "FNB301", text)
+        return compare_carts(mine, its, other.recording_id)
+
     def records(self) -> list[Record]:
         """Return what it is made of: the start, the events, and the end where it was reached."""
         return self.recorded.records()
@@ -605,6 +629,21 @@ class Recordings(Sequence[Recording]):
         from firmly_nb.carts.tables import cart_tables
 
         return cart_tables(self.cart_events)
+
+    def prices(self) -> pd.DataFrame:
+        """Return what each variant cost over time; see ``PRICES``.
+
+        One row for each price that an order was shown, by merchant and variant. Its sentence says
+        what changed and when.
+
+        Examples
+        --------
+        >>> Recordings([]).prices().empty
+        True
+        """
+        from firmly_nb.carts.prices import prices
+
+        return prices(self.line_items, self.orders)
 
     def field_presence(self, *, matrix: bool = False) -> pd.DataFrame:
         """Return which cart fields appear in which event of which merchant, and how often.
