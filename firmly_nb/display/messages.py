@@ -685,6 +685,14 @@ FNB411 Path of an unknown user
 The path begins with ~ and a name, and this machine has no home folder for that user.
 Write the whole path, or ~/ for your own home folder.
 
+FNB440 HAR file cannot be read
+The file is not a HAR, is too large, or its permissions refuse it.
+Export it again in the browser's network panel, with fewer requests.
+
+FNB441 Export cannot be written
+The folder does not exist, is not writable, or the disk is full.
+Name a file or folder where you may write.
+
 FNB501 No orders
 The list of orders is empty.
 Pass at least one order.

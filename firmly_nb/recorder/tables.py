@@ -228,7 +228,10 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "http_status": end.http_status,
         "last_milestone": milestones[-1] if milestones else None,
         "time_to_headers_ms": _ms(end.t_headers_ns),
-        "time_to_first_event_ms": events[0].t_ns / 1e6 if events else None,
+        # Whoever did not see it come knows the end only (a HAR without times of events).
+        "time_to_first_event_ms": events[0].t_ns / 1e6
+        if events and not events[0].coalesced
+        else None,
         "time_to_order_placed_ms": placed_ms,
         "scheduled_time_to_order_placed_ms": _later(placed_ms, lag_ms),
         "time_to_failure_ms": _failed_ms(start, events, end),

@@ -336,6 +336,20 @@ class Recording:
 
         return ticket(self.recorded, self.summary(), self.orders, self.stages)
 
+    def har(self, path: str | os.PathLike[str]) -> Path:
+        """Write the order to a HAR file; see ``Recordings.har``.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with fnb.connect(profile="instant") as lab, TemporaryDirectory() as folder:
+        ...     rec = lab.place(fnb.Order.example(), progress=False)
+        ...     fnb.load(rec.har(f"{folder}/order.har"))[0].outcome
+        'placed'
+        """
+        return Recordings([self]).har(path)
+
     def waterfall(self) -> Waterfall:
         """Show each stage as a bar on the time since the request."""
         return Waterfall(self)
@@ -858,6 +872,38 @@ class Recordings(Sequence[Recording]):
 
         records = self._selection.recorded()
         return save(records, path, tags=tags, notes=notes, keep_personal=keep_personal)
+
+    def har(self, path: str | os.PathLike[str]) -> Path:
+        """Write them to a HAR file, which browsers' developer tools and other programs read.
+
+        ``fnb.load(path)`` gives them again. Secrets are not in it, addresses are masked.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that exists; an older one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).har(f"{folder}/none.har").name
+        'none.har'
+        """
+        from firmly_nb.exchange.har import write_har
+
+        return write_har(self._selection.recorded(), path)
 
     def relation(self, table: str = "events", connection: Any = None) -> Any:
         """Return a table as a DuckDB relation, to be asked by SQL without loading it.
