@@ -338,7 +338,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
 def load(
     path: Annotated[
         Path | None,
-        typer.Argument(help="A saved set, a journal or a folder; by default all on this machine."),
+        typer.Argument(help="A saved set, journal, HAR file or folder; by default all on this machine."),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(help="Also save them to this folder, as Parquet files.")
@@ -393,6 +393,19 @@ def ticket(
         # Beside the ticket, which may be piped into an e-mail.
         print(f"the slowest of {count(len(recs), 'order')}; --id names another", file=sys.stderr)
     sys.stdout.write(recs[position].ticket())
+
+
+@app.command()
+def clean(
+    file: Annotated[Path, typer.Argument(help="A HAR file that a browser or a proxy wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Another file; by default FILE itself.")
+    ] = None,
+) -> None:
+    """Take tokens, cookies, cards and addresses out of a HAR file, before somebody gets it."""
+    from firmly_nb.exchange.har_clean import clean_har
+
+    _say(repr(clean_har(file, output)))
 
 
 @app.command()

@@ -20,6 +20,7 @@ import orjson
 from firmly_nb.api.secrets import REDACTED
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.text import storage
 from firmly_nb.environments import staging
 from firmly_nb.exchange.curl import place_order_path, posted
 from firmly_nb.recorder.records import Recorded, shareable
@@ -39,12 +40,41 @@ LINE_END = re.compile("\r\n|\r|\n")
 NO_TEXT = re.compile("[\r\n\0]")
 NOT_SENT = -1  # what HAR says of a phase that did not occur, and of a size that is not known
 EVENT_STREAM = "text/event-stream"
+MOST_BYTES = 512 * 1024 * 1024
+MANY = 2**31 - 1
 
 
 class HarError(ValueError):
     """File that is not a HAR, or cannot be read."""
 
     code = "FNB440"
+
+
+def har_of(path: Path) -> dict[str, Any]:
+    """Read a HAR file.
+
+    Raises
+    ------
+    HarError
+        If it cannot be read, or is not a HAR.
+    """
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= MOST_BYTES and path.is_file() else b""
+    except OSError as error:
+        text = f"{path} cannot be read: {error.strerror}. Check the path and its permissions."
+        raise coded_error(HarError, "FNB440", text) from error
+    if size > MOST_BYTES:
+        text = f"{path} has {storage(size)}; {storage(MOST_BYTES)} are read. Export fewer requests."
+        raise coded_error(HarError, "FNB440", text)
+    try:
+        whole = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
+        if isinstance(whole["log"]["entries"], list):
+            return dict(whole)
+    except (ValueError, TypeError, KeyError):
+        pass
+    text = f"{path} is not a HAR file. Export one in the browser's network panel."
+    raise coded_error(HarError, "FNB440", text)
 
 
 def write_har(orders: Iterable[Recorded], path: str | os.PathLike[str]) -> Path:
@@ -185,13 +215,25 @@ def stream_text(events: Sequence[Event]) -> str:
     lines: list[str] = []
     last = ""
     for event in events:
-        lines.append(f"event: {NO_TEXT.sub(' ', event.event)}")
-        if event.id != last:
-            last = event.id
-            lines.append(f"id: {NO_TEXT.sub(' ', event.id)}")
-        lines += [f"data: {line}" for line in LINE_END.split(data_text(event.data))]
-        lines.append("")
+        lines += stream_lines(event.event, event.id, data_text(event.data), last)
+        last = event.id
     return "".join(f"{line}\n" for line in lines)
+
+
+def stream_lines(name: str, event_id: str, data: str, last_id: str = "") -> list[str]:
+    """Return the lines of an event in an event stream, the blank one included.
+
+    Examples
+    --------
+    >>> stream_lines("item-added", "7", "{}")
+    ['event: item-added', 'id: 7', 'data: {}', '']
+    """
+    return [
+        f"event: {NO_TEXT.sub(' ', name)}",
+        *([f"id: {NO_TEXT.sub(' ', event_id)}"] if event_id != last_id else []),
+        *(f"data: {line}" for line in LINE_END.split(data)),
+        "",
+    ]
 
 
 def started_ns(order: Recorded) -> int | None:

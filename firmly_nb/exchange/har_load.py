@@ -10,8 +10,6 @@ A HAR is a stranger's file with tokens, cards and addresses in it. None of them 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import math
 import re
 import sys
@@ -27,12 +25,30 @@ import orjson
 
 from firmly_nb.api.client import FirmlyClient
 from firmly_nb.api.headers import REQUEST_ID, kept_headers
-from firmly_nb.api.personal import mask_personal, mask_personal_text, personal_values
+from firmly_nb.api.personal import mask_personal_text
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
-from firmly_nb.display.messages import coded_error
-from firmly_nb.display.text import count, cut, printable, storage
-from firmly_nb.exchange.har import END, EVENT_STREAM, EVENTS, START, WARNINGS, HarError
+from firmly_nb.display.text import count, cut, printable
+from firmly_nb.exchange.har import (
+    END,
+    EVENT_STREAM,
+    EVENTS,
+    MANY,
+    START,
+    WARNINGS,
+    har_of,
+    stream_lines,
+)
+from firmly_nb.exchange.har_clean import (
+    Private,
+    as_dict,
+    body_of,
+    entries_of,
+    mime_of,
+    pairs,
+    private_of,
+)
 from firmly_nb.outcomes import EXTERNAL
+from firmly_nb.recorder.recorder import Job, record
 from firmly_nb.recorder.records import (
     End,
     Event,
@@ -43,58 +59,28 @@ from firmly_nb.recorder.records import (
     masked,
     masked_headers,
 )
-from firmly_nb.recorder.recorder import Job, record
 from firmly_nb.wire.sse import EventStreamParser, ServerSentEvent
 from firmly_nb.wire.stamps import Read, monotonic_ns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-MOST_BYTES = 512 * 1024 * 1024
 ORDER_PATH = re.compile(r"/domains/([^/]+)/(?:cart/)?(place-order|complete-order)/?$")
 # What is claimed of Chrome's times: an event came at most so much earlier. In trials on an idle
 # machine it was 0.5 to 3.1 ms, and the request's start has steps of 1 ms.
 BROWSER_US = 5_000.0
 STEP_US = 1_000.0
 LONGEST = 200
+NOWHERE = "http://har.invalid"
+LONGEST_MS = 1e10
 BODY_LIMIT_S = 60.0
-MANY = 2**31 - 1
-SECRET_HEADERS = re.compile("(?i)authorization|cookie|token|app-id|api-key|session|secret")
-SHORTEST_SECRET = 6
 FACTS = frozenset(
     (
         *("seq", "t_ns", "wall_ns", "clock", "uncertainty_us", "read_no", "coalesced"),
         *("read_delay_us", "size", "rtt_us", "retransmits", "reordered"),
     )
 )
-
-
-def har_of(path: Path) -> dict[str, Any]:
-    """Read a HAR file.
-
-    Raises
-    ------
-    HarError
-        If it cannot be read, or is not a HAR.
-    """
-    try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= MOST_BYTES and path.is_file() else b""
-    except OSError as error:
-        text = f"{path} cannot be read: {error.strerror}. Check the path and its permissions."
-        raise coded_error(HarError, "FNB440", text) from error
-    if size > MOST_BYTES:
-        text = f"{path} has {storage(size)}; {storage(MOST_BYTES)} are read. Export fewer requests."
-        raise coded_error(HarError, "FNB440", text)
-    try:
-        whole = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
-        if isinstance(whole["log"]["entries"], list):
-            return dict(whole)
-    except (ValueError, TypeError, KeyError):
-        pass
-    text = f"{path} is not a HAR file. Export one in the browser's network panel."
-    raise coded_error(HarError, "FNB440", text)
 
 
 def read_har(path: Path) -> tuple[list[tuple[list[Record], list[str]]], list[str]]:
@@ -111,8 +97,8 @@ def read_har(path: Path) -> tuple[list[tuple[list[Record], list[str]]], list[str
         If it cannot be read, or is not a HAR.
     """
     log = har_of(path)["log"]
-    entries = [one for one in log["entries"] if isinstance(one, dict)]
-    tool = _tool(log)
+    entries = entries_of(log)
+    private, tool = private_of(entries), _tool(log)
     found: list[tuple[list[Record], list[str]]] = []
     foreign: list[_Order] = []
     warnings: list[str] = []
@@ -120,14 +106,14 @@ def read_har(path: Path) -> tuple[list[tuple[list[Record], list[str]]], list[str
         try:
             if own := _own(one):
                 found.append(own)
-            elif order := _order(one, tool):
+            elif order := _order(one, tool, private):
                 foreign.append(order)
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             said = redact_text(str(error))[:LONGEST]
             warnings.append(f"{path}: entry {number} cannot be read and is left out: {said}")
     found += _recorded(foreign)
     if not found and not warnings:
-        streams = sum(_mime(one) == EVENT_STREAM for one in entries)
+        streams = sum(mime_of(one) == EVENT_STREAM for one in entries)
         other = f", {count(streams, 'event stream')} of other requests among them" * bool(streams)
         warnings.append(
             f"{path} has no order: none of its {count(len(entries), 'request')}{other} goes to "
@@ -209,24 +195,23 @@ class _Order:
     secrets: tuple[str, ...] = field(repr=False)
 
 
-def _order(one: dict[str, Any], tool: str) -> _Order | None:
-    request, response = _dict(one.get("request")), _dict(one.get("response"))
+def _order(one: dict[str, Any], tool: str, private: Private) -> _Order | None:
+    request, response = as_dict(one.get("request")), as_dict(one.get("response"))
     url = urlsplit(str(request.get("url") or ""))
     found = ORDER_PATH.search(url.path)
     if not found or str(request.get("method")).upper() != "POST":
         return None
     started_ns = _unix_ns(one.get("startedDateTime"))
-    sent = _pairs(request.get("headers"))
-    posted = _posted(request)
-    secrets = _secrets(request, response, sent, posted)
+    sent = pairs(request.get("headers"))
+    posted, secrets = _posted(request), private.secrets
     domain = cut(printable(redact_text(unquote(found[1]), secrets)), LONGEST)
-    came = _pairs(response.get("headers"))
+    came = pairs(response.get("headers"))
     status = _whole(response.get("status"))
     t_headers_ns, t_end_ns, phases = _times(one)
     said: list[str] = []
-    body, messages = _content(response), _messages(one)
+    body, messages = body_of(as_dict(response.get("content"))), _messages(one)
     body, messages = _agreed(body, messages, said)
-    is_stream = bool(messages) or _mime(one) == EVENT_STREAM or "sse=true" in url.query
+    is_stream = bool(messages) or mime_of(one) == EVENT_STREAM or "sse=true" in url.query
     times_ns = _usable([round(m.time * 1e9) for m in messages], started_ns, said)
     if is_stream and not times_ns and body:
         said.append(
@@ -252,7 +237,7 @@ def _order(one: dict[str, Any], tool: str) -> _Order | None:
         connection="warm",
         timeout_s=BODY_LIMIT_S,
         recorder={"tool": tool},
-        personal=list(personal_values(*_addresses(posted))),
+        personal=list(private.personal),
         request_id=cut(redact_text(request_id, secrets), 64) if request_id else None,
         server=url.netloc.rpartition("@")[2] or None,
     )
@@ -297,7 +282,9 @@ async def _judged(order: _Order) -> tuple[list[Record], list[str]]:
         max_events=MANY,
     )
     async with httpx.AsyncClient(transport=_Written(order), trust_env=False) as http:
-        await record(job, FirmlyClient(http, "http://har.invalid", "http://har.invalid"), records.append)
+        await record(
+            job, FirmlyClient(http, "http://har.invalid", "http://har.invalid"), records.append
+        )
     start = replace(order.start, timeout_s=0.0, personal=[])
     made = [
         masked(_timed(one, order) if isinstance(one, Event) else _ended(one, order), order.start)
@@ -329,7 +316,7 @@ def _timed(event: Event, order: _Order) -> Event:
             t_ns=order.t_end_ns,
             wall_ns=started_ns + order.t_end_ns,
             uncertainty_us=(order.t_end_ns - order.t_headers_ns) / 1000 + STEP_US,
-            coalesced=True,
+            coalesced=False,
         )
     return replace(
         clean,
@@ -378,7 +365,19 @@ class _Written(httpx.AsyncBaseTransport):
             raise httpx.ReadError(order.body_cut or "no response", request=request)
         now_ns = monotonic_ns()
         read = Read(
-            1, now_ns, now_ns, now_ns, "user", 0, 0, len(order.body or b""), *[None] * 4, True
+            read_no=1,
+            arrived_ns=now_ns,
+            earliest_ns=now_ns,
+            read_ns=now_ns,
+            clock="user",
+            wall_offset_ns=0,
+            wall_offset_error_ns=0,
+            size=len(order.body or b""),
+            segments=None,
+            rtt_us=None,
+            retransmits=None,
+            reordered=None,
+            emptied=True,
         )
         headers = [
             (name.encode("ascii", "replace"), value.encode("utf-8", "replace"))
@@ -419,25 +418,12 @@ class _Body(httpx.AsyncByteStream):
 def _tool(log: dict[str, Any]) -> str:
     """Return which program wrote the file; of Chrome the name that people know."""
     named = []
-    for part in ("browser", "creator"):
-        one = _dict(log.get(part))
+    for part in ("creator", "browser"):
+        one = as_dict(log.get(part))
         name = " ".join(str(one.get(key) or "") for key in ("name", "version")).strip()
         named.append(redact_text(cut(printable(name), 60)))
     tool = named[0] or named[1] or "the tool"
     return f"Chrome DevTools ({tool})" if tool.startswith("WebInspector") else tool
-
-
-def _content(response: dict[str, Any]) -> bytes | None:
-    content = _dict(response.get("content"))
-    text = content.get("text")
-    if not isinstance(text, str) or not (text or content.get("size") == 0):
-        return None
-    if content.get("encoding") == "base64":
-        try:
-            return base64.b64decode(text)
-        except binascii.Error as error:
-            raise ValueError(f"its content is not base64: {error}") from None
-    return text.encode("utf-8", "replace")
 
 
 def _messages(one: dict[str, Any]) -> list[_Message]:
@@ -448,10 +434,9 @@ def _messages(one: dict[str, Any]) -> list[_Message]:
         if isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time):
             raise ValueError("a message without a time")
         data = said.get("data")
-        name = str(said.get("eventName") or "message")
-        found.append(
-            _Message(time, name, str(said.get("eventId") or ""), data if isinstance(data, str) else None)
-        )
+        text = data if isinstance(data, str) else None
+        name, event_id = str(said.get("eventName") or "message"), str(said.get("eventId") or "")
+        found.append(_Message(time, name, event_id, text))
     return found
 
 
@@ -496,9 +481,7 @@ def _parsed(body: bytes | None) -> list[ServerSentEvent]:
 def _as_stream(messages: list[_Message]) -> bytes:
     lines: list[str] = []
     for message in messages:
-        lines += [f"event: {message.name}", f"id: {message.id}"]
-        lines += [f"data: {line}" for line in (message.data or "").split("\n")]
-        lines.append("")
+        lines += stream_lines(message.name, message.id, message.data or "")
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
@@ -513,59 +496,40 @@ def _usable(times_ns: list[int], started_ns: int, said: list[str]) -> list[int]:
 
 def _times(one: dict[str, Any]) -> tuple[int, int, Phases]:
     """Return when headers and end came, in ns, and the phases."""
-    timings = _dict(one.get("timings"))
+    timings = as_dict(one.get("timings"))
 
     def ns(name: str) -> int | None:
-        value = timings.get(name)
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return round(value * 1e6) if is_number and 0 <= value < 1e10 else None
+        return _ns(timings.get(name))
 
     tls, connect, dns = ns("ssl"), ns("connect"), ns("dns")
     # HAR counts the handshake with the connection.
     connecting = None if connect is None else max(connect - (tls or 0), 0) + (dns or 0)
     phases = Phases(ns("blocked"), connecting, tls, ns("send"), ns("wait"))
     headers = sum(filter(None, (ns("blocked"), dns, connect, ns("send"), ns("wait"))))
-    total = one.get("time")
-    is_number = isinstance(total, (int, float)) and not isinstance(total, bool)
-    end = round(total * 1e6) if is_number and 0 <= total < 1e10 else 0
+    end = _ns(one.get("time")) or 0
     return headers, max(end, headers + (ns("receive") or 0)), phases
 
 
+def _ns(time_ms: Any) -> int | None:
+    """Return a time of the file in ns; None for what is none, as -1."""
+    is_number = isinstance(time_ms, (int, float)) and not isinstance(time_ms, bool)
+    return round(time_ms * 1e6) if is_number and 0 <= time_ms < LONGEST_MS else None
+
+
 def _posted(request: dict[str, Any]) -> dict[str, Any]:
-    text = _dict(request.get("postData")).get("text")
+    text = as_dict(request.get("postData")).get("text")
     try:
-        return _dict(orjson.loads(text)) if isinstance(text, str) else {}
+        return as_dict(orjson.loads(text)) if isinstance(text, str) else {}
     except orjson.JSONDecodeError:
         return {}
-
-
-def _secrets(
-    request: dict[str, Any],
-    response: dict[str, Any],
-    sent: list[tuple[str, str]],
-    posted: dict[str, Any],
-) -> tuple[str, ...]:
-    """Return texts of the request and its cookies that must not be kept, wherever they stand."""
-    headers = [*sent, *_pairs(response.get("headers"))]
-    found = [value for name, value in headers if SECRET_HEADERS.search(name)]
-    found += [value.partition(" ")[2] for name, value in sent if name.lower() == "authorization"]
-    cookies = [*_pairs(request.get("cookies")), *_pairs(response.get("cookies"))]
-    found += [value for _, value in cookies]
-    found += [str(posted.get(name) or "") for name in ("encrypted_card", "captcha_token")]
-    return tuple(dict.fromkeys(one for one in found if len(one) >= SHORTEST_SECRET))
-
-
-def _addresses(posted: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for name in ("shipping_info", "billing_info"):
-        yield _dict(posted.get(name))
 
 
 def _items(posted: dict[str, Any], secrets: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return what was asked for: the variant and the quantity of each line."""
     found = []
     given = posted.get("items")
-    for one in map(_dict, given if isinstance(given, list) else []):
-        reference = _dict(one.get("add_to_cart_ref"))
+    for one in map(as_dict, given if isinstance(given, list) else []):
+        reference = as_dict(one.get("add_to_cart_ref"))
         variant = reference.get("variant_id", one.get("variant_id"))
         quantity = one.get("quantity", 1)
         is_count = isinstance(quantity, int) and not isinstance(quantity, bool)
@@ -607,20 +571,6 @@ def _apart(
     return apart
 
 
-def _pairs(given: Any) -> list[tuple[str, str]]:
-    each: Iterable[Any] = given if isinstance(given, list) else []
-    return [
-        (str(one["name"]), str(one["value"]))
-        for one in each
-        if isinstance(one, dict) and "name" in one and "value" in one
-    ]
-
-
-def _mime(one: dict[str, Any]) -> str:
-    mime = _dict(_dict(one.get("response")).get("content")).get("mimeType")
-    return str(mime or "").partition(";")[0].strip().lower()
-
-
 def _unix_ns(text: Any) -> int:
     at = datetime.fromisoformat(str(text))
     if at.tzinfo is None:
@@ -631,7 +581,3 @@ def _unix_ns(text: Any) -> int:
 
 def _whole(value: Any) -> int:
     return value if isinstance(value, int) and 100 <= value <= 999 else 0
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -938,7 +938,7 @@ class Recordings(Sequence[Recording]):
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Recordings:
-    """Load recordings: a saved set, a journal, a folder of any of these, or all on this machine.
+    """Load recordings: a saved set, a journal, a HAR file, a folder, or all on this machine.
 
     Of a saved set only ids are read here; its tables are read when they are asked for, its
     recordings made one by one. A recording whose process was killed is there with every event that
@@ -948,8 +948,9 @@ def load(path: str | os.PathLike[str] | None = None) -> Recordings:
     Parameters
     ----------
     path
-        The folder of a saved set, a ``.jsonl`` file, or a folder that is searched with everything
-        below it. By default the journals of this machine.
+        The folder of a saved set, a ``.jsonl`` or ``.har`` file, or a folder that is searched with
+        everything below it. By default the journals of this machine. docs/har.md says what a HAR of
+        another tool gives.
 
     Returns
     -------

@@ -34,7 +34,7 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.compare import Comparison, compare, comparison_html
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
-from firmly_nb.outcomes import NOT_SEEN, NO, UNKNOWN, YES, outcome
+from firmly_nb.outcomes import NO, NOT_SEEN, UNKNOWN, YES, outcome
 from firmly_nb.recorder.journal import expanded
 from firmly_nb.recordings.recordings import as_recordings
 from firmly_nb.report.page import figure_html, term_list, whole_page
