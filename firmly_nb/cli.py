@@ -338,7 +338,9 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
 def load(
     path: Annotated[
         Path | None,
-        typer.Argument(help="A saved set, journal, HAR file or folder; by default all on this machine."),
+        typer.Argument(
+            help="A saved set, journal, HAR file or folder; by default all on this machine."
+        ),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(help="Also save them to this folder, as Parquet files.")

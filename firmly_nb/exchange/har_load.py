@@ -213,6 +213,8 @@ def _order(one: dict[str, Any], tool: str, private: Private) -> _Order | None:
     body, messages = _agreed(body, messages, said)
     is_stream = bool(messages) or mime_of(one) == EVENT_STREAM or "sse=true" in url.query
     times_ns = _usable([round(m.time * 1e9) for m in messages], started_ns, said)
+    # The times of events are a little late, those of the phases are not.
+    t_end_ns = max([t_end_ns, *(at_ns - started_ns for at_ns in times_ns[-1:])])
     if is_stream and not times_ns and body:
         said.append(
             f"{tool} wrote no times of events: each came at some time until the end. Carts and the "
@@ -455,8 +457,8 @@ def _agreed(
         # A page that leaves a stream early has no text of it; the messages are whole.
         return _as_stream(messages), messages
     if body is None:
-        said.append("a sanitized file without the text of the response: what came is not known")
-        return None, []
+        said.append("the file has names and times of events, and not what was in them")
+        return _as_stream(messages), messages
     said.append(
         f"the {count(len(messages), 'message')} and the {count(len(events), 'event')} in the text "
         "of the response disagree: the text counts, and the times of the messages are not used. "

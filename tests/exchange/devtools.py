@@ -29,10 +29,12 @@ ORDER = """async ([url, token, body]) => {
   while (!(await reader.read()).done);
 }"""
 READY = """async () => {
+  let logs
   try {
-    const logs = await import(new URL('models/logs/logs.js', location.href).href)
-    return Boolean(logs.NetworkLog.NetworkLog.instance())
+    logs = await import(new URL('models/logs/logs.js', location.href).href)
+    await import(new URL('models/har/har.js', location.href).href)
   } catch (error) { return String(error) }
+  try { return Boolean(logs.NetworkLog.NetworkLog.instance()) } catch (error) { return false }
 }"""
 EXPORT = """async sanitize => {
   const at = path => import(new URL(path, location.href).href)
@@ -78,7 +80,9 @@ async def _secrets(simulator, card):
     async with httpx.AsyncClient(trust_env=False) as http:
         client = FirmlyClient(http, simulator.url, simulator.url)
         session = await client.browser_session(SecretStr(simulator.app_id))
-        return session.access_token.get_secret_value(), encrypt_card(card, await client.payment_key())
+        return session.access_token.get_secret_value(), encrypt_card(
+            card, await client.payment_key()
+        )
 
 
 def prepared(simulator, order):
@@ -113,10 +117,15 @@ def export(chromium, port, simulator, order, until, *, orders=1):
             tools = context.new_page()
             where = f"127.0.0.1:{port}/devtools/page/{target}"
             tools.goto(f"devtools://devtools/bundled/devtools_app.html?ws={where}")
-            if (found := tools.evaluate(READY)) is not True:
+            # It is false while they start, and a text if there is no such module.
+            if (found := until(lambda: tools.evaluate(READY))) is not True:
                 pytest.skip(f"the modules of this Chromium's DevTools are others: {found}")
             # DevTools take some time until they listen to the page.
-            until(lambda: page.evaluate("fetch('/x').then(() => true)") and tools.evaluate(COUNT, "GET"))
+            until(
+                lambda: (
+                    page.evaluate("fetch('/x').then(() => true)") and tools.evaluate(COUNT, "GET")
+                )
+            )
             for one in asked:
                 page.evaluate(ORDER, list(one))
             until(lambda: tools.evaluate(COUNT, "POST") == orders)
