@@ -19,6 +19,7 @@ import orjson
 
 from firmly_nb.api.headers import is_kept
 from firmly_nb.api.personal import (
+    MASK,
     VALUE_KEYS,
     is_personal,
     mask_personal,
@@ -60,6 +61,7 @@ PLAIN_FAMILIES = ("sec-fetch-", "sec-ch-ua", "x-sim-")
 SHORTEST_SECRET = 6
 FIRMLY = re.compile(r"/domains/|/browser-session|/payment")
 ADDRESSES = frozenset({"shippinginfo", "billinginfo", "contact", "address", "customer"})
+TAKEN_OUT = frozenset({MASK, REDACTED, quote(REDACTED)})
 PAIRS = ("headers", "cookies", "queryString", "params")
 _CANONICAL = {plain_name(name): name for name in VALUE_KEYS}
 
@@ -141,7 +143,8 @@ def private_of(entries: Iterable[dict[str, Any]]) -> Private:
             said += [_json(text) for text in _texts_of(one)]
         for value in said:
             _look(value, secrets, addresses, in_request=value in said[:2])
-    long = tuple(text for text in secrets if len(text) >= SHORTEST_SECRET)
+    # What was taken out before is none.
+    long = [text for text in secrets if len(text) >= SHORTEST_SECRET and text not in TAKEN_OUT]
     # The longer first: one may be a part of another.
     return Private(tuple(sorted(long, key=len, reverse=True)), personal_values(*addresses))
 
@@ -166,7 +169,7 @@ def _look(
         plain = plain_name(str(key))
         if isinstance(one, str) and plain in SECRET_NAMES and plain != "handle":
             secrets[one] = None
-        elif isinstance(one, (str, int)) and plain in _CANONICAL:
+        elif isinstance(one, (str, int)) and plain in _CANONICAL and one not in TAKEN_OUT:
             address[_CANONICAL[plain]] = str(one)
         else:
             below = in_request or plain in ADDRESSES

@@ -184,6 +184,7 @@ class _Order:
     body_cut: str  # why the response ended before its end; empty: it did not
     status: int
     headers: list[tuple[str, str]]
+    mime: str
     t_headers_ns: int
     t_end_ns: int
     phases: Phases
@@ -249,6 +250,7 @@ def _order(one: dict[str, Any], tool: str, private: Private) -> _Order | None:
         _failure(one, response, status),
         status,
         came,
+        mime_of(one),
         t_headers_ns,
         t_end_ns,
         phases,
@@ -386,6 +388,8 @@ class _Written(httpx.AsyncBaseTransport):
             for name, value in order.headers
             if name.lower() not in {"content-encoding", "content-length", "transfer-encoding"}
         ]
+        if all(name.lower() != b"content-type" for name, _ in headers):
+            headers.append((b"content-type", order.mime.encode("ascii", "replace")))
         return httpx.Response(
             order.status,
             headers=headers,
