@@ -43,7 +43,8 @@ def entry(url, body, answer, mime="application/json", **more):
             "httpVersion": "h2",
             "headers": pairs(
                 x_firmly_authorization=TOKEN, x_firmly_app_id=APP_ID,
-                Authorization=f"Bearer {TOKEN}", cookie=f"sid={COOKIE}", accept="*/*", x_own_name=PLANTED["last_name"],
+                Authorization=f"Bearer {TOKEN}", cookie=f"sid={COOKIE}", accept="*/*",
+                x_own_name=PLANTED["last_name"],
                 referer=f"https://a.test/?email={quote(PLANTED['email'])}&token={COOKIE}",
             ),
             "cookies": pairs(sid=COOKIE),
@@ -94,7 +95,8 @@ def planted(request, tmp_path):
         {"time": 1795884551.058 + n / 10, "eventName": name, "eventId": "", "data": data}
         for n, (name, data) in enumerate(events)
     ]
-    url = f"https://cc.firmly.work/api/v2/payment/domains/a.test/place-order?sse=true&access_token={TOKEN}"
+    where = "https://cc.firmly.work/api/v2/payment/domains/a.test/place-order"
+    url = f"{where}?sse=true&access_token={TOKEN}"
     form = entry("https://a.test/account", {}, "<p>thanks</p>", "text/html")
     form["request"]["postData"] = {
         "mimeType": "application/x-www-form-urlencoded",
