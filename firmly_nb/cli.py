@@ -398,6 +398,24 @@ def ticket(
 
 
 @app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="A saved set, journal, HAR file or folder.")],
+    target: Annotated[
+        Path, typer.Argument(help="The folder for the tables; or a file that ends in .har.")
+    ],
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", help="parquet (default), csv, xlsx, jsonl or har."),
+    ] = None,
+) -> None:
+    """Write recordings for other programs: tables for spreadsheets, HAR for browsers."""
+    recs = _loaded(path)
+    chosen = file_format or ("har" if target.suffix.lower() == ".har" else "parquet")
+    written = recs.har(target) if chosen == "har" else recs.export(target, chosen)
+    _say(f"{written}: {count(len(recs), 'order')} as {chosen}")
+
+
+@app.command()
 def clean(
     file: Annotated[Path, typer.Argument(help="A HAR file that a browser or a proxy wrote.")],
     output: Annotated[

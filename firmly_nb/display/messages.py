@@ -641,6 +641,22 @@ FNB332 Events and orders do not fit
 The tables for fnb.from_events contradict each other: ids, outcomes or times.
 Correct the order that the message names.
 
+FNB333 File of events cannot be read
+A file for fnb.from_events is not CSV or JSON lines, or a value in it is not what its column needs.
+Correct the line that the message names, or read the file with pandas and pass the DataFrame.
+
+FNB350 Unknown format
+Tables are exported in a few formats, and this is none of them.
+Use one that the message lists.
+
+FNB351 Too many rows for a sheet
+A table has more rows than a sheet of a spreadsheet can hold.
+Export it as Parquet or CSV, or fewer recordings.
+
+FNB352 Query missing
+recs.sql needs a query in SQL.
+Write one, such as recs.sql("select * from orders").
+
 FNB401 No such path
 No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.

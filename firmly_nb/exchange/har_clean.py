@@ -1,4 +1,4 @@
-"""What a HAR file has of secrets and persons: finding it, and taking it out of the file itself.
+"""Secrets and personal data of a HAR file: finding them, and taking them out of the file itself.
 
 A browser's export holds tokens, cookies, the encrypted card and addresses. "Sanitized" it lacks
 cookies and ``Authorization`` only. Whoever reads such a file here looks for all of them first,

@@ -11,7 +11,7 @@ from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
-from firmly_nb.recorder.records import Record, Recorded, recorded
+from firmly_nb.recorder.records import Record, Recorded, recorded, shareable
 from firmly_nb.recorder.tables import (
     EVENTS,
     HEADERS,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.carts.report import CheckReport
     from firmly_nb.carts.tables import CartTables
+    from firmly_nb.exchange.tables import Views
     from firmly_nb.exchange.ticket import Ticket
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.drift import RunDrift
@@ -905,6 +906,96 @@ class Recordings(Sequence[Recording]):
 
         return write_har(self._selection.recorded(), path)
 
+    def export(self, folder: str | os.PathLike[str], format: str = "parquet") -> Path:  # noqa: A002 - a word of users
+        """Write all tables into a folder, for spreadsheets and other programs.
+
+        Secrets are not in them, addresses are masked, and no text is a formula. docs/export.md says
+        what each format loses.
+
+        Parameters
+        ----------
+        folder
+            The folder; made if need be. Files of the same name are replaced.
+        format
+            ``"parquet"``, ``"csv"``, ``"xlsx"`` (one file) or ``"jsonl"`` (``fnb.load`` reads it).
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        ValueError
+            If the format is unknown, or a table has more rows than a sheet.
+        OSError
+            If a file cannot be written.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).export(folder, format="csv").joinpath("orders.csv").exists()
+        True
+        """
+        from firmly_nb.exchange.tables import write_tables
+
+        shared = self._shareable
+        return write_tables(shared, (rec.recorded for rec in shared), folder, format)
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Return the rows of a SQL query over the tables: ``orders``, ``events``, ``stages``, ...
+
+        No column needs quotes: ``at`` is called ``arrived_at``, and ``check`` ``check_name``.
+
+        Parameters
+        ----------
+        query
+            SQL of DuckDB.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> fnb.Recordings([]).sql("select count(*) as n from orders")["n"].tolist()
+        [0]
+        """
+        return self._views.ask(query)
+
+    def duckdb(self) -> Any:
+        """Return a DuckDB connection with a view for each table; see ``sql``.
+
+        The views read files that last as long as the connection. In another thread use
+        ``connection.cursor()``.
+
+        Returns
+        -------
+        duckdb.DuckDBPyConnection
+            A connection of your own, in memory.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> fnb.Recordings([]).duckdb().execute("select count(*) from events").fetchall()
+        [(0,)]
+        """
+        return self._views.connect()
+
+    @cached_property
+    def _views(self) -> Views:
+        from firmly_nb.exchange.tables import Views
+
+        return Views(self._shareable)
+
+    @cached_property
+    def _shareable(self) -> Recordings:
+        """The same, as they may leave the toolkit: nothing in them names a person."""
+        from firmly_nb.recordings.told import ToldSource
+
+        if all(isinstance(source, ToldSource) for source, _ in self._selection.split):
+            return self
+        return Recordings(_recording(shareable(one)) for one in self._selection.recorded())
+
     def relation(self, table: str = "events", connection: Any = None) -> Any:
         """Return a table as a DuckDB relation, to be asked by SQL without loading it.
 
@@ -949,7 +1040,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Recordings:
     ----------
     path
         The folder of a saved set, a ``.jsonl`` or ``.har`` file, or a folder that is searched with
-        everything below it. By default the journals of this machine. docs/har.md says what a HAR of
+        everything below it. By default the journals of this machine. docs/import.md says what a HAR of
         another tool gives.
 
     Returns

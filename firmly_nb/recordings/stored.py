@@ -20,11 +20,12 @@ from firmly_nb.exchange.har import HarError
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import JUDGED_BY, judge_rows
 from firmly_nb.recorder.journal import (
+    RECORDINGS,
     SUFFIX,
     JournalError,
     default_directory,
     expanded,
-    read_journal,
+    read_recordings,
 )
 from firmly_nb.recorder.records import End, Start, decode
 from firmly_nb.recorder.tables import (
@@ -577,6 +578,9 @@ def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:
             sets.append(folder)
             below[:] = [each for each in below if each not in KINDS]
         below[:] = [each for each in below if not each.startswith(WRITING)]
+        if RECORDINGS in names:
+            # Beside it lie tables, made of what is in it.
+            names = [each for each in names if Path(each).suffix != SUFFIX] + [RECORDINGS]  # noqa: PLW2901
         files += [folder / each for each in names if Path(each).suffix.lower() in {SUFFIX, HAR}]
     return sorted(sets), sorted(files)
 
@@ -602,7 +606,7 @@ def _journals(files: list[Path], warnings: list[str]) -> list[tuple[list[Record]
                 found += orders
                 warnings += said
             else:
-                found.append(read_journal(file))
+                found += read_recordings(file)
         except (JournalError, HarError) as error:
             warnings.append(str(error))
     return found
