@@ -401,17 +401,21 @@ def ticket(
 def export(
     path: Annotated[Path, typer.Argument(help="A saved set, journal, HAR file or folder.")],
     target: Annotated[
-        Path, typer.Argument(help="The folder for the tables; or a file that ends in .har.")
+        Path, typer.Argument(help="The folder for the tables; or a file for har or perfetto.")
     ],
     file_format: Annotated[
         str | None,
-        typer.Option("--format", help="parquet (default), csv, xlsx, jsonl or har."),
+        typer.Option(
+            "--format",
+            help="parquet (default), csv, xlsx, jsonl, perfetto, har (default for FILE.har).",
+        ),
     ] = None,
 ) -> None:
     """Write recordings for other programs: tables for spreadsheets, HAR for browsers."""
     recs = _loaded(path)
     chosen = file_format or ("har" if target.suffix.lower() == ".har" else "parquet")
-    written = recs.har(target) if chosen == "har" else recs.export(target, chosen)
+    files = {"har": recs.har, "perfetto": recs.perfetto}
+    written = files[chosen](target) if chosen in files else recs.export(target, chosen)
     _say(f"{written}: {count(len(recs), 'order')} as {chosen}")
 
 

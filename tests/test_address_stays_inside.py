@@ -82,6 +82,7 @@ def test_a_planted_address_is_written_down_nowhere(
     for kind in FORMATS:
         recs.export(f"export-{kind}", format=kind)
     recs.har("all.har")
+    recs.perfetto("all.json")
     recs[0].har("one.har")
     fnb.load("all.har").export("again", format="jsonl")
     fnb.report(recs, "report.html", pictures=False)

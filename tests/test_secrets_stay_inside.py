@@ -169,15 +169,19 @@ PROGRAM = """
         for kind in ("csv", "jsonl", "parquet", "xlsx"):
             recs.export(f"export-{kind}", format=kind)
         recs.har("all.har")
-        for path in [*Path("export-csv").iterdir(), *Path("export-jsonl").iterdir(), Path("all.har")]:
-            print(path.read_text("utf-8-sig"))
+        for folder in ("export-csv", "export-jsonl"):
+            for path in Path(folder).iterdir():
+                print(path.read_text("utf-8-sig"))
+        recs.perfetto("all.json")
+        print(Path("all.har").read_text(), Path("all.json").read_text())
         for path in Path("export-parquet").iterdir():
             print(pq.ParquetFile(path).read().to_pylist())
         import zipfile
         with zipfile.ZipFile("export-xlsx/tables.xlsx") as book:
             for name in book.namelist():
                 print(book.read(name).decode())
-        show(fnb.load("all.har"), fnb.load("export-jsonl"), recs.sql("select * from events").to_csv())
+        show(fnb.load("all.har"), fnb.load("export-jsonl"))
+        print(recs.sql("select * from events").to_csv())
         print(Path("set", "manifest.json").read_text(), "that is the set")
     Path(sys.argv[2]).write_text(json.dumps(told))
 """

@@ -709,6 +709,18 @@ FNB441 Export cannot be written
 The folder does not exist, is not writable, or the disk is full.
 Name a file or folder where you may write.
 
+FNB443 Library for an export missing
+The export needs a library that is not part of every installation.
+Install it as the message says.
+
+FNB444 Endpoint not valid
+The endpoint of a collector is a URL that begins with http:// or https://.
+Pass one, such as http://127.0.0.1:4318.
+
+FNB445 Collector did not take the spans
+Nothing listens at the endpoint, or it refused the spans.
+Start the collector, or correct the URL and its headers.
+
 FNB501 No orders
 The list of orders is empty.
 Pass at least one order.

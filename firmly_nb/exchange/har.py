@@ -123,11 +123,11 @@ def entry(order: Recorded) -> dict[str, Any]:
     path, query = place_order_path(start)
     body = orjson.dumps(posted(start, REDACTED, {})).decode()
     made: dict[str, Any] = {
-        "startedDateTime": _iso(started_ns(order) or 0),
+        "startedDateTime": iso(started_ns(order) or 0),
         "time": sum(time for name, time in timings.items() if name != "ssl" and time > 0),
         "request": {
             "method": "POST",
-            "url": f"{_origin(start)}{path}{'?sse=true' if query else ''}",
+            "url": f"{origin(start)}{path}{'?sse=true' if query else ''}",
             "httpVersion": "HTTP/1.1",
             "cookies": [],
             "headers": [
@@ -272,7 +272,8 @@ def _timings(order: Recorded) -> dict[str, float]:
     }
 
 
-def _origin(start: Start) -> str:
+def origin(start: Start) -> str:
+    """Return scheme, host and port of the request of an order, as far as they are known."""
     if start.environment == "staging" or not start.server:
         return staging().card_url if start.environment == "staging" else "http://not-known.invalid"
     local = start.server.startswith(("127.", "localhost", "[::1]"))
@@ -294,6 +295,7 @@ def _json(value: Any) -> str:
     return "" if value is None else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _iso(at_ns: int) -> str:
+def iso(at_ns: int) -> str:
+    """Return a Unix time in ns as text, to the microsecond."""
     at = EPOCH + timedelta(microseconds=at_ns // 1000)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06}Z"

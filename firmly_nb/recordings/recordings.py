@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.carts.report import CheckReport
     from firmly_nb.carts.tables import CartTables
+    from firmly_nb.exchange.otlp import Sent
     from firmly_nb.exchange.tables import Views
     from firmly_nb.exchange.ticket import Ticket
     from firmly_nb.latency.compare import Comparison
@@ -350,6 +351,14 @@ class Recording:
         'placed'
         """
         return Recordings([self]).har(path)
+
+    def perfetto(self, path: str | os.PathLike[str]) -> Path:
+        """Write the order as a trace for Perfetto; see ``Recordings.perfetto``."""
+        return Recordings([self]).perfetto(path)
+
+    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
+        """Send the order as a span to a collector of OpenTelemetry; see ``Recordings.otlp``."""
+        return Recordings([self]).otlp(endpoint, headers)
 
     def waterfall(self) -> Waterfall:
         """Show each stage as a bar on the time since the request."""
@@ -906,7 +915,11 @@ class Recordings(Sequence[Recording]):
 
         return write_har(self._selection.recorded(), path)
 
-    def export(self, folder: str | os.PathLike[str], format: str = "parquet") -> Path:  # noqa: A002 - a word of users
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        format: str = "parquet",  # noqa: A002 - a word of users
+    ) -> Path:
         """Write all tables into a folder, for spreadsheets and other programs.
 
         Secrets are not in them, addresses are masked, and no text is a formula. docs/export.md says
@@ -943,6 +956,66 @@ class Recordings(Sequence[Recording]):
 
         shared = self._shareable
         return write_tables(shared, (rec.recorded for rec in shared), folder, format)
+
+    def perfetto(self, path: str | os.PathLike[str]) -> Path:
+        """Write them as a trace that https://ui.perfetto.dev opens: a track for each order.
+
+        A track has the order, its stages within it, and a mark for each event. Secrets are not in
+        it, addresses are masked. Perfetto's own format is not needed: the file is JSON.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that exists; an older one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).perfetto(f"{folder}/none.json").name
+        'none.json'
+        """
+        from firmly_nb.exchange.perfetto import write_trace
+
+        return write_trace(self._selection.recorded(), self.stages, path)
+
+    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
+        """Send them to a collector of OpenTelemetry: a span an order, an event for each SSE event.
+
+        Secrets are not in them, addresses are masked. Sent again, they have the same ids. It needs
+        the extra ``otlp``.
+
+        Parameters
+        ----------
+        endpoint
+            URL of the collector, such as ``http://127.0.0.1:4318``; without a path ``/v1/traces``
+            is added.
+        headers
+            Headers that the collector asks for.
+
+        Returns
+        -------
+        Sent
+            How many spans were sent.
+
+        Raises
+        ------
+        ImportError
+            If OpenTelemetry is not installed.
+        ConnectionError
+            If the collector did not take them.
+        ValueError
+            If the endpoint is not a URL.
+        """
+        from firmly_nb.exchange.otlp import send_spans
+
+        return send_spans(self._selection.recorded(), endpoint, headers)
 
     def sql(self, query: str) -> pd.DataFrame:
         """Return the rows of a SQL query over the tables: ``orders``, ``events``, ``stages``, ...
@@ -1040,8 +1113,8 @@ def load(path: str | os.PathLike[str] | None = None) -> Recordings:
     ----------
     path
         The folder of a saved set, a ``.jsonl`` or ``.har`` file, or a folder that is searched with
-        everything below it. By default the journals of this machine. docs/import.md says what a HAR of
-        another tool gives.
+        everything below it. By default the journals of this machine. docs/import.md says what a HAR
+        of another tool gives.
 
     Returns
     -------
