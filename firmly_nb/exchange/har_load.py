@@ -13,6 +13,7 @@ import asyncio
 import math
 import re
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -112,6 +113,9 @@ def read_har(path: Path) -> tuple[list[tuple[list[Record], list[str]]], list[str
             said = redact_text(str(error))[:LONGEST]
             warnings.append(f"{path}: entry {number} cannot be read and is left out: {said}")
     found += _recorded(foreign)
+    # Who loads many looks at no single one.
+    for text, many in Counter(text for order in foreign for text in order.said).items():
+        warnings.append(f"{path}, {count(many, 'order')}: {text}")
     if not found and not warnings:
         streams = sum(mime_of(one) == EVENT_STREAM for one in entries)
         other = f", {count(streams, 'event stream')} of other requests among them" * bool(streams)
