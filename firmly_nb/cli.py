@@ -339,7 +339,9 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
 def load(
     path: Annotated[
         Path | None,
-        typer.Argument(help="A saved set, a journal or a folder; by default all on this machine."),
+        typer.Argument(
+            help="A saved set, journal, HAR file or folder; by default all on this machine."
+        ),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(help="Also save them to this folder, as Parquet files.")
@@ -394,6 +396,41 @@ def ticket(
         # Beside the ticket, which may be piped into an e-mail.
         print(f"the slowest of {count(len(recs), 'order')}; --id names another", file=sys.stderr)
     sys.stdout.write(recs[position].ticket())
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="A saved set, journal, HAR file or folder.")],
+    target: Annotated[
+        Path, typer.Argument(help="The folder for the tables; or a file for har or perfetto.")
+    ],
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="parquet (default), csv, xlsx, jsonl, perfetto, har (default for FILE.har).",
+        ),
+    ] = None,
+) -> None:
+    """Write recordings for other programs: tables for spreadsheets, HAR for browsers."""
+    recs = _loaded(path)
+    chosen = file_format or ("har" if target.suffix.lower() == ".har" else "parquet")
+    files = {"har": recs.har, "perfetto": recs.perfetto}
+    written = files[chosen](target) if chosen in files else recs.export(target, chosen)
+    _say(f"{written}: {count(len(recs), 'order')} as {chosen}")
+
+
+@app.command()
+def clean(
+    file: Annotated[Path, typer.Argument(help="A HAR file that a browser or a proxy wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Another file; by default FILE itself.")
+    ] = None,
+) -> None:
+    """Take tokens, cookies, cards and addresses out of a HAR file, before somebody gets it."""
+    from firmly_nb.exchange.har_clean import clean_har
+
+    _say(repr(clean_har(file, output)))
 
 
 @app.command()

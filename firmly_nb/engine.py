@@ -23,6 +23,7 @@ from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import CartNotFound, FirmlyError, Unauthorized, safe_text
+from firmly_nb.api.headers import TRACEPARENT, traceparent
 from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact, redact_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
@@ -184,6 +185,7 @@ class Options:
     max_stream_bytes: int = 64 * 1024 * 1024
     max_events: int = 10_000
     settle: bool = False
+    traceparent: bool = False
     run_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -337,11 +339,14 @@ class Bench:
                 raise FirmlyError("Timeout", text) from None
             start = self._start(order, card, options)
             self.devices().note(device, start.recording_id, order.domain)
+            headers = options.headers
+            if options.traceparent and start.request_id:
+                headers = {**headers, TRACEPARENT: traceparent(start.request_id)}
             yield Job(
                 start=start,
                 body=order.wire(encrypt_card(card, key)),
                 token=device.session.access_token,
-                headers=options.headers,
+                headers=headers,
                 keep_raw=options.keep_raw,
                 max_event_bytes=options.max_event_bytes,
                 max_stream_bytes=options.max_stream_bytes,

@@ -85,6 +85,7 @@ class PlaceOptions(TypedDict, total=False):
     max_stream_bytes: int
     max_events: int
     settle: bool
+    traceparent: bool
     run_id: str | None
     tags: Mapping[str, str] | None
     headers: Mapping[str, str]
@@ -323,6 +324,7 @@ class Lab:
             events, 2 MiB, 64 MiB); all else is read for the order's end, and counted.
             ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
             ``settle``: ask the cart where it is unknown whether the order exists.
+            ``traceparent``: send the ids of the span that ``rec.otlp`` makes, in that header.
 
         Returns
         -------

@@ -66,7 +66,12 @@ NO_PERSON_MEETS = {
         "recorder/records.from_dict", "disk.write_whole", "disk.lock",
         "recorder/records.checked_fields", "store/columns.check",
     },
+    "words about an entry of a HAR; a warning names the file and the entry": {
+        "exchange/har_load._own", "exchange/har_load._messages", "exchange/har_load._unix_ns",
+        "exchange/har_clean.body_of",
+    },
     "recorded as the outcome transport_error or timeout, in the words of httpx": {
+        "exchange/har_load.__aiter__", "exchange/har_load.handle_async_request",
         "wire/transport.read", "wire/transport.write", "wire/transport.connect_tcp",
         "wire/transport.connect_unix_socket", "wire/transport._connect_errors",
         "wire/transport.handle_async_request", "wire/transport._proxy",

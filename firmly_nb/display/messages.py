@@ -653,6 +653,10 @@ FNB332 Events and orders do not fit
 The tables for fnb.from_events contradict each other: ids, outcomes or times.
 Correct the order that the message names.
 
+FNB333 File of events cannot be read
+A file for fnb.from_events is not CSV or JSON lines, or a value in it is not what its column needs.
+Correct the line that the message names, or read the file with pandas and pass the DataFrame.
+
 FNB340 Groups not valid
 by() forms groups by columns of orders, by tags, or by windows of time.
 Use by("domain"), by("tag:release") or by(every="1h"), with a few hundred groups at most.
@@ -660,6 +664,18 @@ Use by("domain"), by("tag:release") or by(every="1h"), with a few hundred groups
 FNB341 Quantiles not valid
 Quantiles are one to ten different numbers between 0 and 1.
 Pass quantiles=[0.5, 0.75, 0.99].
+
+FNB350 Unknown format
+Tables are exported in a few formats, and this is none of them.
+Use one that the message lists.
+
+FNB351 Too many rows for a sheet
+A table has more rows than a sheet of a spreadsheet can hold.
+Export it as Parquet or CSV, or fewer recordings.
+
+FNB352 Query missing
+recs.sql needs a query in SQL.
+Write one, such as recs.sql("select * from orders").
 
 FNB401 No such path
 No file or folder has that name.
@@ -704,6 +720,26 @@ Delete the file, or save the preset again.
 FNB411 Path of an unknown user
 The path begins with ~ and a name, and this machine has no home folder for that user.
 Write the whole path, or ~/ for your own home folder.
+
+FNB440 HAR file cannot be read
+The file is not a HAR, is too large, or its permissions refuse it.
+Export it again in the browser's network panel, with fewer requests.
+
+FNB441 Export cannot be written
+The folder does not exist, is not writable, or the disk is full.
+Name a file or folder where you may write.
+
+FNB443 Library for an export missing
+The export needs a library that is not part of every installation.
+Install it as the message says.
+
+FNB444 Endpoint not valid
+The endpoint of a collector is a URL that begins with http:// or https://.
+Pass one, such as http://127.0.0.1:4318.
+
+FNB445 Collector did not take the spans
+Nothing listens at the endpoint, or it refused the spans.
+Start the collector, or correct the URL and its headers.
 
 FNB501 No orders
 The list of orders is empty.

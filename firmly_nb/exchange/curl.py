@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
@@ -44,8 +44,7 @@ def curl(start: Start) -> str:
     """
     is_staging = start.environment == "staging"
     base = shlex.quote(staging().card_url) if is_staging else '"$FIRMLY_CARD_URL"'
-    path = f"/api/v2/payment/domains/{quote(start.domain, safe='')}/place-order"
-    query = "?sse=true" if start.sse else ""
+    path, query = place_order_path(start)
     accept = "text/event-stream" if start.sse else "application/json"
     used = [
         *([] if is_staging else ["FIRMLY_CARD_URL"]),
@@ -67,12 +66,15 @@ def curl(start: Start) -> str:
     return "\n".join(lines)
 
 
-def _body(start: Start) -> str:
-    """Return the body, quoted for the shell, with a variable where the card goes."""
-    # A text that nobody can have written, so that only our own place becomes a variable.
-    card = uuid.uuid4().hex
-    address = Address.example().model_dump(exclude_none=True)
-    body = {
+def place_order_path(start: Start) -> tuple[str, str]:
+    """Return path and query of the request of an order."""
+    path = f"/api/v2/payment/domains/{quote(start.domain, safe='')}/place-order"
+    return path, "?sse=true" if start.sse else ""
+
+
+def posted(start: Start, card: str, address: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of the request, with what stands for card and address."""
+    return {
         "encrypted_card": card,
         "billing_info": address,
         "shipping_info": address,
@@ -84,5 +86,12 @@ def _body(start: Start) -> str:
             for item in start.items
         ],
     }
+
+
+def _body(start: Start) -> str:
+    """Return the body, quoted for the shell, with a variable where the card goes."""
+    # A text that nobody can have written, so that only our own place becomes a variable.
+    card = uuid.uuid4().hex
+    body = posted(start, card, Address.example().model_dump(exclude_none=True))
     written = shlex.quote(orjson.dumps(body).decode())
     return written.replace(card, "'\"$ENCRYPTED_CARD\"'")

@@ -21,6 +21,7 @@ from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode, masked
 
 SUFFIX = ".jsonl"
+RECORDINGS = "recordings.jsonl"  # what is exported: the records of several orders
 
 
 class JournalError(OSError):
@@ -177,33 +178,64 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     JournalError
         If the file cannot be read, or does not begin with the start of a recording.
     """
+    found = read_recordings(path)
+    records = [record for one, _ in found for record in one]
+    return records, [text for _, warnings in found for text in warnings]
+
+
+def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
+    """Read a journal, or a file with the records of several orders, one after another.
+
+    Returns
+    -------
+    list
+        For each order its records, and a sentence for each thing that was wrong.
+
+    Raises
+    ------
+    JournalError
+        If the file cannot be read, or does not begin with the start of a recording.
+    """
+    lines = _lines(path)
+    found: list[tuple[list[Record], list[str]]] = []
+    before: list[str] = []  # of lines that belong to no order
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        warnings = found[-1][1] if found else before
+        try:
+            record = decode(line)
+        except ValueError:
+            warnings.append(f"line {number} of the journal is damaged and was left out")
+            continue
+        if isinstance(record, Start):
+            found.append(([], []))
+        if not found:
+            break
+        found[-1][0].append(record)
+    if not found:
+        text = f"{path} is not a journal of a recording: the start is missing."
+        raise coded_error(JournalError, "FNB403", text)
+    found[0][1][:0] = before
+    for records, warnings in found:
+        if not isinstance(records[-1], End):
+            events = sum(isinstance(record, Event) for record in records)
+            warnings.append(
+                f"the recording was cut off after {events} events: the process that wrote it ended"
+            )
+    return found
+
+
+def _lines(path: Path) -> list[bytes]:
     if path.exists() and not path.is_file():
         # A pipe has no end.
         text = f"{path} is not a file, and was not opened. Move it out of the folder."
         raise coded_error(JournalError, "FNB403", text)
     try:
-        lines = path.read_bytes().split(b"\n")
+        return path.read_bytes().split(b"\n")
     except OSError as error:
         text = f"The journal {path} cannot be read: {error.strerror}. Check its permissions."
         raise coded_error(JournalError, "FNB403", text) from error
-    records: list[Record] = []
-    warnings: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(decode(line))
-        except ValueError:
-            warnings.append(f"line {number} of the journal is damaged and was left out")
-    if not records or not isinstance(records[0], Start):
-        text = f"{path} is not a journal of a recording: the start is missing."
-        raise coded_error(JournalError, "FNB403", text)
-    if not isinstance(records[-1], End):
-        events = sum(isinstance(record, Event) for record in records)
-        warnings.append(
-            f"the recording was cut off after {events} events: the process that wrote it ended"
-        )
-    return records, warnings
 
 
 def append_end(path: Path, start: Start, end: End, *, keep_personal: bool = False) -> None:

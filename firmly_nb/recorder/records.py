@@ -17,7 +17,7 @@ import orjson
 
 from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payload
 from firmly_nb.api.event_names import ERROR, SUCCESS, milestone_of
-from firmly_nb.api.personal import mask_personal, mask_personal_text
+from firmly_nb.api.personal import mask_personal, mask_personal_text, may_be_personal
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.outcomes import Existence
 
@@ -273,6 +273,32 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
         encoding=record.encoding and text(record.encoding),
         warnings=[text(words) for words in record.warnings],
     )
+
+
+def shareable(order: Recorded) -> Recorded:
+    """Return a recording as it may leave the toolkit: nothing in it names a person.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
+    >>> end = End("incomplete", 0, error_description="no street for Ada")
+    >>> shareable(Recorded(start, [], end)).end.error_description
+    'no street for ***'
+    """
+    start, events, end, cut_off, warnings = order
+    return Recorded(
+        masked(start, start),
+        [_shareable(event, start) for event in events],
+        masked(end, start),
+        cut_off,
+        [masked_text(text, start) for text in warnings],
+    )
+
+
+def _shareable(event: Event, start: Start) -> Event:
+    words = b" ".join((orjson.dumps(event.data), event.event.encode(), event.id.encode()))
+    is_clean = not may_be_personal(words, tuple(start.personal))
+    return replace(event, raw=None, _exact=None) if is_clean else masked(event, start)
 
 
 def masked_text(text: str, start: Start) -> str:

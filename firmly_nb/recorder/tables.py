@@ -14,6 +14,7 @@ from firmly_nb.outcomes import (
     ANSWERED,
     BEFORE_IT_WAS_SENT,
     CANCELLED,
+    EXTERNAL,
     KNOWN,
     NOT_SEEN,
     PLACED,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from firmly_nb.recorder.records import End, Event, Start
+
+HALF_US = 500  # of a millisecond
 
 EVENTS = Table(
     "events",
@@ -228,7 +231,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "http_status": end.http_status,
         "last_milestone": milestones[-1] if milestones else None,
         "time_to_headers_ms": _ms(end.t_headers_ns),
-        "time_to_first_event_ms": events[0].t_ns / 1e6 if events else None,
+        "time_to_first_event_ms": _first_ms(events, end),
         "time_to_order_placed_ms": placed_ms,
         "scheduled_time_to_order_placed_ms": _later(placed_ms, lag_ms),
         "time_to_failure_ms": _failed_ms(start, events, end),
@@ -333,6 +336,15 @@ def error_of(end: End) -> FirmlyError | None:
         return None
     status = end.http_status if end.outcome == "http_error" else None
     return make_error(end.error_code, end.error_description or "", status)
+
+
+def _first_ms(events: Sequence[Event], end: End) -> float | None:
+    """Return when the first event came; None where a file of responses has no times of events."""
+    if not events:
+        return None
+    first, first_ms = events[0], events[0].t_ns / 1e6
+    is_read = first.clock == EXTERNAL and end.told is None
+    return None if is_read and first.uncertainty_us > HALF_US * first_ms else first_ms
 
 
 def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:

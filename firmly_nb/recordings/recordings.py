@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,7 +11,7 @@ from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
-from firmly_nb.recorder.records import Record, Recorded, recorded
+from firmly_nb.recorder.records import Record, Recorded, recorded, shareable
 from firmly_nb.recorder.tables import (
     EVENTS,
     HEADERS,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.carts.report import CheckReport
     from firmly_nb.carts.tables import CartTables
+    from firmly_nb.exchange.otlp import Sent
+    from firmly_nb.exchange.tables import Views
     from firmly_nb.exchange.ticket import Ticket
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.drift import RunDrift
@@ -360,6 +362,28 @@ class Recording:
         from firmly_nb.exchange.ticket import ticket
 
         return ticket(self.recorded, self.summary(), self.orders, self.stages)
+
+    def har(self, path: str | os.PathLike[str]) -> Path:
+        """Write the order to a HAR file; see ``Recordings.har``.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with fnb.connect(profile="instant") as lab, TemporaryDirectory() as folder:
+        ...     rec = lab.place(fnb.Order.example(), progress=False)
+        ...     fnb.load(rec.har(f"{folder}/order.har"))[0].outcome
+        'placed'
+        """
+        return Recordings([self]).har(path)
+
+    def perfetto(self, path: str | os.PathLike[str]) -> Path:
+        """Write the order as a trace for Perfetto; see ``Recordings.perfetto``."""
+        return Recordings([self]).perfetto(path)
+
+    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
+        """Send the order as a span to a collector of OpenTelemetry; see ``Recordings.otlp``."""
+        return Recordings([self]).otlp(endpoint, headers)
 
     def waterfall(self) -> Waterfall:
         """Show each stage as a bar on the time since the request."""
@@ -960,6 +984,192 @@ class Recordings(Sequence[Recording]):
         records = self._selection.recorded()
         return save(records, path, tags=tags, notes=notes, keep_personal=keep_personal)
 
+    def har(self, path: str | os.PathLike[str]) -> Path:
+        """Write them to a HAR file, which browsers' developer tools and other programs read.
+
+        ``fnb.load(path)`` gives them again. Secrets are not in it, addresses are masked.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that exists; an older one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).har(f"{folder}/none.har").name
+        'none.har'
+        """
+        from firmly_nb.exchange.har import write_har
+
+        return write_har(self._selection.recorded(), path)
+
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        format: str = "parquet",  # noqa: A002 - a word of users
+    ) -> Path:
+        """Write all tables into a folder, for spreadsheets and other programs.
+
+        Secrets are not in them, addresses are masked, and no text is a formula. docs/export.md says
+        what each format loses.
+
+        Parameters
+        ----------
+        folder
+            The folder; made if need be. Files of the same name are replaced.
+        format
+            ``"parquet"``, ``"csv"``, ``"xlsx"`` (one file) or ``"jsonl"`` (``fnb.load`` reads it).
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        ValueError
+            If the format is unknown, or a table has more rows than a sheet.
+        OSError
+            If a file cannot be written.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).export(folder, format="csv").joinpath("orders.csv").exists()
+        True
+        """
+        from firmly_nb.exchange.tables import write_tables
+
+        shared = self._shareable
+        return write_tables(shared, (rec.recorded for rec in shared), folder, format)
+
+    def perfetto(self, path: str | os.PathLike[str]) -> Path:
+        """Write them as a trace that https://ui.perfetto.dev opens: a track for each order.
+
+        A track has the order, its stages within it, and a mark for each event. Secrets are not in
+        it, addresses are masked. Perfetto's own format is not needed: the file is JSON.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that exists; an older one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).perfetto(f"{folder}/none.json").name
+        'none.json'
+        """
+        from firmly_nb.exchange.perfetto import write_trace
+
+        return write_trace(self._selection.recorded(), self.stages, path)
+
+    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
+        """Send them to a collector of OpenTelemetry: a span an order, an event for each SSE event.
+
+        Secrets are not in them, addresses are masked. Sent again, they have the same ids. It needs
+        the extra ``otlp``.
+
+        Parameters
+        ----------
+        endpoint
+            URL of the collector, such as ``http://127.0.0.1:4318``; without a path ``/v1/traces``
+            is added.
+        headers
+            Headers that the collector asks for.
+
+        Returns
+        -------
+        Sent
+            How many spans were sent.
+
+        Raises
+        ------
+        ImportError
+            If OpenTelemetry is not installed.
+        ConnectionError
+            If the collector did not take them.
+        ValueError
+            If the endpoint is not a URL.
+        """
+        from firmly_nb.exchange.otlp import send_spans
+
+        return send_spans(self._selection.recorded(), endpoint, headers)
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Return the rows of a SQL query over the tables: ``orders``, ``events``, ``stages``, ...
+
+        No column needs quotes: ``at`` is called ``arrived_at``, and ``check`` ``check_name``.
+
+        Parameters
+        ----------
+        query
+            SQL of DuckDB.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> fnb.Recordings([]).sql("select count(*) as n from orders")["n"].tolist()
+        [0]
+        """
+        return self._views.ask(query)
+
+    def duckdb(self) -> Any:
+        """Return a DuckDB connection with a view for each table; see ``sql``.
+
+        The views read files that last as long as the connection. In another thread use
+        ``connection.cursor()``.
+
+        Returns
+        -------
+        duckdb.DuckDBPyConnection
+            A connection of your own, in memory.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> fnb.Recordings([]).duckdb().execute("select count(*) from events").fetchall()
+        [(0,)]
+        """
+        return self._views.connect()
+
+    @cached_property
+    def _views(self) -> Views:
+        from firmly_nb.exchange.tables import Views
+
+        return Views(self._shareable)
+
+    @cached_property
+    def _shareable(self) -> Recordings:
+        """The same, as they may leave the toolkit: nothing in them names a person."""
+        from firmly_nb.recordings.told import ToldSource
+
+        if all(isinstance(source, ToldSource) for source, _ in self._selection.split):
+            return self
+        return Recordings(_recording(shareable(one)) for one in self._selection.recorded())
+
     def relation(self, table: str = "events", connection: Any = None) -> Any:
         """Return a table as a DuckDB relation, to be asked by SQL without loading it.
 
@@ -993,7 +1203,7 @@ class Recordings(Sequence[Recording]):
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Recordings:
-    """Load recordings: a saved set, a journal, a folder of any of these, or all on this machine.
+    """Load recordings: a saved set, a journal, a HAR file, a folder, or all on this machine.
 
     Of a saved set only ids are read here; its tables are read when they are asked for, its
     recordings made one by one. A recording whose process was killed is there with every event that
@@ -1003,8 +1213,9 @@ def load(path: str | os.PathLike[str] | None = None) -> Recordings:
     Parameters
     ----------
     path
-        The folder of a saved set, a ``.jsonl`` file, or a folder that is searched with everything
-        below it. By default the journals of this machine.
+        The folder of a saved set, a ``.jsonl`` or ``.har`` file, or a folder that is searched with
+        everything below it. By default the journals of this machine. docs/import.md says what a HAR
+        of another tool gives.
 
     Returns
     -------

@@ -22,6 +22,7 @@ from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
     EXTERNAL,
+    NOT_SEEN,
     PLACED,
     UNKNOWN,
     YES,
@@ -121,7 +122,7 @@ def verdict(rec: OneShown) -> str:
     """Return one sentence or two: outcome, time, and whether an order exists."""
     row = rec.summary()
     exists, status, error = row["order_exists"], row["http_status"], rec.error
-    if rec.environment == EXTERNAL:
+    if row["evidence"] == NOT_SEEN.evidence:
         return _verdict_as_told(rec, row)
     code = error.error if error else ""
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
@@ -139,7 +140,9 @@ def verdict(rec: OneShown) -> str:
         total=_total(row),
     )
     detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
-    return " ".join(filter(None, [text, existence(rec, "lab.settle(rec)"), detail]))
+    # A lab knows no token of an order that another program placed.
+    asking = "the merchant" if rec.environment == EXTERNAL else "lab.settle(rec)"
+    return " ".join(filter(None, [text, existence(rec, asking), detail]))
 
 
 def _verdict_as_told(rec: OneShown, row: dict[str, Any]) -> str:
@@ -325,7 +328,7 @@ def _counted(recs: ManyShown) -> str:
     parts = ", ".join(
         f"{count(int(many))} {outcome(str(name)).word}" for name, many in counts.items() if many
     )
-    seen = recs.orders["environment"] != EXTERNAL
+    seen = recs.orders["evidence"] != NOT_SEEN.evidence
     unsure = int((seen & (recs.orders["order_exists"] == UNKNOWN)).sum())
     parts += f"; {count(unsure)} may exist" if unsure else ""
     return count(len(recs), "recording") + (f": {parts}" if parts else "")
