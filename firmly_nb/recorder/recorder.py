@@ -428,7 +428,9 @@ class _Run:
             extensions={"trace": self.phases.trace},
         ) as response:
             self.http_status = response.status_code
-            self.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
+            self.retry_after_s = seconds_to_wait(
+                response.headers.get("retry-after"), response.headers.get("date")
+            )
             read = last_read(response)
             self.t_headers = read.arrived_ns
             self._note(read)
