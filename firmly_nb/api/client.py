@@ -155,7 +155,7 @@ class FirmlyClient:
             limits=SESSION_TIMEOUT,
             of=renew,
         )
-        session = _session(answer, made_ns)
+        session = read_session(answer, made_ns)
         if session is None:
             raise FirmlyError(
                 "UnexpectedAnswer", "the session lacks a field, or a field cannot be read"
@@ -288,6 +288,22 @@ class FirmlyClient:
         found = answer.get("products") if isinstance(answer, dict) else None
         return found if isinstance(found, list) else []
 
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, SecretStr] | None = None,
+        body: Secret[Any] | None = None,
+        *,
+        host: str = "api",
+    ) -> Answer:
+        """Send a request without cookies and return its response, whatever its status.
+
+        ``host`` is that of the API's description: ``api`` or ``card``.
+        """
+        base = self.card_url if host == "card" else self.api_url
+        return await self._answer(method, f"{base}{path}", headers, body)
+
     async def _call(
         self, method: str, url: str, token: SecretStr, body: Secret[Any] | None = None
     ) -> Any:
@@ -309,6 +325,28 @@ class FirmlyClient:
 
         With the token of a device its cookies are sent.
         """
+        answer = await self._answer(method, url, headers, body, limits, of)
+        if not 200 <= answer.status < 300:
+            leads_to = answer.headers.get("location")
+            refusal = error_from_body(
+                answer.status, answer.body, _texts_of(headers, body), leads_to
+            )
+            refusal.retry_after_s = seconds_to_wait(
+                answer.headers.get("retry-after"), answer.headers.get("date")
+            )
+            raise refusal
+        return answer
+
+    async def _answer(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, SecretStr] | None = None,
+        body: Secret[Any] | None = None,
+        limits: httpx.Timeout = READ_TIMEOUT,
+        of: SecretStr | None = None,
+    ) -> Answer:
+        """Send a request once and return its whole response."""
         cookies = httpx.Cookies(self._cookies.get(of)) if of else httpx.Cookies()
         failure: FirmlyError | None = None
         try:
@@ -325,15 +363,6 @@ class FirmlyClient:
         if len(answer.body) > MAX_ANSWER_BYTES:
             text = f"{answer.where} responded with more than {MAX_ANSWER_BYTES} bytes"
             raise FirmlyError("UnexpectedAnswer", text, answer.status)
-        if not 200 <= answer.status < 300:
-            leads_to = answer.headers.get("location")
-            refusal = error_from_body(
-                answer.status, answer.body, _texts_of(headers, body), leads_to
-            )
-            refusal.retry_after_s = seconds_to_wait(
-                answer.headers.get("retry-after"), answer.headers.get("date")
-            )
-            raise refusal
         return answer
 
     async def _exchange(
@@ -384,7 +413,7 @@ def _texts_of(headers: Mapping[str, SecretStr] | None, body: Secret[Any] | None)
     return tuple(text for text in texts if isinstance(text, str) and text)
 
 
-def _session(answer: Answer, made_ns: int) -> Session | None:
+def read_session(answer: Answer, made_ns: int) -> Session | None:
     """Read a session; None where a field is missing or is not what it has to be.
 
     The API's clock may be another than ours. So its ``expires_in`` counts, or else the time from
