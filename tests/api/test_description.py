@@ -64,6 +64,7 @@ class Error(Part):
 class Event(Part):
     name: str
     data: Literal["cart", "order"] | None
+    own: Literal["cart"] | None = None
     stage: str | None = None
     mark: Mark
     note: str
