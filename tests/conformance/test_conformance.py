@@ -12,7 +12,7 @@ from firmly_nb import sim
 from firmly_nb.display.messages import code_of
 from firmly_nb.environments import GuardError
 from firmly_nb.sim.merchants import merchants
-from tests.gateway import passing
+from tests.passing_server import passing
 
 ORDER = fnb.Order.example()
 NAMES = {
