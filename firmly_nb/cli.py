@@ -533,6 +533,41 @@ def doctor() -> None:
     raise typer.Exit(run(console_of()))
 
 
+@app.command()
+def conformance(
+    environment: EnvironmentName = "simulator",
+    api_url: Annotated[
+        str | None, typer.Option(help="URL of an API of your own, in place of --env.")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="Merchant domain.")] = DEMO_MERCHANT,
+    item: Items = None,
+    card: CardName = "visa",
+    allow: Allowed = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A page to send to others.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all rows as JSON.")] = False,
+) -> None:
+    """Place one order and say what the API does otherwise than described.
+
+    Exit code: 0 as described, 1 it deviates, 2 refused before anything was sent, 3 not all could
+    be looked at.
+    """
+    changes: dict[str, Any] = {"items": items_of(item)} if item else {}
+    order = Order.example(domain=domain, **changes)
+    where = {"api_url": api_url} if api_url else {}
+    with _lab(None if api_url else environment, allow_domains=allow or [], **where) as lab:
+        found = lab.conformance(order, Card.test(card))
+    page = found.save(output) if output else None
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        sys.stdout.write(f"{found!r}\n")
+        if page:
+            _say(f"{page}: {storage(page.stat().st_size)}")
+    raise typer.Exit(found.exit_code)
+
+
 def main() -> None:
     """Run the command line; what is foreseeable ends in a sentence, not in a traceback."""
     for stream in (sys.stdout, sys.stderr):

@@ -15,14 +15,16 @@ from collections import Counter
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
-from firmly_nb.api.errors import CartNotFound, FirmlyError, Unauthorized, safe_text
+from firmly_nb.api.client import session_clock_ns
+from firmly_nb.api.errors import CartNotFound, FirmlyError, refuses_token, safe_text
 from firmly_nb.api.headers import TRACEPARENT, traceparent
 from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact, redact_text
@@ -31,7 +33,7 @@ from firmly_nb.api.values import plain_text
 from firmly_nb.display.messages import check_names, coded_error, quoted, without_code
 from firmly_nb.display.text import printable
 from firmly_nb.environments import check_headers
-from firmly_nb.outcomes import UNKNOWN, YES, judge_cart
+from firmly_nb.outcomes import ANSWERED, UNKNOWN, YES, judge_cart
 from firmly_nb.recorder.journal import Journal, JournalError, append_end, find_journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
 from firmly_nb.recorder.recorder import Job
@@ -61,6 +63,22 @@ RENEW_BEFORE_S = 180.0
 OPENED_AT_ONCE = 2
 
 
+Answered = TypeVar("Answered")
+
+
+async def once_more(ask: Callable[[], Awaitable[Answered]]) -> Answered:
+    """Ask for something that costs nothing; once more if the session had ended.
+
+    By then it is marked as such, and the second time it is renewed first. Never for an order.
+    """
+    try:
+        return await ask()
+    except FirmlyError as error:
+        if not error.refuses_token:
+            raise
+    return await ask()
+
+
 @dataclass
 class Device:
     """Device: its number (the first is 0) and its session."""
@@ -84,17 +102,24 @@ class Devices:
     opened: int = 0
     opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     given_back: asyncio.Event = field(default_factory=asyncio.Event)
+    # When a token was last refused: sessions that are as old are renewed before their next call.
+    refused_ns: int = -1
+    # Every device, also those that are at work.
+    known: dict[int, Device] = field(default_factory=dict)
     # Whose cart an order's is: the number of its device by recording id, and of the last by domain.
     by_recording: dict[str, int] = field(default_factory=dict)
     by_domain: dict[str, int] = field(default_factory=dict)
     # How many orders each device placed at each merchant: the cart of a single one is known.
     placed: Counter[tuple[int, str]] = field(default_factory=Counter)
+    # Orders of devices that ended with their sessions: nobody sees their carts any more.
+    lost: set[str] = field(default_factory=set)
 
     @asynccontextmanager
     async def take(self, number: int | None = None) -> AsyncIterator[Device]:
         """Hand out a free device with a token that lasts, opening one if there is none.
 
-        With a number, that device; a call that is still running for it is waited for.
+        With a number, that device; a call that is still running for it is waited for. A token that
+        is refused meanwhile is renewed before the next call, and nothing is sent a second time.
         """
         if number is not None:
             device = await self._numbered(number)
@@ -103,13 +128,34 @@ class Devices:
         else:
             device = await self._open()
         try:
-            if device.session.expires - time.time() < RENEW_BEFORE_S:
+            if self.is_stale(device.session) or device.session.left_s() < RENEW_BEFORE_S:
                 await self.renew(device)
             yield device
+        except FirmlyError as error:
+            if error.refuses_token:
+                self.refused(device.session)
+            raise
         finally:
             self.free.append(device)
             self.free.sort(key=lambda d: d.number)
             self.given_back.set()
+
+    def refused(self, session: Session) -> None:
+        """Note that the token of a session was refused.
+
+        What ends one session before its time often ends all: so all that are as old are stale.
+        """
+        if not self.is_stale(session):
+            self.refused_ns = session_clock_ns()
+
+    def is_stale(self, session: Session) -> bool:
+        """Return whether a session is as old as one whose token was refused."""
+        return session.made_ns <= self.refused_ns
+
+    def session_of(self, recording_id: str) -> Session | None:
+        """Return the session that an order is placed with, while its device is at work for it."""
+        device = self.known.get(self.by_recording.get(recording_id, -1))
+        return device.session if device else None
 
     def note(self, device: Device, recording_id: str, domain: str) -> None:
         """Remember which device places an order: only its session shows that order's cart."""
@@ -124,6 +170,13 @@ class Devices:
         LookupError
             If the order was not placed in this lab.
         """
+        if rec.recording_id in self.lost:
+            raise coded_error(
+                LookupError,
+                "FNB109",
+                f"The session that placed recording {rec.recording_id} has ended, and no other one "
+                "sees its cart. Ask the merchant whether the order exists.",
+            )
         if rec.recording_id not in self.by_recording:
             raise coded_error(
                 LookupError,
@@ -133,6 +186,24 @@ class Devices:
                 "lab.cart().",
             )
         return self.by_recording[rec.recording_id]
+
+    async def for_order(
+        self, rec: Recording, ask: Callable[[SecretStr], Awaitable[Answered]]
+    ) -> Answered:
+        """Ask something with the token of the device that placed an order.
+
+        Raises
+        ------
+        LookupError
+            If the order was not placed in this lab, or its device is no more.
+        """
+
+        async def asked() -> Answered:
+            async with self.take(self.of(rec)) as device:
+                self.of(rec)  # a device that was lost at the renewal sees another cart
+                return await ask(device.session.access_token)
+
+        return await once_more(asked)
 
     async def _numbered(self, number: int) -> Device:
         while True:
@@ -154,16 +225,30 @@ class Devices:
         # Counted before the call, so that two at once are two devices.
         number, self.opened = self.opened, self.opened + 1
         async with self.opening:
-            return Device(number, await self.client.browser_session(self.app_id))
+            device = Device(number, await self.client.browser_session(self.app_id))
+        self.known[number] = device
+        return device
 
     async def renew(self, device: Device) -> None:
         """Exchange the token; the device, and so its carts, stay the same where it can."""
+        before = device.session
         try:
-            session = await self.client.browser_session(self.app_id, device.session.access_token)
-        except Unauthorized:
-            # Older than a week: only a new device is to be had.
+            session = await self.client.browser_session(self.app_id, before.access_token)
+        except FirmlyError as error:
+            if not error.refuses_token:
+                raise
+            # Revoked, or older than a week: only a new device is to be had.
             session = await self.client.browser_session(self.app_id)
         device.session = session
+        if session.device_id != before.device_id:
+            self._forget_orders(device.number)
+
+    def _forget_orders(self, number: int) -> None:
+        """Forget whose carts a device saw: it has become another one, with carts of its own."""
+        self.lost |= {one for one, placed_by in self.by_recording.items() if placed_by == number}
+        self.by_recording = {k: n for k, n in self.by_recording.items() if n != number}
+        self.by_domain = {k: n for k, n in self.by_domain.items() if n != number}
+        self.placed = Counter({k: n for k, n in self.placed.items() if k[0] != number})
 
 
 MAX_TIMEOUT_S = 86_400.0
@@ -393,7 +478,15 @@ class Bench:
             )
         # Taken now: while a cart is asked for, other orders end.
         rec = self.last
+        self._heed_refusal(rec)
         return await self._settled(rec, job.token, must=False) if settle else rec
+
+    def _heed_refusal(self, rec: Recording) -> None:
+        """Have the session of an order renewed before the next one, if its token was refused."""
+        end = rec.recorded.end
+        session = self.devices().session_of(rec.recording_id)
+        if session and end.outcome in ANSWERED and refuses_token(end.error_code, end.http_status):
+            self.devices().refused(session)
 
     async def settle(self, rec: Recording) -> Recording:
         """Ask the merchant's cart whether an order exists, where that is unknown.
@@ -407,8 +500,7 @@ class Bench:
         """
         if rec.order_exists != UNKNOWN:
             return rec
-        async with self.devices().take(self.devices().of(rec)) as device:
-            return await self._settled(rec, device.session.access_token, must=True)
+        return await self.devices().for_order(rec, partial(self._settled, rec, must=True))
 
     async def _settled(self, rec: Recording, token: SecretStr, *, must: bool) -> Recording:
         """Ask with the token of the device that placed the order, and write down what was found.

@@ -6,6 +6,7 @@
 - ``cart``: what a merchant holds; ``session``, ``public_key``: with what it is asked;
 - ``settle``: whether an order exists, where that is unknown;
 - ``calibrate``: how far off times are on this machine;
+- ``conformance``: what the API does, held against its description;
 - ``last``, ``last_sweep``, ``environment``, ``simulator``, ``journal``: what is at hand; ``close``.
 
 A verb waits, also inside a running event loop; its twin ``*_async`` is awaited and lets others run.
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.background import Running
+    from firmly_nb.conformance.result import Conformance
     from firmly_nb.exchange.tape import Taped
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recorder.records import Record
@@ -550,6 +552,49 @@ class Lab:
     ) -> Calibration:
         """See :meth:`calibrate`."""
         return await calibration.calibrate_async(events=events, seed=seed, tls=tls)
+
+    def conformance(self, order: Order | None = None, card: Card | None = None) -> Conformance:
+        """Place one order, ask what costs nothing, and say what differs from the description.
+
+        It shows itself; ``.table`` has one row a thing, ``.milestones`` the names of the stages'
+        ends, and ``.save(path)`` writes a page for others, without personal data and secrets.
+
+        Parameters
+        ----------
+        order
+            What to order; by default ``Order.example()``.
+        card
+            A test card; by default ``Card.test()``.
+
+        Raises
+        ------
+        GuardError
+            If it may not be ordered there; nothing was sent.
+        FirmlyError
+            If the API cannot be reached; nothing was ordered.
+
+        Examples
+        --------
+        >>> with connect(profile="instant") as lab:
+        ...     lab.conformance().deviations.empty
+        True
+        """
+        return follow(self._conformance(order, card))
+
+    async def conformance_async(
+        self, order: Order | None = None, card: Card | None = None
+    ) -> Conformance:
+        """See :meth:`conformance`."""
+        return await follow_async(self._conformance(order, card))
+
+    def _conformance(self, order: Order | None, card: Card | None) -> Running[Conformance]:
+        from firmly_nb.conformance.ask import examine
+
+        if order is not None and not isinstance(order, Order):
+            raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
+        bench, order, card = self._open(), order or Order.example(), card or Card.test()
+        guard(self.environment, order.domain, card)
+        return submit(examine, bench, order, card)
 
     def close(self) -> None:
         """Close connections, recorder and simulator; safe to call again."""

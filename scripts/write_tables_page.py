@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firmly_nb import catalogue
 from firmly_nb.carts import schemas
+from firmly_nb.conformance.seen import CONFORMANCE
 from firmly_nb.display.messages import GROUPS, MESSAGES
 from firmly_nb.latency.caveats import CAVEATS
 from firmly_nb.latency.compare import COMPARISON
@@ -67,7 +68,7 @@ def tables() -> list[Table]:
         SLO,
         CONCURRENCY,
     ]
-    found += [catalogue.PRODUCTS, catalogue.VARIANTS, catalogue.FOUND]
+    found += [catalogue.PRODUCTS, catalogue.VARIANTS, catalogue.FOUND, CONFORMANCE]
     found += [STORED_ORDERS, STORED_EVENTS]
     return found
 

@@ -38,7 +38,7 @@ FLOORS = [
     {"report"},
     {"engine"},
     {"catalogue"},
-    {"sweep", "doctor"},
+    {"sweep", "doctor", "conformance"},
     {"lab"},
     {"widgets", "cli"},
     {"__main__"},

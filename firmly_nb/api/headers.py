@@ -146,6 +146,20 @@ def kept_headers(headers: Iterable[tuple[str, str]], secrets: tuple[str, ...] = 
     return kept
 
 
+def other_names(names: Iterable[str], secrets: tuple[str, ...] = ()) -> list[str]:
+    """Return the names of headers that are not kept, without their values.
+
+    Examples
+    --------
+    >>> other_names(["Via", "Set-Cookie", "X-Odd"])
+    ['set-cookie', 'x-odd']
+    """
+    others = dict.fromkeys(name.lower() for name in names if not is_kept(name.lower()))
+    return [
+        redact_text(printable(name, LONGEST_NAME), secrets) for name in list(others)[:MOST_HEADERS]
+    ]
+
+
 def _harmless(value: str, secrets: tuple[str, ...]) -> str:
     """Return a value as it may be kept; whatever looks like a secret is replaced whole."""
     if len(value) > LONGEST_READ:

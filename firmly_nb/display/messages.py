@@ -490,8 +490,8 @@ The API refused a field of the request.
 Compare the order's fields with firmly's Place Order page.
 
 FNB202 Device token not accepted
-The device token is missing, malformed or too old.
-Get a new one with lab.session(renew=True).
+The device token is missing, malformed, revoked or too old.
+The lab renews the session before its next order. If that one is refused as well, ask firmly.
 
 FNB203 App id not accepted
 The API does not know the app id.

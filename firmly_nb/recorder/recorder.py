@@ -30,7 +30,7 @@ from firmly_nb.api.errors import (
     without_markup,
 )
 from firmly_nb.api.event_names import ERROR
-from firmly_nb.api.headers import REQUEST_ID, kept_headers
+from firmly_nb.api.headers import REQUEST_ID, kept_headers, other_names
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import ORDER_NUMBER, order_number, why_unread
 from firmly_nb.display.text import count, cut, printable
@@ -42,6 +42,7 @@ from firmly_nb.recorder.records import (
     Record,
     Start,
     masked_headers,
+    masked_text,
     says_placed,
     says_refused,
 )
@@ -428,7 +429,9 @@ class _Run:
             extensions={"trace": self.phases.trace},
         ) as response:
             self.http_status = response.status_code
-            self.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
+            self.retry_after_s = seconds_to_wait(
+                response.headers.get("retry-after"), response.headers.get("date")
+            )
             read = last_read(response)
             self.t_headers = read.arrived_ns
             self._note(read)
@@ -902,6 +905,10 @@ class _Run:
             headers=masked_headers(
                 kept_headers(self.headers.multi_items(), self.secrets), self.job.start
             ),
+            other_headers=[
+                masked_text(name, self.job.start)
+                for name in other_names(self.headers, self.secrets)
+            ],
         )
         self.emit(record)
         return record

@@ -165,6 +165,7 @@ class End:
     stream_left_open: bool = False
     # Name and value of those headers of the response that may be kept; one can come twice.
     headers: list[list[str]] = field(default_factory=list)
+    other_headers: list[str] = field(default_factory=list)  # names of those that may not be kept
     kind: Literal["end"] = "end"
 
 

@@ -342,6 +342,9 @@ class Parent:
             _say({"done": command})
         elif command == "rotate":
             _say({"done": command, "kid": self._world.keys.rotate()})
+        elif command == "revoke":
+            self._world.tokens.revoke()
+            _say({"done": command})
         elif command == "stop":
             self.said_stop = True
             stop()

@@ -45,7 +45,7 @@ LIFETIME_LIMIT_S = 400 * 24 * 3600
 LONGEST_REQUEST_ID = 200
 
 
-@answers("PublicKey", parameters=bodies.KeyForm, auth=False, also=["text/plain"])
+@answers("PublicKey", parameters=bodies.KeyForm, auth=False)
 async def public_key(request: Request, asked: bodies.KeyForm) -> Response:
     """Return the public key."""
     world: World = request.app.state.world
@@ -61,7 +61,6 @@ async def public_key(request: Request, asked: bodies.KeyForm) -> Response:
     bodies.PlaceOrder,
     bodies.Streamed,
     simple=bodies.SimplePlaceOrder,
-    also=["text/event-stream"],
 )
 async def place_order(
     request: Request, body: bodies.PlaceOrder | bodies.SimplePlaceOrder, query: bodies.Streamed

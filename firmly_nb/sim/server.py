@@ -220,6 +220,10 @@ class Simulator:
         """Put a new card key in place, and return its id; the key before it stays valid."""
         return str(self._command("rotate")["kid"])
 
+    def revoke_tokens(self) -> None:
+        """Refuse every device token from now on; a renewed session then has a new device."""
+        self._command("revoke")
+
     def logs(self) -> str:
         """Return the log of the process."""
         path = self._folder / LOG

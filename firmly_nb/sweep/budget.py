@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,11 +21,13 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.money import from_minor, money_text, to_minor
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
+from firmly_nb.engine import once_more
 
 if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient, Session
     from firmly_nb.api.models import Address, Item, Order
     from firmly_nb.api.secrets import SecretStr
+    from firmly_nb.api.snapshots import Snapshot
 
 
 # Behind staging stands somebody's test system, which also others use.
@@ -338,19 +339,25 @@ class Quotes:
             If the merchant does not say; with a budget of money such an order cannot be sent.
         """
         async with self._asking:
-            token = await self._token()
-            try:
-                cart = find_snapshot(await self._cart(order, token))
-            except FirmlyError as error:
-                error.description = f"{UNKNOWN}: {error.description}"
-                raise
-            finally:
-                with suppress(FirmlyError):
-                    await self.client.change_cart("DELETE", order.domain, "line-items", token)
+            # Once more where the session had ended: it is opened anew, and a cart costs nothing.
+            cart = await once_more(partial(self._look, order))
         total = cart.total if cart else None
         if total is None:
             raise FirmlyError("NoTotal", f"{UNKNOWN}: the cart has no readable total")
         return total
+
+    async def _look(self, order: Order) -> Snapshot | None:
+        token = await self._token()
+        try:
+            return find_snapshot(await self._cart(order, token))
+        except FirmlyError as error:
+            error.description = f"{UNKNOWN}: {error.description}"
+            if error.refuses_token:
+                self._session = None
+            raise
+        finally:
+            with suppress(FirmlyError):
+                await self.client.change_cart("DELETE", order.domain, "line-items", token)
 
     async def _cart(self, order: Order, token: SecretStr) -> dict[str, Any]:
         change = partial(self.client.change_cart, "POST", order.domain)
@@ -361,6 +368,6 @@ class Quotes:
         return await change("shipping-info", token, address)
 
     async def _token(self) -> SecretStr:
-        if self._session is None or self._session.expires - time.time() < SESSION_LEFT_S:
+        if self._session is None or self._session.left_s() < SESSION_LEFT_S:
             self._session = await self.client.browser_session(self.app_id)
         return self._session.access_token
