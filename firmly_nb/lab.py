@@ -24,7 +24,7 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
 
 from firmly_nb import catalogue, environments
-from firmly_nb.api.models import Card, Order
+from firmly_nb.api.models import Card, Item, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import (
     close_at_exit,
@@ -498,6 +498,28 @@ class Lab(CartCalls):
     async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
         """See :meth:`variants`."""
         return await follow_async(self._ask(catalogue.variants, domain, handle))
+
+    def item(
+        self, product: str | pd.Series[Any], domain: str | None = None, *, quantity: int = 1
+    ) -> Item:
+        """Return an item of a product: its first variant that can be ordered.
+
+        Parameters
+        ----------
+        product
+            A handle, or a row of ``lab.products()`` or ``lab.search()``.
+        domain
+            The merchant; by default that of the row, or the demo merchant.
+        quantity
+            How many to order.
+        """
+        return follow(self._ask(catalogue.item, product, domain, quantity))
+
+    async def item_async(
+        self, product: str | pd.Series[Any], domain: str | None = None, *, quantity: int = 1
+    ) -> Item:
+        """See :meth:`item`."""
+        return await follow_async(self._ask(catalogue.item, product, domain, quantity))
 
     def search(self, query: str, **filters: Any) -> pd.DataFrame:
         """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""

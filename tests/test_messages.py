@@ -78,7 +78,7 @@ NO_PERSON_MEETS = {
     "between our own processes and threads: caught there, or a mistake in this package": {
         "recorder/process.frame", "recorder/process._opened", "recorder/process.read_frame",
         "recorder/process.read_job", "recorder/process._take", "recorder/recorder.last_read",
-        "recorder/records.recorded", "sweep/run.start_of",
+        "recorder/records.recorded", "recorder/records.start_of",
         "engine._place_here", "charts/pictures._within",
     },
 }  # fmt: skip

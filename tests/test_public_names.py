@@ -27,6 +27,7 @@ KEPT = {
     "Card",
     "CartView",
     "FirmlyError",
+    "Flow",
     "GuardError",
     "InvalidOrder",
     "Item",

@@ -481,6 +481,10 @@ FNB112 Flow has ended
 The flow was completed or left, and takes no further call.
 Begin another with lab.flow().
 
+FNB113 Product sold out
+The merchant has no variant of the product that can be ordered now.
+Choose another product from lab.products().
+
 FNB200 Error without a known name
 The API answered with an error that its pages do not name.
 Read the API's own words in the message. Repeat the request later, or ask firmly.

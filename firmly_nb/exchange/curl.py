@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
 
+from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.models import Address
 from firmly_nb.environments import staging
 
@@ -44,7 +45,8 @@ def curl(start: Start) -> str:
     """
     is_staging = start.environment == "staging"
     base = shlex.quote(staging().card_url) if is_staging else '"$FIRMLY_CARD_URL"'
-    path = f"/api/v2/payment/domains/{quote(start.domain, safe='')}/place-order"
+    endpoint = COMPLETE_ORDER if start.flow else "place-order"
+    path = f"/api/v2/payment/domains/{quote(start.domain, safe='')}/{endpoint}"
     query = "?sse=true" if start.sse else ""
     accept = "text/event-stream" if start.sse else "application/json"
     used = [
@@ -53,7 +55,9 @@ def curl(start: Start) -> str:
         "ENCRYPTED_CARD",
     ]
     lines = [
-        "# This command places an order. Set these variables before:",
+        "# This command places an order. Set these variables before:"
+        if not start.flow
+        else "# This command orders the cart of the token's device. Set these variables before:",
         *(f"#   {name}: {VARIABLES[name]}" for name in used),
         "# The address is an example. If the merchant asks for a captcha, add captcha_token.",
         f"curl --no-buffer --max-time {start.timeout_s:g} \\",
@@ -72,17 +76,18 @@ def _body(start: Start) -> str:
     # A text that nobody can have written, so that only our own place becomes a variable.
     card = uuid.uuid4().hex
     address = Address.example().model_dump(exclude_none=True)
-    body = {
+    body: dict[str, Any] = {
         "encrypted_card": card,
         "billing_info": address,
-        "shipping_info": address,
-        "items": [
+    }
+    if not start.flow:
+        body["shipping_info"] = address
+        body["items"] = [
             {
                 "add_to_cart_ref": {k: v for k, v in item.items() if k != "quantity"},
                 "quantity": item.get("quantity", 1),
             }
             for item in start.items
-        ],
-    }
+        ]
     written = shlex.quote(orjson.dumps(body).decode())
     return written.replace(card, "'\"$ENCRYPTED_CARD\"'")

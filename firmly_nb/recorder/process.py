@@ -521,6 +521,11 @@ class WorkerProcess:
             records = read_journal(path)[0] if path else []
         except JournalError:
             return []
+        if pending.job.call:
+            # Before them are those of earlier calls.
+            mine = pending.job.start.request_id
+            begins = [isinstance(r, Start) and r.request_id == mine for r in records]
+            records = records[begins.index(True) :] if True in begins else []
         return [
             record
             for record in records

@@ -43,10 +43,8 @@ async def get_cart(request: Request) -> Response:
     world, device_id, merchant = who_and_where(request)
     fault = fault_by_header(request)
     async with world.turn(device_id):
-        cart = world.cart(device_id, merchant)
-        if cart is None:
-            cart = new_cart(merchant)
-            world.put_cart(device_id, cart)
+        # To look changes nothing: a cart that was never made is made by its first line item.
+        cart = world.cart(device_id, merchant) or new_cart(merchant)
     return answer_instead(fault) or _answer(request, cart, fault)
 
 
