@@ -492,8 +492,8 @@ class Bench:
         async with self._device_of(calls) as device:
             job = self._job_of(calls, step, device.session.access_token)
             await self._record_one(job, _both(calls.take, on_record))
-        if error := calls.error:
-            raise error
+        if failure := calls.error:
+            raise failure
         return calls.cart or {}
 
     async def complete(
