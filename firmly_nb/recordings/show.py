@@ -305,7 +305,7 @@ def recordings_html(recs: ManyShown) -> str:
 
 def _origin(rec: OneShown) -> str:
     wall_ms = rec.summary()["wall_time_ms"]
-    wall = [] if wall_ms is None else [f"wall time {duration(wall_ms)} with pauses"]
+    wall = [] if wall_ms is None else [f"wall {duration(wall_ms)}"]
     parts = [printable(rec.domain), printable(rec.environment), precision(rec), *wall]
     return " · ".join(parts)
 

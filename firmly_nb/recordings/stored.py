@@ -16,7 +16,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
 from firmly_nb.display.text import count, storage
 from firmly_nb.latency.stages import STAGES
-from firmly_nb.outcomes import JUDGED_BY, judge_rows
+from firmly_nb.outcomes import EXTERNAL, JUDGED_BY, judge_rows
 from firmly_nb.recorder.journal import (
     SUFFIX,
     JournalError,
@@ -30,6 +30,7 @@ from firmly_nb.recorder.tables import (
     EVENTS,
     HEADERS,
     ORDERS,
+    PLACE_ORDER,
     WIDE,
     confirmation_rows,
     header_rows,
@@ -198,6 +199,11 @@ class Stored:
         columns: dict[str, Any] = self._order_columns(ORDERS, rows)
         # Older versions did not write it.
         columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
+        endpoints = columns["endpoint"].astype("object")
+        if endpoints.isna().any():
+            told = columns["environment"].eq(EXTERNAL)
+            endpoints = endpoints.where(endpoints.notna() | told, PLACE_ORDER)
+            columns["endpoint"] = endpoints.where(endpoints.notna(), None).tolist()
         judged = self.judged_now(rows)
         for name in JUDGED if judged else ():
             values = columns[name].astype("object").to_numpy(copy=True)
