@@ -9,11 +9,14 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from firmly_nb.api.models import Item
 from firmly_nb.api.money import money_text, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
+from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import printable
 from firmly_nb.engine import once_more
+from firmly_nb.environments import DEMO_MERCHANT
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ VARIANTS = Table(
         Column("variant_id", "str", "", "what Item wants"),
         Column("product_id", "str", "", "what Item may have"),
         Column("variant_handles", "object", "", "what Item may have: a tuple of texts"),
+        Column("add_to_cart_ref", "object", "", "all of it, as Item.of takes it"),
         Column("title", "str", "", "its title"),
         Column("options", "object", "", "what tells it from the others: texts by name (Size: XS)"),
         Column("price_minor", "Int64", "minor units", "price of one"),
@@ -143,6 +147,7 @@ async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
                 "variant_id": _text(reference, "variant_id"),
                 "product_id": _text(reference, "product_id"),
                 "variant_handles": tuple(map(str, _list(reference.get("variant_handles")))),
+                "add_to_cart_ref": reference,
                 "title": _text(variant, "title") or _text(variant, "display_name"),
                 "options": _options(names, variant.get("variant_option_list")),
                 "price_minor": price_minor,
@@ -151,6 +156,24 @@ async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
             }
         )
     return VARIANTS.frame(rows)
+
+
+async def item(bench: Bench, product: Any, domain: str | None, quantity: int) -> Item:
+    """Return the first variant of a product that can be ordered.
+
+    Raises
+    ------
+    LookupError
+        If the merchant has none.
+    """
+    row = None if isinstance(product, str) else product
+    handle = product if isinstance(product, str) else product["handle"]
+    where = domain or (str(row["domain"]) if row is not None else DEMO_MERCHANT)
+    for variant in _rows(await variants(bench, where, handle)):
+        if variant["available"] is not False and variant["add_to_cart_ref"]:
+            return Item.of(variant, quantity)
+    text = f"{printable(where)} has no variant of {printable(handle)} that can be ordered now."
+    raise coded_error(LookupError, "FNB113", f"{text} Choose another from lab.products().")
 
 
 @_asked_anew

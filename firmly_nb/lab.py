@@ -28,7 +28,7 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
 
 from firmly_nb import catalogue, environments
-from firmly_nb.api.models import Card, Order
+from firmly_nb.api.models import Card, Item, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import (
     close_at_exit,
@@ -39,6 +39,7 @@ from firmly_nb.background import (
     forked,
     submit,
 )
+from firmly_nb.checkout import CartCalls, Checkout
 from firmly_nb.display.messages import check_names, code_of, coded_error, quoted, wrong_type
 from firmly_nb.display.text import count, number, printable
 from firmly_nb.engine import Bench, Options, options_of
@@ -248,7 +249,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     )
 
 
-class Lab:
+class Lab(CartCalls):
     """Client that places and records orders in one environment.
 
     Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
@@ -450,6 +451,51 @@ class Lab:
         self._last_sweep = begin(self._open(), orders, card, arguments)
         return self._last_sweep
 
+    @_named(PlaceOptions, PLACE_DEFAULTS)
+    def flow(
+        self,
+        domain: str = DEMO_MERCHANT,
+        *,
+        progress: bool = True,
+        on_record: Callable[[Record], None] | None = None,
+        **options: Unpack[PlaceOptions],
+    ) -> Checkout:
+        """Begin an order that is made call by call with an existing cart.
+
+        Use it with ``with`` or ``async with``. Each call is recorded as a stage of one recording,
+        which ``complete_order`` returns; pauses between calls are in no time but the wall time.
+        A flow has a device, and so a cart, of its own.
+
+        Parameters
+        ----------
+        domain
+            The merchant.
+        progress
+            Whether a line is shown for each call.
+        on_record
+            Called with each record as it arrives, on the background thread.
+        **options
+            Those of :meth:`place`; ``timeout_s`` is the limit of each call.
+
+        Raises
+        ------
+        GuardError
+            If nothing may be ordered at the merchant; nothing was sent.
+
+        Examples
+        --------
+        >>> from firmly_nb import Address, Item
+        >>> with connect(profile="instant") as lab, lab.flow(progress=False) as flow:
+        ...     cart = flow.add_line_item(Item(variant_id="WS12-XS-Orange"))
+        ...     cart = flow.set_shipping_info(Address.example())
+        ...     flow.complete_order().stages["stage"].tolist()
+        ['add-line-item', 'set-shipping-info', 'complete-order']
+        """
+        bench, how = self._open(), options_of("flow()", options)
+        guard(self.environment, domain, None)
+        show = EventLines().show if progress else None
+        return Checkout(bench, bench.begin_flow(domain, how), show, on_record)
+
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
         """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
         return follow(self._ask(catalogue.session, renew=renew))
@@ -481,6 +527,28 @@ class Lab:
     async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
         """See :meth:`variants`."""
         return await follow_async(self._ask(catalogue.variants, domain, handle))
+
+    def item(
+        self, product: str | pd.Series[Any], domain: str | None = None, *, quantity: int = 1
+    ) -> Item:
+        """Return an item of a product: its first variant that can be ordered.
+
+        Parameters
+        ----------
+        product
+            A handle, or a row of ``lab.products()`` or ``lab.search()``.
+        domain
+            The merchant; by default that of the row, or the demo merchant.
+        quantity
+            How many to order.
+        """
+        return follow(self._ask(catalogue.item, product, domain, quantity))
+
+    async def item_async(
+        self, product: str | pd.Series[Any], domain: str | None = None, *, quantity: int = 1
+    ) -> Item:
+        """See :meth:`item`."""
+        return await follow_async(self._ask(catalogue.item, product, domain, quantity))
 
     def search(self, query: str, **filters: Any) -> pd.DataFrame:
         """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
@@ -796,10 +864,14 @@ class EventLines:
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
         self.last_ns = 0
+        self.begun = False
 
     def show(self, record: Record) -> None:
         """Print the line of one record; the end prints nothing, the recording speaks for it."""
         if isinstance(record, Start):
+            if self.begun:
+                return
+            self.begun = True
             n = sum(item.get("quantity", 1) for item in record.items)
             pieces = "1 piece" if n == 1 else f"{n} pieces"
             self._print(f"{record.domain} ({record.environment}), {pieces}")

@@ -57,7 +57,8 @@ NO_PERSON_MEETS = {
     "words under a field; the error that has them all has the code": {
         "api/models._email", "api/models.bare_domain", "api/models._number_is_possible",
         "api/models._verification_value_is_possible", "api/models._month_is_possible",
-        "api/models._year_is_possible", "widgets/sweep_draft._value", "widgets/sweep_draft._rate",
+        "api/models._year_is_possible", "api/models._keep_what_the_catalogue_gave",
+        "widgets/sweep_draft._value", "widgets/sweep_draft._rate",
         "widgets/sweep_draft._whole", "widgets/sweep_draft._minutes", "widgets/sweep_draft._money",
     },
     "words about a manifest, part or record; who read it adds the path and a code": {
@@ -83,7 +84,9 @@ NO_PERSON_MEETS = {
     "between our own processes and threads: caught there, or a mistake in this package": {
         "recorder/process.frame", "recorder/process._opened", "recorder/process.read_frame",
         "recorder/process.read_job", "recorder/process._take", "recorder/recorder.last_read",
-        "recorder/records.recorded", "sweep/run.start_of",
+        "recorder/records.start_of",
+        "recorder/process._unanswered", "recorder/calibration.measure",
+        "checkout._open",
         "engine._place_here", "charts/pictures._within",
     },
 }  # fmt: skip

@@ -27,6 +27,7 @@ KEPT = {
     "Card",
     "CartView",
     "FirmlyError",
+    "Flow",
     "GuardError",
     "InvalidOrder",
     "Item",
@@ -177,7 +178,7 @@ def test_whatever_can_be_asked_for_stands_in_the_signature(call, known):
 
 
 def test_what_calls_somebody_can_be_awaited():
-    begun = {"start", "start_sweep", "close"}  # return at once, or end everything
+    begun = {"start", "start_sweep", "flow", "close"}  # return at once, or end everything
     held = {"last", "last_sweep", "environment", "simulator", "journal", "closed"}
     names = {n for n in dir(fnb.Lab) if not n.startswith("_") and not n.endswith("_async")}
     assert names == {*BOTH_WAYS, *begun, *held}

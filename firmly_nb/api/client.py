@@ -26,6 +26,7 @@ import orjson
 
 from firmly_nb.api.card import PublicKey, read_public_key
 from firmly_nb.api.errors import FirmlyError, error_from_body, moment_of, seconds_to_wait
+from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.headers import user_agent
 from firmly_nb.api.secrets import Secret, SecretStr
 
@@ -192,18 +193,23 @@ class FirmlyClient:
         token: SecretStr,
         *,
         sse: bool = True,
+        call: tuple[str, str] | None = None,
         limits: httpx.Timeout = ORDER_TIMEOUT,
         headers: Mapping[str, str] | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """Send Place Order and hand out the answer while it arrives.
 
-        Any status comes out as it is: what it means is for the reader of the stream to say.
+        Any status comes out as it is: what it means is for the reader of the stream to say. In its
+        place another ``call`` of the order may be sent: its method, and the path of ``call_url``.
         """
         accept = "text/event-stream" if sse else "application/json"
+        method, url = "POST", self.place_order_url(domain, sse=sse)
+        if call:
+            method, url = call[0], self.call_url(domain, call[1])
         request = self.http.build_request(
-            "POST",
-            self.place_order_url(domain, sse=sse),
+            method,
+            url,
             headers={
                 **_opened(authorization(token)),
                 "Accept": accept,
@@ -212,7 +218,7 @@ class FirmlyClient:
                 "Content-Type": "application/json",
                 **(headers or {}),
             },
-            content=orjson.dumps(body),
+            content=orjson.dumps(body) if body else None,
             timeout=limits,
             extensions=dict(extensions or {}),
         )
@@ -227,6 +233,16 @@ class FirmlyClient:
         """Return the URL of Place Order v2 at a merchant."""
         url = f"{self.card_url}/api/v2/payment/domains/{quote(domain, safe='')}/place-order"
         return f"{url}?sse=true" if sse else url
+
+    def call_url(self, domain: str, path: str) -> str:
+        """Return the URL of a call about a device's cart.
+
+        ``path`` is what stands behind ``/cart/``, or ``complete-order``, which goes where cards go.
+        """
+        merchant = f"domains/{quote(domain, safe='')}"
+        if path == COMPLETE_ORDER:
+            return f"{self.card_url}/api/v2/payment/{merchant}/{path}"
+        return f"{self.api_url}/api/v2/{merchant}/cart/{path}"
 
     async def cart(self, domain: str, token: SecretStr) -> dict[str, Any]:
         """Get this device's cart at a merchant.
@@ -257,7 +273,7 @@ class FirmlyClient:
         ``path`` is what stands behind ``/cart/``: ``line-items``, ``shipping-info``. A body may
         hold an address, so it is kept from tracebacks.
         """
-        url = f"{self.api_url}/api/v2/domains/{quote(domain, safe='')}/cart/{path}"
+        url = self.call_url(domain, path)
         answer = await self._call(method, url, token, Secret(dict(body)) if body else None)
         return answer if isinstance(answer, dict) else {}
 

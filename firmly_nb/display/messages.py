@@ -481,6 +481,22 @@ FNB109 Cart of another lab
 A cart is visible only with the session that made it, and this lab does not have it.
 Ask the lab that placed the order, or pass a merchant domain to lab.cart().
 
+FNB110 Shipment not clear
+No shipment of the cart, or more than one, offers the shipping method.
+Choose a method that the message lists, or name the shipment with shipment_id.
+
+FNB111 Step of a flow not valid
+The step has an unknown name, or other arguments than the method of that name.
+Write each step as a tuple: ("set_shipping_method", "TWO_DAY").
+
+FNB112 Flow has ended
+The flow was completed or left, and takes no further call.
+Begin another with lab.flow().
+
+FNB113 Product sold out
+The merchant has no variant of the product that can be ordered now.
+Choose another product from lab.products().
+
 FNB200 Error without a known name
 The API answered with an error that its pages do not name.
 Read the API's own words in the message. Repeat the request later, or ask firmly.

@@ -22,7 +22,7 @@ from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import storage
 from firmly_nb.environments import staging
-from firmly_nb.exchange.curl import place_order_path, posted
+from firmly_nb.exchange.curl import order_path, posted
 from firmly_nb.recorder.records import Recorded, shareable
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def entry(order: Recorded) -> dict[str, Any]:
     is_stream = bool(events) or (start.sse and end.confirmation is None and 200 <= status < 300)
     mime = EVENT_STREAM if is_stream else "application/json"
     text = stream_text(events) if is_stream else _json(end.confirmation)
-    path, query = place_order_path(start)
+    path, query = order_path(start)
     body = orjson.dumps(posted(start, REDACTED, {})).decode()
     made: dict[str, Any] = {
         "startedDateTime": iso(started_ns(order) or 0),

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from firmly_nb.api.headers import trace_ids, user_agent
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import count
-from firmly_nb.exchange.curl import place_order_path
+from firmly_nb.exchange.curl import order_path
 from firmly_nb.exchange.har import origin, started_ns
 from firmly_nb.outcomes import PLACED
 from firmly_nb.recorder.records import Recorded, shareable
@@ -127,7 +127,7 @@ def _span(order: Recorded, begin_ns: int) -> Any:
 def _attributes(order: Recorded) -> dict[str, Any]:
     start, events, end = order[:3]
     row = order_row(start, events, end)
-    path, query = place_order_path(start)
+    path, query = order_path(start)
     where = urlsplit(f"{origin(start)}{path}{query}")
     port = where.port or {"http": 80, "https": 443}.get(where.scheme)
     known = {

@@ -196,7 +196,7 @@ class Recording:
 
     @cached_property
     def _judgement(self) -> Judgement:
-        return judgement(self._events, self._end, self.order_number)
+        return judgement(self._start, self._events, self._end, self.order_number)
 
     @cached_property
     def stages(self) -> pd.DataFrame:

@@ -320,7 +320,10 @@ def recordings_html(recs: ManyShown) -> str:
 
 
 def _origin(rec: OneShown) -> str:
-    return " · ".join([printable(rec.domain), printable(rec.environment), precision(rec)])
+    wall_ms = rec.summary()["wall_time_ms"]
+    wall = [] if wall_ms is None else [f"wall {duration(wall_ms)}"]
+    parts = [printable(rec.domain), printable(rec.environment), precision(rec), *wall]
+    return " · ".join(parts)
 
 
 def _counted(recs: ManyShown) -> str:

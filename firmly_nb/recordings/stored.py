@@ -18,7 +18,7 @@ from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.har import SUFFIX as HAR
 from firmly_nb.exchange.har import HarError
 from firmly_nb.latency.stages import STAGES
-from firmly_nb.outcomes import JUDGED_BY, judge_rows
+from firmly_nb.outcomes import EXTERNAL, JUDGED_BY, judge_rows
 from firmly_nb.recorder.journal import (
     RECORDINGS,
     SUFFIX,
@@ -33,6 +33,7 @@ from firmly_nb.recorder.tables import (
     EVENTS,
     HEADERS,
     ORDERS,
+    PLACE_ORDER,
     WIDE,
     confirmation_rows,
     header_rows,
@@ -201,6 +202,11 @@ class Stored:
         columns: dict[str, Any] = self._order_columns(ORDERS, rows)
         # Older versions did not write it.
         columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
+        endpoints = columns["endpoint"].astype("object")
+        if endpoints.isna().any():
+            told = columns["environment"].eq(EXTERNAL)
+            endpoints = endpoints.where(endpoints.notna() | told, PLACE_ORDER)
+            columns["endpoint"] = endpoints.where(endpoints.notna(), None).tolist()
         judged = self.judged_now(rows)
         for name in JUDGED if judged else ():
             values = columns[name].astype("object").to_numpy(copy=True)

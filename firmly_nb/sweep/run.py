@@ -21,7 +21,7 @@ from firmly_nb.display.messages import coded_error
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import ANSWERED, NO, YES
 from firmly_nb.recorder.process import Recalled, RecorderError
-from firmly_nb.recorder.records import End, Event, Record, Start, end_of_cut_off
+from firmly_nb.recorder.records import End, Record, Start, recorded, start_of
 from firmly_nb.recorder.tables import headline_ms, order_row
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.sweep.budget import GO, WAIT, Ledger, Quotes, amount_from, noted_amount, what_of
@@ -57,20 +57,9 @@ STOPPED = "stopped by the analyst"
 KEPT_RECORDINGS = 10_000
 
 
-def start_of(records: Sequence[Record]) -> Start:
-    """Return what a recording begins with."""
-    start = records[0]
-    if not isinstance(start, Start):
-        raise TypeError("a recording begins with a start record")
-    return start
-
-
 def row_of(records: Sequence[Record]) -> dict[str, Any]:
     """Return a recording's row of the table of orders, without a table."""
-    start, last = start_of(records), records[-1]
-    events = [record for record in records if isinstance(record, Event)]
-    end = last if isinstance(last, End) else end_of_cut_off(start, events)
-    return order_row(start, events, end)
+    return order_row(*recorded(records)[:3])
 
 
 def amount_of(row: dict[str, Any]) -> Amount | None:
@@ -313,7 +302,7 @@ class Sender:
 
         def keep(item: Record) -> None:
             records.append(item)
-            if isinstance(item, Start):
+            if len(records) == 1 and isinstance(item, Start):
                 self._has_started(planned, held)
 
         self._handed[planned.number] = job.start.recording_id
