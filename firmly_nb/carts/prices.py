@@ -64,6 +64,8 @@ def prices(line_items: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
         where its price changed on the way.
     """
     known = line_items.dropna(subset=["price_minor"])
+    if known.empty:
+        return PRICES.empty()
     told = orders.drop_duplicates("recording_id").set_index("recording_id")
     seen = pd.DataFrame(
         {

@@ -249,6 +249,7 @@ class WorkerProcess:
     keep_personal: bool = False
     api_url: str = ""
     process: asyncio.subprocess.Process | None = None
+    _waiting: set[str] = field(default_factory=set)  # for the process, and not taken back
     _pending: dict[str, _Pending] = field(default_factory=dict)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _slow: list[asyncio.Task[Any]] = field(default_factory=list)  # starts that nobody waits for
@@ -280,8 +281,14 @@ class WorkerProcess:
         Recalled
             If it was taken back with :meth:`recall` in time; nothing was sent.
         """
-        process = await self._started_within(job.left_s())
         order_id = job.start.recording_id
+        self._waiting.add(order_id)
+        try:
+            process = await self._started_within(job.left_s())
+            if order_id not in self._waiting:
+                raise Recalled("taken back before the recorder was given it")
+        finally:
+            self._waiting.discard(order_id)
         done: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         pending = self._pending[order_id] = _Pending(job, process, on_record, done)
         try:
@@ -302,6 +309,7 @@ class WorkerProcess:
 
     def recall(self, order_id: str) -> None:
         """Take an order back that waits for its planned start; one that is begun goes on."""
+        self._waiting.discard(order_id)
         pending = self._pending.get(order_id)
         if pending and pending.start is None:
             pending.recalled = True

@@ -48,10 +48,11 @@ def test_voila_shows_the_same_widgets_alive(page, tmp_path, artefact):
     with running_voila(tmp_path, CELLS) as url:
         page.goto(url)
         shown = page.locator(".jp-OutputArea-output")
-        form, panel = (
-            shown.filter(has=page.locator(kind)) for kind in (".order-form", ".sweep-panel")
+        form, panel, cart = (
+            shown.filter(has=page.locator(kind)).last
+            for kind in (".order-form", ".sweep-panel", ".cart-title")
         )
-        expect_alive(form, panel, shown.last)
+        expect_alive(form, panel, cart)
         artefact("voila", page)
         page.goto("about:blank")
 

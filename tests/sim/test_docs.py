@@ -94,13 +94,21 @@ def test_the_table_of_profiles_is_the_servers(text):
         assert medians == [delay.median_ms for delay in profile.delays.values()]
 
 
-def test_every_option_has_a_flag_and_a_flag_gives_the_option():
+def test_every_option_has_a_flag_and_a_flag_gives_the_option(tmp_path):
+    tape = tmp_path / "tape"  # a replay must be there
+    tape.touch()
     for one in fields(Settings):
         flag = "--" + one.name.replace("_", "-")
         assert flag in parser().format_help()
         if not isinstance(one.default, bool) and one.metadata["choices"] is None:
-            value = {"profile": "calm", "fault": "stall", "folder": "x"}.get(one.name, "1")
-            assert str(getattr(parse([flag, value]), one.name)).startswith(value)
+            own = {
+                "profile": ["calm"],
+                "fault": ["stall"],
+                "replay": [str(tape)],
+                "slow": ["shipping-updated=1.3", "--replay", str(tape)],
+            }
+            value, *more = own.get(one.name, ["1"])
+            assert str(getattr(parse([flag, value, *more]), one.name)).startswith(value)
     changed = Settings(profile="calm", lenient_card=True, fault_rate=0.5, statuses="endpoint")
     assert parse(changed.flags()) == changed
 

@@ -1,5 +1,8 @@
 """What a sweep does when the other side says no: it waits, holds back, or stops in a sentence."""
 
+import asyncio
+import threading
+
 import pytest
 
 import firmly_nb as fnb
@@ -83,6 +86,25 @@ def test_a_stop_takes_back_what_the_recorder_was_given_ahead(lab, until, monkeyp
     started.stop(let_finish=True)
     assert len(started.wait()) == 0
     assert started.progress.left == 3
+
+
+def test_a_stop_takes_back_what_waits_for_a_recorder_that_starts(lab, until, monkeypatch):
+    monkeypatch.setattr("firmly_nb.sweep.run.HANDED_OVER_S", 60.0)
+    monkeypatch.setattr("firmly_nb.sweep.run.AHEAD_S", 60.0)
+    worker, ready = lab._bench.worker(), threading.Event()
+    as_ever = worker._started_within
+
+    async def slowly(left_s):
+        await asyncio.to_thread(ready.wait)
+        return await as_ever(left_s)
+
+    monkeypatch.setattr(worker, "_started_within", slowly)
+    started = lab.start_sweep(ORDER, count=1, rate=50)
+    until(lambda: worker._waiting, "an order that the recorder was not given yet")
+    started.stop(let_finish=True)
+    ready.set()
+    assert len(started.wait()) == 0
+    assert started.progress.left == 1
 
 
 @pytest.fixture
