@@ -24,6 +24,7 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
 
 from firmly_nb import catalogue, environments
+from firmly_nb.api.causes import find_trust
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import (
@@ -154,7 +155,9 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         Further merchants that may be ordered from. Staging allows only its demo merchant by
         itself, the simulator its own catalogue.
     ca_file
-        Certificates to trust, for a simulator with TLS. TLS is always verified.
+        Certificates to trust instead of the usual ones: a PEM file, such as that of your company's
+        authority. By default what ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` or ``REQUESTS_CA_BUNDLE``
+        names, else certifi's list. TLS is always verified.
     journal
         Folder for journals; by default the user's state directory, or ``FIRMLY_NB_HOME``.
     keep_personal
@@ -193,6 +196,8 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         text = "card_url is given without api_url. Pass both, or an environment."
         raise coded_error(ValueError, "FNB002", text)
     domains = environments.merchants(allow_domains)
+    if ca_file is not None:
+        find_trust(str(ca_file)).context()
     simulator: Simulator | None = None
     if api_url is not None:
         where = environments.custom(api_url, card_url, domains)
@@ -207,17 +212,18 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         raise coded_error(ValueError, "FNB001", text)
     if simulator_options:
         raise _no_simulator(where.name, simulator_options)
-    return Lab(
-        Bench(
-            where,
-            find_app_id(app_id),
-            expanded(journal) if journal else default_directory(),
-            ca_file=str(ca_file) if ca_file else None,
-            keep_personal=keep_personal,
-            milestones=tuple(milestones) if milestones else None,
-            simulator=simulator,
-        )
+    bench = Bench(
+        where,
+        find_app_id(app_id),
+        expanded(journal) if journal else default_directory(),
+        ca_file=str(ca_file) if ca_file else None,
+        keep_personal=keep_personal,
+        milestones=tuple(milestones) if milestones else None,
+        simulator=simulator,
     )
+    if bench.trust.file and ca_file is None:
+        bench.trust.context()  # a variable may name a file that is not there
+    return Lab(bench)
 
 
 class Lab:
