@@ -39,6 +39,7 @@ from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
 from firmly_nb.recorder.tables import judgement, last_snapshot
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.settings_file import FILE, FileSettings
 from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of
 
@@ -236,7 +237,7 @@ class Bench:
         journal: Path,
         *,
         ca_file: str | None = None,
-        ca_file_named_by: str = "ca_file",
+        kept: FileSettings | None = None,
         keep_personal: bool = False,
         milestones: tuple[str, ...] | None = None,
         simulator: Simulator | None = None,
@@ -244,9 +245,12 @@ class Bench:
         self.environment = environment
         self.app_id = app_id
         self.journal = journal
-        self.ca_file = ca_file
         is_secure = "https:" in {url[:6] for url in (environment.api_url, environment.card_url)}
-        self.trust = find_trust(ca_file, ca_file_named_by, secure=is_secure)
+        # What the settings file says; what was passed counts before it.
+        self.kept = kept or FileSettings()
+        named_by = FILE if ca_file is None and self.kept.ca_file else "ca_file"
+        self.ca_file = ca_file or (self.kept.ca_file if is_secure else None)
+        self.trust = find_trust(self.ca_file, named_by, secure=is_secure)
         self.keep_personal = keep_personal
         self.milestones = milestones
         self.simulator = simulator

@@ -5,7 +5,7 @@
 - ``products``, ``variants``, ``search``: what can be ordered;
 - ``cart``: what a merchant holds; ``session``, ``public_key``: with what it is asked;
 - ``settle``: whether an order exists, where that is unknown;
-- ``calibrate``: how far off times are on this machine;
+- ``calibrate``: how far off times are on this machine; ``doctor``: what is reached, and how;
 - ``last``, ``last_sweep``, ``environment``, ``simulator``, ``journal``: what is at hand; ``close``.
 
 A verb waits, also inside a running event loop; its twin ``*_async`` is awaited and lets others run.
@@ -36,14 +36,16 @@ from firmly_nb.background import (
     forked,
     submit,
 )
-from firmly_nb.display.messages import check_names, coded_error, quoted, wrong_type
+from firmly_nb.display.messages import check_names, code_of, coded_error, quoted, wrong_type
 from firmly_nb.display.text import number, printable
 from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
+from firmly_nb.reach import Reach, look
 from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory, expanded
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.settings_file import settings_of
 from firmly_nb.sim.settings import Settings, SimulatorOptions
 from firmly_nb.wire.stamps import monotonic_ns
 
@@ -164,6 +166,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         Whether journals hold addresses unmasked.
     milestones
         Event names in order, where a stream speaks another vocabulary than the documented ones.
+        These, ``ca_file``, ``allow_domains`` and more may stand in a file: docs/networks.md.
     **simulator_options
         For the simulator: ``profile``, ``seed`` and so on; see docs/simulator.md.
 
@@ -198,6 +201,8 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     domains = environments.merchants(allow_domains)
     if ca_file is not None:
         find_trust(str(ca_file)).context()
+    kept = settings_of("custom" if api_url else environment or "simulator")
+    domains |= kept.allow_domains
     simulator: Simulator | None = None
     if api_url is not None:
         where = environments.custom(api_url, card_url, domains)
@@ -214,16 +219,34 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         raise _no_simulator(where.name, simulator_options)
     bench = Bench(
         where,
-        find_app_id(app_id),
+        find_app_id(app_id, kept.app_id_variable),
         expanded(journal) if journal else default_directory(),
         ca_file=str(ca_file) if ca_file else None,
         keep_personal=keep_personal,
-        milestones=tuple(milestones) if milestones else None,
+        milestones=tuple(milestones) if milestones else kept.milestones,
         simulator=simulator,
+        kept=kept,
     )
     if bench.trust.file and ca_file is None:
         bench.trust.context()  # a variable may name a file that is not there
     return Lab(bench)
+
+
+def diagnose(environment: str | None, **given: Any) -> Reach:
+    """Take each step on the way to an environment, even without an app id.
+
+    The arguments are those of :func:`connect`; see :meth:`Lab.doctor`.
+    """
+    missing = ""
+    try:
+        lab = connect(environment, **given)
+    except ValueError as error:
+        if code_of(error) not in {"FNB013", "FNB014", "FNB015"}:
+            raise
+        missing = str(error)
+        lab = connect(environment, app_id="none", **given)
+    with lab:
+        return follow(submit(look, lab._open(), missing))  # noqa: SLF001
 
 
 class Lab:
@@ -424,7 +447,8 @@ class Lab:
         """
         from firmly_nb.sweep.sweep import begin
 
-        self._last_sweep = begin(self._open(), orders, card, arguments)
+        bench = self._open()
+        self._last_sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments))
         return self._last_sweep
 
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
@@ -530,6 +554,25 @@ class Lab:
         """See :meth:`calibrate`."""
         return await calibration.calibrate_async(events=events, seed=seed, tls=tls)
 
+    def doctor(self) -> Reach:
+        """Look at each step on the way of an order, and order nothing.
+
+        Name, proxy, connection and certificate of each host, then session, key, catalogue,
+        allow-list, clock and who answers: each ``ok``, ``failed`` with cause and remedy, or ``not
+        tried``.
+
+        Examples
+        --------
+        >>> with connect(profile="instant") as lab:
+        ...     lab.doctor().ok
+        True
+        """
+        return follow(submit(look, self._open()))
+
+    async def doctor_async(self) -> Reach:
+        """See :meth:`doctor`."""
+        return await follow_async(submit(look, self._open()))
+
     def close(self) -> None:
         """Close connections, recorder and simulator; safe to call again."""
         if self._finalizer.detach():
@@ -557,7 +600,8 @@ class Lab:
         domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))
         where = ", ".join(domains[:3]) or "no merchant yet"
         more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
-        return f"Lab({self.environment.name}; orders allowed at {where}{more})"
+        kept = f"; settings of {self._bench.kept}" if self._bench.kept.file else ""
+        return f"Lab({self.environment.name}; orders allowed at {where}{more}{kept})"
 
     def _ask(
         self, question: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **named: Any

@@ -259,3 +259,23 @@ def test_staging_is_reached_through_proxy_and_tls(monkeypatch, tmp_path):
         "POST",
         "/api/v2/payment/domains/staging.luma.gift/place-order?sse=true",
     ) in gateway.asked
+
+
+@pytest.mark.parametrize("words", [("place",), ("sweep", "--count", "1"), ("doctor", "--env", "x")])
+def test_every_command_that_connects_takes_a_ca_file(words, command):
+    code, _, complaint = command(*words, "--ca-file", "nowhere.pem")
+    assert code == 2
+    assert "The CA file nowhere.pem (--ca-file) cannot be used: the file does not" in complaint
+    assert "or remove --ca-file" in complaint
+
+
+def test_the_terminal_says_how_an_issuer_is_trusted_there(monkeypatch, tmp_path, command):
+    with staging_gateway(monkeypatch, tmp_path) as (gateway, authority, _):
+        monkeypatch.setenv("FIRMLY_APP_ID", APP_ID)
+        code, _, complaint = command("place", "--env", "staging")
+        assert code == 2
+        assert "Pass --ca-file or set SSL_CERT_FILE" in complaint
+        assert gateway.asked == []
+        code, said, _ = command("place", "--env", "staging", "--ca-file", authority.file)
+    assert code == 0
+    assert "Placed: order T-1" in said

@@ -82,9 +82,10 @@ class Trust:
             why = "the file does not exist" if missing else f"{error.strerror or error}"
         text = f"The CA file {path} ({self.named_by}) cannot be used: {why}."
         kind = ValueError if path.is_file() and os.access(path, os.R_OK) else OSError
-        raise coded_error(
-            kind, "FNB025", f"{text} Name a PEM file with the certificates to trust, or remove it."
-        )
+        else_do = {"ca_file": "remove ca_file", "firmly-nb.toml": "delete its line in that file"}
+        do = else_do.get(self.named_by, f"unset {self.named_by}")
+        text = f"{text} Name a PEM file with the certificates to trust, or {do}."
+        raise coded_error(kind, "FNB025", text)
 
 
 def find_trust(

@@ -122,6 +122,20 @@ class FirmlyClient:
         self.api_url = api_url.rstrip("/")
         self.card_url = card_url.rstrip("/")
 
+    async def knock(self, url: str) -> None:
+        """Reach a host and ask for nothing: any response will do, also one that refuses.
+
+        Raises
+        ------
+        FirmlyError
+            If there is no response.
+        """
+        try:
+            await self._send("GET", f"{url.rstrip('/')}/", limits=KEY_TIMEOUT)
+        except FirmlyError as error:
+            if error.http_status is None:
+                raise
+
     async def browser_session(self, app_id: SecretStr, renew: SecretStr | None = None) -> Session:
         """Get a device token; with the old one the device, and so its carts, stay the same."""
         answer = await self._send(

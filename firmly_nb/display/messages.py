@@ -737,6 +737,26 @@ FNB411 Path of an unknown user
 The path begins with ~ and a name, and this machine has no home folder for that user.
 Write the whole path, or ~/ for your own home folder.
 
+FNB412 Settings file cannot be read
+firmly-nb.toml is not readable, not UTF-8 or not valid TOML.
+Mend the place that the message names, or remove the file. See docs/networks.md.
+
+FNB413 Unknown setting
+firmly-nb.toml has an environment or a setting that does not exist.
+Correct the spelling at the line in the message.
+
+FNB414 Setting of another kind
+A setting of firmly-nb.toml has a value of another type than it needs.
+Write a value of the kind that the message names.
+
+FNB415 Secret in the settings file
+firmly-nb.toml holds, or may hold, an app id, a token or a card. Such files get shared.
+Remove it. Set FIRMLY_APP_ID, or write it to a .env file outside version control.
+
+FNB416 Production in the settings file
+firmly-nb.toml names production, where orders are real. It is always refused.
+Remove it. Use staging or the simulator.
+
 FNB501 No orders
 The list of orders is empty.
 Pass at least one order.
@@ -844,6 +864,10 @@ Pass a number in the range that the message names.
 FNB606 Recorder failed before the order
 The recorder stopped before it sent the order, for example because the journal cannot be written.
 Correct what the message names, and place the order again.
+
+FNB607 Clock differs from the API's
+This machine's clock and that of the API are far apart. Sessions may seem over, or last too long.
+Set this machine's clock by a time server. Recorded times do not depend on it.
 
 FNB701 An order is running
 The form places one order after another.
