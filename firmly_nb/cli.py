@@ -571,13 +571,13 @@ def doctor(
 def _print_reach(found: Reach) -> None:
     from firmly_nb.reach import STYLES
 
-    _say(found.sentence, "bold")
+    _say(in_terminal_words(found.sentence), "bold")
     for step in found.steps:
         _say(in_terminal_words(str(step)), STYLES[step.state])
 
 
 @app.command()
-def conformance(
+def conformance(  # noqa: PLR0913, PLR0917 - each is an option of its own
     environment: EnvironmentName = "simulator",
     api_url: Annotated[
         str | None, typer.Option(help="URL of an API of your own, in place of --env.")
@@ -586,6 +586,7 @@ def conformance(
     item: Items = None,
     card: CardName = "visa",
     allow: Allowed = None,
+    ca_file: CaFile = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A page to send to others.")
     ] = None,
@@ -598,8 +599,8 @@ def conformance(
     """
     changes: dict[str, Any] = {"items": items_of(item)} if item else {}
     order = Order.example(domain=domain, **changes)
-    where = {"api_url": api_url} if api_url else {}
-    with _lab(None if api_url else environment, allow_domains=allow or [], **where) as lab:
+    where: dict[str, Any] = {"allow_domains": allow or [], "ca_file": ca_file, "api_url": api_url}
+    with _lab(None if api_url else environment, **where) as lab:
         found = lab.conformance(order, Card.test(card))
     page = found.save(output) if output else None
     if as_json:

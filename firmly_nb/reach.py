@@ -134,13 +134,14 @@ class Reach:
 
     @property
     def sentence(self) -> str:
-        """Result in one sentence."""
+        """Result in a few words; of the first step that failed cause and remedy."""
         if self.ok:
             return f"{self.environment}: every step on the way of an order is ok."
         first, more = self.failed[0], len(self.failed) - 1
         place = f" of {first.host}" if first.host else ""
-        others = f" and {count(more, 'other step')}" if more else ""
-        return f"{self.environment}: {first.step}{place}{others} failed. Nothing was ordered."
+        others = f" {count(more, 'other step')} failed." if more else ""
+        what = f"{self.environment}: {first.step}{place} failed: {first.found}."
+        return f"{what} {first.remedy}{others}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, as for JSON."""

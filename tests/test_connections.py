@@ -261,7 +261,9 @@ def test_staging_is_reached_through_proxy_and_tls(monkeypatch, tmp_path):
     ) in gateway.asked
 
 
-@pytest.mark.parametrize("words", [("place",), ("sweep", "--count", "1"), ("doctor", "--env", "x")])
+@pytest.mark.parametrize(
+    "words", [("place",), ("sweep", "--count", "1"), ("doctor", "--env", "x"), ("conformance",)]
+)
 def test_every_command_that_connects_takes_a_ca_file(words, command):
     code, _, complaint = command(*words, "--ca-file", "nowhere.pem")
     assert code == 2

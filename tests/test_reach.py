@@ -149,6 +149,9 @@ def test_a_proxy_that_wants_a_login_is_a_failure_of_the_proxy(monkeypatch, tmp_p
     assert step(found, "proxy").found == f"the proxy {proxy.place} wants a login (HTTP 407)"
     assert step(found, "connection").state == "not tried"
     assert str(found.failed[0]) in repr(found)
+    first = repr(found).splitlines()[0]
+    assert f"the proxy {proxy.place} wants a login (HTTP 407). Set HTTPS_PROXY=http://USER" in first
+    assert first.endswith("1 other step failed.")
 
 
 def test_a_dead_proxy_is_a_failure_of_the_proxy(monkeypatch, unused_port):
