@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.lab import Lab, PlaceOptions
     from firmly_nb.latency.gate import Gate
+    from firmly_nb.reach import Reach
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.sweep.sweep import Sweep
@@ -57,6 +58,9 @@ TERMINAL_WORDS = {
     r"^arrival='(\w+)'": r"--arrival \1",
     r"\brun_id\b": "--run-id",
     r"^timeout_s": "--timeout",
+    r"Pass ca_file=\.\.\.": "Pass --ca-file",
+    r"\(ca_file\)": "(--ca-file)",
+    r"remove ca_file": "remove --ca-file",
     r"^allow_domains": "--allow",
     r"^(count|rate|concurrency|duration|seed|control) must": r"--\1 must",
 }
@@ -86,6 +90,10 @@ Items = Annotated[
 CardName = Annotated[str, typer.Option(help=f"Test card: {', '.join(TEST_CARDS)}.")]
 Allowed = Annotated[
     list[str] | None, typer.Option(help="A further merchant that may be ordered from.")
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(help="Certificates to trust (PEM); by default SSL_CERT_FILE, else certifi's."),
 ]
 WithEvents = Annotated[bool, typer.Option(help="Ask for events.")]
 Warm = Annotated[bool, typer.Option(help="Open connections beforehand.")]
@@ -151,6 +159,7 @@ def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
     item: Items = None,
     card: CardName = "visa",
     allow: Allowed = None,
+    ca_file: CaFile = None,
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
@@ -160,7 +169,7 @@ def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
     """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""
     changes: dict[str, Any] = {"items": items_of(item)} if item else {}
     order = Order.example(domain=domain, **changes)
-    with _lab(environment, allow_domains=allow or []) as lab:
+    with _lab(environment, allow_domains=allow or [], ca_file=ca_file) as lab:
         options = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
         rec = _place(lab, order, Card.test(card), quiet=as_json, **options)
         _finish(rec, as_json=as_json)
@@ -196,6 +205,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     item: Items = None,
     card: CardName = "visa",
     allow: Allowed = None,
+    ca_file: CaFile = None,
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
@@ -221,7 +231,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     }
     given = {name: value for name, value in asked.items() if value is not None}
     more = {"profile": profile} if profile else {}
-    with _lab(environment, allow_domains=allow or [], **more) as lab:
+    with _lab(environment, allow_domains=allow or [], ca_file=ca_file, **more) as lab:
         order = _order(lab, resume, domain, item)
         options: PlaceOptions = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
         started = lab.start_sweep(order, Card.test(card), **given, **options)
@@ -526,15 +536,48 @@ def explain(
 
 
 @app.command()
-def doctor() -> None:
-    """Say how well times can be taken on this machine, with versions and platform facts."""
+def doctor(
+    environment: Annotated[
+        str | None,
+        typer.Option("--environment", "--env", help="Look at the way to simulator or staging."),
+    ] = None,
+    api_url: Annotated[str | None, typer.Option(help="Look at the way to this API.")] = None,
+    card_url: Annotated[
+        str | None, typer.Option(help="Where cards go; by default api. becomes cc.")
+    ] = None,
+    allow: Allowed = None,
+    ca_file: CaFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Say what is wrong on this machine; with an environment, on the way of an order to it.
+
+    Nothing is ordered. The exit code is 0 if nothing needs to be done, else 1.
+    """
+    if environment or api_url or card_url:
+        from firmly_nb.lab import diagnose
+
+        urls = {"api_url": api_url, "card_url": card_url}
+        found = diagnose(environment, allow_domains=allow or [], ca_file=ca_file, **urls)
+        if as_json:
+            print_json(found.as_dict())
+        else:
+            _print_reach(found)
+        raise typer.Exit(found.exit_code)
     from firmly_nb.doctor import run
 
-    raise typer.Exit(run(console_of()))
+    raise typer.Exit(run(console_of(), as_json=as_json))
+
+
+def _print_reach(found: Reach) -> None:
+    from firmly_nb.reach import STYLES
+
+    _say(in_terminal_words(found.sentence), "bold")
+    for step in found.steps:
+        _say(in_terminal_words(str(step)), STYLES[step.state])
 
 
 @app.command()
-def conformance(
+def conformance(  # noqa: PLR0913, PLR0917 - each is an option of its own
     environment: EnvironmentName = "simulator",
     api_url: Annotated[
         str | None, typer.Option(help="URL of an API of your own, in place of --env.")
@@ -543,6 +586,7 @@ def conformance(
     item: Items = None,
     card: CardName = "visa",
     allow: Allowed = None,
+    ca_file: CaFile = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A page to send to others.")
     ] = None,
@@ -555,8 +599,8 @@ def conformance(
     """
     changes: dict[str, Any] = {"items": items_of(item)} if item else {}
     order = Order.example(domain=domain, **changes)
-    where = {"api_url": api_url} if api_url else {}
-    with _lab(None if api_url else environment, allow_domains=allow or [], **where) as lab:
+    where: dict[str, Any] = {"allow_domains": allow or [], "ca_file": ca_file, "api_url": api_url}
+    with _lab(None if api_url else environment, **where) as lab:
         found = lab.conformance(order, Card.test(card))
     page = found.save(output) if output else None
     if as_json:
@@ -591,11 +635,17 @@ def main() -> None:
         raise
 
 
+def in_terminal_words(text: str) -> str:
+    """Say what a message says to do in Python as it is done here."""
+    for python, terminal in TERMINAL_WORDS.items():
+        text = re.sub(python, terminal, text)
+    return text
+
+
 def _fail(text: str) -> None:
     from rich.console import Console
 
-    for python, terminal in TERMINAL_WORDS.items():
-        text = re.sub(python, terminal, text)
+    text = in_terminal_words(text)
     Console(stderr=True, highlight=False).print(
         f"firmly-nb: {text}", style="red", markup=False, soft_wrap=True
     )

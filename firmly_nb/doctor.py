@@ -7,6 +7,7 @@ anywhere but to this machine, and no value of a secret is read out.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import platform
 import shutil
@@ -19,9 +20,11 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firmly_nb.api.secrets import APP_ID_VARIABLE
 from firmly_nb.display.text import storage, uncertainty
 from firmly_nb.environments import from_dotenv
 from firmly_nb.recorder.journal import default_directory
+from firmly_nb.settings_file import FILE, find_file, settings_of, user_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,8 +87,12 @@ class Report:
         return {"ok": self.ok, "findings": findings, "calibration": table}
 
 
-def run(console: Console) -> int:
+def run(console: Console, *, as_json: bool = False) -> int:
     """Examine, print and return the exit code: 0 if nothing needs to be done, else 1."""
+    if as_json:
+        report = examine()
+        sys.stdout.write(json.dumps(report.as_dict(), indent=2) + "\n")
+        return 0 if report.ok else 1
     with console.status("Measuring how far off times are on this machine (5 seconds)"):
         report = examine()
     show(report, console)
@@ -264,7 +271,32 @@ def belongings() -> Iterator[Finding]:
     """Say where recordings and pages are, and whether there is an app id; never which one."""
     yield _journal(default_directory())
     yield _pages(Path(__file__).parent)
-    yield _app_id()
+    yield _browser()
+    settings = _settings()
+    yield settings
+    unread = settings.ok is False
+    yield _app_id(APP_ID_VARIABLE if unread else settings_of("staging").app_id_variable)
+
+
+def _browser() -> Finding:
+    """Look for what draws the pictures of charts, as it is looked for when one is drawn."""
+    from choreographer.browsers.chromium import Chromium
+
+    found = Chromium.find_browser(skip_local=False)
+    advice = "Charts have no static pictures, and reports say so. Install Chrome or Chromium."
+    if found:
+        return Finding("browser for pictures", str(found))
+    return Finding("browser for pictures", "none", None, advice)
+
+
+def _settings() -> Finding:
+    try:
+        settings_of("staging")
+    except (OSError, ValueError, TypeError) as error:
+        return Finding("settings", str(error).rstrip("."), False)
+    path = find_file()
+    looked = f"no {FILE} here or at {user_file()}"
+    return Finding("settings", str(path) if path else looked, True if path else None)
 
 
 def _pages(package: Path) -> Finding:
@@ -289,16 +321,16 @@ def _journal(folder: Path) -> Finding:
     return Finding(name, text, not low, "Free some space: a full disk ends a journal." * low)
 
 
-def _app_id() -> Finding:
+def _app_id(variable: str) -> Finding:
     name = "app id"
-    if os.environ.get("FIRMLY_APP_ID"):
-        return Finding(name, "set (FIRMLY_APP_ID)")
+    if os.environ.get(variable):
+        return Finding(name, f"set ({variable})")
     try:
-        if from_dotenv():
+        if from_dotenv(variable):
             return Finding(name, "set (.env)")
     except ValueError as error:
         return Finding(name, str(error), None, "Only staging needs an app id.")
-    advice = "Only staging needs one: set FIRMLY_APP_ID, or put it into a .env file."
+    advice = f"Only staging needs one: set {variable}, or put it into a .env file."
     return Finding(name, "not set", None, advice)
 
 

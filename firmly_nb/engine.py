@@ -23,6 +23,7 @@ import httpx
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
+from firmly_nb.api.causes import Way, find_trust
 from firmly_nb.api.client import session_clock_ns
 from firmly_nb.api.errors import CartNotFound, FirmlyError, refuses_token, safe_text
 from firmly_nb.api.event_names import COMPLETE_ORDER
@@ -44,11 +45,11 @@ from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
 from firmly_nb.recorder.tables import judgement, last_snapshot
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.settings_file import FILE, FileSettings
 from firmly_nb.wire.stamps import monotonic_ns
-from firmly_nb.wire.transport import SOCKS_PROXY
+from firmly_nb.wire.transport import StampingTransport, proxy_of
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
 # A token must outlive the order that is placed with it.
 RENEW_BEFORE_S = 180.0
+MAX_CONNECTIONS = 100  # at once, as httpx; each device has one call at a time
 # Many orders at once need many devices; the API is asked for a few at a time.
 OPENED_AT_ONCE = 2
 
@@ -338,6 +340,7 @@ class Bench:
         journal: Path,
         *,
         ca_file: str | None = None,
+        kept: FileSettings | None = None,
         keep_personal: bool = False,
         milestones: tuple[str, ...] | None = None,
         simulator: Simulator | None = None,
@@ -345,7 +348,12 @@ class Bench:
         self.environment = environment
         self.app_id = app_id
         self.journal = journal
-        self.ca_file = ca_file
+        is_secure = "https:" in {url[:6] for url in (environment.api_url, environment.card_url)}
+        # What the settings file says; what was passed counts before it.
+        self.kept = kept or FileSettings()
+        named_by = FILE if ca_file is None and self.kept.ca_file else "ca_file"
+        self.ca_file = ca_file or (self.kept.ca_file if is_secure else None)
+        self.trust = find_trust(self.ca_file, named_by, secure=is_secure)
         self.keep_personal = keep_personal
         self.milestones = milestones
         self.simulator = simulator
@@ -367,16 +375,24 @@ class Bench:
     def client(self) -> FirmlyClient:
         """Return the client for everything but placing."""
         if self._client is None:
-            from firmly_nb.api.client import FirmlyClient
-
-            where = self.environment
-            try:
-                # This machine is never reached through a proxy.
-                http = httpx.AsyncClient(verify=self._tls(), trust_env=not where.is_local)
-            except ImportError:
-                raise FirmlyError("TransportError", SOCKS_PROXY) from None
-            self._client = FirmlyClient(http, where.api_url, where.card_url)
+            self._client = self.new_client()
         return self._client
+
+    def new_client(self) -> FirmlyClient:
+        """Return a client over connections of its own, which take the way that orders take.
+
+        Raises
+        ------
+        OSError
+            If the file of trusted certificates cannot be read.
+        """
+        from firmly_nb.api.client import FirmlyClient
+
+        where, trust = self.environment, self.trust
+        transport = StampingTransport(ssl_context=trust.context(), max_connections=MAX_CONNECTIONS)
+        http = httpx.AsyncClient(transport=transport, trust_env=False)
+        way = Way(trust, proxy_of, to_simulator=where.name == "simulator")
+        return FirmlyClient(http, where.api_url, where.card_url, way)
 
     def devices(self) -> Devices:
         """Return the devices of this lab."""
@@ -793,15 +809,14 @@ class Bench:
     async def _record_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
         where = self.environment
         if self._lanes is None:
-            self._lanes = self._cart_lanes = Lanes(where.card_url, self._tls())
+            is_simulator = where.name == "simulator"
+            self._lanes = Lanes(where.card_url, self.trust, to_simulator=is_simulator)
+            self._cart_lanes = self._lanes
             if where.api_url != where.card_url:
-                self._cart_lanes = Lanes(where.api_url, self._tls())
+                self._cart_lanes = Lanes(where.api_url, self.trust, to_simulator=is_simulator)
         journal = Journal(self.journal, keep_personal=self.keep_personal)
         lanes = self._lanes if job.ends else self._cart_lanes
         await record_over(lanes or self._lanes, journal, job, on_record)
-
-    def _tls(self) -> ssl.SSLContext:
-        return httpx.create_ssl_context(verify=self.ca_file or True)
 
     def _start(
         self, domain: str, order: Order | None, card: Card | None, options: Options

@@ -202,6 +202,19 @@ def _scheme_and_host(url: str) -> tuple[str, str]:
     return scheme, host
 
 
+def is_production(text: str) -> bool:
+    """Return whether a host name or URL leads to a production host of firmly.
+
+    Examples
+    --------
+    >>> is_production("https://api.firmly.online"), is_production("staging.luma.gift")
+    (True, False)
+    """
+    bare = text.strip().lower().partition("://")[2] or text.strip().lower()
+    host = re.split(r"[/:?#\\]", bare.rpartition("@")[2])[0].removesuffix(".")
+    return _is_below(host, PRODUCTION)
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host name is this machine.
 
@@ -301,21 +314,28 @@ def _is_below(host: str, parents: tuple[str, ...]) -> bool:
 APP_ID = re.compile(r"[!-~]{1,512}")
 
 
-def find_app_id(given: SecretStr | None) -> SecretStr:
+def find_app_id(given: SecretStr | None, variable: str = APP_ID_VARIABLE) -> SecretStr:
     """Return the app id from the argument, the environment or a ``.env`` file, in this order.
+
+    Parameters
+    ----------
+    given
+        The argument, if there is one.
+    variable
+        What the environment and the file call it.
 
     Raises
     ------
     ValueError
         If there is none, or it cannot be one.
     """
-    found = given or SecretStr(os.environ.get(APP_ID_VARIABLE, "")) or from_dotenv()
+    found = given or SecretStr(os.environ.get(variable, "")) or from_dotenv(variable)
     if not found:
         raise coded_error(
             ValueError,
             "FNB013",
-            "No app id. Pass app_id=..., set FIRMLY_APP_ID, or write FIRMLY_APP_ID=... to a .env "
-            "file outside version control.",
+            f"No app id. Pass app_id=..., set {variable}, or write {variable}=... to a .env file "
+            "outside version control.",
         )
     app_id = SecretStr(found.get_secret_value().strip())
     if not APP_ID.fullmatch(app_id.get_secret_value()):
@@ -327,7 +347,7 @@ def find_app_id(given: SecretStr | None) -> SecretStr:
     return app_id
 
 
-def from_dotenv() -> SecretStr:
+def from_dotenv(variable: str = APP_ID_VARIABLE) -> SecretStr:
     """Return the app id of the nearest ``.env`` file; an empty one if it has none.
 
     Raises
@@ -340,7 +360,7 @@ def from_dotenv() -> SecretStr:
     path = find_dotenv(usecwd=True)
     why = ""
     try:
-        return SecretStr(dotenv_values(path).get(APP_ID_VARIABLE) or "")
+        return SecretStr(dotenv_values(path).get(variable) or "")
     except OSError as error:
         why = error.strerror or type(error).__name__
     except UnicodeDecodeError:

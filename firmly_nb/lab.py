@@ -5,7 +5,7 @@
 - ``products``, ``variants``, ``search``: what can be ordered;
 - ``cart``: what a merchant holds; ``session``, ``public_key``: with what it is asked;
 - ``settle``: whether an order exists, where that is unknown;
-- ``calibrate``: how far off times are on this machine;
+- ``calibrate``: how far off times are on this machine; ``doctor``: what is reached, and how;
 - ``conformance``: what the API does, held against its description;
 - ``last``, ``last_sweep``, ``environment``, ``simulator``, ``journal``: what is at hand; ``close``.
 
@@ -28,6 +28,7 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
 
 from firmly_nb import catalogue, environments
+from firmly_nb.api.causes import find_trust
 from firmly_nb.api.models import Card, Item, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import (
@@ -44,10 +45,12 @@ from firmly_nb.display.messages import check_names, code_of, coded_error, quoted
 from firmly_nb.display.text import count, number, printable
 from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
+from firmly_nb.reach import Reach, look
 from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory, expanded
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.settings_file import settings_of
 from firmly_nb.sim.settings import Settings, SimulatorOptions
 from firmly_nb.wire.stamps import monotonic_ns
 
@@ -165,13 +168,16 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         Further merchants that may be ordered from. Staging allows only its demo merchant by
         itself, the simulator its own catalogue.
     ca_file
-        Certificates to trust, for a simulator with TLS. TLS is always verified.
+        Certificates to trust instead of the usual ones: a PEM file, such as that of your company's
+        authority. By default what ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` or ``REQUESTS_CA_BUNDLE``
+        names, else certifi's list. TLS is always verified.
     journal
         Folder for journals; by default the user's state directory, or ``FIRMLY_NB_HOME``.
     keep_personal
         Whether journals hold addresses unmasked.
     milestones
         Event names in order, where a stream speaks another vocabulary than the documented ones.
+        These, ``ca_file``, ``allow_domains`` and more may stand in a file: docs/networks.md.
     replay
         Recordings, or where they are saved. The simulator then answers each order with a recorded
         one of the same merchant and items: each event at its time, in turn, or drawn with ``seed``.
@@ -204,13 +210,12 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     api_url, card_url = environments.without_user(api_url), environments.without_user(card_url)
     check_names("connect()", simulator_options, signature(connect).parameters)
     shown = quoted(environment) if len(str(environment)) <= LONGEST_ENVIRONMENT else "a text"
-    if environment is not None and api_url is not None:
-        text = f"environment is {shown}, but api_url names another one. Pass one of them."
-        raise coded_error(ValueError, "FNB002", text)
-    if card_url is not None and api_url is None:
-        text = "card_url is given without api_url. Pass both, or an environment."
-        raise coded_error(ValueError, "FNB002", text)
+    _check_one_place(None if environment is None else shown, api_url, card_url)
     domains = environments.merchants(allow_domains)
+    if ca_file is not None:
+        find_trust(str(ca_file)).context()
+    kept = settings_of("custom" if api_url else environment or "simulator")
+    domains |= kept.allow_domains
     simulator: Simulator | None = None
     if replay is not None and (api_url or environment not in {None, "simulator"}):
         text = "replay opens a simulator, but another environment is named. Pass one of them."
@@ -236,17 +241,45 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         raise coded_error(ValueError, "FNB001", text)
     if simulator_options:
         raise _no_simulator(where.name, simulator_options)
-    return Lab(
-        Bench(
-            where,
-            find_app_id(app_id),
-            expanded(journal) if journal else default_directory(),
-            ca_file=str(ca_file) if ca_file else None,
-            keep_personal=keep_personal,
-            milestones=tuple(milestones) if milestones else None,
-            simulator=simulator,
-        )
+    bench = Bench(
+        where,
+        find_app_id(app_id, kept.app_id_variable),
+        expanded(journal) if journal else default_directory(),
+        ca_file=str(ca_file) if ca_file else None,
+        keep_personal=keep_personal,
+        milestones=tuple(milestones) if milestones else kept.milestones,
+        simulator=simulator,
+        kept=kept,
     )
+    if bench.trust.file and ca_file is None:
+        bench.trust.context()  # a variable may name a file that is not there
+    return Lab(bench)
+
+
+def _check_one_place(environment: str | None, api_url: str | None, card_url: str | None) -> None:
+    if environment is not None and api_url is not None:
+        text = f"environment is {environment}, but api_url names another one. Pass one of them."
+        raise coded_error(ValueError, "FNB002", text)
+    if card_url is not None and api_url is None:
+        text = "card_url is given without api_url. Pass both, or an environment."
+        raise coded_error(ValueError, "FNB002", text)
+
+
+def diagnose(environment: str | None, **given: Any) -> Reach:
+    """Take each step on the way to an environment, even without an app id.
+
+    The arguments are those of :func:`connect`; see :meth:`Lab.doctor`.
+    """
+    missing = ""
+    try:
+        lab = connect(environment, **given)
+    except ValueError as error:
+        if code_of(error) not in {"FNB013", "FNB014", "FNB015"}:
+            raise
+        missing = str(error)
+        lab = connect(environment, app_id="none", **given)
+    with lab:
+        return follow(submit(look, lab._open(), missing))  # noqa: SLF001
 
 
 class Lab(CartCalls):
@@ -448,7 +481,8 @@ class Lab(CartCalls):
         """
         from firmly_nb.sweep.sweep import begin
 
-        self._last_sweep = begin(self._open(), orders, card, arguments)
+        bench = self._open()
+        self._last_sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments))
         return self._last_sweep
 
     @_named(PlaceOptions, PLACE_DEFAULTS)
@@ -621,6 +655,25 @@ class Lab(CartCalls):
         """See :meth:`calibrate`."""
         return await calibration.calibrate_async(events=events, seed=seed, tls=tls)
 
+    def doctor(self) -> Reach:
+        """Look at each step on the way of an order, and order nothing.
+
+        Name, proxy, connection and certificate of each host, then session, key, catalogue,
+        allow-list, clock and who answers: each ``ok``, ``failed`` with cause and remedy, or ``not
+        tried``.
+
+        Examples
+        --------
+        >>> with connect(profile="instant") as lab:
+        ...     lab.doctor().ok
+        True
+        """
+        return follow(submit(look, self._open()))
+
+    async def doctor_async(self) -> Reach:
+        """See :meth:`doctor`."""
+        return await follow_async(submit(look, self._open()))
+
     def conformance(self, order: Order | None = None, card: Card | None = None) -> Conformance:
         """Place one order, ask what costs nothing, and say what differs from the description.
 
@@ -695,7 +748,8 @@ class Lab(CartCalls):
             recorded = count(self.simulator.recorded_orders, "recorded order")
             environment = f"{environment}, replay of {recorded}"
         more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
-        return f"Lab({environment}; orders allowed at {where}{more})"
+        kept = f"; settings of {self._bench.kept}" if self._bench.kept.file else ""
+        return f"Lab({environment}; orders allowed at {where}{more}{kept})"
 
     def _ask(
         self, question: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **named: Any

@@ -25,10 +25,18 @@ import httpx
 import orjson
 
 from firmly_nb.api.card import PublicKey, read_public_key
-from firmly_nb.api.errors import FirmlyError, error_from_body, moment_of, seconds_to_wait
+from firmly_nb.api.causes import Way, full_cause_of
+from firmly_nb.api.errors import (
+    FirmlyError,
+    error_from_body,
+    moment_of,
+    seconds_to_wait,
+    without_markup,
+)
 from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.headers import user_agent
-from firmly_nb.api.secrets import Secret, SecretStr
+from firmly_nb.api.secrets import Secret, SecretStr, redact_text
+from firmly_nb.display.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +77,8 @@ ORDER_TIMEOUT = httpx.Timeout(120.0, connect=15.0)
 # However slowly an answer trickles and however large it is.
 ANSWER_TIMEOUT_S = 150.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-LONGEST_URL = 200  # of an address in a sentence
+LONGEST_URL = 200  # of an address in a sentence, and of a page's title
+LONGEST_PAGE = 20_000  # bytes of a page in which its title is looked for
 BODY_SECRETS = ("access_token", "encrypted_card", "captcha_token")
 # What a header can carry (RFC 9110, section 5.5), and no token needs more of.
 TOKEN = re.compile(r"[!-~]{1,16384}")
@@ -134,16 +143,35 @@ class FirmlyClient:
         The client that sends. Its transport decides how, this class decides what.
     api_url, card_url
         Base URLs: sessions, carts and catalogue; what a card goes to.
+    way
+        Proxies and certificates on the way, for the words of a failure.
     """
 
-    def __init__(self, http: httpx.AsyncClient, api_url: str, card_url: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, api_url: str, card_url: str, way: Way | None = None
+    ) -> None:
         self.http = http
+        self.way = way or Way()
         # One client serves many devices: it keeps no cookies, each device has its own.
         http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
         http.headers["User-Agent"] = user_agent()
         self._cookies: dict[SecretStr, httpx.Cookies] = {}  # by token
         self.api_url = api_url.rstrip("/")
         self.card_url = card_url.rstrip("/")
+
+    async def knock(self, url: str) -> None:
+        """Reach a host and ask for nothing: any response will do, also one that refuses.
+
+        Raises
+        ------
+        FirmlyError
+            If there is no response.
+        """
+        try:
+            await self._answer("GET", f"{url.rstrip('/')}/", limits=KEY_TIMEOUT)
+        except FirmlyError as error:
+            if error.http_status is None:
+                raise
 
     async def browser_session(self, app_id: SecretStr, renew: SecretStr | None = None) -> Session:
         """Get a device token; with the old one the device, and so its carts, stay the same."""
@@ -368,11 +396,12 @@ class FirmlyClient:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 answer = await self._exchange(method, url, headers or {}, body, limits, cookies)
+        except httpx.ConnectTimeout as error:
+            failure = await full_cause_of(error, url, self.way)
         except (TimeoutError, httpx.TimeoutException):
             failure = FirmlyError("Timeout", f"{_where(url)} did not respond in time")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            text = f"{_where(url)} cannot be reached: {type(error).__name__}"
-            failure = FirmlyError("TransportError", text)
+            failure = await full_cause_of(error, url, self.way)
         # Raised out here: chained to it would be the request, secrets and all.
         if failure:
             raise failure
@@ -474,11 +503,12 @@ def _json(answer: Answer) -> Any:
     try:
         return orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        raise FirmlyError(
-            "UnexpectedAnswer",
-            f"{answer.where} responded with a body that is not JSON",
-            answer.status,
-        ) from None
+        said = f"{answer.where} responded with a body that is not JSON"
+        text = answer.body[:LONGEST_PAGE].decode("utf-8", "replace").strip()
+        if text.startswith("<"):
+            # Of a gateway or a login page the title says most.
+            said = f"{answer.where} responded with a page: {cut(without_markup(text), LONGEST_URL)}"
+        raise FirmlyError("UnexpectedAnswer", redact_text(said), answer.status) from None
 
 
 def _where(url: str) -> str:

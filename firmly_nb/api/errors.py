@@ -51,6 +51,17 @@ OWN_CODES = {
     "TransportError": "FNB213",
     "Timeout": "FNB214",
     "NoTotal": "FNB215",
+    "UntrustedIssuer": "FNB216",
+    "CertificateNotValid": "FNB217",
+    "CertificateOfAnotherHost": "FNB218",
+    "TlsFailed": "FNB219",
+    "ProxyLogin": "FNB220",
+    "ProxyUnreachable": "FNB221",
+    "ProxyRefused": "FNB222",
+    "UnknownHost": "FNB223",
+    "ConnectionRefused": "FNB224",
+    "SimulatorGone": "FNB225",
+    "NoConnection": "FNB227",
 }
 
 
@@ -84,6 +95,9 @@ class FirmlyError(Mistake, Exception):
         self.description = description
         self.http_status = http_status
         self.code = OWN_CODES.get(error, self.code)
+        if error.startswith("HTTP ") and self.code == FirmlyError.code:
+            # Without a name it was hardly the API that answered.
+            self.code = "FNB226"
         super().__init__(error, description, http_status)
 
     @property

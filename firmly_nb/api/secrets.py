@@ -23,6 +23,7 @@ __all__ = [
     "REDACTED",
     "Secret",
     "SecretStr",
+    "is_app_id_variable",
     "redact",
     "redact_broken_json",
     "redact_text",
@@ -87,15 +88,26 @@ VISA_DIGITS = frozenset({13, 16, 19})
 MASTERCARD_DIGITS = 16
 
 
+def is_app_id_variable(name: str) -> bool:
+    """Return whether a variable of the environment may hold an app id, by its name.
+
+    Examples
+    --------
+    >>> is_app_id_variable("FIRMLY_APP_ID_UAT"), is_app_id_variable("AWS_SECRET_ACCESS_KEY")
+    (True, False)
+    """
+    return "_APP_ID_" in f"_{name}_"
+
+
 def without_app_id(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for a child process that has no use for firmly's app id.
+    """Return an environment for a child process that has no use for an app id.
 
     Examples
     --------
     >>> without_app_id({"HOME": "/home/ada", "FIRMLY_APP_ID": "1234-abcd"})
     {'HOME': '/home/ada'}
     """
-    return {name: value for name, value in environ.items() if name != APP_ID_VARIABLE}
+    return {name: value for name, value in environ.items() if not is_app_id_variable(name)}
 
 
 def _redact_tokens(match: re.Match[str]) -> str:

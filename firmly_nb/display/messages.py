@@ -433,6 +433,10 @@ FNB024 Lab of another process
 A forked process has a copy of its parent's lab. Its connections and recorder are the parent's.
 Open another lab with fnb.connect() in this process, or start processes with spawn.
 
+FNB025 CA file not usable
+The file of certificates to trust is missing, not readable, or has no certificate in PEM form.
+Name a PEM file with the certificates, or remove ca_file or the variable that names it.
+
 FNB040 Nothing to replay
 No order of these recordings can be replayed. A replay needs what was ordered and what came back.
 Pass recordings of orders that were sent: a saved set, a journal or a folder.
@@ -549,9 +553,9 @@ FNB212 Response not understood
 The response has another form than the API describes, or is too large.
 Check api_url and card_url. If they are right, ask firmly.
 
-FNB213 Host not reachable
-The connection failed: name, network, proxy or certificate.
-Check the URL and the network. Run firmly-nb doctor.
+FNB213 Connection lost
+The connection ended before the response was whole.
+Try again later. firmly-nb doctor looks at each step on the way.
 
 FNB214 No response in time
 The host accepted the request and did not respond within the limit.
@@ -560,6 +564,54 @@ Try again later.
 FNB215 Price not known
 The cart has no total that can be read. A budget of money needs one.
 Remove total_minor from the budget, or order something else.
+
+FNB216 Certificate of an unknown issuer
+The host's certificate was issued by nobody whom you trust. Often it is a company's own authority.
+Pass ca_file=... or set SSL_CERT_FILE to the issuer's certificate (PEM); your network team has it.
+
+FNB217 Certificate expired or not yet valid
+The host's certificate is over, or this machine's clock is wrong.
+Check this machine's clock. If it is right, ask whoever runs the host to renew the certificate.
+
+FNB218 Certificate of another host
+The host shows a certificate for other names: another server answers, or a proxy on the way.
+Check api_url and card_url. If they are right, ask your network team who answers.
+
+FNB219 TLS failed
+Host and toolkit found no common TLS, or the port speaks plain HTTP.
+Check scheme and port of the URL, and whether a proxy on the way cuts TLS.
+
+FNB220 Proxy wants a login
+The proxy let nothing through, because it wants a user name and a password.
+Set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, percent-encoded, or ask your network team.
+
+FNB221 Proxy not reachable
+The proxy that the environment names does not respond, or cannot be used.
+Correct or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or exempt the host in NO_PROXY.
+
+FNB222 Proxy refuses the host
+The proxy responds, but does not lead to that host.
+Ask your network team to allow the host, or exempt it in NO_PROXY.
+
+FNB223 Host name does not resolve
+No name server knows the host, or none responds.
+Check the URL's spelling, the network and the VPN. Behind a proxy, set HTTPS_PROXY.
+
+FNB224 Connection refused
+The machine is there, but nothing listens on that port.
+Check that the server runs, and the URL's host and port.
+
+FNB225 Simulator has ended
+The simulator's process is gone, for example because it was stopped or killed.
+Open another lab with fnb.connect().
+
+FNB226 Error that is not in the API's form
+The response has no name of an error. Mostly a gateway, a firewall or a login page answered.
+Show these words to whoever runs the network or the service. firmly-nb doctor says who answers.
+
+FNB227 No connection
+The host did not accept a connection. A firewall may drop it.
+Check the network and the VPN. If a proxy is needed, set HTTPS_PROXY.
 
 FNB301 No cart
 The event, or the recording, has no cart that can be read.
@@ -737,6 +789,26 @@ FNB411 Path of an unknown user
 The path begins with ~ and a name, and this machine has no home folder for that user.
 Write the whole path, or ~/ for your own home folder.
 
+FNB412 Settings file cannot be read
+firmly-nb.toml is not readable, not UTF-8 or not valid TOML.
+Mend the place that the message names, or remove the file. See docs/networks.md.
+
+FNB413 Unknown setting
+firmly-nb.toml has an environment or a setting that does not exist.
+Correct the spelling at the line in the message.
+
+FNB414 Setting of another kind
+A setting of firmly-nb.toml has a value of another type than it needs.
+Write a value of the kind that the message names.
+
+FNB415 Secret in the settings file
+firmly-nb.toml holds, or may hold, an app id, a token or a card. Such files get shared.
+Remove it. Set FIRMLY_APP_ID, or write it to a .env file outside version control.
+
+FNB416 Production in the settings file
+firmly-nb.toml names production, where orders are real. It is always refused.
+Remove it. Use staging or the simulator.
+
 FNB440 HAR file cannot be read
 The file is not a HAR, is too large, or its permissions refuse it.
 Export it again in the browser's network panel, with fewer requests.
@@ -864,6 +936,10 @@ Pass a number in the range that the message names.
 FNB606 Recorder failed before the order
 The recorder stopped before it sent the order, for example because the journal cannot be written.
 Correct what the message names, and place the order again.
+
+FNB607 Clock differs from the API's
+This machine's clock and that of the API are far apart. Sessions may seem over, or last too long.
+Set this machine's clock by a time server. Recorded times do not depend on it.
 
 FNB701 An order is running
 The form places one order after another.

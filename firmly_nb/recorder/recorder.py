@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 
+from firmly_nb.api.causes import cause_of
 from firmly_nb.api.errors import (
     LISTED_STATUSES,
     FirmlyError,
@@ -439,7 +440,15 @@ class _Run:
         except (EventStreamError, DecodingError) as error:
             self.end("transport_error", type(error).__name__, str(error))
         except httpx.HTTPError as error:
-            self.end("transport_error", type(error).__name__, str(error) or "the connection failed")
+            self._end_by_failure(error)
+
+    def _end_by_failure(self, error: httpx.HTTPError) -> None:
+        """Say why there was no connection; of one that ended httpx's words are kept."""
+        code, text = type(error).__name__, str(error) or "the connection failed"
+        if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+            cause = cause_of(error, self.client.card_url, self.client.way)
+            code, text = cause.error, cause.description
+        self.end("transport_error", code, text)
 
     def _end_by_limit(self) -> None:
         limit = f"no end within {self.job.start.timeout_s:g} s"

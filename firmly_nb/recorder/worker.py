@@ -26,6 +26,7 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
+from firmly_nb.api.causes import Trust, Way, find_trust
 from firmly_nb.api.client import FirmlyClient
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.event_names import REFERENCE
@@ -35,7 +36,7 @@ from firmly_nb.recorder.process import GREETING, VERSION, frame, read_frame, rea
 from firmly_nb.recorder.recorder import NOTEBOOK_GONE, Job, record
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.wire.stamps import monotonic_ns
-from firmly_nb.wire.transport import StampingTransport
+from firmly_nb.wire.transport import StampingTransport, proxy_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -54,10 +55,18 @@ class Lanes:
     its own and so measures the connection too.
     """
 
-    def __init__(self, card_url: str, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        card_url: str,
+        trust: Trust = Trust(),  # noqa: B008 - frozen
+        ssl_context: ssl.SSLContext | None = None,
+        *,
+        to_simulator: bool = False,
+    ) -> None:
         self.card_url = card_url
         # Loading the certificates takes longer than the connection: once is enough.
-        self.ssl_context = ssl_context or httpx.create_ssl_context()
+        self.ssl_context = ssl_context or trust.context()
+        self.way = Way(trust, proxy_of, to_simulator)
         self.idle: list[FirmlyClient] = []
 
     @asynccontextmanager
@@ -90,7 +99,7 @@ class Lanes:
     def _new(self) -> FirmlyClient:
         transport = StampingTransport(ssl_context=self.ssl_context)
         http = httpx.AsyncClient(transport=transport, trust_env=False)
-        return FirmlyClient(http, self.card_url, self.card_url)
+        return FirmlyClient(http, self.card_url, self.card_url, self.way)
 
 
 async def record_over(
@@ -196,7 +205,7 @@ async def rehearse() -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    lanes = Lanes(f"http://{host}:{port}", ssl.create_default_context())
+    lanes = Lanes(f"http://{host}:{port}", ssl_context=ssl.create_default_context())
     start = Start("rehearsal", 0, "rehearsal", host, [], sse=True, connection="warm", timeout_s=5.0)
     job = Job(start=start, body={}, token=SecretStr("rehearsal"), planned_ns=monotonic_ns())
     try:
@@ -218,11 +227,12 @@ class Worker:
 
     def __init__(self, hello: dict[str, Any], output: asyncio.WriteTransport) -> None:
         ca_file = hello["ca_file"] and os.fsdecode(unquote_to_bytes(hello["ca_file"]))
-        trusted = httpx.create_ssl_context(verify=ca_file or True)
-        self.lanes = self.cart_lanes = Lanes(hello["card_url"], trusted)
-        api_url = hello.get("api_url") or hello["card_url"]
-        if api_url != hello["card_url"]:
-            self.cart_lanes = Lanes(api_url, trusted)
+        card_url, api_url = hello["card_url"], hello.get("api_url") or hello["card_url"]
+        is_secure = any(url.startswith("https:") for url in (card_url, api_url))
+        trust = find_trust(ca_file, secure=is_secure)
+        self.lanes = self.cart_lanes = Lanes(card_url, trust)
+        if api_url != card_url:
+            self.cart_lanes = Lanes(api_url, trust)
         self.journal_directory = Path(os.fsdecode(unquote_to_bytes(hello["journal"])))
         self.keep_personal = bool(hello["keep_personal"])
         self.output = output

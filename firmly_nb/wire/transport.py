@@ -29,6 +29,7 @@ from urllib.request import getproxies
 import httpcore
 import httpx
 
+from firmly_nb.api.causes import Trust, find_trust
 from firmly_nb.display.messages import coded_error
 from firmly_nb.wire.sockets import Channel, DeadlinePassedError, SocketChannel, TlsChannel
 from firmly_nb.wire.stamps import monotonic_ns, request_kernel_stamps
@@ -80,7 +81,9 @@ class StampingStream(httpcore.AsyncNetworkStream):
             with _connect_errors(f"no TLS within {timeout} s"):
                 secured = TlsChannel(self._channel, ssl_context, server_hostname)
                 await secured.handshake(_deadline(timeout))
-        except BaseException:
+        except BaseException as error:
+            # Of a proxy by TLS the certificate is the proxy's: who says why needs to know.
+            vars(error)["tls_name"] = server_hostname
             self._channel.close()
             raise
         return StampingStream(secured)
@@ -318,6 +321,12 @@ KEEPALIVE_EXPIRY_S: Final = 5.0
 """As httpx. A longer one meets more servers that hang up just as the next request is sent, and a
 request that may be an order cannot be sent again."""
 
+
+def proxy_of(url: httpx.URL) -> str | None:
+    """Return the URL of the proxy that the environment names for `url`, or None."""
+    return proxy_for(url, getproxies())
+
+
 SOCKS_PROXY = "the environment names a SOCKS proxy. To use it, run pip install 'httpx[socks]'."
 
 _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
@@ -348,7 +357,8 @@ class StampingTransport(httpx.AsyncBaseTransport):
     ----------
     ssl_context
         What to trust; must verify certificates and host names. By default what httpx trusts:
-        certifi's authorities, or SSL_CERT_FILE or SSL_CERT_DIR if `trust_env`.
+        certifi's authorities, or if `trust_env` what SSL_CERT_FILE, SSL_CERT_DIR or
+        REQUESTS_CA_BUNDLE names.
     backend
         Opens the connections; one of its own by default, which is closed with the transport.
     trust_env
@@ -378,7 +388,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
         keepalive_expiry: float = KEEPALIVE_EXPIRY_S,
     ) -> None:
         if ssl_context is None:
-            ssl_context = httpx.create_ssl_context(trust_env=trust_env)
+            ssl_context = (find_trust() if trust_env else Trust()).context()
         elif ssl_context.verify_mode is not ssl.CERT_REQUIRED or not ssl_context.check_hostname:
             raise coded_error(
                 ValueError,

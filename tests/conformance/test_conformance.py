@@ -364,7 +364,7 @@ def test_an_api_that_cannot_be_reached_is_an_error(connect, unused_port):
     lab = connect(
         api_url=f"http://127.0.0.1:{unused_port}", app_id="a", allow_domains=[ORDER.domain]
     )
-    with pytest.raises(fnb.FirmlyError, match="FNB213"):
+    with pytest.raises(fnb.FirmlyError, match="FNB224"):
         lab.conformance()
 
 

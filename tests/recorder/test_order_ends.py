@@ -44,7 +44,7 @@ async def test_a_host_that_is_not_there_is_a_transport_error(unused_port):
     lanes = Lanes(f"http://127.0.0.1:{unused_port}")
     async with lanes.take(warm=True) as lane:
         end = await record(job(), lane, records.append)
-    assert (end.outcome, end.error_code) == ("transport_error", "ConnectError")
+    assert (end.outcome, end.error_code) == ("transport_error", "ConnectionRefused")
     assert [type(item) for item in records] == [Start, End]
     await lanes.aclose()
 
