@@ -287,17 +287,17 @@ def line_discounts(lines: Rows) -> list[int | None]:
         return amounts
     for row, listed in enumerate(lines.raw("discounts")):
         if amounts[row] is None and (described := as_list(listed)):
-            amounts[row] = _sum([_described(value) for value in described])
+            amounts[row] = amounts_of(described)
     return amounts
 
 
-def _sum(described: list[Json]) -> int | None:
+def amounts_of(listed: list[Any]) -> int | None:
     """Add discounts up; null where one cannot be read or is in another currency.
 
     Part of a sum would be a wrong discount. A code without an amount adds nothing.
     """
     amounts = []
-    for each in described:
+    for each in map(_described, listed):
         sent = [each[field] for field in AMOUNT_FIELDS if each.get(field) is not None]
         if sent:
             amounts.append(next(filter(None, map(read_money, sent)), None))
