@@ -2,7 +2,7 @@
 
 Every function takes a table of events (``recording_id``, ``seq``, ``event``, ``data``), wherever
 that came from, and returns plain DataFrames, whose columns are declared in ``schemas``
-(``CHANGES`` is one of these).
+(``CHANGES`` and ``CONVENTIONS`` are two of these).
 
 - ``tables``: :func:`snapshots`, :func:`line_items`, :func:`shipments`, :func:`notices`,
   :func:`discounts`, and :func:`cart_tables` for all at once: what was in the cart, tidy;

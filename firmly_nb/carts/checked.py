@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections import Counter, namedtuple
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from firmly_nb.api.money import currency_code
 from firmly_nb.carts.changes import LINE_LABELS, label_of, labels
-from firmly_nb.carts.fields import Json, read_whole
+from firmly_nb.carts.fields import Json, exact_number, read_whole
 from firmly_nb.carts.paths import below, element_path
 from firmly_nb.carts.sums import Sums, chosen_methods, is_apart, is_mixed, sums_of
 from firmly_nb.carts.tables import (
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
 SPELLINGS = {"tax_total": ("tax_total", "tax"), "sku": ("sku", "id", "variant_id")}
 
 
-LONGEST_NUMBER = 24
-MOST_DIGITS = 9
 # An order without any of these says no more than its number.
 _IN_A_CART = frozenset(
     {
@@ -58,7 +54,7 @@ _IN_A_CART = frozenset(
 
 
 class Told(NamedTuple):
-    """What the carts of a merchant say about one question: the answer, and how many do."""
+    """Answer of a merchant's carts to one question, and how many give it."""
 
     answer: str
     n_for: int
@@ -310,31 +306,6 @@ def _lines(lines: pd.DataFrame, carts: Sequence[Json]) -> Iterator[Any]:
 def _is_no_id(line_id: str | None) -> bool:
     """Return whether an id is one that all line items of some orders have: zeros only."""
     return not line_id or (len(line_id) >= 8 and not line_id.strip("0-"))
-
-
-def exact_number(sent: object) -> int | Fraction | None:
-    """Read a quantity of goods that are sold by weight or length; None for no number.
-
-    Examples
-    --------
-    >>> exact_number(1.5), exact_number("0.25"), exact_number(float("nan")), exact_number("two")
-    (Fraction(3, 2), Fraction(1, 4), None, None)
-    """
-    if isinstance(sent, bool) or not isinstance(sent, (int, float, str)):
-        return None
-    text = str(sent).strip()
-    if len(text) > LONGEST_NUMBER or not text.isascii():
-        return None
-    try:
-        number = Decimal(text)
-    except ArithmeticError:
-        return None
-    # Bounded first: as a fraction, an exponent of a million has a million digits.
-    if not number.is_finite() or not (
-        not number or -MOST_DIGITS <= number.adjusted() < MOST_DIGITS
-    ):
-        return None
-    return Fraction(number)
 
 
 def _names(lines: pd.DataFrame) -> list[str]:

@@ -501,7 +501,10 @@ def pairs(before: CheckedCart, after: CheckedCart) -> Iterator[tuple[Any, Any | 
         own = by_id.get(line.line_item_id) if before.ids[line.line_item_id] == 1 else None
         other = own or by_name.get(line.name)
         # Of two lines with one id, nobody can say which of them another one was.
-        n_before, n_after = before.ids[line.line_item_id], after.ids[other and other.line_item_id]
+        n_before, n_after = (
+            before.ids[line.line_item_id],
+            after.ids[other.line_item_id if other else ""],
+        )
         if other is None or (n_before < 2 and n_after < 2):
             yield line, other
 

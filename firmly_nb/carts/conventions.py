@@ -1,4 +1,4 @@
-"""How a merchant counts, learned from its carts.
+"""Conventions of merchants: how each counts, learned from its carts.
 
 Each cart says what its own amounts leave no doubt of (`firmly_nb.carts.sums`). What the carts of a
 merchant say together is its convention. A question that no cart decides has no answer, and one on
@@ -22,6 +22,7 @@ from firmly_nb.carts.sums import (
     INSIDE,
     LINE_DISCOUNT,
     MEMBERSHIP,
+    ONCE,
     ROUNDING,
     SHIPPING,
     STATED_TWICE,
@@ -206,6 +207,8 @@ def _votes(carts: Iterable[CheckedCart]) -> dict[str, Votes]:
         if stated and chosen:
             answer = SUM_OF_METHODS if stated == chosen else "another amount"
             votes[SHIPPING].add(answer, _ref(cart))
+    if ONCE not in votes[STATED_TWICE].by_answer:
+        del votes[STATED_TWICE]  # two discounts may be of one size by chance
     return dict(votes)
 
 
@@ -215,7 +218,7 @@ def _votes(carts: Iterable[CheckedCart]) -> dict[str, Votes]:
 
 @dataclass(slots=True)
 class Rounded:
-    """What the lines of all carts show of rounding, each observation once."""
+    """Signs of rounding in the lines of all carts, each observation once."""
 
     exact: dict[tuple[Any, ...], tuple[float, Ref]] = field(default_factory=dict)
     deviating: dict[tuple[Any, ...], Ref] = field(default_factory=dict)

@@ -76,7 +76,7 @@ class Solution(NamedTuple):
 
 @dataclass(slots=True)
 class Sums:
-    """What the amounts of one cart say.
+    """Ways in which the amounts of one cart add up.
 
     Attributes
     ----------
@@ -572,14 +572,15 @@ def _judge(sums: Sums, rest: tuple[int, ...], way: Solution) -> None:
             sums.solutions.append(way)
     elif way.before + way.after in allowed:
         sums.solutions.append(way)
-    elif _is_again(sums, rest, way.before) and _is_again(sums, rest, way.after):
+    elif _is_again(sums, rest, way.before, way.after):
         sums.repeated.append(way)
 
 
-def _is_again(sums: Sums, rest: tuple[int, ...], off: int) -> bool:
-    """Return whether an amount is made of reductions, also those that were taken off already."""
-    values = (sums.off_line, sums.off_later, sums.spread, *rest)
-    return off in {sum(some) for some in _some_of(values)}
+def _is_again(sums: Sums, rest: tuple[int, ...], before: int, after: int) -> bool:
+    """Return whether more is taken off than is stated, and all of it is reductions again."""
+    once = [each for each in (sums.off_line, sums.off_later, sums.spread, *rest) if each]
+    again = {sum(some) for some in _some_of([*once, *once])}
+    return before + after > max(_partly(sums, rest)) and {before, after} <= again
 
 
 def _repeated_before_subtotal(

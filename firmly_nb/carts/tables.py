@@ -554,9 +554,16 @@ def _numbers(counts: list[int]) -> list[int]:
 
 
 def _pieces(batch: Batch) -> list[int | None]:
-    pieces = iter(batch.line_rows.whole("quantity"))
-    sums = [sum(next(pieces) or 0 for _ in lines) for lines in batch.lines]
-    return [each if abs(each) <= INT64_MAX else None for each in sums]
+    pieces = batch.line_rows.whole("quantity")
+    each = iter(pieces)
+    sums = [sum(next(each) or 0 for _ in lines) for lines in batch.lines]
+    if None in pieces:  # of goods by weight nobody knows how many pieces they are
+        sent = zip(batch.line_rows.raw("quantity"), pieces, strict=True)
+        is_other = iter([raw is not None and whole is None for raw, whole in sent])
+        others = [sum(next(is_other) for _ in lines) for lines in batch.lines]
+        known = zip(sums, others, strict=True)
+        return [None if odd or abs(n) > INT64_MAX else n for n, odd in known]
+    return [n if abs(n) <= INT64_MAX else None for n in sums]
 
 
 def _times(rows: Rows, field: str) -> list[datetime | None]:

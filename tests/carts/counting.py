@@ -85,7 +85,9 @@ def _lines(pick: Pick, how: Counting) -> tuple[list[Json], list[Fraction]]:
     exact: list[Fraction] = []
     for number in range(pick(2, 5)):
         hundredths = pick(20_000, 2_000_000)
-        price = Fraction(hundredths, 100) if how.prices != "by piece" else Fraction(hundredths // 100)
+        price = (
+            Fraction(hundredths, 100) if how.prices != "by piece" else Fraction(hundredths // 100)
+        )
         pieces = pick(1, 5)
         full = price * pieces
         sku = f"S{hundredths}-{number}"
@@ -165,9 +167,15 @@ def _summed(
         member = extra.setdefault("member", pick(500, 3000))
         cart["line_items"].append(
             {
-                **{"line_item_id": "item_m", "sku": "CLUB", "variant_id": "CLUB", "quantity": 1},
-                **{"price": _money(member, how), "line_price": _money(member, how)},
-                **{"fixed_quantity": True, "recurring": "monthly", "requires_shipping": False},
+                "line_item_id": "item_m",
+                "sku": "CLUB",
+                "variant_id": "CLUB",
+                "quantity": 1,
+                "price": _money(member, how),
+                "line_price": _money(member, how),
+                "fixed_quantity": True,
+                "recurring": "monthly",
+                "requires_shipping": False,
             }
         )
     cart["shipments"] = [
