@@ -8,6 +8,7 @@ runs them.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, namedtuple
 from dataclasses import dataclass, field
 from enum import Enum
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 # Fields whose name differs between the versions of the API and the sources.
 SPELLINGS = {"tax_total": ("tax_total", "tax"), "sku": ("sku", "id", "variant_id")}
 
+ADDED = "item-added"
+# Events that fill a cart: of a stream, and of calls about one line item each.
+FILLS = re.compile(r"item-added$|(add|update|remove)-line-item(-\d+)?$")
 
 # An order without any of these says no more than its number.
 _IN_A_CART = frozenset(
@@ -102,6 +106,12 @@ class CheckedCart:
     told: Mapping[str, Told] = field(default_factory=dict)
 
     @property
+    def was_filled(self) -> bool:
+        """True if a call about a line item made this cart: a changed line is what it asked for."""
+        event = str(self.row.event)
+        return event != ADDED and FILLS.match(event) is not None
+
+    @property
     def is_order(self) -> bool:
         """True if this is the order that a cart became."""
         return bool(self.row.kind == "order")
@@ -146,13 +156,14 @@ class CheckedCart:
         """Line items of earlier snapshots that are not in this one."""
         found: list[Any] = []
         names = {line.name for line in self.lines}
-        before = self.before
-        while before is not None:
+        cart, before = self, self.before
+        # What a call about a line item took away was to go.
+        while before is not None and not cart.was_filled:
             for line in before.lines:
                 if line.line_item_id not in self.ids and line.name not in names:
                     names.add(line.name)
                     found.append(line)
-            before = before.before
+            cart, before = before, before.before
         return found
 
     def unread(self, *fields: str) -> Skipped | None:
@@ -332,7 +343,7 @@ def _connect(
 ) -> None:
     """Tell each cart of an order what was before it; across a cart that was not read, nothing."""
     for cart in carts:
-        if cart.row.event == "item-added":
+        if FILLS.match(str(cart.row.event)):
             # What was seen last says nothing of what was still to be added.
             last = last_added.get(str(cart.row.recording_id), cart.row.seq)
             cart.is_partial = cart is carts[-1] or cart.row.seq < last
@@ -345,8 +356,12 @@ def _connect(
 
 
 def _last_added(events: pd.DataFrame) -> dict[str, int]:
-    """Find each recording's last ``item-added``, also one whose cart could not be read."""
-    added = events[events["event"] == "item-added"]
+    """Find each recording's last ``item-added``, also one whose cart could not be read.
+
+    Of an order that is made call by call it is the last call about a line item.
+    """
+    names = [name for name in events["event"].unique() if FILLS.match(str(name))]
+    added = events[events["event"].isin(names)]
     return {str(name): seq for name, seq in added.groupby("recording_id")["seq"].max().items()}
 
 

@@ -383,7 +383,7 @@ def _with_quantity(line: Any) -> str:
 @check(name="lines-kept", severity="error")
 def lines_kept(cart: CheckedCart) -> list[Finding] | None:
     """Check that every line of the snapshot before is still in the cart, with as many pieces."""
-    if cart.before is None or not cart.before.lines or not _has_lines(cart):
+    if cart.before is None or not cart.before.lines or not _has_lines(cart) or cart.was_filled:
         return None
     return list(_lost(cart, cart.before))
 
