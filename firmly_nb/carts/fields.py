@@ -8,6 +8,8 @@ nanoseconds a value and only a bad one is looked at value by value.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from itertools import chain, repeat
 from operator import contains, itemgetter
 from types import NoneType
@@ -32,6 +34,8 @@ Json = dict[str, Any]
 
 MONEY_FIELDS = frozenset({"currency", "value", "number", "symbol"})
 MOST_SHAPES = 8
+LONGEST_NUMBER = 24
+MOST_DIGITS = 9
 _MISFIT: Any = object()
 
 
@@ -45,6 +49,31 @@ def read_whole(value: object) -> Any:
     """Return a whole number that an int64 can hold, or the mark of a misfit."""
     number = whole_number(value)
     return _MISFIT if number is None else number
+
+
+def exact_number(sent: object) -> int | Fraction | None:
+    """Read a quantity of goods that are sold by weight or length; None for no number.
+
+    Examples
+    --------
+    >>> exact_number(1.5), exact_number("0.25"), exact_number(float("nan")), exact_number("two")
+    (Fraction(3, 2), Fraction(1, 4), None, None)
+    """
+    if isinstance(sent, bool) or not isinstance(sent, (int, float, str)):
+        return None
+    text = str(sent).strip()
+    if len(text) > LONGEST_NUMBER or not text.isascii():
+        return None
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        return None
+    # Bounded first: as a fraction, an exponent of a million has a million digits.
+    if not number.is_finite() or not (
+        not number or -MOST_DIGITS <= number.adjusted() < MOST_DIGITS
+    ):
+        return None
+    return Fraction(number)
 
 
 def read_flag(value: object) -> Any:

@@ -9,8 +9,17 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from firmly_nb.carts.rules import CHECKS, Check, CheckedCart, Finding, checked_carts, known_check
-from firmly_nb.carts.schemas import CHECK_SUMMARY, FINDINGS, NOT_READ
+from firmly_nb.carts.checked import (
+    Check,
+    CheckedCart,
+    Finding,
+    Skipped,
+    checked_carts,
+    known_check,
+)
+from firmly_nb.carts.conventions import hold_to_conventions
+from firmly_nb.carts.rules import CHECKS
+from firmly_nb.carts.schemas import CART_MARKS, CHECK_SUMMARY, FINDINGS, NOT_READ
 from firmly_nb.carts.tables import unread
 from firmly_nb.display.html import card
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from firmly_nb.carts.rules import Asked
+    from firmly_nb.carts.checked import Asked
 
 
 NO_CART_GIVEN = "no cart to check: another tool told the times, and no cart was given"
@@ -34,7 +43,30 @@ class CheckReport(NamedTuple):
     findings: pd.DataFrame
     summary: pd.DataFrame
     not_read: pd.DataFrame
+    carts: pd.DataFrame
     without: str = "no cart to check"  # said where no check looked at any
+
+    def mark(self, seq: int, recording_id: str | None = None) -> str:
+        """Return the result of one snapshot in a few words: what was skipped does not count.
+
+        Parameters
+        ----------
+        seq
+            The event's number.
+        recording_id
+            The order, if there are several.
+        """
+        rows = self.carts[self.carts["seq"] == seq]
+        if recording_id is not None:
+            rows = rows[rows["recording_id"] == recording_id]
+        if rows.empty:
+            return self.without
+        row = rows.iloc[0]
+        n_checks, n_unread = int(row["checks"]), int(row["not_read"])
+        rest = f"; {n_unread} skipped: not read" if n_unread else ""
+        if row["failed"]:
+            return f"✗ {row['failed']} of {count(n_checks, 'check')}{rest}"
+        return f"✓ {count(n_checks, 'check')}{rest}" if n_checks else f"not checked{rest}"
 
     def headline(self) -> str:
         """Return the result in one line.
@@ -47,7 +79,11 @@ class CheckReport(NamedTuple):
         'no cart to check'
         """
         n_unread = len(self.not_read)
-        return self._found() + (f"; {count(n_unread, 'cart')} not read" if n_unread else "")
+        parts = [self._found(), f"{count(n_unread, 'cart')} not read" if n_unread else ""]
+        never = self.summary[(self.summary["snapshots"] == 0) & (self.summary["not_read"] > 0)]
+        if len(never):
+            parts.append(f"{len(never)} skipped: not read")
+        return "; ".join(filter(None, parts))
 
     def _found(self) -> str:
         ran = self.summary[self.summary["snapshots"] > 0]
@@ -95,7 +131,8 @@ def run_checks(
     -------
     CheckReport
         ``findings`` with the columns of `FINDINGS`, ``summary`` with those of `CHECK_SUMMARY`,
-        ``not_read`` with those of `NOT_READ`: events whose carts no check can look at.
+        ``not_read`` with those of `NOT_READ`: events whose carts no check can look at, ``carts``
+        with those of `CART_MARKS`: a row a snapshot.
 
     Raises
     ------
@@ -116,18 +153,31 @@ def run_checks(
     """
     chosen = list(CHECKS.values()) if only is None else [CHECKS[known_check(name)] for name in only]
     rows: list[dict[str, Any]] = []
+    marks: list[tuple[Any, ...]] = []
     looked: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     carts = checked_carts(events, asked)[::-1]
+    hold_to_conventions(carts)
     while carts:  # a cart is let go once it has been looked at: ten thousand fill the memory
         cart = carts.pop()
+        n_looked, n_failed, n_skipped, n_unknown, n_before = 0, 0, 0, 0, len(rows)
         for each in chosen:
             findings = _look(each, cart)
             if findings is None:
                 skipped[each.name] += 1
-                continue
-            looked[each.name] += 1
-            rows += [_row(each, cart, finding) for finding in findings]
+                n_skipped += 1
+            elif findings is Skipped.NOT_READ:
+                unknown[each.name] += 1
+                n_unknown += 1
+            else:
+                looked[each.name] += 1
+                n_looked += 1
+                if findings:
+                    n_failed += 1
+                    rows += [_row(each, cart, finding) for finding in findings]
+        key = (cart.row.recording_id, cart.row.seq, cart.row.event)
+        marks.append((*key, n_looked, n_failed, len(rows) - n_before, n_skipped, n_unknown))
     found = Counter(row["check"] for row in rows)
     summary = [
         {
@@ -136,20 +186,23 @@ def run_checks(
             "meaning": each.meaning,
             "snapshots": looked[each.name],
             "skipped": skipped[each.name],
+            "not_read": unknown[each.name],
             "findings": found[each.name],
         }
         for each in chosen
     ]
+    columns = list(zip(*marks, strict=True)) or [()] * len(CART_MARKS.names)
+    marked = CART_MARKS.from_columns(dict(zip(CART_MARKS.names, columns, strict=True)))
     not_read = NOT_READ.frame(unread(events))
-    report = CheckReport(FINDINGS.frame(rows), CHECK_SUMMARY.frame(summary), not_read)
+    report = CheckReport(FINDINGS.frame(rows), CHECK_SUMMARY.frame(summary), not_read, marked)
     told = "clock" in events and len(events) and (events["clock"] == EXTERNAL).all()
     return report._replace(without=NO_CART_GIVEN) if told else report
 
 
-def _look(each: Check, cart: CheckedCart) -> list[Finding] | None:
+def _look(each: Check, cart: CheckedCart) -> list[Finding] | Skipped | None:
     try:
         findings = each.look(cart)
-        return None if findings is None else list(findings)
+        return findings if findings is None or isinstance(findings, Skipped) else list(findings)
     except Exception as error:  # noqa: BLE001 - a user's check must not cost all other findings
         sentence = f"The check itself failed: {type(error).__name__}: {error}"
         return [Finding("", "an answer", type(error).__name__, sentence, "warning")]

@@ -194,7 +194,36 @@ CHECK_SUMMARY = Table(
         Column("meaning", "str", "", "what it holds a cart to"),
         Column("snapshots", "int64", "", "snapshots it looked at"),
         Column("skipped", "int64", "", "snapshots that lack what it needs"),
+        Column("not_read", "int64", "", "snapshots skipped because what it needs was not read"),
         Column("findings", "int64", "", "things found"),
+    ),
+)
+
+CART_MARKS = Table(
+    "cart_marks",
+    "one row a cart snapshot: how many checks looked at it",
+    (
+        *KEYS,
+        Column("checks", "int64", "", "checks that looked at it"),
+        Column("failed", "int64", "", "checks that found something"),
+        Column("findings", "int64", "", "things found"),
+        Column("skipped", "int64", "", "checks skipped: it lacks what they need"),
+        Column("not_read", "int64", "", "checks skipped: what they need was not read"),
+    ),
+)
+
+CONVENTIONS = Table(
+    "conventions",
+    "one row for each merchant and question about how it counts",
+    (
+        Column("domain", "str", "", "the merchant"),
+        Column("question", "category", "", "tax, line discount, rounding, ..."),
+        Column("answer", "str", "", "how it counts; cannot be told, or differs"),
+        Column("n_for", "int64", "", "carts that leave no doubt of it"),
+        Column("n_against", "int64", "", "carts that say something else"),
+        Column("carts_for", "object", "", "their recording_id and seq, a list of pairs"),
+        Column("carts_against", "object", "", "the same of those against"),
+        Column("sentence", "str", "", "the answer in words"),
     ),
 )
 

@@ -366,7 +366,10 @@ class Sheets:
             shipments=shipments,
             codes=[short(code) for code in now.codes],
             totals=totals,
-            notices=[short(notice) for notice in now.notices],
+            notices=[
+                *(short(notice) for notice in now.notices),
+                *(short(f"{words}, {total}") for words, total in now.alternatives),
+            ],
             changes=changes[:MOST_NOTES],
             changes_left_out=max(len(changes) - MOST_NOTES, 0),
             findings=findings,
@@ -382,6 +385,7 @@ class Sheets:
             self._shipments.get(seq, [])[:MOST_PARTS],
             [code for code in codes if code is not None][:MOST_PARTS],
             self._notices.get(seq, [])[:MOST_PARTS],
+            self._carts[seq],
         )
 
 

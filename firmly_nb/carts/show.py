@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.api.money import format_minor
-from firmly_nb.api.snapshots import Snapshot, find_snapshot
+from firmly_nb.api.money import format_minor, money_text, read_money
+from firmly_nb.api.snapshots import FIELDS, Snapshot, find_snapshot
 from firmly_nb.carts.changes import AMOUNT_NAMES, amount_or_value
+from firmly_nb.carts.fields import exact_number
 from firmly_nb.carts.tables import Found, records, tables_of
 from firmly_nb.display.html import QUIET, card, notes, quiet
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
-from firmly_nb.display.text import and_more, as_html, printable
+from firmly_nb.display.text import and_more, as_html, count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LONGEST_CURRENCY = 8  # its name has three letters where all is well
 MOST_LINES = 50
+MOST_ALTERNATIVES = 5
 NOTHING = "—"
 MINUS = "\N{MINUS SIGN}"
 ALWAYS = ("sub_total", "shipping_total", "tax_total")
@@ -60,6 +62,7 @@ class Bill:
     totals: list[tuple[str, str]]
     total: str
     notices: list[str]
+    alternatives: list[tuple[str, str]]
 
 
 def bill(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> Bill:
@@ -81,13 +84,22 @@ def bill(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> Bill:
         list(records(read.shipments.head(most_lines))),
         read.discounts["code"].dropna().tolist()[:most_lines],
         list(records(read.notices.head(most_lines))),
+        seen.data,
     )
 
 
 def bill_of(
-    row: Any, lines: list[Any], shipments: list[Any], codes: list[str], notices: list[Any]
+    row: Any,
+    lines: list[Any],
+    shipments: list[Any],
+    codes: list[str],
+    notices: list[Any],
+    cart: Mapping[str, Any],
 ) -> Bill:
-    """Write a bill from the rows of one snapshot in the tables; nulls are None."""
+    """Write a bill from the rows of one snapshot in the tables; nulls are None.
+
+    ``cart`` is what was sent: other carts in its ``merchant_custom_data`` are named on the bill.
+    """
     known = row.currency or next((line.currency for line in lines if line.currency), "")
     currency = printable(known, LONGEST_CURRENCY)
     return Bill(
@@ -102,7 +114,24 @@ def bill_of(
         totals=_totals(row, currency),
         total=_amount(row.total_minor, currency),
         notices=[_notice_text(notice) for notice in notices],
+        alternatives=_alternatives(cart),
     )
+
+
+def _alternatives(cart: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the carts that the merchant shows beside this one, in words with their totals."""
+    custom = cart.get("merchant_custom_data")
+    found = []
+    for name, other in custom.items() if isinstance(custom, dict) else ():
+        if not isinstance(other, dict) or FIELDS.isdisjoint(other):
+            continue
+        total = read_money(other.get("total"))
+        lines = other.get("line_items")
+        words = f"alternative cart ({printable(name)})"
+        if isinstance(lines, list):
+            words = f"{words}: {count(len(lines), 'line')}"
+        found.append((words, money_text(*total) if total else ""))
+    return found[:MOST_ALTERNATIVES]
 
 
 def _line(line: Any, currency: str) -> BillLine:
@@ -110,7 +139,7 @@ def _line(line: Any, currency: str) -> BillLine:
     many = line.quantity != 1
     mark = f" {own}" if own != currency else ""
     return BillLine(
-        quantity=NOTHING if line.quantity is None else str(line.quantity),
+        quantity=_quantity(line),
         name=printable(line.description or line.sku or line.variant_id or "(no name)"),
         variant=printable(line.variant_description or ""),
         sku=printable(line.sku or ""),
@@ -118,6 +147,14 @@ def _line(line: Any, currency: str) -> BillLine:
         price=_amount(line.line_price_minor, own) + mark,
         discount=_amount(-abs(line.discount_minor), own) if line.discount_minor else "",
     )
+
+
+def _quantity(line: Any) -> str:
+    if line.quantity is not None:
+        return str(line.quantity)
+    # Goods by weight or length: the column holds whole pieces, the number is kept as sent.
+    sent = (line.other or {}).get("quantity")
+    return NOTHING if exact_number(sent) is None else printable(sent)
 
 
 def _shipment(part: Any, currency: str) -> tuple[str, str]:
@@ -212,7 +249,8 @@ def _bill_grid(read: Bill) -> Grid:
     extra += [Row((f"code {code}", "", ""), look="quiet") for code in read.codes]
     sums = [Row((label, "", amount)) for label, amount in read.totals]
     sums.append(Row(("total", "", Cell(read.total, before=read.currency)), look="total"))
-    rows = [*_line_rows(read), *_ruled(extra), *_ruled(sums)]
+    others = [Row((words, "", total), look="quiet") for words, total in read.alternatives]
+    rows = [*_line_rows(read), *_ruled(extra), *_ruled(sums), *_ruled(others)]
     return Grid((Head(left=True, wraps=True), Head(), Head()), rows, width="34em")
 
 

@@ -287,17 +287,17 @@ def line_discounts(lines: Rows) -> list[int | None]:
         return amounts
     for row, listed in enumerate(lines.raw("discounts")):
         if amounts[row] is None and (described := as_list(listed)):
-            amounts[row] = _sum([_described(value) for value in described])
+            amounts[row] = amounts_of(described)
     return amounts
 
 
-def _sum(described: list[Json]) -> int | None:
+def amounts_of(listed: list[Any]) -> int | None:
     """Add discounts up; null where one cannot be read or is in another currency.
 
     Part of a sum would be a wrong discount. A code without an amount adds nothing.
     """
     amounts = []
-    for each in described:
+    for each in map(_described, listed):
         sent = [each[field] for field in AMOUNT_FIELDS if each.get(field) is not None]
         if sent:
             amounts.append(next(filter(None, map(read_money, sent)), None))
@@ -554,9 +554,16 @@ def _numbers(counts: list[int]) -> list[int]:
 
 
 def _pieces(batch: Batch) -> list[int | None]:
-    pieces = iter(batch.line_rows.whole("quantity"))
-    sums = [sum(next(pieces) or 0 for _ in lines) for lines in batch.lines]
-    return [each if abs(each) <= INT64_MAX else None for each in sums]
+    pieces = batch.line_rows.whole("quantity")
+    each = iter(pieces)
+    sums = [sum(next(each) or 0 for _ in lines) for lines in batch.lines]
+    if None in pieces:  # of goods by weight nobody knows how many pieces they are
+        sent = zip(batch.line_rows.raw("quantity"), pieces, strict=True)
+        is_other = iter([raw is not None and whole is None for raw, whole in sent])
+        others = [sum(next(is_other) for _ in lines) for lines in batch.lines]
+        known = zip(sums, others, strict=True)
+        return [None if odd or abs(n) > INT64_MAX else n for n, odd in known]
+    return [n if abs(n) <= INT64_MAX else None for n in sums]
 
 
 def _times(rows: Rows, field: str) -> list[datetime | None]:

@@ -258,7 +258,17 @@ class Recording:
         """Report of all cart checks: ``.findings``, ``.summary``, ``.headline()``."""
         from firmly_nb.carts.report import run_checks
 
-        return run_checks(self.cart_events, self.asked())
+        return run_checks(self.cart_events.assign(domain=self.domain), self.asked())
+
+    def conventions(self) -> pd.DataFrame:
+        """Return how the merchant counts, as far as this order's carts decide it.
+
+        One row for each question, such as whether the tax is inside of the prices; see
+        ``CONVENTIONS`` and docs/carts.md.
+        """
+        from firmly_nb.carts.conventions import conventions
+
+        return conventions(self.cart_events.assign(domain=self.domain))
 
     def show_changes(self) -> Shown:
         """Show the changes as a person would want to read them."""
@@ -642,7 +652,22 @@ class Recordings(Sequence[Recording]):
         """Report of all cart checks: ``.findings``, ``.summary``, ``.headline()``."""
         from firmly_nb.carts.report import run_checks
 
-        return run_checks(self.cart_events, self.asked())
+        return run_checks(self._events_with_domain, self.asked())
+
+    def conventions(self) -> pd.DataFrame:
+        """Return how each merchant counts, with the carts for and against each answer.
+
+        One row for each merchant and question; ``cannot be told`` where no cart decides. See
+        ``CONVENTIONS`` and docs/carts.md.
+
+        Examples
+        --------
+        >>> Recordings([]).conventions().columns.tolist()[:3]
+        ['domain', 'question', 'answer']
+        """
+        from firmly_nb.carts.conventions import conventions
+
+        return conventions(self._events_with_domain)
 
     def show_changes(self) -> Shown:
         """Show the changes as a person would want to read them."""

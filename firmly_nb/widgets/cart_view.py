@@ -273,7 +273,7 @@ class CartReading:
             recording.notices,
             recording.discounts,
         )
-        checks = recording.checks
+        checks = self._checks = recording.checks
         self._sheets = Sheets(self._events, tables, recording.changes, checks.findings)
         named = (checks.not_read[name].tolist() for name in ("seq", "reason"))
         self._unread: dict[int, str] = dict(zip(*named, strict=True))
@@ -319,7 +319,8 @@ class CartReading:
         if shown is None or unread:
             return {"seq": seq, "lines": None, "unread": unread}
         sheet = asdict(self._sheets.sheet(shown, marks=shown == seq))
-        return sheet | {"seq": seq, "from_seq": shown, "last_words": self._last_words(seq)}
+        more = {"from_seq": shown, "last_words": self._last_words(seq)}
+        return sheet | more | {"seq": seq, "mark": self._checks.mark(shown)}
 
     def _unread_at(self, seq: int | None) -> str | None:
         """Say why the cart at this moment was not read; None if it was."""

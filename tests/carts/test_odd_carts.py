@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from firmly_nb.carts import tables
 from firmly_nb.carts.changes import changes, summary
+from firmly_nb.carts.conventions import conventions
 from firmly_nb.carts.drift import field_presence, schema_drift
 from firmly_nb.carts.report import run_checks
 from firmly_nb.carts.schemas import (
+    CART_MARKS,
     CHANGES,
     CHECK_SUMMARY,
+    CONVENTIONS,
     DISCOUNTS,
     FIELD_PRESENCE,
     FINDINGS,
@@ -174,8 +177,23 @@ def test_every_check_answers_whatever_the_cart(build, many):
     assert_declared(report.findings, FINDINGS)
     assert_declared(report.summary, CHECK_SUMMARY)
     assert not report.findings["sentence"].str.contains("check itself failed").any()
-    looked = report.summary["snapshots"] + report.summary["skipped"]
-    assert looked.nunique() == 1
+    looked = report.summary[["snapshots", "skipped", "not_read"]].sum(axis=1)
+    assert set(looked) == {len(report.carts)}
+    assert_declared(report.carts, CART_MARKS)
+    assert report.carts[["checks", "findings"]].sum().tolist() == [
+        report.summary["snapshots"].sum(),
+        len(report.findings),
+    ]
+
+
+@odd
+@given(st.lists(recordings, max_size=3))
+def test_every_merchant_of_any_carts_has_a_row_for_each_question(build, many):
+    found = conventions(build.events(*many))
+    assert_declared(found, CONVENTIONS)
+    assert not found.duplicated(["domain", "question"]).any()
+    assert found["question"].nunique() * found["domain"].nunique() == len(found)
+    assert (found["n_for"] == found["carts_for"].map(len)).all()
 
 
 @odd

@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firmly_nb.carts.changes import differences, labels, path_in_words
+from firmly_nb.carts.checked import amounts_in, checked_carts, path_of
 from firmly_nb.carts.drift import field_presence, schema_drift
 from firmly_nb.carts.fields import Rows
 from firmly_nb.carts.paths import Step, below, joined, read_path, split_last
 from firmly_nb.carts.report import checks
-from firmly_nb.carts.rules import amounts_in, checked_carts, path_of
 from firmly_nb.display.text import printable
 
 ODD = [

@@ -15,7 +15,7 @@ def faulty(build, sku="A"):
 
 def test_a_clean_report_is_its_headline(build):
     report = run_checks(build.events(build.recording()))
-    assert repr(report) == report.headline() == "✓ 14 checks"
+    assert repr(report) == report.headline() == "✓ 19 checks"
     assert "<table" not in report._repr_html_()
     assert report.headline() in report._repr_html_()
 

@@ -145,8 +145,8 @@ def test_a_price_that_rose_and_a_line_that_went_are_said_beside_their_lines(plac
     assert [note["check"] for note in candle["findings"]] == ["prices-kept"]
     assert candle["price"] == {"now": "25.20", "was": "24.00"}
     assert snuffer["state"] == "removed"
-    assert {note["check"] for note in snuffer["findings"]} == {"lines-kept", "as-asked"}
-    assert view._steps[3]["findings"] == {"error": 3}
+    assert {note["check"] for note in snuffer["findings"]} == {"lines-kept"}
+    assert view._steps[3]["findings"] == {"error": 2}
 
 
 def test_each_fault_of_tangle_is_said_beside_what_it_concerns(place):

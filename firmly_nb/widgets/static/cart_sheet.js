@@ -206,12 +206,14 @@ function listOf(kind, label, items) {
 function checksLine(sheet, about) {
   const here = findingWords(sheet.severities);
   const clean = about.checks.startsWith("✓") || about.checks.startsWith("no ");
-  if (clean) return h("p", { class: `cart-checks ${about.checks.startsWith("✓") ? "good" : "quiet"}` }, about.checks);
+  // The mark of this cart counts the checks that looked at it; that of the order, those of any cart.
+  const mark = sheet.mark ?? (clean ? about.checks : "✓ nothing found in this cart");
+  if (clean) return h("p", { class: `cart-checks ${mark.startsWith("✓") ? "good" : "quiet"}` }, mark);
   const bad = sheet.severities.error ? "bad" : "warn";
   return h(
     "p",
     { class: "cart-checks" },
-    here ? h("span", { class: bad }, `✗ ${here} in this cart`) : h("span", { class: "good" }, "✓ nothing found in this cart"),
+    here ? h("span", { class: bad }, `✗ ${here} in this cart`) : h("span", { class: "good" }, mark),
     h("span", { class: "quiet" }, ` · whole order: ${about.checks}`),
   );
 }
