@@ -48,7 +48,7 @@ from firmly_nb.latency.design import (
 from firmly_nb.latency.effect import shift_function
 from firmly_nb.latency.predict import More, more_needed
 from firmly_nb.latency.quantiles import in_order, type_7
-from firmly_nb.latency.questions import NEEDED_FOR_TAIL, UNDECIDED, WIDE, Margins
+from firmly_nb.latency.questions import NEEDED_FOR_TAIL, UNDECIDED, WIDE, Levels, Margins
 from firmly_nb.latency.verdict import (
     Found,
     Stage,
@@ -210,6 +210,7 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     like_for_like: bool = False,
     control: str | None = None,
     ids: tuple[Sequence[str], Sequence[str]] | None = None,
+    levels: Levels | None = None,
 ) -> Comparison:
     """Compare B with A: the typical time, the tail, how many are placed, and each stage.
 
@@ -233,6 +234,8 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     ids
         The id of each order of A and of B, if the column ``recording_id`` of the tables has
         numbers instead.
+    levels
+        How sure the intervals are, at a look of a study that may stop early.
 
     Returns
     -------
@@ -274,10 +277,12 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     design, use_a, use_b = arrange(
         side_a, side_b, kinds, more_rows, like_for_like=like_for_like, control=control
     )
-    method = method_of(design)
+    method = method_of(design, levels or Levels())
     whole = answers(side_a, use_a, side_b, use_b, method, margins, design)
     buffered = frozenset[str]().union(*(one.buffered for one in known))
-    stages = stage_answers((a, b), (side_a, side_b), (use_a, use_b), design, margins, buffered)
+    stages = stage_answers(
+        (a, b), (side_a, side_b), (use_a, use_b), method, design, margins, buffered
+    )
     placed_runs = design.runs[0] if design.blocked and not design.by_runs else None
     cancelled = more_cancelled(side_a, side_b, WIDE)
     counts = (int((~side_a.attempted).sum()), int((~side_b.attempted).sum()))
