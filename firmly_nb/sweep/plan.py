@@ -78,6 +78,8 @@ class Variant:
     find_items
         Whether its items are those of another merchant: what stands in for them at its own is
         looked up before the sweep's first order.
+    lab
+        Which lab of the sweep places it: 0, or 1 for the other one of a comparison.
     """
 
     order: Order
@@ -85,6 +87,7 @@ class Variant:
     options: dict[str, Any] = field(default_factory=dict, repr=False)  # headers may hold anything
     tags: dict[str, str] = field(default_factory=dict)
     find_items: bool = False
+    lab: int = 0
 
 
 # What a sweep takes: one, several, or as they come.

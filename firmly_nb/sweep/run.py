@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.card import PublicKey
     from firmly_nb.api.client import FirmlyClient
-    from firmly_nb.api.models import Card, Order
+    from firmly_nb.api.models import Card
     from firmly_nb.engine import Bench, Options
     from firmly_nb.recorder.recorder import Job
     from firmly_nb.sweep.budget import Amount
@@ -108,11 +108,27 @@ class FreshKey:
             return self._key
 
 
+@dataclass
+class Desk:
+    """A lab's part of a sweep: who sends, the key for cards, and what orders cost there."""
+
+    bench: Bench
+    key: FreshKey
+    quotes: Quotes
+
+    @classmethod
+    def of(cls, bench: Bench) -> Desk:
+        """Return the part of a lab."""
+        return cls(bench, FreshKey(bench.client()), Quotes(bench.client(), bench.app_id))
+
+
 class Sender:
     """Sender of a sweep's orders, up to the allowed number at a time.
 
     Attributes
     ----------
+    desks
+        The lab, and the other one of a comparison of two labs.
     on_start
         Called when an order is begun.
     on_end
@@ -122,9 +138,14 @@ class Sender:
     """
 
     def __init__(
-        self, bench: Bench, pace: Pace, ledger: Ledger, options: Options, card: Card
+        self,
+        benches: Sequence[Bench],
+        pace: Pace,
+        ledger: Ledger,
+        options: Options,
+        card: Card,
     ) -> None:
-        self.bench = bench
+        self.desks = [Desk.of(bench) for bench in benches]
         self.pace = pace
         self.ledger = ledger
         self.options = options
@@ -132,10 +153,8 @@ class Sender:
         self.on_start: Callable[[], None] = lambda: None
         self.on_end: Callable[[Planned, list[Record], dict[str, Any]], None] = lambda *_: None
         self.on_refusal: Callable[[str], None] = lambda _why: None
-        self._key = FreshKey(bench.client())
-        self._quotes = Quotes(bench.client(), bench.app_id)
-        # With the recorder and not begun yet: what can still be taken back, by number.
-        self._handed: dict[int, str] = {}
+        # With a recorder and not begun yet: what can still be taken back, by number.
+        self._handed: dict[int, tuple[Desk, str]] = {}
         self._lost_once: set[int] = set()
         self._slots = asyncio.Semaphore(pace.schedule.concurrency)
         self._ahead = asyncio.Semaphore(_orders_ahead(pace.schedule))
@@ -144,12 +163,13 @@ class Sender:
     async def make_ready(self, variants: Iterable[Variant], left: int | None) -> None:
         """Find out what known orders cost, and open what the first ones need."""
         await self.pace.unless_stopped(self._ask_prices(variants))
-        with suppress(FirmlyError, RecorderError):
-            if self.options.isolated:
-                await self.bench.worker().ready()
-            self._rehearse(variants, await self._key.get())
-            devices = self._devices_at_first(left)
-            await self.pace.unless_stopped(self.bench.devices().ready(devices))
+        for desk in self.desks:
+            with suppress(FirmlyError, RecorderError):
+                if self.options.isolated:
+                    await desk.bench.worker().ready()
+                self._rehearse(variants, await desk.key.get())
+                devices = self._devices_at_first(left)
+                await self.pace.unless_stopped(desk.bench.devices().ready(devices))
 
     def _rehearse(self, variants: Iterable[Variant], key: PublicKey) -> None:
         """Encrypt a card once for nothing: the first time takes as long as ten orders later on."""
@@ -188,24 +208,28 @@ class Sender:
 
     def hold_back(self) -> None:
         """Take back what the recorder was given ahead of its time and has not begun."""
-        for recording_id in self._handed.values():
-            self.bench.recall(recording_id)
+        for desk, recording_id in self._handed.values():
+            desk.bench.recall(recording_id)
+
+    def _desk(self, variant: Variant) -> Desk:
+        return self.desks[variant.lab]
 
     def check_guard(self, *variants: Variant) -> None:
         """Ask whether these may be ordered there."""
         for variant in variants:
-            guard(self.bench.environment, variant.order.domain, variant.card or self.card)
+            environment = self._desk(variant).bench.environment
+            guard(environment, variant.order.domain, variant.card or self.card)
 
     async def _ask_prices(self, variants: Iterable[Variant]) -> None:
         for variant in variants:
             # Whoever does not say now is asked again when its order is due.
             with suppress(FirmlyError):
-                await self._ask_price(variant.order)
+                await self._ask_price(variant)
 
-    async def _ask_price(self, order: Order) -> None:
-        what = what_of(order)
+    async def _ask_price(self, variant: Variant) -> None:
+        what = what_of(variant.order)
         if self.ledger.needs_price(what):
-            self.ledger.note_price(what, await self._quotes.ask(order))
+            self.ledger.note_price(what, await self._desk(variant).quotes.ask(variant.order))
 
     def _devices_at_first(self, left: int | None) -> int:
         """Return how many devices the first orders need; more are opened when they are needed."""
@@ -226,9 +250,9 @@ class Sender:
         # Where nothing may be ordered nobody is asked for a price either.
         self.check_guard(planned.variant)
         order, card = planned.variant.order, planned.variant.card or self.card
-        await self._ask_price(order)
-        key = await self._key.get()
-        async with self.bench.prepared(order, card, self._options_of(planned), key) as job:
+        await self._ask_price(planned.variant)
+        desk, how = self._desk(planned.variant), self._options_of(planned)
+        async with desk.bench.prepared(order, card, how, await desk.key.get()) as job:
             ready_ns = monotonic_ns()
             if offset_ns is not None:
                 await self.pace.until(offset_ns, HANDED_OVER_S)
@@ -278,9 +302,10 @@ class Sender:
             if isinstance(item, Start):
                 self._has_started(planned, held)
 
-        self._handed[planned.number] = job.start.recording_id
+        desk = self._desk(planned.variant)
+        self._handed[planned.number] = desk, job.start.recording_id
         try:
-            rec = await self.bench.record(job, keep, settle=self.options.settle)
+            rec = await desk.bench.record(job, keep, settle=self.options.settle)
             records[:] = rec.records()
         except Recalled:
             return False
@@ -443,7 +468,7 @@ class Run:
         """Look up what is ordered at merchants that were named without items."""
         missing = [v for v in variants if settled(v, self.stand_ins).find_items]
         if missing:
-            self.stand_ins += await find_stand_ins(self.sender.bench, missing)
+            self.stand_ins += await find_stand_ins(self.sender.desks[0].bench, missing)
             self.on_stand_ins()
 
     async def _start_all(self) -> None:
