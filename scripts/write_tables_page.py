@@ -14,6 +14,7 @@ from firmly_nb.latency.compare import COMPARISON
 from firmly_nb.latency.design import DESIGN
 from firmly_nb.latency.drift import RUN_MEDIANS
 from firmly_nb.latency.effect import SHIFT
+from firmly_nb.latency.looks import LOOKS
 from firmly_nb.latency.quantiles import ECDF
 from firmly_nb.latency.shares import COMPLETION, CONCURRENCY, FUNNEL, OUTCOMES
 from firmly_nb.latency.stages import STAGES
@@ -61,6 +62,7 @@ def tables() -> list[Table]:
         DESIGN,
         SHIFT,
         RUN_MEDIANS,
+        LOOKS,
         CONCURRENCY,
     ]
     found += [catalogue.PRODUCTS, catalogue.VARIANTS, catalogue.FOUND]

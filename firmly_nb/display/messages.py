@@ -769,6 +769,30 @@ FNB521 Resume and run id together
 resume names the run already.
 Remove run_id.
 
+FNB530 One side only
+A comparison holds B against A: another order, or the same order in another lab.
+Pass order_b, or other=fnb.connect(...) (--other-item, --other-domain, --other).
+
+FNB531 Number of orders of a comparison
+Orders are placed in blocks of ten a side, and the first look is after five blocks.
+Pass count=50, 60, ...
+
+FNB532 End of a comparison
+until is "decided" (stop as soon as it is sure) or None (--until all: place all orders first).
+Pass one of them.
+
+FNB533 Comparison not found
+No plan of this comparison is beside the journals of this lab.
+Use the journal folder it began with, or begin a new comparison.
+
+FNB534 Plan of a comparison damaged
+The file beside the journals cannot be read. The recordings are in the journals all the same.
+Load them with fnb.load(), or begin a new comparison.
+
+FNB535 Comparison cannot change
+Margins, count and labs are stated before the first order. Looks would say too much otherwise.
+Resume it as it began, or begin a new comparison.
+
 FNB601 Recorder did not start
 The recorder's process ended or did not respond at its start.
 Record in this process with lab.place(..., isolated=False).

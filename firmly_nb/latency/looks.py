@@ -12,12 +12,17 @@ of all blocks so far, of studies that did not stop before.
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from firmly_nb.schema import Column, Table
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -28,6 +33,84 @@ EVERY = 5  # blocks from one look to the next
 HALVINGS = 60
 NODES, NODES_A_WIDTH = 201, 8  # of the integral: at least, and for each width of a step
 BEYOND = 9.0  # standard errors that nothing exceeds
+
+
+# The run ids of blocks say what was planned, so that a saved set is read as it was meant.
+BLOCK_ID = re.compile(r"(.+)\.(\d+)(of|all)(\d+)")
+EARLY, WHOLE = "of", "all"
+
+
+LOOKS = Table(
+    "looks",
+    "one row a look at a study that may stop early",
+    (
+        Column("look", "int64", "", "its number, from 1"),
+        Column("blocks", "int64", "blocks", "blocks that were placed"),
+        Column("orders", "int64", "orders", "orders of B that were attempted"),
+        Column("verdict", "str", "", "the word of the comparison at this look"),
+        Column("ratio", "float64", "", "how many times as long B takes"),
+        Column("ratio_low", "float64", "", "its wide interval, lower end"),
+        Column("ratio_high", "float64", "", "its wide interval, upper end"),
+        Column("late", "float64", "", "share of late orders, B minus A"),
+        Column("late_low", "float64", "", "its wide interval, lower end"),
+        Column("late_high", "float64", "", "its wide interval, upper end"),
+        Column("placed", "float64", "", "success rate, B minus A"),
+        Column("placed_low", "float64", "", "its wide interval, lower end"),
+        Column("placed_high", "float64", "", "its wide interval, upper end"),
+    ),
+)
+
+
+class Blocks(NamedTuple):
+    """Blocks of one study: so many were placed, of so many; whether it may stop early."""
+
+    placed: int
+    planned: int
+    early: bool
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Number of blocks at each look up to now; empty if there is one look, at the end."""
+        if not self.early:
+            return ()
+        before = [one for one in planned_looks(self.planned) if one < self.placed]
+        return (*before, self.placed)
+
+
+def block_id(study: str, number: int, planned: int, *, early: bool) -> str:
+    """Return the run id of a block.
+
+    Examples
+    --------
+    >>> block_id("nightly", 7, 60, early=True)
+    'nightly.07of60'
+    """
+    return f"{study}.{number:0{len(str(planned))}}{EARLY if early else WHOLE}{planned}"
+
+
+def blocks_of(run_ids: Iterable[object]) -> Blocks | None:
+    """Return the blocks that some run ids name; None unless all are of one study.
+
+    Examples
+    --------
+    >>> blocks_of(["nightly.07of60", "nightly.08of60"]).looks
+    (2,)
+    >>> blocks_of(["nightly.07of60", "monday"]) is None
+    True
+    """
+    found, numbers = set(), set()
+    for run_id in run_ids:
+        match = BLOCK_ID.fullmatch(run_id) if isinstance(run_id, str) else None
+        if match is None:
+            return None
+        found.add((match[1], match[3], int(match[4])))
+        numbers.add(int(match[2]))
+    if len(found) != 1:
+        return None
+    [(_, kind, planned)] = found
+    if not 0 < len(numbers) <= planned:
+        return None
+    return Blocks(len(numbers), planned, kind == EARLY)
 
 
 def planned_looks(blocks: int) -> tuple[int, ...]:

@@ -90,6 +90,12 @@ def was_ordered(records: Sequence[Record], row: dict[str, Any]) -> bool | None:
     return {YES: True, NO: False}.get(row["order_exists"])
 
 
+def take_over(ledger: Ledger, records: Sequence[Record]) -> None:
+    """Count an order of an earlier part in the account of a sweep."""
+    row, set_aside = row_of(records), amount_from(start_of(records).tags.get(SET_ASIDE_TAG))
+    ledger.take_over(amount_of(row), set_aside, ordered=was_ordered(records, row))
+
+
 @dataclass
 class FreshKey:
     """Key for cards, fetched at most once a second for all orders."""
@@ -428,8 +434,7 @@ class Run:
         number = int(start.tags.get(ORDER_NUMBER_TAG, 0))
         items = tuple((item["variant_id"], item["quantity"]) for item in start.items)
         self._done_before[number] = (start.domain, items)
-        set_aside = amount_from(start.tags.get(SET_ASIDE_TAG))
-        self.ledger.take_over(amount_of(row), set_aside, ordered=was_ordered(records, row))
+        take_over(self.ledger, records)
         self.counts.resume(point_of(number, row, 0.0))
 
     async def follow(self) -> None:

@@ -230,7 +230,7 @@ class Sweep:
         return f"the sweep ended after {done} orders: {progress.message}"
 
     def _on_disk(self) -> list[tuple[list[Record], list[str]]]:
-        return list(recorded(self._journal, self.run_id, 0))
+        return list(recorded(self._journal, [self.run_id], 0))
 
     async def _stop(self, let_finish: bool) -> None:
         self._run.stop(STOPPED, let_finish=let_finish)
@@ -406,7 +406,9 @@ def _earlier(benches: Sequence[Bench], run: Run, before: PlanFile | None) -> lis
     if before is None:
         return []
     journals = dict.fromkeys(bench.journal for bench in benches)
-    found = [one for path in journals for one in recorded(path, before.run_id, before.began_at_ns)]
+    found = [
+        one for path in journals for one in recorded(path, [before.run_id], before.began_at_ns)
+    ]
     for records, _ in found:
         run.was_done(records)
     return [Recording(*kept) for kept in found]
