@@ -349,6 +349,31 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
 
 
 @app.command()
+def plan(
+    path: Annotated[Path, typer.Argument(help="Recordings to plan from: a set or journals.")],
+    change: Annotated[
+        str, typer.Option(help="Change of the typical time to tell: 10% or 0.10.")
+    ] = "10%",
+    power: Annotated[str, typer.Option(help="Share of studies that tell it.")] = "80%",
+    rate: Annotated[
+        str | None, typer.Option(help="Orders a second, or like 30/min; default: as recorded.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Say how many orders, runs, minutes and how much money a comparison needs."""
+    from firmly_nb.sweep.study import plan as planned
+
+    asked = share_of("--change", change, 0.10), share_of("--power", power, 0.8)
+    found = planned(_loaded(path), *asked, rate=rate)
+    if as_json:
+        told = ("change", "power", "question", "orders", "runs", "count", "minutes", "per_minute")
+        answer = {name: getattr(found, name) for name in told}
+        print_json({**answer, "amounts": dict(found.amounts), "needs": found.needs})
+    else:
+        sys.stdout.write(f"{found!r}\n")
+
+
+@app.command()
 def gate(
     runs: Annotated[Path, typer.Argument(help="The new runs: saved set, journal or folder.")],
     baseline: Annotated[

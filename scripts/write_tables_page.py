@@ -15,6 +15,7 @@ from firmly_nb.latency.design import DESIGN
 from firmly_nb.latency.drift import RUN_MEDIANS
 from firmly_nb.latency.effect import SHIFT
 from firmly_nb.latency.looks import LOOKS
+from firmly_nb.latency.planning import NEEDS
 from firmly_nb.latency.quantiles import ECDF
 from firmly_nb.latency.shares import COMPLETION, CONCURRENCY, FUNNEL, OUTCOMES
 from firmly_nb.latency.stages import STAGES
@@ -63,6 +64,7 @@ def tables() -> list[Table]:
         SHIFT,
         RUN_MEDIANS,
         LOOKS,
+        NEEDS,
         CONCURRENCY,
     ]
     found += [catalogue.PRODUCTS, catalogue.VARIANTS, catalogue.FOUND]

@@ -629,6 +629,10 @@ FNB324 No browser for an image
 Images of charts are drawn by Chrome or Chromium, and this machine has none.
 Install Chromium, or write the chart as a page with chart.write_html(path).
 
+FNB325 Too few orders to plan from
+How much orders differ is not known from so few.
+Place at least 20 orders with lab.sweep(), then plan.
+
 FNB330 Column missing
 A table for fnb.from_events lacks a column that it needs.
 Rename the column that has these values.

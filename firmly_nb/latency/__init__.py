@@ -10,6 +10,8 @@
 - ``gate``: :func:`gate` (a :class:`Gate`): may new runs pass?
 - ``compare`` and what it rests on: :func:`compare`, :func:`ratio`, :func:`shift_function`: is B
   slower?
+- ``planning``: :class:`StudyPlan`: how many orders would tell? ``NEEDS``; ``looks``: what is seen
+  before a study has ended, ``LOOKS``;
 - ``drift``, ``modes``: :func:`change_points`, :func:`run_drift`, :func:`drift_within`,
   :func:`two_modes`: did it change, and are there two kinds of orders?
 """
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     )
     from firmly_nb.latency.effect import Interval, ratio, shift_function
     from firmly_nb.latency.gate import Gate, gate
+    from firmly_nb.latency.looks import LOOKS
     from firmly_nb.latency.modes import Modes, two_modes
+    from firmly_nb.latency.planning import NEEDS, StudyPlan
     from firmly_nb.latency.quantiles import Quantile, ecdf, quantile, quantiles
     from firmly_nb.latency.shares import (
         Attainment,
@@ -55,6 +59,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CAVEATS",
+    "LOOKS",
+    "NEEDS",
     "STAGES",
     "Attainment",
     "Changes",
@@ -68,6 +74,7 @@ __all__ = [
     "Quantile",
     "RunDrift",
     "Share",
+    "StudyPlan",
     "attainment",
     "change_points",
     "claims",
@@ -105,7 +112,9 @@ show(
         "drift": "Changes Drift RunDrift change_points drift_within run_drift",
         "gate": "Gate gate",
         "effect": "Interval ratio shift_function",
+        "looks": "LOOKS",
         "modes": "Modes two_modes",
+        "planning": "NEEDS StudyPlan",
         "quantiles": "Quantile ecdf quantile quantiles",
         "shares": (
             "attainment Attainment Share completion_curve concurrency funnel good_fraction goodput "

@@ -266,7 +266,7 @@ def welch(a: Floats, b: Floats, levels: tuple[float, float]) -> Ends:
     return _t_ends(float(b.mean() - a.mean()), math.sqrt(both), freedom, levels)
 
 
-def _by_run(values: Floats, run: Codes, how: str) -> Floats:
+def by_run(values: Floats, run: Codes, how: str) -> Floats:
     """Return the median or the mean of each run."""
     runs, of = np.unique(run, return_inverse=True)
     if how == "mean":
@@ -287,7 +287,7 @@ def _middles(a: Floats, kind_a: Codes, b: Floats, kind_b: Codes, size: int, how:
     found = np.zeros((2, size))
     for row, (values, kind) in enumerate(((a, kind_a), (b, kind_b))):
         present = np.unique(kind)
-        found[row, present] = _by_run(values, kind, how)
+        found[row, present] = by_run(values, kind, how)
     return np.asarray(found.mean(axis=0))
 
 
@@ -328,7 +328,7 @@ def typical(a: Group, b: Group, method: Method, levels: tuple[float, float]) -> 
 def _typical_of_runs(logs: Floats, group: Group, method: Method) -> Floats:
     """Return for each run the median, or with a control merchant the factor against it."""
     if method.design != "control":
-        return _by_run(logs, group.run, "median")
+        return by_run(logs, group.run, "median")
     is_control = method.control[group.kind]
     sides = (
         Sample(logs[mask], group.run[mask], group.run[mask]) for mask in (is_control, ~is_control)
@@ -484,7 +484,7 @@ def difference_of_shares(
             for m_a, m_b in ((~in_a, ~in_b), (in_a, in_b))
         )
         return _at_least_as_wide(welch(each[0], each[1], levels), _less(mine, other))
-    each = [_by_run(x, one.run, "mean") for x, one in zip(left, (a, b), strict=True)]
+    each = [by_run(x, one.run, "mean") for x, one in zip(left, (a, b), strict=True)]
     alone = _mover(a.kind, is_a, b.kind, is_b, levels)
     return _at_least_as_wide(welch(each[0], each[1], levels), alone)
 

@@ -30,11 +30,14 @@ from firmly_nb.environments import guard
 from firmly_nb.latency.asked import limit_of, share_of
 from firmly_nb.latency.compare import Comparison, comparison_html, comparison_text
 from firmly_nb.latency.looks import BLOCK, EVERY, LOOKS, block_id, planned_looks
+from firmly_nb.latency.planning import StudyPlan
+from firmly_nb.latency.planning import plan as planned
 from firmly_nb.latency.questions import UNDECIDED
 from firmly_nb.latency.verdict import NOT_ATTRIBUTABLE, points
 from firmly_nb.recorder.records import checked_fields
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recordings import Recording, Recordings, as_recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
+from firmly_nb.sweep.pace import per_second
 from firmly_nb.sweep.plan import (
     Variant,
     as_variant,
@@ -261,7 +264,7 @@ class Study:
                 self._keep(block, list(ended.recordings))
                 self._warnings += [one for one in ended.warnings if one not in self._warnings]
                 if ended.progress.state == "stopped":
-                    self._why = ended.progress.message
+                    self._why = self._in_all(ended.progress.message)
                     break
             if self._file.early and block > last and block in planned_looks(self._file.blocks):
                 self._look(block)
@@ -320,11 +323,16 @@ class Study:
     def _may_begin(self, block: int) -> bool:
         if block in self._blocks:
             return True
-        self._why = self._ledger.too_late(self._minutes())
+        if self._ledger.too_late(self._minutes()):
+            self._why = f"{self._budget!r} is used up"
         limits = self._budget.total_minor or {}
         if not self._why and any(self._ledger.spent[c] > limit for c, limit in limits.items()):
-            self._why = "the budget of money is used up"
+            self._why = f"{self._budget!r} is used up"
         return not self._why
+
+    def _in_all(self, why: str) -> str:
+        """Say why a block stopped: its budget is what the others left."""
+        return f"{self._budget!r} is used up" if "budget of" in why else why
 
     def _minutes(self) -> float:
         return (time.monotonic() - self._begun_s) / 60
@@ -390,11 +398,10 @@ class Study:
             return f"Stopped after {orders} orders a side: {self._why}. To go on, resume it."
         if not file.early:
             return f"All {orders} orders a side were placed, and looked at once."
-        looks = len(planned_looks(file.blocks))
         if not file.decided:
             return f"Not decided after all {orders} orders a side. To go on is a new study."
-        look = min(len(file.looks), looks)
-        return f"Decided at look {look} of {looks}, after {orders} of {file.count:,} orders a side."
+        look = f"Decided at look {len(file.looks)}"
+        return f"{look}, after {orders} of {counted(file.count)} orders a side."
 
 
 @contextmanager
@@ -449,14 +456,65 @@ def look_of(found: Comparison, number_: int, blocks: int) -> dict[str, Any]:
 
 def _told(row: Mapping[str, Any], blocks: int) -> str:
     """Say what a look showed, in a line."""
-    looks = len(planned_looks(blocks))
     ratio = interval(row["ratio_low"] or 0.0, _end(row["ratio_high"]), "")
-    said = f"look {row['look']} of {looks}, {counted(row['orders'])} orders a side: "
+    said = f"look {row['look']}, {counted(row['orders'])} of {counted(BLOCK * blocks)} a side: "
     return f"{said}{row['verdict']}; B takes {number(_end(row['ratio']))} times as long ({ratio})"
 
 
 def _end(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def plan(
+    recs: Any,
+    change: float | str = 0.10,
+    power: float | str = 0.8,
+    *,
+    rate: float | str | None = None,
+) -> StudyPlan:
+    """Return how many orders, runs, minutes and how much money a comparison needs.
+
+    Parameters
+    ----------
+    recs
+        Recordings of the orders that are to be compared, or where they are saved: 20 placed ones
+        at least. They tell how much orders differ, how many are placed, and what they cost.
+    change
+        Change of the typical time that is to be told: 0.10 or ``"10%"``.
+    power
+        Share of studies that are to tell it.
+    rate
+        Orders of both sides a second, or ``"30/min"``; by default as in the recordings.
+
+    Returns
+    -------
+    StudyPlan
+        ``.orders`` a side, ``.runs``, ``.minutes``, ``.question``; ``.count`` for ``lab.compare``.
+
+    Raises
+    ------
+    ValueError
+        If a share is not between 0 and 1, or fewer than 20 orders were placed.
+
+    Examples
+    --------
+    >>> import firmly_nb as fnb
+    >>> with fnb.connect(profile="instant") as lab:
+    ...     recs = lab.sweep(fnb.Order.example(), count=20, progress=False)
+    >>> fnb.plan(recs, change="10%").orders >= 400
+    True
+    """
+    found = as_recordings("recs", recs)
+    asked = share_of("change", change, 0.10), share_of("power", power, 0.8)
+    per_minute = None if rate is None else 60 * per_second(rate)
+    ends = found.ends
+    return planned((ends.events, ends.stages, _with_costs(found)), *asked, per_minute)
+
+
+def _with_costs(recs: Recordings) -> pd.DataFrame:
+    """Return the orders with what they cost and their tags; a saved set has these elsewhere."""
+    orders = recs.ends.orders
+    return orders if "total_minor" in orders else recs.orders
 
 
 # What is asked for.
