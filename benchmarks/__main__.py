@@ -23,6 +23,7 @@ NAMES = (
     "network",
     "other_clients",
     "verdicts",
+    "deciding",
 )
 
 

@@ -53,6 +53,8 @@ CHANGES = (0.05, 0.10, 0.20, 0.30)
 SLOW = (0.04, 0.08)  # of orders, that take twice as long
 TWICE = 2.0
 MARGINS = Margins(0.10, 0.05, 0.05, None)
+FEW = 50  # orders of a side, below which a change is large
+FEWEST_ASKED = 10  # orders of a side, below which ranks tell little whatever the change
 A_RUN = 20  # orders of each side in a run
 FEWEST_PLACED, FEWEST_OF_RUN = 20, 5
 NOISE = 0.03  # of the release from run to run, as a logarithm, where it is not known
@@ -202,7 +204,7 @@ def plan(tables: Tables, change: float, power: float, per_minute: float | None =
     >>> orders["time_to_order_placed_ms"] = np.random.default_rng(1).lognormal(7, 0.21, 400)
     >>> found = plan((pd.DataFrame(), STAGES.empty(), orders), 0.10, 0.8)
     >>> found.question, found.orders, found.count
-    ('tail', 400, 600)
+    ('tail', 411, 620)
     """
     orders = tables[2]
     side, _, kinds = sides((tables, tables), from_planned_start=False)
@@ -254,22 +256,15 @@ def _named(found: StudyPlan) -> str:
 
 def _granted(now: Now, change: float, power: float) -> list[str]:
     """Say what was taken for granted, and what it takes where runs have to take turns."""
-    said = []
     turns = _alternating(now, change, power)
-    runs = (
-        f"{count(turns)} runs of {A_RUN} orders a side" if turns else "more runs than can be made"
-    )
-    known = (
-        "" if now.between_known else f", if {stated_percent(ICC)} of the variance is between runs"
-    )
-    said.append(
-        f"Where whole runs of A and B take turns, a change of {stated_percent(change)} takes "
-        f"{runs}{known}."
-    )
+    runs = f"{count(turns)} runs of {A_RUN} orders a side" if turns else "too many runs"
+    icc = f", if {stated_percent(ICC)} of the variance is between runs"
+    told = f"a change of {stated_percent(change)} takes {runs}{'' if now.between_known else icc}"
+    said = [f"Where whole runs of A and B take turns, {told}."]
     if not now.noise_known:
         said.append(
-            f"How much a release varies from run to run is not known: {stated_percent(NOISE)} is assumed. "
-            "A comparison in shared runs tells it."
+            "How much a release varies from run to run is not known: "
+            f"{stated_percent(NOISE)} is assumed. A comparison in shared runs tells it."
         )
     said.append(
         "One run tells of that run alone. Twice as long: the slow orders take twice their time."
@@ -412,10 +407,9 @@ def _questions(now: Now, change: float, power: float) -> list[Need]:
     found = []
     for one in changes:
         size = math.log1p(one)
-        n = 2 * (now.spread * (_z(0.5 + WIDE / 2) + _z(power)) / size) ** 2
+        n_changed = _whole(_orders_of_times(now.spread, size, power))
         runs = _runs_of_times(now, size, 0.5 + WIDE / 2, power)
-        told = f"+{stated_percent(one)}"
-        found.append(Need("typical", told, _whole(n), runs, one == change))
+        found.append(Need("typical", f"+{stated_percent(one)}", n_changed, runs, one == change))
     times = now.times
     for share in SLOW:
         n_slow = _smallest(partial(_finds_slow, times, share), power)
@@ -424,8 +418,7 @@ def _questions(now: Now, change: float, power: float) -> list[Need]:
     size = math.log1p(MARGINS.typical)
     n = 2 * (now.spread * (_z(0.5 + NARROW / 2) + _z(both)) / size) ** 2
     runs = _runs_of_times(now, size, 0.5 + NARROW / 2, both)
-    tail = 2 * 0.05 * 0.95 * ((_z(0.5 + NARROW_TAIL / 2) + _z(both)) / MARGINS.tail) ** 2
-    n_tail = max(_whole(tail) or MOST, NEEDED_FOR_TAIL)
+    n_tail = _smallest(partial(_shows_same_tail, times), power)
     n_placed = _smallest(partial(_shows_as_many_placed, now.placed), power)
     margin = f"same within {stated_percent(MARGINS.typical)}"
     points = "same within 5 points"
@@ -450,7 +443,24 @@ def _t(share: float, freedom: int) -> float:
 
 
 def _whole(n: float) -> int | None:
-    return max(math.ceil(n), 2) if n <= MOST else None
+    return max(math.ceil(n), FEWEST_ASKED) if n <= MOST else None
+
+
+def _orders_of_times(spread: float, size: float, power: float) -> float:
+    """Return how many orders a side tell a change of the typical time.
+
+    Few orders tell a large change; ranks then say less than the change does, and it is counted how
+    often an order of B is the longer one (G. E. Noether, "Sample size determination for some common
+    nonparametric tests", Journal of the American Statistical Association 82, 1987).
+    """
+    from scipy.special import ndtr
+
+    sure = _z(0.5 + WIDE / 2) + _z(power)
+    n = 2 * (spread * sure / size) ** 2
+    if n >= FEW:
+        return n
+    longer = float(ndtr(size * math.sqrt(math.pi / 6) / spread))
+    return sure**2 / (6 * (longer - 0.5) ** 2)
 
 
 def _runs_of_times(now: Now, size: float, sure: float, power: float) -> int | None:
@@ -519,42 +529,57 @@ def _shows_as_many_placed(placed: float, n: int) -> float:
     return float(((low > -MARGINS.placed) & (high < MARGINS.placed)).mean())
 
 
-def _finds_slow(times: Floats, share: float, n: int) -> float:
-    """Return the share of studies that find so many orders of B twice as slow, in the tail.
+class Late(NamedTuple):
+    """Drawn studies: orders of A and of B that are late, and very late."""
+
+    late: tuple[Codes, Codes]
+    very: tuple[Codes, Codes]
+
+
+def _late(times: Floats, slow: float, n: int) -> Late:
+    """Draw studies in which some orders of B take twice as long.
 
     How many orders of A are late is known, as its own p95 says what late is. From where on that is,
     is drawn: the share of all orders beyond an order statistic has a beta distribution.
     """
     rng = np.random.default_rng(SEED)
-    rank = -(-19 * n // 20)
-    failed = float(np.isinf(times).mean())
     came = times[np.isfinite(times)]
-    beyond = rng.beta(n - rank + 1, rank, DRAWS)
-    if failed >= 0.05:  # A's p95 is then that of the orders that came
-        rank_came = max(round(0.95 * n * (1 - failed)), 1)
-        size = max(round(n * (1 - failed)), rank_came)
-        beyond = failed + (1 - failed) * rng.beta(size - rank_came + 1, rank_came, DRAWS)
-        late_a = rng.binomial(n, failed, DRAWS) + (size - rank_came)
-    else:
-        late_a = np.full(DRAWS, n - rank)
-    of_came = np.clip((beyond - failed) / max(1 - failed, 1e-9), 0, 1)
-    limit = np.where(beyond > failed, np.quantile(came, 1 - of_came), came[-1])
+    failed = 1 - len(came) / len(times)
 
     def later(than: Floats) -> Floats:
-        found: Floats = 1 - np.searchsorted(times, than, "right") / len(times)
+        """Return the share of orders that came which are later."""
+        found: Floats = 1 - np.searchsorted(came, than, "right") / len(came)
         return found
 
-    of_b = np.clip((1 - share) * beyond + share * later(limit / TWICE), 0, 1)
-    late_b = rng.binomial(n, of_b)
+    lost = rng.binomial(n, failed, DRAWS)
+    of_all = n - -(-19 * n // 20) - lost
+    # If more than a twentieth failed, A's p95 is that of the orders that came.
+    of_came = (n - lost) - -(-19 * (n - lost) // 20)
+    above = np.where(of_all >= 0, of_all, of_came)
+    beyond = rng.beta(above + 1, np.maximum(n - lost - above, 1))
+    limit = np.quantile(came, 1 - beyond)
     very = np.full(DRAWS, VERY_LATE * float(np.median(came)))
-    very_a = np.minimum(later(very) / np.maximum(beyond, 1e-9), 1)
-    very_b = (1 - share) * later(very) + share * later(very / TWICE)
-    very_b = np.minimum(very_b / np.maximum(of_b, 1e-9), 1)
-    each = 1 - (1 - WIDE) / 2
-    found = _newcombe(late_a, late_b, n, each)[0] > 0
-    drawn = rng.binomial(np.minimum(late_a, n), very_a), rng.binomial(late_b, very_b)
-    found |= _newcombe(*drawn, n, each)[0] > 0
-    return float(found.mean())
+    late_b = failed + (1 - failed) * ((1 - slow) * beyond + slow * later(limit / TWICE))
+    both = later(very), (1 - slow) * later(very) + slow * later(very / TWICE)
+    very_a, very_b = (failed + (1 - failed) * share for share in both)
+    late = lost + above, rng.binomial(n, late_b)
+    # Whatever is very late is late, where twice the median lies beyond the p95.
+    of_a = rng.binomial(late[0], np.minimum(very_a / np.maximum(late[0] / n, very_a), 1))
+    of_b = rng.binomial(late[1], np.minimum(very_b / late_b, 1))
+    return Late(late, (of_a, of_b))
+
+
+def _shows_same_tail(times: Floats, n: int) -> float:
+    """Return the share of studies of equal sides that show an equal tail, within the margin."""
+    low, high = _newcombe(*_late(times, 0.0, n).late, n, NARROW_TAIL)
+    return float(((low > -MARGINS.tail) & (high < MARGINS.tail)).mean())
+
+
+def _finds_slow(times: Floats, slow: float, n: int) -> float:
+    """Return the share of studies that find so many orders of B twice as slow, in the tail."""
+    each, drawn = 1 - (1 - WIDE) / 2, _late(times, slow, n)
+    found = [_newcombe(*pair, n, each)[0] > 0 for pair in drawn]
+    return float((found[0] | found[1]).mean())
 
 
 def _newcombe(k_a: Codes, k_b: Codes, n: int, level: float) -> tuple[Floats, Floats]:
