@@ -302,7 +302,7 @@ PRESENT = (
     Present("log sd 0.4, 95% placed", 0.4, 0.95),
     Present("log sd 0.21, 90% placed", SIGMA, 0.90),
 )
-PILOT = 2_000
+PILOT = 20_000
 
 
 def planned(now: Present, draw: Draw, orders: int) -> StudyPlan:
@@ -509,7 +509,7 @@ needs as many orders as ever, and a few more, since each look takes a part of th
 
 ## Plans: is the stated power reached?
 
-A plan is made from 2,000 recorded orders for a power of 80%. Then studies of exactly that size are
+A plan is made from 20,000 recorded orders for a power of 80%. Then studies of exactly that size are
 drawn. Within 5 points are wanted, for orders in one run. A row with the least number that there is
 (72 orders, 5 runs) may reach more. Runs have 20 orders of each side, and a release that varies by
 3% from run to run. Runs above 100 are not drawn.

@@ -449,9 +449,10 @@ def _whole(n: float) -> int | None:
 def _orders_of_times(spread: float, size: float, power: float) -> float:
     """Return how many orders a side tell a change of the typical time.
 
-    Few orders tell a large change; ranks then say less than the change does, and it is counted how
-    often an order of B is the longer one (G. E. Noether, "Sample size determination for some common
-    nonparametric tests", Journal of the American Statistical Association 82, 1987).
+    Few orders tell a large change. Ranks then say less than the change does, and more than counting
+    how often an order of B is the longer one (G. E. Noether, "Sample size determination for some
+    common nonparametric tests", Journal of the American Statistical Association 82, 1987): what is
+    needed lies between.
     """
     from scipy.special import ndtr
 
@@ -460,7 +461,7 @@ def _orders_of_times(spread: float, size: float, power: float) -> float:
     if n >= FEW:
         return n
     longer = float(ndtr(size * math.sqrt(math.pi / 6) / spread))
-    return sure**2 / (6 * (longer - 0.5) ** 2)
+    return math.sqrt(n * sure**2 / (6 * (longer - 0.5) ** 2))
 
 
 def _runs_of_times(now: Now, size: float, sure: float, power: float) -> int | None:
