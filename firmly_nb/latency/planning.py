@@ -84,7 +84,7 @@ NEEDS = Table(
 
 
 class Now(NamedTuple):
-    """What present recordings tell of orders within a run."""
+    """Spread of orders within a run, as present recordings tell it."""
 
     spread: float  # tau: standard error of the logarithm of the factor, of one order a side
     noise: float  # sd of the release from run to run
@@ -97,7 +97,7 @@ class Now(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """How large a study has to be; it shows itself.
+    """Size that a study needs; it shows itself.
 
     Attributes
     ----------
@@ -391,7 +391,7 @@ def _costs(orders: pd.DataFrame, side: Side) -> dict[str, float]:
 
 
 class Need(NamedTuple):
-    """What a question needs: orders a side, and runs; None if more than can be placed."""
+    """Need of a question: orders a side, and runs; None if more than can be placed."""
 
     question: str
     change: str

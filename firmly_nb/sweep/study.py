@@ -73,7 +73,7 @@ OPEN = {UNDECIDED, NOT_ATTRIBUTABLE}  # what more orders may still change
 
 @dataclass(frozen=True, slots=True)
 class StudyFile:
-    """What was planned for a study, and what its looks showed, as it is on disk."""
+    """Record of a study on disk: what was planned, and what its looks showed."""
 
     study_id: str
     environments: list[str]
