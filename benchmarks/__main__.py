@@ -14,6 +14,7 @@ NAMES = (
     "carts",
     "store",
     "simulator",
+    "replay",
     "sweep",
     "widgets",
     "charts",

@@ -12,6 +12,7 @@ far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` t
 
 - :func:`connect`, :class:`Lab`: where orders go, and every verb;
 - :class:`Order`, :class:`Item`, :class:`Address`, :class:`Card`: what is ordered;
+- :class:`Flow`: the same call by call with an existing cart, for ``lab.place`` and ``lab.sweep``;
 - :class:`Recording`, :class:`Recordings`: what happened, as pandas tables; :func:`load` reads
   them back; ``recs.latency()`` says how long orders take, ``recs.charts`` draws it;
 - :func:`from_events`: the same tables and verbs from times of a CSV, another tool or a simulation;
@@ -37,6 +38,7 @@ from firmly_nb.faces import show
 
 if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
+    from firmly_nb.api.flow import Flow
     from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
     from firmly_nb.environments import GuardError
     from firmly_nb.lab import Lab, connect
@@ -59,6 +61,7 @@ __all__ = [
     "Card",
     "CartView",
     "FirmlyError",
+    "Flow",
     "GuardError",
     "InvalidOrder",
     "Item",
@@ -83,6 +86,7 @@ show(
     __name__,
     {
         "api.errors": "FirmlyError",
+        "api.flow": "Flow",
         "api.models": "Address Card InvalidOrder Item Order",
         "environments": "GuardError",
         "lab": "Lab connect",

@@ -1,25 +1,36 @@
 """Everything of the API but placing: session, key, catalogue, cart, as tables where they are lists.
 
-Async, on the background loop; ``Lab`` is its thin face. A form asks for the ``*_choices``.
+Async, on the background loop; ``Lab`` is its thin face. A form asks for the ``*_choices``. Nothing
+here orders, so a question is put once more where the session had ended.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from firmly_nb.api.models import Item
 from firmly_nb.api.money import money_text, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
+from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import printable
+from firmly_nb.engine import once_more
+from firmly_nb.environments import DEMO_MERCHANT
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     import pandas as pd
 
+    from firmly_nb.api.secrets import SecretStr
     from firmly_nb.engine import Bench
     from firmly_nb.recordings.recordings import Recording
 
 
+Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
 PAGE_SIZE = 500
 MOST_PAGES = 200
 
@@ -40,6 +51,7 @@ VARIANTS = Table(
         Column("variant_id", "str", "", "what Item wants"),
         Column("product_id", "str", "", "what Item may have"),
         Column("variant_handles", "object", "", "what Item may have: a tuple of texts"),
+        Column("add_to_cart_ref", "object", "", "all of it, as Item.of takes it"),
         Column("title", "str", "", "its title"),
         Column("options", "object", "", "what tells it from the others: texts by name (Size: XS)"),
         Column("price_minor", "Int64", "minor units", "price of one"),
@@ -61,6 +73,18 @@ FOUND = Table(
 )
 
 
+def _asked_anew(
+    question: Callable[Concatenate[Bench, Given], Coroutine[Any, Any, Answer]],
+) -> Callable[Concatenate[Bench, Given], Coroutine[Any, Any, Answer]]:
+    """Let a question be put once more where the session had ended."""
+
+    @wraps(question)
+    async def asked(bench: Bench, /, *args: Given.args, **named: Given.kwargs) -> Answer:
+        return await once_more(lambda: question(bench, *args, **named))
+
+    return asked
+
+
 async def session(bench: Bench, *, renew: bool) -> pd.Series[Any]:
     """Return what may be shown of the first free device's session."""
     import pandas as pd
@@ -79,6 +103,7 @@ async def public_key(bench: Bench) -> dict[str, Any]:
     return {"kid": key.kid, **key.jwk}
 
 
+@_asked_anew
 async def products(bench: Bench, domain: str) -> pd.DataFrame:
     """List a merchant's products, all pages."""
     found: list[Any] = []
@@ -107,6 +132,7 @@ async def products(bench: Bench, domain: str) -> pd.DataFrame:
     )
 
 
+@_asked_anew
 async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
     """List what can be ordered of a product."""
     async with bench.devices().take() as device:
@@ -121,6 +147,7 @@ async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
                 "variant_id": _text(reference, "variant_id"),
                 "product_id": _text(reference, "product_id"),
                 "variant_handles": tuple(map(str, _list(reference.get("variant_handles")))),
+                "add_to_cart_ref": reference,
                 "title": _text(variant, "title") or _text(variant, "display_name"),
                 "options": _options(names, variant.get("variant_option_list")),
                 "price_minor": price_minor,
@@ -131,6 +158,25 @@ async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
     return VARIANTS.frame(rows)
 
 
+async def item(bench: Bench, product: Any, domain: str | None, quantity: int) -> Item:
+    """Return the first variant of a product that can be ordered.
+
+    Raises
+    ------
+    LookupError
+        If the merchant has none.
+    """
+    row = None if isinstance(product, str) else product
+    handle = product if isinstance(product, str) else product["handle"]
+    where = domain or (str(row["domain"]) if row is not None else DEMO_MERCHANT)
+    for variant in _rows(await variants(bench, where, handle)):
+        if variant["available"] is not False and variant["add_to_cart_ref"]:
+            return Item.of(variant, quantity)
+    text = f"{printable(where)} has no variant of {printable(handle)} that can be ordered now."
+    raise coded_error(LookupError, "FNB113", f"{text} Choose another from lab.products().")
+
+
+@_asked_anew
 async def search(bench: Bench, query: str, filters: dict[str, Any]) -> pd.DataFrame:
     """Search products over all merchants."""
     async with bench.devices().take() as device:
@@ -159,16 +205,19 @@ async def cart(bench: Bench, of: str | Recording) -> dict[str, Any]:
     LookupError
         If the order was not placed in this lab.
     """
-    devices = bench.devices()
+    devices, domain = bench.devices(), of if isinstance(of, str) else of.domain
+
+    async def ask(token: SecretStr) -> dict[str, Any]:
+        answer: dict[str, Any] = redact(await bench.client().cart(domain, token))
+        return answer
+
+    async def last_at_merchant() -> dict[str, Any]:
+        async with devices.take(devices.by_domain.get(domain)) as device:
+            return await ask(device.session.access_token)
+
     if isinstance(of, str):
-        domain, number = of, devices.by_domain.get(of)
-    else:
-        domain, number = of.domain, devices.of(of)
-    async with devices.take(number) as device:
-        answer: dict[str, Any] = redact(
-            await bench.client().cart(domain, device.session.access_token)
-        )
-    return answer
+        return await once_more(last_at_merchant)
+    return await devices.for_order(of, ask)
 
 
 def _list(value: Any) -> list[Any]:

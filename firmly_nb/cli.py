@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +33,7 @@ from firmly_nb.latency.asked import TARGET, points_of, share_of, target_of
 from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, REFUSED_EXIT, TONES, YES, exit_code, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -479,7 +479,9 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
 def load(
     path: Annotated[
         Path | None,
-        typer.Argument(help="A saved set, a journal or a folder; by default all on this machine."),
+        typer.Argument(
+            help="A saved set, journal, HAR file or folder; by default all on this machine."
+        ),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(help="Also save them to this folder, as Parquet files.")
@@ -537,6 +539,41 @@ def ticket(
 
 
 @app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="A saved set, journal, HAR file or folder.")],
+    target: Annotated[
+        Path, typer.Argument(help="The folder for the tables; or a file for har or perfetto.")
+    ],
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="parquet (default), csv, xlsx, jsonl, perfetto, har (default for FILE.har).",
+        ),
+    ] = None,
+) -> None:
+    """Write recordings for other programs: tables for spreadsheets, HAR for browsers."""
+    recs = _loaded(path)
+    chosen = file_format or ("har" if target.suffix.lower() == ".har" else "parquet")
+    files = {"har": recs.har, "perfetto": recs.perfetto}
+    written = files[chosen](target) if chosen in files else recs.export(target, chosen)
+    _say(f"{written}: {count(len(recs), 'order')} as {chosen}")
+
+
+@app.command()
+def clean(
+    file: Annotated[Path, typer.Argument(help="A HAR file that a browser or a proxy wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Another file; by default FILE itself.")
+    ] = None,
+) -> None:
+    """Take tokens, cookies, cards and addresses out of a HAR file, before somebody gets it."""
+    from firmly_nb.exchange.har_clean import clean_har
+
+    _say(repr(clean_har(file, output)))
+
+
+@app.command()
 def verify(
     path: Annotated[Path, typer.Argument(help="The folder of a saved set.")],
     quiet: Annotated[
@@ -581,8 +618,43 @@ def sim(context: typer.Context) -> None:
     """Run the simulator by itself, for a client of your own; see sim --help."""
     from firmly_nb.sim.__main__ import main as run_simulator
 
-    sys.argv = ["firmly-nb sim", *context.args]
-    run_simulator()
+    with _tape_of(context.args) as arguments:
+        sys.argv = ["firmly-nb sim", *arguments]
+        run_simulator()
+
+
+@contextmanager
+def _tape_of(arguments: list[str]) -> Iterator[list[str]]:
+    """Give a simulator's arguments; recordings that it is to replay are written to a tape."""
+    from argparse import ArgumentParser
+    from tempfile import NamedTemporaryFile
+
+    from firmly_nb.exchange.tape import write_tape
+    from firmly_nb.sim.settings import factors_of
+
+    parser = ArgumentParser(prog="firmly-nb sim", add_help=False, allow_abbrev=False)
+    parser.add_argument("--replay", type=Path)
+    parser.add_argument("--slow", default="")
+    given, others = parser.parse_known_args(arguments)
+    if given.replay is None:
+        yield arguments
+        return
+    try:
+        slow = factors_of(given.slow)
+    except ValueError as error:
+        raise coded_error(ValueError, "FNB041", f"{error}. Write --slow STAGE=FACTOR.") from None
+    recs = _loaded(given.replay)
+    with NamedTemporaryFile(prefix="firmly-nb-", suffix=".tape", delete=False) as file:
+        tape = Path(file.name)
+    try:
+        taped = write_tape((rec.recorded for rec in recs), tape, slow)
+        for problem in taped.problems:
+            print(f"! {problem}", file=sys.stderr)
+        of = f"{count(taped.orders, 'recorded order')} of {given.replay}"
+        print(f"replays {of}", file=sys.stderr)
+        yield [*others, "--replay", str(tape), *(["--slow", given.slow] if slow else [])]
+    finally:
+        tape.unlink(missing_ok=True)
 
 
 @app.command()
@@ -599,6 +671,41 @@ def doctor() -> None:
     from firmly_nb.doctor import run
 
     raise typer.Exit(run(console_of()))
+
+
+@app.command()
+def conformance(
+    environment: EnvironmentName = "simulator",
+    api_url: Annotated[
+        str | None, typer.Option(help="URL of an API of your own, in place of --env.")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="Merchant domain.")] = DEMO_MERCHANT,
+    item: Items = None,
+    card: CardName = "visa",
+    allow: Allowed = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A page to send to others.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all rows as JSON.")] = False,
+) -> None:
+    """Place one order and say what the API does otherwise than described.
+
+    Exit code: 0 as described, 1 it deviates, 2 refused before anything was sent, 3 not all could
+    be looked at.
+    """
+    changes: dict[str, Any] = {"items": items_of(item)} if item else {}
+    order = Order.example(domain=domain, **changes)
+    where = {"api_url": api_url} if api_url else {}
+    with _lab(None if api_url else environment, allow_domains=allow or [], **where) as lab:
+        found = lab.conformance(order, Card.test(card))
+    page = found.save(output) if output else None
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        sys.stdout.write(f"{found!r}\n")
+        if page:
+            _say(f"{page}: {storage(page.stat().st_size)}")
+    raise typer.Exit(found.exit_code)
 
 
 def main() -> None:
@@ -877,18 +984,25 @@ COPIED = ".copied.json"  # in a workspace: the SHA-256 of each notebook as it wa
 
 
 def _shipped() -> dict[str, bytes]:
-    """Return the notebooks of this version, by name."""
+    """Return the notebooks of this version, by name; their links lead into the workspace."""
+    return {
+        path.name: path.read_bytes().replace(b"](../docs/", b"](docs/")
+        for path in sorted(_beside("notebooks").glob("*.ipynb"))
+    }
+
+
+def _beside(name: str) -> Path:
+    """Return a folder that stands beside the package in a checkout, and inside it in a wheel."""
     here = Path(__file__).resolve().parent
-    # In a checkout they stand beside the package, in a wheel inside.
-    folder = next(f for f in (here / "notebooks", here.parent / "notebooks") if f.is_dir())
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.ipynb"))}
+    return next(f for f in (here / name, here.parent / name) if f.is_dir())
 
 
 def copy_notebooks(workspace: Path) -> list[str]:
     """Copy the notebooks into a workspace, and return the names of the files that are new.
 
-    What is there is never written to. A notebook that a newer version changed is put beside the
-    user's with the version in its name; one that the user removed stays away.
+    The pages that they link to come with them. What a user wrote is never written over: a notebook
+    that a newer version changed is put beside the user's with the version in its name. One that the
+    user removed stays away.
     """
     workspace.mkdir(parents=True, exist_ok=True)
     noted = workspace / COPIED
@@ -907,6 +1021,14 @@ def copy_notebooks(workspace: Path) -> list[str]:
         if not target.exists() and content != _content(workspace / name):
             write_whole(target, content)
             new.append(target.name)
+    for page in sorted(_beside("docs").rglob("*.*")):
+        target = workspace / "docs" / page.relative_to(_beside("docs"))
+        name, content = target.relative_to(workspace).as_posix(), page.read_bytes()
+        # A page is for reading: it is replaced, but not one that the user wrote into.
+        if not target.exists() or before.get(name) == sha256(target.read_bytes()).hexdigest():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, content)
+            copied[name] = sha256(content).hexdigest()
     write_whole(noted, json.dumps(copied, indent=1).encode())
     return new
 

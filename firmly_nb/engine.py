@@ -13,25 +13,31 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
-from firmly_nb.api.errors import CartNotFound, FirmlyError, Unauthorized, safe_text
+from firmly_nb.api.client import session_clock_ns
+from firmly_nb.api.errors import CartNotFound, FirmlyError, refuses_token, safe_text
+from firmly_nb.api.event_names import COMPLETE_ORDER
+from firmly_nb.api.flow import Flow, complete_request, lines_of, request_of
+from firmly_nb.api.headers import TRACEPARENT, traceparent
 from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact, redact_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.api.values import plain_text
+from firmly_nb.calls import Calls
 from firmly_nb.display.messages import check_names, coded_error, quoted, without_code
 from firmly_nb.display.text import printable
 from firmly_nb.environments import check_headers
-from firmly_nb.outcomes import UNKNOWN, YES, judge_cart
-from firmly_nb.recorder.journal import Journal, JournalError, append_end, find_journal
+from firmly_nb.outcomes import ANSWERED, PLACED, UNKNOWN, YES, judge_cart
+from firmly_nb.recorder.journal import Journal, JournalError, append_record, find_journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
 from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
@@ -48,7 +54,8 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.card import PublicKey
     from firmly_nb.api.client import FirmlyClient, Session
-    from firmly_nb.api.models import Card, Order
+    from firmly_nb.api.flow import Step
+    from firmly_nb.api.models import Address, Card, Order
     from firmly_nb.api.secrets import SecretStr
     from firmly_nb.environments import Environment
     from firmly_nb.sim.server import Simulator
@@ -58,6 +65,22 @@ if TYPE_CHECKING:
 RENEW_BEFORE_S = 180.0
 # Many orders at once need many devices; the API is asked for a few at a time.
 OPENED_AT_ONCE = 2
+
+
+Answered = TypeVar("Answered")
+
+
+async def once_more(ask: Callable[[], Awaitable[Answered]]) -> Answered:
+    """Ask for something that costs nothing; once more if the session had ended.
+
+    By then it is marked as such, and the second time it is renewed first. Never for an order.
+    """
+    try:
+        return await ask()
+    except FirmlyError as error:
+        if not error.refuses_token:
+            raise
+    return await ask()
 
 
 @dataclass
@@ -83,32 +106,60 @@ class Devices:
     opened: int = 0
     opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     given_back: asyncio.Event = field(default_factory=asyncio.Event)
+    # When a token was last refused: sessions that are as old are renewed before their next call.
+    refused_ns: int = -1
+    # Every device, also those that are at work.
+    known: dict[int, Device] = field(default_factory=dict)
     # Whose cart an order's is: the number of its device by recording id, and of the last by domain.
     by_recording: dict[str, int] = field(default_factory=dict)
     by_domain: dict[str, int] = field(default_factory=dict)
+    # Devices whose cart is being built: they are handed out by their number only.
+    reserved: set[int] = field(default_factory=set)
     # How many orders each device placed at each merchant: the cart of a single one is known.
     placed: Counter[tuple[int, str]] = field(default_factory=Counter)
+    # Orders of devices that ended with their sessions: nobody sees their carts any more.
+    lost: set[str] = field(default_factory=set)
 
     @asynccontextmanager
     async def take(self, number: int | None = None) -> AsyncIterator[Device]:
         """Hand out a free device with a token that lasts, opening one if there is none.
 
-        With a number, that device; a call that is still running for it is waited for.
+        With a number, that device; a call that is still running for it is waited for. A token that
+        is refused meanwhile is renewed before the next call, and nothing is sent a second time.
         """
         if number is not None:
             device = await self._numbered(number)
-        elif self.free:
-            device = self.free.pop(0)
         else:
-            device = await self._open()
+            device = self._unreserved() or await self._open()
         try:
-            if device.session.expires - time.time() < RENEW_BEFORE_S:
+            if self.is_stale(device.session) or device.session.left_s() < RENEW_BEFORE_S:
                 await self.renew(device)
             yield device
+        except FirmlyError as error:
+            if error.refuses_token:
+                self.refused(device.session)
+            raise
         finally:
             self.free.append(device)
             self.free.sort(key=lambda d: d.number)
             self.given_back.set()
+
+    def refused(self, session: Session) -> None:
+        """Note that the token of a session was refused.
+
+        What ends one session before its time often ends all: so all that are as old are stale.
+        """
+        if not self.is_stale(session):
+            self.refused_ns = session_clock_ns()
+
+    def is_stale(self, session: Session) -> bool:
+        """Return whether a session is as old as one whose token was refused."""
+        return session.made_ns <= self.refused_ns
+
+    def session_of(self, recording_id: str) -> Session | None:
+        """Return the session that an order is placed with, while its device is at work for it."""
+        device = self.known.get(self.by_recording.get(recording_id, -1))
+        return device.session if device else None
 
     def note(self, device: Device, recording_id: str, domain: str) -> None:
         """Remember which device places an order: only its session shows that order's cart."""
@@ -123,6 +174,13 @@ class Devices:
         LookupError
             If the order was not placed in this lab.
         """
+        if rec.recording_id in self.lost:
+            raise coded_error(
+                LookupError,
+                "FNB109",
+                f"The session that placed recording {rec.recording_id} has ended, and no other one "
+                "sees its cart. Ask the merchant whether the order exists.",
+            )
         if rec.recording_id not in self.by_recording:
             raise coded_error(
                 LookupError,
@@ -132,6 +190,36 @@ class Devices:
                 "lab.cart().",
             )
         return self.by_recording[rec.recording_id]
+
+    async def for_order(
+        self, rec: Recording, ask: Callable[[SecretStr], Awaitable[Answered]]
+    ) -> Answered:
+        """Ask something with the token of the device that placed an order.
+
+        Raises
+        ------
+        LookupError
+            If the order was not placed in this lab, or its device is no more.
+        """
+
+        async def asked() -> Answered:
+            async with self.take(self.of(rec)) as device:
+                self.of(rec)  # a device that was lost at the renewal sees another cart
+                return await ask(device.session.access_token)
+
+        return await once_more(asked)
+
+    async def reserve(self) -> int:
+        """Keep a device for a cart that is built call by call, and return its number."""
+        async with self.take() as device:
+            self.reserved.add(device.number)
+            return device.number
+
+    def _unreserved(self) -> Device | None:
+        for index, device in enumerate(self.free):
+            if device.number not in self.reserved:
+                return self.free.pop(index)
+        return None
 
     async def _numbered(self, number: int) -> Device:
         while True:
@@ -153,16 +241,30 @@ class Devices:
         # Counted before the call, so that two at once are two devices.
         number, self.opened = self.opened, self.opened + 1
         async with self.opening:
-            return Device(number, await self.client.browser_session(self.app_id))
+            device = Device(number, await self.client.browser_session(self.app_id))
+        self.known[number] = device
+        return device
 
     async def renew(self, device: Device) -> None:
         """Exchange the token; the device, and so its carts, stay the same where it can."""
+        before = device.session
         try:
-            session = await self.client.browser_session(self.app_id, device.session.access_token)
-        except Unauthorized:
-            # Older than a week: only a new device is to be had.
+            session = await self.client.browser_session(self.app_id, before.access_token)
+        except FirmlyError as error:
+            if not error.refuses_token:
+                raise
+            # Revoked, or older than a week: only a new device is to be had.
             session = await self.client.browser_session(self.app_id)
         device.session = session
+        if session.device_id != before.device_id:
+            self._forget_orders(device.number)
+
+    def _forget_orders(self, number: int) -> None:
+        """Forget whose carts a device saw: it has become another one, with carts of its own."""
+        self.lost |= {one for one, placed_by in self.by_recording.items() if placed_by == number}
+        self.by_recording = {k: n for k, n in self.by_recording.items() if n != number}
+        self.by_domain = {k: n for k, n in self.by_domain.items() if n != number}
+        self.placed = Counter({k: n for k, n in self.placed.items() if k[0] != number})
 
 
 MAX_TIMEOUT_S = 86_400.0
@@ -184,6 +286,7 @@ class Options:
     max_stream_bytes: int = 64 * 1024 * 1024
     max_events: int = 10_000
     settle: bool = False
+    traceparent: bool = False
     run_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -251,6 +354,9 @@ class Bench:
         self._devices: Devices | None = None
         self._worker: WorkerProcess | None = None
         self._lanes: Lanes | None = None
+        self._cart_lanes: Lanes | None = None
+        self._building: dict[str, Calls] = {}  # carts of single calls, by domain
+        self._flows: dict[str, tuple[Calls, Flow, Card]] = {}  # prepared, by recording id
         self._not_begun: dict[str, asyncio.Task[None]] = {}  # of those recorded in this process
         # What has to end before the rest is closed: a sweep would start new orders.
         self.before_close: list[Callable[[], Awaitable[None]]] = []
@@ -282,7 +388,11 @@ class Bench:
         """Return the recorder's process; it is started by its first order."""
         if self._worker is None:
             self._worker = WorkerProcess(
-                self.environment.card_url, self.journal, self.ca_file, self.keep_personal
+                self.environment.card_url,
+                self.journal,
+                self.ca_file,
+                self.keep_personal,
+                self.environment.api_url,
             )
         return self._worker
 
@@ -335,13 +445,24 @@ class Bench:
             except TimeoutError:
                 text = f"no session and key within timeout_s={options.timeout_s:g}"
                 raise FirmlyError("Timeout", text) from None
-            start = self._start(order, card, options)
+            start = self._start(order.domain, order, card, options)
             self.devices().note(device, start.recording_id, order.domain)
+            headers = options.headers
+            if options.traceparent and start.request_id:
+                headers = {**headers, TRACEPARENT: traceparent(start.request_id)}
+            if isinstance(order, Flow):
+                calls = _calls(start, options)
+                calls.number, calls.captcha_token = device.number, order.captcha_token
+                self._flows[start.recording_id] = calls, order, card
+                stack.callback(self._flows.pop, start.recording_id)
+                job = self._job_of(calls, order.steps[0], device.session.access_token)
+                yield replace(job, deadline_ns=deadline_ns)
+                return
             yield Job(
                 start=start,
                 body=order.wire(encrypt_card(card, key)),
                 token=device.session.access_token,
-                headers=options.headers,
+                headers=headers,
                 keep_raw=options.keep_raw,
                 max_event_bytes=options.max_event_bytes,
                 max_stream_bytes=options.max_stream_bytes,
@@ -372,10 +493,10 @@ class Bench:
                 failures.append(f"{type(error).__name__}: {safe_text(error)}")
 
         try:
-            if job.start.recorder["process"] == "own":
-                await self.worker().place(job, keep)
+            if job.call:
+                await self._record_flow(job, keep)
             else:
-                await self._place_here(job, keep)
+                await self._record_one(job, keep)
         finally:
             if records:
                 self.last = Recording(records, _callback_failures(failures))
@@ -388,7 +509,167 @@ class Bench:
             )
         # Taken now: while a cart is asked for, other orders end.
         rec = self.last
+        self._heed_refusal(rec)
         return await self._settled(rec, job.token, must=False) if settle else rec
+
+    def _heed_refusal(self, rec: Recording) -> None:
+        """Have the session of an order renewed before the next one, if its token was refused."""
+        end = rec.recorded.end
+        session = self.devices().session_of(rec.recording_id)
+        if session and end.outcome in ANSWERED and refuses_token(end.error_code, end.http_status):
+            self.devices().refused(session)
+
+    async def _record_one(self, job: Job, keep: Callable[[Record], None]) -> None:
+        if job.start.recorder["process"] == "own":
+            await self.worker().place(job, keep)
+        else:
+            await self._place_here(job, keep)
+
+    async def _record_flow(self, job: Job, keep: Callable[[Record], None]) -> None:
+        """Send the calls of a flow one after another, the prepared one first."""
+        calls, order, card = self._flows[job.start.recording_id]
+
+        def take(record: Record) -> None:
+            calls.take(record)
+            keep(record)
+
+        try:
+            await self._record_one(job, take)
+            for step in order.steps[1:]:
+                if calls.failure:
+                    break
+                await self._record_one(self._job_of(calls, step, job.token), take)
+            if not calls.failure:
+                billing = order.billing_info or order.shipping_info
+                complete = await self._complete_job(calls, card, billing, job.token)
+                await self._record_one(complete, take)
+        finally:
+            # Also of one that was cancelled, or whose key could not be had.
+            if calls.records and not calls.ended:
+                take(self._end_of_left(calls))
+
+    def _job_of(self, calls: Calls, step: Step, token: SecretStr) -> Job:
+        """Make the job of a step; the first line item goes into an empty cart."""
+        if step.name == "add_line_item" and not calls.has_line:
+            step = step.model_copy(update={"flush_cart": True})
+        request = request_of(step, calls.cart)
+        if step.item and not calls.cart:
+            asked = {"variant_id": step.item.variant_id, "quantity": step.item.quantity}
+            calls.start = replace(calls.start, items=[asked])
+        if step.name == "set_shipping_info":
+            calls.shipping_info = step.address
+        return calls.job(request, step.event, token, [step.address] if step.address else [])
+
+    async def _complete_job(
+        self, calls: Calls, card: Card, billing_info: Address, token: SecretStr
+    ) -> Job:
+        encrypted = encrypt_card(card, await self.client().payment_key())
+        request = complete_request(encrypted, billing_info, calls.captcha_token)
+        who = [billing_info, {"first_name": card.name}]
+        return calls.job(request, COMPLETE_ORDER, token, who)
+
+    def _end_of_left(self, calls: Calls) -> End:
+        """Return the end of an order that was left, and write it into its journal."""
+        return self._written(calls.start, calls.left())
+
+    def begin_flow(self, domain: str, options: Options) -> Calls:
+        """Return a flow that nothing was sent of."""
+        start = self._start(domain, None, None, options)
+        return _calls(start, options)
+
+    async def call(
+        self, calls: Calls, step: Step, on_record: Callable[[Record], None]
+    ) -> dict[str, Any]:
+        """Send one call of a flow and return the cart.
+
+        Raises
+        ------
+        FirmlyError
+            If it failed; the flow can go on.
+        """
+        async with self._device_of(calls) as device:
+            job = self._job_of(calls, step, device.session.access_token)
+            await self._record_one(job, _both(calls.take, on_record))
+            if failure := calls.error:
+                raise failure  # here, so that a session that ended is renewed
+        return calls.cart or {}
+
+    async def complete(
+        self,
+        calls: Calls,
+        card: Card,
+        billing_info: Address,
+        on_record: Callable[[Record], None],
+    ) -> Recording:
+        """Send the call of a flow that orders; the guard must have been asked before."""
+        async with self._device_of(calls) as device:
+            token = device.session.access_token
+            job = await self._complete_job(calls, card, billing_info, token)
+            try:
+                await self._record_one(job, _both(calls.take, on_record))
+            finally:
+                if calls.ended:
+                    self.last = Recording(calls.records)
+                    self._heed_refusal(self.last)
+                    self._hand_back(calls)
+            rec = Recording(calls.records)
+            return await self._settled(rec, token, must=False) if calls.settle else rec
+
+    async def change(self, domain: str, step: Step) -> dict[str, Any]:
+        """Send a single call about the cart that this lab has at a merchant."""
+        if domain not in self._building:
+            self._building[domain] = self.begin_flow(domain, Options())
+        calls = self._building[domain]
+        async with self._device_of(calls) as device:
+            request = request_of(step, calls.cart)
+            cart = await self.client().change_cart(
+                request.method, domain, request.path, device.session.access_token, request.body
+            )
+            calls.cart = redact(cart)
+        if step.name == "set_shipping_info":
+            calls.shipping_info = step.address
+        return calls.cart
+
+    def flow_of_single_calls(self, domain: str, options: Options) -> Calls:
+        """Return a flow of one call: it orders what the single calls put into a cart."""
+        built, number = self._building.get(domain), None
+        if self._devices and not built:
+            number = self._devices.by_domain.get(domain)
+        calls = self.begin_flow(domain, options)
+        calls.number = built.number if built else number
+        if built:
+            calls.cart, calls.shipping_info = built.cart, built.shipping_info
+            calls.start = replace(calls.start, items=lines_of(built.cart))
+        return calls
+
+    def _hand_back(self, calls: Calls) -> None:
+        """Let others have the device of a flow that has ended, unless its cart is still wanted."""
+        domain, number = calls.start.domain, calls.number
+        built = self._building.get(domain)
+        if built and built.number == number:
+            if Recording(calls.records).outcome != PLACED:
+                return
+            del self._building[domain]
+        if number is not None:
+            self.devices().reserved.discard(number)
+
+    def leave(self, calls: Calls) -> None:
+        """End a flow that is left, and hand its device back; safe to call again."""
+        self._hand_back(calls)
+        if calls.records and not calls.ended:
+            calls.take(self._end_of_left(calls))
+            self.last = Recording(calls.records)
+
+    @asynccontextmanager
+    async def _device_of(self, calls: Calls) -> AsyncIterator[Device]:
+        """Hand out the device of a flow; the first call reserves one."""
+        devices = self.devices()
+        if calls.number is None:
+            calls.number = await devices.reserve()
+        async with devices.take(calls.number) as device:
+            if not calls.records:
+                devices.note(device, calls.start.recording_id, calls.start.domain)
+            yield device
 
     async def settle(self, rec: Recording) -> Recording:
         """Ask the merchant's cart whether an order exists, where that is unknown.
@@ -402,8 +683,7 @@ class Bench:
         """
         if rec.order_exists != UNKNOWN:
             return rec
-        async with self.devices().take(self.devices().of(rec)) as device:
-            return await self._settled(rec, device.session.access_token, must=True)
+        return await self.devices().for_order(rec, partial(self._settled, rec, must=True))
 
     async def _settled(self, rec: Recording, token: SecretStr, *, must: bool) -> Recording:
         """Ask with the token of the device that placed the order, and write down what was found.
@@ -443,7 +723,7 @@ class Bench:
             alone = device is not None and self.devices().placed[device, rec.domain] == 1
             is_same = alone or None
         # What an earlier question found is asked anew.
-        before = judgement(events, replace(end, settled=None), None).evidence
+        before = judgement(start, events, replace(end, settled=None), None).evidence
         status = plain_text(cart.data.get("cart_status")) if cart else None
         found = judge_cart(
             before, is_same=is_same, cart_status=status, number=number and printable(number, 80)
@@ -456,7 +736,7 @@ class Bench:
         path = find_journal(self.journal, start.recording_id)
         try:
             if path:
-                append_end(path, start, end, keep_personal=self.keep_personal)
+                append_record(path, start, end, keep_personal=self.keep_personal)
         except JournalError as error:
             text = f"not everything is on disk: {without_code(str(error))}"
             return replace(end, warnings=[*end.warnings, text])
@@ -479,8 +759,8 @@ class Bench:
             await end()
         if self._worker:
             await self._worker.aclose()
-        if self._lanes:
-            await self._lanes.aclose()
+        for lanes in filter(None, (self._lanes, self._cart_lanes)):
+            await lanes.aclose()
         if self._client:
             await self._client.http.aclose()
         if self.simulator:
@@ -511,25 +791,31 @@ class Bench:
             self._not_begun.pop(recording_id, None)
 
     async def _record_here(self, job: Job, on_record: Callable[[Record], None]) -> None:
+        where = self.environment
         if self._lanes is None:
-            self._lanes = Lanes(self.environment.card_url, self._tls())
+            self._lanes = self._cart_lanes = Lanes(where.card_url, self._tls())
+            if where.api_url != where.card_url:
+                self._cart_lanes = Lanes(where.api_url, self._tls())
         journal = Journal(self.journal, keep_personal=self.keep_personal)
-        await record_over(self._lanes, journal, job, on_record)
+        lanes = self._lanes if job.ends else self._cart_lanes
+        await record_over(lanes or self._lanes, journal, job, on_record)
 
     def _tls(self) -> ssl.SSLContext:
         return httpx.create_ssl_context(verify=self.ca_file or True)
 
-    def _start(self, order: Order, card: Card, options: Options) -> Start:
-        addresses = [
-            info.model_dump() for info in (order.shipping_info, order.billing_info) if info
-        ]
-        addresses.append({"first_name": card.name})
+    def _start(
+        self, domain: str, order: Order | None, card: Card | None, options: Options
+    ) -> Start:
+        infos = (order.shipping_info, order.billing_info) if order else ()
+        addresses = [info.model_dump() for info in infos if info]
+        addresses += [{"first_name": card.name}] if card else []
+        items = order.items if order else ()
         return Start(
             recording_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}",
             started_at_ns=time.time_ns(),
             environment=self.environment.name,
-            domain=order.domain,
-            items=[{"variant_id": i.variant_id, "quantity": i.quantity} for i in order.items],
+            domain=domain,
+            items=[{"variant_id": i.variant_id, "quantity": i.quantity} for i in items],
             sse=options.sse,
             connection="warm" if options.warm else "cold",
             timeout_s=options.timeout_s,
@@ -542,6 +828,26 @@ class Bench:
             request_id=str(uuid.uuid4()),
             server=urlsplit(self.environment.card_url).netloc,
         )
+
+
+def _calls(start: Start, options: Options) -> Calls:
+    return Calls(
+        replace(start, flow=True, sse=False, milestones=None),
+        options.headers,
+        options.max_event_bytes,
+        options.settle,
+    )
+
+
+def _both(
+    take: Callable[[Record], None], on_record: Callable[[Record], None]
+) -> Callable[[Record], None]:
+    def told(record: Record) -> None:
+        take(record)
+        with suppress(Exception):  # whose callback it is: the order goes on
+            on_record(record)
+
+    return told
 
 
 def _callback_failures(failures: list[str]) -> list[str]:

@@ -40,12 +40,16 @@ class GuardError(PermissionError):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Environment for orders: its name, two base URLs and allow-list of merchants."""
+    """Environment for orders: its name, two base URLs and allow-list of merchants.
+
+    ``replay`` is how ``connect()`` was asked for recorded orders; else empty.
+    """
 
     name: Name
     api_url: str
     card_url: str
     allow_domains: frozenset[str]
+    replay: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -253,6 +257,14 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
     """
     for url in (environment.api_url, environment.card_url):
         check_host(url)
+    if domain not in environment.allow_domains and environment.replay:
+        listed = ", ".join(sorted(environment.allow_domains)[:5])
+        raise coded_error(
+            GuardError,
+            "FNB042",
+            f"No order at {domain} was recorded; this lab replays orders at {listed}. Order there, "
+            "or replay other recordings. Nothing was sent.",
+        )
     if domain not in environment.allow_domains:
         names = sorted(environment.allow_domains)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -7,6 +7,7 @@
 - ``cart``: what a merchant holds; ``session``, ``public_key``: with what it is asked;
 - ``settle``: whether an order exists, where that is unknown;
 - ``calibrate``: how far off times are on this machine;
+- ``conformance``: what the API does, held against its description;
 - ``last``, ``last_sweep``, ``environment``, ``simulator``, ``journal``: what is at hand; ``close``.
 
 A verb waits, also inside a running event loop; its twin ``*_async`` is awaited and lets others run.
@@ -15,17 +16,20 @@ Both behave the same in a cell, a script and a thread.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import queue
 import sys
+import warnings
 import weakref
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
 
 from firmly_nb import catalogue, environments
-from firmly_nb.api.models import Card, Order
+from firmly_nb.api.models import Card, Item, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import (
     close_at_exit,
@@ -36,8 +40,9 @@ from firmly_nb.background import (
     forked,
     submit,
 )
-from firmly_nb.display.messages import check_names, coded_error, quoted, wrong_type
-from firmly_nb.display.text import number, printable
+from firmly_nb.checkout import CartCalls, Checkout
+from firmly_nb.display.messages import check_names, code_of, coded_error, quoted, wrong_type
+from firmly_nb.display.text import count, number, printable
 from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
 from firmly_nb.recorder import calibration
@@ -55,6 +60,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.background import Running
+    from firmly_nb.conformance.result import Conformance
+    from firmly_nb.exchange.tape import Taped
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recorder.records import Record
     from firmly_nb.recordings.recordings import Recordings
@@ -83,6 +90,7 @@ class PlaceOptions(TypedDict, total=False):
     max_stream_bytes: int
     max_events: int
     settle: bool
+    traceparent: bool
     run_id: str | None
     tags: Mapping[str, str] | None
     headers: Mapping[str, str]
@@ -150,9 +158,12 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     journal: str | Path | None = None,
     keep_personal: bool = False,
     milestones: Iterable[str] | None = None,
+    replay: Recordings | Recording | str | Path | None = None,
+    speed: float = 1.0,
+    slow: Mapping[str, float] | None = None,
     **simulator_options: Unpack[SimulatorOptions],
 ) -> Lab:
-    """Open a lab: on the embedded simulator, on staging, or at URLs of your own.
+    """Open a lab: on the embedded simulator, on staging, at URLs of your own, or on recordings.
 
     Parameters
     ----------
@@ -174,6 +185,13 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         Whether journals hold addresses unmasked.
     milestones
         Event names in order, where a stream speaks another vocabulary than the documented ones.
+    replay
+        Recordings, or where they are saved. The simulator then answers each order with a recorded
+        one of the same merchant and items: each event at its time, in turn, or drawn with ``seed``.
+    speed
+        Of a replay: 10 takes a tenth of the time.
+    slow
+        Of a replay: how many times as long a stage takes, like ``{"shipping-updated": 1.3}``.
     **simulator_options
         For the simulator: ``profile``, ``seed`` and so on; see docs/simulator.md.
 
@@ -207,10 +225,21 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
         raise coded_error(ValueError, "FNB002", text)
     domains = environments.merchants(allow_domains)
     simulator: Simulator | None = None
+    if replay is not None and (api_url or environment not in {None, "simulator"}):
+        text = "replay opens a simulator, but another environment is named. Pass one of them."
+        raise coded_error(ValueError, "FNB002", text)
+    if replay is None and (speed != 1 or slow):
+        text = "speed and slow are for a replay. Add replay=..., such as a saved set."
+        raise coded_error(ValueError, "FNB041", text)
     if api_url is not None:
         where = environments.custom(api_url, card_url, domains)
     elif environment in {None, "simulator"}:
-        simulator, where = _start_simulator(domains, simulator_options)
+        if replay is None:
+            simulator, where = _start_simulator(domains, partial(_simulator, simulator_options))
+        else:
+            asked = {"speed": speed, "slow": slow, **simulator_options}
+            simulator, where = _start_simulator(domains, partial(_replay, replay, asked))
+            where = replace(where, replay=_replay_in_words(replay, asked))
         app_id, simulator_options = SecretStr(simulator.app_id), {}
         ca_file = ca_file or simulator.certificate
     elif environment == "staging":
@@ -233,7 +262,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     )
 
 
-class Lab:
+class Lab(CartCalls):
     """Client that places and records orders in one environment.
 
     Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
@@ -311,6 +340,7 @@ class Lab:
             events, 2 MiB, 64 MiB); all else is read for the order's end, and counted.
             ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
             ``settle``: ask the cart where it is unknown whether the order exists.
+            ``traceparent``: send the ids of the span that ``rec.otlp`` makes, in that header.
 
         Returns
         -------
@@ -591,6 +621,51 @@ class Lab:
         benches = [lab._open() for lab in labs]  # noqa: SLF001 - of its own kind
         return study(benches, orders, card, asked | own, rest)
 
+    @_named(PlaceOptions, PLACE_DEFAULTS)
+    def flow(
+        self,
+        domain: str = DEMO_MERCHANT,
+        *,
+        progress: bool = True,
+        on_record: Callable[[Record], None] | None = None,
+        **options: Unpack[PlaceOptions],
+    ) -> Checkout:
+        """Begin an order that is made call by call with an existing cart.
+
+        Use it with ``with`` or ``async with``. Each call is recorded as a stage of one recording,
+        which ``complete_order`` returns; pauses between calls are in no time but the wall time.
+        A flow has a device, and so a cart, of its own.
+
+        Parameters
+        ----------
+        domain
+            The merchant.
+        progress
+            Whether a line is shown for each call.
+        on_record
+            Called with each record as it arrives, on the background thread.
+        **options
+            Those of :meth:`place`; ``timeout_s`` is the limit of each call.
+
+        Raises
+        ------
+        GuardError
+            If nothing may be ordered at the merchant; nothing was sent.
+
+        Examples
+        --------
+        >>> from firmly_nb import Address, Item
+        >>> with connect(profile="instant") as lab, lab.flow(progress=False) as flow:
+        ...     cart = flow.add_line_item(Item(variant_id="WS12-XS-Orange"))
+        ...     cart = flow.set_shipping_info(Address.example())
+        ...     flow.complete_order().stages["stage"].tolist()
+        ['add-line-item', 'set-shipping-info', 'complete-order']
+        """
+        bench, how = self._open(), options_of("flow()", options)
+        guard(self.environment, domain, None)
+        show = EventLines().show if progress else None
+        return Checkout(bench, bench.begin_flow(domain, how), show, on_record)
+
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
         """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
         return follow(self._ask(catalogue.session, renew=renew))
@@ -622,6 +697,28 @@ class Lab:
     async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
         """See :meth:`variants`."""
         return await follow_async(self._ask(catalogue.variants, domain, handle))
+
+    def item(
+        self, product: str | pd.Series[Any], domain: str | None = None, *, quantity: int = 1
+    ) -> Item:
+        """Return an item of a product: its first variant that can be ordered.
+
+        Parameters
+        ----------
+        product
+            A handle, or a row of ``lab.products()`` or ``lab.search()``.
+        domain
+            The merchant; by default that of the row, or the demo merchant.
+        quantity
+            How many to order.
+        """
+        return follow(self._ask(catalogue.item, product, domain, quantity))
+
+    async def item_async(
+        self, product: str | pd.Series[Any], domain: str | None = None, *, quantity: int = 1
+    ) -> Item:
+        """See :meth:`item`."""
+        return await follow_async(self._ask(catalogue.item, product, domain, quantity))
 
     def search(self, query: str, **filters: Any) -> pd.DataFrame:
         """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
@@ -694,6 +791,49 @@ class Lab:
         """See :meth:`calibrate`."""
         return await calibration.calibrate_async(events=events, seed=seed, tls=tls)
 
+    def conformance(self, order: Order | None = None, card: Card | None = None) -> Conformance:
+        """Place one order, ask what costs nothing, and say what differs from the description.
+
+        It shows itself; ``.table`` has one row a thing, ``.milestones`` the names of the stages'
+        ends, and ``.save(path)`` writes a page for others, without personal data and secrets.
+
+        Parameters
+        ----------
+        order
+            What to order; by default ``Order.example()``.
+        card
+            A test card; by default ``Card.test()``.
+
+        Raises
+        ------
+        GuardError
+            If it may not be ordered there; nothing was sent.
+        FirmlyError
+            If the API cannot be reached; nothing was ordered.
+
+        Examples
+        --------
+        >>> with connect(profile="instant") as lab:
+        ...     lab.conformance().deviations.empty
+        True
+        """
+        return follow(self._conformance(order, card))
+
+    async def conformance_async(
+        self, order: Order | None = None, card: Card | None = None
+    ) -> Conformance:
+        """See :meth:`conformance`."""
+        return await follow_async(self._conformance(order, card))
+
+    def _conformance(self, order: Order | None, card: Card | None) -> Running[Conformance]:
+        from firmly_nb.conformance.ask import examine
+
+        if order is not None and not isinstance(order, Order):
+            raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
+        bench, order, card = self._open(), order or Order.example(), card or Card.test()
+        guard(self.environment, order.domain, card)
+        return submit(examine, bench, order, card)
+
     def close(self) -> None:
         """Close connections, recorder and simulator; safe to call again."""
         if self._finalizer.detach():
@@ -720,8 +860,12 @@ class Lab:
     def __repr__(self) -> str:
         domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))
         where = ", ".join(domains[:3]) or "no merchant yet"
+        environment: str = self.environment.name
+        if self.simulator and self.simulator.recorded_orders is not None:
+            recorded = count(self.simulator.recorded_orders, "recorded order")
+            environment = f"{environment}, replay of {recorded}"
         more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
-        return f"Lab({self.environment.name}; orders allowed at {where}{more})"
+        return f"Lab({environment}; orders allowed at {where}{more})"
 
     def _ask(
         self, question: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **named: Any
@@ -740,13 +884,15 @@ class Lab:
 
 
 def _start_simulator(
-    allow_domains: frozenset[str], options: SimulatorOptions
+    allow_domains: frozenset[str], start: Callable[[], Simulator]
 ) -> tuple[Simulator, Environment]:
-    from firmly_nb.sim.server import SimulatorError, start
+    from firmly_nb.sim.server import SimulatorError
 
     try:
-        simulator = start(**options)
+        simulator = start()
     except ValueError as error:
+        if code_of(error):
+            raise
         raise coded_error(ValueError, "FNB016", f"Simulator option not valid: {error}") from None
     except SimulatorError as error:
         last = str(error).splitlines()[-1]
@@ -754,6 +900,48 @@ def _start_simulator(
         raise coded_error(SimulatorError, "FNB023", text) from error
     domains = simulator.domains | allow_domains
     return simulator, Environment("simulator", simulator.url, simulator.url, domains)
+
+
+def _simulator(options: SimulatorOptions) -> Simulator:
+    from firmly_nb.sim.server import start
+
+    return start(**options)
+
+
+def _replay_in_words(replay: Any, options: Mapping[str, Any]) -> str:
+    """Return the arguments of ``connect()`` as code; recordings in memory have no name."""
+    source = json.dumps(os.fspath(replay)) if isinstance(replay, (str, os.PathLike)) else "recs"
+    parts = [f"replay={source}"]
+    if options["speed"] != 1:
+        parts.append(f"speed={options['speed']:g}")
+    if options["slow"]:
+        parts.append(f"slow={json.dumps(dict(options['slow']))}")
+    if options.get("seed") is not None:
+        parts.append(f"seed={options['seed']}")
+    return ", ".join(parts)
+
+
+def _replay(replay: Any, options: Mapping[str, Any]) -> Simulator:
+    """Start a simulator that answers with recordings; what cannot be replayed is a warning."""
+    from firmly_nb.exchange.tape import slow_text, write_tape
+    from firmly_nb.recordings.recordings import as_recordings
+    from firmly_nb.sim.server import start_replay
+
+    recs = as_recordings("replay", replay)
+    slow, speed = options["slow"] or {}, options["speed"]
+    taped: list[Taped] = []
+    text = slow_text(slow)
+    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not 0 < speed < math.inf:
+        text = f"speed must be above 0, got {quoted(speed)}. Example: speed=10 for a tenth."
+        raise coded_error(ValueError, "FNB041", text)
+
+    def write(path: Path) -> None:
+        taped.append(write_tape((rec.recorded for rec in recs), path, slow))
+
+    simulator = start_replay(write, **{**options, "slow": text})
+    for problem in taped[0].problems:
+        warnings.warn(problem, stacklevel=4)
+    return simulator
 
 
 def _no_simulator(name: str, options: Iterable[str]) -> TypeError:
@@ -846,10 +1034,14 @@ class EventLines:
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout
         self.last_ns = 0
+        self.begun = False
 
     def show(self, record: Record) -> None:
         """Print the line of one record; the end prints nothing, the recording speaks for it."""
         if isinstance(record, Start):
+            if self.begun:
+                return
+            self.begun = True
             n = sum(item.get("quantity", 1) for item in record.items)
             pieces = "1 piece" if n == 1 else f"{n} pieces"
             self._print(f"{record.domain} ({record.environment}), {pieces}")

@@ -255,6 +255,8 @@ class Facts:
         Status of the response; None where none came.
     sent
         Whether the network was given any byte of the request; None where that is not known.
+    last_call
+        Call that orders, where others went before it; ``sent`` is then about this one.
     settled
         What the merchant's cart said afterwards, where it was asked.
     """
@@ -265,6 +267,7 @@ class Facts:
     error_code: str | None = None
     http_status: int | None = None
     sent: bool | None = None
+    last_call: str = ""
     settled: Judgement | None = None
 
 
@@ -360,7 +363,8 @@ def _why_not(facts: Facts) -> str:
         return f"error {facts.error_code}"
     if facts.http_status in REFUSALS:
         return f"HTTP {facts.http_status}"
-    return "nothing was sent" if facts.sent is False else ""
+    unsent = f"{facts.last_call} was not sent" if facts.last_call else "nothing was sent"
+    return unsent if facts.sent is False else ""
 
 
 def _why_unknown(facts: Facts) -> str:

@@ -8,18 +8,21 @@ from pathlib import Path
 
 from firmly_nb import catalogue
 from firmly_nb.carts import schemas
+from firmly_nb.conformance.seen import CONFORMANCE
 from firmly_nb.display.messages import GROUPS, MESSAGES
 from firmly_nb.latency.caveats import CAVEATS
 from firmly_nb.latency.compare import COMPARISON
 from firmly_nb.latency.design import DESIGN
 from firmly_nb.latency.drift import RUN_MEDIANS
 from firmly_nb.latency.effect import SHIFT
+from firmly_nb.latency.groups import GROUPED_LATENCY
 from firmly_nb.latency.looks import LOOKS
 from firmly_nb.latency.planning import NEEDS
 from firmly_nb.latency.quantiles import ECDF
-from firmly_nb.latency.shares import COMPLETION, CONCURRENCY, FUNNEL, OUTCOMES
+from firmly_nb.latency.shares import COMPLETION, FUNNEL, OUTCOMES
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.latency.summary import LATENCY
+from firmly_nb.latency.targets import CONCURRENCY, SLO
 from firmly_nb.recorder.tables import EVENTS, HEADERS, ORDERS
 from firmly_nb.schema import Table
 from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS
@@ -55,6 +58,7 @@ def tables() -> list[Table]:
     found += [value for value in vars(schemas).values() if isinstance(value, Table)]
     found += [
         LATENCY,
+        GROUPED_LATENCY,
         OUTCOMES,
         FUNNEL,
         COMPLETION,
@@ -65,9 +69,10 @@ def tables() -> list[Table]:
         RUN_MEDIANS,
         LOOKS,
         NEEDS,
+        SLO,
         CONCURRENCY,
     ]
-    found += [catalogue.PRODUCTS, catalogue.VARIANTS, catalogue.FOUND]
+    found += [catalogue.PRODUCTS, catalogue.VARIANTS, catalogue.FOUND, CONFORMANCE]
     found += [STORED_ORDERS, STORED_EVENTS]
     return found
 

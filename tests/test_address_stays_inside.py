@@ -5,14 +5,19 @@ from __future__ import annotations
 import html
 import json
 import logging
+import zipfile
+from pathlib import Path
 from urllib.parse import quote
 
+import pandas as pd
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.exchange.tables import FORMATS
 from tests.api.test_personal import ECHOES, NAMES, PLANTED
 from tests.merchant_server import Merchant, serving
 
+EXPORTED = Path("export-parquet")
 SHOP = "harbor.example.test"
 # What any spelling of the planted address still has.
 TRACES = (
@@ -74,6 +79,12 @@ def test_a_planted_address_is_written_down_nowhere(
     written = [recs.headers.to_csv(), str(recs.orders["proxies"].tolist())]
     recs.save("set")
     fnb.load("set").save("again")
+    for kind in FORMATS:
+        recs.export(f"export-{kind}", format=kind)
+    recs.har("all.har")
+    recs.perfetto("all.json")
+    recs[0].har("one.har")
+    fnb.load("all.har").export("again", format="jsonl")
     fnb.report(recs, "report.html", pictures=False)
     fnb.report(fnb.load("set"), "loaded.html", pictures=False)
     journals = fnb.load()
@@ -88,6 +99,14 @@ def test_a_planted_address_is_written_down_nowhere(
     written += [rec.ticket() for of in (recs, journals, fnb.load("set")) for rec in of]
     written += [fnb.load("set").headers.to_csv(), journals.headers.to_csv()]
     assert "x-firmly-note," in written[-1]
+    # Parquet and workbooks are compressed: what is in them is looked at.
+    written += [
+        str(pd.read_parquet(path).to_dict("records")) for path in EXPORTED.glob("*.parquet")
+    ]
+    with zipfile.ZipFile("export-xlsx/tables.xlsx") as book:
+        written += [book.read(name).decode() for name in book.namelist() if name.endswith(".xml")]
+    written += [str(recs.sql("select * from events").to_dict("records"))]
+    written += [str(recs.duckdb().sql("select * from orders").fetchall())]
     paths = [path for path in lab.journal.rglob("*") if path.is_file()] + list(tmp_path.rglob("*"))
     written += [path.read_bytes().decode("utf-8", "replace") for path in paths if path.is_file()]
     assert len(written) > len(made)

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from firmly_nb.api.client import FirmlyClient, Session
+from firmly_nb.api.client import FirmlyClient, Session, session_clock_ns
 from firmly_nb.api.errors import Unauthorized
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.engine import OPENED_AT_ONCE, RENEW_BEFORE_S, Devices
@@ -42,7 +42,9 @@ class Desk:
         number = len(self.asked)
         device = renew.get_secret_value().split("/")[0] if renew else f"device-{number}"
         token = SecretStr(f"{device}/{number}")
-        return Session(token, device, time.time() + self.lifetime_s, renew is None)
+        ends = time.time() + self.lifetime_s
+        now_ns = session_clock_ns()
+        return Session(token, device, ends, renew is None, self.lifetime_s, now_ns)
 
 
 async def test_the_first_device_is_taken_again_and_again():

@@ -51,13 +51,14 @@ RAISED_LATER = {"failure", "refusal", "refused", "wrong", "made", "self._failure
 NO_PERSON_MEETS = {
     "ends a command with its exit code": {
         "cli._version", "cli.sweep", "cli.report", "cli.lab", "cli.doctor", "cli._finish",
-        "cli.verify", "cli.gate",
+        "cli.verify", "cli.gate", "cli.conformance",
     },
     "Python's own words for what a module does not have": {"faces.__getattr__"},
     "words under a field; the error that has them all has the code": {
         "api/models._email", "api/models.bare_domain", "api/models._number_is_possible",
         "api/models._verification_value_is_possible", "api/models._month_is_possible",
-        "api/models._year_is_possible", "widgets/sweep_draft._value", "widgets/sweep_draft._rate",
+        "api/models._year_is_possible", "api/models._keep_what_the_catalogue_gave",
+        "widgets/sweep_draft._value", "widgets/sweep_draft._rate",
         "widgets/sweep_draft._whole", "widgets/sweep_draft._minutes", "widgets/sweep_draft._money",
     },
     "words about a manifest, part or record; who read it adds the path and a code": {
@@ -66,7 +67,12 @@ NO_PERSON_MEETS = {
         "recorder/records.from_dict", "disk.write_whole", "disk.lock",
         "recorder/records.checked_fields", "store/columns.check",
     },
+    "words about an entry of a HAR; a warning names the file and the entry": {
+        "exchange/har_load._own", "exchange/har_load._messages", "exchange/har_load._unix_ns",
+        "exchange/har_clean.body_of",
+    },
     "recorded as the outcome transport_error or timeout, in the words of httpx": {
+        "exchange/har_load.__aiter__", "exchange/har_load.handle_async_request",
         "wire/transport.read", "wire/transport.write", "wire/transport.connect_tcp",
         "wire/transport.connect_unix_socket", "wire/transport._connect_errors",
         "wire/transport.handle_async_request", "wire/transport._proxy",
@@ -78,7 +84,9 @@ NO_PERSON_MEETS = {
     "between our own processes and threads: caught there, or a mistake in this package": {
         "recorder/process.frame", "recorder/process._opened", "recorder/process.read_frame",
         "recorder/process.read_job", "recorder/process._take", "recorder/recorder.last_read",
-        "recorder/records.recorded", "sweep/run.start_of",
+        "recorder/records.start_of",
+        "recorder/process._unanswered", "recorder/calibration.measure",
+        "checkout._open",
         "engine._place_here", "charts/pictures._within",
     },
 }  # fmt: skip

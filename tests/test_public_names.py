@@ -27,6 +27,7 @@ KEPT = {
     "Card",
     "CartView",
     "FirmlyError",
+    "Flow",
     "GuardError",
     "InvalidOrder",
     "Item",
@@ -169,13 +170,15 @@ def test_whatever_can_be_asked_for_stands_in_the_signature(call, known):
     assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     wanted = asdict(known())
     # The folder is for the simulator's own command line; tags of a sweep are those of its orders.
-    for name in {"folder", "tags"} - {"tags" if known is Options else ""}:
+    # A replay is asked for with recordings, a mapping and a seed, which its command line has not.
+    replays = {"replay", "slow", "drawn"}
+    for name in {"folder", "tags", *replays} - {"tags" if known is Options else ""}:
         wanted.pop(name, None)
     assert wanted == {name: parameters[name].default for name in wanted}
 
 
 def test_what_calls_somebody_can_be_awaited():
-    begun = {"start", "start_sweep", "close"}  # return at once, or end everything
+    begun = {"start", "start_sweep", "flow", "close"}  # return at once, or end everything
     held = {"last", "last_sweep", "environment", "simulator", "journal", "closed"}
     names = {n for n in dir(fnb.Lab) if not n.startswith("_") and not n.endswith("_async")}
     assert names == {*BOTH_WAYS, *begun, *held}

@@ -165,6 +165,23 @@ PROGRAM = """
         (loaded + fnb.Recordings(made)).save("set", keep_personal=True, notes=planted["number"])
         for path in Path("set").rglob("*.parquet"):
             print(pq.read_schema(path).metadata, pq.ParquetFile(path).read().to_pylist())
+        recs = fnb.Recordings(made)
+        for kind in ("csv", "jsonl", "parquet", "xlsx"):
+            recs.export(f"export-{kind}", format=kind)
+        recs.har("all.har")
+        for folder in ("export-csv", "export-jsonl"):
+            for path in Path(folder).iterdir():
+                print(path.read_text("utf-8-sig"))
+        recs.perfetto("all.json")
+        print(Path("all.har").read_text(), Path("all.json").read_text())
+        for path in Path("export-parquet").iterdir():
+            print(pq.ParquetFile(path).read().to_pylist())
+        import zipfile
+        with zipfile.ZipFile("export-xlsx/tables.xlsx") as book:
+            for name in book.namelist():
+                print(book.read(name).decode())
+        show(fnb.load("all.har"), fnb.load("export-jsonl"))
+        print(recs.sql("select * from events").to_csv())
         print(Path("set", "manifest.json").read_text(), "that is the set")
     Path(sys.argv[2]).write_text(json.dumps(told))
 """

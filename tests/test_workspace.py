@@ -1,5 +1,9 @@
 """The notebooks in a folder of the user's: copied once, and never written to again."""
 
+import json
+import re
+from hashlib import sha256
+
 import pytest
 from typer.testing import CliRunner
 
@@ -26,6 +30,30 @@ def test_the_real_notebooks_are_copied(tmp_path):
     assert new[0] == ONE
     assert new == sorted(path.name for path in (tmp_path / "mine").glob("*.ipynb"))
     assert cli.copy_notebooks(tmp_path / "mine") == []
+
+
+def test_links_of_the_copies_lead_to_pages_that_came_with_them(tmp_path):
+    cli.copy_notebooks(tmp_path)
+    linked = {
+        link
+        for text in texts(tmp_path).values()
+        for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", text)
+    }
+    assert "docs/verdicts.md" in linked
+    assert [link for link in sorted(linked) if not (tmp_path / link).is_file()] == []
+
+
+def test_a_page_is_replaced_by_an_update_unless_the_user_wrote_into_it(tmp_path):
+    cli.copy_notebooks(tmp_path)
+    noted = json.loads((tmp_path / cli.COPIED).read_text())
+    old, mine = tmp_path / "docs/carts.md", tmp_path / "docs/timing.md"
+    as_shipped = old.read_text()
+    old.write_text("the page of an older version")
+    noted["docs/carts.md"] = sha256(old.read_bytes()).hexdigest()
+    (tmp_path / cli.COPIED).write_text(json.dumps(noted))
+    mine.write_text("mine")
+    assert cli.copy_notebooks(tmp_path) == []
+    assert (old.read_text(), mine.read_text()) == (as_shipped, "mine")
 
 
 def test_what_the_user_changed_stays(shipped, tmp_path):

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import math
 import re
+import time
 from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -24,7 +25,8 @@ import httpx
 import orjson
 
 from firmly_nb.api.card import PublicKey, read_public_key
-from firmly_nb.api.errors import FirmlyError, error_from_body, seconds_to_wait
+from firmly_nb.api.errors import FirmlyError, error_from_body, moment_of, seconds_to_wait
+from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.headers import user_agent
 from firmly_nb.api.secrets import Secret, SecretStr
 
@@ -73,14 +75,43 @@ BODY_SECRETS = ("access_token", "encrypted_card", "captcha_token")
 TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
+# A clock that nobody sets. It goes on while a laptop sleeps, where the system has such a clock.
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def session_clock_ns() -> int:
+    """Return the time of the clock that the lives of sessions are counted on."""
+    return time.clock_gettime_ns(CLOCK)
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Session of a device: token, device id and end (Unix seconds)."""
+    """Session of a device.
+
+    Attributes
+    ----------
+    access_token, device_id
+        Its token and its device.
+    expires
+        Its end in Unix seconds: by this machine's clock, or by the API's if it told no lifetime.
+    device_created
+        Whether its device is a new one.
+    lifetime_s
+        Seconds that it was told to last.
+    made_ns
+        The moment before it was asked for, on the clock of :func:`session_clock_ns`.
+    """
 
     access_token: SecretStr
     device_id: str
     expires: float
     device_created: bool
+    lifetime_s: float
+    made_ns: int
+
+    def left_s(self) -> float:
+        """Return how many seconds it has left, whatever this machine's wall clock says."""
+        return self.lifetime_s - (session_clock_ns() - self.made_ns) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +147,7 @@ class FirmlyClient:
 
     async def browser_session(self, app_id: SecretStr, renew: SecretStr | None = None) -> Session:
         """Get a device token; with the old one the device, and so its carts, stay the same."""
+        made_ns = session_clock_ns()
         answer = await self._send(
             "POST",
             f"{self.api_url}/api/v1/browser-session",
@@ -124,7 +156,7 @@ class FirmlyClient:
             limits=SESSION_TIMEOUT,
             of=renew,
         )
-        session = _session(answer)
+        session = read_session(answer, made_ns)
         if session is None:
             raise FirmlyError(
                 "UnexpectedAnswer", "the session lacks a field, or a field cannot be read"
@@ -161,18 +193,23 @@ class FirmlyClient:
         token: SecretStr,
         *,
         sse: bool = True,
+        call: tuple[str, str] | None = None,
         limits: httpx.Timeout = ORDER_TIMEOUT,
         headers: Mapping[str, str] | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """Send Place Order and hand out the answer while it arrives.
 
-        Any status comes out as it is: what it means is for the reader of the stream to say.
+        Any status comes out as it is: what it means is for the reader of the stream to say. In its
+        place another ``call`` of the order may be sent: its method, and the path of ``call_url``.
         """
         accept = "text/event-stream" if sse else "application/json"
+        method, url = "POST", self.place_order_url(domain, sse=sse)
+        if call:
+            method, url = call[0], self.call_url(domain, call[1])
         request = self.http.build_request(
-            "POST",
-            self.place_order_url(domain, sse=sse),
+            method,
+            url,
             headers={
                 **_opened(authorization(token)),
                 "Accept": accept,
@@ -181,7 +218,7 @@ class FirmlyClient:
                 "Content-Type": "application/json",
                 **(headers or {}),
             },
-            content=orjson.dumps(body),
+            content=orjson.dumps(body) if body else None,
             timeout=limits,
             extensions=dict(extensions or {}),
         )
@@ -196,6 +233,16 @@ class FirmlyClient:
         """Return the URL of Place Order v2 at a merchant."""
         url = f"{self.card_url}/api/v2/payment/domains/{quote(domain, safe='')}/place-order"
         return f"{url}?sse=true" if sse else url
+
+    def call_url(self, domain: str, path: str) -> str:
+        """Return the URL of a call about a device's cart.
+
+        ``path`` is what stands behind ``/cart/``, or ``complete-order``, which goes where cards go.
+        """
+        merchant = f"domains/{quote(domain, safe='')}"
+        if path == COMPLETE_ORDER:
+            return f"{self.card_url}/api/v2/payment/{merchant}/{path}"
+        return f"{self.api_url}/api/v2/{merchant}/cart/{path}"
 
     async def cart(self, domain: str, token: SecretStr) -> dict[str, Any]:
         """Get this device's cart at a merchant.
@@ -226,7 +273,7 @@ class FirmlyClient:
         ``path`` is what stands behind ``/cart/``: ``line-items``, ``shipping-info``. A body may
         hold an address, so it is kept from tracebacks.
         """
-        url = f"{self.api_url}/api/v2/domains/{quote(domain, safe='')}/cart/{path}"
+        url = self.call_url(domain, path)
         answer = await self._call(method, url, token, Secret(dict(body)) if body else None)
         return answer if isinstance(answer, dict) else {}
 
@@ -257,6 +304,22 @@ class FirmlyClient:
         found = answer.get("products") if isinstance(answer, dict) else None
         return found if isinstance(found, list) else []
 
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, SecretStr] | None = None,
+        body: Secret[Any] | None = None,
+        *,
+        host: str = "api",
+    ) -> Answer:
+        """Send a request without cookies and return its response, whatever its status.
+
+        ``host`` is that of the API's description: ``api`` or ``card``.
+        """
+        base = self.card_url if host == "card" else self.api_url
+        return await self._answer(method, f"{base}{path}", headers, body)
+
     async def _call(
         self, method: str, url: str, token: SecretStr, body: Secret[Any] | None = None
     ) -> Any:
@@ -278,6 +341,28 @@ class FirmlyClient:
 
         With the token of a device its cookies are sent.
         """
+        answer = await self._answer(method, url, headers, body, limits, of)
+        if not 200 <= answer.status < 300:
+            leads_to = answer.headers.get("location")
+            refusal = error_from_body(
+                answer.status, answer.body, _texts_of(headers, body), leads_to
+            )
+            refusal.retry_after_s = seconds_to_wait(
+                answer.headers.get("retry-after"), answer.headers.get("date")
+            )
+            raise refusal
+        return answer
+
+    async def _answer(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, SecretStr] | None = None,
+        body: Secret[Any] | None = None,
+        limits: httpx.Timeout = READ_TIMEOUT,
+        of: SecretStr | None = None,
+    ) -> Answer:
+        """Send a request once and return its whole response."""
         cookies = httpx.Cookies(self._cookies.get(of)) if of else httpx.Cookies()
         failure: FirmlyError | None = None
         try:
@@ -294,13 +379,6 @@ class FirmlyClient:
         if len(answer.body) > MAX_ANSWER_BYTES:
             text = f"{answer.where} responded with more than {MAX_ANSWER_BYTES} bytes"
             raise FirmlyError("UnexpectedAnswer", text, answer.status)
-        if not 200 <= answer.status < 300:
-            leads_to = answer.headers.get("location")
-            refusal = error_from_body(
-                answer.status, answer.body, _texts_of(headers, body), leads_to
-            )
-            refusal.retry_after_s = seconds_to_wait(answer.headers.get("retry-after"))
-            raise refusal
         return answer
 
     async def _exchange(
@@ -351,21 +429,45 @@ def _texts_of(headers: Mapping[str, SecretStr] | None, body: Secret[Any] | None)
     return tuple(text for text in texts if isinstance(text, str) and text)
 
 
-def _session(answer: Answer) -> Session | None:
-    """Read a session; None where a field is missing or is not what it has to be."""
+def read_session(answer: Answer, made_ns: int) -> Session | None:
+    """Read a session; None where a field is missing or is not what it has to be.
+
+    The API's clock may be another than ours. So its ``expires_in`` counts, or else the time from
+    the date of its response to ``expires``.
+    """
     values = _json(answer)
     try:
-        token, expires = values["access_token"], float(values["expires"])
-        if not TOKEN.fullmatch(token) or not math.isfinite(expires):
+        token, device_id = values["access_token"], str(values["device_id"])
+        if not TOKEN.fullmatch(token):
+            return None
+        now = time.time()
+        lifetime_s, expires = _number(values.get("expires_in")), _number(values.get("expires"))
+        if lifetime_s is not None:
+            expires = now + lifetime_s
+        elif expires is not None:
+            date = moment_of(answer.headers.get("date"))
+            lifetime_s = expires - (now if date is None else date)
+        else:
             return None
         return Session(
             SecretStr(token),
-            str(values["device_id"]),
+            device_id,
             expires,
             device_created=bool(values.get("device_created", False)),
+            lifetime_s=lifetime_s,
+            made_ns=made_ns,
         )
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (AttributeError, KeyError, TypeError):
         return None
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, also one that was sent as text; None if it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _json(answer: Answer) -> Any:

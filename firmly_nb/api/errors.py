@@ -23,6 +23,7 @@ from firmly_nb.display.text import cut, printable
 
 LONGEST_WORDS = 500
 LONGEST_LOOK = 20_000  # characters of a page in which its title is looked for
+UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NAMED_BY = ("error", "name", "code", "error_code", "errorCode")
@@ -102,6 +103,11 @@ class FirmlyError(Mistake, Exception):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 
+    @property
+    def refuses_token(self) -> bool:
+        """True if the device token was refused: a session that is renewed may do better."""
+        return refuses_token(self.error, self.http_status)
+
 
 class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its errors
     """Error for a request that did not pass the API's validation."""
@@ -176,6 +182,21 @@ PLACE_ORDER_ERRORS: frozenset[str] = frozenset(
 LISTED_STATUSES: dict[str, int] = {
     one["name"]: one["statuses"][0]["status"] for one in API["errors"] if one["mark"] != "guessed"
 }
+
+
+def refuses_token(error: str | None, http_status: int | None) -> bool:
+    """Return whether an error says that the device token is not accepted.
+
+    The status alone says so as well: a gateway that refuses a token has no name of the API's.
+
+    Examples
+    --------
+    >>> refuses_token("TokenExpired", None), refuses_token("InvalidToken", 400)
+    (True, True)
+    >>> refuses_token("HTTP 401", 401), refuses_token("Forbidden", 403)
+    (True, False)
+    """
+    return http_status == UNAUTHORIZED or KINDS.get(error or "") is Unauthorized
 
 
 def make_error(error: str, description: str = "", http_status: int | None = None) -> FirmlyError:
@@ -275,8 +296,10 @@ def _leads(location: str | None) -> str:
     return f"it redirects to {_short(place, 200) or 'an unreadable address'}, which is not followed"
 
 
-def seconds_to_wait(retry_after: str | None) -> float | None:
+def seconds_to_wait(retry_after: str | None, date: str | None = None) -> float | None:
     """Read a ``Retry-After`` header, seconds or a date (RFC 9110, section 10.2.3); None if neither.
+
+    A date is one of the sender's clock, so it counts from the sender's ``Date``, if there is one.
 
     Examples
     --------
@@ -284,15 +307,32 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     (2.0, 0.0)
     >>> seconds_to_wait("soon") is None
     True
+    >>> sent = "Wed, 21 Oct 2099 07:27:00 GMT"
+    >>> seconds_to_wait("Wed, 21 Oct 2099 07:28:00 GMT", sent)
+    60.0
     """
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text), MAX_WAIT_S)
+    until = moment_of(text)
+    if until is None:
+        return None
+    now = moment_of(date)
+    return min(max(until - (time.time() if now is None else now), 0.0), MAX_WAIT_S)
+
+
+def moment_of(date: str | None) -> float | None:
+    """Read the date of a header, as Unix seconds; None if it is none.
+
+    Examples
+    --------
+    >>> moment_of("Thu, 01 Jan 1970 00:01:00 GMT"), moment_of("soon"), moment_of(None)
+    (60.0, None, None)
+    """
     try:
-        seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        return parsedate_to_datetime(date or "").timestamp()
     except (ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), MAX_WAIT_S)
 
 
 def _short(value: Any, limit: int = 500) -> str:

@@ -18,6 +18,8 @@ REFERENCE: tuple[str, ...] = tuple(one["name"] for one in API["events"]["referen
 GUIDE: tuple[str, ...] = tuple(one["name"] for one in API["events"]["guide"]["names"])
 ERROR: str = API["events"]["error"]["name"]
 SUCCESS = frozenset({REFERENCE[-1], GUIDE[-1]})
+# The call that orders a cart which was built call by call; the stage that it makes is called so.
+COMPLETE_ORDER = "complete-order"
 
 
 def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
@@ -32,6 +34,21 @@ def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
     """
     seen = set(names)
     return GUIDE if seen.isdisjoint(REFERENCE) and not seen.isdisjoint(GUIDE) else REFERENCE
+
+
+def numbered(name: str, taken: Iterable[str]) -> str:
+    """Return a name that is not taken: the name itself, or with the next number behind it.
+
+    Examples
+    --------
+    >>> numbered("add-line-item", []), numbered("add-line-item", ["add-line-item"])
+    ('add-line-item', 'add-line-item-2')
+    """
+    before, number, found = set(taken), 1, name
+    while found in before:
+        number += 1
+        found = f"{name}-{number}"
+    return found
 
 
 def milestone_of(event: str, milestones: Sequence[str] | None = None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REQUEST_ID = "x-firmly-request-id"
+TRACEPARENT = "traceparent"
 # Who answered, by which way, which request that was there, and how the body came.
 KEPT = frozenset(
     (
@@ -144,6 +146,20 @@ def kept_headers(headers: Iterable[tuple[str, str]], secrets: tuple[str, ...] = 
     return kept
 
 
+def other_names(names: Iterable[str], secrets: tuple[str, ...] = ()) -> list[str]:
+    """Return the names of headers that are not kept, without their values.
+
+    Examples
+    --------
+    >>> other_names(["Via", "Set-Cookie", "X-Odd"])
+    ['set-cookie', 'x-odd']
+    """
+    others = dict.fromkeys(name.lower() for name in names if not is_kept(name.lower()))
+    return [
+        redact_text(printable(name, LONGEST_NAME), secrets) for name in list(others)[:MOST_HEADERS]
+    ]
+
+
 def _harmless(value: str, secrets: tuple[str, ...]) -> str:
     """Return a value as it may be kept; whatever looks like a secret is replaced whole."""
     if len(value) > LONGEST_READ:
@@ -157,6 +173,36 @@ def _harmless(value: str, secrets: tuple[str, ...]) -> str:
     # An address of e-mail is always somebody's.
     text = E_MAIL.sub(MASK, plain) if "@" in plain else value
     return printable(text, LONGEST_VALUE)
+
+
+def trace_ids(request_id: str) -> tuple[int, int]:
+    """Return the ids of trace and span of an order, which come from its request id alone.
+
+    Examples
+    --------
+    >>> trace, span = trace_ids("040efc96-4572-4adc-89c3-01ab27abab6f")
+    >>> f"{trace:032x}", f"{span:016x}"
+    ('040efc9645724adc89c301ab27abab6f', '6f99151dc4b3eb5c')
+    """
+    digest = sha256(request_id.encode()).digest()
+    plain = request_id.replace("-", "")
+    is_uuid = re.fullmatch("[0-9a-f]{32}", plain) is not None
+    trace = int(plain, 16) if is_uuid else int.from_bytes(digest[8:24], "big")
+    # An id of zeros means none.
+    return trace or 1, int.from_bytes(digest[:8], "big") or 1
+
+
+def traceparent(request_id: str) -> str:
+    """Return the header that tells the ids to whoever is asked (W3C Trace Context).
+
+    Examples
+    --------
+    >>> traceparent("040efc96-4572-4adc-89c3-01ab27abab6f")
+    '00-040efc9645724adc89c301ab27abab6f-6f99151dc4b3eb5c-03'
+    """
+    trace, span = trace_ids(request_id)
+    # Sampled, and random: so are the last bytes of a UUID.
+    return f"00-{trace:032x}-{span:016x}-03"
 
 
 def proxies(headers: Iterable[tuple[str, str] | list[str]]) -> str | None:

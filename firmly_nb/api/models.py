@@ -6,7 +6,9 @@ must not end up in a traceback.
 
 from __future__ import annotations
 
+import copy
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 
@@ -18,10 +20,18 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from firmly_nb.api.secrets import SecretStr, redact_text
-from firmly_nb.display.messages import NEAR, Mistake, coded_error, unknown, with_code
+from firmly_nb.display.messages import (
+    NEAR,
+    Mistake,
+    coded_error,
+    unknown,
+    with_code,
+    wrong_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -239,21 +249,110 @@ EXAMPLE_ADDRESS = {
 class Item(ApiModel):
     """Product variant and its quantity; on the wire ``{add_to_cart_ref, quantity}``.
 
+    What a merchant's catalogue has in ``add_to_cart_ref`` is sent as it came, with keys that are
+    not known here: pass them by name, or the whole of it as ``add_to_cart_ref``.
+
     Examples
     --------
     >>> Item(variant_id="WS12-XS-Orange", quantity=2).wire()
     {'add_to_cart_ref': {'variant_id': 'WS12-XS-Orange'}, 'quantity': 2}
+    >>> Item(variant_id="7", selling_plan=3).wire()["add_to_cart_ref"]
+    {'variant_id': '7', 'selling_plan': 3}
     """
 
     variant_id: Text
     product_id: str | None = None
     variant_handles: tuple[str, ...] | None = None
     quantity: Annotated[int, Field(ge=1, le=100_000, strict=True)] = 1
+    # Exactly what the catalogue gave, where the fields above are not all of it.
+    add_to_cart_ref: Annotated[dict[str, Any] | None, Field(exclude=True, repr=False)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_what_the_catalogue_gave(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        whole = given.get("add_to_cart_ref")
+        named = {k: v for k, v in given.items() if k not in {"quantity", "add_to_cart_ref"}}
+        if whole is None and not _is_foreign(named):
+            return given
+        if whole is not None and not isinstance(whole, dict):
+            raise ValueError("add_to_cart_ref must be an object of the catalogue.")
+        ref = dict(named if whole is None else whole)
+        if whole is None:
+            _check_names(ref)
+        fields = {k: v for k, v in given.items() if k == "quantity"}
+        return {**fields, **_read_ref(ref), "add_to_cart_ref": ref}
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any] | Any, quantity: int = 1) -> Self:
+        """Return the item of what the catalogue gives.
+
+        Parameters
+        ----------
+        found
+            A row of ``lab.variants()``, a variant of the API, or its ``add_to_cart_ref``.
+        quantity
+            How many to order.
+
+        Examples
+        --------
+        >>> Item.of({"add_to_cart_ref": {"variant_id": 41, "size": "L"}}).wire()
+        {'add_to_cart_ref': {'variant_id': 41, 'size': 'L'}, 'quantity': 1}
+        """
+        values = dict(found) if isinstance(found, Mapping) or hasattr(found, "keys") else None
+        ref = values and (values.get("add_to_cart_ref") or values)
+        if not isinstance(ref, Mapping) or "variant_id" not in ref:
+            wanted = "a row of lab.variants(), or an add_to_cart_ref with a variant_id"
+            raise wrong_type("found", wanted, found, 'lab.variants("radiant-tee").iloc[0]')
+        return cls.model_validate({"add_to_cart_ref": dict(ref), "quantity": quantity})
 
     def wire(self) -> dict[str, Any]:
         """Return the item as Place Order v2 wants it."""
         ref = self.model_dump(exclude={"quantity"}, exclude_none=True, mode="json")
-        return {"add_to_cart_ref": ref, "quantity": self.quantity}
+        whole = copy.deepcopy(self.add_to_cart_ref)
+        return {"add_to_cart_ref": whole or ref, "quantity": self.quantity}
+
+    def __hash__(self) -> int:
+        return hash((self.variant_id, self.product_id, self.variant_handles, self.quantity))
+
+
+REF_FIELDS = ("variant_id", "product_id", "variant_handles")
+
+
+def _is_foreign(ref: dict[str, Any]) -> bool:
+    """Return whether a reference holds more than the fields of an item say."""
+    ids = (ref.get("variant_id"), ref.get("product_id"))
+    handles = ref.get("variant_handles")
+    return (
+        not ref.keys() <= set(REF_FIELDS)
+        or any(type(one) is int for one in ids)
+        or (isinstance(handles, list | tuple) and not all(isinstance(h, str) for h in handles))
+    )
+
+
+def _check_names(ref: dict[str, Any]) -> None:
+    """Refuse a key that is a slip of the pen: it would be sent, and what was meant would not."""
+    known = (*REF_FIELDS, "quantity")
+    for name in ref.keys() - set(REF_FIELDS):
+        if near := get_close_matches(str(name), known, 1, NEAR):
+            text = f"not a field of the API. Did you mean {near[0]}?"
+            raise InvalidOrder("Item", [(redact_text(str(name)), text)])
+
+
+def _read_ref(ref: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an item that a reference of the catalogue has, as texts."""
+    handles = ref.get("variant_handles")
+    found = {
+        name: str(ref[name]) if isinstance(ref[name], int) else ref[name]
+        for name in ("variant_id", "product_id")
+        if ref.get(name) is not None
+    }
+    if isinstance(handles, list | tuple):
+        found["variant_handles"] = tuple(map(str, handles))
+    elif handles is not None:
+        found["variant_handles"] = handles
+    return found
 
 
 def _digits(value: Any) -> Any:

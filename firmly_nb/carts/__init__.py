@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from firmly_nb.carts.drift import field_presence, presence_matrix, schema_drift
     from firmly_nb.carts.explain import explain, explain_in_words, features
     from firmly_nb.carts.paths import read_path
+    from firmly_nb.carts.prices import compare_carts, prices
     from firmly_nb.carts.report import CheckReport, checks, run_checks
     from firmly_nb.carts.rules import CHECKS, CheckedCart, Finding, check, remove_check
     from firmly_nb.carts.schemas import CHANGES
@@ -61,6 +62,7 @@ __all__ = [
     "changes_text",
     "check",
     "checks",
+    "compare_carts",
     "differences",
     "discounts",
     "explain",
@@ -70,6 +72,7 @@ __all__ = [
     "line_items",
     "notices",
     "presence_matrix",
+    "prices",
     "read_path",
     "remove_check",
     "run_checks",
@@ -86,6 +89,7 @@ show(
         "drift": "field_presence presence_matrix schema_drift",
         "explain": "explain explain_in_words features",
         "paths": "read_path",
+        "prices": "compare_carts prices",
         "report": "CheckReport checks run_checks",
         "rules": "CHECKS CheckedCart Finding check remove_check",
         "schemas": "CHANGES",

@@ -6,6 +6,7 @@ the tables, the snapshot before it, and what was asked for. `firmly_nb.carts.rep
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 
     Asked = pd.DataFrame | Mapping[str, Iterable[Mapping[str, Any]]]
     Look = Callable[["CheckedCart"], Iterable["Finding"] | None]
+
+
+ADDED = "item-added"
+# Events that fill a cart: of a stream, and of calls about one line item each.
+FILLS = re.compile(r"item-added$|(add|update|remove)-line-item(-\d+)?$")
 
 
 @dataclass(eq=False)
@@ -66,6 +72,12 @@ class CheckedCart:
     before: CheckedCart | None = None
     asked: Counter[str] | None = None
     is_partial: bool = False
+
+    @property
+    def was_filled(self) -> bool:
+        """True if a call about a line item made this cart: a changed line is what it asked for."""
+        event = str(self.row.event)
+        return event != ADDED and FILLS.match(event) is not None
 
     @property
     def is_order(self) -> bool:
@@ -187,7 +199,7 @@ def _connect(
 ) -> None:
     """Tell each cart of an order what was before it; across a cart that was not read, nothing."""
     for cart in carts:
-        if cart.row.event == "item-added":
+        if FILLS.match(str(cart.row.event)):
             # What was seen last says nothing of what was still to be added.
             last = last_added.get(str(cart.row.recording_id), cart.row.seq)
             cart.is_partial = cart is carts[-1] or cart.row.seq < last
@@ -200,8 +212,12 @@ def _connect(
 
 
 def _last_added(events: pd.DataFrame) -> dict[str, int]:
-    """Find each recording's last ``item-added``, also one whose cart could not be read."""
-    added = events[events["event"] == "item-added"]
+    """Find each recording's last ``item-added``, also one whose cart could not be read.
+
+    Of an order that is made call by call it is the last call about a line item.
+    """
+    names = [name for name in events["event"].unique() if FILLS.match(str(name))]
+    added = events[events["event"].isin(names)]
     return {str(name): seq for name, seq in added.groupby("recording_id")["seq"].max().items()}
 
 
@@ -640,7 +656,7 @@ def lines_once(cart: CheckedCart) -> list[Finding] | None:
 @check(name="lines-kept", severity="error")
 def lines_kept(cart: CheckedCart) -> list[Finding] | None:
     """Check that every line of the snapshot before is still in the cart, with as many pieces."""
-    if cart.before is None or not cart.before.lines:
+    if cart.before is None or not cart.before.lines or cart.was_filled:
         return None
     return list(_lost(cart, cart.before))
 

@@ -132,6 +132,24 @@ DISCOUNTS = Table(
     ),
 )
 
+PRICES = Table(
+    "prices",
+    "one row a price of a variant that an order was shown, by merchant, variant and time",
+    (
+        Column("domain", "str", "", "the merchant"),
+        Column("variant_id", "str", "", "the variant's id, else its sku"),
+        CURRENCY,
+        Column("at", "datetime64[ns, UTC]", "", "start of the order; null if not known"),
+        RECORDING,
+        Column("seq", "int64", "", "event that showed it first in this order"),
+        Column("event", "category", "", "name of that event"),
+        _minor("price_minor", "price of one piece"),
+        _minor("before_minor", "price in the row before, of this variant; null in the first"),
+        _minor("change_minor", "price_minor less before_minor"),
+        Column("sentence", "str", "", "what changed and when; null if nothing did"),
+    ),
+)
+
 CHANGES = Table(
     "changes",
     "one row a difference between two snapshots of one order that follow each other",

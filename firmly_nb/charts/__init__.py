@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from firmly_nb.charts.compare import compare
     from firmly_nb.charts.distribution import ecdf, percentiles
     from firmly_nb.charts.funnel import funnel
+    from firmly_nb.charts.groups import groups
     from firmly_nb.charts.orders import cart_total, heatmap, over_time
     from firmly_nb.charts.stages import ridge, stages
     from firmly_nb.charts.waterfall import waterfall
@@ -26,6 +27,7 @@ __all__ = [
     "compare",
     "ecdf",
     "funnel",
+    "groups",
     "heatmap",
     "over_time",
     "percentiles",
@@ -41,6 +43,7 @@ show(
         "compare": "compare",
         "distribution": "ecdf percentiles",
         "funnel": "funnel",
+        "groups": "groups",
         "orders": "cart_total heatmap over_time",
         "stages": "ridge stages",
         "waterfall": "waterfall",

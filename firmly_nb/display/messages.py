@@ -433,6 +433,18 @@ FNB024 Lab of another process
 A forked process has a copy of its parent's lab. Its connections and recorder are the parent's.
 Open another lab with fnb.connect() in this process, or start processes with spawn.
 
+FNB040 Nothing to replay
+No order of these recordings can be replayed. A replay needs what was ordered and what came back.
+Pass recordings of orders that were sent: a saved set, a journal or a folder.
+
+FNB041 Option of a replay not valid
+speed and slow are for a replay only. A factor must be above 0, and its stage must be recorded.
+Pass replay=... and the name of a recorded stage, such as slow={"shipping-updated": 1.3}.
+
+FNB042 Merchant not recorded
+The lab replays recorded orders, and none of them was an order at that merchant.
+Order at a recorded merchant, or replay other recordings.
+
 FNB101 Field not valid
 A field of an order, address or card is unknown, missing or wrong. The message names it.
 Correct the fields. Nothing was sent.
@@ -469,6 +481,22 @@ FNB109 Cart of another lab
 A cart is visible only with the session that made it, and this lab does not have it.
 Ask the lab that placed the order, or pass a merchant domain to lab.cart().
 
+FNB110 Shipment not clear
+No shipment of the cart, or more than one, offers the shipping method.
+Choose a method that the message lists, or name the shipment with shipment_id.
+
+FNB111 Step of a flow not valid
+The step has an unknown name, or other arguments than the method of that name.
+Write each step as a tuple: ("set_shipping_method", "TWO_DAY").
+
+FNB112 Flow has ended
+The flow was completed or left, and takes no further call.
+Begin another with lab.flow().
+
+FNB113 Product sold out
+The merchant has no variant of the product that can be ordered now.
+Choose another product from lab.products().
+
 FNB200 Error without a known name
 The API answered with an error that its pages do not name.
 Read the API's own words in the message. Repeat the request later, or ask firmly.
@@ -478,8 +506,8 @@ The API refused a field of the request.
 Compare the order's fields with firmly's Place Order page.
 
 FNB202 Device token not accepted
-The device token is missing, malformed or too old.
-Get a new one with lab.session(renew=True).
+The device token is missing, malformed, revoked or too old.
+The lab renews the session before its next order. If that one is refused as well, ask firmly.
 
 FNB203 App id not accepted
 The API does not know the app id.
@@ -645,6 +673,30 @@ FNB332 Events and orders do not fit
 The tables for fnb.from_events contradict each other: ids, outcomes or times.
 Correct the order that the message names.
 
+FNB333 File of events cannot be read
+A file for fnb.from_events is not CSV or JSON lines, or a value in it is not what its column needs.
+Correct the line that the message names, or read the file with pandas and pass the DataFrame.
+
+FNB340 Groups not valid
+by() forms groups by columns of orders, by tags, or by windows of time.
+Use by("domain"), by("tag:release") or by(every="1h"), with a few hundred groups at most.
+
+FNB341 Quantiles not valid
+Quantiles are one to ten different numbers between 0 and 1.
+Pass quantiles=[0.5, 0.75, 0.99].
+
+FNB350 Unknown format
+Tables are exported in a few formats, and this is none of them.
+Use one that the message lists.
+
+FNB351 Too many rows for a sheet
+A table has more rows than a sheet of a spreadsheet can hold.
+Export it as Parquet or CSV, or fewer recordings.
+
+FNB352 Query missing
+recs.sql needs a query in SQL.
+Write one, such as recs.sql("select * from orders").
+
 FNB401 No such path
 No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.
@@ -688,6 +740,26 @@ Delete the file, or save the preset again.
 FNB411 Path of an unknown user
 The path begins with ~ and a name, and this machine has no home folder for that user.
 Write the whole path, or ~/ for your own home folder.
+
+FNB440 HAR file cannot be read
+The file is not a HAR, is too large, or its permissions refuse it.
+Export it again in the browser's network panel, with fewer requests.
+
+FNB441 Export cannot be written
+The folder does not exist, is not writable, or the disk is full.
+Name a file or folder where you may write.
+
+FNB443 Library for an export missing
+The export needs a library that is not part of every installation.
+Install it as the message says.
+
+FNB444 Endpoint not valid
+The endpoint of a collector is a URL that begins with http:// or https://.
+Pass one, such as http://127.0.0.1:4318.
+
+FNB445 Collector did not take the spans
+Nothing listens at the endpoint, or it refused the spans.
+Start the collector, or correct the URL and its headers.
 
 FNB501 No orders
 The list of orders is empty.

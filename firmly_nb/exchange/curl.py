@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
 
+from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.models import Address
 from firmly_nb.environments import staging
 
@@ -44,8 +45,7 @@ def curl(start: Start) -> str:
     """
     is_staging = start.environment == "staging"
     base = shlex.quote(staging().card_url) if is_staging else '"$FIRMLY_CARD_URL"'
-    path = f"/api/v2/payment/domains/{quote(start.domain, safe='')}/place-order"
-    query = "?sse=true" if start.sse else ""
+    path, query = order_path(start)
     accept = "text/event-stream" if start.sse else "application/json"
     used = [
         *([] if is_staging else ["FIRMLY_CARD_URL"]),
@@ -53,7 +53,9 @@ def curl(start: Start) -> str:
         "ENCRYPTED_CARD",
     ]
     lines = [
-        "# This command places an order. Set these variables before:",
+        "# This command places an order. Set these variables before:"
+        if not start.flow
+        else "# This command orders the cart of the token's device. Set these variables before:",
         *(f"#   {name}: {VARIABLES[name]}" for name in used),
         "# The address is an example. If the merchant asks for a captcha, add captcha_token.",
         f"curl --no-buffer --max-time {start.timeout_s:g} \\",
@@ -67,22 +69,35 @@ def curl(start: Start) -> str:
     return "\n".join(lines)
 
 
-def _body(start: Start) -> str:
-    """Return the body, quoted for the shell, with a variable where the card goes."""
-    # A text that nobody can have written, so that only our own place becomes a variable.
-    card = uuid.uuid4().hex
-    address = Address.example().model_dump(exclude_none=True)
-    body = {
+def order_path(start: Start) -> tuple[str, str]:
+    """Return path and query of the request that orders."""
+    endpoint = COMPLETE_ORDER if start.flow else "place-order"
+    path = f"/api/v2/payment/domains/{quote(start.domain, safe='')}/{endpoint}"
+    return path, "?sse=true" if start.sse else ""
+
+
+def posted(start: Start, card: str, address: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of the request, with what stands for card and address."""
+    body: dict[str, Any] = {
         "encrypted_card": card,
         "billing_info": address,
-        "shipping_info": address,
-        "items": [
+    }
+    if not start.flow:
+        body["shipping_info"] = address
+        body["items"] = [
             {
                 "add_to_cart_ref": {k: v for k, v in item.items() if k != "quantity"},
                 "quantity": item.get("quantity", 1),
             }
             for item in start.items
-        ],
-    }
+        ]
+    return body
+
+
+def _body(start: Start) -> str:
+    """Return the body, quoted for the shell, with a variable where the card goes."""
+    # A text that nobody can have written, so that only our own place becomes a variable.
+    card = uuid.uuid4().hex
+    body = posted(start, card, Address.example().model_dump(exclude_none=True))
     written = shlex.quote(orjson.dumps(body).decode())
     return written.replace(card, "'\"$ENCRYPTED_CARD\"'")

@@ -5,8 +5,10 @@
 - ``quantiles``: :func:`quantile`, :func:`quantiles`, :func:`ecdf`: with exact intervals;
 - ``summary``: :func:`summary`, its :func:`latency_table` and :func:`sentences`;
 - ``shares``: :func:`outcome_table`, :func:`funnel`, :func:`completion_curve`,
-  :func:`success_rate`, :func:`slo_attainment`, :func:`attainment` (an :class:`Attainment`),
-  :func:`good_fraction`, :func:`throughput`, :func:`goodput`: of how many, in how much time;
+  :func:`success_rate`: of how many;
+- ``targets``: :func:`attainment` (an :class:`Attainment`), :func:`slo_attainment`,
+  :func:`good_fraction`, :func:`throughput`, :func:`goodput`: in time, and in how much time;
+- ``groups``: :class:`GroupedLatency`, the answer of ``recs.by(...)``: which group is slowest;
 - ``gate``: :func:`gate` (a :class:`Gate`): may new runs pass?
 - ``compare`` and what it rests on: :func:`compare`, :func:`ratio`, :func:`shift_function`: is B
   slower?
@@ -35,27 +37,31 @@ if TYPE_CHECKING:
     )
     from firmly_nb.latency.effect import Interval, ratio, shift_function
     from firmly_nb.latency.gate import Gate, gate
+    from firmly_nb.latency.groups import GroupedLatency
     from firmly_nb.latency.looks import LOOKS
     from firmly_nb.latency.modes import Modes, two_modes
     from firmly_nb.latency.planning import NEEDS, StudyPlan
     from firmly_nb.latency.quantiles import Quantile, ecdf, quantile, quantiles
     from firmly_nb.latency.shares import (
-        Attainment,
         Share,
-        attainment,
         completion_curve,
-        concurrency,
         funnel,
-        good_fraction,
-        goodput,
         outcome_table,
         share,
-        slo_attainment,
         success_rate,
-        throughput,
     )
     from firmly_nb.latency.stages import STAGES, stages
     from firmly_nb.latency.summary import LatencySummary, latency_table, sentences, summary
+    from firmly_nb.latency.targets import (
+        Attainment,
+        GroupedAttainment,
+        attainment,
+        concurrency,
+        good_fraction,
+        goodput,
+        slo_attainment,
+        throughput,
+    )
 
 __all__ = [
     "CAVEATS",
@@ -68,6 +74,8 @@ __all__ = [
     "Comparison",
     "Drift",
     "Gate",
+    "GroupedAttainment",
+    "GroupedLatency",
     "Interval",
     "LatencySummary",
     "Modes",
@@ -116,11 +124,13 @@ show(
         "modes": "Modes two_modes",
         "planning": "NEEDS StudyPlan",
         "quantiles": "Quantile ecdf quantile quantiles",
-        "shares": (
-            "attainment Attainment Share completion_curve concurrency funnel good_fraction goodput "
-            "outcome_table share slo_attainment success_rate throughput"
-        ),
+        "groups": "GroupedLatency",
+        "shares": "Share completion_curve funnel outcome_table share success_rate",
         "stages": "STAGES stages",
         "summary": "LatencySummary latency_table sentences summary",
+        "targets": (
+            "attainment Attainment GroupedAttainment concurrency good_fraction goodput "
+            "slo_attainment throughput"
+        ),
     },
 )

@@ -95,7 +95,7 @@ def _typical_of(
     return typical(a, b, method, (level, method.levels.narrow))
 
 
-def _group(side: Side, mask: Flags) -> Group:
+def group_of(side: Side, mask: Flags) -> Group:
     """Return attempted orders; those that were not placed never came."""
     ms = np.where(side.placed, side.ms, np.inf)[mask]
     return Group(ms, side.kind[mask], side.run[mask])
@@ -113,7 +113,7 @@ def answers(
     """Answer the three questions of the whole order."""
     pairs = ((side_a, use_a), (side_b, use_b))
     # One that was placed, but when is not known, is in no time.
-    a, b = (_group(side, use & ~(side.placed & np.isnan(side.ms))) for side, use in pairs)
+    a, b = (group_of(side, use & ~(side.placed & np.isnan(side.ms))) for side, use in pairs)
     unlike, why_not = design.unlike, design.why_not
     levels = method.levels
     whole = _whole_blocks(pairs) if levels.looks else None
@@ -228,7 +228,7 @@ def _failed(pairs: Sequence[tuple[Side, Flags]], method: Method) -> Ends:
     Where the shares of cancelled orders differ by more than chance, the narrow interval allows for
     what would have become of them.
     """
-    groups = [_group(side, use) for side, use in pairs]
+    groups = [group_of(side, use) for side, use in pairs]
     masks = [~side.placed[use] for side, use in pairs]
     levels = method.levels.wide, method.levels.narrow
     found = difference_of_shares(groups[0], masks[0], groups[1], masks[1], method, levels)
@@ -241,7 +241,7 @@ def _failed(pairs: Sequence[tuple[Side, Flags]], method: Method) -> Ends:
         if method.design or method.by_runs:
             same &= np.isin(side.run, side.run[use])
         kept.append(use | (~side.attempted & same))
-    all_a, all_b = (_group(side, mask) for (side, _), mask in zip(pairs, kept, strict=True))
+    all_a, all_b = (group_of(side, mask) for (side, _), mask in zip(pairs, kept, strict=True))
     ends = []
     for lost_in_b in (True, False):
         failed = [
@@ -336,7 +336,7 @@ def stage_answers(
 ) -> tuple[Stage, ...]:
     """Answer two questions of each stage that both sides have: the typical time and the tail."""
     groups = [
-        _stage_groups(table, side, use, buffered)
+        stage_groups(table, side, use, buffered)
         for table, side, use in zip(tables, both, uses, strict=True)
     ]
     names = [name for name in groups[0] if name in groups[1]]
@@ -349,7 +349,7 @@ def stage_answers(
     )
 
 
-def _stage_groups(
+def stage_groups(
     tables: Tables, side: Side, use: Flags, buffered: frozenset[str]
 ) -> dict[str, Group]:
     """Return the times of each stage that can be believed, of the orders that count."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 
@@ -14,6 +15,7 @@ from firmly_nb.display.messages import coded_error, not_a_share, quoted, unknown
 
 NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
 SHARE = re.compile(rf"\s*{NUMBER}\s*(%?)\s*", re.ASCII)
+PERCENTILE = re.compile(rf"\s*p{NUMBER}\s*", re.ASCII)
 TIME = re.compile(rf"\s*{NUMBER}\s*(ms|s|min)\s*", re.ASCII)
 UNITS_MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
 TARGETS = ("order",)
@@ -53,6 +55,47 @@ def share_of(name: str, value: object, example: float) -> float:
     if not 0 < found < 1:
         raise not_a_share(name, value, example)
     return found
+
+
+MOST_QUANTILES = 10
+
+
+def quantiles_of(values: object) -> tuple[float, ...]:
+    """Return the quantiles that were asked for, in order.
+
+    Raises
+    ------
+    ValueError
+        If it is no list of one to ten different numbers between 0 and 1.
+
+    Examples
+    --------
+    >>> quantiles_of([0.99, 0.75]), quantiles_of(["p99.9", 0.5])
+    ((0.75, 0.99), (0.5, 0.999))
+    >>> quantiles_of([75])
+    Traceback (most recent call last):
+    ValueError: quantiles must be between 0 and 1, got 75. For p75 pass 0.75. [FNB341]
+    """
+    several = not isinstance(values, (str, bytes)) and isinstance(values, Iterable)
+    each = list(values) if several and isinstance(values, Iterable) else [values]
+    found = sorted({_quantile_of(value) for value in each})
+    if not 1 <= len(found) <= MOST_QUANTILES or len(found) < len(each):
+        text = (
+            f"quantiles must be 1 to {MOST_QUANTILES} different ones, got {quoted(values)}. "
+            "Example: quantiles=[0.5, 0.75, 0.99]."
+        )
+        raise coded_error(ValueError, "FNB341", text)
+    return tuple(found)
+
+
+def _quantile_of(value: object) -> float:
+    if isinstance(value, str) and (match := PERCENTILE.fullmatch(value)):
+        value = float(match[1]) / 100
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if is_number and 0 < float(value) < 1:  # type: ignore[arg-type]  # it is a number
+        return round(float(value), 10)  # type: ignore[arg-type]  # it is a number
+    text = f"quantiles must be between 0 and 1, got {quoted(value)}. For p75 pass 0.75."
+    raise coded_error(ValueError, "FNB341", text)
 
 
 def points_of(name: str, text: str) -> float:

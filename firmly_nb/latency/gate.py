@@ -19,7 +19,7 @@ from firmly_nb.latency.verdict import FAILS, PASSES, UNKNOWN_YET
 if TYPE_CHECKING:
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.predict import More
-    from firmly_nb.latency.shares import Attainment
+    from firmly_nb.latency.targets import Attainment
 
 PASS, WORSE, MISSED, CANNOT_TELL = "pass", "worse", "missed", "cannot tell"
 WORST_FIRST = (FAILS, UNKNOWN_YET, PASSES)

@@ -83,7 +83,7 @@ class Quantile:
         >>> Quantile(0.999, 0, math.nan, -math.inf, math.inf, 3688).name
         'p99.9'
         """
-        return f"p{self.p * 100:.10g}"
+        return quantile_name(self.p)
 
     def __str__(self) -> str:
         range_ = interval(self.low, self.high, "")
@@ -93,6 +93,17 @@ class Quantile:
         needs = self.why or needs
         known = math.isfinite(self.low) or math.isfinite(self.high)
         return f"{range_} (not estimable: {needs})" if known else f"not estimable: {needs}"
+
+
+def quantile_name(p: float) -> str:
+    """Return the name of a quantile.
+
+    Examples
+    --------
+    >>> quantile_name(0.5), quantile_name(0.999)
+    ('p50', 'p99.9')
+    """
+    return f"p{p * 100:.10g}"
 
 
 def quantile(values: ArrayLike, p: float, level: float = 0.95) -> Quantile:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.html import page
-from firmly_nb.display.text import count, percent, percent_interval, stated, stated_percent
-from firmly_nb.latency.asked import limit_of, share_of
+from firmly_nb.display.text import count, percent, percent_interval
 from firmly_nb.latency.columns import coded, ended_ms, floats, is_value, positions
 from firmly_nb.latency.dependence import (
     Units,
@@ -30,8 +27,6 @@ from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
@@ -240,10 +235,10 @@ def success_rate(orders: pd.DataFrame, level: float = 0.95) -> Share:
     >>> success_rate(orders).of
     3
     """
-    return _of_attempted(is_value(orders["outcome"], PLACED), orders, level)
+    return share_of_attempted(is_value(orders["outcome"], PLACED), orders, level)
 
 
-def _of_attempted(flags: NDArray[np.bool_], orders: pd.DataFrame, level: float) -> Share:
+def share_of_attempted(flags: NDArray[np.bool_], orders: pd.DataFrame, level: float) -> Share:
     """Return the share of attempted orders that did something; flags of all orders."""
     counted = ~is_value(orders["outcome"], CANCELLED)
     units = units_of(orders, kinds=False)
@@ -451,102 +446,6 @@ def completion_curve(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     )
 
 
-def slo_attainment(orders: pd.DataFrame, limit_ms: float, level: float = 0.95) -> Share:
-    """Return the share of attempted orders that were placed within a limit.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> orders = pd.DataFrame({"outcome": ["placed", "placed", "error_event"],
-    ...     "time_to_order_placed_ms": [100.0, 300.0, None]})
-    >>> slo_attainment(orders, 200).count
-    1
-    """
-    return good_fraction(orders, {"time_to_order_placed_ms": limit_ms}, level)
-
-
-@dataclass(frozen=True, slots=True)
-class Attainment:
-    """Share of orders placed within a limit, against the wanted share; it shows itself."""
-
-    attained: Share
-    order_ms: float
-    wanted: float  # the share that must keep the limit
-
-    @property
-    def verdict(self) -> str:
-        """``met``, ``missed`` or ``not enough data``: where the interval lies."""
-        if self.attained.low >= self.wanted:
-            return "met"
-        return "missed" if self.attained.high < self.wanted else "not enough data"
-
-    def __repr__(self) -> str:
-        wanted = f"{stated_percent(self.wanted)} placed within {stated(self.order_ms)} ms"
-        basis = self.attained.dependence
-        known = basis is not None and basis.unit != "none" and self.attained.of
-        how = f" Interval: {basis.way}." if basis is not None and known else ""
-        return f"{self.verdict.capitalize()}: {self.attained}. Wanted: {wanted}.{how}"
-
-    def _repr_html_(self) -> str:
-        verdict, _, rest = repr(self).partition(":")
-        return page(f"<b>{escape(verdict)}</b>:{escape(rest)}")
-
-
-def attainment(
-    orders: pd.DataFrame, order_ms: float | str, wanted: float | str, level: float = 0.95
-) -> Attainment:
-    """Hold the share of attempted orders that were placed within a limit against a wanted one.
-
-    Parameters
-    ----------
-    orders
-        Needs ``outcome``, ``time_to_order_placed_ms``.
-    order_ms
-        The limit, in ms; or ``"1.5s"``.
-    wanted
-        The share that must keep it: 0.95 or ``"95%"``.
-    level
-        The level of the interval that decides.
-
-    Raises
-    ------
-    ValueError
-        If the wanted share is not between 0 and 1, or the limit is no time above 0.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> orders = pd.DataFrame({"outcome": "placed", "time_to_order_placed_ms": [900.0] * 80})
-    >>> attainment(orders, 900, 0.95)  # doctest: +ELLIPSIS
-    Met: 100% (95.4% to 100%; 80 of 80). Wanted: 95% placed within 900 ms. Interval: ...
-    """
-    limit, share_wanted = limit_of("order_ms", order_ms), share_of("share", wanted, 0.95)
-    return Attainment(slo_attainment(orders, limit, level), limit, share_wanted)
-
-
-def good_fraction(
-    orders: pd.DataFrame, limits_ms: Mapping[str, float], level: float = 0.95
-) -> Share:
-    """Return the share of attempted orders that were placed and kept every limit.
-
-    Parameters
-    ----------
-    orders
-        Needs ``outcome`` and the limited columns.
-    limits_ms
-        The most that a column of ``orders`` may be, in ms.
-    """
-    return _of_attempted(is_good(orders, limits_ms), orders, level)
-
-
-def is_good(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Return for each order whether it was placed and kept every limit."""
-    good = is_value(orders["outcome"], PLACED)
-    for name, limit in limits_ms.items():
-        good &= floats(orders[name]) <= limit
-    return good
-
-
 def is_censored(orders: pd.DataFrame) -> bool:
     """Return whether some orders could only be watched for less long than others."""
     if is_value(orders["outcome"], CANCELLED).any():
@@ -633,65 +532,3 @@ def _variance(
     m0, m1 = np.cumsum(mixed), np.cumsum(mixed * incidence)
     found = incidence**2 * h0 - 2 * incidence * h1 + h2 + np.cumsum(own)
     return np.asarray(np.maximum(found - 2 * (incidence * m0 - m1), 0.0), dtype=np.float64)
-
-
-# Orders per second, and how many were open at a time.
-
-
-CONCURRENCY = Table(
-    "concurrency",
-    "one row a moment at which an order began or ended",
-    (
-        Column("at", "datetime64[ns, UTC]", "", "that moment"),
-        Column("open", "int64", "orders", "orders open from then on"),
-    ),
-)
-
-
-def throughput(orders: pd.DataFrame) -> float:
-    """Return placed orders per second, from the first start to the last end; of none, unknown.
-
-    Parameters
-    ----------
-    orders
-        Needs ``outcome``, ``started_at``, ``order_latency_ms``.
-    """
-    return goodput(orders, {})
-
-
-def goodput(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> float:
-    """Return the orders per second that were placed and kept every limit.
-
-    Parameters
-    ----------
-    orders
-        Needs ``outcome``, ``started_at``, ``order_latency_ms`` and the limited columns.
-    limits_ms
-        The most that a column of ``orders`` may be, in ms.
-    """
-    window = _window_s(orders)
-    return int(is_good(orders, limits_ms).sum()) / window if window > 0 else math.nan
-
-
-def concurrency(orders: pd.DataFrame) -> pd.DataFrame:
-    """Return how many orders were open, from moment to moment; see ``CONCURRENCY``."""
-    begins, ends = _spans_ns(orders)
-    moments = np.concatenate([begins, ends])
-    steps = np.concatenate([np.ones(len(begins), int), -np.ones(len(ends), int)])
-    # One that begins at the moment at which another ends comes after it.
-    by_moment = np.lexsort((steps, moments))
-    return CONCURRENCY.from_columns({"at": moments[by_moment], "open": np.cumsum(steps[by_moment])})
-
-
-def _spans_ns(orders: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    begins = orders["started_at"].dt.as_unit("ns").astype("int64").to_numpy()
-    lasted_ms = ended_ms(orders)
-    known = orders["started_at"].notna().to_numpy() & ~np.isnan(lasted_ms)
-    return begins[known], begins[known] + (lasted_ms[known] * 1e6).astype(np.int64)
-
-
-def _window_s(orders: pd.DataFrame) -> float:
-    if not len(orders):
-        return 0.0
-    begins, ends = _spans_ns(orders)
-    return float(ends.max() - begins.min()) / 1e9 if len(begins) else 0.0

@@ -37,7 +37,7 @@ from firmly_nb.latency.columns import coded, floats, is_value, positions
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
-from firmly_nb.latency.quantiles import estimate, values_needed
+from firmly_nb.latency.quantiles import estimate, quantile_name, values_needed
 from firmly_nb.latency.rules import rules
 from firmly_nb.latency.shares import outcome_table, success_over, success_rate
 from firmly_nb.latency.stages import (
@@ -51,7 +51,7 @@ from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -71,10 +71,10 @@ PLANNED = "from planned start"  # the order's time, counted from then; where ord
 NO_STAGES = (ORDER, PLANNED, FIRST_EVENT, HEADERS)
 
 
-def _quantile_columns() -> tuple[Column, ...]:
+def _quantile_columns(ps: Sequence[float]) -> tuple[Column, ...]:
     columns = []
-    for p in SHOWN:
-        name = f"p{100 * p:.0f}"
+    for p in ps:
+        name = quantile_name(p)
         words = f"the time that {stated_percent(p)} of the orders do not exceed"
         columns += [
             Column(f"{name}_ms", "float64", "ms", f"{words}; null: not estimable"),
@@ -84,30 +84,35 @@ def _quantile_columns() -> tuple[Column, ...]:
     return tuple(columns)
 
 
-LATENCY = Table(
-    "latency",
-    "one row a stage, then the order, from planned start if late, first event and headers",
-    (
-        Column("stage", "str", "", "the stage, or what the time runs to"),
-        Column("n", "int64", "orders", "orders that completed it, and whose time is known"),
-        *_quantile_columns(),
-        Column("max_ms", "float64", "ms", "the longest"),
-        Column("share_of_order", "float64", "", "its part of all time to placed orders"),
-        Column("reached", "int64", "orders", "orders that came to its end"),
-        Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
-        Column("reached_share", "float64", "", "reached / attempted"),
-        Column("reached_low", "float64", "", "interval of it, lower end; 0: none"),
-        Column("reached_high", "float64", "", "the same, upper end; 1: none"),
-        Column("coalesced_share", "float64", "", "ends that share a read with the event before"),
-        Column("uncertainty_p99_us", "float64", "µs", "how far off the times can be, p99"),
-        Column("left_out", "int64", "orders", "orders that completed it; the time is not known"),
-        Column("left_out_why", "str", "", "how many of these for which reason"),
-    ),
-)
+def latency_columns(ps: Sequence[float]) -> Table:
+    """Return the declaration of the latency table with these quantiles."""
+    return Table(
+        "latency",
+        "one row a stage, then the order, from planned start if late, first event and headers",
+        (
+            Column("stage", "str", "", "the stage, or what the time runs to"),
+            Column("n", "int64", "orders", "orders that completed it, and whose time is known"),
+            *_quantile_columns(ps),
+            Column("max_ms", "float64", "ms", "the longest"),
+            Column("share_of_order", "float64", "", "its part of all time to placed orders"),
+            Column("reached", "int64", "orders", "orders that came to its end"),
+            Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
+            Column("reached_share", "float64", "", "reached / attempted"),
+            Column("reached_low", "float64", "", "interval of it, lower end; 0: none"),
+            Column("reached_high", "float64", "", "the same, upper end; 1: none"),
+            Column("coalesced_share", "float64", "", "ends that share a read with the one before"),
+            Column("uncertainty_p99_us", "float64", "µs", "how far off the times can be, p99"),
+            Column("left_out", "int64", "orders", "completed it, but the time is not known"),
+            Column("left_out_why", "str", "", "how many of these for which reason"),
+        ),
+    )
 
 
-class _Part(NamedTuple):
-    """Input of one row."""
+LATENCY = latency_columns(SHOWN)
+
+
+class Part(NamedTuple):
+    """Input of one row of a table of times."""
 
     stage: str
     values: Floats
@@ -117,7 +122,11 @@ class _Part(NamedTuple):
 
 
 def latency_table(
-    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95
+    events: pd.DataFrame,
+    stages: pd.DataFrame,
+    orders: pd.DataFrame,
+    level: float = 0.95,
+    quantiles: Sequence[float] = SHOWN,
 ) -> pd.DataFrame:
     """Return the quantiles of every stage with their intervals.
 
@@ -136,11 +145,13 @@ def latency_table(
         ``started_at``, ``domain`` and ``n_items`` to see which orders are alike.
     level
         The intervals' level.
+    quantiles
+        Which quantiles, between 0 and 1.
 
     Returns
     -------
     pandas.DataFrame
-        ``LATENCY``.
+        ``LATENCY``, with the columns of these quantiles.
 
     Examples
     --------
@@ -150,29 +161,41 @@ def latency_table(
     >>> latency_table(pd.DataFrame(), STAGES.empty(), nothing)["stage"].tolist()
     []
     """
-    return _table(events, stages, orders, level)[0]
+    return _table(events, stages, orders, level, quantiles)[0]
 
 
 def _table(
-    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, level: float
+    events: pd.DataFrame,
+    stages: pd.DataFrame,
+    orders: pd.DataFrame,
+    level: float,
+    ps: Sequence[float],
 ) -> tuple[pd.DataFrame, dict[str, Estimates]]:
     """Return the table, and for each row its quantiles with what they rest on."""
+    table = latency_columns(ps)
     if not len(orders):
-        return LATENCY.empty(), {}
+        return table.empty(), {}
     counted = ~is_value(orders["outcome"], CANCELLED)
     units = units_of(orders)
-    parts = [
+    parts = parts_of(events, stages, orders)
+    found = {part.stage: estimates_of(part, ps, level) for part in parts}
+    tried = Units(units.runs, None, units.place).of(counted)
+    rows = [_row(part, found[part.stage], counted, tried, level) for part in parts]
+    return table.frame(rows), found
+
+
+def parts_of(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[Part]:
+    """Return what the rows of a table of times are made of, row by row."""
+    counted = ~is_value(orders["outcome"], CANCELLED)
+    units = units_of(orders)
+    return [
         *_stage_parts(events, stages, orders, units),
         *_order_parts(orders, counted, units),
     ]
-    found = {part.stage: _quantiles(part, level) for part in parts}
-    tried = Units(units.runs, None, units.place).of(counted)
-    rows = [_row(part, found[part.stage], counted, tried, level) for part in parts]
-    return LATENCY.frame(rows), found
 
 
 def _row(
-    part: _Part, found: Estimates, counted: NDArray[np.bool_], units: Units, level: float
+    part: Part, found: Estimates, counted: NDArray[np.bool_], units: Units, level: float
 ) -> dict[str, Any]:
     n = found.dependence.n
     reached = success_over(part.reached[counted], units, level)
@@ -193,13 +216,14 @@ def _row(
     return row
 
 
-def _quantiles(part: _Part, level: float) -> Estimates:
-    found = quantiles_over(part.values, SHOWN, part.units, level)
+def estimates_of(part: Part, ps: Sequence[float], level: float) -> Estimates:
+    """Return the quantiles of a row, and what their intervals rest on."""
+    found = quantiles_over(part.values, ps, part.units, level)
     # Whose order is in which unit is not kept: a summary is small.
     return found._replace(dependence=replace(found.dependence, codes=None))
 
 
-def _order_parts(orders: pd.DataFrame, counted: NDArray[np.bool_], units: Units) -> list[_Part]:
+def _order_parts(orders: pd.DataFrame, counted: NDArray[np.bool_], units: Units) -> list[Part]:
     """Return the rows of times that run from the request: the order's, and to its first signs."""
     placed = counted & is_value(orders["outcome"], PLACED)
     found = []
@@ -216,13 +240,13 @@ def _order_parts(orders: pd.DataFrame, counted: NDArray[np.bool_], units: Units)
             values = floats(orders[column])
             came = mask & ~np.isnan(values)
             extra = {"share_of_order": share}
-            found.append(_Part(name, values[came], units.of(came), came, extra))
+            found.append(Part(name, values[came], units.of(came), came, extra))
     return found
 
 
 def _stage_parts(
     events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, units: Units
-) -> list[_Part]:
+) -> list[Part]:
     together = _ends_coalesced(events, stages, orders)
     placed_ms = floats(orders["time_to_order_placed_ms"])
     is_placed = is_value(orders["outcome"], PLACED)
@@ -242,7 +266,7 @@ def _stage_parts(
         }
         came = np.zeros(len(orders), dtype=bool)
         came[one.orders] = came[one.left_out_orders] = True
-        parts.append(_Part(one.name, one.times_ms, units.of(one.orders), came, extra))
+        parts.append(Part(one.name, one.times_ms, units.of(one.orders), came, extra))
     return parts
 
 
@@ -272,16 +296,17 @@ def _ends_coalesced(
     return np.asarray(found[positions(orders, stages), ends], dtype=bool)
 
 
-HEADS: tuple[str | Head, ...] = (
-    "stage",
-    "orders",
-    *(Head(f"p{100 * p:.0f}", "ms") for p in SHOWN),
-    Head("max", "ms"),
-    "of order time",
-    "reached",
-    "coalesced",
-    Head("± p99", "µs"),
-)
+def _heads(ps: Sequence[float]) -> tuple[str | Head, ...]:
+    return (
+        "stage",
+        "orders",
+        *(Head(quantile_name(p), "ms") for p in ps),
+        Head("max", "ms"),
+        "of order time",
+        "reached",
+        "coalesced",
+        Head("± p99", "µs"),
+    )
 
 
 def summary_text(found: LatencySummary) -> str:
@@ -381,7 +406,7 @@ def summary_grid(found: LatencySummary) -> Grid:
         Row(_cells(row, found), look="bold" if row["stage"] == ORDER else "")
         for row in found.table.to_dict("records")
     ]
-    return Grid(HEADS, rows)
+    return Grid(_heads(found.quantiles), rows)
 
 
 def _cells(row: dict[Any, Any], found: LatencySummary) -> list[str | Cell]:
@@ -447,7 +472,12 @@ PART = 0.05  # of a stage: errors and lags above it, and shares of coalesced eve
 OF_TIMES = (OUT_OF_ORDER, LATE_START, COMPRESSED)  # caveats that are always said
 
 
-def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[str]:
+def sentences(
+    events: pd.DataFrame,
+    stages: pd.DataFrame,
+    orders: pd.DataFrame,
+    quantiles: Sequence[float] = SHOWN,
+) -> list[str]:
     """Return what a reader must know before believing the times; empty where nothing is amiss.
 
     Parameters
@@ -459,6 +489,8 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
     orders
         Needs ``recording_id``, ``outcome``, ``started_at``, ``time_to_order_placed_ms``,
         ``time_to_headers_ms``, ``schedule_lag_ms``; ``run_id`` where there are runs.
+    quantiles
+        Quantiles that are shown: it is said if orders are too few for the highest.
 
     Examples
     --------
@@ -477,7 +509,7 @@ def sentences(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) 
     known = claims(events, stages, orders)
     found = [
         *_caveats(known, times),
-        *_few_orders(orders),
+        *_few_orders(orders, max(quantiles)),
         *_warm_up(orders),
         *_drift(orders),
         *rules(orders),
@@ -493,10 +525,13 @@ def _placed(orders: pd.DataFrame) -> Floats:
     return floats(orders["time_to_order_placed_ms"])[is_value(orders["outcome"], PLACED)]
 
 
-def _few_orders(orders: pd.DataFrame) -> Iterator[str]:
-    n, needed = int((~np.isnan(_placed(orders))).sum()), values_needed(0.95)
+def _few_orders(orders: pd.DataFrame, p: float) -> Iterator[str]:
+    n, needed = int((~np.isnan(_placed(orders))).sum()), values_needed(p)
     if n < needed:
-        yield f"Too few orders for p95: {needed} placed orders are needed, there are {n}."
+        yield (
+            f"Too few orders for {quantile_name(p)}: {count(needed)} placed orders are needed, "
+            f"there are {count(n)}."
+        )
 
 
 def _warm_up(orders: pd.DataFrame) -> Iterator[str]:
@@ -603,6 +638,8 @@ class LatencySummary:
         For each row of the table its quantiles, and what counts as independent there.
     success
         Share of the attempted orders that were placed.
+    quantiles
+        Quantiles of the table.
     definitions
         Version of the definitions of the figures.
     """
@@ -614,6 +651,7 @@ class LatencySummary:
     level: float
     intervals: dict[str, Estimates]
     success: Share
+    quantiles: tuple[float, ...] = SHOWN
     definitions: str = DEFINITIONS
 
     def __repr__(self) -> str:
@@ -624,7 +662,11 @@ class LatencySummary:
 
 
 def summary(
-    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95
+    events: pd.DataFrame,
+    stages: pd.DataFrame,
+    orders: pd.DataFrame,
+    level: float = 0.95,
+    quantiles: Sequence[float] = SHOWN,
 ) -> LatencySummary:
     """Return the whole answer to "how long do orders take?".
 
@@ -634,16 +676,19 @@ def summary(
         The tables of recordings, as ``latency_table`` and ``sentences`` need them.
     level
         The intervals' level.
+    quantiles
+        Which quantiles, between 0 and 1.
     """
-    table, intervals = _table(events, stages, orders, level)
+    table, intervals = _table(events, stages, orders, level, quantiles)
     return LatencySummary(
         table=table,
         outcomes=outcome_table(orders, level),
-        sentences=tuple(sentences(events, stages, orders)),
+        sentences=tuple(sentences(events, stages, orders, quantiles)),
         where=where(orders),
         level=level,
         intervals=intervals,
         success=success_rate(orders, level),
+        quantiles=tuple(quantiles),
     )
 
 

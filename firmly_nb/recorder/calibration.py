@@ -166,6 +166,8 @@ class CalibrationRun:
                 events.append(record)
 
         end = await self.worker.place(_job(pattern, tls=self.tls), keep)
+        if not isinstance(end, End):
+            raise TypeError("an order's last record is its end")
         return _rows(condition, events, end, pattern)
 
     async def aclose(self) -> None:

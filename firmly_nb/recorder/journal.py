@@ -18,9 +18,19 @@ from pathlib import Path
 import platformdirs
 
 from firmly_nb.display.messages import coded_error, quoted
-from firmly_nb.recorder.records import End, Event, Record, Start, decode, encode, masked
+from firmly_nb.recorder.records import (
+    End,
+    Event,
+    Record,
+    Start,
+    decode,
+    encode,
+    masked,
+    recorded,
+)
 
 SUFFIX = ".jsonl"
+RECORDINGS = "recordings.jsonl"  # what is exported: the records of several orders
 
 
 class JournalError(OSError):
@@ -56,7 +66,7 @@ def expanded(path: str | Path, what: str = "The path") -> Path:
 
 
 class Journal:
-    """Journal of one recording; its first record creates the file.
+    """Journal of one recording; its first record creates the file, or opens that of its order.
 
     Parameters
     ----------
@@ -73,6 +83,7 @@ class Journal:
         self._start: Start | None = None
         self._file = -1
         self._torn = False
+        self._goes_on = False  # the file has records of earlier calls
 
     def append(self, record: Record) -> None:
         """Write one record; it is with the operating system when this returns.
@@ -113,17 +124,32 @@ class Journal:
     def _discard(self) -> None:
         """Leave no file behind of an order that will not be sent."""
         self.close()
-        if self.path:
+        if self.path and not self._goes_on:
             with suppress(OSError):
                 self.path.unlink()
             self.path = None
 
     def _create(self, record: Record) -> None:
+        if isinstance(record, Start) and record.flow and self._reopen(record.recording_id):
+            return
         day = self.directory / time.strftime("%Y-%m-%d", time.gmtime())
         day.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = record.recording_id if isinstance(record, Start) else f"unknown-{os.getpid()}"
         self.path = day / f"{name}{SUFFIX}"
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _reopen(self, recording_id: str) -> bool:
+        """Open the journal that earlier calls of an order left; False if there is none."""
+        self.path = find_journal(self.directory, recording_id)
+        if self.path is None:
+            return False
+        self._goes_on = True
+        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
+        size = os.fstat(self._file).st_size
+        # Whoever wrote before may have died in the middle of a line.
+        os.lseek(self._file, max(size - 1, 0), os.SEEK_SET)
+        self._torn = os.read(self._file, 1) not in {b"", b"\n"}
+        return True
 
     def _write(self, line: bytes) -> None:
         written = 0
@@ -177,39 +203,74 @@ def read_journal(path: Path) -> tuple[list[Record], list[str]]:
     JournalError
         If the file cannot be read, or does not begin with the start of a recording.
     """
+    found = read_recordings(path)
+    records = [record for one, _ in found for record in one]
+    return records, [text for _, warnings in found for text in warnings]
+
+
+def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
+    """Read a journal, or a file with the records of several orders, one after another.
+
+    Returns
+    -------
+    list
+        For each order its records, and a sentence for each thing that was wrong.
+
+    Raises
+    ------
+    JournalError
+        If the file cannot be read, or does not begin with the start of a recording.
+    """
+    lines = _lines(path)
+    found: list[tuple[list[Record], list[str]]] = []
+    before: list[str] = []  # of lines that belong to no order
+    current = None  # a flow writes its start anew before each call
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        warnings = found[-1][1] if found else before
+        try:
+            record = decode(line)
+        except ValueError:
+            warnings.append(f"line {number} of the journal is damaged and was left out")
+            continue
+        if isinstance(record, Start) and record.recording_id != current:
+            current = record.recording_id
+            found.append(([], []))
+        if not found:
+            break
+        found[-1][0].append(record)
+    if not found:
+        text = f"{path} is not a journal of a recording: the start is missing."
+        raise coded_error(JournalError, "FNB403", text)
+    found[0][1][:0] = before
+    for records, warnings in found:
+        if not isinstance(records[-1], End):
+            start, events, *_ = recorded(records)
+            after = f"{len(events)} calls" if start.flow else f"{len(events)} events"
+            text = f"the recording was cut off after {after}: the process that wrote it ended"
+            warnings.append(text)
+    return found
+
+
+def _lines(path: Path) -> list[bytes]:
     if path.exists() and not path.is_file():
         # A pipe has no end.
         text = f"{path} is not a file, and was not opened. Move it out of the folder."
         raise coded_error(JournalError, "FNB403", text)
     try:
-        lines = path.read_bytes().split(b"\n")
+        return path.read_bytes().split(b"\n")
     except OSError as error:
         text = f"The journal {path} cannot be read: {error.strerror}. Check its permissions."
         raise coded_error(JournalError, "FNB403", text) from error
-    records: list[Record] = []
-    warnings: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(decode(line))
-        except ValueError:
-            warnings.append(f"line {number} of the journal is damaged and was left out")
-    if not records or not isinstance(records[0], Start):
-        text = f"{path} is not a journal of a recording: the start is missing."
-        raise coded_error(JournalError, "FNB403", text)
-    if not isinstance(records[-1], End):
-        events = sum(isinstance(record, Event) for record in records)
-        warnings.append(
-            f"the recording was cut off after {events} events: the process that wrote it ended"
-        )
-    return records, warnings
 
 
-def append_end(path: Path, start: Start, end: End, *, keep_personal: bool = False) -> None:
-    """Write an end into a journal that is closed, so that loading tells the same; the last counts.
+def append_record(
+    path: Path, start: Start, record: Event | End, *, keep_personal: bool = False
+) -> None:
+    """Write a record into a journal that is closed, so that loading tells the same.
 
-    It is that of an order whose recorder died, or that was settled.
+    It is of an order whose recorder died, that was settled, or that was left; the last end counts.
 
     Raises
     ------
@@ -222,7 +283,9 @@ def append_end(path: Path, start: Start, end: End, *, keep_personal: bool = Fals
             file.seek(max(last, 0))
             # The recorder may have died in the middle of a line.
             line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
-            file.write(line_end + encode(end if keep_personal else masked(end, start)) + b"\n")
+            file.write(
+                line_end + encode(record if keep_personal else masked(record, start)) + b"\n"
+            )
     except OSError as error:
         text = f"The journal {path} cannot be written: {error.strerror}. Free space."
         raise coded_error(JournalError, "FNB402", text) from error

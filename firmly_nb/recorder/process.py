@@ -24,12 +24,13 @@ from anyio import CancelScope
 
 from firmly_nb.api.secrets import Secret, SecretStr, redact_text, without_app_id
 from firmly_nb.display.messages import coded_error, without_code
-from firmly_nb.recorder.journal import JournalError, append_end, find_journal, read_journal
+from firmly_nb.recorder.journal import JournalError, append_record, find_journal, read_journal
 from firmly_nb.recorder.records import (
     End,
     Event,
     Record,
     Start,
+    failed_call,
     from_dict,
     says_placed,
     says_refused,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from firmly_nb.recorder.recorder import Job
 
 
-# The protocol between a notebook and its recorder, version 1.
+# The protocol between a notebook and its recorder, version 2.
 #
 # Both directions carry frames: four bytes of length (big endian), then one JSON object with
 # ``type``. The recorder's first frame comes after ``GREETING``: whatever stands before it was
@@ -52,9 +53,9 @@ if TYPE_CHECKING:
 # ========== ==================================================== ===============================
 # ``type``   further keys                                         meaning
 # ========== ==================================================== ===============================
-# ``hello``  ``version``, ``card_url``, ``ca_file``, ``journal``, first: where orders go, where
-#            ``keep_personal``                                    journals are kept
-# ``place``  ``id``, ``job``                                      record this order
+# ``hello``  ``version``, ``card_url``, ``api_url``, ``ca_file``, first: where orders and carts go,
+#            ``journal``, ``keep_personal``                       where journals are kept
+# ``place``  ``id``, ``job``                                      record this order, or call of one
 # ``cancel`` ``id``                                               close its stream; an end follows
 # ``recall`` ``id``                                               do not send it, if it is not begun
 # ========== ==================================================== ===============================
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 # line, not the environment, not a file. Closing the recorder's input ends it.
 
 
-VERSION = 1
+VERSION = 2
 GREETING = b"\0firmly-nb recorder\n"
 LENGTH = struct.Struct(">I")
 # An event is at most 2 MiB unless more is asked for. Text that is taken for a length is always
@@ -147,17 +148,19 @@ def job_message(job: Job) -> dict[str, Any]:
         "max_event_bytes": job.max_event_bytes,
         "max_stream_bytes": job.max_stream_bytes,
         "max_events": job.max_events,
+        "call": job.call,
     }
 
 
 def read_job(message: dict[str, Any]) -> Job:
     """Read a job back."""
-    from firmly_nb.recorder.recorder import Job
+    from firmly_nb.recorder.recorder import Call, Job
 
-    start = from_dict(message.pop("start"))
+    start, call = from_dict(message.pop("start")), message.pop("call")
     if not isinstance(start, Start):
         raise TypeError("a job begins with a start record")
-    return Job(start=start, token=SecretStr(message.pop("token")), **message)
+    token = SecretStr(message.pop("token"))
+    return Job(start=start, token=token, call=Call(**call) if call else None, **message)
 
 
 START_TIMEOUT_S = 60.0
@@ -166,6 +169,7 @@ CANCEL_TIMEOUT_S = 5.0
 LATE_S = 3.0  # so long after an order's limit its end may take to come through the pipe
 STOPPED_CHECK_S = 0.1
 MOST_TOLD = 20
+DIED = "RecorderDied"
 DID_NOT_RESPOND = "the recorder did not respond and was ended"
 
 
@@ -184,7 +188,7 @@ class _Pending:
     job: Job
     process: asyncio.subprocess.Process
     on_record: Callable[[Record], None]
-    done: asyncio.Future[End]
+    done: asyncio.Future[Record]
     start: Start | None = None
     recalled: bool = False
     cancelled: bool = False
@@ -206,7 +210,7 @@ class _Pending:
         except Exception as error:  # noqa: BLE001 - raised again where the order is awaited
             self.done.set_exception(error)
             return
-        if isinstance(record, End):
+        if isinstance(record, End) or (isinstance(record, Event) and not self.job.ends):
             self.done.set_result(record)
 
     def _note(self, start: Start, event: Event) -> None:
@@ -235,12 +239,15 @@ class WorkerProcess:
         Certificates to trust instead of the usual ones (a simulator with TLS).
     keep_personal
         Whether journals hold addresses unmasked.
+    api_url
+        Where the calls go that build a cart; empty where orders go there, too.
     """
 
     card_url: str
     journal: Path
     ca_file: str | None = None
     keep_personal: bool = False
+    api_url: str = ""
     process: asyncio.subprocess.Process | None = None
     _pending: dict[str, _Pending] = field(default_factory=dict)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -258,8 +265,8 @@ class WorkerProcess:
         """Have the process running, so that the next order need not wait for it."""
         await self._started()
 
-    async def place(self, job: Job, on_record: Callable[[Record], None]) -> End:
-        """Have one order recorded.
+    async def place(self, job: Job, on_record: Callable[[Record], None]) -> Record:
+        """Have one order recorded, or one call of it; the last record is returned.
 
         ``on_record`` is called with each record as it comes, the end included. Cancelling closes
         the order's stream, gives out its end (outcome ``cancelled``) and then raises.
@@ -275,7 +282,7 @@ class WorkerProcess:
         """
         process = await self._started_within(job.left_s())
         order_id = job.start.recording_id
-        done: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         pending = self._pending[order_id] = _Pending(job, process, on_record, done)
         try:
             _send(process, {"type": "place", "id": order_id, "job": job_message(job)})
@@ -385,6 +392,7 @@ class WorkerProcess:
             "type": "hello",
             "version": VERSION,
             "card_url": self.card_url,
+            "api_url": self.api_url or self.card_url,
             # Percent-encoded: the name of a file need not be text, and JSON holds only text.
             "ca_file": self.ca_file and quote(os.fsencode(self.ca_file)),
             "journal": quote(os.fsencode(self.journal)),
@@ -461,11 +469,14 @@ class WorkerProcess:
             # The start is on disk before anything is sent.
             pending.fail(_failed_before(f"process {what_happened}"))
             return
+        if not pending.job.ends:
+            pending.deliver(self._unanswered(pending, what_happened))
+            return
         warning = "the recorder died before the end of the order"
         end = End(
             "transport_error",
-            _since(pending.start),
-            error_code="RecorderDied",
+            _since(pending),
+            error_code=DIED,
             error_description=f"the recorder's process {what_happened}",
             warnings=[warning],
         )
@@ -478,15 +489,30 @@ class WorkerProcess:
             end = replace(told, warnings=end.warnings)
         pending.deliver(self._written(pending, end))
 
+    def _unanswered(self, pending: _Pending, what_happened: str) -> Event:
+        """Return the event of a call whose recorder died under it; the order may go on."""
+        call = pending.job.call
+        if call is None:
+            raise TypeError("an order's last record is its end")
+        text = f"the recorder's process {what_happened}"
+        ended = {"outcome": "transport_error", "error_code": DIED, "error_description": text}
+        event = failed_call(call.failed, call.name, call.seq, _since(pending), ended)
+        self._append(pending, event)
+        return event
+
     def _written(self, pending: _Pending, end: End) -> End:
         """Put the end of an order into the journal that the dead recorder left without one."""
+        failure = self._append(pending, end)
+        return replace(end, warnings=[*end.warnings, failure]) if failure else end
+
+    def _append(self, pending: _Pending, record: Event | End) -> str:
         path = find_journal(self.journal, pending.job.start.recording_id)
         try:
             if path:
-                append_end(path, pending.job.start, end, keep_personal=self.keep_personal)
+                append_record(path, pending.job.start, record, keep_personal=self.keep_personal)
         except JournalError as error:
-            return replace(end, warnings=[*end.warnings, f"not everything is on disk: {error}"])
-        return end
+            return f"not everything is on disk: {error}"
+        return ""
 
     def _left_on_disk(self, pending: _Pending) -> list[Record]:
         """Return what the recorder wrote down and could not tell any more."""
@@ -495,6 +521,11 @@ class WorkerProcess:
             records = read_journal(path)[0] if path else []
         except JournalError:
             return []
+        if pending.job.call:
+            # Before them are those of earlier calls.
+            mine = pending.job.start.request_id
+            begins = [isinstance(r, Start) and r.request_id == mine for r in records]
+            records = records[begins.index(True) :] if True in begins else []
         return [
             record
             for record in records
@@ -558,8 +589,9 @@ def _failed_before(why: str) -> RecorderError:
     return coded_error(RecorderError, "FNB606", text)
 
 
-def _since(start: Start) -> int:
-    return max(time.time_ns() - (start.started_at_ns or 0), 0)
+def _since(pending: _Pending) -> int:
+    start = pending.start or pending.job.start
+    return max(time.time_ns() - (start.started_at_ns or 0) - start.paused_ns, 0)
 
 
 def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:

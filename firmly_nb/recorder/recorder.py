@@ -29,8 +29,8 @@ from firmly_nb.api.errors import (
     seconds_to_wait,
     without_markup,
 )
-from firmly_nb.api.event_names import ERROR
-from firmly_nb.api.headers import REQUEST_ID, kept_headers
+from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR
+from firmly_nb.api.headers import REQUEST_ID, kept_headers, other_names
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import ORDER_NUMBER, order_number, why_unread
 from firmly_nb.display.text import count, cut, printable
@@ -41,7 +41,9 @@ from firmly_nb.recorder.records import (
     Phases,
     Record,
     Start,
+    failure_data,
     masked_headers,
+    masked_text,
     says_placed,
     says_refused,
 )
@@ -228,8 +230,30 @@ NOTEBOOK_GONE = "cut off: the notebook's process ended"
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Call of an order that is made call by call, and how far the order is.
+
+    The times of its event go on from those of the calls before it: pauses between calls are in
+    ``Start.paused_ns`` and in no time of an event.
+    """
+
+    name: str  # of the event that its response becomes
+    failed: str  # the same where it fails
+    method: str
+    path: str  # behind /cart/: "line-items"; or "complete-order"
+    seq: int  # number of its event
+    t_ns: int = 0  # time of the calls before it
+    uncertainty_us: float = 0.0  # of that time
+
+    @property
+    def orders(self) -> bool:
+        """True for the call that orders: it goes where cards go, and an end follows it."""
+        return self.name == COMPLETE_ORDER
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """Order to record: its start record, body and token."""
+    """Order to record, or one call of it: its start record, body and token."""
 
     start: Start
     body: dict[str, Any] = field(repr=False)  # holds the encrypted card
@@ -243,6 +267,7 @@ class Job:
     # On the clock of `monotonic_ns`, which is the same in every process.
     planned_ns: int | None = None  # when to send; None: at once
     deadline_ns: int | None = None  # when somebody waits no longer; None: timeout_s after the start
+    call: Call | None = None  # None: Place Order
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -250,6 +275,11 @@ class Job:
         texts = [self.token.get_secret_value(), self.body.get("encrypted_card")]
         texts.append(self.body.get("captcha_token"))
         return tuple(text for text in texts if isinstance(text, str) and text)
+
+    @property
+    def ends(self) -> bool:
+        """True if an end is its last record; of a call that does not order it is an event."""
+        return self.call is None or self.call.orders
 
     def left_s(self) -> float:
         """Return how many seconds the order has from now on; 0 once they are over."""
@@ -267,8 +297,13 @@ async def record(
     client: FirmlyClient,
     emit: Callable[[Record], None],
     give_way: Callable[[], Awaitable[None]] = _next_turn,
-) -> End:
+) -> Record:
     """Place an order and give out its records as they come: the start, each event, the end.
+
+    The last record, which is returned, is the end. A cancelled task gives it out with outcome
+    ``cancelled`` and then raises. An error of our own after the start is an end like any other.
+    Cancelled well before a planned start, it gives out nothing: nothing was sent. Of a call that
+    does not order the last record is its event, also where it failed.
 
     Parameters
     ----------
@@ -281,13 +316,6 @@ async def record(
         is sent; an exception of ``emit`` then means that nothing was ordered.
     give_way
         Awaited now and then while very many events are worked on.
-
-    Returns
-    -------
-    End
-        The last record. A cancelled task gives it out with outcome ``cancelled`` and then raises.
-        An error of our own after the start is an end like any other. Cancelled
-        well before a planned start, it gives out nothing: nothing was sent.
     """
     await _until(job.planned_ns, early_ns=WRITE_AHEAD_NS)
     run = _Run(job, client, emit, give_way)
@@ -296,7 +324,7 @@ async def record(
     except asyncio.CancelledError as error:
         reason = NOTEBOOK_GONE if NOTEBOOK_GONE in error.args else "cancelled by the analyst"
         after = "" if run.phases.sent else f" {BEFORE_IT_WAS_SENT}"
-        run.t_start = run.t_start or monotonic_ns()
+        run.begin()
         run.closed_by_us = True
         run.end("cancelled", None, f"{reason}{after}")
         if reason == NOTEBOOK_GONE:
@@ -350,12 +378,13 @@ class _Run:
         self.full_by = ""  # the limit beyond which events are not kept
         self.not_kept = self.too_large = self.kept_beyond = 0
         self.deadline = asyncio.timeout(None)
-        self.t_start = 0
+        self.t_start = 0  # times count from here; of a call it is moved by those before it
+        self.answer: Event | None = None  # of the call, once it is given out
         self.t_headers: int | None = None
         self.t_end: int | None = None  # arrival of the body's end, where it came
         self.offsets: list[int] = []
         self.offset_error = 0
-        self.seq = 0
+        self.seq = job.call.seq - 1 if job.call else 0
         self.last_read_no: int | None = None
         self.comments: list[int] = []
         self.ended: dict[str, Any] = {}
@@ -376,21 +405,27 @@ class _Run:
         self.retry_after_s: float | None = None
         self.headers = httpx.Headers()  # of the response, as they came
 
+    def begin(self) -> None:
+        """Let the time begin, unless it has."""
+        before_ns = self.job.call.t_ns if self.job.call else 0
+        self.t_start = self.t_start or monotonic_ns() - before_ns
+
     async def follow(self) -> None:
         """Send the order and read the answer to its end; why it ended goes to ``ended``."""
         start = self.job.start
         planned_ns = self.job.planned_ns
         # What is planned is written down a little ahead: a file takes its time.
         expected_ns = max(monotonic_ns(), planned_ns or 0)
-        self.emit(
-            replace(
-                start,
-                started_at_ns=expected_ns + wall_clock_offset()[0],
-                schedule_lag_ns=self._lag_ns(expected_ns),
-            )
-        )
+        wall_ns, call = expected_ns + wall_clock_offset()[0], self.job.call
+        if call and call.seq > 1:
+            paused_ns = wall_ns - (start.started_at_ns or wall_ns) - call.t_ns
+            start = replace(start, paused_ns=max(paused_ns, start.paused_ns))
+        else:
+            lag_ns = self._lag_ns(expected_ns)
+            start = replace(start, started_at_ns=wall_ns, schedule_lag_ns=lag_ns)
+        self.emit(start)
         await _until(planned_ns)
-        self.t_start = monotonic_ns()
+        self.begin()
         try:
             left_s = self.job.left_s()
             async with asyncio.timeout(left_s) as self.deadline:
@@ -418,17 +453,21 @@ class _Run:
     async def _exchange(self) -> None:
         start = self.job.start
         own_id = {REQUEST_ID: start.request_id} if start.request_id else {}
+        call = self.job.call
         async with self.client.stream_order(
             start.domain,
             self.job.body,
             self.job.token,
             sse=start.sse,
+            call=(call.method, call.path) if call else None,
             limits=httpx.Timeout(start.timeout_s),
             headers={**self.job.headers, **own_id},
             extensions={"trace": self.phases.trace},
         ) as response:
             self.http_status = response.status_code
-            self.retry_after_s = seconds_to_wait(response.headers.get("retry-after"))
+            self.retry_after_s = seconds_to_wait(
+                response.headers.get("retry-after"), response.headers.get("date")
+            )
             read = last_read(response)
             self.t_headers = read.arrived_ns
             self._note(read)
@@ -782,8 +821,15 @@ class _Run:
         except orjson.JSONDecodeError:
             number = find_order_number(body) if len(body) > limit else None
             answer, is_json = {ORDER_NUMBER: number} if number else None, False
+        if not self.job.ends:
+            self._take_cart(answer, response, len(body))
+            return
         self._take_answer(answer)
         if self.decided:
+            if self.job.call and self.succeeded:
+                # The order is the event of the call, as it is that of a stream.
+                self._tell(self.job.call.name, self.confirmation, last_read(response), len(body))
+                self.confirmation = None
             return
         if self.job.start.sse:
             is_ok = response.status_code == 200
@@ -798,6 +844,45 @@ class _Run:
             # 200 does not always mean ordered: the answer may be the cart, with a notice.
             notice = answer.get("notice") if isinstance(answer, dict) else None
             self.end("incomplete", None, f"no order number in the answer; notice: {notice}")
+
+    def _take_cart(self, cart: Any, response: httpx.Response, size: int) -> None:
+        """Take the response of a call that changes the cart."""
+        if isinstance(cart, dict):
+            self._tell(self.job.call.name, cart, last_read(response), size)  # type: ignore[union-attr]  # there is one
+        else:
+            self.end("http_error", "UnexpectedAnswer", "the response is not a JSON object")
+
+    def _tell(self, name: str, data: Any, read: Read | None, size: int = 0) -> Event:
+        """Give out the event of a call: its response arrived with a read, or it failed."""
+        before_us = self.job.call.uncertainty_us if self.job.call else 0.0
+        now_ns = read.arrived_ns if read else self.t_end or monotonic_ns()
+        offset_ns = read.wall_offset_ns if read else wall_clock_offset()[0]
+        found_us = self._uncertainty_us(read, last_in_read=True) if read else 0.0
+        self.seq += 1
+        self.answer = Event(
+            seq=self.seq,
+            event=name,
+            data=data,
+            t_ns=now_ns - self.t_start,
+            wall_ns=now_ns + offset_ns,
+            clock=read.clock if read else "user",
+            # The time of a flow is a sum, and each call before it may have been shorter.
+            uncertainty_us=before_us + found_us,
+            read_no=read.read_no if read else None,
+            coalesced=False,
+            read_delay_us=(read.read_ns - read.arrived_ns) / 1000 if read else 0.0,
+            size=size,
+            rtt_us=read.rtt_us if read else None,
+            retransmits=read.retransmits if read else None,
+            reordered=read.reordered if read else None,
+        )
+        self.emit(self.answer)
+        return self.answer
+
+    def _tell_failure(self, call: Call) -> Event:
+        """Give out the event of a call that failed: the flow may go on after it."""
+        told = failure_data(call.name, self.ended, self.http_status)
+        return self._tell(call.failed, told, None)
 
     def _kind(self, response: httpx.Response) -> str:
         return redact_text(_media_type(response), self.secrets) or "no content type"
@@ -864,8 +949,10 @@ class _Run:
                 "error_description": redact_text(description, self.secrets),
             }
 
-    def finish(self) -> End:
+    def finish(self) -> Record:
         """Give out the last record."""
+        if self.job.call and not self.job.ends:
+            return self.answer or self._tell_failure(self.job.call)
         t_end = self.t_end or monotonic_ns()
         self._judge_by_content()
         self._say_repeats()
@@ -885,7 +972,9 @@ class _Run:
             t_end_ns=t_end - self.t_start,
             t_headers_ns=self.t_headers - self.t_start if self.t_headers else None,
             http_status=self.http_status,
-            phases=self.phases.phases(self.t_start, self.t_headers),
+            phases=self.phases.phases(
+                self.t_start + (self.job.call.t_ns if self.job.call else 0), self.t_headers
+            ),
             connection="cold" if self.phases.connected else "warm",
             confirmation=self.confirmation,
             comments_ns=self.comments,
@@ -902,6 +991,10 @@ class _Run:
             headers=masked_headers(
                 kept_headers(self.headers.multi_items(), self.secrets), self.job.start
             ),
+            other_headers=[
+                masked_text(name, self.job.start)
+                for name in other_names(self.headers, self.secrets)
+            ],
         )
         self.emit(record)
         return record

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
 import orjson
 
 from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payload
-from firmly_nb.api.event_names import ERROR, SUCCESS, milestone_of
-from firmly_nb.api.personal import mask_personal, mask_personal_text
+from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SUCCESS, milestone_of
+from firmly_nb.api.personal import mask_personal, mask_personal_text, may_be_personal
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.outcomes import Existence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from firmly_nb.outcomes import OutcomeName
 
@@ -67,12 +67,23 @@ class Start:
     personal: list[str] = field(default_factory=list, repr=False, compare=False)
     request_id: str | None = None  # sent with the order; None: an older version, or another tool
     server: str | None = None  # host and port that the order goes to
+    # Whether the order is made call by call. Its start is then written anew before each call: its
+    # milestones are the calls so far, its items those of the cart, its request id the last call's.
+    flow: bool = False
+    paused_ns: int = 0  # between the calls of a flow so far; no time of an event has them in it
     format_version: int = FORMAT_VERSION
     kind: Literal["start"] = "start"
 
     @property
+    def orders(self) -> bool:
+        """True once the request that orders is sent: of a flow its last call, else the only one."""
+        return not self.flow or COMPLETE_ORDER in (self.milestones or ())
+
+    @property
     def success(self) -> frozenset[str]:
         """Names of the events that mean that the order was placed."""
+        if self.flow:
+            return frozenset({COMPLETE_ORDER})
         return frozenset(self.milestones[-1:]) if self.milestones else SUCCESS
 
 
@@ -165,6 +176,7 @@ class End:
     stream_left_open: bool = False
     # Name and value of those headers of the response that may be kept; one can come twice.
     headers: list[list[str]] = field(default_factory=list)
+    other_headers: list[str] = field(default_factory=list)  # names of those that may not be kept
     kind: Literal["end"] = "end"
 
 
@@ -273,6 +285,32 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
         encoding=record.encoding and text(record.encoding),
         warnings=[text(words) for words in record.warnings],
     )
+
+
+def shareable(order: Recorded) -> Recorded:
+    """Return a recording as it may leave the toolkit: nothing in it names a person.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
+    >>> end = End("incomplete", 0, error_description="no street for Ada")
+    >>> shareable(Recorded(start, [], end)).end.error_description
+    'no street for ***'
+    """
+    start, events, end, cut_off, warnings = order
+    return Recorded(
+        masked(start, start),
+        [_shareable(event, start) for event in events],
+        masked(end, start),
+        cut_off,
+        [masked_text(text, start) for text in warnings],
+    )
+
+
+def _shareable(event: Event, start: Start) -> Event:
+    words = b" ".join((orjson.dumps(event.data), event.event.encode(), event.id.encode()))
+    is_clean = not may_be_personal(words, tuple(start.personal))
+    return replace(event, raw=None, _exact=None) if is_clean else masked(event, start)
 
 
 def masked_text(text: str, start: Start) -> str:
@@ -404,7 +442,12 @@ def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"
     """
     if name in start.success:
         return "name"
-    if name == ERROR or milestone_of(name, start.milestones) or order_number(data) is None:
+    if (
+        start.flow
+        or name == ERROR
+        or milestone_of(name, start.milestones)
+        or order_number(data) is None
+    ):
         return None
     snapshot = find_snapshot(data)
     is_active = snapshot is not None and snapshot.data.get("cart_status") == "active"
@@ -422,12 +465,49 @@ def says_refused(start: Start, name: str, data: Any) -> FirmlyError | None:
     >>> says_refused(start, "note", {"error": "of our own"}) is None
     True
     """
+    if start.flow:
+        return None  # the end tells; an error of a call before it need not be the last word
     if name != ERROR and (name in start.success or milestone_of(name, start.milestones)):
         return None
     if name != ERROR and not isinstance(data, dict):
         return None
     error = error_from_payload(data)
     return error if name == ERROR or error.error in LISTED_STATUSES else None
+
+
+def failure_data(call: str, ended: Mapping[str, Any], http_status: int | None) -> dict[str, Any]:
+    """Return what the event of a failed call tells: which call, how it ended, and its error.
+
+    Examples
+    --------
+    >>> ended = {"outcome": "http_error", "error_code": "ErrorNotEnoughStock"}
+    >>> failure_data("add-line-item", ended, 400)["error"]["error"]
+    'ErrorNotEnoughStock'
+    """
+    error = {"code": http_status, "error": ended.get("error_code") or ended["outcome"]}
+    text = ended.get("error_description") or ""
+    return {
+        "call": call,
+        "outcome": ended["outcome"],
+        "error": {**error, "description": text},
+    }
+
+
+def failed_call(name: str, call: str, seq: int, t_ns: int, ended: Mapping[str, Any]) -> Event:
+    """Return the event of a call whose recorder could not tell it."""
+    return Event(
+        seq=seq,
+        event=name,
+        data=failure_data(call, ended, None),
+        t_ns=t_ns,
+        wall_ns=None,
+        clock="user",
+        uncertainty_us=0.0,
+        read_no=None,
+        coalesced=False,
+        read_delay_us=0.0,
+        size=0,
+    )
 
 
 def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
@@ -464,24 +544,38 @@ def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
 
 def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
     """Return an end for a recording that has none."""
+    t_end = events[-1].t_ns if events else 0
+    if not start.orders:
+        text = f"the recording was cut off before {COMPLETE_ORDER} was sent"
+        return End("incomplete", t_end, error_description=text, sent=False)
     text = "the recording was cut off before the order's end"
     if not any(order_number(event.data) for event in events):
         text += "; the order may exist"
-    t_end = events[-1].t_ns if events else 0
     return told_by_events(start, events) or End("incomplete", t_end, error_description=text)
 
 
+def start_of(records: Sequence[Record]) -> Start:
+    """Return what a recording begins with, as it was written last.
+
+    Raises
+    ------
+    TypeError
+        If the first record is no start.
+    """
+    if not isinstance(records[0], Start):
+        raise TypeError("a recording begins with a start record")
+    return next(record for record in reversed(records) if isinstance(record, Start))
+
+
 def recorded(records: Sequence[Record], warnings: Sequence[str] = ()) -> Recorded:
-    """Put the records of an order together.
+    """Put the records of an order together; of several starts, those of a flow, the last counts.
 
     Raises
     ------
     TypeError
         If the first is no start.
     """
-    start, last = records[0], records[-1]
-    if not isinstance(start, Start):
-        raise TypeError("a recording begins with a start record")
+    start, last = start_of(records), records[-1]
     events = [record for record in records if isinstance(record, Event)]
     if isinstance(last, End):
         return Recorded(start, events, last, warnings=warnings)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
-from firmly_nb.api.event_names import milestone_of
+from firmly_nb.api.event_names import COMPLETE_ORDER, milestone_of
 from firmly_nb.api.headers import proxies
 from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number, why_unread
 from firmly_nb.display.text import count
@@ -14,6 +14,7 @@ from firmly_nb.outcomes import (
     ANSWERED,
     BEFORE_IT_WAS_SENT,
     CANCELLED,
+    EXTERNAL,
     KNOWN,
     NOT_SEEN,
     PLACED,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from firmly_nb.recorder.records import End, Event, Start
+
+HALF_US = 500  # of a millisecond
+PLACE_ORDER = "place-order"
 
 EVENTS = Table(
     "events",
@@ -79,6 +83,12 @@ ORDERS = Table(
         Column("started_at", "datetime64[ns, UTC]", "", "t_start by the wall clock"),
         Column("environment", "category", "", "simulator, staging, custom or external"),
         Column("domain", "category", "", "the merchant"),
+        Column(
+            "endpoint",
+            "category",
+            "",
+            "the call that orders: place-order, or complete-order after others; null if external",
+        ),
         Column("n_items", "int64", "", "lines asked for"),
         Column("quantity", "int64", "", "pieces asked for"),
         Column("outcome", "category", "", f"how it ended: {', '.join(KNOWN)}"),
@@ -99,6 +109,12 @@ ORDERS = Table(
         Column("time_to_failure_ms", "float64", "ms", "error event, or end; null if placed"),
         Column("order_latency_ms", "float64", "ms", "end of the answer; null if left open"),
         Column("scheduled_order_latency_ms", "float64", "ms", "the same from the planned start"),
+        Column(
+            "wall_time_ms",
+            "float64",
+            "ms",
+            "first request to the end, pauses between calls included; null for a single call",
+        ),
         Column("schedule_lag_ms", "float64", "ms", "start after the planned start"),
         Column("blocked_ms", "float64", "ms", "before connecting or sending"),
         Column("connecting_ms", "float64", "ms", "TCP connection; null if it was open"),
@@ -206,7 +222,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         latency_ms = _ms(end.told.latency_ns)
     placed_ms = _placed_ms(start, events, end)
     number = number_of_order(start, events, end)
-    judged = judgement(events, end, number)
+    judged = judgement(start, events, end, number)
     return {
         "recording_id": start.recording_id,
         "run_id": start.run_id,
@@ -216,6 +232,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         else start.started_at_ns + (lag_ns or 0) - (start.schedule_lag_ns or 0),
         "environment": start.environment,
         "domain": start.domain,
+        "endpoint": endpoint_of(start.environment, flow=start.flow),
         "n_items": len(start.items),
         "quantity": sum(item.get("quantity", 1) for item in start.items),
         "outcome": end.outcome,
@@ -228,12 +245,13 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "http_status": end.http_status,
         "last_milestone": milestones[-1] if milestones else None,
         "time_to_headers_ms": _ms(end.t_headers_ns),
-        "time_to_first_event_ms": events[0].t_ns / 1e6 if events else None,
+        "time_to_first_event_ms": _first_ms(events, end),
         "time_to_order_placed_ms": placed_ms,
         "scheduled_time_to_order_placed_ms": _later(placed_ms, lag_ms),
         "time_to_failure_ms": _failed_ms(start, events, end),
         "order_latency_ms": latency_ms,
         "scheduled_order_latency_ms": _later(latency_ms, lag_ms),
+        "wall_time_ms": (end.t_end_ns + start.paused_ns) / 1e6 if start.flow else None,
         "schedule_lag_ms": lag_ms,
         "blocked_ms": _ms(end.phases.blocked_ns),
         "connecting_ms": _ms(end.phases.connecting_ns),
@@ -250,6 +268,19 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "clock_step_us": end.clock_step_us,
         "tags": dict(start.tags),
     }
+
+
+def endpoint_of(environment: str, *, flow: bool) -> str | None:
+    """Return the call that orders; None where another tool told of the order.
+
+    Examples
+    --------
+    >>> endpoint_of("staging", flow=True), endpoint_of("external", flow=False)
+    ('complete-order', None)
+    """
+    if environment == EXTERNAL:
+        return None
+    return COMPLETE_ORDER if flow else PLACE_ORDER
 
 
 def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
@@ -273,7 +304,7 @@ def last_unread(start: Start, events: Sequence[Event]) -> tuple[Event, str] | No
     return None
 
 
-def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgement:
+def judgement(start: Start, events: Sequence[Event], end: End, number: str | None) -> Judgement:
     """Judge whether an order exists by what its recording holds, of which its order number."""
     settled = end.settled
     if end.told:
@@ -285,7 +316,8 @@ def judgement(events: Sequence[Event], end: End, number: str | None) -> Judgemen
             success=end.outcome == PLACED,
             error_code=end.error_code if end.outcome in ANSWERED else None,
             http_status=end.http_status,
-            sent=_sent(events, end),
+            sent=_sent(events, end) if start.orders else False,
+            last_call=COMPLETE_ORDER if start.flow else "",
             settled=Judgement(settled.order_exists, settled.evidence) if settled else None,
         )
     )
@@ -313,7 +345,9 @@ def number_of_order(start: Start, events: Sequence[Event], end: End) -> str | No
     placed = placed_event(start, events)
     if placed is not None and (number := order_number(placed.data)):
         return number
-    if number := next(filter(None, map(order_number, _last_first(events, end))), None):
+    # Of a flow only the call that orders has a number of its own: a cart may be an old one.
+    others = () if start.flow else events
+    if number := next(filter(None, map(order_number, _last_first(others, end))), None):
         return number
     return end.settled.order_number if end.settled else None
 
@@ -333,6 +367,15 @@ def error_of(end: End) -> FirmlyError | None:
         return None
     status = end.http_status if end.outcome == "http_error" else None
     return make_error(end.error_code, end.error_description or "", status)
+
+
+def _first_ms(events: Sequence[Event], end: End) -> float | None:
+    """Return when the first event came; None where a file of responses has no times of events."""
+    if not events:
+        return None
+    first, first_ms = events[0], events[0].t_ns / 1e6
+    is_read = first.clock == EXTERNAL and end.told is None
+    return None if is_read and first.uncertainty_us > HALF_US * first_ms else first_ms
 
 
 def _placed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:

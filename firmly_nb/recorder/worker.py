@@ -219,7 +219,10 @@ class Worker:
     def __init__(self, hello: dict[str, Any], output: asyncio.WriteTransport) -> None:
         ca_file = hello["ca_file"] and os.fsdecode(unquote_to_bytes(hello["ca_file"]))
         trusted = httpx.create_ssl_context(verify=ca_file or True)
-        self.lanes = Lanes(hello["card_url"], trusted)
+        self.lanes = self.cart_lanes = Lanes(hello["card_url"], trusted)
+        api_url = hello.get("api_url") or hello["card_url"]
+        if api_url != hello["card_url"]:
+            self.cart_lanes = Lanes(api_url, trusted)
         self.journal_directory = Path(os.fsdecode(unquote_to_bytes(hello["journal"])))
         self.keep_personal = bool(hello["keep_personal"])
         self.output = output
@@ -246,6 +249,7 @@ class Worker:
             task.cancel(NOTEBOOK_GONE)
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.lanes.aclose()
+        await self.cart_lanes.aclose()
 
     async def _place(self, order_id: str, message: dict[str, Any]) -> None:
         def tell(item: Record) -> None:
@@ -254,12 +258,13 @@ class Worker:
             if isinstance(item, Event) and item.raw is None and item.exact is not None:
                 message["exact"] = item.exact
             self.output.write(frame(message))
-            if isinstance(item, End):
+            if isinstance(item, End) or (isinstance(item, Event) and not job.ends):
                 self.without_end.discard(order_id)
 
         journal = Journal(self.journal_directory, keep_personal=self.keep_personal)
         job = read_job(message)
-        await record_over(self.lanes, journal, job, tell, give_way=self._until_told)
+        lanes = self.lanes if job.ends else self.cart_lanes
+        await record_over(lanes, journal, job, tell, give_way=self._until_told)
 
     async def _until_told(self) -> None:
         """Let a flood of events wait for a notebook that does not take them.

@@ -7,6 +7,7 @@ has them as a source.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from firmly_nb.api.event_names import GUIDE, REFERENCE, SUCCESS
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 from firmly_nb.display.text import count, stated
+from firmly_nb.exchange.event_files import read_events, read_orders
 from firmly_nb.latency.columns import categorical
 from firmly_nb.outcomes import CANCELLED, EXTERNAL, KNOWN, NOT_SEEN, PLACED
 from firmly_nb.recorder.tables import ORDERS
@@ -44,8 +46,8 @@ OF_ORDERS = (
 
 
 def from_events(
-    events: pd.DataFrame,
-    orders: pd.DataFrame | None = None,
+    events: pd.DataFrame | str | os.PathLike[str],
+    orders: pd.DataFrame | str | os.PathLike[str] | None = None,
     *,
     milestones: Sequence[str] | None = None,
 ) -> Recordings:
@@ -57,11 +59,14 @@ def from_events(
     Parameters
     ----------
     events
-        One row an event. Needs ``recording_id``, ``event`` (its name) and ``t_ms`` (ms since the
+        One row an event, or the path of a CSV, of JSON lines, or of AIPerf's
+        ``profile_export_raw.jsonl``. A file of JSON lines may hold orders, too: lines without
+        ``event``. Needs ``recording_id``, ``event`` (its name) and ``t_ms`` (ms since the
         request). May have ``uncertainty_us`` (0) and ``coalesced`` (false). The events of an order
         come in order of time; orders may be mixed.
     orders
-        One row an order, including orders without events. Needs ``recording_id``. May have
+        One row an order, including orders without events; or the path of a CSV or of JSON lines.
+        Needs ``recording_id``. May have
         ``outcome``, ``run_id``, ``domain``, ``started_at`` (with time zone), ``n_items``, ``tags``,
         ``time_to_order_placed_ms``, ``time_to_failure_ms``, ``order_latency_ms``,
         ``time_to_headers_ms``, ``schedule_lag_ms``. An order without an outcome is placed if its
@@ -77,7 +82,9 @@ def from_events(
     Raises
     ------
     TypeError
-        If an argument is not a DataFrame.
+        If an argument is neither a DataFrame nor a path.
+    FileNotFoundError
+        If there is no such file.
     ValueError
         If a column is missing or has a value that cannot be used, or the tables do not fit.
 
@@ -93,6 +100,13 @@ def from_events(
     [400.0, 500.0]
     """
     names = _milestones(milestones)
+    said: list[str] = []
+    if isinstance(events, (str, os.PathLike)):
+        read = read_events(events)
+        events, said = read.events, read.warnings
+        orders = read.orders if orders is None else orders
+    if isinstance(orders, (str, os.PathLike)):
+        orders = read_orders(orders)
     events = _frame("events", events)
     if orders is not None:
         orders = _frame("orders", orders)
@@ -104,7 +118,7 @@ def from_events(
         for name, frame, known in (("events", events, OF_EVENTS), ("orders", orders, OF_ORDERS))
         if frame is not None
     ]
-    return Recordings(Selection([source]), [text for text in unused if text])
+    return Recordings(Selection([source]), [*said, *(text for text in unused if text)])
 
 
 # ------------------------------------------------------------------- looking at what is given
@@ -122,8 +136,8 @@ def _frame(name: str, given: Any) -> pd.DataFrame:
         elif hasattr(given, "df"):
             example = f"{name}.df()"
         else:
-            example = "pandas.read_csv(path)" if isinstance(given, str) else f"pd.DataFrame({name})"
-        raise wrong_type(name, "a pandas DataFrame", given, example)
+            example = f"pd.DataFrame({name})"
+        raise wrong_type(name, "a pandas DataFrame or a path", given, example)
     for column in NEEDED if name == "events" else NEEDED[:1]:
         if column not in given.columns:
             if column in given.index.names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,7 +11,7 @@ from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
-from firmly_nb.recorder.records import Record, Recorded, recorded
+from firmly_nb.recorder.records import Record, Recorded, recorded, shareable
 from firmly_nb.recorder.tables import (
     EVENTS,
     HEADERS,
@@ -45,12 +45,15 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.carts.report import CheckReport
     from firmly_nb.carts.tables import CartTables
+    from firmly_nb.exchange.otlp import Sent
+    from firmly_nb.exchange.tables import Views
     from firmly_nb.exchange.ticket import Ticket
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.drift import RunDrift
-    from firmly_nb.latency.shares import Attainment
     from firmly_nb.latency.summary import LatencySummary
+    from firmly_nb.latency.targets import Attainment
     from firmly_nb.outcomes import Judgement
+    from firmly_nb.recordings.groups import Groups
     from firmly_nb.recordings.sources import Ends
     from firmly_nb.store.write import Saved
 
@@ -193,7 +196,7 @@ class Recording:
 
     @cached_property
     def _judgement(self) -> Judgement:
-        return judgement(self._events, self._end, self.order_number)
+        return judgement(self._start, self._events, self._end, self.order_number)
 
     @cached_property
     def stages(self) -> pd.DataFrame:
@@ -296,6 +299,30 @@ class Recording:
             raise coded_error(LookupError, "FNB301", f"{said} {listed}")
         return Shown(cart_text(found.data), cart_html(found.data))
 
+    def compare_cart(self, other: Recording) -> pd.DataFrame:
+        """Return how another order's last cart differs from this one's; see ``CHANGES``.
+
+        Lines, prices, taxes and shipping choices, each with both values. What every order has of
+        its own, such as ids and the order number, is left out.
+
+        Raises
+        ------
+        LookupError
+            If one of them has no cart.
+        TypeError
+            If ``other`` is not a recording.
+        """
+        from firmly_nb.carts.prices import compare_carts
+
+        if not isinstance(other, Recording):
+            raise wrong_type("other", "a recording of an order", other, "rec.compare_cart(recs[1])")
+        mine, its = self.cart, other.cart
+        if mine is None or its is None:
+            which = self.recording_id if mine is None else other.recording_id
+            text = f"Recording {which} has no cart. Compare two orders with carts."
+            raise coded_error(LookupError, "FNB301", text)
+        return compare_carts(mine, its, other.recording_id)
+
     def records(self) -> list[Record]:
         """Return what it is made of: the start, the events, and the end where it was reached."""
         return self.recorded.records()
@@ -335,6 +362,28 @@ class Recording:
         from firmly_nb.exchange.ticket import ticket
 
         return ticket(self.recorded, self.summary(), self.orders, self.stages)
+
+    def har(self, path: str | os.PathLike[str]) -> Path:
+        """Write the order to a HAR file; see ``Recordings.har``.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with fnb.connect(profile="instant") as lab, TemporaryDirectory() as folder:
+        ...     rec = lab.place(fnb.Order.example(), progress=False)
+        ...     fnb.load(rec.har(f"{folder}/order.har"))[0].outcome
+        'placed'
+        """
+        return Recordings([self]).har(path)
+
+    def perfetto(self, path: str | os.PathLike[str]) -> Path:
+        """Write the order as a trace for Perfetto; see ``Recordings.perfetto``."""
+        return Recordings([self]).perfetto(path)
+
+    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
+        """Send the order as a span to a collector of OpenTelemetry; see ``Recordings.otlp``."""
+        return Recordings([self]).otlp(endpoint, headers)
 
     def waterfall(self) -> Waterfall:
         """Show each stage as a bar on the time since the request."""
@@ -410,6 +459,40 @@ class Recordings(Sequence[Recording]):
             mask = [a and b for a, b in zip(mask, self.orders[name].isin(values), strict=True)]
         return self[mask]
 
+    def by(self, *columns: str, every: str | None = None) -> Groups[Recordings]:
+        """Return groups of them, to look at each beside the others.
+
+        Displayed, it is one table of times whose intervals hold together, and a sentence: which
+        group is slowest, and in which stage. ``.latency()``, ``.outcomes()``, ``.funnel()``,
+        ``.slo(...)``, ``.throughput()``, ``.goodput(...)`` and ``.chart()`` are as of recordings.
+
+        Parameters
+        ----------
+        columns
+            What they are grouped by: columns of ``orders`` such as ``"domain"`` or ``"n_items"``,
+            tags as ``"tag:release"``, windows of time as ``"hour"``, ``"day"`` or ``"5min"``.
+        every
+            A window of time as well: ``"1h"``. Windows are those of UTC.
+
+        Raises
+        ------
+        KeyError
+            If there is no such column or tag.
+        ValueError
+            If there would be more than 500 groups, or the window is none.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> with fnb.connect(profile="instant") as lab:
+        ...     recs = lab.sweep(fnb.Order.example(), count=3, rate=40, progress=False)
+        >>> recs.by("domain").names, len(recs.by("domain", every="1h"))
+        (['staging.luma.gift'], 1)
+        """
+        from firmly_nb.recordings.groups import grouped
+
+        return grouped(self, columns, every)
+
     @overload
     def __getitem__(self, key: int) -> Recording: ...
     @overload
@@ -468,6 +551,12 @@ class Recordings(Sequence[Recording]):
     def orders(self) -> pd.DataFrame:
         """One row an order; see ``ORDERS``."""
         return self._selection.orders()
+
+    def order_column(self, name: str) -> pd.Series[Any]:
+        """Return one column of ``orders``; of a saved set no other is read."""
+        if self._selection.ends is None or "orders" in vars(self):
+            return self.orders[name]
+        return self._selection.order_column(name)
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -565,6 +654,21 @@ class Recordings(Sequence[Recording]):
 
         return cart_tables(self.cart_events)
 
+    def prices(self) -> pd.DataFrame:
+        """Return what each variant cost over time; see ``PRICES``.
+
+        One row for each price that an order was shown, by merchant and variant. Its sentence says
+        what changed and when.
+
+        Examples
+        --------
+        >>> Recordings([]).prices().empty
+        True
+        """
+        from firmly_nb.carts.prices import prices
+
+        return prices(self.line_items, self.orders)
+
     def field_presence(self, *, matrix: bool = False) -> pd.DataFrame:
         """Return which cart fields appear in which event of which merchant, and how often.
 
@@ -620,7 +724,9 @@ class Recordings(Sequence[Recording]):
 
     # How long they took. Each verb is a function of ``latency`` on tables.
 
-    def latency(self, level: float = 0.95) -> LatencySummary:
+    def latency(
+        self, level: float = 0.95, quantiles: Sequence[float | str] = (0.5, 0.9, 0.95)
+    ) -> LatencySummary:
         """Return how long each stage takes, how sure that is, and what to know about it.
 
         ``.table`` has the numbers (``LATENCY`` in docs/tables.md), ``.sentences`` what should be
@@ -630,22 +736,33 @@ class Recordings(Sequence[Recording]):
         ----------
         level
             The intervals' level.
+        quantiles
+            Which quantiles the table has: ``[0.5, 0.75, 0.99]`` or ``["p50", "p99"]``.
+
+        Raises
+        ------
+        ValueError
+            If the level or a quantile is not between 0 and 1.
 
         Examples
         --------
         >>> Recordings([]).latency()
         no orders
         """
+        from firmly_nb.latency.asked import quantiles_of
+
+        ps = quantiles_of(quantiles)
         if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
             text = f"level must be between 0 and 1, got {quoted(level)}. For 95% pass 0.95."
             text += " The table has a row for each stage: see its column stage."
             raise coded_error(ValueError, "FNB309", text)
-        if level not in self._latency:
+        if (level, ps) not in self._latency:
             from firmly_nb.latency.summary import summary
 
             ends = self.ends
-            self._latency[level] = summary(ends.events, ends.stages, ends.orders, level)
-        return self._latency[level]
+            found = summary(ends.events, ends.stages, ends.orders, level, ps)
+            self._latency[level, ps] = found
+        return self._latency[level, ps]
 
     def outcomes(self) -> pd.DataFrame:
         """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
@@ -677,6 +794,12 @@ class Recordings(Sequence[Recording]):
         level
             The level of the interval that decides.
 
+        Returns
+        -------
+        Attainment
+            ``.verdict``, ``.attained`` with its interval, ``.budget``, ``.goodput_per_s``, and
+            ``.days``, the same for each day. ``recs.by("domain").slo(...)`` has it by merchant.
+
         Raises
         ------
         ValueError
@@ -687,38 +810,40 @@ class Recordings(Sequence[Recording]):
         >>> Recordings([]).slo(order_ms=900, share=0.95)
         Not enough data: no orders. Wanted: 95% placed within 900 ms.
         """
-        from firmly_nb.latency.shares import attainment
+        from firmly_nb.latency.targets import attainment
 
         return attainment(self.ends.orders, order_ms, share, level)
 
     def throughput(self) -> float:
-        """Return placed orders per second, from the first start to the last end.
+        """Return placed orders per second of the runs; idle gaps between runs do not count.
 
         Examples
         --------
         >>> Recordings([]).throughput()
         nan
         """
-        from firmly_nb.latency.shares import throughput
+        from firmly_nb.latency.targets import throughput
 
         return throughput(self.ends.orders)
 
-    def goodput(self, order_ms: float) -> float:
-        """Return the orders per second that were placed within a limit.
+    def goodput(self, order_ms: float | str) -> float:
+        """Return the orders per second of the runs that were placed within a limit.
 
         Parameters
         ----------
         order_ms
-            The most that an order may take until it is placed, in ms.
+            The most that an order may take until it is placed, in ms, or ``"1.5s"``.
 
         Examples
         --------
         >>> Recordings([]).goodput(order_ms=1500)
         nan
         """
-        from firmly_nb.latency.shares import goodput
+        from firmly_nb.latency.asked import limit_of
+        from firmly_nb.latency.targets import goodput
 
-        return goodput(self.ends.orders, {"time_to_order_placed_ms": order_ms})
+        limit = limit_of("order_ms", order_ms)
+        return goodput(self.ends.orders, {"time_to_order_placed_ms": limit})
 
     def compare(
         self,
@@ -804,7 +929,7 @@ class Recordings(Sequence[Recording]):
         return Charts(self)
 
     @cached_property
-    def _latency(self) -> dict[float, LatencySummary]:
+    def _latency(self) -> dict[tuple[float, tuple[float, ...]], LatencySummary]:
         return {}
 
     # On disk.
@@ -859,6 +984,192 @@ class Recordings(Sequence[Recording]):
         records = self._selection.recorded()
         return save(records, path, tags=tags, notes=notes, keep_personal=keep_personal)
 
+    def har(self, path: str | os.PathLike[str]) -> Path:
+        """Write them to a HAR file, which browsers' developer tools and other programs read.
+
+        ``fnb.load(path)`` gives them again. Secrets are not in it, addresses are masked.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that exists; an older one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).har(f"{folder}/none.har").name
+        'none.har'
+        """
+        from firmly_nb.exchange.har import write_har
+
+        return write_har(self._selection.recorded(), path)
+
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        format: str = "parquet",  # noqa: A002 - a word of users
+    ) -> Path:
+        """Write all tables into a folder, for spreadsheets and other programs.
+
+        Secrets are not in them, addresses are masked, and no text is a formula. docs/export.md says
+        what each format loses.
+
+        Parameters
+        ----------
+        folder
+            The folder; made if need be. Files of the same name are replaced.
+        format
+            ``"parquet"``, ``"csv"``, ``"xlsx"`` (one file) or ``"jsonl"`` (``fnb.load`` reads it).
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        ValueError
+            If the format is unknown, or a table has more rows than a sheet.
+        OSError
+            If a file cannot be written.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).export(folder, format="csv").joinpath("orders.csv").exists()
+        True
+        """
+        from firmly_nb.exchange.tables import write_tables
+
+        shared = self._shareable
+        return write_tables(shared, (rec.recorded for rec in shared), folder, format)
+
+    def perfetto(self, path: str | os.PathLike[str]) -> Path:
+        """Write them as a trace that https://ui.perfetto.dev opens: a track for each order.
+
+        A track has the order, its stages within it, and a mark for each event. Secrets are not in
+        it, addresses are masked. Perfetto's own format is not needed: the file is JSON.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that exists; an older one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).perfetto(f"{folder}/none.json").name
+        'none.json'
+        """
+        from firmly_nb.exchange.perfetto import write_trace
+
+        return write_trace(self._selection.recorded(), self.stages, path)
+
+    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
+        """Send them to a collector of OpenTelemetry: a span an order, an event for each SSE event.
+
+        Secrets are not in them, addresses are masked. Sent again, they have the same ids. It needs
+        the extra ``otlp``.
+
+        Parameters
+        ----------
+        endpoint
+            URL of the collector, such as ``http://127.0.0.1:4318``; without a path ``/v1/traces``
+            is added.
+        headers
+            Headers that the collector asks for.
+
+        Returns
+        -------
+        Sent
+            How many spans were sent.
+
+        Raises
+        ------
+        ImportError
+            If OpenTelemetry is not installed.
+        ConnectionError
+            If the collector did not take them.
+        ValueError
+            If the endpoint is not a URL.
+        """
+        from firmly_nb.exchange.otlp import send_spans
+
+        return send_spans(self._selection.recorded(), endpoint, headers)
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Return the rows of a SQL query over the tables: ``orders``, ``events``, ``stages``, ...
+
+        No column needs quotes: ``at`` is called ``arrived_at``, and ``check`` ``check_name``.
+
+        Parameters
+        ----------
+        query
+            SQL of DuckDB.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> fnb.Recordings([]).sql("select count(*) as n from orders")["n"].tolist()
+        [0]
+        """
+        return self._views.ask(query)
+
+    def duckdb(self) -> Any:
+        """Return a DuckDB connection with a view for each table; see ``sql``.
+
+        The views read files that last as long as the connection. In another thread use
+        ``connection.cursor()``.
+
+        Returns
+        -------
+        duckdb.DuckDBPyConnection
+            A connection of your own, in memory.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> fnb.Recordings([]).duckdb().execute("select count(*) from events").fetchall()
+        [(0,)]
+        """
+        return self._views.connect()
+
+    @cached_property
+    def _views(self) -> Views:
+        from firmly_nb.exchange.tables import Views
+
+        return Views(self._shareable)
+
+    @cached_property
+    def _shareable(self) -> Recordings:
+        """The same, as they may leave the toolkit: nothing in them names a person."""
+        from firmly_nb.recordings.told import ToldSource
+
+        if all(isinstance(source, ToldSource) for source, _ in self._selection.split):
+            return self
+        return Recordings(_recording(shareable(one)) for one in self._selection.recorded())
+
     def relation(self, table: str = "events", connection: Any = None) -> Any:
         """Return a table as a DuckDB relation, to be asked by SQL without loading it.
 
@@ -892,7 +1203,7 @@ class Recordings(Sequence[Recording]):
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Recordings:
-    """Load recordings: a saved set, a journal, a folder of any of these, or all on this machine.
+    """Load recordings: a saved set, a journal, a HAR file, a folder, or all on this machine.
 
     Of a saved set only ids are read here; its tables are read when they are asked for, its
     recordings made one by one. A recording whose process was killed is there with every event that
@@ -902,8 +1213,9 @@ def load(path: str | os.PathLike[str] | None = None) -> Recordings:
     Parameters
     ----------
     path
-        The folder of a saved set, a ``.jsonl`` file, or a folder that is searched with everything
-        below it. By default the journals of this machine.
+        The folder of a saved set, a ``.jsonl`` or ``.har`` file, or a folder that is searched with
+        everything below it. By default the journals of this machine. docs/import.md says what a HAR
+        of another tool gives.
 
     Returns
     -------

@@ -22,6 +22,7 @@ from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
     EXTERNAL,
+    NOT_SEEN,
     PLACED,
     UNKNOWN,
     YES,
@@ -40,6 +41,19 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.charts.chart import Chart, Orders
     from firmly_nb.latency.summary import LatencySummary
+
+
+if TYPE_CHECKING:
+
+    class Charted(Protocol):
+        """Groups that can be drawn."""
+
+        def chart(self) -> Chart: ...  # noqa: D102 - as in Groups
+
+    class Drawn(Orders, Protocol):
+        """Recordings that can be drawn: their tables, and their groups."""
+
+        def by(self, *columns: str, every: str | None = None) -> Charted: ...  # noqa: D102 - same
 
 
 class OneShown(Protocol):
@@ -108,7 +122,7 @@ def verdict(rec: OneShown) -> str:
     """Return one sentence or two: outcome, time, and whether an order exists."""
     row = rec.summary()
     exists, status, error = row["order_exists"], row["http_status"], rec.error
-    if rec.environment == EXTERNAL:
+    if row["evidence"] == NOT_SEEN.evidence:
         return _verdict_as_told(rec, row)
     code = error.error if error else ""
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
@@ -126,7 +140,9 @@ def verdict(rec: OneShown) -> str:
         total=_total(row),
     )
     detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
-    return " ".join(filter(None, [text, existence(rec, "lab.settle(rec)"), detail]))
+    # A lab knows no token of an order that another program placed.
+    asking = "the merchant" if rec.environment == EXTERNAL else "lab.settle(rec)"
+    return " ".join(filter(None, [text, existence(rec, asking), detail]))
 
 
 def _verdict_as_told(rec: OneShown, row: dict[str, Any]) -> str:
@@ -304,7 +320,10 @@ def recordings_html(recs: ManyShown) -> str:
 
 
 def _origin(rec: OneShown) -> str:
-    return " · ".join([printable(rec.domain), printable(rec.environment), precision(rec)])
+    wall_ms = rec.summary()["wall_time_ms"]
+    wall = [] if wall_ms is None else [f"wall {duration(wall_ms)}"]
+    parts = [printable(rec.domain), printable(rec.environment), precision(rec), *wall]
+    return " · ".join(parts)
 
 
 def _counted(recs: ManyShown) -> str:
@@ -312,7 +331,7 @@ def _counted(recs: ManyShown) -> str:
     parts = ", ".join(
         f"{count(int(many))} {outcome(str(name)).word}" for name, many in counts.items() if many
     )
-    seen = recs.orders["environment"] != EXTERNAL
+    seen = recs.orders["evidence"] != NOT_SEEN.evidence
     unsure = int((seen & (recs.orders["order_exists"] == UNKNOWN)).sum())
     parts += f"; {count(unsure)} may exist" if unsure else ""
     return count(len(recs), "recording") + (f": {parts}" if parts else "")
@@ -347,7 +366,7 @@ MEASURE = "time_to_order_placed_ms"
 class Charts:
     """The charts of some orders; each answers one question."""
 
-    def __init__(self, recordings: Orders) -> None:
+    def __init__(self, recordings: Drawn) -> None:
         self._recordings = recordings
 
     def waterfall(self, *, align: str = "start", most: int = 40) -> Chart:
@@ -428,6 +447,11 @@ class Charts:
         from firmly_nb import charts
 
         return charts.funnel(self._recordings.stages, self._recordings.orders)
+
+    def groups(self, *columns: str, every: str | None = None) -> Chart:
+        """Which merchant is slowest, and in which stage? Medians of groups beside each other."""
+        named = columns or (("domain",) if every is None else ())
+        return self._recordings.by(*named, every=every).chart()
 
     def cart_total(self, *, measure: str = MEASURE) -> Chart:
         """Do bigger carts take longer? Each order by the total of its cart and its time."""

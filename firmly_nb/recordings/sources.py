@@ -228,6 +228,9 @@ class Source(Protocol):
     def orders(self, rows: Rows) -> pd.DataFrame:
         """Return ``ORDERS``."""
 
+    def order_column(self, name: str, rows: Rows) -> pd.Series[Any]:
+        """Return one column of ``ORDERS``."""
+
     def events(self, rows: Rows) -> pd.DataFrame:
         """Return ``EVENTS``, order by order."""
 
@@ -292,6 +295,10 @@ class Held:
     def orders(self, rows: Rows) -> pd.DataFrame:
         """Return one row an order."""
         return ORDERS.frame([order_row(o.start, o.events, o.end) for o in self._recorded(rows)])
+
+    def order_column(self, name: str, rows: Rows) -> pd.Series[Any]:
+        """Return one column of the orders."""
+        return self.orders(rows)[name]
 
     def events(self, rows: Rows) -> pd.DataFrame:
         """Return one row an event."""
@@ -464,6 +471,16 @@ class Selection:
     def orders(self) -> pd.DataFrame:
         """Return ``ORDERS``."""
         return self._table(ORDERS, lambda source, rows: source.orders(rows))
+
+    def order_column(self, name: str) -> pd.Series[Any]:
+        """Return one column of ``ORDERS``, without reading the others of a saved set."""
+        found = [source.order_column(name, rows) for source, rows in self.split]
+        if len(found) == 1:
+            return found[0]
+        import pandas as pd
+
+        joined = pd.concat([one.astype("object") for one in found], ignore_index=True)
+        return joined.iloc[np.argsort(self._positions)].reset_index(drop=True).rename(name)
 
     def events(self) -> pd.DataFrame:
         """Return ``EVENTS``."""

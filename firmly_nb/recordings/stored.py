@@ -15,14 +15,17 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
 from firmly_nb.display.text import count, storage
+from firmly_nb.exchange.har import SUFFIX as HAR
+from firmly_nb.exchange.har import HarError
 from firmly_nb.latency.stages import STAGES
-from firmly_nb.outcomes import JUDGED_BY, judge_rows
+from firmly_nb.outcomes import EXTERNAL, JUDGED_BY, judge_rows
 from firmly_nb.recorder.journal import (
+    RECORDINGS,
     SUFFIX,
     JournalError,
     default_directory,
     expanded,
-    read_journal,
+    read_recordings,
 )
 from firmly_nb.recorder.records import End, Start, decode
 from firmly_nb.recorder.tables import (
@@ -30,6 +33,7 @@ from firmly_nb.recorder.tables import (
     EVENTS,
     HEADERS,
     ORDERS,
+    PLACE_ORDER,
     WIDE,
     confirmation_rows,
     header_rows,
@@ -198,12 +202,25 @@ class Stored:
         columns: dict[str, Any] = self._order_columns(ORDERS, rows)
         # Older versions did not write it.
         columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
+        endpoints = columns["endpoint"].astype("object")
+        if endpoints.isna().any():
+            told = columns["environment"].eq(EXTERNAL)
+            endpoints = endpoints.where(endpoints.notna() | told, PLACE_ORDER)
+            columns["endpoint"] = endpoints.where(endpoints.notna(), None).tolist()
         judged = self.judged_now(rows)
         for name in JUDGED if judged else ():
             values = columns[name].astype("object").to_numpy(copy=True)
             values[judged.positions] = getattr(judged, name)  # type: ignore[union-attr]  # there is one
             columns[name] = list(values)
         return ORDERS.from_columns(columns)
+
+    def order_column(self, name: str, rows: Positions) -> pd.Series[Any]:
+        """Return one column of the orders; what is made of others needs them all."""
+        if name in JUDGED or name == SCHEDULED_PLACED:
+            return self.orders(rows)[name]
+        [column] = [column for column in ORDERS.columns if column.name == name]
+        one = Table(name, ORDERS.row, (column,))
+        return one.from_columns(self._order_columns(one, rows))[name]
 
     def judged_now(self, rows: Positions) -> Judged | None:
         """Judge the orders that were saved without a judgement; None where there are none."""
@@ -575,7 +592,10 @@ def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:
             sets.append(folder)
             below[:] = [each for each in below if each not in KINDS]
         below[:] = [each for each in below if not each.startswith(WRITING)]
-        files += [folder / each for each in names if each.endswith(SUFFIX)]
+        if RECORDINGS in names:
+            # Beside it lie tables, made of what is in it.
+            names = [each for each in names if Path(each).suffix != SUFFIX] + [RECORDINGS]  # noqa: PLW2901
+        files += [folder / each for each in names if Path(each).suffix.lower() in {SUFFIX, HAR}]
     return sorted(sets), sorted(files)
 
 
@@ -590,10 +610,18 @@ def _is_set(folder: Path, below: list[str], names: list[str]) -> bool:
 
 def _journals(files: list[Path], warnings: list[str]) -> list[tuple[list[Record], list[str]]]:
     found = []
-    for file in files:
+    # Of an order that is in both, the journal has more.
+    for file in sorted(files, key=lambda file: file.suffix.lower() == HAR):
         try:
-            found.append(read_journal(file))
-        except JournalError as error:
+            if file.suffix.lower() == HAR:
+                from firmly_nb.exchange.har_load import read_har
+
+                orders, said = read_har(file)
+                found += orders
+                warnings += said
+            else:
+                found += read_recordings(file)
+        except (JournalError, HarError) as error:
             warnings.append(str(error))
     return found
 

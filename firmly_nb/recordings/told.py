@@ -243,6 +243,10 @@ class ToldSource:
         nothing = np.full(len(found), None, dtype=object)
         return EVENTS.from_columns({name: columns.get(name, nothing) for name in EVENTS.names})
 
+    def order_column(self, name: str, rows: Rows) -> pd.Series[Any]:
+        """Return one column of the orders."""
+        return self.orders(rows)[name]
+
     def event_times(self, rows: Rows) -> pd.DataFrame:
         """Return one row an event."""
         given = self._some(rows)

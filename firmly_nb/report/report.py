@@ -34,7 +34,7 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.compare import Comparison, compare, comparison_html
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
-from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES, outcome
+from firmly_nb.outcomes import NO, NOT_SEEN, UNKNOWN, YES, outcome
 from firmly_nb.recorder.journal import expanded
 from firmly_nb.recordings.recordings import as_recordings
 from firmly_nb.report.page import figure_html, term_list, whole_page
@@ -434,7 +434,7 @@ def _outcomes(table: pd.DataFrame) -> Grid:
 
 def _existence(orders: pd.DataFrame) -> str:
     """Return how many orders exist; a failure is not yet no order."""
-    orders = orders[orders["environment"] != EXTERNAL]
+    orders = orders[orders["evidence"] != NOT_SEEN.evidence]
     found = orders["order_exists"].astype("str").value_counts()
     exist, none, unsure = (int(found.get(answer, 0)) for answer in (YES, NO, UNKNOWN))
     if not exist + none + unsure:

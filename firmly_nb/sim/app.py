@@ -32,6 +32,7 @@ from typing_extensions import override
 from firmly_nb.sim import cart_routes, catalogue_routes, order_routes, own_routes  # noqa: F401
 from firmly_nb.sim.answers import ApiError, calls, error_answer
 from firmly_nb.sim.bodies import OPERATIONS, build_models
+from firmly_nb.sim.replay import NOT_RECORDED, not_recorded
 from firmly_nb.sim.wire import SimProtocol
 from firmly_nb.sim.world import World
 
@@ -128,7 +129,9 @@ def build_app(world: World) -> Starlette:
     api_routes = [
         Route(
             path.replace("{handle}", "{handle:path}"),
-            OPERATIONS[endpoint["id"]].answer,
+            not_recorded
+            if world.tape and endpoint["id"] in NOT_RECORDED
+            else OPERATIONS[endpoint["id"]].answer,
             methods=[method],
         )
         for endpoint, method, path, _ in calls()
@@ -272,6 +275,8 @@ def make_server(world: World, port: int) -> Server:
         "pid": os.getpid(),
         "domains": list(world.merchants),
     }
+    if world.tape:
+        facts["recorded_orders"] = world.tape.n_orders
     if settings.tls:
         facts["certificate"] = str(_use_tls(config, settings.folder))
     return Server(config, lambda: _say(facts))
@@ -337,6 +342,9 @@ class Parent:
             _say({"done": command})
         elif command == "rotate":
             _say({"done": command, "kid": self._world.keys.rotate()})
+        elif command == "revoke":
+            self._world.tokens.revoke()
+            _say({"done": command})
         elif command == "stop":
             self.said_stop = True
             stop()

@@ -32,7 +32,7 @@ from firmly_nb.sim.keys import LONGEST_JWE
 from firmly_nb.sim.merchants import COUNTRIES, country_code, find_region
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import ErrorDetails
@@ -613,8 +613,6 @@ class Operation:
         Whether it needs a device token.
     headers
         Further headers, and whether they are needed.
-    also
-        Media types of its other responses.
     details
         Description of what only the simulator has.
     """
@@ -627,7 +625,6 @@ class Operation:
     parameters: type[Parameters] | None = None
     auth: bool = True
     headers: Mapping[str, bool] = field(default_factory=dict)
-    also: Sequence[str] = ()
     details: str = ""
 
     def body_of(self, version: int) -> type[Body] | None:

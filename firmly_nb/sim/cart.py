@@ -100,6 +100,15 @@ def new_cart(merchant: Merchant) -> Cart:
     return Cart(make_id("cart"), merchant)
 
 
+def first_cart(merchant: Merchant, device_id: str) -> Cart:
+    """Return the empty cart of a device that never had one there: the same whoever asks, and when.
+
+    Whether it is looked at before its first line item makes no difference.
+    """
+    name = uuid.uuid5(uuid.NAMESPACE_DNS, f"{device_id}.{merchant.domain}")
+    return Cart(f"cart_01{name.hex[:24].upper()}", merchant)
+
+
 def not_submitted(cart: Cart) -> Cart:
     """Refuse a cart that has become an order (which error that gives is guessed)."""
     if cart.confirmation:

@@ -19,7 +19,7 @@ from firmly_nb.sim import cart as carts
 from firmly_nb.sim.answers import ApiError, json_answer
 from firmly_nb.sim.behaviour import draw, make_rng
 from firmly_nb.sim.bodies import answers, version_of
-from firmly_nb.sim.cart import FORMS, Cart, money, new_cart
+from firmly_nb.sim.cart import FORMS, Cart, first_cart, money, new_cart
 from firmly_nb.sim.faults import answer_instead, fault_by_header, spoil_cart
 from firmly_nb.sim.world import who_and_where
 
@@ -41,12 +41,12 @@ WINDOW_PRICE = 995
 async def get_cart(request: Request) -> Response:
     """Return the device's cart, a new one if it has none."""
     world, device_id, merchant = who_and_where(request)
+    if world.tape:
+        return json_answer(world.tape.cart_of(device_id, merchant.domain))
     fault = fault_by_header(request)
     async with world.turn(device_id):
-        cart = world.cart(device_id, merchant)
-        if cart is None:
-            cart = new_cart(merchant)
-            world.put_cart(device_id, cart)
+        # To look changes nothing: a cart that was never made is made by its first line item.
+        cart = world.cart(device_id, merchant) or first_cart(merchant, device_id)
     return answer_instead(fault) or _answer(request, cart, fault)
 
 
@@ -241,7 +241,10 @@ async def _change(request: Request, stage: str, make: Change, *, starts: bool = 
     if instead:
         return instead
     async with world.turn(device_id):
-        cart = make(_changeable(world.cart(device_id, merchant), merchant, starts=starts))
+        before = world.cart(device_id, merchant)
+        if before is None and starts:
+            before = first_cart(merchant, device_id)
+        cart = make(_changeable(before, merchant, starts=starts))
         await _take_time(world, request, merchant, stage)
         world.put_cart(device_id, cart)
     return _answer(request, cart, fault)
@@ -250,7 +253,7 @@ async def _change(request: Request, stage: str, make: Change, *, starts: bool = 
 def _changeable(cart: Cart | None, merchant: Merchant, *, starts: bool) -> Cart:
     if "closed" in merchant.traits:
         raise ApiError("ErrorStoreUnavailable", "the merchant is temporarily unavailable")
-    if starts and (cart is None or cart.confirmation):
+    if starts and cart and cart.confirmation:
         return new_cart(merchant)
     return carts.not_submitted(_existing(cart))
 

@@ -91,10 +91,14 @@ def _all(world: World, domains: list[str] | None) -> list[Hit]:
 
 def _matches(hit: Hit, words: list[str], filters: bodies.Filters) -> bool:
     product = hit[1]
-    text = f"{product.title} {product.kind} {product.handle} {hit[0].domain}".lower()
+    options = " ".join(value for values in product.options.values() for value in values)
+    texts = (product.title, product.kind, product.handle, product.product_id, options)
+    text = " ".join((*texts, hit[0].domain, hit[0].display_name)).lower()
+    text += " t-shirt tshirt shirt" if "tee" in text.split() else ""
+    ids = {variant.variant_id.lower() for variant in product.variants}
     prices = [variant.price for variant in product.variants]
     return (
-        all(word in text for word in words)
+        all(word in ids or word in text or word.removesuffix("s") in text for word in words)
         and (filters.max_price is None or min(prices) <= filters.max_price)
         and max(prices) >= (filters.min_price or 0)
         and (not filters.in_stock or any(variant.stock for variant in product.variants))

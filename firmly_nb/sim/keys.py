@@ -278,6 +278,10 @@ class Tokens:
 
     def __init__(self, app_id: str) -> None:
         self.app_id = app_id
+        self.revoke()
+
+    def revoke(self) -> None:
+        """Refuse every token from now on, also to renew it: the next ones have another key."""
         maker = ThreadPoolExecutor(1, "firmly-sim-token-key")
         self._key: Future[jwk.JWK] = maker.submit(make_key, "sign")
         maker.shutdown(wait=False)

@@ -184,6 +184,7 @@ def luma_products() -> Iterator[Product]:
 
 _CLOTHES: tuple[tuple[tuple[str, str], str, int, tuple[str, ...], int], ...] = (
     (("MJ01", "beacon-jacket"), "Beacon Jacket", 8900, ("Green", "Red"), 900),
+    (("WJ06", "juno-jacket"), "Juno Jacket", 7700, ("Blue", "Green", "Purple"), 850),
     (("WT09", "breathe-tank"), "Breathe Tank", 3400, ("White", "Yellow"), 150),
     (("WP03", "karmen-yoga-pant"), "Karmen Yoga Pant", 3900, ("Black", "Gray"), 300),
     (("MS04", "gobi-tee"), "Gobi Tee", 2900, ("Blue", "Orange"), 200),

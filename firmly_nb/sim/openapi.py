@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 BOOLEAN: Schema = {"type": "boolean"}
+JSON = "application/json"
 ANY_OBJECT: Schema = {"type": "object"}
 REF = "#/components/schemas/"
 IN_PATH: Schema = {
@@ -77,7 +78,8 @@ def _field(field: Schema, version: int) -> Schema:
     inner = described(field["of"], version) if "of" in field else {}
     if field["type"] == "array":
         return array(inner)
-    return {"type": field["type"], **({"enum": field["values"]} if "values" in field else inner)}
+    kind = [field["type"], "null"] if field.get("or_null") else field["type"]
+    return {"type": kind, **({"enum": field["values"]} if "values" in field else inner)}
 
 
 RESPONSES: dict[str, Schema] = {
@@ -86,50 +88,10 @@ RESPONSES: dict[str, Schema] = {
     "SimpleCart": described("cart", 1, "order"),
     "Session": described("session", 1),
     "PublicKey": described("public_key", 1),
-    "ProductEntry": thing({"loc": TEXT, "handle": TEXT, "title": TEXT, "image": ANY_OBJECT}),
-    "Variant": thing(
-        {
-            "handle": TEXT,
-            "sku": TEXT,
-            "title": TEXT,
-            "display_name": TEXT,
-            "add_to_cart_ref": ref("Reference"),
-            "price": ref("Money"),
-            "available": BOOLEAN,
-            "variant_option_list": array(TEXT),
-            "images": array(ANY_OBJECT),
-        },
-        msrp=ref("Money"),
-        weight={"type": "number"},
-        messages=array(thing({"type": TEXT, "text": TEXT})),
-    ),
-    "Product": thing(
-        {
-            "base_sku": TEXT,
-            "title": TEXT,
-            "handle": TEXT,
-            "description": TEXT,
-            "images": array(ANY_OBJECT),
-            "variant_option_values": array(ANY_OBJECT),
-            "variants": array(ref("Variant")),
-        },
-        pdp_url=TEXT,
-        product_type=TEXT,
-        domain=TEXT,
-        domain_name=TEXT,
-        brand=TEXT,
-        price_range=ANY_OBJECT,
-        has_available_variants=BOOLEAN,
-        tags=array(TEXT),
-    ),
-    "SearchResult": thing(
-        {
-            "products": array(ref("Product")),
-            "page_size": {"type": "integer"},
-            "time_taken_ms": {"type": "integer"},
-            "next_page": {"type": ["string", "null"]},
-        }
-    ),
+    "ProductEntry": described("product_entry", 1),
+    "Variant": described("variant", 1),
+    "Product": described("product", 1),
+    "SearchResult": described("search_result", 1),
     "Error": {
         "oneOf": [
             thing({"code": {"type": "integer"}, "error": TEXT, "description": TEXT}),
@@ -197,14 +159,14 @@ def _operation(endpoint: Schema, method: str, path: str, mark: str) -> dict[str,
         "summary": f"{endpoint['name']}: {endpoint['summary']}",
         "description": _description(endpoint, mark),
         "parameters": list(_parameters(path, known)),
-        "responses": {"200": _success(known, version), **_errors()},
+        "responses": {"200": _success(endpoint, known, version), **_errors()},
         "security": [{"device": []}] if known.auth else [],
     }
     body = known.body_of(version)
     if body:
         made["requestBody"] = {
             "required": not known.optional,
-            "content": {"application/json": {"schema": ref(body.__name__)}},
+            "content": {JSON: {"schema": ref(body.__name__)}},
         }
     return made
 
@@ -245,15 +207,20 @@ def _parameter(name: str, where: str, schema: Schema, required: bool) -> dict[st
     return {"name": name, "in": where, "required": required, "schema": schema}
 
 
-def _success(known: Operation, version: int) -> dict[str, Any]:
+def _success(endpoint: Schema, known: Operation, version: int) -> dict[str, Any]:
     name = "SimpleCart" if (known.gives, version) == ("Cart", 1) else known.gives
-    content: dict[str, Any] = {"application/json": {"schema": ref(name)}}
-    content.update({kind: {"schema": TEXT} for kind in known.also})
-    return {"description": "As asked for", "content": content}
+    content: dict[str, Any] = {JSON: {"schema": ref(name)}}
+    content.update({kind: {"schema": TEXT} for kind in endpoint.get("types", ()) if kind != JSON})
+    headers = {
+        one["name"]: {"schema": TEXT, "required": not one.get("optional")}
+        for one in API["headers"]
+        if endpoint["id"] in one["calls"]
+    }
+    return {"description": "As asked for", "content": content, "headers": headers}
 
 
 def _errors() -> dict[str, Any]:
-    content = {"application/json": {"schema": ref("Error")}}
+    content = {JSON: {"schema": ref("Error")}}
     return {
         status: {"description": text, "content": content}
         for status, text in API["statuses"].items()

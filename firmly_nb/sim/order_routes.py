@@ -26,6 +26,7 @@ from firmly_nb.sim.keys import (
     read_card,
 )
 from firmly_nb.sim.placement import CheckedOrder, Step, play, remove_last_line, write_script
+from firmly_nb.sim.replay import replayed
 from firmly_nb.sim.stream import EventStream, PlainAnswer
 from firmly_nb.sim.world import who_and_where
 
@@ -44,7 +45,7 @@ LIFETIME_LIMIT_S = 400 * 24 * 3600
 LONGEST_REQUEST_ID = 200
 
 
-@answers("PublicKey", parameters=bodies.KeyForm, auth=False, also=["text/plain"])
+@answers("PublicKey", parameters=bodies.KeyForm, auth=False)
 async def public_key(request: Request, asked: bodies.KeyForm) -> Response:
     """Return the public key."""
     world: World = request.app.state.world
@@ -60,7 +61,6 @@ async def public_key(request: Request, asked: bodies.KeyForm) -> Response:
     bodies.PlaceOrder,
     bodies.Streamed,
     simple=bodies.SimplePlaceOrder,
-    also=["text/event-stream"],
 )
 async def place_order(
     request: Request, body: bodies.PlaceOrder | bodies.SimplePlaceOrder, query: bodies.Streamed
@@ -71,6 +71,10 @@ async def place_order(
         items = [item.pair() for item in body.items]
         fault = chosen_fault(world, request, merchant, [ref["variant_id"] for ref, _ in items])
         payment = await _read_payment(world, merchant, body)
+        sse = query.sse.lower() == "true"
+        if world.tape:
+            facts = _replay_facts(world, request, merchant, body, sse=sse)
+            return replayed(request, device_id, merchant.domain, items, facts)
         instead = answer_instead(fault)
         if instead:
             return instead
@@ -86,7 +90,7 @@ async def place_order(
             fault=fault,
             repeats=_repeats(world, request, body, number),
         )
-        return answer_order(world, request, device_id, order, sse=query.sse.lower() == "true")
+        return answer_order(world, request, device_id, order, sse=sse)
 
 
 @answers("Cart", bodies.CompleteOrder)
@@ -163,6 +167,27 @@ def _facts(
         "fault": order.fault,
         **order.repeats,
     }
+
+
+def _replay_facts(
+    world: World, request: Request, merchant: Merchant, body: bodies.CompleteOrder, *, sse: bool
+) -> dict[str, Any]:
+    number = world.count_order(merchant.domain)
+    facts = {
+        "order": int(number),
+        "request_id": request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID],
+        "domain": merchant.domain,
+        "cart_id": "",
+        "order_number": "",
+        "error": "",
+        "mode": "sse" if sse else "plain",
+        "profile": "replay",
+        "fault": "",
+        **_repeats(world, request, body, number),
+    }
+    if "repeats" in facts:
+        world.repeats.append(facts)
+    return facts
 
 
 def _repeats(

@@ -82,6 +82,13 @@ async def rotate_key(request: Request) -> Response:
     return json_answer({"kid": await world.rotate_key()})
 
 
+async def revoke_tokens(request: Request) -> Response:
+    """Refuse every device token from now on."""
+    world: World = request.app.state.world
+    world.tokens.revoke()
+    return json_answer({"revoked": True})
+
+
 def _table(known: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"name": name, **asdict(one)} for name, one in known.items()]
 
@@ -95,6 +102,7 @@ ROUTES = [
     Route("/sim/merchants", merchants, methods=["GET"]),
     Route("/sim/truth", truth, methods=["GET"]),
     Route("/sim/rotate-key", rotate_key, methods=["POST"]),
+    Route("/sim/revoke-tokens", revoke_tokens, methods=["POST"]),
 ]
 
 

@@ -13,17 +13,20 @@ import sys
 import tempfile
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from firmly_nb.sim.settings import MoreOptions, Settings, checked
+from firmly_nb.sim.settings import MoreOptions, ReplayOptions, Settings, checked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 
 PREFIX = "firmly-sim-"  # of the folder of each simulator
 LOG = "log.txt"
+TAPE = "recorded.tape"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 3.0
 
@@ -78,6 +81,29 @@ def start(
     return Simulator(settings)
 
 
+def start_replay(
+    write_tape: Callable[[Path], object],
+    *,
+    seed: int | None = None,
+    **more: Unpack[ReplayOptions],
+) -> Simulator:
+    """Start a simulator that answers orders with recorded ones; see :func:`start`.
+
+    Parameters
+    ----------
+    write_tape
+        Writes the recorded orders to a file.
+    seed
+        Draws orders; without it they come in turn.
+    **more
+        ``speed``, ``slow`` and what any simulator has.
+    """
+    drawn: dict[str, Any] = {} if seed is None else {"seed": seed, "drawn": True}
+    # A tape is named for the check: it is written once the settings are known to be right.
+    settings = checked(Settings(replay=TAPE, **drawn, **more))
+    return Simulator(settings, write_tape)
+
+
 class Simulator:
     """A running simulator.
 
@@ -93,15 +119,26 @@ class Simulator:
         Its merchants.
     certificate
         With TLS, the file of the authority to trust; else None.
+    recorded_orders
+        Of a replay, how many orders it has; else None.
     settings
         Its settings.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, write_tape: Callable[[Path], object] | None = None
+    ) -> None:
         self.settings = settings
         _remove_abandoned()
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         held = _held(self._folder)
+        if write_tape:
+            self.settings = replace(settings, replay=str(self._folder / TAPE))
+            try:
+                write_tape(self._folder / TAPE)
+            except BaseException:
+                _remove(self._folder, held)
+                raise
         self._turn = threading.Lock()
         self._process = self._spawn()
         weakref.finalize(self, _clean_up, self._process, self._folder, held, os.getpid())
@@ -113,6 +150,7 @@ class Simulator:
         self.app_id: str = ready["app_id"]
         self.pid: int = ready["pid"]
         self.certificate: str | None = ready.get("certificate")
+        self.recorded_orders: int | None = ready.get("recorded_orders")
         self.domains: frozenset[str] = frozenset(ready["domains"])
 
     def _spawn(self) -> subprocess.Popen[str]:
@@ -182,6 +220,10 @@ class Simulator:
         """Put a new card key in place, and return its id; the key before it stays valid."""
         return str(self._command("rotate")["kid"])
 
+    def revoke_tokens(self) -> None:
+        """Refuse every device token from now on; a renewed session then has a new device."""
+        self._command("revoke")
+
     def logs(self) -> str:
         """Return the log of the process."""
         path = self._folder / LOG
@@ -206,6 +248,8 @@ class Simulator:
 
     def __repr__(self) -> str:
         state = self.url if self.running else "stopped"
+        if self.recorded_orders is not None:
+            return f"<Simulator {state}, replay of {self.recorded_orders:,} recorded orders>"
         return f"<Simulator {state}, profile {self.settings.profile}, seed {self.settings.seed}>"
 
 
@@ -228,9 +272,13 @@ def _clean_up(
 ) -> None:
     if owner_pid != os.getpid():  # a fork: both are its parent's
         return
+    _end(process)
+    _remove(folder, held)
+
+
+def _remove(folder: Path, held: int | None) -> None:
     import shutil
 
-    _end(process)
     shutil.rmtree(folder, ignore_errors=True)
     if held is not None:
         os.close(held)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ class MoreOptions(TypedDict, total=False):
     patience_s: float
     no_cors: bool
     hosts: str
+
+
+class ReplayOptions(MoreOptions, total=False):
+    """Settings of a replay beside its seed; see :class:`Settings`."""
+
+    port: int
+    speed: float
+    slow: str
 
 
 class SimulatorOptions(MoreOptions, total=False):
@@ -86,6 +96,10 @@ class Settings:
     access_log: bool = _option(False, "log a line for each request")
     patience_s: float = _option(10.0, "how long a request may take to arrive")
     no_cors: bool = _option(False, "let no web page of another origin call it")
+    replay: str = _option("", "recordings to answer orders with: a saved set, a journal, a folder")
+    speed: float = _option(1.0, "of a replay: 10 takes a tenth of the time")
+    slow: str = _option("", "of a replay: STAGE=FACTOR, with commas between several")
+    drawn: bool = _option(False, "of a replay: draw orders with the seed, instead of in turn")
     hosts: str = _option("", "further names that clients may call it by, with commas between them")
     folder: str = _option("", "where to write truth.jsonl and certificate.pem")
 
@@ -107,7 +121,9 @@ def _defaults() -> dict[str, Any]:
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser, one flag for each setting."""
     made = argparse.ArgumentParser(
-        prog="firmly-nb sim", description="A simulator of firmly's API on loopback."
+        prog="firmly-nb sim",
+        description="A simulator of firmly's API on loopback.",
+        allow_abbrev=False,
     )
     for one in fields(Settings):
         flag = "--" + one.name.replace("_", "-")
@@ -126,8 +142,55 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(flags: Sequence[str]) -> Settings:
-    """Read settings from a command line."""
-    return checked(Settings(**vars(parser().parse_args(flags))))
+    """Read settings from a command line; a replay with a seed draws its orders."""
+    given = vars(parser().parse_args(flags))
+    seeded = any(flag.partition("=")[0] == "--seed" for flag in flags)
+    given["drawn"] = given["drawn"] or (seeded and bool(given["replay"]))
+    if given["replay"] and not Path(given["replay"]).is_file():
+        raise ValueError("replay is not a tape; firmly-nb sim --replay makes one of recordings")
+    return checked(Settings(**given))
+
+
+# What orders would have without a replay: a replay has what was recorded.
+NOT_IN_A_REPLAY = ("profile", "event_names", "fault", "fault_rate", "clock_rate", "error_event")
+ONLY_IN_A_REPLAY = ("speed", "slow", "drawn")
+
+
+def factors_of(slow: str) -> dict[str, float]:
+    """Read how many times as long stages are to take.
+
+    Raises
+    ------
+    ValueError
+        If it is not ``STAGE=FACTOR``, with a factor above 0.
+
+    Examples
+    --------
+    >>> factors_of("shipping-updated=1.3, order-placed=2")
+    {'shipping-updated': 1.3, 'order-placed': 2.0}
+    """
+    read = {}
+    for text in filter(None, (part.strip() for part in slow.split(","))):
+        stage, _, factor = text.rpartition("=")
+        try:
+            read[stage.strip()] = float(factor)
+        except ValueError:
+            stage = ""
+        if not stage.strip() or not 0 < read[stage.strip()] < math.inf:
+            raise ValueError(f"slow must be like shipping-updated=1.3, got {text!r}")
+    return read
+
+
+def _check_replay(settings: Settings) -> None:
+    names = ONLY_IN_A_REPLAY if not settings.replay else NOT_IN_A_REPLAY
+    given = [name for name in names if getattr(settings, name) != _defaults()[name]]
+    if given and settings.replay:
+        raise ValueError(f"{given[0]} is not for a replay, which has what was recorded")
+    if given:
+        raise ValueError(f"{given[0]} is for a replay; name recordings with replay")
+    if not 0 < settings.speed < math.inf:
+        raise ValueError(f"speed must be more than 0, got {settings.speed:g}")
+    factors_of(settings.slow)
 
 
 def checked(settings: Settings) -> Settings:
@@ -147,6 +210,7 @@ def checked(settings: Settings) -> Settings:
     """
     from firmly_nb.sim.behaviour import FAULTS, PROFILES
 
+    _check_replay(settings)
     if settings.profile not in PROFILES:
         raise ValueError(_unknown("latency profile", settings.profile, PROFILES))
     if settings.fault and settings.fault not in FAULTS:

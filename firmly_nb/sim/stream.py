@@ -75,7 +75,7 @@ class EventStream(Response):
                 await self._send_chunks(wire, send, one, seq, due_ns)
             if one.then == "stall":
                 await gone
-            if _broke_off(wire, one.then):
+            if broke_off(wire, one.then):
                 await gone
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -97,10 +97,10 @@ class EventStream(Response):
             "due_ms": one.due_ms,
         }
         size = sum(map(len, one.chunks))
-        self._world.truth.add(_truth(self._facts | what, due_ns, sent, wire.wall_ns, size))
+        self._world.truth.add(truth_entry(self._facts | what, due_ns, sent, wire.wall_ns, size))
 
 
-def _broke_off(wire: StampedTransport, how: str) -> bool:
+def broke_off(wire: StampedTransport, how: str) -> bool:
     """Break the connection off, if the script says so, and return whether it did."""
     if how == "broken-chunk":
         wire.write(b"ZZZ not a chunk size\r\n")
@@ -176,7 +176,7 @@ class PlainAnswer(Response):
         wire = scope["wire"]
         sent = wire.wall_ns, wire.mono_ns
         facts = self._facts | what
-        self._world.truth.add(_truth(facts, due_ns, sent, wire.wall_ns, len(answer.body)))
+        self._world.truth.add(truth_entry(facts, due_ns, sent, wire.wall_ns, len(answer.body)))
 
     def _answer(self, how: str) -> Response:
         last = self._steps[-1]
@@ -190,7 +190,7 @@ class PlainAnswer(Response):
         return answer
 
 
-def _truth(
+def truth_entry(
     facts: dict[str, Any], due_ns: int, sent: tuple[int, int], ended_wall_ns: int, size: int
 ) -> dict[str, Any]:
     """Return an entry of the truth log: times of both clocks, and how late it was sent."""

@@ -34,12 +34,21 @@ async def until_gone(receive: Receive) -> None:
 
 
 class StampedTransport:
-    """A transport that notes the time of the last write and passes everything on."""
+    """A transport that notes the time of the last write and passes everything on.
+
+    Attributes
+    ----------
+    wall_ns, mono_ns
+        Clocks before the last write.
+    received_ns
+        Monotonic clock at the first byte of the present request.
+    """
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self.wall_ns = 0
         self.mono_ns = 0
+        self.received_ns = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -81,6 +90,7 @@ class SimProtocol(H11Protocol):
             await app(scope, receive, send)
 
         self.app = with_wire
+        self._wire = wire
         self._impatience: asyncio.TimerHandle | None = None
         super().connection_made(wire)  # type: ignore[arg-type]
 
@@ -91,6 +101,8 @@ class SimProtocol(H11Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+            self._wire.received_ns = time.monotonic_ns()
         # A head that has begun must be complete in time.
         super().data_received(data)
         begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])

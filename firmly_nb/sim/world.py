@@ -15,6 +15,7 @@ from firmly_nb.sim.answers import ApiError
 from firmly_nb.sim.behaviour import PROFILES, Moment, Profile, make_rng
 from firmly_nb.sim.keys import Claims, KeyRing, Tokens
 from firmly_nb.sim.merchants import merchants
+from firmly_nb.sim.tape import Tape
 from firmly_nb.sim.truth import TruthLog
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class World:
         self.app_id = str(uuid.uuid4())
         self.keys = KeyRing()
         self.tokens = Tokens(self.app_id)
-        self.merchants = merchants()
+        self.tape = Tape(settings) if settings.replay else None
+        self.merchants = self.tape.merchants if self.tape else merchants()
         self.truth = TruthLog(_folder(settings.folder))
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_ORDERS)
         self._postal_codes: OrderedDict[str, str] = OrderedDict()
@@ -65,6 +67,8 @@ class World:
         """End the threads and write the rest."""
         self.keys.close()
         self.truth.close()
+        if self.tape:
+            self.tape.close()
 
     def device(self, request: Request) -> Claims:
         """Return the claims of the device that asks."""
@@ -81,6 +85,8 @@ class World:
         """
         found = self.merchants.get(domain.lower())
         if found is None:
+            if self.tape:
+                raise ApiError("Forbidden", "no order of a merchant of that domain was recorded")
             raise ApiError("Forbidden", "the app id has no access to a merchant of that domain")
         return found
 

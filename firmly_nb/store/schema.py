@@ -69,7 +69,7 @@ def arrow_type(dtype: str) -> pa.DataType:
             return pa.int64()
         case "float64" | "Float64":
             return pa.float64()
-        case "bool":
+        case "bool" | "boolean":
             return pa.bool_()
         case "datetime64[ns, UTC]":
             return pa.timestamp("ns", "UTC")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,14 +18,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError
+from firmly_nb.api.flow import Flow, request_of
 from firmly_nb.api.money import from_minor, money_text, to_minor
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
+from firmly_nb.engine import once_more
 
 if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient, Session
+    from firmly_nb.api.flow import Step
     from firmly_nb.api.models import Address, Item, Order
     from firmly_nb.api.secrets import SecretStr
+    from firmly_nb.api.snapshots import Snapshot
 
 
 # Behind staging stands somebody's test system, which also others use.
@@ -160,13 +163,14 @@ def noted_amount(minor: int, currency: str) -> str:
 
 
 # What decides what an order costs: the shop, what is in it, and where it goes (shipping, tax).
-What = tuple[str, "tuple[Item, ...]", "Address"]
+What = tuple[str, "tuple[Item, ...]", "Address", "tuple[Step, ...]"]
 GO, WAIT = "yes", "wait"
 
 
 def what_of(order: Order) -> What:
     """Return what decides what an order costs."""
-    return order.domain, order.items, order.shipping_info
+    steps = order.steps if isinstance(order, Flow) else ()
+    return order.domain, order.items, order.shipping_info, steps
 
 
 @dataclass
@@ -338,21 +342,29 @@ class Quotes:
             If the merchant does not say; with a budget of money such an order cannot be sent.
         """
         async with self._asking:
-            token = await self._token()
-            try:
-                cart = find_snapshot(await self._cart(order, token))
-            except FirmlyError as error:
-                error.description = f"{UNKNOWN}: {error.description}"
-                raise
-            finally:
-                with suppress(FirmlyError):
-                    await self.client.change_cart("DELETE", order.domain, "line-items", token)
+            # Once more where the session had ended: it is opened anew, and a cart costs nothing.
+            cart = await once_more(partial(self._look, order))
         total = cart.total if cart else None
         if total is None:
             raise FirmlyError("NoTotal", f"{UNKNOWN}: the cart has no readable total")
         return total
 
+    async def _look(self, order: Order) -> Snapshot | None:
+        token = await self._token()
+        try:
+            return find_snapshot(await self._cart(order, token))
+        except FirmlyError as error:
+            error.description = f"{UNKNOWN}: {error.description}"
+            if error.refuses_token:
+                self._session = None
+            raise
+        finally:
+            with suppress(FirmlyError):
+                await self.client.change_cart("DELETE", order.domain, "line-items", token)
+
     async def _cart(self, order: Order, token: SecretStr) -> dict[str, Any]:
+        if isinstance(order, Flow):
+            return await self._cart_of_steps(order, token)
         change = partial(self.client.change_cart, "POST", order.domain)
         for number, item in enumerate(order.items):
             path = "line-items" if number else "line-items?flush_cart=true"
@@ -360,7 +372,17 @@ class Quotes:
         address = order.shipping_info.model_dump(exclude_none=True)
         return await change("shipping-info", token, address)
 
+    async def _cart_of_steps(self, flow: Flow, token: SecretStr) -> dict[str, Any]:
+        await self.client.change_cart("DELETE", flow.domain, "line-items", token)
+        cart: dict[str, Any] = {}
+        for step in flow.steps:
+            request = request_of(step, cart)
+            cart = await self.client.change_cart(
+                request.method, flow.domain, request.path, token, request.body
+            )
+        return cart
+
     async def _token(self) -> SecretStr:
-        if self._session is None or self._session.expires - time.time() < SESSION_LEFT_S:
+        if self._session is None or self._session.left_s() < SESSION_LEFT_S:
             self._session = await self.client.browser_session(self.app_id)
         return self._session.access_token

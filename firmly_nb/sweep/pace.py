@@ -17,8 +17,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized
+from firmly_nb.api.client import session_clock_ns
+from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized, refuses_token
 from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.outcomes import ANSWERED
 from firmly_nb.recorder.records import End, Record
 from firmly_nb.wire.stamps import monotonic_ns
 
@@ -191,6 +193,8 @@ class Setbacks:
         On the clock of ``monotonic_ns``.
     in_a_row
         Orders that were refused at the door, or of which nothing was sent.
+    token_refused_ns
+        When a token was last refused, on the clock of sessions.
     message
         What is to be said of a pause.
     """
@@ -199,15 +203,24 @@ class Setbacks:
     paused_until_ns: int = 0
     in_a_row: int = 0
     message: str = ""
+    token_refused_ns: int = -1
 
-    def ended(self, row: dict[str, Any], last: Record) -> str:
-        """Heed how an order ended; returns why the sweep must stop, or nothing."""
+    def ended(self, row: dict[str, Any], last: Record, session_ns: int | None = None) -> str:
+        """Heed how an order ended; returns why the sweep must stop, or nothing.
+
+        ``session_ns`` is when its session was made: those in flight when sessions end are all
+        refused, and that is one setback.
+        """
         status = row["http_status"]
         if isinstance(last, End) and last.retry_after_s:
             self._pause(last.retry_after_s, f"HTTP {status}")
         elif status == 429:
             self._pause(PAUSE_S, "HTTP 429")
         shut = row["outcome"] == "http_error" and status in SHUT_DOORS
+        if row["outcome"] in ANSWERED and refuses_token(row["error_code"], status):
+            if session_ns is not None and session_ns <= self.token_refused_ns:
+                return ""
+            self.token_refused_ns, shut = session_clock_ns(), True
         self.in_a_row = self.in_a_row + 1 if shut else 0
         return self._hopeless(f"{row['error_code']} (HTTP {status})")
 

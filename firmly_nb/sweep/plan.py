@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 from firmly_nb.api.errors import FirmlyError
+from firmly_nb.api.flow import Flow
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
@@ -351,6 +352,8 @@ def _variant(
 
 def _changed(order: Order, **changes: Any) -> Order:
     """Return an order with some fields changed, checked as if it had been written so."""
+    if isinstance(order, Flow):
+        return order.changed(**changes)
     return Order(**{**{name: getattr(order, name) for name in type(order).model_fields}, **changes})
 
 

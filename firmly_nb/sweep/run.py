@@ -16,12 +16,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmly_nb.api.card import encrypt_card
-from firmly_nb.api.errors import FirmlyError
+from firmly_nb.api.errors import FirmlyError, InvalidInput, make_error
 from firmly_nb.display.messages import coded_error
 from firmly_nb.environments import GuardError, guard
-from firmly_nb.outcomes import NO, YES
+from firmly_nb.outcomes import ANSWERED, NO, YES
 from firmly_nb.recorder.process import Recalled, RecorderError
-from firmly_nb.recorder.records import End, Event, Record, Start, end_of_cut_off
+from firmly_nb.recorder.records import End, Record, Start, recorded, start_of
 from firmly_nb.recorder.tables import headline_ms, order_row
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.sweep.budget import GO, WAIT, Ledger, Quotes, amount_from, noted_amount, what_of
@@ -57,20 +57,9 @@ STOPPED = "stopped by the analyst"
 KEPT_RECORDINGS = 10_000
 
 
-def start_of(records: Sequence[Record]) -> Start:
-    """Return what a recording begins with."""
-    start = records[0]
-    if not isinstance(start, Start):
-        raise TypeError("a recording begins with a start record")
-    return start
-
-
 def row_of(records: Sequence[Record]) -> dict[str, Any]:
     """Return a recording's row of the table of orders, without a table."""
-    start, last = start_of(records), records[-1]
-    events = [record for record in records if isinstance(record, Event)]
-    end = last if isinstance(last, End) else end_of_cut_off(start, events)
-    return order_row(start, events, end)
+    return order_row(*recorded(records)[:3])
 
 
 def amount_of(row: dict[str, Any]) -> Amount | None:
@@ -98,9 +87,18 @@ def take_over(ledger: Ledger, records: Sequence[Record]) -> None:
 
 @dataclass
 class FreshKey:
-    """Key for cards, fetched at most once a second for all orders."""
+    """Key for cards, fetched at most once a second for all orders.
+
+    Attributes
+    ----------
+    client
+        The client that fetches it.
+    kid
+        Id of the key that was fetched last.
+    """
 
     client: FirmlyClient
+    kid: str = ""
     _key: PublicKey | None = None
     _asked_ns: int = 0
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -111,7 +109,14 @@ class FreshKey:
             if self._key is None or monotonic_ns() - self._asked_ns > KEPT_S * 1e9:
                 self._asked_ns = monotonic_ns()
                 self._key = await self.client.payment_key()
+                self.kid = self._key.kid
             return self._key
+
+    async def has_changed(self) -> bool:
+        """Fetch it anew, and return whether it is another one."""
+        before, self._key = self.kid, None
+        await self.get()
+        return self.kid != before
 
 
 @dataclass
@@ -127,6 +132,14 @@ class Desk:
         """Return the part of a lab."""
         return cls(bench, FreshKey(bench.client()), Quotes(bench.client(), bench.app_id))
 
+    def is_fresh(self, job: Job, key: PublicKey, ready_ns: int) -> bool:
+        """Return whether what was made ready is still good: its age, its key and its session."""
+        devices = self.bench.devices()
+        session = devices.session_of(job.start.recording_id)
+        ended = session is not None and devices.is_stale(session)
+        is_young = monotonic_ns() - ready_ns <= FRESH_S * 1e9
+        return is_young and not ended and key.kid == self.key.kid
+
 
 class Sender:
     """Sender of a sweep's orders, up to the allowed number at a time.
@@ -138,7 +151,7 @@ class Sender:
     on_start
         Called when an order is begun.
     on_end
-        Called with what was recorded of an order, and its row.
+        Called with what was recorded of an order, its row, and when its session was made.
     on_refusal
         Called with the reason when the budget allows no order more.
     """
@@ -157,7 +170,8 @@ class Sender:
         self.options = options
         self.card = card
         self.on_start: Callable[[], None] = lambda: None
-        self.on_end: Callable[[Planned, list[Record], dict[str, Any]], None] = lambda *_: None
+        self.on_end: Callable[[Planned, list[Record], dict[str, Any], int | None], None]
+        self.on_end = lambda *_: None
         self.on_refusal: Callable[[str], None] = lambda _why: None
         # With a recorder and not begun yet: what can still be taken back, by number.
         self._handed: dict[int, tuple[Desk, str]] = {}
@@ -214,8 +228,13 @@ class Sender:
 
     def hold_back(self) -> None:
         """Take back what the recorder was given ahead of its time and has not begun."""
-        for desk, recording_id in self._handed.values():
-            desk.bench.recall(recording_id)
+        for desk in self.desks:
+            self._take_back(desk)
+
+    def _take_back(self, desk: Desk) -> None:
+        for of, recording_id in self._handed.values():
+            if of is desk:
+                desk.bench.recall(recording_id)
 
     def _desk(self, variant: Variant) -> Desk:
         return self.desks[variant.lab]
@@ -258,7 +277,8 @@ class Sender:
         order, card = planned.variant.order, planned.variant.card or self.card
         await self._ask_price(planned.variant)
         desk, how = self._desk(planned.variant), self._options_of(planned)
-        async with desk.bench.prepared(order, card, how, await desk.key.get()) as job:
+        key = await desk.key.get()
+        async with desk.bench.prepared(order, card, how, key) as job:
             ready_ns = monotonic_ns()
             if offset_ns is not None:
                 await self.pace.until(offset_ns, HANDED_OVER_S)
@@ -267,10 +287,23 @@ class Sender:
                     held.add(self._slots)
             if not await self._may_start(planned, offset_ns):
                 return True
-            if monotonic_ns() - ready_ns > FRESH_S * 1e9:
+            if not desk.is_fresh(job, key, ready_ns):
                 return False
             # Nothing is waited for since the budget was asked.
             return await self._record(planned, self._booked(planned, job, offset_ns), held)
+
+    async def _heed_refusal(self, desk: Desk, row: dict[str, Any]) -> None:
+        """Take back what was made ready with a session or a key that has ended by now."""
+        if row["outcome"] not in ANSWERED:
+            return
+        error = make_error(row["error_code"] or "", "", row["http_status"])
+        is_over = error.refuses_token
+        if isinstance(error, InvalidInput):
+            # The card may be encrypted with a key that is no more.
+            with suppress(FirmlyError):
+                is_over = await desk.key.has_changed()
+        if is_over:
+            self._take_back(desk)
 
     async def _may_start(self, planned: Planned, offset_ns: int | None) -> bool:
         """Ask guard, budget and pauses; end the sweep if one refuses."""
@@ -305,7 +338,7 @@ class Sender:
 
         def keep(item: Record) -> None:
             records.append(item)
-            if isinstance(item, Start):
+            if len(records) == 1 and isinstance(item, Start):
                 self._has_started(planned, held)
 
         desk = self._desk(planned.variant)
@@ -324,6 +357,7 @@ class Sender:
         finally:
             self._handed.pop(planned.number, None)
             self._close(planned, records)
+        await self._heed_refusal(desk, row_of(records))
         return True
 
     def _has_started(self, planned: Planned, held: set[asyncio.Semaphore]) -> None:
@@ -340,7 +374,9 @@ class Sender:
             return
         row, what = row_of(records), what_of(planned.variant.order)
         self.ledger.end(planned.number, what, amount_of(row), ordered=was_ordered(records, row))
-        self.on_end(planned, records, row)
+        devices = self._desk(planned.variant).bench.devices()
+        session = devices.session_of(start_of(records).recording_id)
+        self.on_end(planned, records, row, session.made_ns if session else None)
 
     def _options_of(self, planned: Planned) -> Options:
         tags = {**self.options.tags, **planned.variant.tags, ORDER_NUMBER_TAG: str(planned.number)}
@@ -538,14 +574,16 @@ class Run:
         self.counts.begin()
         self.on_change()
 
-    def _has_ended(self, planned: Planned, records: list[Record], row: dict[str, Any]) -> None:
+    def _has_ended(
+        self, planned: Planned, records: list[Record], row: dict[str, Any], session_ns: int | None
+    ) -> None:
         """Count how an order ended, and keep its recording."""
         started_ns = start_of(records).started_at_ns or self.pace.began_at_ns
         started_s = (started_ns - self.pace.began_at_ns) / 1e9
         self.counts.end(point_of(planned.number, row, started_s))
         if len(self.recordings) < KEPT_RECORDINGS:
             self.recordings.append(Recording(records))
-        self._heed(self.pace.setbacks.ended(row, records[-1]))
+        self._heed(self.pace.setbacks.ended(row, records[-1], session_ns))
         self.on_change()
 
     def _not_sent(self, planned: Planned, error: Exception) -> None:

@@ -109,6 +109,7 @@ class CartView(anywidget.AnyWidget):
         self._turns = count(1)
         self._drawn = 0
         self._follows = True
+        self._asked: Wanted | None = None
         self._pending: Wanted | None = None
         self._refresher: threading.Thread | None = None
         self._lock = threading.Lock()  # of what is to be drawn next; held for a moment only
@@ -149,7 +150,7 @@ class CartView(anywidget.AnyWidget):
             text = f"The recording has no event {quoted(seq)}. Events: {numbers}."
             raise coded_error(LookupError, "FNB302", text)
         with self._lock:
-            wanted = (next(self._turns), recording, seq)
+            self._asked = wanted = (next(self._turns), recording, seq)
             self._recording = recording
         if threading.current_thread() is threading.main_thread():
             self._draw(wanted)
@@ -185,8 +186,8 @@ class CartView(anywidget.AnyWidget):
     def _draw(self, wanted: Wanted) -> None:
         turn, recording, seq = wanted
         with self._drawing:
-            if turn < self._drawn:
-                return  # a later one was faster
+            if turn <= self._drawn:
+                return  # it is drawn, or a later one was faster
             self._drawn = turn
             before = self._reading.recording if self._reading else None
             self._reading = reading = CartReading(recording) if recording else None
@@ -239,11 +240,20 @@ class CartView(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add what is shown as a static page, for readers without a kernel."""
+        self._finish()
         html = self._reading.html(self.seq) if self._reading else None
         return with_static(super()._repr_mimebundle_(**options), html, repr(self))
 
     def __repr__(self) -> str:
+        self._finish()
         return self._reading.text(self.seq) if self._reading else EMPTY
+
+    def _finish(self) -> None:
+        """Draw what was asked for last: what is written into a cell is not drawn again."""
+        with self._lock:
+            asked = self._asked
+        if asked is not None:
+            self._draw(asked)
 
 
 def _numbers(recording: Recording) -> list[int]:

@@ -79,12 +79,15 @@ def _simulator_options(lab: Lab) -> list[str]:
     settings = lab.simulator.settings if lab.simulator else None
     if settings is None:
         return []
-    return [
+    replay = lab.environment.replay
+    # A port, a folder and a tape of its own; how it replays stands with what it replays.
+    own = {"port", "folder", *(("replay", "speed", "slow", "drawn", "seed") if replay else ())}
+    options = [
         f"{one.name}={_quoted(getattr(settings, one.name))}"
         for one in fields(settings)
-        # A port and a folder of its own.
-        if getattr(settings, one.name) != one.default and one.name not in {"port", "folder"}
+        if getattr(settings, one.name) != one.default and one.name not in own
     ]
+    return [*([replay] if replay else []), *options]
 
 
 def _item(item: Item) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError
 from firmly_nb.display.messages import coded_error
-from firmly_nb.display.text import printable, short_name
+from firmly_nb.display.text import count, printable, short_name
 from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -209,6 +209,10 @@ def environment_words(lab: Lab) -> dict[str, str]:
     """Return a lab's environment in words: ``name``, ``label`` and ``text``."""
     environment, simulator = lab.environment, lab.simulator
     host = urlsplit(environment.api_url).netloc
+    if simulator is not None and simulator.recorded_orders is not None:
+        recorded = count(simulator.recorded_orders, "recorded order")
+        text = f"{recorded}, answered again by a simulator on this machine · nothing here is real"
+        return {"name": environment.name, "label": "REPLAY", "text": text}
     if simulator is not None:
         made = f"{simulator.settings.profile} · seed {simulator.settings.seed}"
         text = f"a simulator on this machine · {made} · nothing here is real"

@@ -12,14 +12,15 @@ import firmly_nb
 from firmly_nb.api import errors
 from firmly_nb.api.description import API
 from firmly_nb.api.event_names import ERROR, GUIDE, REFERENCE
-from firmly_nb.sim import answers
+from firmly_nb.sim import answers, openapi
+from firmly_nb.sim.bodies import OPERATIONS
 from firmly_nb.sim.cart import FORMS, Confirmation, add_line, bill_to, new_cart, ship_to
 from firmly_nb.sim.keys import PaymentSummary
 from firmly_nb.sim.merchants import merchants
 from firmly_nb.sim.settings import Settings
 
 FILE = Path(firmly_nb.__file__).parent / "api_description.json"
-Mark = Literal["documented", "example", "code", "guessed"]
+Mark = Literal["documented", "example", "code", "guessed", "simulator"]
 Sentence = Annotated[str, StringConstraints(pattern=r"\S.*[.]$")]
 Call = Annotated[str, StringConstraints(pattern=r"^(GET|POST|PUT|DELETE) /api/v[12]/[\w/{}-]+$")]
 Status = Annotated[int, Field(ge=400, le=599)]
@@ -38,6 +39,9 @@ class Endpoint(Part):
     host: Literal["api", "card"]
     pages: list[str]
     summary: Sentence
+    gives: str | None = None
+    many: bool = False
+    types: list[str] = []
     calls: dict[Call, Mark] = Field(min_length=1)
     errors: list[str] = []
     known: dict[Mark, Annotated[list[Sentence], Field(min_length=1)]] = {}
@@ -60,6 +64,7 @@ class Error(Part):
 class Event(Part):
     name: str
     data: Literal["cart", "order"] | None
+    own: Literal["cart"] | None = None
     stage: str | None = None
     mark: Mark
     note: str
@@ -88,9 +93,18 @@ class Known(Part):
     versions: list[Literal[1, 2]] = Field(alias="in", min_length=1)
     mark: Mark
     optional: bool = False
+    or_null: bool = False
     note: str = ""
     of: str | None = None
     values: list[str] | None = None
+
+
+class Header(Part):
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z-]+$")]
+    calls: list[str]
+    mark: Mark
+    optional: bool = False
+    note: str = ""
 
 
 class Description(Part):
@@ -102,6 +116,8 @@ class Description(Part):
     endpoints: list[Endpoint]
     errors: list[Error]
     events: Events
+    headers: list[Header]
+    http_headers: list[str]
     fields: dict[str, list[Known]]
 
 
@@ -115,8 +131,13 @@ def names_of(things):
 
 
 def test_every_name_is_there_once(described):
-    for things in (described.errors, *described.fields.values()):
+    for things in (described.errors, described.headers):
         assert len(set(names_of(things))) == len(things)
+    for fields in described.fields.values():
+        known = [(one.name, version) for one in fields for version in one.versions]
+        assert len(set(known)) == len(known)
+    assert len(set(described.http_headers)) == len(described.http_headers)
+    assert not set(described.http_headers) & set(names_of(described.headers))
     calls = [call for endpoint in described.endpoints for call in endpoint.calls]
     assert len(set(calls)) == len(calls)
     ids = [endpoint.id for endpoint in described.endpoints if endpoint.id]
@@ -198,6 +219,8 @@ def test_the_client_knows_the_errors_that_a_source_names(described):
 
 def test_client_and_simulator_read_the_same():
     assert answers.API == API
+    headers = openapi.build_openapi()["paths"]["/api/v1/payment/key"]["get"]["responses"]["200"]
+    assert headers["headers"] == {"x-firmly-kid": {"schema": {"type": "string"}, "required": True}}
 
 
 @pytest.mark.parametrize(
@@ -220,16 +243,25 @@ def test_the_simulator_takes_either_pages_word(name, by_list, by_endpoint):
     assert answers.status_of(error, Settings(statuses="endpoint")) == by_endpoint
 
 
+def test_what_an_endpoint_gives_is_what_the_simulator_answers_with(described):
+    """By name: the kind of the description, and the schema of its OpenAPI document."""
+    named = {"order": "Cart", "cart": "Cart", "product_entry": "ProductEntries"}
+    for one in described.endpoints:
+        if one.id and one.gives:
+            name = "Products" if one.many and one.gives == "product" else named.get(one.gives)
+            words = one.gives.title().replace("_", "")
+            assert OPERATIONS[one.id].gives == (name or words)
+            assert one.gives in described.fields
+        assert not one.types or one.types[0] == "application/json"
+    calls = {call for header in described.headers for call in header.calls}
+    assert calls <= {one.id for one in described.endpoints}
+
+
 def test_every_kind_of_object_is_described(described):
     kinds = {one.of for fields in described.fields.values() for one in fields if one.of}
     assert kinds <= set(described.fields)
     for fields in described.fields.values():
         assert all(one.of is None or one.type in {"object", "array"} for one in fields)
-
-
-# Of the simulator alone: a v2 cart says, as v1 carts do, that it needs a captcha, and lines of a v1
-# cart name their variant, as those of v2 do.
-OWN = {"shop_properties", "variant_id"}
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -253,7 +285,7 @@ def test_an_order_of_the_simulator_has_the_fields_that_are_described(described, 
             for one in described.fields[kind]
             if version in one.versions
         }
-        assert set(value) <= {*known, *OWN}
+        assert set(value) <= set(known)
         assert {name for name, one in known.items() if not one.optional} <= set(value)
         for name, one in known.items():
             inner = value.get(name)

@@ -98,8 +98,8 @@ def test_what_is_no_bare_host_name_is_no_domain(domain):
         ({"items": [{}]}, "items[0].variant_id", "is required"),
         ({"items": [{"variant_id": " "}]}, "items[0].variant_id", "must not be empty"),
         (
-            {"items": [{"variant_id": "a", "size": "XS"}]},
-            "items[0].size",
+            {"items": [{"variant_id": "a", "quantitiy": 2}]},
+            "items[0].quantitiy",
             "not a field of the API.",
         ),
         ({"shipping_info": None}, "shipping_info", "Address"),

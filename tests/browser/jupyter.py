@@ -108,9 +108,37 @@ def _running(home, runtime):
         path = home / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
+    with _process(_command(server), server, runtime) as process:
+        _wait_until_up(process, lambda: server.ask("api/status"), server.log)
+        yield server
+
+
+@contextmanager
+def running_voila(home, cells):
+    """Serve a notebook of these cells with Voila, which runs it for each visit; give its address.
+
+    Its page asks a CDN for an icon font, which a test had better refuse.
+    """
+    with tempfile.TemporaryDirectory(prefix="voila-") as runtime:
+        server = JupyterServer(
+            f"http://127.0.0.1:{_free_port()}", "", home, home / "shown", home / "voila.log"
+        )
+        server.root.mkdir()
+        write_notebook(server.root / "shown.ipynb", cells)
+        command = [
+            *(sys.executable, "-m", "voila", "shown.ipynb", "--no-browser"),
+            *("--Voila.ip=127.0.0.1", f"--port={server.url.rpartition(':')[2]}"),
+        ]
+        with _process(command, server, runtime) as process:
+            _wait_until_up(process, lambda: _answers(server.url), server.log)
+            yield server.url
+
+
+@contextmanager
+def _process(command, server, runtime):
     with server.log.open("wb") as sink:
         process = subprocess.Popen(
-            _command(server),
+            command,
             env=os.environ | _environment(server, runtime),
             cwd=server.root,
             stdout=sink,
@@ -118,8 +146,7 @@ def _running(home, runtime):
             start_new_session=True,
         )
     try:
-        _wait_until_up(server, process)
-        yield server
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -165,15 +192,21 @@ def _command(server):
     ]
 
 
-def _wait_until_up(server, process):
+def _wait_until_up(process, ask, log):
     limit = time.monotonic() + START_S
     while True:
-        assert process.poll() is None, f"JupyterLab ended at once:\n{server.log.read_text()}"
+        assert process.poll() is None, f"the server ended at once:\n{log.read_text()}"
         try:
-            return server.ask("api/status")
+            return ask()
         except OSError:
-            assert time.monotonic() < limit, f"no JupyterLab:\n{server.log.read_text()}"
+            assert time.monotonic() < limit, f"no answer:\n{log.read_text()}"
             time.sleep(0.1)
+
+
+def _answers(url):
+    """Connect only: each page that Voila shows runs the notebook."""
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60):
+        return True
 
 
 def write_notebook(path, cells):

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.jupyter import running_voila
 from tests.browser.order_forms import place, status
 
 CELLS = (
@@ -22,25 +23,37 @@ form""",
 LOST = re.compile("Error displaying widget|Loading widget")
 
 
-def expect_alive(bench):
+def expect_alive(shown, panel, cart):
     """Each widget can be used: the form places an order, the panel starts a sweep."""
-    shown, panel = bench.output(0), bench.output(1).locator(".sweep-panel")
     expect(status(shown)).to_contain_text("Placed: order ")
     place(shown).click()
     expect(place(shown)).to_have_text("Place again")
     expect(shown.locator(".order-row")).to_have_count(2)
     panel.locator("button.start").click()
     expect(panel.locator(".headline")).to_have_text("Finished: 3 of 3 orders ended")
-    expect(bench.output(3).locator(".cart-title")).to_contain_text("order-placed")
+    expect(cart.locator(".cart-title")).to_contain_text("order-placed")
 
 
 def test_run_all_then_a_new_kernel_and_run_all_again_leave_everything_alive(notebook):
     bench = notebook(*CELLS)
     bench.run_all()
-    expect_alive(bench)
+    expect_alive(*(bench.output(index) for index in (0, 1, 3)))
     bench.restart_kernel()
     bench.run_all()
-    expect_alive(bench)
+    expect_alive(*(bench.output(index) for index in (0, 1, 3)))
+
+
+def test_voila_shows_the_same_widgets_alive(page, tmp_path, artefact):
+    page.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
+    with running_voila(tmp_path, CELLS) as url:
+        page.goto(url)
+        shown = page.locator(".jp-OutputArea-output")
+        form, panel = (
+            shown.filter(has=page.locator(kind)) for kind in (".order-form", ".sweep-panel")
+        )
+        expect_alive(form, panel, shown.last)
+        artefact("voila", page)
+        page.goto("about:blank")
 
 
 def test_a_form_whose_lab_is_closed_says_so_also_later(notebook, axe, artefact):

@@ -9,17 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import CumIncidenceRight
 
-from firmly_nb.latency.shares import (
+from firmly_nb.latency.shares import completion_curve, is_censored, success_rate, wilson
+from firmly_nb.latency.targets import (
     attainment,
-    completion_curve,
     concurrency,
     good_fraction,
     goodput,
-    is_censored,
     slo_attainment,
-    success_rate,
     throughput,
-    wilson,
 )
 
 
@@ -132,7 +129,8 @@ def test_a_target_shows_what_was_attained_and_what_was_wanted():
     assert repr(found) == (
         "Not enough data: 100% (91.2% to 100%; 40 of 40). "
         "Wanted: 99.9% placed within 1\u202f500.5 ms. "
-        "Interval: assuming independent orders, for this run only."
+        "Interval: assuming independent orders, for this run only. "
+        "Error budget: 0 of 0.04 allowed misses, 0.00 times the budget (0.00 to 87.6); 100% left."
     )
     assert "<b>Not enough data</b>: 100% (91.2%" in found._repr_html_()
 

@@ -25,6 +25,8 @@ OTHERS = {
     "06-monday-against-friday": {"friday_profile": "calm", "runs": 2, "count": 12},
     "07-from-the-form-to-a-study": {"profile": "calm", "count": 30, "limit_ms": 700},
     "10-plan-decide-report": {"old_profile": "calm", "new_profile": "typical", "pilot": 40},
+    "08-replay-a-study": {"count": 12, "speed": 20, "seed": 11},
+    "09-one-call-or-step-by-step": {"profile": "instant", "count": 16},
 }
 # 02 shows what one writes without the toolkit.
 MORE_IMPORTS = {"02-how-timing-works": {"httpx", "IPython"}}

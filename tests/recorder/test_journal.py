@@ -17,7 +17,7 @@ from firmly_nb.recorder.journal import (
     Journal,
     JournalError,
     RecordLog,
-    append_end,
+    append_record,
     default_directory,
     find_journal,
     read_journal,
@@ -112,13 +112,13 @@ def test_an_end_can_be_added_to_what_a_dead_recorder_left(tmp_path, cut):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) - cut])
     end = replace(END, confirmation={"billing_info": ADDRESS})
-    append_end(path, START, end)
+    append_record(path, START, end)
     records, warnings = read_journal(path)
     kept = [START, event(1), event(2)][: 3 if cut < 2 else 2]
     assert records == [*kept, replace(END, confirmation={"billing_info": MASKED})]
     assert warnings == ([] if cut < 2 else ["line 3 of the journal is damaged and was left out"])
     with pytest.raises(JournalError, match="cannot be written"):
-        append_end(tmp_path / "gone.jsonl", START, END)
+        append_record(tmp_path / "gone.jsonl", START, END)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"hello", b'{"kind":"end"}\n'])

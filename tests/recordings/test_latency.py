@@ -7,15 +7,9 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.latency.compare import compare
-from firmly_nb.latency.shares import (
-    completion_curve,
-    funnel,
-    good_fraction,
-    goodput,
-    outcome_table,
-    throughput,
-)
+from firmly_nb.latency.shares import completion_curve, funnel, outcome_table
 from firmly_nb.latency.summary import latency_table
+from firmly_nb.latency.targets import good_fraction, goodput, throughput
 
 
 @pytest.fixture(scope="module")

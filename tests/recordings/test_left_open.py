@@ -11,7 +11,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.display.text import duration
-from firmly_nb.latency.shares import concurrency
+from firmly_nb.latency.targets import concurrency
 from firmly_nb.recorder.records import End
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.sweep.run import point_of, row_of

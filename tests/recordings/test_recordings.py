@@ -30,13 +30,13 @@ COLUMNS = {
     "events": "recording_id seq event milestone t_ms gap_ms at clock uncertainty_us coalesced "
     "read_no bytes rtt_us retransmits reordered cart_id total_minor currency unread "
     "data raw",
-    "orders": "recording_id run_id started_at environment domain n_items quantity outcome "
+    "orders": "recording_id run_id started_at environment domain endpoint n_items quantity outcome "
     "order_exists evidence "
     "error_code error_description order_number request_id http_status last_milestone "
     "time_to_headers_ms "
     "time_to_first_event_ms time_to_order_placed_ms scheduled_time_to_order_placed_ms "
     "time_to_failure_ms order_latency_ms "
-    "scheduled_order_latency_ms "
+    "scheduled_order_latency_ms wall_time_ms "
     "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
     "connection stream_left_open content_encoding proxies unfinished clock_step_us tags",
     "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
@@ -231,6 +231,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "started_at": 10_000_000,
         "environment": "custom",
         "domain": "a.test",
+        "endpoint": "place-order",
         "n_items": 2,
         "quantity": 3,
         "outcome": "error_event",
@@ -249,6 +250,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "time_to_failure_ms": 50.0,
         "order_latency_ms": 50.0,
         "scheduled_order_latency_ms": 54.0,
+        "wall_time_ms": None,
         "schedule_lag_ms": 4.0,
         "blocked_ms": 1.0,
         "connecting_ms": 2.0,

@@ -272,9 +272,9 @@ class Polars:
 
 WRONG = {
     "another library": (Polars(), None, "FNB102", r"got Polars. Try events.to_pandas\(\)"),
-    "a path": ("times.csv", None, "FNB102", r"Try pandas.read_csv\(path\)"),
+    "a path to nowhere": ("times.csv", None, "FNB401", "Pass a file of CSV or JSON lines"),
     "rows": ([{}], None, "FNB102", r"Try pd.DataFrame\(events\)"),
-    "orders of another kind": (TABLE, {}, "FNB102", "orders must be a pandas DataFrame, got dict"),
+    "orders of another kind": (TABLE, {}, "FNB102", "a pandas DataFrame or a path, got dict"),
     "a column missing": (TABLE.drop(columns="t_ms"), None, "FNB330", "events has no column t_ms"),
     "a column named otherwise": (
         TABLE.rename(columns={"t_ms": "T_ms"}),
@@ -458,7 +458,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_said_with_table_column_and_row(case):
     events, orders, code, said = WRONG[case]
-    with pytest.raises((TypeError, ValueError), match=said) as caught:
+    with pytest.raises((TypeError, ValueError, FileNotFoundError), match=said) as caught:
         fnb.from_events(events, orders)
     assert code_of(caught.value) == code
 

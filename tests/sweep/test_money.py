@@ -1,7 +1,6 @@
 """A budget of money is asked for with a cart beforehand, and holds from the first order on."""
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ import httpx
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.api.client import FirmlyClient
+from firmly_nb.api.client import FirmlyClient, session_clock_ns
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.sweep.budget import Quotes
@@ -229,7 +228,9 @@ def test_a_session_that_ends_within_a_minute_is_replaced(simulator, left_s, kept
     async def main():
         async with quoting(simulator) as quotes:
             await quotes.ask(ORDER)
-            before = quotes._session = replace(quotes._session, expires=time.time() + left_s)
+            before = quotes._session = replace(
+                quotes._session, lifetime_s=left_s, made_ns=session_clock_ns()
+            )
             await quotes.ask(ORDER)
             assert (quotes._session is before) == kept
 

@@ -215,6 +215,17 @@ def test_from_another_thread_the_last_call_counts(place, until):
     until(lambda: view._refresher is None, "the end of the thread")
 
 
+def test_what_is_written_into_a_cell_is_what_was_shown_last_also_by_a_thread(place):
+    view, recording = CartView(), place()
+    for _ in range(5):
+        view.show(None)
+        thread = threading.Thread(target=view.show, args=(recording,))
+        thread.start()
+        thread.join()
+        assert recording.order_number in str(view._repr_mimebundle_())
+        assert recording.order_number in repr(view)
+
+
 def test_what_cannot_be_drawn_in_a_thread_is_said_in_the_view(place, until, monkeypatch):
     view = CartView(place())
     monkeypatch.setattr("firmly_nb.widgets.cart_view.CartReading", lambda _: 1 / 0)
