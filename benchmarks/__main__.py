@@ -24,6 +24,7 @@ NAMES = (
     "network",
     "other_clients",
     "verdicts",
+    "deciding",
 )
 
 

@@ -18,6 +18,7 @@ far off that time can be, ``rec.stages`` how long each step took, ``rec.cart`` t
 - :func:`from_events`: the same tables and verbs from times of a CSV, another tool or a simulation;
 - :func:`report`: what they say, as one HTML page for others;
 - :func:`grid`, :class:`Budget`, :class:`Sweep`: many orders, with ``lab.sweep``;
+- :func:`plan`: how many orders a comparison needs; ``lab.compare`` places them;
 - :class:`OrderForm`: a form that places orders, with what happens to them beside it;
 - :class:`Timeline`: orders as bars on the time since the request, live or recorded, as a widget;
 - :class:`CartView`: the cart of an order, event by event, as a widget;
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from firmly_nb.report.report import report
     from firmly_nb.sweep.budget import Budget
     from firmly_nb.sweep.plan import grid
+    from firmly_nb.sweep.study import plan
     from firmly_nb.sweep.sweep import Sweep
     from firmly_nb.widgets.cart_view import CartView
     from firmly_nb.widgets.order_form import OrderForm
@@ -76,6 +78,7 @@ __all__ = [
     "from_events",
     "grid",
     "load",
+    "plan",
     "report",
 ]
 
@@ -93,6 +96,7 @@ show(
         "report.report": "report",
         "sweep.budget": "Budget",
         "sweep.plan": "grid",
+        "sweep.study": "plan",
         "sweep.sweep": "Sweep",
         "widgets.cart_view": "CartView",
         "widgets.order_form": "OrderForm",

@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +62,8 @@ TERMINAL_WORDS = {
     r"\(ca_file\)": "(--ca-file)",
     r"remove ca_file": "remove --ca-file",
     r"^allow_domains": "--allow",
-    r"^(count|rate|concurrency|duration|seed|control) must": r"--\1 must",
+    r"^(count|rate|concurrency|duration|seed|control|until|slo_ms) must": r"--\1 must",
+    r"Pass order_b, or other=\.\.\. for": "Add --other-item, --other-domain, or --other for",
 }
 EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}
 STAGE_COLUMNS = {
@@ -241,6 +242,145 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
             recs.save(save)
         (_print_sweep_json if as_json else _print_sweep)(started, recs)
     raise typer.Exit(code)
+
+
+@app.command()
+def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
+    count: Annotated[int, typer.Option(help="Orders of each side at most: 50, 60, ...")] = 600,
+    until: Annotated[
+        Literal["decided", "all"],
+        typer.Option(help="decided stops as soon as it is sure; all places all orders."),
+    ] = "decided",
+    margin: Margin = None,
+    tail: TailPoints = None,
+    placed: PlacedPoints = None,
+    slo_ms: Annotated[
+        str | None, typer.Option("--late", help="From when an order is late, like 1500ms.")
+    ] = None,
+    rate: Annotated[str | None, typer.Option(help="Orders a second, or like 30/min.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Orders in flight: at most; without --rate, always.")
+    ] = None,
+    arrival: Annotated[str | None, typer.Option(help="constant, poisson or closed.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    max_orders: Annotated[int | None, typer.Option(help="Budget: orders of both sides.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Budget: minutes.")] = None,
+    max_total: Annotated[
+        list[str] | None,
+        typer.Option(help="Budget: CURRENCY=MINOR_UNITS, like USD=50000; may be given again."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the recordings.")] = None,
+    run_id: Annotated[str | None, typer.Option(help="An id of your own for it.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Id of a comparison that was stopped: go on with it.")
+    ] = None,
+    environment: EnvironmentName = "simulator",
+    other: Annotated[
+        str | None,
+        typer.Option(help="Environment of B, or its URL: another release. Default: that of A."),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Latency profile of the embedded simulator.")
+    ] = None,
+    other_profile: Annotated[
+        str | None, typer.Option(help="Places B on a simulator of its own with this profile.")
+    ] = None,
+    domain: Annotated[str | None, typer.Option(help="Merchant domain.")] = None,
+    item: Items = None,
+    other_domain: Annotated[
+        str | None, typer.Option(help="Merchant domain of B; default: that of A.")
+    ] = None,
+    other_item: Annotated[
+        list[str] | None, typer.Option(help="Items of B; default: those of A.")
+    ] = None,
+    card: CardName = "visa",
+    allow: Allowed = None,
+    sse: WithEvents = True,
+    warm: Warm = True,
+    timeout_s: TimeoutS = 120.0,
+    save: Annotated[
+        Path | None, typer.Option(help="Folder to save in: A in its part a, B in b.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print verdict and looks as JSON.")
+    ] = False,
+) -> None:
+    """Compare two orders or two releases in turns, and stop as soon as it is sure.
+
+    Exit codes are those of firmly-nb gate: 0 B is not worse, 1 worse, 3 cannot tell.
+    """
+    asked: dict[str, Any] = {
+        "rate": rate,
+        "concurrency": concurrency,
+        "arrival": arrival,
+        "seed": seed,
+        "name": name,
+        "run_id": run_id,
+        "resume": resume,
+        "budget": _budget(max_orders, max_minutes, max_total or []),
+        "slo_ms": slo_ms,
+    }
+    asked = {name: value for name, value in asked.items() if value is not None}
+    options: PlaceOptions = {"sse": sse, "warm": warm, "timeout_s": timeout_s}
+    more = {"profile": profile} if profile else {}
+    with ExitStack() as labs:
+        lab = labs.enter_context(_lab(environment, allow_domains=allow or [], **more))
+        second = _other_lab(other, other_profile, allow or [])
+        found = lab.compare(
+            *_two_orders(lab, resume, (domain, other_domain), (item, other_item)),
+            Card.test(card),
+            other=None if second is None else labs.enter_context(second),
+            count=count,
+            until=None if until == "all" else until,
+            margin=share_of("--margin", margin or "10%", 0.10),
+            tail_margin=points_of("--tail", tail or "5"),
+            placed_margin=points_of("--placed", placed or "5"),
+            progress=not as_json,
+            **asked,
+            **options,
+        )
+        if save:
+            found.a.save(save / "a")
+            found.b.save(save / "b")
+    if as_json:
+        print_json(
+            {
+                "id": found.study_id,
+                "verdict": found.order.verdict,
+                "sentence": found.verdict,
+                "exit_code": found.exit_code,
+                "looks": found.looks,
+                "orders": {"a": len(found.a), "b": len(found.b)},
+            }
+        )
+    else:
+        sys.stdout.write(f"{found!r}\n")
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def plan(
+    path: Annotated[Path, typer.Argument(help="Recordings to plan from: a set or journals.")],
+    change: Annotated[
+        str, typer.Option(help="Change of the typical time to tell: 10% or 0.10.")
+    ] = "10%",
+    power: Annotated[str, typer.Option(help="Share of studies that tell it.")] = "80%",
+    rate: Annotated[
+        str | None, typer.Option(help="Orders a second, or like 30/min; default: as recorded.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Say how many orders, runs, minutes and how much money a comparison needs."""
+    from firmly_nb.sweep.study import plan as planned
+
+    asked = share_of("--change", change, 0.10), share_of("--power", power, 0.8)
+    found = planned(_loaded(path), *asked, rate=rate)
+    if as_json:
+        told = ("change", "power", "question", "orders", "runs", "count", "minutes", "per_minute")
+        answer = {name: getattr(found, name) for name in told}
+        print_json({**answer, "amounts": dict(found.amounts), "needs": found.needs})
+    else:
+        sys.stdout.write(f"{found!r}\n")
 
 
 @app.command()
@@ -659,6 +799,41 @@ def _lab(environment: str | None, **options: Any) -> Lab:
     from firmly_nb.lab import connect
 
     return connect(environment, **options)
+
+
+def _two_orders(
+    lab: Lab,
+    resume: str | None,
+    domains: tuple[str | None, str | None],
+    items: tuple[list[str] | None, list[str] | None],
+) -> tuple[Order, Order | None]:
+    """Return what A and B order: as it is said, else as in the comparison that is resumed."""
+    from firmly_nb.sweep.study import StudyFile
+
+    if resume and not any(domains) and not any(items):
+        kinds = StudyFile.read(lab.journal, resume).kinds
+        a, b = (
+            Order.example(domain=domain, items=[Item(variant_id=v, quantity=q) for v, q in pairs])
+            for domain, pairs in kinds
+        )
+        return a, b
+    first: dict[str, Any] = {"domain": domains[0] or DEMO_MERCHANT}
+    if items[0]:
+        first["items"] = items_of(items[0])
+    second: dict[str, Any] = {"domain": domains[1]} if domains[1] else {}
+    if items[1]:
+        second["items"] = items_of(items[1])
+    return Order.example(**first), Order.example(**first | second) if second else None
+
+
+def _other_lab(where: str | None, profile: str | None, allow: list[str]) -> Lab | None:
+    """Return the lab of B: of an environment, at a URL, or on a simulator of its own."""
+    if where is None and profile is None:
+        return None
+    more = {"profile": profile} if profile else {}
+    if where is not None and "://" in where:
+        return _lab(None, api_url=where, allow_domains=allow, **more)
+    return _lab(where, allow_domains=allow, **more)
 
 
 def _place(lab: Lab, order: Order, card: Card, *, quiet: bool, **options: Any) -> Recording:

@@ -2,6 +2,7 @@
 
 - ``place``, ``start``: one order, waited for or left running (:class:`Attempt`);
 - ``sweep``, ``start_sweep``: many orders on a schedule;
+- ``compare``: two orders or two labs in turns, until it is sure whether B is slower;
 - ``products``, ``variants``, ``search``: what can be ordered;
 - ``cart``: what a merchant holds; ``session``, ``public_key``: with what it is asked;
 - ``settle``: whether an order exists, where that is unknown;
@@ -69,7 +70,8 @@ if TYPE_CHECKING:
     from firmly_nb.recordings.recordings import Recordings
     from firmly_nb.sim.server import Simulator
     from firmly_nb.sweep.budget import Budget
-    from firmly_nb.sweep.plan import Orders
+    from firmly_nb.sweep.plan import Orders, Variant
+    from firmly_nb.sweep.study import Study, StudyComparison
     from firmly_nb.sweep.sweep import Sweep
 
 
@@ -107,6 +109,17 @@ class SweepOptions(PlaceOptions, total=False):
     duration: float | str | None
     seed: int | None
     budget: Budget | Mapping[str, Any] | None
+    name: str | None
+    resume: str | None
+
+
+class CompareOptions(PlaceOptions, total=False):
+    """Arguments of :meth:`Lab.compare`; what each does stands there."""
+
+    rate: float | str | None
+    concurrency: int | None
+    arrival: str | None
+    seed: int | None
     name: str | None
     resume: str | None
 
@@ -484,6 +497,163 @@ class Lab(CartCalls):
         bench = self._open()
         self._last_sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments))
         return self._last_sweep
+
+    @_named(CompareOptions, PLACE_DEFAULTS)
+    def compare(  # noqa: PLR0913 - each is asked for by name
+        self,
+        order_a: Order | Variant,
+        order_b: Order | Variant | None = None,
+        card: Card | None = None,
+        *,
+        other: Lab | None = None,
+        margin: float | str = 0.10,
+        count: int = 600,
+        until: str | None = "decided",
+        budget: Budget | Mapping[str, Any] | None = None,
+        tail_margin: float | str = 0.05,
+        placed_margin: float | str = 0.05,
+        slo_ms: float | str | None = None,
+        progress: bool = True,
+        **arguments: Unpack[CompareOptions],
+    ) -> StudyComparison:
+        """Compare two orders, or one order in two labs, and stop as soon as it is sure.
+
+        Orders take turns in blocks of ten and ten, in a random order. After each fifth block all
+        of them are compared; what each look shows is told while it runs. All looks together are
+        wrong as seldom as one comparison. Ctrl-C keeps everything and raises; ``resume`` goes on.
+
+        Parameters
+        ----------
+        order_a
+            What A orders; also a part of ``fnb.grid``.
+        order_b
+            What B orders; by default the same as A, in the other lab.
+        card
+            A test card; by default ``Card.test()``.
+        other
+            The lab of B: another release. By default both are ordered here.
+        margin, tail_margin, placed_margin, slo_ms
+            As of ``recs.compare``, stated before the first order.
+        count
+            How many orders of each side are placed at most: a multiple of 10, at least 50.
+        until
+            ``"decided"`` stops once B is worse, better or unchanged; None places all orders first.
+        budget
+            A :class:`Budget` for all orders of both sides.
+        progress
+            Whether a bar and the looks are shown.
+        **arguments
+            ``rate``, ``concurrency``, ``arrival``, ``seed``, ``name`` as of :meth:`sweep`.
+            ``run_id``: an id of your own. ``resume``: the id of a comparison that was stopped or
+            killed; with the same orders, what it has not placed is placed.
+            Everything else is an option of :meth:`place`.
+
+        Returns
+        -------
+        StudyComparison
+            As of ``recs.compare``, with ``.recordings``, ``.a``, ``.b`` and ``.looks``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, or the plan is beyond the budget; nothing was sent.
+        GuardError
+            If something of it may not be ordered there; nothing was sent.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> with connect(profile="instant") as lab:
+        ...     slow = {"as it is": {}, "slow": {"x-sim-profile": "calm"}}
+        ...     a, b = fnb.grid(fnb.Order.example(), headers=slow)
+        ...     found = lab.compare(a, b, count=50, concurrency=4, progress=False)
+        >>> found.order.verdict
+        'slower'
+        """
+        from firmly_nb.sweep.study import watched
+
+        study = self._study(
+            (order_a, order_b),
+            card,
+            other,
+            {
+                "margin": margin,
+                "count": count,
+                "until": until,
+                "budget": budget,
+                "tail_margin": tail_margin,
+                "placed_margin": placed_margin,
+                "slo_ms": slo_ms,
+            },
+            arguments,
+        )
+        with watched(study, shown=progress) as show:
+            for block in study.blocks():
+                self._last_sweep = block
+                block.wait(show)
+        return study.result()
+
+    @_named(CompareOptions, PLACE_DEFAULTS)
+    async def compare_async(  # noqa: PLR0913 - as of compare
+        self,
+        order_a: Order | Variant,
+        order_b: Order | Variant | None = None,
+        card: Card | None = None,
+        *,
+        other: Lab | None = None,
+        margin: float | str = 0.10,
+        count: int = 600,
+        until: str | None = "decided",
+        budget: Budget | Mapping[str, Any] | None = None,
+        tail_margin: float | str = 0.05,
+        placed_margin: float | str = 0.05,
+        slo_ms: float | str | None = None,
+        progress: bool = True,
+        **arguments: Unpack[CompareOptions],
+    ) -> StudyComparison:
+        """Compare two orders or two labs; see :meth:`compare`. Cancelling the task stops it."""
+        from firmly_nb.sweep.study import watched
+
+        study = self._study(
+            (order_a, order_b),
+            card,
+            other,
+            {
+                "margin": margin,
+                "count": count,
+                "until": until,
+                "budget": budget,
+                "tail_margin": tail_margin,
+                "placed_margin": placed_margin,
+                "slo_ms": slo_ms,
+            },
+            arguments,
+        )
+        with watched(study, shown=progress) as show:
+            for block in study.blocks():
+                self._last_sweep = block
+                await block.wait_async(show)
+        return study.result()
+
+    def _study(
+        self,
+        orders: tuple[Any, Any],
+        card: Card | None,
+        other: Lab | None,
+        asked: dict[str, Any],
+        arguments: Mapping[str, Any],
+    ) -> Study:
+        """Check what a comparison is asked with; nothing is sent yet."""
+        from firmly_nb.sweep.study import study
+
+        if other is not None and not isinstance(other, Lab):
+            raise wrong_type("other", "a lab", other, "fnb.connect(...)")
+        check_names("compare()", arguments, signature(Lab.compare).parameters)
+        own = {name: arguments.get(name) for name in ("resume", "run_id", "seed")}
+        rest = {name: value for name, value in arguments.items() if name not in own}
+        labs = [self] if other is None or other is self else [self, other]
+        benches = [lab._open() for lab in labs]  # noqa: SLF001 - of its own kind
+        return study(benches, orders, card, asked | own, rest)
 
     @_named(PlaceOptions, PLACE_DEFAULTS)
     def flow(

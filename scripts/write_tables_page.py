@@ -16,6 +16,8 @@ from firmly_nb.latency.design import DESIGN
 from firmly_nb.latency.drift import RUN_MEDIANS
 from firmly_nb.latency.effect import SHIFT
 from firmly_nb.latency.groups import GROUPED_LATENCY
+from firmly_nb.latency.looks import LOOKS
+from firmly_nb.latency.planning import NEEDS
 from firmly_nb.latency.quantiles import ECDF
 from firmly_nb.latency.shares import COMPLETION, FUNNEL, OUTCOMES
 from firmly_nb.latency.stages import STAGES
@@ -65,6 +67,8 @@ def tables() -> list[Table]:
         DESIGN,
         SHIFT,
         RUN_MEDIANS,
+        LOOKS,
+        NEEDS,
         SLO,
         CONCURRENCY,
     ]

@@ -709,6 +709,10 @@ FNB324 No browser for an image
 Images of charts are drawn by Chrome or Chromium, and this machine has none.
 Install Chromium, or write the chart as a page with chart.write_html(path).
 
+FNB325 Too few orders to plan from
+How much orders differ is not known from so few.
+Place at least 20 orders with lab.sweep(), then plan.
+
 FNB330 Column missing
 A table for fnb.from_events lacks a column that it needs.
 Rename the column that has these values.
@@ -912,6 +916,30 @@ Resume from Python with lab.sweep(orders, resume=...).
 FNB521 Resume and run id together
 resume names the run already.
 Remove run_id.
+
+FNB530 One side only
+A comparison holds B against A: another order, or the same order in another lab.
+Pass order_b, or other=fnb.connect(...) (--other-item, --other-domain, --other).
+
+FNB531 Number of orders of a comparison
+Orders are placed in blocks of ten a side, and the first look is after five blocks.
+Pass count=50, 60, ...
+
+FNB532 End of a comparison
+until is "decided" (stop as soon as it is sure) or None (--until all: place all orders first).
+Pass one of them.
+
+FNB533 Comparison not found
+No plan of this comparison is beside the journals of this lab.
+Use the journal folder it began with, or begin a new comparison.
+
+FNB534 Plan of a comparison damaged
+The file beside the journals cannot be read. The recordings are in the journals all the same.
+Load them with fnb.load(), or begin a new comparison.
+
+FNB535 Comparison cannot change
+Margins, count and labs are stated before the first order. Looks would say too much otherwise.
+Resume it as it began, or begin a new comparison.
 
 FNB601 Recorder did not start
 The recorder's process ended or did not respond at its start.

@@ -12,6 +12,8 @@
 - ``gate``: :func:`gate` (a :class:`Gate`): may new runs pass?
 - ``compare`` and what it rests on: :func:`compare`, :func:`ratio`, :func:`shift_function`: is B
   slower?
+- ``planning``: :class:`StudyPlan`: how many orders would tell? ``NEEDS``; ``looks``: what is seen
+  before a study has ended, ``LOOKS``;
 - ``drift``, ``modes``: :func:`change_points`, :func:`run_drift`, :func:`drift_within`,
   :func:`two_modes`: did it change, and are there two kinds of orders?
 """
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     from firmly_nb.latency.effect import Interval, ratio, shift_function
     from firmly_nb.latency.gate import Gate, gate
     from firmly_nb.latency.groups import GroupedLatency
+    from firmly_nb.latency.looks import LOOKS
     from firmly_nb.latency.modes import Modes, two_modes
+    from firmly_nb.latency.planning import NEEDS, StudyPlan
     from firmly_nb.latency.quantiles import Quantile, ecdf, quantile, quantiles
     from firmly_nb.latency.shares import (
         Share,
@@ -61,6 +65,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CAVEATS",
+    "LOOKS",
+    "NEEDS",
     "STAGES",
     "Attainment",
     "Changes",
@@ -76,6 +82,7 @@ __all__ = [
     "Quantile",
     "RunDrift",
     "Share",
+    "StudyPlan",
     "attainment",
     "change_points",
     "claims",
@@ -113,7 +120,9 @@ show(
         "drift": "Changes Drift RunDrift change_points drift_within run_drift",
         "gate": "Gate gate",
         "effect": "Interval ratio shift_function",
+        "looks": "LOOKS",
         "modes": "Modes two_modes",
+        "planning": "NEEDS StudyPlan",
         "quantiles": "Quantile ecdf quantile quantiles",
         "groups": "GroupedLatency",
         "shares": "Share completion_curve funnel outcome_table share success_rate",

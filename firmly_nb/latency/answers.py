@@ -11,11 +11,11 @@ import numpy as np
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.design import more_cancelled
 from firmly_nb.latency.effect import shared_codes
+from firmly_nb.latency.looks import BLOCK
 from firmly_nb.latency.predict import Present
 from firmly_nb.latency.quantiles import type_7
 from firmly_nb.latency.questions import (
     BETTER,
-    NARROW,
     NO_CHANGE,
     TOGETHER,
     UNDECIDED,
@@ -26,6 +26,7 @@ from firmly_nb.latency.questions import (
     Ends,
     Group,
     Late,
+    Levels,
     Limits,
     Margins,
     Method,
@@ -35,6 +36,7 @@ from firmly_nb.latency.questions import (
     tail,
     typical,
 )
+from firmly_nb.latency.questions import Typical as Factors
 from firmly_nb.latency.shares import Share, share
 from firmly_nb.latency.stages import stage_times
 from firmly_nb.latency.verdict import (
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from firmly_nb.latency.design import Design, Side, Tables
-    from firmly_nb.latency.effect import Flags
+    from firmly_nb.latency.effect import Codes, Flags
 
 FEWEST = 10  # orders of a stage on each side, below which it is no question of its own
 
@@ -68,11 +70,29 @@ class Whole:
     present: Present | None
 
 
-def method_of(design: Design) -> Method:
-    """Return how orders are compared under a design."""
+def method_of(design: Design, levels: Levels) -> Method:
+    """Return how orders are compared under a design, and how sure that is to be."""
     names: dict[str | None, int] = {}
     merchants = [names.setdefault(kind.merchant, len(names)) for kind in design.kinds]
-    return Method(design.name, design.by_runs, design.control, np.array(merchants, dtype=np.intp))
+    codes = np.array(merchants, dtype=np.intp)
+    return Method(design.name, design.by_runs, design.control, codes, levels)
+
+
+def _whole_blocks(pairs: Sequence[tuple[Side, Flags]]) -> Codes:
+    """Return the runs with all orders of a block on each side."""
+    size = 1 + max((int(side.run.max(initial=-1)) for side, _ in pairs), default=-1)
+    runs = (side.run[use & (side.run >= 0)] for side, use in pairs)
+    return np.flatnonzero(
+        np.logical_and.reduce([np.bincount(one, minlength=size) >= BLOCK for one in runs])
+    )
+
+
+def _typical_of(
+    groups: tuple[Group, Group], method: Method, level: float, whole: Codes | None
+) -> Factors:
+    """Return how many times as long B takes; of blocks only whole ones tell."""
+    a, b = (one if whole is None else one.of(np.isin(one.run, whole)) for one in groups)
+    return typical(a, b, method, (level, method.levels.narrow))
 
 
 def group_of(side: Side, mask: Flags) -> Group:
@@ -95,9 +115,11 @@ def answers(
     # One that was placed, but when is not known, is in no time.
     a, b = (group_of(side, use & ~(side.placed & np.isnan(side.ms))) for side, use in pairs)
     unlike, why_not = design.unlike, design.why_not
-    times = typical(a, b, method, (WIDE, NARROW))
-    is_faster = is_faster_with_failures(a, b, method, WIDE)
-    late = tail(a, b, method, WIDE, margins.slo_ms)
+    levels = method.levels
+    whole = _whole_blocks(pairs) if levels.looks else None
+    times = _typical_of((a, b), method, levels.wide, whole)
+    is_faster = is_faster_with_failures(a, b, method, levels.wide)
+    late = tail(a, b, method, levels.wide, margins.slo_ms)
     failed = _failed(pairs, method)
     of_typical = _typical(times.ends, margins.typical, is_faster=is_faster)
     merchants = {
@@ -122,7 +144,8 @@ def answers(
         worded,
         _tail(a, b, late, margins, unlike, why_not),
         _success(pairs, failed, margins.placed, unlike, why_not),
-        _present(times.ends, a, b, late, failed, method, design),
+        # More of a study that has a last look is another study.
+        None if levels.looks else _present(times.ends, a, b, late, failed, method, design),
     )
 
 
@@ -207,7 +230,7 @@ def _failed(pairs: Sequence[tuple[Side, Flags]], method: Method) -> Ends:
     """
     groups = [group_of(side, use) for side, use in pairs]
     masks = [~side.placed[use] for side, use in pairs]
-    levels = WIDE, NARROW
+    levels = method.levels.wide, method.levels.narrow
     found = difference_of_shares(groups[0], masks[0], groups[1], masks[1], method, levels)
     (side_a, _), (side_b, _) = pairs
     if math.isnan(found.estimate) or not more_cancelled(side_a, side_b, WIDE):
@@ -306,6 +329,7 @@ def stage_answers(
     tables: Sequence[Tables],
     both: tuple[Side, Side],
     uses: tuple[Flags, Flags],
+    method: Method,
     design: Design,
     margins: Margins,
     buffered: frozenset[str],
@@ -318,8 +342,11 @@ def stage_answers(
     names = [name for name in groups[0] if name in groups[1]]
     found = [(name, groups[0][name], groups[1][name]) for name in names]
     asked = sum(min(len(a.ms), len(b.ms)) >= FEWEST for _, a, b in found)
-    level = 1 - (1 - TOGETHER) / (2 * max(asked, 1))
-    return tuple(_stage(name, a, b, design, margins, level) for name, a, b in found)
+    level = method.levels.of((1 - TOGETHER) / (2 * max(asked, 1)))
+    whole = _whole_blocks(list(zip(both, uses, strict=True))) if method.levels.looks else None
+    return tuple(
+        _stage(name, (a, b), method, design, margins, level, whole) for name, a, b in found
+    )
 
 
 def stage_groups(
@@ -340,10 +367,18 @@ def stage_groups(
     return found
 
 
-def _stage(name: str, a: Group, b: Group, design: Design, margins: Margins, level: float) -> Stage:
-    method = method_of(design)
+def _stage(
+    name: str,
+    groups: tuple[Group, Group],
+    method: Method,
+    design: Design,
+    margins: Margins,
+    level: float,
+    whole: Codes | None,
+) -> Stage:
+    a, b = groups
     enough = min(len(a.ms), len(b.ms)) >= FEWEST
-    times = typical(a, b, method, (level, NARROW)).ends if enough else UNKNOWN
+    times = _typical_of(groups, method, level, whole).ends if enough else UNKNOWN
     late = tail(a, b, method, level) if enough else None
     decisions = _decision(times, math.log1p(margins.typical)), _both(late, margins.tail)
     of_late = late.late if late else UNKNOWN

@@ -46,9 +46,10 @@ from firmly_nb.latency.design import (
     without_merchants,
 )
 from firmly_nb.latency.effect import shift_function
+from firmly_nb.latency.looks import Blocks, blocks_of
 from firmly_nb.latency.predict import More, more_needed
 from firmly_nb.latency.quantiles import in_order, type_7
-from firmly_nb.latency.questions import NEEDED_FOR_TAIL, UNDECIDED, WIDE, Margins
+from firmly_nb.latency.questions import NEEDED_FOR_TAIL, UNDECIDED, WIDE, Levels, Margins
 from firmly_nb.latency.verdict import (
     Found,
     Stage,
@@ -265,6 +266,9 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     planned = any(one.from_planned_start for one in known)
     side_a, side_b, kinds = sides((a, b), from_planned_start=planned, ids=ids)
     more_rows = _claimed_rows((a, b), known)
+    # Whoever has orders take turns in blocks wants these held against each other.
+    blocks = _blocks(a[2], b[2])
+    like_for_like = like_for_like or blocks is not None
     if like_for_like:
         shared = np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])
         alike = None if len(shared) else without_merchants(side_a, side_b, kinds)
@@ -272,12 +276,21 @@ def compare(  # noqa: PLR0913 - each is asked for by name
             more_rows += rows_of_kinds(side_a, side_b, kinds)
             side_a, side_b, kinds = alike
     design, use_a, use_b = arrange(
-        side_a, side_b, kinds, more_rows, like_for_like=like_for_like, control=control
+        side_a,
+        side_b,
+        kinds,
+        more_rows,
+        like_for_like=like_for_like,
+        control=control,
+        in_blocks=blocks is not None,
     )
-    method = method_of(design)
+    levels = Levels(blocks.looks, blocks.planned) if blocks else Levels()
+    method = method_of(design, levels)
     whole = answers(side_a, use_a, side_b, use_b, method, margins, design)
     buffered = frozenset[str]().union(*(one.buffered for one in known))
-    stages = stage_answers((a, b), (side_a, side_b), (use_a, use_b), design, margins, buffered)
+    stages = stage_answers(
+        (a, b), (side_a, side_b), (use_a, use_b), method, design, margins, buffered
+    )
     placed_runs = design.runs[0] if design.blocked and not design.by_runs else None
     cancelled = more_cancelled(side_a, side_b, WIDE)
     counts = (int((~side_a.attempted).sum()), int((~side_b.attempted).sum()))
@@ -316,8 +329,23 @@ def compare(  # noqa: PLR0913 - each is asked for by name
         more=found.more,
         exit_code=exit_code(found),
         reason=reason(found),
-        notes=tuple(_qualified(found, design, buffered)),
+        notes=(*_qualified(found, design, buffered), *_look(blocks)),
     )
+
+
+def _blocks(a: pd.DataFrame, b: pd.DataFrame) -> Blocks | None:
+    """Return the blocks that all orders of both sides were placed in; None if there are none."""
+    if "run_id" not in a or "run_id" not in b:
+        return None
+    return blocks_of([name for one in (a, b) for name in one["run_id"].unique()])
+
+
+def _look(blocks: Blocks | None) -> list[str]:
+    """Say that intervals are wider, as there are several looks."""
+    if blocks is None or not blocks.looks:
+        return []
+    said = f"Block {blocks.placed} of {blocks.planned} of a study that may stop early"
+    return [f"{said}. Each look has wider intervals, so that all looks together are right."]
 
 
 def _checked(

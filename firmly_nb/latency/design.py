@@ -302,6 +302,7 @@ def arrange(
     *,
     like_for_like: bool,
     control: str | None,
+    in_blocks: bool = False,
 ) -> tuple[Design, Flags, Flags]:
     """Find out what the design lets be said; return also which orders of each side count.
 
@@ -315,8 +316,11 @@ def arrange(
         Whether what only one side has is left out, however much it is.
     control
         A merchant that did not change.
+    in_blocks
+        Whether the orders took turns in blocks of one study: its environments may differ.
     """
-    rows = [*rows_of_kinds(a, b, kinds), *_rows_of_orders(a, b), *more]
+    of_orders = _rows_of_orders(a, b, NOTED if in_blocks else VOIDS)
+    rows = [*rows_of_kinds(a, b, kinds), *of_orders, *more]
     is_control = np.array([kind.merchant == control for kind in kinds], dtype=bool)
     is_control &= control is not None
     use_a, use_b = a.attempted.copy(), b.attempted.copy()
@@ -515,11 +519,14 @@ def _named(name: object, what: str) -> str:
     return short_name(name)
 
 
-def _rows_of_orders(a: Side, b: Side) -> list[Difference]:
-    """Return what else differs between the orders of both sides."""
+def _rows_of_orders(a: Side, b: Side, environments: str) -> list[Difference]:
+    """Return what else differs between the orders of both sides.
+
+    ``environments`` is what it does that they are not in the same one.
+    """
     rows = []
     for column, what, effect in (
-        ("environment", "environment", VOIDS),
+        ("environment", "environment", environments),
         ("quantity", "quantity", NOTED),
         ("variants", "variants", NOTED),
         ("profile", "profile", NOTED),

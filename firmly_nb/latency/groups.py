@@ -37,7 +37,7 @@ from firmly_nb.latency.caveats import claims
 from firmly_nb.latency.columns import positions
 from firmly_nb.latency.design import arrange, sides, without_merchants
 from firmly_nb.latency.quantiles import quantile_name, type_7
-from firmly_nb.latency.questions import NARROW, difference_of_shares, typical
+from firmly_nb.latency.questions import NARROW, Levels, difference_of_shares, typical
 from firmly_nb.latency.summary import (
     NO_STAGES,
     ORDER,
@@ -637,7 +637,7 @@ class _Slowest:
         groups = self._groups(row, pair, (a, b))
         if groups is None:
             return False, None
-        ends = typical(*groups, method_of(pair.design), (self.wide, NARROW)).ends
+        ends = typical(*groups, method_of(pair.design, Levels()), (self.wide, NARROW)).ends
         return _is_above(ends), (
             math.exp(ends.estimate),
             math.exp(max(ends.low, -700.0)) if not math.isnan(ends.low) else 0.0,
@@ -695,7 +695,7 @@ class _Slowest:
             if groups is None:
                 return None
             a, b = groups
-            method = method_of(pair.design)
+            method = method_of(pair.design, Levels())
             levels = (self.wide, NARROW)
             if not _is_above(
                 difference_of_shares(a, a.ms > limit, b, b.ms > limit, method, levels)

@@ -24,6 +24,7 @@ from firmly_nb.latency.effect import (
     pairs_of,
     shared_codes,
 )
+from firmly_nb.latency.looks import level_at
 from firmly_nb.latency.quantiles import log_times, type_7
 from firmly_nb.latency.shares import wilson
 
@@ -106,6 +107,46 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Levels:
+    """Levels of the intervals: of a whole study, or at a look of one that may stop early.
+
+    Attributes
+    ----------
+    looks
+        Number of blocks at each look up to now; empty for a study that is looked at once.
+    blocks
+        Number of blocks that were planned.
+
+    Examples
+    --------
+    >>> round(Levels().wide, 4), round(Levels((5,), 60).wide, 4)
+    (0.9833, 0.9999)
+    """
+
+    looks: tuple[int, ...] = ()
+    blocks: int = 0
+
+    def of(self, total: float) -> float:
+        """Return the level of an interval that may be wrong in such a share of studies."""
+        return level_at(total, self.looks, self.blocks) if self.looks else 1 - total
+
+    @property
+    def wide(self) -> float:
+        """Level of the wide interval of each of the three questions."""
+        return self.of(1 - WIDE)
+
+    @property
+    def narrow(self) -> float:
+        """Level of the narrow intervals of the typical time and of placed orders."""
+        return self.of(1 - NARROW)
+
+    @property
+    def narrow_tail(self) -> float:
+        """Level of the narrow interval of the tail."""
+        return self.of(1 - NARROW_TAIL)
+
+
+@dataclass(frozen=True, slots=True)
 class Margins:
     """Smallest differences that matter, and the limit of lateness if one was given."""
 
@@ -146,12 +187,15 @@ class Method:
         For each kind whether it belongs to the control merchant.
     merchants
         For each kind the number of its merchant.
+    levels
+        How sure the intervals are.
     """
 
     design: str
     by_runs: bool
     control: Flags
     merchants: Codes
+    levels: Levels = Levels()
 
     def cells(self, group: Group) -> Codes:
         """Return the stratum of each order: its kind, and its run where runs are shared."""
@@ -222,7 +266,7 @@ def welch(a: Floats, b: Floats, levels: tuple[float, float]) -> Ends:
     return _t_ends(float(b.mean() - a.mean()), math.sqrt(both), freedom, levels)
 
 
-def _by_run(values: Floats, run: Codes, how: str) -> Floats:
+def by_run(values: Floats, run: Codes, how: str) -> Floats:
     """Return the median or the mean of each run."""
     runs, of = np.unique(run, return_inverse=True)
     if how == "mean":
@@ -243,7 +287,7 @@ def _middles(a: Floats, kind_a: Codes, b: Floats, kind_b: Codes, size: int, how:
     found = np.zeros((2, size))
     for row, (values, kind) in enumerate(((a, kind_a), (b, kind_b))):
         present = np.unique(kind)
-        found[row, present] = _by_run(values, kind, how)
+        found[row, present] = by_run(values, kind, how)
     return np.asarray(found.mean(axis=0))
 
 
@@ -284,7 +328,7 @@ def typical(a: Group, b: Group, method: Method, levels: tuple[float, float]) -> 
 def _typical_of_runs(logs: Floats, group: Group, method: Method) -> Floats:
     """Return for each run the median, or with a control merchant the factor against it."""
     if method.design != "control":
-        return _by_run(logs, group.run, "median")
+        return by_run(logs, group.run, "median")
     is_control = method.control[group.kind]
     sides = (
         Sample(logs[mask], group.run[mask], group.run[mask]) for mask in (is_control, ~is_control)
@@ -420,6 +464,8 @@ def difference_of_shares(
     """
     if not len(a.ms) or not len(b.ms):
         return UNKNOWN
+    if method.levels.looks:  # what troubles a block troubles both of its sides
+        return _mover(a.kind, is_a, b.kind, is_b, levels)
     if not method.by_runs:
         return _mover(method.cells(a), is_a, method.cells(b), is_b, levels)
     size = len(method.control)
@@ -438,7 +484,7 @@ def difference_of_shares(
             for m_a, m_b in ((~in_a, ~in_b), (in_a, in_b))
         )
         return _at_least_as_wide(welch(each[0], each[1], levels), _less(mine, other))
-    each = [_by_run(x, one.run, "mean") for x, one in zip(left, (a, b), strict=True)]
+    each = [by_run(x, one.run, "mean") for x, one in zip(left, (a, b), strict=True)]
     alone = _mover(a.kind, is_a, b.kind, is_b, levels)
     return _at_least_as_wide(welch(each[0], each[1], levels), alone)
 
@@ -588,16 +634,17 @@ def tail(
     if slo_ms is not None:
         given = np.full(len(method.control), slo_ms)
         late = a.ms > slo_ms, b.ms > slo_ms
-        ends = difference_of_shares(a, late[0], b, late[1], method, (level, NARROW_TAIL))
+        levels = level, method.levels.narrow_tail
+        ends = difference_of_shares(a, late[0], b, late[1], method, levels)
         never = np.zeros(len(a.ms), bool), np.zeros(len(b.ms), bool)
         return Late(ends, UNKNOWN, late, never, Limits(given, given * np.inf, slo_ms, math.inf))
     if len(a.ms) < NEEDED_FOR_TAIL or not np.isfinite(a.ms).any():
         return None
     found = limits(a, len(method.control))
-    each = 1 - (1 - level) / 2
+    levels = 1 - (1 - level) / 2, method.levels.narrow_tail
     masks, ends_of = [], []
     for limit in (found.late_ms, found.very_late_ms):
         late = a.ms > limit[a.kind], b.ms > limit[b.kind]
         masks.append(late)
-        ends_of.append(difference_of_shares(a, late[0], b, late[1], method, (each, NARROW_TAIL)))
+        ends_of.append(difference_of_shares(a, late[0], b, late[1], method, levels))
     return Late(ends_of[0], ends_of[1], masks[0], masks[1], found)

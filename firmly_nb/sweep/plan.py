@@ -52,6 +52,7 @@ PAGE = 100  # the smallest there is
 LONGEST_TITLE = 60
 FOLDER = "sweeps"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAMED_RUN = re.compile(rb'"run_id":"([A-Za-z0-9._-]+)"')
 
 # What is ordered where, whoever it is for: what a recording tells of its order, too.
 Kind = tuple[str, tuple[tuple[str, int], ...]]
@@ -79,6 +80,8 @@ class Variant:
     find_items
         Whether its items are those of another merchant: what stands in for them at its own is
         looked up before the sweep's first order.
+    lab
+        Which lab of the sweep places it: 0, or 1 for the other one of a comparison.
     """
 
     order: Order
@@ -86,6 +89,7 @@ class Variant:
     options: dict[str, Any] = field(default_factory=dict, repr=False)  # headers may hold anything
     tags: dict[str, str] = field(default_factory=dict)
     find_items: bool = False
+    lab: int = 0
 
 
 # What a sweep takes: one, several, or as they come.
@@ -572,7 +576,7 @@ class PlanFile:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(path, orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
         except OSError as error:
-            raise _cannot_be_written(f"The sweep's plan {path}", error) from error
+            raise cannot_be_written(f"The sweep's plan {path}", error) from error
 
     @classmethod
     def read(cls, journal: Path, run_id: str) -> Self:
@@ -629,20 +633,23 @@ def kinds_of(plan: Plan) -> list[Any]:
     ]
 
 
-def recorded(journal: Path, run_id: str, since_ns: int) -> Iterator[tuple[list[Record], list[str]]]:
-    """Give out the recordings of a run that are in the journals, with their warnings."""
-    wanted = f'"run_id":{orjson.dumps(run_id).decode()}'.encode()
+def recorded(
+    journal: Path, run_ids: Iterable[str], since_ns: int
+) -> Iterator[tuple[list[Record], list[str]]]:
+    """Give out the recordings of some runs that are in the journals, with their warnings."""
+    wanted = set(run_ids)
     for path in sorted(journal.glob("*/*.jsonl")):
         if path.stat().st_mtime_ns < since_ns:
             continue
         with path.open("rb") as file:
             # Its start is the first line: enough to see whose it is.
-            if wanted not in file.readline():
+            named = {found.decode() for found in NAMED_RUN.findall(file.readline())}
+            if not named & wanted:
                 continue
         with suppress(JournalError):
             records, warnings = read_journal(path)
             # The same text may stand in a tag.
-            if isinstance(records[0], Start) and records[0].run_id == run_id:
+            if isinstance(records[0], Start) and records[0].run_id in wanted:
                 yield records, warnings
 
 
@@ -668,10 +675,11 @@ def claim(folder: Path, run_id: str) -> Lock:
         text = f"Sweep {run_id} is still running, here or in another process. Stop it first."
         raise coded_error(ValueError, "FNB515", text) from None
     except OSError as error:
-        raise _cannot_be_written(str(path), error) from error
+        raise cannot_be_written(str(path), error) from error
 
 
-def _cannot_be_written(what: str, error: OSError) -> JournalError:
+def cannot_be_written(what: str, error: OSError) -> JournalError:
+    """Return the error for a file of a sweep that could not be written."""
     return coded_error(
         JournalError,
         "FNB514",

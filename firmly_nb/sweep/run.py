@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.card import PublicKey
     from firmly_nb.api.client import FirmlyClient
-    from firmly_nb.api.models import Card, Order
+    from firmly_nb.api.models import Card
     from firmly_nb.engine import Bench, Options
     from firmly_nb.recorder.recorder import Job
     from firmly_nb.sweep.budget import Amount
@@ -79,6 +79,12 @@ def was_ordered(records: Sequence[Record], row: dict[str, Any]) -> bool | None:
     return {YES: True, NO: False}.get(row["order_exists"])
 
 
+def take_over(ledger: Ledger, records: Sequence[Record]) -> None:
+    """Count an order of an earlier part in the account of a sweep."""
+    row, set_aside = row_of(records), amount_from(start_of(records).tags.get(SET_ASIDE_TAG))
+    ledger.take_over(amount_of(row), set_aside, ordered=was_ordered(records, row))
+
+
 @dataclass
 class FreshKey:
     """Key for cards, fetched at most once a second for all orders.
@@ -113,11 +119,35 @@ class FreshKey:
         return self.kid != before
 
 
+@dataclass
+class Desk:
+    """A lab's part of a sweep: who sends, the key for cards, and what orders cost there."""
+
+    bench: Bench
+    key: FreshKey
+    quotes: Quotes
+
+    @classmethod
+    def of(cls, bench: Bench) -> Desk:
+        """Return the part of a lab."""
+        return cls(bench, FreshKey(bench.client()), Quotes(bench.client(), bench.app_id))
+
+    def is_fresh(self, job: Job, key: PublicKey, ready_ns: int) -> bool:
+        """Return whether what was made ready is still good: its age, its key and its session."""
+        devices = self.bench.devices()
+        session = devices.session_of(job.start.recording_id)
+        ended = session is not None and devices.is_stale(session)
+        is_young = monotonic_ns() - ready_ns <= FRESH_S * 1e9
+        return is_young and not ended and key.kid == self.key.kid
+
+
 class Sender:
     """Sender of a sweep's orders, up to the allowed number at a time.
 
     Attributes
     ----------
+    desks
+        The lab, and the other one of a comparison of two labs.
     on_start
         Called when an order is begun.
     on_end
@@ -127,9 +157,14 @@ class Sender:
     """
 
     def __init__(
-        self, bench: Bench, pace: Pace, ledger: Ledger, options: Options, card: Card
+        self,
+        benches: Sequence[Bench],
+        pace: Pace,
+        ledger: Ledger,
+        options: Options,
+        card: Card,
     ) -> None:
-        self.bench = bench
+        self.desks = [Desk.of(bench) for bench in benches]
         self.pace = pace
         self.ledger = ledger
         self.options = options
@@ -138,10 +173,8 @@ class Sender:
         self.on_end: Callable[[Planned, list[Record], dict[str, Any], int | None], None]
         self.on_end = lambda *_: None
         self.on_refusal: Callable[[str], None] = lambda _why: None
-        self._key = FreshKey(bench.client())
-        self._quotes = Quotes(bench.client(), bench.app_id)
-        # With the recorder and not begun yet: what can still be taken back, by number.
-        self._handed: dict[int, str] = {}
+        # With a recorder and not begun yet: what can still be taken back, by number.
+        self._handed: dict[int, tuple[Desk, str]] = {}
         self._lost_once: set[int] = set()
         self._slots = asyncio.Semaphore(pace.schedule.concurrency)
         self._ahead = asyncio.Semaphore(_orders_ahead(pace.schedule))
@@ -150,12 +183,13 @@ class Sender:
     async def make_ready(self, variants: Iterable[Variant], left: int | None) -> None:
         """Find out what known orders cost, and open what the first ones need."""
         await self.pace.unless_stopped(self._ask_prices(variants))
-        with suppress(FirmlyError, RecorderError):
-            if self.options.isolated:
-                await self.bench.worker().ready()
-            self._rehearse(variants, await self._key.get())
-            devices = self._devices_at_first(left)
-            await self.pace.unless_stopped(self.bench.devices().ready(devices))
+        for desk in self.desks:
+            with suppress(FirmlyError, RecorderError):
+                if self.options.isolated:
+                    await desk.bench.worker().ready()
+                self._rehearse(variants, await desk.key.get())
+                devices = self._devices_at_first(left)
+                await self.pace.unless_stopped(desk.bench.devices().ready(devices))
 
     def _rehearse(self, variants: Iterable[Variant], key: PublicKey) -> None:
         """Encrypt a card once for nothing: the first time takes as long as ten orders later on."""
@@ -194,24 +228,33 @@ class Sender:
 
     def hold_back(self) -> None:
         """Take back what the recorder was given ahead of its time and has not begun."""
-        for recording_id in self._handed.values():
-            self.bench.recall(recording_id)
+        for desk in self.desks:
+            self._take_back(desk)
+
+    def _take_back(self, desk: Desk) -> None:
+        for of, recording_id in self._handed.values():
+            if of is desk:
+                desk.bench.recall(recording_id)
+
+    def _desk(self, variant: Variant) -> Desk:
+        return self.desks[variant.lab]
 
     def check_guard(self, *variants: Variant) -> None:
         """Ask whether these may be ordered there."""
         for variant in variants:
-            guard(self.bench.environment, variant.order.domain, variant.card or self.card)
+            environment = self._desk(variant).bench.environment
+            guard(environment, variant.order.domain, variant.card or self.card)
 
     async def _ask_prices(self, variants: Iterable[Variant]) -> None:
         for variant in variants:
             # Whoever does not say now is asked again when its order is due.
             with suppress(FirmlyError):
-                await self._ask_price(variant.order)
+                await self._ask_price(variant)
 
-    async def _ask_price(self, order: Order) -> None:
-        what = what_of(order)
+    async def _ask_price(self, variant: Variant) -> None:
+        what = what_of(variant.order)
         if self.ledger.needs_price(what):
-            self.ledger.note_price(what, await self._quotes.ask(order))
+            self.ledger.note_price(what, await self._desk(variant).quotes.ask(variant.order))
 
     def _devices_at_first(self, left: int | None) -> int:
         """Return how many devices the first orders need; more are opened when they are needed."""
@@ -232,9 +275,10 @@ class Sender:
         # Where nothing may be ordered nobody is asked for a price either.
         self.check_guard(planned.variant)
         order, card = planned.variant.order, planned.variant.card or self.card
-        await self._ask_price(order)
-        key = await self._key.get()
-        async with self.bench.prepared(order, card, self._options_of(planned), key) as job:
+        await self._ask_price(planned.variant)
+        desk, how = self._desk(planned.variant), self._options_of(planned)
+        key = await desk.key.get()
+        async with desk.bench.prepared(order, card, how, key) as job:
             ready_ns = monotonic_ns()
             if offset_ns is not None:
                 await self.pace.until(offset_ns, HANDED_OVER_S)
@@ -243,20 +287,12 @@ class Sender:
                     held.add(self._slots)
             if not await self._may_start(planned, offset_ns):
                 return True
-            if not self._is_fresh(job, key, ready_ns):
+            if not desk.is_fresh(job, key, ready_ns):
                 return False
             # Nothing is waited for since the budget was asked.
             return await self._record(planned, self._booked(planned, job, offset_ns), held)
 
-    def _is_fresh(self, job: Job, key: PublicKey, ready_ns: int) -> bool:
-        """Return whether what was made ready is still good: its age, its key and its session."""
-        devices = self.bench.devices()
-        session = devices.session_of(job.start.recording_id)
-        ended = session is not None and devices.is_stale(session)
-        is_young = monotonic_ns() - ready_ns <= FRESH_S * 1e9
-        return is_young and not ended and key.kid == self._key.kid
-
-    async def _heed_refusal(self, row: dict[str, Any]) -> None:
+    async def _heed_refusal(self, desk: Desk, row: dict[str, Any]) -> None:
         """Take back what was made ready with a session or a key that has ended by now."""
         if row["outcome"] not in ANSWERED:
             return
@@ -265,9 +301,9 @@ class Sender:
         if isinstance(error, InvalidInput):
             # The card may be encrypted with a key that is no more.
             with suppress(FirmlyError):
-                is_over = await self._key.has_changed()
+                is_over = await desk.key.has_changed()
         if is_over:
-            self.hold_back()
+            self._take_back(desk)
 
     async def _may_start(self, planned: Planned, offset_ns: int | None) -> bool:
         """Ask guard, budget and pauses; end the sweep if one refuses."""
@@ -305,9 +341,10 @@ class Sender:
             if len(records) == 1 and isinstance(item, Start):
                 self._has_started(planned, held)
 
-        self._handed[planned.number] = job.start.recording_id
+        desk = self._desk(planned.variant)
+        self._handed[planned.number] = desk, job.start.recording_id
         try:
-            rec = await self.bench.record(job, keep, settle=self.options.settle)
+            rec = await desk.bench.record(job, keep, settle=self.options.settle)
             records[:] = rec.records()
         except Recalled:
             return False
@@ -320,7 +357,7 @@ class Sender:
         finally:
             self._handed.pop(planned.number, None)
             self._close(planned, records)
-        await self._heed_refusal(row_of(records))
+        await self._heed_refusal(desk, row_of(records))
         return True
 
     def _has_started(self, planned: Planned, held: set[asyncio.Semaphore]) -> None:
@@ -337,7 +374,8 @@ class Sender:
             return
         row, what = row_of(records), what_of(planned.variant.order)
         self.ledger.end(planned.number, what, amount_of(row), ordered=was_ordered(records, row))
-        session = self.bench.devices().session_of(start_of(records).recording_id)
+        devices = self._desk(planned.variant).bench.devices()
+        session = devices.session_of(start_of(records).recording_id)
         self.on_end(planned, records, row, session.made_ns if session else None)
 
     def _options_of(self, planned: Planned) -> Options:
@@ -432,8 +470,7 @@ class Run:
         number = int(start.tags.get(ORDER_NUMBER_TAG, 0))
         items = tuple((item["variant_id"], item["quantity"]) for item in start.items)
         self._done_before[number] = (start.domain, items)
-        set_aside = amount_from(start.tags.get(SET_ASIDE_TAG))
-        self.ledger.take_over(amount_of(row), set_aside, ordered=was_ordered(records, row))
+        take_over(self.ledger, records)
         self.counts.resume(point_of(number, row, 0.0))
 
     async def follow(self) -> None:
@@ -472,7 +509,7 @@ class Run:
         """Look up what is ordered at merchants that were named without items."""
         missing = [v for v in variants if settled(v, self.stand_ins).find_items]
         if missing:
-            self.stand_ins += await find_stand_ins(self.sender.bench, missing)
+            self.stand_ins += await find_stand_ins(self.sender.desks[0].bench, missing)
             self.on_stand_ins()
 
     async def _start_all(self) -> None:

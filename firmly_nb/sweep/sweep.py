@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -90,7 +90,8 @@ class Sweep:
         self._over = asyncio.Event()  # for the background loop
         run.on_change = self._tell
         run.on_stand_ins = self._write_stand_ins
-        run.sender.bench.before_close.append(self._end)
+        for desk in run.sender.desks:
+            desk.bench.before_close.append(self._end)
         self._work = submit(self._follow)
         self._work.add_done_callback(lambda _: self._tell())
 
@@ -229,7 +230,7 @@ class Sweep:
         return f"the sweep ended after {done} orders: {progress.message}"
 
     def _on_disk(self) -> list[tuple[list[Record], list[str]]]:
-        return list(recorded(self._journal, self.run_id, 0))
+        return list(recorded(self._journal, [self.run_id], 0))
 
     async def _stop(self, let_finish: bool) -> None:
         self._run.stop(STOPPED, let_finish=let_finish)
@@ -242,7 +243,8 @@ class Sweep:
         try:
             await self._run.follow()
         finally:
-            self._run.sender.bench.before_close.remove(self._end)
+            for desk in self._run.sender.desks:
+                desk.bench.before_close.remove(self._end)
             self._write_ending()
             self._claim.release()
             self._over.set()
@@ -353,8 +355,16 @@ CHECKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, Any]) -> Sweep:
+def begin(
+    bench: Bench,
+    orders: Any,
+    card: Card | None,
+    arguments: Mapping[str, Any],
+    other: Bench | None = None,
+) -> Sweep:
     """Check everything, write the plan down and start the sweep.
+
+    ``other`` is where the orders go that name the other lab; the sweep is kept in the first.
 
     Raises
     ------
@@ -365,20 +375,22 @@ def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, 
     """
     request, options = Request.of(arguments)
     before = PlanFile.read(bench.journal, request.resume) if request.resume else None
-    written = _plan_file(bench.environment, request, before)
+    benches = [bench] if other is None else [bench, other]
+    written = _plan_file([one.environment for one in benches], request, before)
     plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
     written = replace(written, kinds=kinds_of(plan))
     _check_same(before, written)
     card = card or Card.test()
     for variant in plan.variants:
-        guard(bench.environment, variant.order.domain, variant.card or card)
+        environment = benches[variant.lab].environment
+        guard(environment, variant.order.domain, variant.card or card)
     ledger = Ledger(Budget.of(written.budget))
-    sender = Sender(bench, Pace(_schedule(written)), ledger, _options(written, options), card)
+    sender = Sender(benches, Pace(_schedule(written)), ledger, _options(written, options), card)
     run = Run(plan, sender)
     _check_budget(run, explicit=request.budget is not None)
     held = claim(bench.journal / FOLDER, written.run_id)
     try:
-        earlier = _earlier(bench, run, before)
+        earlier = _earlier(benches, run, before)
         run.stand_ins = [StandIn.read(one) for one in written.stand_ins]
         if before is None:
             _check_new(bench, written.run_id)
@@ -389,11 +401,14 @@ def begin(bench: Bench, orders: Any, card: Card | None, arguments: Mapping[str, 
     return Sweep(run, written, bench.journal, earlier, held)
 
 
-def _earlier(bench: Bench, run: Run, before: PlanFile | None) -> list[Recording]:
+def _earlier(benches: Sequence[Bench], run: Run, before: PlanFile | None) -> list[Recording]:
     """Take over what earlier parts of the run placed."""
     if before is None:
         return []
-    found = list(recorded(bench.journal, before.run_id, before.began_at_ns))
+    journals = dict.fromkeys(bench.journal for bench in benches)
+    found = [
+        one for path in journals for one in recorded(path, [before.run_id], before.began_at_ns)
+    ]
     for records, _ in found:
         run.was_done(records)
     return [Recording(*kept) for kept in found]
@@ -412,9 +427,9 @@ def is_local(environment: Environment) -> bool:
     return all(is_loopback(httpx.URL(url).host) for url in urls)
 
 
-def _plan_file(where: Environment, request: Request, before: PlanFile | None) -> PlanFile:
+def _plan_file(where: Sequence[Environment], request: Request, before: PlanFile | None) -> PlanFile:
     """Return what the sweep is to be: what was asked for, else what it was, else the defaults."""
-    environment, local = where.name, is_local(where)
+    environment, local = where[0].name, all(map(is_local, where))
     given = request.checked()
     if before:
         if before.environment != environment:

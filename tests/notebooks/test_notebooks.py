@@ -24,6 +24,7 @@ OTHERS = {
     "05-latency-study": {"count": 40, "runs": 2, "margin": 0.2, "seed": 11},
     "06-monday-against-friday": {"friday_profile": "calm", "runs": 2, "count": 12},
     "07-from-the-form-to-a-study": {"profile": "calm", "count": 30, "limit_ms": 700},
+    "10-plan-decide-report": {"old_profile": "calm", "new_profile": "typical", "pilot": 40},
     "08-replay-a-study": {"count": 12, "speed": 20, "seed": 11},
     "09-one-call-or-step-by-step": {"profile": "instant", "count": 16},
 }

@@ -141,7 +141,7 @@ def test_an_endless_sweep_ends_with_its_orders(lab):
 
 
 def test_where_others_are_met_the_defaults_are_gentle():
-    plan = _plan_file(staging(), Request(count=5), None)
+    plan = _plan_file([staging()], Request(count=5), None)
     assert (plan.arrival, plan.rate_per_s, plan.concurrency) == (
         "constant",
         pytest.approx(1 / 3),
