@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.event_names import ERROR, GUIDE, REFERENCE, SUCCESS
 from firmly_nb.api.money import contradicts, format_minor
-from firmly_nb.carts.checked import SPELLINGS, CheckedCart, Finding, Skipped, check
+from firmly_nb.carts.checked import FILLS, SPELLINGS, CheckedCart, Finding, Skipped, check
 from firmly_nb.carts.fields import read_text
 from firmly_nb.carts.paths import below, element_path
 from firmly_nb.carts.tables import parts
@@ -40,6 +40,7 @@ PRICED_FIELDS = ("shipping_total", "tax_total")
 LINE_FIELDS = ("line_item_id", "sku", "quantity", "price", "line_price")
 AMOUNTS = frozenset({"sub_total", "total", "shipping_total", "tax_total", "price", "line_price"})
 OPEN_EVENTS = frozenset({"item-added", "shipping-updated"})
+SETS_SHIPPING = "set-shipping-info"  # a call of a flow, perhaps with a number behind it
 BEFORE_SUCCESS = frozenset({*REFERENCE, *GUIDE, ERROR}) - SUCCESS
 
 
@@ -230,12 +231,12 @@ def _is_new_address(cart: CheckedCart) -> bool:
     before = cart.before
     while before is not None and before.row.shipping_country is None:
         before = before.before
-    if before is None:
+    if before is None or str(cart.row.event).startswith(SETS_SHIPPING):
         return True
     was, now = (_country(each.row.shipping_country) for each in (before, cart))
     if (len(was) == 2) != (len(now) == 2):
         return True  # a code, and a name that the table above lacks
-    if before.row.event not in ("creating-cart", "item-added"):
+    if before.row.event != "creating-cart" and not FILLS.match(str(before.row.event)):
         return False
     old, new = (each.data.get("shipping_info") or {} for each in (before, cart))
     names = ("address1", "city", "postal_code", "state_or_province")

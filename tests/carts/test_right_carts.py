@@ -10,7 +10,7 @@ import pytest
 from firmly_nb.carts.report import run_checks
 from firmly_nb.carts.show import cart_html, cart_text
 from firmly_nb.carts.tables import snapshots
-from tests.carts.looked import carts_of
+from tests.carts.looked import carts_of, of, one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -275,6 +275,28 @@ def test_the_address_that_was_guessed_before_the_real_one(build):
     recording = build.recording()
     carts_of(recording)[0]["shipping_info"] = {"country": "DE", "city": "Berlin"}
     clean(build, recording)
+
+
+@pytest.mark.parametrize("event", ["set-shipping-info", "set-shipping-info-2"])
+def test_a_call_that_sets_another_address_may_change_the_country(build, event):
+    here, there = build.cart(), build.cart()
+    here["shipping_info"], there["shipping_info"] = {"country": "US"}, {"country": "CA"}
+    events = build.events([*one(here, "set-shipping-info"), *one(there, event)])
+    assert of(events, "same-order") == []
+    elsewhere = build.events([*one(here, "set-shipping-info"), *one(there, "complete-order")])
+    assert len(of(elsewhere, "same-order")) == 1
+
+
+@pytest.mark.parametrize("event", ["update-line-item", "remove-line-item-2"])
+def test_a_call_that_takes_lines_away_loses_none(build, event):
+    both, left = (
+        build.cart([build.line("A"), build.line("B", number=2)]),
+        build.cart([build.line("A")]),
+    )
+    events = build.events([*one(both, "add-line-item"), *one(left, event)])
+    assert run_checks(events).findings.empty
+    shipped = build.events([*one(both, "add-line-item"), *one(left, "set-shipping-info")])
+    assert set(run_checks(shipped).findings["check"]) == {"lines-kept"}
 
 
 def test_another_cart_inside_is_shown_and_not_taken_for_the_cart(build):
