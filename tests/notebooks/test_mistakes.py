@@ -29,7 +29,7 @@ MISTAKES = [
     ('fnb.connect("staging")', "No app id. Pass app_id=..., set FIRMLY_APP_ID"),
     ('fnb.connect(api_url="https://api.firmly.live")', "production host", "always refused"),
     ('lab.variants("nope")', "ErrorProductNotFound", "lab.products(domain)"),
-    ('fnb.Item(variantid="x")', "variant_id: is required", "Did you mean variant_id?"),
+    ('fnb.Item(variantid="x")', "variantid: not a field", "Did you mean variant_id?"),
     ("fnb.Order.example(quantity=0)", "items[0].quantity: must be at least 1"),
     ('fnb.Card.test("vsa")', "Unknown test card 'vsa'. Did you mean visa?"),
     ("recs[99]", "There are 2 recordings, counted from 0; got 99."),
