@@ -515,7 +515,7 @@ def _lost(cart: CheckedCart, before: CheckedCart) -> Iterator[Finding]:
         name = old.name
         if new is None:
             pieces = f"{written(old.pieces)} of {name}" if old.pieces is not None else name
-            sentence = f"{pieces} was in the cart before and is not in it now."
+            sentence = f"{pieces} stood in the cart before and is not in it now."
             yield Finding(old.path, pieces, "not there", sentence)
         elif None in (old.pieces, new.pieces) or old.pieces == new.pieces:
             continue

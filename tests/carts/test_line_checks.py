@@ -122,7 +122,7 @@ def test_what_was_in_the_cart_is_still_in_it(build):
             "line_items[A]",
             "3 of A",
             "not there",
-            "3 of A was in the cart before and is not in it now.",
+            "3 of A stood in the cart before and is not in it now.",
             "error",
         )
     ]
@@ -131,7 +131,7 @@ def test_what_was_in_the_cart_is_still_in_it(build):
             "line_items[A]",
             "A",
             "not there",
-            "A was in the cart before and is not in it now.",
+            "A stood in the cart before and is not in it now.",
             "error",
         )
     ]

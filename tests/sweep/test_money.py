@@ -12,6 +12,7 @@ from firmly_nb.api.client import FirmlyClient, session_clock_ns
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.sweep.budget import Quotes
+from firmly_nb.sweep.plan import Variant
 
 ORDER = fnb.Order.example()
 JAPAN = fnb.Address.example(
@@ -73,7 +74,7 @@ def test_it_holds_for_kinds_and_addresses_that_a_generator_brings(lab):
 def test_orders_of_unknown_end_count_when_the_run_goes_on(lab, price, until):
     def orders(stalled):
         headers = {"headers": {"x-sim-fault": "stall"}} if stalled else {}
-        return iter([fnb.sweep.plan.Variant(ORDER, options=headers)] * 9)
+        return iter([Variant(ORDER, options=headers)] * 9)
 
     budget = {"total_minor": {"USD": int(price * 3.5)}}
     started = lab.start_sweep(orders(stalled=True), run_id="cut", concurrency=1, budget=budget)
@@ -87,7 +88,7 @@ def test_orders_of_unknown_end_count_when_the_run_goes_on(lab, price, until):
 
 
 def test_an_order_that_its_cart_denies_counts_since_it_may_still_be_submitted(lab, price):
-    cut = fnb.sweep.plan.Variant(ORDER, options={"headers": {"x-sim-fault": "cut"}})
+    cut = Variant(ORDER, options={"headers": {"x-sim-fault": "cut"}})
     budget = {"total_minor": {"USD": int(price * 3.5)}}
     recs = sweep(lab, iter([cut] * 9), run_id="denied", concurrency=1, budget=budget, settle=True)
     assert set(recs.orders["order_exists"]) == {"no"}
