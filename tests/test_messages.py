@@ -51,7 +51,7 @@ RAISED_LATER = {"failure", "refusal", "refused", "wrong", "made", "self._failure
 NO_PERSON_MEETS = {
     "ends a command with its exit code": {
         "cli._version", "cli.sweep", "cli.report", "cli.lab", "cli.doctor", "cli._finish",
-        "cli.verify", "cli.gate", "cli.conformance",
+        "cli.verify", "cli.gate", "cli.conformance", "cli.compare",
     },
     "Python's own words for what a module does not have": {"faces.__getattr__"},
     "words under a field; the error that has them all has the code": {
@@ -83,8 +83,8 @@ NO_PERSON_MEETS = {
     },
     "between our own processes and threads: caught there, or a mistake in this package": {
         "recorder/process.frame", "recorder/process._opened", "recorder/process.read_frame",
-        "recorder/process.read_job", "recorder/process._take", "recorder/recorder.last_read",
-        "recorder/records.start_of",
+        "recorder/process.read_job", "recorder/process._take", "recorder/process.place", "recorder/recorder.last_read",
+        "recorder/records.start_of", "sweep/study.result",
         "recorder/process._unanswered", "recorder/calibration.measure",
         "checkout._open",
         "engine._place_here", "charts/pictures._within",
