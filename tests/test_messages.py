@@ -83,8 +83,8 @@ NO_PERSON_MEETS = {
     },
     "between our own processes and threads: caught there, or a mistake in this package": {
         "recorder/process.frame", "recorder/process._opened", "recorder/process.read_frame",
-        "recorder/process.read_job", "recorder/process._take", "recorder/process.place", "recorder/recorder.last_read",
-        "recorder/records.start_of", "sweep/study.result",
+        "recorder/process.read_job", "recorder/process._take", "recorder/process.place",
+        "recorder/recorder.last_read", "recorder/records.start_of", "sweep/study.result",
         "recorder/process._unanswered", "recorder/calibration.measure",
         "checkout._open",
         "engine._place_here", "charts/pictures._within",
