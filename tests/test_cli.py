@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb import cli
+from firmly_nb.cli import placing
 from firmly_nb.lab import EventLines
 
 
@@ -149,7 +149,9 @@ def test_an_interrupted_order_says_what_may_be_there(command, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(EventLines, "show", show_and_interrupt)
-    monkeypatch.setattr(cli, "_lab", lambda _, **__: fnb.connect(profile="instant", fault="stall"))
+    monkeypatch.setattr(
+        placing, "open_lab", lambda _, **__: fnb.connect(profile="instant", fault="stall")
+    )
     code, printed, _ = command("demo")
     assert code == 130
     assert "Cancelled after item-added" in printed

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.cli import _budget, _how_to_go_on, _tags
+from firmly_nb.cli.placing import _budget, _how_to_go_on, _tags
 from firmly_nb.sweep.progress import Progress
 
 

@@ -61,6 +61,7 @@ SUBJECTS = {
     "firmly_nb.frames",
     "firmly_nb.report.page",
     "firmly_nb.widgets.code",
+    "firmly_nb.cli.command",
 }
 HEAVY = ["plotly", "duckdb", "scipy", "starlette", "uvicorn", "jwcrypto", "pandas", "IPython"]
 

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import firmly_nb as fnb
-from firmly_nb import cli, outcomes
+from firmly_nb import outcomes
 from firmly_nb.api.errors import KINDS, LISTED_STATUSES, PLACE_ORDER_ERRORS
 from firmly_nb.api.snapshots import order_number
+from firmly_nb.cli import placing
 from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
@@ -623,7 +624,7 @@ def test_everybody_says_the_same_about_whether_an_order_may_exist(
     assert ("1 may exist" in chart.sentence) == (answer == UNKNOWN)
     assert ("1 may exist" in repr(fnb.Recordings([rec]))) == (answer == UNKNOWN)
     # The command line.
-    monkeypatch.setattr(cli, "_lab", lambda *_, **__: nullcontext(shared))
+    monkeypatch.setattr(placing, "open_lab", lambda *_, **__: nullcontext(shared))
     code, printed, _ = command("place", "--item", f"FAULT-{name.upper()}")
     assert code == {NO: 1, UNKNOWN: 3}[answer]
     assert tells(printed, answer)
