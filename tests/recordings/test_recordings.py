@@ -234,7 +234,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "endpoint": "place-order",
         "n_items": 2,
         "quantity": 3,
-        "variants": "a + 2 x b",
+        "variants": "2 x a + b",
         "outcome": "error_event",
         "order_exists": "yes",
         "evidence": "order number, then error event",
