@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.latency import share
+from firmly_nb.latency.gate_files import as_junit, as_page
 from firmly_nb.latency.predict import more_for_target
 
 NAMES = ("creating-cart", "item-added", "shipping-updated", "order-placed")
@@ -187,7 +189,7 @@ def test_below_the_line_stand_the_three_questions_and_both_sides(gate):
 
 
 def test_for_machines_it_says_all_that_decides(gate, sets):
-    code, said, _ = gate("slower", *BEFORE, "--slo", "order=1500ms:95%", "--json")
+    code, said, _ = gate("slower", *BEFORE, "--slo", "order=1500ms:95%", "--json", "-")
     told = json.loads(said)
     found = fnb.load(sets / "before").compare(sets / "slower", slo_ms=1500)
     asked = told["baseline"]["questions"]
@@ -197,10 +199,100 @@ def test_for_machines_it_says_all_that_decides(gate, sets):
     assert [row["stage"] for row in told["baseline"]["stages"]] == list(NAMES)
     assert told["slo"]["verdict"] == "missed"
     assert told["slo"]["of"] == 500
-    code, said, _ = gate("empty", *BEFORE, "--json")
+    code, said, _ = gate("empty", *BEFORE, "--json", "-")
     told = json.loads(said)
     assert (code, told["verdict"]) == (3, "cannot tell")
     assert told["baseline"]["questions"]["typical"]["estimate"] is None
+
+
+# The same as files.
+
+CASES_OF_FILES = [
+    (("same", *BEFORE), [("baseline", None)]),
+    (("same", *BEFORE, "--slo", "order=1.5s:95%"), [("baseline", None), ("target", None)]),
+    (("slower", *BEFORE), [("baseline", "failure")]),
+    (("same", *BEFORE, "--slo", "order=1s:95%"), [("baseline", None), ("target", "failure")]),
+    (
+        ("next day", *BEFORE, "--slo", "order=1s:95%"),
+        [("baseline", "error"), ("target", "failure")],
+    ),
+    (("few", *BEFORE, "--slo", "order=2s:95%"), [("baseline", "error"), ("target", "error")]),
+    (("no runs", *BEFORE), [("baseline", "error")]),
+    (("empty", "--slo", "order=2s:95%"), [("target", "error")]),
+    (("nowhere", *BEFORE), [("gate", "error")]),
+    (("same", "--baseline", "nowhere"), [("gate", "error")]),
+    (("same",), [("gate", "error")]),
+    (("same", *BEFORE, "--margin", "10"), [("gate", "error")]),
+]
+
+
+@pytest.mark.parametrize(("words", "states"), CASES_OF_FILES, ids=lambda one: str(one)[:60])
+def test_the_files_of_a_gate_say_what_its_exit_code_says(gate, tmp_path, words, states):
+    names = {kind: tmp_path / "new" / f"gate.{kind}" for kind in ("junit", "json", "markdown")}
+    code, _, _ = gate(*words, *(word for kind in names for word in (f"--{kind}", names[kind])))
+    root = ET.parse(names["junit"]).getroot()
+    cases = [(one.get("name"), next(iter(one), None)) for one in root.iter("testcase")]
+    assert [(name, None if state is None else state.tag) for name, state in cases] == states
+    told = [state for _, state in states]
+    for suite in (root, root[0]):
+        assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
+            str(told.count("failure")),
+            str(told.count("error")),
+            "0",
+        )
+    assert (code == 0) == (told.count(None) == len(told))
+    said = json.loads(names["json"].read_text())
+    assert said["exit_code"] == code
+    assert f"Gate: {said['verdict']}" in names["markdown"].read_text("utf-8").splitlines()[0]
+
+
+def test_a_pass_does_not_stay_where_a_later_gate_does_not_end(gate, tmp_path, monkeypatch):
+    file = tmp_path / "gate.xml"
+    assert gate("same", *BEFORE, "--junit", file)[0] == 0
+    assert b"<error" not in file.read_bytes()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("firmly_nb.recordings.recordings.load", killed)
+    assert gate("same", *BEFORE, "--junit", file)[0] == 130
+    assert b"The gate did not come to its end." in file.read_bytes()
+
+
+def test_a_file_that_cannot_be_written_is_no_pass(gate, sets):
+    code, _, complained = gate("same", *BEFORE, "--junit", sets / "same")
+    assert code == 2
+    assert "--junit" in complained
+    assert "Is a directory. Name another file. [FNB441]" in " ".join(complained.split())
+
+
+def test_what_stands_beside_decides_nothing(gate, sets):
+    asked = ("slower", "--slo", "order=9s:95%")
+    code, alone, _ = gate(*asked)
+    ended, said, _ = gate(*asked, "--beside", "before")
+    assert (code, ended) == (0, 0)
+    assert said.startswith(alone)
+    assert "Against 500 earlier orders; decides nothing: Slower" in " ".join(said.split())
+    # A folder of all nights has the new one as well: it is not held against itself.
+    _, told, _ = gate("same", "--slo", "order=9s:95%", "--beside", "both", "--json", "-")
+    assert json.loads(told)["beside"]["verdict"] == "no change"
+    _, first, _ = gate("same", "--slo", "order=9s:95%", "--beside", "same")
+    assert "Against 0 earlier orders; decides nothing: Not comparable" in " ".join(first.split())
+
+
+def test_markdown_shows_the_questions_and_no_markup_of_others(gate, tmp_path):
+    file = tmp_path / "gate.md"
+    gate("slower", *BEFORE, "--markdown", file)
+    page = file.read_text("utf-8")
+    assert "| question | B against A | interval | verdict |" in page
+    assert page.count("\n| ") == 5
+    assert "baseline, 500 orders. B: new runs, 500 orders." in page
+    assert as_page("No such path: '<img src=x>|`*.").endswith("'&lt;img src=x&gt;\\|\\`\\*.\n")
+
+
+def test_control_characters_do_not_spoil_the_xml():
+    root = ET.fromstring(as_junit("No such path: 'a\x1b[2J\x00\ud800'."))
+    assert root.find(".//error").get("message") == "No such path: 'a·[2J··'."
 
 
 def test_a_report_is_checked_as_a_gate_decides(gate, command, tmp_path):

@@ -16,12 +16,14 @@ from firmly_nb.cli.terminal import (
     Slo,
     TailPoints,
     app,
+    json_text,
     open_lab,
     print_json,
     print_table,
     say,
     warn,
 )
+from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
 from firmly_nb.display.text import count, printable, storage
 from firmly_nb.latency.asked import TARGET, points_of, share_of, target_of
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from firmly_nb.recordings.recordings import Recordings
 
 LOAD_SHOWS = 20
+STDOUT = Path("-")
 
 
 @app.command()
@@ -63,7 +66,7 @@ def plan(
 
 
 @app.command()
-def gate(
+def gate(  # noqa: PLR0913, PLR0917 - each is an option of its own
     runs: Annotated[Path, typer.Argument(help="The new runs: saved set, journal or folder.")],
     baseline: Annotated[
         Path | None, typer.Option(help="Earlier runs to hold them against: the same kinds.")
@@ -73,31 +76,69 @@ def gate(
     placed: PlacedPoints = None,
     control: Control = None,
     slo: Slo = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print all that decides as JSON.")
-    ] = False,
+    beside: Annotated[
+        Path | None, typer.Option(help="Further runs to compare with: printed, decides nothing.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write JUnit XML for build servers; what is in it goes.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all that decides as JSON; - prints it.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a summary as Markdown.")] = None,
 ) -> None:
     """Say whether new runs may pass: 0 yes, 1 worse or target missed, 3 cannot tell.
 
     They are held against earlier runs, a target, or both. Too little data is never a pass.
     """
+    from firmly_nb.latency.gate_files import UNFINISHED
     from firmly_nb.recordings.recordings import load
 
-    asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
-    judge = _judge(asked, slo, None if baseline else "--baseline")
-    if baseline is None and slo is None:
-        text = f"A gate needs --baseline PATH, or a target such as --slo {TARGET}."
-        raise coded_error(ValueError, "FNB316", text)
-    recs = load(runs)
-    earlier = None if baseline is None else load(baseline)
-    found = judge(recs, earlier)
-    warnings = [*recs.warnings, *(earlier.warnings if earlier is not None else ())]
-    if as_json:
-        print_json({**found.as_dict(), "warnings": warnings})
-    else:
+    files = {"junit": junit, "json": json_file, "markdown": markdown}
+    # The pass of an earlier gate must not stay where this one is killed.
+    _write_gate(files, UNFINISHED)
+    try:
+        asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
+        judge = _judge(asked, slo, None if baseline else "--baseline")
+        if baseline is None and slo is None:
+            text = f"A gate needs --baseline PATH, or a target such as --slo {TARGET}."
+            raise coded_error(ValueError, "FNB316", text)  # noqa: TRY301 - all is written down
+        recs = load(runs)
+        others = [None if path is None else load(path) for path in (baseline, beside)]
+        found = judge(recs, *others)
+    except Exception as error:
+        _write_gate(files, str(error))
+        raise
+    warnings = [*recs.warnings, *(each for one in others if one for each in one.warnings)]
+    _write_gate(files, found, warnings)
+    if json_file != STDOUT:
         sys.stdout.write(f"{found!r}\n")
         warn(warnings)
     raise typer.Exit(found.exit_code)
+
+
+def _write_gate(files: dict[str, Path | None], found: Gate | str, warnings: Any = ()) -> None:
+    from firmly_nb.latency.gate_files import as_json, as_junit, as_page
+
+    forms = {
+        "junit": as_junit,
+        "json": lambda *told: json_text(as_json(*told)).encode(),
+        "markdown": lambda *told: as_page(*told).encode(),
+    }
+    for kind, path in files.items():
+        if path is None:
+            continue
+        content = forms[kind](found, warnings)
+        if (kind, path) == ("json", STDOUT):
+            sys.stdout.write(content.decode() if not isinstance(found, str) else "")
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content, mode=0o644)
+        except OSError as error:
+            why = error.strerror or error
+            text = f"--{kind} {path} cannot be written: {why}. Name another file."
+            raise coded_error(OSError, "FNB441", text) from error
 
 
 @app.command()
@@ -284,9 +325,7 @@ def verify(
 # A gate and a report: what they are made of, and the verdict of both.
 
 
-def _judge(
-    asked: dict[str, str | None], slo: str | None, lacks: str | None
-) -> Callable[[Recordings, Recordings | None], Gate]:
+def _judge(asked: dict[str, str | None], slo: str | None, lacks: str | None) -> Callable[..., Gate]:
     """Return what holds new recordings against earlier ones and a target; read its options.
 
     ``lacks`` is the option of a comparison, where it was not given.
@@ -304,12 +343,19 @@ def _judge(
         "control": given.get("control"),
     }
 
-    def judge(recs: Recordings, earlier: Recordings | None) -> Gate:
+    def judge(
+        recs: Recordings, earlier: Recordings | None, beside: Recordings | None = None
+    ) -> Gate:
         from firmly_nb.latency.gate import gate as decision
 
         compared = None if earlier is None else earlier.compare(recs, **margins)
         attained = None if target is None else recs.slo(target.order_ms, target.share)
-        return decision(compared, attained)
+        if beside is None:
+            return decision(compared, attained)
+        # A folder of all nights has the new one too.
+        known = recs.order_column("recording_id")
+        others = beside[(~beside.order_column("recording_id").isin(known)).tolist()]
+        return decision(compared, attained, others.compare(recs, **margins | {"control": None}))
 
     return judge
 

@@ -146,15 +146,19 @@ def _cell(value: Any) -> str:
     return "-" if value is None else escape(printable(str(value)))
 
 
-def print_json(content: dict[str, Any]) -> None:
-    """Print something for machines; a table becomes a list of its rows."""
+def json_text(content: dict[str, Any]) -> str:
+    """Return something for machines as JSON; a table becomes a list of its rows."""
     import orjson
 
     def rows(table: Any) -> Any:
         return orjson.loads(table.to_json(orient="records", date_format="iso", date_unit="ns"))
 
-    text = orjson.dumps(content, default=rows, option=orjson.OPT_INDENT_2).decode()
-    sys.stdout.write(f"{text}\n")
+    return orjson.dumps(content, default=rows, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print something for machines."""
+    sys.stdout.write(json_text(content))
 
 
 def in_terminal_words(text: str) -> str:

@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from firmly_nb.display.html import CELL, CODE, LEFT, NUMBER, QUIET, RULE, quiet, swatch
-from firmly_nb.display.text import LONGEST, LONGEST_NAME, as_html, printable
+from firmly_nb.display.text import LONGEST, LONGEST_NAME, as_html, as_markdown, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -173,6 +173,27 @@ def grid_text(grid: Grid, indent: str = "", width: int = TEXT_WIDTH) -> str:
             lines += _lines(texts, heads, widths, part)
     lines += [printable(grid.more)] if grid.more else []
     return "\n".join(f"{indent}{line}".rstrip() for line in lines)
+
+
+def grid_markdown(grid: Grid) -> str:
+    r"""Return the table for Markdown; columns of bars are left out.
+
+    Examples
+    --------
+    >>> print(grid_markdown(Grid(("question", "orders"), [("a|b", "7")])))
+    | question | orders |
+    | :--- | ---: |
+    | a\|b | 7 |
+    """
+    heads = _heads(grid)
+    rows = [_cells(row) for row in _rows(grid)]
+    kept = [at for at in range(len(heads)) if not any(row[at].bar for row in rows)]
+    table = [
+        [as_markdown(str(heads[at])) for at in kept],
+        [":---" if heads[at].left else "---:" for at in kept],
+        *([as_markdown(_plain(row[at], heads[at])) for at in kept] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 
 def grid_html(grid: Grid) -> str:

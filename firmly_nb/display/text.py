@@ -2,7 +2,8 @@
 
 A number has one form wherever it is read: in a table, a chart, a sentence, a report or a timeline.
 A stranger's text (a merchant, a product, an event, an error) has one definition of harmless,
-`printable`, and three renderings: `printable` for terminals, `as_html` and `as_plotly`.
+`printable`, and four renderings: `printable` for terminals, `as_html`, `as_plotly` and
+`as_markdown`.
 """
 
 from __future__ import annotations
@@ -274,6 +275,18 @@ def as_html(text: object, longest: int = LONGEST) -> str:
     '<bdi>&lt;b&gt;mug</bdi>'
     """
     return f"<bdi>{html.escape(printable(text, longest))}</bdi>"
+
+
+def as_markdown(text: object, longest: int = LONGEST) -> str:
+    r"""Make a stranger's text harmless for Markdown: no markup, HTML, link or cell begins in it.
+
+    Examples
+    --------
+    >>> print(as_markdown("a|b <img> [x](y) *now* 1.5"))
+    a\|b &lt;img&gt; \[x\](y) \*now\* 1.5
+    """
+    safe = html.escape(printable(text, longest), quote=False)
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", safe)
 
 
 def as_plotly(text: object, longest: int = LONGEST_NAME) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.display.table import TEXT_WIDTH, grid_text
 from firmly_nb.display.text import count, printable, stated, stated_percent
@@ -26,6 +26,15 @@ WORST_FIRST = (FAILS, UNKNOWN_YET, PASSES)
 TARGET_CODES = {"met": PASSES, "missed": FAILS}
 
 
+class Part(NamedTuple):
+    """Thing that a gate was asked: its name, exit code, word and reason."""
+
+    name: str
+    code: int
+    word: str
+    said: str
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Decision of a gate; it shows itself.
@@ -38,43 +47,54 @@ class Gate:
         New runs against a target; None where there is none.
     more
         About how many more orders or runs would tell whether the target is met.
+    beside
+        New runs (B) against others (A), to read and not to decide; None where there are none.
     """
 
     comparison: Comparison | None
     target: Attainment | None
     more: More | None = None
+    beside: Comparison | None = None
 
     @property
     def exit_code(self) -> int:
         """0 pass, 1 worse or missed, 3 cannot tell: the worst of what was asked."""
-        codes = [code for code, _, _ in self._parts]
+        codes = [part.code for part in self.parts]
         return next(code for code in WORST_FIRST if code in codes)
 
     @property
     def verdict(self) -> str:
         """``pass``, ``worse``, ``missed`` or ``cannot tell``."""
-        return next(word for code, word, _ in self._parts if code == self.exit_code)
+        return next(part.word for part in self.parts if part.code == self.exit_code)
 
     @property
     def line(self) -> str:
         """One line: the verdict, why, and how many more orders or runs would tell."""
-        why = [said for code, _, said in self._parts if code == self.exit_code]
+        why = [part.said for part in self.parts if part.code == self.exit_code]
         return printable(f"{self.verdict.upper()}. {' '.join(why)}")
 
     @property
-    def _parts(self) -> list[tuple[int, str, str]]:
-        """Exit code, word and reason of each thing that was asked."""
+    def parts(self) -> list[Part]:
+        """What was asked, with what was found."""
         found = []
         if self.comparison is not None:
             code = self.comparison.exit_code
             word = {PASSES: PASS, FAILS: WORSE}.get(code, CANNOT_TELL)
-            found.append((code, word, self.comparison.reason))
+            found.append(Part("baseline", code, word, self.comparison.reason))
         if self.target is not None:
             code = TARGET_CODES.get(self.target.verdict, UNKNOWN_YET)
             word = {PASSES: PASS, FAILS: MISSED}.get(code, CANNOT_TELL)
             more = f" {self.more}" if self.more else ""
-            found.append((code, word, f"{self._target_words}.{more}"))
+            found.append(Part("target", code, word, f"{self._target_words}.{more}"))
         return found
+
+    @property
+    def beside_line(self) -> str:
+        """What the recordings beside say, and that they decide nothing; empty without any."""
+        if self.beside is None:
+            return ""
+        orders = count(self.beside.success.a.of, "earlier order")
+        return printable(f"Against {orders}; decides nothing: {self.beside.verdict}")
 
     @property
     def _target_words(self) -> str:
@@ -88,16 +108,19 @@ class Gate:
         lines = textwrap.wrap(self.line, TEXT_WIDTH)
         # What decides is in the line already.
         lines += [
-            part
-            for code, _, said in self._parts
-            if code != self.exit_code
-            for part in textwrap.wrap(printable(said), TEXT_WIDTH)
+            line
+            for part in self.parts
+            if part.code != self.exit_code
+            for line in textwrap.wrap(printable(part.said), TEXT_WIDTH)
         ]
         if self.comparison is not None:
             one = self.comparison.success
             sides = (count(side.of, "order") for side in (one.a, one.b))
             lines += ["", grid_text(questions_grid(self.comparison))]
             lines += ["A: baseline, {}. B: new runs, {}.".format(*sides)]
+        if self.beside is not None:
+            lines += ["", *textwrap.wrap(self.beside_line, TEXT_WIDTH)]
+            lines += ["", grid_text(questions_grid(self.beside))]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,10 +131,15 @@ class Gate:
             "why": self.line,
             "baseline": None if self.comparison is None else _of_comparison(self.comparison),
             "slo": None if self.target is None else _of_target(self.target, self.more),
+            "beside": None if self.beside is None else _of_comparison(self.beside),
         }
 
 
-def gate(comparison: Comparison | None, target: Attainment | None) -> Gate:
+def gate(
+    comparison: Comparison | None,
+    target: Attainment | None,
+    beside: Comparison | None = None,
+) -> Gate:
     """Return the decision of a gate; it needs one of both.
 
     Parameters
@@ -120,9 +148,11 @@ def gate(comparison: Comparison | None, target: Attainment | None) -> Gate:
         Earlier recordings compared with the new ones, if there are any.
     target
         What the new ones attain, if there is a target.
+    beside
+        Others compared with the new ones: to read, not to decide.
     """
     more = None if target is None else more_for_target(target.attained, target.wanted)
-    return Gate(comparison, target, more)
+    return Gate(comparison, target, more, beside)
 
 
 def _of_comparison(found: Comparison) -> dict[str, Any]:
