@@ -24,7 +24,7 @@ PACKAGE = "firmly_nb"
 # From the street upwards. A room imports what is below it, and nothing beside it.
 FLOORS = [
     {"frames"},
-    {"faces", "schema", "disk"},
+    {"faces", "schema", "disk", "neighbours"},
     {"display"},
     {"api", "nested"},
     {"outcomes", "environments", "background"},
@@ -47,7 +47,16 @@ FLOORS = [
 ]
 # These read tables and know neither network nor widgets.
 TABLES = {"carts", "latency", "charts", "report"}
-TABLES_NEED = TABLES | {"api", "display", "outcomes", "schema", "frames", "faces", "disk"}
+TABLES_NEED = TABLES | {
+    "api",
+    "display",
+    "outcomes",
+    "schema",
+    "frames",
+    "faces",
+    "disk",
+    "neighbours",
+}
 # A report is of recordings, whatever has some.
 REPORT_NEEDS = TABLES_NEED | {"recordings", "recorder"}
 CALLS = {"firmly_nb.api.client", "firmly_nb.api.card"}

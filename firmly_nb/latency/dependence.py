@@ -26,6 +26,7 @@ from firmly_nb.latency.quantiles import (
     values_needed,
 )
 from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
+from firmly_nb.neighbours import LAG_ALARM, neighbours_alike, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     Codes = NDArray[np.intp]
     Rows = NDArray[np.bool_ | np.signedinteger[Any]]
 
-LAG_ALARM = 2.326  # of the standardised lag-1 correlation: one independent run in a hundred
-FEWEST_TESTED = 20  # orders
 MOST_TESTED = 20_000  # orders, in stretches of neighbours; more would only take time
 STRETCHES = 10
 ALIKE = 0.10  # p value above which two to four runs count as alike
@@ -352,27 +351,6 @@ def _residuals(x: Floats, kinds: Codes | None) -> Floats:
 # The tests.
 
 
-def neighbours_alike(parts: Iterable[Floats]) -> tuple[float, float]:
-    """Return how far the lag-1 correlation of ranks is above chance, and the correlation.
-
-    ``sqrt(n) (r + 1/n)`` of each part, put together by its number of orders; -1/n is what r is
-    on average among independent orders, however few. With too few orders nothing is above chance.
-    """
-    found, correlation, n = 0.0, 0.0, 0
-    for part in parts:
-        ranks = ranked(part)
-        ranks -= ranks.mean() if len(ranks) else 0.0
-        squares = float(ranks @ ranks)
-        if squares > 0:
-            r = float(ranks[:-1] @ ranks[1:]) / squares
-            found += len(part) * r + 1
-            correlation += len(part) * r
-            n += len(part)
-    if n < FEWEST_TESTED:
-        return 0.0, 0.0
-    return found / math.sqrt(n), correlation / n
-
-
 def kruskal_wallis(values: Floats, codes: Codes) -> float:
     """Return the p value of groups that differ in place (Kruskal and Wallis, with ties)."""
     from scipy.special import chdtrc
@@ -416,20 +394,6 @@ def shares_differ(found: NDArray[np.int64], sizes: NDArray[np.integer[Any]]) -> 
         dealt = rng.multivariate_hypergeometric(sizes, k, size=len(rows), method="marginals")
         extreme += int((((dealt - expected) ** 2 / sizes).sum(axis=1) >= seen).sum())
     return (1 + extreme) / (1 + draws)
-
-
-def ranked(values: Floats) -> Floats:
-    """Return the ranks from 1; equal values share their middle rank."""
-    by_size = np.argsort(values)
-    ordered = values[by_size]
-    # Compared, not subtracted: of two infinite values there is no difference.
-    is_new = np.ones(len(values), dtype=bool)
-    is_new[1:] = ordered[1:] > ordered[:-1]
-    begins = np.flatnonzero(is_new)
-    sizes = np.diff(np.append(begins, len(values)))
-    found = np.empty(len(values))
-    found[by_size] = np.repeat(begins + (sizes + 1) / 2, sizes)
-    return found
 
 
 # Intervals over units.

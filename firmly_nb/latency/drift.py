@@ -1,16 +1,19 @@
-"""Changes of times: change points between runs, drift and warm-up within them.
+"""Changes of times: change points and a trend between runs, drift and warm-up within them.
 
-E-divisive on the runs' medians (D. S. Matteson and N. A. James, "A
+Change points are E-divisive's on the runs' medians (D. S. Matteson and N. A. James, "A
 Nonparametric Approach for Multiple Change Point Analysis of Multivariate Data", Journal of the
-American Statistical Association 109, 2014). A change is told only if splits as good as it are rare
-when the runs are put into random order. What could have been found at all is told, too: no change
-found among few and noisy runs does not mean that there was none.
+American Statistical Association 109, 2014). A good day is mostly followed by a good day, so runs
+are not put into random order: only what is new in each run is. A steady creep is told as a trend.
+Among fewer than eleven runs a change is held against noise whose neighbours are clearly alike. What
+could have been found at all is told, too: no change found among few and noisy runs does not mean
+that there was none.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,15 +24,15 @@ from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import and_more, as_html, count, duration, number, percent, printable
 from firmly_nb.latency.columns import coded, floats, is_value
-from firmly_nb.latency.dependence import ranked
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.latency.stages import voided
+from firmly_nb.neighbours import LAG_ALARM, Noise, neighbours_alike, noise_of, ranked
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -38,14 +41,21 @@ if TYPE_CHECKING:
     Codes = NDArray[np.intp]
 
 FEWEST_A_SIDE = 3
-FEWEST = 11  # even the best split of fewer runs is hardly rarer than the alarm: 2 of 252 orders
-ALARM = 0.01
+MANY = 11  # runs from which their own noise says how alike neighbours are
+FEWEST = 5  # runs
+FEW_A_SIDE = 2  # of fewer than MANY
+CHANGE_ALARM = 0.005
+FEW_ALARM = 0.04
+FEW_ALIKE = 0.6  # what the noise of few runs is taken for: too few to tell
+FEW_DRAWS = 20_000
 PERMUTATIONS = 999
+ONE_MORE = 0.25  # part of the spread that each further step may leave, to be believed
+MORE_STEPS = 4
 BATCH = 1_000_000  # distances held at a time
 SEED = 7
 TRIALS = 200  # simulated series, to say what could have been found
 FOUND_IN = 0.8  # of them
-STEPS = np.arange(1.0, 10.0, 0.5)  # sizes tried, in standard deviations of a run's median
+STEPS = np.arange(1.0, 20.0, 0.5)  # sizes tried, in standard deviations of a run's median
 LONGEST_TRIED = 60  # runs of a simulated series; with more, smaller changes are found
 
 RUN_MEDIANS = Table(
@@ -74,7 +84,7 @@ class ChangePoint:
     before, after
         Median of the runs' medians on each side, up to the next change.
     p_value
-        How often runs in random order have a split as good.
+        How often noise alone has a split as good.
     """
 
     place: int
@@ -89,6 +99,18 @@ class ChangePoint:
         return self.after / self.before if self.before else math.nan
 
 
+class RunTrend(NamedTuple):
+    """A steady creep: each run is slower, or faster, than the one before by the same factor.
+
+    ``a_run`` is that factor, ``ratio`` that of the last run to the first, as the line has them;
+    ``p_value`` says how often noise alone has a line as steep.
+    """
+
+    a_run: float
+    ratio: float
+    p_value: float
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Result of ``change_points``; it shows itself.
@@ -96,18 +118,21 @@ class Changes:
     Attributes
     ----------
     points
-        The changes in order of time.
+        The changes in order of time; none if there is a trend.
     values, run_ids
         What was looked at.
     detectable
         The ratio from which a change in the middle is found in four of five cases; None if there
         are too few runs.
+    trend
+        The steady creep, if that describes the runs better than changes do.
     """
 
     points: tuple[ChangePoint, ...]
     values: tuple[float, ...]
     run_ids: tuple[str, ...]
     detectable: float | None
+    trend: RunTrend | None = None
 
     @property
     def sentence(self) -> str:
@@ -119,6 +144,8 @@ class Changes:
             f"with {n_runs} runs as noisy as these, a change by {percent(self.detectable - 1)} "
             f"would be found in four of five cases"
         )
+        if self.trend:
+            return f"{_crept(self.trend, n_runs)}; {bound}."
         if not self.points:
             return f"No change found between runs; {bound}."
         told = "; ".join(_told(point) for point in self.points)
@@ -150,14 +177,14 @@ def change_points(values: ArrayLike, run_ids: Sequence[str] | None = None) -> Ch
         text = f"run_ids must be as many as values: {len(x)}, got {len(names)}."
         raise coded_error(ValueError, "FNB310", text)
     series = log_times(x)
-    found = sorted(_divided(series, 0, np.random.default_rng(SEED)))
+    found, trend = _found(series, np.random.default_rng(SEED))
     bounds = [0, *(place for place, _ in found), len(x)]
     middles = [float(np.median(x[a:b])) for a, b in pairwise(bounds) if b > a]
     points = tuple(
         ChangePoint(place, names[place], middles[i], middles[i + 1], p_value)
         for i, (place, p_value) in enumerate(found)
     )
-    return Changes(points, tuple(x.tolist()), names, _detectable(series, bounds))
+    return Changes(points, tuple(x.tolist()), names, _detectable(series, bounds, trend), trend)
 
 
 def run_medians(
@@ -202,14 +229,147 @@ def _told(point: ChangePoint) -> str:
     )
 
 
+def _crept(trend: RunTrend, n_runs: int) -> str:
+    word = "slower" if trend.ratio > 1 else "faster"
+    return (
+        f"Orders grew steadily {word} from run to run: by {percent(abs(trend.a_run - 1))} a run, "
+        f"{number(trend.ratio)} times as long after {n_runs} runs (p = {trend.p_value:.3f})"
+    )
+
+
+def _found(
+    series: Floats, rng: np.random.Generator
+) -> tuple[list[tuple[int, float]], RunTrend | None]:
+    """Return the changes of a series, or the trend that describes it better."""
+    size = len(series)
+    if size < FEWEST or np.ptp(series) == 0:
+        return [], None
+    if size < MANY:
+        found, steep = _of_few(series)
+    else:
+        found = sorted(_divided(series, 0, rng))
+        noise = noise_of(_rest(series))
+        steep = _share(_steepness, noise, float(_steepness(series[None])[0]), size, rng)
+    is_steep = steep <= (FEW_ALARM if size < MANY else CHANGE_ALARM)
+    if not is_steep or not _line_is_better(series, [place for place, _ in found]):
+        return found, None
+    slope = float(_slopes(series[None])[0])
+    return [], RunTrend(math.exp(slope), math.exp(slope * (size - 1)), steep)
+
+
+def _slopes(series: Floats) -> Floats:
+    t = np.arange(series.shape[1]) - (series.shape[1] - 1) / 2
+    return np.asarray(series @ t / (t @ t))
+
+
+def _steepness(series: Floats) -> Floats:
+    """Return which share of the spread of each series lies in a straight line."""
+    centred = series - series.mean(axis=1, keepdims=True)
+    t = np.arange(series.shape[1]) - (series.shape[1] - 1) / 2
+    spread = (centred**2).sum(axis=1)
+    return np.asarray((centred @ t) ** 2 / (t @ t) / np.where(spread > 0, spread, np.inf))
+
+
+def _off_line(series: Floats) -> Floats:
+    t = np.arange(len(series)) - (len(series) - 1) / 2
+    return np.asarray(series - series.mean() - float(_slopes(series[None])[0]) * t)
+
+
+def _off_steps(series: Floats, places: Sequence[int]) -> Floats:
+    parts = np.split(series, sorted(places))
+    return np.concatenate([part - part.mean() for part in parts])
+
+
+def _line_is_better(series: Floats, places: Sequence[int]) -> bool:
+    """Return whether a line describes a series better than its steps (Bayesian information)."""
+    size, line = len(series), _off_line(series)
+    steps = _off_steps(series, places or [_single_step(series, FEW_A_SIDE)])
+    lost, left = float(line @ line), float(steps @ steps)
+    if lost <= 0 or left <= 0:
+        return lost <= left
+    # A step costs its height and its place, a line its slope.
+    more = (2 * max(len(places), 1) - 1) * math.log(size)
+    return size * math.log(lost) < size * math.log(left) + more
+
+
+def _explained(series: Floats, least: int) -> Floats:
+    """Return which share of the spread of each series a step at each place takes away."""
+    size = series.shape[1]
+    s = np.arange(least, size - least + 1)
+    centred = series - series.mean(axis=1, keepdims=True)
+    spread = (centred**2).sum(axis=1, keepdims=True)
+    before = np.cumsum(centred, axis=1)[:, s - 1]
+    return np.asarray(before**2 * (1 / s + 1 / (size - s)) / np.where(spread > 0, spread, np.inf))
+
+
+def _single_step(series: Floats, least: int) -> int:
+    return least + int(_explained(series[None], least)[0].argmax())
+
+
+def _rest(series: Floats) -> Floats:
+    """Return a series without its step or its line, whichever leaves less; or without more steps.
+
+    Each further step has to leave little, for noise has steps as well.
+    """
+    places = [_single_step(series, FEWEST_A_SIDE)]
+    stepped = _off_steps(series, places)
+    rest = min(stepped, _off_line(series), key=_spread)
+    wanted = _spread(rest)
+    for _ in range(MORE_STEPS):
+        bounds = [0, *sorted(places), len(series)]
+        parts = [(a, series[a:b]) for a, b in pairwise(bounds) if b - a >= 2 * FEWEST_A_SIDE]
+        tried = [[*places, begin + _single_step(part, FEWEST_A_SIDE)] for begin, part in parts]
+        if not tried:
+            break
+        places = min(tried, key=lambda them: _spread(_off_steps(series, them)))
+        stepped, wanted = _off_steps(series, places), wanted * ONE_MORE
+        if _spread(stepped) < wanted:
+            rest = stepped
+    return rest
+
+
+def _spread(rest: Floats) -> float:
+    return float(rest @ rest)
+
+
+def _of_few(series: Floats) -> tuple[list[tuple[int, float]], float]:
+    """Return the change of a few runs, if it is clear, and how rare so steep a line is.
+
+    The larger of both is held against that of noise whose neighbours are alike.
+    """
+    best = max(
+        float(_explained(series[None], FEW_A_SIDE).max()), float(_steepness(series[None])[0])
+    )
+    chance = _noise_of_few(len(series))
+    p_value = float((1 + (chance >= best - 1e-12).sum()) / (1 + len(chance)))
+    if p_value > FEW_ALARM:
+        return [], 1.0
+    return [(_single_step(series, FEW_A_SIDE), p_value)], p_value
+
+
+@lru_cache
+def _noise_of_few(size: int) -> Floats:
+    """Return the largest share that a step or a line takes away, of many series of noise."""
+    series = _alike(np.random.default_rng(SEED), FEW_DRAWS, size, FEW_ALIKE)
+    return np.maximum(_explained(series, FEW_A_SIDE).max(axis=1), _steepness(series))
+
+
+def _alike(rng: np.random.Generator, draws: int, size: int, alike: float) -> Floats:
+    """Return series of normal noise whose neighbours are alike, of standard deviation 1."""
+    x = rng.standard_normal((draws, size))
+    for at in range(1, size):
+        x[:, at] = alike * x[:, at - 1] + math.sqrt(1 - alike**2) * x[:, at]
+    return x
+
+
 def _divided(series: Floats, begin: int, rng: np.random.Generator) -> list[tuple[int, float]]:
     """Split a series where that is rarer than chance, then each part again."""
-    if len(series) < FEWEST or np.ptp(series) == 0:
+    if len(series) < MANY or np.ptp(series) == 0:
         return []
-    distances = np.abs(np.subtract.outer(series, series))
-    split, best = _best_split(distances[None])
-    p_value = _rareness(distances, float(best[0]), rng)
-    if p_value > ALARM:
+    split, best = _best_split(_distances(series[None]))
+    noise = noise_of(_rest(series))
+    p_value = _share(_goodness, noise, float(best[0]), len(series), rng)
+    if p_value > CHANGE_ALARM:
         return []
     cut = int(split[0])
     left = _divided(series[:cut], begin, rng)
@@ -217,18 +377,21 @@ def _divided(series: Floats, begin: int, rng: np.random.Generator) -> list[tuple
     return [*left, (begin + cut, p_value), *right]
 
 
-def _rareness(distances: Floats, best: float, rng: np.random.Generator) -> float:
-    """Return how often runs in random order have a split as good."""
-    size = len(distances)
-    as_good, drawn = 0, 0
+def _share(
+    measure: Callable[[Floats], Floats],
+    noise: Noise,
+    best: float,
+    size: int,
+    rng: np.random.Generator,
+) -> float:
+    """Return how often noise alone measures as much."""
+    as_much, drawn = 0, 0
     # Some at a time: after the first hundred it is mostly clear that there is no change.
-    while drawn < PERMUTATIONS and as_good <= ALARM * (1 + PERMUTATIONS):
-        number = min(max(BATCH // size**2, 1), 100, PERMUTATIONS - drawn)
-        shuffles = rng.permuted(np.tile(np.arange(size), (number, 1)), axis=1)
-        shuffled = distances[shuffles[:, :, None], shuffles[:, None, :]]
-        as_good += int((_best_split(shuffled)[1] >= best - 1e-12).sum())
-        drawn += number
-    return (1 + as_good) / (1 + drawn)
+    while drawn < PERMUTATIONS and as_much <= CHANGE_ALARM * (1 + PERMUTATIONS):
+        draws = min(max(BATCH // size**2, 1), 100, PERMUTATIONS - drawn)
+        as_much += int((measure(noise.again(draws, size, rng)) >= best - 1e-12).sum())
+        drawn += draws
+    return (1 + as_much) / (1 + drawn)
 
 
 def _best_split(distances: Floats) -> tuple[NDArray[np.intp], Floats]:
@@ -252,38 +415,57 @@ def _best_split(distances: Floats) -> tuple[NDArray[np.intp], Floats]:
     return s[best], q[np.arange(len(q)), best]
 
 
-def _detectable(series: Floats, bounds: Sequence[int]) -> float | None:
+def _detectable(
+    series: Floats, bounds: Sequence[int], trend: RunTrend | None = None
+) -> float | None:
     """Return the ratio from which a change in the middle is found in four of five series.
 
     Simulated with normal noise of the same standard deviation, that of the runs around their
-    segment's median; the limit for an alarm is that of series without a change.
+    segment's median or their trend, and neighbours that are as much alike; the limit for an alarm
+    is that of series without a change.
     """
     size = len(series)
     if size < FEWEST:
         return None
     left = np.concatenate([series[a:b] - np.median(series[a:b]) for a, b in pairwise(bounds)])
-    noise = math.sqrt(float((left**2).sum()) / max(size - len(bounds) + 1, 1))
-    return math.exp(noise * _steps_needed(min(size, LONGEST_TRIED)))
+    left = _off_line(series) if trend else left
+    free = size - 2 if trend else size - len(bounds) + 1
+    noise = math.sqrt(float((left**2).sum()) / max(free, 1))
+    # In steps of a tenth, so that a simulation serves many series.
+    alike = round(noise_of(left).alike, 1) if size >= MANY else 0.0
+    return math.exp(noise * _steps_needed(min(size, LONGEST_TRIED), alike))
 
 
-def _steps_needed(size: int) -> float:
+@lru_cache
+def _steps_needed(size: int, alike: float = 0.0) -> float:
     rng = np.random.default_rng(SEED)
-    still = _goodness(rng.standard_normal((5 * TRIALS, size)))
-    limit = float(np.quantile(still, 1 - ALARM))
+    if size < MANY:
+        limit = float(np.quantile(_noise_of_few(size), 1 - FEW_ALARM))
+    else:
+        still = _goodness(_alike(rng, 5 * TRIALS, size, alike))
+        limit = float(np.quantile(still, 1 - CHANGE_ALARM))
     after = np.arange(size) >= size // 2
     for step in STEPS:
-        found = _goodness(rng.standard_normal((TRIALS, size)) + step * after) > limit
-        if found.mean() >= FOUND_IN:
+        tried = _alike(rng, TRIALS, size, alike) + step * after
+        seen = _explained(tried, FEW_A_SIDE).max(axis=1) if size < MANY else _goodness(tried)
+        if (seen > limit).mean() >= FOUND_IN:
             return float(step)
     return float(STEPS[-1])
 
 
 def _goodness(series: Floats) -> Floats:
-    scaled = series / series.std(axis=1, keepdims=True)
-    return _best_split(np.abs(scaled[:, :, None] - scaled[:, None, :]))[1]
+    return _best_split(_distances(series))[1]
+
+
+def _distances(series: Floats) -> Floats:
+    """Return the distances within each series, in its standard deviations."""
+    spread = series.std(axis=1, keepdims=True)
+    scaled = series / np.where(spread > 0, spread, np.inf)
+    return np.asarray(np.abs(scaled[:, :, None] - scaled[:, None, :]))
 
 
 FEWEST_OF_A_RUN = 20  # orders of a run
+ALARM = 0.01
 FAR_OUT = 5.0  # robust standard deviations of the logarithms
 MATTERS = 1.2  # a first order this many times the median of the others
 DRIFT_MATTERS = 1.05
@@ -383,16 +565,21 @@ def _is_far_out(x: Floats) -> bool:
 
 
 def _trend(runs: list[Floats]) -> float:
-    """Return the two-sided p value of Spearman's correlation, runs put together."""
+    """Return the two-sided p value of Spearman's correlation, runs put together.
+
+    Where neighbours are alike beside the trend, it is worth as much less as AR(1) noise makes it.
+    """
     from scipy.special import ndtr
 
     found, variance = 0.0, 0.0
+    score, alike = neighbours_alike(map(_off_line, map(ranked, runs)))
+    wider = (1 + alike) / (1 - alike) if score > LAG_ALARM else 1.0
     for x in runs:
         position, rank = np.arange(len(x)) / len(x), ranked(x) / len(x)
         position, rank = position - position.mean(), rank - rank.mean()
         found += float(position @ rank)
         variance += float((position @ position) * (rank @ rank)) / (len(x) - 1)
-    return float(2 * ndtr(-abs(found) / math.sqrt(variance))) if variance > 0 else 1.0
+    return float(2 * ndtr(-abs(found) / math.sqrt(variance * wider))) if variance > 0 else 1.0
 
 
 def _last_to_first(runs: list[Floats]) -> float:

@@ -17,9 +17,9 @@ from firmly_nb.latency.dependence import (
     MOST_TESTED,
     dependence_of_times,
     kruskal_wallis,
-    ranked,
     units_of,
 )
+from firmly_nb.neighbours import ranked
 from firmly_nb.outcomes import CANCELLED, PLACED
 
 if TYPE_CHECKING:

@@ -937,7 +937,7 @@ class Recordings(Sequence[Recording]):
     def drift(self, stage: str | None = None) -> RunDrift:
         """Return whether orders, or one stage of them, became slower or faster with time.
 
-        Among eleven runs or more change points are looked for; within runs, a trend.
+        Among five runs or more, changes or a steady creep are looked for; within runs, a trend.
 
         Parameters
         ----------

@@ -30,9 +30,7 @@ from firmly_nb.latency.dependence import (
     dependence_of_times,
     error_over,
     kruskal_wallis,
-    neighbours_alike,
     quantiles_over,
-    ranked,
     shares_differ,
     units_of,
 )
@@ -44,6 +42,7 @@ from firmly_nb.latency.shares import (
     success_rate,
     wilson,
 )
+from firmly_nb.neighbours import neighbours_alike, ranked
 
 PS = (0.5, 0.9, 0.95)
 

@@ -465,3 +465,14 @@ def test_two_modes_are_told_with_their_figures(study):
             f"{duration(found.quick_ms)})."
         )
     ]
+
+
+def test_orders_of_a_run_that_are_like_their_neighbours_seldom_look_like_drift():
+    rng = np.random.default_rng(16)
+    alarms = 0
+    for _ in range(200):
+        z = rng.standard_normal(300)
+        for at in range(1, 300):
+            z[at] = 0.6 * z[at - 1] + 0.8 * z[at]
+        alarms += drift_within(bare(np.exp(6 + 0.3 * z))) is not None
+    assert alarms <= 8
