@@ -205,7 +205,7 @@ def _minor(amount: Json) -> int:
     if "number" in amount:
         return int(amount["number"])
     _, decimals = CURRENCIES[amount["currency"]]
-    return round(amount["value"] * 10.0**decimals)
+    return round(float(amount["value"]) * 10**decimals)
 
 
 def _more(amount: Json, by: int) -> Json:
