@@ -16,7 +16,8 @@ from typing_extensions import override
 
 from firmly_nb.sim.answers import ApiError, invalid
 from firmly_nb.sim.behaviour import CART_FAULTS, FAULTS, STAGES
-from firmly_nb.sim.cart import CURRENCIES, Json, money
+from firmly_nb.sim.cart_forms import NO_ID
+from firmly_nb.sim.counting import CURRENCIES, Json, money
 from firmly_nb.sim.merchants import Merchant, fault_of
 from firmly_nb.sim.placement import Emission, format_event
 from firmly_nb.sim.wire import until_gone
@@ -205,7 +206,7 @@ def _minor(amount: Json) -> int:
     if "number" in amount:
         return int(amount["number"])
     _, decimals = CURRENCIES[amount["currency"]]
-    return round(float(amount["value"]) * 10**decimals)
+    return round(float(amount["value"]) * 10.0**decimals)
 
 
 def _more(amount: Json, by: int) -> Json:
@@ -247,14 +248,23 @@ def _other_currency(cart: Json, name: str) -> Json:
     return {**cart, name: {key: made[key] for key in cart[name]}}
 
 
+def _has_ids(cart: Json) -> bool:
+    """Return whether line items have ids: in some orders they all have one of zeros."""
+    return str(cart["line_items"][0]["line_item_id"]) != NO_ID
+
+
 def _duplicated_line(cart: Json) -> Json:
+    if not _has_ids(cart):
+        return cart
     return {**cart, "line_items": [cart["line_items"][0], *cart["line_items"]]}
 
 
 def _reduced_thrice(cart: Json, percent: int) -> Json:
     first = cart["line_items"][0]
-    off = max(1, _minor(first["line_price"]) * percent // 100)
-    reduced = {**_add_to(first, line_price=-off), "line_discount": money(off, _currency(cart))}
+    stated = first.get("line_discount")
+    off = _minor(stated) if stated else max(1, _minor(first["line_price"]) * percent // 100)
+    discount = stated or money(off, _currency(cart))
+    reduced = {**_add_to(first, line_price=-off), "line_discount": discount}
     return _add_to(_with_first(cart, reduced), sub_total=-2 * off, total=-3 * off)
 
 
@@ -309,6 +319,8 @@ def _contradiction(cart: Json, name: str, by: int) -> Json:
 
 
 def _one_id(cart: Json) -> Json:
+    if not _has_ids(cart):
+        return cart
     first = cart["line_items"][0]
     other = {**_add_to(first, line_price=_minor(first["price"])), "quantity": first["quantity"] + 1}
     return {**cart, "line_items": [*cart["line_items"], other]}

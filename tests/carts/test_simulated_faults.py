@@ -40,7 +40,10 @@ TWO_LINES = [
     fnb.Item(variant_id="WS12-XS-Orange"),
     fnb.Item(variant_id="MH07-XS-Gray", quantity=2),
 ]
-TOKYO = {"city": "Tokyo", "state_or_province": "Tokyo", "country": "JP", "postal_code": "100-0001"}
+PLACES = {
+    "JP": {"city": "Tokyo", "state_or_province": "Tokyo", "postal_code": "100-0001"},
+    "DE": {"city": "Berlin", "state_or_province": "BE", "postal_code": "10115"},
+}
 
 
 def place(lab, order, fault="", **options):
@@ -61,7 +64,8 @@ def order_at(domain):
         for variant in product.variants
         if not variant.variant_id.startswith("FAULT") and variant.stock >= 50
     ]
-    address = fnb.Address.example(**(TOKYO if "JP" in shop.countries else {}))
+    country = max(shop.countries)
+    address = fnb.Address.example(country=country, **PLACES.get(country, {}))
     items = [
         fnb.Item(variant_id=in_stock[0]),
         fnb.Item(variant_id=in_stock[-1], quantity=2),
