@@ -402,12 +402,16 @@ def _subtotal_stage(
     if befores:
         sums.membership = befores[0][2] if apart else ""
         return [(off, word) for off, word, _ in befores]
-    wanted = _partly(sums, rest)
-    best = min(wanted, key=lambda some: abs(total - stated - some))
+    may = slack_of_sum(len(lines))
+    wanted = sorted(_partly(sums, rest)) + sorted(_again_at_subtotal(sums))
+    near = (some for some in wanted if abs(total - stated - some) <= may)
+    best = next(near, min(wanted, key=lambda some: abs(total - stated - some)))
     off = total - stated - best
     # What is lost or there twice is reported by a check of its own.
-    if stated not in (total + lost, total - _said_again(lines)):
-        if abs(off) <= slack_of_sum(len(lines)):
+    whole = slack_of_sum(len(lines) + 1)
+    elsewhere = (total + gone - stated for gone in (lost, -_said_again(lines)) if gone)
+    if all(abs(each) > whole for each in elsewhere):
+        if abs(off) <= may:
             sums.by_rounding = off
             return [(best, "")]
         if total > stated >= 0 and sums.has_open_code:
@@ -415,6 +419,13 @@ def _subtotal_stage(
         else:
             sums.subtotal_off = off
     return None
+
+
+def _again_at_subtotal(sums: Sums) -> set[int]:
+    """Return what a subtotal lacks that has the discounts of its line items taken off once more."""
+    if not sums.off_line:
+        return set()
+    return {sums.off_line, sums.off_line + sums.off_later, 2 * sums.off_line}
 
 
 def _said_again(lines: Sequence[Any]) -> int:
@@ -436,8 +447,7 @@ def _exactly(
     allowed = _partly(sums, rest)
     if sums.off_line:
         # Before the discounts that its lines have, or after one that is taken off once more.
-        allowed |= {some - sums.off_line for some in allowed}
-        allowed |= {sums.off_line, sums.off_line + sums.off_later, 2 * sums.off_line}
+        allowed |= {some - sums.off_line for some in allowed} | _again_at_subtotal(sums)
     if sums.spread:
         allowed |= {sums.spread}
     found: list[tuple[int, str, str]] = []
@@ -580,7 +590,9 @@ def _is_again(sums: Sums, rest: tuple[int, ...], before: int, after: int) -> boo
     """Return whether more is taken off than is stated, and all of it is reductions again."""
     once = [each for each in (sums.off_line, sums.off_later, sums.spread, *rest) if each]
     again = {sum(some) for some in _some_of([*once, *once])}
-    return before + after > max(_partly(sums, rest)) and {before, after} <= again
+    is_stated_twice = sums.off_cart and sums.off_line + sums.off_later == sums.off_cart
+    most = sums.off_later if is_stated_twice else max(_partly(sums, rest))
+    return before + after > most and {before, after} <= again
 
 
 def _repeated_before_subtotal(

@@ -145,8 +145,10 @@ class Asking:
             return
         payload = self.seen.answer(answer, endpoint, where)
         if payload is not None:
-            submitted = isinstance(payload, dict) and payload.get("cart_status") == "submitted"
-            self.seen.object(payload, ["cart", "order"] if submitted else ["cart"], 2, where)
+            is_order = isinstance(payload, dict) and (
+                payload.get("cart_status") == "submitted" or "platform_order_number" in payload
+            )
+            self.seen.object(payload, ["cart", "order"] if is_order else ["cart"], 2, where)
 
     def lacks(self, where: str, error: Exception) -> None:
         """Note a call that failed, and why."""

@@ -240,8 +240,10 @@ class Body(BaseModel):
 
 
 class SimpleAddress(Body):
-    """An address in v1, where the phone is optional."""
+    """An address of a cart in v1, where the phone is optional."""
 
+    # The API's name for a state that is none of the country, as the pages of carts have it.
+    unknown_state: ClassVar[str] = "ErrorInvalidState"
     first_name: Filled
     last_name: Filled
     email: Email
@@ -268,12 +270,12 @@ class SimpleAddress(Body):
     def _is_a_state(cls, value: str, info: ValidationInfo) -> str:
         country = info.data.get("country")
         if country and find_region(country, value) is None:
-            raise refuse(f"must be a state of {country}")
+            raise refuse(f"must be a state of {country}", cls.unknown_state)
         return value
 
 
-class Address(SimpleAddress):
-    """An address in v2 and of payments."""
+class CartAddress(SimpleAddress):
+    """An address of a cart in v2."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -293,6 +295,12 @@ class Address(SimpleAddress):
         }
     )
     phone: Filled
+
+
+class Address(CartAddress):
+    """An address of a payment."""
+
+    unknown_state = INVALID
 
 
 class Reference(Body):
@@ -420,6 +428,14 @@ class NewPostalCode(Body):
 BAD_SEARCH = "InvalidRequest"
 
 
+class Options(Body):
+    """An option that variants have, and the values that are wanted."""
+
+    error = BAD_SEARCH
+    option: Filled
+    values: Handles
+
+
 class Filters(Body):
     """Filters of a search; prices in cents."""
 
@@ -428,6 +444,7 @@ class Filters(Body):
     min_price: PiecesLeft | None = None
     max_price: PiecesLeft | None = None
     in_stock: Annotated[bool, Must("must be true or false", BAD_SEARCH, strict=True)] = False
+    variants: Annotated[list[Options], Listed(0, 20, "options")] | None = None
 
 
 class Search(Body):

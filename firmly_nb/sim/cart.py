@@ -1,18 +1,8 @@
-"""A cart and what it costs: plain immutable data, and functions from cart to cart.
+"""A cart and what is done to it: plain immutable data, and functions from cart to cart.
 
-All amounts are integers in minor units. Rules (the API's pages give none, and their samples do not
-add up; all guessed):
-
-- ``line_price = price * quantity``; ``sub_total`` is the sum of the line prices;
-- ``cart_discount`` is a percentage of ``sub_total``, rounded half up, and is a positive amount;
-- tax and shipping are 0 until there is an address;
-- ``tax_total`` is the rate of the address's state on ``sub_total - cart_discount``, and on
-  shipping where the state taxes it, rounded half up once for the cart;
-- ``total = sub_total - cart_discount + shipping_total + tax_total + addon_total``.
-
-Lines from one warehouse travel together, by default in the cheapest way (documented for carts,
-guessed for orders). At the end: a cart as the API writes it, as Full Cart (v2) and as Simple Cart
-(v1).
+What a cart costs is added up in :mod:`firmly_nb.sim.counting`, in minor units. Lines from one
+warehouse travel together, by default in the cheapest way (documented for carts, guessed for
+orders). :mod:`firmly_nb.sim.cart_forms` writes a cart as the API does.
 """
 
 from __future__ import annotations
@@ -23,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.sim.answers import ApiError
+from firmly_nb.sim.counting import Priced, Totals, add_up, half_up
 from firmly_nb.sim.merchants import find_region
 
 if TYPE_CHECKING:
@@ -32,23 +23,21 @@ if TYPE_CHECKING:
 
 MOST_LINES = 1_000
 
-Json = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a cart."""
+    """A line of a cart; its price is in hundredths of a minor unit, and is shown rounded."""
 
     line_item_id: str
     position: int
     variant: Variant
     quantity: int
-    price: int
+    hundredths: int
 
     @property
-    def line_price(self) -> int:
-        """Price times quantity, in minor units."""
-        return self.price * self.quantity
+    def priced(self) -> Priced:
+        """What the line costs."""
+        return Priced(half_up(self.hundredths, 100), self.quantity, self.hundredths * self.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +126,7 @@ def add_line(cart: Cart, reference: Mapping[str, Any], quantity: int) -> Cart:
     if len(cart.lines) >= MOST_LINES:
         raise ApiError("ErrorInvalidInputBody", f"a cart has at most {MOST_LINES} lines")
     position = max((line.position for line in cart.lines), default=-1) + 1
-    line = Line(make_id("item"), position, variant, quantity, variant.price)
+    line = Line(make_id("item"), position, variant, quantity, variant.hundredths)
     return replace(cart, lines=(*cart.lines, line))
 
 
@@ -220,48 +209,29 @@ def add_promo_codes(cart: Cart, codes: list[str]) -> Cart:
     return replace(cart, promo_codes=tuple(dict.fromkeys([*cart.promo_codes, *codes])))
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Totals of a cart, in minor units."""
+def clear_promo_codes(cart: Cart) -> Cart:
+    """Take all promo codes off.
 
-    sub_total: int
-    discount: int
-    shipping: int
-    tax: int
-
-    @property
-    def total(self) -> int:
-        """Amount to pay, in minor units."""
-        return self.sub_total - self.discount + self.shipping + self.tax
+    Raises
+    ------
+    ApiError
+        ``ErrorClearPromoCodeNotAllowed``, where the merchant has that switched off.
+    """
+    if "keeps-promo-codes" in cart.merchant.traits:
+        words = "the merchant does not let promo codes be taken off"
+        raise ApiError("ErrorClearPromoCodeNotAllowed", words)
+    return replace(cart, promo_codes=())
 
 
 def totals(cart: Cart, parts: tuple[Shipment, ...]) -> Totals:
     """Add a cart and its shipments up."""
-    shipping = sum(part.price for part in parts)
-    sub_total = sum(line.line_price for line in cart.lines)
-    discount = half_up(sub_total * cart.discount_percent, 100)
-    return Totals(sub_total, discount, shipping, _tax(cart, sub_total - discount, shipping))
-
-
-def _tax(cart: Cart, goods: int, shipping: int) -> int:
-    if cart.shipping_info is None:
-        return 0
-    where = find_region(cart.shipping_info["country"], cart.shipping_info["state_or_province"])
-    if where is None:
-        return 0
-    taxed = goods + (shipping if where.taxes_shipping else 0)
-    return half_up(taxed * where.tax_rate, 10_000)
-
-
-def half_up(amount: int, divisor: int) -> int:
-    """Divide, rounding half up.
-
-    Examples
-    --------
-    >>> half_up(2200 * 1010, 10_000), half_up(5, 10)
-    (222, 1)
-    """
-    return (2 * amount + divisor) // (2 * divisor)
+    return add_up(
+        cart.merchant,
+        [line.priced for line in cart.lines],
+        sum(part.price for part in parts),
+        cart.shipping_info,
+        cart.discount_percent,
+    )
 
 
 SHIP, PICKUP, SCHEDULED = "SHIP_TO_ADDRESS", "IN_STORE_PICKUP", "SCHEDULED_DELIVERY"
@@ -396,215 +366,3 @@ def choose_fulfilment(cart: Cart, shipment_id: Any, kind: Any) -> Cart:
     if kind not in shipment.options:
         raise ApiError("ErrorInvalidInputBody", "fulfillment_type: is not among the options")
     return replace(cart, fulfilment={**cart.fulfilment, shipment.shipment_id: kind})
-
-
-# Symbol and number of decimals of the currencies that occur here.
-CURRENCIES = {"USD": ("$", 2), "EUR": ("€", 2), "JPY": ("¥", 0)}
-
-
-def money(minor: int, currency: str) -> Json:
-    """Return a money object.
-
-    Examples
-    --------
-    >>> money(625, "USD")
-    {'currency': 'USD', 'value': 6.25, 'number': 625, 'symbol': '$'}
-    >>> money(625, "JPY")["value"]
-    625.0
-    """
-    symbol, decimals = CURRENCIES[currency]
-    value = minor / 10**decimals  # the float next to the exact amount
-    return {"currency": currency, "value": value, "number": minor, "symbol": symbol}
-
-
-def status(cart: Cart) -> str:
-    """Return ``cart_status``, computed from the cart's state."""
-    if cart.confirmation:
-        return "submitted"
-    if any(notice.code == "ITEM_NOT_SHIPPABLE" for notice in cart.notices):
-        return "item_not_shippable"
-    return "active"
-
-
-def full_cart(cart: Cart) -> Json:
-    """Return a cart in v2 form; that an order says ``tax_total`` is guessed from carts."""
-    parts = shipments(cart)
-    costs = totals(cart, parts)
-    currency = cart.merchant.currency
-    return {
-        **_head(cart),
-        "shipments": [_shipment(part, cart) for part in parts],
-        **_addresses(cart),
-        **_payment(cart),
-        "notices": [_notice(notice) for notice in cart.notices],
-        "addons": {"offers": [], "selections": []},
-        **_costs(costs, currency),
-        "tax_total": money(costs.tax, currency),
-        "addon_total": money(0, currency),
-        "total": money(costs.total, currency),
-        **_foot(cart),
-        "schema_version": "2.0",
-    }
-
-
-def simple_cart(cart: Cart) -> Json:
-    """Return a cart in v1 form: flat, one shipping method for the cart."""
-    parts = shipments(cart)
-    costs = totals(cart, parts)
-    currency = cart.merchant.currency
-    made = {
-        **_head(cart),
-        **_addresses(cart),
-        "shipping_method_options": [_simple_method(one, currency) for one in _joint(parts)],
-        **_payment(cart),
-        "notice": [notice.code for notice in cart.notices],
-        "features": {"promo_codes": bool(cart.merchant.promo_codes), "paypal": False},
-        **_costs(costs, currency),
-        "tax": money(costs.tax, currency),
-        "total": money(costs.total, currency),
-        **_foot(cart),
-    }
-    chosen = next((part.method for part in parts if part.method), None)
-    if chosen:
-        joint = replace(chosen, price=costs.shipping)
-        made["shipping_method"] = _simple_method(joint, currency)
-    return made
-
-
-# By the version of the API.
-FORMS: Mapping[int, Callable[[Cart], Json]] = {1: simple_cart, 2: full_cart}
-
-
-def _head(cart: Cart) -> Json:
-    return {
-        "cart_id": cart.cart_id,
-        "platform_id": cart.merchant.platform_id,
-        "shop_id": cart.merchant.domain,
-        "display_name": cart.merchant.display_name,
-        "cart_status": status(cart),
-        "line_items": [_line(line, cart.merchant.currency) for line in cart.lines],
-    }
-
-
-def _payment(cart: Cart) -> Json:
-    return {
-        "payment_method_options": [{"type": "CreditCard", "wallet": "user"}],
-        "coupons": list(cart.promo_codes),
-    }
-
-
-def _costs(costs: Totals, currency: str) -> Json:
-    return {
-        "sub_total": money(costs.sub_total, currency),
-        **({"cart_discount": money(costs.discount, currency)} if costs.discount else {}),
-        "shipping_total": money(costs.shipping, currency),
-    }
-
-
-def _foot(cart: Cart) -> Json:
-    done = cart.confirmation
-    extra: Json = {"urls": {}}
-    if "captcha" in cart.merchant.traits:
-        extra["shop_properties"] = {"captcha": _captcha(cart.merchant.domain)}
-    if done:
-        page = f"https://{cart.merchant.domain}/checkout/success"
-        extra["urls"] = {"thank_you_page": page}
-        extra["platform_order_number"] = done.order_number
-        extra["submitted_at"] = done.submitted_at
-        extra["payment_summary"] = done.payment.wire()
-    return extra
-
-
-def _captcha(domain: str) -> Json:
-    """Return a cart's demand for a captcha; the flag is a text, not a boolean."""
-    return {
-        "type": "recaptcha-v3",
-        "api_key": "simulated-site-key",
-        "url": f"https://{domain}/",
-        "captcha_on_place_order": "true",
-    }
-
-
-def _addresses(cart: Cart) -> Json:
-    made: Json = {}
-    if cart.shipping_info is not None:
-        made["shipping_info"] = dict(cart.shipping_info)
-    billing = cart.billing_info or (cart.shipping_info if cart.confirmation else None)
-    if billing is not None:
-        made["billing_info"] = dict(billing)
-    return made
-
-
-def _line(line: Line, currency: str) -> Json:
-    variant = line.variant
-    return {
-        "line_item_id": line.line_item_id,
-        "platform_line_item_id": str(line.position),
-        "sku": variant.variant_id,
-        "base_sku": variant.product_id,
-        "variant_id": variant.variant_id,
-        "description": variant.title,
-        "variant_description": variant.description,
-        "quantity": line.quantity,
-        "price": money(line.price, currency),
-        "line_price": money(line.line_price, currency),
-        "msrp": money(max(variant.msrp, line.price), currency),
-        "image": {"url": variant.image, "alt": variant.title, "type": "default"},
-        "requires_shipping": True,
-    }
-
-
-def _shipment(part: Shipment, cart: Cart) -> Json:
-    currency = cart.merchant.currency
-    made: Json = {
-        "shipment_id": part.shipment_id,
-        "line_item_ids": [line.line_item_id for line in part.lines],
-        "fulfillment_type": _fulfilment(part.fulfilment),
-        "fulfillment_type_options": [_fulfilment(kind) for kind in part.options],
-        "shipping_method_options": [_method(one, currency) for one in part.methods],
-    }
-    if part.method:
-        made["shipping_method"] = _method(part.method, currency)
-    return {**made, **cart.details.get(part.shipment_id, {})}
-
-
-def _fulfilment(kind: str) -> Json:
-    name, description = FULFILMENT[kind]
-    return {"id": kind, "name": name, "description": description}
-
-
-def _method(method: Method, currency: str) -> Json:
-    return {
-        "id": method.method_id,
-        "description": method.name,
-        "price": money(method.price, currency),
-        "estimated_delivery": method.days,
-    }
-
-
-def _simple_method(method: Method, currency: str) -> Json:
-    made = _method(method, currency)
-    return {"sku": made.pop("id"), **made}
-
-
-def _joint(parts: tuple[Shipment, ...]) -> list[Method]:
-    """Return the methods that all shipments offer, each with the price of all of them."""
-    offers: list[Mapping[str, Method]] = [
-        {method.method_id: method for method in part.methods} for part in parts if part.methods
-    ]
-    if not offers:
-        return []
-    common = [name for name in offers[0] if all(name in offer for offer in offers)]
-    return [
-        replace(offers[0][name], price=sum(offer[name].price for offer in offers))
-        for name in common
-    ]
-
-
-def _notice(notice: Notice) -> Json:
-    """Return a notice; its shape is guessed."""
-    return {
-        "code": notice.code,
-        "message": notice.message,
-        "line_item_ids": list(notice.line_item_ids),
-    }

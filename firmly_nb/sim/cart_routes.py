@@ -19,7 +19,9 @@ from firmly_nb.sim import cart as carts
 from firmly_nb.sim.answers import ApiError, json_answer
 from firmly_nb.sim.behaviour import draw, make_rng
 from firmly_nb.sim.bodies import answers, version_of
-from firmly_nb.sim.cart import FORMS, Cart, first_cart, money, new_cart
+from firmly_nb.sim.cart import Cart, first_cart, new_cart
+from firmly_nb.sim.cart_forms import FORMS
+from firmly_nb.sim.counting import money
 from firmly_nb.sim.faults import answer_instead, fault_by_header, spoil_cart
 from firmly_nb.sim.world import who_and_where
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from firmly_nb.sim.cart import Change, Json
+    from firmly_nb.sim.cart import Change
+    from firmly_nb.sim.counting import Json
     from firmly_nb.sim.merchants import Merchant
     from firmly_nb.sim.world import World
 
@@ -102,15 +105,15 @@ async def clear_cart(request: Request) -> Response:
     return await _change(request, "creating-cart", carts.clear)
 
 
-@answers("Cart", bodies.Address, simple=bodies.SimpleAddress, where="shipping_info")
+@answers("Cart", bodies.CartAddress, simple=bodies.SimpleAddress, where="shipping_info")
 async def set_shipping_info(request: Request, address: bodies.SimpleAddress) -> Response:
     """Set the shipping address."""
     make = partial(carts.ship_to, address=address.given())
     return await _change(request, "shipping-updated", make)
 
 
-@answers("Cart", bodies.Address, where="billing_info")
-async def set_billing_info(request: Request, address: bodies.Address) -> Response:
+@answers("Cart", bodies.CartAddress, where="billing_info")
+async def set_billing_info(request: Request, address: bodies.CartAddress) -> Response:
     """Set the billing address."""
     return await _change(request, "creating-cart", partial(carts.bill_to, address=address.given()))
 
@@ -220,7 +223,7 @@ async def add_promo_codes(request: Request, codes: bodies.PromoCodes) -> Respons
 @answers("Cart")
 async def clear_promo_codes(request: Request) -> Response:
     """Take all promo codes off."""
-    return await _change(request, "creating-cart", lambda cart: replace(cart, promo_codes=()))
+    return await _change(request, "creating-cart", carts.clear_promo_codes)
 
 
 async def _change(request: Request, stage: str, make: Change, *, starts: bool = False) -> Response:

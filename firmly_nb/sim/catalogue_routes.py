@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from firmly_nb.sim import bodies
 from firmly_nb.sim.answers import ApiError, json_answer
 from firmly_nb.sim.bodies import answers
-from firmly_nb.sim.cart import Json, money
+from firmly_nb.sim.counting import Json, money
 from firmly_nb.sim.merchants import Merchant, Product, Variant
 from firmly_nb.sim.world import who_and_where
 
@@ -101,7 +101,16 @@ def _matches(hit: Hit, words: list[str], filters: bodies.Filters) -> bool:
         all(word in ids or word in text or word.removesuffix("s") in text for word in words)
         and (filters.max_price is None or min(prices) <= filters.max_price)
         and max(prices) >= (filters.min_price or 0)
-        and (not filters.in_stock or any(variant.stock for variant in product.variants))
+        and any(_is_wanted(product, variant, filters) for variant in product.variants)
+    )
+
+
+def _is_wanted(product: Product, variant: Variant, filters: bodies.Filters) -> bool:
+    """Return whether a variant has the options that are asked for, and is in stock if need be."""
+    names = [name.casefold() for name in product.options]
+    has = dict(zip(names, variant.options, strict=True))
+    return (not filters.in_stock or variant.stock > 0) and all(
+        has.get(asked.option.casefold()) in asked.values for asked in filters.variants or ()
     )
 
 

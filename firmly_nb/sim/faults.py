@@ -15,8 +15,9 @@ from starlette.responses import Response
 from typing_extensions import override
 
 from firmly_nb.sim.answers import ApiError, invalid
-from firmly_nb.sim.behaviour import CART_FAULTS, FAULTS
-from firmly_nb.sim.cart import Json, money
+from firmly_nb.sim.behaviour import CART_FAULTS, FAULTS, STAGES
+from firmly_nb.sim.cart_forms import NO_ID
+from firmly_nb.sim.counting import CURRENCIES, Json, money
 from firmly_nb.sim.merchants import Merchant, fault_of
 from firmly_nb.sim.placement import Emission, format_event
 from firmly_nb.sim.wire import until_gone
@@ -194,25 +195,43 @@ def spoil_cart(cart: Json, fault: str, stage: str = "order-placed") -> Json:
     if known is None:
         return cart
     parameters = dict(known.parameters)
-    if parameters.pop("late", False) and stage == "item-added":
+    first = parameters.pop("from", "item-added")
+    if STAGES.index(stage) < STAGES.index(first):
         return cart
     return CARTS[known.do](cart, **parameters)
 
 
-def _wrong_total(cart: Json, by: int) -> Json:
-    return {**cart, "total": money(cart["total"]["number"] + by, cart["total"]["currency"])}
+def _minor(amount: Json) -> int:
+    """Return an amount in minor units; some merchants send its value alone."""
+    if "number" in amount:
+        return int(amount["number"])
+    _, decimals = CURRENCIES[amount["currency"]]
+    return round(float(amount["value"]) * 10.0**decimals)
+
+
+def _more(amount: Json, by: int) -> Json:
+    """Return a larger amount, written as the merchant writes it."""
+    made = money(_minor(amount) + by, amount["currency"])
+    return {name: made[name] for name in amount}
+
+
+def _add_to(cart: Json, **by: int) -> Json:
+    return {**cart, **{name: _more(cart[name], minor) for name, minor in by.items()}}
+
+
+def _with_first(cart: Json, first: Json) -> Json:
+    return {**cart, "line_items": [first, *cart["line_items"][1:]]}
+
+
+def _wrong_amount(cart: Json, name: str, by: int) -> Json:
+    return _add_to(cart, **{name: by})
 
 
 def _price_change(cart: Json, by: int) -> Json:
-    first, *others = cart["line_items"]
-    currency, quantity = first["price"]["currency"], first["quantity"]
-    price = first["price"]["number"] + by
-    raised = {"price": money(price, currency), "line_price": money(price * quantity, currency)}
-    sums = {
-        name: money(cart[name]["number"] + by * quantity, currency)
-        for name in ("sub_total", "total")
-    }
-    return {**cart, "line_items": [{**first, **raised}, *others], **sums}
+    first = cart["line_items"][0]
+    more = by * first["quantity"]
+    raised = _with_first(cart, _add_to(first, price=by, line_price=more))
+    return _add_to(raised, sub_total=more, total=more)
 
 
 def _item_removed(cart: Json) -> Json:
@@ -225,20 +244,103 @@ def _missing_field(cart: Json, name: str) -> Json:
 
 def _other_currency(cart: Json, name: str) -> Json:
     other = "EUR" if cart["total"]["currency"] == "USD" else "USD"
-    return {**cart, name: money(cart[name]["number"], other)}
+    made = money(_minor(cart[name]), other)
+    return {**cart, name: {key: made[key] for key in cart[name]}}
+
+
+def _has_ids(cart: Json) -> bool:
+    """Return whether line items have ids: in some orders they all have one of zeros."""
+    return str(cart["line_items"][0]["line_item_id"]) != NO_ID
 
 
 def _duplicated_line(cart: Json) -> Json:
+    if not _has_ids(cart):
+        return cart
     return {**cart, "line_items": [cart["line_items"][0], *cart["line_items"]]}
 
 
+def _reduced_thrice(cart: Json, percent: int) -> Json:
+    first = cart["line_items"][0]
+    stated = first.get("line_discount")
+    off = _minor(stated) if stated else max(1, _minor(first["line_price"]) * percent // 100)
+    discount = stated or money(off, _currency(cart))
+    reduced = {**_add_to(first, line_price=-off), "line_discount": discount}
+    return _add_to(_with_first(cart, reduced), sub_total=-2 * off, total=-3 * off)
+
+
+def _currency(cart: Json) -> str:
+    return str(cart["total"]["currency"])
+
+
+def _dearer_method(cart: Json, by: int) -> Json:
+    """Raise the price of the chosen method: in v2 it is that of a shipment."""
+    if "shipments" not in cart:
+        method = cart.get("shipping_method")
+        return {**cart, "shipping_method": _add_to(method, price=by)} if method else cart
+    parts = list(cart["shipments"])
+    for at, part in enumerate(parts):
+        if "shipping_method" in part:
+            parts[at] = {**part, "shipping_method": _add_to(part["shipping_method"], price=by)}
+            break
+    return {**cart, "shipments": parts}
+
+
+def _negative(cart: Json, names: Sequence[str]) -> Json:
+    """Turn the first of the amounts that the cart has below zero."""
+    name = next(each for each in names if each in cart)
+    minor = _minor(cart[name])
+    return _add_to(cart, **{name: -2 * minor if minor else -100})
+
+
+def _other_text(cart: Json, name: str, text: str) -> Json:
+    return {**cart, name: text}
+
+
+def _other_country(cart: Json, country: str, instead: str) -> Json:
+    address = cart.get("shipping_info")
+    if not address:
+        return cart
+    code = instead if address["country"] == country else country
+    return {**cart, "shipping_info": {**address, "country": code}}
+
+
+def _notice(cart: Json, code: str, message: str) -> Json:
+    if "notice" in cart:  # v1 has codes alone
+        return {**cart, "notice": [*cart["notice"], code]}
+    ids = [cart["line_items"][0]["line_item_id"]]
+    notice = {"code": code, "message": message, "line_item_ids": ids}
+    return {**cart, "notices": [*cart.get("notices", ()), notice]}
+
+
+def _contradiction(cart: Json, name: str, by: int) -> Json:
+    amount = cart[name]
+    value = _more(amount, by)["value"]
+    return {**cart, name: {**amount, "number": _minor(amount), "value": value}}
+
+
+def _one_id(cart: Json) -> Json:
+    if not _has_ids(cart):
+        return cart
+    first = cart["line_items"][0]
+    other = {**_add_to(first, line_price=_minor(first["price"])), "quantity": first["quantity"] + 1}
+    return {**cart, "line_items": [*cart["line_items"], other]}
+
+
 CARTS: Mapping[str, Callable[..., Json]] = {
-    "wrong_total": _wrong_total,
+    "wrong_amount": _wrong_amount,
     "price_change": _price_change,
     "item_removed": _item_removed,
     "missing_field": _missing_field,
     "other_currency": _other_currency,
     "duplicated_line": _duplicated_line,
+    "reduced_thrice": _reduced_thrice,
+    "dearer_method": _dearer_method,
+    "negative": _negative,
+    "other_text": _other_text,
+    "other_country": _other_country,
+    "notice": _notice,
+    "contradiction": _contradiction,
+    "one_id": _one_id,
 }
 
 

@@ -26,19 +26,24 @@ PLENTY = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing that can be put into a cart."""
+    """One thing that can be put into a cart; its price is in hundredths of a minor unit."""
 
     variant_id: str
     product_id: str
     handles: tuple[str, ...]
     title: str
     options: tuple[str, ...]
-    price: int
+    hundredths: int
     msrp: int
     stock: int
     weight_g: int
     image: str
     warehouse: str = "main"
+
+    @property
+    def price(self) -> int:
+        """Price as it is shown, in minor units, rounded half up."""
+        return (self.hundredths + 50) // 100
 
     @property
     def description(self) -> str:
@@ -96,7 +101,7 @@ class Merchant:
 def make_product(
     ids: tuple[str, str],
     title: str,
-    price: int,
+    price: float | Mapping[str, float],
     options: Mapping[str, tuple[str, ...]],
     *,
     kind: str = "Clothing",
@@ -111,7 +116,7 @@ def make_product(
     ids
         Product id and handle.
     price
-        In minor units.
+        In minor units, of which two decimals count; or one for each value of the first option.
     stocks
         Stock of single variants by id; the others have plenty.
 
@@ -125,14 +130,15 @@ def make_product(
 
     def variant(choice: tuple[str, ...]) -> Variant:
         variant_id = "-".join([product_id, *choice])
+        own = price if isinstance(price, float | int) else price[choice[0]]
         return Variant(
             variant_id=variant_id,
             product_id=product_id,
             handles=(handle, "-".join(choice).lower().replace(" ", "-")),
             title=title,
             options=choice,
-            price=price,
-            msrp=price + price // 5 // 100 * 100,
+            hundredths=round(own * 100),
+            msrp=int(own + own // 5 // 100 * 100),
             stock=(stocks or {}).get(variant_id, PLENTY),
             weight_g=weight_g,
             image=f"https://images.example.test/{product_id.lower()}.jpg",
@@ -185,7 +191,7 @@ def luma_products() -> Iterator[Product]:
 _CLOTHES: tuple[tuple[tuple[str, str], str, int, tuple[str, ...], int], ...] = (
     (("MJ01", "beacon-jacket"), "Beacon Jacket", 8900, ("Green", "Red"), 900),
     (("WJ06", "juno-jacket"), "Juno Jacket", 7700, ("Blue", "Green", "Purple"), 850),
-    (("WT09", "breathe-tank"), "Breathe Tank", 3400, ("White", "Yellow"), 150),
+    (("WT09", "breathe-easy-tank"), "Breathe-Easy Tank", 3400, ("White", "Yellow"), 150),
     (("WP03", "karmen-yoga-pant"), "Karmen Yoga Pant", 3900, ("Black", "Gray"), 300),
     (("MS04", "gobi-tee"), "Gobi Tee", 2900, ("Blue", "Orange"), 200),
     (("WH02", "selene-hoodie"), "Selene Hoodie", 4200, ("Blue", "Purple"), 600),
@@ -211,6 +217,16 @@ TRAITS: Mapping[str, str] = {
     "crooked": "every order's carts have a fault, each of the cart-... faults in turn",
     "pickup": "shipments can be picked up in a store",
     "scheduled": "shipments can be delivered on a chosen day",
+    "keeps-promo-codes": "promo codes cannot be taken off: ErrorClearPromoCodeNotAllowed",
+    "tax-inside": "the tax is inside of the prices, and is told before there is an address",
+    "tax-by-piece": "tax is rounded for each piece, half to even, and for shipping",
+    "rounds-once": "prices have hundredths of a cent, and only their sum is rounded",
+    "order-discount": "a tenth is taken off every order",
+    "members": "a tenth is taken off each line for members, and is stated for the cart as well",
+    "store-credit": "store credit of 5.00 is taken off the total",
+    "credit-shown": "store credit and reward points are shown, and not taken off",
+    "front-end": "carts have the shapes of firmly's own front end: amounts without number, "
+    "a membership outside of all sums, a second cart inside, line items of an order with one id",
 }
 
 
@@ -310,6 +326,77 @@ def _shops() -> Iterator[Merchant]:
         countries=frozenset({"JP"}),
         profile="calm",
     )
+    yield from _shops_that_count_otherwise()
+
+
+def _shops_that_count_otherwise() -> Iterator[Merchant]:
+    """Make a merchant for each way of counting; none has delays of its own to tell."""
+    yield Merchant(
+        "linden.example.test",
+        "Linden Furniture",
+        "shopware",
+        "prices with 19 % tax inside; ships to Germany",
+        (*_furniture(), fault_product()),
+        currency="EUR",
+        countries=frozenset({"DE"}),
+        profile="calm",
+        promo_codes={"LINDEN5": 5},
+        traits=frozenset({"tax-inside"}),
+    )
+    yield Merchant(
+        "abacus.example.test",
+        "Abacus Office Supplies",
+        "bigcommerce",
+        "rounds tax for each piece, half to even",
+        (*_office(), fault_product()),
+        profile="calm",
+        traits=frozenset({"tax-by-piece"}),
+    )
+    yield Merchant(
+        "dozen.example.test",
+        "By the Dozen",
+        "shopify",
+        "shows rounded prices of pieces: three at 3.33 cost 10.00",
+        (*_by_the_dozen(), fault_product()),
+        profile="calm",
+    )
+    yield Merchant(
+        "ounce.example.test",
+        "The Loose Ounce",
+        "shopify",
+        "rounds once for the order: its lines may add up to a cent more or less",
+        (*_by_the_dozen(), fault_product()),
+        profile="calm",
+        traits=frozenset({"rounds-once"}),
+    )
+    yield Merchant(
+        "tally.example.test",
+        "Tally Outlet",
+        "magento",
+        "takes a tenth off every order; promo codes cannot be taken off again",
+        (*_homeware(), fault_product()),
+        profile="calm",
+        promo_codes={"TALLY5": 5},
+        traits=frozenset({"order-discount", "keeps-promo-codes"}),
+    )
+    yield Merchant(
+        "purse.example.test",
+        "Purse & Penny",
+        "bigcommerce",
+        "takes store credit of 5.00 off the total",
+        (*_homeware(), fault_product()),
+        profile="calm",
+        traits=frozenset({"store-credit"}),
+    )
+    yield Merchant(
+        "club.example.test",
+        "Club Noir",
+        "sfcc",
+        "the shapes of firmly's own front end: a membership, a discount stated twice, two carts",
+        (*_homeware(), fault_product()),
+        profile="calm",
+        traits=frozenset({"members", "credit-shown", "front-end"}),
+    )
 
 
 def _homeware() -> Iterator[Product]:
@@ -322,6 +409,51 @@ def _homeware() -> Iterator[Product]:
     for title, price in [("Linen Apron", 3850), ("Tea Towel", 1275), ("Table Runner", 4999)]:
         ids = (f"LN-{title[:3].upper()}", title.lower().replace(" ", "-"))
         yield make_product(ids, title, price, {"Color": ("Natural", "Indigo", "Rust", "Olive")})
+
+
+def _furniture() -> Iterator[Product]:
+    covers = {"Material": ("Leather", "Cotton", "Wool"), "Color": ("Brown", "Blue", "Gray")}
+    yield make_product(
+        ("LF-SOF", "modern-leather-sofa"),
+        "Modern Leather Sofa",
+        {"Leather": 319_999, "Cotton": 249_999, "Wool": 279_999},
+        covers,
+        kind="Furniture",
+        weight_g=38_000,
+    )
+    for number, (title, price, weight) in enumerate(
+        [("Reading Lamp", 11_900, 1_900), ("Side Table", 8_990, 6_500), ("Stool", 5_450, 3_800)]
+    ):
+        ids = (f"LF{number:02}", title.lower().replace(" ", "-"))
+        finish = {"Finish": ("Oak", "Walnut", "Black")}
+        yield make_product(ids, title, price, finish, kind="Furniture", weight_g=weight)
+    for number, (title, price) in enumerate([("Cushion", 2_495), ("Throw", 6_999)]):
+        ids = (f"LFX{number}", title.lower())
+        yield make_product(ids, title, price, {"Color": ("Brown", "Blue", "Gray")}, kind="Textiles")
+
+
+def _office() -> Iterator[Product]:
+    inks = {"Ink": ("Black", "Blue", "Red", "Green")}
+    for number, (title, price) in enumerate(
+        [("Gel Pen", 249), ("Marker", 379), ("Highlighter", 195), ("Fineliner", 325)]
+    ):
+        ids = (f"AB{number:02}", title.lower().replace(" ", "-"))
+        yield make_product(ids, title, price, inks, kind="Office", weight_g=20)
+    papers = {"Ruling": ("Dots", "Lines", "Squares")}
+    for number, (title, price) in enumerate([("Notepad", 475), ("Ring Binder", 895)]):
+        ids = (f"ABP{number}", title.lower().replace(" ", "-"))
+        yield make_product(ids, title, price, papers, kind="Office", weight_g=320)
+
+
+def _by_the_dozen() -> Iterator[Product]:
+    """Make products whose prices are those of a dozen, or of three, divided."""
+    for number, (title, price) in enumerate(
+        [("Fresh Egg", 333.33), ("Macaron", 1294.9), ("Bagel", 208.33), ("Oyster", 416.67)]
+    ):
+        ids = (f"DZ{number:02}", title.lower().replace(" ", "-"))
+        prices = {"Plain": price, "Smoked": price + 41.66, "Organic": price + 66.67}
+        sorts = {"Sort": tuple(prices), "Size": ("S", "L")}
+        yield make_product(ids, title, prices, sorts, kind="Food", weight_g=60)
 
 
 def _outdoor() -> Iterator[Product]:
@@ -414,6 +546,7 @@ COUNTRIES = {
     "JP": "Japan",
     "GB": "United Kingdom",
     "KW": "Kuwait",
+    "DE": "Germany",
 }
 COUNTRY_CODES = {
     **{name.casefold(): code for code, name in COUNTRIES.items()},
@@ -423,6 +556,7 @@ COUNTRY_CODES = {
     "united states of america": "US",
     "uk": "GB",
     "great britain": "GB",
+    "deutschland": "DE",
 }
 # Code, name, tax rate in 1/100 %, zone, whether shipping is taxed. Zone 1 is near the warehouses in
 # Washington, zone 4 over the sea or a border.
@@ -443,7 +577,13 @@ VT,Vermont,624,3,1      VA,Virginia,575,3,0      WA,Washington,1010,1,0   WV,Wes
 WI,Wisconsin,543,3,1    WY,Wyoming,536,2,1
 """
 # Countries whose states make no difference: tax rate, zone, whether shipping is taxed.
-_ABROAD = {"CA": (500, 4, True), "JP": (1000, 1, True), "GB": (2000, 1, True), "KW": (0, 1, False)}
+_ABROAD = {
+    "CA": (500, 4, True),
+    "JP": (1000, 1, True),
+    "GB": (2000, 1, True),
+    "KW": (0, 1, False),
+    "DE": (1900, 1, True),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from firmly_nb.sim import bodies
 from firmly_nb.sim.answers import ApiError, invalid, json_answer
 from firmly_nb.sim.behaviour import draw, make_rng
 from firmly_nb.sim.bodies import answers, version_of
-from firmly_nb.sim.cart import FORMS, full_cart, not_submitted
+from firmly_nb.sim.cart import not_submitted
+from firmly_nb.sim.cart_forms import FORMS, full_cart
 from firmly_nb.sim.faults import answer_instead, chosen_fault, relabel, spoil, spoil_carts
 from firmly_nb.sim.keys import (
     PaymentSummary,

@@ -16,7 +16,6 @@ import orjson
 from firmly_nb.sim.answers import API, ApiError, error_event
 from firmly_nb.sim.behaviour import FAULTS
 from firmly_nb.sim.cart import (
-    FORMS,
     Cart,
     Change,
     Confirmation,
@@ -24,10 +23,11 @@ from firmly_nb.sim.cart import (
     add_line,
     bill_to,
     check_stock,
-    half_up,
     new_cart,
     ship_to,
 )
+from firmly_nb.sim.cart_forms import FORMS
+from firmly_nb.sim.counting import half_up
 
 if TYPE_CHECKING:
     import random
@@ -134,7 +134,9 @@ def _ship(order: CheckedOrder, cart: Cart) -> Cart:
 
 def _raise_prices(cart: Cart) -> Cart:
     raised = tuple(
-        replace(line, price=half_up(line.price * (100 + PRICE_INCREASE_PERCENT), 100))
+        replace(
+            line, hundredths=100 * half_up(line.hundredths * (100 + PRICE_INCREASE_PERCENT), 10_000)
+        )
         for line in cart.lines
     )
     notice = Notice("PRICE_INCREASED", "The price has gone up since you added it.", _ids(cart))

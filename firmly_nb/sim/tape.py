@@ -197,7 +197,7 @@ def _product(variant_id: str, told: Mapping[str, Any]) -> Product:
         handles=(variant_id,),
         title=title,
         options=options,
-        price=told.get("price", 0),
+        hundredths=100 * told.get("price", 0),
         msrp=told.get("price", 0),
         stock=PLENTY if told.get("seen") else 0,
         weight_g=0,

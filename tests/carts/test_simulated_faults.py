@@ -19,6 +19,18 @@ MADE_FOR = {
     "cart-missing-field": ("required-fields", set()),
     "cart-other-currency": ("one-currency", set()),
     "cart-duplicated-line": ("lines-once", set()),
+    "cart-discount-thrice": ("discount-once", set()),
+    "cart-wrong-shipping": ("shipping-methods", set()),
+    "cart-negative-total": ("not-negative", set()),
+    "cart-negative-shipping": ("not-negative", set()),
+    "cart-negative-tax": ("not-negative", set()),
+    "cart-other-id": ("same-order", set()),
+    "cart-other-shop": ("same-order", set()),
+    "cart-other-country": ("same-order", set()),
+    "cart-out-of-stock": ("notices-of-order", set()),
+    "cart-warning": ("notices-of-order", set()),
+    "cart-number-value": ("number-agrees-with-value", set()),
+    "cart-one-id": ("line-ids-differ", set()),
 }
 # Shops whose carts are faulty on purpose, by what makes them so (sim/merchants.py).
 FAULTY_TRAITS = {"crooked", "price-increase", "removes-items"}
@@ -28,7 +40,10 @@ TWO_LINES = [
     fnb.Item(variant_id="WS12-XS-Orange"),
     fnb.Item(variant_id="MH07-XS-Gray", quantity=2),
 ]
-TOKYO = {"city": "Tokyo", "state_or_province": "Tokyo", "country": "JP", "postal_code": "100-0001"}
+PLACES = {
+    "JP": {"city": "Tokyo", "state_or_province": "Tokyo", "postal_code": "100-0001"},
+    "DE": {"city": "Berlin", "state_or_province": "BE", "postal_code": "10115"},
+}
 
 
 def place(lab, order, fault="", **options):
@@ -49,7 +64,8 @@ def order_at(domain):
         for variant in product.variants
         if not variant.variant_id.startswith("FAULT") and variant.stock >= 50
     ]
-    address = fnb.Address.example(**(TOKYO if "JP" in shop.countries else {}))
+    country = max(shop.countries)
+    address = fnb.Address.example(country=country, **PLACES.get(country, {}))
     items = [
         fnb.Item(variant_id=in_stock[0]),
         fnb.Item(variant_id=in_stock[-1], quantity=2),
@@ -132,7 +148,7 @@ def test_ember_is_caught_raising_prices_and_dropping_lines(lab):
 
 
 def test_tangle_is_caught_each_time(lab, simulator):
-    """It has the next of the six faults each time; the simulator's own record says which."""
+    """It has the next fault of carts each time; the simulator's own record says which."""
     recordings = [place(lab, order_at(TANGLE)) for _ in CART_FAULTS]
     planted = {fact["order_number"]: fact["fault"] for fact in simulator.truth()}
     faults = [planted[recording.order_number] for recording in recordings]

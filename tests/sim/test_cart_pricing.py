@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from firmly_nb.sim import cart as carts
 from firmly_nb.sim.answers import ApiError
-from firmly_nb.sim.cart import choose_fulfilment, choose_method, full_cart, shipments, simple_cart
+from firmly_nb.sim.cart import choose_fulfilment, choose_method, shipments
+from firmly_nb.sim.cart_forms import full_cart, simple_cart
 from firmly_nb.sim.merchants import STATES, fault_of, merchants
 
 STATE_CODES = sorted({region.state for region in STATES.values()})

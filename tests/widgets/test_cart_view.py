@@ -10,6 +10,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.sim.behaviour import CART_FAULTS
 from firmly_nb.widgets import cart_view
 from firmly_nb.widgets.cart_view import CartView
 
@@ -150,9 +151,9 @@ def test_a_price_that_rose_and_a_line_that_went_are_said_beside_their_lines(plac
 
 
 def test_each_fault_of_tangle_is_said_beside_what_it_concerns(place):
-    """Its orders have the six faults of carts, one after the other."""
+    """Its orders have the faults of carts, one after the other."""
     beside = {}
-    for _ in range(6):
+    for _ in CART_FAULTS:
         view = CartView(place(domain="tangle.example.test", items=TANGLE_ITEMS))
         for step in view._steps:
             shown = view._sheets[str(step["seq"])]
