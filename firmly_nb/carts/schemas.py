@@ -244,6 +244,7 @@ FIELD_PRESENCE = Table(
         Column("presence", "float64", "share", "share of its parents that have it"),
         Column("present", "int64", "", "parents that have it"),
         Column("n", "int64", "", "parents: snapshots, lines, amounts, ..."),
+        Column("origin", "category", "", "who sends it: documented, firmly's code, simulator, ..."),
     ),
 )
 
@@ -255,6 +256,7 @@ SCHEMA_DRIFT = Table(
         Column("domain", "category", "", "the merchant"),
         Column("path", "str", "", "the field"),
         Column("change", "category", "", "appeared, vanished, changed type, more or less often"),
+        Column("origin", "category", "", "who sends it: documented, firmly's code, simulator, ..."),
         Column("types_before", "str", "", "JSON types in the first set"),
         Column("types_after", "str", "", "JSON types in the second set"),
         Column("presence_before", "float64", "share", "presence in the first set"),

@@ -22,7 +22,7 @@ from firmly_nb.carts.changes import (
 )
 from firmly_nb.carts.paths import Step, below, joined, read_path, split_last
 from firmly_nb.carts.show import NOTHING, Bill, BillLine, bill_of
-from firmly_nb.carts.tables import find_carts, records
+from firmly_nb.carts.tables import cart_tables, find_carts, records
 from firmly_nb.display.text import printable
 
 if TYPE_CHECKING:
@@ -387,6 +387,28 @@ class Sheets:
             self._notices.get(seq, [])[:MOST_PARTS],
             self._carts[seq],
         )
+
+
+def pair_of_sheets(
+    cart: Json, other: Json, differences: pd.DataFrame, findings: pd.DataFrame
+) -> tuple[Sheet, Sheet]:
+    """Draw up the sheets of two orders' carts; the second marks what differs from the first.
+
+    Parameters
+    ----------
+    cart, other
+        The carts, as the API sent them.
+    differences
+        As `firmly_nb.carts.prices.compare_carts` finds them.
+    findings
+        Those of the first cart have the ``seq`` 1, those of the other 2.
+    """
+    import pandas as pd
+
+    carts = {"seq": [1, 2], "event": [""] * 2, "data": [{"order": cart}, {"order": other}]}
+    events = pd.DataFrame({"recording_id": "", **carts})
+    sheets = Sheets(events, cart_tables(events), differences, findings)
+    return sheets.sheet(1), sheets.sheet(2)
 
 
 def _by_seq(frame: pd.DataFrame, key: str = "seq") -> dict[int, list[Any]]:

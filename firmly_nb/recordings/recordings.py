@@ -714,7 +714,16 @@ class Recordings(Sequence[Recording]):
         return presence_matrix(found) if matrix else found
 
     def schema_drift(self, other: Recordings) -> pd.DataFrame:
-        """Return which cart fields appeared, vanished or changed type from these to the others."""
+        """Return which cart fields appeared, vanished or changed type from these to the others.
+
+        ``origin`` tells documented fields from those that only the simulator or only this merchant
+        sends. See ``SCHEMA_DRIFT``.
+
+        Examples
+        --------
+        >>> Recordings([]).schema_drift(Recordings([])).empty
+        True
+        """
         from firmly_nb.carts.drift import schema_drift
 
         return schema_drift(self._events_with_domain, other._events_with_domain)
@@ -742,10 +751,12 @@ class Recordings(Sequence[Recording]):
 
     @cached_property
     def _events_with_domain(self) -> pd.DataFrame:
-        orders = self.orders.drop_duplicates("recording_id")
-        domains = orders.set_index("recording_id")["domain"]
+        orders = self.orders.drop_duplicates("recording_id").set_index("recording_id")
         events = self.cart_events
-        return events.assign(domain=events["recording_id"].map(domains))
+        named = {
+            name: events["recording_id"].map(orders[name]) for name in ("domain", "environment")
+        }
+        return events.assign(**named)
 
     # How long they took. Each verb is a function of ``latency`` on tables.
 

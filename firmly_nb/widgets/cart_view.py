@@ -3,6 +3,9 @@
 A page gets the sheets around the event that is looked at. It gets the JSON of an event when it asks
 for it, made small enough: what is left out says so where it was. A browser's numbers have 53 bits
 and no ``22.0``, and a reader of raw JSON wants what was sent.
+
+Two orders beside each other are one pair of sheets for each event: what the second marks is what
+differs from the first, not what its own event changed.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ import traitlets
 
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.carts.report import checks_html, checks_text
-from firmly_nb.carts.sheet import Sheets
+from firmly_nb.carts.schemas import CHANGES, FINDINGS
+from firmly_nb.carts.sheet import Sheets, pair_of_sheets
 from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
 from firmly_nb.carts.tables import CartTables
 from firmly_nb.display.html import page
 from firmly_nb.display.messages import coded_error, quoted, wrong_type
-from firmly_nb.display.text import printable
+from firmly_nb.display.text import as_html, printable
+from firmly_nb.display.text import count as count_of
 from firmly_nb.outcomes import NO, PLACED, YES
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.recordings.show import existence, outcome_word
@@ -41,7 +46,9 @@ from firmly_nb.widgets.frontend import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    import pandas as pd
 
     Wanted = tuple[int, Recording | None, int | None]
 
@@ -51,7 +58,12 @@ LONGEST_NAME = 60
 # How much goes to the browser ahead of its asking: moving the slider then needs no kernel.
 AHEAD_BYTES = 400_000
 AHEAD_LIVE_BYTES = 60_000
+# Each takes tens of milliseconds to make.
+MOST_PAIRS_AHEAD = 5
 NO_SHEETS: Mapping[str, Json] = MappingProxyType({})
+OF_THE_ORDER = ("seq", "from_seq", "last_words", "mark")
+NO_PAIR = "There are no two carts to compare at this event."
+SAME = "No difference from the first order."
 REST_FOR_EACH = 3
 LONGEST_REST_S = 0.6
 EMPTY = "CartView: no cart yet; show(recording) shows one."
@@ -81,6 +93,9 @@ class CartView(anywidget.AnyWidget):
         One order; none shows what will be here.
     seq
         The event to show; by default the last one that carries a cart.
+    beside
+        A second order, whose cart is shown beside that of the first: at the event of the same
+        name, with what differs.
 
     Attributes
     ----------
@@ -89,6 +104,8 @@ class CartView(anywidget.AnyWidget):
         is none of that number) and observed; moving the slider sets it.
     recording
         The order that is shown; setting it is `show`.
+    beside
+        The second order, or None. It stays when another recording is shown.
 
     Examples
     --------
@@ -102,10 +119,19 @@ class CartView(anywidget.AnyWidget):
     _steps = traitlets.List(traitlets.Dict()).tag(sync=True)
     _sheets = traitlets.Dict().tag(sync=True)
     _about = traitlets.Dict().tag(sync=True)
+    _pairs = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, recording: Recording | None = None, seq: int | None = None) -> None:
+    def __init__(
+        self,
+        recording: Recording | None = None,
+        seq: int | None = None,
+        *,
+        beside: Recording | None = None,
+    ) -> None:
         self._recording: Recording | None = None
+        self._beside = _one_recording("beside", beside, "fnb.CartView(recs[0], beside=recs[1])")
         self._reading: CartReading | None = None
+        self._pairing: Pairing | None = None
         self._turns = count(1)
         self._drawn = 0
         self._follows = True
@@ -131,6 +157,16 @@ class CartView(anywidget.AnyWidget):
     def recording(self, recording: Recording | None) -> None:
         self.show(recording)
 
+    @property
+    def beside(self) -> Recording | None:
+        """Second order, shown beside the first; None without one."""
+        return self._beside
+
+    @beside.setter
+    def beside(self, beside: Recording | None) -> None:
+        self._beside = _one_recording("beside", beside, "view.beside = recs[1]")
+        self.show(self._recording, self.seq)
+
     def show(self, recording: Recording | None, seq: int | None = None) -> None:
         """Show an order, or None to show nothing; from any thread.
 
@@ -143,8 +179,7 @@ class CartView(anywidget.AnyWidget):
         LookupError
             If there is no event of the number ``seq``.
         """
-        if recording is not None and not isinstance(recording, Recording):
-            raise wrong_type("recording", "one fnb.Recording", recording, "fnb.CartView(recs[0])")
+        recording = _one_recording("recording", recording, "fnb.CartView(recs[0])")
         if recording is not None and seq is not None and seq not in _numbers(recording):
             numbers = ", ".join(map(str, _numbers(recording))) or "none"
             text = f"The recording has no event {quoted(seq)}. Events: {numbers}."
@@ -191,6 +226,11 @@ class CartView(anywidget.AnyWidget):
             self._drawn = turn
             before = self._reading.recording if self._reading else None
             self._reading = reading = CartReading(recording) if recording else None
+            beside = self._beside
+            if reading is None or beside is None:
+                self._pairing = None
+            else:
+                self._pairing = Pairing(reading, CartReading(beside))
             is_same = before and recording and before.recording_id == recording.recording_id
             self._follows = seq is None and (self._follows or not is_same)
             stays = seq if seq is not None else self.seq
@@ -201,6 +241,7 @@ class CartView(anywidget.AnyWidget):
                 self._steps = reading.steps if reading else []
                 self._sheets = reading.sheets(shown) if reading else {}
                 self._about = reading.about if reading else {}
+                self._pairs = self._pairing.state(shown) if self._pairing else {}
                 self.seq = shown
 
     @traitlets.validate("seq")
@@ -217,6 +258,8 @@ class CartView(anywidget.AnyWidget):
             self._follows = seq == reading.last
             if str(seq) not in self._sheets:
                 self._sheets = reading.sheets(seq, self._sheets)
+            if self._pairing and str(seq) not in self._pairs.get("by_seq", {}):
+                self._pairs = self._pairing.state(seq)
 
     def _answer(self, _: Any, content: Any, __: Any) -> None:
         """Send the JSON of an event to the page that asks for it; it is in no saved state."""
@@ -241,12 +284,14 @@ class CartView(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Add what is shown as a static page, for readers without a kernel."""
         self._finish()
-        html = self._reading.html(self.seq) if self._reading else None
+        shown = self._pairing or self._reading
+        html = shown.html(self.seq) if shown else None
         return with_static(super()._repr_mimebundle_(**options), html, repr(self))
 
     def __repr__(self) -> str:
         self._finish()
-        return self._reading.text(self.seq) if self._reading else EMPTY
+        shown = self._pairing or self._reading
+        return shown.text(self.seq) if shown else EMPTY
 
     def _finish(self) -> None:
         """Draw what was asked for last: what is written into a cell is not drawn again."""
@@ -254,6 +299,12 @@ class CartView(anywidget.AnyWidget):
             asked = self._asked
         if asked is not None:
             self._draw(asked)
+
+
+def _one_recording(name: str, given: Any, usage: str) -> Recording | None:
+    if given is not None and not isinstance(given, Recording):
+        raise wrong_type(name, "one fnb.Recording", given, usage)
+    return given
 
 
 def _numbers(recording: Recording) -> list[int]:
@@ -329,6 +380,21 @@ class CartReading:
             return None
         return self._unread[last]
 
+    def around(self, seq: int | None) -> list[int]:
+        """Return the numbers of the events, those nearest to one of them first."""
+        numbers: list[int] = [step["seq"] for step in self.steps]
+        if seq is None:
+            return []
+        here = numbers.index(seq)
+        nearest_first = sorted(range(len(numbers)), key=lambda index: abs(index - here))
+        return [numbers[index] for index in nearest_first]
+
+    def turn(self, seq: int | None) -> tuple[str, int]:
+        """Return an event's name, and how many of that name came before it."""
+        names = [(step["seq"], step["event"]) for step in self.steps]
+        event = next((name for number, name in names if number == seq), "")
+        return event, sum(name == event for number, name in names if number < (seq or 0))
+
     def sheets(self, seq: int | None, held: Mapping[str, Json] = NO_SHEETS) -> dict[str, Json]:
         """Return an event's sheet and as many of those around it as are light to send.
 
@@ -341,12 +407,9 @@ class CartReading:
         """
         if seq is None:
             return {}
-        numbers: list[int] = [step["seq"] for step in self.steps]
-        here = numbers.index(seq)
-        nearest_first = sorted(range(len(numbers)), key=lambda index: abs(index - here))
         kept: dict[str, Json] = {}
         room = AHEAD_LIVE_BYTES if self.recording.cut_off else AHEAD_BYTES
-        for number in (numbers[index] for index in nearest_first):
+        for number in self.around(seq):
             sheet = held.get(str(number)) or self.sheet(number)
             room -= len(orjson.dumps(sheet))
             if kept and room < 0:
@@ -368,14 +431,14 @@ class CartReading:
 
     def text(self, seq: int | None) -> str:
         """Write what is shown as plain text."""
-        cart, rec = self._cart(seq), self.recording
+        cart, rec = self.cart(seq), self.recording
         parts = [self._words(seq), cart_text(cart) if cart else self._without_cart(seq)]
         parts += [changes_text(self._changes(seq)), checks_text(rec.checks)] if cart else []
         return "\n".join(part for part in parts if part)
 
     def html(self, seq: int | None) -> str:
         """Return what is shown as a static page: no script, no picture, no link."""
-        cart, rec = self._cart(seq), self.recording
+        cart, rec = self.cart(seq), self.recording
         note = f"<div>{escape(self._words(seq))}</div>"
         if cart is None:
             return f"{note}<div>{escape(self._without_cart(seq))}</div>"
@@ -397,7 +460,8 @@ class CartReading:
         is_last = seq is not None and self._sheets.shown_at(seq) == self.last
         return "This is the last cart that was seen." if is_last and _note(self.recording) else ""
 
-    def _cart(self, seq: int | None) -> Json | None:
+    def cart(self, seq: int | None) -> Json | None:
+        """Return the cart at an event, or the last before it; None if there is none to show."""
         shown = None if seq is None or self._unread_at(seq) else self._sheets.shown_at(seq)
         found = None if shown is None else find_snapshot(self.data[shown])
         return found.data if found else None
@@ -410,6 +474,144 @@ class CartReading:
         if seq == 0:  # the answer of an order without events: it came at the end
             t_ms = float(self.recording.orders["order_latency_ms"].iloc[0])
         return None if t_ms != t_ms else t_ms  # noqa: PLR0124 - NaN is not itself
+
+
+class Pairing:
+    """Two orders beside each other: a pair of sheets for each event of the first.
+
+    The second is shown at its event of the same name, or of the same name and turn where a name
+    comes several times; without such an event, with its last cart.
+    """
+
+    def __init__(self, first: CartReading, second: CartReading) -> None:
+        self.first, self.second = first, second
+        self._made: dict[int, Json] = {}
+
+    def state(self, seq: int | None) -> Json:
+        """Return what the page draws: both titles, and the pairs around an event."""
+        pairs: dict[str, Json] = {}
+        room = AHEAD_BYTES
+        for number in self.first.around(seq)[:MOST_PAIRS_AHEAD]:
+            pair = self.pair(number)
+            room -= len(orjson.dumps(pair))
+            if pairs and room < 0:
+                break
+            pairs[str(number)] = pair
+        return {"titles": self._titles(), "about": self.second.about, "by_seq": pairs}
+
+    def pair(self, seq: int) -> Json:
+        """Return the two sheets at an event, and words on what differs."""
+        if seq not in self._made:
+            self._made[seq] = self._new_pair(seq)
+        return self._made[seq]
+
+    def _new_pair(self, seq: int) -> Json:
+        other = self._partner(seq)
+        sheets: list[Json] = [self.first.sheet(seq)]
+        sheets += [] if other is None else [self.second.sheet(other)]
+        if (carts := self._carts(seq)) is not None:
+            drawn = pair_of_sheets(*carts, self._differences(seq), self._findings(seq))
+            # Of each order's own: its event, what its end says, its mark.
+            sheets = [
+                asdict(new) | {name: old[name] for name in OF_THE_ORDER if name in old}
+                for new, old in zip(drawn, sheets, strict=True)
+            ]
+        first, second = [*sheets, None][:2]
+        steps = {step["seq"]: step for step in self.second.steps}
+        return {
+            "first": first,
+            "second": second,
+            "step": steps.get(other),
+            "from": steps.get((second or {}).get("from_seq")),
+            "words": self._words(seq),
+        }
+
+    def _carts(self, seq: int | None) -> tuple[Json, Json] | None:
+        """Return the carts of both at an event; None where one has none."""
+        cart, other = self.first.cart(seq), self.second.cart(self._partner(seq))
+        return None if cart is None or other is None else (cart, other)
+
+    def _differences(self, seq: int | None) -> pd.DataFrame:
+        from firmly_nb.carts.prices import compare_carts
+
+        carts = self._carts(seq)
+        name = self.second.recording.recording_id
+        return CHANGES.empty() if carts is None else compare_carts(*carts, name)
+
+    def _partner(self, seq: int | None) -> int | None:
+        """Return the event of the second order that goes with one of the first."""
+        event, turn = self.first.turn(seq)
+        same = [step["seq"] for step in self.second.steps if step["event"] == event]
+        return same[min(turn, len(same) - 1)] if same else self.second.last
+
+    def _findings(self, seq: int) -> pd.DataFrame:
+        """Return the findings of both carts, with 1 and 2 for the numbers of their events."""
+        found = []
+        pairs = ((self.first, seq), (self.second, self._partner(seq)))
+        for at, (reading, number) in enumerate(pairs, 1):
+            findings = reading.recording.checks.findings
+            found.append(findings[findings["seq"] == number].assign(seq=at))
+        return FINDINGS.concat(found)
+
+    def _words(self, seq: int | None) -> str:
+        """Say how much differs, or why nothing is compared."""
+        other = self._partner(seq)
+        names = {step["seq"]: step["event"] for step in self.second.steps}
+        event, _ = self.first.turn(seq)
+        if self._carts(seq) is None:
+            return NO_PAIR
+        lacks = other is not None and names[other] != event
+        said = (
+            f"The second order has no {event}: its cart is that of {names[other]}. "
+            if lacks
+            else ""
+        )
+        number = len(self._differences(seq))
+        return said + (
+            f"{count_of(number, 'difference')} from the first order." if number else SAME
+        )
+
+    def text(self, seq: int | None) -> str:
+        """Write both as plain text, then what differs."""
+        parts = []
+        for title, reading, at in self._sides(seq):
+            cart = reading.cart(at)
+            parts += [title, cart_text(cart) if cart else "no cart", ""]
+        parts.append(self._words(seq))
+        differences = self._differences(seq)
+        return "\n".join(parts if differences.empty else [*parts, changes_text(differences)])
+
+    def html(self, seq: int | None) -> str:
+        """Return both as a static page: no script, no picture, no link."""
+        sides = "".join(
+            '<div style="flex:1 1 300px;min-width:0">'
+            f"<b>{as_html(title)}</b>"
+            f"{cart_html(cart) if (cart := reading.cart(at)) else '<div>no cart</div>'}</div>"
+            for title, reading, at in self._sides(seq)
+        )
+        differences = self._differences(seq)
+        changed = "" if differences.empty else changes_html(differences)
+        both = f'<div style="display:flex;flex-wrap:wrap;gap:16px">{sides}</div>'
+        return page(f"{both}<div>{escape(self._words(seq))}</div>{changed}")
+
+    def _sides(self, seq: int | None) -> Iterator[tuple[str, CartReading, int | None]]:
+        readings = ((self.first, seq), (self.second, self._partner(seq)))
+        for title, (reading, at) in zip(self._titles(), readings, strict=True):
+            event, _ = reading.turn(at)
+            yield f"{title}, after {event}" if event else title, reading, at
+
+    def _titles(self) -> list[str]:
+        return [
+            _title(name, reading.recording)
+            for name, reading in (("First order", self.first), ("Second order", self.second))
+        ]
+
+
+def _title(name: str, rec: Recording) -> str:
+    """Name an order by its number, if it has one, and by the moment of its request."""
+    number = f" {printable(rec.order_number, LONGEST_NAME)}" if rec.order_number else ""
+    at = rec.orders["started_at"].iloc[0]
+    return f"{name}{number}" + ("" if at != at else f" · {at:%Y-%m-%d %H:%M:%S} UTC")  # noqa: PLR0124
 
 
 def _note(rec: Recording) -> str:

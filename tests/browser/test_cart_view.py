@@ -97,3 +97,50 @@ def test_a_cart_is_read_by_keyboard_and_does_no_harm(notebook, axe, artefact):
     assert set(dialogs) <= {"beforeunload"}  # JupyterLab's own, for what is not saved
     allowed = (bench.server.url, "data:", "blob:")
     assert [url for url in asked if not url.startswith(allowed)] == []
+
+
+TWO = """
+import firmly_nb as fnb
+lab = fnb.connect(profile="instant")
+hoodie = fnb.Item(variant_id="MH07-XS-Gray", quantity=2)
+first = lab.place(fnb.Order.example(items=[*fnb.Order.example().items, hoodie]), progress=False)
+items = [fnb.Item(variant_id="WS12-XS-Orange", quantity=3)]
+second = lab.place(fnb.Order.example(items=items), progress=False)
+view = fnb.CartView(first, beside=second)
+view
+"""
+
+
+def test_two_orders_stand_beside_each_other_and_their_differences_are_marked(
+    notebook, axe, artefact
+):
+    bench = notebook(TWO)
+    view = bench.run_cell(0).locator(".cart-view")
+    one, other = (view.get_by_role("region", name=f"{name} order") for name in ("First", "Second"))
+    expect(view.get_by_role("status")).to_have_text("7 differences from the first order.")
+    expect(one.get_by_role("row", name="Hero Hoodie")).to_be_visible()
+    expect(one.locator(".changed, .added, .removed")).to_have_count(0)
+    expect(other.get_by_role("row", name="Hero Hoodie")).to_contain_text("removed")
+    expect(other.get_by_role("row", name="Radiant Tee")).to_contain_text("1")
+    left, right = one.bounding_box(), other.bounding_box()
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] <= right["x"]
+
+    for scheme in ("light", "dark"):
+        bench.theme(scheme)
+        axe(view)
+        artefact(f"two-{scheme}", view)
+    slider = view.get_by_role("slider", name="Event")
+    slider.press("ArrowLeft")
+    expect(other).to_contain_text("after shipping-updated")
+    slider.press("Home")
+    expect(view.get_by_role("status")).to_have_text(
+        "There are no two carts to compare at this event."
+    )
+    slider.press("End")
+
+    view.evaluate("element => { element.style.width = '320px'; }")
+    left, right = one.bounding_box(), other.bounding_box()
+    assert left["y"] + left["height"] <= right["y"]
+    assert view.evaluate("element => element.scrollWidth <= element.clientWidth")
+    artefact("two-narrow", view)

@@ -8,8 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from firmly_nb.carts.drift import field_presence, presence_matrix, schema_drift
+from firmly_nb.carts.drift import ORIGINS, field_presence, presence_matrix, schema_drift
+from firmly_nb.carts.paths import read_path
 from firmly_nb.carts.schemas import FIELD_PRESENCE, SCHEMA_DRIFT
+
+NAMED = "It is documented."
+UNNAMED = "No page names it; 1 of 1 merchant sent it."
 
 
 def added(build: Any, *carts: Any) -> pd.DataFrame:
@@ -34,6 +38,7 @@ def test_presence_is_counted_among_the_parents(build):
         "presence": None,
         "present": 2,
         "n": 3,
+        "origin": "documented",
     }
     assert field(table, "total")["types"] == "null|object"
     assert field(table, "total.number")["n"] == 1
@@ -83,11 +88,11 @@ def test_what_appeared_vanished_and_changed_its_type(build):
         "line_items[].quantity": "changed type",
         "schema_version": "vanished",
     }
-    assert drift["sentence"].tolist() == [
-        "gift of item-added at staging.luma.gift is new (object, in 100%).",
-        "line_items[].quantity of item-added at staging.luma.gift was number and is string.",
-        "schema_version of item-added at staging.luma.gift is gone (it was string, in 100%).",
-    ]
+    gift, quantity, version = drift["sentence"]
+    assert gift == f"gift of item-added at staging.luma.gift is new (object, in 100%). {UNNAMED}"
+    where = "item-added at staging.luma.gift"
+    assert quantity == f"line_items[].quantity of {where} was number and is string. {NAMED}"
+    assert version == f"schema_version of {where} is gone (it was string, in 100%). {NAMED}"
 
 
 def test_a_whole_and_a_decimal_number_are_one_type(build):
@@ -145,7 +150,7 @@ def test_a_rate_drifts_by_more_than_a_fifth_among_twenty(build, before, after, c
     columns += ["presence_before", "presence_after"]
     assert drift[columns].to_numpy().tolist() == ([row] if change else [])
     assert drift["sentence"].tolist() == (
-        [f"x of item-added at a.test {sentence}"] if change else []
+        [f"x of item-added at a.test {sentence} {UNNAMED}"] if change else []
     )
 
 
@@ -218,9 +223,9 @@ def test_lists_in_lists_have_paths_of_their_own(build):
 @pytest.mark.parametrize(
     ("shop_id", "domain", "sentence"),
     [
-        ("a.test", "a.test", "x of item-added at a.test is new (number, in 100%)."),
-        (None, "", "x of item-added is new (number, in 100%)."),
-        (7, "", "x of item-added is new (number, in 100%)."),
+        ("a.test", "a.test", f"x of item-added at a.test is new (number, in 100%). {UNNAMED}"),
+        (None, "", f"x of item-added is new (number, in 100%). {UNNAMED}"),
+        (7, "", f"x of item-added is new (number, in 100%). {UNNAMED}"),
     ],
 )
 def test_without_a_merchant_the_sentence_names_none(build, shop_id, domain, sentence):
@@ -251,3 +256,120 @@ def test_fields_are_in_order_of_event_merchant_and_path(build):
     keys = list(zip(table["event"], table["domain"], table["path"], strict=True))
     assert keys == sorted(keys)
     assert len(keys) == 12
+
+
+# Where a field comes from: firmly's pages, firmly's code, the simulator, or merchants.
+
+
+def origins(drift: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(drift["path"], drift["origin"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "origin"),
+    [
+        ("cart_discount", {"currency": "USD", "value": 1}, "documented"),
+        ("billing_info", {"first_name": "Ada"}, "documented"),
+        ("vip_discount", {"currency": "USD", "value": 1}, "firmly's code"),
+        ("store_credit", {"currency": "USD", "value": 1}, "firmly's code"),
+        ("tax", {"currency": "USD", "value": 1}, "documented"),
+        ("loyalty_tier", "gold", "this merchant"),
+    ],
+)
+def test_a_new_field_is_documented_or_of_this_merchant_alone(build, path, value, origin):
+    after = build.cart() | {path: value}
+    drift = schema_drift(added(build, build.cart()), added(build, after))
+    assert origins(drift) == {path: origin}
+
+
+@pytest.mark.parametrize(
+    ("where", "path", "origin"),
+    [
+        ("line_items", "line_items[].line_discount", "firmly's code"),
+        ("line_items", "line_items[].engraving", "this merchant"),
+        ("line_items", 'line_items[]["gift.wrap"]', "this merchant"),
+        ("shipments", "shipments[].notes", "documented"),
+        ("shipments", "shipments[].driver", "this merchant"),
+        ("shipping_info", "shipping_info.company", "documented"),
+        ("shipping_info", "shipping_info.state_name", "firmly's code"),
+        ("shipping_info", "shipping_info.district", "this merchant"),
+        ("total", "total.rounded", "this merchant"),
+    ],
+)
+def test_what_is_inside_of_a_cart_has_an_origin_of_its_own(build, where, path, origin):
+    before, after = ({**build.cart(shipping=5), "shipping_info": {}} for _ in range(2))
+    name = read_path(path)[-1].name
+    old, new = (
+        cart[where][0] if isinstance(cart[where], list) else cart[where] for cart in (before, after)
+    )
+    old.pop(name, None)
+    new[name] = "x"
+    drift = schema_drift(added(build, before), added(build, after))
+    assert origins(drift) == {path: origin}
+
+
+def test_a_field_of_two_merchants_is_not_of_one_alone(build):
+    carts = [{"cart_id": "c", "shop_id": shop} for shop in ("a.test", "b.test", "c.test")]
+    before = added(build, *carts)
+    after = added(build, carts[0] | {"x": 1, "y": 1}, carts[1] | {"x": 1}, carts[2])
+    drift = schema_drift(before, after)
+    assert drift[["domain", "path", "origin"]].to_numpy().tolist() == [
+        ["a.test", "x", "several merchants"],
+        ["a.test", "y", "this merchant"],
+        ["b.test", "x", "several merchants"],
+    ]
+    assert drift["sentence"].iloc[1].endswith("No page names it; 1 of 3 merchants sent it.")
+
+
+def test_a_field_that_a_merchant_had_before_is_known_of_it(build):
+    """One merchant always sent it, another begins to."""
+    one, other = {"cart_id": "c", "shop_id": "a.test"}, {"cart_id": "c", "shop_id": "b.test"}
+    drift = schema_drift(
+        added(build, one | {"x": 1}, other), added(build, one | {"x": 1}, other | {"x": 1})
+    )
+    assert drift[["domain", "path", "origin"]].to_numpy().tolist() == [
+        ["b.test", "x", "several merchants"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "origin"),
+    [
+        ("staging", "simulator", "simulator"),
+        ("simulator", "simulator", "simulator"),
+        ("simulator", "staging", "firmly's code"),
+        ("staging", "staging", "firmly's code"),
+    ],
+)
+def test_what_the_description_calls_the_simulators_own_is_if_only_it_sends_it(
+    build, before, after, origin
+):
+    cart = build.cart()
+    with_captcha = cart | {"shop_properties": {"captcha": {"type": "x"}}}
+    old = added(build, cart).assign(environment=before)
+    new = added(build, with_captcha).assign(environment=after)
+    assert origins(schema_drift(old, new)) == {"shop_properties": origin}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "origin"),
+    [
+        ("staging", "simulator", "simulator"),
+        ("simulator", "staging", "this merchant"),
+        ("simulator", "simulator", "this merchant"),
+    ],
+)
+def test_what_is_described_nowhere_is_the_simulators_if_staging_is_without(
+    build, before, after, origin
+):
+    old = added(build, build.cart()).assign(environment=before)
+    new = added(build, build.cart() | {"x": 1}).assign(environment=after)
+    drift = schema_drift(old, new)
+    assert origins(drift) == {"x": origin}
+    assert ("Only the simulator sends it." in drift["sentence"].iloc[0]) == (origin == "simulator")
+
+
+def test_each_origin_is_one_of_those_that_are_named(build):
+    seen = set(field_presence(build.events(build.recording()))["origin"])
+    assert "documented" in seen
+    assert seen <= set(ORIGINS)

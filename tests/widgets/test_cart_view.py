@@ -18,6 +18,7 @@ EMBER_ITEMS = [
     fnb.Item(variant_id="EC-CDL-Cedar-Small"),
     fnb.Item(variant_id="EC-SNF-Steel", quantity=2),
 ]
+EXAMPLE_TWICE = [fnb.Item(variant_id="WS12-XS-Orange", quantity=2)]
 TOKYO = {"city": "Tokyo", "state_or_province": "Tokyo", "country": "JP", "postal_code": "100-0001"}
 TANGLE_ITEMS = [fnb.Item(variant_id="BR00-Sand"), fnb.Item(variant_id="LN-TAB-Olive", quantity=2)]
 
@@ -338,3 +339,86 @@ def test_of_a_large_order_the_sheets_around_the_slider_are_sent(place, monkeypat
     monkeypatch.setattr(view._reading, "sheet", made.append)
     view.set_state({"seq": 31})
     assert made == []
+
+
+# Two orders beside each other.
+
+
+def pair(view):
+    return view._pairs["by_seq"][str(view.seq)]
+
+
+def test_a_second_order_is_shown_beside_with_what_differs(place):
+    first, second = place(), place(items=EXAMPLE_TWICE)
+    view = CartView(first, beside=second)
+    assert view.beside is second
+    assert [title.split(" · ")[0] for title in view._pairs["titles"]] == [
+        f"First order {first.order_number}",
+        f"Second order {second.order_number}",
+    ]
+    (line,) = pair(view)["second"]["lines"]
+    assert line["quantity"] == {"now": "2", "was": "1"}
+    totals = {row["label"]: row["amount"] for row in pair(view)["second"]["totals"]}
+    assert totals["subtotal"] == {"now": "44.00", "was": "22.00"}
+    assert not any(row["state"] for row in pair(view)["first"]["totals"])
+    differences = first.compare_cart(second)
+    assert pair(view)["words"] == f"{len(differences)} differences from the first order."
+    assert pair(view)["step"]["event"] == "order-placed"
+
+
+def test_two_orders_of_the_same_things_do_not_differ(place):
+    view = CartView(place(), beside=place())
+    assert pair(view)["words"] == "No difference from the first order."
+    assert "No difference from the first order." in repr(view)
+
+
+def test_the_second_order_follows_the_slider_by_the_events_name(place):
+    view = CartView(place(), beside=place("payment-declined"))
+    assert pair(view)["words"].startswith(
+        "The second order has no order-placed: its cart is that of shipping-updated."
+    )
+    view.set_state({"seq": 2})
+    assert pair(view)["step"]["event"] == "item-added"
+    view.set_state({"seq": 1})
+    assert pair(view)["words"] == "There are no two carts to compare at this event."
+    assert pair(view)["second"]["lines"] is None
+
+
+def test_the_second_order_stays_when_another_is_shown_and_can_be_taken_away(place):
+    first, second, third = place(), place(), place(items=EXAMPLE_TWICE)
+    view = CartView(first, beside=second)
+    view.show(third)
+    assert view.beside is second
+    assert view._pairs["titles"][0].startswith(f"First order {third.order_number}")
+    view.beside = None
+    assert view._pairs == {}
+    assert repr(view) == repr(CartView(third))
+
+
+def test_two_orders_have_a_still_page_and_a_text(place):
+    first, second = place(), place(items=EXAMPLE_TWICE)
+    view = CartView(first, beside=second)
+    html = view._repr_mimebundle_()[0]["text/html"]
+    for text in (html, repr(view)):
+        assert first.order_number in text
+        assert second.order_number in text
+        assert "22.00 →" in text
+    assert "<script" not in html
+
+
+def test_what_is_beside_is_one_recording():
+    with pytest.raises(TypeError, match=r"beside must be one fnb\.Recording, got str\."):
+        CartView(None, beside="runs/monday")
+    view = CartView()
+    with pytest.raises(TypeError, match=r"view\.beside = recs\[1\]"):
+        view.beside = 7
+
+
+def test_findings_stand_beside_the_order_that_has_them(place):
+    view = CartView(place(), beside=place("cart-wrong-total"))
+    assert pair(view)["first"]["severities"] == {}
+    assert pair(view)["second"]["severities"]["error"]
+    both = [place("cart-wrong-total"), place()]
+    view = CartView(both[0], beside=both[1])
+    assert pair(view)["first"]["severities"]["error"]
+    assert pair(view)["second"]["severities"] == {}

@@ -7,8 +7,31 @@ const FINDING_SIGNS = { error: "✗", warning: "!", info: "i" };
 const MOST_AT_ONCE = 30;
 const SEVERITIES = ["error", "warning", "info"];
 
+/** Draw two orders' carts side by side; the second marks what differs from the first. */
+export function cartPair(pair, { titles, about: other }, step, about, steps) {
+  if (!pair) return cartSheet(undefined, step, about, steps);
+  const beside = pair.step ? [pair.step, pair.from].filter(Boolean) : [];
+  const second = pair.step
+    ? cartSheet(pair.second, pair.step, other, beside, { isPair: true })
+    : h("p", { class: "cart-note quiet" }, "It has no event.");
+  return [
+    h("p", { class: "cart-note", role: "status" }, h("bdi", {}, pair.words)),
+    h(
+      "div",
+      { class: "cart-pair" },
+      side(titles[0], step, cartSheet(pair.first, step, about, steps, { isPair: true })),
+      side(titles[1], pair.step, second),
+    ),
+  ];
+}
+
+function side(title, step, content) {
+  const after = step && [" · after ", h("bdi", {}, step.event), step.t_ms === null ? "" : ` ${duration(step.t_ms)}`];
+  return h("section", { "aria-label": title }, h("p", { class: "cart-side" }, h("strong", {}, h("bdi", {}, title)), h("span", { class: "quiet" }, after)), content);
+}
+
 /** Draw the cart at one step; ``sheet`` is undefined until the kernel has sent it. */
-export function cartSheet(sheet, step, about, steps) {
+export function cartSheet(sheet, step, about, steps, { isPair = false } = {}) {
   const note = [[about.note, sheet?.last_words].filter(Boolean).join(" "), about.gone]
     .filter(Boolean)
     .map((words) => h("p", { class: "cart-note warn" }, h("bdi", {}, words)));
@@ -25,7 +48,7 @@ export function cartSheet(sheet, step, about, steps) {
     listOf("cart-findings", "Found elsewhere in this cart", sheet.findings.map(findingItem)),
     listOf("cart-notices", "What the merchant says", sheet.notices.map(noticeItem)),
     isOwn ? checksLine(sheet, about) : null,
-    isOwn ? otherChanges(sheet) : null,
+    isOwn || isPair ? otherChanges(sheet, isPair) : null,
   ];
 }
 
@@ -218,7 +241,8 @@ function checksLine(sheet, about) {
   );
 }
 
-function otherChanges(sheet) {
+function otherChanges(sheet, isPair) {
+  if (sheet.is_first && isPair) return null;
   if (sheet.is_first) return h("p", { class: "cart-note quiet" }, "The first cart: there is none before it to compare with.");
   const { changes, changes_left_out: left } = sheet;
   if (!changes.length) return null;
@@ -226,7 +250,7 @@ function otherChanges(sheet) {
   return h(
     "details",
     { class: "cart-changes", open: changes.length <= 6 },
-    h("summary", {}, `Also changed: ${changes.length + left}`),
+    h("summary", {}, `${isPair ? "Also different" : "Also changed"}: ${changes.length + left}`),
     h("ul", {}, changes.map(changeItem), more),
   );
 }

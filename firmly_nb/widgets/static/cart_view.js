@@ -1,7 +1,7 @@
 // The cart of an order, event by event: a slider, the cart with what changed and what is wrong,
 // and the JSON of the event, which is asked for when it is opened.
 
-import { cartSheet, findingWords } from "./cart_sheet.js";
+import { cartPair, cartSheet, findingWords } from "./cart_sheet.js";
 import { duration, h, keepShortcutsOut, number, ownName, replace } from "./dom.js";
 import { jsonTree } from "./json_tree.js";
 import { KERNEL_GONE, listen, NO_ANSWER, saveToKernel, sendToKernel } from "./kernel.js";
@@ -24,7 +24,7 @@ function render({ model, el }) {
       view.draw();
     });
   };
-  const names = ["_steps", "_sheets", "_about", "seq"];
+  const names = ["_steps", "_sheets", "_about", "_pairs", "seq"];
   const stop = listen(model, {
     ...Object.fromEntries(names.map((name) => [`change:${name}`, drawSoon])),
     "msg:custom": view.onMessage,
@@ -79,9 +79,13 @@ function drawCart(model, parts) {
   parts.full.hidden = !parts.empty.hidden;
   parts.gone.hidden = !parts.isGone;
   parts.slider.draw(steps, position, about);
-  const sheet = (model.get("_sheets") ?? {})[String(seq)];
+  const pairs = model.get("_pairs") ?? {};
+  const isPair = Boolean(pairs.titles);
+  const sheet = (isPair ? pairs.by_seq : (model.get("_sheets") ?? {}))[String(seq)];
   parts.body.setAttribute("aria-busy", String(position >= 0 && !sheet && !about.gone));
-  replace(parts.body, position < 0 ? noCart(about) : cartSheet(sheet, steps[position], about, steps));
+  parts.body.closest(".cart-view").classList.toggle("cart-pairs", isPair);
+  const draw = () => (isPair ? cartPair(sheet, pairs, steps[position], about, steps) : cartSheet(sheet, steps[position], about, steps));
+  replace(parts.body, position < 0 ? noCart(about) : draw());
   if (position >= 0 && !sheet && !about.gone) {
     const say = () => parts.body.append(h("p", { class: "cart-note warn", role: "status" }, NO_ANSWER));
     parts.timer = setTimeout(say, ANSWER_WITHIN_MS);
