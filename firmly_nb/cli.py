@@ -27,7 +27,7 @@ from firmly_nb.api.models import TEST_CARDS, Card, Item, Order
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import code_of, coded_error, no_such_path, quoted, with_code
 from firmly_nb.display.messages import explain as explanation
-from firmly_nb.display.text import count, number, printable, storage
+from firmly_nb.display.text import count, hanging, number, printable, storage
 from firmly_nb.environments import DEMO_MERCHANT
 from firmly_nb.latency.asked import TARGET, points_of, share_of, target_of
 from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, REFUSED_EXIT, TONES, YES, exit_code, outcome
@@ -61,6 +61,9 @@ TERMINAL_WORDS = {
     r"Pass ca_file=\.\.\.": "Pass --ca-file",
     r"\(ca_file\)": "(--ca-file)",
     r"remove ca_file": "remove --ca-file",
+    r"; lab\.settle\(rec\) tells": "; the next time, --settle asks the cart",
+    r"lab\.settle\(rec\) asks": "--settle asks",
+    r"Pass milestones=(\[[^\]]*\]) to connect\(\)": r"Write milestones = \1 into firmly-nb.toml",
     r"^allow_domains": "--allow",
     r"^(count|rate|concurrency|duration|seed|control|until|slo_ms) must": r"--\1 must",
     r"Pass order_b, or other=\.\.\. for": "Add --other-item, --other-domain, or --other for",
@@ -83,7 +86,9 @@ app = typer.Typer(
 )
 
 # Options that mean the same for one order and for many.
-EnvironmentName = Annotated[str, typer.Option("--env", help="simulator or staging.")]
+EnvironmentName = Annotated[
+    str, typer.Option("--environment", "--env", help="simulator or staging.")
+]
 Items = Annotated[
     list[str] | None,
     typer.Option(help="VARIANT_ID or VARIANT_ID=QUANTITY; may be given again."),
@@ -295,6 +300,7 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
     ] = None,
     card: CardName = "visa",
     allow: Allowed = None,
+    ca_file: CaFile = None,
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
@@ -324,8 +330,9 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
     options: PlaceOptions = {"sse": sse, "warm": warm, "timeout_s": timeout_s}
     more = {"profile": profile} if profile else {}
     with ExitStack() as labs:
-        lab = labs.enter_context(_lab(environment, allow_domains=allow or [], **more))
-        second = _other_lab(other, other_profile, allow or [])
+        trusted: dict[str, Any] = {"allow_domains": allow or [], "ca_file": ca_file}
+        lab = labs.enter_context(_lab(environment, **trusted, **more))
+        second = _other_lab(other, other_profile, trusted)
         found = lab.compare(
             *_two_orders(lab, resume, (domain, other_domain), (item, other_item)),
             Card.test(card),
@@ -709,11 +716,11 @@ def doctor(
 
 
 def _print_reach(found: Reach) -> None:
-    from firmly_nb.reach import STYLES
+    from firmly_nb.reach import STATE_WIDTH, STYLES
 
     _say(in_terminal_words(found.sentence), "bold")
     for step in found.steps:
-        _say(in_terminal_words(str(step)), STYLES[step.state])
+        _say(in_terminal_words(str(step)), STYLES[step.state], STATE_WIDTH + 2)
 
 
 @app.command()
@@ -746,7 +753,9 @@ def conformance(  # noqa: PLR0913, PLR0917 - each is an option of its own
     if as_json:
         print_json(found.as_dict())
     else:
-        sys.stdout.write(f"{found!r}\n")
+        first, _, rest = repr(found).partition("\n")
+        _say(in_terminal_words(first))
+        sys.stdout.write(f"{rest}\n")
         if page:
             _say(f"{page}: {storage(page.stat().st_size)}")
     raise typer.Exit(found.exit_code)
@@ -785,10 +794,8 @@ def in_terminal_words(text: str) -> str:
 def _fail(text: str) -> None:
     from rich.console import Console
 
-    text = in_terminal_words(text)
-    Console(stderr=True, highlight=False).print(
-        f"firmly-nb: {text}", style="red", markup=False, soft_wrap=True
-    )
+    said = f"firmly-nb: {in_terminal_words(text)}"
+    _print(Console(stderr=True, highlight=False), said, "red")
     sys.exit(REFUSED_EXIT)
 
 
@@ -826,14 +833,14 @@ def _two_orders(
     return Order.example(**first), Order.example(**first | second) if second else None
 
 
-def _other_lab(where: str | None, profile: str | None, allow: list[str]) -> Lab | None:
+def _other_lab(where: str | None, profile: str | None, trusted: dict[str, Any]) -> Lab | None:
     """Return the lab of B: of an environment, at a URL, or on a simulator of its own."""
     if where is None and profile is None:
         return None
-    more = {"profile": profile} if profile else {}
+    more = trusted | ({"profile": profile} if profile else {})
     if where is not None and "://" in where:
-        return _lab(None, api_url=where, allow_domains=allow, **more)
-    return _lab(where, allow_domains=allow, **more)
+        return _lab(None, api_url=where, **more)
+    return _lab(where, **more)
 
 
 def _place(lab: Lab, order: Order, card: Card, *, quiet: bool, **options: Any) -> Recording:
@@ -859,7 +866,7 @@ def _print_recording(rec: Recording) -> None:
 
     row = outcome(rec.outcome)
     _say("")
-    _say(f"{row.mark} {verdict(rec)}", f"bold {TONES[row.tone].terminal}")
+    _say(f"{row.mark} {in_terminal_words(verdict(rec))}", f"bold {TONES[row.tone].terminal}")
     _say(f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}", "dim")
     if len(rec.events):
         # A time that is not known is not shown as one.
@@ -1144,14 +1151,20 @@ def console_of() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
-def _say(text: str, style: str | None = None) -> None:
-    """Print a text as it is: what is in it is not rich's own marks."""
-    console_of().print(text, style=style, markup=False, soft_wrap=True)
+def _say(text: str, style: str | None = None, indent: int = 2) -> None:
+    """Print a text as it is, a long line of it with a hanging indent."""
+    _print(console_of(), text, style, indent)
+
+
+def _print(console: Console, text: str, style: str | None, indent: int = 2) -> None:
+    # What is piped keeps its lines: they are for programs.
+    shown = hanging(text, console.width, indent) if console.is_terminal else text
+    console.print(shown, style=style, markup=False, soft_wrap=True)
 
 
 def _warn(warnings: Iterable[str]) -> None:
     for warning in warnings:
-        _say(f"! {printable(warning)}", "yellow")
+        _say(f"! {in_terminal_words(printable(warning))}", "yellow")
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
