@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.secrets import APP_ID_VARIABLE
-from firmly_nb.display.text import storage, uncertainty
+from firmly_nb.display.text import hanging, storage, uncertainty
 from firmly_nb.environments import from_dotenv
 from firmly_nb.recorder.journal import default_directory
 from firmly_nb.settings_file import FILE, find_file, settings_of, user_file
@@ -50,6 +50,7 @@ SLOW_P99_MS = 1.0
 # Clocks that take microseconds to read, as the kernel names them.
 SLOW_CLOCKS = frozenset({"acpi_pm", "hpet", "jiffies", "pit"})
 CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+MARK_WIDTH = 6
 MARKS = {True: "ok", False: "not ok", None: "-"}
 STYLES = {True: "green", False: "bold red", None: "dim"}
 
@@ -64,7 +65,7 @@ class Finding:
     advice: str = ""
 
     def __str__(self) -> str:
-        text = f"{MARKS[self.ok]:6}  {self.name}: {self.found}"
+        text = f"{MARKS[self.ok]:{MARK_WIDTH}}  {self.name}: {self.found}"
         return f"{text}. {self.advice}" if self.advice else text
 
 
@@ -102,8 +103,9 @@ def run(console: Console, *, as_json: bool = False) -> int:
 def show(report: Report, console: Console) -> None:
     """Print a line for each finding, then the calibration."""
     for finding in report.findings:
-        style = STYLES[finding.ok]
-        console.print(str(finding), style=style, markup=False, highlight=False, soft_wrap=True)
+        style, text = STYLES[finding.ok], str(finding)
+        shown = hanging(text, console.width, MARK_WIDTH + 2) if console.is_terminal else text
+        console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
     if report.calibration:
         console.print()
         console.print(repr(report.calibration), markup=False, highlight=False, soft_wrap=True)

@@ -24,16 +24,29 @@ class Gateway(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, upstream):
+    def __init__(self, upstream, tls=None):
         super().__init__(("127.0.0.1", 0), Passing)
-        self.upstream = urlsplit(upstream).netloc
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.upstream, self.tls = urlsplit(upstream).netloc, tls
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}"
         self.edit = lambda _path, status, headers, body: (status, headers, body)
         self.events = lambda name, data: [(name, data)]
+        self.pages = {}  # end of a path -> status and HTML, given without asking the service
         self.gathers = self.zips = False
         self.clock_off_s = 0.0
         self.stream_headers = {}
         self.told = []
+
+    def finish_request(self, request, client_address):
+        if self.tls is None:
+            return super().finish_request(request, client_address)
+        # A client that does not trust what it is shown leaves.
+        with suppress(OSError), self.tls.wrap_socket(request, server_side=True) as secured:
+            self.RequestHandlerClass(secured, client_address, self)
+        return None
+
+    def shutdown_request(self, request):
+        with suppress(OSError):
+            super().shutdown_request(request)
 
 
 class Passing(BaseHTTPRequestHandler):
@@ -52,6 +65,10 @@ class Passing(BaseHTTPRequestHandler):
         server = self.server
         body = self.rfile.read(int(self.headers["content-length"] or 0))
         server.told.append((self.command, self.path))
+        for end, (status, page) in server.pages.items():
+            if self.path.partition("?")[0].endswith(end):
+                self.give(status, {"content-type": "text/html"}, page.encode())
+                return
         sent = {k: v for k, v in self.headers.items() if k.lower() not in {"host", "connection"}}
         sent["accept-encoding"] = "identity"
         # The client can be gone before its answer is: an exception must not keep the other side.
@@ -116,9 +133,9 @@ class Passing(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def passing(upstream):
+def passing(upstream, tls=None):
     """Run a gateway in front of a service."""
-    with Gateway(upstream) as server:
+    with Gateway(upstream, tls) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server

@@ -13,6 +13,7 @@ import firmly_nb as fnb
 from tests.gateway import (
     APP_ID,
     DEMO_MERCHANT,
+    PLACED,
     STAGING_HOSTS,
     Authority,
     Gateway,
@@ -262,7 +263,14 @@ def test_staging_is_reached_through_proxy_and_tls(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [("place",), ("sweep", "--count", "1"), ("doctor", "--env", "x"), ("conformance",)]
+    "words",
+    [
+        ("place", "--environment", "simulator"),
+        ("sweep", "--count", "1"),
+        ("compare",),
+        ("doctor", "--env", "x"),
+        ("conformance", "--environment", "simulator"),
+    ],
 )
 def test_every_command_that_connects_takes_a_ca_file(words, command):
     code, _, complaint = command(*words, "--ca-file", "nowhere.pem")
@@ -281,3 +289,17 @@ def test_the_terminal_says_how_an_issuer_is_trusted_there(monkeypatch, tmp_path,
         code, said, _ = command("place", "--env", "staging", "--ca-file", authority.file)
     assert code == 0
     assert "Placed: order T-1" in said
+
+
+def test_the_terminal_says_what_can_be_done_there(monkeypatch, tmp_path, command):
+    """Neither lab.settle() nor connect() is at hand in a terminal."""
+    with staging_gateway(monkeypatch, tmp_path) as (gateway, authority, _):
+        monkeypatch.setenv("FIRMLY_APP_ID", APP_ID)
+        place = ("place", "--environment", "staging", "--ca-file", authority.file)
+        gateway.events = [("a.b", {}), ("z.done", PLACED)]
+        _, said, _ = command(*place)
+        assert "Write milestones = ['a.b', 'z.done'] into firmly-nb.toml" in said
+        gateway.pages["order"] = (502, "<title>502 Bad Gateway</title>")
+        _, said, _ = command(*place)
+    assert "The order may exist; the next time, --settle asks the cart. 502 Bad Gateway" in said
+    assert "lab." not in said

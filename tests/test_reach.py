@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 
 import pytest
 
@@ -282,3 +291,28 @@ def test_an_order_with_a_revoked_token_was_not_placed(lab, gateway):
     rec = lab.place(fnb.Order.example(), progress=False)
     assert (rec.outcome, rec.order_exists, rec.error.error) == ("http_error", "no", "InvalidToken")
     assert "Nothing was ordered" in repr(rec)
+
+
+def test_a_terminal_breaks_long_lines_with_an_indent(unused_port):
+    master, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    words = ["doctor", "--api-url", f"http://127.0.0.1:{unused_port}", "--allow", DEMO_MERCHANT]
+    environment = {**os.environ, "NO_COLOR": "1", "TERM": "dumb"}
+    environment.pop("COLUMNS", None)
+    started = subprocess.Popen(
+        [sys.executable, "-m", "firmly_nb", *words],
+        stdout=terminal, stderr=terminal, env=environment,
+    )  # fmt: skip
+    os.close(terminal)
+    said = b""
+    # A terminal whose program has ended gives an error.
+    with suppress(OSError):
+        while piece := os.read(master, 65536):
+            said += piece
+    os.close(master)
+    assert started.wait() == 1
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said.decode()).replace("\r", "").splitlines()
+    assert max(map(len, lines)) <= 80
+    failed = next(at for at, line in enumerate(lines) if line.startswith("failed     connection"))
+    assert lines[failed + 1].startswith(" " * 11)
+    assert "[FNB224]" in " ".join(lines[failed : failed + 3])

@@ -503,12 +503,22 @@ def _json(answer: Answer) -> Any:
     try:
         return orjson.loads(answer.body)
     except orjson.JSONDecodeError:
+        failure = unread_body(answer)
+    raise failure
+
+
+def unread_body(answer: Answer, secrets: tuple[str, ...] = ()) -> FirmlyError:
+    """Make the error of a response without JSON: mostly a gateway or a login page answered."""
+    text = answer.body[:LONGEST_PAGE].decode("utf-8", "replace").strip()
+    if not text.startswith("<"):
         said = f"{answer.where} responded with a body that is not JSON"
-        text = answer.body[:LONGEST_PAGE].decode("utf-8", "replace").strip()
-        if text.startswith("<"):
-            # Of a gateway or a login page the title says most.
-            said = f"{answer.where} responded with a page: {cut(without_markup(text), LONGEST_URL)}"
-        raise FirmlyError("UnexpectedAnswer", redact_text(said), answer.status) from None
+        return FirmlyError("UnexpectedAnswer", redact_text(said), answer.status)
+    # Of such a page the title says most.
+    title = redact_text(without_markup(text), secrets)
+    said = f"{answer.where} responded with a page: {cut(title, LONGEST_URL)}"
+    error = FirmlyError("UnexpectedAnswer", redact_text(said), answer.status)
+    error.code = "FNB226"  # it was hardly the API that answered
+    return error
 
 
 def _where(url: str) -> str:

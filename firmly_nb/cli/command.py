@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from firmly_nb.cli import machine, placing, reading
-from firmly_nb.cli.terminal import app, in_terminal_words
+from firmly_nb.cli.terminal import app, in_terminal_words, print_on
 from firmly_nb.display.messages import code_of, with_code
 from firmly_nb.outcomes import INTERRUPTED_EXIT, REFUSED_EXIT
 
@@ -63,8 +63,6 @@ def main() -> None:
 def _fail(text: str) -> None:
     from rich.console import Console
 
-    text = in_terminal_words(text)
-    Console(stderr=True, highlight=False).print(
-        f"firmly-nb: {text}", style="red", markup=False, soft_wrap=True
-    )
+    said = f"firmly-nb: {in_terminal_words(text)}"
+    print_on(Console(stderr=True, highlight=False), said, "red")
     sys.exit(REFUSED_EXIT)

@@ -147,11 +147,11 @@ def doctor(
 
 
 def _print_reach(found: Reach) -> None:
-    from firmly_nb.reach import STYLES
+    from firmly_nb.reach import STATE_WIDTH, STYLES
 
     say(in_terminal_words(found.sentence), "bold")
     for step in found.steps:
-        say(in_terminal_words(str(step)), STYLES[step.state])
+        say(in_terminal_words(str(step)), STYLES[step.state], STATE_WIDTH + 2)
 
 
 # JupyterLab, opened on the user's own copies of the notebooks.

@@ -205,6 +205,7 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
     ] = None,
     card: CardName = "visa",
     allow: Allowed = None,
+    ca_file: CaFile = None,
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
@@ -234,8 +235,9 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
     options: PlaceOptions = {"sse": sse, "warm": warm, "timeout_s": timeout_s}
     more = {"profile": profile} if profile else {}
     with ExitStack() as labs:
-        lab = labs.enter_context(open_lab(environment, allow_domains=allow or [], **more))
-        second = _other_lab(other, other_profile, allow or [])
+        trusted: dict[str, Any] = {"allow_domains": allow or [], "ca_file": ca_file}
+        lab = labs.enter_context(open_lab(environment, **trusted, **more))
+        second = _other_lab(other, other_profile, trusted)
         found = lab.compare(
             *_two_orders(lab, resume, (domain, other_domain), (item, other_item)),
             Card.test(card),
@@ -298,7 +300,9 @@ def conformance(  # noqa: PLR0913, PLR0917 - each is an option of its own
     if as_json:
         print_json(found.as_dict())
     else:
-        sys.stdout.write(f"{found!r}\n")
+        first, _, rest = repr(found).partition("\n")
+        say(in_terminal_words(first))
+        sys.stdout.write(f"{rest}\n")
         if page:
             say(f"{page}: {storage(page.stat().st_size)}")
     raise typer.Exit(found.exit_code)
@@ -332,14 +336,14 @@ def _two_orders(
     return Order.example(**first), Order.example(**first | second) if second else None
 
 
-def _other_lab(where: str | None, profile: str | None, allow: list[str]) -> Lab | None:
+def _other_lab(where: str | None, profile: str | None, trusted: dict[str, Any]) -> Lab | None:
     """Return the lab of B: of an environment, at a URL, or on a simulator of its own."""
     if where is None and profile is None:
         return None
-    more = {"profile": profile} if profile else {}
+    more = trusted | ({"profile": profile} if profile else {})
     if where is not None and "://" in where:
-        return open_lab(None, api_url=where, allow_domains=allow, **more)
-    return open_lab(where, allow_domains=allow, **more)
+        return open_lab(None, api_url=where, **more)
+    return open_lab(where, **more)
 
 
 def _place(lab: Lab, order: Order, card: Card, *, quiet: bool, **options: Any) -> Recording:
@@ -365,7 +369,7 @@ def _print_recording(rec: Recording) -> None:
 
     row = outcome(rec.outcome)
     say("")
-    say(f"{row.mark} {verdict(rec)}", f"bold {TONES[row.tone].terminal}")
+    say(f"{row.mark} {in_terminal_words(verdict(rec))}", f"bold {TONES[row.tone].terminal}")
     say(f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}", "dim")
     if len(rec.events):
         # A time that is not known is not shown as one.

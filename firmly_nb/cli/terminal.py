@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from firmly_nb.api.models import TEST_CARDS
-from firmly_nb.display.text import number, printable
+from firmly_nb.display.text import hanging, number, printable
 from firmly_nb.latency.asked import TARGET
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ TERMINAL_WORDS = {
     r"Pass ca_file=\.\.\.": "Pass --ca-file",
     r"\(ca_file\)": "(--ca-file)",
     r"remove ca_file": "remove --ca-file",
+    r"; lab\.settle\(rec\) tells": "; the next time, --settle asks the cart",
+    r"lab\.settle\(rec\) asks": "--settle asks",
+    r"Pass milestones=(\[[^\]]*\]) to connect\(\)": r"Write milestones = \1 into firmly-nb.toml",
     r"^allow_domains": "--allow",
     r"^(count|rate|concurrency|duration|seed|control|until|slo_ms) must": r"--\1 must",
     r"Pass order_b, or other=\.\.\. for": "Add --other-item, --other-domain, or --other for",
@@ -50,7 +53,9 @@ app = typer.Typer(
 )
 
 # Options that mean the same for one order and for many.
-EnvironmentName = Annotated[str, typer.Option("--env", help="simulator or staging.")]
+EnvironmentName = Annotated[
+    str, typer.Option("--environment", "--env", help="simulator or staging.")
+]
 Items = Annotated[
     list[str] | None,
     typer.Option(help="VARIANT_ID or VARIANT_ID=QUANTITY; may be given again."),
@@ -108,15 +113,22 @@ def console_of() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
-def say(text: str, style: str | None = None) -> None:
-    """Print a text as it is: what is in it is not rich's own marks."""
-    console_of().print(text, style=style, markup=False, soft_wrap=True)
+def say(text: str, style: str | None = None, indent: int = 2) -> None:
+    """Print a text as it is, a long line of it with a hanging indent."""
+    print_on(console_of(), text, style, indent)
+
+
+def print_on(console: Console, text: str, style: str | None, indent: int = 2) -> None:
+    """Print a text as `say` does, on a console of one's own."""
+    # What is piped keeps its lines: they are for programs.
+    shown = hanging(text, console.width, indent) if console.is_terminal else text
+    console.print(shown, style=style, markup=False, soft_wrap=True)
 
 
 def warn(warnings: Iterable[str]) -> None:
     """Print each warning in a line of its own."""
     for warning in warnings:
-        say(f"! {printable(warning)}", "yellow")
+        say(f"! {in_terminal_words(printable(warning))}", "yellow")
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

@@ -13,7 +13,16 @@ from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import Secret, SecretStr
 from firmly_nb.api.values import plain_text
 from firmly_nb.conformance.result import Conformance
-from firmly_nb.conformance.seen import ENDPOINTS, MOST_LOOKED_AT, STREAM, Seen, note_order, type_of
+from firmly_nb.conformance.seen import (
+    ENDPOINTS,
+    MOST_LOOKED_AT,
+    NO_SESSION,
+    SESSION,
+    STREAM,
+    Seen,
+    note_order,
+    type_of,
+)
 from firmly_nb.display.messages import without_code
 from firmly_nb.engine import Options, once_more
 from firmly_nb.environments import guard
@@ -62,7 +71,7 @@ async def examine(bench: Bench, order: Order, card: Card) -> Conformance:
             milestones = note_order(seen, rec)
             await asking.cart_of(rec)
     else:
-        seen.lacks_call(STREAM, "there is no session")
+        seen.lacks_call(STREAM, NO_SESSION)
     seen.close()
     return Conformance(
         table=seen.table(),
@@ -96,7 +105,7 @@ class Asking:
 
     async def open(self) -> bool:
         """Ask for a session and look at it; without one nothing else can be asked."""
-        where, endpoint = "browser-session", ENDPOINTS["browser_session"]
+        where, endpoint = SESSION, ENDPOINTS["browser_session"]
         made_ns = session_clock_ns()
         answer = await self._send(endpoint, where, {"x-firmly-app-id": self.bench.app_id})
         payload = self.seen.answer(answer, endpoint, where)

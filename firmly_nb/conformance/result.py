@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.description import API
 from firmly_nb.api.event_names import vocabulary
-from firmly_nb.conformance.seen import DEVIATIONS, NOT_SEEN, STATUSES
+from firmly_nb.conformance.seen import DEVIATIONS, NO_SESSION, NOT_SEEN, SESSION, STATUSES, STREAM
 from firmly_nb.disk import write_whole
 from firmly_nb.display.html import CODE, card, notes, quiet
 from firmly_nb.display.messages import coded_error
-from firmly_nb.display.table import Cell, Grid, Head, grid_html, grid_text
-from firmly_nb.display.text import as_html, count, printable
+from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html
+from firmly_nb.display.text import as_html, count, hanging, printable
+from firmly_nb.settings_file import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.recordings.recordings import Recording
 
+ON_THE_WAY = (SESSION, STREAM)  # calls without which there is no order
 CLOCK_S = 5.0  # a clock that is less off is not worth a sentence
 SPANS = ((3600, "h"), (60, "min"), (1, "s"))
 STYLE = """
@@ -94,14 +96,22 @@ class Conformance:
 
     @property
     def line(self) -> str:
-        """The answer in a sentence."""
+        """The answer in a sentence; before it why no order was placed, if none was."""
         n = len(self.deviations)
         host = printable(self.host)
+        if why := self._why_not_placed():
+            differs = f" {host} differs from its description in {count(n, 'thing')}." if n else ""
+            return f"No order was placed at {host}: {_ended(why)}{differs}"
         if n:
             return f"{host} differs from its description in {count(n, 'thing')}."
         if self.complete:
             return f"{host} does what its description says."
         return f"{host} shows no difference to its description, but not all could be looked at."
+
+    def _why_not_placed(self) -> str:
+        """Return cause and remedy of an order that was not placed; empty if it was."""
+        whys = {name: detail for name, detail in self._lacking() if name in ON_THE_WAY}
+        return next((whys[name] for name in ON_THE_WAY if name in whys), "")
 
     @property
     def to_write(self) -> str:
@@ -152,12 +162,12 @@ class Conformance:
         return target
 
     def __repr__(self) -> str:
-        parts = [self.line, *self._facts(), *self._not_looked_at()]
+        parts = [*self._facts(), *self._not_looked_at()]
         if len(self.deviations):
-            parts += ["", grid_text(_grid(self.deviations, "detail"))]
-        if self.milestones:
-            parts += ["", self._advice()]
-        return "\n".join(parts)
+            parts += ["", *_grouped(self.deviations)]
+        lines = [hanging(part, TEXT_WIDTH, _depth(part)) for part in parts]
+        # The answer is the first line, and what is to be copied stays in one.
+        return "\n".join([self.line, *lines, *(["", self._advice()] if self.milestones else [])])
 
     def _repr_html_(self) -> str:
         return card(self._body(), "1100px")
@@ -180,13 +190,22 @@ class Conformance:
         ]
 
     def _not_looked_at(self) -> list[str]:
+        # The first line has the others.
+        first = self._why_not_placed()
+        left = [(name, why) for name, why in self._lacking() if why not in {first, NO_SESSION}]
+        return [f"Not looked at: {name}. {_ended(why)}" for name, why in left]
+
+    def _lacking(self) -> list[tuple[str, str]]:
+        """Return the calls that gave nothing to look at, and why."""
         calls = self.table[(self.table["kind"] == "call") & (self.table["status"] == NOT_SEEN)]
         rows = calls.to_dict("records")
-        return [f"Not looked at: {row['name']}. {printable(row['detail'])}" for row in rows]
+        return [(row["name"], printable(row["detail"])) for row in rows]
 
     def _advice(self) -> str:
         if self.to_write:
-            return f"Write: fnb.connect(..., {self.to_write})"
+            name, _, names = self.to_write.partition("=")
+            once = f"or once, in {FILE}:\n[{self.environment}]\n{name} = {names}"
+            return f"Write: fnb.connect(..., {self.to_write})\n{once}"
         return "No milestones to write: the lab knows the names of the events."
 
     def _body(self) -> str:
@@ -231,6 +250,34 @@ def _span(seconds: float) -> str:
 
 def _moment(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
+
+
+def _ended(sentence: str) -> str:
+    """Write a cause as a sentence."""
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
+
+
+def _grouped(deviations: pd.DataFrame) -> list[str]:
+    """Write deviations for a terminal: those of one kind in the same places in one paragraph."""
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    for row in deviations.to_dict("records"):
+        detail = row["detail"] if isinstance(row["detail"], str) else ""
+        key = (row["status"], row["kind"], row["where"], detail)
+        groups.setdefault(key, []).append(printable(row["name"]))
+    lines: list[str] = []
+    for status in DEVIATIONS:
+        of_it = [(key, names) for key, names in groups.items() if key[0] == status]
+        lines += [f"{status}:"] if of_it else []
+        for (_, kind, where, detail), names in of_it:
+            place = "" if names == [where] else f" (in {printable(where)})"
+            more = f"; {printable(detail)}" if detail else ""
+            lines.append(f"  {kind}: {', '.join(names)}{place}{more}")
+    return lines
+
+
+def _depth(part: str) -> int:
+    """Return how far the second line of a paragraph is indented."""
+    return 6 if part.startswith("  ") else 2
 
 
 def _grid(table: pd.DataFrame, last: str) -> Grid:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from firmly_nb.api.client import unread_body
 from firmly_nb.api.description import API
 from firmly_nb.api.errors import FirmlyError, error_from_body, error_from_payload
 from firmly_nb.api.event_names import ERROR, vocabulary
@@ -71,7 +72,8 @@ NEEDED = frozenset({"documented", "example"})
 USUAL_NAME = re.compile(r"[A-Za-z_$@][\w.$@:/-]{0,59}")
 AN_ID = re.compile(r"\d{5,}|(?=[0-9a-f-]*\d)[0-9a-f-]{12,}", re.IGNORECASE)
 UNUSUAL = "[unusual name]"
-STREAM = "place-order"
+SESSION, STREAM = "browser-session", "place-order"
+NO_SESSION = "there is no session"
 # Below this, one cannot tell a proxy that gathers events from a merchant that has them all at once.
 TOO_FAST_MS = 400.0
 LONGEST_WHY = 300
@@ -181,7 +183,7 @@ class Seen:
                 return payload
             else:
                 self.judge("data", "no JSON", where, None)
-                why = "the response is no JSON"
+                why = without_code(str(unread_body(answer, self.secrets)))
         else:
             auth = endpoint["id"] == "browser_session"
             error = error_from_body(answer.status, answer.body, self.secrets)

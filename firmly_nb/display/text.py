@@ -165,6 +165,27 @@ def stated_percent(share: float) -> str:
     return f"{stated(round(100 * share, 6))}%"
 
 
+def hanging(text: str, width: int, indent: int = 2) -> str:
+    """Break each line that is longer than a terminal; what is broken off is indented.
+
+    Words are not broken: a path or an address can still be copied.
+
+    Examples
+    --------
+    >>> print(hanging("! all events of an order came in two reads", 24))
+    ! all events of an order
+      came in two reads
+    """
+    wrapper = textwrap.TextWrapper(
+        max(width, indent + 20),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    lines = text.split("\n")
+    return "\n".join(wrapper.fill(line) if len(line) > width else line for line in lines)
+
+
 def count(how_many: int, noun: str = "", nouns: str = "") -> str:
     """Write a number of things.
 

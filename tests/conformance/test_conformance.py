@@ -12,6 +12,7 @@ from firmly_nb import sim
 from firmly_nb.display.messages import code_of
 from firmly_nb.environments import GuardError
 from firmly_nb.sim.merchants import merchants
+from tests.gateway import STAGING_HOSTS, Authority, at_staging
 from tests.passing_server import passing
 
 ORDER = fnb.Order.example()
@@ -370,8 +371,8 @@ def test_an_app_id_that_is_not_known_is_told_in_the_first_lines(connect, calm):
     lab = connect(api_url=calm.url, app_id="not-this-one", allow_domains=calm.domains)
     found = lab.conformance()
     assert found.exit_code == 3
-    first = repr(found).splitlines()[:5]
-    assert any("InvalidAppId" in line and "app_id=" in line for line in first)
+    assert found.line.startswith(f"No order was placed at {found.host}: InvalidAppId")
+    assert "app_id=" in found.line
     assert found.recording is None
 
 
@@ -463,10 +464,75 @@ def test_it_is_awaited_as_well(at_calm):
 def test_the_terminal_shows_it_at_80_columns(behind, gateway):
     gateway.events = lambda name, data: [(NAMES[name], data)]
     lines = repr(behind.conformance()).splitlines()
-    assert max(map(len, lines)) <= 120
-    table = [line for line in lines if line.startswith(("missing", "undocumented"))]
-    assert len(table) == 8
-    assert max(map(len, table)) <= 80
+    assert max(len(line) for line in lines if "milestones" not in line) <= 80
+    assert "  event: creating-cart, item-added, shipping-updated, order-placed (in" in lines
+    assert lines[-3:-1] == ["or once, in firmly-nb.toml:", "[custom]"]
+
+
+@pytest.fixture
+def staging(calm, tmp_path, monkeypatch):
+    """Staging's hosts by TLS and proxy, which pass on to the simulator; and their authority."""
+    authority = Authority(tmp_path)
+    with (
+        passing(calm.url, authority.server(*STAGING_HOSTS)) as gateway,
+        at_staging(monkeypatch, gateway),
+    ):
+        yield gateway, authority
+
+
+def through(connect, calm, authority):
+    return connect(environment="staging", app_id=calm.app_id, ca_file=authority.file)
+
+
+# What only the simulator has is no part of staging.
+OF_SIMULATOR = undocumented(("header", "x-accel-buffering"))
+ON_THE_WAY = {
+    "nothing else": ({}, set()),
+    "gzip": ({"zips": True}, undocumented(("encoding", "gzip"))),
+    "gathered": ({"gathers": True}, missing(("buffering", "events come one by one"))),
+    "a clock": ({"clock_off_s": 3600.0}, set()),
+    "headers": ({"stream_headers": {"via": "1.1 corp", "x-odd": "1"}},
+                undocumented(("header", "x-odd"))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ON_THE_WAY)
+def test_tls_and_a_proxy_add_nothing_to_what_is_said(connect, calm, staging, what):
+    gateway, authority = staging
+    changed, expected = ON_THE_WAY[what]
+    for name, value in changed.items():
+        setattr(gateway, name, value)
+    found = through(connect, calm, authority).conformance()
+    assert said(found) == expected | OF_SIMULATOR
+    assert (found.complete, found.host) == (True, "api.firmly.work")
+
+
+def test_an_issuer_that_is_not_trusted_is_an_error_and_nothing_is_sent(connect, calm, staging):
+    gateway, _ = staging
+    lab = connect(environment="staging", app_id=calm.app_id)
+    with pytest.raises(fnb.FirmlyError, match="issued by 'Corp Inspection CA"):
+        lab.conformance()
+    assert gateway.told == []
+
+
+PAGES = {
+    "all": (403, "browser-session", "Blocked by Corp", "HTTP 403: Blocked by Corp. Show these"),
+    "busy": (429, "browser-session", "Slow down", "HTTP 429: Slow down. Wait, then"),
+    "key": (520, "payment/key", "Origin error", "HTTP 520: Origin error. Show these words"),
+    "wifi": (200, "browser-session", "Sign in", "responded with a page: Sign in. Show these"),
+    "order": (502, "place-order", "Bad Gateway", "HTTP 502: Bad Gateway. Show these words"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_first_line_says_why_no_order_was_placed(behind, gateway, page):
+    status, path, title, words = PAGES[page]
+    gateway.pages[path] = (status, f"<html><title>{title}</title><p>Your request</p></html>")
+    found = behind.conformance()
+    assert found.line.startswith("No order was placed at 127.0.0.1:")
+    assert words in found.line
+    assert repr(found).splitlines()[0] == found.line
+    assert repr(found).count(title) == 1, "and it is not said again"
 
 
 def test_the_command_says_the_same_and_ends_with_its_code(
