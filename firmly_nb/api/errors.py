@@ -28,6 +28,8 @@ TOO_MANY_REQUESTS = 429
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NAMED_BY = ("error", "name", "code", "error_code", "errorCode")
 DESCRIBED_BY = ("description", "message", "error_description", "detail", "Message", "title")
+ERRORS = ("error", "errors")
+ENVELOPES = ("data", "payload", "body", "result", "response", "message", "detail")
 TITLE = re.compile(r"<(title|h1)\b[^<>]*>([^<]*)</\1\s*>", re.IGNORECASE)
 UNSEEN = re.compile(
     r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL
@@ -224,8 +226,8 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     """Read an error out of decoded JSON, whichever of the known shapes it has.
 
     Tolerates ``{code, error, description}``, ``{error, message}``, ``{error: {...}}``,
-    ``{code: "ErrorX", message}``, ``{errors: [{...}]}``, and anything else. Of several names one
-    that the API lists counts.
+    ``{code: "ErrorX", message}``, ``{errors: [{...}]}``, ``[{...}]``, ``{data: {...}}``, and
+    anything else. Of several names one that the API lists counts.
 
     Examples
     --------
@@ -237,17 +239,39 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     'UnknownError'
     """
     fallback = f"HTTP {http_status}" if http_status else "UnknownError"
+    if isinstance(payload, list) and payload and isinstance(payload[0], dict):
+        payload = payload[0]
     if not isinstance(payload, dict):
-        return make_error(fallback, "" if payload is None else _short(payload), http_status)
-    for inner in (payload.get("error"), payload.get("errors")):
-        first = inner[0] if isinstance(inner, list) and inner else inner
-        if isinstance(first, dict):
-            return error_from_payload(first, http_status)
+        return make_error(fallback, "" if payload is None else _words(payload), http_status)
+    own = _named_here(payload, fallback, http_status)
+    if own.error in LISTED_STATUSES:
+        return own
+    inside = [error_from_payload(one, http_status) for one in _inside(payload, ERRORS)]
+    wrapped = [] if "line_items" in payload else _inside(payload, ENVELOPES)
+    found = [*inside, own, *(error_from_payload(one, http_status) for one in wrapped)]
+    told = [one for one in found if one.error in LISTED_STATUSES]
+    told += [one for one in found if one.error != fallback]
+    told += [one for one in found if one.description]
+    return (*told, own)[0]
+
+
+def _named_here(payload: dict[str, Any], fallback: str, http_status: int | None) -> FirmlyError:
+    """Return the error that an object itself names, without what is inside it."""
     said = map(payload.get, NAMED_BY)
     names = [name for name in said if isinstance(name, str) and name and not name.isdigit()]
     name = next((name for name in names if name in LISTED_STATUSES), (*names, fallback)[0])
     text = next(filter(None, map(payload.get, DESCRIBED_BY)), "")
-    return make_error(_short(name), _short(text), http_status)
+    number = payload.get("code")
+    if not text and name == "UnknownError" and isinstance(number, int | str):
+        text = f"code {number}"
+    return make_error(_short(name), _words(text), http_status)
+
+
+def _inside(payload: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the objects of some names; of a list the first."""
+    found = map(payload.get, names)
+    firsts = (one[0] if isinstance(one, list) and one else one for one in found)
+    return [one for one in firsts if isinstance(one, dict)]
 
 
 def error_from_body(
@@ -347,6 +371,14 @@ def moment_of(date: str | None) -> float | None:
         return parsedate_to_datetime(date or "").timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _words(value: Any) -> str:
+    """Return what is said as a text: of a list each, of a page its title."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = "; ".join(value)
+    text = str(value)
+    return _short(without_markup(text) if text.lstrip().startswith("<") else text)
 
 
 def _short(value: Any, limit: int = 500) -> str:

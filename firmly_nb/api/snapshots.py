@@ -47,6 +47,8 @@ Json = dict[str, Any]
 Trail = tuple[Any, ...]  # empty, or the trail to an object and a name in it
 NAMES = ("order", "cart")
 ORDER_NUMBER = "platform_order_number"
+# What programs write where they have none.
+NO_NUMBERS = frozenset({"", "null", "none", "nil", "undefined", "nan"})
 DEEPEST = 8  # levels of objects in which an order number is looked for
 OWN_FIELDS = frozenset({"cart_id", "cart_status", "line_items", "sub_total"})
 FIELDS = OWN_FIELDS | {"total"}
@@ -122,8 +124,9 @@ def order_number(data: object) -> str | None:
 
     It stands in the order, in the cart, beside them, or in an object that holds these. A text is
     taken as it is, without the blanks around it, and a whole number as a text. Nothing else is an
-    order number. Lists are not looked into: they hold what is ordered, not whether it was. Neither
-    is ``merchant_custom_data``, which may hold another order.
+    order number, and neither is ``null`` or another text for none. Lists are not looked into: they
+    hold what is ordered, not whether it was. Neither is ``merchant_custom_data``, which may hold
+    another order.
 
     Examples
     --------
@@ -163,7 +166,8 @@ def _beside_the_cart(data: Json) -> str | None:
 
 
 def _number(sent: object) -> str | None:
-    return None if sent is None else (plain_text(sent) or "").strip() or None
+    text = "" if sent is None else (plain_text(sent) or "").strip()
+    return None if text.lower() in NO_NUMBERS else text
 
 
 def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:
@@ -212,14 +216,15 @@ def why_unread(
     >>> why_unread('{"cart": {"cart_id": "c1')
     'its data is not whole JSON'
     >>> why_unread({"data": {"order": {"line_items": []}}})
-    'its cart is at data.order, and not under order or cart'
+    'its cart is at data.order, and not at order or cart'
+    >>> why_unread({"order": {"lineItems": []}})
+    'its cart is at order, in another spelling'
     """
     if data is None or data == "":
         return None
     if isinstance(data, dict):
         place = None if _with_a_field(data) else _cart_elsewhere(data)
-        place = place and cut(printable(place), LONGEST_PLACE)
-        return place and f"its cart is at {place}, and not under order or cart"
+        return place and f"its cart is {place}"
     text = data if isinstance(data, str) else None
     is_meant = "{" in text if text is not None else _cart_elsewhere({"": data}) is not None
     if not is_meant and milestone_of(event, milestones) is None:
@@ -237,7 +242,9 @@ def _kind_of_text(text: str) -> str:
     """Say what is wrong with a text that ought to be a JSON object."""
     try:
         json.loads(text)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        return "is nested too deeply"
+    except ValueError:
         return "is not whole JSON"
     try:
         orjson.loads(text)
@@ -251,7 +258,7 @@ def _is_error(data: Json) -> bool:
 
 
 def _cart_elsewhere(data: Json) -> str | None:
-    """Return where the data has a cart that is not read: deeper, in a text, in another spelling.
+    """Say where the data has a cart that is not read: deeper, in a text, in another spelling.
 
     An error that names a cart has none, unless it has lines.
     """
@@ -263,15 +270,15 @@ def _cart_elsewhere(data: Json) -> str | None:
         for trail, node in level:
             if isinstance(node, str):
                 if _says(node, signs):
-                    return _path(trail)
+                    return f"in the text at {_path(trail)}, and not an object"
                 continue
             if isinstance(node, dict):
                 is_read = not depth or (depth == 1 and trail[1] in NAMES)
                 names = set(map(_plain, node.keys() - READ_HERE if is_read else node))
                 if not signs.isdisjoint(names):
-                    return _path(trail) or "the top, in another spelling"
+                    return _place(trail, spelled=is_read)
                 if not is_read and signs is SIGNS and {"cartid", "total"} <= names:
-                    return _path(trail)
+                    return _place(trail, spelled=False)
                 inner: Iterable[tuple[str | None, Any]] = node.items()
             else:
                 inner = ((None, each) for each in node)
@@ -287,12 +294,20 @@ def _cart_elsewhere(data: Json) -> str | None:
     return None
 
 
+def _place(trail: Trail, *, spelled: bool) -> str:
+    """Say where a cart is; at its place it is not read because of how its fields are spelled."""
+    path = _path(trail)
+    if spelled:
+        return f"at {path or 'the top'}, in another spelling"
+    return f"at {path}, and not at order or cart"
+
+
 def _path(trail: Trail) -> str:
     names: list[str] = []
     while trail:
         trail, name = trail
         names.append("[]" if name is None else f".{name}")
-    return "".join(reversed(names)).removeprefix(".")
+    return cut(printable("".join(reversed(names)).removeprefix(".")), LONGEST_PLACE)
 
 
 def _says(text: str, signs: frozenset[str] | set[str]) -> bool:

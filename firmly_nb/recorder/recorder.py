@@ -50,12 +50,12 @@ from firmly_nb.recorder.records import (
 )
 from firmly_nb.wire.encodings import Decoder, DecodingError
 from firmly_nb.wire.sse import (
+    KEPT_BYTES,
     DroppedData,
+    Dropping,
     EventStreamError,
     EventStreamParser,
     ServerSentEvent,
-    StreamTooLargeError,
-    find_order_number,
 )
 from firmly_nb.wire.stamps import (
     CLOCK_RESOLUTION_NS,
@@ -121,6 +121,7 @@ def _between(begin: int | None, end: int | None) -> int | None:
 
 
 Group = tuple[Read, list[bytes]]
+Chunk = tuple[Read, bytes]
 
 _turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
     weakref.WeakKeyDictionary()
@@ -142,8 +143,14 @@ def last_read(response: httpx.Response) -> Read:
     return read
 
 
+async def stamped(response: httpx.Response) -> AsyncIterator[Chunk]:
+    """Iterate over an answer's body, each chunk with the read that brought it."""
+    async for chunk in response.aiter_raw():
+        yield last_read(response), chunk
+
+
 @asynccontextmanager
-async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[Group]]:
+async def read_groups(body: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[Group]]:
     """Read an answer's body in a task of its own; iterate over ``(read, chunks)``.
 
     The task only reads, without a pause while chunks of the same read are at hand. So a group is
@@ -160,8 +167,7 @@ async def read_groups(response: httpx.Response) -> AsyncIterator[AsyncIterator[G
     async def read_all() -> None:
         nonlocal waiting
         try:
-            async for chunk in response.aiter_raw():
-                read = last_read(response)
+            async for read, chunk in body:
                 waiting += len(chunk)
                 if groups and groups[-1][0] is read:
                     groups[-1][1].append(chunk)
@@ -214,6 +220,11 @@ async def _turn() -> None:
 CLOSE_GRACE_S = 5.0
 EVENT_STREAM = "text/event-stream"
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
+# Types of those who do not know what they send; any other one is taken at its word.
+UNTOLD_TYPES = frozenset({"", "text/plain", "application/octet-stream", "binary/octet-stream"})
+# How an event stream begins; no JSON and no page begins so.
+STREAM_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?::|(?:event|data|id|retry):)")
+LONGEST_FIELD = 16
 MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 MAX_COMMENTS = 10_000
@@ -223,6 +234,7 @@ MOST_WAITING_BYTES = 4 * 1024 * 1024  # read and not taken yet
 EVENTS_A_TURN = 100
 MOST_NAMES = 20  # of different events, for a sentence
 LONGEST_BEGIN = 200  # of what is no event, for a sentence
+LONGEST_NAME = 1_000  # of an event, and of its id
 AWAKE_NS = 1_200_000
 WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
@@ -370,12 +382,14 @@ class _Run:
         self.emit = emit
         self.phases = PhaseClock()
         # The stream is read to its end, however much of it is kept: the end tells the outcome.
+        self.largest = min(job.max_event_bytes, job.max_stream_bytes)
         self.parser = EventStreamParser(
-            max_event_bytes=job.max_event_bytes, max_stream_bytes=sys.maxsize, drop_large=True
+            max_event_bytes=self.largest, max_stream_bytes=sys.maxsize, drop_large=True
         )
         self.decoder = Decoder("")
         self.undecoded_since_ns: int | None = None  # reads that nothing came out of so far
-        self.kept_bytes = self.decoded_bytes = self.exact_bytes = 0
+        self.is_held = False  # whether nothing came out of the last chunk
+        self.kept_bytes = self.exact_bytes = self.heartbeats = 0
         self.full_by = ""  # the limit beyond which events are not kept
         self.not_kept = self.too_large = self.kept_beyond = 0
         self.deadline = asyncio.timeout(None)
@@ -394,11 +408,13 @@ class _Run:
         self.succeeded = False
         self.is_refused = False  # by the status of the response
         self.names: list[str] = []
+        self.shown: dict[str, str] = {}  # the last name or id as it is shown
         self.unread: dict[tuple[str, str], list[int]] = {}  # events by name and reason
         self.unfinished = ""  # how an event begins that never ended
         self.encoding: str | None = None
         self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
         self.placed_by_content = False
+        self.is_only_name = False  # whether no event before the success had its name
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
         self.warnings: list[str] = []
         self.http_status: int | None = None
@@ -484,6 +500,7 @@ class _Run:
             self.headers = response.headers
             self.is_refused = not 200 <= response.status_code < 300
             is_stream = _media_type(response) == EVENT_STREAM
+            body = stamped(response)
             if not self.is_refused and (response.status_code != 200 or is_stream != start.sse):
                 kind = self._kind(response)
                 wanted = EVENT_STREAM if start.sse else "application/json"
@@ -494,12 +511,30 @@ class _Run:
             self._take_encoding(response, is_stream)
             if self.decoder.unreadable:
                 await self._pass_over(response, self.decoder.unreadable)
-            elif is_stream:
-                await self._read_events(response)
+                return
+            if _media_type(response) in UNTOLD_TYPES:
+                is_stream, body = await self._look_ahead(response, body)
+            if is_stream:
+                await self._read_events(response, body)
             elif self.is_refused:
-                await self._read_error(response)
+                await self._read_error(response, body)
             else:
-                await self._read_confirmation(response)
+                await self._read_confirmation(response, body)
+
+    async def _look_ahead(
+        self, response: httpx.Response, body: AsyncIterator[Chunk]
+    ) -> tuple[bool, AsyncIterator[Chunk]]:
+        """Return whether a body is an event stream that is not called so, and the body."""
+        seen: list[Chunk] = []
+        begin = b""
+        decoder = Decoder(response.headers.get("content-encoding", ""))
+        async for read, chunk in body:
+            seen.append((read, chunk))
+            with suppress(DecodingError):  # told where it is read
+                begin += next(decoder.feed(chunk), b"")
+            if len(begin) >= LONGEST_FIELD or STREAM_BEGIN.match(begin):
+                break
+        return STREAM_BEGIN.match(begin) is not None, _chained(seen, body)
 
     def _take_encoding(self, response: httpx.Response, is_stream: bool) -> None:
         """Prepare to decode a response that was compressed although identity was asked for."""
@@ -527,8 +562,8 @@ class _Run:
         code = f"HTTP {self.http_status}" if self.is_refused else "UnreadableEncoding"
         self.end("http_error", code, f"the response cannot be read: {reason}")
 
-    async def _read_events(self, response: httpx.Response) -> None:
-        async with read_groups(response) as groups:
+    async def _read_events(self, response: httpx.Response, body: AsyncIterator[Chunk]) -> None:
+        async with read_groups(body) as groups:
             async for read, chunks in groups:
                 was_decided = self.decided
                 await self._take(read, chunks)
@@ -558,13 +593,17 @@ class _Run:
 
     def _take_answer(self, answer: Any) -> None:
         """Take an order number or a listed error from a 2xx response without events."""
+        if self.decided:
+            return
         if reason := why_unread(answer):
             self.warnings.append(f"the cart of the response was not read: {reason}")
+        error = error_from_payload(answer)
         if order_number(answer) is not None:
             self.confirmation = answer
             self.succeeded = True
+            if error.error in LISTED_STATUSES:
+                self.warnings.append(f"the order has an error beside its number: {error.error}")
             return
-        error = error_from_payload(answer)
         if error.error in LISTED_STATUSES:
             self.end("http_error", error.error, error.description)
 
@@ -576,52 +615,59 @@ class _Run:
     async def _take(self, read: Read, chunks: list[bytes]) -> None:
         """Turn the bytes of one read into records."""
         self._note(read)
-        comments = self.parser.comments
-        events: list[ServerSentEvent] = []
-        failure: EventStreamError | DecodingError | None = None
-        is_held = False  # whether nothing came out of the last chunk
+        last: ServerSentEvent | None = None  # taken once it is known whether another one follows
+        taken = 0
+        failure: EventStreamError | DecodingError | asyncio.CancelledError | None = None
         try:
-            for chunk in chunks:
-                is_held = True
-                for piece in self.decoder.feed(chunk):
-                    is_held = False
-                    self._count_decoded(len(piece))
-                    events += self.parser.feed(piece)
-        except (EventStreamError, DecodingError) as error:
-            # The events of the chunks before it are whole, and are kept.
+            async for event in self._events_in(read, chunks):
+                if last:
+                    self._take_event(last, read, last_in_read=False)
+                last, taken = event, taken + 1
+                if taken % EVENTS_A_TURN == 0:
+                    await self.give_way()
+        except (EventStreamError, DecodingError, asyncio.CancelledError) as error:
+            # The events before it are whole, and are kept.
             failure = error
-        beats = min(self.parser.comments - comments, MAX_COMMENTS - len(self.comments))
-        self.comments.extend([read.arrived_ns - self.t_start] * beats)
-        whole = self.parser.pending_bytes == 0 and not self.decoder.names
-        for position, event in enumerate(events, start=1):
-            if position % EVENTS_A_TURN == 0:
-                await self.give_way()
-            self._take_event(event, read, last_in_read=whole and position == len(events))
-        if not is_held:
+        if last:
+            whole = self.parser.pending_bytes == 0 and not self.decoder.names
+            self._take_event(last, read, last_in_read=whole)
+        if not self.is_held:
             self.undecoded_since_ns = None
-        elif events or self.undecoded_since_ns is None:
+        elif taken or self.undecoded_since_ns is None:
             self.undecoded_since_ns = read.earliest_ns
         if failure:
             raise failure
 
-    def _count_decoded(self, size: int) -> None:
-        """Bound what a few bytes unfold into; an uncompressed stream is read to its end."""
-        self.decoded_bytes += size
-        limit = self.job.max_stream_bytes
-        if self.decoder.names and self.decoded_bytes > limit:
-            text = f"the decoded response is larger than max_stream_bytes={limit}"
-            raise StreamTooLargeError(text, limit=limit, size=self.decoded_bytes)
+    async def _events_in(self, read: Read, chunks: list[bytes]) -> AsyncIterator[ServerSentEvent]:
+        for chunk in chunks:
+            self.is_held = True
+            # A few bytes may unfold into gigabytes: each piece is worked on before the next.
+            for piece in self.decoder.feed(chunk):
+                self.is_held = self.is_held and not piece
+                for event in self.parser.feed(piece):
+                    yield event
+                self._count_heartbeats(read)
+                if self.decoder.names:
+                    await self.give_way()
+
+    def _count_heartbeats(self, read: Read) -> None:
+        beats = self.parser.comments - self.heartbeats
+        self.heartbeats += beats
+        beats = min(beats, MAX_COMMENTS - len(self.comments))
+        self.comments.extend([read.arrived_ns - self.t_start] * beats)
 
     def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
         raw = event.raw_data
         size = raw.size if isinstance(raw, DroppedData) else len(raw)
-        if len(self.names) < MOST_NAMES and event.event not in self.names:
+        is_first = event.event not in self.names
+        if len(self.names) < MOST_NAMES and is_first:
             self.names.append(event.event)
-        is_kept = self._has_room(size)
+        # An id holds for all events after it: written with each of them, it can be most of them.
+        is_kept = self._has_room(size + len(event.event) + len(event.id))
         tells = False
         if is_kept or self._may_tell(event):
             data = self._decode(event)
-            tells = self._judge(event.event, data)
+            tells = self._judge(event.event, data, is_first=is_first)
         if not is_kept and not (tells and self._tells_beyond()):
             self.not_kept += 1
             self.last_read_no = read.read_no
@@ -630,7 +676,7 @@ class _Run:
         self.emit(
             Event(
                 seq=self.seq,
-                event=redact_text(event.event, self.secrets),
+                event=self._shown(event.event),
                 data=data,
                 t_ns=read.arrived_ns - self.t_start,
                 wall_ns=read.arrived_ns + read.wall_offset_ns,
@@ -643,7 +689,7 @@ class _Run:
                 rtt_us=read.rtt_us,
                 retransmits=read.retransmits,
                 reordered=read.reordered,
-                id=redact_text(event.id, self.secrets),
+                id=self._shown(event.id),
                 raw=self._raw(event, data) if self.job.keep_raw else None,
                 _exact=self._exact(event, data, size),
             )
@@ -656,6 +702,14 @@ class _Run:
             if kind in self.unread:
                 self.unread[kind].append(self.seq)
 
+    def _shown(self, name: str) -> str:
+        """Return a name or an id without secrets, and no longer than names are."""
+        if name not in self.shown:
+            self.shown.clear()
+            text = redact_text(name[:KEPT_BYTES], self.secrets)
+            self.shown[name] = cut(text, LONGEST_NAME)
+        return self.shown[name]
+
     def _uncertainty_us(self, read: Read, *, last_in_read: bool) -> float:
         found_us = event_uncertainty_us(read, last_in_read=last_in_read)
         if self.undecoded_since_ns is not None:
@@ -664,13 +718,14 @@ class _Run:
         sent_ns = self.phases.times.get(SENDING, self.t_start)
         return min(found_us, max(read.arrived_ns - sent_ns, CLOCK_RESOLUTION_NS) / 1000)
 
-    def _judge(self, name: str, data: Any) -> bool:
+    def _judge(self, name: str, data: Any, *, is_first: bool) -> bool:
         """Take what an event tells of how the order ends; return whether it tells anything."""
         start = self.job.start
         placed, error = says_placed(start, name, data), says_refused(start, name, data)
         if placed and not self.is_refused:
             self.told.append((name, order_number(data)))
-            self.placed_by_content = self.placed_by_content or (placed == "content")
+            if placed == "content" and not self.placed_by_content:
+                self.placed_by_content, self.is_only_name = True, is_first
         if placed == "name" and not self.is_refused:
             if self.ended and not self.succeeded:
                 self.warnings.append(
@@ -699,9 +754,15 @@ class _Run:
             self.succeeded = True
             before = self.names[: self.names.index(name)] if name in self.names else self.names
             begun = [*before, name]
+            # The last of the milestones is the success, whatever it has in it.
+            then = (
+                f"Pass milestones={begun} to connect() to name the stages."
+                if self.is_only_name
+                else "Events before it have the same name, so the stages have no names."
+            )
             self.warnings.append(
                 f"{name!r} is no known event name; it was taken for the order's success because "
-                f"it has an order number. Pass milestones={begun} to connect() to name the stages."
+                f"it has an order number. {then}"
             )
         elif self.refused_by:
             name, error = self.refused_by
@@ -786,10 +847,11 @@ class _Run:
                 f"keep more, pass {name}= to place()."
             )
         if self.too_large:
-            largest = f"max_event_bytes={self.job.max_event_bytes}"
+            by_event = self.largest == self.job.max_event_bytes
+            name = "max_event_bytes" if by_event else "max_stream_bytes"
             self.warnings.append(
                 f"the recorder dropped the data of {count(self.too_large, 'event')} above "
-                f"{largest}. To keep more, pass max_event_bytes= to place()."
+                f"{name}={self.largest}. To keep more, pass {name}= to place()."
             )
 
     def _decode(self, event: ServerSentEvent) -> Any:
@@ -821,19 +883,23 @@ class _Run:
             return text
         return event.data if exact else orjson.dumps(data).decode()
 
-    async def _read_confirmation(self, response: httpx.Response) -> None:
+    async def _read_confirmation(
+        self, response: httpx.Response, chunks: AsyncIterator[Chunk]
+    ) -> None:
         """Read a 2xx response without an event stream: the order as JSON, asked for or not."""
         limit = self.job.max_event_bytes
-        body = await self._read_body(response, limit, f"max_event_bytes={limit}")
-        try:
-            answer, is_json = redact(orjson.loads(body), self.secrets), True
-        except orjson.JSONDecodeError:
-            number = find_order_number(body) if len(body) > limit else None
-            answer, is_json = {ORDER_NUMBER: number} if number else None, False
+        named = f"max_event_bytes={limit}"
+        body, rest = await self._read_body(response, chunks, limit, named)
+        answers = [] if rest.size else _json_in(body, self.secrets)
+        if rest.number:
+            answers = [redact({ORDER_NUMBER: rest.number}, self.secrets)]
+        answer = answers[0] if answers else None
         if not self.job.ends:
             self._take_cart(answer, response, len(body))
             return
-        self._take_answer(answer)
+        # Of several values, one on each line, the first that tells anything counts.
+        for one in answers:
+            self._take_answer(one)
         if self.decided:
             if self.job.call and self.succeeded:
                 # The order is the event of the call, as it is that of a stream.
@@ -843,16 +909,25 @@ class _Run:
         if self.job.start.sse:
             is_ok = response.status_code == 200
             code = "UnexpectedContentType" if is_ok else f"HTTP {response.status_code}"
-            self.end("http_error", code, f"expected an event stream, got {self._kind(response)}")
-        elif not is_json:
+            text = f"expected an event stream, got {self._kind(response)}"
+            self.end("http_error", code, f"{text}{self._words_of(body)}")
+        elif not answers:
             if not self.warnings:
                 self.warnings.append(UNEXPECTED)
-            self.end("http_error", "UnexpectedAnswer", "the answer is no whole JSON")
+            text = f"the answer is no whole JSON{self._words_of(body)}"
+            self.end("http_error", "UnexpectedAnswer", text)
         else:
             self.confirmation = answer
             # 200 does not always mean ordered: the answer may be the cart, with a notice.
             notice = answer.get("notice") if isinstance(answer, dict) else None
             self.end("incomplete", None, f"no order number in the answer; notice: {notice}")
+
+    def _words_of(self, body: bytes) -> str:
+        """Say what a response says instead of an order: an error, a page's title, its begin."""
+        error = error_from_body(self.http_status or 0, body, self.secrets)
+        named = "" if error.error == f"HTTP {self.http_status}" else error.error
+        said = ": ".join(filter(None, (named, error.description)))
+        return f": {cut(printable(said), LONGEST_BEGIN)}" if said and body.strip() else ""
 
     def _take_cart(self, cart: Any, response: httpx.Response, size: int) -> None:
         """Take the response of a call that changes the cart."""
@@ -896,8 +971,8 @@ class _Run:
     def _kind(self, response: httpx.Response) -> str:
         return redact_text(_media_type(response), self.secrets) or "no content type"
 
-    async def _read_error(self, response: httpx.Response) -> None:
-        body = await self._read_body(response, MAX_ERROR_BODY_BYTES)
+    async def _read_error(self, response: httpx.Response, chunks: AsyncIterator[Chunk]) -> None:
+        body, _ = await self._read_body(response, chunks, MAX_ERROR_BODY_BYTES)
         location = response.headers.get("location")
         error = error_from_body(response.status_code, body, self.secrets, location)
         self.end("http_error", error.error, error.description)
@@ -911,26 +986,39 @@ class _Run:
         if order_number(answer):
             self.confirmation = answer
 
-    async def _read_body(self, response: httpx.Response, limit: int, named: str = "") -> bytes:
-        body = bytearray()
+    async def _read_body(
+        self, response: httpx.Response, chunks: AsyncIterator[Chunk], limit: int, named: str = ""
+    ) -> tuple[bytes, Dropping]:
+        """Return what is kept of a body, and what is known of the rest.
+
+        A response that may hold an order is read to its end; of an error the begin is enough.
+        """
+        body, rest = bytearray(), Dropping()
         try:
-            async for chunk in response.aiter_raw():
-                self._note(last_read(response))
+            async for read, chunk in chunks:
+                self._note(read)
                 for piece in self.decoder.feed(chunk):
-                    body += piece
-                    if len(body) > limit:
-                        break
-                if len(body) > limit:
-                    self.warnings.append(f"the answer's body was cut at {named or limit} bytes")
+                    if rest.size:
+                        rest.write(piece)
+                    else:
+                        body += piece
+                        if len(body) > limit:
+                            rest.write(bytes(body))
+                    if self.decoder.names:
+                        await self.give_way()
+                if rest.size and self.is_refused:
+                    self.closed_by_us = True
                     break
             else:
                 self.t_end = last_read(response).arrived_ns
                 self._close_decoder()
         finally:
+            if rest.size:
+                self.warnings.append(f"the answer's body was cut at {named or limit} bytes")
             # What came may be whole although the connection, or the limit, ended before its end.
             self._keep_order(bytes(body).removeprefix(BOM_UTF8))
         # Some servers put one before their JSON, which JSON does not allow.
-        return bytes(body).removeprefix(BOM_UTF8)
+        return bytes(body).removeprefix(BOM_UTF8), rest
 
     def _close_decoder(self) -> None:
         if not self.decoder.close():
@@ -1013,6 +1101,25 @@ class _Run:
             return 0.0
         moved = self.offsets[1] - self.offsets[0]
         return moved / 1000 if moved > 2 * self.offset_error + 1_000 else 0.0
+
+
+async def _chained(seen: list[Chunk], body: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    for one in seen:
+        yield one
+    async for one in body:
+        yield one
+
+
+def _json_in(body: bytes, secrets: tuple[str, ...]) -> list[Any]:
+    """Return the JSON of a response: one value, or one on each line; nothing if it is neither."""
+    try:
+        return [redact(orjson.loads(body), secrets)]
+    except orjson.JSONDecodeError:
+        lines = [line for line in body.splitlines() if line.strip()]
+    try:
+        return [redact(orjson.loads(line), secrets) for line in lines]
+    except orjson.JSONDecodeError:
+        return []
 
 
 def _is_dropped(event: ServerSentEvent) -> bool:

@@ -113,31 +113,51 @@ class DroppedData(bytes):
     order_number: str | None
 
 
-class _Dropping(BytesIO):
-    """Store that counts what it is given and keeps nothing but an order number."""
+class Dropping(BytesIO):
+    """Store that counts what it is given and keeps nothing but an order number.
+
+    Attributes
+    ----------
+    size : int
+        How many bytes it was given.
+    number : str or None
+        The first order number in them.
+
+    Examples
+    --------
+    >>> store = Dropping()
+    >>> store.write(b'{"platform_order'), store.write(b'_number": "T-1"}')
+    (16, 16)
+    >>> store.size, store.number, store.read()
+    (32, 'T-1', b'')
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.size = 0
         self.number: str | None = None
-        self.tail = b""
+        self._tail = b""
 
     def write(self, piece: Any, /) -> int:
+        """Count a piece, and look for an order number in it."""
         size = len(piece)
         self.size += size
         if self.number is None:
-            seen = self.tail + piece
+            seen = self._tail + piece
             self.number = find_order_number(seen)
-            self.tail = seen[-_OVERLAP:]
+            self._tail = seen[-_OVERLAP:]
         return size
 
     def writelines(self, pieces: Any, /) -> None:
+        """Count several pieces."""
         self.write(b"".join(pieces))
 
     def truncate(self, _: int | None = None, /) -> int:
-        return 0  # of a line's end
+        """Do nothing: what is cut off is the end of a line."""
+        return 0
 
     def getvalue(self) -> bytes:
+        """Return data that is empty and knows its size and order number."""
         data = DroppedData()
         data.size, data.order_number = self.size, self.number
         return data
@@ -256,7 +276,7 @@ def parse(  # noqa: C901, PLR0912, PLR0915 - local names are what makes it fast
                     sink, pieces, cut, sunk = store, [], 1, 1
                 # Never 0 before its blank line: the read that brings some of it is not its end.
                 block_bytes = 1
-            ledger.dropped_bytes = store.size if isinstance(store, _Dropping) else 0
+            ledger.dropped_bytes = store.size if isinstance(store, Dropping) else 0
             ledger.stream_bytes += granted - budget
             ledger.block_bytes = block_bytes + cut
             ledger.pending_bytes = idle_bytes + block_bytes + cut
@@ -416,9 +436,9 @@ def _folded(store: BytesIO | None, data: bytes, more: list[bytes]) -> BytesIO:
     return store
 
 
-def _dropped(store: BytesIO | None, sink: BytesIO | None, rest: list[bytes]) -> _Dropping:
+def _dropped(store: BytesIO | None, sink: BytesIO | None, rest: list[bytes]) -> Dropping:
     """Drop what there is of a block, once through the store that looks for an order number."""
-    dropping = store if isinstance(store, _Dropping) else _Dropping()
+    dropping = store if isinstance(store, Dropping) else Dropping()
     if store is not None and store is not dropping:
         dropping.write(store.getvalue())
     if sink is not None and sink is not store:

@@ -195,8 +195,37 @@ MORE_ROWS = {
         answer(head(Content_Type="Text/Event-Stream;charset=UTF-8"), DONE), "placed", "yes",
         "T-1", None, ""),
     "a stream without a type": (
-        answer(head(), DONE), "http_error", "unknown", None, "UnexpectedContentType",
-        "no content type"),
+        answer(head(), DONE), "placed", "yes", "T-1", None, "no content type"),
+    "a stream that is called text": (
+        answer(head(Content_Type="text/plain"), DONE), "placed", "yes", "T-1", None,
+        "text/plain"),
+    "a stream of bytes that begins with a heartbeat": (
+        answer(head(Content_Type="application/octet-stream"), ":\n\n", DONE), "placed", "yes",
+        "T-1", None, "application/octet-stream"),
+    "a stream without a type that comes byte by byte": (
+        answer(head(), *[bytes([byte]) for byte in b"\xef\xbb\xbf" + DONE]), "placed", "yes",
+        "T-1", None, "no content type"),
+    "a refusal as a stream that is called text": (
+        answer(head("422 No", Content_Type="text/plain"), event("error", DECLINED)), "http_error",
+        "no", None, "ErrorPaymentDeclined", ""),
+    "a stream that is called a page": (
+        answer(head(Content_Type="text/html"), DONE), "http_error", "unknown", None,
+        "UnexpectedContentType", "text/html"),
+    "text that is no stream": (
+        body("event of the year", kind="text/plain"), "http_error", "unknown", None,
+        "UnexpectedContentType", "text/plain"),
+    "a number on one of several lines of JSON": (
+        body('{"done": 1}\n' + json.dumps(NUMBER) + "\n", kind="application/x-ndjson"), "placed",
+        "yes", "T-1", None, "x-ndjson"),
+    "a listed error on one of several lines of JSON": (
+        body('{"done": 1}\n' + json.dumps(DECLINED), kind="application/json"), "http_error", "no",
+        None, "ErrorPaymentDeclined", "application/json"),
+    "a confirmation with an error beside its number": (
+        body({"order": NUMBER, **DECLINED}), "placed", "yes", "T-1", None,
+        "has an error beside its number: ErrorPaymentDeclined"),
+    "200 with an error of no list": (
+        body({"code": 500, "error": "InternalError"}), "http_error", "unknown", None,
+        "UnexpectedContentType", "application/json"),
     "a confirmation without a type": (
         answer(head(), json.dumps(NUMBER)), "placed", "yes", "T-1", None, "no content type"),
     "a confirmation of a type of its own": (
@@ -298,6 +327,14 @@ MORE_ROWS = {
     "an error in capitals": (
         stream([("Error", DECLINED)]), "error_event", "no", None, "ErrorPaymentDeclined",
         "'Error'"),
+    "events without names, then an order number": (
+        stream([("message", {"type": "creating-cart"}), ("message", {"order": NUMBER})]),
+        "placed", "yes", "T-1", None, "Events before it have the same name"),
+    "an error in an envelope": (
+        stream([("message", {"event": "error", "data": DECLINED})]), "error_event", "no", None,
+        "ErrorPaymentDeclined", "'message'"),
+    "an error in a list": (
+        stream([("error", [DECLINED])]), "error_event", "no", None, "ErrorPaymentDeclined", ""),
     "an error without a name": (
         stream([("message", DECLINED)]), "error_event", "no", None, "ErrorPaymentDeclined",
         "'message'"),
@@ -328,6 +365,12 @@ MORE_ROWS = {
     "a number of blanks": (
         stream([("order-placed", {"platform_order_number": "  "})]), "placed", "unknown", None,
         None, ""),
+    "a number that is called null": (
+        stream([("order-placed", {"platform_order_number": "null"})]), "placed", "unknown", None,
+        None, ""),
+    "a number that is called undefined": (
+        stream([("receipt", {"platform_order_number": "undefined"})]), "incomplete", "unknown",
+        None, None, ""),
     "a number that is null": (
         stream([("order-placed", {"platform_order_number": None})]), "placed", "unknown", None,
         None, ""),
@@ -488,3 +531,31 @@ async def test_a_stream_that_was_asked_for_as_json_is_read():
     rec = await run(stream(WHOLE), sse=False)
     assert (rec.outcome, rec.order_number, len(rec.events)) == ("placed", "T-1", 2)
     assert "expected was HTTP 200 with application/json" in rec.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "said"),
+    [
+        ("<html><title>Sign in to the network</title></html>", "text/html", "Sign in to the"),
+        ({"code": 500, "error": "InternalError", "description": "boom"}, "application/json",
+         "InternalError: boom"),
+        ({"errors": [{"message": "boom"}], "data": None}, "application/json", "boom"),
+        ("at capacity", "text/plain", "at capacity"),
+    ],
+)  # fmt: skip
+async def test_a_response_that_is_not_understood_is_quoted(content, kind, said):
+    rec = await run(body(content, kind=kind))
+    expected = f"expected an event stream, got {kind}: {said}"
+    assert rec.error.description.startswith(expected)
+    assert said in verdict(rec)
+
+
+async def test_what_stages_cannot_be_named_by_is_not_advised():
+    events = [("message", {"type": "creating-cart"}), ("message", {"order": NUMBER})]
+    rec = await run(stream(events))
+    assert not any("milestones=" in words for words in rec.warnings)
+
+
+async def test_a_page_inside_an_error_event_is_told_by_its_title():
+    rec = await run(stream([("error", "<html><title>504 Time-out</title><br></html>")]))
+    assert (rec.error.description, rec.order_exists) == ("504 Time-out", "unknown")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from firmly_nb.recorder import recorder
-from firmly_nb.recorder.recorder import PhaseClock, last_read, read_groups
+from firmly_nb.recorder.recorder import PhaseClock, last_read, read_groups, stamped
 from firmly_nb.recorder.records import Phases
 from firmly_nb.wire.stamps import Read
 from tests.recorder.order_server import chunk, event, run
@@ -180,7 +180,7 @@ async def test_chunks_are_grouped_by_the_read_that_brought_them():
         (SECOND, b"d"),
         (THIRD, b"e"),
     )
-    async with read_groups(answer(connection)) as groups:
+    async with read_groups(stamped(answer(connection))) as groups:
         taken = [(read.read_no, b"".join(chunks)) async for read, chunks in groups]
     assert b"".join(chunk for _, chunk in taken) == b"abcde"
     # A read that was waited for in its midst may be two groups; no group is of two reads.
@@ -192,12 +192,12 @@ async def test_chunks_are_grouped_by_the_read_that_brought_them():
 async def test_a_read_that_is_equal_to_the_one_before_is_another_one():
     again = dataclasses.replace(FIRST)
     connection = Connection((FIRST, b"a"), (again, b"b"))
-    async with read_groups(answer(connection)) as groups:
+    async with read_groups(stamped(answer(connection))) as groups:
         assert [chunks async for _, chunks in groups] == [[b"a"], [b"b"]]
 
 
 async def test_a_body_of_nothing_has_no_groups():
-    async with read_groups(answer(Connection(None, None))) as groups:
+    async with read_groups(stamped(answer(Connection(None, None)))) as groups:
         assert [group async for group in groups] == []
 
 
@@ -208,7 +208,7 @@ async def test_what_came_before_the_connection_broke_is_given_first(pause):
     taken = []
 
     async def take():
-        async with read_groups(answer(connection)) as groups:
+        async with read_groups(stamped(answer(connection))) as groups:
             async for _, chunks in groups:
                 taken.extend(chunks)
 
@@ -220,7 +220,7 @@ async def test_what_came_before_the_connection_broke_is_given_first(pause):
 
 async def test_who_leaves_early_ends_the_reading():
     connection = Connection((FIRST, b"a"), *[None] * 10_000, (SECOND, b"b"))
-    async with read_groups(answer(connection)) as groups:
+    async with read_groups(stamped(answer(connection))) as groups:
         async for _, chunks in groups:
             assert chunks == [b"a"]
             break
@@ -230,7 +230,7 @@ async def test_who_leaves_early_ends_the_reading():
 
 async def test_an_error_of_the_connection_is_not_raised_to_who_has_left():
     connection = Connection((FIRST, b"a"), fails=httpx.ReadError("gone"))
-    async with read_groups(answer(connection)) as groups:
+    async with read_groups(stamped(answer(connection))) as groups:
         async for _ in groups:
             break
         await connection.closed.wait()
@@ -247,7 +247,7 @@ async def test_between_two_groups_of_any_streams_the_loop_looks_twice_at_its_soc
 
     async def take():
         connection = Connection((FIRST, b"a"), (SECOND, b"b"), (THIRD, b"c"))
-        async with read_groups(answer(connection)) as groups:
+        async with read_groups(stamped(answer(connection))) as groups:
             taken.extend([passes async for _ in groups])
 
     counting = asyncio.create_task(count())

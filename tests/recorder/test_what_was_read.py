@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+import tracemalloc
 import zlib
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.widgets.cart_view import CartReading
+from firmly_nb.wire import encodings
 from tests.recorder.order_server import CHUNKED, STREAM, TOKEN, chunk, event, run
 
 pytestmark = pytest.mark.anyio
@@ -59,14 +61,17 @@ UNREAD = {
     "a page": ("<html><style>a{}</style></html>", "not whole JSON"),
     "JSON inside a text": (json.dumps(TEXT), "JSON inside a text"),
     "JSON inside a text, twice": (json.dumps(json.dumps(TEXT)), "JSON inside a text"),
-    "JSON inside a field": (json.dumps({"order": TEXT}), "at order"),
+    "JSON inside a field": (
+        json.dumps({"order": TEXT}), "in the text at order, and not an object"),
     "a list": (json.dumps([{"order": ORDER}]), "a JSON list"),
     "an empty list": ("[]", "a JSON list"),
     "a list inside order": (json.dumps({"order": [ORDER]}), "at order[]"),
     "a number": ("7", "a JSON value"),
     "a truth value": ("true", "a JSON value"),
     "plain text": ("OK", "is text"),
-    "camelCase": (json.dumps({"order": {"cartId": "c", "lineItems": []}}), "at order"),
+    "camelCase": (
+        json.dumps({"order": {"cartId": "c", "lineItems": []}}), "at order, in another spelling"),
+    "nested too deeply": ('{"a":' * 2000 + "1" + "}" * 2000, "is nested too deeply"),
     "camelCase at the top": (json.dumps({"cartId": "c", "subTotal": usd(1)}), "at the top"),
 }  # fmt: skip
 
@@ -494,16 +499,80 @@ async def test_compressed_data_that_ends_too_early_says_so():
     assert rec.warnings[-1] == "the compressed response ended before its end"
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-async def test_a_bomb_is_bounded_after_decoding(layers):
-    bomb = b": " + b"x" * 100_000_000
+LARGE = b"x" * 30_000_000
+# What unfolds, how often it is packed, and what is said of it.
+BOMBS = {
+    "a comment": (b": " + LARGE + b"\n", 1, "above max_event_bytes=2097152"),
+    "a comment, packed twice": (b": " + LARGE + b"\n", 2, "above max_event_bytes=2097152"),
+    "an event": (b"data: " + LARGE + b"\n\n", 1, "above max_event_bytes=2097152"),
+    "an event, packed three times": (b"data: " + LARGE + b"\n\n", 3, "above max_event_bytes"),
+    "many events": (b"data:1\n\n" * 50_000, 1, "events beyond max_events=10."),
+    "many events, packed twice": (b"data:1\n\n" * 50_000, 2, "events beyond max_events=10."),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+async def test_a_bomb_is_read_to_its_end_and_takes_no_memory(kind, monkeypatch):
+    monkeypatch.setattr(encodings, "PIECE_BYTES", 16_000)
+    content, layers, said = BOMBS[kind]
+    bomb = content + event("order-placed", {"order": ORDER})
     for _ in range(layers):
         bomb = gzip.compress(bomb, 9)
-    encoding = ", ".join(["gzip"] * layers)
-    # The event's own limit lets all pass, so that of the stream has to hold.
-    rec = await run(encoded(encoding, bomb), max_event_bytes=2**40)
-    assert (rec.outcome, rec.error.error) == ("transport_error", "StreamTooLargeError")
-    assert "67 108 864" in rec.error.description.replace(",", " ") or "67108864" in str(rec.error)
+    behave = encoded(", ".join(["gzip"] * layers), bomb)
+    tracemalloc.start()
+    try:
+        rec = await run(behave, max_events=10, timeout_s=300)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (rec.outcome, rec.order_number) == ("placed", "T-1")
+    assert any(said in words for words in rec.warnings)
+    assert most < (3_000_000 if "events" in kind else 10_000_000)
+
+
+async def test_an_event_larger_than_the_stream_may_be_is_dropped_by_that_limit():
+    whole = event("order-placed", {"order": ORDER, "pad": "x" * 5_000})
+
+    async def behave(wire):
+        await wire.stream(whole)
+        await wire.finish()
+
+    rec = await run(behave, max_stream_bytes=1_000)
+    assert (rec.outcome, rec.order_number) == ("placed", "T-1")
+    assert any("above max_stream_bytes=1000. To keep more, pass max_st" in w for w in rec.warnings)
+
+
+async def test_a_confirmation_beyond_its_limit_is_read_for_its_number():
+    text = json.dumps({"pad": "x" * 200_000, **ORDER})
+    for sse in (True, False):
+        rec = await run(answer(200, text, "application/json"), max_event_bytes=1_000, sse=sse)
+        assert (rec.outcome, rec.order_number) == ("placed", "T-1")
+        assert rec.orders["order_latency_ms"].notna().all()
+
+
+async def test_of_an_error_page_without_an_end_the_begin_is_enough():
+    async def behave(wire):
+        await wire.send(f"HTTP/1.1 502 Bad\r\nContent-Type: text/html\r\n{CHUNKED}")
+        while True:
+            await wire.send(chunk(b"<br>" * 10_000))
+
+    rec = await run(behave)
+    assert (rec.outcome, rec.order_exists) == ("http_error", "unknown")
+    # The end was ours, and is in no time.
+    assert rec.orders["order_latency_ms"].isna().all()
+    assert rec.orders["stream_left_open"].all()
+
+
+async def test_an_id_that_holds_for_every_event_counts_each_time():
+    async def behave(wire):
+        await wire.send(STREAM + "\r\nid: " + "n" * 1_000_000 + "\n")
+        await wire.send("data: 1\n\n" * 100)
+        await wire.send(event("order-placed", {"order": ORDER}))
+
+    rec = await run(behave)
+    assert (rec.outcome, rec.order_number) == ("placed", "T-1")
+    assert len(rec.events) == 68  # 67 MB, and the one that tells the end
+    assert max(len(each.id) for each in rec._events) == 1_000
 
 
 @pytest.mark.parametrize(
