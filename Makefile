@@ -8,6 +8,7 @@
 #   make format      mend what can be mended by itself
 #   make notebooks   run the notebooks and save their outputs
 #   make docs        write the pages that are made from the code
+#   make site        build the documentation site in build/site; it needs no network to read
 #   make bench       the measured comparisons; their tables go to docs/
 #   make clean       remove environments and caches
 #
@@ -25,7 +26,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test fuzz check format notebooks docs bench clean
+.PHONY: help lab demo test fuzz check format notebooks docs site bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -61,6 +62,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/python scripts/write_tables_page.py --check
 	$(BIN)/python scripts/draw_verdicts.py --check
 	$(BIN)/python scripts/check_pages.py
+	$(BIN)/python scripts/measure_text.py --check
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
@@ -72,6 +74,9 @@ notebooks: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python scripts/write_tables_page.py
 	$(BIN)/python scripts/draw_verdicts.py
+
+site: $(VENV)/.installed-dev
+	$(BIN)/python scripts/build_site.py
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks

@@ -296,6 +296,17 @@ class Flow(Order):
         super().__init__(**fields)
 
     @classmethod
+    def example(cls, quantity: int = 1, **changes: Any) -> Self:
+        """Return the flow of ``Order.example``: a line item, the address, the order.
+
+        Examples
+        --------
+        >>> Flow.example(quantity=2).quantity
+        2
+        """
+        return cls.of(Order.example(quantity, **changes))
+
+    @classmethod
     def of(cls, order: Order) -> Self:
         """Return the flow that does what an order does: each item, the address, the order."""
         if not isinstance(order, Order):
