@@ -1,4 +1,4 @@
-"""Values in order of time: are neighbours alike, and what else could the same noise have shown?
+"""Values in order of time: are neighbours alike, and what else the same noise could have shown.
 
 A slow minute or a slow day lasts. So values that follow one another are alike, and shuffling them
 would take a slow stretch apart that noise alone can make. Here the noise is a first-order

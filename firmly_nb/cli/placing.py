@@ -26,6 +26,7 @@ from firmly_nb.cli.terminal import (
     Warm,
     WithEvents,
     app,
+    in_terminal_words,
     open_lab,
     print_json,
     print_table,
