@@ -12,6 +12,7 @@ NAMES = (
     "parsing",
     "timing",
     "carts",
+    "conventions",
     "store",
     "simulator",
     "replay",

@@ -4,18 +4,27 @@
 events. The contestants take turns in one process, and each ratio is the median over the rounds
 of the ratio within the round: a machine that is busy for a while then slows both. The table is
 printed and written to ``docs/benchmarks-carts.md``.
+
+``--against COMMIT`` has an earlier version of the toolkit take turns with this one as well, each in
+a process of its own, by the time of the processor.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import io
+import os
 import random
+import subprocess
 import sys
+import tarfile
+import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 import pandas as pd
@@ -29,12 +38,16 @@ from firmly_nb.carts.tables import cart_tables, line_items
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-carts.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "benchmarks-carts.md"
 EVENTS = ("item-added", "shipping-updated", "shipping-updated", "shipping-updated", "order-placed")
 KEYED = "pandas.json_normalize, lines with their keys"
 BARE = "pandas.json_normalize, lines alone, no keys"
 TABLES = "cart_tables: all five tables"
 LINES = "line_items alone"
+CHANGES = "changes between snapshots"
+CHECKS = "run_checks: all checks"
+PRESENCE = "field_presence"
 TARGET = 5.0
 
 Json = dict[str, Any]
@@ -137,14 +150,82 @@ def contestants(events: pd.DataFrame) -> dict[str, Callable[[], Any]]:
     }
 
 
-def measure(work: Callable[[], Any]) -> float:
+def measure(work: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
     """Return the seconds that a call takes."""
     gc.collect()
-    start = time.perf_counter()
+    start = clock()
     result = work()
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     del result
     return seconds
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Measure what each line of the input names, and answer with the seconds of the processor."""
+    events = table_of_events(options.recordings, options.lines)
+    works = {
+        TABLES: lambda: cart_tables(events),
+        LINES: lambda: line_items(events),
+        CHANGES: lambda: changes(events),
+        CHECKS: lambda: run_checks(events),
+        PRESENCE: lambda: field_presence(events),
+    }
+    print("ready", flush=True)
+    for name in sys.stdin:
+        print(measure(works[name.strip()], time.process_time), flush=True)
+
+
+def compare(options: argparse.Namespace) -> list[dict[str, tuple[float, float]]]:
+    """Return for each round the seconds of the earlier version and of this one, by what was done.
+
+    Who is first changes from round to round.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        command = ["git", "archive", options.against, "firmly_nb"]
+        packed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
+        sides = [stack.enter_context(_start(where, options)) for where in (folder, ROOT)]
+        for side in sides:
+            _ask(side)
+        rounds = []
+        for number in range(options.rounds):
+            took: dict[str, tuple[float, float]] = {}
+            for name in (TABLES, LINES, CHANGES, CHECKS, PRESENCE):
+                order = sides if number % 2 == 0 else sides[::-1]
+                seconds = [float(_ask(side, name)) for side in order]
+                before, now = seconds if number % 2 == 0 else seconds[::-1]
+                took[name] = before, now
+            rounds.append(took)
+        for side in sides:
+            _pipes(side)[0].close()
+        return rounds
+
+
+def _start(where: str | Path, options: argparse.Namespace) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, "--serve"]
+    command += ["--recordings", str(options.recordings), "--lines", str(options.lines)]
+    # Its own folder comes first on the path: that of this file has no firmly_nb in it.
+    environment = {**os.environ, "PYTHONPATH": str(where)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+
+
+def _ask(side: subprocess.Popen[str], name: str = "") -> str:
+    told, heard = _pipes(side)
+    if name:
+        print(name, file=told, flush=True)
+    answer = heard.readline().strip()
+    if not answer:
+        raise SystemExit("A side of the comparison has ended.")
+    return answer
+
+
+def _pipes(side: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    assert side.stdin
+    assert side.stdout
+    return side.stdin, side.stdout
 
 
 def main() -> int:
@@ -154,17 +235,27 @@ def main() -> int:
     parser.add_argument("--lines", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-page", action="store_true", help="print only")
+    parser.add_argument("--against", metavar="COMMIT", help="an earlier version, for comparison")
+    parser.add_argument("--only-against", action="store_true", help="nothing but that")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        serve(options)
+        return 0
+    versions = compare(options) if options.against else []
+    if options.only_against:
+        print(beside(options, versions))
+        return 0
     events = table_of_events(options.recordings, options.lines)
     works = contestants(events)
     rounds = [{name: measure(work) for name, work in works.items()} for _ in range(options.rounds)]
     more = {
-        "changes between snapshots": lambda: changes(events),
-        "run_checks: 14 checks": lambda: run_checks(events),
-        "field_presence": lambda: field_presence(events),
+        CHANGES: lambda: changes(events),
+        CHECKS: lambda: run_checks(events),
+        PRESENCE: lambda: field_presence(events),
     }
     once = {name: measure(work) for name, work in more.items()}
-    page = report(options, rounds, once)
+    page = report(options, rounds, once) + beside(options, versions)
     print(page)
     if not options.no_page:
         PAGE.parent.mkdir(exist_ok=True)
@@ -175,6 +266,28 @@ def main() -> int:
 def ratio(rounds: list[dict[str, float]], name: str) -> float:
     """Return how many times as long as all our tables a contestant took, median of the rounds."""
     return median(seconds[name] / seconds[TABLES] for seconds in rounds)
+
+
+def beside(options: argparse.Namespace, rounds: list[dict[str, tuple[float, float]]]) -> str:
+    """Write the table of this version beside an earlier one; nothing without one."""
+    if not rounds:
+        return ""
+    rows = []
+    for name in rounds[0]:
+        before, now = (median(each[name][side] for each in rounds) for side in (0, 1))
+        times = median(each[name][1] / each[name][0] for each in rounds)
+        rows.append(f"| {name} | {before:.2f} | {now:.2f} | {times:.2f} |")
+    return f"""
+## This version beside commit {options.against}
+
+The same {options.recordings:,} recordings, medians of {options.rounds} rounds. The versions take
+turns, each in a process of its own. Seconds are those of the processor, and the ratio is the
+median of the rounds' own. Below 1, this version is faster. It runs more checks than that one.
+
+| what | s before | s now | ratio |
+| --- | ---: | ---: | ---: |
+{chr(10).join(rows)}
+"""
 
 
 def report(

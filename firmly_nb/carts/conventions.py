@@ -22,6 +22,7 @@ from firmly_nb.carts.sums import (
     INSIDE,
     LINE_DISCOUNT,
     MEMBERSHIP,
+    NOT_IN_TOTAL,
     ONCE,
     ROUNDING,
     SHIPPING,
@@ -299,6 +300,8 @@ def _all_even(n_lines: int) -> float:
 
 GRID = 100_000  # steps of a rate: thousandths of a percent
 HIGHEST_RATE = 40_000
+# A rate of one decimal is taken before one beside it that needs three: 20 % before 20.001 %.
+PLAIN, BESIDE, ODD = 100, 5, 10
 MOST_TRIED = 150  # different carts of a region
 FEWEST_TRIED = 3
 
@@ -327,6 +330,17 @@ class Taxed(NamedTuple):
     ref: Ref
 
 
+class Fit(NamedTuple):
+    """The rates that give the tax of each cart, and the one that gives most of them."""
+
+    ranges: list[tuple[int, int]]
+    rate: int
+
+    def at(self, rate: int) -> list[bool]:
+        """Return which carts have the tax that a rate gives."""
+        return [low <= rate <= high for low, high in self.ranges]
+
+
 Fits = dict[Way, list[bool]]
 UNITS = tuple(product((BY_ORDER, BY_LINE, BY_PIECE), (HALF_UP, HALF_EVEN)))
 
@@ -336,7 +350,7 @@ def _tax_rounding(carts: Sequence[CheckedCart]) -> dict[str, Votes]:
     votes = {TAX_ROUNDING: Votes(), HALVES: Votes(), SHIPPING_TAX: Votes()}
     tried: list[tuple[Fits, list[Taxed]]] = []
     for group in _taxed(carts):
-        fits = {way: _fit(way, group) for way in WAYS}
+        fits = _at_one_rate({way: _fit(way, group) for way in WAYS})
         best = max(map(sum, fits.values()))
         if best >= MOST_AGREE * len(group):
             tried.append((fits, group))
@@ -357,6 +371,22 @@ def _tax_rounding(carts: Sequence[CheckedCart]) -> dict[str, Votes]:
         for answer, ref in _deciding(winners, chosen, groups, part):
             votes[question].add(answer, ref)
     return votes
+
+
+def _at_one_rate(tried: dict[Way, Fit]) -> Fits:
+    """Return which carts each way fits; a region has one rate, which is plain if it can be."""
+    fits = {way: fit.at(fit.rate) for way, fit in tried.items()}
+    best = max(map(sum, fits.values()))
+    plain = {
+        fit.rate for way, fit in tried.items() if sum(fits[way]) == best and fit.rate % PLAIN == 0
+    }
+    if len(plain) != 1:
+        return fits
+    rate = plain.pop()
+    for way, fit in tried.items():
+        if fit.rate % ODD and abs(fit.rate - rate) <= BESIDE:
+            fits[way] = fit.at(rate)
+    return fits
 
 
 def _deciding(
@@ -415,16 +445,23 @@ def _read_taxed(cart: CheckedCart) -> Taxed | None:
     )
     if where is None or tax <= 0 or shipping < 0 or row.addon_total_minor or sums.reductions:
         return None
-    if sums.is_open or sums.membership or sums.lines_total != row.sub_total_minor:
+    # The tax of a membership is not known, unless it is in no sum.
+    if sums.membership not in ("", NOT_IN_TOTAL):
         return None
-    lines = tuple((each.price_minor, each.pieces, each.line_price_minor) for each in cart.lines)
+    if sums.is_open or sums.lines_total != row.sub_total_minor:
+        return None
+    lines = tuple(
+        (each.price_minor, each.pieces, each.line_price_minor)
+        for each in cart.lines
+        if not each.is_apart
+    )
     if any(None in line or type(line[1]) is not int or min(line) < 0 for line in lines):
         return None
     return Taxed(tax, shipping, lines, where == INSIDE, _ref(cart))
 
 
-def _fit(way: Way, group: list[Taxed]) -> list[bool]:
-    """Return which carts have the tax that a way gives at the rate at which most do."""
+def _fit(way: Way, group: list[Taxed]) -> Fit:
+    """Return the rates that a way needs for each cart, and the one at which most of them fit."""
     ranges = [_rates(way, taxed) for taxed in group]
     ends = sorted(
         [(low, 0) for low, high in ranges if low <= high]
@@ -435,8 +472,7 @@ def _fit(way: Way, group: list[Taxed]) -> list[bool]:
         now += -1 if is_end else 1
         if now > best:
             best, found = now, (rate, ends[at + 1][0])
-    rate = _simplest(*found)
-    return [low <= rate <= high for low, high in ranges]
+    return Fit(ranges, _simplest(*found))
 
 
 def _simplest(low: int, high: int) -> int:

@@ -351,7 +351,8 @@ def _of_few(series: Floats) -> tuple[list[tuple[int, float]], float]:
 def _noise_of_few(size: int) -> Floats:
     """Return the largest share that a step or a line takes away, of many series of noise."""
     series = _alike(np.random.default_rng(SEED), FEW_DRAWS, size, FEW_ALIKE)
-    return np.maximum(_explained(series, FEW_A_SIDE).max(axis=1), _steepness(series))
+    steps: Floats = _explained(series, FEW_A_SIDE).max(axis=1)
+    return np.maximum(steps, _steepness(series))
 
 
 def _alike(rng: np.random.Generator, draws: int, size: int, alike: float) -> Floats:

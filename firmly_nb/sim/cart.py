@@ -36,7 +36,7 @@ class Line:
 
     @property
     def priced(self) -> Priced:
-        """What the line costs."""
+        """Price of a piece and of the line."""
         return Priced(half_up(self.hundredths, 100), self.quantity, self.hundredths * self.quantity)
 
 

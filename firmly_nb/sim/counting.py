@@ -1,4 +1,4 @@
-"""How merchants count: from the lines of a cart to its total, and amounts as the API writes them.
+"""Ways of counting: from the lines of a cart to its total, and amounts as the API writes them.
 
 All amounts are integers in minor units. The API's pages give no rules, and their samples do not add
 up, so these are guessed. A merchant counts like this, unless one of its traits
@@ -32,7 +32,7 @@ STORE_CREDIT = 500
 
 
 class Priced(NamedTuple):
-    """What a line costs: the price of a piece as shown, and of the line in hundredths."""
+    """Price of a piece as shown, and of the line in hundredths of a minor unit."""
 
     price: int
     quantity: int
@@ -45,7 +45,7 @@ class Priced(NamedTuple):
 
     @property
     def members_discount(self) -> int:
-        """What members save on the line, in minor units."""
+        """Members' discount on the line, in minor units."""
         return half_up(self.line_price * MEMBERS_PERCENT, 100)
 
 

@@ -187,7 +187,7 @@ def _summed(
     ]
     for part, price in zip(cart["shipments"], shipping, strict=False):
         part["shipping_method"] = {"id": "GROUND", "price": _money(price, how)}
-    tax = _tax(how, lines, sub_total, sum(shipping)) if shipping or how.tax == "inside" else 0
+    tax = tax_of(how, lines, sub_total, sum(shipping)) if shipping or how.tax == "inside" else 0
     total = sub_total + sum(shipping) - off + (tax if how.tax == "on top" else 0)
     if how.addons:
         addons = extra.setdefault("addons", pick(200, 900))
@@ -203,7 +203,8 @@ def _summed(
     return cart | ({"shipping_info": address} if shipping else {})
 
 
-def _tax(how: Counting, lines: list[Json], sub_total: int, shipping: int) -> int:
+def tax_of(how: Counting, lines: list[Json], sub_total: int, shipping: int) -> int:
+    """Return the tax of a cart."""
     rate = how.rate / (1 + how.rate) if how.tax == "inside" else how.rate
     taxed = shipping if how.taxes_shipping else 0
     if how.tax_unit == "by order":

@@ -49,9 +49,7 @@ COUNTINGS = {
 SELDOM = {"halves", "rounding of tax", "tax on shipping"}
 # The tax of what else is in a cart is not known, so that such carts do not tell how it is rounded.
 WITH_MORE = {
-    name
-    for name, how in COUNTINGS.items()
-    if how.line_discount or how.cart_discount or how.addons or how.has_member
+    name for name, how in COUNTINGS.items() if how.line_discount or how.cart_discount or how.addons
 }
 
 

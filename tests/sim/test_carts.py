@@ -35,6 +35,70 @@ def test_a_device_without_a_cart_gets_an_empty_one_and_keeps_it(client):
     assert client.call("GET", "", version=1).json()["cart_id"] == cart["cart_id"]
 
 
+@pytest.mark.parametrize("has_looked", [False, True])
+def test_whether_one_looks_at_a_cart_that_was_never_made_changes_nothing(
+    client, address, has_looked
+):
+    if has_looked:
+        assert client.call("GET", "").status_code == 200
+        assert client.call("GET", "", version=1).status_code == 200
+    codes, pieces = {"promo_codes": ["LUMA10"]}, {"quantity": 1}
+    shipment = {"shipment_id": "none"}
+    for version, method, path, body in [
+        (2, "PUT", "/line-items/none", pieces),
+        (2, "PUT", "/line-items/none", {"quantity": 0}),
+        (2, "DELETE", "/line-items", None),
+        (2, "POST", "/shipping-info", address),
+        (2, "PUT", "/shipping-info", address),
+        (2, "POST", "/billing-info", address),
+        (2, "POST", "/shipment/methods", {**shipment, "shipping_method_id": "GROUND"}),
+        (2, "POST", "/shipments/fulfillment-type", {**shipment, "fulfillment_type": "X"}),
+        (2, "POST", "/shipments/get-availability", shipment),
+        (2, "POST", "/promo-codes", codes),
+        (2, "DELETE", "/promo-codes", None),
+        (1, "PUT", "/line-items/WS12-XS-Orange", pieces),
+        (1, "DELETE", "/line-items", None),
+        (1, "POST", "/shipping-info", address),
+        (1, "POST", "/shipping-method", {"shipping_method": "GROUND"}),
+        (1, "POST", "/promo-codes", codes),
+        (1, "DELETE", "/promo-codes", None),
+    ]:
+        refused(client.call(method, path, body, version=version), 404, "ErrorCartNotFound")
+    for version in (1, 2):
+        refused(complete(client, version=version), 404, "ErrorCartNotFound")
+    assert client.http.get("/api/v2/carts/active-domains", headers=client.auth).json() == {
+        "domains": []
+    }
+    shown = client.call("GET", "").json()
+    assert add(client, "WS12-XS-Orange")["cart_id"] == shown["cart_id"]
+
+
+@pytest.mark.parametrize(
+    ("version", "path"), [(2, "/shipping-info"), (2, "/billing-info"), (1, "/shipping-info")]
+)
+def test_a_state_that_is_none_of_its_country_is_the_error_of_its_page(
+    client, address, version, path
+):
+    add(client, "WS12-XS-Orange")
+    narnia = {**address, "state_or_province": "Narnia"}
+    refused(client.call("POST", path, narnia, version=version), 400, "ErrorInvalidState")
+    # The page of an order names one error for all that is wrong in its body.
+    order = client.place(billing_info=narnia)
+    refused(order, 400, "ErrorInvalidInputBody")
+
+
+def test_a_merchant_can_keep_its_promo_codes(client):
+    tally = "tally.example.test"
+    cart = add(client, "BR00-Sand", domain=tally)
+    assert cart["cart_discount"]["number"] == 185
+    cart = client.call("POST", "/promo-codes", {"promo_codes": ["TALLY5"]}, tally).json()
+    assert [step["discount"]["number"] for step in cart["cart_discount_breakdown"]] == [185, 93]
+    for version in (1, 2):
+        cleared = client.call("DELETE", "/promo-codes", domain=tally, version=version)
+        refused(cleared, 422, "ErrorClearPromoCodeNotAllowed")
+    assert client.call("GET", "", domain=tally).json() == cart
+
+
 def test_a_cart_is_built_step_by_step_and_ordered(client, address):
     cart = add(client, "WS12-XS-Orange", 2)
     line_id = cart["line_items"][0]["line_item_id"]

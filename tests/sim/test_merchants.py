@@ -1,10 +1,16 @@
 """Shops of different character, the catalogue and the search."""
 
+import json
+
 import pytest
 
 from firmly_nb.sim.behaviour import CART_FAULTS
 
 EMBER = "ember.example.test"
+AMOUNTS = {
+    *("sub_total", "shipping_total", "tax", "tax_total", "total", "cart_discount"),
+    *("vip_discount", "store_credit", "available_store_credit"),
+}
 VAULT = "vault.example.test"
 
 
@@ -136,6 +142,89 @@ def test_the_search_finds_over_all_shops_in_cents(client):
     hero = next(hit for hit in found["products"] if hit["handle"] == "hero-hoodie")
     assert hero["price_range"] == {"min": 5400, "max": 5400}
     assert found["next_page"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "handle"),
+    [
+        ("leather sofa", "modern-leather-sofa"),
+        ("Modern Leather Sofa", "modern-leather-sofa"),
+        ("sofas", "modern-leather-sofa"),
+        ("shoes", "shoe-004"),
+        ("radiant tee", "radiant-tee"),
+        ("t-shirt", "radiant-tee"),
+        ("hero hoodie", "hero-hoodie"),
+        ("breathe-easy tank", "breathe-easy-tank"),
+        ("WJ06-S-Blue", "juno-jacket"),
+        ("blue jacket", "juno-jacket"),
+    ],
+)
+def test_the_search_finds_what_firmlys_pages_look_for(client, query, handle):
+    found = search(client, query=query).json()["products"]
+    assert handle in [hit["handle"] for hit in found]
+
+
+def test_the_price_range_of_a_sofa_is_that_of_its_covers(client):
+    (sofa,) = search(client, query="leather sofa").json()["products"]
+    assert sofa["price_range"] == {"min": 249_999, "max": 319_999}
+    assert sofa["domain"] == "linden.example.test"
+
+
+@pytest.mark.parametrize(
+    ("options", "some"),
+    [
+        ([{"option": "color", "values": ["Blue"]}], True),
+        ([{"option": "Color", "values": ["Blue", "Pink"]}], True),
+        ([{"option": "color", "values": ["blue"]}], False),
+        ([{"option": "color", "values": ["Navy"]}], False),
+        ([{"option": "shape", "values": ["Blue"]}], False),
+        (
+            [{"option": "size", "values": ["S"]}, {"option": "color", "values": ["Blue"]}],
+            True,
+        ),
+        ([{"option": "color", "values": []}], False),
+        ([], True),
+    ],
+)
+def test_the_search_filters_by_options_of_variants(client, options, some):
+    found = search(client, query="juno jacket", filters={"variants": options}).json()
+    assert bool(found["products"]) is some
+
+
+def test_options_must_have_a_name_and_values(client):
+    for wrong in ([{"option": "color"}], [{"values": ["Blue"]}], "Blue", ["Blue"]):
+        answer = search(client, query="sofa", filters={"variants": wrong})
+        assert answer.status_code == 400, answer.text
+
+
+def test_the_variant_of_the_readme_can_be_ordered(client, make_item):
+    order = client.place(make_item("WJ06-S-Blue")).json()
+    assert order["line_items"][0]["sku"] == "WJ06-S-Blue"
+    assert order["platform_order_number"]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_order_in_the_shapes_of_firmlys_own_front_end(client, make_item, version):
+    club, item = "club.example.test", make_item("BR00-Sand", 2)
+    item = item if version == 2 else {"variant_id": "BR00-Sand", "quantity": 2}
+    order = client.place(item, domain=club, version=version).json()
+    assert {"cart_id", "cart_status", "payment_summary"}.isdisjoint(order)
+    assert order["platform_order_number"]
+    assert order["payment_method"]["month"] == "12"
+    mug, member = order["line_items"]
+    assert mug["line_item_id"] == member["line_item_id"] == "00000000-0000-0000-0000-000000000000"
+    assert (member["recurring"], member["fixed_quantity"]) == ("monthly", True)
+    value = {name: each["value"] for name, each in order.items() if name in AMOUNTS}
+    assert "number" not in json.dumps(order).replace("platform_order_number", "")
+    assert value["sub_total"] == 37.0
+    off = mug["line_discount"]["value"], value["cart_discount"], value["vip_discount"]
+    assert off == (3.7, 3.7, 3.7)
+    tax = value["tax" if version == 1 else "tax_total"]
+    assert value["total"] == round(37.0 - 3.7 + value["shipping_total"] + tax, 2)
+    assert value["store_credit"] < value["available_store_credit"]
+    other = order["merchant_custom_data"]["alternative_cart_details"]
+    assert other["total"]["value"] > value["total"]
+    assert ("shipping_info_options" in order) is (version == 1)
 
 
 @pytest.mark.parametrize(
