@@ -480,7 +480,8 @@ class Pairing:
     """Two orders beside each other: a pair of sheets for each event of the first.
 
     The second is shown at its event of the same name, or of the same name and turn where a name
-    comes several times; without such an event, with its last cart.
+    comes several times. Without such an event, at that of the same rank among those with a cart:
+    the first, the second, the last.
     """
 
     def __init__(self, first: CartReading, second: CartReading) -> None:
@@ -541,8 +542,16 @@ class Pairing:
     def _partner(self, seq: int | None) -> int | None:
         """Return the event of the second order that goes with one of the first."""
         event, turn = self.first.turn(seq)
-        same = [step["seq"] for step in self.second.steps if step["event"] == event]
-        return same[min(turn, len(same) - 1)] if same else self.second.last
+        same: list[int] = [step["seq"] for step in self.second.steps if step["event"] == event]
+        if same:
+            return same[min(turn, len(same) - 1)]
+        before: list[int] = [step["seq"] for step in self.first.steps if step["has_cart"]]
+        others: list[int] = [step["seq"] for step in self.second.steps if step["has_cart"]]
+        if seq == self.first.last or not others or seq is None:
+            return self.second.last
+        rank = sum(1 for each in before if each < seq)
+        # Without a cart on this side, what is beside it is the cart before.
+        return others[min(rank, len(others) - 1)] if seq in before else others[max(rank - 1, 0)]
 
     def _findings(self, seq: int) -> pd.DataFrame:
         """Return the findings of both carts, with 1 and 2 for the numbers of their events."""

@@ -383,6 +383,24 @@ def test_the_second_order_follows_the_slider_by_the_events_name(place):
     assert pair(view)["second"]["lines"] is None
 
 
+def test_one_call_and_step_by_step_stand_beside_each_other(place, lab):
+    with lab.flow(progress=False) as flow:
+        flow.add_line_item(fnb.Order.example().items[0])
+        flow.set_shipping_info(fnb.Order.example().shipping_info)
+        step_by_step = flow.complete_order()
+    view = CartView(place(), beside=step_by_step)
+    partners = {}
+    for seq in (2, 3, 4):
+        view.set_state({"seq": seq})
+        partners[view._steps[seq - 1]["event"]] = pair(view)["step"]["event"]
+    assert partners == {
+        "item-added": "add-line-item",
+        "shipping-updated": "set-shipping-info",
+        "order-placed": "complete-order",
+    }
+    assert pair(view)["words"].endswith("No difference from the first order.")
+
+
 def test_the_second_order_stays_when_another_is_shown_and_can_be_taken_away(place):
     first, second, third = place(), place(), place(items=EXAMPLE_TWICE)
     view = CartView(first, beside=second)
