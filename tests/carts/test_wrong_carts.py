@@ -271,3 +271,12 @@ def test_the_case_of_an_id_counts_and_that_of_a_host_does_not(build, field, valu
     recording[-1][1]["order"][field] = value
     found = run_checks(build.events(recording)).findings["check"].tolist()
     assert found == (["same-order"] if is_found else [])
+
+
+@pytest.mark.parametrize("field", ["notices", "notice"])
+@pytest.mark.parametrize("sent", ["ITEM_OUT_OF_STOCK", {"code": "ITEM_OUT_OF_STOCK"}])
+def test_a_notice_without_its_list_is_read(build, field, sent):
+    recording = build.recording([build.line("A", 5000)])
+    recording[-1][1]["order"][field] = sent
+    found = run_checks(build.events(recording)).findings
+    assert found[["check", "severity"]].to_numpy().tolist() == [["notices-of-order", "error"]]
