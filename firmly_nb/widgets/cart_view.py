@@ -27,7 +27,7 @@ import traitlets
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.carts.report import checks_html, checks_text
 from firmly_nb.carts.schemas import CHANGES, FINDINGS
-from firmly_nb.carts.sheet import Sheets, pair_of_sheets
+from firmly_nb.carts.sheet import Sheets, masked, pair_of_sheets
 from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
 from firmly_nb.carts.tables import CartTables
 from firmly_nb.display.html import page
@@ -468,7 +468,7 @@ class CartReading:
 
     def _changes(self, seq: int | None) -> Any:
         changes = self.recording.changes
-        return changes[changes["seq_after"] == seq]
+        return masked(changes[changes["seq_after"] == seq])
 
     def _time(self, seq: int, t_ms: float) -> float | None:
         if seq == 0:  # the answer of an order without events: it came at the end
@@ -588,7 +588,9 @@ class Pairing:
             parts += [title, cart_text(cart) if cart else "no cart", ""]
         parts.append(self._words(seq))
         differences = self._differences(seq)
-        return "\n".join(parts if differences.empty else [*parts, changes_text(differences)])
+        if not differences.empty:
+            parts.append(changes_text(masked(differences)))
+        return "\n".join(parts)
 
     def html(self, seq: int | None) -> str:
         """Return both as a static page: no script, no picture, no link."""
@@ -599,7 +601,7 @@ class Pairing:
             for title, reading, at in self._sides(seq)
         )
         differences = self._differences(seq)
-        changed = "" if differences.empty else changes_html(differences)
+        changed = "" if differences.empty else changes_html(masked(differences))
         both = f'<div style="display:flex;flex-wrap:wrap;gap:16px">{sides}</div>'
         return page(f"{both}<div>{escape(self._words(seq))}</div>{changed}")
 

@@ -423,6 +423,23 @@ def test_two_orders_have_a_still_page_and_a_text(place):
     assert "<script" not in html
 
 
+def test_what_a_notebook_keeps_of_an_address_that_changed_names_nobody(place, lab):
+    ada, bob = (
+        fnb.Address.example(first_name=name, address1=street)
+        for name, street in (("Wilhelmina", "77 Hidden Lane"), ("Gottfried", "12 Secret Road"))
+    )
+    with lab.flow(progress=False) as flow:
+        flow.add_line_item(fnb.Order.example().items[0])
+        flow.set_shipping_info(ada)
+        flow.set_shipping_info(bob)
+        moved = flow.complete_order()
+    beside = CartView(place(shipping_info=ada), beside=place(shipping_info=bob))
+    for view in (CartView(moved, seq=3), beside):
+        kept = f"{view._repr_mimebundle_()[0]['text/html']}{view!r}{view.get_state()}"
+        assert "shipping_info.first_name" in kept
+        assert not any(word in kept for word in ("Wilhelmina", "Hidden", "Gottfried", "Secret"))
+
+
 def test_what_is_beside_is_one_recording():
     with pytest.raises(TypeError, match=r"beside must be one fnb\.Recording, got str\."):
         CartView(None, beside="runs/monday")
