@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from firmly_nb.api.models import Item
+from firmly_nb.api.models import InvalidOrder, Item
 from firmly_nb.api.money import money_text, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
-from firmly_nb.display.messages import coded_error
+from firmly_nb.display.messages import coded_error, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.engine import once_more
 from firmly_nb.environments import DEMO_MERCHANT
@@ -166,8 +166,11 @@ async def item(bench: Bench, product: Any, domain: str | None, quantity: int) ->
     LookupError
         If the merchant has none.
     """
-    row = None if isinstance(product, str) else product
-    handle = product if isinstance(product, str) else product["handle"]
+    row = product if hasattr(product, "keys") and "handle" in product else None
+    handle = product if row is None else row["handle"]
+    if not isinstance(handle, str):
+        wanted = "a handle, or a row of lab.products() or lab.search()"
+        raise wrong_type("product", wanted, product, "lab.item(lab.products().iloc[0])")
     where = domain or (str(row["domain"]) if row is not None else DEMO_MERCHANT)
     for variant in _rows(await variants(bench, where, handle)):
         if variant["available"] is not False and variant["add_to_cart_ref"]:
@@ -259,6 +262,7 @@ def _options(names: list[str], values: Any) -> dict[str, str]:
 
 # What a form asks is plain JSON of bounded size.
 MOST_PRODUCTS = 2_000
+LONGEST_REF = 20_000  # characters
 MOST_VARIANTS = 500
 MOST_FOUND = 20
 LONGEST = 500
@@ -284,9 +288,19 @@ async def variant_choices(bench: Bench, domain: str, handle: str) -> list[dict[s
             "options": {_shown(name): _shown(value) for name, value in row["options"].items()},
             "price": _price_text(row),
             "available": row["available"] is not False,
+            **_foreign(row["add_to_cart_ref"]),
         }
         for row in _rows(table)
     ]
+
+
+def _foreign(ref: dict[str, Any]) -> dict[str, Any]:
+    """Return a reference, by name, that holds more than the fields of an item; else nothing."""
+    try:
+        whole = Item.of(ref).add_to_cart_ref if ref.get("variant_id") else None
+    except InvalidOrder:
+        whole = None
+    return {"add_to_cart_ref": whole} if whole and len(repr(whole)) <= LONGEST_REF else {}
 
 
 async def found_choices(bench: Bench, words: str) -> list[dict[str, Any]]:

@@ -111,6 +111,8 @@ def test_a_call_that_fails_says_so_and_the_flow_goes_on(flow, call, error):
     [
         ("payment-declined", "http_error", "ErrorPaymentDeclined", "no"),
         ("invalid-input", "http_error", "ErrorInvalidInputBody", "no"),
+        ("store-unavailable", "http_error", "ErrorStoreUnavailable", "no"),
+        ("not-enough-stock", "http_error", "ErrorNotEnoughStock", "no"),
         ("bad-gateway", "http_error", "HTTP 502", "unknown"),
         ("reset-at-once", "transport_error", "ReadError", "unknown"),
     ],
@@ -122,6 +124,31 @@ def test_an_order_that_fails_is_judged_like_any(lab, fault, outcome, error, exis
     assert (rec.outcome, rec.error.error, rec.order_exists) == (outcome, error, exists)
     # The cart is still there.
     assert lab.complete_order(MERCHANT).outcome == "placed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "failing"),
+    [
+        ("product-not-found", ["add-line-item"]),
+        ("store-unavailable", ["add-line-item"]),
+        ("error-event", ["set-shipping-info"]),
+    ],
+)
+def test_a_fault_of_a_stage_fails_the_call_that_stands_for_it(lab, fault, failing):
+    failed = []
+    with lab.flow(MERCHANT, progress=False) as flow:
+        for name, call in (
+            ("add-line-item", lambda: flow.add_line_item(ITEM)),
+            ("set-shipping-info", lambda: flow.set_shipping_info(ADA)),
+        ):
+            flow._calls.headers["x-sim-fault"] = fault
+            try:
+                call()
+            except fnb.FirmlyError:
+                failed.append(name)
+                flow._calls.headers.clear()
+                call()
+    assert failed == failing
 
 
 def test_what_complete_order_needs_is_said_by_the_merchant(lab):
@@ -268,3 +295,38 @@ def test_an_item_is_found_in_the_catalogue(lab):
     product = lab.products().iloc[0]
     assert lab.place(fnb.Order.example(items=[lab.item(product)]), progress=False).order_number
     assert "radiant-tee" in lab.search("orange shirt")["handle"].tolist()
+
+
+def test_a_reference_survives_each_way_in_which_an_item_is_copied():
+    ref = {"variant_id": "WS12-XS-Orange", "selling_plan": {"id": 7}, "variant_handles": [{"a": 1}]}
+    item = fnb.Item.of(ref, quantity=2)
+    copies = [
+        fnb.Item.model_validate(item.model_dump()),
+        fnb.Item.model_validate_json(item.model_dump_json()),
+        fnb.Order.model_validate(fnb.Order.example(items=[item]).model_dump()).items[0],
+        fnb.Item(**dict(item)),
+        eval(repr(item), {"Item": fnb.Item}),
+    ]
+    for copy in copies:
+        assert copy == item
+        assert copy.wire() == {"add_to_cart_ref": ref, "quantity": 2}
+
+
+def test_a_reference_survives_the_form_and_its_code(lab):
+    ref = {"variant_id": "WS12-XS-Orange", "selling_plan": 3}
+    form = fnb.OrderForm(lab)
+    form.order = fnb.Order.example(items=[fnb.Item.of(ref, quantity=2)])
+    assert form.order.items[0].wire() == {"add_to_cart_ref": ref, "quantity": 2}
+    assert f"fnb.Item(add_to_cart_ref={ref!r}, quantity=2)" in form.code()
+
+
+def test_an_item_is_made_of_any_row_of_the_catalogue(lab):
+    variants = lab.variants("radiant-tee", MERCHANT)
+    first = fnb.Item.of(variants.iloc[0])
+    assert fnb.Item.of(next(variants.itertuples())) == first
+    assert fnb.Item.of(variants.to_dict("records")[0]) == first
+    assert lab.item(lab.products(MERCHANT).to_dict("records")[0]) == first
+    with pytest.raises(TypeError, match=r"or lab\.item\(row\) for a product"):
+        fnb.Item.of(lab.products(MERCHANT).iloc[0])
+    with pytest.raises(TypeError, match="product must be a handle"):
+        lab.item(7)

@@ -18,12 +18,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
-from firmly_nb.api.secrets import SecretStr, redact_text
+from firmly_nb.api.secrets import SecretStr, redact, redact_text
 from firmly_nb.display.messages import (
     NEAR,
     Mistake,
@@ -34,7 +36,7 @@ from firmly_nb.display.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -282,7 +284,20 @@ class Item(ApiModel):
         if whole is None:
             _check_names(ref)
         fields = {k: v for k, v in given.items() if k == "quantity"}
-        return {**fields, **_read_ref(ref), "add_to_cart_ref": ref}
+        whole = None if _is_plain(ref) else ref
+        return {**fields, **_read_ref(ref), "add_to_cart_ref": whole}
+
+    @model_serializer(mode="wrap")
+    def _with_what_the_catalogue_gave(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        made: dict[str, Any] = dump(self)
+        if self.add_to_cart_ref is not None:
+            made["add_to_cart_ref"] = copy.deepcopy(self.add_to_cart_ref)
+        return made
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        if self.add_to_cart_ref is None:
+            return super().__repr_args__()
+        return [("add_to_cart_ref", redact(self.add_to_cart_ref)), ("quantity", self.quantity)]
 
     @classmethod
     def of(cls, found: Mapping[str, Any] | Any, quantity: int = 1) -> Self:
@@ -300,11 +315,14 @@ class Item(ApiModel):
         >>> Item.of({"add_to_cart_ref": {"variant_id": 41, "size": "L"}}).wire()
         {'add_to_cart_ref': {'variant_id': 41, 'size': 'L'}, 'quantity': 1}
         """
+        if hasattr(found, "_asdict"):  # a row of itertuples
+            found = found._asdict()
         values = dict(found) if isinstance(found, Mapping) or hasattr(found, "keys") else None
         ref = values and (values.get("add_to_cart_ref") or values)
         if not isinstance(ref, Mapping) or "variant_id" not in ref:
             wanted = "a row of lab.variants(), or an add_to_cart_ref with a variant_id"
-            raise wrong_type("found", wanted, found, 'lab.variants("radiant-tee").iloc[0]')
+            usage = 'lab.variants("radiant-tee").iloc[0], or lab.item(row) for a product'
+            raise wrong_type("found", wanted, found, usage)
         return cls.model_validate({"add_to_cart_ref": dict(ref), "quantity": quantity})
 
     def wire(self) -> dict[str, Any]:
@@ -328,6 +346,17 @@ def _is_foreign(ref: dict[str, Any]) -> bool:
         not ref.keys() <= set(REF_FIELDS)
         or any(type(one) is int for one in ids)
         or (isinstance(handles, list | tuple) and not all(isinstance(h, str) for h in handles))
+    )
+
+
+def _is_plain(ref: dict[str, Any]) -> bool:
+    """Return whether a reference is just what the fields of an item say."""
+    handles = ref.get("variant_handles", [])
+    texts = [value for name, value in ref.items() if name != "variant_handles"]
+    return (
+        ref.keys() <= set(REF_FIELDS)
+        and isinstance(handles, list)
+        and all(isinstance(one, str) and one == one.strip() for one in (*texts, *handles))
     )
 
 

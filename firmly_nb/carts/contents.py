@@ -138,7 +138,8 @@ def same_order(cart: CheckedCart) -> list[Finding] | None:
         if was is None or now is None:
             continue
         looked = True
-        if was.casefold() != now.casefold():
+        # The name of a host is one in any case.
+        if was != now and not (name == "shop_id" and was.casefold() == now.casefold()):
             sentence = f"The {name} is {now}; in the snapshot before it was {was}."
             findings.append(Finding(name, was, now, sentence))
     pair = _countries(cart)
@@ -368,7 +369,8 @@ def line_ids_differ(cart: CheckedCart) -> list[Finding] | None:
         lines = [line for line in cart.lines if line.line_item_id == line_id]
         different = list(dict.fromkeys(map(_contents, lines)))
         if len(different) > 1:
-            names = " and ".join(dict.fromkeys(_with_quantity(line) for line in lines))
+            said = list(dict.fromkeys(_with_quantity(line) for line in lines))
+            names = " and ".join(said) if len(said) > 1 else f"{said[0]}, with other contents"
             sentence = f"The id {line_id} is that of {len(different)} lines: {names}."
             found = f"{len(different)} lines"
             findings.append(Finding(f"{lines[0].path}.line_item_id", "one line", found, sentence))

@@ -161,7 +161,8 @@ def run_checks(
     hold_to_conventions(carts)
     while carts:  # a cart is let go once it has been looked at: ten thousand fill the memory
         cart = carts.pop()
-        n_looked, n_failed, n_skipped, n_unknown, n_before = 0, 0, 0, 0, len(rows)
+        n_looked, n_failed, n_skipped, n_unknown = 0, 0, 0, 0
+        of_cart: list[dict[str, Any]] = []
         for each in chosen:
             findings = _look(each, cart)
             if findings is None:
@@ -175,9 +176,10 @@ def run_checks(
                 n_looked += 1
                 if findings:
                     n_failed += 1
-                    rows += [_row(each, cart, finding) for finding in findings]
+                    of_cart += [_row(each, cart, finding) for finding in findings]
+        rows += _causes_first(of_cart)
         key = (cart.row.recording_id, cart.row.seq, cart.row.event)
-        marks.append((*key, n_looked, n_failed, len(rows) - n_before, n_skipped, n_unknown))
+        marks.append((*key, n_looked, n_failed, len(of_cart), n_skipped, n_unknown))
     found = Counter(row["check"] for row in rows)
     summary = [
         {
@@ -208,6 +210,13 @@ def _look(each: Check, cart: CheckedCart) -> list[Finding] | Skipped | None:
         return [Finding("", "an answer", type(error).__name__, sentence, "warning")]
 
 
+def _causes_first(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lower the severity of an order's other total where a fault of the order explains it."""
+    if not any(row["check"] in CHANGES_THE_TOTAL and row["severity"] == "error" for row in found):
+        return found
+    return [{**row, "severity": "info"} if row["check"] == ORDER_TOTAL else row for row in found]
+
+
 def _row(each: Check, cart: CheckedCart, finding: Finding) -> dict[str, Any]:
     return {
         "recording_id": cart.row.recording_id,
@@ -220,6 +229,13 @@ def _row(each: Check, cart: CheckedCart, finding: Finding) -> dict[str, Any]:
 
 
 MOST_FINDINGS = 50
+ORDER_TOTAL = "order-total"
+CHANGES_THE_TOTAL = frozenset(
+    {
+        *("line-price", "subtotal", "total", "discount-once", "shipping-methods", "not-negative"),
+        *("lines-once", "line-ids-differ", "lines-kept", "prices-kept", "quantity"),
+    }
+)
 TINTS = {"error": "218,54,51", "warning": "224,138,0", "info": "56,132,255"}
 
 

@@ -227,10 +227,11 @@ def _other_convention(
     money = _form(row.currency)
     of = told.n_for + told.n_against
     merchant = cart.merchant or "this merchant"
-    words = f"the {question} is {found}"
+    is_, it = ("are", "they are") if question == ADDONS else ("is", "it is")
+    words = f"the {question} {is_} {found}"
     sentence = (
         f"The total is {money(row.total_minor)}: {words}; "
-        f"in {told.n_for} of {of} carts of {merchant} it is {told.answer}."
+        f"in {told.n_for} of {of} carts of {merchant} {it} {told.answer}."
     )
     expected = told.answer
     if question == TAX:

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firmly_nb.api.personal import is_personal
+from firmly_nb.api.personal import is_personal, mask_personal
 from firmly_nb.carts.changes import (
     AMOUNT_NAMES,
     amount_or_value,
@@ -120,6 +120,31 @@ def changed_of(row: Any) -> Changed:
     was, now = ("" if kind == "added" else old), ("" if kind == "removed" else new)
     path, words = (short(text) for text in (row.path, path_in_words(row.path)))
     return Changed(path, words, kind, was, now)
+
+
+def masked(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return changes in which everything that names a person is masked.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> changes = pd.DataFrame({"path": ["shipping_info.phone"], "before": [None], "after": ["1"]})
+    >>> masked(changes)[["before", "after"]].values.tolist()
+    [[None, '***']]
+    """
+    personal = list(map(_is_personal, changes["path"].tolist()))
+    sides = {
+        name: [
+            value if value is None else MASKED if hidden else mask_personal(value)
+            for value, hidden in zip(changes[name].tolist(), personal, strict=True)
+        ]
+        for name in ("before", "after")
+    }
+    import pandas as pd
+
+    # An object column keeps None beside numbers.
+    columns = {name: pd.Series(each, changes.index, object) for name, each in sides.items()}
+    return changes.assign(**columns)
 
 
 def _is_personal(path: str) -> bool:

@@ -246,7 +246,10 @@ def _v1_shipment(cart: Json) -> list[Json]:
 def _notices_of(cart: Json) -> list[Json]:
     if not (cart.get("notices") or cart.get("notice")):
         return []
-    notices = [*as_list(cart.get("notices")), *as_list(cart.get("notice"))]
+    sent = (cart.get("notices"), cart.get("notice"))
+    # A single one without its list is a notice as well.
+    lists = [[each] if isinstance(each, dict | str) and each else as_list(each) for each in sent]
+    notices = chain.from_iterable(lists)
     return [each if isinstance(each, dict) else {"code": each} for each in notices]
 
 

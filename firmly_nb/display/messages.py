@@ -539,7 +539,7 @@ Try again later.
 
 FNB209 Cart not found
 The device has no cart at that merchant.
-Place an order there first.
+Add a line item or place an order there first.
 
 FNB210 Too many requests
 The API limits how fast you may send requests.

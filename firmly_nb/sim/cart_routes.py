@@ -22,7 +22,7 @@ from firmly_nb.sim.bodies import answers, version_of
 from firmly_nb.sim.cart import Cart, first_cart, new_cart
 from firmly_nb.sim.cart_forms import FORMS
 from firmly_nb.sim.counting import money
-from firmly_nb.sim.faults import answer_instead, fault_by_header, spoil_cart
+from firmly_nb.sim.faults import answer_instead, fail_on_purpose, fault_by_header, spoil_cart
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
@@ -243,6 +243,7 @@ async def _change(request: Request, stage: str, make: Change, *, starts: bool = 
     instead = answer_instead(fault)
     if instead:
         return instead
+    fail_on_purpose(fault, stage)
     async with world.turn(device_id):
         before = world.cart(device_id, merchant)
         if before is None and starts:

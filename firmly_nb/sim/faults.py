@@ -389,6 +389,19 @@ def answer_instead(fault: str) -> Response | None:
     return ANSWERS[known.do](**known.parameters)
 
 
+def fail_on_purpose(fault: str, stage: str) -> None:
+    """Fail a change of a cart, if the fault fails the stage of an order that it resembles.
+
+    Raises
+    ------
+    ApiError
+        That of the fault.
+    """
+    known = FAULTS.get(fault)
+    if known and known.do == "fail" and known.parameters["stage"] == stage:
+        raise ApiError(known.parameters["error"], known.parameters["description"])
+
+
 def relabel(answer: Response, fault: str) -> None:
     """Give a response another content type, if the fault does that."""
     known = FAULTS.get(fault)

@@ -482,9 +482,10 @@ def _found(product: dict[str, Any], variant: Any) -> _Found | None:
     reference = variant.get("add_to_cart_ref") if isinstance(variant, dict) else None
     if not isinstance(reference, dict) or variant.get("available") is False:
         return None
-    names = ("variant_id", "product_id", "variant_handles")
+    if not reference.get("variant_id"):
+        return None
     try:
-        item = Item(**{name: reference[name] for name in names if reference.get(name)})
+        item = Item.of(reference)
     except InvalidOrder:
         return None
     variant_id, title = (

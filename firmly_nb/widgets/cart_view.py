@@ -27,7 +27,7 @@ import traitlets
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.carts.report import checks_html, checks_text
 from firmly_nb.carts.schemas import CHANGES, FINDINGS
-from firmly_nb.carts.sheet import Sheets, pair_of_sheets
+from firmly_nb.carts.sheet import Sheets, masked, pair_of_sheets
 from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
 from firmly_nb.carts.tables import CartTables
 from firmly_nb.display.html import page
@@ -468,7 +468,7 @@ class CartReading:
 
     def _changes(self, seq: int | None) -> Any:
         changes = self.recording.changes
-        return changes[changes["seq_after"] == seq]
+        return masked(changes[changes["seq_after"] == seq])
 
     def _time(self, seq: int, t_ms: float) -> float | None:
         if seq == 0:  # the answer of an order without events: it came at the end
@@ -480,7 +480,8 @@ class Pairing:
     """Two orders beside each other: a pair of sheets for each event of the first.
 
     The second is shown at its event of the same name, or of the same name and turn where a name
-    comes several times; without such an event, with its last cart.
+    comes several times. Without such an event, at that of the same rank among those with a cart:
+    the first, the second, the last.
     """
 
     def __init__(self, first: CartReading, second: CartReading) -> None:
@@ -541,8 +542,16 @@ class Pairing:
     def _partner(self, seq: int | None) -> int | None:
         """Return the event of the second order that goes with one of the first."""
         event, turn = self.first.turn(seq)
-        same = [step["seq"] for step in self.second.steps if step["event"] == event]
-        return same[min(turn, len(same) - 1)] if same else self.second.last
+        same: list[int] = [step["seq"] for step in self.second.steps if step["event"] == event]
+        if same:
+            return same[min(turn, len(same) - 1)]
+        before: list[int] = [step["seq"] for step in self.first.steps if step["has_cart"]]
+        others: list[int] = [step["seq"] for step in self.second.steps if step["has_cart"]]
+        if seq == self.first.last or not others or seq is None:
+            return self.second.last
+        rank = sum(1 for each in before if each < seq)
+        # Without a cart on this side, what is beside it is the cart before.
+        return others[min(rank, len(others) - 1)] if seq in before else others[max(rank - 1, 0)]
 
     def _findings(self, seq: int) -> pd.DataFrame:
         """Return the findings of both carts, with 1 and 2 for the numbers of their events."""
@@ -579,7 +588,9 @@ class Pairing:
             parts += [title, cart_text(cart) if cart else "no cart", ""]
         parts.append(self._words(seq))
         differences = self._differences(seq)
-        return "\n".join(parts if differences.empty else [*parts, changes_text(differences)])
+        if not differences.empty:
+            parts.append(changes_text(masked(differences)))
+        return "\n".join(parts)
 
     def html(self, seq: int | None) -> str:
         """Return both as a static page: no script, no picture, no link."""
@@ -590,7 +601,7 @@ class Pairing:
             for title, reading, at in self._sides(seq)
         )
         differences = self._differences(seq)
-        changed = "" if differences.empty else changes_html(differences)
+        changed = "" if differences.empty else changes_html(masked(differences))
         both = f'<div style="display:flex;flex-wrap:wrap;gap:16px">{sides}</div>'
         return page(f"{both}<div>{escape(self._words(seq))}</div>{changed}")
 

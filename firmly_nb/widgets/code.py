@@ -91,7 +91,9 @@ def _simulator_options(lab: Lab) -> list[str]:
 
 
 def _item(item: Item) -> str:
-    return f"fnb.Item({', '.join(_arguments(item))})"
+    if item.add_to_cart_ref is None:
+        return f"fnb.Item({', '.join(_arguments(item))})"
+    return f"fnb.Item(add_to_cart_ref={item.add_to_cart_ref!r}, quantity={item.quantity})"
 
 
 def _address(name: str, address: Address) -> list[str]:

@@ -193,12 +193,17 @@ def _item(row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
         return {}
     handles = row.get("variant_handles")
-    return {
+    given = {
         "variant_id": row.get("variant_id"),
         "product_id": row.get("product_id") or None,
         "variant_handles": tuple(handles) if isinstance(handles, list) and handles else handles,
         "quantity": row.get("quantity"),
     }
+    whole = row.get("add_to_cart_ref")
+    # The page takes it away where a field beside it is edited.
+    if isinstance(whole, dict) and str(whole.get("variant_id")) == given["variant_id"]:
+        return {"add_to_cart_ref": whole, "quantity": given["quantity"]}
+    return given
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,15 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    create_model,
+    model_serializer,
+)
 
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
@@ -37,10 +45,18 @@ class _Row(BaseModel):
     variant_id: Short | None = ""
     product_id: Short | None = None
     variant_handles: Annotated[list[Short], Field(max_length=20)] | None = None
+    add_to_cart_ref: dict[str, Any] | None = None
     quantity: int | Short | None = 1
     handle: Short = ""
     title: Short = ""
     raw: bool = False
+
+    @model_serializer(mode="wrap")
+    def _plain_if_it_is(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        made: dict[str, Any] = dump(self)
+        if made["add_to_cart_ref"] is None:
+            del made["add_to_cart_ref"]
+        return made
 
 
 class _Named(BaseModel):

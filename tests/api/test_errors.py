@@ -177,7 +177,7 @@ def test_what_to_do_is_a_sentence_of_its_own(end):
     )
     assert str(make_error("ErrorNotEnoughStock")) == f"ErrorNotEnoughStock. {advice} [FNB206]"
     assert str(make_error("ErrorCartNotFound", "none")) == (
-        "ErrorCartNotFound: none. Place an order there first. [FNB209]"
+        "ErrorCartNotFound: none. Add a line item or place an order there first. [FNB209]"
     )
 
 

@@ -171,6 +171,15 @@ def test_a_cart_that_breaks_the_convention_says_which(build):
     assert sentence.endswith("the tax is inside; in 19 of 20 carts of a.test it is on top.")
 
 
+def test_a_cart_whose_add_ons_are_apart_says_so(build):
+    carts = orders(Counting(addons="in the total"), 4)
+    carts[7] = orders(Counting(addons="not in the total"), 4)[7]
+    sentence = run_checks(build.events(*carts)).findings["sentence"].iloc[0]
+    assert sentence.endswith(
+        "the add-ons are not in the total; in 19 of 20 carts of a.test they are in the total."
+    )
+
+
 def test_few_carts_hold_no_other_to_their_way(build):
     carts = orders(Counting(), 4, 5)
     other_way(carts[2])

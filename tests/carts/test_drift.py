@@ -261,6 +261,11 @@ def test_fields_are_in_order_of_event_merchant_and_path(build):
 # Where a field comes from: firmly's pages, firmly's code, the simulator, or merchants.
 
 
+def on_staging(build: Any, before: Any, after: Any) -> pd.DataFrame:
+    old, new = (added(build, cart).assign(environment="staging") for cart in (before, after))
+    return schema_drift(old, new)
+
+
 def origins(drift: pd.DataFrame) -> dict[str, str]:
     return dict(zip(drift["path"], drift["origin"], strict=True))
 
@@ -278,8 +283,7 @@ def origins(drift: pd.DataFrame) -> dict[str, str]:
 )
 def test_a_new_field_is_documented_or_of_this_merchant_alone(build, path, value, origin):
     after = build.cart() | {path: value}
-    drift = schema_drift(added(build, build.cart()), added(build, after))
-    assert origins(drift) == {path: origin}
+    assert origins(on_staging(build, build.cart(), after)) == {path: origin}
 
 
 @pytest.mark.parametrize(
@@ -304,8 +308,7 @@ def test_what_is_inside_of_a_cart_has_an_origin_of_its_own(build, where, path, o
     )
     old.pop(name, None)
     new[name] = "x"
-    drift = schema_drift(added(build, before), added(build, after))
-    assert origins(drift) == {path: origin}
+    assert origins(on_staging(build, before, after)) == {path: origin}
 
 
 def test_a_field_of_two_merchants_is_not_of_one_alone(build):

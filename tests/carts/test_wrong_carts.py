@@ -237,3 +237,46 @@ def test_number_and_value_that_contradict_each_other_hide_no_other_fault(build):
         cart["line_items"][0]["line_price"] |= {"number": 9999, "value": 99.99}
     found = set(run_checks(build.events(recording)).findings["check"])
     assert {"number-agrees-with-value", "line-price"} <= found
+
+
+def test_another_total_that_a_fault_of_the_order_explains_is_no_second_error(build):
+    recording = build.recording([build.line("A", 5000)])
+    order = recording[-1][1]["order"]
+    order["shipments"][0]["shipping_method"]["price"] = build.money(900)
+    order["shipping_total"] = build.money(500)
+    order["total"] = build.money(order["total"]["number"] - 125)
+    found = run_checks(build.events(recording)).findings
+    assert found[["check", "severity"]].to_numpy().tolist() == [
+        ["shipping-methods", "error"],
+        ["order-total", "info"],
+    ]
+
+
+def test_another_total_alone_is_an_error(build):
+    recording = build.recording([build.line("A", 5000)])
+    recording[-1][1]["order"]["shipping_total"] = build.money(0)
+    recording[-1][1]["order"]["shipments"][0]["shipping_method"]["price"] = build.money(0)
+    order = recording[-1][1]["order"]
+    order["total"] = build.money(order["total"]["number"] - 625)
+    found = run_checks(build.events(recording)).findings
+    assert found[["check", "severity"]].to_numpy().tolist() == [["order-total", "error"]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "is_found"),
+    [("cart_id", "CART_1", True), ("shop_id", "Staging.Luma.Gift", False)],
+)
+def test_the_case_of_an_id_counts_and_that_of_a_host_does_not(build, field, value, is_found):
+    recording = build.recording([build.line("A", 5000)])
+    recording[-1][1]["order"][field] = value
+    found = run_checks(build.events(recording)).findings["check"].tolist()
+    assert found == (["same-order"] if is_found else [])
+
+
+@pytest.mark.parametrize("field", ["notices", "notice"])
+@pytest.mark.parametrize("sent", ["ITEM_OUT_OF_STOCK", {"code": "ITEM_OUT_OF_STOCK"}])
+def test_a_notice_without_its_list_is_read(build, field, sent):
+    recording = build.recording([build.line("A", 5000)])
+    recording[-1][1]["order"][field] = sent
+    found = run_checks(build.events(recording)).findings
+    assert found[["check", "severity"]].to_numpy().tolist() == [["notices-of-order", "error"]]

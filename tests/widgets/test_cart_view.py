@@ -384,6 +384,24 @@ def test_the_second_order_follows_the_slider_by_the_events_name(place):
     assert pair(view)["second"]["lines"] is None
 
 
+def test_one_call_and_step_by_step_stand_beside_each_other(place, lab):
+    with lab.flow(progress=False) as flow:
+        flow.add_line_item(fnb.Order.example().items[0])
+        flow.set_shipping_info(fnb.Order.example().shipping_info)
+        step_by_step = flow.complete_order()
+    view = CartView(place(), beside=step_by_step)
+    partners = {}
+    for seq in (2, 3, 4):
+        view.set_state({"seq": seq})
+        partners[view._steps[seq - 1]["event"]] = pair(view)["step"]["event"]
+    assert partners == {
+        "item-added": "add-line-item",
+        "shipping-updated": "set-shipping-info",
+        "order-placed": "complete-order",
+    }
+    assert pair(view)["words"].endswith("No difference from the first order.")
+
+
 def test_the_second_order_stays_when_another_is_shown_and_can_be_taken_away(place):
     first, second, third = place(), place(), place(items=EXAMPLE_TWICE)
     view = CartView(first, beside=second)
@@ -404,6 +422,23 @@ def test_two_orders_have_a_still_page_and_a_text(place):
         assert second.order_number in text
         assert "22.00 →" in text
     assert "<script" not in html
+
+
+def test_what_a_notebook_keeps_of_an_address_that_changed_names_nobody(place, lab):
+    ada, bob = (
+        fnb.Address.example(first_name=name, address1=street)
+        for name, street in (("Wilhelmina", "77 Hidden Lane"), ("Gottfried", "12 Secret Road"))
+    )
+    with lab.flow(progress=False) as flow:
+        flow.add_line_item(fnb.Order.example().items[0])
+        flow.set_shipping_info(ada)
+        flow.set_shipping_info(bob)
+        moved = flow.complete_order()
+    beside = CartView(place(shipping_info=ada), beside=place(shipping_info=bob))
+    for view in (CartView(moved, seq=3), beside):
+        kept = f"{view._repr_mimebundle_()[0]['text/html']}{view!r}{view.get_state()}"
+        assert "shipping_info.first_name" in kept
+        assert not any(word in kept for word in ("Wilhelmina", "Hidden", "Gottfried", "Secret"))
 
 
 def test_what_is_beside_is_one_recording():

@@ -7,7 +7,7 @@ import { listen, sendToKernel } from "./kernel.js";
 /** A row in which nothing is picked yet. */
 export function blankItem(raw = false) {
   return {
-    variant_id: "", product_id: "", variant_handles: null, quantity: 1, handle: "", title: "", raw,
+    variant_id: "", product_id: "", variant_handles: null, add_to_cart_ref: null, quantity: 1, handle: "", title: "", raw,
   };
 }
 
@@ -89,7 +89,7 @@ function catalogueRow(form, first, { index, put, remove }) {
     type: () => {},
     pick: (choice) => {
       takeFirst = true;
-      const none = { variant_id: "", product_id: "", variant_handles: null };
+      const none = { variant_id: "", product_id: "", variant_handles: null, add_to_cart_ref: null };
       put({ ...none, handle: choice.value, title: choice.text });
     },
     commit: () => box.put(nameOf(item)),
@@ -121,8 +121,8 @@ function catalogueRow(form, first, { index, put, remove }) {
   }
 
   function choose(variant) {
-    const { variant_id, product_id, variant_handles } = variant;
-    put({ variant_id, product_id, variant_handles });
+    const { variant_id, product_id, variant_handles, add_to_cart_ref = null } = variant;
+    put({ variant_id, product_id, variant_handles, add_to_cart_ref });
   }
 
   function draw() {
@@ -206,12 +206,12 @@ function rawRow(form, first, { index, put, remove }) {
   const trimmed = (typed) => typed.trim();
   const fields = {
     variant_id: text("variant_id", "Variant id", first.variant_id ?? "", (typed) => put(reference(typed)), trimmed),
-    product_id: text("product_id", "Product id", first.product_id ?? "", (typed) => put({ product_id: typed.trim() }), trimmed),
+    product_id: text("product_id", "Product id", first.product_id ?? "", (typed) => put({ product_id: typed.trim(), add_to_cart_ref: null }), trimmed),
     variant_handles: text(
       "variant_handles",
       "Handles, with commas",
       handlesText(first),
-      (typed) => put({ variant_handles: handlesOf(typed) }),
+      (typed) => put({ variant_handles: handlesOf(typed), add_to_cart_ref: null }),
       (typed) => handlesText({ variant_handles: handlesOf(typed) }),
     ),
   };
@@ -241,17 +241,22 @@ function rawRow(form, first, { index, put, remove }) {
   };
 }
 
+function oneHandle(handle) {
+  return typeof handle === "object" ? JSON.stringify(handle) : String(handle);
+}
+
 /** What was typed as a variant id; a whole add_to_cart_ref that was pasted is taken apart. */
 export function reference(typed) {
-  if (!typed.trim().startsWith("{")) return { variant_id: typed.trim() };
+  const plain = { variant_id: typed.trim(), add_to_cart_ref: null };
+  if (!typed.trim().startsWith("{")) return plain;
   try {
     const pasted = JSON.parse(typed);
     const found = pasted.add_to_cart_ref ?? pasted;
-    const handles = Array.isArray(found.variant_handles) ? found.variant_handles.map(String) : null;
+    const handles = Array.isArray(found.variant_handles) ? found.variant_handles.map(oneHandle) : null;
     const text = (value) => (value === null || value === undefined ? "" : String(value));
-    return { variant_id: text(found.variant_id), product_id: text(found.product_id), variant_handles: handles };
+    return { variant_id: text(found.variant_id), product_id: text(found.product_id), variant_handles: handles, add_to_cart_ref: found };
   } catch {
-    return { variant_id: typed.trim() };
+    return plain;
   }
 }
 

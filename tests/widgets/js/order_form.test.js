@@ -57,10 +57,13 @@ test("changing one option keeps as much of the others as there is", () => {
 });
 
 test("a whole add_to_cart_ref that is pasted is taken apart", () => {
-  equal(reference(" WS12 "), { variant_id: "WS12" });
+  equal(reference(" WS12 "), { variant_id: "WS12", add_to_cart_ref: null });
   const pasted = { add_to_cart_ref: { variant_id: 7, product_id: null, variant_handles: ["a", 1] } };
-  equal(reference(JSON.stringify(pasted)), { variant_id: "7", product_id: "", variant_handles: ["a", "1"] });
-  equal(reference("{no json"), { variant_id: "{no json" });
+  equal(reference(JSON.stringify(pasted)), { variant_id: "7", product_id: "", variant_handles: ["a", "1"], ...pasted });
+  const further = { variant_id: "7", plan: 3, variant_handles: [{ type: "Size" }] };
+  const taken = reference(JSON.stringify(further));
+  equal([taken.variant_handles, taken.add_to_cart_ref], [['{"type":"Size"}'], further]);
+  equal(reference("{no json"), { variant_id: "{no json", add_to_cart_ref: null });
   equal(handlesOf(" a, b ,,"), ["a", "b"]);
   equal(handlesOf(" "), null);
 });
