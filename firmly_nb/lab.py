@@ -495,8 +495,13 @@ class Lab(CartCalls):
         from firmly_nb.sweep.sweep import begin
 
         bench = self._open()
-        self._last_sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments))
-        return self._last_sweep
+        try:
+            self._last_sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments))
+        except (ValueError, TypeError) as error:
+            wrong = bench.kept.blamed(error, arguments)
+        else:
+            return self._last_sweep
+        raise wrong
 
     @_named(CompareOptions, PLACE_DEFAULTS)
     def compare(  # noqa: PLR0913 - each is asked for by name

@@ -18,7 +18,7 @@ import platformdirs
 
 from firmly_nb.api.models import bare_domain
 from firmly_nb.api.secrets import APP_ID_VARIABLE, is_app_id_variable, redact_text
-from firmly_nb.display.messages import coded_error, unknown
+from firmly_nb.display.messages import code_of, coded_error, unknown, without_code
 from firmly_nb.display.text import listed
 from firmly_nb.environments import is_production
 
@@ -33,7 +33,7 @@ SECRET_NAME = re.compile(
 )
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 BARE_KEY = re.compile(r"""\s*(?:[\w.-]+\.)?["']?([\w-]+)["']?\s*=""")
-TABLE = re.compile(r"""\s*\[\s*([\w.'" -]+?)\s*\]""")
+TABLE = re.compile(r"""\s*\[\[?\s*([\w.'" -]+?)\s*\]""")
 
 TEXT, WHOLE, NUMBER, SWITCH = "a text", "a whole number", "a number", "true or false"
 TEXTS, TABLE_OF = "a list of texts", "a table"
@@ -105,6 +105,22 @@ class FileSettings:
         kept = {name: value for name, value in self.sweep.items() if name not in ruled_out}
         return {**kept, **given}
 
+    def blamed(self, error: ValueError | TypeError, given: Mapping[str, Any]) -> Exception:
+        """Return a sweep's error; one of a default in the file names the file.
+
+        Examples
+        --------
+        >>> kept = FileSettings(Path("firmly-nb.toml"), sweep={"count": 0})
+        >>> str(kept.blamed(ValueError("count must be at least 1, got 0."), {}))
+        'firmly-nb.toml, default of sweeps: count must be at least 1, got 0. [FNB414]'
+        """
+        text = without_code(str(error))
+        named = [name for name in self.sweep if re.search(rf"\b{name}\b", text)]
+        if not named or any(name in given for name in named):
+            return error
+        code = code_of(error) or "FNB414"
+        return coded_error(type(error), code, f"{self.file}, default of sweeps: {text}")
+
 
 def user_file() -> Path:
     """Return where the user's settings are: below ``FIRMLY_NB_HOME``, else in the usual folder."""
@@ -144,7 +160,7 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) <= MOST_BYTES:
-            return content.decode("utf-8")
+            return content.decode("utf-8-sig")  # some editors begin a file with a mark
         why = "it is larger than 1 MB"
     except UnicodeDecodeError:
         why = "it is not UTF-8"
@@ -175,6 +191,10 @@ class _Reader:
         for name, value in self.content.items():
             self._check_no_secret((name,), value)
             self._check_no_production((name,), value)
+            if name in SETTINGS or name in SWEEP:
+                table = "[staging]" if name in SETTINGS else "[staging.sweep]"
+                text = f"{name} is below no environment. Write {table}, or another one, above it."
+                self._fail("FNB413", (name,), text)
             if name not in ENVIRONMENTS:
                 self._fail("FNB413", (name,), unknown("environment", name, ENVIRONMENTS))
             if not isinstance(value, dict):
@@ -195,6 +215,9 @@ class _Reader:
             self._check_type(place, minor, WHOLE)
         ca_file = given.get("ca_file")
         milestones = tuple(given.get("milestones", ()))
+        if not all(map(str.strip, milestones)) or len({*milestones}) < len(milestones):
+            text = "milestones must be names of events, each once and none empty."
+            self._fail("FNB414", (name, "milestones"), text)
         return FileSettings(
             self.path,
             tuple(given),

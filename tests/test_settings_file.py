@@ -122,6 +122,35 @@ def test_sweeps_take_their_defaults_from_the_file(write, connect):
     assert (len(recs), lab.last_sweep.plan.rate_per_s) == (2, None)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rate = 'often'", "rate must be orders per second"),
+        ("rate = nan", "rate must be above 0"),
+        ("count = 0", "count must be"),
+        ("arrival = 'sometimes'", "Unknown arrival 'sometimes'"),
+        ("concurrency = -2", "concurrency must be"),
+        ("count = 1\ntimeout_s = -1", "timeout_s must be"),
+    ],
+)
+def test_a_default_that_no_sweep_takes_is_named_with_the_file(text, words, write, connect, folder):
+    write(f"[custom.sweep]\n{text}\n")
+    with pytest.raises((ValueError, TypeError)) as caught:
+        connect().sweep(fnb.Order.example(), progress=False)
+    assert f"{folder / 'firmly-nb.toml'}, default of sweeps: {words}" in str(caught.value)
+
+
+def test_a_mistake_of_ones_own_names_no_file(write, connect):
+    write("[custom.sweep]\ncount = 3\n")
+    with pytest.raises(ValueError, match=r"^count must be"):
+        connect().sweep(fnb.Order.example(), count=0, progress=False)
+
+
+def test_a_mark_before_the_text_is_no_mistake(write):
+    write("\ufeff[staging]\nmilestones = ['a', 'b']\n")
+    assert settings_of("staging").milestones == ("a", "b")
+
+
 def test_every_default_is_an_argument_of_a_sweep():
     assert set(SWEEP) <= set(SweepOptions.__annotations__) | set(PlaceOptions.__annotations__)
     assert set(BUDGET) == set(Budget.__dataclass_fields__)
@@ -156,6 +185,12 @@ MISTAKES = {
     "production": ("[production]\nmilestones = ['a']\n", "FNB416", "line 1: production cannot be"),
     "a production host": ("[custom]\napi_url = 'https://api.firmly.online'\n", "FNB416", "line 2"),
     "a production merchant": ("[staging]\nallow_domains = ['firmly.live']\n", "FNB416", "line 2"),
+    "no environment": ("milestones = ['a']\n", "FNB413",
+        "line 1: milestones is below no environment. Write [staging], or another one, above it."),
+    "no environment of a sweep": ("rate = 5\n", "FNB413", "Write [staging.sweep], or another"),
+    "an array of tables": ("\n[[staging]]\n", "FNB414", "line 2: staging must be a table"),
+    "a name twice": ("[staging]\nmilestones = ['a', 'a']\n", "FNB414", "line 2: milestones must"),
+    "an empty name": ("[staging]\nmilestones = ['a', ' ']\n", "FNB414", "line 2: milestones must"),
     "no TOML": ("[staging]\nmilestones = [\n", "FNB412", "firmly-nb.toml is not valid TOML"),
 }  # fmt: skip
 

@@ -407,7 +407,8 @@ def _questions(now: Now, change: float, power: float) -> list[Need]:
     found = []
     for one in changes:
         size = math.log1p(one)
-        n_changed = _whole(_orders_of_times(now.spread, size, power))
+        # Only placed orders have a time.
+        n_changed = _whole(_orders_of_times(now.spread, size, power) / now.placed)
         runs = _runs_of_times(now, size, 0.5 + WIDE / 2, power)
         found.append(Need("typical", f"+{stated_percent(one)}", n_changed, runs, one == change))
     times = now.times
@@ -416,7 +417,7 @@ def _questions(now: Now, change: float, power: float) -> list[Need]:
         told = f"{stated_percent(share)} take twice as long"
         found.append(Need("tail", told, n_slow, _runs_of_shares(n_slow, WIDE, power), False))
     size = math.log1p(MARGINS.typical)
-    n = 2 * (now.spread * (_z(0.5 + NARROW / 2) + _z(both)) / size) ** 2
+    n = 2 * (now.spread * (_z(0.5 + NARROW / 2) + _z(both)) / size) ** 2 / now.placed
     runs = _runs_of_times(now, size, 0.5 + NARROW / 2, both)
     n_tail = _smallest(partial(_shows_same_tail, times), power)
     n_placed = _smallest(partial(_shows_as_many_placed, now.placed), power)
@@ -466,7 +467,7 @@ def _orders_of_times(spread: float, size: float, power: float) -> float:
 
 def _runs_of_times(now: Now, size: float, sure: float, power: float) -> int | None:
     """Return how many shared runs tell a change of the typical time."""
-    variance = now.noise**2 + 2 * now.spread**2 / A_RUN
+    variance = now.noise**2 + 2 * now.spread**2 / (A_RUN * now.placed)
     return _fewest_runs(
         lambda runs: (_t(sure, runs - 1) + _t(power, runs - 1)) ** 2 * variance / size**2
     )
@@ -474,7 +475,7 @@ def _runs_of_times(now: Now, size: float, sure: float, power: float) -> int | No
 
 def _alternating(now: Now, change: float, power: float) -> int | None:
     """Return how many runs a side tell a change, where whole runs take turns."""
-    variance = 2 * (now.between**2 + MEDIAN_OF_RUN * now.spread**2 / A_RUN)
+    variance = 2 * (now.between**2 + MEDIAN_OF_RUN * now.spread**2 / (A_RUN * now.placed))
     sure = 0.5 + WIDE / 2
     return _fewest_runs(
         lambda runs: (
@@ -552,7 +553,7 @@ def _late(times: Floats, slow: float, n: int) -> Late:
         found: Floats = 1 - np.searchsorted(came, than, "right") / len(came)
         return found
 
-    lost = rng.binomial(n, failed, DRAWS)
+    lost = np.minimum(rng.binomial(n, failed, DRAWS), n - 1)
     of_all = n - -(-19 * n // 20) - lost
     # If more than a twentieth failed, A's p95 is that of the orders that came.
     of_came = (n - lost) - -(-19 * (n - lost) // 20)
@@ -560,14 +561,28 @@ def _late(times: Floats, slow: float, n: int) -> Late:
     beyond = rng.beta(above + 1, np.maximum(n - lost - above, 1))
     limit = np.quantile(came, 1 - beyond)
     very = np.full(DRAWS, VERY_LATE * float(np.median(came)))
-    late_b = failed + (1 - failed) * ((1 - slow) * beyond + slow * later(limit / TWICE))
-    both = later(very), (1 - slow) * later(very) + slow * later(very / TWICE)
-    very_a, very_b = (failed + (1 - failed) * share for share in both)
-    late = lost + above, rng.binomial(n, late_b)
-    # Whatever is very late is late, where twice the median lies beyond the p95.
-    of_a = rng.binomial(late[0], np.minimum(very_a / np.maximum(late[0] / n, very_a), 1))
-    of_b = rng.binomial(late[1], np.minimum(very_b / late_b, 1))
-    return Late(late, (of_a, of_b))
+    of_a = above + _more_or_fewer(rng, n - lost, above, beyond, later(very))
+    lost_b = rng.binomial(n, failed, DRAWS)
+    late_b, very_b = (
+        (1 - slow) * share + slow * later(than / TWICE)
+        for share, than in ((beyond, limit), (later(very), very))
+    )
+    above_b = rng.binomial(n - lost_b, late_b)
+    of_b = above_b + _more_or_fewer(rng, n - lost_b, above_b, late_b, very_b)
+    return Late((lost + above, lost_b + above_b), (lost + of_a, lost_b + of_b))
+
+
+def _more_or_fewer(
+    rng: np.random.Generator, n: Codes, late: Codes, share: Floats, other: Floats
+) -> Codes:
+    """Draw how many more orders of n are beyond another limit; negative: how many fewer.
+
+    ``late`` of them are beyond the first limit. One limit lies beyond the other: where many orders
+    fail, A's p95 may be later than twice its median.
+    """
+    fewer = rng.binomial(late, np.clip(1 - other / np.maximum(share, 1e-12), 0, 1))
+    more = rng.binomial(n - late, np.clip((other - share) / np.maximum(1 - share, 1e-12), 0, 1))
+    return np.where(other < share, -fewer, more)
 
 
 def _shows_same_tail(times: Floats, n: int) -> float:

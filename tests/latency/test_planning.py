@@ -13,7 +13,7 @@ from scipy import stats
 
 from firmly_nb.latency import STAGES
 from firmly_nb.latency.planning import NEEDS, plan
-from firmly_nb.latency.questions import WIDE
+from firmly_nb.latency.questions import NARROW, WIDE, Group, Method, tail, typical
 
 MORNING = pd.Timestamp("2026-01-05T09:00:00Z")
 
@@ -56,6 +56,36 @@ def test_the_typical_time_needs_what_the_formula_says():
         wanted = 2 * (tau * z / math.log1p(change)) ** 2
         asked = needs(found, "typical", f"+{100 * change:.0f}%")["orders"]
         assert asked == pytest.approx(wanted, rel=0.1)
+
+
+PRESENT = [(0.21, 0.98), (0.4, 0.95), (0.21, 0.90)]  # sd of log times, share of placed orders
+
+
+@pytest.mark.parametrize(("sigma", "placed"), PRESENT)
+def test_where_orders_fail_the_stated_power_is_reached_as_well(sigma, placed):
+    """Studies of the size that is asked for tell slow orders, and a change, in about 80 of 100."""
+    found = planned(orders(20_000, sigma=sigma, placed=placed))
+    rng = np.random.default_rng(17)
+    alone = Method("interleaved", False, np.zeros(1, bool), np.zeros(1, np.intp))
+
+    def side(n, change=0.0, slow=0.0):
+        ms = 1_000 * (1 + change) * np.exp(sigma * rng.standard_normal(n))
+        ms = np.where(rng.random(n) < slow, 2 * ms, ms)
+        zeros = np.zeros(n, np.intp)
+        return Group(np.where(rng.random(n) < placed, ms, np.inf), zeros, zeros)
+
+    n = int(needs(found, "tail", "8% take twice as long")["orders"])
+    told = 0
+    for _ in range(300):
+        late = tail(side(n), side(n, slow=0.08), alone, WIDE)
+        told += late.late.low > 0 or late.very_late.low > 0
+    assert told / 300 == pytest.approx(0.8, abs=0.07)
+    n = int(needs(found, "typical", "+10%")["orders"])
+    told = 0
+    for _ in range(300):
+        a, b = (one.came for one in (side(n), side(n, change=0.10)))
+        told += typical(a, b, alone, (WIDE, NARROW)).ends.low > 0
+    assert told / 300 == pytest.approx(0.8, abs=0.07)
 
 
 def test_shared_runs_need_what_the_formula_says():

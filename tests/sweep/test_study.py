@@ -149,6 +149,47 @@ def test_one_order_in_two_labs(lab, tmp_path, connect):
     assert len(list(lab.journal.glob("*/*.jsonl"))) == len(found.a)
 
 
+def orders_at(simulator):
+    return {line["order"] for line in simulator.truth()}
+
+
+def test_sessions_that_end_and_keys_that_rotate_end_no_comparison_of_two_labs(connect, until):
+    with sim.start(profile="instant") as one, sim.start(profile="instant") as two:
+        labs = [
+            connect(api_url=own.url, app_id=own.app_id, allow_domains=own.domains)
+            for own in (one, two)
+        ]
+
+        def trouble():
+            until(lambda: len(orders_at(two)) >= 12, "a few orders of B")
+            one.revoke_tokens()
+            two.revoke_tokens()
+            # The key before the last one is not taken any more.
+            two.rotate_key()
+            two.rotate_key()
+
+        meanwhile = threading.Thread(target=trouble)
+        meanwhile.start()
+        found = labs[0].compare(
+            ORDER, other=labs[1], count=50, until=None, progress=False, concurrency=4
+        )
+        meanwhile.join()
+        orders = found.recordings.orders
+        assert (len(found.a), len(found.b)) == (50, 50), "each order is sent once"
+        assert set(orders["outcome"]) == {"placed", "http_error"}
+        refused = orders[orders["outcome"] == "http_error"]
+        # Those that were in flight, with the token or the key of before.
+        assert set(refused["error_code"]) <= {"InvalidJWTToken", "ErrorInvalidInputBody"}
+        assert len(refused) <= 12
+        assert set(refused["order_exists"]) == {"no"}
+        for side, own in ((found.a, one), (found.b, two)):
+            placed = side.orders["order_number"].dropna()
+            assert len(placed) == placed.nunique()
+            assert len(orders_at(own)) == len(placed)
+        last = orders.sort_values("started_at").tail(20)
+        assert set(last["outcome"]) == {"placed"}
+
+
 def test_awaited_it_is_the_same(lab):
     found = asyncio.run(lab.compare_async(*sides(), **QUIET))
     assert found.order.verdict == "slower"
