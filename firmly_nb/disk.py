@@ -30,7 +30,8 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     Raises
     ------
     OSError
-        If it cannot be written. What was there before is as it was, and nothing is left beside it.
+        If it cannot be written, or if something else than a file is there: a device, a pipe. What
+        was there before is as it was, and nothing is left beside it.
 
     Examples
     --------
@@ -41,6 +42,9 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     ...     (Path(folder) / "plan.json").read_bytes()
     b'{}'
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # Renamed over, it would be gone.
+        raise OSError(errno.EINVAL, "It is not a file", str(path))
     aside = path.with_name(_beside(path) + secrets.token_hex(6))
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -425,6 +425,7 @@ class Bench:
         A cancelled order leaves its recording in ``last`` and then raises. Its time runs from the
         call on, for everything: session, key, recorder, connection, stream.
         """
+        self.last = None  # an earlier order is not the one that is asked for from now on
         deadline_ns = called_ns + round(options.timeout_s * 1e9)
         async with self.prepared(order, card, options, deadline_ns=deadline_ns) as job:
             # Of one order there is somebody who looks; the orders of a sweep are too many.
@@ -505,7 +506,8 @@ class Bench:
             records.append(item)
             try:
                 on_record(item)
-            except Exception as error:  # noqa: BLE001 - whose callback it is: the order goes on
+            # Also sys.exit() and the like: they would end the loop of every lab.
+            except BaseException as error:  # noqa: BLE001 - the order goes on
                 failures.append(f"{type(error).__name__}: {safe_text(error)}")
 
         try:
@@ -859,7 +861,7 @@ def _both(
 ) -> Callable[[Record], None]:
     def told(record: Record) -> None:
         take(record)
-        with suppress(Exception):  # whose callback it is: the order goes on
+        with suppress(BaseException):  # whose callback it is: the order goes on
             on_record(record)
 
     return told

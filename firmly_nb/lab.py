@@ -329,7 +329,7 @@ class Lab(CartCalls):
 
     @property
     def last(self) -> Recording | None:
-        """Recording of the last order, even a cancelled one; None before the first."""
+        """Recording of the last order, even a cancelled one; None if nothing of it was sent."""
         return self._bench.last
 
     @property

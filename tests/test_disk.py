@@ -145,6 +145,17 @@ def test_a_folder_in_its_place_is_not_replaced(tmp_path):
     assert names(tmp_path / "plan.json") == ["plan.json"]
 
 
+def test_a_pipe_or_a_device_in_its_place_is_not_replaced(tmp_path):
+    """Renamed over, /dev/full was an ordinary file until the next start of the machine."""
+    os.mkfifo(tmp_path / "plan.json")
+    (tmp_path / "link.json").symlink_to("/dev/null")
+    for name in ("plan.json", "link.json"):
+        with pytest.raises(OSError, match=rf"It is not a file: .*{name}'$"):
+            write_whole(tmp_path / name, NEW)
+    assert (tmp_path / "plan.json").is_fifo()
+    assert (tmp_path / "link.json").is_symlink()
+
+
 @pytest.mark.parametrize("where", ["fsync", "replace"])
 def test_an_interrupt_leaves_the_old_one(path, monkeypatch, where):
     def interrupt(*_):

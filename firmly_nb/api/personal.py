@@ -13,7 +13,7 @@ import unicodedata
 from contextlib import suppress
 from functools import lru_cache, partial
 from html import unescape
-from html.entities import codepoint2name
+from html.entities import html5
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -360,6 +360,9 @@ def _read_as(text: str) -> list[str]:
     if not _ESCAPED.search(text):
         return [text]
     readings = {text: None, _QUOTED_PRINTABLE.sub(_from_hex, text): None}
+    readings[_TAG.sub(" ", text)] = None
+    # UTF-8 that was read as Latin-1, beside other text that was not.
+    readings[text.encode("latin-1", "replace").decode("utf-8", "replace")] = None
     for begin in list(readings):
         again = begin
         for _ in range(MOST_ESCAPED):
@@ -370,7 +373,8 @@ def _read_as(text: str) -> list[str]:
     return list(readings)
 
 
-_ESCAPED = re.compile(r"[%=][0-9A-Fa-f]{2}|&[#a-zA-Z]|\\[unrtbf]|[^\x00-\x7f]")
+_ESCAPED = re.compile(r"[%=][0-9A-Fa-f]{2}|&[#a-zA-Z]|\\[unrtbf]|[^\x00-\x7f]|<[a-zA-Z/!]")
+_TAG = re.compile(r"<[a-zA-Z/!][^<>]{0,200}>")
 _JSON_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|[nrtbf])")
 _QUOTED_PRINTABLE = re.compile(r"((?:=[0-9A-Fa-f]{2})+)")
 
@@ -469,14 +473,15 @@ _HOUSE_NUMBER = re.compile(r"^\d+\w?[ ,]+|[ ,]+\d+\w?$")
 # What may stand between the words of a value, and between the digits of a telephone number.
 _SPACE = (
     r"(?:[\s+_.,-]|%(?:25)*(?:2[0cd]|0[ad9])|=20|&nbsp;|&#0*32;|&#x0*20;"
-    r"|\\{1,8}[nrt]|\\{1,8}u00[2a]0){0,8}"
+    r"|\\{1,8}[nrt]|\\{1,8}u00[2a]0|<[a-zA-Z/!][^<>]{0,200}>){0,8}"
 )
 _GAP = (
     r"(?:[\s().\-/+_]|[%=](?:25)*2[089bdf]|&nbsp;|&#0*(?:32|4[013567]);|&#x0*2[089bdf];"
-    r"|\\{1,8}[nrt]|\\{1,8}u00a0){0,8}"
+    r"|&(?:sol|lpar|rpar|period|plus);|\\{1,8}[nrt]|\\{1,8}u00(?:2[089bdef]|a0)"
+    r"|<[a-zA-Z/!][^<>]{0,200}>){0,8}"
 )
 # Digits may belong to an escape before the number.
-_NUMBER = r"(?:(?<!\d)|(?<=[%=][0-9a-f]{2})|(?<=%25[0-9a-f]{2}))"
+_NUMBER = r"(?:(?<!\d)|(?<=[%=][0-9a-f]{2})|(?<=%25[0-9a-f]{2})|(?<=\\u[0-9a-f]{4}))"
 _APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
 # A name is a word of its own. An escape before it ends in letters, but belongs to no word.
 _BEGIN = r"(?:(?<![^\W_])|(?<=[%=][0-9a-f]{2})|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4}))"
@@ -521,11 +526,20 @@ def _escaped(char: str) -> str:
     """Return a pattern for one character as it is, for JSON, or as an entity of a page."""
     ways = [re.escape(char), "".join(rf"\\{{1,8}}u{ord(unit):04x}" for unit in _units(char))]
     ways.append(rf"{_AMP}{_HASH}(?:0*{ord(char)}|x0*{ord(char):x}){_SEMICOLON}")
-    if name := codepoint2name.get(ord(char)):
-        ways.append(f"{_AMP}{name}{_SEMICOLON}")
+    ways += [f"{_AMP}{name}{_SEMICOLON}" for name in _entities().get(char, ())]
     if not char.isalnum():
         ways.append(rf"\\{{1,8}}{re.escape(char)}")
     return f"(?:{'|'.join(ways)})"
+
+
+@lru_cache(maxsize=1)
+def _entities() -> dict[str, list[str]]:
+    """Return the names that a page may write for each sign: &commat; is @."""
+    names: dict[str, list[str]] = {}
+    for name, char in html5.items():
+        if name.endswith(";") and len(char) == 1:
+            names.setdefault(char, []).append(name[:-1])
+    return names
 
 
 def _units(text: str) -> str:
@@ -535,4 +549,5 @@ def _units(text: str) -> str:
 
 
 def _digit(char: str) -> str:
-    return rf"(?:{char}|%(?:25)*3{char}|&#0*{48 + int(char)};|&#x0*3{char};)"
+    entities = rf"&#0*{48 + int(char)};|&#x0*3{char};"
+    return rf"(?:{char}|[%=](?:25)*3{char}|{entities}|\\{{1,8}}u003{char})"

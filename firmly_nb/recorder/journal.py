@@ -23,6 +23,7 @@ from firmly_nb.recorder.records import (
     Event,
     Record,
     Start,
+    check_start,
     decode,
     encode,
     masked,
@@ -31,6 +32,9 @@ from firmly_nb.recorder.records import (
 
 SUFFIX = ".jsonl"
 RECORDINGS = "recordings.jsonl"  # what is exported: the records of several orders
+
+
+LEFT_OUT = "is damaged and was left out"  # ends the warning about a line
 
 
 class JournalError(OSError):
@@ -231,8 +235,10 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
         warnings = found[-1][1] if found else before
         try:
             record = decode(line)
+            if isinstance(record, Start):
+                check_start(record)
         except ValueError:
-            warnings.append(f"line {number} of the journal is damaged and was left out")
+            warnings.append(f"line {number} of the journal {LEFT_OUT}")
             continue
         if isinstance(record, Start) and record.recording_id != current:
             current = record.recording_id

@@ -347,14 +347,16 @@ class WorkerProcess:
         """Wait for the end; a recorder that says nothing any more after the limit is ended."""
         job, done = pending.job, pending.done
         planned_s = max((job.planned_ns or 0) - monotonic_ns(), 0) / 1e9
-        await asyncio.wait({done}, timeout=planned_s + job.left_s() + LATE_S)
+        await asyncio.wait({done}, timeout=planned_s + job.left_s())
+        seen, late = pending.last_seq, time.monotonic() + 2 * LATE_S
         while not done.done():
-            seen = pending.last_seq
-            await asyncio.wait({done}, timeout=LATE_S)
-            if not done.done() and pending.last_seq == seen:
+            if pending.last_seq != seen:
+                seen, late = pending.last_seq, time.monotonic() + LATE_S
+            if time.monotonic() > late or is_stopped(pending.process.pid):
                 self._last_words.append(DID_NOT_RESPOND)
                 _end_now(pending.process)
                 await asyncio.wait({done})
+            await asyncio.wait({done}, timeout=STOPPED_CHECK_S)
 
     async def _started(self) -> asyncio.subprocess.Process:
         """Return the running recorder, started if need be."""

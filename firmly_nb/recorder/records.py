@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 
 FORMAT_VERSION = 1
+MOST_PIECES = 2**31  # of one item
+LATEST_NS = 2**62  # in the year 2116; later times have no room for anything that follows
 
 
 @cache
@@ -242,6 +244,30 @@ def from_dict(values: Any) -> Record:
     except TypeError as error:
         raise ValueError(f"an incomplete {kind} record: {error}") from None
     raise ValueError(f"unknown kind of record: {kind!r}")
+
+
+def check_start(start: Start) -> None:
+    """Refuse a start that no table can hold; types alone are checked where it is decoded.
+
+    Raises
+    ------
+    ValueError
+        If an item is none, or if the time is no time of an order.
+
+    Examples
+    --------
+    >>> check_start(Start("r", 0, "simulator", "a.test", [{"quantity": "2"}], True, "warm", 9))
+    Traceback (most recent call last):
+    ...
+    ValueError: items are not those of an order
+    """
+    for item in start.items:
+        quantity, variant = item.get("quantity", 1), item.get("variant_id", "")
+        is_number = _fits(quantity, "int") and abs(quantity) < MOST_PIECES
+        if not is_number or not _fits(variant, "str | None"):
+            raise ValueError("items are not those of an order")
+    if start.started_at_ns is not None and not 0 <= start.started_at_ns < LATEST_NS:
+        raise ValueError("started_at_ns is no time of an order")
 
 
 def masked(record: AnyRecord, start: Start) -> AnyRecord:

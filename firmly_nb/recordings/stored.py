@@ -20,6 +20,7 @@ from firmly_nb.exchange.har import HarError
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import EXTERNAL, JUDGED_BY, judge_rows
 from firmly_nb.recorder.journal import (
+    LEFT_OUT,
     RECORDINGS,
     SUFFIX,
     JournalError,
@@ -620,10 +621,23 @@ def _journals(files: list[Path], warnings: list[str]) -> list[tuple[list[Record]
                 found += orders
                 warnings += said
             else:
-                found += read_recordings(file)
+                orders = read_recordings(file)
+                found += orders
+                warnings += _damage(file, orders)
         except (JournalError, HarError) as error:
             warnings.append(str(error))
     return found
+
+
+def _damage(file: Path, orders: list[tuple[list[Record], list[str]]]) -> list[str]:
+    """Say how many lines of a journal are left out, but for one that a killed recorder began."""
+    n = sum(text.endswith(LEFT_OUT) for _, warnings in orders for text in warnings)
+    if n:
+        with file.open("rb") as content:
+            content.seek(-1, os.SEEK_END)
+            n -= content.read() != b"\n"
+    lines = "1 damaged line is" if n == 1 else f"{count(n, 'damaged line')} are"
+    return [f"{file}: {lines} left out. rec.warnings says which."] if n > 0 else []
 
 
 def _sets(folders: list[Path], where: Path, warnings: list[str]) -> list[Selection]:

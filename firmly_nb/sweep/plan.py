@@ -602,6 +602,9 @@ class PlanFile:
             found = cls(**checked_fields(cls, values))
             Budget.of(found.budget)
             problem = "" if found.run_id == run_id else "it is that of another sweep"
+            amounts = (found.count, found.rate_per_s, found.concurrency, found.duration_s)
+            if any(one is not None and not one > 0 for one in amounts):
+                problem = "a number of it is not above 0"
         except (TypeError, ValueError) as error:
             problem = str(error)
         if problem:

@@ -92,6 +92,16 @@ ECHOES = {
     "as a field of a form": "first_name={}&last_name=x".format,
     "between tags": "<td>{}</td>".format,
     "after a tabulator": "a\t{}\tb".format,
+    "in tags of its own": lambda text: " ".join(f"<b>{word}</b>" for word in text.split()),
+    "with line breaks of a page": lambda text: text.replace(" ", '<br class="x"/>\n'),
+    "json-escaped sign by sign": lambda text: "".join(
+        f"\\u{ord(char):04x}" for char in unicodedata.normalize("NFC", text)
+    ),
+    "every byte quoted-printable": lambda text: "".join(f"={byte:02X}" for byte in text.encode()),
+    "every byte url-encoded": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "named entities": lambda text: (
+        html.escape(text).replace("@", "&commat;").replace(".", "&period;").replace("+", "&plus;")
+    ),
 }
 
 

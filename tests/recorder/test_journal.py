@@ -329,7 +329,10 @@ def test_an_event_whose_values_have_wrong_types_is_left_out_and_said(tmp_path, n
 @pytest.mark.parametrize(
     ("name", "value"),
     [("items", [7]), ("items", None), ("tags", {"a": 1}), ("tags", []), ("milestones", [1]),
-     ("started_at_ns", "now"), ("timeout_s", None), ("run_id", 5), ("domain", None)],
+     ("started_at_ns", "now"), ("timeout_s", None), ("run_id", 5), ("domain", None),
+     ("items", [{"variant_id": "a", "quantity": "2"}]), ("items", [{"quantity": [1]}]),
+     ("items", [{"quantity": None}]), ("items", [{"quantity": 10**18}]),
+     ("items", [{"variant_id": 5}]), ("started_at_ns", -1), ("started_at_ns", 2**63 - 1)],
 )  # fmt: skip
 def test_one_journal_with_a_wrong_start_costs_no_other(tmp_path, name, value):
     whole = write(tmp_path, replace(START, recording_id="whole"), event(1), END)
@@ -342,6 +345,18 @@ def test_one_journal_with_a_wrong_start_costs_no_other(tmp_path, name, value):
     assert str(path) in found.warnings[0]
     assert whole.exists()
     assert len(found.orders) == len(found.events) == 1
+
+
+def test_a_set_says_that_a_journal_in_it_is_damaged(tmp_path):
+    path = write(tmp_path, START, event(1), event(2), END)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'"seq":1', b'"seq":[]'))
+    found = fnb.load(tmp_path)
+    assert found.warnings == [f"{path}: 1 damaged line is left out. rec.warnings says which."]
+    assert str(path) in repr(found)
+    # A recorder that was killed in the middle of a line damaged nothing.
+    path.write_bytes(whole[:-5])
+    assert fnb.load(tmp_path).warnings == []
 
 
 def test_a_pipe_among_journals_is_not_waited_for(tmp_path):

@@ -238,6 +238,31 @@ def test_a_recorder_that_is_frozen_beyond_the_limit_is_ended(lab, until, monkeyp
     assert lab.place(ORDER, progress=False).outcome == "placed"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is frozen")
+def test_a_recorder_that_is_known_to_be_frozen_is_ended_at_the_limit(lab, monkeypatch):
+    monkeypatch.setattr("firmly_nb.recorder.process.LATE_S", 600.0)
+    lab.place(ORDER, progress=False)
+    os.kill(worker_of(lab).pid, signal.SIGSTOP)
+    with pytest.raises(RecorderError, match="Nothing was sent"):
+        lab.place(ORDER, progress=False, timeout_s=1.0)
+    # Not the order before it: nothing of this one was recorded.
+    assert lab.last is None
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize(
+    "error", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError]
+)
+def test_a_callback_that_wants_to_end_the_process_ends_nothing(lab, isolated, error):
+    def fail(record):
+        raise error("planned")
+
+    rec = lab.place(ORDER, on_record=fail, progress=False, isolated=isolated)
+    assert (rec.outcome, len(rec.events)) == ("placed", 4)
+    assert rec.warnings[0].startswith(f"on_record failed 6 times: {error.__name__}: planned")
+    assert lab.place(ORDER, progress=False).warnings == []
+
+
 @pytest.mark.parametrize("isolated", [True, False])
 @pytest.mark.parametrize("kind", ["start", "event", "end", "all"])
 def test_a_callback_that_fails_costs_no_recording(lab, isolated, kind):

@@ -173,7 +173,8 @@ def test_a_run_goes_on_where_it_began(lab, connect):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"run_id": "../../x"}, {"run_id": "other"}, {"budget": None}, {"budget": {"orders": "x"}},
+    [{"run_id": "../../x"}, {"run_id": "other"}, {"count": -1}, {"rate_per_s": 0.0},
+     {"concurrency": 0}, {"duration_s": -1.0}, {"budget": None}, {"budget": {"orders": "x"}},
      {"budget": {"cars": 1}}, {"count": "5"}, {"seed": 1.5}, {"tags": {"a": 1}}, {"kinds": {}},
      {"rate_per_s": "fast"}, {"arrival": None}, {"concurrency": True}],
     ids=str,
