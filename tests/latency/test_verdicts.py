@@ -110,6 +110,16 @@ def test_one_after_the_other_is_never_no_change_however_many_runs():
     assert found.verdict.startswith("Not different, but measured at different times: ")
 
 
+@pytest.mark.parametrize("n", [3, 20, 60])
+def test_few_orders_at_different_times_are_not_called_alike(n):
+    rng = np.random.default_rng(6)
+    a, b = (
+        tables(delays(rng, n), ids=ids, started_s=at + np.arange(n))
+        for ids, at in (("a", 0), ("b", 9e4))
+    )
+    assert compare(a, b).verdict.startswith("Perhaps different, perhaps not, but ")
+
+
 def test_a_day_that_grows_slower_is_no_verdict_where_orders_take_turns():
     wrong = verdicts(lambda rng: interleaved(rng, 150, level=day(1, 300)), 40)
     assert sum(one in {"slower", "faster"} for one in wrong) <= 4
