@@ -120,7 +120,7 @@ Control = Annotated[
     str | None, typer.Option(help="A merchant that did not change, measured in the same runs.")
 ]
 Slo = Annotated[
-    str | None,
+    list[str] | None,  # of one, the last of two would win unseen
     typer.Option(help=f"A target, like {TARGET}: so many orders must be placed within that."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]
@@ -406,7 +406,7 @@ def gate(
 
     asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
     judge = _judge(asked, slo, None if baseline else "--baseline")
-    if baseline is None and slo is None:
+    if baseline is None and not slo:
         text = f"A gate needs --baseline PATH, or a target such as --slo {TARGET}."
         raise coded_error(ValueError, "FNB316", text)
     recs = load(runs)
@@ -455,7 +455,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
 
     asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
     judge = _judge(asked, slo, None if compare else "--compare")
-    if check and compare is None and slo is None:
+    if check and compare is None and not slo:
         text = f"--check needs --compare PATH, or a target such as --slo {TARGET}."
         raise coded_error(ValueError, "FNB316", text)
     recs = _loaded(path)
@@ -962,7 +962,7 @@ def _print_sweep_json(started: Sweep, recs: Recordings) -> None:
 
 
 def _judge(
-    asked: dict[str, str | None], slo: str | None, lacks: str | None
+    asked: dict[str, str | None], slo: list[str] | None, lacks: str | None
 ) -> Callable[[Recordings, Recordings | None], Gate]:
     """Return what holds new recordings against earlier ones and a target; read its options.
 
@@ -972,7 +972,10 @@ def _judge(
     if lacks and given:
         text = f"--{next(iter(given))} is for a comparison. Add {lacks} PATH."
         raise coded_error(ValueError, "FNB316", text)
-    target = None if slo is None else target_of("--slo", slo)
+    if slo and len(slo) > 1:
+        text = f"--slo is one target, got {len(slo)}. Run the command once for each."
+        raise coded_error(ValueError, "FNB801", text)
+    target = target_of("--slo", slo[0]) if slo else None
     margins: dict[str, Any] = {
         "margin": share_of("--margin", given.get("margin", "10%"), 0.10),
         "tail_margin": points_of("--tail", given.get("tail", "5")),
