@@ -16,6 +16,7 @@ from scipy.signal import lfilter
 from scipy.special import ndtr, ndtri
 
 import firmly_nb as fnb
+from firmly_nb.latency.stages import STAGES as STAGES_OF_ORDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MEDIAN_MS, SIGMA = 1_000.0, 0.21
 SUCCESS = 0.98
+CONTROL = "control.test"
 STAGES = ("creating-cart", "item-added", "shipping-updated", "order-placed")
 STAGE_MS, STAGE_SIGMA = np.array([100.0, 400.0, 500.0, 220.0]), np.array([0.25, 0.35, 0.4, 0.3])
 BEGIN = pd.Timestamp("2026-11-23 09:00", tz="UTC")
@@ -150,6 +152,42 @@ class Study:
             }
         )
         return fnb.from_events(events[kept], orders)
+
+    def tables(self, name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Return the same as events, stages and orders: what is read of recordings, at once."""
+        n = len(self.placed)
+        ids = np.array([f"{name}{i}" for i in range(n)], dtype=object)
+        whole = self.ms if self.ms.ndim == 1 else self.ms.sum(axis=1)
+        orders: dict[str, Any] = {
+            "recording_id": ids,
+            "outcome": pd.Categorical(np.where(self.placed, "placed", "timeout")),
+            "started_at": BEGIN + pd.to_timedelta(self.start_s, unit="s"),
+            "domain": self.domain,
+            "n_items": self.items,
+            "time_to_order_placed_ms": np.where(self.placed, whole, np.nan),
+        }
+        if self.run is not None:
+            orders["run_id"] = [f"run {number}" for number in self.run]
+        events = pd.DataFrame({"recording_id": pd.Series([], dtype=str), "coalesced": []})
+        if self.ms.ndim == 1:
+            return events, STAGES_OF_ORDERS.empty(), pd.DataFrame(orders)
+        ends = self.ms.cumsum(axis=1)
+        came = self.placed[:, None] | (np.arange(4) < 3)
+        stages = STAGES_OF_ORDERS.from_columns(
+            {
+                "recording_id": np.repeat(ids, 4),
+                "stage": np.tile(STAGES, n),
+                "from_milestone": np.tile(["start", *STAGES[:-1]], n),
+                "to_milestone": np.tile(STAGES, n),
+                "start_ms": np.where(came, ends - self.ms, np.nan).ravel(),
+                "end_ms": np.where(came, ends, np.nan).ravel(),
+                "duration_ms": np.where(came, self.ms, np.nan).ravel(),
+                "uncertainty_us": np.where(came, 0.0, np.nan).ravel(),
+                "coalesced": np.zeros(4 * n, dtype=bool),
+                "gathered": np.zeros(4 * n, dtype=bool),
+            }
+        )
+        return events, stages, pd.DataFrame(orders)
 
     def part(self, which: NDArray[np.bool_]) -> Study:
         """Return some of its orders."""
@@ -384,4 +422,36 @@ def mixed(draw: Draw, n: int, *, factor: float, by_items: bool) -> Pair:
     named = np.where(is_slow, "b.test", "a.test").astype(object)
     domain, items = ("a.test", 1 + is_slow) if by_items else (named, 1)
     study = Study(ms, draw.random(2 * n) < 0.98, run, start_s, domain, items)
+    return two(study, is_b)
+
+
+def against_control(
+    draw: Draw,
+    count: int,
+    m: int,
+    *,
+    day: float = 0.2,
+    noise: float = 0.0,
+    spread: float = SIGMA,
+    factor: float = 1.0,
+) -> Pair:
+    """Return runs of A, then runs of B, each with orders to a merchant and to a control merchant.
+
+    The day grows slower for both; each merchant of a run has a little noise of its own. The times
+    of the control may spread more than those of the merchant.
+    """
+    is_control = np.concatenate([draw.permutation(np.arange(2 * m) >= m) for _ in range(2 * count)])
+    run = np.repeat(np.arange(2 * count), 2 * m)
+    sigma = np.where(is_control, spread, SIGMA)
+    own = noise * draw.standard_normal((2 * count, 2))[run, is_control.astype(int)]
+    ms = MEDIAN_MS * np.exp(sigma * draw.standard_normal(len(run)) + own)
+    ms = ms * (1.0 + day * run / (2 * count - 1))
+    is_b = run >= count
+    study = Study(
+        np.where(is_b & ~is_control, ms * factor, ms),
+        draw.random(len(run)) < SUCCESS,
+        run,
+        run * 3_600.0 + np.tile(np.arange(2 * m, dtype=float), 2 * count),
+        np.where(is_control, CONTROL, "a.test").astype(object),
+    )
     return two(study, is_b)

@@ -1,14 +1,18 @@
 """Count how often intervals and verdicts are right: ``python -m benchmarks.verdicts``.
 
-Studies are drawn from a known truth and go through ``fnb.from_events``, ``latency``, ``outcomes``
-and ``compare``, as a user's own data would. The same studies are judged in the style of the usual
-tools beside it: mean and t-test, Mann-Whitney, and p95 against p95. The tables are printed and
-written to ``docs/benchmarks-verdicts.md``. ``--full`` draws 2,000 pairs of each kind.
+Studies are drawn from a known truth. Those for intervals go through ``fnb.from_events``,
+``latency`` and ``outcomes``, as a user's own data would; pairs go to ``compare`` as tables, the
+first of each hundred through ``fnb.from_events`` as well, with the same sentence. The same studies
+are judged in the style of the usual tools: mean and t-test, Mann-Whitney, and p95 against p95. The
+tables are printed and written to ``docs/benchmarks-verdicts.md``. ``--equal`` draws more pairs of
+equal releases, of which false verdicts are rare; ``--full`` draws 2,000 of everything. With
+``--kept`` what is counted is kept in a file, so that a run that was ended goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import platform
 import time
@@ -22,9 +26,11 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.studies import (
+    CONTROL,
     MEDIAN_MS,
     SIGMA,
     Study,
+    against_control,
     along_one_run,
     apart_in_time,
     autocorrelated,
@@ -49,6 +55,7 @@ from benchmarks.studies import (
     trend,
     wide,
 )
+from firmly_nb.latency import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,9 +69,35 @@ PS = (0.5, 0.9, 0.95)
 WORSE, BETTER = ("fewer placed", "slower", "slower in a stage"), ("faster", "more placed")
 DECIDED = (*WORSE, *BETTER)
 OURS = ("not attributable", "not comparable")
-FAILED = "failed"
+FAILED, DRAWN = "failed", "drawn"
+PORTION = 100  # pairs that are drawn from a seed of their own, and kept together
 LARGE = 2_000_000
 MOST_MORE = 4_000
+
+
+# ----------------------------------------------------------------------- what is counted is kept
+
+_kept: dict[str, Any] = {}
+_file: list[Path] = []
+
+
+def keep_in(path: Path) -> None:
+    """Keep what is counted in a file, a JSON object a line; what is there is not drawn again."""
+    _file[:] = [path]
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            _kept.update(json.loads(line))
+
+
+def kept(name: str, count: Callable[[], Any]) -> Any:
+    """Return what was counted under a name, or count it."""
+    if name not in _kept:
+        began = time.perf_counter()
+        _kept[name] = {"found": count(), "took_s": time.perf_counter() - began}
+        for path in _file:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({name: _kept[name]}) + "\n")
+    return _kept[name]["found"]
 
 
 # ------------------------------------------------------------------- do intervals hold the truth?
@@ -159,8 +192,12 @@ INTERVALS = (
 )
 
 
-def coverage(kind: Interval, n: int, sets: int) -> dict[str, Any]:
+def coverage(kind: Interval, n: int, sets: int) -> dict[str, list[float]]:
     """Count how often the intervals of a kind of study hold the truth, ours and the usual ones."""
+    return kept(f"{kind.name}: {sets} of {n}", lambda: _coverage(kind, n, sets))
+
+
+def _coverage(kind: Interval, n: int, sets: int) -> dict[str, list[float]]:
     draw = np.random.default_rng([SEED, n, INTERVALS.index(kind)])
     given, held, closed, usual = (np.zeros(4) for _ in range(4))
     for _ in range(sets):
@@ -185,7 +222,8 @@ def coverage(kind: Interval, n: int, sets: int) -> dict[str, Any]:
             successes = int(study.placed.sum())
             found = stats.binomtest(successes, n).proportion_ci(method="wilson")
             usual[3] += found.low <= kind.success <= found.high
-    return {"given": given, "held": held, "closed": closed, "usual": usual, "sets": sets}
+    counts = {"given": given, "held": held, "closed": closed, "usual": usual}
+    return {name: values.tolist() for name, values in counts.items()}
 
 
 def _holds_as_independent(times: Floats, p: float, value: float) -> bool:
@@ -300,6 +338,20 @@ EQUAL = (
         DECIDED,
         -0.05,
     ),
+    *(
+        Pairs(
+            f"the day grows 20% slower, {count} + {count} runs of {m} beside a control{more}",
+            partial(against_control, count=count, m=m, noise=noise, spread=spread),
+            DECIDED,
+            -0.05,
+            (("control", CONTROL),),
+        )
+        for count, m, noise, spread, more in (
+            (5, 20, 0.0, SIGMA, ""),
+            (10, 20, 0.03, SIGMA, ", noise 3%"),
+            (10, 40, 0.0, 0.4, " that spreads twice as much"),
+        )
+    ),
 )
 
 TYPICAL, TAIL = ("slower",), ("slower", "slower in a stage")
@@ -330,6 +382,13 @@ POWER = (
         partial(in_own_runs, count=10, m=30, turns=True, factor=1.3),
         TYPICAL,
         None,
+    ),
+    Pairs(
+        "+30%, 7 + 7 runs of 20 beside a control, noise 3%",
+        partial(against_control, count=7, m=20, noise=0.03, factor=1.3),
+        TYPICAL,
+        0.95,
+        (("control", CONTROL),),
     ),
     Pairs(
         "8% five times slower in item-added, 400 + 400",
@@ -423,12 +482,35 @@ def _whole(side: Study) -> Floats:
 
 def judged(kind: Pairs, number: int, pairs: int) -> Counter[str]:
     """Count what is said of pairs of a kind, by us and by the usual tools."""
-    draw, found = np.random.default_rng([SEED, 7, number]), Counter[str]()
-    for _ in range(pairs):
+    found = Counter[str]()
+    for portion in range(-(-pairs // PORTION)):
+        size = min(PORTION, pairs - portion * PORTION)
+        found.update(
+            kept(_portion(kind, portion, size), partial(_judged, kind, number, portion, size))
+        )
+    portion = -(-pairs // PORTION)
+    while _portion(kind, portion, PORTION) in _kept:  # more were drawn at some time
+        found.update(_kept[_portion(kind, portion, PORTION)]["found"])
+        portion += 1
+    return found
+
+
+def _portion(kind: Pairs, portion: int, size: int) -> str:
+    return f"{kind.name}: {size} pairs from {portion * PORTION}"
+
+
+def _judged(kind: Pairs, number: int, portion: int, pairs: int) -> dict[str, int]:
+    draw, found = np.random.default_rng([SEED, 7, number, portion]), Counter[str]()
+    for at in range(pairs):
         a, b = kind.draw(draw)
-        sides = a.recordings("a"), b.recordings("b")
+        found[DRAWN] += 1
         try:
-            said = sides[0].compare(sides[1], **dict(kind.options))
+            said = compare(a.tables("a"), b.tables("b"), **dict(kind.options))
+            if not at:
+                recordings = a.recordings("a"), b.recordings("b")
+                same = recordings[0].compare(recordings[1], **dict(kind.options))
+                if same.verdict != said.verdict:
+                    raise AssertionError(f"{kind.name}: {same.verdict} and {said.verdict}")
         except ArithmeticError as problem:  # the others are counted, and the page says so
             found[FAILED] += 1
             print(f"{kind.name}: {problem!r}", flush=True)
@@ -436,7 +518,7 @@ def judged(kind: Pairs, number: int, pairs: int) -> Counter[str]:
         found[said.order.verdict] += 1
         found[f"exit {said.exit_code}"] += 1
         found.update(name for name, is_said in usual(a, b).items() if is_said)
-    return found
+    return dict(found)
 
 
 # ------------------------------------------------------------------- how many more would tell?
@@ -444,6 +526,12 @@ def judged(kind: Pairs, number: int, pairs: int) -> Counter[str]:
 
 def enough_more(change: float, n: int, pairs: int) -> tuple[int, int]:
     """Return how often as many more orders as were told did decide, and how often it was told."""
+    name = f"more orders, +{change:.0%}: {pairs} of {n}"
+    found: tuple[int, int] = tuple(kept(name, lambda: _enough_more(change, n, pairs)))
+    return found
+
+
+def _enough_more(change: float, n: int, pairs: int) -> tuple[int, int]:
     draw, told, decided = np.random.default_rng([SEED, n, round(change * 100)]), 0, 0
     for _ in range(pairs):
         a, b = in_one_run(draw, n, change=slower(1.0 + change))
@@ -521,19 +609,21 @@ def pair_rows(kinds: tuple[Pairs, ...], first: int, pairs: int) -> tuple[list[st
     rows, missed = [], []
     for number, kind in enumerate(kinds, first):
         found = judged(kind, number, pairs)
+        drawn = found[DRAWN]
         right = sum(found[word] for word in kind.found)
-        off = misses(right / pairs, kind.wanted, pairs)
+        off = misses(right / drawn, kind.wanted, drawn)
         if off:
-            missed.append(f"{kind.name}: {share(right, pairs)}%, wanted {_wanted(kind.wanted)}")
+            missed.append(f"{kind.name}: {share(right, drawn)}%, wanted {_wanted(kind.wanted)}")
         if found[FAILED]:
-            missed.append(f"{kind.name}: {share(found[FAILED], pairs)}% of comparisons failed")
+            missed.append(f"{kind.name}: {share(found[FAILED], drawn)}% of comparisons failed")
         said = [
-            f"{'**' if off else ''}{share(right, pairs)}{'**' if off else ''}",
+            f"{drawn:,}",
+            f"{'**' if off else ''}{share(right, drawn)}{'**' if off else ''}",
             _wanted(kind.wanted),
-            *(share(found[word], pairs) for word in ("no change", "not enough data")),
-            share(sum(found[word] for word in OURS), pairs),
-            *(share(found[f"exit {code}"], pairs) for code in (0, 1, 3)),
-            *(share(found[name], pairs) for name in ("t-test", "Mann-Whitney", "p95 10% off")),
+            *(share(found[word], drawn) for word in ("no change", "not enough data")),
+            share(sum(found[word] for word in OURS), drawn),
+            *(share(found[f"exit {code}"], drawn) for code in (0, 1, 3)),
+            *(share(found[name], drawn) for name in ("t-test", "Mann-Whitney", "p95 10% off")),
         ]
         rows.append(f"| {kind.name} | {' | '.join(said)} |")
         print(rows[-1], flush=True)
@@ -562,34 +652,35 @@ def more_rows(pairs: int) -> tuple[list[str], list[str]]:
 
 
 HEAD_OF_PAIRS = (
-    "| studies | {found} | wanted | no change | not enough data | not attributable | "
+    "| studies | pairs | {found} | wanted | no change | not enough data | not attributable | "
     "gate 0 | 1 | 3 | t-test | Mann-Whitney | p95 10% off |\n"
-    "| --- " + "| ---: " * 11 + "|"
+    "| --- " + "| ---: " * 12 + "|"
 )
 
 
-def page(pairs: int, sets: int) -> str:
+def page(pairs: int, sets: int, equal: int) -> str:
     """Measure everything and return the page."""
-    began = time.perf_counter()
     covered, missed = coverage_rows(sets)
     parts = []
-    for first, kinds, head in (
-        (0, EQUAL, "any change"),
-        (100, POWER, "found"),
-        (200, MARGIN, "said"),
+    for first, kinds, head, drawn in (
+        (0, EQUAL, "any change", equal),
+        (100, POWER, "found", pairs),
+        (200, MARGIN, "said", pairs),
     ):
-        rows, more = pair_rows(kinds, first, pairs)
+        rows, more = pair_rows(kinds, first, drawn)
         parts.append("\n".join([HEAD_OF_PAIRS.format(found=head), *rows]))
         missed += more
     predicted, more = more_rows(max(pairs // 2, 10))
     missed += more
-    took = (time.perf_counter() - began) / 60
+    took = sum(one["took_s"] for one in _kept.values()) / 60
     listed = "\n".join(f"- {text}" for text in missed) or "None."
     return TEXT.format(
         python=platform.python_version(),
         pairs=f"{pairs:,}",
         sets=f"{sets:,}",
+        alike=f"{equal:,}",
         error=f"{error(pairs):.1f}",
+        error_of_equal=f"{error(equal):.1f}",
         error_of_sets=f"{error(sets):.1f}",
         minutes=f"{took:.0f}",
         covered="\n".join(covered),
@@ -604,14 +695,20 @@ def page(pairs: int, sets: int) -> str:
 TEXT = """# Verdicts: how often they are right
 
 How often do intervals hold the truth, and how often is a verdict right? Studies are drawn from a
-known truth and go through `fnb.from_events`, `latency()`, `outcomes()` and `compare()`.
+known truth and go through `fnb.from_events`, `latency()` and `outcomes()`. Pairs go to `compare`
+as tables, the first of each hundred through `fnb.from_events` too, with the same sentence.
 [Statistics](statistics.md) has the definitions. Beside them, the same studies are judged in the
 style of the usual tools: mean and Welch's t-test, Mann-Whitney (both at 5%), and p95 against p95.
 
-Written by `python -m benchmarks.verdicts`: {pairs} pairs of each kind and {sets} studies of each
-kind of interval, in {minutes} minutes. Python {python}. The standard error of a share of 5% is
-{error} points for pairs and {error_of_sets} points for intervals. `--full` draws 2,000 of each.
-All shares are in percent. Bold: the target is missed by more than twice the standard error.
+Written by `python -m benchmarks.verdicts`, in {minutes} minutes, with Python {python}. All shares
+are in percent. Bold: the target is missed by more than twice the standard error. `--full` draws
+2,000 of everything. This page rests on:
+
+| what | drawn | standard error of a share of 5% |
+| --- | ---: | ---: |
+| intervals | {sets} studies of each kind | {error_of_sets} points |
+| equal releases | {alike} pairs of each kind or more | {error_of_equal} points |
+| changes, and changes at the margin | {pairs} pairs of each kind or more | {error} points |
 
 ## Targets that are missed
 
@@ -677,12 +774,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=USUAL, help="pairs of each kind")
     parser.add_argument("--sets", type=int, help="studies of each interval; default: 3 x pairs")
+    parser.add_argument("--equal", type=int, help="pairs of equal releases; default: as --pairs")
+    parser.add_argument("--kept", type=Path, help="file in which to keep what is counted")
     parser.add_argument("--full", action="store_true", help=f"{FULL:,} of each")
     parser.add_argument("--page", type=Path, default=PAGE, help="where the page is written")
     asked = parser.parse_args()
     pairs = FULL if asked.full else max(asked.pairs, 2)
     sets = FULL if asked.full else asked.sets or 3 * pairs
-    text = page(pairs, sets)
+    if asked.kept:
+        keep_in(asked.kept)
+    text = page(pairs, sets, FULL if asked.full else asked.equal or pairs)
     asked.page.write_text(text, encoding="utf-8")
     print(f"\nwritten to {asked.page}")
 

@@ -157,6 +157,10 @@ def test_a_gate_passes_fails_or_cannot_tell(gate, words, code, begins):
         (("same", "--slo", "order=0s:95%"), "--slo must be a time above 0 ms"),
         (("same", "--slo", "order=1s:100%"), "--slo must be between 0 and 1, got '100%'."),
         (("same", "--slo", "item-added=1s:95%"), "Unknown target 'item-added' for --slo."),
+        (
+            ("same", "--slo", "order=1s:95%", "--slo", "order=2s:50%"),
+            "--slo is one target, got 2. Run the command once for each.",
+        ),
         (("same", "--slo", "order=1s:95%", "--tail", "3"), "--tail is for a comparison."),
         (("same", *BEFORE, "--slow", "1s"), "No such option"),
         ((), "Missing argument"),

@@ -100,7 +100,7 @@ def gate(  # noqa: PLR0913, PLR0917 - each is an option of its own
     try:
         asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
         judge = _judge(asked, slo, None if baseline else "--baseline")
-        if baseline is None and slo is None:
+        if baseline is None and not slo:
             text = f"A gate needs --baseline PATH, or a target such as --slo {TARGET}."
             raise coded_error(ValueError, "FNB316", text)  # noqa: TRY301 - all is written down
         recs = load(runs)
@@ -175,7 +175,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
 
     asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
     judge = _judge(asked, slo, None if compare else "--compare")
-    if check and compare is None and slo is None:
+    if check and compare is None and not slo:
         text = f"--check needs --compare PATH, or a target such as --slo {TARGET}."
         raise coded_error(ValueError, "FNB316", text)
     recs = loaded(path)
@@ -325,7 +325,9 @@ def verify(
 # A gate and a report: what they are made of, and the verdict of both.
 
 
-def _judge(asked: dict[str, str | None], slo: str | None, lacks: str | None) -> Callable[..., Gate]:
+def _judge(
+    asked: dict[str, str | None], slo: list[str] | None, lacks: str | None
+) -> Callable[..., Gate]:
     """Return what holds new recordings against earlier ones and a target; read its options.
 
     ``lacks`` is the option of a comparison, where it was not given.
@@ -334,7 +336,10 @@ def _judge(asked: dict[str, str | None], slo: str | None, lacks: str | None) -> 
     if lacks and given:
         text = f"--{next(iter(given))} is for a comparison. Add {lacks} PATH."
         raise coded_error(ValueError, "FNB316", text)
-    target = None if slo is None else target_of("--slo", slo)
+    if slo and len(slo) > 1:
+        text = f"--slo is one target, got {len(slo)}. Run the command once for each."
+        raise coded_error(ValueError, "FNB801", text)
+    target = target_of("--slo", slo[0]) if slo else None
     margins: dict[str, Any] = {
         "margin": share_of("--margin", given.get("margin", "10%"), 0.10),
         "tail_margin": points_of("--tail", given.get("tail", "5")),

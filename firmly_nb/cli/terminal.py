@@ -92,7 +92,7 @@ Control = Annotated[
     str | None, typer.Option(help="A merchant that did not change, measured in the same runs.")
 ]
 Slo = Annotated[
-    str | None,
+    list[str] | None,  # of one, the last of two would win unseen
     typer.Option(help=f"A target, like {TARGET}: so many orders must be placed within that."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and events as JSON.")]

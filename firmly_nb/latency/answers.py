@@ -142,8 +142,8 @@ def answers(
     )
     return Whole(
         worded,
-        _tail(a, b, late, margins, unlike, why_not),
-        _success(pairs, failed, margins.placed, unlike, why_not),
+        _tail(a, b, late, margins, unlike, why_not, method),
+        _success(pairs, failed, margins.placed, unlike, why_not, method),
         # More of a study that has a last look is another study.
         None if levels.looks else _present(times.ends, a, b, late, failed, method, design),
     )
@@ -186,7 +186,13 @@ def _share_of(mask: Flags) -> Share:
 
 
 def _tail(
-    a: Group, b: Group, late: Late | None, margins: Margins, unlike: str, why_not: str
+    a: Group,
+    b: Group,
+    late: Late | None,
+    margins: Margins,
+    unlike: str,
+    why_not: str,
+    method: Method,
 ) -> Tail:
     decision = _both(late, margins.tail)
     verdict = word_of(decision.says, (SLOWER, FASTER), unlike, why_not)
@@ -198,6 +204,14 @@ def _tail(
         )
         came, used = [nothing, nothing], np.zeros(1, dtype=np.intp)
     else:
+        mine = [
+            ~method.control[one.kind] for one in (a, b)
+        ]  # the shares told are not the control's
+        late = late._replace(
+            is_late=(late.is_late[0][mine[0]], late.is_late[1][mine[1]]),
+            is_very_late=(late.is_very_late[0][mine[0]], late.is_very_late[1][mine[1]]),
+        )
+        a, b = a.of(mine[0]), b.of(mine[1])
         came, used = [np.isfinite(one.ms) for one in (a, b)], np.unique(a.kind)
     return Tail(
         estimate=late.late.estimate,
@@ -256,13 +270,18 @@ def _failed(pairs: Sequence[tuple[Side, Flags]], method: Method) -> Ends:
 
 
 def _success(
-    pairs: Sequence[tuple[Side, Flags]], failed: Ends, margin: float, unlike: str, why_not: str
+    pairs: Sequence[tuple[Side, Flags]],
+    failed: Ends,
+    margin: float,
+    unlike: str,
+    why_not: str,
+    method: Method,
 ) -> Success:
     decision = _decision(failed, margin)
-    rates = [
-        share(int((side.placed & side.attempted).sum()), int(side.attempted.sum()), WIDE)
-        for side, _ in pairs
-    ]
+    rates = []
+    for side, _ in pairs:
+        mine = side.attempted & ~method.control[side.kind]
+        rates.append(share(int((side.placed & mine).sum()), int(mine.sum()), WIDE))
     return Success(
         estimate=-failed.estimate,
         low=-failed.high,

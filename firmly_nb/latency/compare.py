@@ -309,7 +309,10 @@ def compare(  # noqa: PLR0913 - each is asked for by name
         more=None,
     )
     found = _with_more(found, whole)
-    times = [side.ms[use & ~np.isnan(side.ms)] for side, use in ((side_a, use_a), (side_b, use_b))]
+    times = [
+        side.ms[use & ~np.isnan(side.ms) & ~design.control[side.kind]]
+        for side, use in ((side_a, use_a), (side_b, use_b))
+    ]
     return Comparison(
         verdict=sentence(found),
         order=_whole_order(verdict_of(found), times),

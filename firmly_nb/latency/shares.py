@@ -17,6 +17,7 @@ from firmly_nb.latency.columns import coded, ended_ms, floats, is_value, positio
 from firmly_nb.latency.dependence import (
     Units,
     dependence_of_shares,
+    dependence_of_times,
     effective_units,
     error_over,
     shares_differ,
@@ -176,8 +177,12 @@ def success_over(flags: ArrayLike, units: Units, level: float = 0.95) -> Share:
     90.0% (85.4% to 93.3%; 270 of 300) from 10 runs, for runs like these
     """
     x = np.asarray(flags, dtype=bool)
+    return _share_over(x, dependence_of_shares(x, units), level)
+
+
+def _share_over(x: NDArray[np.bool_], basis: Dependence, level: float) -> Share:
+    """Return a share with the interval that such a dependence allows."""
     k, n = int(x.sum()), len(x)
-    basis = dependence_of_shares(x, units)
     told = replace(basis, codes=None)
     if basis.unit == "none":
         return Share(k, n, k / n, 0.0, 1.0, told)
@@ -409,10 +414,11 @@ COMPLETION = Table(
     (
         Column("t_ms", "float64", "ms", "time since the request"),
         Column("share", "float64", "", "share of the attempted orders placed by then"),
-        Column("low", "float64", "", "pointwise Wilson interval, lower end"),
-        Column("high", "float64", "", "the same, upper end"),
+        Column("low", "float64", "", "interval at that time, lower end; 0: none"),
+        Column("high", "float64", "", "the same, upper end; 1: none"),
     ),
 )
+LOOKED_AT = 30  # times of a curve at which it is looked at how much wider its band must be
 
 
 def completion_curve(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
@@ -440,7 +446,7 @@ def completion_curve(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     {'t_ms': [0.0, 100.0, 200.0, 300.0], 'share': [0.0, 0.25, 0.5, 0.75]}
     """
     curve = _incidence(orders) if is_censored(orders) else _plain(orders)
-    low, high = wilson(curve.share * curve.of, curve.of, level)
+    low, high = _band(curve, orders, level)
     return COMPLETION.from_columns(
         {"t_ms": curve.t_ms, "share": curve.share, "low": low, "high": high}
     )
@@ -453,6 +459,49 @@ def is_censored(orders: pd.DataFrame) -> bool:
     limits = orders.loc[is_value(orders["outcome"], "timeout"), "order_latency_ms"]
     longest = max(limits.max(), orders["time_to_order_placed_ms"].max(), 0.0)
     return bool(len(limits) and longest > limits.min() * SAME_LIMIT)
+
+
+def _band(curve: _Curve, orders: pd.DataFrame, level: float) -> tuple[Floats, Floats]:
+    """Return Wilson's interval at each time, wider where orders are alike.
+
+    What counts as one observation is decided once for the whole curve. How much wider that makes
+    the interval is looked at at some times, and taken from the nearest of these at the others.
+    """
+    low, high = wilson(curve.share * curve.of, curve.of, level)
+    counted = attempted(orders)
+    basis = _basis_of_curve(counted)
+    if basis is None or basis.unit == "orders":
+        return low, high
+    if basis.unit == "none":
+        return np.zeros(len(low)), np.ones(len(low))
+    times = floats(counted["time_to_order_placed_ms"])
+    places = np.unique(np.linspace(0, len(curve.t_ms) - 1, LOOKED_AT).round().astype(np.intp))
+    wider = np.ones((2, len(places)))
+    for column, t in enumerate(curve.t_ms[places]):
+        flags = times <= t
+        alone = share(int(flags.sum()), len(flags), level)
+        found = _share_over(flags, basis, level)
+        for row, (own, of) in enumerate(((found.low, alone.low), (found.high, alone.high))):
+            if of not in (own, alone.share):
+                wider[row, column] = max((own - alone.share) / (of - alone.share), 1.0)
+    below, above = (np.interp(np.arange(len(low)), places, each) for each in wider)
+    low = np.maximum(curve.share - below * (curve.share - low), 0.0)
+    high = np.minimum(curve.share + above * (high - curve.share), 1.0)
+    # A curve only rises, so what is possible early is possible later, and the other way round.
+    return np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
+
+
+def _basis_of_curve(counted: pd.DataFrame) -> Dependence | None:
+    """Return what counts as one observation, by the times and by which orders were placed."""
+    if not len(counted):
+        return None
+    units = units_of(counted)
+    times = floats(counted["time_to_order_placed_ms"])
+    came = np.isfinite(times)
+    by_shares = dependence_of_shares(came, units)
+    if by_shares.unit != "orders" or not came.any():
+        return by_shares
+    return dependence_of_times(np.where(came, times, 2 * times[came].max()), units)
 
 
 class _Curve(NamedTuple):

@@ -531,8 +531,10 @@ def _between(low: float, high: float) -> str:
 
 def _not_attributable(found: Found) -> str:
     decisions = found.decisions
-    different = any(one.says in {WORSE, BETTER} for one in decisions)
-    begin = "Different" if different else "Not different"
+    says = {one.says for one in decisions}
+    begin = "Different" if says & {WORSE, BETTER} else "Not different"
+    if begin == "Not different" and says != {NO_CHANGE}:
+        begin = "Perhaps different, perhaps not"  # wide intervals show nothing
     said = []
     if decisions[2].says in {WORSE, BETTER}:
         said.append(_placed(found))

@@ -118,7 +118,9 @@ def from_events(
         for name, frame, known in (("events", events, OF_EVENTS), ("orders", orders, OF_ORDERS))
         if frame is not None
     ]
-    return Recordings(Selection([source]), [*said, *(text for text in unused if text)])
+    is_placed = (table["outcome"] == PLACED).any()
+    never = "" if is_placed else _never_placed(names, events, orders)
+    return Recordings(Selection([source]), [*said, *(text for text in (*unused, never) if text)])
 
 
 # ------------------------------------------------------------------- looking at what is given
@@ -151,6 +153,17 @@ def _frame(name: str, given: Any) -> pd.DataFrame:
         if isinstance(given.get(column), pd.DataFrame):
             _wrong(f"{name}.{column}", "is there twice. Drop one of them.")
     return given.reset_index(drop=True)
+
+
+def _never_placed(
+    names: Sequence[str] | None, events: pd.DataFrame, orders: pd.DataFrame | None
+) -> str:
+    """Say that no order came to the last milestone, if nothing else says how orders ended."""
+    told = orders is not None and not {"outcome", "time_to_order_placed_ms"}.isdisjoint(orders)
+    if told or not len(events) or (names and (events["event"] == names[-1]).any()):
+        return ""
+    asked = f"{quoted(names[-1])}, the last milestone" if names else "a known name of success"
+    return f"events: none is {asked}; pass milestones=[...]"
 
 
 def _unused(name: str, columns: Iterable[Any], known: Sequence[str]) -> str:
@@ -254,8 +267,22 @@ def _numbers(
 def _flags(where: str, column: pd.Series) -> Flags:
     values = set(pd.unique(column.dropna()).tolist()) if column.notna().any() else set()
     if column.isna().any() or not values <= {True, False}:
-        _wrong(where, f"must be true or false in each row, got {column.dtype}. Use .astype(bool).")
+        hint = (
+            f"Use {where} == 'true', with the word that means true."  # astype(bool) makes all true
+        )
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            hint = f"Use {where} == 1, with the number that means true."
+        _wrong(where, f"must be true or false in each row, got {column.dtype}. {hint}")
     return column.to_numpy(bool)
+
+
+def _unit_of_epoch(column: pd.Series) -> str:
+    """Return the unit in which numbers are times of today since 1970."""
+    largest = float(column.abs().max())
+    return next(
+        (unit for unit, least in (("ns", 1e17), ("us", 1e14), ("ms", 1e11)) if largest >= least),
+        "s",
+    )
 
 
 def _starts(where: str, column: pd.Series) -> pd.Series:
@@ -268,7 +295,8 @@ def _starts(where: str, column: pd.Series) -> pd.Series:
             return pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]")
         if pd.api.types.is_datetime64_any_dtype(kind):
             _wrong(where, 'has no time zone. Use .dt.tz_localize("UTC"), or the zone it is in.')
-        _wrong(where, f"must be times, got {kind}. Use pd.to_datetime({where}, utc=True).")
+        unit = f'unit="{_unit_of_epoch(column)}", ' if pd.api.types.is_numeric_dtype(kind) else ""
+        _wrong(where, f"must be times, got {kind}. Use pd.to_datetime({where}, {unit}utc=True).")
     try:
         found: pd.Series = column.dt.tz_convert("UTC").astype("datetime64[ns, UTC]")
     except (ValueError, OverflowError):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 from statsmodels.duration.survfunc import CumIncidenceRight
 
 from firmly_nb.latency.shares import completion_curve, is_censored, success_rate, wilson
@@ -263,3 +264,69 @@ def test_a_curve_that_ends_at_1_has_an_interval_there_as_narrow_as_before(placed
     assert last["low"] > 0
     if len(curve) == 2:
         assert last["low"] == pytest.approx(float(wilson(len(orders), len(orders))[0]))
+
+
+def alike(rng, n, rho=0.6):
+    """AR(1): each order goes along with the one before."""
+    steps = rng.standard_normal(n) * np.sqrt(1 - rho**2)
+    steps[0] /= np.sqrt(1 - rho**2)
+    return lfilter([1.0], [1.0, -rho], steps)
+
+
+def at(curve, t_ms):
+    """The interval of the share that was placed by then."""
+    row = curve[curve["t_ms"] <= t_ms].iloc[-1]
+    return row["low"], row["high"]
+
+
+def held(rng, make, truth, t_ms, sets):
+    curves = (completion_curve(make(rng)) for _ in range(sets))
+    return sum(low <= truth <= high for low, high in (at(curve, t_ms) for curve in curves))
+
+
+def test_its_band_is_wider_where_neighbours_are_alike():
+    def neighbours(rng):
+        return ended(["placed"] * 400, 1000 * np.exp(0.2 * alike(rng, 400)))
+
+    assert held(np.random.default_rng(4), neighbours, 0.5, 1000.0, 60) >= 54  # 46 if independent
+
+
+def test_its_band_is_wider_where_orders_of_a_run_are_alike():
+    def of_runs(rng):
+        level = np.repeat(0.15 * rng.standard_normal(10), 40)
+        times = 1000 * np.exp(level + 0.2 * rng.standard_normal(400))
+        return ended(["placed"] * 400, times).assign(run_id=np.repeat(list("abcdefghij"), 40))
+
+    assert held(np.random.default_rng(5), of_runs, 0.5, 1000.0, 60) >= 54
+
+
+def test_two_runs_that_differ_allow_no_band():
+    rng = np.random.default_rng(6)
+    times = np.concatenate([rng.normal(1000, 50, 40), rng.normal(1500, 50, 40)])
+    curve = completion_curve(ended(["placed"] * 80, times).assign(run_id=["a"] * 40 + ["b"] * 40))
+    assert (curve["low"] == 0).all()
+    assert (curve["high"] == 1).all()
+
+
+@pytest.mark.parametrize("runs", [5, 8, 20])
+def test_the_end_of_the_curve_has_the_interval_of_the_success_rate(runs):
+    rng = np.random.default_rng(runs)
+    run = np.repeat(np.arange(runs), 30)
+    is_placed = rng.random(len(run)) < np.where(run % 4 == 0, 0.6, 0.95)
+    orders = ended(np.where(is_placed, "placed", "timeout"), rng.lognormal(7, 0.2, len(run)))
+    orders.loc[~is_placed, "order_latency_ms"] = 60_000.0
+    orders["run_id"] = [f"run {number}" for number in run]
+    last, rate = completion_curve(orders).iloc[-1], success_rate(orders)
+    assert (last["low"], last["high"]) == pytest.approx((rate.low, rate.high), abs=1e-9)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([2, 5, 12]), st.floats(0.1, 1.0))
+def test_the_band_holds_the_curve_and_never_turns_back(seed, runs, success):
+    rng = np.random.default_rng(seed)
+    n = 15 * runs
+    names = np.where(rng.random(n) < success, "placed", "timeout")
+    orders = ended(names, rng.lognormal(7, 0.5, n)).assign(run_id=np.arange(n) % runs)
+    orders["run_id"] = orders["run_id"].astype(str)
+    curve = completion_curve(orders)
+    assert ((curve["low"] <= curve["share"]) & (curve["share"] <= curve["high"])).all()
+    assert (curve[["low", "high"]].diff().dropna() >= 0).all(axis=None)

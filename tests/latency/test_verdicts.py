@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from firmly_nb.latency.compare import compare
+from firmly_nb.latency.questions import WIDE, Group, Method, tail
 from tests.latency.conftest import draw_delays
 from tests.latency.studies import (
     changed,
@@ -107,6 +108,16 @@ def test_one_after_the_other_is_never_no_change_however_many_runs():
     found = compare(*in_runs(np.random.default_rng(5), "a" * 20 + "b" * 20, 40, level=level))
     assert found.order.verdict == "not attributable"
     assert found.verdict.startswith("Not different, but measured at different times: ")
+
+
+@pytest.mark.parametrize("n", [3, 20, 60])
+def test_few_orders_at_different_times_are_not_called_alike(n):
+    rng = np.random.default_rng(6)
+    a, b = (
+        tables(delays(rng, n), ids=ids, started_s=at + np.arange(n))
+        for ids, at in (("a", 0), ("b", 9e4))
+    )
+    assert compare(a, b).verdict.startswith("Perhaps different, perhaps not, but ")
 
 
 def test_a_day_that_grows_slower_is_no_verdict_where_orders_take_turns():
@@ -435,7 +446,7 @@ def test_a_merchant_that_did_not_change_takes_the_day_away():
             started_s=started + np.arange(320) * 60.0,
         )
 
-    rng = np.random.default_rng(25)
+    rng = np.random.default_rng(26)
     a, same, slower = side(rng, "a", 0, 1.0), side(rng, "b", 1e6, 1.0), side(rng, "b", 1e6, 1.3)
     assert compare(a, same).order.verdict == "not attributable"
     found = compare(a, same, control="same.test")
@@ -447,6 +458,24 @@ def test_a_merchant_that_did_not_change_takes_the_day_away():
     assert found.typical.estimate == pytest.approx(1.3, rel=0.07)
     assert "relative to same.test" in found.verdict
     assert found.by_runs
+    assert found.order.n_a == found.success.a.of == found.tail.a.of == 160  # not the control's
+
+
+def test_a_slow_day_makes_no_tail_where_the_control_spreads_more():
+    method = Method("control", True, np.array([False, True]), np.arange(2))
+
+    def side(rng, day):
+        kind, run = np.tile([0, 1], 400), np.repeat(np.arange(10), 80)
+        spread = np.where(kind == 1, 0.4, 0.21)
+        pace = 1000 * np.linspace(*day, 10)[run]
+        return Group(pace * np.exp(spread * rng.standard_normal(800)), kind, run)
+
+    def told(seed):
+        rng = np.random.default_rng(seed)
+        found = tail(side(rng, (1.0, 1.2)), side(rng, (1.2, 1.4)), method, WIDE)
+        return any(one.low > 0 or one.high < 0 for one in (found.late, found.very_late))
+
+    assert sum(told(seed) for seed in range(40)) <= 2
 
 
 @pytest.mark.parametrize("success", [1.0, 0.9])

@@ -332,7 +332,36 @@ WRONG = {
         "FNB331",
         "is null in row 0",
     ),
-    "coalesced as text": (TABLE.assign(coalesced="no"), None, "FNB331", "must be true or false"),
+    "coalesced as text": (
+        TABLE.assign(coalesced="no"),
+        None,
+        "FNB331",
+        "true or false in each row, got .*. Use events.coalesced == 'true'",
+    ),
+    "coalesced as numbers": (
+        TABLE.assign(coalesced=[0, 1, 2, 0, 1, 2]),
+        None,
+        "FNB331",
+        "Use events.coalesced == 1",
+    ),
+    "starts in seconds": (
+        TABLE,
+        ORDERS.assign(started_at=1_764_406_800),
+        "FNB331",
+        r'pd.to_datetime\(orders.started_at, unit="s", utc=True\)',
+    ),
+    "starts in milliseconds": (
+        TABLE,
+        ORDERS.assign(started_at=1_764_406_800_123.5),
+        "FNB331",
+        r'unit="ms", utc=True\)',
+    ),
+    "starts in nanoseconds": (
+        TABLE,
+        ORDERS.assign(started_at=1_764_406_800_123_456_789),
+        "FNB331",
+        r'unit="ns", utc=True\)',
+    ),
     "coalesced missing": (TABLE.assign(coalesced=None), None, "FNB331", "must be true or false"),
     "an event without name": (
         TABLE.assign(event=[None] * 6),
@@ -468,3 +497,13 @@ def test_milestones_are_names_in_order(milestones):
     with pytest.raises(ValueError, match="milestones ") as caught:
         fnb.from_events(TABLE, milestones=milestones)
     assert code_of(caught.value) == "FNB331"
+
+
+def test_milestones_that_no_order_has_are_told():
+    told = fnb.from_events(TABLE, milestones=["cart", "bought"])
+    assert told.warnings == ["events: none is 'bought', the last milestone; pass milestones=[...]"]
+    told = fnb.from_events(TABLE.assign(event="done"))
+    assert told.warnings == ["events: none is a known name of success; pass milestones=[...]"]
+    assert not fnb.from_events(TABLE).warnings
+    known = pd.DataFrame({"recording_id": TABLE["recording_id"].unique(), "outcome": "timeout"})
+    assert not fnb.from_events(TABLE, known, milestones=["cart", "bought"]).warnings
