@@ -436,14 +436,14 @@ def _beyond(field: _Field, other: _Field, orders: _Orders) -> float:
     if isinstance(rival, str) or rival.by_runs != sample.by_runs:
         return p_value_of(columns, y, sample.runs, by_runs=sample.by_runs)[0]
     taken = columns_of(rival.codes, is_numeric=other.is_numeric, curved=True)
-    within = sample.runs
-    if within is not None:
-        columns, taken = (one - run_means(one, within)[within] for one in (columns, taken))
-        y = without_runs(y, np.ones(len(y)), within)
+    blocks = sample.runs
+    if blocks is not None:
+        columns, taken = (one - run_means(one, blocks)[blocks] for one in (columns, taken))
+        y = without_runs(y, np.ones(len(y)), blocks)
     basis = basis_of(taken)
     y = y - y.mean()
     y, columns = y - basis @ (basis.T @ y), columns - basis @ (basis.T @ columns)
-    return p_value_of(columns, y, within, by_runs=sample.by_runs, lost=basis.shape[1])[0]
+    return p_value_of(columns, y, blocks, by_runs=sample.by_runs, lost=basis.shape[1])[0]
 
 
 def _adjust(rows: list[dict[str, Any]]) -> None:

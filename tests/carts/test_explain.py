@@ -424,3 +424,99 @@ def test_what_stands_out_only_before_it_is_adjusted_is_a_hint():
             assert each["sentence"].startswith("A hint, no more (Holm-adjusted p = ")
         else:
             assert each["sentence"].startswith("No sign that ")
+
+
+def in_runs(seed: int, runs: int, each: int, *, between: float = 0.3) -> pd.DataFrame:
+    """Orders of runs that have good and bad days; nothing else makes them slow."""
+    rng = np.random.default_rng(seed)
+    run = np.repeat(np.arange(runs), each)
+    noise = np.sqrt(between) * rng.normal(size=runs)[run]
+    noise = noise + np.sqrt(1 - between) * rng.normal(size=runs * each)
+    return pd.DataFrame(
+        {
+            "run_id": [f"run {one}" for one in run],
+            "minutes_since_first": 60.0 * run + np.tile(np.arange(each) / 30, runs),
+            "release": np.array(["a", "b"])[rng.permutation(np.arange(runs) % 2)][run],
+            "domain": rng.choice(["a.test", "b.test"], runs * each),
+            "order_latency_ms": 800 * np.exp(0.25 * noise),
+        }
+    )
+
+
+def test_what_is_the_same_within_runs_seldom_stands_out_by_chance():
+    alarms = 0
+    for seed in range(100):
+        found = row(explain(in_runs(seed, 10, 30), fields=["release"], resamples=2), "release")
+        assert (found["unit"], found["units"], found["n"]) == ("runs", 10, 300)
+        alarms += found["finding"] == "stands out"
+    assert alarms <= 8
+
+
+def test_what_is_the_same_within_runs_is_found_from_many_runs():
+    table = in_runs(1, 20, 20)
+    table.loc[table["release"] == "b", "order_latency_ms"] *= 1.6
+    found = row(explain(table), "release")
+    assert found["finding"] == "stands out"
+    assert found["ratio_low"] < 1.6 < found["ratio_high"]
+    assert found["sentence"].endswith("; 20 runs, for it is the same within each.")
+
+
+@pytest.mark.parametrize(("runs", "judged"), [(2, False), (6, False), (7, True)])
+def test_few_runs_cannot_tell_what_is_the_same_within_them(runs, judged):
+    table = in_runs(2, runs, 30)
+    found = row(explain(table, fields=["release"], resamples=2), "release")
+    assert pd.notna(found["effect"]) == judged
+    if not judged:
+        assert found["finding"] == "not judged"
+        assert found["sentence"] == (
+            f"Not judged: it is the same within each run, and {runs} runs are too few to tell it "
+            "from other differences between runs. Let its values take turns within runs."
+        )
+
+
+def test_what_takes_turns_within_runs_is_compared_within_them():
+    table = in_runs(3, 6, 40, between=0.9)
+    table.loc[table["domain"] == "b.test", "order_latency_ms"] *= 1.1
+    found = row(explain(table), "domain")
+    assert (found["unit"], found["finding"]) == ("orders", "stands out")
+    assert found["ratio_low"] < 1.1 < found["ratio_high"]
+    assert found["ratio_high"] / found["ratio_low"] < 1.15
+    assert pd.isna(found["goes_with"])
+
+
+def test_a_merchant_that_is_slow_for_a_while_is_not_found_among_like_neighbours():
+    alarms = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        z = rng.normal(size=160)
+        for at in range(1, 160):
+            z[at] = 0.6 * z[at - 1] + 0.8 * z[at]
+        kind = np.repeat(["x", "y"], 80)
+        table = pd.DataFrame({"kind": kind, "order_latency_ms": np.exp(6 + 0.3 * z)})
+        alarms += row(explain(table, resamples=2), "kind")["finding"] == "stands out"
+    assert alarms <= 8
+
+
+def test_cart_size_and_merchant_are_told_apart_by_orders_that_differ_in_one_of_them():
+    rng = np.random.default_rng(5)
+    big = rng.random(400) < 0.5
+    items = np.where(rng.random(400) < 0.8, big, ~big).astype(int) * 3 + 1
+    table = pd.DataFrame(
+        {
+            "domain": np.where(big, "big.test", "small.test"),
+            "n_items": items,
+            "order_latency_ms": np.exp(6 + 0.2 * rng.normal(size=400))
+            * np.where(items > 1, 1.5, 1),
+        }
+    )
+    found = explain(table)
+    assert row(found, "n_items")["finding"] == "stands out"
+    merchant = row(found, "domain")
+    assert (merchant["finding"], merchant["goes_with"]) == ("nothing beyond others", "n_items")
+    assert "These show nothing beyond others that they go with:\n- domain" in explain_in_words(
+        found
+    )
+
+
+def test_runs_are_no_explanation():
+    assert "run_id" not in explain(in_runs(4, 6, 10), resamples=2)["field"].tolist()
