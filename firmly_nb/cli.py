@@ -467,7 +467,13 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     is_new = not output.parent.exists()
     try:
         written = write(
-            recs, output, title, calibration=calibration, against=against, pictures=pictures
+            recs,
+            output,
+            title,
+            calibration=calibration,
+            against=against,
+            pictures=pictures,
+            target=None if slo is None else target_of("--slo", slo),
         )
     except OSError as error:
         if error.strerror is None:
@@ -985,8 +991,12 @@ def _judge(
         from firmly_nb.latency.gate import gate as decision
 
         compared = None if earlier is None else earlier.compare(recs, **margins)
-        attained = None if target is None else recs.slo(target.order_ms, target.share)
-        return decision(compared, attained)
+        if target is None:
+            return decision(compared, None)
+        attained = recs.slo(target.order_ms, target.share)
+        by = recs.by("domain")
+        merchants = by.slo(target.order_ms, target.share) if len(by) > 1 else None
+        return decision(compared, attained, merchants, recs.throughput())
 
     return judge
 
