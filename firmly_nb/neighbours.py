@@ -1,4 +1,4 @@
-"""Values in order of time: are neighbours alike, and what else the same noise could have shown.
+"""Values in order of time whose neighbours may be alike, and what else their noise could show.
 
 A slow minute or a slow day lasts. So values that follow one another are alike, and shuffling them
 would take a slow stretch apart that noise alone can make. Here the noise is a first-order
@@ -82,6 +82,14 @@ class Noise(NamedTuple):
             for at in range(1, longer):
                 values[:, at] += self.alike * values[:, at - 1]
         return values[:, longer - size :]
+
+
+def alike_noise(rng: np.random.Generator, draws: int, size: int, alike: float) -> Floats:
+    """Return series of normal noise whose neighbours are alike, of standard deviation 1."""
+    x = rng.standard_normal((draws, size))
+    for at in range(1, size):
+        x[:, at] = alike * x[:, at - 1] + math.sqrt(1 - alike**2) * x[:, at]
+    return x
 
 
 def noise_of(rest: Floats) -> Noise:

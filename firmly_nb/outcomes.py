@@ -218,6 +218,7 @@ REFUSED_EXIT, INTERRUPTED_EXIT = 2, 130  # before anything was sent; by Ctrl-C
 
 # Outcomes whose error code the server gave; other outcomes have codes of our own.
 ANSWERED = frozenset({"error_event", "http_error"})
+ENDED_HERE = frozenset({CANCELLED, "timeout"})  # by the analyst or the recorder, not by the server
 # A response with one of these refuses the request, whoever gave it: the API or a gateway.
 REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431})
 # Where the first edition did not note whether the request left: said when it did not.

@@ -203,6 +203,11 @@ def test_for_machines_it_says_all_that_decides(gate, sets):
     assert [row["stage"] for row in told["baseline"]["stages"]] == list(NAMES)
     assert told["slo"]["verdict"] == "missed"
     assert told["slo"]["of"] == 500
+    assert told["slo"]["budget"]["allowed"] == pytest.approx(25)
+    assert told["slo"]["budget"]["missed"] == 500 - told["slo"]["count"]
+    assert 0 < told["slo"]["goodput_per_s"] < told["slo"]["throughput_per_s"]
+    assert len(told["slo"]["days"]) == 1
+    assert told["slo"]["merchants"] is None
     code, said, _ = gate("empty", *BEFORE, "--json", "-")
     told = json.loads(said)
     assert (code, told["verdict"]) == (3, "cannot tell")
@@ -322,3 +327,12 @@ def test_orders_that_would_tell_of_a_target_tell_in_nine_of_ten_studies():
     assert 0.85 < told < 0.97
     assert more_for_target(share(60, 60), 0.90) is None
     assert more_for_target(share(0, 0), 0.90) is None
+
+
+def test_a_target_has_its_error_budget_its_rates_and_a_row_for_each_merchant(gate):
+    _, said, _ = gate("same", "--slo", "order=1500ms:95%")
+    assert "Error budget: " in said
+    assert "of 25.0 allowed misses" in " ".join(said.split())
+    assert "orders/s. Goodput: " in said
+    _, said, _ = gate("slower friday", "--slo", "order=1500ms:95%")
+    assert "The intervals of all groups hold together with 95%." in said

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 REFERENCE: tuple[str, ...] = tuple(one["name"] for one in API["events"]["reference"]["names"])
 GUIDE: tuple[str, ...] = tuple(one["name"] for one in API["events"]["guide"]["names"])
 ERROR: str = API["events"]["error"]["name"]
+ITEM_ADDED: str = REFERENCE[1]
 SUCCESS = frozenset({REFERENCE[-1], GUIDE[-1]})
 # The call that orders a cart which was built call by call; the stage that it makes is called so.
 COMPLETE_ORDER = "complete-order"

@@ -2,23 +2,39 @@
 
 Many fields are tried at once and orders are not assigned to fields at random, so the table says
 what chance alone would give, adjusts its p values for the number of fields tried, and names fields
-that go together and cannot be told apart.
+that go together: if neither explains anything beyond the other, neither gets the credit. A field
+that is the same within each run is as good as one observation a run, so whole runs are permuted.
+Other fields are compared within runs.
 """
 
 from __future__ import annotations
 
-from itertools import combinations
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from firmly_nb.carts.effects import (
+    basis_of,
+    benjamini_hochberg,
+    bootstrapped,
+    codes_of,
+    columns_of,
+    epsilon_squared,
+    holm,
+    p_value_of,
+    ranks_of,
+    run_means,
+    spearman,
+    without_runs,
+)
 from firmly_nb.carts.schemas import EXPLANATIONS
 from firmly_nb.carts.tables import discounts, snapshots
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
-from firmly_nb.display.text import interval, number, percent, printable
+from firmly_nb.display.text import count, interval, listed, number, percent, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -26,174 +42,23 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
-# Effect sizes on ranks, because latencies are skewed and have outliers; what holds for the ranks of
-# a latency holds for those of its logarithm. Spearman's rho for numbers, epsilon squared of Kruskal
-# and Wallis for categories: H / (n - 1), the share of the ranks' variance that lies between the
-# categories (M. Tomczak and E. Tomczak, "The need to report effect size estimates revisited",
-# 2014).
-
-
-class EffectSize(NamedTuple):
-    """An effect size with its interval, and what it would be by chance alone."""
-
-    size: float
-    low: float
-    high: float
-    by_chance: float
-    p_value: float
-
-
-def codes_of(values: Sequence[Any] | NDArray[Any]) -> Codes:
-    """Code values by the rank of each among the distinct ones."""
-    return np.unique(np.asarray(values), return_inverse=True)[1]
-
-
-def spearman(x: Codes, y: Codes, weights: Floats | None = None) -> float:
-    """Return Spearman's rho of two coded variables; weights say how often each row counts.
-
-    Examples
-    --------
-    >>> x = codes_of([1, 2, 3, 4])
-    >>> round(spearman(x, codes_of([10, 20, 40, 30])), 3)
-    0.8
-    """
-    w = np.ones(len(x)) if weights is None else weights
-    rx, ry = _ranks(x, w), _ranks(y, w)
-    rx, ry = rx - np.average(rx, weights=w), ry - np.average(ry, weights=w)
-    spread = np.sqrt((w * rx * rx).sum() * (w * ry * ry).sum())
-    return float((w * rx * ry).sum() / spread) if spread > 0 else 0.0
-
-
-def epsilon_squared(groups: Codes, y: Codes, weights: Floats | None = None) -> float:
-    """Return epsilon squared: the share of y's rank variance that lies between the groups.
-
-    Examples
-    --------
-    >>> groups = codes_of(["a", "a", "b", "b"])
-    >>> epsilon_squared(groups, codes_of([1, 2, 3, 4]))
-    0.8
-    """
-    w = np.ones(len(y)) if weights is None else weights
-    ranks = _ranks(y, w)
-    ranks = ranks - np.average(ranks, weights=w)
-    sizes = np.bincount(groups, weights=w)
-    sums = np.bincount(groups, weights=w * ranks)
-    between = (sums[sizes > 0] ** 2 / sizes[sizes > 0]).sum()
-    whole = (w * ranks * ranks).sum()
-    return float(between / whole) if whole > 0 else 0.0
-
-
-def cramers_v(a: Codes, b: Codes) -> float:
-    """Return Cramér's V of two categorical variables, 0 to 1.
-
-    Examples
-    --------
-    >>> a = codes_of(["x", "x", "y", "y"])
-    >>> cramers_v(a, a)
-    1.0
-    """
-    table = np.zeros((a.max() + 1, b.max() + 1))
-    np.add.at(table, (a, b), 1)
-    expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
-    smaller = min(table.shape) - 1
-    if smaller == 0:
-        return 0.0
-    chi2 = ((table - expected) ** 2 / expected).sum()
-    return float(np.sqrt(chi2 / (len(a) * smaller)))
-
-
-def numeric_effect(x: Codes, y: Codes, *, resamples: int, seed: int, level: float) -> EffectSize:
-    """Return rho with its interval; p from the t approximation of its null distribution."""
-    from scipy.stats import t as student
-
-    n, rho = len(x), spearman(x, y)
-    low, high = _interval(spearman, x, y, resamples=resamples, seed=seed, level=level)
-    near_one = min(abs(rho), 1 - 1e-15)
-    score = near_one * np.sqrt((n - 2) / (1 - near_one**2))
-    return EffectSize(rho, max(low, -1.0), min(high, 1.0), 0.0, float(2 * student.sf(score, n - 2)))
-
-
-def categorical_effect(
-    groups: Codes, y: Codes, *, resamples: int, seed: int, level: float
-) -> EffectSize:
-    """Return epsilon squared with its interval; p from the chi-squared approximation of H."""
-    from scipy.stats import chi2
-
-    n, others = len(y), int(groups.max())
-    size = epsilon_squared(groups, y)
-    low, high = _interval(epsilon_squared, groups, y, resamples=resamples, seed=seed, level=level)
-    p_value = float(chi2.sf(size * (n - 1), others))
-    return EffectSize(size, max(low, 0.0), min(high, 1.0), others / (n - 1), p_value)
-
-
-def holm(p_values: Floats) -> Floats:
-    """Adjust p values so that the chance of one false alarm in the whole list is bounded.
-
-    Examples
-    --------
-    >>> holm(np.array([0.01, 0.04, 0.03])).round(2).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    by_size = np.argsort(p_values)
-    count = len(p_values)
-    stepped = np.maximum.accumulate(p_values[by_size] * np.arange(count, 0, -1))
-    adjusted = np.empty(count)
-    adjusted[by_size] = np.minimum(stepped, 1.0)
-    return adjusted
-
-
-def benjamini_hochberg(p_values: Floats) -> Floats:
-    """Adjust p values so that the share of false alarms among the alarms is bounded.
-
-    Examples
-    --------
-    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(2).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    from scipy.stats import false_discovery_control
-
-    if not len(p_values):
-        return p_values
-    return np.asarray(false_discovery_control(p_values, method="bh"), dtype=np.float64)
-
-
-def _ranks(codes: Codes, weights: Floats) -> Floats:
-    """Rank rows that count ``weights`` times; equal values share their middle rank."""
-    per_value = np.bincount(codes, weights=weights)
-    middle: Floats = np.cumsum(per_value) - per_value / 2 + 0.5
-    return middle[codes]
-
-
-def _interval(
-    measure: Callable[[Codes, Codes, Floats], float],
-    a: Codes,
-    b: Codes,
-    *,
-    resamples: int,
-    seed: int,
-    level: float,
-) -> tuple[float, float]:
-    """Bootstrap an interval: whole orders are drawn again, ranks are taken anew each time.
-
-    A squared measure comes out too large in resamples, by what chance adds to it; the interval is
-    moved back by that much.
-    """
-    rng, n = np.random.default_rng(seed), len(a)
-    drawn = np.empty(resamples)
-    for at in range(resamples):
-        times = np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
-        drawn[at] = measure(a, b, times)
-    bias = drawn.mean() - measure(a, b, np.ones(n))
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - bias
-    return float(low), float(high)
-
-
-NOT_CANDIDATES = frozenset({"recording_id", "outcome"})
+NOT_CANDIDATES = frozenset({"recording_id", "outcome", "run_id"})
 FEWEST_ORDERS = 20
 FEWEST_OF_A_LEVEL = 5  # rarer levels are taken together
 RARE = "(rare)"
-TOGETHER = 0.7  # association from which two fields cannot be told apart
 ALARM = 0.05
+CONSTANT = 0.9  # share of a field's spread between runs from which it counts as one value a run
+ARRANGEMENTS = 35  # over the runs; with fewer even the best one is not rare
+ENOUGH_RUNS = 5  # from which runs are drawn again as wholes
+BLOCKS = 10  # of consecutive orders of a run whose neighbours are alike
+STANDS_OUT, TOGETHER, NOT_BEYOND, HINT, NO_SIGN, NOT_JUDGED = (
+    "stands out",
+    "cannot be told apart",
+    "nothing beyond others",
+    "hint",
+    "no sign",
+    "not judged",
+)
 
 
 class _Field(NamedTuple):
@@ -202,6 +67,26 @@ class _Field(NamedTuple):
     rows: np.ndarray[Any, Any]
     codes: Codes
     values: np.ndarray[Any, Any]
+
+
+class _Orders(NamedTuple):
+    """Placed orders in order of start: the logarithm of their time, and the number of their run."""
+
+    log: Floats
+    runs: Codes
+
+
+class _Sample(NamedTuple):
+    """Rows that a field is judged on: orders, or runs as wholes.
+
+    ``runs`` is None if there is one run only, or if a row is a run.
+    """
+
+    codes: Codes
+    values: np.ndarray[Any, Any]
+    log: Floats
+    runs: Codes | None
+    by_runs: bool
 
 
 def explain(
@@ -224,6 +109,7 @@ def explain(
         The column to be explained, in ms.
     fields
         The candidates; by default every column that is neither an id, the outcome nor a time.
+        ``run_id`` says which orders are of one run.
     resamples, level, seed
         Of the bootstrap that gives the intervals; the same seed gives the same table.
 
@@ -252,23 +138,38 @@ def explain(
         if name not in features:
             raise coded_error(UnknownName, "FNB303", unknown("column", name, features.columns))
     placed = features[features["outcome"] == "placed"] if "outcome" in features else features
-    placed = placed[placed[target].notna()].reset_index(drop=True)
-    latency = placed[target].to_numpy(dtype=np.float64)
+    placed = placed[placed[target].notna()]
+    if "minutes_since_first" in placed:
+        placed = placed.sort_values("minutes_since_first", kind="stable")
+    placed = placed.reset_index(drop=True)
+    log = np.log(np.maximum(placed[target].to_numpy(dtype=np.float64), 1e-9))
+    orders = _Orders(log, _run_codes(placed))
     names = _candidates(placed, target) if named is None else named
     judged = [(name, _field(name, placed[name])) for name in names]
-    usable = [field for _, field in judged if field is not None]
+    fields = {name: field for name, field in judged if field is not None}
+    samples = {name: _sample(field, orders) for name, field in fields.items()}
+    why_not = {name: _not_judged(placed[name]) for name, field in judged if field is None}
+    why_not |= {name: sample for name, sample in samples.items() if isinstance(sample, str)}
     options = {"resamples": resamples, "level": level, "seed": seed}
-    rows = [_row(field, latency, options) for field in usable]
+    rows = [
+        _row(fields[name], sample, len(fields[name].rows), options)
+        for name, sample in samples.items()
+        if not isinstance(sample, str)
+    ]
     _adjust(rows)
-    together = _together(usable)
+    _give_credit(rows, fields, orders)
     for row in rows:
-        row["goes_with"] = ", ".join(together.get(row["field"], [])) or None
         row["sentence"] = _sentence(row)
     rows.sort(key=lambda row: -row["explained"])
     rows += [
-        {"field": name, "n": int(placed[name].notna().sum()), "sentence": _not_judged(placed[name])}
-        for name, field in judged
-        if field is None
+        {
+            "field": name,
+            "n": int(placed[name].notna().sum()),
+            "finding": NOT_JUDGED,
+            "sentence": why_not[name],
+        }
+        for name in names
+        if name in why_not
     ]
     return EXPLANATIONS.frame(rows)
 
@@ -284,18 +185,26 @@ def explain_in_words(table: pd.DataFrame) -> str:
     tested = table[table["effect"].notna()]
     if tested.empty:
         return "No field could be judged: there are too few placed orders, or all are alike."
-    clear = tested[tested["p_holm"] < ALARM]
-    lines = [f"{len(tested)} fields were tried on up to {tested['n'].max()} placed orders."]
-    if clear.empty:
+    fields = f"{count(len(tested), 'field')} {'was' if len(tested) == 1 else 'were'}"
+    lines = [f"{fields} tried on up to {tested['n'].max()} placed orders."]
+    found = {name: tested[tested["finding"] == name] for name in (STANDS_OUT, TOGETHER, NOT_BEYOND)}
+    clear, alike, others = found.values()
+    if clear.empty and alike.empty and others.empty:
         lines.append(
             "None stands out: with so many tries, the largest of these effects comes by chance."
         )
-    else:
+    if len(clear):
         lines.append(
             f"{len(clear)} stand{'s' if len(clear) == 1 else ''} out after allowing for the "
             "number of fields tried (Holm):"
         )
         lines += [f"- {sentence}" for sentence in clear["sentence"]]
+    if len(alike):
+        lines.append("These cannot be told apart in these orders. None of them gets the credit:")
+        lines += [f"- {sentence}" for sentence in alike["sentence"]]
+    if len(others):
+        lines.append("These show nothing beyond others that they go with:")
+        lines += [f"- {sentence}" for sentence in others["sentence"]]
     lines.append(
         "Orders were not assigned at random: a field that goes with the cause looks like the cause."
     )
@@ -329,47 +238,212 @@ def _field(name: str, column: pd.Series[Any]) -> _Field | None:
     return _Field(name, is_numeric, known.index.to_numpy(), codes_of(coded), values)
 
 
-def _row(field: _Field, latency: np.ndarray[Any, Any], options: dict[str, Any]) -> dict[str, Any]:
-    times = latency[field.rows]
-    judge = numeric_effect if field.is_numeric else categorical_effect
-    found: EffectSize = judge(field.codes, codes_of(times), **options)
-    fast, slow, ratio = _contrast(field, times)
+def _run_codes(placed: pd.DataFrame) -> Codes:
+    import pandas as pd
+
+    if "run_id" not in placed:
+        return np.zeros(len(placed), dtype=np.intp)
+    return np.asarray(pd.factorize(placed["run_id"], use_na_sentinel=False)[0], dtype=np.intp)
+
+
+def _sample(field: _Field, orders: _Orders) -> _Sample | str:
+    """Return what a field is judged on, or why it cannot be judged."""
+    log, runs = orders.log[field.rows], codes_of(orders.runs[field.rows])
+    size, n_runs = len(log), int(runs.max()) + 1
+    if n_runs < 2:
+        return _Sample(field.codes, field.values, log, None, by_runs=False)
+    columns = columns_of(field.codes, is_numeric=field.is_numeric)
+    within = columns - run_means(columns, runs)[runs]
+    spread = float((columns**2).sum())
+    by_chance = (size - n_runs) / (size - 1)
+    if spread > 0 and (within**2).sum() > (1 - CONSTANT) * by_chance * spread:
+        return _Sample(field.codes, field.values, log, runs, by_runs=False)
+    return _of_runs(field, log, runs)
+
+
+def _of_runs(field: _Field, log: Floats, runs: Codes) -> _Sample | str:
+    """Return one row a run: its median time, and its median or most frequent value."""
+    n_runs = int(runs.max()) + 1
+    rows = [np.flatnonzero(runs == run) for run in range(n_runs)]
+    rows.sort(key=lambda mine: int(mine[0]))
+    if field.is_numeric:
+        values = np.array([np.median(field.values[mine]) for mine in rows])
+    else:
+        most = [np.bincount(field.codes[mine]).argmax() for mine in rows]
+        texts = np.array(sorted(set(field.values.tolist())), dtype=object)
+        values = texts[most]
+    codes = codes_of(values if field.is_numeric else values.astype(str))
+    if _arrangements(np.bincount(codes)) < ARRANGEMENTS:
+        return (
+            f"Not judged: it is the same within each run, and {n_runs} runs are too few to tell it "
+            "from other differences between runs. Let its values take turns within runs."
+        )
+    times = np.array([np.median(log[mine]) for mine in rows])
+    return _Sample(codes, values, times, None, by_runs=True)
+
+
+def _arrangements(sizes: NDArray[np.intp]) -> float:
+    from math import exp, lgamma
+
+    return round(exp(lgamma(sizes.sum() + 1) - sum(lgamma(one + 1) for one in sizes.tolist())), 6)
+
+
+def _row(field: _Field, sample: _Sample, n: int, options: dict[str, Any]) -> dict[str, Any]:
+    y = codes_of(sample.log)
+    ranks = ranks_of(y, np.ones(len(y)))
+    columns = columns_of(sample.codes, is_numeric=field.is_numeric)
+    p_value, alike = p_value_of(columns, ranks, sample.runs, by_runs=sample.by_runs)
+    others = 1 if field.is_numeric else int(sample.codes.max())
+    plain = spearman if field.is_numeric else epsilon_squared
+    measure = partial(_measured, plain, sample.runs)
+    clusters = _clusters(sample, alike=alike)
+    drawn = {**options, "clusters": clusters}
+    size = measure(sample.codes, y, np.ones(len(y)))
+    low, high = bootstrapped(measure, sample.codes, y, **drawn)
+    contrast, fast, slow = _contrast(field, sample)
+    ratio = contrast(sample.log, np.ones(len(y)))
+    ends = bootstrapped(contrast, sample.log, **drawn)
     return {
         "field": field.name,
         "kind": "numeric" if field.is_numeric else "categorical",
-        "n": len(times),
+        "n": n,
         "n_levels": int(field.codes.max()) + 1,
+        "unit": "runs" if sample.by_runs else "orders",
+        "units": len(y),
         "measure": "Spearman rho" if field.is_numeric else "epsilon squared",
-        "effect": found.size,
-        "low": found.low,
-        "high": found.high,
-        "explained": found.size**2 if field.is_numeric else found.size,
-        "by_chance": 1 / (len(times) - 1) if field.is_numeric else found.by_chance,
-        "p_value": found.p_value,
+        "effect": size,
+        "low": max(low, -1.0 if field.is_numeric else 0.0),
+        "high": min(high, 1.0),
+        "explained": size**2 if field.is_numeric else size,
+        "by_chance": others / (len(y) - 1),
+        "p_value": p_value,
         "fastest": fast,
         "slowest": slow,
-        "ratio": ratio,
+        "ratio": float(np.exp(ratio)),
+        "ratio_low": float(np.exp(ends[0])),
+        "ratio_high": float(np.exp(ends[1])),
     }
 
 
-def _contrast(field: _Field, times: np.ndarray[Any, Any]) -> tuple[str, str, float]:
-    """Compare the typical latency (geometric mean) of the fastest and the slowest part."""
-    log = np.log(np.maximum(times, 1e-9))
+def _measured(
+    measure: Callable[..., float], runs: Codes | None, x: Codes, y: Codes, weights: Floats
+) -> float:
+    return measure(x, y, weights, runs)
+
+
+def _clusters(sample: _Sample, *, alike: bool) -> Codes | None:
+    """Return which rows are drawn again together: runs, or stretches of like neighbours."""
+    if sample.runs is not None and int(sample.runs.max()) + 1 >= ENOUGH_RUNS:
+        return sample.runs
+    if sample.by_runs:
+        return np.arange(len(sample.log))
+    if not alike:
+        return None
+    runs = np.zeros(len(sample.log), dtype=np.intp) if sample.runs is None else sample.runs
+    blocks = np.zeros(len(runs), dtype=np.intp)
+    for run in range(int(runs.max()) + 1):
+        mine = np.flatnonzero(runs == run)
+        blocks[mine] = run * BLOCKS + np.arange(len(mine)) * BLOCKS // max(len(mine), 1)
+    return codes_of(blocks)
+
+
+def _contrast(field: _Field, sample: _Sample) -> tuple[Callable[..., float], str, str]:
+    """Return what compares the slowest part with the fastest, and both parts' names.
+
+    It is the difference of the mean logarithms; with runs, within them.
+    """
+    values, ones = sample.values, np.ones(len(sample.log))
+    log = without_runs(sample.log, ones, sample.runs)
     if field.is_numeric:
-        low, high = np.quantile(field.values, [1 / 3, 2 / 3])
+        low, high = np.quantile(values, [1 / 3, 2 / 3])
         if low == high:
-            low, high = field.values.min(), field.values.max()
+            low, high = values.min(), values.max()
         parts = {
-            f"{field.name} <= {low:g}": log[field.values <= low].mean(),
-            f"{field.name} >= {high:g}": log[field.values >= high].mean(),
+            f"{field.name} <= {low:g}": values <= low,
+            f"{field.name} >= {high:g}": values >= high,
         }
     else:
-        parts = {
-            f"{field.name} {level}": log[field.values == level].mean()
-            for level in sorted(set(field.values.tolist()))
+        parts = {f"{field.name} {level}": values == level for level in sorted(set(values.tolist()))}
+    means = {name: float(log[mine].mean()) for name, mine in parts.items()}
+    fast, slow = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    return partial(_apart, parts[fast], parts[slow], sample.runs), fast, slow
+
+
+def _apart(
+    fast: NDArray[np.bool_],
+    slow: NDArray[np.bool_],
+    runs: Codes | None,
+    log: Floats,
+    weights: Floats,
+) -> float:
+    codes = np.zeros(len(log), dtype=np.intp) if runs is None else runs
+    n_fast, n_slow = (np.bincount(codes, weights=weights * part) for part in (fast, slow))
+    both = (n_fast > 0) & (n_slow > 0)
+    if not both.any():
+        return float("nan")
+    of_fast, of_slow = (
+        np.bincount(codes, weights=weights * part * log)[both] / sizes[both]
+        for part, sizes in ((fast, n_fast), (slow, n_slow))
+    )
+    weight = (n_fast * n_slow)[both] / (n_fast + n_slow)[both]
+    return float(np.average(of_slow - of_fast, weights=weight))
+
+
+def _give_credit(rows: list[dict[str, Any]], fields: dict[str, _Field], orders: _Orders) -> None:
+    """Say of each field whether it stands out, and beyond the others that stand out."""
+    clear = [row["field"] for row in rows if row["p_holm"] < ALARM]
+    rivals = {
+        name: {
+            other
+            for other in clear
+            if other != name and _beyond(fields[name], fields[other], orders) > ALARM
         }
-    fast, slow = min(parts, key=parts.__getitem__), max(parts, key=parts.__getitem__)
-    return fast, slow, float(np.exp(parts[slow] - parts[fast]))
+        for name in clear
+    }
+    for row in rows:
+        name = row["field"]
+        row["goes_with"] = None
+        if name not in rivals:
+            row["finding"] = HINT if row["p_bh"] < ALARM else NO_SIGN
+            continue
+        same = {other for other in rivals[name] if name in rivals[other]}
+        row["finding"] = STANDS_OUT if not rivals[name] else TOGETHER if same else NOT_BEYOND
+        row["goes_with"] = ", ".join(sorted(same or rivals[name])) or None
+
+
+def _beyond(field: _Field, other: _Field, orders: _Orders) -> float:
+    """Return the p value of a field among orders that are alike in the other field."""
+    _, in_field, in_other = np.intersect1d(field.rows, other.rows, return_indices=True)
+    if len(in_field) < FEWEST_ORDERS:
+        return 0.0
+    mine, its = codes_of(field.codes[in_field]), codes_of(other.codes[in_other])
+    rows = field.rows[in_field]
+    part = _Field(field.name, field.is_numeric, rows, mine, field.values[in_field])
+    sample = _sample(part, orders)
+    rival = _sample(_Field(other.name, other.is_numeric, rows, its, other.values[in_other]), orders)
+    if isinstance(sample, str) or (sample.by_runs and isinstance(rival, str)):
+        return 1.0
+    if sample.by_runs and not isinstance(rival, str) and not rival.by_runs:
+        # Times of the runs, as if all had the same mix of the other field.
+        columns = columns_of(its, is_numeric=other.is_numeric, curved=True)
+        runs = codes_of(orders.runs[rows])
+        within = columns - run_means(columns, runs)[runs]
+        slopes = np.linalg.lstsq(within, orders.log[rows], rcond=None)[0]
+        adjusted = _of_runs(part, orders.log[rows] - columns @ slopes, runs)
+        sample = sample if isinstance(adjusted, str) else adjusted
+    y = ranks_of(codes_of(sample.log), np.ones(len(sample.log)))
+    columns = columns_of(sample.codes, is_numeric=field.is_numeric)
+    if isinstance(rival, str) or rival.by_runs != sample.by_runs:
+        return p_value_of(columns, y, sample.runs, by_runs=sample.by_runs)[0]
+    taken = columns_of(rival.codes, is_numeric=other.is_numeric, curved=True)
+    blocks = sample.runs
+    if blocks is not None:
+        columns, taken = (one - run_means(one, blocks)[blocks] for one in (columns, taken))
+        y = without_runs(y, np.ones(len(y)), blocks)
+    basis = basis_of(taken)
+    y = y - y.mean()
+    y, columns = y - basis @ (basis.T @ y), columns - basis @ (basis.T @ columns)
+    return p_value_of(columns, y, blocks, by_runs=sample.by_runs, lost=basis.shape[1])[0]
 
 
 def _adjust(rows: list[dict[str, Any]]) -> None:
@@ -382,45 +456,26 @@ def _adjust(rows: list[dict[str, Any]]) -> None:
             row[name] = value
 
 
-def _together(fields: list[_Field]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for a, b in combinations(fields, 2):
-        if _association(a, b) >= TOGETHER:
-            found.setdefault(a.name, []).append(b.name)
-            found.setdefault(b.name, []).append(a.name)
-    return found
-
-
-def _association(a: _Field, b: _Field) -> float:
-    rows, in_a, in_b = np.intersect1d(a.rows, b.rows, return_indices=True)
-    if len(rows) < FEWEST_ORDERS:
-        return 0.0
-    first, second = codes_of(a.codes[in_a]), codes_of(b.codes[in_b])
-    if a.is_numeric and b.is_numeric:
-        return abs(spearman(first, second))
-    if not a.is_numeric and not b.is_numeric:
-        return cramers_v(first, second)
-    groups, numbers = (second, first) if a.is_numeric else (first, second)
-    return float(np.sqrt(epsilon_squared(groups, numbers)))
-
-
 def _sentence(row: dict[str, Any]) -> str:
     range_ = interval(row["low"], row["high"], "")
     size = f"{row['measure']} {number(row['effect'])} ({range_})"
     chance = f"chance alone explains {percent(row['by_chance'])}, this {percent(row['explained'])}"
-    if row["p_holm"] >= ALARM and row["p_bh"] >= ALARM:
+    if row["unit"] == "runs":
+        chance += f"; {row['units']} runs, for it is the same within each"
+    if row["finding"] == NO_SIGN:
         return (
             f"No sign that {row['field']} matters: {size}; {chance}; "
             f"Holm-adjusted p = {row['p_holm']:.2g}."
         )
-    sentence = (
-        f"{row['slowest']} took {number(row['ratio'])} times as long as {row['fastest']}: "
-        f"{size}; {chance}."
-    )
-    if row["p_holm"] >= ALARM:
-        sentence = f"A hint, no more (Holm-adjusted p = {row['p_holm']:.2g}): {sentence}"
-    if row["goes_with"]:
-        sentence += f" It goes with {row['goes_with']}: these orders cannot tell them apart."
+    ratio = f"{number(row['ratio'])} times ({interval(row['ratio_low'], row['ratio_high'], '')})"
+    sentence = f"{row['slowest']} took {ratio} as long as {row['fastest']}: {size}; {chance}."
+    if row["finding"] == HINT:
+        return f"A hint, no more (Holm-adjusted p = {row['p_holm']:.2g}): {sentence}"
+    if row["finding"] == TOGETHER:
+        these = listed([row["field"], *row["goes_with"].split(", ")])
+        return f"{these} go together: these orders cannot tell them apart. {sentence}"
+    if row["finding"] == NOT_BEYOND:
+        return f"{row['field']} shows nothing beyond {row['goes_with']}. {sentence}"
     return sentence
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
 
 from firmly_nb.api.money import minor_digits
-from firmly_nb.carts.explain import codes_of, numeric_effect
+from firmly_nb.carts.effects import codes_of, numeric_effect
 from firmly_nb.charts.chart import (
     DEFAULT_MEASURE,
     Chart,

@@ -187,7 +187,13 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     is_new = not output.parent.exists()
     try:
         written = write(
-            recs, output, title, calibration=calibration, against=against, pictures=pictures
+            recs,
+            output,
+            title,
+            calibration=calibration,
+            against=against,
+            pictures=pictures,
+            target=target_of("--slo", slo[0]) if slo else None,
         )
     except OSError as error:
         if error.strerror is None:
@@ -354,13 +360,20 @@ def _judge(
         from firmly_nb.latency.gate import gate as decision
 
         compared = None if earlier is None else earlier.compare(recs, **margins)
-        attained = None if target is None else recs.slo(target.order_ms, target.share)
-        if beside is None:
-            return decision(compared, attained)
-        # A folder of all nights has the new one too.
-        known = recs.order_column("recording_id")
-        others = beside[(~beside.order_column("recording_id").isin(known)).tolist()]
-        return decision(compared, attained, others.compare(recs, **margins | {"control": None}))
+        more: dict[str, Any] = {}
+        attained = None
+        if target is not None:
+            attained = recs.slo(target.order_ms, target.share)
+            by = recs.by("domain")
+            if len(by) > 1:
+                more["merchants"] = by.slo(target.order_ms, target.share)
+            more["throughput_per_s"] = recs.throughput()
+        if beside is not None:
+            # A folder of all nights has the new one too.
+            known = recs.order_column("recording_id")
+            others = beside[(~beside.order_column("recording_id").isin(known)).tolist()]
+            more["beside"] = others.compare(recs, **margins | {"control": None})
+        return decision(compared, attained, **more)
 
     return judge
 

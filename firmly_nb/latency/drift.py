@@ -27,7 +27,7 @@ from firmly_nb.latency.columns import coded, floats, is_value
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.latency.stages import voided
-from firmly_nb.neighbours import LAG_ALARM, Noise, neighbours_alike, noise_of, ranked
+from firmly_nb.neighbours import LAG_ALARM, Noise, alike_noise, neighbours_alike, noise_of, ranked
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
@@ -350,17 +350,9 @@ def _of_few(series: Floats) -> tuple[list[tuple[int, float]], float]:
 @lru_cache
 def _noise_of_few(size: int) -> Floats:
     """Return the largest share that a step or a line takes away, of many series of noise."""
-    series = _alike(np.random.default_rng(SEED), FEW_DRAWS, size, FEW_ALIKE)
-    steps: Floats = _explained(series, FEW_A_SIDE).max(axis=1)
-    return np.maximum(steps, _steepness(series))
-
-
-def _alike(rng: np.random.Generator, draws: int, size: int, alike: float) -> Floats:
-    """Return series of normal noise whose neighbours are alike, of standard deviation 1."""
-    x = rng.standard_normal((draws, size))
-    for at in range(1, size):
-        x[:, at] = alike * x[:, at - 1] + math.sqrt(1 - alike**2) * x[:, at]
-    return x
+    series = alike_noise(np.random.default_rng(SEED), FEW_DRAWS, size, FEW_ALIKE)
+    steps = _explained(series, FEW_A_SIDE).max(axis=1)
+    return np.asarray(np.maximum(steps, _steepness(series)))
 
 
 def _divided(series: Floats, begin: int, rng: np.random.Generator) -> list[tuple[int, float]]:
@@ -443,11 +435,11 @@ def _steps_needed(size: int, alike: float = 0.0) -> float:
     if size < MANY:
         limit = float(np.quantile(_noise_of_few(size), 1 - FEW_ALARM))
     else:
-        still = _goodness(_alike(rng, 5 * TRIALS, size, alike))
+        still = _goodness(alike_noise(rng, 5 * TRIALS, size, alike))
         limit = float(np.quantile(still, 1 - CHANGE_ALARM))
     after = np.arange(size) >= size // 2
     for step in STEPS:
-        tried = _alike(rng, TRIALS, size, alike) + step * after
+        tried = alike_noise(rng, TRIALS, size, alike) + step * after
         seen = _explained(tried, FEW_A_SIDE).max(axis=1) if size < MANY else _goodness(tried)
         if (seen > limit).mean() >= FOUND_IN:
             return float(step)

@@ -6,20 +6,22 @@ a pass.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.display.table import TEXT_WIDTH, grid_text
-from firmly_nb.display.text import count, printable, stated, stated_percent
+from firmly_nb.display.text import count, number, printable, stated, stated_percent
 from firmly_nb.latency.compare import questions_grid
 from firmly_nb.latency.predict import more_for_target
+from firmly_nb.latency.targets import slo_grid
 from firmly_nb.latency.verdict import FAILS, PASSES, UNKNOWN_YET
 
 if TYPE_CHECKING:
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.predict import More
-    from firmly_nb.latency.targets import Attainment
+    from firmly_nb.latency.targets import Attainment, GroupedAttainment
 
 PASS, WORSE, MISSED, CANNOT_TELL = "pass", "worse", "missed", "cannot tell"
 WORST_FIRST = (FAILS, UNKNOWN_YET, PASSES)
@@ -49,12 +51,19 @@ class Gate:
         About how many more orders or runs would tell whether the target is met.
     beside
         New runs (B) against others (A), to read and not to decide; None where there are none.
+    merchants
+        The target for each merchant; None where there is one merchant, or no target. It decides
+        nothing.
+    throughput_per_s
+        Placed orders per second of the new runs.
     """
 
     comparison: Comparison | None
     target: Attainment | None
     more: More | None = None
     beside: Comparison | None = None
+    merchants: GroupedAttainment | None = None
+    throughput_per_s: float = math.nan
 
     @property
     def exit_code(self) -> int:
@@ -104,6 +113,23 @@ class Gate:
         asked = f"{stated_percent(one.wanted)} placed within {stated(one.order_ms)} ms"
         return f"Target {one.verdict}: {asked} wanted, {one.attained}"
 
+    @property
+    def _target_lines(self) -> list[str]:
+        """Error budget, rates, and the target by day and by merchant."""
+        one = self.target
+        if one is None or not one.attained.of:
+            return []
+        lines = textwrap.wrap(f"Error budget: {one.budget}.", TEXT_WIDTH)
+        if not math.isnan(self.throughput_per_s):
+            rates = number(self.throughput_per_s), number(one.goodput_per_s)
+            lines.append("Throughput: {} orders/s. Goodput: {} orders/s.".format(*rates))
+        if len(one.days) > 1:
+            lines += ["", grid_text(slo_grid(one.days, ("day",)))]
+        if self.merchants is not None:
+            by = self.merchants
+            lines += ["", grid_text(slo_grid(by.table, by.names, by.labels)), by.how]
+        return lines
+
     def __repr__(self) -> str:
         lines = textwrap.wrap(self.line, TEXT_WIDTH)
         # What decides is in the line already.
@@ -113,6 +139,7 @@ class Gate:
             if part.code != self.exit_code
             for line in textwrap.wrap(printable(part.said), TEXT_WIDTH)
         ]
+        lines += self._target_lines
         if self.comparison is not None:
             one = self.comparison.success
             sides = (count(side.of, "order") for side in (one.a, one.b))
@@ -130,7 +157,7 @@ class Gate:
             "exit_code": self.exit_code,
             "why": self.line,
             "baseline": None if self.comparison is None else _of_comparison(self.comparison),
-            "slo": None if self.target is None else _of_target(self.target, self.more),
+            "slo": None if self.target is None else _of_target(self, self.target),
             "beside": None if self.beside is None else _of_comparison(self.beside),
         }
 
@@ -139,6 +166,8 @@ def gate(
     comparison: Comparison | None,
     target: Attainment | None,
     beside: Comparison | None = None,
+    merchants: GroupedAttainment | None = None,
+    throughput_per_s: float = math.nan,
 ) -> Gate:
     """Return the decision of a gate; it needs one of both.
 
@@ -150,9 +179,11 @@ def gate(
         What the new ones attain, if there is a target.
     beside
         Others compared with the new ones: to read, not to decide.
+    merchants, throughput_per_s
+        The same for each merchant, and placed orders per second; shown beside it.
     """
     more = None if target is None else more_for_target(target.attained, target.wanted)
-    return Gate(comparison, target, more, beside)
+    return Gate(comparison, target, more, beside, merchants, throughput_per_s)
 
 
 def _of_comparison(found: Comparison) -> dict[str, Any]:
@@ -179,8 +210,8 @@ def _of_comparison(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _of_target(found: Attainment, more: More | None) -> dict[str, Any]:
-    one = found.attained
+def _of_target(gate: Gate, found: Attainment) -> dict[str, Any]:
+    one, by = found.attained, gate.merchants
     return {
         "verdict": found.verdict,
         "order_ms": found.order_ms,
@@ -190,7 +221,12 @@ def _of_target(found: Attainment, more: More | None) -> dict[str, Any]:
         "high": one.high,
         "count": one.count,
         "of": one.of,
-        "more": _of_more(more),
+        "more": _of_more(gate.more),
+        "budget": found.budget._asdict(),
+        "goodput_per_s": found.goodput_per_s,
+        "throughput_per_s": gate.throughput_per_s,
+        "days": found.days,
+        "merchants": None if by is None else by.table,
     }
 
 

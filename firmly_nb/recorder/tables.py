@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
-from firmly_nb.api.event_names import COMPLETE_ORDER, milestone_of
+from firmly_nb.api.event_names import COMPLETE_ORDER, ITEM_ADDED, milestone_of
 from firmly_nb.api.headers import proxies
 from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number, why_unread
 from firmly_nb.display.text import count, cut
@@ -14,6 +15,7 @@ from firmly_nb.outcomes import (
     ANSWERED,
     BEFORE_IT_WAS_SENT,
     CANCELLED,
+    ENDED_HERE,
     EXTERNAL,
     KNOWN,
     NOT_SEEN,
@@ -111,6 +113,19 @@ ORDERS = Table(
         Column("time_to_failure_ms", "float64", "ms", "error event, or end; null if placed"),
         Column("order_latency_ms", "float64", "ms", "end of the answer; null if left open"),
         Column("scheduled_order_latency_ms", "float64", "ms", "the same from the planned start"),
+        Column(
+            "stream_close_lag_ms",
+            "float64",
+            "ms",
+            "last event to the end of the answer; null if the recorder ended it",
+        ),
+        Column("max_gap_ms", "float64", "ms", "longest gap between events that are not coalesced"),
+        Column(
+            "time_per_item_ms",
+            "float64",
+            "ms",
+            "first item-added to the last, per further item; null below two",
+        ),
         Column(
             "wall_time_ms",
             "float64",
@@ -260,6 +275,9 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "time_to_failure_ms": _failed_ms(start, events, end),
         "order_latency_ms": latency_ms,
         "scheduled_order_latency_ms": _later(latency_ms, lag_ms),
+        "stream_close_lag_ms": _close_lag_ms(events, end, latency_ms),
+        "max_gap_ms": _max_gap_ms(events),
+        "time_per_item_ms": _per_item_ms(start, events),
         "wall_time_ms": (end.t_end_ns + start.paused_ns) / 1e6 if start.flow else None,
         "schedule_lag_ms": lag_ms,
         "blocked_ms": _ms(end.phases.blocked_ns),
@@ -422,6 +440,31 @@ def _failed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
         return _ms(end.told.failed_ns)
     event = failed_event(start, events) if end.outcome in ANSWERED else None
     return (event.t_ns if event else end.t_end_ns) / 1e6
+
+
+def _close_lag_ms(events: Sequence[Event], end: End, latency_ms: float | None) -> float | None:
+    if latency_ms is None or not events or end.outcome in ENDED_HERE:
+        return None
+    return latency_ms - events[-1].t_ns / 1e6
+
+
+def _max_gap_ms(events: Sequence[Event]) -> float | None:
+    gaps = [b.t_ns - a.t_ns for a, b in pairwise(events) if not b.coalesced]
+    return max(gaps) / 1e6 if gaps else None
+
+
+def _per_item_ms(start: Start, events: Sequence[Event]) -> float | None:
+    """Return the time from the first item to the last, per further item of the order.
+
+    Where one read brought them all, nothing is known.
+    """
+    places = [at for at, event in enumerate(events) if event.event == ITEM_ADDED]
+    if len(start.items) < 2 or len(places) < 2:
+        return None
+    first, last = places[0], places[-1]
+    if all(event.coalesced for event in events[first + 1 : last + 1]):
+        return None
+    return (events[last].t_ns - events[first].t_ns) / 1e6 / (len(start.items) - 1)
 
 
 def headline_ms(row: Mapping[str, Any]) -> float:

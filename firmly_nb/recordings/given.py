@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from firmly_nb.api.event_names import GUIDE, REFERENCE, SUCCESS
+from firmly_nb.api.event_names import GUIDE, ITEM_ADDED, REFERENCE, SUCCESS
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 from firmly_nb.display.text import count, stated
 from firmly_nb.exchange.event_files import read_events, read_orders
 from firmly_nb.latency.columns import categorical
-from firmly_nb.outcomes import CANCELLED, EXTERNAL, KNOWN, NOT_SEEN, PLACED
+from firmly_nb.outcomes import CANCELLED, ENDED_HERE, EXTERNAL, KNOWN, NOT_SEEN, PLACED
 from firmly_nb.recorder.tables import ORDERS
 from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.recordings.sources import Selection
@@ -445,12 +445,33 @@ def _orders(given: Given, orders: pd.DataFrame | None, own: tuple[str, ...] | No
         "time_to_order_placed_ms": placed_ms,
         "scheduled_time_to_order_placed_ms": placed_ms + told["schedule_lag_ms"],
         "time_to_failure_ms": np.where(is_placed | is_cancelled, np.nan, failed_ms),
+        **_within(given, outcome, n_items, told["order_latency_ms"]),
         "scheduled_order_latency_ms": told["order_latency_ms"] + told["schedule_lag_ms"],
         "clock_step_us": np.zeros(many),
         "stream_left_open": np.zeros(many, dtype=bool),
         "tags": _tags("orders.tags", asked["tags"]) if "tags" in asked else [{}] * many,
     }
     return ORDERS.from_columns(columns)
+
+
+def _within(given: Given, outcome: Rows, n_items: Rows, latency_ms: Floats) -> dict[str, Floats]:
+    """Return what the times between events say, as records have it."""
+    many = len(given.ids)
+    here = [KNOWN.index(name) for name in KNOWN if name in ENDED_HERE]
+    last_ms = _time_of(given, _place_of(given, last=True))
+    max_gap_ms = np.full(many, np.nan)
+    gaps = np.diff(given.t_ms)
+    apart = (np.diff(given.owner) == 0) & ~given.coalesced[1:]
+    np.fmax.at(max_gap_ms, given.owner[1:][apart], gaps[apart])
+    first, last = (_place_of(given, {ITEM_ADDED}, last=last) for last in (False, True))
+    parted = np.concatenate([[0], np.cumsum(~given.coalesced)])
+    several = (n_items > 1) & (first < last) & (parted[last + 1] > parted[first + 1])
+    spent_ms = _time_of(given, last) - _time_of(given, first)
+    return {
+        "stream_close_lag_ms": np.where(np.isin(outcome, here), np.nan, latency_ms - last_ms),
+        "max_gap_ms": max_gap_ms,
+        "time_per_item_ms": np.where(several, spent_ms / np.maximum(n_items - 1, 1), np.nan),
+    }
 
 
 def _rounded(times_ms: Floats) -> Floats:

@@ -7,6 +7,7 @@ where it is shown.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,14 +27,17 @@ from firmly_nb.display.text import (
     and_more,
     as_html,
     count,
+    number,
     percent,
     percent_interval,
     printable,
     short_name,
 )
+from firmly_nb.latency.asked import target_of
 from firmly_nb.latency.compare import Comparison, compare, comparison_html
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
+from firmly_nb.latency.targets import attainment, throughput
 from firmly_nb.outcomes import NO, NOT_SEEN, UNKNOWN, YES, outcome
 from firmly_nb.recorder.journal import expanded
 from firmly_nb.recordings.recordings import as_recordings
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.charts.chart import Chart
+    from firmly_nb.latency.asked import Target
     from firmly_nb.latency.summary import LatencySummary
 
 
@@ -60,6 +65,7 @@ class Reported(Orders, Protocol):
     def warnings(self) -> list[str]: ...  # noqa: D102 - the same
     @property
     def caveats(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    def by(self, *columns: str) -> Any: ...  # noqa: D102 - the same
     def __iter__(self) -> Iterator[Any]: ...
 
 
@@ -80,6 +86,7 @@ def report(
     compare_with: Any = None,
     names: tuple[str, str] = NAMES,
     pictures: bool = True,
+    slo: str | None = None,
     **margins: Any,
 ) -> Path:
     """Write a report: one HTML page that needs no network and no kernel.
@@ -102,6 +109,8 @@ def report(
     pictures
         Whether charts have a picture too, for readers without JavaScript; needs Chrome or Chromium
         on this machine, and is left out where there is none.
+    slo
+        A target such as ``"order=1500ms:95%"``: whether it is met, by day and by merchant.
     **margins
         As of ``recs.compare``: ``margin``, ``tail_margin``, ``placed_margin``, ``slo_ms``,
         ``like_for_like``, ``control``.
@@ -131,7 +140,14 @@ def report(
     told = reported("recs", recs)
     against = held_against(told, compare_with, margins)
     return write(
-        told, path, title, calibration=calibration, against=against, names=names, pictures=pictures
+        told,
+        path,
+        title,
+        calibration=calibration,
+        against=against,
+        names=names,
+        pictures=pictures,
+        target=None if slo is None else target_of("slo", slo),
     )
 
 
@@ -144,24 +160,25 @@ def write(
     against: Against | None = None,
     names: tuple[str, str] = NAMES,
     pictures: bool = True,
+    target: Target | None = None,
 ) -> Path:
     """Write the page of `report`, with a comparison that was made before."""
     if not len(recs.orders):
         text = "There are no recordings to report on. Place orders, or load others."
         raise coded_error(ValueError, "FNB314", text)
-    target = expanded(Path(path))
-    if target.is_dir():
-        text = f"{target} is a folder. Name a file in it."
+    file = expanded(Path(path))
+    if file.is_dir():
+        text = f"{file} is a folder. Name a file in it."
         raise coded_error(IsADirectoryError, "FNB315", text)
-    if target.exists() and not target.is_file():
+    if file.exists() and not file.is_file():
         # A device would be gone afterwards.
-        text = f"{target} is not a regular file. Name another file."
+        text = f"{file} is not a regular file. Name another file."
         raise coded_error(OSError, "FNB315", text)
-    _make_folder(target)
-    html = _page(recs, title, calibration, against, names, pictures=pictures)
+    _make_folder(file)
+    html = _page(recs, title, calibration, against, names, target, pictures=pictures)
     # A link stays one; a report is for others too.
-    write_whole(target.resolve(), html.encode(), mode=0o666)
-    return target
+    write_whole(file.resolve(), html.encode(), mode=0o666)
+    return file
 
 
 def report_html(
@@ -172,12 +189,14 @@ def report_html(
     compare_with: Any = None,
     names: tuple[str, str] = NAMES,
     pictures: bool = True,
+    slo: str | None = None,
     **margins: Any,
 ) -> str:
     """Return the page of `report` as text."""
     told = reported("recs", recs)
     against = held_against(told, compare_with, margins)
-    return _page(told, title, calibration, against, names, pictures=pictures)
+    target = None if slo is None else target_of("slo", slo)
+    return _page(told, title, calibration, against, names, target, pictures=pictures)
 
 
 def _page(
@@ -186,6 +205,7 @@ def _page(
     calibration: Calibrated | None,
     against: Against | None,
     names: tuple[str, str],
+    target: Target | None,
     *,
     pictures: bool,
 ) -> str:
@@ -194,10 +214,11 @@ def _page(
     bare = {name: chart.bare() for name, chart in charts.items()}
     heading = printable(title or "How orders went", LONGEST)
     body = [
-        header_section(heading, found, against),
+        header_section(heading, found, against, target),
         caveats_section(recs, against, names),
         summary_section(charts, found),
         comparison_section(against, names),
+        target_section(recs, target),
         tables_section(recs, found),
         '<h2 id="charts">Charts</h2>\n',
         *(
@@ -223,7 +244,7 @@ NOT_CALIBRATED = (
 LOOKED_AT = 200  # recordings whose recorder is read; a saved set would be read as a whole otherwise
 LONGEST, LONGEST_NAME = 200, 80
 SUMMARY = ("compare", "funnel", "ecdf", "stages", "waterfall", "over-time")
-SECTIONS = ("summary", "comparison", "tables", "charts", "environment", "definitions")
+SECTIONS = ("summary", "comparison", "target", "tables", "charts", "environment", "definitions")
 
 
 class Against(NamedTuple):
@@ -275,6 +296,17 @@ def comparison_section(against: Against | None, names: tuple[str, str]) -> str:
     )
 
 
+def target_section(recs: Reported, target: Target | None) -> str:
+    """Return whether a target is met, its error budget, and the same by day and by merchant."""
+    if target is None:
+        return ""
+    whole = attainment(recs.orders, target.order_ms, target.share)
+    by = recs.by("domain")
+    merchants = by.slo(target.order_ms, target.share)._repr_html_() if len(by) > 1 else ""
+    shown = f"{whole._repr_html_()}{merchants}"
+    return f'<h2 id="target">Target</h2>\n<div class="card">{shown}</div>\n'
+
+
 def charts_section(
     recs: Reported, against: Against | None, names: tuple[str, str]
 ) -> dict[str, Chart]:
@@ -296,10 +328,14 @@ def charts_section(
     }
 
 
-def header_section(title: str, found: LatencySummary, against: Against | None) -> str:
+def header_section(
+    title: str, found: LatencySummary, against: Against | None, target: Target | None = None
+) -> str:
     """Return the title, the time window and the links to the sections."""
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    shown = [name for name in SECTIONS if name != "comparison" or against is not None]
+    absent = {"comparison"} if against is None else set()
+    absent |= {"target"} if target is None else set()
+    shown = [name for name in SECTIONS if name not in absent]
     links = "".join(f'<li><a href="#{name}">{name}</a></li>' for name in shown)
     return (
         f"<header>\n<h1>{as_html(title)}</h1>\n"
@@ -378,12 +414,18 @@ def environment_section(recs: Reported) -> str:
         ("environment", _counted(orders["environment"])),
         ("merchants", _counted(orders["domain"])),
         ("runs", _counted(orders["run_id"]) or "none"),
+        ("throughput", _throughput(orders)),
         ("connection", _counted(orders["connection"])),
         ("clock of the events", _counted(recs.event_times["clock"]) or "no events"),
         ("recorder", _recorders(recs) or "not noted"),
         ("written by", f"firmly-nb {version('firmly-nb')}"),
     ]
     return f'<h2 id="environment">Environment</h2>\n<div class="card">{term_list(pairs)}</div>\n'
+
+
+def _throughput(orders: pd.DataFrame) -> str:
+    rate = throughput(orders)
+    return "not known" if math.isnan(rate) else f"{number(rate)} placed orders/s of the runs"
 
 
 def _moment(at: pd.Timestamp) -> str:
@@ -485,8 +527,8 @@ def _counted(column: pd.Series[Any]) -> str:
 def _recorders(recs: Reported) -> str:
     """Return which recorders there were, of the first of many recordings."""
     found: Counter[str] = Counter()
-    for number, rec in enumerate(recs):
-        if number == LOOKED_AT:
+    for place, rec in enumerate(recs):
+        if place == LOOKED_AT:
             break
         said = ", ".join(f"{name} {value}" for name, value in sorted(rec.recorder.items()))
         found[printable(said, LONGEST) or "not noted"] += 1

@@ -36,7 +36,7 @@ COLUMNS = {
     "time_to_headers_ms "
     "time_to_first_event_ms time_to_order_placed_ms scheduled_time_to_order_placed_ms "
     "time_to_failure_ms order_latency_ms "
-    "scheduled_order_latency_ms wall_time_ms "
+    "scheduled_order_latency_ms stream_close_lag_ms max_gap_ms time_per_item_ms wall_time_ms "
     "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
     "connection clock stream_left_open content_encoding proxies unfinished clock_step_us tags",
     "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
@@ -251,6 +251,9 @@ def test_each_column_of_an_order_is_its_own_field():
         "time_to_failure_ms": 50.0,
         "order_latency_ms": 50.0,
         "scheduled_order_latency_ms": 54.0,
+        "stream_close_lag_ms": 20.0,
+        "max_gap_ms": 18.5,
+        "time_per_item_ms": None,
         "wall_time_ms": None,
         "schedule_lag_ms": 4.0,
         "blocked_ms": 1.0,
@@ -462,3 +465,27 @@ def test_adding_keeps_each_recording_once(order):
     cut = random.Random(0).randrange(7)
     both = Recordings(recs[:cut]) + Recordings(recs)
     assert sorted(rec.recording_id for rec in both) == [f"r{n}" for n in range(6)]
+
+
+def within(*events, outcome="placed", **changes):
+    row = order_row(start(), list(events), End(outcome, 100_000_000, **changes))
+    names = ("stream_close_lag_ms", "max_gap_ms", "time_per_item_ms")
+    return tuple(row[name] for name in names)
+
+
+def test_what_happens_between_events_is_measured_where_it_can_be():
+    first, second, last = event(1, "item-added"), event(2, "item-added"), event(5, "order-placed")
+    assert within(first, second, last) == (50.0, 30.0, 10.0)
+    assert within(first, second, last, stream_left_open=True) == (None, 30.0, 10.0)
+    assert within(first, second, outcome="timeout") == (None, 10.0, 10.0)
+    assert within(first, second, outcome="incomplete") == (80.0, 10.0, 10.0)
+    assert within(first, last) == (50.0, 40.0, None)
+    assert within(first) == (90.0, None, None)
+    assert within() == (None, None, None)
+
+
+def test_events_of_one_read_have_no_gap():
+    first, last = event(1, "item-added"), event(5, "order-placed")
+    together = event(2, "item-added", coalesced=True)
+    assert within(first, together) == (80.0, None, None)
+    assert within(first, together, last) == (50.0, 30.0, None)
