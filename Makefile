@@ -9,6 +9,7 @@
 #   make notebooks   run the notebooks and save their outputs
 #   make docs        write the pages that are made from the code
 #   make site        build the documentation site in build/site; it needs no network to read
+#   make pictures    draw the pictures of README; needs Chromium
 #   make bench       the measured comparisons; their tables go to docs/
 #   make clean       remove environments and caches
 #
@@ -26,7 +27,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test fuzz check format notebooks docs site bench clean
+.PHONY: help lab demo test fuzz check format notebooks docs site pictures bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -77,6 +78,9 @@ docs: $(VENV)/.installed-dev
 
 site: $(VENV)/.installed-dev
 	$(BIN)/python scripts/build_site.py
+
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python scripts/draw_readme.py
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks

@@ -96,6 +96,8 @@ def _shown(data: dict[str, Any], pictures: Path, name: str) -> str:
         said = "".join(data.get("text/plain", ["A chart."])).replace("\n", " ")
         alternative = re.sub(r"[\[\]]", "", said)
         return f"![{alternative}]({pictures.name}/{name}.png)"
+    if not "".join(data.get("text/plain", [])).strip():
+        return ""  # a script that shows its neighbour's image where there is no kernel
     if "text/html" in data:
         html = "".join(data["text/html"])
         return fenced("{raw} html", f'<div class="cell-output">{html}</div>')

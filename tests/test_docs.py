@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts import check_pages
+from scripts import check_pages, draw_readme
 
 ROOT = Path(__file__).parents[1]
 PAGES = check_pages.markdown_pages()
@@ -168,3 +168,19 @@ def test_the_tables_page_is_what_the_code_says():
     space = {"__name__": "page", "__file__": str(ROOT / "scripts" / "write_tables_page.py")}
     exec((ROOT / "scripts" / "write_tables_page.py").read_text("utf-8"), space)
     assert space["page"]() == (ROOT / "docs" / "tables.md").read_text("utf-8")
+
+
+def test_the_readme_is_short_and_its_pictures_are_small():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= 120
+    pictures = [ROOT / path for path in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)]
+    assert len(pictures) == 3
+    assert sum(path.stat().st_size for path in pictures) < 1_500_000
+
+
+def test_the_readme_says_what_the_benchmark_measured():
+    text = (ROOT / "README.md").read_text("utf-8")
+    errors = draw_readme.timing_errors()
+    assert f"{errors[draw_readme.SLOW]:.0f} ms late" in text
+    assert f"{errors['firmly-nb']:.2f} ms late" in text
+    assert f"firmly-nb {errors['firmly-nb']:.2g} ms" in text
