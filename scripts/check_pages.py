@@ -433,7 +433,7 @@ def _unknown_option(words: list[str]) -> str | None:
         return None
     known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
     known.add("--help")
-    given = (word.partition("=")[0] for word in words[1:] if word.startswith("-"))
+    given = (word.partition("=")[0] for word in words[1:] if word.startswith("-") and word != "-")
     return next((f"{word} is not an option" for word in given if word not in known), None)
 
 

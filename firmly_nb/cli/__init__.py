@@ -5,7 +5,7 @@ whether the order exists (of a sweep: every order of its plan): 0 yes, 1 no, 2 r
 anything was sent, 3 it may exist, 130 interrupted; of a gate, and of a report with ``--check``: 0
 pass, 1 worse or a target missed, 2 a mistake in the call, 3 cannot tell.
 
-- ``placing``, ``reading``, ``machine``: the commands;
+- ``placing``, ``reading``, ``keeping``, ``machine``: the commands;
 - ``terminal``: options and output that they share;
 - ``command``: :func:`main`, which ends each mistake in a sentence.
 """

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from firmly_nb.cli import machine, placing, reading
+from firmly_nb.cli import keeping, machine, placing, reading
 from firmly_nb.cli.terminal import app, in_terminal_words, print_on
 from firmly_nb.display.messages import code_of, with_code
 from firmly_nb.outcomes import INTERRUPTED_EXIT, REFUSED_EXIT
@@ -17,7 +17,7 @@ from firmly_nb.outcomes import INTERRUPTED_EXIT, REFUSED_EXIT
 __all__ = ["app", "main"]
 
 # The help lists the commands in the order of these files.
-FILES = [module.__name__ for module in (placing, reading, machine)]
+FILES = [module.__name__ for module in (placing, reading, keeping, machine)]
 app.registered_commands.sort(key=lambda one: FILES.index(one.callback.__module__))
 
 

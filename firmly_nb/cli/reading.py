@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from firmly_nb.cli.terminal import (
+    STDOUT,
     Control,
     Margin,
     PlacedPoints,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from firmly_nb.recordings.recordings import Recordings
 
 LOAD_SHOWS = 20
-STDOUT = Path("-")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What the commands have in common: the program, options, and how text and tables are printed."""
+"""Program, shared options, and how the commands print text, tables and JSON."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from firmly_nb.lab import Lab
 
 PIPE_WIDTH = 160
+STDOUT = Path("-")  # in place of a file
 # What errors say to do in Python, as it is done here.
 TERMINAL_WORDS = {
     r'fnb\.connect\(\.\.\., allow_domains=\["([^"]+)"\]\)': r"--allow \1",

@@ -833,6 +833,10 @@ FNB445 Collector did not take the spans
 Nothing listens at the endpoint, or it refused the spans.
 Start the collector, or correct the URL and its headers.
 
+FNB446 Recording cannot be removed
+The file or its folder is not writable for you, or another program holds it.
+Change the permissions of the folder that the message names, then prune again.
+
 FNB501 No orders
 The list of orders is empty.
 Pass at least one order.

@@ -84,7 +84,7 @@ class Gate:
 
     @property
     def parts(self) -> list[Part]:
-        """What was asked, with what was found."""
+        """Each thing that was asked, with what was found."""
         found = []
         if self.comparison is not None:
             code = self.comparison.exit_code
@@ -99,7 +99,7 @@ class Gate:
 
     @property
     def beside_line(self) -> str:
-        """What the recordings beside say, and that they decide nothing; empty without any."""
+        """Verdict of the comparison beside, which decides nothing; empty without one."""
         if self.beside is None:
             return ""
         orders = count(self.beside.success.a.of, "earlier order")
