@@ -185,7 +185,9 @@ def _orders(said: list[dict], kind: str) -> set[str]:
 
 def _compare(said: list[dict], journals: Path, turn: Turn) -> None:
     """Compare what was shown with what is loaded."""
-    loaded = {rec.recording_id: rec for rec in fnb.load(journals)}
+    # A notebook that was killed before its first order has no journal.
+    found = fnb.load(journals) if journals.exists() else []
+    loaded = {rec.recording_id: rec for rec in found}
     kept = {
         (order, row.seq, row.event, round(row.t_ms * 1e6))
         for order, rec in loaded.items()

@@ -6,6 +6,7 @@ what it had after an ordinary order (Linux).
 """
 
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -66,6 +67,41 @@ async def many_large_events() -> AsyncIterator[bytes]:
     yield PLACED
 
 
+async def cart_event() -> AsyncIterator[bytes]:
+    """Send a cart of 9 MB as carts are, with the success in it."""
+    money = {"currency": "USD", "symbol": "$", "number": 1299, "value": 12.99}
+    line = {"sku": "WS12", "description": "A tee", "quantity": 1, "price": money, "total": money}
+    lines = [{"line_item_id": f"line-{n}", **line} for n in range(36_000)]
+    order = {**json.loads(NUMBER), "line_items": lines}
+    yield HEAD + b"\r\nevent: order-placed\ndata: "
+    yield json.dumps({"order": order}).encode() + b"\n\n"
+
+
+def bomb(content: bytes, layers: int) -> bytes:
+    """Return a response whose few bytes unfold into a stream with the success at its end."""
+    packed = content + PLACED
+    for _ in range(layers):
+        packed = gzip.compress(packed, 9)
+    encoding = ", ".join(["gzip"] * layers).encode()
+    return HEAD + b"Content-Encoding: %b\r\n\r\n" % encoding + packed
+
+
+async def bomb_of_one_event() -> AsyncIterator[bytes]:
+    """Send an event of 500 MB, packed twice."""
+    yield bomb(b"data: " + b"x" * 500_000_000 + b"\n\n", 2)
+
+
+async def bomb_of_events() -> AsyncIterator[bytes]:
+    """Send half a million events of 8 bytes, packed twice."""
+    yield bomb(b"data:1\n\n" * 500_000, 2)
+
+
+async def long_ids() -> AsyncIterator[bytes]:
+    """Send an id of a megabyte, which holds for each of the 300 events after it."""
+    yield HEAD + b"\r\nid: " + b"n" * MEGABYTE + b"\n"
+    yield b"data: 1\n\n" * 300 + PLACED
+
+
 async def headers() -> AsyncIterator[bytes]:
     """Send header lines until the client has gone."""
     yield HEAD
@@ -95,6 +131,10 @@ CASES = {
     "nine-megabytes-kept": (large_event, {"max_event_bytes": 16 * MEGABYTE}),
     "largest-kept": (largest_kept_event, {}),
     "many-large": (many_large_events, {}),
+    "nine-megabytes-cart": (cart_event, {"max_event_bytes": 16 * MEGABYTE}),
+    "bomb": (bomb_of_one_event, {}),
+    "bomb-of-events": (bomb_of_events, {}),
+    "long-ids": (long_ids, {}),
     "headers": (headers, {}),
     "heartbeats": (heartbeats, {}),
     "for-ever": (events_for_ever, {}),

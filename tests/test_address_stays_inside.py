@@ -14,7 +14,9 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.exchange.tables import FORMATS
+from firmly_nb.exchange.tape import write_tape
 from tests.api.test_personal import ECHOES, NAMES, PLANTED
+from tests.exchange.test_otlp import collector
 from tests.merchant_server import Merchant, serving
 
 EXPORTED = Path("export-parquet")
@@ -107,6 +109,12 @@ def test_a_planted_address_is_written_down_nowhere(
         written += [book.read(name).decode() for name in book.namelist() if name.endswith(".xml")]
     written += [str(recs.sql("select * from events").to_dict("records"))]
     written += [str(recs.duckdb().sql("select * from orders").fetchall())]
+    write_tape((rec.recorded for rec in recs), tmp_path / "tape.jsonl")
+    with collector() as (endpoint, sent):
+        recs.otlp(endpoint)
+        written += [str(request) for _, _, request in sent]
+    assert "order-placed" in written[-1] or "item-added" in written[-1]
+    written += [rec.curl() for rec in recs]
     paths = [path for path in lab.journal.rglob("*") if path.is_file()] + list(tmp_path.rglob("*"))
     written += [path.read_bytes().decode("utf-8", "replace") for path in paths if path.is_file()]
     assert len(written) > len(made)
