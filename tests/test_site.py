@@ -45,6 +45,7 @@ def test_nothing_completes_what_is_no_name_or_has_words_of_its_own():
     paths = list(names.names())
     stale = [one for one in names.completions()["examples"] if "*" not in one and one not in paths]
     parameters = {each for path in paths for each in names.described(path).parameters}
+    parameters |= {path.rpartition(".")[2] for path in paths}
     stale += [
         one for one in names.completions()["parameters"] if one.split(".")[-1] not in parameters
     ]
@@ -57,7 +58,7 @@ def test_a_page_has_signature_table_returns_raises_and_example():
     assert "lab.place(\n    order,\n    card=None,\n    *," in part
     assert re.search(r"^\| `timeout_s` \| `120.0` \| .+ \|$", part, re.MULTILINE)
     assert "**Returns**: `Recording`: Whatever the outcome" in part
-    assert "**Raises**: `GuardError`: If it may not be ordered there" in part
+    assert "**Raises**:\n\n- `GuardError`: If it may not be ordered there" in part
     assert "rec = lab.place(order, fnb.Card.test())" in part
     assert ":meth:" not in page
     assert "``\n" not in page.replace("```", "")

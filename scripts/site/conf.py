@@ -28,6 +28,7 @@ myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
+highlight_language = "none"  # a fence without a language is output
 pygments_style = "default"
 pygments_dark_style = "monokai"
 

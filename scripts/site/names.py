@@ -93,9 +93,11 @@ def described(path: str) -> Described:
     """Return what the reference says of a name."""
     name = names()[path]
     text, sections = _parted(inspect.getdoc(name.value) or "")
+    if name.kind == "attribute":
+        text, sections = _of_the_class(name), {}
     return Described(
         name,
-        text or "Field of the widget; the class describes it.",
+        text,
         _parameters(name, sections.get("Parameters", "")),
         _returns(name, sections),
         sections.get("Raises", "") or _raises(name),
@@ -108,6 +110,15 @@ def _parted(text: str) -> tuple[str, dict[str, str]]:
     return parts[0].strip(), {
         k: v.strip("\n") for k, v in zip(parts[1::2], parts[2::2], strict=True)
     }
+
+
+def _of_the_class(name: Name) -> str:
+    """Return what a widget's class says of its field, else the common meaning of that name."""
+    owner, _, field = name.path.partition(".")
+    sections = _parted(inspect.getdoc(names()[owner].value) or "")[1]
+    said = _entries(sections.get("Attributes", "")) | _entries(sections.get("Parameters", ""))
+    common = completions()["parameters"]
+    return said.get(field) or common.get(name.path) or common.get(field, "")
 
 
 def _twin(path: str) -> Name | None:

@@ -88,7 +88,7 @@ def section(one: Described) -> str:
         label = "Type" if one.name.kind == "property" else "Returns"
         parts.append(f"**{label}**: {markdown(one.returns)}")
     if one.raises:
-        parts.append(f"**Raises**: {_raises(one.raises)}")
+        parts.append(f"**Raises**:\n\n{_raises(one.raises)}")
     if one.example:
         parts.append(_example(dedent(one.example)))
     return "\n\n".join(parts)
@@ -150,13 +150,13 @@ def _cell(text: str) -> str:
 
 
 def _raises(text: str) -> str:
-    """Return the errors of a docstring's section in one paragraph."""
+    """Return the errors of a docstring's section as a list."""
     entries = []
     for entry in re.split(r"\n(?=\S)", text):
         head, _, rest = entry.partition("\n")
         said = " ".join(inspect.cleandoc(rest).split())
-        entries.append(f"{head}: {said}" if said else head)
-    joined = "; ".join(entries)
+        entries.append(f"- {head}: {said}" if said else f"- {head}")
+    joined = "\n".join(entries)
     return markdown(re.sub(r"\b(\w+(?:Error|Order|Interrupt)|duckdb\.Error)(?=:)", r"`\1`", joined))
 
 
