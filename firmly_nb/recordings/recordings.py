@@ -510,7 +510,7 @@ class Recordings(Sequence[Recording]):
     def __getitem__(self, key: slice | Sequence[bool]) -> Recordings: ...
     def __getitem__(self, key: Any) -> Recording | Recordings:
         """Return one by its place, or those of a slice or of a mask over ``orders``."""
-        if isinstance(key, Integral) and not isinstance(key, bool):
+        if isinstance(key, Integral):
             at = int(key)
             if not -len(self) <= at < len(self):
                 text = f"There are {len(self)} recordings, counted from 0; got {at}."
