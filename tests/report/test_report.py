@@ -318,7 +318,7 @@ def test_figures_are_data_that_cannot_end_their_script(compared):
         json.loads(block)
 
 
-@pytest.mark.parametrize("name", ["runs.pdf", "runs.XLSX", "runs.md"])
+@pytest.mark.parametrize("name", ["runs.pdf", "runs.XLSX", "runs.csv"])
 def test_a_report_is_no_file_of_another_kind(made, tmp_path, name):
     with pytest.raises(ValueError, match=r"A report is a page of HTML, got .* runs\.html"):
         fnb.report(made(6), tmp_path / name, pictures=False)
