@@ -670,7 +670,7 @@ The report, or the path, has no recordings.
 Place orders first, or pass another path.
 
 FNB315 Report cannot be written
-The target is a folder or a special file, or the disk refuses it.
+The target is a folder, a special file or no page of HTML, or the disk refuses it.
 Name another file.
 
 FNB316 Comparison missing

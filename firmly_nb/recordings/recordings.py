@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.api.snapshots import find_snapshot
@@ -509,14 +510,22 @@ class Recordings(Sequence[Recording]):
     def __getitem__(self, key: slice | Sequence[bool]) -> Recordings: ...
     def __getitem__(self, key: Any) -> Recording | Recordings:
         """Return one by its place, or those of a slice or of a mask over ``orders``."""
-        if isinstance(key, int):
-            if not -len(self) <= key < len(self):
-                text = f"There are {len(self)} recordings, counted from 0; got {key}."
+        if isinstance(key, Integral):
+            at = int(key)
+            if not -len(self) <= at < len(self):
+                text = f"There are {len(self)} recordings, counted from 0; got {at}."
                 raise coded_error(IndexError, "FNB319", text)
-            return _recording(self._selection.one(range(len(self))[key]))
+            return _recording(self._selection.one(range(len(self))[at]))
         if isinstance(key, slice):
             return Recordings(self._selection.take(range(len(self))[key]))
-        mask = list(key)
+        mask = list(key) if isinstance(key, Iterable) and not isinstance(key, (str, bytes)) else []
+        if not mask and len(self):
+            example = "recs[0], recs[:10], or recs.where(domain=...)"
+            raise wrong_type("What is in brackets", "a number, a slice or a mask", key, example)
+        odd = [one for one in mask if not type(one).__name__.startswith("bool")]  # numpy's too
+        if odd:
+            example = "recs[recs.orders.n_items > 1]"
+            raise wrong_type("Each value of a mask", "True or False", odd[0], example)
         if len(mask) != len(self):
             text = f"The mask must have {len(self)} values, one a recording; got {len(mask)}."
             raise coded_error(IndexError, "FNB304", text)
@@ -1266,6 +1275,8 @@ def load(path: str | os.PathLike[str] | None = None) -> Recordings:
     StoreError
         If the path is a set that only a newer version can read.
     """
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise wrong_type("path", "a path", path, 'fnb.load("runs/monday")')
     from firmly_nb.recordings.stored import open_path
 
     return Recordings(*open_path(path, Recording))

@@ -416,7 +416,7 @@ class Charts:
 
     def compare(
         self,
-        other: Orders,
+        other: Any,
         *,
         margin: float = 0.10,
         names: tuple[str, str] = ("A", "B"),
@@ -428,8 +428,10 @@ class Charts:
     ) -> Chart:
         """Are the other orders (B) slower than these (A)? Typical, tail, placed, curves, shift."""
         from firmly_nb import charts
+        from firmly_nb.recordings.recordings import as_recordings
 
-        a, b = ((one.event_times, one.stages, one.orders) for one in (self._recordings, other))
+        both = self._recordings, as_recordings("other", other)
+        a, b = ((one.event_times, one.stages, one.orders) for one in both)
         return charts.compare(
             a,
             b,

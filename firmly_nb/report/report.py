@@ -21,7 +21,7 @@ from firmly_nb.charts.chart import Orders, order_quantiles
 from firmly_nb.charts.compare import comparison_chart
 from firmly_nb.disk import write_whole
 from firmly_nb.display.html import notes, quiet
-from firmly_nb.display.messages import check_names, coded_error
+from firmly_nb.display.messages import check_names, coded_error, quoted
 from firmly_nb.display.table import Cell, Grid, Head, grid_html
 from firmly_nb.display.text import (
     and_more,
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 
 NAMES = ("before", "now")
+OTHER_PAGES = {".pdf", ".docx", ".xlsx", ".csv", ".md", ".ipynb", ".png", ".svg", ".json"}
 MARGINS = ("margin", "tail_margin", "placed_margin", "slo_ms", "like_for_like", "control")
 
 
@@ -79,7 +80,7 @@ class Calibrated(Protocol):
 
 def report(
     recs: Any,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] = "report.html",
     title: str | None = None,
     *,
     calibration: Calibrated | None = None,
@@ -96,8 +97,8 @@ def report(
     recs
         The recordings: one, several, or where they are saved.
     path
-        Where to write. Folders that are missing are made. A file that is there is replaced, as a
-        whole or not at all.
+        Where to write, by default ``report.html`` in this folder. Folders that are missing are
+        made. A file that is there is replaced, as a whole or not at all.
     title
         Its heading.
     calibration
@@ -167,6 +168,9 @@ def write(
         text = "There are no recordings to report on. Place orders, or load others."
         raise coded_error(ValueError, "FNB314", text)
     file = expanded(Path(path))
+    if file.suffix.lower() in OTHER_PAGES:
+        text = f"A report is a page of HTML, got {quoted(file.name)}. Name a file like "
+        raise coded_error(ValueError, "FNB315", f"{text}{file.stem}.html.")
     if file.is_dir():
         text = f"{file} is a folder. Name a file in it."
         raise coded_error(IsADirectoryError, "FNB315", text)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -20,7 +22,7 @@ from firmly_nb.recorder.tables import (
     last_snapshot,
     order_row,
 )
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recordings import Recording, Recordings, load
 from tests.recorder import made_records
 from tests.recorder.made_records import NAMES
 
@@ -452,6 +454,38 @@ def test_filters_take_values_lists_masks_and_slices():
         recs.where(colour="red")
     with pytest.raises(IndexError, match="The mask must have 3 values, one a recording; got 1"):
         recs[[True]]
+    assert recs[np.int64(2)].recording_id == "r3"
+    assert ids(recs[np.array([True, False, True])]) == ["r1", "r3"]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("r1", "What is in brackets must be a number, a slice or a mask, got str."),
+        (1.5, "What is in brackets must be a number, a slice or a mask, got float."),
+        (None, "What is in brackets must be a number, a slice or a mask, got NoneType."),
+        ([0, 2], "Each value of a mask must be True or False, got int."),
+        ([0, 1, 2], "Each value of a mask must be True or False, got int."),
+        (["r1", "r2", "r3"], "Each value of a mask must be True or False, got str."),
+    ],
+)
+def test_brackets_refuse_what_is_no_place(key, said):
+    recs = Recordings([placed(1), failed(2), placed(3)])
+    with pytest.raises(TypeError, match=re.escape(said)):
+        recs[key]
+
+
+@pytest.mark.parametrize("given", ["nowhere", 7, None])
+def test_a_chart_of_a_comparison_takes_what_a_comparison_takes(given):
+    recs = Recordings([placed(1), failed(2)])
+    for compare in (recs.compare, recs.charts.compare):
+        with pytest.raises((TypeError, FileNotFoundError), match=r"\[FNB(102|401)\]"):
+            compare(given)
+
+
+def test_only_a_path_is_loaded():
+    with pytest.raises(TypeError, match="path must be a path, got int"):
+        load(3)
 
 
 def test_a_recording_begins_with_a_start():

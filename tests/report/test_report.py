@@ -7,6 +7,7 @@ import html
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -308,7 +309,7 @@ def test_what_is_no_file_is_not_replaced_and_a_link_stays_a_link(made, tmp_path)
     (tmp_path / "latest.html").symlink_to(tmp_path / "monday.html")
     fnb.report(made(6), tmp_path / "latest.html", pictures=False)
     assert (tmp_path / "latest.html").is_symlink()
-    assert (tmp_path / "monday.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert (tmp_path / "monday.html").read_text("utf-8").lower().startswith("<!doctype html>")
 
 
 def test_figures_are_data_that_cannot_end_their_script(compared):
@@ -328,3 +329,16 @@ def test_a_target_has_its_verdict_its_budget_and_a_row_for_each_merchant(made):
     assert 'id="target"' not in report_html(made(6), pictures=False)
     with pytest.raises(ValueError, match=r"slo must be order=TIME:SHARE, got '95%'"):
         report_html(made(6), pictures=False, slo="95%")
+
+
+@pytest.mark.parametrize("name", ["runs.pdf", "runs.XLSX", "runs.csv"])
+def test_a_report_is_no_file_of_another_kind(made, tmp_path, name):
+    with pytest.raises(ValueError, match=r"A report is a page of HTML, got .* runs\.html"):
+        fnb.report(made(6), tmp_path / name, pictures=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_has_a_name_of_its_own(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert fnb.report(made(6), pictures=False) == Path("report.html")
+    assert (tmp_path / "report.html").read_text("utf-8").lower().startswith("<!doctype html>")
