@@ -1,4 +1,4 @@
-"""Groups beside each other: do all intervals of a table hold, and is the right merchant named?
+"""Groups beside each other: how often all intervals hold and the right merchant is named.
 
 Sets of orders with a known truth go through ``recs.by("domain").latency()``'s function. The table
 is printed and written to ``docs/benchmarks-groups.md``. ``--sets`` says how many of each kind.
@@ -96,7 +96,7 @@ def page(sets: int) -> str:
         rng = np.random.default_rng(18)
         found = [one_set(rng, runs, each, spread, factor) for _ in range(sets)]
         held = np.array([one for one, _ in found])
-        right, wrong = MERCHANTS[-1] if factor > 1 else None, 0
+        right = MERCHANTS[-1] if factor > 1 else None
         named = sum(one == right for _, one in found) if right else 0
         wrong = sum(one is not None and one != right for _, one in found)
         cells = (
@@ -109,7 +109,8 @@ def page(sets: int) -> str:
         )
         rows.append(f"| {' | '.join(cells)} |")
         print(rows[-1], flush=True)
-    minutes = (time.perf_counter() - began) / 60
+    minutes = f"{(time.perf_counter() - began) / 60:.0f}"
+    error = f"{100 * (0.05 * 0.95 / sets) ** 0.5:.1f}"
     return "\n".join(
         [
             "# Groups: how often all intervals hold",
@@ -119,10 +120,9 @@ def page(sets: int) -> str:
             "Orders have four stages; the table has p50, p90 and p95 of each and of the order.",
             "[Statistics](statistics.md#groups) has the definitions.",
             "",
-            f"Written by `python -m benchmarks.groups`: {sets:,} sets of each kind, in "
-            f"{minutes:.0f} minutes.",
-            f"Python {platform.python_version()}. The standard error of a share of 95% is "
-            f"{100 * (0.05 * 0.95 / sets) ** 0.5:.1f} points. All shares are in percent.",
+            f"Written by `python -m benchmarks.groups`: {sets:,} sets of each in {minutes} min.",
+            f"Python {platform.python_version()}. The standard error of a share of 95% is {error}",
+            "points. All shares are in percent.",
             "",
             "At least 95% of the tables must be right as a whole. A wrong name is that of another",
             "merchant, or of any where all are equal; at most 5% are wanted.",
