@@ -26,6 +26,7 @@ NAMES = (
     "other_clients",
     "verdicts",
     "deciding",
+    "groups",
 )
 
 

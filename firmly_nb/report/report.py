@@ -34,10 +34,12 @@ from firmly_nb.display.text import (
     short_name,
 )
 from firmly_nb.latency.asked import target_of
+from firmly_nb.latency.columns import coded
 from firmly_nb.latency.compare import Comparison, compare, comparison_html
+from firmly_nb.latency.groups import Keys
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
-from firmly_nb.latency.targets import attainment, throughput
+from firmly_nb.latency.targets import attainment, grouped_attainment, throughput
 from firmly_nb.outcomes import NO, NOT_SEEN, UNKNOWN, YES, outcome
 from firmly_nb.recorder.journal import expanded
 from firmly_nb.recordings.recordings import as_recordings
@@ -66,7 +68,6 @@ class Reported(Orders, Protocol):
     def warnings(self) -> list[str]: ...  # noqa: D102 - the same
     @property
     def caveats(self) -> pd.DataFrame: ...  # noqa: D102 - the same
-    def by(self, *columns: str) -> Any: ...  # noqa: D102 - the same
     def __iter__(self) -> Iterator[Any]: ...
 
 
@@ -304,9 +305,12 @@ def target_section(recs: Reported, target: Target | None) -> str:
     """Return whether a target is met, its error budget, and the same by day and by merchant."""
     if target is None:
         return ""
-    whole = attainment(recs.orders, target.order_ms, target.share)
-    by = recs.by("domain")
-    merchants = by.slo(target.order_ms, target.share)._repr_html_() if len(by) > 1 else ""
+    orders, limit, share = recs.orders, target.order_ms, target.share
+    whole = attainment(orders, limit, share)
+    codes, names = coded(orders["domain"])
+    keys = Keys(("domain",), tuple((name,) for name in names), codes)
+    by = grouped_attainment(orders, keys, limit, share, 0.95)
+    merchants = by._repr_html_() if len(names) > 1 else ""
     shown = f"{whole._repr_html_()}{merchants}"
     return f'<h2 id="target">Target</h2>\n<div class="card">{shown}</div>\n'
 

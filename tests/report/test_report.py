@@ -319,11 +319,12 @@ def test_figures_are_data_that_cannot_end_their_script(compared):
 
 
 def test_a_target_has_its_verdict_its_budget_and_a_row_for_each_merchant(made):
-    page = report_html(made(60), pictures=False, slo="order=1h:95%")
+    page = report_html(made(60), pictures=False, slo="order=3600s:95%")
     words = words_of(page.split('id="target"')[1].split('id="tables"')[0])
-    assert "95% placed within 3 600 000 ms" in words.replace("\u00a0", " ")
+    assert "95% placed within 3 600 000 ms" in re.sub(r"\s", " ", words)
     assert "Error budget: " in words
     assert "Goodput: " in words
+    assert "The intervals of all groups hold together with 95%." in words
     assert 'href="#target"' in page
     assert "placed orders/s of the runs" in words_of(page)
     assert 'id="target"' not in report_html(made(6), pictures=False)
