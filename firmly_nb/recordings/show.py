@@ -206,7 +206,11 @@ def precision(rec: OneShown) -> str:
 def _detail(error: Exception | None) -> str:
     text = printable(getattr(error, "description", ""))
     advice = getattr(error, "advice", "")
-    sentence = f"{text[:1].upper()}{text[1:]}." if text and not text.endswith(".") else text
+    # The name of a field that is wrong stays as it is: "shipping_info: is not set".
+    named = text.partition(" ")[0].endswith(":")
+    begun = text if named else f"{text[:1].upper()}{text[1:]}"
+    ends = not text or text.endswith((".", "!", "?"))
+    sentence = text if ends else f"{begun}."
     return f"{sentence} {advice}".strip()
 
 
