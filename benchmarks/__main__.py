@@ -25,6 +25,7 @@ NAMES = (
     "other_clients",
     "verdicts",
     "deciding",
+    "gate",
 )
 
 

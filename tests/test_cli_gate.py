@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import firmly_nb as fnb
+from benchmarks.gate import KINDS, codes, size
 from firmly_nb.latency import share
 from firmly_nb.latency.gate_files import as_junit, as_page
 from firmly_nb.latency.predict import more_for_target
@@ -318,3 +319,12 @@ def test_orders_that_would_tell_of_a_target_tell_in_nine_of_ten_studies():
     assert 0.85 < told < 0.97
     assert more_for_target(share(60, 60), 0.90) is None
     assert more_for_target(share(0, 0), 0.90) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("equal", 0), ("every order 15% slower", 1), ("15 points fewer placed", 1)]
+)
+def test_at_the_size_of_a_plan_a_gate_passes_equal_runs_and_fails_worse_ones(kind, code):
+    rng = np.random.default_rng(19)
+    found = codes(rng, size(rng), 3, **KINDS[kind])
+    assert found == {code: 3}
