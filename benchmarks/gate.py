@@ -105,10 +105,12 @@ def main() -> None:
         print(lines[-1], flush=True)
     page = f"""# What a gate decides at the size of a plan
 
-`fnb.plan(recs, change=0.10, power=0.95)` asks for {n} orders a side, from 400 earlier orders with
-{PLACED:.0%} placed and a stage's log times spread by {SIGMA}. So many are drawn of both releases, in
-turns in one run, {asked.studies} times of each kind. [Gate](gate.md) has the margins: 10%, 5 points,
-5 points. Written by `python -m benchmarks gate --studies {asked.studies}`, seed {asked.seed}.
+`fnb.plan(recs, change=0.10, power=0.95)` asks for {n} orders a side, from 400 earlier orders.
+{PLACED:.0%} of them are placed, and a stage's log times are spread by {SIGMA}. So many are drawn of
+both releases, in turns in one run, {asked.studies} times of each kind. The [margins](gate.md) are
+10%, 5 points, 5 points.
+
+`python -m benchmarks gate --studies {asked.studies}` wrote this page, with seed {asked.seed}.
 
 {chr(10).join(lines)}
 
