@@ -11,6 +11,9 @@
 #   make site        build the documentation site in build/site; it needs no network to read
 #   make pictures    draw the pictures of README; needs Chromium
 #   make bench       the measured comparisons; their tables go to docs/
+#   make package     build sdist and wheel, and check what a package index will show
+#   make smoke       a minute of everything with the lowest, then the highest dependencies
+#   make pins        pin the small installations of requirements/ anew
 #   make clean       remove environments and caches
 #
 # PYTHON=python3.13 uses another interpreter, in an environment of its own.
@@ -27,7 +30,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test fuzz check format notebooks docs site pictures bench clean
+.PHONY: help lab demo test fuzz check format notebooks docs site pictures bench package smoke pins clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -84,6 +87,17 @@ pictures: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks
+
+package: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
+smoke: $(VENV)/.installed-dev
+	scripts/smoke $(BIN)/python
+
+pins: $(VENV)/.installed-dev
+	scripts/pin $(abspath $(BIN)/python)
 
 clean:
 	rm -rf .venv* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

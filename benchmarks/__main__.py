@@ -27,6 +27,7 @@ NAMES = (
     "verdicts",
     "deciding",
     "groups",
+    "gate",
 )
 
 

@@ -35,6 +35,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmly_nb.faces import show
+from firmly_nb.missing import watch
 
 if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
@@ -105,3 +106,4 @@ show(
     },
     distribution="firmly-nb",
 )
+watch()

@@ -282,8 +282,11 @@ def belongings() -> Iterator[Finding]:
 
 def _browser() -> Finding:
     """Look for what draws the pictures of charts, as it is looked for when one is drawn."""
-    from choreographer.browsers.chromium import Chromium
-
+    try:
+        from choreographer.browsers.chromium import Chromium
+    except ImportError:
+        advice = "A small installation draws no charts. Run pip install firmly-nb for all."
+        return Finding("browser for pictures", "Kaleido is not installed", None, advice)
     found = Chromium.find_browser(skip_local=False)
     advice = "Charts have no static pictures, and reports say so. Install Chrome or Chromium."
     if found:

@@ -245,7 +245,7 @@ def anchors(text: str) -> set[str]:
 
 LINK = re.compile(r"\]\(\s*<?(?!(?:https?|mailto|data):)([^)\s>]*)")
 HREF = re.compile(r"""(?:href|src)=\\?["'](?!(?:https?|data|mailto):|/)([^"'\\]+)""")
-NAMED = re.compile(r"(?<![\w/.*-])((?:\.\./)?(?:[\w.-]+/)*[\w-]+\.md\b(?:#[\w-]+)?)")
+NAMED = re.compile(r"(?<![\w/.*$-])((?:\.\./)?(?:[\w.-]+/)*[\w-]+\.md\b(?:#[\w-]+)?)")
 NUMBERED = re.compile(r"\bsections? \d", re.IGNORECASE)
 # A section of a book, an article or a standard is named with its year or number.
 ELSEWHERE = re.compile(r"RFC|\b(19|20)\d\d\b|edition|HTML|https?:")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import firmly_nb as fnb
+from benchmarks.gate import KINDS, codes, size
 from firmly_nb.latency import share
 from firmly_nb.latency.gate_files import as_junit, as_page
 from firmly_nb.latency.predict import more_for_target
@@ -336,3 +337,12 @@ def test_a_target_has_its_error_budget_its_rates_and_a_row_for_each_merchant(gat
     assert "orders/s. Goodput: " in said
     _, said, _ = gate("slower friday", "--slo", "order=1500ms:95%")
     assert "The intervals of all groups hold together with 95%." in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("equal", 0), ("every order 15% slower", 1), ("15 points fewer placed", 1)]
+)
+def test_at_the_size_of_a_plan_a_gate_passes_equal_runs_and_fails_worse_ones(kind, code):
+    rng = np.random.default_rng(19)
+    found = codes(rng, size(rng), 3, **KINDS[kind])
+    assert found == {code: 3}

@@ -68,7 +68,7 @@ def ran(request, tmp_path_factory):
         head = f"exec({RUN_COMMANDS!r}, globals())"
         (folder / "page.py").write_text(f"{head}{program(page)}\n", "utf-8")
         return subprocess.run(
-            [sys.executable, "-W", "error", "page.py"],
+            [sys.executable, "-W", "error", "-W", "ignore:Charts have no pictures", "page.py"],
             cwd=folder,
             env={**environment, "FIRMLY_NB_HOME": str(folder / "home")},
             capture_output=True,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name as canonical
+
+from scripts.readme_for_index import for_index
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -79,4 +85,69 @@ def test_the_pages_that_messages_name_and_the_notebooks_are_installed():
     built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     included = built["targets"]["wheel"]["force-include"]
     assert included == {"docs": "firmly_nb/docs", "notebooks": "firmly_nb/notebooks"}
-    assert "docs" in built["targets"]["sdist"]["include"]
+    assert {"docs", "tests", "scripts", "requirements", "SECURITY.md"} <= set(
+        built["targets"]["sdist"]["include"]
+    )
+
+
+# Modules whose distribution has another name.
+DISTRIBUTIONS = {"dotenv": "python-dotenv", "nest_asyncio2": "nest-asyncio"}
+# Taken if they are there; none is needed.
+OPTIONAL = {"opentelemetry", "brotli", "zstandard", "compression", "_typeshed"}
+
+
+def test_each_package_that_is_imported_is_declared():
+    declared = {requirement(line)[0] for line in PROJECT["dependencies"]}
+    imported = set()
+    for path in (ROOT / "firmly_nb").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            imported |= {name.split(".")[0] for name in names}
+    others = imported - set(sys.stdlib_module_names) - OPTIONAL - {"firmly_nb"}
+    needed = {DISTRIBUTIONS.get(name, name).lower().replace("_", "-") for name in others}
+    assert needed - declared == set()
+
+
+@pytest.mark.parametrize("name", ["recorder", "gate"])
+def test_a_small_installation_keeps_the_bounds(name):
+    bounds = {canonical(r.name): r for r in map(Requirement, PROJECT["dependencies"])}
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    pinned = [Requirement(line) for line in lines if not line.startswith("#")]
+    assert len(pinned) > 20
+    for one in pinned:
+        (pin,) = one.specifier
+        assert pin.operator == "==", one
+        wanted = bounds.get(canonical(one.name))
+        assert wanted is None or wanted.specifier.contains(pin.version), one
+
+
+def test_links_of_the_readme_work_on_a_package_index():
+    readme = for_index((ROOT / "README.md").read_text("utf-8"), PROJECT["urls"]["Source"])
+    links = re.findall(r"\]\(([^)\s]+)\)", readme)
+    assert len(links) > 20
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    assert "/blob/main/docs/statistics.md" in readme
+
+
+def test_ci_calls_what_a_clone_calls():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    commands = [
+        step["run"]
+        for file in (ROOT / ".github" / "workflows").glob("*.yml")
+        for job in yaml.safe_load(file.read_text())["jobs"].values()
+        for step in job["steps"]
+        if "run" in step
+    ]
+    assert len(commands) >= 4
+    for command in commands:
+        assert command == ".ci/run" or command.split()[1] in targets, command
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == ["make check"]
+
+
+def test_the_citation_has_the_version_and_the_address():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == PROJECT["version"]
+    assert cited["repository-code"] == PROJECT["urls"]["Source"]

@@ -2,8 +2,9 @@
 
 Kaleido drives the Chrome or Chromium of the machine. It stands here behind a thread and a loop of
 its own, so that it works inside a running kernel, with limits of time, because its own synchronous
-server waits for ever if its browser dies. Where there is no browser there is no picture: nothing
-is raised, and nothing is tried again. It opens local files only: MathJax from the network is off.
+server waits for ever if its browser dies. Where there is no browser there is no picture: a warning
+says so, nothing is raised, and nothing is tried again. It opens local files only: MathJax from the
+network is off.
 What its libraries log reaches who set up logging, and no cell: what went wrong, ``failure`` says.
 """
 
@@ -17,6 +18,7 @@ import os
 import shutil
 import sys
 import threading
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ SETTING = "FIRMLY_NB_PICTURES"
 OPEN_LIMIT_S, DRAW_LIMIT_S, CLOSE_LIMIT_S = 30.0, 20.0, 5.0
 IDLE_S = 120.0
 LIBRARIES = ("kaleido", "choreographer")
+NO_PICTURES = "Charts have no pictures"
 TRIES = 3
 WIDTH_PX, SCALE = 900, 1  # more pixels would make notebooks megabytes large
 
@@ -61,7 +64,17 @@ def picture(
         ``png``, or ``webp``, which takes a third of the room.
     """
     size = {"width": width_px, "height": height_px, "scale": SCALE}
-    return _browser.draw(figure, {"format": kind, **size})
+    drawn = _browser.draw(figure, {"format": kind, **size})
+    if drawn is None:
+        warnings.warn(missing(), stacklevel=2)  # Python shows it once
+    return drawn
+
+
+def missing() -> str:
+    """Return a sentence about pictures that are missing, and what to do; empty if none is."""
+    why = why_none()
+    advice = "Install Chrome or Chromium; firmly-nb doctor looks for it."
+    return f"{NO_PICTURES} ({why}). {advice}" if why else ""
 
 
 def why_none() -> str | None:

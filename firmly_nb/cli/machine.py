@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -213,6 +214,7 @@ def _content(path: Path) -> bytes:
 
 def _run_jupyter(workspace: Path, arguments: list[str]) -> int:
     """Run JupyterLab on a workspace until it ends; return its exit code."""
+    find_spec("jupyterlab")  # where it is missing, the error says what to install
     try:
         new = copy_notebooks(workspace)
     except (OSError, ValueError) as error:

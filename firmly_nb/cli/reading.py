@@ -6,6 +6,7 @@ import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from warnings import catch_warnings, filterwarnings
 
 import typer
 
@@ -171,6 +172,7 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     ] = False,
 ) -> None:
     """Write a page about recordings: sentences, tables, charts; it needs no network to be read."""
+    from firmly_nb.charts.pictures import NO_PICTURES, missing
     from firmly_nb.report.report import Against, write
 
     asked = {"margin": margin, "tail": tail, "placed": placed, "control": control}
@@ -186,15 +188,17 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
     calibration = _calibration() if calibrate else None
     is_new = not output.parent.exists()
     try:
-        written = write(
-            recs,
-            output,
-            title,
-            calibration=calibration,
-            against=against,
-            pictures=pictures,
-            target=target_of("--slo", slo[0]) if slo else None,
-        )
+        with catch_warnings():
+            filterwarnings("ignore", message=NO_PICTURES)  # it is said below
+            written = write(
+                recs,
+                output,
+                title,
+                calibration=calibration,
+                against=against,
+                pictures=pictures,
+                target=target_of("--slo", slo[0]) if slo else None,
+            )
     except OSError as error:
         if error.strerror is None:
             raise
@@ -204,6 +208,8 @@ def report(  # noqa: PLR0913, PLR0917 - each is an option of its own
         folder = ", in a new folder" if is_new else ""
         size = storage(written.stat().st_size)
         say(f"{written}: {count(len(recs), 'order')}, {size}{folder}")
+    if pictures and missing():
+        warn([missing()])
     if found is not None:
         code = found.exit_code if check else 0
         if code or not quiet:  # cron hears of a failure

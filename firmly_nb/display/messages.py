@@ -437,6 +437,10 @@ FNB025 CA file not usable
 The file of certificates to trust is missing, not readable, or has no certificate in PEM form.
 Name a PEM file with the certificates, or remove ca_file or the variable that names it.
 
+FNB026 Part not installed
+A small installation has what records orders, and not what shows them. Your call needs more.
+Run the pip command that the message names, or install all with pip install firmly-nb.
+
 FNB040 Nothing to replay
 No order of these recordings can be replayed. A replay needs what was ordered and what came back.
 Pass recordings of orders that were sent: a saved set, a journal or a folder.

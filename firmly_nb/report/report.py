@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from firmly_nb import charts as draw
 from firmly_nb.charts.chart import Orders, order_quantiles
 from firmly_nb.charts.compare import comparison_chart
+from firmly_nb.charts.pictures import missing
 from firmly_nb.disk import write_whole
 from firmly_nb.display.html import notes, quiet
 from firmly_nb.display.messages import check_names, coded_error, quoted
@@ -218,6 +219,10 @@ def _page(
     charts = charts_section(recs, against, names)
     bare = {name: chart.bare() for name, chart in charts.items()}
     heading = printable(title or "How orders went", LONGEST)
+    figures_html = [
+        figure_html(chart, name, chart.picture() if pictures else None)
+        for name, chart in bare.items()
+    ]
     body = [
         header_section(heading, found, against, target),
         caveats_section(recs, against, names),
@@ -226,10 +231,8 @@ def _page(
         target_section(recs, target),
         tables_section(recs, found),
         '<h2 id="charts">Charts</h2>\n',
-        *(
-            figure_html(chart, name, chart.picture() if pictures else None)
-            for name, chart in bare.items()
-        ),
+        quiet(missing() if pictures else ""),
+        *figures_html,
         environment_section(recs),
         calibration_section(calibration),
         warnings_section(recs, against),

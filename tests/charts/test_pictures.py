@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+import firmly_nb as fnb
 from firmly_nb import charts
 from firmly_nb.charts import pictures
 
@@ -164,6 +166,17 @@ def test_a_machine_without_a_browser_shows_no_picture_at_once_and_says_why(nobod
     assert funnel.picture() is None
     assert len(nobody) == times_asked
     assert "ChromeNotFoundError" in pictures.why_none()
+
+
+def test_a_machine_without_a_browser_is_warned_and_a_report_says_so(nobody, funnel, tmp_path):
+    with pytest.warns(UserWarning, match="Charts have no pictures .*Install Chrome or Chromium"):
+        assert funnel.picture() is None
+    events = pd.DataFrame({"recording_id": ["a"], "event": ["order-placed"], "t_ms": [1.0]})
+    with pytest.warns(UserWarning, match="Charts have no pictures"):
+        page = fnb.report(fnb.from_events(events), tmp_path / "page.html")
+    assert page.read_text("utf-8").count("Charts have no pictures (ChromeNotFoundError") == 1
+    page = fnb.report(fnb.from_events(events), tmp_path / "page.html", pictures=False)
+    assert "Charts have no pictures" not in page.read_text("utf-8")
 
 
 def test_a_browser_that_never_answers_is_given_up(funnel, monkeypatch):
