@@ -19,15 +19,22 @@ import orjson
 from firmly_nb.api.description import API
 from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
 from firmly_nb.display.messages import MESSAGES, Mistake, with_code
-from firmly_nb.display.text import cut, printable
+from firmly_nb.display.text import cut, listed, printable
 
 LONGEST_WORDS = 500
 LONGEST_LOOK = 20_000  # characters of a page in which its title is looked for
 UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-NAMED_BY = ("error", "name", "code", "error_code", "errorCode")
-DESCRIBED_BY = ("description", "message", "error_description", "detail", "Message", "title")
+NAMED_BY = ("error", "name", "code", "error_code", "errorCode", "errorType")
+DESCRIBED_BY = (
+    *("description", "message", "error_description", "detail", "Message", "title"),
+    *("faultstring", "errorMessage", "reason", "msg"),
+)
+# Under these gateways and frameworks put an error into another object; none of the API does.
+WRAPPED_BY = ("error", "errors", "fault")
+MOST_WRAPPERS = 4
+MOST_KEYS, LONGEST_KEY = 5, 40  # of an object in which no words are found
 TITLE = re.compile(r"<(title|h1)\b[^<>]*>([^<]*)</\1\s*>", re.IGNORECASE)
 UNSEEN = re.compile(
     r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL
@@ -224,8 +231,8 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     """Read an error out of decoded JSON, whichever of the known shapes it has.
 
     Tolerates ``{code, error, description}``, ``{error, message}``, ``{error: {...}}``,
-    ``{code: "ErrorX", message}``, ``{errors: [{...}]}``, and anything else. Of several names one
-    that the API lists counts.
+    ``{code: "ErrorX", message}``, ``{errors: [{...}]}``, ``{fault: {...}}``, and anything else.
+    Of several names one that the API lists counts.
 
     Examples
     --------
@@ -239,15 +246,30 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     fallback = f"HTTP {http_status}" if http_status else "UnknownError"
     if not isinstance(payload, dict):
         return make_error(fallback, "" if payload is None else _short(payload), http_status)
-    for inner in (payload.get("error"), payload.get("errors")):
-        first = inner[0] if isinstance(inner, list) and inner else inner
-        if isinstance(first, dict):
-            return error_from_payload(first, http_status)
-    said = map(payload.get, NAMED_BY)
-    names = [name for name in said if isinstance(name, str) and name and not name.isdigit()]
+    told = payload
+    for _ in range(MOST_WRAPPERS):
+        inner = next(filter(None, map(_wrapped, map(told.get, WRAPPED_BY))), None)
+        if inner is None or (_names(told) and inner is not _wrapped(told.get("error"))):
+            break
+        told = inner
+    names = _names(told)
     name = next((name for name in names if name in LISTED_STATUSES), (*names, fallback)[0])
-    text = next(filter(None, map(payload.get, DESCRIBED_BY)), "")
-    return make_error(_short(name), _short(text), http_status)
+    words = [*filter(None, map(told.get, DESCRIBED_BY)), *filter(None, [told.get("errors")])]
+    said = next((text for text in words if isinstance(text, str)), (*words, "")[0])
+    if not said and not names and any(payload.values()):
+        said = f"JSON with {listed(_short(key, LONGEST_KEY) for key in [*payload][:MOST_KEYS])}"
+    return make_error(_short(name), _short(said), http_status)
+
+
+def _wrapped(value: Any) -> dict[str, Any] | None:
+    """Return the object in which an error is, itself or the first of several."""
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, dict) and first else None
+
+
+def _names(payload: dict[str, Any]) -> list[str]:
+    said = map(payload.get, NAMED_BY)
+    return [name for name in said if isinstance(name, str) and name and not name.isdigit()]
 
 
 def error_from_body(
