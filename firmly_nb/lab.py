@@ -239,6 +239,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     if api_url is not None:
         where = environments.custom(api_url, card_url, domains)
     elif environment in {None, "simulator"}:
+        _check_seed(simulator_options.get("seed"))
         if replay is None:
             simulator, where = _start_simulator(domains, partial(_simulator, simulator_options))
         else:
@@ -940,6 +941,12 @@ class Lab(CartCalls):
         if self._pid != os.getpid():
             raise forked("This lab", "Open another with fnb.connect().")
         return self._bench
+
+
+def _check_seed(seed: Any) -> None:
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        text = f"seed must be a whole number, got {quoted(seed)}. Example: seed=7."
+        raise coded_error(ValueError, "FNB016", text)
 
 
 def _start_simulator(

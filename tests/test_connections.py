@@ -6,6 +6,8 @@ Certificates, proxies and servers are real, and all on this machine.
 from __future__ import annotations
 
 import socket
+import socketserver
+import ssl
 
 import pytest
 
@@ -195,6 +197,50 @@ def test_a_proxy_that_refuses_a_host_names_it(monkeypatch):
         with fnb.connect("staging", app_id=APP_ID) as lab:
             said = failure(lab)
     assert f"the proxy {proxy.place} does not lead to api.firmly.work (HTTP 403 Forbidden)" in said
+
+
+def test_an_address_of_a_proxy_that_cannot_be_read_is_said(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:secret@127.0.0.1:99999")
+    with fnb.connect("staging", app_id=APP_ID) as lab:
+        said = failure(lab)
+    assert "the environment's address of the proxy cannot be read. Correct or unset" in said
+    assert "secret" not in said
+
+
+ODD_PROXIES = {
+    "hangs up": ("http", b"", "api.firmly.work, or the proxy {place} before it, ended the conn"),
+    "is no proxy": ("http", b"SSH-2.0-x\r\n", "api.firmly.work, or the proxy {place} before it"),
+    "speaks no TLS": ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n",
+                      "the proxy {place} cannot be used: no TLS with it, it responds without TLS"),
+    "lies": ("http", b"HTTP/1.1 200 OK\r\n\r\n", "no TLS with api.firmly.work: it hung up"),
+    "is busy": ("http", b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+                "the proxy {place} does not lead to api.firmly.work (HTTP 503 Busy)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ODD_PROXIES)
+def test_a_proxy_that_does_otherwise_is_named(what, monkeypatch):
+    scheme, reply, words = ODD_PROXIES[what]
+
+    class Replying(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(reply)
+
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Replying)) as proxy:
+        place = f"127.0.0.1:{proxy.server_address[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://{place}")
+        with fnb.connect("staging", app_id=APP_ID) as lab:
+            said = failure(lab)
+    assert words.format(place=place) in said
+
+
+def test_a_server_that_wants_a_certificate_says_so(authority):
+    context = authority.server("127.0.0.1")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.file)
+    with serving(Gateway(context)) as gateway, connected(gateway, ca_file=authority.file) as lab:
+        assert "it wants a certificate of this machine, and firmly-nb shows none" in failure(lab)
 
 
 def test_a_name_that_does_not_resolve_is_named(monkeypatch):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 LOOK_S = 5.0  # for looking at a certificate that was refused
 LONGEST_HEAD = 65_536  # of a proxy's answer
+UNREADABLE = "with an unreadable address"
 MOST_NAMES = 4  # of a certificate, in a sentence
 
 # As OpenSSL numbers what is wrong with a certificate (X509_V_ERR_...).
@@ -139,16 +140,24 @@ host and port. [FNB224]
     found = [*_chain(error)]
     proxy = _proxy(url, way)
     failed = next((one for one in found if isinstance(one, ssl.SSLError)), None)
+    whose = _refused_name(found, url)
+    is_refused = isinstance(failed, ssl.SSLCertVerificationError)
+    if failed and proxy and whose != _host(url) and not is_refused:
+        text = f"the proxy {proxy} cannot be used: no TLS with it, {_no_tls(failed)}"
+        return FirmlyError("ProxyUnreachable", text)
     if failed:
-        return _tls_failure(failed, _refused_name(found, url), way)
+        return _tls_failure(failed, whose, way)
     refusal = next((one for one in found if isinstance(one, httpx.ProxyError)), None)
     if refusal:
         return _proxy_refusal(str(refusal), proxy, _host(url))
     name, why = _network_failure(found)
     if name is None:
-        # Not a failure to connect: the connection was there, and ended.
-        return FirmlyError("TransportError", f"{_host(url)} {_ended(found)}")
-    if proxy:
+        # Not a failure to connect: the connection was there, and ended. By whom is not told.
+        before = f", or the proxy {proxy} before it," if proxy else ""
+        return FirmlyError("TransportError", f"{_host(url)}{before} {_ended(found)}")
+    if proxy == UNREADABLE:
+        name, said = "ProxyUnreachable", "the environment's address of the proxy cannot be read"
+    elif proxy:
         name, said = "ProxyUnreachable", f"the proxy {proxy} {why}"
     elif name != "ConnectionRefused":
         said = f"{_host(url)} {why}"
@@ -270,9 +279,7 @@ def _tls_failure(
 ) -> FirmlyError:
     whose = f"the certificate of {name}"
     if not isinstance(failed, ssl.SSLCertVerificationError):
-        plain = "WRONG_VERSION" in str(failed) or "RECORD_LAYER" in str(failed)
-        why = "it responds without TLS" if plain else _reason(failed)
-        return FirmlyError("TlsFailed", f"no TLS with {name}: {why}")
+        return FirmlyError("TlsFailed", f"no TLS with {name}: {_no_tls(failed)}")
     code = failed.verify_code
     if code == EXPIRED:
         when = f" at {seen.not_after}" if seen else ""
@@ -291,6 +298,14 @@ def _tls_failure(
 
 def _issued(seen: Certificate | None) -> str:
     return f" (issued by '{seen.issuer}')" if seen else ""
+
+
+def _no_tls(failed: ssl.SSLError) -> str:
+    if "WRONG_VERSION" in str(failed) or "RECORD_LAYER" in str(failed):
+        return "it responds without TLS"
+    if "CERTIFICATE_REQUIRED" in str(failed):
+        return "it wants a certificate of this machine, and firmly-nb shows none"
+    return _reason(failed)
 
 
 def _reason(failed: ssl.SSLError) -> str:
@@ -378,7 +393,7 @@ def shown_proxy(proxy_url: str) -> str:
         parts = urlsplit(proxy_url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return "with an unreadable address"
+        return UNREADABLE
     return printable(f"{host}:{port}" if port else host, 200)
 
 

@@ -19,17 +19,23 @@ import orjson
 from firmly_nb.api.description import API
 from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
 from firmly_nb.display.messages import MESSAGES, Mistake, with_code
-from firmly_nb.display.text import cut, printable
+from firmly_nb.display.text import cut, listed, printable
 
 LONGEST_WORDS = 500
 LONGEST_LOOK = 20_000  # characters of a page in which its title is looked for
 UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-NAMED_BY = ("error", "name", "code", "error_code", "errorCode")
-DESCRIBED_BY = ("description", "message", "error_description", "detail", "Message", "title")
-ERRORS = ("error", "errors")
+NAMED_BY = ("error", "name", "code", "error_code", "errorCode", "errorType")
+DESCRIBED_BY = (
+    *("description", "message", "error_description", "detail", "Message", "title"),
+    *("faultstring", "errorMessage", "reason", "msg"),
+)
+# Under these gateways and frameworks put an error into another object; none of the API does.
+ERRORS = ("error", "errors", "fault")
 ENVELOPES = ("data", "payload", "body", "result", "response", "message", "detail")
+MOST_WRAPPERS = 4
+MOST_KEYS, LONGEST_KEY = 5, 40  # of an object in which no words are found
 TITLE = re.compile(r"<(title|h1)\b[^<>]*>([^<]*)</\1\s*>", re.IGNORECASE)
 UNSEEN = re.compile(
     r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL
@@ -226,8 +232,8 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     """Read an error out of decoded JSON, whichever of the known shapes it has.
 
     Tolerates ``{code, error, description}``, ``{error, message}``, ``{error: {...}}``,
-    ``{code: "ErrorX", message}``, ``{errors: [{...}]}``, ``[{...}]``, ``{data: {...}}``, and
-    anything else. Of several names one that the API lists counts.
+    ``{code: "ErrorX", message}``, ``{errors: [{...}]}``, ``{fault: {...}}``, ``[{...}]``,
+    ``{data: {...}}``, and anything else. Of several names one that the API lists counts.
 
     Examples
     --------
@@ -243,12 +249,25 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
         payload = payload[0]
     if not isinstance(payload, dict):
         return make_error(fallback, "" if payload is None else _words(payload), http_status)
+    found = _found_in(payload, fallback, http_status, MOST_WRAPPERS)
+    if found.error == fallback and not found.description and any(payload.values()):
+        keys = listed(_short(key, LONGEST_KEY) for key in [*payload][:MOST_KEYS])
+        return make_error(fallback, f"JSON with {keys}", http_status)
+    return found
+
+
+def _found_in(
+    payload: dict[str, Any], fallback: str, http_status: int | None, deeper: int
+) -> FirmlyError:
+    """Return the error that an object names, or that is inside it, at most so much deeper."""
     own = _named_here(payload, fallback, http_status)
-    if own.error in LISTED_STATUSES:
+    if own.error in LISTED_STATUSES or not deeper:
         return own
-    inside = [error_from_payload(one, http_status) for one in _inside(payload, ERRORS)]
+    inside = _inside(payload, ERRORS)
     wrapped = [] if "line_items" in payload else _inside(payload, ENVELOPES)
-    found = [*inside, own, *(error_from_payload(one, http_status) for one in wrapped)]
+    found = [_found_in(one, fallback, http_status, deeper - 1) for one in inside]
+    found.append(own)
+    found += [_found_in(one, fallback, http_status, deeper - 1) for one in wrapped]
     told = [one for one in found if one.error in LISTED_STATUSES]
     told += [one for one in found if one.error != fallback]
     told += [one for one in found if one.description]
@@ -260,7 +279,8 @@ def _named_here(payload: dict[str, Any], fallback: str, http_status: int | None)
     said = map(payload.get, NAMED_BY)
     names = [name for name in said if isinstance(name, str) and name and not name.isdigit()]
     name = next((name for name in names if name in LISTED_STATUSES), (*names, fallback)[0])
-    text = next(filter(None, map(payload.get, DESCRIBED_BY)), "")
+    words = [*filter(None, map(payload.get, DESCRIBED_BY)), *filter(None, [payload.get("errors")])]
+    text = next((word for word in words if isinstance(word, str)), (*words, "")[0])
     number = payload.get("code")
     if not text and name == "UnknownError" and isinstance(number, int | str):
         text = f"code {number}"

@@ -158,6 +158,8 @@ def why_not(one: Recorded) -> str:
     start, events, end = one.start, one.events, one.end
     if start.environment == EXTERNAL:
         return "another tool told the times, and nobody recorded what was sent"
+    if start.flow:
+        return "several calls placed it, and a replay answers Place Order alone"
     if not start.items:
         return "the recording does not say what was ordered"
     if end.sent is False:

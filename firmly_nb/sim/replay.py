@@ -177,4 +177,4 @@ async def _until(mono_ns: int, gone: asyncio.Task[None]) -> None:
 async def not_recorded(request: Request) -> Response:
     """Refuse a call that a replay has no answer to."""
     del request
-    raise ApiError("RouteNotFound", "this is a replay: only Place Order was recorded")
+    raise ApiError("RouteNotFound", "this is a replay: it answers Place Order alone")

@@ -235,3 +235,10 @@ def test_a_status_that_the_name_says_already_is_not_repeated():
     assert str(make_error("HTTP 500", "x", 500)).startswith("HTTP 500: x. Show these words")
     assert str(make_error("HTTP 500", "x", 502)).startswith("HTTP 500 (HTTP 502): x. Show")
     assert str(make_error("HTTP 500", "x")).startswith("HTTP 500: x. Show these words")
+
+
+def test_objects_in_objects_end_somewhere():
+    payload = {"error": "A"}
+    for _ in range(5_000):
+        payload = {"error": payload}
+    assert error_from_payload(payload, 503).error == "HTTP 503"

@@ -247,7 +247,7 @@ def test_calls_that_were_not_recorded_are_refused(study, replay):
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(call)
-    assert "only Place Order was recorded" in json.load(refused.value)["description"]
+    assert "it answers Place Order alone" in json.load(refused.value)["description"]
     refused.value.close()
 
 
@@ -343,6 +343,29 @@ def test_any_data_comes_as_it_was(replay):
     ]
     told = rec.events["bytes"].tolist()
     assert [told[n] for n in padded] == [cases[n][1] for n in padded]
+
+
+def test_an_order_of_several_calls_is_left_out_and_answers_no_plain_one(lab, replay):
+    with lab.flow(ORDER.domain, progress=False) as flow:
+        flow.add_line_item(ORDER.items[0])
+        flow.set_shipping_info(ORDER.shipping_info)
+        by_calls = flow.complete_order()
+    both = [lab.place(ORDER, progress=False), by_calls]
+    with pytest.warns(UserWarning, match="1 recording cannot be replayed: several calls placed"):
+        again = replay(both)
+    assert "replay of 1 recorded order" in repr(again)
+    rec = again.place(ORDER, progress=False, sse=False)
+    assert (rec.outcome, rec.order_exists) == ("http_error", "no")
+    assert "sse=true" in str(rec.error), "it was recorded with events alone"
+    with pytest.raises(ValueError, match=r"several calls placed it.*FNB040"):
+        fnb.connect(replay=by_calls)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, True])
+def test_a_seed_that_is_no_whole_number_is_named(seed, study):
+    for more in ({}, {"replay": study}):
+        with pytest.raises(ValueError, match=r"seed must be a whole number, got .*FNB016"):
+            fnb.connect(seed=seed, **more)
 
 
 def test_what_cannot_be_replayed_is_said(study, replay, tmp_path):
