@@ -11,7 +11,7 @@ import http.client
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -52,17 +52,20 @@ class Passing(BaseHTTPRequestHandler):
         server = self.server
         body = self.rfile.read(int(self.headers["content-length"] or 0))
         server.told.append((self.command, self.path))
-        connection = http.client.HTTPConnection(server.upstream, timeout=60)
         sent = {k: v for k, v in self.headers.items() if k.lower() not in {"host", "connection"}}
         sent["accept-encoding"] = "identity"
-        connection.request(self.command, self.path, body or None, sent)
-        answer = connection.getresponse()
-        headers = {k.lower(): v for k, v in answer.getheaders() if k.lower() not in HOP}
-        if "event-stream" in headers.get("content-type", ""):
-            self.pass_stream(answer, headers)
-        else:
-            self.give(*server.edit(self.path, answer.status, headers, answer.read()))
-        connection.close()
+        # The client can be gone before its answer is: an exception must not keep the other side.
+        with (
+            closing(http.client.HTTPConnection(server.upstream, timeout=60)) as connection,
+            suppress(ConnectionError),
+        ):
+            connection.request(self.command, self.path, body or None, sent)
+            with connection.getresponse() as answer:
+                headers = {k.lower(): v for k, v in answer.getheaders() if k.lower() not in HOP}
+                if "event-stream" in headers.get("content-type", ""):
+                    self.pass_stream(answer, headers)
+                else:
+                    self.give(*server.edit(self.path, answer.status, headers, answer.read()))
 
     def date_time_string(self, timestamp=None):  # noqa: ARG002 - http.server's own
         return formatdate(time.time() + self.server.clock_off_s, usegmt=True)

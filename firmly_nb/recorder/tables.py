@@ -9,7 +9,7 @@ from firmly_nb.api.errors import FirmlyError, make_error
 from firmly_nb.api.event_names import COMPLETE_ORDER, milestone_of
 from firmly_nb.api.headers import proxies
 from firmly_nb.api.snapshots import Snapshot, find_snapshot, order_number, why_unread
-from firmly_nb.display.text import count
+from firmly_nb.display.text import count, cut
 from firmly_nb.outcomes import (
     ANSWERED,
     BEFORE_IT_WAS_SENT,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 HALF_US = 500  # of a millisecond
 PLACE_ORDER = "place-order"
+LONGEST_VARIANT = 60  # some are long handles in base64
 
 EVENTS = Table(
     "events",
@@ -91,6 +92,7 @@ ORDERS = Table(
         ),
         Column("n_items", "int64", "", "lines asked for"),
         Column("quantity", "int64", "", "pieces asked for"),
+        Column("variants", "category", "", "what was asked for, in the order of its lines"),
         Column("outcome", "category", "", f"how it ended: {', '.join(KNOWN)}"),
         Column("order_exists", "category", "", "whether there is an order: yes, no or unknown"),
         Column("evidence", "category", "", "what decided order_exists"),
@@ -124,6 +126,12 @@ ORDERS = Table(
         Column("total_minor", "Int64", "minor units", "total of the last cart or order seen"),
         Column("currency", "category", "", "ISO 4217"),
         Column("connection", "category", "", "warm: was open before; cold: opened for it"),
+        Column(
+            "clock",
+            "category",
+            "",
+            "of its events: kernel, or user if some have no other; null: none",
+        ),
         Column(
             "stream_left_open", "bool", "", "the recorder had to close the stream after its end"
         ),
@@ -235,6 +243,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "endpoint": endpoint_of(start.environment, flow=start.flow),
         "n_items": len(start.items),
         "quantity": sum(item.get("quantity", 1) for item in start.items),
+        "variants": variants(start.items),
         "outcome": end.outcome,
         "order_exists": judged.order_exists,
         "evidence": judged.evidence,
@@ -261,6 +270,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "total_minor": total_minor,
         "currency": currency,
         "connection": None if end.told else end.connection,
+        # Of two clocks the one that says less: the names happen to stand in that order.
+        "clock": None if end.told else max((event.clock for event in events), default=None),
         "stream_left_open": end.stream_left_open,
         "content_encoding": end.encoding,
         "proxies": proxies(end.headers),
@@ -281,6 +292,22 @@ def endpoint_of(environment: str, *, flow: bool) -> str | None:
     if environment == EXTERNAL:
         return None
     return COMPLETE_ORDER if flow else PLACE_ORDER
+
+
+def variants(items: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return what an order asked for as one text: equal carts have equal texts.
+
+    Examples
+    --------
+    >>> variants([{"variant_id": "WS12", "quantity": 1}, {"variant_id": "MH09", "quantity": 2}])
+    'WS12 + 2 x MH09'
+    """
+    told = [
+        (cut(str(item["variant_id"]), LONGEST_VARIANT), item.get("quantity", 1))
+        for item in items
+        if "variant_id" in item
+    ]
+    return " + ".join(name if n == 1 else f"{n} x {name}" for name, n in told) or None
 
 
 def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:

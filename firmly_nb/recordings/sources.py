@@ -86,6 +86,7 @@ ORDER_ENDS = _some_of(
         "domain",
         "n_items",
         "quantity",
+        "variants",
         "outcome",
         "time_to_headers_ms",
         "time_to_first_event_ms",
@@ -95,6 +96,7 @@ ORDER_ENDS = _some_of(
         "schedule_lag_ms",
         "scheduled_time_to_order_placed_ms",
         "connection",
+        "clock",
     },
     run_id="category",  # of many orders few run ids are different
 )

@@ -30,15 +30,15 @@ COLUMNS = {
     "events": "recording_id seq event milestone t_ms gap_ms at clock uncertainty_us coalesced "
     "read_no bytes rtt_us retransmits reordered cart_id total_minor currency unread "
     "data raw",
-    "orders": "recording_id run_id started_at environment domain endpoint n_items quantity outcome "
-    "order_exists evidence "
+    "orders": "recording_id run_id started_at environment domain endpoint n_items quantity "
+    "variants outcome order_exists evidence "
     "error_code error_description order_number request_id http_status last_milestone "
     "time_to_headers_ms "
     "time_to_first_event_ms time_to_order_placed_ms scheduled_time_to_order_placed_ms "
     "time_to_failure_ms order_latency_ms "
     "scheduled_order_latency_ms wall_time_ms "
     "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
-    "connection stream_left_open content_encoding proxies unfinished clock_step_us tags",
+    "connection clock stream_left_open content_encoding proxies unfinished clock_step_us tags",
     "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
     "uncertainty_us coalesced gathered",
 }
@@ -234,6 +234,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "endpoint": "place-order",
         "n_items": 2,
         "quantity": 3,
+        "variants": "2 x a + b",
         "outcome": "error_event",
         "order_exists": "yes",
         "evidence": "order number, then error event",
@@ -260,6 +261,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "total_minor": 7,
         "currency": "JPY",
         "connection": "warm",
+        "clock": "kernel",
         "stream_left_open": False,
         "content_encoding": "gzip",
         "proxies": "via: 1.1 squid",
