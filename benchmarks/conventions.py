@@ -86,7 +86,7 @@ def report(by_question: dict[str, Counter[str]], by_way: dict[str, Counter[str]]
 
     def rows(counts: dict[str, Counter[str]], names: Any) -> str:
         return "\n".join(
-            f"| {name} | {each[RIGHT] + each[OPEN] + each[WRONG]:,} | {share(each):.2%} "
+            f"| `{name}` | {each[RIGHT] + each[OPEN] + each[WRONG]:,} | {share(each):.2%} "
             f"| {each[OPEN]:,} | {each[WRONG]:,} | {each[UNSEEN]:,} |"
             for name, each in ((name, counts[name]) for name in names)
         )

@@ -8,6 +8,7 @@ nanoseconds a value and only a bad one is looked at value by value.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from decimal import Decimal
 from fractions import Fraction
 from itertools import chain, repeat
@@ -106,9 +107,9 @@ def spread(objects: list[Json]) -> dict[str, list[Any]]:
     alike = set(map(len, objects)) <= {len(fields)}
     if alike and list(chain.from_iterable(objects)) == list(fields) * len(objects):
         return _strided(objects, fields)
-    shapes: dict[tuple[str, ...], list[int]] = {}
+    shapes: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row, shape in enumerate(map(tuple, objects)):
-        shapes.setdefault(shape, []).append(row)
+        shapes[shape].append(row)
     if len(shapes) > MOST_SHAPES:
         every = dict.fromkeys(chain.from_iterable(shapes))
         return {field: [each.get(field) for each in objects] for field in every}
@@ -226,6 +227,8 @@ class Rows:
         inner = ((field, rows.other()) for field, rows in self._nested)
         kept = [self._misfits.get(row) for row in range(len(left))] if self._misfits else []
         for above, others in (("", kept), *inner):
+            if not any(others):
+                continue
             for row, fields in enumerate(others):
                 if fields:
                     named = {joined(above, path): value for path, value in fields.items()}
@@ -358,10 +361,8 @@ class Growing:
         elif self._dtype in ("Int64", "boolean") and None in values:
             self._nulls[here] = [value is None for value in values]
             self._values[here] = [value or 0 for value in values]
-        elif self._values.dtype == np.object_:
-            self._values[here] = np.fromiter(values, np.object_, len(values))
-        else:
-            self._values[here] = values
+        else:  # a list would be looked through for its type first
+            self._values[here] = np.fromiter(values, self._values.dtype, len(values))
 
     def array(self) -> Any:
         """Return the column as an array of its dtype."""
@@ -387,14 +388,16 @@ class Growing:
             new[: len(old)] = old
             setattr(self, name, new)
 
-    def _coded(self, values: list[Any]) -> list[int]:
+    def _coded(self, values: list[Any]) -> NDArray[Any]:
+        import numpy as np
+
         codes = self._codes
         try:
-            return [codes[value] for value in values]
+            return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
         except KeyError:
             for value in dict.fromkeys(values):
                 codes.setdefault(value, len(codes) - 1)
-            return [codes[value] for value in values]
+            return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
 
     def _categorical(self, codes: NDArray[Any]) -> pd.Categorical[Any]:
         import numpy as np

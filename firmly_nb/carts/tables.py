@@ -12,7 +12,7 @@ from collections import namedtuple
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.api.money import read_money
@@ -73,7 +73,7 @@ class Found:
         if counts is None:
             return dict(named)
         return {
-            name: [value for value, count in zip(column, counts, strict=True) for _ in range(count)]
+            name: list(chain.from_iterable(map(repeat, column, counts)))
             for name, column in named.items()
         }
 
