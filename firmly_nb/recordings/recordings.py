@@ -971,7 +971,7 @@ class Recordings(Sequence[Recording]):
     @property
     def charts(self) -> Charts:
         """Charts by name; displayed, it lists them."""
-        return Charts(self)
+        return Charts(self, as_recordings)
 
     @cached_property
     def _latency(self) -> dict[tuple[float, tuple[float, ...]], LatencySummary]:

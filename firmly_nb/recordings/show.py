@@ -34,7 +34,7 @@ from firmly_nb.outcomes import (
 from firmly_nb.recorder.tables import headline_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
@@ -370,8 +370,9 @@ MEASURE = "time_to_order_placed_ms"
 class Charts:
     """The charts of some orders; each answers one question."""
 
-    def __init__(self, recordings: Drawn) -> None:
+    def __init__(self, recordings: Drawn, read: Callable[[str, Any], Orders]) -> None:
         self._recordings = recordings
+        self._read = read  # other recordings, or where they are
 
     def waterfall(self, *, align: str = "start", most: int = 40) -> Chart:
         """Where do slow orders spend their time? Orders under one another, stages as bars."""
@@ -432,9 +433,8 @@ class Charts:
     ) -> Chart:
         """Are the other orders (B) slower than these (A)? Typical, tail, placed, curves, shift."""
         from firmly_nb import charts
-        from firmly_nb.recordings.recordings import as_recordings
 
-        both = self._recordings, as_recordings("other", other)
+        both: tuple[Orders, Orders] = self._recordings, self._read("other", other)
         a, b = ((one.event_times, one.stages, one.orders) for one in both)
         return charts.compare(
             a,
