@@ -34,9 +34,9 @@ class _Missing:
             from firmly_nb.display.messages import coded_error
 
             text = f"{name} is not installed. Run pip install '{requirement}'."
-            error = coded_error(ModuleNotFoundError, "FNB026", text)
-            error.name = name
-            raise error
+            failure = coded_error(ModuleNotFoundError, "FNB026", text)
+            failure.name = name
+            raise failure
         return None
 
 

@@ -421,9 +421,9 @@ def _unknown_option(words: list[str]) -> str | None:
     """Say what of a command's words it does not know; it is not run."""
     import typer.main
 
-    from firmly_nb import cli
+    from firmly_nb.cli.command import app
 
-    group: Any = typer.main.get_command(cli.app)
+    group: Any = typer.main.get_command(app)
     if words[0].startswith("-"):
         return None
     command = group.commands.get(words[0])

@@ -7,7 +7,8 @@ from hashlib import sha256
 import pytest
 from typer.testing import CliRunner
 
-from firmly_nb.cli import app, machine
+from firmly_nb.cli import machine
+from firmly_nb.cli.command import app
 
 ONE, TWO = "01-quickstart.ipynb", "02-how-timing-works.ipynb"
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from firmly_nb.faces import show
 
 if TYPE_CHECKING:
-    from firmly_nb.cli.command import app, main
+    from firmly_nb.cli.command import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
-show(__name__, {"command": "app main"})
+show(__name__, {"command": "main"})

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import firmly_nb as fnb
-from firmly_nb.cli import app
+from firmly_nb.cli.command import app
 from firmly_nb.recordings import verify
 from tests.store.stored_recordings import (
     EQUAL,
