@@ -110,7 +110,7 @@ def test_the_workflow_runs_the_script_and_shows_the_summary(home):
 
 
 def test_cron_hears_only_of_what_did_not_pass(home):
-    (text,) = blocks("crontab")
+    (text,) = blocks("text")
     path, line = text.strip().splitlines()
     assert path.startswith("PATH=")
     *times, command = line.split(None, 5)

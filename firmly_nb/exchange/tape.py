@@ -306,6 +306,10 @@ def _is_whole(end: End) -> bool:
 
 
 UNREAD_BODIES = {"UnexpectedAnswer": "{", "UnreadableEncoding": "?", "UnexpectedContentType": ""}
+# The recorder quotes how a body began that it could not read.
+QUOTED = re.compile(
+    r"(?:expected an event stream, got [^:]*|the answer is no whole JSON): (.*)", re.DOTALL
+)
 NO_BODY = frozenset({"empty body", "a stream without an error event"})
 
 
@@ -314,8 +318,11 @@ def _text(end: End) -> str:
     code, description = end.error_code or "", end.error_description or ""
     if end.confirmation is not None:
         return orjson.dumps(end.confirmation).decode()
-    if code in UNREAD_BODIES or end.outcome != "http_error":
-        return UNREAD_BODIES.get(code, "")
+    if code in UNREAD_BODIES:
+        quoted = QUOTED.fullmatch(description)
+        return quoted[1] if quoted and not _is_json(quoted[1]) else UNREAD_BODIES[code]
+    if end.outcome != "http_error":
+        return ""
     if not STATUS_AS_CODE.fullmatch(code):
         told = {"code": end.http_status, "error": code, "description": description}
         return orjson.dumps(told).decode()

@@ -445,7 +445,7 @@ def _failed_ms(start: Start, events: Sequence[Event], end: End) -> float | None:
 def _close_lag_ms(events: Sequence[Event], end: End, latency_ms: float | None) -> float | None:
     if latency_ms is None or not events or end.outcome in ENDED_HERE:
         return None
-    return latency_ms - events[-1].t_ns / 1e6
+    return max(latency_ms - events[-1].t_ns / 1e6, 0.0)  # both are rounded
 
 
 def _max_gap_ms(events: Sequence[Event]) -> float | None:

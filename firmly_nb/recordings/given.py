@@ -467,8 +467,9 @@ def _within(given: Given, outcome: Rows, n_items: Rows, latency_ms: Floats) -> d
     parted = np.concatenate([[0], np.cumsum(~given.coalesced)])
     several = (n_items > 1) & (first < last) & (parted[last + 1] > parted[first + 1])
     spent_ms = _time_of(given, last) - _time_of(given, first)
+    lag_ms = np.maximum(latency_ms - last_ms, 0)  # both are rounded
     return {
-        "stream_close_lag_ms": np.where(np.isin(outcome, here), np.nan, latency_ms - last_ms),
+        "stream_close_lag_ms": np.where(np.isin(outcome, here), np.nan, lag_ms),
         "max_gap_ms": max_gap_ms,
         "time_per_item_ms": np.where(several, spent_ms / np.maximum(n_items - 1, 1), np.nan),
     }

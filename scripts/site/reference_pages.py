@@ -13,7 +13,7 @@ import typer.main
 from names import Described, described, names
 
 import firmly_nb
-from firmly_nb import cli
+from firmly_nb.cli.command import app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,7 +223,7 @@ Use `firmly-nb` in a terminal, in cron and in CI. `firmly-nb COMMAND --help` sho
 
 def commands_page() -> str:
     """Return every command with its arguments and options."""
-    group: Any = typer.main.get_command(cli.app)
+    group: Any = typer.main.get_command(app)
     return "\n".join([COMMANDS, *(_command(name, one) for name, one in group.commands.items())])
 
 

@@ -72,7 +72,9 @@ def test_what_format_1_wrote_is_read():
         tagged.append(fnb.Recording([replace(start, tags=tags), *rest], extra))
     expected = fnb.Recordings(tagged)
     # A column that the files lack is null; a recording by itself has all it takes.
-    expected.orders["time_to_failure_ms"] = expected.orders["clock_step_us"] = math.nan
+    times = ("time_to_failure_ms", "stream_close_lag_ms", "max_gap_ms", "time_per_item_ms")
+    for name in (*times, "clock_step_us"):
+        expected.orders[name] = math.nan
     for name in ("variants", "clock"):
         expected.orders[name] = pd.Categorical([None] * len(expected.orders), categories=[])
     expected.orders["unfinished"] = pd.Series(None, index=expected.orders.index, dtype="str")

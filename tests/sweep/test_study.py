@@ -261,7 +261,9 @@ def test_the_looks_are_told_while_it_runs(lab, capsys):
     lab.compare(*sides(), run_id="told", concurrency=8)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "comparison told: after a stop, resume it"
-    assert any(line.startswith("look 1, 50 of 600 a side: slower; B takes ") for line in lines)
+    assert [
+        line for line in lines if line.startswith("look 1, 50 of 600 a side: slower; B takes ")
+    ], lines
     assert lines[-1].startswith("100/100 100 placed; Decided at look 1")
 
 
