@@ -19,7 +19,7 @@ import orjson
 from firmly_nb.api.description import API
 from firmly_nb.api.secrets import redact, redact_broken_json, redact_text
 from firmly_nb.display.messages import MESSAGES, Mistake, with_code
-from firmly_nb.display.text import cut, listed, printable
+from firmly_nb.display.text import cut, full_stop, listed, printable
 
 LONGEST_WORDS = 500
 LONGEST_LOOK = 20_000  # characters of a page in which its title is looked for
@@ -119,7 +119,7 @@ class FirmlyError(Mistake, Exception):
         said = printable(self.description)
         text = f": {said}" if said else ""
         if self.advice:
-            text += ("" if said.endswith((".", "!", "?")) else ".") + f" {self.advice}"
+            text = f"{full_stop(text) or '.'} {self.advice}"
         return with_code(f"{printable(self.error)}{status}{text}", self.code)
 
     def __repr__(self) -> str:

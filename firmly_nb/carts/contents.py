@@ -12,6 +12,7 @@ from firmly_nb.carts.checked import FILLS, SPELLINGS, CheckedCart, Finding, Skip
 from firmly_nb.carts.fields import read_text
 from firmly_nb.carts.paths import below, element_path
 from firmly_nb.carts.tables import parts
+from firmly_nb.display.text import full_stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,7 +269,7 @@ def notices_of_order(cart: CheckedCart) -> list[Finding] | None:
             said = plain(notice.code or notice.message or "a notice")
             path = below(element_path("notices", said if notice.code else str(number)))
             words = f": {plain(notice.message)}" if notice.code and notice.message else ""
-            sentence = f"The order was placed with the notice {said}{words}."
+            sentence = full_stop(f"The order was placed with the notice {said}{words}")
             findings.append(Finding(path, "no warning", said, sentence, grade))
     return findings[:MOST_FINDINGS]
 

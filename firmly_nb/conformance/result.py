@@ -17,7 +17,7 @@ from firmly_nb.disk import write_whole
 from firmly_nb.display.html import CODE, card, notes, quiet
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html
-from firmly_nb.display.text import as_html, count, hanging, printable
+from firmly_nb.display.text import as_html, count, full_stop, hanging, printable
 from firmly_nb.settings_file import FILE
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Conformance:
         host = printable(self.host)
         if why := self._why_not_placed():
             differs = f" {host} differs from its description in {count(n, 'thing')}." if n else ""
-            return f"No order was placed at {host}: {_ended(why)}{differs}"
+            return f"No order was placed at {host}: {full_stop(why)}{differs}"
         if n:
             return f"{host} differs from its description in {count(n, 'thing')}."
         if self.complete:
@@ -193,7 +193,7 @@ class Conformance:
         # The first line has the others.
         first = self._why_not_placed()
         left = [(name, why) for name, why in self._lacking() if why not in {first, NO_SESSION}]
-        return [f"Not looked at: {name}. {_ended(why)}" for name, why in left]
+        return [f"Not looked at: {name}. {full_stop(why)}" for name, why in left]
 
     def _lacking(self) -> list[tuple[str, str]]:
         """Return the calls that gave nothing to look at, and why."""
@@ -250,11 +250,6 @@ def _span(seconds: float) -> str:
 
 def _moment(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
-
-
-def _ended(sentence: str) -> str:
-    """Write a cause as a sentence."""
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def _grouped(deviations: pd.DataFrame) -> list[str]:

@@ -261,6 +261,17 @@ def cut(text: str, longest: int) -> str:
     return f"{text[:end]}…"
 
 
+def full_stop(text: str) -> str:
+    """End a text as a sentence, unless it ends as one.
+
+    Examples
+    --------
+    >>> full_stop("No longer available"), full_stop("Look here!"), full_stop("")
+    ('No longer available.', 'Look here!', '')
+    """
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
 def printable(text: object, longest: int = LONGEST) -> str:
     r"""Make a stranger's text harmless: one bounded line that steers nothing and does not turn.
 

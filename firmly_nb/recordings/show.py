@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from firmly_nb.api.money import money_text
 from firmly_nb.display.html import notes, page, quiet
 from firmly_nb.display.table import Bar, Cell, Grid, Head, Row, grid_html, grid_text
-from firmly_nb.display.text import as_html, count, duration, number, printable, uncertainty
+from firmly_nb.display.text import (
+    as_html,
+    count,
+    duration,
+    full_stop,
+    number,
+    printable,
+    uncertainty,
+)
 from firmly_nb.latency.stages import BUFFERED, COALESCED, OUT_OF_ORDER, REASONS, voided
 from firmly_nb.outcomes import (
     ANSWERED,
@@ -209,9 +217,7 @@ def _detail(error: Exception | None) -> str:
     # The name of a field that is wrong stays as it is: "shipping_info: is not set".
     named = text.partition(" ")[0].endswith(":")
     begun = text if named else f"{text[:1].upper()}{text[1:]}"
-    ends = not text or text.endswith((".", "!", "?"))
-    sentence = text if ends else f"{begun}."
-    return f"{sentence} {advice}".strip()
+    return f"{full_stop(begun)} {advice}".strip()
 
 
 def _total(row: dict[str, Any]) -> str:
