@@ -31,7 +31,8 @@ FIRST = (
     *("outcome", "time_to_order_placed_ms", "order_number", "error_code"),
     *("code", "text", "check", "severity", "path", "kind", "before", "after"),
     *("seq", "event", "t_ms", "gap_ms", "stage", "duration_ms", "start_ms", "end_ms"),
-    *("description", "variant_id", "quantity", "line_price_minor", "total_minor", "currency"),
+    *("description", "variant_id", "quantity", "line_price_minor", "price_minor", "before_minor"),
+    *("change_minor", "total_minor", "currency"),
 )
 LAST = ("run_id", "recording_id")
 LONGEST_SHOWN = 24  # characters of a cell, where columns compete for a line

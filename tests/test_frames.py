@@ -145,3 +145,10 @@ def test_a_narrow_table_is_printed_by_pandas(held):
 def test_columns_of_other_names_and_none_are_printed():
     assert repr(TableFrame()) == repr(pd.DataFrame())
     assert "more columns" in repr(TableFrame({n: [1.23456] for n in range(60)}))
+
+
+def test_prices_begin_with_the_price_and_what_changed(held):
+    _, recs = held
+    assert repr(recs.prices()).split()[:6] == [
+        "seq", "event", "variant_id", "price_minor", "before_minor", "change_minor",
+    ]  # fmt: skip
