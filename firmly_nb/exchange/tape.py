@@ -207,14 +207,16 @@ def wanted(start: Start) -> list[list[Any]]:
 
 def _parts(one: Recorded, end: End) -> Iterator[list[Any]]:
     """Yield time, text, name and milestone of what a stream sent, event by event."""
-    last_id = ""
+    last_id, sent_ns = "", 0
     for event in one.events:
+        # A read that the kernel did not stamp is told later than it came, and the next one earlier.
+        sent_ns = max(sent_ns, event.t_ns)
         told = masked(event, one.start)
         head = f"id: {told.id}\n" if told.id != last_id else ""
         last_id = told.id
         text = f"{head}event: {told.event}\n{_data_lines(event, told)}\n"
         stage = milestone_of(event.event, one.start.milestones) or ""
-        yield [event.t_ns, text, told.event, stage]
+        yield [sent_ns, text, told.event, stage]
     if end.unfinished:
         # When it came is not recorded: with the end of the stream at the latest.
         yield [end.t_end_ns, _begun(end), "", ""]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 
@@ -424,6 +425,15 @@ def test_a_tape_holds_no_person_and_no_secret(lab, tmp_path):
 
 
 # The times of a replay.
+
+
+def test_events_keep_their_order_where_times_go_back(lab, tmp_path, replay):
+    """A read that the kernel did not stamp is told later than it came."""
+    one = lab.place(ORDER, progress=False).recorded
+    late = replace(one.events[1], t_ns=one.end.t_end_ns + 1_000_000, clock="user")
+    rec = fnb.Recording([one.start, one.events[0], late, *one.events[2:], one.end])
+    again = replay(rec).place(ORDER, progress=False)
+    assert again.events["event"].tolist() == [event.event for event in one.events]
 
 
 def test_a_stage_takes_as_many_times_as_long():
