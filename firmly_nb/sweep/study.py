@@ -281,6 +281,8 @@ class Study:
         spent = Counter(self._ledger.spent)
         spent.update(now.spent_minor)
         end: State = "finished" if self._found and not self._why else "stopped"
+        # A display shows what is new at the end: what a block said stays when the next begins.
+        self._notes += [note for note in now.notes if note not in self._notes]
         return Progress(
             state=end if over else "running",
             planned=ended if over else 2 * self._file.count,
@@ -291,7 +293,7 @@ class Study:
             not_started=now.not_started,
             spent_minor=dict(spent),
             message=self._stopped() if over and self._found else self._why or now.message,
-            notes=(*self._notes, *now.notes),
+            notes=tuple(self._notes),
             elapsed_s=time.monotonic() - self._begun_s,
         )
 

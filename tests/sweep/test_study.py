@@ -261,10 +261,21 @@ def test_the_looks_are_told_while_it_runs(lab, capsys):
     lab.compare(*sides(), run_id="told", concurrency=8)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "comparison told: after a stop, resume it"
-    assert [
-        line for line in lines if line.startswith("look 1, 50 of 600 a side: slower; B takes ")
-    ], lines
-    assert lines[-1].startswith("100/100 100 placed; Decided at look 1")
+    looks = [line for line in lines if line.startswith("look ")]
+    assert looks[0].startswith("look 1, 50 of 600 a side: "), lines
+    assert ": slower; B takes " in looks[-1], lines
+    assert f" placed; Decided at look {len(looks)}" in lines[-1], lines
+
+
+def test_what_a_block_says_hides_no_look(lab, capsys):
+    """Each block says anew that the other merchant sells something else."""
+    grid = fnb.grid(ORDER, domain=[ORDER.domain, "brook.example.test"])
+    lab.compare(*grid, count=60, until="decided", run_id="stand-in", concurrency=8)
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("brook.example.test does not sell " in line for line in lines) == 1
+    assert lines[1].startswith("brook.example.test does not sell ")
+    looks = [line.partition(",")[0] for line in lines if line.startswith("look ")]
+    assert looks == [f"look {number}" for number in range(1, len(looks) + 1)] != []
 
 
 @pytest.mark.parametrize(
