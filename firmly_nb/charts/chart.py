@@ -173,6 +173,8 @@ CONFIG = {
     "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d"],
 }
 QUESTION_LETTERS, ANSWER_LETTERS, CAPTION_LETTERS = 80, 112, 132
+# On a telephone.
+NARROW_QUESTION_LETTERS, NARROW_ANSWER_LETTERS, NARROW_CAPTION_LETTERS = 31, 42, 50
 ALT_LETTERS = 400
 LINE_PX, QUESTION_LINE_PX = 18, 23
 
@@ -218,7 +220,10 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
 
         In ``layout.meta.narrow`` is what of its layout is different on a telephone.
         """
-        content = json.loads(self.to_json())
+        return Chart(self._bare())
+
+    def _bare(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.to_json())
         plain = content["layout"]
         room, margin = plain["meta"]["room"], plain["margin"]
         plain["height"] -= margin["t"] + margin["b"] - room["top"] - room["bottom"]
@@ -234,7 +239,27 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         legend_px = _legend_px(names, room_px) if plain["showlegend"] else room["top"]
         # Both are known to the page, which takes what fits the reader's screen.
         plain["meta"] |= {"narrow_px": NARROW_PX, "narrow": narrow(plain, legend_px)}
-        return Chart(content)
+        return content
+
+    def _shown(self) -> dict[str, Any]:
+        """Return it for JupyterLab, which is told what is different where it is narrow.
+
+        In ``layout.meta.narrow`` title, answer and caption are broken for a telephone, too.
+        """
+        content: dict[str, Any] = json.loads(self.to_json())
+        meta = self._bare()["layout"]["meta"]
+        changed = meta["narrow"]
+        margin, below_px = changed["margin"], changed["margin"]["b"]
+        asked = plotly_lines(self.question, NARROW_QUESTION_LETTERS)
+        answer = plotly_lines(self.sentence, NARROW_ANSWER_LETTERS)
+        foot = plotly_lines(self.caption, NARROW_CAPTION_LETTERS)
+        over_px, under_px = _title_px(asked, answer), LINE_PX * len(foot)
+        margin |= {"t": margin["t"] + over_px, "b": below_px + under_px}
+        changed["height"] += over_px + under_px
+        changed["title"] = _title(asked, answer)
+        changed["annotations"].append(_caption(foot, margin["l"], below_px))
+        content["layout"]["meta"] = meta
+        return content | {"config": CONFIG}
 
     def picture(self) -> bytes | None:
         """Return it as PNG; None where this machine has no browser to draw it."""
@@ -269,7 +294,7 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
 
     def _repr_mimebundle_(self, *_: Any, **__: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         shown: dict[str, Any] = {"text/plain": repr(self)}
-        shown[PLOTLY] = json.loads(self.to_json()) | {"config": CONFIG}
+        shown[PLOTLY] = self._shown()
         drawn = self.picture() if pictures.wanted() else None
         if drawn is None:
             return shown, {}
@@ -331,25 +356,10 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     foot = plotly_lines(caption, CAPTION_LETTERS)
     named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
     above = _legend_px(named, pictures.WIDTH_PX - left_px - right_px) if legend else 14
-    top = EDGE_PX + 3 + QUESTION_LINE_PX * len(asked) + LINE_PX * len(answer) + above
+    top = _title_px(asked, answer) + above
     bottom = below_px + LINE_PX * len(foot)
-    note = {
-        "name": CAPTION,
-        "text": "<br>".join(foot),
-        "font": {"size": CAPTION_PX, "color": LIGHT.quiet},
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0,
-        "y": 0,
-        "xshift": EDGE_PX - left_px,
-        "yshift": -below_px,
-        "xanchor": "left",
-        "yanchor": "top",
-        "align": "left",
-        "showarrow": False,
-    }
     given = dict(extra or {})
-    notes = [*given.pop("annotations", ()), note]
+    notes = [*given.pop("annotations", ()), _caption(foot, left_px, below_px)]
     # At once: Plotly checks a figure again with each later change.
     return Chart(
         traces,
@@ -383,6 +393,28 @@ def _title(asked: Sequence[str], answer: Sequence[str]) -> dict[str, Any]:
         "yref": "container",
         "yanchor": "top",
         "pad": {"t": EDGE_PX, "l": EDGE_PX},
+    }
+
+
+def _title_px(asked: Sequence[str], answer: Sequence[str]) -> int:
+    return EDGE_PX + 3 + QUESTION_LINE_PX * len(asked) + LINE_PX * len(answer)
+
+
+def _caption(foot: Sequence[str], left_px: int, below_px: int) -> dict[str, Any]:
+    return {
+        "name": CAPTION,
+        "text": "<br>".join(foot),
+        "font": {"size": CAPTION_PX, "color": LIGHT.quiet},
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": 0,
+        "xshift": EDGE_PX - left_px,
+        "yshift": -below_px,
+        "xanchor": "left",
+        "yanchor": "top",
+        "align": "left",
+        "showarrow": False,
     }
 
 

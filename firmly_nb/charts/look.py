@@ -359,6 +359,9 @@ def _narrow_axis(name: str, axis: Mapping[str, Any]) -> dict[str, Any]:
     title = found.get("title", {}).get("text", "")
     lines = textwrap.wrap(title, NARROW_LETTERS)
     found["title"] = {"text": "<br>".join(lines)}
+    if "tickvals" not in found:
+        # Plotly would turn long texts, such as times of day, into the title of the axis.
+        found |= {"nticks": NARROW_TICKS, "tickangle": 0}
     step = -(-len(found.get("tickvals", ())) // NARROW_TICKS)
     for part in ("tickvals", "ticktext"):
         if len(found.get(part, ())) > NARROW_TICKS + 1:

@@ -76,3 +76,37 @@ def test_charts_follow_the_theme_and_pictures_have_an_alternative_text(notebook,
     drawn = bench.output(1).locator(".js-plotly-plot")
     until(lambda: drawn.evaluate(PAPER_AND_INK) == NIGHT, "the saved picture, drawn anew")
     artefact("dark again", bench.page)
+
+
+# What of a chart's words is cut by its edges, or lies on other words.
+CUT = """chart => {
+    const paper = chart.querySelector(".main-svg").getBoundingClientRect();
+    const words = [...chart.querySelectorAll("text")].map(text => {
+        const { left, right, top, bottom } = text.getBoundingClientRect();
+        return { text: text.textContent, left, right, top, bottom };
+    }).filter(({ left, right }) => left < right);
+    const isCut = ({ left, right }) => left < paper.left - 1 || right > paper.right + 1;
+    const isOn = (a, b) => a !== b && a.left < b.right - 2 && b.left < a.right - 2
+        && a.top < b.bottom - 6 && b.top < a.bottom - 6;
+    return words.filter(a => isCut(a) || words.some(b => isOn(a, b))).map(a => a.text);
+}"""
+
+
+def test_nothing_of_a_chart_is_cut_in_a_narrow_window(notebook, artefact, until):
+    bench = notebook(ORDERS, "recs.charts.waterfall()", "recs.charts.heatmap()")
+    bench.run_cell(0)
+    charts = [bench.run_cell(cell).locator(".js-plotly-plot") for cell in (1, 2)]
+    for drawn in charts:
+        expect(drawn.locator(".gtitle")).to_be_visible()
+    wide = bench.page.viewport_size
+    height = charts[0].bounding_box()["height"]
+    for width in (520, 440):
+        bench.page.set_viewport_size({"width": width, "height": 900})
+        for number, drawn in enumerate(charts):
+            # What is long for a wide window is higher here.
+            until(lambda: charts[0].bounding_box()["height"] > height, "the narrow drawing")
+            drawn.scroll_into_view_if_needed()
+            until(lambda drawn=drawn: not drawn.evaluate(CUT), "all words whole")
+            artefact(f"{width} px, {number}", bench.page)
+    bench.page.set_viewport_size(wide)
+    until(lambda: charts[0].bounding_box()["height"] == height, "the chart as it was")

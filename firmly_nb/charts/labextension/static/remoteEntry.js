@@ -2,8 +2,8 @@
 //
 // Plotly's renderer draws them for the day. On a dark page a style sheet exchanges their colours, so
 // that saved pictures stay light and nothing is drawn twice. A saved picture gets its alternative
-// text; on a dark page it is drawn anew. There is nothing to build: the file is what Module
-// Federation would make of such a plugin.
+// text; on a dark page it is drawn anew. Where it is narrow, a chart is laid out as on a telephone.
+// There is nothing to build: the file is what Module Federation would make of such a plugin.
 const TURNED = {
   "#fefefe": "#17181b",
   "#1c1c1e": "#ececf0",
@@ -58,11 +58,37 @@ const withAlternative = (model, alternative) => {
   model.setData({ data: { ...model.data, "text/html": html } });
 };
 
+// Each chart brings along what of its layout is different where it is narrow.
+const isNarrow = ({ node }, { narrow, narrow_px: below }) =>
+  Boolean(narrow) && node.clientWidth > 0 && node.clientWidth < below;
+
+const laidOut = new WeakMap();
+const fit = (widget, { data, layout, config }) => {
+  const { Plotly } = widget.constructor;
+  if (!Plotly || !widget.node.querySelector(".plot-container")) return;
+  const narrow = isNarrow(widget, layout.meta);
+  if (narrow === (laidOut.get(widget) ?? false)) return;
+  laidOut.set(widget, narrow);
+  const changed = narrow ? layout.meta.narrow : {};
+  // Anew: Plotly writes into the layout that it is given.
+  Plotly.react(widget.node, data, structuredClone({ ...layout, ...changed }), config);
+};
+
+const watched = new WeakSet();
+const watch = (widget, look) => {
+  if (watched.has(widget)) return;
+  watched.add(widget);
+  new ResizeObserver(look).observe(widget.node);
+};
+
 // Names of Plotly's renderer: if they change, pictures stay as they are.
-const attend = (widget) => {
+const attend = (widget, look) => {
   if (!widget.hasClass?.("jp-RenderedPlotly")) return;
-  const meta = widget._model?.data?.[MIME]?.layout?.meta;
+  const drawing = widget._model?.data?.[MIME];
+  const meta = drawing?.layout?.meta;
   if (!meta?.question) return;
+  watch(widget, look);
+  fit(widget, drawing);
   const image = widget.node.querySelector(".plot-img");
   const alternative = `${meta.question} ${meta.sentence}`;
   if (image) image.alt = alternative;
@@ -70,7 +96,8 @@ const attend = (widget) => {
   widget.node.setAttribute("role", "group");
   widget.node.setAttribute("aria-label", meta.question);
   const isPicture = image?.src && !widget.node.querySelector(".plot-container");
-  if (isPicture && document.body.dataset.jpThemeLight === "false") {
+  const isDark = document.body.dataset.jpThemeLight === "false";
+  if (isPicture && (isDark || isNarrow(widget, meta))) {
     image.dispatchEvent(new MouseEvent("mouseenter"));
   }
 };
@@ -83,7 +110,9 @@ const activate = (app) => {
   const look = () => {
     waits = false;
     if (!document.querySelector(".jp-RenderedPlotly")) return;
-    for (const widget of app.shell.widgets("main")) for (const each of all(widget)) attend(each);
+    for (const widget of app.shell.widgets("main")) {
+      for (const each of all(widget)) attend(each, later);
+    }
   };
   const later = () => {
     if (waits) return;
