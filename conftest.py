@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import count
 
 import pytest
@@ -23,13 +24,19 @@ settings.register_profile(
 # `make test` gives the same inputs in each run, `make fuzz` others. An input that fails is told at
 # once, as it is: to make it small can take minutes, longer than the limit of a test. The profiles
 # "fixed-small" and "fuzz-small" do that.
+FIXED_EXAMPLES = 50  # where a test asks for no other number; `make fuzz` runs as long as you like
 AT_ONCE = {"phases": [Phase.explicit, Phase.generate]}
 any_machine = settings.get_profile("any machine")
-settings.register_profile("fixed-small", any_machine, derandomize=True)
-settings.register_profile("fixed", any_machine, derandomize=True, **AT_ONCE)
+settings.register_profile("fixed-small", any_machine, derandomize=True, max_examples=FIXED_EXAMPLES)
+settings.register_profile("fixed", settings.get_profile("fixed-small"), **AT_ONCE)
 settings.register_profile("fuzz-small", any_machine, max_examples=300, print_blob=True)
 settings.register_profile("fuzz", settings.get_profile("fuzz-small"), **AT_ONCE)
 settings.load_profile("fixed")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one test process more than there are cores: browsers and notebooks wait a lot."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
+if __name__ == "__main__":
+    # The command line of httpx: where click and rich are installed, it takes longer than all else.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # Python notes so what is not there
+
 import httpx
 
 from firmly_nb.api.causes import Trust, Way, find_trust

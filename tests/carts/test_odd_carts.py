@@ -122,7 +122,7 @@ datas = or_odd(
 names = st.sampled_from(["item-added", "shipping-updated", "order-placed", "what"])
 recordings = st.lists(st.tuples(names, datas), max_size=4)
 odd = settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
