@@ -12,6 +12,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.recordings.kept import kept, remove
+from firmly_nb.store import files
 
 DAY_S = 86_400
 
@@ -151,10 +152,19 @@ def test_a_run_whose_journals_are_gone_is_not_placed_again(two_runs, home, comma
 
 def test_sets_below_a_folder_go_and_what_others_put_there_stays(two_runs, home, command, tmp_path):
     runs = tmp_path / "work" / "runs"
+    day = next((runs / "plain" / "events").glob("day=*"))
+    mine = [
+        runs / "plain" / "my notes.txt",
+        runs / "plain" / "events" / "mine" / "plot.png",
+        day / "mine.parquet",
+        next(day.iterdir()) / "mine.parquet",
+    ]
+    for file in mine:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
     made_old(runs)
-    (runs / "plain" / "my notes.txt").write_text("mine")
     assert "1 saved set with 2 orders" in command("prune", "runs", "--yes")[1]
-    assert sorted(file.name for file in (runs / "plain").iterdir()) == ["my notes.txt"]
+    assert sorted(file for file in (runs / "plain").rglob("*") if file.is_file()) == sorted(mine)
     assert len(fnb.load("runs/tagged")) == 1
     assert len(journals(home)) == 3
 
@@ -174,6 +184,18 @@ def test_what_was_written_after_the_question_stays(two_runs, home):
     os.utime(found[0].path)
     assert [one.path for one in remove(found, 90)] == [found[1].path]
     assert found[0].path.exists()
+
+
+def test_what_is_being_saved_or_is_gone_is_passed_over(two_runs, home, tmp_path):
+    runs = tmp_path / "work" / "runs"
+    made_old(runs)
+    found = [one for one in kept(runs) if one.may_go]
+    with files.locked(runs / "plain"):
+        assert list(remove(found, 90)) == []
+    assert len(fnb.load(runs / "plain")) == 2
+    assert [one.path.name for one in remove(found, 90)] == ["plain"]
+    # As if another prune had been first.
+    assert list(remove(found, 90)) == []
 
 
 @pytest.mark.parametrize("age", ["90", "0d", "-1d", "1.5d", "d", "", "3 months"])
