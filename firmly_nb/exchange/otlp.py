@@ -107,14 +107,13 @@ def send_spans(
 
 def _urls(endpoint: str) -> tuple[str, str]:
     """Return where spans go, and the same without what may be a secret."""
-    try:
-        parts = urlsplit(endpoint) if isinstance(endpoint, str) else None
-        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(endpoint)  # noqa: TRY301 - as a port that is not a number
+    parts = port = None
+    with suppress(ValueError, TypeError, AttributeError):
+        parts = urlsplit(endpoint)
         port = f":{parts.port}" if parts.port else ""
-    except ValueError:
+    if parts is None or port is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         text = f"endpoint must be a URL of a collector, got {quoted(endpoint)}."
-        raise coded_error(ValueError, "FNB444", f"{text} Try 'http://127.0.0.1:4318'.") from None
+        raise coded_error(ValueError, "FNB444", f"{text} Try 'http://127.0.0.1:4318'.")
     path = parts.path if parts.path.strip("/") else SPANS
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     shown = parts._replace(netloc=f"{host}{port}", path=path, query="", fragment="")

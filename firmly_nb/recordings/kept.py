@@ -164,13 +164,13 @@ def _remove_set(one: Kept) -> None:
     held = lock(root / LOCK, wait=False)
     try:
         manifest = read_manifest(root)
-        if manifest is None:
-            raise FileNotFoundError(root / MANIFEST)
-        clear_leftovers(root, manifest)
+        if manifest:
+            clear_leftovers(root, manifest)
         # Without its manifest the rest counts for nothing, whenever this ends.
         (root / MANIFEST).unlink()
         # Not the whole folders: somebody may keep files of his own there.
-        files = [root / kind / part for kind in KINDS for part in manifest.parts]
+        parts = manifest.parts if manifest else ()
+        files = [root / kind / part for kind in KINDS for part in parts]
         for file in files:
             file.unlink(missing_ok=True)
         (root / LOCK).unlink(missing_ok=True)
