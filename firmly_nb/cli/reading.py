@@ -26,7 +26,7 @@ from firmly_nb.cli.terminal import (
     warn,
 )
 from firmly_nb.disk import write_whole
-from firmly_nb.display.messages import coded_error, no_such_path, quoted
+from firmly_nb.display.messages import coded_error, no_such_path, quoted, unknown
 from firmly_nb.display.text import count, printable, storage
 from firmly_nb.latency.asked import TARGET, points_of, share_of, target_of
 from firmly_nb.outcomes import outcome
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from firmly_nb.recordings.recordings import Recordings
 
 LOAD_SHOWS = 20
+IN_PLACE = ", in place of what was there"
+TRACES = ("json", "pftrace", "perfetto-trace")
 
 
 @app.command()
@@ -295,11 +297,36 @@ def export(
     ] = None,
 ) -> None:
     """Write recordings for other programs: tables for spreadsheets, HAR for browsers."""
-    recs = loaded(path)
     chosen = file_format or ("har" if target.suffix.lower() == ".har" else "parquet")
+    _check_target(path, target, chosen, is_given=file_format is not None)
+    recs = loaded(path)
+    is_new = not target.exists()
     files = {"har": recs.har, "perfetto": recs.perfetto}
     written = files[chosen](target) if chosen in files else recs.export(target, chosen)
-    say(f"{written}: {count(len(recs), 'order')} as {chosen}")
+    say(f"{written}: {count(len(recs), 'order')} as {chosen}{'' if is_new else IN_PLACE}")
+    warn(recs.warnings)
+
+
+def _check_target(path: Path, target: Path, chosen: str, *, is_given: bool) -> None:
+    from firmly_nb.exchange.tables import FORMATS
+
+    if chosen not in (*FORMATS, "har", "perfetto"):
+        said = unknown("format", chosen, (*FORMATS, "har", "perfetto"))
+        raise coded_error(ValueError, "FNB350", said)
+    if target.is_file() and path.exists() and target.samefile(path):
+        text = f"{target} is what is exported, and would be replaced. Name another file."
+        raise coded_error(ValueError, "FNB353", text)
+    if chosen in FORMATS and not target.is_dir():
+        ending = target.suffix.lower().removeprefix(".")
+        folder = target.with_suffix("")
+        if ending in FORMATS:
+            said = f"Try firmly-nb export {path} {folder} --format {ending}."
+        elif ending in TRACES and not is_given:
+            said = f"For a trace add --format perfetto, for tables try {folder}."
+        else:
+            return
+        text = f"Tables go into a folder, and {target} looks like one file. {said}"
+        raise coded_error(ValueError, "FNB354", text)
 
 
 @app.command()
@@ -312,7 +339,8 @@ def clean(
     """Take tokens, cookies, cards and addresses out of a HAR file, before somebody gets it."""
     from firmly_nb.exchange.har_clean import clean_har
 
-    say(repr(clean_har(file, output)))
+    is_new = output is None or not output.exists()
+    say(f"{clean_har(file, output)!r}{'' if is_new else IN_PLACE}")
 
 
 @app.command()

@@ -753,6 +753,14 @@ FNB352 Query missing
 recs.sql needs a query in SQL.
 Write one, such as recs.sql("select * from orders").
 
+FNB353 Export to a place of recordings
+The export would go into a folder of recordings, or replace the file that is exported.
+Name another file or folder.
+
+FNB354 Tables go into a folder
+An export of tables writes a file for each table into a folder, and the target looks like one file.
+Name a folder, and the format with --format.
+
 FNB401 No such path
 No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.
