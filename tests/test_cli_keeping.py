@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from firmly_nb.recordings.kept import kept, remove
 from firmly_nb.store import files
 
 DAY_S = 86_400
+DATA = Path(__file__).parent / "exchange" / "data"
 
 
 @pytest.fixture
@@ -65,8 +68,12 @@ def test_orders_that_exist_or_may_exist_are_listed_by_merchant(home, connect, co
     assert said.splitlines()[0] == "staging.luma.gift: 1 order exists and 1 order may exist"
     assert other.request_id in said
     assert max(map(len, said.splitlines())) <= 80
-    assert command("orders", "--env", "simulator")[1] == "No order exists or may exist.\n"
-    assert command("orders", "--domain", "b.test")[1] == "No order exists or may exist.\n"
+    # A wrong name is not to look as if there was nothing to void.
+    looked = "No order exists or may exist.\nRecorded: 3 orders at staging.luma.gift (custom).\n"
+    assert command("orders", "--env", "simulator")[1] == looked
+    assert command("orders", "--domain", "b.test")[1] == looked
+    code, _, complained = command("orders", "--env", "stagin")
+    assert (code, "Did you mean staging?" in complained) == (2, True)
 
 
 def test_a_new_machine_has_no_orders(home, command):
@@ -92,7 +99,23 @@ def test_the_csv_for_a_merchant_has_numbers_and_ids_and_runs_no_formula(home, co
     _, printed, _ = command("orders", "runs", "--env", "external", "--csv", "-")
     assert printed.encode() == file.read_bytes().removeprefix(b"\xef\xbb\xbf")
     # By default times of others are not orders that a merchant has.
-    assert command("orders", "runs")[1] == "No order exists or may exist.\n"
+    assert command("orders", "runs")[1].startswith("No order exists or may exist.\n")
+
+
+def test_an_order_that_a_browser_placed_is_listed(home, command):
+    _, said, _ = command("orders", DATA / "chrome.har")
+    assert said.startswith("staging.luma.gift: 1 order exists\n")
+    assert "100004711" in said
+
+
+def test_long_paths_and_many_tags_leave_room_for_numbers(home, command, connect):
+    with connect(journal=home / "journals") as lab:
+        tags = {f"t{n}": "x" * 30 for n in range(9)}
+        lab.place(fnb.Order.example(), progress=False, tags=tags)
+    _, said, _ = command("sets")
+    assert said.split()[:6] == ["what", "path", "orders", "size", "age", "tags"]
+    assert re.search(r"journals +\S+… +1 +0\.\d\d.MB +0 d +\S+", said)
+    assert max(map(len, said.splitlines())) == 160  # where no terminal says how wide it is
 
 
 def test_sets_says_size_age_and_tags(two_runs, home, command):

@@ -83,12 +83,14 @@ def gate(  # noqa: PLR0913, PLR0917 - each is an option of its own
         Path | None, typer.Option(help="Further runs to compare with: printed, decides nothing.")
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(help="Write JUnit XML for build servers; what is in it goes.")
+        Path | None, typer.Option(help="Write JUnit XML for build servers; - prints it.")
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all that decides as JSON; - prints it.")
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write a summary as Markdown.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write a summary as Markdown; - prints it.")
+    ] = None,
 ) -> None:
     """Say whether new runs may pass: 0 yes, 1 worse or target missed, 3 cannot tell.
 
@@ -98,6 +100,7 @@ def gate(  # noqa: PLR0913, PLR0917 - each is an option of its own
     from firmly_nb.recordings.recordings import load
 
     files = {"junit": junit, "json": json_file, "markdown": markdown}
+    _check_places(files)
     # The pass of an earlier gate must not stay where this one is killed.
     _write_gate(files, UNFINISHED)
     try:
@@ -114,10 +117,23 @@ def gate(  # noqa: PLR0913, PLR0917 - each is an option of its own
         raise
     warnings = [*recs.warnings, *(each for one in others if one for each in one.warnings)]
     _write_gate(files, found, warnings)
-    if json_file != STDOUT:
+    if STDOUT not in files.values():
         sys.stdout.write(f"{found!r}\n")
         warn(warnings)
     raise typer.Exit(found.exit_code)
+
+
+def _check_places(files: dict[str, Path | None]) -> None:
+    """Refuse two files of one name: one would replace the other."""
+    used: dict[Path, str] = {}
+    for kind, path in files.items():
+        if path is None:
+            continue
+        where = path if path == STDOUT else path.absolute()
+        if where in used:
+            text = f"--{used[where]} and --{kind} both name {path}. Name two files."
+            raise coded_error(ValueError, "FNB801", text)
+        used[where] = kind
 
 
 def _write_gate(files: dict[str, Path | None], found: Gate | str, warnings: Any = ()) -> None:
@@ -132,7 +148,7 @@ def _write_gate(files: dict[str, Path | None], found: Gate | str, warnings: Any 
         if path is None:
             continue
         content = forms[kind](found, warnings)
-        if (kind, path) == ("json", STDOUT):
+        if path == STDOUT:
             sys.stdout.write(content.decode() if not isinstance(found, str) else "")
             continue
         try:
