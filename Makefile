@@ -12,6 +12,7 @@
 #   make pictures    draw the pictures of README; needs Chromium
 #   make bench       the measured comparisons; their tables go to docs/
 #   make package     build sdist and wheel, and check what a package index will show
+#                    (SOURCE=https://... is the address of the repository, for its links)
 #   make smoke       a minute of everything with the lowest, then the highest dependencies
 #   make pins        pin the small installations of requirements/ anew
 #   make clean       remove environments and caches
@@ -23,6 +24,7 @@ LAB_ARGS ?=
 PYTEST_ARGS ?=
 SECONDS ?= 60
 FUZZ_ARGS ?=
+SOURCE ?=
 VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 # Where the environment forbids it, every process would compile anew what it imports: pandas alone
@@ -90,7 +92,7 @@ bench: $(VENV)/.installed-bench
 
 package: $(VENV)/.installed-dev
 	rm -rf dist
-	$(BIN)/python -m build
+	FIRMLY_NB_SOURCE=$(SOURCE) $(BIN)/python -m build
 	$(BIN)/python -m twine check --strict dist/*
 
 smoke: $(VENV)/.installed-dev

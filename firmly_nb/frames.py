@@ -139,7 +139,7 @@ def for_excel(frame: pd.DataFrame) -> pd.DataFrame:
             if (column.abs() > MOST_EXACT).any():
                 changed[name] = column.astype("string").astype(object)
         elif isinstance(column.dtype, pd.CategoricalDtype):
-            changed[name] = column.astype(object)
+            changed[name] = column.astype(object).map(_fitting, na_action="ignore")
         elif not pd.api.types.is_numeric_dtype(column):
             changed[name] = column.map(_fitting, na_action="ignore")
     return plain.assign(**changed)
@@ -157,6 +157,8 @@ def _as_text(value: object) -> str | None:
 
 
 def _fitting(value: object) -> object:
-    if isinstance(value, str) and len(value) > LONGEST_CELL:
-        return value[: LONGEST_CELL - len(CUT)] + CUT
+    # Excel counts as UTF-16 does: an emoji is two.
+    if isinstance(value, str) and len(value.encode("utf-16-le")) > 2 * LONGEST_CELL:
+        held = value.encode("utf-16-le")[: 2 * (LONGEST_CELL - len(CUT))]
+        return held.decode("utf-16-le", "ignore") + CUT
     return value

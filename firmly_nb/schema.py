@@ -59,8 +59,6 @@ class Table:
 
     def from_columns(self, values: Mapping[str, Iterable[Any]]) -> pd.DataFrame:
         """Build the table from one sequence or array a column; every column must be given."""
-        import pandas as pd
-
         from firmly_nb.frames import TableFrame
 
         # An array is taken as it is: a copy would fetch every text of a long column again.
@@ -69,7 +67,7 @@ class Table:
             for name in self.names
         }
         # An explicit dtype for each column: pandas guesses float64 for an empty or null one.
-        return TableFrame({c.name: pd.Series(held[c.name], dtype=c.dtype) for c in self.columns})
+        return TableFrame({c.name: _series(held[c.name], c.dtype) for c in self.columns})
 
     def concat(self, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
         """Put tables of this kind under one another, dtypes kept."""
@@ -80,4 +78,15 @@ class Table:
             return self.empty()
         joined = pd.concat(parts, ignore_index=True)
         # Categories that differ between the parts come out as objects.
-        return joined.astype({c.name: c.dtype for c in self.columns if c.dtype == "category"})
+        named = [c.name for c in self.columns if c.dtype == "category"]
+        return joined.assign(**{name: _series(joined[name], "category") for name in named})
+
+
+def _series(values: Any, dtype: str) -> pd.Series[Any]:
+    """Return a column; categories of nulls alone are texts, as of any other column."""
+    import pandas as pd
+
+    column = pd.Series(values, dtype=dtype)
+    if dtype == "category" and not len(column.cat.categories):
+        return column.cat.set_categories(pd.Index([], dtype="str"))
+    return column

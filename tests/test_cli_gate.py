@@ -276,6 +276,24 @@ def test_a_file_that_cannot_be_written_is_no_pass(gate, sets):
     assert "Is a directory. Name another file. [FNB441]" in " ".join(complained.split())
 
 
+@pytest.mark.parametrize(
+    ("kind", "begins"), [("--junit", "<?xml"), ("--json", "{"), ("--markdown", "### ")]
+)
+def test_a_file_may_be_printed_in_place_of_the_text(gate, sets, kind, begins):
+    there = sorted(sets.iterdir())
+    code, said, _ = gate("same", *BEFORE, kind, "-")
+    assert (code, said.startswith(begins)) == (0, True)
+    assert sorted(sets.iterdir()) == there
+
+
+@pytest.mark.parametrize("place", ["-", "gate.xml"])
+def test_two_files_of_one_name_are_a_mistake(gate, sets, place):
+    there = sorted(sets.iterdir())
+    code, _, complained = gate("same", *BEFORE, "--junit", place, "--json", place)
+    assert (code, "--junit and --json both name" in complained) == (2, True)
+    assert sorted(sets.iterdir()) == there
+
+
 def test_what_stands_beside_decides_nothing(gate, sets):
     asked = ("slower", "--slo", "order=9s:95%")
     code, alone, _ = gate(*asked)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import firmly_nb as fnb
 from firmly_nb.recordings.kept import kept, remove
+from firmly_nb.store import files
 
 DAY_S = 86_400
+DATA = Path(__file__).parent / "exchange" / "data"
 
 
 @pytest.fixture
@@ -64,8 +68,12 @@ def test_orders_that_exist_or_may_exist_are_listed_by_merchant(home, connect, co
     assert said.splitlines()[0] == "staging.luma.gift: 1 order exists and 1 order may exist"
     assert other.request_id in said
     assert max(map(len, said.splitlines())) <= 80
-    assert command("orders", "--env", "simulator")[1] == "No order exists or may exist.\n"
-    assert command("orders", "--domain", "b.test")[1] == "No order exists or may exist.\n"
+    # A wrong name is not to look as if there was nothing to void.
+    looked = "No order exists or may exist.\nRecorded: 3 orders at staging.luma.gift (custom).\n"
+    assert command("orders", "--env", "simulator")[1] == looked
+    assert command("orders", "--domain", "b.test")[1] == looked
+    code, _, complained = command("orders", "--env", "stagin")
+    assert (code, "Did you mean staging?" in complained) == (2, True)
 
 
 def test_a_new_machine_has_no_orders(home, command):
@@ -91,7 +99,23 @@ def test_the_csv_for_a_merchant_has_numbers_and_ids_and_runs_no_formula(home, co
     _, printed, _ = command("orders", "runs", "--env", "external", "--csv", "-")
     assert printed.encode() == file.read_bytes().removeprefix(b"\xef\xbb\xbf")
     # By default times of others are not orders that a merchant has.
-    assert command("orders", "runs")[1] == "No order exists or may exist.\n"
+    assert command("orders", "runs")[1].startswith("No order exists or may exist.\n")
+
+
+def test_an_order_that_a_browser_placed_is_listed(home, command):
+    _, said, _ = command("orders", DATA / "chrome.har")
+    assert said.startswith("staging.luma.gift: 1 order exists\n")
+    assert "100004711" in said
+
+
+def test_long_paths_and_many_tags_leave_room_for_numbers(home, command, connect):
+    with connect(journal=home / "journals") as lab:
+        tags = {f"t{n}": "x" * 30 for n in range(9)}
+        lab.place(fnb.Order.example(), progress=False, tags=tags)
+    _, said, _ = command("sets")
+    assert said.split()[:6] == ["what", "path", "orders", "size", "age", "tags"]
+    assert re.search(r"journals +\S+… +1 +0\.\d\d.MB +0 d +\S+", said)
+    assert max(map(len, said.splitlines())) == 160  # where no terminal says how wide it is
 
 
 def test_sets_says_size_age_and_tags(two_runs, home, command):
@@ -151,10 +175,19 @@ def test_a_run_whose_journals_are_gone_is_not_placed_again(two_runs, home, comma
 
 def test_sets_below_a_folder_go_and_what_others_put_there_stays(two_runs, home, command, tmp_path):
     runs = tmp_path / "work" / "runs"
+    day = next((runs / "plain" / "events").glob("day=*"))
+    mine = [
+        runs / "plain" / "my notes.txt",
+        runs / "plain" / "events" / "mine" / "plot.png",
+        day / "mine.parquet",
+        next(day.iterdir()) / "mine.parquet",
+    ]
+    for file in mine:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("mine")
     made_old(runs)
-    (runs / "plain" / "my notes.txt").write_text("mine")
     assert "1 saved set with 2 orders" in command("prune", "runs", "--yes")[1]
-    assert sorted(file.name for file in (runs / "plain").iterdir()) == ["my notes.txt"]
+    assert sorted(file for file in (runs / "plain").rglob("*") if file.is_file()) == sorted(mine)
     assert len(fnb.load("runs/tagged")) == 1
     assert len(journals(home)) == 3
 
@@ -174,6 +207,18 @@ def test_what_was_written_after_the_question_stays(two_runs, home):
     os.utime(found[0].path)
     assert [one.path for one in remove(found, 90)] == [found[1].path]
     assert found[0].path.exists()
+
+
+def test_what_is_being_saved_or_is_gone_is_passed_over(two_runs, home, tmp_path):
+    runs = tmp_path / "work" / "runs"
+    made_old(runs)
+    found = [one for one in kept(runs) if one.may_go]
+    with files.locked(runs / "plain"):
+        assert list(remove(found, 90)) == []
+    assert len(fnb.load(runs / "plain")) == 2
+    assert [one.path.name for one in remove(found, 90)] == ["plain"]
+    # As if another prune had been first.
+    assert list(remove(found, 90)) == []
 
 
 @pytest.mark.parametrize("age", ["90", "0d", "-1d", "1.5d", "d", "", "3 months"])

@@ -87,11 +87,14 @@ def test_no_text_becomes_a_formula_or_breaks_the_sheet(text, tmp_path):
     assert rows(tmp_path / "t.xlsx") == 2
 
 
-def test_a_text_that_no_cell_can_hold_is_cut_and_says_so(tmp_path):
-    TableFrame({"data": ["x" * 50_000]}).to_excel(tmp_path / "t.xlsx")
+@pytest.mark.parametrize("dtype", ["object", "str", "category"])
+@pytest.mark.parametrize("sign", ["x", "\N{GRINNING FACE}"])
+def test_a_text_that_no_cell_can_hold_is_cut_and_says_so(tmp_path, dtype, sign):
+    TableFrame({"data": pd.Series([sign * 50_000], dtype=dtype)}).to_excel(tmp_path / "t.xlsx")
     with zipfile.ZipFile(tmp_path / "t.xlsx") as file:
         texts = file.read("xl/sharedStrings.xml").decode()
-    assert "x" * (LONGEST_CELL - len(CUT)) + CUT in texts
+    kept = (LONGEST_CELL - len(CUT)) // (len(sign.encode("utf-16-le")) // 2)
+    assert f">{sign * kept}{CUT}<" in texts
 
 
 def test_several_tables_go_into_one_file(held, tmp_path):

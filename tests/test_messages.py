@@ -69,8 +69,8 @@ NO_PERSON_MEETS = {
         "recorder/records.checked_fields", "store/columns.check",
     },
     "words about an entry of a HAR; a warning names the file and the entry": {
-        "exchange/har_load._own", "exchange/har_load._messages", "exchange/har_load._unix_ns",
-        "exchange/har_clean.body_of",
+        "exchange/har_load._own", "exchange/har_load._unix_ns",
+        "exchange/har_clean.body_of", "exchange/har_clean._unpacked",
     },
     "recorded as the outcome transport_error or timeout, in the words of httpx": {
         "exchange/har_load.__aiter__", "exchange/har_load.handle_async_request",

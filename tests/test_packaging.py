@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
 
-from scripts.readme_for_index import for_index
+from scripts.metadata_for_index import for_index, source_of, urls
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -93,7 +93,15 @@ def test_the_pages_that_messages_name_and_the_notebooks_are_installed():
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {"dotenv": "python-dotenv", "nest_asyncio2": "nest-asyncio"}
 # Taken if they are there; none is needed.
-OPTIONAL = {"opentelemetry", "brotli", "zstandard", "compression", "_typeshed"}
+OPTIONAL = {
+    "opentelemetry",
+    "google",
+    "requests",
+    "brotli",
+    "zstandard",
+    "compression",
+    "_typeshed",
+}
 
 
 def test_each_package_that_is_imported_is_declared():
@@ -123,11 +131,31 @@ def test_a_small_installation_keeps_the_bounds(name):
 
 
 def test_links_of_the_readme_work_on_a_package_index():
-    readme = for_index((ROOT / "README.md").read_text("utf-8"), PROJECT["urls"]["Source"])
-    links = re.findall(r"\]\(([^)\s]+)\)", readme)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    built = for_index(readme, "https://code.test/a/b")
+    links = re.findall(r"\]\(([^)\s]+)\)", built)
     assert len(links) > 20
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
-    assert "/blob/main/docs/statistics.md" in readme
+    assert "https://code.test/a/b/blob/main/docs/statistics.md" in links
+    assert "https://code.test/a/b/raw/main/docs/pictures/readme-order.webp" in links
+    assert set(urls("https://code.test/a/b")) >= {"Source", "Documentation", "Issues", "Changelog"}
+
+
+def test_nobody_is_sent_to_an_address_that_nobody_named():
+    built = for_index((ROOT / "README.md").read_text("utf-8"), "")
+    links = re.findall(r"\]\(([^)\s]+)\)", built)
+    assert {*links, *urls("").values()} == {"https://developers.firmly.ai"}
+    for file in ("pyproject.toml", "CITATION.cff", "README.md"):
+        assert "github.com" not in (ROOT / file).read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "text", ["code.test/a/b", "http://code.test/a", "https://u:p@code.test/a", "x"]
+)
+def test_a_source_that_is_no_address_is_refused(text):
+    with pytest.raises(ValueError, match="must be like https://HOST/OWNER/NAME"):
+        source_of(text)
+    assert source_of(" https://code.test/a/b.git\n") == "https://code.test/a/b"
 
 
 def test_ci_calls_what_a_clone_calls():
@@ -147,7 +175,7 @@ def test_ci_calls_what_a_clone_calls():
     assert [hook["entry"] for hook in hooks] == ["make check"]
 
 
-def test_the_citation_has_the_version_and_the_address():
+def test_the_citation_has_the_version():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert cited["version"] == PROJECT["version"]
-    assert cited["repository-code"] == PROJECT["urls"]["Source"]
+    assert cited["license"] == PROJECT["license"]

@@ -11,7 +11,7 @@ import typer
 
 from firmly_nb.cli.terminal import STDOUT, app, print_table, say, warn
 from firmly_nb.disk import write_whole
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.display.text import count, listed, printable, storage
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from firmly_nb.recordings.kept import Kept
 
 AGE = re.compile(r"\s*(\d+)\s*(d|days?|w|weeks?)\s*", re.ASCII)
+PLACES = ("staging", "custom", "external", "simulator")
+MOST_SAID = 5
 LISTED_COLUMNS = [
     "domain",
     "order_number",
@@ -43,7 +45,7 @@ def orders(
     ] = None,
     environment: Annotated[
         str | None,
-        typer.Option("--env", help="staging, custom or simulator; by default staging and custom."),
+        typer.Option("--env", help=f"{', '.join(PLACES)}; by default all but simulator."),
     ] = None,
     domain: Annotated[str | None, typer.Option(help="Only of this merchant.")] = None,
     csv: Annotated[
@@ -55,6 +57,9 @@ def orders(
     from firmly_nb.recordings.kept import may_exist
     from firmly_nb.recordings.recordings import Recordings, load
 
+    if environment not in (None, *PLACES):
+        text = unknown("environment", environment, PLACES, "--env")
+        raise coded_error(ValueError, "FNB801", text)
     # On a new machine there is no folder of journals yet.
     wanted = paths or ([default_directory()] if default_directory().exists() else [])
     recs = sum((load(path) for path in wanted), start=Recordings([]))
@@ -67,6 +72,8 @@ def orders(
         _write_csv(csv, table)
     if csv != STDOUT:
         _print_orders(table)
+        if not len(table) and len(recs):
+            _say_what_there_is(recs.orders)
         warn(recs.warnings)
         if csv is not None:
             say(f"{csv}: {count(len(table), 'order')}")
@@ -113,10 +120,32 @@ def _print_orders(table: pd.DataFrame) -> None:
         )
 
 
+def _say_what_there_is(table: pd.DataFrame) -> None:
+    """Say which orders were looked at, so that nobody takes a wrong name for none."""
+    places = table[["domain", "environment"]].astype(str).value_counts(sort=False)
+    said = [f"{printable(domain)} ({environment})" for domain, environment in places.index]
+    say(f"Recorded: {count(len(table), 'order')} at {_first(said)}.", "dim")
+
+
+def _first(said: list[str]) -> str:
+    """Put words in a row; of many the first, and how many more there are.
+
+    Examples
+    --------
+    >>> _first(list("abcdefg"))
+    'a, b, c, d, e and 2 more'
+    """
+    left = len(said) - MOST_SAID
+    return listed([*said[:MOST_SAID], f"{left} more"] if left > 0 else said)
+
+
 @app.command()
 def sets(
     path: Annotated[
-        Path, typer.Argument(help="Folder that is searched for saved sets with all below it.")
+        Path,
+        typer.Argument(
+            help="Folder that is searched for saved sets with all below it.", file_okay=False
+        ),
     ] = Path(),
 ) -> None:
     """List what is kept: the journals of this machine by day, and saved sets: size, age, tags."""
@@ -140,7 +169,7 @@ def _row(one: Kept) -> dict[str, object]:
         "orders": "unread" if one.recordings is None else f"{one.recordings:,}",
         "size": storage(one.n_bytes),
         "age": f"{max(one.age_days, 0):.0f} d",
-        "tags": listed(sorted(one.tags)),
+        "tags": _first(sorted(one.tags)),
     }
 
 

@@ -26,7 +26,7 @@ from firmly_nb.cli.terminal import (
     warn,
 )
 from firmly_nb.disk import write_whole
-from firmly_nb.display.messages import coded_error, no_such_path, quoted
+from firmly_nb.display.messages import coded_error, no_such_path, quoted, unknown
 from firmly_nb.display.text import count, printable, storage
 from firmly_nb.latency.asked import TARGET, points_of, share_of, target_of
 from firmly_nb.outcomes import outcome
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from firmly_nb.recordings.recordings import Recordings
 
 LOAD_SHOWS = 20
+IN_PLACE = ", in place of what was there"
+TRACES = ("json", "pftrace", "perfetto-trace")
 
 
 @app.command()
@@ -81,12 +83,14 @@ def gate(  # noqa: PLR0913, PLR0917 - each is an option of its own
         Path | None, typer.Option(help="Further runs to compare with: printed, decides nothing.")
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(help="Write JUnit XML for build servers; what is in it goes.")
+        Path | None, typer.Option(help="Write JUnit XML for build servers; - prints it.")
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all that decides as JSON; - prints it.")
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write a summary as Markdown.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write a summary as Markdown; - prints it.")
+    ] = None,
 ) -> None:
     """Say whether new runs may pass: 0 yes, 1 worse or target missed, 3 cannot tell.
 
@@ -96,6 +100,7 @@ def gate(  # noqa: PLR0913, PLR0917 - each is an option of its own
     from firmly_nb.recordings.recordings import load
 
     files = {"junit": junit, "json": json_file, "markdown": markdown}
+    _check_places(files)
     # The pass of an earlier gate must not stay where this one is killed.
     _write_gate(files, UNFINISHED)
     try:
@@ -112,10 +117,23 @@ def gate(  # noqa: PLR0913, PLR0917 - each is an option of its own
         raise
     warnings = [*recs.warnings, *(each for one in others if one for each in one.warnings)]
     _write_gate(files, found, warnings)
-    if json_file != STDOUT:
+    if STDOUT not in files.values():
         sys.stdout.write(f"{found!r}\n")
         warn(warnings)
     raise typer.Exit(found.exit_code)
+
+
+def _check_places(files: dict[str, Path | None]) -> None:
+    """Refuse two files of one name: one would replace the other."""
+    used: dict[Path, str] = {}
+    for kind, path in files.items():
+        if path is None:
+            continue
+        where = path if path == STDOUT else path.absolute()
+        if where in used:
+            text = f"--{used[where]} and --{kind} both name {path}. Name two files."
+            raise coded_error(ValueError, "FNB801", text)
+        used[where] = kind
 
 
 def _write_gate(files: dict[str, Path | None], found: Gate | str, warnings: Any = ()) -> None:
@@ -130,7 +148,7 @@ def _write_gate(files: dict[str, Path | None], found: Gate | str, warnings: Any 
         if path is None:
             continue
         content = forms[kind](found, warnings)
-        if (kind, path) == ("json", STDOUT):
+        if path == STDOUT:
             sys.stdout.write(content.decode() if not isinstance(found, str) else "")
             continue
         try:
@@ -295,11 +313,36 @@ def export(
     ] = None,
 ) -> None:
     """Write recordings for other programs: tables for spreadsheets, HAR for browsers."""
-    recs = loaded(path)
     chosen = file_format or ("har" if target.suffix.lower() == ".har" else "parquet")
+    _check_target(path, target, chosen, is_given=file_format is not None)
+    recs = loaded(path)
+    is_new = not target.exists()
     files = {"har": recs.har, "perfetto": recs.perfetto}
     written = files[chosen](target) if chosen in files else recs.export(target, chosen)
-    say(f"{written}: {count(len(recs), 'order')} as {chosen}")
+    say(f"{written}: {count(len(recs), 'order')} as {chosen}{'' if is_new else IN_PLACE}")
+    warn(recs.warnings)
+
+
+def _check_target(path: Path, target: Path, chosen: str, *, is_given: bool) -> None:
+    from firmly_nb.exchange.tables import FORMATS
+
+    if chosen not in (*FORMATS, "har", "perfetto"):
+        said = unknown("format", chosen, (*FORMATS, "har", "perfetto"))
+        raise coded_error(ValueError, "FNB350", said)
+    if target.is_file() and path.exists() and target.samefile(path):
+        text = f"{target} is what is exported, and would be replaced. Name another file."
+        raise coded_error(ValueError, "FNB353", text)
+    if chosen in FORMATS and not target.is_dir():
+        ending = target.suffix.lower().removeprefix(".")
+        folder = target.with_suffix("")
+        if ending in FORMATS:
+            said = f"Try firmly-nb export {path} {folder} --format {ending}."
+        elif ending in TRACES and not is_given:
+            said = f"For a trace add --format perfetto, for tables try {folder}."
+        else:
+            return
+        text = f"Tables go into a folder, and {target} looks like one file. {said}"
+        raise coded_error(ValueError, "FNB354", text)
 
 
 @app.command()
@@ -312,7 +355,8 @@ def clean(
     """Take tokens, cookies, cards and addresses out of a HAR file, before somebody gets it."""
     from firmly_nb.exchange.har_clean import clean_har
 
-    say(repr(clean_har(file, output)))
+    is_new = output is None or not output.exists()
+    say(f"{clean_har(file, output)!r}{'' if is_new else IN_PLACE}")
 
 
 @app.command()

@@ -132,20 +132,26 @@ def warn(warnings: Iterable[str]) -> None:
         say(f"! {in_terminal_words(printable(warning))}", "yellow")
 
 
+GAP = 3  # between two columns of a table
+
+
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print rows; a column whose name ends in ms holds times."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     align: Literal["left", "right"]
     cells = [[_cell(value) for value in row.values()] for row in rows]
-    for index, name in enumerate(rows[0] if rows else ()):
-        is_time = name.endswith("ms")
-        # In a narrow terminal a name may be cut, a number may not.
-        width = max(len(row[index]) for row in cells) if is_time else None
-        align = "right" if is_time else "left"
-        table.add_column(name, justify=align, no_wrap=True, min_width=width)
+    names = list(rows[0]) if rows else []
+    widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    # What is too wide is taken from the widest, so that a name is cut before a number is.
+    for _ in range(sum(widths) + GAP * (len(widths) - 1) - console_of().width):
+        widths[widths.index(max(widths))] -= 1
+    for name, width in zip(names, widths, strict=True):
+        align = "right" if name.endswith("ms") else "left"
+        table.add_column(name, justify=align, no_wrap=True, width=max(width, 1))
     for row in cells:
         table.add_row(*row)
     console_of().print(table)

@@ -753,6 +753,14 @@ FNB352 Query missing
 recs.sql needs a query in SQL.
 Write one, such as recs.sql("select * from orders").
 
+FNB353 Export to a place of recordings
+The export would go into a folder of recordings, or replace the file that is exported.
+Name another file or folder.
+
+FNB354 Tables go into a folder
+An export of tables writes a file for each table into a folder, and the target looks like one file.
+Name a folder, and the format with --format.
+
 FNB401 No such path
 No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.
@@ -829,12 +837,12 @@ FNB443 Library for an export missing
 The export needs a library that is not part of every installation.
 Install it as the message says.
 
-FNB444 Endpoint not valid
-The endpoint of a collector is a URL that begins with http:// or https://.
-Pass one, such as http://127.0.0.1:4318.
+FNB444 Endpoint or headers not valid
+The endpoint is a URL that begins with http:// or https://. Headers are printable ASCII.
+Pass an endpoint such as http://127.0.0.1:4318.
 
 FNB445 Collector did not take the spans
-Nothing listens at the endpoint, or it refused the spans.
+Nothing listens at the endpoint, or it refused the spans; the message has its HTTP status.
 Start the collector, or correct the URL and its headers.
 
 FNB446 Recording cannot be removed

@@ -8,6 +8,7 @@ secret or names a person.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from firmly_nb.recorder.records import Event, Start
 
 SUFFIX = ".har"
+BEGIN = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"log"\s*:')
 START, END, EVENTS, WARNINGS = "_fnbStart", "_fnbEnd", "_fnbEvents", "_fnbWarnings"
 # Of an event these stand in its message.
 IN_MESSAGE = frozenset({"event", "data", "id", "raw", "kind"})
@@ -68,13 +70,23 @@ def har_of(path: Path) -> dict[str, Any]:
         text = f"{path} has {storage(size)}; {storage(MOST_BYTES)} are read. Export fewer requests."
         raise coded_error(HarError, "FNB440", text)
     try:
-        whole = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
+        whole = _read(content.removeprefix(b"\xef\xbb\xbf"))
         if isinstance(whole["log"]["entries"], list):
             return dict(whole)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         pass
     text = f"{path} is not a HAR file. Export one in the browser's network panel."
     raise coded_error(HarError, "FNB440", text)
+
+
+def _read(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # Browsers write half a surrogate pair of a page as an escape, and PowerShell UTF-16: Python
+        # takes both.
+        text = json.dumps(json.loads(content), ensure_ascii=False)
+        return orjson.loads(text.encode("utf-8", "replace"))
 
 
 def write_har(orders: Iterable[Recorded], path: str | os.PathLike[str]) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +37,9 @@ from firmly_nb.api.secrets import (
 )
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
-from firmly_nb.display.text import count
-from firmly_nb.exchange.har import EVENT_STREAM, MANY, har_of, stream_lines
+from firmly_nb.display.text import count, storage
+from firmly_nb.exchange.har import EVENT_STREAM, MANY, MOST_BYTES, har_of, stream_lines
+from firmly_nb.wire.encodings import GZIP_BEGIN, Decoder
 from firmly_nb.wire.sse import EventStreamParser
 
 if TYPE_CHECKING:
@@ -181,7 +183,9 @@ def _look(
 def _texts_of(one: dict[str, Any]) -> Iterator[str]:
     """Return the JSON texts of a response: its body, or the data of its events."""
     content = as_dict(as_dict(one.get("response")).get("content"))
-    body = body_of(content) or b""
+    body = b""
+    with suppress(ValueError):
+        body = body_of(content) or b""
     if mime_of(one) == EVENT_STREAM:
         parser = EventStreamParser(max_event_bytes=MANY, max_stream_bytes=MANY)
         yield from (event.data for event in parser.feed(body))
@@ -249,10 +253,9 @@ class _Cleaner:
     def _body(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return a posted body or the content of a response."""
         rest = {k: self.value(v, k) for k, v in body.items() if k not in {"text", "encoding"}}
-        raw = body_of(body)
         try:
-            text = (raw or b"").decode()
-        except UnicodeDecodeError:
+            text = (body_of(body) or b"").decode()
+        except ValueError:
             # Pictures and fonts: nobody can look what is in them.
             self.changed += 1
             return rest | {"text": "", "comment": "not a text; taken out"}
@@ -339,17 +342,31 @@ def body_of(content: dict[str, Any]) -> bytes | None:
     Raises
     ------
     ValueError
-        If it should be base64 and is not.
+        If it should be base64 and is not, or if it is compressed and damaged or too large.
     """
     text = content.get("text")
     if not isinstance(text, str) or not (text or content.get("size") == 0):
         return None
     if content.get("encoding") == "base64":
         try:
-            return base64.b64decode(text, validate=True)
+            # Some programs break its lines.
+            return _unpacked(base64.b64decode("".join(text.split()), validate=True))
         except binascii.Error as error:
             raise ValueError(f"its content is not base64: {error}") from None
     return text.encode("utf-8", "replace")
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Return a body that some programs write as it came, compressed."""
+    if not body.startswith(GZIP_BEGIN):
+        return body
+    pieces, size = [], 0
+    for piece in Decoder("gzip").feed(body):
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise ValueError(f"its content unfolds into more than {storage(MOST_BYTES)}")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def pairs(given: Any) -> list[tuple[str, str]]:

@@ -72,6 +72,8 @@ ORDER_PATH = re.compile(r"/domains/([^/]+)/(?:cart/)?(place-order|complete-order
 # machine it was 0.5 to 3.1 ms, and the request's start has steps of 1 ms.
 BROWSER_US = 5_000.0
 STEP_US = 1_000.0
+LATE_NS = 1_000_000_000  # so much after the end a message is none of this response
+LATEST_S = 9e9  # milliseconds since 1970 are more
 LONGEST = 200
 NOWHERE = "http://har.invalid"
 LONGEST_MS = 1e10
@@ -118,10 +120,10 @@ def read_har(path: Path) -> tuple[list[tuple[list[Record], list[str]]], list[str
         warnings.append(f"{path}, {count(many, 'order')}: {text}")
     if not found and not warnings:
         streams = sum(mime_of(one) == EVENT_STREAM for one in entries)
-        other = f", {count(streams, 'event stream')} of other requests among them" * bool(streams)
+        other = f" Other requests have {count(streams, 'event stream')}." * bool(streams)
         warnings.append(
-            f"{path} has no order: none of its {count(len(entries), 'request')}{other} goes to "
-            "place-order or complete-order. Open the network panel before you order."
+            f"{path} has no order: no POST to place-order or complete-order is among its "
+            f"{count(len(entries), 'request')}.{other} Open the network panel before you order."
         )
     return _apart(found), warnings
 
@@ -214,16 +216,17 @@ def _order(one: dict[str, Any], tool: str, private: Private) -> _Order | None:
     status = _whole(response.get("status"))
     t_headers_ns, t_end_ns, phases = _times(one)
     said: list[str] = []
-    body, messages = body_of(as_dict(response.get("content"))), _messages(one)
-    body, messages = _agreed(body, messages, said)
+    body, told = body_of(as_dict(response.get("content"))), _messages(one)
+    body, messages = _agreed(body, told, said)
     is_stream = bool(messages) or mime_of(one) == EVENT_STREAM or "sse=true" in url.query
-    times_ns = _usable([round(m.time * 1e9) for m in messages], started_ns, said)
+    times_ns = _usable([message.time for message in messages], started_ns, t_end_ns, said)
     # The times of events are a little late, those of the phases are not.
     t_end_ns = max([t_end_ns, *(at_ns - started_ns for at_ns in times_ns[-1:])])
     if is_stream and not times_ns and body:
+        why = "No times are used" if told else f"{tool} wrote no times of events"
         said.append(
-            f"{tool} wrote no times of events: each came at some time until the end. Carts and the "
-            "time to the end hold; no stage has a time"
+            f"{why}: each event came at some time until the end. Carts and the time to the end "
+            "hold; no stage has a time"
         )
     elif times_ns:
         said.append(
@@ -439,14 +442,12 @@ def _tool(log: dict[str, Any]) -> str:
 def _messages(one: dict[str, Any]) -> list[_Message]:
     given = one.get("_eventSourceMessages")
     found = []
-    for said in given if isinstance(given, list) else []:
-        time = said["time"]
-        if isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time):
-            raise ValueError("a message without a time")
-        data = said.get("data")
-        text = data if isinstance(data, str) else None
+    for said in map(as_dict, given if isinstance(given, list) else []):
+        time, data = said.get("time"), said.get("data")
+        at_s = float(time) if isinstance(time, (int, float)) and 0 < time < LATEST_S else math.nan
         name, event_id = str(said.get("eventName") or "message"), str(said.get("eventId") or "")
-        found.append(_Message(time, name, event_id, text))
+        text = data if isinstance(data, str) else None
+        found.append(_Message(at_s, name, event_id, text))
     return found
 
 
@@ -495,13 +496,23 @@ def _as_stream(messages: list[_Message]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
-def _usable(times_ns: list[int], started_ns: int, said: list[str]) -> list[int]:
-    """Return the times; nothing if they go back, or begin well before the request."""
+def _usable(times: list[float], started_ns: int, t_end_ns: int, said: list[str]) -> list[int]:
+    """Return the times in Unix ns; nothing if they cannot be those of this request."""
+    if any(math.isnan(time) for time in times):
+        said.append("the times of the messages are not seconds since 1970: they are not used")
+        return []
+    times_ns = [round(time * 1e9) for time in times]
     before = [started_ns - round(STEP_US * 1000), *times_ns]
-    if all(a <= b for a, b in zip(before, times_ns, strict=False)):
-        return [max(one, started_ns) for one in times_ns]
-    said.append("the times of the messages go back, or are before the request: they are not used")
-    return []
+    if not all(a <= b for a, b in zip(before, times_ns, strict=False)):
+        said.append(
+            "the times of the messages go back, or are before the request: they are not used"
+        )
+        return []
+    # A file that does not know the end has 0 or -1 there.
+    if times_ns and t_end_ns and times_ns[-1] - started_ns > t_end_ns + LATE_NS:
+        said.append("the times of the messages are long after the response: they are not used")
+        return []
+    return [max(one, started_ns) for one in times_ns]
 
 
 def _times(one: dict[str, Any]) -> tuple[int, int, Phases]:

@@ -40,6 +40,7 @@ from firmly_nb.latency.summary import LATENCY
 from firmly_nb.recorder.journal import RECORDINGS
 from firmly_nb.recorder.records import encode
 from firmly_nb.recorder.tables import EVENTS, HEADERS, ORDERS
+from firmly_nb.store.files import MANIFEST
 
 if TYPE_CHECKING:
     import os
@@ -90,8 +91,14 @@ WORKBOOK = "tables.xlsx"
 MOST_ROWS = 1_048_575  # of a sheet, below its header
 # In SQL these would need quotes.
 ALIASES = {"at": "arrived_at", "check": "check_name"}
-# What a spreadsheet takes for the begin of a formula, also behind blanks.
-FORMULA = re.compile(r"\s*[=+\-@\t\r\n＝＋－＠']|[\t\r\n]")  # noqa: RUF001 - full-width signs are meant
+# Where a spreadsheet may find the begin of a formula: behind blanks and signs that are not seen,
+# and behind what parts cells in other countries. There blanks are few: no text takes for ever.
+_BLANK = "[\\s\\x00-\\x1f\\x7f-\\x9f\\xad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2064\\ufeff]"
+_SIGN = "[=+\\-@＝＋－＠']"  # noqa: RUF001 - full-width signs are meant
+_FIRST = f"(?={_BLANK}*{_SIGN}|[\t\r\n])"
+_LATER = f"(?={_BLANK}{{0,20}}{_SIGN})"
+FORMULA = re.compile(f"^{_FIRST}|(?<=[;\t]){_LATER}")
+PREFIXED = re.compile(f"^'{_FIRST}|(?<=[;\t])'{_LATER}")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 PREFIX = "'"
 LINE_END = "\r\n"  # a cell with either sign is quoted
@@ -119,13 +126,15 @@ def write_tables(
     Raises
     ------
     ValueError
-        If the format is unknown, or a table has more rows than a sheet.
+        If the format is unknown, the folder holds recordings, or a table has more rows than a
+        sheet.
     OSError
         If a file cannot be written.
     """
     if file_format not in FORMATS:
         raise coded_error(ValueError, "FNB350", unknown("format", file_format, FORMATS))
     where = Path(folder)
+    _refuse_recordings(where, file_format)
     try:
         where.mkdir(parents=True, exist_ok=True)
         for name, content in _files(recs, records, file_format):
@@ -136,6 +145,15 @@ def write_tables(
         )
         raise coded_error(type(error), "FNB441", text) from error
     return where
+
+
+def _refuse_recordings(folder: Path, file_format: str) -> None:
+    """Refuse a folder of recordings: their files and the tables would be taken for one another."""
+    journals = {file.stem for file in folder.glob("*.jsonl")} - {*TABLES, Path(RECORDINGS).stem}
+    what = "a saved set" if (folder / MANIFEST).exists() else "journals" * bool(journals)
+    if what and (file_format == "jsonl" or what != "journals"):
+        text = f"{folder} is a folder of {what}. Export to another folder."
+        raise coded_error(ValueError, "FNB353", text)
 
 
 def _files(
@@ -235,9 +253,12 @@ def with_prefix(text: object) -> object:
     --------
     >>> with_prefix("=1+1"), with_prefix(" @x"), with_prefix("'tis"), with_prefix("-12.5")
     ("'=1+1", "' @x", "''tis", '-12.5')
+    >>> with_prefix("a;=1+1")
+    "a;'=1+1"
     """
-    is_formula = isinstance(text, str) and FORMULA.match(text) and not NUMBER.fullmatch(text)
-    return f"{PREFIX}{text}" if is_formula else text
+    if not isinstance(text, str) or NUMBER.fullmatch(text):
+        return text
+    return FORMULA.sub(PREFIX, text)
 
 
 def without_prefix(text: object) -> object:
@@ -245,11 +266,10 @@ def without_prefix(text: object) -> object:
 
     Examples
     --------
-    >>> without_prefix("'=1+1"), without_prefix("''tis"), without_prefix("'quoted'")
-    ('=1+1', "'tis", "'quoted'")
+    >>> without_prefix("'=1+1"), without_prefix("''tis"), without_prefix("a;'=1+1")
+    ('=1+1', "'tis", 'a;=1+1')
     """
-    is_prefixed = isinstance(text, str) and text[:1] == PREFIX and FORMULA.match(text[1:])
-    return text[1:] if is_prefixed and isinstance(text, str) else text
+    return PREFIXED.sub("", text) if isinstance(text, str) else text
 
 
 # SQL over the tables.
@@ -271,6 +291,8 @@ class Views:
         # What the views read is there for as long as the connection.
         weakref.finalize(connection, lambda _: None, self)
         connection.execute("SET TimeZone = 'UTC'")
+        # A query must not fetch parts of DuckDB from the network by itself.
+        connection.execute("SET autoinstall_known_extensions = false")
         for name in names:
             table, of = TABLES[name]
             path = self.folder / f"{name}.parquet"
@@ -288,6 +310,8 @@ class Views:
             text = f"sql needs a query, got {quoted(query)}. Try recs.sql('select * from orders')."  # noqa: S608 - for people
             raise coded_error(ValueError, "FNB352", text)
         words = set(re.findall(r"\w+", query.lower()))
-        with self.connect(name for name in TABLES if name in words) as connection:
+        # Without a name of ours it asks which tables there are, or has one wrong.
+        named = [name for name in TABLES if name in words] or list(TABLES)
+        with self.connect(named) as connection:
             found = connection.sql(query)
             return TableFrame(found.to_arrow_table().to_pandas() if found is not None else {})

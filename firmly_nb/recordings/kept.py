@@ -6,7 +6,6 @@ runs whose journals are gone. What is tagged, cannot be read, or is being writte
 
 from __future__ import annotations
 
-import shutil
 import stat
 import time
 from contextlib import suppress
@@ -14,14 +13,21 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from firmly_nb.disk import clear_unfinished
+from firmly_nb.disk import lock
 from firmly_nb.display.messages import coded_error, no_such_path
 from firmly_nb.exchange.har import SUFFIX as HAR
 from firmly_nb.outcomes import EXTERNAL, UNKNOWN, YES
 from firmly_nb.recorder.journal import default_directory, expanded
 from firmly_nb.recordings.recordings import load
 from firmly_nb.recordings.stored import find
-from firmly_nb.store.files import KINDS, LOCK, MANIFEST, StoreError, is_locked
+from firmly_nb.store.files import (
+    KINDS,
+    LOCK,
+    MANIFEST,
+    StoreError,
+    clear_leftovers,
+    read_manifest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,10 +146,12 @@ def remove(found: Iterable[Kept], days: float) -> Iterator[Kept]:
     """
     for one in found:
         now = _set(one.path) if one.kind == SET else _journal(one.path)
-        if not (now.may_go and now.age_days > days) or (one.kind == SET and is_locked(one.path)):
+        if not (now.may_go and now.age_days > days):
             continue
         try:
             (_remove_set if one.kind == SET else _remove_journal)(now)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # somebody saves there, or another one removes it
         except OSError as error:
             why = error.strerror or error
             text = f"{one.path} cannot be removed: {why}. Check the permissions of its folder."
@@ -152,14 +160,26 @@ def remove(found: Iterable[Kept], days: float) -> Iterator[Kept]:
 
 
 def _remove_set(one: Kept) -> None:
-    # Without its manifest the rest counts for nothing, whenever this ends.
-    (one.path / MANIFEST).unlink()
-    for kind in KINDS:
-        shutil.rmtree(one.path / kind)
-    clear_unfinished(one.path / MANIFEST)
-    (one.path / LOCK).unlink(missing_ok=True)
-    with suppress(OSError):  # what somebody else put there stays
-        one.path.rmdir()
+    root = one.path
+    held = lock(root / LOCK, wait=False)
+    try:
+        manifest = read_manifest(root)
+        if manifest:
+            clear_leftovers(root, manifest)
+        # Without its manifest the rest counts for nothing, whenever this ends.
+        (root / MANIFEST).unlink()
+        # Not the whole folders: somebody may keep files of his own there.
+        parts = manifest.parts if manifest else ()
+        files = [root / kind / part for kind in KINDS for part in parts]
+        for file in files:
+            file.unlink(missing_ok=True)
+        (root / LOCK).unlink(missing_ok=True)
+    finally:
+        held.release()
+    above = {folder for file in files for folder in list(file.parents)[:3]}
+    for folder in [*sorted(above, key=lambda one: len(one.parts), reverse=True), root]:
+        with suppress(OSError):  # what somebody else put there stays
+            folder.rmdir()
 
 
 def _remove_journal(one: Kept) -> None:
@@ -224,7 +244,9 @@ def may_exist(orders: pd.DataFrame, environment: str | None = None) -> pd.Series
     >>> int(may_exist(fnb.Recordings([]).orders).sum())
     0
     """
-    exists = orders["order_exists"].isin([YES, UNKNOWN])
+    exists, where = orders["order_exists"], orders["environment"]
     if environment is not None:
-        return exists & (orders["environment"] == environment)
-    return exists & ~orders["environment"].isin(["simulator", EXTERNAL])
+        return exists.isin([YES, UNKNOWN]) & (where == environment)
+    # Of times alone nobody can say it; of a browser's file the merchant's response can.
+    told = exists.isin([YES, UNKNOWN]) & (where != EXTERNAL) | (exists == YES)
+    return told & (where != "simulator")

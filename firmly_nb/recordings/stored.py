@@ -15,6 +15,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
 from firmly_nb.display.text import count, storage
+from firmly_nb.exchange.har import BEGIN as HAR_BEGIN
 from firmly_nb.exchange.har import SUFFIX as HAR
 from firmly_nb.exchange.har import HarError
 from firmly_nb.latency.stages import STAGES
@@ -614,7 +615,7 @@ def _journals(files: list[Path], warnings: list[str]) -> list[tuple[list[Record]
     # Of an order that is in both, the journal has more.
     for file in sorted(files, key=lambda file: file.suffix.lower() == HAR):
         try:
-            if file.suffix.lower() == HAR:
+            if _is_har(file):
                 from firmly_nb.exchange.har_load import read_har
 
                 orders, said = read_har(file)
@@ -627,6 +628,15 @@ def _journals(files: list[Path], warnings: list[str]) -> list[tuple[list[Record]
         except (JournalError, HarError) as error:
             warnings.append(str(error))
     return found
+
+
+def _is_har(file: Path) -> bool:
+    """Return whether a file is a HAR: by its name, or by how it begins."""
+    if file.suffix.lower() in {SUFFIX, HAR}:
+        return file.suffix.lower() == HAR
+    with suppress(OSError), file.open("rb") as content:
+        return HAR_BEGIN.match(content.read(1024)) is not None
+    return False
 
 
 def _damage(file: Path, orders: list[tuple[list[Record], list[str]]]) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -141,11 +143,92 @@ def test_messages_and_text_that_disagree_give_no_times(load, change):
     assert rec.events["t_ms"].nunique() == 1
 
 
-@pytest.mark.parametrize("change", [backwards, long_before])
+def long_after(one):
+    for message in one["_eventSourceMessages"]:
+        message["time"] += 3600
+
+
+def in_milliseconds(one):
+    for message in one["_eventSourceMessages"]:
+        message["time"] *= 1000
+
+
+def as_texts(one):
+    for message in one["_eventSourceMessages"]:
+        message["time"] = str(message["time"])
+
+
+@pytest.mark.parametrize("change", [backwards, long_before, long_after, in_milliseconds, as_texts])
 def test_times_that_cannot_be_are_not_used(load, change):
     rec = load(change)[0]
     assert any("they are not used" in text for text in rec.warnings)
+    assert any(text.startswith("No times are used: each event came") for text in rec.warnings)
     assert rec.events["t_ms"].nunique() == 1
+    assert rec.outcome == "placed"
+
+
+def as_base64(one, encode=bytes, lines=base64.b64encode):
+    content = one["response"]["content"]
+    content |= {"encoding": "base64", "text": lines(encode(content["text"].encode())).decode()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        as_base64,
+        lambda one: as_base64(one, lines=base64.encodebytes),
+        lambda one: as_base64(one, gzip.compress),
+        lambda one: as_base64(
+            one, lambda body: gzip.compress(body[:50]) + gzip.compress(body[50:])
+        ),
+    ],
+)
+def test_a_body_is_read_however_it_is_written(load, change):
+    def without_times(one):
+        change(one)
+        del one["_eventSourceMessages"]
+
+    whole = fnb.load(DATA / "chrome.har")[0]
+    assert load(change)[0].records()[1:] == whole.records()[1:]
+    totals = [rec.snapshots["total_minor"].tolist() for rec in (whole, load(without_times)[0])]
+    assert totals[0] == totals[1]
+
+
+@pytest.mark.parametrize("text", ["@@", base64.b64encode(b"\x1f\x8bno gzip at all").decode()])
+def test_a_body_that_cannot_be_read_leaves_the_other_orders(tmp_path, command, text):
+    har = stored("chrome.har")
+    broken = json.loads(json.dumps(order_of(har)))
+    broken["response"]["content"] |= {"encoding": "base64", "text": text}
+    har["log"]["entries"].append(broken)
+    (tmp_path / "two.har").write_text(json.dumps(har))
+    recs = fnb.load(tmp_path / "two.har")
+    assert recs.orders["outcome"].tolist() == ["placed"]
+    assert "entry 4 cannot be read and is left out" in recs.warnings[0]
+    # Nobody can look what is in it.
+    assert command("clean", tmp_path / "two.har")[0] == 0
+    cleaned = stored(tmp_path / "two.har")["log"]["entries"][3]
+    assert cleaned["response"]["content"]["text"] == ""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.encode("utf-16"),
+        # As a browser writes half a surrogate pair of a page.
+        lambda text: text.replace("Sample", "Sample\\ud83d", 1).encode(),
+        lambda text: text.replace('"cookies"', '"_odd": "\\udc00", "cookies"', 1).encode(),
+    ],
+)
+def test_a_har_is_read_however_its_text_is_written(tmp_path, written):
+    (tmp_path / "a.har").write_bytes(written((DATA / "chrome.har").read_text()))
+    assert fnb.load(tmp_path / "a.har").orders["order_number"].tolist() == ["100004711"]
+
+
+@pytest.mark.parametrize("name", ["browser.json", "browser", "\u8ba2\u5355.HAR"])
+def test_a_har_may_have_any_name(tmp_path, name):
+    shutil.copy(DATA / "chrome.har", tmp_path / name)
+    assert fnb.load(tmp_path / name).orders["order_number"].tolist() == ["100004711"]
 
 
 def test_a_page_that_left_early_has_its_messages(load):

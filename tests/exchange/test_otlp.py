@@ -23,7 +23,7 @@ from tests.merchant_server import Merchant, serving
 
 
 @contextmanager
-def collector(status=200):
+def collector(status=200, refused=0):
     """Listen on loopback; yields its URL and what it was sent."""
     requests = []
 
@@ -35,8 +35,12 @@ def collector(status=200):
             requests.append(
                 (self.path, dict(self.headers), ExportTraceServiceRequest.FromString(body))
             )
-            answer = ExportTraceServiceResponse().SerializeToString()
+            said = ExportTraceServiceResponse()
+            said.partial_success.rejected_spans = refused
+            said.partial_success.error_message = "quota" if refused else ""
+            answer = said.SerializeToString()
             self.send_response(status)
+            self.send_header("Location", "http://127.0.0.1:9/")
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
@@ -182,20 +186,68 @@ def test_nothing_planted_is_in_a_span(made):  # noqa: F811
     assert "no way to ***" in str(requests[0][2])
 
 
-@pytest.mark.parametrize("endpoint", ["", "127.0.0.1:4318", "grpc://a:4317", None, 7])
+@pytest.mark.parametrize(
+    "endpoint", ["", "127.0.0.1:4318", "grpc://a:4317", "http://a:b", "http://[a", None, 7]
+)
 def test_an_endpoint_that_is_none_says_what_one_is(made, endpoint):  # noqa: F811
     with pytest.raises(ValueError, match=r"http://127\.0\.0\.1:4318") as refused:
         made.otlp(endpoint)
     assert code_of(refused.value) == "FNB444"
 
 
-def test_a_collector_that_refuses_is_an_error(made, caplog):  # noqa: F811
+@pytest.mark.parametrize(
+    ("status", "do"),
+    [
+        (302, "Check the URL"),
+        (400, "Check the URL"),
+        (401, "Pass what it asks for in headers"),
+        (404, "most collectors take spans at /v1/traces"),
+        (413, "Send fewer orders at once"),
+        (501, "Try again later"),
+    ],
+)
+def test_a_collector_that_refuses_is_an_error_with_its_status(made, status, do):  # noqa: F811
     with (
-        collector(status=400) as (url, _),
-        pytest.raises(ConnectionError, match="did not take") as no,
+        collector(status=status) as (url, _),
+        pytest.raises(ConnectionError, match=f"did not take .* it answered {status}. .*{do}") as no,
     ):
         made.otlp(url)
     assert code_of(no.value) == "FNB445"
+
+
+def test_spans_that_were_received_and_not_kept_are_told(made):  # noqa: F811
+    with collector(refused=2) as (url, _):
+        sent = made.otlp(url)
+    assert (sent.spans, sent.refused) == (len(made) - 2, 2)
+    assert repr(sent).endswith("; it refused 2 spans: quota")
+
+
+def test_what_may_be_secret_in_an_endpoint_is_sent_and_not_shown(made):  # noqa: F811
+    with collector() as (url, requests):
+        sent = made.otlp(f"{url.replace('//', '//user:planted@')}?key=planted")
+    path, headers, _ = requests[0]
+    assert path == "/v1/traces?key=planted"
+    assert {name.lower() for name in headers} >= {"authorization"}
+    assert sent.endpoint == f"{url}/v1/traces"
+    assert "planted" not in repr(sent)
+
+
+@pytest.mark.parametrize("headers", [{"a\nb": "c"}, {"a": "b\r\nc: d"}, {"a": 1}, {"a": "\u8ba2"}])
+def test_headers_that_cannot_be_sent_are_named_without_their_value(made, headers):  # noqa: F811
+    with pytest.raises(ValueError, match="headers must be texts of printable ASCII") as refused:
+        made.otlp("http://127.0.0.1:9", headers)
+    assert code_of(refused.value) == "FNB444"
+    assert "c: d" not in str(refused.value)
+
+
+def test_an_order_before_1970_has_no_span():
+    events = pd.DataFrame({"recording_id": ["a"], "event": "order-placed", "t_ms": 5.0})
+    orders = pd.DataFrame(
+        {"recording_id": ["a"], "started_at": pd.to_datetime(["1960-01-01"], utc=True)}
+    )
+    with collector() as (url, requests):
+        sent = fnb.from_events(events, orders).otlp(url)
+    assert (sent.spans, sent.without_start, requests) == (0, 1, [])
 
 
 def test_a_missing_library_says_what_to_install(made, monkeypatch):  # noqa: F811

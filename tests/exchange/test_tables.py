@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from threading import Thread
 
+import duckdb
 import pandas as pd
 import pytest
 from hypothesis import example, given
@@ -28,6 +29,7 @@ from firmly_nb.exchange.tables import (
     without_prefix,
 )
 from firmly_nb.recorder import Event
+from firmly_nb.recorder.records import encode
 from firmly_nb.schema import Column, Table
 from tests.exchange.test_har import file, made, same_tables, saved  # noqa: F401 - fixtures
 
@@ -43,7 +45,12 @@ EVIL = [
     "＝1",  # noqa: RUF001 - a full-width sign is meant
     "'quoted",
     "''",
+    "\ufeff=1",
+    "\u200b=1",
+    "\0=1",
     "plain",
+    "two;=1+1",
+    "two\t@x",
 ]
 
 
@@ -146,7 +153,8 @@ def test_no_text_of_a_merchant_is_a_formula(made, tmp_path):  # noqa: F811
     recs.export(tmp_path / "csv", format="csv")
     names = pd.read_csv(tmp_path / "csv" / "events.csv", dtype=str)["event"]
     assert names.map(without_prefix).tolist() == EVIL
-    assert not [name for name in names if re.match(r"\s*[=+\-@＝]", name)]  # noqa: RUF001
+    for cells in (names, names.str.split("[;\t]").explode()):
+        assert not [cell for cell in cells if re.match(r"[\s\0\u200b\ufeff]*[=+\-@＝]", cell)]  # noqa: RUF001
     recs.export(tmp_path / "xlsx", format="xlsx")
     with zipfile.ZipFile(tmp_path / "xlsx" / "tables.xlsx") as book:
         sheets = [book.read(name).decode() for name in book.namelist() if "worksheets" in name]
@@ -161,7 +169,7 @@ def test_a_workbook_says_that_its_times_are_utc(folders):
     assert ">at (UTC)<" in texts
 
 
-TEXTS = st.text(alphabet=st.sampled_from("=+-@'\t\r\n ＝ａ1.e5x,\"")) | st.text()  # noqa: RUF001
+TEXTS = st.text(alphabet=st.sampled_from("=+-@'\t\r\n ;\0\u200b＝ａ1.e5x,\"")) | st.text()  # noqa: RUF001
 
 
 @given(st.lists(TEXTS, min_size=1))
@@ -175,6 +183,7 @@ def test_prefixes_are_taken_off_again_and_numbers_have_none(texts):
             assert after == before
         elif before.lstrip()[:1] in {*"=+-@＝＋－＠"}:  # noqa: RUF001
             assert after[0] == "'"
+        assert not re.search("[;\t][ \0]{0,9}[=+@-]", after)
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1))
@@ -191,6 +200,39 @@ def test_an_unknown_format_says_which_there_are(made, tmp_path):  # noqa: F811
     with pytest.raises(ValueError, match="Use parquet, csv, xlsx, jsonl") as refused:
         made.export(tmp_path, format="exel")
     assert code_of(refused.value) == "FNB350"
+
+
+def test_times_of_others_without_a_cart_are_the_same_after_each_way(tmp_path):
+    events = pd.DataFrame(
+        {"recording_id": ["a"], "event": ["\N{GRINNING FACE}\0=1"], "t_ms": [5.0]}
+    )
+    recs = fnb.from_events(events)
+    for again in (
+        fnb.load(recs.har(tmp_path / "a.har")),
+        fnb.load(recs.export(tmp_path / "lines", format="jsonl")),
+    ):
+        pd.testing.assert_frame_equal(again.events, recs.events)
+        pd.testing.assert_frame_equal(again.orders, recs.orders)
+
+
+def test_a_text_of_a_merchant_does_not_take_for_ever():
+    text = "\t" * 500_000 + ";" * 500_000
+    assert without_prefix(with_prefix(text)) == text
+
+
+def test_a_folder_of_recordings_is_no_place_for_tables(made, tmp_path):  # noqa: F811
+    made.save(tmp_path / "set")
+    for name in FORMATS:
+        with pytest.raises(ValueError, match="is a folder of a saved set") as refused:
+            made.export(tmp_path / "set", format=name)
+        assert code_of(refused.value) == "FNB353"
+    lines = [encode(record) + b"\n" for record in made[0].records()]
+    (tmp_path / "a.jsonl").write_bytes(b"".join(lines))
+    # Beside recordings.jsonl another file of this ending is a table: the journal was not found.
+    with pytest.raises(ValueError, match="is a folder of journals"):
+        made.export(tmp_path, format="jsonl")
+    made.export(tmp_path, format="csv")
+    assert len(fnb.load(tmp_path / "a.jsonl")) == 1
 
 
 def test_a_folder_that_cannot_be_made_says_so(made, tmp_path):  # noqa: F811
@@ -264,6 +306,12 @@ def test_views_last_as_long_as_their_connection(made):  # noqa: F811
     assert not folder.exists()
 
 
+def test_a_table_that_does_not_exist_is_told_beside_those_that_do(made):  # noqa: F811
+    assert sorted(made.sql("show tables")["name"]) == sorted(TABLES)
+    with pytest.raises(duckdb.CatalogException, match='Did you mean "events"'):
+        made.sql("select * from evnts")
+
+
 @pytest.mark.parametrize("query", ["", "  ", None, 7])
 def test_no_query_says_what_one_is(made, query):  # noqa: F811
     with pytest.raises(ValueError, match="select") as refused:
@@ -278,3 +326,31 @@ def test_the_command_writes_tables_and_hars(folders, command, tmp_path):
     code, said, _ = command("export", folders["jsonl"], tmp_path / "all.har")
     assert (code, "14 orders as har" in said) == (0, True)
     assert len(fnb.load(tmp_path / "all.har")) == 14
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["a.har", "a.har"], "FNB353"),
+        (["a.har", "orders.csv"], "FNB354"),
+        (["a.har", "orders.xlsx", "--format", "xlsx"], "FNB354"),
+        (["a.har", "orders.json"], "FNB354"),
+        (["a.har", "out", "--format", "pdf"], "FNB350"),
+    ],
+)
+def test_a_place_that_cannot_be_meant_is_refused(made, command, tmp_path, monkeypatch, words, code):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    before = made.har("a.har").read_bytes()
+    status, _, said = command("export", *words)
+    assert (status, code in said) == (2, True)
+    assert Path("a.har").read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["a.har"]
+
+
+def test_what_is_replaced_is_told(made, command, tmp_path):  # noqa: F811
+    made.har(tmp_path / "a.har")
+    for text in ("as har\n", "as har, in place of what was there\n"):
+        assert command("export", tmp_path / "a.har", tmp_path / "b.har")[1].endswith(text)
+    for text in (" now\n", ", in place of what was there\n"):
+        told = command("clean", tmp_path / "a.har", "--output", tmp_path / "c.har")[1]
+        assert told.endswith(text) or "nothing to take out" in told
