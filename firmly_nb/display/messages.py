@@ -453,6 +453,10 @@ FNB042 Merchant not recorded
 The lab replays recorded orders, and none of them was an order at that merchant.
 Order at a recorded merchant, or replay other recordings.
 
+FNB043 Order by several calls in a replay
+A replay knows what came back for whole orders, not for calls that change a cart.
+Use lab.place(), or lab.flow() of a lab that replays nothing.
+
 FNB101 Field not valid
 A field of an order, address or card is unknown, missing or wrong. The message names it.
 Correct the fields. Nothing was sent.

@@ -364,6 +364,22 @@ def test_an_order_of_several_calls_is_left_out_and_answers_no_plain_one(lab, rep
         fnb.connect(replay=by_calls)
 
 
+def test_an_order_by_several_calls_is_refused_before_anything_is_sent(study, replay):
+    lab, item = replay(study), ORDER.items[0]
+    steps = fnb.Flow.example()
+    for asked in (
+        lambda: lab.flow(progress=False),
+        lambda: lab.add_line_item(ORDER.domain, item),
+        lambda: lab.complete_order(ORDER.domain),
+        lambda: lab.place(steps),
+        lambda: lab.sweep(steps, count=2, progress=False),
+        lambda: lab.compare(ORDER, steps, count=8, progress=False),
+    ):
+        with pytest.raises(fnb.GuardError, match=r"answers Place Order alone.*Nothing.*FNB043"):
+            asked()
+    assert not lab.simulator.truth()
+
+
 @pytest.mark.parametrize("seed", ["a", 1.5, True])
 def test_a_seed_that_is_no_whole_number_is_named(seed, study):
     for more in ({}, {"replay": study}):
