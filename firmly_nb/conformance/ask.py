@@ -112,8 +112,10 @@ class Asking:
         if payload is None:
             return False
         self.seen.object(payload, ["session"], 1, where)
-        if not isinstance(payload, dict) or read_session(answer, made_ns) is None:
-            self.seen.lacks_call(where, "its session cannot be read")
+        try:
+            read_session(answer, made_ns)
+        except FirmlyError as error:
+            self.seen.lacks_call(where, error.description)
             return False
         return True
 
