@@ -621,6 +621,10 @@ FNB227 No connection
 The host did not accept a connection. A firewall may drop it.
 Check the network and the VPN. If a proxy is needed, set HTTPS_PROXY.
 
+FNB228 Encrypted card not read
+The API does not have the key that the card was encrypted with: it changed, or is of another API.
+Order again: the lab fetches the key for each order. If that fails as well, check card_url.
+
 FNB301 No cart
 The event, or the recording, has no cart that can be read.
 Choose one of the events that the message lists.
