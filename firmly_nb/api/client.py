@@ -469,32 +469,30 @@ def read_session(answer: Answer, made_ns: int) -> Session:
     if not isinstance(values, dict):
         raise FirmlyError("UnexpectedAnswer", "the session is not a JSON object")
     token, device_id = values.get("access_token"), values.get("device_id")
-    if not (isinstance(token, str) and TOKEN.fullmatch(token)):
-        raise _without("access_token")
-    if device_id is None:
-        raise _without("device_id")
-    now = time.time()
     lifetime_s, expires = _number(values.get("expires_in")), _number(values.get("expires"))
-    if lifetime_s is not None:
-        expires = now + lifetime_s
-    elif expires is not None:
+    usable = {
+        "access_token": isinstance(token, str) and TOKEN.fullmatch(token),
+        "device_id": device_id is not None,
+        "expires_in": lifetime_s is not None or expires is not None,
+    }
+    for name, is_usable in usable.items():
+        if not is_usable:
+            text = f"the session's {name} is missing, or is none that can be used"
+            raise FirmlyError("UnexpectedAnswer", text)
+    now = time.time()
+    if lifetime_s is None:
         date = moment_of(answer.headers.get("date"))
-        lifetime_s = expires - (now if date is None else date)
+        lifetime_s = (expires or 0.0) - (now if date is None else date)
     else:
-        raise _without("expires_in")
+        expires = now + lifetime_s
     return Session(
-        SecretStr(token),
+        SecretStr(str(token)),
         str(device_id),
-        expires,
+        expires or 0.0,
         device_created=bool(values.get("device_created", False)),
         lifetime_s=lifetime_s,
         made_ns=made_ns,
     )
-
-
-def _without(name: str) -> FirmlyError:
-    text = f"the session's {name} is missing, or is none that can be used"
-    return FirmlyError("UnexpectedAnswer", text)
 
 
 def _number(value: Any) -> float | None:
