@@ -226,7 +226,7 @@ class Checkout:
 
     def _send(self, step: Step) -> Running[ShownCart]:
         self._check_open()
-        guard(self._bench.environment, self._domain, None)
+        guard(self._bench.environment, self._domain, None, by_calls=True)
         return submit(self._call, step)
 
     async def _call(self, step: Step) -> ShownCart:
@@ -304,7 +304,7 @@ def completing(
 ) -> Running[Recording]:
     """Begin the call that orders, after the guard's checks."""
     card = card or Card.test()
-    guard(bench.environment, calls.start.domain, card)
+    guard(bench.environment, calls.start.domain, card, by_calls=True)
     billing = billing_info or calls.shipping_info
     if not isinstance(billing, Address):
         wanted = "a fnb.Address where no shipping address was set"
@@ -463,7 +463,7 @@ class CartCalls:
 
     def _change(self, domain: str, step: Step) -> Running[ShownCart]:
         bench = self._open()
-        guard(bench.environment, domain, None)
+        guard(bench.environment, domain, None, by_calls=True)
         return submit(_changed, bench, domain, step)
 
 

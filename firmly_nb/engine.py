@@ -12,7 +12,7 @@ import secrets
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator  # noqa: TC003 - contextlib needs it when it decorates
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -34,7 +34,7 @@ from firmly_nb.api.secrets import redact, redact_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.api.values import plain_text
 from firmly_nb.calls import Calls
-from firmly_nb.display.messages import check_names, coded_error, quoted, without_code
+from firmly_nb.display.messages import check_names, coded_error, quoted, without_code, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.environments import check_headers
 from firmly_nb.outcomes import ANSWERED, PLACED, UNKNOWN, YES, judge_cart
@@ -50,7 +50,7 @@ from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from firmly_nb.api.card import PublicKey
@@ -274,6 +274,8 @@ MOST_EXACT_BYTES = 1024 * 1024
 # An event has to go through the pipe to the notebook, whatever its text becomes as JSON.
 MOST = {"max_event_bytes": 32 * 1024**2, "max_stream_bytes": 2**40, "max_events": 10**9}
 
+OF_NAMES = {"headers": 'headers={"x-sim-fault": "stall"}', "tags": 'tags={"branch": "main"}'}
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -295,6 +297,9 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what could not be sent, or not be waited for."""
+        for name, value in (("headers", self.headers), ("tags", self.tags)):
+            if not isinstance(value, Mapping):
+                raise wrong_type(name, "a dict of texts by name", value, OF_NAMES[name])
         check_headers(self.headers)
         limit = self.timeout_s
         if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):

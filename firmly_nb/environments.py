@@ -260,8 +260,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise coded_error(GuardError, "FNB011", text)
 
 
-def guard(environment: Environment, domain: str, card: Card | None) -> None:
+def guard(
+    environment: Environment, domain: str, card: Card | None, *, by_calls: bool = False
+) -> None:
     """Say whether an order may be sent; called before the first byte leaves.
+
+    ``by_calls`` asks for an order that is made call by call.
 
     Raises
     ------
@@ -278,6 +282,12 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
             f"No order at {domain} was recorded; this lab replays orders at {listed}. Order there, "
             "or replay other recordings. Nothing was sent.",
         )
+    if by_calls and environment.replay:
+        text = (
+            "A replay answers Place Order alone, and no calls that change a cart. Use lab.place(), "
+            "or another lab for the calls. Nothing was sent."
+        )
+        raise coded_error(GuardError, "FNB043", text)
     if domain not in environment.allow_domains:
         names = sorted(environment.allow_domains)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""

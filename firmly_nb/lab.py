@@ -425,7 +425,7 @@ class Lab(CartCalls):
         if not isinstance(order, Order):
             raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
         bench, card, how = self._open(), card or Card.test(), options_of("place()", options)
-        guard(self.environment, order.domain, card)
+        guard(self.environment, order.domain, card, by_calls=order.by_calls)
         return Attempt(bench, order, card, how, on_record)
 
     @_named(SweepOptions, PLACE_DEFAULTS)
@@ -702,7 +702,7 @@ class Lab(CartCalls):
         ['add-line-item', 'set-shipping-info', 'complete-order']
         """
         bench, how = self._open(), options_of("flow()", options)
-        guard(self.environment, domain, None)
+        guard(self.environment, domain, None, by_calls=True)
         show = EventLines().show if progress else None
         return Checkout(bench, bench.begin_flow(domain, how), show, on_record)
 
@@ -890,7 +890,7 @@ class Lab(CartCalls):
         if order is not None and not isinstance(order, Order):
             raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
         bench, order, card = self._open(), order or Order.example(), card or Card.test()
-        guard(self.environment, order.domain, card)
+        guard(self.environment, order.domain, card, by_calls=order.by_calls)
         return submit(examine, bench, order, card)
 
     def close(self) -> None:

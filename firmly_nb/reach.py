@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from firmly_nb.api.card import checked_recipient
 from firmly_nb.api.causes import Certificate, shown_proxy
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.headers import kept_headers, proxies
@@ -343,6 +344,7 @@ class _Look:
         try:
             first = await self.client.payment_key()
             second = await self.client.payment_key()
+            checked_recipient(second)
         except FirmlyError as error:
             self._fail(KEY, "", error)
             return

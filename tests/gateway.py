@@ -31,6 +31,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -82,13 +83,19 @@ class Authority:
         Path(self.file).write_bytes(self._pem(self.certificate))
         self.issued = 0
 
-    def server(self, *names, begins=-1, ends=30):
-        """What a server shows: a context with a certificate for names, from day to day."""
+    def server(self, *names, begins=-1, ends=30, old=False):
+        """What a server shows: a context with a certificate for names, from day to day.
+
+        An old one speaks no newer version than TLS 1.1.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-        alternative = x509.SubjectAlternativeName([_general(name) for name in names])
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-        extensions = [_basic(ca=False), (alternative, False), (usage, False)]
+        common = names[0] if names else "127.0.0.1"
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+        extensions = [_basic(ca=False), (usage, False)]
+        if names:
+            alternative = x509.SubjectAlternativeName([_general(name) for name in names])
+            extensions.append((alternative, False))
         made = self._signed(subject, key, begins, ends, extensions)
         self.issued += 1
         path = self.folder / f"server-{self.issued}.pem"
@@ -100,6 +107,11 @@ class Authority:
         path.write_bytes(secret + self._pem(made))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
+        if old:
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            with catch_warnings():
+                simplefilter("ignore", DeprecationWarning)
+                context.maximum_version = ssl.TLSVersion.TLSv1_1
         return context
 
     def _signed(self, subject, key, begins, ends, extensions):

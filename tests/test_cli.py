@@ -88,6 +88,25 @@ def test_what_cannot_be_ordered_is_refused_in_a_sentence(
     assert "Traceback" not in complained
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["place"],
+        ["sweep", "--count", "2", "--concurrency", "2"],
+        ["compare", "--count", "100", "--until", "all", "--concurrency", "4"],
+    ],
+)
+def test_orders_go_to_an_api_of_ones_own(words, simulator, command, monkeypatch, tmp_path):
+    monkeypatch.setenv("FIRMLY_APP_ID", simulator.app_id)
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
+    where = ["--api-url", simulator.url, "--allow", "staging.luma.gift"]
+    if words[0] == "compare":
+        where += ["--other", simulator.url]
+    before = simulator.truth()[-1:]
+    command(*words, *where, "--json")
+    assert simulator.truth()[-1:] != before
+
+
 def test_load_lists_what_was_recorded(at_home, command):
     code, printed, _ = command("load")
     assert code == 0

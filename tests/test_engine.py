@@ -25,6 +25,13 @@ def test_any_limit_within_a_day_is_taken():
     assert Options(timeout_s=86_400).timeout_s == 86_400
 
 
+@pytest.mark.parametrize("name", ["headers", "tags"])
+@pytest.mark.parametrize("value", [None, "x", [("a", "b")]])
+def test_headers_and_tags_are_dicts(name, value):
+    with pytest.raises(TypeError, match=rf"{name} must be a dict of texts by name.*FNB102"):
+        Options(**{name: value})
+
+
 def test_no_card_number_and_no_token_is_kept_as_a_tag(lab):
     token = "eyJhbGciOiJIUzI1NiJ9.eyJ4IjoxfQ.c2ln"
     tags = {

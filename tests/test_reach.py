@@ -121,6 +121,8 @@ TLS_TROUBLE = {
     "unknown issuer": ({}, "issued by 'Corp Inspection CA (Corp Ltd)', which", "FNB216"),
     "expired": ({"begins": -30, "ends": -2}, "expired at 20", "FNB217"),
     "another host": ({"names": ["portal.corp.test"]}, "is for portal.corp.test", "FNB218"),
+    "no host": ({"names": []}, "names no host (issued by 'Corp Inspection CA", "FNB218"),
+    "an old version": ({"old": True}, "speaks no version that", "FNB219"),
 }
 
 
@@ -128,7 +130,8 @@ TLS_TROUBLE = {
 def test_a_certificate_that_does_not_fit_is_a_failure_of_tls(trouble, tmp_path):
     changes, words, code = TLS_TROUBLE[trouble]
     authority = Authority(tmp_path)
-    names = changes.pop("names", ["127.0.0.1"])
+    changes = {"names": ["127.0.0.1"], **changes}
+    names = changes.pop("names")
     with (
         serving(Gateway(authority.server(*names, **changes))) as gateway,
         fnb.connect(
@@ -216,6 +219,14 @@ def test_a_revoked_token_is_a_failure_of_the_catalogue(lab, gateway):
     gateway.revoked.add("token-1")
     found = lab.doctor()
     assert failures(found) == [("catalogue", "FNB202")]
+
+
+@pytest.mark.parametrize("number", ["AQAB", "!!", "AQ"])
+def test_a_key_that_encrypts_nothing_is_a_failure(number, lab, gateway):
+    gateway.errors["key"] = (200, {"kty": "RSA", "n": number, "e": "AQAB", "kid": "k1"})
+    found = lab.doctor()
+    assert failures(found) == [("key", "FNB211")]
+    assert step(found, "key").found.startswith("the payment key ")
 
 
 def test_a_key_that_rotates_is_no_mistake(lab, gateway):

@@ -77,15 +77,21 @@ def encrypt_card(card: Card, key: PublicKey) -> str:
     from jwcrypto import jwe
 
     # Before there is a plaintext: a traceback may show the locals of its frames.
-    recipient = _recipient(key)
+    recipient = checked_recipient(key)
     token = jwe.JWE(_plaintext(card), _protected(key.kid))
     token.add_recipient(recipient)
     compact: str = token.serialize(compact=True)
     return compact
 
 
-def _recipient(key: PublicKey) -> Any:
-    """Read the key's numbers, and try it on nothing."""
+def checked_recipient(key: PublicKey) -> Any:
+    """Read the key's numbers, and try it on nothing.
+
+    Raises
+    ------
+    FirmlyError
+        If nothing can be encrypted with the key, or what is could be read by others.
+    """
     from jwcrypto import jwe, jwk
     from jwcrypto.common import JWException
 
@@ -93,8 +99,8 @@ def _recipient(key: PublicKey) -> Any:
         recipient = jwk.JWK(**key.jwk)
         bits = getattr(recipient.get_op_key("encrypt"), "key_size", 0)
         jwe.JWE(b"", _protected(key.kid)).add_recipient(recipient)
-    except (JWException, ValueError, TypeError) as error:
-        text = f"the payment key cannot be used: {type(error).__name__}"
+    except (JWException, ValueError, TypeError):
+        text = "the payment key cannot be used: its numbers make no RSA key"
         raise FirmlyError("UnusableKey", text) from None
     if bits < MIN_BITS:
         raise FirmlyError(

@@ -288,7 +288,10 @@ def _tls_failure(
         when = f" before {seen.not_before}" if seen else " yet"
         return FirmlyError("CertificateNotValid", f"{whose} is not valid{when}{_issued(seen)}")
     if code in OTHER_HOST:
-        names = listed(seen.names[:MOST_NAMES]) if seen and seen.names else "other hosts"
+        if seen and not seen.names:
+            text = f"{whose} names no host{_issued(seen)}: it has no subjectAltName"
+            return FirmlyError("CertificateOfAnotherHost", text)
+        names = listed(seen.names[:MOST_NAMES]) if seen else "other hosts"
         return FirmlyError("CertificateOfAnotherHost", f"{whose} is for {names}{_issued(seen)}")
     issuer = f"'{seen.issuer}'" if seen else "an issuer"
     by = "itself" if seen and seen.issuer == seen.subject else issuer
@@ -305,6 +308,8 @@ def _no_tls(failed: ssl.SSLError) -> str:
         return "it responds without TLS"
     if "CERTIFICATE_REQUIRED" in str(failed):
         return "it wants a certificate of this machine, and firmly-nb shows none"
+    if "PROTOCOL_VERSION" in str(failed) or "UNSUPPORTED_PROTOCOL" in str(failed):
+        return "it speaks no version that is safe (1.2 or newer)"
     return _reason(failed)
 
 

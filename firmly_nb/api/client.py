@@ -185,10 +185,6 @@ class FirmlyClient:
             of=renew,
         )
         session = read_session(answer, made_ns)
-        if session is None:
-            raise FirmlyError(
-                "UnexpectedAnswer", "the session lacks a field, or a field cannot be read"
-            )
         if renew:
             self._cookies.pop(renew, None)
         if answer.cookies:
@@ -458,36 +454,45 @@ def _texts_of(headers: Mapping[str, SecretStr] | None, body: Secret[Any] | None)
     return tuple(text for text in texts if isinstance(text, str) and text)
 
 
-def read_session(answer: Answer, made_ns: int) -> Session | None:
-    """Read a session; None where a field is missing or is not what it has to be.
+def read_session(answer: Answer, made_ns: int) -> Session:
+    """Read a session.
 
     The API's clock may be another than ours. So its ``expires_in`` counts, or else the time from
     the date of its response to ``expires``.
+
+    Raises
+    ------
+    FirmlyError
+        With the field that is missing or is not what it has to be.
     """
     values = _json(answer)
-    try:
-        token, device_id = values["access_token"], str(values["device_id"])
-        if not TOKEN.fullmatch(token):
-            return None
-        now = time.time()
-        lifetime_s, expires = _number(values.get("expires_in")), _number(values.get("expires"))
-        if lifetime_s is not None:
-            expires = now + lifetime_s
-        elif expires is not None:
-            date = moment_of(answer.headers.get("date"))
-            lifetime_s = expires - (now if date is None else date)
-        else:
-            return None
-        return Session(
-            SecretStr(token),
-            device_id,
-            expires,
-            device_created=bool(values.get("device_created", False)),
-            lifetime_s=lifetime_s,
-            made_ns=made_ns,
-        )
-    except (AttributeError, KeyError, TypeError):
-        return None
+    if not isinstance(values, dict):
+        raise FirmlyError("UnexpectedAnswer", "the session is not a JSON object")
+    token, device_id = values.get("access_token"), values.get("device_id")
+    lifetime_s, expires = _number(values.get("expires_in")), _number(values.get("expires"))
+    usable = {
+        "access_token": isinstance(token, str) and TOKEN.fullmatch(token),
+        "device_id": device_id is not None,
+        "expires_in": lifetime_s is not None or expires is not None,
+    }
+    for name, is_usable in usable.items():
+        if not is_usable:
+            text = f"the session's {name} is missing, or is none that can be used"
+            raise FirmlyError("UnexpectedAnswer", text)
+    now = time.time()
+    if lifetime_s is None:
+        date = moment_of(answer.headers.get("date"))
+        lifetime_s = (expires or 0.0) - (now if date is None else date)
+    else:
+        expires = now + lifetime_s
+    return Session(
+        SecretStr(str(token)),
+        str(device_id),
+        expires or 0.0,
+        device_created=bool(values.get("device_created", False)),
+        lifetime_s=lifetime_s,
+        made_ns=made_ns,
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -40,6 +40,7 @@ TITLE = re.compile(r"<(title|h1)\b[^<>]*>([^<]*)</\1\s*>", re.IGNORECASE)
 UNSEEN = re.compile(
     r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL
 )
+OF_THE_KEY = re.compile(r"\bkid\b|\bkey[ _-]?id\b|public key|decrypt", re.IGNORECASE)
 MARKUP = re.compile(r"<[^<>]*>?")
 
 
@@ -135,6 +136,12 @@ class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its erro
     """Error for a request that did not pass the API's validation."""
 
     code = "FNB201"
+
+    def __init__(self, error: str, description: str = "", http_status: int | None = None) -> None:
+        super().__init__(error, description, http_status)
+        if OF_THE_KEY.search(description):
+            # No field of the order is wrong: the key changed after the card was encrypted.
+            self.code = "FNB228"
 
 
 class Unauthorized(FirmlyError):  # noqa: N818

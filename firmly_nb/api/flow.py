@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from inspect import signature
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 from urllib.parse import quote
 
 from pydantic import Field
@@ -265,6 +265,7 @@ class Flow(Order):
     """
 
     steps: Annotated[tuple[Step, ...], Field(exclude=True, repr=False)] = ()
+    by_calls: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import copy
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -527,6 +527,7 @@ class Order(ApiModel):
     shipping_info: Address
     billing_info: Address | None = None
     captcha_token: SecretStr | None = None
+    by_calls: ClassVar[bool] = False  # whether it is made call by call
 
     @classmethod
     def example(cls, quantity: int = 1, **changes: Any) -> Self:

@@ -13,6 +13,7 @@ import typer
 from firmly_nb.api.models import Card, Item, Order
 from firmly_nb.cli.terminal import (
     Allowed,
+    ApiUrl,
     AsJson,
     CaFile,
     CardName,
@@ -67,6 +68,7 @@ def demo(
 @app.command()
 def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
     environment: EnvironmentName = "simulator",
+    api_url: ApiUrl = None,
     domain: Annotated[str, typer.Option(help="Merchant domain.")] = DEMO_MERCHANT,
     item: Items = None,
     card: CardName = "visa",
@@ -81,7 +83,8 @@ def place(  # noqa: PLR0913, PLR0917 - each is an option of its own
     """Place one order. The app id for staging comes from FIRMLY_APP_ID or a .env file."""
     changes: dict[str, Any] = {"items": items_of(item)} if item else {}
     order = Order.example(domain=domain, **changes)
-    with open_lab(environment, allow_domains=allow or [], ca_file=ca_file) as lab:
+    where: dict[str, Any] = {"allow_domains": allow or [], "ca_file": ca_file, "api_url": api_url}
+    with open_lab(None if api_url else environment, **where) as lab:
         options = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
         rec = _place(lab, order, Card.test(card), quiet=as_json, **options)
         _finish(rec, as_json=as_json)
@@ -110,6 +113,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
         str | None, typer.Option(help="Id of a run that was stopped: place what is missing.")
     ] = None,
     environment: EnvironmentName = "simulator",
+    api_url: ApiUrl = None,
     profile: Annotated[
         str | None, typer.Option(help="Latency profile of the embedded simulator.")
     ] = None,
@@ -142,8 +146,9 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
         "resume": resume,
     }
     given = {name: value for name, value in asked.items() if value is not None}
-    more = {"profile": profile} if profile else {}
-    with open_lab(environment, allow_domains=allow or [], ca_file=ca_file, **more) as lab:
+    where: dict[str, Any] = {"allow_domains": allow or [], "ca_file": ca_file, "api_url": api_url}
+    where |= {"profile": profile} if profile else {}
+    with open_lab(None if api_url else environment, **where) as lab:
         order = _order(lab, resume, domain, item)
         options: PlaceOptions = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
         started = lab.start_sweep(order, Card.test(card), **given, **options)
@@ -186,6 +191,7 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
         str | None, typer.Option(help="Id of a comparison that was stopped: go on with it.")
     ] = None,
     environment: EnvironmentName = "simulator",
+    api_url: ApiUrl = None,
     other: Annotated[
         str | None,
         typer.Option(help="Environment of B, or its URL: another release. Default: that of A."),
@@ -237,7 +243,8 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
     more = {"profile": profile} if profile else {}
     with ExitStack() as labs:
         trusted: dict[str, Any] = {"allow_domains": allow or [], "ca_file": ca_file}
-        lab = labs.enter_context(open_lab(environment, **trusted, **more))
+        first = {**trusted, **more, "api_url": api_url}
+        lab = labs.enter_context(open_lab(None if api_url else environment, **first))
         second = _other_lab(other, other_profile, trusted)
         found = lab.compare(
             *_two_orders(lab, resume, (domain, other_domain), (item, other_item)),
@@ -274,9 +281,7 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
 @app.command()
 def conformance(  # noqa: PLR0913, PLR0917 - each is an option of its own
     environment: EnvironmentName = "simulator",
-    api_url: Annotated[
-        str | None, typer.Option(help="URL of an API of your own, in place of --env.")
-    ] = None,
+    api_url: ApiUrl = None,
     domain: Annotated[str, typer.Option(help="Merchant domain.")] = DEMO_MERCHANT,
     item: Items = None,
     card: CardName = "visa",

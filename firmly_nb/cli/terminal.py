@@ -57,6 +57,7 @@ app = typer.Typer(
 EnvironmentName = Annotated[
     str, typer.Option("--environment", "--env", help="simulator or staging.")
 ]
+ApiUrl = Annotated[str | None, typer.Option(help="URL of an API of your own, in place of --env.")]
 Items = Annotated[
     list[str] | None,
     typer.Option(help="VARIANT_ID or VARIANT_ID=QUANTITY; may be given again."),

@@ -112,8 +112,10 @@ class Asking:
         if payload is None:
             return False
         self.seen.object(payload, ["session"], 1, where)
-        if not isinstance(payload, dict) or read_session(answer, made_ns) is None:
-            self.seen.lacks_call(where, "its session cannot be read")
+        try:
+            read_session(answer, made_ns)
+        except FirmlyError as error:
+            self.seen.lacks_call(where, error.description)
             return False
         return True
 
@@ -154,10 +156,7 @@ class Asking:
             return
         payload = self.seen.answer(answer, endpoint, where)
         if payload is not None:
-            is_order = isinstance(payload, dict) and (
-                payload.get("cart_status") == "submitted" or "platform_order_number" in payload
-            )
-            self.seen.object(payload, ["cart", "order"] if is_order else ["cart"], 2, where)
+            self.seen.object(payload, _kinds(payload, "cart"), 2, where)
 
     def lacks(self, where: str, error: Exception) -> None:
         """Note a call that failed, and why."""
@@ -192,7 +191,7 @@ class Asking:
             return payload
         api_version = 1 if _call_of(endpoint)[1].startswith("/api/v1/") else 2
         for each in payload[:MOST_LOOKED_AT] if endpoint.get("many") else [payload]:
-            self.seen.object(each, [endpoint["gives"]], api_version, where)
+            self.seen.object(each, _kinds(each, endpoint["gives"]), api_version, where)
         return payload
 
     async def _with_token(
@@ -233,6 +232,14 @@ class Asking:
         if self.clock_s is None and date is not None:
             self.clock_s = date - time.time()
         return answer
+
+
+def _kinds(payload: Any, gives: str) -> list[str]:
+    """Return what a response is described as: a cart that was ordered is an order as well."""
+    is_order = isinstance(payload, dict) and (
+        payload.get("cart_status") == "submitted" or "platform_order_number" in payload
+    )
+    return [gives, "order"] if gives == "cart" and is_order else [gives]
 
 
 def _call_of(endpoint: dict[str, Any]) -> tuple[str, str]:

@@ -453,6 +453,10 @@ FNB042 Merchant not recorded
 The lab replays recorded orders, and none of them was an order at that merchant.
 Order at a recorded merchant, or replay other recordings.
 
+FNB043 Order by several calls in a replay
+A replay knows what came back for whole orders, not for calls that change a cart.
+Use lab.place(), or lab.flow() of a lab that replays nothing.
+
 FNB101 Field not valid
 A field of an order, address or card is unknown, missing or wrong. The message names it.
 Correct the fields. Nothing was sent.
@@ -616,6 +620,10 @@ Show these words to whoever runs the network or the service. firmly-nb doctor sa
 FNB227 No connection
 The host did not accept a connection. A firewall may drop it.
 Check the network and the VPN. If a proxy is needed, set HTTPS_PROXY.
+
+FNB228 Encrypted card not read
+The API does not have the key that the card was encrypted with: it changed, or is of another API.
+Order again: the lab fetches the key for each order. If that fails as well, check card_url.
 
 FNB301 No cart
 The event, or the recording, has no cart that can be read.

@@ -47,6 +47,7 @@ OWN_HEADERS = frozenset(
 )
 STATUS_AS_CODE = re.compile(r"HTTP \d+")
 LEADS = re.compile(r"it redirects to (\S+), which is not followed")
+HEADER_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9a-z]+")
 BODY_CUT = re.compile(r"received (\d+) bytes, expected (\d+)")
 UNFINISHED = re.compile(r"((?:event|id|retry): ?\S*) (?=(?:event|id|retry|data):)")
 RESET = "ReadError"
@@ -188,6 +189,9 @@ def line(one: Recorded) -> bytes:
     if not one.events:
         answer |= _body(start, end)
     answer["parts"] += [[t, ":\n", "", ""] for t in end.comments_ns]
+    if one.events and (came := BODY_CUT.search(end.error_description or "")):
+        size = sum(len(text.encode()) for _, text, *_ in answer["parts"])
+        answer["length"] = size + int(came[2]) - int(came[1])
     answer["parts"].sort(key=lambda part: part[0])
     return orjson.dumps(asked) + b"\t" + orjson.dumps(answer) + b"\n"
 
@@ -268,7 +272,9 @@ def _is_json(text: str) -> bool:
 
 def _ends_as_stream(start: Start, end: End) -> bool:
     """Return whether a response without events was a stream all the same."""
-    return start.sse and end.outcome not in {"http_error", "placed"} and not end.confirmation
+    kinds = [value for name, value in end.headers if name == "content-type"]
+    is_stream = EVENT_STREAM in kinds[-1].lower() if kinds else start.sse
+    return is_stream and end.outcome not in {"http_error", "placed"} and not end.confirmation
 
 
 def _headers(end: End, *, is_stream: bool) -> list[list[str]]:
@@ -277,11 +283,12 @@ def _headers(end: End, *, is_stream: bool) -> list[list[str]]:
         [name, value]
         for name, value in end.headers
         if (name not in OWN_HEADERS or (unread and name == "content-encoding"))
+        and HEADER_NAME.fullmatch(name)
         and value.isprintable()
-        and value.isascii()
     ]
     names = {name for name, _ in kept}
-    if "content-type" not in names and (end.headers == [] or is_stream):
+    # Versions before the second edition kept no headers at all.
+    if not (end.headers or end.other_headers) and not _without_type(end):
         kept.append(["content-type", EVENT_STREAM if is_stream else JSON])
     if end.retry_after_s is not None and "retry-after" not in names:
         kept.append(["retry-after", f"{end.retry_after_s:g}"])
@@ -291,11 +298,15 @@ def _headers(end: End, *, is_stream: bool) -> list[list[str]]:
     return kept
 
 
+def _without_type(end: End) -> bool:
+    return any("with no content type" in text for text in end.warnings)
+
+
 def _body(start: Start, end: End) -> dict[str, Any]:
     """Return the parts of a response without events: its body, as far as it was read."""
-    if end.http_status is None or _ends_as_stream(start, end):
-        return {"parts": [[end.t_end_ns, _begun(end), "", ""]] if end.unfinished else []}
     came = BODY_CUT.search(end.error_description or "")
+    if end.http_status is None or (_ends_as_stream(start, end) and not came):
+        return {"parts": [[end.t_end_ns, _begun(end), "", ""]] if end.unfinished else []}
     if came:
         return {"parts": [[end.t_end_ns, " " * int(came[1]), "", ""]], "length": int(came[2])}
     text = _text(end)
@@ -307,11 +318,9 @@ def _is_whole(end: End) -> bool:
     return end.outcome in {"placed", "http_error", "incomplete"}
 
 
-UNREAD_BODIES = {"UnexpectedAnswer": "{", "UnreadableEncoding": "?", "UnexpectedContentType": ""}
 # The recorder quotes how a body began that it could not read.
-QUOTED = re.compile(
-    r"(?:expected an event stream, got [^:]*|the answer is no whole JSON): (.*)", re.DOTALL
-)
+NO_STREAM = re.compile("expected an event stream, got [^:]*(?:: (.*))?", re.DOTALL)
+NO_JSON = re.compile("the answer is no whole JSON(?:: (.*))?", re.DOTALL)
 NO_BODY = frozenset({"empty body", "a stream without an error event"})
 
 
@@ -320,11 +329,12 @@ def _text(end: End) -> str:
     code, description = end.error_code or "", end.error_description or ""
     if end.confirmation is not None:
         return orjson.dumps(end.confirmation).decode()
-    if code in UNREAD_BODIES:
-        quoted = QUOTED.fullmatch(description)
-        return quoted[1] if quoted and not _is_json(quoted[1]) else UNREAD_BODIES[code]
     if end.outcome != "http_error":
-        return ""
+        # A plain order that is answered by no more than the JSON for nothing is incomplete.
+        return "null" if end.outcome == "incomplete" else ""
+    unread = _unread(code, description)
+    if unread is not None:
+        return unread
     if not STATUS_AS_CODE.fullmatch(code):
         told = {"code": end.http_status, "error": code, "description": description}
         return orjson.dumps(told).decode()
@@ -332,6 +342,17 @@ def _text(end: End) -> str:
         return ""
     is_page = any(name == "content-type" and "html" in value for name, value in end.headers)
     return f"<!doctype html><title>{escape(description)}</title>" if is_page else description
+
+
+def _unread(code: str, description: str) -> str | None:
+    """Return what is known of a body that the recorder could not read; None if it could."""
+    if code == "UnreadableEncoding":
+        return "?"
+    if quoted := NO_STREAM.fullmatch(description):
+        return quoted[1] or ""
+    if quoted := NO_JSON.fullmatch(description):
+        return "{" if quoted[1] and _is_json(quoted[1]) else quoted[1] or ""
+    return None
 
 
 def _then(one: Recorded) -> str:

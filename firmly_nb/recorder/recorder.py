@@ -920,7 +920,8 @@ class _Run:
             self.confirmation = answer
             # 200 does not always mean ordered: the answer may be the cart, with a notice.
             notice = answer.get("notice") if isinstance(answer, dict) else None
-            self.end("incomplete", None, f"no order number in the answer; notice: {notice}")
+            said = f"; notice: {notice}" if notice else ""
+            self.end("incomplete", None, f"no order number in the answer{said}")
 
     def _words_of(self, body: bytes) -> str:
         """Say what a response says instead of an order: an error, a page's title, its begin."""

@@ -33,6 +33,7 @@ from firmly_nb.sim import cart_routes, catalogue_routes, order_routes, own_route
 from firmly_nb.sim.answers import ApiError, calls, error_answer
 from firmly_nb.sim.bodies import OPERATIONS, build_models
 from firmly_nb.sim.replay import NOT_RECORDED, not_recorded
+from firmly_nb.sim.settings import host_names
 from firmly_nb.sim.wire import SimProtocol
 from firmly_nb.sim.world import World
 
@@ -137,8 +138,7 @@ def build_app(world: World) -> Starlette:
         for endpoint, method, path, _ in calls()
     ]
     settings = world.settings
-    further = (name.strip().lower() for name in settings.hosts.split(","))
-    names = frozenset(filter(None, further)) | OWN_NAMES
+    names = host_names(settings.hosts) | OWN_NAMES
     unknown = ApiError(
         "Forbidden",
         "the Host header names no host of the simulator; see --hosts",

@@ -22,7 +22,13 @@ from firmly_nb.sim.bodies import answers, version_of
 from firmly_nb.sim.cart import Cart, first_cart, new_cart
 from firmly_nb.sim.cart_forms import FORMS
 from firmly_nb.sim.counting import money
-from firmly_nb.sim.faults import answer_instead, fail_on_purpose, fault_by_header, spoil_cart
+from firmly_nb.sim.faults import (
+    answer_instead,
+    comes_instead,
+    fail_on_purpose,
+    fault_by_header,
+    spoil_cart,
+)
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
@@ -50,7 +56,7 @@ async def get_cart(request: Request) -> Response:
     async with world.turn(device_id):
         # To look changes nothing: a cart that was never made is made by its first line item.
         cart = world.cart(device_id, merchant) or first_cart(merchant, device_id)
-    return answer_instead(fault) or _answer(request, cart, fault)
+    return answer_instead(fault) if comes_instead(fault) else _answer(request, cart, fault)
 
 
 @answers("Cart", bodies.Item, bodies.Flush)
@@ -240,9 +246,8 @@ async def _change(request: Request, stage: str, make: Change, *, starts: bool = 
     """
     world, device_id, merchant = who_and_where(request)
     fault = fault_by_header(request)
-    instead = answer_instead(fault)
-    if instead:
-        return instead
+    if comes_instead(fault):
+        return answer_instead(fault)
     fail_on_purpose(fault, stage)
     async with world.turn(device_id):
         before = world.cart(device_id, merchant)

@@ -375,17 +375,20 @@ ANSWERS: Mapping[str, Callable[..., Response]] = {
 }
 
 
-def answer_instead(fault: str) -> Response | None:
-    """Return the response that a fault gives instead of the real one, or None.
+def comes_instead(fault: str) -> bool:
+    """Return whether another response comes instead of the real one."""
+    return fault in FAULTS and FAULTS[fault].acts == "answer"
+
+
+def answer_instead(fault: str) -> Response:
+    """Return the response that a fault gives instead of the real one.
 
     Raises
     ------
     ApiError
         For the faults that are errors of the API.
     """
-    known = FAULTS.get(fault)
-    if known is None or known.acts != "answer":
-        return None
+    known = FAULTS[fault]
     return ANSWERS[known.do](**known.parameters)
 
 

@@ -14,11 +14,18 @@ from typing_extensions import override
 
 from firmly_nb.sim import bodies
 from firmly_nb.sim.answers import ApiError, invalid, json_answer
-from firmly_nb.sim.behaviour import draw, make_rng
+from firmly_nb.sim.behaviour import FAULTS, draw, make_rng
 from firmly_nb.sim.bodies import answers, version_of
 from firmly_nb.sim.cart import not_submitted
 from firmly_nb.sim.cart_forms import FORMS, full_cart
-from firmly_nb.sim.faults import answer_instead, chosen_fault, relabel, spoil, spoil_carts
+from firmly_nb.sim.faults import (
+    answer_instead,
+    chosen_fault,
+    comes_instead,
+    relabel,
+    spoil,
+    spoil_carts,
+)
 from firmly_nb.sim.keys import (
     PaymentSummary,
     open_jwe,
@@ -26,13 +33,13 @@ from firmly_nb.sim.keys import (
     public_pem,
     read_card,
 )
-from firmly_nb.sim.placement import CheckedOrder, Step, play, remove_last_line, write_script
+from firmly_nb.sim.placement import CheckedOrder, play, remove_last_line, write_script
 from firmly_nb.sim.replay import replayed
-from firmly_nb.sim.stream import EventStream, PlainAnswer
+from firmly_nb.sim.stream import EventStream, PlainAnswer, arrival_entry
 from firmly_nb.sim.world import who_and_where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
@@ -73,25 +80,23 @@ async def place_order(
         fault = chosen_fault(world, request, merchant, [ref["variant_id"] for ref, _ in items])
         payment = await _read_payment(world, merchant, body)
         sse = query.sse.lower() == "true"
+        fault = "" if world.tape else fault
+        facts = _arrived(request, merchant, body, fault, mode="sse" if sse else "plain")
         if world.tape:
-            facts = _replay_facts(world, request, merchant, body, sse=sse)
             return replayed(request, device_id, merchant.domain, items, facts)
-        instead = answer_instead(fault)
-        if instead:
-            return instead
-        number = world.count_order(merchant.domain)
+        if comes_instead(fault):
+            return answer_instead(fault)
         order = CheckedOrder(
             merchant=merchant,
             items=items,
             shipping_info=body.shipping_info.given(),
             billing_info=body.billing_info.given(),
             payment=payment,
-            order_number=number,
+            order_number=str(facts["order"]),
             version=version_of(request),
             fault=fault,
-            repeats=_repeats(world, request, body, number),
         )
-        return answer_order(world, request, device_id, order, sse=sse)
+        return answer_order(request, device_id, order, facts)
 
 
 @answers("Cart", bodies.CompleteOrder)
@@ -100,9 +105,9 @@ async def complete_order(request: Request, body: bodies.CompleteOrder) -> Respon
     world, device_id, merchant = who_and_where(request)
     payment = await _read_payment(world, merchant, body)
     fault = chosen_fault(world, request, merchant, [])
-    instead = answer_instead(fault)
-    if instead:
-        return instead
+    if comes_instead(fault):
+        _arrived(request, merchant, body, fault)
+        return answer_instead(fault)
 
     def complete() -> Response:
         cart = _completable(world.cart(device_id, merchant))
@@ -110,28 +115,28 @@ async def complete_order(request: Request, body: bodies.CompleteOrder) -> Respon
             cart = remove_last_line(cart)
             world.put_cart(device_id, cart)
             return json_answer(FORMS[version_of(request)](cart))
-        number = world.count_order(merchant.domain)
+        facts = _arrived(request, merchant, body, fault)
         order = CheckedOrder(
             merchant=merchant,
             items=[],
             shipping_info=cart.shipping_info,
             billing_info=body.billing_info.given(),
             payment=payment,
-            order_number=number,
+            order_number=str(facts["order"]),
             version=version_of(request),
             fault=fault,
             cart=cart,
-            repeats=_repeats(world, request, body, number),
         )
-        return answer_order(world, request, device_id, order)
+        return answer_order(request, device_id, order, facts)
 
     return InTurn(world, device_id, complete)
 
 
 def answer_order(
-    world: World, request: Request, device_id: str, order: CheckedOrder, *, sse: bool = False
+    request: Request, device_id: str, order: CheckedOrder, facts: dict[str, Any]
 ) -> Response:
     """Work an order out, draw its delays, and return the response that is sent in their time."""
+    world: World = request.app.state.world
     domain = order.merchant.domain
     order_no = world.orders_at(domain) - 1
     rng = make_rng(world.settings.seed, domain, order_no)
@@ -140,11 +145,14 @@ def answer_order(
     delays = draw(profile, rng, len(order.items), moment)
     delays = delays[-1:] if order.cart else delays
     steps = spoil_carts(play(order, rng), order.fault)
-    facts = _facts(request, order, steps, "sse" if sse else "plain", profile_name)
-    world.recent.append(facts)
-    if order.repeats:
-        world.repeats.append(facts)
-    if not sse:
+    last = steps[-1]
+    facts |= {
+        "cart_id": last.cart.cart_id,
+        "order_number": "" if last.error else order.order_number,
+        "error": last.error.error if last.error else "",
+        "profile": profile_name,
+    }
+    if facts["mode"] == "plain":
         return PlainAnswer(world, steps, delays, device_id, facts)
     script = spoil(write_script(steps, delays, world.settings), order.fault)
     stream = EventStream(world, script, device_id, facts)
@@ -152,51 +160,40 @@ def answer_order(
     return stream
 
 
-def _facts(
-    request: Request, order: CheckedOrder, steps: Sequence[Step], mode: str, profile: str
+def _arrived(
+    request: Request,
+    merchant: Merchant,
+    body: bodies.CompleteOrder,
+    fault: str,
+    *,
+    mode: str = "plain",
 ) -> dict[str, Any]:
-    last = steps[-1]
-    return {
-        "order": int(order.order_number),
-        "request_id": request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID],
-        "domain": order.merchant.domain,
-        "cart_id": last.cart.cart_id,
-        "order_number": "" if last.error else order.order_number,
-        "error": last.error.error if last.error else "",
-        "mode": mode,
-        "profile": profile,
-        "fault": order.fault,
-        **order.repeats,
-    }
-
-
-def _replay_facts(
-    world: World, request: Request, merchant: Merchant, body: bodies.CompleteOrder, *, sse: bool
-) -> dict[str, Any]:
+    """Count an order, note whether it came before, and return what the truth log has of it."""
+    world: World = request.app.state.world
     number = world.count_order(merchant.domain)
+    request_id = request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID]
+    # What was refused ordered nothing, so a client may send it again.
+    refused = comes_instead(fault) and FAULTS[fault].order_exists == "no"
+    marks = {} if refused else {"encrypted_card": body.encrypted_card, "request_id": request_id}
+    repeats = world.first_of(number, **marks)
     facts = {
         "order": int(number),
-        "request_id": request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID],
+        "request_id": request_id,
         "domain": merchant.domain,
         "cart_id": "",
         "order_number": "",
         "error": "",
-        "mode": "sse" if sse else "plain",
-        "profile": "replay",
-        "fault": "",
-        **_repeats(world, request, body, number),
+        "mode": mode,
+        "profile": "",
+        "fault": fault,
+        **repeats,
     }
-    if "repeats" in facts:
+    world.recent.append(facts)
+    if repeats:
         world.repeats.append(facts)
+        # Whatever it is answered with, and whether or not anybody is there to read that.
+        world.truth.add(arrival_entry(facts))
     return facts
-
-
-def _repeats(
-    world: World, request: Request, body: bodies.CompleteOrder, number: str
-) -> Mapping[str, str]:
-    card = body.encrypted_card
-    request_id = request.headers.get("x-firmly-request-id", "")[:LONGEST_REQUEST_ID]
-    return world.first_of(number, encrypted_card=card, request_id=request_id)
 
 
 class InTurn(Response):

@@ -6,7 +6,7 @@ the event stream, which bytes are due at what time. :mod:`firmly_nb.sim.stream` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -64,8 +64,6 @@ class CheckedOrder:
         The number that it gets if all goes well.
     version
         1 or 2: the form of the cart in the response.
-    repeats
-        The number of the order of which it is a repeat, and what tells so; else nothing.
     """
 
     merchant: Merchant
@@ -77,7 +75,6 @@ class CheckedOrder:
     version: int = 2
     fault: str = ""
     cart: Cart | None = None
-    repeats: Mapping[str, str] = field(default_factory=dict)
 
 
 def play(order: CheckedOrder, rng: random.Random) -> list[Step]:

@@ -61,9 +61,8 @@ def replayed(
     tape: Tape = world.tape
     answer = tape.take(domain, items, facts["mode"] == "sse")
     tape.keep_cart(device_id, domain, answer["cart"])
-    told = facts | {"recording_id": answer["recording_id"]}
-    world.recent.append(told)
-    return Replayed(world.truth, answer, tape.warped(answer), told)
+    facts |= {"recording_id": answer["recording_id"], "profile": "replay"}
+    return Replayed(world.truth, answer, tape.warped(answer), facts)
 
 
 class Replayed(Response):
@@ -91,7 +90,7 @@ class Replayed(Response):
         self._due = due
         self._facts = facts
         self.raw_headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer["headers"]
+            (name.encode(), value.strip().encode()) for name, value in answer["headers"]
         ]
         length = answer.get("length")
         if length is None and not answer["parts"] and status and answer["then"] == "on":

@@ -181,6 +181,21 @@ def factors_of(slow: str) -> dict[str, float]:
     return read
 
 
+# A name or an address as a Host header has it, but for the port.
+HOST = re.compile(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]")
+
+
+def host_names(hosts: str) -> frozenset[str]:
+    """Return the names that clients may call a simulator by, beside this machine's.
+
+    Examples
+    --------
+    >>> sorted(host_names("sim.internal, Other.test"))
+    ['other.test', 'sim.internal']
+    """
+    return frozenset(filter(None, (name.strip().lower() for name in hosts.split(","))))
+
+
 def _check_replay(settings: Settings) -> None:
     names = ONLY_IN_A_REPLAY if not settings.replay else NOT_IN_A_REPLAY
     given = [name for name in names if getattr(settings, name) != _defaults()[name]]
@@ -219,6 +234,10 @@ def checked(settings: Settings) -> Settings:
         choices = one.metadata["choices"]
         if choices and getattr(settings, one.name) not in choices:
             raise ValueError(f"{one.name} must be one of {', '.join(choices)}")
+    for name in host_names(settings.hosts):
+        if not HOST.fullmatch(name):
+            text = "hosts must be names such as sim.internal, without scheme and port"
+            raise ValueError(f"{text}, got {name!r}")
     if settings.patience_s <= 0 or settings.clock_rate < 0:
         raise ValueError("patience_s must be more than 0, and clock_rate not less than 0")
     if not 0 <= settings.port <= 65535 or not 0 <= settings.fault_rate <= 1:

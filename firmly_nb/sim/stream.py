@@ -204,6 +204,13 @@ def truth_entry(
     }
 
 
+def arrival_entry(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the truth log's entry of a request that came before: when it came again."""
+    what = {"seq": 0, "stage": "", "event": "", "drawn_ms": 0.0, "due_ms": 0.0}
+    at = time.time_ns(), time.monotonic_ns()
+    return truth_entry(facts | what, at[1], at, at[0], 0)
+
+
 async def _cut_short(answer: Response, scope: Scope, send: Send) -> None:
     """Send the first half of a response, then hang up."""
     head = {"type": "http.response.start", "status": 200, "headers": answer.raw_headers}

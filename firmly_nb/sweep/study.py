@@ -554,7 +554,8 @@ def study(
     variants = _two_sides(orders, len(benches))
     card = card or Card.test()
     for variant in variants:
-        guard(benches[variant.lab].environment, variant.order.domain, variant.card or card)
+        environment, order = benches[variant.lab].environment, variant.order
+        guard(environment, order.domain, variant.card or card, by_calls=order.by_calls)
     resumed = asked["resume"]
     if resumed is not None:
         file = _resumed(benches, StudyFile.read(benches[0].journal, resumed), asked)

@@ -382,8 +382,8 @@ def begin(
     _check_same(before, written)
     card = card or Card.test()
     for variant in plan.variants:
-        environment = benches[variant.lab].environment
-        guard(environment, variant.order.domain, variant.card or card)
+        environment, order = benches[variant.lab].environment, variant.order
+        guard(environment, order.domain, variant.card or card, by_calls=order.by_calls)
     ledger = Ledger(Budget.of(written.budget))
     sender = Sender(benches, Pace(_schedule(written)), ledger, _options(written, options), card)
     run = Run(plan, sender)

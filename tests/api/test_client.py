@@ -88,15 +88,27 @@ async def test_what_an_answer_repeats_of_the_request_is_taken_out():
     assert "planted" not in f"{caught.value!r}{caught.value}"
 
 
+KNOWN_DEVICE = {"access_token": "t", "device_id": "d"}
+
+
 @pytest.mark.parametrize(
-    "answer",
-    [{}, [], None, 5, {"access_token": "t"}, {"access_token": "t", "device_id": 1, "expires": "x"}],
+    ("answer", "missing"),
+    [
+        *((value, "is not a JSON object") for value in ([], None, 5)),
+        ({}, "access_token is missing"),
+        ({**KNOWN_DEVICE, "access_token": 7}, "access_token is missing, or is none"),
+        ({**KNOWN_DEVICE, "access_token": "a\r\nb: c"}, "access_token is missing, or is none"),
+        ({"access_token": "t"}, "device_id is missing"),
+        ({**KNOWN_DEVICE, "expires": "x"}, "expires_in is missing, or is none"),
+        ({**KNOWN_DEVICE, "expires_in": "soon"}, "expires_in is missing, or is none"),
+    ],
 )
-async def test_a_garbled_session_is_an_error_with_a_name(answer):
+async def test_a_garbled_session_is_an_error_that_names_the_field(answer, missing):
     async with Stranger(answer).client() as client:
         with pytest.raises(FirmlyError) as caught:
             await client.browser_session(SecretStr("a"))
     assert caught.value.error == "UnexpectedAnswer"
+    assert missing in caught.value.description
 
 
 async def test_an_order_is_placed_without_events(client, session):

@@ -242,3 +242,19 @@ def test_objects_in_objects_end_somewhere():
     for _ in range(5_000):
         payload = {"error": payload}
     assert error_from_payload(payload, 503).error == "HTTP 503"
+
+
+@pytest.mark.parametrize(
+    ("description", "code"),
+    [
+        ("encrypted_card: unknown key id; fetch the public key again", "FNB228"),
+        ("kid k1 is not known", "FNB228"),
+        ("could not decrypt the card", "FNB228"),
+        ("encrypted_card: the card has expired", "FNB201"),
+        ("items[0].quantity: must be at least 1", "FNB201"),
+        ("no kidding: a keyboard is out of stock", "FNB201"),
+    ],
+)
+def test_a_card_of_another_key_is_no_mistake_in_the_orders_fields(description, code):
+    error = make_error("ErrorInvalidInputBody", description, 400)
+    assert pickle.loads(pickle.dumps(error)).code == error.code == code

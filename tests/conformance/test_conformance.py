@@ -70,6 +70,12 @@ def test_all_that_the_simulator_does_is_described(connect, options):
     assert set(found.table["status"]) == {"seen", "not seen", "own"}
 
 
+def test_an_order_before_it_changes_nothing_of_what_is_said(at_calm):
+    at_calm.place(ORDER, progress=False)
+    assert said(at_calm.conformance()) == set()
+    assert said(at_calm.conformance()) == set()
+
+
 ABROAD = {
     "JP": {"city": "Kyoto", "state_or_province": "26", "postal_code": "604-8571"},
     "GB": {"city": "London", "state_or_province": "LND", "postal_code": "SW1A 1AA"},

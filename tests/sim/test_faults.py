@@ -273,12 +273,16 @@ def test_a_fault_can_be_ordered_as_an_item_of_every_merchant(client, make_item):
     assert {fault_of(f"FAULT-{name.upper()}") for name in FAULTS} == set(FAULTS)
 
 
-def test_a_fault_can_be_set_for_the_whole_server_and_for_a_share_of_its_orders(start):
+def test_a_fault_can_be_set_for_the_whole_server(start):
     always = start(fault="payment-declined")
     assert always.place().json()["error"] == "ErrorPaymentDeclined"
-    sometimes = start(fault="payment-declined", fault_rate=0.5)
-    declined = [sometimes.place().status_code for _ in range(40)].count(422)
-    assert 8 < declined < 32
+
+
+@pytest.mark.parametrize(("fault", "status"), [("payment-declined", 422), ("unavailable", 503)])
+def test_a_fault_of_a_share_goes_away_again(start, fault, status):
+    sometimes = start(fault=fault, fault_rate=0.5)
+    met = [sometimes.place().status_code for _ in range(40)].count(status)
+    assert 8 < met < 32
 
 
 def test_an_unknown_fault_is_refused(client):

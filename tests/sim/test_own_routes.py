@@ -1,6 +1,7 @@
 """What the simulator says about itself: page, OpenAPI, tables, truth, TLS and its access log."""
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -174,6 +175,14 @@ def test_further_names_can_be_allowed():
             assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    "hosts", ["*", "sim.internal:8080", "http://sim.internal", "a b", "a,,*.b"]
+)
+def test_a_further_name_that_is_none_is_refused(hosts):
+    with pytest.raises(ValueError, match="hosts must be names such as"):
+        sim.start(hosts=hosts)
+
+
 def test_a_request_that_is_sent_twice_is_two_orders_and_is_told(start):
     client = start()
     first, again = ({"x-firmly-request-id": f"id-{i}"} for i in (1, 2))
@@ -190,6 +199,48 @@ def test_a_request_that_is_sent_twice_is_two_orders_and_is_told(start):
     page = client.http.get("/").text
     assert "<h2>Ordered twice</h2>" in page
     assert f"<td>{first_no}" in page
+
+
+def repeats(client):
+    return [one for one in client.simulator.truth() if "repeats" in one]
+
+
+def insist(client, path=PLACE, **headers):
+    """Send one request again until that is told, as a client that does not know how it ended."""
+    body = client.body()
+    headers = {**client.auth, "x-firmly-request-id": "one", **headers}
+    while not (told := repeats(client)):
+        with suppress(httpx.TransportError):
+            client.http.post(path, headers=headers, json=body, timeout=0.2)
+    return told
+
+
+UNKNOWN_ENDS = [name for name, one in FAULTS.items() if one.plain_order_exists == "unknown"]
+
+
+@pytest.mark.parametrize("fault", UNKNOWN_ENDS)
+def test_a_second_try_is_told_however_the_first_one_ended(start, fault):
+    client = start()
+    told = insist(client, **{"x-sim-fault": fault})
+    assert {one["repeats_by"] for one in told} == {"encrypted_card"}
+    assert {one["request_id"] for one in told} == {"one"}
+    assert "<h2>Ordered twice</h2>" in client.http.get("/").text
+
+
+def test_a_second_try_is_told_if_nobody_waits_for_its_answer(start):
+    client = start(profile="slow-shipping")
+    assert insist(client, f"{PLACE}?sse=true")
+
+
+@pytest.mark.parametrize("fault", ["rate-limited", "token-expired", "invalid-input"])
+def test_what_was_refused_may_be_sent_again(start, fault):
+    client = start()
+    body = client.body()
+    for _ in range(2):
+        client.http.post(PLACE, headers={**client.auth, "x-sim-fault": fault}, json=body)
+    assert client.http.post(PLACE, headers=client.auth, json=body).status_code == 200
+    assert not repeats(client)
+    assert "Ordered twice" not in client.http.get("/").text
 
 
 def test_orders_of_their_own_are_no_repeats(start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -13,10 +14,11 @@ from dataclasses import replace
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.exchange.tape import write_tape
+from firmly_nb.exchange.tape import OWN_HEADERS, write_tape
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.sim.behaviour import FAULTS
 from firmly_nb.sim.tape import Warp
+from tests.recorder.order_server import run
 
 ITEM = "WS12-XS-Orange"
 ORDER = fnb.Order.example()
@@ -362,6 +364,22 @@ def test_an_order_of_several_calls_is_left_out_and_answers_no_plain_one(lab, rep
         fnb.connect(replay=by_calls)
 
 
+def test_an_order_by_several_calls_is_refused_before_anything_is_sent(study, replay):
+    lab, item = replay(study), ORDER.items[0]
+    steps = fnb.Flow.example()
+    for asked in (
+        lambda: lab.flow(progress=False),
+        lambda: lab.add_line_item(ORDER.domain, item),
+        lambda: lab.complete_order(ORDER.domain),
+        lambda: lab.place(steps),
+        lambda: lab.sweep(steps, count=2, progress=False),
+        lambda: lab.compare(ORDER, steps, count=8, progress=False),
+    ):
+        with pytest.raises(fnb.GuardError, match=r"answers Place Order alone.*Nothing.*FNB043"):
+            asked()
+    assert not lab.simulator.truth()
+
+
 @pytest.mark.parametrize("seed", ["a", 1.5, True])
 def test_a_seed_that_is_no_whole_number_is_named(seed, study):
     for more in ({}, {"replay": study}):
@@ -409,6 +427,77 @@ def test_options_of_a_replay_need_one():
         fnb.connect(replay="nowhere")
     with pytest.raises(TypeError, match="replay must be recordings or a path"):
         fnb.connect(replay=7)
+
+
+# Answers that are no order's stream of events, as networks and other servers give them.
+
+
+def answer(status, body, kind="application/json", *more):
+    head = [f"HTTP/1.1 {status}", f"content-length: {len(body.encode())}", *more]
+    return "\r\n".join([*head, *([f"content-type: {kind}"] if kind else []), "", body])
+
+
+STREAM = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n"
+WITH_LENGTH = f"{STREAM}content-length: 99\r\n\r\n"
+ODD = {
+    "an order as JSON": answer("200 OK", '{"platform_order_number": "7"}'),
+    "JSON without an order": answer("200 OK", '{"ok": true}'),
+    "a number": answer("200 OK", "7"),
+    "null": answer("200 OK", "null"),
+    "half of a JSON": answer("200 OK", '{"a":'),
+    "nothing": answer("200 OK", ""),
+    "accepted": answer("202 Accepted", '{"status": "queued"}'),
+    "no content": "HTTP/1.1 204 No Content\r\n\r\n",
+    "a page to log in": answer("200 OK", "<title>Log in</title>", "text/html"),
+    "a redirect": answer("301 Moved", "", "text/html", "location: https://a.test/b"),
+    "an error without a type": answer("500 Oops", "it broke", ""),
+    "an error in words of its own": answer("422 No", '{"error": "Ä€", "message": "über\\n😀"}'),
+    "a wait": answer("429 Slow", '{"error": "RateLimitExceeded"}', "text/json", "retry-after: 7"),
+    "a short body": answer("200 OK", "{" * 9).replace("length: 9", "length: 99"),
+    "a short stream": f"{WITH_LENGTH}event: a\ndata: 1\n\n",
+    "a comment alone": f"{STREAM}\r\n: wait\n\n",
+    "an event that never ended": f"{STREAM}\r\nevent: a\ndata: 1\n\nevent: b\ndata: 2",
+    "no type": "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nevent: order-placed\ndata: {}\n\n",
+    "a header with other letters": f"{STREAM}server: Zürich €\r\n\r\nevent: a\ndata: 1\n\n",
+    "a closed connection": "",
+}
+
+
+def server(text):
+    async def behave(wire):
+        await wire.send(text)
+
+    return behave
+
+
+@pytest.fixture(scope="module")
+def odd_answers(tmp_path_factory):
+    """Each odd answer to an order with events and to one without: then, and in a replay."""
+    asked = [(name, sse) for name in ODD for sse in (True, False)]
+    then = {}
+    for name, sse in asked:
+        told, *rest = asyncio.run(run(server(ODD[name]), sse=sse)).recorded.records()
+        then[name, sse] = fnb.Recording([replace(told, recording_id=f"{name} {sse}"), *rest])
+    order = fnb.Order.example(domain="shop.test", items=[fnb.Item(variant_id="a")])
+    folder = tmp_path_factory.mktemp("odd")
+    with fnb.connect(replay=fnb.Recordings(list(then.values())), journal=folder) as lab:
+        now = [lab.place(order, progress=False, sse=sse) for _, sse in asked]
+    return {key: (then[key], rec) for key, rec in zip(asked, now, strict=True)}
+
+
+@pytest.mark.parametrize("sse", [True, False], ids=["events", "plain"])
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_answer_comes_again(odd_answers, name, sse):
+    was, rec = odd_answers[name, sse]
+    row, then = rec.summary(), was.summary()
+    assert {each: row[each] for each in SAME} == {each: then[each] for each in SAME}
+    assert rec.warnings == was.warnings
+    assert rec.events["data"].tolist() == was.events["data"].tolist()
+    assert len(rec.comments_ms) == len(was.comments_ms)
+    ends = [one.recorded.end for one in (rec, was)]
+    assert ends[0].retry_after_s == ends[1].retry_after_s
+    told = [{name: value for name, value in end.headers if name not in OWN_HEADERS} for end in ends]
+    assert told[0] == told[1]
 
 
 # Nothing that names a person, and no secret.
