@@ -22,8 +22,8 @@ from firmly_nb.carts.effects import (
     columns_of,
     epsilon_squared,
     holm,
-    p_value_of,
     ranks_of,
+    rarity,
     run_means,
     spearman,
     without_runs,
@@ -48,6 +48,7 @@ FEWEST_OF_A_LEVEL = 5  # rarer levels are taken together
 RARE = "(rare)"
 ALARM = 0.05
 CONSTANT = 0.9  # share of a field's spread between runs from which it counts as one value a run
+DRIFT = " A drift from run to run can look the same. Let its values take turns from run to run."
 ARRANGEMENTS = 35  # over the runs; with fewer even the best one is not rare
 ENOUGH_RUNS = 5  # from which runs are drawn again as wholes
 BLOCKS = 10  # of consecutive orders of a run whose neighbours are alike
@@ -292,11 +293,11 @@ def _row(field: _Field, sample: _Sample, n: int, options: dict[str, Any]) -> dic
     y = codes_of(sample.log)
     ranks = ranks_of(y, np.ones(len(y)))
     columns = columns_of(sample.codes, is_numeric=field.is_numeric)
-    p_value, alike = p_value_of(columns, ranks, sample.runs, by_runs=sample.by_runs)
+    chance = rarity(columns, ranks, sample.runs, times=sample.log if sample.by_runs else None)
     others = 1 if field.is_numeric else int(sample.codes.max())
     plain = spearman if field.is_numeric else epsilon_squared
     measure = partial(_measured, plain, sample.runs)
-    clusters = _clusters(sample, alike=alike)
+    clusters = _clusters(sample, alike=chance.alike)
     drawn = {**options, "clusters": clusters}
     size = measure(sample.codes, y, np.ones(len(y)))
     low, high = bootstrapped(measure, sample.codes, y, **drawn)
@@ -316,7 +317,8 @@ def _row(field: _Field, sample: _Sample, n: int, options: dict[str, Any]) -> dic
         "high": min(high, 1.0),
         "explained": size**2 if field.is_numeric else size,
         "by_chance": others / (len(y) - 1),
-        "p_value": p_value,
+        "p_value": chance.p_value,
+        "as_drift": chance.shuffled <= ALARM < chance.p_value,
         "fastest": fast,
         "slowest": slow,
         "ratio": float(np.exp(ratio)),
@@ -432,9 +434,10 @@ def _beyond(field: _Field, other: _Field, orders: _Orders) -> float:
         adjusted = _of_runs(part, orders.log[rows] - columns @ slopes, runs)
         sample = sample if isinstance(adjusted, str) else adjusted
     y = ranks_of(codes_of(sample.log), np.ones(len(sample.log)))
+    times = sample.log - sample.log.mean() if sample.by_runs else None
     columns = columns_of(sample.codes, is_numeric=field.is_numeric)
     if isinstance(rival, str) or rival.by_runs != sample.by_runs:
-        return p_value_of(columns, y, sample.runs, by_runs=sample.by_runs)[0]
+        return rarity(columns, y, sample.runs, times=times).p_value
     taken = columns_of(rival.codes, is_numeric=other.is_numeric, curved=True)
     blocks = sample.runs
     if blocks is not None:
@@ -443,7 +446,8 @@ def _beyond(field: _Field, other: _Field, orders: _Orders) -> float:
     basis = basis_of(taken)
     y = y - y.mean()
     y, columns = y - basis @ (basis.T @ y), columns - basis @ (basis.T @ columns)
-    return p_value_of(columns, y, blocks, by_runs=sample.by_runs, lost=basis.shape[1])[0]
+    times = None if times is None else times - basis @ (basis.T @ times)
+    return rarity(columns, y, blocks, times=times, taken=basis).p_value
 
 
 def _adjust(rows: list[dict[str, Any]]) -> None:
@@ -462,10 +466,11 @@ def _sentence(row: dict[str, Any]) -> str:
     chance = f"chance alone explains {percent(row['by_chance'])}, this {percent(row['explained'])}"
     if row["unit"] == "runs":
         chance += f"; {row['units']} runs, for it is the same within each"
+    drift = DRIFT if row["as_drift"] else ""
     if row["finding"] == NO_SIGN:
         return (
             f"No sign that {row['field']} matters: {size}; {chance}; "
-            f"Holm-adjusted p = {row['p_holm']:.2g}."
+            f"Holm-adjusted p = {row['p_holm']:.2g}.{drift}"
         )
     ratio = f"{number(row['ratio'])} times ({interval(row['ratio_low'], row['ratio_high'], '')})"
     sentence = f"{row['slowest']} took {ratio} as long as {row['fastest']}: {size}; {chance}."
