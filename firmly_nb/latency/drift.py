@@ -4,9 +4,9 @@ Change points are E-divisive's on the runs' medians (D. S. Matteson and N. A. Ja
 Nonparametric Approach for Multiple Change Point Analysis of Multivariate Data", Journal of the
 American Statistical Association 109, 2014). A good day is mostly followed by a good day, so runs
 are not put into random order: only what is new in each run is. A steady creep is told as a trend.
-Among fewer than thirteen runs a change is held against noise whose neighbours are clearly alike. What
-could have been found at all is told, too: no change found among few and noisy runs does not mean
-that there was none.
+Among fewer than thirteen runs a change is held against noise whose neighbours are clearly alike.
+What could have been found at all is told, too: no change found among few and noisy runs does not
+mean that there was none.
 """
 
 from __future__ import annotations
