@@ -554,8 +554,8 @@ are placed.
 Deciding early saves orders where something changed. It saves none where nothing did: to show that
 needs as many orders as ever, and a few more, since each look takes a part of the error.
 
-At +5% half is the limit even of a test that knows the size and the spread of the change, asks for
-the typical time alone, and looks after each order. The one of
+At +5% half is the limit even of the best test. Let it know the size and the spread of the change,
+ask for the typical time alone, and look after each order. The one of
 [Wald](https://doi.org/10.1214/aoms/1177731118) needs the fewest orders on average. With the errors
 of one wide interval it gives:
 

@@ -93,7 +93,7 @@ class _Sample(NamedTuple):
 def explain(
     features: pd.DataFrame,
     target: str = "order_latency_ms",
-    fields: Iterable[str] | None = None,
+    fields: Iterable[str] | str | None = None,
     *,
     resamples: int = 1000,
     level: float = 0.95,
@@ -109,8 +109,8 @@ def explain(
     target
         The column to be explained, in ms.
     fields
-        The candidates; by default every column that is neither an id, the outcome nor a time.
-        ``run_id`` says which orders are of one run.
+        The candidates, or one; by default every column that is neither an id, the outcome nor a
+        time. ``run_id`` says which orders are of one run.
     resamples, level, seed
         Of the bootstrap that gives the intervals; the same seed gives the same table.
 
@@ -134,7 +134,7 @@ def explain(
     ...     "data"]
     [['n_items', 'Spearman rho', 0.97], ['domain', 'epsilon squared', 0.19]]
     """
-    named = None if fields is None else list(fields)
+    named = [fields] if isinstance(fields, str) else None if fields is None else list(fields)
     for name in [target, *(named or ())]:
         if name not in features:
             raise coded_error(UnknownName, "FNB303", unknown("column", name, features.columns))
@@ -279,6 +279,11 @@ def _of_runs(field: _Field, log: Floats, runs: Codes) -> _Sample | str:
             f"Not judged: it is the same within each run, and {n_runs} runs are too few to tell it "
             "from other differences between runs. Let its values take turns within runs."
         )
+    if not field.is_numeric and codes.max() + 1 == n_runs:
+        return (
+            "Not judged: each run has a value of its own, which no other run shares. "
+            "Let its values take turns within runs."
+        )
     times = np.array([np.median(log[mine]) for mine in rows])
     return _Sample(codes, values, times, None, by_runs=True)
 
@@ -410,7 +415,8 @@ def _give_credit(rows: list[dict[str, Any]], fields: dict[str, _Field], orders: 
             continue
         same = {other for other in rivals[name] if name in rivals[other]}
         row["finding"] = STANDS_OUT if not rivals[name] else TOGETHER if same else NOT_BEYOND
-        row["goes_with"] = ", ".join(sorted(same or rivals[name])) or None
+        row["others"] = sorted(same or rivals[name])
+        row["goes_with"] = ", ".join(row["others"]) or None
 
 
 def _beyond(field: _Field, other: _Field, orders: _Orders) -> float:
@@ -477,10 +483,10 @@ def _sentence(row: dict[str, Any]) -> str:
     if row["finding"] == HINT:
         return f"A hint, no more (Holm-adjusted p = {row['p_holm']:.2g}): {sentence}"
     if row["finding"] == TOGETHER:
-        these = listed([row["field"], *row["goes_with"].split(", ")])
+        these = listed([row["field"], *row["others"]])
         return f"{these} go together: these orders cannot tell them apart. {sentence}"
     if row["finding"] == NOT_BEYOND:
-        return f"{row['field']} shows nothing beyond {row['goes_with']}. {sentence}"
+        return f"{row['field']} shows nothing beyond {listed(row['others'])}. {sentence}"
     return sentence
 
 

@@ -582,3 +582,16 @@ def test_what_a_drift_can_make_is_told():
     assert found["sentence"].endswith(
         "A drift from run to run can look the same. Let its values take turns from run to run."
     )
+
+
+def test_a_field_that_is_another_in_each_run_is_not_judged():
+    table = by_runs(np.random.default_rng(23), 10, changed=range(10))
+    found = row(explain(table, fields="run_id", resamples=20), "run_id")
+    assert found["sentence"].startswith("Not judged: each run has a value of its own")
+
+
+def test_names_with_commas_stay_whole():
+    table = told(**{"a, b": np.where(np.arange(40) >= 20, "x", "y")})
+    found = explain(table, fields=["a, b", "kind"], resamples=20)
+    assert row(found, "kind")["sentence"].startswith("kind and a, b go together: ")
+    assert row(found, "a, b")["sentence"].startswith("a, b and kind go together: ")
