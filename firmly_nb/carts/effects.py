@@ -7,11 +7,13 @@ shuffled.
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.neighbours import LAG_ALARM, alike_noise, neighbours_alike, noise_of
+from firmly_nb.neighbours import LAG_ALARM, MOST_ALIKE, alike_noise, neighbours_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
-FEW_RUNS, FEW_ALIKE = 11, 0.6  # with fewer they are taken for as much alike as that
+MANY_RUNS = 200  # from which only likenesses near the one seen are tried
+REACH = 8.0  # standard errors
 DRAWS = 1999
 MOST_LEVELS = 50  # that are told apart; the rest are put together
 CURVED = 10  # values from which a number is taken as a curve, not value by value
@@ -33,14 +36,16 @@ CURVED = 10  # values from which a number is taken as a curve, not value by valu
 # 2014).
 
 
-class EffectSize(NamedTuple):
-    """An effect size with its interval, and what it would be by chance alone."""
+class Rarity(NamedTuple):
+    """Probability that chance alone has such an effect.
 
-    size: float
-    low: float
-    high: float
-    by_chance: float
+    ``alike`` says whether neighbouring orders are alike. ``shuffled`` is how rare it would be if
+    neighbouring runs were not; without runs it is the p value.
+    """
+
     p_value: float
+    alike: bool
+    shuffled: float
 
 
 def codes_of(values: Sequence[Any] | NDArray[Any]) -> Codes:
@@ -94,32 +99,6 @@ def without_runs(values: Floats, weights: Floats, runs: Codes | None) -> Floats:
     sizes = np.bincount(runs, weights=weights)
     means = np.bincount(runs, weights=weights * values) / np.where(sizes > 0, sizes, 1.0)
     return np.asarray(values - means[runs])
-
-
-def numeric_effect(x: Codes, y: Codes, *, resamples: int, seed: int, level: float) -> EffectSize:
-    """Return rho with its interval; p from the t approximation of its null distribution."""
-    from scipy.stats import t as student
-
-    n, rho = len(x), spearman(x, y)
-    low, high = bootstrapped(spearman, x, y, resamples=resamples, seed=seed, level=level)
-    near_one = min(abs(rho), 1 - 1e-15)
-    score = near_one * np.sqrt((n - 2) / (1 - near_one**2))
-    return EffectSize(rho, max(low, -1.0), min(high, 1.0), 0.0, float(2 * student.sf(score, n - 2)))
-
-
-def categorical_effect(
-    groups: Codes, y: Codes, *, resamples: int, seed: int, level: float
-) -> EffectSize:
-    """Return epsilon squared with its interval; p from the chi-squared approximation of H."""
-    from scipy.stats import chi2
-
-    n, others = len(y), int(groups.max())
-    size = epsilon_squared(groups, y)
-    low, high = bootstrapped(
-        epsilon_squared, groups, y, resamples=resamples, seed=seed, level=level
-    )
-    p_value = float(chi2.sf(size * (n - 1), others))
-    return EffectSize(size, max(low, 0.0), min(high, 1.0), others / (n - 1), p_value)
 
 
 def holm(p_values: Floats) -> Floats:
@@ -219,12 +198,28 @@ def run_means(columns: Floats, runs: Codes) -> Floats:
     return np.asarray(sums / np.maximum(sizes, 1))
 
 
-def p_value_of(
-    columns: Floats, y: Floats, runs: Codes | None, *, by_runs: bool, lost: int = 0
-) -> tuple[float, bool]:
-    """Return how rare such an effect is by chance, and whether neighbouring orders are alike.
+def rarity(
+    columns: Floats,
+    y: Floats,
+    runs: Codes | None,
+    *,
+    times: Floats | None = None,
+    taken: Floats | None = None,
+) -> Rarity:
+    """Return how rare such an effect is by chance.
 
-    ``lost`` is how many degrees of freedom other fields have taken.
+    Parameters
+    ----------
+    columns
+        The field, as from ``columns_of``.
+    y
+        The ranks of the times.
+    runs
+        The run of each row; None if there is one run, or if rows are runs.
+    times
+        If rows are runs, in order of time: what ``y`` ranks.
+    taken
+        Orthonormal columns that other fields have taken from all of them.
     """
     from scipy.stats import chi2
     from scipy.stats import t as student
@@ -232,22 +227,27 @@ def p_value_of(
     if runs is not None:
         columns = columns - run_means(columns, runs)[runs]
     y = without_runs(y, np.ones(len(y)), runs)
+    taken = np.empty((len(y), 0)) if taken is None else taken
     basis = basis_of(columns)
     rank, spread = basis.shape[1], float(y @ y)
-    free = len(y) - lost - (1 if runs is None else int(runs.max()) + 1)
+    free = len(y) - taken.shape[1] - (1 if runs is None else int(runs.max()) + 1)
     if not rank or spread <= 0 or free <= rank:
-        return 1.0, False
+        return Rarity(1.0, alike=False, shuffled=1.0)
     share = min(float(((basis.T @ y) ** 2).sum()) / spread, 1 - 1e-15)
     rest = y - basis @ (basis.T @ y)
-    if by_runs:
-        return _over_runs(basis, y, rest, share), False
+    if times is not None:
+        return _over_runs(basis, taken, y, times)
+    if float(rest @ rest) <= 1e-12 * spread:
+        rest = np.zeros(len(rest))  # what rounding left has no neighbours
     parts = [rest] if runs is None else [rest[runs == run] for run in range(int(runs.max()) + 1)]
     if neighbours_alike(parts)[0] > LAG_ALARM:
-        return _by_shifts(basis, y, runs, share), True
-    if columns.shape[1] == 1:
+        p_value, alike = _by_shifts(basis, y, runs, share), True
+    elif columns.shape[1] == 1:
         score = np.sqrt(share * (free - 1) / (1 - share))
-        return float(2 * student.sf(score, free - 1)), False
-    return float(chi2.sf(share * free, rank)), False
+        p_value, alike = float(2 * student.sf(score, free - 1)), False
+    else:
+        p_value, alike = float(chi2.sf(share * free, rank)), False
+    return Rarity(p_value, alike, p_value)
 
 
 def basis_of(columns: Floats) -> Floats:
@@ -258,23 +258,69 @@ def basis_of(columns: Floats) -> Floats:
     return np.asarray(u[:, size > 1e-6 * np.sqrt(len(columns))])
 
 
-def _over_runs(basis: Floats, y: Floats, rest: Floats, share: float) -> float:
-    """Permute whole runs, and make their noise again as if neighbouring runs were alike."""
+def _over_runs(basis: Floats, taken: Floats, ranks: Floats, times: Floats) -> Rarity:
+    """Permute whole runs, and make noise with neighbouring runs alike; the larger p value counts.
+
+    How much alike they are is not known. Each likeness counts as much as it fits the rest, and
+    more the larger it is: an alarm that is too rare does less harm. Times are not ranked here, for
+    among few runs the ranks of a large step are those of a small one.
+    """
     rng = np.random.default_rng(0)
-    shuffled = rng.permuted(np.tile(y, (DRAWS, 1)), axis=1)
-    size = len(y)
-    if size < FEW_RUNS:
-        again = alike_noise(rng, DRAWS, size, FEW_ALIKE)
-    else:
-        again = noise_of(rest).again(DRAWS, size, rng)
-    return max(_rarer(basis, one, share) for one in (shuffled, again))
+    shuffled = rng.permuted(np.tile(ranks, (DRAWS, 1)), axis=1)
+    plain = _rarer(basis, shuffled, float(_shares(basis, ranks[None])[0]))
+    times = (times - times.mean())[None]
+    share = float(_shares(basis, times)[0])
+    seen = float(_neighbours(times - (times @ basis) @ basis.T)[0])
+    fits, rare = [], []
+    for alike in _likely(seen, len(ranks)):
+        noise = _noise(len(ranks), alike)
+        noise = noise - (noise @ taken) @ taken.T
+        others = _neighbours(noise - (noise @ basis) @ basis.T)
+        spread = float(others.std()) or 1.0
+        fit = math.exp(-(((seen - float(others.mean())) / spread) ** 2) / 2) / spread
+        fits.append(fit * (0.05 + alike))
+        rare.append(_rarer(basis, noise, share))
+    weights = np.array(fits) if sum(fits) > 0 else np.ones(len(fits))
+    lasting = float(np.average(rare, weights=weights))
+    return Rarity(max(plain, lasting), alike=False, shuffled=plain)
+
+
+def _likely(seen: float, size: int) -> list[float]:
+    """Return the likenesses to be tried: among many runs only those near the one seen."""
+    reach = MOST_ALIKE if size < MANY_RUNS else REACH / math.sqrt(size)
+    tried = np.arange(0, MOST_ALIKE + 1e-9, 0.05)
+    near = tried[np.abs(tried - min(max(seen, 0.0), MOST_ALIKE)) <= reach]
+    return [round(one, 2) for one in near.tolist()]
+
+
+def _noise(size: int, alike: float) -> Floats:
+    """Return centred noise whose neighbours are alike, one series a row."""
+    made = _made_noise(size, alike) if size < MANY_RUNS else _made_noise.__wrapped__(size, alike)
+    return made.astype(np.float64)
+
+
+@lru_cache(maxsize=40)
+def _made_noise(size: int, alike: float) -> NDArray[np.float32]:
+    series = alike_noise(np.random.default_rng(0), DRAWS // 2, size, alike)
+    return np.asarray(series - series.mean(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _neighbours(series: Floats) -> Floats:
+    """Return the lag-1 correlation of each series."""
+    spread = (series**2).sum(axis=1)
+    products = (series[:, 1:] * series[:, :-1]).sum(axis=1)
+    return np.asarray(products / np.where(spread > 0, spread, np.inf))
 
 
 def _rarer(basis: Floats, series: Floats, share: float) -> float:
+    return float((1 + (_shares(basis, series) >= share - 1e-12).sum()) / (1 + len(series)))
+
+
+def _shares(basis: Floats, series: Floats) -> Floats:
+    """Return which share of the spread of each series lies in the columns."""
     series = series - series.mean(axis=1, keepdims=True)
     spread = (series**2).sum(axis=1)
-    shares = ((series @ basis) ** 2).sum(axis=1) / np.where(spread > 0, spread, np.inf)
-    return float((1 + (shares >= share - 1e-12).sum()) / (1 + len(series)))
+    return np.asarray(((series @ basis) ** 2).sum(axis=1) / np.where(spread > 0, spread, np.inf))
 
 
 def _by_shifts(basis: Floats, y: Floats, runs: Codes | None, share: float) -> float:

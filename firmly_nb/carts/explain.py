@@ -22,8 +22,8 @@ from firmly_nb.carts.effects import (
     columns_of,
     epsilon_squared,
     holm,
-    p_value_of,
     ranks_of,
+    rarity,
     run_means,
     spearman,
     without_runs,
@@ -48,6 +48,7 @@ FEWEST_OF_A_LEVEL = 5  # rarer levels are taken together
 RARE = "(rare)"
 ALARM = 0.05
 CONSTANT = 0.9  # share of a field's spread between runs from which it counts as one value a run
+DRIFT = " A drift from run to run can look the same. Let its values take turns from run to run."
 ARRANGEMENTS = 35  # over the runs; with fewer even the best one is not rare
 ENOUGH_RUNS = 5  # from which runs are drawn again as wholes
 BLOCKS = 10  # of consecutive orders of a run whose neighbours are alike
@@ -92,7 +93,7 @@ class _Sample(NamedTuple):
 def explain(
     features: pd.DataFrame,
     target: str = "order_latency_ms",
-    fields: Iterable[str] | None = None,
+    fields: Iterable[str] | str | None = None,
     *,
     resamples: int = 1000,
     level: float = 0.95,
@@ -108,8 +109,8 @@ def explain(
     target
         The column to be explained, in ms.
     fields
-        The candidates; by default every column that is neither an id, the outcome nor a time.
-        ``run_id`` says which orders are of one run.
+        The candidates, or one; by default every column that is neither an id, the outcome nor a
+        time. ``run_id`` says which orders are of one run.
     resamples, level, seed
         Of the bootstrap that gives the intervals; the same seed gives the same table.
 
@@ -133,7 +134,7 @@ def explain(
     ...     "data"]
     [['n_items', 'Spearman rho', 0.97], ['domain', 'epsilon squared', 0.19]]
     """
-    named = None if fields is None else list(fields)
+    named = [fields] if isinstance(fields, str) else None if fields is None else list(fields)
     for name in [target, *(named or ())]:
         if name not in features:
             raise coded_error(UnknownName, "FNB303", unknown("column", name, features.columns))
@@ -278,6 +279,11 @@ def _of_runs(field: _Field, log: Floats, runs: Codes) -> _Sample | str:
             f"Not judged: it is the same within each run, and {n_runs} runs are too few to tell it "
             "from other differences between runs. Let its values take turns within runs."
         )
+    if not field.is_numeric and codes.max() + 1 == n_runs:
+        return (
+            "Not judged: each run has a value of its own, which no other run shares. "
+            "Let its values take turns within runs."
+        )
     times = np.array([np.median(log[mine]) for mine in rows])
     return _Sample(codes, values, times, None, by_runs=True)
 
@@ -292,11 +298,11 @@ def _row(field: _Field, sample: _Sample, n: int, options: dict[str, Any]) -> dic
     y = codes_of(sample.log)
     ranks = ranks_of(y, np.ones(len(y)))
     columns = columns_of(sample.codes, is_numeric=field.is_numeric)
-    p_value, alike = p_value_of(columns, ranks, sample.runs, by_runs=sample.by_runs)
+    chance = rarity(columns, ranks, sample.runs, times=sample.log if sample.by_runs else None)
     others = 1 if field.is_numeric else int(sample.codes.max())
     plain = spearman if field.is_numeric else epsilon_squared
     measure = partial(_measured, plain, sample.runs)
-    clusters = _clusters(sample, alike=alike)
+    clusters = _clusters(sample, alike=chance.alike)
     drawn = {**options, "clusters": clusters}
     size = measure(sample.codes, y, np.ones(len(y)))
     low, high = bootstrapped(measure, sample.codes, y, **drawn)
@@ -316,7 +322,8 @@ def _row(field: _Field, sample: _Sample, n: int, options: dict[str, Any]) -> dic
         "high": min(high, 1.0),
         "explained": size**2 if field.is_numeric else size,
         "by_chance": others / (len(y) - 1),
-        "p_value": p_value,
+        "p_value": chance.p_value,
+        "as_drift": chance.shuffled <= ALARM < chance.p_value,
         "fastest": fast,
         "slowest": slow,
         "ratio": float(np.exp(ratio)),
@@ -408,7 +415,8 @@ def _give_credit(rows: list[dict[str, Any]], fields: dict[str, _Field], orders: 
             continue
         same = {other for other in rivals[name] if name in rivals[other]}
         row["finding"] = STANDS_OUT if not rivals[name] else TOGETHER if same else NOT_BEYOND
-        row["goes_with"] = ", ".join(sorted(same or rivals[name])) or None
+        row["others"] = sorted(same or rivals[name])
+        row["goes_with"] = ", ".join(row["others"]) or None
 
 
 def _beyond(field: _Field, other: _Field, orders: _Orders) -> float:
@@ -432,9 +440,10 @@ def _beyond(field: _Field, other: _Field, orders: _Orders) -> float:
         adjusted = _of_runs(part, orders.log[rows] - columns @ slopes, runs)
         sample = sample if isinstance(adjusted, str) else adjusted
     y = ranks_of(codes_of(sample.log), np.ones(len(sample.log)))
+    times = sample.log - sample.log.mean() if sample.by_runs else None
     columns = columns_of(sample.codes, is_numeric=field.is_numeric)
     if isinstance(rival, str) or rival.by_runs != sample.by_runs:
-        return p_value_of(columns, y, sample.runs, by_runs=sample.by_runs)[0]
+        return rarity(columns, y, sample.runs, times=times).p_value
     taken = columns_of(rival.codes, is_numeric=other.is_numeric, curved=True)
     blocks = sample.runs
     if blocks is not None:
@@ -443,7 +452,8 @@ def _beyond(field: _Field, other: _Field, orders: _Orders) -> float:
     basis = basis_of(taken)
     y = y - y.mean()
     y, columns = y - basis @ (basis.T @ y), columns - basis @ (basis.T @ columns)
-    return p_value_of(columns, y, blocks, by_runs=sample.by_runs, lost=basis.shape[1])[0]
+    times = None if times is None else times - basis @ (basis.T @ times)
+    return rarity(columns, y, blocks, times=times, taken=basis).p_value
 
 
 def _adjust(rows: list[dict[str, Any]]) -> None:
@@ -462,20 +472,21 @@ def _sentence(row: dict[str, Any]) -> str:
     chance = f"chance alone explains {percent(row['by_chance'])}, this {percent(row['explained'])}"
     if row["unit"] == "runs":
         chance += f"; {row['units']} runs, for it is the same within each"
+    drift = DRIFT if row["as_drift"] else ""
     if row["finding"] == NO_SIGN:
         return (
             f"No sign that {row['field']} matters: {size}; {chance}; "
-            f"Holm-adjusted p = {row['p_holm']:.2g}."
+            f"Holm-adjusted p = {row['p_holm']:.2g}.{drift}"
         )
     ratio = f"{number(row['ratio'])} times ({interval(row['ratio_low'], row['ratio_high'], '')})"
     sentence = f"{row['slowest']} took {ratio} as long as {row['fastest']}: {size}; {chance}."
     if row["finding"] == HINT:
         return f"A hint, no more (Holm-adjusted p = {row['p_holm']:.2g}): {sentence}"
     if row["finding"] == TOGETHER:
-        these = listed([row["field"], *row["goes_with"].split(", ")])
+        these = listed([row["field"], *row["others"]])
         return f"{these} go together: these orders cannot tell them apart. {sentence}"
     if row["finding"] == NOT_BEYOND:
-        return f"{row['field']} shows nothing beyond {row['goes_with']}. {sentence}"
+        return f"{row['field']} shows nothing beyond {listed(row['others'])}. {sentence}"
     return sentence
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
 
 from firmly_nb.api.money import minor_digits
-from firmly_nb.carts.effects import codes_of, numeric_effect
+from firmly_nb.carts.explain import explain
 from firmly_nb.charts.chart import (
     DEFAULT_MEASURE,
     Chart,
@@ -507,7 +507,7 @@ def cart_total(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Chart
     return make(
         traces,
         question=question,
-        sentence=_together(totals, times, currency),
+        sentence=_together(through, totals, measure, currency),
         caption=f"{excluded(orders)}{MEDIANS_SAID if medians else ''}"
         f"{' ' + binned_words(len(through)) if many else ''}"
         f"{_left_out(others, currency)}{_not_drawn(lost, drawn_lost)}",
@@ -602,28 +602,30 @@ def _fifths(through: pd.DataFrame, totals: Floats, measure: str, *, halo: bool) 
     ]
 
 
-def _together(totals: Floats, times: Floats, currency: str) -> str:
+def _together(through: pd.DataFrame, totals: Floats, measure: str, currency: str) -> str:
     if len(totals) < FEWEST_TO_JUDGE:
         there = there_are(len(totals))
         return f"Too few to say: {FEWEST_TO_JUDGE} placed orders are needed, {there}."
     if len(np.unique(totals)) < 2:
         same = amount(Decimal(str(totals[0])), minor_digits(currency))
         return f"Every cart has the same total, {same} {short_name(currency)}: nothing to see."
+    times = through[measure].to_numpy(np.float64)
+    known = [name for name in ("run_id", "started_at") if name in through]
+    orders = through[known].assign(total=totals, _time_ms=times)
+    orders = orders.sort_values("started_at", kind="stable") if "started_at" in known else orders
     # Its interval comes from a bootstrap: of very many orders some suffice.
-    step = max(len(totals) // RESAMPLED_ORDERS, 1)
-    found = numeric_effect(
-        codes_of(totals[::step]),
-        codes_of(times[::step]),
-        resamples=RESAMPLES,
-        seed=SEED,
-        level=0.95,
-    )
-    size = f"rank correlation {found.size:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
-    if found.low <= 0 <= found.high:
+    orders = orders.iloc[:: max(len(totals) // RESAMPLED_ORDERS, 1)]
+    [found] = explain(
+        orders, "_time_ms", ["total"], resamples=RESAMPLES, level=0.95, seed=SEED
+    ).to_dict("records")
+    if math.isnan(found["effect"]):
+        return str(found["sentence"])
+    size = f"rank correlation {found['effect']:+.2f} ({found['low']:+.2f} to {found['high']:+.2f})"
+    if found["p_value"] > 0.05 or found["low"] <= 0 <= found["high"]:
         return f"No sign of it: {size}."
     low, high = np.quantile(totals, [0.2, 0.8])
     small, big = np.median(times[totals <= low]), np.median(times[totals >= high])
-    verb = "take longer" if found.size > 0 else "take less time"
+    verb = "take longer" if found["effect"] > 0 else "take less time"
     return (
         f"Bigger carts {verb}: median {duration(float(small))} in the cheapest fifth, "
         f"{duration(float(big))} in the dearest; {size}."

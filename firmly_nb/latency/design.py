@@ -475,6 +475,8 @@ def _why_not(a: Side, b: Side, common: Codes, runs: tuple[int, int]) -> str:
         return "measured at different times"
     if len(common):
         return "the orders did not take turns within the runs"
+    if not min(runs):
+        return "there are orders without a run id"
     if min(runs) < ENOUGH_RUNS:
         return "measured in different runs"
     return "the runs did not take turns"

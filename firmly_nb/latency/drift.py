@@ -4,9 +4,9 @@ Change points are E-divisive's on the runs' medians (D. S. Matteson and N. A. Ja
 Nonparametric Approach for Multiple Change Point Analysis of Multivariate Data", Journal of the
 American Statistical Association 109, 2014). A good day is mostly followed by a good day, so runs
 are not put into random order: only what is new in each run is. A steady creep is told as a trend.
-Among fewer than eleven runs a change is held against noise whose neighbours are clearly alike. What
-could have been found at all is told, too: no change found among few and noisy runs does not mean
-that there was none.
+Among fewer than thirteen runs a change is held against noise whose neighbours are clearly alike.
+What could have been found at all is told, too: no change found among few and noisy runs does not
+mean that there was none.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     Codes = NDArray[np.intp]
 
 FEWEST_A_SIDE = 3
-MANY = 11  # runs from which their own noise says how alike neighbours are
+MANY = 13  # runs from which their own noise says how alike neighbours are
 FEWEST = 5  # runs
 FEW_A_SIDE = 2  # of fewer than MANY
-CHANGE_ALARM = 0.005
+CHANGE_ALARM = 0.004
 FEW_ALARM = 0.04
 FEW_ALIKE = 0.6  # what the noise of few runs is taken for: too few to tell
 FEW_DRAWS = 20_000

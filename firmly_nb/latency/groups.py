@@ -9,8 +9,9 @@ lie apart, and the difference may be that of the times.
 from __future__ import annotations
 
 import math
+import re
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from firmly_nb.latency.dependence import Estimates
-    from firmly_nb.latency.design import Design, Side, Tables
+    from firmly_nb.latency.design import Design, Kind, Side, Tables
     from firmly_nb.latency.effect import Codes, Flags
     from firmly_nb.latency.questions import Ends, Group
     from firmly_nb.latency.summary import Part
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 FEWEST = 10  # orders of a group, below which it is not judged
 SHOWN = (0.5, 0.95)
 MOST_SHOWN = 12  # groups of a table; all are in its data
+PLAIN_NOUN = re.compile("[a-z]{3,15}[a-gi-rtv-w]")  # its plural has an s
 LATE = 0.95  # an order is late from this quantile of all attempted orders on
 
 
@@ -99,7 +101,8 @@ class Keys:
         if self.of_time:
             return "window"
         known = {"domain": "merchant", "run_id": "run"}
-        return known.get(self.names[0], _bare(self.names[0])) if len(self.names) == 1 else "group"
+        name = _bare(self.names[0]) if len(self.names) == 1 else ""
+        return known.get(name, name if PLAIN_NOUN.fullmatch(name) else "group")
 
     @property
     def labels(self) -> list[str]:
@@ -415,7 +418,7 @@ class _Pair(NamedTuple):
     sides: tuple[Side, Side]
     uses: tuple[Flags, Flags]
     design: Design
-    items_differ: bool
+    apart: tuple[str, ...]  # what no order of one shares with one of the other
 
 
 class _Tail(NamedTuple):
@@ -578,11 +581,15 @@ class _Slowest:
         said = [
             f"A difference is not put down to the {self.keys.noun}: {reason}." for reason in why
         ]
-        if any(pair.items_differ for pair in pairs):
-            said.append(
-                "The groups have no number of items in common: whether it or the "
-                f"{self.keys.noun} makes the difference cannot be told."
-            )
+        own = {"domain": "merchant", "n_items": "number of items"}
+        by = {own.get(name, name) for name in self.keys.names}
+        noun = "number of items" if self.keys.names == ("n_items",) else self.keys.noun
+        others = dict.fromkeys(what for pair in pairs for what in pair.apart if what not in by)
+        said += [
+            f"The groups have no {what} in common: whether it or the {noun} makes the difference "
+            "cannot be told."
+            for what in others
+        ]
         return tuple(said)
 
     # What it rests on.
@@ -736,15 +743,33 @@ def _sides(parts: Sequence[Tables], *, planned: bool) -> tuple[tuple[Side, Side]
 def _arranged(a: Tables, b: Tables, *, planned: bool) -> _Pair:
     """Arrange two groups: like for like in what they share, within runs where they took turns."""
     (side_a, side_b), kinds = _sides((a, b), planned=planned)
-    items_differ = False
+    side_a, side_b = _in_one_run(side_a, side_b)
+    apart: tuple[str, ...] = ()
     if not len(np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])):
         alike = without_merchants(side_a, side_b, kinds)
         if alike is not None:
+            apart = _apart(side_a, side_b, kinds)
             side_a, side_b, kinds = alike
-            items_differ = all(kind.merchant is None and kind.items is None for kind in kinds)
-            items_differ &= any("n_items" in one[2] for one in (a, b))
     design, use_a, use_b = arrange(side_a, side_b, kinds, (), like_for_like=True, control=None)
-    return _Pair((side_a, side_b), (use_a, use_b), design, items_differ)
+    return _Pair((side_a, side_b), (use_a, use_b), design, apart)
+
+
+def _in_one_run(a: Side, b: Side) -> tuple[Side, Side]:
+    """Return the sides with their orders that have no run id as one run: they are of one set."""
+    one = max(int(side.run.max(initial=-1)) for side in (a, b)) + 1
+    a, b = (replace(side, run=np.where(side.run < 0, one, side.run)) for side in (a, b))
+    return a, b
+
+
+def _apart(a: Side, b: Side, kinds: Sequence[Kind]) -> tuple[str, ...]:
+    """Return in which of merchant and number of items no order is like one of the other side."""
+    own = [{kinds[k] for k in np.unique(one.kind[one.attempted])} for one in (a, b)]
+    found = []
+    for what, part in (("merchant", 0), ("number of items", 1)):
+        one, other = ({kind[part] for kind in side} - {None} for side in own)
+        if one and other and not one & other:
+            found.append(what)
+    return tuple(found)
 
 
 def _too_few(few: Sequence[str], groups: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from firmly_nb.display.text import count
 from firmly_nb.latency.questions import NARROW, NARROW_TAIL, NEEDED_FOR_TAIL, WIDE, Margins
-from firmly_nb.latency.shares import wilson
+from firmly_nb.latency.shares import never_narrower, wilson
 
 if TYPE_CHECKING:
     from firmly_nb.latency.effect import Flags, Floats
@@ -288,7 +288,8 @@ def _reached(k: float, n: float, more: int, wanted: float, level: float) -> floa
     """Return the share of predicted studies that tell, with so many more orders."""
     rng = np.random.default_rng(SEED)
     truth = rng.beta(k + 0.5, n - k + 0.5, DRAWS)
-    low, high = wilson(k + rng.binomial(more, truth), n + more, level)
+    good = k + rng.binomial(more, truth)
+    low, high = never_narrower(*wilson(good, n + more, level), good, n + more, level)
     return float(((low >= wanted) | (high < wanted)).mean())
 
 

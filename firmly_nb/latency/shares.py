@@ -136,6 +136,31 @@ def wilson(
     return low, high
 
 
+def never_narrower(
+    low: ArrayLike, high: ArrayLike, k: ArrayLike, n: ArrayLike, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Widen an interval of k / n to that of Clopper and Pearson where it is narrower.
+
+    Close to 0 and 1 Wilson's holds the true share on average only: a share of 99% is above it in
+    8% of all hundreds of orders. What decides whether a target is missed must not be.
+
+    Examples
+    --------
+    >>> found = never_narrower(*wilson(97, 100), 97, 100)
+    >>> [round(float(end), 3) for end in found]
+    [0.915, 0.994]
+    """
+    from scipy.special import betaincinv
+
+    k, n = np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    tail = (1 - level) / 2
+    bad = n - k
+    # An end at 0 or 1 has no beta distribution.
+    least = np.where(k > 0, betaincinv(np.maximum(k, 1e-9), bad + 1, tail), 0.0)
+    most = np.where(bad > 0, betaincinv(k + 1, np.maximum(bad, 1e-9), 1 - tail), 1.0)
+    return np.minimum(low, least), np.maximum(high, most)
+
+
 def share(k: int, n: int, level: float = 0.95) -> Share:
     """Return k / n with Wilson's interval; the share of none is unknown.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,7 +31,7 @@ from firmly_nb.display.text import (
 )
 from firmly_nb.latency.asked import limit_of, share_of
 from firmly_nb.latency.columns import ended_ms, floats, is_value
-from firmly_nb.latency.shares import Share, share_of_attempted
+from firmly_nb.latency.shares import Share, never_narrower, share_of_attempted
 from firmly_nb.outcomes import PLACED
 from firmly_nb.schema import Column, Table
 
@@ -121,6 +121,8 @@ def verdict_of(attained: Share, wanted: float) -> str:
 def slo_attainment(orders: pd.DataFrame, limit_ms: float, level: float = 0.95) -> Share:
     """Return the share of attempted orders that were placed within a limit.
 
+    Its interval is never narrower than that of Clopper and Pearson.
+
     Examples
     --------
     >>> import pandas as pd
@@ -129,7 +131,12 @@ def slo_attainment(orders: pd.DataFrame, limit_ms: float, level: float = 0.95) -
     >>> slo_attainment(orders, 200).count
     1
     """
-    return good_fraction(orders, {"time_to_order_placed_ms": limit_ms}, level)
+    found = good_fraction(orders, {"time_to_order_placed_ms": limit_ms}, level)
+    if not found.of or (found.dependence is not None and found.dependence.unit == "none"):
+        return found
+    n = found.worth if found.worth > 0 else float(found.of)
+    low, high = never_narrower(found.low, found.high, n * found.share, n, level)
+    return replace(found, low=float(low), high=float(high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,8 +460,9 @@ def goodput(orders: pd.DataFrame, limits_ms: Mapping[str, float]) -> float:
 def running_s(orders: pd.DataFrame) -> float:
     """Return for how many seconds runs were under way: from first start to last end of each.
 
-    Time in which several runs were is counted once. Orders without a run id are parted where none
-    was open for over a minute and ten times as long as usual from start to start, or for an hour.
+    Time in which several runs were is counted once. A run is parted where none of its orders was
+    open for over an hour and ten times as long as usual from start to start. Orders without a run
+    id are parted after a minute and ten times as long as usual, or after an hour.
 
     Examples
     --------
@@ -488,17 +496,24 @@ def running_s(orders: pd.DataFrame) -> float:
 def _parted(
     runs: NDArray[np.integer[Any]], begins: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.integer[Any]]:
-    """Return the run of each order; those without one are parted at long idle times."""
-    without = np.flatnonzero(runs < 0)
+    """Return the run of each order, parted at long idle times.
+
+    A run id lasts over a short pause, such as one that a merchant asked for, but a run that was
+    resumed the next day was not under way at night.
+    """
     found = np.array(runs, dtype=np.int64)
-    if not len(without):
-        return found
-    by_start = without[np.argsort(begins[without], kind="stable")]
-    idle = begins[by_start][1:] - np.maximum.accumulate(ends[by_start])[:-1]
-    usual = float(np.median(np.diff(begins[by_start]))) if len(by_start) > 1 else 0.0
-    is_new = idle > min(max(IDLE_S * 1e9, LONG_PAUSE * usual), LONGEST_PAUSE_S * 1e9)
-    top = int(runs.max(initial=-1)) + 1
-    found[by_start] = top + np.concatenate([[0], np.cumsum(is_new)])
+    by_start = np.lexsort((begins, found))
+    bounds = np.flatnonzero(np.diff(found[by_start])) + 1
+    top = int(found.max(initial=-1)) + 1
+    for rows in np.split(by_start, bounds):
+        idle = begins[rows][1:] - np.maximum.accumulate(ends[rows])[:-1]
+        usual = float(np.median(np.diff(begins[rows]))) if len(rows) > 1 else 0.0
+        short, long = LONG_PAUSE * usual, LONGEST_PAUSE_S * 1e9
+        has_id = found[rows[0]] >= 0
+        is_new = idle > (max(short, long) if has_id else min(max(IDLE_S * 1e9, short), long))
+        if is_new.any() or not has_id:
+            found[rows] = top + np.concatenate([[0], np.cumsum(is_new)])
+            top += 1 + int(is_new.sum())
     return found
 
 

@@ -35,6 +35,7 @@ WINDOW = re.compile(
 )
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 MONDAY_S = 4 * 86_400  # the Unix epoch was a Thursday: weeks begin four days later
+LONGEST_S = 100 * 366 * 86_400
 MOST_GROUPS = 500
 NONE = "(none)"
 NOT_GROUPS = frozenset({"recording_id", "tags", "started_at"})
@@ -269,8 +270,11 @@ def _values(recs: Grouped, name: str) -> tuple[Codes, list[str], bool]:
         return (*_ordered(_column(recs, name)), False)
     if (match := WINDOW.fullmatch(name)) is not None:
         seconds = int(match[1] or 1) * SECONDS[match[2][0].lower()]
-        if seconds <= 0:
-            text = f'A window must be above 0, got {quoted(name)}. Use "5min", "1h" or "day".'
+        if not 0 < seconds <= LONGEST_S:
+            text = (
+                f"A window must be above 0 and at most 100 years, got {quoted(name)}. "
+                'Use "5min", "1h" or "day".'
+            )
             raise coded_error(ValueError, "FNB340", text)
         return (*_of_time(recs, seconds), True)
     allowed = [known for known in ORDERS.names if known not in NOT_GROUPS]
@@ -298,7 +302,11 @@ def _ordered(column: pd.Series[Any]) -> tuple[Codes, list[str]]:
     place = np.empty(len(names) + 1, dtype=np.intp)
     place[by] = np.arange(len(names))
     place[-1] = len(names)  # of code -1
-    return place[codes], [*(printable(names[code]) for code in by), NONE]
+    told = [printable(names[code]) for code in by]
+    none = NONE
+    while none in told:
+        none = f"({none})"
+    return place[codes], [*told, none]
 
 
 def _number(text: str) -> float:

@@ -12,17 +12,27 @@ from scipy import stats
 
 from firmly_nb.carts.effects import (
     benjamini_hochberg,
-    categorical_effect,
     codes_of,
     epsilon_squared,
     holm,
-    numeric_effect,
     spearman,
 )
 from firmly_nb.carts.explain import explain, explain_in_words, features
 from firmly_nb.carts.schemas import EXPLANATIONS
 
 QUICK = {"resamples": 200, "level": 0.95, "seed": 0}
+
+
+def numeric_effect(x, y, **options):
+    """What is told of a number, from a table of one field."""
+    table = pd.DataFrame({"x": x, "order_latency_ms": np.asarray(y) + 1.0})
+    [found] = explain(table, fields=["x"], **options).to_dict("records")
+    return found
+
+
+def categorical_effect(groups, y, **options):
+    """The same of a category."""
+    return numeric_effect([f"group {one}" for one in groups], y, **options)
 
 
 def orders(n: int = 240, seed: int = 1) -> pd.DataFrame:
@@ -55,12 +65,12 @@ def test_effects_and_p_values_agree_with_scipy(ties):
     groups = rng.integers(0, 4, 80)
     found = numeric_effect(codes_of(x), codes_of(y), **QUICK)
     reference = stats.spearmanr(x, y)
-    assert found.size == pytest.approx(reference.statistic)
-    assert found.p_value == pytest.approx(reference.pvalue)
+    assert found["effect"] == pytest.approx(reference.statistic)
+    assert found["p_value"] == pytest.approx(reference.pvalue)
     found = categorical_effect(groups, codes_of(y), **QUICK)
     h = stats.kruskal(*(y[groups == group] for group in range(4)))
-    assert found.size == pytest.approx(h.statistic / 79)
-    assert found.p_value == pytest.approx(h.pvalue)
+    assert found["effect"] == pytest.approx(h.statistic / 79)
+    assert found["p_value"] == pytest.approx(h.pvalue)
 
 
 def test_a_weight_of_two_is_a_row_twice():
@@ -89,7 +99,10 @@ def test_intervals_cover_the_true_effect_about_as_often_as_they_say():
         x, groups, y = (codes_of(each) for each in draw(150, seed))
         rho = numeric_effect(x, y, **QUICK)
         epsilon = categorical_effect(groups, y, **QUICK)
-        hits += [rho.low <= true_rho <= rho.high, epsilon.low <= true_epsilon <= epsilon.high]
+        hits += [
+            one["low"] <= true <= one["high"]
+            for one, true in ((rho, true_rho), (epsilon, true_epsilon))
+        ]
     assert (hits >= 88).all(), hits
     assert (hits <= 100).all()
 
@@ -226,21 +239,24 @@ def test_what_is_all_alike_goes_with_nothing():
 def test_what_is_the_same_goes_with_itself_entirely():
     x = codes_of(range(30))
     found = numeric_effect(x, x, **QUICK)
-    assert (found.size, found.high) == (pytest.approx(1), pytest.approx(1))
-    assert found.high <= 1
-    assert 0 <= found.p_value < 1e-100
+    assert (found["effect"], found["high"]) == (pytest.approx(1), pytest.approx(1))
+    assert found["high"] <= 1
+    assert 0 <= found["p_value"] < 1e-100
     opposite = numeric_effect(x, x[::-1], **QUICK)
-    assert (opposite.size, opposite.low) == (pytest.approx(-1), pytest.approx(-1))
-    assert opposite.low >= -1
-    assert opposite.p_value == pytest.approx(found.p_value)
+    assert (opposite["effect"], opposite["low"]) == (pytest.approx(-1), pytest.approx(-1))
+    assert opposite["low"] >= -1
+    assert opposite["p_value"] == pytest.approx(found["p_value"])
     groups = np.repeat([0, 1, 2], 10)
     of_groups = categorical_effect(groups, groups, **QUICK)
-    assert (of_groups.size, of_groups.by_chance) == (pytest.approx(1), pytest.approx(2 / 29))
-    assert of_groups.high <= 1
+    assert (of_groups["effect"], of_groups["by_chance"]) == (
+        pytest.approx(1),
+        pytest.approx(2 / 29),
+    )
+    assert of_groups["high"] <= 1
     nothing = categorical_effect(groups, np.tile(np.arange(10), 3), **QUICK)
-    assert nothing.size == pytest.approx(0, abs=1e-12)
-    assert nothing.low == 0
-    assert nothing.p_value == pytest.approx(1)
+    assert nothing["effect"] == pytest.approx(0, abs=1e-12)
+    assert nothing["low"] == 0
+    assert nothing["p_value"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95])
@@ -262,9 +278,9 @@ def test_an_interval_is_the_quantiles_of_resamples_moved_back_by_their_bias(leve
         (rhos, numeric_effect(codes_of(x), y, **options)),
         (epsilons, categorical_effect(groups, y, **options)),
     ):
-        bias = np.mean(drawn) - found.size
+        bias = np.mean(drawn) - found["effect"]
         ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - bias
-        assert [found.low, found.high] == pytest.approx(np.clip(ends, -1, 1).tolist())
+        assert [found["low"], found["high"]] == pytest.approx(np.clip(ends, -1, 1).tolist())
 
 
 def told(**changes: object) -> pd.DataFrame:
@@ -520,3 +536,62 @@ def test_cart_size_and_merchant_are_told_apart_by_orders_that_differ_in_one_of_t
 
 def test_runs_are_no_explanation():
     assert "run_id" not in explain(in_runs(4, 6, 10), resamples=2)["field"].tolist()
+
+
+def by_runs(rng, runs, *, changed, factor=1.0, alike=0.0):
+    """Twenty orders a run; a field is the same within each run."""
+    values = np.asarray(changed)
+    effect = rng.standard_normal(runs)
+    for at in range(1, runs):
+        effect[at] = alike * effect[at - 1] + np.sqrt(1 - alike**2) * effect[at]
+    run = np.repeat(np.arange(runs), 20)
+    logs = 0.1 * effect[run] + np.log(factor) * values[run] + 0.1 * rng.standard_normal(len(run))
+    return pd.DataFrame(
+        {
+            "run_id": [f"run {one}" for one in run],
+            "field": [f"v{one}" for one in values[run]],
+            "order_latency_ms": np.exp(6 + logs),
+        }
+    )
+
+
+@pytest.mark.parametrize("changed", [[0] * 10 + [1] * 10, np.arange(20) * 3 // 20])
+def test_a_field_that_changes_seldom_is_no_cause_where_runs_are_like_the_run_before(changed):
+    rng = np.random.default_rng(20)
+    alarms = 0
+    for _ in range(40):
+        table = by_runs(rng, 20, changed=changed, alike=0.6)
+        alarms += explain(table, fields=["field"], resamples=20)["p_value"].iloc[0] < 0.05
+    assert alarms <= 5
+
+
+@pytest.mark.parametrize("changed", [[0] * 4 + [1] * 4, [0] * 6 + [1] * 6, [0, 1] * 5])
+def test_a_field_that_doubles_the_time_of_runs_is_found_among_few(changed):
+    table = by_runs(np.random.default_rng(21), len(changed), changed=changed, factor=2.0)
+    found = row(explain(table, fields=["field"], resamples=50), "field")
+    assert found["finding"] == "stands out"
+    assert found["unit"] == "runs"
+
+
+def test_what_a_drift_can_make_is_told():
+    rng = np.random.default_rng(22)
+    table = by_runs(rng, 10, changed=[0] * 5 + [1] * 5)
+    table["order_latency_ms"] *= 1.1 ** np.repeat(np.arange(10), 20)
+    found = row(explain(table, fields=["field"], resamples=50), "field")
+    assert found["finding"] == "no sign"
+    assert found["sentence"].endswith(
+        "A drift from run to run can look the same. Let its values take turns from run to run."
+    )
+
+
+def test_a_field_that_is_another_in_each_run_is_not_judged():
+    table = by_runs(np.random.default_rng(23), 10, changed=range(10))
+    found = row(explain(table, fields="run_id", resamples=20), "run_id")
+    assert found["sentence"].startswith("Not judged: each run has a value of its own")
+
+
+def test_names_with_commas_stay_whole():
+    table = told(**{"a, b": np.where(np.arange(40) >= 20, "x", "y")})
+    found = explain(table, fields=["a, b", "kind"], resamples=20)
+    assert row(found, "kind")["sentence"].startswith("kind and a, b go together: ")
+    assert row(found, "a, b")["sentence"].startswith("a, b and kind go together: ")
