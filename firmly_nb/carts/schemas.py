@@ -29,7 +29,7 @@ SNAPSHOTS = Table(
         *KEYS,
         Column("kind", "category", "", "cart, or order once it is placed"),
         Column("cart_id", "str", "", "the cart's id"),
-        Column("platform_id", "category", "", "the merchant's shop system, such as magento"),
+        Column("platform_id", "category", "", "the merchant's platform, such as magento"),
         Column("shop_id", "category", "", "the merchant's domain"),
         Column("display_name", "str", "", "the merchant's name"),
         Column("cart_status", "category", "", "active, submitted, item_not_shippable, ..."),
@@ -62,7 +62,7 @@ LINE_ITEMS = Table(
         *KEYS,
         Column("line_no", "int64", "", "place in the cart; the first is 1"),
         Column("line_item_id", "str", "", "the line's id"),
-        Column("platform_line_item_id", "str", "", "the line's id in the shop system"),
+        Column("platform_line_item_id", "str", "", "the line's id on the merchant's platform"),
         Column("sku", "str", "", "what was bought (sku, else id)"),
         Column("base_sku", "str", "", "the product, without its variant"),
         Column("variant_id", "str", "", "the variant's id"),
@@ -223,7 +223,7 @@ CONVENTIONS = Table(
         Column("n_against", "int64", "", "carts that say something else"),
         Column("carts_for", "object", "", "their recording_id and seq, a list of pairs"),
         Column("carts_against", "object", "", "the same of those against"),
-        Column("sentence", "str", "", "the answer in words"),
+        Column("sentence", "str", "", "the convention in words"),
     ),
 )
 

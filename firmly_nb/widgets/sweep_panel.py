@@ -546,7 +546,7 @@ def panel_html(shown: Mapping[str, Any]) -> str:
     outcomes = [(f"{row['mark']} {row['words']}", f"{row['n']:,}") for row in shown["outcomes"]]
     percentiles = [(row["name"], _both(row)) for row in shown["percentiles"]]
     blocks = [_table("Settings", settings), _table("Outcomes", [*outcomes, *shown["facts"]])]
-    blocks.append(_table("Time to order-placed", percentiles))
+    blocks.append(_table("Time to order placed", percentiles))
     head = shown["headline"] or "Not started: this panel needs a running kernel to place orders."
     said = [text for text in (shown["message"], shown["late"], shown["prospect"]) if text]
     message = "".join(f"<p>{escape(text)}</p>" for text in said)

@@ -493,7 +493,7 @@ def bytes_words(event: Event) -> Json:
         return {"text": None, "note": NO_BYTES}
     shown = exact[:MOST_SHOWN_BYTES]
     left = len(exact) - len(shown)
-    note = "As they came, secrets taken out."
+    note = "As they came, secrets redacted."
     return {"text": shown, "note": f"{note} {count(left, 'character')} more." if left else note}
 
 
