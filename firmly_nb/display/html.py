@@ -7,6 +7,7 @@ reads on light and dark grounds.
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from firmly_nb.display.text import PAGES, as_html
@@ -45,7 +46,7 @@ def quiet(text: str) -> str:
 
 def page_link(text: str, page_name: str) -> str:
     """Link a page of the documentation, in a quiet line."""
-    return f'<div style="{QUIET}"><a href="{PAGES}{page_name}">{as_html(text)}</a></div>'
+    return f'<div style="{QUIET}"><a href="{PAGES}{page_name}">{escape(text)}</a></div>'
 
 
 def notes(texts: Iterable[str]) -> str:

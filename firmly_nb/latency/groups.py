@@ -283,7 +283,7 @@ class GroupedLatency:
             if label not in kept:
                 continue
             is_first, before = label != before, label
-            cells = (
+            cells: tuple[str | Cell, ...] = (
                 Cell(label if is_first else ""),
                 row_label(row["stage"]),
                 Cell(count(row["n"]), small=_of(row)),
