@@ -114,6 +114,16 @@ class Settings:
         return flags
 
 
+def _meaning(text: str, choices: Sequence[str] | None) -> str:
+    named = f": {', '.join(f'``{one}``' for one in choices)}" if choices else ""
+    return f"{text[0].upper()}{text[1:]}{named}."
+
+
+MEANINGS = {
+    one.name: _meaning(one.metadata["help"], one.metadata["choices"]) for one in fields(Settings)
+}
+
+
 def _defaults() -> dict[str, Any]:
     return {f.name: f.default for f in fields(Settings) if f.default is not MISSING}
 
