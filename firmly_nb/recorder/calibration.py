@@ -286,7 +286,7 @@ _HEADS: tuple[str | Head, ...] = (
     "condition",
     "events",
     *(Head(name, "µs") for name in ("p50", "p99", "max", "own p50", "own p99")),
-    "in uncertainty",
+    "within uncertainty",
 )
 
 
