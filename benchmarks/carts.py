@@ -323,8 +323,8 @@ snapshots with {options.lines} lines each, {n_lines:,} lines in all. Python {pyt
 events (`record_path` and `meta`).
 - **Second row**: the least that it can do. The lines are picked out beforehand, without keys. It \
 makes one table of the five.
-- **What it lacks**: its amounts are integers beside floats. It neither mends nor marks what a \
-merchant got wrong.
+- **Both rows**: amounts are integers beside floats. `json_normalize` neither mends nor marks what \
+a merchant got wrong.
 """
 
 

@@ -1373,9 +1373,8 @@ class EventLines:
                 return
             self.begun = True
             n = sum(item.get("quantity", 1) for item in record.items)
-            pieces = "1 piece" if n == 1 else f"{n} pieces"
             # What a flow will order is not known at its first call.
-            asked = "call by call" if record.flow else pieces
+            asked = "call by call" if record.flow else f"quantity {n}"
             self._print(f"{record.domain} ({record.environment}), {asked}")
         elif isinstance(record, Event):
             gap_ms = (record.t_ns - self.last_ns) / 1e6

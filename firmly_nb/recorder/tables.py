@@ -93,7 +93,7 @@ ORDERS = Table(
             "the call that orders: place-order, or complete-order after others; null if external",
         ),
         Column("n_items", "int64", "", "lines asked for"),
-        Column("quantity", "int64", "", "pieces asked for"),
+        Column("quantity", "int64", "", "sum of the quantities"),
         Column("variants", "category", "", "what was asked for, in the order of its lines"),
         Column("outcome", "category", "", f"how it ended: {', '.join(KNOWN)}"),
         Column("order_exists", "category", "", "whether there is an order: yes, no or unknown"),

@@ -474,8 +474,7 @@ def form_text(form: OrderForm) -> str:
     wrong = f"; {len(form.problems)} fields are not right yet" if form.problems else ""
     order = form.order
     count: Any = order.quantity if order else 0
-    pieces = "1 piece" if count == 1 else f"{count} pieces"
-    return f"OrderForm({where}; {_merchant(order)}, {pieces}{wrong})"
+    return f"OrderForm({where}; {_merchant(order)}, quantity {count}{wrong})"
 
 
 def form_html(form: OrderForm) -> str:
