@@ -17,6 +17,7 @@ import numpy as np
 
 import firmly_nb as fnb
 from benchmarks.quiet import FOREIGN_SHARE, TRIES, undisturbed
+from firmly_nb.latency.summary import row_label
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-replay.md"
 PROFILE, RATE, SPEED = "typical", 4, 10
@@ -117,7 +118,8 @@ def stages(recorded: fnb.Recordings, replay: fnb.Recordings) -> str:
         low, high = before.loc[stage, ["p50_low_ms", "p50_high_ms"]]
         was, now = before.loc[stage, "p50_ms"], after.loc[stage, "p50_ms"]
         within = "yes" if low <= now <= high else "no"
-        rows.append(f"| `{stage}` | {was:.1f} | {low:.1f} to {high:.1f} | {now:.1f} | {within} |")
+        shown = f"{was:.1f} | {low:.1f} to {high:.1f} | {now:.1f} | {within}"
+        rows.append(f"| {row_label(str(stage))} | {shown} |")
     return "\n".join(rows)
 
 

@@ -61,8 +61,8 @@ Other tools say of themselves:
 
 {many_rate} orders a second for {many_seconds} s, profile `{many_profile}`. The error is the
 recorded arrival minus the simulator's own time, taken immediately before it sends the event. So
-the simulator's delay between the two counts as error. "In bound" is the share of events that
-were sent no earlier than their recorded arrival minus its error bound.
+the simulator's delay between the two counts as error. "Within uncertainty" is the share of events
+that were sent no earlier than their recorded arrival minus its uncertainty.
 
 {errors}
 """
@@ -183,7 +183,7 @@ def lag_table(turns: list[Turn]) -> str:
 
 def error_table(found: pd.DataFrame) -> str:
     """Return the page's table of errors."""
-    head = ["events", "median ms", "p99 ms", "max ms", "share a read", "in bound"]
+    head = ["events", "median ms", "p99 ms", "max ms", "share a read", "within uncertainty"]
     figures = [f"{found['error_ms'].quantile(q):.3f}" for q in (0.5, 0.99, 1.0)]
     shares = [f"{found['coalesced'].mean():.2%}", f"{found['inside'].mean():.2%}"]
     return table(head, [[str(len(found)), *figures, *shares]])

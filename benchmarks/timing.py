@@ -60,8 +60,8 @@ One step of work took (median): {steps}.
 The sender's clock is read before it sends, so its own delay counts as error. Its kernel tells when
 it handed the event to the network device; "own" is the error from there on. "Share a read" is the
 share of coalesced events, which came in one read with the one before. The kernel keeps one time
-for both, and the uncertainty of the earlier one grows by as much. "In bound" is the share of
-events that were really sent within their own uncertainty. The reading delay runs from the kernel
+for both, and the uncertainty of the earlier one grows by as much. "Within uncertainty" is the share
+of events that were really sent within their own uncertainty. The reading delay runs from the kernel
 timestamp to having the bytes. It is the error of a recorder without kernel timestamps.
 
 {own}
@@ -162,7 +162,8 @@ def digits(milliseconds: float) -> str:
 
 def own_table(turns: pd.DataFrame) -> list[list[str]]:
     """Say what firmly-nb's errors are made of."""
-    rows = [["", "own median ms", "own p99 ms", "reading delay p99 ms", "share a read", "in bound"]]
+    heads = "own median ms, own p99 ms, reading delay p99 ms, share a read, within uncertainty"
+    rows = [["", *heads.split(", ")]]
     ours = turns[turns["client"] == OURS]
     for (tls, condition), there in ours.groupby(["tls", "condition"], sort=False):
         own, delay, inside = (pooled(there, name) for name in ("own_us", "delay_us", "inside"))

@@ -54,7 +54,7 @@ AT_ONCE_HEAD = [
     "sender median ms",
     "sender p99 ms",
     "share a read",
-    "in bound",
+    "within uncertainty",
     "disturbed",
 ]
 

@@ -18,6 +18,7 @@ from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.messages import coded_error, wrong_type
 from firmly_nb.display.text import count, printable
+from firmly_nb.docstrings import tells_twins
 from firmly_nb.engine import options_of
 from firmly_nb.environments import guard
 from firmly_nb.recordings.recordings import Recording
@@ -58,6 +59,7 @@ class ShownCart(dict[str, Any]):
         return escape(repr(self))
 
 
+@tells_twins
 class Checkout:
     """Flow with an existing cart, made by ``lab.flow``: each method is one recorded call.
 
@@ -317,6 +319,7 @@ def _nothing(record: Record) -> None:
     del record
 
 
+@tells_twins
 class CartCalls:
     """Calls of a lab about a cart, one by one; what ``lab.complete_order`` orders."""
 
@@ -328,6 +331,30 @@ class CartCalls:
 
         Single calls change one cart for each merchant, until ``lab.complete_order`` orders it.
         They are not recorded; those of ``lab.flow`` are.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+        item
+            Item to add.
+        flush_cart
+            Whether the cart is emptied first.
+
+        Raises
+        ------
+        GuardError
+            If the merchant is not on the allow-list; nothing was sent.
+        FirmlyError
+            If the merchant refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.add_line_item("staging.luma.gift", fnb.Item(variant_id="WS12-XS-Orange"))
         """
         return self._wait_for(domain, steps.add_line_item(item, flush_cart=flush_cart))
 
@@ -338,7 +365,33 @@ class CartCalls:
         return await self._await_for(domain, steps.add_line_item(item, flush_cart=flush_cart))
 
     def update_line_item(self, domain: str, line: Item | str, quantity: int) -> ShownCart:
-        """Change a quantity; ``line`` is a line item id, a variant id or an item."""
+        """Change a quantity; ``line`` is a line item id, a variant id or an item.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+        line
+            Line item: its id, a variant id, or an ``Item``.
+        quantity
+            New quantity.
+
+        Raises
+        ------
+        GuardError
+            If the merchant is not on the allow-list; nothing was sent.
+        FirmlyError
+            If the merchant refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.add_line_item("staging.luma.gift", fnb.Item(variant_id="WS12-XS-Orange"))
+            lab.update_line_item("staging.luma.gift", "WS12-XS-Orange", 2)
+        """
         return self._wait_for(domain, steps.update_line_item(line, quantity))
 
     async def update_line_item_async(
@@ -348,7 +401,31 @@ class CartCalls:
         return await self._await_for(domain, steps.update_line_item(line, quantity))
 
     def remove_line_item(self, domain: str, line: Item | str) -> ShownCart:
-        """Remove a line item, named by its id, a variant id or an item."""
+        """Remove a line item, named by its id, a variant id or an item.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+        line
+            Line item: its id, a variant id, or an ``Item``.
+
+        Raises
+        ------
+        GuardError
+            If the merchant is not on the allow-list; nothing was sent.
+        FirmlyError
+            If the merchant refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.add_line_item("staging.luma.gift", fnb.Item(variant_id="WS12-XS-Orange"))
+            lab.remove_line_item("staging.luma.gift", "WS12-XS-Orange")
+        """
         return self._wait_for(domain, steps.remove_line_item(line))
 
     async def remove_line_item_async(self, domain: str, line: Item | str) -> ShownCart:
@@ -356,7 +433,31 @@ class CartCalls:
         return await self._await_for(domain, steps.remove_line_item(line))
 
     def set_shipping_info(self, domain: str, address: Address) -> ShownCart:
-        """Set the shipping address."""
+        """Set the shipping address.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+        address
+            Where to send the order.
+
+        Raises
+        ------
+        GuardError
+            If the merchant is not on the allow-list; nothing was sent.
+        FirmlyError
+            If the merchant refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.add_line_item("staging.luma.gift", fnb.Item(variant_id="WS12-XS-Orange"))
+            lab.set_shipping_info("staging.luma.gift", fnb.Address.example())
+        """
         return self._wait_for(domain, steps.set_shipping_info(address))
 
     async def set_shipping_info_async(self, domain: str, address: Address) -> ShownCart:
@@ -364,7 +465,30 @@ class CartCalls:
         return await self._await_for(domain, steps.set_shipping_info(address))
 
     def set_billing_info(self, domain: str, address: Address) -> ShownCart:
-        """Set the billing address of the cart."""
+        """Set the billing address of the cart.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+        address
+            Where to send the bill.
+
+        Raises
+        ------
+        GuardError
+            If the merchant is not on the allow-list; nothing was sent.
+        FirmlyError
+            If the merchant refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.set_billing_info("staging.luma.gift", fnb.Address.example())
+        """
         return self._wait_for(domain, steps.set_billing_info(address))
 
     async def set_billing_info_async(self, domain: str, address: Address) -> ShownCart:
@@ -374,7 +498,34 @@ class CartCalls:
     def set_shipping_method(
         self, domain: str, method: str, shipment_id: str | None = None
     ) -> ShownCart:
-        """Choose a shipping method by its id."""
+        """Choose a shipping method by its id.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+        method
+            Id of the method, such as ``TWO_DAY``.
+        shipment_id
+            Id of the shipment, if the cart has several.
+
+        Raises
+        ------
+        LookupError
+            If no shipment offers it, or several do and none is named; nothing was sent.
+        GuardError
+            If the merchant is not on the allow-list; nothing was sent.
+        FirmlyError
+            If the merchant refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.set_shipping_method("staging.luma.gift", "TWO_DAY")
+        """
         return self._wait_for(domain, steps.set_shipping_method(method, shipment_id))
 
     async def set_shipping_method_async(
@@ -384,7 +535,30 @@ class CartCalls:
         return await self._await_for(domain, steps.set_shipping_method(method, shipment_id))
 
     def add_promo_code(self, domain: str, *codes: str) -> ShownCart:
-        """Apply 1 to 10 promo codes."""
+        """Apply 1 to 10 promo codes.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+        *codes
+            1 to 10 promo codes.
+
+        Raises
+        ------
+        GuardError
+            If the merchant is not on the allow-list; nothing was sent.
+        FirmlyError
+            If the merchant refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.add_promo_code("staging.luma.gift", "LUMA10")
+        """
         return self._wait_for(domain, steps.add_promo_code(*codes))
 
     async def add_promo_code_async(self, domain: str, *codes: str) -> ShownCart:
@@ -392,7 +566,28 @@ class CartCalls:
         return await self._await_for(domain, steps.add_promo_code(*codes))
 
     def clear_promo_codes(self, domain: str) -> ShownCart:
-        """Take all promo codes off."""
+        """Take all promo codes off.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+
+        Raises
+        ------
+        GuardError
+            If the merchant is not on the allow-list; nothing was sent.
+        FirmlyError
+            If the merchant refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.clear_promo_codes("staging.luma.gift")
+        """
         return self._wait_for(domain, steps.clear_promo_codes())
 
     async def clear_promo_codes_async(self, domain: str) -> ShownCart:
@@ -426,6 +621,14 @@ class CartCalls:
         ------
         GuardError
             If something may not be ordered there; nothing was sent.
+
+        Examples
+        --------
+        ::
+
+            lab.add_line_item("staging.luma.gift", fnb.Item(variant_id="WS12-XS-Orange"))
+            lab.set_shipping_info("staging.luma.gift", fnb.Address.example())
+            lab.complete_order("staging.luma.gift")
         """
         return follow(self._completing(domain, card, billing_info, captcha_token, options))
 

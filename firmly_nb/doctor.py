@@ -179,7 +179,7 @@ def timing_facts() -> Iterator[Finding]:
     yield _processors()
     stamps, counters = _probe_kernel()
     yield Finding(
-        "kernel receive stamps",
+        "kernel timestamps",
         "yes" if stamps else "no",
         stamps,
         ""

@@ -35,7 +35,17 @@ Name = Literal["simulator", "staging", "custom"]
 
 
 class GuardError(PermissionError):
-    """Host, merchant or card not allowed; nothing was sent."""
+    """Host, merchant or card not allowed; nothing was sent.
+
+    Examples
+    --------
+    ::
+
+        try:
+            fnb.connect(api_url="https://api.firmly.live", app_id="any")
+        except fnb.GuardError as error:
+            print(error)
+    """
 
 
 @dataclass(frozen=True, slots=True)

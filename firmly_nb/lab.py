@@ -25,7 +25,7 @@ import warnings
 import weakref
 from dataclasses import asdict, replace
 from functools import partial
-from inspect import Parameter, signature
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
 
 from firmly_nb import catalogue, environments
@@ -44,6 +44,7 @@ from firmly_nb.background import (
 from firmly_nb.checkout import CartCalls, Checkout
 from firmly_nb.display.messages import check_names, code_of, coded_error, quoted, wrong_type
 from firmly_nb.display.text import count, number, printable
+from firmly_nb.docstrings import entries, parted, takes_options, tells_twins
 from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
 from firmly_nb.reach import Reach, look
@@ -52,7 +53,7 @@ from firmly_nb.recorder.journal import default_directory, expanded
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.settings_file import settings_of
-from firmly_nb.sim.settings import Settings, SimulatorOptions
+from firmly_nb.sim.settings import MEANINGS, Settings, SimulatorOptions
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
@@ -82,7 +83,37 @@ LONGEST_ENVIRONMENT = 16  # a longer text may be an app id that was passed first
 
 
 class PlaceOptions(TypedDict, total=False):
-    """Options of :meth:`Lab.place`; what each does stands there."""
+    """Options of an order.
+
+    Attributes
+    ----------
+    sse
+        Whether the order asks for events. False is the plain call.
+    warm
+        Whether the connection is opened before the clock starts. False measures it as well.
+    isolated
+        Whether a process of its own records. False records in this one.
+    timeout_s
+        Longest wait in seconds, from this call on; 120 by default.
+    keep_raw
+        Whether the exact text of each event is kept.
+    max_event_bytes
+        Most bytes that are kept of an event; 2 MiB by default. The rest is read and counted.
+    max_stream_bytes
+        Most bytes that are kept of an order; 64 MiB by default. The rest is read and counted.
+    max_events
+        Most events that are kept of an order; 10,000 by default. The rest is read and counted.
+    settle
+        Whether to ask the cart if it is unknown whether the order exists.
+    traceparent
+        Whether to send the ids of the span that ``rec.otlp`` makes, in the header of that name.
+    run_id
+        Id of the run, to find it again.
+    tags
+        Tags of the order, as a dict of strings.
+    headers
+        Headers for the simulator, such as ``{"x-sim-fault": "stall"}``; others are refused.
+    """
 
     sse: bool
     warm: bool
@@ -100,7 +131,29 @@ class PlaceOptions(TypedDict, total=False):
 
 
 class SweepOptions(PlaceOptions, total=False):
-    """Arguments of :meth:`Lab.sweep`; what each does stands there."""
+    """Arguments of a sweep.
+
+    Attributes
+    ----------
+    count
+        Number of orders.
+    rate
+        Orders a second, or a text such as ``"30/min"``. They start on time, whatever still runs.
+    concurrency
+        Most orders in flight; without a rate, that many always.
+    arrival
+        ``"constant"``, ``"poisson"`` or ``"closed"``.
+    duration
+        Seconds, or a text such as ``"10 min"``.
+    seed
+        Seed of everything random.
+    budget
+        A ``fnb.Budget``, or a dict of its fields.
+    name
+        A name to find the sweep again.
+    resume
+        ``run_id`` of a run that was stopped or killed. With the same orders, it places the rest.
+    """
 
     count: int | None
     rate: float | str | None
@@ -114,7 +167,7 @@ class SweepOptions(PlaceOptions, total=False):
 
 
 class CompareOptions(PlaceOptions, total=False):
-    """Arguments of :meth:`Lab.compare`; what each does stands there."""
+    """Arguments of :meth:`Lab.compare`, as those of a sweep."""
 
     rate: float | str | None
     concurrency: int | None
@@ -124,32 +177,19 @@ class CompareOptions(PlaceOptions, total=False):
     resume: str | None
 
 
-def _named(names: Any, defaults: Mapping[str, Any]) -> Callable[[Call], Call]:
-    """Let the signature of a function name what it takes as ``**options``: Tab completes it."""
-
-    def told(function: Call) -> Call:
-        asked = signature(function)
-        *own, _ = asked.parameters.values()
-        options = [
-            Parameter(
-                name,
-                Parameter.KEYWORD_ONLY,
-                default=defaults.get(name),
-                annotation=kind.__forward_arg__,
-            )
-            for name, kind in names.__annotations__.items()
-        ]
-        vars(function)["__signature__"] = asked.replace(parameters=[*own, *options])
-        return function
-
-    return told
+def _meanings(*documented: Any) -> dict[str, str]:
+    found = [parted(each.__doc__ or "").get("Attributes", "") for each in documented]
+    return {name: said for section in found for name, said in entries(section).items()}
 
 
-PLACE_DEFAULTS = asdict(Options())
-SIMULATOR_DEFAULTS = asdict(Settings())
+PLACE_DEFAULTS, PLACE_MEANINGS = asdict(Options()), _meanings(PlaceOptions, SweepOptions)
 
 
-@_named(SimulatorOptions, SIMULATOR_DEFAULTS)
+def _places(names: Any) -> Callable[[Call], Call]:
+    return takes_options(names, PLACE_DEFAULTS, PLACE_MEANINGS)
+
+
+@takes_options(SimulatorOptions, asdict(Settings()), MEANINGS)
 def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave alone
     environment: str | None = None,
     *,
@@ -296,11 +336,19 @@ def diagnose(environment: str | None, **given: Any) -> Reach:
         return follow(submit(look, lab._open(), missing))  # noqa: SLF001
 
 
+@tells_twins
 class Lab(CartCalls):
     """Client that places and records orders in one environment.
 
     Made by :func:`connect`. Use it as a context manager, or call :meth:`close`; a lab that is
     forgotten is closed by itself.
+
+    Examples
+    --------
+    ::
+
+        with fnb.connect(profile="instant") as other:
+            rec = other.place(fnb.Order.example())
     """
 
     def __init__(self, bench: Bench) -> None:
@@ -343,7 +391,7 @@ class Lab(CartCalls):
         """Folder where each event is written before it is shown."""
         return self._bench.journal
 
-    @_named(PlaceOptions, PLACE_DEFAULTS)
+    @_places(PlaceOptions)
     def place(
         self,
         order: Order,
@@ -366,15 +414,7 @@ class Lab(CartCalls):
         on_record
             Gets each record as it comes, e.g. ``timeline.feed``; see :meth:`start`.
         **options
-            ``sse=False``: the plain call without events. ``warm=False``: measure the connection
-            too. ``isolated=False``: record in this process. ``timeout_s``: the time that you wait
-            at most, from this call on; 120 by default.
-            ``keep_raw``: keep each event's exact text. ``run_id``, ``tags``: for later.
-            ``max_events``, ``max_event_bytes``, ``max_stream_bytes``: how much is kept (10,000
-            events, 2 MiB, 64 MiB); all else is read for the order's end, and counted.
-            ``headers``: the simulator's, like ``{"x-sim-fault": "stall"}``; others are refused.
-            ``settle``: ask the cart where it is unknown whether the order exists.
-            ``traceparent``: send the ids of the span that ``rec.otlp`` makes, in that header.
+            Options of the order.
 
         Returns
         -------
@@ -389,11 +429,17 @@ class Lab(CartCalls):
             If no session or key could be had; nothing was ordered.
         KeyboardInterrupt
             On Ctrl-C. The stream is closed and ``lab.last`` has what was recorded.
+
+        Examples
+        --------
+        ::
+
+            rec = lab.place(order, fnb.Card.test())
         """
         attempt = self.start(order, card, on_record=on_record, **options)
         return attempt.wait(EventLines() if progress else None)
 
-    @_named(PlaceOptions, PLACE_DEFAULTS)
+    @_places(PlaceOptions)
     async def place_async(
         self,
         order: Order,
@@ -407,7 +453,7 @@ class Lab(CartCalls):
         attempt = self.start(order, card, on_record=on_record, **options)
         return await attempt.wait_async(EventLines() if progress else None)
 
-    @_named(PlaceOptions, PLACE_DEFAULTS)
+    @_places(PlaceOptions)
     def start(
         self,
         order: Order,
@@ -421,6 +467,34 @@ class Lab(CartCalls):
         The attempt can be waited for, cancelled and asked for its recording. ``on_record`` gets
         each record once it is in the journal, on the background thread: it must not block.
         The other arguments and the errors are those of :meth:`place`.
+
+        Parameters
+        ----------
+        order
+            What to order.
+        card
+            A test card; by default ``Card.test()``.
+        on_record
+            Called with each record once it is in the journal, on the background thread; it must not
+            block.
+        **options
+            Those of an order.
+
+        Raises
+        ------
+        GuardError
+            If it may not be ordered there; nothing was sent.
+        TypeError
+            If ``order`` is not an order.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            begun = lab.start(order)
+            rec = begun.wait()
         """
         if not isinstance(order, Order):
             raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
@@ -428,7 +502,7 @@ class Lab(CartCalls):
         guard(self.environment, order.domain, card, by_calls=order.by_calls)
         return Attempt(bench, order, card, how, on_record)
 
-    @_named(SweepOptions, PLACE_DEFAULTS)
+    @_places(SweepOptions)
     def sweep(
         self,
         orders: Orders,
@@ -451,13 +525,7 @@ class Lab(CartCalls):
         progress
             Whether a bar is shown.
         **arguments
-            ``count``: how many orders. ``rate``: orders a second, or ``"30/min"``; they start on
-            time whatever is still running. ``concurrency``: how many are in flight at most; without
-            a rate, always. ``arrival``: ``"constant"``, ``"poisson"`` or ``"closed"``.
-            ``duration``: seconds, or ``"10 min"``. ``seed``: of everything random. ``budget``: a
-            :class:`Budget`. ``name``, ``run_id``, ``tags``: to find it again. ``resume``: the run
-            id of a sweep that was stopped; with the same ``orders``, what it has not sent is sent.
-            Everything else is an option of :meth:`place`.
+            Arguments of the sweep, and options of each order.
 
         Raises
         ------
@@ -465,12 +533,18 @@ class Lab(CartCalls):
             If an argument is wrong, or the plan is beyond the budget; nothing was sent.
         GuardError
             If something of it may not be ordered there; nothing was sent.
+
+        Examples
+        --------
+        ::
+
+            recs = lab.sweep(order, count=10, rate="600/min", progress=False)
         """
         from firmly_nb.sweep.progress import bar
 
         return self.start_sweep(orders, card, **arguments).wait(bar().show if progress else None)
 
-    @_named(SweepOptions, PLACE_DEFAULTS)
+    @_places(SweepOptions)
     async def sweep_async(
         self,
         orders: Orders,
@@ -485,13 +559,36 @@ class Lab(CartCalls):
         started = self.start_sweep(orders, card, **arguments)
         return await started.wait_async(bar().show if progress else None)
 
-    @_named(SweepOptions, PLACE_DEFAULTS)
+    @_places(SweepOptions)
     def start_sweep(
         self, orders: Orders, card: Card | None = None, **arguments: Unpack[SweepOptions]
     ) -> Sweep:
         """Begin a sweep and return at once: it can be watched, stopped and waited for.
 
         Nothing is shown. The arguments and errors are those of :meth:`sweep`.
+
+        Parameters
+        ----------
+        orders
+            An ``Order``, a list or generator of them, or ``fnb.grid(...)``.
+        card
+            A test card; by default ``Card.test()``.
+        **arguments
+            Those of a sweep, and of each order.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, or the plan is beyond the budget; nothing was sent.
+        GuardError
+            If something of it may not be ordered there; nothing was sent.
+
+        Examples
+        --------
+        ::
+
+            sweep = lab.start_sweep(order, count=3, rate=50)
+            recs = sweep.wait()
         """
         from firmly_nb.sweep.sweep import begin
 
@@ -504,7 +601,7 @@ class Lab(CartCalls):
             return self._last_sweep
         raise wrong
 
-    @_named(CompareOptions, PLACE_DEFAULTS)
+    @_places(CompareOptions)
     def compare(  # noqa: PLR0913 - each is asked for by name
         self,
         order_a: Order | Variant,
@@ -549,10 +646,7 @@ class Lab(CartCalls):
         progress
             Whether a bar and the looks are shown.
         **arguments
-            ``rate``, ``concurrency``, ``arrival``, ``seed``, ``name`` as of :meth:`sweep`.
-            ``run_id``: an id of your own. ``resume``: the id of a comparison that was stopped or
-            killed; with the same orders, what it has not placed is placed.
-            Everything else is an option of :meth:`place`.
+            Arguments as of :meth:`sweep`, and options of each order.
 
         Returns
         -------
@@ -599,7 +693,7 @@ class Lab(CartCalls):
                 block.wait(show)
         return study.result()
 
-    @_named(CompareOptions, PLACE_DEFAULTS)
+    @_places(CompareOptions)
     async def compare_async(  # noqa: PLR0913 - as of compare
         self,
         order_a: Order | Variant,
@@ -661,7 +755,7 @@ class Lab(CartCalls):
         benches = [lab._open() for lab in labs]  # noqa: SLF001 - of its own kind
         return study(benches, orders, card, asked | own, rest)
 
-    @_named(PlaceOptions, PLACE_DEFAULTS)
+    @_places(PlaceOptions)
     def flow(
         self,
         domain: str = DEMO_MERCHANT,
@@ -674,7 +768,7 @@ class Lab(CartCalls):
 
         Use it with ``with`` or ``async with``. Each call is recorded as a stage of one recording,
         which ``complete_order`` returns; pauses between calls are in no time but the wall time.
-        A flow has a device, and so a cart, of its own.
+        A flow has a device, and so a cart, of its own. ``timeout_s`` limits each call.
 
         Parameters
         ----------
@@ -707,7 +801,26 @@ class Lab(CartCalls):
         return Checkout(bench, bench.begin_flow(domain, how), show, on_record)
 
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
-        """Return the device's session: ``device_id``, ``expires``; the token stays inside."""
+        """Return the device's session: ``device_id``, ``expires``; the token stays inside.
+
+        Parameters
+        ----------
+        renew
+            Whether to begin a new session.
+
+        Raises
+        ------
+        FirmlyError
+            If the API refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.session()["device_id"]
+        """
         return follow(self._ask(catalogue.session, renew=renew))
 
     async def session_async(self, *, renew: bool = False) -> pd.Series[Any]:
@@ -715,7 +828,21 @@ class Lab(CartCalls):
         return await follow_async(self._ask(catalogue.session, renew=renew))
 
     def public_key(self) -> dict[str, Any]:
-        """Return the public key for cards: ``kid`` and the JWK."""
+        """Return the public key for cards: ``kid`` and the JWK.
+
+        Raises
+        ------
+        FirmlyError
+            If the API refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.public_key()["kid"]
+        """
         return follow(self._ask(catalogue.public_key))
 
     async def public_key_async(self) -> dict[str, Any]:
@@ -723,7 +850,26 @@ class Lab(CartCalls):
         return await follow_async(self._ask(catalogue.public_key))
 
     def products(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """List a merchant's products: ``handle``, ``title``, ``url``."""
+        """List a merchant's products: ``handle``, ``title``, ``url``.
+
+        Parameters
+        ----------
+        domain
+            Host name of the merchant.
+
+        Raises
+        ------
+        FirmlyError
+            If the API refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.products()[["handle", "title"]]
+        """
         return follow(self._ask(catalogue.products, domain))
 
     async def products_async(self, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
@@ -731,7 +877,28 @@ class Lab(CartCalls):
         return await follow_async(self._ask(catalogue.products, domain))
 
     def variants(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
-        """List what can be ordered of a product: one row a variant, with what ``Item`` needs."""
+        """List what can be ordered of a product: one row a variant, with what ``Item`` needs.
+
+        Parameters
+        ----------
+        handle
+            Handle of the product, from ``lab.products()``.
+        domain
+            Host name of the merchant.
+
+        Raises
+        ------
+        FirmlyError
+            If the API refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.variants("radiant-tee")
+        """
         return follow(self._ask(catalogue.variants, domain, handle))
 
     async def variants_async(self, handle: str, domain: str = DEMO_MERCHANT) -> pd.DataFrame:
@@ -751,6 +918,21 @@ class Lab(CartCalls):
             The merchant; by default that of the row, or the demo merchant.
         quantity
             How many to order.
+
+        Raises
+        ------
+        FirmlyError
+            If the API refuses the call.
+        TypeError
+            If ``product`` is neither a handle nor a row of a catalogue.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.item("radiant-tee")
         """
         return follow(self._ask(catalogue.item, product, domain, quantity))
 
@@ -761,7 +943,28 @@ class Lab(CartCalls):
         return await follow_async(self._ask(catalogue.item, product, domain, quantity))
 
     def search(self, query: str, **filters: Any) -> pd.DataFrame:
-        """Search products over all merchants: ``domain``, ``handle``, ``title``, prices."""
+        """Search products over all merchants: ``domain``, ``handle``, ``title``, prices.
+
+        Parameters
+        ----------
+        query
+            Words to search for.
+        **filters
+            Filters as the API names them, such as ``domains``, ``min_price`` and ``in_stock``.
+
+        Raises
+        ------
+        FirmlyError
+            If the API refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.search("hoodie")
+        """
         return follow(self._ask(catalogue.search, query, filters))
 
     async def search_async(self, query: str, **filters: Any) -> pd.DataFrame:
@@ -774,6 +977,25 @@ class Lab(CartCalls):
         After an order with an unknown end: ``cart_status`` "submitted" with a
         ``platform_order_number`` means that it went through. Orders that ran at the same time have
         carts of their own: give the recording then. Secrets are taken out.
+
+        Parameters
+        ----------
+        of
+            Host name of a merchant: the cart of the lab's own device. Or a recording: that of its
+            device.
+
+        Raises
+        ------
+        FirmlyError
+            If the API refuses the call.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.cart()
         """
         return follow(self._ask(catalogue.cart, of))
 
@@ -790,6 +1012,11 @@ class Lab(CartCalls):
         into the journal. A recording of which it is known is returned as it is.
 
         A merchant that is still at work may submit an active cart later: wait before you settle.
+
+        Parameters
+        ----------
+        rec
+            Recording of an order whose existence is unknown.
 
         Raises
         ------
@@ -822,6 +1049,30 @@ class Lab(CartCalls):
 
         A local sender sends a known pattern through the path that an order takes, once while this
         process waits and once while it computes. Nothing is ordered, nothing is kept.
+
+        Parameters
+        ----------
+        events
+            Number of events to send.
+        seed
+            Seed of the times between events.
+        tls
+            Whether the connection is HTTPS.
+
+        Raises
+        ------
+        ValueError
+            If ``events`` is below 1.
+        CalibrationError
+            If this machine cannot send the events.
+        RuntimeError
+            If the lab is closed.
+
+        Examples
+        --------
+        ::
+
+            lab.calibrate(events=50)
         """
         return calibration.calibrate(events=events, seed=seed, tls=tls)
 
@@ -837,6 +1088,11 @@ class Lab(CartCalls):
         Name, proxy, connection and certificate of each host, then session, key, catalogue,
         allow-list, clock and who answers: each ``ok``, ``failed`` with cause and remedy, or ``not
         tried``.
+
+        Raises
+        ------
+        RuntimeError
+            If the lab is closed.
 
         Examples
         --------
@@ -894,7 +1150,15 @@ class Lab(CartCalls):
         return submit(examine, bench, order, card)
 
     def close(self) -> None:
-        """Close connections, recorder and simulator; safe to call again."""
+        """Close connections, recorder and simulator; safe to call again.
+
+        Examples
+        --------
+        ::
+
+            other = fnb.connect(profile="instant")
+            other.close()
+        """
         if self._finalizer.detach():
             forget(self._at_exit)
             if self._pid == os.getpid():
@@ -1109,9 +1373,8 @@ class EventLines:
                 return
             self.begun = True
             n = sum(item.get("quantity", 1) for item in record.items)
-            pieces = "1 piece" if n == 1 else f"{n} pieces"
             # What a flow will order is not known at its first call.
-            asked = "call by call" if record.flow else pieces
+            asked = "call by call" if record.flow else f"quantity {n}"
             self._print(f"{record.domain} ({record.environment}), {asked}")
         elif isinstance(record, Event):
             gap_ms = (record.t_ns - self.last_ns) / 1e6

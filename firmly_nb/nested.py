@@ -26,6 +26,12 @@ def allow_nested_loops() -> str:
     ------
     RuntimeError
         If the running loop is of a kind that cannot be patched (uvloop).
+
+    Examples
+    --------
+    ::
+
+        fnb.allow_nested_loops()
     """
     for name in ("nest_asyncio2", "nest_asyncio"):
         try:

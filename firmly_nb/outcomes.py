@@ -107,7 +107,7 @@ _ROWS = (
         "{began} ({code}){after}, {at}.",
     ),
     Outcome(
-        "http_error", "HTTP error", "answered with an HTTP error", "✕", "bad", "cross-thin",
+        "http_error", "HTTP error", "ended with an HTTP error", "✕", "bad", "cross-thin",
         "{began} HTTP {status}{named}, {at}.",
     ),
     Outcome(
@@ -119,7 +119,7 @@ _ROWS = (
         "No end within {limit}{after}.",
     ),
     Outcome(
-        "incomplete", "incomplete", "ended without an answer", "?", "warn", "y-down",
+        "incomplete", "incomplete", "ended incomplete", "?", "warn", "y-down",
         "Incomplete: {ended}.",
     ),
     Outcome(

@@ -354,7 +354,7 @@ def test_a_target_has_its_error_budget_its_rates_and_a_row_for_each_merchant(gat
     assert "of 25.0 allowed misses" in " ".join(said.split())
     assert "orders/s. Goodput: " in said
     _, said, _ = gate("slower friday", "--slo", "order=1500ms:95%")
-    assert "The intervals of all groups hold together with 95%." in said
+    assert "Family-wise level of the intervals: 95%." in said
 
 
 @pytest.mark.parametrize(

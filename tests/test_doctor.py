@@ -41,7 +41,7 @@ def calibration(error_ms: float) -> Calibration:
 def test_every_package_that_matters_is_named() -> None:
     names = [finding.name for finding in examine(measure=False).findings]
     assert names[:3] == ["python", "firmly-nb", "httpx"]
-    assert {"ipykernel", "ipywidgets", "jupyterlab", "kernel receive stamps", "app id"} <= {*names}
+    assert {"ipykernel", "ipywidgets", "jupyterlab", "kernel timestamps", "app id"} <= {*names}
 
 
 def test_what_is_installed_here_is_as_it_should_be() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 import textwrap
@@ -112,6 +113,20 @@ def test_another_name_is_an_attribute_error(package):
 
 def test_the_version_is_that_of_the_distribution():
     assert fnb.__version__ == version("firmly-nb")
+
+
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("pyproject.toml", r'^version = "(.+)"$'),
+        ("CITATION.cff", r"^version: (.+)$"),
+        ("firmly_nb/charts/labextension/package.json", r'^  "version": "(.+)",$'),
+        ("CHANGELOG.md", r"^## (\d.+)$"),
+    ],
+)
+def test_the_version_is_the_same_wherever_it_is_held(file, place):
+    root = Path(__file__).parents[1]
+    assert re.search(place, (root / file).read_text("utf-8"), re.MULTILINE)[1] == fnb.__version__
 
 
 SHADOWS = """

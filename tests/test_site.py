@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin
 
@@ -25,15 +27,45 @@ EVERY_NAME = [pytest.param(name, id=path) for path, name in names.names().items(
 # ------------------------------------------------------------------------- the reference
 
 
+# What has nothing of its own to raise; all else that can be called says its errors.
+RAISES_NOTHING = re.findall(
+    r"\S+",
+    """
+    Budget.within Flow.wire InvalidOrder.of Item.wire Lab.close Order.wire OrderForm.cancel
+    OrderForm.delete_preset Recording.asked Recording.conventions Recording.curl
+    Recording.records Recording.show_changes Recording.summary Recording.ticket
+    Recording.waterfall Recordings.asked Recordings.completion Recordings.conventions
+    Recordings.duckdb Recordings.field_presence Recordings.funnel Recordings.outcomes
+    Recordings.prices Recordings.schema_drift Recordings.show_changes Recordings.throughput
+    Sweep.on_progress Sweep.stop Sweep.wait_async SweepPanel.stop Timeline.add Timeline.clear
+    Timeline.recording Timeline.take
+    """,
+)
+
+
 @pytest.mark.parametrize("name", EVERY_NAME)
-def test_the_reference_says_all_of_a_name(name):
+def test_help_says_all_of_a_name(name):
+    """Each has a text, parameters, what it returns and raises, and those that are called code."""
     said = names.described(name.path)
     assert said.text
     assert [each for each, meaning in said.parameters.items() if not meaning] == []
     assert said.example or "::\n" in said.text
     if name.kind in {"function", "method"}:
         assert said.returns
-        assert said.raises
+        assert bool(said.raises) == (name.path not in RAISES_NOTHING)
+    if name.kind in {"function", "method", "class"}:
+        shown = inspect.getdoc(name.value)
+        assert [each for each in said.parameters if not re.search(rf"\b{each}\b", shown)] == []
+        assert ">>> " in shown or "::\n" in shown
+
+
+def test_a_twin_that_is_awaited_says_what_its_verb_says():
+    said, waits = names.described("Lab.search_async"), names.described("Lab.search")
+    assert (said.parameters, said.raises) == (waits.parameters, waits.raises)
+    assert said.example == 'await lab.search_async("hoodie")'
+    assert said.text == f"{waits.text}\n\nAwaited twin of :meth:`search`."
+    assert "KeyboardInterrupt" in names.described("Lab.place").raises
+    assert "KeyboardInterrupt" not in names.described("Lab.place_async").raises
 
 
 def test_every_name_is_on_one_page():
@@ -41,15 +73,10 @@ def test_every_name_is_on_one_page():
     assert sorted(shown) == sorted({path.partition(".")[0] for path in names.names()})
 
 
-def test_nothing_completes_what_is_no_name_or_has_words_of_its_own():
-    paths = list(names.names())
-    stale = [one for one in names.completions()["examples"] if "*" not in one and one not in paths]
-    parameters = {each for path in paths for each in names.described(path).parameters}
-    parameters |= {path.rpartition(".")[2] for path in paths}
-    stale += [
-        one for one in names.completions()["parameters"] if one.split(".")[-1] not in parameters
-    ]
-    assert stale == []
+def test_each_completion_is_the_example_of_a_property():
+    found = [one for one in names.names().values() if one.kind in {"property", "attribute"}]
+    used = {next(key for key in names.completions() if fnmatchcase(one.path, key)) for one in found}
+    assert used == set(names.completions())
 
 
 def test_a_page_has_signature_table_returns_raises_and_example():

@@ -77,6 +77,15 @@ OWN_CODES = {
 class FirmlyError(Mistake, Exception):
     """Error that firmly's API sent, or that kept a response from arriving.
 
+    Parameters
+    ----------
+    error
+        The API's name of the error.
+    description
+        The text that the API gave.
+    http_status
+        HTTP status; None without a response.
+
     Attributes
     ----------
     error

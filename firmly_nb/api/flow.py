@@ -251,6 +251,11 @@ class Flow(Order):
     captcha_token
         For merchants that need one.
 
+    Raises
+    ------
+    InvalidOrder
+        If a step is missing or wrong; it names each one.
+
     Examples
     --------
     >>> flow = Flow([
@@ -300,6 +305,18 @@ class Flow(Order):
     def example(cls, quantity: int = 1, **changes: Any) -> Self:
         """Return the flow of ``Order.example``: a line item, the address, the order.
 
+        Parameters
+        ----------
+        quantity
+            Quantity of the example's line item.
+        **changes
+            Fields of the flow that differ.
+
+        Raises
+        ------
+        InvalidOrder
+            If a field is missing or wrong; it names each one.
+
         Examples
         --------
         >>> Flow.example(quantity=2).quantity
@@ -309,7 +326,24 @@ class Flow(Order):
 
     @classmethod
     def of(cls, order: Order) -> Self:
-        """Return the flow that does what an order does: each item, the address, the order."""
+        """Return the flow that does what an order does: each item, the address, the order.
+
+        Parameters
+        ----------
+        order
+            Order whose items and address the steps send.
+
+        Raises
+        ------
+        TypeError
+            If it is not an ``Order``.
+
+        Examples
+        --------
+        ::
+
+            fnb.Flow.of(order)
+        """
         if not isinstance(order, Order):
             raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
         adds = [("add_line_item", item) for item in order.items]
@@ -321,7 +355,24 @@ class Flow(Order):
         )
 
     def changed(self, **changes: Any) -> Self:
-        """Return a flow with some fields of its order changed; its other steps stay."""
+        """Return a flow with some fields of its order changed; its other steps stay.
+
+        Parameters
+        ----------
+        **changes
+            Fields of the flow that differ.
+
+        Raises
+        ------
+        InvalidOrder
+            If a field is missing or wrong; it names each one.
+
+        Examples
+        --------
+        ::
+
+            fnb.Flow.example().changed(domain="staging.luma.gift")
+        """
         steps: list[Step] = list(self.steps)
         if "items" in changes:
             items = changes["items"]

@@ -61,7 +61,24 @@ def bare_domain(value: str) -> str:
 
 
 class InvalidOrder(Mistake, ValueError):  # noqa: N818 - reads as what it says
-    """Order or part of one that is not valid: each field and its problem; nothing was sent."""
+    """Order or part of one that is not valid: each field and its problem; nothing was sent.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    problems
+        Pairs of a field and what is wrong with it.
+
+    Examples
+    --------
+    ::
+
+        try:
+            fnb.Address.example(email="ada")
+        except fnb.InvalidOrder as error:
+            print(error.problems)
+    """
 
     code = "FNB101"
 
@@ -77,7 +94,24 @@ class InvalidOrder(Mistake, ValueError):  # noqa: N818 - reads as what it says
 
     @classmethod
     def of(cls, error: ValidationError, fields: Sequence[str] = ()) -> Self:
-        """Make it from pydantic's error, without the values; with the fields that there are."""
+        """Make it from pydantic's error, without the values; with the fields that there are.
+
+        Parameters
+        ----------
+        error
+            Error of pydantic.
+        fields
+            Names of the fields that exist.
+
+        Examples
+        --------
+        ::
+
+            try:
+                fnb.Item()
+            except fnb.InvalidOrder as error:  # made by InvalidOrder.of
+                print(error.problems)
+        """
         problems: dict[str, str] = {}
         for entry in error.errors(include_input=False, include_url=False):
             inner = entry.get("ctx", {}).get("error")
@@ -211,6 +245,36 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 class Address(ApiModel):
     """Shipping or billing address of an order.
 
+    Parameters
+    ----------
+    first_name
+        First name; it is masked on disk.
+    last_name
+        Last name; it is masked on disk.
+    email
+        E-mail address; it is masked on disk.
+    phone
+        Telephone number; it is masked on disk.
+    address1
+        Street and number.
+    address2
+        Second line of the address.
+    company
+        Company.
+    city
+        City.
+    state_or_province
+        State or province, as a code.
+    country
+        Country code of two letters.
+    postal_code
+        Postal code.
+
+    Raises
+    ------
+    InvalidOrder
+        If a field is missing or wrong; it names each one.
+
     Examples
     --------
     >>> Address.example().city
@@ -231,7 +295,24 @@ class Address(ApiModel):
 
     @classmethod
     def example(cls, **changes: Any) -> Self:
-        """Return a made-up address in Seattle, with any field changed by name."""
+        """Return a made-up address in Seattle, with any field changed by name.
+
+        Parameters
+        ----------
+        **changes
+            Fields that differ from the example.
+
+        Raises
+        ------
+        InvalidOrder
+            If a field is missing or wrong; it names each one.
+
+        Examples
+        --------
+        ::
+
+            fnb.Address.example(country="CA", state_or_province="ON", postal_code="M5V 3L9")
+        """
         return _made(cls, EXAMPLE_ADDRESS, changes)
 
 
@@ -253,6 +334,24 @@ class Item(ApiModel):
 
     What a merchant's catalogue has in ``add_to_cart_ref`` is sent as it came, with keys that are
     not known here: pass them by name, or the whole of it as ``add_to_cart_ref``.
+
+    Parameters
+    ----------
+    variant_id
+        Id of the variant.
+    product_id
+        Id of the product, for merchants that need it.
+    variant_handles
+        Options of the variant, for merchants that need them.
+    quantity
+        How many to order.
+    add_to_cart_ref
+        Reference that some merchants need to add the item.
+
+    Raises
+    ------
+    InvalidOrder
+        If a field is missing or wrong; it names each one.
 
     Examples
     --------
@@ -310,6 +409,13 @@ class Item(ApiModel):
         quantity
             How many to order.
 
+        Raises
+        ------
+        TypeError
+            If it is neither a row of ``lab.variants()`` nor a reference with a ``variant_id``.
+        InvalidOrder
+            If a field is missing or wrong; it names each one.
+
         Examples
         --------
         >>> Item.of({"add_to_cart_ref": {"variant_id": 41, "size": "L"}}).wire()
@@ -326,7 +432,14 @@ class Item(ApiModel):
         return cls.model_validate({"add_to_cart_ref": dict(ref), "quantity": quantity})
 
     def wire(self) -> dict[str, Any]:
-        """Return the item as Place Order v2 wants it."""
+        """Return the item as Place Order v2 wants it.
+
+        Examples
+        --------
+        ::
+
+            fnb.Item(variant_id="WS12-XS-Orange").wire()
+        """
         ref = self.model_dump(exclude={"quantity"}, exclude_none=True, mode="json")
         whole = copy.deepcopy(self.add_to_cart_ref)
         return {"add_to_cart_ref": whole or ref, "quantity": self.quantity}
@@ -396,6 +509,24 @@ SecretDigits = Annotated[SecretStr, BeforeValidator(_digits)]
 class Card(ApiModel):
     """Payment card. Number and CVV are secrets: no repr, error or dump shows them.
 
+    Parameters
+    ----------
+    number
+        Card number; only well-known test cards are accepted outside of the simulator.
+    name
+        Name on the card.
+    verification_value
+        CVV of the card; it is never written down.
+    month
+        Month in which the card expires.
+    year
+        Year in which the card expires.
+
+    Raises
+    ------
+    InvalidOrder
+        If a field is missing or wrong; it names each one.
+
     Examples
     --------
     >>> Card.test()
@@ -440,10 +571,23 @@ class Card(ApiModel):
     def test(cls, kind: str = "visa", **changes: Any) -> Self:
         """Return a well-known test card: one of :data:`TEST_CARDS` by name.
 
+        Parameters
+        ----------
+        kind
+            Name of the test card, such as ``visa`` or ``declined``.
+        **changes
+            Fields that differ, such as ``year``.
+
         Raises
         ------
         ValueError
             If there is no test card of that name.
+
+        Examples
+        --------
+        ::
+
+            fnb.Card.test("declined")
         """
         if kind not in TEST_CARDS:
             raise unknown_card(kind)
@@ -508,6 +652,24 @@ TEST_CARDS = {
 class Order(ApiModel):
     """Order of items at one merchant for one person; the card is passed separately.
 
+    Parameters
+    ----------
+    domain
+        Host name of the merchant.
+    items
+        The line items to order, at least one ``fnb.Item``.
+    shipping_info
+        Address to send the order to.
+    billing_info
+        Billing address; by default the shipping address.
+    captcha_token
+        Token of a solved captcha, for a merchant that needs one.
+
+    Raises
+    ------
+    InvalidOrder
+        If a field is missing or wrong; it names each one.
+
     Examples
     --------
     >>> order = Order.example(quantity=2)
@@ -531,7 +693,26 @@ class Order(ApiModel):
 
     @classmethod
     def example(cls, quantity: int = 1, **changes: Any) -> Self:
-        """Return an order that the simulator and ``staging.luma.gift`` can fulfil."""
+        """Return an order that the simulator and ``staging.luma.gift`` can fulfil.
+
+        Parameters
+        ----------
+        quantity
+            Quantity of the example's line item.
+        **changes
+            Fields of the order that differ.
+
+        Raises
+        ------
+        InvalidOrder
+            If a field is missing or wrong; it names each one.
+
+        Examples
+        --------
+        ::
+
+            fnb.Order.example(quantity=2)
+        """
         item = {
             "variant_id": "WS12-XS-Orange",
             "product_id": "WS12",
@@ -562,7 +743,19 @@ class Order(ApiModel):
         return sum(item.quantity for item in self.items)
 
     def wire(self, encrypted_card: str) -> dict[str, Any]:
-        """Return the body of Place Order v2; billing falls back to the shipping address."""
+        """Return the body of Place Order v2; billing falls back to the shipping address.
+
+        Parameters
+        ----------
+        encrypted_card
+            Card as the recorder sends it.
+
+        Examples
+        --------
+        ::
+
+            sorted(fnb.Flow.example().wire("JWE"))
+        """
         shipping = self.shipping_info.model_dump(exclude_none=True)
         billing = self.billing_info or self.shipping_info
         body: dict[str, Any] = {

@@ -288,7 +288,7 @@ def _grade(notice: Any) -> Severity | None:
 
 @check(name="quantity", severity="error")
 def quantity(cart: CheckedCart) -> list[Finding] | Skipped | None:
-    """Check that every line holds something: its quantity is above zero."""
+    """Check that the quantity of every line item is above zero."""
     looked = [line for line in cart.lines if line.pieces is not None]
     if not looked:
         return cart.unread_lines("quantity")
@@ -297,7 +297,7 @@ def quantity(cart: CheckedCart) -> list[Finding] | Skipped | None:
             f"{line.path}.quantity",
             "at least 1",
             written(line.pieces),
-            f"The line {line.name} holds {written(line.pieces)} pieces.",
+            f"Line item {line.name} has quantity {written(line.pieces)}.",
         )
         for line in looked
         if line.pieces <= 0
@@ -311,7 +311,7 @@ def written(pieces: Any) -> str:
 
 @check(name="lines-once", severity="error")
 def lines_once(cart: CheckedCart) -> list[Finding] | None:
-    """Check that no line is in the cart twice."""
+    """Check that no line item is in the cart twice."""
     if not cart.lines:
         return None
     ids = Counter(_contents(line) for line in cart.lines if line.line_item_id)
@@ -322,7 +322,7 @@ def lines_once(cart: CheckedCart) -> list[Finding] | None:
             first[line_id],
             f"{line_id} once",
             f"{count} times",
-            f"The line {line_id} is in the cart {count} times.",
+            f"Line item {line_id} is in the cart {count} times.",
         )
         for (line_id, *_), count in ids.items()
         if count > 1
@@ -335,9 +335,9 @@ def lines_once(cart: CheckedCart) -> list[Finding] | None:
     split = [
         Finding(
             first_of_name[name],
-            "one line",
-            f"{count} lines",
-            f"{name} is in {count} lines of its own.",
+            "one line item",
+            f"{count} line items",
+            f"{name} is in {count} line items of its own.",
             "warning",
         )
         for name, count in variants.items()
@@ -360,7 +360,7 @@ def _are_told_apart(cart: CheckedCart, name: str) -> bool:
 
 @check(name="line-ids-differ", severity="error")
 def line_ids_differ(cart: CheckedCart) -> list[Finding] | None:
-    """Check that no two different lines have one line_item_id."""
+    """Check that no two different line items have one line_item_id."""
     if not cart.ids:
         return None
     findings = []
@@ -372,9 +372,11 @@ def line_ids_differ(cart: CheckedCart) -> list[Finding] | None:
         if len(different) > 1:
             said = list(dict.fromkeys(_with_quantity(line) for line in lines))
             names = " and ".join(said) if len(said) > 1 else f"{said[0]}, with other contents"
-            sentence = f"The id {line_id} is that of {len(different)} lines: {names}."
-            found = f"{len(different)} lines"
-            findings.append(Finding(f"{lines[0].path}.line_item_id", "one line", found, sentence))
+            sentence = f"The id {line_id} is that of {len(different)} line items: {names}."
+            found = f"{len(different)} line items"
+            findings.append(
+                Finding(f"{lines[0].path}.line_item_id", "one line item", found, sentence)
+            )
     return findings[:MOST_FINDINGS]
 
 
@@ -386,7 +388,7 @@ def _with_quantity(line: Any) -> str:
 
 @check(name="lines-kept", severity="error")
 def lines_kept(cart: CheckedCart) -> list[Finding] | None:
-    """Check that every line of the snapshot before is still in the cart, with as many pieces."""
+    """Check that every line item of the snapshot before is still there, in the same quantity."""
     if cart.before is None or not cart.before.lines or not _has_lines(cart) or cart.was_filled:
         return None
     return list(_lost(cart, cart.before))
@@ -399,7 +401,7 @@ def _has_lines(cart: CheckedCart) -> bool:
 
 @check(name="prices-kept", severity="error")
 def prices_kept(cart: CheckedCart) -> list[Finding] | None:
-    """Check that a line's price is what it was in the snapshot before."""
+    """Check that a line item's price is what it was in the snapshot before."""
     if cart.before is None:
         return None
     both = [
@@ -424,7 +426,7 @@ def prices_kept(cart: CheckedCart) -> list[Finding] | None:
 
 @check(name="as-asked", severity="error")
 def as_asked(cart: CheckedCart) -> list[Finding] | Skipped | None:
-    """Check that the cart holds what was asked for, as many pieces, and nothing else."""
+    """Check that the cart holds what was ordered, in the same quantity, and nothing else."""
     if cart.asked is None or cart.is_partial or not _has_lines(cart):
         return None
     if any(line.pieces is None for line in cart.lines):
@@ -469,7 +471,7 @@ def _is_added_by_merchant(line: Any) -> bool:
 
 @check(name="shipments-cover-lines", severity="error")
 def shipments_cover_lines(cart: CheckedCart) -> list[Finding] | None:
-    """Check that every line to be sent is in exactly one shipment, and no other is."""
+    """Check that every line item to be sent is in exactly one shipment, and no other is."""
     shipments = [each for each in cart.shipments if each.shipment_id or each.line_item_ids]
     lines = {line.line_item_id: line for line in cart.lines if line.line_item_id}
     named = [line_id for each in shipments for line_id in each.line_item_ids]
@@ -482,19 +484,22 @@ def shipments_cover_lines(cart: CheckedCart) -> list[Finding] | None:
         is_sent = line.requires_shipping is not False and not _is_added_by_merchant(line)
         if times[line_id] not in ((1,) if is_sent else (0, 1)):
             name = line.name
-            sentence = f"The line {name} is in {times[line_id]} shipments."
+            sentence = f"Line item {name} is in {times[line_id]} shipments."
             findings.append(Finding(line.path, "1 shipment", str(times[line_id]), sentence))
     for line_id in times.keys() - lines.keys() - lost:
-        sentence = f"A shipment names the line {line_id}, which is not in the cart."
-        findings.append(Finding("shipments.line_item_ids", "a line of the cart", line_id, sentence))
+        sentence = f"A shipment names line item {line_id}, which is not in the cart."
+        findings.append(
+            Finding("shipments.line_item_ids", "a line item of the cart", line_id, sentence)
+        )
     return findings
 
 
 def _as_many(asked: Any, held: Any) -> list[Finding]:
     if asked == held:
         return []
-    sentence = f"{written(asked)} pieces asked for, {written(held)} in the cart."
-    return [Finding("line_items", f"{written(asked)} pieces", f"{written(held)} pieces", sentence)]
+    wanted, found = f"quantity {written(asked)}", f"quantity {written(held)}"
+    sentence = f"The order has {wanted}, the cart {found}."
+    return [Finding("line_items", wanted, found, sentence)]
 
 
 def pairs(before: CheckedCart, after: CheckedCart) -> Iterator[tuple[Any, Any | None]]:

@@ -47,7 +47,7 @@ IN_THE_TOTAL = (TAX, ADDONS, CREDIT, LINE_DISCOUNT, "cart discount")
 
 @check(name="line-price", severity="error")
 def line_price(cart: CheckedCart) -> list[Finding] | Skipped | None:
-    """Check that a line's price is its price x quantity, less its discount, as far as rounded."""
+    """Check that a line price is price x quantity, less its discount, as far as rounded."""
     looked = [
         line
         for line in cart.lines
@@ -80,7 +80,7 @@ def _wrong_line(line: Any, full: int, off: int) -> Finding:
     less = f" - {money(off)}" if off else ""
     expected = f"{_pieces(line.pieces)} x {money(line.price_minor)}{less} = {money(full - off)}"
     found = money(line.line_price_minor)
-    sentence = f"The line {name} costs {found}, but {expected}."
+    sentence = f"Line item {name} costs {found}, but {expected}."
     return Finding(f"{line.path}.line_price", expected, found, sentence)
 
 
@@ -103,7 +103,7 @@ def _other_than_before(cart: CheckedCart) -> Iterator[Finding]:
         if old.line_price_minor == new.price_minor * new.pieces != new.line_price_minor:
             money = _form(new.currency)
             was, now = money(old.line_price_minor), money(new.line_price_minor)
-            sentence = f"The line {new.name} costs {now}; at the same price it cost {was} before."
+            sentence = f"Line item {new.name} costs {now}; at the same price it cost {was} before."
             yield Finding(f"{new.path}.line_price", was, now, sentence)
 
 
@@ -126,7 +126,7 @@ def _rounded_lines(cart: CheckedCart, told: Told) -> Iterator[Finding]:
         money = _form(line.currency)
         expected = f"{_pieces(line.pieces)} x {money(line.price_minor)} = {money(round(full))}"
         found = money(line.line_price_minor)
-        sentence = f"The line {line.name} costs {found}, but {expected}: {_by(cart, told)}."
+        sentence = f"Line item {line.name} costs {found}, but {expected}: {_by(cart, told)}."
         yield Finding(f"{line.path}.line_price", expected, found, sentence, "info")
 
 
@@ -138,7 +138,7 @@ def _by(cart: CheckedCart, told: Told) -> str:
 
 @check(name="subtotal", severity="error")
 def subtotal(cart: CheckedCart) -> list[Finding] | Skipped | None:
-    """Check that the subtotal is the sum of the lines, before or after discounts."""
+    """Check that the subtotal is the sum of the line items, before or after discounts."""
     lines = [line.line_price_minor for line in cart.lines]
     stated = cart.row.sub_total_minor
     if stated is None or None in lines:
@@ -157,7 +157,9 @@ def subtotal(cart: CheckedCart) -> list[Finding] | Skipped | None:
     if not off:
         return None if sums.is_open else []
     full = sums.lines_total or 0
-    sentence = f"The subtotal is {money(stated)}, but the lines add up to {money(full)}{reason}."
+    sentence = (
+        f"The subtotal is {money(stated)}, but the line items add up to {money(full)}{reason}."
+    )
     return [Finding("sub_total", money(full), money(stated), sentence)]
 
 
@@ -243,7 +245,7 @@ def _other_convention(
 
 @check(name="discount-once", severity="error")
 def discount_once(cart: CheckedCart) -> list[Finding] | None:
-    """Check that a discount is taken off once: at the line, the subtotal or the total."""
+    """Check that a discount is taken off once: at the line item, the subtotal or the total."""
     if cart.is_mixed or cart.is_bare or not cart.sums.reductions:
         return None
     sums = cart.sums

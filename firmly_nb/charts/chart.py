@@ -33,6 +33,7 @@ from firmly_nb.charts.look import (
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import (
     LONGEST_NAME,
+    TIMES,
     as_plotly,
     count,
     duration,
@@ -425,13 +426,6 @@ def _legend_px(names: Sequence[str], width_px: int) -> int:
     return 18 + 20 * math.ceil(len(widths) / in_a_row)
 
 
-MEASURES = {
-    "time_to_order_placed_ms": "time to order-placed",
-    "order_latency_ms": "order latency",
-    "scheduled_order_latency_ms": "order latency from the planned start",
-    "time_to_first_event_ms": "time to the first event",
-    "time_to_headers_ms": "time to the headers",
-}
 DEFAULT_MEASURE = "time_to_order_placed_ms"
 MOST_MERCHANTS = 4
 OTHERS = SeriesLook(
@@ -441,7 +435,7 @@ OTHERS = SeriesLook(
 
 def measure_name(measure: str) -> str:
     """Return the name of a column in words."""
-    return MEASURES.get(measure, measure.removesuffix("_ms").replace("_", " "))
+    return TIMES.get(measure, measure.removesuffix("_ms").replace("_", " "))
 
 
 def placed(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> pd.DataFrame:
@@ -453,7 +447,7 @@ def placed(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> pd.DataFrame
         If there is no such column of times.
     """
     if measure not in orders:
-        raise coded_error(UnknownName, "FNB306", unknown("measure", measure, MEASURES))
+        raise coded_error(UnknownName, "FNB306", unknown("measure", measure, TIMES))
     return orders[is_value(orders["outcome"], PLACED) & orders[measure].notna()]
 
 
@@ -479,7 +473,7 @@ def interval_words(orders: pd.DataFrame, measure: str = DEFAULT_MEASURE) -> str:
     """Return in words how the intervals were computed, and which runs they speak of."""
     through = placed(orders, measure)
     basis = dependence_of_times(through[measure].to_numpy("float64"), units_of(through))
-    return basis_words({"order": basis}, 0.95)
+    return basis_words({measure_name(measure): basis}, 0.95)
 
 
 def failure_heights(lost: pd.DataFrame, times: Any) -> Any:

@@ -485,14 +485,13 @@ def _shift_words(found: Comparison) -> str:
     """Say what the lower part is, where its band ends, and what is not in the picture."""
     table = found.shift
     said = (
-        f" Lower part: shift with its band, {LEVEL_OF_BAND * 100:g}% for all percentiles together; "
-        "it decides nothing."
+        f" Lower part: shift with its {LEVEL_OF_BAND * 100:g}% confidence band; it decides nothing."
     )
     low, high = _shift_range(found)
     bounded = _bounded(table)
     names = [f"p{100 * q:g}" for q in table["q"]]
     if not bounded.any():
-        said += " The orders are too few for a band."
+        said += " There are too few orders for a band."
     elif not bounded.all():
         first, last = np.flatnonzero(bounded)[[0, -1]]
         said += f" The band ends at {names[first]} and {names[last]}: beyond, orders are too few."

@@ -104,8 +104,8 @@ def ecdf(
         traces,
         question=question,
         sentence=said,
-        caption=f"{excluded(orders)}{_intervals(orders, found, measure)} Band: 95% for the "
-        "whole curve (Dvoretzky-Kiefer-Wolfowitz), orders taken as independent."
+        caption=f"{excluded(orders)}{_intervals(orders, found, measure)} Shaded: 95% "
+        "confidence band of the whole curve (Dvoretzky-Kiefer-Wolfowitz), for independent orders."
         f"{_left_out(through, by_merchant=by_merchant)}",
         extra={
             "xaxis": time_axis(x, measure_name(measure)),

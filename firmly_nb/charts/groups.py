@@ -12,7 +12,7 @@ from firmly_nb.charts.chart import Chart, excluded, label_px, make, nothing, row
 from firmly_nb.charts.look import MERCHANT_LOOKS, merchant_looks, time_axis
 from firmly_nb.display.text import as_plotly, count, estimate, number, stated_percent
 from firmly_nb.latency.quantiles import quantile_name
-from firmly_nb.latency.summary import NO_STAGES
+from firmly_nb.latency.summary import NO_STAGES, row_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,14 +57,14 @@ def groups(found: GroupedLatency, noun: str, orders: pd.DataFrame) -> Chart:
         traces,
         question=question,
         sentence=found.sentence,
-        caption=f"{excluded(orders)} Marks: {quantile_name(p)}; lines: intervals that hold "
-        f"together with {stated_percent(found.level)}.{_missing(found, drawn, end)}",
+        caption=f"{excluded(orders)} Marks: {quantile_name(p)}; lines: intervals, "
+        f"family-wise level {stated_percent(found.level)}.{_missing(found, drawn, end)}",
         height_px=max(len(names) * (ROW_PX + GROUP_PX * len(drawn)), 150),
-        left_px=label_px(names),
+        left_px=label_px([row_label(name) for name in names]),
         extra={
             "xaxis": {**time_axis([longest], f"{quantile_name(p)} of the time", log=False)}
             | {"range": [0, end]},
-            "yaxis": row_axis(names) | {"showgrid": False},
+            "yaxis": row_axis([row_label(name) for name in names]) | {"showgrid": False},
             "shapes": _stripes(len(names)),
         },
     )
@@ -139,7 +139,8 @@ def _marks(
             "width": 5,
         },
         customdata=[
-            f"<b>{as_plotly(label)}</b><br>{as_plotly(stage)}, {count(one['n'], 'order')}<br>"
+            f"<b>{as_plotly(label)}</b><br>{as_plotly(row_label(stage))}, "
+            f"{count(one['n'], 'order')}<br>"
             f"{estimate(one['at'], one['low'], one['high'])}"
             for _, stage, one in here
         ],

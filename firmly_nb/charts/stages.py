@@ -147,7 +147,7 @@ def _none_reached(orders: pd.DataFrame) -> str:
 
 
 def _shares_said(table: pd.DataFrame) -> str:
-    return " Share: of all time to order-placed." if table["share_of_order"].notna().any() else ""
+    return " Share: of all times to order placed." if table["share_of_order"].notna().any() else ""
 
 
 def _how_certain(table: pd.DataFrame, orders: pd.DataFrame) -> str:

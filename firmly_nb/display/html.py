@@ -7,9 +7,10 @@ reads on light and dark grounds.
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
-from firmly_nb.display.text import as_html
+from firmly_nb.display.text import PAGES, as_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +42,11 @@ def card(body: str, width: str) -> str:
 def quiet(text: str) -> str:
     """Write a line that is less important than what is around it."""
     return f'<div style="{QUIET}">{as_html(text)}</div>' if text else ""
+
+
+def page_link(text: str, page_name: str) -> str:
+    """Link a page of the documentation, in a quiet line."""
+    return f'<div style="{QUIET}"><a href="{PAGES}{page_name}">{escape(text)}</a></div>'
 
 
 def notes(texts: Iterable[str]) -> str:

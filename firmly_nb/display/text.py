@@ -29,6 +29,17 @@ UNITS = re.compile(r"(?<=\d) (?=(?:ms|µs)\b)")
 # A single space that keeps a number together stays; all others, and rows of them, become one.
 SPACES = re.compile(rf"\s{{2,}}|[^\S{THIN_SPACE}{UNIT_SPACE}]")
 HIDDEN = "·"
+# The one name of each time, in labels and sentences; data keeps the name of its column.
+TIMES = {
+    "time_to_order_placed_ms": "time to order placed",
+    "scheduled_time_to_order_placed_ms": "time to order placed from the planned start",
+    "order_latency_ms": "order latency",
+    "scheduled_order_latency_ms": "order latency from the planned start",
+    "time_to_first_event_ms": "time to first event",
+    "time_to_headers_ms": "time to headers",
+    "time_to_failure_ms": "time to failure",
+}
+PAGES = "https://github.com/firmly-nb/firmly-nb/blob/main/"  # where a link finds docs/
 LONGEST_NAME, LONGEST = 48, 1_000  # characters of a name, and of any other text
 
 

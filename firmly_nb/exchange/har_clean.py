@@ -258,7 +258,7 @@ class _Cleaner:
         except ValueError:
             # Pictures and fonts: nobody can look what is in them.
             self.changed += 1
-            return rest | {"text": "", "comment": "not a text; taken out"}
+            return rest | {"text": "", "comment": "not a text; removed"}
         mime = str(body["mimeType"] or "").partition(";")[0].strip().lower()
         clean = self._stream(text) if mime == EVENT_STREAM else self._content(text)
         if "form" in mime:

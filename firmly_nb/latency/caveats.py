@@ -53,13 +53,13 @@ LATE_START, CLOCK_STEP, USER_CLOCK = "late-start", "clock-step", "user-clock"
 # What cannot be said because of each, in the order in which they are told.
 VOIDS = {
     COALESCED: "these times of stages",
-    BUFFERED: "all times of stages of these merchants; the time to the order holds",
+    BUFFERED: "all times of stages of these merchants; the time to order placed holds",
     UNCONFIRMED: "that these orders exist",
     UNREADABLE: "carts, totals and checks of these events",
     COMPRESSED: "when events inside one compressed block came; their times are upper bounds",
     UNFINISHED: "what the last event had in it",
     OUT_OF_ORDER: "these times of stages",
-    LATE_START: "plain times as an answer about the schedule; count from the planned start",
+    LATE_START: "plain times as a statement about the schedule; count from the planned start",
     CLOCK_STEP: "times of the wall clock; times since the request hold within their uncertainty",
     USER_CLOCK: "differences below the uncertainty of these events",
 }

@@ -22,7 +22,16 @@ import numpy as np
 from firmly_nb.display.html import page
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
-from firmly_nb.display.text import and_more, as_html, count, duration, number, percent, printable
+from firmly_nb.display.text import (
+    TIMES,
+    and_more,
+    as_html,
+    count,
+    duration,
+    number,
+    percent,
+    printable,
+)
 from firmly_nb.latency.columns import coded, floats, is_value
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
@@ -588,6 +597,7 @@ def _last_to_first(runs: list[Floats]) -> float:
 
 
 MOST_SHOWN = 40
+WHOLE = TIMES["time_to_order_placed_ms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -597,7 +607,7 @@ class RunDrift:
     Attributes
     ----------
     what
-        The time that was looked at: a stage, or the order.
+        The time that was looked at: a stage, or the time to order placed.
     runs
         ``RUN_MEDIANS``; empty where there is one run or none.
     changes
@@ -643,15 +653,15 @@ def run_drift(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None = No
     stages, orders
         The tables of recordings.
     stage
-        A stage's name; by default the time to order-placed.
+        A stage's name; by default the time to order placed.
     """
     times = _times(stages, orders, stage)
     looked_at = orders.assign(_time_ms=times)
-    within = _within(looked_at, stage or "order")
+    within = _within(looked_at, stage or WHOLE)
     if not len(orders) or runs_of(orders) is None:
-        return RunDrift(stage or "order", RUN_MEDIANS.empty(), None, within)
+        return RunDrift(stage or WHOLE, RUN_MEDIANS.empty(), None, within)
     table, changes = run_medians(orders, times)
-    return RunDrift(stage or "order", table, changes, within)
+    return RunDrift(stage or WHOLE, table, changes, within)
 
 
 def _times(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None) -> NDArray[np.float64]:
@@ -678,7 +688,7 @@ def _within(orders: pd.DataFrame, what: str) -> str:
     runs = "the run" if len(sizes) == 1 else "the runs"
     if found is None:
         return f"No drift found within {runs}."
-    word = "slower" if found.ratio > 1 else "faster"
+    word = "longer" if found.ratio > 1 else "shorter"
     return (
         f"Within {runs} {what} grew {word}: the last third took {number(found.ratio)} times as "
         f"long as the first (p = {found.p_value:.2g})."

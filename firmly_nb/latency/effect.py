@@ -444,8 +444,8 @@ SHIFT = Table(
         Column("a_ms", "float64", "ms", "that of A"),
         Column("b_ms", "float64", "ms", "that of B"),
         Column("shift_ms", "float64", "ms", "b minus a; positive: B is slower"),
-        Column("low_ms", "float64", "ms", "simultaneous band, lower end; -inf: open"),
-        Column("high_ms", "float64", "ms", "simultaneous band, upper end; inf: open"),
+        Column("low_ms", "float64", "ms", "confidence band, lower end; -inf: open"),
+        Column("high_ms", "float64", "ms", "confidence band, upper end; inf: open"),
     ),
 )
 

@@ -47,6 +47,7 @@ from firmly_nb.latency.summary import (
     latency_columns,
     parts_of,
     quantile_cell,
+    row_label,
 )
 from firmly_nb.schema import Column, Table
 
@@ -206,7 +207,7 @@ def grouped_columns(ps: Sequence[float]) -> Table:
 def _together(column: Column) -> Column:
     if column.name.endswith(("_low_ms", "_high_ms")):
         return Column(
-            column.name, column.dtype, column.unit, f"{column.meaning}; all hold together"
+            column.name, column.dtype, column.unit, f"{column.meaning}; family-wise level"
         )
     return column
 
@@ -285,9 +286,9 @@ class GroupedLatency:
             if label not in kept:
                 continue
             is_first, before = label != before, label
-            cells = (
+            cells: tuple[str | Cell, ...] = (
                 Cell(label if is_first else ""),
-                row["stage"],
+                row_label(row["stage"]),
                 Cell(count(row["n"]), small=_of(row)),
                 *(quantile_cell(one) for one in found.quantiles),
             )
@@ -323,8 +324,8 @@ def how_words(found: GroupedLatency) -> str:
         return ""
     ordered = sorted(ways, key=lambda way: -ways[way])
     said = (
-        f"All intervals hold together with {stated_percent(found.level)}: "
-        f"{percent(found.each)} each. They are {ordered[0]}."
+        f"Intervals: family-wise level {stated_percent(found.level)}, "
+        f"{percent(found.each)} each; {ordered[0]}."
     )
     others = [f"{count(ways[way], 'row')} {way}" for way in ordered[1:3]]
     rest = sum(ways[way] for way in ordered[3:])

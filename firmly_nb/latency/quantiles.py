@@ -32,7 +32,7 @@ ECDF = Table(
     (
         Column("value", "float64", "as given", "a measured value"),
         Column("share", "float64", "", "share of the values that are not larger"),
-        Column("low", "float64", "", "simultaneous band (Dvoretzky-Kiefer-Wolfowitz), lower end"),
+        Column("low", "float64", "", "confidence band (Dvoretzky-Kiefer-Wolfowitz), lower end"),
         Column("high", "float64", "", "the same, upper end"),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import takewhile
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.html import notes, page, quiet, swatch
-from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
+from firmly_nb.display.html import notes, page, page_link, quiet, swatch
+from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
+    TIMES,
     as_html,
     count,
     duration,
@@ -69,6 +71,22 @@ SHOWN = (0.5, 0.9, 0.95)
 ORDER, FIRST_EVENT, HEADERS = "order", "first event", "headers"
 PLANNED = "from planned start"  # the order's time, counted from then; where orders started late
 NO_STAGES = (ORDER, PLANNED, FIRST_EVENT, HEADERS)
+LABELS = {
+    ORDER: TIMES["time_to_order_placed_ms"],
+    FIRST_EVENT: TIMES["time_to_first_event_ms"],
+    HEADERS: TIMES["time_to_headers_ms"],
+}  # of rows that are not stages; the values in the data stay
+
+
+def row_label(stage: str) -> str:
+    """Return what a row of a table of times is called where somebody reads it.
+
+    Examples
+    --------
+    >>> row_label("order"), row_label("order-placed")
+    ('time to order placed', 'order-placed')
+    """
+    return LABELS.get(stage, stage)
 
 
 def _quantile_columns(ps: Sequence[float]) -> tuple[Column, ...]:
@@ -94,14 +112,14 @@ def latency_columns(ps: Sequence[float]) -> Table:
             Column("n", "int64", "orders", "orders that completed it, and whose time is known"),
             *_quantile_columns(ps),
             Column("max_ms", "float64", "ms", "the longest"),
-            Column("share_of_order", "float64", "", "its part of all time to placed orders"),
+            Column("share_of_order", "float64", "", "its share of all times to order placed"),
             Column("reached", "int64", "orders", "orders that came to its end"),
             Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
             Column("reached_share", "float64", "", "reached / attempted"),
             Column("reached_low", "float64", "", "interval of it, lower end; 0: none"),
             Column("reached_high", "float64", "", "the same, upper end; 1: none"),
             Column("coalesced_share", "float64", "", "ends that share a read with the one before"),
-            Column("uncertainty_p99_us", "float64", "µs", "how far off the times can be, p99"),
+            Column("uncertainty_p99_us", "float64", "µs", "uncertainty of the times, p99"),
             Column("left_out", "int64", "orders", "completed it, but the time is not known"),
             Column("left_out_why", "str", "", "how many of these for which reason"),
         ),
@@ -302,7 +320,7 @@ def _heads(ps: Sequence[float]) -> tuple[str | Head, ...]:
         "orders",
         *(Head(quantile_name(p), "ms") for p in ps),
         Head("max", "ms"),
-        "of order time",
+        "share of time",
         "reached",
         "coalesced",
         Head("± p99", "µs"),
@@ -318,7 +336,7 @@ def summary_text(found: LatencySummary) -> str:
         printable(found.where),
         "",
         grid_text(summary_grid(found)),
-        _how(found),
+        *textwrap.wrap(f"{_how(found)} Definitions {found.definitions}: {DEFINED_IN}.", TEXT_WIDTH),
     ]
     return "\n".join([*lines, *(f"! {printable(sentence)}" for sentence in found.sentences)])
 
@@ -330,6 +348,7 @@ def summary_html(found: LatencySummary) -> str:
     return page(
         f"<div><b>{escape(outcomes_words(found.outcomes))}</b></div>{quiet(found.where)}"
         f"{strip_html(found.table)}{grid_html(summary_grid(found))}{quiet(_how(found))}"
+        f"{page_link(f'Definitions {found.definitions}', DEFINED_IN)}"
         f"{notes(found.sentences)}"
     )
 
@@ -413,7 +432,7 @@ def _cells(row: dict[Any, Any], found: LatencySummary) -> list[str | Cell]:
     reached = f"{count(row['reached'])}/{count(row['attempted'])}"
     range_ = _share_range(row["reached_low"], row["reached_high"]) if row["attempted"] else ""
     return [
-        row["stage"],
+        row_label(row["stage"]),
         Cell(count(row["n"]), small=_left_out(row)),
         *(quantile_cell(q) for q in found.intervals[row["stage"]].quantiles),
         number(row["max_ms"]),
@@ -439,7 +458,9 @@ def quantile_cell(found: Quantile) -> Cell:
 
 def intervals_words(found: LatencySummary) -> str:
     """Return in words how the intervals were computed, and which runs they speak of."""
-    bases = {name: one.dependence for name, one in found.intervals.items() if one.dependence.n}
+    bases = {
+        row_label(name): one.dependence for name, one in found.intervals.items() if one.dependence.n
+    }
     if found.success.dependence is not None and found.success.of:
         bases["success rate"] = found.success.dependence
     return basis_words(bases, found.level, worth=_worth(found))
@@ -455,10 +476,7 @@ def _worth(found: LatencySummary) -> str:
 
 
 def _how(found: LatencySummary) -> str:
-    return (
-        f"{intervals_words(found)} Times of orders that got so far; "
-        f"cancelled ones are left out. Definitions {found.definitions}."
-    )
+    return f"{intervals_words(found)} Times of orders that got so far; cancelled ones are left out."
 
 
 # Rules that speak up: what someone who reads a table of times should know before she believes it.
@@ -536,15 +554,15 @@ def _few_orders(orders: pd.DataFrame, p: float) -> Iterator[str]:
 
 def _warm_up(orders: pd.DataFrame) -> Iterator[str]:
     for column, words in (
-        ("time_to_headers_ms", "to the headers"),
-        ("time_to_order_placed_ms", "to order-placed"),
+        ("time_to_headers_ms", TIMES["time_to_headers_ms"]),
+        ("time_to_order_placed_ms", TIMES["time_to_order_placed_ms"]),
     ):
         found = warm_up(orders, column) if column in orders else None
         if found:
             which = "the first order" if found.runs == 1 else f"first orders of {found.runs} runs"
             yield (
                 f"Warm-up: {which} took {number(found.first_ms / found.others_ms)} times as "
-                f"long {words} as the others ({duration(found.first_ms)} against "
+                f"long as the others ({words}: {duration(found.first_ms)} against "
                 f"{duration(found.others_ms)})."
             )
             return
@@ -576,8 +594,9 @@ def _error_bounds(parts: list[StageTimes]) -> Iterator[str]:
         bound_us = estimate(part.uncertainty_us, 0.99)
         if bound_us / 1000 > PART * part.median_ms:
             yield (
-                f"Error bound: times of {part.name} can be off by {uncertainty(bound_us)} (p99), "
-                f"more than {stated_percent(PART)} of its median of {duration(part.median_ms)}."
+                f"Uncertainty: times of {part.name} are uncertain by up to {uncertainty(bound_us)} "
+                f"(p99), more than {stated_percent(PART)} of the median of "
+                f"{duration(part.median_ms)}."
             )
 
 
@@ -588,7 +607,7 @@ def _lag(orders: pd.DataFrame, parts: list[StageTimes]) -> Iterator[str]:
     shortest = min(parts, key=lambda part: part.median_ms, default=None)
     if shortest is not None and lag > PART * shortest.median_ms:
         yield (
-            f"Lag: orders started up to {duration(lag)} after their time (p99), more than "
+            f"Schedule lag: orders started up to {duration(lag)} after their time (p99), more than "
             f"{stated_percent(PART)} of {shortest.name} ({duration(shortest.median_ms)}); "
             f"scheduled_order_latency_ms counts it in."
         )
@@ -614,7 +633,8 @@ def _caveats(known: Claims, times: list[StageTimes]) -> Iterator[str]:
             yield f"{code.replace('-', ' ').capitalize()}: {text}"
 
 
-DEFINITIONS = "2"  # raised when a definition changes (docs/statistics.md)
+DEFINITIONS = "2"  # raised when a definition changes
+DEFINED_IN = "docs/statistics.md#the-latency-table"
 MOST_NAMED = 3
 
 

@@ -58,7 +58,7 @@ SLO = Table(
         Column("attempted", "int64", "orders", "all orders without the cancelled ones"),
         Column("good", "int64", "orders", "placed within the limit"),
         Column("share", "float64", "", "good / attempted; null if nothing was attempted"),
-        Column("low", "float64", "", "its interval, lower end; those of all rows hold together"),
+        Column("low", "float64", "", "its interval, lower end; family-wise level"),
         Column("high", "float64", "", "the same, upper end"),
         Column("verdict", "str", "", f"{MET}, {MISSED} or {UNDECIDED}"),
         Column("allowed", "float64", "orders", "error budget: orders that may miss the limit"),
@@ -366,7 +366,7 @@ class GroupedAttainment:
     @property
     def how(self) -> str:
         """Level of the intervals, in words."""
-        return f"The intervals of all groups hold together with {stated_percent(self.level)}."
+        return f"Family-wise level of the intervals: {stated_percent(self.level)}."
 
     def __repr__(self) -> str:
         lines = textwrap.wrap(printable(self.sentence), TEXT_WIDTH)

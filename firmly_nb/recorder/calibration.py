@@ -280,13 +280,13 @@ BINS_PER_DECADE = 12
 BAR_HEIGHT_PX = 56
 LABEL_PX_A_LETTER = 7
 LOWEST_MS, HIGHEST_MS = 0.001, 0.1  # the least that the axis covers: from one microsecond
-TITLE = "How far off is an arrival?"
+TITLE = "How large is the error of an arrival time?"
 LINE = "1px solid var(--jp-border-color1,#9e9e9e)"
 _HEADS: tuple[str | Head, ...] = (
     "condition",
     "events",
     *(Head(name, "µs") for name in ("p50", "p99", "max", "own p50", "own p99")),
-    "in bound",
+    "within uncertainty",
 )
 
 
@@ -413,10 +413,10 @@ ERRORS = Table(
             "",
             "the recorded interval agrees with when it was sent",
         ),
-        Column("clock", "category", "", "kernel: receive stamp; user: time after the read"),
+        Column("clock", "category", "", "kernel: kernel timestamp; user: time after the read"),
         Column("coalesced", "bool", "", "came in the same read as the event before"),
         Column("read_no", "int64", "", "number of the read that brought its last byte"),
-        Column("read_delay_us", "float64", "µs", "from the stamp to the recorder having the bytes"),
+        Column("read_delay_us", "float64", "µs", "timestamp until the recorder has the bytes"),
         Column("send_us", "float64", "µs", "from sent_at to the end of the sender's call; or null"),
     ),
 )
@@ -432,7 +432,7 @@ SUMMARY = Table(
         Column("max_ms", "float64", "ms", "largest of it"),
         Column("own_median_ms", "float64", "ms", "median without the sender's own delay; or null"),
         Column("own_p99_ms", "float64", "ms", "99th percentile without it; or null"),
-        Column("inside_share", "float64", "", "share of events inside their own error bound"),
+        Column("inside_share", "float64", "", "share of events inside their uncertainty"),
         Column("clock", "str", "", "how they were stamped"),
     ),
 )

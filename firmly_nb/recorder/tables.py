@@ -52,7 +52,7 @@ EVENTS = Table(
             "clock",
             "category",
             "",
-            "kernel: receive stamp; user: right after the read; external: told",
+            "kernel: kernel timestamp; user: right after the read; external: given",
         ),
         Column("uncertainty_us", "float64", "µs", "it came at most this much before t_ms"),
         Column("coalesced", "bool", "", "shares its read with the event before"),
@@ -65,7 +65,7 @@ EVENTS = Table(
         Column("total_minor", "Int64", "minor units", "the cart's total"),
         Column("currency", "category", "", "ISO 4217"),
         Column("unread", "category", "", "why its cart was not read; null if it was, or has none"),
-        Column("data", "object", "", "the decoded JSON, secrets taken out"),
+        Column("data", "object", "", "the decoded JSON, secrets redacted"),
         Column("raw", "object", "", "exact text; null unless keep_raw=True"),
     ),
 )
@@ -93,7 +93,7 @@ ORDERS = Table(
             "the call that orders: place-order, or complete-order after others; null if external",
         ),
         Column("n_items", "int64", "", "lines asked for"),
-        Column("quantity", "int64", "", "pieces asked for"),
+        Column("quantity", "int64", "", "sum of the quantities"),
         Column("variants", "category", "", "what was asked for, in the order of its lines"),
         Column("outcome", "category", "", f"how it ended: {', '.join(KNOWN)}"),
         Column("order_exists", "category", "", "whether there is an order: yes, no or unknown"),
@@ -102,22 +102,27 @@ ORDERS = Table(
         Column("error_description", "str", "", "its words"),
         Column("order_number", "str", "", "the merchant's order number"),
         Column("request_id", "str", "", "the id that its request carried; null: sent without one"),
-        Column("http_status", "Int64", "", "status of the answer"),
+        Column("http_status", "Int64", "", "status of the response"),
         Column("last_milestone", "category", "", "the last milestone reached"),
         Column("time_to_headers_ms", "float64", "ms", "response headers complete"),
         Column("time_to_first_event_ms", "float64", "ms", "first event"),
-        Column("time_to_order_placed_ms", "float64", "ms", "order-placed; null unless placed"),
+        Column(
+            "time_to_order_placed_ms",
+            "float64",
+            "ms",
+            "request to order-placed; null unless placed",
+        ),
         Column(
             "scheduled_time_to_order_placed_ms", "float64", "ms", "the same from the planned start"
         ),
         Column("time_to_failure_ms", "float64", "ms", "error event, or end; null if placed"),
-        Column("order_latency_ms", "float64", "ms", "end of the answer; null if left open"),
+        Column("order_latency_ms", "float64", "ms", "end of the response; null if left open"),
         Column("scheduled_order_latency_ms", "float64", "ms", "the same from the planned start"),
         Column(
             "stream_close_lag_ms",
             "float64",
             "ms",
-            "last event to the end of the answer; null if the recorder ended it",
+            "last event to the end of the response; null if the recorder ended it",
         ),
         Column("max_gap_ms", "float64", "ms", "longest gap between events that are not coalesced"),
         Column(
@@ -150,8 +155,8 @@ ORDERS = Table(
         Column(
             "stream_left_open", "bool", "", "the recorder had to close the stream after its end"
         ),
-        Column("content_encoding", "category", "", "how the answer was compressed; null if not"),
-        Column("proxies", "category", "", "headers of proxies in the answer; null if none"),
+        Column("content_encoding", "category", "", "how the response was compressed; null if not"),
+        Column("proxies", "category", "", "headers of proxies in the response; null if none"),
         Column("unfinished", "str", "", "size and begin of an event that never ended; null: none"),
         Column("clock_step_us", "float64", "µs", "by how much the wall clock was stepped"),
         Column("tags", "object", "", "what the analyst noted, by name"),
@@ -160,11 +165,11 @@ ORDERS = Table(
 
 HEADERS = Table(
     "headers",
-    "one row a header of an answer; one that came twice has two rows",
+    "one row a header of a response; one that came twice has two rows",
     (
         Column("recording_id", "str", "", "which recording"),
         Column("name", "category", "", "name of the header, in lower case"),
-        Column("value", "str", "", "its value, secrets taken out"),
+        Column("value", "str", "", "its value, secrets redacted"),
     ),
 )
 

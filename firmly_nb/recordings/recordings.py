@@ -71,6 +71,13 @@ class Recording:
         The start, the events, and the end where it was reached.
     warnings
         What is to be said beside what the recorder said.
+
+    Examples
+    --------
+    ::
+
+        rec = lab.place(order)
+        rec.outcome, rec.order_number
     """
 
     def __init__(self, records: Sequence[Record], warnings: Sequence[str] = ()) -> None:
@@ -187,7 +194,14 @@ class Recording:
         return HEADERS.frame(header_rows(self.recording_id, self._end.headers))
 
     def summary(self) -> dict[str, Any]:
-        """Return the order's row as it is before it becomes a table: cheap, None where null."""
+        """Return the order's row as it is before it becomes a table: cheap, None where null.
+
+        Examples
+        --------
+        ::
+
+            rec.summary()
+        """
         return dict(self._row)
 
     @cached_property
@@ -213,7 +227,14 @@ class Recording:
         return claims(self.cart_events, self.stages, self.orders).table
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what was asked for, by recording id."""
+        """Return what was asked for, by recording id.
+
+        Examples
+        --------
+        ::
+
+            rec.asked()
+        """
         return {self.recording_id: self.items}
 
     @cached_property
@@ -266,13 +287,26 @@ class Recording:
 
         One row for each question, such as whether the tax is inside of the prices; see
         ``CONVENTIONS`` and docs/carts.md.
+
+        Examples
+        --------
+        ::
+
+            rec.conventions()
         """
         from firmly_nb.carts.conventions import conventions
 
         return conventions(self.cart_events.assign(domain=self.domain))
 
     def show_changes(self) -> Shown:
-        """Show the changes as a person would want to read them."""
+        """Show the changes as a person would want to read them.
+
+        Examples
+        --------
+        ::
+
+            rec.show_changes()
+        """
         return _shown_changes(self.changes)
 
     @cached_property
@@ -284,10 +318,21 @@ class Recording:
     def show_cart(self, seq: int | None = None) -> Shown:
         """Show a cart as a shopper would see it: the last one, or that of event number ``seq``.
 
+        Parameters
+        ----------
+        seq
+            Number of the event; by default the last one with a cart.
+
         Raises
         ------
         LookupError
             If there is no cart, or none in that event.
+
+        Examples
+        --------
+        ::
+
+            rec.show_cart()
         """
         from firmly_nb.carts.show import cart_html, cart_text
 
@@ -316,12 +361,23 @@ class Recording:
         Lines, prices, taxes and shipping choices, each with both values. What every order has of
         its own, such as ids and the order number, is left out.
 
+        Parameters
+        ----------
+        other
+            Recording to compare with.
+
         Raises
         ------
         LookupError
             If one of them has no cart.
         TypeError
             If ``other`` is not a recording.
+
+        Examples
+        --------
+        ::
+
+            rec.compare_cart(recs[0])
         """
         from firmly_nb.carts.prices import compare_carts
 
@@ -335,7 +391,14 @@ class Recording:
         return compare_carts(mine, its, other.recording_id)
 
     def records(self) -> list[Record]:
-        """Return what it is made of: the start, the events, and the end where it was reached."""
+        """Return what it is made of: the start, the events, and the end where it was reached.
+
+        Examples
+        --------
+        ::
+
+            rec.records()
+        """
         return self.recorded.records()
 
     def curl(self) -> str:
@@ -377,6 +440,16 @@ class Recording:
     def har(self, path: str | os.PathLike[str]) -> Path:
         """Write the order to a HAR file; see ``Recordings.har``.
 
+        Parameters
+        ----------
+        path
+            File to write.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
         Examples
         --------
         >>> import firmly_nb as fnb
@@ -389,15 +462,60 @@ class Recording:
         return Recordings([self]).har(path)
 
     def perfetto(self, path: str | os.PathLike[str]) -> Path:
-        """Write the order as a trace for Perfetto; see ``Recordings.perfetto``."""
+        """Write the order as a trace for Perfetto; see ``Recordings.perfetto``.
+
+        Parameters
+        ----------
+        path
+            File to write.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        ::
+
+            rec.perfetto("order.pftrace")
+        """
         return Recordings([self]).perfetto(path)
 
     def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
-        """Send the order as a span to a collector of OpenTelemetry; see ``Recordings.otlp``."""
+        """Send the order as a span to a collector of OpenTelemetry; see ``Recordings.otlp``.
+
+        Parameters
+        ----------
+        endpoint
+            URL of the collector.
+        headers
+            Headers for the collector, such as a key.
+
+        Raises
+        ------
+        ImportError
+            If the extra ``otlp`` is not installed.
+        ConnectionError
+            If no collector takes the spans.
+
+        Examples
+        --------
+        ::
+
+            # rec.otlp("http://127.0.0.1:4318")  # needs a collector
+        """
         return Recordings([self]).otlp(endpoint, headers)
 
     def waterfall(self) -> Waterfall:
-        """Show each stage as a bar on the time since the request."""
+        """Show each stage as a bar on the time since the request.
+
+        Examples
+        --------
+        ::
+
+            rec.waterfall()
+        """
         return Waterfall(self)
 
     def __repr__(self) -> str:
@@ -452,6 +570,19 @@ class Recordings(Sequence[Recording]):
 
     def where(self, **conditions: Any) -> Recordings:
         """Return those whose order has these values; a list means any of them.
+
+        Parameters
+        ----------
+        **conditions
+            Columns of ``orders`` and their values, such as ``outcome="placed"``; a list means any
+            of them.
+
+        Raises
+        ------
+        KeyError
+            If ``orders`` has no such column.
+        ValueError
+            If no order can have this outcome.
 
         Examples
         --------
@@ -572,7 +703,24 @@ class Recordings(Sequence[Recording]):
         return self._selection.orders()
 
     def order_column(self, name: str) -> pd.Series[Any]:
-        """Return one column of ``orders``; of a saved set no other is read."""
+        """Return one column of ``orders``; of a saved set no other is read.
+
+        Parameters
+        ----------
+        name
+            Name of a column of ``orders``.
+
+        Raises
+        ------
+        KeyError
+            If ``orders`` has no such column.
+
+        Examples
+        --------
+        ::
+
+            recs.order_column("outcome")
+        """
         if self._selection.ends is None or "orders" in vars(self):
             return self.orders[name]
         return self._selection.order_column(name)
@@ -614,7 +762,14 @@ class Recordings(Sequence[Recording]):
         return claims(events, ends.stages, orders).table
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what was asked for, by recording id."""
+        """Return what was asked for, by recording id.
+
+        Examples
+        --------
+        ::
+
+            recs.asked()
+        """
         return self._selection.asked()
 
     # What was in their carts.
@@ -679,7 +834,14 @@ class Recordings(Sequence[Recording]):
         return conventions(self._events_with_domain)
 
     def show_changes(self) -> Shown:
-        """Show the changes as a person would want to read them."""
+        """Show the changes as a person would want to read them.
+
+        Examples
+        --------
+        ::
+
+            recs.show_changes()
+        """
         return _shown_changes(self.changes)
 
     @cached_property
@@ -728,6 +890,11 @@ class Recordings(Sequence[Recording]):
         ``origin`` tells documented fields from those that only the simulator or only this merchant
         sends. See ``SCHEMA_DRIFT``.
 
+        Parameters
+        ----------
+        other
+            Recordings to compare with.
+
         Examples
         --------
         >>> Recordings([]).schema_drift(Recordings([])).empty
@@ -748,6 +915,11 @@ class Recordings(Sequence[Recording]):
             The time that is explained, a column of ``orders``; an order without it is left out.
         options
             ``fields``, ``resamples``, ``level``, ``seed``: as in ``firmly_nb.carts.explain``.
+
+        Raises
+        ------
+        KeyError
+            If the orders have no such column.
 
         Examples
         --------
@@ -810,19 +982,40 @@ class Recordings(Sequence[Recording]):
         return self._latency[level, ps]
 
     def outcomes(self) -> pd.DataFrame:
-        """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``."""
+        """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``.
+
+        Examples
+        --------
+        ::
+
+            recs.outcomes()
+        """
         from firmly_nb.latency.shares import outcome_table
 
         return outcome_table(self.ends.orders)
 
     def funnel(self) -> pd.DataFrame:
-        """Return how many orders reached each milestone, of those before it; see ``FUNNEL``."""
+        """Return how many orders reached each milestone, of those before it; see ``FUNNEL``.
+
+        Examples
+        --------
+        ::
+
+            recs.funnel()
+        """
         from firmly_nb.latency.shares import funnel
 
         return funnel(self.ends.stages, self.ends.orders)
 
     def completion(self) -> pd.DataFrame:
-        """Return which share of orders was placed within how long; see ``COMPLETION``."""
+        """Return which share of orders was placed within how long; see ``COMPLETION``.
+
+        Examples
+        --------
+        ::
+
+            recs.completion()
+        """
         from firmly_nb.latency.shares import completion_curve
 
         return completion_curve(self.ends.orders)
@@ -878,6 +1071,11 @@ class Recordings(Sequence[Recording]):
         ----------
         order_ms
             The most that an order may take until it is placed, in ms, or ``"1.5s"``.
+
+        Raises
+        ------
+        ValueError
+            If the limit is not a time above 0.
 
         Examples
         --------
@@ -963,6 +1161,17 @@ class Recordings(Sequence[Recording]):
         ----------
         stage
             The stage that is looked at, such as ``"item-added"``; by default the whole order.
+
+        Raises
+        ------
+        KeyError
+            If there is no such stage.
+
+        Examples
+        --------
+        ::
+
+            recs.drift()
         """
         from firmly_nb.latency.drift import run_drift
 
@@ -1119,6 +1328,11 @@ class Recordings(Sequence[Recording]):
         pathlib.Path
             The file.
 
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
         Examples
         --------
         >>> import firmly_nb as fnb
@@ -1158,6 +1372,12 @@ class Recordings(Sequence[Recording]):
             If the collector did not take them.
         ValueError
             If the endpoint is not a URL.
+
+        Examples
+        --------
+        ::
+
+            # recs.otlp("http://127.0.0.1:4318")  # needs a collector
         """
         from firmly_nb.exchange.otlp import send_spans
 
@@ -1172,6 +1392,11 @@ class Recordings(Sequence[Recording]):
         ----------
         query
             SQL of DuckDB.
+
+        Raises
+        ------
+        duckdb.Error
+            If the query is wrong.
 
         Examples
         --------
@@ -1232,6 +1457,11 @@ class Recordings(Sequence[Recording]):
         duckdb.DuckDBPyRelation
             One row an event, an order or a header, in no order.
 
+        Raises
+        ------
+        KeyError
+            If there is no such relation.
+
         Examples
         --------
         >>> import firmly_nb as fnb
@@ -1274,6 +1504,13 @@ def load(path: str | os.PathLike[str] | None = None) -> Recordings:
         If there is nothing at the path.
     StoreError
         If the path is a set that only a newer version can read.
+
+    Examples
+    --------
+    ::
+
+        recs.save("runs/monday")
+        fnb.load("runs/monday")
     """
     if path is not None and not isinstance(path, (str, os.PathLike)):
         raise wrong_type("path", "a path", path, 'fnb.load("runs/monday")')

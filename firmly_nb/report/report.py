@@ -245,9 +245,9 @@ def _page(
 
 MOST_WARNINGS, MOST_MERCHANTS, MOST_RECORDERS = 20, 20, 5
 NOT_CALIBRATED = (
-    "No calibration was given: how far off times are on the recording machine was not measured. "
-    "lab.calibrate() measures it. The bound of each time's own error stands in the last column of "
-    "the table above."
+    "No calibration was given, so the error of the times on the recording machine is not measured. "
+    "lab.calibrate() measures it. The last column of the table above has the uncertainty of each "
+    "stage."
 )
 LOOKED_AT = 200  # recordings whose recorder is read; a saved set would be read as a whole otherwise
 LONGEST, LONGEST_NAME = 200, 80
@@ -465,14 +465,15 @@ def warnings_section(recs: Reported, against: Against | None) -> str:
 def definitions_section() -> str:
     """Return the definition of each statistic."""
     return (
-        '<h2 id="definitions">How each figure is defined</h2>\n<div class="card">'
+        '<h2 id="definitions">How each statistic is defined</h2>\n<div class="card">'
         f"{term_list(DEFINITIONS)}</div>\n"
     )
 
 
 def footer_section(found: LatencySummary) -> str:
     """Return the version of the definitions."""
-    said = f"Definitions {escape(found.definitions)}. This page fetches nothing."
+    version = f"Definitions {escape(found.definitions)}"
+    said = f'<a href="#definitions">{version}</a>. This page fetches nothing.'
     return f"</main>\n<footer>{said}</footer>\n"
 
 
@@ -555,106 +556,104 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "time zero",
         (
-            "The moment just before the request is handed to the HTTP client. Every time counts "
-            "from there unless it says otherwise."
+            "The moment just before the request goes to the HTTP client. All times count from "
+            "there, unless they say otherwise."
         ),
     ),
     (
-        "arrival of an event",
+        "arrival time",
         (
-            "When the read that brought the event's last byte was received: the kernel's stamp "
-            "where there is one, else the time right after the read. Each has a bound for its "
-            "error."
+            "When the recorder received the last byte of the event: the kernel timestamp of the "
+            "read, or else the time right after it."
         ),
+    ),
+    (
+        "uncertainty",
+        "The event arrived at most this much earlier, in \u00b5s. \u00b1 p99: its p99.",
     ),
     (
         "stage",
         (
-            "From one milestone to the next; of a repeated event the last one counts. The "
-            "stages of an order add up to its time to order-placed. Where a milestone is "
-            "missing its stage has no time and the next is called a->c. Milestones out of order "
-            "give no time. Neither does a stage whose ends came in one read, or whose uncertainty "
-            "is above half of its time, nor any of a merchant whose events were gathered on "
-            "their way."
+            "Time from one milestone to the next. If an event repeats, the last one counts. The "
+            "stages of a placed order add up to its time to order placed. If a milestone is "
+            "missing, the next stage is called a->c. A stage has no time if its milestones came "
+            "out of order or in one read, if its uncertainty is above half of its time, or if "
+            "something on the way gathered the merchant's events."
         ),
     ),
     (
-        "time to order-placed",
-        "From time zero to the order-placed event. Only placed orders have one.",
+        "time to order placed",
+        "Time from time zero to the event order-placed. Only placed orders have one.",
     ),
+    ("time to headers", "Time from time zero to the last byte of the response headers."),
     (
         "order latency",
         (
-            "From time zero to the end of the answer, whatever the outcome. A stream that the "
-            "server left open has none: the recorder's own waiting does not count."
+            "Time from time zero to the end of the response, for any outcome. It is null if the "
+            "server left the stream open: the recorder's own waiting does not count."
         ),
     ),
     (
         "planned start",
         (
-            "When an order was due. Time from there includes the wait for a late start "
-            "(coordinated omission); the lag is the difference."
+            "When an order was due. Times from there include the wait for a late start "
+            "(coordinated omission). The schedule lag is the difference."
         ),
     ),
     (
         "outcome",
         (
-            "Exactly one for each attempted order: placed, error_event, http_error, "
-            "transport_error, timeout, incomplete, cancelled. An error event inside a 200 "
-            "answer is a failure."
+            "Each order has exactly one: placed, error_event, http_error, transport_error, "
+            "timeout, incomplete or cancelled. An error event inside a response with status 200 "
+            "is a failure."
         ),
     ),
     (
-        "share placed",
+        "success rate",
         (
-            "Placed orders of all attempted ones; those that the analyst cancelled are not "
-            "attempted. The interval is Wilson's."
+            "Placed orders / attempted orders. All orders are attempted, except those that you "
+            "cancelled. The confidence interval is Wilson's."
         ),
     ),
     (
         "p50, p90, p95",
         (
             "The time that 50, 90, 95% of the orders do not exceed (quantile of type 7), over "
-            "orders that completed the stage. The interval runs from one measured time to "
-            "another and holds whatever the distribution is. Where orders are too few for both "
-            "ends there is no figure: 6, 36 and 72 are needed, 368 for p99. A lower end alone is "
-            "written as \u2265."
+            "orders that completed the stage. The confidence interval runs from one measured time "
+            "to another, and holds for any distribution. It needs 6, 36, 72 orders, and 368 for "
+            "p99. With fewer, the table shows only a lower end, after \u2265."
         ),
     ),
     (
         "runs",
         (
-            "Orders placed together are alike. From five runs on an interval treats each run as "
-            "one observation. With two to four it holds for these runs only, and runs that differ "
-            "have none. In one run whose neighbouring orders are alike it comes from batches of "
-            "consecutive orders."
+            "Orders of one run are alike. From five runs on, an interval treats each run as one "
+            "observation. With two to four runs it holds for these runs only; if they differ, "
+            "there is none. If neighbouring orders of one run are alike, the interval comes from "
+            "batches of consecutive orders."
         ),
     ),
     (
-        "share of the time",
-        "All time spent in the stage by placed orders, of all their time.",
-    ),
-    (
-        "\u00b1 p99",
-        "The bound of the error of 99% of the stage's times, in µs.",
+        "share of time",
+        "All time of placed orders in the stage / all their times to order placed.",
     ),
     (
         "coalesced",
-        ("Came in the same read as the event before, so that the time between the two is unknown."),
+        "Shares a socket read with the previous event, so the time between the two is unknown.",
     ),
     (
         "comparison",
         (
             "Three questions. Typical: how many times as long placed orders take, like for like by "
             "merchant and number of items. Tail: how many more orders are later than A's p95; "
-            "failures are late. Placed: how many more or fewer are placed. Each has an interval, "
-            "and the three hold together with 95%. It is held against a margin that was stated "
-            "before looking: different, no change, or not enough data. If A and B did not take "
-            "turns in time, no difference is put down to B."
+            "failures are late. Placed: how many more or fewer are placed. Each has a confidence "
+            "interval; their family-wise level is 95%. You state the equivalence margin before you "
+            "look. The verdict is: different, no change, or not enough data. If A and B did not "
+            "take turns in time, no difference is attributed to B."
         ),
     ),
     (
         "shift",
-        "By how much each percentile differs, with a band that holds all of them at once.",
+        "By how much each percentile differs, with a confidence band for all of them at once.",
     ),
 )

@@ -356,7 +356,7 @@ def _shops_that_count_otherwise() -> Iterator[Merchant]:
         "dozen.example.test",
         "By the Dozen",
         "shopify",
-        "shows rounded prices of pieces: three at 3.33 cost 10.00",
+        "shows rounded prices: three at 3.33 cost 10.00",
         (*_by_the_dozen(), fault_product()),
         profile="calm",
     )

@@ -96,7 +96,7 @@ class Settings:
     access_log: bool = _option(False, "log a line for each request")
     patience_s: float = _option(10.0, "how long a request may take to arrive")
     no_cors: bool = _option(False, "let no web page of another origin call it")
-    replay: str = _option("", "recordings to answer orders with: a saved set, a journal, a folder")
+    replay: str = _option("", "recordings to replay: a saved set, a journal, a folder")
     speed: float = _option(1.0, "of a replay: 10 takes a tenth of the time")
     slow: str = _option("", "of a replay: STAGE=FACTOR, with commas between several")
     drawn: bool = _option(False, "of a replay: draw orders with the seed, instead of in turn")
@@ -112,6 +112,16 @@ class Settings:
             flag = "--" + name.replace("_", "-")
             flags += [flag] if value is True else [flag, str(value)]
         return flags
+
+
+def _meaning(text: str, choices: Sequence[str] | None) -> str:
+    named = f": {', '.join(f'``{one}``' for one in choices)}" if choices else ""
+    return f"{text[0].upper()}{text[1:]}{named}."
+
+
+MEANINGS = {
+    one.name: _meaning(one.metadata["help"], one.metadata["choices"]) for one in fields(Settings)
+}
 
 
 def _defaults() -> dict[str, Any]:

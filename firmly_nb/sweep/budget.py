@@ -61,6 +61,11 @@ class Budget:
         beforehand, with a cart that is not ordered, and a tenth more is set aside for it. By
         default money is no limit.
 
+    Raises
+    ------
+    ValueError
+        If a limit is not a positive number.
+
     Examples
     --------
     >>> Budget(orders=50, total_minor={"USD": 50_000})
@@ -86,6 +91,18 @@ class Budget:
     def of(cls, given: Budget | Mapping[str, Any] | None) -> Budget:
         """Return a budget from what was given for it.
 
+        Parameters
+        ----------
+        given
+            A budget, a dict of its fields, or None.
+
+        Raises
+        ------
+        ValueError
+            If a field or a value is not one of a budget.
+        TypeError
+            If it is neither a budget nor a dict.
+
         Examples
         --------
         >>> Budget.of({"orders": 5})
@@ -102,7 +119,19 @@ class Budget:
         return cls(**given)
 
     def within(self, *, local: bool) -> Budget:
-        """Return the budget with the environment's own limits where none was given."""
+        """Return the budget with the environment's own limits where none was given.
+
+        Parameters
+        ----------
+        local
+            Whether the merchant is the embedded simulator.
+
+        Examples
+        --------
+        ::
+
+            fnb.Budget(orders=10).within(local=True)
+        """
         orders = self.orders or (LOCAL_ORDERS if local else STAGING_ORDERS)
         minutes = self.minutes or (LOCAL_MINUTES if local else STAGING_MINUTES)
         return Budget(orders, minutes, self.total_minor)

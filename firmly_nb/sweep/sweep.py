@@ -22,6 +22,7 @@ from firmly_nb.api.models import Card
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.messages import check_names, coded_error, quoted, unknown, wrong_type
+from firmly_nb.docstrings import tells_twins
 from firmly_nb.engine import Options, options_of
 from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.recorder.journal import JournalError
@@ -67,10 +68,18 @@ GENTLE_RATE = "20/min"
 STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
 
 
+@tells_twins
 class Sweep:
     """Sweep of many orders; made by ``lab.start_sweep``.
 
     It runs in the background. All of it can be read from any thread at any time.
+
+    Examples
+    --------
+    ::
+
+        sweep = lab.start_sweep(order, count=3, rate=50)
+        recs = sweep.wait()
     """
 
     def __init__(
@@ -176,6 +185,12 @@ class Sweep:
             Whether orders in flight are followed to their end. Otherwise their streams are closed
             and they are kept as ``cancelled``; whether there is an order then only the merchant
             knows.
+
+        Examples
+        --------
+        ::
+
+            sweep.stop()
         """
         submit(self._stop, let_finish)
 
@@ -184,12 +199,40 @@ class Sweep:
 
         It is called on the background thread, must not block, and should not do much: at 50 orders
         a second it is called 100 times a second. Returns a function that takes it back.
+
+        Parameters
+        ----------
+        call
+            Called with the sweep whenever its progress changes, on the background thread.
+
+        Examples
+        --------
+        ::
+
+            sweep.on_progress(print)
         """
         self._listeners.append(call)
         return lambda: self._listeners.remove(call) if call in self._listeners else None
 
     def wait(self, show: Callable[[Progress], None] | None = None) -> Recordings:
-        """Wait in this thread until it has ended; Ctrl-C stops it, keeps everything and raises."""
+        """Wait in this thread until it has ended; Ctrl-C stops it, keeps everything and raises.
+
+        Parameters
+        ----------
+        show
+            Called with the progress while you wait.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C. The sweep stops; its recordings are kept.
+
+        Examples
+        --------
+        ::
+
+            recs = sweep.wait()
+        """
         follow(self._work, self._showing(show), self.stop)
         return self.recordings
 

@@ -97,6 +97,13 @@ class CartView(anywidget.AnyWidget):
         A second order, whose cart is shown beside that of the first: at the event of the same
         name, with what differs.
 
+    Raises
+    ------
+    TypeError
+        If ``recording`` is not a recording.
+    LookupError
+        If it has no event with this number.
+
     Attributes
     ----------
     seq
@@ -174,10 +181,23 @@ class CartView(anywidget.AnyWidget):
         drawing is left to a thread of its own, is done at most ten times a second, and the last
         call counts. The slider follows the events unless it was moved.
 
+        Parameters
+        ----------
+        recording
+            Recording to show.
+        seq
+            Number of the event; by default the last one with a cart.
+
         Raises
         ------
         LookupError
             If there is no event of the number ``seq``.
+
+        Examples
+        --------
+        ::
+
+            fnb.CartView(rec).show(rec, seq=3)
         """
         recording = _one_recording("recording", recording, "fnb.CartView(recs[0])")
         if recording is not None and seq is not None and seq not in _numbers(recording):

@@ -72,6 +72,11 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     order
         First order in the form; by default ``Order.example()``.
 
+    Raises
+    ------
+    TypeError
+        If ``lab`` is not a lab, or ``order`` is not an ``Order``.
+
     Attributes
     ----------
     timeline, cart_view
@@ -217,6 +222,12 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             If it may not be ordered there; nothing was sent.
         RuntimeError
             If an order is on its way.
+
+        Examples
+        --------
+        ::
+
+            fnb.OrderForm(lab).place().wait()
         """
         token = SecretStr(captcha_token) if isinstance(captcha_token, str) else captcha_token
         return self._start(card or self._picked_card(), token, self.times)
@@ -224,10 +235,23 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def place_times(self, count: int, card: Card | None = None) -> OrderRun:
         """Place the order several times, one after another; see :meth:`place`.
 
+        Parameters
+        ----------
+        count
+            Number of orders, 1 to 100.
+        card
+            A test card; by default the one that is picked.
+
         Raises
         ------
         ValueError
             If it is more than a form places; ``lab.sweep`` places more.
+
+        Examples
+        --------
+        ::
+
+            fnb.OrderForm(lab).place_times(2).wait()
         """
         if not 1 <= count <= MOST_TIMES:
             text = (
@@ -237,7 +261,14 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         return self._start(card or self._picked_card(), None, count)
 
     def cancel(self) -> None:
-        """Cancel the running order and those after it, if there are any."""
+        """Cancel the running order and those after it, if there are any.
+
+        Examples
+        --------
+        ::
+
+            fnb.OrderForm(lab).cancel()
+        """
         if self._run is not None and not self._run.done:
             self._form.run = {**self._form.run, "state": "cancelling"}
             self._run.cancel()
@@ -249,6 +280,12 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         ------
         InvalidOrder
             While something in the form is wrong.
+
+        Examples
+        --------
+        ::
+
+            print(fnb.OrderForm(lab).code())
         """
         draft = self._draft.now
         captcha = draft.merchant in self._form.captcha
@@ -260,15 +297,65 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         return self._strip.presets
 
     def save_preset(self, name: str) -> None:
-        """Save the form under a name, with addresses as typed, without secrets."""
+        """Save the form under a name, with addresses as typed, without secrets.
+
+        Parameters
+        ----------
+        name
+            Name of the preset.
+
+        Raises
+        ------
+        ValueError
+            If the order in the form is wrong, or the name cannot be one of a preset.
+
+        Examples
+        --------
+        ::
+
+            fnb.OrderForm(lab).save_preset("mine")
+        """
         self._strip.save(name)
 
     def load_preset(self, name: str) -> None:
-        """Fill the form in from a preset."""
+        """Fill the form in from a preset.
+
+        Parameters
+        ----------
+        name
+            Name of the preset.
+
+        Raises
+        ------
+        KeyError
+            If there is no such preset.
+
+        Examples
+        --------
+        ::
+
+            form = fnb.OrderForm(lab)
+            form.save_preset("mine")
+            form.load_preset("mine")
+        """
         self._strip.load(name)
 
     def delete_preset(self, name: str) -> None:
-        """Delete a preset, if there is one of that name."""
+        """Delete a preset, if there is one of that name.
+
+        Parameters
+        ----------
+        name
+            Name of the preset.
+
+        Examples
+        --------
+        ::
+
+            form = fnb.OrderForm(lab)
+            form.save_preset("mine")
+            form.delete_preset("mine")
+        """
         self._strip.delete(name)
 
     def __repr__(self) -> str:
@@ -387,8 +474,7 @@ def form_text(form: OrderForm) -> str:
     wrong = f"; {len(form.problems)} fields are not right yet" if form.problems else ""
     order = form.order
     count: Any = order.quantity if order else 0
-    pieces = "1 piece" if count == 1 else f"{count} pieces"
-    return f"OrderForm({where}; {_merchant(order)}, {pieces}{wrong})"
+    return f"OrderForm({where}; {_merchant(order)}, quantity {count}{wrong})"
 
 
 def form_html(form: OrderForm) -> str:

@@ -103,9 +103,8 @@ class Field:
 class SweepPanel(anywidget.AnyWidget):
     """Form that places many orders, with counts and percentiles while they run.
 
-    Each field can be set and read by its name (``panel.rate = "30/min"``), and what runs is an
-    ordinary sweep:
-    ``panel.sweep`` and ``panel.recordings`` are what ``lab.start_sweep`` gives.
+    Set and read each field by its name (``panel.rate = "30/min"``). ``panel.sweep`` and
+    ``panel.recordings`` are what ``lab.start_sweep`` gives.
 
     Parameters
     ----------
@@ -114,8 +113,35 @@ class SweepPanel(anywidget.AnyWidget):
     orders
         Orders to place: an order, a list, ``fnb.grid(...)``; by default ``Order.example()``.
     **fields
-        ``count``, ``arrival``, ``rate``, ``concurrency``, ``duration``, ``max_orders``,
-        ``max_minutes``, ``max_total`` (``"500.00 USD"``), ``name``: what the form begins with.
+        Fields that the form begins with, by the names below.
+
+    Raises
+    ------
+    TypeError
+        If ``lab`` is not a lab.
+    ValueError
+        If a field is unknown.
+
+    Attributes
+    ----------
+    count
+        Number of orders.
+    arrival
+        ``"constant"``, ``"poisson"`` or ``"closed"``.
+    rate
+        Orders a second, or a text such as ``"30/min"``.
+    concurrency
+        Most orders in flight; without a rate, that many always.
+    duration
+        Seconds, or a text such as ``"10 min"``.
+    max_orders
+        Budget: number of orders.
+    max_minutes
+        Budget: minutes after which no order starts.
+    max_total
+        Budget: an amount such as ``"500.00 USD"``.
+    name
+        A name to find the sweep again.
 
     Examples
     --------
@@ -200,10 +226,21 @@ class SweepPanel(anywidget.AnyWidget):
     def set(self, **fields: Any) -> None:
         """Set fields by name; None empties one.
 
+        Parameters
+        ----------
+        **fields
+            Fields and their values, such as ``count=20``.
+
         Raises
         ------
         ValueError
             If there is no such field.
+
+        Examples
+        --------
+        ::
+
+            fnb.SweepPanel(lab).set(count=3, rate=50)
         """
         self._draft.put(texts_of(fields))
 
@@ -216,6 +253,12 @@ class SweepPanel(anywidget.AnyWidget):
             If something in the form is wrong.
         RuntimeError
             If one is running.
+
+        Examples
+        --------
+        ::
+
+            fnb.SweepPanel(lab, count=3, rate=50).start().wait()
         """
         found = self.problems
         if found:
@@ -230,6 +273,14 @@ class SweepPanel(anywidget.AnyWidget):
         ------
         LookupError
             If there is none.
+
+        Examples
+        --------
+        ::
+
+            panel = fnb.SweepPanel(lab, count=3, rate=50)
+            panel.start().wait()
+            panel.sweep.done
         """
         if self._sweep is None:
             text = "This panel has no sweep to resume. Begin one with start()."
@@ -237,7 +288,19 @@ class SweepPanel(anywidget.AnyWidget):
         return self._begin(resume=self._sweep.run_id)
 
     def stop(self, *, let_finish: bool = False) -> None:
-        """Stop starting orders; see ``Sweep.stop``."""
+        """Stop starting orders; see ``Sweep.stop``.
+
+        Parameters
+        ----------
+        let_finish
+            Whether orders in flight may end; else they are cancelled.
+
+        Examples
+        --------
+        ::
+
+            fnb.SweepPanel(lab).stop()
+        """
         if self._sweep:
             self._sweep.stop(let_finish=let_finish)
 
@@ -546,7 +609,7 @@ def panel_html(shown: Mapping[str, Any]) -> str:
     outcomes = [(f"{row['mark']} {row['words']}", f"{row['n']:,}") for row in shown["outcomes"]]
     percentiles = [(row["name"], _both(row)) for row in shown["percentiles"]]
     blocks = [_table("Settings", settings), _table("Outcomes", [*outcomes, *shown["facts"]])]
-    blocks.append(_table("Time to order-placed", percentiles))
+    blocks.append(_table("Time to order placed", percentiles))
     head = shown["headline"] or "Not started: this panel needs a running kernel to place orders."
     said = [text for text in (shown["message"], shown["late"], shown["prospect"]) if text]
     message = "".join(f"<p>{escape(text)}</p>" for text in said)

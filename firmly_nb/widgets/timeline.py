@@ -86,6 +86,11 @@ class Timeline(anywidget.AnyWidget):
     details
         True if an event that is clicked shows its cart and its JSON below the bars.
 
+    Raises
+    ------
+    TraitError
+        If ``align`` is not a milestone.
+
     Attributes
     ----------
     selected
@@ -198,14 +203,33 @@ class Timeline(anywidget.AnyWidget):
         return Feed(self)
 
     def add(self, recording: Recording) -> None:
-        """Show a recording; one that is there already is replaced."""
+        """Show a recording; one that is there already is replaced.
+
+        Parameters
+        ----------
+        recording
+            Recording to add.
+
+        Examples
+        --------
+        ::
+
+            fnb.Timeline().add(rec)
+        """
         (recording,) = _recordings(recording)
         with self._lock:
             self._keep(recording)
         self._throttle.soon()
 
     def clear(self) -> None:
-        """Remove all orders, including those that are running."""
+        """Remove all orders, including those that are running.
+
+        Examples
+        --------
+        ::
+
+            fnb.Timeline(rec).clear()
+        """
         with self._lock:
             for kept in (self._numbers, self._running, self._ended, self._states, self._settled):
                 kept.clear()
@@ -218,10 +242,23 @@ class Timeline(anywidget.AnyWidget):
     def select(self, recording_id: str | None, seq: int | None = None) -> None:
         """Look at an order, or at one of its events; None looks at the newest order.
 
+        Parameters
+        ----------
+        recording_id
+            Id of the recording.
+        seq
+            Number of an event of it; None selects the order only.
+
         Raises
         ------
         LookupError
             If there is no such order or event.
+
+        Examples
+        --------
+        ::
+
+            fnb.Timeline(rec).select(rec.recording_id, 3)
         """
         try:
             self.selected = None if recording_id is None else _selection(recording_id, seq)
@@ -229,7 +266,19 @@ class Timeline(anywidget.AnyWidget):
             raise coded_error(LookupError, "FNB712", without_code(str(error))) from None
 
     def recording(self, recording_id: Any) -> Recording | None:
-        """Return an order as far as it has come; None if it is not here."""
+        """Return an order as far as it has come; None if it is not here.
+
+        Parameters
+        ----------
+        recording_id
+            Id of the recording.
+
+        Examples
+        --------
+        ::
+
+            fnb.Timeline(rec).recording(rec.recording_id)
+        """
         if not isinstance(recording_id, str):
             return None
         with self._lock:
@@ -238,7 +287,23 @@ class Timeline(anywidget.AnyWidget):
             return self._ended.get(recording_id)
 
     def take(self, record: Record, recording_id: str | None) -> str | None:
-        """Take a record of an order, or of the newest one; return the order's id."""
+        """Take a record of an order, or of the newest one; return the order's id.
+
+        Parameters
+        ----------
+        record
+            Record of an order, as the journal has it.
+        recording_id
+            Id of the recording; None begins a new one.
+
+        Examples
+        --------
+        ::
+
+            timeline = fnb.Timeline()
+            for record in rec.records():
+                timeline.take(record, rec.recording_id)
+        """
         with self._lock:
             if isinstance(record, Start):
                 return self._begin(record)
@@ -493,7 +558,7 @@ def bytes_words(event: Event) -> Json:
         return {"text": None, "note": NO_BYTES}
     shown = exact[:MOST_SHOWN_BYTES]
     left = len(exact) - len(shown)
-    note = "As they came, secrets taken out."
+    note = "As they came, secrets redacted."
     return {"text": shown, "note": f"{note} {count(left, 'character')} more." if left else note}
 
 

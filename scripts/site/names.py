@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import re
 import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import firmly_nb
+from firmly_nb.docstrings import entries, parted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMPLETIONS = Path(__file__).with_name("completions.toml")
-SECTION = re.compile(r"^(\w+)\n-{3,}$", re.MULTILINE)
 MADE_FOR_YOU = frozenset({"Lab", "Recording", "Recordings", "Sweep"})  # nobody calls these classes
 
 
@@ -72,8 +72,8 @@ def _kind(found: Any) -> str | None:
 
 
 @cache
-def completions() -> dict[str, dict[str, str]]:
-    """Return what completes docstrings: parameters, raises and examples."""
+def completions() -> dict[str, str]:
+    """Return an example of each property, by a pattern of its name."""
     return tomllib.loads(COMPLETIONS.read_text("utf-8"))
 
 
@@ -92,62 +92,31 @@ class Described:
 def described(path: str) -> Described:
     """Return what the reference says of a name."""
     name = names()[path]
-    text, sections = _parted(inspect.getdoc(name.value) or "")
+    sections = parted(inspect.getdoc(name.value) or "")
     if name.kind == "attribute":
-        text, sections = _of_the_class(name), {}
+        sections = {"": _of_the_class(name)}
     return Described(
         name,
-        text,
+        sections[""],
         _parameters(name, sections.get("Parameters", "")),
         _returns(name, sections),
-        sections.get("Raises", "") or _raises(name),
-        sections.get("Examples", "") or example(name, text),
+        sections.get("Raises", ""),
+        code_of(sections.get("Examples", "")) or example(path),
     )
 
 
-def _parted(text: str) -> tuple[str, dict[str, str]]:
-    parts = SECTION.split(text)
-    return parts[0].strip(), {
-        k: v.strip("\n") for k, v in zip(parts[1::2], parts[2::2], strict=True)
-    }
-
-
 def _of_the_class(name: Name) -> str:
-    """Return what a widget's class says of its field, else the common meaning of that name."""
+    """Return what a widget's class says of its field."""
     owner, _, field = name.path.partition(".")
-    sections = _parted(inspect.getdoc(names()[owner].value) or "")[1]
-    said = _entries(sections.get("Attributes", "")) | _entries(sections.get("Parameters", ""))
-    common = completions()["parameters"]
-    return said.get(field) or common.get(name.path) or common.get(field, "")
-
-
-def _twin(path: str) -> Name | None:
-    return names().get(path.removesuffix("_async")) if path.endswith("_async") else None
-
-
-def _entries(section: str) -> dict[str, str]:
-    """Return the names of a section of a docstring, each with its meaning in one paragraph."""
-    found: dict[str, str] = {}
-    for entry in re.split(r"\n(?=\S)", section):
-        head, _, rest = entry.partition("\n")
-        meaning = " ".join(inspect.cleandoc(rest).split())
-        found |= {each.strip(): meaning for each in head.partition(" : ")[0].split(",")}
-    return {one: meaning for one, meaning in found.items() if one}
+    sections = parted(inspect.getdoc(names()[owner].value) or "")
+    said = entries(sections.get("Attributes", "")) | entries(sections.get("Parameters", ""))
+    return said.get(field, "")
 
 
 def _parameters(name: Name, section: str) -> dict[str, str]:
-    signature, own, common = name.signature, _entries(section), completions()["parameters"]
-    twin = _twin(name.path)
-    if twin:
-        own = _entries(_parted(inspect.getdoc(twin.value) or "")[1].get("Parameters", "")) | own
-    if signature is None:
-        return {}
-    return {
-        each: own.get(each) or own.get(f"**{each}") or own.get(f"*{each}")
-        or common.get(f"{name.path}.{each}") or common.get(each, "")
-        for each in signature.parameters
-        if each not in {"self", "cls"}
-    }  # fmt: skip
+    signature, own = name.signature, entries(section)
+    asked = signature.parameters if signature else ()
+    return {each: own.get(each, "") for each in asked if each not in {"self", "cls"}}
 
 
 def _returns(name: Name, sections: dict[str, str]) -> str:
@@ -172,41 +141,13 @@ def _type(annotation: Any) -> str:
     return f"`{text}`"
 
 
-def _raises(name: Name) -> str:
-    twin = _twin(name.path)
-    if twin:
-        said = _parted(inspect.getdoc(twin.value) or "")[1].get("Raises")
-        if said:
-            return said
-    if name.kind in {"property", "attribute"}:
-        return ""
-    return first_that_fits(completions()["raises"], name.path)
+def example(path: str) -> str:
+    """Return the example of a property or a field: the first of the completions that fits."""
+    fits = (said for one, said in completions().items() if fnmatchcase(path, one))
+    return next(fits, "").replace("{name}", path.rpartition(".")[2])
 
 
-def example(name: Name, text: str) -> str:
-    """Return the example of a name: its own, that of its twin, or one of the completions."""
-    if "::\n" in text:
-        return ""  # the text itself has one
-    given = completions()["examples"]
-    twin = _twin(name.path)
-    if name.path not in given and twin:
-        code = _awaited(described(twin.path).example, twin.path)
-        return f"{'>>> ' if '>>> ' in code else ''}# With await, as {twin.path}:\n{code}"
-    found = given.get(name.path) or first_that_fits(given, name.path)
-    return found.replace("{name}", _called(name))
-
-
-def _called(name: Name) -> str:
-    short = name.path.rpartition(".")[2]
-    return f"{short}()" if name.kind == "method" else short
-
-
-def _awaited(code: str, path: str) -> str:
-    verb = path.rpartition(".")[2]
-    return re.sub(rf"(?<![\w.])((?:lab|sweep)\.){verb}\(", rf"await \g<1>{verb}_async(", code)
-
-
-def first_that_fits(table: dict[str, str], path: str) -> str:
-    """Return the entry of the first pattern that a name fits; an exact one counts before."""
-    exact = table.get(path)
-    return exact or next((said for one, said in table.items() if fnmatchcase(path, one)), "")
+def code_of(section: str) -> str:
+    """Return the code of a section of examples; of a session all of it."""
+    before, found, block = section.partition("::\n")
+    return dedent(block).strip("\n") if found and not before.strip() else section

@@ -87,6 +87,8 @@ def section(one: Described) -> str:
     if one.returns and one.name.kind != "class":
         label = "Type" if one.name.kind == "property" else "Returns"
         parts.append(f"**{label}**: {markdown(one.returns)}")
+    if one.name.kind in {"function", "method"} and not one.raises:
+        parts.append("**Raises**: nothing of its own.")
     if one.raises:
         parts.append(f"**Raises**:\n\n{_raises(one.raises)}")
     if one.example:

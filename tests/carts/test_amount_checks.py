@@ -43,7 +43,7 @@ def test_a_wrong_line_price_is_said_in_the_lines_own_currency(build):
             "line_items[A].line_price",
             "4 x 300 = 1\u202f200",
             "1\u202f203",
-            "The line A costs 1\u202f203, but 4 x 300 = 1\u202f200.",
+            "Line item A costs 1\u202f203, but 4 x 300 = 1\u202f200.",
             "error",
         )
     ]

@@ -38,7 +38,7 @@ def test_a_merchant_that_names_no_variant_is_held_to_the_number_of_pieces(build)
     events = build.events(plant(clean(build), anonymous, since=0))
     assert checks(events, {"r1": ASKED}).empty
     assert set(checks(events, {"r1": ASKED[:1]})["sentence"]) == {
-        "2 pieces asked for, 3 in the cart."
+        "The order has quantity 2, the cart quantity 3."
     }
 
 
@@ -64,7 +64,7 @@ def test_lines_reordered_and_ids_made_anew_are_no_fault(build):
 def test_a_line_holds_at_least_one_piece(build, pieces, found):
     cart = build.cart([build.line("A", number=1), build.line("B", number=2)])
     cart["line_items"][1]["quantity"] = pieces
-    sentence = f"The line B holds {pieces} pieces."
+    sentence = f"Line item B has quantity {pieces}."
     assert (
         of(build.events(one(cart)), "quantity")
         == [("line_items[B].quantity", "at least 1", f"{pieces}", sentence, "error")][:found]
@@ -82,7 +82,7 @@ def test_lines_that_say_no_quantity_are_not_counted(build):
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_line_that_is_there_more_than_once_is_an_error(build, times):
     cart = build.cart([build.line("B", number=9), *[build.line("A", number=1)] * times])
-    sentence = f"The line item_1 is in the cart {times} times."
+    sentence = f"Line item item_1 is in the cart {times} times."
     assert of(build.events(one(cart)), "lines-once") == [
         ("line_items[A]", "item_1 once", f"{times} times", sentence, "error")
     ]
@@ -261,7 +261,7 @@ def test_every_line_that_is_sent_is_in_one_shipment(build):
     assert found([["item_1", "item_2"]]) == found([["item_1"], ["item_2"]]) == []
     for ids, times in (([["item_2"]], 0), ([["item_1"], ["item_1", "item_2"]], 2)):
         for ship in (True, None):
-            sentence = f"The line A is in {times} shipments."
+            sentence = f"Line item A is in {times} shipments."
             assert found(ids, ship) == [
                 ("line_items[A]", "1 shipment", f"{times}", sentence, "error")
             ]

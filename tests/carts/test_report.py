@@ -25,11 +25,11 @@ def test_a_report_says_each_finding_in_a_sentence(build):
     report = run_checks(build.events(faulty(build)), only=["quantity"])
     assert repr(report).splitlines() == [
         "✗ 1 of 1 checks: 2 errors",
-        "  error  quantity  The line A holds 0 pieces. (shipping-updated)",
-        "  error  quantity  The line A holds 0 pieces. (order-placed)",
+        "  error  quantity  Line item A has quantity 0. (shipping-updated)",
+        "  error  quantity  Line item A has quantity 0. (order-placed)",
     ]
     html = report._repr_html_()
-    assert html.count("The line A holds 0 pieces.") == 2
+    assert html.count("Line item A has quantity 0.") == 2
     assert "shipping-updated" in html
 
 
@@ -42,7 +42,7 @@ def test_findings_of_several_orders_name_their_order(build):
 def test_many_findings_are_counted_not_shown(build):
     report = run_checks(build.events(*[faulty(build)] * 30), only=["quantity"])
     for shown in (checks_text(report), checks_html(report)):
-        assert shown.count("holds 0 pieces") == 50
+        assert shown.count("has quantity 0") == 50
         assert "… and 10 more findings" in shown
 
 

@@ -82,7 +82,7 @@ def test_waiting_for_the_planned_start_is_a_line_of_its_own(made):
     tables = made(100, failures=0)
     late = tables.orders.assign(schedule_lag_ms=500.0)
     chart = charts.percentiles(late)
-    gap = trace(chart, "from the planned start").y - trace(chart, "time to order-placed").y
+    gap = trace(chart, "from the planned start").y - trace(chart, "time to order placed").y
     assert gap == pytest.approx(np.full(100, 500.0))
     assert "500 ms after their planned start" in chart.caption.replace("\u00a0", " ")
 
@@ -250,7 +250,7 @@ def test_each_kind_of_failure_has_a_mark_of_its_own(made):
 
 def test_the_tail_leads_to_its_orders(made):
     orders = made(50, failures=0).orders
-    line = trace(charts.percentiles(orders), "time to order-placed")
+    line = trace(charts.percentiles(orders), "time to order placed")
     slowest = orders.sort_values("time_to_order_placed_ms").iloc[-1]
     assert list(line.customdata[-1][1:]) == [slowest["recording_id"], slowest["order_number"]]
 

@@ -58,7 +58,7 @@ def test_a_first_order_that_warms_up(study, n):
     told = only(sentences(events, stages, orders), "Warm-up")
     assert len(told) == 1
     assert "the first order took" in told[0]
-    assert "times as long to the headers as the others (40.0\u00a0ms against" in told[0]
+    assert "times as long as the others (time to headers: 40.0\u00a0ms against" in told[0]
 
 
 def test_a_slow_order_elsewhere_is_no_warm_up(study):
@@ -115,7 +115,7 @@ def test_an_error_bound_above_5_percent_of_a_stage(study):
     told = sentences(events, stages, orders)
     assert len(told) == 1
     assert told[0].startswith(
-        "Error bound: times of creating-cart can be off by 6.00\u00a0ms (p99)"
+        "Uncertainty: times of creating-cart are uncertain by up to 6.00\u00a0ms (p99)"
     )
 
 
@@ -124,7 +124,9 @@ def test_a_lag_above_5_percent_of_the_shortest_stage(study):
     orders["schedule_lag_ms"] = 8.0
     told = sentences(events, stages, orders)
     assert len(told) == 1
-    assert told[0].startswith("Lag: orders started up to 8.00\u00a0ms after their time (p99)")
+    assert told[0].startswith(
+        "Schedule lag: orders started up to 8.00\u00a0ms after their time (p99)"
+    )
     orders["schedule_lag_ms"] = np.nan
     assert sentences(events, stages, orders) == []
 
@@ -163,7 +165,9 @@ def test_drift_of_one_run_is_a_trend(study):
     _, stages, orders = study(factor=np.linspace(1, 1.5, 200))
     found = run_drift(stages, orders)
     assert found.changes is None
-    assert repr(found).startswith("Within the run order grew slower: the last third took 1.")
+    assert repr(found).startswith(
+        "Within the run time to order placed grew longer: the last third took 1."
+    )
     few = run_drift(*study(n=5)[1:])
     assert repr(few) == "Too few orders in a run to look for drift within it: 20 are the least."
 
@@ -315,18 +319,18 @@ def test_an_error_bound_a_lag_and_coalesced_events_are_told_from_5_percent_on(st
     events["coalesced"] = np.arange(800) < percent * 6
     found = sentences(events, stages, orders)
     assert [one.split(":")[0] for one in found] == (
-        ["Error bound", "Lag", "Coalesced"] if told else []
+        ["Uncertainty", "Schedule lag", "Coalesced"] if told else []
     )
     if told:
         off_ms, shared = median_ms * percent / 100, events["coalesced"].sum() / 600
         median, off = duration(median_ms), duration(off_ms)
         assert found == [
             (
-                f"Error bound: times of creating-cart can be off by "
-                f"{uncertainty(1000 * off_ms)} (p99), more than 5% of its median of {median}."
+                f"Uncertainty: times of creating-cart are uncertain by up to "
+                f"{uncertainty(1000 * off_ms)} (p99), more than 5% of the median of {median}."
             ),
             (
-                f"Lag: orders started up to {off} after their time (p99), more than 5% of "
+                f"Schedule lag: orders started up to {off} after their time (p99), more than 5% of "
                 f"creating-cart ({median}); scheduled_order_latency_ms counts it in."
             ),
             (
@@ -348,8 +352,8 @@ def test_each_sentence_has_its_numbers(study):
             "first. The times are left out."
         ),
         (
-            f"Warm-up: the first order took {number(40 / others)} times as long to the headers as "
-            f"the others ({duration(40)} against {duration(others)})."
+            f"Warm-up: the first order took {number(40 / others)} times as long as the others "
+            f"(time to headers: {duration(40)} against {duration(others)})."
         ),
     ]
 
@@ -363,8 +367,8 @@ def test_a_warm_up_of_several_runs_is_told_of_the_orders_where_the_headers_show_
     assert told == [
         (
             f"Warm-up: first orders of 8 runs took {number(found.first_ms / found.others_ms)} "
-            f"times as long to order-placed as the others ({duration(found.first_ms)} against "
-            f"{duration(found.others_ms)})."
+            "times as long as the others (time to order placed: "
+            f"{duration(found.first_ms)} against {duration(found.others_ms)})."
         )
     ]
 
@@ -374,8 +378,8 @@ def test_drift_of_one_run_says_where_it_was_looked_for_and_what_was_found():
     found = drift_within(grown)
     none = STAGES.empty()
     words = (
-        f"Within the run order grew slower: the last third took {found.ratio:.2f} times as long as "
-        f"the first (p = {found.p_value:.2g})."
+        "Within the run time to order placed grew longer: the last third took "
+        f"{found.ratio:.2f} times as long as the first (p = {found.p_value:.2g})."
     )
     assert run_drift(none, grown).sentences == (words,)
     assert repr(run_drift(none, same)) == "No drift found within the run."
@@ -384,7 +388,9 @@ def test_drift_of_one_run_says_where_it_was_looked_for_and_what_was_found():
         "Too few orders in a run to look for drift within it: 20 are the least."
     )
     quick = bare(wavy(60, -0.3))
-    assert "order grew faster: the last third took 0." in repr(run_drift(none, quick))
+    assert "time to order placed grew shorter: the last third took 0." in repr(
+        run_drift(none, quick)
+    )
     assert repr(run_drift(none, bare([]))).startswith("Too few orders")
 
 
@@ -411,9 +417,9 @@ def test_forty_runs_are_shown(study, runs, more):
 def test_drift_says_of_what_it_tells(study):
     _, stages, orders = study(n=60, run_ids=np.repeat(["a", "b", "c"], 20))
     whole, of_stage = run_drift(stages, orders), run_drift(stages, orders, "item-added")
-    assert (whole.what, of_stage.what) == ("order", "item-added")
+    assert (whole.what, of_stage.what) == ("time to order placed", "item-added")
     assert (run_drift(stages, orders[:20]).what, whole.sentences[1]) == (
-        "order",
+        "time to order placed",
         "No drift found within the runs.",
     )
     assert "began, UTC  orders  median of item-added, ms  part" in repr(of_stage)
@@ -425,7 +431,9 @@ def test_drift_says_of_what_it_tells(study):
 def test_drift_is_looked_for_where_one_run_is_long_enough():
     ids = np.repeat(["a", "b"], [20, 5])
     times = np.concatenate([np.linspace(1, 2, 20), [1.0] * 5])
-    assert run_drift(STAGES.empty(), bare(times, ids)).within.startswith("Within the runs order ")
+    assert run_drift(STAGES.empty(), bare(times, ids)).within.startswith(
+        "Within the runs time to order placed "
+    )
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, False), (4, True)])
@@ -435,7 +443,7 @@ def test_an_error_bound_and_a_lag_are_those_that_one_in_a_hundred_exceeds(study,
     stages.loc[cart[:count], "uncertainty_us"] = 20_000.0
     orders.loc[: count - 1, "schedule_lag_ms"] = 50.0
     found = sentences(events, stages, orders)
-    assert [one.split(":")[0] for one in found] == (["Error bound", "Lag"] if told else [])
+    assert [one.split(":")[0] for one in found] == (["Uncertainty", "Schedule lag"] if told else [])
 
 
 def test_a_lag_is_held_against_the_shortest_stage(study):
@@ -443,10 +451,10 @@ def test_a_lag_is_held_against_the_shortest_stage(study):
     last = stages["stage"] == "order-placed"
     stages.loc[last, "duration_ms"] = np.linspace(9.0, 11.0, 200)[np.arange(200) * 7 % 200]
     orders["schedule_lag_ms"] = 0.6
-    found = only(sentences(events, stages, orders), "Lag")
+    found = only(sentences(events, stages, orders), "Schedule lag")
     assert len(found) == 1
     assert "more than 5% of order-placed (10.0\u00a0ms)" in found[0]
-    assert only(sentences(events, STAGES.empty(), orders), "Lag") == []
+    assert only(sentences(events, STAGES.empty(), orders), "Schedule lag") == []
 
 
 def test_a_stage_that_no_order_completed_is_nothing_to_tell_of(study):

@@ -1,17 +1,23 @@
 """The table of a run, and how it is shown."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmly_nb.display.text import PAGES
 from firmly_nb.latency.compare import compare
 from firmly_nb.latency.drift import run_drift
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.stages import stages as stages_from
-from firmly_nb.latency.summary import LATENCY, latency_table, summary, where
+from firmly_nb.latency.summary import DEFINED_IN, LATENCY, latency_table, summary, where
 from firmly_nb.recorder.tables import EVENTS
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -155,11 +161,27 @@ def test_a_summary_says_what_is_above_and_below_the_table(study):
     )
     assert "simulator · a.test" in said
     assert "(72 needed)" in said
-    assert "Definitions 2." in said
+    assert f"Definitions 2: {DEFINED_IN}." in said.replace("\n", " ")
     assert "! Too few orders for p95" in said
     shown = found._repr_html_()
     assert "Too few orders for p95" in shown
     assert "creating-cart</bdi> 8" in shown
+    assert f'<a href="{PAGES}{DEFINED_IN}">Definitions 2</a>' in shown
+
+
+def test_the_definitions_are_where_the_footer_leads():
+    page, _, anchor = DEFINED_IN.partition("#")
+    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+    assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
+
+
+def test_a_time_and_a_stage_have_names_of_their_own_and_the_data_keeps_its_own(study):
+    found = summary(*study(n=40))
+    assert found.table["stage"].tolist()[-4:] == ["order-placed", "order", "first event", "headers"]
+    shown = [line.split("  ")[0] for line in repr(found).splitlines()]
+    for name in ("order-placed", "time to order placed", "time to first event", "time to headers"):
+        assert name in shown
+    assert "order" not in shown
 
 
 def test_a_stage_that_would_steer_a_terminal_or_turn_the_page_does_not(study):

@@ -324,7 +324,7 @@ def test_a_target_has_its_verdict_its_budget_and_a_row_for_each_merchant(made):
     assert "95% placed within 3 600 000 ms" in re.sub(r"\s", " ", words)
     assert "Error budget: " in words
     assert "Goodput: " in words
-    assert "The intervals of all groups hold together with 95%." in words
+    assert "Family-wise level of the intervals: 95%." in words
     assert 'href="#target"' in page
     assert "placed orders/s of the runs" in words_of(page)
     assert 'id="target"' not in report_html(made(6), pictures=False)

@@ -162,7 +162,7 @@ export function placeSection(form) {
     return h(
       "div",
       { class: "quiet" },
-      `The first press places one order at ${domain}: a cart is made, the items are added, shipping is chosen, the card is charged. Each step appears beside this form when it happens, with its time.`,
+      `The first press places one order at ${domain}: a cart is made, the items are added, shipping is chosen, the card is charged. Each event appears beside this form when it happens, with its time.`,
     );
   }
 
@@ -262,7 +262,7 @@ function howRow(form, button) {
       h("label", { class: "tick", for: made.input.id, title: "One after another" }, "×", h("span", { class: "visually-hidden" }, "Number of orders")),
       made.input,
     ),
-    tick("sse", "Events", "Ask for an event at each step (SSE); without, there is one answer at the end"),
+    tick("sse", "Events", "Ask for an event at each milestone (SSE); without, there is one response at the end"),
     tick("warm", "Warm", "Open the connection beforehand; a cold one is measured, too"),
   );
   return h("div", {}, row, made.message);

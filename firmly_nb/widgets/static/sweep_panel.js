@@ -201,7 +201,7 @@ function sweepView(model) {
   const element = h("div", { class: "live" },
     status, headline, bar, message, late, outcomes, facts,
     title("How long do orders take, over the run?"), chart.element,
-    title("Time to order-placed, placed orders only"), percentiles);
+    title("Time to order placed, placed orders only"), percentiles);
   return { element, draw, drawPoints };
 }
 

@@ -329,7 +329,7 @@ function showComparison(element, table, order, other) {
   const heads = ["stage", orderName(order), orderName(other), "difference"];
   return replace(
     table,
-    h("caption", {}, "Where do they differ? Times in ms; the bound of a difference is that of both."),
+    h("caption", {}, "Where do they differ? Times in ms; the uncertainty of a difference is that of both."),
     h("thead", {}, h("tr", {}, heads.map((words, n) => h("th", { scope: "col", class: n ? "number" : "" }, h("bdi", {}, words))))),
     h("tbody", {}, compareStages(order, other).map(comparedRow)),
   );
