@@ -16,6 +16,7 @@ from firmly_nb.api.money import money_text
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.background import follow, follow_async, submit
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error, wrong_type
 from firmly_nb.display.text import count, printable
 from firmly_nb.engine import options_of
@@ -58,6 +59,7 @@ class ShownCart(dict[str, Any]):
         return escape(repr(self))
 
 
+@public
 class Checkout:
     """Flow with an existing cart, made by ``lab.flow``: each method is one recorded call.
 
@@ -317,6 +319,7 @@ def _nothing(record: Record) -> None:
     del record
 
 
+@public
 class CartCalls:
     """Calls of a lab about a cart, one by one; what ``lab.complete_order`` orders."""
 

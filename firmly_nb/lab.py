@@ -42,6 +42,7 @@ from firmly_nb.background import (
     submit,
 )
 from firmly_nb.checkout import CartCalls, Checkout
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import check_names, code_of, coded_error, quoted, wrong_type
 from firmly_nb.display.text import count, number, printable
 from firmly_nb.engine import Bench, Options, options_of
@@ -296,6 +297,7 @@ def diagnose(environment: str | None, **given: Any) -> Reach:
         return follow(submit(look, lab._open(), missing))  # noqa: SLF001
 
 
+@public
 class Lab(CartCalls):
     """Client that places and records orders in one environment.
 
@@ -1031,6 +1033,7 @@ MS_PER_BLOCK = 25
 MAX_BLOCKS = 40
 
 
+@public
 class Attempt:
     """Order that is running; made by ``lab.start`` after the guard's checks."""
 

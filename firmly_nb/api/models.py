@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from firmly_nb.api.secrets import SecretStr, redact, redact_text
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import (
     NEAR,
     Mistake,
@@ -208,6 +209,7 @@ def _problem(entry: ErrorDetails, fields: Sequence[str]) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
+@public
 class Address(ApiModel):
     """Shipping or billing address of an order.
 
@@ -248,6 +250,7 @@ EXAMPLE_ADDRESS = {
 }
 
 
+@public
 class Item(ApiModel):
     """Product variant and its quantity; on the wire ``{add_to_cart_ref, quantity}``.
 
@@ -393,6 +396,7 @@ def _digits(value: Any) -> Any:
 SecretDigits = Annotated[SecretStr, BeforeValidator(_digits)]
 
 
+@public
 class Card(ApiModel):
     """Payment card. Number and CVV are secrets: no repr, error or dump shows them.
 
@@ -505,6 +509,7 @@ TEST_CARDS = {
 }
 
 
+@public
 class Order(ApiModel):
     """Order of items at one merchant for one person; the card is passed separately.
 

@@ -467,7 +467,7 @@ Use one of the names in the message.
 
 FNB104 Unknown option
 The call has no option of that name.
-Correct the spelling; the message lists the options.
+Correct the spelling. help(...) of the call lists its options.
 
 FNB105 Time limit out of range
 timeout_s is not a number of seconds above 0 and up to one day.
@@ -504,6 +504,14 @@ Begin another with lab.flow().
 FNB113 Product sold out
 The merchant has no variant of the product that can be ordered now.
 Choose another product from lab.products().
+
+FNB114 Argument missing
+The call needs an argument that you did not pass.
+Pass it as the message shows. help(...) of the call describes each argument.
+
+FNB115 Arguments do not fit
+The call takes fewer arguments by place, or got one of them twice.
+Pass options by name. help(...) of the call lists them in order.
 
 FNB200 Error without a known name
 The API answered with an error that its pages do not name.

@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from firmly_nb.store.write import Saved
 
 
+@public
 class Recording:
     """One order: its items, each event with its arrival time, and its outcome.
 
@@ -423,6 +425,7 @@ def _check_known(column: str, wanted: Iterable[object], orders: pd.DataFrame) ->
             raise coded_error(ValueError, "FNB322", unknown(column, value, known))
 
 
+@public
 class Recordings(Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
 

@@ -21,6 +21,7 @@ import httpx
 from firmly_nb.api.models import Card
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.background import follow, follow_async, submit
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import check_names, coded_error, quoted, unknown, wrong_type
 from firmly_nb.engine import Options, options_of
 from firmly_nb.environments import Environment, guard, is_loopback
@@ -67,6 +68,7 @@ GENTLE_RATE = "20/min"
 STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
 
 
+@public
 class Sweep:
     """Sweep of many orders; made by ``lab.start_sweep``.
 

@@ -17,6 +17,7 @@ import traitlets
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.display.arguments import public
 from firmly_nb.display.html import QUIET
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
 from firmly_nb.display.text import count, printable
@@ -71,6 +72,7 @@ MOST_RECENT = 25
 log = logging.getLogger(__name__)
 
 
+@public
 class Timeline(anywidget.AnyWidget):
     """Orders as bars on the time since the request, live or recorded.
 

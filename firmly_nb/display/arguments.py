@@ -1,0 +1,354 @@
+"""Calls of public functions that do not fit: what is wrong, what is allowed, what to do.
+
+:func:`public` marks a public function, or a class whose public methods are asked. A call that
+Python refuses, an option that does not exist and an argument of another type are then met with a
+message that has a code. Signatures, ``help()``, completion and pickling stay as they are.
+
+What an argument may be is read from the annotations. Names that are not known here are taken for
+right: the function judges them itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, update_wrapper
+from inspect import Parameter, Signature, iscoroutinefunction, isfunction, signature
+from numbers import Integral, Real
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from firmly_nb.display.messages import Mistake, coded_error, quoted, unknown, wrong_type
+from firmly_nb.display.text import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Thing = TypeVar("Thing")
+# What Python raises where an argument is of another kind than the code below expects.
+OF_ARGUMENTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+SHORT = 14  # of a value that is shown as it is: a card's number is longer
+
+
+def public(thing: Thing) -> Thing:
+    """Let a function, or each public method of a class, answer a wrong call with a code.
+
+    Examples
+    --------
+    >>> @public
+    ... def place(order: str, *, settle: bool = False) -> str:
+    ...     return order
+    >>> place("a", setle=True)
+    Traceback (most recent call last):
+    TypeError: Unknown option 'setle' for place(). Did you mean settle? [FNB104]
+    >>> place("a", settle="maybe")
+    Traceback (most recent call last):
+    TypeError: settle must be True or False, got 'maybe'. Try settle=True. [FNB102]
+    >>> place()
+    Traceback (most recent call last):
+    TypeError: place() needs order. Write place(order=...). [FNB114]
+    """
+    if not isinstance(thing, type):
+        return cast("Thing", _answering(cast("FunctionType", thing), "", is_bound=False))
+    for name, member in list(vars(thing).items()):
+        inner = getattr(member, "__func__", member)
+        if not isfunction(inner) or (name.startswith("_") and name != "__init__"):
+            continue
+        call = thing.__name__ if name == "__init__" else ""
+        made = _answering(inner, call, is_bound=not isinstance(member, staticmethod))
+        setattr(thing, name, made if inner is member else type(member)(made))
+    return cast("Thing", thing)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What a public function can be asked with.
+
+    Attributes
+    ----------
+    function
+        Function itself.
+    call
+        How messages name it, such as ``place()``.
+    is_bound
+        Whether its first argument is what it is called on.
+    """
+
+    function: FunctionType
+    call: str
+    is_bound: bool
+
+    def parameters(self) -> list[Parameter]:
+        """Return what a caller writes, in order."""
+        return list(_signature(self.function).parameters.values())[self.is_bound :]
+
+    def refusal(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> TypeError | None:
+        """Return the error of what would be taken in silence; None if there is nothing."""
+        rules = _rules(self)
+        if rules.names is not None and not given.keys() <= rules.names:
+            return self.does_not_fit(args, given)
+        for name, place in rules.flags:
+            value = given[name] if name in given else args[place] if place < len(args) else False
+            if not _is_bool(value):
+                return _no_flag(name, value)
+        return None
+
+    def does_not_fit(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> TypeError:
+        """Return the error of a call that has other arguments than the function."""
+        asked = self.parameters()
+        passed = len(args) - self.is_bound
+        placed = [one.name for one in asked if one.kind in BY_PLACE]
+        by_name = [one.name for one in asked if one.kind in BY_NAME]
+        others = [name for name in given if name not in by_name]
+        if others and not any(one.kind is Parameter.VAR_KEYWORD for one in asked):
+            return _unknown_option(others[0], by_name, self.call)
+        if passed > len(placed):
+            return _too_many(self.call, placed, by_name, passed)
+        twice = [name for name in placed[:passed] if name in given]
+        if twice:
+            text = f"{self.call} got {twice[0]} twice: by place and by name. Pass it once."
+            return coded_error(TypeError, "FNB115", text)
+        empty = Parameter.empty
+        missing = [
+            one.name
+            for one in asked
+            if one.default is empty
+            and one.kind not in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
+            and one.name not in (*placed[:passed], *given)
+        ]
+        written = ", ".join(f"{name}=..." for name in missing)
+        text = f"{self.call} needs {listed(missing)}. Write {self.call[:-1]}{written})."
+        return coded_error(TypeError, "FNB114", text)
+
+    def misfit(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> TypeError | None:
+        """Return the error of the first argument of another type; None if each fits."""
+        try:
+            bound = _signature(self.function).bind(*args, **given).arguments
+        except TypeError:
+            return None
+        for one in self.parameters():
+            if one.name not in bound or not isinstance(one.annotation, str):
+                continue
+            values = bound[one.name]
+            each = values if one.kind is Parameter.VAR_POSITIONAL else [values]
+            if one.kind is Parameter.VAR_KEYWORD:
+                continue
+            kinds = _kinds(one.annotation)
+            for value in each:
+                if kinds and not any(_fits(value, kind) for kind in kinds):
+                    return _misfit(one, kinds, value)
+        return None
+
+
+BY_PLACE = {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
+BY_NAME = {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What is asked of each call: its names, where Python would take any, and its flags."""
+
+    names: frozenset[str] | None
+    flags: tuple[tuple[str, int], ...]
+
+
+@cache
+def _rules(asked: Asked) -> _Rules:
+    shown = asked.parameters()
+    takes_any = any(one.kind is Parameter.VAR_KEYWORD for one in shown)
+    # A signature may name what the code takes as **options.
+    inner = asked.function.__code__.co_flags & 0x08
+    names = frozenset(one.name for one in shown if one.kind in BY_NAME)
+    flags = []
+    for place, one in enumerate(shown, start=asked.is_bound):
+        if one.annotation == "bool":
+            flags.append((one.name, place if one.kind in BY_PLACE else sys.maxsize))
+    return _Rules(names if inner and not takes_any else None, tuple(flags))
+
+
+@cache
+def _signature(function: Callable[..., Any]) -> Signature:
+    return signature(function)
+
+
+def _answering(function: FunctionType, name: str, *, is_bound: bool) -> FunctionType:
+    """Return a function that calls another and answers calls that do not fit."""
+    asked = Asked(function, f"{name or function.__name__}()", is_bound)
+    refusal, answer, several = asked.refusal, _answer, OF_ARGUMENTS
+
+    # A traceback may show the locals of its frames: what was passed is gone from this one by then.
+    def call(*args: Any, **given: Any) -> Any:
+        if (wrong := refusal(args, given)) is None:
+            try:
+                return function(*args, **given)
+            except several as error:
+                if (wrong := answer(asked, error, args, given)) is None:
+                    raise
+            finally:
+                del args, given
+        try:
+            raise wrong
+        finally:
+            del wrong
+
+    async def call_async(*args: Any, **given: Any) -> Any:
+        if (wrong := refusal(args, given)) is None:
+            try:
+                return await function(*args, **given)
+            except several as error:
+                if (wrong := answer(asked, error, args, given)) is None:
+                    raise
+            finally:
+                del args, given
+        try:
+            raise wrong
+        finally:
+            del wrong
+
+    chosen = call_async if iscoroutinefunction(function) else call
+    # In the module of the function: doctest looks there, and pickle finds it by its name.
+    made = FunctionType(
+        chosen.__code__, function.__globals__, function.__name__, None, chosen.__closure__
+    )
+    return cast("FunctionType", update_wrapper(made, function))
+
+
+def _answer(
+    asked: Asked, error: Exception, args: tuple[Any, ...], given: Mapping[str, Any]
+) -> TypeError | None:
+    """Return the error to raise in place of Python's; None to let it pass."""
+    if isinstance(error, Mistake):
+        return None
+    trace = error.__traceback__
+    # Python refused the call itself: no frame of the function was entered.
+    if isinstance(error, TypeError) and trace is not None and trace.tb_next is None:
+        return asked.does_not_fit(args, given)
+    return asked.misfit(args, given)
+
+
+def _unknown_option(name: str, names: Sequence[str], call: str) -> TypeError:
+    if not names:
+        text = f"Unknown option {quoted(name)}: {call} has none. Remove it."
+    else:
+        text = unknown("option", name, names, call)
+    return coded_error(TypeError, "FNB104", text)
+
+
+def _too_many(call: str, placed: list[str], by_name: list[str], passed: int) -> TypeError:
+    rest = [name for name in by_name if name not in placed]
+    if placed:
+        takes = f"{call} takes {listed(placed)} by place, got {passed} arguments."
+    else:
+        takes = f"{call} takes no argument by place, got {passed}."
+    hint = f"Name the others, such as {rest[0]}=...." if rest else "Remove the others."
+    if not placed and not rest:
+        hint = "Remove it." if passed == 1 else "Remove them."
+    return coded_error(TypeError, "FNB115", f"{takes} {hint}")
+
+
+def _is_bool(value: object) -> bool:
+    """Say whether a value is a yes or no; pandas and numpy have a bool of their own."""
+    is_one = isinstance(value, Integral) and value in {0, 1}
+    return is_one or type(value).__name__ in {"bool", "bool_"}
+
+
+def _no_flag(name: str, value: object) -> TypeError:
+    shown = quoted(value)
+    shown = shown if len(shown) <= SHORT else type(value).__name__
+    text = f"{name} must be True or False, got {shown}. Try {name}=True."
+    return coded_error(TypeError, "FNB102", text)
+
+
+# ------------------------------------------------------------------------- types of arguments
+
+# Of each name in an annotation: how it is called, what fits, an example.
+SIMPLE: dict[str, tuple[str, Callable[[Any], bool], str]] = {
+    "bool": ("True or False", _is_bool, "{name}=True"),
+    "int": ("a whole number", lambda v: isinstance(v, Integral) and not _is_flag(v), "{name}=1"),
+    "float": ("a number", lambda v: isinstance(v, Real) and not _is_flag(v), "{name}=0.5"),
+    "str": ("a text", lambda v: isinstance(v, str), ""),
+    "bytes": ("bytes", lambda v: isinstance(v, bytes), ""),
+    "None": ("None", lambda v: v is None, ""),
+    "Path": ("a path", lambda v: isinstance(v, os.PathLike), ""),
+    "PathLike": ("a path", lambda v: isinstance(v, os.PathLike), ""),
+    "Mapping": ("a dict", lambda v: isinstance(v, Mapping), ""),
+    "dict": ("a dict", lambda v: isinstance(v, Mapping), ""),
+    "Sequence": ("a list", lambda v: _is_list(v, Sequence), ""),
+    "Iterable": ("a list", lambda v: _is_list(v, Iterable), ""),
+    "list": ("a list", lambda v: _is_list(v, Sequence), ""),
+    "tuple": ("a tuple", lambda v: _is_list(v, Sequence), ""),
+    "Callable": ("a function", callable, ""),
+}
+# Classes by their name, and how one comes by them.
+CLASSES = {
+    "Address": ("a fnb.Address", "fnb.Address.example()"),
+    "Card": ("a fnb.Card", "fnb.Card.test()"),
+    "DataFrame": ("a pandas DataFrame", "recs.orders"),
+    "Flow": ("a fnb.Flow", "fnb.Flow.example()"),
+    "Item": ("a fnb.Item", 'fnb.Item(variant_id="WS12-XS-Orange")'),
+    "Lab": ("a lab", "fnb.connect()"),
+    "Order": ("a fnb.Order", "fnb.Order.example()"),
+    "Recording": ("a fnb.Recording", "lab.last"),
+    "Recordings": ("fnb.Recordings", 'fnb.load("runs/monday")'),
+}
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_list(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, str | bytes | Mapping)
+
+
+@cache
+def _kinds(annotation: str) -> tuple[str, ...]:
+    """Return the names of the types in an annotation; nothing if one of them is not known here.
+
+    Examples
+    --------
+    >>> _kinds("str | os.PathLike[str] | None"), _kinds("Sequence[float | str]")
+    (('str', 'PathLike', 'None'), ('Sequence',))
+    >>> _kinds("Callable[[int], int] | None"), _kinds("str | Any"), _kinds("Tables")
+    (('Callable', 'None'), (), ())
+    """
+    found = list(_names(ast.parse(annotation, mode="eval").body))
+    known = all(name in SIMPLE or name in CLASSES for name in found)
+    return tuple(found) if known else ()
+
+
+def _names(node: ast.expr) -> Iterator[str]:
+    match node:
+        case ast.BinOp(left, ast.BitOr(), right):
+            yield from _names(left)
+            yield from _names(right)
+        case ast.Subscript(value):
+            yield from _names(value)
+        case ast.Name(name) | ast.Attribute(attr=name):
+            yield name
+        case ast.Constant(value=None):
+            yield "None"
+        case _:
+            yield "?"
+
+
+def _fits(value: object, kind: str) -> bool:
+    if kind in SIMPLE:
+        return SIMPLE[kind][1](value)
+    return any(one.__name__ == kind for one in type(value).__mro__)
+
+
+def _misfit(asked: Parameter, kinds: Sequence[str], value: object) -> TypeError:
+    described = dict.fromkeys((SIMPLE.get(kind) or CLASSES[kind])[0] for kind in kinds)
+    words = [word for word in described if word != "None"] or ["None"]
+    if len(words) < len(described):
+        words.append("None")
+    wanted = " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    examples = [(SIMPLE.get(kind) or CLASSES[kind])[-1] for kind in kinds]
+    example = next((str(one).format(name=asked.name) for one in examples if one), "")
+    if not example and asked.default not in (Parameter.empty, None, ""):
+        example = f"{asked.name}={asked.default!r}"
+    return wrong_type(asked.name, wanted, value, example)
