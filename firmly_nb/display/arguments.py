@@ -11,12 +11,14 @@ right: the function judges them itself.
 from __future__ import annotations
 
 import ast
+import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, update_wrapper
-from inspect import Parameter, Signature, iscoroutinefunction, isfunction, signature
+from inspect import CO_VARKEYWORDS, Parameter, Signature, iscoroutinefunction, isfunction, signature
 from numbers import Integral, Real
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
 Thing = TypeVar("Thing")
 # What Python raises where an argument is of another kind than the code below expects.
-OF_ARGUMENTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+OF_ARGUMENTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, OSError)
+LONGEST_PART = 255  # of a path: what most file systems take
 SHORT = 14  # of a value that is shown as it is: a card's number is longer
 
 
@@ -90,10 +93,15 @@ class Asked:
         rules = _rules(self)
         if rules.names is not None and not given.keys() <= rules.names:
             return self.does_not_fit(args, given)
-        for name, place in rules.flags:
-            value = given[name] if name in given else args[place] if place < len(args) else False
-            if not _is_bool(value):
-                return _no_flag(name, value)
+        for one, place, kinds in rules.judged:
+            if one.name in given:
+                value = given[one.name]
+            elif place < len(args):
+                value = args[place]
+            else:
+                continue
+            if not any(_fits(value, kind) for kind in kinds):
+                return _misfit(one, kinds, value)
         return None
 
     def does_not_fit(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> TypeError:
@@ -123,12 +131,16 @@ class Asked:
         text = f"{self.call} needs {listed(missing)}. Write {self.call[:-1]}{written})."
         return coded_error(TypeError, "FNB114", text)
 
+    def bound(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what was passed by the name of its parameter; nothing if it does not fit."""
+        try:
+            return _signature(self.function).bind(*args, **given).arguments
+        except TypeError:
+            return {}
+
     def misfit(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> TypeError | None:
         """Return the error of the first argument of another type; None if each fits."""
-        try:
-            bound = _signature(self.function).bind(*args, **given).arguments
-        except TypeError:
-            return None
+        bound = self.bound(args, given)
         for one in self.parameters():
             if one.name not in bound or not isinstance(one.annotation, str):
                 continue
@@ -142,17 +154,57 @@ class Asked:
                     return _misfit(one, kinds, value)
         return None
 
+    def too_long(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> ValueError | None:
+        """Return the error of a path that is longer than the system takes; None without one."""
+        for name, value in self.bound(args, given).items():
+            parts = os.fspath(value).split(os.sep) if isinstance(value, str | os.PathLike) else [""]
+            if (longest := max(map(len, parts))) > LONGEST_PART:
+                text = f"{name} has a name of {longest} characters; {LONGEST_PART} are possible."
+                return coded_error(ValueError, "FNB116", f"{text} Pass a shorter path.")
+        return None
 
+    def unwritable(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> ValueError | None:
+        """Return the error of a text that no file, name or request can hold; None without one."""
+        for name, value in self.bound(args, given).items():
+            if found := UNWRITABLE.search("".join(_texts(value))):
+                said = f"{name} has the character {found[0]!r}, which cannot be written."
+                return coded_error(ValueError, "FNB116", f"{said} Remove it from {name}.")
+        return None
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Return the texts of an argument, and those in a dict or list of it."""
+    match value:
+        case str():
+            yield value
+        case os.PathLike():
+            yield str(value)
+        case Mapping():
+            yield from (one for pair in value.items() for one in pair if isinstance(one, str))
+        case list() | tuple():
+            yield from (one for one in value if isinstance(one, str))
+
+
+# Half a pair of UTF-16, as damaged texts have it, and what ends a text for the system.
+UNWRITABLE = re.compile("[\ud800-\udfff\0]")
 BY_PLACE = {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
 BY_NAME = {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What is asked of each call: its names, where Python would take any, and its flags."""
+    """What is asked of each call before it is made.
+
+    Attributes
+    ----------
+    names
+        Names of options, where the code would take any; else None.
+    judged
+        Parameters with their place and the types that they may have.
+    """
 
     names: frozenset[str] | None
-    flags: tuple[tuple[str, int], ...]
+    judged: tuple[tuple[Parameter, int, tuple[str, ...]], ...]
 
 
 @cache
@@ -160,13 +212,14 @@ def _rules(asked: Asked) -> _Rules:
     shown = asked.parameters()
     takes_any = any(one.kind is Parameter.VAR_KEYWORD for one in shown)
     # A signature may name what the code takes as **options.
-    inner = asked.function.__code__.co_flags & 0x08
+    inner = asked.function.__code__.co_flags & CO_VARKEYWORDS
     names = frozenset(one.name for one in shown if one.kind in BY_NAME)
-    flags = []
+    judged = []
     for place, one in enumerate(shown, start=asked.is_bound):
-        if one.annotation == "bool":
-            flags.append((one.name, place if one.kind in BY_PLACE else sys.maxsize))
-    return _Rules(names if inner and not takes_any else None, tuple(flags))
+        kinds = _kinds(one.annotation) if isinstance(one.annotation, str) else ()
+        if kinds and not JUDGED_BY_THE_CALL & {*kinds} and one.kind in BY_PLACE | BY_NAME:
+            judged.append((one, place if one.kind in BY_PLACE else sys.maxsize, kinds))
+    return _Rules(names if inner and not takes_any else None, tuple(judged))
 
 
 @cache
@@ -181,7 +234,8 @@ def _answering(function: FunctionType, name: str, *, is_bound: bool) -> Function
 
     # A traceback may show the locals of its frames: what was passed is gone from this one by then.
     def call(*args: Any, **given: Any) -> Any:
-        if (wrong := refusal(args, given)) is None:
+        wrong: Exception | None = refusal(args, given)
+        if wrong is None:
             try:
                 return function(*args, **given)
             except several as error:
@@ -195,7 +249,8 @@ def _answering(function: FunctionType, name: str, *, is_bound: bool) -> Function
             del wrong
 
     async def call_async(*args: Any, **given: Any) -> Any:
-        if (wrong := refusal(args, given)) is None:
+        wrong: Exception | None = refusal(args, given)
+        if wrong is None:
             try:
                 return await function(*args, **given)
             except several as error:
@@ -218,15 +273,17 @@ def _answering(function: FunctionType, name: str, *, is_bound: bool) -> Function
 
 def _answer(
     asked: Asked, error: Exception, args: tuple[Any, ...], given: Mapping[str, Any]
-) -> TypeError | None:
+) -> TypeError | ValueError | None:
     """Return the error to raise in place of Python's; None to let it pass."""
     if isinstance(error, Mistake):
         return None
+    if isinstance(error, OSError):
+        return asked.too_long(args, given) if error.errno == errno.ENAMETOOLONG else None
     trace = error.__traceback__
     # Python refused the call itself: no frame of the function was entered.
     if isinstance(error, TypeError) and trace is not None and trace.tb_next is None:
         return asked.does_not_fit(args, given)
-    return asked.misfit(args, given)
+    return asked.misfit(args, given) or asked.unwritable(args, given)
 
 
 def _unknown_option(name: str, names: Sequence[str], call: str) -> TypeError:
@@ -255,13 +312,6 @@ def _is_bool(value: object) -> bool:
     return is_one or type(value).__name__ in {"bool", "bool_"}
 
 
-def _no_flag(name: str, value: object) -> TypeError:
-    shown = quoted(value)
-    shown = shown if len(shown) <= SHORT else type(value).__name__
-    text = f"{name} must be True or False, got {shown}. Try {name}=True."
-    return coded_error(TypeError, "FNB102", text)
-
-
 # ------------------------------------------------------------------------- types of arguments
 
 # Of each name in an annotation: how it is called, what fits, an example.
@@ -282,10 +332,15 @@ SIMPLE: dict[str, tuple[str, Callable[[Any], bool], str]] = {
     "tuple": ("a tuple", lambda v: _is_list(v, Sequence), ""),
     "Callable": ("a function", callable, ""),
 }
+# The call itself says which numbers it takes, and what is in its lists, dicts and tables.
+NUMBERS = {"int", "float"}
+LISTS = {"Sequence", "Iterable", "Mapping", "list", "tuple", "dict", "DataFrame"}
+JUDGED_BY_THE_CALL = NUMBERS | LISTS
 # Classes by their name, and how one comes by them.
 CLASSES = {
     "Address": ("a fnb.Address", "fnb.Address.example()"),
     "Card": ("a fnb.Card", "fnb.Card.test()"),
+    "DuckDBPyConnection": ("a DuckDB connection", "duckdb.connect()"),
     "DataFrame": ("a pandas DataFrame", "recs.orders"),
     "Flow": ("a fnb.Flow", "fnb.Flow.example()"),
     "Item": ("a fnb.Item", 'fnb.Item(variant_id="WS12-XS-Orange")'),
@@ -344,8 +399,9 @@ def _fits(value: object, kind: str) -> bool:
 def _misfit(asked: Parameter, kinds: Sequence[str], value: object) -> TypeError:
     described = dict.fromkeys((SIMPLE.get(kind) or CLASSES[kind])[0] for kind in kinds)
     words = [word for word in described if word != "None"] or ["None"]
-    if len(words) < len(described):
-        words.append("None")
+    if kinds == ("bool",) and len(quoted(value)) <= SHORT:
+        text = f"{asked.name} must be True or False, got {quoted(value)}. Try {asked.name}=True."
+        return coded_error(TypeError, "FNB102", text)
     wanted = " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     examples = [(SIMPLE.get(kind) or CLASSES[kind])[-1] for kind in kinds]
     example = next((str(one).format(name=asked.name) for one in examples if one), "")

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from duckdb import DuckDBPyConnection
 
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.carts.report import CheckReport
@@ -576,6 +577,10 @@ class Recordings(Sequence[Recording]):
 
     def order_column(self, name: str) -> pd.Series[Any]:
         """Return one column of ``orders``; of a saved set no other is read."""
+        if name not in ORDERS.names:
+            raise coded_error(
+                UnknownName, "FNB303", unknown("column", name, ORDERS.names, "orders")
+            )
         if self._selection.ends is None or "orders" in vars(self):
             return self.orders[name]
         return self._selection.order_column(name)
@@ -740,7 +745,15 @@ class Recordings(Sequence[Recording]):
 
         return schema_drift(self._events_with_domain, other._events_with_domain)
 
-    def explain(self, target: str = "time_to_order_placed_ms", **options: Any) -> pd.DataFrame:
+    def explain(
+        self,
+        target: str = "time_to_order_placed_ms",
+        fields: Iterable[str] | None = None,
+        *,
+        resamples: int = 1000,
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> pd.DataFrame:
         """Return which fields go along with slow orders; see ``EXPLANATIONS``.
 
         ``firmly_nb.carts.explain_in_words`` says the table in sentences.
@@ -749,8 +762,8 @@ class Recordings(Sequence[Recording]):
         ----------
         target
             The time that is explained, a column of ``orders``; an order without it is left out.
-        options
-            ``fields``, ``resamples``, ``level``, ``seed``: as in ``firmly_nb.carts.explain``.
+        fields, resamples, level, seed
+            As in ``firmly_nb.carts.explain``.
 
         Examples
         --------
@@ -759,7 +772,8 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.carts.explain import explain, features
 
-        return explain(features(self.events, self.orders), target, **options)
+        table = features(self.events, self.orders)
+        return explain(table, target, fields, resamples=resamples, level=level, seed=seed)
 
     @cached_property
     def _events_with_domain(self) -> pd.DataFrame:
@@ -1218,7 +1232,7 @@ class Recordings(Sequence[Recording]):
             return self
         return Recordings(_recording(shareable(one)) for one in self._selection.recorded())
 
-    def relation(self, table: str = "events", connection: Any = None) -> Any:
+    def relation(self, table: str = "events", connection: DuckDBPyConnection | None = None) -> Any:
         """Return a table as a DuckDB relation, to be asked by SQL without loading it.
 
         Parameters

@@ -26,6 +26,7 @@ from firmly_nb.display.messages import coded_error, quoted, unknown, without_cod
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import count as counted
 from firmly_nb.display.text import interval, number
+from firmly_nb.engine import checked_run_id
 from firmly_nb.environments import guard
 from firmly_nb.latency.asked import limit_of, share_of
 from firmly_nb.latency.compare import Comparison, comparison_html, comparison_text
@@ -42,7 +43,6 @@ from firmly_nb.sweep.plan import (
     Variant,
     as_variant,
     cannot_be_written,
-    checked_run_id,
     is_known,
     kind_of,
     recorded,

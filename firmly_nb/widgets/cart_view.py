@@ -40,6 +40,7 @@ from firmly_nb.recordings.recordings import Recording
 from firmly_nb.recordings.show import existence, outcome_word
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
+    Fields,
     display_with_image,
     module,
     style,
@@ -83,7 +84,7 @@ SAFE = 2**53
 
 
 @public
-class CartView(anywidget.AnyWidget):
+class CartView(Fields, anywidget.AnyWidget):
     """The cart of an order as a shopper would see it, event by event.
 
     Beside each line and amount: what it was at the event before, and what the checks found. The

@@ -29,6 +29,7 @@ from firmly_nb.recordings.show import outcome_word, recording_html, recordings_h
 from firmly_nb.widgets.cart_view import CartReading, event_json
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
+    Fields,
     Heartbeat,
     Throttle,
     display_with_image,
@@ -73,7 +74,7 @@ log = logging.getLogger(__name__)
 
 
 @public
-class Timeline(anywidget.AnyWidget):
+class Timeline(Fields, anywidget.AnyWidget):
     """Orders as bars on the time since the request, live or recorded.
 
     Each event is sent to the browser the moment it arrives. Its data is sent when somebody
