@@ -455,7 +455,8 @@ class CartCalls:
         bench = self._open()
         secret = SecretStr(captcha_token) if isinstance(captcha_token, str) else captcha_token
         captcha_token = None  # a traceback may show the locals of its frames
-        calls = bench.flow_of_single_calls(domain, options_of("complete_order()", options))
+        own = ("card", "billing_info", "captcha_token")
+        calls = bench.flow_of_single_calls(domain, options_of("complete_order()", options, own))
         return completing(bench, calls, card, billing_info, secret, _nothing)
 
     def _wait_for(self, domain: str, step: Step) -> ShownCart:

@@ -38,6 +38,7 @@ from firmly_nb.api.secrets import redact, redact_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.api.values import plain_text
 from firmly_nb.calls import Calls
+from firmly_nb.display.arguments import unwritable
 from firmly_nb.display.messages import (
     check_names,
     coded_error,
@@ -60,7 +61,7 @@ from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from firmly_nb.api.card import PublicKey
@@ -295,6 +296,8 @@ def check_tags(tags: Any) -> None:
     """Refuse tags that are not texts by name."""
     if not isinstance(tags, Mapping):
         raise wrong_type("tags", "a dict of texts by name", tags, 'tags={"branch": "main"}')
+    if (error := unwritable("tags", tags)) is not None:
+        raise error
 
 
 MAX_TIMEOUT_S = 86_400.0
@@ -341,23 +344,23 @@ class Options:
                 raise coded_error(
                     ValueError,
                     "FNB605",
-                    f"{name} must be a whole number from 1 to {most}, got {quoted(value)}. Nothing "
-                    "was sent.",
+                    f"{name} must be a whole number from 1 to {most}, got {quoted(value)}. Leave "
+                    "it out for the default. Nothing was sent.",
                 )
 
 
 NO_TAGS = ("tags", None)
 
 
-def options_of(call: str, given: Mapping[str, Any]) -> Options:
-    """Make the options of a call that takes them by name.
+def options_of(call: str, given: Mapping[str, Any], own: Sequence[str] = ()) -> Options:
+    """Make the options of a call that takes them by name, beside names of its own.
 
     Raises
     ------
     TypeError
         For a name that is not an option.
     """
-    check_names(call, given, [one.name for one in fields(Options)])
+    check_names(call, given, [*own, *(one.name for one in fields(Options))])
     # None is the default of a call that takes tags.
     return Options(**{name: value for name, value in given.items() if (name, value) != NO_TAGS})
 

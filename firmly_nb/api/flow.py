@@ -366,7 +366,7 @@ def _read_step(given: Any) -> Step:
     try:
         signature(STEPS[name]).bind(*arguments, **named)
     except TypeError as error:
-        text = f"Step {name} of Flow(): {error}. Its arguments are {signature(STEPS[name])}."
+        text = f"Step {name} of Flow(): {error}. Pass {signature(STEPS[name])}."
         raise coded_error(ValueError, "FNB111", text) from None
     return STEPS[name](*arguments, **named)
 

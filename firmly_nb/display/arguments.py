@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from functools import cache, update_wrapper
 from inspect import CO_VARKEYWORDS, Parameter, Signature, iscoroutinefunction, isfunction, signature
 from numbers import Integral, Real
+from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from firmly_nb.display.messages import Mistake, coded_error, quoted, unknown, wrong_type
-from firmly_nb.display.text import listed
+from firmly_nb.display.text import count, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def public(thing: Thing) -> Thing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """What a public function can be asked with.
+    """Public function and its arguments.
 
     Attributes
     ----------
@@ -88,7 +89,9 @@ class Asked:
         """Return what a caller writes, in order."""
         return list(_signature(self.function).parameters.values())[self.is_bound :]
 
-    def refusal(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> TypeError | None:
+    def refusal(
+        self, args: tuple[Any, ...], given: Mapping[str, Any]
+    ) -> TypeError | ValueError | None:
         """Return the error of what would be taken in silence; None if there is nothing."""
         rules = _rules(self)
         if rules.names is not None and not given.keys() <= rules.names:
@@ -102,6 +105,10 @@ class Asked:
                 continue
             if not any(_fits(value, kind) for kind in kinds):
                 return _misfit(one, kinds, value)
+            if isinstance(value, str) and not value.isascii():
+                check = unwritable(one.name, value)
+                if check is not None:
+                    return check
         return None
 
     def does_not_fit(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> TypeError:
@@ -110,8 +117,11 @@ class Asked:
         passed = len(args) - self.is_bound
         placed = [one.name for one in asked if one.kind in BY_PLACE]
         by_name = [one.name for one in asked if one.kind in BY_NAME]
+        any_name = next((one for one in asked if one.kind is Parameter.VAR_KEYWORD), None)
+        if any_name is not None:
+            by_name += _unpacked(any_name, self.function.__globals__)
         others = [name for name in given if name not in by_name]
-        if others and not any(one.kind is Parameter.VAR_KEYWORD for one in asked):
+        if others and (any_name is None or _unpacked(any_name, self.function.__globals__)):
             return _unknown_option(others[0], by_name, self.call)
         if passed > len(placed):
             return _too_many(self.call, placed, by_name, passed)
@@ -128,7 +138,9 @@ class Asked:
             and one.name not in (*placed[:passed], *given)
         ]
         written = ", ".join(f"{name}=..." for name in missing)
-        text = f"{self.call} needs {listed(missing)}. Write {self.call[:-1]}{written})."
+        # Some classes are made by calls of other objects.
+        made_by = MADE_BY.get(self.call) or f"Write {self.call[:-1]}{written})."
+        text = f"{self.call} needs {listed(missing)}. {made_by}"
         return coded_error(TypeError, "FNB114", text)
 
     def bound(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -157,8 +169,8 @@ class Asked:
     def too_long(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> ValueError | None:
         """Return the error of a path that is longer than the system takes; None without one."""
         for name, value in self.bound(args, given).items():
-            parts = os.fspath(value).split(os.sep) if isinstance(value, str | os.PathLike) else [""]
-            if (longest := max(map(len, parts))) > LONGEST_PART:
+            parts = Path(value).parts if isinstance(value, str | os.PathLike) else ()
+            if (longest := max(map(len, parts), default=0)) > LONGEST_PART:
                 text = f"{name} has a name of {longest} characters; {LONGEST_PART} are possible."
                 return coded_error(ValueError, "FNB116", f"{text} Pass a shorter path.")
         return None
@@ -166,9 +178,8 @@ class Asked:
     def unwritable(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> ValueError | None:
         """Return the error of a text that no file, name or request can hold; None without one."""
         for name, value in self.bound(args, given).items():
-            if found := UNWRITABLE.search("".join(_texts(value))):
-                said = f"{name} has the character {found[0]!r}, which cannot be written."
-                return coded_error(ValueError, "FNB116", f"{said} Remove it from {name}.")
+            if (error := unwritable(name, value)) is not None:
+                return error
         return None
 
 
@@ -185,6 +196,20 @@ def _texts(value: object) -> Iterator[str]:
             yield from (one for one in value if isinstance(one, str))
 
 
+def unwritable(name: str, value: object) -> ValueError | None:
+    """Return the error of an argument that no file, name or request can hold; None if one can."""
+    found = UNWRITABLE.search("".join(_texts(value)))
+    if found is None:
+        return None
+    said = f"{name} has the character {found[0]!r}, which cannot be written."
+    return coded_error(ValueError, "FNB116", f"{said} Remove it from {name}.")
+
+
+MADE_BY = {
+    "Lab()": "Open one with fnb.connect().",
+    "Recording()": "Place an order with lab.place().",
+    "Sweep()": "Begin one with lab.start_sweep().",
+}
 # Half a pair of UTF-16, as damaged texts have it, and what ends a text for the system.
 UNWRITABLE = re.compile("[\ud800-\udfff\0]")
 BY_PLACE = {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
@@ -193,7 +218,7 @@ BY_NAME = {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What is asked of each call before it is made.
+    """Rules that hold of each call before it is made.
 
     Attributes
     ----------
@@ -210,16 +235,24 @@ class _Rules:
 @cache
 def _rules(asked: Asked) -> _Rules:
     shown = asked.parameters()
-    takes_any = any(one.kind is Parameter.VAR_KEYWORD for one in shown)
+    any_name = next((one for one in shown if one.kind is Parameter.VAR_KEYWORD), None)
+    more = _unpacked(any_name, asked.function.__globals__) if any_name else ()
+    takes_any = any_name is not None and not more
     # A signature may name what the code takes as **options.
     inner = asked.function.__code__.co_flags & CO_VARKEYWORDS
-    names = frozenset(one.name for one in shown if one.kind in BY_NAME)
+    names = frozenset((*more, *(one.name for one in shown if one.kind in BY_NAME)))
     judged = []
     for place, one in enumerate(shown, start=asked.is_bound):
         kinds = _kinds(one.annotation) if isinstance(one.annotation, str) else ()
         if kinds and not JUDGED_BY_THE_CALL & {*kinds} and one.kind in BY_PLACE | BY_NAME:
             judged.append((one, place if one.kind in BY_PLACE else sys.maxsize, kinds))
     return _Rules(names if inner and not takes_any else None, tuple(judged))
+
+
+def _unpacked(any_name: Parameter, space: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names that ``**options`` may have; nothing if it takes any."""
+    found = re.fullmatch(r"Unpack\[(\w+)\]", str(any_name.annotation))
+    return tuple(getattr(space.get(found[1]), "__annotations__", ())) if found else ()
 
 
 @cache
@@ -296,14 +329,16 @@ def _unknown_option(name: str, names: Sequence[str], call: str) -> TypeError:
 
 def _too_many(call: str, placed: list[str], by_name: list[str], passed: int) -> TypeError:
     rest = [name for name in by_name if name not in placed]
-    if placed:
-        takes = f"{call} takes {listed(placed)} by place, got {passed} arguments."
-    else:
-        takes = f"{call} takes no argument by place, got {passed}."
-    hint = f"Name the others, such as {rest[0]}=...." if rest else "Remove the others."
-    if not placed and not rest:
-        hint = "Remove it." if passed == 1 else "Remove them."
-    return coded_error(TypeError, "FNB115", f"{takes} {hint}")
+    written = ", ".join([*placed, *(f"{name}=..." for name in rest[:1])])
+    takes = f"{listed(placed)} by place" if placed else "no argument by place"
+    hint = (
+        f"Write {call[:-1]}{written})." if written else f"Remove {'it' if passed == 1 else 'them'}."
+    )
+    text = f"{call} takes {takes}, got {count(passed, 'argument')}. {hint}"
+    return coded_error(TypeError, "FNB115", text)
+
+
+# ------------------------------------------------------------------------- types of arguments
 
 
 def _is_bool(value: object) -> bool:
@@ -312,25 +347,23 @@ def _is_bool(value: object) -> bool:
     return is_one or type(value).__name__ in {"bool", "bool_"}
 
 
-# ------------------------------------------------------------------------- types of arguments
-
 # Of each name in an annotation: how it is called, what fits, an example.
 SIMPLE: dict[str, tuple[str, Callable[[Any], bool], str]] = {
     "bool": ("True or False", _is_bool, "{name}=True"),
     "int": ("a whole number", lambda v: isinstance(v, Integral) and not _is_flag(v), "{name}=1"),
     "float": ("a number", lambda v: isinstance(v, Real) and not _is_flag(v), "{name}=0.5"),
-    "str": ("a text", lambda v: isinstance(v, str), ""),
-    "bytes": ("bytes", lambda v: isinstance(v, bytes), ""),
+    "str": ("a text", lambda v: isinstance(v, str), '{name}="..."'),
+    "bytes": ("bytes", lambda v: isinstance(v, bytes), '{name}=b"..."'),
     "None": ("None", lambda v: v is None, ""),
-    "Path": ("a path", lambda v: isinstance(v, os.PathLike), ""),
-    "PathLike": ("a path", lambda v: isinstance(v, os.PathLike), ""),
-    "Mapping": ("a dict", lambda v: isinstance(v, Mapping), ""),
-    "dict": ("a dict", lambda v: isinstance(v, Mapping), ""),
-    "Sequence": ("a list", lambda v: _is_list(v, Sequence), ""),
-    "Iterable": ("a list", lambda v: _is_list(v, Iterable), ""),
-    "list": ("a list", lambda v: _is_list(v, Sequence), ""),
-    "tuple": ("a tuple", lambda v: _is_list(v, Sequence), ""),
-    "Callable": ("a function", callable, ""),
+    "Path": ("a path", lambda v: isinstance(v, os.PathLike), '{name}="..."'),
+    "PathLike": ("a path", lambda v: isinstance(v, os.PathLike), '{name}="..."'),
+    "Mapping": ("a dict", lambda v: isinstance(v, Mapping), "{name}={{...}}"),
+    "dict": ("a dict", lambda v: isinstance(v, Mapping), "{name}={{...}}"),
+    "Sequence": ("a list", lambda v: _is_list(v, Iterable), "{name}=[...]"),
+    "Iterable": ("a list", lambda v: _is_list(v, Iterable), "{name}=[...]"),
+    "list": ("a list", lambda v: _is_list(v, Iterable), "{name}=[...]"),
+    "tuple": ("a tuple", lambda v: _is_list(v, Iterable), "{name}=[...]"),
+    "Callable": ("a function", callable, "{name}=print"),
 }
 # The call itself says which numbers it takes, and what is in its lists, dicts and tables.
 NUMBERS = {"int", "float"}
@@ -347,6 +380,7 @@ CLASSES = {
     "Lab": ("a lab", "fnb.connect()"),
     "Order": ("a fnb.Order", "fnb.Order.example()"),
     "Recording": ("a fnb.Recording", "lab.last"),
+    "SecretStr": ("a text", ""),
     "Recordings": ("fnb.Recordings", 'fnb.load("runs/monday")'),
 }
 
@@ -402,6 +436,8 @@ def _misfit(asked: Parameter, kinds: Sequence[str], value: object) -> TypeError:
     if kinds == ("bool",) and len(quoted(value)) <= SHORT:
         text = f"{asked.name} must be True or False, got {quoted(value)}. Try {asked.name}=True."
         return coded_error(TypeError, "FNB102", text)
+    if "a path" in words and "a text" in words:
+        words.remove("a text")
     wanted = " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     examples = [(SIMPLE.get(kind) or CLASSES[kind])[-1] for kind in kinds]
     example = next((str(one).format(name=asked.name) for one in examples if one), "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
+from firmly_nb.display.text import count
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, recorded, shareable
@@ -517,7 +518,7 @@ class Recordings(Sequence[Recording]):
         if isinstance(key, Integral):
             at = int(key)
             if not -len(self) <= at < len(self):
-                text = f"There are {len(self)} recordings, counted from 0; got {at}."
+                text = f"{_there_are(len(self))}, counted from 0; got {at}."
                 raise coded_error(IndexError, "FNB319", text)
             return _recording(self._selection.one(range(len(self))[at]))
         if isinstance(key, slice):
@@ -532,7 +533,7 @@ class Recordings(Sequence[Recording]):
             raise wrong_type("Each value of a mask", "True or False", odd[0], example)
         if len(mask) != len(self):
             text = f"The mask must have {len(self)} values, one a recording; got {len(mask)}."
-            raise coded_error(IndexError, "FNB304", text)
+            raise coded_error(IndexError, "FNB304", f"{text} Make it from recs.orders.")
         return Recordings(self._selection.take([n for n, keep in enumerate(mask) if keep]))
 
     def __len__(self) -> int:
@@ -1326,6 +1327,10 @@ def as_recordings(name: str, value: Any) -> Recordings:
         sets = (as_recordings(name, one) for one in value if not isinstance(one, Recording))
         return sum(sets, single)
     raise wrong_type(name, "recordings or a path", value, 'fnb.load("runs/monday")')
+
+
+def _there_are(number: int) -> str:
+    return f"There {'is' if number == 1 else 'are'} {count(number, 'recording')}"
 
 
 def _recording(one: Recording | Recorded) -> Recording:

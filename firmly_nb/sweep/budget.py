@@ -122,7 +122,7 @@ def _check_number(name: str, value: Any, *, whole: bool) -> None:
     is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < math.inf:
         what = "a whole number" if whole else "a number"
-        text = f"budget.{name} must be {what} above 0, got {quoted(value)}."
+        text = f"budget.{name} must be {what} above 0, got {quoted(value)}. Try {name}=100."
         raise coded_error(ValueError, "FNB517", text)
 
 

@@ -593,7 +593,7 @@ class PlanFile:
         path = _path(journal, checked_run_id(run_id))
         if not path.exists():
             known = sorted(p.stem for p in path.parent.glob("*.json"))[-5:]
-            there = f"The last ones are {', '.join(known)}." if known else "There are none yet."
+            there = f"Use one such as {', '.join(known)}." if known else "Begin one without resume."
             text = f"No sweep {run_id} in {path.parent}. {there}"
             raise coded_error(LookupError, "FNB512", text)
         try:

@@ -133,7 +133,7 @@ class StudyFile:
         path = _path(journal, checked_run_id(study_id))
         if not path.exists():
             known = sorted(one.stem for one in path.parent.glob("*.json"))[-5:]
-            there = f"The last ones are {', '.join(known)}." if known else "There are none yet."
+            there = f"Use one such as {', '.join(known)}." if known else "Begin one without resume."
             text = f"No comparison {study_id} in {path.parent}. {there}"
             raise coded_error(LookupError, "FNB533", text)
         try:
@@ -617,7 +617,7 @@ def _checked(asked: Mapping[str, Any]) -> dict[str, Any]:
     fits = isinstance(count, int) and not isinstance(count, bool)
     if not fits or not FEWEST <= count <= MAX_COUNT or count % BLOCK:
         text = f"count must be a multiple of {BLOCK}, at least {FEWEST}: the orders of each side."
-        raise coded_error(ValueError, "FNB531", f"{text} Got {quoted(count)}.")
+        raise coded_error(ValueError, "FNB531", f"{text} Got {quoted(count)}. Try count=600.")
     if until not in {None, *UNTIL}:
         text = f"{unknown('until', until, UNTIL)} None places all orders before it looks."
         raise coded_error(ValueError, "FNB532", text)

@@ -260,7 +260,7 @@ def _image_code() -> str:
 KINDS = {"a unicode string": "a text", "a boolean": "True or False", "an int": "a whole number"}
 
 
-class Fields(traitlets.HasTraits):  # type: ignore[misc]  # traitlets has no types
+class Fields(traitlets.HasTraits):
     """Mixin of widgets: a field that is set to another kind is met with a message with a code."""
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -222,7 +222,11 @@ class SweepPanel(anywidget.AnyWidget):
         found = self.problems
         if found:
             said = "; ".join(f"{name}: {text}" for name, text in found.items())
-            raise coded_error(ValueError, "FNB707", f"The sweep cannot start: {said}.")
+            raise coded_error(
+                ValueError,
+                "FNB707",
+                f"The sweep cannot start: {said.rstrip('.')}. Correct the fields.",
+            )
         return self._begin(**arguments(self._draft.now))
 
     def resume(self) -> Sweep:

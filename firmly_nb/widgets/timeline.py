@@ -512,7 +512,7 @@ def _recordings(source: Recording | Iterable[Recording] | None) -> list[Recordin
     given = [source] if isinstance(source, Recording) else list(source or ())
     for each in given:
         if not isinstance(each, Recording):
-            raise wrong_type("each recording", "a fnb.Recording", each)
+            raise wrong_type("each recording", "a fnb.Recording", each, "fnb.Timeline(recs)")
     return given
 
 
