@@ -296,8 +296,8 @@ def check_tags(tags: Any) -> None:
     """Refuse tags that are not texts by name."""
     if not isinstance(tags, Mapping):
         raise wrong_type("tags", "a dict of texts by name", tags, 'tags={"branch": "main"}')
-    if (error := unwritable("tags", tags)) is not None:
-        raise error
+    if (wrong := unwritable("tags", tags)) is not None:
+        raise wrong
 
 
 MAX_TIMEOUT_S = 86_400.0

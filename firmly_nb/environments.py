@@ -285,8 +285,8 @@ def guard(environment: Environment, domain: str, card: Card | None) -> None:
         raise coded_error(
             GuardError,
             "FNB010",
-            f"{domain} is not on the allow-list of this lab ({allowed}). Live merchants take "
-            "real orders. If it is a test merchant, use "
+            f"{domain} is not on the allow-list of this lab ({allowed}). Orders at live "
+            "merchants can be real. If it is a test merchant, use "
             f'fnb.connect(..., allow_domains=["{domain}"]). Nothing was sent.',
         )
     if card is not None and not isinstance(card, Card):
