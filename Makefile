@@ -68,6 +68,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/python scripts/write_tables_page.py --check
 	$(BIN)/python scripts/draw_verdicts.py --check
 	$(BIN)/python scripts/check_pages.py
+	$(BIN)/python scripts/check_messages.py
 	$(BIN)/python scripts/measure_text.py --check
 
 format: $(VENV)/.installed-dev

@@ -16,6 +16,7 @@ from firmly_nb.api.money import money_text
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.background import follow, follow_async, submit
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error, wrong_type
 from firmly_nb.display.text import count, printable
 from firmly_nb.docstrings import tells_twins
@@ -59,6 +60,7 @@ class ShownCart(dict[str, Any]):
         return escape(repr(self))
 
 
+@public
 @tells_twins
 class Checkout:
     """Flow with an existing cart, made by ``lab.flow``: each method is one recorded call.
@@ -319,6 +321,7 @@ def _nothing(record: Record) -> None:
     del record
 
 
+@public
 @tells_twins
 class CartCalls:
     """Calls of a lab about a cart, one by one; what ``lab.complete_order`` orders."""
@@ -655,7 +658,8 @@ class CartCalls:
         bench = self._open()
         secret = SecretStr(captcha_token) if isinstance(captcha_token, str) else captcha_token
         captcha_token = None  # a traceback may show the locals of its frames
-        calls = bench.flow_of_single_calls(domain, options_of("complete_order()", options))
+        own = ("card", "billing_info", "captcha_token")
+        calls = bench.flow_of_single_calls(domain, options_of("complete_order()", options, own))
         return completing(bench, calls, card, billing_info, secret, _nothing)
 
     def _wait_for(self, domain: str, step: Step) -> ShownCart:

@@ -45,6 +45,8 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     if path.exists() and not (path.is_file() or path.is_dir()):
         # Renamed over, it would be gone.
         raise OSError(errno.EINVAL, "It is not a file", str(path))
+    if not path.name:
+        raise OSError(errno.EISDIR, "It is a folder", str(path))
     aside = path.with_name(_beside(path) + secrets.token_hex(6))
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

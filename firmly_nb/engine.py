@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import time
 import uuid
@@ -34,7 +35,14 @@ from firmly_nb.api.secrets import redact, redact_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.api.values import plain_text
 from firmly_nb.calls import Calls
-from firmly_nb.display.messages import check_names, coded_error, quoted, without_code, wrong_type
+from firmly_nb.display.arguments import unwritable
+from firmly_nb.display.messages import (
+    check_names,
+    coded_error,
+    quoted,
+    without_code,
+    wrong_type,
+)
 from firmly_nb.display.text import printable
 from firmly_nb.environments import check_headers
 from firmly_nb.outcomes import ANSWERED, PLACED, UNKNOWN, YES, judge_cart
@@ -50,7 +58,7 @@ from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from firmly_nb.api.card import PublicKey
@@ -269,6 +277,26 @@ class Devices:
         self.placed = Counter({k: n for k, n in self.placed.items() if k[0] != number})
 
 
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def checked_run_id(run_id: str) -> str:
+    """Refuse a run id that would not be a file's name."""
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
+        text = "run_id must be 1 to 100 letters, digits, '.', '_' and '-', got"
+        hint = "Try run_id='nightly-1'. Nothing was sent."
+        raise coded_error(ValueError, "FNB510", f"{text} {quoted(run_id)}. {hint}")
+    return run_id
+
+
+def check_tags(tags: Any) -> None:
+    """Refuse tags that are not texts by name."""
+    if not isinstance(tags, Mapping):
+        raise wrong_type("tags", "a dict of texts by name", tags, 'tags={"branch": "main"}')
+    if (wrong := unwritable("tags", tags)) is not None:
+        raise wrong
+
+
 MAX_TIMEOUT_S = 86_400.0
 MOST_EXACT_BYTES = 1024 * 1024
 # An event has to go through the pipe to the notebook, whatever its text becomes as JSON.
@@ -301,6 +329,9 @@ class Options:
             if not isinstance(value, Mapping):
                 raise wrong_type(name, "a dict of texts by name", value, OF_NAMES[name])
         check_headers(self.headers)
+        check_tags(self.tags)
+        if self.run_id is not None:
+            checked_run_id(self.run_id)
         limit = self.timeout_s
         if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):
             raise coded_error(
@@ -315,21 +346,25 @@ class Options:
                 raise coded_error(
                     ValueError,
                     "FNB605",
-                    f"{name} must be a whole number from 1 to {most}, got {quoted(value)}. Nothing "
-                    "was sent.",
+                    f"{name} must be a whole number from 1 to {most}, got {quoted(value)}. Leave "
+                    "it out for the default. Nothing was sent.",
                 )
 
 
-def options_of(call: str, given: Mapping[str, Any]) -> Options:
-    """Make the options of a call that takes them by name.
+NO_TAGS = ("tags", None)
+
+
+def options_of(call: str, given: Mapping[str, Any], own: Sequence[str] = ()) -> Options:
+    """Make the options of a call that takes them by name, beside names of its own.
 
     Raises
     ------
     TypeError
         For a name that is not an option.
     """
-    check_names(call, given, [one.name for one in fields(Options)])
-    return Options(**given)
+    check_names(call, given, [*own, *(one.name for one in fields(Options))])
+    # None is the default of a call that takes tags.
+    return Options(**{name: value for name, value in given.items() if (name, value) != NO_TAGS})
 
 
 class Bench:

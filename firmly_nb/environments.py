@@ -266,8 +266,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
                 "elsewhere. Use only headers of the simulator, like x-sim-fault. Nothing was sent.",
             )
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-            text = f"The value of header {name} must be one line of ASCII text. Nothing was sent."
-            raise coded_error(GuardError, "FNB011", text)
+            text = f"The value of header {name} must be one line of ASCII text. Correct it."
+            raise coded_error(GuardError, "FNB011", f"{text} Nothing was sent.")
 
 
 def guard(
@@ -305,8 +305,8 @@ def guard(
         raise coded_error(
             GuardError,
             "FNB010",
-            f"{domain} is not on the allow-list of this lab ({allowed}). Staging also reaches live "
-            "merchants, where orders can be real. If it is a test merchant, use "
+            f"{domain} is not on the allow-list of this lab ({allowed}). Orders at live "
+            "merchants can be real. If it is a test merchant, use "
             f'fnb.connect(..., allow_domains=["{domain}"]). Nothing was sent.',
         )
     if card is not None and not isinstance(card, Card):

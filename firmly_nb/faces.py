@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from inspect import isfunction
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ class Face(ModuleType):
 
             value: Any = version(home)
         else:
-            value = getattr(import_module(f"{self.__name__}.{home}"), name)
+            value = _marked(import_module(f"{self.__name__}.{home}"), name)
         super().__setattr__(name, value)
         return value
 
@@ -47,6 +48,23 @@ class Face(ModuleType):
     def __dir__(self) -> list[str]:
         """Return the public names."""
         return sorted(self._homes)
+
+
+# Marks each function that a package shows; a name, as this module imports nothing.
+MARK = ("firmly_nb.display.arguments", "public")
+
+
+def _marked(module: ModuleType, name: str) -> Any:
+    """Return a public name of a module; a function answers calls that do not fit it.
+
+    The module gets it as well: pickle looks there for what is called so.
+    """
+    value = getattr(module, name)
+    if isfunction(value) and not hasattr(value, "__wrapped__"):
+        where, mark = MARK
+        value = getattr(import_module(where), mark)(value)
+        setattr(module, name, value)
+    return value
 
 
 def show(package: str, modules: Mapping[str, str], *, distribution: str | None = None) -> None:

@@ -23,7 +23,8 @@ import queue
 import sys
 import warnings
 import weakref
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+from difflib import get_close_matches
 from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
@@ -42,7 +43,15 @@ from firmly_nb.background import (
     submit,
 )
 from firmly_nb.checkout import CartCalls, Checkout
-from firmly_nb.display.messages import check_names, code_of, coded_error, quoted, wrong_type
+from firmly_nb.display.arguments import public
+from firmly_nb.display.messages import (
+    check_names,
+    code_of,
+    coded_error,
+    quoted,
+    unknown,
+    wrong_type,
+)
 from firmly_nb.display.text import count, number, printable
 from firmly_nb.docstrings import entries, parted, takes_options, tells_twins
 from firmly_nb.engine import Bench, Options, options_of
@@ -279,7 +288,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     if api_url is not None:
         where = environments.custom(api_url, card_url, domains)
     elif environment in {None, "simulator"}:
-        _check_seed(simulator_options.get("seed"))
+        _check_simulator(simulator_options)
         if replay is None:
             simulator, where = _start_simulator(domains, partial(_simulator, simulator_options))
         else:
@@ -291,7 +300,9 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     elif environment == "staging":
         where = environments.staging(domains)
     else:
-        text = f"Unknown environment {shown}. Use 'simulator', 'staging' or api_url."
+        near = get_close_matches(str(environment), ENVIRONMENTS, 1)
+        hint = f"Did you mean '{near[0]}'?" if near else "Use 'simulator', 'staging' or api_url."
+        text = f"Unknown environment {shown}. {hint}"
         raise coded_error(ValueError, "FNB001", text)
     if simulator_options:
         raise _no_simulator(where.name, simulator_options)
@@ -336,6 +347,7 @@ def diagnose(environment: str | None, **given: Any) -> Reach:
         return follow(submit(look, lab._open(), missing))  # noqa: SLF001
 
 
+@public
 @tells_twins
 class Lab(CartCalls):
     """Client that places and records orders in one environment.
@@ -1207,10 +1219,28 @@ class Lab(CartCalls):
         return self._bench
 
 
-def _check_seed(seed: Any) -> None:
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        text = f"seed must be a whole number, got {quoted(seed)}. Example: seed=7."
-        raise coded_error(ValueError, "FNB016", text)
+KINDS = {int: "a whole number", float: "a number", str: "a text"}
+
+
+def _check_simulator(options: Mapping[str, Any]) -> None:
+    """Refuse an option that the simulator's command line could not read."""
+    from firmly_nb.sim.behaviour import FAULTS, PROFILES
+
+    known = {"profile": PROFILES, "fault": ["", *FAULTS]}
+    for one in fields(Settings):
+        default: Any = one.default
+        value, kind = options.get(one.name), type(default)
+        if value is None or kind is bool:
+            continue
+        taken = int | float if kind is float else kind
+        if isinstance(value, bool) or not isinstance(value, taken):
+            text = f"{one.name} must be {KINDS[kind]}, got {quoted(value)}."
+            example = f" Example: {one.name}={default!r}."
+            raise coded_error(ValueError, "FNB016", text + (example if default != "" else ""))
+        names = known.get(one.name) or one.metadata["choices"]
+        if names and value not in names:
+            said = unknown(one.name, value, filter(None, names))
+            raise coded_error(ValueError, "FNB016", said)
 
 
 def _start_simulator(
@@ -1223,7 +1253,8 @@ def _start_simulator(
     except ValueError as error:
         if code_of(error):
             raise
-        raise coded_error(ValueError, "FNB016", f"Simulator option not valid: {error}") from None
+        text = f"Simulator option not valid: {str(error).rstrip('.')}. See docs/simulator.md."
+        raise coded_error(ValueError, "FNB016", text) from None
     except SimulatorError as error:
         last = str(error).splitlines()[-1]
         text = f"The simulator did not start: {last}. Check its options."
@@ -1295,6 +1326,7 @@ MS_PER_BLOCK = 25
 MAX_BLOCKS = 40
 
 
+@public
 class Attempt:
     """Order that is running; made by ``lab.start`` after the guard's checks."""
 

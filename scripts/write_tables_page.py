@@ -100,6 +100,7 @@ def messages_page() -> str:
     for digit, subject in GROUPS.items():
         parts.append(f"## {subject}\n")
         parts += [
+            f'<a id="{code.lower()}"></a>\n\n'
             f"### {code}: {one.title}\n\nCause: {one.cause}\n\nFix: {one.fix}\n"
             for code, one in MESSAGES.items()
             if code[3] == digit

@@ -154,7 +154,7 @@ def test_a_module_that_was_imported_hides_no_name_that_is_the_same_as_its_own():
 @pytest.mark.parametrize(("kind", "names"), [("Lab", LAB), ("Recording", RECORDING)])
 def test_what_an_analyst_holds_has_its_verbs(kind, names):
     held = getattr(fnb, kind)
-    assert names <= set(dir(held)) | set(held.__init__.__code__.co_names)
+    assert names <= set(dir(held)) | set(inspect.unwrap(held.__init__).__code__.co_names)
 
 
 @pytest.mark.parametrize("name", ["events", "orders", "stages", "where"])

@@ -88,7 +88,7 @@ def test_no_traceback_of_a_call_holds_the_app_id_or_the_token(connect, lab):
     assert token not in told
     for run_id in (object(), "\ud800"):
         told = told_by(lambda run_id=run_id: lab.place(fnb.Order.example(), run_id=run_id))
-        assert "frame" in told or "JSON" in told or "UTF-8" in told
+        assert "run_id" in told
         assert token not in told
         assert "eyJhbGciOiJSU0EtT0FFUC0yNTYi" not in told  # how each encrypted card begins
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.models import Address, ApiModel, InvalidOrder, Item, Order, Text
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 
 if TYPE_CHECKING:
@@ -233,6 +234,7 @@ def _objects(of: Mapping[str, Any] | None, name: str) -> list[dict[str, Any]]:
     return [one for one in values if isinstance(one, dict)] if isinstance(values, list) else []
 
 
+@public
 class Flow(Order):
     """Order that is made call by call with an existing cart: its steps, then Complete Order.
 
@@ -416,7 +418,7 @@ def _read_step(given: Any) -> Step:
     try:
         signature(STEPS[name]).bind(*arguments, **named)
     except TypeError as error:
-        text = f"Step {name} of Flow(): {error}. Its arguments are {signature(STEPS[name])}."
+        text = f"Step {name} of Flow(): {error}. Pass {signature(STEPS[name])}."
         raise coded_error(ValueError, "FNB111", text) from None
     return STEPS[name](*arguments, **named)
 

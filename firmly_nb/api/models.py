@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from firmly_nb.api.secrets import SecretStr, redact, redact_text
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import (
     NEAR,
     Mistake,
@@ -84,7 +85,7 @@ class InvalidOrder(Mistake, ValueError):  # noqa: N818 - reads as what it says
 
     def __init__(self, model: str, problems: Sequence[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
-        lines = "".join(f"\n  {field}: {text}" for field, text in self.problems)
+        lines = "".join(f"\n  {line}" for line in _lines(self.problems))
         super().__init__(with_code(f"{model} is not valid:{lines}", self.code))
         self.model = model
 
@@ -195,8 +196,18 @@ def _validated(
         return InvalidOrder(error.model, error.problems)
 
 
-def _made(model: type[Model], fields: dict[str, Any], changes: dict[str, Any]) -> Model:
-    """Make a model; afterwards nobody on the way holds what was given, as in ``__init__``."""
+def _made(
+    model: type[Model], fields: dict[str, Any], changes: dict[str, Any], own: str = ""
+) -> Model:
+    """Make a model; afterwards nobody on the way holds what was given, as in ``__init__``.
+
+    ``own`` is a name that the call takes beside the fields.
+    """
+    wrong = [name for name in changes if name not in model.model_fields]
+    if wrong and get_close_matches(wrong[0], [own, *model.model_fields], 1, NEAR) == [own]:
+        changes.clear()
+        call = "test()" if own == "kind" else "example()"
+        raise coded_error(TypeError, "FNB104", unknown("option", wrong[0], [own], call))
     fields = {**fields, **changes}
     changes.clear()
     try:
@@ -220,6 +231,29 @@ WORDS = {
 }
 
 
+def _lines(problems: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a line for each problem; required fields share one, and of many the rest is counted.
+
+    Examples
+    --------
+    >>> _lines([("a", "is required."), ("b", "is required."), ("c", "is required.")])
+    ['a, b, c: are required.']
+    """
+    required = [field for field, text in problems if text == WORDS["missing"]]
+    lines = [f"{field}: {text}" for field, text in problems]
+    if len(required) >= MANY:
+        others = [f"{field}: {text}" for field, text in problems if field not in required]
+        lines = [*others, f"{', '.join(required)}: are required."]
+    if len(lines) <= MOST_LINES:
+        return lines
+    shown = lines[: MOST_LINES - 1]
+    return [*shown, f"and {len(lines) - len(shown)} more: correct these first."]
+
+
+MANY = 3  # fields that are required, for a line of their own
+MOST_LINES = 3  # of problems: with the first and last line a message has six at most
+
+
 def _path(parts: Sequence[str | int]) -> str:
     return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip(".")
 
@@ -232,7 +266,8 @@ def _problem(entry: ErrorDetails, fields: Sequence[str]) -> str:
     """Return what is wrong with a field, never its value."""
     if entry["type"] == "extra_forbidden" and len(entry["loc"]) == 1:
         near = get_close_matches(str(entry["loc"][0]), fields, 1, NEAR)
-        return WORDS["extra_forbidden"] + (f" Did you mean {near[0]}?" if near else "")
+        hint = f"Did you mean {near[0]}?" if near else f"Use {', '.join(fields)}."
+        return f"{WORDS['extra_forbidden']} {hint}" if near or fields else WORDS["extra_forbidden"]
     if known := WORDS.get(entry["type"]):
         return known.format(**entry.get("ctx", {}))
     text = entry["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -242,6 +277,7 @@ def _problem(entry: ErrorDetails, fields: Sequence[str]) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
+@public
 class Address(ApiModel):
     """Shipping or billing address of an order.
 
@@ -329,6 +365,7 @@ EXAMPLE_ADDRESS = {
 }
 
 
+@public
 class Item(ApiModel):
     """Product variant and its quantity; on the wire ``{add_to_cart_ref, quantity}``.
 
@@ -506,6 +543,7 @@ def _digits(value: Any) -> Any:
 SecretDigits = Annotated[SecretStr, BeforeValidator(_digits)]
 
 
+@public
 class Card(ApiModel):
     """Payment card. Number and CVV are secrets: no repr, error or dump shows them.
 
@@ -598,7 +636,7 @@ class Card(ApiModel):
             "month": "12",
             "year": "2030",
         }
-        return _made(cls, fields, changes)
+        return _made(cls, fields, changes, "kind")
 
     @property
     def is_test(self) -> bool:
@@ -649,6 +687,7 @@ TEST_CARDS = {
 }
 
 
+@public
 class Order(ApiModel):
     """Order of items at one merchant for one person; the card is passed separately.
 
@@ -724,7 +763,7 @@ class Order(ApiModel):
             "items": [item],
             "shipping_info": EXAMPLE_ADDRESS,
         }
-        return _made(cls, fields, changes)
+        return _made(cls, fields, changes, "quantity")
 
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
         """Refuse to be pickled with a captcha token: it would be there in plain text."""

@@ -460,7 +460,7 @@ def check(*, name: str, severity: Severity = "error") -> Callable[[Look], Look]:
     """
     if severity not in get_args(Severity):
         text = f"severity must be error, warning or info, got {quoted(severity)}."
-        raise coded_error(ValueError, "FNB313", text)
+        raise coded_error(ValueError, "FNB313", f"{text} Try severity='warning'.")
 
     def register(look: Look) -> Look:
         first = (look.__doc__ or name).strip().partition("\n")[0].removeprefix("Check that ")

@@ -20,6 +20,7 @@ from firmly_nb.charts.chart import (
 )
 from firmly_nb.charts.distribution import ecdf_traces, share_axis
 from firmly_nb.charts.look import LIGHT, SERIES, faint, series_look, time_axis
+from firmly_nb.display.messages import wrong_type
 from firmly_nb.display.text import (
     as_plotly,
     count,
@@ -105,6 +106,8 @@ def comparison_chart(
     found: Comparison, orders_a: pd.DataFrame, orders_b: pd.DataFrame, names: tuple[str, str]
 ) -> Chart:
     """Draw a comparison that was made before."""
+    if len(names) != 2 or not all(isinstance(name, str) for name in names):
+        raise wrong_type("names", "two texts", names, 'names=("monday", "tuesday")')
     question = "Is {1} slower than {0}?".format(*(short_name(name, NAME_LETTERS) for name in names))
     measure = PLANNED if (found.design["what"] == "schedule").any() else DEFAULT_MEASURE
     both = [attempted(orders) for orders in (orders_a, orders_b)]

@@ -21,7 +21,7 @@ from firmly_nb.charts.chart import (
     shown_code,
 )
 from firmly_nb.charts.look import LIGHT, failure_look, stage_look
-from firmly_nb.display.messages import UnknownName, coded_error, unknown
+from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 from firmly_nb.display.text import as_plotly, count, duration, percent, short_name
 from firmly_nb.latency.columns import ended_ms, is_value
 from firmly_nb.latency.stages import START, voided
@@ -70,6 +70,9 @@ def waterfall(
     if align not in {START, *names}:
         raise coded_error(UnknownName, "FNB307", unknown("milestone", align, [START, *names]))
     orders = orders.assign(order_latency_ms=ended_ms(orders))
+    if type(most) is not int or most < 1:
+        text = f"most must be a whole number of at least 1, got {quoted(most)}. Try most=40."
+        raise coded_error(ValueError, "FNB326", text)
     rows = chosen(orders, most)
     kept = stages[stages["recording_id"].isin(rows["recording_id"])]
     origin = _origins(kept, rows, align)

@@ -14,6 +14,7 @@ from firmly_nb.api.description import API
 from firmly_nb.api.event_names import vocabulary
 from firmly_nb.conformance.seen import DEVIATIONS, NO_SESSION, NOT_SEEN, SESSION, STATUSES, STREAM
 from firmly_nb.disk import write_whole
+from firmly_nb.display.arguments import public
 from firmly_nb.display.html import CODE, card, notes, quiet
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html
@@ -39,6 +40,7 @@ dt { font-weight: 600 } dd { margin: 0 0 .3rem 1rem } summary { cursor: pointer;
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Conformance:
     """API as it was seen, held against its description; made by ``lab.conformance()``.

@@ -14,7 +14,7 @@ import re
 import sys
 import traceback
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import cache
 from pathlib import Path
 from textwrap import wrap
@@ -29,7 +29,9 @@ Error = TypeVar("Error", bound=BaseException)
 
 NEAR = 0.75  # of difflib: a letter more, less or other in a word of four
 LONGEST_VALUE = 60  # characters of a value that is quoted
+LONGEST_LIST = 200  # of names: with the rest, a message is five lines of a terminal at most
 CODE = re.compile(r"FNB\d{3}")
+LONG_WORD = re.compile(r"(\S{90})\S{60,}(\S{30})")  # mostly a path: both its ends are shown
 SUFFIX = re.compile(r" \[FNB\d{3}\]$")
 
 
@@ -80,7 +82,8 @@ def coded_error(kind: type[Error], code: str, text: str) -> Error:
     >>> str(coded_error(ValueError, "FNB401", "No such path: 'a\x1b[2Jb'."))
     "No such path: 'a·[2Jb'. [FNB401]"
     """
-    error: Error = _shown_as_card(cast("Hashable", kind))(with_code(printable(text), code))
+    shown = LONG_WORD.sub(r"\1…\2", printable(text))
+    error: Error = _shown_as_card(cast("Hashable", kind))(with_code(shown, code))
     vars(error)["code"] = code
     return error
 
@@ -231,8 +234,21 @@ def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> s
     if near:
         hint = f"Did you mean {near[0]}?"
     else:
-        hint = f"Use {', '.join(names)}." if names else "There are none."
+        hint = f"Use {_some(str(name), names)}." if names else "There are none."
     return f"Unknown {what} {quoted(name)}{place}. {hint}"
+
+
+def _some(name: str, names: list[str]) -> str:
+    """Return names in a row: all of them, or those nearest to a name, where they are many."""
+    if len(", ".join(names)) <= LONGEST_LIST:
+        return ", ".join(names)
+
+    def likeness(known: str) -> float:
+        return SequenceMatcher(None, name[:LONGEST_VALUE], known).ratio()
+
+    near = sorted(names, key=likeness, reverse=True)
+    row = ", ".join(near)[: LONGEST_LIST - 20].rpartition(", ")[0]
+    return f"{row} or one of {len(names) - len(row.split(', '))} more"
 
 
 def check_names(call: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -471,7 +487,7 @@ Use one of the names in the message.
 
 FNB104 Unknown option
 The call has no option of that name.
-Correct the spelling; the message lists the options.
+Correct the spelling. help(...) of the call lists its options.
 
 FNB105 Time limit out of range
 timeout_s is not a number of seconds above 0 and up to one day.
@@ -508,6 +524,18 @@ Begin another with lab.flow().
 FNB113 Product sold out
 The merchant has no variant of the product that can be ordered now.
 Choose another product from lab.products().
+
+FNB114 Argument missing
+The call needs an argument that you did not pass.
+Pass it as the message shows. help(...) of the call describes each argument.
+
+FNB115 Arguments do not fit
+The call takes fewer arguments by place, or got one of them twice.
+Pass options by name. help(...) of the call lists them in order.
+
+FNB116 Text not writable
+The text holds a character that no file, name or request can hold.
+Remove the character that the message names. Damaged copies and wrong encodings have such.
 
 FNB200 Error without a known name
 The API answered with an error that its pages do not name.
@@ -724,6 +752,10 @@ Install Chromium, or write the chart as a page with chart.write_html(path).
 FNB325 Too few orders to plan from
 How much orders differ is not known from so few.
 Place at least 20 orders with lab.sweep(), then plan.
+
+FNB326 Size out of range
+A number of rows, lines or sides is a whole number of at least 1.
+Pass one, such as most=40.
 
 FNB330 Column missing
 A table for fnb.from_events lacks a column that it needs.

@@ -25,7 +25,7 @@ import orjson
 from firmly_nb.api.event_names import milestone_of
 from firmly_nb.api.money import read_money
 from firmly_nb.api.snapshots import find_snapshot
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.display.text import count
 from firmly_nb.outcomes import EXTERNAL, YES
 from firmly_nb.recorder.records import masked
@@ -123,8 +123,7 @@ def write_tape(recordings: Iterable[Recorded], path: Path, slow: Iterable[str] =
         )
     for name in slow:
         if name not in taped.stages:
-            known = ", ".join(taped.stages) or "none"
-            text = f"slow: no recorded order has a stage {quoted(name)}. Recorded are: {known}."
+            text = unknown("stage", name, taped.stages, "slow")
             raise coded_error(ValueError, "FNB041", text)
     return taped
 

@@ -448,7 +448,8 @@ def _with_control(
             known = sorted({str(m) for m in one.orders.get("domain", []) if isinstance(m, str)})
             text = (
                 f"control must be a merchant on both sides; {name} has no order of "
-                f"{quoted(control)}. {name} has: {listed(known[:10]) or 'no merchant'}."
+                f"{quoted(control)}. {name} has: {listed(known[:10]) or 'no merchant'}. Name "
+                f"one of both, or leave control out."
             )
             raise coded_error(ValueError, "FNB320", text)
         both = np.intersect1d(one.run[has & mine], one.run[has & ~mine])

@@ -183,7 +183,7 @@ def change_points(values: ArrayLike, run_ids: Sequence[str] | None = None) -> Ch
     x = np.asarray(values, dtype=np.float64)
     names = tuple(run_ids) if run_ids is not None else tuple(str(i) for i in range(len(x)))
     if len(names) != len(x):
-        text = f"run_ids must be as many as values: {len(x)}, got {len(names)}."
+        text = f"run_ids must be as many as values: {len(x)}, got {len(names)}. Pass one for each."
         raise coded_error(ValueError, "FNB310", text)
     series = log_times(x)
     found, trend = _found(series, np.random.default_rng(SEED))

@@ -605,6 +605,6 @@ def _table() -> Any:
 
 def _pattern(events: int, seed: int) -> Pattern:
     if events < 1:
-        text = f"events must be at least 1, got {quoted(events)}."
+        text = f"events must be at least 1, got {quoted(events)}. Try events=200."
         raise coded_error(ValueError, "FNB317", text)
     return Pattern(events=events, seed=seed)

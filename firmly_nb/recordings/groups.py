@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 from firmly_nb.display.text import count, printable
 from firmly_nb.latency.asked import limit_of, quantiles_of, share_of
@@ -54,6 +55,7 @@ class Grouped(Protocol):
 Many = TypeVar("Many", bound=Grouped)
 
 
+@public
 class Groups(Generic[Many]):
     """Groups of recordings, with the verbs of one; displayed, it is their table of times.
 

@@ -9,7 +9,9 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
 from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
+from firmly_nb.display.text import count
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, recorded, shareable
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from duckdb import DuckDBPyConnection
 
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.carts.report import CheckReport
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from firmly_nb.store.write import Saved
 
 
+@public
 class Recording:
     """One order: its items, each event with its arrival time, and its outcome.
 
@@ -541,6 +545,7 @@ def _check_known(column: str, wanted: Iterable[object], orders: pd.DataFrame) ->
             raise coded_error(ValueError, "FNB322", unknown(column, value, known))
 
 
+@public
 class Recordings(Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
 
@@ -644,7 +649,7 @@ class Recordings(Sequence[Recording]):
         if isinstance(key, Integral):
             at = int(key)
             if not -len(self) <= at < len(self):
-                text = f"There are {len(self)} recordings, counted from 0; got {at}."
+                text = f"{_there_are(len(self))}, counted from 0; got {at}."
                 raise coded_error(IndexError, "FNB319", text)
             return _recording(self._selection.one(range(len(self))[at]))
         if isinstance(key, slice):
@@ -659,7 +664,7 @@ class Recordings(Sequence[Recording]):
             raise wrong_type("Each value of a mask", "True or False", odd[0], example)
         if len(mask) != len(self):
             text = f"The mask must have {len(self)} values, one a recording; got {len(mask)}."
-            raise coded_error(IndexError, "FNB304", text)
+            raise coded_error(IndexError, "FNB304", f"{text} Make it from recs.orders.")
         return Recordings(self._selection.take([n for n, keep in enumerate(mask) if keep]))
 
     def __len__(self) -> int:
@@ -721,6 +726,10 @@ class Recordings(Sequence[Recording]):
 
             recs.order_column("outcome")
         """
+        if name not in ORDERS.names:
+            raise coded_error(
+                UnknownName, "FNB303", unknown("column", name, ORDERS.names, "orders")
+            )
         if self._selection.ends is None or "orders" in vars(self):
             return self.orders[name]
         return self._selection.order_column(name)
@@ -904,7 +913,15 @@ class Recordings(Sequence[Recording]):
 
         return schema_drift(self._events_with_domain, other._events_with_domain)
 
-    def explain(self, target: str = "time_to_order_placed_ms", **options: Any) -> pd.DataFrame:
+    def explain(
+        self,
+        target: str = "time_to_order_placed_ms",
+        fields: Iterable[str] | None = None,
+        *,
+        resamples: int = 1000,
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> pd.DataFrame:
         """Return which fields go along with slow orders; see ``EXPLANATIONS``.
 
         ``firmly_nb.carts.explain_in_words`` says the table in sentences.
@@ -913,8 +930,8 @@ class Recordings(Sequence[Recording]):
         ----------
         target
             The time that is explained, a column of ``orders``; an order without it is left out.
-        options
-            ``fields``, ``resamples``, ``level``, ``seed``: as in ``firmly_nb.carts.explain``.
+        fields, resamples, level, seed
+            As in ``firmly_nb.carts.explain``.
 
         Raises
         ------
@@ -928,7 +945,8 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.carts.explain import explain, features
 
-        return explain(features(self.events, self.orders), target, **options)
+        table = features(self.events, self.orders)
+        return explain(table, target, fields, resamples=resamples, level=level, seed=seed)
 
     @cached_property
     def _events_with_domain(self) -> pd.DataFrame:
@@ -1440,7 +1458,7 @@ class Recordings(Sequence[Recording]):
             return self
         return Recordings(_recording(shareable(one)) for one in self._selection.recorded())
 
-    def relation(self, table: str = "events", connection: Any = None) -> Any:
+    def relation(self, table: str = "events", connection: DuckDBPyConnection | None = None) -> Any:
         """Return a table as a DuckDB relation, to be asked by SQL without loading it.
 
         Parameters
@@ -1546,6 +1564,10 @@ def as_recordings(name: str, value: Any) -> Recordings:
         sets = (as_recordings(name, one) for one in value if not isinstance(one, Recording))
         return sum(sets, single)
     raise wrong_type(name, "recordings or a path", value, 'fnb.load("runs/monday")')
+
+
+def _there_are(number: int) -> str:
+    return f"There {'is' if number == 1 else 'are'} {count(number, 'recording')}"
 
 
 def _recording(one: Recording | Recorded) -> Recording:

@@ -14,6 +14,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firmly_nb.api.money import money_text
+from firmly_nb.display.arguments import public
 from firmly_nb.display.html import notes, page, quiet
 from firmly_nb.display.table import Bar, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
@@ -235,6 +236,7 @@ UNTIMED = {
 MOST_LISTED = 10  # orders; more are told by their statistics
 
 
+@public
 class Waterfall:
     """The stages of one order as bars on the time since the request."""
 
@@ -373,6 +375,7 @@ def _bars(rec: OneShown) -> Grid:
 MEASURE = "time_to_order_placed_ms"
 
 
+@public
 class Charts:
     """The charts of some orders; each answers one question."""
 

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 NAMES = ("before", "now")
 OTHER_PAGES = {".pdf", ".docx", ".xlsx", ".csv", ".md", ".ipynb", ".png", ".svg", ".json"}
 MARGINS = ("margin", "tail_margin", "placed_margin", "slo_ms", "like_for_like", "control")
+# Where an option is misspelt, these are near as well.
+OWN = ("title", "calibration", "compare_with", "names", "pictures", "slo")
 
 
 class Reported(Orders, Protocol):
@@ -272,7 +274,7 @@ def reported(name: str, value: Any) -> Reported:
 
 def held_against(recs: Reported, earlier: Any, margins: Mapping[str, Any]) -> Against | None:
     """Hold recordings against earlier ones, if there are any."""
-    check_names("report()", margins, MARGINS)
+    check_names("report()", margins, [*OWN, *MARGINS])
     if earlier is None and margins:
         text = f"{next(iter(margins))} is for a comparison. Add compare_with=... or leave it out."
         raise coded_error(ValueError, "FNB316", text)

@@ -21,6 +21,7 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.flow import Flow, request_of
 from firmly_nb.api.money import from_minor, money_text, to_minor
 from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
 from firmly_nb.engine import once_more
 
@@ -45,6 +46,7 @@ class BudgetError(ValueError):
     """Sweep beyond its budget; nothing was sent."""
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Limits of a sweep; a limit that is not given is the environment's own.
@@ -149,7 +151,7 @@ def _check_number(name: str, value: Any, *, whole: bool) -> None:
     is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < math.inf:
         what = "a whole number" if whole else "a number"
-        text = f"budget.{name} must be {what} above 0, got {quoted(value)}."
+        text = f"budget.{name} must be {what} above 0, got {quoted(value)}. Try {name}=100."
         raise coded_error(ValueError, "FNB517", text)
 
 

@@ -52,10 +52,10 @@ def per_second(rate: float | str) -> float:
     Traceback (most recent call last):
     ...
     ValueError: rate must be orders per second, or a text like "30/min", "2/s" or "100/h", got \
-'fast'. [FNB503]
+'fast'. Try rate="30/min". [FNB503]
     """
     text = 'rate must be orders per second, or a text like "30/min", "2/s" or "100/h", got'
-    wrong = coded_error(ValueError, "FNB503", f"{text} {quoted(rate)}.")
+    wrong = coded_error(ValueError, "FNB503", f'{text} {quoted(rate)}. Try rate="30/min".')
     if isinstance(rate, str):
         found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*([a-z]+))?\s*", rate)
         if not found or (found[2] or "s") not in SECONDS:
@@ -67,7 +67,7 @@ def per_second(rate: float | str) -> float:
         value = float(rate)
     if not 0 < value <= MAX_PER_SECOND:
         text = f"rate must be above 0 and at most {MAX_PER_SECOND:g} a second, got {quoted(rate)}."
-        raise coded_error(ValueError, "FNB503", text)
+        raise coded_error(ValueError, "FNB503", f"{text} Try rate=2.")
     return value
 
 
@@ -85,7 +85,9 @@ def whole(name: str, value: Any, most: int) -> int:
     20
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        text = f"{name} must be a whole number from 1 to {most:,}, got {quoted(value)}."
+        text = (
+            f"{name} must be a whole number from 1 to {most:,}, got {quoted(value)}. Try {name}=20."
+        )
         raise coded_error(ValueError, "FNB503", text)
     return int(value)
 
@@ -112,7 +114,7 @@ def seconds(duration: float | str) -> float:
         value = float(duration)
     if not 0 < value < math.inf:
         text = f'duration must be seconds above 0, or a text like "10 min", got {quoted(duration)}.'
-        raise coded_error(ValueError, "FNB504", text)
+        raise coded_error(ValueError, "FNB504", f"{text} Try duration=600.")
     return value
 
 

@@ -28,8 +28,9 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.flow import Flow
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
-from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
+from firmly_nb.display.messages import coded_error, unknown, without_code, wrong_type
 from firmly_nb.display.text import printable
+from firmly_nb.engine import checked_run_id
 from firmly_nb.recorder.journal import JournalError, read_journal
 from firmly_nb.recorder.records import Start, checked_fields
 from firmly_nb.sweep.budget import Budget
@@ -51,7 +52,6 @@ LOOKED_AT = 20
 PAGE = 100  # the smallest there is
 LONGEST_TITLE = 60
 FOLDER = "sweeps"
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NAMED_RUN = re.compile(rb'"run_id":"([A-Za-z0-9._-]+)"')
 
 # What is ordered where, whoever it is for: what a recording tells of its order, too.
@@ -593,7 +593,7 @@ class PlanFile:
         path = _path(journal, checked_run_id(run_id))
         if not path.exists():
             known = sorted(p.stem for p in path.parent.glob("*.json"))[-5:]
-            there = f"The last ones are {', '.join(known)}." if known else "There are none yet."
+            there = f"Use one such as {', '.join(known)}." if known else "Begin one without resume."
             text = f"No sweep {run_id} in {path.parent}. {there}"
             raise coded_error(LookupError, "FNB512", text)
         try:
@@ -618,14 +618,6 @@ class PlanFile:
 def is_known(journal: Path, run_id: str) -> bool:
     """Return whether a sweep of this id was begun here."""
     return _path(journal, run_id).exists()
-
-
-def checked_run_id(run_id: str) -> str:
-    """Refuse a run id that would not be a file's name."""
-    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
-        text = "run_id must be 1 to 100 letters, digits, '.', '_' and '-', got"
-        raise coded_error(ValueError, "FNB510", f"{text} {quoted(run_id)}.")
-    return run_id
 
 
 def kinds_of(plan: Plan) -> list[Any]:

@@ -26,6 +26,7 @@ from firmly_nb.display.messages import coded_error, quoted, unknown, without_cod
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import count as counted
 from firmly_nb.display.text import interval, number
+from firmly_nb.engine import checked_run_id
 from firmly_nb.environments import guard
 from firmly_nb.latency.asked import limit_of, share_of
 from firmly_nb.latency.compare import Comparison, comparison_html, comparison_text
@@ -42,7 +43,6 @@ from firmly_nb.sweep.plan import (
     Variant,
     as_variant,
     cannot_be_written,
-    checked_run_id,
     is_known,
     kind_of,
     recorded,
@@ -133,7 +133,7 @@ class StudyFile:
         path = _path(journal, checked_run_id(study_id))
         if not path.exists():
             known = sorted(one.stem for one in path.parent.glob("*.json"))[-5:]
-            there = f"The last ones are {', '.join(known)}." if known else "There are none yet."
+            there = f"Use one such as {', '.join(known)}." if known else "Begin one without resume."
             text = f"No comparison {study_id} in {path.parent}. {there}"
             raise coded_error(LookupError, "FNB533", text)
         try:
@@ -618,7 +618,7 @@ def _checked(asked: Mapping[str, Any]) -> dict[str, Any]:
     fits = isinstance(count, int) and not isinstance(count, bool)
     if not fits or not FEWEST <= count <= MAX_COUNT or count % BLOCK:
         text = f"count must be a multiple of {BLOCK}, at least {FEWEST}: the orders of each side."
-        raise coded_error(ValueError, "FNB531", f"{text} Got {quoted(count)}.")
+        raise coded_error(ValueError, "FNB531", f"{text} Got {quoted(count)}. Try count=600.")
     if until not in {None, *UNTIL}:
         text = f"{unknown('until', until, UNTIL)} None places all orders before it looks."
         raise coded_error(ValueError, "FNB532", text)

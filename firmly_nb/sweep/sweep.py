@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -21,9 +20,10 @@ import httpx
 from firmly_nb.api.models import Card
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.background import follow, follow_async, submit
-from firmly_nb.display.messages import check_names, coded_error, quoted, unknown, wrong_type
+from firmly_nb.display.arguments import public
+from firmly_nb.display.messages import check_names, coded_error, quoted, unknown
 from firmly_nb.docstrings import tells_twins
-from firmly_nb.engine import Options, options_of
+from firmly_nb.engine import Options, check_tags, checked_run_id, options_of
 from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -34,7 +34,6 @@ from firmly_nb.sweep.plan import (
     Plan,
     PlanFile,
     StandIn,
-    checked_run_id,
     claim,
     is_known,
     kinds_of,
@@ -51,6 +50,7 @@ from firmly_nb.sweep.run import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from firmly_nb.disk import Lock
@@ -68,6 +68,7 @@ GENTLE_RATE = "20/min"
 STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
 
 
+@public
 @tells_twins
 class Sweep:
     """Sweep of many orders; made by ``lab.start_sweep``.
@@ -361,9 +362,12 @@ def _arrival(arrival: Any) -> Any:
     return arrival
 
 
+MAX_SEED = 2**63 - 1  # what the plan's file can hold
+
+
 def _seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        text = f"seed must be a whole number, got {quoted(seed)}."
+    if isinstance(seed, bool) or not isinstance(seed, int) or abs(seed) > MAX_SEED:
+        text = f"seed must be a whole number up to {MAX_SEED}, got {quoted(seed)}. Pass seed=7."
         raise coded_error(ValueError, "FNB503", text)
     return seed
 
@@ -374,8 +378,7 @@ def _written(text: Any) -> str:
 
 
 def _tags(tags: Any) -> dict[str, str]:
-    if not isinstance(tags, Mapping):
-        raise wrong_type("tags", "a dict of texts by name", tags, 'tags={"branch": "main"}')
+    check_tags(tags)
     noted = {_written(name): _written(value) for name, value in tags.items()}
     own = {ORDER_NUMBER_TAG, SET_ASIDE_TAG} & set(noted)
     if own:

@@ -30,6 +30,7 @@ from firmly_nb.carts.schemas import CHANGES, FINDINGS
 from firmly_nb.carts.sheet import Sheets, masked, pair_of_sheets
 from firmly_nb.carts.show import cart_html, cart_text, changes_html, changes_text
 from firmly_nb.carts.tables import CartTables
+from firmly_nb.display.arguments import public
 from firmly_nb.display.html import page
 from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.text import as_html, printable
@@ -39,6 +40,7 @@ from firmly_nb.recordings.recordings import Recording
 from firmly_nb.recordings.show import existence, outcome_word
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
+    Fields,
     display_with_image,
     module,
     style,
@@ -81,7 +83,8 @@ DEEPEST = 100
 SAFE = 2**53
 
 
-class CartView(anywidget.AnyWidget):
+@public
+class CartView(Fields, anywidget.AnyWidget):
     """The cart of an order as a shopper would see it, event by event.
 
     Beside each line and amount: what it was at the event before, and what the checks found. The

@@ -139,14 +139,14 @@ def changed_draft(draft: D, changes: Any) -> D:
     'staging.luma.gift'
     """
     if not isinstance(changes, Mapping):
-        text = f"fields must be a dict of values by name, got {_kind(changes)}."
+        text = f"fields must be a dict of values by name, got {_kind(changes)}. Pass a dict."
         raise coded_error(TypeError, "FNB711", text)
     kinds = kinds_of(type(draft))
     known = {name: changes[name] for name in kinds if name in changes}
     for name, value in known.items():
         if not isinstance(value, kinds[name]):
-            wanted = " or ".join(kind.__name__ for kind in kinds[name])
-            text = f"{name} must be {wanted}, got {_kind(value)}."
+            wanted = " or ".join(KINDS.get(kind, kind.__name__) for kind in kinds[name])
+            text = f"{name} must be {wanted}, got {_kind(value)}. Change its kind."
             raise coded_error(TypeError, "FNB711", text)
     return replace(draft, **known)
 
@@ -183,6 +183,10 @@ def changes_for(order: Order) -> dict[str, Any]:
         "same_billing": billing is None,
         "billing": _typed_address(billing) if billing else no_address(),
     }
+
+
+# What the fields of a form hold, in words.
+KINDS = {str: "a text", int: "a whole number", bool: "True or False", float: "a number"}
 
 
 def _kind(value: Any) -> str:
@@ -365,7 +369,9 @@ def _read(buffer: Any) -> Any:
             return orjson.loads(raw)
     except ValueError:
         pass
-    raise coded_error(ValueError, "FNB705", "The page sent a form that cannot be read.") from None
+    raise coded_error(
+        ValueError, "FNB705", "The page sent a form that cannot be read. Reload the page."
+    ) from None
 
 
 def problems(draft: Draft, environment: Environment) -> dict[str, str]:

@@ -55,7 +55,7 @@ def take_secrets(buffer: Any) -> Typed:
         found = orjson.loads(raw) if len(raw) <= MOST_SECRETS else None
         return Typed(**{name: SecretStr(str(text)) for name, text in found.items()})  # type: ignore[union-attr]  # what is none is caught
     except (ValueError, TypeError, AttributeError):
-        text = "The page sent a card or token that cannot be read."
+        text = "The page sent a card or token that cannot be read. Reload the page."
         raise coded_error(ValueError, "FNB705", text) from None
 
 

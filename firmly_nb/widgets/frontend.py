@@ -15,7 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firmly_nb.display.messages import wrong_type
+import traitlets
+
+from firmly_nb.display.messages import code_of, coded_error, wrong_type
 from firmly_nb.lab import Lab
 from firmly_nb.outcomes import STAGE_LOOKS, TONES
 from firmly_nb.sweep.progress import in_notebook
@@ -252,3 +254,25 @@ def image_script(html: str) -> str:
 def _image_code() -> str:
     source = (STATIC / "static_image.js").read_text("utf-8")
     return source[source.index("(image)") :].strip()
+
+
+# What traitlets calls its kinds, and what messages call them.
+KINDS = {"a unicode string": "a text", "a boolean": "True or False", "an int": "a whole number"}
+
+
+class Fields(traitlets.HasTraits):
+    """Mixin of widgets: a field that is set to another kind is met with a message with a code."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        try:
+            super().__setattr__(name, value)
+        except traitlets.TraitError as error:
+            if code_of(error):
+                raise
+            wanted = str(self.traits()[name].info())
+            for theirs, ours in KINDS.items():
+                wanted = wanted.replace(theirs, ours)
+            text = f"{name} must be {wanted}, got {type(value).__name__}. help(...) says more."
+        else:
+            return
+        raise coded_error(traitlets.TraitError, "FNB711", text)

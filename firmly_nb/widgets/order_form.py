@@ -15,6 +15,7 @@ import ipywidgets  # type: ignore[import-untyped]  # it has no types of its own
 
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, Order, unknown_card
 from firmly_nb.api.secrets import SecretStr
+from firmly_nb.display.arguments import public
 from firmly_nb.display.html import FONT, QUIET
 from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.table import Grid, Head, grid_html
@@ -58,6 +59,7 @@ WIDE = "370px"
 LINE = "border:1px solid var(--jp-border-color1,#bdbdbd);"
 
 
+@public
 class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Order form with the timeline of its orders and their carts.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count, printable, short_name
 from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
@@ -77,6 +78,7 @@ class Watcher(Protocol):
         """Show that no further order comes."""
 
 
+@public
 class OrderRun:
     """Orders that are placed one after another; made by ``OrderForm.place``.
 

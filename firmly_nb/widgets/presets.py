@@ -166,7 +166,9 @@ def checked_name(name: str) -> str:
     text = str(name).strip()
     if not text or len(text) > LONGEST_NAME or not text.isprintable():
         limits = f"1 to {LONGEST_NAME} printable characters"
-        raise coded_error(ValueError, "FNB409", f"name must be {limits}, got {quoted(text)}.")
+        raise coded_error(
+            ValueError, "FNB409", f"name must be {limits}, got {quoted(text)}. Choose another."
+        )
     return text
 
 

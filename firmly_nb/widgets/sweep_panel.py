@@ -19,6 +19,7 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.models import Order
 from firmly_nb.api.money import money_text
 from firmly_nb.background import submit
+from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.table import Grid, Head, grid_html
 from firmly_nb.display.text import duration, interval, printable
@@ -100,6 +101,7 @@ class Field:
         panel.set(**{self._name: value})
 
 
+@public
 class SweepPanel(anywidget.AnyWidget):
     """Form that places many orders, with counts and percentiles while they run.
 
@@ -263,7 +265,11 @@ class SweepPanel(anywidget.AnyWidget):
         found = self.problems
         if found:
             said = "; ".join(f"{name}: {text}" for name, text in found.items())
-            raise coded_error(ValueError, "FNB707", f"The sweep cannot start: {said}.")
+            raise coded_error(
+                ValueError,
+                "FNB707",
+                f"The sweep cannot start: {said.rstrip('.')}. Correct the fields.",
+            )
         return self._begin(**arguments(self._draft.now))
 
     def resume(self) -> Sweep:

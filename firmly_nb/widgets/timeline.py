@@ -17,6 +17,7 @@ import traitlets
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.display.arguments import public
 from firmly_nb.display.html import QUIET
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
 from firmly_nb.display.text import count, printable
@@ -28,6 +29,7 @@ from firmly_nb.recordings.show import outcome_word, recording_html, recordings_h
 from firmly_nb.widgets.cart_view import CartReading, event_json
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
+    Fields,
     Heartbeat,
     Throttle,
     display_with_image,
@@ -71,7 +73,8 @@ MOST_RECENT = 25
 log = logging.getLogger(__name__)
 
 
-class Timeline(anywidget.AnyWidget):
+@public
+class Timeline(Fields, anywidget.AnyWidget):
     """Orders as bars on the time since the request, live or recorded.
 
     Each event is sent to the browser the moment it arrives. Its data is sent when somebody
@@ -574,7 +577,7 @@ def _recordings(source: Recording | Iterable[Recording] | None) -> list[Recordin
     given = [source] if isinstance(source, Recording) else list(source or ())
     for each in given:
         if not isinstance(each, Recording):
-            raise wrong_type("each recording", "a fnb.Recording", each)
+            raise wrong_type("each recording", "a fnb.Recording", each, "fnb.Timeline(recs)")
     return given
 
 

@@ -545,7 +545,7 @@ class EventStreamParser:
         if max_event_bytes < 1 or max_stream_bytes < 1:
             text = "max_event_bytes and max_stream_bytes must be at least 1, got"
             raise coded_error(
-                ValueError, "FNB605", f"{text} {max_event_bytes} and {max_stream_bytes}."
+                ValueError, "FNB605", f"{text} {max_event_bytes} and {max_stream_bytes}. Pass more."
             )
         if drop_large:
             max_event_bytes = max(max_event_bytes, LEAST_DROPPED_BYTES)

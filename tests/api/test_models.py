@@ -130,7 +130,13 @@ def test_an_invalid_order_names_the_field_and_what_is_expected(changes, field, t
         ("domian", "not a field of the API. Did you mean domain?"),
         ("item", "not a field of the API. Did you mean items?"),
         ("shipping_inof", "not a field of the API. Did you mean shipping_info?"),
-        ("promo_code", "not a field of the API."),
+        (
+            "promo_code",
+            (
+                "not a field of the API. Use domain, items, shipping_info, billing_info, "
+                "captcha_token."
+            ),
+        ),
     ],
 )
 def test_a_misspelt_field_is_met_with_the_one_that_was_meant(slip, said):

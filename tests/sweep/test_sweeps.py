@@ -278,7 +278,7 @@ def test_an_option_that_nobody_knows_is_refused(lab):
         ({"tags": ["a"]}, "tags must be a dict"),
         ({"tags": {"order_no": "7"}}, "'order_no' is written by sweeps themselves"),
         ({"run_id": "../x"}, "run_id must be 1 to 100 letters, digits"),
-        ({"run_id": 5}, "_' and '-', got 5"),
+        ({"run_id": 5}, "run_id must be a text, got int"),
         ({"resume": "never"}, "No sweep never"),
         ({"budget": 5}, "budget must be a fnb.Budget or a dict, got int"),
     ],

@@ -442,7 +442,9 @@ def test_what_a_notebook_keeps_of_an_address_that_changed_names_nobody(place, la
 
 
 def test_what_is_beside_is_one_recording():
-    with pytest.raises(TypeError, match=r"beside must be one fnb\.Recording, got str\."):
+    with pytest.raises(
+        TypeError, match=r"beside must be a fnb\.Recording, got str\. Try lab\.last\."
+    ):
         CartView(None, beside="runs/monday")
     view = CartView()
     with pytest.raises(TypeError, match=r"view\.beside = recs\[1\]"):
