@@ -111,6 +111,7 @@ class SweepOptions(PlaceOptions, total=False):
     budget: Budget | Mapping[str, Any] | None
     name: str | None
     resume: str | None
+    on: Any
 
 
 class CompareOptions(PlaceOptions, total=False):

@@ -141,6 +141,8 @@ ORDERS = Table(
         Column("total_minor", "Int64", "minor units", "total of the last cart or order seen"),
         Column("currency", "category", "", "ISO 4217"),
         Column("connection", "category", "", "warm: was open before; cold: opened for it"),
+        Column("host", "category", "", "which machine sent it; null unless a sweep had several"),
+        Column("slot", "Int64", "", "its number in the plan of such a sweep"),
         Column(
             "clock",
             "category",
@@ -288,6 +290,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "total_minor": total_minor,
         "currency": currency,
         "connection": None if end.told else end.connection,
+        "host": start.host,
+        "slot": start.slot,
         # Of two clocks the one that says less: the names happen to stand in that order.
         "clock": None if end.told else max((event.clock for event in events), default=None),
         "stream_left_open": end.stream_left_open,

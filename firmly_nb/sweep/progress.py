@@ -59,6 +59,8 @@ class Progress:
         How many ended how.
     not_started
         Orders that failed before anything was sent.
+    unknown
+        Orders that another machine may have placed, and that cannot be asked.
     resumed
         How many of the finished ones an earlier part of the run had placed.
     spent_minor
@@ -80,6 +82,7 @@ class Progress:
     finished: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     not_started: int = 0
+    unknown: int = 0
     resumed: int = 0
     spent_minor: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
@@ -92,7 +95,8 @@ class Progress:
         """Number of orders still to be started; None if the total is not known."""
         if self.planned is None:
             return None
-        return max(self.planned - self.started - self.resumed - self.not_started, 0)
+        gone = self.started + self.resumed + self.not_started + self.unknown
+        return max(self.planned - gone, 0)
 
 
 @dataclass
@@ -104,6 +108,7 @@ class Counts:
     running: int = 0
     finished: int = 0
     not_started: int = 0
+    unknown: int = 0
     resumed: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     latest: deque[Point] = field(default_factory=lambda: deque(maxlen=LATEST))
@@ -120,6 +125,12 @@ class Counts:
         self.running -= 1
         self.latest.append(point)
         self._count(point)
+
+    def leave(self, *, begun: bool) -> None:
+        """Count an order of which nothing is known any more; it may have been seen to begin."""
+        self.started -= begun
+        self.running -= begun
+        self.unknown += 1
 
     def resume(self, point: Point) -> None:
         """Count an order of an earlier part of the run; it was not in this one's time."""
@@ -144,6 +155,7 @@ class Counts:
             finished=self.finished,
             outcomes=dict(self.outcomes),
             not_started=self.not_started,
+            unknown=self.unknown,
             resumed=self.resumed,
             latest=tuple(self.latest),
             **more,
@@ -250,7 +262,7 @@ def of_planned(progress: Progress) -> str:
 
 def ended(progress: Progress) -> int:
     """Return how many orders there is nothing more to expect of."""
-    return progress.finished + progress.not_started
+    return progress.finished + progress.not_started + progress.unknown
 
 
 def words(progress: Progress) -> str:
@@ -264,6 +276,7 @@ def words(progress: Progress) -> str:
     parts = ["preparing"] if progress.state == "preparing" else []
     parts += [f"{n:,} {outcome(name).word}" for name, n in progress.outcomes.items()]
     parts += [f"{progress.not_started:,} {NOT_SENT.word}"] if progress.not_started else []
+    parts += [f"{progress.unknown:,} not known"] if progress.unknown else []
     parts += [f"{progress.running:,} in flight"] if progress.running else []
     parts += [f"{progress.left:,} left"] if progress.left else []
     said = ", ".join(parts) or progress.state

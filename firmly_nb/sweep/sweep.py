@@ -27,6 +27,7 @@ from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
+from firmly_nb.sweep.fleet import Fleet, Intents
 from firmly_nb.sweep.pace import ARRIVALS, Arrival, Pace, Schedule, per_second, seconds, whole
 from firmly_nb.sweep.plan import (
     FOLDER,
@@ -161,10 +162,9 @@ class Sweep:
         told = [self._message()] if self.progress.message else []
         told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
         problems = self.problems
-        if problems:
-            first = problems[0]
-            many = f"{len(problems):,} orders were" if len(problems) > 1 else "1 order was"
-            told.append(f"{many} not sent; order {first.number}: {first.error}")
+        unknown = [one for one in problems if one.unknown]
+        told += _named([one for one in problems if not one.unknown], "not sent")
+        told += _named(unknown, "left out, because it may exist")
         return told
 
     def stop(self, *, let_finish: bool = False) -> None:
@@ -265,6 +265,15 @@ class Sweep:
             call(self)
 
 
+def _named(problems: Sequence[Problem], how: str) -> list[str]:
+    """Say how many orders ended how, and why the first did."""
+    if not problems:
+        return []
+    first = problems[0]
+    many = f"{len(problems):,} orders were" if len(problems) > 1 else "1 order was"
+    return [f"{many} {how}; order {first.number}: {first.error}"]
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Arguments of a sweep; None means the default."""
@@ -280,6 +289,7 @@ class Request:
     run_id: str | None = None
     tags: Mapping[str, str] | None = None
     resume: str | None = None
+    on: Any = None
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
@@ -380,13 +390,19 @@ def begin(
     plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
     written = replace(written, kinds=kinds_of(plan))
     _check_same(before, written)
-    card = card or Card.test()
+    leases = _leases(bench, request, written)
+    own_card, card = card, card or Card.test()
     for variant in plan.variants:
         environment = benches[variant.lab].environment
         guard(environment, variant.order.domain, variant.card or card)
     ledger = Ledger(Budget.of(written.budget))
-    sender = Sender(benches, Pace(_schedule(written)), ledger, _options(written, options), card)
-    run = Run(plan, sender)
+    pace, how = Pace(_schedule(written)), _options(written, options)
+    if leases is None:
+        run = Run(plan, Sender(benches, pace, ledger, how, card))
+    else:
+        fleet = Fleet(benches, pace, ledger, how, own_card, request.on, leases)
+        run = Run(plan, fleet)
+        fleet.on_found, fleet.on_unknown = run.was_found, run.is_unknown
     _check_budget(run, explicit=request.budget is not None)
     held = claim(bench.journal / FOLDER, written.run_id)
     try:
@@ -399,6 +415,21 @@ def begin(
         held.release()
         raise
     return Sweep(run, written, bench.journal, earlier, held)
+
+
+def _leases(bench: Bench, request: Request, written: PlanFile) -> Intents | None:
+    """Return the log of what was lent to other machines; None for a sweep of this one alone."""
+    leases = Intents(bench.journal, written.run_id)
+    if request.on is not None:
+        return leases
+    if leases.open:
+        raise coded_error(
+            ValueError,
+            "FNB546",
+            f"Sweep {written.run_id} has orders of which only other machines know the end. Resume "
+            "it with on=client, where their workers are. Nothing was sent.",
+        )
+    return None
 
 
 def _earlier(benches: Sequence[Bench], run: Run, before: PlanFile | None) -> list[Recording]:
