@@ -977,6 +977,10 @@ FNB546 Sweep of several machines
 Other machines were lent orders of this run. Only they know whether these were sent.
 Resume it with on=client and the same Dask workers.
 
+FNB547 Order not sent by any host
+Each time a host gave it back before its request: too late, taken back, or something failed there.
+Read the reason, and resume the sweep.
+
 FNB601 Recorder did not start
 The recorder's process ended or did not respond at its start.
 Record in this process with lab.place(..., isolated=False).

@@ -469,7 +469,7 @@ class Fleet(Sender):
                 if fate is None or self._has_settled(planned, fate):
                     return
                 why = fate["why"]
-            raise HostLost(f"it was lent {MOST_LEASES} times and not sent: {why}")
+            raise _not_sent(f"lent {MOST_LEASES} times, the last time in vain: {why}")
         finally:
             if offset_ns is None:
                 self._slots.release()
@@ -580,7 +580,7 @@ class Fleet(Sender):
         self.ledger.take_back(number)
         if kind == FAILED:
             if "error" not in fate:
-                raise HostLost(fate["why"])
+                raise _not_sent(fate["why"])
             error = make_error(fate["error"], fate["why"], fate["status"])
             if isinstance(error, RateLimited):
                 error.retry_after_s = fate["wait_s"]
@@ -653,6 +653,10 @@ def _check_variant(variant: Variant) -> None:
     if variant.options.get("isolated") is False:
         text = "isolated=False cannot be kept on several machines: each has a recorder. Remove it."
         raise coded_error(ValueError, "FNB544", text)
+
+
+def _not_sent(why: str) -> FleetError:
+    return coded_error(FleetError, "FNB547", f"No host sent the order: {why.rstrip('.')}.")
 
 
 def _held_elsewhere(run_id: str) -> FleetError:
