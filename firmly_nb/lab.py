@@ -458,7 +458,8 @@ class Lab(CartCalls):
             ``duration``: seconds, or ``"10 min"``. ``seed``: of everything random. ``budget``: a
             :class:`Budget`. ``name``, ``run_id``, ``tags``: to find it again. ``resume``: the run
             id of a sweep that was stopped; with the same ``orders``, what it has not sent is sent.
-            Everything else is an option of :meth:`place`.
+            ``on``: a ``distributed.Client``: the orders are sent from the machines of its cluster;
+            see docs/several-machines.md. Everything else is an option of :meth:`place`.
 
         Raises
         ------
@@ -467,8 +468,10 @@ class Lab(CartCalls):
         GuardError
             If something of it may not be ordered there; nothing was sent.
         """
+        from firmly_nb.sweep.cluster import check_loop
         from firmly_nb.sweep.progress import bar
 
+        check_loop(arguments.get("on"))
         return self.start_sweep(orders, card, **arguments).wait(bar().show if progress else None)
 
     @_named(SweepOptions, PLACE_DEFAULTS)

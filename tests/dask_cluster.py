@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 DASK = Path(sys.executable).with_name("dask")
 WAIT_S = 240.0
+LOOPBACK = ("--host", "127.0.0.1")
 NAMES = ("lima", "paris", "tokyo")
 
 
 class Cluster:
     """A scheduler and some Dask workers; the app id is in their environment, and nowhere else."""
 
-    def __init__(self, folder, app_id, names=NAMES, more=(), env=None):
+    def __init__(self, folder, app_id, names=NAMES, more=(), env=None, relays=False):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.more = [str(word) for word in more]
@@ -32,7 +36,10 @@ class Cluster:
         }
         self.file = self.folder / "scheduler.json"
         self.processes = {}
-        self._start("scheduler", "scheduler", "--scheduler-file", self.file)
+        self.relays = {name: Relays() for name in names} if relays else {}
+        self._start(
+            "scheduler", "scheduler", "--scheduler-file", self.file, *LOOPBACK, "--port", "0"
+        )
         self._until(self.file.exists, "the scheduler")
         for name in names:
             self.add(name)
@@ -46,8 +53,14 @@ class Cluster:
     def add(self, name):
         """Start a host."""
         # Its own nanny starts it again when it is killed, as in real clusters.
-        words = ("--scheduler-file", self.file, "--name", name, "--nthreads", "1")
-        self._start(name, "worker", *words)
+        words = ["--scheduler-file", self.file, *LOOPBACK]
+        if relay := self.relays.get(name):
+            # Both ways between it and the others can be cut.
+            host, _, port = self.address.partition("://")[2].rpartition(":")
+            out, back, own = relay.to(int(port)), relay.back(), relay.own
+            words = [f"tcp://{host}:{out}", "--listen-address", f"tcp://{host}:{own}"]
+            words += ["--contact-address", f"tcp://{host}:{back}"]
+        self._start(name, "worker", *words, "--name", name, "--nthreads", "1")
 
     def pid(self, name):
         """The process that drives the orders of a host: the nanny's child."""
@@ -94,6 +107,8 @@ class Cluster:
                 self.end(name)
         self.processes["scheduler"].kill()
         self.processes["scheduler"].wait()
+        for relay in self.relays.values():
+            relay.close()
 
     def __enter__(self):
         return self
@@ -104,8 +119,7 @@ class Cluster:
     def _start(self, name, kind, *words):
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [DASK, kind, *map(str, words), "--no-dashboard", "--host", "127.0.0.1", *self.more]
-                + (["--port", "0"] if kind == "scheduler" else []),
+                [DASK, kind, *map(str, words), "--no-dashboard", *self.more],
                 stdout=log,
                 stderr=log,
                 env=self.environment,
@@ -120,6 +134,70 @@ class Cluster:
 
     def logs(self):
         return "\n".join(f"{name}:\n{self.log(name)[-2000:]}" for name in self.processes)
+
+
+class Relays:
+    """Connections between a host and the others, which can be cut: nothing is forwarded then."""
+
+    def __init__(self):
+        self.passing = threading.Event()
+        self.passing.set()
+        self._closed = False
+        self._listening = []
+        self.own = _free_port()
+
+    def to(self, port):
+        """Forward to a port, and return the port to connect to."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.append(listening)
+        threading.Thread(target=self._accept, args=(listening, port), daemon=True).start()
+        return listening.getsockname()[1]
+
+    def back(self):
+        return self.to(self.own)
+
+    def cut(self):
+        self.passing.clear()
+
+    def mend(self):
+        self.passing.set()
+
+    def close(self):
+        self._closed = True
+        self.passing.set()
+        for listening in self._listening:
+            listening.close()
+
+    def _accept(self, listening, port):
+        with suppress(OSError):
+            while not self._closed:
+                near, _ = listening.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", port))
+                except OSError:
+                    near.close()
+                    continue
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+
+    def _pump(self, one, other):
+        with suppress(OSError):
+            while data := one.recv(65536):
+                self.passing.wait()
+                other.sendall(data)
+        self.passing.wait()
+        for end in (one, other):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def _free_port():
+    """A port that no connection takes by itself: a host that is started again needs the same."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as held, suppress(OSError):
+            held.bind(("127.0.0.1", port))
+            return port
 
 
 def _command_of(pid):

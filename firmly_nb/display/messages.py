@@ -951,7 +951,7 @@ Resume it as it began, or begin a new comparison.
 
 FNB540 Network of a cluster not encrypted
 Whoever reaches the scheduler of a Dask cluster can place orders with the app ids of its hosts.
-Start scheduler and Dask workers with --protocol tls, or on this machine alone with --host 127.0.0.1.
+Start all of it with --protocol tls, or on this machine alone with --host 127.0.0.1.
 
 FNB541 Two hosts of one name
 Journals, leases and the column host go by the name of the Dask worker.
@@ -980,6 +980,14 @@ Resume it with on=client and the same Dask workers.
 FNB547 Order not sent by any host
 Each time a host gave it back before its request: too late, taken back, or something failed there.
 Read the reason, and resume the sweep.
+
+FNB548 Certificates of a cluster
+An encrypted cluster takes only clients with a certificate of its own authority.
+Pass --tls-ca-file, --tls-cert and --tls-key, or Client(..., security=...) in Python.
+
+FNB549 Client on the waiting loop
+A Dask client of the running loop goes on only while nobody waits in that thread.
+Use await lab.sweep_async(..., on=client), or a client made without asynchronous=True.
 
 FNB601 Recorder did not start
 The recorder's process ended or did not respond at its start.

@@ -160,6 +160,24 @@ ORDERS = Table(
     ),
 )
 
+HOSTS = Table(
+    "hosts",
+    "one row a host of a sweep from several machines",
+    (
+        Column("host", "str", "", "name of its Dask worker"),
+        Column("clock_offset_ms", "float64", "ms", "its clock minus the coordinator's"),
+        Column("clock_error_ms", "float64", "ms", "the offset is at most so far off"),
+        Column("tls", "bool", "", "its connections to the cluster are encrypted"),
+        Column("firmly_nb", "str", "", "version there"),
+        Column("python", "str", "", "version there"),
+        Column("distributed", "str", "", "version there"),
+        Column("platform", "str", "", "system and processor"),
+        Column("calibration_us", "float64", "µs", "99th percentile of the error of its times"),
+        Column("orders", "int64", "", "most orders in flight there"),
+        Column("problem", "str", "", "why it places nothing; null if it does"),
+    ),
+)
+
 HEADERS = Table(
     "headers",
     "one row a header of an answer; one that came twice has two rows",

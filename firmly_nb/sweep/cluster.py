@@ -7,11 +7,14 @@ come back.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.environments import is_loopback
 from firmly_nb.sweep.host import Host
@@ -26,7 +29,12 @@ if TYPE_CHECKING:
 
 CALL_S = 10.0  # for what a host does at once
 OPEN_S = 120.0  # for a recorder that starts, and a calibration
+CONNECT_S = 30.0
 PINGS = 40
+NO_CERTIFICATES = (
+    "The cluster is encrypted, and the client has no certificates. Pass --tls-ca-file, --tls-cert "
+    "and --tls-key; in Python, Client(..., security=distributed.Security(...))."
+)
 
 Result = TypeVar("Result")
 
@@ -37,6 +45,92 @@ class FleetError(RuntimeError):
 
 class HostLost(Exception):  # noqa: N818 - it may come back
     """Host that did not answer."""
+
+
+def check_client(client: Any) -> None:
+    """Refuse what is no client of a Dask cluster, or one that could never be waited for.
+
+    Raises
+    ------
+    TypeError
+        If it is something else than a ``distributed.Client``.
+    FleetError
+        If it is closed, or lives on the loop that would wait for the sweep.
+    """
+    if not isinstance(client, _distributed().Client):
+        example = 'distributed.Client("tls://10.0.0.7:8786", security=...)'
+        raise wrong_type("on", "a distributed.Client", client, example)
+    if client.status != "running":
+        text = f"The Dask client is {client.status}. Connect another."
+        raise coded_error(FleetError, "FNB542", text)
+
+
+def check_loop(client: Any) -> None:
+    """Refuse to wait in the thread that the client needs: neither would ever go on.
+
+    Raises
+    ------
+    RuntimeError
+        If the client was made on the loop that runs in this thread.
+    """
+    loop = getattr(getattr(client, "loop", None), "asyncio_loop", None)
+    with suppress(RuntimeError):
+        if loop is not None and asyncio.get_running_loop() is loop:
+            text = "This Dask client lives on the loop that runs here. Use await lab.sweep_async"
+            raise coded_error(WaitingError, "FNB549", f"{text}(..., on=client).")
+
+
+class WaitingError(TypeError):
+    """Call that would wait for itself."""
+
+
+def connect(address: str, ca_file: str | None, cert: str | None, key: str | None) -> Client:
+    """Return a client of the cluster at an address.
+
+    Raises
+    ------
+    FleetError
+        If it is not reached, or not encrypted.
+    """
+    distributed = _distributed()
+    if "://" in address:
+        _check_address(address)
+    files = {"tls_ca_file": ca_file, "tls_client_cert": cert, "tls_client_key": key}
+    for name, file in files.items():
+        if file is not None and not os.access(file, os.R_OK):
+            option = name.replace("tls_client_", "tls-").replace("_", "-")
+            text = f"{quoted(file)} cannot be read. Check --{option}."
+            raise coded_error(FleetError, "FNB548", text)
+    how: dict[str, Any] = {}
+    if any(files.values()):
+        how["security"] = distributed.Security(require_encryption=True, **files)
+    why, code = "", "FNB542"
+    try:
+        client: Client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False, **how)
+    except TypeError:
+        why, code = NO_CERTIFICATES, "FNB548"
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+            code = "FNB548"
+        why = f"The scheduler {printable(address, 100)} is not reached: {_first_line(error)}."
+    else:
+        return client
+    raise coded_error(FleetError, code, why)
+
+
+def _first_line(error: BaseException) -> str:
+    said = str(error) or type(error).__name__
+    return printable(said.strip().splitlines()[0], 200).rstrip(".:")
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        text = "distributed is not installed. Run pip install 'firmly-nb[dask]'."
+    else:
+        return distributed
+    raise coded_error(ModuleNotFoundError, "FNB026", text)
 
 
 class Cluster:
@@ -148,11 +242,23 @@ class Cluster:
             raise HostLost(printable(str(error) or type(error).__name__, 200)) from error
 
 
+def is_encrypted(address: str) -> bool:
+    """Return whether what goes to an address is encrypted.
+
+    Examples
+    --------
+    >>> is_encrypted("tls://10.0.0.7:8786"), is_encrypted("tcp://127.0.0.1:8786")
+    (True, False)
+    """
+    return address.partition("://")[0] in {"tls", "wss"}
+
+
 def _check_address(address: str) -> None:
     """Refuse a network that anyone can read, and so place orders on."""
     scheme, _, rest = address.partition("://")
-    host = urlsplit(f"//{rest}").hostname or ""
-    if scheme in {"tls", "wss", "inproc"} or is_loopback(host):
+    if is_encrypted(address) or scheme == "inproc":
+        return
+    if is_loopback(urlsplit(f"//{rest}").hostname or ""):
         return
     raise coded_error(
         FleetError,

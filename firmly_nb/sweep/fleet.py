@@ -26,7 +26,7 @@ from firmly_nb.display.messages import coded_error
 from firmly_nb.recorder.journal import SUFFIX, JournalError, find_journal
 from firmly_nb.recorder.records import Record, decode, start_of
 from firmly_nb.sweep.budget import amount_from, noted_amount, what_of
-from firmly_nb.sweep.cluster import CALL_S, OPEN_S, Cluster, FleetError, HostLost
+from firmly_nb.sweep.cluster import CALL_S, OPEN_S, Cluster, FleetError, HostLost, is_encrypted
 from firmly_nb.sweep.host import Opening, Slot
 from firmly_nb.sweep.plan import FOLDER, Planned, cannot_be_written
 from firmly_nb.sweep.run import SET_ASIDE_TAG, Sender, amount_of, row_of, was_ordered
@@ -50,7 +50,7 @@ LENT_AHEAD_S = 2.0
 # After its planned start, or after now, an order may be sent for so long.
 LEASE_S = 10.0
 # Not sent so often, an order is left out and named.
-MOST_LEASES = 5
+MOST_LEASES = 10
 NEWS_S = 1.0
 MEASURED_EVERY_S = 60.0
 # So long a host that went away is waited for.
@@ -133,6 +133,7 @@ class Link:
     seen_ns: int = field(default_factory=monotonic_ns)
     heard: int = 0  # news up to there
     lent: int = 0  # orders so far
+    until_ns: int = 0  # end of its last lease, by the clock here
     queue: dict[int, Slot] = field(default_factory=dict)  # not lent yet
     outstanding: dict[int, asyncio.Future[Fate]] = field(default_factory=dict)
     more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -141,6 +142,20 @@ class Link:
     def load(self) -> float:
         """Share of the room that is taken."""
         return len(self.outstanding) / self.share
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the host, in the form of ``HOSTS``."""
+        return {
+            "host": self.name,
+            "clock_offset_ms": self.offset_ns / 1e6 if self.up else None,
+            "clock_error_ms": self.error_ns / 1e6 if self.up else None,
+            "tls": is_encrypted(self.address),
+            "firmly_nb": self.about.get("firmly-nb"),
+            **{name: self.about.get(name) for name in ("python", "distributed", "platform")},
+            "calibration_us": self.about.get("calibration_us"),
+            "orders": self.share,
+            "problem": None if self.up else self.why,
+        }
 
     def settle(self, number: int, fate: Fate) -> None:
         """Tell whoever waits for an order what became of it."""
@@ -161,7 +176,7 @@ class Fleet(Sender):
     on_unknown
         Called with the number of an order of unknown end, why, and whether it was seen to begin.
     on_hosts
-        Called once the hosts are known, before the first order.
+        Called with a row a host, in the form of ``HOSTS``, before the first order.
     """
 
     def __init__(
@@ -183,7 +198,7 @@ class Fleet(Sender):
         self.links: dict[str, Link] = {}
         self.on_found: Callable[[list[Record]], None] = lambda _: None
         self.on_unknown: Callable[[int, str, bool], None] = lambda *_: None
-        self.on_hosts: Callable[[], None] = lambda: None
+        self.on_hosts: Callable[[list[dict[str, Any]]], None] = lambda _: None
         self._coordinator = secrets.token_hex(8)
         self._serving: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()  # a host came, went, or has room
@@ -219,12 +234,15 @@ class Fleet(Sender):
                 link = self.links[entry["host"]] = Link(entry["host"], 1)
             if link:
                 waiting[number] = link.outstanding[number] = _future()
-        await asyncio.gather(*map(self._try_to_open, self.links.values()))
+        opening = map(self._try_to_open, self.links.values())
+        errors = await asyncio.gather(*opening, return_exceptions=True)
+        for error in filter(None, errors):
+            raise error
         if not any(link.up for link in self.links.values()):
             raise coded_error(FleetError, "FNB543", f"No host can place orders. {self._why()}.")
         for link in self.links.values():
             self._go_on(self._serve(link))
-        self.on_hosts()
+        self.on_hosts([link.row() for link in self.links.values()])
         await self._settle_before(waiting)
 
     async def _workers(self) -> dict[str, str]:
@@ -493,6 +511,7 @@ class Fleet(Sender):
         slot = self._slot(planned, offset_ns, link, set_aside)
         future = link.outstanding[planned.number] = _future()
         link.queue[planned.number], link.lent = slot, link.lent + 1
+        link.until_ns = max(link.until_ns, slot.until_ns - slot.offset_ns)
         link.more.set()
         try:
             return await asyncio.shield(future)

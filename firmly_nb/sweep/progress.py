@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 from typing_extensions import override
 
+from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.outcomes import NOT_SENT, PLACED, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped"]
@@ -73,6 +74,8 @@ class Progress:
         Since the sweep began.
     latest
         The last 500 finished orders, oldest first.
+    hosts
+        A row for each machine of a sweep from several, in the form of ``HOSTS``.
     """
 
     state: State
@@ -89,6 +92,7 @@ class Progress:
     notes: tuple[str, ...] = ()
     elapsed_s: float = 0.0
     latest: tuple[Point, ...] = field(default=(), repr=False)
+    hosts: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     @property
     def left(self) -> int | None:
@@ -182,6 +186,7 @@ class TerminalBar(Bar):
     def __init__(self) -> None:
         self._bar: Any = None
         self._noted = 0
+        self._hosts_shown = False
 
     @override
     def show(self, progress: Progress) -> None:
@@ -196,6 +201,9 @@ class TerminalBar(Bar):
                 bar_format=form,
                 dynamic_ncols=True,
             )
+        if progress.hosts and not self._hosts_shown:
+            self._hosts_shown = True
+            self._bar.write(grid_text(hosts_grid(progress.hosts)) + "\n", file=sys.stderr)
         for note in progress.notes[self._noted :]:
             self._bar.write(note, file=sys.stderr)
         self._noted = len(progress.notes)
@@ -234,9 +242,13 @@ class Lines(Bar):
         self._out = out
         self._last_s: float | None = None
         self._noted = 0
+        self._hosts_shown = False
 
     @override
     def show(self, progress: Progress) -> None:
+        if progress.hosts and not self._hosts_shown:
+            self._hosts_shown = True
+            print(grid_text(hosts_grid(progress.hosts)), "", sep="\n", file=self._out, flush=True)
         for note in progress.notes[self._noted :]:
             print(note, file=self._out, flush=True)
         self._noted = len(progress.notes)
@@ -247,6 +259,38 @@ class Lines(Bar):
         self._last_s = now_s
         of = f"/{progress.planned:,}" if progress.planned is not None else ""
         print(f"{ended(progress):,}{of} {words(progress)}", file=self._out, flush=True)
+
+
+def hosts_grid(hosts: Sequence[Mapping[str, Any]]) -> Grid:
+    """Return the machines of a sweep as a table for the eye.
+
+    Examples
+    --------
+    >>> from firmly_nb.display.table import grid_text
+    >>> print(grid_text(hosts_grid([{"host": "paris", "problem": "no app id"}])))
+    host   problem
+    paris  no app id
+    """
+    up = any(one.get("problem") is None for one in hosts)
+    down = any(one.get("problem") is not None for one in hosts)
+    heads: list[Head] = [Head("host", left=True)]
+    if up:
+        heads += [Head("clock offset", "ms"), Head("times within", "µs"), Head("TLS")]
+        heads += [Head("firmly-nb"), Head("Python"), Head("distributed"), Head("at once")]
+    heads += [Head("problem", left=True, wraps=True)] if down else []
+    rows = []
+    for one in hosts:
+        cells = [str(one["host"])]
+        if up and one.get("problem") is None:
+            error, times = one["clock_error_ms"], one["calibration_us"]
+            cells += [f"{one['clock_offset_ms']:+.2f} ± {error:.2f}"]
+            cells += ["-" if times is None else f"{times:.0f}", "yes" if one["tls"] else "no"]
+            cells += [str(one[name]) for name in ("firmly_nb", "python", "distributed", "orders")]
+        elif up:
+            cells += ["-"] * 7
+        rows.append([*cells, str(one.get("problem") or "")] if down else cells)
+    caption = "Machines of the sweep; clocks are compared with this one."
+    return Grid(heads, rows, caption=caption)
 
 
 def of_planned(progress: Progress) -> str:
@@ -292,7 +336,8 @@ def bar_html(progress: Progress) -> str:
     )
     text = f"{ended(progress):,}{of_planned(progress)} orders: {words(progress)}"
     notes = "".join(f"<div>{escape(note)}</div>" for note in progress.notes)
-    return (
+    hosts = grid_html(hosts_grid(progress.hosts)) if progress.hosts else ""
+    return hosts + (
         '<div role="progressbar" aria-valuemin="0" '
         f'aria-valuemax="{total}" aria-valuenow="{ended(progress)}" '
         f'aria-valuetext="{escape(text)}" style="max-width:48em">'

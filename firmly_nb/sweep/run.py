@@ -448,6 +448,7 @@ class Run:
         self.state: State = "preparing"
         self.on_change: Callable[[], None] = lambda: None
         self.on_stand_ins: Callable[[], None] = lambda: None
+        self.hosts: list[dict[str, Any]] = []  # in the form of ``HOSTS``; empty on one machine
         self._why_not_all = ""  # where nothing was stopped, and yet not every order was started
         self._done_before: dict[int, Kind] = {}
         self._left_out: set[int] = set()  # of unknown end: never placed again
@@ -464,6 +465,7 @@ class Run:
             message=self.message,
             notes=tuple(one.said for one in self.stand_ins),
             elapsed_s=self.pace.elapsed_s(),
+            hosts=tuple(self.hosts),
         )
 
     def was_done(self, records: Sequence[Record]) -> None:

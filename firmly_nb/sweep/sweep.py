@@ -25,8 +25,10 @@ from firmly_nb.display.messages import check_names, coded_error, quoted, unknown
 from firmly_nb.engine import Options, options_of
 from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.recorder.journal import JournalError
+from firmly_nb.recorder.tables import HOSTS
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
+from firmly_nb.sweep.cluster import check_client
 from firmly_nb.sweep.fleet import Fleet, Intents
 from firmly_nb.sweep.pace import ARRIVALS, Arrival, Pace, Schedule, per_second, seconds, whole
 from firmly_nb.sweep.plan import (
@@ -52,6 +54,8 @@ from firmly_nb.sweep.run import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pandas as pd
 
     from firmly_nb.disk import Lock
     from firmly_nb.engine import Bench
@@ -115,6 +119,11 @@ class Sweep:
     def plan(self) -> PlanFile:
         """Plan of the sweep: arrival, rate, concurrency, count, seed and budget."""
         return self._plan_file
+
+    @property
+    def hosts(self) -> pd.DataFrame:
+        """Machines of the sweep with clock offset, versions and calibration; see ``HOSTS``."""
+        return HOSTS.frame(self._run.hosts or self._plan_file.hosts)
 
     @property
     def done(self) -> bool:
@@ -256,7 +265,8 @@ class Sweep:
         self._plan_file.write(self._journal)
 
     def _write_ending(self) -> None:
-        self._plan_file = replace(self._plan_file, message=self._run.message)
+        hosts = self._run.hosts or self._plan_file.hosts
+        self._plan_file = replace(self._plan_file, message=self._run.message, hosts=hosts)
         with suppress(JournalError):
             self._plan_file.write(self._journal)
 
@@ -403,6 +413,8 @@ def begin(
         fleet = Fleet(benches, pace, ledger, how, own_card, request.on, leases)
         run = Run(plan, fleet)
         fleet.on_found, fleet.on_unknown = run.was_found, run.is_unknown
+        fleet.on_hosts = run.hosts.extend
+        fleet.check_guard(*plan.variants)
     _check_budget(run, explicit=request.budget is not None)
     held = claim(bench.journal / FOLDER, written.run_id)
     try:
@@ -421,6 +433,7 @@ def _leases(bench: Bench, request: Request, written: PlanFile) -> Intents | None
     """Return the log of what was lent to other machines; None for a sweep of this one alone."""
     leases = Intents(bench.journal, written.run_id)
     if request.on is not None:
+        check_client(request.on)
         return leases
     if leases.open:
         raise coded_error(
