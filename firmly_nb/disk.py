@@ -88,7 +88,7 @@ DIGITS = 20  # of a number that stands in a file
 
 
 def read_number(path: Path) -> int:
-    """Read a number that :func:`raise_number` wrote; 0 if there is no such file."""
+    """Read the number in a file of :func:`raise_number`: 0 before it was raised."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

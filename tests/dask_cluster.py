@@ -9,12 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 DASK = Path(sys.executable).with_name("dask")
+RELAY = Path(__file__).with_name("dask_relay.py")
 WAIT_S = 240.0
 LOOPBACK = ("--host", "127.0.0.1")
 NAMES = ("lima", "paris", "tokyo")
@@ -36,11 +36,14 @@ class Cluster:
         }
         self.file = self.folder / "scheduler.json"
         self.processes = {}
-        self.relays = {name: Relays() for name in names} if relays else {}
+        self.relays = {}
         self._start(
             "scheduler", "scheduler", "--scheduler-file", self.file, *LOOPBACK, "--port", "0"
         )
         self._until(self.file.exists, "the scheduler")
+        if relays:
+            port = int(self.address.rpartition(":")[2])
+            self.relays = {name: Relays(port) for name in names}
         for name in names:
             self.add(name)
         for name in names:
@@ -56,10 +59,9 @@ class Cluster:
         words = ["--scheduler-file", self.file, *LOOPBACK]
         if relay := self.relays.get(name):
             # Both ways between it and the others can be cut.
-            host, _, port = self.address.partition("://")[2].rpartition(":")
-            out, back, own = relay.to(int(port)), relay.back(), relay.own
-            words = [f"tcp://{host}:{out}", "--listen-address", f"tcp://{host}:{own}"]
-            words += ["--contact-address", f"tcp://{host}:{back}"]
+            words = [f"tcp://127.0.0.1:{relay.out}"]
+            words += ["--listen-address", f"tcp://127.0.0.1:{relay.own}"]
+            words += ["--contact-address", f"tcp://127.0.0.1:{relay.back}"]
         self._start(name, "worker", *words, "--name", name, "--nthreads", "1")
 
     def pid(self, name):
@@ -139,56 +141,31 @@ class Cluster:
 class Relays:
     """Connections between a host and the others, which can be cut: nothing is forwarded then."""
 
-    def __init__(self):
-        self.passing = threading.Event()
-        self.passing.set()
-        self._closed = False
-        self._listening = []
+    def __init__(self, scheduler_port):
         self.own = _free_port()
-
-    def to(self, port):
-        """Forward to a port, and return the port to connect to."""
-        listening = socket.create_server(("127.0.0.1", 0))
-        self._listening.append(listening)
-        threading.Thread(target=self._accept, args=(listening, port), daemon=True).start()
-        return listening.getsockname()[1]
-
-    def back(self):
-        return self.to(self.own)
+        self._process = subprocess.Popen(
+            [sys.executable, RELAY, str(scheduler_port), str(self.own)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.out, self.back = map(int, self._process.stdout.readline().split())
 
     def cut(self):
-        self.passing.clear()
+        self._say("cut")
 
     def mend(self):
-        self.passing.set()
+        self._say("mend")
 
     def close(self):
-        self._closed = True
-        self.passing.set()
-        for listening in self._listening:
-            listening.close()
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            pipe.close()
 
-    def _accept(self, listening, port):
-        with suppress(OSError):
-            while not self._closed:
-                near, _ = listening.accept()
-                try:
-                    far = socket.create_connection(("127.0.0.1", port))
-                except OSError:
-                    near.close()
-                    continue
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
-
-    def _pump(self, one, other):
-        with suppress(OSError):
-            while data := one.recv(65536):
-                self.passing.wait()
-                other.sendall(data)
-        self.passing.wait()
-        for end in (one, other):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+    def _say(self, word):
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
 
 
 def _free_port():

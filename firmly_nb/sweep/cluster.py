@@ -48,14 +48,14 @@ class HostLost(Exception):  # noqa: N818 - it may come back
 
 
 def check_client(client: Any) -> None:
-    """Refuse what is no client of a Dask cluster, or one that could never be waited for.
+    """Check that something is a connected client of a Dask cluster.
 
     Raises
     ------
     TypeError
         If it is something else than a ``distributed.Client``.
     FleetError
-        If it is closed, or lives on the loop that would wait for the sweep.
+        If it is not connected.
     """
     if not isinstance(client, _distributed().Client):
         example = 'distributed.Client("tls://10.0.0.7:8786", security=...)'
@@ -167,7 +167,7 @@ class Cluster:
             found[name] = address
         return found
 
-    async def actor(self, address: str, epoch: int) -> Actor:
+    async def actor(self, name: str, address: str, epoch: int) -> Actor:
         """Return a new actor, pinned to a worker; its constructor places nothing."""
 
         async def make() -> Any:
@@ -175,6 +175,7 @@ class Cluster:
                 future = self.client.submit(
                     Host,
                     self.run_id,
+                    name,
                     actor=True,
                     workers=[address],
                     allow_other_workers=False,

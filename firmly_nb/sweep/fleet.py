@@ -136,7 +136,14 @@ class Link:
     until_ns: int = 0  # end of its last lease, by the clock here
     queue: dict[int, Slot] = field(default_factory=dict)  # not lent yet
     outstanding: dict[int, asyncio.Future[Fate]] = field(default_factory=dict)
+    leases: dict[int, str] = field(default_factory=dict)  # the id of the lease of each
     more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wait_for(self, number: int, lease: str) -> asyncio.Future[Fate]:
+        """Return what will tell what became of a lease."""
+        self.leases[number] = lease
+        self.outstanding[number] = asyncio.get_running_loop().create_future()
+        return self.outstanding[number]
 
     @property
     def load(self) -> float:
@@ -159,6 +166,7 @@ class Link:
 
     def settle(self, number: int, fate: Fate) -> None:
         """Tell whoever waits for an order what became of it."""
+        self.leases.pop(number, None)
         future = self.outstanding.pop(number, None)
         if future and not future.done():
             future.set_result(fate)
@@ -233,7 +241,7 @@ class Fleet(Sender):
             if link is None and entry["host"] in found:
                 link = self.links[entry["host"]] = Link(entry["host"], 1)
             if link:
-                waiting[number] = link.outstanding[number] = _future()
+                waiting[number] = link.wait_for(number, entry["lease"])
         opening = map(self._try_to_open, self.links.values())
         errors = await asyncio.gather(*opening, return_exceptions=True)
         for error in filter(None, errors):
@@ -298,7 +306,7 @@ class Fleet(Sender):
         if address is None:
             raise HostLost("it is not in the cluster")
         epoch = await self.intents.next_epoch(link.name)
-        link.actor = await self.cluster.actor(address, epoch)
+        link.actor = await self.cluster.actor(link.name, address, epoch)
         link.address = address
         link.about |= await self.cluster.call(link.actor, "describe", within_s=CALL_S)
         self._check_versions(link)
@@ -312,7 +320,9 @@ class Fleet(Sender):
             keep_personal=where.keep_personal,
             ca_file=where.ca_file if where.environment.is_local else None,
             schedule=replace(self.pace.schedule, concurrency=link.share),
-            outstanding=tuple(n for n in link.outstanding if n not in link.queue),
+            outstanding=tuple(
+                (n, lease) for n, lease in link.leases.items() if n not in link.queue
+            ),
             calibrate=calibrate,
         )
         waited_s = 0.0
@@ -387,6 +397,7 @@ class Fleet(Sender):
             await self.intents.write(
                 {
                     "kind": "lease",
+                    "lease": slot.lease_id,
                     "slot": slot.number,
                     "host": link.name,
                     "epoch": link.epoch,
@@ -416,8 +427,8 @@ class Fleet(Sender):
 
     async def _hear(self, link: Link, entry: dict[str, Any]) -> None:
         number, kind = entry["number"], entry["kind"]
-        if number not in link.outstanding:
-            return
+        if link.leases.get(number) != entry["lease"]:
+            return  # heard before, or given up
         if kind == "begun":
             if number not in self._begun:
                 self._begun.add(number)
@@ -434,6 +445,9 @@ class Fleet(Sender):
                 self._problems.append(f"order {number} is not in the journal here: {error}")
                 link.settle(number, entry)
                 return
+        if kind == UNKNOWN:
+            link.settle(number, entry)
+            return
         self.intents.open.pop(number, None)
         await self.intents.write([{"kind": "fate", "slot": number, "fate": kind}])
         link.settle(number, entry)
@@ -509,7 +523,7 @@ class Fleet(Sender):
             link = self._with_room()
         set_aside = self.ledger.begin(planned.number, what_of(planned.variant.order))
         slot = self._slot(planned, offset_ns, link, set_aside)
-        future = link.outstanding[planned.number] = _future()
+        future = link.wait_for(planned.number, slot.lease_id)
         link.queue[planned.number], link.lent = slot, link.lent + 1
         link.until_ns = max(link.until_ns, slot.until_ns - slot.offset_ns)
         link.more.set()
@@ -523,8 +537,8 @@ class Fleet(Sender):
     async def _cancelled(self, link: Link, number: int, future: asyncio.Future[Fate]) -> Fate:
         """Have an order closed, and return what became of it."""
         if link.queue.pop(number, None):
-            link.outstanding.pop(number, None)
-            return {"kind": NOT_SENT, "why": "it was cancelled"}
+            link.settle(number, {"kind": NOT_SENT, "why": "it was cancelled"})
+            return future.result()
         with suppress(HostLost):
             await self._take_from(link, [number], close=True)
         await asyncio.wait({future}, timeout=CANCEL_S)
@@ -685,7 +699,3 @@ def _held_elsewhere(run_id: str) -> FleetError:
         f"Sweep {run_id} is or was coordinated from elsewhere. Resume it there, or begin a new "
         "sweep with another run_id. Nothing was sent.",
     )
-
-
-def _future() -> asyncio.Future[Fate]:
-    return asyncio.get_running_loop().create_future()

@@ -68,7 +68,8 @@ class Opening:
     keep_personal: bool
     ca_file: str | None  # of this machine; elsewhere each host has its own
     schedule: Schedule  # with the host's share of the orders in flight
-    outstanding: tuple[int, ...] = ()  # what it may have been lent before
+    # What it may have been lent before: the order's number and the id of the lease.
+    outstanding: tuple[tuple[int, str], ...] = ()
     calibrate: bool = False
 
 
@@ -98,8 +99,8 @@ class Host:
     Its methods are async: those of another kind would wait for one another.
     """
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: str, name: str) -> None:
+        self.key = run_id, name
 
     async def clock(self) -> int:
         """Return the time of the clock that orders are planned on."""
@@ -114,7 +115,7 @@ class Host:
 
     async def open(self, epoch: int, opening: Opening) -> dict[str, Any]:
         """Take orders of this epoch from now on, and none of an earlier one."""
-        return await asyncio.wrap_future(submit(open_station, self.run_id, epoch, opening))
+        return await asyncio.wrap_future(submit(open_station, self.key, epoch, opening))
 
     async def lend(self, epoch: int, slots: Sequence[Slot]) -> bool:
         """Take orders; each ends in a piece of news. False: the run was taken over."""
@@ -134,38 +135,39 @@ class Host:
         await self._ask(epoch, "leave")
 
     async def _ask(self, epoch: int, what: str, *args: Any) -> Any:
-        return await asyncio.wrap_future(submit(_ask_station, self.run_id, epoch, what, args))
+        return await asyncio.wrap_future(submit(_ask_station, self.key, epoch, what, args))
 
 
 # Stations outlive actors: an actor goes with its coordinator, orders in flight go on.
-_stations: dict[str, Station] = {}
+Key = tuple[str, str]  # a run and a host: one process may be several
+_stations: dict[Key, Station] = {}
 
 
-async def _ask_station(run_id: str, epoch: int, what: str, args: Sequence[Any]) -> Any:
-    station = _stations.get(run_id)
+async def _ask_station(key: Key, epoch: int, what: str, args: Sequence[Any]) -> Any:
+    station = _stations.get(key)
     if station is None or station.epoch != epoch:
         return None
     station.heard_ns = monotonic_ns()
     return await getattr(station, what)(*args)
 
 
-def folder_of(host: str, run_id: str) -> Path:
+def _folder_of(run_id: str, host: str) -> Path:
     """Return where a host keeps the journals of a run."""
     # A name may be anything; as a folder it is one name.
     return default_directory().parent / "workers" / quote(host, safe=" ") / run_id
 
 
-async def open_station(run_id: str, epoch: int, opening: Opening) -> dict[str, Any]:
+async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]:
     """Open the station of a run in this process; ``refused``, ``busy`` or ``failed`` say why not.
 
     The epoch is raised first. From then on nothing that an earlier coordinator lent is sent.
     """
-    station = _stations.get(run_id)
+    station = _stations.get(key)
     if station and station.opening.coordinator != opening.coordinator:
         since_ns = monotonic_ns() - station.heard_ns
         if since_ns < HEARD_NS:
             return {"busy_s": (HEARD_NS - since_ns) / 1e9}
-    folder = folder_of(opening.host, run_id)
+    folder = _folder_of(*key)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not raise_number(folder / EPOCH, epoch):
@@ -174,8 +176,7 @@ async def open_station(run_id: str, epoch: int, opening: Opening) -> dict[str, A
         return {"failed": f"{folder} cannot be written: {error.strerror or error}"}
     try:
         if station is None:
-            station = Station(run_id, folder, opening)
-            _stations[run_id] = station
+            station = _stations[key] = Station(key, folder, opening)
         return await station.take_over(epoch, opening)
     except (FirmlyError, RecorderError, JournalError, ValueError, OSError) as error:
         return {"failed": redact_text(without_code(str(error)))}
@@ -184,10 +185,10 @@ async def open_station(run_id: str, epoch: int, opening: Opening) -> dict[str, A
 class Station:
     """Orders of one run on this machine, on the background loop of this process."""
 
-    def __init__(self, run_id: str, folder: Path, opening: Opening) -> None:
+    def __init__(self, key: Key, folder: Path, opening: Opening) -> None:
         where = opening.environment
         kept = settings_of(where.name)
-        self.run_id = run_id
+        self.key = key
         self.folder = folder
         self.opening = opening
         self.epoch = 0
@@ -208,6 +209,7 @@ class Station:
         self.taken_back: set[int] = set()
         self.ever_begun: set[int] = set()
         self._seen: set[str] = set()  # ids of leases
+        self._also: dict[int, list[str]] = {}  # further leases of what is at work already
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._news: deque[tuple[int, dict[str, Any]]] = deque()
         self._serial = 0
@@ -222,7 +224,7 @@ class Station:
         found: dict[str, Any] = {"serial": self._news[0][0] - 1 if self._news else self._serial}
         # It holds the folder from then on: a recorder of before is dead, its journals are whole.
         await self.bench.worker().ready()
-        self.ever_begun |= set(_in_journals(self.folder))
+        self.ever_begun |= set(_in_journals(self.folder)[0])
         self._tell_of(opening.outstanding)
         await self.sender.warm_up()
         if opening.calibrate:
@@ -230,19 +232,31 @@ class Station:
         self.heard_ns = monotonic_ns()
         return found
 
-    def _tell_of(self, numbers: Sequence[int]) -> None:
+    def _tell_of(self, leases: Sequence[tuple[int, str]]) -> None:
         """Tell of what was lent before; what nobody is at work on is in the journals, or nowhere.
 
         The epoch is raised: what has no start there was not sent, and never will be.
         """
-        told = {entry["number"] for _, entry in self._news if entry["kind"] != "begun"}
-        wanted = {number for number in numbers if number not in self._tasks} - told
-        found = _in_journals(self.folder) if wanted else {}
-        for number in sorted(wanted):
-            if number in found:
-                self._tell("recorded", number, records=found[number])
+        # By lease, not by order: the last word about an earlier lease is none about this one.
+        told = {entry["lease"] for _, entry in self._news if entry["kind"] != "begun"}
+        wanted = [(number, lease) for number, lease in leases if lease not in told]
+        found, doubtful = _in_journals(self.folder) if wanted else ({}, False)
+        for number, lease in wanted:
+            if number in self._tasks:
+                self._alias(number, lease)
+            elif number in found:
+                self._tell("recorded", number, lease, records=found[number])
+            elif doubtful or number in self.ever_begun:
+                why = f"a journal in {self.folder} cannot be read"
+                self._tell("unknown", number, lease, why=why)
             else:
-                self._tell("not sent", number, why="it was not begun before")
+                self._tell("not sent", number, lease, why="it was not begun before")
+
+    def _alias(self, number: int, lease: str) -> None:
+        """Let the end of an order that is at work answer for another lease of it."""
+        slot = self.slots.get(number)
+        if slot is None or slot.lease_id != lease:
+            self._also.setdefault(number, []).append(lease)
 
     async def lend(self, slots: Sequence[Slot]) -> bool:
         """Begin with orders; a lease that was seen before is passed over."""
@@ -250,10 +264,8 @@ class Station:
             if slot.lease_id in self._seen:
                 continue
             self._seen.add(slot.lease_id)
-            if slot.number in self._tasks:
-                continue  # its end answers for both
-            if slot.number in self.ever_begun:
-                self._tell_of([slot.number])
+            if slot.number in self._tasks or slot.number in self.ever_begun:
+                self._tell_of([(slot.number, slot.lease_id)])
                 continue
             self.slots[slot.number] = slot
             self.taken_back.discard(slot.number)
@@ -300,7 +312,7 @@ class Station:
         await self.take_back(None, close=True)
         if self._tasks:
             await asyncio.wait(set(self._tasks.values()))
-        _stations.pop(self.run_id, None)
+        _stations.pop(self.key, None)
         await self.bench.aclose()
 
     def why_not(self, number: int) -> str:
@@ -336,23 +348,32 @@ class Station:
         """Note that an order's start is on the disk."""
         self.begun.add(number)
         self.ever_begun.add(number)
-        self._tell("begun", number)
+        self._tell_all("begun", number)
 
     def has_ended(self, number: int, records: Sequence[Record]) -> None:
         """Tell of an order that ended."""
         start = start_of(records)
         if not self.bench.keep_personal:
             records = [masked(record, start) for record in records]
-        self._tell("recorded", number, records=b"\n".join(map(encode, records)) + b"\n")
+        self._tell_all("recorded", number, records=b"\n".join(map(encode, records)) + b"\n")
         self.slots.pop(number, None)
+        self._also.pop(number, None)
 
     def _tell_unless_recorded(self, number: int, kind: str, **about: Any) -> None:
-        if self.slots.pop(number, None):
-            self._tell(kind, number, **about)
+        if number in self.slots:
+            self._tell_all(kind, number, **about)
+            self.slots.pop(number, None)
+            self._also.pop(number, None)
 
-    def _tell(self, kind: str, number: int, **about: Any) -> None:
+    def _tell_all(self, kind: str, number: int, **about: Any) -> None:
+        """Tell of an order under each lease that it has."""
+        for lease in (self.slots[number].lease_id, *self._also.get(number, ())):
+            self._tell(kind, number, lease, **about)
+
+    def _tell(self, kind: str, number: int, lease: str, **about: Any) -> None:
         self._serial += 1
-        self._news.append((self._serial, {"kind": kind, "number": number, **about}))
+        entry = {"kind": kind, "number": number, "lease": lease, **about}
+        self._news.append((self._serial, entry))
         self._has_news.set()
 
 
@@ -411,15 +432,21 @@ class LeasedSender(Sender):
         self.station.has_begun(planned.number)
 
 
-def _in_journals(folder: Path) -> dict[int, bytes]:
-    """Return what is recorded of a run, by the order's number."""
-    found = {}
+def _in_journals(folder: Path) -> tuple[dict[int, bytes], bool]:
+    """Return what is recorded of a run, by the order's number, and whether a file is not readable.
+
+    A file without content is of an order that was not sent.
+    """
+    found, doubtful = {}, False
     for path in sorted(folder.glob("*/*.jsonl")):
-        with suppress(JournalError):
+        try:
             records, _ = read_journal(path)
-            if isinstance(records[0], Start) and records[0].slot is not None:
-                found[records[0].slot] = b"\n".join(map(encode, records)) + b"\n"
-    return found
+        except JournalError:
+            doubtful = doubtful or path.stat().st_size > 0
+            continue
+        if isinstance(records[0], Start) and records[0].slot is not None:
+            found[records[0].slot] = b"\n".join(map(encode, records)) + b"\n"
+    return found, doubtful
 
 
 async def _calibrate() -> float | None:

@@ -481,7 +481,9 @@ class Run:
         self.counts.resume(point_of(number, row, 0.0))
 
     def was_found(self, records: list[Record]) -> None:
-        """Take over an order of an earlier part that another machine had kept."""
+        """Take over an order of an earlier part that another machine had kept; once only."""
+        if int(start_of(records).tags.get(ORDER_NUMBER_TAG, 0)) in self._done_before:
+            return
         self.was_done(records)
         self.recordings.append(Recording(records))
 

@@ -1,4 +1,4 @@
-"""Sweeps from several machines: real Dask processes on loopback, the real simulator, real signals."""
+"""Sweeps from several machines: real Dask processes on loopback, real HTTP, real signals."""
 
 from __future__ import annotations
 
