@@ -9,6 +9,7 @@ asked is of unknown end: it is named, and its money stays spent.
 from __future__ import annotations
 
 import asyncio
+import platform
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -183,6 +184,8 @@ class Fleet(Sender):
         Called with the records of an order of an earlier part that a host had kept.
     on_unknown
         Called with the number of an order of unknown end, why, and whether it was seen to begin.
+    on_note
+        Called with what the analyst should know of the hosts.
     on_hosts
         Called with a row a host, in the form of ``HOSTS``, before the first order.
     """
@@ -206,11 +209,13 @@ class Fleet(Sender):
         self.links: dict[str, Link] = {}
         self.on_found: Callable[[list[Record]], None] = lambda _: None
         self.on_unknown: Callable[[int, str, bool], None] = lambda *_: None
+        self.on_note: Callable[[str], None] = lambda _: None
         self.on_hosts: Callable[[list[dict[str, Any]]], None] = lambda _: None
         self._coordinator = secrets.token_hex(8)
         self._serving: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()  # a host came, went, or has room
         self._begun: set[int] = set()
+        self._recorded: set[int] = set()  # these are lent to nobody any more
         self._leases = 0
         self._problems: list[str] = []
 
@@ -235,8 +240,9 @@ class Fleet(Sender):
             share = total // len(names) + (at < total % len(names))
             if share:
                 self.links[name] = Link(name, share)
-        waiting = {}
-        for number, entry in self.intents.open.items():
+        # Taken now: what is heard of is open no more.
+        before, waiting = dict(self.intents.open), {}
+        for number, entry in before.items():
             link = self.links.get(entry["host"])
             if link is None and entry["host"] in found:
                 link = self.links[entry["host"]] = Link(entry["host"], 1)
@@ -251,7 +257,9 @@ class Fleet(Sender):
         for link in self.links.values():
             self._go_on(self._serve(link))
         self.on_hosts([link.row() for link in self.links.values()])
-        await self._settle_before(waiting)
+        for note in _notes(self.links.values()):
+            self.on_note(note)
+        await self._settle_before(before, waiting)
 
     async def _workers(self) -> dict[str, str]:
         try:
@@ -280,12 +288,16 @@ class Fleet(Sender):
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 
-    async def _settle_before(self, waiting: Mapping[int, asyncio.Future[Fate]]) -> None:
+    async def _settle_before(
+        self,
+        before: Mapping[int, Mapping[str, Any]],
+        waiting: Mapping[int, asyncio.Future[Fate]],
+    ) -> None:
         """Take over what became of orders that an earlier part lent."""
         if waiting:
             limit_s = self.options.timeout_s + PATIENCE_S
             await asyncio.wait(waiting.values(), timeout=limit_s)
-        for number, entry in list(self.intents.open.items()):
+        for number, entry in before.items():
             future = waiting.get(number)
             fate: Fate = {"kind": UNKNOWN}
             if future and future.done():
@@ -437,6 +449,7 @@ class Fleet(Sender):
         if kind == ENDED:
             lines = entry["records"]
             records = [decode(line) for line in lines.splitlines()]
+            self._recorded.add(number)
             entry = {"kind": kind, "records": records}
             try:
                 await asyncio.to_thread(self._keep, records, lines)
@@ -521,6 +534,8 @@ class Fleet(Sender):
             if not await self._room() or not await self._may_start(planned, offset_ns):
                 return None
             link = self._with_room()
+        if planned.number in self._recorded:
+            raise _not_sent(f"order {planned.number} has been recorded already")
         set_aside = self.ledger.begin(planned.number, what_of(planned.variant.order))
         slot = self._slot(planned, offset_ns, link, set_aside)
         future = link.wait_for(planned.number, slot.lease_id)
@@ -650,6 +665,17 @@ class Fleet(Sender):
         ]
         await asyncio.gather(*leaving, return_exceptions=True)
         self.cluster.forget()
+
+
+def _notes(links: Iterable[Link]) -> list[str]:
+    """Say which hosts place nothing, and which have other versions than this machine."""
+    ours = {"python": platform.python_version(), "distributed": version("distributed")}
+    notes = [f"{link.name} places nothing: {link.why}" for link in links if not link.up]
+    for name, here in ours.items():
+        others = [one for one in links if one.up and one.about[name] != here]
+        what = name.capitalize() if name == "python" else name
+        notes += [f"{one.name} has {what} {one.about[name]}, here is {here}" for one in others]
+    return notes
 
 
 def card_name(card: Card | None) -> str | None:

@@ -276,7 +276,7 @@ def hosts_grid(hosts: Sequence[Mapping[str, Any]]) -> Grid:
     heads: list[Head] = [Head("host", left=True)]
     if up:
         heads += [Head("clock offset", "ms"), Head("times within", "µs"), Head("TLS")]
-        heads += [Head("firmly-nb"), Head("Python"), Head("distributed"), Head("at once")]
+        heads += [Head("firmly-nb"), Head("Python")]
     heads += [Head("problem", left=True, wraps=True)] if down else []
     rows = []
     for one in hosts:
@@ -285,9 +285,9 @@ def hosts_grid(hosts: Sequence[Mapping[str, Any]]) -> Grid:
             error, times = one["clock_error_ms"], one["calibration_us"]
             cells += [f"{one['clock_offset_ms']:+.2f} ± {error:.2f}"]
             cells += ["-" if times is None else f"{times:.0f}", "yes" if one["tls"] else "no"]
-            cells += [str(one[name]) for name in ("firmly_nb", "python", "distributed", "orders")]
+            cells += [str(one["firmly_nb"]), str(one["python"])]
         elif up:
-            cells += ["-"] * 7
+            cells += ["-"] * 5
         rows.append([*cells, str(one.get("problem") or "")] if down else cells)
     caption = "Machines of the sweep; clocks are compared with this one."
     return Grid(heads, rows, caption=caption)

@@ -448,6 +448,7 @@ class Run:
         self.state: State = "preparing"
         self.on_change: Callable[[], None] = lambda: None
         self.on_stand_ins: Callable[[], None] = lambda: None
+        self.notes: list[str] = []  # on the machines of the sweep
         self.hosts: list[dict[str, Any]] = []  # in the form of ``HOSTS``; empty on one machine
         self._why_not_all = ""  # where nothing was stopped, and yet not every order was started
         self._done_before: dict[int, Kind] = {}
@@ -463,7 +464,7 @@ class Run:
             self.state,
             spent_minor=dict(self.ledger.spent),
             message=self.message,
-            notes=tuple(one.said for one in self.stand_ins),
+            notes=(*self.notes, *(one.said for one in self.stand_ins)),
             elapsed_s=self.pace.elapsed_s(),
             hosts=tuple(self.hosts),
         )

@@ -413,7 +413,7 @@ def begin(
         fleet = Fleet(benches, pace, ledger, how, own_card, request.on, leases)
         run = Run(plan, fleet)
         fleet.on_found, fleet.on_unknown = run.was_found, run.is_unknown
-        fleet.on_hosts = run.hosts.extend
+        fleet.on_hosts, fleet.on_note = run.hosts.extend, run.notes.append
         fleet.check_guard(*plan.variants)
     _check_budget(run, explicit=request.budget is not None)
     held = claim(bench.journal / FOLDER, written.run_id)

@@ -93,7 +93,7 @@ def test_orders_of_all_machines_arrive_as_one_set(lab, client, cluster, nothing_
     assert recs.orders["outcome"].tolist() == ["placed"] * 12
     nothing_twice(recs, 12)
     assert set(recs.orders["host"]) == {"lima", "paris", "tokyo"}
-    assert recs.by("host").names == ["lima", "paris", "tokyo"]
+    assert list(dict(recs.by("host"))) == ["host lima", "host paris", "host tokyo"]
     sweep = lab.last_sweep
     assert sweep.progress.spent_minor == {"USD": recs.orders["total_minor"].sum()}
     assert sweep.hosts["host"].tolist() == ["lima", "paris", "tokyo"]
