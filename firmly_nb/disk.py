@@ -71,6 +71,65 @@ def clear_unfinished(path: Path) -> None:
             left.unlink()
 
 
+def append_whole(path: Path, content: bytes) -> None:
+    """Append to a file of lines, and return once the disk has it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written. Part of it may be there: whoever reads passes over a torn line.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+DIGITS = 20  # of a number that stands in a file
+
+
+def read_number(path: Path) -> int:
+    """Read the number in a file of :func:`raise_number`: 0 before it was raised."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return 0
+    try:
+        return int(os.pread(descriptor, DIGITS, 0) or 0)
+    finally:
+        os.close(descriptor)
+
+
+def raise_number(path: Path, number: int) -> bool:
+    """Write a number where it is greater than the one there; return whether it was.
+
+    Other processes of this machine read it from then on, and the disk has it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "epoch"
+    ...     raise_number(path, 2), raise_number(path, 2), read_number(path)
+    (True, False, 2)
+    """
+    held = lock(path.with_name(f"{path.name}.lock"), wait=True)
+    try:
+        if number <= read_number(path):
+            return False
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(descriptor, f"{number:0{DIGITS}}".encode(), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return True
+    finally:
+        held.release()
+
+
 class Lock:
     """A lock on a file, held until it is released or its process ends, however it ends.
 

@@ -397,6 +397,7 @@ class Bench:
         self.keep_personal = keep_personal
         self.milestones = milestones
         self.simulator = simulator
+        self.lock: Path | None = None  # a file that the recorder holds while it lives
         self.last: Recording | None = None
         self._client: FirmlyClient | None = None
         self._devices: Devices | None = None
@@ -449,6 +450,7 @@ class Bench:
                 self.ca_file,
                 self.keep_personal,
                 self.environment.api_url,
+                self.lock,
             )
         return self._worker
 

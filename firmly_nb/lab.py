@@ -162,6 +162,9 @@ class SweepOptions(PlaceOptions, total=False):
         A name to find the sweep again.
     resume
         ``run_id`` of a run that was stopped or killed. With the same orders, it places the rest.
+    on
+        A ``distributed.Client``: the machines of its cluster place the orders; see
+        docs/several-machines.md.
     """
 
     count: int | None
@@ -173,6 +176,7 @@ class SweepOptions(PlaceOptions, total=False):
     budget: Budget | Mapping[str, Any] | None
     name: str | None
     resume: str | None
+    on: Any
 
 
 class CompareOptions(PlaceOptions, total=False):
@@ -552,8 +556,10 @@ class Lab(CartCalls):
 
             recs = lab.sweep(order, count=10, rate="600/min", progress=False)
         """
+        from firmly_nb.sweep.cluster import check_loop
         from firmly_nb.sweep.progress import bar
 
+        check_loop(arguments.get("on"))
         return self.start_sweep(orders, card, **arguments).wait(bar().show if progress else None)
 
     @_places(SweepOptions)

@@ -166,7 +166,7 @@ WORDS = {
     r"\blateness\b": "schedule lag",
     r"\bhold together\b": "family-wise level",
     r"(?<!Plotly )\bfigures?\b": "statistic",
-    r"\bworkers?\b": "recorder",
+    r"(?<![Dd]ask )\bworkers?\b": "recorder",
     r"\btaken out\b": "redacted",
     r"\bstill pictures?\b": "static image",
     r"\battempts?\b": "order",

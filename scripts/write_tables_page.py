@@ -23,7 +23,7 @@ from firmly_nb.latency.shares import COMPLETION, FUNNEL, OUTCOMES
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.latency.summary import LATENCY
 from firmly_nb.latency.targets import CONCURRENCY, SLO
-from firmly_nb.recorder.tables import EVENTS, HEADERS, ORDERS
+from firmly_nb.recorder.tables import EVENTS, HEADERS, HOSTS, ORDERS
 from firmly_nb.schema import Table
 from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS
 
@@ -54,7 +54,7 @@ This page is made from the declarations in the code (`make docs`); a test compar
 
 def tables() -> list[Table]:
     """Return every declared table, in the order in which a reader wants them."""
-    found = [EVENTS, ORDERS, HEADERS, STAGES, CAVEATS]
+    found = [EVENTS, ORDERS, HEADERS, HOSTS, STAGES, CAVEATS]
     found += [value for value in vars(schemas).values() if isinstance(value, Table)]
     found += [
         LATENCY,

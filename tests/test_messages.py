@@ -87,7 +87,9 @@ NO_PERSON_MEETS = {
         "recorder/process.read_job", "recorder/process._take", "recorder/process.place",
         "recorder/recorder.last_read", "recorder/records.start_of", "sweep/study.result",
         "recorder/process._unanswered", "recorder/calibration.measure",
-        "checkout._open",
+        "checkout._open", "recorder/recorder.check", "sweep/cluster._on_loop", "sweep/fleet._open",
+        "sweep/fleet._check_versions", "sweep/fleet._lend", "sweep/fleet._listen",
+        "sweep/host._may_start",
         "engine._place_here", "charts/pictures._within",
     },
 }  # fmt: skip

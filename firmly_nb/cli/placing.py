@@ -41,6 +41,8 @@ from firmly_nb.latency.asked import points_of, share_of
 from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, TONES, YES, exit_code, outcome
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from firmly_nb.lab import Lab, PlaceOptions
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.sweep.sweep import Sweep
@@ -119,13 +121,28 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     ] = None,
     domain: Annotated[str | None, typer.Option(help="Merchant domain.")] = None,
     item: Items = None,
-    card: CardName = "visa",
+    card: CardName | None = None,
     allow: Allowed = None,
     ca_file: CaFile = None,
     sse: WithEvents = True,
     warm: Warm = True,
     timeout_s: TimeoutS = 120.0,
     settle: Settle = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Scheduler of a Dask cluster, like tls://10.0.0.7:8786: send from there."
+        ),
+    ] = None,
+    tls_ca_file: Annotated[
+        Path | None, typer.Option(help="Authority of the cluster's certificates (PEM).")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate for the cluster (PEM).")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Its key, if it is in a file of its own.")
+    ] = None,
     save: Annotated[
         Path | None, typer.Option(help="Folder to save the recordings in, as Parquet.")
     ] = None,
@@ -148,10 +165,13 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     given = {name: value for name, value in asked.items() if value is not None}
     where: dict[str, Any] = {"allow_domains": allow or [], "ca_file": ca_file, "api_url": api_url}
     where |= {"profile": profile} if profile else {}
-    with open_lab(None if api_url else environment, **where) as lab:
+    with open_lab(None if api_url else environment, **where) as lab, ExitStack() as clients:
         order = _order(lab, resume, domain, item)
         options: PlaceOptions = {"sse": sse, "warm": warm, "timeout_s": timeout_s, "settle": settle}
-        started = lab.start_sweep(order, Card.test(card), **given, **options)
+        cluster = _cluster(dask, tls_ca_file, tls_cert, tls_key)
+        if cluster:
+            given["on"] = clients.enter_context(cluster)
+        started = lab.start_sweep(order, _card(card, dask), **given, **options)
         code = _follow(started, quiet=as_json)
         recs = started.recordings
         if save:
@@ -407,6 +427,26 @@ def _order(lab: Lab, resume: str | None, domain: str | None, items: list[str] | 
         changes["domain"], pairs, _ = kinds[0]
         changes["items"] = [Item(variant_id=v, quantity=q) for v, q in pairs]
     return Order.example(**changes)
+
+
+def _cluster(
+    dask: str | None, ca_file: Path | None, cert: Path | None, key: Path | None
+) -> Client | None:
+    """Return a client of the cluster that orders are sent from; None for this machine alone."""
+    from firmly_nb.sweep.cluster import connect
+
+    files = [str(file) if file else None for file in (ca_file, cert, key)]
+    if dask is not None:
+        return connect(dask, *files)
+    if any(files):
+        text = "--tls-ca-file, --tls-cert and --tls-key are for a cluster. Add --dask ADDRESS."
+        raise coded_error(ValueError, "FNB801", text)
+    return None
+
+
+def _card(name: str | None, dask: str | None) -> Card | None:
+    """Return the card that is named; by default each machine of a cluster has its own."""
+    return None if name is None and dask else Card.test(name or "visa")
 
 
 def _budget(orders: int | None, minutes: float | None, totals: list[str]) -> dict[str, Any] | None:

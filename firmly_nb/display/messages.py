@@ -997,6 +997,46 @@ FNB535 Comparison cannot change
 Margins, count and labs are stated before the first order. Looks would say too much otherwise.
 Resume it as it began, or begin a new comparison.
 
+FNB540 Network of a cluster not encrypted
+Whoever reaches the scheduler of a Dask cluster can place orders with the app ids of its hosts.
+Start all of it with --protocol tls, or on this machine alone with --host 127.0.0.1.
+
+FNB541 Two hosts of one name
+Journals, leases and the column host go by the name of the Dask worker.
+Start each Dask worker with a name of its own: dask worker ADDRESS --name paris.
+
+FNB542 No Dask worker to send orders from
+The scheduler is not reached, or no Dask worker has joined it.
+Start scheduler and Dask workers first, and pass a connected client.
+
+FNB543 No host can place orders
+Each host needs this version of firmly-nb, an app id, a folder to write in, and the API.
+The message says what each lacks. Mend one of them, and begin again.
+
+FNB544 Not for several machines
+What is sent to other machines holds no secret, and each order is one request.
+Use test cards as they are and plain orders, or sweep from this machine alone.
+
+FNB545 Sweep of another coordinator
+Each host knows the newest coordinator of a run, and takes orders from no other.
+Resume the run where it was begun, or begin a new one.
+
+FNB546 Sweep of several machines
+Other machines were lent orders of this run. Only they know whether these were sent.
+Resume it with on=client and the same Dask workers.
+
+FNB547 Order not sent by any host
+Each time a host gave it back before its request: too late, taken back, or something failed there.
+Read the reason, and resume the sweep.
+
+FNB548 Certificates of a cluster
+An encrypted cluster takes only clients with a certificate of its own authority.
+Pass --tls-ca-file, --tls-cert and --tls-key, or Client(..., security=...) in Python.
+
+FNB549 Client on the waiting loop
+A Dask client of the running loop goes on only while nobody waits in that thread.
+Use await lab.sweep_async(..., on=client), or a client made without asynchronous=True.
+
 FNB601 Recorder did not start
 The recorder's process ended or did not respond at its start.
 Record in this process with lab.place(..., isolated=False).

@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 # ``type``   further keys                                         meaning
 # ========== ==================================================== ===============================
 # ``hello``  ``version``, ``card_url``, ``api_url``, ``ca_file``, first: where orders and carts go,
-#            ``journal``, ``keep_personal``                       where journals are kept
+#            ``journal``, ``keep_personal``, ``lock``             where journals are kept, and what
+#                                                                 file it holds while it lives
 # ``place``  ``id``, ``job``                                      record this order, or call of one
 # ``cancel`` ``id``                                               close its stream; an end follows
 # ``recall`` ``id``                                               do not send it, if it is not begun
@@ -149,18 +150,26 @@ def job_message(job: Job) -> dict[str, Any]:
         "max_stream_bytes": job.max_stream_bytes,
         "max_events": job.max_events,
         "call": job.call,
+        "lease": job.lease,
     }
 
 
 def read_job(message: dict[str, Any]) -> Job:
     """Read a job back."""
-    from firmly_nb.recorder.recorder import Call, Job
+    from firmly_nb.recorder.recorder import Call, Job, Lease
 
     start, call = from_dict(message.pop("start")), message.pop("call")
+    lease = message.pop("lease", None)
     if not isinstance(start, Start):
         raise TypeError("a job begins with a start record")
     token = SecretStr(message.pop("token"))
-    return Job(start=start, token=token, call=Call(**call) if call else None, **message)
+    return Job(
+        start=start,
+        token=token,
+        call=Call(**call) if call else None,
+        lease=Lease(**lease) if lease else None,
+        **message,
+    )
 
 
 START_TIMEOUT_S = 60.0
@@ -241,6 +250,8 @@ class WorkerProcess:
         Whether journals hold addresses unmasked.
     api_url
         Where the calls go that build a cart; empty where orders go there, too.
+    lock
+        A file that one recorder at a time holds as long as it lives; None: it holds none.
     """
 
     card_url: str
@@ -248,6 +259,7 @@ class WorkerProcess:
     ca_file: str | None = None
     keep_personal: bool = False
     api_url: str = ""
+    lock: Path | None = None
     process: asyncio.subprocess.Process | None = None
     _waiting: set[str] = field(default_factory=set)  # for the process, and not taken back
     _pending: dict[str, _Pending] = field(default_factory=dict)
@@ -407,6 +419,7 @@ class WorkerProcess:
             "ca_file": self.ca_file and quote(os.fsencode(self.ca_file)),
             "journal": quote(os.fsencode(self.journal)),
             "keep_personal": self.keep_personal,
+            "lock": self.lock and quote(os.fsencode(self.lock)),
         }
         _send(process, hello)
         try:

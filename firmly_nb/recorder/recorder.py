@@ -8,6 +8,7 @@ idempotency key, so a second POST is a second order.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import weakref
@@ -16,7 +17,9 @@ from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 import httpx
 import orjson
@@ -34,6 +37,7 @@ from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR
 from firmly_nb.api.headers import REQUEST_ID, kept_headers, other_names
 from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import ORDER_NUMBER, order_number, why_unread
+from firmly_nb.disk import read_number
 from firmly_nb.display.text import count, cut, printable
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT, PLACED
 from firmly_nb.recorder.records import (
@@ -82,16 +86,21 @@ class PhaseClock:
     Pass :meth:`trace` as the request's ``trace`` extension.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, may_send: Callable[[], object] = lambda: None) -> None:
         self.times: dict[str, int] = {}
+        self.may_send = may_send  # raises if the request is not to be sent after all
         self.sent = False  # whether the network was given any byte of the request, or was about to
 
     async def trace(self, event_name: str, info: dict[str, Any]) -> None:
         """Take one trace event, e.g. ``http11.send_request_headers.started``."""
+        is_ours = event_name == SENDING and (
+            getattr(info.get("request"), "method", b"") != b"CONNECT"
+        )
+        if is_ours:
+            self.may_send()
         # Behind a proxy there are two requests, CONNECT and ours: the later one counts.
         self.times[event_name] = monotonic_ns()
-        if event_name == SENDING:
-            self.sent = self.sent or getattr(info.get("request"), "method", b"") != b"CONNECT"
+        self.sent = self.sent or is_ours
 
     @property
     def connected(self) -> bool:
@@ -264,6 +273,31 @@ class Call:
         return self.name == COMPLETE_ORDER
 
 
+class LeaseOver(Exception):  # noqa: N818 - nothing went wrong
+    """Order that is not to be sent any more: its lease has ended, or another one holds the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Right to send an order until some moment, as long as nobody else has taken the run over.
+
+    It is checked after the order's start is on the disk, right before its request. So whoever
+    raises the number of the epoch and then finds no start knows that the order was not sent, and
+    never will be.
+    """
+
+    file: str  # with the number of the epoch; percent-encoded: a name need not be text
+    epoch: int
+    until_ns: int  # on the clock of `monotonic_ns`
+
+    def check(self) -> None:
+        """Raise :class:`LeaseOver` if the order may not be sent any more."""
+        if read_number(Path(os.fsdecode(unquote_to_bytes(self.file)))) != self.epoch:
+            raise LeaseOver("the run was taken over")
+        if monotonic_ns() > self.until_ns:
+            raise LeaseOver("the lease was over")
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Order to record, or one call of it: its start record, body and token."""
@@ -281,6 +315,7 @@ class Job:
     planned_ns: int | None = None  # when to send; None: at once
     deadline_ns: int | None = None  # when somebody waits no longer; None: timeout_s after the start
     call: Call | None = None  # None: Place Order
+    lease: Lease | None = None  # None: it may be sent whenever it is planned
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -380,7 +415,7 @@ class _Run:
         self.secrets = job.secrets
         self.client = client
         self.emit = emit
-        self.phases = PhaseClock()
+        self.phases = PhaseClock(self._check_lease)
         # The stream is read to its end, however much of it is kept: the end tells the outcome.
         self.largest = min(job.max_event_bytes, job.max_stream_bytes)
         self.parser = EventStreamParser(
@@ -431,6 +466,7 @@ class _Run:
         """Send the order and read the answer to its end; why it ended goes to ``ended``."""
         start = self.job.start
         planned_ns = self.job.planned_ns
+        self._check_lease()
         # What is planned is written down a little ahead: a file takes its time.
         expected_ns = max(monotonic_ns(), planned_ns or 0)
         wall_ns, call = expected_ns + wall_clock_offset()[0], self.job.call
@@ -455,8 +491,15 @@ class _Run:
             self._end_by_limit()
         except (EventStreamError, DecodingError) as error:
             self.end("transport_error", type(error).__name__, str(error))
+        except LeaseOver as error:
+            self.closed_by_us = True
+            self.end("cancelled", None, f"{error} {BEFORE_IT_WAS_SENT}")
         except httpx.HTTPError as error:
             self._end_by_failure(error)
+
+    def _check_lease(self) -> None:
+        if self.job.lease:
+            self.job.lease.check()
 
     def _end_by_failure(self, error: httpx.HTTPError) -> None:
         """Say why there was no connection; of one that ended httpx's words are kept."""

@@ -73,6 +73,12 @@ class Start:
     # milestones are the calls so far, its items those of the cart, its request id the last call's.
     flow: bool = False
     paused_ns: int = 0  # between the calls of a flow so far; no time of an event has them in it
+    # Of a sweep from several machines: which one, and the order's number in the plan. Its planned
+    # start needs the offset of the machine's clock to the coordinator's; no duration depends on it.
+    host: str | None = None
+    slot: int | None = None
+    clock_offset_ns: int | None = None
+    clock_error_ns: int | None = None
     format_version: int = FORMAT_VERSION
     kind: Literal["start"] = "start"
 

@@ -146,6 +146,8 @@ ORDERS = Table(
         Column("total_minor", "Int64", "minor units", "total of the last cart or order seen"),
         Column("currency", "category", "", "ISO 4217"),
         Column("connection", "category", "", "warm: was open before; cold: opened for it"),
+        Column("host", "category", "", "which machine sent it; null unless a sweep had several"),
+        Column("slot", "Int64", "", "its number in the plan of such a sweep"),
         Column(
             "clock",
             "category",
@@ -160,6 +162,24 @@ ORDERS = Table(
         Column("unfinished", "str", "", "size and begin of an event that never ended; null: none"),
         Column("clock_step_us", "float64", "µs", "by how much the wall clock was stepped"),
         Column("tags", "object", "", "what the analyst noted, by name"),
+    ),
+)
+
+HOSTS = Table(
+    "hosts",
+    "one row a host of a sweep from several machines",
+    (
+        Column("host", "str", "", "name of its Dask worker"),
+        Column("clock_offset_ms", "float64", "ms", "its clock minus the coordinator's"),
+        Column("clock_error_ms", "float64", "ms", "the offset is at most so far off"),
+        Column("tls", "bool", "", "its connections to the cluster are encrypted"),
+        Column("firmly_nb", "str", "", "version there"),
+        Column("python", "str", "", "version there"),
+        Column("distributed", "str", "", "version there"),
+        Column("platform", "str", "", "system and processor"),
+        Column("calibration_us", "float64", "µs", "99th percentile of the error of its times"),
+        Column("orders", "int64", "", "most orders in flight there"),
+        Column("problem", "str", "", "why it places nothing; null if it does"),
     ),
 )
 
@@ -293,6 +313,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
         "total_minor": total_minor,
         "currency": currency,
         "connection": None if end.told else end.connection,
+        "host": start.host,
+        "slot": start.slot,
         # Of two clocks the one that says less: the names happen to stand in that order.
         "clock": None if end.told else max((event.clock for event in events), default=None),
         "stream_left_open": end.stream_left_open,

@@ -35,6 +35,7 @@ from firmly_nb.api.client import FirmlyClient
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.event_names import REFERENCE
 from firmly_nb.api.secrets import SecretStr, redact_text
+from firmly_nb.disk import lock
 from firmly_nb.recorder.journal import Journal, RecordLog
 from firmly_nb.recorder.process import GREETING, VERSION, frame, read_frame, read_job
 from firmly_nb.recorder.recorder import NOTEBOOK_GONE, Job, record
@@ -45,6 +46,7 @@ from firmly_nb.wire.transport import StampingTransport, proxy_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from firmly_nb.disk import Lock
     from firmly_nb.recorder.records import Record
 
 
@@ -224,6 +226,7 @@ async def rehearse() -> None:
 PARENT_CHECK_S = 1.0
 MOST_UNTOLD_BYTES = 8 * 1024 * 1024  # of records that the notebook has not taken yet
 UNTOLD_CHECK_S = 0.01
+HELD_NS, HELD_CHECK_S = 10_000_000_000, 0.05
 
 
 class Worker:
@@ -315,6 +318,7 @@ async def serve() -> None:
     hello = await read_frame(reader)
     if hello is None or hello.get("version") != VERSION:
         sys.exit(f"this recorder speaks version {VERSION} of the protocol")
+    held = await _held(hello.get("lock"))
     worker = Worker(hello, output)
     # Should it fail, the first order pays.
     with suppress(Exception):
@@ -331,6 +335,25 @@ async def serve() -> None:
     finally:
         watcher.cancel()
         await worker.finish()
+        if held:
+            held.release()
+
+
+async def _held(quoted: str | None) -> Lock | None:
+    """Hold a file until this process ends, so that others know whether it has.
+
+    A recorder of before may be about to end; one that does not is not waited for.
+    """
+    if quoted is None:
+        return None
+    path, late = Path(os.fsdecode(unquote_to_bytes(quoted))), monotonic_ns() + HELD_NS
+    while True:
+        try:
+            return lock(path, wait=False)
+        except BlockingIOError:
+            if monotonic_ns() > late:
+                sys.exit("another recorder still holds the journals' folder")
+        await asyncio.sleep(HELD_CHECK_S)
 
 
 async def _end_with_parent(reader: asyncio.StreamReader) -> None:

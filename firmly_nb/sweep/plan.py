@@ -544,6 +544,7 @@ class PlanFile:
     message: str = ""  # why it stopped, once it has
     # What was found to be ordered where the order's own items are not sold.
     stand_ins: list[dict[str, Any]] = field(default_factory=list)
+    hosts: list[dict[str, Any]] = field(default_factory=list)  # of a sweep from several machines
 
     def __repr__(self) -> str:
         lines = [f"run {self.run_id}{f', {self.name}' if self.name else ''}: {self._what()}"]

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 from typing_extensions import override
 
+from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.outcomes import NOT_SENT, PLACED, outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped"]
@@ -59,6 +60,8 @@ class Progress:
         How many ended how.
     not_started
         Orders that failed before anything was sent.
+    unknown
+        Orders that another machine may have placed, and that cannot be asked.
     resumed
         How many of the finished ones an earlier part of the run had placed.
     spent_minor
@@ -71,6 +74,8 @@ class Progress:
         Since the sweep began.
     latest
         The last 500 finished orders, oldest first.
+    hosts
+        A row for each machine of a sweep from several, in the form of ``HOSTS``.
     """
 
     state: State
@@ -80,19 +85,22 @@ class Progress:
     finished: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     not_started: int = 0
+    unknown: int = 0
     resumed: int = 0
     spent_minor: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
     notes: tuple[str, ...] = ()
     elapsed_s: float = 0.0
     latest: tuple[Point, ...] = field(default=(), repr=False)
+    hosts: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     @property
     def left(self) -> int | None:
         """Number of orders still to be started; None if the total is not known."""
         if self.planned is None:
             return None
-        return max(self.planned - self.started - self.resumed - self.not_started, 0)
+        gone = self.started + self.resumed + self.not_started + self.unknown
+        return max(self.planned - gone, 0)
 
 
 @dataclass
@@ -104,6 +112,7 @@ class Counts:
     running: int = 0
     finished: int = 0
     not_started: int = 0
+    unknown: int = 0
     resumed: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     latest: deque[Point] = field(default_factory=lambda: deque(maxlen=LATEST))
@@ -120,6 +129,12 @@ class Counts:
         self.running -= 1
         self.latest.append(point)
         self._count(point)
+
+    def leave(self, *, begun: bool) -> None:
+        """Count an order of which nothing is known any more; it may have been seen to begin."""
+        self.started -= begun
+        self.running -= begun
+        self.unknown += 1
 
     def resume(self, point: Point) -> None:
         """Count an order of an earlier part of the run; it was not in this one's time."""
@@ -144,6 +159,7 @@ class Counts:
             finished=self.finished,
             outcomes=dict(self.outcomes),
             not_started=self.not_started,
+            unknown=self.unknown,
             resumed=self.resumed,
             latest=tuple(self.latest),
             **more,
@@ -170,6 +186,7 @@ class TerminalBar(Bar):
     def __init__(self) -> None:
         self._bar: Any = None
         self._noted = 0
+        self._hosts_shown = False
 
     @override
     def show(self, progress: Progress) -> None:
@@ -184,6 +201,9 @@ class TerminalBar(Bar):
                 bar_format=form,
                 dynamic_ncols=True,
             )
+        if progress.hosts and not self._hosts_shown:
+            self._hosts_shown = True
+            self._bar.write(grid_text(hosts_grid(progress.hosts)) + "\n", file=sys.stderr)
         for note in progress.notes[self._noted :]:
             self._bar.write(note, file=sys.stderr)
         self._noted = len(progress.notes)
@@ -222,9 +242,13 @@ class Lines(Bar):
         self._out = out
         self._last_s: float | None = None
         self._noted = 0
+        self._hosts_shown = False
 
     @override
     def show(self, progress: Progress) -> None:
+        if progress.hosts and not self._hosts_shown:
+            self._hosts_shown = True
+            print(grid_text(hosts_grid(progress.hosts)), "", sep="\n", file=self._out, flush=True)
         for note in progress.notes[self._noted :]:
             print(note, file=self._out, flush=True)
         self._noted = len(progress.notes)
@@ -235,6 +259,38 @@ class Lines(Bar):
         self._last_s = now_s
         of = f"/{progress.planned:,}" if progress.planned is not None else ""
         print(f"{ended(progress):,}{of} {words(progress)}", file=self._out, flush=True)
+
+
+def hosts_grid(hosts: Sequence[Mapping[str, Any]]) -> Grid:
+    """Return the machines of a sweep as a table for the eye.
+
+    Examples
+    --------
+    >>> from firmly_nb.display.table import grid_text
+    >>> print(grid_text(hosts_grid([{"host": "paris", "problem": "no app id"}])))
+    host   problem
+    paris  no app id
+    """
+    up = any(one.get("problem") is None for one in hosts)
+    down = any(one.get("problem") is not None for one in hosts)
+    heads: list[Head] = [Head("host", left=True)]
+    if up:
+        heads += [Head("clock offset", "ms"), Head("times within", "µs"), Head("TLS")]
+        heads += [Head("firmly-nb"), Head("Python")]
+    heads += [Head("problem", left=True, wraps=True)] if down else []
+    rows = []
+    for one in hosts:
+        cells = [str(one["host"])]
+        if up and one.get("problem") is None:
+            error, times = one["clock_error_ms"], one["calibration_us"]
+            cells += [f"{one['clock_offset_ms']:+.2f} ± {error:.2f}"]
+            cells += ["-" if times is None else f"{times:.0f}", "yes" if one["tls"] else "no"]
+            cells += [str(one["firmly_nb"]), str(one["python"])]
+        elif up:
+            cells += ["-"] * 5
+        rows.append([*cells, str(one.get("problem") or "")] if down else cells)
+    caption = "Machines of the sweep; clocks are compared with this one."
+    return Grid(heads, rows, caption=caption)
 
 
 def of_planned(progress: Progress) -> str:
@@ -250,7 +306,7 @@ def of_planned(progress: Progress) -> str:
 
 def ended(progress: Progress) -> int:
     """Return how many orders there is nothing more to expect of."""
-    return progress.finished + progress.not_started
+    return progress.finished + progress.not_started + progress.unknown
 
 
 def words(progress: Progress) -> str:
@@ -264,6 +320,7 @@ def words(progress: Progress) -> str:
     parts = ["preparing"] if progress.state == "preparing" else []
     parts += [f"{n:,} {outcome(name).word}" for name, n in progress.outcomes.items()]
     parts += [f"{progress.not_started:,} {NOT_SENT.word}"] if progress.not_started else []
+    parts += [f"{progress.unknown:,} not known"] if progress.unknown else []
     parts += [f"{progress.running:,} in flight"] if progress.running else []
     parts += [f"{progress.left:,} left"] if progress.left else []
     said = ", ".join(parts) or progress.state
@@ -279,7 +336,8 @@ def bar_html(progress: Progress) -> str:
     )
     text = f"{ended(progress):,}{of_planned(progress)} orders: {words(progress)}"
     notes = "".join(f"<div>{escape(note)}</div>" for note in progress.notes)
-    return (
+    hosts = grid_html(hosts_grid(progress.hosts)) if progress.hosts else ""
+    return hosts + (
         '<div role="progressbar" aria-valuemin="0" '
         f'aria-valuemax="{total}" aria-valuenow="{ended(progress)}" '
         f'aria-valuetext="{escape(text)}" style="max-width:48em">'

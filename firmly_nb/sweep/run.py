@@ -231,6 +231,9 @@ class Sender:
         for desk in self.desks:
             self._take_back(desk)
 
+    async def aclose(self) -> None:
+        """Give back what is held elsewhere than in the labs: nothing."""
+
     def _take_back(self, desk: Desk) -> None:
         for of, recording_id in self._handed.values():
             if of is desk:
@@ -422,10 +425,11 @@ def next_in_thread(things: Iterator[Thing]) -> asyncio.Future[Thing | None]:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Order of which nothing was sent: its number and why."""
+    """Order of which nothing was sent, or of which nothing is known: its number and why."""
 
     number: int
     error: str
+    unknown: bool = False
 
 
 class Run:
@@ -444,8 +448,11 @@ class Run:
         self.state: State = "preparing"
         self.on_change: Callable[[], None] = lambda: None
         self.on_stand_ins: Callable[[], None] = lambda: None
+        self.notes: list[str] = []  # on the machines of the sweep
+        self.hosts: list[dict[str, Any]] = []  # in the form of ``HOSTS``; empty on one machine
         self._why_not_all = ""  # where nothing was stopped, and yet not every order was started
         self._done_before: dict[int, Kind] = {}
+        self._left_out: set[int] = set()  # of unknown end: never placed again
         self._tasks: set[asyncio.Task[None]] = set()
         sending.on_start = self._has_started
         sending.on_end = self._has_ended
@@ -457,8 +464,9 @@ class Run:
             self.state,
             spent_minor=dict(self.ledger.spent),
             message=self.message,
-            notes=tuple(one.said for one in self.stand_ins),
+            notes=(*self.notes, *(one.said for one in self.stand_ins)),
             elapsed_s=self.pace.elapsed_s(),
+            hosts=tuple(self.hosts),
         )
 
     def was_done(self, records: Sequence[Record]) -> None:
@@ -473,6 +481,20 @@ class Run:
         take_over(self.ledger, records)
         self.counts.resume(point_of(number, row, 0.0))
 
+    def was_found(self, records: list[Record]) -> None:
+        """Take over an order of an earlier part that another machine had kept; once only."""
+        if int(start_of(records).tags.get(ORDER_NUMBER_TAG, 0)) in self._done_before:
+            return
+        self.was_done(records)
+        self.recordings.append(Recording(records))
+
+    def is_unknown(self, number: int, why: str, begun: bool) -> None:
+        """Note an order that may exist, and that nobody can be asked about; it is left out."""
+        self._left_out.add(number)
+        self.problems.append(Problem(number, why, unknown=True))
+        self.counts.leave(begun=begun)
+        self.on_change()
+
     async def follow(self) -> None:
         """Place every order of the plan, or those until it is stopped."""
         try:
@@ -484,6 +506,7 @@ class Run:
         finally:
             # Whatever went wrong with the plan, orders in flight are followed to their end.
             await self._all_ended()
+            await self.sender.aclose()
             self.pace.end()
             self.message = self.message or self._why_not_all
             left = self.counts.picture(self.state).left
@@ -519,6 +542,8 @@ class Run:
         while planned := await self._next(planned_orders):
             if planned.number in self._done_before:
                 self._check_same(planned)
+                continue
+            if planned.number in self._left_out:
                 continue
             offset_ns = next(offsets, -1)
             if offset_ns == -1 or not await self._turn(offset_ns):

@@ -26,8 +26,11 @@ from firmly_nb.docstrings import tells_twins
 from firmly_nb.engine import Options, check_tags, checked_run_id, options_of
 from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.recorder.journal import JournalError
+from firmly_nb.recorder.tables import HOSTS
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
+from firmly_nb.sweep.cluster import check_client
+from firmly_nb.sweep.fleet import Fleet, Intents
 from firmly_nb.sweep.pace import ARRIVALS, Arrival, Pace, Schedule, per_second, seconds, whole
 from firmly_nb.sweep.plan import (
     FOLDER,
@@ -52,6 +55,8 @@ from firmly_nb.sweep.run import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from firmly_nb.disk import Lock
     from firmly_nb.engine import Bench
@@ -126,6 +131,11 @@ class Sweep:
         return self._plan_file
 
     @property
+    def hosts(self) -> pd.DataFrame:
+        """Machines of the sweep with clock offset, versions and calibration; see ``HOSTS``."""
+        return HOSTS.frame(self._run.hosts or self._plan_file.hosts)
+
+    @property
     def done(self) -> bool:
         """True once the sweep has ended and everything is on disk."""
         return self._work.done()
@@ -171,10 +181,9 @@ class Sweep:
         told = [self._message()] if self.progress.message else []
         told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
         problems = self.problems
-        if problems:
-            first = problems[0]
-            many = f"{len(problems):,} orders were" if len(problems) > 1 else "1 order was"
-            told.append(f"{many} not sent; order {first.number}: {first.error}")
+        unknown = [one for one in problems if one.unknown]
+        told += _named([one for one in problems if not one.unknown], "not sent")
+        told += _named(unknown, "left out, because it may exist")
         return told
 
     def stop(self, *, let_finish: bool = False) -> None:
@@ -300,13 +309,23 @@ class Sweep:
         self._plan_file.write(self._journal)
 
     def _write_ending(self) -> None:
-        self._plan_file = replace(self._plan_file, message=self._run.message)
+        hosts = self._run.hosts or self._plan_file.hosts
+        self._plan_file = replace(self._plan_file, message=self._run.message, hosts=hosts)
         with suppress(JournalError):
             self._plan_file.write(self._journal)
 
     def _tell(self) -> None:
         for call in list(self._listeners):
             call(self)
+
+
+def _named(problems: Sequence[Problem], how: str) -> list[str]:
+    """Say how many orders ended how, and why the first did."""
+    if not problems:
+        return []
+    first = problems[0]
+    many = f"{len(problems):,} orders were" if len(problems) > 1 else "1 order was"
+    return [f"{many} {how}; order {first.number}: {first.error}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +343,7 @@ class Request:
     run_id: str | None = None
     tags: Mapping[str, str] | None = None
     resume: str | None = None
+    on: Any = None
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
@@ -426,13 +446,21 @@ def begin(
     plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
     written = replace(written, kinds=kinds_of(plan))
     _check_same(before, written)
-    card = card or Card.test()
+    leases = _leases(bench, request, written)
+    own_card, card = card, card or Card.test()
     for variant in plan.variants:
         environment, order = benches[variant.lab].environment, variant.order
         guard(environment, order.domain, variant.card or card, by_calls=order.by_calls)
     ledger = Ledger(Budget.of(written.budget))
-    sender = Sender(benches, Pace(_schedule(written)), ledger, _options(written, options), card)
-    run = Run(plan, sender)
+    pace, how = Pace(_schedule(written)), _options(written, options)
+    if leases is None:
+        run = Run(plan, Sender(benches, pace, ledger, how, card))
+    else:
+        fleet = Fleet(benches, pace, ledger, how, own_card, request.on, leases)
+        run = Run(plan, fleet)
+        fleet.on_found, fleet.on_unknown = run.was_found, run.is_unknown
+        fleet.on_hosts, fleet.on_note = run.hosts.extend, run.notes.append
+        fleet.check_guard(*plan.variants)
     _check_budget(run, explicit=request.budget is not None)
     held = claim(bench.journal / FOLDER, written.run_id)
     try:
@@ -445,6 +473,22 @@ def begin(
         held.release()
         raise
     return Sweep(run, written, bench.journal, earlier, held)
+
+
+def _leases(bench: Bench, request: Request, written: PlanFile) -> Intents | None:
+    """Return the log of what was lent to other machines; None for a sweep of this one alone."""
+    leases = Intents(bench.journal, written.run_id)
+    if request.on is not None:
+        check_client(request.on)
+        return leases
+    if leases.open:
+        raise coded_error(
+            ValueError,
+            "FNB546",
+            f"Sweep {written.run_id} has orders of which only other machines know the end. Resume "
+            "it with on=client, where their workers are. Nothing was sent.",
+        )
+    return None
 
 
 def _earlier(benches: Sequence[Bench], run: Run, before: PlanFile | None) -> list[Recording]:

@@ -1,0 +1,727 @@
+"""Sweep from several machines, seen by its coordinator: leases, and what becomes of them.
+
+Each order of the plan is lent to one host (``host``) until some moment. The intent is on the disk
+before that, and in it what was set aside for the order of the budget's money. An order is lent
+again only once its host has said that it was not sent and will not be. One whose host cannot be
+asked is of unknown end: it is named, and its money stays spent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from anyio import CancelScope
+from typing_extensions import override
+
+from firmly_nb.api.errors import RateLimited, make_error
+from firmly_nb.api.flow import Flow
+from firmly_nb.disk import append_whole, write_whole
+from firmly_nb.display.messages import coded_error
+from firmly_nb.recorder.journal import SUFFIX, JournalError, find_journal
+from firmly_nb.recorder.records import Record, decode, start_of
+from firmly_nb.sweep.budget import amount_from, noted_amount, what_of
+from firmly_nb.sweep.cluster import CALL_S, OPEN_S, Cluster, FleetError, HostLost, is_encrypted
+from firmly_nb.sweep.host import Opening, Slot
+from firmly_nb.sweep.plan import FOLDER, Planned, cannot_be_written
+from firmly_nb.sweep.run import SET_ASIDE_TAG, Sender, amount_of, row_of, was_ordered
+from firmly_nb.wire.stamps import monotonic_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from distributed import Client
+
+    from firmly_nb.api.models import Card
+    from firmly_nb.engine import Bench, Options
+    from firmly_nb.sweep.budget import Amount, Ledger
+    from firmly_nb.sweep.pace import Pace
+    from firmly_nb.sweep.plan import Variant
+
+
+# An order is lent so long before its start: it is made ready a second ahead.
+LENT_AHEAD_S = 2.0
+# After its planned start, or after now, an order may be sent for so long.
+LEASE_S = 10.0
+# Not sent so often, an order is left out and named.
+MOST_LEASES = 10
+NEWS_S = 1.0
+MEASURED_EVERY_S = 60.0
+# So long a host that went away is waited for.
+PATIENCE_S = 60.0
+AGAIN_S = 0.5
+CANCEL_S = 20.0
+BUSY_S = 12.0  # so long a coordinator that may be dead is waited for
+ENDED, NOT_SENT, FAILED, UNKNOWN = "recorded", "not sent", "failed", "unknown"
+
+Fate = dict[str, Any]
+
+
+class Superseded(Exception):  # noqa: N818 - somebody else goes on
+    """Run that another coordinator took over."""
+
+
+class Intents:
+    """Log of what was lent, on the disk before it is lent; who resumes reads it."""
+
+    def __init__(self, journal: Path, run_id: str) -> None:
+        self.path = journal / FOLDER / f"{run_id}.leases.jsonl"
+        self.epoch = 0
+        self.open: dict[int, Mapping[str, Any]] = {}  # lent, and nothing is known of it
+        self._waiting: list[bytes] = []
+        self._writing = asyncio.Lock()
+        self._read()
+
+    def _read(self) -> None:
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise cannot_be_written(str(self.path), error) from error
+        for line in lines:
+            # A line that is torn was never acted upon.
+            with suppress(ValueError, KeyError, TypeError):
+                entry = orjson.loads(line)
+                self.epoch = max(self.epoch, entry.get("epoch", 0))
+                if entry["kind"] == "lease":
+                    self.open[entry["slot"]] = entry
+                elif entry["kind"] == "fate":
+                    self.open.pop(entry["slot"], None)
+        # Whoever wrote before may have died in the middle of a line.
+        self._waiting.append(b"\n")
+
+    async def next_epoch(self, host: str) -> int:
+        """Return the next epoch, once it is on the disk that it is taken."""
+        self.epoch += 1
+        await self.write([{"kind": "host", "host": host, "epoch": self.epoch}])
+        return self.epoch
+
+    async def write(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Write entries; several that come at once share a write."""
+        self._waiting += [orjson.dumps(entry) + b"\n" for entry in entries]
+        async with self._writing:
+            lines, self._waiting = self._waiting, []
+            if not lines:
+                return
+            try:
+                await asyncio.to_thread(append_whole, self.path, b"".join(lines))
+            except OSError as error:
+                raise cannot_be_written(str(self.path), error) from error
+
+
+@dataclass
+class Link:
+    """Host as the coordinator sees it."""
+
+    name: str
+    share: int  # of the orders in flight
+    address: str = ""
+    actor: Any = None
+    epoch: int = 0
+    offset_ns: int = 0
+    error_ns: int = 0
+    about: dict[str, Any] = field(default_factory=dict)
+    why: str = ""  # why it is not up
+    up: bool = False
+    seen_ns: int = field(default_factory=monotonic_ns)
+    heard: int = 0  # news up to there
+    lent: int = 0  # orders so far
+    until_ns: int = 0  # end of its last lease, by the clock here
+    queue: dict[int, Slot] = field(default_factory=dict)  # not lent yet
+    outstanding: dict[int, asyncio.Future[Fate]] = field(default_factory=dict)
+    leases: dict[int, str] = field(default_factory=dict)  # the id of the lease of each
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wait_for(self, number: int, lease: str) -> asyncio.Future[Fate]:
+        """Return what will tell what became of a lease."""
+        self.leases[number] = lease
+        self.outstanding[number] = asyncio.get_running_loop().create_future()
+        return self.outstanding[number]
+
+    @property
+    def load(self) -> float:
+        """Share of the room that is taken."""
+        return len(self.outstanding) / self.share
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the host, in the form of ``HOSTS``."""
+        return {
+            "host": self.name,
+            "clock_offset_ms": self.offset_ns / 1e6 if self.up else None,
+            "clock_error_ms": self.error_ns / 1e6 if self.up else None,
+            "tls": is_encrypted(self.address),
+            "firmly_nb": self.about.get("firmly-nb"),
+            **{name: self.about.get(name) for name in ("python", "distributed", "platform")},
+            "calibration_us": self.about.get("calibration_us"),
+            "orders": self.share,
+            "problem": None if self.up else self.why,
+        }
+
+    def settle(self, number: int, fate: Fate) -> None:
+        """Tell whoever waits for an order what became of it."""
+        self.leases.pop(number, None)
+        future = self.outstanding.pop(number, None)
+        if future and not future.done():
+            future.set_result(fate)
+
+
+class Fleet(Sender):
+    """Sender of a sweep's orders over the hosts of a cluster; the budget is kept here.
+
+    Attributes
+    ----------
+    links
+        The hosts by name.
+    on_found
+        Called with the records of an order of an earlier part that a host had kept.
+    on_unknown
+        Called with the number of an order of unknown end, why, and whether it was seen to begin.
+    on_note
+        Called with what the analyst should know of the hosts.
+    on_hosts
+        Called with a row a host, in the form of ``HOSTS``, before the first order.
+    """
+
+    def __init__(
+        self,
+        benches: Sequence[Bench],
+        pace: Pace,
+        ledger: Ledger,
+        options: Options,
+        card: Card | None,
+        client: Client,
+        intents: Intents,
+    ) -> None:
+        from firmly_nb.api.models import Card as TestCard
+
+        super().__init__(benches, pace, ledger, options, card or TestCard.test())
+        self.card_name = card_name(card)
+        self.cluster = Cluster(client, str(options.run_id))
+        self.intents = intents
+        self.links: dict[str, Link] = {}
+        self.on_found: Callable[[list[Record]], None] = lambda _: None
+        self.on_unknown: Callable[[int, str, bool], None] = lambda *_: None
+        self.on_note: Callable[[str], None] = lambda _: None
+        self.on_hosts: Callable[[list[dict[str, Any]]], None] = lambda _: None
+        self._coordinator = secrets.token_hex(8)
+        self._serving: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()  # a host came, went, or has room
+        self._begun: set[int] = set()
+        self._recorded: set[int] = set()  # these are lent to nobody any more
+        self._leases = 0
+        self._problems: list[str] = []
+
+    # Before the first order: which hosts there are, and what they know.
+
+    @override
+    async def make_ready(self, variants: Iterable[Variant], left: int | None) -> None:
+        await self.pace.unless_stopped(self._ask_prices(variants))
+        await self.pace.unless_stopped(self._gather())
+
+    async def _gather(self) -> None:
+        """Open every host, and find out what became of the orders of earlier parts.
+
+        Raises
+        ------
+        FleetError
+            If there is no host, or another coordinator holds the run.
+        """
+        found = await self._workers()
+        total, names = self.pace.schedule.concurrency, sorted(found)
+        for at, name in enumerate(names):
+            share = total // len(names) + (at < total % len(names))
+            if share:
+                self.links[name] = Link(name, share)
+        # Taken now: what is heard of is open no more.
+        before, waiting = dict(self.intents.open), {}
+        for number, entry in before.items():
+            link = self.links.get(entry["host"])
+            if link is None and entry["host"] in found:
+                link = self.links[entry["host"]] = Link(entry["host"], 1)
+            if link:
+                waiting[number] = link.wait_for(number, entry["lease"])
+        opening = map(self._try_to_open, self.links.values())
+        errors = await asyncio.gather(*opening, return_exceptions=True)
+        for error in filter(None, errors):
+            raise error
+        if not any(link.up for link in self.links.values()):
+            raise coded_error(FleetError, "FNB543", f"No host can place orders. {self._why()}.")
+        for link in self.links.values():
+            self._go_on(self._serve(link))
+        self.on_hosts([link.row() for link in self.links.values()])
+        for note in _notes(self.links.values()):
+            self.on_note(note)
+        await self._settle_before(before, waiting)
+
+    async def _workers(self) -> dict[str, str]:
+        try:
+            found = await self.cluster.workers()
+        except HostLost as lost:
+            text = f"The scheduler is not reached: {lost}. Nothing was sent."
+            raise coded_error(FleetError, "FNB542", text) from None
+        if not found:
+            text = "The cluster has no worker. Start one: dask worker ADDRESS --name paris."
+            raise coded_error(FleetError, "FNB542", text)
+        return found
+
+    async def _try_to_open(self, link: Link) -> None:
+        try:
+            await self._open(link, calibrate=True)
+        except HostLost as lost:
+            link.why = str(lost)
+        except Superseded:
+            raise _held_elsewhere(self.cluster.run_id) from None
+
+    def _why(self) -> str:
+        return "; ".join(f"{link.name}: {link.why}" for link in self.links.values())
+
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _settle_before(
+        self,
+        before: Mapping[int, Mapping[str, Any]],
+        waiting: Mapping[int, asyncio.Future[Fate]],
+    ) -> None:
+        """Take over what became of orders that an earlier part lent."""
+        if waiting:
+            limit_s = self.options.timeout_s + PATIENCE_S
+            await asyncio.wait(waiting.values(), timeout=limit_s)
+        for number, entry in before.items():
+            future = waiting.get(number)
+            fate: Fate = {"kind": UNKNOWN}
+            if future and future.done():
+                fate = future.result()
+            if fate["kind"] == ENDED:
+                records: list[Record] = fate["records"]
+                self.on_found(records)
+            elif fate["kind"] == UNKNOWN:
+                host = entry["host"]
+                why = fate.get("why") or f"{host} is not in the cluster"
+                self.ledger.take_over(None, amount_from(entry.get("set_aside")), ordered=None)
+                self.on_unknown(number, f"it was lent to {host}, and {why}", False)
+
+    async def _open(self, link: Link, *, calibrate: bool = False) -> None:
+        """Find a host's worker and open it, with an epoch of its own."""
+        link.up = False
+        address = (await self.cluster.workers()).get(link.name)
+        if address is None:
+            raise HostLost("it is not in the cluster")
+        epoch = await self.intents.next_epoch(link.name)
+        link.actor = await self.cluster.actor(link.name, address, epoch)
+        link.address = address
+        link.about |= await self.cluster.call(link.actor, "describe", within_s=CALL_S)
+        self._check_versions(link)
+        link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
+        where = self.desks[0].bench
+        opening = Opening(
+            coordinator=self._coordinator,
+            host=link.name,
+            environment=where.environment,
+            milestones=where.milestones,
+            keep_personal=where.keep_personal,
+            ca_file=where.ca_file if where.environment.is_local else None,
+            schedule=replace(self.pace.schedule, concurrency=link.share),
+            outstanding=tuple(
+                (n, lease) for n, lease in link.leases.items() if n not in link.queue
+            ),
+            calibrate=calibrate,
+        )
+        waited_s = 0.0
+        while True:
+            answer = await self.cluster.call(link.actor, "open", epoch, opening, within_s=OPEN_S)
+            if "busy_s" not in answer or waited_s > BUSY_S:
+                break
+            await asyncio.sleep(answer["busy_s"] + AGAIN_S)
+            waited_s += answer["busy_s"] + AGAIN_S
+        if "busy_s" in answer or "refused" in answer:
+            raise Superseded
+        if "failed" in answer:
+            raise HostLost(answer["failed"])
+        link.epoch, link.heard = epoch, answer["serial"]
+        link.about["calibration_us"] = answer.get(
+            "calibration_us", link.about.get("calibration_us")
+        )
+        link.up, link.why, link.seen_ns = True, "", monotonic_ns()
+        self._change()
+
+    def _check_versions(self, link: Link) -> None:
+        """Refuse a host with another version of this package: it may read a lease otherwise."""
+        ours = version("firmly-nb")
+        if link.about["firmly-nb"] != ours:
+            theirs = link.about["firmly-nb"]
+            raise HostLost(f"it has firmly-nb {theirs}, here is {ours}: install the same version")
+
+    # While it runs: one task a host, which lends, listens, and opens it again if it was lost.
+
+    async def _serve(self, link: Link) -> None:
+        while True:
+            try:
+                if not link.up:
+                    await self._open(link)
+                await self._work(link)
+            except Superseded:
+                self._give_up(link, "the run was taken over by another coordinator")
+                self.on_refusal("the run was taken over by another coordinator")
+                return
+            except (HostLost, JournalError) as lost:
+                link.up, link.why = False, str(lost)
+                self._change()
+                if isinstance(lost, JournalError):
+                    self.on_refusal(f"the log of leases cannot be written: {lost}")
+                if monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
+                    self._give_up(link, f"it cannot be asked: {lost}")
+                await asyncio.sleep(AGAIN_S)
+
+    async def _work(self, link: Link) -> None:
+        """Lend and listen until something goes wrong."""
+        tasks = [
+            asyncio.create_task(one)
+            for one in (self._lend(link), self._listen(link), self._measure(link))
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _lend(self, link: Link) -> None:
+        while True:
+            await link.more.wait()
+            link.more.clear()
+            slots, link.queue = [replace(s, epoch=link.epoch) for s in link.queue.values()], {}
+            if not slots:
+                continue
+            await self.intents.write(
+                {
+                    "kind": "lease",
+                    "lease": slot.lease_id,
+                    "slot": slot.number,
+                    "host": link.name,
+                    "epoch": link.epoch,
+                    "set_aside": slot.options.tags.get(SET_ASIDE_TAG),
+                }
+                for slot in slots
+            )
+            if not await self.cluster.call(link.actor, "lend", link.epoch, slots, within_s=CALL_S):
+                raise Superseded
+
+    async def _listen(self, link: Link) -> None:
+        while True:
+            told = await self.cluster.call(
+                link.actor, "news", link.epoch, link.heard, NEWS_S, within_s=CALL_S + NEWS_S
+            )
+            if told is None:
+                raise Superseded
+            link.seen_ns = monotonic_ns()
+            for serial, entry in told:
+                await self._hear(link, entry)
+                link.heard = serial
+
+    async def _measure(self, link: Link) -> None:
+        while True:
+            await asyncio.sleep(MEASURED_EVERY_S)
+            link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
+
+    async def _hear(self, link: Link, entry: dict[str, Any]) -> None:
+        number, kind = entry["number"], entry["kind"]
+        if link.leases.get(number) != entry["lease"]:
+            return  # heard before, or given up
+        if kind == "begun":
+            if number not in self._begun:
+                self._begun.add(number)
+                self.on_start()
+            return
+        if kind == ENDED:
+            lines = entry["records"]
+            records = [decode(line) for line in lines.splitlines()]
+            self._recorded.add(number)
+            entry = {"kind": kind, "records": records}
+            try:
+                await asyncio.to_thread(self._keep, records, lines)
+            except OSError as error:
+                # The host has it: who resumes asks it again.
+                self._problems.append(f"order {number} is not in the journal here: {error}")
+                link.settle(number, entry)
+                return
+        if kind == UNKNOWN:
+            link.settle(number, entry)
+            return
+        self.intents.open.pop(number, None)
+        await self.intents.write([{"kind": "fate", "slot": number, "fate": kind}])
+        link.settle(number, entry)
+        self._change()
+
+    def _keep(self, records: Sequence[Record], lines: bytes) -> None:
+        """Write an order's records into the journals here; a second time changes nothing."""
+        start = start_of(records)
+        journal = self.desks[0].bench.journal
+        path = find_journal(journal, start.recording_id)
+        if path is None:
+            day = start.recording_id[:8]
+            folder = journal / f"{day[:4]}-{day[4:6]}-{day[6:]}"
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = folder / f"{start.recording_id}{SUFFIX}"
+        write_whole(path, lines)
+
+    def _give_up(self, link: Link, why: str) -> None:
+        """Tell that nothing is known of what a host was lent; what waits for it goes elsewhere."""
+        queued, link.queue = link.queue, {}
+        for number in list(link.outstanding):
+            kind = NOT_SENT if number in queued else UNKNOWN
+            link.settle(number, {"kind": kind, "why": why})
+
+    def _change(self) -> None:
+        self._changed.set()
+        self.wake()
+
+    @override
+    def check_guard(self, *variants: Variant) -> None:
+        super().check_guard(*variants)
+        for variant in variants:
+            _check_variant(variant)
+
+    # An order: lent, heard of, and lent again if it was not sent.
+
+    @override
+    async def turn(self, offset_ns: int | None) -> bool:
+        if offset_ns is None:
+            await self.pace.unless_stopped(self._slots.acquire())
+        else:
+            await self.pace.until(offset_ns, LENT_AHEAD_S)
+        return not self.pace.stopping.is_set()
+
+    @override
+    async def send(self, planned: Planned, offset_ns: int | None) -> None:
+        try:
+            why = ""
+            for _ in range(MOST_LEASES):
+                fate = await self._lent(planned, offset_ns)
+                if fate is None or self._has_settled(planned, fate):
+                    return
+                why = fate["why"]
+            raise _not_sent(f"lent {MOST_LEASES} times, the last time in vain: {why}")
+        finally:
+            if offset_ns is None:
+                self._slots.release()
+            self.wake()
+
+    async def _lent(self, planned: Planned, offset_ns: int | None) -> Fate | None:
+        """Lend an order to a host and wait for what becomes of it; None if it is not to be sent."""
+        if offset_ns is not None:
+            await self.pace.until(offset_ns, LENT_AHEAD_S)
+        if self.pace.stopping.is_set():
+            return None
+        self.check_guard(planned.variant)
+        await self._ask_price(planned.variant)
+        link = None
+        while link is None:
+            # The budget is asked last, and nothing is waited for since.
+            if not await self._room() or not await self._may_start(planned, offset_ns):
+                return None
+            link = self._with_room()
+        if planned.number in self._recorded:
+            raise _not_sent(f"order {planned.number} has been recorded already")
+        set_aside = self.ledger.begin(planned.number, what_of(planned.variant.order))
+        slot = self._slot(planned, offset_ns, link, set_aside)
+        future = link.wait_for(planned.number, slot.lease_id)
+        link.queue[planned.number], link.lent = slot, link.lent + 1
+        link.until_ns = max(link.until_ns, slot.until_ns - slot.offset_ns)
+        link.more.set()
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            with CancelScope(shield=True):
+                self._has_settled(planned, await self._cancelled(link, planned.number, future))
+            raise
+
+    async def _cancelled(self, link: Link, number: int, future: asyncio.Future[Fate]) -> Fate:
+        """Have an order closed, and return what became of it."""
+        if link.queue.pop(number, None):
+            link.settle(number, {"kind": NOT_SENT, "why": "it was cancelled"})
+            return future.result()
+        with suppress(HostLost):
+            await self._take_from(link, [number], close=True)
+        await asyncio.wait({future}, timeout=CANCEL_S)
+        if not future.done():
+            link.settle(number, {"kind": UNKNOWN, "why": "it did not answer"})
+        return future.result()
+
+    def _with_room(self) -> Link | None:
+        """Return the host with the most room; None if none has any."""
+        is_open = self.pace.schedule.is_open
+        free = [link for link in self.links.values() if link.up and (is_open or link.load < 1)]
+        return min(free, key=lambda link: (link.load, link.lent / link.share), default=None)
+
+    async def _room(self) -> bool:
+        """Wait for a host with room; False once nothing is to be sent any more."""
+        without_ns = monotonic_ns()
+        while not self.pace.stopping.is_set():
+            if self._with_room():
+                return True
+            if any(link.up for link in self.links.values()):
+                without_ns = monotonic_ns()
+            elif monotonic_ns() - without_ns > PATIENCE_S * 1e9:
+                self.on_refusal(f"no host is left: {self._why()}")
+                break
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NEWS_S):
+                    await self.pace.unless_stopped(self._changed.wait())
+        return False
+
+    def _slot(
+        self, planned: Planned, offset_ns: int | None, link: Link, set_aside: Amount | None
+    ) -> Slot:
+        now_ns = monotonic_ns()
+        planned_ns = None if offset_ns is None else self.pace.planned_ns(offset_ns)
+        until_ns = max(planned_ns or now_ns, now_ns) + round(LEASE_S * 1e9)
+        options = self._options_of(planned)
+        if set_aside:
+            tags = {**options.tags, SET_ASIDE_TAG: noted_amount(*set_aside)}
+            options = replace(options, tags=tags)
+        self._leases += 1
+        own = planned.variant.card
+        return Slot(
+            lease_id=f"{self._coordinator}-{self._leases}",
+            epoch=link.epoch,
+            number=planned.number,
+            order=planned.variant.order,
+            card=card_name(own) if own else self.card_name,
+            options=options,
+            planned_ns=None if planned_ns is None else planned_ns + link.offset_ns,
+            until_ns=until_ns + link.offset_ns,
+            offset_ns=link.offset_ns,
+            error_ns=link.error_ns,
+        )
+
+    def _has_settled(self, planned: Planned, fate: Fate) -> bool:
+        """Close an order's account; return False if it may be lent again."""
+        number, kind = planned.number, fate["kind"]
+        if kind == UNKNOWN:
+            # What was set aside for it stays so.
+            self.on_unknown(number, fate["why"], number in self._begun)
+            return True
+        if kind == ENDED:
+            records = fate["records"]
+            row, what = row_of(records), what_of(planned.variant.order)
+            self.ledger.end(number, what, amount_of(row), ordered=was_ordered(records, row))
+            if number not in self._begun:
+                self._begun.add(number)
+                self.on_start()
+            self.on_end(planned, records, row, None)
+            return True
+        self.ledger.take_back(number)
+        if kind == FAILED:
+            if "error" not in fate:
+                raise _not_sent(fate["why"])
+            error = make_error(fate["error"], fate["why"], fate["status"])
+            if isinstance(error, RateLimited):
+                error.retry_after_s = fate["wait_s"]
+            raise error
+        return False
+
+    @override
+    def hold_back(self) -> None:
+        for link in self.links.values():
+            queued, link.queue = link.queue, {}
+            for number in queued:
+                link.settle(number, {"kind": NOT_SENT, "why": "it was taken back"})
+            if link.up and link.outstanding:
+                self._go_on(self._hold_back(link))
+
+    async def _hold_back(self, link: Link) -> None:
+        with suppress(HostLost):
+            await self._take_from(link, None, close=False)
+
+    async def _take_from(self, link: Link, numbers: list[int] | None, *, close: bool) -> None:
+        await self.cluster.call(
+            link.actor, "take_back", link.epoch, numbers, close=close, within_s=CALL_S
+        )
+
+    @override
+    async def aclose(self) -> None:
+        """End every host's recorder; what they recorded is here."""
+        for task in list(self._serving):
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        up = [link for link in self.links.values() if link.up]
+        leaving = [
+            self.cluster.call(link.actor, "leave", link.epoch, within_s=CALL_S) for link in up
+        ]
+        await asyncio.gather(*leaving, return_exceptions=True)
+        self.cluster.forget()
+
+
+def _notes(links: Iterable[Link]) -> list[str]:
+    """Say which hosts place nothing, and which have other versions than this machine."""
+    ours = {"python": platform.python_version(), "distributed": version("distributed")}
+    notes = [f"{link.name} places nothing: {link.why}" for link in links if not link.up]
+    for name, here in ours.items():
+        others = [one for one in links if one.up and one.about[name] != here]
+        what = name.capitalize() if name == "python" else name
+        notes += [f"{one.name} has {what} {one.about[name]}, here is {here}" for one in others]
+    return notes
+
+
+def card_name(card: Card | None) -> str | None:
+    """Return the name of a test card, as it travels; None for the host's own.
+
+    Raises
+    ------
+    ValueError
+        For another card: its number would be an argument.
+    """
+    from firmly_nb.api.models import TEST_CARDS, Card
+
+    if card is None:
+        return None
+    for name in TEST_CARDS:
+        if card == Card.test(name):
+            return name
+    raise coded_error(
+        ValueError,
+        "FNB544",
+        "A card of your own cannot be sent to several machines. Use a test card as it is, like "
+        'fnb.Card.test("visa"), or name one in each worker\'s environment: FIRMLY_CARD=visa.',
+    )
+
+
+def _check_variant(variant: Variant) -> None:
+    """Refuse what cannot travel to another machine."""
+    if isinstance(variant.order, Flow):
+        text = "An order that is made call by call cannot be sent from several machines. Pass a"
+        raise coded_error(ValueError, "FNB544", f"{text} fnb.Order, or sweep without on=...")
+    if variant.order.captcha_token is not None:
+        text = "A captcha token is a secret, and cannot be sent to several machines. Sweep"
+        raise coded_error(ValueError, "FNB544", f"{text} without on=...")
+    if variant.options.get("isolated") is False:
+        text = "isolated=False cannot be kept on several machines: each has a recorder. Remove it."
+        raise coded_error(ValueError, "FNB544", text)
+
+
+def _not_sent(why: str) -> FleetError:
+    return coded_error(FleetError, "FNB547", f"No host sent the order: {why.rstrip('.')}.")
+
+
+def _held_elsewhere(run_id: str) -> FleetError:
+    return coded_error(
+        FleetError,
+        "FNB545",
+        f"Sweep {run_id} is or was coordinated from elsewhere. Resume it there, or begin a new "
+        "sweep with another run_id. Nothing was sent.",
+    )

@@ -1,0 +1,460 @@
+"""Orders on one machine of a sweep from several: an actor on a Dask worker, and what it drives.
+
+Dask runs an ordinary task again when its worker dies, so no order is a task. One actor is pinned to
+each worker. Neither its constructor nor a look at it places anything: the coordinator opens it with
+an epoch, and lends it the right to send one order of the plan until some moment. The recorder's
+process checks both once more right before the request (``recorder.Lease``).
+
+Every order that was lent ends in a piece of news: recorded, or not sent and why. News is kept until
+the coordinator has acknowledged it, so a lost answer loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import socket
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from typing_extensions import override
+
+from firmly_nb.api.errors import FirmlyError, RateLimited
+from firmly_nb.api.models import Card, Order
+from firmly_nb.api.secrets import redact_text
+from firmly_nb.background import submit
+from firmly_nb.disk import raise_number
+from firmly_nb.display.messages import without_code
+from firmly_nb.engine import Bench, Options
+from firmly_nb.environments import Environment, find_app_id
+from firmly_nb.recorder.calibration import CalibrationRun, Pattern
+from firmly_nb.recorder.journal import JournalError, default_directory, read_journal
+from firmly_nb.recorder.process import RecorderError
+from firmly_nb.recorder.recorder import Job, Lease
+from firmly_nb.recorder.records import Record, Start, encode, masked, start_of
+from firmly_nb.settings_file import settings_of
+from firmly_nb.sweep.budget import Budget, Ledger
+from firmly_nb.sweep.pace import Pace, Schedule
+from firmly_nb.sweep.plan import Planned, Variant
+from firmly_nb.sweep.run import Sender
+from firmly_nb.wire.stamps import monotonic_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+CARD_VARIABLE = "FIRMLY_CARD"
+# A coordinator that was heard of so lately is alive: another one has to wait, or is refused.
+HEARD_NS = 5_000_000_000
+CALIBRATION_EVENTS = 40
+MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
+EPOCH, HELD = "epoch", "recorder.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Message to a host before it may place anything; no secret is in it."""
+
+    coordinator: str
+    host: str
+    environment: Environment
+    milestones: tuple[str, ...] | None
+    keep_personal: bool
+    ca_file: str | None  # of this machine; elsewhere each host has its own
+    schedule: Schedule  # with the host's share of the orders in flight
+    # What it may have been lent before: the order's number and the id of the lease.
+    outstanding: tuple[tuple[int, str], ...] = ()
+    calibrate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Order of the plan that is lent to a host, with what may be spent on it."""
+
+    lease_id: str
+    epoch: int
+    number: int
+    order: Order = field(repr=False)
+    card: str | None  # name of a test card; None: the host's own
+    options: Options
+    planned_ns: int | None  # on the host's clock, like until_ns
+    until_ns: int
+    offset_ns: int
+    error_ns: int
+
+
+class NotSent(Exception):  # noqa: N818 - nothing went wrong
+    """Order that was not sent, and why; it may be lent again."""
+
+
+class Host:
+    """Actor: the way from the coordinator to the station of a run in this process.
+
+    Its methods are async: those of another kind would wait for one another.
+    """
+
+    def __init__(self, run_id: str, name: str) -> None:
+        self.key = run_id, name
+
+    async def clock(self) -> int:
+        """Return the time of the clock that orders are planned on."""
+        return monotonic_ns()
+
+    async def describe(self) -> dict[str, str]:
+        """Return what is installed here."""
+        packages = {name: version(name) for name in ("firmly-nb", "distributed")}
+        kind = f"{platform.system()} {platform.machine()}"
+        about = {"python": platform.python_version(), "platform": kind}
+        return {**packages, **about, "hostname": socket.gethostname()}
+
+    async def open(self, epoch: int, opening: Opening) -> dict[str, Any]:
+        """Take orders of this epoch from now on, and none of an earlier one."""
+        return await asyncio.wrap_future(submit(open_station, self.key, epoch, opening))
+
+    async def lend(self, epoch: int, slots: Sequence[Slot]) -> bool:
+        """Take orders; each ends in a piece of news. False: the run was taken over."""
+        return await self._ask(epoch, "lend", slots) is not None
+
+    async def news(self, epoch: int, heard: int, wait_s: float) -> list[Any] | None:
+        """Return what was not heard yet, waiting for something; None: the run was taken over."""
+        told: list[Any] | None = await self._ask(epoch, "news", heard, wait_s)
+        return told
+
+    async def take_back(self, epoch: int, numbers: Sequence[int] | None, *, close: bool) -> None:
+        """Take back what is not begun; with ``close``, close the streams of what is."""
+        await self._ask(epoch, "take_back", numbers, close)
+
+    async def leave(self, epoch: int) -> None:
+        """End the recorder, once nobody wants anything of it any more."""
+        await self._ask(epoch, "leave")
+
+    async def _ask(self, epoch: int, what: str, *args: Any) -> Any:
+        return await asyncio.wrap_future(submit(_ask_station, self.key, epoch, what, args))
+
+
+# Stations outlive actors: an actor goes with its coordinator, orders in flight go on.
+Key = tuple[str, str]  # a run and a host: one process may be several
+_stations: dict[Key, Station] = {}
+
+
+async def _ask_station(key: Key, epoch: int, what: str, args: Sequence[Any]) -> Any:
+    station = _stations.get(key)
+    if station is None or station.epoch != epoch:
+        return None
+    station.heard_ns = monotonic_ns()
+    return await getattr(station, what)(*args)
+
+
+def _folder_of(run_id: str, host: str) -> Path:
+    """Return where a host keeps the journals of a run."""
+    # A name may be anything; as a folder it is one name.
+    return default_directory().parent / "workers" / quote(host, safe=" ") / run_id
+
+
+async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]:
+    """Open the station of a run in this process; ``refused``, ``busy`` or ``failed`` say why not.
+
+    The epoch is raised first. From then on nothing that an earlier coordinator lent is sent.
+    """
+    station = _stations.get(key)
+    if station and station.opening.coordinator != opening.coordinator:
+        since_ns = monotonic_ns() - station.heard_ns
+        if since_ns < HEARD_NS:
+            return {"busy_s": (HEARD_NS - since_ns) / 1e9}
+    folder = _folder_of(*key)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not raise_number(folder / EPOCH, epoch):
+            return {"refused": True}
+    except OSError as error:
+        return {"failed": f"{folder} cannot be written: {error.strerror or error}"}
+    try:
+        if station is None:
+            station = _stations[key] = Station(key, folder, opening)
+        return await station.take_over(epoch, opening)
+    except (FirmlyError, RecorderError, JournalError, ValueError, OSError) as error:
+        return {"failed": redact_text(without_code(str(error)))}
+
+
+class Station:
+    """Orders of one run on this machine, on the background loop of this process."""
+
+    def __init__(self, key: Key, folder: Path, opening: Opening) -> None:
+        where = opening.environment
+        kept = settings_of(where.name)
+        self.key = key
+        self.folder = folder
+        self.opening = opening
+        self.epoch = 0
+        self.heard_ns = monotonic_ns()
+        self.bench = Bench(
+            where,
+            find_app_id(None, kept.app_id_variable),
+            folder,
+            ca_file=opening.ca_file,
+            kept=kept,
+            keep_personal=opening.keep_personal,
+            milestones=opening.milestones,
+        )
+        self.bench.lock = folder / HELD
+        self.sender = LeasedSender(self)
+        self.slots: dict[int, Slot] = {}
+        self.begun: set[int] = set()
+        self.taken_back: set[int] = set()
+        self.ever_begun: set[int] = set()
+        self._seen: set[str] = set()  # ids of leases
+        self._also: dict[int, list[str]] = {}  # further leases of what is at work already
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._news: deque[tuple[int, dict[str, Any]]] = deque()
+        self._serial = 0
+        self._has_news = asyncio.Event()
+
+    async def take_over(self, epoch: int, opening: Opening) -> dict[str, Any]:
+        """Go on for a coordinator: nothing of before is begun any more; what is in flight ends."""
+        self.epoch, self.opening, self.heard_ns = epoch, opening, monotonic_ns()
+        await self.take_back(None, close=False)
+        if opening.schedule != self.sender.pace.schedule:
+            self.sender = LeasedSender(self)
+        found: dict[str, Any] = {"serial": self._news[0][0] - 1 if self._news else self._serial}
+        # It holds the folder from then on: a recorder of before is dead, its journals are whole.
+        await self.bench.worker().ready()
+        self.ever_begun |= set(_in_journals(self.folder)[0])
+        self._tell_of(opening.outstanding)
+        await self.sender.warm_up()
+        if opening.calibrate:
+            found["calibration_us"] = await _calibrate()
+        self.heard_ns = monotonic_ns()
+        return found
+
+    def _tell_of(self, leases: Sequence[tuple[int, str]]) -> None:
+        """Tell of what was lent before; what nobody is at work on is in the journals, or nowhere.
+
+        The epoch is raised: what has no start there was not sent, and never will be.
+        """
+        # By lease, not by order: the last word about an earlier lease is none about this one.
+        told = {entry["lease"] for _, entry in self._news if entry["kind"] != "begun"}
+        wanted = [(number, lease) for number, lease in leases if lease not in told]
+        found, doubtful = _in_journals(self.folder) if wanted else ({}, False)
+        for number, lease in wanted:
+            if number in self._tasks:
+                self._alias(number, lease)
+            elif number in found:
+                self._tell("recorded", number, lease, records=found[number])
+            elif doubtful or number in self.ever_begun:
+                why = f"a journal in {self.folder} cannot be read"
+                self._tell("unknown", number, lease, why=why)
+            else:
+                self._tell("not sent", number, lease, why="it was not begun before")
+
+    def _alias(self, number: int, lease: str) -> None:
+        """Let the end of an order that is at work answer for another lease of it."""
+        slot = self.slots.get(number)
+        if slot is None or slot.lease_id != lease:
+            self._also.setdefault(number, []).append(lease)
+
+    async def lend(self, slots: Sequence[Slot]) -> bool:
+        """Begin with orders; a lease that was seen before is passed over."""
+        for slot in slots:
+            if slot.lease_id in self._seen:
+                continue
+            self._seen.add(slot.lease_id)
+            if slot.number in self._tasks or slot.number in self.ever_begun:
+                self._tell_of([(slot.number, slot.lease_id)])
+                continue
+            self.slots[slot.number] = slot
+            self.taken_back.discard(slot.number)
+            task = asyncio.create_task(self._place(slot))
+            self._tasks[slot.number] = task
+        return True
+
+    async def news(self, heard: int, wait_s: float) -> list[tuple[int, dict[str, Any]]]:
+        """Return what there is to tell after what was heard."""
+        while self._news and self._news[0][0] <= heard:
+            self._news.popleft()
+        if not self._news:
+            self._has_news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._has_news.wait()
+        size = 0
+        found: list[tuple[int, dict[str, Any]]] = []
+        for serial, entry in list(self._news)[:MOST_NEWS]:
+            size += len(entry.get("records", b""))
+            if found and size > MOST_NEWS_BYTES:
+                break
+            found.append((serial, entry))
+        return found
+
+    async def take_back(self, numbers: Sequence[int] | None, close: bool) -> None:
+        """Take back what is not begun; with ``close``, close the streams of what is."""
+        for number in list(self._tasks) if numbers is None else numbers:
+            task = self._tasks.get(number)
+            if task is None:
+                continue
+            if number in self.begun:
+                if close:
+                    task.cancel()
+                continue
+            self.taken_back.add(number)
+            # What waits in the recorder is asked for there: it may be about to begin.
+            if not self.sender.recall(number):
+                task.cancel()
+
+    async def leave(self) -> None:
+        """Close everything."""
+        self.sender.pace.stopping.set()
+        await self.take_back(None, close=True)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()))
+        _stations.pop(self.key, None)
+        await self.bench.aclose()
+
+    def why_not(self, number: int) -> str:
+        """Say why an order must not be begun; empty if it may."""
+        if number in self.taken_back:
+            return "it was taken back"
+        return "its lease was over" if monotonic_ns() > self.slots[number].until_ns else ""
+
+    async def _place(self, slot: Slot) -> None:
+        number = slot.number
+        try:
+            card = Card.test(slot.card) if slot.card else None
+            planned = Planned(number, Variant(slot.order, card))
+            if await self.sender.turn(slot.planned_ns):
+                await self.sender.send(planned, slot.planned_ns)
+        except (NotSent, asyncio.CancelledError) as error:
+            why = str(error) or "it was taken back"
+            self._tell_unless_recorded(number, "not sent", why=why)
+        except FirmlyError as error:
+            wait_s = error.retry_after_s if isinstance(error, RateLimited) else None
+            about = {"error": error.error, "status": error.http_status, "wait_s": wait_s}
+            self._tell_unless_recorded(number, "failed", why=error.description, **about)
+        except Exception as error:  # noqa: BLE001 - one order's mishap is not the others'
+            why = redact_text(f"{type(error).__name__}: {without_code(str(error))}")
+            self._tell_unless_recorded(number, "failed", why=why)
+        else:
+            self._tell_unless_recorded(number, "not sent", why="the host was about to end")
+        finally:
+            self._tasks.pop(number, None)
+            self.begun.discard(number)
+
+    def has_begun(self, number: int) -> None:
+        """Note that an order's start is on the disk."""
+        self.begun.add(number)
+        self.ever_begun.add(number)
+        self._tell_all("begun", number)
+
+    def has_ended(self, number: int, records: Sequence[Record]) -> None:
+        """Tell of an order that ended."""
+        start = start_of(records)
+        if not self.bench.keep_personal:
+            records = [masked(record, start) for record in records]
+        self._tell_all("recorded", number, records=b"\n".join(map(encode, records)) + b"\n")
+        self.slots.pop(number, None)
+        self._also.pop(number, None)
+
+    def _tell_unless_recorded(self, number: int, kind: str, **about: Any) -> None:
+        if number in self.slots:
+            self._tell_all(kind, number, **about)
+            self.slots.pop(number, None)
+            self._also.pop(number, None)
+
+    def _tell_all(self, kind: str, number: int, **about: Any) -> None:
+        """Tell of an order under each lease that it has."""
+        for lease in (self.slots[number].lease_id, *self._also.get(number, ())):
+            self._tell(kind, number, lease, **about)
+
+    def _tell(self, kind: str, number: int, lease: str, **about: Any) -> None:
+        self._serial += 1
+        entry = {"kind": kind, "number": number, "lease": lease, **about}
+        self._news.append((self._serial, entry))
+        self._has_news.set()
+
+
+class LeasedSender(Sender):
+    """Sender of orders whose start, end and budget another machine decides."""
+
+    def __init__(self, station: Station) -> None:
+        card = Card.test(os.environ.get(CARD_VARIABLE) or "visa")
+        # Planned starts are given on this machine's clock, so the plan begins at its zero.
+        pace = Pace(station.opening.schedule, _began_ns=0)
+        super().__init__([station.bench], pace, Ledger(Budget()), Options(), card)
+        self.station = station
+        self.on_end = lambda planned, records, *_: station.has_ended(planned.number, records)
+
+    async def warm_up(self) -> None:
+        """Open what the first orders need, and do once for nothing what is slow the first time."""
+        self._rehearse([Variant(Order.example())], await self.desks[0].key.get())
+        await self.station.bench.devices().ready(self._devices_at_first(None))
+
+    def recall(self, number: int) -> bool:
+        """Ask the recorder for an order that it was handed; False if it was not."""
+        if number not in self._handed:
+            return False
+        desk, recording_id = self._handed[number]
+        desk.bench.recall(recording_id)
+        return True
+
+    @override
+    def _options_of(self, planned: Planned) -> Options:
+        return self.station.slots[planned.number].options
+
+    @override
+    async def _may_start(self, planned: Planned, offset_ns: int | None) -> bool:
+        self.check_guard(planned.variant)
+        if why := self.station.why_not(planned.number):
+            raise NotSent(why)
+        return True
+
+    @override
+    def _booked(self, planned: Planned, job: Job, offset_ns: int | None) -> Job:
+        job = super()._booked(planned, job, offset_ns)
+        station, slot = self.station, self.station.slots[planned.number]
+        start = replace(
+            job.start,
+            host=station.opening.host,
+            slot=slot.number,
+            clock_offset_ns=slot.offset_ns,
+            clock_error_ns=slot.error_ns,
+        )
+        file = quote(os.fsencode(station.folder / EPOCH))
+        return replace(job, start=start, lease=Lease(file, slot.epoch, slot.until_ns))
+
+    @override
+    def _has_started(self, planned: Planned, held: set[asyncio.Semaphore]) -> None:
+        super()._has_started(planned, held)
+        self.station.has_begun(planned.number)
+
+
+def _in_journals(folder: Path) -> tuple[dict[int, bytes], bool]:
+    """Return what is recorded of a run, by the order's number, and whether a file is not readable.
+
+    A file without content is of an order that was not sent.
+    """
+    found, doubtful = {}, False
+    for path in sorted(folder.glob("*/*.jsonl")):
+        try:
+            records, _ = read_journal(path)
+        except JournalError:
+            doubtful = doubtful or path.stat().st_size > 0
+            continue
+        if isinstance(records[0], Start) and records[0].slot is not None:
+            found[records[0].slot] = b"\n".join(map(encode, records)) + b"\n"
+    return found, doubtful
+
+
+async def _calibrate() -> float | None:
+    """Return the 99th percentile of the error of times on this machine, in µs."""
+    try:
+        async with CalibrationRun() as run:
+            rows = await run.measure("idle", Pattern(CALIBRATION_EVENTS, max_gap_ms=10.0))
+    except (RuntimeError, OSError, TimeoutError):
+        return None
+    errors = sorted(row["error_ms"] for row in rows)
+    return 1000 * float(errors[min(round(0.99 * len(errors)), len(errors) - 1)])

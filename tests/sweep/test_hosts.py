@@ -1,0 +1,258 @@
+"""Sweeps from several machines: real Dask processes on loopback, real HTTP, real signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from time import monotonic_ns
+
+import distributed
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb import sim
+from firmly_nb.sweep import fleet
+from tests.dask_cluster import Cluster
+
+ORDER = fnb.Order.example()
+COUNT = 24
+CHILD = """
+    import sys
+    import distributed
+    import firmly_nb as fnb
+    url, app_id, journal, address = sys.argv[1:]
+    lab = fnb.connect(api_url=url, app_id=app_id, journal=journal, allow_domains=[
+        "staging.luma.gift"])
+    with distributed.Client(address) as client:
+        lab.sweep(
+            fnb.Order.example(), count=1_000, rate=6, run_id="killed", on=client, progress=False,
+            budget={"total_minor": {"USD": 1_000_000_000}},
+        )
+"""
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def calm():
+    with sim.start(profile="calm") as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def cluster(calm, tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("hosts"), calm.app_id, relays=True) as started:
+        yield started
+
+
+@pytest.fixture
+def client(cluster):
+    with distributed.Client(cluster.address, set_as_default=False) as connected:
+        connected.wait_for_workers(3)
+        yield connected
+
+
+@pytest.fixture
+def lab(connect, calm, tmp_path):
+    return connect(
+        api_url=calm.url,
+        app_id=calm.app_id,
+        allow_domains=calm.domains,
+        journal=tmp_path / "journals",
+    )
+
+
+@pytest.fixture
+def nothing_twice(calm):
+    """Hold recordings against what the simulator was sent meanwhile: each slot once."""
+    before = {line["order"] for line in calm.truth()}
+
+    def check(recs, planned):
+        truth = [line for line in calm.truth() if line["order"] not in before]
+        sent = {line["request_id"] for line in truth}
+        slots = recs.orders["slot"]
+        assert Counter(slots).most_common(1)[0][1] == 1
+        assert set(slots) == set(range(1, planned + 1)), "each is there"
+        assert sent <= set(recs.orders["request_id"]), "whatever was sent is known"
+        placed = recs.where(outcome="placed")
+        numbers = {line["order_number"] for line in truth if line["event"] == "order-placed"}
+        assert set(placed.orders["order_number"]) <= numbers, "what is told is true"
+        assert len(sent) <= planned
+
+    return check
+
+
+def test_orders_of_all_machines_arrive_as_one_set(lab, client, cluster, nothing_twice, tmp_path):
+    budget = {"total_minor": {"USD": 100_000_000}}
+    recs = lab.sweep(ORDER, count=12, rate=6, on=client, budget=budget, progress=False)
+
+    assert recs.orders["outcome"].tolist() == ["placed"] * 12
+    nothing_twice(recs, 12)
+    assert set(recs.orders["host"]) == {"lima", "paris", "tokyo"}
+    assert list(dict(recs.by("host"))) == ["host lima", "host paris", "host tokyo"]
+    sweep = lab.last_sweep
+    assert sweep.progress.spent_minor == {"USD": recs.orders["total_minor"].sum()}
+    assert sweep.hosts["host"].tolist() == ["lima", "paris", "tokyo"]
+    assert sweep.hosts["problem"].isna().all()
+    assert (sweep.hosts["clock_error_ms"] > 0).all()
+    # One machine has one clock.
+    assert (sweep.hosts["clock_offset_ms"].abs() <= sweep.hosts["clock_error_ms"]).all()
+    recs.save(tmp_path / "set")
+    again = fnb.load(tmp_path / "set")
+    assert again.orders[["host", "slot"]].equals(recs.orders[["host", "slot"]])
+    assert {rec.recording_id for rec in fnb.load(lab.journal)} == set(recs.orders["recording_id"])
+
+
+def test_orders_follow_one_another_where_no_rate_is_given(lab, client, nothing_twice):
+    recs = lab.sweep(ORDER, count=9, concurrency=3, on=client, progress=False)
+    nothing_twice(recs, 9)
+    assert recs.orders["schedule_lag_ms"].isna().all()
+
+
+def test_no_argument_holds_a_secret(lab, client, cluster, calm):
+    recs = lab.sweep(ORDER, count=3, concurrency=3, on=client, progress=False)
+    assert len(recs) == 3
+    held = client.run_on_scheduler(
+        lambda dask_scheduler: repr(
+            [
+                (task.key, task.run_spec, getattr(task.run_spec, "args", None))
+                for task in dask_scheduler.tasks.values()
+            ]
+        )
+    )
+    told = [held, *(cluster.log(name) for name in cluster.processes)]
+    for secret in (calm.app_id, fnb.Card.test().number.get_secret_value(), "staging.luma.gift"):
+        assert not [text for text in told if secret in text]
+
+
+def begun(lab, until, **how):
+    """A sweep that has placed some orders on each host, and has many to come."""
+    sweep = lab.start_sweep(ORDER, count=COUNT, rate=4, **how)
+    until(lambda: sweep.done or sweep.progress.finished >= 4, "four orders")
+    assert not sweep.done, sweep.error
+    return sweep
+
+
+def test_a_host_that_is_killed_orders_nothing_twice(lab, client, cluster, until, nothing_twice):
+    sweep = begun(lab, until, on=client)
+    assert cluster.signal("paris", signal.SIGKILL)
+    recs = sweep.wait()
+    nothing_twice(recs, COUNT)
+    # What was in flight there was cut off; whether it exists is not known, so it is not repeated.
+    assert set(recs.orders["outcome"]) <= {"placed", "cancelled", "incomplete", "transport_error"}
+    assert sweep.progress.state == "finished"
+
+
+def test_a_host_that_is_frozen_past_its_leases_sends_none_of_them(
+    lab, client, cluster, until, nothing_twice
+):
+    sweep = begun(lab, until, on=client)
+    link = sweep._run.sender.links["tokyo"]
+    until(lambda: sweep.done or link.outstanding, "something lent to it")
+    frozen = [cluster.recorder("tokyo"), cluster.pid("tokyo")]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: sweep.done or not link.up, "that it is missed")
+        until(lambda: monotonic_ns() > link.until_ns, "the end of its leases")
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    recs = sweep.wait()
+    nothing_twice(recs, COUNT)
+    assert sweep.progress.state == "finished"
+
+
+def test_a_host_that_cannot_be_reached_is_not_guessed_about(
+    lab, client, cluster, until, nothing_twice, monkeypatch
+):
+    monkeypatch.setattr(fleet, "CALL_S", 2.0)
+    sweep = begun(lab, until, on=client)
+    link = sweep._run.sender.links["lima"]
+    until(lambda: sweep.done or link.outstanding, "something lent to it")
+    cluster.relays["lima"].cut()
+    try:
+        until(lambda: sweep.done or not link.up, "that it is missed")
+    finally:
+        cluster.relays["lima"].mend()
+    recs = sweep.wait()
+    nothing_twice(recs, COUNT)
+
+
+def test_what_a_host_was_lent_and_cannot_be_asked_about_is_named(
+    lab, client, cluster, until, nothing_twice, monkeypatch
+):
+    monkeypatch.setattr(fleet, "CALL_S", 2.0)
+    monkeypatch.setattr(fleet, "PATIENCE_S", 3.0)
+    sweep = begun(lab, until, on=client, run_id="cut", budget={"total_minor": {"USD": 10**9}})
+    link = sweep._run.sender.links["lima"]
+    until(lambda: sweep.done or link.outstanding, "something lent to it")
+    cluster.relays["lima"].cut()
+    try:
+        recs = sweep.wait()
+    finally:
+        cluster.relays["lima"].mend()
+    left = [problem for problem in sweep.problems if problem.unknown]
+    assert left
+    assert {one.number for one in left}.isdisjoint(recs.orders["slot"])
+    assert sweep.progress.unknown == len(left)
+    assert "because it may exist; order" in " ".join(recs.warnings)
+    with pytest.raises(ValueError, match="only other machines know the end"):
+        lab.sweep(ORDER, resume="cut", count=COUNT, progress=False)
+
+    monkeypatch.undo()
+    again = lab.sweep(ORDER, resume="cut", count=COUNT, on=client, progress=False)
+    nothing_twice(again, COUNT)
+    placed = again.where(outcome="placed").orders["total_minor"].sum()
+    assert lab.last_sweep.progress.spent_minor["USD"] >= placed
+
+
+def test_a_coordinator_that_was_killed_is_resumed_and_a_second_one_is_refused(
+    calm, lab, client, cluster, connect, until, nothing_twice, tmp_path
+):
+    words = [calm.url, calm.app_id, str(lab.journal), cluster.address]
+    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(CHILD), *words])
+    try:
+        until(lambda: len(list(lab.journal.glob("*/*.jsonl"))) >= 6, "six orders")
+        other = connect(
+            api_url=calm.url,
+            app_id=calm.app_id,
+            allow_domains=calm.domains,
+            journal=tmp_path / "elsewhere",
+        )
+        with pytest.raises(RuntimeError, match="is or was coordinated from elsewhere"):
+            other.sweep(ORDER, count=5, rate=6, run_id="killed", on=client, progress=False)
+        assert child.poll() is None, "the first one goes on"
+    finally:
+        child.kill()
+        child.wait()
+    log = (lab.journal / "sweeps" / "killed.leases.jsonl").read_text()
+    planned = max(map(int, re.findall(r'"slot":(\d+)', log))) + 5
+
+    recs = lab.sweep(ORDER, resume="killed", count=planned, on=client, progress=False)
+    nothing_twice(recs, planned)
+    assert lab.last_sweep.progress.state == "finished"
+
+
+def test_a_stopped_sweep_keeps_what_was_in_flight(lab, client, until, nothing_twice):
+    sweep = begun(lab, until, on=client, run_id="stopped")
+    sweep.stop()
+    sweep.wait()
+    recs = lab.sweep(ORDER, resume="stopped", count=COUNT, on=client, progress=False)
+    nothing_twice(recs, COUNT)
+
+
+def test_what_would_carry_a_secret_is_refused(lab, client):
+    own = fnb.Card.test(name="Grace Example")
+    with pytest.raises(ValueError, match="A card of your own cannot be sent"):
+        lab.sweep(ORDER, own, count=2, on=client)
+    with pytest.raises(ValueError, match="A captcha token is a secret"):
+        lab.sweep(fnb.Order.example(captcha_token="token-1"), count=2, on=client)
+    with pytest.raises(ValueError, match="made call by call"):
+        lab.sweep(fnb.Flow.example(), count=2, on=client)
+    with pytest.raises(TypeError, match=r"on must be a distributed\.Client, got str"):
+        lab.sweep(ORDER, count=2, on="tcp://127.0.0.1:8786")
