@@ -36,6 +36,9 @@ def grow(source: Path, target: Path, copies: int) -> int:
     """Write the copies as one set; return how many events it has."""
     manifest = json.loads((source / "manifest.json").read_text("utf-8"))
     [save] = manifest["saves"]
+    # The copies are other files, and have no stages yet.
+    manifest.pop("sha256", None)
+    save["files"] = {}
     save["parts"] = [
         _copied(source, target, part, number) for number in range(copies) for part in save["parts"]
     ]

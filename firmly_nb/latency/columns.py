@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -84,6 +84,39 @@ def flags(table: pd.DataFrame, name: str) -> NDArray[np.bool_]:
     if column.dtype == bool:
         return column.to_numpy()
     return column.fillna(value=False).to_numpy(bool)
+
+
+class Reads(NamedTuple):
+    """Number of events, how many of them share a read, and how many orders have events."""
+
+    events: int
+    coalesced: int
+    orders: int
+
+
+def reads_of(events: pd.DataFrame) -> Reads:
+    """Count the events that share a read with the one before.
+
+    Parameters
+    ----------
+    events
+        One row an event with ``recording_id`` and ``coalesced``; or one row an order with
+        ``n_events`` and ``n_coalesced``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> reads_of(pd.DataFrame({"recording_id": ["a", "a", "b"], "coalesced": [False, True, False]}))
+    Reads(events=3, coalesced=1, orders=2)
+    >>> reads_of(pd.DataFrame({"recording_id": [0, 1], "n_events": [2, 1], "n_coalesced": [1, 0]}))
+    Reads(events=3, coalesced=1, orders=2)
+    """
+    if "n_events" in events:
+        return Reads(int(events["n_events"].sum()), int(events["n_coalesced"].sum()), len(events))
+    if not len(events) or "coalesced" not in events:
+        return Reads(0, 0, 0)
+    together = int(events["coalesced"].to_numpy(bool).sum())
+    return Reads(len(events), together, events["recording_id"].nunique())
 
 
 def ended_ms(orders: pd.DataFrame) -> Floats:

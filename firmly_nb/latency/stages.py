@@ -119,6 +119,7 @@ class LastArrivals(NamedTuple):
     t_ms: Floats  # one row an order, one column a milestone
     uncertainty_us: Floats
     reads: Ints  # number of the read that brought it; -1 where it did not come
+    together: Flags  # whether its last event shares its read with the event before
     gathered: Flags  # for each order: all its events, of any name, came in at most two reads
 
 
@@ -164,6 +165,7 @@ def last_arrivals(
         row[orders] = np.arange(len(orders))
         t_ms, uncertainty_us = np.full((2, len(orders), len(lists[code])), np.nan)
         read = np.full(t_ms.shape, -1, dtype=np.int32)
+        together = np.zeros(t_ms.shape, dtype=bool)
         for column, name in enumerate(lists[code]):
             if name not in events:
                 continue
@@ -172,6 +174,7 @@ def last_arrivals(
             if len(used) > 1:
                 here = which[rows] == code
                 mine, rows = mine[here], row[rows[here]]
+            together[rows, column] = came.coalesced[mine]
             # Of several arrivals at one order the last one stays; of the order's end the first.
             if column == len(lists[code]) - 1 and name not in lists[code][:-1]:
                 mine, rows = mine[::-1], rows[::-1]
@@ -179,7 +182,9 @@ def last_arrivals(
             uncertainty_us[rows, column] = came.uncertainty_us[mine]
             read[rows, column] = reads[mine]
         found.append(
-            LastArrivals(lists[code], orders, t_ms, uncertainty_us, read, gathered[orders])
+            LastArrivals(
+                lists[code], orders, t_ms, uncertainty_us, read, together, gathered[orders]
+            )
         )
     return found
 
@@ -224,6 +229,8 @@ class StageColumns:
     duration_ms: Floats
     uncertainty_us: Floats
     coalesced: Flags
+    together: Flags  # whether the event that ended it shares its read with the one before
+    place: Ints  # among the stages of its order, from 0
     gathered: Flags
 
     def column(self, name: str) -> Any:
@@ -259,6 +266,7 @@ _NOTHING = LastArrivals(
     t_ms=np.empty((0, len(REFERENCE))),
     uncertainty_us=np.empty((0, len(REFERENCE))),
     reads=np.empty((0, len(REFERENCE)), np.int32),
+    together=np.empty((0, len(REFERENCE)), dtype=bool),
     gathered=np.empty(0, dtype=bool),
 )
 
@@ -271,14 +279,18 @@ def _merged(group: Sequence[LastArrivals]) -> LastArrivals:
     position[by_number] = np.arange(len(numbers))
     t_ms, uncertainty_us = np.empty((2, len(numbers), len(group[0].milestones)))
     reads, gathered = np.empty(t_ms.shape, np.int32), np.empty(len(numbers), dtype=bool)
+    together = np.empty(t_ms.shape, dtype=bool)
     begin = 0
     for one in group:
         rows = position[begin : begin + len(one.orders)]
         t_ms[rows], uncertainty_us[rows] = one.t_ms, one.uncertainty_us
         reads[rows], gathered[rows] = one.reads, one.gathered
+        together[rows] = one.together
         begin += len(rows)
     numbers = numbers[by_number]
-    return LastArrivals(group[0].milestones, numbers, t_ms, uncertainty_us, reads, gathered)
+    return LastArrivals(
+        group[0].milestones, numbers, t_ms, uncertainty_us, reads, together, gathered
+    )
 
 
 def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
@@ -314,7 +326,11 @@ def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
         reached = np.where(came, np.int32(previous), reached)
         begin, begin_us = np.where(came, end, begin), np.where(came, end_us, begin_us)
         begin_read = np.where(came, end_read, begin_read)
-    columns = (stage, begins, ends, start_ms, found.t_ms, duration_ms, uncertainty_us, coalesced)
+    place = np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape)
+    columns = (
+        *(stage, begins, ends, start_ms, found.t_ms, duration_ms, uncertainty_us),
+        *(coalesced, found.together, place),
+    )
     orders, gathered = (np.repeat(values, shape[1]) for values in (found.orders, found.gathered))
     return [orders, *(values.ravel() for values in columns), gathered]
 

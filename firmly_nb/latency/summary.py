@@ -33,7 +33,7 @@ from firmly_nb.latency.caveats import (
     from_planned_start,
     scheduled_ms,
 )
-from firmly_nb.latency.columns import coded, floats, is_value, positions
+from firmly_nb.latency.columns import coded, flags, floats, is_value, positions, reads_of
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
@@ -285,6 +285,8 @@ def _ends_coalesced(
     events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame
 ) -> NDArray[np.bool_]:
     """Return for each stage whether the event that ended it shares its read with the one before."""
+    if "together" in stages:
+        return flags(stages, "together")
     ends, milestones = coded(stages["to_milestone"])
     came, names = coded(events["milestone"])
     number = {name: code for code, name in enumerate(milestones)}
@@ -595,10 +597,10 @@ def _lag(orders: pd.DataFrame, parts: list[StageTimes]) -> Iterator[str]:
 
 
 def _coalesced(events: pd.DataFrame) -> Iterator[str]:
-    together = events["coalesced"].to_numpy(bool)
+    reads = reads_of(events)
     # The first event of an order has none before it.
-    others = len(events) - events["recording_id"].nunique()
-    share = together.sum() / others if others else 0.0
+    others = reads.events - reads.orders
+    share = reads.coalesced / others if others else 0.0
     if share > PART:
         yield (
             f"Coalesced: {percent(share)} of the events share a read with the one before; the gaps "

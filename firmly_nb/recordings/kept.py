@@ -155,7 +155,8 @@ def _remove_set(one: Kept) -> None:
     # Without its manifest the rest counts for nothing, whenever this ends.
     (one.path / MANIFEST).unlink()
     for kind in KINDS:
-        shutil.rmtree(one.path / kind)
+        with suppress(FileNotFoundError):  # a set of an older version has no stages
+            shutil.rmtree(one.path / kind)
     clear_unfinished(one.path / MANIFEST)
     (one.path / LOCK).unlink(missing_ok=True)
     with suppress(OSError):  # what somebody else put there stays

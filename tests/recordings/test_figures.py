@@ -11,9 +11,6 @@ import firmly_nb as fnb
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.records import End
-from firmly_nb.recordings import figures
-from firmly_nb.store.columns import PartFile
-from firmly_nb.store.schema import STORED_EVENTS
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, event, start
 from tests.store.stored_recordings import several
 
@@ -124,7 +121,10 @@ def test_figures_of_several_sets_and_journals_are_those_of_all_recordings(tmp_pa
 
 def test_the_numbers_are_those_of_the_tables_of_texts(folder, recs):
     found, by_text = fnb.load(folder).ends.stages, recs.ends.stages
-    names = [name for name in found if name != "recording_id"]
+    names = [name for name in by_text if name in found and name != "recording_id"]
+    # They stand stage by stage: put in the order of the table.
+    found = found.sort_values(["recording_id", "place"], ignore_index=True)
+    assert {"stage", "duration_ms", "uncertainty_us", "coalesced", "gathered"} < set(names)
     pd.testing.assert_frame_equal(
         pd.DataFrame(found[names]), pd.DataFrame(by_text[names]), check_exact=True
     )
@@ -132,35 +132,46 @@ def test_the_numbers_are_those_of_the_tables_of_texts(folder, recs):
     assert found["recording_id"].tolist() == number.tolist()
 
 
-def test_a_part_whose_events_are_damaged_is_left_out_of_the_figures(tmp_path, recs):
-    recs.save(tmp_path)
-    path = max((tmp_path / "events").rglob("*.parquet"), key=lambda path: path.stat().st_size)
+def damage(path):
+    """Overwrite some of a file."""
     content = bytearray(path.read_bytes())
     content[200:1200] = bytes(1000)
     path.write_bytes(content)
+
+
+def largest(folder):
+    """The largest file of a folder."""
+    return max(folder.rglob("*.parquet"), key=lambda path: path.stat().st_size)
+
+
+def test_figures_need_no_events_where_there_are_stages(tmp_path, recs):
+    recs.save(tmp_path)
+    damage(largest(tmp_path / "events"))
+    found = fnb.load(tmp_path)
+    same_figures(found, recs)
+    assert found.warnings == []
+
+
+def test_stages_that_are_damaged_are_made_of_the_events(tmp_path, recs):
+    recs.save(tmp_path)
+    damage(largest(tmp_path / "stages"))
+    found = fnb.load(tmp_path)
+    same_figures(found, recs)
+    [warning] = found.warnings
+    assert "made again of the events" in warning
+
+
+def test_a_part_without_stages_and_events_is_left_out_of_the_figures(tmp_path, recs):
+    recs.save(tmp_path)
+    path = largest(tmp_path / "events")
+    damage(path)
+    damage(tmp_path / "stages" / path.relative_to(tmp_path / "events"))
     found = fnb.load(tmp_path)
     lost = found.latency().table.set_index("stage")["n"]
     kept = recs.latency().table.set_index("stage")["n"]
     assert lost["creating-cart"] < kept["creating-cart"]
     assert lost["order"] == kept["order"]  # its time stands with the orders
     assert any("its" in text and "without their events" in text for text in found.warnings)
-
-
-def test_a_few_orders_are_read_without_the_rest(folder, recs, monkeypatch):
-    monkeypatch.setattr(figures, "FEW", 2)
-    read = set()
-    real = PartFile.read
-
-    def noted(self, names, groups=None):
-        if self.table is STORED_EVENTS:
-            read.add((self.path, groups is None and "event" in names))
-        return real(self, names, groups)
-
-    monkeypatch.setattr(PartFile, "read", noted)
-    chosen = fnb.load(folder)[7:9]
-    assert len(chosen.ends.stages) == len(recs[7:9].stages)
-    assert 1 <= len({path for path, _ in read}) <= 2
-    assert not any(whole for _, whole in read)
 
 
 def test_stages_that_are_read_as_a_table_have_the_ids(folder, recs):
