@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Positions = NDArray[np.signedinteger[Any]]
 
 
+FEW_CATEGORIES = 50  # of so many each is looked for by itself
+
+
 def coded(column: pd.Series) -> tuple[Codes, list[str]]:
     """Return each value's number, in order of appearance, and the values; a null has -1.
 
@@ -28,9 +31,30 @@ def coded(column: pd.Series) -> tuple[Codes, list[str]]:
     """
     import pandas as pd
 
-    # Of a categorical pandas looks at the codes alone; as texts it would be seconds.
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _of_categories(column)
     codes, names = pd.factorize(column)
     return codes, [str(name) for name in names]
+
+
+def _of_categories(column: pd.Series) -> tuple[Codes, list[str]]:
+    """Return the same of a categorical, whose codes need only be put in order of appearance."""
+    own, names = column.cat.codes.to_numpy(), column.cat.categories
+    if len(names) > FEW_CATEGORIES:
+        import pandas as pd
+
+        codes, found = pd.factorize(column)
+        return codes, [str(name) for name in found]
+    first = {}
+    for code in range(len(names)):
+        here = own == code
+        at = int(here.argmax()) if len(here) else 0
+        if len(here) and here[at]:
+            first[code] = at
+    present = sorted(first, key=first.__getitem__)
+    number = np.full(len(names) + 1, -1, dtype=np.intp)  # the last place is for code -1
+    number[present] = np.arange(len(present))
+    return number[own], [str(names[code]) for code in present]
 
 
 def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:
@@ -57,8 +81,15 @@ def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any
 
 def is_value(column: pd.Series, value: str) -> NDArray[np.bool_]:
     """Return for each row whether it has that value; a null has not."""
-    codes, names = coded(column)
-    found: NDArray[np.bool_] = codes == (names.index(value) if value in names else len(names))
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        names = column.cat.categories
+        code = names.get_loc(value) if value in names else len(names)
+        of_codes: NDArray[np.bool_] = column.cat.codes.to_numpy() == code
+        return of_codes
+    codes, known = coded(column)
+    found: NDArray[np.bool_] = codes == (known.index(value) if value in known else len(known))
     return found
 
 

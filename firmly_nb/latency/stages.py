@@ -12,6 +12,7 @@ which everything else takes times from, leaves these out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -460,7 +461,9 @@ class StageTimes(NamedTuple):
         return not len(self.rows) and bool(len(self.left_out_rows))
 
 
-def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
+def stage_times(
+    stages: pd.DataFrame, orders: pd.DataFrame, void: Voided | None = None
+) -> list[StageTimes]:
     """Return the times of each stage that hold, without those of cancelled orders.
 
     Parameters
@@ -469,6 +472,8 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
         Needs ``stage``, ``to_milestone``, and what ``voided`` needs.
     orders
         Needs ``outcome``, and what ``voided`` needs.
+    void
+        What ``voided`` says of them, if that is known already.
 
     Returns
     -------
@@ -476,7 +481,7 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
         In order of the milestones they end with; those after a gap behind the plain one. One that
         no order completed is there without times.
     """
-    void = voided(stages, orders)
+    void = void or voided(stages, orders)
     position = void.positions
     duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
     done = (position >= 0) & ~np.isnan(duration)
@@ -506,6 +511,33 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
             )
         )
     return found
+
+
+def by_appearance(stages: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that stands stage by stage with its stages in order of first appearance.
+
+    That is the order in which they appear in a table that stands order by order. Of some of the
+    orders it can be another than of all.
+
+    Parameters
+    ----------
+    stages
+        With ``place`` and numbers of orders, sorted by them within a stage; any other table is
+        returned as it is.
+    """
+    if "place" not in stages or not len(stages):
+        return stages
+    numbers = stages["recording_id"].to_numpy()
+    if bool((numbers[1:] >= numbers[:-1]).all()):
+        return stages
+    codes = stages["stage"].cat.codes.to_numpy()
+    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    blocks = list(pairwise(bounds))
+    place = stages["place"].to_numpy()
+    wanted = sorted(blocks, key=lambda block: (numbers[block[0]], place[block[0]]))
+    if wanted == blocks:
+        return stages
+    return stages.iloc[np.concatenate([np.arange(*block) for block in wanted])]
 
 
 def _in_order(stages: pd.DataFrame, codes: Codes, names: list[str]) -> list[int]:

@@ -29,7 +29,7 @@ from firmly_nb.recordings.sources import (
     parquet,
 )
 from firmly_nb.store.columns import at_once, failed, read_rows
-from firmly_nb.store.schema import STORED_EVENTS, STORED_STAGES, conform, series
+from firmly_nb.store.schema import STORED_EVENTS, STORED_STAGES, arrow_schema, conform, series
 from firmly_nb.store.stages import own_milestones, stage_files
 
 if TYPE_CHECKING:
@@ -230,8 +230,9 @@ class _Stages:
         # Rows come in any order, and are put in that of the orders here.
         self._db.execute("SET preserve_insertion_order = false")
         self._views: list[str] = []
-        if files.tables:
-            made = pa.concat_tables(files.tables).unify_dictionaries()
+        if files.tables or not files.paths:
+            nothing = arrow_schema(STORED_STAGES).empty_table()
+            made = pa.concat_tables([nothing, *files.tables]).unify_dictionaries()
             self._view(self._db.from_arrow(made).project("*, 0 AS first_row"))
         if files.paths:
             begins = pa.table({"filename": files.paths, "first_row": pa.array(files.begins)})
@@ -253,13 +254,15 @@ class _Stages:
             Which rows, with ``?`` for each of the values.
         """
         named = [f"{sql} AS {name}" for name, sql in columns.items()]
-        found = []
+        found: list[dict[str, Any]] = []
         for view in self._views:
             # Names of events are given as values: they may hold anything.
             asked = f"SELECT order_row + first_row AS row, {', '.join(named)} FROM {view}"  # noqa: S608 - its own names
             self._db.execute(f"{asked} WHERE {where}", values)
             found.append(self._db.fetchnumpy())
-        joined = {name: np.concatenate([one[name] for one in found]) for name in ("row", *columns)}
+        joined = found[0]
+        if len(found) > 1:
+            joined = {name: np.concatenate([one[name] for one in found]) for name in joined}
         numbers = self._number[joined.pop("row")]
         at = np.full(self._orders + 1, -1, dtype=np.int32)
         at[numbers] = np.arange(len(numbers), dtype=np.int32)

@@ -657,7 +657,10 @@ class _Ends:
         )
         numbers = self._positions[numbers].astype(np.int32)
         joined = compact(table, columns | {"recording_id": numbers})
-        return joined.take(np.argsort(numbers, kind="stable")).reset_index(drop=True)
+        in_order = np.argsort(numbers, kind="stable")
+        if "place" in columns:  # of stages, which may stand stage by stage
+            in_order = np.lexsort((joined["place"], numbers))
+        return joined.take(in_order).reset_index(drop=True)
 
 
 # Tables as DuckDB relations: the files of a saved set are asked where they lie.

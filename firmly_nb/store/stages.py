@@ -7,6 +7,7 @@ for; where nothing can be written they are made each time.
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,8 @@ from firmly_nb.store.columns import (
     PartFile,
     lost_stages,
 )
-from firmly_nb.store.files import STAGES as FOLDER
 from firmly_nb.store.files import (
+    MANIFEST,
     StoreError,
     finished,
     locked,
@@ -39,6 +40,7 @@ from firmly_nb.store.files import (
     staged,
     write_manifest,
 )
+from firmly_nb.store.files import STAGES as FOLDER
 from firmly_nb.store.schema import (
     STORED_EVENTS,
     STORED_ORDERS,
@@ -281,6 +283,9 @@ class StageFiles:
                 manifest = read_manifest(stored_set.root)
                 if manifest is None or manifest.is_damaged:
                     return frozenset()
+                # To look at a set is not to save to it: its age counts for ``firmly-nb prune``.
+                written = (stored_set.root / MANIFEST).stat()
+                times = (written.st_atime_ns, written.st_mtime_ns)
                 found: dict[str, Digest] = {}
                 for part in parts:
                     name = f"{FOLDER}/{part.name}"
@@ -293,8 +298,10 @@ class StageFiles:
                     # One that the manifest does not know was left by somebody who was killed.
                     (stored_set.root / name).unlink(missing_ok=True)
                     put_in(stored_set.root, staging, name)
+                    os.utime(stored_set.root / name, ns=times)
                 manifest = manifest.with_files(found)
                 write_manifest(stored_set.root, manifest)
+                os.utime(stored_set.root / MANIFEST, ns=times)
         except (OSError, StoreError, pa.ArrowException):
             return frozenset()
         stored_set.files |= manifest.files

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import firmly_nb as fnb
 from firmly_nb.latency.stages import STAGES
@@ -178,3 +181,61 @@ def test_stages_that_are_read_as_a_table_have_the_ids(folder, recs):
     stages = fnb.load(folder).stages
     assert list(stages.columns) == STAGES.names
     assert set(stages["recording_id"]) == {rec.recording_id for rec in recs}
+
+
+# Any orders.
+
+
+@st.composite
+def any_orders(draw):
+    """Some orders: times that are equal, one run or many, gathered, cancelled, out of order."""
+    runs = draw(st.sampled_from([[None], ["one"], ["one", "two"], [f"run {n}" for n in range(7)]]))
+    domains = draw(st.sampled_from([["a.test"], ["a.test", "b.test"]]))
+    step_ns = draw(st.sampled_from([1, 1_000, 250_000_000]))  # so few steps that times are equal
+    found = []
+    for number in range(draw(st.integers(0, 60))):
+        rng = random.Random(draw(st.integers(0, 2**20)))
+        own = rng.choice([None] * 9 + [["hello", "there", "hello"]])
+        names = list(own or rng.choice([NAMES] * 6 + [GUIDE]))[: rng.choice([9, 9, 9, 3, 2, 0])]
+        if rng.random() < 0.1:
+            rng.shuffle(names)
+        if names and rng.random() < 0.2:
+            names.insert(rng.randrange(len(names)), rng.choice(names))
+        t_ns, events = 1_000_000, []
+        together = rng.choice([0.0, 0.0, 0.1, 1.0])
+        for seq, name in enumerate(names, start=1):
+            t_ns += rng.randrange(4) * step_ns
+            unsure, shared = rng.choice([0.0, 40.0, 9e5]), rng.random() < together
+            odd = {"uncertainty_us": unsure, "coalesced": shared}
+            events.append(event(seq, name, t_ns=t_ns, **odd))
+        begun = start(
+            number,
+            started_at_ns=BEGIN + rng.randrange(5 * number + 1) * 20_000 * SECOND,
+            domain=rng.choice(domains),
+            run_id=rng.choice(runs),
+            schedule_lag_ns=rng.choice([None, 0, 3_000_000_000]),
+            milestones=own,
+        )
+        found.append(fnb.Recording([begun, *events, End(rng.choice(FATES), t_ns + 5)]))
+    return fnb.Recordings(found)
+
+
+@settings(max_examples=8, deadline=None)
+@given(any_orders(), st.integers(1, 3))
+def test_the_figures_of_any_orders_are_the_same_from_memory_and_from_a_set(recs, savings):
+    with TemporaryDirectory() as folder:
+        for part in range(savings):
+            recs[part::savings].save(folder)
+        found = fnb.load(folder)
+        # In the order of the set, which is that of their starts.
+        by_id = {rec.recording_id: rec for rec in recs}
+        expected = fnb.Recordings(by_id[name] for name in found.orders["recording_id"])
+        same_figures(found, expected)
+        half = len(recs) // 2
+        assert repr(found[:half].compare(found[half:])) == repr(
+            expected[:half].compare(expected[half:])
+        )
+        assert repr(found.slo(1500, 0.9)) == repr(expected.slo(1500, 0.9))
+        for verb in ("latency", "outcomes", "funnel"):
+            one, other = (getattr(each.by("domain"), verb)() for each in (found, expected))
+            assert repr(one) == repr(other)
