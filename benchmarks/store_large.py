@@ -1,8 +1,10 @@
 """Measure very large saved sets: ``python -m benchmarks.store_large SET COPIES``.
 
 Each part of a set (``python -m benchmarks.store --folder SET`` keeps one) is copied so many times,
-with other ids and later days and without what came in its events, which no figure reads. Then each
-verb is called once, in one process. The table is printed and written to
+with other ids and later days and without what came in its events, which no figure reads. The copies
+gain their stages, then each verb is called once, in one process. Beside it DuckDB alone puts the
+events of the same files beside one another, order by order, and asks for the same quantiles, in a
+process of its own, before and after. The table is printed and written to
 ``docs/benchmarks-store-large.md``.
 """
 
@@ -14,11 +16,13 @@ import json
 import os
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.quiet import Foreign
 
@@ -36,6 +40,9 @@ def grow(source: Path, target: Path, copies: int) -> int:
     """Write the copies as one set; return how many events it has."""
     manifest = json.loads((source / "manifest.json").read_text("utf-8"))
     [save] = manifest["saves"]
+    # The copies are other files, and have no stages yet.
+    manifest.pop("sha256", None)
+    save["files"] = {}
     save["parts"] = [
         _copied(source, target, part, number) for number in range(copies) for part in save["parts"]
     ]
@@ -80,44 +87,115 @@ def _renamed(table: pa.Table, number: int) -> pa.Table:
     return table
 
 
-def measure(folder: Path) -> list[str]:
-    """Call each verb once; return the lines of the table."""
+VERBS = ("latency", "outcomes", "funnel", "completion", "drift")
+EVENTS = ("creating-cart", "item-added", "shipping-updated", "order-placed")
+ROUNDS = 3
+
+
+def verbs(folder: Path) -> list[Cost]:
+    """Call each verb once."""
     import scipy.special
     import scipy.stats  # noqa: F401 - loaded beforehand
 
     import firmly_nb as fnb
+    import firmly_nb.latency.summary
     import firmly_nb.recordings.stored
 
-    lines: list[str] = []
-
-    def timed(what: str, work: Callable[[], Any]) -> Any:
-        began, used = time.perf_counter(), time.process_time()
-        result = work()
-        seconds, busy = time.perf_counter() - began, time.process_time() - used
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        lines.append(f"| `{what}` | {seconds:.2f} | {busy:.2f} | {peak:,.0f} |")
-        return result
-
-    recs = timed("fnb.load(...)", lambda: fnb.load(folder))
-    for verb in ("latency", "outcomes", "funnel", "completion", "drift"):
-        timed(f"{verb}()", getattr(recs, verb))
+    lines: list[Cost] = []
+    recs = timed("fnb.load(...)", lambda: fnb.load(folder), lines)
+    for verb in VERBS:
+        timed(f"{verb}()", getattr(recs, verb), lines)
     return lines
 
 
-def report(events: int, lines: list[str], foreign: float) -> str:
-    """Write the page."""
-    return f"""# Very large saved sets: every verb, once
+def plain(folder: Path) -> list[Cost]:
+    """Put events beside one another with DuckDB alone, and ask for quantiles of the stages."""
+    import duckdb
 
-Written by `python -m benchmarks.store_large`. {events:,} events, in the structure of
-[the smaller set](benchmarks-store.md); {os.cpu_count()} processors. One process, everything
-imported beforehand, files in the system's cache. The processors' time is that of this process;
-other programs used {foreign:.0%} of the machine meanwhile.
+    last = [f"max(t_ms) FILTER (event = '{name}') AS e{n}" for n, name in enumerate(EVENTS)]
+    took = ["e0", *(f"e{n} - e{n - 1}" for n in range(1, len(EVENTS)))]
+    asked = ", ".join(f"quantile_cont({one}, [0.5, 0.9, 0.95])" for one in took)
+    query = (
+        f"WITH orders AS (SELECT recording_id, {', '.join(last)} FROM "
+        f"read_parquet('{folder}/events/**/*.parquet') GROUP BY recording_id) "
+        f"SELECT {asked} FROM orders"
+    )
+    lines: list[Cost] = []
+    timed("DuckDB alone", lambda: duckdb.connect().execute(query).fetchall(), lines)
+    return lines
+
+
+def timed(what: str, work: Callable[[], Any], lines: list[Cost]) -> Any:
+    """Do something and note what it cost."""
+    began, used = time.perf_counter(), time.process_time()
+    result = work()
+    seconds, busy = time.perf_counter() - began, time.process_time() - used
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines.append(Cost(what, seconds, busy, peak))
+    return result
+
+
+class Cost(NamedTuple):
+    """What something cost: s by the clock, s of processors, MiB at the peak of its process."""
+
+    what: str
+    seconds: float
+    busy: float
+    peak: float
+
+
+def alone(what: str, folder: Path) -> list[Cost]:
+    """Measure in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.store_large", "--alone", what, str(folder), "0"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [Cost(*one) for one in json.loads(done.stdout)]
+
+
+def measure(folder: Path) -> list[list[Cost]]:
+    """Measure both in turns, so that what else the machine does meets both."""
+    alone("verbs", folder)  # the stages are made, the files are in the cache
+    return [[*alone("plain", folder), *alone("verbs", folder)] for _ in range(ROUNDS)]
+
+
+def report(events: int, rounds: list[list[Cost]], foreign: float) -> str:
+    """Write the page."""
+    costs = [
+        Cost(each[0].what, *(median(one[n] for one in each) for n in range(1, 4)))
+        for each in zip(*rounds, strict=True)
+    ]
+    names = [costs[0].what, *(f"`{one.what}`" for one in costs[1:])]
+    lines = [
+        f"| {name} | {one.seconds:.2f} | {one.busy:.2f} | {one.peak:,.0f} |"
+        for name, one in zip(names, costs, strict=True)
+    ]
+    ratios = [
+        (
+            latency.busy / alone.busy,
+            (load.busy + latency.busy) / alone.busy,
+            latency.peak / alone.peak,
+        )
+        for alone, load, latency, *_ in rounds
+    ]
+    of_latency, with_load, of_memory = (median(each) for each in zip(*ratios, strict=True))
+    return f"""# Very large saved sets: every verb, beside DuckDB alone
+
+Written by `python -m benchmarks.store_large SET COPIES`, of a set that
+`python -m benchmarks.store --folder SET` made. {events:,} events, in the structure of
+[the smaller set](benchmarks-store.md); {os.cpu_count()} processors. Other programs used
+{foreign:.0%} of the machine meanwhile. Everything was imported beforehand, the files were in the
+system's cache. Medians of {ROUNDS} rounds.
+
+DuckDB alone puts the events of the same files beside one another, order by order, and asks for
+three quantiles of each stage. It has no intervals, outcomes and rules, and leaves no time out that
+says nothing. In each round it ran in one process, and the verbs in another, in this order.
 
 | what | s by the clock | s of processors | MiB at the peak so far |
 | --- | ---: | ---: | ---: |
 {chr(10).join(lines)}
 
-Each verb reads what it needs and that only: `outcomes()` alone reads no events.
+`latency()` took {of_latency:.1f} times the processors of DuckDB alone, with `fnb.load`
+{with_load:.1f} times, and {of_memory:.1f} times the memory. Statistics read the stages and the
+orders of a set, and no events; `outcomes()` reads no stages.
 """
 
 
@@ -125,17 +203,24 @@ def main() -> int:
     """Copy the set, measure, print the table and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store_large", description=__doc__)
     parser.add_argument("set", type=Path)
-    parser.add_argument("copies", type=int)
+    parser.add_argument("copies", type=int, help="0: measure the set itself")
     parser.add_argument("--no-page", action="store_true", help="print only")
+    parser.add_argument("--alone", choices=["plain", "verbs"], help="measure one, print JSON")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="firmly-nb-large-"))
+    if options.alone:
+        print(json.dumps({"plain": plain, "verbs": verbs}[options.alone](options.set)))
+        return 0
+    folder = Path(tempfile.mkdtemp(prefix="firmly-nb-large-")) if options.copies else options.set
     try:
-        events = grow(options.set, folder, options.copies)
+        if options.copies:
+            events = grow(options.set, folder, options.copies)
+        else:
+            events = int(json.loads((folder / "manifest.json").read_text("utf-8"))["events"])
         foreign = Foreign()
-        lines = measure(folder)
-        page = report(events, lines, foreign.share())
+        page = report(events, measure(folder), foreign.share())
     finally:
-        shutil.rmtree(folder)
+        if options.copies:
+            shutil.rmtree(folder)
     print(page)
     if not options.no_page:
         PAGE.write_text(page, encoding="utf-8")

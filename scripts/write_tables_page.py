@@ -25,7 +25,7 @@ from firmly_nb.latency.summary import LATENCY
 from firmly_nb.latency.targets import CONCURRENCY, SLO
 from firmly_nb.recorder.tables import EVENTS, HEADERS, HOSTS, ORDERS
 from firmly_nb.schema import Table
-from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS
+from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, STORED_STAGES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MESSAGES_INTRODUCTION = """\
@@ -73,7 +73,7 @@ def tables() -> list[Table]:
         CONCURRENCY,
     ]
     found += [catalogue.PRODUCTS, catalogue.VARIANTS, catalogue.FOUND, CONFORMANCE]
-    found += [STORED_ORDERS, STORED_EVENTS]
+    found += [STORED_ORDERS, STORED_EVENTS, STORED_STAGES]
     return found
 
 

@@ -45,6 +45,8 @@ def _run_commands(commands):
         code = subprocess.run(shlex.split(command, comments=True)).returncode
         assert code == int(said[1] if said else 0), (code, command)
 """
+# Pictures are for other tests; of the second warning Dask is the cause, with newest pandas.
+PASSED_OVER = ("-W", "ignore:Charts have no pictures", "-W", "ignore:The inplace keyword")
 WITH_CODE = [page for page in PAGES if program(page).strip()]
 
 
@@ -68,7 +70,7 @@ def ran(request, tmp_path_factory):
         head = f"exec({RUN_COMMANDS!r}, globals())"
         (folder / "page.py").write_text(f"{head}{program(page)}\n", "utf-8")
         return subprocess.run(
-            [sys.executable, "-W", "error", "-W", "ignore:Charts have no pictures", "page.py"],
+            [sys.executable, "-W", "error", *PASSED_OVER, "page.py"],
             cwd=folder,
             env={**environment, "FIRMLY_NB_HOME": str(folder / "home")},
             capture_output=True,

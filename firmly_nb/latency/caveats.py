@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.stages import Voided
+
     Flags = NDArray[np.bool_]
     Floats = NDArray[np.float64]
 
@@ -103,7 +105,12 @@ class Claims:
         return "".join(self.table.loc[self.table["code"] == code, "text"])
 
 
-def claims(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> Claims:
+def claims(
+    events: pd.DataFrame,
+    stages: pd.DataFrame,
+    orders: pd.DataFrame,
+    void: Voided | None = None,
+) -> Claims:
     """Return what recordings cannot say.
 
     Parameters
@@ -116,6 +123,8 @@ def claims(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
     orders
         Needs ``recording_id``, ``outcome``, ``time_to_order_placed_ms``. A further column of
         ``ORDERS`` that is missing cannot show its caveat.
+    void
+        What ``voided`` says of the stages, if that is known already.
 
     Examples
     --------
@@ -129,7 +138,7 @@ def claims(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
     """
     if not len(orders):
         return Claims(CAVEATS.empty(), frozenset(), from_planned_start=False)
-    of_stages, buffered = _of_stages(stages, orders)
+    of_stages, buffered = _of_stages(stages, orders, void or voided(stages, orders))
     late = _late_start(orders)
     found = [
         *of_stages,
@@ -148,9 +157,10 @@ class _Caveat(NamedTuple):
     text: str
 
 
-def _of_stages(stages: pd.DataFrame, orders: pd.DataFrame) -> tuple[list[_Caveat], frozenset[str]]:
+def _of_stages(
+    stages: pd.DataFrame, orders: pd.DataFrame, void: Voided
+) -> tuple[list[_Caveat], frozenset[str]]:
     """Return the caveats of times of stages, and the merchants that have none."""
-    void = voided(stages, orders)
     found = []
     took_ms = floats(stages["duration_ms"])
     together = flags(stages, "coalesced")

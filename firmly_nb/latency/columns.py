@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Positions = NDArray[np.signedinteger[Any]]
 
 
+FEW_CATEGORIES = 50  # of so many each is looked for by itself
+
+
 def coded(column: pd.Series) -> tuple[Codes, list[str]]:
     """Return each value's number, in order of appearance, and the values; a null has -1.
 
@@ -28,9 +31,30 @@ def coded(column: pd.Series) -> tuple[Codes, list[str]]:
     """
     import pandas as pd
 
-    # Of a categorical pandas looks at the codes alone; as texts it would be seconds.
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _of_categories(column)
     codes, names = pd.factorize(column)
     return codes, [str(name) for name in names]
+
+
+def _of_categories(column: pd.Series) -> tuple[Codes, list[str]]:
+    """Return the same of a categorical, whose codes need only be put in order of appearance."""
+    own, names = column.cat.codes.to_numpy(), column.cat.categories
+    if len(names) > FEW_CATEGORIES:
+        import pandas as pd
+
+        codes, found = pd.factorize(column)
+        return codes, [str(name) for name in found]
+    first = {}
+    for code in range(len(names)):
+        here = own == code
+        at = int(here.argmax()) if len(here) else 0
+        if len(here) and here[at]:
+            first[code] = at
+    present = sorted(first, key=first.__getitem__)
+    number = np.full(len(names) + 1, -1, dtype=np.intp)  # the last place is for code -1
+    number[present] = np.arange(len(present))
+    return number[own], [str(names[code]) for code in present]
 
 
 def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:
@@ -57,8 +81,15 @@ def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any
 
 def is_value(column: pd.Series, value: str) -> NDArray[np.bool_]:
     """Return for each row whether it has that value; a null has not."""
-    codes, names = coded(column)
-    found: NDArray[np.bool_] = codes == (names.index(value) if value in names else len(names))
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        names = column.cat.categories
+        code = names.get_loc(value) if value in names else len(names)
+        of_codes: NDArray[np.bool_] = column.cat.codes.to_numpy() == code
+        return of_codes
+    codes, known = coded(column)
+    found: NDArray[np.bool_] = codes == (known.index(value) if value in known else len(known))
     return found
 
 
@@ -84,6 +115,39 @@ def flags(table: pd.DataFrame, name: str) -> NDArray[np.bool_]:
     if column.dtype == bool:
         return column.to_numpy()
     return column.fillna(value=False).to_numpy(bool)
+
+
+class Reads(NamedTuple):
+    """Number of events, how many of them share a read, and how many orders have events."""
+
+    events: int
+    coalesced: int
+    orders: int
+
+
+def reads_of(events: pd.DataFrame) -> Reads:
+    """Count the events that share a read with the one before.
+
+    Parameters
+    ----------
+    events
+        One row an event with ``recording_id`` and ``coalesced``; or one row an order with
+        ``n_events`` and ``n_coalesced``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> reads_of(pd.DataFrame({"recording_id": ["a", "a", "b"], "coalesced": [False, True, False]}))
+    Reads(events=3, coalesced=1, orders=2)
+    >>> reads_of(pd.DataFrame({"recording_id": [0, 1], "n_events": [2, 1], "n_coalesced": [1, 0]}))
+    Reads(events=3, coalesced=1, orders=2)
+    """
+    if "n_events" in events:
+        return Reads(int(events["n_events"].sum()), int(events["n_coalesced"].sum()), len(events))
+    if not len(events) or "coalesced" not in events:
+        return Reads(0, 0, 0)
+    together = int(events["coalesced"].to_numpy(bool).sum())
+    return Reads(len(events), together, events["recording_id"].nunique())
 
 
 def ended_ms(orders: pd.DataFrame) -> Floats:

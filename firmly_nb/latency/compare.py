@@ -30,6 +30,7 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.answers import Whole, answers, method_of, stage_answers
 from firmly_nb.latency.asked import limit_of, share_of
 from firmly_nb.latency.caveats import Claims, claims
+from firmly_nb.latency.columns import reads_of
 from firmly_nb.latency.design import (
     DESIGN,
     ENOUGH_RUNS,
@@ -380,12 +381,8 @@ def _claimed_rows(tables: Sequence[Tables], known: Sequence[Claims]) -> list[Dif
     if any(one.from_planned_start for one in known):
         told = ["late" if one.from_planned_start else "kept" for one in known]
         rows.append(difference("schedule", told, NOTED))
-    shares = [
-        float(table[0]["coalesced"].mean())
-        if len(table[0]) and "coalesced" in table[0]
-        else math.nan
-        for table in tables
-    ]
+    reads = [reads_of(table[0]) for table in tables]
+    shares = [one.coalesced / one.events if one.events else math.nan for one in reads]
     if abs(shares[0] - shares[1]) >= UNLIKE:
         told = [f"{percent(one)} coalesced" for one in shares]
         rows.append(difference("coalesced events", told, NOTED))

@@ -39,6 +39,7 @@ from firmly_nb.latency.columns import positions
 from firmly_nb.latency.design import arrange, sides, without_merchants
 from firmly_nb.latency.quantiles import quantile_name, type_7
 from firmly_nb.latency.questions import NARROW, Levels, difference_of_shares, typical
+from firmly_nb.latency.stages import by_appearance
 from firmly_nb.latency.summary import (
     NO_STAGES,
     ORDER,
@@ -155,7 +156,7 @@ def split(tables: Tables, codes: Codes, groups: int) -> list[Tables]:
         own = orders.iloc[rows[group]]
         if by_number:
             own = own.assign(recording_id=np.arange(len(own), dtype=np.int32))
-        found.append((pieces[0], pieces[1], own))
+        found.append((pieces[0], by_appearance(pieces[1]), own))
     return found
 
 

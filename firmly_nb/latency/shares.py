@@ -391,12 +391,13 @@ def _seen(
     ids, names = coded(stages["to_milestone"])
     # Rows of a recording stand together, its milestones in order.
     position = positions(orders, stages)
-    common = _common_vocabulary(ids, position)
+    common = _common_vocabulary(ids, position, stages)
     column = np.full(len(names), -1)
     column[common] = np.arange(len(common))
     wanted = (position >= 0) & (column[ids] >= 0) if len(ids) else np.zeros(0, bool)
     seen = np.zeros((len(orders), len(common)), dtype=bool)
-    came = stages["end_ms"].notna().to_numpy(bool)[wanted]
+    # A table for figures has no further column that says so.
+    came = stages["end_ms" if "end_ms" in stages else "duration_ms"].notna().to_numpy(bool)[wanted]
     seen[position[wanted], column[ids[wanted]]] = came
     speaks = np.zeros(len(orders), dtype=bool)
     speaks[position[wanted]] = True
@@ -410,16 +411,24 @@ def _without_stages(position: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
     return absent
 
 
-def _common_vocabulary(ids: NDArray[np.intp], position: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the milestones, in order, of the sequence that most orders have."""
-    if not len(ids):
-        return ids
-    begins = np.flatnonzero(np.concatenate([[True], position[1:] != position[:-1]]))
-    first = np.bincount(ids[begins])
-    start = begins[np.argmax(ids[begins] == first.argmax())]
-    end = np.searchsorted(begins, start, side="right")
-    stop = begins[end] if end < len(begins) else len(ids)
-    return ids[start:stop]
+def _common_vocabulary(
+    ids: NDArray[np.intp], position: NDArray[np.intp], stages: pd.DataFrame
+) -> NDArray[np.intp]:
+    """Return the milestones, in order, of the sequence that most of the orders have."""
+    known = np.flatnonzero(position >= 0)
+    if not len(known):  # all were cancelled
+        return np.arange(ids.max(initial=-1) + 1)
+    ids, position = ids[known], position[known]
+    if "place" in stages:
+        place = stages["place"].to_numpy()[known]
+        firsts = np.flatnonzero(place == 0)
+    else:
+        # Rows of an order stand together, its milestones in order.
+        place = np.arange(len(ids))
+        firsts = np.flatnonzero(np.concatenate([[True], position[1:] != position[:-1]]))
+    most = np.bincount(ids[firsts]).argmax()
+    rows = np.flatnonzero(position == position[firsts[ids[firsts] == most]].min())
+    return ids[rows[np.argsort(place[rows])]]
 
 
 # The completion curve: which share of the attempted orders was placed within how long.

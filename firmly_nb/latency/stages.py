@@ -12,6 +12,7 @@ which everything else takes times from, leaves these out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,6 +120,7 @@ class LastArrivals(NamedTuple):
     t_ms: Floats  # one row an order, one column a milestone
     uncertainty_us: Floats
     reads: Ints  # number of the read that brought it; -1 where it did not come
+    together: Flags  # whether its last event shares its read with the event before
     gathered: Flags  # for each order: all its events, of any name, came in at most two reads
 
 
@@ -164,6 +166,7 @@ def last_arrivals(
         row[orders] = np.arange(len(orders))
         t_ms, uncertainty_us = np.full((2, len(orders), len(lists[code])), np.nan)
         read = np.full(t_ms.shape, -1, dtype=np.int32)
+        together = np.zeros(t_ms.shape, dtype=bool)
         for column, name in enumerate(lists[code]):
             if name not in events:
                 continue
@@ -172,6 +175,7 @@ def last_arrivals(
             if len(used) > 1:
                 here = which[rows] == code
                 mine, rows = mine[here], row[rows[here]]
+            together[rows, column] = came.coalesced[mine]
             # Of several arrivals at one order the last one stays; of the order's end the first.
             if column == len(lists[code]) - 1 and name not in lists[code][:-1]:
                 mine, rows = mine[::-1], rows[::-1]
@@ -179,7 +183,9 @@ def last_arrivals(
             uncertainty_us[rows, column] = came.uncertainty_us[mine]
             read[rows, column] = reads[mine]
         found.append(
-            LastArrivals(lists[code], orders, t_ms, uncertainty_us, read, gathered[orders])
+            LastArrivals(
+                lists[code], orders, t_ms, uncertainty_us, read, together, gathered[orders]
+            )
         )
     return found
 
@@ -224,6 +230,8 @@ class StageColumns:
     duration_ms: Floats
     uncertainty_us: Floats
     coalesced: Flags
+    together: Flags  # whether the event that ended it shares its read with the one before
+    place: Ints  # among the stages of its order, from 0
     gathered: Flags
 
     def column(self, name: str) -> Any:
@@ -259,6 +267,7 @@ _NOTHING = LastArrivals(
     t_ms=np.empty((0, len(REFERENCE))),
     uncertainty_us=np.empty((0, len(REFERENCE))),
     reads=np.empty((0, len(REFERENCE)), np.int32),
+    together=np.empty((0, len(REFERENCE)), dtype=bool),
     gathered=np.empty(0, dtype=bool),
 )
 
@@ -271,14 +280,18 @@ def _merged(group: Sequence[LastArrivals]) -> LastArrivals:
     position[by_number] = np.arange(len(numbers))
     t_ms, uncertainty_us = np.empty((2, len(numbers), len(group[0].milestones)))
     reads, gathered = np.empty(t_ms.shape, np.int32), np.empty(len(numbers), dtype=bool)
+    together = np.empty(t_ms.shape, dtype=bool)
     begin = 0
     for one in group:
         rows = position[begin : begin + len(one.orders)]
         t_ms[rows], uncertainty_us[rows] = one.t_ms, one.uncertainty_us
         reads[rows], gathered[rows] = one.reads, one.gathered
+        together[rows] = one.together
         begin += len(rows)
     numbers = numbers[by_number]
-    return LastArrivals(group[0].milestones, numbers, t_ms, uncertainty_us, reads, gathered)
+    return LastArrivals(
+        group[0].milestones, numbers, t_ms, uncertainty_us, reads, together, gathered
+    )
 
 
 def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
@@ -314,7 +327,11 @@ def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
         reached = np.where(came, np.int32(previous), reached)
         begin, begin_us = np.where(came, end, begin), np.where(came, end_us, begin_us)
         begin_read = np.where(came, end_read, begin_read)
-    columns = (stage, begins, ends, start_ms, found.t_ms, duration_ms, uncertainty_us, coalesced)
+    place = np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape)
+    columns = (
+        *(stage, begins, ends, start_ms, found.t_ms, duration_ms, uncertainty_us),
+        *(coalesced, found.together, place),
+    )
     orders, gathered = (np.repeat(values, shape[1]) for values in (found.orders, found.gathered))
     return [orders, *(values.ravel() for values in columns), gathered]
 
@@ -444,7 +461,9 @@ class StageTimes(NamedTuple):
         return not len(self.rows) and bool(len(self.left_out_rows))
 
 
-def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
+def stage_times(
+    stages: pd.DataFrame, orders: pd.DataFrame, void: Voided | None = None
+) -> list[StageTimes]:
     """Return the times of each stage that hold, without those of cancelled orders.
 
     Parameters
@@ -453,6 +472,8 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
         Needs ``stage``, ``to_milestone``, and what ``voided`` needs.
     orders
         Needs ``outcome``, and what ``voided`` needs.
+    void
+        What ``voided`` says of them, if that is known already.
 
     Returns
     -------
@@ -460,7 +481,7 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
         In order of the milestones they end with; those after a gap behind the plain one. One that
         no order completed is there without times.
     """
-    void = voided(stages, orders)
+    void = void or voided(stages, orders)
     position = void.positions
     duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
     done = (position >= 0) & ~np.isnan(duration)
@@ -490,6 +511,33 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
             )
         )
     return found
+
+
+def by_appearance(stages: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that stands stage by stage with its stages in order of first appearance.
+
+    That is the order in which they appear in a table that stands order by order. Of some of the
+    orders it can be another than of all.
+
+    Parameters
+    ----------
+    stages
+        With ``place`` and numbers of orders, sorted by them within a stage; any other table is
+        returned as it is.
+    """
+    if "place" not in stages or not len(stages):
+        return stages
+    numbers = stages["recording_id"].to_numpy()
+    if bool((numbers[1:] >= numbers[:-1]).all()):
+        return stages
+    codes = stages["stage"].cat.codes.to_numpy()
+    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    blocks = list(pairwise(bounds))
+    place = stages["place"].to_numpy()
+    wanted = sorted(blocks, key=lambda block: (numbers[block[0]], place[block[0]]))
+    if wanted == blocks:
+        return stages
+    return stages.iloc[np.concatenate([np.arange(*block) for block in wanted])]
 
 
 def _in_order(stages: pd.DataFrame, codes: Codes, names: list[str]) -> list[int]:

@@ -35,7 +35,7 @@ from firmly_nb.latency.caveats import (
     from_planned_start,
     scheduled_ms,
 )
-from firmly_nb.latency.columns import coded, floats, is_value, positions
+from firmly_nb.latency.columns import coded, flags, floats, is_value, positions, reads_of
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
@@ -48,6 +48,7 @@ from firmly_nb.latency.stages import (
     OUT_OF_ORDER,
     StageTimes,
     stage_times,
+    voided,
 )
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
@@ -179,13 +180,15 @@ def latency_table(
     >>> latency_table(pd.DataFrame(), STAGES.empty(), nothing)["stage"].tolist()
     []
     """
-    return _table(events, stages, orders, level, quantiles)[0]
+    times = stage_times(stages, orders) if len(orders) else []
+    return _table(events, stages, orders, times, level, quantiles)[0]
 
 
 def _table(
     events: pd.DataFrame,
     stages: pd.DataFrame,
     orders: pd.DataFrame,
+    times: Sequence[StageTimes],
     level: float,
     ps: Sequence[float],
 ) -> tuple[pd.DataFrame, dict[str, Estimates]]:
@@ -195,7 +198,7 @@ def _table(
         return table.empty(), {}
     counted = ~is_value(orders["outcome"], CANCELLED)
     units = units_of(orders)
-    parts = parts_of(events, stages, orders)
+    parts = _parts_of(events, stages, orders, times)
     found = {part.stage: estimates_of(part, ps, level) for part in parts}
     tried = Units(units.runs, None, units.place).of(counted)
     rows = [_row(part, found[part.stage], counted, tried, level) for part in parts]
@@ -204,10 +207,16 @@ def _table(
 
 def parts_of(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[Part]:
     """Return what the rows of a table of times are made of, row by row."""
+    return _parts_of(events, stages, orders, stage_times(stages, orders))
+
+
+def _parts_of(
+    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, times: Sequence[StageTimes]
+) -> list[Part]:
     counted = ~is_value(orders["outcome"], CANCELLED)
     units = units_of(orders)
     return [
-        *_stage_parts(events, stages, orders, units),
+        *_stage_parts(events, stages, orders, times, units),
         *_order_parts(orders, counted, units),
     ]
 
@@ -263,14 +272,18 @@ def _order_parts(orders: pd.DataFrame, counted: NDArray[np.bool_], units: Units)
 
 
 def _stage_parts(
-    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, units: Units
+    events: pd.DataFrame,
+    stages: pd.DataFrame,
+    orders: pd.DataFrame,
+    times: Sequence[StageTimes],
+    units: Units,
 ) -> list[Part]:
     together = _ends_coalesced(events, stages, orders)
     placed_ms = floats(orders["time_to_order_placed_ms"])
     is_placed = is_value(orders["outcome"], PLACED)
     of_order_ms = np.where(is_placed, np.nan_to_num(placed_ms), 0.0)
     parts = []
-    for one in stage_times(stages, orders):
+    for one in times:
         # An order whose time of the stage is not known says nothing of its share.
         whole = float(of_order_ms.sum() - of_order_ms[one.left_out_orders].sum())
         spent = float(one.times_ms[is_placed[one.orders]].sum())
@@ -303,6 +316,8 @@ def _ends_coalesced(
     events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame
 ) -> NDArray[np.bool_]:
     """Return for each stage whether the event that ended it shares its read with the one before."""
+    if "together" in stages:
+        return flags(stages, "together")
     ends, milestones = coded(stages["to_milestone"])
     came, names = coded(events["milestone"])
     number = {name: code for code, name in enumerate(milestones)}
@@ -522,9 +537,19 @@ def sentences(
     """
     if not len(orders):
         return []
-    times = stage_times(stages, orders)
+    void = voided(stages, orders)
+    times = stage_times(stages, orders, void)
+    return _sentences(events, orders, times, claims(events, stages, orders, void), quantiles)
+
+
+def _sentences(
+    events: pd.DataFrame,
+    orders: pd.DataFrame,
+    times: Sequence[StageTimes],
+    known: Claims,
+    quantiles: Sequence[float],
+) -> list[str]:
     parts = [part for part in times if len(part.times_ms)]
-    known = claims(events, stages, orders)
     found = [
         *_caveats(known, times),
         *_few_orders(orders, max(quantiles)),
@@ -614,10 +639,10 @@ def _lag(orders: pd.DataFrame, parts: list[StageTimes]) -> Iterator[str]:
 
 
 def _coalesced(events: pd.DataFrame) -> Iterator[str]:
-    together = events["coalesced"].to_numpy(bool)
+    reads = reads_of(events)
     # The first event of an order has none before it.
-    others = len(events) - events["recording_id"].nunique()
-    share = together.sum() / others if others else 0.0
+    others = reads.events - reads.orders
+    share = reads.coalesced / others if others else 0.0
     if share > PART:
         yield (
             f"Coalesced: {percent(share)} of the events share a read with the one before; the gaps "
@@ -625,7 +650,7 @@ def _coalesced(events: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _caveats(known: Claims, times: list[StageTimes]) -> Iterator[str]:
+def _caveats(known: Claims, times: Sequence[StageTimes]) -> Iterator[str]:
     """Say what the times cannot tell; single times that are left out are counted in the table."""
     lost = [part.left_out.get(COALESCED, 0) > PART * part.reached for part in times]
     for code in (BUFFERED, *([COALESCED] if any(lost) else []), *OF_TIMES):
@@ -699,11 +724,18 @@ def summary(
     quantiles
         Which quantiles, between 0 and 1.
     """
-    table, intervals = _table(events, stages, orders, level, quantiles)
+    times: list[StageTimes] = []
+    said: list[str] = []
+    if len(orders):
+        # Of millions of stages each look takes its time: they are looked at once.
+        void = voided(stages, orders)
+        times = stage_times(stages, orders, void)
+        said = _sentences(events, orders, times, claims(events, stages, orders, void), quantiles)
+    table, intervals = _table(events, stages, orders, times, level, quantiles)
     return LatencySummary(
         table=table,
         outcomes=outcome_table(orders, level),
-        sentences=tuple(sentences(events, stages, orders, quantiles)),
+        sentences=tuple(said),
         where=where(orders),
         level=level,
         intervals=intervals,

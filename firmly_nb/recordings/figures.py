@@ -1,7 +1,7 @@
-"""Statistics' input from a saved set, read part by part: some fifty bytes for each event.
+"""Statistics' input from a saved set: its columns, as numbers, asked of DuckDB.
 
-The full tables are for looking at orders; those of ten million would not fit into memory. Here each
-part is read, the last arrival of each event is noted with its order, and the part is let go.
+The full tables are for looking at orders; those of ten million would not fit into memory. Figures
+are made of the stages that lie in the set, one stage at a time, so that events need not be read.
 """
 
 from __future__ import annotations
@@ -16,39 +16,56 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 from firmly_nb.api.snapshots import why_unread
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import categorical, is_value
-from firmly_nb.latency.stages import Arrivals, last_arrivals, stage_columns
+from firmly_nb.latency.stages import StageColumns
 from firmly_nb.recorder.records import End, decode
 from firmly_nb.recorder.tables import unfinished
 from firmly_nb.recordings.sources import (
-    EVENT_ENDS,
     EVENT_NOTES,
     ORDER_ENDS,
     ORDER_NOTES,
+    STAGE_ENDS,
     compact,
-    stage_ends,
+    event_counts,
+    parquet,
 )
 from firmly_nb.store.columns import at_once, failed, read_rows
-from firmly_nb.store.schema import STORED_EVENTS, coded, conform, series
+from firmly_nb.store.schema import STORED_EVENTS, STORED_STAGES, arrow_schema, conform, series
+from firmly_nb.store.stages import own_milestones, stage_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    from firmly_nb.latency.stages import LastArrivals, StageColumns
     from firmly_nb.schema import Column
     from firmly_nb.store.columns import Part, PartFile, StoredSet
 
     Numbers = NDArray[np.int32]
-    Rows = NDArray[np.int64]
+    Rows = NDArray[np.signedinteger[Any]]
 
 FEW = 8  # of so many orders of a part one: not worth reading all of it
 NOTED = r'"unfinished_bytes":[1-9]|"clock_step_us":-?(?:[1-9]|0\.[0-9]*[1-9])'
 # What events held is read for older sets; of more events that would take too long.
 MOST_SEARCHED, SEARCHED_AT_ONCE = 100_000, 2_000
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
-COLUMNS = ("event", "t_ms", "uncertainty_us", "coalesced")
+MEMORY = "1GB"  # of DuckDB, whatever the size of the set: columns go on as they are read
+NOT_A_NUMBER = "'nan'::DOUBLE"
+# SQL of the columns that figures take of a stage, and of all that a table of stages has.
+OF_ENDS = {
+    "place": "place",
+    "duration_ms": f"coalesce(duration_ms, {NOT_A_NUMBER})",
+    "uncertainty_us": f"coalesce(uncertainty_us, {NOT_A_NUMBER})",
+    "coalesced": "coalesced",
+    "together": "together",
+    "gathered": "gathered",
+}
+OF_STAGES = OF_ENDS | {
+    "start_ms": f"coalesce(start_ms, {NOT_A_NUMBER})",
+    "end_ms": f"coalesce(end_ms, {NOT_A_NUMBER})",
+}
+NAMED = ("stage", "from_milestone", "to_milestone")
+DTYPES = {c.name: c.dtype for c in STORED_STAGES.columns}
 
 
 def order_ends(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
@@ -172,14 +189,14 @@ def _why_unread(
 
 
 def stage_and_event_ends(stored_set: StoredSet, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return ``STAGE_ENDS`` and ``EVENT_ENDS`` of some recordings of a set."""
-    parts = _read(stored_set, rows)
-    return stage_ends(stage_columns([part.last for part in parts])), _event_ends(parts)
+    """Return ``STAGE_ENDS`` and ``EVENT_COUNTS`` of some recordings of a set."""
+    found = _Stages(stored_set, rows)
+    return found.ends(), found.event_counts()
 
 
 def stored_stages(stored_set: StoredSet, rows: Rows) -> StageColumns:
     """Return the columns of ``STAGES`` of some recordings of a set."""
-    return stage_columns([part.last for part in _read(stored_set, rows)])
+    return _Stages(stored_set, rows).whole()
 
 
 class Judged(NamedTuple):
@@ -191,36 +208,160 @@ class Judged(NamedTuple):
     evidence: list[str]
 
 
-class _Read(NamedTuple):
-    """A part as it was read: stages and events, with the numbers of their orders."""
+class _Stages:
+    """Stages of some recordings of a set, asked of DuckDB stage by stage.
 
-    last: list[LastArrivals]
-    orders: Numbers
-    names: Numbers
-    known: list[str]
-    coalesced: NDArray[np.bool_]
+    A stage is read when it is asked for, so that memory holds the columns of one at a time.
+
+    Parameters
+    ----------
+    stored_set, rows
+        The set, and which of its recordings.
+    """
+
+    def __init__(self, stored_set: StoredSet, rows: Rows) -> None:
+        import duckdb
+
+        files = stage_files(stored_set)
+        self._orders = len(rows)
+        self._number = np.full(len(stored_set), -1, dtype=np.int32)
+        self._number[rows] = np.arange(len(rows))
+        self._db = duckdb.connect(config={"memory_limit": MEMORY})
+        # Rows come in any order, and are put in that of the orders here.
+        self._db.execute("SET preserve_insertion_order = false")
+        self._views: list[str] = []
+        if files.tables or not files.paths:
+            nothing = arrow_schema(STORED_STAGES).empty_table()
+            made = pa.concat_tables([nothing, *files.tables]).unify_dictionaries()
+            self._view(self._db.from_arrow(made).project("*, 0 AS first_row"))
+        if files.paths:
+            begins = pa.table({"filename": files.paths, "first_row": pa.array(files.begins)})
+            read = parquet(files.paths, self._db, filename=True)
+            self._view(read.join(self._db.from_arrow(begins), "filename"))
+
+    def _view(self, relation: Any) -> None:
+        self._views.append(f"stages_{len(self._views)}")
+        relation.create_view(self._views[-1])
+
+    def _ask(self, columns: Mapping[str, str], where: str, values: list[Any]) -> _Rows:
+        """Return columns of stages, and the number of each one's order, by which they are sorted.
+
+        Parameters
+        ----------
+        columns
+            SQL of each column, by its name.
+        where, values
+            Which rows, with ``?`` for each of the values.
+        """
+        named = [f"{sql} AS {name}" for name, sql in columns.items()]
+        found: list[dict[str, Any]] = []
+        for view in self._views:
+            # Names of events are given as values: they may hold anything.
+            asked = f"SELECT order_row + first_row AS row, {', '.join(named)} FROM {view}"  # noqa: S608 - its own names
+            self._db.execute(f"{asked} WHERE {where}", values)
+            found.append(self._db.fetchnumpy())
+        joined = found[0]
+        if len(found) > 1:
+            joined = {name: np.concatenate([one[name] for one in found]) for name in joined}
+        numbers = self._number[joined.pop("row")]
+        at = np.full(self._orders + 1, -1, dtype=np.int32)
+        at[numbers] = np.arange(len(numbers), dtype=np.int32)
+        in_order: Rows = at[:-1][at[:-1] >= 0]
+        if len(in_order) < np.count_nonzero(numbers >= 0):
+            # Its own event names may have one twice, so that an order has a stage twice.
+            in_order = np.lexsort((joined["place"], numbers))
+            in_order = in_order[numbers[in_order] >= 0]
+        kept = {name: column[in_order] for name, column in joined.items()}
+        return _Rows(numbers[in_order], kept)
+
+    def event_counts(self) -> pd.DataFrame:
+        """Return ``EVENT_COUNTS``."""
+        found = self._ask({"n": "n_events", "shared": "n_coalesced"}, "place = 0", [])
+        counts = np.zeros((2, self._orders), dtype=np.int32)
+        counts[:, found.numbers] = found.columns["n"], found.columns["shared"]
+        return event_counts(*counts)
+
+    def ends(self) -> pd.DataFrame:
+        """Return ``STAGE_ENDS``, stage by stage."""
+        blocks = self._blocks(OF_ENDS)
+        return compact(STAGE_ENDS, _joined(blocks, [*OF_ENDS, "stage", "to_milestone"]))
+
+    def whole(self) -> StageColumns:
+        """Return the columns of all stages, order by order."""
+        blocks = self._blocks(OF_STAGES)
+        found = _joined(blocks, [*OF_STAGES, *NAMED])
+        names = list(dict.fromkeys(name for column in NAMED for name in found[column].categories))
+        codes = {
+            column: np.array([names.index(name) for name in found[column].categories], np.int32)[
+                found[column].codes
+            ]
+            for column in NAMED
+        }
+        orders = found.pop("recording_id")
+        counts = np.bincount(orders, minlength=self._orders)
+        at = (np.cumsum(counts) - counts)[orders] + found["place"]
+        put = np.empty(len(at), dtype=np.intp)
+        put[at] = np.arange(len(at))
+        columns = {name: values[put] for name, values in {**found, **codes}.items()}
+        return StageColumns(names, orders[put], **columns)
+
+    def _blocks(self, columns: Mapping[str, str]) -> list[_Block]:
+        """Return each stage that some of the orders have, in order of first appearance."""
+        names = ", ".join(NAMED)
+        each = (f"SELECT DISTINCT {names} FROM {view}" for view in self._views)  # noqa: S608 - its own names
+        triples = self._db.execute(" UNION ".join(each)).fetchall() if self._views else []
+        blocks = []
+        for stage in sorted({triple[0] for triple in triples}):
+            ends = [sorted({t[end] for t in triples if t[0] == stage}) for end in (1, 2)]
+            # Nearly always there is one of each.
+            coded = {
+                name: "0" if len(known) == 1 else f"list_position(?, {name}) - 1"
+                for name, known in zip(NAMED[1:], ends, strict=True)
+            }
+            values = [*(known for known in ends if len(known) > 1), stage]
+            found = self._ask({**coded, **columns}, "stage = ?", values)
+            if len(found.numbers):
+                blocks.append(_Block(stage, ends[0], ends[1], found))
+        return sorted(blocks, key=lambda b: (b.rows.numbers[0], b.rows.columns["place"][0]))
 
 
-def _read(stored_set: StoredSet, rows: Rows) -> list[_Read]:
-    """Read the events of all parts; one that is damaged is left out, with a warning."""
-    which, own = _own_milestones(stored_set, rows)
+class _Rows(NamedTuple):
+    """Columns of some stages, and the number of each one's order."""
 
-    def noted(columns: pa.Table, orders: Numbers, owner: Rows) -> _Read:
-        """Return the events of these orders; those of an order are in order of arrival."""
-        names, known = coded(columns["event"])
-        t_ms, uncertainty_us, coalesced = (_numbers(columns[name]) for name in COLUMNS[1:])
-        came = Arrivals(owner, names, known, t_ms, uncertainty_us, coalesced)
-        last = last_arrivals(came, which[orders], own)
-        last = [one._replace(orders=orders[one.orders]) for one in last]
-        return _Read(last, orders[owner], names, known, coalesced)
+    numbers: Numbers
+    columns: dict[str, NDArray[Any]]
 
-    def read(one: tuple[Part, Numbers]) -> _Read:
-        part, numbers = one
-        chosen = np.flatnonzero(numbers >= 0)
-        columns, owner = _columns(stored_set, part, chosen, COLUMNS)
-        return noted(columns, numbers[chosen], owner)
 
-    return _of_parts(stored_set, rows, read)
+class _Block(NamedTuple):
+    """A stage of all orders that have it; the milestones it begins and ends with are numbers."""
+
+    stage: str
+    begins: list[str]
+    ends: list[str]
+    rows: _Rows
+
+
+def _joined(blocks: Sequence[_Block], names: Sequence[str]) -> dict[str, Any]:
+    """Put the columns of stages under one another."""
+    sizes = [len(block.rows.numbers) for block in blocks]
+    joined: dict[str, Any] = {}
+    for name in names:
+        if name == "stage":
+            codes = np.repeat(np.arange(len(blocks)), sizes)
+            joined[name] = categorical(codes, [block.stage for block in blocks])
+        elif name in NAMED:
+            known: dict[str, int] = {}
+            parts = [np.empty(0, dtype=np.int32)]
+            for block in blocks:
+                here = block.begins if name == NAMED[1] else block.ends
+                codes = np.array([known.setdefault(one, len(known)) for one in here], np.int32)
+                parts.append(codes[block.rows.columns[name]])
+            joined[name] = categorical(np.concatenate(parts), list(known))
+        else:
+            empty = np.empty(0, dtype=DTYPES[name])
+            joined[name] = np.concatenate([empty, *(b.rows.columns[name] for b in blocks)])
+    numbers = [np.empty(0, dtype=np.int32), *(block.rows.numbers for block in blocks)]
+    return joined | {"recording_id": np.concatenate(numbers)}
 
 
 def _of_parts(
@@ -245,41 +386,7 @@ def _own_milestones(
 ) -> tuple[NDArray[np.intp], list[tuple[str, ...]]]:
     """Return for each order the place of its own event names, -1 for none; and these names."""
     column = stored_set.fresh_orders(["milestones"])["milestones"].take(pa.array(rows))
-    codes, texts = coded(column)
-    position = np.full(len(texts) + 1, -1)  # the last place is for code -1
-    own: list[tuple[str, ...]] = []
-    for code in np.unique(codes[codes >= 0]).tolist():
-        names = _event_names(texts[code])
-        if names is None:
-            stored_set.warn(f"{stored_set.root}: {texts[code]!r:.80} is no list of event names")
-        else:
-            position[code] = len(own)
-            own.append(names)
-    return position[codes], own
-
-
-def _event_names(text: str) -> tuple[str, ...] | None:
-    try:
-        names = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return None
-    return tuple(names) or None
-
-
-def _event_ends(parts: list[_Read]) -> pd.DataFrame:
-    known: dict[str, int] = {}
-    codes = [np.empty(0, dtype=np.int32)]
-    for part in parts:
-        shared = [known.setdefault(name, len(known)) for name in part.known]
-        codes.append(np.array([*shared, -1], dtype=np.int32)[part.names])
-    orders = np.concatenate([codes[0], *(part.orders for part in parts)])
-    coalesced = np.concatenate([np.empty(0, bool), *(part.coalesced for part in parts)])
-    milestone = categorical(np.concatenate(codes), list(known))
-    return compact(
-        EVENT_ENDS, {"recording_id": orders, "milestone": milestone, "coalesced": coalesced}
-    )
+    return own_milestones(column)[:2]
 
 
 def _columns(
@@ -301,8 +408,3 @@ def _at(file: PartFile, rows: Rows, names: Sequence[str]) -> pa.Table:
     """Read some rows of a file, in any order."""
     wanted = np.sort(rows)
     return read_rows(file, wanted, names).take(pa.array(np.searchsorted(wanted, rows)))
-
-
-def _numbers(values: pa.ChunkedArray) -> NDArray[Any]:
-    found: NDArray[Any] = values.to_numpy()
-    return found

@@ -27,6 +27,7 @@ from firmly_nb.recorder.tables import (
     order_row,
 )
 from firmly_nb.schema import Column, Table
+from firmly_nb.store.schema import STORED_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -62,18 +63,27 @@ def _some_of(table: Table, name: str, wanted: set[str], **dtypes: str) -> Table:
     )
 
 
-EVENT_ENDS = _some_of(EVENTS, "event_ends", {"milestone", "coalesced"})
+EVENT_COUNTS = Table(
+    "event_counts",
+    "one row an order with events, what figures need of these",
+    (
+        ORDER_NUMBER,
+        Column("n_events", "int32", "", "events of the order"),
+        Column("n_coalesced", "int32", "", "how many of these share a read with the one before"),
+    ),
+)
 STAGE_ENDS = _some_of(
-    STAGES,
+    STORED_STAGES,
     "stage_ends",
     {
         "stage",
         "to_milestone",
-        "end_ms",
         "duration_ms",
         "uncertainty_us",
         "coalesced",
         "gathered",
+        "together",
+        "place",
     },
 )
 ORDER_ENDS = _some_of(
@@ -128,7 +138,7 @@ class Ends(Protocol):
 
     @property
     def events(self) -> pd.DataFrame:
-        """One row an event."""
+        """One row an event, or ``EVENT_COUNTS``."""
 
     @property
     def stages(self) -> pd.DataFrame:
@@ -153,6 +163,13 @@ def stage_ends(made: StageColumns) -> pd.DataFrame:
     """Return ``STAGE_ENDS``."""
     columns = {name: made.column(name) for name in STAGE_ENDS.names[1:]}
     return compact(STAGE_ENDS, columns | {"recording_id": made.orders})
+
+
+def event_counts(n_events: NDArray[Any], n_coalesced: NDArray[Any]) -> pd.DataFrame:
+    """Return ``EVENT_COUNTS`` of all orders, given how many events each has."""
+    some = np.flatnonzero(n_events)
+    counts = {"n_events": n_events[some], "n_coalesced": n_coalesced[some]}
+    return compact(EVENT_COUNTS, {"recording_id": some, **counts})
 
 
 def numbered(table: Table, frame: pd.DataFrame, numbers: NDArray[Any]) -> pd.DataFrame:
@@ -252,7 +269,7 @@ class Source(Protocol):
         """Return ``ORDER_ENDS``; the numbers are those of the rows from 0."""
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return ``STAGE_ENDS`` and ``EVENT_ENDS``, with the same numbers."""
+        """Return ``STAGE_ENDS`` and ``EVENT_COUNTS``, with the same numbers."""
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return ``ORDER_NOTES``, and ``EVENT_NOTES`` of events with a caveat, numbered so too."""
@@ -332,10 +349,10 @@ class Held:
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
-        orders = enumerate(self._recorded(rows))
-        numbers = np.array([number for number, order in orders for _ in order.events], np.int32)
-        events = numbered(EVENT_ENDS, self.events(rows), numbers)
-        return stage_ends(self._stages(rows)), events
+        own = [order.events for order in self._recorded(rows)]
+        n_events = np.array([len(events) for events in own], np.int32)
+        shared = np.array([sum(e.coalesced for e in events) for events in own], np.int32)
+        return stage_ends(self._stages(rows)), event_counts(n_events, shared)
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders and events."""
@@ -598,7 +615,7 @@ class _Ends:
 
     @property
     def events(self) -> pd.DataFrame:
-        """Table ``EVENT_ENDS``."""
+        """Table ``EVENT_COUNTS``."""
         return self._stages_and_events[1]
 
     @cached_property
@@ -612,7 +629,7 @@ class _Ends:
     def _stages_and_events(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         found = [source.stage_and_event_ends(rows) for source, rows in self._split]
         stages, events = zip(*found, strict=True)
-        return self._joined(STAGE_ENDS, stages), self._joined(EVENT_ENDS, events)
+        return self._joined(STAGE_ENDS, stages), self._joined(EVENT_COUNTS, events)
 
     def _joined(self, table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """Put the rows of all sources in the order of the recordings, with their numbers."""
@@ -640,7 +657,10 @@ class _Ends:
         )
         numbers = self._positions[numbers].astype(np.int32)
         joined = compact(table, columns | {"recording_id": numbers})
-        return joined.take(np.argsort(numbers, kind="stable")).reset_index(drop=True)
+        in_order = np.argsort(numbers, kind="stable")
+        if "place" in columns:  # of stages, which may stand stage by stage
+            in_order = np.lexsort((joined["place"], numbers))
+        return joined.take(in_order).reset_index(drop=True)
 
 
 # Tables as DuckDB relations: the files of a saved set are asked where they lie.
@@ -649,6 +669,13 @@ class _Ends:
 RELATIONS = {"events": EVENTS, "orders": ORDERS, "headers": HEADERS}
 NOW = "judged now: "  # no column of a table begins so
 PATTERN = re.compile(r"[*?\[]")
+
+
+def parquet(paths: Sequence[str], connection: Any, **options: Any) -> Any:
+    """Return Parquet files as a DuckDB relation, whatever signs are in their paths."""
+    # A path is a pattern to DuckDB: brackets make each of its own signs a plain one.
+    plain = [PATTERN.sub(lambda found: f"[{found[0]}]", path) for path in paths]
+    return connection.read_parquet(plain, hive_partitioning=False, **options)
 
 
 def files_relation(paths: Sequence[str], table: str, connection: Any, judged: Any = None) -> Any:
@@ -666,9 +693,7 @@ def files_relation(paths: Sequence[str], table: str, connection: Any, judged: An
         By ``recording_id``, columns that begin with ``NOW``: what was judged of orders that an
         older version saved.
     """
-    # A path is a pattern to DuckDB: brackets make each of its own signs a plain one.
-    plain = [PATTERN.sub(lambda found: f"[{found[0]}]", path) for path in paths]
-    files = connection.read_parquet(plain, union_by_name=True, hive_partitioning=False)
+    files = parquet(paths, connection, union_by_name=True)
     if table == "headers":
         files = _headers(files)
     if judged is not None:

@@ -64,6 +64,7 @@ from firmly_nb.store.files import (
     KIND,
     KINDS,
     MANIFEST,
+    SOURCES,
     WRITING,
     NewerFormatError,
     StoreError,
@@ -71,6 +72,7 @@ from firmly_nb.store.files import (
     parts_on_disk,
     read_manifest,
 )
+from firmly_nb.store.files import STAGES as STAGES_FOLDER
 from firmly_nb.store.schema import STORED_EVENTS, arrow_schema, series
 from firmly_nb.store.write import recorded_of
 
@@ -556,7 +558,10 @@ def verify(path: str | Path) -> pd.DataFrame:
     if manifest is None:
         text = f"{root} has no {MANIFEST}. Pass the folder of a saved set."
         raise coded_error(StoreError, "FNB406", text)
-    names = [f"{kind}/{part}" for kind in KINDS for part in manifest.parts]
+    names = [f"{kind}/{part}" for kind in SOURCES for part in manifest.parts]
+    # Sets of older versions have no stages until somebody asks for these.
+    stages = (f"{STAGES_FOLDER}/{part}" for part in manifest.parts)
+    names += [name for name in stages if name in manifest.files]
     known = [manifest.files.get(name) for name in names]
     states = at_once(_state, [(root / name, d) for name, d in zip(names, known, strict=True)])
     own = "not what was written" if manifest.is_damaged else "as saved"

@@ -20,12 +20,12 @@ from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.recorder.records import End, Event, Recorded, Start, Told
 from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, HEADERS, ORDERS
 from firmly_nb.recordings.sources import (
-    EVENT_ENDS,
     EVENT_NOTES,
     ORDER_ENDS,
     ORDER_NOTES,
     as_declared,
     compact,
+    event_counts,
     numbered,
     stage_ends,
 )
@@ -272,8 +272,10 @@ class ToldSource:
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
-        events = numbered(EVENT_ENDS, self.event_times(rows), self._some(rows).owner)
-        return stage_ends(self._stages(rows)), events
+        given = self._some(rows)
+        n_events = np.bincount(given.owner, minlength=len(rows))
+        shared = np.bincount(given.owner[given.coalesced], minlength=len(rows))
+        return stage_ends(self._stages(rows)), event_counts(n_events, shared)
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders; of events there are none about their data."""

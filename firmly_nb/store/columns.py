@@ -17,7 +17,12 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.outcomes import EXTERNAL
-from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_schema, conform
+from firmly_nb.store.schema import (
+    STORED_EVENTS,
+    STORED_ORDERS,
+    arrow_schema,
+    conform,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -131,6 +136,11 @@ class Part:
             self.problem = lost_events(root, name, len(self.index), error)
 
 
+def lost_stages(path: Path, error: Exception) -> str:
+    """Say that the stages of a part cannot be read, and what is done instead."""
+    return f"{path} cannot be read ({_short(error)}): its stages were made again of the events"
+
+
 def lost_events(root: Path, name: str, orders: int, error: Exception) -> str:
     """Say that the events of a part cannot be read."""
     return (
@@ -163,9 +173,11 @@ class StoredSet:
         files: Mapping[str, Digest] | None = None,
     ) -> None:
         self.root = root
+        self.files = dict(files or {})
         self.notes = list(notes)
         self.warnings = list(warnings)
         self.parts: list[Part] = []
+        self.stages: Any = None  # kept here by ``store.stages``
         parts = at_once(lambda name: Part(root, name, files or {}), names)
         for name, part in zip(names, parts, strict=True):
             if isinstance(part, Part):

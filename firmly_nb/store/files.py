@@ -29,7 +29,7 @@ from firmly_nb.recorder import records
 from firmly_nb.store.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 KIND = "firmly-nb recordings"
-KINDS = ("orders", "events")
+SOURCES = ("orders", "events")  # what was recorded
+STAGES = "stages"  # what figures are made of, made of these
+KINDS = (*SOURCES, STAGES)
 LOCK = ".lock"
 WRITING = ".writing-"  # begins the folder of a saving that is under way, or was killed
 
@@ -162,6 +164,22 @@ class Manifest:
     def plus(self, save: Save) -> Manifest:
         """Return it with one more saving."""
         return replace(self, saves=(*self.saves, save))
+
+    def with_files(self, found: Mapping[str, Digest]) -> Manifest:
+        """Return it with further files of its parts, each noted with the saving of its part."""
+        saves = [
+            replace(
+                save,
+                files=save.files
+                | {
+                    name: digest
+                    for name, digest in found.items()
+                    if name.partition("/")[2] in set(save.parts)
+                },
+            )
+            for save in self.saves
+        ]
+        return replace(self, saves=tuple(saves))
 
     def encode(self) -> bytes:
         """Write it as JSON, the totals first."""
@@ -358,13 +376,10 @@ class PartWriter:
 
     def __init__(self, folder: Path, part: str, schemas: dict[str, pa.Schema]) -> None:
         self.part = part
-        self._paths = [folder / kind / part for kind in KINDS]
+        self._paths = [folder / kind / part for kind in SOURCES]
         self._writers: dict[str, pq.ParquetWriter] = {}
-        for kind, path in zip(KINDS, self._paths, strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._writers[kind] = pq.ParquetWriter(
-                path, schemas[kind], compression="zstd", write_page_checksum=True
-            )
+        for kind, path in zip(SOURCES, self._paths, strict=True):
+            self._writers[kind] = opened(path, schemas[kind])
 
     def write(self, kind: str, table: pa.Table) -> None:
         """Add rows as one group."""
@@ -375,11 +390,8 @@ class PartWriter:
         """Finish both files; they are on the disk then. Return their digests."""
         for writer in self._writers.values():
             writer.close()
-        for path in self._paths:
-            path.chmod(0o600)
-            _sync(path)
-        paths = zip(KINDS, self._paths, strict=True)
-        return {f"{kind}/{self.part}": Digest.of(path) for kind, path in paths}
+        paths = zip(SOURCES, self._paths, strict=True)
+        return {f"{kind}/{self.part}": finished(path) for kind, path in paths}
 
     def discard(self) -> None:
         """Give up."""
@@ -388,13 +400,26 @@ class PartWriter:
                 writer.close()
 
 
+def opened(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Begin a file of a set."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+
+
+def finished(path: Path) -> Digest:
+    """Put a file on the disk that is written, readable only by its owner; return its digest."""
+    path.chmod(0o600)
+    _sync(path)
+    return Digest.of(path)
+
+
 @contextmanager
-def locked(root: Path) -> Iterator[bool]:
-    """Be the only one who saves there; waits for another one to end.
+def locked(root: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Be the only one who saves there; waits for another one to end, or raises.
 
     Gives whether that is sure: there are file systems without locks.
     """
-    held = lock(root / LOCK, wait=True)
+    held = lock(root / LOCK, wait=wait)
     try:
         yield held.sure
     finally:
@@ -437,15 +462,25 @@ def move_in(root: Path, staging: Path, parts: list[str], manifest: Manifest) -> 
     try:
         for kind in KINDS:
             for part in parts:
-                target = root / kind / part
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                (staging / kind / part).rename(target)
+                put_in(root, staging, f"{kind}/{part}")
         write_whole(root / MANIFEST, content)
     except BaseException:
         # An interrupt may come when the manifest names them already.
         if not _is_now(root / MANIFEST, content):
             _remove(root, parts)
         raise
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Replace the manifest of a set, whose files are there already."""
+    write_whole(root / MANIFEST, manifest.encode())
+
+
+def put_in(root: Path, staging: Path, name: str) -> None:
+    """Move a whole file into the set; it is not part of it until the manifest says so."""
+    target = root / name
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (staging / name).rename(target)
 
 
 def clear_leftovers(root: Path, manifest: Manifest) -> None:

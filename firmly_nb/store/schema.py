@@ -16,6 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.latency.columns import categorical
+from firmly_nb.latency.stages import STAGES
 from firmly_nb.recorder.tables import EVENTS, ORDERS
 from firmly_nb.schema import Column, Table
 
@@ -54,6 +55,34 @@ STORED_ORDERS = Table(
         Column("warnings", "object", "", "what was to be said beside its end, as JSON"),
     ),
 )
+STORED_STAGES = Table(
+    "stored_stages",
+    "one row a stage of an order, stage by stage, in the files of a saved set",
+    (
+        *STAGES.columns,
+        Column("run_id", "category", "", "the run of its order"),
+        Column("merchant", "category", "", "the domain of its order, exactly"),
+        Column("variants", "category", "", "what its order asked for"),
+        Column("outcome", "category", "", "how its order ended"),
+        Column("started_at_ns", "Int64", "ns", "start of its order since 1970, UTC"),
+        Column("void", "category", "", "why its duration says nothing; null where it holds"),
+        Column("order_row", "int32", "", "row of its order in the file of orders, from 0"),
+        Column("place", "int32", "", "place among the stages of its order, from 0"),
+        Column("together", "bool", "", "its last end shares a read with the event before"),
+        Column("n_events", "Int32", "", "events of its order; null but in the first stage"),
+        Column("n_coalesced", "Int32", "", "how many of these share a read; null likewise"),
+    ),
+)
+
+
+ARROW = {
+    "int64": pa.int64(),
+    "int32": pa.int32(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "boolean": pa.bool_(),
+    "datetime64[ns, utc]": pa.timestamp("ns", "UTC"),
+}
 
 
 def arrow_type(dtype: str) -> pa.DataType:
@@ -64,19 +93,9 @@ def arrow_type(dtype: str) -> pa.DataType:
     >>> arrow_type("Int64"), arrow_type("object")
     (DataType(int64), DataType(string))
     """
-    match dtype:
-        case "int64" | "Int64":
-            return pa.int64()
-        case "float64" | "Float64":
-            return pa.float64()
-        case "bool" | "boolean":
-            return pa.bool_()
-        case "datetime64[ns, UTC]":
-            return pa.timestamp("ns", "UTC")
-        case "category":
-            return pa.dictionary(pa.int32(), pa.string())
-        case _:
-            return pa.string()
+    if dtype == "category":
+        return pa.dictionary(pa.int32(), pa.string())
+    return ARROW.get(dtype.lower(), pa.string())
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -148,7 +167,7 @@ def conform(found: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
         else:
             array = found[name]
             array = array if array.type == kind else array.cast(kind)
-        if kinds[name] in {"int64", "bool"} and array.null_count:
+        if kinds[name] in {"int64", "int32", "bool"} and array.null_count:
             array = array.fill_null(pa.scalar(0).cast(kind))
         arrays.append(array)
     return pa.table(arrays, names=list(names))

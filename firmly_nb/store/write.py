@@ -26,7 +26,7 @@ from firmly_nb.recorder.records import (
 )
 from firmly_nb.recorder.tables import event_rows, order_row
 from firmly_nb.store.files import (
-    KINDS,
+    SOURCES,
     Digest,
     Manifest,
     NewerFormatError,
@@ -47,6 +47,7 @@ from firmly_nb.store.files import (
     written_with,
 )
 from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_schema, arrow_table
+from firmly_nb.store.stages import write_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -192,6 +193,7 @@ class Written:
 class _Group:
     """Rows of one partition that are not written yet."""
 
+    staging: Path
     writer: PartWriter
     held: list[Rows] = field(default_factory=list)
     events: int = 0
@@ -233,6 +235,7 @@ class _Group:
         size = self.flush(written)
         self.flush_orders()
         written.files |= self.writer.close()
+        written.files |= write_stages(self.staging, self.writer.part)
         written.parts.append(self.writer.part)
         return size
 
@@ -262,7 +265,8 @@ def write_parts(
                 if len(groups) >= OPEN_PARTS:
                     held -= sum(group.close(written) for group in groups.values())
                     groups.clear()
-                groups[where] = _Group(PartWriter(staging, f"{where}/{part_name()}", schemas))
+                writer = PartWriter(staging, f"{where}/{part_name()}", schemas)
+                groups[where] = _Group(staging, writer)
             held += groups[where].add(rows)
             if groups[where].is_full:
                 held -= groups[where].flush(written)
@@ -426,7 +430,7 @@ def _adopted(root: Path) -> Manifest:
     parts = [part for part in parts_on_disk(root) if (root / "events" / part).exists()]
     if not parts:
         return Manifest()
-    counts = {kind: sum(_rows(root / kind / part) for part in parts) for kind in KINDS}
+    counts = {kind: sum(_rows(root / kind / part) for part in parts) for kind in SOURCES}
     notes = "the manifest was missing and was made again from the parts there"
     return Manifest((Save(now(), counts["orders"], counts["events"], tuple(parts), notes),))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +17,8 @@ from firmly_nb.widgets.timeline import ended_order
 from tests.recorder import made_records
 from tests.recorder.made_records import BEGIN, NAMES, SECOND
 from tests.recorder.order_server import CHUNKED, STREAM, chunk, event, run
+from tests.store.stored_recordings import older
 
-DATA = Path(__file__).parent.parent / "store" / "data"
 ORDERED = {"order": {"cart_id": "c", "platform_order_number": "7"}}
 EVENTS = [event(name, ORDERED if name == NAMES[-1] else {}) for name in NAMES]
 
@@ -234,17 +233,17 @@ def same(found, expected):
 
 @pytest.mark.parametrize("name", ["set-format-1", "first-edition"])
 def test_sets_of_older_versions_have_caveats(name, monkeypatch):
-    found = fnb.load(DATA / name)
+    found = fnb.load(older(name))
     by_hand = fnb.Recordings(list(found))
     assert codes(by_hand) >= {"coalesced"}
     assert found.caveats.equals(by_hand.caveats)
     # Of a selection of few, other rows of the files are read.
     monkeypatch.setattr(figures, "FEW", 2)
-    few = fnb.load(DATA / name)[::3]
+    few = fnb.load(older(name))[::3]
     assert few.caveats.equals(fnb.Recordings(list(few)).caveats)
     # Too many events to be searched are told, and nothing else is lost.
     monkeypatch.setattr(figures, "MOST_SEARCHED", 0)
-    again = fnb.load(DATA / name)
+    again = fnb.load(older(name))
     assert codes(again) == codes(by_hand) - {"unreadable"}
     assert any("were not searched for carts" in warning for warning in again.warnings)
 

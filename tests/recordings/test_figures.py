@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import firmly_nb as fnb
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.records import End
-from firmly_nb.recordings import figures
-from firmly_nb.store.columns import PartFile
-from firmly_nb.store.schema import STORED_EVENTS
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, event, start
 from tests.store.stored_recordings import several
 
@@ -124,7 +124,10 @@ def test_figures_of_several_sets_and_journals_are_those_of_all_recordings(tmp_pa
 
 def test_the_numbers_are_those_of_the_tables_of_texts(folder, recs):
     found, by_text = fnb.load(folder).ends.stages, recs.ends.stages
-    names = [name for name in found if name != "recording_id"]
+    names = [name for name in by_text if name in found and name != "recording_id"]
+    # They stand stage by stage: put in the order of the table.
+    found = found.sort_values(["recording_id", "place"], ignore_index=True)
+    assert {"stage", "duration_ms", "uncertainty_us", "coalesced", "gathered"} < set(names)
     pd.testing.assert_frame_equal(
         pd.DataFrame(found[names]), pd.DataFrame(by_text[names]), check_exact=True
     )
@@ -132,12 +135,40 @@ def test_the_numbers_are_those_of_the_tables_of_texts(folder, recs):
     assert found["recording_id"].tolist() == number.tolist()
 
 
-def test_a_part_whose_events_are_damaged_is_left_out_of_the_figures(tmp_path, recs):
-    recs.save(tmp_path)
-    path = max((tmp_path / "events").rglob("*.parquet"), key=lambda path: path.stat().st_size)
+def damage(path):
+    """Overwrite some of a file."""
     content = bytearray(path.read_bytes())
     content[200:1200] = bytes(1000)
     path.write_bytes(content)
+
+
+def largest(folder):
+    """The largest file of a folder."""
+    return max(folder.rglob("*.parquet"), key=lambda path: path.stat().st_size)
+
+
+def test_figures_need_no_events_where_there_are_stages(tmp_path, recs):
+    recs.save(tmp_path)
+    damage(largest(tmp_path / "events"))
+    found = fnb.load(tmp_path)
+    same_figures(found, recs)
+    assert found.warnings == []
+
+
+def test_stages_that_are_damaged_are_made_of_the_events(tmp_path, recs):
+    recs.save(tmp_path)
+    damage(largest(tmp_path / "stages"))
+    found = fnb.load(tmp_path)
+    same_figures(found, recs)
+    [warning] = found.warnings
+    assert "made again of the events" in warning
+
+
+def test_a_part_without_stages_and_events_is_left_out_of_the_figures(tmp_path, recs):
+    recs.save(tmp_path)
+    path = largest(tmp_path / "events")
+    damage(path)
+    damage(tmp_path / "stages" / path.relative_to(tmp_path / "events"))
     found = fnb.load(tmp_path)
     lost = found.latency().table.set_index("stage")["n"]
     kept = recs.latency().table.set_index("stage")["n"]
@@ -146,24 +177,65 @@ def test_a_part_whose_events_are_damaged_is_left_out_of_the_figures(tmp_path, re
     assert any("its" in text and "without their events" in text for text in found.warnings)
 
 
-def test_a_few_orders_are_read_without_the_rest(folder, recs, monkeypatch):
-    monkeypatch.setattr(figures, "FEW", 2)
-    read = set()
-    real = PartFile.read
-
-    def noted(self, names, groups=None):
-        if self.table is STORED_EVENTS:
-            read.add((self.path, groups is None and "event" in names))
-        return real(self, names, groups)
-
-    monkeypatch.setattr(PartFile, "read", noted)
-    chosen = fnb.load(folder)[7:9]
-    assert len(chosen.ends.stages) == len(recs[7:9].stages)
-    assert 1 <= len({path for path, _ in read}) <= 2
-    assert not any(whole for _, whole in read)
-
-
 def test_stages_that_are_read_as_a_table_have_the_ids(folder, recs):
     stages = fnb.load(folder).stages
     assert list(stages.columns) == STAGES.names
     assert set(stages["recording_id"]) == {rec.recording_id for rec in recs}
+
+
+# Any orders.
+
+
+@st.composite
+def any_orders(draw):
+    """Some orders: times that are equal, one run or many, gathered, cancelled, out of order."""
+    runs = draw(st.sampled_from([[None], ["one"], ["one", "two"], [f"run {n}" for n in range(7)]]))
+    domains = draw(st.sampled_from([["a.test"], ["a.test", "b.test"]]))
+    step_ns = draw(st.sampled_from([1, 1_000, 250_000_000]))  # so few steps that times are equal
+    found = []
+    for number in range(draw(st.integers(0, 60))):
+        rng = random.Random(draw(st.integers(0, 2**20)))
+        own = rng.choice([None] * 9 + [["hello", "there", "hello"]])
+        names = list(own or rng.choice([NAMES] * 6 + [GUIDE]))[: rng.choice([9, 9, 9, 3, 2, 0])]
+        if rng.random() < 0.1:
+            rng.shuffle(names)
+        if names and rng.random() < 0.2:
+            names.insert(rng.randrange(len(names)), rng.choice(names))
+        t_ns, events = 1_000_000, []
+        together = rng.choice([0.0, 0.0, 0.1, 1.0])
+        for seq, name in enumerate(names, start=1):
+            t_ns += rng.randrange(4) * step_ns
+            unsure, shared = rng.choice([0.0, 40.0, 9e5]), rng.random() < together
+            odd = {"uncertainty_us": unsure, "coalesced": shared}
+            events.append(event(seq, name, t_ns=t_ns, **odd))
+        begun = start(
+            number,
+            started_at_ns=BEGIN + rng.randrange(5 * number + 1) * 20_000 * SECOND,
+            domain=rng.choice(domains),
+            run_id=rng.choice(runs),
+            schedule_lag_ns=rng.choice([None, 0, 3_000_000_000]),
+            milestones=own,
+        )
+        found.append(fnb.Recording([begun, *events, End(rng.choice(FATES), t_ns + 5)]))
+    return fnb.Recordings(found)
+
+
+@settings(max_examples=8, deadline=None)
+@given(any_orders(), st.integers(1, 3))
+def test_the_figures_of_any_orders_are_the_same_from_memory_and_from_a_set(recs, savings):
+    with TemporaryDirectory() as folder:
+        for part in range(savings):
+            recs[part::savings].save(folder)
+        found = fnb.load(folder)
+        # In the order of the set, which is that of their starts.
+        by_id = {rec.recording_id: rec for rec in recs}
+        expected = fnb.Recordings(by_id[name] for name in found.orders["recording_id"])
+        same_figures(found, expected)
+        half = len(recs) // 2
+        assert repr(found[:half].compare(found[half:])) == repr(
+            expected[:half].compare(expected[half:])
+        )
+        assert repr(found.slo(1500, 0.9)) == repr(expected.slo(1500, 0.9))
+        for verb in ("latency", "outcomes", "funnel"):
+            one, other = (getattr(each.by("domain"), verb)() for each in (found, expected))
+            assert repr(one) == repr(other)

@@ -18,6 +18,7 @@ from firmly_nb.sweep.run import point_of, row_of
 from firmly_nb.widgets.timeline import ended_order, static_html
 from tests.recorder import made_records
 from tests.recorder.made_records import NAMES, SECOND
+from tests.store.stored_recordings import older
 
 WAITED_NS = 5 * SECOND
 ERROR = {"error": "ErrorPaymentDeclined"}
@@ -127,7 +128,7 @@ def test_the_timeline_shows_no_waiting():
 
 
 def test_older_sets_know_of_no_such_stream():
-    loaded = fnb.load("tests/store/data/first-edition")
+    loaded = fnb.load(older("first-edition"))
     assert loaded.orders["stream_left_open"].eq(False).all()
     assert loaded.orders["order_latency_ms"].notna().all()
     assert pd.api.types.is_bool_dtype(loaded.orders["stream_left_open"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pandas as pd
 
 import firmly_nb as fnb
@@ -9,6 +13,17 @@ from firmly_nb.recorder.records import End, Phases
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.store import StoreError
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, cart, event, start
+
+_COPIES = TemporaryDirectory(prefix="firmly-nb-older-")
+
+
+def older(name):
+    """What an older version wrote, copied: reading a set may add stages to it."""
+    copy = Path(_COPIES.name) / name
+    if not copy.exists():
+        shutil.copytree(Path(__file__).parent / "data" / name, copy)
+    return copy
+
 
 DAY = 86_400 * SECOND
 TABLES = ("orders", "event_times", "stages", "events", "cart_events", "snapshots", "changes")

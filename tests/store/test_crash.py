@@ -115,9 +115,9 @@ def before(folder):
     return ids(folder)
 
 
-@pytest.mark.parametrize("moved", [1, 4, -1])
+@pytest.mark.parametrize("moved", [1, 4, 7, -1])
 def test_a_save_that_is_killed_changes_nothing_and_the_next_one_clears_up(folder, before, moved):
-    """Moving six files in three parts, killed between two of them, and after all of them while
+    """Moving nine files in three parts, killed between two of them, and after all of them while
     the manifest was being written."""
     with child(KILLED, folder, moved) as process:
         process.communicate(timeout=250)
@@ -132,10 +132,11 @@ def test_a_save_that_is_killed_changes_nothing_and_the_next_one_clears_up(folder
     assert after.warnings == []
     assert sorted(rec.recording_id for rec in after) == sorted([*before, "r99"])
     listed = {part for save in manifest(folder)["saves"] for part in save["parts"]}
-    assert len(list(folder.rglob("*.parquet"))) == 2 * len(listed)
+    assert len(list(folder.rglob("*.parquet"))) == 3 * len(listed)
     assert {path.name for path in folder.iterdir()} == {
         "orders",
         "events",
+        "stages",
         "manifest.json",
         ".lock",
     }

@@ -18,15 +18,16 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb.recorder.records import Event
 from firmly_nb.store.files import StoreError
-from tests.store.stored_recordings import placed, same, several
+from tests.store.stored_recordings import older, placed, same, several
 
-FORMAT_1 = Path(__file__).parent / "data" / "set-format-1"
+AS_WRITTEN = Path(__file__).parent / "data" / "set-format-1"  # only to be copied
+FORMAT_1 = older("set-format-1")
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A copy of a set that format 1 wrote."""
-    return Path(shutil.copytree(FORMAT_1, tmp_path / "set"))
+    return Path(shutil.copytree(AS_WRITTEN, tmp_path / "set"))
 
 
 def manifest(folder):
@@ -97,7 +98,7 @@ def test_a_newer_format_is_refused_with_what_to_do(folder):
     with pytest.raises(StoreError, match="Nothing was added"):
         fnb.Recordings([placed(40)]).save(folder)
     # One of several does not keep the others from being loaded.
-    shutil.copytree(FORMAT_1, folder.parent / "other")
+    shutil.copytree(AS_WRITTEN, folder.parent / "other")
     found = fnb.load(folder.parent)
     assert len(found) == 8
     assert "Upgrade firmly-nb" in found.warnings[0]
@@ -345,7 +346,7 @@ def test_parts_that_were_put_there_by_hand_are_left_out_and_said(folder):
     assert "1 parts in" in found.warnings[0]
     # Saving does not remove what it did not write.
     fnb.Recordings([placed(51)]).save(folder)
-    assert len(list(folder.rglob("*.parquet"))) == 14
+    assert len(list(folder.rglob("*.parquet"))) == 15
     # Without its manifest the folder is what lies there.
     (folder / "manifest.json").unlink()
     assert len(fnb.load(folder)) == 10

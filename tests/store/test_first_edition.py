@@ -22,15 +22,15 @@ import os
 import shutil
 from collections import Counter
 from io import StringIO
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import firmly_nb as fnb
 from tests.recorder import made_records
+from tests.store.stored_recordings import older
 
-FIRST = Path(__file__).parent / "data" / "first-edition"
+FIRST = older("first-edition")
 TABLES = sorted(path.stem for path in (FIRST / "tables").glob("*.csv"))
 
 

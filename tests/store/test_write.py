@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import firmly_nb as fnb
+from firmly_nb.store.files import KINDS
 from tests.recorder.test_records import ends, events, starts, text
 from tests.store.stored_recordings import same, same_table, several
 
@@ -137,7 +138,7 @@ def test_the_manifest_tells_what_is_in_the_set(tmp_path, recs):
     [save] = told["saves"]
     assert (save["notes"], save["tags"]) == ("before the release", {"a": "b"})
     assert set(save["written_with"]) == {"firmly_nb", "pyarrow", "python", "platform"}
-    listed = {tmp_path / kind / part for part in save["parts"] for kind in ("orders", "events")}
+    listed = {tmp_path / kind / part for part in save["parts"] for kind in KINDS}
     assert listed == set(tmp_path.rglob("*.parquet"))
     assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.*") if path.is_file()} == {
         0o600
