@@ -36,6 +36,10 @@ def program(page):
     return "\n".join(lines)
 
 
+# A page of twenty commands takes its time where ten others run: only what hangs is to fail.
+RUN_S = 1200
+
+
 # Before a page's first line, in the line of its heading.
 RUN_COMMANDS = """\
 def _run_commands(commands):
@@ -75,7 +79,7 @@ def ran(request, tmp_path_factory):
             env={**environment, "FIRMLY_NB_HOME": str(folder / "home")},
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=RUN_S,
             check=False,
         )
 
@@ -83,6 +87,7 @@ def ran(request, tmp_path_factory):
         yield {page: pool.submit(run, page) for page in wanted}
 
 
+@pytest.mark.timeout(RUN_S + 60)
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_as_pasted(page, ran):
     done = ran[page].result()
