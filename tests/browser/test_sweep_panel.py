@@ -82,9 +82,7 @@ def test_a_sweep_is_started_watched_stopped_and_resumed_by_keyboard(  # noqa: PL
     # The kernel answers while the sweep runs.
     expect(bench.run_cell(1)).to_contain_text("42")
     artefact("running", panel)
-    expect(panel.locator(".headline")).to_have_text(
-        "Finished: 72 of 72 orders ended", timeout=60_000
-    )
+    expect(panel.locator(".headline")).to_have_text("Finished: 72 of 72 orders ended")
     expect(resume).to_be_disabled()
     expect(panel.locator(".percentiles")).to_contain_text(re.compile(r"p50\s*\d+\sms \(95%: "))
     for scheme in ("light", "dark"):
