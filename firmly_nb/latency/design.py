@@ -7,6 +7,7 @@ compared like for like; those of a kind that only one side has are left out and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -266,7 +267,29 @@ def _interleaved_runs(a: Side, b: Side) -> Codes:
     width = (LATEST - EARLIEST) / 2
     near = np.abs(later / pairs - 0.5) <= np.maximum(width, CHANCE * error) + 1e-12
     runs, pairs, later = runs[near], pairs[near], later[near]
-    return runs if len(runs) and _took_turns(later.sum() / pairs.sum()) else runs[:0]
+    if not len(runs) or not _took_turns(later.sum() / pairs.sum()):
+        return runs[:0]
+    # From enough runs on the run is the unit, and how they differ is in the interval.
+    return runs if len(runs) >= ENOUGH_RUNS or _often_enough(values, runs) else runs[:0]
+
+
+def _often_enough(values: Sequence[tuple[Floats, Codes]], runs: Codes) -> bool:
+    """Return whether A and B follow one another at least half as often as in random order.
+
+    Long stretches of one side meet good and bad minutes of their own, which do not cancel.
+    """
+    side = np.repeat([0, 1], [len(of) for _, of in values])
+    started, run = (np.concatenate(one) for one in zip(*values, strict=True))
+    here = np.isin(run, runs)
+    order = np.lexsort((started[here], run[here]))
+    side, run = side[here][order], run[here][order]
+    switches = int(((side[1:] != side[:-1]) & (run[1:] == run[:-1])).sum())
+    n, m = (np.bincount(run[side == one], minlength=int(run.max()) + 1)[runs] for one in (0, 1))
+    twice, both = 2.0 * n * m, n + m
+    expected = twice / both
+    variance = twice * (twice - both) / (both**2 * np.maximum(both - 1, 1))
+    by_chance = CHANCE * math.sqrt(max(float(variance.sum()), 0.0))
+    return switches >= min(float(expected.sum()) / 2, float(expected.sum()) - by_chance)
 
 
 def _took_turns(later: float) -> bool:

@@ -149,10 +149,17 @@ class Changes:
         """The changes, and which change would have been found, in words."""
         n_runs = len(self.values)
         if self.detectable is None:
-            return f"Too few runs to look for changes: {FEWEST} are the least, there are {n_runs}."
+            return (
+                f"Too few runs to look for changes: {FEWEST} with a start and a time are needed, "
+                f"there are {n_runs}."
+            )
         bound = (
-            f"with {n_runs} runs as noisy as these, a change by {percent(self.detectable - 1)} "
-            f"would be found in four of five cases"
+            "the runs have no noise of their own"
+            if self.detectable <= 1
+            else (
+                f"with {n_runs} runs as noisy as these, a change by {percent(self.detectable - 1)} "
+                f"would be found in four of five cases"
+            )
         )
         if self.trend:
             return f"{_crept(self.trend, n_runs)}; {bound}."
@@ -233,17 +240,22 @@ def run_medians(
 
 def _told(point: ChangePoint) -> str:
     word = "slower" if point.ratio > 1 else "faster"
+    sides = f"{duration(point.before)} before, {duration(point.after)} since"
     return (
         f"From run {point.run_id} on orders are {word}: {number(point.ratio)} times as long "
-        f"({duration(point.before)} before, {duration(point.after)} since; p = {point.p_value:.3f})"
+        f"({sides}; {_p_words(point.p_value)})"
     )
+
+
+def _p_words(p_value: float) -> str:
+    return f"p = {p_value:.3f}" if p_value >= 0.0005 else "p < 0.001"
 
 
 def _crept(trend: RunTrend, n_runs: int) -> str:
     word = "slower" if trend.ratio > 1 else "faster"
     return (
         f"Orders grew steadily {word} from run to run: by {percent(abs(trend.a_run - 1))} a run, "
-        f"{number(trend.ratio)} times as long after {n_runs} runs (p = {trend.p_value:.3f})"
+        f"{number(trend.ratio)} times as long after {n_runs} runs ({_p_words(trend.p_value)})"
     )
 
 

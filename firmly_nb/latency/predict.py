@@ -261,7 +261,7 @@ def more_for_target(found: Share, wanted: float, level: float = 0.95) -> More | 
     --------
     >>> from firmly_nb.latency import share
     >>> str(more_for_target(share(99, 100), 0.95))
-    'About 190 more orders would tell.'
+    'About 280 more orders would tell.'
     """
     if not found.of or found.low >= wanted or found.high < wanted:
         return None

@@ -175,3 +175,18 @@ def test_tables_of_nothing_but_cancelled_orders_cannot_be_compared():
     none = tables(np.full((20, 4), 100.0), ids="b", outcomes="cancelled")
     found = compare(a, none)
     assert found.verdict.startswith("Not comparable: B has no orders.")
+
+
+@pytest.mark.parametrize(("stretch", "attributable"), [(1, True), (3, True), (20, False)])
+def test_long_stretches_of_one_side_are_no_turns(stretch, attributable):
+    """A bad minute lasts: it meets one side alone."""
+    a, b = interleaved(np.random.default_rng(13), 120, success=1.0)
+    begin = a[2]["started_at"].min()
+    for side, (_, _, orders) in enumerate((a, b)):
+        place = np.arange(120)
+        seconds = (place // stretch * 2 + side) * stretch + place % stretch
+        orders["started_at"] = begin + pd.to_timedelta(seconds, unit="s")
+    found = compare(a, b)
+    assert found.attributable == attributable
+    if not attributable:
+        assert "did not take turns within the runs" in found.verdict

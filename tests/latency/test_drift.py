@@ -102,7 +102,9 @@ def test_too_few_runs_say_so(runs):
     found = change_points(noisy(np.random.default_rng(6), runs, steps=[(runs // 2, 5.0)]))
     assert found.points == ()
     assert found.detectable is None
-    expected = f"Too few runs to look for changes: 5 are the least, there are {runs}."
+    expected = (
+        f"Too few runs to look for changes: 5 with a start and a time are needed, there are {runs}."
+    )
     assert found.sentence == repr(found) == expected
 
 
@@ -139,7 +141,7 @@ def test_a_steady_creep_is_a_trend_and_no_change_points(runs):
     assert trend.a_run ** (runs - 1) == pytest.approx(trend.ratio)
     assert found[0].sentence.startswith(
         f"Orders grew steadily slower from run to run: by {percent(trend.a_run - 1)} a run, "
-        f"{trend.ratio:.2f} times as long after {runs} runs (p = "
+        f"{trend.ratio:.2f} times as long after {runs} runs (p "
     )
     faster = change_points(noisy(rng, runs, 0.02) / creep)
     assert faster.trend.ratio < 1
@@ -268,3 +270,9 @@ def test_the_medians_of_runs_are_those_of_orders_with_a_time(tables, delays):
     assert table["started_at"].tolist() == orders["started_at"].iloc[[0, 10, 15]].tolist()
     assert changes.run_ids == ("run 0", "run 2", "run 3")
     assert changes.values == (2.5, 12.0, 17.0)
+
+
+def test_runs_without_noise_have_nothing_to_be_found_in():
+    found = change_points([5.0] * 4 + [10.0] * 4)
+    assert found.sentence.startswith("From run 4 on orders are slower: 2.00 times as long")
+    assert found.sentence.endswith("p < 0.001); the runs have no noise of their own.")
