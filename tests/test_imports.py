@@ -24,7 +24,7 @@ PACKAGE = "firmly_nb"
 # From the street upwards. A room imports what is below it, and nothing beside it.
 FLOORS = [
     {"frames"},
-    {"faces", "schema", "disk", "neighbours"},
+    {"faces", "schema", "disk", "neighbours", "docstrings"},
     {"display"},
     {"api", "nested", "missing"},
     {"outcomes", "environments", "background"},

@@ -168,6 +168,10 @@ QUESTIONS = {
     "Which exit code means unknown?": "an order may exist",
     "Which parameters has lab.place()?": "Lab.place",
     "How sure are the times?": "SO_TIMESTAMPNS",
+    "What does a row of the latency table mean?": "The latency table",
+    "What is the time to order placed?": "request to the event",
+    "What must I change after version 0.1?": "What a user of 0.1 must change",
+    "How good is it?": "How late is a time while pandas computes?",
     "How do I gate a release in CI?": "firmly-nb gate",
 }
 

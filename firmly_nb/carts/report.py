@@ -249,7 +249,7 @@ def checks_text(report: CheckReport, most: int = MOST_FINDINGS) -> str:
     >>> events = {"recording_id": ["r1"], "seq": [2], "event": ["item-added"], "data": [data]}
     >>> print(checks_text(run_checks(pd.DataFrame(events), only=["quantity", "total"])))
     ✗ 1 of 1 checks: 1 error
-      error  quantity  The line MUG holds 0 pieces. (item-added)
+      error  quantity  Line item MUG has quantity 0. (item-added)
     """
     return "\n".join(filter(None, [report.headline(), grid_text(_grid(report, most), indent="  ")]))
 

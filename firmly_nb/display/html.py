@@ -19,6 +19,7 @@ FONT = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px
 CODE = "font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;"
 INK = "color:var(--jp-ui-font-color1,inherit);"
 QUIET = "color:var(--jp-ui-font-color2,#767676);"
+LINK = "color:var(--jp-content-link-color,inherit);text-decoration:underline;"
 RULE = "1px solid var(--jp-border-color2,rgba(128,128,128,.35))"
 CELL = (
     "border:0;background:none;padding:2px 0 2px 18px;white-space:nowrap;line-height:1.25;"
@@ -46,7 +47,8 @@ def quiet(text: str) -> str:
 
 def page_link(text: str, page_name: str) -> str:
     """Link a page of the documentation, in a quiet line."""
-    return f'<div style="{QUIET}"><a href="{PAGES}{page_name}">{escape(text)}</a></div>'
+    link = f'<a style="{LINK}" href="{PAGES}{page_name}">{escape(text)}</a>'
+    return f'<div style="{QUIET}">{link}</div>'
 
 
 def notes(texts: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ pygments_dark_style = "monokai"
 # The first page lists the sections, each section its pages: what they link, in that order.
 SECTIONS = ("index", "tutorials", "how-to", "reference", "explanation", "benchmarks")
 LISTED = re.compile(
-    r"^(?:- |\| |\| [\w, ]+ \| |- .*, )\[[^\]]+\]\(([\w/.-]+)\.(?:md|ipynb)\)", re.MULTILINE
+    r"^(?:- |\|(?: [^|\n]+ \|)* |- .*, )\[[^\]]+\]\(([\w/.-]+)\.(?:md|ipynb)\)", re.MULTILINE
 )
 
 

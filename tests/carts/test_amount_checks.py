@@ -103,7 +103,7 @@ def test_the_subtotal_is_the_sum_of_the_lines_with_or_without_their_discounts(bu
                 "sub_total",
                 "25.00",
                 f"{wrong / 100:.2f}",
-                f"The subtotal is {wrong / 100:.2f}, but the lines add up to 25.00.",
+                f"The subtotal is {wrong / 100:.2f}, but the line items add up to 25.00.",
                 "error",
             )
         ]

@@ -95,7 +95,13 @@ def test_one_variant_in_several_lines_is_a_warning(build, named_by):
         other = {"variant_id": "sku", "sku": "variant_id"}[named_by]
         line[other] = None
     assert of(build.events(one(build.cart(lines))), "lines-once") == [
-        ("line_items[A]", "one line", "2 lines", "A is in 2 lines of its own.", "warning")
+        (
+            "line_items[A]",
+            "one line item",
+            "2 line items",
+            "A is in 2 line items of its own.",
+            "warning",
+        )
     ]
 
 
@@ -267,9 +273,9 @@ def test_every_line_that_is_sent_is_in_one_shipment(build):
             ]
     assert found([["item_2"]], ship=False) == found([["item_1", "item_2"]], ship=False) == []
     assert len(found([["item_1"], ["item_1", "item_2"]], ship=False)) == 1
-    sentence = "A shipment names the line item_9, which is not in the cart."
+    sentence = "A shipment names line item item_9, which is not in the cart."
     assert found([["item_1", "item_2", "item_9", 7]]) == [
-        ("shipments.line_item_ids", "a line of the cart", "item_9", sentence, "error")
+        ("shipments.line_item_ids", "a line item of the cart", "item_9", sentence, "error")
     ]
 
 

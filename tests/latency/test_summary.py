@@ -166,7 +166,7 @@ def test_a_summary_says_what_is_above_and_below_the_table(study):
     shown = found._repr_html_()
     assert "Too few orders for p95" in shown
     assert "creating-cart</bdi> 8" in shown
-    assert f'<a href="{PAGES}{DEFINED_IN}">Definitions 2</a>' in shown
+    assert f' href="{PAGES}{DEFINED_IN}">Definitions 2</a>' in shown
 
 
 def test_the_definitions_are_where_the_footer_leads():

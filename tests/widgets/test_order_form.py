@@ -146,7 +146,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_harm_the_order(form, monkeypatc
 
 
 def test_a_form_shows_itself_where_no_front_end_is(form):
-    assert repr(form) == "OrderForm(custom; staging.luma.gift, 1 piece)"
+    assert repr(form) == "OrderForm(custom; staging.luma.gift, quantity 1)"
     before = form._repr_mimebundle_()["text/html"]
     assert "No order was placed from it yet." in before
     form.place().wait(60)
