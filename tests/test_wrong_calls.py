@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -330,6 +331,32 @@ def test_a_mistake_is_met_with_these_words(mistake, at_hand, tmp_path, monkeypat
     assert len(card_lines(caught.value)) <= 6
     assert at_hand["lab"].last is sent, "nothing was sent"
     assert not list(tmp_path.iterdir()), "nothing was written"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("plce", "No such command 'plce'. Did you mean place?"),
+        ("place --cuont 3", "No such option: --cuont. See firmly-nb place --help."),
+        ("sweep --cuont 3", "No such option: --cuont. Did you mean --count?"),
+        (
+            "sweep --count x",
+            ("Invalid value for '--count': must be a whole number, got 'x'. "
+             "See firmly-nb sweep --help."),
+        ),
+        ("sweep --count -3", ("--count must be a whole number from 1 to 10,000,000, got -3. "
+                              "Try --count 20.")),
+        ("explain", "Missing argument 'code'. See firmly-nb explain --help."),
+        ("place --card vsia", "Unknown test card 'vsia'. Did you mean visa?"),
+        ("place --environment stagin", "Unknown environment 'stagin'. Did you mean 'staging'?"),
+        ("demo --profile instnt", "Unknown profile 'instnt'. Did you mean instant?"),
+        ("load nope", "No such path: 'nope'. Pass a saved set, journal or folder."),
+    ],
+)  # fmt: skip
+def test_a_command_that_is_wrong_is_met_with_one_line_with_a_code(words, said, command):
+    code, written, complained = command(*words.split())
+    assert (code, written) == (2, "")
+    assert re.fullmatch(rf"firmly-nb: {re.escape(said)} \[FNB\d{{3}}\]\n", complained)
 
 
 def test_a_field_that_is_wrong_in_many_ways_is_told_in_a_few_lines():

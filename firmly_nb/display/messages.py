@@ -1114,8 +1114,8 @@ The timeline shows no such order, event or milestone.
 Use one that the message lists.
 
 FNB801 Option of a command not valid
-The option's text has another form than the command reads.
-Write it as the message shows. See --help.
+The command has no such option or argument, or reads its text in another form.
+Write it as the message shows. --help lists what a command takes.
 
 FNB802 Command cannot finish
 The system refused something, such as a file or a port.

@@ -8,7 +8,7 @@ import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,9 +128,16 @@ def _defaults() -> dict[str, Any]:
     return {f.name: f.default for f in fields(Settings) if f.default is not MISSING}
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser that says what is wrong in one line, with what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}. See firmly-nb sim --help.\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser, one flag for each setting."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="firmly-nb sim",
         description="A simulator of firmly's API on loopback.",
         allow_abbrev=False,

@@ -85,10 +85,8 @@ def whole(name: str, value: Any, most: int) -> int:
     20
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        text = (
-            f"{name} must be a whole number from 1 to {most:,}, got {quoted(value)}. Try {name}=20."
-        )
-        raise coded_error(ValueError, "FNB503", text)
+        text = f"{name} must be a whole number from 1 to {most:,}, got {quoted(value)}."
+        raise coded_error(ValueError, "FNB503", f"{text} Try {name}={min(20, most)}.")
     return int(value)
 
 

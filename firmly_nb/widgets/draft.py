@@ -146,7 +146,7 @@ def changed_draft(draft: D, changes: Any) -> D:
     for name, value in known.items():
         if not isinstance(value, kinds[name]):
             wanted = " or ".join(KINDS.get(kind, kind.__name__) for kind in kinds[name])
-            text = f"{name} must be {wanted}, got {_kind(value)}. Change its kind."
+            text = f"{name} must be {wanted}, got {_kind(value)}. Pass {wanted}."
             raise coded_error(TypeError, "FNB711", text)
     return replace(draft, **known)
 

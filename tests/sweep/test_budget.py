@@ -373,11 +373,17 @@ def test_the_least_of_each_limit_is_accepted():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"orders": 0}, "budget.orders must be a whole number above 0, got 0."),
-        ({"orders": True}, "budget.orders must be a whole number above 0, got True."),
-        ({"minutes": 0}, "budget.minutes must be a number above 0, got 0."),
-        ({"minutes": float("inf")}, "budget.minutes must be a number above 0, got inf."),
-        ({"minutes": "5"}, "budget.minutes must be a number above 0, got '5'."),
+        ({"orders": 0}, "budget.orders must be a whole number above 0, got 0. Try orders=100."),
+        (
+            {"orders": True},
+            "budget.orders must be a whole number above 0, got True. Try orders=100.",
+        ),
+        ({"minutes": 0}, "budget.minutes must be a number above 0, got 0. Try minutes=100."),
+        (
+            {"minutes": float("inf")},
+            "budget.minutes must be a number above 0, got inf. Try minutes=100.",
+        ),
+        ({"minutes": "5"}, "budget.minutes must be a number above 0, got '5'. Try minutes=100."),
         (
             {"total_minor": 7},
             'budget.total_minor must be amounts by currency, got 7. Example: {"USD": 50_000}.',

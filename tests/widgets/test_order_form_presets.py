@@ -63,7 +63,7 @@ def test_the_strip_saves_loads_and_deletes(lab):
     assert form._strip.view.notice.startswith("Unknown preset ")
     send("save", " ")
     assert form._strip.view.notice == (
-        f"name must be 1 to {LONGEST_NAME} printable characters, got ''. [FNB409]"
+        f"name must be 1 to {LONGEST_NAME} printable characters, got ''. Choose another. [FNB409]"
     )
 
 

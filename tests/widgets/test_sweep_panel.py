@@ -192,7 +192,7 @@ def test_every_field_is_a_text_with_a_label():
 def test_what_a_page_sends_that_is_no_text_changes_nothing_and_is_said(panel):
     edit(panel, rate=7)
     assert panel.rate == "40"
-    assert panel._notice == "rate must be str, got int. [FNB711]"
+    assert panel._notice == "rate must be a text, got int. Pass a text. [FNB711]"
 
 
 def test_a_press_starts_what_its_page_shows(panel, until):
