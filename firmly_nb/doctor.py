@@ -34,16 +34,9 @@ if TYPE_CHECKING:
     from firmly_nb.recorder.calibration import Calibration
 
 
-PACKAGES = (
-    "httpx",
-    "httpcore",
-    "pandas",
-    "pydantic",
-    "jwcrypto",
-    "ipykernel",
-    "ipywidgets",
-    "jupyterlab",
-)
+PACKAGES = ("httpx", "httpcore", "pandas", "pydantic", "jwcrypto")
+NOTEBOOKS = ("ipykernel", "ipywidgets", "jupyterlab")
+MISSING = "not installed"
 MINIMUM_PYTHON = (3, 11)
 LOW_SPACE_BYTES = 500_000_000
 SLOW_P99_MS = 1.0
@@ -142,8 +135,13 @@ def versions() -> Iterator[Finding]:
     )
     yield Finding("firmly-nb", version("firmly-nb"))
     bounds = _bounds()
-    for name in PACKAGES:
-        yield _package(name, bounds.get(name, ""))
+    found = [_package(name, bounds.get(name, "")) for name in (*PACKAGES, *NOTEBOOKS)]
+    yield from found[: len(PACKAGES)]
+    if any(one.found != MISSING for one in found[len(PACKAGES) :]):
+        yield from found[len(PACKAGES) :]
+        return
+    advice = "A small installation has none. Run pip install firmly-nb for all."
+    yield Finding("notebooks", MISSING, None, advice)
 
 
 def _bounds() -> dict[str, str]:
@@ -161,7 +159,7 @@ def _package(name: str, bounds: str) -> Finding:
     try:
         found = version(name)
     except PackageNotFoundError:
-        return Finding(name, "not installed", False, f"{install} adds it.")
+        return Finding(name, MISSING, False, f"{install} adds it.")
     if SpecifierSet(bounds).contains(found, prereleases=True):
         return Finding(name, found)
     why = (

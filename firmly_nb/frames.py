@@ -82,6 +82,9 @@ class TableFrame(pd.DataFrame):
         if isinstance(excel_writer, pd.ExcelWriter) or "engine" in options:
             plain.to_excel(excel_writer, *args, **options)
             return
+        # Where it is missing, pandas would not say what to install.
+        import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401
+
         how = options.pop("engine_kwargs", None) or AS_TEXT
         with pd.ExcelWriter(
             excel_writer, engine="xlsxwriter", datetime_format=TIME_FORMAT, engine_kwargs=how

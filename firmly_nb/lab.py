@@ -1263,6 +1263,10 @@ def _start_simulator(
         raise coded_error(ValueError, "FNB016", text) from None
     except SimulatorError as error:
         last = str(error).splitlines()[-1]
+        missing, _, told = last.partition("ModuleNotFoundError: ")[2].partition(" is not")
+        if told.endswith("[FNB026]"):
+            text = f"The simulator needs {missing}. Run pip install firmly-nb for all of it."
+            raise coded_error(ModuleNotFoundError, "FNB026", text) from None
         text = f"The simulator did not start: {last}. Check its options."
         raise coded_error(SimulatorError, "FNB023", text) from error
     domains = simulator.domains | allow_domains

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,23 @@ def test_times_that_cannot_be_measured_are_a_finding_and_not_a_traceback(
 def test_a_report_is_plain_data() -> None:
     data = Report((Finding("a", "1"),), calibration(0.05)).as_dict()
     assert json.loads(json.dumps(data))["calibration"][0]["events"] == 1
+
+
+def test_a_small_installation_is_sound_and_a_broken_one_is_not(monkeypatch):
+    def without(*names):
+        def found(name):
+            if name in names:
+                raise PackageNotFoundError(name)
+            return version(name)
+
+        monkeypatch.setattr("firmly_nb.doctor.version", found)
+        return {one.name: one for one in doctor.versions()}
+
+    small = without("ipykernel", "ipywidgets", "jupyterlab")
+    assert small["notebooks"].ok is None
+    assert "pip install firmly-nb" in small["notebooks"].advice
+    assert all(one.ok is not False for one in small.values())
+    broken = without("ipywidgets")
+    assert broken["ipywidgets"].ok is False
+    assert "notebooks" not in broken
+    assert without("pandas")["pandas"].ok is False

@@ -50,7 +50,7 @@ def read_events(path: str | os.PathLike[str]) -> Told:
     """
     where = Path(path)
     text = _text(where)
-    if _is_json(text):
+    if _is_json(where, text):
         rows = _rows(where, text)
         if rows and "start_perf_ns" in rows[0] and "responses" in rows[0]:
             return _aiperf(where, rows)
@@ -64,7 +64,7 @@ def read_orders(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read the orders of a file; see :func:`read_events`."""
     where = Path(path)
     text = _text(where)
-    return _frame(where, _rows(where, text)) if _is_json(text) else _table(where, text)
+    return _frame(where, _rows(where, text)) if _is_json(where, text) else _table(where, text)
 
 
 def _wrong(where: Path, text: str) -> NoReturn:
@@ -87,8 +87,11 @@ def _text(where: Path) -> str:
         _wrong(where, f"is not UTF-8 from byte {error.start} on. Save it as UTF-8.")
 
 
-def _is_json(text: str) -> bool:
-    return text[:BEGIN].lstrip()[:1] == "{"
+def _is_json(where: Path, text: str) -> bool:
+    first = text[:BEGIN].lstrip()[:1]
+    if first == "[":
+        _wrong(where, "is one JSON array. Write one object a line.")
+    return first == "{"
 
 
 def _rows(where: Path, text: str) -> list[dict[str, Any]]:
@@ -120,20 +123,30 @@ def _frame(where: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _table(where: Path, text: str) -> pd.DataFrame:
     """Read a CSV; one of a spreadsheet that writes decimals with a comma has semicolons."""
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
+    # Each cart is in one cell; the limit is of the whole process.
+    before = csv.field_size_limit(MOST_BYTES - 1)
     rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-    names = [str(without_prefix(name.strip())) for name in next(rows, [])]
     held = []
-    for row in rows:
-        if not row:
-            continue
-        if len(row) != len(names):
-            said = (
-                f"has {count(len(row), 'value')} in line {rows.line_num} and {len(names)} columns"
-            )
-            _wrong(where, f"{said}. Correct the line.")
-        held.append([without_prefix(value) if value else None for value in row])
+    try:
+        names = [str(without_prefix(name.strip())) for name in next(rows, [])]
+        if twice := [name for name in names if names.count(name) > 1]:
+            _wrong(where, f"has two columns {quoted(twice[0])}. Rename one.")
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(names):
+                many = count(len(row), "value")
+                said = f"has {many} in line {rows.line_num} and {len(names)} columns"
+                _wrong(where, f"{said}. Correct the line.")
+            held.append([without_prefix(value) if value else None for value in row])
+    except csv.Error as error:
+        _wrong(where, f"cannot be read in line {rows.line_num}: {error}. Correct the line.")
+    finally:
+        csv.field_size_limit(before)
     columns = zip(*held, strict=True) if held else [()] * len(names)
     frame = pd.DataFrame(
         {n: pd.Series(list(v), dtype="object") for n, v in zip(names, columns, strict=True)}

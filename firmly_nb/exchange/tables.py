@@ -40,7 +40,6 @@ from firmly_nb.latency.summary import LATENCY
 from firmly_nb.recorder.journal import RECORDINGS
 from firmly_nb.recorder.records import encode
 from firmly_nb.recorder.tables import EVENTS, HEADERS, ORDERS
-from firmly_nb.store.files import MANIFEST
 
 if TYPE_CHECKING:
     import os
@@ -150,10 +149,19 @@ def write_tables(
 def _refuse_recordings(folder: Path, file_format: str) -> None:
     """Refuse a folder of recordings: their files and the tables would be taken for one another."""
     journals = {file.stem for file in folder.glob("*.jsonl")} - {*TABLES, Path(RECORDINGS).stem}
-    what = "a saved set" if (folder / MANIFEST).exists() else "journals" * bool(journals)
+    what = "a saved set" if _is_set(folder) else "journals" * bool(journals)
     if what and (file_format == "jsonl" or what != "journals"):
         text = f"{folder} is a folder of {what}. Export to another folder."
         raise coded_error(ValueError, "FNB353", text)
+
+
+def _is_set(folder: Path) -> bool:
+    if not (folder / "orders").is_dir():
+        return False
+    # Not above: a small recorder has no Parquet.
+    from firmly_nb.store.files import MANIFEST
+
+    return (folder / MANIFEST).exists()
 
 
 def _files(
@@ -231,6 +239,9 @@ def _plain(value: Any) -> Any:
 
 
 def _workbook(tables: Iterable[tuple[str, Table, pd.DataFrame]]) -> bytes:
+    # Where it is missing, pandas would not say what to install.
+    import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401
+
     held = io.BytesIO()
     with pd.ExcelWriter(
         held, engine="xlsxwriter", datetime_format=TIME_FORMAT, engine_kwargs=AS_TEXT

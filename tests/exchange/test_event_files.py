@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -113,6 +114,9 @@ def test_the_raw_export_of_aiperf_is_read_without_its_secrets():
         ("recording_id,event,t_ms\na,x,fast\n", "has no number in t_ms: 'fast' in row 0"),
         ("recording_id,event,t_ms\na,x\n", "has 2 values in line 2 and 3 columns"),
         ("recording_id,event,t_ms,coalesced\na,x,5,maybe\n", "has 'maybe' in coalesced in row 0"),
+        ("recording_id,event,t_ms,t_ms\na,x,5,6\n", "has two columns 't_ms'"),
+        ("recording_id,event,t_ms\na,x\ry,5\n", "cannot be read in line"),
+        ('[{"recording_id": "a", "event": "x", "t_ms": 5}]', "is one JSON array"),
         ('{"recording_id": "a"}\nnot JSON\n{}\n', "has no JSON in line 2: 'not JSON'"),
         ('{"recording_id": "a"}\n[1]\n{}\n', "has no object in line 2"),
         ('{"event": "x", "recording_id": "a", "t_ms": true}\n', "has no number in t_ms"),
@@ -123,6 +127,19 @@ def test_what_cannot_be_read_is_named_with_its_place(written, text, said):
     with pytest.raises(ValueError, match=re.escape(said)) as refused:
         fnb.from_events(written("bad.csv", text))
     assert code_of(refused.value) == "FNB333"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "recording_id,event,t_ms\ra,order-placed,5\r",
+        f"recording_id,event,t_ms,data\r\na,order-placed,5,{'x' * 200_000}\r\n",
+    ],
+)
+def test_old_line_ends_and_a_large_cart_are_read(written, text):
+    limit = csv.field_size_limit()
+    assert fnb.from_events(written("e.csv", text)).orders["outcome"].tolist() == ["placed"]
+    assert csv.field_size_limit() == limit
 
 
 @pytest.mark.parametrize("start", ["2026-11-23 09:00", "yesterday", "2026-13-45T00:00:00Z"])

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from firmly_nb.lab import _start_simulator
+from firmly_nb.sim.server import SimulatorError
+
 ROOT = Path(__file__).parents[1]
 # Modules of the pinned distributions whose names differ.
 MODULES = {
@@ -116,6 +119,7 @@ main()
         ("fnb.load()", "pyarrow"),
         ("fnb.Recordings([]).save('runs')", "pyarrow"),
         ("fnb.Recordings([]).sql('select 1')", "duckdb"),
+        ("fnb.Recordings([]).orders.to_excel('orders.xlsx')", "xlsxwriter"),
         ("import firmly_nb.cli; firmly_nb.cli.main", "typer"),
     ],
 )
@@ -129,6 +133,29 @@ def test_a_part_that_is_missing_says_what_to_install(code, missing, tmp_path, mo
         last,
     ), last
     assert missing in last
+
+
+def test_a_small_gate_says_what_a_workbook_needs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path / "home"))
+    done = small("gate", f"{BEGIN}fnb.from_events(pd.DataFrame(TIMES)).export('t', format='xlsx')")
+    assert "xlsxwriter is not installed. Run pip install 'xlsxwriter>=" in done.stderr
+    assert not list(Path("t").iterdir())
+
+
+def test_a_simulator_that_is_not_installed_says_what_to_install():
+    def start():
+        # As the log of the simulator's own process ends.
+        said = (
+            "ModuleNotFoundError: uvicorn is not installed. Run pip install 'uvicorn>=1'. [FNB026]"
+        )
+        raise SimulatorError(f"the simulator did not start:\nTraceback\n{said}")
+
+    with pytest.raises(ModuleNotFoundError) as refused:
+        _start_simulator(frozenset(), start)
+    assert str(refused.value) == (
+        "The simulator needs uvicorn. Run pip install firmly-nb for all of it. [FNB026]"
+    )
 
 
 def test_imports_of_others_are_left_alone():
