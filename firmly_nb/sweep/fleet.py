@@ -215,6 +215,7 @@ class Fleet(Sender):
         self._serving: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()  # a host came, went, or has room
         self._begun: set[int] = set()
+        self._lent_here: set[int] = set()
         self._recorded: set[int] = set()  # these are lent to nobody any more
         self._leases = 0
         self._problems: list[str] = []
@@ -336,6 +337,7 @@ class Fleet(Sender):
                 (n, lease) for n, lease in link.leases.items() if n not in link.queue
             ),
             calibrate=calibrate,
+            app_id=where.simulator.app_id if where.simulator else None,
         )
         waited_s = 0.0
         while True:
@@ -442,7 +444,8 @@ class Fleet(Sender):
         if link.leases.get(number) != entry["lease"]:
             return  # heard before, or given up
         if kind == "begun":
-            if number not in self._begun:
+            # What an earlier part had begun is counted once it is found.
+            if number in self._lent_here and number not in self._begun:
                 self._begun.add(number)
                 self.on_start()
             return
@@ -538,6 +541,7 @@ class Fleet(Sender):
             raise _not_sent(f"order {planned.number} has been recorded already")
         set_aside = self.ledger.begin(planned.number, what_of(planned.variant.order))
         slot = self._slot(planned, offset_ns, link, set_aside)
+        self._lent_here.add(planned.number)
         future = link.wait_for(planned.number, slot.lease_id)
         link.queue[planned.number], link.lent = slot, link.lent + 1
         link.until_ns = max(link.until_ns, slot.until_ns - slot.offset_ns)

@@ -26,7 +26,7 @@ from typing_extensions import override
 
 from firmly_nb.api.errors import FirmlyError, RateLimited
 from firmly_nb.api.models import Card, Order
-from firmly_nb.api.secrets import redact_text
+from firmly_nb.api.secrets import SecretStr, redact_text
 from firmly_nb.background import submit
 from firmly_nb.disk import raise_number
 from firmly_nb.display.messages import without_code
@@ -71,6 +71,9 @@ class Opening:
     # What it may have been lent before: the order's number and the id of the lease.
     outstanding: tuple[tuple[int, str], ...] = ()
     calibrate: bool = False
+    # Of an embedded simulator, whose app id is nobody's; every other one is in each host's own
+    # environment.
+    app_id: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +196,10 @@ class Station:
         self.opening = opening
         self.epoch = 0
         self.heard_ns = monotonic_ns()
+        given = SecretStr(opening.app_id) if opening.app_id and where.is_local else None
         self.bench = Bench(
             where,
-            find_app_id(None, kept.app_id_variable),
+            find_app_id(given, kept.app_id_variable),
             folder,
             ca_file=opening.ca_file,
             kept=kept,
