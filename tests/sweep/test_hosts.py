@@ -267,7 +267,7 @@ def test_the_command_sends_orders_over_an_encrypted_cluster(
         asked = ("sweep", "--count", 2, "--profile", "instant", "--dask", secure.address)
         code, _, said = command(*asked)
         assert (code, "has no certificates" in said) == (2, True), said
-        code, out, said = command(*asked, *certificates, "--save", tmp_path / "set")
+        code, _, said = command(*asked, *certificates, "--save", tmp_path / "set")
     assert code == 0, said
     assert "paris" in said
     table = fnb.load(tmp_path / "set").orders
