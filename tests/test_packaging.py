@@ -93,7 +93,7 @@ def test_the_pages_that_messages_name_and_the_notebooks_are_installed():
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {"dotenv": "python-dotenv", "nest_asyncio2": "nest-asyncio"}
 # Taken if they are there; none is needed.
-OPTIONAL = {"opentelemetry", "brotli", "zstandard", "compression", "_typeshed"}
+OPTIONAL = {"opentelemetry", "distributed", "brotli", "zstandard", "compression", "_typeshed"}
 
 
 def test_each_package_that_is_imported_is_declared():

@@ -251,8 +251,8 @@ class Fleet(Sender):
                 waiting[number] = link.wait_for(number, entry["lease"])
         opening = map(self._try_to_open, self.links.values())
         errors = await asyncio.gather(*opening, return_exceptions=True)
-        for error in filter(None, errors):
-            raise error
+        for failure in filter(None, errors):
+            raise failure
         if not any(link.up for link in self.links.values()):
             raise coded_error(FleetError, "FNB543", f"No host can place orders. {self._why()}.")
         for link in self.links.values():
@@ -633,10 +633,10 @@ class Fleet(Sender):
         if kind == FAILED:
             if "error" not in fate:
                 raise _not_sent(fate["why"])
-            error = make_error(fate["error"], fate["why"], fate["status"])
-            if isinstance(error, RateLimited):
-                error.retry_after_s = fate["wait_s"]
-            raise error
+            failure = make_error(fate["error"], fate["why"], fate["status"])
+            if isinstance(failure, RateLimited):
+                failure.retry_after_s = fate["wait_s"]
+            raise failure
         return False
 
     @override
