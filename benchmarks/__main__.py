@@ -21,6 +21,7 @@ NAMES = (
     "charts",
     "damage",
     "kills",
+    "hosts",
     "limits",
     "network",
     "other_clients",

@@ -100,6 +100,7 @@ OPTIONAL = {
     "brotli",
     "zstandard",
     "compression",
+    "distributed",
     "_typeshed",
 }
 

@@ -4,8 +4,8 @@ Neighbouring orders are alike where a merchant has good and bad minutes, and ord
 alike where it has good and bad days. Then many orders tell as little as few independent ones. With
 five runs or more the run is the unit, always; no test decides. In one run consecutive orders are
 put into batches if a test finds neighbours alike. Two to four runs that differ allow no interval.
-The tests look at times within their kind of order (merchant and number of items), so that a mix
-that changes does not look like dependence.
+The tests look at times within their kind of order (merchant, number of items and the machine that
+sent it), so that a mix that changes does not look like dependence.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Units:
     runs
         Number of each order's run; None: all are of one run.
     kinds
-        Number of each order's kind (merchant and number of items); None: all are alike.
+        Number of each order's kind (merchant, items, machine); None: all are alike.
     place
         Place of each in the order of start; None: they are in that order.
     """
@@ -84,7 +84,7 @@ def units_of(orders: pd.DataFrame, *, kinds: bool = True) -> Units:
     Parameters
     ----------
     orders
-        Of ``run_id``, ``domain``, ``n_items`` and ``started_at`` what there is.
+        Of ``run_id``, ``domain``, ``n_items``, ``host`` and ``started_at`` what there is.
     kinds
         Whether their kinds are wanted; only times depend on them.
 
@@ -105,10 +105,14 @@ def units_of(orders: pd.DataFrame, *, kinds: bool = True) -> Units:
 
 
 def _kinds(orders: pd.DataFrame) -> Codes | None:
-    """Return each order's merchant and number of items as a number; small kinds put together."""
+    """Return each order's merchant, items and machine as a number; small kinds put together."""
     if "domain" not in orders or not len(orders):
         return None
     merchants = coded(orders["domain"])[0] + 1
+    if "host" in orders:
+        # From another place the same merchant takes another time.
+        hosts = coded(orders["host"])[0] + 1
+        merchants = merchants * (int(hosts.max()) + 1) + hosts
     if "n_items" not in orders:
         return _without_small(merchants, np.zeros_like(merchants))
     # Rare numbers of items are one kind of their merchant, rare merchants one kind together.

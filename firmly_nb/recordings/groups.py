@@ -246,7 +246,7 @@ def grouped(recs: Many, names: Sequence[str], every: str | None) -> Groups[Many]
             tuple(known[code] for code, (_, known, _) in zip(cell, columns, strict=True))
             for cell in cells.tolist()
         ]
-    own = {"domain", "run_id", "outcome", "environment"}
+    own = {"domain", "run_id", "outcome", "environment", "host"}
     told_with = [
         name
         for name, (_, _, is_time) in zip(asked, columns, strict=True)

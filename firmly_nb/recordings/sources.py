@@ -106,6 +106,7 @@ ORDER_ENDS = _some_of(
         "schedule_lag_ms",
         "scheduled_time_to_order_placed_ms",
         "connection",
+        "host",
         "clock",
     },
     run_id="category",  # of many orders few run ids are different

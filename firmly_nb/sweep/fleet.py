@@ -215,6 +215,7 @@ class Fleet(Sender):
         self._serving: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()  # a host came, went, or has room
         self._begun: set[int] = set()
+        self._lent_here: set[int] = set()
         self._recorded: set[int] = set()  # these are lent to nobody any more
         self._leases = 0
         self._problems: list[str] = []
@@ -250,8 +251,8 @@ class Fleet(Sender):
                 waiting[number] = link.wait_for(number, entry["lease"])
         opening = map(self._try_to_open, self.links.values())
         errors = await asyncio.gather(*opening, return_exceptions=True)
-        for error in filter(None, errors):
-            raise error
+        for failure in filter(None, errors):
+            raise failure
         if not any(link.up for link in self.links.values()):
             raise coded_error(FleetError, "FNB543", f"No host can place orders. {self._why()}.")
         for link in self.links.values():
@@ -336,6 +337,7 @@ class Fleet(Sender):
                 (n, lease) for n, lease in link.leases.items() if n not in link.queue
             ),
             calibrate=calibrate,
+            app_id=where.simulator.app_id if where.simulator else None,
         )
         waited_s = 0.0
         while True:
@@ -442,7 +444,8 @@ class Fleet(Sender):
         if link.leases.get(number) != entry["lease"]:
             return  # heard before, or given up
         if kind == "begun":
-            if number not in self._begun:
+            # What an earlier part had begun is counted once it is found.
+            if number in self._lent_here and number not in self._begun:
                 self._begun.add(number)
                 self.on_start()
             return
@@ -538,6 +541,7 @@ class Fleet(Sender):
             raise _not_sent(f"order {planned.number} has been recorded already")
         set_aside = self.ledger.begin(planned.number, what_of(planned.variant.order))
         slot = self._slot(planned, offset_ns, link, set_aside)
+        self._lent_here.add(planned.number)
         future = link.wait_for(planned.number, slot.lease_id)
         link.queue[planned.number], link.lent = slot, link.lent + 1
         link.until_ns = max(link.until_ns, slot.until_ns - slot.offset_ns)
@@ -629,10 +633,10 @@ class Fleet(Sender):
         if kind == FAILED:
             if "error" not in fate:
                 raise _not_sent(fate["why"])
-            error = make_error(fate["error"], fate["why"], fate["status"])
-            if isinstance(error, RateLimited):
-                error.retry_after_s = fate["wait_s"]
-            raise error
+            failure = make_error(fate["error"], fate["why"], fate["status"])
+            if isinstance(failure, RateLimited):
+                failure.retry_after_s = fate["wait_s"]
+            raise failure
         return False
 
     @override

@@ -266,7 +266,6 @@ def hosts_grid(hosts: Sequence[Mapping[str, Any]]) -> Grid:
 
     Examples
     --------
-    >>> from firmly_nb.display.table import grid_text
     >>> print(grid_text(hosts_grid([{"host": "paris", "problem": "no app id"}])))
     host   problem
     paris  no app id

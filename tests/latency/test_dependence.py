@@ -197,6 +197,10 @@ def test_a_mix_of_merchants_that_changes_is_no_likeness_of_neighbours():
     assert dependence_of_times(both, units_of(orders)).unit == "orders"
     items = pd.DataFrame({"domain": "a.test", "n_items": np.repeat([1, 2], 100)})
     assert dependence_of_times(both, units_of(items)).unit == "orders"
+    hosts = pd.DataFrame({"domain": "a.test", "host": np.repeat(["paris", "tokyo"], 100)})
+    assert dependence_of_times(both, units_of(hosts)).unit == "orders"
+    one_machine = pd.DataFrame({"domain": "a.test", "host": [None] * 200})
+    assert dependence_of_times(both, units_of(one_machine)).unit == "batches"
 
 
 def test_kinds_of_few_orders_are_put_together():

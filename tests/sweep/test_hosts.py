@@ -13,6 +13,7 @@ from time import monotonic_ns
 
 import distributed
 import pytest
+import trustme
 
 import firmly_nb as fnb
 from firmly_nb import sim
@@ -93,7 +94,7 @@ def test_orders_of_all_machines_arrive_as_one_set(lab, client, cluster, nothing_
     assert recs.orders["outcome"].tolist() == ["placed"] * 12
     nothing_twice(recs, 12)
     assert set(recs.orders["host"]) == {"lima", "paris", "tokyo"}
-    assert list(dict(recs.by("host"))) == ["host lima", "host paris", "host tokyo"]
+    assert recs.by("host").names == ["lima", "paris", "tokyo"]
     sweep = lab.last_sweep
     assert sweep.progress.spent_minor == {"USD": recs.orders["total_minor"].sum()}
     assert sweep.hosts["host"].tolist() == ["lima", "paris", "tokyo"]
@@ -244,6 +245,39 @@ def test_a_stopped_sweep_keeps_what_was_in_flight(lab, client, until, nothing_tw
     sweep.wait()
     recs = lab.sweep(ORDER, resume="stopped", count=COUNT, on=client, progress=False)
     nothing_twice(recs, COUNT)
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    authority = trustme.CA()
+    made = authority.issue_cert("firmly-nb.internal")
+    authority.cert_pem.write_to_path(tmp_path / "client.pem")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
+    made.private_key_pem.write_to_path(tmp_path / "server.key")
+    names = {"--tls-ca-file": "client.pem", "--tls-cert": "server.pem", "--tls-key": "server.key"}
+    return [word for option, name in names.items() for word in (option, tmp_path / name)]
+
+
+def test_the_command_sends_orders_over_an_encrypted_cluster(
+    command, certificates, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path / "here"))
+    more = ["--protocol", "tls", *certificates]
+    with Cluster(tmp_path / "there", "of-no-use", ["paris"], more) as secure:
+        asked = ("sweep", "--count", 2, "--profile", "instant", "--dask", secure.address)
+        code, _, said = command(*asked)
+        assert (code, "has no certificates" in said) == (2, True), said
+        code, _, said = command(*asked, *certificates, "--save", tmp_path / "set")
+    assert code == 0, said
+    assert "paris" in said
+    table = fnb.load(tmp_path / "set").orders
+    assert table["host"].tolist() == ["paris", "paris"]
+
+
+def test_an_unencrypted_address_beyond_this_machine_is_not_even_tried(command):
+    code, _, said = command("sweep", "--count", 2, "--dask", "tcp://192.0.2.1:8786")
+    assert code == 2
+    assert "tcp://192.0.2.1:8786 is not encrypted" in said
 
 
 def test_what_would_carry_a_secret_is_refused(lab, client):
