@@ -24,9 +24,9 @@ PACKAGE = ROOT / "firmly_nb"
 PAGE = ROOT / "docs" / "messages.md"
 # A next step begins with one of these, or names what is there.
 STEPS = (
-    "Add|Ask|Begin|Calibrate|Call|Change|Check|Choose|Compare|Continue|Convert|Copy|Correct|Delete|Drop|"
+    "Add|Ask|Begin|Calibrate|Call|Change|Check|Choose|Compare|Connect|Continue|Convert|Copy|Correct|Delete|Drop|"
     "Export|For|Free|Give|Install|Keep|Leave|Load|Make|Measure|Mend|Move|Name|Narrow|Open|Order|Pass|Place|"
-    "Press|Reload|Remove|Rename|Resume|Run|See|Set|Shorten|Stop|To|Try|Upgrade|Use|Wait|Write"
+    "Press|Reload|Remove|Rename|Resume|Run|See|Set|Shorten|Start|Stop|Sweep|To|Try|Upgrade|Use|Wait|Write"
 )
 NEXT_STEP = re.compile(
     rf"(?:^|[.?:}}] |, |\bor )(?:{STEPS}) |, (?:use|set|pass) |(?i:example): |Did you mean|"

@@ -254,7 +254,11 @@ class Fleet(Sender):
         for failure in filter(None, errors):
             raise failure
         if not any(link.up for link in self.links.values()):
-            raise coded_error(FleetError, "FNB543", f"No host can place orders. {self._why()}.")
+            raise coded_error(
+                FleetError,
+                "FNB543",
+                f"No host can place orders. {self._why()}. Start workers, and resume the run.",
+            )
         for link in self.links.values():
             self._go_on(self._serve(link))
         self.on_hosts([link.row() for link in self.links.values()])
@@ -266,10 +270,10 @@ class Fleet(Sender):
         try:
             found = await self.cluster.workers()
         except HostLost as lost:
-            text = f"The scheduler is not reached: {lost}. Nothing was sent."
+            text = f"The scheduler is not reached: {lost}. Nothing was sent. Start it again."
             raise coded_error(FleetError, "FNB542", text) from None
         if not found:
-            text = "The cluster has no worker. Start one: dask worker ADDRESS --name paris."
+            text = "The cluster has no worker. Start one, such as dask worker ADDRESS --name paris."
             raise coded_error(FleetError, "FNB542", text)
         return found
 
@@ -719,7 +723,9 @@ def _check_variant(variant: Variant) -> None:
 
 
 def _not_sent(why: str) -> FleetError:
-    return coded_error(FleetError, "FNB547", f"No host sent the order: {why.rstrip('.')}.")
+    return coded_error(
+        FleetError, "FNB547", f"No host sent the order: {why.rstrip('.')}. Order again."
+    )
 
 
 def _held_elsewhere(run_id: str) -> FleetError:
