@@ -724,7 +724,7 @@ def _check_variant(variant: Variant) -> None:
 
 def _not_sent(why: str) -> FleetError:
     return coded_error(
-        FleetError, "FNB547", f"No host sent the order: {why.rstrip('.')}. Order again."
+        FleetError, "FNB547", f"No host sent the order: {why.rstrip('.')}. Resume the run."
     )
 
 
