@@ -65,7 +65,10 @@ def test_orders_that_were_not_placed_are_in_the_exit_code(command):
         ([], "Pass --count 20, or --duration 600 (seconds). [FNB502]"),
         (["--count", "9", "--max-orders", "5"], "pass --max-orders 9. Nothing was sent. [FNB518]"),
         (["--resume", "never"], "No sweep never in"),
-        (["--count", "0"], "--count must be a whole number from 1 to 10,000,000, got 0. [FNB503]"),
+        (
+            ["--count", "0"],
+            "--count must be a whole number from 1 to 10,000,000, got 0. Try --count 20. [FNB503]",
+        ),
         (
             ["--count", "2", "--arrival", "poisson"],
             "--arrival poisson needs a rate. Example: --rate 30/min. [FNB506]",
