@@ -151,10 +151,10 @@ def alone(what: str, folder: Path) -> list[Cost]:
     return [Cost(*one) for one in json.loads(done.stdout)]
 
 
-def measure(folder: Path) -> list[list[Cost]]:
+def measure(folder: Path, rounds: int) -> list[list[Cost]]:
     """Measure both in turns, so that what else the machine does meets both."""
     alone("verbs", folder)  # the stages are made, the files are in the cache
-    return [[*alone("plain", folder), *alone("verbs", folder)] for _ in range(ROUNDS)]
+    return [[*alone("plain", folder), *alone("verbs", folder)] for _ in range(rounds)]
 
 
 def report(events: int, rounds: list[list[Cost]], foreign: float) -> str:
@@ -183,7 +183,7 @@ Written by `python -m benchmarks.store_large SET COPIES`, of a set that
 `python -m benchmarks.store --folder SET` made. {events:,} events, in the structure of
 [the smaller set](benchmarks-store.md); {os.cpu_count()} processors. Other programs used
 {foreign:.0%} of the machine meanwhile. Everything was imported beforehand, the files were in the
-system's cache. Medians of {ROUNDS} rounds.
+system's cache. Rounds: {len(rounds)}; medians of them.
 
 DuckDB alone puts the events of the same files beside one another, order by order, and asks for
 three quantiles of each stage. It has no intervals, outcomes and rules, and leaves no time out that
@@ -204,6 +204,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store_large", description=__doc__)
     parser.add_argument("set", type=Path)
     parser.add_argument("copies", type=int, help="0: measure the set itself")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--no-page", action="store_true", help="print only")
     parser.add_argument("--alone", choices=["plain", "verbs"], help="measure one, print JSON")
     options = parser.parse_args()
@@ -217,7 +218,7 @@ def main() -> int:
         else:
             events = int(json.loads((folder / "manifest.json").read_text("utf-8"))["events"])
         foreign = Foreign()
-        page = report(events, measure(folder), foreign.share())
+        page = report(events, measure(folder, options.rounds), foreign.share())
     finally:
         if options.copies:
             shutil.rmtree(folder)

@@ -54,7 +54,7 @@ from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -550,6 +550,7 @@ def _sentences(
     quantiles: Sequence[float],
 ) -> list[str]:
     parts = [part for part in times if len(part.times_ms)]
+    medians = {part.name: part.median_ms for part in parts}
     found = [
         *_caveats(known, times),
         *_few_orders(orders, max(quantiles)),
@@ -557,8 +558,8 @@ def _sentences(
         *_drift(orders),
         *rules(orders),
         *_modes(parts),
-        *_error_bounds(parts),
-        *(() if known.from_planned_start else _lag(orders, parts)),
+        *_error_bounds(parts, medians),
+        *(() if known.from_planned_start else _lag(orders, medians)),
         *(() if known.buffered else _coalesced(events)),
     ]
     return list(found)
@@ -614,26 +615,26 @@ def _modes(parts: list[StageTimes]) -> Iterator[str]:
             )
 
 
-def _error_bounds(parts: list[StageTimes]) -> Iterator[str]:
+def _error_bounds(parts: list[StageTimes], medians: Mapping[str, float]) -> Iterator[str]:
     for part in parts:
         bound_us = estimate(part.uncertainty_us, 0.99)
-        if bound_us / 1000 > PART * part.median_ms:
+        if bound_us / 1000 > PART * medians[part.name]:
             yield (
                 f"Uncertainty: times of {part.name} are uncertain by up to {uncertainty(bound_us)} "
                 f"(p99), more than {stated_percent(PART)} of the median of "
-                f"{duration(part.median_ms)}."
+                f"{duration(medians[part.name])}."
             )
 
 
-def _lag(orders: pd.DataFrame, parts: list[StageTimes]) -> Iterator[str]:
-    if "schedule_lag_ms" not in orders:
+def _lag(orders: pd.DataFrame, medians: Mapping[str, float]) -> Iterator[str]:
+    if "schedule_lag_ms" not in orders or not medians:
         return
     lag = estimate(floats(orders["schedule_lag_ms"]), 0.99)
-    shortest = min(parts, key=lambda part: part.median_ms, default=None)
-    if shortest is not None and lag > PART * shortest.median_ms:
+    shortest = min(medians, key=medians.__getitem__)
+    if lag > PART * medians[shortest]:
         yield (
             f"Schedule lag: orders started up to {duration(lag)} after their time (p99), more than "
-            f"{stated_percent(PART)} of {shortest.name} ({duration(shortest.median_ms)}); "
+            f"{stated_percent(PART)} of {shortest} ({duration(medians[shortest])}); "
             f"scheduled_order_latency_ms counts it in."
         )
 

@@ -21,7 +21,6 @@ from firmly_nb.recorder.records import End, decode
 from firmly_nb.recorder.tables import unfinished
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
-    ORDER_ENDS,
     ORDER_NOTES,
     STAGE_ENDS,
     compact,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from firmly_nb.schema import Column
+    from firmly_nb.schema import Column, Table
     from firmly_nb.store.columns import Part, PartFile, StoredSet
 
     Numbers = NDArray[np.int32]
@@ -68,10 +67,10 @@ NAMED = ("stage", "from_milestone", "to_milestone")
 DTYPES = {c.name: c.dtype for c in STORED_STAGES.columns}
 
 
-def order_ends(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
-    """Return ``ORDER_ENDS`` of some recordings of a set, by their places among these."""
-    columns = _order_columns(stored_set, rows, ORDER_ENDS.columns[1:])
-    return compact(ORDER_ENDS, columns | {"recording_id": np.arange(len(rows), dtype=np.int32)})
+def order_ends(stored_set: StoredSet, rows: Rows, table: Table) -> pd.DataFrame:
+    """Return ``ORDER_ENDS``, or a part of it, of some recordings, by their places among these."""
+    columns = _order_columns(stored_set, rows, table.columns[1:])
+    return compact(table, columns | {"recording_id": np.arange(len(rows), dtype=np.int32)})
 
 
 def _order_columns(
@@ -81,8 +80,11 @@ def _order_columns(
     stored = {c.name: "merchant" if c.name == "domain" else c.name for c in wanted}
     stored.pop(SCHEDULED_PLACED, None)
     found, chosen = stored_set.fresh_orders(list(stored.values())), pa.array(rows)
+    # What is a column of the table already need not stay as it was read: of millions it is much.
     columns = {
-        c.name: series(found[stored[c.name]].take(chosen), c) for c in wanted if c.name in stored
+        c.name: series(found.pop(stored[c.name]).take(chosen), c)
+        for c in wanted
+        if c.name in stored
     }
     columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
     return columns
@@ -359,7 +361,7 @@ def _joined(blocks: Sequence[_Block], names: Sequence[str]) -> dict[str, Any]:
             joined[name] = categorical(np.concatenate(parts), list(known))
         else:
             empty = np.empty(0, dtype=DTYPES[name])
-            joined[name] = np.concatenate([empty, *(b.rows.columns[name] for b in blocks)])
+            joined[name] = np.concatenate([empty, *(b.rows.columns.pop(name) for b in blocks)])
     numbers = [np.empty(0, dtype=np.int32), *(block.rows.numbers for block in blocks)]
     return joined | {"recording_id": np.concatenate(numbers)}
 

@@ -994,8 +994,9 @@ class Recordings(Sequence[Recording]):
         if (level, ps) not in self._latency:
             from firmly_nb.latency.summary import summary
 
-            ends = self.ends
-            found = summary(ends.events, ends.stages, ends.orders, level, ps)
+            ends = self._selection.ends
+            orders = self.orders if ends is None else ends.order_times
+            found = summary(self.ends.events, self.ends.stages, orders, level, ps)
             self._latency[level, ps] = found
         return self._latency[level, ps]
 

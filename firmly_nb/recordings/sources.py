@@ -112,6 +112,24 @@ ORDER_ENDS = _some_of(
     run_id="category",  # of many orders few run ids are different
 )
 
+# What the table of times needs of these.
+ORDER_TIMES = Table(
+    "order_times",
+    ORDER_ENDS.row,
+    tuple(
+        column
+        for column in ORDER_ENDS.columns
+        if column.name
+        not in {
+            "quantity",
+            "variants",
+            "connection",
+            "clock",
+            "scheduled_time_to_order_placed_ms",
+        }
+    ),
+)
+
 # What caveats are made of besides: looked at when somebody asks for them, and not for figures.
 EVENT_NOTES = _some_of(EVENTS, "event_notes", {"seq", "event", "clock", "uncertainty_us", "unread"})
 ORDER_NOTES = _some_of(
@@ -266,8 +284,8 @@ class Source(Protocol):
     def headers(self, rows: Rows) -> pd.DataFrame:
         """Return ``HEADERS``, order by order."""
 
-    def order_ends(self, rows: Rows) -> pd.DataFrame:
-        """Return ``ORDER_ENDS``; the numbers are those of the rows from 0."""
+    def order_ends(self, rows: Rows, table: Table = ORDER_ENDS) -> pd.DataFrame:
+        """Return ``ORDER_ENDS``, or a part of it; the numbers are those of the rows from 0."""
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return ``STAGE_ENDS`` and ``EVENT_COUNTS``, with the same numbers."""
@@ -344,9 +362,9 @@ class Held:
         groups = (header_rows(o.start.recording_id, o.end.headers) for o in self._recorded(rows))
         return HEADERS.frame([row for group in groups for row in group])
 
-    def order_ends(self, rows: Rows) -> pd.DataFrame:
+    def order_ends(self, rows: Rows, table: Table = ORDER_ENDS) -> pd.DataFrame:
         """Return what figures need of orders."""
-        return numbered(ORDER_ENDS, self.orders(rows), np.arange(len(rows)))
+        return numbered(table, self.orders(rows), np.arange(len(rows)))
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
@@ -608,6 +626,14 @@ class _Ends:
     def orders(self) -> pd.DataFrame:
         """Table ``ORDER_ENDS``."""
         return self._joined(ORDER_ENDS, [source.order_ends(rows) for source, rows in self._split])
+
+    @cached_property
+    def order_times(self) -> pd.DataFrame:
+        """Table ``ORDER_TIMES``, or with further columns if these are at hand."""
+        if "orders" in vars(self):
+            return self.orders
+        found = [source.order_ends(rows, ORDER_TIMES) for source, rows in self._split]
+        return self._joined(ORDER_TIMES, found)
 
     @property
     def stages(self) -> pd.DataFrame:

@@ -53,6 +53,7 @@ from firmly_nb.recordings.figures import (
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     NOW,
+    ORDER_ENDS,
     Held,
     Selection,
     as_declared,
@@ -315,9 +316,9 @@ class Stored:
                 found += header_rows(recording_id, end.headers)
         return HEADERS.frame(found)
 
-    def order_ends(self, rows: Positions) -> pd.DataFrame:
+    def order_ends(self, rows: Positions, table: Table = ORDER_ENDS) -> pd.DataFrame:
         """Return what figures need of orders."""
-        return order_ends(self._set, rows)
+        return order_ends(self._set, rows, table)
 
     def stage_and_event_ends(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
@@ -551,7 +552,7 @@ def verify(path: str | Path) -> pd.DataFrame:
     >>> with TemporaryDirectory() as folder, connect(profile="instant") as lab:
     ...     saved = Recordings([lab.place(Order.example(), progress=False)]).save(folder)
     ...     verify(folder)["state"].tolist()
-    ['as saved', 'as saved', 'as saved']
+    ['as saved', 'as saved', 'as saved', 'as saved']
     """
     root = Path(path)
     manifest = read_manifest(root)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.latency.stages import StageColumns
     from firmly_nb.recordings.sources import Selection
+    from firmly_nb.schema import Table
 
     Flags = NDArray[np.bool_]
     Floats = NDArray[np.float64]
@@ -265,10 +266,10 @@ class ToldSource:
         """Return that there are no headers."""
         return HEADERS.empty()
 
-    def order_ends(self, rows: Rows) -> pd.DataFrame:
+    def order_ends(self, rows: Rows, table: Table = ORDER_ENDS) -> pd.DataFrame:
         """Return what figures need of orders."""
-        columns = {n: _used(self._orders[n].array.take(rows)) for n in ORDER_ENDS.names[1:]}
-        return compact(ORDER_ENDS, columns | {"recording_id": np.arange(len(rows))})
+        columns = {n: _used(self._orders[n].array.take(rows)) for n in table.names[1:]}
+        return compact(table, columns | {"recording_id": np.arange(len(rows))})
 
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""

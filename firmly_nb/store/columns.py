@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
 MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
 MOST_AT_ONCE = 8
+FEW_GROUPS = 2  # of rows of a file
 DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
 
 
@@ -60,13 +61,16 @@ class PartFile:
         self._unchecked = digest
         try:
             with pq.ParquetFile(path) as file:
-                self._metadata = file.metadata
+                metadata = file.metadata
         except DAMAGED:
             self.check()  # says what is known of the file, where anything is
             raise
-        groups = range(self._metadata.num_row_groups)
-        counts = [self._metadata.row_group(group).num_rows for group in groups]
+        groups = range(metadata.num_row_groups)
+        counts = [metadata.row_group(group).num_rows for group in groups]
         self.bounds = np.cumsum([0, *counts])
+        self._names = frozenset(metadata.schema.to_arrow_schema().names)
+        # Of hundreds of files with many groups it would be a hundred megabytes.
+        self._metadata = metadata if len(groups) <= FEW_GROUPS else None
 
     @property
     def rows(self) -> int:
@@ -75,7 +79,7 @@ class PartFile:
 
     def has(self, name: str) -> bool:
         """Say whether the file has a column: an older version may not have written it."""
-        return name in set(self._metadata.schema.to_arrow_schema().names)
+        return name in self._names
 
     def check(self) -> None:
         """Look once whether the file is what was saved.
@@ -103,7 +107,7 @@ class PartFile:
                 # Older versions wrote the sum of both counters under this name.
                 known.discard("retransmits")
             there = [name for name in names if name in known]
-            wanted = range(self._metadata.num_row_groups) if groups is None else groups
+            wanted = range(file.num_row_groups) if groups is None else groups
             found = file.read_row_groups(list(wanted), columns=there)
         if not there:
             rows = sum(int(self.bounds[g + 1] - self.bounds[g]) for g in wanted)
