@@ -273,7 +273,7 @@ def written(found: dict, measured: list[Lags], seed: int) -> str:
         verdict="No fault was found." if not harm else f"Faults: **{harm}**.",
         lag="\n".join(map(str, [Lags.head(), *(one.row() for one in measured)])),
         cpus=cpus,
-        quiet="" if quiet else "This machine was not quiet: these numbers say what its load does.",
+        quiet="" if quiet else "This machine was not quiet, and the times show its load.",
         machine=f"Measured with Python {platform.python_version()} on {platform.system()}.",
     )
 

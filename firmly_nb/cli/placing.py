@@ -38,7 +38,7 @@ from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import printable, storage
 from firmly_nb.environments import DEMO_MERCHANT
 from firmly_nb.latency.asked import points_of, share_of
-from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, TONES, YES, exit_code, outcome
+from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, TONES, UNKNOWN, YES, exit_code, outcome
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -477,8 +477,10 @@ def _follow(started: Sweep, *, quiet: bool) -> int:
         recs = started.wait(None if quiet else bar().show)
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
-    all_sent = started.progress.state == "finished" and not started.problems
-    return exit_code([*(rec.order_exists for rec in recs), YES if all_sent else NO])
+    # Of an order that another machine may have sent nobody knows whether it exists.
+    lost = [UNKNOWN for one in started.problems if one.unknown]
+    all_sent = started.progress.state == "finished" and len(lost) == len(started.problems)
+    return exit_code([*(rec.order_exists for rec in recs), *lost, YES if all_sent else NO])
 
 
 def _print_sweep(started: Sweep, recs: Recordings) -> None:
@@ -508,6 +510,7 @@ def _print_sweep_json(started: Sweep, recs: Recordings) -> None:
         "planned": progress.planned,
         "outcomes": progress.outcomes,
         "not_sent": progress.not_started,
+        "unknown": progress.unknown,
         "spent_minor": progress.spent_minor,
         "orders": recs.orders,
     }
