@@ -994,11 +994,16 @@ class Recordings(Sequence[Recording]):
         if (level, ps) not in self._latency:
             from firmly_nb.latency.summary import summary
 
-            ends = self._selection.ends
-            orders = self.orders if ends is None else ends.order_times
-            found = summary(self.ends.events, self.ends.stages, orders, level, ps)
+            ends = self.ends
+            found = summary(ends.events, ends.stages, self._order_times, level, ps)
             self._latency[level, ps] = found
         return self._latency[level, ps]
+
+    @property
+    def _order_times(self) -> pd.DataFrame:
+        """Orders as most verbs need them: of a saved set fewer columns than comparing needs."""
+        ends = self._selection.ends
+        return self.orders if ends is None else ends.order_times
 
     def outcomes(self) -> pd.DataFrame:
         """Return how orders ended, each share with its Wilson interval; see ``OUTCOMES``.
@@ -1011,7 +1016,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.shares import outcome_table
 
-        return outcome_table(self.ends.orders)
+        return outcome_table(self._order_times)
 
     def funnel(self) -> pd.DataFrame:
         """Return how many orders reached each milestone, of those before it; see ``FUNNEL``.
@@ -1024,7 +1029,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.shares import funnel
 
-        return funnel(self.ends.stages, self.ends.orders)
+        return funnel(self.ends.stages, self._order_times)
 
     def completion(self) -> pd.DataFrame:
         """Return which share of orders was placed within how long; see ``COMPLETION``.
@@ -1037,7 +1042,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.shares import completion_curve
 
-        return completion_curve(self.ends.orders)
+        return completion_curve(self._order_times)
 
     def slo(self, order_ms: float | str, share: float | str, level: float = 0.95) -> Attainment:
         """Return whether enough orders are placed within a limit: met, missed, or not enough data.
@@ -1069,7 +1074,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.targets import attainment
 
-        return attainment(self.ends.orders, order_ms, share, level)
+        return attainment(self._order_times, order_ms, share, level)
 
     def throughput(self) -> float:
         """Return placed orders per second of the runs; idle gaps between runs do not count.
@@ -1081,7 +1086,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.targets import throughput
 
-        return throughput(self.ends.orders)
+        return throughput(self._order_times)
 
     def goodput(self, order_ms: float | str) -> float:
         """Return the orders per second of the runs that were placed within a limit.
@@ -1105,7 +1110,7 @@ class Recordings(Sequence[Recording]):
         from firmly_nb.latency.targets import goodput
 
         limit = limit_of("order_ms", order_ms)
-        return goodput(self.ends.orders, {"time_to_order_placed_ms": limit})
+        return goodput(self._order_times, {"time_to_order_placed_ms": limit})
 
     def compare(
         self,
@@ -1194,7 +1199,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.drift import run_drift
 
-        return run_drift(self.ends.stages, self.ends.orders, stage)
+        return run_drift(self.ends.stages, self._order_times, stage)
 
     @property
     def charts(self) -> Charts:
