@@ -104,6 +104,10 @@ def connect(address: str, ca_file: str | None, cert: str | None, key: str | None
     how: dict[str, Any] = {}
     if any(files.values()):
         how["security"] = distributed.Security(require_encryption=True, **files)
+    known = how.get("security") or distributed.Security()
+    if is_encrypted(address) and known.get_connection_args("client").get("ssl_context") is None:
+        # Dask would say that it expects an ssl_context, and leave a client half open.
+        raise coded_error(FleetError, "FNB548", NO_CERTIFICATES)
     why, code = "", "FNB542"
     try:
         client: Client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False, **how)
