@@ -61,7 +61,7 @@ WIDEST = 3.0  # margins to each side; an interval that goes further ends in an a
 NEAR, OUTLIER = 0.99, 2.0  # a time of so many times what nearly all took does not press the others
 WIDEST_BAND = 2.5  # times the largest shift that has a band; a wider one leaves the picture
 ROW_PX, CURVES_PX, SHIFT_PX, BETWEEN_PX = 52, 260, 190, 66
-MUTED = 0.6  # of what is not put down to B
+MUTED = 0.6  # of what is not attributed to B
 
 
 def compare(  # noqa: PLR0913 - as `firmly_nb.latency.compare` has them
@@ -332,7 +332,7 @@ def _drawn_words(found: Comparison, rows: Sequence[_Row]) -> str:
     )
     arrows = any(max(map(abs, row.wide)) > WIDEST for row in rows)
     beyond = " An arrow: the interval goes on." if arrows else ""
-    muted = "" if found.attributable else " Grey: not put down to B."
+    muted = "" if found.attributable else " Grey: not attributed to B."
     unknown = [stage.stage for stage in found.differences if math.isnan(stage.ratio)]
     missing = f" No interval: {listed(map(short_name, unknown))}." if unknown else ""
     return (

@@ -155,7 +155,7 @@ class Comparison:
     margin, tail_margin, placed_margin, slo_ms, control
         As they were given.
     attributable
-        Whether a difference can be put down to the release.
+        Whether a difference can be attributed to the release.
     by_runs
         Whether runs are the unit of the intervals, and not orders.
     more
@@ -220,7 +220,7 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     a, b
         Events, stages and orders of each side, as tables. Orders need ``recording_id``,
         ``outcome`` and ``time_to_order_placed_ms``; ``run_id``, ``started_at``, ``domain`` and
-        ``n_items`` where a difference is to be put down to B.
+        ``n_items`` where a difference is to be attributed to B.
     margin
         The smallest change of the typical time that matters, stated before looking: 0.10 or
         ``"10%"``.
@@ -408,7 +408,7 @@ def _qualified(found: Found, design: Design, buffered: frozenset[str]) -> list[s
     said = []
     if design.why_not and not design.unlike:
         said.append(
-            f"A difference is not put down to B: {design.why_not}. More orders do not mend that."
+            f"A difference is not attributed to B: {design.why_not}. More orders do not mend that."
         )
     if found.runs is not None:
         said.append(

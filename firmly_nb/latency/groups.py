@@ -581,7 +581,7 @@ class _Slowest:
         pairs = [self._pair(other, one.group) for other in (*one.told, *one.open)]
         why = dict.fromkeys(pair.design.why_not for pair in pairs if pair.design.why_not)
         said = [
-            f"A difference is not put down to the {self.keys.noun}: {reason}." for reason in why
+            f"A difference is not attributed to the {self.keys.noun}: {reason}." for reason in why
         ]
         own = {"domain": "merchant", "n_items": "number of items"}
         by = {own.get(name, name) for name in self.keys.names}

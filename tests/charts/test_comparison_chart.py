@@ -121,7 +121,7 @@ def test_what_is_not_put_down_to_b_is_grey_and_its_rows_say_so(made):
     assert found.order.verdict == "not attributable"
     colours = {line.line.color for row in question_lines(chart).values() for line in row}
     assert colours == {LIGHT.quiet}
-    assert "Grey: not put down to B." in chart.caption
+    assert "Grey: not attributed to B." in chart.caption
     assert any("<b>Typical time</b>: not attributable" in text for text in words(chart))
 
 
