@@ -22,8 +22,11 @@ class Face(ModuleType):
     """Package that loads a public name from its module at its first use."""
 
     _homes: dict[str, str]
+    _answering: dict[str, Any]  # functions; in the package's own names doctest would run them again
 
     def __getattr__(self, name: str) -> Any:
+        if name in self._answering:
+            return self._answering[name]
         home = self._homes.get(name)
         if home is None:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
@@ -32,7 +35,9 @@ class Face(ModuleType):
 
             value: Any = version(home)
         else:
-            value = _marked(import_module(f"{self.__name__}.{home}"), name)
+            value = getattr(import_module(f"{self.__name__}.{home}"), name)
+            if isfunction(value) and not hasattr(value, "__wrapped__"):
+                return self._answering.setdefault(name, _marked(value, self.__name__))
         super().__setattr__(name, value)
         return value
 
@@ -54,16 +59,15 @@ class Face(ModuleType):
 MARK = ("firmly_nb.display.arguments", "public")
 
 
-def _marked(module: ModuleType, name: str) -> Any:
-    """Return a public name of a module; a function answers calls that do not fit it.
+def _marked(function: Any, package: str) -> Any:
+    """Return a function as a package shows it: it answers calls that do not fit it.
 
-    The module gets it as well: pickle looks there for what is called so.
+    The module keeps the function as it is: what calls it there passes what servers send.
     """
-    value = getattr(module, name)
-    if isfunction(value) and not hasattr(value, "__wrapped__"):
-        where, mark = MARK
-        value = getattr(import_module(where), mark)(value)
-        setattr(module, name, value)
+    where, mark = MARK
+    # Rooms read what servers send; the functions on top write what people pass.
+    value = getattr(import_module(where), mark)(function, writes="." not in package)
+    value.__module__ = package  # pickle looks there for what is called so
     return value
 
 
@@ -83,5 +87,5 @@ def show(package: str, modules: Mapping[str, str], *, distribution: str | None =
     homes = {name: module for module, names in modules.items() for name in names.split()}
     if distribution:
         homes["__version__"] = distribution
-    vars(face)["_homes"] = homes
+    vars(face).update(_homes=homes, _answering={})
     face.__class__ = Face

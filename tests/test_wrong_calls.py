@@ -117,9 +117,9 @@ def test_each_public_call_answers_for_itself_and_looks_as_it_did(where):
     call, _ = OURS[where]
     inner = call.__wrapped__
     assert str(inspect.signature(call)) == str(inspect.signature(inner))
-    assert (call.__name__, call.__qualname__, call.__module__, call.__doc__) == (
-        inner.__name__, inner.__qualname__, inner.__module__, inner.__doc__,
-    )  # fmt: skip
+    names = ("__name__", "__qualname__", "__doc__")
+    assert [getattr(call, name) for name in names] == [getattr(inner, name) for name in names]
+    assert inner.__module__.startswith(call.__module__), "where it is, or the room that shows it"
     assert inspect.iscoroutinefunction(call) == inspect.iscoroutinefunction(inner)
     assert inspect.unwrap(call) is inner, "what shows its source finds it"
 

@@ -37,8 +37,15 @@ LONGEST_PART = 255  # of a path: what most file systems take
 SHORT = 14  # of a value that is shown as it is: a card's number is longer
 
 
-def public(thing: Thing) -> Thing:
+def public(thing: Thing, *, writes: bool = True) -> Thing:
     """Let a function, or each public method of a class, answer a wrong call with a code.
+
+    Parameters
+    ----------
+    thing
+        Function or class.
+    writes
+        Whether texts go into files, names and requests. If not, any text is right.
 
     Examples
     --------
@@ -56,13 +63,14 @@ def public(thing: Thing) -> Thing:
     TypeError: place() needs order. Write place(order=...). [FNB114]
     """
     if not isinstance(thing, type):
-        return cast("Thing", _answering(cast("FunctionType", thing), "", is_bound=False))
+        function = cast("FunctionType", thing)
+        return cast("Thing", _answering(Asked(function, f"{function.__name__}()", False, writes)))
     for name, member in list(vars(thing).items()):
         inner = getattr(member, "__func__", member)
         if not isfunction(inner) or (name.startswith("_") and name != "__init__"):
             continue
-        call = thing.__name__ if name == "__init__" else ""
-        made = _answering(inner, call, is_bound=not isinstance(member, staticmethod))
+        call = thing.__name__ if name == "__init__" else inner.__name__
+        made = _answering(Asked(inner, f"{call}()", not isinstance(member, staticmethod), writes))
         setattr(thing, name, made if inner is member else type(member)(made))
     return cast("Thing", thing)
 
@@ -79,11 +87,14 @@ class Asked:
         How messages name it, such as ``place()``.
     is_bound
         Whether its first argument is what it is called on.
+    writes
+        Whether its texts must be such that they can be written.
     """
 
     function: FunctionType
     call: str
     is_bound: bool
+    writes: bool
 
     def parameters(self) -> list[Parameter]:
         """Return what a caller writes, in order."""
@@ -105,7 +116,7 @@ class Asked:
                 continue
             if not any(_fits(value, kind) for kind in kinds):
                 return _misfit(one, kinds, value)
-            if isinstance(value, str) and not value.isascii():
+            if self.writes and isinstance(value, str) and not value.isascii():
                 check = unwritable(one.name, value)
                 if check is not None:
                     return check
@@ -260,9 +271,9 @@ def _signature(function: Callable[..., Any]) -> Signature:
     return signature(function)
 
 
-def _answering(function: FunctionType, name: str, *, is_bound: bool) -> FunctionType:
+def _answering(asked: Asked) -> FunctionType:
     """Return a function that calls another and answers calls that do not fit."""
-    asked = Asked(function, f"{name or function.__name__}()", is_bound)
+    function = asked.function
     refusal, answer, several = asked.refusal, _answer, OF_ARGUMENTS
 
     # A traceback may show the locals of its frames: what was passed is gone from this one by then.
