@@ -289,6 +289,14 @@ def checked_run_id(run_id: str) -> str:
     return run_id
 
 
+def _check_name_of_run(run_id: Any) -> None:
+    """Refuse the run id of an order that cannot be written; no file has its name."""
+    if not isinstance(run_id, str):
+        raise wrong_type("run_id", "a text", run_id, "run_id='nightly 1'")
+    if (wrong := unwritable("run_id", run_id)) is not None:
+        raise wrong
+
+
 def check_tags(tags: Any) -> None:
     """Refuse tags that are not texts by name."""
     if not isinstance(tags, Mapping):
@@ -331,7 +339,7 @@ class Options:
         check_headers(self.headers)
         check_tags(self.tags)
         if self.run_id is not None:
-            checked_run_id(self.run_id)
+            _check_name_of_run(self.run_id)
         limit = self.timeout_s
         if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):
             raise coded_error(

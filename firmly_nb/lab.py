@@ -66,7 +66,7 @@ from firmly_nb.sim.settings import MEANINGS, Settings, SimulatorOptions
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -214,7 +214,7 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     journal: str | Path | None = None,
     keep_personal: bool = False,
     milestones: Iterable[str] | None = None,
-    replay: Recordings | Recording | str | Path | None = None,
+    replay: Recordings | Recording | Sequence[Recording] | str | Path | None = None,
     speed: float = 1.0,
     slow: Mapping[str, float] | None = None,
     **simulator_options: Unpack[SimulatorOptions],

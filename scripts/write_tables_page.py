@@ -20,12 +20,12 @@ from firmly_nb.latency.looks import LOOKS
 from firmly_nb.latency.planning import NEEDS
 from firmly_nb.latency.quantiles import ECDF
 from firmly_nb.latency.shares import COMPLETION, FUNNEL, OUTCOMES
-from firmly_nb.latency.stages import STAGES
+from firmly_nb.latency.stages import STAGES, STORED_STAGES
 from firmly_nb.latency.summary import LATENCY
 from firmly_nb.latency.targets import CONCURRENCY, SLO
 from firmly_nb.recorder.tables import EVENTS, HEADERS, HOSTS, ORDERS
 from firmly_nb.schema import Table
-from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, STORED_STAGES
+from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MESSAGES_INTRODUCTION = """\

@@ -86,7 +86,7 @@ def test_a_planted_address_is_written_down_nowhere(
     recs.har("all.har")
     recs.perfetto("all.json")
     recs[0].har("one.har")
-    fnb.load("all.har").export("again", format="jsonl")
+    fnb.load("all.har").export("lines", format="jsonl")
     fnb.report(recs, "report.html", pictures=False)
     fnb.report(fnb.load("set"), "loaded.html", pictures=False)
     journals = fnb.load()

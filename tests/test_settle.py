@@ -163,7 +163,7 @@ def test_only_the_lab_that_placed_an_order_can_settle_it(connect, lab, tmp_path)
     other = connect()
     with pytest.raises(LookupError, match=r"was not placed in this lab.*FNB109"):
         other.settle(rec)
-    with pytest.raises(TypeError, match=r"rec must be a recording.*got str"):
+    with pytest.raises(TypeError, match=r"rec must be a fnb\.Recording, got str"):
         other.settle(rec.recording_id)
 
 

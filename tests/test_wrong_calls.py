@@ -173,10 +173,6 @@ MISTAKES = {
     "lab.place(order, run_id='\\ud800')": (
         "run_id has the character '\\ud800', which cannot be written. Remove it from run_id."
     ),
-    "lab.place(order, run_id='monday run')": (
-        "run_id must be 1 to 100 letters, digits, '.', '_' and '-', got 'monday run'. "
-        "Try run_id='nightly-1'. Nothing was sent."
-    ),
     "lab.place(order, run_id=5)": 'run_id must be a text, got int. Try run_id="...".',
     "lab.place(order, tags='nightly')": (
         'tags must be a dict of texts by name, got str. Try tags={"branch": "main"}.'

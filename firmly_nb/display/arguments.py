@@ -452,6 +452,8 @@ def _misfit(asked: Parameter, kinds: Sequence[str], value: object) -> TypeError:
     wanted = " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     examples = [(SIMPLE.get(kind) or CLASSES[kind])[-1] for kind in kinds]
     example = next((str(one).format(name=asked.name) for one in examples if one), "")
+    if "Recording" in kinds and type(value).__name__ == "Recordings":
+        example = "recs[0]"
     if not example and asked.default not in (Parameter.empty, None, ""):
         example = f"{asked.name}={asked.default!r}"
     return wrong_type(asked.name, wanted, value, example)

@@ -52,6 +52,25 @@ STAGES = Table(
         Column("gathered", "bool", "", "all events of its order came in at most two reads"),
     ),
 )
+# Of a saved set: what figures need of an order stands beside its stages.
+STORED_STAGES = Table(
+    "stored_stages",
+    "one row a stage of an order, stage by stage, in the files of a saved set",
+    (
+        *STAGES.columns,
+        Column("run_id", "category", "", "the run of its order"),
+        Column("merchant", "category", "", "the domain of its order, exactly"),
+        Column("variants", "category", "", "what its order asked for"),
+        Column("outcome", "category", "", "how its order ended"),
+        Column("started_at_ns", "Int64", "ns", "start of its order since 1970, UTC"),
+        Column("void", "category", "", "why its duration says nothing; null where it holds"),
+        Column("order_row", "int32", "", "row of its order in the file of orders, from 0"),
+        Column("place", "int32", "", "place among the stages of its order, from 0"),
+        Column("together", "bool", "", "its last end shares a read with the event before"),
+        Column("n_events", "Int32", "", "events of its order; null but in the first stage"),
+        Column("n_coalesced", "Int32", "", "how many of these share a read; null likewise"),
+    ),
+)
 START = "start"
 MOST_READS = 2  # of an order whose events were gathered on their way
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 from firmly_nb.api.snapshots import why_unread
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import categorical, is_value
-from firmly_nb.latency.stages import StageColumns
+from firmly_nb.latency.stages import STORED_STAGES, StageColumns
 from firmly_nb.recorder.records import End, decode
 from firmly_nb.recorder.tables import unfinished
 from firmly_nb.recordings.sources import (
@@ -28,7 +28,7 @@ from firmly_nb.recordings.sources import (
     parquet,
 )
 from firmly_nb.store.columns import at_once, failed, read_rows
-from firmly_nb.store.schema import STORED_EVENTS, STORED_STAGES, arrow_schema, conform, series
+from firmly_nb.store.schema import STORED_EVENTS, arrow_schema, conform, series
 from firmly_nb.store.stages import own_milestones, stage_files
 
 if TYPE_CHECKING:

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
-from firmly_nb.latency.stages import STAGES, Arrivals, last_arrivals, stage_columns
+from firmly_nb.latency.stages import (
+    STAGES,
+    STORED_STAGES,
+    Arrivals,
+    last_arrivals,
+    stage_columns,
+)
 from firmly_nb.recorder.records import Recorded
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
@@ -27,7 +33,6 @@ from firmly_nb.recorder.tables import (
     order_row,
 )
 from firmly_nb.schema import Column, Table
-from firmly_nb.store.schema import STORED_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

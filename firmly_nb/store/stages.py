@@ -18,6 +18,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.latency.stages import (
     REASONS,
+    STORED_STAGES,
     Arrivals,
     last_arrivals,
     own_reasons,
@@ -44,7 +45,6 @@ from firmly_nb.store.files import STAGES as FOLDER
 from firmly_nb.store.schema import (
     STORED_EVENTS,
     STORED_ORDERS,
-    STORED_STAGES,
     arrow_schema,
     coded,
     conform,

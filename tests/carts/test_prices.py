@@ -54,5 +54,5 @@ def test_only_recordings_with_carts_are_compared(lab):
     none = lab.place(ORDER, progress=False, headers={"x-sim-fault": "bad-gateway"})
     with pytest.raises(LookupError, match="FNB301"):
         a.compare_cart(none)
-    with pytest.raises(TypeError, match="other must be a fnb.Recording, got str"):
+    with pytest.raises(TypeError, match=r"other must be a fnb\.Recording, got str"):
         a.compare_cart("runs/monday")

@@ -312,7 +312,7 @@ def test_a_table_that_does_not_exist_is_told_beside_those_that_do(made):  # noqa
         made.sql("select * from evnts")
 
 
-@pytest.mark.parametrize("query", ["", "  ", None, 7])
+@pytest.mark.parametrize("query", ["", "  "])
 def test_no_query_says_what_one_is(made, query):  # noqa: F811
     with pytest.raises(ValueError, match="select") as refused:
         made.sql(query)

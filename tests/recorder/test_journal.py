@@ -126,12 +126,12 @@ def test_what_is_no_journal_is_said_and_stops_nothing(tmp_path, content):
     write(tmp_path, START, END)
     other = tmp_path / "other.jsonl"
     other.write_bytes(content)
-    with pytest.raises(JournalError, match="the start is missing"):
+    with pytest.raises(JournalError, match="its start is missing"):
         read_journal(other)
     recs = fnb.load(tmp_path)
     assert [rec.recording_id for rec in recs] == ["r1"]
     assert recs.warnings == [
-        f"{other} is not a journal of a recording: the start is missing. [FNB403]"
+        f"{other} is not a journal of a recording: its start is missing. Pass another. [FNB403]"
     ]
 
 

@@ -40,7 +40,8 @@ COLUMNS = {
     "time_to_failure_ms order_latency_ms "
     "scheduled_order_latency_ms stream_close_lag_ms max_gap_ms time_per_item_ms wall_time_ms "
     "schedule_lag_ms blocked_ms connecting_ms tls_ms sending_ms waiting_ms total_minor currency "
-    "connection clock stream_left_open content_encoding proxies unfinished clock_step_us tags",
+    "connection host slot clock stream_left_open content_encoding proxies unfinished "
+    "clock_step_us tags",
     "stages": "recording_id stage from_milestone to_milestone start_ms end_ms duration_ms "
     "uncertainty_us coalesced gathered",
 }
@@ -226,6 +227,8 @@ def test_each_column_of_an_order_is_its_own_field():
         schedule_lag_ns=4_000_000,
         tags={"a": "b"},
         request_id="q1",
+        host="paris",
+        slot=3,
     )
     assert order_row(beginning, events, end) == {
         "recording_id": "r1",
@@ -266,6 +269,8 @@ def test_each_column_of_an_order_is_its_own_field():
         "total_minor": 7,
         "currency": "JPY",
         "connection": "warm",
+        "host": "paris",
+        "slot": 3,
         "clock": "kernel",
         "stream_left_open": False,
         "content_encoding": "gzip",

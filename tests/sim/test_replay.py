@@ -408,7 +408,7 @@ def test_what_cannot_be_replayed_is_said(study, replay, tmp_path):
         ({"speed": 0}, "speed must be above 0"),
         ({"speed": "fast"}, "speed must be above 0"),
         ({"speed": float("nan")}, "speed must be above 0"),
-        ({"slow": {"shipping": 2}}, "no recorded order has a stage 'shipping'"),
+        ({"slow": {"shipping": 2}}, "Unknown stage 'shipping' for slow"),
         ({"slow": {"item-added": 0}}, "must be above 0"),
         ({"slow": "item-added=2"}, "slow must map stages to factors"),
     ],
@@ -425,7 +425,7 @@ def test_options_of_a_replay_need_one():
         fnb.connect("staging", replay="runs/monday")
     with pytest.raises(FileNotFoundError, match="FNB401"):
         fnb.connect(replay="nowhere")
-    with pytest.raises(TypeError, match="replay must be recordings or a path"):
+    with pytest.raises(TypeError, match=r"replay must be .*got int"):
         fnb.connect(replay=7)
 
 
@@ -564,7 +564,7 @@ def test_a_terminal_replays_a_set(study):
         (["--replay", "nowhere"], "No such path: 'nowhere'"),
         (["--speed", "3"], "speed is for a replay"),
         (["--replay", "SET", "--slow", "shipping"], "slow must be like shipping-updated=1.3"),
-        (["--replay", "SET", "--slow", "shipping=2"], "no recorded order has a stage"),
+        (["--replay", "SET", "--slow", "shipping=2"], "Unknown stage 'shipping' for slow"),
         (["--replay", "SET", "--speed", "0"], "speed must be more than 0"),
         (["--replay=SET", "--fault", "stall"], "fault is not for a replay"),
     ],

@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.latency.stages import REASONS, voided
+from firmly_nb.latency.stages import REASONS, STORED_STAGES, voided
 from firmly_nb.recordings import verify
 from firmly_nb.recordings.kept import kept
 from firmly_nb.store.files import locked
-from firmly_nb.store.schema import STORED_STAGES
 from tests.disks import without_permission
 from tests.store.stored_recordings import older, same_table, several
 
