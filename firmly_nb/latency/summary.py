@@ -351,7 +351,12 @@ def summary_text(found: LatencySummary) -> str:
         printable(found.where),
         "",
         grid_text(summary_grid(found)),
-        *textwrap.wrap(f"{_how(found)} Definitions {found.definitions}: {DEFINED_IN}.", TEXT_WIDTH),
+        # Whole, so that it can be found and copied.
+        *textwrap.wrap(
+            f"{_how(found)} Definitions {found.definitions}: {DEFINED_IN}.",
+            TEXT_WIDTH,
+            break_on_hyphens=False,
+        ),
     ]
     return "\n".join([*lines, *(f"! {printable(sentence)}" for sentence in found.sentences)])
 
