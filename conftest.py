@@ -39,6 +39,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home_of_modules(tmp_path_factory):
+    """Give the fixtures of modules a home, too: they are made before that of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRMLY_NB_HOME", str(tmp_path_factory.getbasetemp() / "homes" / "modules"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def home(monkeypatch, tmp_path_factory):
     """Give each test a home of its own; the folder is made by the first who writes there."""

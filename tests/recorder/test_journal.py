@@ -395,3 +395,12 @@ def test_a_home_that_is_not_text_is_understood(connect, tmp_path):
     with pytest.raises(OSError, match=r"is not UTF-8, which Parquet needs\. Nothing was saved"):
         found.save(home / "set")
     assert not (home / "set").exists()
+
+
+@pytest.fixture(scope="module")
+def home_of_a_module():
+    return default_directory()
+
+
+def test_fixtures_of_modules_write_into_no_home_of_a_person(home_of_a_module, tmp_path_factory):
+    assert home_of_a_module.is_relative_to(tmp_path_factory.getbasetemp())

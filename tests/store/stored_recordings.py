@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from firmly_nb.store import StoreError
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, cart, event, start
 
 _COPIES = TemporaryDirectory(prefix="firmly-nb-older-")
+atexit.register(_COPIES.cleanup)
 
 
 def older(name):
