@@ -173,6 +173,11 @@ MISTAKES = {
     "lab.place(order, run_id='\\ud800')": (
         "run_id has the character '\\ud800', which cannot be written. Remove it from run_id."
     ),
+    "fnb.Recordings(3)": "recordings must be a list, got int. Try recordings=[...].",
+    "fnb.Recordings([rec, 3])": (
+        "each of recordings must be a fnb.Recording, got int. Try fnb.Recordings([lab.last])."
+    ),
+    "fnb.Recordings(rec)": "recordings must be a list, got Recording. Try recordings=[...].",
     "lab.place(order, run_id=5)": 'run_id must be a text, got int. Try run_id="...".',
     "lab.place(order, tags='nightly')": (
         'tags must be a dict of texts by name, got str. Try tags={"branch": "main"}.'

@@ -308,7 +308,7 @@ def _answering(asked: Asked) -> FunctionType:
             del wrong
 
     chosen = call_async if iscoroutinefunction(function) else call
-    # In the module of the function: doctest looks there, and pickle finds it by its name.
+    # With the names of the function's module: doctest and type hints look them up there.
     made = FunctionType(
         chosen.__code__, function.__globals__, function.__name__, None, chosen.__closure__
     )
@@ -392,6 +392,7 @@ CLASSES = {
     "Order": ("a fnb.Order", "fnb.Order.example()"),
     "Recording": ("a fnb.Recording", "lab.last"),
     "SecretStr": ("a text", ""),
+    "Selection": ("a list", ""),  # what selects from recordings passes it, nobody else
     "Recordings": ("fnb.Recordings", 'fnb.load("runs/monday")'),
 }
 

@@ -566,9 +566,14 @@ class Recordings(Sequence[Recording]):
     def __init__(
         self, recordings: Iterable[Recording] | Selection, warnings: Sequence[str] = ()
     ) -> None:
-        self._selection = (
-            recordings if isinstance(recordings, Selection) else Selection([Held(recordings)])
-        )
+        if not isinstance(recordings, Selection):
+            held: list[Any] = list(recordings)
+            for one in held:
+                if not isinstance(one, Recording):
+                    hint = "fnb.Recordings([lab.last])"
+                    raise wrong_type("each of recordings", "a fnb.Recording", one, hint)
+            recordings = Selection([Held(held)])
+        self._selection = recordings
         self._warnings = list(warnings)
 
     # Which they are.
