@@ -5,7 +5,6 @@ And of a device over all merchants: its active carts and its postal code.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +56,8 @@ LONGEST_REQUEST_ID = 200
 async def public_key(request: Request, asked: bodies.KeyForm) -> Response:
     """Return the public key."""
     world: World = request.app.state.world
-    key = await asyncio.to_thread(lambda: world.keys.present)
+    await world.keys.made()
+    key = world.keys.present
     headers = {"x-firmly-kid": str(key["kid"])}
     if asked.format == "JWK":
         return json_answer(public_jwk(key), headers=headers)
@@ -227,7 +227,8 @@ async def _read_payment(
 ) -> PaymentSummary:
     if body.captcha_token is None and "captcha" in merchant.traits:
         raise ApiError("ErrorMissingRequiredParameters", "captcha_token: this merchant needs one")
-    plaintext = await asyncio.to_thread(open_jwe, body.encrypted_card, world.keys)
+    await world.keys.made()
+    plaintext = open_jwe(body.encrypted_card, world.keys)
     return read_card(plaintext, world.settings.lenient_card)
 
 
@@ -253,7 +254,8 @@ async def browser_session(request: Request, renewal: bodies.Renewal) -> Response
     except ApiError as error:
         raise _with_message(error.error, error.description) from None
     lifetime_s = _lifetime(request, world.settings.token_lifetime_s)
-    made, claims = await asyncio.to_thread(world.tokens.issue, device_id, lifetime_s)
+    await world.tokens.made()
+    made, claims = world.tokens.issue(device_id, lifetime_s)
     return json_answer(
         {
             "device_created": token is None,
