@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.api.flow import Request
-    from firmly_nb.api.secrets import SecretStr
+    from firmly_nb.api.secrets import Hidden, SecretStr
     from firmly_nb.recorder.records import Record
 
 
@@ -62,7 +62,7 @@ class Calls:
         """Events so far, one a call."""
         return [record for record in self.records if isinstance(record, Event)]
 
-    def job(self, request: Request, event: str, token: SecretStr, who: Sequence[Any] = ()) -> Job:
+    def job(self, request: Request, event: str, token: Hidden, who: Sequence[Any] = ()) -> Job:
         """Make the job of the next call.
 
         Parameters

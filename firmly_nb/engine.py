@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient, Session
     from firmly_nb.api.flow import Step
     from firmly_nb.api.models import Address, Card, Order
-    from firmly_nb.api.secrets import SecretStr
+    from firmly_nb.api.secrets import Hidden, SecretStr
     from firmly_nb.environments import Environment
     from firmly_nb.sim.server import Simulator
 
@@ -616,7 +616,7 @@ class Bench:
             if calls.records and not calls.ended:
                 take(self._end_of_left(calls))
 
-    def _job_of(self, calls: Calls, step: Step, token: SecretStr) -> Job:
+    def _job_of(self, calls: Calls, step: Step, token: Hidden) -> Job:
         """Make the job of a step; the first line item goes into an empty cart."""
         if step.name == "add_line_item" and not calls.has_line:
             step = step.model_copy(update={"flush_cart": True})
@@ -629,7 +629,7 @@ class Bench:
         return calls.job(request, step.event, token, [step.address] if step.address else [])
 
     async def _complete_job(
-        self, calls: Calls, card: Card, billing_info: Address, token: SecretStr
+        self, calls: Calls, card: Card, billing_info: Address, token: Hidden
     ) -> Job:
         encrypted = encrypt_card(card, await self.client().payment_key())
         request = complete_request(encrypted, billing_info, calls.captcha_token)
@@ -753,7 +753,7 @@ class Bench:
             return rec
         return await self.devices().for_order(rec, partial(self._settled, rec, must=True))
 
-    async def _settled(self, rec: Recording, token: SecretStr, *, must: bool) -> Recording:
+    async def _settled(self, rec: Recording, token: Hidden, *, must: bool) -> Recording:
         """Ask with the token of the device that placed the order, and write down what was found.
 
         A cart that cannot be asked for is an error only if it ``must`` be; the order was placed.
@@ -776,7 +776,7 @@ class Bench:
             self.last = settled
         return settled
 
-    async def _look_at_cart(self, rec: Recording, token: SecretStr) -> Settled:
+    async def _look_at_cart(self, rec: Recording, token: Hidden) -> Settled:
         try:
             answer = redact(await self.client().cart(rec.domain, token))
         except CartNotFound:

@@ -35,11 +35,15 @@ from firmly_nb.api.errors import (
 )
 from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.headers import user_agent
-from firmly_nb.api.secrets import Secret, SecretStr, redact_text
+from firmly_nb.api.secrets import Secret, redact_text
 from firmly_nb.display.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from pydantic import SecretStr
+
+    from firmly_nb.api.secrets import Hidden
 
 
 # Where somebody switches debugging on, httpcore logs the head of each answer, cookies and all (and
@@ -155,7 +159,7 @@ class FirmlyClient:
         # One client serves many devices: it keeps no cookies, each device has its own.
         http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
         http.headers["User-Agent"] = user_agent()
-        self._cookies: dict[SecretStr, httpx.Cookies] = {}  # by token
+        self._cookies: dict[Hidden, httpx.Cookies] = {}  # by token
         self.api_url = api_url.rstrip("/")
         self.card_url = card_url.rstrip("/")
 
@@ -173,7 +177,7 @@ class FirmlyClient:
             if error.http_status is None:
                 raise
 
-    async def browser_session(self, app_id: SecretStr, renew: SecretStr | None = None) -> Session:
+    async def browser_session(self, app_id: Hidden, renew: Hidden | None = None) -> Session:
         """Get a device token; with the old one the device, and so its carts, stay the same."""
         made_ns = session_clock_ns()
         answer = await self._send(
@@ -197,7 +201,7 @@ class FirmlyClient:
         return read_public_key(_json(answer), answer.headers.get("x-firmly-kid"))
 
     async def place_order(
-        self, domain: str, body: Mapping[str, Any], token: SecretStr
+        self, domain: str, body: Mapping[str, Any], token: Hidden
     ) -> dict[str, Any]:
         """Place an order without events and return the confirmation."""
         url = self.place_order_url(domain)
@@ -214,7 +218,7 @@ class FirmlyClient:
         self,
         domain: str,
         body: Mapping[str, Any],
-        token: SecretStr,
+        token: Hidden,
         *,
         sse: bool = True,
         call: tuple[str, str] | None = None,
@@ -268,7 +272,7 @@ class FirmlyClient:
             return f"{self.card_url}/api/v2/payment/{merchant}/{path}"
         return f"{self.api_url}/api/v2/{merchant}/cart/{path}"
 
-    async def cart(self, domain: str, token: SecretStr) -> dict[str, Any]:
+    async def cart(self, domain: str, token: Hidden) -> dict[str, Any]:
         """Get this device's cart at a merchant.
 
         The sources differ on a trailing slash, so a route that is not found is tried with one.
@@ -289,7 +293,7 @@ class FirmlyClient:
         method: str,
         domain: str,
         path: str,
-        token: SecretStr,
+        token: Hidden,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Change this device's cart at a merchant and return all of it.
@@ -302,14 +306,14 @@ class FirmlyClient:
         return answer if isinstance(answer, dict) else {}
 
     async def products(
-        self, domain: str, token: SecretStr, page: int = 1, size: int = 500
+        self, domain: str, token: Hidden, page: int = 1, size: int = 500
     ) -> list[dict[str, Any]]:
         """List a merchant's products: ``loc``, ``handle``, ``title``, ``image``."""
         url = f"{self.api_url}/api/v1/domains-products/{quote(domain, safe='')}"
         answer = await self._call("GET", f"{url}?page={page}&size={size}", token)
         return answer if isinstance(answer, list) else []
 
-    async def product(self, domain: str, handle: str, token: SecretStr) -> dict[str, Any]:
+    async def product(self, domain: str, handle: str, token: Hidden) -> dict[str, Any]:
         """Get one product with its variants and their ``add_to_cart_ref``."""
         path = f"{quote(domain, safe='')}/{quote(handle, safe='')}"
         url = f"{self.api_url}/api/v1/domains-products/{path}"
@@ -317,7 +321,7 @@ class FirmlyClient:
         return answer if isinstance(answer, dict) else {}
 
     async def search(
-        self, query: str, token: SecretStr, filters: Mapping[str, Any] | None = None
+        self, query: str, token: Hidden, filters: Mapping[str, Any] | None = None
     ) -> list[dict[str, Any]]:
         """Search products over the merchants enabled for the app id."""
         body: dict[str, Any] = {"query": query}
@@ -332,7 +336,7 @@ class FirmlyClient:
         self,
         method: str,
         path: str,
-        headers: Mapping[str, SecretStr] | None = None,
+        headers: Mapping[str, Hidden] | None = None,
         body: Secret[Any] | None = None,
         *,
         host: str = "api",
@@ -345,7 +349,7 @@ class FirmlyClient:
         return await self._answer(method, f"{base}{path}", headers, body)
 
     async def _call(
-        self, method: str, url: str, token: SecretStr, body: Secret[Any] | None = None
+        self, method: str, url: str, token: Hidden, body: Secret[Any] | None = None
     ) -> Any:
         answer = await self._send(method, url, authorization(token), body, of=token)
         if answer.cookies:
@@ -356,10 +360,10 @@ class FirmlyClient:
         self,
         method: str,
         url: str,
-        headers: Mapping[str, SecretStr] | None = None,
+        headers: Mapping[str, Hidden] | None = None,
         body: Secret[Any] | None = None,
         limits: httpx.Timeout = READ_TIMEOUT,
-        of: SecretStr | None = None,
+        of: Hidden | None = None,
     ) -> Answer:
         """Send a request once and return its response; raise for a status other than 2xx.
 
@@ -381,10 +385,10 @@ class FirmlyClient:
         self,
         method: str,
         url: str,
-        headers: Mapping[str, SecretStr] | None = None,
+        headers: Mapping[str, Hidden] | None = None,
         body: Secret[Any] | None = None,
         limits: httpx.Timeout = READ_TIMEOUT,
-        of: SecretStr | None = None,
+        of: Hidden | None = None,
     ) -> Answer:
         """Send a request once and return its whole response."""
         cookies = httpx.Cookies(self._cookies.get(of)) if of else httpx.Cookies()
@@ -410,7 +414,7 @@ class FirmlyClient:
         self,
         method: str,
         url: str,
-        headers: Mapping[str, SecretStr],
+        headers: Mapping[str, Hidden],
         body: Secret[Any] | None,
         limits: httpx.Timeout,
         cookies: httpx.Cookies,
@@ -438,16 +442,16 @@ class FirmlyClient:
         return Answer(response.status_code, _where(url), response.headers, cookies, bytes(content))
 
 
-def authorization(token: SecretStr) -> dict[str, SecretStr]:
+def authorization(token: Hidden) -> dict[str, Hidden]:
     """Return the header that carries the device token: the token alone."""
     return {"x-firmly-authorization": token}
 
 
-def _opened(headers: Mapping[str, SecretStr]) -> dict[str, str]:
+def _opened(headers: Mapping[str, Hidden]) -> dict[str, str]:
     return {name: value.get_secret_value() for name, value in headers.items()}
 
 
-def _texts_of(headers: Mapping[str, SecretStr] | None, body: Secret[Any] | None) -> tuple[str, ...]:
+def _texts_of(headers: Mapping[str, Hidden] | None, body: Secret[Any] | None) -> tuple[str, ...]:
     """Return the texts of a request that its answer must not bring back out."""
     values = body.get_secret_value() if body else {}
     texts = [*_opened(headers or {}).values(), *(values.get(key) for key in BODY_SECRETS)]
@@ -465,6 +469,8 @@ def read_session(answer: Answer, made_ns: int) -> Session:
     FirmlyError
         With the field that is missing or is not what it has to be.
     """
+    from pydantic import SecretStr
+
     values = _json(answer)
     if not isinstance(values, dict):
         raise FirmlyError("UnexpectedAnswer", "the session is not a JSON object")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.client import Answer
     from firmly_nb.api.models import Card, Order
+    from firmly_nb.api.secrets import Hidden
     from firmly_nb.engine import Bench
     from firmly_nb.recordings.recordings import Recording
 
@@ -169,12 +170,12 @@ class Asking:
         *,
         auth: bool = True,
         probe: bool = False,
-        headers: Mapping[str, SecretStr] | None = None,
+        headers: Mapping[str, Hidden] | None = None,
         **more: Any,
     ) -> Any:
         endpoint = ENDPOINTS[endpoint_id]
 
-        async def send(given: Mapping[str, SecretStr]) -> Answer:
+        async def send(given: Mapping[str, Hidden]) -> Answer:
             return await self._send(endpoint, where, given, **more)
 
         try:
@@ -195,7 +196,7 @@ class Asking:
         return payload
 
     async def _with_token(
-        self, send: Callable[[Mapping[str, SecretStr]], Awaitable[Answer]]
+        self, send: Callable[[Mapping[str, Hidden]], Awaitable[Answer]]
     ) -> Answer:
         """Send with the token of a device; once more with a new one where it was refused."""
 
@@ -217,7 +218,7 @@ class Asking:
         self,
         endpoint: dict[str, Any],
         where: str,
-        headers: Mapping[str, SecretStr],
+        headers: Mapping[str, Hidden],
         body: Secret[Any] | None = None,
         query: str = "",
         handle: str = "",

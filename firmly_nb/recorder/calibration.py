@@ -23,7 +23,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from firmly_nb.api.secrets import SecretStr, without_app_id
+from firmly_nb.api.secrets import Secret, without_app_id
 from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.html import page, quiet
 from firmly_nb.display.messages import coded_error, quoted
@@ -227,7 +227,7 @@ def _job(pattern: Pattern, *, tls: bool) -> Job:
         milestones=[LAST_EVENT],
         tags={"tls": str(tls)},
     )
-    token = SecretStr(secrets.token_hex(8))
+    token = Secret(secrets.token_hex(8))
     # All of them and the last one, which has the times of sending.
     return Job(start=start, body=pattern.body(), token=token, max_events=pattern.events + 1)
 

@@ -15,8 +15,6 @@ from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
-import platformdirs
-
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.recorder.records import (
     End,
@@ -46,6 +44,8 @@ def default_directory() -> Path:
     home = os.environ.get("FIRMLY_NB_HOME")
     if home:
         return expanded(home, "FIRMLY_NB_HOME") / "journals"
+    import platformdirs  # the recorder is told the directory
+
     return platformdirs.user_state_path("firmly-nb", appauthor=False) / "journals"
 
 

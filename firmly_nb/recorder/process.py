@@ -22,7 +22,7 @@ from urllib.parse import quote
 import orjson
 from anyio import CancelScope
 
-from firmly_nb.api.secrets import Secret, SecretStr, redact_text, without_app_id
+from firmly_nb.api.secrets import Secret, redact_text, without_app_id
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.recorder.journal import JournalError, append_record, find_journal, read_journal
 from firmly_nb.recorder.records import (
@@ -108,7 +108,7 @@ def frame(message: dict[str, Any]) -> bytes:
 
 
 def _opened(value: Any) -> Any:
-    if isinstance(value, Secret | SecretStr):
+    if hasattr(value, "get_secret_value"):
         return value.get_secret_value()
     raise TypeError(f"{type(value).__name__} is nothing that JSON can hold")
 
@@ -162,7 +162,7 @@ def read_job(message: dict[str, Any]) -> Job:
     lease = message.pop("lease", None)
     if not isinstance(start, Start):
         raise TypeError("a job begins with a start record")
-    token = SecretStr(message.pop("token"))
+    token = Secret(message.pop("token"))
     return Job(
         start=start,
         token=token,

@@ -35,7 +35,7 @@ from firmly_nb.api.errors import (
 )
 from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR
 from firmly_nb.api.headers import REQUEST_ID, kept_headers, other_names
-from firmly_nb.api.secrets import SecretStr, decode, redact, redact_broken_json, redact_text
+from firmly_nb.api.secrets import decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import ORDER_NUMBER, order_number, why_unread
 from firmly_nb.disk import read_number
 from firmly_nb.display.text import count, cut, printable
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
     from firmly_nb.api.client import FirmlyClient
+    from firmly_nb.api.secrets import Hidden
     from firmly_nb.outcomes import OutcomeName
 
 
@@ -304,7 +305,7 @@ class Job:
 
     start: Start
     body: dict[str, Any] = field(repr=False)  # holds the encrypted card
-    token: SecretStr
+    token: Hidden
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     keep_raw: bool = False
     exact_bytes: int = 0  # of events' exact text that are told, but not written down

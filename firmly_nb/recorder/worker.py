@@ -34,7 +34,7 @@ from firmly_nb.api.causes import Trust, Way, find_trust
 from firmly_nb.api.client import FirmlyClient
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.event_names import REFERENCE
-from firmly_nb.api.secrets import SecretStr, redact_text
+from firmly_nb.api.secrets import Secret, redact_text
 from firmly_nb.disk import lock
 from firmly_nb.recorder.journal import Journal, RecordLog
 from firmly_nb.recorder.process import GREETING, VERSION, frame, read_frame, read_job
@@ -213,7 +213,7 @@ async def rehearse() -> None:
     host, port = server.sockets[0].getsockname()
     lanes = Lanes(f"http://{host}:{port}", ssl_context=ssl.create_default_context())
     start = Start("rehearsal", 0, "rehearsal", host, [], sse=True, connection="warm", timeout_s=5.0)
-    job = Job(start=start, body={}, token=SecretStr("rehearsal"), planned_ns=monotonic_ns())
+    job = Job(start=start, body={}, token=Secret("rehearsal"), planned_ns=monotonic_ns())
     try:
         await record_over(lanes, Unkept(Path(os.devnull)), job, write)
     finally:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmly_nb.api.secrets import SecretStr
+from firmly_nb.api.secrets import Secret
 from firmly_nb.recorder import process
 from firmly_nb.recorder.process import LENGTH, PipeError, frame, job_message, read_frame, read_job
 from firmly_nb.recorder.recorder import Job
@@ -80,7 +80,7 @@ jobs = st.builds(
     Job,
     start=starts,
     body=st.dictionaries(text, json_values, max_size=3),
-    token=text.map(SecretStr),
+    token=text.map(Secret),
     headers=st.dictionaries(text, text, max_size=2),
     keep_raw=st.booleans(),
     max_event_bytes=int64,
@@ -171,7 +171,7 @@ def test_the_secrets_of_a_job_are_in_no_repr():
     job = Job(
         replace(START, recording_id="r"),
         {"encrypted_card": "planted-1", "captcha_token": "planted-2"},
-        SecretStr("planted-3"),
+        Secret("planted-3"),
         {"x-secret": "planted-4"},
     )
     assert "planted" not in repr(job)
