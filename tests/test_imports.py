@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -99,16 +100,26 @@ def imports(module, path):
                 yield whole if whole in MODULES else node.module
 
 
-IMPORTED = {module: set(imports(module, path)) for module, path in MODULES.items()}
 # What the package itself shows is everything: it stands above all, and everybody is in it.
-ALL = {
-    module: {name for name in names if name.startswith(f"{PACKAGE}.")} - {module}
-    for module, names in IMPORTED.items()
-    if module != PACKAGE
-}
-OUTSIDE = {
-    module: {name.split(".")[0] for name in names} - {PACKAGE} for module, names in IMPORTED.items()
-}
+ALL = [module for module in MODULES if module != PACKAGE]
+
+
+# Not when tests are collected: each process does that, and one of them runs these.
+@cache
+def imported():
+    return {module: set(imports(module, path)) for module, path in MODULES.items()}
+
+
+@cache
+def ours():
+    return {
+        module: {name for name in imported()[module] if name.startswith(f"{PACKAGE}.")} - {module}
+        for module in ALL
+    }
+
+
+def outside(module):
+    return {name.split(".")[0] for name in imported()[module]} - {PACKAGE}
 
 
 def room(module):
@@ -137,18 +148,18 @@ def circles(graph):
 
 def test_there_are_modules_to_look_at():
     assert len(ALL) > 50
-    assert "firmly_nb.recordings.stored" in ALL["firmly_nb.recordings.recordings"]
+    assert "firmly_nb.recordings.stored" in ours()["firmly_nb.recordings.recordings"]
 
 
 def test_no_modules_import_one_another_in_a_circle():
     # Also imports inside functions: whoever needs them to break a circle has a circle.
-    found = list(circles(ALL))
+    found = list(circles(ours()))
     assert not found, "\n".join(found)
 
 
 def test_no_rooms_import_one_another_in_a_circle():
     graph = {}
-    for module, names in ALL.items():
+    for module, names in ours().items():
         graph.setdefault(room(module), set()).update(map(room, names))
     graph = {name: others - {name} for name, others in graph.items()}
     found = list(circles(graph))
@@ -168,26 +179,26 @@ def test_a_circle_is_found():
 @pytest.mark.parametrize("module", [m for m in ALL if room(m) != "sim"])
 def test_a_room_imports_only_what_is_below_it(module):
     here = floor(room(module))
-    rooms = {room(name) for name in ALL[module]} - {room(module), "sim"}
+    rooms = {room(name) for name in ours()[module]} - {room(module), "sim"}
     assert {name for name in rooms if floor(name) >= here} == set()
 
 
 @pytest.mark.parametrize("module", [m for m in ALL if room(m) in TABLES])
 def test_what_reads_tables_knows_neither_network_nor_widgets(module):
     needed = REPORT_NEEDS if room(module) == "report" else TABLES_NEED
-    assert {room(name) for name in ALL[module]} <= needed
-    assert not ALL[module] & CALLS or module == "firmly_nb.api"
-    assert not OUTSIDE[module] & NETWORK
+    assert {room(name) for name in ours()[module]} <= needed
+    assert not ours()[module] & CALLS or module == "firmly_nb.api"
+    assert not outside(module) & NETWORK
 
 
 @pytest.mark.parametrize("module", [m for m in ALL if room(m) == "sim"])
 def test_the_simulator_stands_apart(module):
-    assert {room(name) for name in ALL[module]} <= {"sim", "faces"}
+    assert {room(name) for name in ours()[module]} <= {"sim", "faces"}
 
 
 @pytest.mark.parametrize("module", [m for m in ALL if room(m) not in {"sim", *STARTS_SIMULATORS}])
 def test_only_those_who_start_it_import_the_simulator(module):
-    assert "sim" not in {room(name) for name in ALL[module]}
+    assert "sim" not in {room(name) for name in ours()[module]}
 
 
 def runs_as_a_process(module):
@@ -203,7 +214,7 @@ def test_a_small_module_is_needed_by_more_than_one(module):
         return
     folder = module.rpartition(".")[0]
     # What a folder shows is no reader: it shows everything.
-    readers = [name for name, names in IMPORTED.items() if module in names and name != folder]
+    readers = [name for name, names in imported().items() if module in names and name != folder]
     lines = len(MODULES[module].read_text("utf-8").splitlines())
     at_home = all(name.rpartition(".")[0] == folder for name in readers)
     assert not (lines < SMALL and len(readers) < 2 and at_home), f"{lines} lines for {readers}"
@@ -280,7 +291,7 @@ def test_what_is_not_public_is_found():
 @pytest.mark.parametrize("module", ["firmly_nb.frames", "firmly_nb.schema", "firmly_nb.disk"])
 def test_what_several_rooms_use_is_a_leaf(module):
     # What needs pandas at once is loaded with the first table.
-    assert ALL[module] <= {"firmly_nb.frames"} - {module}
+    assert ours()[module] <= {"firmly_nb.frames"} - {module}
 
 
 def test_a_module_that_locks_is_loaded_without_what_locks():
@@ -299,7 +310,7 @@ def test_files_are_replaced_and_locked_in_one_place():
 
 
 def test_outcomes_know_only_what_the_api_says():
-    assert ALL["firmly_nb.outcomes"] == {"firmly_nb.api.errors", "firmly_nb.api.event_names"}
+    assert ours()["firmly_nb.outcomes"] == {"firmly_nb.api.errors", "firmly_nb.api.event_names"}
 
 
 def loaded_by(code):
