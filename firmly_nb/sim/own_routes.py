@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from firmly_nb.sim.answers import calls, json_answer
+from firmly_nb.sim.answers import ApiError, calls, json_answer
 from firmly_nb.sim.behaviour import ACTS, FAULTS, PROFILES
 from firmly_nb.sim.merchants import TRAITS
 
@@ -76,16 +77,27 @@ async def truth(request: Request) -> Response:
     return json_answer(kept)
 
 
+def _of_this_origin(request: Request) -> World:
+    """Return the world, to be changed; not by a page of anybody's, which needs no answer to do so.
+
+    A browser names the origin of whoever sends a POST. What is no browser names none.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise ApiError("Forbidden", "a page of another origin cannot change the simulator")
+    world: World = request.app.state.world
+    return world
+
+
 async def rotate_key(request: Request) -> Response:
     """Put a new card key in place; the one before it stays valid."""
-    world: World = request.app.state.world
+    world = _of_this_origin(request)
     return json_answer({"kid": await world.rotate_key()})
 
 
 async def revoke_tokens(request: Request) -> Response:
     """Refuse every device token from now on."""
-    world: World = request.app.state.world
-    world.tokens.revoke()
+    _of_this_origin(request).tokens.revoke()
     return json_answer({"revoked": True})
 
 

@@ -61,6 +61,18 @@ def test_the_key_can_be_rotated_over_http(start):
     assert client.place().status_code == 200
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null", ""])
+def test_a_page_of_another_origin_changes_nothing(start, origin):
+    client = start()
+    for path in ("/sim/rotate-key", "/sim/revoke-tokens"):
+        refused = client.http.post(path, headers={"origin": origin})
+        assert (refused.status_code, refused.json()["error"]) == (403, "Forbidden")
+    assert client.http.get("/api/v1/payment/key").json()["kid"] == client.key["kid"]
+    assert client.place().status_code == 200
+    own = {"origin": f"http://{client.http.base_url.netloc.decode()}"}
+    assert client.http.post("/sim/rotate-key", headers=own).status_code == 200
+
+
 @pytest.fixture
 def document(client):
     return client.http.get("/openapi.json").json()
