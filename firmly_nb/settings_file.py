@@ -131,7 +131,8 @@ def user_file() -> Path:
 
 def find_file() -> Path | None:
     """Return the file that counts: the working folder's, else the user's; None without one."""
-    return next((path for path in (Path.cwd() / FILE, user_file()) if path.is_file()), None)
+    # A link that leads nowhere is there as well: who put it there wants to know.
+    return next((path for path in (Path.cwd() / FILE, user_file()) if os.path.lexists(path)), None)
 
 
 def settings_of(environment: str) -> FileSettings:
@@ -157,11 +158,12 @@ def settings_of(environment: str) -> FileSettings:
 def _text(path: Path) -> str:
     why = ""
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) <= MOST_BYTES:
-            return content.decode("utf-8-sig")  # some editors begin a file with a mark
-        why = "it is larger than 1 MB"
+        if not path.is_dir() and not path.is_fifo():  # a pipe would keep whoever opens it waiting
+            with path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+            if len(content) <= MOST_BYTES:
+                return content.decode("utf-8-sig")  # some editors begin a file with a mark
+        why = "it is larger than 1 MB" if path.is_file() else "it is not a file"
     except UnicodeDecodeError:
         why = "it is not UTF-8"
     except OSError as error:

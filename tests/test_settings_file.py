@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 import firmly_nb as fnb
@@ -207,6 +210,21 @@ def test_a_mistake_is_named_with_file_and_line(mistake, write, folder):
     assert words in said
     assert "planted" not in said
     assert "4012888888881881" not in said
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (Path.mkdir, "it is not a file"),
+        (os.mkfifo, "it is not a file"),
+        (lambda path: path.symlink_to("moved.toml"), "No such file or directory"),
+        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    ],
+)
+def test_what_is_there_in_place_of_a_file_is_named(make, why, folder):
+    make(folder / "firmly-nb.toml")
+    with pytest.raises(OSError, match=rf"firmly-nb.toml cannot be read: {why}. .* \[FNB412\]"):
+        fnb.connect(profile="instant")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"a" * 1_000_001])
