@@ -108,13 +108,15 @@ class Journal:
             self._write(b"\n" + line if self._torn else line)
         except OSError as error:
             where = self.path or self.directory
+            unsent = ""
             if isinstance(record, Start):
+                unsent = "" if self._goes_on else " Nothing was sent."
                 self._discard()
             raise coded_error(
                 JournalError,
                 "FNB402",
                 f"The journal {where} cannot be written: {error.strerror or error}. Free space, or "
-                "set FIRMLY_NB_HOME to a writable folder.",
+                f"set FIRMLY_NB_HOME to a writable folder.{unsent}",
             ) from error
         if isinstance(record, End):
             self.close()
