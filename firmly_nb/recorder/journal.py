@@ -249,7 +249,8 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
             break
         found[-1][0].append(record)
     if not found:
-        text = f"{path} is not a journal of a recording: its start is missing. Pass another."
+        what = "its start is missing or damaged"
+        text = f"{path} is not a journal of a recording: {what}. Pass another."
         raise coded_error(JournalError, "FNB403", text)
     found[0][1][:0] = before
     for records, warnings in found:
