@@ -77,6 +77,22 @@ async def cart_event() -> AsyncIterator[bytes]:
     yield json.dumps({"order": order}).encode() + b"\n\n"
 
 
+async def large_cart_event() -> AsyncIterator[bytes]:
+    """Send a cart of 30 MB."""
+    async for piece in cart_event():
+        head, _, cart = piece.partition(b'"line_items": [')
+        lines = cart.rpartition(b"]")[0]
+        yield head + _ + b", ".join([lines] * 4) + cart[len(lines) :] if lines else piece
+
+
+async def text_event() -> AsyncIterator[bytes]:
+    """Send an event of 30 MB that is one text."""
+    yield HEAD + b'\r\nevent: item-added\ndata: "'
+    for _ in range(300):
+        yield b"x" * 100_000
+    yield b'"\n\n' + PLACED
+
+
 def bomb(content: bytes, layers: int) -> bytes:
     """Return a response whose few bytes unfold into a stream with the success at its end."""
     packed = content + PLACED
@@ -132,6 +148,8 @@ CASES = {
     "largest-kept": (largest_kept_event, {}),
     "many-large": (many_large_events, {}),
     "nine-megabytes-cart": (cart_event, {"max_event_bytes": 16 * MEGABYTE}),
+    "thirty-megabytes-cart": (large_cart_event, {"max_event_bytes": 32 * MEGABYTE}),
+    "thirty-megabytes-text": (text_event, {"max_event_bytes": 32 * MEGABYTE}),
     "bomb": (bomb_of_one_event, {}),
     "bomb-of-events": (bomb_of_events, {}),
     "long-ids": (long_ids, {}),

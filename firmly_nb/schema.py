@@ -8,6 +8,7 @@ leaf: every room that has tables uses it, and it uses none of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -82,11 +83,25 @@ class Table:
         return joined.assign(**{name: _series(joined[name], "category") for name in named})
 
 
+@cache
+def dtype_of(name: str) -> Any:
+    """Return the dtype of a name: pandas asks each of its own dtypes first, for every column.
+
+    Examples
+    --------
+    >>> dtype_of("float64")
+    dtype('float64')
+    """
+    from pandas.api.types import pandas_dtype
+
+    return pandas_dtype(name)
+
+
 def _series(values: Any, dtype: str) -> pd.Series[Any]:
     """Return a column; categories of nulls alone are texts, as of any other column."""
     import pandas as pd
 
-    column = pd.Series(values, dtype=dtype)
+    column: pd.Series[Any] = pd.Series(values, dtype=dtype_of(dtype))
     if dtype == "category" and not len(column.cat.categories):
         return column.cat.set_categories(pd.Index([], dtype="str"))
     return column

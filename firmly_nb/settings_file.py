@@ -125,8 +125,16 @@ class FileSettings:
 def user_file() -> Path:
     """Return where the user's settings are: below ``FIRMLY_NB_HOME``, else in the usual folder."""
     if home := os.environ.get("FIRMLY_NB_HOME"):
-        return Path(home).expanduser() / FILE
+        return _home_for(home) / FILE
     return platformdirs.user_config_path("firmly-nb", appauthor=False) / FILE
+
+
+def _home_for(path: str) -> Path:
+    """Return a path with the home folder for a ``~``; one of a user who has none stays as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def find_file() -> Path | None:
@@ -226,7 +234,7 @@ class _Reader:
             milestones or None,
             domains,
             # Where the file is, and not where somebody happens to work.
-            str(self.path.parent / Path(ca_file).expanduser()) if ca_file else None,
+            str(self.path.parent / _home_for(ca_file)) if ca_file else None,
             self._variable(name, given.get("app_id_variable", APP_ID_VARIABLE)),
             sweep,
         )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 import unicodedata
-from contextlib import suppress
 from functools import lru_cache, partial
 from html import unescape
 from html.entities import html5
@@ -69,6 +69,7 @@ NATIONAL_DIGITS = 9  # the end of a telephone number that every way of writing i
 # A part of a value this long is told by no other text, so that it needs no space around it.
 TELLING = 8
 MOST_ESCAPED = 3  # times that a text may be escaped
+MOST_REWRITTEN = 8  # times that a text is rewritten; what then still names a person is masked whole
 MAX_NESTED = 8  # levels of JSON inside a text of JSON
 
 _PLAIN = str.maketrans("", "", "-_ .")
@@ -281,8 +282,29 @@ Finders = tuple[_Finder, ...]
 
 
 def _search(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
-    """Mask the values in a text, however they are spelled there."""
-    for finder in _found(text, finders):
+    """Mask the values in a text, however they are spelled there.
+
+    A value in a spelling that no pattern knows is masked in what the text says without escapes:
+    the rest of that text is then written plainly, too.
+    """
+    found = _found(text, finders)
+    for _ in range(MOST_REWRITTEN if found else 0):
+        text = _replace(text, found, kept)
+        if not _ESCAPED.search(text):
+            break
+        readings = dict.fromkeys(plain for each in _read_as(text) for plain in (each, _plain(each)))
+        told = ((plain, _replace(plain, found, kept)) for plain in readings if plain != text)
+        masked = next((masked for plain, masked in told if masked != plain), None)
+        if masked is None:
+            break
+        text = masked
+    else:
+        return MASK if found else text
+    return text
+
+
+def _replace(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
+    for finder in finders:
         spared = [
             match.span()
             for word in kept
@@ -295,35 +317,34 @@ def _search(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
 def _found(text: str, finders: Finders) -> Finders:
     """Return the finders whose values can be in a text; most texts hold none."""
     words = [_folded(reading) for reading in _read_as(text)]
-    letters = [word.translate(None, _NO_LETTERS) for word in words]
+    letters = [_only_letters(word) for word in words]
     readings = {
         "words": words,
         "letters": letters,
         "digits": [plain.translate(None, _NO_DIGITS) for plain in letters],
         "encoded": [text.lower().encode("utf-8", "replace")],
     }
-    found = [
+    return tuple(
         finder
         for finder in finders
         if any(finder.needle in reading for reading in readings[finder.reading])
-    ]
-    if len(words) > 1 or not text.isascii():
-        return tuple(found)
-    # Without escapes a name stands there as it is: mostly in another word, or in a host's name.
-    return tuple(
-        finder for finder in found if finder.reading != "words" or _stands_alone(text, finder)
+        # A name is mostly found in another word, or in a host's name.
+        and (finder.reading != "words" or any(_stands_alone(word, finder) for word in words))
     )
 
 
-def _stands_alone(text: str, finder: _Finder) -> bool:
-    lowered, needle = text.lower(), finder.needle.decode()
-    position = lowered.find(needle)
+def _stands_alone(reading: bytes, finder: _Finder) -> bool:
+    position = reading.find(finder.needle)
+    if position < 0:
+        return False
+    text, needle = reading.decode(), finder.needle.decode()
+    position = text.find(needle)
     while position >= 0:
         end = position + len(needle)
-        inside = lowered[position - 1 : position].isalnum() or lowered[end : end + 1].isalnum()
+        inside = text[position - 1 : position].isalnum() or text[end : end + 1].isalnum()
         if not inside and not _is_in_host(text, position, end):
             return True
-        position = lowered.find(needle, end)
+        position = text.find(needle, end)
     return False
 
 
@@ -360,9 +381,10 @@ def _read_as(text: str) -> list[str]:
     if not _ESCAPED.search(text):
         return [text]
     readings = {text: None, _QUOTED_PRINTABLE.sub(_from_hex, text): None}
-    readings[_TAG.sub(" ", text)] = None
-    # UTF-8 that was read as Latin-1, beside other text that was not.
-    readings[text.encode("latin-1", "replace").decode("utf-8", "replace")] = None
+    readings.update(dict.fromkeys(_TAG.sub(instead, text) for instead in (" ", "")))
+    readings[_CODE_POINT.sub(_from_code_point, text)] = None
+    if "&" in text:
+        readings[unescape(text)] = None
     for begin in list(readings):
         again = begin
         for _ in range(MOST_ESCAPED):
@@ -373,37 +395,101 @@ def _read_as(text: str) -> list[str]:
     return list(readings)
 
 
-_ESCAPED = re.compile(r"[%=][0-9A-Fa-f]{2}|&[#a-zA-Z]|\\[unrtbf]|[^\x00-\x7f]|<[a-zA-Z/!]")
+_ESCAPED = re.compile(
+    r"[%=](?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|\r?\n)|&[#a-zA-Z]|\\[unrtbfxU0-9A-Fa-f\r\n]"
+    r"|[^\t\n\r\x20-\x7e]|<[a-zA-Z/!]"
+)
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]{0,200}>")
-_JSON_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|[nrtbf])")
-_QUOTED_PRINTABLE = re.compile(r"((?:=[0-9A-Fa-f]{2})+)")
+_JSON_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|([nrtbf]))")
+_BLANKS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
+_QUOTED_PRINTABLE = re.compile(r"((?:=[0-9A-Fa-f]{2}|=\r?\n)+)")
+# How programs write bytes (\xc3\xab, \303\253, %C3%AB) and code points (\u{eb}, %u00EB, \0000eb).
+_BYTES = re.compile(r"(?:\\+(?:x[0-9A-Fa-f]{2}|[0-3]?[0-7]{2}))+|(?:%[0-9A-Fa-f]{2})+")
+_BYTE = re.compile(r"[%x]([0-9A-Fa-f]{2})|([0-3]?[0-7]{2})")
+_CODE_POINT = re.compile(
+    r"(?:\\+u\{|\\+U00|%u)([0-9A-Fa-f]{1,6})\}?|\\+(0?0?0?0?[0-9A-Fa-f]{2,6})[ ]?"
+)
+# UTF-8 that was read as Latin-1 or as Windows-1252: a letter's first byte, and those after it.
+_WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x80, 0xC0)}
+_MISREAD = re.compile(f"[\xc2-\xf4][\x80-\xbf{''.join(_WINDOWS)}]{{1,3}}")
+_CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]+|=\r?\n")
+# What nobody sees: the default ignorable code points of Unicode.
+_UNSEEN = re.compile(
+    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]+"
+)
+
+
+def _plain(text: str) -> str:
+    """Return a text without what nobody sees, and letters of other widths and styles as letters."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", _UNSEEN.sub("", text))
+
+
+def _from_json(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16)) if match[1] else _BLANKS[match[2]]
 
 
 def _from_hex(match: re.Match[str]) -> str:
-    return bytes.fromhex(match[1].replace("=", "")).decode("utf-8", "replace")
+    return _from_bytes(bytes.fromhex("".join(match[1].replace("=", "").split())))
+
+
+def _reread(match: re.Match[str]) -> str:
+    try:
+        return bytes(_WINDOWS.get(char, ord(char)) for char in match[0]).decode()
+    except UnicodeDecodeError:
+        return match[0]
+
+
+def _from_bytes(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _from_escapes(match: re.Match[str]) -> str:
+    found = _BYTE.finditer(match[0])
+    return _from_bytes(bytes(int(one[1], 16) if one[1] else int(one[2], 8) for one in found))
+
+
+def _from_code_point(match: re.Match[str]) -> str:
+    code = int(match[1] or match[2], 16)
+    return chr(code) if code <= sys.maxunicode else match[0]
 
 
 def _unescaped(text: str) -> str:
-    text = _JSON_ESCAPE.sub(lambda match: chr(int(match[1] or "20", 16)), text)
+    text = _CONTROLS.sub("", _JSON_ESCAPE.sub(_from_json, text))
     if not text.isascii():
-        with suppress(UnicodeError):
-            text = text.encode("latin-1").decode()  # UTF-8 that was read as Latin-1
+        text = _MISREAD.sub(_reread, text)
+    if "\\" in text or "%" in text:
+        text = _BYTES.sub(_from_escapes, text)
     return unescape(unquote_plus(text)) if "%" in text or "&" in text else text
 
 
 def _letters(text: str) -> bytes:
     """Return letters and digits alone, without case and accents."""
-    return _folded(text).translate(None, _NO_LETTERS)
+    return _only_letters(_folded(text))
+
+
+def _only_letters(folded: bytes) -> bytes:
+    if not folded.isascii():
+        folded = _NO_WORD.sub("", folded.decode()).encode()
+    return folded.translate(None, _NO_LETTERS)
 
 
 def _folded(text: str) -> bytes:
-    """Return a text without case and accents."""
+    """Return a text without case, accents and what nobody sees."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKD", text).casefold()
-        text = "".join(char for char in text if not unicodedata.combining(char))
+        text = _UNSEEN.sub("", unicodedata.normalize("NFKD", text).casefold())
+        text = _ACCENTS.sub("", text)
     return text.encode("utf-8", "replace").lower()
 
 
+_ACCENTS = re.compile(
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff"
+    "\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f]+"
+)
+_NO_WORD = re.compile(r"(?:[^\w\0-\x7f]|\u02bc)+")
 _NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
@@ -449,7 +535,7 @@ def _finders(values: tuple[str, ...]) -> Finders:
             # The digits before those that all spellings share: a country's or an area's.
             before = "".join(f"(?:{_digit(d)}{_GAP})?" for d in _digits(value)[: -len(core)])
             digits = _GAP.join(map(_digit, core))
-            pattern = rf"{_NUMBER}\d{{0,4}}{_GAP}(?P<value>{before}{digits})(?!\d)"
+            pattern = rf"{_NUMBER}\d{{0,4}}?{_GAP}(?P<value>{before}{digits})(?!\d)"
         else:
             spelled = "".join(_SPACE if char == " " else _char(char) for char in value)
             pattern = f"(?P<value>{spelled})"
@@ -470,19 +556,21 @@ def _finders(values: tuple[str, ...]) -> Finders:
 
 
 _HOUSE_NUMBER = re.compile(r"^\d+\w?[ ,]+|[ ,]+\d+\w?$")
+_DASHES = r"\-\u2010-\u2015\u2212"
 # What may stand between the words of a value, and between the digits of a telephone number.
 _SPACE = (
-    r"(?:[\s+_.,-]|%(?:25)*(?:2[0cd]|0[ad9])|=20|&nbsp;|&#0*32;|&#x0*20;"
+    rf"(?:[\s+_.,{_DASHES}]|%(?:25)*(?:2[0cd]|0[ad9])|=20|&nbsp;|&#0*32;|&#x0*20;"
     r"|\\{1,8}[nrt]|\\{1,8}u00[2a]0|<[a-zA-Z/!][^<>]{0,200}>){0,8}"
 )
 _GAP = (
-    r"(?:[\s().\-/+_]|[%=](?:25)*2[089bdf]|&nbsp;|&#0*(?:32|4[013567]);|&#x0*2[089bdf];"
+    rf"(?:[\s()./+_\u00b7{_DASHES}]|[%=](?:25)*2[089bdf]|&nbsp;"
+    r"|&#0*(?:32|4[013567]);|&#x0*2[089bdf];"
     r"|&(?:sol|lpar|rpar|period|plus);|\\{1,8}[nrt]|\\{1,8}u00(?:2[089bdef]|a0)"
     r"|<[a-zA-Z/!][^<>]{0,200}>){0,8}"
 )
 # Digits may belong to an escape before the number.
 _NUMBER = r"(?:(?<!\d)|(?<=[%=][0-9a-f]{2})|(?<=%25[0-9a-f]{2})|(?<=\\u[0-9a-f]{4}))"
-_APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
+_APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019"
 # A name is a word of its own. An escape before it ends in letters, but belongs to no word.
 _BEGIN = r"(?:(?<![^\W_])|(?<=[%=][0-9a-f]{2})|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4}))"
 _END = r"(?![^\W_])"
@@ -497,12 +585,27 @@ def _spellings(values: Iterable[str]) -> list[str]:
         street = _HOUSE_NUMBER.sub("", spaced)
         if street != spaced and " " in street and len(street) >= TELLING:
             found[street] = None
+    for value in [value for value in found if not value.isascii()]:
+        found[value.translate(_IN_ASCII)] = None
+        found[value.lower().translate(_IN_ASCII_SHORT)] = None
+        lost = "".join(char if char.isascii() else _LOST for char in value)
+        if len(_letters(lost)) >= SHORTEST:
+            found[lost] = None
     return list(found)
+
+
+# How letters are written where there is only ASCII, and what stands for one that was lost.
+_LONGER = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "æ": "ae", "ø": "oe", "œ": "oe"}
+_IN_ASCII = str.maketrans({**_LONGER, **{key.upper(): to.title() for key, to in _LONGER.items()}})
+_IN_ASCII_SHORT = str.maketrans("øłđðıæ", "olddia")
+_LOST = "\N{REPLACEMENT CHARACTER}"
 
 
 @lru_cache(maxsize=4096)
 def _char(char: str) -> str:
     """Return a pattern for a character in every spelling: escaped for JSON, pages and addresses."""
+    if char == _LOST:
+        return f"[?_{_LOST}]{{0,4}}"
     bare = unicodedata.normalize("NFD", char)
     folded = {char, char.lower(), char.upper(), char.casefold(), bare, bare[0]}
     ways: dict[str, None] = {}
@@ -511,6 +614,10 @@ def _char(char: str) -> str:
         ways["".join(rf"[%=](?:25)*{byte:02x}" for byte in form.encode("utf-8", "replace"))] = None
         if not form.isascii():  # UTF-8 that was read as Latin-1, then escaped or not
             ways["".join(map(_escaped, form.encode("utf-8", "replace").decode("latin-1")))] = None
+    if char == "-":
+        ways[f"[{_DASHES}]"] = None
+    if char == "+":  # in the query of an address it is a blank
+        ways[r"\s"] = None
     if char in _APOSTROPHES:
         ways.update(dict.fromkeys((f"[{_APOSTROPHES}]", f"{_AMP}[ar](?:pos|squo){_SEMICOLON}")))
     return f"(?:{'|'.join(ways)})"

@@ -30,6 +30,7 @@ from firmly_nb.display.messages import coded_error
 from firmly_nb.display.messages import explain as explanation
 from firmly_nb.display.text import count, printable
 from firmly_nb.outcomes import INTERRUPTED_EXIT
+from firmly_nb.recorder.journal import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ def lab(
 
     Notebooks that are there are never overwritten.
     """
-    folder = workspace.expanduser() if workspace else Path.home() / WORKSPACE
+    folder = expanded(workspace) if workspace else Path.home() / WORKSPACE
     raise typer.Exit(_run_jupyter(folder.absolute(), context.args))
 
 

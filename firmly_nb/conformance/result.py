@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.description import API
@@ -19,10 +18,12 @@ from firmly_nb.display.html import CODE, card, notes, quiet
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html
 from firmly_nb.display.text import as_html, count, full_stop, hanging, printable
+from firmly_nb.recorder.journal import expanded
 from firmly_nb.settings_file import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -153,7 +154,7 @@ class Conformance:
         OSError
             If it cannot be written.
         """
-        target = Path(path).expanduser()
+        target = expanded(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, self._page().encode())

@@ -145,8 +145,17 @@ def answers(
         _tail(a, b, late, margins, unlike, why_not, method),
         _success(pairs, failed, margins.placed, unlike, why_not, method),
         # More of a study that has a last look is another study.
-        None if levels.looks else _present(times.ends, a, b, late, failed, method, design),
+        None
+        if levels.looks
+        else _present(times.ends, a, b, late, failed, method, design, _unknown(side_a, side_b)),
     )
+
+
+def _unknown(a: Side, b: Side) -> tuple[float, float]:
+    """Return the shares of cancelled orders, where they differ by more than chance."""
+    if not more_cancelled(a, b, WIDE):
+        return 0.0, 0.0
+    return float((~a.attempted).mean()), float((~b.attempted).mean())
 
 
 def _exp(value: float) -> float:
@@ -296,7 +305,14 @@ def _success(
 
 
 def _present(
-    times: Ends, a: Group, b: Group, late: Late | None, failed: Ends, method: Method, design: Design
+    times: Ends,
+    a: Group,
+    b: Group,
+    late: Late | None,
+    failed: Ends,
+    method: Method,
+    design: Design,
+    cancelled: tuple[float, float],
 ) -> Present | None:
     """Return what more data are predicted from; None where there is nothing."""
     if not len(a.ms) or not len(b.ms):
@@ -327,6 +343,7 @@ def _present(
         failed=(int(np.isinf(a.ms).sum()), int(np.isinf(b.ms).sum())),
         runs=runs,
         spread=_spread(a, b, method),
+        cancelled=cancelled,
     )
 
 

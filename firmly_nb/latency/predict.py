@@ -55,6 +55,8 @@ class Present:
         Orders of A from which there is a tail.
     spread
         How many times the variance of a difference of shares is what it would be in one stratum.
+    cancelled
+        Shares of cancelled orders, if they differ: any of these may have failed.
     """
 
     ratio: float
@@ -67,6 +69,7 @@ class Present:
     runs: tuple[int, tuple[float, float], tuple[float, float]] | None
     needed: int = NEEDED_FOR_TAIL
     spread: float = 1.0
+    cancelled: tuple[float, float] = (0.0, 0.0)
 
 
 def more_needed(now: Present, margins: Margins) -> More:
@@ -158,12 +161,18 @@ def _drawn(
 
 
 def _normal(
-    found: Floats, error: float, wide: float, narrow: float, margin: float
+    found: Floats,
+    error: float,
+    wide: float,
+    narrow: float,
+    margin: float,
+    unknown: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Any, Any, Any]:
     return (
         found - wide * error > 0,
         found + wide * error < 0,
-        (found + narrow * error < margin) & (found - narrow * error > -margin),
+        (found + narrow * error + unknown[1] < margin)
+        & (found - narrow * error - unknown[0] > -margin),
     )
 
 
@@ -181,16 +190,16 @@ def _of_more_runs(
     after = count_now + more
     growth = after / count_now
     parts = []
-    for (estimate, error), level, margin in (
-        ((now.ratio, now.error), NARROW, math.log1p(margins.typical)),
-        (late, NARROW_TAIL, margins.tail),
-        (failed, NARROW, margins.placed),
+    for (estimate, error), level, margin, unknown in (
+        ((now.ratio, now.error), NARROW, math.log1p(margins.typical), (0.0, 0.0)),
+        (late, NARROW_TAIL, margins.tail, (0.0, 0.0)),
+        (failed, NARROW, margins.placed, now.cancelled),
     ):
         known = math.isfinite(estimate) and math.isfinite(error)
         now_is = (estimate, error) if known else (0.0, math.sqrt(2 * 0.05 * 0.95 / max(now.n, 1)))
         found, se = _drawn(*now_is, growth, same, rng)
         wide, narrow = (float(stdtrit(after - 1, 0.5 + x / 2)) for x in (WIDE, level))
-        parts.append(_normal(found, se, wide, narrow, margin))
+        parts.append(_normal(found, se, wide, narrow, margin, unknown))
     return parts
 
 
@@ -217,7 +226,10 @@ def _of_more_orders(
             worse, better, _ = _of_shares(now.very_late, now, more, same, rng, levels, margins.tail)
             parts.append((worse, better, np.ones(DRAWS, dtype=bool)))
     levels = WIDE, NARROW
-    parts.append(_of_shares(now.failed, now, more, same, rng, levels, margins.placed))
+    placed = _of_shares(
+        now.failed, now, more, same, rng, levels, margins.placed, unknown=now.cancelled
+    )
+    parts.append(placed)
     return parts
 
 
@@ -229,6 +241,8 @@ def _of_shares(
     rng: np.random.Generator,
     levels: tuple[float, float],
     margin: float,
+    *,
+    unknown: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Any, Any, Any]:
     """Predict a difference of shares: truths from their posteriors, then more orders."""
     found, total = sum(counts), now.n + now.m
@@ -246,7 +260,8 @@ def _of_shares(
         (low_a, high_a), (low_b, high_b) = wilson(k_a, n_a, level), wilson(k_b, n_b, level)
         ends.append(p_b - p_a - np.hypot(p_b - low_b, high_a - p_a))
         ends.append(p_b - p_a + np.hypot(high_b - p_b, p_a - low_a))
-    return ends[0] > 0, ends[1] < 0, (ends[2] > -margin) & (ends[3] < margin)
+    inside = (ends[2] - unknown[0] > -margin) & (ends[3] + unknown[1] < margin)
+    return ends[0] > 0, ends[1] < 0, inside
 
 
 # A share against a target.

@@ -108,13 +108,15 @@ class Journal:
             self._write(b"\n" + line if self._torn else line)
         except OSError as error:
             where = self.path or self.directory
+            unsent = ""
             if isinstance(record, Start):
+                unsent = "" if self._goes_on else " Nothing was sent."
                 self._discard()
             raise coded_error(
                 JournalError,
                 "FNB402",
                 f"The journal {where} cannot be written: {error.strerror or error}. Free space, or "
-                "set FIRMLY_NB_HOME to a writable folder.",
+                f"set FIRMLY_NB_HOME to a writable folder.{unsent}",
             ) from error
         if isinstance(record, End):
             self.close()
@@ -247,7 +249,8 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
             break
         found[-1][0].append(record)
     if not found:
-        text = f"{path} is not a journal of a recording: its start is missing. Pass another."
+        what = "its start is missing or damaged"
+        text = f"{path} is not a journal of a recording: {what}. Pass another."
         raise coded_error(JournalError, "FNB403", text)
     found[0][1][:0] = before
     for records, warnings in found:

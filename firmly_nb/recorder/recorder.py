@@ -60,6 +60,8 @@ from firmly_nb.wire.sse import (
     EventStreamError,
     EventStreamParser,
     ServerSentEvent,
+    find_order_number,
+    is_costly,
 )
 from firmly_nb.wire.stamps import (
     CLOCK_RESOLUTION_NS,
@@ -237,6 +239,10 @@ STREAM_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?::|(?:event|data|id|retry
 LONGEST_FIELD = 16
 MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
+COSTLY = (
+    "its JSON has more values, or more text, than the recorder has memory for. "
+    "No option raises this limit."
+)
 MAX_COMMENTS = 10_000
 MOST_KEPT_BEYOND = 20  # of events that tell how the order ended, past a limit
 MOST_WAITING_BYTES = 4 * 1024 * 1024  # read and not taken yet
@@ -427,7 +433,7 @@ class _Run:
         self.is_held = False  # whether nothing came out of the last chunk
         self.kept_bytes = self.exact_bytes = self.heartbeats = 0
         self.full_by = ""  # the limit beyond which events are not kept
-        self.not_kept = self.too_large = self.kept_beyond = 0
+        self.not_kept = self.too_large = self.too_costly = self.kept_beyond = 0
         self.deadline = asyncio.timeout(None)
         self.t_start = 0  # times count from here; of a call it is moved by those before it
         self.answer: Event | None = None  # of the call, once it is given out
@@ -703,6 +709,7 @@ class _Run:
     def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
         raw = event.raw_data
         size = raw.size if isinstance(raw, DroppedData) else len(raw)
+        self.too_large += isinstance(raw, DroppedData)
         is_first = event.event not in self.names
         if len(self.names) < MOST_NAMES and is_first:
             self.names.append(event.event)
@@ -710,6 +717,9 @@ class _Run:
         is_kept = self._has_room(size + len(event.event) + len(event.id))
         tells = False
         if is_kept or self._may_tell(event):
+            if is_costly(raw):
+                event = event._replace(raw_data=_dropped(raw))
+                self.too_costly += 1
             data = self._decode(event)
             tells = self._judge(event.event, data, is_first=is_first)
         if not is_kept and not (tells and self._tells_beyond()):
@@ -897,10 +907,13 @@ class _Run:
                 f"the recorder dropped the data of {count(self.too_large, 'event')} above "
                 f"{name}={self.largest}. To keep more, pass {name}= to place()."
             )
+        if self.too_costly:
+            self.warnings.append(
+                f"the recorder dropped the data of {count(self.too_costly, 'event')}: {COSTLY}"
+            )
 
     def _decode(self, event: ServerSentEvent) -> Any:
         if isinstance(event.raw_data, DroppedData):
-            self.too_large += 1
             number = event.raw_data.order_number
             return redact({ORDER_NUMBER: number}, self.secrets) if number else None
         try:
@@ -934,6 +947,9 @@ class _Run:
         limit = self.job.max_event_bytes
         named = f"max_event_bytes={limit}"
         body, rest = await self._read_body(response, chunks, limit, named)
+        if not rest.size and is_costly(body):
+            rest.write(body)
+            self.warnings.append(f"the recorder dropped the body of the answer: {COSTLY}")
         answers = [] if rest.size else _json_in(body, self.secrets)
         if rest.number:
             answers = [redact({ORDER_NUMBER: rest.number}, self.secrets)]
@@ -1024,6 +1040,10 @@ class _Run:
 
     def _keep_order(self, body: bytes) -> None:
         """Keep an answer that has an order number, also an error's: there is an order."""
+        if is_costly(body):
+            if number := find_order_number(body):
+                self.confirmation = redact({ORDER_NUMBER: number}, self.secrets)
+            return
         try:
             answer = redact(orjson.loads(body), self.secrets)
         except orjson.JSONDecodeError:
@@ -1165,6 +1185,12 @@ def _json_in(body: bytes, secrets: tuple[str, ...]) -> list[Any]:
         return [redact(orjson.loads(line), secrets) for line in lines]
     except orjson.JSONDecodeError:
         return []
+
+
+def _dropped(raw: bytes) -> DroppedData:
+    store = Dropping()
+    store.write(raw)
+    return store.getvalue()
 
 
 def _is_dropped(event: ServerSentEvent) -> bool:

@@ -19,12 +19,10 @@ from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payloa
 from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SUCCESS, milestone_of
 from firmly_nb.api.personal import mask_personal, mask_personal_text, may_be_personal
 from firmly_nb.api.snapshots import find_snapshot, order_number
-from firmly_nb.outcomes import Existence
+from firmly_nb.outcomes import Existence, OutcomeName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from firmly_nb.outcomes import OutcomeName
 
 
 FORMAT_VERSION = 1
@@ -415,7 +413,6 @@ def _fields(kind: type) -> list[tuple[str, frozenset[type], str]]:
         "str": {str},
         "bool": {bool},
         "float": {float},
-        "Literal": {str},
     }
     found = []
     for item in fields(kind):
@@ -425,6 +422,11 @@ def _fields(kind: type) -> list[tuple[str, frozenset[type], str]]:
     return found
 
 
+@cache
+def _literals(listed: str) -> list[str]:
+    return listed.rstrip("]").replace("'", "").split(", ")
+
+
 _PLAIN_TYPES: dict[str, type | tuple[type, ...]] = {
     "int": int,
     "float": (int, float),
@@ -432,12 +434,11 @@ _PLAIN_TYPES: dict[str, type | tuple[type, ...]] = {
     "bool": bool,
     "list": list,
     "dict": dict,
-    "Literal": str,
-    "OutcomeName": str,
     "Phases": Phases,
     "Settled": Settled,
     "Told": Told,
 }
+_WORDS = {"Existence": get_args(Existence), "OutcomeName": get_args(OutcomeName)}
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -446,8 +447,8 @@ def _fits(value: Any, declared: str) -> bool:
     if value is None:
         return "None" in declared or declared == "Any"
     outer, _, inner = declared.removesuffix(" | None").partition("[")
-    if outer in {"Any", "Existence"}:
-        return outer == "Any" or value in get_args(Existence)
+    if outer in {"Any", "Literal", *_WORDS}:
+        return outer == "Any" or value in (_WORDS.get(outer) or _literals(inner))
     if not isinstance(value, _PLAIN_TYPES[outer]) or (isinstance(value, bool) and outer != "bool"):
         return False
     if isinstance(value, int):

@@ -32,7 +32,7 @@ from firmly_nb.recorder.tables import (
     header_rows,
     order_row,
 )
-from firmly_nb.schema import Column, Table
+from firmly_nb.schema import Column, Table, dtype_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -178,7 +178,10 @@ def compact(table: Table, columns: Mapping[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
-        {c.name: pd.Series(columns[c.name], dtype=c.dtype, copy=False) for c in table.columns},
+        {
+            c.name: pd.Series(columns[c.name], dtype=dtype_of(c.dtype), copy=False)
+            for c in table.columns
+        },
         copy=False,
     )
 

@@ -98,6 +98,29 @@ def find_order_number(text: bytes) -> str | None:
     return (found[1] or found[2]).decode("utf-8", "replace") if found else None
 
 
+# What JSON takes once it is decoded: of each object, list and further value some bytes of its own.
+_OBJECT, _LIST, _VALUE = 190, 72, 40
+# Decoded JSON may take this many times its text, which carts do not; a little of it may take more.
+_TIMES, _LITTLE = 12, 8 * 1024 * 1024
+# As bytes, as text, without secrets and as a line of the journal: all of that within 200 MB.
+_COPIES, _MOST = 4, 76 * 1024 * 1024
+
+
+def is_costly(text: bytes) -> bool:
+    r"""Return whether to decode and write JSON would take the recorder too much memory.
+
+    Examples
+    --------
+    >>> is_costly(b"[" + b"[]," * 200_000 + b"0]"), is_costly(b'"' + b"x" * 600_000 + b'"')
+    (True, False)
+    """
+    if len(text) * (_LIST + _VALUE) <= _LITTLE:
+        return False
+    needed = text.count(b"{") * _OBJECT + text.count(b"[") * _LIST + text.count(b",") * _VALUE
+    size = len(text)
+    return needed > max(_LITTLE, _TIMES * size) or needed + _COPIES * size > _MOST
+
+
 class DroppedData(bytes):
     """Data of an event that was too large to be kept: empty.
 
@@ -156,7 +179,7 @@ class Dropping(BytesIO):
         """Do nothing: what is cut off is the end of a line."""
         return 0
 
-    def getvalue(self) -> bytes:
+    def getvalue(self) -> DroppedData:
         """Return data that is empty and knows its size and order number."""
         data = DroppedData()
         data.size, data.order_number = self.size, self.number

@@ -102,6 +102,31 @@ ECHOES = {
     "named entities": lambda text: (
         html.escape(text).replace("@", "&commat;").replace(".", "&period;").replace("+", "&plus;")
     ),
+    "with zero-width spaces": "\u200b".join,
+    "with zero-width spaces, url-encoded": lambda text: quote("\u200b".join(text), safe=""),
+    "with soft hyphens": "\xad".join,
+    "with soft hyphens of a page": lambda text: "&shy;".join(html.escape(c) for c in text),
+    "with a mark of direction": lambda text: f"{text[0]}\u200e{text[1:]}",
+    "with NUL between letters": "\0".join,
+    "in full-width letters": lambda text: "".join(
+        chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text
+    ),
+    "in bold letters of mathematics": lambda text: "".join(
+        chr(0x1D3BF + ord(c))
+        if "A" <= c <= "Z"
+        else chr(0x1D3B9 + ord(c))
+        if "a" <= c <= "z"
+        else c
+        for c in text
+    ),
+    "in escapes of bytes": lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
+    "in octal escapes": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    "as bytes of Python": lambda text: repr(text.encode()),
+    "as code points of a script": lambda text: "".join(f"\\u{{{ord(c):x}}}" for c in text),
+    "as code points of a style sheet": lambda text: "".join(f"\\{ord(c):06x}" for c in text),
+    "as escape() of a browser": lambda text: "".join(f"%u{ord(c):04X}" for c in text),
+    "UTF-8 read as Windows-1252": lambda text: text.encode().decode("cp1252", "replace"),
+    "with a tag inside": lambda text: f"{text[0]}<wbr>{text[1:]}",
 }
 
 
@@ -150,6 +175,25 @@ def test_a_telephone_number_is_masked_whatever_stands_between_its_digits(telepho
     assert masked.endswith("*** now")
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("4711 Pl?nted Way", "***"),
+        ("4711 Pl\ufffdnted Way", "***"),
+        ("4711 Plnted Way", "***"),
+        ("Quill & Soens", "***"),
+        ("Quill & Sons", "***"),
+        ("Zo%EB is not at home", "*** is not at home"),
+        ("O\u2018Quill", "***"),
+        ("Apt. 99\u201199Q, Apt. 99\u2011Q", "Apt. 99\u201199Q, ***"),
+        ("206 555\u20130147", "***"),
+        ("Dear O'Qui=\r\nll", "Dear ***"),
+    ],
+)
+def test_a_value_is_masked_where_letters_and_signs_were_lost_or_replaced(text, masked):
+    assert mask_personal_text(text, VALUES) == masked
+
+
 def test_a_telephone_number_that_is_a_number_is_masked():
     assert mask_personal({"n": 2065550147, "m": 2065550148}, VALUES) == {
         "n": "***",
@@ -191,7 +235,9 @@ EXAMPLE = personal_values({"first_name": "Ada", "last_name": "Example", "phone":
     "value",
     [
         "harbor.example.test", "https://harbor.example.test/cart", "www.example.com is closed",
-        "no EXAMPLE-XS-Orange left", "Nevada", "Canada", "adamant", "examples", "Exampleton",
+        "no EXAMPLE-XS-Orange left", "Nevada", "Canada", "Can\xadada", "Neva\u0301da",
+        "\\x41damant",
+        "adamant", "examples", "Exampleton",
         "order 120655501002 of today", "2026-11-28T20:65:55.0100",
         {"domain": "example.test"}, {"variant_id": "Ada-1"}, {"cartId": "example"},
         {"line_items": [{"description": "Ada Lovelace mug", "sku": "ADA-1", "quantity": 1}]},

@@ -357,6 +357,16 @@ def test_a_large_change_needs_few_and_a_tail_needs_its_72():
     assert more_needed(few, MARGINS).needed >= 52
 
 
+def test_no_number_of_orders_tells_what_cancelled_ones_would_have_become():
+    assert more_needed(present(cancelled=(0.0, 0.07)), MARGINS).needed is None
+    assert more_needed(present(cancelled=(0.07, 0.0)), MARGINS).needed is None
+    few = more_needed(present(cancelled=(0.0, 0.04)), MARGINS).needed
+    assert few > more_needed(present(), MARGINS).needed
+    by_runs = {"runs": (10, (0.0, 0.01), (0.0, 0.01))}
+    assert more_needed(present(**by_runs), MARGINS).needed is not None
+    assert more_needed(present(**by_runs, cancelled=(0.0, 0.07)), MARGINS).needed is None
+
+
 def test_if_nothing_seems_changed_as_many_are_needed_as_show_that_the_tail_did_not():
     """600 orders a side show it in 93 of 100 equal pairs, 400 in 77."""
     equal = present(n=75, m=75, error=0.035, late=(3, 4), failed=(1, 1))

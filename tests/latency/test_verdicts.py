@@ -296,6 +296,7 @@ def test_cancelled_orders_are_said_and_the_gate_does_not_take_them_for_placed():
     assert found.exit_code == 3
     assert "Cancelled orders count nowhere: 0 of A, 40 of B." in found.verdict
     assert found.design.set_index("what").loc["cancelled", "b"] == "40 of 400"
+    assert found.more.needed is None
 
 
 def test_a_few_cancelled_orders_change_nothing_but_a_row():

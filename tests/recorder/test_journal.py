@@ -126,13 +126,12 @@ def test_what_is_no_journal_is_said_and_stops_nothing(tmp_path, content):
     write(tmp_path, START, END)
     other = tmp_path / "other.jsonl"
     other.write_bytes(content)
-    with pytest.raises(JournalError, match="its start is missing"):
+    with pytest.raises(JournalError, match="its start is missing or damaged"):
         read_journal(other)
     recs = fnb.load(tmp_path)
     assert [rec.recording_id for rec in recs] == ["r1"]
-    assert recs.warnings == [
-        f"{other} is not a journal of a recording: its start is missing. Pass another. [FNB403]"
-    ]
+    said = f"{other} is not a journal of a recording: its start is missing or damaged."
+    assert recs.warnings == [f"{said} Pass another. [FNB403]"]
 
 
 def test_nothing_there_is_said(tmp_path, home):
@@ -196,7 +195,7 @@ def test_an_order_survives_a_full_disk_and_says_what_is_missing(tmp_path, fails)
 def test_where_the_start_cannot_be_written_no_file_is_left(tmp_path):
     """An empty file stayed behind and was reported as a broken journal at each load."""
     log = RecordLog(Full(tmp_path, {1}))
-    with pytest.raises(JournalError, match="FIRMLY_NB_HOME"):
+    with pytest.raises(JournalError, match=r"FIRMLY_NB_HOME .* Nothing was sent\."):
         log.write(START)
     assert list(tmp_path.rglob("*.jsonl")) == []
 
@@ -308,8 +307,9 @@ def test_every_event_that_was_shown_is_loaded_after_the_notebook_was_killed(
 
 WRONG = [
     ("seq", "1"), ("event", 7), ("event", None), ("t_ns", "soon"), ("t_ns", 1.5), ("t_ns", 2**63),
-    ("t_ns", None), ("wall_ns", []), ("clock", {}), ("uncertainty_us", "x"), ("coalesced", 1),
-    ("size", True), ("rtt_us", "1"), ("id", None), ("raw", 5), ("read_no", -(2**63) - 1),
+    ("t_ns", None), ("wall_ns", []), ("clock", {}), ("clock", "sun"), ("uncertainty_us", "x"),
+    ("coalesced", 1), ("size", True), ("rtt_us", "1"), ("id", None), ("raw", 5),
+    ("read_no", -(2**63) - 1),
 ]  # fmt: skip
 
 
@@ -326,13 +326,25 @@ def test_an_event_whose_values_have_wrong_types_is_left_out_and_said(tmp_path, n
     assert warnings == ["line 2 of the journal is damaged and was left out"]
 
 
+@pytest.mark.parametrize(("name", "value"), [("outcome", "exploded"), ("connection", "hot")])
+def test_an_end_that_no_recorder_writes_is_left_out_and_said(tmp_path, name, value):
+    path = write(tmp_path, START, event(1), END)
+    lines = path.read_bytes().split(b"\n")
+    lines[2] = json.dumps(json.loads(lines[2]) | {name: value}).encode()
+    path.write_bytes(b"\n".join(lines))
+    records, warnings = read_journal(path)
+    assert records == [START, event(1)]
+    assert warnings[0] == "line 3 of the journal is damaged and was left out"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("items", [7]), ("items", None), ("tags", {"a": 1}), ("tags", []), ("milestones", [1]),
      ("started_at_ns", "now"), ("timeout_s", None), ("run_id", 5), ("domain", None),
      ("items", [{"variant_id": "a", "quantity": "2"}]), ("items", [{"quantity": [1]}]),
      ("items", [{"quantity": None}]), ("items", [{"quantity": 10**18}]),
-     ("items", [{"variant_id": 5}]), ("started_at_ns", -1), ("started_at_ns", 2**63 - 1)],
+     ("items", [{"variant_id": 5}]), ("started_at_ns", -1), ("started_at_ns", 2**63 - 1),
+     ("connection", "hot")],
 )  # fmt: skip
 def test_one_journal_with_a_wrong_start_costs_no_other(tmp_path, name, value):
     whole = write(tmp_path, replace(START, recording_id="whole"), event(1), END)
@@ -378,6 +390,8 @@ def test_a_home_of_an_unknown_user_is_said(monkeypatch):
     monkeypatch.setenv("FIRMLY_NB_HOME", "~no-such-user-here/x")
     with pytest.raises(ValueError, match="FIRMLY_NB_HOME names a user without a home folder"):
         default_directory()
+    with pytest.raises(ValueError, match="FIRMLY_NB_HOME names a user without a home folder"):
+        fnb.connect()
     with pytest.raises(ValueError, match=r"The path names a user .*Pass a whole path"):
         fnb.load("~no-such-user-here/runs")
 

@@ -240,6 +240,43 @@ async def test_a_confirmation_that_is_cut_keeps_the_order_s_number():
     assert "the answer's body was cut at max_event_bytes=1000 bytes" in rec.warnings
 
 
+# JSON of many small values, and what goes before the order's number in it.
+COSTLY = {
+    "empty lists": "[]," * 200_000,
+    "empty objects": "{}," * 200_000,
+    "small objects": '{"a": 12},' * 100_000,
+    "small numbers": "1," * 1_000_000,
+    "lists in lists": "[[[[[[]]]]]]," * 60_000,
+}
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+async def test_json_that_takes_many_times_its_text_is_not_decoded(kind):
+    number = json.dumps(NUMBER["order"])
+    data = f'{{"items": [{COSTLY[kind]}0], {number[1:]}'.encode()
+    rec = await run(streamed(b"event: order-placed\ndata: " + data + b"\n\n"), timeout_s=60.0)
+    assert (rec.outcome, rec.order_number) == ("placed", "T-1")
+    assert "dropped the data of 1 event: its JSON has more values" in " ".join(rec.warnings)
+    assert rec._events[0].size == len(data)
+
+    async def behave(wire):
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data))
+
+    rec = await run(behave, timeout_s=60.0, sse=False)
+    assert (rec.outcome, rec.order_number) == ("placed", "T-1")
+    assert "dropped the body of the answer: its JSON has more values" in " ".join(rec.warnings)
+
+
+async def test_a_large_cart_is_decoded():
+    price = {"currency": "USD", "symbol": "$", "number": 1299, "value": 12.99}
+    line = {"line_item_id": "line", "sku": "WS12", "description": "A tee", "quantity": 1}
+    lines = [{**line, "price": price, "total": price}] * 8_000
+    rec = await run(
+        streamed(event("order-placed", {"order": {**NUMBER["order"], "line_items": lines}}))
+    )
+    assert len(rec._events[0].data["order"]["line_items"]) == 8_000
+
+
 @pytest.mark.parametrize("name", ["max_event_bytes", "max_stream_bytes", "max_events"])
 def test_a_limit_that_a_message_names_can_be_set_where_it_says(lab, name):
     limit = {name: 1}
@@ -278,7 +315,8 @@ async def test_of_heartbeats_without_an_end_so_many_are_kept():
 FLOODS = {
     "tiny events": [("tick", "1")] * 100_000,
     "an event of 9 MB": [("item-added", json.dumps("x" * 9_000_000))],
-    "an event of the most costly JSON that is kept": [("item-added", "[" + "[]," * 650_000 + "0]")],
+    "an event of costly JSON": [("item-added", "[" + "[]," * 650_000 + "0]")],
+    "an event of 30 MB": [("item-added", json.dumps("x" * 30_000_000))],
 }
 
 
@@ -288,7 +326,7 @@ def test_the_recorder_stays_below_200_mb(connect, kind):
     with merchant_server.serving(merchant_server.Merchant()) as server:
         server.events = [*FLOODS[kind], ("order-placed", json.dumps(NUMBER))]
         lab = connect(api_url=server.url, app_id="app", allow_domains=[ORDER.domain])
-        rec = lab.place(ORDER, progress=False)
+        rec = lab.place(ORDER, progress=False, max_event_bytes=32 * 1024 * 1024)
         status = Path(f"/proc/{lab._bench.worker().pid}/status").read_text()
         lab.close()
     assert (rec.outcome, rec.order_number) == ("placed", "T-1")
