@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.html import notes, page, page_link, quiet, swatch
+from firmly_nb.display.html import SEEN, notes, page, page_link, quiet, swatch
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     TIMES,
@@ -392,7 +392,7 @@ def strip_html(table: pd.DataFrame) -> str:
     names = list(takewhile(lambda stage: stage != ORDER, table["stage"].tolist()))
     whole = sum(share for _, share in parts)
     bars = "".join(
-        f'<div style="width:{share / whole:.2%};height:14px;'
+        f'<div style="{SEEN}width:{share / whole:.2%};height:14px;'
         f'{look_of_stage(stage, names).css}"></div>'
         for stage, share in parts
     )
