@@ -18,6 +18,7 @@ from firmly_nb.display.text import (
     as_html,
     count,
     duration,
+    hanging,
     interval,
     number,
     percent,
@@ -358,7 +359,8 @@ def summary_text(found: LatencySummary) -> str:
             break_on_hyphens=False,
         ),
     ]
-    return "\n".join([*lines, *(f"! {printable(sentence)}" for sentence in found.sentences)])
+    told = [hanging(f"! {printable(sentence)}", TEXT_WIDTH) for sentence in found.sentences]
+    return "\n".join([*lines, *told])
 
 
 def summary_html(found: LatencySummary) -> str:
