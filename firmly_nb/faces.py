@@ -29,7 +29,12 @@ class Face(ModuleType):
             return self._answering[name]
         home = self._homes.get(name)
         if home is None:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+            if name.startswith("_"):  # asked for by Python itself
+                raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+            from firmly_nb.display.messages import coded_error, unknown
+
+            text = unknown("name", name, sorted(self._homes), self.__name__)
+            raise coded_error(AttributeError, "FNB117", text)
         if name == "__version__":
             from importlib.metadata import version
 

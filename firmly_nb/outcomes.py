@@ -164,6 +164,10 @@ def word(
     return outcome(name).word
 
 
+# All that it can return.
+WORDS = (*(row.word for row in _ROWS), "declined", "refused")
+
+
 def _is_refusal(error_code: str | None, http_status: int | None) -> bool:
     """Return whether the answer itself says that nothing was ordered, and not only the cart."""
     listed = error_code is not None and refuses(error_code, http_status)

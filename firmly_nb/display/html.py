@@ -21,6 +21,8 @@ INK = "color:var(--jp-ui-font-color1,inherit);"
 QUIET = "color:var(--jp-ui-font-color2,#767676);"
 LINK = "color:var(--jp-content-link-color,inherit);text-decoration:underline;"
 RULE = "1px solid var(--jp-border-color2,rgba(128,128,128,.35))"
+# In forced colours a background vanishes, and with it a bar that is nothing else.
+SEEN = "forced-color-adjust:none;"
 CELL = (
     "border:0;background:none;padding:2px 0 2px 18px;white-space:nowrap;line-height:1.25;"
     "vertical-align:top;"
@@ -62,5 +64,5 @@ def notes(texts: Iterable[str]) -> str:
 
 def swatch(colour: str) -> str:
     """Return a small square of a colour, which names what has the same colour in a picture."""
-    style = f"display:inline-block;width:10px;height:10px;background-color:{colour}"
+    style = f"{SEEN}display:inline-block;width:10px;height:10px;background-color:{colour}"
     return f'<span style="{style}"></span>'

@@ -537,6 +537,10 @@ FNB116 Text not writable
 The text holds a character that no file, name or request can hold.
 Remove the character that the message names. Damaged copies and wrong encodings have such.
 
+FNB117 Unknown name
+The object or package has no attribute or method of that name.
+Correct the spelling. Press Tab after the dot for a list.
+
 FNB200 Error without a known name
 The API answered with an error that its pages do not name.
 Read the API's own words in the message. Repeat the request later, or ask firmly.
@@ -738,8 +742,8 @@ The limit from which an order is late must be a time above 0 ms.
 Pass slo_ms=1500 for 1.5 s.
 
 FNB322 Value that no order can have
-The column has a few known values, and this is none of them.
-Use one that the message lists.
+The column has a few known values, and this is none of them; or it has numbers, and this is a text.
+Use one that the message lists, or a mask as it shows.
 
 FNB323 Unknown recording id
 No recording there has that recording id or request id.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from firmly_nb.display.html import CELL, CODE, LEFT, NUMBER, QUIET, RULE, quiet, swatch
+from firmly_nb.display.html import CELL, CODE, LEFT, NUMBER, QUIET, RULE, SEEN, quiet, swatch
 from firmly_nb.display.text import LONGEST, LONGEST_NAME, as_html, as_markdown, printable
 
 if TYPE_CHECKING:
@@ -355,7 +355,7 @@ def _cell_html(cell: Cell, row: Row, at: int, head: Head, grid: Grid) -> str:
 def _content(cell: Cell, row: Row, head: Head) -> str:
     if cell.bar:
         place = f"margin-left:{max(cell.bar.left, 0):.2%};width:{cell.bar.share:.2%};min-width:2px"
-        bar = f'<div style="{place};height:12px;{cell.bar.style}"></div>'
+        bar = f'<div style="{SEEN}{place};height:12px;{cell.bar.style}"></div>'
         if not cell.bar.marks:
             return bar
         line = "position:absolute;top:-3px;bottom:-3px;border-left:1px solid;opacity:.55"

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from firmly_nb.display.html import notes, page, page_link, quiet, swatch
+from firmly_nb.display.html import SEEN, notes, page, page_link, quiet, swatch
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     TIMES,
     as_html,
     count,
     duration,
+    hanging,
     interval,
     number,
     percent,
@@ -358,7 +359,8 @@ def summary_text(found: LatencySummary) -> str:
             break_on_hyphens=False,
         ),
     ]
-    return "\n".join([*lines, *(f"! {printable(sentence)}" for sentence in found.sentences)])
+    told = [hanging(f"! {printable(sentence)}", TEXT_WIDTH) for sentence in found.sentences]
+    return "\n".join([*lines, *told])
 
 
 def summary_html(found: LatencySummary) -> str:
@@ -392,7 +394,7 @@ def strip_html(table: pd.DataFrame) -> str:
     names = list(takewhile(lambda stage: stage != ORDER, table["stage"].tolist()))
     whole = sum(share for _, share in parts)
     bars = "".join(
-        f'<div style="width:{share / whole:.2%};height:14px;'
+        f'<div style="{SEEN}width:{share / whole:.2%};height:14px;'
         f'{look_of_stage(stage, names).css}"></div>'
         for stage, share in parts
     )

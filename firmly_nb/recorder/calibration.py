@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from firmly_nb.api.secrets import Secret, without_app_id
 from firmly_nb.background import follow, follow_async, submit
-from firmly_nb.display.html import page, quiet
+from firmly_nb.display.html import SEEN, page, quiet
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.table import Cell, Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
@@ -378,7 +378,8 @@ def _histogram(name: str, counts: Sequence[int], position: int, width: int) -> s
 
 def _bar(share: float, colour: str, title: str) -> str:
     height = max(round(share * BAR_HEIGHT_PX), 2)
-    return f'<div title="{title}" style="height:{height}px;background-color:{colour}"></div>'
+    style = f"{SEEN}height:{height}px;background-color:{colour}"
+    return f'<div title="{title}" style="{style}"></div>'
 
 
 def _decades(errors: Sequence[float]) -> tuple[int, int]:

@@ -537,12 +537,23 @@ KNOWN_VALUES = {
 }
 
 
+NUMBERS = "iuf"  # as NumPy and pandas call these kinds
+
+
 def _check_known(column: str, wanted: Iterable[object], orders: pd.DataFrame) -> None:
     """Refuse a value that such a column cannot have; a newer version may have written others."""
     known = KNOWN_VALUES.get(column, ())
     for value in wanted if known else ():
         if value not in known and not (orders[column] == value).any():
             raise coded_error(ValueError, "FNB322", unknown(column, value, known))
+    texts = [value for value in wanted if isinstance(value, str)]
+    if texts and orders[column].dtype.kind in NUMBERS:
+        raise coded_error(
+            ValueError,
+            "FNB322",
+            f"{column} has numbers, got {quoted(texts[0])}. For a range, write "
+            f"recs[recs.orders.{column} > 500].",
+        )
 
 
 @public
@@ -552,7 +563,7 @@ class Recordings(Sequence[Recording]):
     Parameters
     ----------
     recordings
-        The recordings, or where they are read from.
+        The recordings, or where they are read from. One that is given twice counts once.
     warnings
         What could not be read.
 
@@ -567,12 +578,13 @@ class Recordings(Sequence[Recording]):
         self, recordings: Iterable[Recording] | Selection, warnings: Sequence[str] = ()
     ) -> None:
         if not isinstance(recordings, Selection):
-            held: list[Any] = list(recordings)
-            for one in held:
+            held: dict[str, Recording] = {}
+            for one in recordings:
                 if not isinstance(one, Recording):
                     hint = "fnb.Recordings([lab.last])"
                     raise wrong_type("each of recordings", "a fnb.Recording", one, hint)
-            recordings = Selection([Held(held)])
+                held.setdefault(one.recording_id, one)
+            recordings = Selection([Held(held.values())])
         self._selection = recordings
         self._warnings = list(warnings)
 
@@ -682,6 +694,7 @@ class Recordings(Sequence[Recording]):
         """Return both, each recording once."""
         from firmly_nb.recordings.told import check_apart
 
+        other = as_recordings("What is added", other)
         check_apart([self._selection, other._selection])
         both = Selection.joined([self._selection, other._selection])
         return Recordings(both, [*self._warnings, *other._warnings])

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from firmly_nb.api.money import money_text
 from firmly_nb.display.arguments import public
 from firmly_nb.display.html import notes, page, quiet
-from firmly_nb.display.table import Bar, Cell, Grid, Head, Row, grid_html, grid_text
+from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
     count,
     duration,
     full_stop,
+    hanging,
     number,
     printable,
     uncertainty,
@@ -284,7 +285,7 @@ def recording_text(rec: OneShown) -> str:
     head = f"{outcome(rec.outcome).mark} {verdict(rec)}"
     bars = [waterfall_text(rec)] if len(rec.events) else []
     told = [*said_of_times(rec), *rec.warnings]
-    warnings = [f"  ! {printable(warning)}" for warning in told]
+    warnings = [hanging(f"  ! {printable(warning)}", TEXT_WIDTH, 4) for warning in told]
     return "\n".join([head, f"  {_origin(rec)}", *bars, *warnings])
 
 
@@ -308,7 +309,8 @@ def waterfall_html(rec: OneShown) -> str:
 
 def recordings_text(recs: ManyShown) -> str:
     """Return how many there are, and of which outcomes."""
-    return "\n".join([_counted(recs), *(f"! {printable(warning)}" for warning in recs.warnings)])
+    warnings = [hanging(f"! {printable(warning)}", TEXT_WIDTH) for warning in recs.warnings]
+    return "\n".join([_counted(recs), *warnings])
 
 
 def recordings_html(recs: ManyShown) -> str:

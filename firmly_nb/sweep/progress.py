@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 from typing_extensions import override
 
+from firmly_nb.display.html import SEEN
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.outcomes import NOT_SENT, PLACED, outcome
 
@@ -330,7 +331,8 @@ def bar_html(progress: Progress) -> str:
     """Write it as HTML that needs no script: a strip of the outcomes, and the words."""
     total = max(progress.planned or ended(progress), 1)
     strips = "".join(
-        f'<span style="width:{100 * n / total:.2f}%;background:{outcome(name).colour}"></span>'
+        f'<span style="{SEEN}width:{100 * n / total:.2f}%;background:{outcome(name).colour}">'
+        "</span>"
         for name, n in progress.outcomes.items()
     )
     text = f"{ended(progress):,}{of_planned(progress)} orders: {words(progress)}"

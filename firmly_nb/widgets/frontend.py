@@ -233,7 +233,8 @@ def display_with_image(widget: Any) -> None:
         return
     display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
     if in_notebook() and "text/html" in data:
-        script = {"text/html": image_script(data["text/html"]), "text/plain": ""}
+        # Not as HTML: exported as Markdown, a code host would show its source.
+        script = {"application/javascript": image_script(data["text/html"]), "text/plain": ""}
         display(script, raw=True)  # type: ignore[no-untyped-call]
 
 
@@ -243,17 +244,17 @@ def image_script(html: str) -> str:
     Examples
     --------
     >>> image_script("</script>").count("</script>")
-    1
+    0
     """
-    # Nothing in a text can end the script.
+    # Nothing in a text can end a script that an exported page makes of it.
     image = json.dumps(html).replace("<", "\\u003c")
-    return f"<script>({_image_code()})({image})</script>"
+    return f"({_image_code()})({image}, element)"
 
 
 @cache
 def _image_code() -> str:
     source = (STATIC / "static_image.js").read_text("utf-8")
-    return source[source.index("(image)") :].strip()
+    return source[source.index("(image, element)") :].strip()
 
 
 # What traitlets calls its kinds, and what messages call them.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets  # type: ignore[import-untyped]  # it has no types of its own
@@ -367,6 +368,14 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return with_static(super()._repr_mimebundle_(**options), form_html(self))
+
+    def _display_(self) -> Any:
+        """Return the parts as marimo stacks them: it asks for this, and draws no ipywidgets box."""
+        marimo = import_module("marimo")
+        strip, columns = self.children
+        form, beside = columns.children
+        right = marimo.vstack(list(beside.children), gap=0)
+        return marimo.vstack([strip, marimo.hstack([form, right], widths="equal", align="start")])
 
     @property
     def _bench(self) -> Bench:

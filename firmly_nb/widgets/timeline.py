@@ -22,6 +22,7 @@ from firmly_nb.display.html import QUIET
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
 from firmly_nb.display.text import count, printable
 from firmly_nb.latency.stages import START
+from firmly_nb.outcomes import WORDS
 from firmly_nb.recorder.records import Event, Record, Start
 from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 # Events that follow one another faster than this share a message. An event alone is sent at once.
 SEND_EVERY_S = 0.02
 LONGEST_QUERY = 1_000
+UNDER_WAY = "under way"  # timeline_list.js
 MOST_SHOWN_BYTES = 200_000
 # Of an order with more events than these, so many carts are read before the one that is shown.
 MOST_READ = 2_000
@@ -478,6 +480,13 @@ class Timeline(Fields, anywidget.AnyWidget):
         if recording_id is not None and recording_id not in self._numbers:
             raise _not_shown(f"The timeline has no order {quoted(recording_id)}.")
         return recording_id
+
+    @traitlets.validate("only")
+    def _check_only(self, proposal: Any) -> str | None:
+        word: str | None = proposal["value"]
+        if word not in {None, UNDER_WAY, *WORDS}:
+            raise _not_shown(unknown("outcome", word, [*WORDS, UNDER_WAY]))
+        return word
 
     @traitlets.validate("brush")
     def _check_brush(self, proposal: Any) -> list[float] | None:

@@ -313,10 +313,19 @@ class Notebook:
         made = json.loads(self.path.read_text())
         # As with JupyterLab's own setting: the state of widgets is not saved.
         made["metadata"].pop("widgets", None)
+        # What was saved by a page that trusts it is signed, unless it is changed.
+        made["metadata"]["changed"] = secrets.token_hex()
         self.path.write_text(json.dumps(made))
         if trusted:
             self.server.trust(self.path.name)
         self.open()
+
+    def is_trusted(self):
+        """Return whether the page trusts all that its cells show."""
+        return self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.widgets"
+            ".every(cell => cell.model.type !== 'code' || cell.model.trusted)"
+        )
 
     def restart_kernel(self):
         """Restart the kernel from the menu and say yes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.jupyter import running_voila
@@ -76,19 +75,20 @@ def test_a_form_whose_lab_is_closed_says_so_also_later(notebook, axe, artefact):
     artefact("closed", bench.page)
 
 
-@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "untrusted"])
-def test_a_notebook_that_is_opened_again_shows_static_images(trusted, notebook, artefact):
+def test_a_notebook_that_is_opened_again_shows_static_images_trusted_or_not(notebook, artefact):
     bench = notebook(*CELLS)
     for index in range(4):
         bench.run_cell(index)
-    bench.reopen(trusted=trusted)
-    expect(bench.output(0)).to_contain_text("The order form as it stood then")
-    expect(bench.output(1)).to_contain_text("this panel needs a running kernel")
-    expect(bench.output(3)).to_contain_text("submitted")
-    artefact("reopened", bench.page)
-    for index in (0, 1, 3):
-        expect(bench.output(index)).not_to_contain_text(LOST)
-        assert bench.output(index).locator("button").count() == 0
+    for trusted in (True, False):
+        bench.reopen(trusted=trusted)
+        assert bench.is_trusted() == trusted
+        expect(bench.output(0)).to_contain_text("The order form as it stood then")
+        expect(bench.output(1)).to_contain_text("this panel needs a running kernel")
+        expect(bench.output(3)).to_contain_text("submitted")
+        artefact(f"reopened-{'trusted' if trusted else 'untrusted'}", bench.page)
+        for index in (0, 1, 3):
+            expect(bench.output(index)).not_to_contain_text(LOST)
+            assert bench.output(index).locator("button").count() == 0
     # Run again, the widget is back.
     bench.run_cell(0)
     expect(place(bench.output(0))).to_have_text("Place order")

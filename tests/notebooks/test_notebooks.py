@@ -38,31 +38,10 @@ kernel_runs = pytest.mark.filterwarnings("ignore::Warning")
 @by_name
 @kernel_runs
 @pytest.mark.timeout(600)
-def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch, sockets):
+def test_a_notebook_runs_with_other_parameters(path, tmp_path, monkeypatch, sockets):
+    """papermill runs it, with nbclient; `make notebooks` runs it with what it begins with."""
     monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
     # What is committed has the pictures; drawing them is tested where charts are.
-    monkeypatch.setenv("FIRMLY_NB_PICTURES", "never")
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook,
-        timeout=500,
-        startup_timeout=250,
-        config=Config({"KernelManager": sockets}),
-        kernel_name="python3",
-        store_widget_state=False,
-        resources={"metadata": {"path": str(path.parent)}},
-    )
-    client.execute()
-    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
-    assert outputs, "a notebook that shows nothing is no demonstration"
-    assert not [o for o in outputs if o.output_type == "error"]
-
-
-@by_name
-@kernel_runs
-@pytest.mark.timeout(600)
-def test_a_notebook_runs_with_other_parameters(path, tmp_path, monkeypatch, sockets):
-    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
     monkeypatch.setenv("FIRMLY_NB_PICTURES", "never")
     others = OTHERS[path.stem]
     notebook = papermill.execute_notebook(
@@ -83,7 +62,27 @@ def test_a_notebook_runs_with_other_parameters(path, tmp_path, monkeypatch, sock
         f"{name} = {value!r}".replace("'", '"') in injected.source for name, value in others.items()
     )
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    assert outputs, "a notebook that shows nothing is no demonstration"
     assert not [o for o in outputs if o.output_type == "error"]
+
+
+@kernel_runs
+def test_the_quickstart_runs_as_it_is(tmp_path, monkeypatch, sockets):
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=500,
+        startup_timeout=250,
+        config=Config({"KernelManager": sockets}),
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    client.execute()
+    shown = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    assert shown
+    assert not [o for o in shown if o.output_type == "error"]
 
 
 @by_name

@@ -23,6 +23,7 @@ from firmly_nb.recorder.tables import (
     order_row,
 )
 from firmly_nb.recordings.recordings import Recording, Recordings, load
+from firmly_nb.report.report import report
 from tests.recorder import made_records
 from tests.recorder.made_records import NAMES
 
@@ -504,6 +505,12 @@ def test_adding_keeps_each_recording_once(order):
     cut = random.Random(0).randrange(7)
     both = Recordings(recs[:cut]) + Recordings(recs)
     assert sorted(rec.recording_id for rec in both) == [f"r{n}" for n in range(6)]
+
+
+def test_a_recording_that_is_given_twice_counts_once_and_can_be_reported(tmp_path):
+    one, other = placed(1), placed(0)
+    assert [rec.recording_id for rec in Recordings([one, other, one])] == ["r1", "r0"]
+    assert report([one, one], tmp_path / "twice.html", pictures=False).exists()
 
 
 def within(*events, outcome="placed", **changes):

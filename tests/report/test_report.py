@@ -212,7 +212,8 @@ CUT_OFF = """() => [...document.querySelectorAll(".plot")].flatMap((plot) => {
         const box = text.getBoundingClientRect();
         return box.width && (box.left < left - 1 || box.right > right + 1);
     }).map((text) => text.textContent);
-})"""
+}).concat([...document.querySelectorAll("caption")].filter((text) =>
+    text.getBoundingClientRect().right > innerWidth - 10).map((text) => text.textContent))"""
 
 
 @pytest.mark.parametrize("width", [320, 390])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import orjson
 import pytest
 
@@ -157,6 +160,16 @@ def test_a_form_shows_itself_where_no_front_end_is(form):
     assert "Seattle, US" in bundle["text/html"]
     for personal in ("Ada", "10 Sample Way", "2065550100", "ada@example.test"):
         assert personal not in bundle["text/html"] + repr(form)
+
+
+def test_marimo_gets_the_parts_and_stacks_them(form, monkeypatch):
+    stand_in = SimpleNamespace(
+        vstack=lambda parts, **_: ["below", *parts], hstack=lambda parts, **_: ["beside", *parts]
+    )
+    monkeypatch.setitem(sys.modules, "marimo", stand_in)
+    below, strip, (beside, page, right) = form._display_()
+    assert (below, beside, strip, page) == ("below", "beside", form._strip.view, form._form)
+    assert right == ["below", form.timeline, form.cart_view]
 
 
 def test_hostile_texts_are_escaped_in_the_still_picture(form):

@@ -129,6 +129,20 @@ def test_in_forced_colours_marks_and_bars_can_be_seen(show):
     assert [name for name, is_seen in seen if not is_seen] == []
 
 
+def test_in_forced_colours_the_bars_of_what_a_cell_shows_can_be_seen(show, timelines):
+    recordings = timelines[0].recordings
+    page = show(forced=True)
+    # A stage's name beside each bar of one order; one strip, and its legend, of many.
+    for shown, bars in ((recordings[0], 4), (recordings.latency(), 8)):
+        page.set_content(shown._repr_html_())
+        colours = page.evaluate(
+            """() => [...document.querySelectorAll("[style*=background-color]")].map(
+                bar => getComputedStyle(bar).backgroundColor)"""
+        )
+        assert len(colours) == bars
+        assert len(set(colours)) == 4, "of four stages, each has its colour"
+
+
 def test_everything_is_reached_by_the_tab_key(show):
     page = show()
     for _ in range(60):

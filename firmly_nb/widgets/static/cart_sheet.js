@@ -236,7 +236,7 @@ function checksLine(sheet, about) {
   return h(
     "p",
     { class: "cart-checks" },
-    here ? h("span", { class: bad }, `✗ ${here} in this cart`) : h("span", { class: "good" }, mark),
+    here ? h("span", { class: bad }, `${bad === "bad" ? "✗" : "!"} ${here} in this cart`) : h("span", { class: "good" }, mark),
     h("span", { class: "quiet" }, ` · whole order: ${about.checks}`),
   );
 }

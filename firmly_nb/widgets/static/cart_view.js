@@ -83,7 +83,6 @@ function drawCart(model, parts) {
   const isPair = Boolean(pairs.titles);
   const sheet = (isPair ? pairs.by_seq : (model.get("_sheets") ?? {}))[String(seq)];
   parts.body.setAttribute("aria-busy", String(position >= 0 && !sheet && !about.gone));
-  parts.body.closest(".cart-view").classList.toggle("cart-pairs", isPair);
   const draw = () => (isPair ? cartPair(sheet, pairs, steps[position], about, steps) : cartSheet(sheet, steps[position], about, steps));
   replace(parts.body, position < 0 ? noCart(about) : draw());
   if (position >= 0 && !sheet && !about.gone) {

@@ -2,16 +2,22 @@
 // JupyterLab prefers the widget to its static image, also where the widget's kernel is gone and
 // nothing but an error is left of it. Then the image takes the error's place.
 
-(image) => {
-  const own = document.currentScript?.closest(".jp-OutputArea-child");
-  const widget = own?.previousElementSibling;
-  if (!widget) return;
-  own.style.display = "none";
-
-  const patience = setTimeout(() => look(true), 3000);
+(image, element) => {
+  let [widget, patience, tries] = [null, 0, 0];
   const observer = new MutationObserver(() => look());
-  observer.observe(widget, { childList: true, characterData: true, subtree: true });
-  look();
+  begin();
+
+  /** Begin once the output is in the page: JupyterLab runs this a little before. */
+  function begin() {
+    if (!element.isConnected && tries++ < 100) return setTimeout(begin, 50);
+    const own = element.closest(".jp-OutputArea-child");
+    widget = own?.previousElementSibling;
+    if (!widget) return;
+    own.style.display = "none";
+    patience = setTimeout(() => look(true), 3000);
+    observer.observe(widget, { childList: true, characterData: true, subtree: true });
+    look();
+  }
 
   function look(isLate = false) {
     if (widget.querySelector(".firmly")) {

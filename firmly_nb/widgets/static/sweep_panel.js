@@ -207,21 +207,32 @@ function sweepView(model) {
 
 // How long the latest orders took, over the run: a dot for a placed one, a cross for another.
 
-const WIDTH = 640;
+const WIDTH = 640; // as long as it is not in the page
 const HEIGHT = 170;
-const LEFT = 80; // room for "10 000 ms", also where the words are larger
+const LEFT = 70; // room for "10 000 ms"
 const RIGHT = 10;
 const TOP = 8;
 const BOTTOM = 26;
 
 /** Make the chart; draw(points, looks) draws it anew: looks has words and tone of each outcome. */
 export function latencyChart() {
-  const element = svg("svg", { class: "chart", role: "img", viewBox: `0 0 ${WIDTH} ${HEIGHT}` });
+  const element = svg("svg", { class: "chart", role: "img" });
+  let [shown, meaning] = [[], {}];
+
+  /** Draw it as wide as its place is, so that its words are as large as all others. */
+  function paint() {
+    const width = element.clientWidth || WIDTH;
+    element.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    replace(element, shown.length ? drawn(shown, meaning, width) : axes(width));
+  }
+
+  new ResizeObserver(paint).observe(element);
   return {
     element,
     draw(points, looks) {
+      [shown, meaning] = [points, looks];
       element.setAttribute("aria-label", points.length ? said(points) : "No order has ended yet.");
-      replace(element, points.length ? drawn(points, looks) : axes());
+      paint();
     },
   };
 }
@@ -242,27 +253,27 @@ export function roundUp(value) {
   return [1, 2, 5, 10].map((step) => step * power).find((limit) => limit >= value);
 }
 
-function drawn(points, looks) {
+function drawn(points, looks, width) {
   const start = Math.min(...points.map(([at]) => at), 0);
   const end = Math.max(...points.map(([at]) => at), start + 1);
   const most = roundUp(Math.max(...points.map(([, ms]) => ms), 1));
-  const x = (at) => LEFT + 4 + ((at - start) / (end - start)) * (WIDTH - LEFT - RIGHT - 8);
+  const x = (at) => LEFT + 4 + ((at - start) / (end - start)) * (width - LEFT - RIGHT - 8);
   const y = (ms) => HEIGHT - BOTTOM - (ms / most) * (HEIGHT - TOP - BOTTOM);
   const lines = [0, 0.5, 1].map((part) => [
-    svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(most * part), y2: y(most * part) }),
+    svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(most * part), y2: y(most * part) }),
     svg("text", { x: LEFT - 6, y: y(most * part) + 4, "text-anchor": "end" }, part ? `${stated(most * part)} ms` : "0"),
   ]);
   return [
     lines,
-    axes(),
+    axes(width),
     svg("text", { x: LEFT, y: HEIGHT - 8 }, `${stated(start)} s`),
-    svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, `started ${number(end)} s into the sweep`),
+    svg("text", { x: width - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, `started ${number(end)} s into the sweep`),
     points.map(([at, ms, outcome]) => mark(x(at), y(ms), ms, outcome, looks[outcome])),
   ];
 }
 
-function axes() {
-  return svg("path", { class: "axis", d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${WIDTH - RIGHT}` });
+function axes(width) {
+  return svg("path", { class: "axis", d: `M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${width - RIGHT}` });
 }
 
 function mark(x, y, ms, outcome, look = { words: outcome, tone: "bad" }) {

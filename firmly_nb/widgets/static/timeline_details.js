@@ -95,7 +95,7 @@ function receiveDetails(panel, message) {
 }
 
 function carriedCart({ seq, cart }) {
-  if (!cart) return null;
+  if (!cart) return h("p", { class: "quiet" }, "This event has no cart.");
   return cartSheet(cart.sheet, cart.steps.find((step) => step.seq === seq), cart.about, cart.steps);
 }
 

@@ -95,11 +95,18 @@ function isBrushed(order, align, brush) {
   return end_ms !== null && end_ms >= brush[0] && end_ms <= brush[1];
 }
 
+function rankOf([, { order }]) {
+  if (!order?.end) return 2;
+  return order.end.tone === "good" ? 0 : 1;
+}
+
 function drawChips(list, all, only) {
   const counts = new Map();
   for (const order of all) counts.set(wordOf(order), { order, count: (counts.get(wordOf(order))?.count ?? 0) + 1 });
   if (only && !counts.has(only)) counts.set(only, { count: 0 });
-  const drawn = JSON.stringify([all.length, only, [...counts].map(([word, { count }]) => [word, count])]);
+  // Placed orders first and the rest by name: a chip stays where it is while orders end.
+  const shown = [...counts].sort((a, b) => rankOf(a) - rankOf(b) || (a[0] < b[0] ? -1 : 1));
+  const drawn = JSON.stringify([all.length, only, shown.map(([word, { count }]) => [word, count])]);
   if (drawn === list.drawnChips) return;
   list.drawnChips = drawn;
   const chip = (word, count, end) => {
@@ -107,7 +114,7 @@ function drawChips(list, all, only) {
     return h("button", { type: "button", class: "chip", "data-word": word ?? "", "aria-pressed": String((only ?? null) === word), onclick: () => list.onOnly(word) }, mark, `${word ?? "all"} ${stated(count)}`);
   };
   const focused = list.chips.contains(document.activeElement) ? document.activeElement.dataset.word : null;
-  replace(list.chips, chip(null, all.length), [...counts].map(([word, { count, order }]) => chip(word, count, order?.end)));
+  replace(list.chips, chip(null, all.length), shown.map(([word, { count, order }]) => chip(word, count, order?.end)));
   if (focused !== null) [...list.chips.children].find((button) => button.dataset.word === focused)?.focus();
 }
 

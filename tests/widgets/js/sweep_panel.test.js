@@ -184,6 +184,18 @@ test("after its end it listens no more", () => {
   ok(!el.textContent.includes("Running"));
 });
 
+test("the chart is drawn as wide as its place, so that its words keep their size", async () => {
+  const chart = latencyChart();
+  const place = stage();
+  place.classList.add("sweep-panel");
+  place.append(chart.element);
+  chart.draw([[0, 400, "placed"], [1, 800, "placed"]], {});
+  for (const width of [280, 900]) {
+    Object.assign(chart.element.style, { display: "block", width: `${width}px` });
+    await until(() => chart.element.viewBox.baseVal.width === width, "a picture of that width");
+  }
+});
+
 test("the chart has a dot for each placed order and a cross for others", () => {
   const chart = latencyChart();
   stage().append(chart.element);

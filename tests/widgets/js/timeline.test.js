@@ -373,7 +373,12 @@ test("chips filter by outcome, the order of the rows can be chosen, each row tel
   const page = show({ _orders: ends.map((each, n) => order(n + 1, WHOLE, { end: each })) });
   const chips = () => page.all(".chips:first-child .chip").map((chip) => chip.textContent);
   const names = () => page.all(".order-row .look bdi").map((name) => name.textContent);
-  equal(chips(), ["all 4", "✓ placed 3", "✕ declined 1"]);
+  // Also where the declined one is the newest: a chip stays where it is while orders end.
+  const chipsOf = (orders) => page.model.set("_orders", orders) ?? chips();
+  const rows = ends.map((each, n) => order(n + 1, WHOLE, { end: each }));
+  equal(chipsOf(rows), ["all 4", "✓ placed 3", "✕ declined 1"]);
+  equal(chipsOf(rows.slice(0, 3)), ["all 3", "✓ placed 2", "✕ declined 1"]);
+  equal(chipsOf(rows), ["all 4", "✓ placed 3", "✕ declined 1"]);
   equal(page.all(".against").map((each) => each.textContent), ["0\u00a0%", "PaymentDeclined", "+3\u00a0%", "\u221217\u00a0%"]);
   page.all(".chip").find((chip) => chip.textContent === "slowest").click();
   equal(names(), ["B", "D", "declined (3)", "A"]);
