@@ -10,18 +10,20 @@ import argparse
 import os
 import platform
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import firmly_nb as fnb
 from firmly_nb import sim
-from tests.dask_cluster import NAMES, Cluster
+from tests.dask_cluster import NAMES, Cluster, Relays
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks-hosts.md"
@@ -41,8 +43,7 @@ random moments (seed {seed}) one of these happened:
 {kinds}
 
 A frozen host was stopped with its recorder (SIGSTOP), some of them past the end of their leases.
-A cut network is a relay between a host and the cluster that forwards nothing. A coordinator was
-killed (SIGKILL) and resumed; the whole run took {parts} parts.
+{network} A coordinator was killed (SIGKILL) and resumed; the whole run took {parts} parts.
 
 | | orders |
 | --- | ---: |
@@ -130,11 +131,107 @@ def coordinate(url: str, app_id: str, journal: str, address: str) -> None:
         sys.exit(3 if sweep.progress.unknown or sweep.progress.left else 0)
 
 
+# The kernel drops what such an address sends or gets beyond its own machine, unless it is told.
+OWN_NETWORK = """
+ip link set lo up
+ip addr del 127.0.0.1/8 dev lo
+ip addr add 127.0.0.1/32 dev lo
+echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet
+"""
+CUT = {
+    True: "A cut network drops all packets between a host's network namespace and the cluster.",
+    False: "A cut network is a relay between a host and the cluster that forwards nothing.",
+}
+NETWORKS = {"cluster": "127.10.0", "orders": "127.11.0"}
+
+
+def in_namespace() -> int | None:
+    """Run this command in a network namespace of its own; None where none can be made."""
+    tools = ("unshare", "nsenter", "ip", "bridge")
+    if sys.platform != "linux" or not all(map(shutil.which, tools)):
+        return None
+    own = ["unshare", "--user", "--map-root-user", "--net"]
+    tried = [*own, "sh", "-ec", OWN_NETWORK + "ip link add v0 type veth peer name v1"]
+    if subprocess.run(tried, check=False, capture_output=True).returncode:
+        return None
+    again = [*own, sys.executable, "-m", "benchmarks.hosts", "--apart", *sys.argv[1:]]
+    return subprocess.run(again, check=False, cwd=ROOT).returncode
+
+
+class Apart(Cluster):
+    """Cluster whose hosts have a network namespace each, on two networks: cluster and orders.
+
+    A host that is cut off the cluster is not told so: packets are lost, both ways. Addresses of
+    127.0.0.0/8 lead from namespace to namespace here, so that no certificates are needed.
+    """
+
+    def __init__(self, folder: Path, app_id: str) -> None:
+        _shell(OWN_NETWORK)
+        for name, network in NETWORKS.items():
+            _shell(f"ip link add {name} type bridge; ip link set {name} up")
+            _shell(f"ip addr add {network}.1/24 dev {name}")
+        # Each ends when its input does.
+        self.spaces = {
+            name: subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE)
+            for name in NAMES
+        }
+        for number, name in enumerate(NAMES, 2):
+            pid = self.spaces[name].pid
+            # Forked at once, in a namespace of its own a little later.
+            while _space_of(pid) == _space_of("self"):
+                time.sleep(0.01)
+            _shell(OWN_NETWORK, pid)
+            for which, network in NETWORKS.items():
+                _shell(
+                    f"ip link add {name}-{which} type veth peer name {which} netns {pid}\n"
+                    f"ip link set {name}-{which} master {which} up\n"
+                )
+                _shell(
+                    f"ip addr add {network}.{number}/24 dev {which}; ip link set {which} up", pid
+                )
+        super().__init__(folder, app_id)
+
+    def at(self, name: str | None) -> list[str]:
+        """Return the words that say where a host listens; None: the scheduler."""
+        number = 1 if name is None else 2 + NAMES.index(name)
+        return ["--host", f"{NETWORKS['cluster']}.{number}"]
+
+    def before(self, name: str) -> list[str]:
+        """Return the words before the command of a host."""
+        space = self.spaces.get(name)
+        return ["nsenter", "--target", str(space.pid), "--net"] if space else []
+
+    def cut(self, name: str) -> None:
+        """Let the bridge drop whatever a host sends to the cluster, or gets from it."""
+        _shell(f"bridge link set dev {name}-cluster state 0")
+
+    def mend(self, name: str) -> None:
+        """Let it forward again."""
+        _shell(f"bridge link set dev {name}-cluster state 3")
+
+    def close(self) -> None:
+        """End all of it."""
+        super().close()
+        for space in self.spaces.values():
+            space.communicate()
+        for name in NETWORKS:
+            _shell(f"ip link del {name}")
+
+
+def _shell(text: str, pid: int | None = None) -> None:
+    inside = ["nsenter", "--target", str(pid), "--net"] if pid else []
+    subprocess.run([*inside, "sh", "-ec", text], check=True)
+
+
+def _space_of(pid: int | str) -> Path:
+    return Path(f"/proc/{pid}/ns/net").readlink()
+
+
 class Coordinator:
     """The coordinator's process: started, killed, and started again until the run is complete."""
 
-    def __init__(self, simulator: sim.Simulator, journal: Path, address: str) -> None:
-        self.words = [simulator.url, simulator.app_id, str(journal), address]
+    def __init__(self, *words: str) -> None:
+        self.words = words
         self.starts = 0
         self.process = self._start()
 
@@ -167,9 +264,9 @@ def strike(fault: str, cluster: Cluster, coordinator: Coordinator, dice: random.
         pid = cluster.signal(name, signal.SIGKILL)
         return f"{fault}: {name} ({pid})"
     if fault == "network cut":
-        cluster.relays[name].cut()
+        cluster.cut(name)
         time.sleep(for_s)
-        cluster.relays[name].mend()
+        cluster.mend(name)
         return f"{fault}: {name} for {for_s:.1f} s"
     # With its recorder: frozen together they keep orders that were lent past their time.
     frozen = [pid for pid in (cluster.recorder(name), cluster.pid(name)) if pid]
@@ -181,31 +278,46 @@ def strike(fault: str, cluster: Cluster, coordinator: Coordinator, dice: random.
     return f"{fault}: {name} for {for_s:.1f} s"
 
 
-def faults(number: int, seed: int) -> dict:
+def faults(number: int, seed: int, *, apart: bool) -> dict:
     """Place the orders under faults, and hold the set against the simulator's truth."""
     dice = random.Random(seed)
     planned = [FAULTS[n % len(FAULTS)] for n in range(number)]
     dice.shuffle(planned)
-    with tempfile.TemporaryDirectory() as place, sim.start(profile="calm") as simulator:
-        folder, journal = Path(place), Path(place) / "journals"
-        with Cluster(folder / "hosts", simulator.app_id, relays=True) as cluster:
-            coordinator = Coordinator(simulator, journal, cluster.address)
-            told = []
-            for fault in planned:
-                # The next moment is one of a run that places: a part needs its time to begin.
-                before = len(list(journal.glob("*/*.jsonl")))
-                late = time.monotonic() + 120
-                more = dice.randint(2, 12)
-                while time.monotonic() < late and coordinator.process.poll() is None:
-                    if len(list(journal.glob("*/*.jsonl"))) >= before + more:
-                        break
-                    time.sleep(0.02)
-                time.sleep(dice.uniform(0, 1))
-                told.append(strike(fault, cluster, coordinator, dice))
-                print(f"{before:4} recorded, then {told[-1]}", flush=True)
-            coordinator.follow()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        journal, hosts = folder / "journals", folder / "hosts"
+        # The hosts reach the simulator by an address that leads into their namespaces.
+        reached = f"{NETWORKS['orders']}.1" if apart else "127.0.0.1"
+        simulator = stack.enter_context(sim.start(profile="calm", hosts=reached))
+        app_id, url = simulator.app_id, simulator.url
+        cluster: Cluster
+        cluster = Apart(hosts, app_id) if apart else Cluster(hosts, app_id, relays=True)
+        stack.enter_context(cluster)
+        if apart:
+            port = int(url.rpartition(":")[2])
+            way = Relays(port, port, reached)
+            stack.callback(way.close)
+            url = f"http://{reached}:{way.out}"
+        coordinator = Coordinator(url, app_id, str(journal), cluster.address)
+        told = []
+        for fault in planned:
+            # The next moment is one of a run that places: a part needs its time to begin.
+            before = len(list(journal.glob("*/*.jsonl")))
+            late = time.monotonic() + 120
+            more = dice.randint(2, 12)
+            while time.monotonic() < late and coordinator.process.poll() is None:
+                if len(list(journal.glob("*/*.jsonl"))) >= before + more:
+                    break
+                time.sleep(0.02)
+            time.sleep(dice.uniform(0, 1))
+            told.append(strike(fault, cluster, coordinator, dice))
+            print(f"{before:4} recorded, then {told[-1]}", flush=True)
+        coordinator.follow()
         recs = fnb.load(journal)
-        return result(recs, simulator.truth(), told, coordinator.starts)
+        return {
+            **result(recs, simulator.truth(), told, coordinator.starts),
+            "network": CUT[apart],
+        }
 
 
 def result(recs: fnb.Recordings, truth: list[dict], told: list[str], parts: int) -> dict:
@@ -263,6 +375,7 @@ def written(found: dict, measured: list[Lags], seed: int) -> str:
         seed=seed,
         kinds="\n".join(f"- {name}: {n} times" for name, n in sorted(kinds.items())),
         parts=found["parts"],
+        network=found["network"],
         seen=found["seen"],
         placed=found["placed"],
         recordings=found["recordings"],
@@ -285,10 +398,13 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=12)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", choices=("faults", "lags"))
+    parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.coordinate:
         coordinate(*args.coordinate)
-    found = faults(args.faults, args.seed) if args.only != "lags" else {}
+    if not args.apart and args.only != "lags" and (status := in_namespace()) is not None:
+        return status
+    found = faults(args.faults, args.seed, apart=args.apart) if args.only != "lags" else {}
     print(found)
     if args.only != "faults":
         measured = [lags(rate, LAG_SECONDS) for rate in LAG_RATES]

@@ -175,11 +175,11 @@ def test_a_host_that_cannot_be_reached_is_not_guessed_about(
     sweep = begun(lab, until, on=client)
     link = sweep._run.sender.links["lima"]
     until(lambda: sweep.done or link.outstanding, "something lent to it")
-    cluster.relays["lima"].cut()
+    cluster.cut("lima")
     try:
         until(lambda: sweep.done or not link.up, "that it is missed")
     finally:
-        cluster.relays["lima"].mend()
+        cluster.mend("lima")
     recs = sweep.wait()
     nothing_twice(recs, COUNT)
 
@@ -192,11 +192,11 @@ def test_what_a_host_was_lent_and_cannot_be_asked_about_is_named(
     sweep = begun(lab, until, on=client, run_id="cut", budget={"total_minor": {"USD": 10**9}})
     link = sweep._run.sender.links["lima"]
     until(lambda: sweep.done or link.outstanding, "something lent to it")
-    cluster.relays["lima"].cut()
+    cluster.cut("lima")
     try:
         recs = sweep.wait()
     finally:
-        cluster.relays["lima"].mend()
+        cluster.mend("lima")
     left = [problem for problem in sweep.problems if problem.unknown]
     assert left
     assert {one.number for one in left}.isdisjoint(recs.orders["slot"])
