@@ -171,7 +171,7 @@ class Cluster:
             found[name] = address
         return found
 
-    async def actor(self, name: str, address: str, epoch: int) -> Actor:
+    async def actor(self, name: str, address: str) -> Actor:
         """Return a new actor, pinned to a worker; its constructor places nothing."""
 
         async def make() -> Any:
@@ -185,12 +185,12 @@ class Cluster:
                     allow_other_workers=False,
                     pure=False,
                     # Shown everywhere: it has nothing in it that is anybody's.
-                    key=f"firmly-nb-{self.run_id}-{epoch}-{secrets.token_hex(4)}",
+                    key=f"firmly-nb-{self.run_id}-{secrets.token_hex(4)}",
                 )
                 self._kept[address] = future
                 return await future
 
-        return await self._on_loop(make, OPEN_S)
+        return await self._on_loop(make, CONNECT_S)
 
     async def call(self, actor: Actor, name: str, *args: Any, within_s: float, **named: Any) -> Any:
         """Call a method of an actor."""
@@ -215,7 +215,7 @@ class Cluster:
                         best = there - (before + after) // 2, (after - before) // 2
             return best
 
-        return await self._on_loop(measure, OPEN_S)
+        return await self._on_loop(measure, CONNECT_S)
 
     def forget(self) -> None:
         """Let Dask forget the actors."""

@@ -21,14 +21,13 @@ from anyio import CancelScope
 from typing_extensions import override
 
 from firmly_nb.api.errors import RateLimited, make_error
-from firmly_nb.api.flow import Flow
 from firmly_nb.disk import append_whole, write_whole
 from firmly_nb.display.messages import coded_error
 from firmly_nb.recorder.journal import SUFFIX, JournalError, find_journal
 from firmly_nb.recorder.records import Record, decode, start_of
 from firmly_nb.sweep.budget import amount_from, noted_amount, what_of
 from firmly_nb.sweep.cluster import CALL_S, OPEN_S, Cluster, FleetError, HostLost, is_encrypted
-from firmly_nb.sweep.host import Opening, Slot
+from firmly_nb.sweep.host import Opening, Slot, card_name, check_variant
 from firmly_nb.sweep.plan import FOLDER, Planned, cannot_be_written
 from firmly_nb.sweep.run import SET_ASIDE_TAG, Sender, amount_of, row_of, was_ordered
 from firmly_nb.wire.stamps import monotonic_ns
@@ -56,7 +55,7 @@ NEWS_S = 1.0
 MEASURED_EVERY_S = 60.0
 # So long a host that went away is waited for.
 PATIENCE_S = 60.0
-AGAIN_S = 0.5
+AGAIN_S, MOST_AGAIN_S = 0.5, 5.0
 CANCEL_S = 20.0
 BUSY_S = 12.0  # so long a coordinator that may be dead is waited for
 ENDED, NOT_SENT, FAILED, UNKNOWN = "recorded", "not sent", "failed", "unknown"
@@ -75,6 +74,7 @@ class Intents:
         self.path = journal / FOLDER / f"{run_id}.leases.jsonl"
         self.epoch = 0
         self.open: dict[int, Mapping[str, Any]] = {}  # lent, and nothing is known of it
+        self.lent: dict[str, set[int]] = {}  # to each host, ever
         self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
         self._read()
@@ -93,6 +93,7 @@ class Intents:
                 self.epoch = max(self.epoch, entry.get("epoch", 0))
                 if entry["kind"] == "lease":
                     self.open[entry["slot"]] = entry
+                    self.lent.setdefault(entry["host"], set()).add(entry["slot"])
                 elif entry["kind"] == "fate":
                     self.open.pop(entry["slot"], None)
         # Whoever wrote before may have died in the middle of a line.
@@ -106,6 +107,10 @@ class Intents:
 
     async def write(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Write entries; several that come at once share a write."""
+        entries = list(entries)
+        for entry in entries:
+            if entry["kind"] == "lease":
+                self.lent.setdefault(entry["host"], set()).add(entry["slot"])
         self._waiting += [orjson.dumps(entry) + b"\n" for entry in entries]
         async with self._writing:
             lines, self._waiting = self._waiting, []
@@ -125,7 +130,7 @@ class Link:
     share: int  # of the orders in flight
     address: str = ""
     actor: Any = None
-    epoch: int = 0
+    epochs: tuple[int, ...] = ()  # that were taken for it; it has the last
     offset_ns: int = 0
     error_ns: int = 0
     about: dict[str, Any] = field(default_factory=dict)
@@ -139,6 +144,11 @@ class Link:
     outstanding: dict[int, asyncio.Future[Fate]] = field(default_factory=dict)
     leases: dict[int, str] = field(default_factory=dict)  # the id of the lease of each
     more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of what is lent to it."""
+        return self.epochs[-1]
 
     def wait_for(self, number: int, lease: str) -> asyncio.Future[Fate]:
         """Return what will tell what became of a lease."""
@@ -236,23 +246,12 @@ class Fleet(Sender):
             If there is no host, or another coordinator holds the run.
         """
         found = await self._workers()
-        total, names = self.pace.schedule.concurrency, sorted(found)
-        for at, name in enumerate(names):
-            share = total // len(names) + (at < total % len(names))
-            if share:
-                self.links[name] = Link(name, share)
         # Taken now: what is heard of is open no more.
-        before, waiting = dict(self.intents.open), {}
-        for number, entry in before.items():
-            link = self.links.get(entry["host"])
-            if link is None and entry["host"] in found:
-                link = self.links[entry["host"]] = Link(entry["host"], 1)
-            if link:
-                waiting[number] = link.wait_for(number, entry["lease"])
-        opening = map(self._try_to_open, self.links.values())
-        errors = await asyncio.gather(*opening, return_exceptions=True)
-        for failure in filter(None, errors):
-            raise failure
+        before = dict(self.intents.open)
+        waiting = self._make_links(found, before)
+        # All are asked before one is told: a log of before must not end another's right to lend.
+        await self._try(self._meet)
+        await self._try(self._enter)
         if not any(link.up for link in self.links.values()):
             raise coded_error(
                 FleetError,
@@ -277,13 +276,41 @@ class Fleet(Sender):
             raise coded_error(FleetError, "FNB542", text)
         return found
 
-    async def _try_to_open(self, link: Link) -> None:
-        try:
-            await self._open(link, calibrate=True)
-        except HostLost as lost:
-            link.why = str(lost)
-        except Superseded:
-            raise _held_elsewhere(self.cluster.run_id) from None
+    def _make_links(
+        self, found: Iterable[str], before: Mapping[int, Mapping[str, Any]]
+    ) -> dict[int, asyncio.Future[Fate]]:
+        """Make a link to each host; return what will tell what became of earlier leases."""
+        total, names = self.pace.schedule.concurrency, sorted(found)
+        for at, name in enumerate(names):
+            share = total // len(names) + (at < total % len(names))
+            if share:
+                self.links[name] = Link(name, share)
+            else:
+                enough = f"the other hosts are enough for {total} orders at once"
+                self.on_note(f"{name} places nothing: {enough}")
+        waiting = {}
+        for number, entry in before.items():
+            link = self.links.get(entry["host"])
+            if link is None and entry["host"] in found:
+                link = self.links[entry["host"]] = Link(entry["host"], 1)
+            if link:
+                waiting[number] = link.wait_for(number, entry["lease"])
+        return waiting
+
+    async def _try(self, step: Callable[[Link], Coroutine[Any, Any, None]]) -> None:
+        """Take a step with every host that is not lost already."""
+
+        async def tried(link: Link) -> None:
+            try:
+                await step(link)
+            except HostLost as lost:
+                link.why = str(lost)
+            except Superseded:
+                raise _held_elsewhere(self.cluster.run_id) from None
+
+        steps = [tried(link) for link in self.links.values() if not link.why]
+        for failure in filter(None, await asyncio.gather(*steps, return_exceptions=True)):
+            raise failure
 
     def _why(self) -> str:
         return "; ".join(f"{link.name}: {link.why}" for link in self.links.values())
@@ -316,18 +343,23 @@ class Fleet(Sender):
                 self.ledger.take_over(None, amount_from(entry.get("set_aside")), ordered=None)
                 self.on_unknown(number, f"it was lent to {host}, and {why}", False)
 
-    async def _open(self, link: Link, *, calibrate: bool = False) -> None:
-        """Find a host's worker and open it, with an epoch of its own."""
+    async def _meet(self, link: Link) -> None:
+        """Find a host's worker, and whether it has begun what this coordinator did not lend."""
         link.up = False
         address = (await self.cluster.workers()).get(link.name)
         if address is None:
             raise HostLost("it is not in the cluster")
-        epoch = await self.intents.next_epoch(link.name)
-        link.actor = await self.cluster.actor(link.name, address, epoch)
+        link.actor = await self.cluster.actor(link.name, address)
         link.address = address
         link.about |= await self.cluster.call(link.actor, "describe", within_s=CALL_S)
         self._check_versions(link)
+        lent = frozenset(self.intents.lent.get(link.name, ()))
+        if not await self.cluster.call(link.actor, "knows", lent, within_s=OPEN_S):
+            raise Superseded
         link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
+
+    async def _enter(self, link: Link) -> None:
+        """Take a host over, with an epoch of its own."""
         where = self.desks[0].bench
         opening = Opening(
             coordinator=self._coordinator,
@@ -340,12 +372,16 @@ class Fleet(Sender):
             outstanding=tuple(
                 (n, lease) for n, lease in link.leases.items() if n not in link.queue
             ),
-            calibrate=calibrate,
+            calibrate="calibration_us" not in link.about,
+            epochs=link.epochs,
             app_id=where.simulator.app_id if where.simulator else None,
         )
+        link.epochs += (await self.intents.next_epoch(link.name),)
         waited_s = 0.0
         while True:
-            answer = await self.cluster.call(link.actor, "open", epoch, opening, within_s=OPEN_S)
+            answer = await self.cluster.call(
+                link.actor, "open", link.epoch, opening, within_s=OPEN_S
+            )
             if "busy_s" not in answer or waited_s > BUSY_S:
                 break
             await asyncio.sleep(answer["busy_s"] + AGAIN_S)
@@ -354,10 +390,9 @@ class Fleet(Sender):
             raise Superseded
         if "failed" in answer:
             raise HostLost(answer["failed"])
-        link.epoch, link.heard = epoch, answer["serial"]
-        link.about["calibration_us"] = answer.get(
-            "calibration_us", link.about.get("calibration_us")
-        )
+        link.heard = answer["serial"]
+        if opening.calibrate:
+            link.about["calibration_us"] = answer["calibration_us"]
         link.up, link.why, link.seen_ns = True, "", monotonic_ns()
         self._change()
 
@@ -371,10 +406,13 @@ class Fleet(Sender):
     # While it runs: one task a host, which lends, listens, and opens it again if it was lost.
 
     async def _serve(self, link: Link) -> None:
+        again_s = AGAIN_S
         while True:
             try:
                 if not link.up:
-                    await self._open(link)
+                    await self._meet(link)
+                    await self._enter(link)
+                    again_s = AGAIN_S
                 await self._work(link)
             except Superseded:
                 self._give_up(link, "the run was taken over by another coordinator")
@@ -387,7 +425,8 @@ class Fleet(Sender):
                     self.on_refusal(f"the log of leases cannot be written: {lost}")
                 if monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
                     self._give_up(link, f"it cannot be asked: {lost}")
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(again_s)
+                again_s = min(2 * again_s, MOST_AGAIN_S)
 
     async def _work(self, link: Link) -> None:
         """Lend and listen until something goes wrong."""
@@ -500,7 +539,7 @@ class Fleet(Sender):
     def check_guard(self, *variants: Variant) -> None:
         super().check_guard(*variants)
         for variant in variants:
-            _check_variant(variant)
+            check_variant(variant)
 
     # An order: lent, heard of, and lent again if it was not sent.
 
@@ -684,42 +723,6 @@ def _notes(links: Iterable[Link]) -> list[str]:
         what = name.capitalize() if name == "python" else name
         notes += [f"{one.name} has {what} {one.about[name]}, here is {here}" for one in others]
     return notes
-
-
-def card_name(card: Card | None) -> str | None:
-    """Return the name of a test card, as it travels; None for the host's own.
-
-    Raises
-    ------
-    ValueError
-        For another card: its number would be an argument.
-    """
-    from firmly_nb.api.models import TEST_CARDS, Card
-
-    if card is None:
-        return None
-    for name in TEST_CARDS:
-        if card == Card.test(name):
-            return name
-    raise coded_error(
-        ValueError,
-        "FNB544",
-        "A card of your own cannot be sent to several machines. Use a test card as it is, like "
-        'fnb.Card.test("visa"), or name one in each worker\'s environment: FIRMLY_CARD=visa.',
-    )
-
-
-def _check_variant(variant: Variant) -> None:
-    """Refuse what cannot travel to another machine."""
-    if isinstance(variant.order, Flow):
-        text = "An order that is made call by call cannot be sent from several machines. Pass a"
-        raise coded_error(ValueError, "FNB544", f"{text} fnb.Order, or sweep without on=...")
-    if variant.order.captcha_token is not None:
-        text = "A captcha token is a secret, and cannot be sent to several machines. Sweep"
-        raise coded_error(ValueError, "FNB544", f"{text} without on=...")
-    if variant.options.get("isolated") is False:
-        text = "isolated=False cannot be kept on several machines: each has a recorder. Remove it."
-        raise coded_error(ValueError, "FNB544", text)
 
 
 def _not_sent(why: str) -> FleetError:
