@@ -33,7 +33,11 @@ FAULTS = ("host killed", "host frozen", "network cut", "coordinator killed")
 FROZEN_S = (3.0, 14.0)
 LAG_RATES, LAG_SECONDS = (15, 60), 20
 RUN_ID = "faults"
-HARMS = ("slots twice", "sent twice", "not in the set", "left out", "over budget")
+# What one order costs there. So tight a budget ends a run that counts one twice.
+PRICE_MINOR, SPARE = 3_047, 5
+# A second run that has money for some of its orders only.
+POOR_ORDERS, MONEY_FOR, POOR_FAULTS = 60, 40, 4
+HARMS = ("slots twice", "begun twice", "sent twice", "not in the set", "left out", "over budget")
 TEXT = """# Faults of a sweep from several machines
 
 Does a sweep from several machines send an order twice, or lose one, when something breaks? Three
@@ -55,6 +59,10 @@ A frozen host was stopped with its recorder (SIGSTOP), some of them past the end
 | **planned, and sent twice** | **{twice}** |
 | **seen by the simulator, and not in the set** | **{lost}** |
 | **planned, and not in the set** | **{left}** |
+
+The budget had money for {spare} orders more than were planned. A second run of {poor} orders had
+{poor_faults} faults, and money for {money_for}: the simulator placed {poor_placed}. An order that
+is cut off counts with a tenth more than its price.
 
 {verdict}
 
@@ -83,7 +91,6 @@ python -m benchmarks hosts
 The status is 1 if an order was sent twice, lost or left out. `--only faults` and `--only lags` run
 one of the two, and write no page. {machine}
 """
-MOST_MINOR = 1_000_000_000
 PATIENCE_S = 900.0
 
 
@@ -111,7 +118,9 @@ class Lags:
         return f"| {self.rate} | {self.orders:,} | {times} | {self.load:.0f} |"
 
 
-def coordinate(url: str, app_id: str, journal: str, address: str) -> None:
+def coordinate(
+    url: str, app_id: str, journal: str, address: str, orders: str, money_for: str
+) -> None:
     """Coordinate the run, or what is left of it; in a process of its own, which is killed."""
     from distributed import Client
 
@@ -123,18 +132,20 @@ def coordinate(url: str, app_id: str, journal: str, address: str) -> None:
     ):
         is_known = (Path(journal) / "sweeps" / f"{RUN_ID}.json").exists()
         which = {"resume": RUN_ID} if is_known else {"run_id": RUN_ID}
-        limits = {"total_minor": {"USD": MOST_MINOR}, "orders": ORDERS}
-        recs = lab.sweep(ORDER, count=ORDERS, rate=RATE, on=client, budget=limits, **which)
+        count, most_minor = int(orders), PRICE_MINOR * int(money_for)
+        limits = {"total_minor": {"USD": most_minor}, "orders": count}
+        recs = lab.sweep(ORDER, count=count, rate=RATE, on=client, budget=limits, **which)
         sweep = lab.last_sweep
         print(f"{sweep!r} {recs.warnings} {sweep.problems}", file=sys.stderr, flush=True)
         # Those of unknown end are asked for once more by whoever resumes.
-        sys.exit(3 if sweep.progress.unknown or sweep.progress.left else 0)
+        over = "the budget of" in sweep.progress.message
+        sys.exit(3 if not over and (sweep.progress.unknown or sweep.progress.left) else 0)
 
 
 # The kernel drops what such an address sends or gets beyond its own machine, unless it is told.
 OWN_NETWORK = """
 ip link set lo up
-ip addr del 127.0.0.1/8 dev lo
+ip -4 addr flush dev lo
 ip addr add 127.0.0.1/32 dev lo
 echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet
 """
@@ -278,7 +289,9 @@ def strike(fault: str, cluster: Cluster, coordinator: Coordinator, dice: random.
     return f"{fault}: {name} for {for_s:.1f} s"
 
 
-def faults(number: int, seed: int, *, apart: bool) -> dict:
+def faults(
+    number: int, seed: int, *, apart: bool, orders: int = ORDERS, money_for: int = ORDERS + SPARE
+) -> dict:
     """Place the orders under faults, and hold the set against the simulator's truth."""
     dice = random.Random(seed)
     planned = [FAULTS[n % len(FAULTS)] for n in range(number)]
@@ -298,7 +311,8 @@ def faults(number: int, seed: int, *, apart: bool) -> dict:
             way = Relays(port, port, reached)
             stack.callback(way.close)
             url = f"http://{reached}:{way.out}"
-        coordinator = Coordinator(url, app_id, str(journal), cluster.address)
+        about = (url, app_id, str(journal), cluster.address)
+        coordinator = Coordinator(*about, str(orders), str(money_for))
         told = []
         for fault in planned:
             # The next moment is one of a run that places: a part needs its time to begin.
@@ -313,33 +327,38 @@ def faults(number: int, seed: int, *, apart: bool) -> dict:
             told.append(strike(fault, cluster, coordinator, dice))
             print(f"{before:4} recorded, then {told[-1]}", flush=True)
         coordinator.follow()
-        recs = fnb.load(journal)
+        # Each host has the journals of what it has begun.
+        begun = Counter(fnb.load(hosts / "workers").orders["slot"])
         return {
-            **result(recs, simulator.truth(), told, coordinator.starts),
+            **result(fnb.load(journal), simulator.truth(), min(orders, money_for), money_for),
+            "told": told,
+            "parts": coordinator.starts,
+            "begun twice": sum(n > 1 for n in begun.values()),
             "network": CUT[apart],
         }
 
 
-def result(recs: fnb.Recordings, truth: list[dict], told: list[str], parts: int) -> dict:
+def result(recs: fnb.Recordings, truth: list[dict], expected: int, money_for: int) -> dict:
     """Count what went wrong."""
     # What the simulator saw of each order of the plan, by the request id of its recordings.
     table = recs.orders
     requests = {line["request_id"] for line in truth}
     pairs = zip(table["slot"], table["request_id"], strict=True)
     sent = Counter(int(slot) for slot, request in pairs if request in requests)
-    spent = int(table.loc[table["outcome"] == "placed", "total_minor"].sum())
+    # The last order is asked for a tenth more than its price, as is each that was cut off.
+    unknown = int((table["order_exists"] == "unknown").sum())
+    spare = 1 + unknown if expected == money_for else 0
+    placed = len({line["order"] for line in truth if line["event"] == "order-placed"})
     return {
-        "told": told,
-        "parts": parts,
         "recordings": len(recs),
         "slots twice": sum(n > 1 for n in Counter(table["slot"]).values()),
         "sent twice": sum(n > 1 for n in sent.values()),
         "seen": len({line["order"] for line in truth}),
-        "placed": len({line["order"] for line in truth if line["event"] == "order-placed"}),
+        "placed": placed,
         "not in the set": len(requests - set(table["request_id"])),
-        "left out": ORDERS - table["slot"].nunique(),
-        "over budget": int(spent > MOST_MINOR),
-        "unknown": int((table["order_exists"] == "unknown").sum()),
+        "left out": max(expected - spare - table["slot"].nunique(), 0),
+        "over budget": max(placed - money_for, 0),
+        "unknown": unknown,
     }
 
 
@@ -362,12 +381,12 @@ def lags(rate: int, seconds: int) -> Lags:
         return found
 
 
-def written(found: dict, measured: list[Lags], seed: int) -> str:
+def written(found: dict, poor: dict, measured: list[Lags], seed: int) -> str:
     """Return the page."""
     kinds = Counter(one.partition(":")[0] for one in found["told"])
     cpus = os.cpu_count() or 1
     quiet = all(one.load <= cpus for one in measured)
-    harm = sum(found[name] for name in HARMS)
+    harm = sum(run[name] for run in (found, poor) for name in HARMS)
     return TEXT.format(
         orders=ORDERS,
         rate=RATE,
@@ -380,7 +399,12 @@ def written(found: dict, measured: list[Lags], seed: int) -> str:
         placed=found["placed"],
         recordings=found["recordings"],
         unknown=found["unknown"],
-        twice=found["slots twice"] + found["sent twice"],
+        twice=found["slots twice"] + found["sent twice"] + found["begun twice"],
+        spare=SPARE,
+        poor=POOR_ORDERS,
+        poor_faults=POOR_FAULTS,
+        money_for=MONEY_FOR,
+        poor_placed=poor["placed"],
         lost=found["not in the set"],
         left=found["left out"],
         verdict="No fault was found." if not harm else f"Faults: **{harm}**.",
@@ -394,7 +418,7 @@ def written(found: dict, measured: list[Lags], seed: int) -> str:
 def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--coordinate", nargs=4)
+    parser.add_argument("--coordinate", nargs=6)
     parser.add_argument("--faults", type=int, default=12)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", choices=("faults", "lags"))
@@ -404,13 +428,18 @@ def main() -> int:
         coordinate(*args.coordinate)
     if not args.apart and args.only != "lags" and (status := in_namespace()) is not None:
         return status
-    found = faults(args.faults, args.seed, apart=args.apart) if args.only != "lags" else {}
-    print(found)
+    runs: list[dict] = []
+    if args.only != "lags":
+        runs.append(faults(args.faults, args.seed, apart=args.apart))
+        print(runs[-1], flush=True)
+        few = {"orders": POOR_ORDERS, "money_for": MONEY_FOR}
+        runs.append(faults(POOR_FAULTS, args.seed, apart=args.apart, **few))
+        print(runs[-1], flush=True)
     if args.only != "faults":
         measured = [lags(rate, LAG_SECONDS) for rate in LAG_RATES]
-        if found:
-            PAGE.write_text(written(found, measured, args.seed), "utf-8")
-    return int(any(found.get(name) for name in HARMS))
+        if runs:
+            PAGE.write_text(written(runs[0], runs[1], measured, args.seed), "utf-8")
+    return int(any(run[name] for run in runs for name in HARMS))
 
 
 if __name__ == "__main__":

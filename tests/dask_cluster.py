@@ -34,6 +34,7 @@ class Cluster:
             **(env or {}),
         }
         self.file = self.folder / "scheduler.json"
+        self.file.unlink(missing_ok=True)  # of a cluster that was there before
         self.processes = {}
         self.relays = {}
         self._start(

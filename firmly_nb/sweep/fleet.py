@@ -26,7 +26,15 @@ from firmly_nb.display.messages import coded_error
 from firmly_nb.recorder.journal import SUFFIX, JournalError, find_journal
 from firmly_nb.recorder.records import Record, decode, start_of
 from firmly_nb.sweep.budget import amount_from, noted_amount, what_of
-from firmly_nb.sweep.cluster import CALL_S, OPEN_S, Cluster, FleetError, HostLost, is_encrypted
+from firmly_nb.sweep.cluster import (
+    CALL_S,
+    OPEN_S,
+    PACKAGE,
+    Cluster,
+    FleetError,
+    HostLost,
+    is_encrypted,
+)
 from firmly_nb.sweep.host import Opening, Slot, card_name, check_variant
 from firmly_nb.sweep.plan import FOLDER, Planned, cannot_be_written
 from firmly_nb.sweep.run import SET_ASIDE_TAG, Sender, amount_of, row_of, was_ordered
@@ -268,9 +276,12 @@ class Fleet(Sender):
     async def _workers(self) -> dict[str, str]:
         try:
             found = await self.cluster.workers()
+            there = await self.cluster.version_at(None)
         except HostLost as lost:
             text = f"The scheduler is not reached: {lost}. Nothing was sent. Start it again."
             raise coded_error(FleetError, "FNB542", text) from None
+        if why := _other_version(there):
+            raise coded_error(FleetError, "FNB543", f"The scheduler has {why} there.")
         if not found:
             text = "The cluster has no worker. Start one, such as dask worker ADDRESS --name paris."
             raise coded_error(FleetError, "FNB542", text)
@@ -286,8 +297,8 @@ class Fleet(Sender):
             if share:
                 self.links[name] = Link(name, share)
             else:
-                enough = f"the other hosts are enough for {total} orders at once"
-                self.on_note(f"{name} places nothing: {enough}")
+                few = f"concurrency={total} is less than {len(names)} hosts"
+                self.on_note(f"{name} places nothing: {few}")
         waiting = {}
         for number, entry in before.items():
             link = self.links.get(entry["host"])
@@ -349,10 +360,11 @@ class Fleet(Sender):
         address = (await self.cluster.workers()).get(link.name)
         if address is None:
             raise HostLost("it is not in the cluster")
+        if why := _other_version(await self.cluster.version_at(address)):
+            raise HostLost(f"it has {why}")
         link.actor = await self.cluster.actor(link.name, address)
         link.address = address
         link.about |= await self.cluster.call(link.actor, "describe", within_s=CALL_S)
-        self._check_versions(link)
         lent = frozenset(self.intents.lent.get(link.name, ()))
         if not await self.cluster.call(link.actor, "knows", lent, within_s=OPEN_S):
             raise Superseded
@@ -395,13 +407,6 @@ class Fleet(Sender):
             link.about["calibration_us"] = answer["calibration_us"]
         link.up, link.why, link.seen_ns = True, "", monotonic_ns()
         self._change()
-
-    def _check_versions(self, link: Link) -> None:
-        """Refuse a host with another version of this package: it may read a lease otherwise."""
-        ours = version("firmly-nb")
-        if link.about["firmly-nb"] != ours:
-            theirs = link.about["firmly-nb"]
-            raise HostLost(f"it has firmly-nb {theirs}, here is {ours}: install the same version")
 
     # While it runs: one task a host, which lends, listens, and opens it again if it was lost.
 
@@ -712,6 +717,13 @@ class Fleet(Sender):
         ]
         await asyncio.gather(*leaving, return_exceptions=True)
         self.cluster.forget()
+
+
+def _other_version(there: str) -> str:
+    """Say which version is there if it is not the one here: it may read a lease otherwise."""
+    here = version(PACKAGE)
+    has = f"{PACKAGE} {there}" if there != "no" else f"no {PACKAGE}"
+    return "" if there == here else f"{has}, here is {here}. Install the same version"
 
 
 def _notes(links: Iterable[Link]) -> list[str]:

@@ -118,6 +118,7 @@ def hosts_of(address, workers):
     """What a cluster says of its hosts, asked on the loop that runs."""
 
     class Client:
+        status = "running"
         scheduler = Scheduler(address, {a: {"name": name} for a, name in workers.items()})
 
     async def ask():
