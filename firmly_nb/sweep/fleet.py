@@ -139,6 +139,7 @@ class Link:
     address: str = ""
     actor: Any = None
     epochs: tuple[int, ...] = ()  # that were taken for it; it has the last
+    lent_in: int = 0  # the last of them, or of an earlier part, in which it was lent something
     offset_ns: int = 0
     error_ns: int = 0
     about: dict[str, Any] = field(default_factory=dict)
@@ -306,6 +307,7 @@ class Fleet(Sender):
                 link = self.links[entry["host"]] = Link(entry["host"], 1)
             if link:
                 waiting[number] = link.wait_for(number, entry["lease"])
+                link.lent_in = max(link.lent_in, entry["epoch"])
         return waiting
 
     async def _try(self, step: Callable[[Link], Coroutine[Any, Any, None]]) -> None:
@@ -386,6 +388,7 @@ class Fleet(Sender):
             ),
             calibrate="calibration_us" not in link.about,
             epochs=link.epochs,
+            lent_in=link.lent_in,
             app_id=where.simulator.app_id if where.simulator else None,
         )
         link.epochs += (await self.intents.next_epoch(link.name),)
@@ -456,6 +459,7 @@ class Fleet(Sender):
             slots, link.queue = [replace(s, epoch=link.epoch) for s in link.queue.values()], {}
             if not slots:
                 continue
+            link.lent_in = link.epoch
             await self.intents.write(
                 {
                     "kind": "lease",

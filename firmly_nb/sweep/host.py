@@ -73,6 +73,8 @@ class Opening:
     epochs: tuple[int, ...] = ()
     # What it may have been lent before: the order's number and the id of the lease.
     outstanding: tuple[tuple[int, str], ...] = ()
+    # The last epoch in which it was. A host that has heard of none so late has lost its disk.
+    lent_in: int = 0
     calibrate: bool = False
     # Of an embedded simulator, whose app id is nobody's; every other one is in each host's own
     # environment.
@@ -199,7 +201,7 @@ async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]
     try:
         if station is None:
             station = _stations[key] = Station(key, folder, opening)
-        return await station.take_over(epoch, opening)
+        return await station.take_over(epoch, opening, has_forgotten=since < opening.lent_in)
     except (FirmlyError, RecorderError, JournalError, ValueError, OSError) as error:
         return {"failed": redact_text(without_code(str(error)))}
 
@@ -242,7 +244,9 @@ class Station:
         self._serial = 0
         self._has_news = asyncio.Event()
 
-    async def take_over(self, epoch: int, opening: Opening) -> dict[str, Any]:
+    async def take_over(
+        self, epoch: int, opening: Opening, *, has_forgotten: bool
+    ) -> dict[str, Any]:
         """Go on for a coordinator: nothing of before is begun any more; what is in flight ends."""
         self.epoch, self.opening, self.heard_ns = epoch, opening, monotonic_ns()
         await self.take_back(None, close=False)
@@ -253,7 +257,11 @@ class Station:
         await self.bench.worker().ready()
         self.kept.look()
         self.ever_begun |= self.kept.paths.keys()
-        self._tell_of(opening.outstanding)
+        if has_forgotten:
+            for number, lease in opening.outstanding:
+                self._tell("unknown", number, lease, why="its journals of before are gone")
+        else:
+            self._tell_of(opening.outstanding)
         await self.sender.warm_up()
         if opening.calibrate:
             found["calibration_us"] = error_us = await _calibrate()

@@ -18,6 +18,8 @@ from firmly_nb.recorder.recorder import Lease
 from firmly_nb.recorder.records import Start
 from firmly_nb.sweep.cluster import Cluster, is_encrypted
 from firmly_nb.sweep.fleet import FleetError, Intents
+from firmly_nb.sweep.host import Host, Opening
+from firmly_nb.sweep.pace import Schedule
 from firmly_nb.wire.stamps import monotonic_ns
 
 ORDER = fnb.Order.example()
@@ -72,6 +74,45 @@ def test_a_run_that_is_taken_over_between_start_and_request_sends_nothing(lab, s
     assert (rec.outcome, rec.order_exists) == ("cancelled", "no")
     assert "the run was taken over before it was sent" in rec.recorded.end.error_description
     assert rec.request_id not in {line["request_id"] for line in simulator.truth()}
+
+
+@pytest.mark.parametrize(
+    ("heard_of", "kind", "why"),
+    [
+        (1, "not sent", "it was not begun before"),
+        (0, "unknown", "its journals of before are gone"),
+    ],
+)
+def test_a_host_that_lost_its_disk_does_not_say_that_nothing_was_sent(
+    lab, simulator, tmp_path, monkeypatch, heard_of, kind, why
+):
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
+    folder = tmp_path / "workers" / "paris" / "r"
+    folder.mkdir(parents=True)
+    raise_number(folder / "epoch", heard_of)
+    opening = Opening(
+        "c",
+        "paris",
+        lab._bench.environment,
+        milestones=None,
+        keep_personal=False,
+        ca_file=None,
+        schedule=Schedule("constant", 1, rate_per_s=1.0),
+        outstanding=((7, "lease"),),
+        lent_in=1,
+        app_id=simulator.app_id,
+    )
+    host = Host("r", "paris")
+
+    async def told():
+        await host.open(2, opening)
+        try:
+            return await host.news(2, 0, 0.0)
+        finally:
+            await host.leave(2)
+
+    [(_, entry)] = asyncio.run(told())
+    assert (entry["number"], entry["kind"], entry["why"]) == (7, kind, why)
 
 
 def test_the_number_of_an_epoch_only_grows(tmp_path):
