@@ -139,7 +139,6 @@ class Link:
     address: str = ""
     actor: Any = None
     epochs: tuple[int, ...] = ()  # that were taken for it; it has the last
-    lent_in: int = 0  # the last of them, or of an earlier part, in which it was lent something
     offset_ns: int = 0
     error_ns: int = 0
     about: dict[str, Any] = field(default_factory=dict)
@@ -151,7 +150,8 @@ class Link:
     until_ns: int = 0  # end of its last lease, by the clock here
     queue: dict[int, Slot] = field(default_factory=dict)  # not lent yet
     outstanding: dict[int, asyncio.Future[Fate]] = field(default_factory=dict)
-    leases: dict[int, str] = field(default_factory=dict)  # the id of the lease of each
+    # The id of the lease of each, and the epoch in which it was lent.
+    leases: dict[int, tuple[str, int]] = field(default_factory=dict)
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -159,9 +159,9 @@ class Link:
         """Epoch of what is lent to it."""
         return self.epochs[-1]
 
-    def wait_for(self, number: int, lease: str) -> asyncio.Future[Fate]:
+    def wait_for(self, number: int, lease: str, epoch: int) -> asyncio.Future[Fate]:
         """Return what will tell what became of a lease."""
-        self.leases[number] = lease
+        self.leases[number] = lease, epoch
         self.outstanding[number] = asyncio.get_running_loop().create_future()
         return self.outstanding[number]
 
@@ -306,8 +306,7 @@ class Fleet(Sender):
             if link is None and entry["host"] in found:
                 link = self.links[entry["host"]] = Link(entry["host"], 1)
             if link:
-                waiting[number] = link.wait_for(number, entry["lease"])
-                link.lent_in = max(link.lent_in, entry["epoch"])
+                waiting[number] = link.wait_for(number, entry["lease"], entry["epoch"])
         return waiting
 
     async def _try(self, step: Callable[[Link], Coroutine[Any, Any, None]]) -> None:
@@ -384,11 +383,10 @@ class Fleet(Sender):
             ca_file=where.ca_file if where.environment.is_local else None,
             schedule=replace(self.pace.schedule, concurrency=link.share),
             outstanding=tuple(
-                (n, lease) for n, lease in link.leases.items() if n not in link.queue
+                (n, *lease) for n, lease in link.leases.items() if n not in link.queue
             ),
             calibrate="calibration_us" not in link.about,
             epochs=link.epochs,
-            lent_in=link.lent_in,
             app_id=where.simulator.app_id if where.simulator else None,
         )
         link.epochs += (await self.intents.next_epoch(link.name),)
@@ -459,7 +457,7 @@ class Fleet(Sender):
             slots, link.queue = [replace(s, epoch=link.epoch) for s in link.queue.values()], {}
             if not slots:
                 continue
-            link.lent_in = link.epoch
+            link.leases |= {s.number: (s.lease_id, s.epoch) for s in slots}
             await self.intents.write(
                 {
                     "kind": "lease",
@@ -493,7 +491,7 @@ class Fleet(Sender):
 
     async def _hear(self, link: Link, entry: dict[str, Any]) -> None:
         number, kind = entry["number"], entry["kind"]
-        if link.leases.get(number) != entry["lease"]:
+        if link.leases.get(number, ("",))[0] != entry["lease"]:
             return  # heard before, or given up
         if kind == "begun":
             # What an earlier part had begun is counted once it is found.
@@ -594,7 +592,7 @@ class Fleet(Sender):
         set_aside = self.ledger.begin(planned.number, what_of(planned.variant.order))
         slot = self._slot(planned, offset_ns, link, set_aside)
         self._lent_here.add(planned.number)
-        future = link.wait_for(planned.number, slot.lease_id)
+        future = link.wait_for(planned.number, slot.lease_id, slot.epoch)
         link.queue[planned.number], link.lent = slot, link.lent + 1
         link.until_ns = max(link.until_ns, slot.until_ns - slot.offset_ns)
         link.more.set()

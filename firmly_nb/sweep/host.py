@@ -19,6 +19,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ from firmly_nb.api.flow import Flow
 from firmly_nb.api.models import TEST_CARDS, Card, Order
 from firmly_nb.api.secrets import SecretStr, redact_text
 from firmly_nb.background import submit
-from firmly_nb.disk import raise_number, read_number
+from firmly_nb.disk import raise_number, read_number, write_whole
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.engine import Bench, Options
 from firmly_nb.environments import Environment, find_app_id
@@ -47,7 +48,6 @@ from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 CARD_VARIABLE = "FIRMLY_CARD"
@@ -56,6 +56,7 @@ HEARD_NS = 5_000_000_000
 CALIBRATION_EVENTS = 40
 MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
 EPOCH, HELD = "epoch", "recorder.lock"
+BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,8 @@ class Opening:
     schedule: Schedule  # with the host's share of the orders in flight
     # That the coordinator took for this host before: another one's has ended its right to lend.
     epochs: tuple[int, ...] = ()
-    # What it may have been lent before: the order's number and the id of the lease.
-    outstanding: tuple[tuple[int, str], ...] = ()
-    # The last epoch in which it was. A host that has heard of none so late has lost its disk.
-    lent_in: int = 0
+    # What it may have been lent before: the order's number, the id of the lease, and its epoch.
+    outstanding: tuple[tuple[int, str, int], ...] = ()
     calibrate: bool = False
     # Of an embedded simulator, whose app id is nobody's; every other one is in each host's own
     # environment.
@@ -201,9 +200,23 @@ async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]
     try:
         if station is None:
             station = _stations[key] = Station(key, folder, opening)
-        return await station.take_over(epoch, opening, has_forgotten=since < opening.lent_in)
+        return await station.take_over(epoch, opening, since, _booted_in(folder, epoch))
     except (FirmlyError, RecorderError, JournalError, ValueError, OSError) as error:
         return {"failed": redact_text(without_code(str(error)))}
+
+
+def _booted_in(folder: Path, epoch: int) -> int:
+    """Return the first epoch of a run since this machine was started; 0 where that is not known."""
+    file = folder / "boot"
+    try:
+        boot = BOOT.read_text().strip()
+    except OSError:
+        return 0
+    before, _, first = file.read_text().partition(" ") if file.exists() else ("", "", "")
+    if before != boot:
+        first = str(epoch)
+        write_whole(file, f"{boot} {first}".encode())
+    return int(first)
 
 
 class Station:
@@ -245,7 +258,7 @@ class Station:
         self._has_news = asyncio.Event()
 
     async def take_over(
-        self, epoch: int, opening: Opening, *, has_forgotten: bool
+        self, epoch: int, opening: Opening, heard_of: int, booted_in: int
     ) -> dict[str, Any]:
         """Go on for a coordinator: nothing of before is begun any more; what is in flight ends."""
         self.epoch, self.opening, self.heard_ns = epoch, opening, monotonic_ns()
@@ -257,11 +270,11 @@ class Station:
         await self.bench.worker().ready()
         self.kept.look()
         self.ever_begun |= self.kept.paths.keys()
-        if has_forgotten:
-            for number, lease in opening.outstanding:
+        for number, lease, lent_in in opening.outstanding:
+            if lent_in > heard_of:
                 self._tell("unknown", number, lease, why="its journals of before are gone")
-        else:
-            self._tell_of(opening.outstanding)
+            else:
+                self._tell_of([(number, lease)], is_sure=lent_in >= booted_in)
         await self.sender.warm_up()
         if opening.calibrate:
             found["calibration_us"] = error_us = await _calibrate()
@@ -269,10 +282,11 @@ class Station:
         self.heard_ns = monotonic_ns()
         return found
 
-    def _tell_of(self, leases: Sequence[tuple[int, str]]) -> None:
+    def _tell_of(self, leases: Sequence[tuple[int, str]], *, is_sure: bool = True) -> None:
         """Tell of what was lent before; what nobody is at work on is in the journals, or nowhere.
 
-        The epoch is raised: what has no start there was not sent, and never will be.
+        The epoch is raised: what has no start there was not sent, and never will be. That is sure
+        unless the machine was started again since: its disk may lack what was written last.
         """
         # By lease, not by order: the last word about an earlier lease is none about this one.
         told = {entry["lease"] for _, entry in self._news if entry["kind"] != "begun"}
@@ -287,6 +301,8 @@ class Station:
             elif self.kept.unread or number in self.ever_begun:
                 why = f"a journal in {self.folder} cannot be read"
                 self._tell("unknown", number, lease, why=why)
+            elif not is_sure:
+                self._tell("unknown", number, lease, why="its machine was started again")
             else:
                 self._tell("not sent", number, lease, why="it was not begun before")
 

@@ -77,19 +77,23 @@ def test_a_run_that_is_taken_over_between_start_and_request_sends_nothing(lab, s
 
 
 @pytest.mark.parametrize(
-    ("heard_of", "kind", "why"),
+    ("heard_of", "boot", "kind", "why"),
     [
-        (1, "not sent", "it was not begun before"),
-        (0, "unknown", "its journals of before are gone"),
+        (1, "this", "not sent", "it was not begun before"),
+        (1, "other", "unknown", "its machine was started again"),
+        (0, "this", "unknown", "its journals of before are gone"),
     ],
 )
-def test_a_host_that_lost_its_disk_does_not_say_that_nothing_was_sent(
-    lab, simulator, tmp_path, monkeypatch, heard_of, kind, why
+def test_a_host_that_lost_what_it_wrote_does_not_say_that_nothing_was_sent(
+    lab, simulator, tmp_path, monkeypatch, heard_of, boot, kind, why
 ):
     monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
     folder = tmp_path / "workers" / "paris" / "r"
     folder.mkdir(parents=True)
     raise_number(folder / "epoch", heard_of)
+    monkeypatch.setattr("firmly_nb.sweep.host.BOOT", tmp_path / "boot_id")
+    (tmp_path / "boot_id").write_text("this\n")
+    (folder / "boot").write_text(f"{boot} 1")
     opening = Opening(
         "c",
         "paris",
@@ -98,8 +102,7 @@ def test_a_host_that_lost_its_disk_does_not_say_that_nothing_was_sent(
         keep_personal=False,
         ca_file=None,
         schedule=Schedule("constant", 1, rate_per_s=1.0),
-        outstanding=((7, "lease"),),
-        lent_in=1,
+        outstanding=((7, "lease", 1),),
         app_id=simulator.app_id,
     )
     host = Host("r", "paris")
