@@ -16,7 +16,6 @@ from pathlib import Path
 DASK = Path(sys.executable).with_name("dask")
 RELAY = Path(__file__).with_name("dask_relay.py")
 WAIT_S = 240.0
-LOOPBACK = ("--host", "127.0.0.1")
 NAMES = ("lima", "paris", "tokyo")
 
 
@@ -35,19 +34,35 @@ class Cluster:
             **(env or {}),
         }
         self.file = self.folder / "scheduler.json"
+        self.file.unlink(missing_ok=True)  # of a cluster that was there before
         self.processes = {}
         self.relays = {}
         self._start(
-            "scheduler", "scheduler", "--scheduler-file", self.file, *LOOPBACK, "--port", "0"
+            "scheduler", "scheduler", "--scheduler-file", self.file, *self.at(None), "--port", "0"
         )
         self._until(self.file.exists, "the scheduler")
         if relays:
             port = int(self.address.rpartition(":")[2])
-            self.relays = {name: Relays(port) for name in names}
+            self.relays = {name: Relays(port, _free_port()) for name in names}
         for name in names:
             self.add(name)
         for name in names:
             self._until(lambda name=name: "Registered to" in self.log(name), f"the host {name}")
+
+    def at(self, _name):
+        """The words that say where a host listens; None: the scheduler."""
+        return ["--host", "127.0.0.1"]
+
+    def before(self, _name):
+        """The words before the command of a host."""
+        return []
+
+    def cut(self, name):
+        """Cut the network between a host and the cluster."""
+        self.relays[name].cut()
+
+    def mend(self, name):
+        self.relays[name].mend()
 
     @property
     def address(self):
@@ -56,7 +71,7 @@ class Cluster:
     def add(self, name):
         """Start a host."""
         # Its own nanny starts it again when it is killed, as in real clusters.
-        words = ["--scheduler-file", self.file, *LOOPBACK]
+        words = ["--scheduler-file", self.file, *self.at(name)]
         if relay := self.relays.get(name):
             # Both ways between it and the others can be cut.
             words = [f"tcp://127.0.0.1:{relay.out}"]
@@ -121,7 +136,7 @@ class Cluster:
     def _start(self, name, kind, *words):
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [DASK, kind, *map(str, words), "--no-dashboard", *self.more],
+                [*self.before(name), DASK, kind, *map(str, words), "--no-dashboard", *self.more],
                 stdout=log,
                 stderr=log,
                 env=self.environment,
@@ -139,12 +154,15 @@ class Cluster:
 
 
 class Relays:
-    """Connections between a host and the others, which can be cut: nothing is forwarded then."""
+    """Connections to two ports, say of scheduler and host, which can be cut: nothing passes then.
 
-    def __init__(self, scheduler_port):
-        self.own = _free_port()
+    ``own`` is the second port; ``out`` and ``back`` lead to the two.
+    """
+
+    def __init__(self, port, own, address="127.0.0.1"):
+        self.own = own
         self._process = subprocess.Popen(
-            [sys.executable, RELAY, str(scheduler_port), str(self.own)],
+            [sys.executable, RELAY, address, str(port), str(own)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

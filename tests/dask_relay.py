@@ -1,7 +1,7 @@
-"""Relay between a host and its cluster, as a process: ``python tests/dask_relay.py SCHEDULER OWN``.
+"""Relay to ports of this machine, as a process: ``python tests/dask_relay.py ADDRESS PORT...``.
 
-It prints the ports that lead to the scheduler and to the host, and forwards until it reads "cut";
-after "mend" what has waited is forwarded.
+It prints the ports of the address that lead there, and forwards until it reads "cut"; after "mend"
+what has waited is forwarded.
 """
 
 import socket
@@ -38,8 +38,9 @@ def pump(one, other):
 def main():
     passing.set()
     ports = []
-    for port in map(int, sys.argv[1:]):
-        listening = socket.create_server(("127.0.0.1", 0))
+    address, *others = sys.argv[1:]
+    for port in map(int, others):
+        listening = socket.create_server((address, 0))
         ports.append(listening.getsockname()[1])
         threading.Thread(target=accept, args=(listening, port), daemon=True).start()
     print(*ports, flush=True)

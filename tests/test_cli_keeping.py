@@ -166,7 +166,10 @@ def test_what_is_young_stays(two_runs, home, command):
 
 def test_a_run_whose_journals_are_gone_is_not_placed_again(two_runs, home, command):
     made_old(home)
+    (home / "journals" / "sweeps" / "plain.leases.jsonl").touch()
+    (home / "journals" / "epoch").touch()
     command("prune", "--yes")
+    assert not (home / "journals" / "epoch").exists(), "a host has to say that it may have sent it"
     code, _, complained = command("sweep", "--resume", "plain")
     assert code == 2
     assert "plain" in complained

@@ -497,6 +497,7 @@ def _how_to_go_on(started: Sweep) -> str:
     why = started.progress.message
     more = " --max-orders MORE" if why.endswith("orders is used up") else ""
     more = " --max-total CURRENCY=MORE" if "the next order may cost" in why else more
+    more += " --dask ADDRESS" if len(started.hosts) else ""
     return f"firmly-nb sweep --resume {started.run_id}{more} places what is missing"
 
 

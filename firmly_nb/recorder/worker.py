@@ -227,6 +227,11 @@ PARENT_CHECK_S = 1.0
 MOST_UNTOLD_BYTES = 8 * 1024 * 1024  # of records that the notebook has not taken yet
 UNTOLD_CHECK_S = 0.01
 HELD_NS, HELD_CHECK_S = 10_000_000_000, 0.05
+# Looked after so often; so few new objects are not worth it, so many do not wait any longer.
+TIDY_S, FEW_OBJECTS, MANY_OBJECTS = 0.05, 2_000, 200_000
+TIDY_SHARE = 0.05  # of the time, where very much is in flight
+# No order is to start so soon, nor was one so lately: it is being sent.
+CALM_NS, SENT_NS = 30_000_000, 5_000_000
 
 
 class Worker:
@@ -246,6 +251,7 @@ class Worker:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.without_end: set[str] = set()
         self.not_begun: set[str] = set()
+        self.due: dict[str, int] = {}  # when orders are to start, or were
 
     def handle(self, message: dict[str, Any]) -> None:
         """Do what a message asks for."""
@@ -268,6 +274,11 @@ class Worker:
         await self.lanes.aclose()
         await self.cart_lanes.aclose()
 
+    def is_calm(self) -> bool:
+        """Return whether no order is about to start."""
+        now_ns = monotonic_ns()
+        return all(not now_ns - SENT_NS < due < now_ns + CALM_NS for due in self.due.values())
+
     async def _place(self, order_id: str, message: dict[str, Any]) -> None:
         def tell(item: Record) -> None:
             self.not_begun.discard(order_id)
@@ -280,6 +291,8 @@ class Worker:
 
         journal = Journal(self.journal_directory, keep_personal=self.keep_personal)
         job = read_job(message)
+        if job.planned_ns:
+            self.due[order_id] = job.planned_ns
         lanes = self.lanes if job.ends else self.cart_lanes
         await record_over(lanes, journal, job, tell, give_way=self._until_told)
 
@@ -295,6 +308,7 @@ class Worker:
     def _over(self, order_id: str, task: asyncio.Task[None]) -> None:
         """Say of an order that no end will come, so that nobody waits for it."""
         del self.tasks[order_id]
+        self.due.pop(order_id, None)
         self.not_begun.discard(order_id)
         error = None if task.cancelled() else task.exception()
         if order_id not in self.without_end:
@@ -329,14 +343,29 @@ async def serve() -> None:
     gc.collect()
     gc.freeze()
     watcher = asyncio.create_task(_end_with_parent(reader))
+    tidying = asyncio.create_task(_tidy(worker))
     try:
         while (message := await read_frame(reader)) is not None:
             worker.handle(message)
     finally:
         watcher.cancel()
+        tidying.cancel()
         await worker.finish()
         if held:
             held.release()
+
+
+async def _tidy(worker: Worker) -> None:
+    """Collect garbage between orders: it takes milliseconds, and comes when it likes otherwise."""
+    gc.disable()
+    took_s = 0.0
+    while True:
+        await asyncio.sleep(max(TIDY_S, took_s / TIDY_SHARE))
+        new = gc.get_count()[0]
+        if new > MANY_OBJECTS or (new > FEW_OBJECTS and worker.is_calm()):
+            began_ns = monotonic_ns()
+            gc.collect()
+            took_s = (monotonic_ns() - began_ns) / 1e9
 
 
 async def _held(quoted: str | None) -> Lock | None:

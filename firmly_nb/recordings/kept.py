@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # Sweeps and comparisons write these themselves.
 OWN_TAGS = frozenset({"order_no", "set_aside", "side"})
 PLANS = ("sweeps", "studies")  # beside the days of the journals
+EPOCH = "epoch"  # there, too, on a host in a sweep from several machines
 SET, JOURNALS = "saved set", "journals"
 
 
@@ -190,6 +191,9 @@ def _remove_journal(one: Kept) -> None:
             if any(run == plan.stem or run.startswith(f"{plan.stem}.") for run in one.run_ids):
                 plan.unlink()
                 plan.with_suffix(".lock").unlink(missing_ok=True)
+                plan.with_suffix(".leases.jsonl").unlink(missing_ok=True)
+    # A host without it says of orders that they may exist, not that they were not sent.
+    (home / EPOCH).unlink(missing_ok=True)
     one.path.unlink()
     with suppress(OSError):  # of a day on which others are kept
         one.path.parent.rmdir()

@@ -11,6 +11,7 @@ import os
 import secrets
 import ssl
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 CALL_S = 10.0  # for what a host does at once
 OPEN_S = 120.0  # for a recorder that starts, and a calibration
 CONNECT_S = 30.0
+CLOSED_S = 1.0
 PINGS = 40
+PACKAGE = "firmly-nb"
 NO_CERTIFICATES = (
     "The cluster is encrypted, and the client has no certificates. Pass --tls-ca-file, --tls-cert "
     "and --tls-key; in Python, Client(..., security=distributed.Security(...))."
@@ -116,7 +119,8 @@ def connect(address: str, ca_file: str | None, cert: str | None, key: str | None
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
             code = "FNB548"
-        why = f"The scheduler {printable(address, 100)} is not reached: {_first_line(error)}."
+        where = printable(address, 100)
+        why = f"The scheduler {where} is not reached: {_first_line(error)}. Check the address."
     else:
         return client
     raise coded_error(FleetError, code, why)
@@ -153,8 +157,12 @@ class Cluster:
         FleetError
             If the network is plain, or if two hosts have one name.
         """
-        scheduler: Any = self.client.scheduler
-        known = await self._on_loop(lambda: scheduler.identity(n_workers=-1))
+
+        async def ask() -> Any:
+            scheduler: Any = self.client.scheduler
+            return await scheduler.identity(n_workers=-1)
+
+        known = await self._on_loop(ask)
         addresses = [known["address"], *known["workers"]]
         for address in addresses:
             _check_address(address)
@@ -171,7 +179,23 @@ class Cluster:
             found[name] = address
         return found
 
-    async def actor(self, name: str, address: str, epoch: int) -> Actor:
+    async def version_at(self, address: str | None) -> str:
+        """Return the version of this package at a worker, or at the scheduler (None); "no": none.
+
+        Asked before anything of this package is sent there: a worker that cannot load it ends.
+        """
+
+        async def ask() -> Any:
+            client: Any = self.client
+            with suppress(PackageNotFoundError):
+                if address is None:
+                    return await client.run_on_scheduler(version, PACKAGE)
+                return (await client.run(version, PACKAGE, workers=[address]))[address]
+            return "no"
+
+        return str(await self._on_loop(ask))
+
+    async def actor(self, name: str, address: str) -> Actor:
         """Return a new actor, pinned to a worker; its constructor places nothing."""
 
         async def make() -> Any:
@@ -185,12 +209,12 @@ class Cluster:
                     allow_other_workers=False,
                     pure=False,
                     # Shown everywhere: it has nothing in it that is anybody's.
-                    key=f"firmly-nb-{self.run_id}-{epoch}-{secrets.token_hex(4)}",
+                    key=f"firmly-nb-{self.run_id}-{secrets.token_hex(4)}",
                 )
                 self._kept[address] = future
                 return await future
 
-        return await self._on_loop(make, OPEN_S)
+        return await self._on_loop(make, CONNECT_S)
 
     async def call(self, actor: Actor, name: str, *args: Any, within_s: float, **named: Any) -> Any:
         """Call a method of an actor."""
@@ -215,7 +239,7 @@ class Cluster:
                         best = there - (before + after) // 2, (after - before) // 2
             return best
 
-        return await self._on_loop(measure, OPEN_S)
+        return await self._on_loop(measure, CONNECT_S)
 
     def forget(self) -> None:
         """Let Dask forget the actors."""
@@ -230,10 +254,14 @@ class Cluster:
             async with asyncio.timeout(within_s):
                 return await make()
 
+        if self.client.status not in {"running", "connecting"} or self.client.scheduler is None:
+            raise HostLost("the scheduler is not reached any more")
         try:
             loop: Any = self.client.loop
             running = asyncio.run_coroutine_threadsafe(bounded(), loop.asyncio_loop)
-            return await asyncio.wrap_future(running)
+            # A client that is closed meanwhile takes its loop with it.
+            async with asyncio.timeout(within_s + CLOSED_S):
+                return await asyncio.wrap_future(running)
         except TimeoutError:
             raise HostLost(f"no answer within {within_s:g} s") from None
         except asyncio.CancelledError:

@@ -21,14 +21,21 @@ from anyio import CancelScope
 from typing_extensions import override
 
 from firmly_nb.api.errors import RateLimited, make_error
-from firmly_nb.api.flow import Flow
 from firmly_nb.disk import append_whole, write_whole
 from firmly_nb.display.messages import coded_error
 from firmly_nb.recorder.journal import SUFFIX, JournalError, find_journal
 from firmly_nb.recorder.records import Record, decode, start_of
 from firmly_nb.sweep.budget import amount_from, noted_amount, what_of
-from firmly_nb.sweep.cluster import CALL_S, OPEN_S, Cluster, FleetError, HostLost, is_encrypted
-from firmly_nb.sweep.host import Opening, Slot
+from firmly_nb.sweep.cluster import (
+    CALL_S,
+    OPEN_S,
+    PACKAGE,
+    Cluster,
+    FleetError,
+    HostLost,
+    is_encrypted,
+)
+from firmly_nb.sweep.host import Opening, Slot, card_name, check_variant
 from firmly_nb.sweep.plan import FOLDER, Planned, cannot_be_written
 from firmly_nb.sweep.run import SET_ASIDE_TAG, Sender, amount_of, row_of, was_ordered
 from firmly_nb.wire.stamps import monotonic_ns
@@ -56,7 +63,7 @@ NEWS_S = 1.0
 MEASURED_EVERY_S = 60.0
 # So long a host that went away is waited for.
 PATIENCE_S = 60.0
-AGAIN_S = 0.5
+AGAIN_S, MOST_AGAIN_S = 0.5, 5.0
 CANCEL_S = 20.0
 BUSY_S = 12.0  # so long a coordinator that may be dead is waited for
 ENDED, NOT_SENT, FAILED, UNKNOWN = "recorded", "not sent", "failed", "unknown"
@@ -75,6 +82,7 @@ class Intents:
         self.path = journal / FOLDER / f"{run_id}.leases.jsonl"
         self.epoch = 0
         self.open: dict[int, Mapping[str, Any]] = {}  # lent, and nothing is known of it
+        self.lent: dict[str, set[int]] = {}  # to each host, ever
         self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
         self._read()
@@ -93,6 +101,7 @@ class Intents:
                 self.epoch = max(self.epoch, entry.get("epoch", 0))
                 if entry["kind"] == "lease":
                     self.open[entry["slot"]] = entry
+                    self.lent.setdefault(entry["host"], set()).add(entry["slot"])
                 elif entry["kind"] == "fate":
                     self.open.pop(entry["slot"], None)
         # Whoever wrote before may have died in the middle of a line.
@@ -106,6 +115,10 @@ class Intents:
 
     async def write(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Write entries; several that come at once share a write."""
+        entries = list(entries)
+        for entry in entries:
+            if entry["kind"] == "lease":
+                self.lent.setdefault(entry["host"], set()).add(entry["slot"])
         self._waiting += [orjson.dumps(entry) + b"\n" for entry in entries]
         async with self._writing:
             lines, self._waiting = self._waiting, []
@@ -125,7 +138,7 @@ class Link:
     share: int  # of the orders in flight
     address: str = ""
     actor: Any = None
-    epoch: int = 0
+    epochs: tuple[int, ...] = ()  # that were taken for it; it has the last
     offset_ns: int = 0
     error_ns: int = 0
     about: dict[str, Any] = field(default_factory=dict)
@@ -137,12 +150,18 @@ class Link:
     until_ns: int = 0  # end of its last lease, by the clock here
     queue: dict[int, Slot] = field(default_factory=dict)  # not lent yet
     outstanding: dict[int, asyncio.Future[Fate]] = field(default_factory=dict)
-    leases: dict[int, str] = field(default_factory=dict)  # the id of the lease of each
+    # The id of the lease of each, and the epoch in which it was lent.
+    leases: dict[int, tuple[str, int]] = field(default_factory=dict)
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def wait_for(self, number: int, lease: str) -> asyncio.Future[Fate]:
+    @property
+    def epoch(self) -> int:
+        """Epoch of what is lent to it."""
+        return self.epochs[-1]
+
+    def wait_for(self, number: int, lease: str, epoch: int) -> asyncio.Future[Fate]:
         """Return what will tell what became of a lease."""
-        self.leases[number] = lease
+        self.leases[number] = lease, epoch
         self.outstanding[number] = asyncio.get_running_loop().create_future()
         return self.outstanding[number]
 
@@ -236,23 +255,12 @@ class Fleet(Sender):
             If there is no host, or another coordinator holds the run.
         """
         found = await self._workers()
-        total, names = self.pace.schedule.concurrency, sorted(found)
-        for at, name in enumerate(names):
-            share = total // len(names) + (at < total % len(names))
-            if share:
-                self.links[name] = Link(name, share)
         # Taken now: what is heard of is open no more.
-        before, waiting = dict(self.intents.open), {}
-        for number, entry in before.items():
-            link = self.links.get(entry["host"])
-            if link is None and entry["host"] in found:
-                link = self.links[entry["host"]] = Link(entry["host"], 1)
-            if link:
-                waiting[number] = link.wait_for(number, entry["lease"])
-        opening = map(self._try_to_open, self.links.values())
-        errors = await asyncio.gather(*opening, return_exceptions=True)
-        for failure in filter(None, errors):
-            raise failure
+        before = dict(self.intents.open)
+        waiting = self._make_links(found, before)
+        # All are asked before one is told: a log of before must not end another's right to lend.
+        await self._try(self._meet)
+        await self._try(self._enter)
         if not any(link.up for link in self.links.values()):
             raise coded_error(
                 FleetError,
@@ -269,21 +277,52 @@ class Fleet(Sender):
     async def _workers(self) -> dict[str, str]:
         try:
             found = await self.cluster.workers()
+            there = await self.cluster.version_at(None)
         except HostLost as lost:
             text = f"The scheduler is not reached: {lost}. Nothing was sent. Start it again."
             raise coded_error(FleetError, "FNB542", text) from None
+        if why := _other_version(there):
+            raise coded_error(FleetError, "FNB543", f"The scheduler has {why} there.")
         if not found:
             text = "The cluster has no worker. Start one, such as dask worker ADDRESS --name paris."
             raise coded_error(FleetError, "FNB542", text)
         return found
 
-    async def _try_to_open(self, link: Link) -> None:
-        try:
-            await self._open(link, calibrate=True)
-        except HostLost as lost:
-            link.why = str(lost)
-        except Superseded:
-            raise _held_elsewhere(self.cluster.run_id) from None
+    def _make_links(
+        self, found: Iterable[str], before: Mapping[int, Mapping[str, Any]]
+    ) -> dict[int, asyncio.Future[Fate]]:
+        """Make a link to each host; return what will tell what became of earlier leases."""
+        total, names = self.pace.schedule.concurrency, sorted(found)
+        for at, name in enumerate(names):
+            share = total // len(names) + (at < total % len(names))
+            if share:
+                self.links[name] = Link(name, share)
+            else:
+                few = f"concurrency={total} is less than {len(names)} hosts"
+                self.on_note(f"{name} places nothing: {few}")
+        waiting = {}
+        for number, entry in before.items():
+            link = self.links.get(entry["host"])
+            if link is None and entry["host"] in found:
+                link = self.links[entry["host"]] = Link(entry["host"], 1)
+            if link:
+                waiting[number] = link.wait_for(number, entry["lease"], entry["epoch"])
+        return waiting
+
+    async def _try(self, step: Callable[[Link], Coroutine[Any, Any, None]]) -> None:
+        """Take a step with every host that is not lost already."""
+
+        async def tried(link: Link) -> None:
+            try:
+                await step(link)
+            except HostLost as lost:
+                link.why = str(lost)
+            except Superseded:
+                raise _held_elsewhere(self.cluster.run_id) from None
+
+        steps = [tried(link) for link in self.links.values() if not link.why]
+        for failure in filter(None, await asyncio.gather(*steps, return_exceptions=True)):
+            raise failure
 
     def _why(self) -> str:
         return "; ".join(f"{link.name}: {link.why}" for link in self.links.values())
@@ -316,18 +355,24 @@ class Fleet(Sender):
                 self.ledger.take_over(None, amount_from(entry.get("set_aside")), ordered=None)
                 self.on_unknown(number, f"it was lent to {host}, and {why}", False)
 
-    async def _open(self, link: Link, *, calibrate: bool = False) -> None:
-        """Find a host's worker and open it, with an epoch of its own."""
+    async def _meet(self, link: Link) -> None:
+        """Find a host's worker, and whether it has begun what this coordinator did not lend."""
         link.up = False
         address = (await self.cluster.workers()).get(link.name)
         if address is None:
             raise HostLost("it is not in the cluster")
-        epoch = await self.intents.next_epoch(link.name)
-        link.actor = await self.cluster.actor(link.name, address, epoch)
+        if why := _other_version(await self.cluster.version_at(address)):
+            raise HostLost(f"it has {why}")
+        link.actor = await self.cluster.actor(link.name, address)
         link.address = address
         link.about |= await self.cluster.call(link.actor, "describe", within_s=CALL_S)
-        self._check_versions(link)
+        lent = frozenset(self.intents.lent.get(link.name, ()))
+        if not await self.cluster.call(link.actor, "knows", lent, within_s=OPEN_S):
+            raise Superseded
         link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
+
+    async def _enter(self, link: Link) -> None:
+        """Take a host over, with an epoch of its own."""
         where = self.desks[0].bench
         opening = Opening(
             coordinator=self._coordinator,
@@ -338,14 +383,18 @@ class Fleet(Sender):
             ca_file=where.ca_file if where.environment.is_local else None,
             schedule=replace(self.pace.schedule, concurrency=link.share),
             outstanding=tuple(
-                (n, lease) for n, lease in link.leases.items() if n not in link.queue
+                (n, *lease) for n, lease in link.leases.items() if n not in link.queue
             ),
-            calibrate=calibrate,
+            calibrate="calibration_us" not in link.about,
+            epochs=link.epochs,
             app_id=where.simulator.app_id if where.simulator else None,
         )
+        link.epochs += (await self.intents.next_epoch(link.name),)
         waited_s = 0.0
         while True:
-            answer = await self.cluster.call(link.actor, "open", epoch, opening, within_s=OPEN_S)
+            answer = await self.cluster.call(
+                link.actor, "open", link.epoch, opening, within_s=OPEN_S
+            )
             if "busy_s" not in answer or waited_s > BUSY_S:
                 break
             await asyncio.sleep(answer["busy_s"] + AGAIN_S)
@@ -354,27 +403,22 @@ class Fleet(Sender):
             raise Superseded
         if "failed" in answer:
             raise HostLost(answer["failed"])
-        link.epoch, link.heard = epoch, answer["serial"]
-        link.about["calibration_us"] = answer.get(
-            "calibration_us", link.about.get("calibration_us")
-        )
+        link.heard = answer["serial"]
+        if opening.calibrate:
+            link.about["calibration_us"] = answer["calibration_us"]
         link.up, link.why, link.seen_ns = True, "", monotonic_ns()
         self._change()
-
-    def _check_versions(self, link: Link) -> None:
-        """Refuse a host with another version of this package: it may read a lease otherwise."""
-        ours = version("firmly-nb")
-        if link.about["firmly-nb"] != ours:
-            theirs = link.about["firmly-nb"]
-            raise HostLost(f"it has firmly-nb {theirs}, here is {ours}: install the same version")
 
     # While it runs: one task a host, which lends, listens, and opens it again if it was lost.
 
     async def _serve(self, link: Link) -> None:
+        again_s = AGAIN_S
         while True:
             try:
                 if not link.up:
-                    await self._open(link)
+                    await self._meet(link)
+                    await self._enter(link)
+                    again_s = AGAIN_S
                 await self._work(link)
             except Superseded:
                 self._give_up(link, "the run was taken over by another coordinator")
@@ -387,7 +431,8 @@ class Fleet(Sender):
                     self.on_refusal(f"the log of leases cannot be written: {lost}")
                 if monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
                     self._give_up(link, f"it cannot be asked: {lost}")
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(again_s)
+                again_s = min(2 * again_s, MOST_AGAIN_S)
 
     async def _work(self, link: Link) -> None:
         """Lend and listen until something goes wrong."""
@@ -412,6 +457,7 @@ class Fleet(Sender):
             slots, link.queue = [replace(s, epoch=link.epoch) for s in link.queue.values()], {}
             if not slots:
                 continue
+            link.leases |= {s.number: (s.lease_id, s.epoch) for s in slots}
             await self.intents.write(
                 {
                     "kind": "lease",
@@ -445,7 +491,7 @@ class Fleet(Sender):
 
     async def _hear(self, link: Link, entry: dict[str, Any]) -> None:
         number, kind = entry["number"], entry["kind"]
-        if link.leases.get(number) != entry["lease"]:
+        if link.leases.get(number, ("",))[0] != entry["lease"]:
             return  # heard before, or given up
         if kind == "begun":
             # What an earlier part had begun is counted once it is found.
@@ -500,7 +546,7 @@ class Fleet(Sender):
     def check_guard(self, *variants: Variant) -> None:
         super().check_guard(*variants)
         for variant in variants:
-            _check_variant(variant)
+            check_variant(variant)
 
     # An order: lent, heard of, and lent again if it was not sent.
 
@@ -546,7 +592,7 @@ class Fleet(Sender):
         set_aside = self.ledger.begin(planned.number, what_of(planned.variant.order))
         slot = self._slot(planned, offset_ns, link, set_aside)
         self._lent_here.add(planned.number)
-        future = link.wait_for(planned.number, slot.lease_id)
+        future = link.wait_for(planned.number, slot.lease_id, slot.epoch)
         link.queue[planned.number], link.lent = slot, link.lent + 1
         link.until_ns = max(link.until_ns, slot.until_ns - slot.offset_ns)
         link.more.set()
@@ -675,6 +721,13 @@ class Fleet(Sender):
         self.cluster.forget()
 
 
+def _other_version(there: str) -> str:
+    """Say which version is there if it is not the one here: it may read a lease otherwise."""
+    here = version(PACKAGE)
+    has = f"{PACKAGE} {there}" if there != "no" else f"no {PACKAGE}"
+    return "" if there == here else f"{has}, here is {here}. Install the same version"
+
+
 def _notes(links: Iterable[Link]) -> list[str]:
     """Say which hosts place nothing, and which have other versions than this machine."""
     ours = {"python": platform.python_version(), "distributed": version("distributed")}
@@ -684,42 +737,6 @@ def _notes(links: Iterable[Link]) -> list[str]:
         what = name.capitalize() if name == "python" else name
         notes += [f"{one.name} has {what} {one.about[name]}, here is {here}" for one in others]
     return notes
-
-
-def card_name(card: Card | None) -> str | None:
-    """Return the name of a test card, as it travels; None for the host's own.
-
-    Raises
-    ------
-    ValueError
-        For another card: its number would be an argument.
-    """
-    from firmly_nb.api.models import TEST_CARDS, Card
-
-    if card is None:
-        return None
-    for name in TEST_CARDS:
-        if card == Card.test(name):
-            return name
-    raise coded_error(
-        ValueError,
-        "FNB544",
-        "A card of your own cannot be sent to several machines. Use a test card as it is, like "
-        'fnb.Card.test("visa"), or name one in each worker\'s environment: FIRMLY_CARD=visa.',
-    )
-
-
-def _check_variant(variant: Variant) -> None:
-    """Refuse what cannot travel to another machine."""
-    if isinstance(variant.order, Flow):
-        text = "An order that is made call by call cannot be sent from several machines. Pass a"
-        raise coded_error(ValueError, "FNB544", f"{text} fnb.Order, or sweep without on=...")
-    if variant.order.captcha_token is not None:
-        text = "A captcha token is a secret, and cannot be sent to several machines. Sweep"
-        raise coded_error(ValueError, "FNB544", f"{text} without on=...")
-    if variant.options.get("isolated") is False:
-        text = "isolated=False cannot be kept on several machines: each has a recorder. Remove it."
-        raise coded_error(ValueError, "FNB544", text)
 
 
 def _not_sent(why: str) -> FleetError:

@@ -19,24 +19,26 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from typing_extensions import override
 
 from firmly_nb.api.errors import FirmlyError, RateLimited
-from firmly_nb.api.models import Card, Order
+from firmly_nb.api.flow import Flow
+from firmly_nb.api.models import TEST_CARDS, Card, Order
 from firmly_nb.api.secrets import SecretStr, redact_text
 from firmly_nb.background import submit
-from firmly_nb.disk import raise_number
-from firmly_nb.display.messages import without_code
+from firmly_nb.disk import raise_number, read_number, write_whole
+from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.engine import Bench, Options
 from firmly_nb.environments import Environment, find_app_id
 from firmly_nb.recorder.calibration import CalibrationRun, Pattern
 from firmly_nb.recorder.journal import JournalError, default_directory, read_journal
 from firmly_nb.recorder.process import RecorderError
 from firmly_nb.recorder.recorder import Job, Lease
-from firmly_nb.recorder.records import Record, Start, encode, masked, start_of
+from firmly_nb.recorder.records import Record, Start, decode, encode, masked, start_of
 from firmly_nb.settings_file import settings_of
 from firmly_nb.sweep.budget import Budget, Ledger
 from firmly_nb.sweep.pace import Pace, Schedule
@@ -46,7 +48,6 @@ from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 CARD_VARIABLE = "FIRMLY_CARD"
@@ -55,6 +56,7 @@ HEARD_NS = 5_000_000_000
 CALIBRATION_EVENTS = 40
 MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
 EPOCH, HELD = "epoch", "recorder.lock"
+BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,10 @@ class Opening:
     keep_personal: bool
     ca_file: str | None  # of this machine; elsewhere each host has its own
     schedule: Schedule  # with the host's share of the orders in flight
-    # What it may have been lent before: the order's number and the id of the lease.
-    outstanding: tuple[tuple[int, str], ...] = ()
+    # That the coordinator took for this host before: another one's has ended its right to lend.
+    epochs: tuple[int, ...] = ()
+    # What it may have been lent before: the order's number, the id of the lease, and its epoch.
+    outstanding: tuple[tuple[int, str, int], ...] = ()
     calibrate: bool = False
     # Of an embedded simulator, whose app id is nobody's; every other one is in each host's own
     # environment.
@@ -116,6 +120,13 @@ class Host:
         about = {"python": platform.python_version(), "platform": kind}
         return {**packages, **about, "hostname": socket.gethostname()}
 
+    async def knows(self, lent: frozenset[int]) -> bool:
+        """Return whether every order that was begun here is one of those that were lent.
+
+        If not, the coordinator has a log of before: others were lent since, maybe elsewhere.
+        """
+        return await asyncio.wrap_future(submit(_begun_are_in, self.key, lent))
+
     async def open(self, epoch: int, opening: Opening) -> dict[str, Any]:
         """Take orders of this epoch from now on, and none of an earlier one."""
         return await asyncio.wrap_future(submit(open_station, self.key, epoch, opening))
@@ -154,6 +165,12 @@ async def _ask_station(key: Key, epoch: int, what: str, args: Sequence[Any]) -> 
     return await getattr(station, what)(*args)
 
 
+async def _begun_are_in(key: Key, lent: frozenset[int]) -> bool:
+    station = _stations.get(key)
+    begun = station.ever_begun if station else _Kept(_folder_of(*key)).paths.keys()
+    return begun <= lent
+
+
 def _folder_of(run_id: str, host: str) -> Path:
     """Return where a host keeps the journals of a run."""
     # A name may be anything; as a folder it is one name.
@@ -173,6 +190,9 @@ async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]
     folder = _folder_of(*key)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        since = read_number(folder / EPOCH)
+        if opening.epochs and since > opening.epochs[0] and since not in opening.epochs:
+            return {"refused": True}
         if not raise_number(folder / EPOCH, epoch):
             return {"refused": True}
     except OSError as error:
@@ -180,9 +200,23 @@ async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]
     try:
         if station is None:
             station = _stations[key] = Station(key, folder, opening)
-        return await station.take_over(epoch, opening)
+        return await station.take_over(epoch, opening, since, _booted_in(folder, epoch))
     except (FirmlyError, RecorderError, JournalError, ValueError, OSError) as error:
         return {"failed": redact_text(without_code(str(error)))}
+
+
+def _booted_in(folder: Path, epoch: int) -> int:
+    """Return the first epoch of a run since this machine was started; 0 where that is not known."""
+    file = folder / "boot"
+    try:
+        boot = BOOT.read_text().strip()
+    except OSError:
+        return 0
+    before, _, first = file.read_text().partition(" ") if file.exists() else ("", "", "")
+    if before != boot:
+        first = str(epoch)
+        write_whole(file, f"{boot} {first}".encode())
+    return int(first)
 
 
 class Station:
@@ -211,7 +245,11 @@ class Station:
         self.slots: dict[int, Slot] = {}
         self.begun: set[int] = set()
         self.taken_back: set[int] = set()
-        self.ever_begun: set[int] = set()
+        self.kept = _Kept(folder)
+        self.ever_begun: set[int] = set(self.kept.paths)
+        self.calibration: dict[
+            str, str
+        ] = {}  # in the form of what a recording says of its recorder
         self._seen: set[str] = set()  # ids of leases
         self._also: dict[int, list[str]] = {}  # further leases of what is at work already
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -219,7 +257,9 @@ class Station:
         self._serial = 0
         self._has_news = asyncio.Event()
 
-    async def take_over(self, epoch: int, opening: Opening) -> dict[str, Any]:
+    async def take_over(
+        self, epoch: int, opening: Opening, heard_of: int, booted_in: int
+    ) -> dict[str, Any]:
         """Go on for a coordinator: nothing of before is begun any more; what is in flight ends."""
         self.epoch, self.opening, self.heard_ns = epoch, opening, monotonic_ns()
         await self.take_back(None, close=False)
@@ -228,31 +268,41 @@ class Station:
         found: dict[str, Any] = {"serial": self._news[0][0] - 1 if self._news else self._serial}
         # It holds the folder from then on: a recorder of before is dead, its journals are whole.
         await self.bench.worker().ready()
-        self.ever_begun |= set(_in_journals(self.folder)[0])
-        self._tell_of(opening.outstanding)
+        self.kept.look()
+        self.ever_begun |= self.kept.paths.keys()
+        for number, lease, lent_in in opening.outstanding:
+            if lent_in > heard_of:
+                self._tell("unknown", number, lease, why="its journals of before are gone")
+            else:
+                self._tell_of([(number, lease)], is_sure=lent_in >= booted_in)
         await self.sender.warm_up()
         if opening.calibrate:
-            found["calibration_us"] = await _calibrate()
+            found["calibration_us"] = error_us = await _calibrate()
+            self.calibration = {} if error_us is None else {"calibration_us": f"{error_us:.0f}"}
         self.heard_ns = monotonic_ns()
         return found
 
-    def _tell_of(self, leases: Sequence[tuple[int, str]]) -> None:
+    def _tell_of(self, leases: Sequence[tuple[int, str]], *, is_sure: bool = True) -> None:
         """Tell of what was lent before; what nobody is at work on is in the journals, or nowhere.
 
-        The epoch is raised: what has no start there was not sent, and never will be.
+        The epoch is raised: what has no start there was not sent, and never will be. That is sure
+        unless the machine was started again since: its disk may lack what was written last.
         """
         # By lease, not by order: the last word about an earlier lease is none about this one.
         told = {entry["lease"] for _, entry in self._news if entry["kind"] != "begun"}
         wanted = [(number, lease) for number, lease in leases if lease not in told]
-        found, doubtful = _in_journals(self.folder) if wanted else ({}, False)
+        if wanted:
+            self.kept.look()
         for number, lease in wanted:
             if number in self._tasks:
                 self._alias(number, lease)
-            elif number in found:
-                self._tell("recorded", number, lease, records=found[number])
-            elif doubtful or number in self.ever_begun:
+            elif lines := self.kept.lines_of(number):
+                self._tell("recorded", number, lease, records=lines)
+            elif self.kept.unread or number in self.ever_begun:
                 why = f"a journal in {self.folder} cannot be read"
                 self._tell("unknown", number, lease, why=why)
+            elif not is_sure:
+                self._tell("unknown", number, lease, why="its machine was started again")
             else:
                 self._tell("not sent", number, lease, why="it was not begun before")
 
@@ -426,6 +476,7 @@ class LeasedSender(Sender):
             slot=slot.number,
             clock_offset_ns=slot.offset_ns,
             clock_error_ns=slot.error_ns,
+            recorder={**job.start.recorder, **station.calibration},
         )
         file = quote(os.fsencode(station.folder / EPOCH))
         return replace(job, start=start, lease=Lease(file, slot.epoch, slot.until_ns))
@@ -436,21 +487,82 @@ class LeasedSender(Sender):
         self.station.has_begun(planned.number)
 
 
-def _in_journals(folder: Path) -> tuple[dict[int, bytes], bool]:
-    """Return what is recorded of a run, by the order's number, and whether a file is not readable.
+class _Kept:
+    """Journals of a run on this machine, by the order's number; of each only its start is read.
 
-    A file without content is of an order that was not sent.
+    Attributes
+    ----------
+    paths
+        The file of each order that was begun.
+    unread
+        Files that may be of any order. One without content is of an order that was not sent.
     """
-    found, doubtful = {}, False
-    for path in sorted(folder.glob("*/*.jsonl")):
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.paths: dict[int, Path] = {}
+        self.unread: set[Path] = set()
+        self._seen: set[Path] = set()
+        self.look()
+
+    def look(self) -> None:
+        """Find what has come since."""
+        self.unread = set()
+        for path in self.folder.glob("*/*.jsonl"):
+            if path in self._seen:
+                continue
+            try:
+                with path.open("rb") as file:
+                    start = decode(file.readline())
+            except (OSError, ValueError):
+                if path.stat().st_size:
+                    self.unread.add(path)
+                continue
+            self._seen.add(path)
+            if isinstance(start, Start) and start.slot is not None:
+                self.paths[start.slot] = path
+
+    def lines_of(self, number: int) -> bytes:
+        """Return what is recorded of an order; nothing if it was not begun, or cannot be read."""
         try:
-            records, _ = read_journal(path)
-        except JournalError:
-            doubtful = doubtful or path.stat().st_size > 0
-            continue
-        if isinstance(records[0], Start) and records[0].slot is not None:
-            found[records[0].slot] = b"\n".join(map(encode, records)) + b"\n"
-    return found, doubtful
+            records, _ = read_journal(self.paths[number])
+        except (KeyError, JournalError):
+            return b""
+        return b"\n".join(map(encode, records)) + b"\n"
+
+
+def card_name(card: Card | None) -> str | None:
+    """Return the name of a test card, as it travels; None for the host's own.
+
+    Raises
+    ------
+    ValueError
+        For another card: its number would be an argument.
+    """
+    if card is None:
+        return None
+    for name in TEST_CARDS:
+        if card == Card.test(name):
+            return name
+    raise coded_error(
+        ValueError,
+        "FNB544",
+        "A card of your own cannot be sent to several machines. Use a test card as it is, like "
+        'fnb.Card.test("visa"), or name one in each worker\'s environment: FIRMLY_CARD=visa.',
+    )
+
+
+def check_variant(variant: Variant) -> None:
+    """Refuse what cannot travel to another machine."""
+    if isinstance(variant.order, Flow):
+        text = "An order that is made call by call cannot be sent from several machines. Pass a"
+        raise coded_error(ValueError, "FNB544", f"{text} fnb.Order, or sweep without on=...")
+    if variant.order.captcha_token is not None:
+        text = "A captcha token is a secret, and cannot be sent to several machines. Sweep"
+        raise coded_error(ValueError, "FNB544", f"{text} without on=...")
+    if variant.options.get("isolated") is False:
+        text = "isolated=False cannot be kept on several machines: each has a recorder. Remove it."
+        raise coded_error(ValueError, "FNB544", text)
 
 
 CALIBRATED_FOR_NS = 3600 * 1_000_000_000

@@ -183,7 +183,8 @@ class Sweep:
         problems = self.problems
         unknown = [one for one in problems if one.unknown]
         told += _named([one for one in problems if not one.unknown], "not sent")
-        told += _named(unknown, "left out, because it may exist")
+        they = "they" if len(unknown) > 1 else "it"
+        told += _named(unknown, f"left out, because {they} may exist")
         return told
 
     def stop(self, *, let_finish: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import struct
 import subprocess
@@ -14,9 +16,12 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb.api.card import encrypt_card, read_public_key
 from firmly_nb.api.secrets import SecretStr
+from firmly_nb.recorder import worker as worker_module
 from firmly_nb.recorder.process import GREETING, VERSION, frame, job_message
 from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import Start
+from firmly_nb.recorder.worker import Worker
+from firmly_nb.wire.stamps import monotonic_ns
 
 
 class Notebook:
@@ -162,3 +167,36 @@ def test_half_a_message_is_the_end(notebook):
     notebook.process.stdin.write(b"\0\0\0\xff{")
     notebook.process.stdin.close()
     assert notebook.process.wait(250) == 0
+
+
+def test_garbage_is_not_collected_while_an_order_is_about_to_start(tmp_path, monkeypatch):
+    hello = {"card_url": "http://127.0.0.1:9", "ca_file": None, "keep_personal": False}
+    worker = Worker({**hello, "journal": str(tmp_path)}, output=None)
+    for name, value in {"CALM_NS": 60_000_000_000, "FEW_OBJECTS": -1, "TIDY_S": 0.0}.items():
+        monkeypatch.setattr(worker_module, name, value)
+    looks, collected = [], []
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(len(looks)))
+
+    def is_calm():
+        looks.append(Worker.is_calm(worker))
+        return looks[-1]
+
+    worker.is_calm = is_calm
+
+    async def tidied():
+        worker.due["a"] = monotonic_ns() + 30_000_000_000
+        tidying = asyncio.create_task(worker_module._tidy(worker))
+        while len(looks) < 3:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+        assert not any(looks)
+        assert not collected
+        worker.due.clear()
+        while not collected:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+        tidying.cancel()
+
+    try:
+        asyncio.run(tidied())
+    finally:
+        gc.enable()
+    assert looks[collected[0] - 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,16 +18,29 @@ import trustme
 
 import firmly_nb as fnb
 from firmly_nb import sim
+from firmly_nb.sweep import cluster as cluster_module
 from firmly_nb.sweep import fleet
 from tests.dask_cluster import Cluster
 
 ORDER = fnb.Order.example()
-COUNT = 24
+COUNT = 16
+HOSTS = ("lima", "paris")
 CHILD = """
-    import sys
+    import os, signal, sys
+    from pathlib import Path
     import distributed
     import firmly_nb as fnb
-    url, app_id, journal, address = sys.argv[1:]
+    from firmly_nb.sweep.cluster import Cluster
+    url, app_id, journal, address, fatal = sys.argv[1:]
+    call = Cluster.call
+
+    async def call_or_die(self, actor, name, *args, **named):
+        # The intent is on the disk by then, and nothing is lent yet.
+        if name == "lend" and Path(fatal).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await call(self, actor, name, *args, **named)
+
+    Cluster.call = call_or_die
     lab = fnb.connect(api_url=url, app_id=app_id, journal=journal, allow_domains=[
         "staging.luma.gift"])
     with distributed.Client(address) as client:
@@ -35,6 +49,7 @@ CHILD = """
             budget={"total_minor": {"USD": 1_000_000_000}},
         )
 """
+HELD_ELSEWHERE = "is or was coordinated from elsewhere"
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -46,14 +61,14 @@ def calm():
 
 @pytest.fixture(scope="module")
 def cluster(calm, tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("hosts"), calm.app_id, relays=True) as started:
+    with Cluster(tmp_path_factory.mktemp("hosts"), calm.app_id, HOSTS, relays=True) as started:
         yield started
 
 
 @pytest.fixture
 def client(cluster):
     with distributed.Client(cluster.address, set_as_default=False) as connected:
-        connected.wait_for_workers(3)
+        connected.wait_for_workers(len(HOSTS))
         yield connected
 
 
@@ -89,15 +104,15 @@ def nothing_twice(calm):
 
 def test_orders_of_all_machines_arrive_as_one_set(lab, client, cluster, nothing_twice, tmp_path):
     budget = {"total_minor": {"USD": 100_000_000}}
-    recs = lab.sweep(ORDER, count=12, rate=6, on=client, budget=budget, progress=False)
+    recs = lab.sweep(ORDER, count=8, rate=8, on=client, budget=budget, progress=False)
 
-    assert recs.orders["outcome"].tolist() == ["placed"] * 12
-    nothing_twice(recs, 12)
-    assert set(recs.orders["host"]) == {"lima", "paris", "tokyo"}
-    assert recs.by("host").names == ["lima", "paris", "tokyo"]
+    assert recs.orders["outcome"].tolist() == ["placed"] * 8
+    nothing_twice(recs, 8)
+    assert set(recs.orders["host"]) == {"lima", "paris"}
+    assert recs.by("host").names == ["lima", "paris"]
     sweep = lab.last_sweep
     assert sweep.progress.spent_minor == {"USD": recs.orders["total_minor"].sum()}
-    assert sweep.hosts["host"].tolist() == ["lima", "paris", "tokyo"]
+    assert sweep.hosts["host"].tolist() == ["lima", "paris"]
     assert sweep.hosts["problem"].isna().all()
     assert (sweep.hosts["clock_error_ms"] > 0).all()
     # One machine has one clock.
@@ -105,18 +120,18 @@ def test_orders_of_all_machines_arrive_as_one_set(lab, client, cluster, nothing_
     recs.save(tmp_path / "set")
     again = fnb.load(tmp_path / "set")
     assert again.orders[["host", "slot"]].equals(recs.orders[["host", "slot"]])
+    known = dict(zip(sweep.hosts["host"], sweep.hosts["calibration_us"].round(), strict=True))
+    for host in HOSTS:
+        told = {rec.recorder["calibration_us"] for rec in again.where(host=host)}
+        assert told == {f"{known[host]:.0f}"}
     assert {rec.recording_id for rec in fnb.load(lab.journal)} == set(recs.orders["recording_id"])
 
 
-def test_orders_follow_one_another_where_no_rate_is_given(lab, client, nothing_twice):
-    recs = lab.sweep(ORDER, count=9, concurrency=3, on=client, progress=False)
-    nothing_twice(recs, 9)
-    assert recs.orders["schedule_lag_ms"].isna().all()
-
-
-def test_no_argument_holds_a_secret(lab, client, cluster, calm):
-    recs = lab.sweep(ORDER, count=3, concurrency=3, on=client, progress=False)
-    assert len(recs) == 3
+def test_orders_follow_one_another_and_no_argument_holds_a_secret(
+    lab, client, cluster, calm, until, nothing_twice
+):
+    sweep = lab.start_sweep(ORDER, count=8, concurrency=2, on=client)
+    until(lambda: sweep.done or sweep.progress.finished, "an order")
     held = client.run_on_scheduler(
         lambda dask_scheduler: repr(
             [
@@ -125,9 +140,31 @@ def test_no_argument_holds_a_secret(lab, client, cluster, calm):
             ]
         )
     )
+    recs = sweep.wait()
+    assert held.count("Host(...)") == len(HOSTS), held
     told = [held, *(cluster.log(name) for name in cluster.processes)]
     for secret in (calm.app_id, fnb.Card.test().number.get_secret_value(), "staging.luma.gift"):
         assert not [text for text in told if secret in text]
+    nothing_twice(recs, 8)
+    assert recs.orders["schedule_lag_ms"].isna().all()
+
+
+def test_a_host_of_another_version_is_sent_nothing(lab, client, calm, monkeypatch):
+    before = calm.truth()
+    installed, ask = fleet.version("firmly-nb"), cluster_module.Cluster.version_at
+    monkeypatch.setattr(fleet, "version", lambda _: "9.9.9")
+    with pytest.raises(RuntimeError, match=r"The scheduler has firmly-nb .*, here is 9\.9\.9\."):
+        lab.sweep(ORDER, count=1, on=client)
+
+    async def asked(self, address):
+        return "9.9.9" if address is None else await ask(self, address)
+
+    monkeypatch.setattr(cluster_module.Cluster, "version_at", asked)
+    sweep = lab.start_sweep(ORDER, count=1, concurrency=1, on=client)
+    with pytest.raises(RuntimeError, match=f"lima: it has firmly-nb {installed}, here is 9.9.9"):
+        sweep.wait()
+    assert sweep.progress.notes == ("paris places nothing: concurrency=1 is less than 2 hosts",)
+    assert calm.truth() == before
 
 
 def begun(lab, until, **how):
@@ -152,9 +189,9 @@ def test_a_host_that_is_frozen_past_its_leases_sends_none_of_them(
     lab, client, cluster, until, nothing_twice
 ):
     sweep = begun(lab, until, on=client)
-    link = sweep._run.sender.links["tokyo"]
+    link = sweep._run.sender.links["paris"]
     until(lambda: sweep.done or link.outstanding, "something lent to it")
-    frozen = [cluster.recorder("tokyo"), cluster.pid("tokyo")]
+    frozen = [cluster.recorder("paris"), cluster.pid("paris")]
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -171,15 +208,15 @@ def test_a_host_that_is_frozen_past_its_leases_sends_none_of_them(
 def test_a_host_that_cannot_be_reached_is_not_guessed_about(
     lab, client, cluster, until, nothing_twice, monkeypatch
 ):
-    monkeypatch.setattr(fleet, "CALL_S", 2.0)
     sweep = begun(lab, until, on=client)
+    monkeypatch.setattr(fleet, "CALL_S", 2.0)
     link = sweep._run.sender.links["lima"]
     until(lambda: sweep.done or link.outstanding, "something lent to it")
-    cluster.relays["lima"].cut()
+    cluster.cut("lima")
     try:
         until(lambda: sweep.done or not link.up, "that it is missed")
     finally:
-        cluster.relays["lima"].mend()
+        cluster.mend("lima")
     recs = sweep.wait()
     nothing_twice(recs, COUNT)
 
@@ -187,21 +224,22 @@ def test_a_host_that_cannot_be_reached_is_not_guessed_about(
 def test_what_a_host_was_lent_and_cannot_be_asked_about_is_named(
     lab, client, cluster, until, nothing_twice, monkeypatch
 ):
+    sweep = begun(lab, until, on=client, run_id="cut", budget={"total_minor": {"USD": 10**9}})
     monkeypatch.setattr(fleet, "CALL_S", 2.0)
     monkeypatch.setattr(fleet, "PATIENCE_S", 3.0)
-    sweep = begun(lab, until, on=client, run_id="cut", budget={"total_minor": {"USD": 10**9}})
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 2.0)
     link = sweep._run.sender.links["lima"]
     until(lambda: sweep.done or link.outstanding, "something lent to it")
-    cluster.relays["lima"].cut()
+    cluster.cut("lima")
     try:
         recs = sweep.wait()
     finally:
-        cluster.relays["lima"].mend()
+        cluster.mend("lima")
     left = [problem for problem in sweep.problems if problem.unknown]
     assert left
     assert {one.number for one in left}.isdisjoint(recs.orders["slot"])
     assert sweep.progress.unknown == len(left)
-    assert "because it may exist; order" in " ".join(recs.warnings)
+    assert "may exist; order" in " ".join(recs.warnings)
     with pytest.raises(ValueError, match="only other machines know the end"):
         lab.sweep(ORDER, resume="cut", count=COUNT, progress=False)
 
@@ -212,28 +250,64 @@ def test_what_a_host_was_lent_and_cannot_be_asked_about_is_named(
     assert lab.last_sweep.progress.spent_minor["USD"] >= placed
 
 
+def test_a_cluster_that_is_gone_is_followed_by_another_one(
+    calm, lab, until, nothing_twice, tmp_path, monkeypatch
+):
+    def cluster():
+        return Cluster(tmp_path / "hosts", calm.app_id, ["paris"])
+
+    with cluster() as first, distributed.Client(first.address, set_as_default=False) as client:
+        sweep = begun(lab, until, on=client, run_id="gone")
+        monkeypatch.setattr(fleet, "PATIENCE_S", 2.0)
+        first.processes["scheduler"].kill()
+        sweep.wait()
+    assert sweep.progress.state == "stopped"
+    assert "no host is left: paris: " in sweep.progress.message
+    monkeypatch.undo()
+    with cluster() as second, distributed.Client(second.address, set_as_default=False) as client:
+        client.wait_for_workers(1)
+        recs = lab.sweep(ORDER, resume="gone", count=COUNT, on=client, progress=False)
+    nothing_twice(recs, COUNT)
+
+
+def planned_in(journal):
+    """The last order that was lent, by a log of leases."""
+    log = (journal / "sweeps" / "killed.leases.jsonl").read_text()
+    return max(map(int, re.findall(r'"slot":(\d+)', log)))
+
+
 def test_a_coordinator_that_was_killed_is_resumed_and_a_second_one_is_refused(
     calm, lab, client, cluster, connect, until, nothing_twice, tmp_path
 ):
-    words = [calm.url, calm.app_id, str(lab.journal), cluster.address]
+    fatal, copy = tmp_path / "fatal", tmp_path / "copy"
+
+    def elsewhere(journal):
+        return connect(
+            api_url=calm.url, app_id=calm.app_id, allow_domains=calm.domains, journal=journal
+        )
+
+    def recorded():
+        return len(list(lab.journal.glob("*/*.jsonl")))
+
+    words = [calm.url, calm.app_id, str(lab.journal), cluster.address, fatal]
     child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(CHILD), *words])
     try:
-        until(lambda: len(list(lab.journal.glob("*/*.jsonl"))) >= 6, "six orders")
-        other = connect(
-            api_url=calm.url,
-            app_id=calm.app_id,
-            allow_domains=calm.domains,
-            journal=tmp_path / "elsewhere",
-        )
-        with pytest.raises(RuntimeError, match="is or was coordinated from elsewhere"):
-            other.sweep(ORDER, count=5, rate=6, run_id="killed", on=client, progress=False)
-        assert child.poll() is None, "the first one goes on"
+        until(lambda: recorded() >= 4, "four orders")
+        with pytest.raises(RuntimeError, match=HELD_ELSEWHERE):
+            elsewhere(tmp_path / "other").sweep(
+                ORDER, count=5, rate=6, run_id="killed", on=client, progress=False
+            )
+        shutil.copytree(lab.journal, copy)
+        known = planned_in(copy)
+        until(lambda: child.poll() is not None or recorded() > known, "what the copy does not know")
+        fatal.touch()
+        assert child.wait() == -signal.SIGKILL
     finally:
         child.kill()
         child.wait()
-    log = (lab.journal / "sweeps" / "killed.leases.jsonl").read_text()
-    planned = max(map(int, re.findall(r'"slot":(\d+)', log))) + 5
-
+    with pytest.raises(RuntimeError, match=HELD_ELSEWHERE):
+        elsewhere(copy).sweep(ORDER, resume="killed", count=100, on=client, progress=False)
+    planned = planned_in(lab.journal) + 3
     recs = lab.sweep(ORDER, resume="killed", count=planned, on=client, progress=False)
     nothing_twice(recs, planned)
     assert lab.last_sweep.progress.state == "finished"

@@ -18,6 +18,8 @@ from firmly_nb.recorder.recorder import Lease
 from firmly_nb.recorder.records import Start
 from firmly_nb.sweep.cluster import Cluster, is_encrypted
 from firmly_nb.sweep.fleet import FleetError, Intents
+from firmly_nb.sweep.host import Host, Opening
+from firmly_nb.sweep.pace import Schedule
 from firmly_nb.wire.stamps import monotonic_ns
 
 ORDER = fnb.Order.example()
@@ -74,6 +76,48 @@ def test_a_run_that_is_taken_over_between_start_and_request_sends_nothing(lab, s
     assert rec.request_id not in {line["request_id"] for line in simulator.truth()}
 
 
+@pytest.mark.parametrize(
+    ("heard_of", "boot", "kind", "why"),
+    [
+        (1, "this", "not sent", "it was not begun before"),
+        (1, "other", "unknown", "its machine was started again"),
+        (0, "this", "unknown", "its journals of before are gone"),
+    ],
+)
+def test_a_host_that_lost_what_it_wrote_does_not_say_that_nothing_was_sent(
+    lab, simulator, tmp_path, monkeypatch, heard_of, boot, kind, why
+):
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
+    folder = tmp_path / "workers" / "paris" / "r"
+    folder.mkdir(parents=True)
+    raise_number(folder / "epoch", heard_of)
+    monkeypatch.setattr("firmly_nb.sweep.host.BOOT", tmp_path / "boot_id")
+    (tmp_path / "boot_id").write_text("this\n")
+    (folder / "boot").write_text(f"{boot} 1")
+    opening = Opening(
+        "c",
+        "paris",
+        lab._bench.environment,
+        milestones=None,
+        keep_personal=False,
+        ca_file=None,
+        schedule=Schedule("constant", 1, rate_per_s=1.0),
+        outstanding=((7, "lease", 1),),
+        app_id=simulator.app_id,
+    )
+    host = Host("r", "paris")
+
+    async def told():
+        await host.open(2, opening)
+        try:
+            return await host.news(2, 0, 0.0)
+        finally:
+            await host.leave(2)
+
+    [(_, entry)] = asyncio.run(told())
+    assert (entry["number"], entry["kind"], entry["why"]) == (7, kind, why)
+
+
 def test_the_number_of_an_epoch_only_grows(tmp_path):
     path = tmp_path / "epoch"
     assert read_number(path) == 0
@@ -118,6 +162,7 @@ def hosts_of(address, workers):
     """What a cluster says of its hosts, asked on the loop that runs."""
 
     class Client:
+        status = "running"
         scheduler = Scheduler(address, {a: {"name": name} for a, name in workers.items()})
 
     async def ask():
