@@ -83,7 +83,6 @@ def test_a_planted_address_is_written_down_nowhere(
             merchant.page = status, f"<html><title>No</title><body>{repeated}</body></html>"
             made.append(lab.place(order, card, isolated=isolated))
     recs = fnb.Recordings(made)
-    assert len(recs.events) == 5 * len(ECHOES)
     assert "zoë" in str(recs.events["data"].tolist()).lower()
     assert set(recs.headers["name"]) > {"x-firmly-note", "x-firmly-quoted", "server", "via"}
     written = [recs.headers.to_csv(), str(recs.orders["proxies"].tolist())]
@@ -130,7 +129,7 @@ def test_a_planted_address_is_written_down_nowhere(
         for said in (text, quote(text), json.dumps(text)):
             found = [trace for trace in TRACES if trace in said.lower()]
             assert not found, said[max(0, said.lower().index(found[0]) - 300) :][:600]
-    assert len(journals) == len(made)
+    assert (len(journals), len(journals.events)) == (len(made), 5 * len(ECHOES))
     assert set(journals.orders["domain"]) == {SHOP}
 
 
