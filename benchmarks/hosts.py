@@ -47,7 +47,8 @@ random moments (seed {seed}) one of these happened:
 {kinds}
 
 A frozen host was stopped with its recorder (SIGSTOP), some of them past the end of their leases.
-{network} A coordinator was killed (SIGKILL) and resumed; the whole run took {parts} parts.
+{network}
+A coordinator was killed (SIGKILL) and resumed; the whole run took {parts} parts.
 
 | | orders |
 | --- | ---: |

@@ -1014,7 +1014,7 @@ The scheduler is not reached, or no Dask worker has joined it.
 Start scheduler and Dask workers first, and pass a connected client.
 
 FNB543 No host can place orders
-Each host needs this version of firmly-nb, an app id, a folder to write in, and the API.
+Scheduler and hosts need this version of firmly-nb. A host also needs an app id and a disk.
 The message says what each lacks. Mend one of them, and begin again.
 
 FNB544 Not for several machines

@@ -246,9 +246,10 @@ class Cluster:
         self._kept.clear()
 
     async def _on_loop(
-        self, make: Callable[[], Coroutine[Any, Any, Result]], within_s: float = CALL_S
+        self, make: Callable[[], Coroutine[Any, Any, Result]], within_s: float | None = None
     ) -> Result:
         """Run something on the client's loop; whatever goes wrong there is a lost host."""
+        within_s = CALL_S if within_s is None else within_s
 
         async def bounded() -> Result:
             async with asyncio.timeout(within_s):

@@ -282,7 +282,8 @@ class Fleet(Sender):
             text = f"The scheduler is not reached: {lost}. Nothing was sent. Start it again."
             raise coded_error(FleetError, "FNB542", text) from None
         if why := _other_version(there):
-            raise coded_error(FleetError, "FNB543", f"The scheduler has {why} there.")
+            text = f"The scheduler has {why}. Install the same version there."
+            raise coded_error(FleetError, "FNB543", text)
         if not found:
             text = "The cluster has no worker. Start one, such as dask worker ADDRESS --name paris."
             raise coded_error(FleetError, "FNB542", text)
@@ -362,7 +363,7 @@ class Fleet(Sender):
         if address is None:
             raise HostLost("it is not in the cluster")
         if why := _other_version(await self.cluster.version_at(address)):
-            raise HostLost(f"it has {why}")
+            raise HostLost(f"it has {why}: install the same version")
         link.actor = await self.cluster.actor(link.name, address)
         link.address = address
         link.about |= await self.cluster.call(link.actor, "describe", within_s=CALL_S)
@@ -725,7 +726,7 @@ def _other_version(there: str) -> str:
     """Say which version is there if it is not the one here: it may read a lease otherwise."""
     here = version(PACKAGE)
     has = f"{PACKAGE} {there}" if there != "no" else f"no {PACKAGE}"
-    return "" if there == here else f"{has}, here is {here}. Install the same version"
+    return "" if there == here else f"{has}, here is {here}"
 
 
 def _notes(links: Iterable[Link]) -> list[str]:

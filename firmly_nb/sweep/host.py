@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 CARD_VARIABLE = "FIRMLY_CARD"
 # A coordinator that was heard of so lately is alive: another one has to wait, or is refused.
 HEARD_NS = 5_000_000_000
+FORGOTTEN_NS, FORGOTTEN_CHECK_S = 600_000_000_000, 10.0
 CALIBRATION_EVENTS = 40
 MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
 EPOCH, HELD = "epoch", "recorder.lock"
@@ -256,6 +257,7 @@ class Station:
         self._news: deque[tuple[int, dict[str, Any]]] = deque()
         self._serial = 0
         self._has_news = asyncio.Event()
+        self._watching = asyncio.create_task(self._leave_when_forgotten())
 
     async def take_over(
         self, epoch: int, opening: Opening, heard_of: int, booted_in: int
@@ -360,8 +362,19 @@ class Station:
             if not self.sender.recall(number):
                 task.cancel()
 
+    async def _leave_when_forgotten(self) -> None:
+        """End the recorder once its coordinator has died and nobody resumes the run.
+
+        Who does so later opens another one: the journals have all that is known.
+        """
+        while self._tasks or monotonic_ns() - self.heard_ns < FORGOTTEN_NS:  # noqa: ASYNC110 - waits for a time
+            await asyncio.sleep(FORGOTTEN_CHECK_S)
+        await self.leave()
+
     async def leave(self) -> None:
         """Close everything."""
+        if self._watching is not asyncio.current_task():
+            self._watching.cancel()
         self.sender.pace.stopping.set()
         await self.take_back(None, close=True)
         if self._tasks:

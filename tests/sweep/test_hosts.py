@@ -259,6 +259,7 @@ def test_a_cluster_that_is_gone_is_followed_by_another_one(
     with cluster() as first, distributed.Client(first.address, set_as_default=False) as client:
         sweep = begun(lab, until, on=client, run_id="gone")
         monkeypatch.setattr(fleet, "PATIENCE_S", 2.0)
+        monkeypatch.setattr(cluster_module, "CALL_S", 2.0)
         first.processes["scheduler"].kill()
         sweep.wait()
     assert sweep.progress.state == "stopped"

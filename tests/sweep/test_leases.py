@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -18,7 +19,7 @@ from firmly_nb.recorder.recorder import Lease
 from firmly_nb.recorder.records import Start
 from firmly_nb.sweep.cluster import Cluster, is_encrypted
 from firmly_nb.sweep.fleet import FleetError, Intents
-from firmly_nb.sweep.host import Host, Opening
+from firmly_nb.sweep.host import Host, Opening, _stations
 from firmly_nb.sweep.pace import Schedule
 from firmly_nb.wire.stamps import monotonic_ns
 
@@ -76,6 +77,33 @@ def test_a_run_that_is_taken_over_between_start_and_request_sends_nothing(lab, s
     assert rec.request_id not in {line["request_id"] for line in simulator.truth()}
 
 
+def opening_of(lab, simulator, **more):
+    return Opening(
+        "c",
+        "paris",
+        lab._bench.environment,
+        milestones=None,
+        keep_personal=False,
+        ca_file=None,
+        schedule=Schedule("constant", 1, rate_per_s=1.0),
+        app_id=simulator.app_id,
+        **more,
+    )
+
+
+def test_a_host_of_whose_coordinator_nothing_is_heard_ends_its_recorder(
+    lab, simulator, tmp_path, monkeypatch, until
+):
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path))
+    monkeypatch.setattr("firmly_nb.sweep.host.FORGOTTEN_CHECK_S", 0.01)
+    asyncio.run(Host("r", "lima").open(1, opening_of(lab, simulator)))
+    station = _stations["r", "lima"]
+    recorder = station.bench.worker().pid
+    monkeypatch.setattr("firmly_nb.sweep.host.FORGOTTEN_NS", 0)
+    until(lambda: not Path(f"/proc/{recorder}").exists(), "the end of the recorder")
+    assert ("r", "lima") not in _stations
+
+
 @pytest.mark.parametrize(
     ("heard_of", "boot", "kind", "why"),
     [
@@ -94,17 +122,7 @@ def test_a_host_that_lost_what_it_wrote_does_not_say_that_nothing_was_sent(
     monkeypatch.setattr("firmly_nb.sweep.host.BOOT", tmp_path / "boot_id")
     (tmp_path / "boot_id").write_text("this\n")
     (folder / "boot").write_text(f"{boot} 1")
-    opening = Opening(
-        "c",
-        "paris",
-        lab._bench.environment,
-        milestones=None,
-        keep_personal=False,
-        ca_file=None,
-        schedule=Schedule("constant", 1, rate_per_s=1.0),
-        outstanding=((7, "lease", 1),),
-        app_id=simulator.app_id,
-    )
+    opening = opening_of(lab, simulator, outstanding=((7, "lease", 1),))
     host = Host("r", "paris")
 
     async def told():
