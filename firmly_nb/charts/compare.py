@@ -386,7 +386,7 @@ def _curve_axis(
     limits = [limit.ms * 1.1 for limit in _limits(found)]
     end = max([longest if longest <= OUTLIER * most else 1.15 * most, *limits])
     beyond = both[both > end]
-    axis = time_axis(np.append(both[both <= end], end), measure_name(measure))
+    axis = time_axis(np.append(both[both <= end], end), measure_name(measure), from_zero=False)
     if not len(beyond):
         return axis, ""
     n = count(len(beyond), "order")

@@ -108,7 +108,7 @@ def ecdf(
         "confidence band of the whole curve (Dvoretzky-Kiefer-Wolfowitz), for independent orders."
         f"{_left_out(through, by_merchant=by_merchant)}",
         extra={
-            "xaxis": time_axis(x, measure_name(measure)),
+            "xaxis": time_axis(x, measure_name(measure), from_zero=False),
             "yaxis": share_axis(),
             "hovermode": "closest",
         },

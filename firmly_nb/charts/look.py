@@ -214,7 +214,9 @@ def is_wide(values: ArrayLike) -> bool:
     return bool(len(found)) and float(found.max() / found.min()) >= LOG_FROM_RATIO
 
 
-def time_axis(values: ArrayLike, title: str, *, log: bool | None = None) -> dict[str, Any]:
+def time_axis(
+    values: ArrayLike, title: str, *, log: bool | None = None, from_zero: bool = True
+) -> dict[str, Any]:
     """Return an axis of times in ms, logarithmic where they span a decade.
 
     Parameters
@@ -225,12 +227,25 @@ def time_axis(values: ArrayLike, title: str, *, log: bool | None = None) -> dict
         What they are; the unit is added.
     log
         To decide otherwise.
+    from_zero
+        Whether a linear axis begins at 0, as lengths of bars need. If not, it begins near the first
+        value where half of it and more would be empty.
+
+    Examples
+    --------
+    >>> time_axis([470, 600], "time")["range"]
+    [0, 630.0]
+    >>> time_axis([470, 600], "time", from_zero=False)["range"]
+    [463.5, 606.5]
     """
     found = positive(values)
     log = is_wide(found) if log is None else log
     if not log or not len(found):
-        top = float(found.max()) * 1.05 if len(found) else 1.0
-        return {"title": {"text": f"{title}, ms"}, "range": [0, top], "tickformat": ",~f"}
+        low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 1 / 1.05)
+        room = (high - low) / 20
+        is_near = not from_zero and low > (high - low) > 0
+        ends = [low - room, high + room] if is_near else [0, high * 1.05]
+        return {"title": {"text": f"{title}, ms"}, "range": ends, "tickformat": ",~f"}
     return log_axis(found, f"{title}, ms", room=1.15)
 
 
