@@ -773,7 +773,7 @@ class Recordings(Sequence[Recording]):
         if ends is None:
             return claims(self.cart_events, self.stages, self.orders).table
         orders, events = ends.noted
-        return claims(events, ends.stages, orders).table
+        return claims(events, ends.looked_at()[0], orders).table
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id.
@@ -999,8 +999,13 @@ class Recordings(Sequence[Recording]):
         if (level, ps) not in self._latency:
             from firmly_nb.latency.summary import summary
 
-            ends = self.ends
-            found = summary(ends.events, ends.stages, self._order_times, level, ps)
+            ends = self._selection.ends
+            if ends is None:
+                found = summary(self.events, self.stages, self.orders, level, ps)
+            else:
+                orders = ends.latency_times()
+                stages, events = ends.looked_at()
+                found = summary(events, stages, orders, level, ps)
             self._latency[level, ps] = found
         return self._latency[level, ps]
 

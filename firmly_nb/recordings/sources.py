@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
+from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.stages import (
     STAGES,
     STORED_STAGES,
@@ -21,6 +22,7 @@ from firmly_nb.latency.stages import (
     last_arrivals,
     stage_columns,
 )
+from firmly_nb.outcomes import CANCELLED
 from firmly_nb.recorder.records import Recorded
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from firmly_nb.latency.stages import StageColumns
+    from firmly_nb.latency.columns import Reads
+    from firmly_nb.latency.stages import StageBlocks, StageColumns
     from firmly_nb.recorder.records import Event
 
     Rows = NDArray[np.int64]
@@ -132,6 +135,17 @@ ORDER_TIMES = Table(
             "clock",
             "scheduled_time_to_order_placed_ms",
         }
+    ),
+)
+
+# A table of times needs these only of orders that were cancelled, or if none was placed.
+LATENCY_TIMES = Table(
+    "latency_times",
+    ORDER_ENDS.row,
+    tuple(
+        column
+        for column in ORDER_TIMES.columns
+        if column.name not in {"time_to_failure_ms", "order_latency_ms"}
     ),
 )
 
@@ -295,6 +309,9 @@ class Source(Protocol):
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return ``STAGE_ENDS`` and ``EVENT_COUNTS``, with the same numbers."""
 
+    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame | StageBlocks, pd.DataFrame | Reads]:
+        """Return the same, of very many orders one stage after the other and counts alone."""
+
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return ``ORDER_NOTES``, and ``EVENT_NOTES`` of events with a caveat, numbered so too."""
 
@@ -377,6 +394,10 @@ class Held:
         n_events = np.array([len(events) for events in own], np.int32)
         shared = np.array([sum(e.coalesced for e in events) for events in own], np.int32)
         return stage_ends(self._stages(rows)), event_counts(n_events, shared)
+
+    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the same tables: these are in memory anyway."""
+        return self.stage_and_event_ends(rows)
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders and events."""
@@ -640,6 +661,20 @@ class _Ends:
         found = [source.order_ends(rows, ORDER_TIMES) for source, rows in self._split]
         return self._joined(ORDER_TIMES, found)
 
+    def latency_times(self) -> pd.DataFrame:
+        """Return ``LATENCY_TIMES``, or with further columns if these are needed or at hand."""
+        if {"orders", "order_times"} & set(vars(self)):
+            return self.order_times
+        found = self._joined(
+            LATENCY_TIMES, [source.order_ends(rows, LATENCY_TIMES) for source, rows in self._split]
+        )
+        is_placed = found["time_to_order_placed_ms"].notna().any()
+        return (
+            self.order_times
+            if is_value(found["outcome"], CANCELLED).any() or not is_placed
+            else found
+        )
+
     @property
     def stages(self) -> pd.DataFrame:
         """Table ``STAGE_ENDS``."""
@@ -649,6 +684,13 @@ class _Ends:
     def events(self) -> pd.DataFrame:
         """Table ``EVENT_COUNTS``."""
         return self._stages_and_events[1]
+
+    def looked_at(self) -> tuple[pd.DataFrame | StageBlocks, pd.DataFrame | Reads]:
+        """Return stages and events for one look at each: all of them need not be in memory."""
+        if "_stages_and_events" in vars(self) or len(self._split) > 1:
+            return self._stages_and_events
+        [(source, rows)] = self._split
+        return source.stage_blocks(rows)
 
     @cached_property
     def noted(self) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -48,6 +48,7 @@ from firmly_nb.recordings.figures import (
     order_ends,
     order_notes,
     stage_and_event_ends,
+    stage_blocks,
     stored_stages,
 )
 from firmly_nb.recordings.sources import (
@@ -82,6 +83,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.columns import Reads
+    from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.recorder.records import Record, Recorded
     from firmly_nb.recordings.sources import OneOrder
     from firmly_nb.store.files import Digest, Manifest
@@ -173,7 +176,7 @@ class Stored:
             order = self._row(part.orders, position, ORDER_PARTS)
             return recorded_of(order, self._event_rows(part, position))
         except DAMAGED as error:
-            found = part.index["recording_id"][position].as_py()
+            found = self._set.recording_ids[row].as_py()
             raise coded_error(
                 StoreError,
                 "FNB404",
@@ -323,6 +326,10 @@ class Stored:
     def stage_and_event_ends(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
         return stage_and_event_ends(self._set, rows)
+
+    def stage_blocks(self, rows: Positions) -> tuple[StageBlocks, Reads]:
+        """Return the stages one after the other, and what events count."""
+        return stage_blocks(self._set, rows)
 
     def notes_of(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders and events."""

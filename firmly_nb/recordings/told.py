@@ -271,6 +271,10 @@ class ToldSource:
         columns = {n: _used(self._orders[n].array.take(rows)) for n in table.names[1:]}
         return compact(table, columns | {"recording_id": np.arange(len(rows))})
 
+    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the same tables: there are no more than those."""
+        return self.stage_and_event_ends(rows)
+
     def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what figures need of stages and events."""
         given = self._some(rows)
