@@ -215,7 +215,7 @@ class Doubts:
 
 
 class _Doubted(NamedTuple):
-    """How many times of a stage say nothing, of how many that there are."""
+    """Number of times of a stage that say nothing, and of all that there are."""
 
     first: tuple[int, int]
     name: str

@@ -434,12 +434,12 @@ class StageBlock(NamedTuple):
 
     @property
     def first(self) -> tuple[int, int]:
-        """Where it came first: an order, and a place in that."""
+        """Place where it came first: an order, and a place in that."""
         return min(self.ends.values())
 
     @property
     def own_reasons(self) -> NDArray[np.int8]:
-        """Why durations say nothing, as far as each tells it alone; see ``Voided.reasons``."""
+        """Reasons why durations say nothing, as far as each tells it alone; see ``Voided``."""
         return own_reasons(self.duration_ms, self.uncertainty_us, self.coalesced)
 
 

@@ -197,7 +197,7 @@ def latency_table(
 
 
 class _Orders:
-    """What the rows of all stages need of the orders, looked at once."""
+    """Facts of the orders that the rows of all stages need, looked at once."""
 
     def __init__(self, orders: pd.DataFrame) -> None:
         self.counted = ~is_value(orders["outcome"], CANCELLED)
@@ -263,7 +263,7 @@ def parts_of(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -
 
 
 class _Stage(NamedTuple):
-    """What is said of a stage; its times themselves are let go."""
+    """Facts of a stage that are told; its times themselves are let go."""
 
     name: str
     n: int

@@ -24,9 +24,11 @@ from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     ORDER_NOTES,
     STAGE_ENDS,
+    as_declared,
     compact,
     event_counts,
     parquet,
+    plain_texts,
 )
 from firmly_nb.store.columns import at_once, failed, read_rows
 from firmly_nb.store.schema import (
@@ -306,6 +308,17 @@ def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Reads]
     return found, found.reads()
 
 
+def stages_relation(stored_set: StoredSet, connection: Any) -> Any:
+    """Return the stages of a set as a DuckDB relation: its files, and what is in none."""
+    files = stage_files(stored_set)
+    nothing = arrow_schema(STORED_STAGES).empty_table()
+    made = plain_texts(pa.concat_tables([nothing, *files.tables]).unify_dictionaries())
+    found = as_declared(connection.from_arrow(made), "stages")
+    if not files.paths:
+        return found
+    return as_declared(parquet(files.paths, connection), "stages").union(found)
+
+
 def stored_stages(stored_set: StoredSet, rows: Rows) -> StageColumns:
     """Return the columns of ``STAGES`` of some recordings of a set."""
     return _Stages(stored_set, rows).whole()
@@ -357,7 +370,7 @@ class _Stages:
 
     @cached_property
     def _counted(self) -> dict[str, _Counted]:
-        """How often there is each stage in the set, with what ends it and the events counted."""
+        """Number of times that the set has each stage, with its ends and the events counted."""
         sums = "count(*), sum(n_events), sum(n_coalesced), count_if(n_events > 0)"
         found: dict[str, _Counted] = {}
         for view in self._views:
@@ -526,7 +539,7 @@ class _Stages:
 
 
 class _Counted(NamedTuple):
-    """Ends of a stage; how often there is one, its orders' events, coalesced ones, and orders."""
+    """Ends of a stage; its number, events of its orders, coalesced ones, and orders with events."""
 
     ends: list[str]
     counts: NDArray[np.int64]
@@ -542,7 +555,7 @@ class _Batch:
     def read_with(
         self, stage: str, size: int, read: Callable[[list[str]], Iterator[StageBlock]]
     ) -> Iterator[StageBlock]:
-        """Add a stage; if there is no room for it those before are read first."""
+        """Return the stages that are read before there is room for one more, which is added."""
         if self._stages and self._size + size > AT_ONCE:
             yield from self.rest(read)
         self._stages.append(stage)
@@ -572,7 +585,7 @@ class _Placed:
 
     @property
     def is_once(self) -> bool:
-        """Whether no order was put twice."""
+        """True if no order was put twice."""
         return int(np.count_nonzero(self._columns[2])) == self.count
 
     def block(self) -> StageBlock:

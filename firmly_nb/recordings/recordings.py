@@ -1480,16 +1480,16 @@ class Recordings(Sequence[Recording]):
         Parameters
         ----------
         table
-            ``"events"``, ``"orders"`` or ``"headers"``. Of a saved set it is its files, with the
-            columns that docs/tables.md lists for them (``data`` is JSON text); of others the table
-            in memory.
+            ``"events"``, ``"orders"``, ``"stages"`` or ``"headers"``. Of a saved set it is its
+            files, with the columns that docs/tables.md lists for them (``data`` is JSON text); of
+            others the table in memory.
         connection
             A DuckDB connection; by default DuckDB's own.
 
         Returns
         -------
         duckdb.DuckDBPyRelation
-            One row an event, an order or a header, in no order.
+            One row an event, an order, a stage or a header, in no order.
 
         Raises
         ------

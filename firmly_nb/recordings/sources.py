@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
+    import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
     from numpy.typing import NDArray
 
     from firmly_nb.latency.columns import Reads
@@ -414,8 +415,10 @@ class Held:
         from firmly_nb.store.schema import arrow_of, arrow_table
         from firmly_nb.store.write import stored_rows
 
-        if table == "headers":
-            return connection.from_arrow(arrow_of(HEADERS, self.headers(rows)))
+        if table in {"headers", "stages"}:
+            frame = self.headers(rows) if table == "headers" else self.stages(rows)
+            made = plain_texts(arrow_of(RELATIONS[table], frame))
+            return as_declared(connection.from_arrow(made), table)
         made = [stored_rows(order, {}, keep_personal=True) for order in self._recorded(rows)]
         events = [row for _, rows in made for row in rows]
         found = [order for order, _ in made] if table == "orders" else events
@@ -740,7 +743,7 @@ class _Ends:
 # Tables as DuckDB relations: the files of a saved set are asked where they lie.
 
 
-RELATIONS = {"events": EVENTS, "orders": ORDERS, "headers": HEADERS}
+RELATIONS = {"events": EVENTS, "orders": ORDERS, "stages": STAGES, "headers": HEADERS}
 NOW = "judged now: "  # no column of a table begins so
 PATTERN = re.compile(r"[*?\[]")
 
@@ -782,6 +785,14 @@ def _headers(orders: Any) -> Any:
         "from_json(json_extract(\"end\", '$.headers'), '[[\"VARCHAR\"]]') END) AS header"
     )
     return ends.project("recording_id, header[1] AS name, header[2] AS value")
+
+
+def plain_texts(table: pa.Table) -> pa.Table:
+    """Return a table whose texts are no categories: DuckDB gives these types of their own."""
+    import pyarrow as pa
+
+    kinds = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
+    return table.cast(pa.schema(zip(table.column_names, kinds, strict=True)))
 
 
 def as_declared(found: Any, table: str) -> Any:

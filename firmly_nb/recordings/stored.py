@@ -49,6 +49,7 @@ from firmly_nb.recordings.figures import (
     order_notes,
     stage_and_event_ends,
     stage_blocks,
+    stages_relation,
     stored_stages,
 )
 from firmly_nb.recordings.sources import (
@@ -347,13 +348,16 @@ class Stored:
 
     def relation(self, table: str, rows: Positions, connection: Any) -> Any:
         """Return the files of a table as a relation, of these rows only."""
-        # Headers stand in the ends of the orders.
-        paths = self._set.checked_paths("orders" if table == "headers" else table)
-        if not paths:
-            nothing = arrow_schema({**TABLES, "headers": HEADERS}[table]).empty_table()
-            return as_declared(connection.from_arrow(nothing), table)
-        judged = self._judged_ids(rows) if table == "orders" else None
-        found = files_relation(paths, table, connection, judged)
+        if table == "stages":
+            found = stages_relation(self._set, connection)
+        else:
+            # Headers stand in the ends of the orders.
+            paths = self._set.checked_paths("orders" if table == "headers" else table)
+            if not paths:
+                nothing = arrow_schema({**TABLES, "headers": HEADERS}[table]).empty_table()
+                return as_declared(connection.from_arrow(nothing), table)
+            judged = self._judged_ids(rows) if table == "orders" else None
+            found = files_relation(paths, table, connection, judged)
         if len(rows) == len(self._set):
             return found
         ids = pa.table({"recording_id": self._set.recording_ids.take(pa.array(rows))})

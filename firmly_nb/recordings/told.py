@@ -15,7 +15,7 @@ import pandas as pd
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.latency.columns import categorical
-from firmly_nb.latency.stages import Arrivals, last_arrivals, stage_columns
+from firmly_nb.latency.stages import STAGES, Arrivals, last_arrivals, stage_columns
 from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.recorder.records import End, Event, Recorded, Start, Told
 from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, HEADERS, ORDERS
@@ -27,6 +27,7 @@ from firmly_nb.recordings.sources import (
     compact,
     event_counts,
     numbered,
+    plain_texts,
     stage_ends,
 )
 
@@ -293,6 +294,9 @@ class ToldSource:
 
         if table == "events":
             return as_declared(connection.from_arrow(arrow_of(EVENTS, self.events(rows))), table)
+        if table == "stages":
+            stages = plain_texts(arrow_of(STAGES, self.stages(rows)))
+            return as_declared(connection.from_arrow(stages), table)
         if table == "headers":
             return connection.from_arrow(arrow_of(HEADERS, self.headers(rows)))
         orders = self.orders(rows)
