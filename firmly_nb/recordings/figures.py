@@ -1,7 +1,7 @@
 """Statistics' input from a saved set: its columns, as numbers, asked of DuckDB.
 
 The full tables are for looking at orders; those of ten million would not fit into memory. Figures
-are made of the stages that lie in the set, one stage at a time, so that events need not be read.
+are made of the stages that lie in the set, few at a time, so that events need not be read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from firmly_nb.display.text import count
 from firmly_nb.latency.columns import Reads, categorical, is_value
 from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns
 from firmly_nb.recorder.records import End, decode
-from firmly_nb.recorder.tables import unfinished
+from firmly_nb.recorder.tables import EVENTS, unfinished
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     ORDER_NOTES,
@@ -27,12 +27,11 @@ from firmly_nb.recordings.sources import (
     as_declared,
     compact,
     event_counts,
+    files_relation,
     parquet,
     plain_texts,
 )
-from firmly_nb.store.columns import at_once, failed, read_rows
 from firmly_nb.store.schema import (
-    STORED_EVENTS,
     arrow_schema,
     conform,
     series,
@@ -47,15 +46,13 @@ if TYPE_CHECKING:
 
     from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.schema import Column, Table
-    from firmly_nb.store.columns import Part, PartFile, StoredSet
+    from firmly_nb.store.columns import StoredSet
 
     Numbers = NDArray[np.int32]
     Rows = NDArray[np.signedinteger[Any]]
 
-FEW = 8  # of so many orders of a part one: not worth reading all of it
 NOTED = r'"unfinished_bytes":[1-9]|"clock_step_us":-?(?:[1-9]|0\.[0-9]*[1-9])'
-# What events held is read for older sets; of more events that would take too long.
-MOST_SEARCHED, SEARCHED_AT_ONCE = 100_000, 2_000
+MOST_SEARCHED = 100_000  # events of an older set; to read what more held would take too long
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
 MEMORY = "1GB"  # of DuckDB, whatever the size of the set: columns go on as they are read
 BATCH = 122_880  # rows
@@ -235,65 +232,71 @@ def order_notes(stored_set: StoredSet, rows: Rows, judged: Judged | None) -> pd.
 
 def event_notes(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
     """Return ``EVENT_NOTES`` of the events of some recordings that there is a caveat about."""
-    names = EVENT_NOTES.names[1:]
-    which, own = _own_milestones(stored_set, rows)
-
-    def read(one: tuple[Part, Numbers]) -> pd.DataFrame:
-        part, numbers = one
-        chosen = np.flatnonzero(numbers >= 0)
-        table, owner = _columns(stored_set, part, chosen, [*names, "cart_id"])
-        orders = numbers[chosen][owner]
-        found: dict[str, Any] = {c.name: series(table[c.name], c) for c in EVENT_NOTES.columns[1:]}
-        if part.events is not None and not part.events.has("unread"):
-            positions = np.flatnonzero(pc.is_null(table["cart_id"]).to_numpy())
-            found["unread"] = _why_unread(stored_set, part, chosen, positions, (which[orders], own))
-        noted = compact(EVENT_NOTES, found | {"recording_id": orders})
-        kept = noted["unread"].notna().to_numpy() | is_value(noted["clock"], "user")
-        return noted[kept]
-
-    return EVENT_NOTES.concat(_of_parts(stored_set, rows, read))
+    parts = stored_set.parts_with_events()
+    old = [path for path, part in parts.items() if not part.has("unread")]
+    new = [path for path in parts if path not in old]
+    names = ["recording_id", *EVENT_NOTES.names[1:]]
+    found = [conform(pa.table({}), EVENTS, names)]
+    connection = connected()
+    # An older version did not say of a cart whether it was read; what has none may not have been.
+    for paths, where in ((new, "unread IS NOT NULL"), (old, "cart_id IS NULL")):
+        if paths:
+            asked = files_relation(paths, "events", connection)
+            asked = asked.filter(f"{where} OR clock = 'user'").project(", ".join(names))
+            found.append(conform(asked.to_arrow_table(), EVENTS, names))
+    noted = pa.concat_tables(found).combine_chunks()
+    if not len(noted):
+        return EVENT_NOTES.empty()
+    ids = stored_set.recording_ids.take(pa.array(rows)).combine_chunks()
+    numbers = pc.fill_null(pc.index_in(noted["recording_id"], value_set=ids), -1).to_numpy()
+    seqs = noted["seq"].to_numpy()
+    in_order = np.lexsort((seqs, numbers))
+    in_order = in_order[numbers[in_order] >= 0]
+    noted, numbers = noted.take(pa.array(in_order)), numbers[in_order].astype(np.int32)
+    columns: dict[str, Any] = {c.name: series(noted[c.name], c) for c in EVENT_NOTES.columns[1:]}
+    if old and len(numbers):
+        unread = _why_unread(stored_set, rows, old, noted, numbers)
+        columns["unread"] = columns["unread"].astype("object").where(unread.isna(), unread)
+    kept = columns["unread"].notna().to_numpy() | is_value(columns["clock"], "user")
+    found_notes: pd.DataFrame = compact(EVENT_NOTES, columns | {"recording_id": numbers})[kept]
+    return found_notes
 
 
 def _why_unread(
-    stored_set: StoredSet,
-    part: Part,
-    chosen: Rows,
-    positions: NDArray[np.intp],
-    milestones: tuple[NDArray[np.intp], list[tuple[str, ...]]],
-) -> pd.Categorical[Any]:
-    """Say which carts of a part that an older version wrote were not read; a null stands for none.
+    stored_set: StoredSet, rows: Rows, paths: Sequence[str], noted: pa.Table, numbers: Numbers
+) -> pd.Series[Any]:
+    """Say which carts that an older version wrote were not read; a null stands for none.
 
     Parameters
     ----------
-    stored_set, part, chosen
-        The set, its part, and which orders of it.
-    positions
-        Which of their events have no cart; all others were read.
-    milestones
-        For each event the place of its own event names, -1 for none; and these names.
+    stored_set, rows
+        The set, and which of its recordings.
+    paths
+        Files of events that an older version wrote.
+    noted, numbers
+        Events that have no cart, and the place of each one's order among the recordings.
     """
-    rows, _ = stored_set.positions_of(part).rows(chosen)
-    known: dict[str, int] = {}
-    codes = np.full(len(rows), -1, dtype=np.int32)
-    if len(positions) > MOST_SEARCHED:
+    import pandas as pd
+
+    found = np.full(len(noted), None, dtype=object)
+    connection = connected()
+    mine = pa.table({"recording_id": noted["recording_id"], "seq": noted["seq"]})
+    connection.from_arrow(mine.append_column("row", pa.array(np.arange(len(mine))))).create("mine")
+    asked = files_relation(paths, "events", connection).filter("cart_id IS NULL")
+    asked = asked.join(connection.table("mine"), "recording_id, seq")
+    [(n,)] = asked.aggregate("count(*)").fetchall()
+    if n > MOST_SEARCHED:
         stored_set.warn(
-            f"{stored_set.root}: {count(len(positions), 'event')} of {part.name} were not searched "
-            "for carts that cannot be read. A smaller selection is."
+            f"{stored_set.root}: {count(n, 'event')} were not searched for carts that cannot be "
+            "read. A smaller selection is."
         )
-        positions = positions[:0]
-    which, own = milestones
-    for begin in range(0, len(positions), SEARCHED_AT_ONCE):
-        some = positions[begin : begin + SEARCHED_AT_ONCE]
-        if part.events is None:
-            break
-        table = _at(part.events, rows[some], ["event", "data"])
-        texts, names = table["data"].to_pylist(), table["event"].to_pylist()
-        for position, text, name in zip(some.tolist(), texts, names, strict=True):
+    else:
+        which, own = _own_milestones(stored_set, rows)
+        for at, name, text in asked.project('"row", event, data').fetchall():
             data = None if text is None else orjson.loads(text)
-            mine = own[which[position]] if which[position] >= 0 else None
-            if reason := why_unread(data, name, mine):
-                codes[position] = known.setdefault(reason, len(known))
-    return categorical(codes, list(known))
+            place = which[numbers[at]]
+            found[at] = why_unread(data, name, own[place] if place >= 0 else None)
+    return pd.Series(found, dtype="object")
 
 
 def stage_and_event_ends(stored_set: StoredSet, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -411,13 +414,15 @@ class _Stages:
             # Names of events are given as values: they may hold anything.
             asked = (
                 f"SELECT {', '.join(OF_BLOCKS.values())}, list_position(?, stage) - 1 "  # noqa: S608 - its own names
-                f"FROM {view} WHERE list_contains(?, stage)"
+                f"FROM {view} WHERE stage IN ({', '.join('?' * len(stages))})"
             )
-            for batch in _batches(self._db.sql(asked, params=[stages, stages])):
+            for batch in _batches(self._db.sql(asked, params=[stages, *stages])):
                 row, *columns, codes = (column.to_numpy() for column in batch.columns)
                 numbers = self._number[row]
+                if numbers.min(initial=0) < 0:  # of no order that was asked for
+                    codes = np.where(numbers < 0, -1, codes)
                 for code, placed in enumerate(found):
-                    mine = np.flatnonzero((codes == code) & (numbers >= 0))
+                    mine = np.flatnonzero(codes == code)
                     placed.put(numbers[mine], [values[mine] for values in columns])
         return found
 
@@ -695,46 +700,9 @@ def _joined(blocks: Sequence[_Block], names: Sequence[str]) -> dict[str, Any]:
     return joined | {"recording_id": np.concatenate(numbers)}
 
 
-def _of_parts(
-    stored_set: StoredSet, rows: Rows, read: Callable[[tuple[Part, Numbers]], Any]
-) -> list[Any]:
-    """Read each part that has some of the orders, given their numbers there, -1 for the others."""
-    number = _numbers_of(stored_set, rows)
-    every = zip(stored_set.parts, np.split(number, stored_set.begins[1:]), strict=False)
-    each = [(part, numbers) for part, numbers in every if (numbers >= 0).any()]
-    found = []
-    for one, done in zip(each, at_once(read, each), strict=True):
-        if failed(done):
-            stored_set.leave_out_events(one[0], done)
-        # Without its events a part still has its orders.
-        found.append(read(one) if failed(done) else done)
-    return found
-
-
 def _own_milestones(
     stored_set: StoredSet, rows: Rows
 ) -> tuple[NDArray[np.intp], list[tuple[str, ...]]]:
     """Return for each order the place of its own event names, -1 for none; and these names."""
     column = stored_set.fresh_orders(["milestones"])["milestones"].take(pa.array(rows))
     return own_milestones(column)[:2]
-
-
-def _columns(
-    stored_set: StoredSet, part: Part, chosen: Rows, names: Sequence[str]
-) -> tuple[pa.Table, Rows]:
-    """Read the events of the chosen orders of a part, and the place of each one's order."""
-    rows, owner = stored_set.positions_of(part).rows(chosen)
-    if part.events is None or not len(rows):  # perhaps its ids could not be read
-        return conform(pa.table({}), STORED_EVENTS, names), owner[:0]
-    if len(rows) * FEW < part.events.rows:
-        return _at(part.events, rows, names), owner
-    table = part.events.read(names)
-    if not np.array_equal(rows, np.arange(len(table))):
-        table = table.take(pa.array(rows))
-    return table, owner
-
-
-def _at(file: PartFile, rows: Rows, names: Sequence[str]) -> pa.Table:
-    """Read some rows of a file, in any order."""
-    wanted = np.sort(rows)
-    return read_rows(file, wanted, names).take(pa.array(np.searchsorted(wanted, rows)))

@@ -1514,10 +1514,10 @@ class Recordings(Sequence[Recording]):
 def load(path: str | os.PathLike[str] | None = None) -> Recordings:
     """Load recordings: a saved set, a journal, a HAR file, a folder, or all on this machine.
 
-    Of a saved set only ids are read here; its tables are read when they are asked for, its
-    recordings made one by one. A recording whose process was killed is there with every event that
-    was shown; ``rec.cut_off`` and ``rec.warnings`` say so. Addresses are masked as they were
-    written.
+    Of a saved set only the starts of its orders are read here; its tables are read when they are
+    asked for, its recordings made one by one. A recording whose process was killed is there with
+    every event that was shown; ``rec.cut_off`` and ``rec.warnings`` say so. Addresses are masked
+    as they were written.
 
     Parameters
     ----------

@@ -39,6 +39,7 @@ TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
 MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
 MOST_AT_ONCE = 8
 FEW_GROUPS = 2  # of rows of a file
+NARROW = ("recording_id", "seq", "event", "clock", "uncertainty_us", "unread", "cart_id")
 FEW_FILES = 100  # of more it would be a hundred megabytes
 NOT_KNOWN = int(np.iinfo(np.int64).min)  # a start; pandas' NaT is the same number
 DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
@@ -303,6 +304,19 @@ class StoredSet:
             for part, found in zip(there, checked, strict=True)
             if not failed(found)
         ]
+
+    def parts_with_events(self) -> dict[str, PartFile]:
+        """Return the files of events that can be read, by path."""
+        there = [part for part in self.parts if part.events is not None]
+
+        def look(part: Part) -> None:
+            if part.events is not None:
+                part.events.check()
+                if not part.events.is_known:  # its pages have sums of their own
+                    part.events.read(NARROW)
+
+        self._left_out(there, at_once(look, there))
+        return {str(part.events.path): part.events for part in there if part.events is not None}
 
     def positions_of(self, part: Part) -> EventPositions:
         """Return where the events of each order of a part are, counted from the part's first."""

@@ -253,6 +253,7 @@ def test_the_figures_of_any_orders_are_the_same_from_memory_and_from_a_set(recs,
             expected[:half].compare(expected[half:])
         )
         assert repr(found.slo(1500, 0.9)) == repr(expected.slo(1500, 0.9))
+        assert found.caveats.to_dict("records") == expected.caveats.to_dict("records")
         for verb in ("latency", "outcomes", "funnel"):
             one, other = (getattr(each.by("domain"), verb)() for each in (found, expected))
             assert repr(one) == repr(other)
