@@ -299,10 +299,14 @@ def _why_unread(
     return pd.Series(found, dtype="object")
 
 
-def stage_and_event_ends(stored_set: StoredSet, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return ``STAGE_ENDS`` and ``EVENT_COUNTS`` of some recordings of a set."""
-    found = _Stages(stored_set, rows)
-    return found.ends(), found.event_counts()
+def stored_stage_ends(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
+    """Return ``STAGE_ENDS`` of some recordings of a set."""
+    return _Stages(stored_set, rows).ends()
+
+
+def stored_event_counts(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
+    """Return ``EVENT_COUNTS`` of some recordings of a set."""
+    return _Stages(stored_set, rows).event_counts()
 
 
 def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Reads]:

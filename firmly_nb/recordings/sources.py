@@ -307,8 +307,11 @@ class Source(Protocol):
     def order_ends(self, rows: Rows, table: Table = ORDER_ENDS) -> pd.DataFrame:
         """Return ``ORDER_ENDS``, or a part of it; the numbers are those of the rows from 0."""
 
-    def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return ``STAGE_ENDS`` and ``EVENT_COUNTS``, with the same numbers."""
+    def stage_ends(self, rows: Rows) -> pd.DataFrame:
+        """Return ``STAGE_ENDS``, with the same numbers."""
+
+    def event_counts(self, rows: Rows) -> pd.DataFrame:
+        """Return ``EVENT_COUNTS``, with the same numbers."""
 
     def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame | StageBlocks, pd.DataFrame | Reads]:
         """Return the same, of very many orders one stage after the other and counts alone."""
@@ -389,16 +392,20 @@ class Held:
         """Return what figures need of orders."""
         return numbered(table, self.orders(rows), np.arange(len(rows)))
 
-    def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return what figures need of stages and events."""
+    def stage_ends(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of stages."""
+        return stage_ends(self._stages(rows))
+
+    def event_counts(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of events."""
         own = [order.events for order in self._recorded(rows)]
         n_events = np.array([len(events) for events in own], np.int32)
         shared = np.array([sum(e.coalesced for e in events) for events in own], np.int32)
-        return stage_ends(self._stages(rows)), event_counts(n_events, shared)
+        return event_counts(n_events, shared)
 
     def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the same tables: these are in memory anyway."""
-        return self.stage_and_event_ends(rows)
+        return self.stage_ends(rows), self.event_counts(rows)
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders and events."""
@@ -678,20 +685,21 @@ class _Ends:
             else found
         )
 
-    @property
+    @cached_property
     def stages(self) -> pd.DataFrame:
         """Table ``STAGE_ENDS``."""
-        return self._stages_and_events[0]
+        return self._joined(STAGE_ENDS, [source.stage_ends(rows) for source, rows in self._split])
 
-    @property
+    @cached_property
     def events(self) -> pd.DataFrame:
         """Table ``EVENT_COUNTS``."""
-        return self._stages_and_events[1]
+        found = [source.event_counts(rows) for source, rows in self._split]
+        return self._joined(EVENT_COUNTS, found)
 
     def looked_at(self) -> tuple[pd.DataFrame | StageBlocks, pd.DataFrame | Reads]:
         """Return stages and events for one look at each: all of them need not be in memory."""
-        if "_stages_and_events" in vars(self) or len(self._split) > 1:
-            return self._stages_and_events
+        if {"stages", "events"} <= set(vars(self)) or len(self._split) > 1:
+            return self.stages, self.events
         [(source, rows)] = self._split
         return source.stage_blocks(rows)
 
@@ -701,12 +709,6 @@ class _Ends:
         found = [source.notes_of(rows) for source, rows in self._split]
         orders, events = zip(*found, strict=True)
         return self._joined(ORDER_NOTES, orders), self._joined(EVENT_NOTES, events)
-
-    @cached_property
-    def _stages_and_events(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        found = [source.stage_and_event_ends(rows) for source, rows in self._split]
-        stages, events = zip(*found, strict=True)
-        return self._joined(STAGE_ENDS, stages), self._joined(EVENT_COUNTS, events)
 
     def _joined(self, table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """Put the rows of all sources in the order of the recordings, with their numbers."""

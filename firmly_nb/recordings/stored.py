@@ -47,9 +47,10 @@ from firmly_nb.recordings.figures import (
     event_notes,
     order_ends,
     order_notes,
-    stage_and_event_ends,
     stage_blocks,
     stages_relation,
+    stored_event_counts,
+    stored_stage_ends,
     stored_stages,
 )
 from firmly_nb.recordings.sources import (
@@ -324,9 +325,13 @@ class Stored:
         """Return what figures need of orders."""
         return order_ends(self._set, rows, table)
 
-    def stage_and_event_ends(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return what figures need of stages and events."""
-        return stage_and_event_ends(self._set, rows)
+    def stage_ends(self, rows: Positions) -> pd.DataFrame:
+        """Return what figures need of stages."""
+        return stored_stage_ends(self._set, rows)
+
+    def event_counts(self, rows: Positions) -> pd.DataFrame:
+        """Return what figures need of events."""
+        return stored_event_counts(self._set, rows)
 
     def stage_blocks(self, rows: Positions) -> tuple[StageBlocks, Reads]:
         """Return the stages one after the other, and what events count."""

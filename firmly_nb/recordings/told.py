@@ -272,16 +272,20 @@ class ToldSource:
         columns = {n: _used(self._orders[n].array.take(rows)) for n in table.names[1:]}
         return compact(table, columns | {"recording_id": np.arange(len(rows))})
 
-    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the same tables: there are no more than those."""
-        return self.stage_and_event_ends(rows)
+    def stage_ends(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of stages."""
+        return stage_ends(self._stages(rows))
 
-    def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return what figures need of stages and events."""
+    def event_counts(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of events."""
         given = self._some(rows)
         n_events = np.bincount(given.owner, minlength=len(rows))
         shared = np.bincount(given.owner[given.coalesced], minlength=len(rows))
-        return stage_ends(self._stages(rows)), event_counts(n_events, shared)
+        return event_counts(n_events, shared)
+
+    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the same tables: there are no more than those."""
+        return self.stage_ends(rows), self.event_counts(rows)
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders; of events there are none about their data."""
