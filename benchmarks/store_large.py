@@ -20,11 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.quiet import Foreign
+from firmly_nb.store.files import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +44,11 @@ def grow(source: Path, target: Path, copies: int) -> int:
     [save] = manifest["saves"]
     # The copies are other files, and have no stages yet.
     manifest.pop("sha256", None)
-    save["files"] = {}
     save["parts"] = [
         _copied(source, target, part, number) for number in range(copies) for part in save["parts"]
     ]
+    names = [f"{kind}/{part}" for kind in ("orders", "events") for part in save["parts"]]
+    save["files"] = {name: asdict(Digest.of(target / name)) for name in names}
     for counted in (save, manifest):
         counted["recordings"] *= copies
         counted["events"] *= copies

@@ -8,7 +8,7 @@ durations themselves are left out by ``stages.stage_times``, so that nobody has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,15 +21,16 @@ from firmly_nb.display.text import (
     stated_percent,
 )
 from firmly_nb.display.text import uncertainty as bound
-from firmly_nb.latency.columns import coded, ended_ms, flags, floats, is_value, positions
+from firmly_nb.latency.columns import Reads, ended_ms, floats, is_value, positions
 from firmly_nb.latency.quantiles import estimate
 from firmly_nb.latency.stages import (
     BUFFERED,
     COALESCED,
-    MOST_UNCERTAIN,
     OUT_OF_ORDER,
+    REASONS,
+    Gatherings,
+    blocks_of,
     merchants_of,
-    voided,
 )
 from firmly_nb.outcomes import CANCELLED, EXTERNAL, PLACED, UNKNOWN
 from firmly_nb.schema import Column, Table
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from firmly_nb.latency.stages import Voided
+    from firmly_nb.latency.stages import StageBlock, StageBlocks
 
     Flags = NDArray[np.bool_]
     Floats = NDArray[np.float64]
@@ -106,10 +107,10 @@ class Claims:
 
 
 def claims(
-    events: pd.DataFrame,
-    stages: pd.DataFrame,
+    events: pd.DataFrame | Reads,
+    stages: pd.DataFrame | StageBlocks,
     orders: pd.DataFrame,
-    void: Voided | None = None,
+    doubts: Doubts | None = None,
 ) -> Claims:
     """Return what recordings cannot say.
 
@@ -119,12 +120,12 @@ def claims(
         ``EVENTS``, or those of its columns and rows that are at hand: ``clock`` with
         ``uncertainty_us``, and ``unread`` with ``seq`` and ``event``.
     stages
-        ``STAGES``.
+        ``STAGES``, or stages one by one.
     orders
         Needs ``recording_id``, ``outcome``, ``time_to_order_placed_ms``. A further column of
         ``ORDERS`` that is missing cannot show its caveat.
-    void
-        What ``voided`` says of the stages, if that is known already.
+    doubts
+        What was seen in the stages, if they were looked at already.
 
     Examples
     --------
@@ -138,17 +139,21 @@ def claims(
     """
     if not len(orders):
         return Claims(CAVEATS.empty(), frozenset(), from_planned_start=False)
-    of_stages, buffered = _of_stages(stages, orders, void or voided(stages, orders))
+    if doubts is None:
+        blocks = blocks_of(stages, orders)
+        doubts = Doubts(orders)
+        for block in blocks:
+            doubts.add(block, block.own_reasons)
     late = _late_start(orders)
     found = [
-        *of_stages,
+        *_of_stages(doubts, orders),
         *_of_orders(orders),
         *_of_events(events, orders),
         *([late] if late else []),
     ]
     rows = {one.code: one._asdict() | {"voids": VOIDS[one.code]} for one in found}
     table = CAVEATS.frame([rows[code] for code in VOIDS if code in rows])
-    return Claims(table, buffered, from_planned_start=late is not None)
+    return Claims(table, doubts.gatherings.found().buffered, from_planned_start=late is not None)
 
 
 class _Caveat(NamedTuple):
@@ -157,40 +162,91 @@ class _Caveat(NamedTuple):
     text: str
 
 
-def _of_stages(
-    stages: pd.DataFrame, orders: pd.DataFrame, void: Voided
-) -> tuple[list[_Caveat], frozenset[str]]:
-    """Return the caveats of times of stages, and the merchants that have none."""
-    found = []
-    took_ms = floats(stages["duration_ms"])
-    together = flags(stages, "coalesced")
-    unsure = floats(stages["uncertainty_us"]) / 1000 > MOST_UNCERTAIN * took_ms
-    known = (void.positions >= 0) & (took_ms >= 0)
-    together, unsure = together & known, unsure & known & ~together
-    if (together | unsure).any():
-        why = [
-            *(["begin and end came in one read"] if together.any() else []),
-            *(["the uncertainty is above half of the time"] if unsure.any() else []),
+class Doubts:
+    """Times of stages that say nothing, counted stage by stage.
+
+    Parameters
+    ----------
+    orders
+        The orders.
+    """
+
+    def __init__(self, orders: pd.DataFrame) -> None:
+        self.gatherings = Gatherings(orders)
+        self.lost: list[_Doubted] = []
+        self.backwards: list[_Doubted] = []
+        self.together = self.unsure = False
+        self.several = False
+        self.of_lost, self.of_backwards = np.zeros((2, len(orders)), dtype=bool)
+
+    def add(self, block: StageBlock, own: NDArray[np.int8]) -> None:
+        """Look at a stage.
+
+        Parameters
+        ----------
+        block, own
+            The stage, and its own reasons why durations say nothing.
+        """
+        if not len(block.orders):
+            return
+        self.gatherings.add(block)
+        came = ~np.isnan(block.duration_ms)
+        timed = int(np.count_nonzero(came))
+        self.several = self.several or int(block.orders.max()) > 0
+        lost = np.flatnonzero((own == REASONS.index(COALESCED)) & came)
+        together = block.coalesced[lost]
+        self.together = self.together or bool(together.any())
+        self.unsure = self.unsure or not together.all()
+        backwards = np.flatnonzero(own == REASONS.index(OUT_OF_ORDER))
+        self.of_lost[block.orders[lost]] = True
+        self.of_backwards[block.orders[backwards]] = True
+        self.lost.append(_Doubted(block.first, block.name, len(lost), timed))
+        self.backwards.append(_Doubted(block.first, block.name, len(backwards), timed))
+
+    def named(self, doubted: list[_Doubted]) -> str:
+        """Return the stages of which some times say nothing, in words."""
+        said = [
+            short_name(one.name, LONGEST_NAME)
+            + (f" ({count(one.n)} of {count(one.timed, 'order')})" if self.several else "")
+            for one in sorted(doubted)
+            if one.n
         ]
-        named, n = _stages_named(stages, void.positions, together | unsure)
-        text = f"No time is known for {named}: {', or '.join(why)}."
-        found.append(_Caveat(COALESCED, n, text))
-    if void.buffered:
-        merchants, names = merchants_of(orders)
-        theirs = np.isin(merchants, [names.index(name) for name in void.buffered])
-        hit = theirs & void.gathered
+        return _listed(said)
+
+
+class _Doubted(NamedTuple):
+    """Number of times of a stage that say nothing, and of all that there are."""
+
+    first: tuple[int, int]
+    name: str
+    n: int
+    timed: int
+
+
+def _of_stages(doubts: Doubts, orders: pd.DataFrame) -> list[_Caveat]:
+    """Return the caveats of times of stages."""
+    found = []
+    known = doubts.gatherings.found()
+    if doubts.together or doubts.unsure:
+        why = [
+            *(["begin and end came in one read"] if doubts.together else []),
+            *(["the uncertainty is above half of the time"] if doubts.unsure else []),
+        ]
+        text = f"No time is known for {doubts.named(doubts.lost)}: {', or '.join(why)}."
+        found.append(_Caveat(COALESCED, int(doubts.of_lost.sum()), text))
+    if known.buffered:
+        hit = known.of_buffered & known.gathered
         text = (
             f"No stage has a time{_whose(orders, hit)}: all events of an order came in at most "
             "two reads. The server or a proxy gathered them. The time to the order holds."
             f"{_proxies_named(orders, hit)}"
         )
         found.append(_Caveat(BUFFERED, int(hit.sum()), text))
-    backwards = (void.positions >= 0) & (took_ms < 0)
-    if backwards.any():
-        named, n = _stages_named(stages, void.positions, backwards)
+    if doubts.of_backwards.any():
+        named = doubts.named(doubts.backwards)
         text = f"{named} ended before the milestone that comes first. The times are left out."
-        found.append(_Caveat(OUT_OF_ORDER, n, text))
-    return found, void.buffered
+        found.append(_Caveat(OUT_OF_ORDER, int(doubts.of_backwards.sum()), text))
+    return found
 
 
 def _of_orders(orders: pd.DataFrame) -> Iterator[_Caveat]:
@@ -293,8 +349,10 @@ def _late_start(orders: pd.DataFrame) -> _Caveat | None:
     return _Caveat(LATE_START, late, text)
 
 
-def _of_events(events: pd.DataFrame, orders: pd.DataFrame) -> Iterator[_Caveat]:
+def _of_events(events: pd.DataFrame | Reads, orders: pd.DataFrame) -> Iterator[_Caveat]:
     """Return the caveats that single events tell."""
+    if isinstance(events, Reads):
+        return
     if "unread" in events:
         lost = events[events["unread"].notna().to_numpy(bool)]
         lost = lost.assign(_order=positions(orders, lost))
@@ -342,24 +400,6 @@ def _has(orders: pd.DataFrame, name: str) -> Flags:
         return np.zeros(len(orders), dtype=bool)
     found: Flags = orders[name].notna().to_numpy(bool)
     return found
-
-
-def _stages_named(stages: pd.DataFrame, order_of: NDArray[Any], mask: Flags) -> tuple[str, int]:
-    """Return the stages of a mask with their orders, in words, and how many orders that are."""
-    codes, names = coded(stages["stage"])
-    counts = np.bincount(codes[mask], minlength=len(names))
-    of_all = np.bincount(codes[~np.isnan(floats(stages["duration_ms"]))], minlength=len(names))
-    several = int(order_of.max()) > 0
-    said = [
-        short_name(names[code], LONGEST_NAME)
-        + (
-            f" ({count(int(counts[code]))} of {count(int(of_all[code]), 'order')})"
-            if several
-            else ""
-        )
-        for code in np.flatnonzero(counts).tolist()
-    ]
-    return _listed(said), len(np.unique(order_of[mask]))
 
 
 def _whose(orders: pd.DataFrame, mask: Flags) -> str:

@@ -20,9 +20,10 @@ from firmly_nb.display.text import count, stated_percent
 from firmly_nb.latency.columns import coded
 from firmly_nb.latency.quantiles import (
     Quantile,
-    in_order_for,
+    in_order,
     log_times,
     quantiles_of_sorted,
+    type_7,
     values_needed,
 )
 from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
-    Codes = NDArray[np.intp]
+    Codes = NDArray[np.signedinteger[Any]]
     Rows = NDArray[np.bool_ | np.signedinteger[Any]]
 
 MOST_TESTED = 20_000  # orders, in stretches of neighbours; more would only take time
@@ -120,7 +121,7 @@ def _kinds(orders: pd.DataFrame) -> Codes | None:
     most = int(items.max()) + 1
     kinds = _without_small(merchants * most + items, merchants * most)
     found = _without_small(kinds, np.zeros_like(kinds))
-    return None if (found == found[0]).all() else found
+    return None if (found == found[0]).all() else found.astype(np.int32)
 
 
 def _without_small(kinds: Codes, larger: Codes) -> Codes:
@@ -453,7 +454,11 @@ class Estimates(NamedTuple):
 
 
 def quantiles_over(
-    values: ArrayLike, ps: Iterable[float], units: Units, level: float = 0.95
+    values: ArrayLike,
+    ps: Iterable[float],
+    units: Units,
+    level: float = 0.95,
+    ordered: Floats | None = None,
 ) -> Estimates:
     """Return quantiles with intervals that allow for orders which are not independent.
 
@@ -467,6 +472,8 @@ def quantiles_over(
         Where the orders stand, from ``units_of``.
     level
         How often, at least, such intervals hold the true quantile.
+    ordered
+        The times in order and without nulls, if they were put in order already.
 
     Examples
     --------
@@ -481,34 +488,33 @@ def quantiles_over(
         x, units = x[known], units.of(known)
     wanted = tuple(ps)
     basis = dependence_of_times(x, units)
-    if basis.codes is not None:
-        return Estimates([_over(x, p, basis, basis.codes, level) for p in wanted], basis)
     if basis.unit == "none":
         return Estimates([_no_interval(len(x), p, basis.why, level) for p in wanted], basis)
-    return Estimates(quantiles_of_sorted(in_order_for(x, wanted, level), wanted, level), basis)
+    ordered = in_order(x) if ordered is None else ordered
+    if basis.codes is not None:
+        found = [_over((x, ordered), p, basis, basis.codes, level) for p in wanted]
+        return Estimates(found, basis)
+    return Estimates(quantiles_of_sorted(ordered, wanted, level), basis)
 
 
 def _no_interval(n: int, p: float, why: str, level: float) -> Quantile:
     return Quantile(p, n, math.nan, -math.inf, math.inf, values_needed(p, level), why)
 
 
-def _over(x: Floats, p: float, basis: Dependence, codes: Codes, level: float) -> Quantile:
-    """Return a quantile whose interval rests on batches or runs."""
+def _over(
+    values: tuple[Floats, Floats], p: float, basis: Dependence, codes: Codes, level: float
+) -> Quantile:
+    """Return a quantile whose interval rests on batches or runs, of times and these in order."""
+    x, ordered = values
     n, sizes = len(x), np.bincount(codes)
-    at = (n - 1) * p
-    whole, part = divmod(at, 1)
-    places = [int(whole), min(int(whole) + 1, n - 1)]
-    near = np.partition(x, places)[places]
-    estimate = float(near[0] + part * (near[1] - near[0])) if part else float(near[0])
+    estimate = type_7(ordered, p)
     below = np.bincount(codes, weights=x <= estimate, minlength=len(sizes))
     error = max(error_over(below, sizes), math.sqrt(p * (1 - p) / n))
     # Half of an interval that says nothing is 1: every share is inside.
     half = min(t_factor(level, effective_units(sizes)) * error, 1.0)
     lower, upper = math.floor(n * (p - half)), math.ceil(n * (p + half)) + 1
-    inside = sorted({rank - 1 for rank in (lower, upper) if 1 <= rank <= n})
-    placed = np.partition(x, inside) if inside else x
-    low = float(placed[lower - 1]) if lower >= 1 else -math.inf
-    high = float(placed[upper - 1]) if upper <= n else math.inf
+    low = float(ordered[lower - 1]) if lower >= 1 else -math.inf
+    high = float(ordered[upper - 1]) if upper <= n else math.inf
     closed = lower >= 1 and upper <= n
     why = "" if closed else _short_of(p, half, error, basis, level)
     worth = p * (1 - p) / error**2

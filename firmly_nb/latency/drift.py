@@ -559,8 +559,11 @@ def series(orders: pd.DataFrame, column: str) -> list[Floats]:
     codes = coded(orders["run_id"])[0] if "run_id" in orders else np.zeros(len(x), dtype=np.intp)
     known = ~np.isnan(x) & ~is_value(orders["outcome"], CANCELLED)
     known &= orders["started_at"].notna().to_numpy()
-    by_start = np.lexsort((started, codes))
-    by_start = by_start[known[by_start]]
+    if codes.any() or bool((started[1:] < started[:-1]).any()):
+        by_start = np.lexsort((started, codes))
+        by_start = by_start[known[by_start]]
+    else:
+        by_start = np.flatnonzero(known)
     if not len(by_start):
         return []
     ends = np.flatnonzero(np.diff(codes[by_start])) + 1

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.dependence import Units
+
     Floats = NDArray[np.float64]
 
 ALARM = 0.005  # p value of a rule that tests once
@@ -45,7 +47,7 @@ SPEAKS = 2.576  # of the standardised lag-1 correlation
 FEW = 0.01  # of the orders: so many cancelled ones are the end of a sweep
 
 
-def rules(orders: pd.DataFrame) -> Iterator[str]:
+def rules(orders: pd.DataFrame, units: Units | None = None) -> Iterator[str]:
     """Return the sentences of the rules that fire.
 
     Parameters
@@ -53,11 +55,14 @@ def rules(orders: pd.DataFrame) -> Iterator[str]:
     orders
         Needs ``outcome``, ``time_to_order_placed_ms``, ``started_at``; ``domain``, ``run_id`` and
         ``order_latency_ms`` where there are such.
+    units
+        Where the orders stand, if that is known already.
     """
+    units = units_of(orders) if units is None else units
     yield from _cancelled(orders)
     yield from _merchants(orders)
-    yield from _neighbours(orders)
-    tried = _runs(orders, ~is_value(orders["outcome"], CANCELLED))
+    yield from _neighbours(orders, units)
+    tried = _runs(units, ~is_value(orders["outcome"], CANCELLED))
     yield from _bad_tenth(orders, tried)
     yield from _first_orders(orders, tried)
 
@@ -111,10 +116,10 @@ def _merchants(orders: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _neighbours(orders: pd.DataFrame) -> Iterator[str]:
+def _neighbours(orders: pd.DataFrame, units: Units) -> Iterator[str]:
     placed = _placed(orders)
     times = floats(orders["time_to_order_placed_ms"])[placed]
-    found = dependence_of_times(times, units_of(orders).of(placed))
+    found = dependence_of_times(times, units.of(placed))
     tested = max(min(found.n, MOST_TESTED), 1)
     # Rarer than what decides about intervals, so that it speaks in fewer than one of a hundred.
     if found.correlation + found.runs / tested > SPEAKS / np.sqrt(tested):
@@ -162,14 +167,16 @@ def _bad_tenth(orders: pd.DataFrame, tried: list[NDArray[np.intp]]) -> Iterator[
             return
 
 
-def _runs(orders: pd.DataFrame, wanted: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+def _runs(units: Units, wanted: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
     """Return the positions of the wanted orders of each run, in order of start."""
-    units = units_of(orders, kinds=False)
-    place = np.arange(len(orders)) if units.place is None else units.place
-    runs = np.zeros(len(orders), dtype=np.intp) if units.runs is None else units.runs
     rows = np.flatnonzero(wanted)
-    rows = rows[np.lexsort((place[rows], runs[rows]))]
-    return np.split(rows, np.flatnonzero(np.diff(runs[rows])) + 1) if len(rows) else []
+    if units.place is not None:
+        rows = rows[np.argsort(units.place[rows], kind="stable")]
+    if units.runs is None:
+        return [rows] if len(rows) else []
+    runs = units.runs[rows]
+    by_run = np.argsort(runs, kind="stable")
+    return np.split(rows[by_run], np.flatnonzero(np.diff(runs[by_run])) + 1) if len(rows) else []
 
 
 def _thinned(run: NDArray[np.intp]) -> NDArray[np.intp]:

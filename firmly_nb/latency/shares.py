@@ -255,8 +255,17 @@ def attempted(orders: pd.DataFrame) -> pd.DataFrame:
     return orders[~is_value(orders["outcome"], CANCELLED)]
 
 
-def success_rate(orders: pd.DataFrame, level: float = 0.95) -> Share:
+def success_rate(orders: pd.DataFrame, level: float = 0.95, units: Units | None = None) -> Share:
     """Return the share of attempted orders that were placed.
+
+    Parameters
+    ----------
+    orders
+        Needs ``outcome``; ``run_id``, ``started_at`` where orders may be alike.
+    level
+        The interval's level.
+    units
+        Where the orders stand, if that is known already.
 
     Examples
     --------
@@ -265,19 +274,23 @@ def success_rate(orders: pd.DataFrame, level: float = 0.95) -> Share:
     >>> success_rate(orders).of
     3
     """
-    return share_of_attempted(is_value(orders["outcome"], PLACED), orders, level)
+    return share_of_attempted(is_value(orders["outcome"], PLACED), orders, level, units)
 
 
-def share_of_attempted(flags: NDArray[np.bool_], orders: pd.DataFrame, level: float) -> Share:
+def share_of_attempted(
+    flags: NDArray[np.bool_], orders: pd.DataFrame, level: float, units: Units | None = None
+) -> Share:
     """Return the share of attempted orders that did something; flags of all orders."""
     counted = ~is_value(orders["outcome"], CANCELLED)
-    units = units_of(orders, kinds=False)
+    units = units_of(orders, kinds=False) if units is None else units
     if counted.all():
         return success_over(flags, units, level)
     return success_over(flags[counted], units.of(counted), level)
 
 
-def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+def outcome_table(
+    orders: pd.DataFrame, level: float = 0.95, units: Units | None = None
+) -> pd.DataFrame:
     """Count how orders ended; each share of the attempted ones has its interval.
 
     Parameters
@@ -286,6 +299,8 @@ def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
         Needs ``outcome``; ``run_id``, ``started_at`` where orders may be alike.
     level
         The intervals' level.
+    units
+        Where the orders stand, if that is known already.
 
     Returns
     -------
@@ -304,7 +319,8 @@ def outcome_table(orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     names = [name for name in KNOWN if name == PLACED or name in counts]
     names += sorted(set(counts) - set(KNOWN))
     n = sum(counts.values()) - counts.get(CANCELLED, 0)
-    tries, units, rows = codes, units_of(orders, kinds=False), []
+    units = units_of(orders, kinds=False) if units is None else units
+    tries, rows = codes, []
     if CANCELLED in present:
         counted = codes != present.index(CANCELLED)
         tries, units = codes[counted], units.of(counted)

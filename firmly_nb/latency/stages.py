@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -363,6 +363,7 @@ def _block(found: LastArrivals, labels: dict[str, int]) -> list[NDArray[Any]]:
 BUFFERED, OUT_OF_ORDER, COALESCED = "buffered", "out-of-order", "coalesced"
 REASONS = (BUFFERED, OUT_OF_ORDER, COALESCED)  # where several hold, the first is told
 MOST_UNCERTAIN = 0.5  # of a duration
+AT_ONCE = 16_384  # stages that are looked at together, so that they stay near the processor
 
 
 class Voided(NamedTuple):
@@ -409,32 +410,161 @@ def voided(stages: pd.DataFrame, orders: pd.DataFrame) -> Voided:
     position = positions(orders, stages)
     duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
     reasons = own_reasons(duration, uncertainty, flags(stages, "coalesced"))
-    gathered = np.zeros(len(orders) + 1, dtype=bool)  # the last place is for no order
-    gathered[position] = flags(stages, "gathered")
-    gathered = gathered[:-1]
-    buffered: frozenset[str] = frozenset()
-    if gathered.any():
-        reached = np.bincount(position[(position >= 0) & ~np.isnan(duration)], minlength=1)
-        reached = np.pad(reached, (0, max(len(orders) - len(reached), 0)))[: len(orders)]
-        merchants, names = merchants_of(orders)
+    known = gathered_in(TableBlocks(stages, orders), orders)
+    if known.buffered:
+        theirs = np.append(known.of_buffered, False)  # the last place is for no order
+        reasons[theirs[position] & ~np.isnan(duration)] = REASONS.index(BUFFERED)
+    return Voided(reasons, position, known.buffered, known.gathered)
+
+
+class StageBlock(NamedTuple):
+    """A stage of all orders that have it, in the order of these."""
+
+    name: str
+    ends: Mapping[str, tuple[int, int]]  # the milestones that end it, and where each came first
+    orders: Positions  # place of each one's order among the orders
+    duration_ms: Floats
+    uncertainty_us: Floats
+    coalesced: Flags
+    gathered: Flags
+    together: Flags | None  # whether its last end shares a read; None where that is not told
+    rows: Positions  # place of each in the table; of no table that of its order
+    place: Ints | None = None  # of each among the stages of its order
+    which: Ints | None = None  # of each the place of its end in ``ends``; None: there is one
+
+    @property
+    def first(self) -> tuple[int, int]:
+        """Place where it came first: an order, and a place in that."""
+        return min(self.ends.values())
+
+    @property
+    def own_reasons(self) -> NDArray[np.int8]:
+        """Reasons why durations say nothing, as far as each tells it alone; see ``Voided``."""
+        return own_reasons(self.duration_ms, self.uncertainty_us, self.coalesced)
+
+
+class StageBlocks(Protocol):
+    """Stages of some orders, one after the other; each time anew, and in any order."""
+
+    def __iter__(self) -> Iterator[StageBlock]:
+        """Return each stage."""
+
+
+class TableBlocks:
+    """Stages of a table, one after the other.
+
+    Parameters
+    ----------
+    stages, orders
+        As ``voided`` takes them; with ``stage`` and ``to_milestone`` for more than that.
+    """
+
+    def __init__(self, stages: pd.DataFrame, orders: pd.DataFrame) -> None:
+        self._stages = stages
+        self._positions = positions(orders, stages)
+
+    def __iter__(self) -> Iterator[StageBlock]:
+        stages, position = self._stages, self._positions
+        if "stage" not in stages:
+            codes, names = np.zeros(len(stages), dtype=np.intp), [""]
+        else:
+            codes, names = coded(stages["stage"])
+        ends, milestones = codes, names
+        if "to_milestone" in stages:
+            ends, milestones = coded(stages["to_milestone"])
+        duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
+        coalesced, gathered = flags(stages, "coalesced"), flags(stages, "gathered")
+        together = flags(stages, "together") if "together" in stages else None
+        known = position >= 0
+        for code, name in enumerate(names):
+            rows = np.flatnonzero((codes == code) & known)
+            # Of several ends the last is told, as the last event of an order counts.
+            own, first = np.unique(ends[rows[::-1]], return_index=True)
+            firsts = {e: int(rows[np.argmax(ends[rows] == e)]) for e in own.tolist()}
+            yield StageBlock(
+                name,
+                {milestones[e]: (firsts[e], 0) for e in own[np.argsort(-first)].tolist()},
+                position[rows],
+                duration[rows],
+                uncertainty[rows],
+                coalesced[rows],
+                gathered[rows],
+                None if together is None else together[rows],
+                rows,
+            )
+
+
+def blocks_of(stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> StageBlocks:
+    """Return the stages of a table, or those that come one by one already."""
+    import pandas as pd
+
+    return TableBlocks(stages, orders) if isinstance(stages, pd.DataFrame) else stages
+
+
+class Gathered(NamedTuple):
+    """Orders whose events something on the way gathered."""
+
+    gathered: Flags  # for each order whether all its events came in at most two reads
+    buffered: frozenset[str]  # merchants of whose orders no stage has a time
+    of_buffered: Flags  # for each order whether it is of one of these
+
+
+class Gatherings:
+    """Finds the merchants whose streams were gathered, stage by stage.
+
+    Parameters
+    ----------
+    orders
+        The orders.
+    """
+
+    def __init__(self, orders: pd.DataFrame) -> None:
+        self._orders = orders
+        self._gathered = np.zeros(len(orders), dtype=bool)
+        self._reached = np.zeros(len(orders), dtype=np.int32)
+
+    def add(self, block: StageBlock) -> None:
+        """Look at a stage."""
+        self._gathered[block.orders] = block.gathered
+        came = block.orders[~np.isnan(block.duration_ms)]
+        if len(came) < 2 or bool((came[1:] > came[:-1]).all()):
+            self._reached[came] += 1
+        else:  # an order has the stage twice
+            self._reached += np.bincount(came, minlength=len(self._reached)).astype(np.int32)
+
+    def found(self) -> Gathered:
+        """Return what was found."""
+        gathered = self._gathered
+        if not gathered.any():
+            return Gathered(gathered, frozenset(), gathered)
+        merchants, names = merchants_of(self._orders)
         # An order with one event cannot tell.
-        telling = gathered | (reached >= 2)
+        telling = gathered | (self._reached >= 2)
         of_all = np.bincount(merchants[telling], minlength=len(names))
         of_them = np.bincount(merchants[gathered], minlength=len(names))
         is_buffered = 2 * of_them > of_all
         buffered = frozenset(names[code] for code in np.flatnonzero(is_buffered).tolist())
-        theirs = np.append(is_buffered[merchants], False)
-        reasons[theirs[position] & ~np.isnan(duration)] = REASONS.index(BUFFERED)
-    return Voided(reasons, position, buffered, gathered)
+        return Gathered(gathered, buffered, is_buffered[merchants])
+
+
+def gathered_in(blocks: StageBlocks, orders: pd.DataFrame) -> Gathered:
+    """Find the merchants whose streams were gathered."""
+    found = Gatherings(orders)
+    for block in blocks:
+        found.add(block)
+    return found.found()
 
 
 def own_reasons(duration_ms: Floats, uncertainty_us: Floats, coalesced: Flags) -> NDArray[np.int8]:
     """Return why durations say nothing, as far as each tells it alone; see ``Voided.reasons``."""
     reasons = np.full(len(duration_ms), -1, dtype=np.int8)
-    # A comparison with not-a-number is false: what was not reached has no reason.
-    unsure = uncertainty_us / 1000 > MOST_UNCERTAIN * duration_ms
-    reasons[unsure | coalesced] = REASONS.index(COALESCED)
-    reasons[duration_ms < 0] = REASONS.index(OUT_OF_ORDER)
+    for begin in range(0, len(duration_ms), AT_ONCE):
+        here = slice(begin, begin + AT_ONCE)
+        duration = duration_ms[here]
+        # A comparison with not-a-number is false: what was not reached has no reason.
+        unsure = uncertainty_us[here] / 1000 > MOST_UNCERTAIN * duration
+        reasons[here][unsure | coalesced[here]] = REASONS.index(COALESCED)
+        reasons[here][duration < 0] = REASONS.index(OUT_OF_ORDER)
     return reasons
 
 
@@ -463,6 +593,7 @@ class StageTimes(NamedTuple):
     left_out: Mapping[str, int] = MappingProxyType({})  # how many, by reason of ``REASONS``
     left_out_rows: Codes = np.empty(0, dtype=np.intp)
     left_out_orders: Positions = np.empty(0, dtype=np.intp)
+    coalesced_share: float | None = None  # of all of them: the last end shares a read
 
     @property
     def median_ms(self) -> float:
@@ -480,9 +611,7 @@ class StageTimes(NamedTuple):
         return not len(self.rows) and bool(len(self.left_out_rows))
 
 
-def stage_times(
-    stages: pd.DataFrame, orders: pd.DataFrame, void: Voided | None = None
-) -> list[StageTimes]:
+def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
     """Return the times of each stage that hold, without those of cancelled orders.
 
     Parameters
@@ -491,8 +620,6 @@ def stage_times(
         Needs ``stage``, ``to_milestone``, and what ``voided`` needs.
     orders
         Needs ``outcome``, and what ``voided`` needs.
-    void
-        What ``voided`` says of them, if that is known already.
 
     Returns
     -------
@@ -500,36 +627,71 @@ def stage_times(
         In order of the milestones they end with; those after a gap behind the plain one. One that
         no order completed is there without times.
     """
-    void = void or voided(stages, orders)
-    position = void.positions
-    duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
-    done = (position >= 0) & ~np.isnan(duration)
+    blocks = TableBlocks(stages, orders)
+    known = gathered_in(blocks, orders)
     cancelled = is_value(orders["outcome"], CANCELLED)
+    found = [(block, times_of(block, block.own_reasons, known, cancelled)) for block in blocks]
+    in_order = order_of([(block.name, block.ends) for block, _ in found])
+    return [found[at][1] for at in in_order]
+
+
+def times_of(
+    block: StageBlock, own: NDArray[np.int8], known: Gathered, cancelled: Flags
+) -> StageTimes:
+    """Return the times of a stage that hold.
+
+    Parameters
+    ----------
+    block, own
+        The stage, and its own reasons why durations say nothing.
+    known
+        Which orders were gathered.
+    cancelled
+        For each order whether it was cancelled.
+    """
+    duration, orders = block.duration_ms, block.orders
+    done = ~np.isnan(duration)
     if cancelled.any():
-        done[done] = ~cancelled[position[done]]
-    is_void = void.reasons >= 0
-    any_void = bool(is_void.any())
-    codes, names = coded(stages["stage"])
-    found = []
-    for code in _in_order(stages, codes, names):
-        rows = reached = np.flatnonzero(done & (codes == code))
-        without = reached[:0]
-        if any_void:
-            rows, without = reached[~is_void[reached]], reached[is_void[reached]]
-        counts = np.bincount(void.reasons[without], minlength=len(REASONS)).tolist()
-        found.append(
-            StageTimes(
-                names[code],
-                duration[rows],
-                uncertainty[rows],
-                position[rows],
-                rows,
-                {reason: n for reason, n in zip(REASONS, counts, strict=True) if n},
-                without,
-                position[without],
-            )
-        )
-    return found
+        done &= ~cancelled[orders]
+    if known.buffered:
+        own = np.where(known.of_buffered[orders], np.int8(REASONS.index(BUFFERED)), own)
+    kept = done & (own < 0)
+    without = np.flatnonzero(done & (own >= 0))
+    counts = np.bincount(own[without], minlength=len(REASONS)).tolist()
+    is_whole = kept.all()
+    together = block.together
+    return StageTimes(
+        block.name,
+        duration if is_whole else duration[kept],
+        block.uncertainty_us if is_whole else block.uncertainty_us[kept],
+        orders if is_whole else orders[kept],
+        block.rows if is_whole else block.rows[kept],
+        {reason: n for reason, n in zip(REASONS, counts, strict=True) if n},
+        block.rows[without],
+        orders[without],
+        None if together is None or not done.any() else float(together[done].mean()),
+    )
+
+
+def order_of(stages: Sequence[tuple[str, Mapping[str, tuple[int, int]]]]) -> list[int]:
+    """Return the places of stages in order of their milestones, each behind a gap after the plain.
+
+    Parameters
+    ----------
+    stages
+        For each its name and where its ends came first, as of ``StageBlock``.
+    """
+    first: dict[str, tuple[int, int]] = {}
+    for _, ends in stages:
+        for milestone, at in ends.items():
+            first[milestone] = min(at, first.get(milestone, at))
+
+    def key(at: int) -> tuple[tuple[int, int], bool, tuple[int, int]]:
+        name, ends = stages[at]
+        milestone = [*ends][-1]
+        return first[milestone], name != milestone, min(ends.values())
+
+    return sorted((at for at, (_, ends) in enumerate(stages) if ends), key=key)
 
 
 def by_appearance(stages: pd.DataFrame) -> pd.DataFrame:
@@ -557,11 +719,3 @@ def by_appearance(stages: pd.DataFrame) -> pd.DataFrame:
     if wanted == blocks:
         return stages
     return stages.iloc[np.concatenate([np.arange(*block) for block in wanted])]
-
-
-def _in_order(stages: pd.DataFrame, codes: Codes, names: list[str]) -> list[int]:
-    """Return the stages' codes sorted by milestone, those after a gap behind the plain one."""
-    ends, milestones = coded(stages["to_milestone"])
-    end_of = np.zeros(len(names), dtype=np.intp)
-    end_of[codes] = ends
-    return sorted(range(len(names)), key=lambda i: (end_of[i], names[i] != milestones[end_of[i]]))

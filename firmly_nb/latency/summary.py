@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -32,39 +32,52 @@ from firmly_nb.latency.caveats import (
     LATE_START,
     SCHEDULED,
     Claims,
+    Doubts,
     claims,
     from_planned_start,
     scheduled_ms,
 )
-from firmly_nb.latency.columns import coded, flags, floats, is_value, positions, reads_of
+from firmly_nb.latency.columns import Reads, coded, floats, is_value, positions, reads_of
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
-from firmly_nb.latency.quantiles import estimate, quantile_name, values_needed
+from firmly_nb.latency.quantiles import (
+    estimate,
+    in_order,
+    quantile_name,
+    type_7,
+    values_needed,
+)
 from firmly_nb.latency.rules import rules
 from firmly_nb.latency.shares import outcome_table, success_over, success_rate
 from firmly_nb.latency.stages import (
     BUFFERED,
     COALESCED,
     OUT_OF_ORDER,
-    StageTimes,
+    Gathered,
+    blocks_of,
+    order_of,
     stage_times,
-    voided,
+    times_of,
 )
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from firmly_nb.latency.dependence import Estimates
+    from firmly_nb.latency.modes import Modes
     from firmly_nb.latency.quantiles import Quantile
     from firmly_nb.latency.shares import Share
+    from firmly_nb.latency.stages import StageBlock, StageBlocks, StageTimes
 
+    Codes = NDArray[np.signedinteger[Any]]
     Floats = NDArray[np.float64]
+    AnyStages = TypeVar("AnyStages", bound=pd.DataFrame | StageBlocks)
 
 # Orders that the analyst cancelled are left out of everything.
 
@@ -181,56 +194,179 @@ def latency_table(
     >>> latency_table(pd.DataFrame(), STAGES.empty(), nothing)["stage"].tolist()
     []
     """
-    times = stage_times(stages, orders) if len(orders) else []
-    return _table(events, stages, orders, times, level, quantiles)[0]
+    return _looked_at(events, stages, orders, level, quantiles).table
 
 
-def _table(
-    events: pd.DataFrame,
-    stages: pd.DataFrame,
-    orders: pd.DataFrame,
-    times: Sequence[StageTimes],
-    level: float,
-    ps: Sequence[float],
-) -> tuple[pd.DataFrame, dict[str, Estimates]]:
-    """Return the table, and for each row its quantiles with what they rest on."""
-    table = latency_columns(ps)
-    if not len(orders):
-        return table.empty(), {}
-    counted = ~is_value(orders["outcome"], CANCELLED)
-    units = units_of(orders)
-    parts = _parts_of(events, stages, orders, times)
-    found = {part.stage: estimates_of(part, ps, level) for part in parts}
-    tried = Units(units.runs, None, units.place).of(counted)
-    rows = [_row(part, found[part.stage], counted, tried, level) for part in parts]
-    return table.frame(rows), found
+class _Orders:
+    """Facts of the orders that the rows of all stages need, looked at once."""
+
+    def __init__(self, orders: pd.DataFrame) -> None:
+        self.counted = ~is_value(orders["outcome"], CANCELLED)
+        self.cancelled = ~self.counted
+        self.is_placed = is_value(orders["outcome"], PLACED)
+        self.units = units_of(orders)
+        self._placed_ms = floats(orders["time_to_order_placed_ms"])
+        self._whole_ms = self._sum_ms(slice(None))
+
+    def _sum_ms(self, rows: Codes | slice) -> float:
+        """Return how long some of the orders took in sum; those that were not placed took none."""
+        took = np.nan_to_num(self._placed_ms[rows])
+        took[~self.is_placed[rows]] = 0.0
+        return float(took.sum())
+
+    def part(self, one: StageTimes) -> Part:
+        """Return the row of a stage."""
+        # An order whose time of the stage is not known says nothing of its share.
+        whole = self._whole_ms - self._sum_ms(one.left_out_orders)
+        spent = float(one.times_ms[self.is_placed[one.orders]].sum())
+        extra = {
+            "share_of_order": None if not whole or one.is_unknown else spent / whole,
+            "coalesced_share": one.coalesced_share,
+            "uncertainty_p99_us": _p99(one.uncertainty_us),
+            "left_out": len(one.left_out_rows),
+            "left_out_why": _why(one),
+        }
+        came = np.zeros(len(self.counted), dtype=bool)
+        came[one.orders] = came[one.left_out_orders] = True
+        # Nearly always all orders have it.
+        whole_units = len(one.orders) == len(came)
+        units = self.units if whole_units else self.units.of(one.orders)
+        return Part(one.name, one.times_ms, units, came, extra)
+
+    def others(self, orders: pd.DataFrame, *, late: bool) -> Iterator[Part]:
+        """Return the rows of times that run from the request: the order's, and its first signs."""
+        placed = self.counted & self.is_placed
+        planned = [(PLANNED, SCHEDULED, placed, None)] if late else []
+        for name, column, mask, share in (
+            (ORDER, "time_to_order_placed_ms", placed, 1.0),
+            *planned,
+            (FIRST_EVENT, "time_to_first_event_ms", self.counted, None),
+            (HEADERS, "time_to_headers_ms", self.counted, None),
+        ):
+            if column == SCHEDULED:
+                values = scheduled_ms(orders)
+            elif column in orders:
+                values = floats(orders[column])
+            else:
+                continue
+            came = mask & ~np.isnan(values)
+            extra = {"share_of_order": share}
+            units = self.units if came.all() else self.units.of(came)
+            yield Part(name, values[came], units, came, extra)
 
 
 def parts_of(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[Part]:
     """Return what the rows of a table of times are made of, row by row."""
-    return _parts_of(events, stages, orders, stage_times(stages, orders))
+    known = _Orders(orders)
+    times = stage_times(_with_shares(events, stages, orders), orders)
+    late = from_planned_start(orders)
+    return [*map(known.part, times), *known.others(orders, late=late)]
 
 
-def _parts_of(
-    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame, times: Sequence[StageTimes]
-) -> list[Part]:
-    counted = ~is_value(orders["outcome"], CANCELLED)
-    units = units_of(orders)
-    return [
-        *_stage_parts(events, stages, orders, times, units),
-        *_order_parts(orders, counted, units),
-    ]
+class _Stage(NamedTuple):
+    """Facts of a stage that are told; its times themselves are let go."""
+
+    name: str
+    n: int
+    median_ms: float
+    modes: Modes | None
+    left_out: Mapping[str, int]
+    reached: int
+
+
+class _Looked(NamedTuple):
+    """The table of times, what its rows rest on, and what was seen on the way."""
+
+    table: pd.DataFrame
+    intervals: dict[str, Estimates]
+    stages: list[_Stage]
+    claims: Claims
+    orders: _Orders | None
+
+
+def _looked_at(
+    events: pd.DataFrame | Reads,
+    stages: pd.DataFrame | StageBlocks,
+    orders: pd.DataFrame,
+    level: float,
+    ps: Sequence[float],
+) -> _Looked:
+    """Look at each stage once, and let its times go: those of millions of orders are much."""
+    table = latency_columns(ps)
+    if not len(orders):
+        return _Looked(table.empty(), {}, [], claims(events, stages, orders), None)
+    known = _Orders(orders)
+    tried = Units(known.units.runs, None, known.units.place).of(known.counted)
+    blocks = blocks_of(_with_shares(events, stages, orders), orders)
+
+    def row(part: Part, ordered: Floats) -> tuple[dict[str, Any], Estimates]:
+        found = estimates_of(part, ps, level, ordered)
+        return _row(part, ordered, found, known.counted, tried, level), found
+
+    # Nearly always no merchant's streams were gathered; where some were, that is known at the end
+    # only, and the stages are looked at again.
+    gathered = Gathered(known.cancelled[:0], frozenset(), known.cancelled[:0])
+    while True:
+        doubts = Doubts(orders)
+        looked = []
+        each = iter(blocks)
+        # Who looks at a stage is the only one to hold it, so that it can let its times go.
+        while held := [block for block in (next(each, None),) if block is not None]:
+            looked.append(_look(held, doubts, gathered, known, row))
+        found = doubts.gatherings.found()
+        if found.buffered == gathered.buffered:
+            break
+        gathered = found
+    at = order_of([one.stage for one in looked])
+    told = [looked[i].told for i in at]
+    rows = [looked[i].row for i in at]
+    said = claims(events, stages, orders, doubts)
+    others = known.others(orders, late=said.from_planned_start)
+    rows += [row(part, in_order(part.values)) for part in others]
+    intervals = {values["stage"]: estimates for values, estimates in rows}
+    return _Looked(table.frame([values for values, _ in rows]), intervals, told, said, known)
+
+
+class _Seen(NamedTuple):
+    stage: tuple[str, Mapping[str, tuple[int, int]]]
+    told: _Stage
+    row: tuple[dict[str, Any], Estimates]
+
+
+def _look(
+    held: list[StageBlock],
+    doubts: Doubts,
+    gathered: Gathered,
+    known: _Orders,
+    row: Callable[[Part, Floats], tuple[dict[str, Any], Estimates]],
+) -> _Seen:
+    """Look at a stage, the only one that is held."""
+    block = held.pop()
+    own = block.own_reasons
+    doubts.add(block, own)
+    one = times_of(block, own, gathered, known.cancelled)
+    stage = block.name, block.ends
+    del block, own
+    ordered = in_order(one.times_ms)
+    modes = two_modes(ordered, in_order=True)
+    median = type_7(ordered, 0.5)
+    told = _Stage(one.name, len(ordered), median, modes, one.left_out, one.reached)
+    return _Seen(stage, told, row(known.part(one), ordered))
 
 
 def _row(
-    part: Part, found: Estimates, counted: NDArray[np.bool_], units: Units, level: float
+    part: Part,
+    ordered: Floats,
+    found: Estimates,
+    counted: NDArray[np.bool_],
+    units: Units,
+    level: float,
 ) -> dict[str, Any]:
-    n = found.dependence.n
     reached = success_over(part.reached[counted], units, level)
     row = {
         "stage": part.stage,
-        "n": n,
-        "max_ms": float(part.values.max()) if n else None,
+        "n": len(ordered),
+        "max_ms": float(ordered[-1]) if len(ordered) else None,
         "left_out": 0,
         **part.extra,
         "reached": reached.count,
@@ -244,62 +380,21 @@ def _row(
     return row
 
 
-def estimates_of(part: Part, ps: Sequence[float], level: float) -> Estimates:
-    """Return the quantiles of a row, and what their intervals rest on."""
-    found = quantiles_over(part.values, ps, part.units, level)
+def estimates_of(
+    part: Part, ps: Sequence[float], level: float, ordered: Floats | None = None
+) -> Estimates:
+    """Return the quantiles of a row, and what their intervals rest on.
+
+    Parameters
+    ----------
+    part, ps, level
+        The row, its quantiles, and the intervals' level.
+    ordered
+        Its values in order, if they were put in order already.
+    """
+    found = quantiles_over(part.values, ps, part.units, level, ordered)
     # Whose order is in which unit is not kept: a summary is small.
     return found._replace(dependence=replace(found.dependence, codes=None))
-
-
-def _order_parts(orders: pd.DataFrame, counted: NDArray[np.bool_], units: Units) -> list[Part]:
-    """Return the rows of times that run from the request: the order's, and to its first signs."""
-    placed = counted & is_value(orders["outcome"], PLACED)
-    found = []
-    late = from_planned_start(orders)
-    if late:
-        orders = orders.assign(**{SCHEDULED: scheduled_ms(orders)})
-    for name, column, mask, share in (
-        (ORDER, "time_to_order_placed_ms", placed, 1.0),
-        *([(PLANNED, SCHEDULED, placed, None)] if late else []),
-        (FIRST_EVENT, "time_to_first_event_ms", counted, None),
-        (HEADERS, "time_to_headers_ms", counted, None),
-    ):
-        if column in orders:
-            values = floats(orders[column])
-            came = mask & ~np.isnan(values)
-            extra = {"share_of_order": share}
-            found.append(Part(name, values[came], units.of(came), came, extra))
-    return found
-
-
-def _stage_parts(
-    events: pd.DataFrame,
-    stages: pd.DataFrame,
-    orders: pd.DataFrame,
-    times: Sequence[StageTimes],
-    units: Units,
-) -> list[Part]:
-    together = _ends_coalesced(events, stages, orders)
-    placed_ms = floats(orders["time_to_order_placed_ms"])
-    is_placed = is_value(orders["outcome"], PLACED)
-    of_order_ms = np.where(is_placed, np.nan_to_num(placed_ms), 0.0)
-    parts = []
-    for one in times:
-        # An order whose time of the stage is not known says nothing of its share.
-        whole = float(of_order_ms.sum() - of_order_ms[one.left_out_orders].sum())
-        spent = float(one.times_ms[is_placed[one.orders]].sum())
-        ended = np.concatenate([one.rows, one.left_out_rows])
-        extra = {
-            "share_of_order": None if not whole or one.is_unknown else spent / whole,
-            "coalesced_share": float(together[ended].mean()) if len(ended) else None,
-            "uncertainty_p99_us": _p99(one.uncertainty_us),
-            "left_out": len(one.left_out_rows),
-            "left_out_why": _why(one),
-        }
-        came = np.zeros(len(orders), dtype=bool)
-        came[one.orders] = came[one.left_out_orders] = True
-        parts.append(Part(one.name, one.times_ms, units.of(one.orders), came, extra))
-    return parts
 
 
 def _why(one: StageTimes) -> str | None:
@@ -313,12 +408,16 @@ def _p99(values: Floats) -> float | None:
     return None if math.isnan(found) else found
 
 
-def _ends_coalesced(
-    events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame
-) -> NDArray[np.bool_]:
-    """Return for each stage whether the event that ended it shares its read with the one before."""
+def _with_shares(
+    events: pd.DataFrame | Reads, stages: AnyStages, orders: pd.DataFrame
+) -> AnyStages:
+    """Return stages with ``together``: whether the event that ended each shares its read."""
+    import pandas as pd
+
+    if not isinstance(stages, pd.DataFrame) or not isinstance(events, pd.DataFrame):
+        return stages
     if "together" in stages:
-        return flags(stages, "together")
+        return stages
     ends, milestones = coded(stages["to_milestone"])
     came, names = coded(events["milestone"])
     number = {name: code for code, name in enumerate(milestones)}
@@ -327,7 +426,7 @@ def _ends_coalesced(
     found = np.zeros((len(orders) + 1, len(milestones) + 1), dtype=bool)
     # Of several assignments to one place the last one stays, as the last event counts.
     found[positions(orders, events), code_of[came]] = events["coalesced"].to_numpy(bool)
-    return np.asarray(found[positions(orders, stages), ends], dtype=bool)
+    return stages.assign(together=found[positions(orders, stages), ends])
 
 
 def _heads(ps: Sequence[float]) -> tuple[str | Head, ...]:
@@ -544,32 +643,27 @@ def sentences(
     """
     if not len(orders):
         return []
-    void = voided(stages, orders)
-    times = stage_times(stages, orders, void)
-    return _sentences(events, orders, times, claims(events, stages, orders, void), quantiles)
+    return _sentences(events, orders, _looked_at(events, stages, orders, 0.95, ()), quantiles)
 
 
 def _sentences(
-    events: pd.DataFrame,
-    orders: pd.DataFrame,
-    times: Sequence[StageTimes],
-    known: Claims,
-    quantiles: Sequence[float],
+    events: pd.DataFrame | Reads, orders: pd.DataFrame, found: _Looked, quantiles: Sequence[float]
 ) -> list[str]:
-    parts = [part for part in times if len(part.times_ms)]
-    medians = {part.name: part.median_ms for part in parts}
-    found = [
-        *_caveats(known, times),
+    timed = [one for one in found.stages if one.n]
+    known = found.claims
+    bounds = {row["stage"]: row["uncertainty_p99_us"] for row in found.table.to_dict("records")}
+    said = [
+        *_caveats(known, found.stages),
         *_few_orders(orders, max(quantiles)),
         *_warm_up(orders),
         *_drift(orders),
-        *rules(orders),
-        *_modes(parts),
-        *_error_bounds(parts, medians),
-        *(() if known.from_planned_start else _lag(orders, medians)),
+        *rules(orders, found.orders.units if found.orders else None),
+        *_modes(timed),
+        *_error_bounds(timed, bounds),
+        *(() if known.from_planned_start else _lag(orders, timed)),
         *(() if known.buffered else _coalesced(events)),
     ]
-    return list(found)
+    return list(said)
 
 
 def _placed(orders: pd.DataFrame) -> Floats:
@@ -611,43 +705,42 @@ def _drift(orders: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _modes(parts: list[StageTimes]) -> Iterator[str]:
-    for part in parts:
-        found = two_modes(part.times_ms)
-        if found:
+def _modes(stages: Sequence[_Stage]) -> Iterator[str]:
+    for one in stages:
+        if found := one.modes:
             yield (
-                f"Two modes: {part.name} takes {number(found.ratio)} times as long in "
+                f"Two modes: {one.name} takes {number(found.ratio)} times as long in "
                 f"{percent(found.slow_share)} of the orders ({duration(found.slow_ms)} against "
                 f"{duration(found.quick_ms)})."
             )
 
 
-def _error_bounds(parts: list[StageTimes], medians: Mapping[str, float]) -> Iterator[str]:
-    for part in parts:
-        bound_us = estimate(part.uncertainty_us, 0.99)
-        if bound_us / 1000 > PART * medians[part.name]:
+def _error_bounds(stages: Sequence[_Stage], bounds_us: Mapping[str, float]) -> Iterator[str]:
+    for one in stages:
+        bound_us = bounds_us[one.name]
+        if bound_us / 1000 > PART * one.median_ms:
             yield (
-                f"Uncertainty: times of {part.name} are uncertain by up to {uncertainty(bound_us)} "
+                f"Uncertainty: times of {one.name} are uncertain by up to {uncertainty(bound_us)} "
                 f"(p99), more than {stated_percent(PART)} of the median of "
-                f"{duration(medians[part.name])}."
+                f"{duration(one.median_ms)}."
             )
 
 
-def _lag(orders: pd.DataFrame, medians: Mapping[str, float]) -> Iterator[str]:
-    if "schedule_lag_ms" not in orders or not medians:
+def _lag(orders: pd.DataFrame, stages: Sequence[_Stage]) -> Iterator[str]:
+    if "schedule_lag_ms" not in orders or not stages:
         return
     lag = estimate(floats(orders["schedule_lag_ms"]), 0.99)
-    shortest = min(medians, key=medians.__getitem__)
-    if lag > PART * medians[shortest]:
+    shortest = min(stages, key=lambda one: one.median_ms)
+    if lag > PART * shortest.median_ms:
         yield (
             f"Schedule lag: orders started up to {duration(lag)} after their time (p99), more than "
-            f"{stated_percent(PART)} of {shortest} ({duration(medians[shortest])}); "
+            f"{stated_percent(PART)} of {shortest.name} ({duration(shortest.median_ms)}); "
             f"scheduled_order_latency_ms counts it in."
         )
 
 
-def _coalesced(events: pd.DataFrame) -> Iterator[str]:
-    reads = reads_of(events)
+def _coalesced(events: pd.DataFrame | Reads) -> Iterator[str]:
+    reads = events if isinstance(events, Reads) else reads_of(events)
     # The first event of an order has none before it.
     others = reads.events - reads.orders
     share = reads.coalesced / others if others else 0.0
@@ -658,9 +751,9 @@ def _coalesced(events: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _caveats(known: Claims, times: Sequence[StageTimes]) -> Iterator[str]:
+def _caveats(known: Claims, stages: Sequence[_Stage]) -> Iterator[str]:
     """Say what the times cannot tell; single times that are left out are counted in the table."""
-    lost = [part.left_out.get(COALESCED, 0) > PART * part.reached for part in times]
+    lost = [one.left_out.get(COALESCED, 0) > PART * one.reached for one in stages]
     for code in (BUFFERED, *([COALESCED] if any(lost) else []), *OF_TIMES):
         if text := known.text(code):
             yield f"{code.replace('-', ' ').capitalize()}: {text}"
@@ -715,8 +808,8 @@ class LatencySummary:
 
 
 def summary(
-    events: pd.DataFrame,
-    stages: pd.DataFrame,
+    events: pd.DataFrame | Reads,
+    stages: pd.DataFrame | StageBlocks,
     orders: pd.DataFrame,
     level: float = 0.95,
     quantiles: Sequence[float] = SHOWN,
@@ -726,28 +819,23 @@ def summary(
     Parameters
     ----------
     events, stages, orders
-        The tables of recordings, as ``latency_table`` and ``sentences`` need them.
+        The tables of recordings, as ``latency_table`` and ``sentences`` need them. Of very many
+        events the counts will do, and stages may come one by one.
     level
         The intervals' level.
     quantiles
         Which quantiles, between 0 and 1.
     """
-    times: list[StageTimes] = []
-    said: list[str] = []
-    if len(orders):
-        # Of millions of stages each look takes its time: they are looked at once.
-        void = voided(stages, orders)
-        times = stage_times(stages, orders, void)
-        said = _sentences(events, orders, times, claims(events, stages, orders, void), quantiles)
-    table, intervals = _table(events, stages, orders, times, level, quantiles)
+    found = _looked_at(events, stages, orders, level, quantiles)
+    units = found.orders.units if found.orders else None
     return LatencySummary(
-        table=table,
-        outcomes=outcome_table(orders, level),
-        sentences=tuple(said),
+        table=found.table,
+        outcomes=outcome_table(orders, level, units),
+        sentences=tuple(_sentences(events, orders, found, quantiles) if len(orders) else ()),
         where=where(orders),
         level=level,
-        intervals=intervals,
-        success=success_rate(orders, level),
+        intervals=found.intervals,
+        success=success_rate(orders, level, units),
         quantiles=tuple(quantiles),
     )
 

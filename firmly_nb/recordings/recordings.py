@@ -790,7 +790,7 @@ class Recordings(Sequence[Recording]):
         if ends is None:
             return claims(self.cart_events, self.stages, self.orders).table
         orders, events = ends.noted
-        return claims(events, ends.stages, orders).table
+        return claims(events, ends.looked_at()[0], orders).table
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id.
@@ -1016,8 +1016,13 @@ class Recordings(Sequence[Recording]):
         if (level, ps) not in self._latency:
             from firmly_nb.latency.summary import summary
 
-            ends = self.ends
-            found = summary(ends.events, ends.stages, self._order_times, level, ps)
+            ends = self._selection.ends
+            if ends is None:
+                found = summary(self.events, self.stages, self.orders, level, ps)
+            else:
+                orders = ends.latency_times()
+                stages, events = ends.looked_at()
+                found = summary(events, stages, orders, level, ps)
             self._latency[level, ps] = found
         return self._latency[level, ps]
 
@@ -1492,16 +1497,16 @@ class Recordings(Sequence[Recording]):
         Parameters
         ----------
         table
-            ``"events"``, ``"orders"`` or ``"headers"``. Of a saved set it is its files, with the
-            columns that docs/tables.md lists for them (``data`` is JSON text); of others the table
-            in memory.
+            ``"events"``, ``"orders"``, ``"stages"`` or ``"headers"``. Of a saved set it is its
+            files, with the columns that docs/tables.md lists for them (``data`` is JSON text); of
+            others the table in memory.
         connection
             A DuckDB connection; by default DuckDB's own.
 
         Returns
         -------
         duckdb.DuckDBPyRelation
-            One row an event, an order or a header, in no order.
+            One row an event, an order, a stage or a header, in no order.
 
         Raises
         ------
@@ -1526,10 +1531,10 @@ class Recordings(Sequence[Recording]):
 def load(path: str | os.PathLike[str] | None = None) -> Recordings:
     """Load recordings: a saved set, a journal, a HAR file, a folder, or all on this machine.
 
-    Of a saved set only ids are read here; its tables are read when they are asked for, its
-    recordings made one by one. A recording whose process was killed is there with every event that
-    was shown; ``rec.cut_off`` and ``rec.warnings`` say so. Addresses are masked as they were
-    written.
+    Of a saved set only the starts of its orders are read here; its tables are read when they are
+    asked for, its recordings made one by one. A recording whose process was killed is there with
+    every event that was shown; ``rec.cut_off`` and ``rec.warnings`` say so. Addresses are masked
+    as they were written.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
+from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.stages import (
     STAGES,
     STORED_STAGES,
@@ -21,6 +22,7 @@ from firmly_nb.latency.stages import (
     last_arrivals,
     stage_columns,
 )
+from firmly_nb.outcomes import CANCELLED
 from firmly_nb.recorder.records import Recorded
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
@@ -38,9 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
+    import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
     from numpy.typing import NDArray
 
-    from firmly_nb.latency.stages import StageColumns
+    from firmly_nb.latency.columns import Reads
+    from firmly_nb.latency.stages import StageBlocks, StageColumns
     from firmly_nb.recorder.records import Event
 
     Rows = NDArray[np.int64]
@@ -132,6 +136,17 @@ ORDER_TIMES = Table(
             "clock",
             "scheduled_time_to_order_placed_ms",
         }
+    ),
+)
+
+# A table of times needs these only of orders that were cancelled, or if none was placed.
+LATENCY_TIMES = Table(
+    "latency_times",
+    ORDER_ENDS.row,
+    tuple(
+        column
+        for column in ORDER_TIMES.columns
+        if column.name not in {"time_to_failure_ms", "order_latency_ms"}
     ),
 )
 
@@ -295,8 +310,14 @@ class Source(Protocol):
     def order_ends(self, rows: Rows, table: Table = ORDER_ENDS) -> pd.DataFrame:
         """Return ``ORDER_ENDS``, or a part of it; the numbers are those of the rows from 0."""
 
-    def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return ``STAGE_ENDS`` and ``EVENT_COUNTS``, with the same numbers."""
+    def stage_ends(self, rows: Rows) -> pd.DataFrame:
+        """Return ``STAGE_ENDS``, with the same numbers."""
+
+    def event_counts(self, rows: Rows) -> pd.DataFrame:
+        """Return ``EVENT_COUNTS``, with the same numbers."""
+
+    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame | StageBlocks, pd.DataFrame | Reads]:
+        """Return the same, of very many orders one stage after the other and counts alone."""
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return ``ORDER_NOTES``, and ``EVENT_NOTES`` of events with a caveat, numbered so too."""
@@ -374,12 +395,20 @@ class Held:
         """Return what figures need of orders."""
         return numbered(table, self.orders(rows), np.arange(len(rows)))
 
-    def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return what figures need of stages and events."""
+    def stage_ends(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of stages."""
+        return stage_ends(self._stages(rows))
+
+    def event_counts(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of events."""
         own = [order.events for order in self._recorded(rows)]
         n_events = np.array([len(events) for events in own], np.int32)
         shared = np.array([sum(e.coalesced for e in events) for events in own], np.int32)
-        return stage_ends(self._stages(rows)), event_counts(n_events, shared)
+        return event_counts(n_events, shared)
+
+    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the same tables: these are in memory anyway."""
+        return self.stage_ends(rows), self.event_counts(rows)
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders and events."""
@@ -396,8 +425,10 @@ class Held:
         from firmly_nb.store.schema import arrow_of, arrow_table
         from firmly_nb.store.write import stored_rows
 
-        if table == "headers":
-            return connection.from_arrow(arrow_of(HEADERS, self.headers(rows)))
+        if table in {"headers", "stages"}:
+            frame = self.headers(rows) if table == "headers" else self.stages(rows)
+            made = plain_texts(arrow_of(RELATIONS[table], frame))
+            return as_declared(connection.from_arrow(made), table)
         made = [stored_rows(order, {}, keep_personal=True) for order in self._recorded(rows)]
         events = [row for _, rows in made for row in rows]
         found = [order for order, _ in made] if table == "orders" else events
@@ -643,15 +674,37 @@ class _Ends:
         found = [source.order_ends(rows, ORDER_TIMES) for source, rows in self._split]
         return self._joined(ORDER_TIMES, found)
 
-    @property
+    def latency_times(self) -> pd.DataFrame:
+        """Return ``LATENCY_TIMES``, or with further columns if these are needed or at hand."""
+        if {"orders", "order_times"} & set(vars(self)):
+            return self.order_times
+        found = self._joined(
+            LATENCY_TIMES, [source.order_ends(rows, LATENCY_TIMES) for source, rows in self._split]
+        )
+        is_placed = found["time_to_order_placed_ms"].notna().any()
+        return (
+            self.order_times
+            if is_value(found["outcome"], CANCELLED).any() or not is_placed
+            else found
+        )
+
+    @cached_property
     def stages(self) -> pd.DataFrame:
         """Table ``STAGE_ENDS``."""
-        return self._stages_and_events[0]
+        return self._joined(STAGE_ENDS, [source.stage_ends(rows) for source, rows in self._split])
 
-    @property
+    @cached_property
     def events(self) -> pd.DataFrame:
         """Table ``EVENT_COUNTS``."""
-        return self._stages_and_events[1]
+        found = [source.event_counts(rows) for source, rows in self._split]
+        return self._joined(EVENT_COUNTS, found)
+
+    def looked_at(self) -> tuple[pd.DataFrame | StageBlocks, pd.DataFrame | Reads]:
+        """Return stages and events for one look at each: all of them need not be in memory."""
+        if {"stages", "events"} <= set(vars(self)) or len(self._split) > 1:
+            return self.stages, self.events
+        [(source, rows)] = self._split
+        return source.stage_blocks(rows)
 
     @cached_property
     def noted(self) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -659,12 +712,6 @@ class _Ends:
         found = [source.notes_of(rows) for source, rows in self._split]
         orders, events = zip(*found, strict=True)
         return self._joined(ORDER_NOTES, orders), self._joined(EVENT_NOTES, events)
-
-    @cached_property
-    def _stages_and_events(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        found = [source.stage_and_event_ends(rows) for source, rows in self._split]
-        stages, events = zip(*found, strict=True)
-        return self._joined(STAGE_ENDS, stages), self._joined(EVENT_COUNTS, events)
 
     def _joined(self, table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """Put the rows of all sources in the order of the recordings, with their numbers."""
@@ -701,7 +748,7 @@ class _Ends:
 # Tables as DuckDB relations: the files of a saved set are asked where they lie.
 
 
-RELATIONS = {"events": EVENTS, "orders": ORDERS, "headers": HEADERS}
+RELATIONS = {"events": EVENTS, "orders": ORDERS, "stages": STAGES, "headers": HEADERS}
 NOW = "judged now: "  # no column of a table begins so
 PATTERN = re.compile(r"[*?\[]")
 
@@ -743,6 +790,14 @@ def _headers(orders: Any) -> Any:
         "from_json(json_extract(\"end\", '$.headers'), '[[\"VARCHAR\"]]') END) AS header"
     )
     return ends.project("recording_id, header[1] AS name, header[2] AS value")
+
+
+def plain_texts(table: pa.Table) -> pa.Table:
+    """Return a table whose texts are no categories: DuckDB gives these types of their own."""
+    import pyarrow as pa
+
+    kinds = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
+    return table.cast(pa.schema(zip(table.column_names, kinds, strict=True)))
 
 
 def as_declared(found: Any, table: str) -> Any:

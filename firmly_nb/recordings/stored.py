@@ -47,7 +47,10 @@ from firmly_nb.recordings.figures import (
     event_notes,
     order_ends,
     order_notes,
-    stage_and_event_ends,
+    stage_blocks,
+    stages_relation,
+    stored_event_counts,
+    stored_stage_ends,
     stored_stages,
 )
 from firmly_nb.recordings.sources import (
@@ -82,6 +85,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.columns import Reads
+    from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.recorder.records import Record, Recorded
     from firmly_nb.recordings.sources import OneOrder
     from firmly_nb.store.files import Digest, Manifest
@@ -173,7 +178,7 @@ class Stored:
             order = self._row(part.orders, position, ORDER_PARTS)
             return recorded_of(order, self._event_rows(part, position))
         except DAMAGED as error:
-            found = part.index["recording_id"][position].as_py()
+            found = self._set.recording_ids[row].as_py()
             raise coded_error(
                 StoreError,
                 "FNB404",
@@ -320,9 +325,17 @@ class Stored:
         """Return what figures need of orders."""
         return order_ends(self._set, rows, table)
 
-    def stage_and_event_ends(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return what figures need of stages and events."""
-        return stage_and_event_ends(self._set, rows)
+    def stage_ends(self, rows: Positions) -> pd.DataFrame:
+        """Return what figures need of stages."""
+        return stored_stage_ends(self._set, rows)
+
+    def event_counts(self, rows: Positions) -> pd.DataFrame:
+        """Return what figures need of events."""
+        return stored_event_counts(self._set, rows)
+
+    def stage_blocks(self, rows: Positions) -> tuple[StageBlocks, Reads]:
+        """Return the stages one after the other, and what events count."""
+        return stage_blocks(self._set, rows)
 
     def notes_of(self, rows: Positions) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders and events."""
@@ -340,13 +353,16 @@ class Stored:
 
     def relation(self, table: str, rows: Positions, connection: Any) -> Any:
         """Return the files of a table as a relation, of these rows only."""
-        # Headers stand in the ends of the orders.
-        paths = self._set.checked_paths("orders" if table == "headers" else table)
-        if not paths:
-            nothing = arrow_schema({**TABLES, "headers": HEADERS}[table]).empty_table()
-            return as_declared(connection.from_arrow(nothing), table)
-        judged = self._judged_ids(rows) if table == "orders" else None
-        found = files_relation(paths, table, connection, judged)
+        if table == "stages":
+            found = stages_relation(self._set, connection)
+        else:
+            # Headers stand in the ends of the orders.
+            paths = self._set.checked_paths("orders" if table == "headers" else table)
+            if not paths:
+                nothing = arrow_schema({**TABLES, "headers": HEADERS}[table]).empty_table()
+                return as_declared(connection.from_arrow(nothing), table)
+            judged = self._judged_ids(rows) if table == "orders" else None
+            found = files_relation(paths, table, connection, judged)
         if len(rows) == len(self._set):
             return found
         ids = pa.table({"recording_id": self._set.recording_ids.take(pa.array(rows))})

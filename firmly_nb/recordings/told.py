@@ -15,7 +15,7 @@ import pandas as pd
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.latency.columns import categorical
-from firmly_nb.latency.stages import Arrivals, last_arrivals, stage_columns
+from firmly_nb.latency.stages import STAGES, Arrivals, last_arrivals, stage_columns
 from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.recorder.records import End, Event, Recorded, Start, Told
 from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, HEADERS, ORDERS
@@ -27,6 +27,7 @@ from firmly_nb.recordings.sources import (
     compact,
     event_counts,
     numbered,
+    plain_texts,
     stage_ends,
 )
 
@@ -271,12 +272,20 @@ class ToldSource:
         columns = {n: _used(self._orders[n].array.take(rows)) for n in table.names[1:]}
         return compact(table, columns | {"recording_id": np.arange(len(rows))})
 
-    def stage_and_event_ends(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return what figures need of stages and events."""
+    def stage_ends(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of stages."""
+        return stage_ends(self._stages(rows))
+
+    def event_counts(self, rows: Rows) -> pd.DataFrame:
+        """Return what figures need of events."""
         given = self._some(rows)
         n_events = np.bincount(given.owner, minlength=len(rows))
         shared = np.bincount(given.owner[given.coalesced], minlength=len(rows))
-        return stage_ends(self._stages(rows)), event_counts(n_events, shared)
+        return event_counts(n_events, shared)
+
+    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the same tables: there are no more than those."""
+        return self.stage_ends(rows), self.event_counts(rows)
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders; of events there are none about their data."""
@@ -289,6 +298,9 @@ class ToldSource:
 
         if table == "events":
             return as_declared(connection.from_arrow(arrow_of(EVENTS, self.events(rows))), table)
+        if table == "stages":
+            stages = plain_texts(arrow_of(STAGES, self.stages(rows)))
+            return as_declared(connection.from_arrow(stages), table)
         if table == "headers":
             return connection.from_arrow(arrow_of(HEADERS, self.headers(rows)))
         orders = self.orders(rows)

@@ -39,6 +39,9 @@ TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
 MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
 MOST_AT_ONCE = 8
 FEW_GROUPS = 2  # of rows of a file
+NARROW = ("recording_id", "seq", "event", "clock", "uncertainty_us", "unread", "cart_id")
+FEW_FILES = 100  # of more it would be a hundred megabytes
+NOT_KNOWN = int(np.iinfo(np.int64).min)  # a start; pandas' NaT is the same number
 DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
 
 
@@ -53,24 +56,29 @@ class PartFile:
         Its columns.
     digest
         What it was known by when it was saved; the first reading looks whether it still is.
+    is_kept
+        Whether what the file says of its columns stays in memory, for whoever reads it often.
     """
 
-    def __init__(self, path: Path, table: Table, digest: Digest | None = None) -> None:
+    def __init__(
+        self, path: Path, table: Table, digest: Digest | None = None, *, is_kept: bool = True
+    ) -> None:
         self.path = path
         self.table = table
         self._unchecked = digest
+        self.is_known = digest is not None
         try:
             with pq.ParquetFile(path) as file:
                 metadata = file.metadata
+                # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
+                self._names = frozenset(file.schema_arrow.names)
         except DAMAGED:
             self.check()  # says what is known of the file, where anything is
             raise
         groups = range(metadata.num_row_groups)
         counts = [metadata.row_group(group).num_rows for group in groups]
         self.bounds = np.cumsum([0, *counts])
-        self._names = frozenset(metadata.schema.to_arrow_schema().names)
-        # Of hundreds of files with many groups it would be a hundred megabytes.
-        self._metadata = metadata if len(groups) <= FEW_GROUPS else None
+        self._metadata = metadata if is_kept and len(groups) <= FEW_GROUPS else None
 
     @property
     def rows(self) -> int:
@@ -108,7 +116,7 @@ class PartFile:
                 known.discard("retransmits")
             there = [name for name in names if name in known]
             wanted = range(file.num_row_groups) if groups is None else groups
-            found = file.read_row_groups(list(wanted), columns=there)
+            found = file.read_row_groups(list(wanted), columns=there, use_threads=False)
         if not there:
             rows = sum(int(self.bounds[g + 1] - self.bounds[g]) for g in wanted)
             found = pa.table({"": pa.nulls(rows)})
@@ -118,26 +126,40 @@ class PartFile:
 class Part:
     """Part of a set: its orders, and its events if they can be read."""
 
-    def __init__(self, root: Path, name: str, files: Mapping[str, Digest]) -> None:
+    def __init__(
+        self, root: Path, name: str, files: Mapping[str, Digest], *, is_kept: bool = True
+    ) -> None:
         self.name = name
         known = {kind: files.get(f"{kind}/{name}") for kind in TABLES}
-        self.orders = PartFile(root / "orders" / name, STORED_ORDERS, known["orders"])
-        self.index = self.orders.read(["recording_id", "started_at", "n_events"])
+        self.orders = PartFile(
+            root / "orders" / name, STORED_ORDERS, known["orders"], is_kept=is_kept
+        )
+        # Of millions of orders the ids are most of what there is: they are read when they are
+        # asked for, and here only to see whether they can be, of a file that may have changed.
+        names = ["started_at"] if known["orders"] else ["started_at", "recording_id"]
+        index = self.orders.read(names)
+        self.started_at_ns = _started(index["started_at"])
         self.events: PartFile | None = None
         self.positions: EventPositions | None = None
         self.problem: str | None = None
-        if self.index["recording_id"].null_count:
+        if len(names) > 1 and index["recording_id"].null_count:
             raise ValueError("an order without recording_id")
-        without = pc.is_null(self.index["started_at"])
-        if pc.any(without).as_py():
+        without = self.started_at_ns == NOT_KNOWN
+        if without.any():
             # Who gives times of another tool need not know when each order began.
             environment = self.orders.read(["environment"])["environment"].to_pandas()
-            if (environment != EXTERNAL)[without.to_numpy()].any():
+            if (environment != EXTERNAL)[without].any():
                 raise ValueError("an order without started_at")
         try:
-            self.events = PartFile(root / "events" / name, STORED_EVENTS, known["events"])
+            self.events = PartFile(
+                root / "events" / name, STORED_EVENTS, known["events"], is_kept=is_kept
+            )
         except DAMAGED as error:
-            self.problem = lost_events(root, name, len(self.index), error)
+            self.problem = lost_events(root, name, len(self), error)
+
+    def __len__(self) -> int:
+        """Return how many orders it has."""
+        return self.orders.rows
 
 
 def lost_stages(path: Path, error: Exception) -> str:
@@ -182,7 +204,8 @@ class StoredSet:
         self.warnings = list(warnings)
         self.parts: list[Part] = []
         self.stages: Any = None  # kept here by ``store.stages``
-        parts = at_once(lambda name: Part(root, name, files or {}), names)
+        few = len(names) <= FEW_FILES
+        parts = at_once(lambda name: Part(root, name, files or {}, is_kept=few), names)
         for name, part in zip(names, parts, strict=True):
             if isinstance(part, Part):
                 self.parts.append(part)
@@ -191,7 +214,13 @@ class StoredSet:
                 path = root / "orders" / name
                 self.warnings.append(f"{path} cannot be read and is left out: {_short(part)}")
         self._columns: dict[tuple[str, str], pa.ChunkedArray] = {}
-        self._begins = np.cumsum([0, *(len(part.index) for part in self.parts)])
+        self._begins = np.cumsum([0, *map(len, self.parts)])
+        #: Start of each recording by the wall clock; ``NOT_KNOWN`` where it is not.
+        self.starts = np.concatenate(
+            [np.empty(0, np.int64), *(part.started_at_ns for part in self.parts)]
+        )
+        for part, begin, end in zip(self.parts, self._begins, self._begins[1:], strict=False):
+            part.started_at_ns = self.starts[begin:end]
 
     def __len__(self) -> int:
         return int(self._begins[-1])
@@ -199,13 +228,13 @@ class StoredSet:
     @cached_property
     def recording_ids(self) -> pa.ChunkedArray:
         """Id of each recording."""
-        return self._joined("recording_id", [part.index for part in self.parts])
+        return self.fresh_orders(["recording_id"])["recording_id"]
 
-    @cached_property
+    @property
     def started_at_ns(self) -> Positions:
         """Start of each recording by the wall clock; 0 where it is not known."""
-        found = self._joined("started_at", [part.index for part in self.parts])
-        return _numbers(found.cast(pa.int64()).fill_null(0))
+        without = self.starts == NOT_KNOWN
+        return np.where(without, 0, self.starts) if without.any() else self.starts
 
     @property
     def begins(self) -> Positions:
@@ -258,7 +287,7 @@ class StoredSet:
     def leave_out_events(self, part: Part, error: Exception) -> None:
         """Go on without the events of a part."""
         part.events, part.positions = None, None
-        part.problem = lost_events(self.root, part.name, len(part.index), error)
+        part.problem = lost_events(self.root, part.name, len(part), error)
         self.warnings.append(part.problem)
         for key in [key for key in self._columns if key[0] == "events"]:
             self._columns.pop(key, None)  # another thread may have done so
@@ -276,10 +305,23 @@ class StoredSet:
             if not failed(found)
         ]
 
+    def parts_with_events(self) -> dict[str, PartFile]:
+        """Return the files of events that can be read, by path."""
+        there = [part for part in self.parts if part.events is not None]
+
+        def look(part: Part) -> None:
+            if part.events is not None:
+                part.events.check()
+                if not part.events.is_known:  # its pages have sums of their own
+                    part.events.read(NARROW)
+
+        self._left_out(there, at_once(look, there))
+        return {str(part.events.path): part.events for part in there if part.events is not None}
+
     def positions_of(self, part: Part) -> EventPositions:
         """Return where the events of each order of a part are, counted from the part's first."""
         self._find_places([part])
-        return part.positions or EventPositions.none(len(part.index))
+        return part.positions or EventPositions.none(len(part))
 
     @cached_property
     def event_positions(self) -> EventPositions:
@@ -294,7 +336,7 @@ class StoredSet:
 
         def find(part: Part) -> EventPositions:
             ids = _read_events(part, ["recording_id"])["recording_id"]
-            return EventPositions.of(part.index, ids)
+            return EventPositions.of(part.orders.read(["recording_id", "n_events"]), ids)
 
         found = at_once(find, there)
         self._left_out(there, found)
@@ -321,7 +363,7 @@ class StoredSet:
             try:
                 table = part.orders.read([name])
             except DAMAGED as error:
-                table = conform(pa.table({"": pa.nulls(len(part.index))}), STORED_ORDERS, [name])
+                table = conform(pa.table({"": pa.nulls(len(part))}), STORED_ORDERS, [name])
                 self.warnings.append(
                     f"{part.orders.path}: the column {name} cannot be read and is null: "
                     f"{_short(error)}"
@@ -431,6 +473,11 @@ def read_rows(file: PartFile, rows: Positions, names: Sequence[str]) -> pa.Table
 def _same(ids: pa.ChunkedArray, owner: Positions, event_ids: pa.ChunkedArray) -> bool:
     expected = ids.combine_chunks().take(pa.array(owner))
     return bool(pc.all(pc.equal(expected, event_ids.combine_chunks()), min_count=0).as_py())
+
+
+def _started(values: pa.ChunkedArray) -> Positions:
+    found = values.cast(pa.int64())
+    return _numbers(found.fill_null(NOT_KNOWN) if found.null_count else found)
 
 
 def _numbers(values: pa.ChunkedArray | pa.Array) -> Positions:

@@ -263,7 +263,7 @@ class StageFiles:
             table, unknown = stages_of(part.orders, part.events, positions)
         except DAMAGED as error:
             stored_set.leave_out_events(part, error)
-            table, unknown = stages_of(part.orders, None, EventPositions.none(len(part.index)))
+            table, unknown = stages_of(part.orders, None, EventPositions.none(len(part)))
         for text in unknown:
             stored_set.warn(f"{stored_set.root}: {text!r:.80} is no list of event names")
         return table

@@ -12,7 +12,6 @@ from firmly_nb.latency.quantiles import (
     Quantile,
     ecdf,
     estimate,
-    in_order_for,
     interval_ranks,
     quantile,
     quantiles,
@@ -141,17 +140,6 @@ def test_no_values_have_an_empty_curve():
 def test_an_estimate_alone_is_numpys_too(values, p):
     assert estimate([math.nan, *values], p) == pytest.approx(np.quantile(values, p), rel=1e-9)
     assert math.isnan(estimate([math.nan], p))
-
-
-@pytest.mark.parametrize("n", [1, 5, 71, 400, 5000])
-def test_many_values_need_not_all_be_sorted_for_the_same_quantiles(n):
-    values = np.random.default_rng(n).lognormal(7, 0.5, n)
-    ordered = np.sort(values)
-    for p in (0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999):
-        assert estimate(values, p) == pytest.approx(np.quantile(values, p), rel=1e-12)
-        found = quantiles_of_sorted(in_order_for(values, [p]), [p])
-        assert repr(found) == repr(quantiles_of_sorted(ordered, [p]))
-        assert in_order_for(values, [p])[-1] == ordered[-1]
 
 
 def test_intervals_are_at_95_percent_where_no_level_is_given():

@@ -237,8 +237,6 @@ def test_sets_of_older_versions_have_caveats(name, monkeypatch):
     by_hand = fnb.Recordings(list(found))
     assert codes(by_hand) >= {"coalesced"}
     assert found.caveats.equals(by_hand.caveats)
-    # Of a selection of few, other rows of the files are read.
-    monkeypatch.setattr(figures, "FEW", 2)
     few = fnb.load(older(name))[::3]
     assert few.caveats.equals(fnb.Recordings(list(few)).caveats)
     # Too many events to be searched are told, and nothing else is lost.

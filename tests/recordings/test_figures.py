@@ -1,4 +1,4 @@
-"""Figures of a saved set, read as numbers part by part, are those of its full tables."""
+"""Figures of a saved set, asked of DuckDB stage by stage, are those of its full tables."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import firmly_nb as fnb
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.records import End
+from firmly_nb.recordings import figures
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, event, start
 from tests.store.stored_recordings import several
 
@@ -82,6 +83,22 @@ def test_every_verb_says_of_a_set_what_it_says_of_the_tables(folder, recs):
     assert repr(found.drift("item-added")) == repr(recs.drift("item-added"))
     # No text of an id was made for that.
     assert set(found.ends.stages["recording_id"]) == set(range(len(recs)))
+
+
+@pytest.mark.parametrize(("at_once", "often"), [(1, 0.25), (1, 99.0), (10**9, 99.0)])
+def test_stages_that_memory_has_no_room_for_are_read_one_by_one(
+    folder, recs, monkeypatch, at_once, often
+):
+    monkeypatch.setattr(figures, "AT_ONCE", at_once)
+    monkeypatch.setattr(figures, "OFTEN", often)  # above 1 none has a place for each order
+    same_figures(fnb.load(folder), recs)
+
+
+def test_no_text_of_an_id_is_read_for_figures(folder, recs):
+    found = fnb.load(folder)
+    same_figures(found, recs)
+    [(source, _)] = found._selection.split
+    assert "recording_ids" not in vars(source._set)
 
 
 def test_comparing_sets_compares_what_is_in_them(folder, recs):
@@ -236,6 +253,7 @@ def test_the_figures_of_any_orders_are_the_same_from_memory_and_from_a_set(recs,
             expected[:half].compare(expected[half:])
         )
         assert repr(found.slo(1500, 0.9)) == repr(expected.slo(1500, 0.9))
+        assert found.caveats.to_dict("records") == expected.caveats.to_dict("records")
         for verb in ("latency", "outcomes", "funnel"):
             one, other = (getattr(each.by("domain"), verb)() for each in (found, expected))
             assert repr(one) == repr(other)

@@ -215,6 +215,14 @@ def test_relations_are_asked_by_sql(tmp_path, recs):
         asked = chosen.relation("orders", connection)
         counts = dict(asked.aggregate("domain, count(*)", "domain").fetchall())
         assert counts == {k: v for k, v in chosen.orders["domain"].value_counts().items() if v}
+        asked = chosen.relation("stages", connection).df()
+        assert list(asked.columns) == list(chosen.stages.columns)
+        by = ["recording_id", "to_milestone"]
+        expected = pd.DataFrame(chosen.stages).astype({"stage": "str", "from_milestone": "str"})
+        expected = expected.astype({"to_milestone": "str"}).sort_values(by, ignore_index=True)
+        pd.testing.assert_frame_equal(
+            asked.sort_values(by, ignore_index=True), expected, check_dtype=False
+        )
     median = found.relation("events").aggregate("median(t_ms)").fetchall()[0][0]
     assert median == pytest.approx(found.event_times["t_ms"].median())
     with pytest.raises(KeyError, match=r"^Unknown relation 'carts'"):

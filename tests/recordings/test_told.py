@@ -125,7 +125,7 @@ def test_every_verb_serves(tmp_path, columns):
             assert repr(chart(told) if name == "compare" else chart())
         assert recs._repr_html_()
         assert repr(fnb.Timeline(recs))
-        for table in ("events", "orders"):
+        for table in ("events", "orders", "stages"):
             found = recs.relation(table)
             assert found.columns == list(getattr(recs, table).columns)
             assert len(found.df()) == len(getattr(recs, table))
