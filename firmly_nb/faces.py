@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# Names, as this module imports nothing: of what words errors, and of what marks each function that
+# a package shows.
+MESSAGES = "firmly_nb.display.messages"
+MARK = ("firmly_nb.display.arguments", "public")
+
+
 class Face(ModuleType):
     """Package that loads a public name from its module at its first use."""
 
@@ -31,10 +37,9 @@ class Face(ModuleType):
         if home is None:
             if name.startswith("_"):  # asked for by Python itself
                 raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-            from firmly_nb.display.messages import coded_error, unknown
-
-            text = unknown("name", name, sorted(self._homes), self.__name__)
-            raise coded_error(AttributeError, "FNB117", text)
+            messages = import_module(MESSAGES)
+            text = messages.unknown("name", name, sorted(self._homes), self.__name__)
+            raise messages.coded_error(AttributeError, "FNB117", text)
         if name == "__version__":
             from importlib.metadata import version
 
@@ -58,10 +63,6 @@ class Face(ModuleType):
     def __dir__(self) -> list[str]:
         """Return the public names."""
         return sorted(self._homes)
-
-
-# Marks each function that a package shows; a name, as this module imports nothing.
-MARK = ("firmly_nb.display.arguments", "public")
 
 
 def _marked(function: Any, package: str) -> Any:

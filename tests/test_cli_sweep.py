@@ -95,7 +95,8 @@ def test_what_cannot_be_begun_is_refused_in_a_sentence(arguments, words, command
     ],
 )
 def test_how_to_go_on_names_what_was_used_up(why, said):
-    stopped = SimpleNamespace(run_id="r-1", progress=Progress("stopped", 9, message=why))
+    progress = Progress("stopped", 9, message=why)
+    stopped = SimpleNamespace(run_id="r-1", progress=progress, hosts=())
     assert said in _how_to_go_on(stopped)
 
 
