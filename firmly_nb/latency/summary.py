@@ -622,7 +622,7 @@ def sentences(
     Parameters
     ----------
     events
-        Needs ``recording_id``, ``coalesced``.
+        Needs ``recording_id``, ``milestone``, ``coalesced``.
     stages
         ``STAGES``.
     orders
@@ -635,7 +635,8 @@ def sentences(
     --------
     >>> from firmly_nb.latency import STAGES
     >>> import pandas as pd
-    >>> EVENTS = pd.DataFrame({"recording_id": ["a"], "coalesced": [False]})
+    >>> EVENTS = pd.DataFrame({"recording_id": ["a"], "milestone": "order-placed",
+    ...     "coalesced": False})
     >>> orders = pd.DataFrame({"recording_id": ["a"], "outcome": "placed",
     ...     "started_at": pd.Timestamp("2026-01-01", tz="UTC"), "time_to_order_placed_ms": 900.0})
     >>> sentences(EVENTS, STAGES.empty(), orders)

@@ -62,16 +62,22 @@ const withAlternative = (model, alternative) => {
 const isNarrow = ({ node }, { narrow, narrow_px: below }) =>
   Boolean(narrow) && node.clientWidth > 0 && node.clientWidth < below;
 
-const laidOut = new WeakMap();
+const fittedTo = new WeakMap();
 const fit = (widget, { data, layout, config }) => {
+  const { node } = widget;
   const { Plotly } = widget.constructor;
-  if (!Plotly || !widget.node.querySelector(".plot-container")) return;
+  if (!Plotly || !node.querySelector(".plot-container")) return;
   const narrow = isNarrow(widget, layout.meta);
-  if (narrow === (laidOut.get(widget) ?? false)) return;
-  laidOut.set(widget, narrow);
-  const changed = narrow ? layout.meta.narrow : {};
-  // Anew: Plotly writes into the layout that it is given.
-  Plotly.react(widget.node, data, structuredClone({ ...layout, ...changed }), config);
+  // What is drawn, not what was once asked for: JupyterLab may draw it anew, as for a wide window.
+  if (narrow !== Boolean(node.layout?.meta?.is_narrow)) {
+    const changed = narrow ? { ...layout.meta.narrow, meta: { ...layout.meta, is_narrow: true } } : {};
+    // Anew: Plotly writes into the layout that it is given.
+    Plotly.react(node, data, structuredClone({ ...layout, ...changed }), config);
+  } else if (node._fullLayout && node.clientWidth > 0 && fittedTo.get(node) !== node.clientWidth) {
+    // JupyterLab does so at each new width, except where it has put the output away meanwhile.
+    fittedTo.set(node, node.clientWidth);
+    if (Math.abs(node._fullLayout.width - node.clientWidth) > 1) Plotly.Plots.resize(node);
+  }
 };
 
 const watched = new WeakSet();
