@@ -35,8 +35,8 @@ settings.load_profile("fixed")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one test process more than there are cores: browsers and notebooks wait a lot."""
-    return (os.cpu_count() or 1) + 1
+    """Return two test processes more than there are cores: browsers and notebooks wait a lot."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session", autouse=True)
