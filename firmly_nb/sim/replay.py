@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from firmly_nb.sim.wire import Receive, Scope, Send, StampedTransport
 
 
-ON_THE_WAY_NS = 700_000  # from a client's decision to send until the first byte is read here
+ON_THE_WAY_NS = 950_000  # from a client's decision to send until the first byte is read here
 AWAKE_NS = 1_200_000
 NOT_RECORDED = frozenset(
     (
