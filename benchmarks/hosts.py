@@ -194,6 +194,8 @@ class Apart(Cluster):
                 time.sleep(0.01)
             _shell(OWN_NETWORK, pid)
             for which, network in NETWORKS.items():
+                # That of a cluster before goes with its namespace, which may take a moment.
+                _shell(f"ip link del {name}-{which} 2>/dev/null || :")
                 _shell(
                     f"ip link add {name}-{which} type veth peer name {which} netns {pid}\n"
                     f"ip link set {name}-{which} master {which} up\n"
