@@ -26,7 +26,6 @@ T = TypeVar("T")
 
 __all__ = [
     "REDACTED",
-    "Hidden",
     "Secret",
     "SecretStr",
     "is_app_id_variable",
