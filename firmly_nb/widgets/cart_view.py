@@ -208,6 +208,11 @@ class CartView(Fields, anywidget.AnyWidget):
             text = f"The recording has no event {quoted(seq)}. Events: {numbers}."
             raise coded_error(LookupError, "FNB302", text)
         with self._lock:
+            if seq is None and recording and self._asked:
+                turn, asked, picked = self._asked
+                # An event that was picked and is not drawn yet is not followed past.
+                if turn > self._drawn and asked and asked.recording_id == recording.recording_id:
+                    seq = picked
             self._asked = wanted = (next(self._turns), recording, seq)
             self._recording = recording
         if threading.current_thread() is threading.main_thread():

@@ -459,3 +459,17 @@ def test_findings_stand_beside_the_order_that_has_them(place):
     view = CartView(both[0], beside=both[1])
     assert pair(view)["first"]["severities"]["error"]
     assert pair(view)["second"]["severities"] == {}
+
+
+def test_an_event_that_was_picked_is_kept_if_another_comes_before_it_is_drawn(lab):
+    rec = lab.place(fnb.Order.example(), progress=False)
+    view = fnb.CartView(rec)
+    first = int(rec.cart_events["seq"].iloc[0])
+    with view._drawing:  # another thread is about to draw
+        picking = threading.Thread(target=view.show, args=(rec, first))
+        picking.start()
+        picking.join()
+        view.show(rec)  # as when an event arrives
+    assert view.seq == first
+    view.show(rec)
+    assert view.seq == first
