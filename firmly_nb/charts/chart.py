@@ -26,6 +26,7 @@ from firmly_nb.charts.look import (
     SeriesLook,
     failure_look,
     is_wide,
+    labels_px,
     layout,
     merchant_looks,
     narrow,
@@ -173,9 +174,10 @@ CONFIG = {
     "plotlyServerURL": "",
     "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d"],
 }
+# Of a line of title, answer and caption, in a picture.
 QUESTION_LETTERS, ANSWER_LETTERS, CAPTION_LETTERS = 80, 112, 132
-# On a telephone.
-NARROW_QUESTION_LETTERS, NARROW_ANSWER_LETTERS, NARROW_CAPTION_LETTERS = 31, 42, 50
+# Widths for which JupyterLab is told how these are broken; it takes the next that is not larger.
+FITS_PX = (pictures.WIDTH_PX, 750, NARROW_PX, 500, 420, 360, PHONE_PX)
 ALT_LETTERS = 400
 LINE_PX, QUESTION_LINE_PX = 18, 23
 
@@ -231,36 +233,45 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         plain["margin"] = margin | {"t": room["top"], "b": room["bottom"]}
         plain["annotations"] = [n for n in plain["annotations"] if n.get("name") != CAPTION]
         del plain["title"]
-        names = [
-            trace["name"]
-            for trace in content["data"]
-            if trace.get("name") and trace.get("showlegend") is not False
-        ]
-        room_px = PHONE_PX - NARROW_LEFT_PX - NARROW_RIGHT_PX
-        legend_px = _legend_px(names, room_px) if plain["showlegend"] else room["top"]
+        legend_px = self._above_px(PHONE_PX - NARROW_LEFT_PX - NARROW_RIGHT_PX)
         # Both are known to the page, which takes what fits the reader's screen.
         plain["meta"] |= {"narrow_px": NARROW_PX, "narrow": narrow(plain, legend_px)}
         return content
 
-    def _shown(self) -> dict[str, Any]:
-        """Return it for JupyterLab, which is told what is different where it is narrow.
+    def _above_px(self, width_px: int) -> int:
+        """Return how much room the legend takes, in axes of a width."""
+        room: int = self._said("room")["top"]
+        return _legend_px(_named(self.data), width_px) if self.layout.showlegend else room
 
-        In ``layout.meta.narrow`` title, answer and caption are broken for a telephone, too.
+    def _shown(self) -> dict[str, Any]:
+        """Return it for JupyterLab, which is told what is different in other widths.
+
+        In ``layout.meta.fits`` are, for each width, title, answer and caption broken for it.
         """
         content: dict[str, Any] = json.loads(self.to_json())
-        meta = self._bare()["layout"]["meta"]
-        changed = meta["narrow"]
-        margin, below_px = changed["margin"], changed["margin"]["b"]
-        asked = plotly_lines(self.question, NARROW_QUESTION_LETTERS)
-        answer = plotly_lines(self.sentence, NARROW_ANSWER_LETTERS)
-        foot = plotly_lines(self.caption, NARROW_CAPTION_LETTERS)
-        over_px, under_px = _title_px(asked, answer), LINE_PX * len(foot)
-        margin |= {"t": margin["t"] + over_px, "b": below_px + under_px}
-        changed["height"] += over_px + under_px
-        changed["title"] = _title(asked, answer)
-        changed["annotations"].append(_caption(foot, margin["l"], below_px))
-        content["layout"]["meta"] = meta
+        wide = self._bare()["layout"]
+        meta = wide["meta"]
+        fits = [
+            self._fit(from_px, wide | meta["narrow"] if from_px < NARROW_PX else wide)
+            for from_px in FITS_PX
+        ]
+        content["layout"]["meta"] = meta | {"fits": fits}
         return content | {"config": CONFIG}
+
+    def _fit(self, width_px: int, bare: Mapping[str, Any]) -> dict[str, Any]:
+        """Return title, answer and caption of a bare layout for a width, and their room."""
+        asked, answer, foot = _words(self.question, self.sentence, self.caption, width_px)
+        margin = bare["margin"]
+        top = self._above_px(width_px - margin["l"] - margin["r"])
+        inside = bare["height"] - margin["t"] - margin["b"]
+        around = {"t": top + _title_px(asked, answer), "b": margin["b"] + LINE_PX * len(foot)}
+        return {
+            "from_px": width_px,
+            "title": _title(asked, answer),
+            "caption": _caption(foot, margin["l"], margin["b"]),
+            "margin": around,
+            "height": inside + sum(around.values()),
+        }
 
     def picture(self) -> bytes | None:
         """Return it as PNG; None where this machine has no browser to draw it."""
@@ -277,7 +288,7 @@ class Chart(go.Figure):  # type: ignore[misc] # plotly has no types
         with _named_browser():
             super().write_image(*args, **options)
 
-    def _said(self, name: str) -> str:
+    def _said(self, name: str) -> Any:
         meta = self.layout.meta
         return meta.get(name, "") if isinstance(meta, dict) else ""
 
@@ -353,13 +364,12 @@ def make(  # noqa: PLR0913 - each is a part of a chart
     extra
         Further layout: axes, shapes, annotations.
     """
-    asked, answer = plotly_lines(question, QUESTION_LETTERS), plotly_lines(sentence, ANSWER_LETTERS)
-    foot = plotly_lines(caption, CAPTION_LETTERS)
-    named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
-    above = _legend_px(named, pictures.WIDTH_PX - left_px - right_px) if legend else 14
+    asked, answer, foot = _words(question, sentence, caption, pictures.WIDTH_PX)
+    above = _legend_px(_named(traces), pictures.WIDTH_PX - left_px - right_px) if legend else 14
     top = _title_px(asked, answer) + above
     bottom = below_px + LINE_PX * len(foot)
     given = dict(extra or {})
+    left_px = max(left_px, labels_px(given))
     notes = [*given.pop("annotations", ()), _caption(foot, left_px, below_px)]
     # At once: Plotly checks a figure again with each later change.
     return Chart(
@@ -380,6 +390,22 @@ def make(  # noqa: PLR0913 - each is a part of a chart
             **given,
         },
     )
+
+
+def _named(traces: Iterable[Any]) -> list[str]:
+    """Return what stands in the legend."""
+    return [trace.name for trace in traces if trace.name and trace.showlegend is not False]
+
+
+def _words(question: str, sentence: str, caption: str, width_px: int) -> list[list[str]]:
+    """Break question, answer and caption into lines for a width."""
+    part = (width_px - 2 * EDGE_PX) / (pictures.WIDTH_PX - 2 * EDGE_PX)
+    texts = zip(
+        (question, sentence, caption),
+        (QUESTION_LETTERS, ANSWER_LETTERS, CAPTION_LETTERS),
+        strict=True,
+    )
+    return [plotly_lines(text, int(part * letters)) for text, letters in texts]
 
 
 def _title(asked: Sequence[str], answer: Sequence[str]) -> dict[str, Any]:

@@ -61,6 +61,7 @@ TAIL = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
 GRID = tuple((1 - np.geomspace(0.9, 1e-5, 28)).tolist())
 VISIBLE = 1.01  # a line that is less than this above another lies on it
 NAME_LETTERS = 32
+ROOM_FOR_WORDS = 0.5  # of an axis: what begins beyond it ends outside
 
 
 def ecdf(
@@ -209,16 +210,17 @@ def percentiles(orders: pd.DataFrame, *, measure: str = DEFAULT_MEASURE) -> Char
     if len(late) and _differs(late, x):
         traces.append(_percentile_line(waited, late, "from the planned start", series_look(1)))
         drawn = np.concatenate([x, late])
+    nines = _nines(len(x))
     return make(
         traces,
         question=question,
         sentence=_tail(found),
         caption=f"{excluded(orders)}{_intervals(orders, found, measure)}{_lag_words(through)}",
         extra={
-            "xaxis": _nines(len(x)),
+            "xaxis": nines,
             "yaxis": time_axis(drawn, measure_name(measure)),
             "shapes": _too_few(limit),
-            "annotations": _too_few_words(limit),
+            "annotations": _too_few_words(limit, nines["range"][1]),
         },
     )
 
@@ -294,20 +296,23 @@ def _too_few(limit: float) -> list[dict[str, Any]]:
     return [{"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line}]
 
 
-def _too_few_words(limit: float) -> list[dict[str, Any]]:
+def _too_few_words(limit: float, end: float) -> list[dict[str, Any]]:
+    """Say what the line means, on the side of it that has room for words."""
     if math.isnan(limit):
         return []
+    x = math.log10(1 / (1 - limit))
+    side, shift = ("left", 4) if x < ROOM_FOR_WORDS * end else ("right", -4)
     return [
         {
-            "x": math.log10(1 / (1 - limit)),
+            "x": x,
             "y": 0,
             "yref": "paper",
             "yanchor": "bottom",
-            "xanchor": "left",
-            "xshift": 4,
+            "xanchor": side,
+            "xshift": shift,
             "showarrow": False,
             "text": "beyond: too few<br>orders to bound it",
-            "align": "left",
+            "align": side,
             "font": {"size": 11, "color": LIGHT.quiet},
         }
     ]

@@ -326,7 +326,7 @@ def binned_words(n: int) -> str:
 # titles of axes are broken.
 NARROW_PX, PHONE_PX = 600, 320  # below the first a drawing is narrow; the second is the narrowest
 NARROW_LEFT_PX, NARROW_RIGHT_PX, NARROW_LETTERS, NARROW_TICKS = 58, 12, 30, 4
-ABOVE_PX, BAR_PX, LEAST_ROW_PX = 15, 20, 40
+ABOVE_PX, BAR_PX, LEAST_ROW_PX, TICK_PX = 15, 20, 40, 60
 
 
 def narrow(layout: Mapping[str, Any], legend_px: int) -> dict[str, Any]:
@@ -339,13 +339,19 @@ def narrow(layout: Mapping[str, Any], legend_px: int) -> dict[str, Any]:
     legend_px
         Height of its legend there.
     """
-    axes = {name: _narrow_axis(name, axis) for name, axis in layout.items() if name[1:5] == "axis"}
-    wrapped = max(axis.get("title", {}).get("text", "").count("<br>") for axis in axes.values())
     notes, margin = [_narrow_note(note) for note in layout["annotations"]], dict(layout["margin"])
     beside = [note for note in notes if note.get("xref") == "paper" and note.get("x") == 1]
+    left = max(NARROW_LEFT_PX, labels_px(layout))
     right = NARROW_RIGHT_PX if beside or margin["r"] < 2 * NARROW_RIGHT_PX + 1 else margin["r"]
+    ticks = min(NARROW_TICKS, max((PHONE_PX - left - right) // TICK_PX, 2))
+    axes = {
+        name: _narrow_axis(name, axis, ticks)
+        for name, axis in layout.items()
+        if name[1:5] == "axis"
+    }
+    wrapped = max(axis.get("title", {}).get("text", "").count("<br>") for axis in axes.values())
     inside = layout["height"] - margin["t"] - margin["b"]
-    margin |= {"l": NARROW_LEFT_PX, "r": right, "t": legend_px, "b": margin["b"] + 15 * wrapped}
+    margin |= {"l": left, "r": right, "t": legend_px, "b": margin["b"] + 15 * wrapped}
     found: dict[str, Any] = {}
     rows = axes["yaxis"].get("ticktext") if axes["yaxis"].get("type") != "log" else None
     if rows:
@@ -367,7 +373,49 @@ def narrow(layout: Mapping[str, Any], legend_px: int) -> dict[str, Any]:
     return {**found, **axes, "annotations": notes, "margin": margin, "height": height}
 
 
-def _narrow_axis(name: str, axis: Mapping[str, Any]) -> dict[str, Any]:
+# The tick, the title, and the room between; of letters the width in the widest of usual typefaces.
+BESIDE_LABELS_PX, DIGIT_PX, POINT_PX = 34, 7.7, 4.0
+MOST_TICKS = 10
+
+
+def labels_px(axes: Mapping[str, Any]) -> int:
+    """Return how much room is needed for labels and titles of vertical axes of numbers.
+
+    Examples
+    --------
+    >>> title = {"text": "time, ms"}
+    >>> labels_px({"yaxis": {"title": title, "range": [0, 900], "tickformat": ",~f"}})
+    58
+    >>> labels_px({"yaxis": {"title": title, "range": [0, 40_000], "tickformat": ",~f"}})
+    77
+    """
+    labels = [
+        label
+        for name, axis in axes.items()
+        if name.startswith("yaxis") and axis.get("title") and axis.get("showticklabels", True)
+        for label in _labels(axis)
+    ]
+    return BESIDE_LABELS_PX + math.ceil(max(map(_label_px, labels), default=0))
+
+
+def _labels(axis: Mapping[str, Any]) -> list[str]:
+    """Return an axis's labels; of one whose steps Plotly chooses, the longest that there can be."""
+    if "ticktext" in axis:
+        return list(axis["ticktext"])
+    if "f" not in axis.get("tickformat", ""):
+        return []
+    low, high = axis["range"]
+    step = (abs(high - low) or 1.0) / MOST_TICKS
+    decimals = max(0, -math.floor(math.log10(step)))
+    sign = "+" if axis["tickformat"].startswith("+") or low < 0 else ""
+    return [f"{sign}{max(abs(low), abs(high)):,.{decimals}f}"]
+
+
+def _label_px(label: str) -> float:
+    return sum(DIGIT_PX if letter.isalnum() or letter in "+%" else POINT_PX for letter in label)
+
+
+def _narrow_axis(name: str, axis: Mapping[str, Any], ticks: int) -> dict[str, Any]:
     found = dict(axis)
     if not name.startswith("x"):
         return found
@@ -376,10 +424,10 @@ def _narrow_axis(name: str, axis: Mapping[str, Any]) -> dict[str, Any]:
     found["title"] = {"text": "<br>".join(lines)}
     if "tickvals" not in found:
         # Plotly would turn long texts, such as times of day, into the title of the axis.
-        found |= {"nticks": NARROW_TICKS, "tickangle": 0}
-    step = -(-len(found.get("tickvals", ())) // NARROW_TICKS)
+        found |= {"nticks": ticks, "tickangle": 0}
+    step = -(-len(found.get("tickvals", ())) // ticks)
     for part in ("tickvals", "ticktext"):
-        if len(found.get(part, ())) > NARROW_TICKS + 1:
+        if len(found.get(part, ())) > ticks + 1:
             found[part] = found[part][::step]
     return found
 

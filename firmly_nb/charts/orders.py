@@ -101,8 +101,7 @@ class Along:
             first, last = int(self.starts_ns[0]), int(self.starts_ns[-1])
             # Of one order, or of few at once, the axis must not count microseconds.
             room = max((last - first) // 50, LEAST_ROOM_NS)
-            ends = texts(np.array([first - room, last + room]))
-            return {"title": {"text": "start of the order (UTC)"}, "type": "date", "range": ends}
+            return {**clock(first, last), "range": texts(np.array([first - room, last + room]))}
         indices = np.searchsorted(self.starts_ns, self.breaks_ns)
         kept: list[int] = []
         for run, index in enumerate(indices.tolist()):
@@ -124,6 +123,28 @@ class Along:
         span = int(self.starts_ns[-1] - self.starts_ns[0])
         day = f"{whole[:10]} " if span > DAY_NS else ""
         return day + (whole[11:16] if span > DAY_NS // 4 else whole[11:19])
+
+
+def clock(first_ns: int, last_ns: int) -> dict[str, Any]:
+    """Return an axis on the clock: the title has the day, so that labels are short."""
+    first, last = (text[:10] for text in texts(np.array([first_ns, last_ns])))
+    day, hours = (first, "%H:%M") if first == last else (f"{first} to {last}", "%H:%M<br>%b %-d")
+    # The shortest and the longest step in ms, and how its labels look.
+    looks = {
+        (None, 999): "%H:%M:%S.%2f",
+        (1_000, 59_999): "%H:%M:%S",
+        (60_000, 3_599_999): "%H:%M",
+        (3_600_000, 86_399_999): hours,
+        (86_400_000, None): "%b %-d",
+    }
+    return {
+        "title": {"text": f"start of the order (UTC), {day}"},
+        "type": "date",
+        "tickformatstops": [
+            {"dtickrange": [*steps], "value": look} for steps, look in looks.items()
+        ],
+        "hoverformat": "%Y-%m-%d %H:%M:%S.%3f",
+    }
 
 
 def along(orders: pd.DataFrame) -> Along:

@@ -7,6 +7,8 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.charts.words import CUT
+
 ORDERS = """
 import os, time
 import firmly_nb as fnb
@@ -76,20 +78,6 @@ def test_charts_follow_the_theme_and_pictures_have_an_alternative_text(notebook,
     drawn = bench.output(1).locator(".js-plotly-plot")
     until(lambda: drawn.evaluate(PAPER_AND_INK) == NIGHT, "the saved picture, drawn anew")
     artefact("dark again", bench.page)
-
-
-# What of a chart's words is cut by its edges, or lies on other words.
-CUT = """chart => {
-    const paper = chart.querySelector(".main-svg").getBoundingClientRect();
-    const words = [...chart.querySelectorAll("text")].map(text => {
-        const { left, right, top, bottom } = text.getBoundingClientRect();
-        return { text: text.textContent, left, right, top, bottom };
-    }).filter(({ left, right }) => left < right);
-    const isCut = ({ left, right }) => left < paper.left - 1 || right > paper.right + 1;
-    const isOn = (a, b) => a !== b && a.left < b.right - 2 && b.left < a.right - 2
-        && a.top < b.bottom - 6 && b.top < a.bottom - 6;
-    return words.filter(a => isCut(a) || words.some(b => isOn(a, b))).map(a => a.text);
-}"""
 
 
 def test_nothing_of_a_chart_is_cut_in_a_narrow_window(notebook, artefact, until):

@@ -58,22 +58,36 @@ const withAlternative = (model, alternative) => {
   model.setData({ data: { ...model.data, "text/html": html } });
 };
 
-// Each chart brings along what of its layout is different where it is narrow.
-const isNarrow = ({ node }, { narrow, narrow_px: below }) =>
-  Boolean(narrow) && node.clientWidth > 0 && node.clientWidth < below;
+// Each chart brings along what of its layout is different where it is narrow, and its title, answer
+// and caption broken for several widths.
+const isNarrow = ({ node }, { narrow_px: below }) => node.clientWidth > 0 && node.clientWidth < below;
+
+const fitFor = (width, { fits }) => fits.find(({ from_px: from }) => from <= width) ?? fits.at(-1);
+
+const laidOut = (layout, { from_px, title, caption, margin, height }) => {
+  const base = from_px < layout.meta.narrow_px ? { ...layout, ...layout.meta.narrow } : layout;
+  return {
+    ...base,
+    title,
+    height,
+    margin: { ...base.margin, ...margin },
+    annotations: [...base.annotations.filter(({ name }) => name !== caption.name), caption],
+    meta: { ...layout.meta, from_px },
+  };
+};
 
 const fittedTo = new WeakMap();
 const fit = (widget, { data, layout, config }) => {
   const { node } = widget;
   const { Plotly } = widget.constructor;
-  if (!Plotly || !node.querySelector(".plot-container")) return;
-  const narrow = isNarrow(widget, layout.meta);
+  const { fits } = layout.meta;
+  if (!Plotly || !fits || !node.clientWidth || !node.querySelector(".plot-container")) return;
+  const right = fitFor(node.clientWidth, layout.meta);
   // What is drawn, not what was once asked for: JupyterLab may draw it anew, as for a wide window.
-  if (narrow !== Boolean(node.layout?.meta?.is_narrow)) {
-    const changed = narrow ? { ...layout.meta.narrow, meta: { ...layout.meta, is_narrow: true } } : {};
+  if (right.from_px !== (node.layout?.meta?.from_px ?? fits[0].from_px)) {
     // Anew: Plotly writes into the layout that it is given.
-    Plotly.react(node, data, structuredClone({ ...layout, ...changed }), config);
-  } else if (node._fullLayout && node.clientWidth > 0 && fittedTo.get(node) !== node.clientWidth) {
+    Plotly.react(node, data, structuredClone(laidOut(layout, right)), config);
+  } else if (node._fullLayout && fittedTo.get(node) !== node.clientWidth) {
     // JupyterLab does so at each new width, except where it has put the output away meanwhile.
     fittedTo.set(node, node.clientWidth);
     if (Math.abs(node._fullLayout.width - node.clientWidth) > 1) Plotly.Plots.resize(node);
