@@ -283,6 +283,10 @@ class CartView(Fields, anywidget.AnyWidget):
             seq, reading = change["new"], self._reading
             if reading is None or seq is None:
                 return
+            if self.seq != seq:
+                # Moved while a cart was being drawn in another thread, which then set its own.
+                self.seq = seq
+                return
             self._follows = seq == reading.last
             if str(seq) not in self._sheets:
                 self._sheets = reading.sheets(seq, self._sheets)

@@ -473,3 +473,32 @@ def test_an_event_that_was_picked_is_kept_if_another_comes_before_it_is_drawn(la
     assert view.seq == first
     view.show(rec)
     assert view.seq == first
+
+
+@pytest.mark.parametrize("how", ["by the page", "in a cell"])
+def test_a_slider_moved_while_a_cart_is_being_drawn_stays_where_it_was_put(
+    lab, monkeypatch, until, how
+):
+    rec = lab.place(fnb.Order.example(), progress=False)
+    view = fnb.CartView(rec)
+    first, last = rec.cart_events["seq"].iloc[[0, -1]].tolist()
+    draws, sheets = threading.Event(), cart_view.CartReading.sheets
+
+    def slow(*args):
+        draws.set()
+        until(lambda: view.seq == first, "the move")
+        return sheets(*args)
+
+    monkeypatch.setattr(cart_view.CartReading, "sheets", slow)
+    drawing = threading.Thread(target=view.show, args=(rec,))
+    drawing.start()
+    assert draws.wait(60)
+    assert view.seq == last
+    if how == "in a cell":
+        view.seq = first
+    else:
+        view.set_state({"seq": first})
+    until(lambda: view._refresher is None, "the end of the drawing")
+    assert view.seq == first
+    view.show(rec)  # as when an event arrives
+    assert view.seq == first
