@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -197,6 +198,17 @@ def find_and_brush(bench, shown):
     shown.get_by_role("button", name="show all").click()
     shown.get_by_role("button", name="all 19").click()
     expect(shown.locator(".order-row")).to_have_count(19)
+    whole_ms = middle_and_longest_ms(shown)
+    shown.get_by_label("aligned on").select_option("order-placed")
+    expect(shown.locator(".histogram-row .quiet")).to_contain_text("p50 0 ")
+    assert middle_and_longest_ms(shown)[1] < whole_ms[0] <= whole_ms[1]
+    shown.get_by_label("aligned on").select_option("start")
+
+
+def middle_and_longest_ms(shown):
+    """What the histogram says of placed orders, from where their rows are lined up."""
+    said = shown.locator(".histogram-row .quiet").inner_text().replace("\u202f", "")
+    return [float(ms) for ms in re.fullmatch(r"placed: p50 (\S+) · max (\S+)", said).groups()]
 
 
 def look_at_loaded(bench):

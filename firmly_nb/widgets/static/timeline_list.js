@@ -63,9 +63,10 @@ function showList(list, all, shown) {
   replace(list.axis, axisLabels(axis, axisWords));
   const placed = all.filter((order) => order.end?.outcome === "placed");
   const p50 = median(placed.map((order) => order.end.t_ms));
-  const p50At = median(placed.map((order) => endOf(order, align)).filter((t_ms) => t_ms !== null));
+  const endsAt = placed.map((order) => endOf(order, align)).filter((t_ms) => t_ms !== null);
+  const p50At = median(endsAt);
   const filtered = all.filter((order) => !only || wordOf(order) === only);
-  list.histogram.show(filtered.filter((order) => order.end).map((order) => endOf(order, align)).filter((t_ms) => t_ms !== null), { axis, brush, p50, p50At });
+  list.histogram.show(filtered.filter((order) => order.end).map((order) => endOf(order, align)).filter((t_ms) => t_ms !== null), { axis, brush, p50At, longest: endsAt.length ? Math.max(...endsAt) : null });
   const orders = filtered.filter((order) => isBrushed(order, align, brush)).sort(SORTS[list.sort]);
   const words = [orders.length ? "" : "No order was selected.", leftOut ? `${stated(leftOut)} older orders are not drawn; make a timeline of those you want to see.` : ""];
   list.note.textContent = words.filter(Boolean).join(" ");
@@ -250,9 +251,9 @@ function histogram({ onBrush }) {
   return { element: view.element, show: (times, shown) => showHistogram(view, times, shown) };
 }
 
-function showHistogram(view, times, { axis, brush, p50, p50At }) {
+function showHistogram(view, times, { axis, brush, p50At, longest }) {
   Object.assign(view, { axis, brush });
-  const drawn = JSON.stringify([times, axis.from, axis.to, brush, p50At]);
+  const drawn = JSON.stringify([times, axis.from, axis.to, brush, p50At, longest]);
   if (drawn === view.drawn) return;
   view.drawn = drawn;
   const counts = Array(BINS).fill(0);
@@ -263,8 +264,8 @@ function showHistogram(view, times, { axis, brush, p50, p50At }) {
   const bars = counts.map((count, n) => count && svg("rect", { class: isOut(n) ? "count-bar out" : "count-bar", x: n, width: 0.9, y: 1 - count / most, height: count / most }));
   const middle = p50At === null ? null : svg("line", { class: "median", x1: `${percent(p50At, axis)}%`, x2: `${percent(p50At, axis)}%`, y1: "0", y2: "1" });
   replace(view.picture, bars.filter(Boolean), middle);
-  const longest = times.length ? Math.max(...times) : null;
-  view.words.textContent = [p50 === null ? "" : `p50 ${number(p50)}`, longest === null ? "" : `max ${number(longest)}`].filter(Boolean).join(" · ");
+  // Of placed orders both, and from where the rows are lined up: the longest is never below the median.
+  view.words.textContent = longest === null ? "" : `placed: p50 ${number(p50At)} · max ${number(longest)}`;
   view.clear.hidden = !brush;
   const ends = brush ?? [axis.from, axis.to];
   view.box.classList.toggle("brushed", Boolean(brush));
