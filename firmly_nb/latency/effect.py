@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FINE = 1e-4  # to which part of an interval its ends are found
 STEPS = 60  # halvings that take a logarithm's range to its last digit
+LOOK_EVERY = 3  # halvings, after which the pairs that are left are counted
+FEW = 0.5  # pairs for each time are sorted sooner than the halvings that they save are made
 APART = 256.0  # logarithms of times are within 60 of one another: strata do not meet
 NEVER = 30.0  # the logarithm of a time that is later than all others
 MOST_TIMES = 30_000  # of a side; more are represented by so many of their quantiles
@@ -276,7 +278,9 @@ def log_factors(pairs: Pairs) -> Floats:
     steps = STEPS if len(pairs.a) + len(pairs.b) < MOST_TIMES else STEPS // 2
     # A range of factors leaves the pairs even; its ends are looked for apart where there is one.
     upto, beyond = high.copy(), low.copy()
-    for _ in range(steps):
+    for step in range(steps):
+        if step % LOOK_EVERY == 0 and _are_few(pairs, low, high):
+            break
         middle = (low + high) / 2
         found = balance(pairs, middle)
         even = np.abs(found) <= nothing
@@ -296,11 +300,57 @@ def log_factors(pairs: Pairs) -> Floats:
 def _edge(
     pairs: Pairs, low: Floats, high: Floats, is_below: Callable[[Floats], Flags], steps: int
 ) -> Floats:
-    for _ in range(steps):
+    """Return for each unit where the balance stops being below, between two factors."""
+    for step in range(steps):
+        if step % LOOK_EVERY == 0 and _are_few(pairs, low, high):
+            return _step_between(pairs, low, high, is_below)
         middle = (low + high) / 2
         below = is_below(balance(pairs, middle))
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return np.asarray((low + high) / 2)
+
+
+def _between(pairs: Pairs, low: Floats, high: Floats) -> tuple[Codes, Codes]:
+    """Return for each value of B which values of A differ from it by a factor between two."""
+    of_b = pairs.unit[pairs.of_b]
+    first = np.searchsorted(pairs.a, pairs.b - high[of_b], "left")
+    return first, np.searchsorted(pairs.a, pairs.b - low[of_b], "right")
+
+
+def _are_few(pairs: Pairs, low: Floats, high: Floats) -> bool:
+    """Return whether the pairs between two factors are soon written down."""
+    first, last = _between(pairs, low, high)
+    return int((last - first).sum()) <= FEW * (len(pairs.a) + len(pairs.b))
+
+
+def _step_between(
+    pairs: Pairs, low: Floats, high: Floats, is_below: Callable[[Floats], Flags]
+) -> Floats:
+    """Return for each unit the pair at whose difference the balance stops being below.
+
+    The balance changes at differences of pairs only: the halvings are those of a list of them.
+    """
+    first, last = _between(pairs, low, high)
+    sizes = last - first
+    of_b = np.repeat(np.arange(len(pairs.b)), sizes)
+    of_a = np.arange(len(of_b)) + np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
+    jumps, unit = pairs.b[of_b] - pairs.a[of_a], pairs.unit[pairs.of_b[of_b]]
+    jumps = jumps[np.lexsort((jumps, unit))]
+    count = np.bincount(unit, minlength=len(low))
+    begin = np.cumsum(count) - count
+    # Of each unit: below after that many jumps, and not below any more after so many.
+    after, before = np.zeros_like(count), count
+    while (open_ := before - after > 1).any():
+        tried = np.where(open_, (after + before) // 2, 0)
+        at = np.where(open_, begin + tried, 1)
+        factor = np.where(open_, (jumps[at - 1] + jumps[at]) / 2, low)
+        below = is_below(balance(pairs, factor))
+        after = np.where(open_ & below, tried, after)
+        before = np.where(open_ & ~below, tried, before)
+    found = (low + high) / 2
+    some = count > 0
+    found[some] = jumps[(begin + before - 1)[some]]
+    return np.asarray(found)
 
 
 def _reach(pairs: Pairs) -> float:
