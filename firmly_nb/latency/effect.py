@@ -189,11 +189,12 @@ def balance(pairs: Pairs, factors: Floats) -> Floats:
 
     It is the weighted number of pairs in which B is longer, less half of all pairs; ties are half.
     """
-    return _balance(pairs, *_places(pairs, factors))
+    left, right = _places(pairs, pairs.b - factors[pairs.unit][pairs.of_b])
+    return _balance(pairs, (left + right) / 2 - pairs.begin_a[pairs.of_b])
 
 
-def _balance(pairs: Pairs, left: Codes, right: Codes) -> Floats:
-    above = (left + right) / 2 - pairs.begin_a[pairs.of_b]
+def _balance(pairs: Pairs, above: Floats) -> Floats:
+    """Return the balance of each unit, given over how many values of A each value of B is."""
     scale = pairs.weight_a * pairs.weight_b
     counted = np.bincount(pairs.of_b, weights=above, minlength=len(pairs.n)) * scale
     found = pairs.weights * (counted - pairs.n * pairs.m / 2)
@@ -221,11 +222,12 @@ class Balance(NamedTuple):
 
 def balance_of_all(pairs: Pairs, factor: float) -> Balance:
     """Return the balance of all units together, B being moved by a factor."""
-    left, right = _places(pairs, np.full(pairs.units, factor))
-    of_b = ((left + right) / 2 - pairs.begin_a[pairs.of_b]) * pairs.weight_a[pairs.of_b]
+    left, right = _places(pairs, pairs.b - factor)
+    above = (left + right) / 2 - pairs.begin_a[pairs.of_b]
+    of_b = above * pairs.weight_a[pairs.of_b]
     size = len(pairs.a) + 1
-    below = sum(np.cumsum(np.bincount(places, minlength=size))[:-1] for places in (left, right))
-    of_a = (np.asarray(below) / 2 - pairs.begin_b[pairs.of_a]) * pairs.weight_b[pairs.of_a]
+    below = np.cumsum(np.bincount(left, minlength=size) + np.bincount(right, minlength=size))[:-1]
+    of_a = (below / 2 - pairs.begin_b[pairs.of_a]) * pairs.weight_b[pairs.of_a]
     count, squared = len(pairs.n), pairs.weights**2
     part_b = squared * pairs.m * _variances(of_b, pairs.of_b, count)
     part_a = squared * pairs.n * _variances(of_a, pairs.of_a, count)
@@ -233,16 +235,15 @@ def balance_of_all(pairs: Pairs, factor: float) -> Balance:
     # Satterthwaite's: each stratum and side has its own.
     parts = (part_b**2 / np.maximum(pairs.m - 1, 1) + part_a**2 / np.maximum(pairs.n - 1, 1)).sum()
     return Balance(
-        balance=float(_balance(pairs, left, right).sum()),
+        balance=float(_balance(pairs, above).sum()),
         equal=float((pairs.n * pairs.m * pairs.weights).sum()) / 12,
         seen=seen,
         freedom=seen**2 / float(parts) if parts > 0 else math.inf,
     )
 
 
-def _places(pairs: Pairs, factors: Floats) -> tuple[Codes, Codes]:
-    """Return for each value of B how many values of A are below it, and how many not above it."""
-    moved = pairs.b - factors[pairs.unit][pairs.of_b]
+def _places(pairs: Pairs, moved: Floats) -> tuple[Codes, Codes]:
+    """Return for each moved value of B how many values of A are below it, how many not above."""
     left = np.searchsorted(pairs.a, moved, "left")
     near = np.minimum(left, len(pairs.a) - 1)
     right = np.where(pairs.a[near] == moved, np.maximum(pairs.last_a[near], left), left)
