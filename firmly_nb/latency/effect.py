@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FINE = 1e-4  # to which part of an interval its ends are found
 STEPS = 60  # halvings that take a logarithm's range to its last digit
 LOOK_EVERY = 3  # halvings, after which the pairs that are left are counted
-FEW = 0.5  # pairs for each time are sorted sooner than the halvings that they save are made
+FEW = 0.5  # pairs for each time: so few are sorted sooner than more halvings are made
 APART = 256.0  # logarithms of times are within 60 of one another: strata do not meet
 NEVER = 30.0  # the logarithm of a time that is later than all others
 MOST_TIMES = 30_000  # of a side; more are represented by so many of their quantiles
