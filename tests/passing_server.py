@@ -28,6 +28,10 @@ class Gateway(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Passing)
         self.upstream, self.tls = urlsplit(upstream).netloc, tls
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}"
+        self.change_nothing()
+
+    def change_nothing(self):
+        """Pass everything on as it is, and forget what was told."""
         self.edit = lambda _path, status, headers, body: (status, headers, body)
         self.events = lambda name, data: [(name, data)]
         self.pages = {}  # end of a path -> status and HTML, given without asking the service

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FINE = 1e-4  # to which part of an interval its ends are found
 STEPS = 60  # halvings that take a logarithm's range to its last digit
+LOOK_EVERY = 3  # halvings, after which the pairs that are left are counted
+FEW = 0.5  # pairs for each time: so few are sorted sooner than more halvings are made
 APART = 256.0  # logarithms of times are within 60 of one another: strata do not meet
 NEVER = 30.0  # the logarithm of a time that is later than all others
 MOST_TIMES = 30_000  # of a side; more are represented by so many of their quantiles
@@ -187,11 +189,12 @@ def balance(pairs: Pairs, factors: Floats) -> Floats:
 
     It is the weighted number of pairs in which B is longer, less half of all pairs; ties are half.
     """
-    return _balance(pairs, *_places(pairs, factors))
+    left, right = _places(pairs, pairs.b - factors[pairs.unit][pairs.of_b])
+    return _balance(pairs, (left + right) / 2 - pairs.begin_a[pairs.of_b])
 
 
-def _balance(pairs: Pairs, left: Codes, right: Codes) -> Floats:
-    above = (left + right) / 2 - pairs.begin_a[pairs.of_b]
+def _balance(pairs: Pairs, above: Floats) -> Floats:
+    """Return the balance of each unit, given over how many values of A each value of B is."""
     scale = pairs.weight_a * pairs.weight_b
     counted = np.bincount(pairs.of_b, weights=above, minlength=len(pairs.n)) * scale
     found = pairs.weights * (counted - pairs.n * pairs.m / 2)
@@ -219,11 +222,12 @@ class Balance(NamedTuple):
 
 def balance_of_all(pairs: Pairs, factor: float) -> Balance:
     """Return the balance of all units together, B being moved by a factor."""
-    left, right = _places(pairs, np.full(pairs.units, factor))
-    of_b = ((left + right) / 2 - pairs.begin_a[pairs.of_b]) * pairs.weight_a[pairs.of_b]
+    left, right = _places(pairs, pairs.b - factor)
+    above = (left + right) / 2 - pairs.begin_a[pairs.of_b]
+    of_b = above * pairs.weight_a[pairs.of_b]
     size = len(pairs.a) + 1
-    below = sum(np.cumsum(np.bincount(places, minlength=size))[:-1] for places in (left, right))
-    of_a = (np.asarray(below) / 2 - pairs.begin_b[pairs.of_a]) * pairs.weight_b[pairs.of_a]
+    below = np.cumsum(np.bincount(left, minlength=size) + np.bincount(right, minlength=size))[:-1]
+    of_a = (below / 2 - pairs.begin_b[pairs.of_a]) * pairs.weight_b[pairs.of_a]
     count, squared = len(pairs.n), pairs.weights**2
     part_b = squared * pairs.m * _variances(of_b, pairs.of_b, count)
     part_a = squared * pairs.n * _variances(of_a, pairs.of_a, count)
@@ -231,16 +235,15 @@ def balance_of_all(pairs: Pairs, factor: float) -> Balance:
     # Satterthwaite's: each stratum and side has its own.
     parts = (part_b**2 / np.maximum(pairs.m - 1, 1) + part_a**2 / np.maximum(pairs.n - 1, 1)).sum()
     return Balance(
-        balance=float(_balance(pairs, left, right).sum()),
+        balance=float(_balance(pairs, above).sum()),
         equal=float((pairs.n * pairs.m * pairs.weights).sum()) / 12,
         seen=seen,
         freedom=seen**2 / float(parts) if parts > 0 else math.inf,
     )
 
 
-def _places(pairs: Pairs, factors: Floats) -> tuple[Codes, Codes]:
-    """Return for each value of B how many values of A are below it, and how many not above it."""
-    moved = pairs.b - factors[pairs.unit][pairs.of_b]
+def _places(pairs: Pairs, moved: Floats) -> tuple[Codes, Codes]:
+    """Return for each moved value of B how many values of A are below it, how many not above."""
     left = np.searchsorted(pairs.a, moved, "left")
     near = np.minimum(left, len(pairs.a) - 1)
     right = np.where(pairs.a[near] == moved, np.maximum(pairs.last_a[near], left), left)
@@ -276,7 +279,9 @@ def log_factors(pairs: Pairs) -> Floats:
     steps = STEPS if len(pairs.a) + len(pairs.b) < MOST_TIMES else STEPS // 2
     # A range of factors leaves the pairs even; its ends are looked for apart where there is one.
     upto, beyond = high.copy(), low.copy()
-    for _ in range(steps):
+    for step in range(steps):
+        if step % LOOK_EVERY == 0 and _are_few(pairs, low, high):
+            break
         middle = (low + high) / 2
         found = balance(pairs, middle)
         even = np.abs(found) <= nothing
@@ -296,11 +301,57 @@ def log_factors(pairs: Pairs) -> Floats:
 def _edge(
     pairs: Pairs, low: Floats, high: Floats, is_below: Callable[[Floats], Flags], steps: int
 ) -> Floats:
-    for _ in range(steps):
+    """Return for each unit where the balance stops being below, between two factors."""
+    for step in range(steps):
+        if step % LOOK_EVERY == 0 and _are_few(pairs, low, high):
+            return _step_between(pairs, low, high, is_below)
         middle = (low + high) / 2
         below = is_below(balance(pairs, middle))
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return np.asarray((low + high) / 2)
+
+
+def _between(pairs: Pairs, low: Floats, high: Floats) -> tuple[Codes, Codes]:
+    """Return for each value of B which values of A differ from it by a factor between two."""
+    of_b = pairs.unit[pairs.of_b]
+    first = np.searchsorted(pairs.a, pairs.b - high[of_b], "left")
+    return first, np.searchsorted(pairs.a, pairs.b - low[of_b], "right")
+
+
+def _are_few(pairs: Pairs, low: Floats, high: Floats) -> bool:
+    """Return whether the pairs between two factors are soon written down."""
+    first, last = _between(pairs, low, high)
+    return int((last - first).sum()) <= FEW * (len(pairs.a) + len(pairs.b))
+
+
+def _step_between(
+    pairs: Pairs, low: Floats, high: Floats, is_below: Callable[[Floats], Flags]
+) -> Floats:
+    """Return for each unit the pair at whose difference the balance stops being below.
+
+    The balance changes at differences of pairs only: the halvings are those of a list of them.
+    """
+    first, last = _between(pairs, low, high)
+    sizes = last - first
+    of_b = np.repeat(np.arange(len(pairs.b)), sizes)
+    of_a = np.arange(len(of_b)) + np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
+    jumps, unit = pairs.b[of_b] - pairs.a[of_a], pairs.unit[pairs.of_b[of_b]]
+    jumps = jumps[np.lexsort((jumps, unit))]
+    count = np.bincount(unit, minlength=len(low))
+    begin = np.cumsum(count) - count
+    # Of each unit: below after that many jumps, and not below any more after so many.
+    after, before = np.zeros_like(count), count
+    while (open_ := before - after > 1).any():
+        tried = np.where(open_, (after + before) // 2, 0)
+        at = np.where(open_, begin + tried, 1)
+        factor = np.where(open_, (jumps[at - 1] + jumps[at]) / 2, low)
+        below = is_below(balance(pairs, factor))
+        after = np.where(open_ & below, tried, after)
+        before = np.where(open_ & ~below, tried, before)
+    found = (low + high) / 2
+    some = count > 0
+    found[some] = jumps[(begin + before - 1)[some]]
+    return np.asarray(found)
 
 
 def _reach(pairs: Pairs) -> float:

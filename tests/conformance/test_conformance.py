@@ -31,21 +31,46 @@ def calm():
         yield started
 
 
-@pytest.fixture
-def gateway(calm):
-    with passing(calm.url) as started:
-        yield started
+@pytest.fixture(scope="module")
+def calm_lab(calm):
+    """One lab for all that do not ask of a new one what it does first."""
+    with fnb.connect(api_url=calm.url, app_id=calm.app_id, allow_domains=calm.domains) as lab:
+        yield lab
 
 
 @pytest.fixture
-def behind(connect, calm, gateway):
-    """A lab behind the gateway."""
+def at_calm(calm_lab):
+    return calm_lab
+
+
+@pytest.fixture(scope="module")
+def standing(calm):
+    """A gateway, and a lab behind it."""
+    with (
+        passing(calm.url) as gateway,
+        fnb.connect(api_url=gateway.url, app_id=calm.app_id, allow_domains=calm.domains) as lab,
+    ):
+        yield gateway, lab
+
+
+@pytest.fixture
+def gateway(standing):
+    """The gateway, which changes nothing yet and was told nothing."""
+    started, _ = standing
+    started.change_nothing()
+    return started
+
+
+@pytest.fixture
+def behind(standing):
+    _, lab = standing
+    return lab
+
+
+@pytest.fixture
+def newly_behind(connect, calm, gateway):
+    """A lab behind the gateway that has sent nothing yet."""
     return connect(api_url=gateway.url, app_id=calm.app_id, allow_domains=calm.domains)
-
-
-@pytest.fixture
-def at_calm(connect, calm):
-    return connect(api_url=calm.url, app_id=calm.app_id, allow_domains=calm.domains)
 
 
 def said(found):
@@ -124,8 +149,8 @@ def test_without_an_order_it_is_the_example_of_the_demo_merchant(at_calm, calm):
     assert found.recording.outcome == "placed"
 
 
-def test_one_order_is_sent_and_the_calls_that_it_says(behind, gateway):
-    found = behind.conformance()
+def test_one_order_is_sent_and_the_calls_that_it_says(newly_behind, gateway):
+    found = newly_behind.conformance()
     posts = [path for method, path in gateway.told if method == "POST"]
     assert sum("place-order" in path for path in posts) == 1
     assert {path.partition("?")[0].rpartition("/")[2] for path in posts} == {
@@ -137,9 +162,9 @@ def test_one_order_is_sent_and_the_calls_that_it_says(behind, gateway):
     assert said(found) == set()
 
 
-def test_what_is_not_allowed_is_refused_as_by_an_order(behind, gateway):
+def test_what_is_not_allowed_is_refused_as_by_an_order(newly_behind, gateway):
     with pytest.raises(GuardError) as caught:
-        behind.conformance(fnb.Order.example(domain="shop.example.test"))
+        newly_behind.conformance(fnb.Order.example(domain="shop.example.test"))
     assert code_of(caught.value) == "FNB010"
     assert gateway.told == []
 
@@ -400,7 +425,7 @@ def test_a_session_that_was_revoked_is_renewed_before_the_order(connect):
     assert (said(found), found.exit_code) == (set(), 0)
 
 
-def test_tokens_that_are_refused_at_once_are_told_without_a_second_order(behind, gateway):
+def test_tokens_that_are_refused_at_once_are_told_without_a_second_order(newly_behind, gateway):
     def refusing(path, status, headers, body):
         if "browser-session" in path or "payment/key" in path:
             return status, headers, body
@@ -408,7 +433,7 @@ def test_tokens_that_are_refused_at_once_are_told_without_a_second_order(behind,
         return 401, headers, json.dumps(told).encode()
 
     gateway.edit = refusing
-    found = behind.conformance()
+    found = newly_behind.conformance()
     assert not found.complete
     assert any(line.startswith("Not looked at: products. InvalidJWTToken")
                for line in repr(found).splitlines())  # fmt: skip
@@ -531,10 +556,10 @@ PAGES = {
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_first_line_says_why_no_order_was_placed(behind, gateway, page):
+def test_the_first_line_says_why_no_order_was_placed(newly_behind, gateway, page):
     status, path, title, words = PAGES[page]
     gateway.pages[path] = (status, f"<html><title>{title}</title><p>Your request</p></html>")
-    found = behind.conformance()
+    found = newly_behind.conformance()
     assert found.line.startswith("No order was placed at 127.0.0.1:")
     assert words in found.line
     assert repr(found).splitlines()[0] == found.line

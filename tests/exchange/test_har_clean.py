@@ -22,6 +22,7 @@ COOKIE = "planted-cookie-Zq7kP0vX"
 APP_ID = "5b0c0f6e-planted-4c1d"
 CAPTCHA = "planted-captcha-Zq7k"
 SECRETS = (TOKEN, CARD, COOKIE, APP_ID, CAPTCHA)
+SENT = "2026-11-28T16:49:{seconds:06.3f}Z"
 TRACES = ("zoe.oquill", "zoë", "quill", "5550147", "555-0147", "planted.example", "nted way")
 
 
@@ -31,7 +32,7 @@ def pairs(**values):
 
 def entry(url, body, answer, mime="application/json", **more):
     return {
-        "startedDateTime": "2026-11-28T16:49:10.986Z",
+        "startedDateTime": SENT.format(seconds=10.986),
         "time": 500.0,
         "timings": {
             "blocked": 1, "dns": -1, "connect": -1, "ssl": -1, "send": 0, "wait": 9, "receive": 490,
@@ -82,21 +83,37 @@ def stream(way):
     return events, "".join(f"event: {name}\ndata: {data}\n\n" for name, data in events)
 
 
-@pytest.fixture(params=sorted(ECHOES))
-def planted(request, tmp_path):
-    """A HAR with secrets and addresses wherever one may be."""
-    events, text = stream(ECHOES[request.param])
+WAYS = sorted(ECHOES)
+
+
+def placed(number, way):
+    """An order of which everything is repeated in one way; each starts a little later."""
+    events, text = stream(ECHOES[way])
     order = {
         "encrypted_card": CARD, "captcha_token": CAPTCHA, "shipping_info": PLANTED,
         "billing_info": PLANTED,
         "items": [{"add_to_cart_ref": {"variant_id": "v-1"}, "quantity": 2}],
     }  # fmt: skip
     messages = [
-        {"time": 1795884551.058 + n / 10, "eventName": name, "eventId": "", "data": data}
+        {
+            "time": 1795884551.058 + number / 10 + n / 10,
+            "eventName": name,
+            "eventId": "",
+            "data": data,
+        }
         for n, (name, data) in enumerate(events)
     ]
     where = "https://cc.firmly.work/api/v2/payment/domains/a.test/place-order"
     url = f"{where}?sse=true&access_token={TOKEN}"
+    return entry(
+        url, order, text, "text/event-stream",
+        startedDateTime=SENT.format(seconds=10.986 + number / 10), _eventSourceMessages=messages,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A HAR with secrets and addresses wherever one may be: in each way, one order."""
     form = entry("https://a.test/account", {}, "<p>thanks</p>", "text/html")
     form["request"]["postData"] = {
         "mimeType": "application/x-www-form-urlencoded",
@@ -115,17 +132,19 @@ def planted(request, tmp_path):
             "version": "1.2",
             "creator": {"name": "WebInspector", "version": "537.36"},
             "pages": [],
-            "entries": [
-                entry(url, order, text, "text/event-stream", _eventSourceMessages=messages),
-                form,
-                coded,
-            ],
+            "entries": [*(placed(n, way) for n, way in enumerate(WAYS)), form, coded],
             "comment": f"of {PLANTED['email']}, with {COOKIE}",
         }
     }
-    path = tmp_path / "planted.har"
+    path = tmp_path_factory.mktemp("planted") / "planted.har"
     path.write_text(json.dumps(har))
     return path
+
+
+@pytest.fixture(scope="module")
+def loaded(planted):
+    """What is loaded from it: an order for each way."""
+    return fnb.load(planted)
 
 
 def search(text):
@@ -150,43 +169,60 @@ def every_string(value):
                 yield base64.b64decode(value, validate=True).decode()
 
 
-def test_nothing_planted_is_kept_by_loading(planted, tmp_path):
-    assert len(search(planted.read_text())) >= len(SECRETS)
-    recs = fnb.load(planted)
-    assert recs.orders["outcome"].tolist() == ["placed"]
-    assert recs[0].order_number == "7001"
-    recs.save(tmp_path / "set", keep_personal=True)
-    fnb.report(recs, tmp_path / "report.html", pictures=False)
+def test_all_that_is_searched_for_is_there(planted, loaded):
+    for one in json.loads(planted.read_text())["log"]["entries"][: len(WAYS)]:
+        assert len(search(json.dumps(one))) >= len(SECRETS)
+    assert loaded.orders["outcome"].tolist() == ["placed"] * len(WAYS)
+
+
+@pytest.mark.parametrize("number", range(len(WAYS)), ids=WAYS)
+def test_nothing_planted_is_kept_of_an_order(loaded, number):
+    rec = loaded[number]
     told = [
-        *(str(rec.records()) for rec in recs), str(recs[0].warnings), str(recs[0].items),
-        recs.events.to_csv(), recs.orders.to_csv(), recs.headers.to_csv(), repr(recs),
-        repr(recs[0]),
-        recs[0]._repr_html_(), recs[0].ticket(), recs[0].curl(),
-        (tmp_path / "report.html").read_text(), str(fnb.load(tmp_path / "set")[0].records()),
-        recs.har(tmp_path / "again.har").read_text(),
+        str(rec.records()), str(rec.warnings), str(rec.items), rec.events.to_csv(),
+        rec.headers.to_csv(), repr(rec), rec._repr_html_(), rec.ticket(), rec.curl(),
     ]  # fmt: skip
     for text in told:
         assert search(text) == []
-    assert recs[0].items == [{"variant_id": "v-1", "quantity": 2}]
-    assert recs.headers["value"].tolist() == ["1.1 squid"]
+    assert rec.order_number == "7001"
+    assert rec.items == [{"variant_id": "v-1", "quantity": 2}]
+    assert rec.headers["value"].tolist() == ["1.1 squid"]
 
 
-def test_nothing_planted_is_in_a_file_that_was_cleaned(planted, command):
+@pytest.mark.parametrize("orders", [1, len(WAYS)])
+def test_nothing_planted_is_in_what_is_written_of_them(loaded, tmp_path, orders):
+    recs = loaded[:orders]
+    recs.save(tmp_path / "set", keep_personal=True)
+    fnb.report(recs, tmp_path / "report.html", pictures=False)
+    told = [
+        recs.events.to_csv(), recs.orders.to_csv(), recs.headers.to_csv(), repr(recs),
+        (tmp_path / "report.html").read_text(), recs.har(tmp_path / "again.har").read_text(),
+        *(str(rec.records()) for rec in fnb.load(tmp_path / "set")),
+    ]  # fmt: skip
+    for text in told:
+        assert search(text) == []
+
+
+def test_nothing_planted_is_in_a_file_that_was_cleaned(planted, tmp_path, command):
     before = json.loads(planted.read_text())
-    code, said, _ = command("clean", planted)
+    path = tmp_path / "planted.har"
+    path.write_text(planted.read_text())
+    code, said, _ = command("clean", path)
     assert code == 0
     assert "without secrets and addresses now" in said
-    har = json.loads(planted.read_text())
+    har = json.loads(path.read_text())
     for text in every_string(har):
         assert search(text) == [], text
     assert len(har["log"]["entries"]) == len(before["log"]["entries"])
     assert problems(har) == []
-    again = command("clean", planted)
+    again = command("clean", path)
     assert "nothing to take out" in again[1]
-    # What was not private is there: the order loads with its times.
-    rec = fnb.load(planted)[0]
-    assert rec.order_number == "7001"
-    assert rec.events["t_ms"].round().tolist() == [72.0, 172.0]
+    # What was not private is there: the orders load with their times.
+    recs = fnb.load(path)
+    assert len(recs) == len(WAYS)
+    for rec in recs:
+        assert rec.order_number == "7001"
+        assert rec.events["t_ms"].round().tolist() == [72.0, 172.0]
 
 
 def test_the_same_recording_is_loaded_before_and_after(tmp_path, command):
