@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from tests.ports import free_port
 
 DASK = Path(sys.executable).with_name("dask")
 RELAY = Path(__file__).with_name("dask_relay.py")
@@ -43,7 +43,7 @@ class Cluster:
         self._until(self.file.exists, "the scheduler")
         if relays:
             port = int(self.address.rpartition(":")[2])
-            self.relays = {name: Relays(port, _free_port()) for name in names}
+            self.relays = {name: Relays(port, free_port()) for name in names}
         for name in names:
             self.add(name)
         for name in names:
@@ -184,15 +184,6 @@ class Relays:
     def _say(self, word):
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
-
-
-def _free_port():
-    """A port that no connection takes by itself: a host that is started again needs the same."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as held, suppress(OSError):
-            held.bind(("127.0.0.1", port))
-            return port
 
 
 def _command_of(pid):

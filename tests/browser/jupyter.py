@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import secrets
 import signal
@@ -26,6 +25,8 @@ from urllib.error import HTTPError
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
+
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +98,7 @@ def running_jupyter(home):
 
 def _running(home, runtime):
     server = JupyterServer(
-        f"http://127.0.0.1:{_free_port()}",
+        f"http://127.0.0.1:{free_port()}",
         secrets.token_urlsafe(24),
         home,
         home / "notebooks",
@@ -121,7 +122,7 @@ def running_voila(home, cells):
     """
     with tempfile.TemporaryDirectory(prefix="voila-") as runtime:
         server = JupyterServer(
-            f"http://127.0.0.1:{_free_port()}", "", home, home / "shown", home / "voila.log"
+            f"http://127.0.0.1:{free_port()}", "", home, home / "shown", home / "voila.log"
         )
         server.root.mkdir()
         write_notebook(server.root / "shown.ipynb", cells)
@@ -154,15 +155,6 @@ def _process(command, server, runtime):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_port():
-    """Find a port below those that the system gives to whoever wants any, so that it stays free."""
-    while True:
-        port = random.randrange(10_000, 30_000)
-        with suppress(OSError), socket.socket() as held:
-            held.bind(("127.0.0.1", port))
-            return port
 
 
 def _environment(server, runtime):

@@ -67,8 +67,10 @@ def test_no_event_is_stamped_before_it_was_sent(plain: Calibration) -> None:
 
 
 def test_errors_are_those_of_a_recorder_and_not_of_a_busy_notebook(plain: Calibration) -> None:
-    # Generous: a shared machine. A recorder in the notebook would be off by much more.
-    assert plain.table["median_ms"].max() < 5
+    # A recorder in the notebook would be off by much more. What the sender itself was late by, on a
+    # machine that is shared, is no error of the recorder.
+    own = plain.table["own_median_ms"].fillna(plain.table["median_ms"])
+    assert own.max() < 5
     assert plain.table["inside_share"].min() > 0.9
 
 

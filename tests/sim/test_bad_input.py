@@ -92,7 +92,8 @@ def test_a_sender_that_is_too_slow_is_told_so(start):
     text = request(client, b"{", content_type="application/json", content_length=100)
     status, body = status_and_body(talk(client.simulator, text))
     assert (status, body["error"]) == (408, "ErrorInvalidInputBody")
-    assert 0.5 < time.monotonic() - begin < Settings().patience_s, "its own patience, twice"
+    # Its own patience, twice; the usual one would have taken longer, whatever the machine does.
+    assert 0.5 < time.monotonic() - begin < 2 * Settings().patience_s
     assert_up(client)
 
 
