@@ -1,0 +1,88 @@
+"""A sweep from several machines that go through trouble: Dask's workers in this process."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+
+import distributed
+import orjson
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb.background import follow, submit
+from firmly_nb.sweep import fleet, host
+
+ORDER = fnb.Order.example()
+COUNT = 16
+
+
+@pytest.fixture
+def client(tmp_path, simulator, monkeypatch):
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path / "there"))
+    monkeypatch.setenv("FIRMLY_APP_ID", simulator.app_id)
+    with (
+        distributed.LocalCluster(
+            n_workers=2, processes=False, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as connected,
+    ):
+        yield connected
+
+
+def begun(lab, client, until, **how):
+    """A sweep that has placed some of its orders."""
+    sweep = lab.start_sweep(ORDER, count=COUNT, run_id="r", on=client, **how)
+    until(lambda: sweep.done or sweep.progress.finished >= 2, "two orders")
+    assert not sweep.done, sweep.error
+    return sweep
+
+
+def resumed(lab, client):
+    recs = lab.sweep(ORDER, count=COUNT, resume="r", on=client, progress=False)
+    assert Counter(recs.orders["slot"]) == Counter(range(1, COUNT + 1))
+    return recs
+
+
+def test_a_host_that_ended_its_recorder_is_opened_again(lab, client, until):
+    sweep = begun(lab, client, until, rate=4)
+    for station in list(host._stations.values()):
+        follow(submit(station.leave))
+    recs = sweep.wait()
+    assert sweep.progress.state == "finished", sweep.progress.message
+    assert Counter(recs.orders["slot"]).most_common(1)[0][1] == 1
+    assert all("calibration_us" in rec.recorder for rec in recs)
+
+
+@pytest.mark.parametrize("names", [["append_whole"], ["append_whole", "write_whole"]])
+def test_a_full_disk_of_the_coordinator_stops_the_sweep_and_loses_nothing(
+    lab, client, until, monkeypatch, names
+):
+    def full(path, _content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    sweep = begun(lab, client, until, rate=4)
+    with monkeypatch.context() as disk:
+        for name in names:
+            disk.setattr(fleet, name, full)
+        recs = sweep.wait()
+    assert not sweep.problems
+    [why] = recs.warnings
+    assert "cannot be written: No space left on device. Free space" in why
+    resumed(lab, client)
+
+
+def test_a_host_beyond_the_orders_in_flight_is_only_asked_for_what_it_was_lent(lab, client, until):
+    sweep = begun(lab, client, until, concurrency=1)
+    sweep.stop()
+    [used] = sweep.wait().orders["host"].unique()
+    first, second = sorted(client.scheduler_info()["workers"].values(), key=lambda one: one["id"])
+    assert used.endswith(f"-{first['id']}")
+    idle = used.removesuffix(str(first["id"])) + str(second["id"])
+    lease = {"kind": "lease", "lease": "x", "slot": COUNT, "host": idle, "epoch": 0}
+    log = lab.journal / "sweeps" / "r.leases.jsonl"
+    log.write_bytes(log.read_bytes() + orjson.dumps(lease) + b"\n")
+    recs = lab.sweep(ORDER, count=COUNT, resume="r", on=client, progress=False)
+    few = f"{idle} places nothing: concurrency=1 is less than 2 hosts"
+    assert lab.last_sweep.progress.notes == (few,)
+    assert set(recs.orders["host"]) == {used}
