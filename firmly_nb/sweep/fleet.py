@@ -174,7 +174,7 @@ class Link:
 
     @property
     def takes_orders(self) -> bool:
-        """Whether orders can be lent to it."""
+        """True if orders can be lent to it."""
         return self.up and self.share > 0
 
     @property
@@ -431,15 +431,20 @@ class Fleet(Sender):
                 self._give_up(link, "the run was taken over by another coordinator")
                 self.on_refusal("the run was taken over by another coordinator")
                 return
-            except (HostLost, JournalError) as lost:
-                link.up, link.why = False, str(lost)
+            except (HostLost, FleetError, JournalError) as lost:
+                link.up, link.why = False, without_code(str(lost))
                 self._change()
                 if isinstance(lost, JournalError):
-                    self.on_refusal(without_code(str(lost)))
+                    self.on_refusal(link.why)
                 if monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
-                    self._give_up(link, f"it cannot be asked: {lost}")
+                    self._give_up(link, f"it cannot be asked: {link.why}")
                 await asyncio.sleep(again_s)
                 again_s = min(2 * again_s, MOST_AGAIN_S)
+            except Exception as error:  # noqa: BLE001 - who waits for its orders would wait for ever
+                link.up, link.why = False, f"{type(error).__name__}: {error}"
+                self._give_up(link, f"it is asked no more: {link.why}")
+                self._change()
+                return
 
     async def _work(self, link: Link) -> None:
         """Lend and listen until something goes wrong."""
@@ -521,7 +526,9 @@ class Fleet(Sender):
             except OSError as error:
                 # Its lease stays open: who resumes asks the host again.
                 why = f"order {number} is on {link.name} only: {self.desks[0].bench.journal} cannot"
-                self.on_refusal(f"{why} be written: {error.strerror or error}. Free space")
+                self.on_refusal(
+                    f"{why} be written: {error.strerror or error}. Free space, and resume"
+                )
                 is_over = False
         if is_over:
             self.intents.open.pop(number, None)

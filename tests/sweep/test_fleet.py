@@ -11,6 +11,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.background import follow, submit
+from firmly_nb.sweep import cluster as cluster_module
 from firmly_nb.sweep import fleet, host
 
 ORDER = fnb.Order.example()
@@ -28,6 +29,13 @@ def client(tmp_path, simulator, monkeypatch):
         distributed.Client(cluster, set_as_default=False) as connected,
     ):
         yield connected
+        end_recorders()
+
+
+def end_recorders():
+    """Let the hosts do what they do after ten minutes in which they heard of nobody."""
+    for station in list(host._stations.values()):
+        follow(submit(station.leave))
 
 
 def begun(lab, client, until, **how):
@@ -46,8 +54,7 @@ def resumed(lab, client):
 
 def test_a_host_that_ended_its_recorder_is_opened_again(lab, client, until):
     sweep = begun(lab, client, until, rate=4)
-    for station in list(host._stations.values()):
-        follow(submit(station.leave))
+    end_recorders()
     recs = sweep.wait()
     assert sweep.progress.state == "finished", sweep.progress.message
     assert Counter(recs.orders["slot"]).most_common(1)[0][1] == 1
@@ -86,3 +93,34 @@ def test_a_host_beyond_the_orders_in_flight_is_only_asked_for_what_it_was_lent(l
     few = f"{idle} places nothing: concurrency=1 is less than 2 hosts"
     assert lab.last_sweep.progress.notes == (few,)
     assert set(recs.orders["host"]) == {used}
+
+
+def test_what_nobody_expected_of_a_host_is_its_end_and_not_that_of_the_others(
+    lab, client, until, monkeypatch
+):
+    def unreadable(_line):
+        raise ValueError("not a record")
+
+    sweep = begun(lab, client, until, rate=4)
+    with monkeypatch.context() as damaged:
+        damaged.setattr(fleet, "decode", unreadable)
+        until(lambda: sweep.done or sweep.problems, "that it is noticed")
+    sweep.wait()
+    assert all(one.unknown for one in sweep.problems)
+    assert "ValueError: not a record" in sweep.problems[0].error
+
+
+def test_a_host_that_joins_over_a_plain_network_is_not_asked_for_anything(
+    lab, client, until, monkeypatch
+):
+    def plain(address):
+        raise cluster_module.FleetError("tcp://10.0.0.7:1 is not encrypted")
+
+    sweep = begun(lab, client, until, rate=4)
+    with monkeypatch.context() as network:
+        network.setattr(cluster_module, "_check_address", plain)
+        end_recorders()
+        links = sweep._run.sender.links.values()
+        until(lambda: sweep.done or all("encrypted" in link.why for link in links), "the refusal")
+    assert sweep.wait()
+    assert sweep.progress.state == "finished"
