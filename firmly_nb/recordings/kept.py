@@ -204,7 +204,8 @@ def _remove_journal(one: Kept) -> None:
             one.path.parent.rmdir()
         if held and not any(home.glob(f"*/*{SUFFIX}")):
             for file in (home / BOOTED, hosts, home / HELD):
-                file.unlink(missing_ok=True)
+                with suppress(OSError):  # Windows removes no file that is open
+                    file.unlink()
             with suppress(OSError):
                 home.rmdir()
     finally:
