@@ -154,7 +154,7 @@ class Link:
     up: bool = False
     seen_ns: int = field(default_factory=monotonic_ns)
     heard: int = 0  # news up to there
-    lent: int = 0  # orders so far
+    n_lent: int = 0  # orders so far
     queue: dict[int, Slot] = field(default_factory=dict)  # not lent yet
     outstanding: dict[int, asyncio.Future[Fate]] = field(default_factory=dict)
     # The id of the lease of each, and the epoch in which it was lent.
@@ -619,7 +619,7 @@ class Fleet(Sender):
         slot = self._slot(planned, offset_ns, link, set_aside)
         self._lent_here.add(planned.number)
         future = link.wait_for(planned.number, slot.lease_id, slot.epoch)
-        link.queue[planned.number], link.lent = slot, link.lent + 1
+        link.queue[planned.number], link.n_lent = slot, link.n_lent + 1
         link.more.set()
         try:
             return await asyncio.shield(future)
@@ -645,7 +645,7 @@ class Fleet(Sender):
         is_open = self.pace.schedule.is_open
         hosts = (link for link in self.links.values() if link.takes_orders)
         free = [link for link in hosts if is_open or link.load < 1]
-        return min(free, key=lambda link: (link.load, link.lent / link.share), default=None)
+        return min(free, key=lambda link: (link.load, link.n_lent / link.share), default=None)
 
     async def _room(self) -> bool:
         """Wait for a host with room; False once nothing is to be sent any more."""
@@ -655,7 +655,7 @@ class Fleet(Sender):
                 return True
             if any(link.takes_orders for link in self.links.values()):
                 without_ns = monotonic_ns()
-            elif monotonic_ns() - without_ns > PATIENCE_S * 1e9:
+            elif not self._serving or monotonic_ns() - without_ns > PATIENCE_S * 1e9:
                 self.on_refusal(f"no host is left: {self._why()}")
                 break
             self._changed.clear()
