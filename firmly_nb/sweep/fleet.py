@@ -85,7 +85,7 @@ class Intents:
         self.lent: dict[str, set[int]] = {}  # to each host, ever
         self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
-        self._failed: JournalError | None = None
+        self._failure: JournalError | None = None
         self._read()
 
     def _read(self) -> None:
@@ -126,16 +126,16 @@ class Intents:
                 self.lent.setdefault(entry["host"], set()).add(entry["slot"])
         self._waiting += [orjson.dumps(entry) + b"\n" for entry in entries]
         async with self._writing:
-            if self._failed:
-                raise self._failed
+            if self._failure:
+                raise self._failure
             lines, self._waiting = self._waiting, []
             if not lines:
                 return
             try:
                 await asyncio.to_thread(append_whole, self.path, b"".join(lines))
             except OSError as error:
-                self._failed = cannot_be_written(str(self.path), error)
-                raise self._failed from error
+                self._failure = cannot_be_written(str(self.path), error)
+                raise self._failure from error
 
 
 @dataclass
