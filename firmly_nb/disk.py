@@ -96,7 +96,7 @@ def read_number(path: Path) -> int:
     except FileNotFoundError:
         return 0
     try:
-        return int(os.pread(descriptor, DIGITS, 0) or 0)
+        return int(os.read(descriptor, DIGITS) or 0)
     finally:
         os.close(descriptor)
 
@@ -121,7 +121,7 @@ def raise_number(path: Path, number: int) -> bool:
             return False
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.pwrite(descriptor, f"{number:0{DIGITS}}".encode(), 0)
+            os.write(descriptor, f"{number:0{DIGITS}}".encode())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from firmly_nb.api.models import Card, bare_domain
 from firmly_nb.api.secrets import APP_ID_VARIABLE, REDACTED, SecretStr, redact_text
-from firmly_nb.display.messages import coded_error, quoted, wrong_type
+from firmly_nb.display.messages import coded_error, quoted, tells_names, wrong_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,6 +48,7 @@ class GuardError(PermissionError):
     """
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Environment:
     """Environment for orders: its name, two base URLs and allow-list of merchants.

@@ -22,7 +22,7 @@ from firmly_nb.api.causes import Certificate, shown_proxy
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.headers import kept_headers, proxies
 from firmly_nb.display.html import page
-from firmly_nb.display.messages import MESSAGES, without_code
+from firmly_nb.display.messages import MESSAGES, tells_names, without_code
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html
 from firmly_nb.display.text import count, listed, printable
 from firmly_nb.environments import DEMO_MERCHANT
@@ -98,6 +98,7 @@ class Step:
         return f"{text} {self.remedy}".strip() + code
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Result of ``lab.doctor()``: each step on the way of an order, none of which orders.

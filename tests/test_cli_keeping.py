@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pandas as pd
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.disk import lock, raise_number
+from firmly_nb.recorder.journal import BOOTED, EPOCH, HELD
 from firmly_nb.recordings.kept import kept, remove
 from firmly_nb.store import files
 
@@ -167,13 +170,54 @@ def test_what_is_young_stays(two_runs, home, command):
 def test_a_run_whose_journals_are_gone_is_not_placed_again(two_runs, home, command):
     made_old(home)
     (home / "journals" / "sweeps" / "plain.leases.jsonl").touch()
-    (home / "journals" / "epoch").touch()
     command("prune", "--yes")
-    assert not (home / "journals" / "epoch").exists(), "a host has to say that it may have sent it"
     code, _, complained = command("sweep", "--resume", "plain")
     assert code == 2
     assert "plain" in complained
     assert [file.stem for file in (home / "journals" / "sweeps").iterdir()] == ["kept"] * 2
+
+
+def on_a_host(home, run_id):
+    """The journals of a run, as a host in a sweep from several machines keeps them."""
+    folder = home / "workers" / "paris" / run_id
+    shutil.copytree(home / "journals", folder, ignore=shutil.ignore_patterns("sweeps"))
+    raise_number(folder / EPOCH, 3)
+    (folder / BOOTED).write_text("this 3")
+    lock(folder / HELD, wait=False).release()
+    return folder
+
+
+def test_a_host_that_keeps_part_of_a_run_does_not_say_that_the_rest_was_not_sent(
+    two_runs, home, command
+):
+    folder = on_a_host(home, "plain")
+    made_old(home)
+    command("prune", str(home / "workers"), "--yes")
+    assert len(list(folder.glob("*/*.jsonl"))) == 1, "the tagged one"
+    assert sorted(file.name for file in folder.glob("*.lock")) == ["epoch.lock", "recorder.lock"]
+    assert not (folder / EPOCH).exists()
+
+
+def test_a_host_keeps_nothing_of_a_run_that_is_gone(two_runs, home, command):
+    folder = on_a_host(home, "plain")
+    made_old(home)
+    for file in folder.glob("*/*.jsonl"):
+        if "release" in file.read_text():
+            file.unlink()
+    held = lock(folder / HELD, wait=False)
+    command("prune", str(home / "workers"), "--yes")
+    assert len(list(folder.glob("*/*.jsonl"))) == 2, "its recorder is at work"
+    held.release()
+    command("prune", str(home / "workers"), "--yes")
+    assert not folder.exists()
+
+
+def test_a_file_that_happens_to_be_named_like_one_of_a_host_stays(two_runs, home, command):
+    mine = home / "journals" / "epoch"
+    mine.write_text("mine")
+    made_old(home)
+    command("prune", "--yes")
+    assert mine.read_text() == "mine"
 
 
 def test_sets_below_a_folder_go_and_what_others_put_there_stays(two_runs, home, command, tmp_path):

@@ -92,7 +92,7 @@ NO_PERSON_MEETS = {
         "recorder/process._unanswered", "recorder/calibration.measure",
         "checkout._open", "recorder/recorder.check", "sweep/cluster._on_loop", "sweep/fleet._meet",
         "sweep/fleet._enter", "sweep/fleet._lend", "sweep/fleet._listen",
-        "sweep/host._may_start",
+        "sweep/host._ask_station", "sweep/host._may_start",
         "engine._place_here", "charts/pictures._within",
     },
 }  # fmt: skip

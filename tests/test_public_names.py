@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
+import pickle
 import re
 import subprocess
 import sys
 import textwrap
 from dataclasses import asdict
+from enum import Enum
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
+from plotly.graph_objects import Figure
 
 import firmly_nb as fnb
 from firmly_nb.engine import Options
@@ -197,3 +201,36 @@ def test_what_calls_somebody_can_be_awaited():
     held = {"last", "last_sweep", "environment", "simulator", "journal", "closed"}
     names = {n for n in dir(fnb.Lab) if not n.startswith("_") and not n.endswith("_async")}
     assert names == {*BOTH_WAYS, *begun, *held}
+
+
+# Nobody has one of these in hand: what streams are read with, and what is written of them.
+WITHIN = {"FirmlyClient", "Presets", "Sender", "Saved", "Pattern", "Start", "Event", "End", "Grid"}
+WITHIN |= {"Message"}
+APART = {"firmly_nb.sim", "firmly_nb.wire"}  # these import nothing that words errors
+
+
+def kinds_of_objects():
+    """Public classes of which a person has objects; Plotly and Python word their own errors."""
+    for package in PACKAGES:
+        for name in package.__all__:
+            kind = getattr(package, name)
+            is_own = isinstance(kind, type) and not issubclass(kind, (Exception, Enum, Figure))
+            if is_own and package.__name__ not in APART and name not in WITHIN:
+                yield pytest.param(kind, id=f"{package.__name__}.{name}")
+
+
+@pytest.mark.parametrize("kind", [*kinds_of_objects()])
+def test_an_object_names_what_it_has_where_a_name_is_misspelt(kind):
+    one = kind.__new__(kind, *([None] * len(getattr(kind, "_fields", ()))))
+    with pytest.raises(AttributeError, match=rf"^Unknown name 'nothing' for {kind.__name__}\. "):
+        one.nothing  # noqa: B018
+
+
+def test_a_misspelt_name_of_an_order_is_answered_with_one_of_its_own():
+    with pytest.raises(AttributeError, match=r"'itmes' for Order\. Did you mean items\?"):
+        fnb.Order.example().itmes  # noqa: B018
+    with pytest.raises(AttributeError) as failed:
+        fnb.Card.test().nothing  # noqa: B018
+    assert "number" in str(failed.value)
+    assert "model_" not in str(failed.value), "what pydantic has is nobody's question"
+    assert copy.deepcopy(pickle.loads(pickle.dumps(fnb.Order.example()))) == fnb.Order.example()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from firmly_nb.api.errors import FirmlyError
+from firmly_nb.display.messages import tells_names
 
 if TYPE_CHECKING:
     from firmly_nb.api.models import Card
@@ -22,6 +23,7 @@ ENCRYPTION = "A256GCM"
 MIN_BITS = 2048  # RFC 7518, section 4.3
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class PublicKey:
     """Public key for cards: its id and its JWK."""

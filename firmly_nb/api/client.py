@@ -36,6 +36,7 @@ from firmly_nb.api.errors import (
 from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.headers import user_agent
 from firmly_nb.api.secrets import Secret, redact_text
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.text import cut
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def session_clock_ns() -> int:
     return time.clock_gettime_ns(CLOCK)
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Session:
     """Session of a device.

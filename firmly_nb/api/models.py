@@ -31,6 +31,7 @@ from firmly_nb.display.messages import (
     NEAR,
     Mistake,
     coded_error,
+    tells_names,
     unknown,
     with_code,
     wrong_type,
@@ -126,6 +127,7 @@ class InvalidOrder(Mistake, ValueError):  # noqa: N818 - reads as what it says
         return cls(error.title, [(p, text) for p, text in problems.items() if p not in wrong])
 
 
+@tells_names
 class ApiModel(BaseModel):
     """Base of the request models: frozen, strict about names, silent about values."""
 

@@ -44,7 +44,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmly_nb.api.values import INT64_MAX, all_whole, plain_text, whole_number
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import coded_error, quoted, tells_names
 from firmly_nb.display.text import amount
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def money_text(minor: int, currency: str) -> str:
     return f"{format_minor(minor, currency)} {currency}"
 
 
+@tells_names
 class Money(NamedTuple):
     """Amount in whole minor units, with its currency.
 

@@ -35,6 +35,7 @@ import orjson
 from firmly_nb.api.event_names import SUCCESS, milestone_of
 from firmly_nb.api.money import read_money
 from firmly_nb.api.values import plain_text
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.text import cut, printable
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ LONGEST_PLACE = 80  # of a path in a sentence
 READ_HERE = OWN_FIELDS | {ORDER_NUMBER}
 
 
+@tells_names
 class Snapshot(NamedTuple):
     """Cart or order in an event or a response.
 

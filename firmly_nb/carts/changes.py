@@ -18,6 +18,7 @@ from firmly_nb.carts.fields import Json, read_text
 from firmly_nb.carts.paths import Step, below, element_path, read_path
 from firmly_nb.carts.schemas import CHANGES
 from firmly_nb.carts.tables import find_carts, parts
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.text import cut, printable
 
 if TYPE_CHECKING:
@@ -323,6 +324,7 @@ LINE_ID_LISTS = frozenset(
 Node = tuple[str, str, Any, Any]
 
 
+@tells_names
 class Difference(NamedTuple):
     """One difference between two carts; amounts are in minor units of ``currency``."""
 

@@ -30,7 +30,7 @@ from firmly_nb.carts.tables import (
     tables_of,
     unread,
 )
-from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
+from firmly_nb.display.messages import UnknownName, coded_error, quoted, tells_names, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,6 +65,7 @@ class Told(NamedTuple):
     n_against: int
 
 
+@tells_names
 @dataclass(eq=False)
 class CheckedCart:
     """One snapshot, ready to be checked.
@@ -395,6 +396,7 @@ def _asked_items(asked: Asked) -> Iterator[tuple[str, Mapping[str, Any]]]:
 Severity = Literal["error", "warning", "info"]
 
 
+@tells_names
 class Finding(NamedTuple):
     """One thing that should be true of a cart and is not.
 

@@ -22,6 +22,7 @@ from firmly_nb.carts.rules import CHECKS
 from firmly_nb.carts.schemas import CART_MARKS, CHECK_SUMMARY, FINDINGS, NOT_READ
 from firmly_nb.carts.tables import unread
 from firmly_nb.display.html import card
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import and_more, count
 from firmly_nb.outcomes import EXTERNAL
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 NO_CART_GIVEN = "no cart to check: another tool told the times, and no cart was given"
 
 
+@tells_names
 class CheckReport(NamedTuple):
     """The findings, which checks ran on how many snapshots, and the carts that were not read."""
 

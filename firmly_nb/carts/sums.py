@@ -20,7 +20,7 @@ from firmly_nb.api.money import currency_code, read_money
 from firmly_nb.carts.tables import amounts_of, as_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from firmly_nb.carts.fields import Json
 
@@ -608,9 +608,3 @@ def chosen_methods(shipments: Sequence[Any]) -> int | None:
     """Return the price of the chosen methods of all shipments; None if one cannot be told."""
     prices = [part.method_price_minor for part in shipments if part.method_id is not None]
     return sum(prices) if prices and None not in prices else None
-
-
-def questions_of(told: Mapping[str, str]) -> list[str]:
-    """Return the questions that a cart answers, in the order in which tables show them."""
-    order = (TAX, LINE_DISCOUNT, CART_DISCOUNT, STATED_TWICE, ADDONS, CREDIT, MEMBERSHIP, SHIPPING)
-    return [each for each in order if each in told]

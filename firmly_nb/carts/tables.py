@@ -20,6 +20,7 @@ from firmly_nb.api.snapshots import find_snapshot, why_unread
 from firmly_nb.api.values import INT64_MAX
 from firmly_nb.carts.fields import GrowingTable, Json, Rows, read_text
 from firmly_nb.carts.schemas import DISCOUNTS, LINE_ITEMS, NOTICES, SHIPMENTS, SNAPSHOTS
+from firmly_nb.display.messages import tells_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -347,6 +348,7 @@ LINE_TEXTS = (
 )
 
 
+@tells_names
 class CartTables(NamedTuple):
     """All tables of the carts; each can be had alone from the function of its name."""
 

@@ -24,7 +24,14 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from firmly_nb.display.messages import Mistake, coded_error, quoted, unknown, wrong_type
+from firmly_nb.display.messages import (
+    Mistake,
+    coded_error,
+    quoted,
+    tells_names,
+    unknown,
+    wrong_type,
+)
 from firmly_nb.display.text import count, listed
 
 if TYPE_CHECKING:
@@ -72,18 +79,7 @@ def public(thing: Thing, *, writes: bool = True) -> Thing:
         call = thing.__name__ if name == "__init__" else inner.__name__
         made = _answering(Asked(inner, f"{call}()", not isinstance(member, staticmethod), writes))
         setattr(thing, name, made if inner is member else type(member)(made))
-    if not any("__getattr__" in vars(base) for base in thing.__mro__):
-        thing.__getattr__ = _no_attribute  # type: ignore[attr-defined]  # for a reader of names
-    return cast("Thing", thing)
-
-
-def _no_attribute(owner: object, name: str) -> Any:
-    """Refuse a name that is not there; Python asks here once it has looked everywhere else."""
-    if name.startswith("_") or hasattr(type(owner), name):
-        # Asked for by programs; or there, and what it does has failed: that is what is to be said.
-        return object.__getattribute__(owner, name)
-    names = [each for each in dir(owner) if not each.startswith("_")]
-    raise coded_error(AttributeError, "FNB117", unknown("name", name, names, type(owner).__name__))
+    return cast("Thing", tells_names(thing))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

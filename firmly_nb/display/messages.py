@@ -238,6 +238,39 @@ def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> s
     return f"Unknown {what} {quoted(name)}{place}. {hint}"
 
 
+Kind = TypeVar("Kind", bound=type)
+
+
+def tells_names(kind: Kind) -> Kind:
+    """Let a class name the nearest attribute where one is asked for that it does not have.
+
+    Examples
+    --------
+    >>> @tells_names
+    ... class Summary:
+    ...     median_ms = 3.0
+    >>> Summary().medain_ms
+    Traceback (most recent call last):
+    AttributeError: Unknown name 'medain_ms' for Summary. Did you mean median_ms? [FNB117]
+    """
+    # Pydantic's models have one already; theirs is for names that begin with an underscore.
+    before = getattr(kind, "__getattr__", object.__getattribute__)
+
+    def no_attribute(owner: object, name: str) -> Any:
+        if name.startswith("_") or hasattr(type(owner), name):
+            # Asked for by programs; or there, and what it does has failed: that is to be said.
+            return before(owner, name)
+        others = [one for one in type(owner).__mro__ if not one.__module__.startswith("firmly_nb")]
+        # Nobody looks here for what pydantic or ipywidgets have.
+        theirs = {each for one in others if one is not type(owner) for each in vars(one)}
+        known = sorted(one for one in {*dir(owner)} - theirs if not one.startswith("_"))
+        text = unknown("name", name, known, type(owner).__name__)
+        raise coded_error(AttributeError, "FNB117", text)
+
+    kind.__getattr__ = no_attribute  # type: ignore[attr-defined]  # for a reader of names
+    return kind
+
+
 def _some(name: str, names: list[str]) -> str:
     """Return names in a row: all of them, or those nearest to a name, where they are many."""
     if len(", ".join(names)) <= LONGEST_LIST:

@@ -75,7 +75,6 @@ STEP_US = 1_000.0
 LATE_NS = 1_000_000_000  # so much after the end a message is none of this response
 LATEST_S = 9e9  # milliseconds since 1970 are more
 LONGEST = 200
-NOWHERE = "http://har.invalid"
 LONGEST_MS = 1e10
 BODY_LIMIT_S = 60.0
 FACTS = frozenset(

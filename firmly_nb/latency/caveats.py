@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.text import (
     count,
     duration,
@@ -82,6 +83,7 @@ MOST_NAMED = 3
 LONGEST_NAME = 60
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Claims:
     """Caveats of some recordings, and what follows for whoever wants to claim something.

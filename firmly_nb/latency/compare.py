@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firmly_nb.display.html import QUIET, notes, page, quiet
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
@@ -134,6 +135,7 @@ class WholeOrder:
     p95_b_ms: float
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Result of ``compare``; it shows itself.

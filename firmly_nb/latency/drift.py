@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import page
-from firmly_nb.display.messages import UnknownName, coded_error, unknown
+from firmly_nb.display.messages import UnknownName, coded_error, tells_names, unknown
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
     TIMES,
@@ -121,6 +121,7 @@ class RunTrend(NamedTuple):
     p_value: float
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Result of ``change_points``; it shows itself.
@@ -494,6 +495,7 @@ class WarmUp(NamedTuple):
     others_ms: float
 
 
+@tells_names
 class Drift(NamedTuple):
     """Drift: orders become slower or faster in the course of a run."""
 
@@ -618,6 +620,7 @@ MOST_SHOWN = 40
 WHOLE = TIMES["time_to_order_placed_ms"]
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class RunDrift:
     """Changes of times between and within runs; it shows itself.

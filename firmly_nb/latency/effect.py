@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from firmly_nb.display.messages import tells_names
 from firmly_nb.latency.quantiles import in_order, log_times, quantiles_of_sorted, type_7
 from firmly_nb.schema import Column, Table
 
@@ -44,6 +45,7 @@ ROUNDING = 1e-13  # of a sum of weighted pairs
 NEXT_TO_NONE = 2.0**-52  # the nearest end of an interval that does not hold 0
 
 
+@tells_names
 class Interval(NamedTuple):
     """A figure with its interval."""
 

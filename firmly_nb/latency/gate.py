@@ -11,6 +11,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import TEXT_WIDTH, grid_text
 from firmly_nb.display.text import count, number, printable, stated, stated_percent
 from firmly_nb.latency.compare import questions_grid
@@ -37,6 +38,7 @@ class Part(NamedTuple):
     said: str
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Decision of a gate; it shows itself.

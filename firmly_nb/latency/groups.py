@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import notes, page, quiet
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     and_more,
@@ -216,6 +217,7 @@ def _together(column: Column) -> Column:
 GROUPED_LATENCY = grouped_columns(SHOWN)
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class GroupedLatency:
     """Times of groups with intervals that hold together; it shows itself.

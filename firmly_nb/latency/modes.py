@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from firmly_nb.display.messages import tells_names
 from firmly_nb.latency.quantiles import type_7
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ AT_ONCE = 16_384  # values, so that they stay where the processor is quick
 GRID = 200  # points at which a smoothed distribution is looked at
 
 
+@tells_names
 class Modes(NamedTuple):
     """Two groups of times: the share of the slow one, and the medians of both."""
 

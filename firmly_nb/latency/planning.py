@@ -18,7 +18,7 @@ import numpy as np
 from firmly_nb.api.money import money_text
 from firmly_nb.display.html import notes as notes_html
 from firmly_nb.display.html import page
-from firmly_nb.display.messages import coded_error
+from firmly_nb.display.messages import coded_error, tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import as_html, count, listed, number, stated_percent
 from firmly_nb.latency.columns import coded, floats
@@ -95,6 +95,7 @@ class Now(NamedTuple):
     times: Floats  # of attempted orders, over their kind's median; infinite if not placed; sorted
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
     """Size that a study needs; it shows itself.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firmly_nb.display.messages import not_a_share
+from firmly_nb.display.messages import not_a_share, tells_names
 from firmly_nb.display.text import count, interval, number
 from firmly_nb.schema import Column, Table
 
@@ -38,6 +38,7 @@ ECDF = Table(
 )
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Quantile:
     """A quantile of ``n`` values with its interval.

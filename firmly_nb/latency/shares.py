@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.text import count, percent, percent_interval
 from firmly_nb.latency.columns import coded, ended_ms, floats, is_value, positions
 from firmly_nb.latency.dependence import (
@@ -65,6 +66,7 @@ FUNNEL = Table(
 )
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Share:
     """A share of orders with its interval.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from firmly_nb.display.html import SEEN, notes, page, page_link, quiet, swatch
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     TIMES,
@@ -765,6 +766,7 @@ DEFINED_IN = "docs/statistics.md#the-latency-table"
 MOST_NAMED = 3
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
     """Times of orders with their intervals, and what to know about them; it shows itself.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from firmly_nb.display.html import page
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
     and_more,
@@ -139,6 +140,7 @@ def slo_attainment(orders: pd.DataFrame, limit_ms: float, level: float = 0.95) -
     return replace(found, low=float(low), high=float(high))
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Attainment:
     """Share of orders placed within a limit, against the wanted share; it shows itself.
@@ -318,6 +320,7 @@ def _range(row: dict[Any, Any]) -> str:
     return percent_interval(row["low"], row["high"])
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class GroupedAttainment:
     """Share of orders placed within a limit, group by group; it shows itself.

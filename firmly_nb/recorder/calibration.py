@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 from firmly_nb.api.secrets import Secret, without_app_id
 from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.html import SEEN, page, quiet
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import coded_error, quoted, tells_names
 from firmly_nb.display.table import Cell, Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
@@ -439,6 +439,7 @@ SUMMARY = Table(
 )
 
 
+@tells_names
 @dataclass(frozen=True, eq=False)
 class Calibration:
     r"""Errors of recorded times, measured with a known pattern of events on this machine.

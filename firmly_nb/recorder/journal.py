@@ -30,6 +30,9 @@ from firmly_nb.recorder.records import (
 
 SUFFIX = ".jsonl"
 RECORDINGS = "recordings.jsonl"  # what is exported: the records of several orders
+# Beside the days of a run's journals on a host in a sweep from several machines: the number of the
+# coordinator that it obeys, the start of the machine that this was in, and who holds the folder.
+EPOCH, BOOTED, HELD = "epoch", "boot", "recorder.lock"
 
 
 LEFT_OUT = "is damaged and was left out"  # ends the warning about a line

@@ -17,7 +17,14 @@ from firmly_nb.disk import lock
 from firmly_nb.display.messages import coded_error, no_such_path
 from firmly_nb.exchange.har import SUFFIX as HAR
 from firmly_nb.outcomes import EXTERNAL, UNKNOWN, YES
-from firmly_nb.recorder.journal import default_directory, expanded
+from firmly_nb.recorder.journal import (
+    BOOTED,
+    EPOCH,
+    HELD,
+    SUFFIX,
+    default_directory,
+    expanded,
+)
 from firmly_nb.recordings.recordings import load
 from firmly_nb.recordings.stored import find
 from firmly_nb.store.files import (
@@ -38,7 +45,6 @@ if TYPE_CHECKING:
 # Sweeps and comparisons write these themselves.
 OWN_TAGS = frozenset({"order_no", "set_aside", "side"})
 PLANS = ("sweeps", "studies")  # beside the days of the journals
-EPOCH = "epoch"  # there, too, on a host in a sweep from several machines
 SET, JOURNALS = "saved set", "journals"
 
 
@@ -185,6 +191,29 @@ def _remove_set(one: Kept) -> None:
 
 def _remove_journal(one: Kept) -> None:
     home = one.path.parent.parent
+    hosts = home / f"{EPOCH}.lock"
+    # A folder of somebody else's may have a file of one of these names.
+    held = lock(home / HELD, wait=False) if hosts.exists() else None
+    try:
+        if held:
+            # Without it a host says of orders that they may exist, not that they were not sent.
+            (home / EPOCH).unlink(missing_ok=True)
+        _remove_plans(one, home)
+        one.path.unlink()
+        with suppress(OSError):  # of a day on which others are kept
+            one.path.parent.rmdir()
+        if held and not any(home.glob(f"*/*{SUFFIX}")):
+            for file in (home / BOOTED, hosts, home / HELD):
+                with suppress(OSError):  # Windows removes no file that is open
+                    file.unlink()
+            with suppress(OSError):
+                home.rmdir()
+    finally:
+        if held:
+            held.release()
+
+
+def _remove_plans(one: Kept, home: Path) -> None:
     # Without its journals a run would be resumed from its begin: all would be ordered again.
     for folder in PLANS:
         for plan in (home / folder).glob("*.json"):
@@ -192,11 +221,6 @@ def _remove_journal(one: Kept) -> None:
                 plan.unlink()
                 plan.with_suffix(".lock").unlink(missing_ok=True)
                 plan.with_suffix(".leases.jsonl").unlink(missing_ok=True)
-    # A host without it says of orders that they may exist, not that they were not sent.
-    (home / EPOCH).unlink(missing_ok=True)
-    one.path.unlink()
-    with suppress(OSError):  # of a day on which others are kept
-        one.path.parent.rmdir()
 
 
 def _set(folder: Path) -> Kept:

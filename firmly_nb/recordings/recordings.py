@@ -555,7 +555,7 @@ def _check_known(column: str, wanted: Iterable[object], orders: pd.DataFrame) ->
         raise coded_error(
             ValueError,
             "FNB322",
-            f"{column} has numbers, got {quoted(texts[0])}. For a range, write "
+            f"{column} has numbers, got {quoted(texts[0])}. Pass a number. For a range, write "
             f"recs[recs.orders.{column} > 500].",
         )
 

@@ -21,8 +21,9 @@ from anyio import CancelScope
 from typing_extensions import override
 
 from firmly_nb.api.errors import RateLimited, make_error
+from firmly_nb.api.models import Card
 from firmly_nb.disk import append_whole, write_whole
-from firmly_nb.display.messages import coded_error
+from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.recorder.journal import SUFFIX, JournalError, find_journal
 from firmly_nb.recorder.records import Record, decode, start_of
 from firmly_nb.sweep.budget import amount_from, noted_amount, what_of
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from firmly_nb.api.models import Card
     from firmly_nb.engine import Bench, Options
     from firmly_nb.sweep.budget import Amount, Ledger
     from firmly_nb.sweep.pace import Pace
@@ -85,6 +85,7 @@ class Intents:
         self.lent: dict[str, set[int]] = {}  # to each host, ever
         self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
+        self._failure: JournalError | None = None
         self._read()
 
     def _read(self) -> None:
@@ -114,20 +115,27 @@ class Intents:
         return self.epoch
 
     async def write(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Write entries; several that come at once share a write."""
+        """Write entries; several that come at once share a write.
+
+        Once a write has failed, all that follow do: a line of it may be torn, and whoever shared it
+        does not know which one.
+        """
         entries = list(entries)
         for entry in entries:
             if entry["kind"] == "lease":
                 self.lent.setdefault(entry["host"], set()).add(entry["slot"])
         self._waiting += [orjson.dumps(entry) + b"\n" for entry in entries]
         async with self._writing:
+            if self._failure:
+                raise self._failure
             lines, self._waiting = self._waiting, []
             if not lines:
                 return
             try:
                 await asyncio.to_thread(append_whole, self.path, b"".join(lines))
             except OSError as error:
-                raise cannot_be_written(str(self.path), error) from error
+                self._failure = cannot_be_written(str(self.path), error)
+                raise self._failure from error
 
 
 @dataclass
@@ -135,7 +143,7 @@ class Link:
     """Host as the coordinator sees it."""
 
     name: str
-    share: int  # of the orders in flight
+    share: int  # of the orders in flight; 0: it is only asked what became of earlier ones
     address: str = ""
     actor: Any = None
     epochs: tuple[int, ...] = ()  # that were taken for it; it has the last
@@ -146,8 +154,7 @@ class Link:
     up: bool = False
     seen_ns: int = field(default_factory=monotonic_ns)
     heard: int = 0  # news up to there
-    lent: int = 0  # orders so far
-    until_ns: int = 0  # end of its last lease, by the clock here
+    n_lent: int = 0  # orders so far
     queue: dict[int, Slot] = field(default_factory=dict)  # not lent yet
     outstanding: dict[int, asyncio.Future[Fate]] = field(default_factory=dict)
     # The id of the lease of each, and the epoch in which it was lent.
@@ -164,6 +171,11 @@ class Link:
         self.leases[number] = lease, epoch
         self.outstanding[number] = asyncio.get_running_loop().create_future()
         return self.outstanding[number]
+
+    @property
+    def takes_orders(self) -> bool:
+        """True if orders can be lent to it."""
+        return self.up and self.share > 0
 
     @property
     def load(self) -> float:
@@ -219,9 +231,7 @@ class Fleet(Sender):
         client: Client,
         intents: Intents,
     ) -> None:
-        from firmly_nb.api.models import Card as TestCard
-
-        super().__init__(benches, pace, ledger, options, card or TestCard.test())
+        super().__init__(benches, pace, ledger, options, card or Card.test())
         self.card_name = card_name(card)
         self.cluster = Cluster(client, str(options.run_id))
         self.intents = intents
@@ -237,7 +247,6 @@ class Fleet(Sender):
         self._lent_here: set[int] = set()
         self._recorded: set[int] = set()  # these are lent to nobody any more
         self._leases = 0
-        self._problems: list[str] = []
 
     # Before the first order: which hosts there are, and what they know.
 
@@ -261,11 +270,11 @@ class Fleet(Sender):
         # All are asked before one is told: a log of before must not end another's right to lend.
         await self._try(self._meet)
         await self._try(self._enter)
-        if not any(link.up for link in self.links.values()):
+        if not any(link.takes_orders for link in self.links.values()):
             raise coded_error(
                 FleetError,
                 "FNB543",
-                f"No host can place orders. {self._why()}. Start workers, and resume the run.",
+                f"No host can place orders. {self._why()}. Mend one of them, and resume the run.",
             )
         for link in self.links.values():
             self._go_on(self._serve(link))
@@ -294,21 +303,19 @@ class Fleet(Sender):
     ) -> dict[int, asyncio.Future[Fate]]:
         """Make a link to each host; return what will tell what became of earlier leases."""
         total, names = self.pace.schedule.concurrency, sorted(found)
+        asked = {entry["host"] for entry in before.values()}
         for at, name in enumerate(names):
             share = total // len(names) + (at < total % len(names))
-            if share:
+            if share or name in asked:
                 self.links[name] = Link(name, share)
-            else:
+            if not share:
                 few = f"concurrency={total} is less than {len(names)} hosts"
                 self.on_note(f"{name} places nothing: {few}")
-        waiting = {}
-        for number, entry in before.items():
-            link = self.links.get(entry["host"])
-            if link is None and entry["host"] in found:
-                link = self.links[entry["host"]] = Link(entry["host"], 1)
-            if link:
-                waiting[number] = link.wait_for(number, entry["lease"], entry["epoch"])
-        return waiting
+        return {
+            number: self.links[entry["host"]].wait_for(number, entry["lease"], entry["epoch"])
+            for number, entry in before.items()
+            if entry["host"] in self.links
+        }
 
     async def _try(self, step: Callable[[Link], Coroutine[Any, Any, None]]) -> None:
         """Take a step with every host that is not lost already."""
@@ -326,7 +333,7 @@ class Fleet(Sender):
             raise failure
 
     def _why(self) -> str:
-        return "; ".join(f"{link.name}: {link.why}" for link in self.links.values())
+        return "; ".join(f"{one.name}: {one.why.rstrip('.')}" for one in self.links.values())
 
     def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -352,7 +359,8 @@ class Fleet(Sender):
                 self.on_found(records)
             elif fate["kind"] == UNKNOWN:
                 host = entry["host"]
-                why = fate.get("why") or f"{host} is not in the cluster"
+                lacks = "has not answered" if number in waiting else "is not in the cluster"
+                why = fate.get("why") or f"{host} {lacks}"
                 self.ledger.take_over(None, amount_from(entry.get("set_aside")), ordered=None)
                 self.on_unknown(number, f"it was lent to {host}, and {why}", False)
 
@@ -386,7 +394,6 @@ class Fleet(Sender):
             outstanding=tuple(
                 (n, *lease) for n, lease in link.leases.items() if n not in link.queue
             ),
-            calibrate="calibration_us" not in link.about,
             epochs=link.epochs,
             app_id=where.simulator.app_id if where.simulator else None,
         )
@@ -405,8 +412,7 @@ class Fleet(Sender):
         if "failed" in answer:
             raise HostLost(answer["failed"])
         link.heard = answer["serial"]
-        if opening.calibrate:
-            link.about["calibration_us"] = answer["calibration_us"]
+        link.about["calibration_us"] = answer["calibration_us"]
         link.up, link.why, link.seen_ns = True, "", monotonic_ns()
         self._change()
 
@@ -425,15 +431,20 @@ class Fleet(Sender):
                 self._give_up(link, "the run was taken over by another coordinator")
                 self.on_refusal("the run was taken over by another coordinator")
                 return
-            except (HostLost, JournalError) as lost:
-                link.up, link.why = False, str(lost)
+            except (HostLost, FleetError, JournalError) as lost:
+                link.up, link.why = False, without_code(str(lost))
                 self._change()
                 if isinstance(lost, JournalError):
-                    self.on_refusal(f"the log of leases cannot be written: {lost}")
+                    self.on_refusal(link.why)
                 if monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
-                    self._give_up(link, f"it cannot be asked: {lost}")
+                    self._give_up(link, f"it cannot be asked: {link.why}")
                 await asyncio.sleep(again_s)
                 again_s = min(2 * again_s, MOST_AGAIN_S)
+            except Exception as error:  # noqa: BLE001 - who waits for its orders would wait for ever
+                link.up, link.why = False, f"{type(error).__name__}: {error}"
+                self._give_up(link, f"it is asked no more: {link.why}")
+                self._change()
+                return
 
     async def _work(self, link: Link) -> None:
         """Lend and listen until something goes wrong."""
@@ -459,7 +470,7 @@ class Fleet(Sender):
             if not slots:
                 continue
             link.leases |= {s.number: (s.lease_id, s.epoch) for s in slots}
-            await self.intents.write(
+            is_written = await self._log(
                 {
                     "kind": "lease",
                     "lease": slot.lease_id,
@@ -470,6 +481,10 @@ class Fleet(Sender):
                 }
                 for slot in slots
             )
+            if not is_written:
+                for slot in slots:
+                    link.settle(slot.number, {"kind": NOT_SENT, "why": "it was not lent"})
+                continue
             if not await self.cluster.call(link.actor, "lend", link.epoch, slots, within_s=CALL_S):
                 raise Superseded
 
@@ -500,6 +515,7 @@ class Fleet(Sender):
                 self._begun.add(number)
                 self.on_start()
             return
+        is_over = kind != UNKNOWN
         if kind == ENDED:
             lines = entry["records"]
             records = [decode(line) for line in lines.splitlines()]
@@ -508,17 +524,26 @@ class Fleet(Sender):
             try:
                 await asyncio.to_thread(self._keep, records, lines)
             except OSError as error:
-                # The host has it: who resumes asks it again.
-                self._problems.append(f"order {number} is not in the journal here: {error}")
-                link.settle(number, entry)
-                return
-        if kind == UNKNOWN:
-            link.settle(number, entry)
-            return
-        self.intents.open.pop(number, None)
-        await self.intents.write([{"kind": "fate", "slot": number, "fate": kind}])
+                # Its lease stays open: who resumes asks the host again.
+                why = f"order {number} is on {link.name} only: {self.desks[0].bench.journal} cannot"
+                self.on_refusal(
+                    f"{why} be written: {error.strerror or error}. Free space, and resume"
+                )
+                is_over = False
+        if is_over:
+            self.intents.open.pop(number, None)
+            await self._log([{"kind": "fate", "slot": number, "fate": kind}])
         link.settle(number, entry)
         self._change()
+
+    async def _log(self, entries: Iterable[Mapping[str, Any]]) -> bool:
+        """Write into the log; if that fails, no order starts any more. Those lent are heard of."""
+        try:
+            await self.intents.write(entries)
+        except JournalError as error:
+            self.on_refusal(without_code(str(error)))
+            return False
+        return True
 
     def _keep(self, records: Sequence[Record], lines: bytes) -> None:
         """Write an order's records into the journals here; a second time changes nothing."""
@@ -594,8 +619,7 @@ class Fleet(Sender):
         slot = self._slot(planned, offset_ns, link, set_aside)
         self._lent_here.add(planned.number)
         future = link.wait_for(planned.number, slot.lease_id, slot.epoch)
-        link.queue[planned.number], link.lent = slot, link.lent + 1
-        link.until_ns = max(link.until_ns, slot.until_ns - slot.offset_ns)
+        link.queue[planned.number], link.n_lent = slot, link.n_lent + 1
         link.more.set()
         try:
             return await asyncio.shield(future)
@@ -619,8 +643,9 @@ class Fleet(Sender):
     def _with_room(self) -> Link | None:
         """Return the host with the most room; None if none has any."""
         is_open = self.pace.schedule.is_open
-        free = [link for link in self.links.values() if link.up and (is_open or link.load < 1)]
-        return min(free, key=lambda link: (link.load, link.lent / link.share), default=None)
+        hosts = (link for link in self.links.values() if link.takes_orders)
+        free = [link for link in hosts if is_open or link.load < 1]
+        return min(free, key=lambda link: (link.load, link.n_lent / link.share), default=None)
 
     async def _room(self) -> bool:
         """Wait for a host with room; False once nothing is to be sent any more."""
@@ -628,9 +653,9 @@ class Fleet(Sender):
         while not self.pace.stopping.is_set():
             if self._with_room():
                 return True
-            if any(link.up for link in self.links.values()):
+            if any(link.takes_orders for link in self.links.values()):
                 without_ns = monotonic_ns()
-            elif monotonic_ns() - without_ns > PATIENCE_S * 1e9:
+            elif not self._serving or monotonic_ns() - without_ns > PATIENCE_S * 1e9:
                 self.on_refusal(f"no host is left: {self._why()}")
                 break
             self._changed.clear()

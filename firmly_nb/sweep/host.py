@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import secrets
 import socket
 from collections import deque
 from contextlib import suppress
@@ -35,7 +36,15 @@ from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.engine import Bench, Options
 from firmly_nb.environments import Environment, find_app_id
 from firmly_nb.recorder.calibration import CalibrationRun, Pattern
-from firmly_nb.recorder.journal import JournalError, default_directory, read_journal
+from firmly_nb.recorder.journal import (
+    BOOTED,
+    EPOCH,
+    HELD,
+    SUFFIX,
+    JournalError,
+    default_directory,
+    read_journal,
+)
 from firmly_nb.recorder.process import RecorderError
 from firmly_nb.recorder.recorder import Job, Lease
 from firmly_nb.recorder.records import Record, Start, decode, encode, masked, start_of
@@ -56,8 +65,9 @@ HEARD_NS = 5_000_000_000
 FORGOTTEN_NS, FORGOTTEN_CHECK_S = 600_000_000_000, 10.0
 CALIBRATION_EVENTS = 40
 MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
-EPOCH, HELD = "epoch", "recorder.lock"
 BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of the machine
+# Where there is no such file, as on macOS: a process outlives no start of its machine.
+PROCESS = secrets.token_hex(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,6 @@ class Opening:
     epochs: tuple[int, ...] = ()
     # What it may have been lent before: the order's number, the id of the lease, and its epoch.
     outstanding: tuple[tuple[int, str, int], ...] = ()
-    calibrate: bool = False
     # Of an embedded simulator, whose app id is nobody's; every other one is in each host's own
     # environment.
     app_id: str | None = field(default=None, repr=False)
@@ -160,7 +169,10 @@ _stations: dict[Key, Station] = {}
 
 async def _ask_station(key: Key, epoch: int, what: str, args: Sequence[Any]) -> Any:
     station = _stations.get(key)
-    if station is None or station.epoch != epoch:
+    if station is None:
+        # Nobody has taken the run over: the coordinator opens it again.
+        raise LookupError("it has ended its recorder")
+    if station.epoch != epoch:
         return None
     station.heard_ns = monotonic_ns()
     return await getattr(station, what)(*args)
@@ -168,7 +180,7 @@ async def _ask_station(key: Key, epoch: int, what: str, args: Sequence[Any]) -> 
 
 async def _begun_are_in(key: Key, lent: frozenset[int]) -> bool:
     station = _stations.get(key)
-    begun = station.ever_begun if station else _Kept(_folder_of(*key)).paths.keys()
+    begun = station.ever_begun if station else _Journals(_folder_of(*key)).paths.keys()
     return begun <= lent
 
 
@@ -207,12 +219,9 @@ async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]
 
 
 def _booted_in(folder: Path, epoch: int) -> int:
-    """Return the first epoch of a run since this machine was started; 0 where that is not known."""
-    file = folder / "boot"
-    try:
-        boot = BOOT.read_text().strip()
-    except OSError:
-        return 0
+    """Return the first epoch of a run since this machine was started, as far as that is known."""
+    file = folder / BOOTED
+    boot = BOOT.read_text().strip() if BOOT.exists() else PROCESS
     before, _, first = file.read_text().partition(" ") if file.exists() else ("", "", "")
     if before != boot:
         first = str(epoch)
@@ -246,11 +255,9 @@ class Station:
         self.slots: dict[int, Slot] = {}
         self.begun: set[int] = set()
         self.taken_back: set[int] = set()
-        self.kept = _Kept(folder)
-        self.ever_begun: set[int] = set(self.kept.paths)
-        self.calibration: dict[
-            str, str
-        ] = {}  # in the form of what a recording says of its recorder
+        self.journals = _Journals(folder)
+        self.ever_begun: set[int] = set(self.journals.paths)
+        self.calibration_us: float | None = None
         self._seen: set[str] = set()  # ids of leases
         self._also: dict[int, list[str]] = {}  # further leases of what is at work already
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -270,17 +277,17 @@ class Station:
         found: dict[str, Any] = {"serial": self._news[0][0] - 1 if self._news else self._serial}
         # It holds the folder from then on: a recorder of before is dead, its journals are whole.
         await self.bench.worker().ready()
-        self.kept.look()
-        self.ever_begun |= self.kept.paths.keys()
+        self.journals.look()
+        self.ever_begun |= self.journals.paths.keys()
         for number, lease, lent_in in opening.outstanding:
             if lent_in > heard_of:
                 self._tell("unknown", number, lease, why="its journals of before are gone")
             else:
                 self._tell_of([(number, lease)], is_sure=lent_in >= booted_in)
         await self.sender.warm_up()
-        if opening.calibrate:
-            found["calibration_us"] = error_us = await _calibrate()
-            self.calibration = {} if error_us is None else {"calibration_us": f"{error_us:.0f}"}
+        if self.calibration_us is None:
+            self.calibration_us = await _calibrate()
+        found["calibration_us"] = self.calibration_us
         self.heard_ns = monotonic_ns()
         return found
 
@@ -294,17 +301,17 @@ class Station:
         told = {entry["lease"] for _, entry in self._news if entry["kind"] != "begun"}
         wanted = [(number, lease) for number, lease in leases if lease not in told]
         if wanted:
-            self.kept.look()
+            self.journals.look()
         for number, lease in wanted:
             if number in self._tasks:
                 self._alias(number, lease)
-            elif lines := self.kept.lines_of(number):
+            elif lines := self.journals.lines_of(number):
                 self._tell("recorded", number, lease, records=lines)
-            elif self.kept.unread or number in self.ever_begun:
+            elif self.journals.unread or number in self.ever_begun:
                 why = f"a journal in {self.folder} cannot be read"
                 self._tell("unknown", number, lease, why=why)
             elif not is_sure:
-                self._tell("unknown", number, lease, why="its machine was started again")
+                self._tell("unknown", number, lease, why="its machine may have been started again")
             else:
                 self._tell("not sent", number, lease, why="it was not begun before")
 
@@ -483,13 +490,15 @@ class LeasedSender(Sender):
     def _booked(self, planned: Planned, job: Job, offset_ns: int | None) -> Job:
         job = super()._booked(planned, job, offset_ns)
         station, slot = self.station, self.station.slots[planned.number]
+        error_us = station.calibration_us
         start = replace(
             job.start,
             host=station.opening.host,
             slot=slot.number,
             clock_offset_ns=slot.offset_ns,
             clock_error_ns=slot.error_ns,
-            recorder={**job.start.recorder, **station.calibration},
+            recorder=job.start.recorder
+            | ({} if error_us is None else {"calibration_us": f"{error_us:.0f}"}),
         )
         file = quote(os.fsencode(station.folder / EPOCH))
         return replace(job, start=start, lease=Lease(file, slot.epoch, slot.until_ns))
@@ -500,7 +509,7 @@ class LeasedSender(Sender):
         self.station.has_begun(planned.number)
 
 
-class _Kept:
+class _Journals:
     """Journals of a run on this machine, by the order's number; of each only its start is read.
 
     Attributes
@@ -521,7 +530,7 @@ class _Kept:
     def look(self) -> None:
         """Find what has come since."""
         self.unread = set()
-        for path in self.folder.glob("*/*.jsonl"):
+        for path in self.folder.glob(f"*/*{SUFFIX}"):
             if path in self._seen:
                 continue
             try:

@@ -28,7 +28,7 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.flow import Flow
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
-from firmly_nb.display.messages import coded_error, unknown, without_code, wrong_type
+from firmly_nb.display.messages import coded_error, tells_names, unknown, without_code, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.engine import checked_run_id
 from firmly_nb.recorder.journal import JournalError, read_journal
@@ -189,6 +189,7 @@ def as_variant(order: Any) -> Variant:
     return Variant(order)
 
 
+@tells_names
 @dataclass(frozen=True)
 class Grid(Sequence[Variant]):
     """Combinations of some values; made by :func:`grid`."""
@@ -512,6 +513,7 @@ def _nothing_found(order: Order) -> str:
     )
 
 
+@tells_names
 @dataclass(frozen=True, slots=True, repr=False)
 class PlanFile:
     """Plan of a sweep as it is on disk; ``lab.last_sweep.plan`` has it in a few lines.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 from typing_extensions import override
 
 from firmly_nb.display.html import SEEN
+from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.outcomes import NOT_SENT, PLACED, outcome
 
@@ -45,6 +46,7 @@ class Point:
     schedule_lag_ms: float | None = None
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Progress of a sweep at one moment.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.errors import FirmlyError, InvalidInput, make_error
-from firmly_nb.display.messages import coded_error
+from firmly_nb.display.messages import coded_error, tells_names
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import ANSWERED, NO, YES
 from firmly_nb.recorder.process import Recalled, RecorderError
@@ -423,6 +423,7 @@ def next_in_thread(things: Iterator[Thing]) -> asyncio.Future[Thing | None]:
     return answer
 
 
+@tells_names
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Order of which nothing was sent, or of which nothing is known: its number and why."""

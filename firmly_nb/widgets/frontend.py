@@ -30,7 +30,7 @@ SHOW_EVERY_S = 0.1  # more often than this nobody can see
 EVERY_S = 2.0  # kernel.js waits for four of them
 BEAT: dict[str, Any] = {"type": "beat"}
 STATIC = Path(__file__).parent / "static"
-DARK = '[data-jp-theme-light="false"] .firmly,\nbody.vscode-dark .firmly'
+DARK = '[data-jp-theme-light="false"] .firmly,\nbody.vscode-dark .firmly,\n.contents.dark .firmly'
 # The only form of import and export of these modules; a test holds them to it.
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[a-z_]+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTILINE)

@@ -634,28 +634,28 @@ def chart_svg(points: Sequence[Sequence[Any]]) -> str:
     most_ms = max(ms for _, ms, _ in points) or 1.0
     marks = "".join(_mark(point, last_s, most_ms) for point in points)
     text = f"{len(points)} orders, the slowest {most_ms:,.0f} ms, over {last_s:,.0f} s"
+    base = HEIGHT - BOTTOM
+    words = [("-6", 12, f"{most_ms:,.0f} ms"), ("-6", base, "0")]
+    words.append(("100%", HEIGHT - 6, f"{last_s:,.0f} s after the start"))
+    # Shares of the width and no viewBox: a telephone has less room, and its words are as large.
     return (
-        f'<svg role="img" aria-label="{escape(text)}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" style="max-width:100%">'
-        f'<text x="{LEFT - 6}" y="12" text-anchor="end" font-size="11" fill="currentColor">'
-        f"{most_ms:,.0f} ms</text>"
-        f'<text x="{LEFT - 6}" y="{HEIGHT - BOTTOM}" text-anchor="end" font-size="11" '
-        'fill="currentColor">0</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT - 6}" text-anchor="end" font-size="11" '
-        f'fill="currentColor">{last_s:,.0f} s after the start</text>'
-        f'<path d="M{LEFT} 4V{HEIGHT - BOTTOM}H{WIDTH}" fill="none" stroke="currentColor" '
-        f'stroke-opacity="0.4"/>{marks}</svg>'
+        f'<svg role="img" aria-label="{escape(text)}" style="display:block;overflow:visible;'
+        f"margin-left:{LEFT}px;width:calc(100% - {LEFT}px);max-width:{WIDTH - LEFT}px;"
+        f'height:{HEIGHT}px" font-size="11" fill="currentColor" text-anchor="end">'
+        + "".join(f'<text x="{x}" y="{y}">{escape(said)}</text>' for x, y, said in words)
+        + '<g stroke="currentColor" stroke-opacity="0.4">'
+        f'<line y1="4" y2="{base}"/><line x2="100%" y1="{base}" y2="{base}"/></g>{marks}</svg>'
     )
 
 
 def _mark(point: Sequence[Any], last_s: float, most_ms: float) -> str:
     at_s, ms, name = point
-    x = LEFT + 6 + max(at_s, 0) / last_s * (WIDTH - LEFT - 12)
-    y = HEIGHT - BOTTOM - ms / most_ms * (HEIGHT - BOTTOM - 10)
+    x = f"{1 + 98 * max(at_s, 0) / last_s:.2f}%"
+    y = f"{HEIGHT - BOTTOM - ms / most_ms * (HEIGHT - BOTTOM - 10):.1f}"
     if name == PLACED:
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{STAGE_COLOURS[0]}"/>'
-    path = f"M{x - 3:.1f} {y - 3:.1f}l6 6m0-6l-6 6"
-    return f'<path d="{path}" stroke="{outcome(name).colour}" stroke-width="2" fill="none"/>'
+        return f'<circle cx="{x}" cy="{y}" r="2.5" fill="{STAGE_COLOURS[0]}"/>'
+    cross = f'<path d="M-3-3l6 6m0-6l-6 6" stroke="{outcome(name).colour}" stroke-width="2"/>'
+    return f'<svg x="{x}" y="{y}" overflow="visible">{cross}</svg>'
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.background import follow, submit
-from firmly_nb.disk import raise_number, read_number
+from firmly_nb.disk import append_whole, raise_number, read_number
 from firmly_nb.engine import Options
+from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recorder.process import RecorderError
 from firmly_nb.recorder.recorder import Lease
 from firmly_nb.recorder.records import Start
+from firmly_nb.sweep import fleet
 from firmly_nb.sweep.cluster import Cluster, is_encrypted
 from firmly_nb.sweep.fleet import FleetError, Intents
 from firmly_nb.sweep.host import Host, Opening, _stations
@@ -102,13 +105,16 @@ def test_a_host_of_whose_coordinator_nothing_is_heard_ends_its_recorder(
     monkeypatch.setattr("firmly_nb.sweep.host.FORGOTTEN_NS", 0)
     until(lambda: not Path(f"/proc/{recorder}").exists(), "the end of the recorder")
     assert ("r", "lima") not in _stations
+    with pytest.raises(LookupError, match="it has ended its recorder"):
+        asyncio.run(Host("r", "lima").news(1, 0, 0.0))
 
 
 @pytest.mark.parametrize(
     ("heard_of", "boot", "kind", "why"),
     [
         (1, "this", "not sent", "it was not begun before"),
-        (1, "other", "unknown", "its machine was started again"),
+        (1, "other", "unknown", "its machine may have been started again"),
+        (1, None, "unknown", "its machine may have been started again"),
         (0, "this", "unknown", "its journals of before are gone"),
     ],
 )
@@ -120,8 +126,9 @@ def test_a_host_that_lost_what_it_wrote_does_not_say_that_nothing_was_sent(
     folder.mkdir(parents=True)
     raise_number(folder / "epoch", heard_of)
     monkeypatch.setattr("firmly_nb.sweep.host.BOOT", tmp_path / "boot_id")
-    (tmp_path / "boot_id").write_text("this\n")
-    (folder / "boot").write_text(f"{boot} 1")
+    if boot:  # not so on macOS, where another process may be of another start of the machine
+        (tmp_path / "boot_id").write_text("this\n")
+    (folder / "boot").write_text(f"{boot or 'another process'} 1")
     opening = opening_of(lab, simulator, outstanding=((7, "lease", 1),))
     host = Host("r", "paris")
 
@@ -136,9 +143,12 @@ def test_a_host_that_lost_what_it_wrote_does_not_say_that_nothing_was_sent(
     assert (entry["number"], entry["kind"], entry["why"]) == (7, kind, why)
 
 
-def test_the_number_of_an_epoch_only_grows(tmp_path):
+def test_the_number_of_an_epoch_only_grows(tmp_path, monkeypatch):
     path = tmp_path / "epoch"
     assert read_number(path) == 0
+    # Windows has neither.
+    monkeypatch.delattr(os, "pread", raising=False)
+    monkeypatch.delattr(os, "pwrite", raising=False)
     assert raise_number(path, 7)
     assert not raise_number(path, 7)
     assert not raise_number(path, 6)
@@ -164,6 +174,30 @@ def test_a_torn_line_of_the_log_was_never_acted_upon(tmp_path):
     last = Intents(tmp_path, "r")
     assert set(last.open) == {1, 4}
     assert last.epoch == 2
+
+
+def test_nothing_counts_as_written_once_a_write_of_the_log_has_failed(tmp_path, monkeypatch):
+    (tmp_path / "sweeps").mkdir()
+    log = Intents(tmp_path, "r")
+    lent = {"kind": "lease", "lease": "a-1", "host": "paris", "epoch": 1}
+
+    async def written():
+        several = (log.write([{**lent, "slot": number}]) for number in (1, 2, 3))
+        return await asyncio.gather(*several, log.write([]), return_exceptions=True)
+
+    full = iter([False, True])
+
+    def torn(path, content):
+        if not next(full):
+            return append_whole(path, content)
+        append_whole(path, content[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fleet, "append_whole", torn)
+    first, *others = asyncio.run(written())
+    assert first is None
+    assert all("No space left" in str(one) and isinstance(one, JournalError) for one in others)
+    assert set(Intents(tmp_path, "r").open) == {1}
 
 
 class Scheduler:

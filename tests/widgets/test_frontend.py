@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from firmly_nb.widgets.frontend import EXPORT, IMPORT, STATIC, module, style
+from firmly_nb.widgets.frontend import DARK, EXPORT, IMPORT, STATIC, module, style
 
 MODULES = sorted(path.stem for path in STATIC.glob("*.js"))
 NAMED = r"^(?:export )?(?:async )?(?:function|const|class) (\w+)"
@@ -56,3 +56,30 @@ def test_style_sheets_fetch_nothing_and_reach_only_our_own_elements(name):
 
 def test_every_widget_has_the_shared_sheet():
     assert all(style(name).startswith("/* JupyterLab's own") for name in SHEETS)
+
+
+def test_a_dark_page_is_dark_to_the_colours_of_python_as_to_those_of_the_sheet():
+    assert f"{DARK} {{" in (STATIC / "theme.css").read_text("utf-8")
+
+
+LIGHT = ["rgb(33, 33, 33)", "rgb(255, 255, 255)", "rgb(198, 40, 40)"]
+NIGHT = ["rgb(224, 224, 224)", "rgb(24, 24, 24)", "rgb(255, 138, 128)"]
+
+
+@pytest.mark.parametrize(("theme", "colours"), [("light", LIGHT), ("dark", NIGHT)])
+def test_a_widget_follows_the_theme_of_marimo(browser, theme, colours):
+    page = browser.new_page()
+    page.set_content("<main></main>")
+    # marimo puts each widget into a shadow root of its own, below an element of this class.
+    found = page.evaluate(
+        """([css, theme]) => {
+            const root = document.querySelector("main").attachShadow({ mode: "open" });
+            root.innerHTML = `<style>${css}</style>
+                <div class="contents ${theme}"><p class="firmly"><b class="bad">!</b></p></div>`;
+            const look = (name) => getComputedStyle(root.querySelector(name));
+            return [look(".firmly").color, look(".firmly").backgroundColor, look(".bad").color];
+        }""",
+        [style("timeline"), theme],
+    )
+    page.close()
+    assert found == colours

@@ -23,6 +23,7 @@ from firmly_nb.widgets.sweep_draft import (
     prospect_words,
 )
 from firmly_nb.widgets.sweep_panel import (
+    chart_svg,
     headline,
     outcome_words,
     panel_html,
@@ -161,6 +162,19 @@ def test_a_page_is_told_what_orders_cost_and_a_rate_that_is_not_kept(lab, until,
     slower = [row["scheduled"] for row in panel._shown["percentiles"]]
     assert all("ms" in text for text in slower), "from the planned start"
     assert "from the planned start" in panel_html(panel._still())
+
+
+@pytest.mark.parametrize("width", [360, 1000])
+def test_the_words_of_the_static_image_are_as_large_on_a_telephone(browser, width):
+    page = browser.new_page(viewport={"width": width, "height": 400})
+    page.set_content(chart_svg([[0.0, 9_474.0, "placed"], [20.0, 300.0, "error_event"]]))
+    sizes, last = page.evaluate(
+        """() => [[...document.querySelectorAll("text")].map(text => text.getScreenCTM().a),
+            document.querySelector("path").getBoundingClientRect().right]"""
+    )
+    assert sizes == [1, 1, 1]
+    assert last < width == page.evaluate("document.documentElement.scrollWidth")
+    page.close()
 
 
 def test_money_is_read_with_its_currency():

@@ -1,0 +1,124 @@
+"""A sweep from several machines that go through trouble: Dask's workers in this process."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+
+import distributed
+import orjson
+import pytest
+
+import firmly_nb as fnb
+from firmly_nb.background import follow, submit
+from firmly_nb.sweep import cluster as cluster_module
+from firmly_nb.sweep import fleet, host
+
+ORDER = fnb.Order.example()
+COUNT, RATE = 60, 8  # some are not lent yet, also where this machine is busy
+
+
+@pytest.fixture
+def client(tmp_path, simulator, monkeypatch):
+    monkeypatch.setenv("FIRMLY_NB_HOME", str(tmp_path / "there"))
+    monkeypatch.setenv("FIRMLY_APP_ID", simulator.app_id)
+    with (
+        distributed.LocalCluster(
+            n_workers=2, processes=False, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as connected,
+    ):
+        yield connected
+        end_recorders()
+
+
+def end_recorders():
+    """Let the hosts do what they do after ten minutes in which they heard of nobody."""
+    for station in list(host._stations.values()):
+        follow(submit(station.leave))
+
+
+def begun(lab, client, until, **how):
+    """A sweep that has placed some of its orders."""
+    sweep = lab.start_sweep(ORDER, count=COUNT, run_id="r", on=client, **how)
+    until(lambda: sweep.done or sweep.progress.finished >= 2, "two orders")
+    assert not sweep.done, sweep.error
+    return sweep
+
+
+def resumed(lab, client):
+    recs = lab.sweep(ORDER, count=COUNT, resume="r", on=client, progress=False)
+    assert Counter(recs.orders["slot"]) == Counter(range(1, COUNT + 1))
+    return recs
+
+
+def test_a_host_that_ended_its_recorder_is_opened_again(lab, client, until):
+    sweep = begun(lab, client, until, rate=RATE)
+    end_recorders()
+    recs = sweep.wait()
+    assert sweep.progress.state == "finished", sweep.progress.message
+    assert Counter(recs.orders["slot"]).most_common(1)[0][1] == 1
+    assert all("calibration_us" in rec.recorder for rec in recs)
+
+
+@pytest.mark.parametrize("names", [["append_whole"], ["append_whole", "write_whole"]])
+def test_a_full_disk_of_the_coordinator_stops_the_sweep_and_loses_nothing(
+    lab, client, until, monkeypatch, names
+):
+    def full(path, _content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    sweep = begun(lab, client, until, rate=RATE)
+    with monkeypatch.context() as disk:
+        for name in names:
+            disk.setattr(fleet, name, full)
+        recs = sweep.wait()
+    assert not sweep.problems
+    [why] = recs.warnings
+    assert "cannot be written: No space left on device. Free space" in why
+    resumed(lab, client)
+
+
+def test_a_host_beyond_the_orders_in_flight_is_only_asked_for_what_it_was_lent(lab, client, until):
+    sweep = begun(lab, client, until, concurrency=1)
+    sweep.stop()
+    [used] = sweep.wait().orders["host"].unique()
+    first, second = sorted(client.scheduler_info()["workers"].values(), key=lambda one: one["id"])
+    assert used.endswith(f"-{first['id']}")
+    idle = used.removesuffix(str(first["id"])) + str(second["id"])
+    lease = {"kind": "lease", "lease": "x", "slot": COUNT, "host": idle, "epoch": 0}
+    log = lab.journal / "sweeps" / "r.leases.jsonl"
+    log.write_bytes(log.read_bytes() + orjson.dumps(lease) + b"\n")
+    recs = lab.sweep(ORDER, count=COUNT, resume="r", on=client, progress=False)
+    few = f"{idle} places nothing: concurrency=1 is less than 2 hosts"
+    assert lab.last_sweep.progress.notes == (few,)
+    assert set(recs.orders["host"]) == {used}
+
+
+def test_hosts_of_which_nobody_expected_this_are_not_waited_for(lab, client, until, monkeypatch):
+    def unreadable(_line):
+        raise ValueError("not a record")
+
+    sweep = begun(lab, client, until, rate=RATE)
+    with monkeypatch.context() as damaged:
+        damaged.setattr(fleet, "decode", unreadable)
+        sweep.wait()
+    assert all(one.unknown for one in sweep.problems)
+    assert "no host is left" in sweep.progress.message
+    assert "ValueError: not a record" in sweep.problems[0].error
+
+
+def test_a_host_that_joins_over_a_plain_network_is_not_asked_for_anything(
+    lab, client, until, monkeypatch
+):
+    def plain(address):
+        raise cluster_module.FleetError("tcp://10.0.0.7:1 is not encrypted")
+
+    sweep = begun(lab, client, until, rate=RATE)
+    with monkeypatch.context() as network:
+        network.setattr(cluster_module, "_check_address", plain)
+        end_recorders()
+        links = sweep._run.sender.links.values()
+        until(lambda: sweep.done or all("encrypted" in link.why for link in links), "the refusal")
+    assert sweep.wait()
+    assert sweep.progress.state == "finished"
