@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
@@ -25,7 +25,7 @@ from firmly_nb.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class PartFile:
             with pq.ParquetFile(path) as file:
                 metadata = file.metadata
                 # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
-                self._names = frozenset(file.schema_arrow.names)
+                self._names = tuple(file.schema_arrow.names)
         except DAMAGED:
             self.check()  # says what is known of the file, where anything is
             raise
@@ -121,6 +121,73 @@ class PartFile:
             rows = sum(int(self.bounds[g + 1] - self.bounds[g]) for g in wanted)
             found = pa.table({"": pa.nulls(rows)})
         return conform(found, self.table, names)
+
+    def groups(self) -> Iterator[RowGroup]:
+        """Return the groups of rows, of a file that is what was saved."""
+        self.check()
+        with pq.ParquetFile(self.path, metadata=self._metadata) as file:
+            # With a column of columns among them, their places are not those of the names.
+            plain = self.is_known and file.metadata.num_columns == len(self._names)
+            places = {name: at for at, name in enumerate(self._names)}
+            for number in range(file.num_row_groups):
+                yield RowGroup(file, number, places, told=plain)
+
+
+class Same(NamedTuple):
+    """Value that all rows of a column have; None for a null."""
+
+    value: Any
+
+
+class RowGroup:
+    """Group of rows of a file, while this is open.
+
+    Parameters
+    ----------
+    file, number
+        The file, and which of its groups.
+    places
+        The place of each column among the columns.
+    told
+        Whether what the file tells of itself can be believed.
+    """
+
+    def __init__(
+        self, file: pq.ParquetFile, number: int, places: Mapping[str, int], *, told: bool
+    ) -> None:
+        self._file, self._number = file, number
+        self._places = places
+        self._told = told
+        self._metadata = file.metadata.row_group(number)
+
+    def __len__(self) -> int:
+        rows: int = self._metadata.num_rows
+        return rows
+
+    def same(self, name: str) -> Same | None:
+        """Return the value of a column that has only one, if the file tells it; no number."""
+        if name not in self._places:
+            return Same(None)
+        if not self._told:
+            return None
+        told = self._metadata.column(self._places[name]).statistics
+        if told is None or not told.has_null_count:
+            return None
+        if told.null_count == len(self):
+            return Same(None)
+        # Of floating-point numbers neither -0.0 nor what is no number is told.
+        is_exact = told.has_min_max and not told.null_count and told.physical_type != "DOUBLE"
+        return Same(told.min) if is_exact and told.min == told.max else None
+
+    def read(self, names: Sequence[str]) -> dict[str, pa.Array | Same]:
+        """Return columns; of one that has the same value in all rows that value alone."""
+        known = {name: self.same(name) for name in names}
+        there = [name for name, value in known.items() if value is None]
+        found = self._file.read_row_group(self._number, there, use_threads=False) if there else {}
+        return {
+            name: found[name].combine_chunks() if value is None else value
+            for name, value in known.items()
+        }
 
 
 class Part:
@@ -204,8 +271,8 @@ class StoredSet:
         self.warnings = list(warnings)
         self.parts: list[Part] = []
         self.stages: Any = None  # kept here by ``store.stages``
-        few = len(names) <= FEW_FILES
-        parts = at_once(lambda name: Part(root, name, files or {}, is_kept=few), names)
+        self.is_kept = len(names) <= FEW_FILES  # what the files say of their columns
+        parts = at_once(lambda name: Part(root, name, files or {}, is_kept=self.is_kept), names)
         for name, part in zip(names, parts, strict=True):
             if isinstance(part, Part):
                 self.parts.append(part)
