@@ -26,7 +26,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.quiet import Foreign
-from firmly_nb.store.files import Digest
+from firmly_nb.store.files import Digest, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,9 +63,8 @@ def _copied(source: Path, target: Path, part: str, number: int) -> str:
     later = dt.date.fromisoformat(day.removeprefix("day=")) + dt.timedelta(days=DAYS * number)
     copy = f"day={later}/{domain}/{name.removesuffix('.parquet')}-{number}.parquet"
     for kind in ("orders", "events"):
-        (target / kind / copy).parent.mkdir(parents=True, exist_ok=True)
         with pq.ParquetFile(source / kind / part) as file:
-            writer = pq.ParquetWriter(target / kind / copy, file.schema_arrow, compression="zstd")
+            writer = opened(target / kind / copy, file.schema_arrow)
             for group in range(file.metadata.num_row_groups):
                 table = _renamed(file.read_row_group(group), number)
                 writer.write_table(table, row_group_size=len(table))

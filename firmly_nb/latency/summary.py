@@ -37,7 +37,7 @@ from firmly_nb.latency.caveats import (
     from_planned_start,
     scheduled_ms,
 )
-from firmly_nb.latency.columns import Reads, coded, floats, is_value, positions, reads_of
+from firmly_nb.latency.columns import coded, floats, is_value, positions, reads_of
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.dependence import Estimates
     from firmly_nb.latency.modes import Modes
     from firmly_nb.latency.quantiles import Quantile
@@ -285,7 +286,7 @@ class _Looked(NamedTuple):
 
 
 def _looked_at(
-    events: pd.DataFrame | Reads,
+    events: Events,
     stages: pd.DataFrame | StageBlocks,
     orders: pd.DataFrame,
     level: float,
@@ -408,9 +409,7 @@ def _p99(values: Floats) -> float | None:
     return None if math.isnan(found) else found
 
 
-def _with_shares(
-    events: pd.DataFrame | Reads, stages: AnyStages, orders: pd.DataFrame
-) -> AnyStages:
+def _with_shares(events: Events, stages: AnyStages, orders: pd.DataFrame) -> AnyStages:
     """Return stages with ``together``: whether the event that ended each shares its read."""
     import pandas as pd
 
@@ -648,7 +647,7 @@ def sentences(
 
 
 def _sentences(
-    events: pd.DataFrame | Reads, orders: pd.DataFrame, found: _Looked, quantiles: Sequence[float]
+    events: Events, orders: pd.DataFrame, found: _Looked, quantiles: Sequence[float]
 ) -> list[str]:
     timed = [one for one in found.stages if one.n]
     known = found.claims
@@ -740,8 +739,8 @@ def _lag(orders: pd.DataFrame, stages: Sequence[_Stage]) -> Iterator[str]:
         )
 
 
-def _coalesced(events: pd.DataFrame | Reads) -> Iterator[str]:
-    reads = events if isinstance(events, Reads) else reads_of(events)
+def _coalesced(events: Events) -> Iterator[str]:
+    reads = reads_of(events)
     # The first event of an order has none before it.
     others = reads.events - reads.orders
     share = reads.coalesced / others if others else 0.0
@@ -809,7 +808,7 @@ class LatencySummary:
 
 
 def summary(
-    events: pd.DataFrame | Reads,
+    events: Events,
     stages: pd.DataFrame | StageBlocks,
     orders: pd.DataFrame,
     level: float = 0.95,

@@ -6,7 +6,7 @@ are made of the stages that lie in the set, few at a time, so that events need n
 
 from __future__ import annotations
 
-from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,37 +31,41 @@ from firmly_nb.recordings.sources import (
     parquet,
     plain_texts,
 )
-from firmly_nb.store.columns import Same, at_once, failed
+from firmly_nb.store.columns import PartFile, Same, at_once, failed
 from firmly_nb.store.schema import (
     arrow_schema,
+    coded,
     conform,
     series,
 )
 from firmly_nb.store.stages import own_milestones, stage_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.schema import Column, Table
-    from firmly_nb.store.columns import PartFile, RowGroup, StoredSet
+    from firmly_nb.store.columns import StoredSet
 
     Numbers = NDArray[np.int32]
+    Columns = tuple[Any, ...]  # an array each, or the value that all rows have
     Rows = NDArray[np.signedinteger[Any]]
 
 NOTED = r'"unfinished_bytes":[1-9]|"clock_step_us":-?(?:[1-9]|0\.[0-9]*[1-9])'
 MOST_SEARCHED = 100_000  # events of an older set; to read what more held would take too long
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
 MEMORY = "1GB"  # of DuckDB, whatever the size of the set: rows go on as they are read
-AT_ONCE = 100_000_000  # bytes of the stages that are in memory at once
-FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
+AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
 OFTEN = 0.25  # of the orders: stages of more have a place for each of them
-DENSE_BYTES, SPARSE_BYTES = 20, 60  # of one stage of an order, while it is read
+ROW_BYTES = 24  # of one stage of an order, while it is read
+FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
 OF_BLOCKS = ("duration_ms", "uncertainty_us", "place", "coalesced", "together", "gathered")
+COUNTED = ("n_events", "n_coalesced")
 OF_STAGES = (*OF_BLOCKS, "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
@@ -142,9 +146,14 @@ def _order_pieces(
 
     def read(part: tuple[int, PartFile]) -> list[tuple[slice, dict[str, pa.Array | Same]]]:
         begin, file = part
-        bounds = begin + file.bounds
-        groups = zip(bounds, bounds[1:], file.groups(), strict=False)
-        return [(slice(a, b), group.read(names)) for a, b, group in groups]
+        found = []
+        with file.groups() as groups:
+            for group, (a, b) in enumerate(pairwise((begin + file.bounds).tolist())):
+                known = {name: groups.same(group, name) for name in names}
+                there = groups.read([group], [name for name in names if known[name] is None])
+                values = {name: known[name] or there[name].combine_chunks() for name in names}
+                found.append((slice(a, b), values))
+        return found
 
     parts = [
         (begin, part.orders)
@@ -167,7 +176,7 @@ def read_ahead(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any
         yield from at_once(work, items[begin : begin + FILES_AT_ONCE])
 
 
-def _plain(values: pa.Array | Same, nothing: float) -> Any:
+def _plain(values: pa.Array | pa.ChunkedArray | Same, nothing: float) -> Any:
     """Return numbers as an array, or the one that all have; another one stands for a null."""
     if isinstance(values, Same):
         return nothing if values.value is None else values.value
@@ -311,10 +320,10 @@ def stored_event_counts(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
     return _Stages(stored_set, rows).event_counts()
 
 
-def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Reads]:
+def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Events]:
     """Return the stages of some recordings one after the other, and what their events count."""
     found = _Stages(stored_set, rows)
-    return found, found.reads()
+    return found, found.reads
 
 
 def stages_relation(stored_set: StoredSet, connection: Any) -> Any:
@@ -347,31 +356,7 @@ class _Rows(NamedTuple):
 
     stage: str
     numbers: Numbers
-    columns: dict[str, Any]  # an array each, or the value that all rows have
-
-    def column(self, name: str) -> NDArray[Any]:
-        """Return a column with a value for each row."""
-        values = self.columns[name]
-        if isinstance(values, np.ndarray):
-            return values
-        return np.full(len(self.numbers), values, dtype=DTYPES[name])
-
-
-class _Held:
-    """Stages in no file, as the group of rows of one."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    def same(self, name: str) -> Same | None:
-        """Nothing is told of columns."""
-
-    def read(self, names: Sequence[str]) -> dict[str, pa.Array]:
-        """Return columns."""
-        return {name: self._table[name].combine_chunks() for name in names}
+    columns: dict[str, Any]  # of texts their numbers, and the texts
 
 
 class _Stages:
@@ -389,18 +374,19 @@ class _Stages:
         files = stage_files(stored_set)
         self._orders = len(rows)
         self._number = _numbers_of(stored_set, rows)
+        self._reads: Reads | None = None
         begins = np.append(stored_set.begins, len(stored_set))
         ends = begins[np.searchsorted(begins, files.begins, side="right").clip(max=len(begins) - 1)]
         # Of a few recordings few files need be opened.
-        self._sources: list[tuple[int, PartFile | _Held]] = [
+        self._sources: list[tuple[int, PartFile | pa.Table]] = [
             (begin, file)
             for begin, end, file in zip(files.begins, ends.tolist(), files.files, strict=True)
             if self._number[begin:end].max(initial=-1) >= 0
         ]
-        self._sources += [(0, _Held(table)) for table in files.tables if len(table)]
+        self._sources += [(0, table) for table in files.tables]
 
-    def _read(self, names: Sequence[str], stages: Sequence[str] | None = None) -> Iterator[_Rows]:
-        """Return columns of some stages, or of all, a piece at a time; texts as numbers and names.
+    def _read(self, names: Sequence[str], stages: Collection[str] | None = None) -> Iterator[_Rows]:
+        """Return columns of some stages, or of all, a piece at a time.
 
         Parameters
         ----------
@@ -410,112 +396,75 @@ class _Stages:
             Which stages.
         """
 
-        def of_group(begin: int, group: RowGroup | _Held) -> list[_Rows]:
-            told = group.same("stage")
-            if stages is not None and told is not None and told.value not in stages:
-                return []
-            columns = group.read(["stage", "order_row", *names])
-            codes, known = _texts(columns.pop("stage"))
-            order_row = np.broadcast_to(_plain(columns.pop("order_row"), 0), len(group))
-            numbers = self._number[begin + order_row]
-            plain = {
-                name: _texts(values) if name in NAMED else _plain(values, _empty(name))
-                for name, values in columns.items()
+        def of_source(source: tuple[int, PartFile | pa.Table]) -> list[_Rows]:
+            begin, found = source
+            if isinstance(found, PartFile):
+                found = _picked(found, ["stage", "order_row", *names], stages)
+            codes, known = coded(found["stage"])
+            numbers = self._number[begin + found["order_row"].to_numpy()]
+            columns = {
+                name: coded(found[name]) if name in NAMED else _plain(found[name], _empty(name))
+                for name in names
             }
             return [
-                _Rows(known[code], numbers[mine], {k: _part(v, mine) for k, v in plain.items()})
+                _Rows(known[code], numbers[mine], {k: _part(v, mine) for k, v in columns.items()})
                 for code, mine in _runs(codes, numbers)
                 if stages is None or known[code] in stages
             ]
-
-        def of_source(source: tuple[int, PartFile | _Held]) -> list[_Rows]:
-            begin, file = source
-            groups = [file] if isinstance(file, _Held) else file.groups()
-            return [rows for group in groups for rows in of_group(begin, group)]
 
         for found in read_ahead(of_source, self._sources):
             if failed(found):  # it was as saved when it was looked at first
                 raise found
             yield from found
 
-    @cached_property
-    def _counted(self) -> dict[str, _Counted]:
-        """Number of times that the orders have each stage, with its ends and the events counted."""
-        found: dict[str, _Counted] = {}
-        for rows in self._read(("to_milestone", "n_events", "n_coalesced")):
-            one = found.setdefault(rows.stage, _Counted({}, np.zeros(4, dtype=np.int64)))
-            codes, names = rows.columns["to_milestone"]
-            present = np.unique(codes).tolist() if isinstance(codes, np.ndarray) else [codes]
-            one.ends.update((names[code], None) for code in present)
-            n, shared = (rows.columns[name] for name in ("n_events", "n_coalesced"))
-            size = len(rows.numbers)
-            one.counts[:] += (size, _sum(n, size), _sum(shared, size), _sum(np.sign(n), size))
-        return dict(sorted(found.items()))
-
     def __iter__(self) -> Iterator[StageBlock]:
         """Return each stage; few are read at once, so that others need not be in memory."""
-        often, seldom = _Batch(), _Batch()
-        for stage, (ends, counts) in self._counted.items():
-            if len(ends) == 1 and counts[0] >= OFTEN * self._orders:
-                yield from often.read_with(stage, DENSE_BYTES * self._orders, self._often)
-            else:
-                yield from seldom.read_with(stage, SPARSE_BYTES * int(counts[0]), self._seldom)
-        yield from often.rest(self._often)
-        yield from seldom.rest(self._seldom)
+        rows = sum(one.rows if isinstance(one, PartFile) else len(one) for _, one in self._sources)
+        if rows * ROW_BYTES <= AT_ONCE:
+            yield from self._blocks(None)
+            return
+        sizes: dict[str, int] = {}
+        for one in self._read(()):
+            sizes[one.stage] = sizes.get(one.stage, 0) + len(one.numbers) * ROW_BYTES
+        while sizes:
+            some = [sizes.popitem()]
+            while sizes and sum(size for _, size in some) + min(sizes.values()) <= AT_ONCE:
+                smallest = min(sizes, key=sizes.__getitem__)
+                some.append((smallest, sizes.pop(smallest)))
+            yield from self._blocks([stage for stage, _ in some])
 
-    def _often(self, stages: list[str]) -> Iterator[StageBlock]:
-        """Read stages that most orders have: each value goes to the place of its order."""
-        ends = [[*self._counted[stage].ends] for stage in stages]
-        placed = {
-            stage: _Placed(stage, end, self._orders)
-            for stage, [end] in zip(stages, ends, strict=True)
-        }
-        for rows in self._read(OF_BLOCKS, stages):
-            columns = rows.columns["duration_ms"], rows.columns["uncertainty_us"], _told(rows)
-            placed[rows.stage].put(rows.numbers, columns)
-        found = [*placed.values()]
-        del placed
-        # Its own event names may have one twice, so that an order has a stage twice.
-        twice = [one.stage for one in found if not one.is_once]
-        found = [one for one in found if one.is_once]
-        while found:
-            # Nothing here holds what was given.
-            yield found.pop(0).block()
-        if twice:
-            yield from self._seldom(twice)
-
-    def _seldom(self, stages: list[str]) -> Iterator[StageBlock]:
-        """Read stages that few orders have, or one order twice, or that end in several ways."""
-        pieces: dict[str, list[tuple[NDArray[Any], ...]]] = {}
+    def _blocks(self, stages: Collection[str] | None) -> Iterator[StageBlock]:
+        """Read some stages, or all, and return each; what was returned is not held."""
+        found: dict[str, _Placed] = {}
         known: dict[str, int] = {}
-        for rows in self._read((*OF_BLOCKS, "to_milestone"), stages):
+        counts = np.zeros(3, dtype=np.int64)
+        counted = () if self._reads else COUNTED
+        for rows in self._read((*OF_BLOCKS, "to_milestone", *counted), stages):
             codes, names = rows.columns["to_milestone"]
-            ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)[codes]
-            told = np.broadcast_to(_told(rows), rows.numbers.shape)
-            ends = np.broadcast_to(ends, rows.numbers.shape)
-            times = rows.column("duration_ms"), rows.column("uncertainty_us")
-            pieces.setdefault(rows.stage, []).append((rows.numbers, *times, told, ends))
-        for stage in sorted(pieces):
-            columns = [np.concatenate(column) for column in zip(*pieces.pop(stage), strict=True)]
-            numbers, duration, unsure, told, which = columns
-            in_order = np.lexsort((told >> 4, numbers))
-            own = duration[in_order], unsure[in_order], told[in_order]
-            yield _block(stage, [*known], numbers[in_order], own, which[in_order])
+            ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
+            times = rows.columns["duration_ms"], rows.columns["uncertainty_us"]
+            placed = found.setdefault(rows.stage, _Placed(self._orders))
+            placed.put(rows.numbers, (*times, _told(rows), ends[_alike(codes)]))
+            counts += _count(rows) if counted else 0
+        if counted and stages is None:
+            self._reads = Reads(*counts.tolist())
+        for stage in sorted(found):
+            yield _block(stage, [*known], *found.pop(stage).taken())
 
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
-        counts = sum((one.counts for one in self._counted.values()), np.zeros(4, np.int64))
-        return Reads(*counts[1:].tolist())
+        if self._reads is None:
+            pieces = self._read(COUNTED)
+            self._reads = Reads(*sum(map(_count, pieces), np.zeros(3, np.int64)).tolist())
+        return self._reads
 
     def event_counts(self) -> pd.DataFrame:
         """Return ``EVENT_COUNTS``."""
         counts = np.zeros((2, self._orders), dtype=np.int32)
-        for rows in self._read(("place", "n_events", "n_coalesced")):
+        for rows in self._read(("place", *COUNTED)):
             place, n, shared = rows.columns.values()
-            if not isinstance(place, np.ndarray) and place:
-                continue
-            first = slice(None) if not isinstance(place, np.ndarray) else place == 0
-            counts[:, rows.numbers[first]] = _part(n, first), _part(shared, first)
+            first = place == 0
+            counts[:, rows.numbers[first]] = n[first], shared[first]
         return event_counts(*counts)
 
     def ends(self) -> pd.DataFrame:
@@ -550,9 +499,9 @@ class _Stages:
             for name in NAMED[1:]:
                 codes, names = rows.columns[name]
                 numbers = [known.setdefault(one, len(known)) for one in names]
-                pieces[name].append(np.broadcast_to(np.array(numbers, np.int32)[codes], size))
+                pieces[name].append(np.array(numbers, np.int32)[codes])
             for name in OF_STAGES:
-                pieces[name].append(rows.column(name))
+                pieces[name].append(rows.columns[name])
         found = {name: np.concatenate(pieces.pop(name)) for name in [*pieces]}
         orders = found["orders"]
         counts = np.bincount(orders, minlength=self._orders)
@@ -562,12 +511,16 @@ class _Stages:
         return StageColumns([*known], **found)
 
 
-def _texts(values: pa.Array | Same) -> tuple[Any, list[str]]:
-    """Return the number of each text, or the one of all rows, and the texts; a null is empty."""
-    known: dict[str, int] = {}
-    codes = _numbered(values, known)
-    # The number of a null, -1, is that of the last.
-    return codes, [*known, ""]
+def _picked(file: PartFile, names: Sequence[str], stages: Collection[str] | None) -> pa.Table:
+    """Read columns of a file; of some stages not all groups of rows are needed."""
+    with file.groups() as groups:
+        told = [groups.same(group, "stage") if stages else None for group in range(len(groups))]
+        wanted = [
+            group
+            for group, one in enumerate(told)
+            if stages is None or one is None or one.value in stages
+        ]
+        return groups.read(wanted, names)
 
 
 def _empty(name: str) -> float:
@@ -576,106 +529,109 @@ def _empty(name: str) -> float:
 
 
 def _part(values: Any, rows: Any) -> Any:
-    """Return some rows of a column; one value stands for as many."""
+    """Return some rows of a column; texts stay numbers with their names."""
     if isinstance(values, tuple):
-        return _part(values[0], rows), values[1]
-    return values[rows] if isinstance(values, np.ndarray) else values
+        return values[0][rows], values[1]
+    return values[rows]
 
 
-def _runs(codes: Any, numbers: Numbers) -> Iterator[tuple[int, Any]]:
+def _runs(codes: NDArray[np.int32], numbers: Numbers) -> Iterator[tuple[int, Any]]:
     """Return the rows of each stage, without those of no order that was asked for."""
-    asked = numbers >= 0
-    every = bool(asked.all())
-    if not asked.any():
-        return
-    if not isinstance(codes, np.ndarray):
-        yield codes, slice(None) if every else asked
-        return
-    for code in np.unique(codes if every else codes[asked]).tolist():
-        yield code, np.flatnonzero((codes == code) & asked)
+    cuts = (np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()
+    # Stages stand one after the other.
+    for begin, end in pairwise([0, *cuts, len(codes)] if len(codes) else []):
+        asked = numbers[begin:end] >= 0
+        if asked.all():
+            yield int(codes[begin]), slice(begin, end)
+        elif asked.any():
+            yield int(codes[begin]), begin + np.flatnonzero(asked)
 
 
-def _sum(values: Any, size: int) -> int:
-    """Return the sum of a column."""
-    return int(values.sum(dtype=np.int64)) if isinstance(values, np.ndarray) else values * size
+def _alike(values: Any) -> Any:
+    """Return the one value that all rows have, or the values."""
+    return values[0] if np.ndim(values) and bool((values == values[0]).all()) else values
+
+
+def _count(rows: _Rows) -> NDArray[np.int64]:
+    """Return how many events some orders have, how many share a read, and how many have any."""
+    n, shared = (rows.columns[name].astype(np.int64) for name in COUNTED)
+    return np.array([n.sum(), shared.sum(), np.count_nonzero(n)], dtype=np.int64)
+
+
+class _Placed:
+    """A stage while it is read: with a place for each of the orders as soon as many have it.
+
+    Parameters
+    ----------
+    orders
+        How many orders there are.
+    """
+
+    def __init__(self, orders: int) -> None:
+        self._orders = orders
+        self._pieces: list[tuple[Numbers, Columns]] = []
+        self._size = 0
+        self._end = -1
+        self._places: tuple[NDArray[Any], ...] | None = None
+        self._is_plain = True  # no order has it twice, and it ends in one way
+
+    def put(self, numbers: Numbers, columns: Columns) -> None:
+        """Add orders: their durations, uncertainties, what else is told, and their ends."""
+        self._size += len(numbers)
+        if self._places is None:
+            self._pieces.append((numbers, columns))
+            if self._is_plain and self._size >= OFTEN * self._orders:
+                self._spread()
+        elif not self._fits(numbers, columns):
+            self._pieces = [self.taken(), (numbers, columns)]
+            self._places, self._is_plain = None, False
+        else:
+            for whole, values in zip(self._places, columns, strict=False):
+                whole[numbers] = values
+
+    def _spread(self) -> None:
+        """Put what was read to its place, so that it is in memory once."""
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        self._end = pieces[0][1][-1]
+        told = np.zeros(self._orders, np.int32)
+        self._places = np.empty(self._orders), np.empty(self._orders), told
+        while pieces:
+            self.put(*pieces.pop(0))
+
+    def _fits(self, numbers: Numbers, columns: Columns) -> bool:
+        """Say whether each order has a place of its own, and all have the same end."""
+        assert self._places is not None  # noqa: S101 - of whoever asks
+        if np.ndim(columns[-1]) or columns[-1] != self._end or self._places[-1][numbers].any():
+            return False
+        is_once = bool((numbers[1:] > numbers[:-1]).all())
+        return is_once or len(np.unique(numbers)) == len(numbers)
+
+    def taken(self) -> tuple[Numbers, Columns]:
+        """Return the numbers of its orders in order, and the columns; they are not held."""
+        if self._places is None:
+            pieces, self._pieces = self._pieces, []
+            numbers = np.concatenate([some for some, _ in pieces])
+            joined = [
+                np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
+                for at in range(4)
+            ]
+            in_order = np.lexsort((joined[2] >> 4, numbers))
+            return numbers[in_order], tuple(column[in_order] for column in joined)
+        places, self._places = self._places, None
+        if self._size == self._orders:
+            return np.arange(self._orders, dtype=np.int32), (*places, self._end)
+        numbers = np.flatnonzero(places[-1]).astype(np.int32)
+        return numbers, (*(column[numbers] for column in places), self._end)
 
 
 def _told(rows: _Rows) -> Any:
     """Return the flags and the places of some stages as numbers above 0."""
-    place, coalesced, together, gathered = (
-        np.asarray(rows.columns[name], np.int32) for name in OF_BLOCKS[2:]
-    )
-    return 16 * place + 8 * gathered + 4 * together + 2 * coalesced + 1
+    place, coalesced, together, gathered = (rows.columns[name] for name in OF_BLOCKS[2:])
+    flags = 8 * gathered.astype(np.int32) + 4 * together + 2 * coalesced + 1
+    return _alike(16 * place + flags)
 
 
-class _Counted(NamedTuple):
-    """Ends of a stage; its number, events of its orders, coalesced ones, and orders with events."""
-
-    ends: dict[str, None]
-    counts: NDArray[np.int64]
-
-
-class _Batch:
-    """Stages that are read together, as many as memory has room for."""
-
-    def __init__(self) -> None:
-        self._stages: list[str] = []
-        self._size = 0
-
-    def read_with(
-        self, stage: str, size: int, read: Callable[[list[str]], Iterator[StageBlock]]
-    ) -> Iterator[StageBlock]:
-        """Return the stages that are read before there is room for one more, which is added."""
-        if self._stages and self._size + size > AT_ONCE:
-            yield from self.rest(read)
-        self._stages.append(stage)
-        self._size += size
-
-    def rest(self, read: Callable[[list[str]], Iterator[StageBlock]]) -> Iterator[StageBlock]:
-        """Read those that were added."""
-        stages, self._stages, self._size = self._stages, [], 0
-        if stages:
-            yield from read(stages)
-
-
-class _Placed:
-    """A stage while it is read, with a place for each of the orders."""
-
-    def __init__(self, stage: str, end: str, orders: int) -> None:
-        told = np.zeros(orders, dtype=np.int32)
-        self._columns: list[NDArray[Any]] = [np.empty(orders), np.empty(orders), told]
-        self.stage, self._end = stage, end
-        self.count = 0
-
-    def put(self, numbers: Numbers, columns: Sequence[Any]) -> None:
-        """Put durations, uncertainties and what else is told of some orders to their places."""
-        self.count += len(numbers)
-        for whole, values in zip(self._columns, columns, strict=True):
-            whole[numbers] = values
-
-    @property
-    def is_once(self) -> bool:
-        """True if no order was put twice."""
-        return int(np.count_nonzero(self._columns[2])) == self.count
-
-    def block(self) -> StageBlock:
-        """Return the stage, of the orders that have it."""
-        duration_ms, unsure, told = self._columns
-        if self.count == len(told):
-            numbers = np.arange(len(told), dtype=np.int32)
-        else:
-            numbers = np.flatnonzero(told).astype(np.int32)
-            duration_ms, unsure, told = duration_ms[numbers], unsure[numbers], told[numbers]
-        return _block(self.stage, [self._end], numbers, (duration_ms, unsure, told))
-
-
-def _block(
-    stage: str,
-    ends: Sequence[str],
-    numbers: Numbers,
-    columns: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
-    which: NDArray[Any] | None = None,
-) -> StageBlock:
+def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) -> StageBlock:
     """Return a stage that some orders have.
 
     Parameters
@@ -685,21 +641,18 @@ def _block(
     numbers
         Its orders, in order.
     columns
-        Their durations, uncertainties, and what else is told.
-    which
-        Which of the milestones ended each; None where there is one.
+        Their durations, uncertainties, what else is told, and which of the milestones ended each.
     """
-    duration_ms, uncertainty_us, told = columns
-    place = told >> 4
-    if which is None:
-        firsts = {0: 0}
-    else:
+    duration_ms, uncertainty_us, told, which = columns
+    place, codes = told >> 4, None
+    firsts = {int(_alike(which)): 0} if not np.ndim(_alike(which)) else {}
+    if not firsts:
         last = len(which) - 1 - np.unique(which[::-1], return_index=True)[1]
         by_last = which[np.sort(last)].tolist()
         firsts = {int(code): int(np.argmax(which == code)) for code in by_last}
         of_code = np.zeros(len(ends), dtype=np.intp)
         of_code[by_last] = np.arange(len(by_last))
-        which = of_code[which] if len(firsts) > 1 else None
+        codes = of_code[which]
     return StageBlock(
         stage,
         {ends[code]: (int(numbers[at]), int(place[at])) for code, at in firsts.items()},
@@ -711,7 +664,7 @@ def _block(
         together=(told & 4) > 0,
         rows=numbers,
         place=place,
-        which=which,
+        which=codes,
     )
 
 

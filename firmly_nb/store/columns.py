@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,15 +123,14 @@ class PartFile:
             found = pa.table({"": pa.nulls(rows)})
         return conform(found, self.table, names)
 
-    def groups(self) -> Iterator[RowGroup]:
-        """Return the groups of rows, of a file that is what was saved."""
+    @contextmanager
+    def groups(self) -> Iterator[RowGroups]:
+        """Open a file that is what was saved, and give its groups of rows."""
         self.check()
-        with pq.ParquetFile(self.path, metadata=self._metadata) as file:
-            # With a column of columns among them, their places are not those of the names.
-            plain = self.is_known and file.metadata.num_columns == len(self._names)
-            places = {name: at for at, name in enumerate(self._names)}
-            for number in range(file.num_row_groups):
-                yield RowGroup(file, number, places, told=plain)
+        # Opened here, its file system need not be looked for.
+        with pa.OSFile(str(self.path)) as source:
+            file = pq.ParquetFile(source, metadata=self._metadata)
+            yield RowGroups(file, self._names, told=self.is_known)
 
 
 class Same(NamedTuple):
@@ -139,55 +139,47 @@ class Same(NamedTuple):
     value: Any
 
 
-class RowGroup:
-    """Group of rows of a file, while this is open.
+class RowGroups:
+    """Groups of rows of a file that is open.
 
     Parameters
     ----------
-    file, number
-        The file, and which of its groups.
-    places
-        The place of each column among the columns.
+    file, names
+        The file, and its columns.
     told
         Whether what the file tells of itself can be believed.
     """
 
-    def __init__(
-        self, file: pq.ParquetFile, number: int, places: Mapping[str, int], *, told: bool
-    ) -> None:
-        self._file, self._number = file, number
-        self._places = places
-        self._told = told
-        self._metadata = file.metadata.row_group(number)
+    def __init__(self, file: pq.ParquetFile, names: Sequence[str], *, told: bool) -> None:
+        self._file = file
+        self._metadata = file.metadata
+        self._places = {name: at for at, name in enumerate(names)}
+        # With a column of columns among them, their places are not those of the names.
+        self._told = told and self._metadata.num_columns == len(names)
 
     def __len__(self) -> int:
-        rows: int = self._metadata.num_rows
-        return rows
+        groups: int = self._metadata.num_row_groups
+        return groups
 
-    def same(self, name: str) -> Same | None:
-        """Return the value of a column that has only one, if the file tells it; no number."""
+    def same(self, group: int, name: str) -> Same | None:
+        """Return the value of a column that has only one, if the file tells it; no fraction."""
         if name not in self._places:
             return Same(None)
         if not self._told:
             return None
-        told = self._metadata.column(self._places[name]).statistics
+        column = self._metadata.row_group(group).column(self._places[name])
+        told = column.statistics
         if told is None or not told.has_null_count:
             return None
-        if told.null_count == len(self):
+        if told.null_count == column.num_values:
             return Same(None)
         # Of floating-point numbers neither -0.0 nor what is no number is told.
         is_exact = told.has_min_max and not told.null_count and told.physical_type != "DOUBLE"
         return Same(told.min) if is_exact and told.min == told.max else None
 
-    def read(self, names: Sequence[str]) -> dict[str, pa.Array | Same]:
-        """Return columns; of one that has the same value in all rows that value alone."""
-        known = {name: self.same(name) for name in names}
-        there = [name for name, value in known.items() if value is None]
-        found = self._file.read_row_group(self._number, there, use_threads=False) if there else {}
-        return {
-            name: found[name].combine_chunks() if value is None else value
-            for name, value in known.items()
-        }
+    def read(self, groups: Sequence[int], names: Sequence[str]) -> pa.Table:
+        """Return columns of some groups, as they are in the file."""
+        return self._file.read_row_groups(list(groups), columns=list(names), use_threads=False)
 
 
 class Part:

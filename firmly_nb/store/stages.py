@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 OF_ORDERS = ("recording_id", "run_id", "merchant", "variants", "outcome", "started_at")
 OF_EVENTS = ("event", "t_ms", "uncertainty_us", "coalesced")
 GROUP_ROWS = 122_880  # as many as DuckDB reads at once
-ONE_GROUP = 16_384  # rows of a part that are not worth several groups
+ONE_GROUP = 65_536  # rows of a part that are not worth several groups
 
 
 def stages_of(
