@@ -256,7 +256,9 @@ class _Orders:
             yield Part(name, values[came], units, came, extra)
 
 
-def parts_of(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[Part]:
+def parts_of(
+    events: Events, stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame
+) -> list[Part]:
     """Return what the rows of a table of times are made of, row by row."""
     known = _Orders(orders)
     times = stage_times(_with_shares(events, stages, orders), orders)
