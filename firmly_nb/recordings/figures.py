@@ -1,7 +1,8 @@
-"""Statistics' input from a saved set: its columns, as numbers, asked of DuckDB.
+"""Statistics' input from a saved set: its columns, as numbers, each put to its place at once.
 
 The full tables are for looking at orders; those of ten million would not fit into memory. Figures
-are made of the stages that lie in the set, few at a time, so that events need not be read.
+are made of the stages that lie in the set, few at a time, so that events need not be read. Only
+what caveats need of events is asked of DuckDB, which gives the few that there is one about.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 NOTED = r'"unfinished_bytes":[1-9]|"clock_step_us":-?(?:[1-9]|0\.[0-9]*[1-9])'
 MOST_SEARCHED = 100_000  # events of an older set; to read what more held would take too long
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
-MEMORY = "1GB"  # of DuckDB, whatever the size of the set: rows go on as they are read
+MEMORY = "64MB"  # of DuckDB, whatever the size of the set: rows go on as they are read
 AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
 OFTEN = 0.25  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read

@@ -1,4 +1,4 @@
-"""Figures of a saved set, asked of DuckDB stage by stage, are those of its full tables."""
+"""Figures of a saved set, read stage by stage, are those of its full tables."""
 
 from __future__ import annotations
 
@@ -91,6 +91,14 @@ def test_stages_that_memory_has_no_room_for_are_read_few_at_a_time(
 ):
     monkeypatch.setattr(figures, "AT_ONCE", at_once)
     same_figures(fnb.load(folder), recs)
+
+
+def test_a_few_megabytes_are_enough_for_what_duckdb_is_asked(folder, recs, monkeypatch):
+    monkeypatch.setattr(figures, "MEMORY", "4MB")
+    found = fnb.load(folder)
+    assert len(recs.caveats) > 2
+    pd.testing.assert_frame_equal(found.caveats, recs.caveats)
+    same_figures(found, recs)
 
 
 def test_no_text_of_an_id_is_read_for_figures(folder, recs):
