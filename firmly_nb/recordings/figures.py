@@ -584,6 +584,7 @@ class _Placed:
             if self._is_plain and self._size >= OFTEN * self._orders:
                 self._spread()
         elif not self._fits(numbers, columns):
+            self._size -= len(numbers)
             self._pieces = [self.taken(), (numbers, columns)]
             self._places, self._is_plain = None, False
         else:

@@ -93,6 +93,20 @@ def test_stages_that_memory_has_no_room_for_are_read_few_at_a_time(
     same_figures(fnb.load(folder), recs)
 
 
+@pytest.mark.parametrize("plain", [0, 5, 30])  # orders that are read before the others
+def test_figures_of_orders_that_have_a_stage_twice_are_those_of_memory(tmp_path, plain):
+    every = []
+    for number in range(60):
+        own = ["hello", "there"] if number < plain else ["hello", "there", "hello"]
+        came = [event(seq, name, t_ns=seq * 10**9 + number) for seq, name in enumerate(own, 1)]
+        begun = start(number, started_at_ns=BEGIN + number * SECOND, milestones=own)
+        every.append(fnb.Recording([begun, *came, End("placed", 5 * 10**9)]))
+    recs = fnb.Recordings(every)
+    for some in (recs[:plain], recs[plain : plain + 15], recs[plain + 15 :]):
+        some.save(tmp_path)
+    same_figures(fnb.load(tmp_path), recs)
+
+
 def test_a_few_megabytes_are_enough_for_what_duckdb_is_asked(folder, recs, monkeypatch):
     monkeypatch.setattr(figures, "MEMORY", "4MB")
     found = fnb.load(folder)
