@@ -22,7 +22,7 @@ from firmly_nb.display.text import (
     stated_percent,
 )
 from firmly_nb.display.text import uncertainty as bound
-from firmly_nb.latency.columns import Reads, ended_ms, floats, is_value, positions
+from firmly_nb.latency.columns import ended_ms, floats, is_value, positions
 from firmly_nb.latency.quantiles import estimate
 from firmly_nb.latency.stages import (
     BUFFERED,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.stages import StageBlock, StageBlocks
 
     Flags = NDArray[np.bool_]
@@ -109,7 +110,7 @@ class Claims:
 
 
 def claims(
-    events: pd.DataFrame | Reads,
+    events: Events,
     stages: pd.DataFrame | StageBlocks,
     orders: pd.DataFrame,
     doubts: Doubts | None = None,
@@ -351,9 +352,11 @@ def _late_start(orders: pd.DataFrame) -> _Caveat | None:
     return _Caveat(LATE_START, late, text)
 
 
-def _of_events(events: pd.DataFrame | Reads, orders: pd.DataFrame) -> Iterator[_Caveat]:
+def _of_events(events: Events, orders: pd.DataFrame) -> Iterator[_Caveat]:
     """Return the caveats that single events tell."""
-    if isinstance(events, Reads):
+    import pandas as pd
+
+    if not isinstance(events, pd.DataFrame):  # they were counted only
         return
     if "unread" in events:
         lost = events[events["unread"].notna().to_numpy(bool)]

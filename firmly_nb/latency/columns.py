@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Codes = NDArray[np.intp]
     Floats = NDArray[np.float64]
     Positions = NDArray[np.signedinteger[Any]]
+    # Of very many they are counted, and only if need be.
+    Events: TypeAlias = pd.DataFrame | Callable[[], "Reads"]
 
 
 FEW_CATEGORIES = 50  # of so many each is looked for by itself
@@ -125,14 +127,14 @@ class Reads(NamedTuple):
     orders: int
 
 
-def reads_of(events: pd.DataFrame) -> Reads:
+def reads_of(events: Events) -> Reads:
     """Count the events that share a read with the one before.
 
     Parameters
     ----------
     events
         One row an event with ``recording_id`` and ``coalesced``; or one row an order with
-        ``n_events`` and ``n_coalesced``.
+        ``n_events`` and ``n_coalesced``; or what counts them.
 
     Examples
     --------
@@ -142,6 +144,8 @@ def reads_of(events: pd.DataFrame) -> Reads:
     >>> reads_of(pd.DataFrame({"recording_id": [0, 1], "n_events": [2, 1], "n_coalesced": [1, 0]}))
     Reads(events=3, coalesced=1, orders=2)
     """
+    if callable(events):
+        return events()
     if "n_events" in events:
         return Reads(int(events["n_events"].sum()), int(events["n_coalesced"].sum()), len(events))
     if not len(events) or "coalesced" not in events:

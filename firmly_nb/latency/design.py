@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.effect import Codes, Flags, Floats
+    from firmly_nb.latency.stages import StageBlocks
 
-    Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+    # Events, stages and orders; of very many orders the first two as ``summary`` takes them.
+    Tables: TypeAlias = tuple[Events, pd.DataFrame | StageBlocks, pd.DataFrame]
 
 ENOUGH_RUNS = 5  # from which runs are the unit
 EARLIEST, LATEST = 0.3, 0.7  # share of pairs in which B came later, where both took turns

@@ -35,7 +35,7 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.columns import coded, floats, is_value
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
-from firmly_nb.latency.stages import voided
+from firmly_nb.latency.stages import Gatherings, blocks_of
 from firmly_nb.neighbours import LAG_ALARM, Noise, alike_noise, neighbours_alike, noise_of, ranked
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
+
+    from firmly_nb.latency.stages import StageBlocks
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
@@ -666,13 +668,15 @@ class RunDrift:
         return Grid(heads, rows, more=and_more(len(self.runs) - MOST_SHOWN, "run"))
 
 
-def run_drift(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None = None) -> RunDrift:
+def run_drift(
+    stages: pd.DataFrame | StageBlocks | None, orders: pd.DataFrame, stage: str | None = None
+) -> RunDrift:
     """Look for change points among runs and for a trend within them.
 
     Parameters
     ----------
     stages, orders
-        The tables of recordings.
+        The tables of recordings; stages only if one is asked for, and of very many one by one.
     stage
         A stage's name; by default the time to order placed.
     """
@@ -685,18 +689,26 @@ def run_drift(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None = No
     return RunDrift(stage or WHOLE, table, changes, within)
 
 
-def _times(stages: pd.DataFrame, orders: pd.DataFrame, stage: str | None) -> NDArray[np.float64]:
-    if stage is None:
+def _times(
+    stages: pd.DataFrame | StageBlocks | None, orders: pd.DataFrame, stage: str | None
+) -> NDArray[np.float64]:
+    if stage is None or stages is None:
         return floats(orders["time_to_order_placed_ms"])
-    codes, names = coded(stages["stage"])
+    gatherings, names, mine = Gatherings(orders), dict[str, tuple[int, int]](), []
+    for block in blocks_of(stages, orders):
+        names[block.name] = min(block.ends.values(), default=(len(orders), 0))
+        gatherings.add(block)
+        if block.name == stage:
+            own = block.own_reasons < 0
+            mine.append((block.orders[own], block.duration_ms[own]))
     if stage not in names:
-        raise coded_error(UnknownName, "FNB308", unknown("stage", stage, names))
-    void = voided(stages, orders)
-    mine = (codes == names.index(stage)) & (void.reasons < 0)
-    times = np.full(len(orders) + 1, np.nan)
-    # What belongs to no order goes to the last place, which is cut off.
-    times[void.positions[mine]] = floats(stages["duration_ms"])[mine]
-    return times[:-1]
+        known = sorted(names, key=names.__getitem__)
+        raise coded_error(UnknownName, "FNB308", unknown("stage", stage, known))
+    times = np.full(len(orders), np.nan)
+    for places, duration_ms in mine:
+        times[places] = duration_ms
+    times[gatherings.found().of_buffered] = np.nan
+    return times
 
 
 def _within(orders: pd.DataFrame, what: str) -> str:

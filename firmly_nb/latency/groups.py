@@ -40,7 +40,7 @@ from firmly_nb.latency.columns import positions
 from firmly_nb.latency.design import arrange, sides, without_merchants
 from firmly_nb.latency.quantiles import quantile_name, type_7
 from firmly_nb.latency.questions import NARROW, Levels, difference_of_shares, typical
-from firmly_nb.latency.stages import by_appearance
+from firmly_nb.latency.stages import blocks_of, by_appearance
 from firmly_nb.latency.summary import (
     NO_STAGES,
     ORDER,
@@ -59,10 +59,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.dependence import Estimates
     from firmly_nb.latency.design import Design, Kind, Side, Tables
     from firmly_nb.latency.effect import Codes, Flags
     from firmly_nb.latency.questions import Ends, Group
+    from firmly_nb.latency.stages import StageBlock, StageBlocks
     from firmly_nb.latency.summary import Part
 
     Floats = NDArray[np.float64]
@@ -136,13 +138,21 @@ def split(tables: Tables, codes: Codes, groups: int) -> list[Tables]:
     groups
         How many there are.
     """
+    import pandas as pd
+
     events, stages, orders = tables
     by_number = orders["recording_id"].dtype.kind == "i"
     place = np.zeros(len(orders), dtype=np.int32)
     rows = _rows(codes, groups)
     for mine in rows:
         place[mine] = np.arange(len(mine), dtype=np.int32)
-    found = []
+    if not isinstance(stages, pd.DataFrame) or not isinstance(events, pd.DataFrame):
+        own_stages = _split_blocks(blocks_of(stages, orders), codes, groups, place)
+        return [
+            (events, own, orders.iloc[mine].assign(recording_id=place[mine]))
+            for own, mine in zip(own_stages, rows, strict=True)
+        ]
+    found: list[Tables] = []
     parts = []
     for table in (events, stages):
         at = positions(orders, table) if len(table) else np.empty(0, dtype=np.intp)
@@ -158,6 +168,18 @@ def split(tables: Tables, codes: Codes, groups: int) -> list[Tables]:
         if by_number:
             own = own.assign(recording_id=np.arange(len(own), dtype=np.int32))
         found.append((pieces[0], by_appearance(pieces[1]), own))
+    return found
+
+
+def _split_blocks(
+    blocks: StageBlocks, codes: Codes, groups: int, place: NDArray[np.int32]
+) -> list[list[StageBlock]]:
+    """Return the stages of each group, with the places of its orders among these."""
+    found: list[list[StageBlock]] = [[] for _ in range(groups)]
+    for block in blocks:
+        for group, mine in enumerate(_rows(codes[block.orders], groups)):
+            if len(mine):
+                found[group].append(block.some(mine, place[block.orders[mine]]))
     return found
 
 
@@ -378,7 +400,7 @@ def grouped_latency(
     )
 
 
-def _parts(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[Part]:
+def _parts(events: Events, stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> list[Part]:
     """Return the rows of a group: its stages and its order."""
     if not len(orders):
         return []

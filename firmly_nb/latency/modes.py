@@ -74,9 +74,8 @@ def two_modes(times_ms: ArrayLike, *, in_order: bool = False) -> Modes | None:
     """
     x = np.asarray(times_ms, dtype=np.float64)
     x = x[np.searchsorted(x, 0.0, side="right") :] if in_order else np.sort(x[x > 0])
-    x = np.log(x)
-    if (x[1:] < x[:-1]).any():  # a logarithm may be off by its last digit
-        x = np.sort(x)
+    # A logarithm may be off by its last digit, but none is below the one before.
+    x = np.maximum.accumulate(np.log(x))
     if len(x) < FEWEST or x[0] == x[-1]:
         return None
     cut = _best_cut(x)

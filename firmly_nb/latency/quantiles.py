@@ -96,6 +96,9 @@ class Quantile:
         return f"{range_} (not estimable: {needs})" if known else f"not estimable: {needs}"
 
 
+FEW = 10_000  # values that are put in order sooner than looked through
+
+
 def quantile_name(p: float) -> str:
     """Return the name of a quantile.
 
@@ -143,7 +146,13 @@ def estimate(values: ArrayLike, p: float) -> float:
     >>> estimate([3.0, 1.0, float("nan"), 2.0], 0.5)
     2.0
     """
-    return type_7(in_order(values), p)
+    x = _known(values)
+    if len(x) < FEW:
+        return type_7(np.sort(x), p)
+    # Of very many it takes a third of the time to find two.
+    low, part = divmod((len(x) - 1) * p, 1)
+    both = [int(low), min(int(low) + 1, len(x) - 1)]
+    return type_7(np.partition(x, both)[both], part)
 
 
 def in_order(values: ArrayLike) -> Floats:

@@ -29,10 +29,13 @@ from firmly_nb.outcomes import CANCELLED, KNOWN, PLACED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from firmly_nb.latency.dependence import Dependence
+    from firmly_nb.latency.stages import StageBlock, StageBlocks
 
     Floats = NDArray[np.float64]
 
@@ -336,7 +339,9 @@ def outcome_table(
     return OUTCOMES.frame(rows)
 
 
-def funnel(stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+def funnel(
+    stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame, level: float = 0.95
+) -> pd.DataFrame:
     """Count how far orders came: of those that reached a milestone, how many reached the next.
 
     An order that reached a later milestone has reached the ones before it, also where their events
@@ -347,6 +352,7 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95) -> p
     ----------
     stages
         Needs ``recording_id``, ``to_milestone``, ``end_ms``; milestones in order for each order.
+        Of very many orders stages one by one.
     orders
         Needs ``recording_id``, ``outcome``.
     level
@@ -367,13 +373,13 @@ def funnel(stages: pd.DataFrame, orders: pd.DataFrame, level: float = 0.95) -> p
     >>> funnel(stages, orders)[["milestone", "reached", "conversion"]].to_dict("list")
     {'milestone': ['cart', 'done'], 'reached': [2, 1], 'conversion': [1.0, 0.5]}
     """
-    counted = attempted(orders)
-    seen, kept, names = _seen(stages, counted)
+    counted = ~is_value(orders["outcome"], CANCELLED)
+    seen, kept, names = _seen(_comings(stages, orders), counted)
     came = np.logical_or.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
     reached = came.sum(axis=0)
     n = int(seen.shape[0])
     came_from = np.concatenate([[n], reached[:-1]])[: len(names)]
-    units = units_of(counted, kinds=False)
+    units = units_of(orders if counted.all() else orders[counted], kinds=False)
     units = units if kept.all() else units.of(kept)
     whole = [success_over(came[:, i], units, level) for i in range(len(names))]
     steps = [
@@ -402,51 +408,99 @@ def _ratio(k: NDArray[np.int64], n: NDArray[np.int64]) -> Floats:
     return found
 
 
-def _seen(
-    stages: pd.DataFrame, orders: pd.DataFrame
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
-    """Return, order by milestone, whether its event came; which orders count; and the names."""
+class _Coming(NamedTuple):
+    """Orders that have a stage which ends with some milestone."""
+
+    milestone: str
+    first: tuple[int, int]  # where it came first: an order, and a place in that
+    orders: NDArray[np.signedinteger[Any]]
+    place: NDArray[np.integer[Any]]  # among the stages of each
+    came: NDArray[np.bool_]  # whether its event came
+
+
+def _comings(stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> list[_Coming]:
+    """Return who has which milestone, of a table or of stages that come one by one."""
+    import pandas as pd
+
+    if not isinstance(stages, pd.DataFrame):
+        return [one for block in stages for one in _comings_of(block)]
+    found = []
     ids, names = coded(stages["to_milestone"])
-    # Rows of a recording stand together, its milestones in order.
     position = positions(orders, stages)
-    common = _common_vocabulary(ids, position, stages)
-    column = np.full(len(names), -1)
-    column[common] = np.arange(len(common))
-    wanted = (position >= 0) & (column[ids] >= 0) if len(ids) else np.zeros(0, bool)
-    seen = np.zeros((len(orders), len(common)), dtype=bool)
     # A table for figures has no further column that says so.
-    came = stages["end_ms" if "end_ms" in stages else "duration_ms"].notna().to_numpy(bool)[wanted]
-    seen[position[wanted], column[ids[wanted]]] = came
-    speaks = np.zeros(len(orders), dtype=bool)
-    speaks[position[wanted]] = True
-    kept = speaks | _without_stages(position, len(orders))
-    return seen[kept], kept, [names[i] for i in common]
-
-
-def _without_stages(position: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
-    absent = np.ones(n, dtype=bool)
-    absent[position[position >= 0]] = False
-    return absent
-
-
-def _common_vocabulary(
-    ids: NDArray[np.intp], position: NDArray[np.intp], stages: pd.DataFrame
-) -> NDArray[np.intp]:
-    """Return the milestones, in order, of the sequence that most of the orders have."""
-    known = np.flatnonzero(position >= 0)
-    if not len(known):  # all were cancelled
-        return np.arange(ids.max(initial=-1) + 1)
-    ids, position = ids[known], position[known]
+    came = stages["end_ms" if "end_ms" in stages else "duration_ms"].notna().to_numpy(bool)
     if "place" in stages:
-        place = stages["place"].to_numpy()[known]
-        firsts = np.flatnonzero(place == 0)
+        place = stages["place"].to_numpy()
     else:
         # Rows of an order stand together, its milestones in order.
-        place = np.arange(len(ids))
-        firsts = np.flatnonzero(np.concatenate([[True], position[1:] != position[:-1]]))
-    most = np.bincount(ids[firsts]).argmax()
-    rows = np.flatnonzero(position == position[firsts[ids[firsts] == most]].min())
-    return ids[rows[np.argsort(place[rows])]]
+        row = np.arange(len(ids))
+        begins = np.concatenate([np.ones(min(len(ids), 1), bool), position[1:] != position[:-1]])
+        place = row - np.maximum.accumulate(np.where(begins, row, 0))
+    for code, name in enumerate(names):
+        rows = np.flatnonzero(ids == code)
+        found.append(_Coming(name, (code, 0), position[rows], place[rows], came[rows]))
+    return found
+
+
+def _comings_of(block: StageBlock) -> Iterator[_Coming]:
+    came = ~np.isnan(block.duration_ms)
+    places = block.rows if block.place is None else block.place  # of a table rows stand in order
+    for code, (milestone, first) in enumerate(block.ends.items()):
+        mine = slice(None) if block.which is None else block.which == code
+        yield _Coming(milestone, first, block.orders[mine], places[mine], came[mine])
+
+
+def milestones_of(stages: pd.DataFrame | StageBlocks) -> list[str]:
+    """Return the milestones that end stages."""
+    import pandas as pd
+
+    if isinstance(stages, pd.DataFrame):
+        return coded(stages["to_milestone"])[1]
+    return list(dict.fromkeys(name for block in stages for name in block.ends))
+
+
+def _seen(
+    comings: Sequence[_Coming], counted: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
+    """Return, order by milestone, whether its event came; which orders count; and the names."""
+    n = int(np.count_nonzero(counted))
+    number = np.append(np.where(counted, np.cumsum(counted, dtype=np.int32) - 1, -1), -1)
+    names = _common_vocabulary(comings, counted)
+    seen = np.zeros((n, len(names)), dtype=bool)
+    speaks, absent = np.zeros(n, dtype=bool), np.ones(n, dtype=bool)
+    # An own list may have a milestone twice: its last place counts.
+    column = {name: at for at, name in enumerate(names)}
+    for one in comings:
+        position = number[one.orders]
+        mine = slice(None) if position.min(initial=0) >= 0 else position >= 0
+        position = position[mine]
+        absent[position] = False
+        if one.milestone in column:
+            speaks[position] = True
+            seen[position, column[one.milestone]] = one.came[mine]
+    kept = speaks | absent
+    return seen if kept.all() else seen[kept], kept, names
+
+
+def _common_vocabulary(comings: Sequence[_Coming], counted: NDArray[np.bool_]) -> list[str]:
+    """Return the milestones, in order, of the sequence that most of the orders have."""
+    names = dict.fromkeys(one.milestone for one in sorted(comings, key=lambda one: one.first))
+    counts, firsts = dict.fromkeys(names, 0), dict.fromkeys(names, len(counted))
+    asked = np.append(counted, False)  # the last place is for no order
+    for one in comings:
+        begun = one.orders[(one.place == 0) & asked[one.orders]]
+        counts[one.milestone] += len(begun)
+        if len(begun):
+            firsts[one.milestone] = min(firsts[one.milestone], int(begun.min()))
+    if not any(counts.values()):  # all were cancelled
+        return [*names]
+    order = firsts[max(names, key=counts.__getitem__)]
+    own = [
+        (place, one.milestone)
+        for one in comings
+        for place in one.place[one.orders == order].tolist()
+    ]
+    return [milestone for _, milestone in sorted(own)]
 
 
 # The completion curve: which share of the attempted orders was placed within how long.

@@ -442,6 +442,35 @@ class StageBlock(NamedTuple):
         """Reasons why durations say nothing, as far as each tells it alone; see ``Voided``."""
         return own_reasons(self.duration_ms, self.uncertainty_us, self.coalesced)
 
+    def some(self, rows: Positions, orders: Positions) -> StageBlock:
+        """Return some rows of it, with other places of their orders, in the order of these."""
+        which = None if self.which is None else self.which[rows]
+        milestones, firsts = [*self.ends], [0]
+        if which is not None:
+            # The milestone that ends the last order is told last, as in the whole.
+            last = len(which) - 1 - np.unique(which[::-1], return_index=True)[1]
+            codes = which[np.sort(last)].tolist()
+            milestones = [milestones[code] for code in codes]
+            firsts = [int(np.argmax(which == code)) for code in codes]
+            of_code = np.zeros(len(self.ends), dtype=np.intp)
+            of_code[codes] = np.arange(len(codes))
+            which = of_code[which] if len(codes) > 1 else None
+        place = np.asarray(self.place if self.place is not None else self.rows)[rows]
+        at = zip(milestones, firsts, strict=True)
+        return StageBlock(
+            self.name,
+            {name: (int(orders[first]), int(place[first])) for name, first in at},
+            orders,
+            self.duration_ms[rows],
+            self.uncertainty_us[rows],
+            self.coalesced[rows],
+            self.gathered[rows],
+            None if self.together is None else self.together[rows],
+            orders,
+            place,
+            which,
+        )
+
 
 class StageBlocks(Protocol):
     """Stages of some orders, one after the other; each time anew, and in any order."""
@@ -611,7 +640,7 @@ class StageTimes(NamedTuple):
         return not len(self.rows) and bool(len(self.left_out_rows))
 
 
-def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
+def stage_times(stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> list[StageTimes]:
     """Return the times of each stage that hold, without those of cancelled orders.
 
     Parameters
@@ -627,12 +656,20 @@ def stage_times(stages: pd.DataFrame, orders: pd.DataFrame) -> list[StageTimes]:
         In order of the milestones they end with; those after a gap behind the plain one. One that
         no order completed is there without times.
     """
-    blocks = TableBlocks(stages, orders)
-    known = gathered_in(blocks, orders)
+    blocks = blocks_of(stages, orders)
     cancelled = is_value(orders["outcome"], CANCELLED)
-    found = [(block, times_of(block, block.own_reasons, known, cancelled)) for block in blocks]
-    in_order = order_of([(block.name, block.ends) for block, _ in found])
-    return [found[at][1] for at in in_order]
+    gatherings = Gatherings(orders)
+    known = Gathered(cancelled[:0], frozenset(), cancelled[:0])
+    # Nearly always no merchant's streams were gathered; else the stages are looked at again.
+    while True:
+        ends, found = [], []
+        for block in blocks:
+            gatherings.add(block)
+            ends.append((block.name, block.ends))
+            found.append(times_of(block, block.own_reasons, known, cancelled))
+        if known.buffered or not gatherings.found().buffered:
+            return [found[at] for at in order_of(ends)]
+        known, gatherings = gatherings.found(), Gatherings(orders)
 
 
 def times_of(

@@ -38,7 +38,7 @@ from firmly_nb.latency.caveats import (
     from_planned_start,
     scheduled_ms,
 )
-from firmly_nb.latency.columns import Reads, coded, floats, is_value, positions, reads_of
+from firmly_nb.latency.columns import coded, floats, is_value, positions, reads_of
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.dependence import Estimates
     from firmly_nb.latency.modes import Modes
     from firmly_nb.latency.quantiles import Quantile
@@ -256,7 +257,9 @@ class _Orders:
             yield Part(name, values[came], units, came, extra)
 
 
-def parts_of(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> list[Part]:
+def parts_of(
+    events: Events, stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame
+) -> list[Part]:
     """Return what the rows of a table of times are made of, row by row."""
     known = _Orders(orders)
     times = stage_times(_with_shares(events, stages, orders), orders)
@@ -286,7 +289,7 @@ class _Looked(NamedTuple):
 
 
 def _looked_at(
-    events: pd.DataFrame | Reads,
+    events: Events,
     stages: pd.DataFrame | StageBlocks,
     orders: pd.DataFrame,
     level: float,
@@ -409,9 +412,7 @@ def _p99(values: Floats) -> float | None:
     return None if math.isnan(found) else found
 
 
-def _with_shares(
-    events: pd.DataFrame | Reads, stages: AnyStages, orders: pd.DataFrame
-) -> AnyStages:
+def _with_shares(events: Events, stages: AnyStages, orders: pd.DataFrame) -> AnyStages:
     """Return stages with ``together``: whether the event that ended each shares its read."""
     import pandas as pd
 
@@ -649,7 +650,7 @@ def sentences(
 
 
 def _sentences(
-    events: pd.DataFrame | Reads, orders: pd.DataFrame, found: _Looked, quantiles: Sequence[float]
+    events: Events, orders: pd.DataFrame, found: _Looked, quantiles: Sequence[float]
 ) -> list[str]:
     timed = [one for one in found.stages if one.n]
     known = found.claims
@@ -741,8 +742,8 @@ def _lag(orders: pd.DataFrame, stages: Sequence[_Stage]) -> Iterator[str]:
         )
 
 
-def _coalesced(events: pd.DataFrame | Reads) -> Iterator[str]:
-    reads = events if isinstance(events, Reads) else reads_of(events)
+def _coalesced(events: Events) -> Iterator[str]:
+    reads = reads_of(events)
     # The first event of an order has none before it.
     others = reads.events - reads.orders
     share = reads.coalesced / others if others else 0.0
@@ -811,7 +812,7 @@ class LatencySummary:
 
 
 def summary(
-    events: pd.DataFrame | Reads,
+    events: Events,
     stages: pd.DataFrame | StageBlocks,
     orders: pd.DataFrame,
     level: float = 0.95,

@@ -1,12 +1,13 @@
-"""Statistics' input from a saved set: its columns, as numbers, asked of DuckDB.
+"""Statistics' input from a saved set: its columns, as numbers, each put to its place at once.
 
 The full tables are for looking at orders; those of ten million would not fit into memory. Figures
-are made of the stages that lie in the set, few at a time, so that events need not be read.
+are made of the stages that lie in the set, few at a time, so that events need not be read. Only
+what caveats need of events is asked of DuckDB, which gives the few that there is one about.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,52 +32,42 @@ from firmly_nb.recordings.sources import (
     parquet,
     plain_texts,
 )
+from firmly_nb.store.columns import PartFile, Same, at_once, failed
 from firmly_nb.store.schema import (
     arrow_schema,
+    coded,
     conform,
     series,
 )
 from firmly_nb.store.stages import own_milestones, stage_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.schema import Column, Table
     from firmly_nb.store.columns import StoredSet
 
     Numbers = NDArray[np.int32]
+    Columns = tuple[Any, ...]  # an array each, or the value that all rows have
     Rows = NDArray[np.signedinteger[Any]]
 
 NOTED = r'"unfinished_bytes":[1-9]|"clock_step_us":-?(?:[1-9]|0\.[0-9]*[1-9])'
 MOST_SEARCHED = 100_000  # events of an older set; to read what more held would take too long
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
-MEMORY = "1GB"  # of DuckDB, whatever the size of the set: columns go on as they are read
-BATCH = 122_880  # rows
-AT_ONCE = 100_000_000  # bytes of the stages that are in memory at once
+MEMORY = "64MB"  # of DuckDB, whatever the size of the set: rows go on as they are read
+AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
 OFTEN = 0.25  # of the orders: stages of more have a place for each of them
-DENSE_BYTES, SPARSE_BYTES = 20, 60  # of one stage of an order, while it is read
-NOT_A_NUMBER = "'nan'::DOUBLE"
-# SQL of the columns that figures take of a stage, and of all that a table of stages has.
-OF_BLOCKS = {
-    "row": "order_row + first_row",
-    "duration_ms": f"coalesce(duration_ms, {NOT_A_NUMBER})",
-    "uncertainty_us": f"coalesce(uncertainty_us, {NOT_A_NUMBER})",
-    "told": ("(16 * place + 8 * gathered::INT + 4 * together::INT + 2 * coalesced::INT + 1)::INT"),
-}
-OF_STAGES = {
-    "place": "place",
-    "duration_ms": f"coalesce(duration_ms, {NOT_A_NUMBER})",
-    "uncertainty_us": f"coalesce(uncertainty_us, {NOT_A_NUMBER})",
-    "coalesced": "coalesced",
-    "together": "together",
-    "gathered": "gathered",
-    "start_ms": f"coalesce(start_ms, {NOT_A_NUMBER})",
-    "end_ms": f"coalesce(end_ms, {NOT_A_NUMBER})",
-}
+ROW_BYTES = 24  # of one stage of an order, while it is read
+FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
+# What figures take of a stage besides its name and its order, and what a table of stages takes.
+OF_BLOCKS = ("duration_ms", "uncertainty_us", "place", "coalesced", "together", "gathered")
+COUNTED = ("n_events", "n_coalesced")
+OF_STAGES = (*OF_BLOCKS, "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
 NAMED = ("stage", "from_milestone", "to_milestone")
@@ -105,31 +96,29 @@ def _order_columns(
     }
     texts: dict[str, dict[str, int]] = {name: {} for name in stored if name not in numeric}
     number = _numbers_of(stored_set, rows)
-    begin = 0
     # Each value goes to its place at once: of millions a second copy takes its time.
-    for batch in _order_batches(stored_set, there):
-        numbers = number[begin : begin + len(batch)]
-        begin += len(batch)
-        mine = None if numbers.min(initial=0) >= 0 else np.flatnonzero(numbers >= 0)
-        numbers = numbers if mine is None else numbers[mine]
-        for name, values in zip(there, batch.columns, strict=True):
+    for here, values in _order_pieces(stored_set, there):
+        numbers: Any = number[here]
+        mine: Any = slice(None)
+        if numbers.min(initial=0) < 0:
+            mine = np.flatnonzero(numbers >= 0)
+            numbers = numbers[mine]
+        for name in there:
+            put = values[name]
             if name in numeric:
-                nothing = EMPTY[stored[name].dtype]
-                filled = values.fill_null(nothing) if values.null_count else values
-                numbers_or_codes = filled.to_numpy(zero_copy_only=False)
+                put = _plain(put, EMPTY[stored[name].dtype])
             else:
-                numbers_or_codes = _numbered(values, texts[name])
+                put = _numbered(put, texts[name])
                 if len(texts[name]) > MANY_TEXTS and found[name].dtype == np.int16:
                     found[name] = found[name].astype(np.int32)
-            whole = numbers_or_codes if mine is None else numbers_or_codes[mine]
-            found[name][numbers] = whole
+            found[name][numbers] = put[mine] if isinstance(put, np.ndarray) else put
     columns: dict[str, Any] = {}
     # What is a column of the table already need not stay as it was read.
     for name, column in stored.items():
-        values = found.pop(name)
+        whole: Any = found.pop(name)
         if name in texts:
-            values = categorical(values, [*texts[name]])
-        columns[column.name] = pd.Series(values, dtype=column.dtype, copy=False)
+            whole = categorical(whole, [*texts[name]])
+        columns[column.name] = pd.Series(whole, dtype=column.dtype, copy=False)
     if any(column.name == "started_at" for column in wanted):
         starts = stored_set.starts[rows].view("datetime64[ns]")
         columns["started_at"] = pd.Series(starts, copy=False).dt.tz_localize("UTC")
@@ -145,39 +134,68 @@ def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
     return number
 
 
-def _order_batches(stored_set: StoredSet, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Return columns of all orders of a set, in its order, some rows at a time.
+def _order_pieces(
+    stored_set: StoredSet, names: Sequence[str]
+) -> Iterator[tuple[slice, dict[str, pa.Array | Same]]]:
+    """Return columns of the orders of a set, and where they stand in it, some rows at a time.
 
-    What no SHA-256 vouches for, and what is damaged, is read with a look at each page.
+    What no SHA-256 vouches for, and what is damaged, is read with a look at each page; that can
+    show in the middle, and then all orders come once more.
     """
     if not names:
         return
-    parts, paths = stored_set.parts, stored_set.checked_paths("orders")
-    if len(paths) < len(parts) or not all(part.orders.is_known for part in parts):
-        yield from pa.table(stored_set.fresh_orders(names)).to_batches(BATCH)
-        return
-    is_mixed = any(not part.orders.has(name) for part in parts for name in names)
-    files = parquet(paths, connected(), union_by_name=is_mixed)
-    held: list[pa.RecordBatch] = []
-    # As they stay in order, DuckDB gives a small one for each file.
-    for batch in _batches(files.project(", ".join(f'"{name}"' for name in names))):
-        held.append(batch)
-        if sum(map(len, held)) >= BATCH:
-            yield pa.concat_batches(held)
-            held = []
-    if held:
-        yield pa.concat_batches(held)
+
+    def read(part: tuple[int, PartFile]) -> list[tuple[slice, dict[str, pa.Array | Same]]]:
+        begin, file = part
+        found = []
+        with file.groups() as groups:
+            for group, (a, b) in enumerate(pairwise((begin + file.bounds).tolist())):
+                known = {name: groups.same(group, name) for name in names}
+                there = groups.read([group], [name for name in names if known[name] is None])
+                values = {name: known[name] or there[name].combine_chunks() for name in names}
+                found.append((slice(a, b), values))
+        return found
+
+    parts = [
+        (begin, part.orders)
+        for begin, part in zip(stored_set.begins.tolist(), stored_set.parts, strict=False)
+    ]
+    if all(file.is_known for _, file in parts):
+        for pieces in read_ahead(read, parts):
+            if failed(pieces):
+                break
+            yield from pieces
+        else:
+            return
+    table = pa.table(stored_set.fresh_orders(names)).combine_chunks()
+    yield slice(0, len(table)), {name: table[name].combine_chunks() for name in names}
 
 
-def _numbered(values: pa.Array, known: dict[str, int]) -> NDArray[np.int32]:
-    """Return the number of each text, -1 for a null; new ones get the next numbers."""
+def read_ahead(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+    """Do the same for each, as ``at_once`` does it, but only some before they are taken."""
+    for begin in range(0, len(items), FILES_AT_ONCE):
+        yield from at_once(work, items[begin : begin + FILES_AT_ONCE])
+
+
+def _plain(values: pa.Array | pa.ChunkedArray | Same, nothing: float) -> Any:
+    """Return numbers as an array, or the one that all have; another one stands for a null."""
+    if isinstance(values, Same):
+        return nothing if values.value is None else values.value
+    if values.null_count and not pa.types.is_floating(values.type):
+        values = values.fill_null(nothing)
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _numbered(values: pa.Array | Same, known: dict[str, int]) -> Any:
+    """Return the number of each text, or the one of all, -1 for a null; new ones get the next."""
+    if isinstance(values, Same):
+        return -1 if values.value is None else known.setdefault(values.value, len(known))
     if values.null_count == len(values):
-        return np.full(len(values), -1, dtype=np.int32)
+        return -1
     values = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     codes = [known.setdefault(text, len(known)) for text in values.dictionary.to_pylist()]
     places = values.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)
-    found: NDArray[np.int32] = np.array([*codes, -1], dtype=np.int32)[places]
-    return found
+    return np.array([*codes, -1], dtype=np.int32)[places]
 
 
 def connected() -> Any:
@@ -185,12 +203,6 @@ def connected() -> Any:
     import duckdb
 
     return duckdb.connect(config={"memory_limit": MEMORY})
-
-
-def _batches(relation: Any) -> Iterator[pa.RecordBatch]:
-    """Read a relation some rows at a time."""
-    read = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
-    yield from read(BATCH)
 
 
 def order_notes(stored_set: StoredSet, rows: Rows, judged: Judged | None) -> pd.DataFrame:
@@ -309,10 +321,10 @@ def stored_event_counts(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
     return _Stages(stored_set, rows).event_counts()
 
 
-def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Reads]:
+def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Events]:
     """Return the stages of some recordings one after the other, and what their events count."""
     found = _Stages(stored_set, rows)
-    return found, found.reads()
+    return found, found.reads
 
 
 def stages_relation(stored_set: StoredSet, connection: Any) -> Any:
@@ -340,8 +352,16 @@ class Judged(NamedTuple):
     evidence: list[str]
 
 
+class _Rows(NamedTuple):
+    """Rows of one stage, of orders that were asked for."""
+
+    stage: str
+    numbers: Numbers
+    columns: dict[str, Any]  # of texts their numbers, and the texts
+
+
 class _Stages:
-    """Stages of some recordings of a set, asked of DuckDB; a ``StageBlocks``.
+    """Stages of some recordings of a set; a ``StageBlocks``.
 
     Of many orders only few stages are in memory at once.
 
@@ -355,141 +375,97 @@ class _Stages:
         files = stage_files(stored_set)
         self._orders = len(rows)
         self._number = _numbers_of(stored_set, rows)
-        self._db = connected()
-        # Rows come in any order, and are put in that of the orders here. Files are asked often.
-        self._db.execute("SET preserve_insertion_order = false")
-        self._db.execute("SET parquet_metadata_cache = true")
-        self._views: list[str] = []
-        if files.tables or not files.paths:
-            nothing = arrow_schema(STORED_STAGES).empty_table()
-            made = pa.concat_tables([nothing, *files.tables]).unify_dictionaries()
-            self._view(self._db.from_arrow(made).project("*, 0 AS first_row"))
-        if files.paths:
-            begins = pa.table({"filename": files.paths, "first_row": pa.array(files.begins)})
-            read = parquet(files.paths, self._db, filename=True)
-            # Joined with a table of DuckDB's own it costs nothing.
-            self._db.from_arrow(begins).create("begins")
-            self._view(read.join(self._db.table("begins"), "filename"))
+        self._reads: Reads | None = None
+        begins = np.append(stored_set.begins, len(stored_set))
+        ends = begins[np.searchsorted(begins, files.begins, side="right").clip(max=len(begins) - 1)]
+        # Of a few recordings few files need be opened.
+        self._sources: list[tuple[int, PartFile | pa.Table]] = [
+            (begin, file)
+            for begin, end, file in zip(files.begins, ends.tolist(), files.files, strict=True)
+            if self._number[begin:end].max(initial=-1) >= 0
+        ]
+        self._sources += [(0, table) for table in files.tables]
 
-    def _view(self, relation: Any) -> None:
-        self._views.append(f"stages_{len(self._views)}")
-        relation.create_view(self._views[-1])
-
-    @cached_property
-    def _counted(self) -> dict[str, _Counted]:
-        """Number of times that the set has each stage, with its ends and the events counted."""
-        sums = "count(*), sum(n_events), sum(n_coalesced), count_if(n_events > 0)"
-        found: dict[str, _Counted] = {}
-        for view in self._views:
-            asked = f"SELECT stage, to_milestone, {sums} FROM {view} GROUP BY ALL"  # noqa: S608 - its own names
-            for stage, end, *counts in sorted(self._db.execute(asked).fetchall()):
-                one = found.setdefault(stage, _Counted([], np.zeros(4, dtype=np.int64)))
-                one.ends.append(end)
-                one.counts[:] += [int(value or 0) for value in counts]
-        return found
-
-    def __iter__(self) -> Iterator[StageBlock]:
-        """Return each stage; few are read at once, so that others need not be in memory."""
-        often, seldom = _Batch(), _Batch()
-        for stage, (ends, counts) in self._counted.items():
-            if len(set(ends)) == 1 and counts[0] >= OFTEN * self._orders:
-                yield from often.read_with(stage, DENSE_BYTES * self._orders, self._often)
-            else:
-                yield from seldom.read_with(stage, SPARSE_BYTES * int(counts[0]), self._seldom)
-        yield from often.rest(self._often)
-        yield from seldom.rest(self._seldom)
-
-    def _often(self, stages: list[str]) -> Iterator[StageBlock]:
-        """Read stages that most orders have: each value goes to the place of its order."""
-        found = self._placed(stages)
-        # Its own event names may have one twice, so that an order has a stage twice.
-        twice = [placed.stage for placed in found if not placed.is_once]
-        found = [placed for placed in found if placed.is_once and placed.count]
-        while found:
-            # Nothing here holds what was given.
-            yield found.pop(0).block()
-        if twice:
-            yield from self._seldom(twice)
-
-    def _placed(self, stages: list[str]) -> list[_Placed]:
-        ends = [self._counted[stage].ends[0] for stage in stages]
-        found = [_Placed(*one, self._orders) for one in zip(stages, ends, strict=True)]
-        for view in self._views:
-            # Names of events are given as values: they may hold anything.
-            asked = (
-                f"SELECT {', '.join(OF_BLOCKS.values())}, list_position(?, stage) - 1 "  # noqa: S608 - its own names
-                f"FROM {view} WHERE stage IN ({', '.join('?' * len(stages))})"
-            )
-            for batch in _batches(self._db.sql(asked, params=[stages, *stages])):
-                row, *columns, codes = (column.to_numpy() for column in batch.columns)
-                numbers = self._number[row]
-                if numbers.min(initial=0) < 0:  # of no order that was asked for
-                    codes = np.where(numbers < 0, -1, codes)
-                for code, placed in enumerate(found):
-                    mine = np.flatnonzero(codes == code)
-                    placed.put(numbers[mine], [values[mine] for values in columns])
-        return found
-
-    def _seldom(self, stages: list[str]) -> Iterator[StageBlock]:
-        """Read stages that few orders have, or one order twice, or that end in several ways."""
-        ends = list({end: None for stage in stages for end in self._counted[stage].ends})
-        columns = {
-            **OF_BLOCKS,
-            "code": "list_position(?, stage) - 1",
-            "ended": "list_position(?, to_milestone) - 1",
-        }
-        del columns["row"]
-        found = self._ask(columns, "list_contains(?, stage)", [stages, ends, stages])
-        for code, stage in enumerate(stages):
-            mine = np.flatnonzero(found.columns["code"] == code)
-            duration, unsure, told, _, which = (of[mine] for of in found.columns.values())
-            if len(mine):
-                yield _block(stage, ends, found.numbers[mine], (duration, unsure, told), which)
-
-    def _ask(self, columns: Mapping[str, str], where: str, values: list[Any]) -> _Rows:
-        """Return columns of stages, and the number of each one's order, by which they are sorted.
+    def _read(self, names: Sequence[str], stages: Collection[str] | None = None) -> Iterator[_Rows]:
+        """Return columns of some stages, or of all, a piece at a time.
 
         Parameters
         ----------
-        columns
-            SQL of each column, by its name.
-        where, values
-            Which rows, with ``?`` for each of the values.
+        names
+            Which columns.
+        stages
+            Which stages.
         """
-        named = [f"{sql} AS {name}" for name, sql in columns.items()]
-        found: list[dict[str, Any]] = []
-        for view in self._views:
-            asked = f"SELECT order_row + first_row AS row, {', '.join(named)} FROM {view}"  # noqa: S608 - its own names
-            self._db.execute(f"{asked} WHERE {where}", values)
-            found.append(self._db.fetchnumpy())
-        joined = found[0]
-        if len(found) > 1:
-            joined = {name: np.concatenate([one[name] for one in found]) for name in joined}
-        numbers = self._number[joined.pop("row")]
-        at = np.full(self._orders + 1, -1, dtype=np.int32)
-        at[numbers] = np.arange(len(numbers), dtype=np.int32)
-        in_order: Rows = at[:-1][at[:-1] >= 0]
-        if len(in_order) < np.count_nonzero(numbers >= 0):
-            # Its own event names may have one twice, so that an order has a stage twice.
-            in_order = np.lexsort((joined["place" if "place" in joined else "told"], numbers))
-            in_order = in_order[numbers[in_order] >= 0]
-        kept = {name: column[in_order] for name, column in joined.items()}
-        return _Rows(numbers[in_order], kept)
+
+        def of_source(source: tuple[int, PartFile | pa.Table]) -> list[_Rows]:
+            begin, found = source
+            if isinstance(found, PartFile):
+                found = _picked(found, ["stage", "order_row", *names], stages)
+            codes, known = coded(found["stage"])
+            numbers = self._number[begin + found["order_row"].to_numpy()]
+            columns = {
+                name: coded(found[name]) if name in NAMED else _plain(found[name], _empty(name))
+                for name in names
+            }
+            return [
+                _Rows(known[code], numbers[mine], {k: _part(v, mine) for k, v in columns.items()})
+                for code, mine in _runs(codes, numbers)
+                if stages is None or known[code] in stages
+            ]
+
+        for found in read_ahead(of_source, self._sources):
+            if failed(found):  # it was as saved when it was looked at first
+                raise found
+            yield from found
+
+    def __iter__(self) -> Iterator[StageBlock]:
+        """Return each stage; few are read at once, so that others need not be in memory."""
+        rows = sum(one.rows if isinstance(one, PartFile) else len(one) for _, one in self._sources)
+        if rows * ROW_BYTES <= AT_ONCE:
+            yield from self._blocks(None)
+            return
+        sizes: dict[str, int] = {}
+        for one in self._read(()):
+            sizes[one.stage] = sizes.get(one.stage, 0) + len(one.numbers) * ROW_BYTES
+        while sizes:
+            some = [sizes.popitem()]
+            while sizes and sum(size for _, size in some) + min(sizes.values()) <= AT_ONCE:
+                smallest = min(sizes, key=sizes.__getitem__)
+                some.append((smallest, sizes.pop(smallest)))
+            yield from self._blocks([stage for stage, _ in some])
+
+    def _blocks(self, stages: Collection[str] | None) -> Iterator[StageBlock]:
+        """Read some stages, or all, and return each; what was returned is not held."""
+        found: dict[str, _Placed] = {}
+        known: dict[str, int] = {}
+        counts = np.zeros(3, dtype=np.int64)
+        counted = () if self._reads else COUNTED
+        for rows in self._read((*OF_BLOCKS, "to_milestone", *counted), stages):
+            codes, names = rows.columns["to_milestone"]
+            ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
+            times = rows.columns["duration_ms"], rows.columns["uncertainty_us"]
+            placed = found.setdefault(rows.stage, _Placed(self._orders))
+            placed.put(rows.numbers, (*times, _told(rows), ends[_alike(codes)]))
+            counts += _count(rows) if counted else 0
+        if counted and stages is None:
+            self._reads = Reads(*counts.tolist())
+        for stage in sorted(found):
+            yield _block(stage, [*known], *found.pop(stage).taken())
 
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
-        if self._orders == len(self._number):
-            counts = sum((one.counts for one in self._counted.values()), np.zeros(4, np.int64))
-            return Reads(*counts[1:].tolist())
-        found = self._ask({"n": "n_events", "shared": "n_coalesced"}, "place = 0", [])
-        n, shared = (found.columns[name].astype(np.int64) for name in ("n", "shared"))
-        return Reads(int(n.sum()), int(shared.sum()), int(np.count_nonzero(n)))
+        if self._reads is None:
+            pieces = self._read(COUNTED)
+            self._reads = Reads(*sum(map(_count, pieces), np.zeros(3, np.int64)).tolist())
+        return self._reads
 
     def event_counts(self) -> pd.DataFrame:
         """Return ``EVENT_COUNTS``."""
-        found = self._ask({"n": "n_events", "shared": "n_coalesced"}, "place = 0", [])
         counts = np.zeros((2, self._orders), dtype=np.int32)
-        counts[:, found.numbers] = found.columns["n"], found.columns["shared"]
+        for rows in self._read(("place", *COUNTED)):
+            place, n, shared = rows.columns.values()
+            first = place == 0
+            counts[:, rows.numbers[first]] = n[first], shared[first]
         return event_counts(*counts)
 
     def ends(self) -> pd.DataFrame:
@@ -510,111 +486,154 @@ class _Stages:
 
     def whole(self) -> StageColumns:
         """Return the columns of all stages, order by order."""
-        blocks = self._blocks(OF_STAGES)
-        found = _joined(blocks, [*OF_STAGES, *NAMED])
-        names = list(dict.fromkeys(name for column in NAMED for name in found[column].categories))
-        codes = {
-            column: np.array([names.index(name) for name in found[column].categories], np.int32)[
-                found[column].codes
-            ]
-            for column in NAMED
-        }
-        orders = found.pop("recording_id")
+        known: dict[str, int] = {}
+        pieces: dict[str, list[NDArray[Any]]] = {"orders": [np.empty(0, np.int32)]}
+        for name in NAMED:
+            pieces[name] = [np.empty(0, np.int32)]
+        for name in OF_STAGES:
+            pieces[name] = [np.empty(0, DTYPES[name])]
+        for rows in self._read((*OF_STAGES, *NAMED[1:])):
+            size = rows.numbers.shape
+            pieces["orders"].append(rows.numbers)
+            of_stage = np.int32(known.setdefault(rows.stage, len(known)))
+            pieces["stage"].append(np.full(size, of_stage))
+            for name in NAMED[1:]:
+                codes, names = rows.columns[name]
+                numbers = [known.setdefault(one, len(known)) for one in names]
+                pieces[name].append(np.array(numbers, np.int32)[codes])
+            for name in OF_STAGES:
+                pieces[name].append(rows.columns[name])
+        found = {name: np.concatenate(pieces.pop(name)) for name in [*pieces]}
+        orders = found["orders"]
         counts = np.bincount(orders, minlength=self._orders)
-        at = (np.cumsum(counts) - counts)[orders] + found["place"]
-        put = np.empty(len(at), dtype=np.intp)
-        put[at] = np.arange(len(at))
-        columns = {name: values[put] for name, values in {**found, **codes}.items()}
-        return StageColumns(names, orders[put], **columns)
-
-    def _blocks(self, columns: Mapping[str, str]) -> list[_Block]:
-        """Return each stage that some of the orders have, in order of first appearance."""
-        names = ", ".join(NAMED)
-        each = (f"SELECT DISTINCT {names} FROM {view}" for view in self._views)  # noqa: S608 - its own names
-        triples = self._db.execute(" UNION ".join(each)).fetchall() if self._views else []
-        blocks = []
-        for stage in sorted({triple[0] for triple in triples}):
-            ends = [sorted({t[end] for t in triples if t[0] == stage}) for end in (1, 2)]
-            # Nearly always there is one of each.
-            coded = {
-                name: "0" if len(known) == 1 else f"list_position(?, {name}) - 1"
-                for name, known in zip(NAMED[1:], ends, strict=True)
-            }
-            values = [*(known for known in ends if len(known) > 1), stage]
-            found = self._ask({**coded, **columns}, "stage = ?", values)
-            if len(found.numbers):
-                blocks.append(_Block(stage, ends[0], ends[1], found))
-        return sorted(blocks, key=lambda b: (b.rows.numbers[0], b.rows.columns["place"][0]))
+        put = np.empty(len(orders), dtype=np.intp)
+        put[(np.cumsum(counts) - counts)[orders] + found["place"]] = np.arange(len(orders))
+        found = {name: values[put] for name, values in found.items()}
+        return StageColumns([*known], **found)
 
 
-class _Counted(NamedTuple):
-    """Ends of a stage; its number, events of its orders, coalesced ones, and orders with events."""
+def _picked(file: PartFile, names: Sequence[str], stages: Collection[str] | None) -> pa.Table:
+    """Read columns of a file; of some stages not all groups of rows are needed."""
+    with file.groups() as groups:
+        told = [groups.same(group, "stage") if stages else None for group in range(len(groups))]
+        wanted = [
+            group
+            for group, one in enumerate(told)
+            if stages is None or one is None or one.value in stages
+        ]
+        return groups.read(wanted, names)
 
-    ends: list[str]
-    counts: NDArray[np.int64]
+
+def _empty(name: str) -> float:
+    """Return what stands for a null in a column of numbers or flags."""
+    return np.nan if DTYPES[name] == "float64" else 0
 
 
-class _Batch:
-    """Stages that are read together, as many as memory has room for."""
+def _part(values: Any, rows: Any) -> Any:
+    """Return some rows of a column; texts stay numbers with their names."""
+    if isinstance(values, tuple):
+        return values[0][rows], values[1]
+    return values[rows]
 
-    def __init__(self) -> None:
-        self._stages: list[str] = []
-        self._size = 0
 
-    def read_with(
-        self, stage: str, size: int, read: Callable[[list[str]], Iterator[StageBlock]]
-    ) -> Iterator[StageBlock]:
-        """Return the stages that are read before there is room for one more, which is added."""
-        if self._stages and self._size + size > AT_ONCE:
-            yield from self.rest(read)
-        self._stages.append(stage)
-        self._size += size
+def _runs(codes: NDArray[np.int32], numbers: Numbers) -> Iterator[tuple[int, Any]]:
+    """Return the rows of each stage, without those of no order that was asked for."""
+    cuts = (np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()
+    # Stages stand one after the other.
+    for begin, end in pairwise([0, *cuts, len(codes)] if len(codes) else []):
+        asked = numbers[begin:end] >= 0
+        if asked.all():
+            yield int(codes[begin]), slice(begin, end)
+        elif asked.any():
+            yield int(codes[begin]), begin + np.flatnonzero(asked)
 
-    def rest(self, read: Callable[[list[str]], Iterator[StageBlock]]) -> Iterator[StageBlock]:
-        """Read those that were added."""
-        stages, self._stages, self._size = self._stages, [], 0
-        if stages:
-            yield from read(stages)
+
+def _alike(values: Any) -> Any:
+    """Return the one value that all rows have, or the values."""
+    return values[0] if np.ndim(values) and bool((values == values[0]).all()) else values
+
+
+def _count(rows: _Rows) -> NDArray[np.int64]:
+    """Return how many events some orders have, how many share a read, and how many have any."""
+    n, shared = (rows.columns[name].astype(np.int64) for name in COUNTED)
+    return np.array([n.sum(), shared.sum(), np.count_nonzero(n)], dtype=np.int64)
 
 
 class _Placed:
-    """A stage while it is read, with a place for each of the orders."""
+    """A stage while it is read: with a place for each of the orders as soon as many have it.
 
-    def __init__(self, stage: str, end: str, orders: int) -> None:
-        told = np.zeros(orders, dtype=np.int32)
-        self._columns: list[NDArray[Any]] = [np.empty(orders), np.empty(orders), told]
-        self.stage, self._end = stage, end
-        self.count = 0
+    Parameters
+    ----------
+    orders
+        How many orders there are.
+    """
 
-    def put(self, numbers: Numbers, columns: list[NDArray[Any]]) -> None:
-        """Put durations, uncertainties and what else is told of some orders to their places."""
-        self.count += len(numbers)
-        for whole, values in zip(self._columns, columns, strict=True):
-            whole[numbers] = values
+    def __init__(self, orders: int) -> None:
+        self._orders = orders
+        self._pieces: list[tuple[Numbers, Columns]] = []
+        self._size = 0
+        self._end = -1
+        self._places: tuple[NDArray[Any], ...] | None = None
+        self._is_plain = True  # no order has it twice, and it ends in one way
 
-    @property
-    def is_once(self) -> bool:
-        """True if no order was put twice."""
-        return int(np.count_nonzero(self._columns[2])) == self.count
-
-    def block(self) -> StageBlock:
-        """Return the stage, of the orders that have it."""
-        duration_ms, unsure, told = self._columns
-        if self.count == len(told):
-            numbers = np.arange(len(told), dtype=np.int32)
+    def put(self, numbers: Numbers, columns: Columns) -> None:
+        """Add orders: their durations, uncertainties, what else is told, and their ends."""
+        self._size += len(numbers)
+        if self._places is None:
+            self._pieces.append((numbers, columns))
+            if self._is_plain and self._size >= OFTEN * self._orders:
+                self._spread()
+        elif not self._fits(numbers, columns):
+            self._size -= len(numbers)
+            self._pieces = [self.taken(), (numbers, columns)]
+            self._places, self._is_plain = None, False
         else:
-            numbers = np.flatnonzero(told).astype(np.int32)
-            duration_ms, unsure, told = duration_ms[numbers], unsure[numbers], told[numbers]
-        return _block(self.stage, [self._end], numbers, (duration_ms, unsure, told))
+            for whole, values in zip(self._places, columns, strict=False):
+                whole[numbers] = values
+
+    def _spread(self) -> None:
+        """Put what was read to its place, so that it is in memory once."""
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        self._end = pieces[0][1][-1]
+        told = np.zeros(self._orders, np.int32)
+        self._places = np.empty(self._orders), np.empty(self._orders), told
+        while pieces:
+            self.put(*pieces.pop(0))
+
+    def _fits(self, numbers: Numbers, columns: Columns) -> bool:
+        """Say whether each order has a place of its own, and all have the same end."""
+        assert self._places is not None  # noqa: S101 - of whoever asks
+        if np.ndim(columns[-1]) or columns[-1] != self._end or self._places[-1][numbers].any():
+            return False
+        is_once = bool((numbers[1:] > numbers[:-1]).all())
+        return is_once or len(np.unique(numbers)) == len(numbers)
+
+    def taken(self) -> tuple[Numbers, Columns]:
+        """Return the numbers of its orders in order, and the columns; they are not held."""
+        if self._places is None:
+            pieces, self._pieces = self._pieces, []
+            numbers = np.concatenate([some for some, _ in pieces])
+            joined = [
+                np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
+                for at in range(4)
+            ]
+            in_order = np.lexsort((joined[2] >> 4, numbers))
+            return numbers[in_order], tuple(column[in_order] for column in joined)
+        places, self._places = self._places, None
+        if self._size == self._orders:
+            return np.arange(self._orders, dtype=np.int32), (*places, self._end)
+        numbers = np.flatnonzero(places[-1]).astype(np.int32)
+        return numbers, (*(column[numbers] for column in places), self._end)
 
 
-def _block(
-    stage: str,
-    ends: Sequence[str],
-    numbers: Numbers,
-    columns: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
-    which: NDArray[Any] | None = None,
-) -> StageBlock:
+def _told(rows: _Rows) -> Any:
+    """Return the flags and the places of some stages as numbers above 0."""
+    place, coalesced, together, gathered = (rows.columns[name] for name in OF_BLOCKS[2:])
+    flags = 8 * gathered.astype(np.int32) + 4 * together + 2 * coalesced + 1
+    return _alike(16 * place + flags)
+
+
+def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) -> StageBlock:
     """Return a stage that some orders have.
 
     Parameters
@@ -624,21 +643,18 @@ def _block(
     numbers
         Its orders, in order.
     columns
-        Their durations, uncertainties, and what else is told.
-    which
-        Which of the milestones ended each; None where there is one.
+        Their durations, uncertainties, what else is told, and which of the milestones ended each.
     """
-    duration_ms, uncertainty_us, told = columns
-    place = told >> 4
-    if which is None:
-        firsts = {0: 0}
-    else:
+    duration_ms, uncertainty_us, told, which = columns
+    place, codes = told >> 4, None
+    firsts = {int(_alike(which)): 0} if not np.ndim(_alike(which)) else {}
+    if not firsts:
         last = len(which) - 1 - np.unique(which[::-1], return_index=True)[1]
         by_last = which[np.sort(last)].tolist()
         firsts = {int(code): int(np.argmax(which == code)) for code in by_last}
         of_code = np.zeros(len(ends), dtype=np.intp)
         of_code[by_last] = np.arange(len(by_last))
-        which = of_code[which] if len(firsts) > 1 else None
+        codes = of_code[which]
     return StageBlock(
         stage,
         {ends[code]: (int(numbers[at]), int(place[at])) for code, at in firsts.items()},
@@ -650,7 +666,7 @@ def _block(
         together=(told & 4) > 0,
         rows=numbers,
         place=place,
-        which=which,
+        which=codes,
     )
 
 
@@ -663,45 +679,6 @@ def _ends_of(blocks: Sequence[StageBlock]) -> pd.Categorical[Any]:
         n = len(block.orders)
         parts.append(np.full(n, codes[0]) if block.which is None else codes[block.which])
     return categorical(np.concatenate(parts), [*known])
-
-
-class _Rows(NamedTuple):
-    """Columns of some stages, and the number of each one's order."""
-
-    numbers: Numbers
-    columns: dict[str, NDArray[Any]]
-
-
-class _Block(NamedTuple):
-    """A stage of all orders that have it; the milestones it begins and ends with are numbers."""
-
-    stage: str
-    begins: list[str]
-    ends: list[str]
-    rows: _Rows
-
-
-def _joined(blocks: Sequence[_Block], names: Sequence[str]) -> dict[str, Any]:
-    """Put the columns of stages under one another."""
-    sizes = [len(block.rows.numbers) for block in blocks]
-    joined: dict[str, Any] = {}
-    for name in names:
-        if name == "stage":
-            codes = np.repeat(np.arange(len(blocks)), sizes)
-            joined[name] = categorical(codes, [block.stage for block in blocks])
-        elif name in NAMED:
-            known: dict[str, int] = {}
-            parts = [np.empty(0, dtype=np.int32)]
-            for block in blocks:
-                here = block.begins if name == NAMED[1] else block.ends
-                codes = np.array([known.setdefault(one, len(known)) for one in here], np.int32)
-                parts.append(codes[block.rows.columns[name]])
-            joined[name] = categorical(np.concatenate(parts), list(known))
-        else:
-            empty = np.empty(0, dtype=DTYPES[name])
-            joined[name] = np.concatenate([empty, *(b.rows.columns.pop(name) for b in blocks)])
-    numbers = [np.empty(0, dtype=np.int32), *(block.rows.numbers for block in blocks)]
-    return joined | {"recording_id": np.concatenate(numbers)}
 
 
 def _own_milestones(

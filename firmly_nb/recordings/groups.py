@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from firmly_nb.charts.chart import Chart
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.design import Tables
     from firmly_nb.latency.groups import GroupedLatency
+    from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.latency.targets import GroupedAttainment
     from firmly_nb.recordings.sources import Ends
 
@@ -47,6 +49,8 @@ class Grouped(Protocol):
 
     @property
     def ends(self) -> Ends: ...  # noqa: D102 - as in Recordings
+    @property
+    def _looked_at(self) -> tuple[pd.DataFrame | StageBlocks, Events]: ...
     def order_column(self, name: str) -> pd.Series[Any]: ...  # noqa: D102 - the same
     def __getitem__(self, key: list[bool]) -> Any: ...
     def __len__(self) -> int: ...
@@ -122,16 +126,17 @@ class Groups(Generic[Many]):
         from firmly_nb.latency.shares import outcome_table
 
         wanted = share_of("level", level, 0.95)
-        kinds = self._tables[2]["outcome"].nunique() + 1
+        kinds = self._orders["outcome"].nunique() + 1
         each = 1 - (1 - wanted) / max(len(self) * kinds, 1)
-        return keyed(self._keys, [outcome_table(orders, each) for _, _, orders in self._parts])
+        return keyed(self._keys, [outcome_table(orders, each) for orders in self._orders_each])
 
     def funnel(self, level: float = 0.95) -> pd.DataFrame:
         """Return how far the orders of each group came; all intervals hold together."""
-        from firmly_nb.latency.shares import funnel
+        from firmly_nb.latency.shares import funnel, milestones_of
 
         wanted = share_of("level", level, 0.95)
-        steps = self._tables[1]["to_milestone"].nunique() * 2
+        known = {name for _, stages, _ in self._parts for name in milestones_of(stages)}
+        steps = len(known) * 2
         each = 1 - (1 - wanted) / max(len(self) * steps, 1)
         found = [funnel(stages, orders, each) for _, stages, orders in self._parts]
         return keyed(self._keys, found)
@@ -159,7 +164,7 @@ class Groups(Generic[Many]):
         from firmly_nb.latency.targets import grouped_attainment
 
         return grouped_attainment(
-            self._tables[2],
+            self._orders,
             self._keys,
             limit_of("order_ms", order_ms),
             share_of("share", share, 0.95),
@@ -179,23 +184,32 @@ class Groups(Generic[Many]):
         limits = {}
         if order_ms is not None:
             limits["time_to_order_placed_ms"] = limit_of("order_ms", order_ms)
-        rates = [pd.DataFrame({"per_s": [goodput(part[2], limits)]}) for part in self._parts]
+        rates = [pd.DataFrame({"per_s": [goodput(one, limits)]}) for one in self._orders_each]
         return keyed(self._keys, rates)
 
     def chart(self, level: float = 0.95) -> Chart:
         """Draw which group is slowest, and in which stage."""
         from firmly_nb import charts
 
-        return charts.groups(self.latency(level), self._keys.noun, self._tables[2])
+        return charts.groups(self.latency(level), self._keys.noun, self._orders)
 
     @cached_property
     def _tables(self) -> Tables:
-        ends = self._recordings.ends
-        return ends.events, ends.stages, ends.orders
+        stages, events = self._recordings._looked_at  # noqa: SLF001 - groups are made by these
+        return events, stages, self._orders
+
+    @property
+    def _orders(self) -> pd.DataFrame:
+        return self._recordings.ends.orders
 
     @cached_property
     def _parts(self) -> list[Tables]:
         return split(self._tables, self._keys.codes, len(self))
+
+    @property
+    def _orders_each(self) -> list[pd.DataFrame]:
+        """Return the orders of each group."""
+        return [self._orders[self._keys.codes == number] for number in range(len(self))]
 
     @cached_property
     def _shown(self) -> GroupedLatency:

@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from firmly_nb.exchange.otlp import Sent
     from firmly_nb.exchange.tables import Views
     from firmly_nb.exchange.ticket import Ticket
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.compare import Comparison
     from firmly_nb.latency.drift import RunDrift
+    from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.latency.summary import LatencySummary
     from firmly_nb.latency.targets import Attainment
     from firmly_nb.outcomes import Judgement
@@ -790,7 +792,7 @@ class Recordings(Sequence[Recording]):
         if ends is None:
             return claims(self.cart_events, self.stages, self.orders).table
         orders, events = ends.noted
-        return claims(events, ends.looked_at()[0], orders).table
+        return claims(events, self._looked_at[0], orders).table
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id.
@@ -1021,10 +1023,16 @@ class Recordings(Sequence[Recording]):
                 found = summary(self.events, self.stages, self.orders, level, ps)
             else:
                 orders = ends.latency_times()
-                stages, events = ends.looked_at()
+                stages, events = self._looked_at
                 found = summary(events, stages, orders, level, ps)
             self._latency[level, ps] = found
         return self._latency[level, ps]
+
+    @property
+    def _looked_at(self) -> tuple[pd.DataFrame | StageBlocks, Events]:
+        """Stages and events for one look at each: those of a saved set need not be in memory."""
+        ends = self._selection.ends
+        return (self.stages, self.events) if ends is None else ends.looked_at()
 
     @property
     def _order_times(self) -> pd.DataFrame:
@@ -1056,7 +1064,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.shares import funnel
 
-        return funnel(self.ends.stages, self._order_times)
+        return funnel(self._looked_at[0], self._order_times)
 
     def completion(self) -> pd.DataFrame:
         """Return which share of orders was placed within how long; see ``COMPLETION``.
@@ -1190,10 +1198,10 @@ class Recordings(Sequence[Recording]):
         from firmly_nb.latency.compare import compare
 
         judged = as_recordings("other", other)
-        a, b = self.ends, judged.ends
+        a, b = ((*one._looked_at, one.ends.orders) for one in (self, judged))  # noqa: SLF001 - of its own kind
         return compare(
-            (a.events, a.stages, a.orders),
-            (b.events, b.stages, b.orders),
+            (a[1], a[0], a[2]),
+            (b[1], b[0], b[2]),
             margin,
             tail_margin=tail_margin,
             placed_margin=placed_margin,
@@ -1226,7 +1234,8 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.latency.drift import run_drift
 
-        return run_drift(self.ends.stages, self._order_times, stage)
+        stages = None if stage is None else self._looked_at[0]
+        return run_drift(stages, self._order_times, stage)
 
     @property
     def charts(self) -> Charts:

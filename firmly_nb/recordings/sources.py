@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
     from numpy.typing import NDArray
 
-    from firmly_nb.latency.columns import Reads
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.stages import StageBlocks, StageColumns
     from firmly_nb.recorder.records import Event
 
@@ -316,7 +316,7 @@ class Source(Protocol):
     def event_counts(self, rows: Rows) -> pd.DataFrame:
         """Return ``EVENT_COUNTS``, with the same numbers."""
 
-    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame | StageBlocks, pd.DataFrame | Reads]:
+    def stage_blocks(self, rows: Rows) -> tuple[pd.DataFrame | StageBlocks, Events]:
         """Return the same, of very many orders one stage after the other and counts alone."""
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -699,7 +699,7 @@ class _Ends:
         found = [source.event_counts(rows) for source, rows in self._split]
         return self._joined(EVENT_COUNTS, found)
 
-    def looked_at(self) -> tuple[pd.DataFrame | StageBlocks, pd.DataFrame | Reads]:
+    def looked_at(self) -> tuple[pd.DataFrame | StageBlocks, Events]:
         """Return stages and events for one look at each: all of them need not be in memory."""
         if {"stages", "events"} <= set(vars(self)) or len(self._split) > 1:
             return self.stages, self.events

@@ -85,7 +85,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from firmly_nb.latency.columns import Reads
+    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.recorder.records import Record, Recorded
     from firmly_nb.recordings.sources import OneOrder
@@ -333,7 +333,7 @@ class Stored:
         """Return what figures need of events."""
         return stored_event_counts(self._set, rows)
 
-    def stage_blocks(self, rows: Positions) -> tuple[StageBlocks, Reads]:
+    def stage_blocks(self, rows: Positions) -> tuple[StageBlocks, Events]:
         """Return the stages one after the other, and what events count."""
         return stage_blocks(self._set, rows)
 

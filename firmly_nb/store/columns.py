@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
@@ -25,7 +26,7 @@ from firmly_nb.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class PartFile:
             with pq.ParquetFile(path) as file:
                 metadata = file.metadata
                 # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
-                self._names = frozenset(file.schema_arrow.names)
+                self._names = tuple(file.schema_arrow.names)
         except DAMAGED:
             self.check()  # says what is known of the file, where anything is
             raise
@@ -121,6 +122,64 @@ class PartFile:
             rows = sum(int(self.bounds[g + 1] - self.bounds[g]) for g in wanted)
             found = pa.table({"": pa.nulls(rows)})
         return conform(found, self.table, names)
+
+    @contextmanager
+    def groups(self) -> Iterator[RowGroups]:
+        """Open a file that is what was saved, and give its groups of rows."""
+        self.check()
+        # Opened here, its file system need not be looked for.
+        with pa.OSFile(str(self.path)) as source:
+            file = pq.ParquetFile(source, metadata=self._metadata)
+            yield RowGroups(file, self._names, told=self.is_known)
+
+
+class Same(NamedTuple):
+    """Value that all rows of a column have; None for a null."""
+
+    value: Any
+
+
+class RowGroups:
+    """Groups of rows of a file that is open.
+
+    Parameters
+    ----------
+    file, names
+        The file, and its columns.
+    told
+        Whether what the file tells of itself can be believed.
+    """
+
+    def __init__(self, file: pq.ParquetFile, names: Sequence[str], *, told: bool) -> None:
+        self._file = file
+        self._metadata = file.metadata
+        self._places = {name: at for at, name in enumerate(names)}
+        # With a column of columns among them, their places are not those of the names.
+        self._told = told and self._metadata.num_columns == len(names)
+
+    def __len__(self) -> int:
+        groups: int = self._metadata.num_row_groups
+        return groups
+
+    def same(self, group: int, name: str) -> Same | None:
+        """Return the value of a column that has only one, if the file tells it; no fraction."""
+        if name not in self._places:
+            return Same(None)
+        if not self._told:
+            return None
+        column = self._metadata.row_group(group).column(self._places[name])
+        told = column.statistics
+        if told is None or not told.has_null_count:
+            return None
+        if told.null_count == column.num_values:
+            return Same(None)
+        # Of floating-point numbers neither -0.0 nor what is no number is told.
+        is_exact = told.has_min_max and not told.null_count and told.physical_type != "DOUBLE"
+        return Same(told.min) if is_exact and told.min == told.max else None
+
+    def read(self, groups: Sequence[int], names: Sequence[str]) -> pa.Table:
+        """Return columns of some groups, as they are in the file."""
+        return self._file.read_row_groups(list(groups), columns=list(names), use_threads=False)
 
 
 class Part:
@@ -204,8 +263,8 @@ class StoredSet:
         self.warnings = list(warnings)
         self.parts: list[Part] = []
         self.stages: Any = None  # kept here by ``store.stages``
-        few = len(names) <= FEW_FILES
-        parts = at_once(lambda name: Part(root, name, files or {}, is_kept=few), names)
+        self.is_kept = len(names) <= FEW_FILES  # what the files say of their columns
+        parts = at_once(lambda name: Part(root, name, files or {}, is_kept=self.is_kept), names)
         for name, part in zip(names, parts, strict=True):
             if isinstance(part, Part):
                 self.parts.append(part)

@@ -28,6 +28,7 @@ from firmly_nb.store.columns import (
     DAMAGED,
     EventPositions,
     PartFile,
+    at_once,
     lost_stages,
 )
 from firmly_nb.store.files import (
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 OF_ORDERS = ("recording_id", "run_id", "merchant", "variants", "outcome", "started_at")
 OF_EVENTS = ("event", "t_ms", "uncertainty_us", "coalesced")
 GROUP_ROWS = 122_880  # as many as DuckDB reads at once
-ONE_GROUP = 16_384  # rows of a part that are not worth several groups
+ONE_GROUP = 65_536  # rows of a part that are not worth several groups
 
 
 def stages_of(
@@ -214,7 +215,7 @@ class StageFiles:
 
     Attributes
     ----------
-    paths, begins
+    files, begins
         The files, and for each the row of its part's first order among all of the set.
     tables
         What is in no file; each order's row is that among all of the set.
@@ -222,37 +223,48 @@ class StageFiles:
 
     def __init__(self, stored_set: StoredSet) -> None:
         self._set = stored_set
-        self.paths: list[str] = []
+        self.files: list[PartFile] = []
         self.begins: list[int] = []
         self.tables: list[pa.Table] = []
-        every = list(zip(stored_set.parts, stored_set.begins.tolist(), strict=False))
-        missing = [(part, begin) for part, begin in every if not self._is_there(part, begin)]
+        begins = stored_set.begins.tolist()
+        missing = []
+        found = at_once(self._saved, stored_set.parts)
+        for part, begin, file in zip(stored_set.parts, begins, found, strict=False):
+            if isinstance(file, PartFile):
+                self._add(file, begin)
+                continue
+            if file is not None:
+                self._set.warn(lost_stages(self._path(part), file))
+            missing.append((part, begin))
         gained = self._gain([part for part, _ in missing])
         for part, begin in missing:
             if part.name in gained:
-                self._add(part, begin)
+                self._add(PartFile(self._path(part), STORED_STAGES, gained[part.name]), begin)
             else:
                 table = self._made(part)
                 row = pc.add(table["order_row"], pa.scalar(begin, pa.int32()))
                 at = table.column_names.index("order_row")
                 self.tables.append(table.set_column(at, "order_row", row))
 
-    def _is_there(self, part: Part, begin: int) -> bool:
-        """Use the file of a part if it is what was saved."""
-        name = f"{FOLDER}/{part.name}"
-        digest = self._set.files.get(name)
-        if digest is None:  # an older version wrote the part
-            return False
-        try:
-            PartFile(self._set.root / name, STORED_STAGES, digest).check()
-        except DAMAGED as error:
-            self._set.warn(lost_stages(self._set.root / name, error))
-            return False
-        self._add(part, begin)
-        return True
+    @property
+    def paths(self) -> list[str]:
+        """Paths of the files."""
+        return [str(file.path) for file in self.files]
 
-    def _add(self, part: Part, begin: int) -> None:
-        self.paths.append(str(self._set.root / FOLDER / part.name))
+    def _path(self, part: Part) -> Path:
+        return self._set.root / FOLDER / part.name
+
+    def _saved(self, part: Part) -> PartFile | None:
+        """Return the file of a part if it is what was saved; None if an older version wrote it."""
+        digest = self._set.files.get(f"{FOLDER}/{part.name}")
+        if digest is None:
+            return None
+        file = PartFile(self._path(part), STORED_STAGES, digest, is_kept=self._set.is_kept)
+        file.check()
+        return file
+
+    def _add(self, file: PartFile, begin: int) -> None:
+        self.files.append(file)
         self.begins.append(begin)
 
     def _made(self, part: Part) -> pa.Table:
@@ -268,8 +280,8 @@ class StageFiles:
             stored_set.warn(f"{stored_set.root}: {text!r:.80} is no list of event names")
         return table
 
-    def _gain(self, parts: list[Part]) -> frozenset[str]:
-        """Write the stages of parts that have none yet; return of which that was possible.
+    def _gain(self, parts: list[Part]) -> dict[str, Digest]:
+        """Write the stages of parts that have none yet; return the digests of what was written.
 
         All are there afterwards, or none. Where somebody saves, or nothing can be written, they
         are made in memory instead.
@@ -277,12 +289,12 @@ class StageFiles:
         stored_set = self._set
         parts = [part for part in parts if f"{FOLDER}/{part.name}" not in stored_set.files]
         if not parts:
-            return frozenset()
+            return {}
         try:
             with locked(stored_set.root, wait=False), staged(stored_set.root) as staging:
                 manifest = read_manifest(stored_set.root)
                 if manifest is None or manifest.is_damaged:
-                    return frozenset()
+                    return {}
                 # To look at a set is not to save to it: its age counts for ``firmly-nb prune``.
                 written = (stored_set.root / MANIFEST).stat()
                 times = (written.st_atime_ns, written.st_mtime_ns)
@@ -303,6 +315,7 @@ class StageFiles:
                 write_manifest(stored_set.root, manifest)
                 os.utime(stored_set.root / MANIFEST, ns=times)
         except (OSError, StoreError, pa.ArrowException):
-            return frozenset()
+            return {}
         stored_set.files |= manifest.files
-        return frozenset(part.name for part in parts if f"{FOLDER}/{part.name}" in manifest.files)
+        known = {part.name: manifest.files.get(f"{FOLDER}/{part.name}") for part in parts}
+        return {name: digest for name, digest in known.items() if digest}

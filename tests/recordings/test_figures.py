@@ -1,4 +1,4 @@
-"""Figures of a saved set, asked of DuckDB stage by stage, are those of its full tables."""
+"""Figures of a saved set, read stage by stage, are those of its full tables."""
 
 from __future__ import annotations
 
@@ -85,13 +85,34 @@ def test_every_verb_says_of_a_set_what_it_says_of_the_tables(folder, recs):
     assert set(found.ends.stages["recording_id"]) == set(range(len(recs)))
 
 
-@pytest.mark.parametrize(("at_once", "often"), [(1, 0.25), (1, 99.0), (10**9, 99.0)])
-def test_stages_that_memory_has_no_room_for_are_read_one_by_one(
-    folder, recs, monkeypatch, at_once, often
+@pytest.mark.parametrize("at_once", [1, 20_000])  # one stage; as many as there is room for
+def test_stages_that_memory_has_no_room_for_are_read_few_at_a_time(
+    folder, recs, monkeypatch, at_once
 ):
     monkeypatch.setattr(figures, "AT_ONCE", at_once)
-    monkeypatch.setattr(figures, "OFTEN", often)  # above 1 none has a place for each order
     same_figures(fnb.load(folder), recs)
+
+
+@pytest.mark.parametrize("plain", [0, 5, 30])  # orders that are read before the others
+def test_figures_of_orders_that_have_a_stage_twice_are_those_of_memory(tmp_path, plain):
+    every = []
+    for number in range(60):
+        own = ["hello", "there"] if number < plain else ["hello", "there", "hello"]
+        came = [event(seq, name, t_ns=seq * 10**9 + number) for seq, name in enumerate(own, 1)]
+        begun = start(number, started_at_ns=BEGIN + number * SECOND, milestones=own)
+        every.append(fnb.Recording([begun, *came, End("placed", 5 * 10**9)]))
+    recs = fnb.Recordings(every)
+    for some in (recs[:plain], recs[plain : plain + 15], recs[plain + 15 :]):
+        some.save(tmp_path)
+    same_figures(fnb.load(tmp_path), recs)
+
+
+def test_a_few_megabytes_are_enough_for_what_duckdb_is_asked(folder, recs, monkeypatch):
+    monkeypatch.setattr(figures, "MEMORY", "4MB")
+    found = fnb.load(folder)
+    assert len(recs.caveats) > 2
+    pd.testing.assert_frame_equal(found.caveats, recs.caveats)
+    same_figures(found, recs)
 
 
 def test_no_text_of_an_id_is_read_for_figures(folder, recs):
