@@ -24,13 +24,13 @@ from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import storage
 from firmly_nb.environments import staging
 from firmly_nb.exchange.curl import order_path, posted
-from firmly_nb.recorder.records import Recorded, shareable
+from firmly_nb.recorder.records import Event, Recorded, field_names, shareable, written
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
-    from firmly_nb.recorder.records import Event, Start
+    from firmly_nb.recorder.records import Start
 
 SUFFIX = ".har"
 BEGIN = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"log"\s*:')
@@ -113,7 +113,8 @@ def write_har(orders: Iterable[Recorded], path: str | os.PathLike[str]) -> Path:
         "creator": {"name": "firmly-nb", "version": version("firmly-nb")},
         "entries": entries,
     }
-    content = orjson.dumps({"log": log}, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+    content = orjson.dumps({"log": log}, default=written, option=options)
     try:
         write_whole(where, content)
     except OSError as error:
@@ -261,7 +262,7 @@ def started_ns(order: Recorded) -> int | None:
 
 
 def _facts(event: Event) -> dict[str, Any]:
-    names = (name for name in event.__slots__ if name not in IN_MESSAGE and name[0] != "_")
+    names = (name for name in field_names(Event) if name not in IN_MESSAGE)
     return {name: getattr(event, name) for name in names}
 
 

@@ -145,7 +145,7 @@ def _event(row: Row) -> Event:
         reordered=row["reordered"],
         id=row["event_id"] or "",
         raw=row["raw"],
-    )
+    ).packed()
 
 
 def _text(value: Any) -> str | None:
