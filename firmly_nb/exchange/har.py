@@ -13,13 +13,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from firmly_nb.api.secrets import REDACTED
-from firmly_nb.disk import write_whole
+from firmly_nb.disk import expanded, write_whole
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import storage
 from firmly_nb.environments import staging
@@ -29,6 +28,7 @@ from firmly_nb.recorder.records import Event, Recorded, field_names, shareable, 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from firmly_nb.recorder.records import Start
 
@@ -104,7 +104,7 @@ def write_har(orders: Iterable[Recorded], path: str | os.PathLike[str]) -> Path:
     OSError
         If the file cannot be written.
     """
-    where = Path(path)
+    where = expanded(path)
     entries = [entry(order) for order in orders]
     # A reader goes through entries by time.
     entries.sort(key=lambda one: str(one["startedDateTime"]))
