@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 MASK = "***"
+CUT = "\N{HORIZONTAL ELLIPSIS}"  # ends a text of which the rest was not kept
 PERSONAL_KEYS = frozenset(
     {
         "address1",
@@ -196,7 +197,20 @@ def mask_personal_text(text: str, values: tuple[str, ...] = (), kept: tuple[str,
     >>> mask_personal_text("no ride to 10%20SAMPLE%20WAY", ("10 Sample Way",))
     'no ride to ***'
     """
-    return _masked_text(text, _finders(values), kept, MAX_NESTED)
+    masked = _masked_text(text, _finders(values), kept, MAX_NESTED)
+    return _without_begun(masked, values) if masked.endswith(CUT) else masked
+
+
+def _without_begun(text: str, values: tuple[str, ...]) -> str:
+    """Mask a value of which a text that was cut has the begin only."""
+    said = text.removesuffix(CUT)
+    folded = said.lower()
+    for value in values:
+        for size in range(len(value) - 1, SHORTEST - 1, -1):
+            before = said[:-size]
+            if folded.endswith(value[:size].lower()) and not before[-1:].isalnum():
+                return f"{before}{MASK}{CUT}"
+    return text
 
 
 def may_be_personal(text: bytes, values: tuple[str, ...]) -> bool:

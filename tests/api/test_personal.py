@@ -132,9 +132,9 @@ ECHOES = {
     "in digits of a third script": lambda text: "".join(
         chr(0x0966 + int(c)) if c in "0123456789" else c for c in text
     ),
-    "as a dump in hex": lambda text: text.encode().hex(" "),
-    "as a dump in hex, by colons": lambda text: text.encode().hex(":").upper(),
-    "as hex numbers of a script": lambda text: ", ".join(map(hex, text.encode())),
+    "as a dump in hex": lambda text: f"<{text}>".encode().hex(" "),
+    "as a dump in hex, by colons": lambda text: f"<{text}>".encode().hex(":").upper(),
+    "as hex numbers of a script": lambda text: ", ".join(map(hex, f"<{text}>".encode())),
     "as a list of bytes": lambda text: str([*text.encode()]),
     "as a list of bytes without spaces": lambda text: json.dumps(
         {"type": "Buffer", "data": [*text.encode()]}, separators=(",", ":")
@@ -201,6 +201,10 @@ def test_a_telephone_number_is_masked_whatever_stands_between_its_digits(telepho
         ("Quill & Sons", "***"),
         ("Zo%EB is not at home", "*** is not at home"),
         ("Dear Zo?, hello", "Dear ***, hello"),
+        ("the parcel of O'Qui\u2026", "the parcel of ***\u2026"),
+        ("at 4711 Pl\u0103n\u2026", "at ***\u2026"),
+        ("for [81, 117, 105, 108, 108, 32, 38\u2026", "for [81, 117, 105, 108, 108, 32, 38\u2026"),
+        ("a word that begins so: quiet\u2026", "a word that begins so: quiet\u2026"),
         ("Dear Zo\ufffd\ufffd, hello", "Dear ***, hello"),
         ("the Zo of Zoroaster? zo", "the Zo of Zoroaster? zo"),
         ("O\u2018Quill", "***"),
