@@ -43,7 +43,6 @@ from firmly_nb.background import (
     submit,
 )
 from firmly_nb.checkout import CartCalls, Checkout
-from firmly_nb.disk import expanded
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import (
     check_names,
@@ -53,6 +52,7 @@ from firmly_nb.display.messages import (
     unknown,
     wrong_type,
 )
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, number, printable
 from firmly_nb.docstrings import entries, parted, takes_options, tells_twins
 from firmly_nb.engine import Bench, Options, options_of

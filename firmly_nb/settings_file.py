@@ -18,8 +18,8 @@ import platformdirs
 
 from firmly_nb.api.models import bare_domain
 from firmly_nb.api.secrets import APP_ID_VARIABLE, is_app_id_variable, redact_text
-from firmly_nb.disk import expanded
 from firmly_nb.display.messages import code_of, coded_error, unknown, without_code
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import listed
 from firmly_nb.environments import is_production
 

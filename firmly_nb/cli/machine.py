@@ -25,9 +25,10 @@ from firmly_nb.cli.terminal import (
     print_json,
     say,
 )
-from firmly_nb.disk import expanded, write_whole
+from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.messages import explain as explanation
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, printable
 from firmly_nb.outcomes import INTERRUPTED_EXIT
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from firmly_nb.api.description import API
 from firmly_nb.api.event_names import vocabulary
 from firmly_nb.conformance.seen import DEVIATIONS, NO_SESSION, NOT_SEEN, SESSION, STATUSES, STREAM
-from firmly_nb.disk import expanded, write_whole
+from firmly_nb.disk import write_whole
 from firmly_nb.display.arguments import public
 from firmly_nb.display.html import CODE, card, notes, quiet
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html
 from firmly_nb.display.text import as_html, count, full_stop, hanging, printable
 from firmly_nb.settings_file import FILE

@@ -845,7 +845,7 @@ FNB410 Preset cannot be read
 The file is damaged, not readable or too large.
 Delete the file, or save the preset again.
 
-FNB411 Text that is not a path as it stands
+FNB411 Text that is not a path
 It begins with ~ and an unknown user, is empty, is an address, or has blanks, quotes or a variable.
 Write the whole path, or ~/ for your home folder. If it is the name of a folder, pass a Path.
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import orjson
 import pandas as pd
 
-from firmly_nb.disk import expanded
 from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.tables import without_prefix
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from firmly_nb.api.secrets import REDACTED
-from firmly_nb.disk import expanded, write_whole
+from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import storage
 from firmly_nb.environments import staging
 from firmly_nb.exchange.curl import order_path, posted

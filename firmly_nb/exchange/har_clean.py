@@ -34,8 +34,9 @@ from firmly_nb.api.secrets import (
     redact_broken_json,
     redact_text,
 )
-from firmly_nb.disk import expanded, write_whole
+from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.har import EVENT_STREAM, MANY, MOST_BYTES, har_of, stream_lines
 from firmly_nb.wire.encodings import GZIP_BEGIN, Decoder

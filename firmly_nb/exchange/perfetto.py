@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from firmly_nb.disk import expanded, write_whole
+from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import printable
 from firmly_nb.exchange.har import iso, started_ns
 from firmly_nb.outcomes import outcome

@@ -30,8 +30,9 @@ from firmly_nb.carts.schemas import (
     SHIPMENTS,
     SNAPSHOTS,
 )
-from firmly_nb.disk import expanded, write_whole
+from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error, quoted, unknown
+from firmly_nb.display.paths import expanded
 from firmly_nb.frames import AS_TEXT, TIME_FORMAT, TableFrame, for_excel, for_parquet
 from firmly_nb.latency.caveats import CAVEATS
 from firmly_nb.latency.shares import FUNNEL, OUTCOMES

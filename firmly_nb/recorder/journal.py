@@ -15,8 +15,8 @@ from dataclasses import replace
 from glob import escape
 from typing import TYPE_CHECKING
 
-from firmly_nb.disk import expanded
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.recorder.records import (
     End,
     Event,

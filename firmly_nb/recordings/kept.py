@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from firmly_nb.disk import expanded, lock
+from firmly_nb.disk import lock
 from firmly_nb.display.messages import coded_error, no_such_path
+from firmly_nb.display.paths import expanded
 from firmly_nb.exchange.har import SUFFIX as HAR
 from firmly_nb.outcomes import EXTERNAL, UNKNOWN, YES
 from firmly_nb.recorder.journal import default_directory

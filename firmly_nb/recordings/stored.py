@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.disk import expanded
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.har import BEGIN as HAR_BEGIN
 from firmly_nb.exchange.har import SUFFIX as HAR

@@ -19,9 +19,10 @@ from firmly_nb import charts as draw
 from firmly_nb.charts.chart import Orders, order_quantiles
 from firmly_nb.charts.compare import comparison_chart
 from firmly_nb.charts.pictures import missing
-from firmly_nb.disk import expanded, write_whole
+from firmly_nb.disk import write_whole
 from firmly_nb.display.html import notes, quiet
 from firmly_nb.display.messages import check_names, coded_error, quoted
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.table import Cell, Grid, Head, grid_html
 from firmly_nb.display.text import (
     and_more,

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.api.personal import may_be_personal
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.disk import expanded
 from firmly_nb.display.messages import coded_error, without_code
+from firmly_nb.display.paths import expanded
 from firmly_nb.recorder.records import (
     End,
     Event,
