@@ -2,10 +2,11 @@
 
 ``python -m benchmarks.limits`` prints a table. Each case runs in a notebook process of its own,
 with a server in another. Memory is what each process had resident at most; of the notebook above
-what it had after an ordinary order (Linux).
+what it had after an ordinary order, at most and once the order has ended (Linux).
 """
 
 import asyncio
+import gc
 import gzip
 import json
 import subprocess
@@ -218,6 +219,9 @@ def place(name: str, port: int) -> dict[str, object]:
                 **options,
             )
             took = time.perf_counter() - began
+            more = peak(psutil.Process().pid) - before
+            gc.collect()
+            still = psutil.Process().memory_info().rss / 1e6 - before
             [journal] = Path(folder).rglob(f"{rec.recording_id}.jsonl")
             kept = journal.stat().st_size / 1e6
             return {
@@ -228,7 +232,8 @@ def place(name: str, port: int) -> dict[str, object]:
                 "s": round(took, 1),
                 "kept MB": round(kept, 1),
                 "recorder MB": round(peak(recorder.pid)),
-                "notebook MB more": round(peak(psutil.Process().pid) - before),
+                "notebook MB more": round(more),
+                "afterwards": round(still),
             }
 
 

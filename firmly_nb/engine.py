@@ -558,7 +558,8 @@ class Bench:
                 on_record(item)
             # Also sys.exit() and the like: they would end the loop of every lab.
             except BaseException as error:  # noqa: BLE001 - the order goes on
-                failures.append(f"{type(error).__name__}: {safe_text(error)}")
+                name, words = type(error).__name__, safe_text(error)
+                failures.append(name if words == name else f"{name}: {words}")
 
         try:
             if job.call:
@@ -840,7 +841,7 @@ class Bench:
 
         def begun(item: Record) -> None:
             self._not_begun.pop(recording_id, None)
-            on_record(item)
+            on_record(item if isinstance(item, Start) else item.packed())
 
         task = asyncio.create_task(self._record_here(job, begun))
         self._not_begun[recording_id] = task

@@ -52,13 +52,14 @@ from firmly_nb.display.messages import (
     unknown,
     wrong_type,
 )
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, number, printable
 from firmly_nb.docstrings import entries, parted, takes_options, tells_twins
 from firmly_nb.engine import Bench, Options, options_of
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
 from firmly_nb.reach import Reach, look
 from firmly_nb.recorder import calibration
-from firmly_nb.recorder.journal import default_directory, expanded
+from firmly_nb.recorder.journal import default_directory
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.settings_file import settings_of
@@ -278,7 +279,9 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     shown = quoted(environment) if len(str(environment)) <= LONGEST_ENVIRONMENT else "a text"
     _check_one_place(None if environment is None else shown, api_url, card_url)
     domains = environments.merchants(allow_domains)
+    folder = expanded(journal, "journal") if journal else default_directory()
     if ca_file is not None:
+        ca_file = expanded(ca_file, "ca_file").absolute()
         find_trust(str(ca_file)).context()
     kept = settings_of("custom" if api_url else environment or "simulator")
     domains |= kept.allow_domains
@@ -313,7 +316,8 @@ def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave
     bench = Bench(
         where,
         find_app_id(app_id, kept.app_id_variable),
-        expanded(journal) if journal else default_directory(),
+        # Whoever changes the working folder later moves no journals.
+        folder.absolute(),
         ca_file=str(ca_file) if ca_file else None,
         keep_personal=keep_personal,
         milestones=tuple(milestones) if milestones else kept.milestones,

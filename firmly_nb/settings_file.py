@@ -19,6 +19,7 @@ import platformdirs
 from firmly_nb.api.models import bare_domain
 from firmly_nb.api.secrets import APP_ID_VARIABLE, is_app_id_variable, redact_text
 from firmly_nb.display.messages import code_of, coded_error, unknown, without_code
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import listed
 from firmly_nb.environments import is_production
 
@@ -125,16 +126,8 @@ class FileSettings:
 def user_file() -> Path:
     """Return where the user's settings are: below ``FIRMLY_NB_HOME``, else in the usual folder."""
     if home := os.environ.get("FIRMLY_NB_HOME"):
-        return _home_for(home) / FILE
+        return expanded(home, "FIRMLY_NB_HOME") / FILE
     return platformdirs.user_config_path("firmly-nb", appauthor=False) / FILE
-
-
-def _home_for(path: str) -> Path:
-    """Return a path with the home folder for a ``~``; one of a user who has none stays as it is."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
 
 
 def find_file() -> Path | None:
@@ -234,10 +227,16 @@ class _Reader:
             milestones or None,
             domains,
             # Where the file is, and not where somebody happens to work.
-            str(self.path.parent / _home_for(ca_file)) if ca_file else None,
+            self._file(name, ca_file) if ca_file else None,
             self._variable(name, given.get("app_id_variable", APP_ID_VARIABLE)),
             sweep,
         )
+
+    def _file(self, name: str, path: str) -> str:
+        try:
+            return str(self.path.parent / expanded(path, "ca_file"))
+        except ValueError as error:
+            self._fail("FNB411", (name, "ca_file"), without_code(str(error)))
 
     def _domains(self, name: str, given: list[str]) -> frozenset[str]:
         found = set()

@@ -86,7 +86,8 @@ NO_PERSON_MEETS = {
         "wire/sockets._wait",
     },
     "between our own processes and threads: caught there, or a mistake in this package": {
-        "recorder/process.frame", "recorder/process._opened", "recorder/process.read_frame",
+        "recorder/process.frame", "recorder/records.written", "recorder/records.__getattr__",
+        "recorder/process.read_frame",
         "recorder/process.read_job", "recorder/process._take", "recorder/process.place",
         "recorder/recorder.last_read", "recorder/records.start_of", "sweep/study.result",
         "recorder/process._unanswered", "recorder/calibration.measure",

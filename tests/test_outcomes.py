@@ -206,7 +206,7 @@ def test_the_exit_code_is_the_worst_of_the_orders(answers):
         ({"order": {}, "cart": {"platform_order_number": "A-1"}}, "A-1"),
         ({"error": {"code": 500, "order": {"platform_order_number": "7"}}}, "7"),
         ({"data": {"result": NUMBERED}}, "100001"),
-        ({"platform_order_number": 0}, "0"),
+        ({"platform_order_number": 0}, None),
         ({"platform_order_number": " "}, None),
         ({"platform_order_number": ""}, None),
         ({"platform_order_number": None}, None),

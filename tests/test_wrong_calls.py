@@ -258,7 +258,10 @@ MISTAKES = {
     ),
     "recs.export('x', fromat='csv')": "Unknown option 'fromat' for export(). Did you mean format?",
     "recs.export('x', format='cvs')": "Unknown format 'cvs'. Use parquet, csv, xlsx, jsonl.",
-    "recs.har('')": "`.` cannot be written: It is a folder. Name a file in a folder that exists.",
+    "recs.har('')": "The path is empty: ''. Write the whole path, or ~/ for your home folder.",
+    "recs.har('.')": (
+        "`.` cannot be written: It is a folder. Name a file in a folder that exists."
+    ),
     "recs.har('a\\0b')": (
         "path has the character '\\x00', which cannot be written. Remove it from path."
     ),

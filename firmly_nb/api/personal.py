@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 MASK = "***"
+CUT = "\N{HORIZONTAL ELLIPSIS}"  # ends a text of which the rest was not kept
 PERSONAL_KEYS = frozenset(
     {
         "address1",
@@ -196,7 +197,20 @@ def mask_personal_text(text: str, values: tuple[str, ...] = (), kept: tuple[str,
     >>> mask_personal_text("no ride to 10%20SAMPLE%20WAY", ("10 Sample Way",))
     'no ride to ***'
     """
-    return _masked_text(text, _finders(values), kept, MAX_NESTED)
+    masked = _masked_text(text, _finders(values), kept, MAX_NESTED)
+    return _without_begun(masked, values) if masked.endswith(CUT) else masked
+
+
+def _without_begun(text: str, values: tuple[str, ...]) -> str:
+    """Mask a value of which a text that was cut has the begin only."""
+    said = text.removesuffix(CUT)
+    folded = said.lower()
+    for value in values:
+        for size in range(len(value) - 1, SHORTEST - 1, -1):
+            before = said[:-size]
+            if folded.endswith(value[:size].lower()) and not before[-1:].isalnum():
+                return f"{before}{MASK}{CUT}"
+    return text
 
 
 def may_be_personal(text: bytes, values: tuple[str, ...]) -> bool:
@@ -233,7 +247,10 @@ def _masked(
     if depth <= 0:
         return TOO_DEEP
     if isinstance(value, list):
-        return [_masked(item, finders, kept, depth - 1, in_catalogue) for item in value]
+        said = _said_by(value) if finders else ""
+        found = said and _search(said, finders, kept) != said
+        inner = [_masked(item, finders, kept, depth - 1, in_catalogue) for item in value]
+        return MASK if found else inner
     telling = tuple(finder for finder in finders if finder.is_telling)
     masked = {}
     for key, item in value.items():
@@ -290,7 +307,7 @@ def _search(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
     found = _found(text, finders)
     for _ in range(MOST_REWRITTEN if found else 0):
         text = _replace(text, found, kept)
-        if not _ESCAPED.search(text):
+        if not (_ESCAPED.search(text) or _has_bytes_apart(text)):
             break
         readings = dict.fromkeys(plain for each in _read_as(text) for plain in (each, _plain(each)))
         told = ((plain, _replace(plain, found, kept)) for plain in readings if plain != text)
@@ -322,7 +339,8 @@ def _found(text: str, finders: Finders) -> Finders:
         "words": words,
         "letters": letters,
         "digits": [plain.translate(None, _NO_DIGITS) for plain in letters],
-        "encoded": [text.lower().encode("utf-8", "replace")],
+        # Of a cart few words are long enough.
+        "encoded": [b" ".join(_LONG.findall(text.lower().encode("utf-8", "replace")))],
     }
     return tuple(
         finder
@@ -378,9 +396,12 @@ def _is_in_host(text: str, begin: int, end: int) -> bool:
 
 def _read_as(text: str) -> list[str]:
     """Return what a text says: as it is, and without escapes of JSON, addresses, pages and mail."""
+    readings: dict[str, None] = {text: None}
+    if _has_bytes_apart(text):
+        readings.update(dict.fromkeys(_APART.sub(said, text) for said in (_from_hexes, _from_ints)))
     if not _ESCAPED.search(text):
-        return [text]
-    readings = {text: None, _QUOTED_PRINTABLE.sub(_from_hex, text): None}
+        return list(readings)
+    readings[_QUOTED_PRINTABLE.sub(_from_hex, text)] = None
     readings.update(dict.fromkeys(_TAG.sub(instead, text) for instead in (" ", "")))
     readings[_CODE_POINT.sub(_from_code_point, text)] = None
     if "&" in text:
@@ -412,6 +433,11 @@ _CODE_POINT = re.compile(
 # UTF-8 that was read as Latin-1 or as Windows-1252: a letter's first byte, and those after it.
 _WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x80, 0xC0)}
 _MISREAD = re.compile(f"[\xc2-\xf4][\x80-\xbf{''.join(_WINDOWS)}]{{1,3}}")
+# Bytes one by one, as dumps and logs write them: 5A 6F C3 AB, 0x5a,0x6f and 90, 111, 195, 171.
+_APART = re.compile(
+    r"(?<![\w.])(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})"
+    r"(?:[\s,:]{1,3}(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})){2,}(?![\w.])"
+)
 _CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]+|=\r?\n")
 # What nobody sees: the default ignorable code points of Unicode.
 _UNSEEN = re.compile(
@@ -422,7 +448,16 @@ _UNSEEN = re.compile(
 
 def _plain(text: str) -> str:
     """Return a text without what nobody sees, and letters of other widths and styles as letters."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", _UNSEEN.sub("", text))
+    if text.isascii():
+        return text
+    return _OTHER_DIGIT.sub(_digit_of, unicodedata.normalize("NFKC", _UNSEEN.sub("", text)))
+
+
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of another script
+
+
+def _digit_of(match: re.Match[str]) -> str:
+    return str(int(match[0]))
 
 
 def _from_json(match: re.Match[str]) -> str:
@@ -431,6 +466,55 @@ def _from_json(match: re.Match[str]) -> str:
 
 def _from_hex(match: re.Match[str]) -> str:
     return _from_bytes(bytes.fromhex("".join(match[1].replace("=", "").split())))
+
+
+def _from_hexes(match: re.Match[str]) -> str:
+    """Read bytes apart as hexadecimal numbers."""
+    numbers = [one.removeprefix("0x") for one in _SEPARATORS.split(match[0])]
+    if any(len(number) != 2 or number[0] == "-" for number in numbers):
+        return match[0]
+    return _from_bytes(bytes.fromhex("".join(numbers)))
+
+
+def _from_ints(match: re.Match[str]) -> str:
+    """Read bytes apart as decimal numbers; some languages write 195 as -61."""
+    try:
+        return _said_by([int(one) for one in _SEPARATORS.split(match[0])]) or match[0]
+    except ValueError:
+        return match[0]
+
+
+SHORT_TEXT = 200
+# Digits, letters of hex numbers and what stands between numbers. In a long text a number between
+# two others is looked for first: that costs a tenth.
+_KINDS = bytearray(b"x" * 256)
+for _kind, _bytes in {
+    "d": b"0123456789-",
+    "h": b"abcdefABCDEF",
+    ",": b", \t\n\r",
+    ":": b":",
+}.items():
+    for _byte in _bytes:
+        _KINDS[_byte] = ord(_kind)
+_BETWEEN = (b",dd,", b",ddd,", b",dh,", b",dxd", b":dh:", b":dd:dd:")
+
+
+def _has_bytes_apart(text: str) -> bool:
+    if len(text) > SHORT_TEXT:
+        kinds = text.encode("utf-8", "replace").translate(_KINDS)
+        if not any(one in kinds for one in _BETWEEN):
+            return False
+    return _APART.search(text) is not None
+
+
+_SEPARATORS = re.compile(r"[\s,:]+")
+
+
+def _said_by(numbers: list[Any]) -> str:
+    """Return the text that a list of bytes is; "" if it is another list."""
+    if all(type(number) is int and -128 <= number < 256 for number in numbers):
+        return _from_bytes(bytes(number & 255 for number in numbers))
+    return ""
 
 
 def _reread(match: re.Match[str]) -> str:
@@ -481,7 +565,7 @@ def _folded(text: str) -> bytes:
     """Return a text without case, accents and what nobody sees."""
     if not text.isascii():
         text = _UNSEEN.sub("", unicodedata.normalize("NFKD", text).casefold())
-        text = _ACCENTS.sub("", text)
+        text = _OTHER_DIGIT.sub(_digit_of, _ACCENTS.sub("", text))
     return text.encode("utf-8", "replace").lower()
 
 
@@ -502,6 +586,10 @@ def _telephone(value: str) -> str:
 
 def _digits(value: str) -> str:
     return "".join(char for char in value if "0" <= char <= "9")
+
+
+SHORTEST_ENCODED = 10  # characters of a value of TELLING in base64, without its neighbours' bits
+_LONG = re.compile(rb"[a-z0-9+/_-]{%d,}" % SHORTEST_ENCODED)
 
 
 def _encoded(value: str) -> list[str]:
@@ -591,6 +679,8 @@ def _spellings(values: Iterable[str]) -> list[str]:
         lost = "".join(char if char.isascii() else _LOST for char in value)
         if len(_letters(lost)) >= SHORTEST:
             found[lost] = None
+        elif len(lost) >= SHORTEST:  # too few letters to be told alone: Zo? and not Zo
+            found[lost.replace(_LOST, _IS_LOST)] = None
     return list(found)
 
 
@@ -599,6 +689,7 @@ _LONGER = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "æ": "ae", "ø": "oe
 _IN_ASCII = str.maketrans({**_LONGER, **{key.upper(): to.title() for key, to in _LONGER.items()}})
 _IN_ASCII_SHORT = str.maketrans("øłđðıæ", "olddia")
 _LOST = "\N{REPLACEMENT CHARACTER}"
+_IS_LOST = "\N{OBJECT REPLACEMENT CHARACTER}"  # one of which something must be left
 
 
 @lru_cache(maxsize=4096)
@@ -606,6 +697,8 @@ def _char(char: str) -> str:
     """Return a pattern for a character in every spelling: escaped for JSON, pages and addresses."""
     if char == _LOST:
         return f"[?_{_LOST}]{{0,4}}"
+    if char == _IS_LOST:
+        return f"[?{_LOST}]{{1,4}}"
     bare = unicodedata.normalize("NFD", char)
     folded = {char, char.lower(), char.upper(), char.casefold(), bare, bare[0]}
     ways: dict[str, None] = {}

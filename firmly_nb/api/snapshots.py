@@ -48,8 +48,11 @@ Json = dict[str, Any]
 Trail = tuple[Any, ...]  # empty, or the trail to an object and a name in it
 NAMES = ("order", "cart")
 ORDER_NUMBER = "platform_order_number"
-# What programs write where they have none.
-NO_NUMBERS = frozenset({"", "null", "none", "nil", "undefined", "nan"})
+# What programs write where they have none, or none yet.
+NO_NUMBERS = frozenset(
+    {"", "null", "none", "nil", "undefined", "nan", "n/a", "na", "unknown", "pending", "tbd", "-1"}
+)
+NO_DIGITS = "0-._# "  # nothing but these: 0, 000, --
 DEEPEST = 8  # levels of objects in which an order number is looked for
 OWN_FIELDS = frozenset({"cart_id", "cart_status", "line_items", "sub_total"})
 FIELDS = OWN_FIELDS | {"total"}
@@ -126,9 +129,9 @@ def order_number(data: object) -> str | None:
 
     It stands in the order, in the cart, beside them, or in an object that holds these. A text is
     taken as it is, without the blanks around it, and a whole number as a text. Nothing else is an
-    order number, and neither is ``null`` or another text for none. Lists are not looked into: they
-    hold what is ordered, not whether it was. Neither is ``merchant_custom_data``, which may hold
-    another order.
+    order number, and neither is ``null``, ``N/A``, 0 or another sign for none. Lists are not looked
+    into: they hold what is ordered, not whether it was. Neither is ``merchant_custom_data``, which
+    may hold another order.
 
     Examples
     --------
@@ -169,7 +172,7 @@ def _beside_the_cart(data: Json) -> str | None:
 
 def _number(sent: object) -> str | None:
     text = "" if sent is None else (plain_text(sent) or "").strip()
-    return None if text.lower() in NO_NUMBERS else text
+    return None if text.lower() in NO_NUMBERS or not text.strip(NO_DIGITS) else text
 
 
 def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:

@@ -28,9 +28,9 @@ from firmly_nb.cli.terminal import (
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.messages import explain as explanation
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, printable
 from firmly_nb.outcomes import INTERRUPTED_EXIT
-from firmly_nb.recorder.journal import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

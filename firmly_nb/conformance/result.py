@@ -16,9 +16,9 @@ from firmly_nb.disk import write_whole
 from firmly_nb.display.arguments import public
 from firmly_nb.display.html import CODE, card, notes, quiet
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html
 from firmly_nb.display.text import as_html, count, full_stop, hanging, printable
-from firmly_nb.recorder.journal import expanded
 from firmly_nb.settings_file import FILE
 
 if TYPE_CHECKING:

@@ -878,9 +878,9 @@ FNB410 Preset cannot be read
 The file is damaged, not readable or too large.
 Delete the file, or save the preset again.
 
-FNB411 Path of an unknown user
-The path begins with ~ and a name, and this machine has no home folder for that user.
-Write the whole path, or ~/ for your own home folder.
+FNB411 Text that is not a path
+It begins with ~ and an unknown user, is empty, is an address, or has blanks, quotes or a variable.
+Write the whole path, or ~/ for your home folder. If it is the name of a folder, pass a Path.
 
 FNB412 Settings file cannot be read
 firmly-nb.toml is not readable, not UTF-8 or not valid TOML.

@@ -9,18 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import orjson
 import pandas as pd
 
 from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.tables import without_prefix
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
 MOST_BYTES = 2 * 1024**3
 BEGIN = 65_536  # characters that tell how a file is written
@@ -48,7 +49,7 @@ def read_events(path: str | os.PathLike[str]) -> Told:
     ValueError
         If it cannot be read.
     """
-    where = Path(path)
+    where = expanded(path)
     text = _text(where)
     if _is_json(where, text):
         rows = _rows(where, text)
@@ -62,7 +63,7 @@ def read_events(path: str | os.PathLike[str]) -> Told:
 
 def read_orders(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read the orders of a file; see :func:`read_events`."""
-    where = Path(path)
+    where = expanded(path)
     text = _text(where)
     return _frame(where, _rows(where, text)) if _is_json(where, text) else _table(where, text)
 

@@ -13,7 +13,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,16 +20,18 @@ import orjson
 from firmly_nb.api.secrets import REDACTED
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import storage
 from firmly_nb.environments import staging
 from firmly_nb.exchange.curl import order_path, posted
-from firmly_nb.recorder.records import Recorded, shareable
+from firmly_nb.recorder.records import Event, Recorded, field_names, shareable, written
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-    from firmly_nb.recorder.records import Event, Start
+    from firmly_nb.recorder.records import Start
 
 SUFFIX = ".har"
 BEGIN = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"log"\s*:')
@@ -104,7 +105,7 @@ def write_har(orders: Iterable[Recorded], path: str | os.PathLike[str]) -> Path:
     OSError
         If the file cannot be written.
     """
-    where = Path(path)
+    where = expanded(path)
     entries = [entry(order) for order in orders]
     # A reader goes through entries by time.
     entries.sort(key=lambda one: str(one["startedDateTime"]))
@@ -113,7 +114,8 @@ def write_har(orders: Iterable[Recorded], path: str | os.PathLike[str]) -> Path:
         "creator": {"name": "firmly-nb", "version": version("firmly-nb")},
         "entries": entries,
     }
-    content = orjson.dumps({"log": log}, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+    content = orjson.dumps({"log": log}, default=written, option=options)
     try:
         write_whole(where, content)
     except OSError as error:
@@ -261,7 +263,7 @@ def started_ns(order: Recorded) -> int | None:
 
 
 def _facts(event: Event) -> dict[str, Any]:
-    names = (name for name in event.__slots__ if name not in IN_MESSAGE and name[0] != "_")
+    names = (name for name in field_names(Event) if name not in IN_MESSAGE)
     return {name: getattr(event, name) for name in names}
 
 

@@ -12,7 +12,6 @@ import binascii
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -37,6 +36,7 @@ from firmly_nb.api.secrets import (
 )
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.har import EVENT_STREAM, MANY, MOST_BYTES, har_of, stream_lines
 from firmly_nb.wire.encodings import GZIP_BEGIN, Decoder
@@ -45,6 +45,7 @@ from firmly_nb.wire.sse import EventStreamParser
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 SECRET_HEADERS = re.compile("(?i)authorization|cookie|token|app-?id|api-?key|session|secret|jwt")
 # What browsers send of themselves; of a response those are kept that recordings keep, too.
@@ -108,8 +109,9 @@ def clean_har(
     OSError
         If it cannot be written.
     """
-    where = Path(output) if output is not None else Path(path)
-    whole = har_of(Path(path))
+    source = expanded(path)
+    where = expanded(output) if output is not None else source
+    whole = har_of(source)
     private = private_of(entries_of(whole["log"]))
     cleaner = _Cleaner(private)
     cleaned = cleaner.value(whole)

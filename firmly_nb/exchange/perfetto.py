@@ -6,13 +6,13 @@ its nanoseconds as a JSON number.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import printable
 from firmly_nb.exchange.har import iso, started_ns
 from firmly_nb.outcomes import outcome
@@ -22,6 +22,7 @@ from firmly_nb.recorder.tables import order_row
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     import pandas as pd
 
@@ -49,7 +50,7 @@ def write_trace(
     OSError
         If it cannot be written.
     """
-    where = Path(path)
+    where = expanded(path)
     held = [shareable(order) for order in orders]
     begins = [started_ns(order) for order in held]
     first_ns = min((ns for ns in begins if ns is not None), default=0)

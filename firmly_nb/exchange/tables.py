@@ -32,6 +32,7 @@ from firmly_nb.carts.schemas import (
 )
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error, quoted, unknown
+from firmly_nb.display.paths import expanded
 from firmly_nb.frames import AS_TEXT, TIME_FORMAT, TableFrame, for_excel, for_parquet
 from firmly_nb.latency.caveats import CAVEATS
 from firmly_nb.latency.shares import FUNNEL, OUTCOMES
@@ -132,7 +133,7 @@ def write_tables(
     """
     if file_format not in FORMATS:
         raise coded_error(ValueError, "FNB350", unknown("format", file_format, FORMATS))
-    where = Path(folder)
+    where = expanded(folder)
     _refuse_recordings(where, file_format)
     try:
         where.mkdir(parents=True, exist_ok=True)

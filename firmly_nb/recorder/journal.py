@@ -13,9 +13,10 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from glob import escape
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import coded_error
+from firmly_nb.display.paths import expanded
 from firmly_nb.recorder.records import (
     End,
     Event,
@@ -27,6 +28,9 @@ from firmly_nb.recorder.records import (
     masked,
     recorded,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SUFFIX = ".jsonl"
 RECORDINGS = "recordings.jsonl"  # what is exported: the records of several orders
@@ -50,26 +54,6 @@ def default_directory() -> Path:
     import platformdirs  # the recorder is told the directory
 
     return platformdirs.user_state_path("firmly-nb", appauthor=False) / "journals"
-
-
-def expanded(path: str | Path, what: str = "The path") -> Path:
-    """Return a path with the home folder for a ``~`` at its begin.
-
-    Raises
-    ------
-    ValueError
-        If it begins with the name of a user who has no home folder.
-
-    Examples
-    --------
-    >>> expanded("~/runs").is_absolute(), str(expanded("runs/~monday"))
-    (True, 'runs/~monday')
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        text = f"{what} names a user without a home folder: {quoted(str(path))}. Pass a whole path."
-        raise coded_error(ValueError, "FNB411", text) from None
 
 
 class Journal:

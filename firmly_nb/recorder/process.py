@@ -24,6 +24,7 @@ from anyio import CancelScope
 
 from firmly_nb.api.secrets import Secret, redact_text, without_app_id
 from firmly_nb.display.messages import coded_error, without_code
+from firmly_nb.outcomes import BEFORE_IT_WAS_SENT
 from firmly_nb.recorder.journal import JournalError, append_record, find_journal, read_journal
 from firmly_nb.recorder.records import (
     End,
@@ -32,9 +33,9 @@ from firmly_nb.recorder.records import (
     Start,
     failed_call,
     from_dict,
-    says_placed,
-    says_refused,
+    tells_end,
     told_by_events,
+    written,
 )
 from firmly_nb.wire.stamps import monotonic_ns
 
@@ -110,7 +111,7 @@ def frame(message: dict[str, Any]) -> bytes:
 def _opened(value: Any) -> Any:
     if hasattr(value, "get_secret_value"):
         return value.get_secret_value()
-    raise TypeError(f"{type(value).__name__} is nothing that JSON can hold")
+    return written(value)
 
 
 async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
@@ -212,8 +213,9 @@ class _Pending:
             self.start = record
         elif isinstance(record, Event):
             self.last_seq = record.seq
-            if self.start and len(self.told) < MOST_TOLD:
-                self._note(self.start, record)
+            # All others are the listener's to keep.
+            if self.start and len(self.told) < MOST_TOLD and tells_end(self.start, record):
+                self.told.append(record)
         try:
             self.on_record(record)
         except Exception as error:  # noqa: BLE001 - raised again where the order is awaited
@@ -221,12 +223,6 @@ class _Pending:
             return
         if isinstance(record, End) or (isinstance(record, Event) and not self.job.ends):
             self.done.set_result(record)
-
-    def _note(self, start: Start, event: Event) -> None:
-        """Keep an event that tells how the order ended; all others are the listener's to keep."""
-        name, data = event.event, event.data
-        if says_placed(start, name, data) or says_refused(start, name, data):
-            self.told.append(replace(event, raw=None))
 
     def fail(self, error: Exception) -> None:
         """End the waiting with an error."""
@@ -335,6 +331,8 @@ class WorkerProcess:
             process, self.process = self.process, None
             if process is None:
                 return
+            for pending in self._pending.values():
+                pending.cancelled = True
             await end_by_input(process, STOP_TIMEOUT_S)
             if self._pump:
                 await self._pump
@@ -454,9 +452,7 @@ class WorkerProcess:
             self._failed(pending, message["error"], message["message"])
             return
         try:
-            record = from_dict(message["record"])
-            if isinstance(record, Event) and "exact" in message:
-                record = replace(record, _exact=message["exact"])
+            record = from_dict(message["record"], message.get("exact"))
         except ValueError as error:
             raise PipeError(str(error)) from None
         pending.deliver(record)
@@ -488,8 +484,11 @@ class WorkerProcess:
             pending.deliver(record)
         if pending.done.done():
             return
+        # The start is on disk before anything is sent.
+        sent = None if pending.start else False
+        if pending.start is None and pending.cancelled and pending.job.ends:
+            pending.deliver(pending.job.start)
         if pending.start is None:
-            # The start is on disk before anything is sent.
             pending.fail(_failed_before(f"process {what_happened}"))
             return
         if not pending.job.ends:
@@ -504,10 +503,9 @@ class WorkerProcess:
             warnings=[warning],
         )
         if pending.cancelled:
-            text = f"cancelled by the analyst; {DID_NOT_RESPOND}"
-            end = replace(
-                end, outcome="cancelled", error_code=None, error_description=text, warnings=[text]
-            )
+            before = "" if sent is None else f" {BEFORE_IT_WAS_SENT}"
+            text = f"cancelled by the analyst{before}; {DID_NOT_RESPOND}"
+            end = End("cancelled", end.t_end_ns, error_description=text, warnings=[text], sent=sent)
         if told := told_by_events(pending.start, pending.told):
             end = replace(told, warnings=end.warnings)
         pending.deliver(self._written(pending, end))

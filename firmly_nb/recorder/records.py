@@ -8,10 +8,11 @@ after ``t_start``, the moment before the request is sent, on the recorder's mono
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args
 
 import orjson
 
@@ -22,12 +23,13 @@ from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.outcomes import Existence, OutcomeName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 FORMAT_VERSION = 1
 MOST_PIECES = 2**31  # of one item
 LATEST_NS = 2**62  # in the year 2116; later times have no room for anything that follows
+PACKED_BYTES = 4096  # of JSON, from which on a record keeps it as text until it is asked for
 
 
 @cache
@@ -93,9 +95,72 @@ class Start:
         return frozenset(self.milestones[-1:]) if self.milestones else SUCCESS
 
 
+class _Packing:
+    """Record that can keep its JSON as text: decoded, a cart takes five times the memory."""
+
+    __slots__ = ()
+    PACKS: ClassVar[str]  # the field of the JSON
+    _json: bytes | None
+
+    def packed(self) -> Self:
+        """Keep the JSON as text from now on; whoever asks for it gets what it says, anew."""
+        value = getattr(self, self.PACKS)
+        if isinstance(value, (dict, list)):
+            with suppress(TypeError):  # half a surrogate pair, which JSON cannot hold
+                text = orjson.dumps(value)
+                if len(text) >= PACKED_BYTES:
+                    # A copy: orjson leaves room behind what it wrote.
+                    object.__setattr__(self, "_json", bytes(memoryview(text)))
+                    object.__delattr__(self, self.PACKS)
+        return self
+
+    @property
+    def packed_bytes(self) -> int:
+        """Size of the JSON that is kept as text."""
+        return len(self._json or b"")
+
+    def written(self) -> dict[str, Any]:
+        """Return its fields as orjson may write them.
+
+        orjson must not look at the record itself: it lets go of what an attribute returns before it
+        has written it. So ``Event`` and ``End`` are below the dataclasses that it would recognise.
+        """
+        kind: Any = type(self)
+        text = None if self._json is None else orjson.Fragment(self._json)
+        return {
+            name: text if text is not None and name == self.PACKS else getattr(self, name)
+            for name in field_names(kind)
+        }
+
+    if not TYPE_CHECKING:  # for types the field is there
+
+        def __getattr__(self, name: str) -> Any:
+            # Python asks here only for what is not there.
+            if name == self.PACKS and self._json is not None:
+                return orjson.loads(self._json)
+            raise AttributeError(f"{type(self).__name__} has no {name}", name=name, obj=self)
+
+    def __reduce__(self) -> Any:
+        kind: Any = type(self)
+        values = {name: getattr(self, name) for name in field_names(kind)}
+        return _restored, (kind, values, self._json is not None)
+
+
+@cache
+def field_names(kind: Any) -> tuple[str, ...]:
+    """Return the fields of a record that are written.
+
+    Examples
+    --------
+    >>> field_names(Phases)
+    ('blocked_ns', 'connecting_ns', 'tls_ns', 'sending_ns', 'waiting_ns')
+    """
+    return tuple(each.name for each in fields(kind) if not each.name.startswith("_"))
+
+
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Server-sent event: its content, arrival time and uncertainty."""
+class _Event(_Packing):
+    PACKS: ClassVar[str] = "data"
 
     seq: int  # from 1
     event: str
@@ -116,11 +181,18 @@ class Event:
     kind: Literal["event"] = "event"
     # Exact text for who looks at it now. JSON leaves out fields that begin so: it is never written.
     _exact: str | None = field(default=None, repr=False, compare=False)
+    _json: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def exact(self) -> str | None:
         """Exact text, secrets out; None where it is not kept."""
         return self._exact if self.raw is None else self.raw
+
+
+class Event(_Event):
+    """Server-sent event: its content, arrival time and uncertainty."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +225,8 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """End of a recording: outcome, error and total times."""
+class _End(_Packing):
+    PACKS: ClassVar[str] = "confirmation"
 
     outcome: OutcomeName
     t_end_ns: int
@@ -184,6 +256,18 @@ class End:
     headers: list[list[str]] = field(default_factory=list)
     other_headers: list[str] = field(default_factory=list)  # names of those that may not be kept
     kind: Literal["end"] = "end"
+    _json: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+
+class End(_End):
+    """End of a recording: outcome, error and total times."""
+
+    __slots__ = ()
+
+
+def _restored(kind: type[Event | End], values: dict[str, Any], packed: bool) -> Event | End:
+    record = kind(**values)
+    return record.packed() if packed else record
 
 
 Record = Start | Event | End
@@ -212,7 +296,14 @@ def encode(record: Record | dict[str, Any]) -> bytes:
     >>> decode(encode(End("placed", 1_000))).outcome
     'placed'
     """
-    return orjson.dumps(record, option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(record, default=written, option=orjson.OPT_NON_STR_KEYS)
+
+
+def written(value: Any) -> Any:
+    """Write for orjson what it does not know: an event, an end."""
+    if isinstance(value, (Event, End)):
+        return value.written()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON can hold")
 
 
 def decode(line: bytes) -> Record:
@@ -226,8 +317,8 @@ def decode(line: bytes) -> Record:
     return from_dict(orjson.loads(line))
 
 
-def from_dict(values: Any) -> Record:
-    """Make a record from its decoded JSON; see :func:`decode`."""
+def from_dict(values: Any, exact: str | None = None) -> Record:
+    """Make a record from its decoded JSON, an event with its exact text; see :func:`decode`."""
     kind = values.get("kind") if isinstance(values, dict) else None
     try:
         if kind == "start":
@@ -236,7 +327,7 @@ def from_dict(values: Any) -> Record:
             if values.get("reordered") is None:
                 # Older versions wrote the sum of both counters under this name.
                 values = {**values, "retransmits": None}
-            return Event(**_known(Event, values))
+            return Event(**_known(Event, values), _exact=exact).packed()
         if kind == "end":
             values = {**values, "phases": Phases(**_known(Phases, values.get("phases") or {}))}
             if values.get("settled") is not None:
@@ -244,7 +335,7 @@ def from_dict(values: Any) -> Record:
             if values.get("told") is not None:
                 values["told"] = Told(**_known(Told, values["told"]))
             pairs = [each for each in values.get("headers") or [] if len(each) == 2]
-            return End(**_known(End, {**values, "headers": pairs}))
+            return End(**_known(End, {**values, "headers": pairs})).packed()
     except TypeError as error:
         raise ValueError(f"an incomplete {kind} record: {error}") from None
     raise ValueError(f"unknown kind of record: {kind!r}")
@@ -416,6 +507,8 @@ def _fields(kind: type) -> list[tuple[str, frozenset[type], str]]:
     }
     found = []
     for item in fields(kind):
+        if item.name.startswith("_"):
+            continue  # never written
         declared = str(item.type)
         plain = any_fits.get(declared.removesuffix(" | None").partition("[")[0], set())
         found.append((item.name, frozenset(plain), declared))
@@ -475,12 +568,7 @@ def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"
     """
     if name in start.success:
         return "name"
-    if (
-        start.flow
-        or name == ERROR
-        or milestone_of(name, start.milestones)
-        or order_number(data) is None
-    ):
+    if start.flow or name == ERROR or _is_known(start, name) or order_number(data) is None:
         return None
     snapshot = find_snapshot(data)
     is_active = snapshot is not None and snapshot.data.get("cart_status") == "active"
@@ -500,7 +588,7 @@ def says_refused(start: Start, name: str, data: Any) -> FirmlyError | None:
     """
     if start.flow:
         return None  # the end tells; an error of a call before it need not be the last word
-    if name != ERROR and (name in start.success or milestone_of(name, start.milestones)):
+    if name != ERROR and _is_known(start, name):
         return None
     if name != ERROR and not isinstance(data, dict):
         return None
@@ -543,20 +631,45 @@ def failed_call(name: str, call: str, seq: int, t_ns: int, ended: Mapping[str, A
     )
 
 
+def _is_known(start: Start, name: str) -> bool:
+    """Return whether an event's name alone tells what it is; its data is then not looked into."""
+    return name in start.success or milestone_of(name, start.milestones) is not None
+
+
+def tells_end(start: Start, event: Event) -> bool:
+    """Return whether an event tells how the order ended: a success or a refusal."""
+    name = event.event
+    if name in start.success:
+        return True
+    if name != ERROR and _is_known(start, name):
+        return False
+    data = event.data
+    return bool(says_placed(start, name, data) or says_refused(start, name, data))
+
+
 def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
     """Return the event that tells that the order was placed: the first by name, else by content."""
-    told: dict[str | None, Event] = {}
-    for event in events:
-        told.setdefault(says_placed(start, event.event, event.data), event)
-        if "name" in told:
-            break
-    return told.get("name") or told.get("content")
+    named = (event for event in events if event.event in start.success)
+    told = (
+        event
+        for event in events
+        if not _is_known(start, event.event) and says_placed(start, event.event, event.data)
+    )
+    return next(named, None) or next(told, None)
 
 
 def failed_event(start: Start, events: Sequence[Event]) -> Event | None:
     """Return the event that tells that the order failed: the first by name, else by content."""
-    told = [event for event in events if says_refused(start, event.event, event.data)]
+    told = [event for event, _ in _refusals(start, events)]
     return next((event for event in told if event.event == ERROR), next(iter(told), None))
+
+
+def _refusals(start: Start, events: Sequence[Event]) -> Iterator[tuple[Event, FirmlyError]]:
+    for event in events:
+        if event.event == ERROR or not _is_known(start, event.event):
+            error = says_refused(start, event.event, event.data)
+            if error:
+                yield event, error
 
 
 def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
@@ -568,8 +681,7 @@ def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
     placed = placed_event(start, events)
     if placed is not None and placed.event in start.success:
         return End("placed", t_end)
-    told = (says_refused(start, event.event, event.data) for event in events)
-    if error := next(filter(None, told), None):
+    for _, error in _refusals(start, events):
         code, description = error.error, error.description
         return End("error_event", t_end, error_code=code, error_description=description)
     return End("placed", t_end) if placed is not None else None

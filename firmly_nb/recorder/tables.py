@@ -210,7 +210,8 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
     rows = []
     before: Event | None = None
     for event in events:
-        snapshot = find_snapshot(event.data)
+        data = event.data
+        snapshot = find_snapshot(data)
         total_minor, currency = _total(snapshot)
         rows.append(
             {
@@ -232,8 +233,8 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
                 "cart_id": snapshot.cart_id if snapshot else None,
                 "total_minor": total_minor,
                 "currency": currency,
-                "unread": why_unread(event.data, event.event, start.milestones),
-                "data": event.data,
+                "unread": why_unread(data, event.event, start.milestones),
+                "data": data,
                 "raw": event.raw,
             }
         )
@@ -243,7 +244,9 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
 
 def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
     """Return the plain answer as a row for the cart tables: event ``confirmation``, number 0."""
-    if not (find_snapshot(end.confirmation) or why_unread(end.confirmation)):
+    answer = end.confirmation
+    reason = why_unread(answer)
+    if not (find_snapshot(answer) or reason):
         return []
     return [
         {
@@ -252,8 +255,8 @@ def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
             "event": "confirmation",
             "coalesced": False,
             "bytes": 0,
-            "unread": why_unread(end.confirmation),
-            "data": end.confirmation,
+            "unread": reason,
+            "data": answer,
         }
     ]
 
@@ -357,13 +360,15 @@ def variants(items: Iterable[Mapping[str, Any]]) -> str | None:
 
 def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
     """Return the last cart or order, from the response or the events; None if it was not read."""
-    last = find_snapshot(end.confirmation)
-    if last or why_unread(end.confirmation):
+    answer = end.confirmation
+    last = find_snapshot(answer)
+    if last or why_unread(answer):
         return last
     for event in reversed(events):
-        if last := find_snapshot(event.data):
+        data = event.data
+        if last := find_snapshot(data):
             return last
-        if why_unread(event.data, event.event, start.milestones):
+        if why_unread(data, event.event, start.milestones):
             return None
     return None
 

@@ -15,16 +15,10 @@ from typing import TYPE_CHECKING
 
 from firmly_nb.disk import lock
 from firmly_nb.display.messages import coded_error, no_such_path
+from firmly_nb.display.paths import expanded
 from firmly_nb.exchange.har import SUFFIX as HAR
 from firmly_nb.outcomes import EXTERNAL, UNKNOWN, YES
-from firmly_nb.recorder.journal import (
-    BOOTED,
-    EPOCH,
-    HELD,
-    SUFFIX,
-    default_directory,
-    expanded,
-)
+from firmly_nb.recorder.journal import BOOTED, EPOCH, HELD, SUFFIX, default_directory
 from firmly_nb.recordings.recordings import load
 from firmly_nb.recordings.stored import find
 from firmly_nb.store.files import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
@@ -64,6 +64,10 @@ if TYPE_CHECKING:
     from firmly_nb.store.write import Saved
 
 
+# Of JSON. Decoded, and in a table, it takes five times that; larger tables are made anew.
+LARGEST_KEPT_BYTES = 1_000_000
+
+
 @public
 class Recording:
     """One order: its items, each event with its arrival time, and its outcome.
@@ -91,6 +95,7 @@ class Recording:
         self._start, self._events, self._end = self.recorded[:3]
         self.cut_off = self.recorded.cut_off
         self.warnings = [*self._end.warnings, *warnings]
+        self._tables: dict[str, pd.DataFrame] = {}
 
     @property
     def recording_id(self) -> str:
@@ -183,10 +188,22 @@ class Recording:
         """Time limit of the order, in seconds."""
         return self._start.timeout_s
 
-    @cached_property
+    @property
     def events(self) -> pd.DataFrame:
-        """One row an event; see ``EVENTS``."""
+        """One row an event; see ``EVENTS``. If its JSON has more than 1 MB, it is not kept."""
+        return self._made_once("events", self._event_table)
+
+    def _event_table(self) -> pd.DataFrame:
         return EVENTS.frame(event_rows(self._start, self._events))
+
+    def _made_once(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return a table with the JSON of events, decoded; kept only if that is small."""
+        if name in self._tables:
+            return self._tables[name]
+        table = make()
+        if sum(one.packed_bytes for one in (*self._events, self._end)) <= LARGEST_KEPT_BYTES:
+            self._tables[name] = table
+        return table
 
     @property
     def event_times(self) -> pd.DataFrame:
@@ -247,9 +264,12 @@ class Recording:
         """
         return {self.recording_id: self.items}
 
-    @cached_property
+    @property
     def cart_events(self) -> pd.DataFrame:
         """Events that carry carts; without SSE, the response in the form of an event."""
+        return self._made_once("cart_events", self._cart_event_table)
+
+    def _cart_event_table(self) -> pd.DataFrame:
         answer = EVENTS.frame(confirmation_rows(self._start, self._end))
         return EVENTS.concat([self.events, answer])
 

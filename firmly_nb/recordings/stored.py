@@ -14,6 +14,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.har import BEGIN as HAR_BEGIN
 from firmly_nb.exchange.har import SUFFIX as HAR
@@ -26,7 +27,6 @@ from firmly_nb.recorder.journal import (
     SUFFIX,
     JournalError,
     default_directory,
-    expanded,
     read_recordings,
 )
 from firmly_nb.recorder.records import End, Start, decode
@@ -527,7 +527,7 @@ def open_path(
     make
         What makes a recording of a journal's records and warnings.
     """
-    where = expanded(Path(path)) if path is not None else default_directory()
+    where = expanded(path) if path is not None else default_directory()
     if not where.exists():
         raise no_such_path(where)
     warnings: list[str] = []

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from firmly_nb import charts as draw
@@ -23,6 +22,7 @@ from firmly_nb.charts.pictures import missing
 from firmly_nb.disk import write_whole
 from firmly_nb.display.html import notes, quiet
 from firmly_nb.display.messages import check_names, coded_error, quoted
+from firmly_nb.display.paths import expanded
 from firmly_nb.display.table import Cell, Grid, Head, grid_html
 from firmly_nb.display.text import (
     and_more,
@@ -42,13 +42,13 @@ from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
 from firmly_nb.latency.targets import attainment, grouped_attainment, throughput
 from firmly_nb.outcomes import NO, NOT_SEEN, UNKNOWN, YES, outcome
-from firmly_nb.recorder.journal import expanded
 from firmly_nb.recordings.recordings import as_recordings
 from firmly_nb.report.page import figure_html, term_list, whole_page
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import pandas as pd
 
@@ -171,7 +171,7 @@ def write(
     if not len(recs.orders):
         text = "There are no recordings to report on. Place orders, or load others."
         raise coded_error(ValueError, "FNB314", text)
-    file = expanded(Path(path))
+    file = expanded(path)
     if file.suffix.lower() in OTHER_PAGES:
         text = f"A report is a page of HTML, got {quoted(file.name)}. Name a file like "
         raise coded_error(ValueError, "FNB315", f"{text}{file.stem}.html.")

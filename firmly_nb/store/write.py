@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 from firmly_nb.api.personal import may_be_personal
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.display.messages import coded_error, without_code
+from firmly_nb.display.paths import expanded
 from firmly_nb.recorder.records import (
     End,
     Event,
@@ -51,6 +51,7 @@ from firmly_nb.store.stages import write_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 
 # From the records of a recording to rows of the stored tables, and back.
@@ -145,7 +146,7 @@ def _event(row: Row) -> Event:
         reordered=row["reordered"],
         id=row["event_id"] or "",
         raw=row["raw"],
-    )
+    ).packed()
 
 
 def _text(value: Any) -> str | None:
@@ -346,7 +347,7 @@ def save(
     keep_personal: bool = False,
 ) -> Saved:
     """Save recordings to a folder; see ``Recordings.save``."""
-    root = Path(path)
+    root = expanded(path)
     if not _is_text(root):
         text = f"{root} is not UTF-8, which Parquet needs. Nothing was saved. Use another folder."
         raise coded_error(StoreError, "FNB406", text)

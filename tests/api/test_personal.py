@@ -126,6 +126,22 @@ ECHOES = {
     "as code points of a style sheet": lambda text: "".join(f"\\{ord(c):06x}" for c in text),
     "as escape() of a browser": lambda text: "".join(f"%u{ord(c):04X}" for c in text),
     "UTF-8 read as Windows-1252": lambda text: text.encode().decode("cp1252", "replace"),
+    "in digits of another script": lambda text: "".join(
+        chr(0x0660 + int(c)) if c in "0123456789" else c for c in text
+    ),
+    "in digits of a third script": lambda text: "".join(
+        chr(0x0966 + int(c)) if c in "0123456789" else c for c in text
+    ),
+    "as a dump in hex": lambda text: f"<{text}>".encode().hex(" "),
+    "as a dump in hex, by colons": lambda text: f"<{text}>".encode().hex(":").upper(),
+    "as hex numbers of a script": lambda text: ", ".join(map(hex, f"<{text}>".encode())),
+    "as a list of bytes": lambda text: str([*text.encode()]),
+    "as a list of bytes without spaces": lambda text: json.dumps(
+        {"type": "Buffer", "data": [*text.encode()]}, separators=(",", ":")
+    ),
+    "as a list of bytes with signs": lambda text: str(
+        [(b + 128) % 256 - 128 for b in text.encode()]
+    ),
     "with a tag inside": lambda text: f"{text[0]}<wbr>{text[1:]}",
 }
 
@@ -184,6 +200,13 @@ def test_a_telephone_number_is_masked_whatever_stands_between_its_digits(telepho
         ("Quill & Soens", "***"),
         ("Quill & Sons", "***"),
         ("Zo%EB is not at home", "*** is not at home"),
+        ("Dear Zo?, hello", "Dear ***, hello"),
+        ("the parcel of O'Qui\u2026", "the parcel of ***\u2026"),
+        ("at 4711 Pl\u0103n\u2026", "at ***\u2026"),
+        ("for [81, 117, 105, 108, 108, 32, 38\u2026", "for [81, 117, 105, 108, 108, 32, 38\u2026"),
+        ("a word that begins so: quiet\u2026", "a word that begins so: quiet\u2026"),
+        ("Dear Zo\ufffd\ufffd, hello", "Dear ***, hello"),
+        ("the Zo of Zoroaster? zo", "the Zo of Zoroaster? zo"),
         ("O\u2018Quill", "***"),
         ("Apt. 99\u201199Q, Apt. 99\u2011Q", "Apt. 99\u201199Q, ***"),
         ("206 555\u20130147", "***"),
@@ -192,6 +215,34 @@ def test_a_telephone_number_is_masked_whatever_stands_between_its_digits(telepho
 )
 def test_a_value_is_masked_where_letters_and_signs_were_lost_or_replaced(text, masked):
     assert mask_personal_text(text, VALUES) == masked
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        str,
+        lambda raw: bytes(raw).hex(" "),
+        lambda raw: bytes(raw).hex(":"),
+        lambda raw: ", ".join(map(hex, raw)),
+        lambda raw: json.dumps(raw, separators=(",", ":")),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_bytes_one_by_one_are_masked_in_a_long_text(name, written):
+    raw = [*f"for {PLANTED[name]}, please".encode()]
+    text = f"{'Nobody is at home, and so it goes on. ' * 20}{written(raw)}"
+    assert written(raw) not in (masked := mask_personal_text(text, VALUES))
+    assert "***" in masked
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_list_of_bytes_in_data_is_masked_whole(name):
+    raw = f"for {PLANTED[name]}.".encode()
+    for numbers in ([*raw], [(byte + 128) % 256 - 128 for byte in raw]):
+        data = {"buffer": {"type": "Buffer", "data": numbers}, "sizes": [38, 40, 42], "n": 1}
+        masked = mask_personal(data, VALUES)
+        assert masked == {**data, "buffer": {"type": "Buffer", "data": "***"}}
+        assert may_be_personal(orjson.dumps(data), VALUES)
 
 
 def test_a_telephone_number_that_is_a_number_is_masked():
@@ -243,6 +294,8 @@ EXAMPLE = personal_values({"first_name": "Ada", "last_name": "Example", "phone":
         {"line_items": [{"description": "Ada Lovelace mug", "sku": "ADA-1", "quantity": 1}]},
         {"products": [{"title": "The Example Tee", "handle": "example-tee"}]},
         {"city": "Example", "state_or_province": "Ada", "country": "US", "postal_code": "98101"},
+        {"sizes": [38, 40, 42]}, "12:30:45:10 of 20 11 29", "98 99 100 101 is the row",
+        "06:1a:2b:3c:4d:5e", [255, 216, 255, 224],
         {"example": 1, "ada": 2}, {"total": {"value": 20.65, "number": 2065}}, None, True, 20.65,
     ],
 )  # fmt: skip
@@ -336,7 +389,7 @@ def test_a_value_is_masked_among_any_other_text(before, echo, name, after):
     "text",
     ["\\" * 200_000, " " * 200_000, "2 " * 100_000, "%25" * 70_000, "&amp;" * 50_000,
      "&#0" * 60_000, '{"' * 60_000, '\\"' * 60_000, "Zo" * 100_000, "4711" + " " * 200_000,
-     "z.o." * 50_000 + "zoë"],
+     "z.o." * 50_000 + "zoë", "22 " * 80_000, "22, 4a " * 30_000, "111,  " * 40_000 + "x"],
 )  # fmt: skip
 def test_a_text_made_to_be_slow_is_masked_in_linear_time(text):
     """The time limit of tests is far above what this takes and far below a quadratic search."""

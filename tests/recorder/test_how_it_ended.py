@@ -444,6 +444,119 @@ MORE_ROWS = {
     "a stream left open after a number under an unknown name": (
         answer(SSE, event("receipt", NUMBER), end="open"), "placed", "yes", "T-1", None,
         "left the stream open"),
+    "201 with nothing but a place": (
+        answer(head("201 Created", Location="/orders/7", Content_Length=0)), "http_error",
+        "unknown", None, "HTTP 201", "with no content type"),
+    "202 with a status": (
+        body({"status": "pending"}, "202 Accepted"), "http_error", "unknown", None, "HTTP 202",
+        "the response was HTTP 202"),
+    "207 with a whole stream": (
+        answer(head("207 Multi", **TYPE), DONE), "placed", "yes", "T-1", None, "HTTP 207"),
+    "226 with a confirmation": (
+        body({"order": NUMBER}, "226 IM Used"), "placed", "yes", "T-1", None, "HTTP 226"),
+    "302 to a login": (
+        answer(head("302 Found", Location="https://login.test/sso", Content_Length=0)),
+        "http_error", "unknown", None, "HTTP 302", ""),
+    "308 with an order number": (
+        body({"order": NUMBER}, "308 There"), "http_error", "yes", "T-1", "HTTP 308", ""),
+    "403 with a page": (page("403 No"), "http_error", "no", None, "HTTP 403", ""),
+    "406 with a page": (page("406 No"), "http_error", "unknown", None, "HTTP 406", ""),
+    "410 with a page": (page("410 Gone"), "http_error", "unknown", None, "HTTP 410", ""),
+    "412 with a page": (page("412 No"), "http_error", "unknown", None, "HTTP 412", ""),
+    "421 with a page": (page("421 Not here"), "http_error", "unknown", None, "HTTP 421", ""),
+    "451 with a page": (page("451 Law"), "http_error", "unknown", None, "HTTP 451", ""),
+    "460 of a balancer": (page("460 Gone"), "http_error", "unknown", None, "HTTP 460", ""),
+    "501 with a page": (page("501 What"), "http_error", "unknown", None, "HTTP 501", ""),
+    "511 of a portal": (page("511 Login"), "http_error", "unknown", None, "HTTP 511", ""),
+    "524 of a gateway": (page("524 Late"), "http_error", "unknown", None, "HTTP 524", ""),
+    "529 of a gateway": (page("529 Full"), "http_error", "unknown", None, "HTTP 529", ""),
+    "999 without a body": (
+        answer(head("999 X", Content_Length=0)), "http_error", "unknown", None, "HTTP 999", ""),
+    "a status below all": (
+        answer(head("099 X", Content_Length=0)), "transport_error", "unknown", None,
+        "RemoteProtocolError", ""),
+    "another protocol from now on": (
+        answer(head("101 Now", Upgrade="websocket", Connection="Upgrade")), "transport_error",
+        "unknown", None, "RemoteProtocolError", ""),
+    "lines of JSON with the order": (
+        answer(head(Content_Type="application/x-ndjson"),
+               json.dumps({"event": "item-added"}) + "\n" + json.dumps({"order": NUMBER}) + "\n"),
+        "placed", "yes", "T-1", None, "application/x-ndjson"),
+    "a confirmation in XML": (
+        answer(head(Content_Type="application/xml"),
+               "<order><platform_order_number>T-1</platform_order_number></order>"),
+        "http_error", "unknown", None, "UnexpectedContentType", "application/xml"),
+    "a confirmation in a call of a script": (
+        answer(head(Content_Type="application/javascript"), 'cb({"order": 1})'),
+        "http_error", "unknown", None, "UnexpectedContentType", "application/javascript"),
+    "a confirmation behind a guard": (
+        answer(head(**JSON), ")]}',\n" + json.dumps({"order": NUMBER})),
+        "http_error", "unknown", None, "UnexpectedContentType", "application/json"),
+    "a stream in UTF-16": (
+        answer(SSE, DONE.decode().encode("utf-16")), "incomplete", "unknown", None, None,
+        "bytes outside its events"),
+    "a cart in Latin-1, then placed": (
+        answer(SSE, 'event: item-added\ndata: {"a": "Zo\xeb"}\n\n'.encode("latin-1") + DONE),
+        "placed", "yes", "T-1", None, "not UTF-8"),
+    "a page as data of a success": (
+        stream([("order-placed", "<html><title>504</title></html>")]), "placed", "unknown", None,
+        None, "its data is text"),
+    "a page in a stream": (
+        answer(SSE, "<html><title>504 Late</title></html>"), "incomplete", "unknown", None, None,
+        "504 Late"),
+    "a confirmation in a stream": (
+        answer(SSE, json.dumps({"order": NUMBER})), "placed", "yes", "T-1", None, "did not end"),
+    "a name in another style with an order number": (
+        stream([("orderPlaced", {"order": NUMBER})]), "placed", "yes", "T-1", None,
+        "milestones=['orderPlaced']"),
+    "a success inside an envelope that is a text": (
+        stream([("", {"type": "order-placed", "data": json.dumps({"order": NUMBER})})]),
+        "incomplete", "unknown", None, None, "in the text at data"),
+    "a success as JSON inside a text, twice": (
+        stream([("order-placed", json.dumps(json.dumps(json.dumps({"order": NUMBER}))))]),
+        "placed", "unknown", None, None, "JSON inside a text"),
+    "a success with a comma too many": (
+        stream([("order-placed", '{"order": {"platform_order_number": "T-1",}}')]), "placed",
+        "unknown", None, None, "not whole JSON"),
+    "two numbers under one name in JSON": (
+        stream([("order-placed",
+                 '{"order": {"platform_order_number": "T-9", "platform_order_number": "T-1"}}')]),
+        "placed", "yes", "T-1", None, ""),
+    "the order number in a heartbeat": (
+        answer(SSE, ": " + json.dumps({"order": NUMBER}) + "\n\n"), "incomplete", "unknown", None,
+        None, ""),
+    "a success with a part of its end": (
+        answer(SSE, DONE[:-1]), "incomplete", "unknown", None, None, "did not end"),
+    "an error event with a list": (
+        stream([("error", [error("ErrorPaymentDeclined")])]), "error_event", "no", None,
+        "ErrorPaymentDeclined", ""),
+    "an error event with a code alone": (
+        stream([("error", {"code": 422, "message": "no"})]), "error_event", "unknown", None,
+        "UnknownError", ""),
+    "an event that says that it failed": (
+        stream([("result", {"success": False})]), "incomplete", "unknown", None, None, ""),
+    "lengths that contradict": (
+        answer(head(**TYPE, Content_Length=5)[:-2] + "Content-Length: 90\r\n\r\n", DONE),
+        "transport_error", "unknown", None, "RemoteProtocolError", ""),
+    "a length beside chunks": (
+        answer(head(**TYPE, Content_Length=5)[:-2] + CHUNKED, chunk(DONE), "0\r\n\r\n"),
+        "placed", "yes", "T-1", None, ""),
+    "a second response behind the first": (
+        answer(head(**TYPE, Content_Length=len(DONE)), DONE + b"HTTP/1.1 500 No\r\n\r\n"),
+        "placed", "yes", "T-1", None, ""),
+    "an alert of TLS": (
+        answer(b"\x15\x03\x01\0\2\2\x28"), "transport_error", "unknown", None,
+        "RemoteProtocolError", ""),
+    "a problem of a gateway": (
+        answer(head("422 No", Content_Type="application/problem+json"),
+               json.dumps({"title": "No", "status": 422})),
+        "http_error", "no", None, "HTTP 422", ""),
+    "200 that says true": (
+        body("true"), "http_error", "unknown", None, "UnexpectedContentType", "application/json"),
+    **{f"an order number that is {sign!r}": (
+        stream([("order-placed", {"order": {**NUMBER, "platform_order_number": sign}})]), "placed",
+        "unknown", None, None, "")
+       for sign in (0, -1, "0", "000", "-", "--", "N/A", "n/a", "Pending", "unknown", "TBD")},
 }  # fmt: skip
 
 

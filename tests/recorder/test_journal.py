@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -392,8 +393,85 @@ def test_a_home_of_an_unknown_user_is_said(monkeypatch):
         default_directory()
     with pytest.raises(ValueError, match="FIRMLY_NB_HOME names a user without a home folder"):
         fnb.connect()
-    with pytest.raises(ValueError, match=r"The path names a user .*Pass a whole path"):
+    with pytest.raises(ValueError, match=r"The path names a user .*Write the whole path"):
         fnb.load("~no-such-user-here/runs")
+
+
+NO_PATHS = {
+    "$HOME/x": "has a variable that nothing replaced, $HOME",
+    "${HOME}/x": "has a variable that nothing replaced, ${HOME}",
+    "/data/$USER": "has a variable that nothing replaced, $USER",
+    "%USERPROFILE%\\x": "has a variable that nothing replaced, %USERPROFILE%",
+    "'/data/x'": "has quotes around it",
+    '"~/x"': "has quotes around it",
+    "/data/x\n": "has blanks around it",
+    " /data/x": "has blanks around it",
+    "   ": "has blanks around it",
+    "file:///data/x": "is an address",
+    "https://bucket.example.test/x": "is an address",
+    "~no-such-user-here": "names a user without a home folder",
+}
+
+
+@pytest.mark.parametrize("text", NO_PATHS)
+def test_a_text_that_nobody_made_a_path_of_is_refused_by_every_setting(
+    text, monkeypatch, tmp_path, connect
+):
+    """A folder named $HOME, quotes or blanks came to be in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    why = re.escape(NO_PATHS[text])
+    rec = connect().place(fnb.Order.example(), progress=False)
+    recs = fnb.Recordings([rec])
+    there = sorted(tmp_path.rglob("*"))
+    for name, use in {
+        "journal": lambda: fnb.connect(journal=text),
+        "ca_file": lambda: fnb.connect(ca_file=text),
+        "The path": lambda: fnb.load(text),
+        "The path ": lambda: recs.save(text),
+        "The path  ": lambda: recs.har(text),
+        "The path   ": lambda: recs.export(text),
+        "The path    ": lambda: rec.perfetto(text),
+        "The path     ": lambda: fnb.report(recs, text),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{name.strip()} {why}: .*Write the whole path"):
+            use()
+    monkeypatch.setenv("FIRMLY_NB_HOME", text)
+    with pytest.raises(ValueError, match=f"^FIRMLY_NB_HOME {why}"):
+        fnb.connect()
+    monkeypatch.delenv("FIRMLY_NB_HOME")
+    settings = tmp_path / "firmly-nb.toml"
+    settings.write_text(f"[custom]\nca_file = {json.dumps(text)}\n")
+    with pytest.raises(ValueError, match=f"line 2: ca_file {why}"):
+        fnb.connect(api_url="https://api.example.test", app_id="a", allow_domains=["a.test"])
+    assert sorted(tmp_path.rglob("*")) == sorted([*there, settings])
+
+
+def test_an_empty_home_is_none_and_an_empty_path_is_refused(monkeypatch):
+    usual = default_directory()
+    monkeypatch.setenv("FIRMLY_NB_HOME", "")
+    assert default_directory().name == usual.name
+    with pytest.raises(ValueError, match=r"^The path is empty"):
+        fnb.load("")
+
+
+def test_a_folder_that_is_really_called_so_is_named_by_a_path(tmp_path, lab):
+    rec = lab.place(fnb.Order.example(), progress=False)
+    fnb.Recordings([rec]).save(tmp_path / "$HOME")
+    assert len(fnb.load(tmp_path / "$HOME")) == 1
+
+
+def test_a_lab_keeps_its_journals_where_they_were_when_the_working_folder_changes(
+    tmp_path, monkeypatch, connect
+):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "first")
+    lab = connect(journal="kept")
+    monkeypatch.chdir(tmp_path / "second")
+    rec = lab.place(fnb.Order.example(), progress=False)
+    [journal] = tmp_path.rglob("*.jsonl")
+    assert journal.is_relative_to(tmp_path / "first" / "kept")
+    assert (rec.warnings, lab.journal) == ([], tmp_path / "first" / "kept")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")

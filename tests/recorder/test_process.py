@@ -216,6 +216,42 @@ def test_a_frozen_recorder_does_not_hold_up_closing(connect, until, gone, monkey
     assert gone(pid)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is frozen")
+def test_an_order_that_a_frozen_recorder_never_began_is_told_when_it_is_cancelled(
+    lab, until, simulator, monkeypatch
+):
+    """After Ctrl-C there was no recording at all, and nothing said that nothing was sent."""
+    never_waits(monkeypatch)
+    lab.place(ORDER, progress=False)
+    before = len(simulator.truth())
+    os.kill(worker_of(lab).pid, signal.SIGSTOP)
+    attempt = lab.start(ORDER)
+    until(lambda: worker_of(lab)._pending, "the order on its way")
+    attempt.cancel()
+    until(lambda: attempt.done, "its end")
+    assert (lab.last.outcome, lab.last.order_exists) == ("cancelled", "no")
+    assert lab.last.evidence == "nothing was sent"
+    assert lab.last.warnings == [
+        "cancelled by the analyst before it was sent; the recorder did not respond and was ended"
+    ]
+    assert len(simulator.truth()) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is frozen")
+def test_an_order_of_a_lab_that_is_closed_over_a_frozen_recorder_is_cancelled(
+    connect, until, monkeypatch
+):
+    """It was told as a connection that failed."""
+    never_waits(monkeypatch)
+    lab = connect()
+    attempt = stalled(lab, until)
+    os.kill(worker_of(lab).pid, signal.SIGSTOP)
+    lab.close()
+    until(lambda: attempt.done, "its end")
+    assert (lab.last.outcome, lab.last.order_exists) == ("cancelled", "unknown")
+    assert names(lab.last) == ["creating-cart", "item-added"]
+
+
 def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, monkeypatch):
     monkeypatch.setattr("firmly_nb.recorder.process.CANCEL_TIMEOUT_S", 0.1)
     monkeypatch.setattr("firmly_nb.recorder.process.is_stopped", lambda _: False)
@@ -261,6 +297,14 @@ def test_a_callback_that_wants_to_end_the_process_ends_nothing(lab, isolated, er
     assert (rec.outcome, len(rec.events)) == ("placed", 4)
     assert rec.warnings[0].startswith(f"on_record failed 6 times: {error.__name__}: planned")
     assert lab.place(ORDER, progress=False).warnings == []
+
+
+def test_an_error_of_a_callback_that_says_nothing_is_named_once(lab):
+    def fail(record):
+        raise KeyboardInterrupt
+
+    [warning] = lab.place(ORDER, on_record=fail, progress=False).warnings
+    assert warning == "on_record failed 6 times: KeyboardInterrupt. The recording is whole."
 
 
 @pytest.mark.parametrize("isolated", [True, False])

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import gc
+import pickle
+import tracemalloc
 from dataclasses import asdict, replace
 
 import orjson
@@ -15,6 +19,7 @@ from firmly_nb.recorder import process
 from firmly_nb.recorder.process import LENGTH, PipeError, frame, job_message, read_frame, read_job
 from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import End, Event, Phases, Start, decode, encode
+from firmly_nb.recordings.recordings import Recording
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 int64 = st.integers(-(2**63), 2**63 - 1)
@@ -178,3 +183,78 @@ def test_the_secrets_of_a_job_are_in_no_repr():
 
 
 START = Start("r", 0, "custom", "a.test", [], True, "warm", 1.0)
+
+
+def large_cart(lines=10_000):
+    line = {"sku": "WS12", "quantity": 1, "price": {"currency": "USD", "number": 1299}}
+    return {"order": {"cart_id": "c", "line_items": [{**line, "id": str(n)} for n in range(lines)]}}
+
+
+def large_event():
+    cart = large_cart()
+    size = len(orjson.dumps(cart))
+    return Event(1, "item-added", cart, 5, None, "user", 0.0, 1, False, 0.0, size)
+
+
+def kept_bytes(make):
+    """Return what is kept in memory of what is made, in bytes."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        made = make()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0], made
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_json_is_kept_in_less_than_twice_its_text():
+    """Decoded, a cart takes five times its text or more."""
+    line, answer = encode(large_event()), encode(End("placed", 9, confirmation=large_cart()))
+    for each, name in ((line, "data"), (answer, "confirmation")):
+        decode(each)  # what is cached once is no part of it
+        kept, record = kept_bytes(lambda each=each: decode(each))
+        assert kept < 2 * len(each)
+        assert getattr(record, name) == large_cart()
+    decoded, _ = kept_bytes(lambda: orjson.loads(line))
+    assert decoded > 3 * len(line)
+
+
+def test_tables_of_large_events_are_not_kept():
+    event = large_event()
+    text = encode(event)
+
+    def look():
+        start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9)
+        rec = Recording([start, decode(text), End("incomplete", 9)])
+        assert rec.events["data"][0] == rec.cart_events["data"][0] == large_cart()
+        assert rec.cart == large_cart()["order"]
+        assert rec.orders["outcome"][0] == "incomplete"
+        return rec
+
+    look()  # what is imported and cached once is no part of it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("firmly_nb.recordings.recordings.LARGEST_KEPT_BYTES", len(text) // 2)
+        kept, _ = kept_bytes(look)
+    assert kept < 3 * len(text)
+
+
+def test_a_record_that_keeps_its_json_as_text_is_like_any_other():
+    plain = large_event()
+    kept = decode(encode(plain))
+    assert kept.packed_bytes > 0 == plain.packed_bytes
+    assert (kept, repr(kept)) == (plain, repr(plain))
+    for other in (copy.copy(kept), copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):
+        assert other == plain
+        assert other.packed_bytes == kept.packed_bytes
+    assert replace(kept, seq=2) == replace(plain, seq=2)
+    assert replace(kept, data=None).data is None
+    assert encode(kept) == encode(plain)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        orjson.dumps(kept)  # by itself it would read what is gone already, and crash
+    kept.data["order"] = "changed by whoever asked"
+    assert kept == plain
+    with pytest.raises(AttributeError, match="Event has no dta"):
+        _ = kept.dta
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(kept)

@@ -219,7 +219,7 @@ def test_each_column_of_an_order_is_its_own_field():
     )
     events = [
         event(1, "creating-cart", t_ns=1_500_000),
-        event(2, "item-added", {"cart": {"platform_order_number": 0, "total": total_in_yen(7)}}),
+        event(2, "item-added", {"cart": {"platform_order_number": 7, "total": total_in_yen(7)}}),
         event(3, "beat", {"x": 1}),
     ]
     beginning = start(
@@ -246,7 +246,7 @@ def test_each_column_of_an_order_is_its_own_field():
         "evidence": "order number, then error event",
         "error_code": "ErrorPaymentDeclined",
         "error_description": "no",
-        "order_number": "0",
+        "order_number": "7",
         "request_id": "q1",
         "http_status": 200,
         "last_milestone": "item-added",
