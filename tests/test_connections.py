@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import socketserver
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -321,7 +322,8 @@ def test_staging_is_reached_through_proxy_and_tls(monkeypatch, tmp_path):
 def test_every_command_that_connects_takes_a_ca_file(words, command):
     code, _, complaint = command(*words, "--ca-file", "nowhere.pem")
     assert code == 2
-    assert "The CA file nowhere.pem (--ca-file) cannot be used: the file does not" in complaint
+    found = Path("nowhere.pem").absolute()
+    assert f"The CA file {found} (--ca-file) cannot be used: the file does not exist." in complaint
     assert "or remove --ca-file" in complaint
 
 

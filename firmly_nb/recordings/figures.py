@@ -16,6 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.api.snapshots import why_unread
+from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import Reads, categorical, is_value
 from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns
@@ -33,6 +34,7 @@ from firmly_nb.recordings.sources import (
     plain_texts,
 )
 from firmly_nb.store.columns import PartFile, Same, at_once, failed
+from firmly_nb.store.files import StoreError
 from firmly_nb.store.schema import (
     arrow_schema,
     coded,
@@ -414,8 +416,9 @@ class _Stages:
             ]
 
         for found in read_ahead(of_source, self._sources):
-            if failed(found):  # it was as saved when it was looked at first
-                raise found
+            if failed(found):
+                text = f"The saved set changed while it was read: {str(found)[:200].rstrip('.')}."
+                raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from found
             yield from found
 
     def __iter__(self) -> Iterator[StageBlock]:

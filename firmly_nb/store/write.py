@@ -312,6 +312,7 @@ class Saved:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> Saved(Path("runs/monday"), 200, 3)
     saved 200 recordings to runs/monday; 3 were there before
     """
