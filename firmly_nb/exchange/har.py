@@ -24,7 +24,7 @@ from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import storage
 from firmly_nb.environments import staging
 from firmly_nb.exchange.curl import order_path, posted
-from firmly_nb.recorder.records import Event, Recorded, field_names, shareable, written
+from firmly_nb.recorder.records import Event, Recorded, began_ns, field_names, shareable, written
 
 if TYPE_CHECKING:
     import os
@@ -253,13 +253,10 @@ def stream_lines(name: str, event_id: str, data: str, last_id: str = "") -> list
 def started_ns(order: Recorded) -> int | None:
     """Return the start of the request by the wall clock; None where nobody told it."""
     start, events, end = order[:3]
-    if start.started_at_ns is None:
-        return None
-    if events and events[0].wall_ns is not None:
+    if start.started_at_ns is not None and events and events[0].wall_ns is not None:
         # Each event was stamped by both clocks; the start was written down a little before.
         return events[0].wall_ns - events[0].t_ns
-    lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
-    return start.started_at_ns + (lag_ns or 0) - (start.schedule_lag_ns or 0)
+    return began_ns(start, end)
 
 
 def _facts(event: Event) -> dict[str, Any]:

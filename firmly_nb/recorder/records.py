@@ -271,6 +271,23 @@ def _restored(kind: type[Event | End], values: dict[str, Any], packed: bool) -> 
 
 
 Record = Start | Event | End
+
+
+def began_ns(start: Start, end: End) -> int | None:
+    """Return the start of the request by the wall clock, in Unix nanoseconds; None if not told.
+
+    It is written down when it is expected; where the end knows the lag, it was later by so much.
+    """
+    if start.started_at_ns is None:
+        return None
+    return start.started_at_ns - (start.schedule_lag_ns or 0) + (lag_ns(start, end) or 0)
+
+
+def lag_ns(start: Start, end: End) -> int | None:
+    """Return by how much the request began later than planned; None without a plan."""
+    return start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
+
+
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 

@@ -25,7 +25,7 @@ from firmly_nb.outcomes import (
     judge,
     was_sent,
 )
-from firmly_nb.recorder.records import failed_event, placed_event
+from firmly_nb.recorder.records import began_ns, failed_event, lag_ns, placed_event
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -265,8 +265,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     """Return the row of the order, in the form of ``ORDERS``."""
     total_minor, currency = _total(last_snapshot(start, events, end))
     milestones = [e.event for e in events if milestone_of(e.event, start.milestones)]
-    lag_ns = start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
-    lag_ms = _ms(lag_ns)
+    lag_ms = _ms(lag_ns(start, end))
     # The recorder's own waiting is nobody's latency.
     latency_ms = None if end.stream_left_open else end.t_end_ns / 1e6
     if end.told:
@@ -277,10 +276,7 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     return {
         "recording_id": start.recording_id,
         "run_id": start.run_id,
-        # Written down when it was expected; where that is known, it was later by so much.
-        "started_at": None
-        if start.started_at_ns is None
-        else start.started_at_ns + (lag_ns or 0) - (start.schedule_lag_ns or 0),
+        "started_at": began_ns(start, end),
         "environment": start.environment,
         "domain": start.domain,
         "endpoint": endpoint_of(start.environment, flow=start.flow),

@@ -14,7 +14,7 @@ from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 from firmly_nb.display.text import count
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
-from firmly_nb.recorder.records import Record, Recorded, recorded, shareable
+from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable
 from firmly_nb.recorder.tables import (
     EVENTS,
     HEADERS,
@@ -105,7 +105,7 @@ class Recording:
     @property
     def started_at_ns(self) -> int | None:
         """Start of the request by the wall clock, in Unix nanoseconds; None if not known."""
-        return self._start.started_at_ns
+        return began_ns(self._start, self._end)
 
     @property
     def domain(self) -> str:

@@ -23,7 +23,7 @@ from firmly_nb.latency.stages import (
     stage_columns,
 )
 from firmly_nb.outcomes import CANCELLED
-from firmly_nb.recorder.records import Recorded
+from firmly_nb.recorder.records import Recorded, began_ns
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
     EVENTS,
@@ -348,7 +348,7 @@ class Held:
 
     def started_at_ns(self, rows: Rows) -> list[int]:
         """Return when each began."""
-        return [start.started_at_ns or 0 for start, *_ in self._recorded(rows)]
+        return [began_ns(each.start, each.end) or 0 for each in self._recorded(rows)]
 
     def cut_off(self, rows: Rows) -> list[bool]:
         """Return for each whether it has no end."""

@@ -19,6 +19,7 @@ from firmly_nb.recorder.records import (
     Record,
     Recorded,
     Start,
+    began_ns,
     decode,
     encode,
     masked,
@@ -256,7 +257,7 @@ def write_parts(
     try:
         for recording in recordings:
             start = recording.start
-            where = partition(start.started_at_ns, start.domain)
+            where = partition(began_ns(start, recording.end), start.domain)
             try:
                 rows = stored_rows(recording, tags, keep_personal=keep_personal)
             except (ValueError, TypeError, OverflowError) as error:

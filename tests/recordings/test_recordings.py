@@ -306,6 +306,25 @@ def test_the_lag_that_was_measured_counts_and_moves_the_beginning(
     assert order["scheduled_order_latency_ms"] == (None if lag_ms is None else 20.0 + lag_ms)
 
 
+def test_recordings_stand_in_one_order_in_memory_and_on_disk_whatever_their_lag_was(tmp_path):
+    planned = {"a": (10_000_000, 9_000_000), "b": (12_000_000, 0), "c": (14_000_000, 0)}
+    recs = Recordings(
+        Recording(
+            [
+                start(recording_id=name, started_at_ns=at_ns, schedule_lag_ns=0),
+                End("placed", 20_000_000, schedule_lag_ns=late_ns),
+            ]
+        )
+        for name, (at_ns, late_ns) in planned.items()
+    )
+    in_turn = Recordings(sorted(recs, key=lambda rec: rec.started_at_ns))
+    recs.save(tmp_path / "set")
+    loaded = load(tmp_path / "set")
+    for found in (in_turn, loaded, loaded + recs):
+        assert found.orders["recording_id"].tolist() == ["b", "c", "a"]
+    assert in_turn.orders["started_at"].is_monotonic_increasing
+
+
 def test_an_order_without_events_says_so():
     order = order_row(start(), [], End("timeout", 20_000_000))
     nothing = ("last_milestone", "time_to_headers_ms", "time_to_first_event_ms", "order_number",
