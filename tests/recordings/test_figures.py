@@ -107,6 +107,17 @@ def test_figures_of_orders_that_have_a_stage_twice_are_those_of_memory(tmp_path,
     same_figures(fnb.load(tmp_path), recs)
 
 
+def test_a_set_that_changes_while_it_is_read_is_named_and_says_what_to_do(recs, tmp_path):
+    recs[:60].save(tmp_path)
+    fnb.load(tmp_path).latency()  # the stages are made
+    found = fnb.load(tmp_path)
+    found.latency()  # its files are what was saved
+    for part in tmp_path.glob("stages/**/*.parquet"):
+        part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(OSError, match=r"The saved set changed while it was read: .*FNB404"):
+        found.where(outcome="placed").funnel()
+
+
 def test_a_few_megabytes_are_enough_for_what_duckdb_is_asked(folder, recs, monkeypatch):
     monkeypatch.setattr(figures, "MEMORY", "4MB")
     found = fnb.load(folder)
