@@ -9,6 +9,8 @@ writing are changed; all else is pandas.
 from __future__ import annotations
 
 import textwrap
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,15 +51,18 @@ class TableFrame(pd.DataFrame):
         plain, wanted = pd.DataFrame(self), _by_interest(self.columns)
         # As many rows as are printed tell how wide it gets.
         few = plain if len(plain) <= 2 * ENDS else pd.concat([plain.head(ENDS), plain.tail(ENDS)])
+        # Drawing costs; no column is narrower than its name and the blank before it.
+        widths = accumulate(len(name) + 1 if isinstance(name, str) else 1 for name in wanted)
+        most = sum(at_least <= width for at_least in widths)
         one_line = ("display.expand_frame_repr", False, "display.max_columns", None)
         with pd.option_context(*one_line):
-            if _width(few) <= width:
+            if most == len(wanted) and _width(few) <= width:
                 return repr(plain)
         cut = ("display.max_colwidth", LONGEST_SHOWN, "display.show_dimensions", False)
         with pd.option_context(*one_line, *cut):
-            shown = len(wanted)
-            while shown > 1 and _width(few[wanted[:shown]]) > width:
-                shown -= 1
+            sizes = range(1, most + 1)
+            fitting = bisect_right(sizes, width, key=lambda size: _width(few[wanted[:size]]))
+            shown = max(fitting, 1)
             text = repr(plain[wanted[:shown]])
         left = wanted[shown:]
         if not left:
