@@ -8,13 +8,17 @@ leaf: every room that has tables uses it, and it uses none of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
+
+TEXTS = {str, NoneType}
+FEW = 16  # categories: the tables of single orders have the same ones again and again
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Table:
             for name in self.names
         }
         # An explicit dtype for each column: pandas guesses float64 for an empty or null one.
-        return TableFrame({c.name: _series(held[c.name], c.dtype) for c in self.columns})
+        # Arrays where it can be: pandas would align each series with every other.
+        return TableFrame({c.name: _column(held[c.name], c.dtype) for c in self.columns})
 
     def concat(self, frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
         """Put tables of this kind under one another, dtypes kept."""
@@ -80,7 +85,7 @@ class Table:
         joined = pd.concat(parts, ignore_index=True)
         # Categories that differ between the parts come out as objects.
         named = [c.name for c in self.columns if c.dtype == "category"]
-        return joined.assign(**{name: _series(joined[name], "category") for name in named})
+        return joined.assign(**{name: _column(joined[name], "category") for name in named})
 
 
 @cache
@@ -97,11 +102,34 @@ def dtype_of(name: str) -> Any:
     return pandas_dtype(name)
 
 
-def _series(values: Any, dtype: str) -> pd.Series[Any]:
+def _column(values: Any, dtype: str) -> Any:
     """Return a column; categories of nulls alone are texts, as of any other column."""
     import pandas as pd
 
+    if dtype == "category" and isinstance(values, list) and set(map(type, values)) <= TEXTS:
+        return _categorical(values)
     column: pd.Series[Any] = pd.Series(values, dtype=dtype_of(dtype))
     if dtype == "category" and not len(column.cat.categories):
-        return column.cat.set_categories(pd.Index([], dtype="str"))
-    return column
+        column = column.cat.set_categories(pd.Index([], dtype="str"))
+    # Of an array of objects pandas would guess the type anew.
+    return column if dtype == "object" else column.array
+
+
+def _categorical(texts: list[str | None]) -> pd.Categorical[Any]:
+    """Return texts as categories, as pandas does, which first finds out that they are texts."""
+    import numpy as np
+    import pandas as pd
+
+    names = sorted({text for text in texts if text is not None})
+    codes: dict[str | None, int] = {name: code for code, name in enumerate(names)}
+    codes[None] = -1
+    coded = np.fromiter(map(codes.__getitem__, texts), np.int32, len(texts))
+    kind = _categories if len(names) <= FEW else _categories.__wrapped__
+    return pd.Categorical.from_codes(coded, dtype=kind(tuple(names)), validate=False)
+
+
+@lru_cache(maxsize=1024)
+def _categories(names: tuple[str, ...]) -> pd.CategoricalDtype:
+    import pandas as pd
+
+    return pd.CategoricalDtype(pd.Index(names, dtype=dtype_of("str")))
