@@ -60,6 +60,7 @@ LEASE_S = 10.0
 # Not sent so often, an order is left out and named.
 MOST_LEASES = 10
 NEWS_S = 1.0
+LOOKED_EVERY_S = 2.0  # for hosts that join
 MEASURED_EVERY_S = 60.0
 # So long a host that went away is waited for.
 PATIENCE_S = 60.0
@@ -152,6 +153,7 @@ class Link:
     about: dict[str, Any] = field(default_factory=dict)
     why: str = ""  # why it is not up
     up: bool = False
+    joined: bool = False  # while orders were placed
     seen_ns: int = field(default_factory=monotonic_ns)
     heard: int = 0  # news up to there
     n_lent: int = 0  # orders so far
@@ -218,7 +220,7 @@ class Fleet(Sender):
     on_note
         Called with what the analyst should know of the hosts.
     on_hosts
-        Called with a row a host, in the form of ``HOSTS``, before the first order.
+        Called with a row a host, in the form of ``HOSTS``, before the first order of each.
     """
 
     def __init__(
@@ -242,6 +244,8 @@ class Fleet(Sender):
         self.on_hosts: Callable[[list[dict[str, Any]]], None] = lambda _: None
         self._coordinator = secrets.token_hex(8)
         self._serving: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._noted: set[str] = set()
         self._changed = asyncio.Event()  # a host came, went, or has room
         self._begun: set[int] = set()
         self._lent_here: set[int] = set()
@@ -280,8 +284,9 @@ class Fleet(Sender):
             self._go_on(self._serve(link))
         self.on_hosts([link.row() for link in self.links.values()])
         for note in _notes(self.links.values()):
-            self.on_note(note)
+            self._note(note)
         await self._settle_before(before, waiting)
+        self._watching = asyncio.create_task(self._watch())
 
     async def _workers(self) -> dict[str, str]:
         try:
@@ -309,8 +314,7 @@ class Fleet(Sender):
             if share or name in asked:
                 self.links[name] = Link(name, share)
             if not share:
-                few = f"concurrency={total} is less than {len(names)} hosts"
-                self.on_note(f"{name} places nothing: {few}")
+                self._note(_no_room(name, total, len(names)))
         return {
             number: self.links[entry["host"]].wait_for(number, entry["lease"], entry["epoch"])
             for number, entry in before.items()
@@ -331,6 +335,12 @@ class Fleet(Sender):
         steps = [tried(link) for link in self.links.values() if not link.why]
         for failure in filter(None, await asyncio.gather(*steps, return_exceptions=True)):
             raise failure
+
+    def _note(self, note: str) -> None:
+        """Say something once."""
+        if note not in self._noted:
+            self._noted.add(note)
+            self.on_note(note)
 
     def _why(self) -> str:
         return "; ".join(f"{one.name}: {one.why.rstrip('.')}" for one in self.links.values())
@@ -414,6 +424,8 @@ class Fleet(Sender):
         link.heard = answer["serial"]
         link.about["calibration_us"] = answer["calibration_us"]
         link.up, link.why, link.seen_ns = True, "", monotonic_ns()
+        if link.share and self._watching:
+            self.on_hosts([link.row()])
         self._change()
 
     # While it runs: one task a host, which lends, listens, and opens it again if it was lost.
@@ -445,6 +457,69 @@ class Fleet(Sender):
                 self._give_up(link, f"it is asked no more: {link.why}")
                 self._change()
                 return
+
+    # Hosts that join later.
+
+    async def _watch(self) -> None:
+        """Take in hosts that join while orders are placed.
+
+        Each is met and opened as those of the beginning were. It places nothing until the others
+        have made room for it: together they have no more in flight than is allowed.
+        """
+        while True:
+            await asyncio.sleep(LOOKED_EVERY_S)
+            try:
+                found = await self.cluster.workers()
+            except HostLost:
+                continue
+            except FleetError as error:
+                self._note(without_code(str(error)))
+                continue
+            for name in sorted(found.keys() - self.links.keys()):
+                if len(self.links) >= self.pace.schedule.concurrency:
+                    self._note(_no_room(name, self.pace.schedule.concurrency, len(found)))
+                    continue
+                self.links[name] = Link(name, 0, joined=True)
+                self._go_on(self._serve(self.links[name]))
+            for link in [link for link in self.links.values() if link.joined and not link.share]:
+                if link.up:
+                    await self._let_in(link)
+                elif link.why and link.name in found:
+                    self._note(f"{link.name} joined and places nothing: {link.why}")
+
+    async def _let_in(self, link: Link) -> None:
+        """Lend orders to a host that has joined, once the others have made room for it."""
+        others = [one for one in self.links.values() if one.share]
+        total, many = self.pace.schedule.concurrency, len(others) + 1
+        shares = [total // many + (at < total % many) for at in range(many)]
+        pairs = zip(others, shares, strict=False)
+        await asyncio.gather(*(self._make_smaller(*pair) for pair in pairs))
+        # One that cannot be asked keeps its share.
+        share = total - sum(one.share for one in others)
+        try:
+            if share > 0 and await self._resize(link, share):
+                link.share = share
+                self.on_hosts([one.row() for one in self.links.values() if one.takes_orders])
+                self._note(f"{link.name} joined, and has orders from now on")
+                self._change()
+        except HostLost as lost:
+            self._note(f"{link.name} joined and places nothing: {lost}")
+
+    async def _make_smaller(self, link: Link, share: int) -> None:
+        """Have a host take fewer orders at once, if it can be asked."""
+        if share >= link.share or not link.up:
+            return
+        with suppress(HostLost):
+            if await self._resize(link, share):
+                link.share = share
+
+    async def _resize(self, link: Link, share: int) -> bool:
+        """Have a host take so many orders at once; False if it was opened anew meanwhile."""
+        # Those in flight end first, those that wait have a lease.
+        within_s = self.options.timeout_s + LEASE_S + CALL_S
+        epoch = link.epoch
+        done = await self.cluster.call(link.actor, "resize", epoch, share, within_s=within_s)
+        return bool(done) and link.up and link.epoch == epoch
 
     async def _work(self, link: Link) -> None:
         """Lend and listen until something goes wrong."""
@@ -579,7 +654,7 @@ class Fleet(Sender):
     @override
     async def turn(self, offset_ns: int | None) -> bool:
         if offset_ns is None:
-            await self.pace.unless_stopped(self._slots.acquire())
+            await self.pace.unless_stopped(self.slots.acquire())
         else:
             await self.pace.until(offset_ns, LENT_AHEAD_S)
         return not self.pace.stopping.is_set()
@@ -596,7 +671,7 @@ class Fleet(Sender):
             raise _not_sent(f"lent {MOST_LEASES} times, the last time in vain: {why}")
         finally:
             if offset_ns is None:
-                self._slots.release()
+                self.slots.release()
             self.wake()
 
     async def _lent(self, planned: Planned, offset_ns: int | None) -> Fate | None:
@@ -736,9 +811,10 @@ class Fleet(Sender):
     @override
     async def aclose(self) -> None:
         """End every host's recorder; what they recorded is here."""
-        for task in list(self._serving):
+        tasks = [*self._serving, *([self._watching] if self._watching else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         up = [link for link in self.links.values() if link.up]
         leaving = [
             self.cluster.call(link.actor, "leave", link.epoch, within_s=CALL_S) for link in up
@@ -763,6 +839,10 @@ def _notes(links: Iterable[Link]) -> list[str]:
         what = name.capitalize() if name == "python" else name
         notes += [f"{one.name} has {what} {one.about[name]}, here is {here}" for one in others]
     return notes
+
+
+def _no_room(name: str, total: int, hosts: int) -> str:
+    return f"{name} places nothing: concurrency={total} is less than {hosts} hosts"
 
 
 def _not_sent(why: str) -> FleetError:

@@ -154,6 +154,10 @@ class Host:
         """Take back what is not begun; with ``close``, close the streams of what is."""
         await self._ask(epoch, "take_back", numbers, close)
 
+    async def resize(self, epoch: int, concurrency: int) -> bool:
+        """Have at most so many orders in flight, and return then; False: it was taken over."""
+        return await self._ask(epoch, "resize", concurrency) is not None
+
     async def leave(self, epoch: int) -> None:
         """End the recorder, once nobody wants anything of it any more."""
         await self._ask(epoch, "leave")
@@ -273,7 +277,7 @@ class Station:
         self.epoch, self.opening, self.heard_ns = epoch, opening, monotonic_ns()
         await self.take_back(None, close=False)
         if opening.schedule != self.sender.pace.schedule:
-            self.sender = LeasedSender(self)
+            self.sender = LeasedSender(self, self.sender)
         found: dict[str, Any] = {"serial": self._news[0][0] - 1 if self._news else self._serial}
         # It holds the folder from then on: a recorder of before is dead, its journals are whole.
         await self.bench.worker().ready()
@@ -369,6 +373,13 @@ class Station:
             if not self.sender.recall(number):
                 task.cancel()
 
+    async def resize(self, concurrency: int) -> bool:
+        """Have at most so many orders in flight; return once there are no more."""
+        # Whoever asks may not wait so long: what it made smaller stays so.
+        await asyncio.shield(self.sender.resize(concurrency))
+        await self.sender.warm_up()
+        return True
+
     async def _leave_when_forgotten(self) -> None:
         """End the recorder once its coordinator has died and nobody resumes the run.
 
@@ -454,13 +465,26 @@ class Station:
 class LeasedSender(Sender):
     """Sender of orders whose start, end and budget another machine decides."""
 
-    def __init__(self, station: Station) -> None:
+    def __init__(self, station: Station, before: LeasedSender | None = None) -> None:
         card = Card.test(os.environ.get(CARD_VARIABLE) or "visa")
         # Planned starts are given on this machine's clock, so the plan begins at its zero.
         pace = Pace(station.opening.schedule, _began_ns=0)
         super().__init__([station.bench], pace, Ledger(Budget()), Options(), card)
         self.station = station
         self.on_end = lambda planned, records, *_: station.has_ended(planned.number, records)
+        if before:
+            # What is in flight there counts here: it has its slots until it ends.
+            wanted, there = self.pace.schedule.concurrency, before.pace.schedule.concurrency
+            self.slots, pace.schedule = before.slots, replace(pace.schedule, concurrency=there)
+            self.resize(wanted)
+
+    def resize(self, concurrency: int) -> asyncio.Future[Any]:
+        """Have at most so many orders in flight; done once there are no more."""
+        more = concurrency - self.pace.schedule.concurrency
+        self.pace.schedule = replace(self.pace.schedule, concurrency=concurrency)
+        for _ in range(more):
+            self.slots.release()
+        return asyncio.gather(*(self.slots.acquire() for _ in range(-more)))
 
     async def warm_up(self) -> None:
         """Open what the first orders need, and do once for nothing what is slow the first time."""

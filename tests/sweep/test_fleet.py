@@ -34,7 +34,7 @@ def client(tmp_path, simulator, monkeypatch):
 
 def end_recorders():
     """Let the hosts do what they do after ten minutes in which they heard of nobody."""
-    for station in list(host._stations.values()):
+    for station in stations():
         follow(submit(station.leave))
 
 
@@ -122,3 +122,38 @@ def test_a_host_that_joins_over_a_plain_network_is_not_asked_for_anything(
         until(lambda: sweep.done or all("encrypted" in link.why for link in links), "the refusal")
     assert sweep.wait()
     assert sweep.progress.state == "finished"
+
+
+def test_a_host_that_joins_later_is_told_of_and_takes_part(lab, client, until, monkeypatch):
+    monkeypatch.setattr(fleet, "LOOKED_EVERY_S", 0.05)
+    sweep = begun(lab, client, until, rate=RATE, concurrency=7)
+    before = set(sweep.hosts["host"])
+    client.cluster.scale(3)
+    until(lambda: sweep.done or len(sweep.hosts) == 3, "the third host")
+    [name] = set(sweep.hosts["host"]) - before
+    links = sweep._run.sender.links
+    assert sorted(sweep.hosts["orders"]) == [2, 2, 3], "together as many as before"
+    assert sorted(station.sender.pace.schedule.concurrency for station in stations()) == [2, 2, 3]
+    assert links[name].n_lent == 0 or sweep.hosts["calibration_us"].notna().all()
+    recs = sweep.wait()
+    assert sweep.progress.state == "finished", sweep.progress.message
+    assert set(recs.orders["slot"]) == set(range(1, COUNT + 1))
+    assert Counter(recs.orders["slot"]).most_common(1)[0][1] == 1
+    assert name in set(recs.orders["host"])
+    assert f"{name} joined, and has orders from now on" in recs.warnings
+
+
+def test_a_host_that_joins_later_and_has_no_room_is_named(lab, client, until, monkeypatch):
+    monkeypatch.setattr(fleet, "LOOKED_EVERY_S", 0.05)
+    sweep = begun(lab, client, until, concurrency=2)
+    client.cluster.scale(3)
+    until(lambda: sweep.done or sweep.progress.notes, "a word about it")
+    sweep.stop()
+    sweep.wait()
+    [note] = sweep.progress.notes
+    assert note.endswith("-2 places nothing: concurrency=2 is less than 3 hosts")
+    assert len(sweep.hosts) == 2
+
+
+def stations():
+    return list(host._stations.values())
