@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.engine import Bench, Options
     from firmly_nb.sweep.budget import Amount, Ledger
+    from firmly_nb.sweep.cluster import Worker
     from firmly_nb.sweep.pace import Pace
     from firmly_nb.sweep.plan import Variant
 
@@ -154,6 +155,7 @@ class Link:
     why: str = ""  # why it is not up
     up: bool = False
     joined: bool = False  # while orders were placed
+    unfit: bool = False  # it could not place an order, for a reason of its own
     seen_ns: int = field(default_factory=monotonic_ns)
     heard: int = 0  # news up to there
     n_lent: int = 0  # orders so far
@@ -288,7 +290,7 @@ class Fleet(Sender):
         await self._settle_before(before, waiting)
         self._watching = asyncio.create_task(self._watch())
 
-    async def _workers(self) -> dict[str, str]:
+    async def _workers(self) -> dict[str, Worker]:
         try:
             found = await self.cluster.workers()
             there = await self.cluster.version_at(None)
@@ -377,9 +379,13 @@ class Fleet(Sender):
     async def _meet(self, link: Link) -> None:
         """Find a host's worker, and whether it has begun what this coordinator did not lend."""
         link.up = False
-        address = (await self.cluster.workers()).get(link.name)
-        if address is None:
+        worker = (await self.cluster.workers()).get(link.name)
+        if worker is None:
             raise HostLost("it is not in the cluster")
+        # An actor would wait there.
+        if worker.why_not:
+            raise HostLost(worker.why_not)
+        address = worker.address
         if why := _other_version(await self.cluster.version_at(address)):
             raise HostLost(f"it has {why}: install the same version")
         link.actor = await self.cluster.actor(link.name, address)
@@ -610,6 +616,12 @@ class Fleet(Sender):
             await self._log([{"kind": "fate", "slot": number, "fate": kind}])
         link.settle(number, entry)
         self._change()
+        if entry.get("unfit"):
+            if not link.unfit:  # each order has a file, and so a reason, of its own
+                link.unfit = True
+                self._note(f"{link.name} left orders to the others: {entry['why']}")
+            # It is opened again, which looks whether it can place orders.
+            raise HostLost(entry["why"])
 
     async def _log(self, entries: Iterable[Mapping[str, Any]]) -> bool:
         """Write into the log; if that fails, no order starts any more. Those lent are heard of."""

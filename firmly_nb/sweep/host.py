@@ -64,6 +64,7 @@ CARD_VARIABLE = "FIRMLY_CARD"
 HEARD_NS = 5_000_000_000
 FORGOTTEN_NS, FORGOTTEN_CHECK_S = 600_000_000_000, 10.0
 CALIBRATION_EVENTS = 40
+ROOM_BYTES = 64 * 1024
 MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
 BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of the machine
 # Where there is no such file, as on macOS: a process outlives no start of its machine.
@@ -212,14 +213,25 @@ async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]
             return {"refused": True}
         if not raise_number(folder / EPOCH, epoch):
             return {"refused": True}
+        _check_room(folder)
     except OSError as error:
-        return {"failed": f"{folder} cannot be written: {error.strerror or error}"}
+        why = f"{folder} cannot be written: {error.strerror or error}"
+        return {"failed": f"{why}. Free space there, or set FIRMLY_NB_HOME there"}
     try:
         if station is None:
             station = _stations[key] = Station(key, folder, opening)
         return await station.take_over(epoch, opening, since, _booted_in(folder, epoch))
     except (FirmlyError, RecorderError, JournalError, ValueError, OSError) as error:
         return {"failed": redact_text(without_code(str(error)))}
+
+
+def _check_room(folder: Path) -> None:
+    """Write as much as a few orders need: a host whose disk is full would fail each of its own."""
+    file = folder / "room"
+    try:
+        write_whole(file, bytes(ROOM_BYTES))
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _booted_in(folder: Path, epoch: int) -> int:
@@ -420,6 +432,11 @@ class Station:
             wait_s = error.retry_after_s if isinstance(error, RateLimited) else None
             about = {"error": error.error, "status": error.http_status, "wait_s": wait_s}
             self._tell_unless_recorded(number, "failed", why=error.description, **about)
+        except (JournalError, RecorderError) as error:
+            # Others can place it, if it was not begun.
+            kind = "failed" if number in self.begun else "not sent"
+            why = redact_text(without_code(str(error)))
+            self._tell_unless_recorded(number, kind, why=why, unfit=True)
         except Exception as error:  # noqa: BLE001 - one order's mishap is not the others'
             why = redact_text(f"{type(error).__name__}: {without_code(str(error))}")
             self._tell_unless_recorded(number, "failed", why=why)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections import Counter
 
 import distributed
 import orjson
 import pytest
+from distributed.core import Status
 
 import firmly_nb as fnb
 from firmly_nb.background import follow, submit
+from firmly_nb.disk import write_whole
 from firmly_nb.sweep import cluster as cluster_module
 from firmly_nb.sweep import fleet, host
 
@@ -153,6 +156,50 @@ def test_a_host_that_joins_later_and_has_no_room_is_named(lab, client, until, mo
     [note] = sweep.progress.notes
     assert note.endswith("-2 places nothing: concurrency=2 is less than 3 hosts")
     assert len(sweep.hosts) == 2
+
+
+def test_a_host_that_cannot_write_its_journals_leaves_its_orders_to_the_others(
+    lab, client, tmp_path, monkeypatch
+):
+    fit, unfit = hosts_of(client)
+    folder = tmp_path / "there" / "workers" / unfit / "r"
+    folder.mkdir(parents=True)
+    for day in (time.time(), time.time() + 3600):  # where there was to be a folder of the day
+        (folder / time.strftime("%Y-%m-%d", time.gmtime(day))).touch()
+    recs = lab.sweep(ORDER, count=8, rate=RATE, run_id="r", on=client, progress=False)
+    assert recs.orders["outcome"].tolist() == ["placed"] * 8
+    assert set(recs.orders["host"]) == {fit}
+    [note] = recs.warnings
+    assert note.startswith(f"{unfit} left orders to the others: The journal ")
+
+
+def test_a_host_whose_disk_is_full_is_lent_nothing(lab, client, monkeypatch):
+    def full(path, content):
+        if path.name == "room":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_whole(path, content)
+
+    monkeypatch.setattr(host, "write_whole", full)
+    with pytest.raises(RuntimeError, match=r"cannot be written: No space left on device\. Free"):
+        lab.sweep(ORDER, count=2, on=client, progress=False)
+
+
+def test_a_host_that_is_paused_by_its_memory_limit_is_named(lab, client, until):
+    paused, other = hosts_of(client)
+    worker = client.cluster.workers[0]
+    worker.memory_manager.memory_limit = 1
+    known = client.cluster.scheduler.workers[worker.address]
+    until(lambda: known.status == Status.paused, "that the scheduler knows of it")
+    recs = lab.sweep(ORDER, count=4, concurrency=2, on=client, progress=False)
+    assert set(recs.orders["host"]) == {other}
+    [note] = recs.warnings
+    assert note.startswith(f"{paused} places nothing: Dask paused it, as its memory is nearly full")
+
+
+def hosts_of(client):
+    """The names of the two hosts."""
+    workers = [client.cluster.workers[number] for number in (0, 1)]
+    return [cluster_module._name_of(one.name, one.address) for one in workers]
 
 
 def stations():
