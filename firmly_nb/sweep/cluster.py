@@ -50,6 +50,10 @@ class HostLost(Exception):  # noqa: N818 - it may come back
     """Host that did not answer."""
 
 
+class ClientClosed(HostLost):
+    """Client that was closed: no host will answer through it."""
+
+
 def check_client(client: Any) -> None:
     """Check that something is a connected client of a Dask cluster.
 
@@ -270,6 +274,8 @@ class Cluster:
             async with asyncio.timeout(within_s):
                 return await make()
 
+        if self.client.status in {"closing", "closed"}:
+            raise ClientClosed("the Dask client was closed")
         if self.client.status not in {"running", "connecting"} or self.client.scheduler is None:
             raise HostLost("the scheduler is not reached any more")
         try:

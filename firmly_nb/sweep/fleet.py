@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import secrets
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -31,6 +32,7 @@ from firmly_nb.sweep.cluster import (
     CALL_S,
     OPEN_S,
     PACKAGE,
+    ClientClosed,
     Cluster,
     FleetError,
     HostLost,
@@ -67,6 +69,7 @@ MEASURED_EVERY_S = 60.0
 PATIENCE_S = 60.0
 AGAIN_S, MOST_AGAIN_S = 0.5, 5.0
 CANCEL_S = 20.0
+MOST_WALL_NS = 1_000_000_000  # by which wall clocks may differ before it is said
 BUSY_S = 12.0  # so long a coordinator that may be dead is waited for
 ENDED, NOT_SENT, FAILED, UNKNOWN = "recorded", "not sent", "failed", "unknown"
 
@@ -155,6 +158,7 @@ class Link:
     why: str = ""  # why it is not up
     up: bool = False
     joined: bool = False  # while orders were placed
+    wall_differs: bool = False  # its wall clock, by more than a second
     unfit: bool = False  # it could not place an order, for a reason of its own
     seen_ns: int = field(default_factory=monotonic_ns)
     heard: int = 0  # news up to there
@@ -394,7 +398,21 @@ class Fleet(Sender):
         lent = frozenset(self.intents.lent.get(link.name, ()))
         if not await self.cluster.call(link.actor, "knows", lent, within_s=OPEN_S):
             raise Superseded
+        await self._compare_clocks(link)
+
+    async def _compare_clocks(self, link: Link) -> None:
+        """Measure a host's clock, and say if its calendar is another one."""
         link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
+        before = time.time_ns()
+        there = await self.cluster.call(link.actor, "wall_clock", within_s=CALL_S)
+        after = time.time_ns()
+        off_ns = there - (before + after) // 2
+        if abs(off_ns) - (after - before) > MOST_WALL_NS:
+            if not link.wall_differs:
+                away = f"{abs(off_ns) / 1e9:,.0f} s {'ahead' if off_ns > 0 else 'behind'}"
+                said = f"The wall clock of {link.name} is {away}, and so is started_at of its"
+                self._note(f"{said} orders. Durations are right. Set the clock there.")
+            link.wall_differs = True
 
     async def _enter(self, link: Link) -> None:
         """Take a host over, with an epoch of its own."""
@@ -454,8 +472,11 @@ class Fleet(Sender):
                 self._change()
                 if isinstance(lost, JournalError):
                     self.on_refusal(link.why)
-                if monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
+                is_closed = isinstance(lost, ClientClosed)
+                if is_closed or monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
                     self._give_up(link, f"it cannot be asked: {link.why}")
+                if is_closed:
+                    return
                 await asyncio.sleep(again_s)
                 again_s = min(2 * again_s, MOST_AGAIN_S)
             except Exception as error:  # noqa: BLE001 - who waits for its orders would wait for ever
@@ -584,7 +605,7 @@ class Fleet(Sender):
     async def _measure(self, link: Link) -> None:
         while True:
             await asyncio.sleep(MEASURED_EVERY_S)
-            link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
+            await self._compare_clocks(link)
 
     async def _hear(self, link: Link, entry: dict[str, Any]) -> None:
         number, kind = entry["number"], entry["kind"]

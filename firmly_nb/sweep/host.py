@@ -16,6 +16,7 @@ import os
 import platform
 import secrets
 import socket
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -123,6 +124,10 @@ class Host:
     async def clock(self) -> int:
         """Return the time of the clock that orders are planned on."""
         return monotonic_ns()
+
+    async def wall_clock(self) -> int:
+        """Return the time by which ``started_at`` is told."""
+        return time.time_ns()
 
     async def describe(self) -> dict[str, str]:
         """Return what is installed here."""

@@ -196,6 +196,28 @@ def test_a_host_that_is_paused_by_its_memory_limit_is_named(lab, client, until):
     assert note.startswith(f"{paused} places nothing: Dask paused it, as its memory is nearly full")
 
 
+def test_a_host_whose_wall_clock_is_an_hour_ahead_is_named(lab, client, monkeypatch):
+    async def ahead(_self):
+        return time.time_ns() + 3600 * 10**9
+
+    monkeypatch.setattr(host.Host, "wall_clock", ahead)
+    recs = lab.sweep(ORDER, count=2, concurrency=1, on=client, progress=False)
+    [_, note] = recs.warnings
+    assert note.startswith("The wall clock of ")
+    assert " is 3,600 s ahead, and so is started_at of its orders." in note
+
+
+def test_a_client_that_is_closed_ends_the_sweep_at_once_and_another_goes_on(lab, client, until):
+    closed = distributed.Client(client.cluster, set_as_default=False)
+    sweep = begun(lab, closed, until, rate=RATE)
+    closed.close()
+    sweep.wait()
+    assert sweep.progress.state == "stopped"
+    assert sweep.progress.message.count("the Dask client was closed") == 2
+    assert all("the Dask client was closed" in one.error for one in sweep.problems)
+    resumed(lab, client)
+
+
 def hosts_of(client):
     """The names of the two hosts."""
     workers = [client.cluster.workers[number] for number in (0, 1)]
