@@ -45,7 +45,7 @@ from firmly_nb.latency.design import (
     more_cancelled,
     rows_of_kinds,
     sides,
-    without_merchants,
+    without_what_differs,
 )
 from firmly_nb.latency.effect import shift_function
 from firmly_nb.latency.looks import Blocks, blocks_of
@@ -222,7 +222,7 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     a, b
         Events, stages and orders of each side, as tables. Orders need ``recording_id``,
         ``outcome`` and ``time_to_order_placed_ms``; ``run_id``, ``started_at``, ``domain`` and
-        ``n_items`` where a difference is to be attributed to B.
+        ``n_items`` where a difference is to be attributed to B, and ``host`` if there are several.
     margin
         The smallest change of the typical time that matters, stated before looking: 0.10 or
         ``"10%"``.
@@ -272,12 +272,14 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     # Whoever has orders take turns in blocks wants these held against each other.
     blocks = _blocks(a[2], b[2])
     like_for_like = like_for_like or blocks is not None
+    dropped: tuple[str, ...] = ()
     if like_for_like:
         shared = np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])
-        alike = None if len(shared) else without_merchants(side_a, side_b, kinds)
+        alike = None if len(shared) else without_what_differs(side_a, side_b, kinds)
         if alike is not None:
-            more_rows += rows_of_kinds(side_a, side_b, kinds)
-            side_a, side_b, kinds = alike
+            dropped = alike[3]
+            more_rows += rows_of_kinds(side_a, side_b, kinds, dropped)
+            side_a, side_b, kinds = alike[:3]
     design, use_a, use_b = arrange(
         side_a,
         side_b,
@@ -335,7 +337,7 @@ def compare(  # noqa: PLR0913 - each is asked for by name
         more=found.more,
         exit_code=exit_code(found),
         reason=reason(found),
-        notes=(*_qualified(found, design, buffered), *_look(blocks)),
+        notes=(*_qualified(found, design, buffered), *_other_hosts(dropped), *_look(blocks)),
     )
 
 
@@ -344,6 +346,14 @@ def _blocks(a: pd.DataFrame, b: pd.DataFrame) -> Blocks | None:
     if "run_id" not in a or "run_id" not in b:
         return None
     return blocks_of([name for one in (a, b) for name in one["run_id"].unique()])
+
+
+def _other_hosts(dropped: Sequence[str]) -> list[str]:
+    """Say that what differs may be only the way to the merchant."""
+    if "host" not in dropped:
+        return []
+    said = "Orders of A and B come from different hosts: whether the host or B makes a difference"
+    return [f"{said} cannot be told."]
 
 
 def _look(blocks: Blocks | None) -> list[str]:

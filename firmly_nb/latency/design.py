@@ -22,7 +22,7 @@ from firmly_nb.outcomes import CANCELLED, PLACED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -82,7 +82,7 @@ class Side:
     ms
         Time to the order; not a number unless placed.
     kind
-        Number of its merchant and number of items.
+        Number of its merchant, number of items and host.
     run
         Number of its run; -1 if it has none.
     started_ns
@@ -102,10 +102,14 @@ class Side:
 
 
 class Kind(NamedTuple):
-    """Merchant and number of items; None where the tables do not say or it is not looked at."""
+    """Merchant, number of items, and host; None where the tables do not say or it is not looked at.
+
+    The host is the machine that sent the order, in a sweep from several.
+    """
 
     merchant: str | None
     items: int | None
+    host: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,20 +202,29 @@ def _none(orders: pd.DataFrame) -> Codes:
 
 
 def _kinds(orders: pd.DataFrame, kinds: dict[Kind, int]) -> Codes:
-    domain, domains = coded(orders["domain"]) if "domain" in orders else (_none(orders), [])
-    items = np.full(len(orders), -1.0)
+    if not len(orders):
+        return _none(orders)
+    items = np.full(len(orders), np.nan)
     if "n_items" in orders:
-        items = np.nan_to_num(floats(orders["n_items"]), nan=-1.0)
-    sizes, size = np.unique(items, return_inverse=True)
-    cells, cell = np.unique(domain * len(sizes) + size, return_inverse=True)
+        items = floats(orders["n_items"])
+    sizes, size = np.unique(np.nan_to_num(items, nan=-1.0), return_inverse=True)
+    told = [int(n) if n >= 0 else None for n in sizes.tolist()]
+    parts = (_names(orders, "domain"), (size, told), _names(orders, "host"))
+    shape = [len(values) for _, values in parts]
+    cell = np.ravel_multi_index([codes for codes, _ in parts], shape)
+    cells, cell = np.unique(cell, return_inverse=True)
     numbers = []
-    for at in cells.tolist():
-        merchant, which = divmod(at, max(len(sizes), 1))
-        name = domains[merchant] if merchant >= 0 else None
-        n_items = int(sizes[which])
-        kind = Kind(name, n_items if n_items >= 0 else None)
+    for at in zip(*(axis.tolist() for axis in np.unravel_index(cells, shape)), strict=True):
+        merchant, which, host = at
+        kind = Kind(parts[0][1][merchant], told[which], parts[2][1][host])
         numbers.append(kinds.setdefault(kind, len(kinds)))
-    return np.array(numbers, dtype=np.intp)[cell] if numbers else _none(orders)
+    return np.array(numbers, dtype=np.intp)[cell]
+
+
+def _names(orders: pd.DataFrame, column: str) -> tuple[Codes, list[str | None]]:
+    """Return the number of each order's name in a column, and the names; the last is none."""
+    codes, names = coded(orders[column]) if column in orders else (_none(orders), [])
+    return np.where(codes < 0, len(names), codes), [*names, None]
 
 
 def _started_ns(orders: pd.DataFrame) -> Floats:
@@ -424,25 +437,46 @@ def _unlike_definitions(rows: Sequence[Difference], voids: Sequence[str]) -> str
     return f"A and B differ in {listed(voids)}"
 
 
-def without_merchants(a: Side, b: Side, kinds: list[Kind]) -> tuple[Side, Side, list[Kind]] | None:
-    """Drop from the kinds what the sides do not share: the merchant, or else the number of items.
+def without_what_differs(
+    a: Side, b: Side, kinds: list[Kind]
+) -> tuple[Side, Side, list[Kind], tuple[str, ...]] | None:
+    """Drop from the kinds what the sides do not share: the host, the merchant, the items.
 
-    So two merchants, or carts of two sizes, can be held against each other if that is asked for.
-    None if that is of no use.
+    So two merchants, two hosts, or carts of two sizes, can be held against each other if that is
+    asked for. Returns also what was dropped. None if that is of no use.
     """
-    drops: list[Callable[[Kind], Kind]] = [
-        lambda kind: Kind(None, kind.items),
-        lambda kind: Kind(kind.merchant, None),
-        lambda _: Kind(None, None),
-    ]
-    for drop in drops:
+    for dropped in DROPS:
         numbers: dict[Kind, int] = {}
-        new = [numbers.setdefault(drop(kind), len(numbers)) for kind in kinds]
-        codes = np.array(new, dtype=np.intp)
+        keep = [kind._replace(**dict.fromkeys(dropped)) for kind in kinds]
+        codes = np.array([numbers.setdefault(k, len(numbers)) for k in keep], dtype=np.intp)
         one, other = (replace(side, kind=codes[side.kind]) for side in (a, b))
         if len(np.intersect1d(one.kind[one.attempted], other.kind[other.attempted])):
-            return one, other, list(numbers)
+            return one, other, list(numbers), dropped
     return None
+
+
+# What is dropped, the least first.
+DROPS = (
+    ("host",),
+    ("merchant",),
+    ("items",),
+    ("merchant", "items"),
+    ("host", "merchant"),
+    ("host", "items"),
+    ("host", "merchant", "items"),
+)
+PARTS = {"merchant": "merchant", "number of items": "items", "host": "host"}
+
+
+def apart_in(a: Side, b: Side, kinds: Sequence[Kind]) -> tuple[str, ...]:
+    """Return in what no order of a side is like one of the other side."""
+    own = [[kinds[k] for k in np.unique(one.kind[one.attempted])] for one in (a, b)]
+    found = []
+    for what, part in PARTS.items():
+        one, other = ({getattr(kind, part) for kind in side} for side in own)
+        if not one & other:
+            found.append(what)
+    return tuple(found)
 
 
 def _empty(a: Side, b: Side) -> str:
@@ -451,10 +485,13 @@ def _empty(a: Side, b: Side) -> str:
 
 
 def _disjoint(kinds: list[Kind], a: Side, b: Side) -> str:
-    merchants = [{kinds[k].merchant for k in np.unique(one.kind[one.attempted])} for one in (a, b)]
-    if merchants[0] & merchants[1]:
-        return "no order of A has as many items as one of B at the same merchant"
-    return "A and B have no merchant in common"
+    apart = [what for what in apart_in(a, b, kinds) if what != "number of items"]
+    if apart:
+        return f"A and B have no {' and no '.join(apart)} in common"
+    own = [{kinds[k]._replace(host=None) for k in np.unique(x.kind[x.attempted])} for x in (a, b)]
+    if own[0] & own[1]:
+        return "no order of A comes from the same host as one of B like it"
+    return "no order of A has as many items as one of B at the same merchant"
 
 
 def _count(side: Side, use: Flags) -> int:
@@ -512,17 +549,26 @@ def _why_not(a: Side, b: Side, common: Codes, runs: tuple[int, int]) -> str:
 # What differs, in words.
 
 
-def rows_of_kinds(a: Side, b: Side, kinds: list[Kind]) -> list[Difference]:
-    """Return how the sides differ in merchants and numbers of items."""
+def rows_of_kinds(
+    a: Side, b: Side, kinds: list[Kind], dropped: Sequence[str] = ()
+) -> list[Difference]:
+    """Return how the sides differ in merchants, numbers of items and hosts.
+
+    Parameters
+    ----------
+    dropped
+        If any, only these; orders are not compared within them.
+    """
     rows = []
-    for what, part in (("merchant", 0), ("items", 1)):
-        values = [kind[part] for kind in kinds]
+    for what in dropped or Kind._fields:
+        values = [getattr(kind, what) for kind in kinds]
         names = [value for value in dict.fromkeys(values) if value is not None]
         of = np.array([names.index(v) if v is not None else -1 for v in values], dtype=np.intp)
         shares = [_shares(of[one.kind[one.attempted]], len(names)) for one in (a, b)]
         if not names or np.abs(shares[0] - shares[1]).max() < 1e-9:
             continue
-        rows.append(difference(what, [_mix(names, share, what) for share in shares], STRATIFIED))
+        effect = NOTED if dropped else STRATIFIED
+        rows.append(difference(what, [_mix(names, share, what) for share in shares], effect))
     return rows
 
 

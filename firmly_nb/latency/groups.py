@@ -37,7 +37,7 @@ from firmly_nb.display.text import (
 from firmly_nb.latency.answers import group_of, method_of, stage_groups
 from firmly_nb.latency.caveats import claims
 from firmly_nb.latency.columns import positions
-from firmly_nb.latency.design import arrange, sides, without_merchants
+from firmly_nb.latency.design import apart_in, arrange, sides, without_what_differs
 from firmly_nb.latency.quantiles import quantile_name, type_7
 from firmly_nb.latency.questions import NARROW, Levels, difference_of_shares, typical
 from firmly_nb.latency.stages import blocks_of, by_appearance
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.latency.columns import Events
     from firmly_nb.latency.dependence import Estimates
-    from firmly_nb.latency.design import Design, Kind, Side, Tables
+    from firmly_nb.latency.design import Design, Side, Tables
     from firmly_nb.latency.effect import Codes, Flags
     from firmly_nb.latency.questions import Ends, Group
     from firmly_nb.latency.stages import StageBlock, StageBlocks
@@ -772,10 +772,10 @@ def _arranged(a: Tables, b: Tables, *, planned: bool) -> _Pair:
     side_a, side_b = _in_one_run(side_a, side_b)
     apart: tuple[str, ...] = ()
     if not len(np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])):
-        alike = without_merchants(side_a, side_b, kinds)
+        alike = without_what_differs(side_a, side_b, kinds)
         if alike is not None:
-            apart = _apart(side_a, side_b, kinds)
-            side_a, side_b, kinds = alike
+            apart = apart_in(side_a, side_b, kinds)
+            side_a, side_b, kinds, _ = alike
     design, use_a, use_b = arrange(side_a, side_b, kinds, (), like_for_like=True, control=None)
     return _Pair((side_a, side_b), (use_a, use_b), design, apart)
 
@@ -785,17 +785,6 @@ def _in_one_run(a: Side, b: Side) -> tuple[Side, Side]:
     one = max(int(side.run.max(initial=-1)) for side in (a, b)) + 1
     a, b = (replace(side, run=np.where(side.run < 0, one, side.run)) for side in (a, b))
     return a, b
-
-
-def _apart(a: Side, b: Side, kinds: Sequence[Kind]) -> tuple[str, ...]:
-    """Return in which of merchant and number of items no order is like one of the other side."""
-    own = [{kinds[k] for k in np.unique(one.kind[one.attempted])} for one in (a, b)]
-    found = []
-    for what, part in (("merchant", 0), ("number of items", 1)):
-        one, other = ({kind[part] for kind in side} - {None} for side in own)
-        if one and other and not one & other:
-            found.append(what)
-    return tuple(found)
 
 
 def _too_few(few: Sequence[str], groups: int) -> tuple[str, ...]:

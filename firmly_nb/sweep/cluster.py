@@ -12,7 +12,7 @@ import secrets
 import ssl
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from firmly_nb.display.messages import coded_error, quoted, wrong_type
@@ -48,6 +48,10 @@ class FleetError(RuntimeError):
 
 class HostLost(Exception):  # noqa: N818 - it may come back
     """Host that did not answer."""
+
+
+class ClientClosed(HostLost):
+    """Client that was closed: no host will answer through it."""
 
 
 def check_client(client: Any) -> None:
@@ -141,6 +145,21 @@ def _distributed() -> Any:
     raise coded_error(ModuleNotFoundError, "FNB026", text)
 
 
+class Worker(NamedTuple):
+    """Address of a host, and its state as Dask's scheduler knows it."""
+
+    address: str
+    state: str
+
+    @property
+    def why_not(self) -> str:
+        """Say why it begins nothing; empty if it does."""
+        if self.state == "paused":
+            text = "Dask paused it, as its memory is nearly full"
+            return f"{text}: free memory there, or start it with a larger --memory-limit"
+        return "" if self.state == "running" else f"it is about to end ({self.state})"
+
+
 class Cluster:
     """Dask's client, as far as a fleet needs it; its calls run on the client's own loop."""
 
@@ -149,8 +168,8 @@ class Cluster:
         self.run_id = run_id
         self._kept: dict[str, Any] = {}  # futures of actors: without them the actors would go
 
-    async def workers(self) -> dict[str, str]:
-        """Return the address of each host by its name.
+    async def workers(self) -> dict[str, Worker]:
+        """Return each host by its name.
 
         Raises
         ------
@@ -166,7 +185,7 @@ class Cluster:
         addresses = [known["address"], *known["workers"]]
         for address in addresses:
             _check_address(address)
-        found: dict[str, str] = {}
+        found: dict[str, Worker] = {}
         for address, worker in known["workers"].items():
             name = _name_of(worker["name"], address)
             if name in found:
@@ -176,7 +195,7 @@ class Cluster:
                     f"Two workers are named {quoted(name)}. Start each with a name of its own, "
                     "like dask worker --name paris.",
                 )
-            found[name] = address
+            found[name] = Worker(address, worker["status"])
         return found
 
     async def version_at(self, address: str | None) -> str:
@@ -255,6 +274,8 @@ class Cluster:
             async with asyncio.timeout(within_s):
                 return await make()
 
+        if self.client.status in {"closing", "closed"}:
+            raise ClientClosed("the Dask client was closed")
         if self.client.status not in {"running", "connecting"} or self.client.scheduler is None:
             raise HostLost("the scheduler is not reached any more")
         try:

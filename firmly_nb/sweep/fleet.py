@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import secrets
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -31,6 +32,7 @@ from firmly_nb.sweep.cluster import (
     CALL_S,
     OPEN_S,
     PACKAGE,
+    ClientClosed,
     Cluster,
     FleetError,
     HostLost,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.engine import Bench, Options
     from firmly_nb.sweep.budget import Amount, Ledger
+    from firmly_nb.sweep.cluster import Worker
     from firmly_nb.sweep.pace import Pace
     from firmly_nb.sweep.plan import Variant
 
@@ -60,11 +63,13 @@ LEASE_S = 10.0
 # Not sent so often, an order is left out and named.
 MOST_LEASES = 10
 NEWS_S = 1.0
+LOOKED_EVERY_S = 2.0  # for hosts that join
 MEASURED_EVERY_S = 60.0
 # So long a host that went away is waited for.
 PATIENCE_S = 60.0
 AGAIN_S, MOST_AGAIN_S = 0.5, 5.0
 CANCEL_S = 20.0
+MOST_WALL_NS = 1_000_000_000  # by which wall clocks may differ before it is said
 BUSY_S = 12.0  # so long a coordinator that may be dead is waited for
 ENDED, NOT_SENT, FAILED, UNKNOWN = "recorded", "not sent", "failed", "unknown"
 
@@ -152,6 +157,9 @@ class Link:
     about: dict[str, Any] = field(default_factory=dict)
     why: str = ""  # why it is not up
     up: bool = False
+    joined: bool = False  # while orders were placed
+    wall_differs: bool = False  # its wall clock, by more than a second
+    unfit: bool = False  # it could not place an order, for a reason of its own
     seen_ns: int = field(default_factory=monotonic_ns)
     heard: int = 0  # news up to there
     n_lent: int = 0  # orders so far
@@ -218,7 +226,7 @@ class Fleet(Sender):
     on_note
         Called with what the analyst should know of the hosts.
     on_hosts
-        Called with a row a host, in the form of ``HOSTS``, before the first order.
+        Called with a row a host, in the form of ``HOSTS``, before the first order of each.
     """
 
     def __init__(
@@ -242,6 +250,8 @@ class Fleet(Sender):
         self.on_hosts: Callable[[list[dict[str, Any]]], None] = lambda _: None
         self._coordinator = secrets.token_hex(8)
         self._serving: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._noted: set[str] = set()
         self._changed = asyncio.Event()  # a host came, went, or has room
         self._begun: set[int] = set()
         self._lent_here: set[int] = set()
@@ -280,10 +290,11 @@ class Fleet(Sender):
             self._go_on(self._serve(link))
         self.on_hosts([link.row() for link in self.links.values()])
         for note in _notes(self.links.values()):
-            self.on_note(note)
+            self._note(note)
         await self._settle_before(before, waiting)
+        self._watching = asyncio.create_task(self._watch())
 
-    async def _workers(self) -> dict[str, str]:
+    async def _workers(self) -> dict[str, Worker]:
         try:
             found = await self.cluster.workers()
             there = await self.cluster.version_at(None)
@@ -309,8 +320,7 @@ class Fleet(Sender):
             if share or name in asked:
                 self.links[name] = Link(name, share)
             if not share:
-                few = f"concurrency={total} is less than {len(names)} hosts"
-                self.on_note(f"{name} places nothing: {few}")
+                self._note(_no_room(name, total, len(names)))
         return {
             number: self.links[entry["host"]].wait_for(number, entry["lease"], entry["epoch"])
             for number, entry in before.items()
@@ -331,6 +341,12 @@ class Fleet(Sender):
         steps = [tried(link) for link in self.links.values() if not link.why]
         for failure in filter(None, await asyncio.gather(*steps, return_exceptions=True)):
             raise failure
+
+    def _note(self, note: str) -> None:
+        """Say something once."""
+        if note not in self._noted:
+            self._noted.add(note)
+            self.on_note(note)
 
     def _why(self) -> str:
         return "; ".join(f"{one.name}: {one.why.rstrip('.')}" for one in self.links.values())
@@ -367,9 +383,13 @@ class Fleet(Sender):
     async def _meet(self, link: Link) -> None:
         """Find a host's worker, and whether it has begun what this coordinator did not lend."""
         link.up = False
-        address = (await self.cluster.workers()).get(link.name)
-        if address is None:
+        worker = (await self.cluster.workers()).get(link.name)
+        if worker is None:
             raise HostLost("it is not in the cluster")
+        # An actor would wait there.
+        if worker.why_not:
+            raise HostLost(worker.why_not)
+        address = worker.address
         if why := _other_version(await self.cluster.version_at(address)):
             raise HostLost(f"it has {why}: install the same version")
         link.actor = await self.cluster.actor(link.name, address)
@@ -378,7 +398,21 @@ class Fleet(Sender):
         lent = frozenset(self.intents.lent.get(link.name, ()))
         if not await self.cluster.call(link.actor, "knows", lent, within_s=OPEN_S):
             raise Superseded
+        await self._compare_clocks(link)
+
+    async def _compare_clocks(self, link: Link) -> None:
+        """Measure a host's clock, and say if its calendar is another one."""
         link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
+        before = time.time_ns()
+        there = await self.cluster.call(link.actor, "wall_clock", within_s=CALL_S)
+        after = time.time_ns()
+        off_ns = there - (before + after) // 2
+        if abs(off_ns) - (after - before) > MOST_WALL_NS:
+            if not link.wall_differs:
+                away = f"{abs(off_ns) / 1e9:,.0f} s {'ahead' if off_ns > 0 else 'behind'}"
+                said = f"The wall clock of {link.name} is {away}, and so is started_at of its"
+                self._note(f"{said} orders. Durations are right. Set the clock there.")
+            link.wall_differs = True
 
     async def _enter(self, link: Link) -> None:
         """Take a host over, with an epoch of its own."""
@@ -414,6 +448,8 @@ class Fleet(Sender):
         link.heard = answer["serial"]
         link.about["calibration_us"] = answer["calibration_us"]
         link.up, link.why, link.seen_ns = True, "", monotonic_ns()
+        if link.share and self._watching:
+            self.on_hosts([link.row()])
         self._change()
 
     # While it runs: one task a host, which lends, listens, and opens it again if it was lost.
@@ -436,8 +472,11 @@ class Fleet(Sender):
                 self._change()
                 if isinstance(lost, JournalError):
                     self.on_refusal(link.why)
-                if monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
+                is_closed = isinstance(lost, ClientClosed)
+                if is_closed or monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
                     self._give_up(link, f"it cannot be asked: {link.why}")
+                if is_closed:
+                    return
                 await asyncio.sleep(again_s)
                 again_s = min(2 * again_s, MOST_AGAIN_S)
             except Exception as error:  # noqa: BLE001 - who waits for its orders would wait for ever
@@ -445,6 +484,69 @@ class Fleet(Sender):
                 self._give_up(link, f"it is asked no more: {link.why}")
                 self._change()
                 return
+
+    # Hosts that join later.
+
+    async def _watch(self) -> None:
+        """Take in hosts that join while orders are placed.
+
+        Each is met and opened as those of the beginning were. It places nothing until the others
+        have made room for it: together they have no more in flight than is allowed.
+        """
+        while True:
+            await asyncio.sleep(LOOKED_EVERY_S)
+            try:
+                found = await self.cluster.workers()
+            except HostLost:
+                continue
+            except FleetError as error:
+                self._note(without_code(str(error)))
+                continue
+            for name in sorted(found.keys() - self.links.keys()):
+                if len(self.links) >= self.pace.schedule.concurrency:
+                    self._note(_no_room(name, self.pace.schedule.concurrency, len(found)))
+                    continue
+                self.links[name] = Link(name, 0, joined=True)
+                self._go_on(self._serve(self.links[name]))
+            for link in [link for link in self.links.values() if link.joined and not link.share]:
+                if link.up:
+                    await self._let_in(link)
+                elif link.why and link.name in found:
+                    self._note(f"{link.name} joined and places nothing: {link.why}")
+
+    async def _let_in(self, link: Link) -> None:
+        """Lend orders to a host that has joined, once the others have made room for it."""
+        others = [one for one in self.links.values() if one.share]
+        total, many = self.pace.schedule.concurrency, len(others) + 1
+        shares = [total // many + (at < total % many) for at in range(many)]
+        pairs = zip(others, shares, strict=False)
+        await asyncio.gather(*(self._make_smaller(*pair) for pair in pairs))
+        # One that cannot be asked keeps its share.
+        share = total - sum(one.share for one in others)
+        try:
+            if share > 0 and await self._resize(link, share):
+                link.share = share
+                self.on_hosts([one.row() for one in self.links.values() if one.takes_orders])
+                self._note(f"{link.name} joined, and has orders from now on")
+                self._change()
+        except HostLost as lost:
+            self._note(f"{link.name} joined and places nothing: {lost}")
+
+    async def _make_smaller(self, link: Link, share: int) -> None:
+        """Have a host take fewer orders at once, if it can be asked."""
+        if share >= link.share or not link.up:
+            return
+        with suppress(HostLost):
+            if await self._resize(link, share):
+                link.share = share
+
+    async def _resize(self, link: Link, share: int) -> bool:
+        """Have a host take so many orders at once; False if it was opened anew meanwhile."""
+        # Those in flight end first, those that wait have a lease.
+        within_s = self.options.timeout_s + LEASE_S + CALL_S
+        epoch = link.epoch
+        done = await self.cluster.call(link.actor, "resize", epoch, share, within_s=within_s)
+        return bool(done) and link.up and link.epoch == epoch
 
     async def _work(self, link: Link) -> None:
         """Lend and listen until something goes wrong."""
@@ -503,7 +605,7 @@ class Fleet(Sender):
     async def _measure(self, link: Link) -> None:
         while True:
             await asyncio.sleep(MEASURED_EVERY_S)
-            link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
+            await self._compare_clocks(link)
 
     async def _hear(self, link: Link, entry: dict[str, Any]) -> None:
         number, kind = entry["number"], entry["kind"]
@@ -535,6 +637,12 @@ class Fleet(Sender):
             await self._log([{"kind": "fate", "slot": number, "fate": kind}])
         link.settle(number, entry)
         self._change()
+        if entry.get("unfit"):
+            if not link.unfit:  # each order has a file, and so a reason, of its own
+                link.unfit = True
+                self._note(f"{link.name} left orders to the others: {entry['why']}")
+            # It is opened again, which looks whether it can place orders.
+            raise HostLost(entry["why"])
 
     async def _log(self, entries: Iterable[Mapping[str, Any]]) -> bool:
         """Write into the log; if that fails, no order starts any more. Those lent are heard of."""
@@ -579,7 +687,7 @@ class Fleet(Sender):
     @override
     async def turn(self, offset_ns: int | None) -> bool:
         if offset_ns is None:
-            await self.pace.unless_stopped(self._slots.acquire())
+            await self.pace.unless_stopped(self.slots.acquire())
         else:
             await self.pace.until(offset_ns, LENT_AHEAD_S)
         return not self.pace.stopping.is_set()
@@ -596,7 +704,7 @@ class Fleet(Sender):
             raise _not_sent(f"lent {MOST_LEASES} times, the last time in vain: {why}")
         finally:
             if offset_ns is None:
-                self._slots.release()
+                self.slots.release()
             self.wake()
 
     async def _lent(self, planned: Planned, offset_ns: int | None) -> Fate | None:
@@ -736,9 +844,10 @@ class Fleet(Sender):
     @override
     async def aclose(self) -> None:
         """End every host's recorder; what they recorded is here."""
-        for task in list(self._serving):
+        tasks = [*self._serving, *([self._watching] if self._watching else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         up = [link for link in self.links.values() if link.up]
         leaving = [
             self.cluster.call(link.actor, "leave", link.epoch, within_s=CALL_S) for link in up
@@ -763,6 +872,10 @@ def _notes(links: Iterable[Link]) -> list[str]:
         what = name.capitalize() if name == "python" else name
         notes += [f"{one.name} has {what} {one.about[name]}, here is {here}" for one in others]
     return notes
+
+
+def _no_room(name: str, total: int, hosts: int) -> str:
+    return f"{name} places nothing: concurrency={total} is less than {hosts} hosts"
 
 
 def _not_sent(why: str) -> FleetError:

@@ -16,6 +16,7 @@ import os
 import platform
 import secrets
 import socket
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -64,6 +65,7 @@ CARD_VARIABLE = "FIRMLY_CARD"
 HEARD_NS = 5_000_000_000
 FORGOTTEN_NS, FORGOTTEN_CHECK_S = 600_000_000_000, 10.0
 CALIBRATION_EVENTS = 40
+ROOM_BYTES = 64 * 1024
 MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
 BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of the machine
 # Where there is no such file, as on macOS: a process outlives no start of its machine.
@@ -123,6 +125,10 @@ class Host:
         """Return the time of the clock that orders are planned on."""
         return monotonic_ns()
 
+    async def wall_clock(self) -> int:
+        """Return the time by which ``started_at`` is told."""
+        return time.time_ns()
+
     async def describe(self) -> dict[str, str]:
         """Return what is installed here."""
         packages = {name: version(name) for name in ("firmly-nb", "distributed")}
@@ -153,6 +159,10 @@ class Host:
     async def take_back(self, epoch: int, numbers: Sequence[int] | None, *, close: bool) -> None:
         """Take back what is not begun; with ``close``, close the streams of what is."""
         await self._ask(epoch, "take_back", numbers, close)
+
+    async def resize(self, epoch: int, concurrency: int) -> bool:
+        """Have at most so many orders in flight, and return then; False: it was taken over."""
+        return await self._ask(epoch, "resize", concurrency) is not None
 
     async def leave(self, epoch: int) -> None:
         """End the recorder, once nobody wants anything of it any more."""
@@ -208,14 +218,25 @@ async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]
             return {"refused": True}
         if not raise_number(folder / EPOCH, epoch):
             return {"refused": True}
+        _check_room(folder)
     except OSError as error:
-        return {"failed": f"{folder} cannot be written: {error.strerror or error}"}
+        why = f"{folder} cannot be written: {error.strerror or error}"
+        return {"failed": f"{why}. Free space there, or set FIRMLY_NB_HOME there"}
     try:
         if station is None:
             station = _stations[key] = Station(key, folder, opening)
         return await station.take_over(epoch, opening, since, _booted_in(folder, epoch))
     except (FirmlyError, RecorderError, JournalError, ValueError, OSError) as error:
         return {"failed": redact_text(without_code(str(error)))}
+
+
+def _check_room(folder: Path) -> None:
+    """Write as much as a few orders need: a host whose disk is full would fail each of its own."""
+    file = folder / "room"
+    try:
+        write_whole(file, bytes(ROOM_BYTES))
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _booted_in(folder: Path, epoch: int) -> int:
@@ -273,7 +294,7 @@ class Station:
         self.epoch, self.opening, self.heard_ns = epoch, opening, monotonic_ns()
         await self.take_back(None, close=False)
         if opening.schedule != self.sender.pace.schedule:
-            self.sender = LeasedSender(self)
+            self.sender = LeasedSender(self, self.sender)
         found: dict[str, Any] = {"serial": self._news[0][0] - 1 if self._news else self._serial}
         # It holds the folder from then on: a recorder of before is dead, its journals are whole.
         await self.bench.worker().ready()
@@ -369,6 +390,13 @@ class Station:
             if not self.sender.recall(number):
                 task.cancel()
 
+    async def resize(self, concurrency: int) -> bool:
+        """Have at most so many orders in flight; return once there are no more."""
+        # Whoever asks may not wait so long: what it made smaller stays so.
+        await asyncio.shield(self.sender.resize(concurrency))
+        await self.sender.warm_up()
+        return True
+
     async def _leave_when_forgotten(self) -> None:
         """End the recorder once its coordinator has died and nobody resumes the run.
 
@@ -409,6 +437,11 @@ class Station:
             wait_s = error.retry_after_s if isinstance(error, RateLimited) else None
             about = {"error": error.error, "status": error.http_status, "wait_s": wait_s}
             self._tell_unless_recorded(number, "failed", why=error.description, **about)
+        except (JournalError, RecorderError) as error:
+            # Others can place it, if it was not begun.
+            kind = "failed" if number in self.begun else "not sent"
+            why = redact_text(without_code(str(error)))
+            self._tell_unless_recorded(number, kind, why=why, unfit=True)
         except Exception as error:  # noqa: BLE001 - one order's mishap is not the others'
             why = redact_text(f"{type(error).__name__}: {without_code(str(error))}")
             self._tell_unless_recorded(number, "failed", why=why)
@@ -454,13 +487,26 @@ class Station:
 class LeasedSender(Sender):
     """Sender of orders whose start, end and budget another machine decides."""
 
-    def __init__(self, station: Station) -> None:
+    def __init__(self, station: Station, before: LeasedSender | None = None) -> None:
         card = Card.test(os.environ.get(CARD_VARIABLE) or "visa")
         # Planned starts are given on this machine's clock, so the plan begins at its zero.
         pace = Pace(station.opening.schedule, _began_ns=0)
         super().__init__([station.bench], pace, Ledger(Budget()), Options(), card)
         self.station = station
         self.on_end = lambda planned, records, *_: station.has_ended(planned.number, records)
+        if before:
+            # What is in flight there counts here: it has its slots until it ends.
+            wanted, there = self.pace.schedule.concurrency, before.pace.schedule.concurrency
+            self.slots, pace.schedule = before.slots, replace(pace.schedule, concurrency=there)
+            self.resize(wanted)
+
+    def resize(self, concurrency: int) -> asyncio.Future[Any]:
+        """Have at most so many orders in flight; done once there are no more."""
+        more = concurrency - self.pace.schedule.concurrency
+        self.pace.schedule = replace(self.pace.schedule, concurrency=concurrency)
+        for _ in range(more):
+            self.slots.release()
+        return asyncio.gather(*(self.slots.acquire() for _ in range(-more)))
 
     async def warm_up(self) -> None:
         """Open what the first orders need, and do once for nothing what is slow the first time."""

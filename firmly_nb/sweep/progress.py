@@ -189,7 +189,7 @@ class TerminalBar(Bar):
     def __init__(self) -> None:
         self._bar: Any = None
         self._noted = 0
-        self._hosts_shown = False
+        self._hosts: Mapping[str, bool] = {}
 
     @override
     def show(self, progress: Progress) -> None:
@@ -204,8 +204,8 @@ class TerminalBar(Bar):
                 bar_format=form,
                 dynamic_ncols=True,
             )
-        if progress.hosts and not self._hosts_shown:
-            self._hosts_shown = True
+        if self._hosts != (hosts := _which_place(progress)):
+            self._hosts = hosts
             self._bar.write(grid_text(hosts_grid(progress.hosts)) + "\n", file=sys.stderr)
         for note in progress.notes[self._noted :]:
             self._bar.write(note, file=sys.stderr)
@@ -245,12 +245,12 @@ class Lines(Bar):
         self._out = out
         self._last_s: float | None = None
         self._noted = 0
-        self._hosts_shown = False
+        self._hosts: Mapping[str, bool] = {}
 
     @override
     def show(self, progress: Progress) -> None:
-        if progress.hosts and not self._hosts_shown:
-            self._hosts_shown = True
+        if self._hosts != (hosts := _which_place(progress)):
+            self._hosts = hosts
             print(grid_text(hosts_grid(progress.hosts)), "", sep="\n", file=self._out, flush=True)
         for note in progress.notes[self._noted :]:
             print(note, file=self._out, flush=True)
@@ -262,6 +262,11 @@ class Lines(Bar):
         self._last_s = now_s
         of = f"/{progress.planned:,}" if progress.planned is not None else ""
         print(f"{ended(progress):,}{of} {words(progress)}", file=self._out, flush=True)
+
+
+def _which_place(progress: Progress) -> dict[str, bool]:
+    """Return which machines there are, and whether each can place orders."""
+    return {str(one["host"]): one.get("problem") is None for one in progress.hosts}
 
 
 def hosts_grid(hosts: Sequence[Mapping[str, Any]]) -> Grid:

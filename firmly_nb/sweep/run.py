@@ -148,6 +148,8 @@ class Sender:
     ----------
     desks
         The lab, and the other one of a comparison of two labs.
+    slots
+        Of the orders in flight; one of each.
     on_start
         Called when an order is begun.
     on_end
@@ -176,7 +178,7 @@ class Sender:
         # With a recorder and not begun yet: what can still be taken back, by number.
         self._handed: dict[int, tuple[Desk, str]] = {}
         self._lost_once: set[int] = set()
-        self._slots = asyncio.Semaphore(pace.schedule.concurrency)
+        self.slots = asyncio.Semaphore(pace.schedule.concurrency)
         self._ahead = asyncio.Semaphore(_orders_ahead(pace.schedule))
         self._ended = asyncio.Event()  # set whenever an order ends, for whoever waits for one
 
@@ -199,7 +201,7 @@ class Sender:
     async def turn(self, offset_ns: int | None) -> bool:
         """Wait until the next order is to be made ready; False if it is not any more."""
         if offset_ns is None:
-            await self.pace.unless_stopped(self._slots.acquire())
+            await self.pace.unless_stopped(self.slots.acquire())
         else:
             await self.pace.until(offset_ns, AHEAD_S)
             await self.pace.unless_stopped(self._ahead.acquire())
@@ -213,7 +215,7 @@ class Sender:
         Exception
             Whatever kept it from being sent.
         """
-        held = {self._slots} if offset_ns is None else {self._ahead}
+        held = {self.slots} if offset_ns is None else {self._ahead}
         try:
             while not await self._sent_while_fresh(planned, offset_ns, held):
                 pass
@@ -285,9 +287,9 @@ class Sender:
             ready_ns = monotonic_ns()
             if offset_ns is not None:
                 await self.pace.until(offset_ns, HANDED_OVER_S)
-                if self._slots not in held:
-                    await self._slots.acquire()
-                    held.add(self._slots)
+                if self.slots not in held:
+                    await self.slots.acquire()
+                    held.add(self.slots)
             if not await self._may_start(planned, offset_ns):
                 return True
             if not desk.is_fresh(job, key, ready_ns):
@@ -488,6 +490,12 @@ class Run:
             return
         self.was_done(records)
         self.recordings.append(Recording(records))
+
+    def note_hosts(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Note what is known of machines now, in the form of ``HOSTS``."""
+        told = {row["host"]: row for row in (*self.hosts, *rows)}
+        self.hosts = list(told.values())
+        self.on_change()
 
     def is_unknown(self, number: int, why: str, begun: bool) -> None:
         """Note an order that may exist, and that nobody can be asked about; it is left out."""

@@ -441,6 +441,29 @@ def begin(
         If something of it may not be ordered there. Nothing was sent.
     """
     request, options = Request.of(arguments)
+    if request.resume is None:
+        return _begun(bench, orders, card, request, options, other)
+    # A damaged or unknown one is not held.
+    run_id = PlanFile.read(bench.journal, request.resume).run_id
+    held = claim(bench.journal / FOLDER, run_id)
+    try:
+        # What is known of the run is read now: whoever held it has placed or lent orders since.
+        return _begun(bench, orders, card, request, options, other, held)
+    except BaseException:
+        held.release()
+        raise
+
+
+def _begun(
+    bench: Bench,
+    orders: Any,
+    card: Card | None,
+    request: Request,
+    options: Mapping[str, Any],
+    other: Bench | None,
+    held: Lock | None = None,
+) -> Sweep:
+    """Begin a new sweep, or go on with one that is held."""
     before = PlanFile.read(bench.journal, request.resume) if request.resume else None
     benches = [bench] if other is None else [bench, other]
     written = _plan_file([one.environment for one in benches], request, before)
@@ -460,10 +483,10 @@ def begin(
         fleet = Fleet(benches, pace, ledger, how, own_card, request.on, leases)
         run = Run(plan, fleet)
         fleet.on_found, fleet.on_unknown = run.was_found, run.is_unknown
-        fleet.on_hosts, fleet.on_note = run.hosts.extend, run.notes.append
+        fleet.on_hosts, fleet.on_note = run.note_hosts, run.notes.append
         fleet.check_guard(*plan.variants)
     _check_budget(run, explicit=request.budget is not None)
-    held = claim(bench.journal / FOLDER, written.run_id)
+    held = held or claim(bench.journal / FOLDER, written.run_id)
     try:
         earlier = _earlier(benches, run, before)
         run.stand_ins = [StandIn.read(one) for one in written.stand_ins]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from firmly_nb.latency.compare import compare
 from firmly_nb.latency.design import later_share
-from tests.latency.studies import changed, in_runs, interleaved, tables, without
+from tests.latency.studies import changed, delays, in_runs, interleaved, tables, without
 
 moments = st.lists(st.integers(0, 30).map(lambda us: us * 1000.0), min_size=1, max_size=30)
 
@@ -92,6 +92,8 @@ def test_a_run_of_one_side_is_left_out_and_named():
         ({"time_to_first_event_ms": np.nan}, "SSE", "voids"),
         ({"n_items": 2}, "items", "stratified"),
         ({"domain": "b.test"}, "merchant", "stratified"),
+        ({"host": "lima"}, "host", "stratified"),
+        ({"host": None}, "host", "stratified"),
     ],
 )
 def test_each_difference_is_a_row_that_says_what_it_does(columns, what, effect):
@@ -100,6 +102,7 @@ def test_each_difference_is_a_row_that_says_what_it_does(columns, what, effect):
         "connection": "warm",
         "profile": "typical",
         "time_to_first_event_ms": 90.0,
+        "host": "paris",
     }
     a, b = interleaved(np.random.default_rng(5), 100)
     same = compare(changed(a, **usual), changed(b, **usual))
@@ -114,6 +117,48 @@ def test_definitions_that_differ_are_named():
     found = compare(a, changed(b, environment="staging"))
     assert found.verdict == "Not comparable: A and B differ in environment."
     assert compare(a, changed(b, environment="staging"), like_for_like=True).exit_code == 3
+
+
+def unlike_mixes(rng, orders=200):
+    """Equal releases whose orders take turns; most of B's come from a host farther away."""
+    places, found = rng.permutation(2 * orders), []
+    for ids, far, starts in (("a", 0.1, places[:orders]), ("b", 0.6, places[orders:])):
+        is_far = rng.random(orders) < far
+        times = delays(rng, orders, factor=np.where(is_far, 1.6, 1.0))
+        host = np.where(is_far, "tokyo", "paris").astype(object)
+        found.append(tables(times, ids=ids, host=host, started_s=starts))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hosts_in_unlike_shares_are_compared_like_for_like(seed):
+    a, b = unlike_mixes(np.random.default_rng(seed))
+    found = compare(a, b)
+    assert effects(found)["host"] == "stratified"
+    assert found.typical.low < 1 < found.typical.high
+    # As one place they would make the release look slower.
+    assert compare(changed(a, host="x"), changed(b, host="x")).typical.verdict == "slower"
+
+
+def test_sides_from_different_hosts_are_compared_only_if_that_is_asked_for():
+    a, b = interleaved(np.random.default_rng(8), 100)
+    sides = changed(a, host="paris"), changed(b, host="tokyo")
+    assert compare(*sides).verdict == "Not comparable: A and B have no host in common."
+    asked = compare(*sides, like_for_like=True)
+    assert asked.order.verdict != "not comparable"
+    assert effects(asked)["host"] == "noted"
+    assert "whether the host or B makes a difference cannot be told." in asked.notes[-1]
+
+
+def test_like_orders_from_hosts_that_swapped_merchants_are_not_taken_for_alike():
+    a, b = interleaved(np.random.default_rng(9), 100)
+    merchants = np.tile(["x.test", "y.test"], 50)
+    sides = (
+        changed(a, domain=merchants, host=np.tile(["paris", "tokyo"], 50)),
+        changed(b, domain=merchants, host=np.tile(["tokyo", "paris"], 50)),
+    )
+    why = "no order of A comes from the same host as one of B like it"
+    assert compare(*sides).verdict == f"Not comparable: {why}."
 
 
 def test_a_mix_that_is_the_same_is_no_row():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections import Counter
 
 import distributed
 import orjson
 import pytest
+from distributed.core import Status
 
 import firmly_nb as fnb
 from firmly_nb.background import follow, submit
+from firmly_nb.disk import write_whole
 from firmly_nb.sweep import cluster as cluster_module
 from firmly_nb.sweep import fleet, host
 
@@ -34,7 +37,7 @@ def client(tmp_path, simulator, monkeypatch):
 
 def end_recorders():
     """Let the hosts do what they do after ten minutes in which they heard of nobody."""
-    for station in list(host._stations.values()):
+    for station in stations():
         follow(submit(station.leave))
 
 
@@ -122,3 +125,103 @@ def test_a_host_that_joins_over_a_plain_network_is_not_asked_for_anything(
         until(lambda: sweep.done or all("encrypted" in link.why for link in links), "the refusal")
     assert sweep.wait()
     assert sweep.progress.state == "finished"
+
+
+def test_a_host_that_joins_later_is_told_of_and_takes_part(lab, client, until, monkeypatch):
+    monkeypatch.setattr(fleet, "LOOKED_EVERY_S", 0.05)
+    sweep = lab.start_sweep(ORDER, count=1_000, rate=RATE, concurrency=7, on=client)
+    until(lambda: sweep.done or sweep.progress.finished >= 2, "two orders")
+    before = set(sweep.hosts["host"])
+    client.cluster.scale(3)
+    until(lambda: sweep.done or len(sweep.hosts) == 3, "the third host")
+    [name] = set(sweep.hosts["host"]) - before
+    assert sweep.hosts["calibration_us"].notna().all()
+    assert sorted(sweep.hosts["orders"]) == [2, 2, 3], "together as many as before"
+    assert sorted(station.sender.pace.schedule.concurrency for station in stations()) == [2, 2, 3]
+    until(lambda: sweep.done or name in set(sweep.recordings.orders["host"]), "an order of it")
+    sweep.stop(let_finish=True)
+    recs = sweep.wait()
+    assert recs.orders["slot"].is_unique
+    assert f"{name} joined, and has orders from now on" in recs.warnings
+
+
+def test_a_host_that_joins_later_and_has_no_room_is_named(lab, client, until, monkeypatch):
+    monkeypatch.setattr(fleet, "LOOKED_EVERY_S", 0.05)
+    sweep = begun(lab, client, until, concurrency=2)
+    client.cluster.scale(3)
+    until(lambda: sweep.done or sweep.progress.notes, "a word about it")
+    sweep.stop()
+    sweep.wait()
+    [note] = sweep.progress.notes
+    assert note.endswith("-2 places nothing: concurrency=2 is less than 3 hosts")
+    assert len(sweep.hosts) == 2
+
+
+def test_a_host_that_cannot_write_its_journals_leaves_its_orders_to_the_others(
+    lab, client, tmp_path, monkeypatch
+):
+    fit, unfit = hosts_of(client)
+    folder = tmp_path / "there" / "workers" / unfit / "r"
+    folder.mkdir(parents=True)
+    for day in (time.time(), time.time() + 3600):  # where there was to be a folder of the day
+        (folder / time.strftime("%Y-%m-%d", time.gmtime(day))).touch()
+    recs = lab.sweep(ORDER, count=8, rate=RATE, run_id="r", on=client, progress=False)
+    assert recs.orders["outcome"].tolist() == ["placed"] * 8
+    assert set(recs.orders["host"]) == {fit}
+    [note] = recs.warnings
+    assert note.startswith(f"{unfit} left orders to the others: The journal ")
+
+
+def test_a_host_whose_disk_is_full_is_lent_nothing(lab, client, monkeypatch):
+    def full(path, content):
+        if path.name == "room":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_whole(path, content)
+
+    monkeypatch.setattr(host, "write_whole", full)
+    with pytest.raises(RuntimeError, match=r"cannot be written: No space left on device\. Free"):
+        lab.sweep(ORDER, count=2, on=client, progress=False)
+
+
+def test_a_host_that_is_paused_by_its_memory_limit_is_named(lab, client, until):
+    paused, other = hosts_of(client)
+    worker = client.cluster.workers[0]
+    worker.memory_manager.memory_limit = 1
+    known = client.cluster.scheduler.workers[worker.address]
+    until(lambda: known.status == Status.paused, "that the scheduler knows of it")
+    recs = lab.sweep(ORDER, count=4, concurrency=2, on=client, progress=False)
+    assert set(recs.orders["host"]) == {other}
+    [note] = recs.warnings
+    assert note.startswith(f"{paused} places nothing: Dask paused it, as its memory is nearly full")
+
+
+def test_a_host_whose_wall_clock_is_an_hour_ahead_is_named(lab, client, monkeypatch):
+    async def ahead(_self):
+        return time.time_ns() + 3600 * 10**9
+
+    monkeypatch.setattr(host.Host, "wall_clock", ahead)
+    recs = lab.sweep(ORDER, count=2, concurrency=1, on=client, progress=False)
+    [_, note] = recs.warnings
+    assert note.startswith("The wall clock of ")
+    assert " is 3,600 s ahead, and so is started_at of its orders." in note
+
+
+def test_a_client_that_is_closed_ends_the_sweep_at_once_and_another_goes_on(lab, client, until):
+    closed = distributed.Client(client.cluster, set_as_default=False)
+    sweep = begun(lab, closed, until, rate=RATE)
+    closed.close()
+    sweep.wait()
+    assert sweep.progress.state == "stopped"
+    assert sweep.progress.message.count("the Dask client was closed") == 2
+    assert all("the Dask client was closed" in one.error for one in sweep.problems)
+    resumed(lab, client)
+
+
+def hosts_of(client):
+    """The names of the two hosts."""
+    workers = [client.cluster.workers[number] for number in (0, 1)]
+    return [cluster_module._name_of(one.name, one.address) for one in workers]
+
+
+def stations():
+    return list(host._stations.values())

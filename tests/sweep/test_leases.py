@@ -215,7 +215,9 @@ def hosts_of(address, workers):
 
     class Client:
         status = "running"
-        scheduler = Scheduler(address, {a: {"name": name} for a, name in workers.items()})
+        scheduler = Scheduler(
+            address, {a: {"name": name, "status": "running"} for a, name in workers.items()}
+        )
 
     async def ask():
         Client.loop = type("Loop", (), {"asyncio_loop": asyncio.get_running_loop()})

@@ -14,6 +14,7 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb import sim
+from firmly_nb.sweep import sweep as sweep_module
 from firmly_nb.sweep.budget import amount_from
 from firmly_nb.sweep.plan import PlanFile
 
@@ -163,6 +164,22 @@ def test_a_run_is_placed_by_one_sweep_at_a_time(lab, connect, until):
         ValueError, match=r"Sweep one exists already. Continue it with resume='one'"
     ):
         lab.sweep(ORDER, count=3, run_id="one", progress=False)
+
+
+def test_what_the_one_who_held_a_run_did_last_is_known_to_the_next(lab, monkeypatch):
+    lab.sweep(ORDER, count=2, run_id="one", progress=False)
+    held = sweep_module.claim
+
+    def lent_meanwhile(folder, run_id):
+        lease = {"kind": "lease", "lease": "a-1", "slot": 3, "host": "paris", "epoch": 1}
+        (folder / f"{run_id}.leases.jsonl").write_text(json.dumps(lease))
+        return held(folder, run_id)
+
+    monkeypatch.setattr(sweep_module, "claim", lent_meanwhile)
+    with pytest.raises(ValueError, match="only other machines know the end"):
+        lab.sweep(ORDER, resume="one", count=3, progress=False)
+    assert len(fnb.load(lab.journal)) == 2
+    held(lab.journal / "sweeps", "one").release()  # it is not held any more
 
 
 def test_a_run_goes_on_where_it_began(lab, connect):
