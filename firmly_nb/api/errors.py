@@ -8,6 +8,7 @@ proxies have shapes of their own: other JSON, a page, XML, a redirect.
 from __future__ import annotations
 
 import html
+import json
 import re
 import time
 from email.utils import parsedate_to_datetime
@@ -54,7 +55,11 @@ MOST_ODD = 0.2  # of the characters of a text, what no text has
 
 def safe_text(error: BaseException) -> str:
     """Return an error's words, bounded and without anything that looks like a secret."""
-    return redact_text(str(error))[:LONGEST_WORDS] or type(error).__name__
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001 - whoever wrote that class
+        words = ""
+    return redact_text(words)[:LONGEST_WORDS] or type(error).__name__
 
 
 # Whoever asks for a longer pause than a day has another clock than ours.
@@ -449,7 +454,7 @@ def _words(value: Any) -> str:
     """Return what is said as a text: of a list each, of a page its title."""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         value = "; ".join(value)
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return _short(without_markup(text) if text.lstrip().startswith("<") else text)
 
 

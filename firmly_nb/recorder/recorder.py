@@ -470,7 +470,7 @@ class _Run:
         self.after_error: list[str] = []  # milestones
         self.is_only_name = False  # whether no event before the success had its name
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
-        self.not_taken: tuple[str, object] | None = None  # with an order number; why for no success
+        self.not_taken = ""  # name of an event that has an order number and says otherwise
         self.warnings: list[str] = []
         self.http_status: int | None = None
         self.confirmation: Any = None
@@ -638,8 +638,8 @@ class _Run:
         if not self.seq:
             self._take_bare(self.parser.strays + self.parser.unfinished)
         if self.is_refused:
-            named = next((f" with {one} and" for one in self.names if one in self.job.start.success), "")
-            said = f"a stream{named} without an error event"
+            named = [f" with {one} and" for one in self.names if one in self.job.start.success]
+            said = f"a stream{''.join(named[:1])} without an error event"
             self.end("http_error", f"HTTP {self.http_status}", said)
         self.end("incomplete", None, "the stream ended without order-placed and without error")
 
@@ -794,12 +794,11 @@ class _Run:
         start = self.job.start
         placed, error = says_placed(start, name, data), says_refused(start, name, data)
         numbers = order_numbers(data)
-        if not self.succeeded and (placed == "name" or not self.placed_by_content):
-            self._note_doubts(data, numbers, placed=placed)
-        if self.ended and not self.succeeded and milestone_of(name, start.milestones):
-            self.after_error.append(name)
+        if not self.succeeded:
+            self._doubt(name, data, numbers, placed)
         if placed and not self.is_refused:
-            self.told += [(self._shown(name), number) for number in numbers or [None]]
+            told: list[str | None] = [*numbers]
+            self.told += [(self._shown(name), number) for number in told or [None]]
             if placed == "content" and not self.placed_by_content:
                 self.placed_by_content, self.is_only_name = True, is_first
         if placed == "name" and not self.is_refused:
@@ -815,9 +814,18 @@ class _Run:
                 self._end_with(error)
         elif error and not self.refused_by:
             self.refused_by = (self._shown(name), error)
-        elif numbers and not placed and milestone_of(name, start.milestones) is None:
-            self.not_taken = (self._shown(name), SAYS_NO.search(name) or error_beside(data))
         return bool(placed or error or numbers)
+
+    def _doubt(self, name: str, data: Any, numbers: list[str], placed: str | None) -> None:
+        """Note what an event says against success: no success came by name before it."""
+        is_milestone = milestone_of(name, self.job.start.milestones) is not None
+        if placed == "name" or not self.placed_by_content:
+            self._note_doubts(data, numbers, placed=placed)
+        if self.ended and is_milestone:
+            self.after_error.append(name)
+        says_no = SAYS_NO.search(name) or error_beside(data)
+        if numbers and says_no and name != ERROR and not (placed or is_milestone):
+            self.not_taken = self._shown(name)
 
     def _note_doubts(self, data: Any, numbers: list[str], placed: str | None = "name") -> None:
         """Note what speaks against an order in the data that has its number, or tells of it."""
@@ -870,9 +878,9 @@ class _Run:
                 f"{cut(name, LONGEST_BEGIN)!r} is no known event name; it was taken for an error "
                 f"event because it has the error {error.error}"
             )
-        elif self.not_taken and self.not_taken[1]:
+        elif self.not_taken:
             self.warnings.append(
-                f"{cut(self.not_taken[0], LONGEST_BEGIN)!r} has an order number, and was not taken "
+                f"{cut(self.not_taken, LONGEST_BEGIN)!r} has an order number, and was not taken "
                 "for the order's success: its name or its data says otherwise"
             )
 

@@ -147,7 +147,7 @@ def verdict(rec: OneShown) -> str:
         ended=_ended(rec, after),
         limit=f"{rec.timeout_s:g} s",
         named="" if not code or code.startswith("HTTP ") else f" ({code})",
-        order="success without an order number" if number is None else f"order {short_name(number)}",
+        order=f"order {short_name(number)}" if number else "success without an order number",
         status=status,
         total=_total(row),
     )

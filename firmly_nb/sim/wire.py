@@ -132,7 +132,7 @@ class SimProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         del msg  # uvicorn's words are not the API's
         if self._begin.startswith(TLS_BEGIN):
-            said = "the client spoke TLS, and this port speaks plain HTTP: use http://, or sim --tls"
+            said = "the client spoke TLS to a port of plain HTTP: use http://, or sim --tls"
         elif self._begin == HTTP2_BEGIN:
             said = "the client spoke HTTP/2, and the simulator speaks HTTP/1.1"
         else:

@@ -441,7 +441,9 @@ def begin(
         If something of it may not be ordered there. Nothing was sent.
     """
     request, options = Request.of(arguments)
-    before = PlanFile.read(bench.journal, request.resume) if request.resume else None
+    # An empty name is refused: whoever passes one means to go on with a run, not to begin another.
+    resume = request.resume
+    before = None if resume is None else PlanFile.read(bench.journal, resume)
     benches = [bench] if other is None else [bench, other]
     written = _plan_file([one.environment for one in benches], request, before)
     plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
