@@ -341,7 +341,8 @@ class Options:
         if self.run_id is not None:
             _check_name_of_run(self.run_id)
         limit = self.timeout_s
-        if not (isinstance(limit, int | float) and 0 < limit <= MAX_TIMEOUT_S):
+        is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
+        if not (is_number and 0 < limit <= MAX_TIMEOUT_S):
             raise coded_error(
                 ValueError,
                 "FNB105",

@@ -8,6 +8,7 @@ proxies have shapes of their own: other JSON, a page, XML, a redirect.
 from __future__ import annotations
 
 import html
+import json
 import re
 import time
 from email.utils import parsedate_to_datetime
@@ -42,11 +43,23 @@ UNSEEN = re.compile(
 )
 OF_THE_KEY = re.compile(r"\bkid\b|\bkey[ _-]?id\b|public key|decrypt", re.IGNORECASE)
 MARKUP = re.compile(r"<[^<>]*>?")
+# How compressed content begins.
+COMPRESSED = {
+    b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\x78\x01": "deflate",
+    b"\x78\x9c": "deflate", b"\x78\xda": "deflate", b"BZh": "bzip2", b"\xfd7zXZ": "xz",
+    b"PK\x03\x04": "zip",
+}  # fmt: skip
+LONGEST_PROBE = 400  # bytes that tell whether content is text
+MOST_ODD = 0.2  # of the characters of a text, what no text has
 
 
 def safe_text(error: BaseException) -> str:
     """Return an error's words, bounded and without anything that looks like a secret."""
-    return redact_text(str(error))[:LONGEST_WORDS] or type(error).__name__
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001 - whoever wrote that class
+        words = ""
+    return redact_text(words)[:LONGEST_WORDS] or type(error).__name__
 
 
 # Whoever asks for a longer pause than a day has another clock than ours.
@@ -237,11 +250,20 @@ def refuses_token(error: str | None, http_status: int | None) -> bool:
     return http_status == UNAUTHORIZED or KINDS.get(error or "") is Unauthorized
 
 
-def make_error(error: str, description: str = "", http_status: int | None = None) -> FirmlyError:
-    """Make the error of the kind that its name says."""
+def make_error(
+    error: str, description: str = "", http_status: int | None = None, *, ours: bool = True
+) -> FirmlyError:
+    """Make the error of the kind that its name says.
+
+    A server's error, which is not ``ours``, may have a name of ours by chance: its advice would be
+    about something else.
+    """
     # Of a gateway's statuses this one alone has one meaning, whatever the name beside it.
     kind = KINDS.get(error, RateLimited if http_status == TOO_MANY_REQUESTS else FirmlyError)
-    return kind(redact_text(error), redact_text(description), http_status)
+    made = kind(redact_text(error), redact_text(description), http_status)
+    if not ours and error in OWN_CODES:
+        made.code = kind.code
+    return made
 
 
 def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyError:
@@ -292,15 +314,15 @@ def _found_in(
 
 def _named_here(payload: dict[str, Any], fallback: str, http_status: int | None) -> FirmlyError:
     """Return the error that an object itself names, without what is inside it."""
-    said = map(payload.get, NAMED_BY)
-    names = [name for name in said if isinstance(name, str) and name and not name.isdigit()]
+    said = [name.strip() for name in map(payload.get, NAMED_BY) if isinstance(name, str)]
+    names = [name for name in said if name and not name.isdigit()]
     name = next((name for name in names if name in LISTED_STATUSES), (*names, fallback)[0])
     words = [*filter(None, map(payload.get, DESCRIBED_BY)), *filter(None, [payload.get("errors")])]
     text = next((word for word in words if isinstance(word, str)), (*words, "")[0])
     number = payload.get("code")
     if not text and name == "UnknownError" and isinstance(number, int | str):
         text = f"code {number}"
-    return make_error(_short(name), _words(text), http_status)
+    return make_error(_short(name), _words(text), http_status, ours=False)
 
 
 def _inside(payload: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -338,15 +360,34 @@ def error_from_body(
     try:
         error = error_from_payload(redact(orjson.loads(body), secrets), http_status)
     except orjson.JSONDecodeError:
-        text = redact_broken_json(body.decode("utf-8", "replace").strip(), secrets)
-        if text.startswith("<"):
-            text = redact_text(without_markup(text), secrets)
+        text = begin_of(body, secrets)
         error = make_error(f"HTTP {http_status}", _short(text) or "empty body", http_status)
     if http_status in REDIRECTS and error.error not in LISTED_STATUSES:
         return make_error(
             f"HTTP {http_status}", redact_text(_leads(location), secrets), http_status
         )
     return error
+
+
+def begin_of(content: bytes, secrets: tuple[str, ...] = ()) -> str:
+    r"""Return content that is not read, without secrets: of a page its title, of no text its kind.
+
+    Examples
+    --------
+    >>> begin_of(b"<title>Busy</title>"), begin_of(b"busy"), begin_of(b"\x1f\x8b\x08\0")
+    ('Busy', 'busy', '(looks gzip-compressed though no header says so)')
+    >>> begin_of(bytes(range(200)))
+    '(bytes that are not text)'
+    """
+    for begin, kind in COMPRESSED.items():
+        if content.startswith(begin):
+            return f"(looks {kind}-compressed though no header says so)"
+    probe = content[:LONGEST_PROBE].decode("utf-8", "replace")
+    odd = sum(char == "\ufffd" or not (char.isprintable() or char.isspace()) for char in probe)
+    if odd > MOST_ODD * len(probe):
+        return "(bytes that are not text)"
+    text = redact_broken_json(content.decode("utf-8", "replace").strip(), secrets)
+    return redact_text(without_markup(text), secrets) if text.startswith("<") else text
 
 
 def without_markup(page: str) -> str:
@@ -413,7 +454,7 @@ def _words(value: Any) -> str:
     """Return what is said as a text: of a list each, of a page its title."""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         value = "; ".join(value)
-    text = str(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return _short(without_markup(text) if text.lstrip().startswith("<") else text)
 
 

@@ -6,6 +6,7 @@ settles it, so both are understood and unknown names are kept.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from firmly_nb.api.description import API
@@ -19,6 +20,12 @@ GUIDE: tuple[str, ...] = tuple(one["name"] for one in API["events"]["guide"]["na
 ERROR: str = API["events"]["error"]["name"]
 ITEM_ADDED: str = REFERENCE[1]
 SUCCESS = frozenset({REFERENCE[-1], GUIDE[-1]})
+# What a name says that tells of no success, in whichever spelling: order-failed, ORDER_CANCELLED.
+SAYS_NO = re.compile(
+    r"fail|error|cancel|declin|reject|refus|deny|denied|abort|expir|void|rever[ts]|refund|"
+    r"roll(ed)?[ _.-]?back|invalid|timed?[ _.-]?out",
+    re.IGNORECASE,
+)
 # The call that orders a cart which was built call by call; the stage that it makes is called so.
 COMPLETE_ORDER = "complete-order"
 

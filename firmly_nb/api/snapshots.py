@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,11 +49,10 @@ Json = dict[str, Any]
 Trail = tuple[Any, ...]  # empty, or the trail to an object and a name in it
 NAMES = ("order", "cart")
 ORDER_NUMBER = "platform_order_number"
-# What programs write where they have none, or none yet.
-NO_NUMBERS = frozenset(
-    {"", "null", "none", "nil", "undefined", "nan", "n/a", "na", "unknown", "pending", "tbd", "-1"}
-)
+# Programs that have none, or none yet, write words (null, N/A, [object Object]), 0 or -1.
+BELOW_ZERO = re.compile(r"-\d+(\.\d*)?")
 NO_DIGITS = "0-._# "  # nothing but these: 0, 000, --
+SUBMITTED = "submitted"
 DEEPEST = 8  # levels of objects in which an order number is looked for
 OWN_FIELDS = frozenset({"cart_id", "cart_status", "line_items", "sub_total"})
 FIELDS = OWN_FIELDS | {"total"}
@@ -115,7 +115,7 @@ def find_snapshot(data: object, event: str = "") -> Snapshot | None:
     """
     if not isinstance(data, dict):
         return None
-    number = _beside_the_cart(data)
+    number = next(iter(_beside_the_cart(data)), None)
     hit = _find(data, has_number=number is not None)
     if hit is None:
         return None
@@ -127,11 +127,11 @@ def find_snapshot(data: object, event: str = "") -> Snapshot | None:
 def order_number(data: object) -> str | None:
     """Read the merchant's order number in an event's data or a response, whatever its form.
 
-    It stands in the order, in the cart, beside them, or in an object that holds these. A text is
-    taken as it is, without the blanks around it, and a whole number as a text. Nothing else is an
-    order number, and neither is ``null``, ``N/A``, 0 or another sign for none. Lists are not looked
-    into: they hold what is ordered, not whether it was. Neither is ``merchant_custom_data``, which
-    may hold another order.
+    It stands in the order, in the cart, beside them, or in an object that holds these. A text with
+    a digit is taken as it is, without the blanks around it, and a whole number as a text. Nothing
+    else is an order number, and neither is 0, -1 or a text without a digit, such as ``null``,
+    ``N/A`` or ``{{number}}``. Lists are not looked into: they hold what is ordered, not whether it
+    was. Neither is ``merchant_custom_data``, which may hold another order.
 
     Examples
     --------
@@ -142,17 +142,45 @@ def order_number(data: object) -> str | None:
     >>> order_number({"data": {"order": {"platform_order_number": 7}}})
     '7'
     """
+    return next(iter(order_numbers(data)), None)
+
+
+def order_numbers(data: object) -> list[str]:
+    """Read the order numbers in an event's data: the order's, the cart's and the one beside them.
+
+    Examples
+    --------
+    >>> order_numbers({"order": {"platform_order_number": 7}, "platform_order_number": "7"})
+    ['7']
+    >>> order_numbers({"order": {"platform_order_number": 7}, "platform_order_number": "8"})
+    ['7', '8']
+    """
     if not isinstance(data, dict):
-        return None
-    if number := _beside_the_cart(data):
-        return number
+        return []
+    if numbers := _beside_the_cart(data):
+        return numbers
     level = [data]
     for _ in range(DEEPEST):
         level = [inner for each in level for inner in _inside(each) if isinstance(inner, dict)]
         for each in level:
             if number := _number(each.get(ORDER_NUMBER)):
-                return number
-    return None
+                return [number]
+    return []
+
+
+def unsubmitted(data: object) -> str | None:
+    """Return the status of the cart in an event's data, unless it is submitted or has none.
+
+    Examples
+    --------
+    >>> unsubmitted({"cart": {"cart_status": "active"}})
+    'active'
+    >>> unsubmitted({"cart": {"cart_status": "submitted"}}), unsubmitted({"cart_id": "c1"})
+    (None, None)
+    """
+    snapshot = find_snapshot(data)
+    status = (plain_text(snapshot.data.get("cart_status")) or "").strip() if snapshot else ""
+    return None if status.lower() in ("", SUBMITTED) else status
 
 
 def _inside(data: Json) -> Iterable[Any]:
@@ -162,17 +190,18 @@ def _inside(data: Json) -> Iterable[Any]:
     return [value for key, value in data.items() if key != "merchant_custom_data"]
 
 
-def _beside_the_cart(data: Json) -> str | None:
-    for key in NAMES:
-        cart = data.get(key)
-        if isinstance(cart, dict) and (number := _number(cart.get(ORDER_NUMBER))):
-            return number
-    return _number(data.get(ORDER_NUMBER))
+def _beside_the_cart(data: Json) -> list[str]:
+    """Return the numbers of the order, of the cart and beside them, each once."""
+    places = [cart for cart in map(data.get, NAMES) if isinstance(cart, dict)]
+    numbers = [_number(place.get(ORDER_NUMBER)) for place in (*places, data)]
+    return list(dict.fromkeys(filter(None, numbers)))
 
 
 def _number(sent: object) -> str | None:
-    text = "" if sent is None else (plain_text(sent) or "").strip()
-    return None if text.lower() in NO_NUMBERS or not text.strip(NO_DIGITS) else text
+    text = (plain_text(sent) or "").strip()
+    plain = unicodedata.normalize("NFKC", text)
+    is_one = any(map(str.isdigit, plain)) and plain.strip(NO_DIGITS)
+    return text if is_one and not BELOW_ZERO.fullmatch(plain) else None
 
 
 def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:

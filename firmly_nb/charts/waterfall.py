@@ -369,6 +369,9 @@ def _slow_against_others(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
     # Shares need every stage of an order.
     lost = len(orders) - len(through)
     unknown_in = stages.loc[voided(stages, orders).reasons >= 0, "recording_id"]
+    # Placed by the content of an event of an unknown name an order has no stage.
+    known_in = stages.loc[stages["duration_ms"] > 0, "recording_id"]
+    through = through[through["recording_id"].isin(known_in)]
     through = through[~through["recording_id"].isin(unknown_in)]
     times = through["time_to_order_placed_ms"]
     if through.empty:

@@ -28,17 +28,23 @@ from firmly_nb.api.causes import cause_of
 from firmly_nb.api.errors import (
     LISTED_STATUSES,
     FirmlyError,
+    begin_of,
     error_from_body,
     error_from_payload,
     seconds_to_wait,
-    without_markup,
 )
-from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR
+from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SAYS_NO, milestone_of
 from firmly_nb.api.headers import REQUEST_ID, kept_headers, other_names
 from firmly_nb.api.secrets import decode, redact, redact_broken_json, redact_text
-from firmly_nb.api.snapshots import ORDER_NUMBER, order_number, why_unread
+from firmly_nb.api.snapshots import (
+    ORDER_NUMBER,
+    order_number,
+    order_numbers,
+    unsubmitted,
+    why_unread,
+)
 from firmly_nb.disk import read_number
-from firmly_nb.display.text import count, cut, printable
+from firmly_nb.display.text import count, cut, printable, short_name
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT, PLACED
 from firmly_nb.recorder.records import (
     End,
@@ -46,6 +52,7 @@ from firmly_nb.recorder.records import (
     Phases,
     Record,
     Start,
+    error_beside,
     failure_data,
     masked_headers,
     masked_text,
@@ -239,6 +246,8 @@ STREAM_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?::|(?:event|data|id|retry
 LONGEST_FIELD = 16
 MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
+BYTES = re.compile(r"bytearray\(b(['\"])(.*?)\1\)")  # as h11 quotes what it cannot read
+TOO_LONG = "the head of the response, or a line between its chunks, is too long to be read"
 COSTLY = (
     "its JSON has more values, or more text, than the recorder has memory for. "
     "No option raises this limit."
@@ -456,8 +465,12 @@ class _Run:
         self.encoding: str | None = None
         self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
         self.placed_by_content = False
+        self.beside = ""  # the error in what told the success
+        self.unsubmitted: tuple[str, str] | None = None  # an order number, its cart's status
+        self.after_error: list[str] = []  # milestones
         self.is_only_name = False  # whether no event before the success had its name
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
+        self.not_taken = ""  # name of an event that has an order number and says otherwise
         self.warnings: list[str] = []
         self.http_status: int | None = None
         self.confirmation: Any = None
@@ -510,7 +523,7 @@ class _Run:
 
     def _end_by_failure(self, error: httpx.HTTPError) -> None:
         """Say why there was no connection; of one that ended httpx's words are kept."""
-        code, text = type(error).__name__, str(error) or "the connection failed"
+        code, text = type(error).__name__, _said(error) or "the connection failed"
         if isinstance(error, httpx.ConnectError | httpx.ProxyError):
             cause = cause_of(error, self.client.card_url, self.client.way)
             code, text = cause.error, cause.description
@@ -625,7 +638,9 @@ class _Run:
         if not self.seq:
             self._take_bare(self.parser.strays + self.parser.unfinished)
         if self.is_refused:
-            self.end("http_error", f"HTTP {self.http_status}", "a stream without an error event")
+            named = [f" with {one} and" for one in self.names if one in self.job.start.success]
+            said = f"a stream{''.join(named[:1])} without an error event"
+            self.end("http_error", f"HTTP {self.http_status}", said)
         self.end("incomplete", None, "the stream ended without order-placed and without error")
 
     def _take_bare(self, body: bytes) -> None:
@@ -648,11 +663,11 @@ class _Run:
         if reason := why_unread(answer):
             self.warnings.append(f"the cart of the response was not read: {reason}")
         error = error_from_payload(answer)
-        if order_number(answer) is not None:
+        if numbers := order_numbers(answer):
+            self.told += [("", number) for number in numbers]
+            self._note_doubts(answer, numbers)
             self.confirmation = answer
             self.succeeded = True
-            if error.error in LISTED_STATUSES:
-                self.warnings.append(f"the order has an error beside its number: {error.error}")
             return
         if error.error in LISTED_STATUSES:
             self.end("http_error", error.error, error.description)
@@ -710,9 +725,11 @@ class _Run:
         raw = event.raw_data
         size = raw.size if isinstance(raw, DroppedData) else len(raw)
         self.too_large += isinstance(raw, DroppedData)
-        is_first = event.event not in self.names
+        # A name may have a secret of the request in it, and have a megabyte.
+        shown = self._shown(event.event)
+        is_first = shown not in self.names
         if len(self.names) < MOST_NAMES and is_first:
-            self.names.append(event.event)
+            self.names.append(shown)
         # An id holds for all events after it: written with each of them, it can be most of them.
         is_kept = self._has_room(size + len(event.event) + len(event.id))
         tells = False
@@ -730,7 +747,7 @@ class _Run:
         self.emit(
             Event(
                 seq=self.seq,
-                event=self._shown(event.event),
+                event=shown,
                 data=data,
                 t_ns=read.arrived_ns - self.t_start,
                 wall_ns=read.arrived_ns + read.wall_offset_ns,
@@ -750,7 +767,7 @@ class _Run:
         )
         self.last_read_no = read.read_no
         if reason := why_unread(data, event.event, self.job.start.milestones):
-            kind = redact_text(event.event, self.secrets), redact_text(reason, self.secrets)
+            kind = shown, redact_text(reason, self.secrets)
             if len(self.unread) < MOST_NAMES:
                 self.unread.setdefault(kind, [])
             if kind in self.unread:
@@ -776,8 +793,12 @@ class _Run:
         """Take what an event tells of how the order ends; return whether it tells anything."""
         start = self.job.start
         placed, error = says_placed(start, name, data), says_refused(start, name, data)
+        numbers = order_numbers(data)
+        if not self.succeeded:
+            self._doubt(name, data, numbers, placed)
         if placed and not self.is_refused:
-            self.told.append((name, order_number(data)))
+            told: list[str | None] = [*numbers]
+            self.told += [(self._shown(name), number) for number in told or [None]]
             if placed == "content" and not self.placed_by_content:
                 self.placed_by_content, self.is_only_name = True, is_first
         if placed == "name" and not self.is_refused:
@@ -792,8 +813,39 @@ class _Run:
             else:
                 self._end_with(error)
         elif error and not self.refused_by:
-            self.refused_by = (name, error)
-        return bool(placed or error)
+            self.refused_by = (self._shown(name), error)
+        return bool(placed or error or numbers)
+
+    def _doubt(self, name: str, data: Any, numbers: list[str], placed: str | None) -> None:
+        """Note what an event says against success: no success came by name before it."""
+        is_milestone = milestone_of(name, self.job.start.milestones) is not None
+        if placed == "name" or not self.placed_by_content:
+            self._note_doubts(data, numbers, placed=placed)
+        if self.ended and is_milestone:
+            self.after_error.append(name)
+        says_no = SAYS_NO.search(name) or error_beside(data)
+        if numbers and says_no and name != ERROR and not (placed or is_milestone):
+            self.not_taken = self._shown(name)
+
+    def _note_doubts(self, data: Any, numbers: list[str], placed: str | None = "name") -> None:
+        """Note what speaks against an order in the data that has its number, or tells of it."""
+        if placed:
+            self.beside = error_beside(data) or ""
+        if numbers:
+            status = unsubmitted(data)
+            self.unsubmitted = (numbers[0], status) if status else None
+
+    def _say_doubts(self) -> None:
+        if self.beside and self.succeeded:
+            has = "beside its number" if any(number for _, number in self.told) else "in its data"
+            self.warnings.append(f"the order has an error {has}: {short_name(self.beside)}")
+        if self.unsubmitted:
+            number, status = map(short_name, self.unsubmitted)
+            self.warnings.append(f"the cart of order {number} is {status!r}, not 'submitted'")
+        if self.after_error and self.ended and not self.succeeded:
+            named = ", ".join(dict.fromkeys(self.after_error))
+            many = count(len(self.after_error), "milestone")
+            self.warnings.append(f"{many} came after the error: {named}")
 
     def _end_with(self, error: FirmlyError) -> None:
         outcome: OutcomeName = "http_error" if self.is_refused else "error_event"
@@ -807,7 +859,7 @@ class _Run:
             name = self.told[0][0]
             self.succeeded = True
             before = self.names[: self.names.index(name)] if name in self.names else self.names
-            begun = [*before, name]
+            begun = [cut(each, LONGEST_BEGIN) for each in (*before, name)]
             # The last of the milestones is the success, whatever it has in it.
             then = (
                 f"Pass milestones={begun} to connect() to name the stages."
@@ -815,16 +867,21 @@ class _Run:
                 else "Events before it have the same name, so the stages have no names."
             )
             self.warnings.append(
-                f"{name!r} is no known event name; it was taken for the order's success because "
-                f"it has an order number. {then}"
+                f"{cut(name, LONGEST_BEGIN)!r} is no known event name; it was taken for the "
+                f"order's success because it has an order number. {then}"
             )
         elif self.refused_by:
             name, error = self.refused_by
             self.ended = {}
             self._end_with(error)
             self.warnings.append(
-                f"{name!r} is no known event name; it was taken for an error event because it "
-                f"has the error {error.error}"
+                f"{cut(name, LONGEST_BEGIN)!r} is no known event name; it was taken for an error "
+                f"event because it has the error {error.error}"
+            )
+        elif self.not_taken:
+            self.warnings.append(
+                f"{cut(self.not_taken, LONGEST_BEGIN)!r} has an order number, and was not taken "
+                "for the order's success: its name or its data says otherwise"
             )
 
     def _say_repeats(self) -> None:
@@ -833,7 +890,7 @@ class _Run:
         told = sorted(self.told, key=lambda one: one[0] not in self.job.start.success)
         numbers = list(dict.fromkeys(number for _, number in told if number))
         if len(numbers) > 1:
-            listed = " and ".join(map(printable, numbers[:5]))
+            listed = " and ".join(map(short_name, numbers[:5]))
             self.warnings.append(f"{len(numbers)} orders may exist: {listed}. The first counts.")
             return
         names = [name for name, _ in self.told]
@@ -848,7 +905,8 @@ class _Run:
         for (name, reason), seqs in self.unread.items():
             more = f", and of {count(len(seqs) - 1, 'event')} after it," if len(seqs) > 1 else ""
             self.warnings.append(
-                f"the cart of event {seqs[0]} {name!r}{more} was not read: {reason}"
+                f"the cart of event {seqs[0]} {cut(name, LONGEST_BEGIN)!r}{more} was not read: "
+                f"{reason}"
             )
 
     def _say_leftovers(self) -> None:
@@ -867,9 +925,7 @@ class _Run:
 
     def _begin(self, content: bytes) -> str:
         """Return the begin of something that is not read, without secrets; of a page its title."""
-        text = redact_broken_json(content.decode("utf-8", "replace").strip(), self.secrets)
-        if text.startswith("<"):
-            text = redact_text(without_markup(text), self.secrets)
+        text = begin_of(content, self.secrets)
         return cut(printable(" ".join(text.split())), LONGEST_BEGIN)
 
     def _has_room(self, size: int) -> bool:
@@ -957,9 +1013,12 @@ class _Run:
         if not self.job.ends:
             self._take_cart(answer, response, len(body))
             return
-        # Of several values, one on each line, the first that tells anything counts.
-        for one in answers:
+        # Of several values, one on each line, the first with an order number counts, else the
+        # first that tells anything.
+        for one in sorted(answers, key=lambda one: order_number(one) is None):
             self._take_answer(one)
+        self.told += [("", number) for one in answers for number in order_numbers(one)]
+        self.beside = self.beside or next(filter(None, map(error_beside, answers)), "")
         if self.decided:
             if self.job.call and self.succeeded:
                 # The order is the event of the call, as it is that of a stream.
@@ -1048,8 +1107,9 @@ class _Run:
             answer = redact(orjson.loads(body), self.secrets)
         except orjson.JSONDecodeError:
             return
-        if order_number(answer):
+        if numbers := order_numbers(answer):
             self.confirmation = answer
+            self._note_doubts(answer, numbers, placed=None)
 
     async def _read_body(
         self, response: httpx.Response, chunks: AsyncIterator[Chunk], limit: int, named: str = ""
@@ -1118,6 +1178,7 @@ class _Run:
         t_end = self.t_end or monotonic_ns()
         self._judge_by_content()
         self._say_repeats()
+        self._say_doubts()
         self._say_unread()
         self._say_leftovers()
         self._say_what_was_dropped()
@@ -1185,6 +1246,12 @@ def _json_in(body: bytes, secrets: tuple[str, ...]) -> list[Any]:
         return [redact(orjson.loads(line), secrets) for line in lines]
     except orjson.JSONDecodeError:
         return []
+
+
+def _said(error: Exception) -> str:
+    """Return the words of the HTTP library, without the names of Python's types."""
+    text = BYTES.sub(lambda found: f"{found[2]!r}", str(error))
+    return TOO_LONG if text == "Receive buffer too long" else text
 
 
 def _dropped(raw: bytes) -> DroppedData:

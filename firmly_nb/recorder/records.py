@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, Type
 import orjson
 
 from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payload
-from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SUCCESS, milestone_of
+from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SAYS_NO, SUCCESS, milestone_of
 from firmly_nb.api.personal import mask_personal, mask_personal_text, may_be_personal
-from firmly_nb.api.snapshots import find_snapshot, order_number
+from firmly_nb.api.snapshots import order_number, unsubmitted
 from firmly_nb.outcomes import Existence, OutcomeName
 
 if TYPE_CHECKING:
@@ -573,7 +573,7 @@ def _fits(value: Any, declared: str) -> bool:
 def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"] | None:
     """Say whether an event tells that the order was placed: by its name, or by what is in it.
 
-    An event of an unknown name does so with an order number, unless its cart is still active.
+    An event of an unknown name does so with an order number, unless it says otherwise as well.
 
     Examples
     --------
@@ -587,9 +587,24 @@ def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"
         return "name"
     if start.flow or name == ERROR or _is_known(start, name) or order_number(data) is None:
         return None
-    snapshot = find_snapshot(data)
-    is_active = snapshot is not None and snapshot.data.get("cart_status") == "active"
-    return None if is_active else "content"
+    says_otherwise = SAYS_NO.search(name) or unsubmitted(data) or error_beside(data)
+    return None if says_otherwise else "content"
+
+
+def error_beside(data: Any) -> str | None:
+    """Return the name of the error in the data of a success; None if there is none.
+
+    Examples
+    --------
+    >>> error_beside({"platform_order_number": "7", "error": "ErrorPaymentDeclined"})
+    'ErrorPaymentDeclined'
+    >>> error_beside({"platform_order_number": "7", "error": None, "code": "OK"}) is None
+    True
+    """
+    if not isinstance(data, dict):
+        return None
+    error = error_from_payload(data).error
+    return error if error in LISTED_STATUSES or data.get("error") or data.get("errors") else None
 
 
 def says_refused(start: Start, name: str, data: Any) -> FirmlyError | None:

@@ -264,7 +264,9 @@ def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
 def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]:
     """Return the row of the order, in the form of ``ORDERS``."""
     total_minor, currency = _total(last_snapshot(start, events, end))
-    milestones = [e.event for e in events if milestone_of(e.event, start.milestones)]
+    failed = failed_event(start, events) if end.outcome in ANSWERED else None
+    before = [e for e in events if failed is None or e.seq < failed.seq]
+    milestones = [e.event for e in before if milestone_of(e.event, start.milestones)]
     lag_ms = _ms(lag_ns(start, end))
     # The recorder's own waiting is nobody's latency.
     latency_ms = None if end.stream_left_open else end.t_end_ns / 1e6
@@ -386,7 +388,7 @@ def judgement(start: Start, events: Sequence[Event], end: End, number: str | Non
         Facts(
             outcome=end.outcome,
             has_number=number is not None,
-            success=end.outcome == PLACED,
+            success=end.outcome == PLACED or any(one.event in start.success for one in events),
             error_code=end.error_code if end.outcome in ANSWERED else None,
             http_status=end.http_status,
             sent=_sent(events, end) if start.orders else False,
@@ -439,7 +441,9 @@ def error_of(end: End) -> FirmlyError | None:
     if end.error_code is None:
         return None
     status = end.http_status if end.outcome == "http_error" else None
-    return make_error(end.error_code, end.error_description or "", status)
+    # Of a response that is not understood the recorder gave the name.
+    ours = end.outcome not in ANSWERED or (status is not None and 200 <= status < 300)
+    return make_error(end.error_code, end.error_description or "", status, ours=ours)
 
 
 def _first_ms(events: Sequence[Event], end: End) -> float | None:

@@ -25,6 +25,7 @@ from firmly_nb.display.text import (
     hanging,
     number,
     printable,
+    short_name,
     uncertainty,
 )
 from firmly_nb.latency.stages import BUFFERED, COALESCED, OUT_OF_ORDER, REASONS, voided
@@ -32,6 +33,7 @@ from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
     EXTERNAL,
+    NO,
     NOT_SEEN,
     PLACED,
     UNKNOWN,
@@ -134,22 +136,22 @@ def verdict(rec: OneShown) -> str:
     exists, status, error = row["order_exists"], row["http_status"], rec.error
     if row["evidence"] == NOT_SEEN.evidence:
         return _verdict_as_told(rec, row)
-    code = error.error if error else ""
+    code = short_name(error.error) if error else ""
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
     number = row["order_number"]
     text = outcome(rec.outcome).sentence.format(
         at=duration(headline_ms(row)),
         after=after,
         began=began(rec.outcome, exists, code, status),
-        code=printable(code),
+        code=code,
         ended=_ended(rec, after),
         limit=f"{rec.timeout_s:g} s",
-        named="" if not code or code.startswith("HTTP ") else f" ({printable(code)})",
-        order="success without an order number" if number is None else f"order {printable(number)}",
+        named="" if not code or code.startswith("HTTP ") else f" ({code})",
+        order=f"order {short_name(number)}" if number else "success without an order number",
         status=status,
         total=_total(row),
     )
-    detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
+    detail = _detail(error, exists) if rec.outcome in {*ANSWERED, "transport_error"} else ""
     # A lab knows no token of an order that another program placed.
     asking = "the merchant" if rec.environment == EXTERNAL else "lab.settle(rec)"
     return " ".join(filter(None, [text, existence(rec, asking), detail]))
@@ -183,7 +185,7 @@ def existence(rec: OneShown, how: str) -> str:
     if rec.order_exists == YES and rec.outcome == PLACED:
         return ""
     return ANSWERS[rec.order_exists].sentence.format(
-        number=printable(rec.order_number or ""), how=how.replace("{domain}", rec.domain)
+        number=short_name(rec.order_number or ""), how=how.replace("{domain}", rec.domain)
     )
 
 
@@ -213,9 +215,17 @@ def precision(rec: OneShown) -> str:
     return f"times within {uncertainty(worst_us)}, {clocks} clock"
 
 
-def _detail(error: Exception | None) -> str:
-    text = printable(getattr(error, "description", ""))
-    advice = getattr(error, "advice", "")
+# Codes whose advice is to order again, which is right only where there is no order.
+ORDER_AGAIN = frozenset(
+    {"FNB204", "FNB205", "FNB206", "FNB207", "FNB208", "FNB210", "FNB213", "FNB214", "FNB228"}
+)
+
+
+def _detail(error: FirmlyError | None, exists: str) -> str:
+    if error is None:
+        return ""
+    text = printable(error.description)
+    advice = "" if exists != NO and error.code in ORDER_AGAIN else error.advice
     # The name of a field that is wrong stays as it is: "shipping_info: is not set".
     named = text.partition(" ")[0].endswith(":")
     begun = text if named else f"{text[:1].upper()}{text[1:]}"

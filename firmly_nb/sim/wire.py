@@ -7,8 +7,10 @@ arrive in time.
 
 from __future__ import annotations
 
+import logging
 import socket
 import struct
+import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,14 @@ if TYPE_CHECKING:
     import asyncio
 
 
+TLS_BEGIN, HTTP2_BEGIN = b"\x16\x03", b"PRI * HTTP/2.0"
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+# What uvicorn would warn of is said by `send_400_response`; its errors are logged.
+logging.getLogger("uvicorn.error").addFilter(lambda record: record.levelno != logging.WARNING)
 
 
 async def until_gone(receive: Receive) -> None:
@@ -79,6 +86,7 @@ class SimProtocol(H11Protocol):
     """
 
     patience_s = 10.0
+    _begin = b""  # of the connection
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -103,6 +111,7 @@ class SimProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
             self._wire.received_ns = time.monotonic_ns()
+        self._begin = self._begin or data[: len(HTTP2_BEGIN)]
         # A head that has begun must be complete in time.
         super().data_received(data)
         begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
@@ -122,7 +131,15 @@ class SimProtocol(H11Protocol):
     @override
     def send_400_response(self, msg: str) -> None:
         del msg  # uvicorn's words are not the API's
-        self._refuse(400, "Bad Request", "this is not an HTTP/1.1 request")
+        if self._begin.startswith(TLS_BEGIN):
+            said = "the client spoke TLS to a port of plain HTTP: use http://, or sim --tls"
+        elif self._begin == HTTP2_BEGIN:
+            said = "the client spoke HTTP/2, and the simulator speaks HTTP/1.1"
+        else:
+            said = "this is not an HTTP/1.1 request"
+        sys.stderr.write(f"firmly-nb sim: {said}\n")
+        sys.stderr.flush()
+        self._refuse(400, "Bad Request", said)
 
     def _refuse(self, status: int, phrase: str, description: str) -> None:
         """Answer without the application, if nothing has been answered yet, and hang up."""

@@ -441,6 +441,7 @@ def begin(
         If something of it may not be ordered there. Nothing was sent.
     """
     request, options = Request.of(arguments)
+    # An empty name is refused: whoever passes one means to go on with a run, not to begin another.
     if request.resume is None:
         return _begun(bench, orders, card, request, options, other)
     # A damaged or unknown one is not held.
@@ -464,7 +465,8 @@ def _begun(
     held: Lock | None = None,
 ) -> Sweep:
     """Begin a new sweep, or go on with one that is held."""
-    before = PlanFile.read(bench.journal, request.resume) if request.resume else None
+    resume = request.resume
+    before = None if resume is None else PlanFile.read(bench.journal, resume)
     benches = [bench] if other is None else [bench, other]
     written = _plan_file([one.environment for one in benches], request, before)
     plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)

@@ -113,6 +113,19 @@ def test_the_waterfall_draws_forty_of_many_and_some_of_each_end(many):
     assert (rows["outcome"] != "placed").sum() == 5
 
 
+def test_an_order_without_any_stage_is_no_part_of_the_shares(made):
+    """Its success was recognised by its content, in an event of an unknown name."""
+    tables = made(3, failures=0)
+    first = tables.stages["recording_id"] == tables.orders["recording_id"].iloc[0]
+    for unknown in (first, first | True):
+        stages = tables.stages.assign(
+            duration_ms=tables.stages["duration_ms"].mask(unknown),
+            end_ms=tables.stages["end_ms"].mask(unknown & (tables.stages.index > 0)),
+        )
+        sentence = charts.waterfall(stages, tables.orders).sentence
+        assert ("is not known" in sentence) == unknown.all()
+
+
 def test_aligned_orders_have_their_milestone_at_zero(made):
     tables = made(30, failures=0.2)
     chart = charts.waterfall(tables.stages, tables.orders, align="item-added")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 
 import pytest
 
 from firmly_nb.recordings.show import verdict
-from tests.recorder.order_server import CHUNKED, chunk, event, run
+from tests.recorder.order_server import CHUNKED, TOKEN, chunk, event, run
 
 pytestmark = pytest.mark.anyio
 
@@ -117,7 +119,7 @@ ROWS = {
     "an unknown name with a number of an active cart": (
         stream([("cart", {"cart": {**NUMBER, "cart_status": "active"}})]), "incomplete", "yes",
         "T-1",
-        None, ""),
+        None, "the cart of order T-1 is 'active', not 'submitted'"),
     "an unknown name with a listed error": (
         stream([("creating-cart", {}), ("order-failed", DECLINED)]), "error_event", "no", None,
         "ErrorPaymentDeclined", "'order-failed'"),
@@ -556,7 +558,86 @@ MORE_ROWS = {
     **{f"an order number that is {sign!r}": (
         stream([("order-placed", {"order": {**NUMBER, "platform_order_number": sign}})]), "placed",
         "unknown", None, None, "")
-       for sign in (0, -1, "0", "000", "-", "--", "N/A", "n/a", "Pending", "unknown", "TBD")},
+       for sign in (0, -1, "0", "000", "-", "--", "N/A", "n/a", "Pending", "unknown", "TBD",
+                    "-1.0", "\uff10", "false", "(null)", "[object Object]", "{{number}}", "\u200b",
+                    "not yet assigned", TOKEN, 10**25, 7001.5)},
+    # What speaks against the success that it comes with.
+    **{f"placed with a cart that is {status!r}": (
+        stream([("order-placed", {"order": {**NUMBER, "cart_status": status}})]), "placed", "yes",
+        "T-1", None, f"the cart of order T-1 is {status!r}, not 'submitted'")
+       for status in ("active", "cancelled", "checkout_blocked", "FAILED")},
+    **{f"an unknown name with a cart that is {status!r}": (
+        stream([("receipt", {"cart": {**NUMBER, "cart_status": status}})]), "incomplete", "yes",
+        "T-1", None, f"the cart of order T-1 is {status!r}, not 'submitted'")
+       for status in ("Active", "cancelled", "item_not_shippable")},
+    **{f"an order number in {name!r}": (
+        stream([(name, NUMBER)]), "incomplete", "yes", "T-1", None,
+        f"{name!r} has an order number, and was not taken for the order's success")
+       for name in ("order-cancelled", "ORDER_FAILED", "payment declined", "rolledBack", "Error")},
+    "an unknown name with a number and an error of no list": (
+        stream([("receipt", {"error": "Boom", **NUMBER})]), "incomplete", "yes", "T-1", None,
+        "its name or its data says otherwise"),
+    "an unknown name with a number and a listed error": (
+        stream([("receipt", {**DECLINED, **NUMBER})]), "error_event", "yes", "T-1",
+        "ErrorPaymentDeclined", "taken for an error event"),
+    "a confirmation whose cart is active": (
+        body({"order": {**NUMBER, "cart_status": "active"}}), "placed", "yes", "T-1", None,
+        "is 'active', not 'submitted'"),
+    "an error whose cart is cancelled": (
+        body({"order": {**NUMBER, "cart_status": "cancelled"}}, "502 Bad"), "http_error", "yes",
+        "T-1", "HTTP 502", "is 'cancelled', not 'submitted'"),
+    "placed with a listed error": (
+        stream([("order-placed", {**DECLINED, **NUMBER})]), "placed", "yes", "T-1", None,
+        "has an error beside its number: ErrorPaymentDeclined"),
+    "placed with an error and without a number": (
+        stream([("order-placed", {"error": "Boom"})]), "placed", "unknown", None, None,
+        "has an error in its data: Boom"),
+    "two numbers in one event": (
+        stream([("order-placed", {"order": NUMBER, "platform_order_number": "T-2"})]), "placed",
+        "yes", "T-1", None, "2 orders may exist: T-1 and T-2"),
+    "two numbers in one confirmation": (
+        body({"order": NUMBER, "cart": {"platform_order_number": "T-2"}}), "placed", "yes", "T-1",
+        None, "2 orders may exist: T-1 and T-2"),
+    "lines of JSON with two numbers": (
+        body("\n".join(json.dumps({"platform_order_number": n}) for n in ("T-1", "T-2"))),
+        "placed", "yes", "T-1", None, "2 orders may exist: T-1 and T-2"),
+    "lines of JSON with an error before the number": (
+        body(json.dumps(DECLINED) + "\n" + json.dumps(NUMBER)), "placed", "yes", "T-1", None,
+        "has an error beside its number: ErrorPaymentDeclined"),
+    **{f"{status} as a stream that says placed without a number": (
+        stream([("order-placed", {})], f"{status} No"), "http_error", "unknown", None,
+        f"HTTP {status}", "")
+       for status in (400, 429, 500)},
+    "milestones after an error event": (
+        stream([("error", DECLINED), ("item-added", {}), ("shipping-updated", {})]),
+        "error_event", "no", None, "ErrorPaymentDeclined",
+        "2 milestones came after the error: item-added, shipping-updated"),
+    "a listed error with a blank behind it": (
+        stream([("error", error("ErrorPaymentDeclined "))]), "error_event", "no", None,
+        "ErrorPaymentDeclined", ""),
+    # Names that hold what is ours, or a megabyte.
+    "the token as the name of a success": (
+        stream([(f"a-{TOKEN}", NUMBER)]), "placed", "yes", "T-1", None, "'a-[redacted]'"),
+    "the token as the name of an error": (
+        stream([(TOKEN, DECLINED)]), "error_event", "no", None, "ErrorPaymentDeclined",
+        "'[redacted]'"),
+    "a name of a megabyte": (
+        stream([("n" * 1_000_000, NUMBER)]), "placed", "yes", "T-1", None, "nnn…'"),
+    # Bytes that no header explains.
+    **{f"{kind} without a header": (
+        answer(SSE, content), "incomplete", "unknown", None, None,
+        f"(looks {kind}-compressed though no header says so)")
+       for kind, content in (("gzip", gzip.compress(DONE)), ("deflate", zlib.compress(DONE)),
+                             ("zstd", b"\x28\xb5\x2f\xfd\x04\x58\x21\0"), ("zip", b"PK\x03\x04"))},
+    "gzip inside gzip, named once": (
+        answer(head(**TYPE, Content_Encoding="gzip"), gzip.compress(gzip.compress(DONE))),
+        "incomplete", "unknown", None, None, "looks gzip-compressed"),
+    "gzip after an event": (
+        answer(SSE, event("creating-cart"), gzip.compress(DONE)), "incomplete", "unknown", None,
+        None, "looks gzip-compressed"),
+    "noise": (
+        answer(SSE, bytes(range(128, 256))), "incomplete", "unknown", None, None,
+        "(bytes that are not text)"),
 }  # fmt: skip
 
 
@@ -569,6 +650,8 @@ async def test_how_it_ended(kind):
     assert said in " ".join(rec.warnings)
     assert bool(said) == bool(rec.warnings)
     words = verdict(rec)
+    assert TOKEN not in repr(rec)
+    assert max(map(len, rec.warnings), default=0) < 1_000
     assert ("Nothing was ordered." in words) == (exists == "no")
     assert ("The order may exist" in words) == (exists == "unknown")
     assert (number or "") in words
@@ -661,6 +744,55 @@ async def test_a_response_that_is_not_understood_is_quoted(content, kind, said):
     expected = f"expected an event stream, got {kind}: {said}"
     assert rec.error.description.startswith(expected)
     assert said in verdict(rec)
+
+
+@pytest.mark.parametrize("status", [422, 502])
+@pytest.mark.parametrize("name", ["SimulatorGone", "Timeout", "NoTotal", "UntrustedIssuer"])
+async def test_an_error_of_a_server_has_no_advice_about_another_one_of_its_name(name, status):
+    for behave in (body(error(name), f"{status} No"), stream([("error", error(name))])):
+        rec = await run(behave)
+        assert (rec.error.error, rec.error.advice) == (name, "")
+        assert verdict(rec).endswith("So it is.")
+
+
+@pytest.mark.parametrize(
+    ("behave", "again"),
+    [
+        (stream([("error", DECLINED)]), True),
+        (body(DECLINED, "422 No"), True),
+        (stream([("error", {**DECLINED, **NUMBER})]), False),
+        (body({**DECLINED, **NUMBER}, "422 No"), False),
+        (stream([("error", error("ServiceUnavailable", 503))]), False),
+        (stream([("order-placed", {})], "429 Many"), False),
+    ],
+)
+async def test_to_order_again_is_advised_only_where_there_is_no_order(behave, again):
+    words = verdict(await run(behave))
+    assert ("another test card" in words) == again
+    assert "again later" not in words
+    assert "more slowly" not in words
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("ICY 200 OK\r\n\r\n", "Illegal status line: 'ICY 200 OK'."),
+        ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "Illegal header line: 'no colon'."),
+        (SSE[:-2] + CHUNKED + "-1\r\n", "Illegal chunk header: '-1"),
+        (head(**TYPE, X_Long="x" * 200_000), "too long to be read."),
+        (SSE[:-2] + CHUNKED + "1;" + "a" * 200_000, "too long to be read."),
+    ],
+)
+async def test_what_is_no_http_is_told_without_names_of_python(content, said):
+    words = verdict(await run(answer(content)))
+    assert said in words
+    assert "bytearray" not in words
+
+
+async def test_the_last_milestone_of_a_failed_order_came_before_its_error():
+    rec = await run(stream([("creating-cart", {}), ("error", DECLINED), ("item-added", {})]))
+    assert rec.summary()["last_milestone"] == "creating-cart"
+    assert "after creating-cart" in verdict(rec)
 
 
 async def test_what_stages_cannot_be_named_by_is_not_advised():

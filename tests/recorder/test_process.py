@@ -299,12 +299,18 @@ def test_a_callback_that_wants_to_end_the_process_ends_nothing(lab, isolated, er
     assert lab.place(ORDER, progress=False).warnings == []
 
 
-def test_an_error_of_a_callback_that_says_nothing_is_named_once(lab):
+class WordlessError(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, WordlessError])
+def test_an_error_of_a_callback_that_says_nothing_is_named_once(lab, error):
     def fail(record):
-        raise KeyboardInterrupt
+        raise error
 
     [warning] = lab.place(ORDER, on_record=fail, progress=False).warnings
-    assert warning == "on_record failed 6 times: KeyboardInterrupt. The recording is whole."
+    assert warning == f"on_record failed 6 times: {error.__name__}. The recording is whole."
 
 
 @pytest.mark.parametrize("isolated", [True, False])

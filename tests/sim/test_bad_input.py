@@ -42,19 +42,23 @@ def assert_up(client):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        b"nonsense\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nbad header\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 60_000,
-        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        (b"nonsense\r\n\r\n", "not an HTTP/1.1 request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "spoke TLS"),
+        (b"\x16\x03\x03\x00\x05hello", "spoke TLS"),
+        (b"GET / HTTP/1.1\r\n\r\n", "not an HTTP/1.1 request"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nbad header\r\n\r\n", "not an HTTP/1.1"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 60_000, "not an HTTP/1.1"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", "not an HTTP/1.1"),
     ],
 )
-def test_what_is_no_http_is_answered_in_the_apis_form(client, text):
+def test_what_is_no_http_is_answered_in_the_apis_form_and_told(client, text, said):
     status, body = status_and_body(talk(client.simulator, text))
     assert (status, body["error"]) == (400, "ErrorInvalidInputBody")
+    assert said in body["description"]
+    assert f"firmly-nb sim: {body['description']}" in client.simulator.logs()
+    assert "Invalid HTTP request" not in client.simulator.logs()
     assert_up(client)
 
 

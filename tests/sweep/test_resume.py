@@ -115,6 +115,13 @@ def test_a_stopped_sweep_goes_on_where_it_stopped(lab):
     assert set(whole.orders["run_id"]) == {"two-parts"}
 
 
+@pytest.mark.parametrize("name", ["", " ", "../../x", "~"])
+def test_a_name_that_names_no_run_begins_none(lab, name):
+    with pytest.raises(ValueError, match="run_id must be 1 to 100 letters"):
+        lab.sweep(ORDER, resume=name, count=1, progress=False)
+    assert lab.last is None
+
+
 def test_the_budget_is_that_of_the_whole_run(lab):
     def orders():
         while True:
