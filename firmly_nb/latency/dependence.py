@@ -21,6 +21,7 @@ from firmly_nb.latency.columns import coded
 from firmly_nb.latency.quantiles import (
     Quantile,
     in_order,
+    in_places,
     log_times,
     quantiles_of_sorted,
     type_7,
@@ -473,7 +474,7 @@ def quantiles_over(
     level
         How often, at least, such intervals hold the true quantile.
     ordered
-        The times in order and without nulls, if they were put in order already.
+        The times as ``in_places`` gives them for these quantiles, if that was done already.
 
     Examples
     --------
@@ -490,10 +491,12 @@ def quantiles_over(
     basis = dependence_of_times(x, units)
     if basis.unit == "none":
         return Estimates([_no_interval(len(x), p, basis.why, level) for p in wanted], basis)
-    ordered = in_order(x) if ordered is None else ordered
     if basis.codes is not None:
+        # How far apart the ends of intervals are is known only on the way.
+        ordered = in_order(x)
         found = [_over((x, ordered), p, basis, basis.codes, level) for p in wanted]
         return Estimates(found, basis)
+    ordered = in_places(x, wanted, level) if ordered is None else ordered
     return Estimates(quantiles_of_sorted(ordered, wanted, level), basis)
 
 

@@ -44,7 +44,7 @@ from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import (
     estimate,
-    in_order,
+    in_places,
     quantile_name,
     type_7,
     values_needed,
@@ -307,6 +307,9 @@ def _looked_at(
         found = estimates_of(part, ps, level, ordered)
         return _row(part, ordered, found, known.counted, tried, level), found
 
+    def places(times_ms: Floats) -> Floats:
+        return in_places(times_ms, (*ps, 0.5), level)
+
     # Nearly always no merchant's streams were gathered; where some were, that is known at the end
     # only, and the stages are looked at again.
     gathered = Gathered(known.cancelled[:0], frozenset(), known.cancelled[:0])
@@ -316,7 +319,7 @@ def _looked_at(
         each = iter(blocks)
         # Who looks at a stage is the only one to hold it, so that it can let its times go.
         while held := [block for block in (next(each, None),) if block is not None]:
-            looked.append(_look(held, doubts, gathered, known, row))
+            looked.append(_look(held, doubts, gathered, known, places, row))
         found = doubts.gatherings.found()
         if found.buffered == gathered.buffered:
             break
@@ -326,7 +329,7 @@ def _looked_at(
     rows = [looked[i].row for i in at]
     said = claims(events, stages, orders, doubts)
     others = known.others(orders, late=said.from_planned_start)
-    rows += [row(part, in_order(part.values)) for part in others]
+    rows += [row(part, in_places(part.values, ps, level)) for part in others]
     intervals = {values["stage"]: estimates for values, estimates in rows}
     return _Looked(table.frame([values for values, _ in rows]), intervals, told, said, known)
 
@@ -342,6 +345,7 @@ def _look(
     doubts: Doubts,
     gathered: Gathered,
     known: _Orders,
+    places: Callable[[Floats], Floats],
     row: Callable[[Part, Floats], tuple[dict[str, Any], Estimates]],
 ) -> _Seen:
     """Look at a stage, the only one that is held."""
@@ -351,8 +355,8 @@ def _look(
     one = times_of(block, own, gathered, known.cancelled)
     stage = block.name, block.ends
     del block, own
-    ordered = in_order(one.times_ms)
-    modes = two_modes(ordered, in_order=True)
+    ordered = places(one.times_ms)
+    modes = two_modes(one.times_ms)
     median = type_7(ordered, 0.5)
     told = _Stage(one.name, len(ordered), median, modes, one.left_out, one.reached)
     return _Seen(stage, told, row(known.part(one), ordered))
@@ -394,7 +398,7 @@ def estimates_of(
     part, ps, level
         The row, its quantiles, and the intervals' level.
     ordered
-        Its values in order, if they were put in order already.
+        Its values as ``in_places`` gives them, if that was done already.
     """
     found = quantiles_over(part.values, ps, part.units, level, ordered)
     # Whose order is in which unit is not kept: a summary is small.
