@@ -33,7 +33,7 @@ from firmly_nb.recordings.sources import (
     parquet,
     plain_texts,
 )
-from firmly_nb.store.columns import PartFile, Same, at_once, failed
+from firmly_nb.store.columns import PartFile, Same, failed, in_turn
 from firmly_nb.store.files import StoreError
 from firmly_nb.store.schema import (
     arrow_schema,
@@ -67,9 +67,11 @@ OFTEN = 0.25  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
 FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
-OF_BLOCKS = ("duration_ms", "uncertainty_us", "place", "coalesced", "together", "gathered")
+OF_BLOCKS = ("duration_ms", "uncertainty_us")
+FLAGS = ("place", "coalesced", "together", "gathered")
+TOLD = "told"  # these in one number, which no file has
 COUNTED = ("n_events", "n_coalesced")
-OF_STAGES = (*OF_BLOCKS, "start_ms", "end_ms")
+OF_STAGES = (*OF_BLOCKS, *FLAGS, "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
 NAMED = ("stage", "from_milestone", "to_milestone")
@@ -163,7 +165,7 @@ def _order_pieces(
         for begin, part in zip(stored_set.begins.tolist(), stored_set.parts, strict=False)
     ]
     if all(file.is_known for _, file in parts):
-        for pieces in read_ahead(read, parts):
+        for pieces in in_turn(read, parts, FILES_AT_ONCE):
             if failed(pieces):
                 break
             yield from pieces
@@ -171,12 +173,6 @@ def _order_pieces(
             return
     table = pa.table(stored_set.fresh_orders(names)).combine_chunks()
     yield slice(0, len(table)), {name: table[name].combine_chunks() for name in names}
-
-
-def read_ahead(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    """Do the same for each, as ``at_once`` does it, but only some before they are taken."""
-    for begin in range(0, len(items), FILES_AT_ONCE):
-        yield from at_once(work, items[begin : begin + FILES_AT_ONCE])
 
 
 def _plain(values: pa.Array | pa.ChunkedArray | Same, nothing: float) -> Any:
@@ -394,28 +390,33 @@ class _Stages:
         Parameters
         ----------
         names
-            Which columns.
+            Which columns; ``TOLD`` stands for ``FLAGS``.
         stages
             Which stages.
         """
+        stored = [name for name in names if name != TOLD]
+        stored += FLAGS if TOLD in names else ()
 
         def of_source(source: tuple[int, PartFile | pa.Table]) -> list[_Rows]:
             begin, found = source
             if isinstance(found, PartFile):
-                found = _picked(found, ["stage", "order_row", *names], stages)
+                found = _picked(found, ["stage", "order_row", *stored], stages)
             codes, known = coded(found["stage"])
             numbers = self._number[begin + found["order_row"].to_numpy()]
             columns = {
                 name: coded(found[name]) if name in NAMED else _plain(found[name], _empty(name))
-                for name in names
+                for name in stored
             }
+            if TOLD in names:
+                # Of all stages of a file at once, since each has few rows.
+                columns[TOLD] = _told(*(columns.pop(name) for name in FLAGS))
             return [
                 _Rows(known[code], numbers[mine], {k: _part(v, mine) for k, v in columns.items()})
                 for code, mine in _runs(codes, numbers)
                 if stages is None or known[code] in stages
             ]
 
-        for found in read_ahead(of_source, self._sources):
+        for found in in_turn(of_source, self._sources, FILES_AT_ONCE):
             if failed(found):
                 text = f"The saved set changed while it was read: {str(found)[:200].rstrip('.')}."
                 raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from found
@@ -443,12 +444,12 @@ class _Stages:
         known: dict[str, int] = {}
         counts = np.zeros(3, dtype=np.int64)
         counted = () if self._reads else COUNTED
-        for rows in self._read((*OF_BLOCKS, "to_milestone", *counted), stages):
+        for rows in self._read((*OF_BLOCKS, TOLD, "to_milestone", *counted), stages):
             codes, names = rows.columns["to_milestone"]
             ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
-            times = rows.columns["duration_ms"], rows.columns["uncertainty_us"]
+            columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             placed = found.setdefault(rows.stage, _Placed(self._orders))
-            placed.put(rows.numbers, (*times, _told(rows), ends[_alike(codes)]))
+            placed.put(rows.numbers, (*columns, ends[_alike(codes)]))
             counts += _count(rows) if counted else 0
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
@@ -629,11 +630,13 @@ class _Placed:
         return numbers, (*(column[numbers] for column in places), self._end)
 
 
-def _told(rows: _Rows) -> Any:
+def _told(place: Any, coalesced: Any, together: Any, gathered: Any) -> Numbers:
     """Return the flags and the places of some stages as numbers above 0."""
-    place, coalesced, together, gathered = (rows.columns[name] for name in OF_BLOCKS[2:])
-    flags = 8 * gathered.astype(np.int32) + 4 * together + 2 * coalesced + 1
-    return _alike(16 * place + flags)
+    told: Numbers = 16 * place + 1
+    for bit, flags in ((2, coalesced), (4, together), (8, gathered)):
+        if flags.any():
+            told += np.int32(bit) * flags
+    return told
 
 
 def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) -> StageBlock:
