@@ -154,6 +154,21 @@ def reads_of(events: Events) -> Reads:
     return Reads(len(events), together, events["recording_id"].nunique())
 
 
+def starts(orders: pd.DataFrame) -> NDArray[np.int64]:
+    """Return when each order began as a number to compare, the least where that is not known.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"started_at": pd.to_datetime(["2026-01-01", None], utc=True)})
+    >>> starts(orders).argsort().tolist()
+    [1, 0]
+    """
+    import pandas as pd
+
+    return pd.DatetimeIndex(orders["started_at"]).asi8
+
+
 def ended_ms(orders: pd.DataFrame) -> Floats:
     """Return when each order ended, in ms since its start.
 

@@ -66,7 +66,8 @@ def two_modes(times_ms: ArrayLike) -> Modes | None:
     True
     """
     x = np.asarray(times_ms, dtype=np.float64)
-    x = x[x > 0]
+    is_time = x > 0
+    x = x if is_time.all() else x[is_time]
     few = len(x) <= MOST
     # To put very many in order takes long: some decide whether there is a need.
     drawn = _logs(x if few else np.random.default_rng(SEED).choice(x, MOST, replace=False))

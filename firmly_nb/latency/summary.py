@@ -57,6 +57,7 @@ from firmly_nb.latency.stages import (
     OUT_OF_ORDER,
     Gathered,
     blocks_of,
+    is_each,
     order_of,
     stage_times,
     times_of,
@@ -220,7 +221,9 @@ class _Orders:
         """Return the row of a stage."""
         # An order whose time of the stage is not known says nothing of its share.
         whole = self._whole_ms - self._sum_ms(one.left_out_orders)
-        spent = float(one.times_ms[self.is_placed[one.orders]].sum())
+        is_each_there = is_each(one.orders, len(self.counted))
+        is_placed = self.is_placed if is_each_there else self.is_placed[one.orders]
+        spent = float(one.times_ms[is_placed].sum())
         extra = {
             "share_of_order": None if not whole or one.is_unknown else spent / whole,
             "coalesced_share": one.coalesced_share,
@@ -228,11 +231,10 @@ class _Orders:
             "left_out": len(one.left_out_rows),
             "left_out_why": _why(one),
         }
-        came = np.zeros(len(self.counted), dtype=bool)
-        came[one.orders] = came[one.left_out_orders] = True
-        # Nearly always all orders have it.
-        whole_units = len(one.orders) == len(came)
-        units = self.units if whole_units else self.units.of(one.orders)
+        came = np.full(len(self.counted), is_each_there)
+        if not is_each_there:
+            came[one.orders] = came[one.left_out_orders] = True
+        units = self.units if is_each_there else self.units.of(one.orders)
         return Part(one.name, one.times_ms, units, came, extra)
 
     def others(self, orders: pd.DataFrame, *, late: bool) -> Iterator[Part]:
@@ -253,8 +255,10 @@ class _Orders:
                 continue
             came = mask & ~np.isnan(values)
             extra = {"share_of_order": share}
-            units = self.units if came.all() else self.units.of(came)
-            yield Part(name, values[came], units, came, extra)
+            if came.all():
+                yield Part(name, values, self.units, came, extra)
+            else:
+                yield Part(name, values[came], self.units.of(came), came, extra)
 
 
 def parts_of(
@@ -673,12 +677,10 @@ def _sentences(
     return list(said)
 
 
-def _placed(orders: pd.DataFrame) -> Floats:
-    return floats(orders["time_to_order_placed_ms"])[is_value(orders["outcome"], PLACED)]
-
-
 def _few_orders(orders: pd.DataFrame, p: float) -> Iterator[str]:
-    n, needed = int((~np.isnan(_placed(orders))).sum()), values_needed(p)
+    times = floats(orders["time_to_order_placed_ms"])
+    n = int((is_value(orders["outcome"], PLACED) & ~np.isnan(times)).sum())
+    needed = values_needed(p)
     if n < needed:
         yield (
             f"Too few orders for {quantile_name(p)}: {count(needed)} placed orders are needed, "

@@ -44,7 +44,7 @@ from firmly_nb.store.schema import (
 from firmly_nb.store.stages import own_milestones, stage_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
 OF_BLOCKS = ("duration_ms", "uncertainty_us")
 FLAGS = ("place", "coalesced", "together", "gathered")
 TOLD = "told"  # these in one number, which no file has
-COUNTED = ("n_events", "n_coalesced")
+COUNTS, COUNTED = "counts", ("n_events", "n_coalesced")
 OF_STAGES = (*OF_BLOCKS, *FLAGS, "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
@@ -356,6 +356,7 @@ class _Rows(NamedTuple):
     stage: str
     numbers: Numbers
     columns: dict[str, Any]  # of texts their numbers, and the texts
+    counts: NDArray[np.int64] | int = 0  # of all its orders, with the first of a file
 
 
 class _Stages:
@@ -390,17 +391,18 @@ class _Stages:
         Parameters
         ----------
         names
-            Which columns; ``TOLD`` stands for ``FLAGS``.
+            Which columns; ``TOLD`` stands for ``FLAGS``, ``COUNTS`` for what orders count.
         stages
             Which stages.
         """
-        stored = [name for name in names if name != TOLD]
+        stored = [name for name in names if name not in {TOLD, COUNTS}]
         stored += FLAGS if TOLD in names else ()
+        counted = COUNTED if COUNTS in names else ()
 
         def of_source(source: tuple[int, PartFile | pa.Table]) -> list[_Rows]:
             begin, found = source
             if isinstance(found, PartFile):
-                found = _picked(found, ["stage", "order_row", *stored], stages)
+                found = _picked(found, ["stage", "order_row", *stored, *counted], stages)
             codes, known = coded(found["stage"])
             numbers = self._number[begin + found["order_row"].to_numpy()]
             columns = {
@@ -410,11 +412,14 @@ class _Stages:
             if TOLD in names:
                 # Of all stages of a file at once, since each has few rows.
                 columns[TOLD] = _told(*(columns.pop(name) for name in FLAGS))
-            return [
+            rows = [
                 _Rows(known[code], numbers[mine], {k: _part(v, mine) for k, v in columns.items()})
                 for code, mine in _runs(codes, numbers)
                 if stages is None or known[code] in stages
             ]
+            if counted and rows:
+                rows[0] = rows[0]._replace(counts=_count(found, numbers))
+            return rows
 
         for found in in_turn(of_source, self._sources, FILES_AT_ONCE):
             if failed(found):
@@ -443,14 +448,14 @@ class _Stages:
         found: dict[str, _Placed] = {}
         known: dict[str, int] = {}
         counts = np.zeros(3, dtype=np.int64)
-        counted = () if self._reads else COUNTED
+        counted = () if self._reads else (COUNTS,)
         for rows in self._read((*OF_BLOCKS, TOLD, "to_milestone", *counted), stages):
             codes, names = rows.columns["to_milestone"]
             ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
             columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             placed = found.setdefault(rows.stage, _Placed(self._orders))
             placed.put(rows.numbers, (*columns, ends[_alike(codes)]))
-            counts += _count(rows) if counted else 0
+            counts += rows.counts
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
         for stage in sorted(found):
@@ -459,8 +464,8 @@ class _Stages:
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
         if self._reads is None:
-            pieces = self._read(COUNTED)
-            self._reads = Reads(*sum(map(_count, pieces), np.zeros(3, np.int64)).tolist())
+            counts = [rows.counts for rows in self._read((COUNTS,))]
+            self._reads = Reads(*sum(counts, np.zeros(3, np.int64)).tolist())
         return self._reads
 
     def event_counts(self) -> pd.DataFrame:
@@ -557,10 +562,14 @@ def _alike(values: Any) -> Any:
     return values[0] if np.ndim(values) and bool((values == values[0]).all()) else values
 
 
-def _count(rows: _Rows) -> NDArray[np.int64]:
+def _count(stages: pa.Table, numbers: Numbers) -> NDArray[np.int64]:
     """Return how many events some orders have, how many share a read, and how many have any."""
-    n, shared = (rows.columns[name].astype(np.int64) for name in COUNTED)
-    return np.array([n.sum(), shared.sum(), np.count_nonzero(n)], dtype=np.int64)
+    counted = stages.select(COUNTED)
+    if numbers.min(initial=0) < 0:
+        counted = counted.filter(pa.array(numbers >= 0))
+    n, shared = counted.columns
+    found = [pc.sum(each).as_py() or 0 for each in (n, shared, pc.greater(n, 0))]
+    return np.array(found, dtype=np.int64)
 
 
 class _Placed:
