@@ -16,6 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.api.snapshots import why_unread
+from firmly_nb.disk import database
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import Reads, categorical, is_value
@@ -196,13 +197,6 @@ def _numbered(values: pa.Array | Same, known: dict[str, int]) -> Any:
     return np.array([*codes, -1], dtype=np.int32)[places]
 
 
-def connected() -> Any:
-    """Return a connection to DuckDB with a limit to its memory, whatever the size of the set."""
-    import duckdb
-
-    return duckdb.connect(config={"memory_limit": MEMORY})
-
-
 def order_notes(stored_set: StoredSet, rows: Rows, judged: Judged | None) -> pd.DataFrame:
     """Return ``ORDER_NOTES`` of some recordings of a set, by their places among these.
 
@@ -247,7 +241,7 @@ def event_notes(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
     new = [path for path in parts if path not in old]
     names = ["recording_id", *EVENT_NOTES.names[1:]]
     found = [conform(pa.table({}), EVENTS, names)]
-    connection = connected()
+    connection = database(memory_limit=MEMORY)
     # An older version did not say of a cart whether it was read; what has none may not have been.
     for paths, where in ((new, "unread IS NOT NULL"), (old, "cart_id IS NULL")):
         if paths:
@@ -289,7 +283,7 @@ def _why_unread(
     import pandas as pd
 
     found = np.full(len(noted), None, dtype=object)
-    connection = connected()
+    connection = database(memory_limit=MEMORY)
     mine = pa.table({"recording_id": noted["recording_id"], "seq": noted["seq"]})
     connection.from_arrow(mine.append_column("row", pa.array(np.arange(len(mine))))).create("mine")
     asked = files_relation(paths, "events", connection).filter("cart_id IS NULL")
