@@ -390,14 +390,14 @@ def descriptors():
             yield int(each.name)
 
 
-SORT = "select max(h) from (select hash(i) h from range(300000) t(i) order by h limit 290000)"
+SORT = "select max(h) from (select hash(i) h from range(2000000) t(i) order by h limit 1800000)"
 
 
 def test_rows_that_do_not_fit_into_memory_go_where_only_their_owner_reads_them(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    connection = database(memory_limit="10MB")
+    connection = database(memory_limit="24MB", threads="2")
     assert connection.execute(SORT).fetchall() == database().execute(SORT).fetchall()
     [[spilled]] = connection.execute("select current_setting('temp_directory')").fetchall()
     folder = Path(spilled).parent
