@@ -390,7 +390,7 @@ def descriptors():
             yield int(each.name)
 
 
-SORT = "select max(h) from (select hash(i) h from range(2000000) t(i) order by h limit 1800000)"
+SORT = "select count(*) from (select i from range(1500000) t(i) order by hash(i) limit 1400000)"
 
 
 def test_rows_that_do_not_fit_into_memory_go_where_only_their_owner_reads_them(
@@ -398,7 +398,7 @@ def test_rows_that_do_not_fit_into_memory_go_where_only_their_owner_reads_them(
 ):
     monkeypatch.chdir(tmp_path)
     connection = database(memory_limit="24MB", threads="2")
-    assert connection.execute(SORT).fetchall() == database().execute(SORT).fetchall()
+    assert connection.execute(SORT).fetchall() == [(1_400_000,)]
     [[spilled]] = connection.execute("select current_setting('temp_directory')").fetchall()
     folder = Path(spilled).parent
     assert (folder.stat().st_mode & 0o777, any(folder.iterdir())) == (0o700, True)
