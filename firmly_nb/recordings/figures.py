@@ -344,13 +344,16 @@ class Judged(NamedTuple):
     evidence: list[str]
 
 
+NO_COUNTS = np.zeros(3, dtype=np.int64)
+
+
 class _Rows(NamedTuple):
     """Rows of one stage, of orders that were asked for."""
 
     stage: str
     numbers: Numbers
     columns: dict[str, Any]  # of texts their numbers, and the texts
-    counts: NDArray[np.int64] | int = 0  # of all its orders, with the first of a file
+    counts: NDArray[np.int64] = NO_COUNTS  # of all its orders, with the first of a file
 
 
 class _Stages:
@@ -458,8 +461,8 @@ class _Stages:
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
         if self._reads is None:
-            counts = [rows.counts for rows in self._read((COUNTS,))]
-            self._reads = Reads(*sum(counts, np.zeros(3, np.int64)).tolist())
+            counts = np.sum([NO_COUNTS, *(rows.counts for rows in self._read((COUNTS,)))], axis=0)
+            self._reads = Reads(*counts.tolist())
         return self._reads
 
     def event_counts(self) -> pd.DataFrame:
